@@ -5,12 +5,12 @@ import { resolve } from "node:path";
 import { describeOmitted, type OmittedResource } from "../../core/backup/omitted.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
-import { decrypt } from "../backup/encryption.ts";
+import { decryptBackup } from "../backup/encryption.ts";
 import { assertOutside, readDataFiles } from "../backup/files.ts";
 import { readOpener, readRecipients } from "../backup/keys.ts";
 import { readBackup } from "../backup/read.ts";
 import { openSnapshot } from "../backup/source.ts";
-import { type BackupProgress, counted, existsError, toIoError, writeBackup } from "../backup/write.ts";
+import { type BackupProgress, existsError, reportBytes, toIoError, writeBackup } from "../backup/write.ts";
 import type { BackupFlags } from "../commands/backup.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -88,8 +88,8 @@ async function verify(
   const opener = await readOpener(settings, name, io, signal);
   const nothing = () => Promise.resolve();
   using progress = startProgress(io, CHECKING);
-  const sealed = counted(createReadStream(path), (bytes) => progress.update(CHECKING, formatMegabytes(bytes)));
-  const manifest = await readBackup(await decrypt(sealed, opener), { file: nothing, objects: nothing })
+  const sealed = reportBytes(createReadStream(path), (bytes) => progress.update(CHECKING, formatMegabytes(bytes)));
+  const manifest = await readBackup(await decryptBackup(sealed, opener), { file: nothing, objects: nothing })
     .catch((error: unknown) => {
       throw toIoError(`cannot read backup "${name}"`, error);
     });

@@ -4,8 +4,14 @@ import { createFilePort } from "../../client/files.ts";
 import { type NameConstraints, NO_SUBTREES } from "../../core/pki/name_constraints.ts";
 import { detectKeyEncryption, encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
 import { formatName } from "../../core/pki/names.ts";
-import { type AuthorityDeps, createOnly, createSplit, type NewAuthority, writeImported } from "../authority/files.ts";
-import { type ImportedAuthority, readImported } from "../authority/import.ts";
+import {
+  type AuthorityDeps,
+  createSingleAuthority,
+  createSplitAuthorities,
+  type NewAuthority,
+  writeImportedAuthority,
+} from "../authority/files.ts";
+import { type ImportedAuthority, readImportedAuthority } from "../authority/import.ts";
 import { createCaKeys } from "../authority/keys.ts";
 import { authorityPaths, SPLIT_PURPOSES } from "../authority/layout.ts";
 import { type CaInitFlags, NEW_CA_SETTINGS } from "../commands/ca/init.ts";
@@ -47,8 +53,8 @@ async function make({ settings }: CaInitInput, deps: AuthorityDeps, io: Io): Pro
   {
     // Not while somebody types a passphrase.
     using _ = settings.encryptKey ? undefined : startProgress(io, split ? "Making the keys" : "Making the key");
-    if (split) await createSplit(folder, options, deps);
-    else await createOnly(folder, options, deps);
+    if (split) await createSplitAuthorities(folder, options, deps);
+    else await createSingleAuthority(folder, options, deps);
   }
   for (const purpose of split ? ["serving", ...SPLIT_PURPOSES] as const : ["serving"] as const) {
     const { certificate, key } = authorityPaths(dataDir, purpose);
@@ -85,10 +91,10 @@ async function takeOver({ settings, origins }: CaInitInput, deps: AuthorityDeps,
   }
   const keyPath = importKey === undefined ? undefined : resolve(io.cwd, importKey);
   const paths = { certificate: resolve(io.cwd, importCert), key: keyPath };
-  const imported = await readImported(paths, io.clock.now(), deps);
+  const imported = await readImportedAuthority(paths, io.clock.now(), deps);
   const { authority } = imported;
   const keyPem = await keyToWrite(imported, settings.encryptKey, deps);
-  await writeImported(resolve(io.cwd, dataDir), { chain: authority, keyPem }, deps);
+  await writeImportedAuthority(resolve(io.cwd, dataDir), { chain: authority, keyPem }, deps);
   const { certificate, key } = authorityPaths(dataDir);
   const issuers = authority.issuers.map((issuer) => formatName(issuer.subject));
   const lines = [
@@ -116,5 +122,5 @@ async function keyToWrite(
   if (key === undefined) return undefined;
   const isPlain = detectKeyEncryption(key.pem) === "none";
   if (!isPlain || !(encryptKey || passphrases.isGiven)) return key.pem;
-  return await encryptPrivateKey(key.opened, (await passphrases.toMake("--import-key")).reveal(), random);
+  return await encryptPrivateKey(key.opened, (await passphrases.getForCreating("--import-key")).reveal(), random);
 }

@@ -10,7 +10,7 @@ import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { detectKeyEncryption } from "../../core/pki/encrypted_key.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { isSplit, readChain } from "../authority/files.ts";
+import { hasSplitAuthorities, readChain } from "../authority/files.ts";
 import {
   type AuthorityPaths,
   authorityPaths,
@@ -53,7 +53,7 @@ export async function run({ settings }: Input<CaShowFlags>, io: Io): Promise<Exi
       hint: `make a CA with: tlsboot ca init --data-dir ${shellWord(dataDir)}`,
     });
   }
-  const split = await isSplit(resolve(io.cwd, dataDir), files);
+  const split = await hasSplitAuthorities(resolve(io.cwd, dataDir), files);
   const purposes = split ? ["serving", ...SPLIT_PURPOSES] as const : ["serving"] as const;
   const shown = await Promise.all(purposes.map((purpose) => read(dataDir, purpose, files, io)));
   const now = io.clock.now();

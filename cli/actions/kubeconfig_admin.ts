@@ -6,7 +6,7 @@ import type { KubeconfigUser } from "../../core/kube/kubeconfig.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import { formatDuration } from "../../core/lib/duration.ts";
-import { isSplit, readAuthority } from "../authority/files.ts";
+import { hasSplitAuthorities, readAuthority } from "../authority/files.ts";
 import { createCaKeys } from "../authority/keys.ts";
 import { authorityPaths } from "../authority/layout.ts";
 import { issueClientPair, type IssuedPair } from "../issue_pair.ts";
@@ -38,7 +38,7 @@ export async function run(
   if (!settings.embedCerts) await checkPair(paths, settings.force);
   const cluster = await readClusterEntry(settings, io);
   const [root, files] = [resolve(io.cwd, settings.dataDir), createFilePort()];
-  const purpose = await isSplit(root, files) ? "client" : "serving";
+  const purpose = await hasSplitAuthorities(root, files) ? "client" : "serving";
   const authority = await readAuthority(
     authorityPaths(root, purpose),
     files,

@@ -6,10 +6,10 @@ import { describeOmitted } from "../../core/backup/omitted.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { createFilePort } from "../../client/files.ts";
 import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
-import { decrypt } from "../backup/encryption.ts";
-import { createEtcdTarget, restoreBackup, type Restored } from "../backup/restore.ts";
+import { decryptBackup } from "../backup/encryption.ts";
+import { createEtcdTarget, restoreBackup, type RestoredBackup } from "../backup/restore.ts";
 import { readOpener } from "../backup/keys.ts";
-import { counted } from "../backup/write.ts";
+import { reportBytes } from "../backup/write.ts";
 import type { RestoreFlags } from "../commands/restore.ts";
 import { connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -44,8 +44,8 @@ export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSigna
   const root = resolve(io.cwd, settings.dataDir);
   const current = await readEtcdPlace(dataDirAt(root), files);
   using progress = startProgress(io, READING);
-  const sealed = counted(createReadStream(path), (bytes) => progress.update(READING, formatMegabytes(bytes)));
-  const archive = await decrypt(sealed, opener);
+  const sealed = reportBytes(createReadStream(path), (bytes) => progress.update(READING, formatMegabytes(bytes)));
+  const archive = await decryptBackup(sealed, opener);
   const restored = await restoreBackup(archive, root, {
     clock: io.clock,
     force: settings.force,
@@ -64,7 +64,7 @@ const READING = "reading the backup";
 const DOING = { checking: "checking what was read", writing: "writing to etcd" } as const;
 
 function tell(
-  { manifest, revision, replaced, aside }: Restored,
+  { manifest, revision, replaced, aside }: RestoredBackup,
   root: string,
   prefix: string | undefined,
   io: Io,

@@ -18,7 +18,7 @@ export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal
   const { clock, random, heap, cwd, stdout } = io;
   const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
   await using instance = await startInstance(input.settings, deps, () => []);
-  keys.passphrases.stopAsking();
+  keys.passphrases.stopPrompting();
   io.stdout.write(
     `tlsboot serves ${instance.url}\n\n  kubectl --kubeconfig ${
       pathWord(instance.dir.adminKubeconfig, io.cwd)

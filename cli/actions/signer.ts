@@ -46,7 +46,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
     throw new UsageError("--kubeconfig is required", `see: tlsboot signer --help${describeIgnoredKubeconfig(io.env)}`);
   }
   const cas = await openSigningCas(toSigningCaFlags(settings), chosen, deps);
-  keys.passphrases.stopAsking();
+  keys.passphrases.stopPrompting();
   const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings, logger) };
   const manifest = createRightsManifest(chosen, cas.signerNames, settings);
   const { lease } = createSignerObjectNames(chosen);

@@ -55,7 +55,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
   ], { customSigners: custom.signerNames });
   const { signing, customSigning } = await openSigning(instance, settings, custom, deps);
-  keys.passphrases.stopAsking();
+  keys.passphrases.stopPrompting();
   const secrets = secretStoreOver(instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
   const cluster = { server: instance.url, caPem: encodeTrust(instance.authorities.serving) };
   await ensureClusterInfo(instance, cluster, deps, signal);

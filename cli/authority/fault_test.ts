@@ -1,4 +1,4 @@
-/** Disk errors at every call in turn while CAs are made: never half a CA, never another one over the first. */
+/** A disk error at every call in turn while CAs are created: no CA is incomplete, and none replaces another. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { FilePort } from "../../client/files.ts";
@@ -7,11 +7,11 @@ import { createCapturedIo } from "../../tests/support/captured_io.ts";
 import { createFailingFiles, FILE_FAULTS } from "../../tests/support/failing_files.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { createFilePort } from "../../client/files.ts";
-import { createOnly, createSplit, type NewAuthority, readAuthority } from "./files.ts";
+import { createSingleAuthority, createSplitAuthorities, type NewAuthority, readAuthority } from "./files.ts";
 import { createCaKeys } from "./keys.ts";
 import { authorityPaths, SPLIT_PURPOSES } from "./layout.ts";
 
-/** More than any of these have. */
+/** A limit above the number of calls in any of these runs. */
 const MAX_CALLS = 120;
 const NEW_CA: NewAuthority = { commonName: "instance", keyAlgorithm: "ecdsa-p256", lifeMs: 86_400_000 };
 
@@ -24,12 +24,12 @@ function createDeps(files: FilePort) {
 
 for (
   const [kind, create, purposes] of [
-    ["the CA for everything", createOnly, ["serving"]],
-    ["a CA for each purpose", createSplit, ["serving", ...SPLIT_PURPOSES]],
+    ["the CA for everything", createSingleAuthority, ["serving"]],
+    ["a CA for each purpose", createSplitAuthorities, ["serving", ...SPLIT_PURPOSES]],
   ] as const
 ) {
   for (const fault of FILE_FAULTS) {
-    test(`${kind} on a disk that says ${fault.name} at each call in turn is whole or not there, and finished later`, async () => {
+    test(`${kind} is complete or absent after ${fault.name} at each call in turn, and the next run completes it`, async () => {
       const files = createFilePort();
       let failures = 0;
       for (let call = 0, isOver = false; !isOver; call++) {
@@ -59,7 +59,7 @@ for (
   }
 }
 
-/** The CAs that are whole; one whose certificate is there and that cannot be read fails the test. */
+/** Reads the CAs that exist. A CA whose certificate exists but that cannot be read fails the test. */
 async function findAll(
   dataDir: string,
   purposes: readonly (Parameters<typeof authorityPaths>[1])[],

@@ -1,4 +1,4 @@
-/** CAs on disk: a certificate and a key. Never overwritten; refused when others can read the key. */
+/** CAs on disk: a certificate and a key. They are never overwritten, and not used when other users can read the key. */
 import { dirname } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { type CaKeySource, openPrivateKey } from "../../server/controllers/ca_key_file.ts";
@@ -20,17 +20,17 @@ import type { CaKeys } from "./keys.ts";
 import { checkOwnFolder, checkPrivate } from "../../client/private_file.ts";
 import { type AuthorityPaths, authorityPaths, type CaPurpose, SPLIT_PURPOSES } from "./layout.ts";
 
-/** What a new CA is to be. */
+/** The properties of a new CA. */
 export interface NewAuthority {
   readonly commonName: string;
   readonly keyAlgorithm: KeyAlgorithm;
   readonly lifeMs: number;
   readonly nameConstraints?: NameConstraints;
-  /** Under a passphrase, also when none is handed over. */
+  /** Encrypts the key, and prompts for a passphrase when no file is given. */
   readonly isEncrypted?: boolean;
 }
 
-/** What making a CA needs. */
+/** The ports that creating a CA uses. */
 export interface AuthorityDeps {
   readonly files: FilePort;
   readonly clock: Pick<Clock, "now">;
@@ -38,13 +38,13 @@ export interface AuthorityDeps {
   readonly keys: CaKeys;
 }
 
-/** Clocks of other machines may be late (`kubeadm` CertificateBackdate). */
+/** Clocks of other machines may be slow (kubeadm `CertificateBackdate`, `cmd/kubeadm/app/constants/constants.go`). */
 const BACKDATE_MS = 5 * 60_000;
 const SERIAL_BYTES = 16;
 
 /**
- * Reads a CA. AppError `not_found` when a file is missing, `file_permissions`, `ca_invalid`, `passphrase_missing`,
- * `passphrase_wrong`.
+ * Reads a CA. Throws AppError `not_found` when a file is missing, `file_permissions`, `ca_invalid`, `passphrase_missing`
+ * and `passphrase_wrong`.
  */
 export async function readAuthority(paths: AuthorityPaths, files: FilePort, keys: CaKeys): Promise<Authority> {
   const certificates = parseAuthorityCertificates(await readRequired(paths.certificate, files));
@@ -60,13 +60,13 @@ async function readState(source: CaKeySource): Promise<string> {
   try {
     return await source.state();
   } catch (error) {
-    // A file that is not there; what has a hint of its own passes.
-    if (isAppError(error, "io") && error.hint === undefined) throw missing(source.name);
+    // The file does not exist. Errors with a hint of their own are passed on.
+    if (isAppError(error, "io") && error.hint === undefined) throw missingFile(source.name);
     throw error;
   }
 }
 
-/** Reads the certificate of a CA, and those above it in its file. AppError `not_found`, `ca_invalid`. */
+/** Reads the certificate of a CA and its issuers from its file. Throws AppError `not_found` and `ca_invalid`. */
 export async function readChain({ certificate }: AuthorityPaths, files: FilePort): Promise<CertificateChain> {
   const chain = parseAuthorityChain(await readRequired(certificate, files));
   if (chain.ok) return chain.value;
@@ -74,16 +74,17 @@ export async function readChain({ certificate }: AuthorityPaths, files: FilePort
 }
 
 /**
- * True when the data directory has a CA for each purpose, false when it has one for everything. AppError `not_found` when it
- * has none, `ca_invalid` when some are missing: one must not stand in for another in silence; `format_unknown`.
+ * True when the data directory has a CA for each purpose, false when it has one for everything. Throws AppError
+ * `not_found` when it has none, `ca_invalid` when some are missing, because no CA may silently replace another, and
+ * `format_unknown`.
  */
-export async function isSplit(dataDir: string, files: FilePort): Promise<boolean> {
+export async function hasSplitAuthorities(dataDir: string, files: FilePort): Promise<boolean> {
   await assertKnownFormat(dataDir, files);
   const found = await existingPurposes(dataDir, files);
   const { certificate } = authorityPaths(dataDir);
   if (await files.lstat(certificate) === undefined) {
     throw new AppError("not_found", `cannot read "${certificate}": file does not exist`, {
-      hint: "make a CA with: tlsboot ca init",
+      hint: "create a CA with: tlsboot ca init",
     });
   }
   const missing = SPLIT_PURPOSES.filter((purpose) => !found.includes(purpose));
@@ -92,29 +93,37 @@ export async function isSplit(dataDir: string, files: FilePort): Promise<boolean
     purposes.map((purpose) => authorityPaths(dataDir, purpose).certificate).join(", ")
   );
   throw new AppError("ca_invalid", `cannot use the CAs in "${dataDir}": there is ${present} but not ${absent}`, {
-    hint: "put back what is missing; only without any of them pki/ca.crt is for everything",
+    hint: "put back the missing files; pki/ca.crt is used for everything only when all of these are absent",
   });
 }
 
 /**
- * Makes the CA for everything. A key without a certificate, left by an interruption, is finished rather than replaced.
- * AppError `file_exists` when there is a CA, or the beginning of a split one.
+ * Creates the CA for everything. A key without a certificate, from an interrupted run, is reused. Throws AppError
+ * `file_exists` when there is a CA, or a part of a split one.
  */
-export async function createOnly(dataDir: string, options: NewAuthority, deps: AuthorityDeps): Promise<Authority> {
+export async function createSingleAuthority(
+  dataDir: string,
+  options: NewAuthority,
+  deps: AuthorityDeps,
+): Promise<Authority> {
   await assertNoCa(dataDir, deps.files);
   await assertNoneBegun(dataDir, deps.files);
-  await prepare(dataDir, deps.files);
+  await prepareFolder(dataDir, deps.files);
   return await create(authorityPaths(dataDir), options, deps);
 }
 
 /**
- * Makes a CA for each purpose, the one for serving last: with it the set is complete. Those that an interruption left are
- * kept. AppError `file_exists` when the set is complete, or there is a CA for everything.
+ * Creates a CA for each purpose, the one for serving last, because it completes the set. CAs of an interrupted run are
+ * kept. Throws AppError `file_exists` when the set is complete, or when there is a CA for everything.
  */
-export async function createSplit(dataDir: string, options: NewAuthority, deps: AuthorityDeps): Promise<void> {
+export async function createSplitAuthorities(
+  dataDir: string,
+  options: NewAuthority,
+  deps: AuthorityDeps,
+): Promise<void> {
   await assertNoCa(dataDir, deps.files);
   const existing = await existingPurposes(dataDir, deps.files);
-  await prepare(dataDir, deps.files);
+  await prepareFolder(dataDir, deps.files);
   for (const purpose of SPLIT_PURPOSES) {
     const paths = authorityPaths(dataDir, purpose);
     const commonName = `${options.commonName}-${purpose}`;
@@ -124,8 +133,11 @@ export async function createSplit(dataDir: string, options: NewAuthority, deps: 
   await create(authorityPaths(dataDir), options, deps);
 }
 
-/** Writes a CA that exists elsewhere; without its key when a program holds it. AppError `file_exists` when there is one, or another key. */
-export async function writeImported(
+/**
+ * Writes an imported CA, without its key when a program holds it. Throws AppError `file_exists` when there is a CA or
+ * another key.
+ */
+export async function writeImportedAuthority(
   dataDir: string,
   authority: { readonly chain: CertificateChain; readonly keyPem: string | undefined },
   deps: AuthorityDeps,
@@ -134,7 +146,7 @@ export async function writeImported(
   const paths = authorityPaths(dataDir);
   await assertNoCa(dataDir, files);
   await assertNoneBegun(dataDir, files);
-  await prepare(dataDir, files);
+  await prepareFolder(dataDir, files);
   await files.makeDirectory(dirname(paths.key), FOLDER_MODE);
   const { keyPem } = authority;
   if (keyPem !== undefined && await files.readText(paths.key) !== keyPem) {
@@ -163,8 +175,8 @@ async function create(paths: AuthorityPaths, options: NewAuthority, deps: Author
   return authority;
 }
 
-/** The folder, of a format that this program knows. */
-async function prepare(dataDir: string, files: FilePort): Promise<void> {
+/** Creates the data directory, and checks that this program knows its format. */
+async function prepareFolder(dataDir: string, files: FilePort): Promise<void> {
   await files.makeDirectory(dataDir, FOLDER_MODE);
   await checkOwnFolder(dataDir, files);
   await ensureFormat(dataDir, files);
@@ -202,22 +214,22 @@ function invalidCa(path: string, error: string): AppError {
   });
 }
 
-/** The key that a program holds; there is no file then. */
+/** Opens the key that a program holds; there is no key file then. */
 async function openProgram(paths: AuthorityPaths, keys: CaKeys): Promise<CaKey> {
   const source = keys.getSource(paths);
   const key = await source.open(await source.state());
   if (key.ok) return key.value;
   throw new AppError("key_invalid", `cannot create a CA: ${key.error}`, {
-    hint: "docs/guides/ca.md says what it must answer",
+    hint: "docs/guides/ca.md describes what the program must answer",
   });
 }
 
 async function findKey(path: string, { files, keys }: AuthorityDeps): Promise<PrivateKey | undefined> {
   if (await files.lstat(path) === undefined) return undefined;
   await checkPrivate(path, files);
-  const key = await openPrivateKey(await readRequired(path, files), path, keys.passphrases.toOpen);
+  const key = await openPrivateKey(await readRequired(path, files), path, keys.passphrases.getForOpening);
   if (key.ok) return key.value;
-  throw new AppError("file_exists", `cannot create a CA: "${path}" exists and is no key: ${key.error}`, {
+  throw new AppError("file_exists", `cannot create a CA: "${path}" exists and is not a key: ${key.error}`, {
     hint: "an existing key is never overwritten: choose another --data-dir, or move the file away",
   });
 }
@@ -228,7 +240,7 @@ async function createKey(
   deps: AuthorityDeps,
 ): Promise<PrivateKey> {
   const { random, keys } = deps;
-  const passphrase = isEncrypted || keys.passphrases.isGiven ? await keys.passphrases.toMake(path) : undefined;
+  const passphrase = isEncrypted || keys.passphrases.isGiven ? await keys.passphrases.getForCreating(path) : undefined;
   const key = await generatePrivateKey(keyAlgorithm);
   const pem = passphrase === undefined ? key.toPem() : await encryptPrivateKey(key, passphrase.reveal(), random);
   await deps.files.createExclusive(path, pem, SECRET_MODE);
@@ -237,11 +249,11 @@ async function createKey(
 
 async function readRequired(path: string, files: FilePort): Promise<string> {
   const text = await files.readText(path);
-  if (text === undefined) throw missing(path);
+  if (text === undefined) throw missingFile(path);
   return text;
 }
 
-function missing(path: string): AppError {
+function missingFile(path: string): AppError {
   return new AppError("not_found", `cannot read "${path}": file does not exist`, {
     hint: "make a CA with: tlsboot ca init",
   });

@@ -1,4 +1,4 @@
-/** A CA that comes from elsewhere, looked at before it is taken. */
+/** Reads and checks a CA that is imported. */
 import { AppError } from "../../core/errors.ts";
 import { type Authority, joinAuthority, parseAuthorityCertificates } from "../../core/pki/authority.ts";
 import { type CertificateChain, isSelfSigned } from "../../core/pki/authority_chain.ts";
@@ -12,29 +12,29 @@ import type { CaKey } from "../../core/ports.ts";
 import type { CaKeys } from "./keys.ts";
 import { checkPrivate } from "../../client/private_file.ts";
 
-/** A CA as its two files have it. */
+/** A CA from two files, checked. */
 export interface ImportedAuthority {
   readonly authority: Authority;
-  /** As its file has it; undefined when a program holds it. */
+  /** The key as text and opened; undefined when a program holds it. */
   readonly key: { readonly pem: string; readonly opened: PrivateKey } | undefined;
 }
 
-/** Below this a key is no CA's (NIST SP 800-57 part 1, 112 bits). */
+/** The minimum size of an RSA key of a CA (NIST SP 800-57 part 1: 112 bits of security). */
 const MIN_RSA_BITS = 2048;
 const ANY_USAGE = "2.5.29.37.0";
 const NEEDED_USAGES = [["1.3.6.1.5.5.7.3.2", "clients"], ["1.3.6.1.5.5.7.3.1", "servers"]] as const;
 
 /**
  * Reads and checks a CA: CA:TRUE, keyCertSign, path lengths, dates, strength, order and signatures of the chain up to its
- * root, and that the key is the certificate's. AppError `not_found`, `file_permissions`, `ca_invalid`, `ca_expired`,
- * `passphrase_missing`, `passphrase_wrong`.
+ * root, and that the key belongs to the certificate. Throws AppError `not_found`, `file_permissions`, `ca_invalid`,
+ * `ca_expired`, `passphrase_missing` and `passphrase_wrong`.
  */
-export async function readImported(
+export async function readImportedAuthority(
   paths: { readonly certificate: string; readonly key: string | undefined },
   now: Date,
   { files, keys }: { readonly files: FilePort; readonly keys: CaKeys },
 ): Promise<ImportedAuthority> {
-  const certificatePem = await readGiven(paths.certificate, "--import-cert", files);
+  const certificatePem = await readFlagFile(paths.certificate, "--import-cert", files);
   const hint = "give the CA first, behind it its issuers, and the CA's key";
   const certificates = parseAuthorityCertificates(certificatePem);
   if (!certificates.ok) throw refused(paths.certificate, certificates.error, hint);
@@ -51,9 +51,9 @@ async function readKey(
   files: FilePort,
   keys: CaKeys,
 ): Promise<{ readonly pem: string; readonly opened: PrivateKey }> {
-  const pem = await readGiven(path, "--import-key", files);
+  const pem = await readFlagFile(path, "--import-key", files);
   await checkPrivate(path, files);
-  const key = await openPrivateKey(pem, path, keys.passphrases.toOpen);
+  const key = await openPrivateKey(pem, path, keys.passphrases.getForOpening);
   if (!key.ok) throw refused(path, key.error, "give the PEM file of the CA's key");
   return { pem, opened: key.value };
 }
@@ -62,7 +62,7 @@ async function openProgram(certificate: string, keys: CaKeys): Promise<CaKey> {
   const source = keys.getNamedSource(certificate, undefined);
   const key = await source.open(await source.state());
   if (key.ok) return key.value;
-  throw refused(certificate, key.error, "docs/guides/ca.md says what the program must answer");
+  throw refused(certificate, key.error, "docs/guides/ca.md describes what the program must answer");
 }
 
 function assertUsable(chain: CertificateChain, path: string, now: Date): void {
@@ -72,12 +72,12 @@ function assertUsable(chain: CertificateChain, path: string, now: Date): void {
     const name = quoteSubject(certificate);
     if (now > notAfter) {
       throw new AppError("ca_expired", `cannot use the CA in "${path}": ${name} ended at ${formatTime(notAfter)}`, {
-        hint: "give one that is valid, with issuers that are",
+        hint: "give a valid CA with valid issuers",
       });
     }
     if (now < notBefore) {
       const why = `${name} is not valid before ${formatTime(notBefore)}`;
-      throw refused(path, why, "look at this machine's clock, or wait until the certificate is valid");
+      throw refused(path, why, "check this machine's clock, or wait until the certificate is valid");
     }
     if (certificate.keyAlgorithm === "RSA" && certificate.keyBits < MIN_RSA_BITS) {
       const why = `the RSA key of ${name} has ${certificate.keyBits} bits, want ${MIN_RSA_BITS} or more`;
@@ -99,7 +99,7 @@ function assertUsable(chain: CertificateChain, path: string, now: Date): void {
   const top = all.at(-1);
   if (top === undefined || isSelfSigned(top)) return;
   const why = `the issuer of ${quoteSubject(top)} is missing: "${formatName(top.issuer)}"`;
-  throw refused(path, why, "put each issuer behind what it issued, up to the root");
+  throw refused(path, why, "put each issuer behind the certificate that it issued, up to the root");
 }
 
 function quoteSubject({ subject }: CertificateFacts): string {
@@ -110,7 +110,7 @@ function refused(path: string, why: string, hint: string): AppError {
   return new AppError("ca_invalid", `cannot use the CA in "${path}": ${why}`, { hint });
 }
 
-async function readGiven(path: string, flag: string, files: FilePort): Promise<string> {
+async function readFlagFile(path: string, flag: string, files: FilePort): Promise<string> {
   const text = await files.readText(path);
   if (text !== undefined) return text;
   throw new AppError("not_found", `cannot read "${path}": file does not exist`, { hint: `check the path of ${flag}` });

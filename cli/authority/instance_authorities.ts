@@ -2,20 +2,20 @@
 import type { Authority } from "../../core/pki/authority.ts";
 import type { CertificateChain } from "../../core/pki/authority_chain.ts";
 import type { FilePort } from "../../client/files.ts";
-import { type AuthorityDeps, createOnly, isSplit, readAuthority, readChain } from "./files.ts";
+import { type AuthorityDeps, createSingleAuthority, hasSplitAuthorities, readAuthority, readChain } from "./files.ts";
 import { authorityPaths, type CaPurpose } from "./layout.ts";
 
-/** A CA whose client certificates the API believes; its key may be elsewhere. */
+/** A CA whose client certificates the API accepts; its key may be elsewhere. */
 export interface ClientCa {
   readonly chain: CertificateChain;
   readonly certificateFile: string;
 }
 
-/** What a server needs of its CAs. */
+/** The CAs of a server, by their use. */
 export interface InstanceAuthorities {
-  /** Signs the server's own certificate; clients of the API trust it. */
+  /** The CA that signs the server's own certificate; clients of the API trust it. */
   readonly serving: Authority;
-  /** Signs administrators. */
+  /** The CA that signs certificates of administrators. */
   readonly client: Authority;
   readonly clientCas: readonly ClientCa[];
 }
@@ -29,24 +29,24 @@ const NEW_CA = {
 } as const;
 const CLIENT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client"];
 
-/** The CAs of a data directory; makes one for everything where there is none. AppError as `readAuthority`, `io`. */
+/** Reads the CAs of a data directory, and creates one for everything where there is none. Throws as `readAuthority`, and AppError `io`. */
 export async function ensureAuthorities(
   root: string,
   deps: AuthorityDeps,
 ): Promise<{ readonly authorities: InstanceAuthorities; readonly created: boolean }> {
   const { files, keys } = deps;
   const isNew = await files.lstat(authorityPaths(root).certificate) === undefined;
-  if (isNew) await createOnly(root, NEW_CA, deps);
-  const split = await isSplit(root, files);
+  if (isNew) await createSingleAuthority(root, NEW_CA, deps);
+  const split = await hasSplitAuthorities(root, files);
   const serving = await readAuthority(authorityPaths(root), files, keys);
   const client = split ? await readAuthority(authorityPaths(root, "client"), files, keys) : serving;
   return { authorities: { serving, client, clientCas: await readClientCas(root, files) }, created: isNew };
 }
 
-/** The CAs whose client certificates the API of a data directory believes. AppError `not_found`, `ca_invalid`. */
+/** Reads the CAs whose client certificates the API of a data directory accepts. Throws AppError `not_found` and `ca_invalid`. */
 export async function readClientCas(root: string, files: FilePort): Promise<readonly ClientCa[]> {
   const clientCas: ClientCa[] = [];
-  for (const purpose of await isSplit(root, files) ? CLIENT_PURPOSES : ["serving"] as const) {
+  for (const purpose of await hasSplitAuthorities(root, files) ? CLIENT_PURPOSES : ["serving"] as const) {
     const paths = authorityPaths(root, purpose);
     clientCas.push({ chain: await readChain(paths, files), certificateFile: paths.certificate });
   }

@@ -1,6 +1,6 @@
 /**
- * A CA key behind a program: it tells its public key and makes signatures, so that an HSM can stand there (docs/guides/ca.md has
- * the protocol). Nothing that it answers is believed before it is checked against the public key.
+ * A CA key behind a program, which prints its public key and creates signatures, so that an HSM can hold the key
+ * (docs/guides/ca.md has the protocol). Every signature is checked against the public key.
  */
 import { Buffer } from "node:buffer";
 import { spawn } from "node:child_process";
@@ -14,15 +14,15 @@ import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { CaKeySource } from "../../server/controllers/ca_key_file.ts";
 import { createKeyedMutex } from "../../server/controllers/keyed_mutex.ts";
 
-/** Which program, for which CA. */
+/** A program that holds the key of a CA. */
 export interface KeyProgram {
-  /** Absolute path; run without a shell. */
+  /** The absolute path of the program, which is run without a shell. */
   readonly program: string;
-  /** Path of the CA's certificate, for programs that hold several keys. */
+  /** The path of the CA's certificate, for programs that hold several keys. */
   readonly certificate: string;
-  /** What it finds in its environment beside that path. */
+  /** The environment of the program; the path of the certificate is added to it. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** How long one run may take. */
+  /** The timeout of one run, in milliseconds. */
   readonly timeoutMs?: number;
 }
 
@@ -32,29 +32,33 @@ const TIMEOUT_MS = 10_000;
 /** An RSA-4096 signature has 512 bytes, a PEM public key of that size 800. */
 const MAX_OUTPUT_BYTES = 16_384;
 const MAX_STDERR_BYTES = 4_096;
-/** An HSM has few sessions, and a process costs more than a signature: the others wait for their turn. */
+/** The number of runs at the same time: an HSM has few sessions, and a process costs more than a signature. */
 const LANES = 5;
 
-/** A key source over a program. The key it holds is asked for once, when it is opened. */
+/** Creates a key source over a program. Its public key is read once, when the source is opened. */
 export function createKeyProgramSource(options: KeyProgram): CaKeySource {
   return {
     name: options.program,
-    // A key that changes without its certificate is no key of it, and the next signature says so.
+    // A key that changes without its certificate does not match it, and the next signature fails.
     state: () => Promise.resolve(options.program),
     open: () => openKeyProgram(options),
   };
 }
 
-/** Asks for the public key. AppError `key_program_failed`; an error says what is wrong with the answer. */
+/** Reads the public key from the program. Throws AppError `key_program_failed`; the error result explains a wrong answer. */
 export async function openKeyProgram(options: KeyProgram): Promise<Result<CaKey, string>> {
   const output = await runProgram(options, ["public-key"]);
   const blocks = parsePemBlocks(Buffer.from(output).toString("latin1"));
   const [block] = blocks;
   if (block === undefined || blocks.length > 1 || block.label !== "PUBLIC KEY") {
-    return err(`${quoted(options, "public-key")} must print one PEM block PUBLIC KEY, and printed ${describe(output)}`);
+    return err(
+      `${quoteCommand(options, "public-key")} must print one PEM block PUBLIC KEY, and printed ${
+        describeOutput(output)
+      }`,
+    );
   }
   const facts = toResult(() => parsePublicKey(block.bytes));
-  if (!facts.ok) return err(`${quoted(options, "public-key")} printed a malformed key: ${facts.error}`);
+  if (!facts.ok) return err(`${quoteCommand(options, "public-key")} printed a malformed key: ${facts.error}`);
   if (facts.value.weakness !== undefined) return err(facts.value.weakness);
   return ok(createProgramKey(options, block.bytes, facts.value));
 }
@@ -71,13 +75,13 @@ function createProgramKey(options: KeyProgram, publicKeyDer: Bytes, publicKey: P
       throw failed(
         options,
         `sign ${algorithm}`,
-        `its answer (${describe(signature)}) is no signature by its public key`,
+        `its answer (${describeOutput(signature)}) is not a signature by its public key`,
       );
     },
   };
 }
 
-/** Runs the program to its end and answers its output. */
+/** Runs the program to its end and resolves with its output. */
 function runProgram(options: KeyProgram, args: readonly string[], input?: Bytes): Promise<Bytes> {
   const { program, certificate, env, timeoutMs = TIMEOUT_MS } = options;
   const words = args.join(" ");
@@ -101,7 +105,10 @@ function runProgram(options: KeyProgram, args: readonly string[], input?: Bytes)
         child.kill("SIGKILL");
         reject(failed(options, words, why, cause));
       });
-    const timer = setTimeout(() => give(`it took longer than ${timeoutMs / 1000} s${said(complaint)}`), timeoutMs);
+    const timer = setTimeout(
+      () => give(`it took longer than ${timeoutMs / 1000} s${formatComplaint(complaint)}`),
+      timeoutMs,
+    );
     child.once(
       "error",
       (error: NodeJS.ErrnoException) => give(STARTING[error.code ?? ""] ?? getErrorMessage(error), error),
@@ -117,9 +124,9 @@ function runProgram(options: KeyProgram, args: readonly string[], input?: Bytes)
     child.once("close", (code, signal) => {
       if (code === 0) return finish(() => resolve(new Uint8Array(Buffer.concat(output))));
       const how = signal === null ? `exit code ${code}` : signal;
-      give(`it ended with ${how}${said(complaint)}`);
+      give(`it ended with ${how}${formatComplaint(complaint)}`);
     });
-    // A program that does not read to the end says what is wrong by its exit code.
+    // A program that does not read all of its input reports the reason with its exit code.
     child.stdin.on("error", () => {});
     child.stdin.end(input);
   });
@@ -131,23 +138,23 @@ const STARTING: Readonly<Record<string, string>> = {
 };
 
 function failed(options: KeyProgram, words: string, why: string, cause?: unknown): AppError {
-  return new AppError("key_program_failed", `cannot use the CA key of ${quoted(options, words)}: ${why}`, {
-    hint: "run it by hand; docs/guides/ca.md says what it must answer",
+  return new AppError("key_program_failed", `cannot use the CA key of ${quoteCommand(options, words)}: ${why}`, {
+    hint: "run it by hand; docs/guides/ca.md describes what it must answer",
     retryable: true,
     ...(cause === undefined ? {} : { cause }),
   });
 }
 
-function quoted({ program }: KeyProgram, words: string): string {
+function quoteCommand({ program }: KeyProgram, words: string): string {
   return `"${program} ${words}"`;
 }
 
-/** What the program complained about, on one line. */
-function said(complaint: string): string {
+/** Formats the program's error output as the end of a message, on one line. */
+function formatComplaint(complaint: string): string {
   const text = complaint.trim().replace(/\s+/g, " ");
   return text === "" ? "" : `: ${text}`;
 }
 
-function describe(output: Uint8Array): string {
+function describeOutput(output: Uint8Array): string {
   return output.length === 0 ? "nothing" : `${output.length} bytes`;
 }

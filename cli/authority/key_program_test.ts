@@ -13,7 +13,7 @@ const certificate = "/pki/ca.crt";
 const { env } = process;
 
 for (const keyAlgorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "ed25519"] as const) {
-  test(`openKeyProgram() gets a key that signs: ${keyAlgorithm}`, async () => {
+  test(`openKeyProgram() returns a key that signs: ${keyAlgorithm}`, async () => {
     await using folder = await createTempFolder();
     const ca = await createSigningCa({ keyAlgorithm });
     const program = await writeKeyProgram(folder, ca.keyPem);
@@ -34,16 +34,16 @@ for (
       "exits with 3 when it signs",
       /"\S+hsm program sign ECDSA-SHA256": it ended with exit code 3: the token is not there$/,
     ],
-    ["signs something else", /its answer \(\d+ bytes\) is no signature by its public key$/],
-    ["prints nothing for a signature", /its answer \(nothing\) is no signature by its public key$/],
+    ["signs something else", /its answer \(\d+ bytes\) is not a signature by its public key$/],
+    ["prints nothing for a signature", /its answer \(nothing\) is not a signature by its public key$/],
     ["prints too much", /it printed more than 16384 bytes$/],
     ["never ends", /it took longer than 5 s$/],
   ] as readonly (readonly [Breakage, RegExp])[]
 ) {
-  test(`a key program that ${breakage} makes no signature`, async () => {
+  test(`a key program that ${breakage} creates no signature`, async () => {
     await using folder = await createTempFolder();
     const program = await writeKeyProgram(folder, (await createSigningCa()).keyPem, breakage);
-    // Starting a runtime takes its time on a busy machine; only the one that never ends is to be given up.
+    // Starting a runtime takes long on a busy machine; only the program that never ends has a short timeout.
     const key = await openKeyProgram({
       program,
       certificate,
@@ -55,13 +55,13 @@ for (
     await assert.rejects(value.sign(new TextEncoder().encode("data"), "ECDSA-SHA256"), (error) => {
       assert.ok(isAppError(error, "key_program_failed"));
       assert.match(error.message, want);
-      assert.equal(error.hint, "run it by hand; docs/guides/ca.md says what it must answer");
+      assert.equal(error.hint, "run it by hand; docs/guides/ca.md describes what it must answer");
       return true;
     });
   });
 }
 
-test("a key program runs five times at once, and no more", async () => {
+test("a key program runs at most five times at once", async () => {
   await using folder = await createTempFolder();
   const program = await writeKeyProgram(folder, (await createSigningCa()).keyPem, "waits for four others");
   const key = await openKeyProgram({ program, certificate, env, timeoutMs: 120_000 });
@@ -78,14 +78,14 @@ test("a key program runs five times at once, and no more", async () => {
   assert.equal(most, 5);
 });
 
-test("openKeyProgram() refuses an answer that is no public key", async () => {
+test("openKeyProgram() refuses an answer that is not a public key", async () => {
   await using folder = await createTempFolder();
   const program = await writeKeyProgram(folder, (await createSigningCa()).keyPem, "prints no public key");
   const key = await openKeyProgram({ program, certificate, env });
   assert.match(key.ok ? "" : key.error, /must print one PEM block PUBLIC KEY, and printed 6 bytes$/);
 });
 
-test("openKeyProgram() says when there is no such program", async () => {
+test("openKeyProgram() reports a program that does not exist", async () => {
   await assert.rejects(openKeyProgram({ program: "/nowhere/hsm", certificate, env }), {
     code: "key_program_failed",
     message: 'cannot use the CA key of "/nowhere/hsm public-key": there is no such program',

@@ -1,4 +1,4 @@
-/** How the keys of CAs are opened during one run: what the flags of a command say of it. */
+/** Opens the keys of CAs during one run, from files or through a program, as the flags of the command say. */
 import { resolve } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { type CaKeySource, createKeyFileSource } from "../../server/controllers/ca_key_file.ts";
@@ -8,24 +8,24 @@ import { createKeyProgramSource } from "./key_program.ts";
 import type { AuthorityPaths } from "./layout.ts";
 import { createPassphrases, type Passphrases } from "./passphrase.ts";
 
-/** The keys of CAs. */
+/** Access to the keys of CAs. */
 export interface CaKeys {
   readonly passphrases: Passphrases;
-  /** True when a program stands in for the key files of the instance's CAs, and for those that no flag names. */
+  /** True when a program replaces the key files of the instance's CAs, and key files that no flag names. */
   readonly hasProgram: boolean;
-  /** Where the key of one of the instance's CAs is. */
+  /** Returns the source of the key of one of the instance's CAs. */
   getSource(paths: AuthorityPaths): CaKeySource;
-  /** Where the key of a CA is whose files flags name; the program has it when no key file is named. */
+  /** Returns the source of the key of a CA that flags name. Without a key file the program holds the key. */
   getNamedSource(certificate: string, keyFile: string | undefined): CaKeySource;
 }
 
-/** What the flags say. */
+/** The settings that concern CA keys. */
 export interface CaKeySettings {
   readonly caPassphraseFile: string | undefined;
   readonly signingKeyCommand: string | undefined;
 }
 
-/** Makes it for one run of a command. */
+/** Creates the access to CA keys for one run of a command. */
 export function createCaKeys(
   { caPassphraseFile, signingKeyCommand }: CaKeySettings,
   io: Pick<Io, "stdin" | "stderr" | "cwd" | "env">,
@@ -38,7 +38,7 @@ export function createCaKeys(
 
   function sourceIn(certificate: string, keyFile: string): CaKeySource {
     return program === undefined
-      ? createKeyFileSource(caFiles, keyFile, passphrases.toOpen)
+      ? createKeyFileSource(caFiles, keyFile, passphrases.getForOpening)
       : createKeyProgramSource({ program, certificate, env: io.env });
   }
 
@@ -49,6 +49,6 @@ export function createCaKeys(
     getNamedSource: (certificate, keyFile) =>
       keyFile === undefined
         ? sourceIn(certificate, "")
-        : createKeyFileSource(caFiles, resolve(io.cwd, keyFile), passphrases.toOpen),
+        : createKeyFileSource(caFiles, resolve(io.cwd, keyFile), passphrases.getForOpening),
   };
 }

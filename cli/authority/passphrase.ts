@@ -1,4 +1,7 @@
-/** The passphrase of CA keys: from a file, from stdin, or typed on a terminal. Never a flag, never the environment. */
+/**
+ * Passphrases of keys and backups: from a file, from stdin, or typed on a terminal. Flags and the environment are visible
+ * to other processes, so they never hold one.
+ */
 import { resolve } from "node:path";
 import { Secret } from "../../core/lib/brand.ts";
 import { equalsInConstantTime } from "../../core/lib/constant_time.ts";
@@ -8,24 +11,24 @@ import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
 import { checkPrivate } from "../../client/private_file.ts";
 
-/** Where passphrases come from during one run. */
+/** The passphrase of one run of a command. */
 export interface Passphrases {
-  /** True when one is handed over: then keys that are made are put under it. */
+  /** True when a file is given; new keys are then encrypted with its passphrase. */
   readonly isGiven: boolean;
-  /** To open a key; a person is asked once, a file is read each time. AppError `passphrase_missing`. */
-  toOpen(keyName: string): Promise<Secret<string>>;
-  /** To make a key; a person types it twice. AppError `passphrase_missing`, `invalid`. */
-  toMake(keyName: string): Promise<Secret<string>>;
-  /** From now on nobody is asked any more: a question in the middle of the log of a server would hold it up. */
-  stopAsking(): void;
+  /** Returns the passphrase to open a key. The user is prompted once; a file is read each time. Throws AppError `passphrase_missing`. */
+  getForOpening(keyName: string): Promise<Secret<string>>;
+  /** Returns the passphrase for a new key, which the user types twice. Throws AppError `passphrase_missing` and `invalid`. */
+  getForCreating(keyName: string): Promise<Secret<string>>;
+  /** Stops all prompts: a prompt in the middle of a server's log would block the server. */
+  stopPrompting(): void;
 }
 
-/** Long enough for sentences; a whole file is a mistake. */
+/** The maximum length of a passphrase. A longer text is probably the wrong file. */
 const MAX_LENGTH = 1024;
 
-/** What is put under a passphrase, in words. */
+/** Words for messages about a passphrase. */
 export interface PassphraseWords {
-  /** Such as `key`. */
+  /** The thing that is encrypted, such as `key`. */
   readonly what: string;
   /** The flag that names the file of the passphrase. */
   readonly flag: string;
@@ -33,7 +36,7 @@ export interface PassphraseWords {
 
 const KEY_WORDS: PassphraseWords = { what: "key", flag: "--ca-passphrase-file" };
 
-/** Makes the source over the file of a flag; `-` is the next line of stdin. */
+/** Creates the source of a passphrase for the value of a flag; `-` is the next line of stdin. */
 export function createPassphrases(
   file: string | undefined,
   io: Pick<Io, "stdin" | "stderr" | "cwd">,
@@ -41,48 +44,48 @@ export function createPassphrases(
   signal: AbortSignal,
   words: PassphraseWords = KEY_WORDS,
 ): Passphrases {
-  let mayAsk = io.stdin.isTerminal && io.stderr.isTerminal;
+  let mayPrompt = io.stdin.isTerminal && io.stderr.isTerminal;
   let known: Secret<string> | undefined;
 
   async function given(): Promise<Secret<string> | undefined> {
     if (file === undefined) return known;
     if (file !== "-") return await readPassphraseFile(file, io.cwd, files, words.flag);
     if (io.stdin.isTerminal) return known;
-    known ??= checked(await io.stdin.readLine(signal) ?? "", "stdin");
+    known ??= checkPassphrase(await io.stdin.readLine(signal) ?? "", "stdin");
     return known;
   }
 
-  async function ask(question: string): Promise<Secret<string>> {
+  async function prompt(question: string): Promise<Secret<string>> {
     io.stderr.write(`${question}: `);
     try {
-      return checked(await io.stdin.readHidden(signal) ?? "", "the terminal");
+      return checkPassphrase(await io.stdin.readHidden(signal) ?? "", "the terminal");
     } finally {
-      // Enter was not shown either.
+      // The Enter key was not echoed either.
       io.stderr.write("\n");
     }
   }
 
   function missing(keyName: string, verb: string): AppError {
     return new AppError("passphrase_missing", `cannot ${verb} the ${words.what} "${keyName}": there is no passphrase`, {
-      hint: `give a file that holds it with ${words.flag}, or run the command on a terminal`,
+      hint: `give a file that contains it with ${words.flag}, or run the command on a terminal`,
     });
   }
 
   return {
     isGiven: file !== undefined,
-    async toOpen(keyName) {
+    async getForOpening(keyName) {
       const passphrase = await given();
       if (passphrase !== undefined) return passphrase;
-      if (!mayAsk) throw missing(keyName, "open");
-      known = await ask(`Passphrase of ${displayPath(keyName, io.cwd)}`);
+      if (!mayPrompt) throw missing(keyName, "open");
+      known = await prompt(`Passphrase of ${displayPath(keyName, io.cwd)}`);
       return known;
     },
-    async toMake(keyName) {
+    async getForCreating(keyName) {
       const passphrase = await given();
       if (passphrase !== undefined) return passphrase;
-      if (!mayAsk) throw missing(keyName, "encrypt");
-      const first = await ask(`Passphrase of the new ${words.what}`);
-      const second = await ask("The same again");
+      if (!mayPrompt) throw missing(keyName, "encrypt");
+      const first = await prompt(`Passphrase of the new ${words.what}`);
+      const second = await prompt("The same again");
       if (!equalsInConstantTime(first.reveal(), second.reveal())) {
         throw new AppError("invalid", `cannot encrypt the ${words.what}: the two passphrases are not the same`, {
           hint: "run the command again",
@@ -91,13 +94,13 @@ export function createPassphrases(
       known = first;
       return first;
     },
-    stopAsking() {
-      mayAsk = false;
+    stopPrompting() {
+      mayPrompt = false;
     },
   };
 }
 
-/** One line in a file of its owner. */
+/** Reads a passphrase from a file of one line that only its owner may read. */
 async function readPassphraseFile(
   file: string,
   cwd: string,
@@ -112,10 +115,10 @@ async function readPassphraseFile(
     });
   }
   await checkPrivate(path, files);
-  return checked(text.replace(/\r?\n$/, ""), `"${file}"`);
+  return checkPassphrase(text.replace(/\r?\n$/, ""), `"${file}"`);
 }
 
-function checked(passphrase: string, from: string): Secret<string> {
+function checkPassphrase(passphrase: string, from: string): Secret<string> {
   const fault = passphrase === ""
     ? "it is empty"
     : /[\r\n\0]/.test(passphrase)

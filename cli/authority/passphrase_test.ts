@@ -11,30 +11,30 @@ function typedOn(isTerminal: boolean, stdin: string): Passphrases & { readonly s
   return { ...createPassphrases(undefined, io, createFilePort(), signal), stderr: io.stderrText };
 }
 
-test("createPassphrases() asks a person once, for all keys", async () => {
+test("createPassphrases() prompts once, for all keys", async () => {
   const passphrases = typedOn(true, "open sesame\n");
-  assert.equal((await passphrases.toOpen("/home/me/pki/ca.key")).reveal(), "open sesame");
-  assert.equal((await passphrases.toOpen("/home/me/pki/client-ca.key")).reveal(), "open sesame");
+  assert.equal((await passphrases.getForOpening("/home/me/pki/ca.key")).reveal(), "open sesame");
+  assert.equal((await passphrases.getForOpening("/home/me/pki/client-ca.key")).reveal(), "open sesame");
   assert.equal(passphrases.stderr(), "Passphrase of pki/ca.key: \n");
 });
 
-test("createPassphrases() asks nobody any more once a server runs, but remembers", async () => {
+test("createPassphrases() does not prompt after stopPrompting(), but keeps the passphrase", async () => {
   const silent = typedOn(true, "open sesame\n");
-  silent.stopAsking();
-  await assert.rejects(silent.toOpen("ca.key"), { code: "passphrase_missing" });
+  silent.stopPrompting();
+  await assert.rejects(silent.getForOpening("ca.key"), { code: "passphrase_missing" });
   assert.equal(silent.stderr(), "");
   const asked = typedOn(true, "open sesame\n");
-  await asked.toOpen("ca.key");
-  asked.stopAsking();
-  assert.equal((await asked.toOpen("ca.key")).reveal(), "open sesame");
+  await asked.getForOpening("ca.key");
+  asked.stopPrompting();
+  assert.equal((await asked.getForOpening("ca.key")).reveal(), "open sesame");
 });
 
-test("createPassphrases() has none where there is no terminal and no file", async () => {
+test("createPassphrases() throws without a terminal and without a file", async () => {
   const passphrases = typedOn(false, "open sesame\n");
   assert.equal(passphrases.isGiven, false);
-  await assert.rejects(passphrases.toOpen("ca.key"), {
+  await assert.rejects(passphrases.getForOpening("ca.key"), {
     code: "passphrase_missing",
     message: /there is no passphrase$/,
   });
-  await assert.rejects(passphrases.toMake("ca.key"), { code: "passphrase_missing" });
+  await assert.rejects(passphrases.getForCreating("ca.key"), { code: "passphrase_missing" });
 });

@@ -1,4 +1,4 @@
-/** The archive inside of a backup: a tar of files, of objects in pieces, and of the manifest that makes it whole. */
+/** The archive inside a backup: a tar with the files, the objects in pieces, and at the end a manifest of all parts. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import {
@@ -14,20 +14,23 @@ import { AppError } from "../../core/errors.ts";
 import { TAR_END, tarPadding, writeTarHeader } from "../../core/lib/tar.ts";
 import type { BackupFile } from "./files.ts";
 
-/** What goes into an archive. */
+/** The contents of an archive. */
 export interface ArchiveContents {
   readonly files: AsyncIterable<BackupFile>;
   readonly snapshot: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   readonly facts: Pick<BackupManifest, "createdAt" | "tlsbootVersion" | "dataFormat" | "leftOut">;
 }
 
-/** Objects stand in pieces of about this size, so that nobody needs to hold them all. */
+/** Objects are stored in pieces of about this size, so that neither side needs to hold all of them in memory. */
 const PIECE_BYTES = 4_194_304;
 
-/** Yields the archive's bytes; `tell` gets the manifest, which is known last. AppError `backup_invalid`. */
+/**
+ * Yields the bytes of an archive. `onManifest` is called with the manifest, which is known only at the end. Throws AppError
+ * `backup_invalid`.
+ */
 export async function* createArchive(
   { files, snapshot, facts }: ArchiveContents,
-  tell: (manifest: BackupManifest) => void,
+  onManifest: (manifest: BackupManifest) => void,
 ): AsyncGenerator<Uint8Array> {
   const modifiedSeconds = Math.floor(Date.parse(facts.createdAt) / 1000);
   const parts: BackupPart[] = [];
@@ -50,10 +53,10 @@ export async function* createArchive(
   const manifest: BackupManifest = { ...facts, ...head.value, parts: [...parts] };
   yield* entry(MANIFEST_PATH, 0o600, Buffer.from(formatManifest(manifest)));
   yield TAR_END;
-  tell(manifest);
+  onManifest(manifest);
 }
 
-/** What is found in an archive under a path. */
+/** Describes a part of an archive: its path, size and hash. */
 export function toBackupPart(path: string, bytes: Uint8Array): BackupPart {
   return { path, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
 }
@@ -74,13 +77,13 @@ async function* splitIntoPieces(lines: AsyncIterable<string>, wanted: number): A
   }
   if (piece.length > 0) yield Buffer.concat(piece);
   if (count === wanted) return;
-  throw new AppError("backup_invalid", `cannot back up the objects: ${count} of ${wanted} came`, {
-    hint: "the server was stopped meanwhile; try again",
+  throw new AppError("backup_invalid", `cannot back up the objects: only ${count} of ${wanted} arrived`, {
+    hint: "the server was stopped in the meantime; try again",
     retryable: true,
   });
 }
 
-/** The lines of a stream, without their newlines. What follows the last newline is a line as well, if it is not empty. */
+/** Yields the lines of a stream without their newlines. Text after the last newline is a line too, if there is any. */
 export async function* readLines(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<string> {
   let rest: Uint8Array[] = [];
   for await (const chunk of chunks) {

@@ -13,7 +13,7 @@ import { CompactedError } from "../../server/storage/storage.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTempFolder, type TempFolder } from "../../tests/support/temp.ts";
 import { createArchive } from "./archive.ts";
-import { decrypt, encrypt, type Opener } from "./encryption.ts";
+import { type BackupOpener, decryptBackup, encryptBackup } from "./encryption.ts";
 import { type EtcdTarget, restoreBackup } from "./restore.ts";
 import { readDataFiles } from "./files.ts";
 import { readBackup } from "./read.ts";
@@ -25,14 +25,14 @@ let identity = "";
 before(async () => {
   identity = await generateX25519Identity();
 });
-const opener = (): Opener => ({ kind: "identities", identities: new Secret([identity]) });
+const opener = (): BackupOpener => ({ kind: "identities", identities: new Secret([identity]) });
 const ignore = { file: () => Promise.resolve(), objects: () => Promise.resolve() };
 
 async function recipients() {
   return { kind: "keys", recipients: [await identityToRecipient(identity)] } as const;
 }
 
-/** A folder with some files, and a storage whose counter is at 5 with two objects in it. */
+/** A folder with some files, and a storage with two objects whose counter is at 5. */
 async function contents(folder: TempFolder) {
   await mkdir(folder.join("data/pki"), { recursive: true });
   await writeFile(folder.join("data/pki/ca.key"), "secret", { mode: 0o600 });
@@ -70,7 +70,7 @@ async function plainArchive(folder: TempFolder): Promise<Buffer> {
   return await collect(createArchive({ files: files(), snapshot: snapshot(), facts }, () => {}));
 }
 
-test("a restored data directory holds the files, the objects to the byte, and a counter that goes on far beyond", async () => {
+test("a restored data directory has the files, identical objects, and a counter far beyond that of the backup", async () => {
   await using folder = await createTempFolder();
   const { items, revision, files, snapshot } = await contents(folder);
   const path = folder.join("a.backup");
@@ -79,7 +79,7 @@ test("a restored data directory holds the files, the objects to the byte, and a 
   assert.equal((await stat(path)).mode & 0o777, 0o600);
   assert.ok(!(await readFile(path)).includes("secret"));
 
-  const archive = await decrypt(split(await readFile(path)), opener());
+  const archive = await decryptBackup(split(await readFile(path)), opener());
   const root = folder.join("restored");
   const restored = await restoreBackup(archive, root, { clock, force: false });
   assert.equal(restored.revision, revision + REVISION_BUMP);
@@ -93,7 +93,7 @@ test("a restored data directory holds the files, the objects to the byte, and a 
   const plain = (list: typeof items) =>
     list.map(({ key, revision, bytes }) => [key, revision, Buffer.from(bytes).toString()]);
   assert.deepEqual(plain(found.items), plain(items));
-  // Numbers that were given away after the backup are gone, and none is given away again.
+  // Revisions that were assigned after the backup are compacted, and none is assigned again.
   for (const after of [revision, revision + 1, revision + 1_000_000]) {
     assert.throws(() => storage.watch("/registry/", after, () => {}), CompactedError);
   }
@@ -118,14 +118,15 @@ test("readBackup() refuses an archive that is cut at any block, and one with a c
       (error: unknown) => assert.ok(isInvalid(error)),
     );
   }
-  // Padding, and what a manifest says of itself alone, mean nothing.
+  // Changes in padding, and in fields of the manifest about itself, are not detected.
   assert.ok(harmless < whole.length / 7 / 2);
 });
 
-test("decrypt() refuses a sealed file that is cut or changed anywhere, and another key", async () => {
+test("decryptBackup() refuses a sealed file that is cut or changed anywhere, and a wrong key", async () => {
   await using folder = await createTempFolder();
-  const sealed = await collect(await encrypt(split(await plainArchive(folder)), await recipients()));
-  const open = async (bytes: Uint8Array, by = opener()) => await readBackup(await decrypt(split(bytes), by), ignore);
+  const sealed = await collect(await encryptBackup(split(await plainArchive(folder)), await recipients()));
+  const open = async (bytes: Uint8Array, by = opener()) =>
+    await readBackup(await decryptBackup(split(bytes), by), ignore);
   await open(sealed);
   for (let at = 0; at < sealed.length; at += 97) {
     await assert.rejects(open(sealed.subarray(0, at)), (error) => isAppError(error, "backup_invalid"), `cut at ${at}`);
@@ -137,13 +138,13 @@ test("decrypt() refuses a sealed file that is cut or changed anywhere, and anoth
       `changed at ${at}`,
     );
   }
-  const other: Opener = { kind: "identities", identities: new Secret([await generateX25519Identity()]) };
+  const other: BackupOpener = { kind: "identities", identities: new Secret([await generateX25519Identity()]) };
   await assert.rejects(open(sealed, other), (error) => isAppError(error, "key_invalid"));
-  const wrong: Opener = { kind: "passphrase", passphrase: new Secret("x") };
+  const wrong: BackupOpener = { kind: "passphrase", passphrase: new Secret("x") };
   await assert.rejects(open(sealed, wrong), (error) => isAppError(error, "passphrase_wrong"));
 });
 
-test("writeBackup() leaves what is there alone without force, and nothing unfinished after a failure", async () => {
+test("writeBackup() does not replace a file without force, and leaves nothing unfinished after a failure", async () => {
   await using folder = await createTempFolder();
   const { files, snapshot } = await contents(folder);
   const path = folder.join("a.backup");
@@ -159,7 +160,7 @@ test("writeBackup() leaves what is there alone without force, and nothing unfini
   assert.notEqual(await readFile(path, "utf8"), "before");
 });
 
-test("restoreBackup() changes nothing for a backup that is damaged, and puts aside what it replaces", async () => {
+test("restoreBackup() changes nothing for a damaged backup, and keeps what it replaces beside the folder", async () => {
   await using folder = await createTempFolder();
   const archive = await plainArchive(folder);
   const root = folder.join("old");
@@ -175,7 +176,7 @@ test("restoreBackup() changes nothing for a backup that is damaged, and puts asi
   assert.equal(await readFile(`${root}/pki/ca.key`, "utf8"), "secret");
 });
 
-test("restoreBackup() does not touch a folder that a server uses", async () => {
+test("restoreBackup() does not change a folder that a server uses", async () => {
   await using folder = await createTempFolder();
   const archive = await plainArchive(folder);
   const root = folder.join("used");
@@ -185,24 +186,24 @@ test("restoreBackup() does not touch a folder that a server uses", async () => {
   await assert.rejects(restoring, (error) => isAppError(error, "storage_locked"));
 });
 
-test("restoreBackup() lets force put aside the folder alone, and what is in etcd by a word of its own", async () => {
+test("restoreBackup() puts aside the folder with force, and the contents of etcd only with forceEtcd", async () => {
   await using folder = await createTempFolder();
   const archive = await plainArchive(folder);
   const root = folder.join("old");
   for (const [force, forceEtcd, want] of [[true, undefined, false], [true, true, true]] as const) {
     await mkdir(root, { recursive: true });
     await writeFile(`${root}/kept`, "before");
-    const asked: boolean[] = [];
+    const forced: boolean[] = [];
     const etcd: EtcdTarget = {
       place: { servers: ["http://127.0.0.1:1"], prefix: "/registry" },
       open: ({ force }) => {
-        asked.push(force);
+        forced.push(force);
         throw new AppError("file_exists", "taken");
       },
     };
     const restoring = restoreBackup(split(archive), root, { clock, force, etcd, ...(forceEtcd && { forceEtcd }) });
     await assert.rejects(restoring, (error) => isAppError(error, "file_exists"));
-    assert.deepEqual(asked, [want]);
+    assert.deepEqual(forced, [want]);
     assert.equal(await readFile(`${root}/kept`, "utf8"), "before");
   }
 });

@@ -1,25 +1,25 @@
-/** Encryption of backups: age files (age-encryption.org/v1), for a passphrase or for public keys. */
+/** Encrypts and decrypts backups as age files (age-encryption.org/v1), for a passphrase or for public keys. */
 import { Decrypter, Encrypter } from "age-encryption";
 import type { Secret } from "../../core/lib/brand.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { backupInvalid } from "./read.ts";
 
-/** Whom a backup is for. */
-export type Recipients =
+/** The passphrase or the public keys that a backup is encrypted for. */
+export type BackupRecipients =
   | { readonly kind: "passphrase"; readonly passphrase: Secret<string> }
-  /** `age1…`, at least one. */
+  /** At least one public key, `age1…`. */
   | { readonly kind: "keys"; readonly recipients: readonly string[] };
 
-/** What opens one. */
-export type Opener =
+/** The passphrase or the secret keys that open a backup. */
+export type BackupOpener =
   | { readonly kind: "passphrase"; readonly passphrase: Secret<string> }
-  /** `AGE-SECRET-KEY-1…`, at least one. */
+  /** At least one secret key, `AGE-SECRET-KEY-1…`. */
   | { readonly kind: "identities"; readonly identities: Secret<readonly string[]> };
 
-/** Encrypts. AppError `invalid` for a public key that is none. */
-export async function encrypt(
+/** Encrypts a stream. Throws AppError `invalid` for an invalid public key. */
+export async function encryptBackup(
   plain: AsyncIterable<Uint8Array>,
-  recipients: Recipients,
+  recipients: BackupRecipients,
 ): Promise<AsyncIterable<Uint8Array>> {
   const encrypter = new Encrypter();
   if (recipients.kind === "passphrase") encrypter.setPassphrase(recipients.passphrase.reveal());
@@ -38,10 +38,10 @@ export async function encrypt(
   return await encrypter.encrypt(toReadableStream(plain));
 }
 
-/** Decrypts. AppError `passphrase_wrong`, `key_invalid`, and `backup_invalid` for what is damaged or no age file. */
-export async function decrypt(
+/** Decrypts a stream. Throws AppError `passphrase_wrong`, `key_invalid`, or `backup_invalid` when it is damaged or not an age file. */
+export async function decryptBackup(
   sealed: AsyncIterable<Uint8Array>,
-  opener: Opener,
+  opener: BackupOpener,
 ): Promise<AsyncIterable<Uint8Array>> {
   const decrypter = new Decrypter();
   if (opener.kind === "passphrase") decrypter.addPassphrase(opener.passphrase.reveal());
@@ -50,38 +50,42 @@ export async function decrypt(
   try {
     plain = await decrypter.decrypt(toReadableStream(sealed));
   } catch (error) {
-    throw openingError(error, opener);
+    throw toOpeningError(error, opener);
   }
-  return translated(plain);
+  return translateErrors(plain);
 }
 
 function addIdentity(decrypter: Decrypter, identity: string): void {
   try {
     decrypter.addIdentity(identity);
   } catch {
-    // What the library says could name the key.
-    throw new AppError("key_invalid", "cannot use the identity file: a line of it is no secret key of age", {
+    // The library's message could contain the key.
+    throw new AppError("key_invalid", "cannot use the identity file: a line of it is not a secret key of age", {
       hint: "want the file that age-keygen wrote",
     });
   }
 }
 
-function openingError(error: unknown, opener: Opener): AppError {
+function toOpeningError(error: unknown, opener: BackupOpener): AppError {
   const what = getErrorMessage(error);
   if (/no identity matched|incorrect|wrong/i.test(what)) {
     return opener.kind === "passphrase"
-      ? new AppError("passphrase_wrong", "cannot open the backup: the passphrase is wrong, or it is for a key", {
-        hint: "for a backup made with --recipient give the secret key with --identity",
-      })
-      : new AppError("key_invalid", "cannot open the backup: it is for none of these keys", {
-        hint: "for a backup with a passphrase leave --identity out",
+      ? new AppError(
+        "passphrase_wrong",
+        "cannot open the backup: the passphrase is wrong, or the backup is encrypted for a key",
+        {
+          hint: "for a backup made with --recipient, give the secret key with --identity",
+        },
+      )
+      : new AppError("key_invalid", "cannot open the backup: it is encrypted for none of these keys", {
+        hint: "for a backup with a passphrase, omit --identity",
       });
   }
-  return backupInvalid(`it is no age file, or damaged: ${what}`, error);
+  return backupInvalid(`it is not an age file, or it is damaged: ${what}`, error);
 }
 
-/** An error in the middle is damage: each piece of the file is authenticated before it is handed on. */
-async function* translated(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** Reports an error in the middle of a stream as damage: each chunk is authenticated before it is yielded. */
+async function* translateErrors(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
     yield* plain;
   } catch (error) {
@@ -89,7 +93,7 @@ async function* translated(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
   }
 }
 
-/** What is asked for is made; an error of the source is the stream's. */
+/** Converts an iterable to a stream, which reads only on demand and fails with the errors of the iterable. */
 function toReadableStream(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>({

@@ -20,7 +20,7 @@ async function readTexts(root: string): Promise<Readonly<Record<string, string>>
   return texts;
 }
 
-test("readDataFiles() takes what a link leads to, under the name of the link", async () => {
+test("readDataFiles() follows links and keeps their names", async () => {
   await using folder = await createTempFolder();
   const data = await dataIn(folder);
   await mkdir(folder.join("disk/nodes"), { recursive: true });
@@ -37,7 +37,7 @@ test("readDataFiles() takes what a link leads to, under the name of the link", a
   });
 });
 
-test("readDataFiles() names what it cannot take", async () => {
+test("readDataFiles() names an entry that cannot be backed up", async () => {
   await using folder = await createTempFolder();
   const data = await dataIn(folder);
   const entry = `${data}/pki/entry`;
@@ -45,7 +45,7 @@ test("readDataFiles() names what it cannot take", async () => {
     const [make, fault] of [
       [() => symlink("nothing", entry), /no such file/i],
       [() => symlink("entry", entry), /ELOOP|too many levels|symbolic links/i],
-      [() => symlink(data, entry), /it leads back to a folder that it is in/],
+      [() => symlink(data, entry), /it leads back to a folder that contains it/],
       [() => symlink("/dev/null", entry), /it is neither a file nor a folder/],
       [() => largeFile(entry), /no file in a backup may have more than 268435456/],
     ] as const
@@ -72,13 +72,13 @@ function isNamed(error: unknown, path: string): error is Error {
   return isAppError(error, "io") && error.message.includes(`"${path}"`) && error.hint !== undefined;
 }
 
-/** Of holes. */
+/** Creates a sparse file that is too large for a backup. */
 async function largeFile(path: string): Promise<void> {
   await writeFile(path, "");
   await truncate(path, MAX_PART_BYTES + 1);
 }
 
-test("readDataFiles() leaves logs, the database and what is unfinished out, whatever they are", async () => {
+test("readDataFiles() omits logs, the database and unfinished files, whatever they are", async () => {
   await using folder = await createTempFolder();
   const data = await dataIn(folder);
   await symlink("nothing", `${data}/audit.log`);
@@ -86,7 +86,7 @@ test("readDataFiles() leaves logs, the database and what is unfinished out, what
   assert.deepEqual(Object.keys(await readTexts(data)), ["pki/ca.crt"]);
 });
 
-test("assertOutside() refuses a backup inside the data directory, also by a link", async () => {
+test("assertOutside() refuses a backup inside the data directory, also through a link", async () => {
   await using folder = await createTempFolder();
   const data = await realpath(await dataIn(folder));
   await symlink(data, folder.join("link"));

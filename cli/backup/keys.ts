@@ -1,4 +1,4 @@
-/** What backups are encrypted for and opened with, from the flags: public keys, secret keys, or a passphrase. */
+/** Reads the keys of backups from the flags: public keys, secret keys, or a passphrase. */
 import { resolve } from "node:path";
 import { Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
@@ -7,9 +7,9 @@ import { createPassphrases } from "../authority/passphrase.ts";
 import { checkPrivate } from "../../client/private_file.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
-import type { Opener, Recipients } from "./encryption.ts";
+import type { BackupOpener, BackupRecipients } from "./encryption.ts";
 
-/** The settings that say it. */
+/** The settings that name the key of a backup. */
 export interface OpeningSettings {
   readonly passphraseFile: string | undefined;
   readonly identity: string | undefined;
@@ -17,35 +17,38 @@ export interface OpeningSettings {
 
 const WORDS = { what: "backup", flag: "--passphrase-file" };
 
-/** For whom a backup is made. AppError `passphrase_missing`. */
+/** Reads the public keys or the passphrase that a new backup is encrypted for. Throws AppError `passphrase_missing`. */
 export async function readRecipients(
   settings: OpeningSettings & { readonly recipient: readonly string[] },
   name: string,
   io: Io,
   signal: AbortSignal,
-): Promise<Recipients> {
+): Promise<BackupRecipients> {
   if (settings.identity !== undefined) {
-    throw new UsageError("--identity opens a backup", "to make one for a public key give --recipient");
+    throw new UsageError("--identity opens a backup", "to make one for a public key, give --recipient");
   }
   if (settings.recipient.length === 0) {
     const source = createPassphrases(settings.passphraseFile, io, createFilePort(), signal, WORDS);
-    return { kind: "passphrase", passphrase: await source.toMake(name) };
+    return { kind: "passphrase", passphrase: await source.getForCreating(name) };
   }
   if (settings.passphraseFile === undefined) return { kind: "keys", recipients: settings.recipient };
   throw new UsageError("--recipient and --passphrase-file exclude each other", "give one of them");
 }
 
-/** What opens a backup. AppError `not_found`, `key_invalid`, `file_permissions`, `passphrase_missing`. */
+/**
+ * Reads the secret keys or the passphrase that open a backup. Throws AppError `not_found`, `key_invalid`,
+ * `file_permissions` or `passphrase_missing`.
+ */
 export async function readOpener(
   settings: OpeningSettings,
   name: string,
   io: Io,
   signal: AbortSignal,
-): Promise<Opener> {
+): Promise<BackupOpener> {
   const files = createFilePort();
   if (settings.identity === undefined) {
     const source = createPassphrases(settings.passphraseFile, io, files, signal, WORDS);
-    return { kind: "passphrase", passphrase: await source.toOpen(name) };
+    return { kind: "passphrase", passphrase: await source.getForOpening(name) };
   }
   if (settings.passphraseFile !== undefined) {
     throw new UsageError("--identity and --passphrase-file exclude each other", "give one of them");
@@ -60,7 +63,7 @@ export async function readOpener(
   await checkPrivate(path, files);
   const identities = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "" && line[0] !== "#");
   if (identities.length > 0) return { kind: "identities", identities: new Secret(identities) };
-  throw new AppError("key_invalid", `cannot use identity "${settings.identity}": it holds no key`, {
+  throw new AppError("key_invalid", `cannot use identity "${settings.identity}": it contains no key`, {
     hint: "want the file that age-keygen wrote",
   });
 }

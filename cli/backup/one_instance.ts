@@ -1,4 +1,4 @@
-/** Whether the objects of an etcd and the files of a folder are of one instance: a backup of two is of none. */
+/** Checks that the objects in an etcd and the files of a folder belong to one instance; a backup of two would be useless. */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, namesOtherCa } from "../../core/bootstrap/cluster_info.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
@@ -7,16 +7,16 @@ import type { Stored } from "../../server/storage/storage.ts";
 
 const CLUSTER_INFO_KEY = `/registry/configmaps/${CLUSTER_INFO_NAMESPACE}/${CLUSTER_INFO_NAME}`;
 
-/** The two sides. */
+/** The objects and the files that a backup would combine. */
 export interface Sides {
   readonly items: readonly Pick<Stored, "key" | "object">[];
-  /** Text of `pki/ca.crt`; undefined where there is none. */
+  /** The text of `pki/ca.crt`; undefined when there is none. */
   readonly caFile: string | undefined;
-  /** Names the folder. */
+  /** The path of the folder, for messages. */
   readonly root: string;
 }
 
-/** AppError `ca_invalid` where `cluster-info` has another CA than the folder; where one has none there is nothing to compare. */
+/** Throws AppError `ca_invalid` when `cluster-info` has another CA than the folder. Without a CA on either side it passes. */
 export function assertOneInstance({ items, caFile, root }: Sides): void {
   const clusterInfo = items.find(({ key }) => key === CLUSTER_INFO_KEY)?.object;
   const chain = caFile === undefined ? undefined : parseAuthorityChain(caFile);

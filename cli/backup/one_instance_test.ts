@@ -22,21 +22,21 @@ for (
   const { name, items, caFile = () => PEM.ours, isRefused = false } of [
     { name: "cluster-info with the CA of the folder", items: () => [published(PEM.ours)] },
     {
-      name: "it written in another way",
+      name: "the same CA in another notation",
       items: () => [published(PEM.ours)],
       caFile: () => `subject=/CN=x\n${PEM.ours.replaceAll("\n", "\r\n")}\n`,
     },
     { name: "cluster-info with another CA", items: () => [published(PEM.other)], isRefused: true },
     { name: "another CA elsewhere", items: () => [{ ...published(PEM.other), key: `${key}-2` }] },
     { name: "no cluster-info", items: () => [] },
-    { name: "a cluster-info that says nothing", items: () => [{ key, object: { metadata: {} } }] },
+    { name: "a cluster-info without a kubeconfig", items: () => [{ key, object: { metadata: {} } }] },
     { name: "a folder without a CA", items: () => [published(PEM.other)], caFile: () => undefined },
     { name: "a folder whose CA cannot be read", items: () => [published(PEM.other)], caFile: () => "x" },
   ]
 ) {
   test(`assertOneInstance() ${isRefused ? "refuses" : "takes"} ${name}`, () => {
-    const look = () => assertOneInstance({ items: items(), caFile: caFile(), root: "/data" });
-    if (isRefused) assert.throws(look, { code: "ca_invalid", message: /"\/data": the objects .* another CA/ });
-    else look();
+    const check = () => assertOneInstance({ items: items(), caFile: caFile(), root: "/data" });
+    if (isRefused) assert.throws(check, { code: "ca_invalid", message: /"\/data": the objects .* another CA/ });
+    else check();
   });
 }

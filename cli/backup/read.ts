@@ -1,4 +1,4 @@
-/** Reads a backup to its end: every part is checked against the manifest before anybody is told that all is well. */
+/** Reads a backup to its end and checks every part against the manifest. */
 import { Buffer } from "node:buffer";
 import {
   type BackupManifest,
@@ -17,13 +17,13 @@ import { DATA_FORMAT } from "../instance/data_format.ts";
 import { toBackupPart } from "./archive.ts";
 import type { BackupFile } from "./files.ts";
 
-/** Takes what is read. Nothing is sure before `readBackup` answers. */
+/** Receives the parts of a backup. Nothing is verified before `readBackup` resolves. */
 export interface BackupSink {
   file(file: BackupFile): Promise<void>;
   objects(objects: readonly SnapshotObject[]): Promise<void>;
 }
 
-/** Reads an archive. AppError `backup_invalid` for one that is damaged, not whole, or of a newer format. */
+/** Reads an archive. Throws AppError `backup_invalid` for one that is damaged, incomplete, or of a newer format. */
 export async function readBackup(archive: AsyncIterable<Uint8Array>, sink: BackupSink): Promise<BackupManifest> {
   const read: BackupPart[] = [];
   let objects = 0;
@@ -53,7 +53,7 @@ function assertWhole(bytes: Uint8Array, read: readonly BackupPart[], objects: nu
   const fault = findPartsFault(manifest.value, read);
   if (fault !== undefined) throw backupInvalid(fault);
   if (objects !== manifest.value.objects) {
-    throw backupInvalid(`it holds ${objects} of ${manifest.value.objects} objects`);
+    throw backupInvalid(`it contains ${objects} of ${manifest.value.objects} objects`);
   }
   return manifest.value;
 }
@@ -71,7 +71,7 @@ async function* readEntries(archive: AsyncIterable<Uint8Array>): AsyncGenerator<
   const { take, drain } = createTaker(archive);
   while (true) {
     const header = readHeader(await take(TAR_BLOCK));
-    // Only a stream that was read to its end is known to be whole.
+    // A stream is known to be complete only after it was read to its end.
     if (header === undefined) return await drain();
     const { path, mode, size } = header;
     if (size > MAX_PART_BYTES) throw backupInvalid(`"${path}" is too large`);
@@ -89,7 +89,7 @@ function readHeader(block: Uint8Array): ReturnType<typeof readTarHeader> {
   }
 }
 
-/** Takes so many bytes off a stream, or all that is left. */
+/** Reads a number of bytes from a stream, or drains it. */
 function createTaker(stream: AsyncIterable<Uint8Array>) {
   const iterator = stream[Symbol.asyncIterator]();
   let chunks: Uint8Array[] = [];
@@ -112,7 +112,7 @@ function createTaker(stream: AsyncIterable<Uint8Array>) {
   return { take, drain };
 }
 
-/** The error of a backup that cannot be used. */
+/** Creates the error for a backup that cannot be used. */
 export function backupInvalid(what: string, cause?: unknown): AppError {
   return new AppError("backup_invalid", `cannot use the backup: ${what}`, {
     cause,

@@ -1,6 +1,6 @@
 /**
- * Restores a data directory: built whole beside its place, read as a server would read it, and only then put there by one
- * rename. What was there before is kept beside it. Its objects may go on into an etcd.
+ * Restores a data directory: builds it completely beside its place, reads it as a server would, and only then moves it
+ * there with one rename. The old folder is kept beside it. The objects may be written to an etcd instead.
  */
 import { createHash } from "node:crypto";
 import { chown, mkdir, open, readdir, rm, stat } from "node:fs/promises";
@@ -21,58 +21,58 @@ import { type EtcdPlace, formatEtcdPlace } from "../instance/etcd_place.ts";
 import type { BackupFile } from "./files.ts";
 import { backupInvalid, readBackup } from "./read.ts";
 import { type Swap, swapFolders } from "./swap.ts";
-import { removeRest, toIoError } from "./write.ts";
+import { removeUnfinished, toIoError } from "./write.ts";
 
-/** What a restore did. */
-export interface Restored {
+/** The result of a restore. */
+export interface RestoredBackup {
   readonly manifest: BackupManifest;
-  /** The newest revision from now on. */
+  /** The latest revision after the restore. */
   readonly revision: number;
-  /** Where what was there before is now; undefined where nothing was. */
+  /** The new path of the old folder; undefined when there was none. */
   readonly replaced: string | undefined;
-  /** Prefixes of the etcd that hold what was there before. */
+  /** The prefixes in etcd to which the old keys were moved. */
   readonly aside: readonly string[];
 }
 
-/** What it needs. */
+/** The options and ports of a restore. */
 export interface RestoreDeps {
   readonly clock: Clock;
-  /** Puts aside what is in the folder. */
+  /** Allows to move an existing folder aside. */
   readonly force: boolean;
-  /** Puts aside what is in the etcd. */
+  /** Allows to move existing keys in etcd aside. */
   readonly forceEtcd?: boolean;
-  /** Where the objects go; undefined for a database in the folder. */
+  /** The etcd to write the objects to; undefined for a database in the folder. */
   readonly etcd?: EtcdTarget | undefined;
-  /** Where the objects of what is there now are, if in an etcd. */
+  /** The etcd that has the objects of the existing folder, if any. */
   readonly current?: EtcdPlace | undefined;
-  /** Answers where a server of what is there now answers; only asked where its objects are in an etcd. */
+  /** Finds the address of a running server of the existing folder. Called only if its objects are in an etcd. */
   readonly findServer?: () => Promise<string | undefined>;
-  /** Called when the backup has been read and its objects are read again, and when they are written to an etcd. */
+  /** Called before the restored objects are checked, and before they are written to an etcd. */
   readonly onProgress?: (doing: "checking" | "writing") => void;
 }
 
 /**
- * Restores into `root`. AppError `file_exists` where something is there, without `force`; `storage_locked` while a server
- * uses it; `backup_invalid`, `io`: then nothing has changed there. In an etcd everything is as it was until
- * its objects are written; from then on a marker keeps servers away, and the same call goes on.
+ * Restores into `root`. Throws AppError `file_exists` when the folder is not empty and `force` is not set,
+ * `storage_locked` while a server uses it, `backup_invalid` and `io`; nothing in the folder has changed then. An etcd is
+ * not changed until the objects are written. From then on a marker keeps servers from starting, and the same call resumes.
  */
 export async function restoreBackup(
   archive: AsyncIterable<Uint8Array>,
   root: string,
   deps: RestoreDeps,
-): Promise<Restored> {
+): Promise<RestoredBackup> {
   const { clock, force, forceEtcd = false, etcd, current } = deps;
   const now = clock.now();
   const staging = `${root}.restoring`;
-  const isTaken = await holdsSomething(root);
-  // Whether it is what an interrupted restore has put there, is known once etcd and the backup have been looked at.
+  const isTaken = await isFilled(root);
+  // Whether an interrupted restore put the folder there is known only after etcd and the backup were read.
   if (isTaken && !force && (etcd === undefined || current?.backup === undefined)) throw takenError(root);
   await assertUnused(root, deps);
   try {
     await rm(staging, { recursive: true, force: true });
     await mkdir(staging, { recursive: true, mode: FOLDER_MODE });
-    const { manifest, revision, objects } = await make(archive, staging, now, deps).catch((error: unknown) => {
-      // The storage speaks of a server that goes on; nothing does here.
+    const { manifest, revision, objects } = await buildAndCheck(archive, staging, now, deps).catch((error: unknown) => {
+      // The storage's message and hint are for a running server, which does not exist here.
       throw isAppError(error, "io") ? toIoError(`cannot restore into "${root}"`, error.cause ?? error) : error;
     });
     const replaced = isTaken ? `${root}.replaced-${now.toISOString().replaceAll(/[:.]/g, "-")}` : undefined;
@@ -80,7 +80,7 @@ export async function restoreBackup(
       const swap = { staging, root, replaced };
       await putInPlace(swap);
       await syncDirectory(dirname(root)).catch((error: unknown) => {
-        throw unsureError(swap, error);
+        throw notSyncedError(swap, error);
       });
       return { manifest, revision, replaced, aside: [] };
     }
@@ -94,26 +94,26 @@ export async function restoreBackup(
     if (isInPlace) {
       await rm(staging, { recursive: true });
     } else {
-      await turnToEtcd(staging, place);
+      await replaceDatabaseByEtcd(staging, place);
       await putInPlace({ staging, root, replaced });
-      // Where it fails the marker stays, and the same call goes on.
+      // If this fails, the marker stays, and the same call resumes.
       await syncDirectory(dirname(root));
     }
     await restore.finish();
     return { manifest, ...written, replaced: isInPlace ? undefined : replaced };
   } catch (error) {
-    await removeRest(staging);
+    await removeUnfinished(staging);
     throw toIoError(`cannot restore into "${root}"`, error);
   }
 }
 
 function takenError(root: string): AppError {
   return new AppError("file_exists", `cannot restore into "${root}": the folder is not empty`, {
-    hint: "choose another --data-dir, or put it aside with --force",
+    hint: "choose another --data-dir, or move it aside with --force",
   });
 }
 
-async function make(
+async function buildAndCheck(
   archive: AsyncIterable<Uint8Array>,
   staging: string,
   now: Date,
@@ -135,8 +135,8 @@ async function build(archive: AsyncIterable<Uint8Array>, staging: string, now: D
   return { manifest, revision };
 }
 
-/** The objects are elsewhere: the database goes, and a note says where. */
-async function turnToEtcd(staging: string, place: string): Promise<void> {
+/** Removes the database, and writes down the etcd that has the objects instead. */
+async function replaceDatabaseByEtcd(staging: string, place: string): Promise<void> {
   const { database, etcdPlace } = dataDirAt(staging);
   for (const suffix of ["", "-wal", "-shm", "-journal"]) await rm(`${database}${suffix}`, { force: true });
   await rm(etcdPlace, { force: true });
@@ -148,17 +148,17 @@ async function turnToEtcd(staging: string, place: string): Promise<void> {
 }
 
 async function putInPlace(swap: Swap): Promise<void> {
-  await giveTo(swap.staging, swap.root);
+  await copyOwner(swap.staging, swap.root);
   await syncFolders(swap.staging);
   await swapFolders(swap);
 }
 
-/** Everything is done, and nobody may say that nothing is. */
-function unsureError({ root, replaced }: Swap, cause: unknown): AppError {
-  const before = replaced === undefined ? "" : `; what was there before is in "${replaced}"`;
+/** The error for a restore that is complete but may not survive a power failure. */
+function notSyncedError({ root, replaced }: Swap, cause: unknown): AppError {
+  const before = replaced === undefined ? "" : `; the old folder is "${replaced}"`;
   return new AppError("io", `cannot make sure that the disk keeps "${root}": ${getErrorMessage(cause)}`, {
     cause,
-    hint: `it is restored, but a power cut may take it back: look after the disk and run sync${before}`,
+    hint: `it is restored, but a power failure may undo that: check the disk and run sync${before}`,
   });
 }
 
@@ -175,7 +175,7 @@ async function writeFile(staging: string, { path, mode, bytes }: BackupFile): Pr
   }
 }
 
-/** The database as a server opens it: its pages, every row's sum, how many objects, and the counter. */
+/** Opens the database as a server does, which checks its pages and rows, and checks the number of objects and the counter. */
 async function readAgain(
   staging: string,
   manifest: BackupManifest,
@@ -185,12 +185,12 @@ async function readAgain(
   await using storage = await openSqliteStorage({ path: dataDirAt(staging).database, clock });
   const { items } = await storage.list("/registry/");
   if (items.length !== manifest.objects || storage.revision() !== revision) {
-    throw backupInvalid(`its database came out with ${items.length} of ${manifest.objects} objects`);
+    throw backupInvalid(`its database has ${items.length} of ${manifest.objects} objects after the restore`);
   }
   return items;
 }
 
-/** A server that runs would go on writing into a folder that is no longer there. */
+/** Throws AppError `storage_locked` while a server runs: it would continue to write into the folder that is moved away. */
 async function assertUnused(root: string, { clock, current, findServer }: RestoreDeps): Promise<void> {
   const { database } = dataDirAt(root);
   const server = current === undefined ? undefined : await findServer?.();
@@ -203,7 +203,7 @@ async function assertUnused(root: string, { clock, current, findServer }: Restor
   try {
     await using _ = await openSqliteStorage({ path: database, clock });
   } catch (error) {
-    // What cannot be opened is what somebody restores for.
+    // A database that cannot be opened may be the reason for the restore.
     if (!isAppError(error, "storage_locked")) return;
     throw new AppError("storage_locked", `cannot restore into "${root}": a server is using it`, {
       cause: error,
@@ -212,7 +212,7 @@ async function assertUnused(root: string, { clock, current, findServer }: Restor
   }
 }
 
-async function holdsSomething(root: string): Promise<boolean> {
+async function isFilled(root: string): Promise<boolean> {
   const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];
     throw toIoError(`cannot restore into "${root}"`, error);
@@ -220,8 +220,8 @@ async function holdsSomething(root: string): Promise<boolean> {
   return names.length > 0;
 }
 
-/** Root restores for the user whose folder it was. */
-async function giveTo(staging: string, root: string): Promise<void> {
+/** Gives the new files to the owner of the old folder, for a restore that runs as root. */
+async function copyOwner(staging: string, root: string): Promise<void> {
   const owner = await stat(root).catch(() => undefined);
   const own = await stat(staging);
   if (owner === undefined || (owner.uid === own.uid && owner.gid === own.gid)) return;
@@ -231,7 +231,7 @@ async function giveTo(staging: string, root: string): Promise<void> {
   }
 }
 
-/** The names of what is in it, which a crash must not take once the old folder has gone aside. */
+/** Syncs all folders, because a crash must not lose names in them once the old folder is moved aside. */
 async function syncFolders(path: string): Promise<void> {
   for (const entry of await readdir(path, { withFileTypes: true })) {
     if (entry.isDirectory()) await syncFolders(join(path, entry.name));
@@ -239,7 +239,7 @@ async function syncFolders(path: string): Promise<void> {
   await syncDirectory(path);
 }
 
-/** Where, and how to begin there. */
+/** An etcd as the target of a restore. */
 export interface EtcdTarget {
   readonly place: EtcdPlace;
   open(what: { readonly backup: string; readonly createdAt: string; readonly force: boolean }): Promise<
@@ -247,13 +247,13 @@ export interface EtcdTarget {
   >;
 }
 
-/** The etcd that the flags name. */
+/** Creates the target for the etcd that the flags name. */
 export function createEtcdTarget(endpoints: EtcdEndpoints, clock: Clock): EtcdTarget {
   const { servers, prefix } = endpoints;
   return {
     place: { servers, prefix },
     async open(what) {
-      // Loaded here, so that an instance with a database of its own does without.
+      // Loaded on demand, so that instances with a database do not load it.
       const { EtcdRestore } = await import("../../server/storage/etcd/restore.ts");
       return await EtcdRestore.open({ ...what, endpoints, values: kubeValues(STORED_RESOURCES), clock });
     },

@@ -1,4 +1,4 @@
-/** Where the objects of a backup come from: an etcd, the server that runs over a data directory, or its database where none does. */
+/** Reads the objects of a backup from an etcd, from the running server of a data directory, or from its database. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { countOmitted, type OmittedResource } from "../../core/backup/omitted.ts";
@@ -15,22 +15,22 @@ import type { Io } from "../io.ts";
 import type { DataDir } from "../instance/data_dir.ts";
 import { assertOneInstance } from "./one_instance.ts";
 
-/** Objects in lines, in pieces of any size. Disposing it lets the server or the database go. */
+/** The objects of an instance as lines of JSON. Disposing it closes the connection or the database. */
 export interface SnapshotSource extends AsyncDisposable {
   readonly chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-  /** In words: `of the database`. */
+  /** The source in words: `of the database`. */
   readonly origin: string;
-  /** What an etcd has of kinds that are not served here. */
+  /** Objects in etcd whose kinds tlsboot does not serve; they are not backed up. */
   readonly leftOut: readonly OmittedResource[];
-  /** What is taken without fields that are not known here. */
+  /** Objects that are backed up without fields that tlsboot does not know. */
   readonly reduced: readonly OmittedResource[];
 }
 
-const NOTHING_LEFT = { leftOut: [], reduced: [] };
+const NOTHING_OMITTED = { leftOut: [], reduced: [] };
 
 /**
- * Opens it. AppError `not_found` for a folder that is of no instance, `ca_invalid` for one of another instance than an etcd's
- * objects, and what storage and connection throw.
+ * Opens the source. Throws AppError `not_found` for a folder without an instance, `ca_invalid` when the objects in etcd
+ * belong to another instance, and the errors of storage and connection.
  */
 export async function openSnapshot(
   dir: DataDir,
@@ -41,7 +41,7 @@ export async function openSnapshot(
   const holds = async (path: string) => await stat(path).catch(() => undefined) !== undefined;
   if (endpoints !== undefined) {
     if (await holds(dir.pki) || await holds(dir.etcdPlace)) return await readEtcd(dir, endpoints);
-    throw new AppError("not_found", `cannot back up "${dir.root}": it is no folder of a server`, {
+    throw new AppError("not_found", `cannot back up "${dir.root}": it is not a data directory of a server`, {
       hint: "name one with --data-dir: the CA in it belongs to the objects in etcd",
     });
   }
@@ -54,7 +54,7 @@ export async function openSnapshot(
     const storage = await openSqliteStorage({ path: dir.database, clock: io.clock });
     const { items, revision } = await storage.list("/registry/");
     return {
-      ...NOTHING_LEFT,
+      ...NOTHING_OMITTED,
       origin: "of the database",
       chunks: chunksOf(items, revision),
       [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
@@ -65,9 +65,9 @@ export async function openSnapshot(
   }
 }
 
-/** Whether servers run or not: etcd itself shows everything at one revision. */
+/** Reads all objects from etcd at one revision. It does not matter whether servers run. */
 async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints): Promise<SnapshotSource> {
-  // Loaded here, so that an instance with a database of its own does without.
+  // Loaded on demand, so that instances with a database do not load it.
   const { readEtcdSnapshot } = await import("../../server/storage/etcd/snapshot.ts");
   const { items, revision, leftOut, reduced } = await readEtcdSnapshot({
     endpoints,
@@ -90,7 +90,7 @@ async function askServer(dir: DataDir, io: Io, signal: AbortSignal): Promise<Sna
     const api = createApiClient(withAccept(connection.transport, SNAPSHOT_TYPE), { clock: io.clock });
     const { body } = await api.open({ method: "GET", path: SNAPSHOT_PATH }, signal);
     return {
-      ...NOTHING_LEFT,
+      ...NOTHING_OMITTED,
       origin: "of the running server",
       chunks: body,
       [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
@@ -100,7 +100,7 @@ async function askServer(dir: DataDir, io: Io, signal: AbortSignal): Promise<Sna
     if (!isAppError(error, "unreachable")) throw error;
     throw new AppError("unreachable", `cannot ask the server that uses "${dir.root}": ${getErrorMessage(error)}`, {
       cause: error,
-      hint: "a program holds the database but its API does not answer: look at its log, or stop it and try again",
+      hint: "a program uses the database but its API does not answer: check its log, or stop it and try again",
     });
   }
 }

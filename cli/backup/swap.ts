@@ -1,19 +1,19 @@
-/** Puts a folder that was made in the place of another one: all of it, or what was there stays. */
+/** Replaces a folder by another one. If that fails, the old folder is moved back. */
 import { rename } from "node:fs/promises";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { toIoError } from "./write.ts";
 
-/** The folders of a swap. */
+/** The paths of the folders of a swap. */
 export interface Swap {
-  /** What is made. */
+  /** The new folder. */
   readonly staging: string;
-  /** Its place. */
+  /** The final path of the new folder. */
   readonly root: string;
-  /** Where what is in its place goes; undefined where nothing is. */
+  /** The new path of the old folder; undefined when there is none. */
   readonly replaced: string | undefined;
 }
 
-/** Swaps. AppError `io`: then everything is where it was, or the error says where. */
+/** Swaps the folders. After AppError `io` both are in their old places, or the error names the new ones. */
 export async function swapFolders({ staging, root, replaced }: Swap, move = rename): Promise<void> {
   if (replaced !== undefined) await move(root, replaced);
   try {
@@ -33,7 +33,7 @@ async function moveBack(replaced: string, root: string, cause: unknown, move: ty
       `cannot restore into "${root}": ${getErrorMessage(cause)}; nor move back: ${getErrorMessage(error)}`,
       {
         cause,
-        hint: `what was there is in "${replaced}": move it back by hand`,
+        hint: `the old folder is "${replaced}": move it back by hand`,
       },
     );
   }

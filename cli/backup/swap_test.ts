@@ -14,7 +14,7 @@ async function foldersIn(folder: TempFolder) {
   return swap;
 }
 
-/** Moves so many times, and then no more but for what is excepted. */
+/** A rename that fails after a number of calls, except for some sources. */
 function failing(times: number, isExcepted: (from: string) => boolean): typeof rename {
   let left = times;
   return async (from, to) => {
@@ -24,7 +24,7 @@ function failing(times: number, isExcepted: (from: string) => boolean): typeof r
   };
 }
 
-test("swapFolders() puts the new folder in place and the old one aside", async () => {
+test("swapFolders() moves the new folder into place and the old one aside", async () => {
   await using folder = await createTempFolder();
   const swap = await foldersIn(folder);
   await swapFolders(swap);
@@ -41,7 +41,7 @@ test("swapFolders() moves the old folder back when the new one cannot take its p
   assert.deepEqual((await readdir(folder.path)).sort(), ["root", "staging"]);
 });
 
-test("swapFolders() names where the old folder is when it cannot be moved back either", async () => {
+test("swapFolders() names the path of the old folder when it cannot be moved back either", async () => {
   await using folder = await createTempFolder();
   const swap = await foldersIn(folder);
   const swapping = swapFolders(swap, failing(1, () => false));

@@ -1,4 +1,4 @@
-/** Writes a backup: beside its place, to the disk, read back, and only then under its name. */
+/** Writes a backup to a temporary file, syncs it, reads it back, and only then renames it. */
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, link, lstat, open, rename, rm } from "node:fs/promises";
@@ -7,55 +7,55 @@ import { syncDirectory } from "../../client/files.ts";
 import type { BackupManifest } from "../../core/backup/manifest.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { type ArchiveContents, createArchive } from "./archive.ts";
-import { decrypt, encrypt, type Recipients } from "./encryption.ts";
+import { type BackupRecipients, decryptBackup, encryptBackup } from "./encryption.ts";
 import { backupInvalid, readBackup } from "./read.ts";
 
-/** What was written. */
-export interface Written {
+/** A backup that was written. */
+export interface WrittenBackup {
   readonly manifest: BackupManifest;
   readonly size: number;
 }
 
 const PRIVATE = 0o600;
 
-/** What is being done; `bytes` is how much of it so far. */
+/** The progress of a backup: the current step, and the number of bytes so far. */
 export interface BackupProgress {
   readonly kind: "writing" | "readingBack";
   readonly bytes: number;
 }
 
 /**
- * Writes `path`, which must not exist without `force`. AppError `file_exists`, `io` for a full disk and the like: then
- * nothing is left of it, and what was there before still is.
+ * Writes a backup to `path`, which must not exist unless `force` is set. Throws AppError `file_exists`, or `io` for a full
+ * disk and the like; nothing unfinished remains then, and an existing file is unchanged.
  */
 export async function writeBackup(
   path: string,
   contents: ArchiveContents,
-  recipients: Recipients,
+  recipients: BackupRecipients,
   force: boolean,
   onProgress: (event: BackupProgress) => void = () => {},
-): Promise<Written> {
+): Promise<WrittenBackup> {
   const unfinished = `${path}.tmp`;
   let manifest: BackupManifest | undefined;
   const archive = createArchive(contents, (found) => manifest = found);
   try {
-    // Said first: a key is made of the passphrase, which takes a second or two in which nothing else runs.
+    // Reported first: deriving a key from the passphrase blocks the process for a second or two.
     onProgress({ kind: "writing", bytes: 0 });
     const written = (bytes: number): void => onProgress({ kind: "writing", bytes });
-    const { size, digest } = await writeSynced(unfinished, await encrypt(archive, recipients), written);
+    const { size, digest } = await writeSynced(unfinished, await encryptBackup(archive, recipients), written);
     onProgress({ kind: "readingBack", bytes: 0 });
     await readBack(unfinished, digest, recipients, (bytes) => onProgress({ kind: "readingBack", bytes }));
     await place(unfinished, path, force);
     if (manifest === undefined) throw backupInvalid("it was not written to its end");
     return { manifest, size };
   } catch (error) {
-    await removeRest(unfinished);
+    await removeUnfinished(unfinished);
     throw error;
   }
 }
 
-/** After a failure, which is what is told; what cannot be removed either is removed by the next try. */
-export async function removeRest(path: string): Promise<void> {
+/** Removes an unfinished file or folder after a failure. Errors are ignored: the first failure is reported, and the next attempt removes the rest. */
+export async function removeUnfinished(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true }).catch(() => {});
 }
 
@@ -85,30 +85,30 @@ async function writeSynced(
   return { size, digest: hash.digest("hex") };
 }
 
-/** With a passphrase everything is read as it will be one day; for a public key at least what is on the disk. */
+/** Checks the file on the disk: with a passphrase by a complete restore in memory, for a public key by its hash. */
 async function readBack(
   path: string,
   digest: string,
-  recipients: Recipients,
+  recipients: BackupRecipients,
   read: (bytes: number) => void,
 ): Promise<void> {
   const hash = createHash("sha256");
-  const sealed = counted(hashed(createReadStream(path), hash), read);
+  const sealed = reportBytes(updateHash(createReadStream(path), hash), read);
   if (recipients.kind === "passphrase") {
-    await readBackup(await decrypt(sealed, recipients), { file: ignore, objects: ignore });
+    await readBackup(await decryptBackup(sealed, recipients), { file: ignore, objects: ignore });
   } else for await (const _ of sealed);
   if (hash.digest("hex") !== digest) throw backupInvalid("what was read back is not what was written");
 }
 
-async function* hashed(stream: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
+async function* updateHash(stream: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
   for await (const chunk of stream) {
     hash.update(chunk);
     yield chunk;
   }
 }
 
-/** The stream as it is; `passed` hears how many bytes have come through. */
-export async function* counted(
+/** Yields a stream unchanged and reports the number of bytes so far. */
+export async function* reportBytes(
   stream: AsyncIterable<Uint8Array>,
   passed: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array> {
@@ -120,7 +120,7 @@ export async function* counted(
   }
 }
 
-/** Gives the file its name, for good. */
+/** Gives the file its final name and syncs the folder. */
 async function place(from: string, to: string, force: boolean): Promise<void> {
   try {
     if (force) await rename(from, to);
@@ -133,13 +133,13 @@ async function place(from: string, to: string, force: boolean): Promise<void> {
     await rm(from, { force: true });
     await syncDirectory(dirname(to));
   } catch (error) {
-    // Under its name it would be in the way of the next try; what it has replaced is gone already.
-    if (!force) await removeRest(to);
+    // Under its name the file would block the next attempt. With `force` it has already replaced the old file.
+    if (!force) await removeUnfinished(to);
     throw toIoError(`cannot write backup "${to}"`, error);
   }
 }
 
-/** A link fails where there is a file already; where a file system knows no links, nobody may make one meanwhile. */
+/** Creates a hard link, which fails if the name exists. Without hard links there is a short race between check and rename. */
 async function nameExclusively(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
@@ -150,14 +150,14 @@ async function nameExclusively(from: string, to: string): Promise<void> {
   }
 }
 
-/** AppError `file_exists`. */
+/** Creates the error for a backup whose file exists already. */
 export function existsError(path: string): AppError {
   return new AppError("file_exists", `cannot write backup "${path}": the file exists`, {
     hint: "choose another name, or replace it with --force",
   });
 }
 
-/** AppError `io`; what is an AppError already stays what it is. */
+/** Wraps an error of the file system as AppError `io`; an AppError is returned as it is. */
 export function toIoError(what: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
   const hint = isCode(error, "ENOSPC")

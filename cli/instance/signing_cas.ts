@@ -18,7 +18,7 @@ import type { FilePort } from "../../client/files.ts";
 import type { CaKeySource } from "../../server/controllers/ca_key_file.ts";
 import { createFileAuthoritySource, type FileAuthoritySource } from "../../server/controllers/ca_provider.ts";
 import type { CaKeys } from "../authority/keys.ts";
-import { isSplit } from "../authority/files.ts";
+import { hasSplitAuthorities } from "../authority/files.ts";
 import { authorityPaths, type CaPurpose, getSignerPurpose } from "../authority/layout.ts";
 import type { SIGNING_FLAGS } from "../commands/controller_flags.ts";
 import type { Settings } from "../framework/flags.ts";
@@ -188,7 +188,7 @@ export async function openInstanceCas(
   signerNames: readonly string[],
   deps: SigningCaDeps,
 ): Promise<SigningCas> {
-  const split = await isSplit(root, deps.files);
+  const split = await hasSplitAuthorities(root, deps.files);
   const purposeOf = (signerName: string): CaPurpose => split ? getSignerPurpose(signerName) : "serving";
   const sources = new Map<CaPurpose, FileAuthoritySource>();
   for (const purpose of new Set(signerNames.map(purposeOf))) {

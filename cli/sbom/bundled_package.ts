@@ -1,20 +1,20 @@
-/** The bill of materials: whose work is inside the single file, as the lock file says. */
+/** The npm packages inside the single file, for the bill of materials and the licence texts. */
 
-/** A package of npm that the program imports, itself or through another. */
+/** An npm package that the program imports, directly or through another package. */
 export interface BundledPackage {
   readonly name: string;
   readonly version: string;
-  /** SPDX expression, as the package says. */
+  /** The licence of the package, an SPDX expression. */
   readonly license: string;
-  /** `sha512-` and Base64 of the package's archive (w3.org/TR/SRI). */
+  /** The hash of the package's archive: `sha512-` and Base64 (w3.org/TR/SRI). */
   readonly integrity: string;
-  /** Names of packages of this list. */
+  /** The names of packages in this list that it depends on. */
   readonly dependencies: readonly string[];
-  /** True for what tlsboot imports itself. */
+  /** True for packages that tlsboot imports itself. */
   readonly isDirect: boolean;
 }
 
-/** `hono@4.13.19`. */
+/** Returns the name and version of a package: `hono@4.13.19`. */
 export function packageId({ name, version }: Pick<BundledPackage, "name" | "version">): string {
   return `${name}@${version}`;
 }

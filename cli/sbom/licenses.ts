@@ -1,10 +1,10 @@
-/** The licence texts of everything inside, as one text for people. */
+/** The licence texts of everything inside the single file. */
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { packageId } from "./bundled_package.ts";
 import { PACKAGES } from "./packages.ts";
 import { NODE_LICENSE, NODE_VERSION, OWN_LICENSE, PACKAGE_LICENSES } from "./license_texts.ts";
 
-/** tlsboot's own first, then the packages, then Node with what it is built from. */
+/** Renders the licence of tlsboot, then those of the packages, then that of Node with its components. */
 export function renderLicenses(): string {
   const sections = [
     section(`tlsboot ${TLSBOOT_VERSION}`, "Apache-2.0", OWN_LICENSE),

@@ -1,20 +1,20 @@
-/** The bill of materials as CycloneDX 1.6 (cyclonedx.org/docs/1.6/json): the same program, the same bytes. */
+/** The bill of materials as CycloneDX 1.6 (cyclonedx.org/docs/1.6/json). The same program always has the same document. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { BuildCommit } from "../build.ts";
 import { getRuntime, type RuntimeVersions } from "../version.ts";
 import { type BundledPackage, packageId } from "./bundled_package.ts";
 
-/** What the bill is about. */
+/** The program that a bill of materials describes. */
 export interface SbomSubject {
   readonly version: string;
   readonly build: BuildCommit;
   readonly packages: readonly BundledPackage[];
-  /** Of the runtime, which is inside the single file and beside the sources. */
+  /** The versions of the runtime and its components. */
   readonly versions: RuntimeVersions;
 }
 
-/** A part in words of the format. */
+/** A component in CycloneDX's terms. */
 interface Component {
   readonly type: "application" | "library" | "platform";
   readonly "bom-ref": string;
@@ -32,12 +32,12 @@ interface Component {
   readonly components?: readonly Component[];
 }
 
-/** Interfaces, not parts; and what Deno says for Node's sake. */
+/** Versions of interfaces, which are not components, and Deno's claim to be Node. */
 const NO_PARTS = new Set(["node", "deno", "modules", "napi"]);
-/** Versions as Deno tells them although it is not built from these. */
+/** Versions that Deno reports for compatibility although it does not contain these components. */
 const CLAIMED_BY_DENO = new Set([...NO_PARTS, "openssl", "nghttp2", "llhttp", "ares", "uv"]);
 
-/** The document, an object for JSON. */
+/** Creates the document as an object for JSON. */
 export function createSbom({ version, build, packages, versions }: SbomSubject): object {
   const own = npmComponent({ name: "@tlsboot/tlsboot", version, license: "Apache-2.0", type: "application" });
   const runtime = runtimeComponent(versions);
@@ -85,12 +85,12 @@ function npmComponent(
   };
 }
 
-/** Node or Deno, with what it says it is built from. */
+/** Creates the component for Node or Deno, with the components that it reports. */
 function runtimeComponent(versions: RuntimeVersions): Component & { readonly components: readonly Component[] } {
   const runtime = getRuntime(versions);
-  const left = runtime.name === "Deno" ? CLAIMED_BY_DENO : NO_PARTS;
+  const omitted = runtime.name === "Deno" ? CLAIMED_BY_DENO : NO_PARTS;
   const parts = Object.entries(versions).flatMap(([name, version = ""]) =>
-    left.has(name) || version === "" ? [] : [partComponent(name, version)]
+    omitted.has(name) || version === "" ? [] : [partComponent(name, version)]
   );
   const purl = runtime.name === "Deno"
     ? `pkg:github/denoland/deno@v${runtime.version}`
@@ -119,7 +119,7 @@ function partComponent(name: string, version: string): Component {
   };
 }
 
-/** Package URL; the `@` of a scope is escaped (purl specification, type npm). */
+/** Converts a package to its package URL; the `@` of a scope is escaped (purl specification, type npm). */
 function toPurl(item: Pick<BundledPackage, "name" | "version">): string {
   return `pkg:npm/${packageId(item).replace(/^@/, "%40")}`;
 }
@@ -128,7 +128,7 @@ function toHex(integrity: string): string {
   return Buffer.from(integrity.replace(/^sha512-/, ""), "base64").toString("hex");
 }
 
-/** A UUID of its own kind (RFC 9562 section 5.8) from the content: the same bill has the same number. */
+/** Derives a UUID of version 8 (RFC 9562 section 5.8) from the content, so that the same document has the same number. */
 function createSerialNumber(document: object): string {
   const hex = createHash("sha256").update(JSON.stringify(document)).digest("hex");
   const parts = [

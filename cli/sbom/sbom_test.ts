@@ -35,7 +35,7 @@ test("createSbom() names every package with version, licence and the hash of its
   }
 });
 
-test("createSbom() names the runtime with what it is built from, and no interface versions", () => {
+test("createSbom() names the runtime with its components, and no versions of interfaces", () => {
   const runtime = createBill().components.at(-1);
   assert.equal(runtime?.name, "node");
   assert.deepEqual(runtime?.components?.map(({ name, version }) => `${name} ${version}`), [
@@ -44,14 +44,14 @@ test("createSbom() names the runtime with what it is built from, and no interfac
   ]);
 });
 
-test("createSbom() does not believe what Deno says for Node's sake", () => {
+test("createSbom() ignores versions that Deno reports for compatibility", () => {
   const versions = { ...NODE, deno: "2.9.6", sqlite: "3.53.1" };
   const runtime = createBill({ versions }).components.at(-1);
   assert.equal(runtime?.purl, "pkg:github/denoland/deno@v2.9.6");
   assert.deepEqual(runtime?.components?.map(({ name }) => name), ["sqlite", "v8"]);
 });
 
-test("createSbom() has each reference once, and dependencies only on what is there", () => {
+test("createSbom() has each reference once, and dependencies only on listed components", () => {
   const { metadata, components, dependencies } = createBill();
   const all = [metadata.component, ...components, ...components.flatMap((part) => part.components ?? [])];
   const refs = new Set(all.map((part) => part["bom-ref"]));
@@ -60,7 +60,7 @@ test("createSbom() has each reference once, and dependencies only on what is the
   for (const { dependsOn } of dependencies) for (const ref of dependsOn) assert.ok(refs.has(ref), ref);
 });
 
-test("createSbom() is the same for the same program, and has another number for another one", () => {
+test("createSbom() is the same for the same program, and has another number for another program", () => {
   assert.deepEqual(createBill(), createBill());
   assert.match(createBill().serialNumber, /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.notEqual(createBill().serialNumber, createBill({ version: "1.2.4" }).serialNumber);

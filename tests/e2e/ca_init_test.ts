@@ -118,7 +118,10 @@ test("a split instance with a CA missing is refused, never served by another CA"
   for (const line of ["ca show", "kubeconfig admin", "serve --secure-port 0", "up --secure-port 0"]) {
     const { code, stderr } = await tlsboot(line);
     assert.equal(code, 1, line);
-    assert.match(stderr, /cannot use the CAs in .* but not .*client-ca\.crt\ntlsboot: hint: put back what is missing/);
+    assert.match(
+      stderr,
+      /cannot use the CAs in .* but not .*client-ca\.crt\ntlsboot: hint: put back the missing files/,
+    );
   }
 });
 
@@ -191,13 +194,14 @@ const REFUSALS: readonly Refusal[] = [
   {
     name: "a chain without its root",
     given: async () => ({ ...toPair(await root), ...await lone() }),
-    want: /the issuer of "CN=lower" is missing: "CN=root"\ntlsboot: hint: put each issuer behind what it issued/,
+    want:
+      /the issuer of "CN=lower" is missing: "CN=root"\ntlsboot: hint: put each issuer behind the certificate that it issued/,
   },
   {
     name: "an expired CA",
     given: async () => toPair(await root),
     time: "2036-01-01T00:00:00Z",
-    want: /"CN=root" ended at 2035-01-01T00:00:00Z\ntlsboot: hint: give one that is valid/,
+    want: /"CN=root" ended at 2035-01-01T00:00:00Z\ntlsboot: hint: give a valid CA/,
   },
   {
     name: "a CA of tomorrow",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { type Sabotage, tellStory } from "../../cli/demo/story.ts";
-import { createOnly } from "../../cli/authority/files.ts";
+import { createSingleAuthority } from "../../cli/authority/files.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
@@ -101,7 +101,7 @@ async function replaceCa(instance: Parameters<NonNullable<Sabotage["beforeContro
   const options = { commonName: "another", keyAlgorithm: "ecdsa-p256", lifeMs: 86_400_000 } as const;
   const keys = createPlainKeys();
   const deps = { files: createFilePort(), clock: createSystemClock(), random: createSystemRandom(), keys };
-  await createOnly(folder.path, options, deps);
+  await createSingleAuthority(folder.path, options, deps);
   await copyFile(folder.join("pki", "ca.key"), instance.dir.caKey);
   await copyFile(folder.join("pki", "ca.crt"), instance.dir.caCertificate);
 }

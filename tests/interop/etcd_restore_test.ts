@@ -219,7 +219,7 @@ test("a backup tells what of an etcd is not in it, and takes nothing that it can
   await refused(["backup", folder.join("z"), ...elsewhere], /no object is below "\/empty" in etcd/);
   await refused(
     ["backup", folder.join("z"), "--data-dir", folder.join("nowhere"), ...flags("told"), ...seal],
-    /it is no folder of a server/,
+    /it is not a data directory of a server/,
   );
 });
 

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { writeFile } from "node:fs/promises";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { toBackupPart } from "../../cli/backup/archive.ts";
-import { encrypt } from "../../cli/backup/encryption.ts";
+import { encryptBackup } from "../../cli/backup/encryption.ts";
 import { type BackupManifest, formatManifest, MANIFEST_PATH } from "../../core/backup/manifest.ts";
 import { TAR_END, tarPadding, writeTarHeader } from "../../core/lib/tar.ts";
 import { FORGING, HOSTILE } from "./hostile_text.ts";
@@ -46,7 +46,7 @@ const ARCHIVES: Readonly<Record<string, Archive>> = {
 /** Names of what `writeHostileArchives` writes, and what only those say who have read it. */
 export const HOSTILE_ARCHIVES: Readonly<Record<string, RegExp>> = {
   ...Object.fromEntries(Object.entries(ARCHIVES).map(([name, { says }]) => [name, says])),
-  "header.backup": /it is no age file, or damaged: invalid non-ASCII byte in header/,
+  "header.backup": /it is not an age file, or it is damaged: invalid non-ASCII byte in header/,
 };
 
 /** Writes them, and the file `identity` that opens them. */
@@ -55,7 +55,7 @@ export async function writeHostileArchives(folder: TempFolder): Promise<void> {
   await writeFile(folder.join("identity"), `${identity}\n`, { mode: 0o600 });
   const recipients = { kind: "keys", recipients: [await identityToRecipient(identity)] } as const;
   for (const [name, archive] of Object.entries(ARCHIVES)) {
-    await writeFile(folder.join(name), await collect(await encrypt(blocksOf(archive), recipients)));
+    await writeFile(folder.join(name), await collect(await encryptBackup(blocksOf(archive), recipients)));
   }
   await writeFile(folder.join("header.backup"), `age-encryption.org/v1\n-> ${HOSTILE}\n${FORGING}\n---\n`);
 }
