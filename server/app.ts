@@ -14,25 +14,27 @@ import { createImpersonation, findImpersonationHeaders } from "./authz/impersona
 import { type AuditOptions, beginAudit } from "./http/audit.ts";
 import { type FlowControl, OverloadError } from "./flowcontrol/flow_control.ts";
 import { findPlace } from "./flowcontrol/priority_levels.ts";
-import { respondOverloaded } from "./flowcontrol/respond_overloaded.ts";
+import { refuseWhileDraining, respondOverloaded } from "./http/unavailable.ts";
 import { type Answer, isStream } from "./http/answer.ts";
-import { createCommonDeadline, isDoneWithin, requestedTimeout, respondTimedOut } from "./http/deadline.ts";
-import { discoveredGroups } from "./http/discovered.ts";
-import { createDiscovery } from "./http/discovery.ts";
-import { refuseWhileDraining } from "./http/draining.ts";
-import { type Exchange, headerOf, type IncomingRequest, repeatedHeaders } from "./http/exchange.ts";
+import { completesWithin, createCommonDeadline, requestedTimeout, respondTimeout } from "./http/deadline.ts";
+import { createDiscovery, listDiscoveredGroups, listIndexPaths } from "./http/discovery.ts";
+import {
+  type Exchange,
+  findHeader,
+  findRepeatedHeaders,
+  findSourceIps,
+  type IncomingRequest,
+} from "./http/exchange.ts";
 import { Warnings } from "./http/warnings.ts";
 import { createHealth, type HealthCheck } from "./http/health.ts";
-import { indexPaths } from "./http/index_paths.ts";
 import { MAX_TARGET_LENGTH } from "./http/limits.ts";
 import { type Metrics, respondMetrics } from "./http/metrics.ts";
 import { createOpenapi } from "./http/openapi.ts";
-import { attributesOf, parseRequestInfo } from "./http/request_info.ts";
-import { readTarget, type RequestTarget } from "./http/request_target.ts";
-import { servedPaths } from "./http/served_paths.ts";
+import { parseRequestInfo, toAttributes } from "./http/request_info.ts";
+import { parseTarget, type RequestTarget } from "./http/request_target.ts";
+import { createServedCheck } from "./http/served_paths.ts";
 import { respondSnapshot, SNAPSHOT_PATH } from "./http/snapshot.ts";
 import { SharedEncodings } from "./http/shared_encodings.ts";
-import { sourceIpsOf } from "./http/source_ips.ts";
 import { createResourceHandler, type Served } from "./http/resource_handler.ts";
 import { respondBytes, respondError, respondText } from "./http/respond.ts";
 import { assertRoute } from "./http/routes.ts";
@@ -58,11 +60,11 @@ export interface AppDeps extends RegistryDeps {
 }
 
 /** What the connection of a request hears of it. */
-export interface HeldConnection {
+export interface RequestConnection {
   /** The caller is somebody: the connection is no stranger's. */
-  recognised(user: string): void;
+  authenticated(user: string): void;
   /** The answer is a stream that goes on as long as the client wants it. */
-  stays(): void;
+  markStreaming(): void;
 }
 
 /** What stands beside a request: who is at the other end. */
@@ -80,7 +82,7 @@ export interface Caller {
   /** The request came over HTTP/2, where strangers get one answer per connection. */
   readonly isHttp2?: boolean;
   /** Absent for in-process clients. */
-  readonly held?: HeldConnection;
+  readonly held?: RequestConnection;
 }
 
 interface Variables {
@@ -134,9 +136,9 @@ export function createApp(deps: AppDeps): App {
   });
   return async (request, caller) => {
     const target = caller.target ?? request.url;
-    if (target.length > MAX_TARGET_LENGTH) return plainText(414, "414 URI Too Long");
-    const read = readTarget(target);
-    if (read.path === undefined) return plainText(400, "400 Bad Request");
+    if (target.length > MAX_TARGET_LENGTH) return createPlainText(414, "414 URI Too Long");
+    const read = parseTarget(target);
+    if (read.path === undefined) return createPlainText(400, "400 Bad Request");
     const env: Env["Bindings"] = { ...caller, read, answer: undefined, isOver: false };
     // Hono looks at method and URL alone, and hands the request on to us.
     await hono.fetch(request as Request, env);
@@ -147,7 +149,7 @@ export function createApp(deps: AppDeps): App {
 }
 
 /** The answer to a request whose target is not read. */
-function plainText(status: number, text: string): Answer {
+function createPlainText(status: number, text: string): Answer {
   return { status, headers: { "content-type": "text/plain; charset=utf-8" }, body: new TextEncoder().encode(text) };
 }
 
@@ -166,7 +168,7 @@ function withoutBody(answer: Answer): Answer {
 
 /** Gives the request its id and reading, and counts, times and audits the answer. */
 function observe(deps: AppDeps) {
-  const isServed = servedPaths(deps.served);
+  const isServed = createServedCheck(deps.served);
   const reauthenticate = createReauthentication(deps.authenticate, deps.clock, deps.stopping);
   return async (context: AppContext, next: Next): Promise<void> => {
     const { raw: request } = context.req;
@@ -175,8 +177,8 @@ function observe(deps: AppDeps) {
     const receivedAt = deps.clock.now();
     const startedMs = deps.clock.elapsedMs();
     const info = parseRequestInfo(request.method, path, query);
-    const repeated = repeatedHeaders(rawHeaders);
-    const over = onDemand(() => new AbortController());
+    const repeated = findRepeatedHeaders(rawHeaders);
+    const over = lazy(() => new AbortController());
     let streamed: Promise<void> | undefined;
     const exchange: Exchange = {
       request,
@@ -187,22 +189,22 @@ function observe(deps: AppDeps) {
       warnings: new Warnings(),
       onStream: (ended) => {
         streamed = ended;
-        held?.stays();
+        held?.markStreaming();
         const entry = context.get("entry");
         if (entry !== undefined) reauthenticate({ ...entry, ended, end: () => endStream(deps, context) });
       },
-      signal: onDemand(() => AbortSignal.any([signal ?? request.signal, deps.stopping, over().signal])),
-      isOver: () => context.env.isOver,
+      signal: lazy(() => AbortSignal.any([signal ?? request.signal, deps.stopping, over().signal])),
+      isTimedOut: () => context.env.isOver,
       ...(repeated === undefined ? {} : { repeated }),
     };
     context.set("exchange", exchange);
     context.set("receivedAt", receivedAt);
     context.set("over", over);
     const isRefused = user === undefined && deps.stopping.aborted ? refuseWhileDraining(exchange) : undefined;
-    if (info.isCut) context.res = reply(context, await respondCut(exchange, requestUri));
+    if (info.isIncomplete) context.res = reply(context, await respondIncomplete(exchange, requestUri));
     else if (isRefused !== undefined) context.res = reply(context, await isRefused);
     else await next();
-    if (context.get("isLast") === true) context.env.answer = lastOf(context.env.answer);
+    if (context.get("isLast") === true) context.env.answer = withConnectionClose(context.env.answer);
     const code = context.env.answer?.status ?? 500;
     const observed = { info, dryRun: query.has("dryRun"), isServed: isServed(info) };
     deps.metrics.observe(observed, code, (deps.clock.elapsedMs() - startedMs) / 1000);
@@ -218,12 +220,12 @@ function endStream(deps: AppDeps, context: AppContext): void {
   context.get("over")().abort(new Error("the user is no longer let in"));
 }
 
-function lastOf(answer: Answer | undefined): Answer | undefined {
+function withConnectionClose(answer: Answer | undefined): Answer | undefined {
   return answer === undefined ? undefined : { ...answer, headers: { ...answer.headers, connection: "close" } };
 }
 
 /** Made once, when it is asked for. */
-function onDemand<T>(make: () => T): () => T {
+function lazy<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;
   return () => (made ??= { value: make() }).value;
 }
@@ -236,23 +238,23 @@ function deadline(deps: AppDeps) {
     const milliseconds = requestedTimeout(exchange);
     if (milliseconds === undefined) {
       if (context.env.user !== undefined || exchange.info.verb === "watch") return await next();
-      if (!await common.isDone(next)) await tellTimedOut(context);
+      if (!await common.isDone(next)) await replyTimeout(context);
       return;
     }
     // Less than a millisecond is over before anything begins.
-    if (!await isDoneWithin(deps.clock, Math.floor(milliseconds), next)) await tellTimedOut(context);
+    if (!await completesWithin(deps.clock, Math.floor(milliseconds), next)) await replyTimeout(context);
   };
 }
 
 /** What comes later is not sent; whoever waits for it stops, and leaves its seat. */
-async function tellTimedOut(context: AppContext): Promise<void> {
-  context.res = reply(context, await respondTimedOut(context.get("exchange")));
+async function replyTimeout(context: AppContext): Promise<void> {
+  context.res = reply(context, await respondTimeout(context.get("exchange")));
   context.env.isOver = true;
   context.get("over")().abort(new Error("the request took longer than it had"));
 }
 
 /** kube-apiserver fails on a path that names a verb and no resource before it does anything else. */
-async function respondCut(exchange: Exchange, requestUri: string): Promise<Answer> {
+async function respondIncomplete(exchange: Exchange, requestUri: string): Promise<Answer> {
   const why = `failed to create RequestInfo: unable to determine kind and namespace from url, ${requestUri}`;
   const text = `Internal Server Error: ${quoteText(requestUri)}: ${why}\n`;
   const answer = await respondText(exchange, 500, escapeMarkup(text));
@@ -267,7 +269,7 @@ function authenticate(deps: AppDeps) {
     const user = context.env.user ?? await authenticatedUser(deps, context);
     if (!isAnonymous(user)) {
       context.set("isLast", false);
-      context.env.held?.recognised(user.username);
+      context.env.held?.authenticated(user.username);
     }
     const audited = withAudit(deps, context, user);
     context.set("exchange", { ...audited, user });
@@ -285,8 +287,8 @@ function withAudit(deps: AppDeps, context: AppContext, user: UserInfo | undefine
     requestUri: context.env.read.requestUri,
     info: exchange.info,
     user,
-    sourceIps: sourceIpsOf(exchange, context.env.remoteAddress),
-    userAgent: headerOf(exchange, "user-agent") ?? "",
+    sourceIps: findSourceIps(exchange, context.env.remoteAddress),
+    userAgent: findHeader(exchange, "user-agent") ?? "",
     receivedAt: context.get("receivedAt"),
   });
   return audit === undefined ? exchange : { ...exchange, audit };
@@ -300,7 +302,7 @@ async function authenticatedUser(deps: AppDeps, context: AppContext): Promise<Us
   const exchange = context.get("exchange");
   const startedMs = deps.clock.elapsedMs();
   const credentials = {
-    authorizationHeader: headerOf(exchange, "authorization"),
+    authorizationHeader: findHeader(exchange, "authorization"),
     peerCertificate: context.env.peer,
   };
   const result = await deps.authenticate(credentials).catch((error: unknown) => {
@@ -333,7 +335,7 @@ function impersonate(deps: AppDeps) {
     if (headers.length > 0) {
       let constraint: string | undefined;
       const onConstraint = (found: string): void => void (constraint = found);
-      const attributes = attributesOf(exchange.info);
+      const attributes = toAttributes(exchange.info);
       const user = await resolve(headers, exchange.user, attributes, onConstraint).catch((error: unknown) => {
         throw error instanceof StatusError ? withNosniff(error) : error;
       });
@@ -367,7 +369,7 @@ const RESULTS = { allow: "allowed", deny: "denied", noOpinion: "no-opinion" } as
 function authorize(deps: AppDeps) {
   return async (context: AppContext, next: Next): Promise<void> => {
     const { info, user, audit } = context.get("exchange");
-    const attributes = attributesOf(info);
+    const attributes = toAttributes(info);
     const startedMs = deps.clock.elapsedMs();
     const decision = await deps.authorizer.authorize(user, attributes);
     deps.metrics.authorized(RESULTS[decision.kind], (deps.clock.elapsedMs() - startedMs) / 1000);
@@ -378,7 +380,7 @@ function authorize(deps: AppDeps) {
 }
 
 function dispatch(deps: AppDeps) {
-  const groups = discoveredGroups(deps.served);
+  const groups = listDiscoveredGroups(deps.served);
   const handleResource = createResourceHandler({ ...deps, encodings: new SharedEncodings() }, deps.served);
   const discovery = createDiscovery(groups, deps.serverAddress);
   const health = createHealth(deps.checks);
@@ -388,10 +390,10 @@ function dispatch(deps: AppDeps) {
     deps.clock,
   );
   const version = new TextEncoder().encode(JSON.stringify(deps.version, undefined, 2));
-  const index = new TextEncoder().encode(JSON.stringify({ paths: indexPaths(groups, deps.checks) }, undefined, 2));
-  return async (context: AppContext): Promise<Response> => reply(context, await answerOf(context.get("exchange")));
+  const index = new TextEncoder().encode(JSON.stringify({ paths: listIndexPaths(groups, deps.checks) }, undefined, 2));
+  return async (context: AppContext): Promise<Response> => reply(context, await route(context.get("exchange")));
 
-  async function answerOf(exchange: Exchange): Promise<Answer> {
+  async function route(exchange: Exchange): Promise<Answer> {
     const { info } = exchange;
     if (info.isResourceRequest) return await handleResource(exchange);
     if (info.path === "/version" || info.path.startsWith("/version/")) {

@@ -65,28 +65,28 @@ async function reconcileObject(deps: ReconcileDeps, item: BootstrapObject): Prom
   const { key, object, plan } = item;
   const existing = await deps.storage.get(key);
   if (existing === undefined) {
-    await deps.storage.create(key, born(deps, item, object));
+    await deps.storage.create(key, withIdentity(deps, item, object));
     return;
   }
   const planned = plan(existing.object);
   if (planned.kind === "none") return;
   deps.logger.info("default object mended", { key, name: getName(object), action: planned.kind });
   if (planned.kind === "update") {
-    await deps.storage.update(key, owned(deps, item, existing.object, planned.object), existing.revision);
+    await deps.storage.update(key, withOwner(deps, item, existing.object, planned.object), existing.revision);
     return;
   }
   await deps.storage.delete(key, existing.revision);
-  await deps.storage.create(key, born(deps, item, planned.object));
+  await deps.storage.create(key, withIdentity(deps, item, planned.object));
 }
 
-function born(deps: ReconcileDeps, item: BootstrapObject, object: KubeObject): KubeObject {
-  return withMeta(owned(deps, item, undefined, object), {
+function withIdentity(deps: ReconcileDeps, item: BootstrapObject, object: KubeObject): KubeObject {
+  return withMeta(withOwner(deps, item, undefined, object), {
     uid: createUid(deps.random),
     creationTimestamp: formatTime(deps.clock.now()),
   });
 }
 
-function owned(
+function withOwner(
   deps: ReconcileDeps,
   { kind, stamped = [] }: BootstrapObject,
   live: KubeObject | undefined,

@@ -16,7 +16,7 @@ let isDone = false;
 const ending = new WeakSet<object>();
 
 /** Has every session of this process end one turn of the event loop after it is told to, where the runtime needs that. */
-export function endSessionsOutsideOfFrames(): void {
+export function deferSessionDestroy(): void {
   if (isDone || Http2Session === undefined) return;
   isDone = true;
   const destroy = Http2Session.prototype.destroy;

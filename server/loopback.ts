@@ -5,7 +5,7 @@
 import type { Transport, TransportRequest } from "../core/ports.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import type { App } from "./app.ts";
-import { type AnswerBody, type AnswerHeaders, type AnswerStream, chunksOf, isStream } from "./http/answer.ts";
+import { type AnswerBody, type AnswerHeaders, type AnswerStream, isStream, toChunks } from "./http/answer.ts";
 import type { IncomingRequest } from "./http/exchange.ts";
 
 /** Where in-process requests come from, in the audit log; kube-apiserver's own are told so too. */
@@ -19,7 +19,7 @@ export function createLoopbackTransport(app: App, user: UserInfo, userAgent: str
       const { path: target } = request;
       const caller = { peer: undefined, remoteAddress: LOOPBACK_ADDRESS, rawHeaders: [], target, user, signal };
       const { status, headers, body } = await app(new InProcessRequest(request, userAgent, signal), caller);
-      return { status, headers: joinedLines(headers), body: bytesOf(body, signal) };
+      return { status, headers: joinHeaders(headers), body: toBytes(body, signal) };
     },
   };
 }
@@ -53,7 +53,7 @@ class InProcessRequest implements IncomingRequest {
   }
 }
 
-function joinedLines(headers: AnswerHeaders): Readonly<Record<string, string>> {
+function joinHeaders(headers: AnswerHeaders): Readonly<Record<string, string>> {
   const joined: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
     joined[name] = typeof value === "string" ? value : value.join(", ");
@@ -61,15 +61,15 @@ function joinedLines(headers: AnswerHeaders): Readonly<Record<string, string>> {
   return joined;
 }
 
-async function* bytesOf(body: AnswerBody, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* toBytes(body: AnswerBody, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   if (body === undefined) return;
-  if (isStream(body)) yield* piecesOf(body, signal);
+  if (isStream(body)) yield* readPieces(body, signal);
   else if (body instanceof Uint8Array) yield body;
-  else yield* chunksOf(body);
+  else yield* toChunks(body);
 }
 
 /** Leaving the loop early or aborting ends the stream, and with it the watch behind it. */
-async function* piecesOf(body: AnswerStream, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* readPieces(body: AnswerStream, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const cancel = (): void => body.cancel();
   signal.addEventListener("abort", cancel, { once: true });
   if (signal.aborted) cancel();

@@ -76,7 +76,7 @@
 
 // The server, and its parts for a server of your own.
 export { type Server, type ServerOptions, startServer } from "./server.ts";
-export { type App, type AppDeps, type Caller, createApp, type HeldConnection } from "./app.ts";
+export { type App, type AppDeps, type Caller, createApp, type RequestConnection } from "./app.ts";
 export {
   createFlowControl,
   type FlowControl,

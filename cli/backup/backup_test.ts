@@ -6,7 +6,7 @@ import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { Secret } from "../../core/lib/brand.ts";
 import { REVISION_BUMP } from "../../core/backup/manifest.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import { chunksOf } from "../../server/http/snapshot.ts";
+import { encodeSnapshot } from "../../server/http/snapshot.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import { CompactedError } from "../../server/storage/storage.ts";
@@ -51,7 +51,7 @@ async function contents(folder: TempFolder) {
     items,
     revision,
     files: () => readDataFiles(folder.join("data")),
-    snapshot: () => chunksOf(items, revision),
+    snapshot: () => encodeSnapshot(items, revision),
   };
 }
 

@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { countOmitted, type OmittedResource } from "../../core/backup/omitted.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
-import { chunksOf, SNAPSHOT_PATH, SNAPSHOT_TYPE } from "../../server/http/snapshot.ts";
+import { encodeSnapshot, SNAPSHOT_PATH, SNAPSHOT_TYPE } from "../../server/http/snapshot.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
@@ -56,7 +56,7 @@ export async function openSnapshot(
     return {
       ...NOTHING_OMITTED,
       origin: "of the database",
-      chunks: chunksOf(items, revision),
+      chunks: encodeSnapshot(items, revision),
       [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
     };
   } catch (error) {
@@ -76,7 +76,7 @@ async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints): Promise<Snapsho
   assertOneInstance({ items, caFile: await createFilePort().readText(dir.caCertificate), root: dir.root });
   return {
     origin: `of etcd at revision ${revision}`,
-    chunks: chunksOf(items, revision),
+    chunks: encodeSnapshot(items, revision),
     leftOut: countOmitted(leftOut),
     reduced: countOmitted(reduced),
     [Symbol.asyncDispose]: () => Promise.resolve(),

@@ -50,7 +50,7 @@ export function startApiServer(
     ...settings,
     ...deps,
     version: VERSION,
-    ...(openFiles === undefined ? {} : { connectionLimits: { connections: connectionsWithin(openFiles) } }),
+    ...(openFiles === undefined ? {} : { connectionLimits: { maxConnections: connectionsWithin(openFiles) } }),
   });
 }
 

@@ -8,7 +8,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import type { EventV1 } from "../../core/kube/events_v1.ts";
 import { formatMicroTime, getName } from "../../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
-import { createTokenBuckets } from "../token_buckets.ts";
+import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 import { trimEndChars } from "../../core/lib/trim.ts";
 
 /** What happened to a request. */

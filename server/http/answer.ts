@@ -30,7 +30,7 @@ export function isStream(body: AnswerBody): body is AnswerStream {
 }
 
 /** The pieces of a body that is there, copied to chunks of `CHUNK_BYTES`, each in memory that `take` gives. */
-export function* chunksOf(
+export function* toChunks(
   pieces: readonly Uint8Array[],
   take: () => Uint8Array = () => new Uint8Array(CHUNK_BYTES),
 ): Generator<Uint8Array> {
@@ -53,14 +53,17 @@ export function* chunksOf(
 }
 
 /** How many bytes some pieces are together. */
-export function lengthOf(pieces: readonly Uint8Array[]): number {
+export function sumLengths(pieces: readonly Uint8Array[]): number {
   let length = 0;
   for (const piece of pieces) length += piece.length;
   return length;
 }
 
 /** One piece out of many. */
-export function joined(pieces: readonly Uint8Array[], length: number = lengthOf(pieces)): Uint8Array<ArrayBuffer> {
+export function joinPieces(
+  pieces: readonly Uint8Array[],
+  length: number = sumLengths(pieces),
+): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(length);
   let at = 0;
   for (const piece of pieces) {
@@ -76,12 +79,12 @@ export function toResponse({ status, headers, body }: Answer): Response {
   for (const [name, value] of Object.entries(headers)) {
     for (const line of typeof value === "string" ? [value] : value) lines.append(name, line);
   }
-  return new Response(webBodyOf(body) as BodyInit | null, { status, headers: lines });
+  return new Response(toWebBody(body) as BodyInit | null, { status, headers: lines });
 }
 
-function webBodyOf(body: AnswerBody): ReadableStream<Uint8Array> | Uint8Array | null {
+function toWebBody(body: AnswerBody): ReadableStream<Uint8Array> | Uint8Array | null {
   if (body === undefined) return null;
-  if (!isStream(body)) return body instanceof Uint8Array ? body : joined(body);
+  if (!isStream(body)) return body instanceof Uint8Array ? body : joinPieces(body);
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       const piece = await body.next();

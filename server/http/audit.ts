@@ -14,8 +14,8 @@ import { encodeObject, type TypeMeta } from "../../core/kube/codec/encode.ts";
 import type { ObjectMeta } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Decision } from "../../core/rbac/attributes.ts";
-import { type AuditEvent, type AuditObjectRef, formatEvent, formatLegacyEvent, wireUser } from "./audit_event.ts";
-import { attributesOf, type RequestInfo } from "./request_info.ts";
+import { type AuditEvent, type AuditObjectRef, formatEvent, formatLegacyEvent, toAuditUser } from "./audit_event.ts";
+import { type RequestInfo, toAttributes } from "./request_info.ts";
 
 /** Where audit lines go. */
 export interface AuditSink {
@@ -64,7 +64,7 @@ export function beginAudit(
   now: () => Date,
   request: AuditedRequest,
 ): AuditTrail | undefined {
-  const decision = decideAudit(policy, request.user, attributesOf(request.info));
+  const decision = decideAudit(policy, request.user, toAttributes(request.info));
   counts.decided(decision.level);
   if (decision.level === "None") return undefined;
   const write = (event: AuditEvent): boolean => {
@@ -99,10 +99,10 @@ export class AuditTrail {
       auditID: request.auditId,
       requestURI: request.requestUri,
       verb: info.verb,
-      user: request.user === undefined ? {} : wireUser(request.user),
+      user: request.user === undefined ? {} : toAuditUser(request.user),
       sourceIPs: request.sourceIps,
       userAgent: userAgent.length > MAX_USER_AGENT ? `${userAgent.slice(0, MAX_USER_AGENT)}...TRUNCATED` : userAgent,
-      ...(info.isResourceRequest ? { objectRef: objectRefOf(info) } : {}),
+      ...(info.isResourceRequest ? { objectRef: toObjectRef(info) } : {}),
       requestReceivedTimestamp: request.receivedAt,
     };
   }
@@ -118,7 +118,7 @@ export class AuditTrail {
   /** The request goes on as somebody else, by a constrained mode of impersonation if one is named. */
   impersonated(user: UserInfo, impersonationConstraint: string | undefined): void {
     if (impersonationConstraint !== undefined) this.#event.authenticationMetadata = { impersonationConstraint };
-    this.#event.impersonatedUser = wireUser(user);
+    this.#event.impersonatedUser = toAuditUser(user);
   }
 
   /** What the authorizer said. */
@@ -132,7 +132,7 @@ export class AuditTrail {
   /** The object that was sent. What the URL does not say is taken from it. */
   requestObject(type: TypeMeta, object: object): void {
     const { metadata = {} } = object as { readonly metadata?: ObjectMeta };
-    this.#event.objectRef = { ...namesOf(metadata), ...this.#event.objectRef };
+    this.#event.objectRef = { ...toNames(metadata), ...this.#event.objectRef };
     if (isAtLeast(this.#decision.level, "Request")) this.#event.requestObject = this.#shown(type, object);
   }
 
@@ -164,7 +164,7 @@ export class AuditTrail {
 
   /** A refused patch of a Secret is told with the whole Secret, as by kube-apiserver; a log gets the reason alone. */
   #mayQuoteSecrets(code: unknown): boolean {
-    return QUOTING_CODES.some((quoting) => quoting === code) && isAboutSecrets(attributesOf(this.#request.info));
+    return QUOTING_CODES.some((quoting) => quoting === code) && isAboutSecrets(toAttributes(this.#request.info));
   }
 
   #write(stage: AuditStage): boolean {
@@ -174,11 +174,11 @@ export class AuditTrail {
   }
 
   #shown(type: TypeMeta, object: object): object {
-    return encodeObject(type, this.#decision.omitManagedFields ? withoutManagers(object) : object);
+    return encodeObject(type, this.#decision.omitManagedFields ? withoutManagedFields(object) : object);
   }
 }
 
-function objectRefOf(info: RequestInfo): AuditObjectRef {
+function toObjectRef(info: RequestInfo): AuditObjectRef {
   return {
     resource: info.resource,
     ...(info.namespace === "" ? {} : { namespace: info.namespace }),
@@ -189,7 +189,7 @@ function objectRefOf(info: RequestInfo): AuditObjectRef {
   };
 }
 
-function namesOf({ namespace = "", name = "", uid = "", resourceVersion = "" }: ObjectMeta): AuditObjectRef {
+function toNames({ namespace = "", name = "", uid = "", resourceVersion = "" }: ObjectMeta): AuditObjectRef {
   return {
     ...(namespace === "" ? {} : { namespace }),
     ...(name === "" ? {} : { name }),
@@ -199,7 +199,7 @@ function namesOf({ namespace = "", name = "", uid = "", resourceVersion = "" }: 
 }
 
 /** An object, a list or a Table without the managed fields in it. */
-function withoutManagers(object: object): object {
+function withoutManagedFields(object: object): object {
   const { metadata, items, rows } = object as {
     readonly metadata?: ObjectMeta;
     readonly items?: readonly object[] | null;
@@ -209,11 +209,11 @@ function withoutManagers(object: object): object {
   return {
     ...object,
     ...(managedFields === undefined ? {} : { metadata: kept }),
-    ...(Array.isArray(items) ? { items: items.map(withoutManagers) } : {}),
+    ...(Array.isArray(items) ? { items: items.map(withoutManagedFields) } : {}),
     ...(Array.isArray(rows)
       ? {
         rows: rows.map((row: { readonly object?: object | null }) =>
-          row.object === undefined || row.object === null ? row : { ...row, object: withoutManagers(row.object) }
+          row.object === undefined || row.object === null ? row : { ...row, object: withoutManagedFields(row.object) }
         ),
       }
       : {}),

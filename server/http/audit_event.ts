@@ -48,7 +48,7 @@ export interface AuditEvent {
 }
 
 /** A user without what is empty. */
-export function wireUser({ username, uid, groups, extra }: UserInfo): AuditUser {
+export function toAuditUser({ username, uid, groups, extra }: UserInfo): AuditUser {
   return {
     ...(username === "" ? {} : { username }),
     ...(uid === "" ? {} : { uid }),

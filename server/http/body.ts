@@ -7,7 +7,7 @@ import { quoteText } from "../../core/kube/quote.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/kube/status.ts";
 import type { Seat } from "../flowcontrol/flow_control.ts";
-import { timedOut } from "./deadline.ts";
+import { timeoutError } from "./deadline.ts";
 import type { Exchange, IncomingRequest } from "./exchange.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
 import { UNVERSIONED_KINDS } from "./known_kinds.ts";
@@ -25,10 +25,10 @@ const MAX_DRAINED_BYTES = 8 * MAX_BODY_BYTES;
  * end, 504 when it ends after its time, OverloadError when too much is sent at once.
  */
 export async function readBody(
-  { request, seat, isOver }: Pick<Exchange, "request" | "seat" | "isOver">,
+  { request, seat, isTimedOut }: Pick<Exchange, "request" | "seat" | "isTimedOut">,
 ): Promise<Uint8Array> {
   const bytes = await (seat === undefined ? readAll(request) : seat.yieldWhile(() => readAll(request, seat)));
-  if (isOver()) throw timedOut();
+  if (isTimedOut()) throw timeoutError();
   return bytes;
 }
 

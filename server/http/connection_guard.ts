@@ -4,7 +4,7 @@
  * nothing for longest goes first. Times are kube-apiserver's (`apiserver/pkg/server/secure_serving.go`).
  */
 
-import { createTokenBuckets } from "../token_buckets.ts";
+import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 
 /** How a connection is ended. */
 export interface Endings {
@@ -19,10 +19,10 @@ export interface GuardedConnection {
   /** The TLS layer is done, and may say how the connection is ended from now on. */
   secured(endings: Endings): void;
   /** It belongs to somebody who has been authenticated; the user as soon as a request says who. */
-  recognised(user?: string): void;
+  authenticated(user?: string): void;
   /** A request has come, alone or as one of many streams; `abort` ends it. */
-  began(abort: () => void, isStream: boolean): GuardedRequest;
-  readonly isKnown: boolean;
+  startRequest(abort: () => void, isStream: boolean): GuardedRequest;
+  readonly isAuthenticated: boolean;
   /** It is gone. */
   closed(): void;
 }
@@ -30,9 +30,9 @@ export interface GuardedConnection {
 /** One request. */
 export interface GuardedRequest {
   /** It goes on as long as its client wants it. */
-  stays(): void;
+  markStreaming(): void;
   /** It is answered. */
-  ended(): void;
+  finished(): void;
   /** Its client did not wait for the answer, or not for all of it. */
   cancelled(): void;
 }
@@ -40,40 +40,40 @@ export interface GuardedRequest {
 /** Limits of the guard. */
 export interface GuardLimits {
   /** From accepting a connection to the first whole request on it: Go's `ReadHeaderTimeout`. */
-  readonly strangerMs: number;
+  readonly unauthenticatedTimeoutMs: number;
   /** Without a request on a connection of somebody: Go's `IdleTimeout`. */
-  readonly idleMs: number;
+  readonly idleTimeoutMs: number;
   /** From a request to the last byte of its answer taken, or the client's own deadline; watches left out. */
-  readonly requestMs: number;
+  readonly requestTimeoutMs: number;
   /** Beyond so many strangers that wait, */
-  readonly strangers: number;
+  readonly maxUnauthenticated: number;
   /** those go that have done nothing for so long. */
-  readonly patienceMs: number;
+  readonly unauthenticatedIdleMs: number;
   /** So many streams a stranger may begin before one of them is somebody's. */
-  readonly strangerStreams: number;
+  readonly maxUnauthenticatedStreams: number;
   /** So many requests may be cancelled on a connection, whatever its user cancels elsewhere. */
-  readonly cancelledStreams: number;
+  readonly maxCancelledRequests: number;
   /** Beyond them, so many of all connections of a user, */
-  readonly cancelledOfUser: number;
+  readonly userCancellationBurst: number;
   /** and so many more in every second. */
-  readonly cancelledPerSecond: number;
+  readonly userCancellationsPerSecond: number;
   /** All connections; beyond, a stranger gives way, or the newcomer. */
-  readonly connections: number;
+  readonly maxConnections: number;
 }
 
 /** What a server has when nothing is said. */
 export const GUARD_LIMITS: GuardLimits = {
-  strangerMs: 32_000,
-  idleMs: 90_000,
-  requestMs: 65_000,
-  strangers: 1_000,
-  patienceMs: 5_000,
-  strangerStreams: 200,
+  unauthenticatedTimeoutMs: 32_000,
+  idleTimeoutMs: 90_000,
+  requestTimeoutMs: 65_000,
+  maxUnauthenticated: 1_000,
+  unauthenticatedIdleMs: 5_000,
+  maxUnauthenticatedStreams: 200,
   // A node cancels one watch; informers that are stopped cancel hundreds on one connection.
-  cancelledStreams: 100,
-  cancelledOfUser: 2_000,
-  cancelledPerSecond: 100,
-  connections: Infinity,
+  maxCancelledRequests: 100,
+  userCancellationBurst: 2_000,
+  userCancellationsPerSecond: 100,
+  maxConnections: Infinity,
 };
 
 /** Why a connection was ended. */
@@ -126,8 +126,8 @@ export function createConnectionGuard(
   const idle = new Set<Connection>();
   const requests = new Set<Request>();
   const cancellations = createTokenBuckets(now, {
-    burst: limits.cancelledOfUser,
-    refillMs: 1_000 / limits.cancelledPerSecond,
+    burst: limits.userCancellationBurst,
+    refillMs: 1_000 / limits.userCancellationsPerSecond,
   });
   let size = 0;
 
@@ -167,12 +167,12 @@ export function createConnectionGuard(
   function isOverCancelled(connection: Connection): boolean {
     // With it go the requests that it still has.
     if (connection.isDestroyed || connection.isGone) return false;
-    if (++connection.cancelled <= limits.cancelledStreams) return false;
+    if (++connection.cancelled <= limits.maxCancelledRequests) return false;
     return connection.user === undefined || !cancellations.take(connection.user);
   }
 
   function makeRoom(): boolean {
-    if (size < limits.connections) return true;
+    if (size < limits.maxConnections) return true;
     const [oldest] = strangers;
     if (oldest === undefined) return false;
     end(oldest, "too many connections");
@@ -197,20 +197,20 @@ export function createConnectionGuard(
       rest(connection);
       return {
         secured: (next) => connection.endings = next,
-        recognised(user) {
+        authenticated(user) {
           connection.user ??= user;
           connection.isKnown = true;
           if (strangers.delete(connection)) rest(connection);
         },
-        get isKnown() {
+        get isAuthenticated() {
           return connection.isKnown;
         },
-        began(abort, isStream) {
+        startRequest(abort, isStream) {
           const request: Request = { startedAt: now(), abort, isAborted: false };
           requests.add(request);
           connection.open++;
           wake(connection);
-          if (isStream && !connection.isKnown && ++connection.streams > limits.strangerStreams) {
+          if (isStream && !connection.isKnown && ++connection.streams > limits.maxUnauthenticatedStreams) {
             end(connection, "stranger flood");
           }
           let isOpen = true;
@@ -221,8 +221,8 @@ export function createConnectionGuard(
             if (--connection.open === 0) rest(connection);
           };
           return {
-            stays: () => requests.delete(request),
-            ended,
+            markStreaming: () => requests.delete(request),
+            finished: ended,
             cancelled() {
               const isCancelled = isOpen && isStream && !request.isAborted;
               if (isCancelled && isOverCancelled(connection)) end(connection, "too many cancelled requests");
@@ -239,13 +239,17 @@ export function createConnectionGuard(
       };
     },
     sweep() {
-      endFirst(strangers, "stranger timeout", (age) => age >= limits.strangerMs);
-      endFirst(strangers, "too many strangers", (age) => strangers.size > limits.strangers && age >= limits.patienceMs);
-      endFirst(idle, "idle", (age) => age >= limits.idleMs);
+      endFirst(strangers, "stranger timeout", (age) => age >= limits.unauthenticatedTimeoutMs);
+      endFirst(
+        strangers,
+        "too many strangers",
+        (age) => strangers.size > limits.maxUnauthenticated && age >= limits.unauthenticatedIdleMs,
+      );
+      endFirst(idle, "idle", (age) => age >= limits.idleTimeoutMs);
       cancellations.sweep();
       const at = now();
       for (const request of requests) {
-        if (at - request.startedAt < limits.requestMs) break;
+        if (at - request.startedAt < limits.requestTimeoutMs) break;
         requests.delete(request);
         request.isAborted = true;
         request.abort();

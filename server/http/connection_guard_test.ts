@@ -34,12 +34,12 @@ test("createConnectionGuard() ends who has not asked within 32 s, whatever bytes
 test("createConnectionGuard() closes somebody's idle connection after 90 s, never one with a request", () => {
   const { accept, ends, pass } = createGuarded();
   const known = accept("known")!;
-  known.recognised();
-  const watch = known.began(() => ends.push("aborted"), true);
-  watch.stays();
+  known.authenticated();
+  const watch = known.startRequest(() => ends.push("aborted"), true);
+  watch.markStreaming();
   pass(3_600_000);
   assert.deepEqual(ends, []);
-  watch.ended();
+  watch.finished();
   pass(89_999);
   assert.deepEqual(ends, []);
   pass(1);
@@ -49,10 +49,10 @@ test("createConnectionGuard() closes somebody's idle connection after 90 s, neve
 test("createConnectionGuard() aborts a request that takes longer than a minute", () => {
   const { accept, ends, pass } = createGuarded();
   const known = accept("known")!;
-  known.recognised();
-  known.began(() => ends.push("first aborted"), true);
+  known.authenticated();
+  known.startRequest(() => ends.push("first aborted"), true);
   pass(60_000);
-  known.began(() => ends.push("second aborted"), true);
+  known.startRequest(() => ends.push("second aborted"), true);
   pass(5_000);
   assert.deepEqual(ends, ["first aborted"]);
 });
@@ -72,20 +72,20 @@ test("createConnectionGuard() lets a storm of 5,000 in that asks in time", () =>
   const storm = Array.from({ length: 5_000 }, (_, index) => accept(`${index}`)!);
   pass(4_000);
   for (const connection of storm) {
-    connection.began(() => {}, true);
-    connection.recognised();
+    connection.startRequest(() => {}, true);
+    connection.authenticated();
   }
   pass(60_000);
   assert.deepEqual(ends, []);
 });
 
 test("createConnectionGuard() makes room for a newcomer, and refuses it only when nobody can give way", () => {
-  const { accept, ends, guard } = createGuarded({ connections: 2 });
+  const { accept, ends, guard } = createGuarded({ maxConnections: 2 });
   const first = accept("first")!;
   const second = accept("second")!;
-  first.recognised();
-  first.began(() => {}, true);
-  second.began(() => {}, true).ended();
+  first.authenticated();
+  first.startRequest(() => {}, true);
+  second.startRequest(() => {}, true).finished();
   accept("third");
   assert.deepEqual(ends, ["second destroyed"]);
   second.closed();
@@ -94,8 +94,8 @@ test("createConnectionGuard() makes room for a newcomer, and refuses it only whe
 });
 
 test("createConnectionGuard() refuses a newcomer when everybody is busy", () => {
-  const { accept, ends, reasons } = createGuarded({ connections: 1 });
-  accept("first")!.began(() => {}, true);
+  const { accept, ends, reasons } = createGuarded({ maxConnections: 1 });
+  accept("first")!.startRequest(() => {}, true);
   assert.equal(accept("second"), undefined);
   assert.deepEqual(ends, ["second destroyed"]);
   assert.deepEqual(reasons, ["too many connections"]);
@@ -104,13 +104,13 @@ test("createConnectionGuard() refuses a newcomer when everybody is busy", () => 
 test("createConnectionGuard() ends a stranger that asks and asks, never somebody who does", () => {
   const { accept, ends, reasons } = createGuarded();
   const known = accept("known")!;
-  known.recognised();
+  known.authenticated();
   const stranger = accept("stranger")!;
   const plain = accept("one after another")!;
   for (let index = 0; index <= 200; index++) {
-    known.began(() => {}, true).ended();
-    plain.began(() => {}, false).ended();
-    stranger.began(() => {}, true).ended();
+    known.startRequest(() => {}, true).finished();
+    plain.startRequest(() => {}, false).finished();
+    stranger.startRequest(() => {}, true).finished();
   }
   assert.deepEqual(ends, ["stranger destroyed"]);
   assert.deepEqual(reasons, ["stranger flood"]);
@@ -118,14 +118,14 @@ test("createConnectionGuard() ends a stranger that asks and asks, never somebody
 
 /** So many requests that are cancelled on it. */
 function cancel(connection: ReturnType<ReturnType<typeof createGuarded>["accept"]>, count: number): void {
-  for (let index = 0; index < count; index++) connection!.began(() => {}, true).cancelled();
+  for (let index = 0; index < count; index++) connection!.startRequest(() => {}, true).cancelled();
 }
 
 test("createConnectionGuard() ends a connection of a user that cancels and cancels, on whichever connection", () => {
   const { accept, ends, reasons, pass } = createGuarded();
   const open = (name: string, user: string) => {
     const connection = accept(name)!;
-    connection.recognised(user);
+    connection.authenticated(user);
     return connection;
   };
   cancel(open("informers", "controller"), 2_100);
@@ -152,23 +152,23 @@ test("createConnectionGuard() ends a connection of a user that cancels and cance
 });
 
 test("createConnectionGuard() does not count requests that were answered, nor those of a connection of HTTP/1.1", () => {
-  const { accept, ends } = createGuarded({ cancelledStreams: 1, cancelledOfUser: 1 });
+  const { accept, ends } = createGuarded({ maxCancelledRequests: 1, userCancellationBurst: 1 });
   const known = accept("known")!;
-  known.recognised("somebody");
+  known.authenticated("somebody");
   for (let index = 0; index < 10; index++) {
-    const request = known.began(() => {}, true);
-    request.ended();
+    const request = known.startRequest(() => {}, true);
+    request.finished();
     request.cancelled();
-    known.began(() => {}, false).cancelled();
+    known.startRequest(() => {}, false).cancelled();
   }
   assert.deepEqual(ends, []);
 });
 
 test("createConnectionGuard() does not count requests that it aborts itself", () => {
-  const { accept, ends, pass } = createGuarded({ cancelledStreams: 0, cancelledOfUser: 0 });
+  const { accept, ends, pass } = createGuarded({ maxCancelledRequests: 0, userCancellationBurst: 0 });
   const known = accept("known")!;
-  known.recognised("somebody");
-  const request = known.began(() => request.cancelled(), true);
+  known.authenticated("somebody");
+  const request = known.startRequest(() => request.cancelled(), true);
   pass(65_000);
   assert.deepEqual(ends, []);
 });
@@ -176,7 +176,7 @@ test("createConnectionGuard() does not count requests that it aborts itself", ()
 test("createConnectionGuard() gives a certificate no more to cancel before a request says whose it is", () => {
   const { accept, ends } = createGuarded();
   const known = accept("known")!;
-  known.recognised();
+  known.authenticated();
   cancel(known, 100);
   assert.deepEqual(ends, []);
   cancel(known, 1);
@@ -187,7 +187,7 @@ test("createConnectionGuard() gives who is recognised before it asks the time of
   const { accept, ends, pass } = createGuarded();
   const known = accept("known")!;
   pass(1_000);
-  known.recognised();
+  known.authenticated();
   pass(89_999);
   assert.deepEqual(ends, []);
   pass(1);

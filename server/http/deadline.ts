@@ -66,7 +66,7 @@ export function createCommonDeadline(clock: Clock, signal: AbortSignal): {
 }
 
 /** Runs a step of the pipeline; false when its time was over before it was. */
-export async function isDoneWithin(clock: Clock, ms: number, run: () => Promise<void>): Promise<boolean> {
+export async function completesWithin(clock: Clock, ms: number, run: () => Promise<void>): Promise<boolean> {
   const done = new AbortController();
   const late = clock.sleep(ms, done.signal).then(() => true, () => false);
   try {
@@ -77,13 +77,13 @@ export async function isDoneWithin(clock: Clock, ms: number, run: () => Promise<
 }
 
 /** What ends a request whose time is over. */
-export function timedOut(): StatusError {
+export function timeoutError(): StatusError {
   return timeout("request did not complete within the allotted timeout", 0);
 }
 
 /** The answer to it; Go leaves its type to be guessed. */
-export function respondTimedOut(exchange: Exchange): Promise<Answer> {
-  const { status } = timedOut();
+export function respondTimeout(exchange: Exchange): Promise<Answer> {
+  const { status } = timeoutError();
   const body = new TextEncoder().encode(`${jsonText({ ...status, details: {} })}\n`);
   return respondBytes(exchange, 504, "text/plain; charset=utf-8", body);
 }

@@ -16,7 +16,7 @@ export interface Wire {
 }
 
 /** The wire form of a kind. */
-export function wireOf(kind: Kind): Wire {
+export function toWire(kind: Kind): Wire {
   return { apiVersion: formatApiVersion(kind), kind: kind.kind, schema: kind.schema };
 }
 
@@ -38,7 +38,7 @@ export function encodeStored(
   mediaType: MediaType,
   pretty: boolean,
 ): Uint8Array {
-  if (mediaType !== "application/json" || pretty) return encodeWire(wireOf(kind), stored.object, mediaType, pretty);
+  if (mediaType !== "application/json" || pretty) return encodeWire(toWire(kind), stored.object, mediaType, pretty);
   return Buffer.concat([typeHead(kind), stored.bytes.subarray(1), NEWLINE]);
 }
 
@@ -51,7 +51,7 @@ export function encodeStoredList(
   pretty: boolean,
 ): Uint8Array | readonly Uint8Array[] {
   if (mediaType === "application/vnd.kubernetes.protobuf") {
-    return encodeListOfItems(kind, metadata, items.map((item) => keptItem(kind, item)));
+    return encodeListOfItems(kind, metadata, items.map((item) => getListItem(kind, item)));
   }
   const apiVersion = formatApiVersion(kind);
   if (mediaType !== "application/json" || pretty) {
@@ -74,7 +74,7 @@ export function encodeStoredList(
 const listItems = new WeakMap<Pick<Stored, "object">, Uint8Array>();
 
 /** The protobuf of a stored object in a list, kept from the first list on that it stands in. */
-function keptItem(kind: Kind, item: Pick<Stored, "object">): Uint8Array {
+function getListItem(kind: Kind, item: Pick<Stored, "object">): Uint8Array {
   let encoded = listItems.get(item);
   if (encoded === undefined) listItems.set(item, encoded = encodeListItem(kind, item.object));
   return encoded;

@@ -4,6 +4,7 @@ import type { AuditTrail } from "./audit.ts";
 import type { Seat } from "../flowcontrol/flow_control.ts";
 import type { RequestInfo } from "./request_info.ts";
 import type { Warnings } from "./warnings.ts";
+import { isIP } from "node:net";
 
 /** The little of a `Request` that is looked at, so that nobody need make a whole one. */
 export interface IncomingRequest {
@@ -33,7 +34,7 @@ export interface Exchange {
   /** Aborts when the client goes away or the server stops; made when it is first asked for, as most never wait. */
   readonly signal: () => AbortSignal;
   /** Whether its time is over: its client has been told so, and nothing may come of it any more. */
-  readonly isOver: () => boolean;
+  readonly isTimedOut: () => boolean;
   /** What it takes up of what everybody shares; absent for those who take part in no limits. */
   readonly seat?: Seat;
   /** First values of the headers that came several times, by lower-case name; `request.headers` joins them all. */
@@ -41,12 +42,12 @@ export interface Exchange {
 }
 
 /** The first value of a header, undefined when absent. */
-export function headerOf({ request, repeated }: Exchange, name: string): string | undefined {
+export function findHeader({ request, repeated }: Exchange, name: string): string | undefined {
   return repeated?.get(name) ?? request.headers.get(name) ?? undefined;
 }
 
 /** First values of repeated headers, from names and values in turn; undefined when none is repeated. */
-export function repeatedHeaders(raw: readonly string[]): ReadonlyMap<string, string> | undefined {
+export function findRepeatedHeaders(raw: readonly string[]): ReadonlyMap<string, string> | undefined {
   if (raw.length <= 2 * FEW_HEADERS && !hasRepeated(raw)) return undefined;
   const first = new Map<string, string>();
   const repeated = new Map<string, string>();
@@ -70,4 +71,15 @@ function hasRepeated(raw: readonly string[]): boolean {
     }
   }
   return false;
+}
+
+/** The addresses of `X-Forwarded-For` and `X-Real-Ip`, which anybody can write, and last the one of the connection. */
+export function findSourceIps(exchange: Exchange, remoteAddress: string): readonly string[] {
+  const forwarded = (findHeader(exchange, "x-forwarded-for") ?? "").split(",").map((part) => part.trim());
+  const addresses = forwarded.filter((address) => isIP(address) !== 0);
+  const real = findHeader(exchange, "x-real-ip")?.trim() ?? "";
+  if (isIP(real) !== 0 && !addresses.includes(real)) addresses.push(real);
+  const remote = remoteAddress.startsWith("::ffff:") ? remoteAddress.slice("::ffff:".length) : remoteAddress;
+  if (isIP(remote) !== 0 && addresses.at(-1) !== remote) addresses.push(remote);
+  return addresses;
 }

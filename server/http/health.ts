@@ -3,6 +3,7 @@ import { quoteText } from "../../core/kube/quote.ts";
 import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondBytes, respondText } from "./respond.ts";
+import type { Storage } from "../storage/storage.ts";
 
 /** One check: resolves when all is well, throws what is not. */
 export interface HealthCheck {
@@ -19,7 +20,7 @@ const ENDPOINTS: readonly string[] = ["healthz", "livez", "readyz"];
 
 /** Builds the handler over the given checks. */
 export function createHealth(checks: readonly HealthCheck[]): HealthHandler {
-  const endpoints = new Map(ENDPOINTS.map((endpoint) => [`/${endpoint}`, checksOf(endpoint, checks)]));
+  const endpoints = new Map(ENDPOINTS.map((endpoint) => [`/${endpoint}`, selectChecks(endpoint, checks)]));
   const singles = new Map<string, HealthCheck>(
     [...endpoints].flatMap(([path, own]) => own.map((check) => [`${path}/${check.name}`, check] as const)),
   );
@@ -33,19 +34,19 @@ export function createHealth(checks: readonly HealthCheck[]): HealthHandler {
 }
 
 /** Every path that the handler answers. */
-export function healthPaths(checks: readonly HealthCheck[]): readonly string[] {
+export function listHealthPaths(checks: readonly HealthCheck[]): readonly string[] {
   return ENDPOINTS.flatMap((endpoint) => [
     `/${endpoint}`,
-    ...checksOf(endpoint, checks).map(({ name }) => `/${endpoint}/${name}`),
+    ...selectChecks(endpoint, checks).map(({ name }) => `/${endpoint}/${name}`),
   ]);
 }
 
-function checksOf(endpoint: string, checks: readonly HealthCheck[]): readonly HealthCheck[] {
+function selectChecks(endpoint: string, checks: readonly HealthCheck[]): readonly HealthCheck[] {
   return checks.filter(({ readyOnly }) => readyOnly !== true || endpoint === "readyz");
 }
 
 async function answerOne(exchange: Exchange, check: HealthCheck): Promise<Answer> {
-  const failure = await failureOf(check);
+  const failure = await findFailure(check);
   if (failure !== undefined) return respondText(exchange, 500, `internal server error: ${failure}\n`);
   return respondBytes(exchange, 200, "text/plain; charset=utf-8", new TextEncoder().encode("ok"));
 }
@@ -61,7 +62,7 @@ async function answerAll(exchange: Exchange, endpoint: string, checks: readonly 
       lines.push(`[+]${check.name} excluded: ok\n`);
       continue;
     }
-    const failure = await failureOf(check);
+    const failure = await findFailure(check);
     failed ||= failure !== undefined;
     lines.push(failure === undefined ? `[+]${check.name} ok\n` : `[-]${check.name} failed: reason withheld\n`);
   }
@@ -74,11 +75,44 @@ async function answerAll(exchange: Exchange, endpoint: string, checks: readonly 
   return respondText(exchange, 200, `${lines.join("")}${endpoint} check passed\n`);
 }
 
-async function failureOf(check: HealthCheck): Promise<string | undefined> {
+async function findFailure(check: HealthCheck): Promise<string | undefined> {
   try {
     await check.check();
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+/** Builds the checks in kube-apiserver's order. */
+export function createHealthChecks(
+  { storage, stopping, more = [] }: {
+    readonly storage: Pick<Storage, "health">;
+    readonly stopping: AbortSignal;
+    /** What else is asked. */
+    readonly more?: readonly HealthCheck[];
+  },
+): readonly HealthCheck[] {
+  const askStorage = () => storage.health();
+  return [
+    { name: "ping", check: wellOnceStarted },
+    { name: "log", check: wellOnceStarted },
+    // The storage stands where kube-apiserver has etcd.
+    { name: "etcd", check: askStorage },
+    { name: "etcd-readiness", readyOnly: true, check: askStorage },
+    // What follows is done before the server listens.
+    { name: "informer-sync", readyOnly: true, check: wellOnceStarted },
+    { name: "poststarthook/start-system-namespaces-controller", check: wellOnceStarted },
+    { name: "poststarthook/rbac/bootstrap-roles", check: wellOnceStarted },
+    ...more,
+    { name: "shutdown", readyOnly: true, check: () => refuseWhenStopping(stopping) },
+  ];
+}
+
+function wellOnceStarted(): Promise<void> {
+  return Promise.resolve();
+}
+
+function refuseWhenStopping(stopping: AbortSignal): Promise<void> {
+  return stopping.aborted ? Promise.reject(new Error("process is shutting down")) : Promise.resolve();
 }

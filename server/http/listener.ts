@@ -16,7 +16,7 @@ import { getRequestListener } from "@hono/node-server";
 import { AppError } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { PeerCertificate } from "../authn/authentication.ts";
-import { endSessionsOutsideOfFrames, isEnding } from "../http2_sessions.ts";
+import { deferSessionDestroy, isEnding } from "../http2_sessions.ts";
 import type { Answer } from "./answer.ts";
 import type { IncomingRequest } from "./exchange.ts";
 import {
@@ -31,7 +31,7 @@ import {
 import { MAX_HEAD_BYTES } from "./limits.ts";
 import { createRefusals, findHeadFault, refusePlainHttp } from "./malformed_requests.ts";
 import { createPacing } from "./pacing.ts";
-import { peerOf } from "./peer.ts";
+import { findPeerCertificate } from "./peer_certificate.ts";
 import { answerAsHttp10, sendAnswer } from "./send_answer.ts";
 
 /** What the listener knows of a request beside the request. */
@@ -46,7 +46,7 @@ export interface Connection {
   readonly target: string;
   readonly isHttp2: boolean;
   /** Hears who it is, and how long its answer goes on. */
-  readonly held: { recognised(user: string): void; stays(): void };
+  readonly held: { authenticated(user: string): void; markStreaming(): void };
 }
 
 /** Handles one request. */
@@ -107,7 +107,7 @@ const CIPHERS = [
 const DRAIN_MS = 500;
 const SWEEP_MS = 1_000;
 /** From the end of a connection to the end of its socket. */
-const FAREWELL_MS = 2_000;
+const CLOSE_GRACE_MS = 2_000;
 /** kube-apiserver's period of TCP keep-alive: a machine that lost its power says no goodbye. */
 const KEEP_ALIVE_MS = 180_000;
 /** kube-apiserver's; Go's client opens another connection for more. */
@@ -117,7 +117,7 @@ const ALREADY_SENT = new Response(null, { headers: { "x-hono-already-sent": "tru
 
 /** Opens the listener. Throws AppError `port_in_use` or `io`. */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  endSessionsOutsideOfFrames();
+  deferSessionDestroy();
   let { serving, clientCaPem } = options;
   // All of it each time: setSecureContext() takes what is not said for Node's own defaults.
   const tls = () => ({
@@ -140,21 +140,21 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     async (request, env) => {
       const { incoming } = env;
       const outgoing = env.outgoing as ServerResponse;
-      const session = sessionOf(incoming);
+      const session = findSession(incoming);
       const own = guarded.get(session ?? incoming.socket);
-      const held = own?.began(() => abort(incoming, session), session !== undefined);
-      if (session === undefined) refusals.began(incoming.socket, outgoing);
+      const held = own?.startRequest(() => abort(incoming, session), session !== undefined);
+      if (session === undefined) refusals.requestStarted(incoming.socket, outgoing);
       const isOver = () => session !== undefined && isEnding(session);
       let isAnswered = false;
       if (held !== undefined) {
         // What goes with its connection was not cancelled by anybody.
-        outgoing.once("close", () => isAnswered || isOver() ? held.ended() : held.cancelled());
+        outgoing.once("close", () => isAnswered || isOver() ? held.finished() : held.cancelled());
       }
-      const place = pacing.enter(own, own?.isKnown ?? false);
+      const place = pacing.schedule(own, own?.isAuthenticated ?? false);
       if (place !== undefined) {
-        outgoing.once("close", place.leave);
+        outgoing.once("close", place.cancel);
         await place.turn;
-        outgoing.off("close", place.leave);
+        outgoing.off("close", place.cancel);
       }
       // Whoever has gone meanwhile is not served.
       if (
@@ -162,8 +162,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       ) {
         return ALREADY_SENT;
       }
-      const answer = await options.answer(request, connectionOf(incoming, session, guarded, held));
-      await sendAnswer(session === undefined ? answer : lastOverHttp2(answer, session), outgoing);
+      const answer = await options.answer(request, createConnection(incoming, session, guarded, held));
+      await sendAnswer(session === undefined ? answer : closeAfterAnswer(answer, session), outgoing);
       isAnswered = true;
       return ALREADY_SENT;
     },
@@ -176,9 +176,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       allowHTTP1: true,
       requestCert: true,
       rejectUnauthorized: false,
-      handshakeTimeout: limits.strangerMs,
+      handshakeTimeout: limits.unauthenticatedTimeoutMs,
       // Node's five seconds race with clients that ask every five seconds.
-      keepAliveTimeout: limits.idleMs,
+      keepAliveTimeout: limits.idleTimeoutMs,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
       maxHeaderSize: MAX_HEAD_BYTES,
@@ -206,7 +206,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   server.removeAllListeners("connection");
   const connections = trackConnections(server, guard, guarded);
   server.on("connection", (socket: Socket) => {
-    pacing.accepted();
+    pacing.connectionAccepted();
     // A peer that resets its connection is its own business.
     socket.on("error", () => socket.destroy());
     refusePlainHttp(socket, () => secure.forEach((listener) => listener.call(server, socket)));
@@ -214,7 +214,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   server.on("clientError", refusals.refuseUnparsed);
   server.on("tlsClientError", (error: Error) => options.logger.debug("TLS handshake failed", { error: error.message }));
   server.on("sessionError", (error: Error) => options.logger.debug("HTTP/2 session failed", { error: error.message }));
-  await opened(server, options);
+  await startListening(server, options);
   server.on("error", (error: Error) => options.logger.warn("cannot accept connections", { error: error.message }));
   const sweeping = setInterval(() => guard.sweep(), SWEEP_MS);
   sweeping.unref();
@@ -233,7 +233,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     },
     async [Symbol.asyncDispose]() {
       clearInterval(sweeping);
-      await closed(server, connections);
+      await closeServer(server, connections);
     },
   };
 }
@@ -241,11 +241,11 @@ export async function listen(options: ListenOptions): Promise<Listener> {
 /** Fails as `listen` would, without listening for longer than a moment: for what should not be done in vain. */
 export async function checkAddress(options: Pick<ListenOptions, "bindAddress" | "port">): Promise<void> {
   const server = createServer();
-  await opened(server, options);
+  await startListening(server, options);
   await new Promise<void>((resolve) => server.close(() => resolve()));
 }
 
-function opened(server: Server, options: Pick<ListenOptions, "bindAddress" | "port">): Promise<void> {
+function startListening(server: Server, options: Pick<ListenOptions, "bindAddress" | "port">): Promise<void> {
   const { bindAddress, port } = options;
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
@@ -294,7 +294,7 @@ function trackConnections(
     const own = accepted.get(peerKey(session.socket));
     if (own === undefined) return;
     guarded.set(session, own.connection);
-    own.connection.secured(endingsOf(own.socket, () => session.close(), () => session.destroy()));
+    own.connection.secured(createEndings(own.socket, () => session.close(), () => session.destroy()));
   });
   server.on("secureConnection", (socket: TLSSocket) => {
     sockets.add(socket);
@@ -304,9 +304,9 @@ function trackConnections(
     const own = accepted.get(peerKey(socket));
     if (own === undefined) return;
     guarded.set(socket, own.connection);
-    if (socket.authorized === true) own.connection.recognised();
+    if (socket.authorized === true) own.connection.authenticated();
     if (socket.alpnProtocol === "h2") return;
-    own.connection.secured(endingsOf(own.socket, () => socket.destroySoon(), () => socket.destroy()));
+    own.connection.secured(createEndings(own.socket, () => socket.destroySoon(), () => socket.destroy()));
   });
   return sockets;
 }
@@ -320,8 +320,8 @@ interface Accepted {
  * Both runtimes wait with a socket until its peer has taken what is written and closes its side, for ever if need be: a
  * peer that was asked to go and does not is cut off.
  */
-function endingsOf(socket: Socket, close: () => void, destroy: () => void): Endings {
-  const insist = (): void => void setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
+function createEndings(socket: Socket, close: () => void, destroy: () => void): Endings {
+  const insist = (): void => void setTimeout(() => socket.destroy(), CLOSE_GRACE_MS).unref();
   return {
     close() {
       close();
@@ -343,7 +343,7 @@ function abort(incoming: IncomingMessage | Http2ServerRequest, session: ServerHt
   else (incoming as Http2ServerRequest).stream.close(constants.NGHTTP2_CANCEL);
 }
 
-async function closed(server: Http2SecureServer, connections: ReadonlySet<Socket>): Promise<void> {
+async function closeServer(server: Http2SecureServer, connections: ReadonlySet<Socket>): Promise<void> {
   await new Promise<void>((resolve) => {
     const kill = setTimeout(() => {
       for (const socket of connections) socket.destroy();
@@ -356,7 +356,7 @@ async function closed(server: Http2SecureServer, connections: ReadonlySet<Socket
 }
 
 /** HTTP/2 has no header that ends a connection: a session that is closed takes no further requests. */
-function lastOverHttp2(answer: Answer, session: ServerHttp2Session): Answer {
+function closeAfterAnswer(answer: Answer, session: ServerHttp2Session): Answer {
   const { connection, ...headers } = answer.headers;
   if (connection === undefined) return answer;
   if (connection === "close" && !session.closed) session.close();
@@ -364,11 +364,11 @@ function lastOverHttp2(answer: Answer, session: ServerHttp2Session): Answer {
 }
 
 /** The HTTP/2 session of a request; undefined for HTTP/1.1, and for a stream that is gone already. */
-function sessionOf(incoming: IncomingMessage | Http2ServerRequest): ServerHttp2Session | undefined {
+function findSession(incoming: IncomingMessage | Http2ServerRequest): ServerHttp2Session | undefined {
   return "stream" in incoming ? incoming.stream?.session as ServerHttp2Session | undefined : undefined;
 }
 
-function connectionOf(
+function createConnection(
   incoming: IncomingMessage | Http2ServerRequest,
   session: ServerHttp2Session | undefined,
   guarded: WeakMap<object, GuardedConnection>,
@@ -376,14 +376,14 @@ function connectionOf(
 ): Connection {
   const socket = (session?.socket ?? incoming.socket) as TLSSocket;
   return {
-    peer: peerOf(socket),
+    peer: findPeerCertificate(socket),
     remoteAddress: socket.remoteAddress ?? "",
     rawHeaders: incoming.rawHeaders,
     target: incoming.url ?? "/",
     isHttp2: session !== undefined,
     held: {
-      recognised: (user) => guarded.get(session ?? incoming.socket)?.recognised(user),
-      stays: () => request?.stays(),
+      authenticated: (user) => guarded.get(session ?? incoming.socket)?.authenticated(user),
+      markStreaming: () => request?.markStreaming(),
     },
   };
 }

@@ -64,7 +64,7 @@ function end(socket: Duplex, bytes: string): void {
 /** Refuses the malformed requests of one server. */
 export interface Refusals {
   /** A request has come on a connection, and this sends its answer: maybe after others, as requests may be pipelined. */
-  began(socket: Duplex, outgoing: ServerResponse): void;
+  requestStarted(socket: Duplex, outgoing: ServerResponse): void;
   /**
    * Answers with a status and ends the connection, of which nothing more is read. Where another answer has begun, the
    * connection ends at once.
@@ -97,7 +97,7 @@ export function createRefusals(): Refusals {
   }
 
   return {
-    began(socket, outgoing) {
+    requestStarted(socket, outgoing) {
       const answers = answering.get(socket) ?? new Set();
       answering.set(socket, answers.add(outgoing));
       outgoing.once("close", () => answers.delete(outgoing));

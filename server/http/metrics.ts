@@ -7,7 +7,7 @@ import { createMetricsRegistry, exponentialBuckets, type MetricsRegistry } from 
 import type { Answer } from "./answer.ts";
 import type { AuditCounts } from "./audit.ts";
 import type { Exchange } from "./exchange.ts";
-import { headerOf } from "./exchange.ts";
+import { findHeader } from "./exchange.ts";
 import { encodeMetricFamilies, PROTOBUF_METRICS } from "./metrics_protobuf.ts";
 import { matchesClause, parseAccept } from "./negotiation.ts";
 import type { RequestInfo } from "./request_info.ts";
@@ -138,7 +138,7 @@ export function createMetrics(registry: MetricsRegistry = createMetricsRegistry(
     startedAt: Math.floor(performance.timeOrigin / 1000),
     audit,
     observe(request, code, seconds) {
-      const values = labelsOf(request);
+      const values = toLabels(request);
       const key = `${Object.values(values).join(" ")} ${code}`;
       let own = series.get(key);
       if (own === undefined) {
@@ -151,7 +151,7 @@ export function createMetrics(registry: MetricsRegistry = createMetricsRegistry(
       own.observe(seconds);
     },
     beginLongRunning(request) {
-      const { dry_run: _, ...values } = labelsOf(request);
+      const { dry_run: _, ...values } = toLabels(request);
       const gauge = longRunning.labels(values);
       gauge.inc();
       return () => gauge.dec();
@@ -216,7 +216,7 @@ const compress = promisify(gzip);
 
 /** Answers `/metrics`, whatever the method, in the form that the client reads. */
 export async function respondMetrics(exchange: Exchange, metrics: Metrics): Promise<Answer> {
-  const { form, contentType } = formOf(headerOf(exchange, "accept") ?? "");
+  const { form, contentType } = chooseForm(findHeader(exchange, "accept") ?? "");
   const bytes = await metrics.render(form);
   const isCompressed = acceptsGzip(exchange);
   return await respondBytes(exchange, 200, contentType, isCompressed ? await compress(bytes) : bytes, {
@@ -228,7 +228,7 @@ export async function respondMetrics(exchange: Exchange, metrics: Metrics): Prom
 const ESCAPINGS: readonly string[] = ["allow-utf-8", "underscores", "dots", "values"];
 
 /** Text unless the client asks for protobuf; there are no names that the escapings would change. */
-function formOf(accept: string): { readonly form: "text" | "protobuf"; readonly contentType: string } {
+function chooseForm(accept: string): { readonly form: "text" | "protobuf"; readonly contentType: string } {
   for (const clause of parseAccept(accept)) {
     const { proto, encoding, version = "", escaping = "" } = clause.parameters;
     const suffix = `escaping=${ESCAPINGS.includes(escaping) ? escaping : "underscores"}`;
@@ -258,7 +258,7 @@ const VERBS: Readonly<Record<string, string>> = {
   put: "PUT",
 };
 
-function labelsOf({ info, dryRun, isServed }: ObservedRequest): Record<(typeof LABELS)[number], string> {
+function toLabels({ info, dryRun, isServed }: ObservedRequest): Record<(typeof LABELS)[number], string> {
   const isResource = isServed && info.isResourceRequest;
   return {
     verb: lookup(VERBS, info.verb) ?? "other",
@@ -267,12 +267,12 @@ function labelsOf({ info, dryRun, isServed }: ObservedRequest): Record<(typeof L
     version: isResource ? info.apiVersion : "",
     resource: isResource ? info.resource : "",
     subresource: isResource ? info.subresource : isServed ? info.path : "",
-    scope: isResource ? scopeOf(info) : "",
+    scope: isResource ? getScope(info) : "",
     component: isResource ? "apiserver" : "",
   };
 }
 
-function scopeOf({ name, verb, namespace }: RequestInfo): string {
+function getScope({ name, verb, namespace }: RequestInfo): string {
   if (name !== "" || verb === "create") return "resource";
   return namespace === "" ? "cluster" : "namespace";
 }

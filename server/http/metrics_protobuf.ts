@@ -44,7 +44,7 @@ function writeFamily(writer: BinaryWriter, family: Family): void {
     return;
   }
   const part = type === "summary" ? "quantile" : "le";
-  for (const { labels, parts, sum, count } of seriesOf(family.name, part, family.values)) {
+  for (const { labels, parts, sum, count } of groupSeries(family.name, part, family.values)) {
     writeMetric(writer, labels, field, () => {
       writer.tag(1, WireType.Varint).uint64(count);
       writer.tag(2, WireType.Bit64).double(sum);
@@ -79,7 +79,7 @@ interface Series {
 }
 
 /** Puts the lines of a histogram or summary that belong together side by side again. */
-function seriesOf(name: string, part: string, values: readonly Value[]): readonly Series[] {
+function groupSeries(name: string, part: string, values: readonly Value[]): readonly Series[] {
   const byLabels = new Map<string, Series>();
   for (const { labels: all, metricName, value } of values) {
     const { [part]: at, ...labels } = all as Labels;

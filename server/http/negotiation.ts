@@ -144,7 +144,7 @@ function choose(accept: string, can: Convertible): Representation | undefined {
   if (accept === "") return { mediaType: "application/json", as: "object", metaVersion: "v1", pretty: false };
   for (const clause of parseAccept(accept)) {
     for (const mediaType of MEDIA_TYPES) {
-      const chosen = matchesClause(clause, mediaType) ? representationOf(clause, mediaType, can) : undefined;
+      const chosen = matchesClause(clause, mediaType) ? findRepresentation(clause, mediaType, can) : undefined;
       if (chosen !== undefined) return chosen;
     }
   }
@@ -152,7 +152,7 @@ function choose(accept: string, can: Convertible): Representation | undefined {
 }
 
 /** The representation that a clause's parameters ask for, undefined where it cannot be had. */
-function representationOf(clause: AcceptClause, mediaType: MediaType, can: Convertible): Representation | undefined {
+function findRepresentation(clause: AcceptClause, mediaType: MediaType, can: Convertible): Representation | undefined {
   if (!isAllowed(clause, mediaType, can.serverVersion)) return undefined;
   const { as, g, v, pretty: indented } = clause.parameters;
   const pretty = indented === "1";

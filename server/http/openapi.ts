@@ -15,7 +15,7 @@ import {
 import type { Clock } from "../../core/ports.ts";
 import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
-import { headerOf } from "./exchange.ts";
+import { findHeader } from "./exchange.ts";
 import { matchesClause, parseAccept } from "./negotiation.ts";
 import { acceptsGzip, respondEmpty } from "./respond.ts";
 import { type Content, serveContent } from "./serve_content.ts";
@@ -26,7 +26,7 @@ export type OpenapiHandler = (exchange: Exchange) => Promise<Answer> | undefined
 /** One document in its forms, each made when it is first asked for. */
 interface Document {
   readonly etag: () => string;
-  readonly contentOf: (form: Form) => Content;
+  readonly getContent: (form: Form) => Content;
 }
 
 type Form = "json" | "protobuf";
@@ -37,8 +37,8 @@ const PROTOBUF_TYPE = {
 };
 /** In kube-apiserver's order, which counts for wildcards; the second form of protobuf's name is that of old clients. */
 const FORMS = {
-  v2: formsOf(PROTOBUF_TYPE.v2),
-  v3: formsOf(PROTOBUF_TYPE.v3),
+  v2: createForms(PROTOBUF_TYPE.v2),
+  v3: createForms(PROTOBUF_TYPE.v3),
 };
 /** The library that compresses `/openapi/v2` leaves less than this alone. */
 const GZIP_FROM_BYTES = 1400;
@@ -52,12 +52,12 @@ export function createOpenapi(
   clock: Pick<Clock, "now">,
 ): OpenapiHandler {
   const madeAt = clock.now();
-  const v2 = documentOf("v2", madeAt, () => openapiV2(served, serverVersion));
+  const v2 = createDocument("v2", madeAt, () => openapiV2(served, serverVersion));
   const v3 = new Map([...openapiV3Documents(served, serverVersion)].map(([name, make]) => {
-    return [name, documentOf("v3", madeAt, make)] as const;
+    return [name, createDocument("v3", madeAt, make)] as const;
   }));
   const index = lazy(() => {
-    const paths = [...v3].map(([name, document]) => [name, { serverRelativeURL: urlOf(name, document) }]);
+    const paths = [...v3].map(([name, document]) => [name, { serverRelativeURL: getDocumentUrl(name, document) }]);
     return encodeText(jsonText({ paths: Object.fromEntries(paths) }));
   });
   return (exchange) => {
@@ -80,7 +80,7 @@ function respondV3(exchange: Exchange, name: string, document: Document): Promis
   const form = chooseForm(exchange, "v3");
   if (form === undefined) return respondEmpty(exchange, 406, vary);
   const asked = exchange.query.get("hash") ?? "";
-  const content = document.contentOf(form);
+  const content = document.getContent(form);
   if (asked === "") return serveContent(exchange, content, vary);
   if (asked === document.etag()) {
     const expires = new Date(content.modifiedAt);
@@ -88,7 +88,7 @@ function respondV3(exchange: Exchange, name: string, document: Document): Promis
     const forever = { ...vary, "cache-control": "public, immutable", expires: expires.toUTCString() };
     return serveContent(exchange, content, forever);
   }
-  const location = urlOf(name, document);
+  const location = getDocumentUrl(name, document);
   const moved = { ...vary, "content-type": content.contentType, etag: content.etag!, location };
   return respondEmpty(exchange, 301, moved);
 }
@@ -98,7 +98,7 @@ async function respondV2(exchange: Exchange, document: Document): Promise<Answer
   const form = chooseForm(exchange, "v2");
   const vary = { vary: ["Accept-Encoding", "Accept"] };
   if (form === undefined) return respondEmpty(exchange, 406, vary);
-  const response = await serveContent(exchange, document.contentOf(form), vary);
+  const response = await serveContent(exchange, document.getContent(form), vary);
   if (!acceptsGzip(exchange) || response.status !== 200) return response;
   const bytes = response.body;
   if (!(bytes instanceof Uint8Array) || bytes.length < GZIP_FROM_BYTES) return response;
@@ -108,7 +108,7 @@ async function respondV2(exchange: Exchange, document: Document): Promise<Answer
 }
 
 function chooseForm(exchange: Exchange, version: "v2" | "v3"): Form | undefined {
-  const accept = headerOf(exchange, "accept") ?? "";
+  const accept = findHeader(exchange, "accept") ?? "";
   for (const clause of parseAccept(accept === "" ? "*/*" : accept)) {
     const found = FORMS[version].find(([name]) => matchesFormally(clause, name));
     if (found !== undefined) return found[1];
@@ -121,7 +121,7 @@ function matchesFormally(clause: ReturnType<typeof parseAccept>[number], name: s
   return matchesClause(clause.type === "*" ? { ...clause, type: "application" } : clause, name);
 }
 
-function formsOf(protobuf: string): readonly (readonly [name: string, form: Form])[] {
+function createForms(protobuf: string): readonly (readonly [name: string, form: Form])[] {
   return [
     ["application/json", "json"],
     [protobuf, "protobuf"],
@@ -129,14 +129,14 @@ function formsOf(protobuf: string): readonly (readonly [name: string, form: Form
   ];
 }
 
-function documentOf(version: "v2" | "v3", modifiedAt: Date, make: () => OpenApiObject): Document {
+function createDocument(version: "v2" | "v3", modifiedAt: Date, make: () => OpenApiObject): Document {
   // kube-openapi writes version 2 without the escapes that Go usually makes.
   const json = lazy(() => encodeText(version === "v2" ? JSON.stringify(make()) : jsonText(make())));
   const etag = lazy(() => createHash("sha512").update(json()).digest("hex").toUpperCase());
   const protobuf = lazy(() => encodeGnostic(version === "v2" ? GNOSTIC_V2 : GNOSTIC_V3, make()));
   return {
     etag,
-    contentOf: (form) => ({
+    getContent: (form) => ({
       bytes: form === "json" ? json() : protobuf(),
       contentType: form === "json" ? "application/json" : PROTOBUF_TYPE[version],
       etag: `"${etag()}"`,
@@ -145,7 +145,7 @@ function documentOf(version: "v2" | "v3", modifiedAt: Date, make: () => OpenApiO
   };
 }
 
-function urlOf(name: string, document: Document): string {
+function getDocumentUrl(name: string, document: Document): string {
   return `/openapi/v3/${name}?hash=${document.etag()}`;
 }
 

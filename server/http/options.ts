@@ -17,7 +17,7 @@ import { byteLength, isPrintable, quoteText } from "../../core/kube/quote.ts";
 import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/validation/managed_fields.ts";
 import type { ListQuery } from "../registry/read.ts";
 import type { FieldValidation } from "./body.ts";
-import { createSharedParser } from "./shared_selectors.ts";
+import type { Result } from "../../core/lib/result.ts";
 
 const parseLabels = createSharedParser(parseLabelSelector);
 const parseFields = createSharedParser(parseFieldSelector);
@@ -64,14 +64,14 @@ export function parseWriteOptions(verb: WriteVerb, query: URLSearchParams, userA
   }
   return {
     dryRun: dryRun.length > 0,
-    fieldManager: fieldManager === "" ? managerOfUserAgent(userAgent) : fieldManager,
+    fieldManager: fieldManager === "" ? parseManagerName(userAgent) : fieldManager,
     fieldValidation: fieldValidation === "" ? "Warn" : fieldValidation as FieldValidation,
     force,
   };
 }
 
 /** The name a client goes by without a `fieldManager`: its user agent up to the slash, printable and short enough. */
-function managerOfUserAgent(userAgent: string): string {
+function parseManagerName(userAgent: string): string {
   let name = "";
   let length = 0;
   for (const character of userAgent.split("/")[0] ?? "") {
@@ -128,7 +128,7 @@ function withWatchDefaults(options: CollectionOptions): CollectionOptions {
 }
 
 /** Reads DeleteOptions from the query, for a DELETE without a body. */
-export function deleteOptionsFromQuery(query: URLSearchParams): DeleteOptions {
+export function parseDeleteOptions(query: URLSearchParams): DeleteOptions {
   const grace = parseInteger(query, "gracePeriodSeconds");
   const orphan = parseBoolean(query, "orphanDependents");
   const policy = query.get("propagationPolicy");
@@ -151,7 +151,7 @@ export function deleteOptionsFromQuery(query: URLSearchParams): DeleteOptions {
 }
 
 /** Throws StatusError 422 for bad DeleteOptions. */
-export function refuseDeleteOptions(options: DeleteOptions, ofCollection: boolean): void {
+export function assertDeleteOptions(options: DeleteOptions, ofCollection: boolean): void {
   refuse("DeleteOptions", validateDeleteOptions(options, ofCollection));
 }
 
@@ -173,4 +173,32 @@ function parseBoolean(query: URLSearchParams, name: string): boolean | undefined
   const text = query.get(name);
   if (text === null) return undefined;
   return text !== "0" && text.toLowerCase() !== "false";
+}
+
+/** A shorter selector is parsed for each request: finding a shared one would not be cheaper. */
+const SHORTEST_SHARED = 256;
+
+/**
+ * A parser that answers a long text with the same value again, for as long as a request or a watch holds that value. The
+ * value must not change.
+ */
+export function createSharedParser<T extends object>(
+  parse: (text: string) => Result<T, string>,
+): (text: string) => Result<T, string> {
+  const shared = new Map<string, WeakRef<T>>();
+  const released = new FinalizationRegistry<string>((text) => {
+    // The text may have been parsed again in the meantime.
+    if (shared.get(text)?.deref() === undefined) shared.delete(text);
+  });
+  return (text) => {
+    if (text.length < SHORTEST_SHARED) return parse(text);
+    const value = shared.get(text)?.deref();
+    if (value !== undefined) return { ok: true, value };
+    const parsed = parse(text);
+    if (parsed.ok) {
+      shared.set(text, new WeakRef(parsed.value));
+      released.register(parsed.value, text);
+    }
+    return parsed;
+  };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { refusable } from "../../tests/support/refusal.ts";
-import { deleteOptionsFromQuery, parseCollectionOptions, parseWriteOptions, refuseDeleteOptions } from "./options.ts";
+import { assertDeleteOptions, parseCollectionOptions, parseDeleteOptions, parseWriteOptions } from "./options.ts";
 
 const NAMES = [
   "dryRun",
@@ -47,7 +47,7 @@ test("the options of every verb are read, or refused with a 4xx, whatever the qu
     }
     refusable(() => parseCollectionOptions(query, false));
     refusable(() => parseCollectionOptions(query, true));
-    refusable(() => refuseDeleteOptions(deleteOptionsFromQuery(query), false));
+    refusable(() => assertDeleteOptions(parseDeleteOptions(query), false));
   }));
 });
 

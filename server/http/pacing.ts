@@ -12,17 +12,17 @@ import { FlowQueue } from "../flowcontrol/flow_queue.ts";
 /** Lets requests begin. */
 export interface Pacing {
   /** Takes a place to wait at; undefined when it may begin at once. */
-  enter(connection: object | undefined, isKnown: boolean): Place | undefined;
+  schedule(connection: object | undefined, isKnown: boolean): WaitingRequest | undefined;
   /** A connection has been accepted, and more may wait for it. */
-  accepted(): void;
+  connectionAccepted(): void;
 }
 
 /** Where a request waits. */
-export interface Place {
+export interface WaitingRequest {
   /** Resolves when it may begin, or has left. */
   readonly turn: Promise<void>;
   /** Nobody waits for it any more: what it holds is let go at once. */
-  leave(): void;
+  cancel(): void;
 }
 
 /** How many of a lane begin. */
@@ -70,11 +70,11 @@ export function createPacing(defer: (run: () => void) => void): Pacing {
   }
 
   return {
-    enter(connection, isKnown) {
+    schedule(connection, isKnown) {
       arm();
       return (isKnown ? known : strangers).enter(connection ?? NO_CONNECTION);
     },
-    accepted() {
+    connectionAccepted() {
       hasAccepted = true;
       arm();
     },
@@ -86,7 +86,7 @@ function createLane({ perTurn, heldTurns }: Pace) {
   /** How many more may begin before the next turn. */
   let left = perTurn;
   return {
-    enter(flow: object): Place | undefined {
+    enter(flow: object): WaitingRequest | undefined {
       if (left > 0 && queue.size === 0) {
         left--;
         return undefined;
@@ -96,7 +96,7 @@ function createLane({ perTurn, heldTurns }: Pace) {
       queue.add(waiting);
       return {
         turn: promise,
-        leave() {
+        cancel() {
           queue.remove(waiting);
           resolve();
         },

@@ -11,12 +11,12 @@ function createPaced() {
     begun,
     turns,
     enter(name: string, connection: object, isKnown = false) {
-      const place = pacing.enter(connection, isKnown);
+      const place = pacing.schedule(connection, isKnown);
       if (place === undefined) begun.push(name);
       else void place.turn.then(() => begun.push(name));
       return place;
     },
-    accepted: () => pacing.accepted(),
+    accepted: () => pacing.connectionAccepted(),
     async turn() {
       turns.shift()?.();
       await Promise.resolve();
@@ -50,7 +50,7 @@ test("createPacing() lets go at once who leaves, and takes nobody's turn for it"
   const [flood, honest] = [{}, {}];
   const places = Array.from({ length: 1_000 }, () => enter("flood", flood));
   enter("honest", honest);
-  for (const place of places) place?.leave();
+  for (const place of places) place?.cancel();
   await Promise.resolve();
   assert.equal(begun.filter((name) => name === "flood").length, 1_000);
   assert.ok(!begun.includes("honest"));

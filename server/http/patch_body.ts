@@ -18,7 +18,7 @@ import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, invalidPatchedObject, patchFailure, unsupportedMediaType } from "../../core/kube/status.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { FieldValidation } from "./body.ts";
-import { wireOf } from "./encoding.ts";
+import { toWire } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
 import { goTypeOf, noInternalKindText, noKindText } from "./go_names.ts";
 import { isKnownKind } from "./known_kinds.ts";
@@ -30,7 +30,7 @@ export type PatchType = "json" | "merge" | "strategic" | "apply";
 /** The patch types that are applied here. */
 type DocumentPatch = Exclude<PatchType, "apply">;
 
-const TYPE_OF: Readonly<Record<string, PatchType>> = {
+const PATCH_TYPES: Readonly<Record<string, PatchType>> = {
   "application/json-patch+json": "json",
   "application/merge-patch+json": "merge",
   "application/strategic-merge-patch+json": "strategic",
@@ -40,8 +40,8 @@ const TYPE_OF: Readonly<Record<string, PatchType>> = {
 /** Reads the Content-Type of a patch. Throws StatusError 415. */
 export function parsePatchType(contentType: string | undefined): PatchType {
   const name = (contentType ?? "").split(";")[0]!.trim().toLowerCase();
-  const type = TYPE_OF[name];
-  if (type === undefined) throw unsupportedMediaType(Object.keys(TYPE_OF));
+  const type = PATCH_TYPES[name];
+  if (type === undefined) throw unsupportedMediaType(Object.keys(PATCH_TYPES));
   return type;
 }
 
@@ -64,7 +64,7 @@ export function applyPatch(
   patch: JsonDocument,
   fieldValidation: FieldValidation,
 ): KubeObject {
-  const versioned = encodeObject(wireOf(kind), stored);
+  const versioned = encodeObject(toWire(kind), stored);
   const sent = exactValue(patch);
   const applied = applyDocument(type, kind, versioned, sent, fieldValidation !== "Ignore");
   if (!applied.ok) throw patchFailure(applied.error);
@@ -82,7 +82,7 @@ export function applyPatch(
       ? decodeObject(kind.schema, patched, { isUnstructured: isStrategic })
       : decodeInternal(kind, patched);
     const strictErrors = [
-      ...strictErrorsOf(type, patch),
+      ...findStrictErrors(type, patch),
       // Go's maps, of which a strategic merge patch is decoded, have no order: their faults are sorted.
       ...(isStrategic ? [...decoded.strictErrors].sort(compareBytes) : decoded.strictErrors),
     ];
@@ -148,7 +148,7 @@ function decodeInternal(kind: Kind, patched: unknown): DecodedObject<KubeObject>
 }
 
 /** What strict decoding says of the patch itself. */
-function strictErrorsOf(type: DocumentPatch, patch: JsonDocument): readonly string[] {
+function findStrictErrors(type: DocumentPatch, patch: JsonDocument): readonly string[] {
   const prefix = type === "json" ? "json patch " : "";
   return [
     ...patch.duplicates.map((path) => `${prefix}duplicate field ${goQuote(path)}`),

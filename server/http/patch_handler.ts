@@ -7,27 +7,27 @@ import { type Change, updateObject } from "../registry/update.ts";
 import type { Answer } from "./answer.ts";
 import { applyBody, readConfig } from "./apply_body.ts";
 import { readBody } from "./body.ts";
-import { type Exchange, headerOf } from "./exchange.ts";
+import { type Exchange, findHeader } from "./exchange.ts";
 import { parseWriteOptions, type WriteOptions } from "./options.ts";
 import { applyPatch, parsePatchType, type PatchType, readPatch } from "./patch_body.ts";
-import { convertibleOf, representationFor } from "./read_handlers.ts";
-import { assertSameName, distinctOwners, inNamespace, withDefaults } from "./sent_object.ts";
-import { authorizeCreate, respondUpdated, type UpdateDeps, userAgentOf } from "./write_handlers.ts";
+import { getConvertible, representationFor } from "./read_handlers.ts";
+import { assertSameName, withDefaults, withNamespace, withoutDuplicateOwners } from "./sent_object.ts";
+import { authorizeCreate, getUserAgent, respondUpdated, type UpdateDeps } from "./write_handlers.ts";
 
 /** Answers a PATCH. Server-side apply creates what is missing, for those who may create an object of that name. */
 export async function handlePatch(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Answer> {
-  const type = parsePatchType(headerOf(exchange, "content-type"));
-  const representation = representationFor(exchange, convertibleOf(target));
+  const type = parsePatchType(findHeader(exchange, "content-type"));
+  const representation = representationFor(exchange, getConvertible(target));
   const bytes = await readBody(exchange);
   const verb = type === "apply" ? "apply" : "patch";
-  const options = parseWriteOptions(verb, exchange.query, userAgentOf(exchange));
+  const options = parseWriteOptions(verb, exchange.query, getUserAgent(exchange));
   const patched = type === "apply"
     ? applyChange(deps, target, exchange, bytes, options)
     : patchChange(deps, target, exchange, { type, bytes }, options);
   const change: Change = (stored) => {
-    const changed = inNamespace(target, patched(stored));
+    const changed = withNamespace(target, patched(stored));
     assertSameName(target, changed);
-    return distinctOwners(exchange, changed, true);
+    return withoutDuplicateOwners(exchange, changed, true);
   };
   const { dryRun } = options;
   const updated = type === "apply"

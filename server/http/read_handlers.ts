@@ -13,17 +13,16 @@ import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
 import type { Stored } from "../storage/storage.ts";
 import { encodeStored, encodeStoredList } from "./encoding.ts";
-import { type Exchange, headerOf } from "./exchange.ts";
+import { type Exchange, findHeader } from "./exchange.ts";
 import { type Convertible, negotiate, otherFormError, type Representation } from "./negotiation.ts";
 import { parseCollectionOptions } from "./options.ts";
 import { respondBytes, respondWire } from "./respond.ts";
-import { encodeTable } from "./kept_rows.ts";
-import { parseIncludeObject, tableOf } from "./table.ts";
+import { createTable, encodeTable, parseIncludeObject } from "./table.ts";
 
 const PROTOBUF = "application/vnd.kubernetes.protobuf";
 
 /** What an endpoint of a resource can be converted to. */
-export function convertibleOf(target: Target): Convertible {
+export function getConvertible(target: Target): Convertible {
   const sub = target.resource.subresources.find((candidate) => candidate.name === target.subresource);
   return {
     table: target.subresource === "" || sub?.table === true,
@@ -37,12 +36,12 @@ export const LIST_CONVERTIBLE: Convertible = { table: true, partial: true, serve
 
 /** Chooses the representation of an answer. */
 export function representationFor(exchange: Exchange, can: Convertible): Representation {
-  return negotiate(headerOf(exchange, "accept"), exchange.query, headerOf(exchange, "user-agent") ?? "", can);
+  return negotiate(findHeader(exchange, "accept"), exchange.query, findHeader(exchange, "user-agent") ?? "", can);
 }
 
 /** GET of one object, also of a subresource. */
 export async function handleGet(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
-  const representation = representationFor(exchange, convertibleOf(target));
+  const representation = representationFor(exchange, getConvertible(target));
   const stored = await getObject(deps, target, exchange.query.get("resourceVersion") ?? "", exchange.signal);
   return respondStored(deps, exchange, 200, target.resource, stored, representation);
 }
@@ -110,10 +109,10 @@ export function respondList(
     ...(list.remainingItemCount === undefined ? {} : { remainingItemCount: list.remainingItemCount }),
   };
   // What only JSON is read of need not be parsed for it.
-  const objectsOf = () => list.items.map((item) => item.object);
+  const getObjects = () => list.items.map((item) => item.object);
   switch (as) {
     case "object":
-      exchange.audit?.responseObject(listTypeOf(resource), () => ({ metadata, items: objectsOf() }));
+      exchange.audit?.responseObject(toListType(resource), () => ({ metadata, items: getObjects() }));
       return respondBytes(
         exchange,
         200,
@@ -160,7 +159,7 @@ function respondTable(
   const include = parseIncludeObject(exchange.query);
   const now = deps.clock.now();
   const wire = { apiVersion: `meta.k8s.io/${metaVersion}`, kind: "Table" };
-  const table = () => tableOf(resource, metadata, items.map(({ object }) => object), include, metaVersion, now);
+  const table = () => createTable(resource, metadata, items.map(({ object }) => object), include, metaVersion, now);
   if (mediaType !== "application/json" || pretty || include !== "Metadata") {
     return respondWire(exchange, status, wire, table(), representation);
   }
@@ -168,6 +167,6 @@ function respondTable(
   return respondBytes(exchange, status, mediaType, encodeTable(resource, metadata, items, metaVersion, now));
 }
 
-function listTypeOf({ kind }: Resource): { readonly kind: string; readonly apiVersion: string } {
+function toListType({ kind }: Resource): { readonly kind: string; readonly apiVersion: string } {
   return { kind: kind.listKind, apiVersion: formatApiVersion(kind) };
 }

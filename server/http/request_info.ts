@@ -27,12 +27,12 @@ export interface RequestInfo {
   /** Field selector of a list, a watch or a deletion of a collection, as it came; empty for none. */
   readonly fieldSelector: string;
   /** A path that begins like that of a resource and then names none, which kube-apiserver fails on. */
-  readonly isCut: boolean;
+  readonly isIncomplete: boolean;
   /** Segments from the resource on: resource, name, subresource and whatever follows. */
   readonly parts: readonly string[];
 }
 
-const VERB_OF_METHOD: Readonly<Record<string, string>> = {
+const METHOD_VERBS: Readonly<Record<string, string>> = {
   POST: "create",
   GET: "get",
   HEAD: "get",
@@ -63,7 +63,7 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     subresource: "",
     name: "",
     fieldSelector: "",
-    isCut: false,
+    isIncomplete: false,
     parts: [],
   };
   const segments = trimChars(path, "/").split("/");
@@ -76,10 +76,10 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   const apiVersion = isCore ? segments[1]! : segments[2]!;
   let rest = segments.slice(isCore ? 2 : 3);
 
-  let verb = lookup(VERB_OF_METHOD, method) ?? "";
+  let verb = lookup(METHOD_VERBS, method) ?? "";
   const verbOfPath = VERBS_IN_PATHS.find((known) => known === rest[0]);
   if (verbOfPath !== undefined) {
-    if (rest.length < 2) return { ...pathRequest, isCut: true };
+    if (rest.length < 2) return { ...pathRequest, isIncomplete: true };
     verb = verbOfPath;
     rest = rest.slice(1);
   }
@@ -106,13 +106,13 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     name,
     // A watch by path is one of everything, or of one name: it knows no selectors.
     fieldSelector: verbOfPath === undefined && VERBS_WITH_SELECTORS.has(verb) ? query.get("fieldSelector") ?? "" : "",
-    isCut: false,
+    isIncomplete: false,
     parts: rest,
   };
 }
 
 /** What the authorizer is asked. */
-export function attributesOf(info: RequestInfo): Attributes {
+export function toAttributes(info: RequestInfo): Attributes {
   if (!info.isResourceRequest) return { kind: "path", verb: info.verb, path: info.path };
   return {
     kind: "resource",
@@ -123,12 +123,12 @@ export function attributesOf(info: RequestInfo): Attributes {
     subresource: info.subresource,
     name: info.name,
     namespace: info.namespace,
-    ...fieldSelectorOf(info),
+    ...toSelectorAttribute(info),
   };
 }
 
 /** A selector that cannot be read limits nothing. */
-function fieldSelectorOf({ fieldSelector }: RequestInfo): Pick<ResourceAttributes, "fieldSelector"> {
+function toSelectorAttribute({ fieldSelector }: RequestInfo): Pick<ResourceAttributes, "fieldSelector"> {
   if (fieldSelector === "") return {};
   const parsed = parseFieldSelector(fieldSelector);
   return parsed.ok ? { fieldSelector: parsed.value } : {};

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { attributesOf, parseRequestInfo } from "./request_info.ts";
+import { parseRequestInfo, toAttributes } from "./request_info.ts";
 import { decodePath } from "./request_target.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -66,7 +66,7 @@ for (
 ) {
   test(`parseRequestInfo() takes ${path} for a path`, () => {
     const info = parseRequestInfo("POST", path, new URLSearchParams());
-    assert.deepEqual(attributesOf(info), { kind: "path", verb: "post", path });
+    assert.deepEqual(toAttributes(info), { kind: "path", verb: "post", path });
   });
 }
 

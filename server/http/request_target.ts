@@ -12,7 +12,7 @@ export interface RequestTarget {
 }
 
 /** Reads the target of a request line. An absolute target counts by its path and query. */
-export function readTarget(target: string): RequestTarget {
+export function parseTarget(target: string): RequestTarget {
   const requestUri = target.startsWith("/") ? target : pathAndQuery(target);
   if (requestUri === undefined) return { requestUri: target, path: undefined, query: new URLSearchParams() };
   const mark = requestUri.indexOf("?");

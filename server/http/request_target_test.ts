@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { refusable } from "../../tests/support/refusal.ts";
-import { attributesOf, parseRequestInfo } from "./request_info.ts";
-import { readTarget } from "./request_target.ts";
+import { parseRequestInfo, toAttributes } from "./request_info.ts";
+import { parseTarget } from "./request_target.ts";
 
 for (
   const [target, path] of [
@@ -17,7 +17,7 @@ for (
   ] as const
 ) {
   test(`readTarget() reads the path of ${target} as ${path}`, () => {
-    assert.equal(readTarget(target).path, path);
+    assert.equal(parseTarget(target).path, path);
   });
 }
 
@@ -30,7 +30,7 @@ for (
   ] as const
 ) {
   test(`readTarget() reads the query ${query} as ${JSON.stringify(want)}`, () => {
-    assert.deepEqual([...readTarget(`/?${query}`).query], want);
+    assert.deepEqual([...parseTarget(`/?${query}`).query], want);
   });
 }
 
@@ -58,8 +58,8 @@ test("readTarget() and parseRequestInfo() never throw, whatever the request line
   );
   fc.assert(fc.property(fc.constantFrom("GET", "POST", "DELETE", "x"), line, (method, target) => {
     refusable(() => {
-      const { path = "", query } = readTarget(target);
-      attributesOf(parseRequestInfo(method, path, query));
+      const { path = "", query } = parseTarget(target);
+      toAttributes(parseRequestInfo(method, path, query));
     });
   }));
 });

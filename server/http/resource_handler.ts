@@ -12,7 +12,7 @@ import { handleGet, handleList } from "./read_handlers.ts";
 import { handleWatch, type WatchDeps } from "./watch_handler.ts";
 import { handlePatch } from "./patch_handler.ts";
 import { handleReview } from "./review_handler.ts";
-import { assertRoute, methodNotAllowed, methodsOf } from "./routes.ts";
+import { assertRoute, methodNotAllowed, toMethods } from "./routes.ts";
 import { handleCreate, handleDelete, handleDeleteCollection, handleUpdate, type UpdateDeps } from "./write_handlers.ts";
 
 /** Everything the API serves. */
@@ -109,9 +109,9 @@ function isServedPath(resource: Resource, { info }: Exchange): boolean {
 
 function methodsOfPath(resource: Resource, { info }: Exchange): readonly string[] {
   if (info.verb === "watch" || (resource.kind.namespaced && !info.hasNamespace)) return ["GET"];
-  if (info.parts.length === 1) return methodsOf("collection", resource.verbs);
+  if (info.parts.length === 1) return toMethods("collection", resource.verbs);
   const subresource = resource.subresources.find((candidate) => candidate.name === info.subresource);
-  return methodsOf("item", info.subresource === "" ? resource.verbs : subresource?.verbs ?? []);
+  return toMethods("item", info.subresource === "" ? resource.verbs : subresource?.verbs ?? []);
 }
 
 function indexKey(served: { readonly kind: Resource["kind"] }): string {

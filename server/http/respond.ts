@@ -3,9 +3,9 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { statusSchema } from "../../core/kube/kinds/mod.ts";
 import { statusFromError } from "../../core/kube/status.ts";
-import { type Answer, type AnswerBody, type AnswerHeaders, CHUNK_BYTES, joined, lengthOf } from "./answer.ts";
+import { type Answer, type AnswerBody, type AnswerHeaders, CHUNK_BYTES, joinPieces, sumLengths } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
-import { headerOf } from "./exchange.ts";
+import { findHeader } from "./exchange.ts";
 import { encodeWire } from "./encoding.ts";
 import { negotiateError, type Representation } from "./negotiation.ts";
 
@@ -25,20 +25,20 @@ export async function respondBytes(
   extra: AnswerHeaders = {},
 ): Promise<Answer> {
   const isWhole = bytes instanceof Uint8Array;
-  const length = isWhole ? bytes.length : lengthOf(bytes);
-  const joinedBytes = (): Uint8Array => isWhole ? bytes : joined(bytes, length);
+  const length = isWhole ? bytes.length : sumLengths(bytes);
+  const joinedBytes = (): Uint8Array => isWhole ? bytes : joinPieces(bytes, length);
   if (length > GZIP_THRESHOLD_BYTES && acceptsGzip(exchange)) {
     const compressed = await compress(joinedBytes(), { level: GZIP_LEVEL });
-    return answerOf(exchange, status, contentType, compressed, compressed.length, {
+    return createAnswer(exchange, status, contentType, compressed, compressed.length, {
       ...extra,
       "content-encoding": "gzip",
       vary: [...[extra["vary"] ?? []].flat(), "Accept-Encoding"],
     });
   }
-  return answerOf(exchange, status, contentType, length > CHUNK_BYTES ? bytes : joinedBytes(), length, extra);
+  return createAnswer(exchange, status, contentType, length > CHUNK_BYTES ? bytes : joinedBytes(), length, extra);
 }
 
-function answerOf(
+function createAnswer(
   exchange: Exchange,
   status: number,
   contentType: string,
@@ -75,8 +75,8 @@ export const STATUS_WIRE: Parameters<typeof encodeWire>[0] = { apiVersion: "v1",
 /** Sends an error as a Status in the type that the client accepts; anything untyped becomes a plain 500. */
 export function respondError(exchange: Exchange, error: unknown): Promise<Answer> {
   const { status, headers } = statusFromError(error);
-  const userAgent = headerOf(exchange, "user-agent") ?? "";
-  const representation = negotiateError(headerOf(exchange, "accept"), exchange.query, userAgent);
+  const userAgent = findHeader(exchange, "user-agent") ?? "";
+  const representation = negotiateError(findHeader(exchange, "accept"), exchange.query, userAgent);
   const retryAfter = status.details?.retryAfterSeconds;
   const code = status.code ?? 500;
   exchange.audit?.responseObject(STATUS_WIRE, () => status);
@@ -122,5 +122,5 @@ export function baseHeaders(exchange: Exchange, extra: AnswerHeaders = {}): Answ
 
 /** Whether the client reads gzip. */
 export function acceptsGzip(exchange: Exchange): boolean {
-  return (headerOf(exchange, "accept-encoding") ?? "").split(",").some((part) => part.trim() === "gzip");
+  return (findHeader(exchange, "accept-encoding") ?? "").split(",").some((part) => part.trim() === "gzip");
 }

@@ -8,23 +8,23 @@ import type { Review } from "../registry/resource.ts";
 import { withMeta } from "../registry/write.ts";
 import type { Answer } from "./answer.ts";
 import { decodeBody, readBody } from "./body.ts";
-import { wireOf } from "./encoding.ts";
+import { toWire } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
-import { headerOf } from "./exchange.ts";
+import { findHeader } from "./exchange.ts";
 import { goTypeOf } from "./go_names.ts";
 import { bodyMediaType, otherFormError } from "./negotiation.ts";
 import { parseWriteOptions } from "./options.ts";
 import { representationFor } from "./read_handlers.ts";
 import { respondWire } from "./respond.ts";
-import { inNamespace } from "./sent_object.ts";
+import { withNamespace } from "./sent_object.ts";
 
 /** Decodes, answers with 201. What happens to metadata is what happens to that of any other creation. */
 export async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Answer> {
   const { kind } = review;
   const representation = representationFor(exchange, { table: false, partial: true, serverVersion: "v1" });
-  const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
+  const mediaType = bodyMediaType(findHeader(exchange, "content-type"));
   const bytes = await readBody(exchange);
-  const options = parseWriteOptions("create", exchange.query, headerOf(exchange, "user-agent") ?? "");
+  const options = parseWriteOptions("create", exchange.query, findHeader(exchange, "user-agent") ?? "");
   const now = deps.clock.now();
   const sent = decodeBody(exchange, kind, mediaType, bytes, options.fieldValidation);
   exchange.audit?.requestObject(kind, sent);
@@ -42,12 +42,12 @@ export async function handleReview(deps: RegistryDeps, review: Review, exchange:
     };
     return respondWire(exchange, 201, wire, { metadata: answer.metadata }, representation);
   }
-  return respondWire(exchange, 201, wireOf(kind), answer, representation);
+  return respondWire(exchange, 201, toWire(kind), answer, representation);
 }
 
 /** Without what only servers set, and in the namespace of the request. Throws StatusError 400 for another one. */
 function inScope({ info }: Exchange, posted: KubeObject): KubeObject {
-  return withMeta(inNamespace(info, posted), {
+  return withMeta(withNamespace(info, posted), {
     selfLink: undefined,
     uid: undefined,
     creationTimestamp: undefined,

@@ -5,7 +5,7 @@
 import { createFailureStatus, StatusError } from "../../core/kube/status_error.ts";
 import type { RequestInfo } from "./request_info.ts";
 import type { Exchange } from "./exchange.ts";
-import { headerOf } from "./exchange.ts";
+import { findHeader } from "./exchange.ts";
 import { MEDIA_TYPES } from "./negotiation.ts";
 
 /** Content types of patches; others are refused before they are read. */
@@ -23,7 +23,7 @@ const STREAM_TYPES: readonly string[] = [
 ];
 
 /** The method of each verb on the path that it belongs to. */
-const METHOD_OF_VERB: Readonly<Record<"collection" | "item", Readonly<Record<string, string>>>> = {
+const VERB_METHODS: Readonly<Record<"collection" | "item", Readonly<Record<string, string>>>> = {
   collection: { create: "POST", list: "GET", deletecollection: "DELETE" },
   item: { get: "GET", update: "PUT", patch: "PATCH", delete: "DELETE" },
 };
@@ -42,14 +42,14 @@ export function assertRoute(
 ): void {
   const { method } = exchange.request;
   if (!methods.includes(method)) throw methodNotAllowed();
-  if (method === "PATCH") assertPatchType(headerOf(exchange, "content-type"));
+  if (method === "PATCH") assertPatchType(findHeader(exchange, "content-type"));
   const streams = isCollectionRead(exchange.info, method) ? STREAM_TYPES : [];
-  assertProducible(headerOf(exchange, "accept"), types, streams);
+  assertProducible(findHeader(exchange, "accept"), types, streams);
 }
 
 /** The methods of a collection or item, from the verbs that a resource has. */
-export function methodsOf(shape: "collection" | "item", verbs: readonly string[]): readonly string[] {
-  const table = METHOD_OF_VERB[shape];
+export function toMethods(shape: "collection" | "item", verbs: readonly string[]): readonly string[] {
+  const table = VERB_METHODS[shape];
   return verbs.map((verb) => table[verb]).filter((method) => method !== undefined);
 }
 
@@ -59,7 +59,7 @@ function isCollectionRead({ isResourceRequest, verb, subresource }: RequestInfo,
 }
 
 function assertPatchType(contentType: string | undefined): void {
-  if (PATCH_TYPES.includes(mediaNameOf(contentType ?? ""))) return;
+  if (PATCH_TYPES.includes(parseMediaName(contentType ?? ""))) return;
   throw new StatusError(createFailureStatus(415, "UnsupportedMediaType", "415: Unsupported Media Type", {}));
 }
 
@@ -72,6 +72,6 @@ function assertProducible(accept: string | undefined, types: readonly string[], 
   throw new StatusError(createFailureStatus(406, "NotAcceptable", message, {}));
 }
 
-function mediaNameOf(clause: string): string {
+function parseMediaName(clause: string): string {
   return clause.split(";")[0]!.trim().toLowerCase();
 }

@@ -1,6 +1,6 @@
 /** Puts an answer on the wire, no faster than the client reads it. */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { type Answer, type AnswerBody, type AnswerStream, CHUNK_BYTES, chunksOf, isStream } from "./answer.ts";
+import { type Answer, type AnswerBody, type AnswerStream, CHUNK_BYTES, isStream, toChunks } from "./answer.ts";
 
 /** Node's response; that of HTTP/2 is made to stand for one of HTTP/1, and says by its stream what became of it. */
 type Outgoing = ServerResponse & { readonly stream?: { readonly destroyed: boolean } | null };
@@ -39,7 +39,7 @@ export function answerAsHttp10(outgoing: ServerResponse): void {
 async function sendPieces(pieces: readonly Uint8Array[], outgoing: Outgoing): Promise<void> {
   const spare: Uint8Array[] = [];
   const take = (): Uint8Array => spare.pop() ?? new Uint8Array(CHUNK_BYTES);
-  for (const chunk of chunksOf(pieces, take)) {
+  for (const chunk of toChunks(pieces, take)) {
     if (!await write(chunk, outgoing, () => void spare.push(chunk))) return;
   }
   outgoing.end();

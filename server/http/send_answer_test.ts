@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
 import { Writable } from "node:stream";
 import { test } from "node:test";
-import { CHUNK_BYTES, chunksOf } from "./answer.ts";
+import { CHUNK_BYTES, toChunks } from "./answer.ts";
 import { sendAnswer } from "./send_answer.ts";
 
 /** Bytes that differ from place to place. */
@@ -21,7 +21,7 @@ test("chunksOf() gives every byte once, in chunks of one size and a last one", (
   ];
   for (const { name, lengths } of cases) {
     const pieces = lengths.map(bytesOf);
-    const chunks = [...chunksOf(pieces)];
+    const chunks = [...toChunks(pieces)];
     assert.ok(Buffer.concat(chunks).equals(Buffer.concat(pieces)), name);
     assert.ok(chunks.slice(0, -1).every((chunk) => chunk.length === CHUNK_BYTES), name);
   }

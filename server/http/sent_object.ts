@@ -11,7 +11,7 @@ import type { Exchange } from "./exchange.ts";
  * The object with the namespace of the URL. A different one in the body is refused; where the URL has none, it is
  * dropped (`registry/rest/meta.go`, EnsureObjectNamespaceMatchesRequestNamespace).
  */
-export function inNamespace({ namespace }: Pick<Target, "namespace">, sent: KubeObject): KubeObject {
+export function withNamespace({ namespace }: Pick<Target, "namespace">, sent: KubeObject): KubeObject {
   const named = sent.metadata.namespace ?? "";
   if (named !== "" && namespace !== "" && named !== namespace) {
     throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
@@ -33,7 +33,7 @@ export function assertSameName(target: Target, sent: KubeObject): void {
 }
 
 /** Owners that stand twice are left out and told of; upstream looks at a patch after mutating admission only. */
-export function distinctOwners(exchange: Exchange, sent: KubeObject, afterAdmission: boolean): KubeObject {
+export function withoutDuplicateOwners(exchange: Exchange, sent: KubeObject, afterAdmission: boolean): KubeObject {
   const { object, duplicates } = withDistinctOwners(sent);
   if (duplicates.length > 0) exchange.warnings.add(duplicateOwnersWarning(duplicates, afterAdmission));
   return object;

@@ -1,7 +1,7 @@
 /** Documents with conditions and ranges, as Go's `http.ServeContent` sends them. */
 import type { Answer, AnswerHeaders } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
-import { headerOf } from "./exchange.ts";
+import { findHeader } from "./exchange.ts";
 import { baseHeaders, respondEmpty, respondText } from "./respond.ts";
 
 /** A document as it is kept. */
@@ -23,7 +23,7 @@ export function serveContent(exchange: Exchange, content: Content, extra: Answer
   if (outcome === "unmodified") return respondEmpty(exchange, 304, etag === undefined ? dated : validators);
   const typed = { ...dated, "content-type": contentType };
   if (outcome === "failed") return respondEmpty(exchange, 412, typed);
-  const header = headerOf(exchange, "range") ?? "";
+  const header = findHeader(exchange, "range") ?? "";
   const range = header === "" || !isRangeCurrent(exchange, content) ? undefined : parseRange(header, bytes.length);
   if (range === undefined) return full(exchange, 200, bytes, { ...typed, "accept-ranges": "bytes" });
   if (range === "invalid") return respondText(exchange, 416, "invalid range\n", extra);
@@ -45,29 +45,29 @@ function full(exchange: Exchange, status: number, bytes: Uint8Array, extra: Answ
 
 /** RFC 9110 section 13.2.2. */
 function evaluateConditions(exchange: Exchange, { etag, modifiedAt }: Content): "send" | "unmodified" | "failed" {
-  const match = headerOf(exchange, "if-match");
-  const unmodifiedSince = dateOf(headerOf(exchange, "if-unmodified-since"));
+  const match = findHeader(exchange, "if-match");
+  const unmodifiedSince = parseDate(findHeader(exchange, "if-unmodified-since"));
   if (match !== undefined) {
     if (!listsTag(match, etag)) return "failed";
-  } else if (unmodifiedSince !== undefined && secondsOf(modifiedAt) > secondsOf(unmodifiedSince)) return "failed";
+  } else if (unmodifiedSince !== undefined && toSeconds(modifiedAt) > toSeconds(unmodifiedSince)) return "failed";
   const isRead = ["GET", "HEAD"].includes(exchange.request.method);
-  const noneMatch = headerOf(exchange, "if-none-match");
+  const noneMatch = findHeader(exchange, "if-none-match");
   if (noneMatch !== undefined) {
     if (!listsTag(noneMatch, etag)) return "send";
     return isRead ? "unmodified" : "failed";
   }
-  const modifiedSince = dateOf(headerOf(exchange, "if-modified-since"));
-  const isOld = modifiedSince !== undefined && secondsOf(modifiedAt) <= secondsOf(modifiedSince);
+  const modifiedSince = parseDate(findHeader(exchange, "if-modified-since"));
+  const isOld = modifiedSince !== undefined && toSeconds(modifiedAt) <= toSeconds(modifiedSince);
   return isRead && isOld ? "unmodified" : "send";
 }
 
 /** `If-Range` allows a range only of what the client has the rest of. */
 function isRangeCurrent(exchange: Exchange, { etag, modifiedAt }: Content): boolean {
-  const condition = headerOf(exchange, "if-range");
+  const condition = findHeader(exchange, "if-range");
   if (condition === undefined) return true;
   if (condition.startsWith('"')) return condition === etag;
-  const date = dateOf(condition);
-  return date !== undefined && secondsOf(date) === secondsOf(modifiedAt);
+  const date = parseDate(condition);
+  return date !== undefined && toSeconds(date) === toSeconds(modifiedAt);
 }
 
 function listsTag(list: string, etag: string | undefined): boolean {
@@ -76,12 +76,12 @@ function listsTag(list: string, etag: string | undefined): boolean {
   );
 }
 
-function dateOf(text: string | undefined): Date | undefined {
+function parseDate(text: string | undefined): Date | undefined {
   const date = new Date(text ?? "");
   return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
-function secondsOf(date: Date): number {
+function toSeconds(date: Date): number {
   return Math.floor(date.getTime() / 1000);
 }
 

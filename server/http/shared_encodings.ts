@@ -12,7 +12,7 @@ export class SharedEncodings {
   #bytes = 0;
 
   /** The encoding of a state in a form, by the name of that form. */
-  of(stored: Stored, form: string, encode: () => Uint8Array): Uint8Array {
+  getOrEncode(stored: Stored, form: string, encode: () => Uint8Array): Uint8Array {
     const found = this.#known.get(stored)?.get(form);
     if (found !== undefined) return found;
     const bytes = encode();

@@ -18,10 +18,10 @@ test("SharedEncodings encodes a state once in each form", () => {
   };
   const first = state(1);
   for (let watch = 0; watch < 3; watch++) {
-    encodings.of(first, "json", encode("json"));
-    encodings.of(first, "protobuf", encode("protobuf"));
+    encodings.getOrEncode(first, "json", encode("json"));
+    encodings.getOrEncode(first, "protobuf", encode("protobuf"));
   }
-  encodings.of(state(2), "json", encode("json 2"));
+  encodings.getOrEncode(state(2), "json", encode("json 2"));
   assert.deepEqual(made, ["json", "protobuf", "json 2"]);
 });
 
@@ -33,9 +33,9 @@ test("SharedEncodings forgets the oldest of many", () => {
     made++;
     return BYTES;
   };
-  encodings.of(first, "json", encode);
-  for (let revision = 2; revision <= 300; revision++) encodings.of(state(revision), "json", encode);
-  encodings.of(first, "json", encode);
+  encodings.getOrEncode(first, "json", encode);
+  for (let revision = 2; revision <= 300; revision++) encodings.getOrEncode(state(revision), "json", encode);
+  encodings.getOrEncode(first, "json", encode);
   assert.equal(made, 301);
 });
 
@@ -47,12 +47,12 @@ test("SharedEncodings forgets the oldest beyond 16 MiB, and keeps none that is l
     return new Uint8Array(mebibytes * 1_048_576);
   };
   const states = Array.from({ length: 9 }, (_, index) => state(index));
-  for (const each of states) encodings.of(each, "json", encode(2));
-  for (const each of states.slice(1)) encodings.of(each, "json", encode(2));
+  for (const each of states) encodings.getOrEncode(each, "json", encode(2));
+  for (const each of states.slice(1)) encodings.getOrEncode(each, "json", encode(2));
   assert.equal(made, 9, "eight of nine are still known");
-  encodings.of(states[0]!, "json", encode(2));
+  encodings.getOrEncode(states[0]!, "json", encode(2));
   assert.equal(made, 10);
   const huge = state(10);
-  for (let watch = 0; watch < 2; watch++) encodings.of(huge, "json", encode(17));
+  for (let watch = 0; watch < 2; watch++) encodings.getOrEncode(huge, "json", encode(17));
   assert.equal(made, 12);
 });

@@ -49,7 +49,7 @@ export async function respondSnapshot(exchange: Exchange, { storage, authorizer 
   const decision = await authorizer.authorize(exchange.user, EVERYTHING);
   if (decision.kind !== "allow") throw deniedError(exchange.user, EVERYTHING, decision.reason);
   const { items, revision } = await storage.list("/registry/");
-  const chunks = chunksOf(items, revision);
+  const chunks = encodeSnapshot(items, revision);
   const ended = Promise.withResolvers<void>();
   exchange.onStream?.(ended.promise);
   const body: AnswerStream = {
@@ -67,7 +67,7 @@ export async function respondSnapshot(exchange: Exchange, { storage, authorizer 
 }
 
 /** The lines of a snapshot, some at a time. */
-export function* chunksOf(items: readonly Stored[], revision: number): Generator<Uint8Array, void> {
+export function* encodeSnapshot(items: readonly Stored[], revision: number): Generator<Uint8Array, void> {
   let lines = [formatSnapshotHead({ revision, objects: items.length })];
   let size = 0;
   for (const item of items) {

@@ -1,11 +1,13 @@
 /** Tables: the rows that `kubectl get` prints (`meta/v1` Table). */
 import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
-import { encodeObject } from "../../core/kube/codec/encode.ts";
+import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
 import { quoteText } from "../../core/kube/quote.ts";
 import { badRequest } from "../../core/kube/status.ts";
-import { cellOf, createdAtColumn } from "../registry/columns.ts";
+import { cellOf, createdAtColumn, formatAge, momentOf } from "../registry/columns.ts";
 import type { ColumnDefinition, Resource } from "../registry/resource.ts";
-import { wireOf } from "./encoding.ts";
+import { toWire } from "./encoding.ts";
+import { Buffer } from "node:buffer";
+import type { Stored } from "../storage/storage.ts";
 
 /** What a row carries beside its cells. */
 export type IncludeObject = "Metadata" | "Object" | "None";
@@ -30,7 +32,7 @@ export function parseIncludeObject(query: URLSearchParams): IncludeObject {
 }
 
 /** Builds a Table of objects of one resource. */
-export function tableOf(
+export function createTable(
   resource: Resource,
   metadata: ListMeta,
   objects: readonly KubeObject[],
@@ -40,10 +42,10 @@ export function tableOf(
 ): Table {
   return {
     metadata,
-    columnDefinitions: columnDefinitionsOf(resource),
+    columnDefinitions: toColumnDefinitions(resource),
     rows: objects.length === 0 ? emptyRows(resource) : objects.map((object) => ({
       cells: resource.columns.map((column) => cellOf(column, object, now)),
-      object: rowObject(resource, object, include, metaVersion),
+      object: createRowObject(resource, object, include, metaVersion),
     })),
   };
 }
@@ -54,7 +56,7 @@ export function emptyRows({ columns }: Resource): readonly [] | null {
 }
 
 /** The columns as they are described to clients. */
-export function columnDefinitionsOf(resource: Resource): readonly ColumnDefinition[] {
+export function toColumnDefinitions(resource: Resource): readonly ColumnDefinition[] {
   return resource.columns.map(({ name, type, format, description, priority }) => ({
     name,
     type,
@@ -65,17 +67,92 @@ export function columnDefinitionsOf(resource: Resource): readonly ColumnDefiniti
 }
 
 /** What a row says of its object. */
-export function rowObject(
+export function createRowObject(
   resource: Resource,
   object: KubeObject,
   include: IncludeObject,
   metaVersion: string,
 ): object | null {
   if (include === "None") return null;
-  if (include === "Object") return encodeObject(wireOf(resource.kind), object);
+  if (include === "Object") return encodeObject(toWire(resource.kind), object);
   return {
     kind: "PartialObjectMetadata",
     apiVersion: `meta.k8s.io/${metaVersion}`,
     metadata: object.metadata,
   };
+}
+
+/** Of a row with a comma before it, what stands before, between and after its ages, which count from the moments. */
+interface KeptRow {
+  readonly resource: Resource;
+  readonly metaVersion: string;
+  readonly texts: readonly Uint8Array[];
+  readonly moments: readonly (number | undefined)[];
+}
+
+const TABLE_END = "]}\n";
+const keptRows = new WeakMap<Pick<Stored, "object">, KeptRow>();
+
+/** A Table of objects, in compact JSON; a row has the metadata of its object. */
+export function encodeTable(
+  resource: Resource,
+  metadata: ListMeta,
+  items: readonly Pick<Stored, "object">[],
+  metaVersion: string,
+  now: Date,
+): readonly Uint8Array[] {
+  const columnDefinitions = toColumnDefinitions(resource);
+  const identity = { kind: "Table", apiVersion: `meta.k8s.io/${metaVersion}`, metadata, columnDefinitions };
+  if (items.length === 0) return [Buffer.from(`${jsonText({ ...identity, rows: emptyRows(resource) })}\n`, "utf8")];
+  const empty = jsonText({ ...identity, rows: [] });
+  const head = empty.slice(0, -"]}".length);
+  return [Buffer.from(head, "utf8"), ...encodeRows(resource, items, metaVersion, now), Buffer.from(TABLE_END, "utf8")];
+}
+
+function encodeRows(
+  resource: Resource,
+  items: readonly Pick<Stored, "object">[],
+  metaVersion: string,
+  now: Date,
+): Uint8Array[] {
+  const ages = new Map<number | undefined, Uint8Array>();
+  const ageSince = (moment: number | undefined): Uint8Array => {
+    let age = ages.get(moment);
+    if (age === undefined) ages.set(moment, age = Buffer.from(jsonText(formatAge(moment, now)), "utf8"));
+    return age;
+  };
+  const pieces: Uint8Array[] = [];
+  for (const item of items) {
+    const { texts, moments } = keptRow(resource, item, metaVersion);
+    pieces.push(pieces.length === 0 ? texts[0]!.subarray(1) : texts[0]!);
+    for (let index = 0; index < moments.length; index++) pieces.push(ageSince(moments[index]), texts[index + 1]!);
+  }
+  return pieces;
+}
+
+function keptRow(resource: Resource, item: Pick<Stored, "object">, metaVersion: string): KeptRow {
+  const known = keptRows.get(item);
+  if (known?.resource === resource && known.metaVersion === metaVersion) return known;
+  const made = makeRow(resource, item, metaVersion);
+  keptRows.set(item, made);
+  return made;
+}
+
+function makeRow(resource: Resource, { object }: Pick<Stored, "object">, metaVersion: string): KeptRow {
+  const texts: Uint8Array[] = [];
+  const moments: (number | undefined)[] = [];
+  let text = `,{"cells":[`;
+  for (const [index, column] of resource.columns.entries()) {
+    if (index > 0) text += ",";
+    if ("since" in column) {
+      texts.push(Buffer.from(text, "utf8"));
+      moments.push(momentOf(column.since(object)));
+      text = "";
+    } else {
+      text += jsonText(column.cell(object));
+    }
+  }
+  text += `],"object":${jsonText(createRowObject(resource, object, "Metadata", metaVersion))}}`;
+  texts.push(Buffer.from(text, "utf8"));
+  return { resource, metaVersion, texts, moments };
 }

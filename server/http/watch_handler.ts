@@ -33,7 +33,7 @@ export async function handleWatch(deps: WatchDeps, target: Target, exchange: Exc
   const parsed = parseCollectionOptions(exchange.query, isAsked);
   assertSelectable(target.resource, parsed.fields);
   const options = selectNamed(target, parsed);
-  const start = startOf(options);
+  const start = toWatchStart(options);
   const includeObject = representation.as === "Table" ? parseIncludeObject(exchange.query) : "Metadata";
   assertStreamable(representation);
   const signal = exchange.signal();
@@ -57,7 +57,7 @@ export async function handleWatch(deps: WatchDeps, target: Target, exchange: Exc
   const timing = {
     // It is the watch cache that makes bookmarks.
     bookmarks: options.allowWatchBookmarks && target.resource.uncached !== true,
-    timeoutMs: timeoutOf(options) ?? MIN_WATCH_MS * (1 + deps.random.float()),
+    timeoutMs: toTimeoutMs(options) ?? MIN_WATCH_MS * (1 + deps.random.float()),
   };
   const headers = baseHeaders(exchange, {
     ...(compressed ? { "content-encoding": "gzip", vary: "Accept-Encoding" } : {}),
@@ -86,9 +86,9 @@ function isStreamingList({ sendInitialEvents, allowWatchBookmarks }: CollectionO
   return sendInitialEvents === true && allowWatchBookmarks;
 }
 
-function startOf(options: CollectionOptions): WatchStart {
+function toWatchStart(options: CollectionOptions): WatchStart {
   const { labels, fields, resourceVersion, sendInitialEvents } = options;
-  const revision = revisionOf(resourceVersion);
+  const revision = parseStartRevision(resourceVersion);
   return {
     labels,
     fields,
@@ -101,14 +101,14 @@ function startOf(options: CollectionOptions): WatchStart {
 }
 
 /** Zero stands for any version. Throws StatusError 500. */
-function revisionOf(text: string): number {
+function parseStartRevision(text: string): number {
   const revision = text === "" ? 0 : parseRevision(text);
   if (revision !== undefined) return revision;
   throw genericServerError(malformedRevisionText(text));
 }
 
 /** Go counts nanoseconds in 64 bits: what is too long comes out as something else. */
-function timeoutOf({ timeoutSeconds = 0 }: CollectionOptions): number | undefined {
+function toTimeoutMs({ timeoutSeconds = 0 }: CollectionOptions): number | undefined {
   const nanoseconds = BigInt.asIntN(64, BigInt(timeoutSeconds) * 1_000_000_000n);
   return nanoseconds === 0n ? undefined : Number(nanoseconds / 1_000_000n);
 }

@@ -15,11 +15,11 @@ import type { Resource } from "../registry/resource.ts";
 import type { WatchEvent, Watching } from "../registry/watch.ts";
 import type { Stored } from "../storage/storage.ts";
 import type { AnswerStream } from "./answer.ts";
-import { storedJson, type Wire, wireOf } from "./encoding.ts";
+import { storedJson, toWire, type Wire } from "./encoding.ts";
 import type { Representation } from "./negotiation.ts";
 import { gzipMember } from "./gzip_member.ts";
 import type { SharedEncodings } from "./shared_encodings.ts";
-import { type IncludeObject, tableOf } from "./table.ts";
+import { createTable, type IncludeObject } from "./table.ts";
 
 /** How the events of one watch are written. */
 export interface WatchFormat {
@@ -191,13 +191,13 @@ function createEventEncoder(format: WatchFormat): EventEncoder {
     if (format.representation.as === "object" && (event.type === "ADDED" || event.type === "MODIFIED")) {
       return sharedEvent(format.encodings, format.resource.kind, event.type, event.stored, protobuf);
     }
-    const object = objectOf(event);
+    const object = getEventObject(event);
     if (format.representation.as === "Table") {
       const line = { type, object: tableObject(format, event, object, columnsSent) };
       columnsSent = true;
       return jsonLine(line);
     }
-    const wire = format.representation.as === "object" ? wireOf(format.resource.kind) : partialWire(format);
+    const wire = format.representation.as === "object" ? toWire(format.resource.kind) : partialWire(format);
     const shown = format.representation.as === "object" ? object : { metadata: object.metadata };
     if (protobuf) {
       const raw = encodeEnvelope(wire.apiVersion, wire.kind, encodeMessage(wire.schema!, shown));
@@ -211,7 +211,7 @@ function createEventEncoder(format: WatchFormat): EventEncoder {
     return events.length === 1 ? encodeOne(events[0]!) : Buffer.concat(events.map(encodeOne));
   };
 
-  function objectOf(event: Exclude<WatchEvent, { type: "ERROR" }>): KubeObject {
+  function getEventObject(event: Exclude<WatchEvent, { type: "ERROR" }>): KubeObject {
     switch (event.type) {
       case "ADDED":
       case "MODIFIED":
@@ -248,7 +248,7 @@ function tableObject(
   // The end of the initial events is told by the object of the row, which is always there for that.
   const isInitialEnd = event.type === "BOOKMARK" && event.initialEventsEnd;
   const include = isInitialEnd && includeObject === "None" ? "Metadata" : includeObject;
-  const table = tableOf(resource, metadata, [object], include, metaVersion, clock.now());
+  const table = createTable(resource, metadata, [object], include, metaVersion, clock.now());
   return {
     kind: "Table",
     apiVersion: `meta.k8s.io/${metaVersion}`,
@@ -282,8 +282,8 @@ function sharedEvent(
   stored: Stored,
   protobuf: boolean,
 ): Uint8Array {
-  const { apiVersion, kind: name } = wireOf(kind);
-  return encodings.of(stored, `${protobuf ? "protobuf" : "json"} ${type} ${apiVersion} ${name}`, () => {
+  const { apiVersion, kind: name } = toWire(kind);
+  return encodings.getOrEncode(stored, `${protobuf ? "protobuf" : "json"} ${type} ${apiVersion} ${name}`, () => {
     if (!protobuf) return storedLine(kind, type, stored);
     return encodeWatchFrame(type, encodeEnvelope(apiVersion, name, encodeMessage(kind.schema, stored.object)));
   });

@@ -17,23 +17,23 @@ import { withMeta } from "../registry/write.ts";
 import type { Answer } from "./answer.ts";
 import { decodeBody, decodeOptionsBody, readBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
-import { headerOf } from "./exchange.ts";
+import { findHeader } from "./exchange.ts";
 import { bodyMediaType, type Representation } from "./negotiation.ts";
-import { deleteOptionsFromQuery, parseCollectionOptions, parseWriteOptions, refuseDeleteOptions } from "./options.ts";
-import { attributesOf } from "./request_info.ts";
-import { convertibleOf, LIST_CONVERTIBLE, representationFor, respondList, respondStored } from "./read_handlers.ts";
+import { assertDeleteOptions, parseCollectionOptions, parseDeleteOptions, parseWriteOptions } from "./options.ts";
+import { toAttributes } from "./request_info.ts";
+import { getConvertible, LIST_CONVERTIBLE, representationFor, respondList, respondStored } from "./read_handlers.ts";
 import { respondWire, STATUS_WIRE } from "./respond.ts";
-import { assertSameName, distinctOwners, inNamespace, withDefaults } from "./sent_object.ts";
+import { assertSameName, withDefaults, withNamespace, withoutDuplicateOwners } from "./sent_object.ts";
 
 /** POST to a collection. */
 export async function handleCreate(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
-  const representation = representationFor(exchange, convertibleOf(target));
-  const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
+  const representation = representationFor(exchange, getConvertible(target));
+  const mediaType = bodyMediaType(findHeader(exchange, "content-type"));
   const bytes = await readBody(exchange);
-  const options = parseWriteOptions("create", exchange.query, userAgentOf(exchange));
+  const options = parseWriteOptions("create", exchange.query, getUserAgent(exchange));
   const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
   exchange.audit?.requestObject(target.resource.kind, withDefaults(target.resource, sent));
-  const fresh = withDefaults(target.resource, distinctOwners(exchange, inNamespace(target, sent), false));
+  const fresh = withDefaults(target.resource, withoutDuplicateOwners(exchange, withNamespace(target, sent), false));
   const object = trackOwners(deps, target, undefined, withoutSystemFields(fresh), options.fieldManager);
   const created = await writeFitting((finish) => createObject(deps, target, finish(object), options.dryRun));
   if (created.kind === "stored") {
@@ -49,15 +49,15 @@ export interface UpdateDeps extends RegistryDeps {
 
 /** PUT of an object or subresource. */
 export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Answer> {
-  const representation = representationFor(exchange, convertibleOf(target));
+  const representation = representationFor(exchange, getConvertible(target));
   const bytes = await readBody(exchange);
-  const options = parseWriteOptions("update", exchange.query, userAgentOf(exchange));
-  const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
+  const options = parseWriteOptions("update", exchange.query, getUserAgent(exchange));
+  const mediaType = bodyMediaType(findHeader(exchange, "content-type"));
   const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
   exchange.audit?.requestObject(target.resource.kind, withDefaults(target.resource, sent));
-  const placed = inNamespace(target, sent);
+  const placed = withNamespace(target, sent);
   assertSameName(target, placed);
-  const object = withDefaults(target.resource, distinctOwners(exchange, placed, false));
+  const object = withDefaults(target.resource, withoutDuplicateOwners(exchange, placed, false));
   const change = (stored: KubeObject | undefined): KubeObject =>
     trackOwners(deps, target, stored, object, options.fieldManager);
   const updated = await writeFitting((finish) =>
@@ -74,14 +74,14 @@ export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: E
 
 /** A PUT or apply that creates takes the right to create too (`apiserver/pkg/endpoints/handlers/update.go`, withAuthorization). */
 export async function authorizeCreate(authorizer: Pick<Authorizer, "authorize">, exchange: Exchange): Promise<void> {
-  const attributes = { ...attributesOf(exchange.info), verb: "create" };
+  const attributes = { ...toAttributes(exchange.info), verb: "create" };
   const decision = await authorizer.authorize(exchange.user, attributes);
   if (decision.kind !== "allow") throw deniedError(exchange.user, attributes, decision.reason);
 }
 
 /** DELETE of one object: a Status, or the object while finalizers hold it. */
 export async function handleDelete(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Answer> {
-  const representation = representationFor(exchange, convertibleOf(target));
+  const representation = representationFor(exchange, getConvertible(target));
   const options = await readDeleteOptions(exchange, false);
   if (options[UNSAFE_DELETE] === true) await assertUnsafeDelete(deps.authorizer, target, exchange);
   const deleted = await deleteObject(deps, target, options);
@@ -117,7 +117,7 @@ async function assertUnsafeDelete(
     throw internalError(`no unsafe deleter provided, can not honor ${UNSAFE_DELETE}`);
   }
   const verb = "unsafe-delete-ignore-read-errors";
-  const decision = await authorizer.authorize(user, { ...attributesOf(info), verb });
+  const decision = await authorizer.authorize(user, { ...toAttributes(info), verb });
   if (decision.kind === "allow") return;
   throw forbidden(resource.kind, name, `not permitted to do "${verb}", reason: ${decision.reason}`);
 }
@@ -168,13 +168,13 @@ async function readDeleteOptions(exchange: Exchange, ofCollection: boolean): Pro
   const bytes = await readBody(exchange);
   let options: DeleteOptions;
   if (bytes.length === 0) {
-    options = deleteOptionsFromQuery(exchange.query);
+    options = parseDeleteOptions(exchange.query);
   } else {
-    const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
+    const mediaType = bodyMediaType(findHeader(exchange, "content-type"));
     options = decodeOptionsBody(DELETE_OPTIONS, mediaType, bytes);
     exchange.audit?.requestObject(AUDITED_DELETE_OPTIONS, options);
   }
-  refuseDeleteOptions(options, ofCollection);
+  assertDeleteOptions(options, ofCollection);
   return options;
 }
 
@@ -200,6 +200,6 @@ function withoutSystemFields(sent: KubeObject): KubeObject {
 }
 
 /** The User-Agent header, empty when absent. */
-export function userAgentOf(exchange: Exchange): string {
-  return headerOf(exchange, "user-agent") ?? "";
+export function getUserAgent(exchange: Exchange): string {
+  return findHeader(exchange, "user-agent") ?? "";
 }

@@ -8,7 +8,7 @@ import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { readDataFiles } from "../../cli/backup/files.ts";
 import { writeBackup } from "../../cli/backup/write.ts";
 import { RESTORE_MARKER_KEY } from "../../core/backup/restore_marker.ts";
-import { chunksOf } from "../../server/http/snapshot.ts";
+import { encodeSnapshot } from "../../server/http/snapshot.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { type Finished, runTlsboot, startTlsboot } from "../support/child.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
@@ -47,7 +47,7 @@ async function makeBackup(name: string, count: number): Promise<string> {
   }
   const { items, revision } = await storage.list("/registry/");
   const facts = { createdAt: new Date().toISOString(), tlsbootVersion: "0.1.0", dataFormat: 1 };
-  const contents = { files: readDataFiles(root), snapshot: chunksOf(items, revision), facts };
+  const contents = { files: readDataFiles(root), snapshot: encodeSnapshot(items, revision), facts };
   const path = folder.join(`${name}.backup`);
   await writeBackup(path, contents, { kind: "keys", recipients: [seal[1]!] }, false);
   return path;

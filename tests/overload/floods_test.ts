@@ -120,7 +120,7 @@ test("somebody may cancel 900 watches at once on one connection, as informers do
 });
 
 test("somebody who begins watches and cancels them loses the connection, and the next one much sooner", async () => {
-  await using besieged = await startBesieged({ cancelledOfUser: 300, cancelledPerSecond: 1 });
+  await using besieged = await startBesieged({ userCancellationBurst: 300, userCancellationsPerSecond: 1 });
   const headers = { authorization: `Bearer ${TOKENS.admin}` };
   const cancelUntilClosed = async (): Promise<number> => {
     using attacker = await openRaw(besieged.port, "h2");
@@ -150,7 +150,7 @@ test("somebody who begins watches and cancels them loses the connection, and the
 });
 
 test("floods of PING and SETTINGS whose answers are not read end their connection", async () => {
-  await using besieged = await startBesieged({ strangerMs: 1_000 });
+  await using besieged = await startBesieged({ unauthenticatedTimeoutMs: 1_000 });
   for (const flood of [frame(FRAME.ping, 0, 0, new Uint8Array(8)), frame(FRAME.settings, 0, 0)]) {
     using attacker = await openRaw(besieged.port, "h2", false);
     await attacker.write(PREFACE);

@@ -28,7 +28,7 @@ test("the listener accepts a hundred connections before a thousand requests have
     logger: createMemoryLogger(),
     answer: (_request, { held }) => {
       begun++;
-      held.recognised("somebody");
+      held.authenticated("jane");
       return { status: 200, headers: {}, body: new Uint8Array(1) };
     },
   });

@@ -6,7 +6,7 @@ import { startBesieged, TOKENS } from "../support/besieged_server.ts";
 import { FRAME, frame, openRaw, PREFACE, type RawConnection, requestFrame, until } from "../support/raw_http2.ts";
 
 const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-const SHORT = { strangerMs: 2_000, idleMs: 3_000, requestMs: 3_000 };
+const SHORT = { unauthenticatedTimeoutMs: 2_000, idleTimeoutMs: 3_000, requestTimeoutMs: 3_000 };
 
 for (
   const { name, bytes } of [
@@ -43,7 +43,7 @@ test("the listener ends connections whose request never comes, byte by byte or n
 
 for (const protocol of ["h2", "http/1.1"] as const) {
   test(`the listener ends a body that never ends over ${protocol}, and it keeps nobody waiting`, async () => {
-    await using besieged = await startBesieged({ requestMs: 900 }, 1);
+    await using besieged = await startBesieged({ requestTimeoutMs: 900 }, 1);
     using attacker = await openRaw(besieged.port, protocol);
     const headers = { authorization: `Bearer ${TOKENS.attacker}`, "content-type": "application/json" };
     if (protocol === "h2") {
@@ -65,7 +65,7 @@ for (const protocol of ["h2", "http/1.1"] as const) {
 
 for (const { who, token } of [{ who: "a stranger", token: "Bearer nobody" }, { who: "somebody", token: undefined }]) {
   test(`the listener cuts off ${who} who was told to go and keeps the connection open`, async () => {
-    await using besieged = await startBesieged({ strangerMs: 500, idleMs: 500 });
+    await using besieged = await startBesieged({ unauthenticatedTimeoutMs: 500, idleTimeoutMs: 500 });
     using rude = await openRaw(besieged.port, "h2", true, true);
     await rude.write(PREFACE);
     await rude.write(requestFrame(1, "GET", "/version", { authorization: token ?? `Bearer ${TOKENS.honest}` }));
@@ -95,7 +95,7 @@ test("the listener closes an idle connection of somebody, gracefully", async () 
 });
 
 test("the listener ends an answer that is never taken", async () => {
-  await using besieged = await startBesieged({ requestMs: 900 });
+  await using besieged = await startBesieged({ requestTimeoutMs: 900 });
   using reader = await openRaw(besieged.port, "h2");
   // A window of nothing: not a byte of the answer may be sent.
   await reader.write(PREFACE);
@@ -108,7 +108,7 @@ test("the listener ends an answer that is never taken", async () => {
 });
 
 test("the listener ends the strangers that wait for longest when there are many, and lets an honest one in", async () => {
-  await using besieged = await startBesieged({ strangers: 20, patienceMs: 1_000 });
+  await using besieged = await startBesieged({ maxUnauthenticated: 20, unauthenticatedIdleMs: 1_000 });
   const idle = await Promise.all(Array.from({ length: 60 }, () => openRaw(besieged.port, "h2")));
   await until("40 are gone", () => idle.filter((one) => one.isClosed()).length >= 40);
   assert.ok(idle.filter((one) => !one.isClosed()).length >= 19);
@@ -117,7 +117,7 @@ test("the listener ends the strangers that wait for longest when there are many,
 });
 
 test("the listener makes room for a newcomer when there may be no more connections", async () => {
-  await using besieged = await startBesieged({ connections: 30 });
+  await using besieged = await startBesieged({ maxConnections: 30 });
   const idle: RawConnection[] = [];
   for (let index = 0; index < 100; index++) idle.push(await openRaw(besieged.port, "h2"));
   assert.equal(await besieged.ask("/livez"), 200);

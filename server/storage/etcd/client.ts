@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { createSecureContext } from "node:tls";
 import { Client, type ClientDuplexStream, credentials, Metadata, status } from "@grpc/grpc-js";
-import { endSessionsOutsideOfFrames } from "../../http2_sessions.ts";
+import { deferSessionDestroy } from "../../http2_sessions.ts";
 import { type After, afterReal } from "./after.ts";
 import { EtcdCredentials } from "./credentials.ts";
 import { etcdError, isCompacted, isUnanswered, isUnsent } from "./errors.ts";
@@ -328,7 +328,7 @@ function connect({ servers, caPem, certificate }: EtcdEndpoints): EtcdMember[] {
     ...(caPem === undefined ? {} : { ca: caPem }),
     ...(certificate === undefined ? {} : { cert: certificate.certificatePem, key: certificate.keyPem }),
   });
-  endSessionsOutsideOfFrames();
+  deferSessionDestroy();
   return servers.map((server) => {
     const { protocol, host, hostname } = new URL(server);
     const channel = protocol === "https:" ? new EtcdCredentials(hostname, secureContext) : credentials.createInsecure();

@@ -11,15 +11,15 @@ import {
   negotiateTransformation,
 } from "../../../server/http/negotiation.ts";
 import {
-  deleteOptionsFromQuery,
+  assertDeleteOptions,
   parseCollectionOptions,
+  parseDeleteOptions,
   parseWriteOptions,
-  refuseDeleteOptions,
 } from "../../../server/http/options.ts";
 import { parsePatchType } from "../../../server/http/patch_body.ts";
-import { attributesOf, parseRequestInfo } from "../../../server/http/request_info.ts";
+import { parseRequestInfo, toAttributes } from "../../../server/http/request_info.ts";
 import { MAX_HEAD_BYTES, MAX_TARGET_LENGTH } from "../../../server/http/limits.ts";
-import { readTarget } from "../../../server/http/request_target.ts";
+import { parseTarget } from "../../../server/http/request_target.ts";
 import { parseContinue } from "../../../server/registry/continue_token.ts";
 import { JSON_WORDS } from "./_seeds.ts";
 
@@ -64,9 +64,9 @@ export const requestTarget: Target = {
   run(input) {
     try {
       // A request line is Latin-1.
-      const { path = "", query } = readTarget(latin1(input));
+      const { path = "", query } = parseTarget(latin1(input));
       const info = parseRequestInfo(METHODS[input.length % METHODS.length]!, path, query);
-      attributesOf(info);
+      toAttributes(info);
       return `${info.verb} ${info.isResourceRequest} ${info.parts.length}`;
     } catch (error) {
       return refusalOf(error);
@@ -104,13 +104,13 @@ export const query: Target = {
   ],
   maxBytes: MAX_TARGET_LENGTH,
   run(input) {
-    const { query } = readTarget(`/?${latin1(input)}`);
+    const { query } = parseTarget(`/?${latin1(input)}`);
     const attempts = [
       () => parseWriteOptions("create", query, "kubectl/v1"),
       () => parseWriteOptions("apply", query, latin1(input)),
       () => parseCollectionOptions(query, false),
       () => parseCollectionOptions(query, true),
-      () => refuseDeleteOptions(deleteOptionsFromQuery(query), false),
+      () => assertDeleteOptions(parseDeleteOptions(query), false),
       () => parseContinue(query.get("continue") ?? ""),
     ];
     return attempts.map(attempt).join(" ").slice(0, 200);

@@ -2,7 +2,7 @@
 import type { Kind } from "../../../core/kube/schema.ts";
 import type { Authorizer } from "../../../server/authz/authorizer.ts";
 import type { RbacSource } from "../../../server/authz/rbac_source.ts";
-import { createHealthChecks } from "../../../server/health_checks.ts";
+import { createHealthChecks } from "../../../server/http/health.ts";
 import { createResources } from "../../../server/registry/resources.ts";
 import { createReviews } from "../../../server/registry/reviews.ts";
 

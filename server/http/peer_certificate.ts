@@ -10,7 +10,7 @@ const peers = new WeakMap<object, PeerCertificate | null>();
  * The certificate a client showed. Only a socket that says `authorized === true` counts as verified: on Deno a
  * handshake with somebody else's X.509 v1 certificate completes, unauthorized but with the certificate filled in.
  */
-export function peerOf(socket: TLSSocket): PeerCertificate | undefined {
+export function findPeerCertificate(socket: TLSSocket): PeerCertificate | undefined {
   let peer = peers.get(socket);
   if (peer === undefined) peers.set(socket, peer = readPeer(socket));
   return peer ?? undefined;
@@ -20,11 +20,11 @@ function readPeer(socket: TLSSocket): PeerCertificate | null {
   const shown = socket.getPeerCertificate?.(true) as DetailedPeerCertificate | undefined;
   if (shown === undefined || shown === null || shown.raw === undefined) return null;
   return socket.authorized === true
-    ? { kind: "verified", chain: chainOf(shown) }
+    ? { kind: "verified", chain: readChain(shown) }
     : { kind: "unverified", reason: String(socket.authorizationError ?? "not authorized") };
 }
 
-function chainOf(leaf: DetailedPeerCertificate): readonly Uint8Array<ArrayBuffer>[] {
+function readChain(leaf: DetailedPeerCertificate): readonly Uint8Array<ArrayBuffer>[] {
   const chain: Uint8Array<ArrayBuffer>[] = [];
   const seen = new Set<string>();
   let next: DetailedPeerCertificate | undefined = leaf;

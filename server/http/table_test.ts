@@ -7,8 +7,7 @@ import { createRbacResources } from "../registry/rbac.ts";
 import { events } from "../registry/events.ts";
 import type { Resource } from "../registry/resource.ts";
 import { encodeWire } from "./encoding.ts";
-import { encodeTable } from "./kept_rows.ts";
-import { tableOf } from "./table.ts";
+import { createTable, encodeTable } from "./table.ts";
 
 const neverAsked = () => Promise.reject(new Error("not asked"));
 const [, , roles] = createRbacResources({
@@ -45,7 +44,7 @@ function textOf(pieces: readonly Uint8Array[]): string {
 
 /** The Table as any other object is written. */
 function wanted(resource: Resource, objects: readonly KubeObject[], version: string, now: Date): string {
-  const table = tableOf(resource, metadata, objects, "Metadata", version, now);
+  const table = createTable(resource, metadata, objects, "Metadata", version, now);
   const wire = { apiVersion: `meta.k8s.io/${version}`, kind: "Table" };
   return new TextDecoder().decode(encodeWire(wire, table, "application/json", false));
 }
@@ -82,9 +81,9 @@ for (
 }
 
 test("tableOf() of nothing has no list of rows where kube-apiserver never makes one", () => {
-  assert.equal(tableOf(roles as Resource, metadata, [], "Metadata", "v1", new Date(0)).rows, null);
+  assert.equal(createTable(roles as Resource, metadata, [], "Metadata", "v1", new Date(0)).rows, null);
   assert.deepEqual(
-    tableOf(certificateSigningRequests as Resource, metadata, [], "Metadata", "v1", new Date(0)).rows,
+    createTable(certificateSigningRequests as Resource, metadata, [], "Metadata", "v1", new Date(0)).rows,
     [],
   );
 });
