@@ -53,7 +53,7 @@ async function readPolicy({ auditPolicyFile: path }: AuditSettings, deps: Instan
   const policy = readAuditPolicy(text);
   if (policy.ok) return policy.value;
   throw new AppError("config_invalid", `cannot use audit policy "${path}": ${policy.error.join("; ")}`, {
-    hint: "docs/guides/operations.md has an example",
+    hint: "docs/guides/monitoring.md has an example",
   });
 }
 

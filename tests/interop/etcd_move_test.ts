@@ -1,4 +1,4 @@
-/** An instance moves from its database into an etcd and back, as docs/guides/operations.md does it: nothing but versions changes. */
+/** An instance moves from its database into an etcd and back, as docs/guides/backup.md does it: nothing but versions changes. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";

@@ -124,7 +124,7 @@ test("what alerts and the page for operators speak of is served", async () => {
   await using instance = await startInstance({ tokens: ['monitor-token,monitor,1,"system:monitoring"'] });
   const { families } = await check(await ourPage(instance));
   const rules = await readFile("packaging/prometheus/tlsboot.rules.yaml", "utf8");
-  const page = await readFile("docs/guides/operations.md", "utf8");
+  const page = await readFile("docs/guides/monitoring.md", "utf8");
   const wanted = [rules, page].flatMap((text) =>
     text.match(/\b(?:tlsboot|apiserver|workqueue|authentication|leader_election)_[a-z_]+[a-z]\b/g) ?? []
   ).map((name) => name.replace(/_bucket$/, ""));

@@ -1,20 +1,19 @@
-/** docs/guides/operations.md, "A new CA", typed in step by step: nobody who followed them is locked out. */
+/** docs/guides/new_ca.md, typed in step by step: no one who followed it is locked out. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { createShell } from "./support/shell.ts";
 
-/** The commands of the section, for an instance in `data`. */
+/** The commands of the page, for an instance in `data`. */
 async function steps(server: string): Promise<readonly string[]> {
-  const page = await readFile("docs/guides/operations.md", "utf8");
-  const [, section = ""] = /\n## A new CA\n([^]*?)\n## /.exec(page) ?? [];
-  return [...section.matchAll(/```sh\n([^]*?)```/g)].map(([, block = ""]) =>
+  const page = await readFile("docs/guides/new_ca.md", "utf8");
+  return [...page.matchAll(/```sh\n([^]*?)```/g)].map(([, block = ""]) =>
     block.replaceAll("/var/lib/tlsboot", "data").replaceAll("https://boot.example.com:6443", server)
   );
 }
 
-test("docs/guides/operations.md: after a new CA everybody who followed the page is served, and nobody of the old one", async () => {
+test("docs/guides/new_ca.md: after a new CA everybody who followed the page is served, and nobody of the old one", async () => {
   await using folder = await createTempFolder();
   const shell = await createShell(folder);
   const port = await findServerPort();

@@ -1,12 +1,12 @@
-/** What docs/guides/operations.md says of alerts and of a token for Prometheus is so. */
+/** What docs/guides/monitoring.md says about alerts and about a token for Prometheus holds. */
 import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
 import { test } from "node:test";
 import { runProgram } from "./support/child.ts";
 import { createTempFolder } from "./support/temp.ts";
 
-test("docs/guides/operations.md: each alert has a row, and rows name alerts that are there", async () => {
-  const page = await readFile("docs/guides/operations.md", "utf8");
+test("docs/guides/monitoring.md: each alert has a row, and rows name alerts that are there", async () => {
+  const page = await readFile("docs/guides/monitoring.md", "utf8");
   const rules = await readFile("packaging/prometheus/tlsboot.rules.yaml", "utf8");
   const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name = ""]) => name);
   const rows = page.split("\n").filter((line) => line.startsWith("|")).join("\n");
@@ -15,9 +15,9 @@ test("docs/guides/operations.md: each alert has a row, and rows name alerts that
   assert.deepEqual(named.sort(), alerts.sort());
 });
 
-test("docs/guides/operations.md: the token for Prometheus is in two files of their owner alone", async () => {
+test("docs/guides/monitoring.md: the token for Prometheus is in two files of their owner alone", async () => {
   await using folder = await createTempFolder();
-  const page = await readFile("docs/guides/operations.md", "utf8");
+  const page = await readFile("docs/guides/monitoring.md", "utf8");
   const [, recipe = ""] = /```sh\n([^`]*tokens\.csv[^`]*)```/.exec(page) ?? [];
   const { code, stderr } = await runProgram("sh", ["-c", `umask 022; cd "$0"; ${recipe}`, folder.path]);
   assert.deepEqual([code, stderr], [0, ""]);

@@ -1,0 +1,75 @@
+/** The guides, typed as they stand, with stock kubectl, curl and openssl. */
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { type Guide, parseGuide, readGuide, toScript } from "../support/guide.ts";
+import { createTempFolder, findServerPort } from "../support/temp.ts";
+import { createShell } from "./support/shell.ts";
+
+/** Types a guide; `before` is typed first, and `values` stand for what a reader fills in. */
+async function type(
+  guide: Guide,
+  { before = [], values = {}, files = new Map() }: {
+    readonly before?: readonly string[];
+    readonly values?: Readonly<Record<string, string>>;
+    readonly files?: ReadonlyMap<string, string>;
+  } = {},
+): Promise<string> {
+  await using folder = await createTempFolder();
+  const shell = await createShell(folder);
+  for (const [file, text] of [...files, ...guide.files]) await writeFile(folder.join("work", file), text);
+  const port = await findServerPort();
+  let script = toScript([...before, ...guide.blocks], port);
+  for (const [from, to] of Object.entries({ "127.0.0.1:6443": `127.0.0.1:${port}`, ...values })) {
+    script = script.replaceAll(from, to);
+  }
+  const { code, stdout, stderr } = await shell.run(script);
+  assert.equal(code, 0, `${script}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`);
+  return stdout;
+}
+
+test("homelab: a machine gets its certificate with a token and the hash of the CA", async () => {
+  const out = await type(await readGuide("homelab"), {
+    values: {
+      "--bind-address 0.0.0.0 --advertise-address boot.home.arpa": "",
+      "https://boot.home.arpa:6443": "https://127.0.0.1:$TLSBOOT_SECURE_PORT",
+      "abcdef.0123456789abcdef": "$(tlsboot token create --data-dir lab)",
+      "sha256:1234…cdef": "$(tlsboot ca show --data-dir lab | grep -o 'sha256:[0-9a-f]*' | tail -1)",
+    },
+  });
+  assert.match(out, /nas\/pki\/kubelet-client-current\.pem: OK/);
+});
+
+test("web_server: a custom signer issues for a web server, and a policy approves the next one", async () => {
+  const out = await type(await readGuide("web_server"));
+  assert.match(out, /www\/tls\.crt: OK/);
+  assert.match(out, /DNS:www\.home\.arpa/);
+});
+
+test("air_gap: requests in files are signed without a server", async () => {
+  const out = await type(await readGuide("air_gap"), { files: (await readGuide("web_server")).files });
+  assert.match(out, /printer\.crt: OK/);
+});
+
+test("person: people and a program get in, and may do what they are granted", async () => {
+  const out = await type(await readGuide("person"), { before: ["tlsboot up"] });
+  assert.match(out, /Username +alice\n/);
+});
+
+test("class: the walkthrough with kubectl, and the one with curl and openssl", async () => {
+  const out = await type(await readGuide("class"));
+  assert.match(out, /Username +system:node:n2\n/);
+  assert.match(out, /n2\/pki\/kubelet-client-current\.pem: OK/);
+  assert.match(out, /"username": "system:node:n3"/);
+});
+
+test("README: a machine is let in by hand, and a person by one command", async () => {
+  const [, section = ""] = /\n## Use it\n([^]*?)\n## /.exec(await readFile("README.md", "utf8")) ?? [];
+  const { files, blocks } = parseGuide(section);
+  const typed = blocks.map((block) =>
+    // Not the task of a checkout, and without the pauses of a person: the script waits for what must be there.
+    block.replace(/^tlsboot\(\).*$/m, "").replace(/ & sleep \d/g, "").replaceAll("node-csr-…", "NAME")
+  );
+  const out = await type({ files, blocks: typed });
+  assert.match(out, /Username +system:node:n1\n/);
+});

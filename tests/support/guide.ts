@@ -1,0 +1,67 @@
+/** A guide below `docs/guides` as a shell script, so that a test can type what a reader would. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ROOT } from "./child.ts";
+
+/** What a guide asks its reader to do. */
+export interface Guide {
+  /** Files to save, by name. */
+  readonly files: ReadonlyMap<string, string>;
+  /** The blocks of commands in their order, without those that a comment `<!-- not run: … -->` stands before. */
+  readonly blocks: readonly string[];
+}
+
+/** Reads a guide by its name. */
+export async function readGuide(name: string): Promise<Guide> {
+  return parseGuide(await readFile(join(ROOT, "docs", "guides", `${name}.md`), "utf8"));
+}
+
+/** Finds the files and the commands in the text of a page. */
+export function parseGuide(page: string): Guide {
+  const files = [...page.matchAll(/[Ss]ave this as `([^`]+)`[^`]*(?:`[^`]+`[^`]*)*?\n```yaml\n([^]*?)```/g)];
+  const blocks = [...page.matchAll(/(<!-- not run: [^]*?-->\s*)?^```sh\n([^]*?)^```/gm)];
+  return {
+    files: new Map(files.map(([, file = "", text = ""]) => [file, text])),
+    blocks: blocks.filter(([, isNotRun]) => isNotRun === undefined).map(([, , block = ""]) => block),
+  };
+}
+
+/**
+ * Makes a bash script of the blocks. A server and a `bootstrap` that waits go to the background, as in a terminal of
+ * their own, and `NAME` becomes the name of the pending request.
+ */
+export function toScript(blocks: readonly string[], port: number): string {
+  const commands = blocks.join("\n").replaceAll("\\\n", " ").split("\n").map((line) =>
+    toCommand(line.replace(/ {2,}# .*$/, ""))
+  );
+  return [PRELUDE, `export TLSBOOT_SECURE_PORT=${port}`, ...commands].join("\n");
+}
+
+const PRELUDE = `set -eo pipefail
+up= boot=
+trap 'kill $up $boot 2>/dev/null || true; wait' EXIT
+# Starts the server in place of the one that runs, and waits until it is ready.
+start_up() {
+  if [ -n "$up" ]; then kill $up; wait $up || true; fi
+  "$@" > up.log 2>&1 & up=$!
+  until grep -q 'tlsboot is up at' up.log; do kill -0 $up || { cat up.log; exit 1; }; sleep 0.1; done
+}
+# Prints the name of the pending request, once there is one.
+pending() {
+  local name=
+  until [ -n "$name" ]; do
+    name=$(tlsboot get csr "$@" 2>/dev/null | awk '$NF == "Pending" { print $1; exit }')
+    [ -n "$name" ] || sleep 0.2
+  done
+  echo "$name"
+}
+finish_boot() { if [ -n "$boot" ]; then wait $boot; boot=; fi; }`;
+
+function toCommand(line: string): string {
+  if (/^tlsboot up\b/.test(line)) return `start_up ${line}`;
+  if (/^tlsboot bootstrap\b/.test(line) && !/--status|--print/.test(line)) return `${line} & boot=$!`;
+  const found = /^((?:tlsboot approve|tlsboot describe csr|kubectl certificate approve) )NAME\b(.*)$/.exec(line);
+  if (found === null) return line;
+  const [, words = "", flags = ""] = found;
+  return `${words}$(pending${flags})${flags}${words.includes("approve") ? "; finish_boot" : ""}`;
+}
