@@ -1,9 +1,9 @@
 /**
- * The one error hierarchy. A broken promise (disk, network, bug) throws one of these; an answer that callers must
- * handle is a `Result` instead. Messages read: *cannot* + verb + quoted thing + `:` + what is wrong.
+ * The error hierarchy. A failure of disk or network, or a bug, throws one of these; an outcome that callers must handle is a
+ * `Result` instead. Messages read: *cannot* + verb + quoted thing + `:` + what is wrong.
  */
 
-/** Stable, machine-readable names of what went wrong; safe to switch over. */
+/** Stable, machine-readable error codes that are safe to switch over. */
 export type ErrorCode =
   | "aborted"
   | "access_denied"
@@ -45,17 +45,17 @@ export type ErrorCode =
   | "unreachable"
   | "usage";
 
-/** What every error may carry beside its message. */
+/** The optional properties of an error. */
 export interface AppErrorOptions {
-  /** The error underneath; always kept. */
+  /** The error that caused this one. */
   readonly cause?: unknown;
-  /** The next thing to do, one imperative sentence without a period. */
+  /** The next step for the user, one imperative sentence without a period. */
   readonly hint?: string;
-  /** True when the same call may succeed later without anybody changing anything. */
+  /** Whether the same call may succeed later without any change. */
   readonly retryable?: boolean;
 }
 
-/** Base of every typed error; `code` tells them apart. */
+/** The base class of every typed error, distinguished by `code`. */
 export class AppError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
@@ -75,7 +75,7 @@ export function isAppError(value: unknown, ...codes: ErrorCode[]): value is AppE
   return value instanceof AppError && (codes.length === 0 || codes.includes(value.code));
 }
 
-/** The message of any thrown value. */
+/** Returns the message of any thrown value. */
 export function getErrorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

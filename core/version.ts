@@ -1,10 +1,10 @@
-/** Which tlsboot this is, and which Kubernetes it behaves like. */
+/** The versions of tlsboot and of the Kubernetes API that it implements. */
 
 /** The version of tlsboot; a test compares it with deno.json. */
 export const TLSBOOT_VERSION = "0.1.0";
 
-/** The Kubernetes release whose API this is (`gitVersion` without build metadata). */
+/** The Kubernetes release whose API tlsboot implements (`gitVersion` without build metadata). */
 export const KUBERNETES_VERSION = "v1.37.2";
 
-/** What `/version` answers as `gitVersion`: the API's release with our own as build metadata (semver §10). */
+/** The `gitVersion` in the response of `/version`: the API's release with tlsboot's own as build metadata (semver §10). */
 export const GIT_VERSION = `${KUBERNETES_VERSION}+tlsboot.${TLSBOOT_VERSION}`;

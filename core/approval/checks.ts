@@ -41,7 +41,7 @@ export function checkSubject(wanted: SubjectRequirement, { csr, request }: Polic
   }
   const extra = subject.organizations.find((name) => !organizations.includes(name));
   if (extra !== undefined) {
-    return fails("subject", saw, `organization "${extra}" is one too many`, "leave it out of the request");
+    return fails("subject", saw, `organization "${extra}" is not allowed`, "leave it out of the request");
   }
   const missing = organizations.find((name) => !subject.organizations.includes(name));
   if (missing !== undefined) {
@@ -150,7 +150,7 @@ export function checkOwned(
     return fails(
       "ownership",
       "no node",
-      "the requester is no node",
+      "the requester is not a node",
       "names belong to nodes only: ask as system:node:<name> in group system:nodes",
     );
   }

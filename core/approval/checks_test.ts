@@ -212,7 +212,7 @@ for (
       name: "ownership of one who is no node",
       require: { names: { ...names, owned: true } },
       edit: { dnsNames: ["a.web.example"] },
-      fault: /the requester is no node/,
+      fault: /the requester is not a node/,
     },
   ] as readonly {
     readonly name: string;

@@ -217,7 +217,7 @@ function findMismatch(
   const { signerName, username = "", groups: own = [] } = spec;
   if (!signerNames.some((pattern) => matchesSigner(signerName, pattern))) return `signer ${signerName} is another`;
   if (users !== undefined && !users.some((pattern) => matchesPattern(username, pattern))) {
-    return `requester ${username === "" ? "(nobody)" : username} is another`;
+    return `requester ${username === "" ? "(without a name)" : username} is another`;
   }
   const missing = groups?.find((group) => !own.includes(group));
   return missing === undefined ? undefined : `requester is not in group ${missing}`;

@@ -73,7 +73,7 @@ for (
     {
       name: "one organization too many",
       edit: { organizations: ["system:nodes", "system:masters"] },
-      message: /organization "system:masters" is one too many/,
+      message: /organization "system:masters" is not allowed/,
     },
     {
       name: "one usage too many",

@@ -28,7 +28,7 @@ const NODE = mapping({
   name: requiredKey(text),
   dns: optionalKey(listOf(checkedText((value) => findDnsNameFault(value)))),
   ips: optionalKey(
-    listOf(checkedText((value) => parseIpAddress(value) === undefined ? `"${value}" is no IP address` : undefined)),
+    listOf(checkedText((value) => parseIpAddress(value) === undefined ? `"${value}" is not an IP address` : undefined)),
   ),
 });
 

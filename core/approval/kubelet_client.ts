@@ -26,7 +26,7 @@ export function evaluateKubeletClient(input: PolicyInput): PolicyVerdict {
     return { ...base, kind: "unknown", message: `rule "${recognizer.permission}": ${faults}` };
   }
   const isAbout = trace.some(({ notAbout }) => notAbout === undefined);
-  const message = isAbout ? "the requester may not have it" : "it is no kubelet client request";
+  const message = isAbout ? "the requester may not have it" : "it is not a kubelet client request";
   return { kind: "leave", policy: KUBELET_CLIENT, rule: undefined, message, trace };
 }
 

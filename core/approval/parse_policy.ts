@@ -24,18 +24,20 @@ import { type ApprovalRule, type Policy, type Requirements, WEEKDAYS } from "./p
 export const POLICY_KIND = "ApprovalPolicy";
 
 const signerPattern = checkedText((value) =>
-  /^[^/\s*]+\/(?:\*|[^\s*]+)$/.test(value) ? undefined : `"${value}" is no signer name; write domain/path or domain/*`
+  /^[^/\s*]+\/(?:\*|[^\s*]+)$/.test(value)
+    ? undefined
+    : `"${value}" is not a signer name; write domain/path or domain/*`
 );
 const usage = checkedText((value) =>
   findUnknownUsages([value]).length === 0
     ? undefined
-    : `"${value}" is no key usage, such as "digital signature" or "server auth"`
+    : `"${value}" is not a key usage, such as "digital signature" or "server auth"`
 );
 const range = checkedText((value) =>
-  parseCidr(value) === undefined ? `"${value}" is no IP address and no CIDR range` : undefined
+  parseCidr(value) === undefined ? `"${value}" is neither an IP address nor a CIDR range` : undefined
 );
 const timeOfDay = checkedText((value) =>
-  parseMinutes(value) === undefined ? `"${value}" is no time of day, such as 08:00 or 24:00` : undefined
+  parseMinutes(value) === undefined ? `"${value}" is not a time of day, such as 08:00 or 24:00` : undefined
 );
 
 const KEYS = {
@@ -69,7 +71,7 @@ const REQUIREMENTS = {
 const name = checkedText((value) =>
   /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/.test(value)
     ? undefined
-    : `"${value}" is no name; letters, digits, dots, dashes and underscores, at most 63`
+    : `"${value}" is not a name; letters, digits, dots, dashes and underscores, at most 63`
 );
 
 const RULE = mapping({

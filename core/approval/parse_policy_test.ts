@@ -48,17 +48,17 @@ for (
     [
       "an unknown usage",
       rule("      rate: {max: 1, per: 1h}\n").replace("[server auth]", "[serverauth]"),
-      'rules[0].require.usages.allowed[0]: "serverauth" is no key usage, such as "digital signature" or "server auth"',
+      'rules[0].require.usages.allowed[0]: "serverauth" is not a key usage, such as "digital signature" or "server auth"',
     ],
     [
       "a bad range",
       rule("      names: {ips: [10.0.0.1/8]}\n"),
-      'rules[0].require.names.ips[0]: "10.0.0.1/8" is no IP address and no CIDR range',
+      'rules[0].require.names.ips[0]: "10.0.0.1/8" is neither an IP address nor a CIDR range',
     ],
     [
       "a bad signer",
       rule("").replace("example.com/web", "web"),
-      'rules[0].match.signerNames[0]: "web" is no signer name; write domain/path or domain/*',
+      'rules[0].match.signerNames[0]: "web" is not a signer name; write domain/path or domain/*',
     ],
     [
       "a bad duration",
@@ -73,7 +73,7 @@ for (
     [
       "a name that conditions cannot carry",
       rule("").replace("- name: one", "- name: 'o\"ne'"),
-      'rules[0].name: "o"ne" is no name; letters, digits, dots, dashes and underscores, at most 63',
+      'rules[0].name: "o"ne" is not a name; letters, digits, dots, dashes and underscores, at most 63',
     ],
     [
       "hours that end before they begin",
@@ -143,7 +143,7 @@ test("parseInventory() refuses names that cannot be compared and values that two
       ["[{name: a, dns: [A.example]}]", 'nodes[0].dns[0]: "A.example" is not in lower case'],
       ["[{name: a, dns: ['*.example']}]", 'nodes[0].dns[0]: "*.example" is a wildcard'],
       ["[{name: a, dns: [10.0.0.1]}]", 'nodes[0].dns[0]: "10.0.0.1" is an address, not a DNS name'],
-      ["[{name: a, ips: [10.0.0.256]}]", 'nodes[0].ips[0]: "10.0.0.256" is no IP address'],
+      ["[{name: a, ips: [10.0.0.256]}]", 'nodes[0].ips[0]: "10.0.0.256" is not an IP address'],
       ["[{name: a, ips: [10.0.0.1]}, {name: b, ips: [10.0.0.1]}]", 'nodes[1]: "10.0.0.1" belongs to "a" already'],
       ["[{name: a}, {name: a}]", 'nodes[1].name: "a" stands in the file twice'],
       ["[{name: a, ip: []}]", "nodes[0].ip: unknown key; did you mean ips?"],

@@ -83,7 +83,7 @@ const KEYS = ["rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p384", "e
 
 const names = mapping({ dns: optionalKey(listOf(text)), ips: optionalKey(listOf(text)) });
 const time = checkedText((value) =>
-  Number.isNaN(Date.parse(value)) ? `"${value}" is no time, such as 2026-03-02T10:30:00Z` : undefined
+  Number.isNaN(Date.parse(value)) ? `"${value}" is not a time, such as 2026-03-02T10:30:00Z` : undefined
 );
 const REQUEST = mapping({
   commonName: optionalKey(text),

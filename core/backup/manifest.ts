@@ -53,7 +53,9 @@ export function parseManifest(text: string, dataFormat: number): Result<BackupMa
   } catch {
     return err("its manifest is not JSON");
   }
-  if (value?.["kind"] !== KIND || value["apiVersion"] !== API_VERSION) return err("its manifest is none of a backup");
+  if (value?.["kind"] !== KIND || value["apiVersion"] !== API_VERSION) {
+    return err("its manifest is not the manifest of a backup");
+  }
   const format = Number(value["format"]);
   if (format !== BACKUP_FORMAT) return err(`it has format ${format}, this program knows ${BACKUP_FORMAT}`);
   const manifest = value as object as BackupManifest;

@@ -21,7 +21,7 @@ test("parseManifest() reads what formatManifest() wrote", () => {
 for (
   const [what, text, fault] of [
     ["no JSON", "{", /not JSON/],
-    ["another kind", '{"kind":"List"}', /none of a backup/],
+    ["another kind", '{"kind":"List"}', /not the manifest of a backup/],
     [
       "a newer format",
       formatManifest(manifest).replace('"format": 1', '"format": 2'),

@@ -49,7 +49,7 @@ export function parseSnapshotHead(line: string): Result<SnapshotHead, string> {
 export function parseSnapshotObject(line: string): Result<SnapshotObject, string> {
   const { key, revision, object } = parseRecord(line) ?? {};
   if (typeof key !== "string" || !key.startsWith("/registry/") || !isCount(revision) || typeof object !== "object") {
-    return err("a line of it is no object");
+    return err("one of its lines is not an object");
   }
   // The bytes are taken as they stand: what is parsed and written again could differ.
   const start = line.indexOf(',"object":', line.indexOf(',"revision":')) + ',"object":'.length;

@@ -1,4 +1,4 @@
-/** Is a request that already bears our name ours? (client-go `util/certificate/csr` ensureCompatible) */
+/** Decides whether an existing CSR of the wanted name may be used (client-go `util/certificate/csr/csr.go`). */
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { publicKeysEqual } from "../pki/keys.ts";
@@ -9,18 +9,18 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { parseCertificateChain } from "./credential_pair.ts";
 import { parseRequest } from "../csr/request.ts";
 
-/** What we would have created. */
+/** The request that the client would have created. */
 export interface ExpectedRequest {
-  /** PEM text of our request. */
+  /** The PEM text of the client's request. */
   readonly requestPem: string;
   readonly signerName: string;
-  /** DER SubjectPublicKeyInfo of our key. */
+  /** DER SubjectPublicKeyInfo of the client's key. */
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;
 }
 
 /**
- * Checks that a stored request may be adopted: same subject and signer, signed by our key, and a certificate on it, if
- * any, still alive. The error is client-go's text (`kubelet-bootstrap.md` §5.3). Usages and a denial are not looked at.
+ * Checks that a stored request has the same subject, signer and key, and that its certificate, if any, is still valid.
+ * The error is client-go's text (ensureCompatible). Like client-go, it checks neither usages nor a denial.
  */
 export function checkCompatible(
   stored: CertificateSigningRequest,
@@ -51,7 +51,7 @@ function parseRequestPem(pem: string | undefined): Result<RequestFacts, string> 
 }
 
 function checkSignature(request: RequestFacts, publicKeyDer: Uint8Array<ArrayBuffer>): Result<true, string> {
-  // Verifying with our key and verifying with the request's own key are the same once the keys are equal.
+  // The keys are equal, so verifying with the request's own key is the same as verifying with the client's.
   if (!publicKeysEqual(request.publicKeyDer, publicKeyDer)) return err("the request holds another public key");
   return verifyRequestSignature(request);
 }
@@ -71,7 +71,10 @@ function decodeText(base64: string): string | undefined {
   return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
 }
 
-/** Compares names, usages and life; the error names the first that differs. */
+/**
+ * Checks that a stored CSR has the same names, usages and lifetime; the error names the first difference. This is stricter
+ * than client-go, for requests whose name was chosen by a user.
+ */
 export function checkSame(stored: CertificateSigningRequest, own: CertificateSigningRequest): Result<true, string> {
   const [theirs, ours] = [parseRequest(stored.spec.request), parseRequest(own.spec.request)];
   if (!theirs.ok) return err(`unable to parse new csr: ${theirs.error}`);

@@ -1,6 +1,6 @@
 /**
- * `kube-public/cluster-info`: the address and the CA of a cluster for those who hold nothing but a bootstrap token, as
- * kubeadm publishes it (`cmd/kubeadm/app/phases/bootstraptoken/clusterinfo`).
+ * `kube-public/cluster-info` publishes the address and the CA of a cluster for clients that have only a bootstrap token, as
+ * kubeadm does (`cmd/kubeadm/app/phases/bootstraptoken/clusterinfo`).
  */
 import type { ConfigMap } from "../kube/core_v1.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../kube/kubeconfig.ts";
@@ -8,7 +8,7 @@ import type { PolicyRule, Role, RoleBinding } from "../kube/rbac_v1.ts";
 
 /** The name of the config map. */
 export const CLUSTER_INFO_NAME = "cluster-info";
-/** Its namespace, which everybody may know. */
+/** The namespace of the config map, which unauthenticated clients may read. */
 export const CLUSTER_INFO_NAMESPACE = "kube-public";
 /** The key of the kubeconfig in it. */
 export const CLUSTER_INFO_KUBECONFIG_KEY = "kubeconfig";
@@ -23,25 +23,26 @@ const READ_RULE: PolicyRule = {
   resourceNames: [CLUSTER_INFO_NAME],
 };
 
-/** What clients are told. */
+/** The address and the CA that clients get. */
 export interface PublishedCluster {
   /** `https://host:port`. */
   readonly server: string;
   readonly caPem: string;
 }
 
-/** What to do about the config map. */
+/** What the publisher does with the config map. */
 export type ClusterInfoPlan =
   | { readonly kind: "create" | "update"; readonly configMap: ConfigMap }
   | { readonly kind: "none" }
-  /** It names another server, which somebody may have meant. */
+  /** It names another server, which a user may have set on purpose. */
   | { readonly kind: "foreign"; readonly server: string }
-  /** Servers that share a store must share the CA, and this one has another. */
+  /** It names another CA, although servers that share a store must share the CA. */
   | { readonly kind: "otherCa" };
 
 /**
- * Published when missing; put right when its CA is another one or its server is only this machine's. An address that
- * somebody put there, such as a load balancer's, stays. Of several servers with one store the first one publishes.
+ * Plans the config map: it is created when missing, and updated when its CA differs or its server is a loopback address.
+ * An address that a user has set, such as a load balancer's, is kept. When several servers share one store, the first one
+ * publishes.
  */
 export function planClusterInfo(
   existing: ConfigMap | undefined,
@@ -64,7 +65,7 @@ export function planClusterInfo(
   return { kind: "update", configMap: { ...existing, data: { ...existing.data, ...data } } };
 }
 
-/** Whether it is of an instance whose CA is another one than this; of what names none nothing is known. */
+/** Tells whether the config map names another CA than this one; false when it names none. */
 export function namesOtherCa(clusterInfo: ConfigMap, caPem: string): boolean {
   const published = parsePublishedCluster(clusterInfo)?.certificateAuthorityData;
   return published !== undefined && published !== caPem;
@@ -75,7 +76,7 @@ function parsePublishedCluster(clusterInfo: ConfigMap) {
   return config.ok ? config.value.clusters[0]?.cluster : undefined;
 }
 
-/** A kubeconfig without a user: one cluster, without a name. */
+/** Encodes a kubeconfig with one unnamed cluster and without a user. */
 export function encodeClusterInfo({ server, caPem }: PublishedCluster): string {
   return encodeKubeconfig({
     clusters: [{ name: "", cluster: { server, certificateAuthorityData: caPem } }],
@@ -85,7 +86,7 @@ export function encodeClusterInfo({ server, caPem }: PublishedCluster): string {
   });
 }
 
-/** What lets everybody read `cluster-info`, and nothing else. */
+/** The role and the binding that let unauthenticated clients read `cluster-info` and nothing else. */
 export function createClusterInfoRbac(): { readonly role: Role; readonly roleBinding: RoleBinding } {
   const metadata = { name: READER_NAME, namespace: CLUSTER_INFO_NAMESPACE };
   return {
@@ -98,7 +99,7 @@ export function createClusterInfoRbac(): { readonly role: Role; readonly roleBin
   };
 }
 
-/** Whether a server's URL names the machine that reads it, which may be any: `localhost` or a loopback address. */
+/** Tells whether a server's URL is `localhost` or a loopback address, which is useless on another machine. */
 export function isLoopbackServer(server: string): boolean {
   const host = URL.canParse(server) ? new URL(server).hostname : "";
   return host === "localhost" || host === "[::1]" || /^127\./.test(host);

@@ -1,6 +1,6 @@
 /**
- * The signatures in `cluster-info`: one for each token that may sign, so that who holds a token can tell that the CA
- * in it is the right one (`pkg/controller/bootstrap/bootstrapsigner.go`).
+ * The signatures in `cluster-info`, one for each token with the usage `signing`. The holder of a token verifies the CA with
+ * them (`pkg/controller/bootstrap/bootstrapsigner.go`).
  */
 import { Secret } from "../lib/brand.ts";
 import type { ConfigMap, Secret as KubeSecret } from "../kube/core_v1.ts";
@@ -8,11 +8,11 @@ import { CLUSTER_INFO_KUBECONFIG_KEY } from "./cluster_info.ts";
 import { signDetached } from "./jws.ts";
 import { decodeSecretValue, listTokenFacts } from "./token_secret.ts";
 
-/** What the keys of signatures begin with; the token's id follows. */
+/** The prefix of the keys of signatures, which the token's id follows. */
 export const SIGNATURE_PREFIX = "jws-kubeconfig-";
 const TOKEN_ID = /^[a-z0-9]{6}$/;
 
-/** The config map with the signatures of these tokens and no others, or undefined when it has them. */
+/** Adds the signatures of these tokens and removes all others; undefined when nothing changes. */
 export function signClusterInfo(map: ConfigMap, secrets: readonly KubeSecret[], now: Date): ConfigMap | undefined {
   const { data = {} } = map;
   const content = data[CLUSTER_INFO_KUBECONFIG_KEY];

@@ -1,11 +1,11 @@
-/** A certificate chain with its private key, as it stands in a kubelet's combined file. */
+/** A certificate chain with its private key, as in kubelet's combined PEM file. */
 import { Secret } from "../lib/brand.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
 import { parsePrivateKey, type PrivateKey, publicKeysEqual } from "../pki/keys.ts";
 import { encodePem, parsePemBlocks } from "../pki/pem.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** A leaf, what follows it, and the key of the leaf. */
+/** A certificate chain and the private key of its leaf. */
 export interface CredentialPair {
   readonly leaf: CertificateFacts;
   /** Leaf first. */

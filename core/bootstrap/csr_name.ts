@@ -1,8 +1,8 @@
-/** The name of a kubelet's first CSR: a digest, so that a restarted client finds its own request again. */
+/** Names a kubelet's first CSR by a digest, so that a restarted client finds its own request again. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 
-/** What the name is made of. */
+/** The parts of a request that determine its name. */
 export interface CsrNameParts {
   /** DER SubjectPublicKeyInfo. */
   readonly publicKeyDer: Uint8Array;
@@ -10,16 +10,16 @@ export interface CsrNameParts {
   readonly organizations: readonly string[];
   /** In the order of `spec.usages`. */
   readonly usages: readonly string[];
-  /** Names that the request asks for beside its subject; kubelet's first request has none. */
+  /** Subject alternative names of the request; kubelet's first request has none. */
   readonly names?: readonly string[];
 }
 
 /**
  * `node-csr-` and the unpadded base64url of SHA-512/256 over each part in unpadded base64url, each followed by `|`
- * (`kubelet-bootstrap.md` §5.2, after kubelet's `bootstrap.go` digestedName).
+ * (`pkg/kubelet/certificate/bootstrap/bootstrap.go` digestedName).
  */
 export function createDigestCsrName(parts: CsrNameParts): string {
-  // SHA-512/256 has its own initial state: it is not SHA-512 cut short.
+  // SHA-512/256 has its own initial state, so that a truncated SHA-512 gives another digest.
   const hash = createHash("sha512-256");
   const encoder = new TextEncoder();
   const { commonName, organizations, usages, names = [] } = parts;

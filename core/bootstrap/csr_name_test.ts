@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { createDigestCsrName, type CsrNameParts } from "./csr_name.ts";
 
-/** The vector of `kubelet-bootstrap.md` §5.2, computed independently of this code. */
+/** A test vector that was computed independently of this code, with Go's `crypto/sha512`. */
 const VECTOR: CsrNameParts = {
   publicKeyDer: Buffer.from(
     "3059301306072a8648ce3d020106082a8648ce3d030107034200041d7fc4f9bb098a6fee8e3d4d07e02b713a432aeac12a36034d39effa48" +

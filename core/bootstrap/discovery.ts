@@ -1,6 +1,6 @@
 /**
- * Whether `cluster-info` may be believed by who holds a bootstrap token and the hash of the CA's key (kubeadm's
- * `discovery/token/token.go`). Reading it is left to `client/discover_cluster.ts`.
+ * Verifies `cluster-info` with a bootstrap token and the hash of the CA's key (`cmd/kubeadm/app/discovery/token/token.go`).
+ * `client/discover_cluster.ts` reads the config map.
  */
 import type { ConfigMap } from "../kube/core_v1.ts";
 import { parseKubeconfig } from "../kube/kubeconfig.ts";
@@ -13,16 +13,16 @@ import { SIGNATURE_PREFIX } from "./cluster_info_signatures.ts";
 import { isSignedDetached } from "./jws.ts";
 import type { BootstrapToken } from "./token.ts";
 
-/** What the signatures in `cluster-info` say to the holder of a token. */
+/** The outcome of checking the signature of a token in `cluster-info`. */
 export type SignatureVerdict =
-  /** The kubeconfig in it, which somebody who has the token's secret has signed. */
+  /** The kubeconfig in it was signed with the token's secret. */
   | { readonly kind: "signed"; readonly kubeconfig: string }
-  /** Nobody has signed for this token: it is unknown or over, or new and will be signed for in a moment. */
+  /** There is no signature for this token: it is unknown, expired, or so new that the controller has not signed yet. */
   | { readonly kind: "unsigned" }
-  /** There is nothing to sign, or the signature is somebody else's. */
+  /** There is nothing to sign, or the signature was made with another secret. */
   | { readonly kind: "refused"; readonly why: string };
 
-/** Looks for the signature of a token. */
+/** Checks the signature of a token in the config map. */
 export function checkClusterInfoSignature(map: ConfigMap, token: BootstrapToken): SignatureVerdict {
   const kubeconfig = map.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "";
   if (kubeconfig === "") return { kind: "refused", why: `it has no ${CLUSTER_INFO_KUBECONFIG_KEY}` };
@@ -32,16 +32,16 @@ export function checkClusterInfoSignature(map: ConfigMap, token: BootstrapToken)
   return { kind: "refused", why: `its signature for "${token.id}" was not made with the token's secret` };
 }
 
-/** A cluster whose CA has a key that was pinned. */
+/** A cluster with at least one CA whose public key is pinned. */
 export interface PinnedCluster extends PublishedCluster {
   /**
-   * The pinned certificates of the bundle alone. Whoever has a token can sign a bundle with a CA of their own beside
-   * the right one, so the others count only once they were read over a connection that these vouch for.
+   * The pinned certificates of the bundle alone. Every holder of a token can sign a bundle that also contains a CA of
+   * their own, so the other certificates count only after they were read over a connection that a pinned CA vouches for.
    */
   readonly pinnedPem: string;
 }
 
-/** Reads the signed kubeconfig and looks for a pinned key among its CAs. The error says what there is instead. */
+/** Parses the signed kubeconfig and requires a pinned key among its CAs. The error says what was found instead. */
 export function checkPins(kubeconfig: string, pins: readonly PublicKeyPin[]): Result<PinnedCluster, string> {
   const config = parseKubeconfig(kubeconfig, CLUSTER_INFO_NAME);
   if (!config.ok) return config;

@@ -1,4 +1,4 @@
-/** What a machine runs to join: address, token and hash of the CA in one line (`kubeadm token create --print-join-command`). */
+/** Prints the command with which a machine joins (`kubeadm token create --print-join-command`). */
 import type { ConfigMap } from "../kube/core_v1.ts";
 import { parseKubeconfig } from "../kube/kubeconfig.ts";
 import { parseCaBundle } from "../pki/ca_bundle.ts";
@@ -7,18 +7,18 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { CLUSTER_INFO_KUBECONFIG_KEY, CLUSTER_INFO_NAME } from "./cluster_info.ts";
 import { type BootstrapToken, formatBootstrapToken } from "./token.ts";
 
-/** What machines are told of a cluster. */
+/** The address and the CA pins that a join command contains. */
 export interface JoinTarget {
   /** `https://host:port`. */
   readonly server: string;
-  /** Of each CA that may vouch for the server. */
+  /** The pin of each CA in the bundle. */
   readonly pins: readonly PublicKeyPin[];
 }
 
-/** It becomes a word of a command that people paste: nothing in it means anything to a shell. */
+/** The server becomes a word of a command that users paste, so it must not contain a character that a shell interprets. */
 const PLAIN_WORD = /^[\w.:/~[\]-]+$/;
 
-/** Reads the target from `cluster-info`, which is where a machine will look. */
+/** Reads the target from `cluster-info`, which the joining machine reads as well. */
 export function parseJoinTarget(clusterInfo: ConfigMap): Result<JoinTarget, string> {
   const config = parseKubeconfig(clusterInfo.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "", CLUSTER_INFO_NAME);
   if (!config.ok) return config;
@@ -34,7 +34,7 @@ export function parseJoinTarget(clusterInfo: ConfigMap): Result<JoinTarget, stri
   return ok({ server: cluster.server, pins: bundle.value.map(publicKeyPin) });
 }
 
-/** Both lines. They reveal the token: this is what they are for. */
+/** Formats the commands of tlsboot and kubeadm. They contain the token in plain text. */
 export function formatJoinCommands(
   { server, pins }: JoinTarget,
   token: BootstrapToken,
@@ -48,7 +48,7 @@ export function formatJoinCommands(
   };
 }
 
-/** kubeadm wants `host:port`, and takes 6443 where the port is missing. */
+/** kubeadm expects `host:port` and defaults to port 6443, so the port is always written. */
 function toEndpoint(server: string): string {
   const { hostname, port } = new URL(server);
   return `${hostname}:${port === "" ? "443" : port}`;

@@ -1,30 +1,33 @@
-/** Which usages a kubelet asks for: key encipherment only where RSA makes it meaningful (1.27 and later). */
+/** What kubelet requests: usages (key encipherment for RSA keys only, since 1.27) and the names of a serving certificate. */
 import type { ServingNames } from "./node_addresses.ts";
 import { type NodeName, nodeSubject } from "./node_name.ts";
 import type { CertificateTemplate } from "./rotation.ts";
 
-/** Usages of the first request, in kubelet's order (`kubelet-bootstrap.md` §5.1); the order is part of its name. */
+/**
+ * The usages of kubelet's first request, in kubelet's order, because the order is part of the request's name
+ * (`pkg/kubelet/certificate/bootstrap/bootstrap.go` requestNodeCertificate).
+ */
 export function bootstrapUsages(keyAlgorithm: "ECDSA" | "RSA" | "Ed25519"): readonly string[] {
   return keyAlgorithm === "RSA"
     ? ["digital signature", "client auth", "key encipherment"]
     : ["digital signature", "client auth"];
 }
 
-/** Usages of a renewal, in the order of the certificate manager (`kubelet-bootstrap.md` §7.4). */
+/** The usages of a renewal, in the order of `pkg/kubelet/certificate/kubelet.go` NewKubeletClientCertificateManager. */
 export function rotationUsages(keyAlgorithm: "ECDSA" | "RSA" | "Ed25519"): readonly string[] {
   return keyAlgorithm === "RSA"
     ? ["digital signature", "key encipherment", "client auth"]
     : ["digital signature", "client auth"];
 }
 
-/** Usages of a serving certificate, first or renewed (`kubelet-bootstrap.md` §7.4). */
+/** The usages of every serving certificate (`pkg/kubelet/certificate/kubelet.go` NewKubeletServerCertificateManager). */
 export function servingUsages(keyAlgorithm: "ECDSA" | "RSA" | "Ed25519"): readonly string[] {
   return keyAlgorithm === "RSA"
     ? ["digital signature", "key encipherment", "server auth"]
     : ["digital signature", "server auth"];
 }
 
-/** What the certificate should say; undefined while no address is known (1.31 and later want one beside names). */
+/** The contents of a serving certificate; undefined while no address is known, because kubelet 1.31 requires one. */
 export function servingTemplate(nodeName: NodeName, names: ServingNames): CertificateTemplate | undefined {
   return names.ipAddresses.length === 0 ? undefined : { ...nodeSubject(nodeName), ...names };
 }

@@ -1,6 +1,6 @@
 /**
- * Whether a machine's credentials work, and what is wrong with them otherwise: decided from what was found on its disk
- * and from what the server answered. `bootstrap` and `bootstrap --status` share it.
+ * Decides whether a machine's credentials work, from the files on its disk and the answer of the server. `bootstrap` and
+ * `bootstrap --status` share the rules.
  */
 import { NODE_USER_PREFIX } from "../kube/user.ts";
 import { formatTime } from "../kube/meta.ts";
@@ -9,36 +9,36 @@ import { shellWord } from "../lib/shell_word.ts";
 import { type NodeName, nodeSubject } from "./node_name.ts";
 import type { PairState } from "./pair_status.ts";
 
-/** How a stored pair stands; `mismatched` is one for other names than are wanted. */
+/** The state of a stored pair. A `mismatched` pair is for other names than the wanted ones. */
 export type StoredPairState = PairState | "missing" | "broken" | "mismatched";
 
-/** What the server answered when it was asked who this machine is. */
+/** The outcome of asking the server who this machine is. */
 export type ServerAnswer =
-  /** There is nothing to ask with; `reason` says why. */
+  /** There were no credentials to ask with; `reason` says why. */
   | { readonly kind: "notAsked"; readonly reason: string }
-  /** It gave no answer that tells anything; `reason` says why. */
+  /** The server gave no usable answer; `reason` says why. */
   | { readonly kind: "unreachable"; readonly reason: string }
-  /** It is not the server that the kubeconfig's CA vouches for, or not at this time. */
+  /** The kubeconfig's CA does not vouch for the server, or the certificate is not valid at this time. */
   | { readonly kind: "untrusted"; readonly reason: string; readonly hint: string | undefined }
-  /** It does not accept the client certificate. */
+  /** The server does not accept the client certificate. */
   | { readonly kind: "refused"; readonly reason: string; readonly clock?: ClockReading }
-  /** It accepts the certificate; `username` is undefined where it does not say whose it is. */
+  /** The server accepts the certificate; `username` is undefined when the answer does not contain it. */
   | { readonly kind: "accepted"; readonly username: string | undefined; readonly clock?: ClockReading };
 
-/** Two clocks at one moment. */
+/** The times of both clocks at the same moment. */
 export interface ClockReading {
   readonly serverTime: Date;
   readonly ourTime: Date;
 }
 
-/** A secret on disk. */
+/** A file that holds a private key. */
 export interface SecretEvidence {
   readonly path: string;
-  /** Why it is not private, such as that others may read it; undefined when it is. */
+  /** Why the file is not private, for example because others may read it; undefined when it is private. */
   readonly fault: string | undefined;
 }
 
-/** Everything that the assessment is made of. */
+/** The facts that the assessment is based on. */
 export interface MachineEvidence {
   readonly nodeName: NodeName;
   readonly certDir: string;
@@ -48,40 +48,40 @@ export interface MachineEvidence {
   readonly servingState: StoredPairState | undefined;
   /** Each file that holds a private key. */
   readonly secrets: readonly SecretEvidence[];
-  /** Who may write to the folder of the certificates, beside its owner. */
+  /** Which users may write to the folder of the certificates, apart from its owner. */
   readonly folderWriters: "none" | "group" | "everybody";
-  /** Where the client certificate leads outside of the folder, as after a copy of the folder. */
+  /** The target of the client certificate's link when it is outside the folder, as after a copy of the folder. */
   readonly strayTarget: string | undefined;
   readonly server: ServerAnswer;
 }
 
-/** What the assessment is about, by a name that stays. */
+/** The subject of a problem, by a stable name. */
 export type ProblemSubject = "certificate" | "server" | "clock" | "secret" | "folder" | "copy";
 
-/** Something that is wrong. */
+/** One problem that the assessment found. */
 export interface Problem {
   readonly subject: ProblemSubject;
   /** A fault means that the machine is not ready. */
   readonly severity: "fault" | "warning";
   /** A sentence without its period. */
   readonly message: string;
-  /** What to do about it: an imperative sentence without its period, or a command. */
+  /** How to fix it: an imperative sentence without its period, or a command. */
   readonly fix: string;
 }
 
-/** The outcome. */
+/** The result of an assessment. */
 export interface MachineAssessment {
   readonly isReady: boolean;
-  /** Beside what the states of kubeconfig and pairs say themselves; faults first. */
+  /** Problems that the states of kubeconfig and pairs do not already express; faults first. */
   readonly problems: readonly Problem[];
 }
 
-/** Beyond this certificates that are backdated by five minutes (Kubernetes' signer) start to look wrong. */
+/** Kubernetes' signer backdates certificates by five minutes, so a larger clock skew makes new ones invalid. */
 export const TOLERATED_SKEW_MS = 5 * 60_000;
 
 /**
- * Judges a machine. It is ready when its kubeconfig and its pairs are valid and nothing of the rest is a fault. A server
- * that could not be asked is a warning: a machine without a network must be able to learn how it stands.
+ * Assesses a machine. It is ready when its kubeconfig and its pairs are valid and there is no other fault. An unreachable
+ * server is only a warning, because the status must also work on a machine without a network.
  *
  * @param commandAgain the command that gets a new certificate, for the fixes.
  */
@@ -103,12 +103,12 @@ export function assessMachine(evidence: MachineEvidence, commandAgain: string): 
   };
 }
 
-/** The node that a client certificate is for; undefined for any other certificate. */
+/** Takes the node's name out of a client certificate's common name; undefined for any other certificate. */
 export function parseNodeCommonName(commonName: string | undefined): string | undefined {
   return commonName?.startsWith(NODE_USER_PREFIX) === true ? commonName.slice(NODE_USER_PREFIX.length) : undefined;
 }
 
-/** How far two clocks are apart, when that is further than certificates tolerate. */
+/** The skew between two clocks in milliseconds, when it is larger than certificates tolerate. */
 export function findSkewMs(clock: ClockReading | undefined): number | undefined {
   if (clock === undefined) return undefined;
   const skewMs = clock.ourTime.getTime() - clock.serverTime.getTime();
@@ -118,7 +118,7 @@ export function findSkewMs(clock: ClockReading | undefined): number | undefined 
 function judgeServer({ server, nodeName, clientState }: MachineEvidence, commandAgain: string): readonly Problem[] {
   const fault = (message: string, fix: string): Problem => ({ subject: "server", severity: "fault", message, fix });
   switch (server.kind) {
-    // The state of the kubeconfig says it already.
+    // The state of the kubeconfig already says why.
     case "notAsked":
       return [];
     case "unreachable":
@@ -129,7 +129,7 @@ function judgeServer({ server, nodeName, clientState }: MachineEvidence, command
         fix: "check the network and the server, then ask again",
       }];
     case "untrusted":
-      // A certificate that is not valid yet is a matter of this machine's clock, not of the CA.
+      // A certificate that is not valid yet points to this machine's clock, not to the CA.
       return [fault(
         server.reason,
         (server.hint ?? "compare the CA in the kubeconfig with the server's") +
@@ -173,7 +173,7 @@ function judgeSecrets({ secrets }: MachineEvidence): readonly Problem[] {
       subject: "secret",
       severity: "fault",
       message: `the private key in "${path}" is not private: ${fault}`,
-      fix: `make it the user's own that runs this, with mode 600, and replace it if someone else may have read it`,
+      fix: `give it to the user that runs this command, with mode 600, and replace it if someone else may have read it`,
     }]
   );
 }
@@ -184,8 +184,8 @@ function judgeFolder({ folderWriters, certDir }: MachineEvidence): readonly Prob
   return [{
     subject: "folder",
     severity: isFault ? "fault" : "warning",
-    message: `${isFault ? "everybody" : "the group"} may write to "${certDir}", and so put another key there`,
-    fix: "let its owner alone write to it (chmod 700)",
+    message: `${isFault ? "every user" : "the group"} may write to "${certDir}", and so put another key there`,
+    fix: "let only its owner write to it (chmod 700)",
   }];
 }
 

@@ -92,7 +92,7 @@ for (
       name: "a folder for everybody",
       edit: { folderWriters: "everybody" },
       isReady: false,
-      problems: ['fault folder: everybody may write to "n1/pki", and so put another key there'],
+      problems: ['fault folder: every user may write to "n1/pki", and so put another key there'],
     },
     {
       name: "a folder for the group",

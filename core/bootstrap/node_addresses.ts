@@ -1,18 +1,18 @@
 /**
- * Which address a kubelet would call its node's own, and what its serving certificate is for
+ * Chooses the address of a node and the names of its serving certificate as kubelet does
  * (`pkg/kubelet/nodestatus/setters.go` NodeAddress, `pkg/kubelet/certificate/kubelet.go`, apimachinery `util/net`).
  */
 import { isWithin, parseCidr } from "../pki/cidr.ts";
 import { canonicalIp, formatIpAddress, parseIpAddress } from "../pki/ip_address.ts";
 
-/** What a host knows of itself. */
+/** The host name, addresses and interfaces of a host. */
 export interface HostFacts {
   /** The name of the node. */
   readonly hostname: string;
-  /** What the name resolves to, in the resolver's order. */
+  /** The addresses that the name resolves to, in the resolver's order. */
   readonly resolved: readonly string[];
   readonly interfaces: readonly HostInterface[];
-  /** Names of the interfaces that default routes lead through, IPv4 first; empty where the system does not tell. */
+  /** Names of the interfaces of the default routes, IPv4 first; empty where the system does not report them. */
   readonly defaultInterfaces: readonly string[];
 }
 
@@ -29,14 +29,15 @@ export interface ServingNames {
   readonly ipAddresses: readonly string[];
 }
 
-/** Not a node's: loopback, multicast, link-local, unspecified. */
+/** Addresses that cannot identify a node: loopback, multicast, link-local and unspecified ones. */
 const unfitRanges = () =>
   ["127.0.0.0/8", "224.0.0.0/4", "169.254.0.0/16", "0.0.0.0", "::1", "ff00::/8", "fe80::/10", "::"]
     .flatMap((text) => parseCidr(text) ?? []);
 
 /**
- * The node's address: the name when it is one; else the first one that the name resolves to and an interface has; else
- * that of the interface with the default route. IPv4 goes before IPv6. Undefined when the host has none.
+ * Chooses the node's address: the host name when it is an address; else the first address that the name resolves to and an
+ * interface has; else the address of the interface with the default route. IPv4 is preferred. Undefined when the host has
+ * no usable address.
  */
 export function chooseNodeIp(facts: HostFacts): string | undefined {
   const own = canonicalIp(facts.hostname);
@@ -51,22 +52,22 @@ export function chooseNodeIp(facts: HostFacts): string | undefined {
   );
 }
 
-/** What clients are told of a server on a host without any other address. */
+/** The advertised address of a server on a host without any other address. */
 export const LOOPBACK = "127.0.0.1";
 
-/** How clients are told to call a server. */
+/** The host in the URL that clients get. */
 export interface AdvertisedHost {
   /** Address or host name, without brackets. */
   readonly host: string;
-  /** The host's other addresses that would do; undefined unless the host was chosen here. */
+  /** The host's other usable addresses; undefined unless this module chose the host. */
   readonly others?: readonly string[];
 }
 
 /**
- * The name that clients are given for a server that listens on `bind`: the advertised one, else the bound one. A server
- * that listens on every address takes the address of the interface with the default route, as kube-apiserver does
- * (`ResolveBindAddress` of apimachinery `util/net`): of the family that it listens on, IPv6 first for `::`, which
- * takes IPv4 connections too. On a host without any such address it is 127.0.0.1, which no other machine can call.
+ * Chooses the host that clients use for a server that listens on `bind`: the advertised one, else the bound one. For a
+ * server that listens on every address it is the address of the interface with the default route, as in kube-apiserver
+ * (`ResolveBindAddress` of apimachinery `util/net`), in the family that it listens on; `::` also accepts IPv4, so IPv6 is
+ * only preferred. On a host without such an address it is 127.0.0.1, which no other machine can reach.
  */
 export function chooseAdvertisedHost(
   bind: string,
@@ -87,12 +88,12 @@ export function chooseAdvertisedHost(
   return { host, others };
 }
 
-/** Whether an address stands for all of a host's: `0.0.0.0` and `::`, however they are written. */
+/** Tells whether an address is `0.0.0.0` or `::`, in whatever spelling. */
 export function isUnspecified(address: string): boolean {
   return ["0.0.0.0", "::"].includes(canonicalIp(address) ?? "");
 }
 
-/** The host's name and its address, or what was given instead; sorted and without repetition, as kubelet asks. */
+/** The host's name and address, or the given ones instead; sorted and without duplicates, as kubelet requests them. */
 export function servingNames(
   given: { readonly dnsNames: readonly string[]; readonly ipAddresses: readonly string[] },
   facts: HostFacts,
@@ -108,12 +109,12 @@ export function servingNames(
   };
 }
 
-/** The interfaces of default routes in Linux's `/proc/net/route` and `/proc/net/ipv6_route`. */
+/** Parses the interfaces of default routes out of Linux's `/proc/net/route` and `/proc/net/ipv6_route`. */
 export function parseDefaultInterfaces(ipv4Routes: string, ipv6Routes: string): readonly string[] {
   const ipv4 = splitFields(ipv4Routes).filter((fields) => fields[1] === "00000000" && fields[7] === "00000000");
   const ipv6 = splitFields(ipv6Routes).filter((fields) => /^0{32}$/.test(fields[0] ?? "") && fields[1] === "00");
   const names = [...ipv4.map((fields) => fields[0] ?? ""), ...ipv6.map((fields) => fields[9] ?? "")];
-  // IPv6 tables end with a route to nowhere through the loopback interface.
+  // IPv6 tables end with an unreachable route through the loopback interface.
   return [...new Set(names)].filter((name) => name !== "" && name !== "lo");
 }
 

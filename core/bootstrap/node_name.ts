@@ -1,4 +1,4 @@
-/** The name of a node, and what follows from it: the subject of its certificates. */
+/** The name of a node, and the subject of a node's certificates. */
 import type { Brand } from "../lib/brand.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import { err, ok, type Result } from "../lib/result.ts";

@@ -1,22 +1,22 @@
-/** How a pair on disk stands, for whoever asks without waiting. */
+/** The state of a certificate pair on disk at one moment, for status commands. */
 import { rotationDeadline } from "./rotation.ts";
 
-/** How a certificate stands at a time. */
+/** The state of a certificate at a given time. */
 export type PairState =
   | "valid"
-  /** Every renewal would have happened by now. */
+  /** The latest possible renewal time has passed. */
   | "renewalDue"
   | "expired"
   | "notYetValid";
 
-/** State, and the span in which a certificate manager renews. */
+/** The state, and the period in which a certificate manager renews. */
 export interface PairStatus {
   readonly state: PairState;
   readonly renewalFrom: Date;
   readonly renewalBy: Date;
 }
 
-/** Judges a leaf. */
+/** Determines the state of a leaf certificate. */
 export function judgePair(leaf: { readonly notBefore: Date; readonly notAfter: Date }, now: Date): PairStatus {
   const renewalFrom = rotationDeadline(leaf, () => 0);
   const renewalBy = rotationDeadline(leaf, () => 1);

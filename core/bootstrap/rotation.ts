@@ -1,9 +1,9 @@
 /**
- * When a client certificate is renewed, as data and a pure step (client-go `certificate_manager.go`;
- * `kubelet-bootstrap.md` §7.2–7.3). The loop that sleeps and asks lives in `client/certificate_manager.ts`.
+ * Decides when a client certificate is renewed, as data and a pure step (client-go
+ * `util/certificate/certificate_manager.go`). The loop that sleeps and sends requests is `client/certificate_manager.ts`.
  */
 
-/** What rotation needs to know of the current leaf. */
+/** The facts about the current leaf certificate that rotation depends on. */
 export interface RotationCertificate {
   readonly notBefore: Date;
   readonly notAfter: Date;
@@ -13,7 +13,7 @@ export interface RotationCertificate {
   readonly ipAddresses: readonly string[];
 }
 
-/** What the certificate should say. */
+/** The subject and names that the certificate should have. */
 export interface CertificateTemplate {
   readonly commonName: string;
   readonly organizations: readonly string[];
@@ -21,29 +21,29 @@ export interface CertificateTemplate {
   readonly ipAddresses: readonly string[];
 }
 
-/** Where a rotation stands. */
+/** The state of a rotation between two steps. */
 export interface RotationState {
   readonly certificate: RotationCertificate | undefined;
-  /** Undefined while nothing can be asked for, such as a serving certificate without an address. */
+  /** Undefined while nothing can be requested, such as a serving certificate without an address. */
   readonly template: CertificateTemplate | undefined;
-  /** Renew at once, in the first round only. */
+  /** Whether the first round renews at once. */
   readonly forced: boolean;
-  /** Chosen once a round; undefined at its start. */
+  /** The renewal deadline, which is chosen once per round; undefined at the start of a round. */
   readonly deadline: Date | undefined;
-  /** Failed tries of the running rotation. */
+  /** How many attempts of the current round have failed. */
   readonly failures: number;
-  /** No earlier than this: the pause after a try. */
+  /** The earliest time of the next attempt, after the pause that follows an attempt. */
   readonly notUntil: Date | undefined;
 }
 
-/** What to do next. `state` is the state to go on with. */
+/** What the loop does next. It continues with `state`. */
 export type RotationStep =
   | { readonly kind: "sleep"; readonly until: Date; readonly state: RotationState }
-  /** A wait after a try: a duration, which no setting of the clock makes longer. */
+  /** A wait after an attempt. It is a duration, so that a clock change does not extend it. */
   | { readonly kind: "pause"; readonly ms: number; readonly state: RotationState }
-  /** It is time, but only another template makes it possible. */
+  /** A renewal is due, but it has to wait until there is a template. */
   | { readonly kind: "idle"; readonly state: RotationState }
-  /** Make a new key and ask, with the current certificate while it is valid, else with the bootstrap credentials. */
+  /** Create a key and a request, authenticated by the current certificate while it is valid, else by the bootstrap credentials. */
   | {
     readonly kind: "request";
     readonly credentials: "current" | "bootstrap";
@@ -53,16 +53,16 @@ export type RotationStep =
 
 /** The pause between rounds; client-go's `wait.Until(…, time.Second)`. */
 const ROUND_PAUSE_MS = 1_000;
-/** Pauses after the first four failed tries, each longer by up to a tenth (`wait.Backoff{2s, 2, 0.1, 5}`). */
+/** The pauses after the first four failed attempts, each with up to 10 % jitter (`wait.Backoff{2s, 2, 0.1, 5}`). */
 const RETRY_PAUSES_MS: readonly number[] = [2_000, 4_000, 8_000, 16_000];
-/** The pause after every later try. */
+/** The pause after every later failed attempt. */
 const LATE_RETRY_PAUSE_MS = 32_000;
-/** A deadline that no clock is before, however it is set. */
+/** The earliest time that `Date` knows, so that the deadline has passed on every clock. */
 const AT_ONCE = new Date(-8.64e15);
-/** How many tries make client-go log that the backoff limit is reached. */
+/** The number of attempts after which client-go logs that the backoff limit is reached. */
 export const BACKOFF_LIMIT = RETRY_PAUSES_MS.length + 1;
 
-/** The state at start: an expired certificate counts as none, and none means to ask at once. */
+/** The state at start. An expired certificate counts as missing, and a missing one is requested at once. */
 export function startRotation(
   certificate: RotationCertificate | undefined,
   template: CertificateTemplate | undefined,
@@ -79,13 +79,13 @@ export function startRotation(
   };
 }
 
-/** Decides: sleep, pause, or ask now. `random` is uniform in [0, 1) and used once a round. */
+/** Decides whether to sleep, to pause, or to send a request now. `random` is uniform in [0, 1) and used once per round. */
 export function nextStep(state: RotationState, now: Date, random: () => number): RotationStep {
   const deadline = state.deadline ?? (state.forced ? AT_ONCE : decideDeadline(state, random));
   const settled: RotationState = { ...state, deadline };
   if (deadline > now) return { kind: "sleep", until: deadline, state: settled };
   const pauseMs = state.notUntil === undefined ? 0 : state.notUntil.getTime() - now.getTime();
-  // No pause is that long: the clock was set back.
+  // A longer pause than the longest one means that the clock was set back.
   if (pauseMs > 0 && pauseMs <= LATE_RETRY_PAUSE_MS) return { kind: "pause", ms: pauseMs, state: settled };
   const { template } = state;
   if (template === undefined) return { kind: "idle", state: settled };
@@ -93,7 +93,7 @@ export function nextStep(state: RotationState, now: Date, random: () => number):
   return { kind: "request", credentials: valid ? "current" : "bootstrap", template, state: settled };
 }
 
-/** The state after a new certificate: another round begins. */
+/** The state after a new certificate, which starts another round. */
 export function afterRotation(state: RotationState, certificate: RotationCertificate, now: Date): RotationState {
   return {
     ...state,
@@ -105,19 +105,19 @@ export function afterRotation(state: RotationState, certificate: RotationCertifi
   };
 }
 
-/** The state after another template came: a new round, which asks at once unless the certificate has it already. */
+/** The state after a template change: a new round, which requests at once unless the certificate already satisfies it. */
 export function afterTemplateChange(state: RotationState, template: CertificateTemplate | undefined): RotationState {
   return { ...state, template, deadline: undefined, failures: 0, notUntil: undefined };
 }
 
-/** The state after a failed try: pauses of 2, 4, 8 and 16 s, then 32 s for ever. */
+/** The state after a failed attempt: pauses of 2, 4, 8 and 16 s, then always 32 s. */
 export function afterFailure(state: RotationState, now: Date, random: () => number): RotationState {
   const pause = RETRY_PAUSES_MS[state.failures];
   const pauseMs = pause === undefined ? LATE_RETRY_PAUSE_MS : pause * (1 + 0.1 * random());
   return { ...state, failures: state.failures + 1, notUntil: new Date(now.getTime() + pauseMs) };
 }
 
-/** 70–90 % of the lifetime, counted from notBefore. */
+/** Picks a time at 70 to 90 % of the lifetime, counted from notBefore. */
 export function rotationDeadline(
   certificate: Pick<RotationCertificate, "notBefore" | "notAfter">,
   random: () => number,
@@ -127,7 +127,7 @@ export function rotationDeadline(
   return new Date(start + lifetimeMs * (0.7 + 0.2 * random()));
 }
 
-/** CN equal, and every organization, DNS name and IP of the template present; more in the certificate is fine. */
+/** Tells whether the common name is equal and every organization, DNS name and IP of the template is present. */
 export function satisfiesTemplate(
   certificate: RotationCertificate | undefined,
   template: CertificateTemplate | undefined,

@@ -27,12 +27,12 @@ export function parseBootstrapToken(text: string): Result<BootstrapToken, string
   return ok({ id, secret: new Secret(secret) });
 }
 
-/** The token as a client sends it: this reveals the secret. */
+/** Formats the token as a client sends it, which reveals the secret. */
 export function formatBootstrapToken(token: BootstrapToken): string {
   return `${token.id}.${token.secret.reveal()}`;
 }
 
-/** A new random token. */
+/** Generates a new random token. */
 export function generateBootstrapToken(random: Random): BootstrapToken {
   return { id: randomText(ID_LENGTH, random), secret: new Secret(randomText(SECRET_LENGTH, random)) };
 }
@@ -41,7 +41,7 @@ function randomText(length: number, random: Random): string {
   let text = "";
   while (text.length < length) {
     for (const byte of random.bytes(length)) {
-      // 252 is the last multiple of 36 in a byte; what lies beyond would make some characters likelier.
+      // 252 is the largest multiple of 36 in a byte; larger values would make some characters more likely.
       if (byte < 252 && text.length < length) text += ALPHABET[byte % ALPHABET.length];
     }
   }

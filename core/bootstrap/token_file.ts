@@ -3,16 +3,16 @@ import { Secret } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { parseCsv } from "../lib/csv.ts";
 
-/** One token and whom it stands for. */
+/** One token and the user that it authenticates. */
 export interface TokenFileEntry {
   readonly token: Secret<string>;
   readonly username: string;
   readonly uid: string;
-  /** As written: neither trimmed nor checked. */
+  /** The groups as written, neither trimmed nor checked. */
   readonly groups: readonly string[];
 }
 
-/** A read token file: each token once. Warnings are for the log. */
+/** The contents of a token file, each token once, and warnings for the log. */
 export interface TokenFile {
   readonly entries: readonly TokenFileEntry[];
   readonly warnings: readonly string[];
@@ -21,8 +21,8 @@ export interface TokenFile {
 const MIN_COLUMNS = 3;
 
 /**
- * Reads `token,user,uid[,"group1,group2"]` lines. Of a token that stands there twice the last line wins. The error is
- * kube-apiserver's and never shows a token.
+ * Reads `token,user,uid[,"group1,group2"]` lines. The last line of a duplicate token wins. The error is kube-apiserver's and
+ * never contains a token.
  */
 export function parseTokenFile(text: string, path: string): Result<TokenFile, string> {
   const records = parseCsv(text);

@@ -1,5 +1,5 @@
 /**
- * The Secret behind a bootstrap token: how it is written, and whom it lets in
+ * The Secret behind a bootstrap token: how it is encoded, and which user it authenticates
  * (`plugin/pkg/auth/authenticator/token/bootstrap/bootstrap.go`, cluster-bootstrap `util/secrets`).
  */
 import { parseRfc3339 } from "./token_cleaning.ts";
@@ -17,7 +17,7 @@ export const BOOTSTRAP_TOKEN_TYPE = "bootstrap.kubernetes.io/token";
 export const BOOTSTRAP_TOKEN_NAMESPACE = "kube-system";
 /** Every bootstrap token's group. */
 export const BOOTSTRAPPERS_GROUP = "system:bootstrappers";
-/** What a token may be good for. */
+/** The usages that a token may have. */
 export const BOOTSTRAP_TOKEN_USAGES: readonly string[] = ["signing", "authentication"];
 
 const NAME_PREFIX = "bootstrap-token-";
@@ -26,10 +26,10 @@ const USER_PREFIX = "system:bootstrap:";
 const GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
 const GROUP_PATTERN = "\\Asystem:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]\\z";
 
-/** What a new token is to be. */
+/** The properties of a new token. */
 export interface TokenSecretOptions {
   readonly token: BootstrapToken;
-  /** Absent: never expires. */
+  /** When it expires; absent for a token that never expires. */
   readonly expiration?: Date;
   /** `signing`, `authentication`. */
   readonly usages: readonly string[];
@@ -39,17 +39,17 @@ export interface TokenSecretOptions {
   readonly description: string;
 }
 
-/** Whom a token lets in. */
+/** The user that a token authenticates. */
 export interface BootstrapIdentity {
   readonly username: string;
-  /** Sorted, each once; `system:authenticated` is added by the authenticator. */
+  /** Sorted and without duplicates; the authenticator adds `system:authenticated`. */
   readonly groups: readonly string[];
 }
 
-/** What `token list` shows. */
+/** The facts about a token that `token list` shows. */
 export interface TokenFacts {
   readonly id: string;
-  /** Undefined when the Secret holds none of the right form. */
+  /** Undefined when the Secret holds no well-formed token. */
   readonly token: BootstrapToken | undefined;
   readonly expiration:
     | { readonly kind: "never" }
@@ -66,7 +66,7 @@ export function toTokenSecretName(id: string): string {
   return `${NAME_PREFIX}${id}`;
 }
 
-/** Tells whether a token may put its bearer into a group. */
+/** Tells whether a token may assign a group to its bearer. */
 export function isBootstrapGroup(group: string): boolean {
   return GROUP.test(group) && !group.endsWith("\n");
 }
@@ -89,10 +89,10 @@ export function createTokenSecret(options: TokenSecretOptions): Secret {
 }
 
 /**
- * Decides whether a token lets its bearer in. The order of the checks is upstream's; the error is the text for the log
- * and never holds a secret.
+ * Decides whether a token authenticates its bearer. The order of the checks is upstream's; the error is the text for the
+ * log and never contains a secret.
  *
- * @param secret what is stored under the name of the token's id, undefined when nothing is
+ * @param secret the Secret that is named after the token's id, undefined when there is none
  */
 export function decideTokenSecret(
   secret: Secret | undefined,
@@ -121,7 +121,7 @@ export function decideTokenSecret(
   return ok({ username: `${USER_PREFIX}${token.id}`, groups: groups.value });
 }
 
-/** What a Secret says of its token, or undefined when it is not a bootstrap token's. */
+/** Collects the facts about a token from its Secret; undefined when it is not the Secret of a bootstrap token. */
 export function listTokenFacts(secret: Secret): TokenFacts | undefined {
   const id = decodeSecretValue(secret, "token-id");
   if (secret.type !== BOOTSTRAP_TOKEN_TYPE || id === "" || getName(secret) !== toTokenSecretName(id)) return undefined;
@@ -141,11 +141,11 @@ export function listTokenFacts(secret: Secret): TokenFacts | undefined {
   };
 }
 
-/** A token is looked at with each request that carries it, and its Secret stays the same. */
+/** Decoded values by Secret: a token is checked with every request, and its Secret rarely changes. */
 const texts = new WeakMap<Secret, Map<string, string>>();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** The text of one key, empty when absent. */
+/** Decodes the text of one key of a Secret; empty when the key is absent. */
 export function decodeSecretValue(secret: Secret, key: string): string {
   let known = texts.get(secret);
   if (known === undefined) texts.set(secret, known = new Map());

@@ -1,18 +1,18 @@
-/** Which CSRs have outlived their use (`spec/csr-api.md` §10; `pkg/controller/certificates/cleaner/cleaner.go`, 1.37). */
+/** Decides which CSRs are deleted because of their age (`pkg/controller/certificates/cleaner/cleaner.go`, 1.37). */
 import { findLeafCertificate } from "./certificate.ts";
 import { findCondition, getConditions, hasCertificate } from "./phase.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 
 const HOUR_MS = 3_600_000;
-/** After this a decision has been seen by everybody who waits for it. */
+/** How long a decided CSR is kept, so that every waiting client sees the decision. */
 const DECIDED_MS = HOUR_MS;
-/** After this nobody will decide, or sign, any more. */
+/** How long a CSR waits for an approver or a signer before it is deleted. */
 const UNDECIDED_MS = 24 * HOUR_MS;
 
-/** Keep it, or delete it and why. */
+/** Whether a CSR is kept or deleted, with the reason for a deletion. */
 export type Cleaning = { readonly kind: "keep" } | { readonly kind: "delete"; readonly why: string };
 
-/** Decides about one CSR. A time that is missing never counts as old. */
+/** Decides whether one CSR is deleted. A missing time never counts as old. */
 export function decideCleaning(csr: CertificateSigningRequest, now: Date): Cleaning {
   const why = findReason(csr, now);
   return why === undefined ? { kind: "keep" } : { kind: "delete", why };
@@ -38,7 +38,7 @@ function isSince(csr: CertificateSigningRequest, type: string, ageMs: number, no
 }
 
 function isOlder(time: string | null | undefined, ageMs: number, now: Date): boolean {
-  // NaN, from no time or a broken one, compares false.
+  // A missing or malformed time is NaN, and every comparison with NaN is false.
   return now.getTime() - Date.parse(time ?? "") > ageMs;
 }
 

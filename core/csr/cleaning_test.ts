@@ -1,4 +1,4 @@
-// Carries `pkg/controller/certificates/cleaner/cleaner_test.go` (conformance.md M).
+// Carries `pkg/controller/certificates/cleaner/cleaner_test.go`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { condition, toBase64 } from "../../tests/support/csr_builder.ts";
@@ -50,7 +50,7 @@ const cases: readonly {
   },
   { name: "pending for 5 h", created: ago(5 * HOURS) },
   { name: "pending for 25 h", created: ago(25 * HOURS), why: "pending for more than 24h" },
-  { name: "pending since nobody knows when" },
+  { name: "pending without a creation time" },
   {
     name: "approved 50 min ago, expired certificate",
     conditions: [condition("Approved", ago(50))],
@@ -67,7 +67,7 @@ const cases: readonly {
   { name: "a custom condition only", conditions: [condition("Custom", ago(9000))], created: ago(9000) },
   { name: "denied, without a time", conditions: [condition("Denied")], created: ago(9000) },
   { name: "exactly one hour", conditions: [condition("Denied", ago(HOURS))] },
-  { name: "expired certificate that nobody approved", created: ago(1), certificate: "expired" },
+  { name: "expired certificate without an approval", created: ago(1), certificate: "expired" },
 ];
 
 for (const { name, conditions, created, certificate, why } of cases) {

@@ -39,7 +39,7 @@ export function decideRenewal(
   now: Date,
 ): RenewalVerdict {
   if (existing.kind === "none") return ask("there is none yet");
-  if (wish.isForced) return ask("as it was wished");
+  if (wish.isForced) return ask("as requested");
   if (wish.renewBeforeMs === undefined) return { kind: "exists" };
   if (existing.kind === "unusable") return ask(existing.reason);
   const fault = findIssuedFault(existing.leaf, asked) ?? findKeyFault(existing.leaf, asked.key);

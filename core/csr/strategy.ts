@@ -1,6 +1,5 @@
 /**
- * What each endpoint may change of a CSR, and what the server stamps (`spec/csr-api.md` §6;
- * `pkg/registry/certificates/certificates/strategy.go`). Metadata is the generic registry's business.
+ * What each endpoint may change of a CSR, and what the server stamps (`pkg/registry/certificates/certificates/strategy.go`). Metadata is the generic registry's business.
  */
 import type {
   CertificateSigningRequest,

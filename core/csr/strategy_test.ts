@@ -1,4 +1,4 @@
-// Carries `pkg/registry/certificates/certificates/strategy_test.go` (conformance.md F).
+// Carries `pkg/registry/certificates/certificates/strategy_test.go`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type {

@@ -1,6 +1,5 @@
 /**
- * Validation of `spec` and `status` on creation and on the update of each endpoint (`spec/csr-api.md` §7;
- * `pkg/apis/certificates/validation/validation.go`). Metadata is validated by the generic registry.
+ * Validation of `spec` and `status` on creation and on the update of each endpoint (`pkg/apis/certificates/validation/validation.go`). Metadata is validated by the generic registry.
  */
 import {
   type CertificateSigningRequest,

@@ -1,4 +1,4 @@
-// Carries the creation and content cases of `validation_test.go` (conformance.md C and D).
+// Carries the creation and content cases of `pkg/apis/certificates/validation/validation_test.go`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions, toBase64 } from "../../tests/support/csr_builder.ts";

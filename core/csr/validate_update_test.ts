@@ -1,4 +1,4 @@
-// Carries the update cases of `validation_test.go` (conformance.md E and csr-api.md §7.7).
+// Carries the update cases of `pkg/apis/certificates/validation/validation_test.go`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions, toBase64 } from "../../tests/support/csr_builder.ts";

@@ -1,9 +1,9 @@
-/** A string (or other base) that has passed a check; only its parser makes one. */
+/** A string (or another base type) that has passed a check; only its parser creates one. */
 export type Brand<T, Name extends string> = T & { readonly __brand: Name };
 
 /**
- * A value that must not be printed. Converting it to text, JSON or an inspection shows `[redacted]`; `reveal` is the
- * one way to the content.
+ * A value that must not be printed. Its conversion to text, to JSON or for inspection gives `[redacted]`; only `reveal`
+ * returns the content.
  */
 export class Secret<T> {
   readonly #value: T;
@@ -12,7 +12,7 @@ export class Secret<T> {
     this.#value = value;
   }
 
-  /** The content; call it where the secret is used, never where it might be logged. */
+  /** Returns the content. Call it where the secret is used, never where it might be logged. */
   reveal(): T {
     return this.#value;
   }

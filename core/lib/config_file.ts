@@ -1,17 +1,20 @@
-/** Reads the text of one of our own YAML files: version, kind, and a shape. */
+/**
+ * Parses tlsboot's own YAML files (policies, profiles, inventories) strictly: every fault is reported with its place, and an
+ * unknown key with the nearest known one. Kubernetes objects have their own rules and messages in `core/kube`.
+ */
 import { err, ok, type Result } from "./result.ts";
 import { readYaml } from "./yaml_document.ts";
 import { parseDurationOrDays } from "./duration.ts";
 import { findNearest } from "./nearest.ts";
 
-/** Where a value stands, and where faults are put. */
+/** The path of a value in its file, and the list that collects faults. */
 export interface ConfigPlace {
   /** Such as `rules[1].match.users`; empty at the root. */
   readonly path: string;
   readonly faults: string[];
 }
 
-/** Reads a value; undefined after it has put a fault. */
+/** Parses a value; the result is undefined after it has added a fault. */
 export type Shape<T> = (value: unknown, place: ConfigPlace) => T | undefined;
 
 /** One key of a mapping. */
@@ -20,17 +23,17 @@ export interface Key<T> {
   readonly required: boolean;
 }
 
-/** A key that must be there. */
+/** A key that must be present. */
 export function requiredKey<T>(shape: Shape<T>): Key<T> & { readonly required: true } {
   return { shape, required: true };
 }
 
-/** A key that may be left out. */
+/** A key that may be absent. */
 export function optionalKey<T>(shape: Shape<T>): Key<T> & { readonly required: false } {
   return { shape, required: false };
 }
 
-/** What a mapping of keys reads as. */
+/** The parsed type of a mapping with these keys. */
 export type Read<K extends Readonly<Record<string, Key<unknown>>>> =
   & { readonly [P in keyof K as K[P]["required"] extends true ? P : never]: ValueOf<K[P]> }
   & { readonly [P in keyof K as K[P]["required"] extends true ? never : P]?: ValueOf<K[P]> };
@@ -54,12 +57,12 @@ export function mapping<K extends Readonly<Record<string, Key<unknown>>>>(keys: 
       const one = shape(given, within(place, key));
       if (one !== undefined) read[key] = one;
     }
-    // Each value was read by its own key's shape; what is missing has put a fault, and faults refuse the file.
+    // Each value was parsed by the shape of its key; a missing one has added a fault, which refuses the file.
     return read as Read<K>;
   };
 }
 
-/** A list. */
+/** A list whose elements have the given shape. */
 export function listOf<T>(shape: Shape<T>): Shape<readonly T[]> {
   return (value, place) => {
     if (!Array.isArray(value)) return fault(place, "a list expected");
@@ -78,12 +81,12 @@ export function nonEmptyListOf<T>(shape: Shape<T>): Shape<readonly T[]> {
   };
 }
 
-/** Text that is not empty. */
+/** A text that is not empty. */
 export function text(value: unknown, place: ConfigPlace): string | undefined {
   return typeof value === "string" && value !== "" ? value : fault(place, "text expected");
 }
 
-/** `true` or `false`. */
+/** A value that is `true` or `false`. */
 export function flag(value: unknown, place: ConfigPlace): boolean | undefined {
   return typeof value === "boolean" ? value : fault(place, "true or false expected");
 }
@@ -96,7 +99,7 @@ export function integer(least: number): Shape<number> {
       : fault(place, `a whole number of at least ${least} expected`);
 }
 
-/** One of some words. */
+/** One of the given words. */
 export function oneOf<const W extends string>(words: readonly W[]): Shape<W> {
   return (value, place) => {
     const found = words.find((word) => word === value);
@@ -118,7 +121,7 @@ export function duration(value: unknown, place: ConfigPlace): number | undefined
   return fault(place, "a duration such as 10m, 24h or 90d expected");
 }
 
-/** Text that passes a check; the check answers what is wrong with it. */
+/** A text that passes a check; the check returns what is wrong with it. */
 export function checkedText(check: (value: string) => string | undefined): Shape<string> {
   return (value, place) => {
     const read = text(value, place);
@@ -127,13 +130,13 @@ export function checkedText(check: (value: string) => string | undefined): Shape
   };
 }
 
-/** Puts a fault at a place. */
+/** Adds a fault at a place. */
 export function fault(place: ConfigPlace, what: string): undefined {
   place.faults.push(place.path === "" ? what : `${place.path}: ${what}`);
   return undefined;
 }
 
-/** The place of a key of a mapping. */
+/** The place of a key within a mapping. */
 export function within(place: ConfigPlace, key: string): ConfigPlace {
   return { ...place, path: place.path === "" ? key : `${place.path}.${key}` };
 }
@@ -147,10 +150,10 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The one version there is. */
+/** The API version of tlsboot's own files. */
 export const TLSBOOT_API_VERSION = "tlsboot/v1alpha1";
 
-/** Reads a file of one kind, ours unless another version is named. The error lists every fault; the file's name is for whoever prints it. */
+/** Parses a file of one kind. The error lists every fault; the caller adds the name of the file. */
 export function parseConfigDocument<T>(
   text: string,
   kind: string,

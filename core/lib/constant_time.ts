@@ -1,9 +1,9 @@
-/** The one way in which secrets are compared; the architecture test lets there be no other. */
+/** The comparison of secrets. `tests/constant_time_test.ts` checks that there is no other one. */
 import { hash, timingSafeEqual } from "node:crypto";
 
 /**
- * Tells whether two texts are equal, in a time that tells nothing of where they differ: their digests are compared, so
- * that not even the lengths need be the same.
+ * Tells whether two texts are equal, in a time that does not depend on where they differ. It compares digests, so the
+ * lengths may differ too.
  */
 export function equalsInConstantTime(a: string, b: string): boolean {
   return timingSafeEqual(digest(a), digest(b));

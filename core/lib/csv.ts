@@ -5,7 +5,7 @@ import { err, ok, type Result } from "./result.ts";
 const BARE_QUOTE = 'bare " in non-quoted-field';
 const QUOTE = 'extraneous or missing " in quoted-field';
 
-/** Reads all records; they may differ in length. The error is Go's, with line and column in bytes. */
+/** Parses all records, which may differ in length. The error is Go's, with line and column in bytes. */
 export function parseCsv(text: string): Result<readonly (readonly string[])[], string> {
   const lines = splitLines(text);
   const records: (readonly string[])[] = [];
@@ -28,7 +28,7 @@ interface ReadRecord {
   readonly next: number;
 }
 
-/** Reads the record that starts at a line; quoted fields may go on over several. */
+/** Reads the record that starts at a line; a quoted field may span several lines. */
 function readRecord(lines: readonly string[], first: number): Result<ReadRecord, string> {
   const fields: string[] = [];
   let at = first;
@@ -76,7 +76,7 @@ function readRecord(lines: readonly string[], first: number): Result<ReadRecord,
   }
 }
 
-/** Lines with their end, which is always one line feed; a carriage return at the very end is dropped. */
+/** Splits a text into lines that end with one line feed each; a carriage return at the very end is dropped. */
 function splitLines(text: string): readonly string[] {
   const lines = text.split("\n");
   const last = (lines.pop() ?? "").replace(/\r$/, "");

@@ -1,13 +1,13 @@
-/** Changes that count only once they last: a network that comes and goes must not make a request each time. */
+/** Debouncing: a changed value counts only after it has lasted, so that a flapping network causes no requests. */
 
-/** What counts, and what may come to count. */
+/** The settled value, and a candidate that may replace it. */
 export interface Debounced<T> {
   readonly settled: T;
-  /** Seen since then (in elapsed milliseconds), other than `settled`. */
+  /** Another value than `settled`, and since when it has been observed, in elapsed milliseconds. */
   readonly candidate?: { readonly value: T; readonly since: number };
 }
 
-/** The state after an observation: another value counts when it was seen without interruption for so long. */
+/** The state after an observation. A new value is settled once it was observed for `quietMs` without interruption. */
 export function debounce<T>(
   state: Debounced<T>,
   value: T,

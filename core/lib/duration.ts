@@ -18,7 +18,7 @@ const DAY_MS = 86_400_000;
 /** Go's int64 of nanoseconds ends here: about 292 years. */
 const MAX_MS = 9_223_372_036_854.775;
 
-/** Reads a duration; the value is in milliseconds, the error is Go's own text. */
+/** Parses a duration as Go does. The value is in milliseconds, the error is Go's own text. */
 export function parseDuration(text: string): Result<number, string> {
   const fault = err(`time: invalid duration ${quoteText(text)}`);
   const sign = text.startsWith("-") ? -1 : 1;
@@ -41,8 +41,8 @@ export function parseDuration(text: string): Result<number, string> {
 }
 
 /**
- * Reads a duration of our own flags and files: whole days (`90d`), which Go does not have because a day is not always 24
- * hours, or Go's form; never negative. The value is in milliseconds, the error says what would be right.
+ * Parses a duration of tlsboot's own flags and files, which is never negative: Go's form, or whole days such as `90d`. Go has
+ * no days because a day is not always 24 hours. The value is in milliseconds, the error says what is expected.
  */
 export function parseDurationOrDays(text: string): Result<number, string> {
   const days = /^(\d{1,6})d$/.exec(text)?.[1];

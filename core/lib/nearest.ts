@@ -1,14 +1,14 @@
-/** The closest known word to a mistyped one. */
+/** Finds the known word that is closest to a mistyped one. */
 
-/** More edits than this is another word, however long it is. */
+/** A candidate that needs more edits is another word, however long it is. */
 const MAX_EDITS = 3;
-/** How many letters of the longer word there are for each edit: `logs` is not `docs`, nor `revoke` `restore`. */
+/** The letters of the longer word per allowed edit, so that `logs` does not match `docs`, nor `revoke` `restore`. */
 const LETTERS_PER_EDIT = 4;
 
 /**
- * The candidate that the word abbreviates, or the nearest one, the first of several; undefined when none is near. Like
- * cobra's suggestions, which kubectl prints (`SuggestionsFor`: two edits or a prefix), but in proportion to the length:
- * two edits make any four letters into any other word.
+ * Finds the candidate that the word abbreviates, or the nearest one, the first of several; undefined when none is near. It
+ * resembles cobra's suggestions in kubectl (`SuggestionsFor`: two edits or a prefix), but the allowed edits grow with the
+ * length, because two edits turn most words of four letters into another word.
  */
 export function findNearest(word: string, candidates: Iterable<string>): string | undefined {
   const typed = word.toLowerCase();
@@ -28,12 +28,12 @@ export function findNearest(word: string, candidates: Iterable<string>): string 
   return best;
 }
 
-/** One edit in a word of three letters or more, another one for each four beyond the first four. */
+/** Allows one edit from three letters on, and one per four letters from eight on. */
 function maxEdits(length: number): number {
   return length < 3 ? 0 : Math.max(1, Math.floor(length / LETTERS_PER_EDIT));
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours (optimal string alignment). */
+/** Counts insertions, deletions, replacements and swaps of neighbours (optimal string alignment). */
 function countEdits(from: string, to: string): number {
   let beforeLast: number[] = [];
   let previous = Array.from({ length: to.length + 1 }, (_, column) => column);

@@ -1,11 +1,14 @@
-/** Patterns of policies and profiles. Without regular expressions: patterns come from an operator, values from anybody. */
+/**
+ * Patterns of policies and profiles. They are matched in linear time and without regular expressions, because the values
+ * come from unauthenticated clients.
+ */
 
-/** A character that must stand there, or one or more of some characters. */
+/** A literal character, or a test that one or more characters satisfy. */
 type Token = string | ((char: string) => boolean);
 
 /**
- * Tells whether a value is what a pattern says. `*` stands for one or more characters, with a separator within one part;
- * it never stands for a star, so a wildcard name must be named as it is.
+ * Tells whether a value matches a pattern. `*` stands for one or more characters and does not cross a separator. It never
+ * stands for a star, so a wildcard name only matches when the pattern names it literally.
  */
 export function matchesPattern(value: string, pattern: string, separator = ""): boolean {
   if (value === pattern) return true;
@@ -14,8 +17,8 @@ export function matchesPattern(value: string, pattern: string, separator = ""): 
 }
 
 /**
- * The same for a pattern in which `${requester}` stands for the requester's name. The name is compared character by
- * character: a star in it is a star.
+ * Tells whether a value matches a pattern in which `${requester}` stands for the requester's name. The name is matched
+ * literally, also when it contains a star.
  */
 export function matchesRequesterPattern(value: string, pattern: string, requester: string): boolean {
   const parts = pattern.split("${requester}");
@@ -29,8 +32,8 @@ export function matchesRequesterPattern(value: string, pattern: string, requeste
 }
 
 /**
- * The same with two kinds of stars: `*` stands for one or more characters that are none of the separators, `**` for one
- * or more of any. Neither stands for a star or a control character.
+ * Tells whether a value matches a pattern with two kinds of stars: `*` stands for one or more characters except the
+ * separators, `**` for one or more of any characters. Neither stands for a star or a control character.
  */
 export function matchesDeepPattern(value: string, pattern: string, separators: string): boolean {
   const isAny = (char: string) => char !== "*" && !CONTROL.test(char);
@@ -43,7 +46,7 @@ export function matchesDeepPattern(value: string, pattern: string, separators: s
 
 const CONTROL = /\p{C}|\u2028|\u2029/u;
 
-/** Walks the value once, with every place of the pattern that may be next: no backtracking, whatever the value. */
+/** Walks the value once and keeps the set of possible pattern positions, so there is no backtracking. */
 function matchesTokens(value: string, tokens: readonly Token[]): boolean {
   let places: ReadonlySet<number> = new Set([0]);
   for (const char of value) {
@@ -51,7 +54,7 @@ function matchesTokens(value: string, tokens: readonly Token[]): boolean {
     for (const place of places) {
       const token = tokens[place];
       if (token === char) next.add(place + 1);
-      // After the first character of a star both go on: the star, and what follows it.
+      // After the first character of a star, the next character may belong to the star or to the token after it.
       else if (typeof token === "function" && token(char)) next.add(place).add(place + 1);
     }
     if (next.size === 0) return false;

@@ -1,18 +1,18 @@
-/** Text of anybody's choosing in what is read on terminals: shown, never obeyed. */
+/** Escapes untrusted text for terminals and logs, so that a terminal shows control characters and does not obey them. */
 
 /**
- * What no terminal should get from others beside the control characters of ASCII: DEL and the C1 controls, what turns
- * the direction of writing or is not seen at all, and the separators of lines that only some programs know.
+ * Characters beyond the ASCII control characters that must not reach a terminal: DEL and the C1 controls, invisible
+ * characters and those that change the writing direction, and line separators that only some programs know.
  */
 const UNSEEN = /[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** The text with what is not seen spelled as JSON does, `\u202e`: it stays valid JSON if it was. */
+/** Escapes invisible characters as JSON does (`\u202e`), so that valid JSON stays valid. */
 export function escapeUnseen(text: string): string {
   // deno-lint-ignore no-control-regex -- most text is plain
   return /^[\x00-\x7e]*$/.test(text) ? text : text.replace(UNSEEN, spellOut);
 }
 
-/** The text with every control and format character spelled out, such as `\u001b`: one line, for messages. */
+/** Escapes every control and format character, such as `\u001b`, so that the text is one line of a message. */
 export function escapeControls(text: string): string {
   // deno-lint-ignore no-control-regex -- these are what has to be spelled out
   return escapeUnseen(text.replace(/[\0-\x1f]/g, spellOut));
@@ -23,10 +23,10 @@ function spellOut(char: string): string {
     .join("");
 }
 
-/** Enough for every path and message of Kubernetes' own clients. */
+/** The largest length of untrusted text in a log line: enough for every path and message of Kubernetes' own clients. */
 export const MAX_LOGGED_LENGTH = 1_024;
 
-/** The text, or its beginning with the number of characters that are left out. */
+/** Shortens a text to the largest logged length and appends the number of omitted characters. */
 export function cutLoggedText(text: string): string {
   if (text.length <= MAX_LOGGED_LENGTH) return text;
   const shown = text.slice(0, MAX_LOGGED_LENGTH).toWellFormed();

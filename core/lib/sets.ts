@@ -1,4 +1,4 @@
-/** Whether two lists without repetitions hold the same texts, in whatever order. */
+/** Tells whether two lists without duplicates hold the same texts, in any order. */
 export function isSameSet(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((value) => b.includes(value));
 }

@@ -1,6 +1,6 @@
-/** A word of a command that somebody will paste: what others have chosen (names, users) must not end it. */
+/** Quotes a word of a command that users paste, because names and users may contain characters that a shell interprets. */
 
-/** The word as it is when it is harmless, else in single quotes, control characters left out. */
+/** Returns a harmless word unchanged and any other one in single quotes, without control characters. */
 export function shellWord(text: string): string {
   const visible = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "");
   if (/^[A-Za-z0-9_:@%+=.,/][A-Za-z0-9_:@%+=.,/-]*$/.test(visible)) return visible;

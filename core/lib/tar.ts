@@ -1,16 +1,16 @@
-/** Headers of tar archives (POSIX.1-1988, ustar): written for whoever unpacks with stock tar, and read back. */
+/** Headers of tar archives (POSIX.1-1988, ustar), written so that every stock tar unpacks them. */
 import { Buffer } from "node:buffer";
 
-/** One header. */
+/** The header of one entry of an archive. */
 export interface TarHeader {
-  /** With slashes; a folder's ends with one. */
+  /** The path with slashes; the path of a folder ends with a slash. */
   readonly path: string;
   /** Permission bits. */
   readonly mode: number;
   readonly size: number;
   /** Seconds since 1970. */
   readonly modifiedSeconds: number;
-  /** Where a symbolic link leads. */
+  /** The target of a symbolic link. */
   readonly target?: string;
 }
 
@@ -19,7 +19,7 @@ export const TAR_BLOCK = 512;
 /** An archive ends with two empty blocks. */
 export const TAR_END: Uint8Array = new Uint8Array(2 * TAR_BLOCK);
 
-/** Writes a header, owned by root. Throws for a path that ustar has no room for. */
+/** Encodes a header whose owner is root. Throws for a path that is too long for ustar. */
 export function writeTarHeader(entry: TarHeader): Buffer {
   const block = Buffer.alloc(TAR_BLOCK);
   const { prefix, name } = splitPath(entry.path);
@@ -48,7 +48,7 @@ export function writeTarHeader(entry: TarHeader): Buffer {
   return block;
 }
 
-/** Reads the header of a file; undefined for the empty block at the end. Throws for what is no such header. */
+/** Decodes the header of a file; undefined for the empty block at the end. Throws for a malformed header. */
 export function readTarHeader(block: Uint8Array): TarHeader | undefined {
   if (block.every((byte) => byte === 0)) return undefined;
   const bytes = Buffer.from(block);
@@ -56,7 +56,7 @@ export function readTarHeader(block: Uint8Array): TarHeader | undefined {
     bytes.toString("utf8", offset, offset + length).split("\0")[0]!;
   const number = (offset: number, length: number): number => {
     const digits = text(offset, length).trim();
-    if (!/^[0-7]+$/.test(digits)) throw new Error("a number in a header of the archive is none");
+    if (!/^[0-7]+$/.test(digits)) throw new Error("a number in a header of the archive is malformed");
     return Number.parseInt(digits, 8);
   };
   if (number(148, 8) !== sumBytes(bytes) || text(156, 1) !== "0") {
@@ -72,12 +72,12 @@ export function readTarHeader(block: Uint8Array): TarHeader | undefined {
   };
 }
 
-/** What follows contents of a size up to the next block. */
+/** The padding after contents of the given size, up to the next block. */
 export function tarPadding(size: number, unit: number = TAR_BLOCK): Uint8Array {
   return new Uint8Array((unit - (size % unit)) % unit);
 }
 
-/** The sum is taken with spaces in its own place. */
+/** Sums the bytes of a header, with spaces in the place of the checksum itself. */
 function sumBytes(block: Uint8Array): number {
   return block.reduce((total, byte, index) => total + (index >= 148 && index < 156 ? 0x20 : byte), 0);
 }
@@ -87,7 +87,7 @@ function typeFlag({ path, target }: TarHeader): string {
   return path.endsWith("/") ? "5" : "0";
 }
 
-/** Long paths are divided at a slash. */
+/** Divides a long path at a slash into the two fields of ustar. */
 function splitPath(path: string): { readonly prefix: string; readonly name: string } {
   if (Buffer.byteLength(path) <= 100) return { prefix: "", name: path };
   const slash = path.indexOf("/", path.length - 101);

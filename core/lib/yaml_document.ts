@@ -1,18 +1,18 @@
-/** Our files and kubeconfigs as YAML, read in linear time: they can come from elsewhere, a kubeconfig out of `cluster-info`. */
+/** Reads config files and kubeconfigs in linear time, because a kubeconfig can come from a server (`cluster-info`). */
 import { isAlias, isCollection, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import { err, ok, type Result } from "./result.ts";
 import { getErrorMessage } from "../errors.ts";
 
-/** Aliases are for brevity, not for bombs. */
+/** The largest number of aliases, which prevents alias bombs. */
 const MAX_ALIASES = 100;
 
-/** What to read YAML as; `yaml`'s own options. */
+/** The options of the `yaml` package that callers may set. */
 export type YamlOptions = Pick<NonNullable<Parameters<typeof parseDocument>[1]>, "version" | "customTags">;
 
-/** The value of a text, or its first fault in one line. Never throws. */
+/** Parses a YAML text; the error is the first fault in one line. Never throws. */
 export function readYaml(text: string, options: YamlOptions = {}): Result<unknown, string> {
   const lines = new LineCounter();
-  // `yaml` looks for a repeated key by comparing each with all before it.
+  // `yaml` compares each key with all keys before it, which takes quadratic time.
   const document = parseDocument(text, { ...options, uniqueKeys: false, lineCounter: lines });
   const [broken] = document.errors;
   if (broken !== undefined) return err(describeYamlFault(broken));
@@ -20,7 +20,7 @@ export function readYaml(text: string, options: YamlOptions = {}): Result<unknow
     const fault = findKeyFault(document, lines);
     return fault === undefined ? ok(document.toJS({ maxAliasCount: MAX_ALIASES })) : err(fault);
   } catch (error) {
-    // An alias without its anchor, aliases that multiply beyond measure, or more levels than there is stack.
+    // An alias without its anchor, too many aliases, or too many levels for the stack.
     return err(describeYamlFault(error));
   }
 }
@@ -32,7 +32,7 @@ function findKeyFault(document: ReturnType<typeof parseDocument>, lines: LineCou
       const seen = new Set<unknown>();
       for (const { key } of items) {
         const problem = isCollection(key) || isAlias(key)
-          // Such a key would be printed as text, with the keys within it once more for each level.
+          // Such a key would be converted to text, whose size doubles with each level.
           ? "A key must be plain text"
           : isScalar(key) && seen.has(key.value)
           ? "Map keys must be unique"
@@ -50,7 +50,7 @@ function findKeyFault(document: ReturnType<typeof parseDocument>, lines: LineCou
   return fault;
 }
 
-/** Faults that quote words of the text (`yaml`: doc/directives, compose, nodes/Alias), up to where they do. */
+/** The beginnings of faults that quote words of the text after it (`yaml`: doc/directives, compose, nodes/Alias). */
 const QUOTING: readonly RegExp[] = [
   /^Unresolved alias \(.*?\)/,
   /^Block scalar header includes extra characters/,
@@ -64,7 +64,7 @@ const QUOTING: readonly RegExp[] = [
 ];
 const PLACE = / at line \d+, column \d+:?$/;
 
-/** One line, without the words of the text: all of a passphrase could be one of them. */
+/** Describes a fault in one line without quoting the text, because the file may be a secret that was named by mistake. */
 export function describeYamlFault(error: unknown): string {
   const [line = ""] = getErrorMessage(error).split("\n");
   const place = PLACE.exec(line)?.[0] ?? "";

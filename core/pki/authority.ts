@@ -74,7 +74,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
 }
 
 /**
- * Reads a CA from its two PEM texts. Exactly one certificate (`signers.md` §3.6); stricter than upstream, it must be a CA
+ * Reads a CA from its two PEM texts. Exactly one certificate (`pkg/controller/certificates/signer/ca_provider.go`); stricter than upstream, it must be a CA
  * that may sign, without critical extensions that we do not understand. The key must be the certificate's, which is tried.
  */
 export function parseAuthority(certificatePem: string, keyPem: string): Result<Authority, string> {

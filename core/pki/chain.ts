@@ -1,6 +1,6 @@
 /**
  * Our own check of a certification path (RFC 5280 §6, without policies and revocation). It may refuse
- * more than the TLS layer did, never rescue what TLS refused (`auth.md` §4).
+ * more than the TLS layer did, but it never accepts what TLS refused (`staging/src/k8s.io/apiserver/pkg/authentication/request/x509/x509.go`).
  */
 import { err, ok, type Result } from "../lib/result.ts";
 import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "./certificate.ts";

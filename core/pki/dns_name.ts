@@ -9,6 +9,6 @@ export function findDnsNameFault(name: string): string | undefined {
   if (name.endsWith(".")) return `"${name}" ends with a dot`;
   if (parseIpAddress(name) !== undefined) return `"${name}" is an address, not a DNS name`;
   if (name !== name.toLowerCase()) return `"${name}" is not in lower case`;
-  if (name.length > 253 || !name.split(".").every((label) => LABEL.test(label))) return `"${name}" is no DNS name`;
+  if (name.length > 253 || !name.split(".").every((label) => LABEL.test(label))) return `"${name}" is not a DNS name`;
   return undefined;
 }

@@ -1,6 +1,6 @@
 /**
  * Makes certificates from a plan. Nothing comes from a request unless the plan names it; the shape is that of Go's
- * `x509.CreateCertificate` as kube-controller-manager calls it (`signers.md` §3.3).
+ * `x509.CreateCertificate` as kube-controller-manager calls it (`pkg/controller/certificates/authority/authority.go`).
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
@@ -36,7 +36,7 @@ export interface CertificatePlan extends AlternativeNames {
   /** Written to the second, rounded down. */
   readonly notBefore: Date;
   readonly notAfter: Date;
-  /** Kubernetes usage strings (`csr-api.md` §2.6), mapped by `core/pki/usages.ts`. */
+  /** Kubernetes usage strings (`staging/src/k8s.io/api/certificates/v1/types.go`), mapped by `core/pki/usages.ts`. */
   readonly usages: readonly string[];
   readonly isCa: boolean;
   /** Only with `isCa`. */
@@ -100,7 +100,7 @@ export async function signCertificate(plan: CertificatePlan, issuer: Issuer, ser
 }
 
 /**
- * The algorithm of a CA's signatures, chosen by its key (`signers.md` §3.3). Throws AppError `key_invalid` for a key that
+ * The algorithm of a CA's signatures, chosen by its key (Go `x509.CreateCertificate`). Throws AppError `key_invalid` for a key that
  * cannot be a CA's.
  */
 export function chooseSignatureAlgorithm(caPublicKeyDer: Uint8Array<ArrayBuffer>): SignatureAlgorithm {

@@ -39,7 +39,7 @@ interface AttributeType {
   readonly short: string;
 }
 
-/** The buckets, in the order in which a certificate's subject is written (`signers.md` §3.4). */
+/** The buckets, in the order in which a certificate's subject is written (Go `crypto/x509/pkix` Name.ToRDNSequence). */
 const ATTRIBUTE_TYPES: readonly AttributeType[] = [
   { oid: "2.5.4.6", field: "countries", short: "C" },
   { oid: "2.5.4.8", field: "provinces", short: "ST" },

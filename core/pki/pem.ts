@@ -15,7 +15,7 @@ const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 /**
  * Finds the first well-formed block and the text after it; undefined when there is none. Text before the block, headers
- * and blocks with broken base64 are skipped, as Go's `pem.Decode` does (`csr-api.md` §7.2: only the first block counts).
+ * and blocks with broken base64 are skipped, as Go's `pem.Decode` does (`pkg/apis/certificates/helpers.go` ParseCSR uses only the first block).
  */
 export function findPemBlock(text: string): { readonly block: PemBlock; readonly rest: string } | undefined {
   let from = 0;

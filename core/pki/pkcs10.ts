@@ -75,14 +75,14 @@ const ATTRIBUTES = contextTag(0, true);
 const NONE: readonly string[] = Object.freeze([]);
 const NO_NAMES = { dnsNames: NONE, emailAddresses: NONE, ipAddresses: NONE, uris: NONE, otherNames: 0 };
 
-/** Parses a request; the error is the parser's text as the API reports it (`csr-api.md` §7.2 rule 2). */
+/** Parses a request; the error is the parser's text as the API reports it (`pkg/apis/certificates/helpers.go` ParseCSR). */
 export function parseCertificationRequest(der: Uint8Array<ArrayBuffer>): Result<RequestFacts, string> {
   return toResult(() => readRequest(der));
 }
 
 /**
- * Verifies that the request is signed by its own key. SHA-1 is accepted, MD5 is not; the texts are Go's (`csr-api.md` §7.2
- * rule 3).
+ * Verifies that the request is signed by its own key. SHA-1 is accepted, MD5 is not; the texts are Go's (`crypto/x509`
+ * CheckSignature).
  */
 export function verifyRequestSignature(facts: RequestFacts): Result<true, string> {
   const { algorithm, publicKey: key, signedDer, signature } = facts;
@@ -92,7 +92,7 @@ export function verifyRequestSignature(facts: RequestFacts): Result<true, string
 
 /**
  * Makes and signs a request. Names become a requested subjectAltName extension; without names there are no attributes.
- * ECDSA hashes by curve, RSA by size (`kubelet-bootstrap.md` §5.1). Throws AppError `invalid` for a name that cannot be
+ * ECDSA hashes by curve, RSA by size (client-go `util/cert/csr.go` MakeCSRFromTemplate). Throws AppError `invalid` for a name that cannot be
  * encoded.
  */
 export function createCertificationRequest(options: RequestOptions, key: PrivateKey): Uint8Array<ArrayBuffer> {

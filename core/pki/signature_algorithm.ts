@@ -34,7 +34,7 @@ const PSS_OID = "1.2.840.113549.1.1.10";
 const MGF1_OID = "1.2.840.113549.1.1.8";
 const ED25519_OID = "1.3.101.112";
 
-/** RFC 3279 §2.2, RFC 4055 §5, RFC 5758 §3, RFC 8410 §3; ML-DSA is missing as in Go 1.26 (`csr-api.md` §7.2). */
+/** RFC 3279 §2.2, RFC 4055 §5, RFC 5758 §3, RFC 8410 §3; ML-DSA is missing as in Go 1.26 (`crypto/x509/x509.go`). */
 const ROWS: readonly Row[] = [
   row("MD5-RSA", "1.2.840.113549.1.1.4", "RSA", "md5"),
   row("SHA1-RSA", "1.2.840.113549.1.1.5", "RSA", "sha1"),

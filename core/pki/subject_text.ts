@@ -34,7 +34,9 @@ export function parseSubject(text: string): Result<SubjectFields, string> {
     const field = FIELD_OF[type.trim().toUpperCase()];
     if (rest.length === 0 || type.trim() === "") return err(WANTED);
     if (field === undefined) {
-      return err(`attribute "${type.trim()}" is none that a signer keeps: use CN, O, OU, C, L, ST, STREET, POSTALCODE`);
+      return err(
+        `attribute "${type.trim()}" is not one that a signer keeps: use CN, O, OU, C, L, ST, STREET, POSTALCODE`,
+      );
     }
     const value = unescape(rest.join("="));
     if (!value.ok) return value;

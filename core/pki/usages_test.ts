@@ -7,7 +7,7 @@ const CLIENT = "1.3.6.1.5.5.7.3.2";
 const EMAIL = "1.3.6.1.5.5.7.3.4";
 const OCSP = "1.3.6.1.5.5.7.3.9";
 
-// `pkg/controller/certificates/authority/policies_test.go`, and the whole table of signers.md §3.5.
+// `pkg/controller/certificates/authority/policies_test.go`, and every usage that `policies.go` knows.
 for (
   const { usages, bits, extended } of [
     { usages: ["signing"], bits: ["digitalSignature"], extended: [] },

@@ -59,7 +59,7 @@ export function findDnsPatternFault(pattern: string): string | undefined {
   }
   if (pattern.startsWith("**") && rest.length === 0) return `"${pattern}" lets every name through; name a domain`;
   const fault = findDnsNameFault(pattern.replaceAll("**", "x").replaceAll("*", "x"));
-  return fault === undefined ? undefined : `"${pattern}" is no pattern of DNS names in lower case`;
+  return fault === undefined ? undefined : `"${pattern}" is not a pattern of DNS names in lower case`;
 }
 
 /** The same for URIs. */
@@ -78,5 +78,5 @@ export function findUriPatternFault(pattern: string): string | undefined {
 export function findEmailPatternFault(pattern: string): string | undefined {
   const parts = pattern.split("@");
   const isAddress = parts.length === 2 && parts.every((part) => part !== "") && !pattern.includes("**");
-  return isAddress ? undefined : `"${pattern}" is no pattern of e-mail addresses, such as *@example.com`;
+  return isAddress ? undefined : `"${pattern}" is not a pattern of e-mail addresses, such as *@example.com`;
 }

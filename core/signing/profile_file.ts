@@ -37,24 +37,24 @@ const CA_USAGES: readonly string[] = ["cert sign", "crl sign"];
 
 const signerName = checkedText((value) => {
   const [fault] = validateSignerName("signerName", value);
-  if (fault !== undefined) return `"${value}" is no signer name; write domain/path, such as example.com/web`;
+  if (fault !== undefined) return `"${value}" is not a signer name; write domain/path, such as example.com/web`;
   return value.startsWith("kubernetes.io/") ? `"${value}" is Kubernetes' own; its rules cannot be changed` : undefined;
 });
 const usage = checkedText((value) => {
   if (findUnknownUsages([value]).length > 0) {
-    return `"${value}" is no key usage, such as "digital signature" or "server auth"`;
+    return `"${value}" is not a key usage, such as "digital signature" or "server auth"`;
   }
   return CA_USAGES.includes(value) ? `"${value}" is for CAs; a signer makes none` : undefined;
 });
 const url = checkedText((value) =>
   /^(?:https?|ldap):\/\/[\x21-\x7e]+$/.test(value)
     ? undefined
-    : `"${value}" is no URL, such as http://pki.example.com/ca.crl`
+    : `"${value}" is not a URL, such as http://pki.example.com/ca.crl`
 );
 const oid = checkedText((value) =>
   /^(?:[01]\.[1-3]?\d|2\.(?:0|[1-9]\d{0,14}))(?:\.(?:0|[1-9]\d{0,14}))+$/.test(value)
     ? undefined
-    : `"${value}" is no object identifier, such as 1.3.6.1.4.1.32473.1`
+    : `"${value}" is not an object identifier, such as 1.3.6.1.4.1.32473.1`
 );
 const der = checkedText((value) => {
   const bytes = parseHex(value);
@@ -90,9 +90,11 @@ const SUBJECT = {
   serialNumber: optionalKey(oneText),
 };
 
-const address = checkedText((value) => parseIpAddress(value) === undefined ? `"${value}" is no IP address` : undefined);
+const address = checkedText((value) =>
+  parseIpAddress(value) === undefined ? `"${value}" is not an IP address` : undefined
+);
 const range = checkedText((value) =>
-  parseCidr(value) === undefined ? `"${value}" is no IP address and no CIDR range` : undefined
+  parseCidr(value) === undefined ? `"${value}" is neither an IP address nor a CIDR range` : undefined
 );
 const dnsPattern = checkedText(findDnsPatternFault);
 const exactDns = checkedText((value) => findDnsNameFault(value.replace(/^\*\./, "x.")));

@@ -77,7 +77,7 @@ for (
     {
       name: "signer name",
       text: `${HEAD}signerName: web\n${USAGES}${LIFE}`,
-      want: ['signerName: "web" is no signer name; write domain/path, such as example.com/web'],
+      want: ['signerName: "web" is not a signer name; write domain/path, such as example.com/web'],
     },
     {
       name: "a signer of Kubernetes",
@@ -88,7 +88,7 @@ for (
       name: "usages",
       text: `${HEAD}${LIFE}usages: { allowed: [server auth, servr auth, cert sign] }\n`,
       want: [
-        'usages.allowed[1]: "servr auth" is no key usage, such as "digital signature" or "server auth"',
+        'usages.allowed[1]: "servr auth" is not a key usage, such as "digital signature" or "server auth"',
         'usages.allowed[2]: "cert sign" is for CAs; a signer makes none',
       ],
     },
@@ -108,8 +108,8 @@ for (
         'names.dns.allowed[0]: "a.**": ** stands for whole labels, and only in front, as in **.example.com',
         'names.dns.allowed[1]: "x**.a": ** stands for whole labels, and only in front, as in **.example.com',
         'names.dns.allowed[2]: "**" lets every name through; name a domain',
-        'names.dns.allowed[3]: "A.b" is no pattern of DNS names in lower case',
-        'names.dns.allowed[5]: "." is no pattern of DNS names in lower case',
+        'names.dns.allowed[3]: "A.b" is not a pattern of DNS names in lower case',
+        'names.dns.allowed[5]: "." is not a pattern of DNS names in lower case',
       ],
     },
     {
@@ -120,13 +120,13 @@ for (
   emails: { allowed: [example.com, "**@a"] }
 `,
       want: [
-        'names.ips.allowed[0]: "10.0.0.1/24" is no IP address and no CIDR range',
+        'names.ips.allowed[0]: "10.0.0.1/24" is neither an IP address nor a CIDR range',
         "names.ips.exactly: at least one expected",
         'names.uris.allowed[0]: "example.com" does not begin with a scheme, such as spiffe://',
         'names.uris.allowed[1]: "spiffe://**": ** stands for the rest of a path, and only at its end, as in spiffe://example.com/**',
         'names.uris.allowed[2]: "spiffe://a/**/b": ** stands for the rest of a path, and only at its end, as in spiffe://example.com/**',
-        'names.emails.allowed[0]: "example.com" is no pattern of e-mail addresses, such as *@example.com',
-        'names.emails.allowed[1]: "**@a" is no pattern of e-mail addresses, such as *@example.com',
+        'names.emails.allowed[0]: "example.com" is not a pattern of e-mail addresses, such as *@example.com',
+        'names.emails.allowed[1]: "**@a" is not a pattern of e-mail addresses, such as *@example.com',
       ],
     },
     {
@@ -195,11 +195,11 @@ names: { dns: { allowed: [a.b], wildcards: true }, atLeastOne: true }
     - { oid: 1.2.3, der: "3080 0000" }
 `,
       want: [
-        'extensions.ocsp[0]: "ocsp.example.com" is no URL, such as http://pki.example.com/ca.crl',
-        'extensions.ocsp[1]: "http://a b" is no URL, such as http://pki.example.com/ca.crl',
-        'extensions.policies[0].oid: "1.99" is no object identifier, such as 1.3.6.1.4.1.32473.1',
-        'extensions.policies[1].oid: "3.1" is no object identifier, such as 1.3.6.1.4.1.32473.1',
-        'extensions.policies[2].oid: "1.02.3" is no object identifier, such as 1.3.6.1.4.1.32473.1',
+        'extensions.ocsp[0]: "ocsp.example.com" is not a URL, such as http://pki.example.com/ca.crl',
+        'extensions.ocsp[1]: "http://a b" is not a URL, such as http://pki.example.com/ca.crl',
+        'extensions.policies[0].oid: "1.99" is not an object identifier, such as 1.3.6.1.4.1.32473.1',
+        'extensions.policies[1].oid: "3.1" is not an object identifier, such as 1.3.6.1.4.1.32473.1',
+        'extensions.policies[2].oid: "1.02.3" is not an object identifier, such as 1.3.6.1.4.1.32473.1',
         "extensions.raw[0].der: DER in hexadecimal expected, such as 30 03 02 01 05",
         "extensions.raw[1].der: not one value of DER: something follows the value",
         /^extensions\.raw\[2\]\.der: not one value of DER: /,

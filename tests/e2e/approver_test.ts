@@ -392,7 +392,7 @@ for (const command of [["up", "--secure-port", "0", "--data-dir", "other"], ["ap
     );
     assert.equal(code, 2);
     assert.equal(stdout, "");
-    assert.match(stderr, /error: policy\.yaml: rules\[0\]\.match\.signerNames\[0\]: "x" is no signer name/);
+    assert.match(stderr, /error: policy\.yaml: rules\[0\]\.match\.signerNames\[0\]: "x" is not a signer name/);
     assert.match(stderr, /error: policy\.yaml: rules\[0\]\.then: "aprove" is not possible; did you mean approve\?/);
     assert.match(stderr, /error: --policy: "kubelet-servin" is no policy and no file; did you mean kubelet-serving\?/);
     assert.match(stderr, /error: faulty\.yaml: nodes\[0\]\.dns\[0\]: "\*\.example" is a wildcard/);

@@ -38,7 +38,7 @@ const ARCHIVES: Readonly<Record<string, Archive>> = {
     manifest: { dataFormat: `9${HOSTILE}` as unknown as number },
     says: /its manifest is not complete/,
   },
-  "kind.backup": { paths: [], manifest: { kind: HOSTILE }, says: /its manifest is none of a backup/ },
+  "kind.backup": { paths: [], manifest: { kind: HOSTILE }, says: /its manifest is not the manifest of a backup/ },
   "no_json.backup": { paths: [], manifestText: FORGING, says: /its manifest is not JSON/ },
   "objects.backup": { paths: [`objects/${NAME}`], manifest: { objects: 1 }, says: /it holds 0 of 1 objects/ },
 };
