@@ -8,8 +8,7 @@ import type { Answer } from "./answer.ts";
 import type { AuditCounts } from "./audit.ts";
 import type { Exchange } from "./exchange.ts";
 import { findHeader } from "./exchange.ts";
-import { encodeMetricFamilies, PROTOBUF_METRICS } from "./metrics_protobuf.ts";
-import { matchesClause, parseAccept } from "./negotiation.ts";
+import { parseAccept } from "./negotiation.ts";
 import type { RequestInfo } from "./request_info.ts";
 import { acceptsGzip, respondBytes } from "./respond.ts";
 import { lookup } from "../../core/lib/lookup.ts";
@@ -27,8 +26,8 @@ export interface Metrics {
   clientCertificate(secondsLeft: number): void;
   authorized(result: "allowed" | "denied" | "no-opinion", seconds: number): void;
   readonly audit: AuditCounts;
-  /** The page in the text exposition format, or as delimited protobuf. */
-  render(form: "text" | "protobuf"): Promise<Uint8Array>;
+  /** The page in the text exposition format. */
+  render(): Promise<Uint8Array>;
   /** When the process started, in seconds since 1970. */
   readonly startedAt: number;
 }
@@ -169,8 +168,7 @@ export function createMetrics(registry: MetricsRegistry = createMetricsRegistry(
       counter.inc();
       histogram.observe(seconds);
     },
-    async render(form) {
-      if (form === "protobuf") return encodeMetricFamilies(await registry.getMetricsAsJSON());
+    async render() {
       return new TextEncoder().encode(await registry.metrics());
     },
   };
@@ -214,10 +212,10 @@ function compressedUsername(username: string): string {
 
 const compress = promisify(gzip);
 
-/** Answers `/metrics`, whatever the method, in the form that the client reads. */
+/** Answers `/metrics`, whatever the method. */
 export async function respondMetrics(exchange: Exchange, metrics: Metrics): Promise<Answer> {
-  const { form, contentType } = chooseForm(findHeader(exchange, "accept") ?? "");
-  const bytes = await metrics.render(form);
+  const contentType = toContentType(findHeader(exchange, "accept") ?? "");
+  const bytes = await metrics.render();
   const isCompressed = acceptsGzip(exchange);
   return await respondBytes(exchange, 200, contentType, isCompressed ? await compress(bytes) : bytes, {
     "process-start-time-unix": String(metrics.startedAt),
@@ -227,20 +225,16 @@ export async function respondMetrics(exchange: Exchange, metrics: Metrics): Prom
 
 const ESCAPINGS: readonly string[] = ["allow-utf-8", "underscores", "dots", "values"];
 
-/** Text unless the client asks for protobuf; there are no names that the escapings would change. */
-function chooseForm(accept: string): { readonly form: "text" | "protobuf"; readonly contentType: string } {
-  for (const clause of parseAccept(accept)) {
-    const { proto, encoding, version = "", escaping = "" } = clause.parameters;
-    const suffix = `escaping=${ESCAPINGS.includes(escaping) ? escaping : "underscores"}`;
-    if (matchesClause(clause, PROTOBUF_METRICS.type) && proto === PROTOBUF_METRICS.proto && encoding === "delimited") {
-      const parameters = `proto=${PROTOBUF_METRICS.proto}; encoding=delimited; ${suffix}`;
-      return { form: "protobuf", contentType: `${PROTOBUF_METRICS.type}; ${parameters}` };
-    }
-    if (clause.type === "text" && clause.subtype === "plain" && (version === "" || version === "0.0.4")) {
-      return { form: "text", contentType: `${TEXT_TYPE}; ${suffix}` };
-    }
-  }
-  return { form: "text", contentType: `${TEXT_TYPE}; escaping=underscores` };
+/**
+ * The text format, whatever the client prefers: Prometheus asks for protobuf or OpenMetrics first and takes text from a
+ * server that has neither. The escaping that it asks for is repeated, as there are no names that it would change.
+ */
+function toContentType(accept: string): string {
+  const text = parseAccept(accept).find(({ type, subtype, parameters: { version = "" } }) =>
+    type === "text" && subtype === "plain" && (version === "" || version === "0.0.4")
+  );
+  const { escaping = "" } = text?.parameters ?? {};
+  return `${TEXT_TYPE}; escaping=${ESCAPINGS.includes(escaping) ? escaping : "underscores"}`;
 }
 
 const TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8";

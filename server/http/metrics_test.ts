@@ -11,6 +11,32 @@ async function valueOf(app: TestApp, name: string, ...labels: readonly string[])
   return found === undefined ? undefined : Number(found.split(" ").at(-1));
 }
 
+const FROM_PROMETHEUS = {
+  // prometheus/config: ScrapeProtocolsHeaders, by default and with native histograms.
+  text: "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6," +
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4," +
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+  protobuf: "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6," +
+    "text/plain;version=0.0.4;escaping=dots;q=0.2,*/*;q=0.1",
+};
+
+for (
+  const { name, accept, escaping } of [
+    { name: "nothing", accept: "", escaping: "underscores" },
+    { name: "what Prometheus asks for", accept: FROM_PROMETHEUS.text, escaping: "underscores" },
+    { name: "protobuf first", accept: FROM_PROMETHEUS.protobuf, escaping: "dots" },
+    { name: "protobuf alone", accept: "application/vnd.google.protobuf", escaping: "underscores" },
+  ]
+) {
+  test(`metrics are text for ${name}`, async () => {
+    await using app = await createTestApp();
+    const { code, headers, text } = await app.send("GET", "/metrics", { headers: { accept } });
+    assert.equal(code, 200);
+    assert.equal(headers.get("content-type"), `text/plain; version=0.0.4; charset=utf-8; escaping=${escaping}`);
+    assert.match(text, /^# TYPE apiserver_request_total counter$/m);
+  });
+}
+
 test("a watch is open from its start to its end, and its events are counted", async () => {
   await using app = await createTestApp();
   const open = () => valueOf(app, "apiserver_longrunning_requests", "configmaps");

@@ -56,6 +56,8 @@ test("createMetricsRegistry() has each lag once, and what else the runtime tells
   for (const name of ["process_cpu_seconds_total", "process_resident_memory_bytes", "nodejs_gc_duration_seconds"]) {
     assert.ok(names.includes(name), name);
   }
+  const gauges: readonly string[] = text.match(/(?<=^# TYPE )\S+(?= gauge$)/gm) ?? [];
+  assert.deepEqual(gauges.filter((name) => name.endsWith("_total")), [], "only counters are totals");
   const values = [...text.matchAll(/^nodejs_eventloop_lag_\S+ (\S+)$/gm)].map(([, value]) => Number(value));
   assert.equal(values.filter(Number.isFinite).length, 7, `${values}`);
 });

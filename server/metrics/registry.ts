@@ -17,11 +17,17 @@ export function createMetricsRegistry(): MetricsRegistry {
   const defaults = new Registry();
   collectDefaultMetrics({ register: defaults, eventLoopMonitoringPrecision: NEVER_MS });
   for (const metric of defaults.getMetricsAsArray()) {
-    if (!metric.name.startsWith("nodejs_eventloop_lag")) registry.registerMetric(metric as unknown as Metric);
+    if (!LEFT_OUT.test(metric.name)) registry.registerMetric(metric as unknown as Metric);
   }
   addEventLoopLag(registry);
   return registry;
 }
+
+/**
+ * The lag of the event loop, which is measured less often here, and `nodejs_active_resources_total` and its like: gauges
+ * whose names say that they are counters, and that only add up the gauges of each type beside them.
+ */
+const LEFT_OUT = /^nodejs_(?:eventloop_lag_|active_.+_total$)/;
 
 /** The longest that a timer waits. prom-client measures the event loop a hundred times a second, and cannot be told not to. */
 const NEVER_MS = 2 ** 31 - 1;
