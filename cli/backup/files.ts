@@ -2,7 +2,7 @@
 import type { Stats } from "node:fs";
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
-import { MAX_PART_BYTES } from "../../core/backup/manifest.ts";
+import { FILES_PREFIX, findPathFault, MAX_PART_BYTES } from "../../core/backup/manifest.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { ETCD_PLACE_NAME } from "../instance/data_dir.ts";
 
@@ -34,6 +34,7 @@ async function* walk(root: string, below: string, above: readonly string[]): Asy
     // The note on where the objects are now does not apply to the place where they will be restored.
     if (path === ETCD_PLACE_NAME) continue;
     if (LEFT_OUT.some((pattern) => pattern.test(name)) && !await isFolder(at)) continue;
+    if (findPathFault(`${FILES_PREFIX}${path}`) !== undefined) throw cannotBackUp(at, "its name has a backslash");
     const found = await readStats(at);
     if (found.isDirectory()) yield* walk(root, path, [...above, here]);
     else yield { path, mode: found.mode & 0o777, bytes: await readFile(at) };

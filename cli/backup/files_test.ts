@@ -56,6 +56,17 @@ test("readDataFiles() names an entry that cannot be backed up", async () => {
   }
 });
 
+test("readDataFiles() names a file that no restore would take", async () => {
+  await using folder = await createTempFolder();
+  const data = await dataIn(folder);
+  const entry = `${data}/pki/a\\b`;
+  await writeFile(entry, "");
+  await assert.rejects(
+    readTexts(data),
+    (error) => isNamed(error, entry) && /its name has a backslash/.test(error.message),
+  );
+});
+
 test("readDataFiles() names a socket", async () => {
   await using folder = await createTempFolder();
   const data = await dataIn(folder);

@@ -69,10 +69,13 @@ export function parseManifest(text: string, dataFormat: number): Result<BackupMa
   return isWhole ? ok(manifest) : err("its manifest is not complete");
 }
 
-/** Why a part cannot be what the archive says; undefined when its path leads nowhere else. */
+/**
+ * Why a part cannot be what the archive says; undefined when its path leads nowhere else. A backslash separates folders
+ * on Windows, so no part has one.
+ */
 export function findPathFault(path: string): string | undefined {
   const parts = path.split("/");
-  const isInside = parts.every((part) => part !== "" && part !== "." && part !== ".." && !part.includes("\0"));
+  const isInside = parts.every((part) => part !== "" && part !== "." && part !== ".." && !/[\\\0]/.test(part));
   if (path === MANIFEST_PATH || (isInside && (path.startsWith(FILES_PREFIX) || path.startsWith(OBJECTS_PREFIX)))) {
     return undefined;
   }

@@ -58,7 +58,10 @@ test("findPathFault() lets nothing out of the folder", () => {
     assert.equal(findPathFault(path), undefined, path);
   }
   for (
-    const path of ["", "a", "/etc/passwd", "files/../x", "files/./x", "files//x", "files/", "files/a\0b", "../files/a"]
+    const path of [
+      ...["", "a", "/etc/passwd", "files/../x", "files/./x", "files//x", "files/", "files/a\0b", "../files/a"],
+      ...["files/..\\..\\x", "files/\\\\host\\share", "objects/a\\b", "files\\a"],
+    ]
   ) {
     assert.notEqual(findPathFault(path), undefined, path);
   }

@@ -5,7 +5,7 @@ import { Buffer } from "node:buffer";
 export interface TarHeader {
   /** The path with slashes; the path of a folder ends with a slash. */
   readonly path: string;
-  /** Permission bits. */
+  /** Permission bits; what else a mode has, such as setuid, is not read from an archive. */
   readonly mode: number;
   readonly size: number;
   /** Seconds since 1970. */
@@ -16,6 +16,7 @@ export interface TarHeader {
 
 /** Everything in an archive is padded to blocks of this many bytes. */
 export const TAR_BLOCK = 512;
+const PERMISSION_BITS = 0o777;
 /** An archive ends with two empty blocks. */
 export const TAR_END: Uint8Array = new Uint8Array(2 * TAR_BLOCK);
 
@@ -66,7 +67,7 @@ export function readTarHeader(block: Uint8Array): TarHeader | undefined {
   const name = text(0, 100);
   return {
     path: prefix === "" ? name : `${prefix}/${name}`,
-    mode: number(100, 8),
+    mode: number(100, 8) & PERMISSION_BITS,
     size: number(124, 12),
     modifiedSeconds: number(136, 12),
   };

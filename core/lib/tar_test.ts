@@ -11,6 +11,12 @@ test("readTarHeader() reads what writeTarHeader() wrote, long paths too", () => 
   assert.equal(readTarHeader(new Uint8Array(TAR_BLOCK)), undefined);
 });
 
+test("readTarHeader() reads permissions, and no setuid, setgid or sticky bit", () => {
+  for (const [written, read] of [[0o4755, 0o755], [0o2640, 0o640], [0o1777, 0o777], [0o7600, 0o600]] as const) {
+    assert.equal(readTarHeader(writeTarHeader({ ...header, mode: written }))?.mode, read);
+  }
+});
+
 test("readTarHeader() refuses a changed byte and what is no file", () => {
   const changed = writeTarHeader(header);
   changed[3]! ^= 1;
