@@ -26,7 +26,7 @@ for (
   });
 }
 
-test("isAllowed() asks once for what is asked again meanwhile, and anew afterwards", async () => {
+test("isAllowed() sends equal questions once while they are in flight, and again afterwards", async () => {
   await using api = await startFakeApi();
   await using transport = createTlsTransport({ server: api.server, caPem: api.ca.caPem, userAgent: "x" });
   let allowed = true;

@@ -120,7 +120,7 @@ test("requestObject() and requestList() refuse what is none", async () => {
   assert.deepEqual(empty, { metadata: { resourceVersion: "3" }, items: [] });
 });
 
-test("requestJson() sends a body as JSON, or as what it is told", async () => {
+test("requestJson() sends a body as JSON, or with the given content type", async () => {
   const api = apiOf([{ status: 200, body: {} }]);
   await api.requestJson({ method: "POST", path: "/x", body: {} }, signal);
   await api.requestJson({ method: "PATCH", path: "/x", body: {}, contentType: "application/merge-patch+json" }, signal);

@@ -92,7 +92,7 @@ const REFUSED: readonly Case[] = [
     hint: /system:node-bootstrapper/,
   },
   {
-    name: "under a name that somebody else took",
+    name: "under a name that another request has",
     arrange: ({ api }) => {
       api.intercept = ({ method }) => {
         if (method === "POST") return failure(409, "AlreadyExists", "there");
@@ -147,7 +147,7 @@ const REFUSED: readonly Case[] = [
 ];
 
 for (const { name, arrange, code, message, hint } of REFUSED) {
-  test(`bootstrap() says ${code} when ${name}, and keeps its key`, async () => {
+  test(`bootstrap() fails with ${code} when ${name}, and keeps its key`, async () => {
     await using f = await fixture();
     arrange(f);
     await assert.rejects(f.run(), (error) => {
@@ -172,11 +172,11 @@ test("bootstrap() warns of a clock that differs from the server's, and blames it
   assert.ok(warning?.kind === "clockSkew");
   const skewMs = warning.skew.ourTime.getTime() - warning.skew.serverTime.getTime();
   assert.ok(Math.abs(skewMs - 48 * HOUR_MS) < 600_000);
-  // The next run finds its request with a certificate that looks expired: the clock is to blame again.
+  // The next run finds its request with a certificate that seems expired: the clock is the reason again.
   await assert.rejects(f.run(), (error) => error instanceof AppError && error.code === "clock_skew");
 });
 
-test("bootstrap() times out when nobody approves, and says how to", async () => {
+test("bootstrap() times out without an approval, and explains how to approve", async () => {
   await using f = await fixture();
   const run = assert.rejects(f.run(), (error) => {
     assert.ok(error instanceof AppError);
@@ -203,7 +203,7 @@ function withoutPauses(f: Fixture): BootstrapOptions {
   return { ...f.options, clock: createImpatientClock(f.clock, 1_500, 60_000) };
 }
 
-test("bootstrap() waits a minute for a server that is down, then says so", async () => {
+test("bootstrap() waits a minute for a server that is down, then reports it", async () => {
   await using f = await fixture();
   await f.api[Symbol.asyncDispose]();
   await assert.rejects(bootstrap(withoutPauses(f), f.abort.signal), (error) => {
@@ -315,7 +315,7 @@ for (
   });
 }
 
-test("bootstrap() names a kubeconfig that it may not look at once, and as what it is", async () => {
+test("bootstrap() reports a kubeconfig that it may not read, and names it once", async () => {
   await using f = await fixture();
   const hint = "run as a user who may, or choose another path";
   const stat = (path: string) =>

@@ -228,7 +228,7 @@ for (const path of ["/node/kubeconfig", "/node/pki"]) {
   });
 }
 
-test("bootstrap() tells which command mends it when there are no bootstrap credentials", async () => {
+test("bootstrap() names the command that helps when there are no bootstrap credentials", async () => {
   await using f = await fixture();
   const options = { ...f.options, findCluster: noBootstrapCredentials("/node/kubeconfig") };
   await assert.rejects(bootstrap(options, f.abort.signal), (error) => {

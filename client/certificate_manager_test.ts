@@ -149,7 +149,7 @@ test("runCertificateManager() renews at the deadline, as itself, with a new key 
   assert.equal(new Set(f.keys.map((key) => key.toPem())).size, 2);
 });
 
-test("runCertificateManager() asks at once with the bootstrap credentials when there is no certificate", async () => {
+test("runCertificateManager() requests at once with the bootstrap credentials when there is no certificate", async () => {
   await using f = await fixture({ initial: false });
   await f.rotated(1);
   assert.deepEqual(f.requests, ["bootstrap 0"]);
@@ -207,7 +207,7 @@ test("runCertificateManager() goes on while the server is down", async () => {
   assert.ok(f.clock.now().getTime() - START.getTime() > 15 * MINUTE);
 });
 
-test("runCertificateManager() grants the five minutes anew after a machine slept past its certificate's end", async () => {
+test("runCertificateManager() grants another five minutes after a machine slept past the end of its certificate", async () => {
   await using f = await fixture({ initial: true, failure: unauthorized() });
   await f.rotated(0);
   f.clock.jump(30 * HOUR);
@@ -267,7 +267,7 @@ test("runCertificateManager() drops a request for a template that is no longer w
   assert.deepEqual(f.templates, [TEMPLATE, WIDER]);
 });
 
-test("runCertificateManager() waits while nothing can be asked for", async () => {
+test("runCertificateManager() waits while there is no template", async () => {
   await using f = await fixture({ initial: false, template: "none", purpose: "serving" });
   await f.clock.advance(HOUR);
   assert.deepEqual(f.requests, []);
@@ -315,7 +315,7 @@ for (
   test(`isServerHealthy() is ${want} after ${name}`, () => assert.equal(isServerHealthy(error), want));
 }
 
-test("isServerHealthy() looks through what was put around a proxy's page", () => {
+test("isServerHealthy() finds a proxy's page below other errors", () => {
   const page = errorFromStatus(404, "page not found");
   assert.equal(isServerHealthy(new AppError("not_found", "cannot create: …", { cause: page })), false);
 });

@@ -8,12 +8,12 @@ import { CLIENT_CA_PATH, createClientTrust } from "./client_trust.ts";
 
 const NEVER = new AbortController().signal;
 
-/** An API whose ConfigMap has this for its client CAs; `status` instead when it is no 200. */
-function apiOf(state: { pem: string | undefined; status: number; asked: number }): Transport {
+/** An API whose ConfigMap has these client CAs; it fails with `status` unless that is 200. */
+function createApi(state: { pem: string | undefined; status: number; reads: number }): Transport {
   return {
     send(request) {
       assert.equal(request.path, CLIENT_CA_PATH);
-      state.asked++;
+      state.reads++;
       const data = state.pem === undefined ? {} : { "client-ca-file": state.pem };
       const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "x" }, data };
       const failure = { apiVersion: "v1", kind: "Status", status: "Failure", code: state.status, message: "no" };
@@ -31,11 +31,11 @@ function apiOf(state: { pem: string | undefined; status: number; asked: number }
 
 test("createClientTrust() reads the ConfigMap once a minute, and keeps the last answer when the next one fails", async () => {
   const [ca, other] = await Promise.all([createSigningCa(), createSigningCa({ commonName: "other" })]);
-  const state = { pem: ca.certificatePem as string | undefined, status: 200, asked: 0 };
+  const state = { pem: ca.certificatePem as string | undefined, status: 200, reads: 0 };
   const [clock, logger] = [createFakeClock(), createMemoryLogger()];
-  const isTrusted = createClientTrust(apiOf(state), { clock, logger }, NEVER);
+  const isTrusted = createClientTrust(createApi(state), { clock, logger }, NEVER);
   assert.deepEqual(await Promise.all([isTrusted(ca), isTrusted(other)]), [true, false]);
-  assert.equal(state.asked, 1);
+  assert.equal(state.reads, 1);
   state.pem = other.certificatePem;
   assert.equal(await isTrusted(other), false);
   await clock.advance(60_000);
@@ -50,11 +50,14 @@ test("createClientTrust() reads the ConfigMap once a minute, and keeps the last 
 });
 
 for (
-  const [name, state] of [["is forbidden", { status: 403, pem: "" }], ["is no PEM", { status: 200, pem: "x" }]] as const
+  const [name, state] of [["is forbidden", { status: 403, pem: "" }], ["is not PEM", {
+    status: 200,
+    pem: "x",
+  }]] as const
 ) {
   test(`createClientTrust() does not know when the ConfigMap ${name}`, async () => {
     const logger = createMemoryLogger();
-    const api = apiOf({ ...state, asked: 0 });
+    const api = createApi({ ...state, reads: 0 });
     const isTrusted = createClientTrust(api, { clock: createFakeClock(), logger }, NEVER);
     assert.equal(await isTrusted(await createSigningCa()), undefined);
     assert.equal(logger.messages("warn").length, 1);

@@ -23,7 +23,7 @@ for (
     ["", "invalid peer certificate: Other(OtherError(PathLenConstraintViolated))"],
   ] as const
 ) {
-  test(`toConnectionError() takes a broken rule for a reason not to trust, not to try again: ${text}`, () => {
+  test(`toConnectionError() reports a broken rule as untrusted, not as retryable: ${text}`, () => {
     const error = toConnectionError(
       Object.assign(new Error(text), { code }),
       new URL("https://a.example"),

@@ -71,7 +71,12 @@ for (
   const { name, certificate, key, want } of [
     { name: "no certificate", certificate: "x", key: "own", want: "invalid certificate data: " },
     { name: "no key", certificate: "own", key: "x", want: "invalid key data" },
-    { name: "somebody else's key", certificate: "own", key: "other", want: "private key does not match public key" },
+    {
+      name: "the key of another pair",
+      certificate: "own",
+      key: "other",
+      want: "private key does not match public key",
+    },
   ]
 ) {
   test(`update() refuses ${name} and selects nothing (7)`, async () => {
@@ -119,7 +124,7 @@ test("update() leaves the current pair when the disk is full", async () => {
   }
 });
 
-test("current() looks at current.pem, then the explicit files, then prefix.crt and .key (8, 9)", async () => {
+test("current() reads current.pem, then the explicit files, then prefix.crt and .key (8, 9)", async () => {
   const files = createMemoryFiles();
   const [a, b, c] = [await issue("a"), await issue("b"), await issue("c")];
   const explicit = { certFile: "/x/b.crt", keyFile: "/x/b.key" };
@@ -155,7 +160,7 @@ test("openCredentialStore() finishes an interrupted switch (10)", async () => {
   assert.equal(files.entries.get(UPDATED), undefined);
 });
 
-test("openCredentialStore() refuses an updated file that is no link", async () => {
+test("openCredentialStore() refuses an updated file that is not a link", async () => {
   await assert.rejects(open(createMemoryFiles({ [UPDATED]: "x" })), {
     message: `expected "${UPDATED}" to be a symlink but it is a file`,
   });

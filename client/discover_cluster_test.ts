@@ -88,7 +88,7 @@ test("discoverCluster() reads cluster-info twice, without the token, and believe
   }]);
 });
 
-test("discoverCluster() waits for a server that starts and for the signature, and tells each reason once", async () => {
+test("discoverCluster() waits for a server that starts and for the signature, and reports each reason once", async () => {
   await using api = await startFakeApi({ now: NOW });
   const answers: (FakeAnswer | "destroy")[] = [
     "destroy",

@@ -63,7 +63,7 @@ test("a certificate manager lives through six weeks of what goes wrong", async (
     if (event < 0.1) world.isApiAway = true;
     else if (event < 0.15) files.failOn = [/^writeAtomic/, /^symlink/, /^rename/][Math.floor(chance.float() * 3)];
     else if (event < 0.2) clock.jump(chance.float() * 40 * HOUR); // the lid was closed
-    else if (event < 0.25) clock.set((chance.float() * 4 - 2) * HOUR); // somebody set the clock
+    else if (event < 0.25) clock.set((chance.float() * 4 - 2) * HOUR); // the clock was set
     await clock.advance(HOUR);
     if (files.failOn !== undefined) {
       const warned = logger.messages("warn").length;

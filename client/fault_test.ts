@@ -1,4 +1,4 @@
-/** Disk errors at every call in turn: the last good pair stays readable, the error says what failed, and the next try works. */
+/** Disk errors at every call in turn: the last good pair stays readable, the error names the failure, and the next try works. */
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { test } from "node:test";
@@ -23,7 +23,7 @@ const MAX_CALLS = 80;
 const ca = createIssuingCa(NOW);
 const files = createFilePort();
 
-async function pairOf(commonName: string) {
+async function createPair(commonName: string) {
   const key = await generatePrivateKey("ecdsa-p256");
   const certificatePem = await (await ca).issue({ publicKeyDer: key.publicKeyDer(), subject: { commonName } });
   const pair = parseCredentialPair(certificatePem, key.toPem());
@@ -31,8 +31,8 @@ async function pairOf(commonName: string) {
   return { ...pair.value, certificatePem, keyPem: new Secret(key.toPem()) };
 }
 
-/** Undefined, or the error, which tells what the disk said. */
-async function errorOf(run: Promise<unknown>, { text }: FileFault): Promise<Error | undefined> {
+/** Returns the error, which names the error of the disk; undefined when there is none. */
+async function catchError(run: Promise<unknown>, { text }: FileFault): Promise<Error | undefined> {
   try {
     await run;
     return undefined;
@@ -48,7 +48,7 @@ let seconds = 0;
 const PLACES = [
   {
     place: "a credential store",
-    async update(files: FilePort, certDir: string, pair: Awaited<ReturnType<typeof pairOf>>) {
+    async update(files: FilePort, certDir: string, pair: Awaited<ReturnType<typeof createPair>>) {
       // Dated files: no two of one second.
       const clock = createFakeClock(new Date(NOW.getTime() + ++seconds * 1_000));
       const store = await openCredentialStore({ files, clock, certDir, prefix: "kubelet-client" });
@@ -61,7 +61,7 @@ const PLACES = [
   },
   {
     place: "a pair folder",
-    update: (files: FilePort, folder: string, pair: Awaited<ReturnType<typeof pairOf>>) =>
+    update: (files: FilePort, folder: string, pair: Awaited<ReturnType<typeof createPair>>) =>
       openPairFolder(folder, files).update(pair),
     async read(folder: string) {
       const found = await openPairFolder(folder, files).existing();
@@ -72,8 +72,8 @@ const PLACES = [
 
 for (const { place, update, read } of PLACES) {
   for (const fault of FILE_FAULTS) {
-    test(`${place} on a disk that says ${fault.name} at each call in turn has the old pair or the new one`, async () => {
-      const [old, next, last] = await Promise.all(["old", "next", "last"].map(pairOf));
+    test(`${place} on a disk that fails with ${fault.name} at each call in turn has the old pair or the new one`, async () => {
+      const [old, next, last] = await Promise.all(["old", "next", "last"].map(createPair));
       let failures = 0;
       for (let call = 0, isOver = false; !isOver; call++) {
         assert.ok(call < MAX_CALLS);
@@ -81,7 +81,7 @@ for (const { place, update, read } of PLACES) {
         await update(files, folder.path, old!);
         const before = (await readdir(folder.path)).length;
         const failing = createFailingFiles(files, call, fault);
-        const error = await errorOf(update(failing.files, folder.path, next!), fault);
+        const error = await catchError(update(failing.files, folder.path, next!), fault);
         isOver = !failing.hasFailed();
         if (error !== undefined) failures++;
         const found = await read(folder.path);
@@ -100,14 +100,14 @@ for (const { place, update, read } of PLACES) {
 }
 
 for (const fault of FILE_FAULTS) {
-  test(`bootstrap() on a disk that says ${fault.name} at each call in turn says so, and goes on with its own request`, async () => {
+  test(`bootstrap() on a disk that fails with ${fault.name} at each call in turn reports it, and goes on with its request`, async () => {
     let failures = 0;
     for (let call = 0, isOver = false; !isOver; call++) {
       assert.ok(call < MAX_CALLS);
       await using f = await fixture();
       f.api.onCreate = (csr) => f.issue(csr);
       const failing = createFailingFiles(f.files, call, fault);
-      const error = await errorOf(bootstrap({ ...f.options, files: failing.files }, f.abort.signal), fault);
+      const error = await catchError(bootstrap({ ...f.options, files: failing.files }, f.abort.signal), fault);
       isOver = !failing.hasFailed();
       if (error !== undefined) failures++;
       const again = await f.run();

@@ -52,7 +52,7 @@ test("createExclusive() never replaces a file", () =>
     assert.equal((await stat(path)).mode & 0o777, 0o600);
   }));
 
-test("symlink(), rename(), lstat() and stat() tell links from files", () =>
+test("symlink(), rename(), lstat() and stat() distinguish links from files", () =>
   inTemp(async (folder) => {
     const [target, link, moved] = [join(folder, "a"), join(folder, "l"), join(folder, "m")];
     await files.writeAtomic(target, "x", 0o600);
@@ -75,7 +75,7 @@ test("nothing there is undefined to readers and fine to unlink()", () =>
     assert.equal(await files.readText(join(folder, "dangling")), undefined);
   }));
 
-test("failures name the path and say what to do", () =>
+test("failures name the path and have a hint", () =>
   inTemp(async (folder) => {
     const path = join(folder, "no", "such");
     await assert.rejects(files.writeAtomic(path, "x", 0o600), (error) => {
@@ -96,7 +96,7 @@ test("createExclusive() writes whole files and never in place of something", () 
     assert.deepEqual(await readdir(folder), ["key"]);
   }));
 
-test("readLink() tells a link from anything else", () =>
+test("readLink() distinguishes a link from anything else", () =>
   inTemp(async (folder) => {
     await files.symlink("..data/a", join(folder, "link"));
     await files.writeAtomic(join(folder, "file"), "x", 0o600);

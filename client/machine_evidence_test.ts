@@ -50,7 +50,7 @@ for (
       want: { kind: "refused", reason: "Unauthorized" },
     },
     {
-      name: "a server that is out of order as one that could not be asked",
+      name: "a failing server as unreachable",
       answer: failure(500, "InternalError", "broken"),
       want: { kind: "unreachable", reason: "broken" },
     },
@@ -89,7 +89,7 @@ test("inspectSecrets() and inspectFolder() see who else has a key, each once", a
   assert.equal(await inspectFolder("/none", files), "none");
 });
 
-test("findStrayTarget() tells a link that leaves its folder", async () => {
+test("findStrayTarget() finds a link that leaves its folder", async () => {
   const files = createMemoryFiles();
   const links = {
     "/pki/in": "/pki/a.pem",
@@ -107,15 +107,15 @@ test("findWaitingRequest() reads the note in front of a key, unless another user
   const key = (await generatePrivateKey("ecdsa-p256")).toPem();
   const text = `# The request of node n1 waits; to go on with it: tlsboot bootstrap --x\n${key}`;
   const files = createMemoryFiles();
-  const noteOf = async (
+  const readNote = async (
     edit: { readonly mode?: number; readonly isOwnedByOther?: boolean; readonly text?: string },
   ) => {
     files.entries.set("/key", { kind: "file", text, mode: 0o600, ...edit });
     return (await findWaitingRequest("/key", files))?.note;
   };
-  assert.deepEqual(await noteOf({}), { nodeName: "n1", command: "tlsboot bootstrap --x" });
-  assert.equal(await noteOf({ mode: 0o644 }), undefined);
-  assert.equal(await noteOf({ isOwnedByOther: true }), undefined);
-  assert.equal(await noteOf({ text: key }), undefined);
+  assert.deepEqual(await readNote({}), { nodeName: "n1", command: "tlsboot bootstrap --x" });
+  assert.equal(await readNote({ mode: 0o644 }), undefined);
+  assert.equal(await readNote({ isOwnedByOther: true }), undefined);
+  assert.equal(await readNote({ text: key }), undefined);
   assert.equal(await findWaitingRequest("/none", files), undefined);
 });

@@ -144,7 +144,7 @@ test("changes() goes on after a bookmark's version", async () => {
   await f.api.arrival(/resourceVersion=5&/);
 });
 
-test("changes() starts over when history is gone, and tells deletions nobody told it", async () => {
+test("changes() starts over when the history has expired, and finds missed deletions", async () => {
   await using f = await fixture();
   for (const name of ["kept", "changed", "gone", "replaced"]) f.api.put(object(name));
   f.follow();

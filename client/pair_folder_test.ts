@@ -12,7 +12,7 @@ import { openPairFolder } from "./pair_folder.ts";
 const files = createFilePort();
 const ca = createIssuingCa(new Date());
 
-async function pairOf(commonName: string): Promise<CredentialPair> {
+async function createPair(commonName: string): Promise<CredentialPair> {
   const key = await generatePrivateKey("ecdsa-p256");
   const certificate = await (await ca).issue({ publicKeyDer: key.publicKeyDer(), subject: { commonName } });
   const pair = parseCredentialPair(certificate, key.toPem());
@@ -24,7 +24,7 @@ test("openPairFolder() holds one pair in three files, secret ones 0600", async (
   await using temp = await createTempFolder();
   const folder = openPairFolder(temp.join("web"), files);
   assert.deepEqual(await folder.existing(), { kind: "none" });
-  const pair = await pairOf("one");
+  const pair = await createPair("one");
   await folder.update(pair);
   const existing = await folder.existing();
   assert.ok(existing.kind === "usable" && existing.leaf.subject.commonName === "one");
@@ -38,7 +38,7 @@ test("openPairFolder() holds one pair in three files, secret ones 0600", async (
 test("openPairFolder() keeps the pair before, and no more", async () => {
   await using temp = await createTempFolder();
   const folder = openPairFolder(temp.path, files);
-  for (const name of ["one", "two", "three"]) await folder.update(await pairOf(name));
+  for (const name of ["one", "two", "three"]) await folder.update(await createPair(name));
   assert.deepEqual((await readdir(temp.path)).sort(), [
     ...["..data", "..pair-1", "..pair-2", "tls.crt", "tls.key", "tls.pem"],
   ]);
@@ -62,13 +62,13 @@ for (
     const existing = await folder.existing();
     assert.ok(existing.kind === "unusable");
     assert.match(existing.reason, want);
-    await folder.update(await pairOf("new"));
+    await folder.update(await createPair("new"));
     assert.equal((await folder.existing()).kind, "usable");
   });
 }
 
 test("openPairFolder() shows the old pair or the new one, wherever an update is killed", async () => {
-  const [one, two, three] = [await pairOf("one"), await pairOf("two"), await pairOf("three")];
+  const [one, two, three] = [await createPair("one"), await createPair("two"), await createPair("three")];
   for (const isFirst of [true, false]) {
     let isKilled = true;
     for (let changes = 0; isKilled; changes++) {

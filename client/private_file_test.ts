@@ -7,7 +7,7 @@ const OWN: FileFacts = { kind: "file", mode: 0o600, isOwnedByOther: false };
 
 for (
   const { name, facts, want } of [
-    { name: "a file of one's own", facts: {}, want: undefined },
+    { name: "a private file of this user", facts: {}, want: undefined },
     { name: "one that its owner may only read", facts: { mode: 0o400 }, want: undefined },
     { name: "a link", facts: { kind: "symlink", mode: 0o777 }, want: "it is a symbolic link" },
     { name: "a pipe", facts: { kind: "other" }, want: "it is not a file" },

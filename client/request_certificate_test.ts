@@ -79,7 +79,7 @@ async function fixture(): Promise<Fixture> {
   };
 }
 
-/** Approves and issues what is asked; an edit makes the certificate another. */
+/** Approves and issues the request; an edit changes the certificate. */
 async function issue(api: FakeApi, object: KubeObject, edit: Partial<IssuedCertificate> = {}): Promise<void> {
   const csr = object as CertificateSigningRequest;
   const { publicKeyDer, subject, dnsNames, ipAddresses } = requestOf(csr);
@@ -167,10 +167,10 @@ test("requestCertificate() refuses what exists, keeps what is good, and renews i
 
 for (
   const { name, edit } of [
-    { name: "another name is asked", edit: { names: { ...names, dnsNames: ["www.example.com"] } } },
-    { name: "another subject is asked", edit: { subject: { commonName: "www" } } },
-    { name: "another usage is asked", edit: { usages: ["client auth"] } },
-    { name: "another kind of key is asked", edit: { key: "ed25519" as const } },
+    { name: "another name is requested", edit: { names: { ...names, dnsNames: ["www.example.com"] } } },
+    { name: "another subject is requested", edit: { subject: { commonName: "www" } } },
+    { name: "another usage is requested", edit: { usages: ["client auth"] } },
+    { name: "another kind of key is requested", edit: { key: "ed25519" as const } },
     { name: "it is forced", edit: { renewal: { isForced: true } } },
   ] satisfies readonly { name: string; edit: Partial<RequestCertificateOptions> }[]
 ) {
@@ -223,7 +223,7 @@ for (
     },
   ] satisfies readonly { name: string; edit: Partial<RequestCertificateOptions>; want: RegExp }[]
 ) {
-  test(`requestCertificate() makes nothing and asks nobody for ${name}`, async () => {
+  test(`requestCertificate() creates and sends nothing for ${name}`, async () => {
     await using f = await fixture();
     await assert.rejects(f.run(edit), (error) => error instanceof RequestRefusedError && want.test(error.message));
     assert.deepEqual(f.api.requests, []);
@@ -285,7 +285,7 @@ for (
   });
 }
 
-test("requestCertificate() gives up when nobody decides in time", async () => {
+test("requestCertificate() gives up without a decision in time", async () => {
   await using f = await fixture();
   const running = f.run();
   running.catch(() => {});
@@ -312,7 +312,7 @@ test("requestCertificate() takes up a request by its chosen name, but only the v
   }
 });
 
-test("requestCertificate() says when the key that waits is none, or of another kind", async () => {
+test("requestCertificate() refuses a pending key that is broken or of another kind", async () => {
   await using f = await fixture();
   await f.run({ timeoutSeconds: 0 });
   await assert.rejects(
@@ -324,7 +324,7 @@ test("requestCertificate() says when the key that waits is none, or of another k
   assert.equal(await readFile(f.temp.join("web/tls.key.new"), "utf8"), "half", "it is left as it is");
 });
 
-test("requestCertificate() of two at once makes one request with one key", async () => {
+test("requestCertificate() called twice at once makes one request with one key", async () => {
   await using f = await fixture();
   f.api.onCreate = (csr) => issue(f.api, csr);
   const renewal = { isForced: true };
@@ -340,7 +340,7 @@ for (
     /create, get, list/,
   ]] as const
 ) {
-  test(`requestCertificate() answered with ${status} tells a person what to do`, async () => {
+  test(`requestCertificate() answered with ${status} has a hint for the user`, async () => {
     await using f = await fixture();
     const reason = status === 401 ? "Unauthorized" : "Forbidden";
     f.api.intercept = () => ({

@@ -10,13 +10,13 @@ import { createServerIdentityCheck, type ServerIdentityOptions } from "./server_
 const NOW = new Date("2026-11-25T12:00:00Z");
 const origin = "https://n1.example.org:6443";
 
-test("createServerIdentityCheck() judges names and paths, as far as it knows whom to trust", async () => {
+test("createServerIdentityCheck() checks names, and paths when it knows the roots", async () => {
   const cases = await buildChainCases(NOW);
   const find = (name: string): ChainCase => cases.find((one) => one.name === name)!;
   const judge = (one: ChainCase, edit: Partial<ServerIdentityOptions> = {}): string => {
     const caPem = one.roots.map((der) => encodePem("CERTIFICATE", der)).join("");
     const check = createServerIdentityCheck({ caPem, origin, verifiesPath: true, ...edit });
-    return check(one.host, shownOf(one))?.message ?? "good";
+    return check(one.host, toPeerCertificate(one))?.message ?? "good";
   };
   const noCa = find("an intermediate of version 1");
   assert.equal(judge(find("two intermediates")), "good");
@@ -32,26 +32,26 @@ test("createServerIdentityCheck() judges names and paths, as far as it knows who
 
 test("createServerIdentityCheck() judges addresses, keys and, by a clock, the dates of roots", async () => {
   const cases = await buildChainCases(NOW);
-  const verdictOf = (one: ChainCase, edit: Partial<ServerIdentityOptions>): string => {
+  const judge = (one: ChainCase, edit: Partial<ServerIdentityOptions>): string => {
     const caPem = one.roots.map((der) => encodePem("CERTIFICATE", der)).join("");
     const check = createServerIdentityCheck({ caPem, origin, verifiesPath: true, ...edit });
-    return check(one.host, shownOf(one)) === undefined ? "accept" : "refuse";
+    return check(one.host, toPeerCertificate(one)) === undefined ? "accept" : "refuse";
   };
   const now = (): Date => NOW;
   const ofAddresses = cases.filter(({ host }) => isIPv6(host));
   assert.ok(ofAddresses.length > 0, "some of them are of addresses");
   for (const one of ofAddresses) {
-    for (const edit of [{ now }, { verifiesPath: false }]) assert.equal(verdictOf(one, edit), one.want, one.name);
+    for (const edit of [{ now }, { verifiesPath: false }]) assert.equal(judge(one, edit), one.want, one.name);
   }
   const find = (name: string): ChainCase => cases.find((one) => one.name === name)!;
-  assert.equal(verdictOf(find("an intermediate with an RSA key of 8704 bits"), { verifiesPath: false }), "refuse");
-  assert.equal(verdictOf(find("an intermediate with an RSA key of exponent 1"), { verifiesPath: false }), "refuse");
-  assert.equal(verdictOf(find("an expired root"), { now }), "refuse");
-  assert.equal(verdictOf(find("an expired root"), {}), "accept");
+  assert.equal(judge(find("an intermediate with an RSA key of 8704 bits"), { verifiesPath: false }), "refuse");
+  assert.equal(judge(find("an intermediate with an RSA key of exponent 1"), { verifiesPath: false }), "refuse");
+  assert.equal(judge(find("an expired root"), { now }), "refuse");
+  assert.equal(judge(find("an expired root"), {}), "accept");
 });
 
-/** As `getPeerCertificate(true)` tells a chain. */
-function shownOf({ chain }: ChainCase): PeerCertificate {
+/** Builds a chain in the form of `getPeerCertificate(true)`. */
+function toPeerCertificate({ chain }: ChainCase): PeerCertificate {
   const shown = chain.toReversed().reduce<object | undefined>(
     (issuerCertificate, der) => ({ raw: Buffer.from(der), issuerCertificate }),
     undefined,

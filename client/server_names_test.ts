@@ -45,7 +45,7 @@ test("createServerNames() has the names of the certificate, of the kubeconfig an
   await assert.rejects(names(), /cannot see the serving certificate of "https:\/\/127\.0\.0\.1/);
 });
 
-test("createServerNames() is no answer when nobody listens", async () => {
+test("createServerNames() fails when the server is down", async () => {
   const server = `https://127.0.0.1:${await findFreePort()}`;
   await assert.rejects(createServerNames({ server }, { clock: createFakeClock() })(), /cannot see/);
 });

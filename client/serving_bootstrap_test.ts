@@ -124,9 +124,9 @@ for (
     assert.equal(second.kind, "issued");
     assert.notEqual(second.pair.keyPem.reveal(), first.pair.keyPem.reveal());
     assert.notEqual(f.request().metadata.name, firstName);
-    const [told] = f.progress;
-    assert.ok(told?.kind === "servingOutdated");
-    assert.match(told.reason, reason);
+    const [event] = f.progress;
+    assert.ok(event?.kind === "servingOutdated");
+    assert.match(event.reason, reason);
   });
 }
 

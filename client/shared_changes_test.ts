@@ -9,7 +9,7 @@ import { createSharedChanges } from "./shared_changes.ts";
 type Source = Pick<ObjectStore<ConfigMap>, "changes">;
 
 interface Reading {
-  /** Names of what changed, `-` before one that went, `=` when everything was told. */
+  /** The names of changed objects, `-` before a deleted one, `=` for synced. */
   readonly seen: string[];
   readonly over: Promise<void>;
   stop(): Promise<void>;
@@ -33,12 +33,12 @@ function wordFor(change: Change<ConfigMap>): string {
   return `${change.kind === "deleted" ? "-" : ""}${change.object.metadata.name}`;
 }
 
-function storeOf(...names: readonly string[]) {
+function createStore(...names: readonly string[]) {
   return createMemoryObjectStore<ConfigMap>({ objects: names.map((name) => ({ metadata: { name } })) });
 }
 
-test("createSharedChanges() follows the source once for all, and gives everybody the same objects", async () => {
-  const store = storeOf("a", "b");
+test("createSharedChanges() follows the source once, and gives all followers the same objects", async () => {
+  const store = createStore("a", "b");
   const shared = createSharedChanges(store);
   const [first, second] = [read(shared), read(shared)];
   await settle();
@@ -54,8 +54,8 @@ test("createSharedChanges() follows the source once for all, and gives everybody
   for (const reading of [first, second, late]) await reading.stop();
 });
 
-test("createSharedChanges() lets go of the source with the last follower, and begins anew with the next", async () => {
-  const store = storeOf("a");
+test("createSharedChanges() ends the source with the last follower, and starts again with the next", async () => {
+  const store = createStore("a");
   let open = 0;
   const shared = createSharedChanges<ConfigMap>({
     async *changes(signal) {
@@ -81,8 +81,8 @@ test("createSharedChanges() lets go of the source with the last follower, and be
   assert.equal(open, 0);
 });
 
-test("createSharedChanges() ends for all as its source ends, after what was told before, and begins anew", async () => {
-  const store = storeOf("a", "b");
+test("createSharedChanges() ends for all followers as its source ends, after the pending changes, and starts again", async () => {
+  const store = createStore("a", "b");
   const shared = createSharedChanges(store);
   const readings = [read(shared), read(shared)];
   await settle();
@@ -108,8 +108,8 @@ test("createSharedChanges() ends for all as its source ends, after what was told
   }
 });
 
-test("createSharedChanges() tells a follower that stops in the middle of what is known no more of it", async () => {
-  const shared = createSharedChanges(storeOf("a", "b"));
+test("createSharedChanges() delivers nothing more to a follower that stops among the known objects", async () => {
+  const shared = createSharedChanges(createStore("a", "b"));
   const stays = read(shared);
   await settle();
   for await (const change of shared.changes(new AbortController().signal)) {

@@ -1,4 +1,4 @@
-// Each case by a real handshake: what the TLS layer below this runtime makes of it, with what the transport tells it.
+// Each case runs a real handshake: the verdict of the TLS layer of this runtime, with the options of the transport.
 import assert from "node:assert/strict";
 import { createServer } from "node:https";
 import { isIPv6 } from "node:net";
@@ -24,11 +24,11 @@ test("createTlsTransport() believes a server as RFC 5280 and RFC 6125 do", async
   for (const one of cases) {
     const want = IS_DENO ? one.deno : one.node;
     const options = { timeout: NEVER_ENDING_MS };
-    await t.test(`${want}: ${one.name}`, options, async () => assert.equal(await verdictOf(one), want));
+    await t.test(`${want}: ${one.name}`, options, async () => assert.equal(await connect(one), want));
   }
 });
 
-async function verdictOf({ chain, key, roots, host }: ChainCase): Promise<Verdict> {
+async function connect({ chain, key, roots, host }: ChainCase): Promise<Verdict> {
   const cert = chain.map((der) => encodePem("CERTIFICATE", der)).join("");
   // OpenSSL refuses small keys at the server already; rustls, below Deno, knows no such list.
   const lenient = IS_DENO ? {} : { ciphers: "DEFAULT@SECLEVEL=0" };

@@ -9,7 +9,7 @@ import { startFakeApi } from "../tests/support/fake_api.ts";
 import { createIssuingCa, type IssuingCa } from "../tests/support/issuing_ca.ts";
 import { type ClientPair, createTlsTransport, type TlsTransport, type TlsTransportOptions } from "./transport.ts";
 
-// TLS stacks look at the machine's own time, so do the certificates here.
+// TLS stacks use the machine's time, so the certificates here do too.
 const NOW = new Date();
 const HOUR_MS = 3_600_000;
 const clock: Clock = {
@@ -28,14 +28,14 @@ function get(transport: TlsTransport, path = "/healthz", over = signal): Promise
   return transport.send({ method: "GET", path, headers: {} }, over);
 }
 
-async function textOf(answer: TransportResponse): Promise<string> {
+async function readText(answer: TransportResponse): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of answer.body) text += decoder.decode(chunk, { stream: true });
   return text;
 }
 
-async function pairOf(ca: IssuingCa, commonName: string): Promise<ClientPair> {
+async function issuePair(ca: IssuingCa, commonName: string): Promise<ClientPair> {
   const key = await generatePrivateKey("ecdsa-p256");
   const certificatePem = await ca.issue({ publicKeyDer: key.publicKeyDer(), subject: { commonName } });
   return { certificatePem, keyPem: new Secret(key.toPem()) };
@@ -52,7 +52,7 @@ test("send() authenticates the server and carries token, user agent and body", a
   const answer = await transport.send({ method: "POST", path: "/x?y=1", headers: { accept: "a/b" }, body }, signal);
   assert.equal(answer.status, 201);
   assert.equal(answer.headers["x-many"], "1");
-  assert.equal(await textOf(answer), "héllo");
+  assert.equal(await readText(answer), "héllo");
   const [received] = api.received;
   assert.equal(received?.url, "/base/x?y=1");
   assert.deepEqual(received?.body, { a: "ü" });
@@ -63,23 +63,23 @@ test("send() authenticates the server and carries token, user agent and body", a
 
 test("send() shows the client certificate of the moment (conformance R.7)", async () => {
   await using api = await startFakeApi({ now: NOW });
-  const pairs = [await pairOf(api.ca, "first"), await pairOf(api.ca, "second")];
+  const pairs = [await issuePair(api.ca, "first"), await issuePair(api.ca, "second")];
   let current = pairs[0];
   await using transport = open(api.server, { caPem: api.ca.caPem, clientPair: () => Promise.resolve(current) });
-  await textOf(await get(transport));
-  await textOf(await get(transport));
+  await readText(await get(transport));
+  await readText(await get(transport));
   current = pairs[1];
-  await textOf(await get(transport));
+  await readText(await get(transport));
   assert.deepEqual(api.received.map((request) => request.clientName), ["first", "first", "second"]);
 });
 
-test("send() tries once more when the server had closed a kept connection", async () => {
+test("send() tries once more when the server has closed a kept connection", async () => {
   await using api = await startFakeApi({ now: NOW });
   await using transport = open(api.server, { caPem: api.ca.caPem });
-  await textOf(await get(transport));
+  await readText(await get(transport));
   let destroyed = 0;
   api.intercept = () => destroyed++ === 0 ? "destroy" : undefined;
-  assert.equal(await textOf(await get(transport)), "ok");
+  assert.equal(await readText(await get(transport)), "ok");
   assert.equal(api.requests.length, 3);
 });
 
@@ -165,13 +165,13 @@ for (
   });
 }
 
-test("send() takes any serving certificate when told to", async () => {
+test("send() accepts any serving certificate with insecureSkipTlsVerify", async () => {
   await using api = await startFakeApi({ now: NOW, serving: { ipAddresses: [] } });
   await using transport = open(api.server, { insecureSkipTlsVerify: true });
-  assert.equal(await textOf(await get(transport)), "ok");
+  assert.equal(await readText(await get(transport)), "ok");
 });
 
-test("send() says when nobody listens", async () => {
+test("send() reports a refused connection", async () => {
   const api = await startFakeApi({ now: NOW });
   await api[Symbol.asyncDispose]();
   await using transport = open(api.server, { caPem: api.ca.caPem });
@@ -183,7 +183,7 @@ test("send() says when nobody listens", async () => {
   });
 });
 
-test("send() says when a port speaks plain HTTP", async () => {
+test("send() reports a port that serves plain HTTP", async () => {
   const server = createServer((_, response) => void response.end("hi"));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();

@@ -24,7 +24,7 @@ const ALERT_OF_1_1 = "15030200020246";
 
 for (
   const { name, answer } of [
-    { name: "says that it speaks no version of ours", answer: ALERT_OF_1_1 },
+    { name: "reports that it supports no common version", answer: ALERT_OF_1_1 },
     { name: "answers in TLS 1.1", answer: HELLO_OF_1_1 },
   ]
 ) {

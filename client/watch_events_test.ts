@@ -24,7 +24,7 @@ test("readJsonLines() gives the same values however the stream is cut", async ()
   );
 });
 
-test("readJsonLines() tells a stream cut in an event from one that ended", async () => {
+test("readJsonLines() distinguishes a stream cut in an event from one that ended", async () => {
   await assert.rejects(collect('{"a":1}\n{"b"', 4), (error) => isAppError(error, "unreachable") && error.retryable);
 });
 

@@ -35,7 +35,7 @@ export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSigna
   assertEtcdNamed(settings);
   const isForEtcd = settings.etcdServers.length > 0;
   if (settings.forceEtcd && !isForEtcd) {
-    throw new UsageError("--force-etcd says nothing without --etcd-servers", "give both");
+    throw new UsageError("--force-etcd has no effect without --etcd-servers", "give both");
   }
   const etcd = isForEtcd
     ? createEtcdTarget(await readEtcdEndpoints(settings, { files, cwd: io.cwd }), io.clock)

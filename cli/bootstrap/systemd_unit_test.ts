@@ -126,7 +126,7 @@ for (
     ["/run/user/1000/tlsboot", /the unit hides that folder/],
   ] as const
 ) {
-  test(`systemdUnit() refuses to start ${program}, and says how to install it`, () => {
+  test(`systemdUnit() refuses to start ${program}, and explains how to install it`, () => {
     assert.throws(() => unit({}, { ...IO, execPath: program }), (error) => {
       assert.ok(error instanceof UsageError);
       assert.match(error.message, why);

@@ -1,4 +1,4 @@
-/** The audit log of an instance, from kube-apiserver's flags: its policy, its file, and what happens when that is full. */
+/** The audit log of an instance, with kube-apiserver's flags: its policy, its file, and the rotation of the file. */
 import { dirname, resolve } from "node:path";
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import { readAuditPolicy } from "../../core/audit/policy_file.ts";
@@ -13,7 +13,7 @@ import type { InstanceDeps } from "./instance.ts";
 /** An open audit log; `audit` is undefined when there is none. */
 export interface AuditLog extends AsyncDisposable {
   readonly audit: AuditOptions | undefined;
-  /** The folder of its file; undefined when there is none. */
+  /** The folder of the log file; undefined when there is none. */
   readonly folder: string | undefined;
 }
 
@@ -22,17 +22,20 @@ type AuditSettings = Pick<Settings<ServerFlags>, Extract<keyof ServerFlags, `aud
 const STDOUT = "-";
 /** kube-apiserver's megabyte. */
 const MEGABYTE = 1_048_576;
-/** A full disk is told once in a while, not at each request. */
-const COMPLAINT_MS = 60_000;
+/** How often a failure to write, such as a full disk, is logged. */
+const REPORT_INTERVAL_MS = 60_000;
 
-/** Opens it. Throws UsageError for flags without --audit-log-path, AppError `io`, and `config_invalid` for the policy. */
+/** Opens the audit log. UsageError for flags without --audit-log-path, AppError `io`, and `config_invalid` for the policy. */
 export async function openAuditLog(settings: AuditSettings, deps: InstanceDeps): Promise<AuditLog> {
   const path = settings.auditLogPath;
   if (path === undefined) {
     if (settings.auditPolicyFile === undefined) {
-      return { audit: undefined, folder: undefined, [Symbol.asyncDispose]: nothing };
+      return { audit: undefined, folder: undefined, [Symbol.asyncDispose]: doNothing };
     }
-    throw new UsageError("--audit-policy-file: nothing is audited without --audit-log-path", "say where the log goes");
+    throw new UsageError(
+      "--audit-policy-file: nothing is audited without --audit-log-path",
+      "give the path of the log",
+    );
   }
   const policy = await readPolicy(settings, deps);
   const { sink, close } = openSink(path, settings, deps);
@@ -62,9 +65,9 @@ function openSink(
   settings: AuditSettings,
   deps: InstanceDeps,
 ): { readonly sink: AuditSink; close(): Promise<void> } {
-  if (path === STDOUT) return { sink: { write: (line) => (deps.stdout.write(`${line}\n`), true) }, close: nothing };
+  if (path === STDOUT) return { sink: { write: (line) => (deps.stdout.write(`${line}\n`), true) }, close: doNothing };
   const file = openFile(resolve(deps.cwd, path), settings, deps);
-  const complain = createComplaint(path, deps);
+  const report = createLossReporter(path, deps);
   return {
     async close() {
       await file[Symbol.asyncDispose]();
@@ -75,7 +78,7 @@ function openSink(
           file.append(line);
           return true;
         } catch (error) {
-          complain(error);
+          report(error);
           return false;
         }
       },
@@ -100,8 +103,8 @@ function openFile(path: string, settings: AuditSettings, deps: InstanceDeps) {
   }
 }
 
-/** Tells the first loss and then, once a minute, how many there were. */
-function createComplaint(path: string, { clock, logger }: InstanceDeps): (error: unknown) => void {
+/** Creates a function that logs the first lost event and then, once a minute, the number of lost events. */
+function createLossReporter(path: string, { clock, logger }: InstanceDeps): (error: unknown) => void {
   let silentUntil = 0;
   let lost = 0;
   return (error) => {
@@ -109,11 +112,11 @@ function createComplaint(path: string, { clock, logger }: InstanceDeps): (error:
     const now = clock.elapsedMs();
     if (now < silentUntil) return;
     logger.error("audit events lost", { path, lost, error: getErrorMessage(error) });
-    silentUntil = now + COMPLAINT_MS;
+    silentUntil = now + REPORT_INTERVAL_MS;
     lost = 0;
   };
 }
 
-function nothing(): Promise<void> {
+function doNothing(): Promise<void> {
   return Promise.resolve();
 }

@@ -8,7 +8,7 @@ import { getDefaultSettings, type InstanceDeps } from "./instance.ts";
 
 const MINUTE = 60_000;
 
-test("openAuditLog() tells of lost events once in a minute, whatever happens to the clock", async () => {
+test("openAuditLog() logs lost events once a minute, even when the clock changes", async () => {
   const clock = createFakeClock();
   const logger = createMemoryLogger();
   const deps = { clock, logger, cwd: "/" } as unknown as InstanceDeps;

@@ -1,4 +1,4 @@
-/** The bootstrap token that `up` hands out, in `bootstrap.kubeconfig`; made anew when it has expired or is gone. */
+/** `bootstrap.kubeconfig` of `up`, with a bootstrap token that is replaced when it has expired or was deleted. */
 import { formatBootstrapToken, generateBootstrapToken, parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import {
   BOOTSTRAP_TOKEN_USAGES,
@@ -19,7 +19,7 @@ const TOKEN_LIFE_MS = 24 * 3_600_000;
 const CLUSTER_NAME = "tlsboot";
 const USER_NAME = "tls-bootstrap-token-user";
 
-/** Makes sure that the kubeconfig holds a token that works. Answers when it expires, undefined for never. */
+/** Ensures that the kubeconfig has a valid token. Returns its expiration, undefined for a token that never expires. */
 export async function ensureBootstrapKubeconfig(
   dir: DataDir,
   secrets: ObjectStore<KubeSecret>,

@@ -1,10 +1,10 @@
-/** The file access of a CA source over the file port. */
+/** The file access of a CA source, over the file port. */
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
 import { isWindowsMode } from "../../client/private_file.ts";
 import type { CaFiles } from "../../server/controllers/ca_provider.ts";
 
-/** Reads files and their modes; a missing file is AppError `io`. */
+/** Creates access to files and their modes. A missing file is AppError `io`. */
 export function createCaFiles(files: FilePort): CaFiles {
   return {
     async read(path) {

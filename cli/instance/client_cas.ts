@@ -1,23 +1,23 @@
-/** Whose client certificates the API believes: the CAs of the instance, and those of `--client-ca-file`. */
-import { resolve } from "node:path";
+/** The CAs that the API trusts for client certificates: those of the instance, and those of `--client-ca-file`. */
 import { AppError } from "../../core/errors.ts";
 import { encodeCertificates, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { ClientCa } from "../authority/instance_authorities.ts";
+import { type FilePlace, readRequiredFile } from "./required_file.ts";
 
-/** Bundles, PEM. */
+/** Bundles of CA certificates, as PEM. */
 export interface ClientCas {
-  /** Certificates that these have issued are believed. */
+  /** The CAs whose certificates are accepted. */
   readonly trusted: string;
-  /** Those above them: the TLS layer wants to see a chain end, but what else they have issued is not believed. */
+  /** Their issuers: the TLS layer needs a complete chain, but other certificates of these issuers are not accepted. */
   readonly issuers: string;
 }
 
 /**
- * Each CA of the instance, as it was read at the start and as its file has it by now, and a bundle of others. AppError `io`, `ca_invalid` for a bundle
- * that cannot be read; a file of the instance that cannot is passed over.
+ * Reads each CA of the instance, as it was at the start and as its file is now, and the bundle of `--client-ca-file`. AppError
+ * `io` or `ca_invalid` when the bundle cannot be read; an unreadable file of the instance is skipped.
  */
 export async function readClientCas(
   own: readonly ClientCa[],
@@ -40,13 +40,9 @@ export async function readClientCas(
 
 async function readBundle(
   path: string,
-  { files, cwd }: { readonly files: FilePort; readonly cwd: string },
+  place: FilePlace,
 ): Promise<readonly CertificateFacts[]> {
-  const pem = await files.readText(resolve(cwd, path));
-  if (pem === undefined) {
-    throw new AppError("io", `cannot read "${path}": no such file`, { hint: "check the path" });
-  }
-  const bundle = parseCaBundle(pem);
+  const bundle = parseCaBundle(await readRequiredFile(path, place));
   if (bundle.ok) return bundle.value;
   throw new AppError("ca_invalid", `cannot use client CA file "${path}": ${bundle.error}`, {
     hint: "give a file with one or more PEM CERTIFICATE blocks",

@@ -1,7 +1,7 @@
 /**
- * The controllers that a kube-controller-manager runs beside those of certificates: namespaces, service accounts, the
- * CA bundle of each namespace, the signatures of `cluster-info`, garbage. They write as their own service accounts and, as
- * upstream, follow what others share as the kube-controller-manager itself.
+ * The other controllers of kube-controller-manager: namespaces, service accounts, the CA bundle of each namespace, the
+ * signatures of `cluster-info`, and garbage collection. As upstream, each writes as its own service account, and shared
+ * watches use the user of kube-controller-manager.
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../../core/bootstrap/token_secret.ts";
@@ -32,17 +32,17 @@ import type { ControllerDeps } from "./controllers.ts";
 import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
 import { createNamespaceContent } from "./namespace_content.ts";
 
-/** What these controllers need to know. */
+/** The settings of these controllers. */
 export interface ClusterSettings {
-  /** The CA of the API server's certificate, for every namespace. */
+  /** The CA of the API server's certificate, which is published in every namespace. */
   readonly caPem: string;
-  /** The store of the server, which the garbage collector follows. */
+  /** The storage of the server, which the garbage collector follows. */
   readonly storage: Storage;
-  /** Everything in a store that other API servers share; undefined where ours is the only one. */
+  /** All objects of a storage that other API servers share; undefined when it is not shared. */
   readonly contents?: StoreContents | undefined;
 }
 
-/** Runs them all until the signal aborts. */
+/** Runs the controllers until the signal aborts. */
 export async function runClusterControllers(
   server: Pick<Server, "transportFor">,
   settings: ClusterSettings,
@@ -153,13 +153,13 @@ type Stores = <T extends KubeObject>(
   selection?: Pick<ObjectStoreOptions, "namespace" | "fieldSelector">,
 ) => ReturnType<typeof createObjectStore<T>>;
 
-/** Makes stores as one user. */
+/** Creates stores that act as one user. */
 function createStores(server: Pick<Server, "transportFor">, user: UserInfo, deps: ControllerDeps): Stores {
   const transport = server.transportFor(user, USER_AGENT);
   return (kind, selection = {}) => createObjectStore(transport, kind, { ...selection, ...deps });
 }
 
-/** Objects of one name in all namespaces call for a look at their namespace. */
+/** Creates a trigger that queues the namespace of every changed object with this name. */
 function createNameTrigger(stores: Stores, kind: Kind, name: string): Trigger {
   const store = stores(kind, { fieldSelector: `metadata.name=${name}` });
   return { changes: store.changes, nameFor: ({ metadata }) => metadata.namespace ?? "" };

@@ -57,8 +57,8 @@ test("runClusterControllers() furnishes every namespace, and again when somethin
     });
     await rest();
     assert.equal((await app.send("GET", "/api/v1/namespaces/web/serviceaccounts/default")).code, 200);
-    const mended = await app.send("GET", "/api/v1/namespaces/web/configmaps/kube-root-ca.crt");
-    assert.equal(mended.at("data/ca.crt"), CLUSTER.caPem);
+    const restored = await app.send("GET", "/api/v1/namespaces/web/configmaps/kube-root-ca.crt");
+    assert.equal(restored.at("data/ca.crt"), CLUSTER.caPem);
   });
 });
 
@@ -92,7 +92,7 @@ test("runClusterControllers() empties a namespace that is deleted, and nothing e
   });
 });
 
-test("runClusterControllers() waits for what somebody's finalizer holds, and says so", async () => {
+test("runClusterControllers() waits for objects with a foreign finalizer, and reports them", async () => {
   await withControllers(async (app) => {
     await app.send("POST", "/api/v1/namespaces", { body: { metadata: { name: "held" } } });
     const body = { metadata: { name: "kept", finalizers: ["example.com/hold"] } };
@@ -193,7 +193,7 @@ test("runClusterControllers() keeps what is owned by a kind that is not served, 
     await createNode(app, "n1", { ownerReferences: [{ apiVersion: "v1", kind: "ConfigMap", name: "m", uid }] });
     await rest();
     assert.equal((await app.send("GET", NODE)).code, 200);
-    // A namespaced owner is looked for in the namespace of the dependent.
+    // A namespaced owner is searched in the namespace of the dependent.
     const map = await createMap(app, "owner", []);
     const owner = await ownedBy(app, map, "v1", "ConfigMap");
     assert.equal((await app.send("GET", await createMap(app, "near", [owner]))).code, 200);
@@ -239,7 +239,7 @@ test("runClusterControllers() deletes in the foreground also where objects own e
   });
 });
 
-test("runClusterControllers() orphans dependents when the deletion says so", async () => {
+test("runClusterControllers() orphans dependents when the deletion requests it", async () => {
   await withControllers(async (app) => {
     const map = await createMap(app, "kept", [await createNode(app, "n1")]);
     assert.equal((await app.send("DELETE", NODE, { body: { propagationPolicy: "Orphan" } })).code, 200);

@@ -15,8 +15,8 @@ import { ROOT_USER } from "./control_plane.ts";
 import type { ControllerDeps } from "./controllers.ts";
 
 /**
- * Publishes the address and the CA of an instance that is up. The bootstrap signer signs it. Throws AppError `ca_invalid`
- * where other servers of the same store have another CA.
+ * Publishes the address and the CA of a running instance; the bootstrap signer signs it. AppError `ca_invalid` when other
+ * servers of the same store have another CA.
  */
 export async function ensureClusterInfo(
   { server, isShared }: { readonly server: Pick<Server, "transportFor">; readonly isShared: boolean },
@@ -35,14 +35,14 @@ export async function ensureClusterInfo(
       return;
     case "foreign":
       if (!isShared) {
-        deps.logger.warn("cluster-info names another server and is left as it is", { server: plan.server });
+        deps.logger.warn("cluster-info names another server and is not changed", { server: plan.server });
       }
       return;
     case "otherCa":
-      throw new AppError("ca_invalid", "cannot share this etcd: the CA of its instance is another one", {
+      throw new AppError("ca_invalid", "cannot share this etcd: its instance has another CA", {
         hint:
           "copy pki/ca.crt and pki/ca.key from the data directory of the instance's first server, or choose another " +
-          "--etcd-prefix for an instance of its own",
+          "--etcd-prefix for a separate instance",
       });
     case "create":
       await configMaps.create(plan.configMap, signal);

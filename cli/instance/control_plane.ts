@@ -1,4 +1,4 @@
-/** The API server of an instance, and who its composition root is to it. */
+/** The API server of an instance, and the user of its composition root. */
 import type { TokenFile } from "../../core/bootstrap/token_file.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { GIT_VERSION } from "../../core/version.ts";
@@ -13,7 +13,7 @@ import type { Storage } from "../../server/storage/storage.ts";
 import { getOpenFilesLimit } from "../system.ts";
 import type { ControllerDeps } from "./controllers.ts";
 
-/** How the server is reached and whom it believes. */
+/** The address, the certificates and the authentication of the server. */
 export interface ServerSettings {
   readonly bindAddress: string;
   readonly port: number;
@@ -24,7 +24,7 @@ export interface ServerSettings {
   readonly bootstrapTokens: boolean;
   readonly anonymous: boolean;
   readonly audit: AuditOptions | undefined;
-  /** How many requests are served at once. */
+  /** The number of requests that are served at once. */
   readonly maxRequestsInflight: number;
   readonly objects: readonly BootstrapObject[];
   readonly registry: MetricsRegistry;
@@ -32,7 +32,7 @@ export interface ServerSettings {
   readonly checks: readonly HealthCheck[];
 }
 
-/** The composition root itself, when it keeps its own objects. */
+/** The user of the composition root, for the objects that it maintains. */
 export const ROOT_USER: UserInfo = {
   username: "system:apiserver",
   uid: "",
@@ -50,19 +50,19 @@ export function startApiServer(
     ...settings,
     ...deps,
     version: VERSION,
-    ...(openFiles === undefined ? {} : { connectionLimits: { maxConnections: connectionsWithin(openFiles) } }),
+    ...(openFiles === undefined ? {} : { connectionLimits: { maxConnections: computeConnectionLimit(openFiles) } }),
   });
 }
 
-/** What is left for connections: the database, logs and files that are read again must always be openable. */
-function connectionsWithin(openFiles: number): number {
-  return Math.max(MIN_CONNECTIONS, openFiles - FILES_OF_OUR_OWN);
+/** Computes the limit of connections. The database, logs and files that are read again must always be openable. */
+function computeConnectionLimit(openFiles: number): number {
+  return Math.max(MIN_CONNECTIONS, openFiles - RESERVED_FILES);
 }
 
-const FILES_OF_OUR_OWN = 96;
+const RESERVED_FILES = 96;
 const MIN_CONNECTIONS = 16;
 
-/** `/version`: the Kubernetes release that the API is, with our own as build metadata. */
+/** The content of `/version`: the Kubernetes release of the API, with the tlsboot release as build metadata. */
 const VERSION: Readonly<Record<string, string>> = {
   major: "1",
   minor: "37",

@@ -1,4 +1,4 @@
-/** The controllers, each over a store near or far, and all of them in the process of a server. */
+/** The controllers: each over a store, local or remote, and all of them in the process of a server. */
 import type { Secret } from "../../core/kube/core_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { findClientTrust } from "../../core/signing/client_trust.ts";
@@ -28,40 +28,40 @@ import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
 import { CUSTOM_SIGNER } from "./custom_signer.ts";
 import { type ApproverSettings, runApprover, UPSTREAM_RULES } from "./run_approver.ts";
 
-/** What every controller needs of the machine. */
+/** The adapters of a controller. */
 export interface ControllerDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** How many names the signer and the approver take at once; as upstream when absent. */
+  /** The number of names that the signer and the approver process at once. Default: as upstream. */
   readonly workers?: number;
-  /** Where their queues are watched, if they are. */
+  /** The metrics of the queues. */
   readonly metrics?: ControllerMetrics;
 }
 
-/** What a signer signs with. */
+/** The CAs and rules of a signer. */
 export interface SigningSettings {
   /** The CA of a signer, looked up at each signature. */
   readonly authorities: (signerName: string) => Promise<Authority | undefined>;
   readonly signerNames: readonly string[];
   readonly signingDurationSeconds: number;
-  /** Rules of signers that are not Kubernetes', by signer name. */
+  /** The rules of custom signers, by signer name. */
   readonly profiles?: ReadonlyMap<string, ProfileSource>;
-  /** Whether the API takes certificates of a CA for clients; undefined when nobody knows. */
+  /** Reports whether the API accepts client certificates of a CA; undefined when that is unknown. */
   readonly isTrustedForClients: (authority: Authority) => Promise<boolean | undefined>;
 }
 
-/** What runs in the process of a server. */
+/** The settings of the controllers in the process of a server. */
 export interface InProcessSettings extends SigningSettings, ClusterSettings {
-  /** A part that does not run; tests of the demo take one away. */
+  /** Controllers that do not run; tests of the demo leave one out. */
   readonly without: readonly ("approver" | "signer")[];
-  /** Signers that are not Kubernetes', with rights of their own. */
+  /** Custom signers, with separate rights. */
   readonly customSigning?: SigningSettings;
-  /** An approver with a policy, and as whom it works; without it the two kubelet client rules alone. */
+  /** An approver with a policy, and its user. When absent, only the two kubelet client rules apply. */
   readonly approval?: { readonly user: UserInfo; readonly settings: ApproverSettings };
 }
 
-/** The signers that run in process: all built-in ones but `legacy-unknown`, which promises nothing. */
+/** The signers that run in process: all built-in ones except `legacy-unknown`, which guarantees nothing. */
 export const UP_SIGNERS: readonly string[] = [
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
@@ -69,8 +69,8 @@ export const UP_SIGNERS: readonly string[] = [
 ];
 
 /**
- * The writes of a turn of the event loop share a commit, so what one wake-up finds is taken at once: a CSR costs half as
- * much as with upstream's five, and with more than this the loop would answer nobody for too long.
+ * The writes of one turn of the event loop share a commit, so many names are processed at once. With 32 workers a CSR costs half
+ * as much as with the five of upstream; more would block the event loop for too long.
  */
 const IN_PROCESS_WORKERS = 32;
 
@@ -84,8 +84,8 @@ export async function runInProcess(
   signal: AbortSignal,
 ): Promise<void> {
   const { changes } = createSharedChanges(csrStoreOver(server.transportFor(CONTROLLER_MANAGER, USER_AGENT), deps));
-  const storeOf = (transport: Transport): CsrStore => ({ ...csrStoreOver(transport, deps), changes });
-  const store = storeOf(server.transportFor(CERTIFICATE_CONTROLLER, USER_AGENT));
+  const createStore = (transport: Transport): CsrStore => ({ ...csrStoreOver(transport, deps), changes });
+  const store = createStore(server.transportFor(CERTIFICATE_CONTROLLER, USER_AGENT));
   const { clock, logger } = deps;
   const secrets = secretStoreOver(server.transportFor(controllerUser("token-cleaner"), USER_AGENT), deps);
   const tokenCleaner = createTokenCleaner({ store: secrets, clock, logger });
@@ -105,11 +105,11 @@ export async function runInProcess(
   if (!settings.without.includes("approver")) {
     const transport = server.transportFor(settings.approval?.user ?? CERTIFICATE_CONTROLLER, USER_AGENT);
     const rules = settings.approval?.settings ?? UPSTREAM_RULES;
-    running.push(runApprover(storeOf(transport), transport, rules, many, signal));
+    running.push(runApprover(createStore(transport), transport, rules, many, signal));
   }
   if (!settings.without.includes("signer")) running.push(runSigner(store, settings, many, signal));
   if (settings.customSigning !== undefined) {
-    const customStore = storeOf(server.transportFor(CUSTOM_SIGNER, USER_AGENT));
+    const customStore = createStore(server.transportFor(CUSTOM_SIGNER, USER_AGENT));
     running.push(runSigner(customStore, settings.customSigning, many, signal, "custom-signer"));
   }
   await Promise.all(running);
@@ -139,25 +139,25 @@ export async function runSigner(
   ]);
 }
 
-/** CSRs over a transport. */
+/** Creates a store of CSRs over a transport. */
 export function csrStoreOver(transport: Transport, deps: ControllerDeps): CsrStore {
   return createObjectStore<CertificateSigningRequest>(transport, certificateSigningRequestKind, deps);
 }
 
-/** Secrets of kube-system over a transport: where bootstrap tokens live. */
+/** Creates a store of the Secrets in kube-system, which holds bootstrap tokens, over a transport. */
 export function secretStoreOver(transport: Transport, deps: ControllerDeps): ObjectStore<Secret> {
   return createObjectStore<Secret>(transport, secretKind, { ...deps, namespace: "kube-system" });
 }
 
-/** Whether a server takes client certificates of an authority, as it is told at that moment. */
+/** Creates a lookup that reports whether a server accepts client certificates of a CA at that moment. */
 export function trustedBy(server: Pick<Server, "clientCas">): (authority: Authority) => Promise<boolean | undefined> {
-  // Both are new values when their files change; between two changes nothing is verified again for each signature.
+  // The CAs are new values when their files change, so the result is cached until then.
   let answers = new WeakMap<Authority, boolean | undefined>();
-  let believed = server.clientCas();
+  let trusted = server.clientCas();
   return (authority) => {
     const now = server.clientCas();
-    if (now !== believed) answers = new WeakMap();
-    believed = now;
+    if (now !== trusted) answers = new WeakMap();
+    trusted = now;
     if (!answers.has(authority)) answers.set(authority, findClientTrust(authority, now));
     return Promise.resolve(answers.get(authority));
   };

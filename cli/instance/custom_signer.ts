@@ -1,4 +1,4 @@
-/** The custom signers of `up`: a service account of their own, with the rights that their names need. */
+/** The custom signers of `up`: one service account, with the rights that their signer names need. */
 import { signerClusterRole, signerClusterRoleBinding } from "../../core/signing/rbac.ts";
 import { rbacObject } from "../../server/authz/default_objects.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
@@ -8,10 +8,10 @@ import { exactRole } from "./instance_rbac.ts";
 const ACCOUNT = "tlsboot-custom-signer";
 const ROLE = "tlsboot:custom-signer";
 
-/** Who they are to the API. */
+/** The user of the custom signers. */
 export const CUSTOM_SIGNER = controllerUser(ACCOUNT);
 
-/** Role and binding, to exist before the first request; the right to sign for a name that is gone is taken away. */
+/** Creates their role and binding, for the start of the server. A removed signer name loses its right to be signed for. */
 export function customSignerObjects(signerNames: readonly string[]): readonly BootstrapObject[] {
   if (signerNames.length === 0) return [];
   const role = signerClusterRole(ROLE, signerNames);

@@ -1,8 +1,8 @@
-/** What lies where below `--data-dir`: the contract of design section 2. */
+/** The layout of a data directory (`--data-dir`). */
 import { join } from "node:path";
 import { authorityPaths } from "../authority/layout.ts";
 
-/** Paths of one data directory. */
+/** The paths in one data directory. */
 export interface DataDir {
   readonly root: string;
   readonly pki: string;
@@ -11,26 +11,27 @@ export interface DataDir {
   readonly servingCertificate: string;
   readonly servingKey: string;
   readonly database: string;
-  /** Says in which etcd the objects are, where they are in none of the folder's own database. */
+  /** Names the etcd that holds the objects, when they are not in the database. */
   readonly etcdPlace: string;
-  /** What was issued and has not ended, from one run to the next. */
+  /** The issued certificates that have not expired, kept between runs. */
   readonly issued: string;
   readonly adminKubeconfig: string;
   readonly bootstrapKubeconfig: string;
-  /** A demo's nodes. */
+  /** The nodes of a demo. */
   readonly nodes: string;
 }
 
-/** The name of `etcdPlace`, which belongs to the place of a folder and not to what is moved. */
+/** The file name of `etcdPlace`. A restore does not take this file from a backup, because it belongs to one place. */
 export const ETCD_PLACE_NAME = "etcd.yaml";
 
-/** Modes of folders, and of everything that holds a secret. */
+/** The mode of folders. */
 export const FOLDER_MODE = 0o700;
+/** The mode of files that hold a secret. */
 export const SECRET_MODE = 0o600;
-/** Certificates are public. */
+/** The mode of certificates and other public files. */
 export const PUBLIC_MODE = 0o644;
 
-/** The layout below an absolute path. */
+/** Returns the paths in the data directory at an absolute path. */
 export function dataDirAt(root: string): DataDir {
   const pki = join(root, "pki");
   const ca = authorityPaths(root);

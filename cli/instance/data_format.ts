@@ -1,29 +1,29 @@
 /**
- * The format of a data directory, a number in its file `format`: which files lie where, and what stands in them. The
- * database has a number of its own (`server/storage`). A build opens what every build before it wrote, and leaves alone
- * what a later one wrote (docs/decisions/0015-data-format.md).
+ * The format of a data directory, a number in its file `format`: the layout and the content of its files. The database has its
+ * own number (`server/storage`). A build opens the format of every earlier build and refuses a later one
+ * (docs/decisions/0015-data-format.md).
  */
 import { join } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 import { PUBLIC_MODE } from "./data_dir.ts";
 
-/** What this build writes. */
+/** The format that this build writes. */
 export const DATA_FORMAT = 1;
 
-/** Refuses a folder that a newer build wrote, untouched. AppError `format_unknown`. */
+/** Refuses a data directory of a newer build, without changing it. AppError `format_unknown`. */
 export async function assertKnownFormat(root: string, files: Pick<FilePort, "readText">): Promise<void> {
   await readFormat(root, files);
 }
 
-/** The same, and writes the number where it is missing: into a new folder, or one from before there was a number. */
+/** Like `assertKnownFormat`, but writes a missing number: the directory is new, or older than the number. */
 export async function ensureFormat(root: string, files: Pick<FilePort, "readText" | "writeAtomic">): Promise<void> {
   if (await readFormat(root, files) === undefined) {
     await files.writeAtomic(formatPath(root), `${DATA_FORMAT}\n`, PUBLIC_MODE);
   }
 }
 
-/** Undefined for a folder without a number. */
+/** Reads the number; undefined when there is none. */
 async function readFormat(root: string, files: Pick<FilePort, "readText">): Promise<number | undefined> {
   const text = (await files.readText(formatPath(root)))?.trim();
   if (text === undefined) return undefined;

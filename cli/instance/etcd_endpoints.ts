@@ -1,4 +1,4 @@
-/** Where an etcd is and who we are to it, by flags and the files that they name. */
+/** The address of an etcd and the credentials for it, from flags and the files that they name. */
 import { resolve } from "node:path";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { AppError } from "../../core/errors.ts";
@@ -12,7 +12,7 @@ import { flagName, type Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { readRequiredFile } from "./required_file.ts";
 
-/** The flags that say it. */
+/** The settings of the etcd flags. */
 export type EtcdSettings = Settings<EtcdFlags>;
 
 interface Place {
@@ -20,16 +20,19 @@ interface Place {
   readonly cwd: string;
 }
 
-/** Flags that mean nothing without `--etcd-servers`, where they would be taken for more. UsageError. */
+/** Refuses etcd flags that have no effect because `--etcd-servers` is missing. UsageError. */
 export function assertEtcdNamed({ etcdServers, ...others }: EtcdSettings): void {
   if (etcdServers.length > 0) return;
   const files = ["etcdCafile", "etcdCertfile", "etcdKeyfile"] as const;
   const key = files.find((name) => others[name] !== undefined) ??
     (plainPrefix(others.etcdPrefix) === DEFAULT_ETCD_PREFIX ? undefined : "etcdPrefix");
-  if (key !== undefined) throw new UsageError(`--${flagName(key)} says nothing without --etcd-servers`, "give both");
+  if (key !== undefined) throw new UsageError(`--${flagName(key)} has no effect without --etcd-servers`, "give both");
 }
 
-/** Reads and checks them, so that etcd is asked with nothing it cannot take. UsageError, AppError `io`, `ca_invalid`, `key_invalid`, `file_permissions`. */
+/**
+ * Reads and checks the settings and files of etcd. UsageError, AppError `io`, `ca_invalid`, `key_invalid`,
+ * `file_permissions`.
+ */
 export async function readEtcdEndpoints(settings: EtcdSettings, place: Place): Promise<EtcdEndpoints> {
   const { etcdServers: servers, etcdCafile, etcdCertfile, etcdKeyfile, etcdPrefix: prefix } = settings;
   const scheme = assertOneScheme(servers);
@@ -38,7 +41,7 @@ export async function readEtcdEndpoints(settings: EtcdSettings, place: Place): P
   }
   if (scheme === "http:" && (etcdCafile ?? etcdCertfile) !== undefined) {
     throw new UsageError(
-      `${etcdCafile === undefined ? "--etcd-certfile" : "--etcd-cafile"} is of no use to an etcd without TLS`,
+      `${etcdCafile === undefined ? "--etcd-certfile" : "--etcd-cafile"} has no effect for an etcd without TLS`,
       "write https:// in --etcd-servers, or leave the certificates out",
     );
   }

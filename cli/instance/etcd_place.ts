@@ -1,6 +1,6 @@
 /**
- * Where the objects of a data directory are: in its database, or in an etcd that its file `etcd.yaml` names. What is left
- * of the other one is old, and nobody may take it for the instance.
+ * The storage of a data directory: its database, or an etcd that its file `etcd.yaml` names. Data in the other one is old and
+ * must not be used.
  */
 import {
   mapping,
@@ -20,12 +20,12 @@ import { type DataDir, PUBLIC_MODE } from "./data_dir.ts";
 import { assertKnownFormat } from "./data_format.ts";
 import { assertEtcdNamed, type EtcdSettings } from "./etcd_endpoints.ts";
 
-/** An etcd that holds the objects of a folder. */
+/** The etcd that holds the objects of a data directory. */
 export interface EtcdPlace {
-  /** When it was last used; members may have come and gone. */
+  /** The servers at the last start; the members may have changed since. */
   readonly servers: readonly string[];
   readonly prefix: string;
-  /** Digest of the backup that was restored there, until a server has run. */
+  /** The digest of the backup that was restored there, until a server has run. */
   readonly backup?: string;
 }
 
@@ -36,7 +36,7 @@ const SHAPE = mapping({
   backup: optionalKey(text),
 });
 
-/** Undefined where the folder has none. AppError `config_invalid`. */
+/** Reads `etcd.yaml`; undefined when there is none. AppError `config_invalid`. */
 export async function readEtcdPlace(dir: DataDir, files: Pick<FilePort, "readText">): Promise<EtcdPlace | undefined> {
   const found = await files.readText(dir.etcdPlace);
   if (found === undefined) return undefined;
@@ -47,7 +47,7 @@ export async function readEtcdPlace(dir: DataDir, files: Pick<FilePort, "readTex
   });
 }
 
-/** Notes it. */
+/** Writes `etcd.yaml` when its content changes. */
 export async function writeEtcdPlace(
   dir: DataDir,
   place: EtcdPlace,
@@ -57,7 +57,7 @@ export async function writeEtcdPlace(
   if (await files.readText(dir.etcdPlace) !== content) await files.writeAtomic(dir.etcdPlace, content, PUBLIC_MODE);
 }
 
-/** The file; JSON is YAML. */
+/** Formats `etcd.yaml`, with JSON values because JSON is YAML. */
 export function formatEtcdPlace({ servers, prefix, backup }: EtcdPlace): string {
   return `# The objects of this folder are in etcd: up, serve and backup want --etcd-servers here. Written by tlsboot.
 apiVersion: ${TLSBOOT_API_VERSION}
@@ -68,8 +68,8 @@ ${backup === undefined ? "" : `backup: ${JSON.stringify(backup)}\n`}`;
 }
 
 /**
- * Refuses flags that lead elsewhere than where the objects of a folder are, and a folder that a newer build wrote.
- * UsageError, AppError `format_unknown`, `config_invalid`; `verb` is what cannot be done.
+ * Refuses flags that name another storage than the one of a data directory, and a data directory of a newer build. `verb` is
+ * the refused operation. UsageError, AppError `format_unknown`, `config_invalid`.
  */
 export async function assertEtcdPlace(
   dir: DataDir,
@@ -87,7 +87,7 @@ export async function assertEtcdPlace(
     if (place === undefined) return;
     throw cannot(
       `its objects are in etcd, below "${place.prefix}"`,
-      `give ${formatEtcdFlags(place)}; or bring them back into a database with tlsboot backup and restore`,
+      `give ${formatEtcdFlags(place)}; or move them back into a database with tlsboot backup and restore`,
     );
   }
   if (place !== undefined && place.prefix !== plainPrefix(etcdPrefix)) {
@@ -98,7 +98,7 @@ export async function assertEtcdPlace(
   }
   if (place === undefined && await files.stat(dir.database) !== undefined) {
     throw cannot(
-      "its objects are in the database in it",
+      "its objects are in its database",
       "leave --etcd-servers out; or move them with tlsboot backup and tlsboot restore --etcd-servers; or, if that " +
         "database is old, move tlsboot.db elsewhere",
     );

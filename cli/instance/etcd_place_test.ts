@@ -64,7 +64,7 @@ for (
       name: "a database with etcd",
       hasDatabase: true,
       servers: ["http://a:1"],
-      want: /its objects are in the database in it.*move tlsboot\.db elsewhere/,
+      want: /its objects are in its database.*move tlsboot\.db elsewhere/,
     },
   ]
 ) {
@@ -79,7 +79,7 @@ for (
   });
 }
 
-test("assertEtcdPlace() leaves a folder of a newer build alone, whatever its etcd.yaml says there", async () => {
+test("assertEtcdPlace() does not change a data directory of a newer build, whatever its etcd.yaml contains", async () => {
   const settings = { ...NO_FILES, etcdServers: [], etcdPrefix: "/registry" };
   const newer = filesWith("what: a newer build writes\n", false, "2\n");
   await assert.rejects(assertEtcdPlace(dir, settings, "serve", newer), (error) => isAppError(error, "format_unknown"));
@@ -95,6 +95,6 @@ for (
   test(`assertEtcdPlace() refuses ${flag} without --etcd-servers, which would make a database`, async () => {
     const settings = { ...NO_FILES, etcdServers: [], etcdPrefix: "registry/", ...edit };
     const asserted = assertEtcdPlace(dir, settings, "serve", filesWith(undefined));
-    await assert.rejects(asserted, { name: "UsageError", message: `${flag} says nothing without --etcd-servers` });
+    await assert.rejects(asserted, { name: "UsageError", message: `${flag} has no effect without --etcd-servers` });
   });
 }

@@ -1,7 +1,7 @@
-/** Who the in-process controllers are to the API, as with `--use-service-account-credentials`. */
+/** The users of the in-process controllers, as with kube-controller-manager's `--use-service-account-credentials`. */
 import { AUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
 
-/** The service account of a controller in kube-system. */
+/** Returns the service account of a controller in kube-system. */
 export function controllerUser(name: string): UserInfo {
   return {
     username: `system:serviceaccount:kube-system:${name}`,
@@ -11,7 +11,7 @@ export function controllerUser(name: string): UserInfo {
   };
 }
 
-/** Who follows and reads what several controllers share. */
+/** The user of watches that several controllers share. */
 export const CONTROLLER_MANAGER: UserInfo = {
   username: "system:kube-controller-manager",
   uid: "",

@@ -1,6 +1,6 @@
 /**
- * A running instance: a data directory, the storage in it and the API server over it, with its own certificates kept fresh.
- * `serve` and `up` are this; `up` adds controllers, a bootstrap token and its bindings.
+ * A running instance: a data directory, its storage and the API server over it, whose certificates are renewed in time. `serve`
+ * and `up` run an instance; `up` adds controllers, a bootstrap token and its bindings.
  */
 import { isIPv6 } from "node:net";
 import { resolve } from "node:path";
@@ -49,7 +49,7 @@ import { ensureAdminKubeconfig, ensureServing, listServingNames } from "./instan
 import { keepHeapSmall } from "./quiet_heap.ts";
 import { readRequiredFile } from "./required_file.ts";
 
-/** What an instance needs of the machine. */
+/** The adapters of an instance. */
 export interface InstanceDeps {
   readonly files: FilePort;
   readonly clock: Clock;
@@ -57,16 +57,16 @@ export interface InstanceDeps {
   readonly logger: Logger;
   readonly cwd: string;
   readonly keys: CaKeys;
-  /** Undefined where it cannot be asked to give memory back. */
+  /** The heap; undefined when the runtime cannot collect on request. */
   readonly heap: Heap | undefined;
-  /** Gets audit lines for `--audit-log-path -`. */
+  /** Receives audit lines for `--audit-log-path -`. */
   readonly stdout: { write(text: string): void };
 }
 
-/** The settings of a flag set when nothing is said. */
+/** Returns the settings of a flag set with all defaults. */
 export function getDefaultSettings<F extends FlagSet>(flags: F): Settings<F> {
   const entries = Object.entries(flags).map(([key, flag]) => [key, flag.default]);
-  // Each value is its own flag's default, which has the setting's type.
+  // Each value is the default of its flag, which has the type of the setting.
   return Object.fromEntries(entries) as Settings<F>;
 }
 
@@ -76,33 +76,33 @@ export interface Instance extends AsyncDisposable {
   readonly storage: Storage;
   readonly server: Server;
   readonly authorities: InstanceAuthorities;
-  /** `https://host:port`, as kubeconfigs name it. */
+  /** The URL in kubeconfigs, `https://host:port`. */
   readonly url: string;
-  /** Names and addresses of the server itself. */
+  /** The names and addresses of the server. */
   readonly names: ServerNames;
-  /** True when the store had nothing in it before. */
+  /** True when the storage was empty at the start. */
   readonly isNew: boolean;
-  /** True when other servers may have the store too. */
+  /** True when other servers may share the storage. */
   readonly isShared: boolean;
-  /** Everything in a shared store, whether it is served here or not. */
+  /** All objects of a shared storage, including those that this server does not serve. */
   readonly contents: StoreContents | undefined;
-  /** Aborts when nothing can be written any more until the program is started again; its reason says why. */
+  /** Aborts with the reason when nothing can be written until the program is started again. */
   readonly lost: AbortSignal;
-  /** Where the controllers beside the server are watched. */
+  /** The metrics of the controllers. */
   readonly controllerMetrics: ControllerMetrics;
-  /** What was made at this start, in words. */
+  /** Descriptions of what was created at this start. */
   readonly made: readonly string[];
-  /** Checks the own certificates and makes those anew whose time has come. */
+  /** Checks the certificates of the instance and renews those that are due. */
   renew(): Promise<void>;
 }
 
-/** What `serve` and `up` do not have in common. */
+/** The options in which `serve` and `up` differ. */
 export interface InstanceOptions {
-  /** Signers of one's own, which metrics call by their names. */
+  /** The custom signers, which get their own label in metrics. */
   readonly customSigners?: readonly string[];
 }
 
-/** Starts an instance. Every fault of files and flags is an AppError with a hint. */
+/** Starts an instance. Faults of files and flags are an AppError with a hint. */
 export async function startInstance(
   settings: Settings<ServerFlags>,
   deps: InstanceDeps,
@@ -111,7 +111,7 @@ export async function startInstance(
 ): Promise<Instance> {
   assertAuthorizationMode(settings.authorizationMode);
   const dir = dataDirAt(resolve(deps.cwd, settings.dataDir));
-  const ownServing = await readGivenServing(settings, deps);
+  const givenServing = await readGivenServing(settings, deps);
   const tokenFile = await readTokenFile(settings, deps);
   await using opened = new AsyncDisposableStack();
   const auditLog = opened.use(await openAuditLog(settings, deps));
@@ -124,7 +124,7 @@ export async function startInstance(
   await ensureFormat(dir.root, deps.files);
   const { authorities, created } = await ensureAuthorities(dir.root, deps);
   const host = await findHost(settings, deps);
-  const names = ownServing === undefined ? servableNames(settings, host, authorities.serving, deps) : NO_NAMES;
+  const names = givenServing === undefined ? listPermittedNames(settings, host, authorities.serving, deps) : NO_NAMES;
   const readCas = () => readClientCas(authorities.clientCas, settings.clientCaFile, deps);
   const clientCas = await readCas();
   const metrics = createInstanceMetrics(deps.clock);
@@ -134,10 +134,10 @@ export async function startInstance(
   const issued = new IssuedCertificates(customSigners);
   const issuedFile = opened.use(await openIssuedFile({ path: dir.issued, issued, isShared }, deps));
   const disks = openDisks(dir, auditLog, metrics, settings, deps);
-  await disks.look();
-  // A start that fails must not have replaced the certificate of the server that runs there.
+  await disks.check();
+  // A start that fails must not replace the certificate of a running server.
   await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });
-  const serving = ownServing ?? (await ensureServing(dir, authorities.serving, names, deps)).serving;
+  const serving = givenServing ?? (await ensureServing(dir, authorities.serving, names, deps)).serving;
   const server = opened.use(
     await startApiServer({
       bindAddress: settings.bindAddress,
@@ -153,7 +153,7 @@ export async function startInstance(
       objects: objects(isNew),
       registry: metrics.registry,
       issued,
-      checks: [disks.check],
+      checks: [disks.health],
     }, { ...deps, storage }),
   );
   if (deps.heap !== undefined) opened.use(keepHeapSmall(deps.heap, deps));
@@ -168,7 +168,7 @@ export async function startInstance(
       url,
       server,
       serving,
-      ownServing: ownServing !== undefined,
+      givenServing: givenServing !== undefined,
       clientCas,
       readCas,
       metrics,
@@ -194,7 +194,7 @@ export async function startInstance(
       ...(admin.renewed ? ["admin kubeconfig"] : []),
     ],
     async renew() {
-      await disks.look();
+      await disks.check();
       await issuedFile.update();
       await renew();
     },
@@ -204,20 +204,23 @@ export async function startInstance(
   };
 }
 
-/** Looks after the disks of the instance. What cannot be audited is refused by a strict log alone: then its disk counts too. */
+/**
+ * Creates the checks of the disks of the instance. The disk of the audit log affects the health only with a strict log, which
+ * refuses requests that cannot be audited.
+ */
 function openDisks(
   dir: DataDir,
   { audit, folder }: AuditLog,
   { registry }: Pick<InstanceMetrics, "registry">,
   { storageMinFree }: Pick<Settings<ServerFlags>, "storageMinFree">,
   deps: InstanceDeps,
-): { readonly check: HealthCheck; look(): Promise<void> } {
+): { readonly health: HealthCheck; check(): Promise<void> } {
   const data = { path: dir.root, what: "data directory" };
   const log = folder === undefined ? [] : [{ path: folder, what: "audit log" }];
   for (const { path } of log) registerAuditDiskMetrics(registry, path);
   return {
-    check: createStorageSpaceCheck([data, ...(audit?.isStrict === true ? log : [])], storageMinFree),
-    look: createSpaceWatch([data, ...log], storageMinFree, deps),
+    health: createStorageSpaceCheck([data, ...(audit?.isStrict === true ? log : [])], storageMinFree),
+    check: createSpaceWatch([data, ...log], storageMinFree, deps),
   };
 }
 
@@ -225,7 +228,7 @@ const NO_NAMES: ServerNames = { dnsNames: [], ipAddresses: [] };
 const DAY_MS = 86_400_000;
 const CA_WARNING_MS = 90 * DAY_MS;
 
-/** Looks after the own certificates; that the CA ends is said once a day. */
+/** Creates the renewal of the certificates of the instance. It also logs once a day that a CA expires soon. */
 function createRenewal(
   instance: {
     readonly dir: DataDir;
@@ -234,7 +237,7 @@ function createRenewal(
     readonly url: string;
     readonly server: Server;
     readonly serving: ServingPair;
-    readonly ownServing: boolean;
+    readonly givenServing: boolean;
     readonly clientCas: ClientCas;
     readonly readCas: () => Promise<ClientCas>;
     readonly metrics: Pick<InstanceMetrics, "expiry">;
@@ -255,11 +258,11 @@ function createRenewal(
     const now = deps.clock.now().getTime();
     if (notAfter.getTime() - now < CA_WARNING_MS && now - warnedAt >= DAY_MS) {
       warnedAt = now;
-      deps.logger.warn("the CA ends soon; what it has signed ends with it", { notAfter });
+      deps.logger.warn("the CA expires soon, and its certificates expire with it", { notAfter });
     }
-    if (!instance.ownServing) {
+    if (!instance.givenServing) {
       const { serving } = await ensureServing(dir, authorities.serving, names, deps);
-      // It may have been made by a look that the disk cut off behind the last file.
+      // An earlier renewal may have written the files and then failed.
       if (serving.certificatePem !== certificatePem) {
         ({ certificatePem } = serving);
         server.setServing(serving);
@@ -270,14 +273,14 @@ function createRenewal(
   };
 }
 
-/** The end of the CA, or of the first one of several, with all above them. */
+/** Returns when the first CA expires, including the issuers of the CAs. */
 function findEarliestEnd({ serving, clientCas }: InstanceAuthorities): Date {
   const ends = [serving, ...clientCas.map(({ chain }) => chain)].map((chain) => chainNotAfter(chain).getTime());
   return new Date(Math.min(...ends));
 }
 
-/** The names of the serving certificate; those that the CA may not certify are left out, but for the one of kubeconfigs. */
-function servableNames(
+/** Lists the names of the serving certificate that the CA may certify. AppError when it may not certify the host itself. */
+function listPermittedNames(
   { bindAddress: bind, tlsSan: extra }: Settings<ServerFlags>,
   host: string,
   serving: Authority,
@@ -290,18 +293,18 @@ function servableNames(
   const fault = refused.get(host.toLowerCase());
   if (fault !== undefined) {
     throw new AppError("config_invalid", `cannot serve as "${host}": the CA's name constraints forbid it: ${fault}`, {
-      hint: "serve under a name that the CA permits with --advertise-address; tlsboot ca show tells which",
+      hint: "serve under a name that the CA permits with --advertise-address; tlsboot ca show lists them",
     });
   }
   if (refused.size > 0) {
-    deps.logger.warn("the CA's name constraints keep names out of the serving certificate", {
+    deps.logger.warn("the CA's name constraints exclude names from the serving certificate", {
       names: [...refused.keys()],
     });
   }
   return names;
 }
 
-/** Node and RBAC, in this order or the other; nothing else exists. */
+/** Refuses every mode except Node and RBAC, in any order. */
 function assertAuthorizationMode(text: string): void {
   const modes = text.split(",").map((mode) => mode.trim()).sort().join(",");
   if (modes === "Node,RBAC") return;
@@ -337,7 +340,7 @@ async function readTokenFile(settings: Settings<ServerFlags>, deps: InstanceDeps
   return parsed.value;
 }
 
-/** The name of the server in kubeconfigs; one that nobody has chosen is warned of. */
+/** Finds the host of the server in kubeconfigs, and logs a warning when it was chosen automatically. */
 async function findHost(
   { bindAddress, advertiseAddress }: Settings<ServerFlags>,
   { files, logger }: InstanceDeps,
@@ -345,7 +348,7 @@ async function findHost(
   const { host, others } = chooseAdvertisedHost(bindAddress, advertiseAddress, await readInterfaces(files));
   if (others === undefined) return host;
   if (host === LOOPBACK) {
-    logger.warn("this host has no address that other machines can call; name one with --advertise-address", {
+    logger.warn("this host has no address that other machines can reach; give one with --advertise-address", {
       address: host,
     });
   } else {

@@ -1,4 +1,4 @@
-/** The control plane's own certificates: serving and admin kubeconfig, made anew when their time has come. */
+/** The serving certificate and the admin kubeconfig of an instance, renewed in time. */
 import { hostname } from "node:os";
 import { isIP } from "node:net";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
@@ -20,7 +20,7 @@ import type { InstanceAuthorities } from "../authority/instance_authorities.ts";
 import { issueClientPair, issuePair } from "../issue_pair.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./data_dir.ts";
 
-/** What making certificates needs. */
+/** The adapters for issuing certificates. */
 export interface InstanceCertificateDeps {
   readonly files: FilePort;
   readonly clock: Clock;
@@ -28,7 +28,7 @@ export interface InstanceCertificateDeps {
   readonly logger: Logger;
 }
 
-/** The serving certificate and key, PEM. */
+/** The serving certificate and key, as PEM. */
 export interface ServingFiles {
   readonly certificatePem: string;
   readonly privateKeyPem: string;
@@ -41,7 +41,7 @@ const ADMIN_NAME = "kubernetes-admin";
 const CLUSTER_NAME = "tlsboot";
 const SERVING_USAGES = ["digital signature", "server auth"];
 
-/** The names of the serving certificate: this machine's own, and those that clients are given. */
+/** Lists the names of the serving certificate: those of this machine, and those that clients use. */
 export function listServingNames(
   addresses: { readonly bind: string; readonly advertise: string; readonly extra: readonly string[] },
 ): ServerNames {
@@ -57,7 +57,7 @@ export function listServingNames(
   return planServingNames(hosts, (host) => isIP(host) !== 0);
 }
 
-/** The serving certificate; made anew when it is missing, unusable or its time has come. */
+/** Reads the serving certificate, and issues a new one when it is missing, unusable or due for renewal. */
 export async function ensureServing(
   dir: DataDir,
   authority: Authority,
@@ -82,7 +82,7 @@ export async function ensureServing(
   };
 }
 
-/** The admin's kubeconfig (group system:masters), embedded; made anew when its certificate or the server changes. */
+/** Writes the admin's kubeconfig (group system:masters) when it is missing, due for renewal, or for another server. */
 export async function ensureAdminKubeconfig(
   dir: DataDir,
   { serving, client }: Pick<InstanceAuthorities, "serving" | "client">,

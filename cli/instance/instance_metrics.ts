@@ -1,4 +1,4 @@
-/** The metrics of an instance: one registry for the server, its storage, the controllers beside it, and its certificates. */
+/** The metrics of an instance: one registry for the server, its storage, its controllers and its certificates. */
 import { stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { parseCertificate } from "../../core/pki/certificate.ts";
@@ -14,14 +14,14 @@ import type { JournalObserver } from "../../server/storage/memory/observed_journ
 import type { InstanceAuthorities } from "../authority/instance_authorities.ts";
 import { readFreeBytes } from "./storage_space.ts";
 
-/** Where each part of an instance tells of itself. */
+/** The metrics of each part of an instance. */
 export interface InstanceMetrics {
   readonly registry: MetricsRegistry;
   readonly controllers: ControllerMetrics;
   readonly expiry: ExpiryMetrics;
 }
 
-/** Makes them; what the objects are kept in adds its own. */
+/** Creates the metrics; the storage adds its own. */
 export function createInstanceMetrics(clock: Pick<Clock, "elapsedMs">): InstanceMetrics {
   const registry = createMetricsRegistry();
   return {
@@ -31,17 +31,17 @@ export function createInstanceMetrics(clock: Pick<Clock, "elapsedMs">): Instance
   };
 }
 
-/** Adds the metrics of a database. */
+/** Registers the metrics of a database. */
 export function registerDatabaseMetrics(registry: MetricsRegistry, database: string): JournalObserver {
   return createStorageMetrics(registry, () => readSizes(database));
 }
 
-/** Adds what the disk of an audit log has left. */
+/** Registers the free space of the disk of an audit log. */
 export function registerAuditDiskMetrics(registry: MetricsRegistry, folder: string): void {
   gaugeAuditDisk(registry, () => readFreeBytes(folder));
 }
 
-/** Tells when the CAs and the serving certificate of an instance end. */
+/** Records when the CAs and the serving certificate of an instance expire. */
 export function recordExpiry(
   expiry: ExpiryMetrics,
   { serving, clientCas }: InstanceAuthorities,
@@ -52,7 +52,7 @@ export function recordExpiry(
   recordServingExpiry(expiry, servingPair);
 }
 
-/** Tells when the serving certificate ends. */
+/** Records when the serving certificate expires. */
 export function recordServingExpiry(
   expiry: ExpiryMetrics,
   { certificatePem }: { readonly certificatePem: string },
@@ -63,10 +63,10 @@ export function recordServingExpiry(
 }
 
 async function readSizes(database: string): Promise<StorageSizes> {
-  const sizeOf = (path: string) => stat(path).then(({ size }) => size, () => 0);
+  const readSize = (path: string) => stat(path).then(({ size }) => size, () => 0);
   return {
-    database: await sizeOf(database),
-    journal: await sizeOf(`${database}-wal`),
+    database: await readSize(database),
+    journal: await readSize(`${database}-wal`),
     diskFree: await readFreeBytes(dirname(database)),
   };
 }

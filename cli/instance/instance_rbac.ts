@@ -1,10 +1,10 @@
-/** What `up` grants, and to whom: its own bootstrap group, and to everybody the address and the CA of the instance. */
+/** The rights that `up` grants: to its bootstrap group, to nodes, and to all users for `cluster-info`. */
 import { createClusterInfoRbac } from "../../core/bootstrap/cluster_info.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../../core/kube/rbac_v1.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { rbacObject } from "../../server/authz/default_objects.ts";
 
-/** The group of the tokens that `up` makes. */
+/** The group of the bootstrap tokens of `up`. */
 export const TLSBOOT_GROUP = "system:bootstrappers:tlsboot";
 
 const AUTO_APPROVE_NAME = "tlsboot:node-autoapprove-bootstrap";
@@ -12,8 +12,8 @@ const NODE_CLIENT_ROLE = "system:certificates.k8s.io:certificatesigningrequests:
 const SELF_NODE_CLIENT_ROLE = "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient";
 
 /**
- * Bindings of a new instance: its own group may ask, nodes may renew, everybody may read `cluster-info`. A binding that is
- * deleted later stays deleted.
+ * Creates the bindings of a new instance: its bootstrap group may create CSRs, nodes may renew, all users may read
+ * `cluster-info`. A binding that is deleted later stays deleted.
  */
 export function initialBindings(): readonly BootstrapObject[] {
   const readers = createClusterInfoRbac();
@@ -25,32 +25,32 @@ export function initialBindings(): readonly BootstrapObject[] {
   ];
 }
 
-/** The binding of `--auto-approve`: a request of the own group for any node name is approved without a person. */
+/** Creates the binding of `--auto-approve`: requests of the bootstrap group are approved for any node name. */
 export function autoApproveBinding(): BootstrapObject {
   return rbacObject("clusterrolebindings", bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, TLSBOOT_GROUP));
 }
 
-/** The command that does the same later. */
+/** The command that creates the same binding later. */
 export const AUTO_APPROVE_COMMAND =
   `kubectl create clusterrolebinding ${AUTO_APPROVE_NAME} --clusterrole=${NODE_CLIENT_ROLE} --group=${TLSBOOT_GROUP}`;
 
-/** What that command posts. */
+/** The object that this command posts. */
 export const AUTO_APPROVE_BINDING: ClusterRoleBinding = {
   kind: "ClusterRoleBinding",
   apiVersion: "rbac.authorization.k8s.io/v1",
   ...bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, TLSBOOT_GROUP),
 };
 
-/** A role with these rules and no others, whatever an earlier start left there. */
+/** Creates a role with exactly these rules, even when an earlier start stored others. */
 export function exactRole(role: ClusterRole): BootstrapObject {
   return {
     ...rbacObject("clusterroles", role),
     plan(existing) {
-      // What lies under this key passed the strategy of this very kind.
+      // The object under this key was validated as a ClusterRole.
       const present = existing as ClusterRole;
       if (JSON.stringify(present.rules) === JSON.stringify(role.rules)) return { kind: "none" };
-      const mended: ClusterRole = { ...present, rules: role.rules };
-      return { kind: "update", object: mended };
+      const updated: ClusterRole = { ...present, rules: role.rules };
+      return { kind: "update", object: updated };
     },
   };
 }

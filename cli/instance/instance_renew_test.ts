@@ -13,7 +13,7 @@ import { getDefaultSettings, startInstance } from "./instance.ts";
 
 const MOST_OF_A_YEAR_MS = 300 * 86_400_000;
 
-test("renew() serves a pair that a look before it has written and then failed", async () => {
+test("renew() serves a pair that an earlier renewal wrote before it failed", async () => {
   await using folder = await createTempFolder();
   const [system, real] = [createSystemClock(), createFilePort()];
   let [aheadMs, isFailing] = [0, false];

@@ -12,7 +12,7 @@ import { getDefaultSettings, startInstance } from "./instance.ts";
 
 const DAY_S = 86_400;
 
-test("startInstance() names what nobody renewed of what an earlier run issued, and tells of disks, as it looks after itself", async () => {
+test("renew() of an instance logs certificates of an earlier run that were not renewed, and full disks", async () => {
   await using folder = await createTempFolder();
   const logger = createMemoryLogger();
   const clock = createFakeClock(createSystemClock().now());
@@ -30,9 +30,9 @@ test("startInstance() names what nobody renewed of what an earlier run issued, a
     createInstanceDeps(folder.path, { clock, logger }),
     () => [],
   );
-  const told = () => logger.entries.filter(({ level }) => level === "warn").map(({ message }) => message);
-  assert.deepEqual(told(), ["a disk is almost full"]);
+  const readWarnings = () => logger.entries.filter(({ level }) => level === "warn").map(({ message }) => message);
+  assert.deepEqual(readWarnings(), ["a disk is almost full"]);
   await instance.renew();
-  assert.deepEqual(told(), ["a disk is almost full", "a certificate is not renewed"]);
-  assert.equal(logger.entries.find(({ message }) => message === told()[1])?.fields["subject"], "CN=late");
+  assert.deepEqual(readWarnings(), ["a disk is almost full", "a certificate is not renewed"]);
+  assert.equal(logger.entries.find(({ message }) => message === readWarnings()[1])?.fields["subject"], "CN=late");
 });

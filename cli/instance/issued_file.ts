@@ -1,6 +1,6 @@
 /**
- * Keeps what an instance knows of issued certificates from one run to the next. It is written each half hour and at the end:
- * what was issued since then is still there as a request, which nobody cleans away within an hour.
+ * Stores the issued certificates that an instance knows, for its next run. The file is written each half hour and at the end.
+ * Certificates that were issued since then are still known from their requests, which are not deleted within an hour.
  */
 import { setImmediate } from "node:timers/promises";
 import { getErrorMessage } from "../../core/errors.ts";
@@ -11,13 +11,13 @@ import type { FilePort } from "../../client/files.ts";
 import type { IssuedCertificate, IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import { SECRET_MODE } from "./data_dir.ts";
 
-/** The file of a running instance. Disposing it writes what is new. */
+/** The file of a running instance. Disposing it writes new entries. */
 export interface IssuedFile extends AsyncDisposable {
-  /** Asked each minute: writes what is new, and tells of certificates that nobody has renewed, when it is time. */
+  /** Called each minute. Each half hour it writes new entries and logs the certificates that were not renewed. */
   update(): Promise<void>;
 }
 
-/** What it needs. */
+/** The adapters of the file. */
 export interface IssuedFileDeps {
   readonly files: Pick<FilePort, "readText" | "writeAtomic">;
   readonly clock: Pick<Clock, "now" | "elapsedMs">;
@@ -26,17 +26,17 @@ export interface IssuedFileDeps {
 
 const FORMAT = 1;
 const HOUR_MS = 3_600_000;
-const WRITE_EVERY_MS = HOUR_MS / 2;
-/** Lines that are made or read without letting anything else run. */
-const LINES_AT_ONCE = 1_000;
-/** Signers whose certificates renew themselves; those of people often need not. */
-const RENEWED: ReadonlySet<string> = new Set([KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER]);
-/** Certificates that a look tells by name. */
-const TOLD_AT_ONCE = 20;
+const WRITE_INTERVAL_MS = HOUR_MS / 2;
+/** The number of lines to process before other work may run. */
+const LINES_PER_TURN = 1_000;
+/** The signers whose certificates are renewed automatically; certificates of people often are not. */
+const RENEWED_SIGNERS: ReadonlySet<string> = new Set([KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER]);
+/** The number of certificates that one update logs by name. */
+const MAX_REPORTED = 20;
 
 /**
- * Reads the file into `issued`; one that cannot be read is warned of, and written anew. Where other servers share the
- * store, what is older than an hour is not used: they may have issued what this one does not know of.
+ * Reads the file into `issued`. A file that cannot be read is logged and replaced. When other servers share the store, a file
+ * older than an hour is not used, because they may have issued certificates that this server does not know.
  */
 export async function openIssuedFile(
   { path, issued, isShared }: {
@@ -52,64 +52,64 @@ export async function openIssuedFile(
     if (text !== undefined) await read(text, issued, isShared ? clock.now().getTime() - HOUR_MS : -Infinity);
     written = issued.version;
   } catch (error) {
-    logger.warn("what was issued before is not known", { path, error: getErrorMessage(error) });
+    logger.warn("cannot read the earlier issued certificates", { path, error: getErrorMessage(error) });
   }
-  let lookAt = 0;
-  let toldUntil = new Date(0);
+  let nextUpdateMs = 0;
+  let reportedUntil = new Date(0);
 
   async function write(): Promise<void> {
     issued.summarize(clock.now());
     const { version } = issued;
-    // Who shares the store says by when it wrote that it knew of nothing else until then.
+    // With a shared store, the time of the file matters too: it shows until when this server knew all certificates.
     if (version === written && !isShared) return;
     try {
       await files.writeAtomic(path, await format(issued, clock.now()), SECRET_MODE);
       written = version;
     } catch (error) {
-      logger.warn("what was issued cannot be written down", { path, error: getErrorMessage(error) });
+      logger.warn("cannot store the issued certificates", { path, error: getErrorMessage(error) });
     }
   }
 
-  function tell(): void {
+  function report(): void {
     const now = clock.now();
     let more = 0;
-    let told = 0;
-    for (const { signerName, subject, until } of issued.becameOverdue(toldUntil, now)) {
-      if (told === TOLD_AT_ONCE) more += 1;
+    let reported = 0;
+    for (const { signerName, subject, until } of issued.becameOverdue(reportedUntil, now)) {
+      if (reported === MAX_REPORTED) more += 1;
       else {
-        told += 1;
-        const log = RENEWED.has(signerName) ? logger.warn : logger.info;
+        reported += 1;
+        const log = RENEWED_SIGNERS.has(signerName) ? logger.warn : logger.info;
         log("a certificate is not renewed", { signerName, subject, notAfter: new Date(until * 1000) });
       }
     }
     if (more > 0) logger.warn("more certificates are not renewed", { more });
-    toldUntil = now;
+    reportedUntil = now;
   }
 
   return {
     async update() {
-      if (clock.elapsedMs() < lookAt) return;
-      lookAt = clock.elapsedMs() + WRITE_EVERY_MS;
-      // A run that was killed has written nothing of what it issued last.
+      if (clock.elapsedMs() < nextUpdateMs) return;
+      nextUpdateMs = clock.elapsedMs() + WRITE_INTERVAL_MS;
+      // A run that was killed has not written its last certificates.
       await issued.catchUp().catch(() => {});
-      tell();
+      report();
       await write();
     },
     [Symbol.asyncDispose]: write,
   };
 }
 
-/** A line of JSON for what the file is, and one for each certificate. */
+/** Formats the file: a line of JSON with its format, and one for each certificate. */
 async function format(issued: IssuedCertificates, now: Date): Promise<string> {
   const lines = [JSON.stringify({ format: FORMAT, writtenAt: now.getTime() })];
   for (const { signerName, subject, since, until } of issued.entries()) {
     lines.push(escapeUnseen(JSON.stringify([signerName, subject, since, until])));
-    if (lines.length % LINES_AT_ONCE === 0) await setImmediate();
+    if (lines.length % LINES_PER_TURN === 0) await setImmediate();
   }
   return `${lines.join("\n")}\n`;
 }
 
-/** Throws what is wrong with it; what stands before that is used. */
+/** Reads the lines and throws at the first fault; the lines before it are used. */
 async function read(text: string, issued: IssuedCertificates, atEarliest: number): Promise<void> {
   const [head = "", ...lines] = text.trimEnd().split("\n");
   const { format: found, writtenAt } = JSON.parse(head) as Readonly<Record<string, unknown>>;
@@ -117,7 +117,7 @@ async function read(text: string, issued: IssuedCertificates, atEarliest: number
   if (writtenAt < atEarliest) return;
   for (const [index, line] of lines.entries()) {
     issued.restore(decodeIssuedCertificate(JSON.parse(line)));
-    if (index % LINES_AT_ONCE === 0) await setImmediate();
+    if (index % LINES_PER_TURN === 0) await setImmediate();
   }
 }
 

@@ -72,7 +72,7 @@ test("openIssuedFile() goes on when it cannot be written, and writes it later", 
   issued.restore(one("CN=a", 100));
   state.isFull = true;
   await file.update();
-  assert.deepEqual(logger.messages("warn"), ["what was issued cannot be written down"]);
+  assert.deepEqual(logger.messages("warn"), ["cannot store the issued certificates"]);
   state.isFull = false;
   clock.jump(HOUR_MS);
   await file.update();
@@ -90,7 +90,7 @@ test("openIssuedFile() does not trust what is old where others share the store",
   }
 });
 
-test("openIssuedFile() says each half hour that a quiet server was there, where others share the store", async () => {
+test("openIssuedFile() writes the file each half hour when others share the store, even without changes", async () => {
   const { open, one, clock } = setUp();
   const { issued, file } = await open(true);
   issued.restore(one("CN=a", 100));
@@ -102,7 +102,7 @@ test("openIssuedFile() says each half hour that a quiet server was there, where 
   assert.equal((await open(true)).issued.size, 1);
 });
 
-test("openIssuedFile() looks at what a killed run has not written before it tells who does not renew", async () => {
+test("openIssuedFile() catches up with a killed run before it logs certificates that are not renewed", async () => {
   const { open, one, clock, logger } = setUp();
   const { issued, file } = await open();
   issued.restore(one("CN=a", 100));
@@ -123,25 +123,25 @@ test("openIssuedFile() looks at what a killed run has not written before it tell
 for (
   const { name, text, size } of [
     { name: "is empty", text: "", size: 0 },
-    { name: "is no JSON", text: "CN=a", size: 0 },
+    { name: "is not JSON", text: "CN=a", size: 0 },
     { name: "another build wrote", text: '{"format":2,"writtenAt":1}\n', size: 0 },
     { name: "has a line of something else", text: '{"format":1,"writtenAt":1}\n["s","CN=a",1,2]\n7\n', size: 1 },
     { name: "has a line without times", text: '{"format":1,"writtenAt":1}\n["s","CN=a"]\n', size: 0 },
     { name: "ends too early", text: '{"format":1,"writtenAt":1}\n["s","CN=a",1', size: 0 },
   ]
 ) {
-  test(`openIssuedFile() warns of a file that ${name}, writes it anew, and the instance starts`, async () => {
+  test(`openIssuedFile() logs a file that ${name}, replaces it, and the instance starts`, async () => {
     const { open, logger } = setUp({ [PATH]: text });
     const { issued, file } = await open();
     assert.equal(issued.size, size);
-    assert.deepEqual(logger.messages("warn"), ["what was issued before is not known"]);
+    assert.deepEqual(logger.messages("warn"), ["cannot read the earlier issued certificates"]);
     await file[Symbol.asyncDispose]();
     await open();
     assert.equal(logger.messages("warn").length, 1);
   });
 }
 
-test("openIssuedFile() names what nobody renewed, once, and no more than twenty at a time", async () => {
+test("openIssuedFile() logs each certificate that is not renewed once, and at most twenty at a time", async () => {
   const { open, one, clock, logger } = setUp();
   const { issued, file } = await open();
   issued.restore(one("CN=first", 100));

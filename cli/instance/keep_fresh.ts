@@ -1,14 +1,14 @@
-/** Keeps something fresh while the process runs: looks each minute and when the clock was set, and survives a look that fails. */
+/** Renewal while the process runs: a check each minute and after a clock change, repeated after failures. */
 import type { Clock, Logger } from "../../core/ports.ts";
 
-/** Short enough for certificates of an hour, long enough to cost nothing. */
-const LOOK_EVERY_MS = 60_000;
-/** How soon a clock that was set is noticed: a year forward, and a serving certificate is over. */
-const COMPARE_EVERY_MS = 5_000;
-/** More than NTP corrects at a time without setting the clock. */
-const SET_MS = 1_000;
+/** Short enough for certificates of one hour, long enough to cost nothing. */
+const CHECK_INTERVAL_MS = 60_000;
+/** How soon a clock change is noticed: after a year forward, for example, the serving certificate has expired. */
+const CLOCK_CHECK_MS = 5_000;
+/** A difference larger than NTP corrects at once without setting the clock. */
+const CLOCK_CHANGE_MS = 1_000;
 
-/** Runs `renew` each minute, and soon after the clock was set, until the signal aborts, then resolves. */
+/** Runs `renew` each minute and soon after a clock change; resolves when the signal aborts. */
 export async function keepFresh(
   renew: () => Promise<void>,
   deps: { readonly clock: Clock; readonly logger: Logger },
@@ -16,7 +16,7 @@ export async function keepFresh(
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      await sleepUntilNextLook(deps.clock, signal);
+      await sleepUntilNextCheck(deps.clock, signal);
     } catch (error) {
       if (signal.aborted) return;
       throw error;
@@ -24,16 +24,16 @@ export async function keepFresh(
     try {
       await renew();
     } catch (error) {
-      deps.logger.error("renewal failed, it is tried again", { error });
+      deps.logger.error("renewal failed, trying again", { error });
     }
   }
 }
 
-async function sleepUntilNextLook(clock: Clock, signal: AbortSignal): Promise<void> {
+async function sleepUntilNextCheck(clock: Clock, signal: AbortSignal): Promise<void> {
   const aheadMs = (): number => clock.now().getTime() - clock.elapsedMs();
   const before = aheadMs();
-  const endsAt = clock.elapsedMs() + LOOK_EVERY_MS;
-  while (clock.elapsedMs() < endsAt && Math.abs(aheadMs() - before) < SET_MS) {
-    await clock.sleep(COMPARE_EVERY_MS, signal);
+  const endsAt = clock.elapsedMs() + CHECK_INTERVAL_MS;
+  while (clock.elapsedMs() < endsAt && Math.abs(aheadMs() - before) < CLOCK_CHANGE_MS) {
+    await clock.sleep(CLOCK_CHECK_MS, signal);
   }
 }

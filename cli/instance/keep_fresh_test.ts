@@ -5,20 +5,20 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { keepFresh } from "./keep_fresh.ts";
 
-interface Looking extends AsyncDisposable {
+interface Running extends AsyncDisposable {
   readonly clock: ReturnType<typeof createFakeClock>;
   readonly logger: ReturnType<typeof createMemoryLogger>;
-  looks(): number;
+  checks(): number;
 }
 
-function look(renew: () => void = () => {}): Looking {
+function start(renew: () => void = () => {}): Running {
   const clock = createFakeClock();
   const logger = createMemoryLogger();
   const abort = new AbortController();
-  let looks = 0;
+  let checks = 0;
   const running = keepFresh(
     async () => {
-      looks++;
+      checks++;
       renew();
     },
     { clock, logger },
@@ -27,7 +27,7 @@ function look(renew: () => void = () => {}): Looking {
   return {
     clock,
     logger,
-    looks: () => looks,
+    checks: () => checks,
     async [Symbol.asyncDispose]() {
       abort.abort();
       await running;
@@ -36,36 +36,36 @@ function look(renew: () => void = () => {}): Looking {
   };
 }
 
-test("keepFresh() looks each minute, also after a look that failed", async () => {
-  await using looking = look(() => {
+test("keepFresh() checks each minute, also after a failure", async () => {
+  await using running = start(() => {
     throw new Error("no space left on device");
   });
-  await looking.clock.advance(59_999);
-  assert.equal(looking.looks(), 0);
-  await looking.clock.advance(1);
-  assert.equal(looking.looks(), 1);
-  await looking.clock.advance(120_000);
-  assert.equal(looking.looks(), 3);
-  assert.equal(looking.logger.messages("error").length, 3);
+  await running.clock.advance(59_999);
+  assert.equal(running.checks(), 0);
+  await running.clock.advance(1);
+  assert.equal(running.checks(), 1);
+  await running.clock.advance(120_000);
+  assert.equal(running.checks(), 3);
+  assert.equal(running.logger.messages("error").length, 3);
 });
 
 for (const { name, ms } of CLOCK_JUMPS) {
-  test(`keepFresh() looks within seconds when the clock was set ${name}, and then each minute`, async () => {
-    await using looking = look();
-    await looking.clock.advance(12_000);
-    looking.clock.set(ms);
-    await looking.clock.advance(5_000);
-    assert.equal(looking.looks(), 1);
-    await looking.clock.advance(60_000);
-    assert.equal(looking.looks(), 2);
+  test(`keepFresh() checks within seconds when the clock was set ${name}, and then each minute`, async () => {
+    await using running = start();
+    await running.clock.advance(12_000);
+    running.clock.set(ms);
+    await running.clock.advance(5_000);
+    assert.equal(running.checks(), 1);
+    await running.clock.advance(60_000);
+    assert.equal(running.checks(), 2);
   });
 }
 
-test("keepFresh() does not look for the little that NTP corrects", async () => {
-  await using looking = look();
+test("keepFresh() does not check after small corrections by NTP", async () => {
+  await using running = start();
   for (let second = 0; second < 50; second++) {
-    looking.clock.set(second % 2 === 0 ? 900 : -900);
-    await looking.clock.advance(1_000);
+    running.clock.set(second % 2 === 0 ? 900 : -900);
+    await running.clock.advance(1_000);
   }
-  assert.equal(looking.looks(), 0);
+  assert.equal(running.checks(), 0);
 });

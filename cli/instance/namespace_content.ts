@@ -1,4 +1,4 @@
-/** What is in namespaces, over a transport: discovery, deletion of collections, lists. */
+/** The content of namespaces over a transport: discovery, deletion of collections, lists. */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Transport } from "../../core/ports.ts";
 import { type ApiClient, createApiClient } from "../../client/api.ts";
@@ -7,7 +7,7 @@ import type { NamespaceContent, NamespacedResource } from "../../server/controll
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import type { ControllerDeps } from "./controllers.ts";
 
-/** The part of an APIResourceList that is read. */
+/** The fields of an APIResourceList that are read. */
 interface ResourceList {
   readonly resources?: readonly {
     readonly name: string;
@@ -16,12 +16,12 @@ interface ResourceList {
   }[];
 }
 
-/** The part of an APIGroupList that is read. */
+/** The fields of an APIGroupList that are read. */
 interface GroupList {
   readonly groups?: readonly { readonly preferredVersion?: { readonly groupVersion: string } }[];
 }
 
-/** Builds it over a transport; `contents` is what a shared store holds beside what is served. */
+/** Creates the access over a transport. `contents` has the objects of a shared store that this API does not serve. */
 export function createNamespaceContent(
   transport: Transport,
   contents: StoreContents | undefined,
@@ -48,10 +48,10 @@ export function createNamespaceContent(
   };
 }
 
-/** The preferred version of every group, as client-go's `ServerPreferredNamespacedResources`. */
+/** Lists the resources in the preferred version of every group, as client-go's `ServerPreferredNamespacedResources`. */
 async function discover(api: ApiClient, signal: AbortSignal): Promise<readonly NamespacedResource[]> {
   const read = (path: string) => api.requestJson({ method: "GET", path }, signal);
-  // Discovery documents have the form that Kubernetes promises; a foreign answer shows as a failure below.
+  // Discovery documents have the form that Kubernetes guarantees; any other answer fails below.
   const { groups = [] } = await read("/apis") as GroupList;
   const named = groups.flatMap(({ preferredVersion }) => preferredVersion?.groupVersion ?? []);
   const found = ["v1", ...named].map(async (groupVersion) => {

@@ -1,4 +1,4 @@
-/** The approver of `up` when it has a policy: a service account of its own, with the rights that the policy needs. */
+/** The approver of `up` with a policy: a separate service account, with the rights that the policy needs. */
 import { createObjectStore } from "../../client/object_store.ts";
 import { APPROVER_SUBJECT, type ApproverRbac, createApproverRbac } from "../../core/approval/rbac.ts";
 import { clusterRoleKind } from "../../core/kube/kinds/mod.ts";
@@ -16,7 +16,7 @@ import { controllerUser } from "./in_process_users.ts";
 import { exactRole } from "./instance_rbac.ts";
 import type { Instance } from "./instance.ts";
 
-/** Its role and bindings, to exist before the first request. Rights that a policy no longer needs are taken away. */
+/** Creates its role and bindings, for the start of the server. Rights that a policy no longer needs are removed. */
 export function approverObjects(policies: readonly Policy[]): readonly BootstrapObject[] {
   const { clusterRole, clusterRoleBinding, roles, roleBindings } = createRbac(policies);
   return [
@@ -27,7 +27,7 @@ export function approverObjects(policies: readonly Policy[]): readonly Bootstrap
   ];
 }
 
-/** How the approver of an instance works. A policy that is read anew brings its rights with it. */
+/** Creates the settings of the approver. When a policy changes, the rights of the role follow it. */
 export function createPolicyApproval(
   instance: Instance,
   policies: PolicyApproverDeps["settings"],

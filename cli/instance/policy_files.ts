@@ -1,4 +1,4 @@
-/** Policies by name or from files, and the inventory: read at the start, followed while the approver runs. */
+/** Policies by name or from files, and the inventory: read at the start, and followed while the approver runs. */
 import { resolve } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
@@ -14,14 +14,14 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { PolicySettings } from "../../server/controllers/policy_input.ts";
 import type { PolicyApproverDeps } from "../../server/controllers/policy_approver.ts";
 
-/** What the flags name. */
+/** The settings of the policy flags. */
 export interface PolicyFlags {
-  /** Names of policies that come with tlsboot, or paths. */
+  /** The names of built-in policies, or paths. */
   readonly policy: readonly string[];
   readonly inventory: string | undefined;
 }
 
-/** What reading takes. */
+/** The adapters for reading policies. */
 export interface PolicyFileDeps {
   readonly files: Pick<FilePort, "readText">;
   readonly clock: Clock;
@@ -29,12 +29,12 @@ export interface PolicyFileDeps {
   readonly cwd: string;
 }
 
-/** How often the files are looked at. */
-const LOOK_EVERY_MS = 1_000;
+/** How often the files are read again. */
+const CHECK_INTERVAL_MS = 1_000;
 
 /**
- * Reads everything that the flags name. AppError `config_invalid` with every fault and its place; a missing inventory is
- * one unless told otherwise.
+ * Reads the policies and the inventory of the flags. AppError `config_invalid` with every fault and its location; a missing
+ * inventory is a fault unless `isInventoryOptional`.
  */
 export async function readPolicies(
   flags: PolicyFlags,
@@ -44,13 +44,13 @@ export async function readPolicies(
   const loaded = await load(flags, deps, isInventoryOptional);
   if (loaded.ok) return loaded.value;
   throw new AppError("config_invalid", loaded.error.join("\n"), {
-    hint: "correct the files; tlsboot approver test tries a policy before it decides anything",
+    hint: "correct the files; tlsboot approver test checks a policy before it is used",
   });
 }
 
 /**
- * Reads everything, and goes on looking: a change takes effect within a second, a faulty one is told aloud and changes
- * nothing. The changes have to be iterated for that. Undefined when the flags name no policy.
+ * Reads the policies and the inventory, and follows their files while the changes are iterated: a change takes effect within a
+ * second, and a faulty file is logged and not used. Undefined when the flags name no policy.
  */
 export async function followPolicies(
   flags: PolicyFlags,
@@ -59,31 +59,31 @@ export async function followPolicies(
   if (flags.policy.length === 0) {
     if (flags.inventory === undefined) return undefined;
     throw new UsageError(
-      "--inventory does nothing without --policy",
-      "add --policy kubelet-serving, or a file of yours",
+      "--inventory has no effect without --policy",
+      "add --policy kubelet-serving, or a policy file",
     );
   }
   const { clock, logger } = deps;
-  // Compared with what was there before the first reading: what changes in between is seen.
+  // Read before the policies, so that a change between the two reads is noticed.
   let seen = await readContent(flags, deps);
   let current: PolicySettings = await readPolicies(flags, deps);
   return {
     current: () => current,
     async *changes(signal) {
       while (true) {
-        await clock.sleep(LOOK_EVERY_MS, signal);
+        await clock.sleep(CHECK_INTERVAL_MS, signal);
         const content = await readContent(flags, deps);
         if (content === seen) continue;
         seen = content;
         const next = await load(flags, deps);
         if (!next.ok) {
-          logger.error("policy or inventory changed but cannot be used, the old ones stay in use", {
+          logger.error("policy or inventory changed but cannot be used, the previous ones stay in use", {
             faults: next.error,
           });
           continue;
         }
         current = next.value;
-        logger.info("policy or inventory read anew", {
+        logger.info("policy or inventory reloaded", {
           policies: current.policies.map(({ name }) => name),
           nodes: current.inventory?.size ?? 0,
         });
@@ -112,7 +112,7 @@ async function load(
   const needy = isInventoryOptional ? undefined : policies.find(needsInventory);
   if (needy !== undefined && flags.inventory === undefined) {
     faults.push(
-      `--inventory is missing: policy "${needy.name}" proves by it which names belong to a node` +
+      `--inventory is missing: policy "${needy.name}" uses it to prove which names belong to a node` +
         (BUILTIN_POLICIES.has(needy.name) ? "" : " (evidence.inventory: false when there is none)"),
     );
   }
@@ -130,9 +130,9 @@ async function readPolicy(
   if (text.value === undefined) {
     const nearest = findNearest(named, BUILTIN_POLICIES.keys());
     const names = nearest === undefined ? `policies are ${[...BUILTIN_POLICIES.keys()].join(", ")}` : undefined;
-    return err([`--policy: "${named}" is no policy and no file; ${names ?? `did you mean ${nearest}?`}`]);
+    return err([`--policy: "${named}" is neither a policy nor a file; ${names ?? `did you mean ${nearest}?`}`]);
   }
-  return placed(named, parsePolicy(text.value));
+  return prefixFaults(named, parsePolicy(text.value));
 }
 
 async function readInventory(
@@ -142,11 +142,11 @@ async function readInventory(
   const text = await readText(resolve(cwd, path), files);
   if (!text.ok) return err([`--inventory: cannot read "${path}": ${text.error}`]);
   if (text.value === undefined) return err([`--inventory: cannot read "${path}": no such file`]);
-  return placed(path, parseInventory(text.value));
+  return prefixFaults(path, parseInventory(text.value));
 }
 
-/** Faults with the file's name before the place in it. */
-function placed<T>(path: string, read: Result<T, readonly string[]>): Result<T, readonly string[]> {
+/** Prefixes faults with the name of the file. */
+function prefixFaults<T>(path: string, read: Result<T, readonly string[]>): Result<T, readonly string[]> {
   return read.ok ? read : err(read.error.map((fault) => `${path}: ${fault}`));
 }
 
@@ -162,7 +162,7 @@ async function readText(
   }
 }
 
-/** Everything the flags name, as one text; what cannot be read is a text too, so that its fault is told once. */
+/** Reads all files of the flags as one text. A file that cannot be read gives a text too, so its fault is logged once. */
 async function readContent(flags: PolicyFlags, { files, cwd }: PolicyFileDeps): Promise<string> {
   const paths = [
     ...flags.policy.filter((name) => !BUILTIN_POLICIES.has(name)),

@@ -16,7 +16,7 @@ for (
     {
       name: "a policy that is none",
       flags: { policy: ["kubelet-serv"], inventory: undefined },
-      fault: /"kubelet-serv" is no policy and no file/,
+      fault: /"kubelet-serv" is neither a policy nor a file/,
     },
     {
       name: "a policy twice",
@@ -43,13 +43,13 @@ for (
   });
 }
 
-test("readPolicies() does without an inventory where that is said", async () => {
+test("readPolicies() accepts a missing inventory when it is optional", async () => {
   const flags = { policy: ["kubelet-serving"], inventory: undefined };
   const { policies } = await readPolicies(flags, { files: filesOf({}), cwd: "/" }, { isInventoryOptional: true });
   assert.deepEqual(policies.map(({ name }) => name), ["kubelet-serving"]);
 });
 
-test("followPolicies() takes changes up within a second, and tells a fault once", async () => {
+test("followPolicies() applies changes within a second, and logs a fault once", async () => {
   const clock = createFakeClock();
   const logger = createMemoryLogger();
   const files = filesOf({ "/inventory.yaml": INVENTORY });
@@ -84,11 +84,11 @@ test("followPolicies() takes changes up within a second, and tells a fault once"
   await following;
 });
 
-test("followPolicies() follows nothing without a policy, and refuses an inventory that nobody looks at", async () => {
+test("followPolicies() follows nothing without a policy, and refuses an inventory without a policy", async () => {
   const deps = { files: filesOf({}), clock: createFakeClock(), logger: createMemoryLogger(), cwd: "/" };
   assert.equal(await followPolicies({ policy: [], inventory: undefined }, deps), undefined);
   await assert.rejects(
     followPolicies({ policy: [], inventory: "x" }, deps),
-    /--inventory does nothing without --policy/,
+    /--inventory has no effect without --policy/,
   );
 });

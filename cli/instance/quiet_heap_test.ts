@@ -4,24 +4,24 @@ import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
 
-/** Looks at a heap whose work is told for each two seconds; answers after which of them it collected. */
-async function collectionsOf(shares: readonly number[], usedBytes = 50e6): Promise<readonly number[]> {
+/** Checks a heap with the given busy share for each two seconds; returns the checks after which it collected. */
+async function listCollections(shares: readonly number[], usedBytes = 50e6): Promise<readonly number[]> {
   const clock = createFakeClock();
   const collections: number[] = [];
-  let look = 0;
+  let check = 0;
   let isCollecting = false;
   const heap = {
     busyShare() {
-      // The second look tells of the collection itself.
+      // The second reading is the time of the collection itself.
       if (isCollecting) {
         isCollecting = false;
         return 1;
       }
-      return shares[look++] ?? 0;
+      return shares[check++] ?? 0;
     },
     usedBytes: () => usedBytes,
     collect() {
-      collections.push(look);
+      collections.push(check);
       isCollecting = true;
     },
   };
@@ -33,8 +33,8 @@ async function collectionsOf(shares: readonly number[], usedBytes = 50e6): Promi
   return collections;
 }
 
-function idle(looks: number): readonly number[] {
-  return Array.from({ length: looks }, () => 0);
+function idle(checks: number): readonly number[] {
+  return Array.from({ length: checks }, () => 0);
 }
 
 for (
@@ -47,15 +47,15 @@ for (
   ]
 ) {
   test(`keepHeapSmall() collects ${name}`, async () => {
-    assert.deepEqual(await collectionsOf(shares), want);
+    assert.deepEqual(await listCollections(shares), want);
   });
 }
 
 test("keepHeapSmall() leaves a large heap to V8", async () => {
-  assert.deepEqual(await collectionsOf([0, 0, 0], 201e6), []);
+  assert.deepEqual(await listCollections([0, 0, 0], 201e6), []);
 });
 
-test("keepHeapSmall() says once that it cannot go on", async () => {
+test("keepHeapSmall() logs once that it cannot go on", async () => {
   const clock = createFakeClock();
   const logger = createMemoryLogger();
   const heap = { busyShare: () => 0, usedBytes: () => 0, collect: () => assert.fail("not here") };

@@ -1,4 +1,4 @@
-/** Controllers beside a distant API: the connection, and leader election around the work. */
+/** Controllers of a remote API: the connection, the check of rights, and leader election around the work. */
 import { Buffer } from "node:buffer";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
@@ -24,14 +24,14 @@ import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
 import { USER_AGENT } from "../user_agent.ts";
 
-/** What runs: its command, its Lease, and the manifest of the rights that it needs. */
+/** A controller: its command, its Lease, and the manifest of the rights that it needs. */
 export interface RemoteRole {
   readonly command: "signer" | "approver";
   readonly lease: string;
   readonly manifest: readonly ManifestPart[];
 }
 
-/** Settings that every distant controller has. */
+/** The settings of every remote controller. */
 export interface RemoteSettings {
   readonly kubeconfig: string | undefined;
   readonly leaderElect: boolean;
@@ -39,7 +39,7 @@ export interface RemoteSettings {
   readonly metricsBindAddress: string;
 }
 
-/** What the work gets. */
+/** The adapters that the work receives. */
 export interface RemoteDeps {
   readonly clock: Clock;
   readonly random: Random;
@@ -47,13 +47,13 @@ export interface RemoteDeps {
   readonly metrics: ControllerMetrics;
 }
 
-/** A server that has just started, or been given the roles, may not know them yet; after so many answers it means them. */
+/** A server that has just started may not know the roles yet; after this many tries its answer is final. */
 const RIGHTS_ATTEMPTS = 5;
 const RIGHTS_PAUSE_MS = 1_000;
 
 /**
- * Connects, and runs the work until the signal aborts: at once, or while leading. AppError `access_denied` when the user
- * lacks rights of the manifest without which the work does nothing.
+ * Connects and runs the work until the signal aborts, with leader election only while leading. AppError `access_denied` when
+ * the user lacks essential rights of the manifest.
  */
 export async function runRemoteController(
   role: RemoteRole,
@@ -93,7 +93,7 @@ export async function runRemoteController(
   );
 }
 
-/** Ends what could never work, and warns of what works in part. */
+/** Throws when essential rights are missing, and logs other missing rights. */
 async function checkRights(
   api: ApiClient,
   command: string,
@@ -101,7 +101,7 @@ async function checkRights(
   deps: RemoteDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const missing = await askRights(api, listNeededRights(manifest), deps, signal);
+  const missing = await findRights(api, listNeededRights(manifest), deps, signal);
   if (missing.length === 0) return;
   const rights = missing.map(({ text }) => text);
   if (missing.every(({ isEssential }) => !isEssential)) return deps.logger.warn("some rights are missing", { rights });
@@ -113,8 +113,8 @@ async function checkRights(
   });
 }
 
-/** The rights that are missing. Of an API that does not answer nothing is known: the work itself waits for it. */
-async function askRights(
+/** Finds the missing rights. When the API does not answer, none are reported, because the work waits for the API. */
+async function findRights(
   api: ApiClient,
   rights: readonly NeededRight[],
   { clock, logger }: RemoteDeps,
@@ -129,7 +129,7 @@ async function askRights(
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof AppError)) throw error;
-    logger.warn("cannot ask for the rights of this user", { error: error.message });
+    logger.warn("cannot check the rights of this user", { error: error.message });
     return [];
   }
 }

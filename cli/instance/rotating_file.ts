@@ -1,6 +1,6 @@
 /**
- * A log file that is put aside when it is full. A line is in it whole or not at all; what is put aside may be compressed,
- * and goes when it is too old or there are too many.
+ * A log file that is renamed to a backup when it is full. It never contains part of a line. Backups may be compressed, and are
+ * removed when they are too old or too many.
  */
 import { Buffer } from "node:buffer";
 import { closeSync, createReadStream, createWriteStream, existsSync, fstatSync, ftruncateSync } from "node:fs";
@@ -9,49 +9,50 @@ import { readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
+import { findErrorCode } from "../../client/files.ts";
 import { getErrorMessage } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import { backupName, planRotation, type Retention } from "./rotation_plan.ts";
+import { formatBackupName, planRotation, type Retention } from "./rotation_plan.ts";
 
-/** How a log file rotates. */
+/** The path, the size and the retention of a log file. */
 export interface RotatingFileOptions extends Retention {
   readonly path: string;
   readonly maxBytes: number;
 }
 
-/** An open log file. Disposing it waits for what is being compressed. */
+/** An open log file. Disposing it waits for compression to finish. */
 export interface RotatingFile extends AsyncDisposable {
   /**
-   * Appends a line, which is then with the operating system. Throws the system's error; nothing of the line is left then,
-   * or it goes before the next one where the system refuses that too.
+   * Appends a line by a write to the operating system. Throws the system's error; then the part that was written is removed,
+   * at the latest before the next line.
    */
   append(line: string): void;
 }
 
 const PRIVATE = 0o600;
-/** Pieces in which the end of the last whole line is looked for. */
+/** The size of the pieces in which the end of the last whole line is searched. */
 const PIECE_BYTES = 65_536;
 const NEWLINE = 0x0a;
 
-/** Opens the file to append to it; its folder (0700) and itself (0600) are made when missing. Throws the system's error. */
+/** Opens the file for appending, and creates it (0600) and its folder (0700) when missing. Throws the system's error. */
 export function openRotatingFile(
   options: RotatingFileOptions,
   { clock, logger }: { readonly clock: Pick<Clock, "now">; readonly logger: Logger },
 ): RotatingFile {
   const { path, maxBytes } = options;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  let file = openToAppend(path);
+  let file = openForAppend(path);
   let size = fstatSync(file).size;
-  const whole = wholeLines(file, size);
-  /** Something stands behind the whole lines: of a run that was killed, or of a line that was not written to its end. */
+  const whole = measureWholeLines(file, size);
+  /** True when part of a line follows the whole lines: after a killed run, or after a failed write. */
   let isTorn = whole < size;
   size = whole;
   let isStuck = false;
-  mend();
-  let tidying = tidy();
+  removeTornLine();
+  let cleaning = cleanUp();
 
-  /** Where the system refuses, as for a file that may only grow, what is torn becomes a line of its own. */
-  function mend(): void {
+  /** Truncates the torn line. When the system refuses, as for an append-only file, it becomes a separate line. */
+  function removeTornLine(): void {
     if (!isTorn) return;
     try {
       ftruncateSync(file, size);
@@ -61,38 +62,38 @@ export function openRotatingFile(
     }
   }
 
-  /** Where it fails the old file goes on, beyond its size: a long log is better than none. */
+  /** Renames the full file to a backup. When that fails, the file grows beyond its limit: a long log is better than none. */
   function rotate(): void {
     try {
-      const next = replace(path, clock.now());
+      const next = replaceFile(path, clock.now());
       closeSync(file);
       file = next;
       size = 0;
       isTorn = false;
       isStuck = false;
-      tidying = tidying.then(tidy);
+      cleaning = cleaning.then(cleanUp);
     } catch (error) {
       if (!isStuck) {
-        logger.warn("a full log file is not put aside and grows on", { path, error: getErrorMessage(error) });
+        logger.warn("a full log file cannot be rotated and keeps growing", { path, error: getErrorMessage(error) });
       }
       isStuck = true;
     }
   }
 
-  async function tidy(): Promise<void> {
+  async function cleanUp(): Promise<void> {
     try {
       const folder = dirname(path);
       const plan = planRotation(basename(path), await readdir(folder), options, clock.now());
       for (const name of plan.remove) await rm(join(folder, name), { force: true });
       for (const name of plan.compress) await compress(join(folder, name));
     } catch (error) {
-      logger.warn("old log files are not tidied", { path, error });
+      logger.warn("old log files cannot be cleaned up", { path, error });
     }
   }
 
   return {
     append(line) {
-      mend();
+      removeTornLine();
       if (size > 0 && size + Buffer.byteLength(line) + 1 > maxBytes) rotate();
       const bytes = Buffer.from(isTorn ? `\n${line}\n` : `${line}\n`, "utf8");
       let done = 0;
@@ -100,36 +101,32 @@ export function openRotatingFile(
         while (done < bytes.length) done += writeSync(file, bytes, done);
       } catch (error) {
         isTorn ||= done > 0;
-        mend();
+        removeTornLine();
         throw error;
       }
       size = isTorn ? fstatSync(file).size : size + bytes.length;
       isTorn = false;
     },
     async [Symbol.asyncDispose]() {
-      await tidying;
-      mend();
+      await cleaning;
+      removeTornLine();
       closeSync(file);
     },
   };
 }
 
-/** A log that may be written and not read is taken as it is. */
-function openToAppend(path: string): number {
+/** Opens the file. One that may be written but not read is accepted too. */
+function openForAppend(path: string): number {
   try {
     return openSync(path, "a+", PRIVATE);
   } catch (error) {
-    if (isDenied(error)) return openSync(path, "a", PRIVATE);
+    if (["EACCES", "EPERM"].includes(findErrorCode(error))) return openSync(path, "a", PRIVATE);
     throw error;
   }
 }
 
-function isDenied(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "EACCES" || error.code === "EPERM");
-}
-
-/** How much of a file is whole lines; all of one without any, which is hardly a log of ours, or that cannot be read. */
-function wholeLines(file: number, size: number): number {
+/** Measures the whole lines of a file. A file without a line end, or one that cannot be read, counts as whole. */
+function measureWholeLines(file: number, size: number): number {
   try {
     return findEnd(file, size);
   } catch {
@@ -148,17 +145,17 @@ function findEnd(file: number, size: number): number {
   return size;
 }
 
-/** Puts the file aside and opens a new one in its place; where that fails everything stays where it was. */
-function replace(path: string, now: Date): number {
+/** Renames the file to a backup and opens a new one in its place. When that fails, the file stays where it is. */
+function replaceFile(path: string, now: Date): number {
   const unfinished = `${path}.tmp`;
   const next = openSync(unfinished, "a", PRIVATE);
   try {
-    const backup = freeName(path, now);
-    const isAside = putAside(path, backup);
+    const backup = findFreeName(path, now);
+    const isMoved = moveToBackup(path, backup);
     try {
       renameSync(unfinished, path);
     } catch (error) {
-      if (isAside) renameSync(backup, path);
+      if (isMoved) renameSync(backup, path);
       throw error;
     }
     return next;
@@ -168,24 +165,24 @@ function replace(path: string, now: Date): number {
   }
 }
 
-function freeName(path: string, now: Date): string {
+function findFreeName(path: string, now: Date): string {
   let at = now;
-  while (existsSync(join(dirname(path), backupName(path, at)))) at = new Date(at.getTime() + 1);
-  return join(dirname(path), backupName(path, at));
+  while (existsSync(join(dirname(path), formatBackupName(path, at)))) at = new Date(at.getTime() + 1);
+  return join(dirname(path), formatBackupName(path, at));
 }
 
-/** False where somebody has taken the file away already. */
-function putAside(path: string, backup: string): boolean {
+/** Renames the file; returns false when it no longer exists. */
+function moveToBackup(path: string, backup: string): boolean {
   try {
     renameSync(path, backup);
     return true;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    if (findErrorCode(error) === "ENOENT") return false;
     throw error;
   }
 }
 
-/** What a killed run leaves half done is done again: only a whole file gets the name. */
+/** Compresses a backup. Only a complete file gets the final name, so a killed run is repeated. */
 async function compress(path: string): Promise<void> {
   const unfinished = `${path}.gz.tmp`;
   await pipeline(createReadStream(path), createGzip(), createWriteStream(unfinished, { mode: PRIVATE }));

@@ -28,7 +28,7 @@ for (
   const { left, kept } of [
     { left: "one\ntwo\nhal", kept: "one\ntwo\n" },
     { left: `one\n${"x".repeat(200_000)}`, kept: "one\n" },
-    { left: "a file of somebody else", kept: "a file of somebody else" },
+    { left: "a foreign file", kept: "a foreign file" },
   ]
 ) {
   test(`openRotatingFile() appends to whole lines alone: ${left.slice(0, 30)}`, async () => {
@@ -78,13 +78,13 @@ test("openRotatingFile() writes a line that is longer than a file may be, in a f
   assert.equal(await readFile(folder.join("audit.log"), "utf8"), "y\n");
 });
 
-test("openRotatingFile() throws what the system says", async () => {
+test("openRotatingFile() throws the error of the system", async () => {
   await using folder = await createTempFolder();
   await mkdir(folder.join("audit.log"));
   assert.throws(() => open(folder.join("audit.log")), /EISDIR/);
 });
 
-test("openRotatingFile() goes on with a full file that cannot be put aside, says so once, and rotates when it can", async () => {
+test("openRotatingFile() goes on with a full file that cannot be renamed, logs it once, and rotates when it can", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("audit.log");
   const logger = createMemoryLogger();
@@ -94,7 +94,7 @@ test("openRotatingFile() goes on with a full file that cannot be put aside, says
   const lines = ["a", "b", "c"].map((letter) => letter.repeat(15));
   for (const line of lines) file.append(line);
   assert.equal(await readFile(path, "utf8"), `${lines.join("\n")}\n`);
-  assert.deepEqual(logger.messages("warn"), ["a full log file is not put aside and grows on"]);
+  assert.deepEqual(logger.messages("warn"), ["a full log file cannot be rotated and keeps growing"]);
   await rmdir(`${path}.tmp`);
   file.append("d");
   assert.equal(await readFile(path, "utf8"), "d\n");
@@ -110,7 +110,7 @@ test("openRotatingFile() loses nothing where a name for what is full cannot be h
   assert.equal(await readFile(path, "utf8"), `${"a".repeat(15)}\n${"b".repeat(15)}\n`);
 });
 
-test("openRotatingFile() makes a new file where somebody took the full one away", async () => {
+test("openRotatingFile() creates a new file when the full one was removed", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("audit.log");
   await using file = open(path);

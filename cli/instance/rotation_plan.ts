@@ -1,14 +1,17 @@
-/** Names of the old files of a log, and which of them go (lumberjack's, as kube-apiserver has them): `audit-2026-11-25T10-00-00.000.log`. */
+/**
+ * The names of the old files of a log, and which of them to remove. The names are those of lumberjack, which kube-apiserver
+ * uses: `audit-2026-11-25T10-00-00.000.log`.
+ */
 import { basename, extname } from "node:path";
 
-/** How much of the past is kept; zero for no limit. */
+/** The limits of old log files; zero means no limit. */
 export interface Retention {
   readonly maxAgeDays: number;
   readonly maxBackups: number;
   readonly compress: boolean;
 }
 
-/** What is to be done with old files, by name. */
+/** The names of the old files to remove and to compress. */
 export interface RotationPlan {
   readonly remove: readonly string[];
   readonly compress: readonly string[];
@@ -18,13 +21,13 @@ const DAY_MS = 86_400_000;
 const COMPRESSED = ".gz";
 const STAMP = /^(\d{4}-\d{2}-\d{2})T(\d{2})-(\d{2})-(\d{2})\.(\d{3})$/;
 
-/** The name under which a log file is put aside. */
-export function backupName(file: string, at: Date): string {
+/** Returns the name of the backup of a log file. */
+export function formatBackupName(file: string, at: Date): string {
   const { prefix, extension } = splitFileName(file);
   return `${prefix}${at.toISOString().slice(0, 23).replaceAll(":", "-")}${extension}`;
 }
 
-/** Decides about the files of a folder; those that are no old files of this log are left alone. */
+/** Decides which backups of a log in a folder to remove and to compress; other files are ignored. */
 export function planRotation(file: string, names: readonly string[], retention: Retention, now: Date): RotationPlan {
   const backups = names
     .flatMap((name) => {

@@ -1,37 +1,37 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { backupName, planRotation } from "./rotation_plan.ts";
+import { formatBackupName, planRotation } from "./rotation_plan.ts";
 
 const now = new Date("2026-11-25T10:00:00Z");
 const day = (back: number) => new Date(now.getTime() - back * 86_400_000);
 const NO_LIMIT = { maxAgeDays: 0, maxBackups: 0, compress: false };
 
-test("backupName() puts the time between name and extension, as lumberjack does", () => {
-  assert.equal(backupName("/var/log/audit.log", now), "audit-2026-11-25T10-00-00.000.log");
-  assert.equal(backupName("audit", now), "audit-2026-11-25T10-00-00.000");
+test("formatBackupName() puts the time between name and extension, as lumberjack does", () => {
+  assert.equal(formatBackupName("/var/log/audit.log", now), "audit-2026-11-25T10-00-00.000.log");
+  assert.equal(formatBackupName("audit", now), "audit-2026-11-25T10-00-00.000");
 });
 
 test("planRotation() keeps the newest, counting a file and its compressed form once", () => {
-  const names = [1, 2, 3, 4].map((back) => backupName("audit.log", day(back)));
+  const names = [1, 2, 3, 4].map((back) => formatBackupName("audit.log", day(back)));
   const files = ["audit.log", names[0]!, `${names[0]}.gz`, `${names[1]}.gz`, names[2]!, names[3]!];
   const plan = planRotation("audit.log", files, { ...NO_LIMIT, maxBackups: 2 }, now);
   assert.deepEqual(plan.remove, [names[2], names[3]]);
 });
 
 test("planRotation() removes what is older than so many days", () => {
-  const names = [1, 2, 3].map((back) => backupName("audit.log", day(back)));
+  const names = [1, 2, 3].map((back) => formatBackupName("audit.log", day(back)));
   assert.deepEqual(planRotation("audit.log", names, { ...NO_LIMIT, maxAgeDays: 2 }, now).remove, [names[2]]);
 });
 
 test("planRotation() compresses what stays and is not compressed yet", () => {
-  const names = [1, 2, 3].map((back) => backupName("audit.log", day(back)));
+  const names = [1, 2, 3].map((back) => formatBackupName("audit.log", day(back)));
   const files = [names[0]!, `${names[1]}.gz`, names[2]!];
   const plan = planRotation("audit.log", files, { maxAgeDays: 2, maxBackups: 0, compress: true }, now);
   assert.deepEqual(plan, { remove: [names[2]], compress: [names[0]] });
 });
 
 test("planRotation() leaves alone what is not of this log", () => {
-  const other = backupName("other.log", day(9));
+  const other = formatBackupName("other.log", day(9));
   const files = ["audit.log", "audit-old.log", "audit-2026-11-25.log", other, "audit-2026-13-45T10-00-00.000.log"];
   const plan = planRotation("audit.log", files, { maxAgeDays: 1, maxBackups: 1, compress: true }, now);
   assert.deepEqual(plan, { remove: [], compress: [] });

@@ -1,4 +1,4 @@
-/** Puts the approver together over a transport, with a policy or without. */
+/** The approver over a transport, with or without a policy. */
 import { hostname } from "node:os";
 import { createAccessReviewer } from "../../client/access_reviewer.ts";
 import { createObjectStore } from "../../client/object_store.ts";
@@ -17,9 +17,9 @@ import type { EvidenceSources } from "../../server/controllers/policy_input.ts";
 import { createVerdictEvents } from "../../server/controllers/verdict_events.ts";
 import type { ControllerDeps } from "./controllers.ts";
 
-/** What an approver does beside the two kubelet client rules. */
+/** The settings of an approver, besides the two kubelet client rules of upstream. */
 export interface ApproverSettings {
-  /** Absent: nothing. */
+  /** The policies; when absent, only the two rules apply. */
   readonly policy?: {
     readonly settings: PolicyApproverDeps["settings"];
     readonly serverNames: EvidenceSources["serverNames"];
@@ -27,7 +27,7 @@ export interface ApproverSettings {
   readonly isDryRun: boolean;
 }
 
-/** The two rules and nothing else. */
+/** The settings for only the two rules. */
 export const UPSTREAM_RULES: ApproverSettings = { isDryRun: false };
 
 /** Runs the approver until the signal aborts. */
@@ -66,7 +66,7 @@ export function runApprover(
     ...(isDryRun ? { dryRun: { events } } : {}),
   });
   const triggers = policy?.triggers ?? [];
-  // The index is for policies alone.
+  // Only policies need the index.
   const followed = policy === undefined ? store : index;
   return runController({ name: "approver", store: followed, triggers, ...approver, ...deps }, signal);
 }

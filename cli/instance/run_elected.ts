@@ -1,4 +1,4 @@
-/** Controllers in the process of a server whose store others share: one of the servers runs them. */
+/** Leader election for the controllers of servers that share a store: one of the servers runs them. */
 import { Buffer } from "node:buffer";
 import { hostname } from "node:os";
 import type { Lease } from "../../core/kube/coordination_v1.ts";
@@ -11,7 +11,7 @@ import { ROOT_USER } from "./control_plane.ts";
 import type { ControllerDeps } from "./controllers.ts";
 
 const NAMESPACE = "kube-system";
-/** Short, so that another server takes over within 15 seconds when the first one is gone. */
+/** Short times, so that another server takes over within 15 seconds after the leader has stopped. */
 const TIMES = { leaseDurationMs: 10_000, renewDeadlineMs: 7_000, retryPeriodMs: 1_500 };
 
 /** Runs the work while this server leads, until the signal aborts. */

@@ -1,4 +1,4 @@
-/** Which signers run, and the profiles of those that are not Kubernetes': `--signer-name` and `--profile`. */
+/** The signers to run, and the profiles of custom signers: `--signer-name` and `--profile`. */
 import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { findNearest } from "../../core/lib/nearest.ts";
@@ -16,15 +16,15 @@ import type { PROFILE_FLAGS } from "../commands/controller_flags.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 
-/** What the two flags say. */
+/** The signers and profiles that the flags name. */
 export interface SignerChoice {
-  /** The signers that are named, by a flag or by a profile; empty when none is. */
+  /** The signer names of the flags and the profiles; may be empty. */
   readonly signerNames: readonly string[];
-  /** By signer name. */
+  /** The profiles by signer name. */
   readonly profiles: ReadonlyMap<string, FileProfileSource>;
 }
 
-/** What reading profiles needs. */
+/** The adapters for reading profiles. */
 export interface ProfileDeps {
   readonly files: FilePort;
   readonly clock: Clock;
@@ -33,8 +33,8 @@ export interface ProfileDeps {
 }
 
 /**
- * Reads the profiles. A file that names no signer is for the one name that is left. UsageError for names without a profile
- * and profiles without a name, AppError `config_invalid` and `io` for files.
+ * Reads the profiles. A file without a signer name is for the only custom signer. UsageError for names without a profile and
+ * profiles without a name, AppError `config_invalid` and `io` for files.
  */
 export async function openSignerProfiles(
   { signerName: names, profile: files }: Settings<typeof PROFILE_FLAGS>,
@@ -47,7 +47,7 @@ export async function openSignerProfiles(
     const source = await createFileProfileSource({
       file: resolve(deps.cwd, file),
       read: (path) => readProfile(path, deps.files),
-      // With one name and one file there is no doubt; a file that names another signer is refused.
+      // With one name and one file, the file needs no signer name; one with another name is refused.
       signerName: files.length === 1 && more.length === 0 ? only : undefined,
       clock: deps.clock,
       logger: deps.logger,
@@ -64,15 +64,15 @@ export async function openSignerProfiles(
     }
     profiles.set(signerName, source);
   }
-  const lacking = custom.find((name) => !profiles.has(name));
-  if (lacking !== undefined) throw unknownSigner(lacking);
+  const missing = custom.find((name) => !profiles.has(name));
+  if (missing !== undefined) throw createUnknownSignerError(missing);
   return { signerNames: names.length > 0 ? [...new Set(names)] : [...profiles.keys()], profiles };
 }
 
-function unknownSigner(name: string): UsageError {
+function createUnknownSignerError(name: string): UsageError {
   const nearest = findNearest(name, BUILTIN_SIGNERS.keys());
   const hint = nearest === undefined ? `give its rules with --profile FILE` : `did you mean ${nearest}?`;
-  return new UsageError(`--signer-name: "${name}" is no signer of Kubernetes and has no profile`, hint);
+  return new UsageError(`--signer-name: "${name}" is not a signer of Kubernetes and has no profile`, hint);
 }
 
 /** Reads a profile once. AppError `config_invalid` with every fault, `io`. */

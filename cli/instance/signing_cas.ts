@@ -1,6 +1,6 @@
 /**
- * Which CA signs for which signer: kube-controller-manager's flags and their rules
- * (cmd/kube-controller-manager/app/options/csrsigningcontroller.go).
+ * The CA of each signer, by kube-controller-manager's flags and their rules
+ * (`cmd/kube-controller-manager/app/options/csrsigningcontroller.go`).
  */
 import { resolve } from "node:path";
 import { formatDuration } from "../../core/lib/duration.ts";
@@ -25,20 +25,20 @@ import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { createCaFiles } from "./ca_files.ts";
 
-/** A certificate and its key, as paths. */
+/** The paths of a certificate and its key. */
 export interface CaPaths {
   readonly certFile: string | undefined;
   readonly keyFile: string | undefined;
 }
 
-/** The flags, one pair for all and one for each signer. */
+/** The CA flags: one pair for all signers, and one for each signer. */
 export interface SigningCaFlags {
   readonly all: CaPaths;
   readonly kubeletServing: CaPaths;
   readonly kubeletClient: CaPaths;
   readonly kubeApiserverClient: CaPaths;
   readonly legacyUnknown: CaPaths;
-  /** The files may hold issuers, and what is issued is followed by the intermediates. */
+  /** True when the files may contain issuers; then issued certificates are followed by the intermediates. */
   readonly withIssuers: boolean;
 }
 
@@ -48,7 +48,7 @@ export interface SigningCas {
   readonly authorities: (signerName: string) => Promise<Authority | undefined>;
 }
 
-/** What opening CAs needs. */
+/** The adapters for opening CAs. */
 export interface SigningCaDeps {
   readonly files: FilePort;
   readonly clock: Clock;
@@ -72,10 +72,10 @@ const SIGNERS: readonly {
 ];
 
 /**
- * The longest life of what is signed; 0 means the default, as in kube-controller-manager. Like there, it may be shorter
- * than the ten minutes that a request has to ask for at least (no check in `CSRSigningControllerOptions.Validate`,
+ * Returns the maximum lifetime of issued certificates; 0 means the default, as in kube-controller-manager. As there, it may be
+ * shorter than the ten minutes that a request must have at least (no check in `CSRSigningControllerOptions.Validate`,
  * cmd/kube-controller-manager/app/options; `duration` in pkg/controller/certificates/signer cuts every request to it).
- * That is logged, because nobody can ask for as little.
+ * That is logged, because no request can have such a short lifetime.
  */
 export function signingDurationSeconds(
   settings: Pick<Settings<typeof SIGNING_FLAGS>, "clusterSigningDuration">,
@@ -83,7 +83,7 @@ export function signingDurationSeconds(
 ): number {
   const seconds = settings.clusterSigningDuration === 0 ? YEAR_SECONDS : settings.clusterSigningDuration / 1000;
   if (seconds < MIN_EXPIRATION_SECONDS) {
-    logger.warn("certificates will live shorter than any request may ask for", {
+    logger.warn("certificates are valid for less time than any request may ask for", {
       clusterSigningDuration: formatDuration(seconds * 1000),
       leastRequest: formatDuration(MIN_EXPIRATION_SECONDS * 1000),
     });
@@ -93,7 +93,7 @@ export function signingDurationSeconds(
 
 const YEAR_SECONDS = 365 * 86_400;
 
-/** The flags by signer. */
+/** Groups the settings of the CA flags by signer. */
 export function toSigningCaFlags(settings: Settings<typeof SIGNING_FLAGS>): SigningCaFlags {
   return {
     all: { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile },
@@ -117,19 +117,19 @@ export function toSigningCaFlags(settings: Settings<typeof SIGNING_FLAGS>): Sign
   };
 }
 
-/** True when any CA is named by a flag. */
+/** Reports whether a flag names a CA. */
 export function namesSigningCa(flags: SigningCaFlags): boolean {
   return isGiven(flags.all) || SIGNERS.some(({ flag }) => isGiven(flags[flag]));
 }
 
-/** True when one CA is named for all signers. */
+/** Reports whether the flags name one CA for all signers. */
 export function isForAll({ all }: SigningCaFlags): boolean {
   return isGiven(all);
 }
 
 /**
- * Loads the CAs of the chosen signers, of Kubernetes' own when none is chosen. UsageError for pairs that do not go together
- * and for a chosen signer without a CA; AppError `ca_invalid`, `file_permissions`.
+ * Loads the CAs of the chosen signers, or of the built-in signers when none is chosen. UsageError for incomplete pairs and for
+ * a chosen signer without a CA; AppError `ca_invalid`, `file_permissions`.
  */
 export async function openSigningCas(
   flags: SigningCaFlags,
@@ -146,9 +146,9 @@ export async function openSigningCas(
   }
   for (const { flag, prefix } of specific) {
     if (flags[flag].keyFile === undefined && !deps.keys.hasProgram) {
-      throw halfPair(prefix, "cannot specify cert without key");
+      throw createHalfPairError(prefix, "cannot specify cert without key");
     }
-    if (flags[flag].certFile === undefined) throw halfPair(prefix, "cannot specify key without cert");
+    if (flags[flag].certFile === undefined) throw createHalfPairError(prefix, "cannot specify key without cert");
   }
   if (specific.length === 0 && (certFile === undefined || (keyFile === undefined && !deps.keys.hasProgram))) {
     const missing = certFile === undefined ? "--cluster-signing-cert-file" : "--cluster-signing-key-file";
@@ -157,11 +157,16 @@ export async function openSigningCas(
       "give --cluster-signing-cert-file and --cluster-signing-key-file; tlsboot ca init makes a CA",
     );
   }
-  const lacking = specific.length === 0 ? undefined : chosen.find((name) => !specific.some((one) => one.name === name));
-  if (lacking !== undefined) {
-    throw new UsageError(`no CA to sign with for "${lacking}"`, "give --cluster-signing-cert-file for all signers");
+  const missingSigner = specific.length === 0
+    ? undefined
+    : chosen.find((name) => !specific.some((one) => one.name === name));
+  if (missingSigner !== undefined) {
+    throw new UsageError(
+      `no CA to sign with for "${missingSigner}"`,
+      "give --cluster-signing-cert-file for all signers",
+    );
   }
-  // kube-controller-manager's rules are for its own signers (decision 8).
+  // kube-controller-manager's rules are for its own signers (docs/decisions/0008-intermediate-cas.md).
   const isForCustom = chosen.length > 0 && !chosen.some((name) => BUILTIN_SIGNERS.has(name));
   const open = (paths: CaPaths): Promise<FileAuthoritySource> => {
     const certificate = resolve(deps.cwd, paths.certFile ?? "");
@@ -180,7 +185,7 @@ export async function openSigningCas(
 }
 
 /**
- * The CAs of a data directory for some signers: one for all, or each by its purpose. AppError `not_found`, `ca_invalid`,
+ * Opens the CAs of a data directory for some signers: one for all, or one for each purpose. AppError `not_found`, `ca_invalid`,
  * `file_permissions`.
  */
 export async function openInstanceCas(
@@ -189,13 +194,13 @@ export async function openInstanceCas(
   deps: SigningCaDeps,
 ): Promise<SigningCas> {
   const split = await hasSplitAuthorities(root, deps.files);
-  const purposeOf = (signerName: string): CaPurpose => split ? getSignerPurpose(signerName) : "serving";
+  const getPurpose = (signerName: string): CaPurpose => split ? getSignerPurpose(signerName) : "serving";
   const sources = new Map<CaPurpose, FileAuthoritySource>();
-  for (const purpose of new Set(signerNames.map(purposeOf))) {
+  for (const purpose of new Set(signerNames.map(getPurpose))) {
     const paths = authorityPaths(root, purpose);
     sources.set(purpose, await openCa(paths.certificate, deps.keys.getSource(paths), true, deps));
   }
-  return { signerNames, authorities: (signerName) => readCurrentAuthority(sources.get(purposeOf(signerName))) };
+  return { signerNames, authorities: (signerName) => readCurrentAuthority(sources.get(getPurpose(signerName))) };
 }
 
 function openCa(
@@ -223,6 +228,6 @@ function isGiven({ certFile, keyFile }: CaPaths): boolean {
   return certFile !== undefined || keyFile !== undefined;
 }
 
-function halfPair(prefix: string, why: string): UsageError {
+function createHalfPairError(prefix: string, why: string): UsageError {
   return new UsageError(`"${prefix}": ${why}`, "give the certificate and its key");
 }

@@ -16,7 +16,7 @@ for (
     assert.equal(signingDurationSeconds({ clusterSigningDuration: ms }, logger), want);
     assert.deepEqual(
       logger.messages("warn"),
-      warns ? ["certificates will live shorter than any request may ask for"] : [],
+      warns ? ["certificates are valid for less time than any request may ask for"] : [],
     );
   });
 }

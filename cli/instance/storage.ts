@@ -1,4 +1,4 @@
-/** Where an instance keeps its objects: a database in its data directory, or an etcd that it shares with others. */
+/** The storage of an instance: a database in its data directory, or an etcd that other servers may share. */
 import type { AppError } from "../../core/errors.ts";
 import { createEtcdMetrics } from "../../server/metrics/etcd.ts";
 import type { MetricsRegistry } from "../../server/metrics/registry.ts";
@@ -16,18 +16,21 @@ import { writeEtcdPlace } from "./etcd_place.ts";
 import type { InstanceDeps } from "./instance.ts";
 import { registerDatabaseMetrics } from "./instance_metrics.ts";
 
-/** An open store. */
+/** An open storage, with what is known about its content. */
 export interface InstanceStorage {
   readonly storage: Storage;
-  /** True when nothing was in it before. */
+  /** True when the storage was empty. */
   readonly isNew: boolean;
-  /** Everything in a store that other servers, ours and kube-apiservers, may have too; undefined for one of its own. */
+  /** All objects of a storage that other servers may share, tlsboot or kube-apiserver; undefined for a database. */
   readonly contents: StoreContents | undefined;
-  /** Aborts when nothing can be written any more until the program is started again. */
+  /** Aborts when nothing can be written until the program is started again. */
   readonly lost: AbortSignal;
 }
 
-/** Opens the store of an instance, which adds its metrics to the registry. Throws AppError `storage_locked`, `storage_corrupt`, `unreachable`, `io`. */
+/**
+ * Opens the storage of an instance and registers its metrics. AppError `storage_locked`, `storage_corrupt`, `unreachable`,
+ * `io`.
+ */
 export async function openStorage(
   settings: Settings<ServerFlags>,
   dir: DataDir,
@@ -39,7 +42,7 @@ export async function openStorage(
   const observer = registerDatabaseMetrics(deps.registry, dir.database);
   const lost = new AbortController();
   const onLost = (error: AppError): void => {
-    logger.error("the storage is lost, the server ends", { error });
+    logger.error("the storage is lost, the server stops", { error });
     lost.abort(error);
   };
   const storage = await openSqliteStorage({
@@ -60,7 +63,7 @@ async function openShared(
   deps: InstanceDeps & { readonly registry: MetricsRegistry },
 ): Promise<InstanceStorage> {
   const endpoints = await readEtcdEndpoints(settings, deps);
-  // Loaded here, so that an instance with a database of its own does without.
+  // Imported here, so that an instance with a database does not load it.
   const { openEtcdStorage } = await import("../../server/storage/etcd/open.ts");
   const { storage, contents } = await openEtcdStorage({
     endpoints,

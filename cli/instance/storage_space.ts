@@ -1,4 +1,4 @@
-/** What turns red, or is told, before a disk is full, so that somebody can look while nothing fails yet. */
+/** A health check and warnings before a disk is full, so that an operator can act before anything fails. */
 import { statfs } from "node:fs/promises";
 import { getErrorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
@@ -6,20 +6,20 @@ import type { HealthCheck } from "../../server/http/health.ts";
 
 const MEGABYTE = 1_048_576;
 
-/** Somewhere on a disk that the instance writes to. */
+/** A path on a disk that the instance writes to. */
 export interface DiskPlace {
   readonly path: string;
-  /** What is kept there, in words: `data directory`. */
+  /** The description of the path, such as `data directory`. */
   readonly what: string;
 }
 
-/** Bytes that the disk of a path has left for an ordinary user. */
+/** Reads the free bytes of a disk for an unprivileged user. */
 export async function readFreeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(path);
   return bavail * bsize;
 }
 
-/** `/readyz/storage-space`: red when one of the disks has less than so many megabytes left; with 0 never. */
+/** Creates `/readyz/storage-space`, which fails when a disk has less free space than the limit. With 0 it never fails. */
 export function createStorageSpaceCheck(places: readonly DiskPlace[], minFreeMegabytes: number): HealthCheck {
   return {
     name: "storage-space",
@@ -36,7 +36,7 @@ export function createStorageSpaceCheck(places: readonly DiskPlace[], minFreeMeg
   };
 }
 
-/** Tells in the log when a disk comes to have less than so many megabytes left, and when it has them again. */
+/** Creates a check that logs when the free space of a disk falls below the limit, and when it is above it again. */
 export function createSpaceWatch(
   places: readonly DiskPlace[],
   minFreeMegabytes: number,
@@ -56,7 +56,7 @@ export function createSpaceWatch(
           logger.warn("a disk is almost full", fields);
         }
       } catch (error) {
-        logger.warn("what a disk has left cannot be told", { what, path, error: getErrorMessage(error) });
+        logger.warn("the free space of a disk cannot be read", { what, path, error: getErrorMessage(error) });
       }
     }
   };

@@ -18,30 +18,30 @@ test("createStorageSpaceCheck() is green with enough, red with less and with 0 n
   );
 });
 
-test("createSpaceWatch() tells when a disk comes to be almost full, and when it has space again", async () => {
+test("createSpaceWatch() logs when a disk is almost full, and when it has space again", async () => {
   const logger = createMemoryLogger();
   const megabytes: Record<string, number> = { "/data": 100, "/log": 100 };
   const free = (path: string) => Promise.resolve((megabytes[path] ?? 0) * MEGABYTE);
-  const look = createSpaceWatch([DATA, LOG], 64, { logger, free });
-  const told = async () => {
+  const check = createSpaceWatch([DATA, LOG], 64, { logger, free });
+  const readLog = async () => {
     const before = logger.entries.length;
-    await look();
+    await check();
     return logger.entries.slice(before).map(({ level, fields }) => [level, fields["path"], fields["megabytes"]]);
   };
-  assert.deepEqual(await told(), []);
+  assert.deepEqual(await readLog(), []);
   megabytes["/log"] = 63.9;
-  assert.deepEqual(await told(), [["warn", "/log", 63]]);
-  assert.deepEqual(await told(), [], "once");
+  assert.deepEqual(await readLog(), [["warn", "/log", 63]]);
+  assert.deepEqual(await readLog(), [], "once");
   megabytes["/log"] = 64;
-  assert.deepEqual(await told(), [["info", "/log", 64]]);
+  assert.deepEqual(await readLog(), [["info", "/log", 64]]);
 });
 
-test("createSpaceWatch() goes on where a disk cannot be asked, and tells nothing with 0", async () => {
+test("createSpaceWatch() goes on when a disk cannot be read, and logs nothing with 0", async () => {
   const logger = createMemoryLogger();
   const free = (path: string) => path === "/data" ? Promise.reject(new Error("gone")) : Promise.resolve(0);
   await createSpaceWatch([DATA, LOG], 64, { logger, free })();
   assert.deepEqual(logger.entries.map(({ message, fields }) => [message, fields["path"]]), [
-    ["what a disk has left cannot be told", "/data"],
+    ["the free space of a disk cannot be read", "/data"],
     ["a disk is almost full", "/log"],
   ]);
   const quiet = createMemoryLogger();

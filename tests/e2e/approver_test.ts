@@ -203,7 +203,7 @@ test("tlsboot up reads inventory and policy anew: a faulty one changes nothing, 
   await instance.running.waitFor(/serving-g/);
   await writeFile(folder.join("inventory.yaml"), inventory("{name: g, dns: [G.example]}", "{name: g, ip: []}"));
   await instance.running.waitFor(
-    /cannot be used, the old ones stay in use.*nodes\[0\]\.dns\[0\].*nodes\[1\]\.ip: unknown key/,
+    /cannot be used, the previous ones stay in use.*nodes\[0\]\.dns\[0\].*nodes\[1\]\.ip: unknown key/,
   );
   await writeFile(
     folder.join("inventory.yaml"),
@@ -293,7 +293,7 @@ test("tlsboot approver test tells every fault of its files, and that there are n
     faulty.stderr,
     /faulty\/one\.yaml: cases\[0\]\.expect\.verdict: "aprove" is not possible; did you mean approve\?/,
   );
-  assert.match(faulty.stderr, /faulty\/two\.yaml: --policy: "missing\.yaml" is no policy and no file/);
+  assert.match(faulty.stderr, /faulty\/two\.yaml: --policy: "missing\.yaml" is neither a policy nor a file/);
   for (
     const [name, fault] of [["empty", /no file of kind PolicyTest is in it/], [
       "gone",
@@ -336,7 +336,7 @@ test("tlsboot up --auto-approve --policy stops a stolen node: a rule that denies
   };
   assert.match(await ask("before"), /^Approved: Auto approving self kubelet client certificate/);
   await writeFile(own.join("stop.yaml"), head + rule("stolen", `, users: ["system:node:n1"]`));
-  await other.running.waitFor(/policy or inventory read anew/);
+  await other.running.waitFor(/policy or inventory reloaded/);
   assert.equal(await ask("after"), 'Denied: Denied by rule "stolen" of policy "stop": it denies what it is about.');
   const explained = await runCaptured(
     ["approver", "explain", "before", "--kubeconfig", `${other.data}/admin.kubeconfig`, "--policy", "stop.yaml"],
@@ -374,7 +374,7 @@ test("tlsboot approver --print-rbac needs neither kubeconfig nor inventory; an i
   for (const args of [["approver", "--kubeconfig", admin], ["up", "--data-dir", "other"]]) {
     const { code, stderr } = await tlsboot(...args, "--inventory", "inventory.yaml");
     assert.equal(code, 2);
-    assert.match(stderr, /--inventory does nothing without --policy/);
+    assert.match(stderr, /--inventory has no effect without --policy/);
   }
   assert.match((await tlsboot("approver")).stderr, /--kubeconfig is required/);
 });
@@ -394,7 +394,10 @@ for (const command of [["up", "--secure-port", "0", "--data-dir", "other"], ["ap
     assert.equal(stdout, "");
     assert.match(stderr, /error: policy\.yaml: rules\[0\]\.match\.signerNames\[0\]: "x" is not a signer name/);
     assert.match(stderr, /error: policy\.yaml: rules\[0\]\.then: "aprove" is not possible; did you mean approve\?/);
-    assert.match(stderr, /error: --policy: "kubelet-servin" is no policy and no file; did you mean kubelet-serving\?/);
+    assert.match(
+      stderr,
+      /error: --policy: "kubelet-servin" is neither a policy nor a file; did you mean kubelet-serving\?/,
+    );
     assert.match(stderr, /error: faulty\.yaml: nodes\[0\]\.dns\[0\]: "\*\.example" is a wildcard/);
   });
 }
@@ -412,5 +415,5 @@ test("tlsboot up --policy kubelet-serving needs the inventory", async () => {
     cwd: folder.path,
   });
   assert.equal(code, 2);
-  assert.match(stderr, /--inventory is missing: policy "kubelet-serving" proves by it/);
+  assert.match(stderr, /--inventory is missing: policy "kubelet-serving" uses it to prove/);
 });

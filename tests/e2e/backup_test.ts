@@ -169,7 +169,7 @@ test("backup and restore say clearly what is wrong", async () => {
       [["restore", "passphrase", ...to, ...open], 1, /not an age file/],
       [["restore", "key.backup", "--data-dir", "data", ...open], 1, /the folder is not empty[^]*--force/],
       [["backup", "b.backup", "--data-dir", "nowhere", ...seal], 1, /no database in it[^]*--etcd-servers/],
-      [["backup", "b.backup", "--data-dir", "data", ...seal, ...etcd], 2, /its objects are in the database in it/],
+      [["backup", "b.backup", "--data-dir", "data", ...seal, ...etcd], 2, /its objects are in its database/],
       [["backup", "b.backup", "--data-dir", "data", ...seal, "--etcd-cafile", "x"], 2, /without --etcd-servers/],
       [
         ["backup", "b.backup", "--data-dir", "moved", ...seal],
@@ -182,7 +182,7 @@ test("backup and restore say clearly what is wrong", async () => {
       [
         ["restore", "key.backup", ...to, ...open, "--force-etcd"],
         2,
-        /--force-etcd says nothing without --etcd-servers/,
+        /--force-etcd has no effect without --etcd-servers/,
       ],
       [["restore", "key.backup", ...to, ...open, ...etcd], 1, /cannot read etcd: [^]*hint: check --etcd-servers/],
       [["restore", "key.backup", "--data-dir", "data", ...open, ...etcd], 1, /the folder is not empty/],

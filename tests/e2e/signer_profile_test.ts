@@ -165,7 +165,7 @@ for (
     {
       name: "a name without a profile",
       args: ["--signer-name", "example.com/web"],
-      want: '--signer-name: "example.com/web" is no signer of Kubernetes and has no profile',
+      want: '--signer-name: "example.com/web" is not a signer of Kubernetes and has no profile',
     },
     {
       name: "a mistyped name",

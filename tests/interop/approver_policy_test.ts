@@ -158,7 +158,7 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
   };
   assert.match(await ask("before"), /^Approved: Auto approving self kubelet client certificate/);
   await stop("system:node:n1");
-  await approver.waitFor(/policy or inventory read anew/);
+  await approver.waitFor(/policy or inventory reloaded/);
   assert.equal(await ask("after"), 'Denied: Denied by rule "stolen" of policy "stop": it denies what it is about.');
 
   const other = await buildCsr({ name: "other", signerName: "example.com/web" });

@@ -146,6 +146,6 @@ test("a server with another CA is refused, with what to do", async () => {
     etcd.urls.join(","),
   );
   assert.equal(code, 1);
-  assert.match(stderr, /cannot share this etcd: the CA of its instance is another one/);
+  assert.match(stderr, /cannot share this etcd: its instance has another CA/);
   assert.match(stderr, /copy pki\/ca.crt and pki\/ca.key/);
 });

@@ -137,7 +137,7 @@ for (
       server: () => etcd.urls[0]!.replace("https:", "http:"),
       flags: () => ca(),
       code: 2,
-      want: /--etcd-cafile is of no use to an etcd without TLS\n.*hint: write https:/,
+      want: /--etcd-cafile has no effect for an etcd without TLS\n.*hint: write https:/,
     },
     {
       name: "http and https together",
