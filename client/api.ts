@@ -1,4 +1,5 @@
 /** JSON requests over a Transport, as in client-go: typed errors from Status, Retry-After, limits on the size of answers. */
+import { isRecord } from "../core/lib/record.ts";
 import { AppError, getErrorMessage } from "../core/errors.ts";
 import type { KubeList, KubeObject, ListMeta } from "../core/kube/meta.ts";
 import { errorFromStatus } from "../core/kube/status.ts";
@@ -152,8 +153,4 @@ function reportWarnings(answer: TransportResponse, onWarning: ApiClientOptions["
 
 function isKubeObject(value: unknown): value is KubeObject {
   return isRecord(value) && isRecord(value["metadata"]);
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

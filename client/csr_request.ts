@@ -6,7 +6,8 @@ import { certificateSigningRequestKind as kind } from "../core/kube/kinds/mod.ts
 import { formatApiVersion } from "../core/kube/schema.ts";
 import type { PrivateKey } from "../core/pki/keys.ts";
 import type { SubjectFields } from "../core/pki/names.ts";
-import { encodeBase64, encodePem } from "../core/pki/pem.ts";
+import { encodeBase64 } from "../core/lib/base64.ts";
+import { encodePem } from "../core/pki/pem.ts";
 import { createCertificationRequest } from "../core/pki/pkcs10.ts";
 import type { Clock, CsrStore } from "../core/ports.ts";
 import { ok, type Result } from "../core/lib/result.ts";

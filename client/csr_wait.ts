@@ -4,7 +4,7 @@ import { describeMissingSigner } from "../core/csr/missing_signer.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";
-import { decodeBase64 } from "../core/pki/pem.ts";
+import { decodeBase64 } from "../core/lib/base64.ts";
 import type { Clock, CsrStore, Logger, Random, Transport } from "../core/ports.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
 import { explain } from "./csr_request.ts";

@@ -356,7 +356,8 @@ export {
   type PublicKeyDescription,
   publicKeysEqual,
 } from "./pki/keys.ts";
-export { decodeBase64, encodeBase64, encodePem, findPemBlock, parsePemBlocks, type PemBlock } from "./pki/pem.ts";
+export { decodeBase64, encodeBase64 } from "./lib/base64.ts";
+export { encodePem, findPemBlock, parsePemBlocks, type PemBlock } from "./pki/pem.ts";
 export type { DistinguishedName, OtherAttribute, SubjectFields } from "./pki/names.ts";
 export type { PublicKeyAlgorithm, PublicKeyFacts } from "./pki/public_key.ts";
 export type { Bytes } from "./pki/der.ts";

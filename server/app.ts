@@ -3,7 +3,7 @@
  * seat → authorize → dispatch; nothing skips a step. In-process clients pass the same way, only TLS is left out.
  */
 import { type Context, Hono, type Next } from "hono";
-import { quoteText } from "../core/kube/quote.ts";
+import { goQuote } from "../core/kube/quote.ts";
 import { internalError, pathNotFound, StatusError, statusFromError, unauthorized } from "../core/kube/status.ts";
 import { ANONYMOUS_USER, UNAUTHENTICATED_GROUP, type UserInfo } from "../core/kube/user.ts";
 import type { Authenticator, PeerCertificate } from "./authn/authentication.ts";
@@ -256,7 +256,7 @@ async function replyTimeout(context: AppContext): Promise<void> {
 /** kube-apiserver fails on a path that names a verb and no resource before it does anything else. */
 async function respondIncomplete(exchange: Exchange, requestUri: string): Promise<Answer> {
   const why = `failed to create RequestInfo: unable to determine kind and namespace from url, ${requestUri}`;
-  const text = `Internal Server Error: ${quoteText(requestUri)}: ${why}\n`;
+  const text = `Internal Server Error: ${goQuote(requestUri)}: ${why}\n`;
   const answer = await respondText(exchange, 500, escapeMarkup(text));
   const { "cache-control": _control, ...headers } = answer.headers;
   return { ...answer, headers };

@@ -6,7 +6,7 @@ import { certificateSigningRequestKind, nodeKind } from "../../core/kube/kinds/m
 import { isJsonObject } from "../../core/kube/json_value.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
-import { encodeBase64 } from "../../core/pki/pem.ts";
+import { encodeBase64 } from "../../core/lib/base64.ts";
 import type { ReportingNode } from "../../core/approval/node_names.ts";
 
 /** Who asks, and what for: what a CSR object says and a PEM block does not. */

@@ -1,4 +1,5 @@
 /** Tables as the server makes them, and watches of them (`api-wire.md` §6, §16). */
+import { isRecord } from "../../core/lib/record.ts";
 import { type ApiClient, createApiClient } from "../../client/api.ts";
 import { readJsonLines } from "../../client/watch_events.ts";
 import { withQuery } from "../../client/listing.ts";
@@ -82,8 +83,4 @@ function findResourceVersion(object: unknown): string | undefined {
   const metadata = isRecord(inner) ? inner["metadata"] : undefined;
   const version = isRecord(metadata) ? metadata["resourceVersion"] : undefined;
   return typeof version === "string" && version !== "" ? version : undefined;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

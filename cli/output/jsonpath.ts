@@ -1,4 +1,5 @@
 /** Evaluates kubectl's JSONPath templates (client-go `util/jsonpath`) over an object. Missing fields print nothing. */
+import { isRecord } from "../../core/lib/record.ts";
 import { AppError } from "../../core/errors.ts";
 import { marshalJson } from "../../core/kube/quote.ts";
 import { type Filter, type Operand, parseJsonPath, type Path, type Step, type TemplateNode } from "./jsonpath_parse.ts";
@@ -105,8 +106,4 @@ function operandValues(operand: Operand, item: unknown): readonly unknown[] {
 function printValue(value: unknown): string {
   if (typeof value === "string") return value;
   return typeof value === "object" && value !== null ? marshalJson(sortKeys(value)) : String(value ?? "");
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,7 @@
 /** Decides when a bootstrap token's Secret is deleted (cluster-bootstrap `util/secrets`, `pkg/controller/bootstrap`). */
 import { Buffer } from "node:buffer";
 import type { Secret } from "../kube/core_v1.ts";
-import { decodeBase64 } from "../pki/pem.ts";
+import { decodeBase64 } from "../lib/base64.ts";
 
 /** The type of Secrets that hold bootstrap tokens. */
 const BOOTSTRAP_TOKEN_TYPE = "bootstrap.kubernetes.io/token";

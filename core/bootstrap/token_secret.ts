@@ -6,8 +6,8 @@ import { parseRfc3339 } from "./token_cleaning.ts";
 import { equalsInConstantTime } from "../lib/constant_time.ts";
 import type { Secret } from "../kube/core_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
-import { quoteText } from "../kube/quote.ts";
-import { decodeBase64, encodeBase64 } from "../pki/pem.ts";
+import { goQuote } from "../kube/quote.ts";
+import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type BootstrapToken, parseBootstrapToken } from "./token.ts";
 
@@ -201,7 +201,7 @@ function parseGroups(text: string): Result<readonly string[], string> {
   if (text === "") return ok([BOOTSTRAPPERS_GROUP]);
   const groups = text.split(",");
   const bad = groups.find((group) => !isBootstrapGroup(group));
-  if (bad !== undefined) return err(`bootstrap group ${quoteText(bad)} is invalid (must match ${GROUP_PATTERN})`);
+  if (bad !== undefined) return err(`bootstrap group ${goQuote(bad)} is invalid (must match ${GROUP_PATTERN})`);
   return ok([...new Set([BOOTSTRAPPERS_GROUP, ...groups])].sort());
 }
 

@@ -1,8 +1,9 @@
 /** `status.certificate`: what the API accepts there, and its leaf (`pkg/apis/certificates/validation` validateCertificate). */
 import { Buffer } from "node:buffer";
 import { type CertificateFacts, parseCertificates } from "../pki/certificate.ts";
-import { decodeBase64, findPemBlock, type PemBlock } from "../pki/pem.ts";
-import { quoteText } from "../kube/quote.ts";
+import { decodeBase64 } from "../lib/base64.ts";
+import { findPemBlock, type PemBlock } from "../pki/pem.ts";
+import { goQuote } from "../kube/quote.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
 import type { Result } from "../lib/result.ts";
 
@@ -35,7 +36,7 @@ export function findCertificateFault(certificate: string): string | undefined {
   for (let found = readFirstBlock(certificate); found !== undefined; found = readBlock(found.rest)) {
     const { block, certificates } = found;
     if (block.label !== "CERTIFICATE") {
-      return `only CERTIFICATE PEM blocks are allowed, found ${quoteText(block.label)}`;
+      return `only CERTIFICATE PEM blocks are allowed, found ${goQuote(block.label)}`;
     }
     if (Object.keys(block.headers).length > 0) return "no PEM block headers are permitted";
     if (!certificates.ok) return certificates.error;

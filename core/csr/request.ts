@@ -1,6 +1,7 @@
 /** The only way in for the bytes of a CSR: PEM, PKCS#10, self-signature (`pkg/apis/certificates/helpers.go` ParseCSR). */
 import { Buffer } from "node:buffer";
-import { decodeBase64, findPemBlock } from "../pki/pem.ts";
+import { decodeBase64 } from "../lib/base64.ts";
+import { findPemBlock } from "../pki/pem.ts";
 import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
 import { err, type Result } from "../lib/result.ts";

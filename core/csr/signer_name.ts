@@ -6,7 +6,7 @@ import {
   DNS_LABEL_MAX_LENGTH,
   DNS_SUBDOMAIN_MAX_LENGTH,
 } from "../kube/names.ts";
-import { byteLength, quoteText } from "../kube/quote.ts";
+import { byteLength, goQuote } from "../kube/quote.ts";
 
 /** Domain, slash, and a path that has room for a namespace, a dot and a name. */
 const MAX_LENGTH = DNS_SUBDOMAIN_MAX_LENGTH + 1 + DNS_LABEL_MAX_LENGTH + 1 + DNS_SUBDOMAIN_MAX_LENGTH;
@@ -36,7 +36,7 @@ function findFirstBadPart(path: string, whole: string, faultsOf: (part: string) 
   for (const part of whole.split(".")) {
     const faults = faultsOf(part);
     if (faults.length > 0) {
-      return faults.map((fault) => invalid(path, whole, `validating label ${quoteText(part)}: ${fault}`));
+      return faults.map((fault) => invalid(path, whole, `validating label ${goQuote(part)}: ${fault}`));
     }
   }
   return [];

@@ -3,8 +3,8 @@
  * (apimachinery `pkg/util/validation/field/errors.go`).
  */
 
-import { INT64_LIMIT } from "./codec/_int64.ts";
-import { marshalJson, quoteText } from "./quote.ts";
+import { INT64_LIMIT } from "./int64.ts";
+import { goQuote, marshalJson } from "./quote.ts";
 
 /** The classes of fault, spelled as the `reason` of a Status cause. */
 export type FieldErrorType =
@@ -140,7 +140,7 @@ export function selectReportedErrors(errors: Iterable<FieldError>): readonly Fie
  */
 export function printValue(value: unknown): string {
   if (typeof value === "number" && Math.abs(value) === INT64_LIMIT) return value < 0 ? MIN_INT64_TEXT : MAX_INT64_TEXT;
-  return typeof value === "string" ? quoteText(value) : marshalJson(value);
+  return typeof value === "string" ? goQuote(value) : marshalJson(value);
 }
 
 const MIN_INT64_TEXT = String(-(2n ** 63n));

@@ -1,7 +1,32 @@
 /** JSON values that may be changed in place: patches work on copies of these. */
-
 import { type JsonDocument, setOwn } from "./codec/json_document.ts";
-import { ExactNumber } from "./exact_number.ts";
+
+/**
+ * A number in the text in which it was sent. Go works on the text of a JSON or merge patch, so that `1.0`, `1e3` and
+ * integers beyond 2^53 come out unchanged; a number of JavaScript would not keep them.
+ */
+export class ExactNumber {
+  readonly literal: string;
+
+  constructor(literal: string) {
+    this.literal = literal;
+  }
+
+  /** The nearest JavaScript number, infinite beyond the range of a float. */
+  get value(): number {
+    return Number(this.literal);
+  }
+
+  /** Lets `JSON.stringify` print the text as it is. */
+  toJSON(): unknown {
+    return (JSON as unknown as RawJson).rawJSON(this.literal);
+  }
+}
+
+/** `JSON.rawJSON` (ECMAScript), which the types of TypeScript do not have yet. */
+interface RawJson {
+  rawJSON(text: string): unknown;
+}
 
 /** A parsed JSON object. */
 export type JsonObject = { [key: string]: unknown };
@@ -48,16 +73,21 @@ export function cloneJson(value: unknown): unknown {
   return copy;
 }
 
-/** Compares two JSON values; the order of members does not count. */
+/** Compares two JSON values; the order of members does not count, and a member that is undefined counts as absent. */
 export function isEqualJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
   if (Array.isArray(a)) {
     return Array.isArray(b) && a.length === b.length && a.every((item, index) => isEqualJson(item, b[index]));
   }
-  if (!isJsonObject(a)) return a === b || (isNumber(a) && isNumber(b) && numberText(a) === numberText(b));
+  if (!isJsonObject(a)) return isNumber(a) && isNumber(b) && numberText(a) === numberText(b);
   if (!isJsonObject(b)) return false;
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length &&
+  const keys = listDefinedKeys(a);
+  return keys.length === listDefinedKeys(b).length &&
     keys.every((key) => Object.hasOwn(b, key) && isEqualJson(a[key], b[key]));
+}
+
+function listDefinedKeys(object: JsonObject): string[] {
+  return Object.keys(object).filter((key) => object[key] !== undefined);
 }
 
 function isNumber(value: unknown): value is number | ExactNumber {

@@ -4,7 +4,7 @@
  */
 import { stringify } from "yaml";
 import { Secret } from "../lib/brand.ts";
-import { decodeBase64, encodeBase64 } from "../pki/pem.ts";
+import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { readYaml } from "../lib/yaml_document.ts";
 

@@ -7,7 +7,7 @@ import { type ErrorCode, isAppError } from "../errors.ts";
 import { type FieldError, fitAnswer, formatFieldError, invalid } from "./field_error.ts";
 import type { StatusCause, StatusDetails } from "./meta.ts";
 import type { PatchError } from "./patch/patch_error.ts";
-import { quoteText } from "./quote.ts";
+import { goQuote } from "./quote.ts";
 import { qualifiedKind, qualifiedResource } from "./schema.ts";
 import {
   createFailureStatus,
@@ -16,7 +16,6 @@ import {
   type ResourceName,
   StatusError,
 } from "./status_error.ts";
-
 export { getErrorCode, type KindName, NO_RESOURCE, type ResourceName, StatusError } from "./status_error.ts";
 export { decodeStatus, errorFromStatus, type FailedRequest } from "./status_response.ts";
 
@@ -91,7 +90,7 @@ export function invalidObject(kind: KindName, name: string, errors: Iterable<Fie
   }));
   const texts = [...new Set(reported.map(formatFieldError))];
   const joined = texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
-  const message = `${qualifiedKind(kind)} ${quoteText(name)} is invalid${texts.length === 0 ? "" : `: ${joined}`}`;
+  const message = `${qualifiedKind(kind)} ${goQuote(name)} is invalid${texts.length === 0 ? "" : `: ${joined}`}`;
   return failure(422, "Invalid", message, {
     ...(name === "" ? {} : { name }),
     ...(kind.group === "" ? {} : { group: kind.group }),
@@ -229,7 +228,7 @@ function createRetryDetails(seconds: number): StatusDetails {
 }
 
 function describeNamedSubject(resource: ResourceName, name: string): string {
-  return `${qualifiedResource(resource)} ${quoteText(name)}`;
+  return `${qualifiedResource(resource)} ${goQuote(name)}`;
 }
 
 function describeSubject(resource: ResourceName, name: string): string {

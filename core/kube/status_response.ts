@@ -1,6 +1,7 @@
 /** From an HTTP answer to an error: a Status as it came, or one made up as client-go makes it up. */
+import { isRecord } from "../lib/record.ts";
 import type { ListMeta, Status, StatusCause, StatusDetails } from "./meta.ts";
-import { quoteText } from "./quote.ts";
+import { goQuote } from "./quote.ts";
 import { qualifiedResource } from "./schema.ts";
 import {
   createFailureStatus,
@@ -134,7 +135,7 @@ function describe(code: number, method: string, serverMessage: string): readonly
   if (code >= 500) {
     return [
       "InternalError",
-      `an error on the server (${quoteText(serverMessage)}) has prevented the request from succeeding`,
+      `an error on the server (${goQuote(serverMessage)}) has prevented the request from succeeding`,
     ];
   }
   return ["", `the server responded with the status code ${code} but did not return more information`];
@@ -148,8 +149,4 @@ function text<K extends string>(key: K, from: Readonly<Record<string, unknown>>)
 function integer<K extends string>(key: K, from: Readonly<Record<string, unknown>>): { readonly [P in K]?: number } {
   const value = from[key];
   return (Number.isInteger(value) && value !== 0 ? { [key]: value } : {}) as { readonly [P in K]?: number };
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -2,6 +2,7 @@
  * Parses tlsboot's own YAML files (policies, profiles, inventories) strictly: every fault is reported with its place, and an
  * unknown key with the nearest known one. Kubernetes objects have their own rules and messages in `core/kube`.
  */
+import { isRecord } from "./record.ts";
 import { err, ok, type Result } from "./result.ts";
 import { readYaml } from "./yaml_document.ts";
 import { parseDurationOrDays } from "./duration.ts";
@@ -144,10 +145,6 @@ export function within(place: ConfigPlace, key: string): ConfigPlace {
 function suggestion(word: string, known: readonly string[]): string {
   const nearest = findNearest(word, known);
   return nearest === undefined ? `; known are ${known.join(", ")}` : `; did you mean ${nearest}?`;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The API version of tlsboot's own files. */

@@ -1,5 +1,5 @@
 /** Durations as Go writes them (`time.ParseDuration`): `10m`, `24h`, `1h30m0.5s`. */
-import { quoteText } from "../kube/quote.ts";
+import { goQuote } from "../kube/quote.ts";
 import { err, ok, type Result } from "./result.ts";
 
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -20,7 +20,7 @@ const MAX_MS = 9_223_372_036_854.775;
 
 /** Parses a duration as Go does. The value is in milliseconds, the error is Go's own text. */
 export function parseDuration(text: string): Result<number, string> {
-  const fault = err(`time: invalid duration ${quoteText(text)}`);
+  const fault = err(`time: invalid duration ${goQuote(text)}`);
   const sign = text.startsWith("-") ? -1 : 1;
   let rest = text.replace(/^[+-]/, "");
   if (rest === "0") return ok(0);
@@ -31,9 +31,9 @@ export function parseDuration(text: string): Result<number, string> {
     if (number === undefined) return fault;
     rest = rest.slice(number.length);
     const unit = /^[^.\d]+/.exec(rest)?.[0];
-    if (unit === undefined) return err(`time: missing unit in duration ${quoteText(text)}`);
+    if (unit === undefined) return err(`time: missing unit in duration ${goQuote(text)}`);
     const factor = UNIT_MS[unit];
-    if (factor === undefined) return err(`time: unknown unit ${quoteText(unit)} in duration ${quoteText(text)}`);
+    if (factor === undefined) return err(`time: unknown unit ${goQuote(unit)} in duration ${goQuote(text)}`);
     rest = rest.slice(unit.length);
     total += Number(number) * factor;
   }

@@ -17,7 +17,7 @@ import {
 import { issueCertificate, parseCertificate, parseCertificates, verifyCertificateSignature } from "./certificate.ts";
 import { encodeSequence } from "./der_writer.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "./keys.ts";
-import { decodeBase64 } from "./pem.ts";
+import { decodeBase64 } from "../lib/base64.ts";
 import { parseCertificationRequest } from "./pkcs10.ts";
 
 const authorities: readonly { readonly algorithm: KeyAlgorithm; readonly want: string }[] = [

@@ -1,5 +1,5 @@
 /** PEM blocks: read with the acceptance of Go's `encoding/pem`, written in 64 columns (RFC 7468). */
-import { Buffer } from "node:buffer";
+import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
 
 /** One block: its label, its RFC 1421 headers and the decoded bytes. */
 export interface PemBlock {
@@ -11,7 +11,6 @@ export interface PemBlock {
 const BEGIN = "-----BEGIN ";
 const END = "\n-----END ";
 const DASHES = "-----";
-const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 /**
  * Finds the first well-formed block and the text after it; undefined when there is none. Text before the block, headers
@@ -51,22 +50,6 @@ export function encodePem(label: string, bytes: Uint8Array): string {
   let lines = "";
   for (let at = 0; at < base64.length; at += 64) lines += base64.slice(at, at + 64) + "\n";
   return `${BEGIN}${label}${DASHES}\n${lines}-----END ${label}${DASHES}\n`;
-}
-
-/**
- * Standard base64 with padding (RFC 4648 §4); line breaks are skipped, as Go's `base64.StdEncoding` does. Undefined for
- * anything else, the URL alphabet and missing padding included.
- */
-export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
-  const compact = text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]/g, "") : text;
-  if (compact.length % 4 !== 0 || !BASE64.test(compact)) return undefined;
-  // A copy: Node's small buffers share one pool, and a Buffer's subarray is slow.
-  return new Uint8Array(Buffer.from(compact, "base64"));
-}
-
-/** Standard base64 with padding, on one line. */
-export function encodeBase64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 }
 
 type Found = { readonly block: PemBlock; readonly rest: string } | "malformed" | "end of text";

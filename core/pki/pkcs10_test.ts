@@ -9,7 +9,7 @@ import { FULL_REQUEST, REQUEST_VECTORS, SECP256K1_REQUEST } from "../../tests/su
 import { unwrap } from "../../tests/support/test_authority.ts";
 import { encodeOctetString, encodeOid, encodeSequence, encodeValue } from "./der_writer.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "./keys.ts";
-import { decodeBase64 } from "./pem.ts";
+import { decodeBase64 } from "../lib/base64.ts";
 import { createCertificationRequest, parseCertificationRequest, verifyRequestSignature } from "./pkcs10.ts";
 
 function bytesOf(base64: string): Uint8Array<ArrayBuffer> {

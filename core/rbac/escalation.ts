@@ -2,7 +2,7 @@
  * Nobody may grant what they do not hold: which of the wanted rules a set of rules does not cover
  * (component-helpers `auth/rbac/validation/policy_comparator.go`, `pkg/registry/rbac/validation/rule.go`).
  */
-import { quoteText } from "../kube/quote.ts";
+import { goQuote } from "../kube/quote.ts";
 import type { PolicyRule } from "../kube/rbac_v1.ts";
 import type { UserInfo } from "../kube/user.ts";
 import { matchesPath } from "./rules.ts";
@@ -68,9 +68,7 @@ export function formatEscalationMessage(
 ): string {
   const lines = [...new Set(compact(missing).map(formatPolicyRule))].sort();
   const errors = resolutionErrors.length === 0 ? "" : `; resolution errors: [${resolutionErrors.join(", ")}]`;
-  return `user ${quoteText(user.username)} (groups=${
-    quoteList(user.groups)
-  }) is attempting to grant RBAC permissions ` +
+  return `user ${goQuote(user.username)} (groups=${quoteList(user.groups)}) is attempting to grant RBAC permissions ` +
     `not currently held:\n${lines.join("\n")}${errors}`;
 }
 
@@ -192,5 +190,5 @@ function compact(rules: readonly PolicyRule[]): readonly PolicyRule[] {
 
 /** Go's `%q` of a list. */
 function quoteList(values: readonly string[]): string {
-  return `[${values.map(quoteText).join(" ")}]`;
+  return `[${values.map(goQuote).join(" ")}]`;
 }

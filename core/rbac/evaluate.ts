@@ -3,7 +3,7 @@
  * `plugin/pkg/auth/authorizer/rbac/rbac.go`). There is no deny: what no rule allows, RBAC has no opinion of.
  */
 import type { NonResourceRule, ResourceRule, SubjectRulesReviewStatus } from "../kube/authorization_v1.ts";
-import { quoteText } from "../kube/quote.ts";
+import { goQuote } from "../kube/quote.ts";
 import { getName } from "../kube/meta.ts";
 import type {
   ClusterRole,
@@ -104,8 +104,8 @@ export function findRoleRules(
  */
 export function describeMissingRoles(missing: readonly RoleRef[], resource?: string): string {
   const texts = missing.map(({ kind, name }) => {
-    if (kind !== "ClusterRole" && kind !== "Role") return `unsupported role reference kind: ${quoteText(kind)}`;
-    return `${resource ?? kind.toLowerCase()}.rbac.authorization.k8s.io ${quoteText(name)} not found`;
+    if (kind !== "ClusterRole" && kind !== "Role") return `unsupported role reference kind: ${goQuote(kind)}`;
+    return `${resource ?? kind.toLowerCase()}.rbac.authorization.k8s.io ${goQuote(name)} not found`;
   });
   const unique = [...new Set(texts)];
   return unique.length === 1 ? unique[0] ?? "" : `[${unique.join(", ")}]`;
@@ -183,7 +183,7 @@ function describeGrant({ binding, subject, namespace }: Grant): string {
   const isCluster = namespace === "";
   const name = isCluster ? getName(binding) : `${getName(binding)}/${namespace}`;
   const { kind, name: role } = binding.roleRef;
-  return `${isCluster ? "ClusterRoleBinding" : "RoleBinding"} ${quoteText(name)} of ${kind} ${quoteText(role)} to ` +
+  return `${isCluster ? "ClusterRoleBinding" : "RoleBinding"} ${goQuote(name)} of ${kind} ${goQuote(role)} to ` +
     describeSubject(subject, namespace);
 }
 
@@ -191,7 +191,7 @@ function describeSubject(subject: Subject, bindingNamespace: string): string {
   const name = subject.kind === "ServiceAccount"
     ? `${subject.name}/${getSubjectNamespace(subject, bindingNamespace)}`
     : subject.name;
-  return `${subject.kind} ${quoteText(name)}`;
+  return `${subject.kind} ${goQuote(name)}`;
 }
 
 function getSubjectNamespace(subject: Subject, bindingNamespace: string): string {

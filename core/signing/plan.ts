@@ -9,7 +9,7 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
 } from "../kube/certificates_v1.ts";
-import { quoteText } from "../kube/quote.ts";
+import { goQuote } from "../kube/quote.ts";
 import type { CertificateFacts, CertificatePlan } from "../pki/certificate.ts";
 import type { DistinguishedName, SubjectFields } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
@@ -74,7 +74,7 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
   const verified = verifyRequest(facts);
   if (!verified.ok) return refuse(`unable to verify certificate request signature: ${verified.error}`);
   const unknown = findUnknownUsages(usages);
-  if (unknown.length > 0) return refuse(`unrecognized usage values: [${unknown.map(quoteText).join(" ")}]`);
+  if (unknown.length > 0) return refuse(`unrecognized usage values: [${unknown.map(goQuote).join(" ")}]`);
   const life = planLife(csr.spec.expirationSeconds, input.signingDurationSeconds, profile.lifetime);
   if (!life.ok) return life;
   const validity = planValidity(input.now, life.value * 1_000, input.caNotAfter);

@@ -2,7 +2,8 @@
 import { Buffer } from "node:buffer";
 import { signerUsages } from "../pki/usages.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import { encodeBase64, encodePem, parsePemBlocks } from "../pki/pem.ts";
+import { encodeBase64 } from "../lib/base64.ts";
+import { encodePem, parsePemBlocks } from "../pki/pem.ts";
 import { parseCertificationRequest, type RequestFacts } from "../pki/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 

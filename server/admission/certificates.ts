@@ -2,7 +2,7 @@
  * The admission plugins for certificate signing requests (`plugin/pkg/admission/certificates`): CertificateApproval,
  * CertificateSigning and CertificateSubjectRestriction.
  */
-import { quoteText } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/kube/quote.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { isAllowedForSigner } from "../authz/signer_permission.ts";
@@ -30,7 +30,7 @@ export function createCertificateApproval(deps: SignerCheckDeps): AdmissionPlugi
       if (operation !== "UPDATE" || subresource !== "approval" || !isCsr(kind, oldObject)) return undefined;
       const { signerName } = oldObject.spec;
       if (await isAllowedForSigner(deps, user, "approve", signerName)) return undefined;
-      return { message: `user not permitted to approve requests with signerName ${quoteText(signerName)}` };
+      return { message: `user not permitted to approve requests with signerName ${goQuote(signerName)}` };
     },
   };
 }
@@ -48,7 +48,7 @@ export function createCertificateSigning(deps: SignerCheckDeps): AdmissionPlugin
       if (isSameStatus(object, oldObject)) return undefined;
       const { signerName } = oldObject.spec;
       if (await isAllowedForSigner(deps, user, "sign", signerName)) return undefined;
-      return { message: `user not permitted to sign requests with signerName ${quoteText(signerName)}` };
+      return { message: `user not permitted to sign requests with signerName ${goQuote(signerName)}` };
     },
   };
 }

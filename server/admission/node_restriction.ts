@@ -5,7 +5,7 @@
 import { parseRequest } from "../../core/csr/request.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
-import { quoteText } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/kube/quote.ts";
 import { qualifiedResource } from "../../core/kube/schema.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
 import { findNodeName } from "../authz/node_authorizer.ts";
@@ -35,7 +35,7 @@ function findRefusal(request: AdmissionRequest): Refusal | undefined {
   const nodeName = findNodeName(request.user);
   if (nodeName === undefined) return undefined;
   if (nodeName === "") {
-    return { message: `could not determine node from user ${quoteText(request.user.username)}` };
+    return { message: `could not determine node from user ${goQuote(request.user.username)}` };
   }
   switch (qualifiedResource(request.kind)) {
     case "nodes":
@@ -52,9 +52,9 @@ function findRefusal(request: AdmissionRequest): Refusal | undefined {
 }
 
 function checkNode(nodeName: string, request: AdmissionRequest): Refusal | undefined {
-  const node = `node ${quoteText(nodeName)}`;
+  const node = `node ${goQuote(nodeName)}`;
   const { operation, name, object, oldObject } = request;
-  if (name !== nodeName) return { message: `${node} is not allowed to modify node ${quoteText(name)}` };
+  if (name !== nodeName) return { message: `${node} is not allowed to modify node ${goQuote(name)}` };
   if (operation === "DELETE" || object === undefined) return undefined;
   const labels = object.metadata.labels ?? {};
   if (oldObject === undefined) {

@@ -1,5 +1,5 @@
 /** The 403 of a denied request (`apiserver/pkg/endpoints/handlers/responsewriters/errors.go`). */
-import { quoteText } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/kube/quote.ts";
 import { forbidden, NO_RESOURCE, StatusError } from "../../core/kube/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Attributes } from "../../core/rbac/attributes.ts";
@@ -8,7 +8,7 @@ import type { Attributes } from "../../core/rbac/attributes.ts";
 export function deniedError(user: UserInfo, attributes: Attributes, reason: string): StatusError {
   const suffix = reason === "" ? "" : `: ${reason}`;
   const why = `${
-    escapeMarkup(`User ${quoteText(user.username)} cannot ${attributes.verb} ${describe(attributes)}`)
+    escapeMarkup(`User ${goQuote(user.username)} cannot ${attributes.verb} ${describe(attributes)}`)
   }${suffix}`;
   if (attributes.kind === "path") return forbidden(NO_RESOURCE, "", why);
   return forbidden({ group: attributes.apiGroup, plural: attributes.resource }, attributes.name, why);
@@ -26,11 +26,11 @@ export function withNosniff(error: StatusError): StatusError {
 }
 
 function describe(attributes: Attributes): string {
-  if (attributes.kind === "path") return `path ${quoteText(attributes.path)}`;
+  if (attributes.kind === "path") return `path ${goQuote(attributes.path)}`;
   const { resource, subresource, apiGroup, namespace } = attributes;
-  const target = quoteText(subresource === "" ? resource : `${resource}/${subresource}`);
-  const scope = namespace === "" ? "at the cluster scope" : `in the namespace ${quoteText(namespace)}`;
-  return `resource ${target} in API group ${quoteText(apiGroup)} ${scope}`;
+  const target = goQuote(subresource === "" ? resource : `${resource}/${subresource}`);
+  const scope = namespace === "" ? "at the cluster scope" : `in the namespace ${goQuote(namespace)}`;
+  return `resource ${target} in API group ${goQuote(apiGroup)} ${scope}`;
 }
 
 /** Escapes markup, so that a browser shows the names in a message as text. */

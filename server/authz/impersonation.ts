@@ -22,7 +22,7 @@ import type { Authorizer } from "./authorizer.ts";
 import { deniedError } from "./denied_error.ts";
 import { parseImpersonation } from "./impersonation_headers.ts";
 import { formatFieldError, invalid } from "../../core/kube/field_error.ts";
-import { quoteText } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/kube/quote.ts";
 
 /** The classic mode `impersonate` and the constrained modes. */
 type Mode = "impersonate" | "arbitrary-node" | "serviceaccount" | "user-info";
@@ -257,7 +257,7 @@ export function findExtraFault(extra: Readonly<Record<string, readonly string[]>
       return `impersonating an invalid key in extra is not allowed: ${text}`;
     }
     if (key !== key.toLowerCase()) {
-      return `impersonating a non-lowercase key in extra is not allowed: ${quoteText(key)}`;
+      return `impersonating a non-lowercase key in extra is not allowed: ${goQuote(key)}`;
     }
     if (values.includes("")) return "impersonating the empty string value in extra is not allowed";
   }

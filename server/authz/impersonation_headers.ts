@@ -1,5 +1,5 @@
 /** The `Impersonate-*` headers (`apiserver/pkg/endpoints/filters/impersonation/constrained_impersonation.go`). */
-import { quoteText } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/kube/quote.ts";
 import { badRequest } from "../../core/kube/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 
@@ -45,13 +45,11 @@ function unescapeKey(key: string): string {
 function printUser({ username, uid, groups, extra }: UserInfo): string {
   const keys = Object.keys(extra);
   const groupText = groups.length === 0 ? "[]string(nil)" : printStrings(groups);
-  const entries = keys.map((key) => `${quoteText(key)}:${printStrings(extra[key] ?? [])}`);
+  const entries = keys.map((key) => `${goQuote(key)}:${printStrings(extra[key] ?? [])}`);
   const extraText = keys.length === 0 ? "map[string][]string(nil)" : `map[string][]string{${entries.join(", ")}}`;
-  return `&user.DefaultInfo{Name:${quoteText(username)}, UID:${
-    quoteText(uid)
-  }, Groups:${groupText}, Extra:${extraText}}`;
+  return `&user.DefaultInfo{Name:${goQuote(username)}, UID:${goQuote(uid)}, Groups:${groupText}, Extra:${extraText}}`;
 }
 
 function printStrings(values: readonly string[]): string {
-  return `[]string{${values.map(quoteText).join(", ")}}`;
+  return `[]string{${values.map(goQuote).join(", ")}}`;
 }

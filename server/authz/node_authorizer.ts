@@ -7,7 +7,7 @@ import { NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/us
 import type { Attributes, Decision, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { NODE_RULES } from "../../core/rbac/default_rules/nodes.ts";
 import { rulesAllow } from "../../core/rbac/rules.ts";
-import { quoteText } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/kube/quote.ts";
 
 /** The evaluation error of a rules review for a node. */
 export const NODE_RULES_ERROR = "node authorizer does not support user rule resolution";
@@ -16,7 +16,7 @@ export const NODE_RULES_ERROR = "node authorizer does not support user rule reso
 export function authorizeNode(user: UserInfo, attributes: Attributes): Decision {
   const nodeName = findNodeName(user);
   if (nodeName === undefined) return noOpinion("");
-  if (nodeName === "") return noOpinion(`unknown node for user ${quoteText(user.username)}`);
+  if (nodeName === "") return noOpinion(`unknown node for user ${goQuote(user.username)}`);
   const special = attributes.kind === "resource" ? authorizeNodeResource(nodeName, attributes) : undefined;
   if (special !== undefined) return special;
   return rulesAllow(attributes, NODE_RULES) ? ALLOW : noOpinion("");

@@ -8,7 +8,7 @@ import { formatTime } from "../../core/kube/meta.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../../core/pki/authority_chain.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/certificate.ts";
-import { encodeBase64 } from "../../core/pki/pem.ts";
+import { encodeBase64 } from "../../core/lib/base64.ts";
 import type { Clock, CsrStore, Logger, Random } from "../../core/ports.ts";
 import { decideClientTrust } from "../../core/signing/client_trust.ts";
 import { planCertificate } from "../../core/signing/plan.ts";

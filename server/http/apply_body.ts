@@ -4,7 +4,7 @@ import { goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
 import { findUnstructuredFault } from "../../core/kube/codec/unstructured.ts";
 import type { JsonDocument } from "../../core/kube/codec/json_parser.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
-import { toInt64 } from "../../core/kube/exact_number.ts";
+import { toInt64 } from "../../core/kube/int64.ts";
 import { exactValue, isJsonObject, isTooDeep, type JsonObject } from "../../core/kube/json_value.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { decodeUtf8 } from "../../core/kube/codec/mod.ts";

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { DecodeError } from "../../core/kube/codec/decode.ts";
 import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { quoteText } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/kube/quote.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/kube/status.ts";
 import type { Seat } from "../flowcontrol/flow_control.ts";
@@ -87,7 +87,7 @@ export function decodeBody(
     throw badRequest(`${what}: ${read.error} (${summarize(bytes)})`);
   }
   const names = withDefaultNames(read.value, kind);
-  const subject = `${names.kind} in version ${quoteText(names.version)} cannot be handled as a ${kind.kind}`;
+  const subject = `${names.kind} in version ${goQuote(names.version)} cannot be handled as a ${kind.kind}`;
   const handleStrict = (errors: readonly string[]): void => {
     if (fieldValidation === "Warn") exchange.warnings.addStrict(errors);
     if (fieldValidation === "Strict" && errors.length > 0) {

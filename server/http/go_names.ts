@@ -1,5 +1,5 @@
 /** Names of Go types that kube-apiserver's messages hold. */
-import { quoteText } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/kube/quote.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 
 /** The scheme that kube-apiserver's decoders ask; its place in the sources is part of the message. */
@@ -14,11 +14,11 @@ export function goTypeOf({ group, kind }: Pick<Kind, "group" | "kind">): string 
 
 /** What a decoder says of a kind that nobody knows. */
 export function noKindText(apiVersion: string, kind: string): string {
-  return `no kind ${quoteText(kind)} is registered for version ${quoteText(apiVersion)} in scheme "${SCHEME}"`;
+  return `no kind ${goQuote(kind)} is registered for version ${goQuote(apiVersion)} in scheme "${SCHEME}"`;
 }
 
 /** The same of a kind without a version. */
 export function noInternalKindText(group: string, kind: string): string {
-  return `no kind ${quoteText(kind)} is registered for the internal version of group ${quoteText(group)} ` +
+  return `no kind ${goQuote(kind)} is registered for the internal version of group ${goQuote(group)} ` +
     `in scheme "${SCHEME}"`;
 }

@@ -1,5 +1,5 @@
 /** `/healthz`, `/livez`, `/readyz` and their single checks (`apiserver/pkg/server/healthz`). */
-import { quoteText } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/kube/quote.ts";
 import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondBytes, respondText } from "./respond.ts";
@@ -67,7 +67,7 @@ async function answerAll(exchange: Exchange, endpoint: string, checks: readonly 
     lines.push(failure === undefined ? `[+]${check.name} ok\n` : `[-]${check.name} failed: reason withheld\n`);
   }
   if (unknown.size > 0) {
-    const names = [...unknown].sort().map(quoteText).join(",");
+    const names = [...unknown].sort().map(goQuote).join(",");
     lines.push(`warn: some health checks cannot be excluded: no matches for ${names}\n`);
   }
   if (failed) return respondText(exchange, 500, `${lines.join("")}${endpoint} check failed\n`);

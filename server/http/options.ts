@@ -13,8 +13,8 @@ import {
   validateUpdateOptions,
 } from "../../core/kube/validation/options.ts";
 import type { FieldError } from "../../core/kube/field_error.ts";
-import { byteLength, isPrintable, quoteText } from "../../core/kube/quote.ts";
-import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/validation/managed_fields.ts";
+import { byteLength, goQuote, isPrintable } from "../../core/kube/quote.ts";
+import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/validation/object_meta.ts";
 import type { ListQuery } from "../registry/read.ts";
 import type { FieldValidation } from "./body.ts";
 import type { Result } from "../../core/lib/result.ts";
@@ -165,7 +165,7 @@ function parseInteger(query: URLSearchParams, name: string): number | undefined 
   const value = parseInt64(text);
   if (value !== undefined) return Number(value);
   const why = /^[+-]?\d+$/.test(text) ? "value out of range" : "invalid syntax";
-  throw badRequest(`strconv.ParseInt: parsing ${quoteText(text)}: ${why}`);
+  throw badRequest(`strconv.ParseInt: parsing ${goQuote(text)}: ${why}`);
 }
 
 /** Query booleans are true with any value but `0` and `false` (apimachinery `pkg/runtime/converter.go`). */

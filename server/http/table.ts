@@ -1,7 +1,7 @@
 /** Tables: the rows that `kubectl get` prints (`meta/v1` Table). */
 import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
-import { quoteText } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/kube/quote.ts";
 import { badRequest } from "../../core/kube/status.ts";
 import { cellOf, createdAtColumn, formatAge, momentOf } from "../registry/columns.ts";
 import type { ColumnDefinition, Resource } from "../registry/resource.ts";
@@ -26,7 +26,7 @@ export function parseIncludeObject(query: URLSearchParams): IncludeObject {
   if (value === "" || value === "Metadata") return "Metadata";
   if (value === "Object" || value === "None") return value;
   throw badRequest(
-    `Unable to convert to Table as requested: includeObject: Invalid value: ${quoteText(value)}: ` +
+    `Unable to convert to Table as requested: includeObject: Invalid value: ${goQuote(value)}: ` +
       "must be 'Metadata', 'Object', 'None', or empty",
   );
 }

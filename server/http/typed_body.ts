@@ -5,14 +5,13 @@ import { type JsonDocument, listMembers, parseJson } from "../../core/kube/codec
 import { decodeEnvelope, decodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
-import { quoteText } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/kube/quote.ts";
 import { ALL_KINDS, statusSchema } from "../../core/kube/kinds/mod.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { goTypeOf, noKindText } from "./go_names.ts";
 import { isKnownKind, UNVERSIONED_KINDS } from "./known_kinds.ts";
 import type { MediaType } from "./negotiation.ts";
-
 export { noKindText } from "./go_names.ts";
 
 /** What a body is decoded by. */
@@ -118,7 +117,7 @@ export function findKindFault(
   const wanted = formatApiVersion(kind);
   const found = formatApiVersion(names);
   if (found === wanted && names.kind === kind.kind && names.version !== "") return undefined;
-  const subject = `${names.kind} in version ${quoteText(names.version)} cannot be handled as a ${kind.kind}`;
+  const subject = `${names.kind} in version ${goQuote(names.version)} cannot be handled as a ${kind.kind}`;
   if (names.version === "") return `${subject}: Object 'apiVersion' is missing in '${source()}'`;
   if (!isKnownKind(found, names.kind)) return `${subject}: ${noKindText(found, names.kind)}`;
   const strictErrors = decodeAsNamed(names, body);

@@ -1,8 +1,7 @@
 /** Creation: stamp, admit, validate, store (`apiserver/pkg/registry/rest/create.go`, `registry/generic/registry`). */
 import type { FieldError } from "../../core/kube/field_error.ts";
 import { storedForm } from "../../core/kube/codec/stored_form.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
-import { formatTime, getName } from "../../core/kube/meta.ts";
+import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
 import { alreadyExists, forbidden, generateNameConflict, genericServerError } from "../../core/kube/status.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import {

@@ -1,6 +1,6 @@
 /** Storage keys of resources: upstream's own layout, `/registry/<resource>/[<namespace>/]<name>`. */
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import { quoteText } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/kube/quote.ts";
 import { badRequest } from "../../core/kube/status.ts";
 import type { Target } from "./registry.ts";
 import type { StoredResource } from "./resource.ts";
@@ -23,7 +23,7 @@ export function keyOf(resource: StoredResource, namespace: string, name: string)
 export function requestedKey({ resource, namespace, name }: Target): string {
   if (resource.kind.namespaced && namespace === "") throw badRequest("Namespace parameter required.");
   const faults = pathSegmentNameErrors(name);
-  if (faults.length > 0) throw badRequest(`Name parameter invalid: ${quoteText(name)}: ${faults.join(";")}`);
+  if (faults.length > 0) throw badRequest(`Name parameter invalid: ${goQuote(name)}: ${faults.join(";")}`);
   return keyOf(resource, namespace, name);
 }
 

@@ -1,7 +1,6 @@
 /** Reading: one object, or a list at one revision. */
-import { quoteText } from "../../core/kube/quote.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
-import { getName } from "../../core/kube/meta.ts";
+import { goQuote } from "../../core/kube/quote.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { type FieldRequirement, matchesFields, requiredValue } from "../../core/kube/selectors/fields.ts";
 import { type LabelSelectorRequirements, matchesLabels } from "../../core/kube/selectors/labels.ts";
 import {
@@ -120,7 +119,7 @@ export function assertSelectable(resource: Resource, fields: readonly FieldRequi
     if (selectableFields.includes(field)) continue;
     throw badRequest(
       isPlain
-        ? `${quoteText(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`
+        ? `${goQuote(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`
         : `field label not supported: ${field}`,
     );
   }
@@ -140,12 +139,12 @@ export function isUint64(text: string): boolean {
 /** What Go says of text that is no unsigned integer. */
 export function parseUintText(text: string): string {
   const why = /^\d+$/.test(text) ? "value out of range" : "invalid syntax";
-  return `strconv.ParseUint: parsing ${quoteText(text)}: ${why}`;
+  return `strconv.ParseUint: parsing ${goQuote(text)}: ${why}`;
 }
 
 /** What is wrong with a `resourceVersion` parameter (`storage/api_object_versioner.go`, ParseResourceVersion). */
 export function malformedRevisionText(text: string): string {
-  return `resourceVersion: Invalid value: ${quoteText(text)}: ${parseUintText(text)}`;
+  return `resourceVersion: Invalid value: ${goQuote(text)}: ${parseUintText(text)}`;
 }
 
 /**

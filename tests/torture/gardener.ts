@@ -7,7 +7,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { getName } from "../../core/kube/meta.ts";
-import { decodeBase64 } from "../../core/pki/pem.ts";
+import { decodeBase64 } from "../../core/lib/base64.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { Ledger } from "./ledger.ts";
 import { isTransient } from "./watcher.ts";

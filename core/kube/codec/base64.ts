@@ -1,4 +1,4 @@
-/** Standard base64 with padding, read as Go reads it (`encoding/base64` StdEncoding). */
+/** Base64 with the errors of Go's decoder (`encoding/base64`). */
 import { Buffer } from "node:buffer";
 import { DecodeError } from "./errors.ts";
 
@@ -14,13 +14,8 @@ export function canonicalBase64(text: string): string {
   return Buffer.from(text, "base64").toString("base64");
 }
 
-/** Bytes to base64 text. */
-export function encodeBase64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
-}
-
-/** Base64 text in canonical form to bytes. */
-export function decodeBase64(text: string): Uint8Array {
+/** Decodes base64 text that is known to be in canonical form. */
+export function decodeCanonicalBase64(text: string): Uint8Array {
   return Buffer.from(text, "base64");
 }
 

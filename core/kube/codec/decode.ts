@@ -2,9 +2,10 @@
  * From parsed JSON to canonical objects, with the faults Go's decoder finds, in its words
  * (sigs.k8s.io/json `decode.go`): names match by case, `null` means absent, unknown and repeated fields are collected.
  */
+import { isRecord } from "../../lib/record.ts";
 import { Buffer } from "node:buffer";
-import { convertToInt64, ExactNumber, toInt64 } from "../exact_number.ts";
-import { isTooDeep } from "../json_value.ts";
+import { convertToInt64, toInt64, withinInt64 } from "../int64.ts";
+import { ExactNumber, isTooDeep } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import {
   buildMessage,
@@ -14,16 +15,15 @@ import {
   getMessagePlan,
   getStructName,
   type MessagePlan,
-} from "./_plan.ts";
-import { withinInt64 } from "./_int64.ts";
-import { compareBytes } from "./_order.ts";
-import { canonicalBase64, encodeBase64 } from "./base64.ts";
+} from "./message_plan.ts";
+import { compareBytes } from "../../lib/byte_order.ts";
+import { encodeBase64 } from "../../lib/base64.ts";
+import { canonicalBase64 } from "./base64.ts";
 import { DecodeError, goJsonType } from "./errors.ts";
-import { goQuote } from "./go_quote.ts";
+import { goQuote } from "../quote.ts";
 import { type JsonDocument, type JsonMember, listMembers, setOwn } from "./json_document.ts";
 import { canonicalQuantity } from "./quantity.ts";
 import { canonicalMicroTime, canonicalTime } from "./time.ts";
-
 export { DecodeError } from "./errors.ts";
 
 /** What is known of the document beside its value; a `JsonDocument` fits. */
@@ -98,13 +98,13 @@ class Decoder {
     before?: unknown,
     isRoot = false,
   ): Record<string, unknown> {
-    if (value === null || value === undefined) return isObject(before) ? before : createZeroMessage(plan);
-    if (!isObject(value)) {
+    if (value === null || value === undefined) return isRecord(before) ? before : createZeroMessage(plan);
+    if (!isRecord(value)) {
       this.#saveFault(value, goType);
-      return isObject(before) ? before : createZeroMessage(plan);
+      return isRecord(before) ? before : createZeroMessage(plan);
     }
     const slots: unknown[] = new Array(plan.fields.length);
-    if (isObject(before)) { for (const field of plan.fields) slots[field.index] = before[field.name]; }
+    if (isRecord(before)) { for (const field of plan.fields) slots[field.index] = before[field.name]; }
     const outerStruct = this.#struct;
     const members = this.#document.members?.get(value);
     if (members === undefined) {
@@ -238,9 +238,9 @@ class Decoder {
   }
 
   #map(of: FieldType, goType: string, value: unknown, before: unknown): Record<string, unknown> | undefined {
-    if (!isObject(value)) return this.#saveFault(value, goType);
+    if (!isRecord(value)) return this.#saveFault(value, goType);
     const elementType = elementGoType(goType, of);
-    const decoded: Record<string, unknown> = isObject(before) ? { ...before } : {};
+    const decoded: Record<string, unknown> = isRecord(before) ? { ...before } : {};
     const seen = new Set<string>();
     for (const member of listMembers(this.#document, value)) {
       const { key } = member;
@@ -324,8 +324,4 @@ function inOrder(map: Record<string, unknown>): Record<string, unknown> {
 /** Tells whether a name stands for a field, or for the type of the whole. */
 function isMember(plan: MessagePlan, key: string, isRoot: boolean): boolean {
   return plan.byName.has(key) || ((key === "kind" || key === "apiVersion") && (isRoot || plan.hasTypeMeta));
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,6 @@
 /** From canonical objects to JSON: `kind` and `apiVersion` first, as every answer has them. */
 import { formatApiVersion, type Kind } from "../schema.ts";
-import { compareBytes } from "./_order.ts";
+import { compareBytes } from "../../lib/byte_order.ts";
 import { isNumberLike } from "./json_document.ts";
 
 /** Identity of what is written: a kind, or the two names themselves (for lists, Status and the like). */

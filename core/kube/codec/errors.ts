@@ -1,6 +1,6 @@
 /** What a codec throws for bytes it cannot read; the texts are those Kubernetes clients see. */
+import { ExactNumber } from "../json_value.ts";
 import { AppError } from "../../errors.ts";
-import { ExactNumber } from "../exact_number.ts";
 
 /** A well-formed document that is not the object asked for, or a broken protobuf body; code `invalid`. */
 export class DecodeError extends AppError {

@@ -2,12 +2,11 @@
  * JSON as Kubernetes reads it. `JSON.parse` hides two things a strict server must report, duplicate keys and numbers
  * written in another form than an integer's, and its error texts are not Go's (sigs.k8s.io/json `scanner.go`).
  */
-import { decodeUtf8, escapedByte } from "./_utf8.ts";
+import { decodeUtf8, escapedByte } from "./utf8.ts";
 import { ElementBudget } from "./element_budget.ts";
 import { JsonSyntaxError } from "./errors.ts";
-import { goEscape } from "./go_quote.ts";
+import { goEscape } from "../quote.ts";
 import { isNumberLike, type JsonDocument, type JsonMember, MAX_JSON_DEPTH, setOwn } from "./json_document.ts";
-
 export { type JsonDocument, type JsonMember, listMembers, setOwn } from "./json_document.ts";
 
 /** No schema is deeper than this, so that paths below it are of no use. */

@@ -1,7 +1,7 @@
 /** The envelope of every protobuf body: four magic bytes, then `runtime.Unknown` (csr-api.md section 3.1). */
 import { Buffer } from "node:buffer";
-import { LENGTH_DELIMITED, WireReader } from "./_wire_reader.ts";
-import { WireWriter } from "./_wire_writer.ts";
+import { LENGTH_DELIMITED, WireReader } from "./wire_reader.ts";
+import { WireWriter } from "./wire_writer.ts";
 import { DecodeError } from "./errors.ts";
 
 /** What an envelope says of the bytes inside. */

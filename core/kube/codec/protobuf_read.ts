@@ -4,10 +4,10 @@
  */
 import { isTooDeep } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
-import { sortedKeys } from "./_order.ts";
-import { buildMessage, createZeroValue, getMessagePlan, type MessagePlan } from "./_plan.ts";
-import { LENGTH_DELIMITED, VARINT, WireReader } from "./_wire_reader.ts";
-import { encodeBase64 } from "./base64.ts";
+import { sortedKeys } from "../../lib/byte_order.ts";
+import { buildMessage, createZeroValue, getMessagePlan, type MessagePlan } from "./message_plan.ts";
+import { LENGTH_DELIMITED, VARINT, WireReader } from "./wire_reader.ts";
+import { encodeBase64 } from "../../lib/base64.ts";
 import type { ElementBudget } from "./element_budget.ts";
 import { DecodeError } from "./errors.ts";
 import { setOwn } from "./json_document.ts";

@@ -3,7 +3,7 @@
  * envelope (api-wire.md section 9.1).
  */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { WireWriter } from "./_wire_writer.ts";
+import { WireWriter } from "./wire_writer.ts";
 import { DecodeError } from "./errors.ts";
 import { decodeEnvelope, type Envelope } from "./protobuf_envelope.ts";
 

@@ -3,9 +3,9 @@
  * is written from the end.
  */
 import type { FieldType, MessageSchema } from "../schema.ts";
-import { sortedKeys } from "./_order.ts";
-import { createZeroValue, type FieldPlan, getMessagePlan, type MessagePlan } from "./_plan.ts";
-import { WireWriter } from "./_wire_writer.ts";
+import { sortedKeys } from "../../lib/byte_order.ts";
+import { createZeroValue, type FieldPlan, getMessagePlan, type MessagePlan } from "./message_plan.ts";
+import { WireWriter } from "./wire_writer.ts";
 import { parseCanonicalInstant } from "./time.ts";
 
 /** Encodes an object, without envelope. Fields that are missing count as zero. */

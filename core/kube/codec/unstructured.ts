@@ -2,10 +2,10 @@
  * What stands in the way of making an object of JSON that has been parsed already: strategic merge patches and applied
  * configurations take this way, whose faults read otherwise than a decoder's (apimachinery `pkg/runtime/converter.go`).
  */
-import { ExactNumber, toInt64 } from "../exact_number.ts";
-import { getJsonType, isJsonObject, numberText } from "../json_value.ts";
+import { toInt64 } from "../int64.ts";
+import { ExactNumber, getJsonType, isJsonObject, numberText } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
-import { elementGoType, getMessagePlan } from "./_plan.ts";
+import { elementGoType, getMessagePlan } from "./message_plan.ts";
 import { canonicalBase64 } from "./base64.ts";
 import { DecodeError, goJsonType } from "./errors.ts";
 import { canonicalQuantity } from "./quantity.ts";

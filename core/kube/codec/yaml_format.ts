@@ -1,5 +1,5 @@
 /** YAML as kubectl prints it: two spaces, lists not indented, keys in natural order, quotes only where needed. */
-import { resolvePlain } from "./_yaml_scalar.ts";
+import { resolvePlain } from "./yaml_scalar.ts";
 
 /** Formats a JSON value; `undefined` members are left out. Ends with a line break. */
 export function formatYaml(value: unknown): string {

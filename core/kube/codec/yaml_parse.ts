@@ -2,10 +2,10 @@
  * YAML as the API machinery reads it (sigs.k8s.io/yaml over go-yaml v2): the first document only, YAML 1.1 words,
  * aliases within limits, then JSON: keys become text and are sorted. Linear in the size of the text.
  */
-import { ValueReader } from "./_yaml_decode.ts";
-import { JsonWriter } from "./_yaml_json.ts";
-import { readYamlTree } from "./_yaml_node.ts";
-import { readYamlSource } from "./_yaml_source.ts";
+import { ValueReader } from "./yaml_decode.ts";
+import { JsonWriter } from "./yaml_json.ts";
+import { readYamlTree } from "./yaml_node.ts";
+import { readYamlSource } from "./yaml_source.ts";
 import { ElementBudget } from "./element_budget.ts";
 import type { JsonDocument } from "./json_document.ts";
 

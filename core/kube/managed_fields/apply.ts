@@ -5,20 +5,22 @@
 import { findUnstructuredFault } from "../codec/unstructured.ts";
 import { isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
 import { managedFieldsEntrySchema } from "../kinds/object_meta.ts";
-import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
+import type { KubeObject, ManagedFieldsEntry, StatusCause } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { findConfigFault } from "./check_config.ts";
-import { type ConflictReport, reportConflicts } from "./conflict.ts";
 import { emptyObject, getApiVersion, type ManagedEndpoint, SYSTEM_FIELDS } from "./endpoint.ts";
 import { type FieldSet, NO_FIELDS, subtract } from "./field_set.ts";
 import { isLastAppliedManager, lastAppliedFields, syncLastApplied } from "./last_applied.ts";
 import { collectLeaves } from "./leaves.ts";
-import { decodeManagers, encodeManagers, managerKey, type Managers } from "./managers.ts";
+import { decodeManagers, encodeManagers, type ManagerEntry, managerKey, type Managers } from "./managers.ts";
 import { mergeValue } from "./merge.ts";
 import { pruneFields } from "./prune.ts";
 import { type Overlaps, takeOver } from "./take_over.ts";
 import { type Author, reconcileManagers, recordUpdate } from "./track_update.ts";
+import { compareBytes } from "../../lib/byte_order.ts";
+import { goQuote } from "../quote.ts";
+import { compareElements, printElement } from "./path_element.ts";
 
 /** Why nothing was applied. */
 export type ApplyRefusal =
@@ -160,4 +162,62 @@ function withoutManagedFields(object: object): JsonObject {
   if (!isJsonObject(metadata)) return { ...rest };
   const { managedFields: _managedFields, ...kept } = metadata;
   return { metadata: kept, ...rest };
+}
+
+/** A conflict in words. */
+export interface ConflictReport {
+  readonly message: string;
+  readonly causes: readonly StatusCause[];
+}
+
+/** One field that somebody else owns. */
+interface Conflict {
+  readonly owner: string;
+  readonly field: string;
+}
+
+/** Reports every field of every owner; owners by their keys, fields in the order of their set. */
+export function reportConflicts(overlaps: Overlaps, managers: Managers): ConflictReport {
+  const owners = [...overlaps.keys()].sort(compareBytes);
+  const conflicts = owners.flatMap((key): readonly Conflict[] => {
+    const owner = printOwner(managers.get(key)!);
+    return printPaths(overlaps.get(key)!).map((field) => ({ owner, field }));
+  });
+  return {
+    message: formatConflicts(conflicts),
+    causes: conflicts.map(({ owner, field }) => ({
+      reason: "FieldManagerConflict",
+      message: `conflict with ${owner}`,
+      field,
+    })),
+  };
+}
+
+function formatConflicts(conflicts: readonly Conflict[]): string {
+  const [first] = conflicts;
+  if (conflicts.length === 1 && first !== undefined) {
+    return `Apply failed with 1 conflict: conflict with ${first.owner}: ${first.field}`;
+  }
+  const lines: string[] = [];
+  let owner = "";
+  for (const conflict of conflicts) {
+    if (conflict.owner !== owner) lines.push(`conflicts with ${conflict.owner}:`);
+    owner = conflict.owner;
+    lines.push(`- ${conflict.field}`);
+  }
+  return `Apply failed with ${conflicts.length} conflicts: ${lines.join("\n")}`;
+}
+
+function printOwner({ manager, operation, apiVersion, subresource }: ManagerEntry): string {
+  const through = subresource === "" ? "" : ` with subresource ${goQuote(subresource)}`;
+  return `${goQuote(manager)}${through}${operation === "Update" ? ` using ${apiVersion}` : ""}`;
+}
+
+/** Members of one level first, then what lies below, as upstream walks a set. */
+function printPaths(set: FieldSet, prefix = ""): string[] {
+  const sorted = [...set].sort(([a], [b]) => compareElements(a, b));
+  return [
+    ...sorted.filter(([, { isMember }]) => isMember).map(([element]) => prefix + printElement(element)),
+    ...sorted.flatMap(([element, { children }]) => printPaths(children, prefix + printElement(element))),
+  ];
 }

@@ -4,7 +4,7 @@ import fc from "../../../tests/support/properties.ts";
 import { canonicalObject } from "../codec/decode.ts";
 import type { JsonObject } from "../json_value.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
-import { thingKind } from "./_test_kind.ts";
+import { thingKind } from "../../../tests/support/thing_kind.ts";
 import { configMapKind } from "../kinds/mod.ts";
 import { applyConfig } from "./apply.ts";
 import { findConfigFault } from "./check_config.ts";

@@ -2,8 +2,7 @@
  * Whether a configuration fits its kind: what server-side apply refuses before it merges anything
  * (structured-merge-diff `typed/validate.go`).
  */
-import { ExactNumber } from "../exact_number.ts";
-import { getJsonType, isJsonObject } from "../json_value.ts";
+import { ExactNumber, getJsonType, isJsonObject } from "../json_value.ts";
 import { goSyntax, printGoValue } from "../patch/go_value.ts";
 import { type AssociativeList, type Atom, memberAtom, type Scalar } from "./atom.ts";
 import { itemElement } from "./list_item.ts";

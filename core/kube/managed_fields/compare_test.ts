@@ -5,7 +5,7 @@ import { compare } from "./compare.ts";
 import { createFieldSet } from "./field_set.ts";
 import { formatFieldsV1 } from "./fields_v1.ts";
 import { collectLeaves } from "./leaves.ts";
-import { thingSchema } from "./_test_kind.ts";
+import { thingSchema } from "../../../tests/support/thing_kind.ts";
 
 const THING = getAtom(thingSchema);
 

@@ -1,5 +1,5 @@
 /** What field management must know of an endpoint: a kind's main resource or one of its subresources. */
-import { createZeroMessage, getMessagePlan } from "../codec/_plan.ts";
+import { createZeroMessage, getMessagePlan } from "../codec/message_plan.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../schema.ts";
 import { type Atom, getAtom } from "./atom.ts";
 import { createFieldSet, type FieldSet, type FieldSetBuilder, insertPath } from "./field_set.ts";

@@ -4,7 +4,7 @@
  */
 import { byteLength, marshalJson } from "../quote.ts";
 import { isJsonObject, type JsonObject } from "../json_value.ts";
-import { sortedKeys } from "../codec/_order.ts";
+import { sortedKeys } from "../../lib/byte_order.ts";
 import { formatApiVersion } from "../schema.ts";
 import { findConfigFault } from "./check_config.ts";
 import { compare } from "./compare.ts";

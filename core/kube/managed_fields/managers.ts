@@ -1,8 +1,7 @@
 /** `metadata.managedFields` as sets by manager (apimachinery `managedfields/internal/managedfields.go`). */
-import { compareBytes } from "../codec/_order.ts";
-import { goQuote } from "../codec/go_quote.ts";
+import { compareBytes } from "../../lib/byte_order.ts";
+import { goQuote, marshalJson } from "../quote.ts";
 import type { ManagedFieldsEntry } from "../meta.ts";
-import { marshalJson } from "../quote.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { type FieldSet, uniteAll } from "./field_set.ts";
 import { formatFieldsV1, parseFieldsV1 } from "./fields_v1.ts";

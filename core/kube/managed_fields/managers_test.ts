@@ -3,10 +3,10 @@ import { test } from "node:test";
 import type { ManagedFieldsEntry } from "../meta.ts";
 import { formatFieldsV1 } from "./fields_v1.ts";
 import { capUpdateManagers, decodeManagers, encodeManagers, managerKey, type Managers } from "./managers.ts";
-import { reconcileFields } from "./reconcile.ts";
+import { reconcileFields } from "./track_update.ts";
 import { getAtom } from "./atom.ts";
 import { createFieldSet } from "./field_set.ts";
-import { thingSchema } from "./_test_kind.ts";
+import { thingSchema } from "../../../tests/support/thing_kind.ts";
 
 function entry(edit: Partial<ManagedFieldsEntry> = {}): ManagedFieldsEntry {
   return {

@@ -6,8 +6,8 @@ import { findConfigFault } from "./check_config.ts";
 import { createFieldSet } from "./field_set.ts";
 import { formatFieldsV1 } from "./fields_v1.ts";
 import { mergeValue } from "./merge.ts";
-import { removeFields, withNamedFields } from "./remove.ts";
-import { thingSchema } from "./_test_kind.ts";
+import { removeFields, withNamedFields } from "./prune.ts";
+import { thingSchema } from "../../../tests/support/thing_kind.ts";
 
 const THING = getAtom(thingSchema);
 const SPEC = THING.kind === "struct" ? memberAtom(THING, "spec")! : assert.fail();

@@ -3,10 +3,9 @@
  * `i:<index>` (structured-merge-diff `fieldpath/element.go`, `serialize-pe.go`). In memory an element is this text, in
  * its canonical spelling, so that equal elements are equal strings.
  */
-import { compareBytes } from "../codec/_order.ts";
-import { goQuote } from "../codec/go_quote.ts";
+import { compareBytes } from "../../lib/byte_order.ts";
+import { goQuote, marshalJson } from "../quote.ts";
 import { isJsonObject } from "../json_value.ts";
-import { marshalJson } from "../quote.ts";
 
 /** The element of a field or of a map's entry. */
 export function fieldElement(name: string): string {

@@ -2,11 +2,14 @@
  * What an applier no longer names goes away, unless somebody else owns it (structured-merge-diff `merge/update.go`,
  * `prune`).
  */
-import type { Atom } from "./atom.ts";
-import { type FieldSet, intersect, subtract, unite, uniteAll } from "./field_set.ts";
+import { type AssociativeList, type Atom, memberAtom } from "./atom.ts";
+import { type FieldNode, type FieldSet, intersect, subtract, unite, uniteAll } from "./field_set.ts";
 import { collectLeaves } from "./leaves.ts";
 import type { Managers } from "./managers.ts";
-import { removeFields, withNamedFields } from "./remove.ts";
+import { setOwn } from "../codec/json_parser.ts";
+import { isJsonObject, type JsonObject } from "../json_value.ts";
+import { itemElement } from "./list_item.ts";
+import { fieldElement } from "./path_element.ts";
 
 /**
  * Takes out of a merged object what its applier owned by `last` and nobody owns now.
@@ -32,4 +35,64 @@ export function pruneFields(
   // … and so does what went along although the applier never owned it.
   const gone = subtract(before, withNamedFields(collectLeaves(restored, atom), atom));
   return removeFields(merged, atom, intersect(gone, lastNamed));
+}
+
+/** A value without the members of a set; null when nothing is left of a container. Atomic values go as a whole. */
+export function removeFields(value: unknown, atom: Atom, fields: FieldSet): unknown {
+  switch (atom.kind) {
+    case "scalar":
+    case "any":
+      return value;
+    case "list":
+      return atom.relation === "atomic" ? null : removeItems(value, atom, fields);
+    default:
+      return atom.isAtomic ? null : removeMembers(value, atom, fields);
+  }
+}
+
+function removeItems(value: unknown, list: AssociativeList, fields: FieldSet): unknown {
+  if (!Array.isArray(value)) return null;
+  const kept: unknown[] = [];
+  for (const item of value as readonly unknown[]) {
+    const element = itemElement(list, item);
+    const node = element.ok ? fields.get(element.value) : undefined;
+    if (node?.isMember === true) continue;
+    kept.push(node === undefined ? item : removeFields(item, list.of, node.children));
+  }
+  return kept.length === 0 ? null : kept;
+}
+
+function removeMembers(
+  value: unknown,
+  atom: Extract<Atom, { readonly kind: "struct" | "map" }>,
+  fields: FieldSet,
+): unknown {
+  if (!isJsonObject(value)) return null;
+  const kept: JsonObject = {};
+  for (const [name, member] of Object.entries(value)) {
+    const node = fields.get(fieldElement(name));
+    if (node?.isMember === true) continue;
+    const type = memberAtom(atom, name);
+    setOwn(kept, name, node === undefined || type === undefined ? member : removeFields(member, type, node.children));
+  }
+  return Object.keys(kept).length === 0 ? null : kept;
+}
+
+/**
+ * A set with the named fields above its members as members too: a field of a struct goes when all below it goes, an
+ * entry of a map does not (structured-merge-diff `EnsureNamedFieldsAreMembers`).
+ */
+export function withNamedFields(set: FieldSet, atom: Atom | undefined): FieldSet {
+  const named = new Map<string, FieldNode>();
+  for (const [element, { isMember, children }] of set) {
+    const isField = element.startsWith("f:");
+    let type: Atom | undefined;
+    if (isField && (atom?.kind === "struct" || atom?.kind === "map")) type = memberAtom(atom, element.slice(2));
+    else if (element.startsWith("k:") && atom?.kind === "list") type = atom.of;
+    named.set(element, {
+      isMember: isMember || (isField && atom?.kind === "struct" && type !== undefined && children.size > 0),
+      children: children.size === 0 ? children : withNamedFields(children, type),
+    });
+  }
+  return named;
 }

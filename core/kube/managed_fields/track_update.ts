@@ -5,10 +5,10 @@
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
 import { changedBy } from "./compare.ts";
 import { emptyObject, getApiVersion, type ManagedEndpoint, SYSTEM_FIELDS } from "./endpoint.ts";
-import { subtract, unite } from "./field_set.ts";
+import { type FieldNode, type FieldSet, NO_FIELDS, subtract, unite } from "./field_set.ts";
 import { capUpdateManagers, decodeManagers, encodeManagers, managerKey, type Managers } from "./managers.ts";
-import { reconcileFields } from "./reconcile.ts";
 import { takeOver } from "./take_over.ts";
+import { type Atom, memberAtom } from "./atom.ts";
 
 /** Who writes, and when. */
 export interface Author {
@@ -92,4 +92,37 @@ function sentManagers(endpoint: ManagedEndpoint, live: KubeObject | undefined, o
 
 function isReset(entries: readonly ManagedFieldsEntry[]): boolean {
   return entries.length === 0 || (entries.length === 1 && Object.keys(entries[0]!).length === 0);
+}
+
+/** The set as the description has it; the same set when it already fits. */
+export function reconcileFields(set: FieldSet, atom: Atom): FieldSet {
+  let changed: Map<string, FieldNode> | undefined;
+  for (const [element, node] of set) {
+    if (node.children.size === 0) continue;
+    const type = atomBelow(atom, element);
+    if (type === undefined) continue;
+    const next = isAtomic(type) ? NO_FIELDS : reconcileFields(node.children, type);
+    if (next === node.children) continue;
+    changed ??= new Map(set);
+    changed.set(element, { isMember: node.isMember || next.size === 0, children: next });
+  }
+  return changed ?? set;
+}
+
+function atomBelow(atom: Atom, element: string): Atom | undefined {
+  switch (atom.kind) {
+    case "list":
+      return atom.of;
+    case "map":
+    case "struct":
+      return memberAtom(atom, element.slice(2));
+    default:
+      return undefined;
+  }
+}
+
+function isAtomic(atom: Atom): boolean {
+  return atom.kind === "list"
+    ? atom.relation === "atomic"
+    : (atom.kind === "map" || atom.kind === "struct") && atom.isAtomic;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { canonicalObject } from "../codec/decode.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
-import { thingKind } from "./_test_kind.ts";
+import { thingKind } from "../../../tests/support/thing_kind.ts";
 import { createManagedEndpoint } from "./endpoint.ts";
 import { trackUpdate } from "./track_update.ts";
 

@@ -3,7 +3,7 @@ export { encodeGnostic, type GnosticType } from "./gnostic.ts";
 export { GNOSTIC_V2 } from "./gnostic_v2.ts";
 export { GNOSTIC_V3 } from "./gnostic_v3.ts";
 export type { OpenApiObject } from "./schemas.ts";
-export type { ServedKind, ServedSubresource } from "./served_kind.ts";
+export type { ServedKind, ServedSubresource } from "./route.ts";
 export { openapiV2 } from "./v2.ts";
 export { type DocumentMakers, openapiV3Documents } from "./v3.ts";
 export { documentName } from "./routes.ts";

@@ -51,3 +51,8 @@ function findCommonParameters(routes: readonly Route[]): readonly Parameter[] {
 function isSame(a: Parameter, b: Parameter): boolean {
   return a.name === b.name && a.in === b.in;
 }
+
+/** `1.37` of `v1.37.2+tlsboot.0.1.0`, as kube-apiserver labels its documents. */
+export function apiVersionLabel(gitVersion: string): string {
+  return /^v?(\d+\.\d+)/.exec(gitVersion)?.[1] ?? gitVersion;
+}

@@ -11,18 +11,21 @@ import {
   PRETTY_PARAMETER,
   WRITE_PARAMETERS,
 } from "./parameters.ts";
-import { capitalized, groupTag, OBJECT_TYPES, type Route } from "./route.ts";
-import type { ServedKind } from "./served_kind.ts";
 import {
+  capitalized,
   DELETE_OPTIONS_TYPE,
+  groupTag,
   listType,
+  OBJECT_TYPES,
   objectType,
   PATCH_TYPE,
+  type Route,
+  type ServedKind,
   STATUS_TYPE,
   toGroupVersionKind,
   WATCH_EVENT_TYPE,
   type WireType,
-} from "./wire_type.ts";
+} from "./route.ts";
 
 const ANY_TYPE: readonly string[] = ["*/*"];
 const PATCH_MEDIA_TYPES: readonly string[] = [

@@ -10,9 +10,17 @@ import {
   versionInfoSchema,
 } from "../kinds/discovery_v1.ts";
 import { resourceRoutes } from "./resource_routes.ts";
-import { capitalized, groupTag, OBJECT_TYPES, type Route } from "./route.ts";
-import { type GroupVersion, listGroupVersions, type ServedKind } from "./served_kind.ts";
-import { metaType, type WireType } from "./wire_type.ts";
+import {
+  capitalized,
+  groupTag,
+  type GroupVersion,
+  listGroupVersions,
+  metaType,
+  OBJECT_TYPES,
+  type Route,
+  type ServedKind,
+  type WireType,
+} from "./route.ts";
 
 /** The operations of one OpenAPI v3 document, by the document's name. */
 export type RoutesByDocument = ReadonlyMap<string, readonly Route[]>;

@@ -1,7 +1,6 @@
 /** Kind descriptions as OpenAPI schemas: the same content for v3 and v2, apart from references and defaults. */
 import type { FieldSchema, FieldType, MessageSchema } from "../schema.ts";
-import type { GroupVersion } from "./served_kind.ts";
-import type { GroupVersionKind, WireType } from "./wire_type.ts";
+import type { GroupVersion, GroupVersionKind, WireType } from "./route.ts";
 
 /** A schema or a part of one, as plain JSON. */
 export type OpenApiObject = Readonly<Record<string, unknown>>;

@@ -2,14 +2,11 @@
  * OpenAPI v2: everything in one document, which only clients older than v3 ask for, and then as protobuf
  * (api-wire.md section 4.2; kube-openapi `pkg/builder`).
  */
-import { apiVersionLabel } from "./label.ts";
+import { ANSWERS, apiVersionLabel, byName, createPathItems, ownParameters } from "./path_items.ts";
 import type { Parameter } from "./parameters.ts";
-import { ANSWERS, byName, createPathItems, ownParameters } from "./path_items.ts";
-import type { Route } from "./route.ts";
+import { listGroupVersions, type Route, type ServedKind } from "./route.ts";
 import { createRoutes, listTypes } from "./routes.ts";
 import { GVK_EXTENSION, type OpenApiObject, SchemaCollector } from "./schemas.ts";
-import { listGroupVersions, type ServedKind } from "./served_kind.ts";
-import { SharedParameters } from "./shared_parameters.ts";
 
 /** The document; `serverVersion` is the git version that `/version` tells. */
 export function openapiV2(kinds: readonly ServedKind[], serverVersion: string): OpenApiObject {
@@ -86,4 +83,42 @@ function createParameter({ name, in: place, description, type }: Parameter): Ope
     in: place,
     ...(place === "path" ? { required: true } : {}),
   };
+}
+
+/** Old kubectl looks for these two in the operations themselves. */
+const KEPT_IN_PLACE: readonly string[] = ["name", "fieldValidation", "dryRun"];
+
+/** Collects parameters that are the same wherever they stand. */
+export class SharedParameters {
+  readonly #named = new Map<string, OpenApiObject>();
+
+  /** The parameter itself where it belongs to one kind, else a reference to the shared one. */
+  use(parameter: OpenApiObject): OpenApiObject {
+    if (!isShared(parameter)) return parameter;
+    const name = `${String(parameter["name"])}-${hashParameter(JSON.stringify(parameter))}`;
+    this.#named.set(name, parameter);
+    return { $ref: `#/parameters/${name}` };
+  }
+
+  /** All shared parameters by name, in order of their names. */
+  all(): OpenApiObject {
+    return Object.fromEntries([...this.#named].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+}
+
+/** Bodies are shared when every kind has them: options and patches. */
+function isShared({ name, schema }: OpenApiObject): boolean {
+  if (typeof schema !== "object" || schema === null) return !KEPT_IN_PLACE.includes(String(name));
+  return String(Reflect.get(schema, "$ref")).startsWith("#/definitions/io.k8s.apimachinery");
+}
+
+const FNV_OFFSET = 0xcbf29ce484222325n;
+const FNV_PRIME = 0x100000001b3n;
+
+/** Six bytes of FNV-1 (64 bits) as base64url: eight characters. */
+function hashParameter(text: string): string {
+  let hash = FNV_OFFSET;
+  for (const byte of new TextEncoder().encode(text)) hash = BigInt.asUintN(64, hash * FNV_PRIME) ^ BigInt(byte);
+  const bytes = Array.from({ length: 6 }, (_, index) => Number(BigInt.asUintN(8, hash >> BigInt(56 - 8 * index))));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
 }

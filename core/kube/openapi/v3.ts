@@ -2,13 +2,11 @@
  * OpenAPI v3: one document for each group and version, which kubectl asks for before it creates, applies, edits, diffs
  * or explains (api-wire.md section 4.1; kube-openapi `pkg/builder3`).
  */
-import { apiVersionLabel } from "./label.ts";
+import { ANSWERS, apiVersionLabel, createPathItems, ownParameters } from "./path_items.ts";
 import type { Parameter } from "./parameters.ts";
-import { ANSWERS, createPathItems, ownParameters } from "./path_items.ts";
-import type { Route } from "./route.ts";
+import type { GroupVersion, Route, ServedKind } from "./route.ts";
 import { createRoutes, listTypes } from "./routes.ts";
 import { GVK_EXTENSION, type OpenApiObject, SchemaCollector } from "./schemas.ts";
-import type { GroupVersion, ServedKind } from "./served_kind.ts";
 
 /** A document by its name, such as `apis/certificates.k8s.io/v1`, and how it is made. */
 export type DocumentMakers = ReadonlyMap<string, () => OpenApiObject>;

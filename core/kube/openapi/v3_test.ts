@@ -8,7 +8,7 @@ import {
   subjectAccessReviewKind,
 } from "../kinds/mod.ts";
 import type { OpenApiObject } from "./schemas.ts";
-import type { ServedKind } from "./served_kind.ts";
+import type { ServedKind } from "./route.ts";
 import { openapiV3Documents } from "./v3.ts";
 
 const VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];

@@ -1,8 +1,8 @@
 /** JSON values as Go's `%v` prints them: parts of error texts of strategic merge patches. */
-import { goFloat } from "../codec/_yaml_go_value.ts";
-import { goQuote } from "../codec/go_quote.ts";
-import { ExactNumber, toInt64 } from "../exact_number.ts";
-import { isJsonObject, type JsonObject, numberText } from "../json_value.ts";
+import { goFloat } from "../codec/yaml_go_value.ts";
+import { goQuote } from "../quote.ts";
+import { toInt64 } from "../int64.ts";
+import { ExactNumber, isJsonObject, type JsonObject, numberText } from "../json_value.ts";
 
 /** Prints a value as `fmt.Sprintf("%v")` does: `map[a:1 b:[x y]]`, keys sorted. */
 export function printGoValue(value: unknown): string {

@@ -4,7 +4,7 @@
  * implementations refuse these, hence our own.
  */
 import { setOwn } from "../codec/json_parser.ts";
-import { marshalJson, quoteText } from "../quote.ts";
+import { goQuote, marshalJson } from "../quote.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import {
   cloneJson,
@@ -59,7 +59,7 @@ export function findUnknownOperationFields(patch: unknown): readonly string[] {
   if (!Array.isArray(patch)) return [];
   return patch.flatMap((operation, index) =>
     Object.keys(isJsonObject(operation) ? operation : {}).filter((key) => !OPERATION_FIELDS.includes(key))
-      .map((key) => `json patch unknown field ${quoteText(`[${index}].${key}`)}`)
+      .map((key) => `json patch unknown field ${goQuote(`[${index}].${key}`)}`)
   );
 }
 

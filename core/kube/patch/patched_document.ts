@@ -2,7 +2,7 @@
  * What a JSON or merge patch makes of a document. evanphx/json-patch reads only the objects that a patch goes through,
  * and writes those with their members sorted; all others it passes on as text.
  */
-import { compareBytes } from "../codec/_order.ts";
+import { compareBytes } from "../../lib/byte_order.ts";
 import { isJsonObject } from "../json_value.ts";
 
 /** A patched document. */

@@ -5,8 +5,7 @@
 import { setOwn } from "../codec/json_parser.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
-import { badDirective, badPatchType, badType, PatchFault } from "./_fault.ts";
-import { applyElementOrder, SET_ELEMENT_ORDER } from "./_set_element_order.ts";
+import { badDirective, badPatchType, badType, noMergeKey, otherFault, PatchFault } from "./patch_fault.ts";
 import {
   cloneJson,
   getJsonType,
@@ -16,14 +15,23 @@ import {
   type JsonObject,
   withoutNulls,
 } from "../json_value.ts";
-import { findListMeta, findObjectMeta } from "./_merge_keys.ts";
-import { deleteFromList, mergeList } from "./_merge_list.ts";
+import {
+  deleteFromList,
+  elementKind,
+  findListMeta,
+  findObjectMeta,
+  getElementKey,
+  mergeList,
+  orderElements,
+  storedOrderAfter,
+} from "./strategic_list.ts";
 import { printGoValue } from "./go_value.ts";
 import { badPatch, type PatchError } from "./patch_error.ts";
 
 const DIRECTIVE = "$patch";
 const RETAIN_KEYS = "$retainKeys";
 const DELETE_FROM_LIST = "$deleteFromPrimitiveList";
+const SET_ELEMENT_ORDER = "$setElementOrder";
 
 /** Applies a patch to a document of the schema and answers the new document; the inputs stay as they are. */
 export function applyStrategicMergePatch(
@@ -65,7 +73,7 @@ function withoutUnmatchedNulls(stored: unknown, patch: unknown): unknown {
 function mergeMaps(stored: JsonObject, patch: JsonObject, type: FieldType): JsonObject {
   if (Object.hasOwn(patch, DIRECTIVE)) return applyDirective(patch);
   applyRetainKeys(stored, patch);
-  applyElementOrder(stored, patch, type, mergeMaps, withoutDirectives);
+  applyElementOrder(stored, patch, type);
   for (const [key, value] of Object.entries(patch)) {
     if (key.startsWith(DELETE_FROM_LIST)) deleteMember(stored, key, value, type);
     else mergeMember(stored, key, value, type);
@@ -143,4 +151,72 @@ function withoutDirectives(value: unknown): unknown {
     if (cleaned !== undefined) setOwn(kept, key, cleaned);
   }
   return kept;
+}
+
+/**
+ * Merges every list whose order the patch gives (`$setElementOrder/<list>`), and takes both list and directive out of the
+ * patch (strategicpatch `mergePatchIntoOriginal`). Throws PatchFault.
+ */
+function applyElementOrder(
+  stored: JsonObject,
+  patch: JsonObject,
+  type: FieldType,
+): void {
+  for (const [directive, order] of Object.entries(patch)) {
+    if (!directive.startsWith(SET_ELEMENT_ORDER)) continue;
+    delete patch[directive];
+    if (!Array.isArray(order)) throw badType("list", order);
+    if (!directive.startsWith(`${SET_ELEMENT_ORDER}/`)) throw badDirective("setElementOrder list");
+    const key = directive.slice(SET_ELEMENT_ORDER.length + 1);
+    const current = listMember(stored, key);
+    const wanted = listMember(patch, key);
+    const meta = findListMeta(type, key);
+    assertConsistent(wanted, order, meta.mergeKey);
+    if (current === undefined && wanted === undefined) continue;
+    const merged = wanted === undefined
+      ? current ?? []
+      : current === undefined
+      ? withoutDirectives(wanted) as unknown[]
+      : mergeList(current, wanted, meta, mergeMaps);
+    if (elementKind(current ?? [], wanted ?? []) === "map" && meta.mergeKey === "") {
+      throw noMergeKey((current ?? wanted)?.[0], "");
+    }
+    const storedOrder = storedOrderAfter(current ?? [], wanted ?? [], meta);
+    setOwn(stored, key, orderElements(merged, order, storedOrder, meta.mergeKey));
+    delete patch[key];
+  }
+}
+
+function listMember(object: JsonObject, key: string): unknown[] | undefined {
+  if (!Object.hasOwn(object, key)) return undefined;
+  const value = getMember(object, key);
+  if (!Array.isArray(value)) throw badType("list", value);
+  return value;
+}
+
+/** The patch's elements must stand in the order list, in the same order; directives do not count. */
+function assertConsistent(wanted: unknown[] | undefined, order: unknown[], mergeKey: string): void {
+  if (wanted === undefined || wanted.length === 0 || order.length === 0) return;
+  const items = mergeKey === "" ? wanted : wanted.filter((item) => findDirective(item) !== "delete");
+  let next = 0;
+  let at = 0;
+  while (next < items.length && at < order.length) {
+    if (mergeKey !== "" && findDirective(items[next]) !== undefined) {
+      next += 1;
+      continue;
+    }
+    if (getElementKey(items[next], mergeKey) === getElementKey(order[at], mergeKey)) next += 1;
+    at += 1;
+  }
+  if (next < items.length) {
+    throw otherFault(
+      `The order in patch list:\n${printGoValue(wanted)}\n doesn't match ${SET_ELEMENT_ORDER} list:\n` +
+        `${printGoValue(order)}\n`,
+    );
+  }
+}
+
+function findDirective(item: unknown): unknown {
+  if (!isJsonObject(item)) throw badType("map", item);
+  return getMember(item, "$patch");
 }

@@ -1,4 +1,5 @@
 /** Field selectors: parsing with upstream's error texts, and matching (apimachinery `pkg/fields/selector.go`). */
+import { compareBytes } from "../../lib/byte_order.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 
 /** One requirement on one field; `==` is `=`. */
@@ -15,7 +16,7 @@ const OPERATORS = ["!=", "==", "="] as const;
 export function parseFieldSelector(text: string): Result<readonly FieldRequirement[], string> {
   const requirements: FieldRequirement[] = [];
   // Sorted, so that the same of several faults is reported that upstream reports.
-  for (const term of splitTerms(text).sort(compareText)) {
+  for (const term of splitTerms(text).sort(compareBytes)) {
     if (term === "") continue;
     const parts = splitTerm(term);
     if (parts === undefined) return err(`invalid selector: '${text}'; can't understand '${term}'`);
@@ -85,8 +86,4 @@ function unescapeValue(text: string): Result<string, string> {
     } else value += character;
   }
   return escaped ? err("invalid field selector: invalid escape sequence: \\") : ok(value);
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

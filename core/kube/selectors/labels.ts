@@ -2,14 +2,14 @@
  * Label selectors: parsing with upstream's grammar and error texts, and matching (apimachinery
  * `pkg/labels/selector.go`, `pkg/apis/meta/v1/helpers.go`).
  */
+import { compareBytes } from "../../lib/byte_order.ts";
 import { lookup } from "../../lib/lookup.ts";
 import { parseInt64 } from "../int64.ts";
 import { type FieldError, formatFieldError, invalid, notSupportedName } from "../field_error.ts";
 import { labelValueErrors, qualifiedNameErrors } from "../names.ts";
-import { quoteText } from "../quote.ts";
+import { goQuote } from "../quote.ts";
 import type { LabelSelector } from "../rbac_v1.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
-import { type Token, tokenize, type TokenKind } from "./_lexer.ts";
 
 /** How a requirement relates a key to its values. */
 export type LabelOperator = "in" | "notin" | "=" | "==" | "!=" | "exists" | "!" | "gt" | "lt";
@@ -78,7 +78,7 @@ export function selectorFromLabelSelector(selector: LabelSelector): Result<Label
   }
   for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
     const known = lookup(OPERATOR_OF_EXPRESSION, operator);
-    if (known === undefined) return err(`${quoteText(operator)} is not a valid label selector operator`);
+    if (known === undefined) return err(`${goQuote(operator)} is not a valid label selector operator`);
     wanted.push({ key, operator: known, values });
   }
   const requirements: LabelRequirement[] = [];
@@ -148,7 +148,7 @@ function parseRequirement(parser: Parser): Result<LabelRequirement, string> {
     return err(`found '${operatorToken.text}', expected: ${BINARY_OPERATORS.join(", ")}`);
   }
   const values = operator === "in" || operator === "notin" ? parseValues(parser) : parseExactValue(parser);
-  return values.ok ? createRequirement(key, operator, [...new Set(values.value)].sort(compareText)) : values;
+  return values.ok ? createRequirement(key, operator, [...new Set(values.value)].sort(compareBytes)) : values;
 }
 
 /** `(a,b)`; a missing value between commas is the empty one. */
@@ -261,9 +261,64 @@ function matchesRequirement(requirement: LabelRequirement, labels: Readonly<Reco
 }
 
 function sortByKey(requirements: readonly LabelRequirement[]): LabelSelectorRequirements {
-  return [...requirements].sort((a, b) => compareText(a.key, b.key));
+  return [...requirements].sort((a, b) => compareBytes(a.key, b.key));
 }
 
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+/** What a token is; operators and marks are named by their text. */
+export type TokenKind =
+  | "identifier"
+  | "end"
+  | "in"
+  | "notin"
+  | "="
+  | "=="
+  | "!="
+  | "!"
+  | ">"
+  | "<"
+  | "("
+  | ")"
+  | ",";
+
+/** One token; `text` is empty at the end. */
+export interface Token {
+  readonly kind: TokenKind;
+  readonly text: string;
+}
+
+const MARKS = "=!(),><";
+const SPACES = " \t\r\n";
+
+/** Every token of a text, the last one is `end`. A NUL character ends the text, as it does upstream. */
+export function tokenize(source: string): readonly Token[] {
+  const text = source.split("\u0000", 1)[0] ?? "";
+  const tokens: Token[] = [];
+  let position = 0;
+  while (position < text.length) {
+    const character = text.charAt(position);
+    if (SPACES.includes(character)) {
+      position += 1;
+      continue;
+    }
+    const token = MARKS.includes(character) ? scanMark(text, position) : scanWord(text, position);
+    tokens.push(token);
+    position += token.text.length;
+  }
+  tokens.push({ kind: "end", text: "" });
+  return tokens;
+}
+
+/** The longest of `==`, `!=` and the single marks. */
+function scanMark(text: string, position: number): Token {
+  const pair = text.slice(position, position + 2);
+  if (pair === "==" || pair === "!=") return { kind: pair, text: pair };
+  const mark = text.charAt(position) as "=" | "!" | "(" | ")" | "," | ">" | "<";
+  return { kind: mark, text: mark };
+}
+
+function scanWord(text: string, position: number): Token {
+  let end = position;
+  while (end < text.length && !MARKS.includes(text.charAt(end)) && !SPACES.includes(text.charAt(end))) end += 1;
+  const word = text.slice(position, end);
+  return { kind: word === "in" || word === "notin" ? word : "identifier", text: word };
 }

@@ -3,7 +3,7 @@ import type { ConfigMap } from "../core_v1.ts";
 import { checkEach, type FieldError, forbiddenField, invalid, tooLong } from "../field_error.ts";
 import { dataKeyErrors } from "../names.ts";
 import { byteLength } from "../quote.ts";
-import { isSameJson } from "./object_meta.ts";
+import { isEqualJson } from "../json_value.ts";
 import { base64Size, DATA_MAX_BYTES, IMMUTABLE_DETAIL } from "./secrets.ts";
 
 /** Faults of a new ConfigMap: key names, keys in both maps, size. */
@@ -33,7 +33,7 @@ export function validateConfigMapUpdate(map: ConfigMap, old: ConfigMap): FieldEr
   if (old.immutable === true) {
     if (map.immutable !== true) errors.push(forbiddenField("immutable", IMMUTABLE_DETAIL));
     for (const field of ["data", "binaryData"] as const) {
-      if (!isSameJson(map[field] ?? {}, old[field] ?? {})) errors.push(forbiddenField(field, IMMUTABLE_DETAIL));
+      if (!isEqualJson(map[field] ?? {}, old[field] ?? {})) errors.push(forbiddenField(field, IMMUTABLE_DETAIL));
     }
   }
   return [...errors, ...validateConfigMapCreate(map)];

@@ -3,7 +3,7 @@ import { checkEach, duplicate, type FieldError, invalid, required, tooLong } fro
 import type { KubeObject } from "../meta.ts";
 import { dns1123SubdomainErrors, qualifiedNameErrors } from "../names.ts";
 import { byteLength } from "../quote.ts";
-import { isSameJson } from "./object_meta.ts";
+import { isEqualJson } from "../json_value.ts";
 
 /** What is checked of a CSINode. */
 export interface CsiNodeShape extends KubeObject {
@@ -39,7 +39,7 @@ export function validateCsiNodeUpdate(node: CsiNodeShape, old: CsiNodeShape): Fi
   const now = Map.groupBy(node.spec.drivers ?? [], ({ name }) => name);
   const changed = checkEach(old.spec.drivers ?? [], (before) =>
     checkEach(now.get(before.name) ?? [], (after) => {
-      if (isSameJson(withoutAllocatable(after), withoutAllocatable(before))) return [];
+      if (isEqualJson(withoutAllocatable(after), withoutAllocatable(before))) return [];
       return [invalid("spec.drivers", internalDriver(after), "field is immutable")];
     }));
   return [...errors, ...changed];

@@ -3,7 +3,7 @@ import { isIPv4, isIPv6 } from "node:net";
 import { parseCidr } from "../../pki/cidr.ts";
 import { formatIpAddress, parseIpAddress } from "../../pki/ip_address.ts";
 import { type FieldError, invalid } from "../field_error.ts";
-import { quoteText } from "../quote.ts";
+import { goQuote } from "../quote.ts";
 
 /** Faults of a network: it must be one, and written without leading zeros, a mapped IPv4 address or bits of a host. */
 export function validateCidr(field: string, value: string): FieldError[] {
@@ -18,7 +18,7 @@ export function warnOfCidr(field: string, value: string): string[] {
   if (bytes?.length !== 16) return [];
   const canonical = `${formatIpAddress(bytes)}/${prefix}`;
   if (canonical === value) return [];
-  const [is, should] = [quoteText(value), quoteText(canonical)];
+  const [is, should] = [goQuote(value), goQuote(canonical)];
   return [`${field}: IPv6 CIDR value ${is} should be in RFC 5952 canonical format (${should})`];
 }
 

@@ -12,7 +12,7 @@ import {
 } from "../field_error.ts";
 import type { KubeObject } from "../meta.ts";
 import { labelValueErrors } from "../names.ts";
-import { byteLength, quoteText } from "../quote.ts";
+import { byteLength, goQuote } from "../quote.ts";
 import { networkFamily, validateCidr, warnOfCidr } from "./networks.ts";
 import { validateLabelName } from "./object_meta.ts";
 import { validateAmount } from "./resource_amounts.ts";
@@ -158,7 +158,7 @@ function featureNameErrors(name: string): readonly string[] {
     ? `must be no more than ${FEATURE_MAX_LENGTH} characters`
     : "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or " +
       "MyFeature/mySubFeature), and contain only alphanumeric characters and slashes";
-  return [`invalid feature name ${quoteText(name)}: ${why}`];
+  return [`invalid feature name ${goQuote(name)}: ${why}`];
 }
 
 function validateNewPodCidrs(networks: readonly string[]): FieldError[] {

@@ -1,9 +1,17 @@
 /** Rules of `metadata` (apimachinery `pkg/api/validation/objectmeta.go`). */
-import { checkEach, type FieldError, forbiddenField, invalid, required, tooLong } from "../field_error.ts";
-import type { ObjectMeta, OwnerReference } from "../meta.ts";
+import { isEqualJson } from "../json_value.ts";
+import {
+  checkEach,
+  type FieldError,
+  forbiddenField,
+  invalid,
+  notSupportedName,
+  required,
+  tooLong,
+} from "../field_error.ts";
+import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from "../meta.ts";
 import { labelNameErrors, labelValueErrors, type NameCheck, qualifiedNameErrors } from "../names.ts";
-import { byteLength, printStringSlice } from "../quote.ts";
-import { validateManagedFields } from "./managed_fields.ts";
+import { byteLength, isPrintable, printStringSlice } from "../quote.ts";
 
 /** Keys and values of all annotations together, in bytes. */
 export const ANNOTATIONS_MAX_BYTES = 256 * 1024;
@@ -123,21 +131,7 @@ export function validateLabelName(name: string, path: string): FieldError[] {
 
 /** Faults of a value that must stay as it is; objects count as equal when their JSON is. */
 export function validateImmutable(value: unknown, old: unknown, path: string): FieldError[] {
-  return isSameJson(value, old) ? [] : [invalid(path, value, "field is immutable")];
-}
-
-/** Compares two canonical JSON values; the order of map keys does not count. */
-export function isSameJson(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  if (Array.isArray(a) || Array.isArray(b)) {
-    if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;
-    return a.every((item, index) => isSameJson(item, b[index]));
-  }
-  const left = Object.entries(a).filter(([, value]) => value !== undefined);
-  const right = new Map(Object.entries(b).filter(([, value]) => value !== undefined));
-  return left.length === right.size &&
-    left.every(([key, value]) => right.has(key) && isSameJson(value, right.get(key)));
+  return isEqualJson(value, old) ? [] : [invalid(path, value, "field is immutable")];
 }
 
 function validateGeneration(generation: number, path: string): FieldError[] {
@@ -208,4 +202,44 @@ function validateNoNewFinalizers(finalizers: readonly string[], old: readonly st
   const detail = "no new finalizers can be added if the object is being deleted, found new finalizers " +
     printStringSlice(extra);
   return [forbiddenField(path, detail)];
+}
+
+/** Bytes of a field manager's name. */
+export const FIELD_MANAGER_MAX_LENGTH = 128;
+const SUBRESOURCE_MAX_LENGTH = 256;
+
+/** Faults of what the managers own. */
+export function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: string): FieldError[] {
+  return checkEach(entries, (entry, index) => {
+    const at = `${path}[${index}]`;
+    const { operation = "", fieldsType = "", manager = "", subresource = "" } = entry;
+    const errors: FieldError[] = [];
+    if (operation === "") errors.push(required(`${at}.operation`, "must not be empty"));
+    else if (operation !== "Apply" && operation !== "Update") {
+      errors.push(notSupportedName(`${at}.operation`, operation, ["Apply", "Update"]));
+    }
+    if (fieldsType !== "" && fieldsType !== "FieldsV1") {
+      errors.push(invalid(`${at}.fieldsType`, fieldsType, "must be `FieldsV1`"));
+    }
+    errors.push(...validateFieldManager(manager, `${at}.manager`));
+    if (byteLength(subresource) > SUBRESOURCE_MAX_LENGTH) {
+      errors.push(tooLong(`${at}.subresource`, SUBRESOURCE_MAX_LENGTH));
+    }
+    return errors;
+  });
+}
+
+/** Faults of a field manager's name: too long, or not printable; positions count bytes. */
+export function validateFieldManager(manager: string, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  if (byteLength(manager) > FIELD_MANAGER_MAX_LENGTH) errors.push(tooLong(path, FIELD_MANAGER_MAX_LENGTH));
+  let next = 0;
+  const unprintable = checkEach(manager, (character) => {
+    const position = next;
+    next += byteLength(character);
+    if (isPrintable(character)) return [];
+    const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
+    return [invalid(path, manager, `invalid character U+${code} (at position ${position})`)];
+  });
+  return [...errors, ...unprintable];
 }

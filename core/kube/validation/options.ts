@@ -4,7 +4,7 @@
  */
 import { type FieldError, forbiddenField, invalid, notSupported, notSupportedName, required } from "../field_error.ts";
 import type { DeleteOptions } from "../meta.ts";
-import { validateFieldManager } from "./managed_fields.ts";
+import { validateFieldManager } from "./object_meta.ts";
 
 /** Query options of a creation or an update. */
 export interface WriteOptions {

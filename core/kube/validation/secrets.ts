@@ -1,11 +1,13 @@
 /** Secrets (`pkg/apis/core/validation/validation.go`, `pkg/apis/core/v1/defaults.go`). Metadata is not looked at. */
-import { decodeBase64, encodeBase64 } from "../codec/base64.ts";
+import { encodeBase64 } from "../../lib/base64.ts";
+import { decodeCanonicalBase64 } from "../codec/base64.ts";
 import { JsonSyntaxError } from "../codec/errors.ts";
 import { parseJson } from "../codec/json_parser.ts";
 import type { Secret } from "../core_v1.ts";
 import { checkEach, type FieldError, forbiddenField, invalid, required, tooLong } from "../field_error.ts";
 import { dataKeyErrors } from "../names.ts";
-import { isSameJson, validateImmutable } from "./object_meta.ts";
+import { isEqualJson } from "../json_value.ts";
+import { validateImmutable } from "./object_meta.ts";
 import { findTlsPairFault } from "./tls_pair.ts";
 
 /** Bytes of all values of a Secret or a ConfigMap together. */
@@ -46,7 +48,7 @@ export function validateSecretUpdate(secret: Secret, old: Secret): FieldError[] 
   const errors = validateImmutable(secret.type ?? "", old.type ?? "", "type");
   if (old.immutable === true) {
     if (secret.immutable !== true) errors.push(forbiddenField("immutable", IMMUTABLE_DETAIL));
-    if (!isSameJson(secret.data ?? {}, old.data ?? {})) errors.push(forbiddenField("data", IMMUTABLE_DETAIL));
+    if (!isEqualJson(secret.data ?? {}, old.data ?? {})) errors.push(forbiddenField("data", IMMUTABLE_DETAIL));
   }
   return [...errors, ...validateSecretCreate(secret)];
 }
@@ -54,7 +56,7 @@ export function validateSecretUpdate(secret: Secret, old: Secret): FieldError[] 
 /** What a client should know of a Secret that is accepted: a TLS pair that is none. */
 export function warnOfSecret(secret: Secret): string[] {
   if (secret.type !== "kubernetes.io/tls") return [];
-  const decodeValue = (key: string) => new TextDecoder().decode(decodeBase64(secret.data?.[key] ?? ""));
+  const decodeValue = (key: string) => new TextDecoder().decode(decodeCanonicalBase64(secret.data?.[key] ?? ""));
   const fault = findTlsPairFault(decodeValue("tls.crt"), decodeValue("tls.key"));
   return fault === undefined ? [] : [fault];
 }
@@ -93,7 +95,7 @@ function validateType(secret: Secret, data: Readonly<Record<string, string>>): F
 function validateJsonValue(data: Readonly<Record<string, string>>, key: string): FieldError[] {
   const value = data[key];
   if (value === undefined) return [required(`data[${key}]`)];
-  const fault = findJsonFault(new TextDecoder().decode(decodeBase64(value)));
+  const fault = findJsonFault(new TextDecoder().decode(decodeCanonicalBase64(value)));
   return fault === undefined ? [] : [invalid(`data[${key}]`, "<secret contents redacted>", fault)];
 }
 

@@ -1,7 +1,7 @@
 /** A kind with every form of field, for the tests of this folder. */
-import { BOOL, INT32, list, map, message, STRING, TIME } from "../kinds/fields.ts";
-import { METADATA } from "../kinds/object_meta.ts";
-import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
+import { BOOL, INT32, list, map, message, STRING, TIME } from "../../core/kube/kinds/fields.ts";
+import { METADATA } from "../../core/kube/kinds/object_meta.ts";
+import type { Kind, MessageSchema, ObjectSchema } from "../../core/kube/schema.ts";
 
 const partSchema: MessageSchema = {
   name: "test.Part",

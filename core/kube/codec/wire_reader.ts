@@ -1,7 +1,7 @@
 /** Reads the wire format as gogo's generated code does, with its error texts; strings are not checked for UTF-8. */
 import { Buffer } from "node:buffer";
-import { decodeUtf8 } from "./_utf8.ts";
-import { withinInt64 } from "./_int64.ts";
+import { decodeUtf8 } from "./utf8.ts";
+import { withinInt64 } from "../int64.ts";
 import { ElementBudget } from "./element_budget.ts";
 import { DecodeError } from "./errors.ts";
 

@@ -1,5 +1,5 @@
 /** The three ways to write a scalar: block, quoted, plain (go-yaml v2 `scannerc.go`). */
-import { Cursor, isBlank, isBlankOrEnd, isBreak, isBreakOrEnd, SPACE, TAB } from "./_yaml_cursor.ts";
+import { Cursor, isBlank, isBlankOrEnd, isBreak, isBreakOrEnd, SPACE, TAB } from "./yaml_cursor.ts";
 
 const QUOTE = 39;
 const DOUBLE_QUOTE = 34;

@@ -1,9 +1,9 @@
 /** From a YAML tree to values (go-yaml v2 `decode.go`): tags, merge keys, aliases and the limit on them. */
-import { goQuote } from "./go_quote.ts";
-import { finishWalk, type Walk } from "./_walk.ts";
-import { GoMap, type GoScalar, type GoValue, printGoSyntax } from "./_yaml_go_value.ts";
-import type { AliasNode, CollectionNode, ScalarNode, YamlNode } from "./_yaml_node.ts";
-import { resolveTagged } from "./_yaml_scalar.ts";
+import { goQuote } from "../quote.ts";
+import { finishWalk, type Walk } from "./walk.ts";
+import { GoMap, type GoScalar, type GoValue, printGoSyntax } from "./yaml_go_value.ts";
+import type { AliasNode, CollectionNode, ScalarNode, YamlNode } from "./yaml_node.ts";
+import { resolveTagged } from "./yaml_scalar.ts";
 import type { ElementBudget } from "./element_budget.ts";
 import { JsonSyntaxError } from "./errors.ts";
 

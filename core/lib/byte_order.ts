@@ -1,4 +1,6 @@
-/** Go sorts map keys by their UTF-8 bytes; JavaScript's order differs for characters beyond U+D7FF. */
+/** The order of text by its UTF-8 bytes, in which Go sorts; JavaScript's differs for characters beyond U+D7FF. */
+
+/** Compares two texts by their UTF-8 bytes. */
 export function compareBytes(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
@@ -9,13 +11,13 @@ export function compareBytes(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** The keys of an object in Go's order. */
+/** Returns the keys of an object in Go's order. */
 export function sortedKeys(object: object): string[] {
   const keys = Object.keys(object);
   return keys.length < 2 ? keys : keys.sort(compareBytes);
 }
 
-/** Surrogates stand for code points above all other units. */
+/** Ranks surrogates above all other units, because they stand for the code points beyond U+FFFF. */
 function rank(unit: number): number {
   return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit;
 }

@@ -1,5 +1,5 @@
 /** Values as go-yaml holds them: keys of any scalar type, integers beside floats. What JSON has no word for shows here. */
-import { goQuote } from "./go_quote.ts";
+import { goQuote } from "../quote.ts";
 
 /** An integer or a float; `literal` is how JSON writes it. */
 export interface GoNumber {

@@ -1,7 +1,7 @@
 /** From tokens to the events of the first document (go-yaml v2 `parserc.go`). Nesting costs memory, never stack. */
 import { JsonSyntaxError } from "./errors.ts";
-import { type Indicator, Scanner, type Token } from "./_yaml_scanner.ts";
-import type { YamlSource } from "./_yaml_source.ts";
+import { type Indicator, Scanner, type Token } from "./yaml_scanner.ts";
+import type { YamlSource } from "./yaml_source.ts";
 
 /** A node begins, or a collection ends. `line` counts from 0. */
 export type YamlEvent =

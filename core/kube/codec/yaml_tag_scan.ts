@@ -1,6 +1,6 @@
 /** Directives, tags, anchors and aliases (go-yaml v2 `scannerc.go`). */
 import { Buffer } from "node:buffer";
-import { type Cursor, isBlank, isBlankOrEnd, isBreakOrEnd, isWord } from "./_yaml_cursor.ts";
+import { type Cursor, isBlank, isBlankOrEnd, isBreakOrEnd, isWord } from "./yaml_cursor.ts";
 
 /** What a line that starts with `%` says. */
 export type Directive =

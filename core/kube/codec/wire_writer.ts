@@ -1,6 +1,6 @@
 /** Writes the wire format from its end to its start: the length of a message is known when its head is written. */
 import { Buffer } from "node:buffer";
-import { LENGTH_DELIMITED, VARINT } from "./_wire_reader.ts";
+import { LENGTH_DELIMITED, VARINT } from "./wire_reader.ts";
 
 /** Room for most objects. */
 const FIRST_BYTES = 16 * 1024;

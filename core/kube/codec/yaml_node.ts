@@ -1,7 +1,7 @@
 /** From events to a tree (go-yaml v2 `decode.go`, parser): aliases point at the nodes that their anchors name then. */
 import { JsonSyntaxError } from "./errors.ts";
-import { EventReader, type YamlEvent } from "./_yaml_events.ts";
-import type { YamlSource } from "./_yaml_source.ts";
+import { EventReader, type YamlEvent } from "./yaml_events.ts";
+import type { YamlSource } from "./yaml_source.ts";
 import type { ElementBudget } from "./element_budget.ts";
 
 /** Text with its tag. */

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import fc from "../../../tests/support/properties.ts";
-import { WireWriter } from "./_wire_writer.ts";
+import { WireWriter } from "./wire_writer.ts";
 
 type Field =
   & { readonly number: number }

@@ -2,9 +2,9 @@
  * What a plain YAML scalar means to the library behind Kubernetes (go-yaml v2 `resolve.go`): YAML 1.1 words, Go's
  * number forms. Timestamps stay text. Shared by reading and by printing, which must quote what would be misread.
  */
-import { decodeUtf8 } from "./_utf8.ts";
-import type { GoNumber, GoScalar } from "./_yaml_go_value.ts";
-import { canonicalBase64, decodeBase64 } from "./base64.ts";
+import { decodeUtf8 } from "./utf8.ts";
+import type { GoNumber, GoScalar } from "./yaml_go_value.ts";
+import { canonicalBase64, decodeCanonicalBase64 } from "./base64.ts";
 import { DecodeError, JsonSyntaxError } from "./errors.ts";
 
 const WORDS: ReadonlyMap<string, boolean | null> = new Map([
@@ -90,7 +90,7 @@ function toScalar(resolved: Resolved, text: string): GoScalar {
 
 function decodeBinary(text: string): string {
   try {
-    return decodeUtf8(decodeBase64(canonicalBase64(text))).toWellFormed();
+    return decodeUtf8(decodeCanonicalBase64(canonicalBase64(text))).toWellFormed();
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     throw new JsonSyntaxError("yaml: !!binary value contains invalid base64 data", error);

@@ -1,6 +1,6 @@
 /** From YAML values to what their JSON says (sigs.k8s.io/yaml `YAMLToJSON`). */
-import { compareBytes } from "./_order.ts";
-import { finishWalk, type Walk } from "./_walk.ts";
+import { compareBytes } from "../../lib/byte_order.ts";
+import { finishWalk, type Walk } from "./walk.ts";
 import {
   findJsonKey,
   goFloat,
@@ -10,7 +10,7 @@ import {
   type GoValue,
   isGoNumber,
   printGoSyntax,
-} from "./_yaml_go_value.ts";
+} from "./yaml_go_value.ts";
 import { DecodeError, JsonSyntaxError } from "./errors.ts";
 import { isNumberLike, type JsonMember, MAX_JSON_DEPTH, setOwn } from "./json_document.ts";
 

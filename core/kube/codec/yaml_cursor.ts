@@ -1,6 +1,6 @@
 /** A place in YAML text: characters with line and column, as go-yaml counts them (code points, every YAML 1.1 break). */
 import { JsonSyntaxError } from "./errors.ts";
-import type { YamlSource } from "./_yaml_source.ts";
+import type { YamlSource } from "./yaml_source.ts";
 
 /** Where something is: characters from the start, line and column from 0. */
 export interface Mark {

@@ -2,10 +2,10 @@
  * From YAML text to tokens, in one pass (go-yaml v2 `scannerc.go`, after libyaml): indentation becomes tokens, and a
  * `:` makes what stood before it a key.
  */
-import { Cursor, isBlankOrEnd, isBreak, type Mark, SPACE, TAB } from "./_yaml_cursor.ts";
-import { isDocumentIndicator, scanBlockScalar, scanPlainScalar, scanQuotedScalar } from "./_yaml_scalar_scan.ts";
-import type { YamlSource } from "./_yaml_source.ts";
-import { type Directive, scanDirective, scanName, scanTag } from "./_yaml_tag_scan.ts";
+import { Cursor, isBlankOrEnd, isBreak, type Mark, SPACE, TAB } from "./yaml_cursor.ts";
+import { isDocumentIndicator, scanBlockScalar, scanPlainScalar, scanQuotedScalar } from "./yaml_scalar_scan.ts";
+import type { YamlSource } from "./yaml_source.ts";
+import { type Directive, scanDirective, scanName, scanTag } from "./yaml_tag_scan.ts";
 
 /** What the parser works with. `line` counts from 0. */
 export type Token =

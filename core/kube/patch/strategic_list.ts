@@ -1,0 +1,241 @@
+/** Merging lists: by merge key for maps, as sets for scalars (strategicpatch `mergeSlice`). */
+import type { FieldSchema, FieldType } from "../schema.ts";
+import { badPatchType, badType, listOfLists, noMergeKey, otherFault } from "./patch_fault.ts";
+import { getJsonType, isJsonObject, type JsonObject } from "../json_value.ts";
+import { printGoValue } from "./go_value.ts";
+import { goQuote } from "../quote.ts";
+
+/** Merges one map into another; handed in, since maps and lists hold each other. */
+export type MergeMaps = (stored: JsonObject, patch: JsonObject, type: FieldType) => JsonObject;
+
+/** The list after a patch. Throws PatchFault. */
+export function mergeList(
+  stored: readonly unknown[],
+  patch: readonly unknown[],
+  meta: MergeMeta,
+  mergeMaps: MergeMaps,
+): readonly unknown[] {
+  if (meta.strategy !== "merge") return patch;
+  if (stored.length === 0 && patch.length === 0) return stored;
+  if (elementKind(stored, patch) === "scalar") {
+    return orderElements([...new Set([...stored, ...patch])], patch, stored, meta.mergeKey);
+  }
+  if (meta.mergeKey === "") {
+    throw otherFault(`cannot merge lists without merge key for ${meta.type.kind === "message" ? "struct" : "map"}`);
+  }
+  const { kept, added } = applyElementDirectives(stored as JsonObject[], patch as JsonObject[], meta.mergeKey);
+  const merged = [...kept];
+  const places = new Map<unknown, number>();
+  kept.forEach((item, index) => {
+    if (!places.has(item[meta.mergeKey])) places.set(item[meta.mergeKey], index);
+  });
+  for (const item of added) {
+    const key = getElementKey(item, meta.mergeKey);
+    const index = places.get(key) ?? merged.length;
+    const current = merged[index];
+    places.set(key, index);
+    merged[index] = current === undefined ? item : mergeMaps(current, item, meta.type);
+  }
+  return orderElements(merged, added, kept, meta.mergeKey);
+}
+
+/**
+ * The order of the stored list as upstream sees it after it has merged: it works in place, so that new elements stand
+ * where deleted ones left room.
+ */
+export function storedOrderAfter(
+  stored: readonly unknown[],
+  patch: readonly unknown[],
+  meta: MergeMeta,
+): readonly unknown[] {
+  if (meta.strategy !== "merge" || meta.mergeKey === "") return stored;
+  const { kept, added, isReplaced } = applyElementDirectives(
+    stored as JsonObject[],
+    patch as JsonObject[],
+    meta.mergeKey,
+  );
+  if (isReplaced) return stored;
+  const known = new Set(kept.map((item) => item[meta.mergeKey]));
+  const fresh = added.filter((item) => !known.has(item[meta.mergeKey]));
+  return [...kept, ...fresh.slice(0, Math.max(0, stored.length - kept.length))];
+}
+
+/** What `$deleteFromPrimitiveList` leaves of a list. Throws PatchFault for a list of maps. */
+export function deleteFromList(
+  stored: readonly unknown[],
+  toDelete: readonly unknown[],
+  meta: MergeMeta,
+  mergeMaps: MergeMaps,
+): readonly unknown[] {
+  if (stored.length === 0 && toDelete.length === 0) return stored;
+  if (elementKind(stored, toDelete) === "map") {
+    return mergeList(stored, toDelete, { ...meta, strategy: "merge" }, mergeMaps);
+  }
+  const gone = new Set(toDelete);
+  return stored.filter((item) => !gone.has(item));
+}
+
+/** Obeys `$patch` inside elements: what remains of the stored list, and the elements that are no directives. */
+function applyElementDirectives(
+  stored: readonly JsonObject[],
+  patch: readonly JsonObject[],
+  mergeKey: string,
+): { readonly kept: readonly JsonObject[]; readonly added: readonly JsonObject[]; readonly isReplaced: boolean } {
+  const added: JsonObject[] = [];
+  const gone = new Set<unknown>();
+  let isReplaced = false;
+  for (const item of patch) {
+    if (!Object.hasOwn(item, "$patch")) {
+      added.push(item);
+      continue;
+    }
+    switch (item["$patch"]) {
+      case "delete": {
+        if (!Object.hasOwn(item, mergeKey)) throw noMergeKey(item, mergeKey);
+        gone.add(item[mergeKey]);
+        break;
+      }
+      case "replace":
+        isReplaced = true;
+        break;
+      case "merge":
+        throw otherFault("merging lists cannot yet be specified in the patch");
+      default:
+        throw badPatchType(item["$patch"], item);
+    }
+  }
+  const kept = gone.size === 0 ? stored : stored.filter((item) => !isJsonObject(item) || !gone.has(item[mergeKey]));
+  return isReplaced ? { kept: added, added: [], isReplaced } : { kept, added, isReplaced };
+}
+
+/** Orders merged elements; `mergeKey` is empty for lists of scalars. Throws PatchFault. */
+export function orderElements(
+  merged: readonly unknown[],
+  order: readonly unknown[],
+  storedOrder: readonly unknown[],
+  mergeKey: string,
+): unknown[] {
+  const inOrder = keySet(order, mergeKey);
+  const named = merged.filter((item) => inOrder.has(getElementKey(item, mergeKey)));
+  const serverOnly = merged.filter((item) => !inOrder.has(getElementKey(item, mergeKey)));
+  return interleave(
+    sortBy(serverOnly, storedOrder, mergeKey),
+    sortBy(named, order, mergeKey),
+    positions(storedOrder, mergeKey),
+    mergeKey,
+  );
+}
+
+/** The value that tells an element from others. Throws PatchFault when a map lacks the merge key. */
+export function getElementKey(item: unknown, mergeKey: string): unknown {
+  if (mergeKey === "") return item;
+  if (!isJsonObject(item)) throw badType("map", item);
+  if (!Object.hasOwn(item, mergeKey)) throw noMergeKey(item, mergeKey);
+  return item[mergeKey];
+}
+
+/** Whether all elements are maps or all scalars of one type. Throws PatchFault for anything else. */
+export function elementKind(...lists: readonly (readonly unknown[])[]): "map" | "scalar" {
+  const items = lists.flat();
+  if (items.length === 0) throw otherFault("no elements in any of the given slices");
+  const type = getJsonType(items[0]);
+  if (type === "array") throw listOfLists();
+  if (type === "null" || items.some((item) => getJsonType(item) !== type)) {
+    throw otherFault(`list element types are not identical: ${printGoValue(lists)}`);
+  }
+  return type === "object" ? "map" : "scalar";
+}
+
+function keySet(items: readonly unknown[], mergeKey: string): ReadonlySet<unknown> {
+  return new Set(items.map((item) => getElementKey(item, mergeKey)));
+}
+
+function positions(items: readonly unknown[], mergeKey: string): ReadonlyMap<unknown, number> {
+  const found = new Map<unknown, number>();
+  items.forEach((item, index) => {
+    const key = getElementKey(item, mergeKey);
+    if (!found.has(key)) found.set(key, index);
+  });
+  return found;
+}
+
+function sortBy(items: readonly unknown[], order: readonly unknown[], mergeKey: string): unknown[] {
+  const at = positions(order, mergeKey);
+  const placed = items.map((item) => ({ item, place: at.get(getElementKey(item, mergeKey)) }));
+  if (placed.length > MAX_INSERTION || placed.every(({ place }) => place !== undefined)) {
+    return placed.sort((a, b) => (a.place ?? 0) - (b.place ?? 0)).map(({ item }) => item);
+  }
+  // Upstream calls an element without a place smaller than any other and sorts by insertion. Nothing else would leave
+  // the same order.
+  const sorted: typeof placed = [];
+  for (const next of placed) {
+    let index = sorted.length;
+    for (; index > 0; index--) {
+      const before = sorted[index - 1]?.place;
+      if (next.place !== undefined && before !== undefined && next.place >= before) break;
+    }
+    sorted.splice(index, 0, next);
+  }
+  return sorted.map(({ item }) => item);
+}
+
+/** Go sorts blocks of this size by insertion. */
+const MAX_INSERTION = 20;
+
+/** Puts each server-only element before the first named one that stands behind it in the stored list. */
+function interleave(
+  serverOnly: readonly unknown[],
+  named: readonly unknown[],
+  stored: ReadonlyMap<unknown, number>,
+  mergeKey: string,
+): unknown[] {
+  const result: unknown[] = [];
+  let left = 0;
+  let right = 0;
+  while (left < serverOnly.length && right < named.length) {
+    const a = stored.get(getElementKey(serverOnly[left], mergeKey));
+    const b = stored.get(getElementKey(named[right], mergeKey));
+    if (a !== undefined && b !== undefined && a < b) result.push(serverOnly[left++]);
+    else result.push(named[right++]);
+  }
+  return [...result, ...serverOnly.slice(left), ...named.slice(right)];
+}
+
+/** How a field merges, and what type its value (or its elements) has. */
+export interface MergeMeta {
+  /** `merge`, `replace` or empty. */
+  readonly strategy: string;
+  readonly mergeKey: string;
+  readonly type: FieldType;
+}
+
+/** How a field that holds an object merges. Throws PatchFault when the schema does not know it. */
+export function findObjectMeta(parent: FieldType, key: string): MergeMeta {
+  const field = findField(parent, key);
+  return { strategy: getStrategy(field), mergeKey: field.patchMergeKey ?? "", type: field.type };
+}
+
+/** How a field that holds a list merges; `type` is that of the elements. Throws PatchFault. */
+export function findListMeta(parent: FieldType, key: string): MergeMeta {
+  const meta = findObjectMeta(parent, key);
+  if (meta.type.kind !== "list") throw otherFault("expected slice or array type, but got: struct");
+  if (meta.type.of.kind === "list") throw otherFault("unexpected slice of slice");
+  return { ...meta, type: meta.type.of };
+}
+
+function findField(parent: FieldType, key: string): FieldSchema {
+  if (parent.kind !== "message") {
+    const kind = parent.kind === "list" ? "slice" : parent.kind;
+    throw otherFault(`merging an object in json but data type is not struct, instead is: ${kind}`);
+  }
+  const { name, fields } = parent.message();
+  const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
+  if (field !== undefined) return field;
+  const struct = name.slice(name.lastIndexOf(".") + 1);
+  throw otherFault(`unable to find api field in struct ${struct} for the json field ${goQuote(key)}`);
+}
+
+/** `retainKeys` only matters to whoever makes a patch. */
+function getStrategy(field: FieldSchema): string {
+  return (field.patchStrategy ?? "").split(",").find((item) => item !== "retainKeys") ?? "";
+}

@@ -1,0 +1,20 @@
+/** Standard base64 (RFC 4648 section 4), as Go's `base64.StdEncoding` reads and writes it. */
+import { Buffer } from "node:buffer";
+
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+/**
+ * Decodes base64 with padding; line breaks are skipped. Undefined for any other text, such as the URL alphabet or a
+ * missing padding.
+ */
+export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  const compact = text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]/g, "") : text;
+  if (compact.length % 4 !== 0 || !BASE64.test(compact)) return undefined;
+  // A copy: Node's small buffers share one pool, and a Buffer's subarray is slow.
+  return new Uint8Array(Buffer.from(compact, "base64"));
+}
+
+/** Encodes bytes as base64 with padding, on one line. */
+export function encodeBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+}
