@@ -35,7 +35,7 @@ const ROUNDS: Readonly<Record<Command, number>> = {
 
 /** The text of `deno task bench --help`. */
 export const HELP =
-  `Measures tlsboot beside its peers in the same run. docs/engineering/bench.md says what each line means.
+  `Measures tlsboot beside its peers in the same run. docs/engineering/measurements.md says what each line means.
 
 Usage:
   deno task bench [WORD…]           the table: only lines that have all words, or all of them

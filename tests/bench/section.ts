@@ -63,7 +63,7 @@ const INTRODUCTION = `# Benchmarks, last results
 
 <!-- Written by \`deno task bench --write\`. Do not edit. -->
 
-Numbers are of one machine and one day; the ratios are what counts. [bench.md](bench.md) says what each line measures
+Numbers are of one machine and one day; the ratios are what counts. [measurements.md](measurements.md) says what each line measures
 and how to measure it yourself. Where two numbers stand in one cell, ours is before the peer's. Aims are the design's.
 `;
 

@@ -11,7 +11,7 @@ import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { fileNameOf, TARGETS } from "../../scripts/build/targets.ts";
 import { readBytes, releasedFile, releasedFolder } from "./support/released.ts";
 
-/** docs/engineering/size.md. */
+/** docs/engineering/measurements.md. */
 const MAX_BYTES = 115e6;
 const MAX_COMPRESSED_BYTES = 42e6;
 

@@ -11,7 +11,7 @@ import { createTempFolder } from "../support/temp.ts";
 import { hostFile } from "./support/released.ts";
 
 const RUNS = 15;
-/** Above what docs/engineering/size.md has as measured: 1.3 and 3.1. */
+/** Above what docs/engineering/measurements.md has as measured: 1.3 and 3.1. */
 const [VERSION_TIMES, GET_CSR_TIMES] = [2.5, 6];
 
 /** bash tells the seconds of user and system. */

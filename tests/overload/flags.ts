@@ -10,7 +10,7 @@ export interface OverloadFlags {
   readonly binary: boolean;
   /** Where the numbers go as JSON; undefined for nowhere. */
   readonly json: string | undefined;
-  /** Whether docs/engineering/overload.md is written. */
+  /** Whether docs/engineering/measurements.md is written. */
   readonly writes: boolean;
   /** Only attacks with all of these in their name. */
   readonly words: readonly string[];

@@ -5,7 +5,7 @@
  * the server or the honest clients have ended; with 2 when it is called wrongly.
  *
  * With `--binary` the released file is attacked, `--json` writes the numbers to a file, and `--write` the table into
- * docs/engineering/overload.md.
+ * docs/engineering/measurements.md.
  * Usage: main.ts [--scale N] [--seconds N] [--rounds N] [--seed N] [--binary] [--json FILE] [--write] [WORDS]
  */
 import { readFile, writeFile } from "node:fs/promises";
@@ -29,7 +29,7 @@ import { besiege, type Instance } from "./siege.ts";
 import { findFaults } from "./verdict.ts";
 import { pause } from "./waiting.ts";
 
-const PAGE = join("docs", "engineering", "overload.md");
+const PAGE = join("docs", "engineering", "measurements.md");
 /** Connections of the largest attack at scale 1. */
 const CONNECTIONS = 10_000;
 

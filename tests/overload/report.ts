@@ -1,4 +1,4 @@
-/** What was seen as a table, as data that can be kept, and in docs/engineering/overload.md. */
+/** What was seen as a table, as data that can be kept, and in docs/engineering/measurements.md. */
 import { formatMachine, type Machine } from "../bench/machine.ts";
 import { formatTable } from "../bench/table.ts";
 import { KINDS } from "./account.ts";

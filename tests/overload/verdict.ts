@@ -25,7 +25,7 @@ const IDLE_MB = 300;
 const ATTACKED_MB = 10_000 * 0.04 + 10_000 * 0.08 + 2 * 128 + 500 * 0.25 + 256;
 /**
  * What malloc can give out again is not all of what was given back: of the same flood, six times took an eighth more
- * than one, twenty a fifth more, and from then on next to nothing is added (docs/engineering/overload.md). A leak goes on.
+ * than one, twenty a fifth more, and from then on next to nothing is added (docs/engineering/measurements.md). A leak goes on.
  */
 const MAX_GROWTH = 1.2;
 /** The same where there is little of it: history and what was compiled meanwhile weigh as much at any scale. */

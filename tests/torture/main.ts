@@ -1,7 +1,7 @@
 /**
  * `deno task torture`: a storm of nodes that bootstrap and renew, while the server is killed with SIGKILL at random
  * instants and started again. Nothing that was acknowledged may be lost, signed twice, numbered anew or missed by a
- * watch; the database must pass its check, and every node end with a working pair. docs/engineering/steadiness.md has the promises.
+ * watch; the database must pass its check, and every node end with a working pair. docs/engineering/measurements.md has the promises.
  *
  * The seed decides when kills come and what clients do; how far the server is by then is up to the machine. On a broken
  * promise, or when there was no time to try any, it ends with 1 and the folder is kept, with the account in

@@ -1,4 +1,4 @@
-/** All scenarios of the two tables, in their order. `docs/engineering/bench.md` says what each line means. */
+/** All scenarios of the two tables, in their order. `docs/engineering/measurements.md` says what each line means. */
 import { AS_SHIPPED, type Grounds, onEtcd, withServers } from "../grounds.ts";
 import { LIFTED } from "../peer_instance.ts";
 import type { Program } from "../program.ts";
