@@ -13,7 +13,7 @@ import {
   HOUR_MS,
   KEY,
   NOW,
-  requestOf,
+  parseRequestOrThrow,
 } from "../tests/support/bootstrap_fixture.ts";
 import { bootstrap } from "./bootstrap.ts";
 import { noBootstrapCredentials } from "./bootstrap_credentials.ts";
@@ -60,8 +60,8 @@ users:
   assert.equal(csr.spec.signerName, "kubernetes.io/kube-apiserver-client-kubelet");
   assert.deepEqual(csr.spec.usages, ["digital signature", "client auth"]);
   assert.equal(csr.spec.expirationSeconds, undefined);
-  assert.equal(requestOf(csr).subject.commonName, "system:node:n1");
-  assert.deepEqual(requestOf(csr).subject.organizations, ["system:nodes"]);
+  assert.equal(parseRequestOrThrow(csr).subject.commonName, "system:node:n1");
+  assert.deepEqual(parseRequestOrThrow(csr).subject.organizations, ["system:nodes"]);
   assert.deepEqual(f.api.requests.map((request) => request.replace(/timeoutSeconds=\d+/, "timeoutSeconds=N")), [
     "GET /healthz",
     `POST ${CSRS}`,

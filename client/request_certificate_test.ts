@@ -5,7 +5,7 @@ import { isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { generatePrivateKey, parsePrivateKey, publicKeysEqual } from "../core/pki/keys.ts";
-import { condition, HOUR_MS, NOW, requestOf } from "../tests/support/bootstrap_fixture.ts";
+import { condition, HOUR_MS, NOW, parseRequestOrThrow } from "../tests/support/bootstrap_fixture.ts";
 import { createDyingFiles, Killed } from "../tests/support/dying_files.ts";
 import { type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
 import { createFakeClock, type FakeClock } from "../tests/support/fake_clock.ts";
@@ -82,7 +82,7 @@ async function fixture(): Promise<Fixture> {
 /** Approves and issues the request; an edit changes the certificate. */
 async function issue(api: FakeApi, object: KubeObject, edit: Partial<IssuedCertificate> = {}): Promise<void> {
   const csr = object as CertificateSigningRequest;
-  const { publicKeyDer, subject, dnsNames, ipAddresses } = requestOf(csr);
+  const { publicKeyDer, subject, dnsNames, ipAddresses } = parseRequestOrThrow(csr);
   const usages = csr.spec.usages ?? [];
   const pem = await api.ca.issue({ publicKeyDer, subject, dnsNames, ipAddresses, usages, ...edit });
   api.put({ ...csr, status: { conditions: [condition("Approved", "Test")], certificate: base64Of(pem) } });
@@ -108,7 +108,7 @@ test("requestCertificate() keeps a key, asks for what fits the names, checks, st
   assert.match(csr?.metadata.name ?? "", /^web-[0-9a-f]{20}$/);
   assert.deepEqual(csr?.spec.usages, ["digital signature", "server auth"]);
   assert.equal(csr?.spec.expirationSeconds, 3600);
-  assert.deepEqual(requestOf(csr ?? assert.fail()).ipAddresses, ["10.0.0.7"]);
+  assert.deepEqual(parseRequestOrThrow(csr ?? assert.fail()).ipAddresses, ["10.0.0.7"]);
   assert.deepEqual(f.progress.map(({ kind }) => kind).filter((kind) => kind !== "approved"), [
     ...["keyKept", "asking", "submitted", "issued"],
   ]);

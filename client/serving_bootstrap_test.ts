@@ -5,7 +5,7 @@ import { servingTemplate } from "../core/bootstrap/kubelet_templates.ts";
 import { isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
-import { condition, HOUR_MS, NOW, requestOf } from "../tests/support/bootstrap_fixture.ts";
+import { condition, HOUR_MS, NOW, parseRequestOrThrow } from "../tests/support/bootstrap_fixture.ts";
 import { type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
 import { createFakeClock, type FakeClock } from "../tests/support/fake_clock.ts";
 import { base64Of } from "../tests/support/issuing_ca.ts";
@@ -68,7 +68,7 @@ async function fixture(): Promise<Fixture> {
 
 async function issue(api: FakeApi, object: KubeObject, now: Date, names = NAMES): Promise<void> {
   const csr = object as CertificateSigningRequest;
-  const { publicKeyDer, subject } = requestOf(csr);
+  const { publicKeyDer, subject } = parseRequestOrThrow(csr);
   const notAfter = new Date(now.getTime() + 10 * HOUR_MS);
   const usages = ["digital signature", "server auth"];
   const pem = await api.ca.issue({ publicKeyDer, subject, ...names, notBefore: now, notAfter, usages });
@@ -84,7 +84,7 @@ test("bootstrapServing() asks for kubelet's subject, usages and names, and keeps
   assert.equal(csr.spec.signerName, "kubernetes.io/kubelet-serving");
   assert.deepEqual(csr.spec.usages, ["digital signature", "server auth"]);
   assert.equal(csr.spec.expirationSeconds, 600);
-  const request = requestOf(csr);
+  const request = parseRequestOrThrow(csr);
   assert.equal(request.subject.commonName, "system:node:n1");
   assert.deepEqual(request.subject.organizations, ["system:nodes"]);
   assert.deepEqual([request.dnsNames, request.ipAddresses], [["n1"], ["192.0.2.1"]]);

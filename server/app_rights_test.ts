@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { buildCsr } from "../tests/support/csr_builder.ts";
-import { createTestApp, type TestApp, userOf } from "../tests/support/test_app.ts";
+import { createTestApp, createUser, type TestApp } from "../tests/support/test_app.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const REVIEWS = "/apis/authorization.k8s.io/v1";
@@ -48,7 +48,7 @@ test("approval needs the signer's permission besides the resource's", async () =
         spec: { ...csr.spec, signerName: "example.com/not-something" },
         status: { conditions: [{ type, status: "True" }] },
       },
-      user: userOf(user),
+      user: createUser(user),
     });
   assert.equal((await put("exact", "approval", "Approved")).code, 200);
   assert.equal((await put("domain", "approval", "Approved")).code, 200);
@@ -64,7 +64,7 @@ test("approval needs the signer's permission besides the resource's", async () =
     String((await put("wrong", "status", "Failed")).at("message")),
     /user not permitted to sign requests with signerName "example\.com\/something"$/,
   );
-  const unchanged = await world.send("PUT", `${CSRS}/csr/status`, { body: csr, user: userOf("wrong") });
+  const unchanged = await world.send("PUT", `${CSRS}/csr/status`, { body: csr, user: createUser("wrong") });
   assert.equal(unchanged.code, 200);
   assert.equal((await put("nobody", "approval", "Approved")).code, 403);
 });
@@ -81,7 +81,7 @@ test("create refuses system:masters for API clients, and other nodes' names to n
     'certificatesigningrequests.certificates.k8s.io "csr-1" is forbidden: use of kubernetes.io/kube-apiserver-client ' +
       "signer with system:masters group is not allowed",
   );
-  const node = userOf("system:node:mynode", "system:nodes");
+  const node = createUser("system:node:mynode", "system:nodes");
   const post = async (name: string, commonName: string, signerName: string) =>
     await app.send("POST", CSRS, { body: await buildCsr({ name, commonName, signerName }), user: node });
   assert.equal((await post("own", "system:node:mynode", "kubernetes.io/kubelet-serving")).code, 201);
@@ -136,7 +136,7 @@ for (
 test("whoever may watch everything may not ask for others by the old watch path", async () => {
   await grant("watcher", { apiGroups: ["*"], resources: ["*"], verbs: ["list", "watch"] });
   const body = { spec: { user: "jane", resourceAttributes: { verb: "get", resource: "secrets" } } };
-  const user = userOf("watcher");
+  const user = createUser("watcher");
   assert.equal((await app.send("POST", `${REVIEWS}/watch/subjectaccessreviews`, { user, body })).code, 404);
 });
 
@@ -145,12 +145,12 @@ test("a PUT that creates takes the right to create besides the one to update", a
   const body = { metadata: { name: "put" }, spec: {} };
   const rule = { apiGroups: ["coordination.k8s.io"], resources: ["leases"] };
   await grant("updater", { ...rule, verbs: ["update"] }, "default");
-  const refused = await app.send("PUT", `${leases}/put`, { user: userOf("updater"), body });
+  const refused = await app.send("PUT", `${leases}/put`, { user: createUser("updater"), body });
   assert.equal(refused.code, 403);
   assert.equal(
     refused.at("message"),
     'leases.coordination.k8s.io "put" is forbidden: User "updater" cannot create resource "leases" in API group "coordination.k8s.io" in the namespace "default"',
   );
   await grant("creator", { ...rule, verbs: ["update", "create"] }, "default");
-  assert.equal((await app.send("PUT", `${leases}/put`, { user: userOf("creator"), body })).code, 201);
+  assert.equal((await app.send("PUT", `${leases}/put`, { user: createUser("creator"), body })).code, 201);
 });

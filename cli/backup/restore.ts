@@ -10,7 +10,7 @@ import { type BackupManifest, formatManifest, REVISION_BUMP } from "../../core/b
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
-import { kubeValues } from "../../server/registry/stored_values.ts";
+import { createStoredValues } from "../../server/registry/stored_values.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
 import type { EtcdRestore } from "../../server/storage/etcd/restore.ts";
 import { createRestoredDatabase } from "../../server/storage/sqlite/restore.ts";
@@ -255,7 +255,7 @@ export function createEtcdTarget(endpoints: EtcdEndpoints, clock: Clock): EtcdTa
     async open(what) {
       // Loaded on demand, so that instances with a database do not load it.
       const { EtcdRestore } = await import("../../server/storage/etcd/restore.ts");
-      return await EtcdRestore.open({ ...what, endpoints, values: kubeValues(STORED_RESOURCES), clock });
+      return await EtcdRestore.open({ ...what, endpoints, values: createStoredValues(STORED_RESOURCES), clock });
     },
   };
 }

@@ -5,7 +5,7 @@ import { countOmitted, type OmittedResource } from "../../core/backup/omitted.ts
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import { encodeSnapshot, SNAPSHOT_PATH, SNAPSHOT_TYPE } from "../../server/http/snapshot.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
-import { kubeValues } from "../../server/registry/stored_values.ts";
+import { createStoredValues } from "../../server/registry/stored_values.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import { createApiClient } from "../../client/api.ts";
@@ -71,7 +71,7 @@ async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints): Promise<Snapsho
   const { readEtcdSnapshot } = await import("../../server/storage/etcd/snapshot.ts");
   const { items, revision, leftOut, reduced } = await readEtcdSnapshot({
     endpoints,
-    values: kubeValues(STORED_RESOURCES),
+    values: createStoredValues(STORED_RESOURCES),
   });
   assertOneInstance({ items, caFile: await createFilePort().readText(dir.caCertificate), root: dir.root });
   return {

@@ -4,7 +4,7 @@ import { createEtcdMetrics } from "../../server/metrics/etcd.ts";
 import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import { ABSENT_RESOURCES } from "../../server/registry/absent_kinds.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
-import { kubeValues } from "../../server/registry/stored_values.ts";
+import { createStoredValues } from "../../server/registry/stored_values.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import type { Storage } from "../../server/storage/storage.ts";
@@ -48,7 +48,7 @@ export async function openStorage(
   const storage = await openSqliteStorage({
     path: dir.database,
     quotaBytes: settings.storageQuota * 1_048_576,
-    values: kubeValues(STORED_RESOURCES),
+    values: createStoredValues(STORED_RESOURCES),
     clock,
     logger,
     observer,
@@ -67,7 +67,7 @@ async function openShared(
   const { openEtcdStorage } = await import("../../server/storage/etcd/open.ts");
   const { storage, contents } = await openEtcdStorage({
     endpoints,
-    values: kubeValues(STORED_RESOURCES, ABSENT_RESOURCES),
+    values: createStoredValues(STORED_RESOURCES, ABSENT_RESOURCES),
     compactionIntervalMs: settings.etcdCompactionInterval,
     clock: deps.clock,
     logger: deps.logger,

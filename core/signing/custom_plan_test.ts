@@ -10,7 +10,7 @@ import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/usages.ts";
 import { KEY_USAGES } from "../kube/certificates_v1.ts";
 import { type CertificateFacts, type CertificatePlan, issueCertificate, parseCertificate } from "../pki/certificate.ts";
 import type { Result } from "../lib/result.ts";
-import { FULL, LEAST, profileOf } from "../../tests/support/test_profiles.ts";
+import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { planCertificate, type PlanInput, type SigningRefusal } from "./plan.ts";
 import type { ProfileSpec } from "./profile_spec.ts";
@@ -44,7 +44,7 @@ async function issue(planned: CertificatePlan): Promise<CertificateFacts> {
   return facts.value;
 }
 
-const lives = profileOf(LEAST.replace("{ max: 24h }", "{ max: 24h, default: 10h, min: 2h }"));
+const lives = parseProfileOrThrow(LEAST.replace("{ max: 24h }", "{ max: 24h, default: 10h, min: 2h }"));
 
 for (
   const { name, seconds, signing = 8_760 * HOUR_S, want } of [
@@ -94,17 +94,17 @@ for (
 }
 
 test("planCertificate() gives a request without usages those of the profile, or refuses it", async () => {
-  const spec = profileOf(LEAST.replace("digital signature]", "digital signature], default: [server auth]"));
+  const spec = parseProfileOrThrow(LEAST.replace("digital signature]", "digital signature], default: [server auth]"));
   const planned = await plan(spec, { usages: [] });
   assert.ok(planned.ok);
   assert.deepEqual(planned.value.usages, ["server auth"]);
-  const refused = await plan(profileOf(LEAST), { usages: [] });
+  const refused = await plan(parseProfileOrThrow(LEAST), { usages: [] });
   assert.ok(!refused.ok && refused.error.message === "usages are missing");
 });
 
 for (const usages of [["client auth"], ["any"], ["digital signature"]]) {
   test(`planCertificate() refuses ${usages.join()} of a profile when the API trusts the CA for clients`, async () => {
-    const spec = profileOf(LEAST.replace(/allowed: \[[^\]]*\]/, `allowed: [${usages.join()}]`));
+    const spec = parseProfileOrThrow(LEAST.replace(/allowed: \[[^\]]*\]/, `allowed: [${usages.join()}]`));
     assert.equal((await plan(spec, { usages })).ok, true);
     assert.deepEqual(await plan(spec, { usages }, { clientTrust: "trusted" }), {
       ok: false,
@@ -118,7 +118,7 @@ for (const usages of [["client auth"], ["any"], ["digital signature"]]) {
 }
 
 test("issueCertificate() adds a profile's extensions behind all others, and node:crypto reads them", async () => {
-  const planned = await plan(profileOf(FULL), {
+  const planned = await plan(parseProfileOrThrow(FULL), {
     commonName: "web-1",
     organizations: ["web", "team"],
     dnsNames: ["a.web.example.com"],
@@ -186,7 +186,7 @@ test("an issued certificate never exceeds its profile", async () => {
       const hasStars = wanted.patterns.some((pattern) => pattern.startsWith("*"));
       const wildcards = wanted.wildcards && hasStars;
       const names = rule("dns", wanted.patterns, `, wildcards: ${wildcards}`) + rule("ips", wanted.ranges);
-      const spec = profileOf(
+      const spec = parseProfileOrThrow(
         `apiVersion: tlsboot/v1alpha1\nkind: SigningProfile\nusages: { allowed: ${list(wanted.usages)} }\n` +
           `lifetime: { max: ${wanted.maxHours}h }\nkeys: [${wanted.keys.map((type) => `{ type: ${type} }`).join()}]\n` +
           (subject === "" ? "" : `subject:\n${subject}`) + (names === "" ? "" : `names:\n${names}`),

@@ -4,11 +4,11 @@ import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/der_writer.ts";
 import { parseName } from "../pki/names.ts";
-import { FULL, LEAST, profileOf } from "../../tests/support/test_profiles.ts";
+import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { checkProfile, type SigningProfile } from "./profile.ts";
 
-const full = createCustomProfile("example.com/web", profileOf(FULL));
+const full = createCustomProfile("example.com/web", parseProfileOrThrow(FULL));
 const fine: CsrOptions = {
   commonName: "web-1",
   organizations: ["team", "web"],
@@ -111,7 +111,7 @@ for (const { name, edit, want } of cases) {
   });
 }
 
-const least = createCustomProfile("example.com/least", profileOf(LEAST));
+const least = createCustomProfile("example.com/least", parseProfileOrThrow(LEAST));
 const bare: CsrOptions = { commonName: "", organizations: [], usages: ["server auth"] };
 
 for (
@@ -157,7 +157,7 @@ for (
   ]
 ) {
   test(`createCustomProfile() refuses a wildcard name where ${name}`, async () => {
-    const profile = createCustomProfile("example.com/x", profileOf(`${LEAST}names: { dns: ${pattern} }\n`));
+    const profile = createCustomProfile("example.com/x", parseProfileOrThrow(`${LEAST}names: { dns: ${pattern} }\n`));
     assert.equal(await check(profile, { ...bare, dnsNames: ["xx.a.example"] }), undefined);
     assert.equal(await check(profile, { ...bare, dnsNames: ["*.a.example"] }), `${DNS}: *.a.example`);
   });
@@ -165,7 +165,7 @@ for (
 
 test("createCustomProfile() takes exact names as they are, addresses in any spelling", async () => {
   const rules = 'names: { dns: { exactly: ["*.a.example"] }, ips: { exactly: ["2001:DB8:0::1"] } }\n';
-  const profile = createCustomProfile("example.com/x", profileOf(`${LEAST}${rules}`));
+  const profile = createCustomProfile("example.com/x", parseProfileOrThrow(`${LEAST}${rules}`));
   assert.equal(await check(profile, { ...bare, dnsNames: ["*.a.example"], ipAddresses: ["2001:db8::1"] }), undefined);
   assert.equal(
     await check(profile, { ...bare, dnsNames: ["*.a.example"] }),

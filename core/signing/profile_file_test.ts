@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { FULL, LEAST, profileOf } from "../../tests/support/test_profiles.ts";
+import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { describeProfile } from "./profile.ts";
 import { parseProfile } from "./profile_file.ts";
 
 test("parseProfile() reads what a file says, with strict defaults for what it leaves out", () => {
-  assert.deepEqual(profileOf(LEAST), {
+  assert.deepEqual(parseProfileOrThrow(LEAST), {
     description: "",
     subject: {},
     names: { wildcards: false, atLeastOne: false },
@@ -17,7 +17,7 @@ test("parseProfile() reads what a file says, with strict defaults for what it le
     extensions: { ocsp: [], caIssuers: [], crl: [], policies: [], raw: [] },
     chain: true,
   });
-  const full = profileOf(FULL);
+  const full = parseProfileOrThrow(FULL);
   assert.deepEqual(full.subject.commonName, { allowed: ["web-*"], min: 0, max: 1 });
   assert.deepEqual(full.subject.organizations, { allowed: [], exactly: ["web", "team"], min: 0 });
   assert.deepEqual(full.extensions.raw, [
@@ -26,7 +26,7 @@ test("parseProfile() reads what a file says, with strict defaults for what it le
 });
 
 test("describeProfile() says everything that a profile demands and promises", () => {
-  assert.deepEqual(describeProfile(createCustomProfile("example.com/web", profileOf(FULL))), [
+  assert.deepEqual(describeProfile(createCustomProfile("example.com/web", parseProfileOrThrow(FULL))), [
     "Signer example.com/web demands that",
     "  the subject common name is web-*, or is left out",
     "  the subject organizations are exactly web, team",

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
-import { createTestApp, type TestApp, type TestRequest, userOf, WatchReader } from "../../tests/support/test_app.ts";
+import {
+  createTestApp,
+  createUser,
+  type TestApp,
+  type TestRequest,
+  WatchReader,
+} from "../../tests/support/test_app.ts";
 import { AppError } from "../../core/errors.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
 import type { AuthnResult } from "./authentication.ts";
@@ -70,7 +76,7 @@ for (
     const stays = await Promise.all([
       watch(app, bearer("stays0")),
       watch(app, { user: undefined }),
-      watch(app, { user: userOf("in-process") }),
+      watch(app, { user: createUser("in-process") }),
     ]);
     await app.clock.advance(2 * REAUTHENTICATION_INTERVAL_MS);
     assert.deepEqual([ends.isOver(), also.isOver()], [false, false]);
@@ -130,7 +136,7 @@ test("a watch ends when its certificate expires, and its repeated authentication
 test("createReauthentication() checks a shared token once, and ends no stream while the check fails", async () => {
   const clock = createFakeClock();
   const stopping = new AbortController();
-  const user = userOf("system:bootstrap:abcdef");
+  const user = createUser("system:bootstrap:abcdef");
   let asked = 0;
   let answer: () => Promise<AuthnResult> = () => Promise.resolve({ kind: "user", user, audiences: [] });
   const take = createReauthentication(

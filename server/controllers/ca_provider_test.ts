@@ -27,11 +27,13 @@ interface Disk {
   reads: number;
 }
 
-function diskOf(ca: SigningCa): Disk {
+function createDisk(ca: SigningCa): Disk {
   return { "ca.crt": ca.certificatePem, "ca.key": ca.keyPem, mode: 0o100600, reads: 0 };
 }
 
-function optionsOf(disk: Disk): FileAuthorityOptions & { readonly clock: FakeClock; readonly logger: MemoryLogger } {
+function createOptions(
+  disk: Disk,
+): FileAuthorityOptions & { readonly clock: FakeClock; readonly logger: MemoryLogger } {
   const files = {
     read(path: string): Promise<string> {
       disk.reads += 1;
@@ -83,8 +85,8 @@ for (
   ]
 ) {
   test(`createFileAuthoritySource() refuses to start with ${name}`, async () => {
-    const disk = { ...diskOf(await first), ...await edit() };
-    await assert.rejects(createFileAuthoritySource(optionsOf(disk)), (error) => {
+    const disk = { ...createDisk(await first), ...await edit() };
+    await assert.rejects(createFileAuthoritySource(createOptions(disk)), (error) => {
       assert.ok(isAppError(error, "ca_invalid"));
       assert.equal(error.message, want);
       return true;
@@ -93,8 +95,8 @@ for (
 }
 
 test("createFileAuthoritySource() refuses to start with a key that is no key", async () => {
-  const disk = { ...diskOf(await first), "ca.key": "garbage" };
-  await assert.rejects(createFileAuthoritySource(optionsOf(disk)), (error) => {
+  const disk = { ...createDisk(await first), "ca.key": "garbage" };
+  await assert.rejects(createFileAuthoritySource(createOptions(disk)), (error) => {
     assert.ok(isAppError(error, "ca_invalid"));
     assert.match(error.message, /^error reading CA key file "csr-controller::ca\.crt::ca\.key": /);
     return true;
@@ -102,7 +104,7 @@ test("createFileAuthoritySource() refuses to start with a key that is no key", a
 });
 
 test("createFileAuthoritySource() refuses an empty path in upstream's words", async () => {
-  const options = { ...optionsOf(diskOf(await first)), certFile: "" };
+  const options = { ...createOptions(createDisk(await first)), certFile: "" };
   await assert.rejects(createFileAuthoritySource(options), {
     message: 'error reading CA cert file "": missing filename for serving cert',
   });
@@ -110,8 +112,8 @@ test("createFileAuthoritySource() refuses an empty path in upstream's words", as
 
 for (const mode of [0o100640, 0o100604, 0o100660]) {
   test(`createFileAuthoritySource() refuses a key of mode ${mode.toString(8)}`, async () => {
-    const disk = { ...diskOf(await first), mode };
-    await assert.rejects(createFileAuthoritySource(optionsOf(disk)), (error) => {
+    const disk = { ...createDisk(await first), mode };
+    await assert.rejects(createFileAuthoritySource(createOptions(disk)), (error) => {
       assert.ok(isAppError(error, "file_permissions"));
       assert.equal(error.hint, "chmod 600 ca.key");
       return true;
@@ -120,12 +122,12 @@ for (const mode of [0o100640, 0o100604, 0o100660]) {
 }
 
 test("createFileAuthoritySource() looks at the files once a second and takes a new pair", async () => {
-  const disk = diskOf(await first);
-  const options = optionsOf(disk);
+  const disk = createDisk(await first);
+  const options = createOptions(disk);
   const source = await createFileAuthoritySource(options);
   assert.equal((await source.current()).certificate.subject.commonName, "first");
   assert.equal(disk.reads, 2);
-  Object.assign(disk, { ...diskOf(await second), reads: 2 });
+  Object.assign(disk, { ...createDisk(await second), reads: 2 });
   await options.clock.advance(999);
   assert.equal((await source.current()).certificate.subject.commonName, "first");
   await options.clock.advance(1);
@@ -137,8 +139,8 @@ test("createFileAuthoritySource() looks at the files once a second and takes a n
 });
 
 test("createFileAuthoritySource() keeps the old pair when the new one is broken, and says so once", async () => {
-  const disk = diskOf(await first);
-  const options = optionsOf(disk);
+  const disk = createDisk(await first);
+  const options = createOptions(disk);
   const source = await createFileAuthoritySource(options);
   disk["ca.crt"] = (await second).certificatePem;
   for (let round = 0; round < 3; round += 1) {
@@ -155,8 +157,8 @@ test("createFileAuthoritySource() keeps the old pair when the new one is broken,
 test("createFileAuthoritySource() takes a CA with its issuers when it is told to, and reloads it", async () => {
   const root = await first;
   const intermediate = await createIntermediateCa(root, "lower");
-  const disk = { ...diskOf(intermediate), "ca.crt": encodeTrust(intermediate) };
-  const options = { ...optionsOf(disk), withIssuers: true };
+  const disk = { ...createDisk(intermediate), "ca.crt": encodeTrust(intermediate) };
+  const options = { ...createOptions(disk), withIssuers: true };
   const source = await createFileAuthoritySource(options);
   const { issuers, intermediates } = await source.current();
   assert.deepEqual(issuers.map(({ subject }) => subject.commonName), ["first"]);
@@ -165,16 +167,16 @@ test("createFileAuthoritySource() takes a CA with its issuers when it is told to
   await options.clock.advance(1_000);
   assert.equal((await source.current()).certificate.subject.commonName, "lower");
   assert.match(JSON.stringify(options.logger.entries), /signed itself/);
-  Object.assign(disk, diskOf(root));
+  Object.assign(disk, createDisk(root));
   await options.clock.advance(1_000);
   assert.deepEqual((await source.current()).intermediates, []);
 });
 
 test("createFileAuthoritySource() sends the leaf of a lone intermediate alone unless it is told otherwise", async () => {
-  const disk = diskOf(await createIntermediateCa(await first));
-  const alone = await createFileAuthoritySource(optionsOf(disk));
+  const disk = createDisk(await createIntermediateCa(await first));
+  const alone = await createFileAuthoritySource(createOptions(disk));
   assert.deepEqual((await alone.current()).intermediates, []);
-  const chained = await createFileAuthoritySource({ ...optionsOf(disk), withIssuers: true });
+  const chained = await createFileAuthoritySource({ ...createOptions(disk), withIssuers: true });
   assert.equal((await chained.current()).intermediates.length, 1);
 });
 
@@ -183,8 +185,8 @@ test("createFileAuthoritySource() opens a key under a passphrase, and keeps the 
   const key = parsePrivateKey(ca.keyPem);
   assert.ok(key.ok);
   const encrypted = await encryptPrivateKey(key.value, "right", createSeededRandom());
-  const disk = { ...diskOf(ca), "ca.key": encrypted };
-  const options = optionsOf(disk);
+  const disk = { ...createDisk(ca), "ca.key": encrypted };
+  const options = createOptions(disk);
   let passphrase = "right";
   const source = (): ReturnType<typeof createFileAuthoritySource> =>
     createFileAuthoritySource({

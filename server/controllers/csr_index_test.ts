@@ -14,27 +14,27 @@ test("createCsrIndex() knows the approved requests of each requester, also after
     objects: [await approved("a1", "a"), await buildCsr({ name: "a2", username: "a" }), await approved("b1", "b")],
   });
   const index = createCsrIndex(store);
-  const namesOf = (username: string) => [...index.listApproved(username)].map(getName);
+  const listNames = (username: string) => [...index.listApproved(username)].map(getName);
   const abort = new AbortController();
   const follow = async () => {
     for await (const _ of index.changes(abort.signal)) { /* noted as it passes */ }
   };
   const first = assert.rejects(follow(), /broken/);
   await settle();
-  assert.deepEqual([namesOf("a"), namesOf("b"), namesOf("c")], [["a1"], ["b1"], []]);
+  assert.deepEqual([listNames("a"), listNames("b"), listNames("c")], [["a1"], ["b1"], []]);
 
   index.put(await approved("a2", "a"));
-  assert.deepEqual(namesOf("a"), ["a1", "a2"]);
+  assert.deepEqual(listNames("a"), ["a1", "a2"]);
   await store.delete("b1", abort.signal);
   await settle();
-  assert.deepEqual(namesOf("b"), []);
+  assert.deepEqual(listNames("b"), []);
 
   store.breakWatches(new Error("broken"));
   await first;
   await store.delete("a1", abort.signal);
   const second = assert.rejects(follow());
   await settle();
-  assert.deepEqual(namesOf("a"), []);
+  assert.deepEqual(listNames("a"), []);
   abort.abort();
   await second;
 });

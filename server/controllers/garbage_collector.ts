@@ -21,7 +21,7 @@ import {
 import { getName, type KubeObject, type ObjectMeta, type OwnerReference } from "../../core/kube/meta.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import type { Change, Logger, ObjectStore } from "../../core/ports.ts";
-import { keyOf, prefixOf } from "../registry/keys.ts";
+import { toKeyPrefix, toStorageKey } from "../registry/keys.ts";
 import type { DescribedResource } from "../registry/resources.ts";
 import type { StoreContents } from "../storage/etcd/contents.ts";
 import { followStorage } from "../storage/follow.ts";
@@ -54,7 +54,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
   const owners = new Map(
     served.map((resource) => [`${formatApiVersion(resource.kind)}/${resource.kind.kind}`, resource]),
   );
-  const collected = new Map(served.filter(isCollected).map((resource) => [prefixOf(resource, ""), resource]));
+  const collected = new Map(served.filter(isCollected).map((resource) => [toKeyPrefix(resource, ""), resource]));
   const index = new OwnerIndex((key) => collected.has(toCollectionPrefix(key)));
 
   async function reconcile(key: string, _name: KubeObject | undefined, signal: AbortSignal): Promise<Outcome> {
@@ -78,7 +78,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
   async function findState(owner: OwnerReference, { namespace = "" }: ObjectMeta): Promise<OwnerState> {
     const resource = owners.get(`${owner.apiVersion}/${owner.kind}`);
     if (resource === undefined || (resource.kind.namespaced && namespace === "")) return "unknown";
-    const found = (await storage.get(keyOf(resource, namespace, owner.name)))?.object.metadata;
+    const found = (await storage.get(toStorageKey(resource, namespace, owner.name)))?.object.metadata;
     if (found?.uid !== owner.uid) return "absent";
     return isWaitingForDependents(found) ? "waiting" : "solid";
   }
@@ -164,7 +164,7 @@ const EVENTS = "/registry/events/";
 
 /** Upstream collects what it can watch, list and delete. */
 function isCollected(resource: DescribedResource): boolean {
-  return prefixOf(resource, "") !== EVENTS &&
+  return toKeyPrefix(resource, "") !== EVENTS &&
     ["delete", "list", "watch"].every((verb) => resource.verbs.includes(verb));
 }
 

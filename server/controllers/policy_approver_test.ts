@@ -40,7 +40,7 @@ interface Instance extends AsyncDisposable {
   readonly unreachable: Set<string>;
   set(settings: Partial<PolicySettings>): void;
   told(): Promise<readonly string[]>;
-  conditionOf(name: string): string;
+  getCondition(name: string): string;
 }
 
 interface InstanceOptions {
@@ -155,7 +155,7 @@ function run(options: InstanceOptions): Instance {
     },
     told: async () =>
       (await events.list(new AbortController().signal)).map(({ type, reason, note }) => `${type} ${reason}: ${note}`),
-    conditionOf: (name) => (csrs.peek(name).status.conditions ?? []).map(({ type }) => type).join(),
+    getCondition: (name) => (csrs.peek(name).status.conditions ?? []).map(({ type }) => type).join(),
     async [Symbol.asyncDispose]() {
       abort.abort();
       await running;
@@ -194,7 +194,7 @@ test("createPolicyApprover() denies where the policy says so", async () => {
     inventory: INVENTORY,
   });
   await instance.clock.advance(2_000);
-  assert.equal(instance.conditionOf("csr-1"), "Denied");
+  assert.equal(instance.getCondition("csr-1"), "Denied");
   assert.match((await instance.told()).join(), /^Warning PolicyDenied: Denied by rule .*"\*\.example" is a wildcard/);
 });
 
@@ -216,8 +216,8 @@ test("createApprover() lets a rule that denies decide before the kubelet client 
   await using instance = run({ csrs: [await buildCsr(RENEWAL), await buildCsr(other)], policies: [STRICT, STOP] });
   instance.permissions.add("selfnodeclient");
   await instance.clock.advance(2_000);
-  assert.equal(instance.conditionOf("csr-1"), "Denied");
-  assert.equal(instance.conditionOf("other"), "Approved");
+  assert.equal(instance.getCondition("csr-1"), "Denied");
+  assert.equal(instance.getCondition("other"), "Approved");
   assert.deepEqual(instance.asked, ["selfnodeclient"]);
   assert.match((await instance.told()).join(), /^Warning PolicyDenied: Denied by rule "stolen" of policy "stop": /);
 });
@@ -229,8 +229,8 @@ test("createApprover() lets a rule that denies decide however many requests of i
   await instance.clock.advance(2_000);
   instance.set({ policies: [STOP] });
   instance.csrs.put(await buildCsr(RENEWAL));
-  await until(() => instance.conditionOf("csr-1") === "Denied");
-  await until(() => instance.conditionOf("left") === "Denied");
+  await until(() => instance.getCondition("csr-1") === "Denied");
+  await until(() => instance.getCondition("left") === "Denied");
 });
 
 test("createApprover() approves nothing while a rule that denies cannot be asked", async () => {
@@ -240,16 +240,16 @@ test("createApprover() approves nothing while a rule that denies cannot be asked
   instance.permissions.add("selfnodeclient");
   instance.unreachable.add("stolen");
   await instance.clock.advance(2_000);
-  assert.equal(instance.conditionOf("csr-1"), "");
+  assert.equal(instance.getCondition("csr-1"), "");
   instance.unreachable.clear();
   await instance.clock.advance(60_000);
-  await until(() => instance.conditionOf("csr-1") === "Approved");
+  await until(() => instance.getCondition("csr-1") === "Approved");
 });
 
 test("createPolicyApprover() looks again when the address appears, not at each heartbeat, and tells once", async () => {
   await using instance = run({ csrs: [await buildCsr(SERVING)], nodes: [node("a")], policies: [TRUSTING] });
   await instance.clock.advance(2_000);
-  assert.equal(instance.conditionOf("csr-1"), "");
+  assert.equal(instance.getCondition("csr-1"), "");
   const told = await instance.told();
   assert.equal(told.length, 1);
   assert.match(
@@ -261,7 +261,7 @@ test("createPolicyApprover() looks again when the address appears, not at each h
   await instance.clock.advance(60_000);
   assert.deepEqual(await instance.told(), told);
   instance.nodes.put(node("a", "10.0.0.1"));
-  await until(() => instance.conditionOf("csr-1") === "Approved");
+  await until(() => instance.getCondition("csr-1") === "Approved");
 });
 
 test("createPolicyApprover() approves nothing that a second node reports, until that one has gone", async () => {
@@ -271,29 +271,29 @@ test("createPolicyApprover() approves nothing that a second node reports, until 
     policies: [TRUSTING],
   });
   await instance.clock.advance(60_000);
-  assert.equal(instance.conditionOf("csr-1"), "");
+  assert.equal(instance.getCondition("csr-1"), "");
   assert.match((await instance.told()).join(), /10\.0\.0\.1 belongs to node b too, by its own status/);
   await instance.nodes.delete("b", new AbortController().signal);
-  await until(() => instance.conditionOf("csr-1") === "Approved");
+  await until(() => instance.getCondition("csr-1") === "Approved");
 });
 
 test("createPolicyApprover() takes up what is read anew: policies and inventory", async () => {
   const foreign = await buildCsr({ ...SERVING, name: "other", signerName: "example.com/web" });
   await using instance = run({ csrs: [await buildCsr(SERVING), foreign], policies: [STRICT] });
   await instance.clock.advance(2_000);
-  assert.deepEqual([instance.conditionOf("csr-1"), instance.conditionOf("other")], ["", ""]);
+  assert.deepEqual([instance.getCondition("csr-1"), instance.getCondition("other")], ["", ""]);
   instance.set({ inventory: INVENTORY });
-  await until(() => instance.conditionOf("csr-1") === "Approved");
+  await until(() => instance.getCondition("csr-1") === "Approved");
   const rule = { name: "no", match: { signerNames: ["example.com/*"] }, require: {}, then: "deny", otherwise: "leave" };
   instance.set({ policies: [STRICT, { ...STRICT, name: "web", rules: [rule as Policy["rules"][number]] }] });
-  await until(() => instance.conditionOf("other") === "Denied");
+  await until(() => instance.getCondition("other") === "Denied");
 });
 
 test("createPolicyApprover() renews by the certificate that was issued a moment ago", async () => {
   const pending = await buildCsr({ ...SERVING, name: "second" });
   await using instance = run({ csrs: [pending], policies: [STRICT], inventory: new Map() });
   await instance.clock.advance(2_000);
-  assert.equal(instance.conditionOf("second"), "");
+  assert.equal(instance.getCondition("second"), "");
   const { createIssuingCa } = await import("../../tests/support/issuing_ca.ts");
   const { sharedKey, toBase64 } = await import("../../tests/support/csr_builder.ts");
   const pem = await (await createIssuingCa(instance.clock.now())).issue({
@@ -305,7 +305,7 @@ test("createPolicyApprover() renews by the certificate that was issued a moment 
   instance.csrs.put(
     await buildCsr({ ...SERVING, name: "first", conditions: [condition("Approved")], certificate: toBase64(pem) }),
   );
-  await until(() => instance.conditionOf("second") === "Approved");
+  await until(() => instance.getCondition("second") === "Approved");
   const message = instance.csrs.peek("second").status.conditions?.[0]?.message ?? "";
   assert.match(message, /10\.0\.0\.1 by held certificate/);
 });
@@ -317,10 +317,10 @@ test("createPolicyApprover() never decides by a question that could not be asked
   const strict: Policy = { ...STRICT, rules: STRICT.rules.map((rule) => ({ ...rule, otherwise: "deny" })) };
   await using instance = run({ csrs: [await buildCsr(SERVING)], policies: [strict], inventory: INVENTORY, server });
   await instance.clock.advance(10_000);
-  assert.equal(instance.conditionOf("csr-1"), "");
+  assert.equal(instance.getCondition("csr-1"), "");
   isDown = false;
   await instance.clock.advance(60_000);
-  assert.equal(instance.conditionOf("csr-1"), "Approved");
+  assert.equal(instance.getCondition("csr-1"), "Approved");
 });
 
 test("createPolicyApprover() counts what it approves at the same moment", async () => {
@@ -328,7 +328,7 @@ test("createPolicyApprover() counts what it approves at the same moment", async 
   const csrs = Array.from({ length: 15 }, (_, index) => ({ ...one, metadata: { name: `csr-${index}` } }));
   await using instance = run({ csrs, inventory: INVENTORY });
   await instance.clock.advance(5_000);
-  const approved = () => csrs.filter(({ metadata }) => instance.conditionOf(metadata.name) === "Approved").length;
+  const approved = () => csrs.filter(({ metadata }) => instance.getCondition(metadata.name) === "Approved").length;
   assert.equal(approved(), 10);
   await instance.clock.advance(3_700_000);
   assert.equal(approved(), 15);
@@ -339,7 +339,7 @@ test("createPolicyApprover() counts what it has approved before the watch tells 
   const csrs = Array.from({ length: 15 }, (_, index) => ({ ...one, metadata: { name: `csr-${index}` } }));
   await using instance = run({ csrs, inventory: INVENTORY, isWatchLate: true });
   await instance.clock.advance(5_000);
-  assert.equal(csrs.filter(({ metadata }) => instance.conditionOf(metadata.name) === "Approved").length, 10);
+  assert.equal(csrs.filter(({ metadata }) => instance.getCondition(metadata.name) === "Approved").length, 10);
 });
 
 test("createPolicyApprover() stops looking at a requester with 10,000 pending requests, says how to clear them, and goes on", async () => {
@@ -372,11 +372,11 @@ test("createPolicyApprover() stops looking at a requester with 10,000 pending re
   };
   instance.set({ inventory: new Map([...INVENTORY, ["b", { dns: ["b.example"], ips: [] }]]) });
   instance.csrs.put(await buildCsr(other));
-  await until(() => instance.conditionOf("b") === "Approved");
+  await until(() => instance.getCondition("b") === "Approved");
 
   for (const { metadata } of csrs) await instance.csrs.delete(metadata.name, new AbortController().signal);
   instance.csrs.put(await buildCsr({ ...SERVING, name: "good" }));
-  await until(() => instance.conditionOf("good") === "Approved");
+  await until(() => instance.getCondition("good") === "Approved");
 });
 
 test("createPolicyApprover() looks at those that waited once there are fewer", async () => {
@@ -385,9 +385,9 @@ test("createPolicyApprover() looks at those that waited once there are fewer", a
   const csrs = [...Array.from({ length: 3 }, (_, index) => ({ ...bad, metadata: { name: `bad-${index}` } })), good];
   await using instance = run({ csrs, inventory: INVENTORY, maxPending: 3 });
   await instance.clock.advance(5_000);
-  assert.equal(instance.conditionOf("good"), "");
+  assert.equal(instance.getCondition("good"), "");
   await instance.csrs.delete("bad-1", new AbortController().signal);
-  await until(() => instance.conditionOf("good") === "Approved");
+  await until(() => instance.getCondition("good") === "Approved");
 });
 
 test("createPolicyApprover() in a dry run writes nothing into requests and tells once what it would do", async () => {
@@ -419,9 +419,9 @@ test("createPolicyApprover() is asked about a kubelet client request when its pe
   const csr = await buildCsr({ commonName: "system:node:rack1-a" });
   await using instance = run({ csrs: [csr], policies: [{ ...TRUSTING, name: "racks", rules: [rule] }] });
   await instance.clock.advance(1_000);
-  assert.equal(instance.conditionOf("csr-1"), "");
+  assert.equal(instance.getCondition("csr-1"), "");
   instance.permissions.add("rack");
   await instance.clock.advance(60_000);
-  assert.equal(instance.conditionOf("csr-1"), "Approved");
+  assert.equal(instance.getCondition("csr-1"), "Approved");
   assert.deepEqual(instance.asked.slice(0, 2), ["nodeclient", "rack"]);
 });

@@ -9,7 +9,7 @@ const profile = (name: string, max: string) =>
   `apiVersion: tlsboot/v1alpha1\nkind: SigningProfile\n${name === "" ? "" : `signerName: ${name}\n`}` +
   `usages: { allowed: [server auth] }\nlifetime: { max: ${max} }\n`;
 
-function optionsOf(disk: { text: string | undefined }, signerName?: string) {
+function createOptions(disk: { text: string | undefined }, signerName?: string) {
   const clock = createFakeClock();
   const logger = createMemoryLogger();
   const read = () => {
@@ -26,7 +26,7 @@ for (
   ]
 ) {
   test(`createFileProfileSource() takes a signer name: ${name}`, async () => {
-    const source = await createFileProfileSource(optionsOf({ text }, signerName));
+    const source = await createFileProfileSource(createOptions({ text }, signerName));
     assert.equal(source.signerName, want);
     assert.equal((await source.current()).signerName, want);
   });
@@ -56,7 +56,7 @@ for (
   ]
 ) {
   test(`createFileProfileSource() refuses at the start: ${name}`, async () => {
-    await assert.rejects(createFileProfileSource(optionsOf({ text }, signerName)), (error) => {
+    await assert.rejects(createFileProfileSource(createOptions({ text }, signerName)), (error) => {
       assert.ok(isAppError(error, "config_invalid"));
       assert.equal(error.message, want);
       return true;
@@ -66,7 +66,7 @@ for (
 
 test("createFileProfileSource() reads the file again when it changes, and keeps the old profile when it is wrong", async () => {
   const disk: { text: string | undefined } = { text: profile("example.com/a", "1h") };
-  const options = optionsOf(disk);
+  const options = createOptions(disk);
   const { clock, logger } = options;
   const source = await createFileProfileSource(options);
   const life = async () => (await source.current()).lifetime?.max;
@@ -96,7 +96,7 @@ test("createFileProfileSource() reads the file again when it changes, and keeps 
 
 test("followProfiles() looks at the files without being asked, until it is told to stop", async () => {
   const disk = { text: profile("example.com/a", "1h") };
-  const options = optionsOf(disk);
+  const options = createOptions(disk);
   const source = await createFileProfileSource(options);
   const abort = new AbortController();
   const following = followProfiles([source], options.clock, abort.signal);

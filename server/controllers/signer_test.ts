@@ -49,7 +49,7 @@ async function run(edit: CsrOptions, deps: Partial<SignerDeps> = {}): Promise<Ru
   return { outcome: await reconcile("csr-1", store.peek("csr-1"), NEVER), store };
 }
 
-function certificatesOf(csr: CertificateSigningRequest): X509Certificate[] {
+function parseCertificates(csr: CertificateSigningRequest): X509Certificate[] {
   const pem = fromBase64(csr.status.certificate ?? "");
   return parsePemBlocks(pem).map((block) => new X509Certificate(block.bytes));
 }
@@ -83,7 +83,7 @@ for (
     assert.deepEqual(store.calls, ["update csr-1/status"]);
     const csr = store.peek("csr-1");
     assert.deepEqual(csr.status.conditions, approved);
-    const [leaf, ...more] = certificatesOf(csr);
+    const [leaf, ...more] = parseCertificates(csr);
     assert.ok(leaf !== undefined && more.length === 0);
     const issuer = new X509Certificate((await sharedCa).certificatePem);
     assert.ok(leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey));
@@ -245,7 +245,7 @@ for (
       profiles: new Map([["example.com/web", { current: () => Promise.resolve(profile) }]]),
       authorities: () => Promise.resolve(authority),
     });
-    const [, ...behind] = certificatesOf(store.peek("csr-1"));
+    const [, ...behind] = parseCertificates(store.peek("csr-1"));
     assert.deepEqual(behind.map(({ subject }) => subject), want.map((one) => `CN=${one}`));
   });
 }
@@ -280,7 +280,7 @@ for (const keyAlgorithm of ["rsa-2048", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521"
       usages: ["signing", "key encipherment", "server auth", "client auth"],
       expirationSeconds: 3 * 3600,
     }, { authorities: () => Promise.resolve(ca) });
-    const [leaf] = certificatesOf(store.peek("csr-1"));
+    const [leaf] = parseCertificates(store.peek("csr-1"));
     assert.ok(leaf !== undefined);
     const issuer = new X509Certificate(ca.certificatePem);
     assert.ok(leaf.checkIssued(issuer));
@@ -319,7 +319,7 @@ test("createSigner() puts the intermediates of its CA behind the leaf, and ends 
   const lower = await createIntermediateCa(upper, "lower", { notAfter: root.certificate.notAfter });
   const edit = { signerName: KUBELET, ...node, usages: TWO };
   const { store } = await run(edit, { authorities: () => Promise.resolve(lower) });
-  const chain = certificatesOf(store.peek("csr-1"));
+  const chain = parseCertificates(store.peek("csr-1"));
   const subjects = chain.map(({ subject }) => subject);
   assert.deepEqual(subjects, ["O=system:nodes\nCN=system:node:hello-world", "CN=lower", "CN=upper"]);
   assert.equal(new Date(chain[0]?.validTo ?? "").toISOString(), "2026-03-04T05:30:00.000Z");
@@ -351,7 +351,7 @@ test("createSigner() signs in the loop, over a conflict, and gives every certifi
   await until(() => store.calls.length >= 1 + names.length);
   await clock.advance(1_000);
   await until(() => names.every((name) => store.peek(name).status.certificate !== undefined));
-  const serials = names.map((name) => certificatesOf(store.peek(name))[0]?.serialNumber);
+  const serials = names.map((name) => parseCertificates(store.peek(name))[0]?.serialNumber);
   assert.equal(new Set(serials).size, names.length);
   assert.deepEqual(logger.messages("error"), []);
   abort.abort();

@@ -11,7 +11,7 @@ import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
 import { applyConfig, type ApplyRefusal, describeApplied } from "../../core/kube/managed_fields/apply.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { applyConflict, badRequest, conflict, genericServerError, type StatusError } from "../../core/kube/status.ts";
-import { authorOf, managedEndpointOf } from "../registry/managed_fields.ts";
+import { createAuthor, getManagedEndpoint } from "../registry/managed_fields.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import { withMeta } from "../registry/write.ts";
 import type { Exchange } from "./exchange.ts";
@@ -74,8 +74,8 @@ export function applyBody(
 ): KubeObject {
   const { strictFault } = body;
   const config = decodeConfig(body);
-  const endpoint = managedEndpointOf(target);
-  const author = { ...authorOf(deps, options.fieldManager), force: options.force ?? false };
+  const endpoint = getManagedEndpoint(target);
+  const author = { ...createAuthor(deps, options.fieldManager), force: options.force ?? false };
   const applied = applyConfig(endpoint, stored, config, author);
   if (!applied.ok) throw refusalError(applied.error);
   const { object, managedFields } = applied.value;

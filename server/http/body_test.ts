@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
-import { refusalOf } from "../../tests/support/refusal.ts";
+import { describeRefusal } from "../../tests/support/describe_refusal.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import { readBody } from "./body.ts";
 
@@ -225,7 +225,7 @@ test("readBody() refuses a body that ends before its end, and one whose chunks a
     const request = new Request("https://a", { method: "POST", body, headers, duplex: "half" } as RequestInit);
     await assert.rejects(
       readBody({ request, isTimedOut: () => false }),
-      (error) => refusalOf(error) === "400 unexpected EOF",
+      (error) => describeRefusal(error) === "400 unexpected EOF",
     );
   }
 });

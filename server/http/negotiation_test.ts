@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StatusError } from "../../core/kube/status_error.ts";
 import fc from "../../tests/support/properties.ts";
-import { refusable } from "../../tests/support/refusal.ts";
+import { refusable } from "../../tests/support/describe_refusal.ts";
 import {
   assertStreamable,
   bodyMediaType,

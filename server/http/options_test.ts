@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { refusable } from "../../tests/support/refusal.ts";
+import { refusable } from "../../tests/support/describe_refusal.ts";
 import { assertDeleteOptions, parseCollectionOptions, parseDeleteOptions, parseWriteOptions } from "./options.ts";
 
 const NAMES = [

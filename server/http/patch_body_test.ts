@@ -6,7 +6,7 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { StatusError } from "../../core/kube/status.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import fc from "../../tests/support/properties.ts";
-import { refusable } from "../../tests/support/refusal.ts";
+import { refusable } from "../../tests/support/describe_refusal.ts";
 import { ADMIN } from "../../tests/support/test_app.ts";
 import { configMaps } from "../registry/configmaps.ts";
 import type { Resource } from "../registry/resource.ts";

@@ -2,7 +2,7 @@
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import { badRequest, pathNotFound } from "../../core/kube/status.ts";
 import { assertAbsent } from "../registry/absent_kinds.ts";
-import { convertedStorage } from "../registry/converted_storage.ts";
+import { createConvertedStorage } from "../registry/converted_storage.ts";
 import type { Target } from "../registry/registry.ts";
 import type { Resource, Review } from "../registry/resource.ts";
 import type { Answer } from "./answer.ts";
@@ -60,7 +60,9 @@ function answerReview(deps: UpdateDeps, review: Review, exchange: Exchange): Pro
 
 async function dispatch(served: HandlerDeps, resource: Resource, exchange: Exchange): Promise<Answer> {
   const { conversion } = resource;
-  const deps = conversion === undefined ? served : { ...served, storage: convertedStorage(served.storage, conversion) };
+  const deps = conversion === undefined
+    ? served
+    : { ...served, storage: createConvertedStorage(served.storage, conversion) };
   const { info } = exchange;
   if (!isServedPath(resource, exchange)) throw pathNotFound();
   assertRoute(exchange, methodsOfPath(resource, exchange));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseSnapshotHead, parseSnapshotObject } from "../../core/backup/objects.ts";
-import { createTestApp, userOf } from "../../tests/support/test_app.ts";
+import { createTestApp, createUser } from "../../tests/support/test_app.ts";
 
 const PATH = "/tlsboot/snapshot";
 
@@ -30,8 +30,12 @@ test("/tlsboot/snapshot answers every object at one revision", async () => {
 
 test("/tlsboot/snapshot is for nobody but who has every right, and only to be read", async () => {
   await using app = await createTestApp();
-  const strangers = [userOf("jane"), userOf("m", "system:monitoring"), userOf("system:node:n1", "system:nodes")];
-  for (const user of [...strangers, userOf("system:kube-controller-manager")]) {
+  const strangers = [
+    createUser("jane"),
+    createUser("m", "system:monitoring"),
+    createUser("system:node:n1", "system:nodes"),
+  ];
+  for (const user of [...strangers, createUser("system:kube-controller-manager")]) {
     assert.equal((await app.send("GET", PATH, { user })).code, 403, user.username);
   }
   assert.equal((await app.send("GET", PATH, { user: undefined })).code, 403);
@@ -72,6 +76,6 @@ for (
         roleRef: { kind: "ClusterRole", name: "some", apiGroup: "rbac.authorization.k8s.io" },
       },
     });
-    assert.equal((await app.send("GET", PATH, { user: userOf("jane") })).code, code);
+    assert.equal((await app.send("GET", PATH, { user: createUser("jane") })).code, code);
   });
 }

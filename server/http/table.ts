@@ -3,7 +3,7 @@ import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
 import { goQuote } from "../../core/kube/quote.ts";
 import { badRequest } from "../../core/kube/status.ts";
-import { cellOf, createdAtColumn, formatAge, momentOf } from "../registry/columns.ts";
+import { createdAtColumn, formatAge, parseMoment, renderCell } from "../registry/columns.ts";
 import type { ColumnDefinition, Resource } from "../registry/resource.ts";
 import { toWire } from "./encoding.ts";
 import { Buffer } from "node:buffer";
@@ -44,7 +44,7 @@ export function createTable(
     metadata,
     columnDefinitions: toColumnDefinitions(resource),
     rows: objects.length === 0 ? emptyRows(resource) : objects.map((object) => ({
-      cells: resource.columns.map((column) => cellOf(column, object, now)),
+      cells: resource.columns.map((column) => renderCell(column, object, now)),
       object: createRowObject(resource, object, include, metaVersion),
     })),
   };
@@ -146,7 +146,7 @@ function makeRow(resource: Resource, { object }: Pick<Stored, "object">, metaVer
     if (index > 0) text += ",";
     if ("since" in column) {
       texts.push(Buffer.from(text, "utf8"));
-      moments.push(momentOf(column.since(object)));
+      moments.push(parseMoment(column.since(object)));
       text = "";
     } else {
       text += jsonText(column.cell(object));

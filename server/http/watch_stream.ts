@@ -12,7 +12,7 @@ import type { Kind } from "../../core/kube/schema.ts";
 import { statusFromError } from "../../core/kube/status.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Resource } from "../registry/resource.ts";
-import type { WatchEvent, Watching } from "../registry/watch.ts";
+import type { RegistryWatch, WatchEvent } from "../registry/watch.ts";
 import type { Stored } from "../storage/storage.ts";
 import type { AnswerStream } from "./answer.ts";
 import { storedJson, toWire, type Wire } from "./encoding.ts";
@@ -58,7 +58,7 @@ export function watchContentType(representation: Representation): string {
 
 /** Streams a watch; `signal` ends it cleanly. */
 export function watchBody(
-  watching: Watching,
+  watching: RegistryWatch,
   format: WatchFormat,
   timing: WatchTiming,
   signal: AbortSignal,
@@ -70,7 +70,7 @@ export function watchBody(
 const OVER = new Error("the watch is over");
 
 class WatchStream implements AnswerStream {
-  readonly #watching: Watching;
+  readonly #watching: RegistryWatch;
   readonly #format: WatchFormat;
   readonly #encode: EventEncoder;
   readonly #endsAt: number;
@@ -84,7 +84,7 @@ class WatchStream implements AnswerStream {
   #arrived: { readonly events: readonly WatchEvent[] | undefined } | undefined;
   #isAlarmSet = false;
 
-  constructor(watching: Watching, format: WatchFormat, timing: WatchTiming, signal: AbortSignal) {
+  constructor(watching: RegistryWatch, format: WatchFormat, timing: WatchTiming, signal: AbortSignal) {
     this.#watching = watching;
     this.#format = format;
     this.#encode = createEventEncoder(format);

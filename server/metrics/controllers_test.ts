@@ -12,34 +12,34 @@ test("createControllerMetrics() counts what waits and times waiting and work, ea
   const registry = createMetricsRegistry();
   const metrics = createControllerMetrics(registry, clock);
   const queue = createWorkQueue(clock, metrics.queue("signer"));
-  const valueOf = async (name: string) => {
+  const readMetric = async (name: string) => {
     const page = await registry.metrics();
     return Number(new RegExp(`^${name}\\{[^}]*name="signer"[^}]*\\} (\\S+)$`, "m").exec(page)?.[1]);
   };
-  assert.deepEqual([await valueOf("workqueue_depth"), await valueOf("workqueue_adds_total")], [0, 0]);
+  assert.deepEqual([await readMetric("workqueue_depth"), await readMetric("workqueue_adds_total")], [0, 0]);
 
   queue.add("a");
   queue.add("a");
   queue.add("b");
-  assert.deepEqual([await valueOf("workqueue_depth"), await valueOf("workqueue_adds_total")], [2, 2]);
+  assert.deepEqual([await readMetric("workqueue_depth"), await readMetric("workqueue_adds_total")], [2, 2]);
   clock.jump(2_000);
   assert.equal(await queue.take(NEVER), "a");
-  assert.equal(await valueOf("workqueue_depth"), 1);
-  assert.equal(await valueOf("workqueue_queue_duration_seconds_sum"), 2);
+  assert.equal(await readMetric("workqueue_depth"), 1);
+  assert.equal(await readMetric("workqueue_queue_duration_seconds_sum"), 2);
 
   // What changes while it is worked on waits again only once that is done.
   queue.add("a");
   clock.jump(3_000);
-  assert.equal(await valueOf("workqueue_unfinished_work_seconds"), 3);
-  assert.equal(await valueOf("workqueue_longest_running_processor_seconds"), 3);
-  assert.equal(await valueOf("workqueue_depth"), 1);
+  assert.equal(await readMetric("workqueue_unfinished_work_seconds"), 3);
+  assert.equal(await readMetric("workqueue_longest_running_processor_seconds"), 3);
+  assert.equal(await readMetric("workqueue_depth"), 1);
   queue.done("a");
-  assert.equal(await valueOf("workqueue_work_duration_seconds_sum"), 3);
-  assert.deepEqual([await valueOf("workqueue_depth"), await valueOf("workqueue_adds_total")], [2, 3]);
-  assert.equal(await valueOf("workqueue_longest_running_processor_seconds"), 0);
+  assert.equal(await readMetric("workqueue_work_duration_seconds_sum"), 3);
+  assert.deepEqual([await readMetric("workqueue_depth"), await readMetric("workqueue_adds_total")], [2, 3]);
+  assert.equal(await readMetric("workqueue_longest_running_processor_seconds"), 0);
 
   queue.addRateLimited("b");
-  assert.equal(await valueOf("workqueue_retries_total"), 1);
+  assert.equal(await readMetric("workqueue_retries_total"), 1);
 });
 
 test("createControllerMetrics() tells who leads", async () => {

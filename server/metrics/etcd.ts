@@ -1,6 +1,6 @@
 /** Metrics of an etcd below the server, under kube-apiserver's names where it has them. */
 import { Counter, Histogram } from "prom-client";
-import { prefixOf } from "../registry/keys.ts";
+import { toKeyPrefix } from "../registry/keys.ts";
 import type { StoredResource } from "../registry/resource.ts";
 import type { EtcdObserver } from "../storage/etcd/observer.ts";
 import { exponentialBuckets, type MetricsRegistry } from "./registry.ts";
@@ -34,7 +34,7 @@ export function createEtcdMetrics(registry: MetricsRegistry, resources: readonly
   );
   // A resource with a conversion stands under the keys of another one.
   const known = resources.filter(({ conversion }) => conversion === undefined).map((resource) => ({
-    prefix: prefixOf(resource, ""),
+    prefix: toKeyPrefix(resource, ""),
     labels: { group: resource.kind.group, resource: resource.kind.plural },
   }));
   return {

@@ -10,7 +10,7 @@ const NS_PER_S = 1e9;
 const PERCENTILES = [50, 90, 99] as const;
 
 /** What has been measured since the last time that it was taken, in nanoseconds. */
-export type Measured = Pick<
+export type MeasuredDelay = Pick<
   ReturnType<typeof monitorEventLoopDelay>,
   "count" | "min" | "max" | "mean" | "stddev" | "percentile"
 >;
@@ -21,7 +21,7 @@ export function addEventLoopLag(registry: MetricsRegistry): void {
   histogram.enable();
   const gauges = new Map<string, Gauge>();
   const take = (): void => {
-    for (const [name, seconds] of Object.entries(lagsOf(histogram, EVERY_MS))) gauges.get(name)?.set(seconds);
+    for (const [name, seconds] of Object.entries(toLagSeconds(histogram, EVERY_MS))) gauges.get(name)?.set(seconds);
     histogram.reset();
   };
   const add = (name: string, what: string, collect?: () => void): void => {
@@ -46,7 +46,7 @@ export function addEventLoopLag(registry: MetricsRegistry): void {
  * Lags in seconds by name. Node counts the time between two measurements in, Deno does not; it is no lag. Half of them
  * tell which: a single one is nothing on Node too, where the one before was very late.
  */
-export function lagsOf(measured: Measured, everyMs: number): Readonly<Record<string, number>> {
+export function toLagSeconds(measured: MeasuredDelay, everyMs: number): Readonly<Record<string, number>> {
   const everyNs = everyMs * NS_PER_MS;
   const counted = measured.percentile(50) > everyNs / 2 ? everyNs : 0;
   const lag = (ns: number): number => measured.count === 0 ? 0 : Math.max(0, ns - counted) / NS_PER_S;

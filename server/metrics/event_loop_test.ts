@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { lagsOf, type Measured } from "./event_loop.ts";
+import { type MeasuredDelay, toLagSeconds } from "./event_loop.ts";
 import { createMetricsRegistry } from "./registry.ts";
 
 const MS = 1e6;
 
-function measured(lags: readonly number[], countedMs: number): Measured {
+function measured(lags: readonly number[], countedMs: number): MeasuredDelay {
   const ns = lags.map((ms) => (ms + countedMs) * MS).sort((a, b) => a - b);
   const at = (share: number): number => ns[Math.ceil(share * ns.length) - 1]!;
   const mean = ns.reduce((sum, value) => sum + value, 0) / ns.length;
@@ -26,8 +26,8 @@ for (
     { name: "counts lags alone", countedMs: 0 },
   ]
 ) {
-  test(`lagsOf() tells lags in seconds where the runtime ${name}`, () => {
-    const lags = lagsOf(measured([0, 0.5, 1, 250], countedMs), 100);
+  test(`toLagSeconds() returns lags in seconds where the runtime ${name}`, () => {
+    const lags = toLagSeconds(measured([0, 0.5, 1, 250], countedMs), 100);
     const rounded = Object.entries(lags).map(([key, seconds]) => [key, Number(seconds.toFixed(6))]);
     assert.deepEqual(Object.fromEntries(rounded), {
       ...{ min: 0, max: 0.25, mean: 0.062875, stddev: 0.002 },
@@ -36,14 +36,14 @@ for (
   });
 }
 
-test("lagsOf() tells no lag less than none, and takes one measurement at once after a late one for no other runtime", () => {
-  assert.equal(lagsOf(measured([-0.3, 1], 100), 100)["min"], 0);
-  const { min, p50 } = lagsOf(measured([250, -99.9, 0, 0, 0], 100), 100);
+test("toLagSeconds() returns no negative lag, and does not mistake one short measurement after a late one for another runtime", () => {
+  assert.equal(toLagSeconds(measured([-0.3, 1], 100), 100)["min"], 0);
+  const { min, p50 } = toLagSeconds(measured([250, -99.9, 0, 0, 0], 100), 100);
   assert.deepEqual([min, p50], [0, 0]);
 });
 
-test("lagsOf() tells zeros while nothing has been measured", () => {
-  assert.deepEqual([...new Set(Object.values(lagsOf(measured([], 0), 100)))], [0]);
+test("toLagSeconds() returns zeros while nothing has been measured", () => {
+  assert.deepEqual([...new Set(Object.values(toLagSeconds(measured([], 0), 100)))], [0]);
 });
 
 test("createMetricsRegistry() has each lag once, and what else the runtime tells", async () => {

@@ -26,7 +26,7 @@ export function gaugeInflight(registry: MetricsRegistry, { elapsedMs }: Pick<Clo
     labelNames: ["request_kind"],
     registers: [registry],
     collect() {
-      for (const [kind, mark] of Object.entries(kinds)) this.set({ request_kind: kind }, mark.ofLastSecond(second()));
+      for (const [kind, mark] of Object.entries(kinds)) this.set({ request_kind: kind }, mark.getLastSecond(second()));
     },
   });
   return {
@@ -55,7 +55,7 @@ class HighWater {
     this.#most = Math.max(this.#most, this.#now);
   }
 
-  ofLastSecond(second: number): number {
+  getLastSecond(second: number): number {
     this.#moveTo(second);
     return this.#mostBefore;
   }

@@ -45,28 +45,28 @@ const TERMS: readonly (readonly [label: string, seconds: number])[] = [
 /** Kubelets ask for the next one after 70 to 90 percent of a life (client-go `certificate_manager.go`, `jitteryDuration`). */
 const RENEWED_BY = 0.9;
 /** Some 150 bytes each. Whoever may have certificates approved could else fill the memory with names. */
-const MOST = 250_000;
-const LONGEST_SUBJECT = 200;
+const MAX_CERTIFICATES = 250_000;
+const MAX_SUBJECT_LENGTH = 200;
 
 /** The certificates. They outlive no process by themselves; `entries` and `restore` are for who keeps them. */
 export class IssuedCertificates {
   readonly #bySigner = new Map<string, Map<string, Life>>();
   readonly #labels: ReadonlySet<string>;
-  readonly #most: number;
+  readonly #maxCertificates: number;
   /** Labels of signers that were told of once: what has come down to nothing is a zero. */
-  readonly #told = new Set<string>();
+  readonly #reported = new Set<string>();
   #size = 0;
   /** How many were not taken because there were too many. */
-  untold = 0;
+  untracked = 0;
   /** Grows whenever there is something new. */
   version = 0;
   /** Reads those of requests that are there and were not read yet, for whoever follows requests; may fail. */
   catchUp: () => Promise<void> = () => Promise.resolve();
 
   /** Signers that have no name here are `other` in labels. */
-  constructor(ownSigners: readonly string[] = [], most: number = MOST) {
+  constructor(ownSigners: readonly string[] = [], most: number = MAX_CERTIFICATES) {
     this.#labels = new Set([...BUILTIN_SIGNERS.keys(), ...ownSigners]);
-    this.#most = most;
+    this.#maxCertificates = most;
   }
 
   get size(): number {
@@ -74,22 +74,22 @@ export class IssuedCertificates {
   }
 
   /** What a signer is called in labels. */
-  labelOf(signerName: string): string {
+  getSignerLabel(signerName: string): string {
     return this.#labels.has(signerName) ? signerName : "other";
   }
 
   /** Takes one that was issued, instead of an older one of the same subject. */
   add(signerName: string, leaf: CertificateFacts): void {
     const [since, until] = [leaf.notBefore, leaf.notAfter].map((date) => Math.floor(date.getTime() / 1000));
-    this.restore({ signerName, subject: subjectOf(leaf), since: since ?? 0, until: until ?? 0 });
+    this.restore({ signerName, subject: toSubjectText(leaf), since: since ?? 0, until: until ?? 0 });
   }
 
   /** The same, of one that was kept. */
   restore({ signerName, subject, since, until }: IssuedCertificate): void {
     const own = this.#bySigner.get(signerName) ?? new Map<string, Life>();
     const known = own.get(subject);
-    if (known === undefined && this.#size >= this.#most) {
-      this.untold += 1;
+    if (known === undefined && this.#size >= this.#maxCertificates) {
+      this.untracked += 1;
       return;
     }
     if (known !== undefined && (known.since > since || (known.since === since && known.until >= until))) return;
@@ -101,10 +101,10 @@ export class IssuedCertificates {
   /** Forgets those that have ended, and sums the others up. */
   summarize(now: Date): ReadonlyMap<string, IssuedSummary> {
     const seconds = now.getTime() / 1000;
-    for (const signerName of this.#bySigner.keys()) this.#told.add(this.labelOf(signerName));
-    const summaries = new Map([...this.#told].map((label) => [label, emptySummary()]));
+    for (const signerName of this.#bySigner.keys()) this.#reported.add(this.getSignerLabel(signerName));
+    const summaries = new Map([...this.#reported].map((label) => [label, emptySummary()]));
     for (const [signerName, own] of this.#bySigner) {
-      const summary = summaries.get(this.labelOf(signerName)) ?? emptySummary();
+      const summary = summaries.get(this.getSignerLabel(signerName)) ?? emptySummary();
       for (const [subject, life] of own) {
         const left = life.until - seconds;
         if (left <= 0) {
@@ -115,7 +115,7 @@ export class IssuedCertificates {
         // Each is counted in the shortest of its terms, and those are added up below.
         const term = TERMS.findIndex(([, atMost]) => left <= atMost);
         summary.within[term] = (summary.within[term] ?? 0) + 1;
-        if (dueAt(life) <= seconds) summary.overdue += 1;
+        if (getDueTime(life) <= seconds) summary.overdue += 1;
         if (life.until < summary.soonest) summary.soonest = life.until;
       }
       if (own.size === 0) this.#bySigner.delete(signerName);
@@ -130,7 +130,7 @@ export class IssuedCertificates {
   *becameOverdue(after: Date, now: Date): Generator<IssuedCertificate> {
     const [from, to] = [after.getTime() / 1000, now.getTime() / 1000];
     for (const entry of this.entries()) {
-      const due = dueAt(entry);
+      const due = getDueTime(entry);
       if (from < due && due <= to && entry.until > to) yield entry;
     }
   }
@@ -147,18 +147,18 @@ function emptySummary() {
   return { within: TERMS.map(() => 0), overdue: 0, soonest: Infinity };
 }
 
-function dueAt({ since, until }: Life): number {
+function getDueTime({ since, until }: Life): number {
   return since + (until - since) * RENEWED_BY;
 }
 
-function subjectOf({ subject, dnsNames, ipAddresses, emailAddresses, uris }: CertificateFacts): string {
+function toSubjectText({ subject, dnsNames, ipAddresses, emailAddresses, uris }: CertificateFacts): string {
   const name = formatName(subject) || [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris].sort().join(",");
-  if (name.length <= LONGEST_SUBJECT) return name;
-  return `${name.slice(0, LONGEST_SUBJECT)}… ${createHash("sha256").update(name).digest("hex")}`;
+  if (name.length <= MAX_SUBJECT_LENGTH) return name;
+  return `${name.slice(0, MAX_SUBJECT_LENGTH)}… ${createHash("sha256").update(name).digest("hex")}`;
 }
 
 /** Adds what is told of them: all that is there, or where that cannot be read what is known. */
-export function gaugeIssued(
+export function addIssuedMetrics(
   registry: MetricsRegistry,
   clock: Pick<Clock, "now">,
   issued: IssuedCertificates,
@@ -215,7 +215,7 @@ export function gaugeIssued(
     registers: [registry],
     collect() {
       this.reset();
-      this.inc(issued.untold);
+      this.inc(issued.untracked);
     },
   });
 }

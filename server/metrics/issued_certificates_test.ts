@@ -75,18 +75,18 @@ test("IssuedCertificates calls signers that it does not know other, and keeps th
   const issued = holding(one("a", 0, 100, "strange.io/a"), one("a", 90, 190, "strange.io/b"));
   assert.deepEqual([...issued.summarize(at(95)).keys()], ["other"]);
   assert.equal(issued.summarize(at(95)).get("other")?.overdue, 1);
-  assert.equal(new IssuedCertificates(["strange.io/a"]).labelOf("strange.io/a"), "strange.io/a");
+  assert.equal(new IssuedCertificates(["strange.io/a"]).getSignerLabel("strange.io/a"), "strange.io/a");
 });
 
 test("IssuedCertificates takes so many, counts the others, and still sees renewals", () => {
   const issued = new IssuedCertificates([], 2);
   for (const subject of ["a", "b", "c", "d"]) issued.restore(one(subject, 0, 100));
-  assert.deepEqual([issued.size, issued.untold], [2, 2]);
+  assert.deepEqual([issued.size, issued.untracked], [2, 2]);
   issued.restore(one("a", 80, 180));
   assert.equal(issued.summarize(at(91)).get(CLIENT)?.overdue, 1);
   issued.summarize(at(101));
   issued.restore(one("c", 101, 200));
-  assert.deepEqual([issued.size, issued.untold], [2, 2]);
+  assert.deepEqual([issued.size, issued.untracked], [2, 2]);
 });
 
 test("IssuedCertificates tells each once as it becomes overdue", () => {

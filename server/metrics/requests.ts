@@ -11,7 +11,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import type { Clock } from "../../core/ports.ts";
 import { followStorage } from "../storage/follow.ts";
 import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
-import { gaugeIssued, IssuedCertificates } from "./issued_certificates.ts";
+import { addIssuedMetrics, IssuedCertificates } from "./issued_certificates.ts";
 import type { MetricsRegistry } from "./registry.ts";
 
 const PREFIX = "/registry/certificatesigningrequests/";
@@ -53,7 +53,7 @@ export async function followRequests(
   const counts = createCounts(registry);
   gaugeWaiting(registry, clock, waiting);
   issued.catchUp = () => readAll(unread, storage, add);
-  gaugeIssued(registry, clock, issued);
+  addIssuedMetrics(registry, clock, issued);
 
   function add({ spec, status }: CertificateSigningRequest): void {
     const leaf = findLeafCertificate(status.certificate ?? "");
@@ -64,7 +64,7 @@ export async function followRequests(
     const phase = csr === undefined ? undefined : getCsrPhase(csr);
     if (csr === undefined || phase === undefined || (phase.kind !== "pending" && phase.kind !== "approved")) {
       waiting.delete(key);
-    } else waiting.set(key, waitOf(csr, phase.kind));
+    } else waiting.set(key, toWaiting(csr, phase.kind));
   }
 
   function observe({ key, current, previous }: StorageEvent): void {
@@ -73,7 +73,7 @@ export async function followRequests(
     const before = previous?.object as CertificateSigningRequest | undefined;
     see(key, csr);
     if (csr?.status.certificate !== undefined && before?.status.certificate === undefined) {
-      counts.issued(csr, issued.labelOf(csr.spec.signerName));
+      counts.issued(csr, issued.getSignerLabel(csr.spec.signerName));
       // It was read a moment ago, when the write was validated.
       add(csr);
     }
@@ -101,7 +101,7 @@ function decode({ bytes }: Stored): CertificateSigningRequest {
   return JSON.parse(decoder.decode(bytes)) as CertificateSigningRequest;
 }
 
-function waitOf(csr: CertificateSigningRequest, phase: "pending" | "approved"): Waiting {
+function toWaiting(csr: CertificateSigningRequest, phase: "pending" | "approved"): Waiting {
   const created = Date.parse(csr.metadata.creationTimestamp ?? "");
   if (phase === "pending") return { wait: "approval", since: created };
   const approved = Date.parse(findCondition(csr, "Approved")?.lastUpdateTime ?? "");

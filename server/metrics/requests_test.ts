@@ -49,7 +49,7 @@ async function setUp() {
     revisions.set(name, stored.revision);
   }
 
-  const valueOf = async (name: string, ...labels: readonly string[]) => {
+  const readMetric = async (name: string, ...labels: readonly string[]) => {
     const lines = (await registry.metrics()).split("\n").filter((line) => line.startsWith(`${name}{`));
     const found = lines.find((line) => labels.every((label) => line.includes(label)));
     return found === undefined ? undefined : Number(found.split(" ").at(-1));
@@ -58,7 +58,7 @@ async function setUp() {
     followRequests(followed, registry, clock, new IssuedCertificates([OWN]));
   const remove = (name: string) =>
     storage.delete(`/registry/certificatesigningrequests/${name}`, revisions.get(name) ?? 0);
-  return { clock, storage, put, remove, valueOf, follow, start };
+  return { clock, storage, put, remove, valueOf: readMetric, follow, start };
 }
 
 test("followRequests() counts certificates by signer, and calls signers that it does not know other", async () => {

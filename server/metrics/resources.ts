@@ -1,7 +1,7 @@
 /** How many objects of each resource are stored. */
 import { Gauge } from "prom-client";
 import type { Resource } from "../registry/resource.ts";
-import { prefixOf } from "../registry/keys.ts";
+import { toKeyPrefix } from "../registry/keys.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { MetricsRegistry } from "./registry.ts";
 
@@ -22,7 +22,7 @@ export function countObjects(
       for (const resource of stored) {
         const { group, plural } = resource.kind;
         // What cannot be counted now stays as it was: the rest of the page tells why.
-        const page = await storage.list(prefixOf(resource, ""), { limit: 1 }).catch(() => undefined);
+        const page = await storage.list(toKeyPrefix(resource, ""), { limit: 1 }).catch(() => undefined);
         if (page !== undefined) this.set({ group, resource: plural }, page.items.length + page.remaining);
       }
     },

@@ -9,9 +9,9 @@ import { pathNotFound } from "../../core/kube/status.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Storage } from "../storage/storage.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
-import { prefixOf } from "./keys.ts";
+import { toKeyPrefix } from "./keys.ts";
 import type { Resource } from "./resource.ts";
-import { plainStrategy } from "./strategies.ts";
+import { createPlainStrategy } from "./strategies.ts";
 
 /** Everything that no object needs to be described for. */
 function absent(kind: Kind, rest: Pick<Resource, "storageName" | "selectableFields">): Resource {
@@ -21,7 +21,7 @@ function absent(kind: Kind, rest: Pick<Resource, "storageName" | "selectableFiel
     isHidden: true,
     isAbsent: true,
     columns: [nameColumn, ageColumn],
-    strategy: plainStrategy<KubeObject>({ validateName: () => [] }),
+    strategy: createPlainStrategy<KubeObject>({ validateName: () => [] }),
     subresources: [],
     ...rest,
   };
@@ -78,6 +78,6 @@ export const ABSENT_RESOURCES: readonly Resource[] = [pods, customResourceDefini
 
 /** Throws StatusError 404 where the store holds an object of the kind, which could not be shown as it is. */
 export async function assertAbsent(storage: Pick<Storage, "list">, resource: Resource): Promise<void> {
-  const { items } = await storage.list(prefixOf(resource, ""), { limit: 1 });
+  const { items } = await storage.list(toKeyPrefix(resource, ""), { limit: 1 });
   if (items.length > 0) throw pathNotFound();
 }

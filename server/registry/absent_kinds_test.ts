@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createTestApp, type TestApp, userOf, WatchReader } from "../../tests/support/test_app.ts";
+import { createTestApp, createUser, type TestApp, WatchReader } from "../../tests/support/test_app.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";
-import { kubeValues } from "./stored_values.ts";
+import { createStoredValues } from "./stored_values.ts";
 
 const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 /** What kubectl asks for of a node. */
@@ -40,7 +40,7 @@ for (
 test("an absent kind is authorized like any other", async () => {
   await withApp(async (app) => {
     for (const path of ["/api/v1/pods", CRDS]) {
-      assert.equal((await app.send("GET", path, { user: userOf("someone") })).code, 403, path);
+      assert.equal((await app.send("GET", path, { user: createUser("someone") })).code, 403, path);
     }
   });
 });
@@ -83,8 +83,8 @@ test("an absent kind is not served while a kube-apiserver has such objects in th
   });
 });
 
-test("kubeValues() knows that an absent object is there without reading it, and never writes one", () => {
-  const values = kubeValues([], ABSENT_RESOURCES);
+test("createStoredValues() knows that an absent object is there without reading it, and never writes one", () => {
+  const values = createStoredValues([], ABSENT_RESOURCES);
   assert.deepEqual(values.decode("/registry/pods/default/a", new Uint8Array([1])), { metadata: {} });
   assert.equal(values.decode("/registry/deployments/default/a", new Uint8Array([1])), undefined);
   assert.throws(() => values.encode("/registry/pods/default/a", { metadata: {} }), /no resource is kept there/);

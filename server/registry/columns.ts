@@ -54,12 +54,12 @@ export function sinceColumn<T extends KubeObject>(
 }
 
 /** What a column shows of an object. */
-export function cellOf<T extends KubeObject>(column: Column<T>, object: T, now: Date): Cell {
-  return "since" in column ? formatAge(momentOf(column.since(object)), now) : column.cell(object);
+export function renderCell<T extends KubeObject>(column: Column<T>, object: T, now: Date): Cell {
+  return "since" in column ? formatAge(parseMoment(column.since(object)), now) : column.cell(object);
 }
 
 /** An RFC 3339 time in milliseconds since 1970. */
-export function momentOf(time: string | null | undefined): number | undefined {
+export function parseMoment(time: string | null | undefined): number | undefined {
   return time === undefined || time === null ? undefined : Date.parse(time);
 }
 

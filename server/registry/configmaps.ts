@@ -5,7 +5,7 @@ import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { validateConfigMapCreate, validateConfigMapUpdate } from "../../core/kube/validation/configmaps.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
-import { plainStrategy } from "./strategies.ts";
+import { createPlainStrategy } from "./strategies.ts";
 
 /** Plain data, such as `kube-public/cluster-info`. */
 export const configMaps: Resource<ConfigMap> = {
@@ -24,7 +24,7 @@ export const configMaps: Resource<ConfigMap> = {
     ageColumn,
   ],
   selectableFields: [],
-  strategy: plainStrategy<ConfigMap>({
+  strategy: createPlainStrategy<ConfigMap>({
     checksGenerateName: true,
     validateName: subdomainNameErrors,
     validateCreate: validateConfigMapCreate,

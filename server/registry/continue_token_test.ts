@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { refusable } from "../../tests/support/refusal.ts";
+import { refusable } from "../../tests/support/describe_refusal.ts";
 import { encodeContinue, parseContinue } from "./continue_token.ts";
 
 const INVALID = "invalid continue token: continue key is not valid";
 const VERSION = `${INVALID}: server does not recognize this encoded version `;
 const TYPE = `${INVALID}: json: cannot unmarshal`;
 
-function tokenOf(json: string): string {
+function encodeToken(json: string): string {
   return Buffer.from(json).toString("base64url");
 }
 
@@ -30,7 +30,7 @@ for (
   ] as const
 ) {
   test(`parseContinue() refuses ${json.slice(0, 30)}`, () => {
-    assert.throws(() => parseContinue(tokenOf(json)), { message });
+    assert.throws(() => parseContinue(encodeToken(json)), { message });
   });
 }
 
@@ -50,7 +50,7 @@ test("parseContinue() reads back what encodeContinue() wrote", () => {
 });
 
 test("parseContinue() refuses with a 4xx, whatever the token", () => {
-  fc.assert(fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.json().map(tokenOf)), (text) => {
+  fc.assert(fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.json().map(encodeToken)), (text) => {
     refusable(() => parseContinue(text));
   }));
 });

@@ -16,7 +16,7 @@ export interface Conversion<T extends KubeObject = KubeObject> {
 }
 
 /** Wraps a storage. The wrapped one stays its owner's to dispose of. */
-export function convertedStorage(storage: Storage, { toStored, fromStored }: Omit<Conversion, "kind">): Storage {
+export function createConvertedStorage(storage: Storage, { toStored, fromStored }: Omit<Conversion, "kind">): Storage {
   function convert(stored: Stored): Stored {
     const object = fromStored(stored.object);
     return { ...stored, object, bytes: jsonBytes(object) };

@@ -10,10 +10,10 @@ import {
   validateStandardFinalizers,
 } from "../../core/kube/validation/object_meta.ts";
 import { AlreadyExistsError, type Stored } from "../storage/storage.ts";
-import { keyOf } from "./keys.ts";
+import { toStorageKey } from "./keys.ts";
 import { createUid, generateName, type RegistryDeps, type Target } from "./registry.ts";
 import type { Resource, WriteContext } from "./resource.ts";
-import { assertVersionText, refuseInvalid, warnOf, withMeta } from "./write.ts";
+import { assertVersionText, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
 
 /** How often a generated name is tried before the client is told to try again. */
 const GENERATE_ATTEMPTS = 8;
@@ -84,9 +84,9 @@ async function createOnce(
       : validateObjectName(prepared.metadata, pathSegmentNameErrors),
   );
 
-  warnOf(target, prepared, undefined);
+  sendWarnings(target, prepared, undefined);
   await authorize?.();
-  const refusal = await deps.admission.validate({ ...admissionOf(target, name), object: prepared });
+  const refusal = await deps.admission.validate({ ...toAdmissionRequest(target, name), object: prepared });
   if (refusal !== undefined) throw forbidden(resource.kind, name, refusal.message);
 
   const version = sent.metadata.resourceVersion ?? "";
@@ -94,7 +94,7 @@ async function createOnce(
   if (!dryRun && authorize === undefined && /^\d+$/.test(version) && Number(version) !== 0) {
     throw genericServerError("resourceVersion should not be set on objects to be created");
   }
-  const key = keyOf(resource, target.namespace, name);
+  const key = toStorageKey(resource, target.namespace, name);
   const fresh = storedForm(resource.kind.schema, prepared);
   if (dryRun) {
     if (await deps.storage.get(key) !== undefined) throw new AlreadyExistsError(key);
@@ -133,7 +133,7 @@ function stamp(deps: RegistryDeps, target: Target, sent: KubeObject, now: Date):
 
 async function mutate(deps: RegistryDeps, target: Target, object: KubeObject): Promise<KubeObject> {
   const name = getName(object);
-  const answer = await deps.admission.mutate({ ...admissionOf(target, name), object });
+  const answer = await deps.admission.mutate({ ...toAdmissionRequest(target, name), object });
   if (answer.kind === "refused") {
     // How admission calls what has no name yet (`apiserver/pkg/admission/errors.go`).
     throw forbidden(target.resource.kind, name || object.metadata.generateName || "Unknown", answer.message);
@@ -141,7 +141,7 @@ async function mutate(deps: RegistryDeps, target: Target, object: KubeObject): P
   return answer.object;
 }
 
-function admissionOf(target: Target, name: string) {
+function toAdmissionRequest(target: Target, name: string) {
   return {
     operation: "CREATE" as const,
     kind: target.resource.kind,
@@ -153,6 +153,6 @@ function admissionOf(target: Target, name: string) {
 }
 
 async function isBeingDeleted(deps: RegistryDeps, target: Target, name: string): Promise<boolean> {
-  const stored = await deps.storage.get(keyOf(target.resource, target.namespace, name));
+  const stored = await deps.storage.get(toStorageKey(target.resource, target.namespace, name));
   return stored?.object.metadata.deletionTimestamp !== undefined;
 }

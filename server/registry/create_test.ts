@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
-import { createTestApp, type TestApp, userOf } from "../../tests/support/test_app.ts";
+import { createTestApp, createUser, type TestApp } from "../../tests/support/test_app.ts";
 import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -58,7 +58,10 @@ test("create stamps the requester, in the user's group order, and wipes the stat
   const { username, uid, groups, extra } = created.at("spec") as Record<string, unknown>;
   assert.deepEqual({ username, uid, groups, extra }, { ...bob });
   assert.deepEqual(created.at("status"), {});
-  const plain = await app.send("POST", CSRS, { body: { ...csr, metadata: { name: "plain" } }, user: userOf("alice") });
+  const plain = await app.send("POST", CSRS, {
+    body: { ...csr, metadata: { name: "plain" } },
+    user: createUser("alice"),
+  });
   assert.equal(plain.at("spec/uid"), undefined);
   assert.equal(plain.at("spec/extra"), undefined);
 });

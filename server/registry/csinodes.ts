@@ -8,7 +8,7 @@ import {
 } from "../../core/kube/validation/csinodes.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
-import { plainStrategy } from "./strategies.ts";
+import { createPlainStrategy } from "./strategies.ts";
 
 /** A CSINode with the part that clients do not write. */
 interface CsiNode extends CsiNodeShape {
@@ -32,7 +32,7 @@ export const csiNodes: Resource<CsiNode> = {
     ageColumn,
   ],
   selectableFields: [],
-  strategy: plainStrategy<CsiNode>({
+  strategy: createPlainStrategy<CsiNode>({
     checksGenerateName: true,
     validateName: subdomainNameErrors,
     validateCreate: validateCsiNodeCreate,

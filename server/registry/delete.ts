@@ -5,10 +5,10 @@ import { conflict, forbidden, notFound } from "../../core/kube/status.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { finalizersAfterDeletion, markedForDeletion } from "./deletion.ts";
 import { UNSAFE_DELETE } from "../../core/kube/validation/options.ts";
-import { invalidStoredObject, requestedKey } from "./keys.ts";
+import { invalidStoredObject, parseRequestedKey } from "./keys.ts";
 import { type ListAnswer, listObjects, type ListQuery } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
-import { internalKindOf, withMeta } from "./write.ts";
+import { getInternalKind, withMeta } from "./write.ts";
 
 /** What a deletion answers. */
 export type Deleted =
@@ -23,7 +23,7 @@ export async function deleteObject(
   target: Target,
   options: DeleteOptions,
 ): Promise<Deleted> {
-  const key = requestedKey(target);
+  const key = parseRequestedKey(target);
   const dryRun = (options.dryRun ?? []).length > 0;
   while (true) {
     const found = await deps.storage.get(key);
@@ -114,7 +114,7 @@ function assertPreconditions(target: Target, stored: Stored, options: DeleteOpti
   const { uid, resourceVersion } = options.preconditions ?? {};
   const record = stored.object.metadata;
   // The name slot holds the Kind here, as kube-apiserver answers it.
-  const { group, kind } = internalKindOf(target.resource);
+  const { group, kind } = getInternalKind(target.resource);
   const subject = { group, plural: kind };
   if (uid !== undefined && uid !== record.uid) {
     throw conflict(

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
-import { createTestApp, type TestApp, userOf, WatchReader } from "../../tests/support/test_app.ts";
+import { createTestApp, createUser, type TestApp, WatchReader } from "../../tests/support/test_app.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const MERGE = { "content-type": "application/merge-patch+json" };
@@ -228,7 +228,7 @@ test("delete of what cannot be read refuses what can be read, and takes a right 
   const roleRef = { kind: "ClusterRole", name: "deletes", apiGroup: "rbac.authorization.k8s.io" };
   await app.send("POST", `${rbac}/clusterroles`, { body: { metadata: { name: "deletes" }, rules } });
   await app.send("POST", `${rbac}/clusterrolebindings`, { body: { metadata: { name: "deletes" }, subjects, roleRef } });
-  const forbidden = await app.send("DELETE", `${CSRS}/readable?${UNSAFE}=1`, { user: userOf("deleter") });
+  const forbidden = await app.send("DELETE", `${CSRS}/readable?${UNSAFE}=1`, { user: createUser("deleter") });
   assert.equal(forbidden.code, 403);
   assert.match(String(forbidden.at("message")), /not permitted to do "unsafe-delete-ignore-read-errors"/);
   assert.equal((await app.send("GET", `${CSRS}/readable`)).code, 200);

@@ -7,7 +7,7 @@ import { eventKind } from "../../core/kube/kinds/mod.ts";
 import { validateEventSense, validateEventUpdate } from "../../core/kube/validation/events.ts";
 import { sinceColumn, textColumn } from "./columns.ts";
 import { type Column, type Resource, STANDARD_VERBS } from "./resource.ts";
-import { plainStrategy } from "./strategies.ts";
+import { createPlainStrategy } from "./strategies.ts";
 
 const REFERENCE_FIELDS: readonly string[] = [
   "involvedObject.kind",
@@ -48,7 +48,7 @@ export const events: Resource<Event> = {
   columns: EVENT_COLUMNS,
   selectableFields: [...REFERENCE_FIELDS, "reason", "reportingComponent", "source", "type"],
   selectField: selectEventField,
-  strategy: plainStrategy<Event>({
+  strategy: createPlainStrategy<Event>({
     validateName: () => [],
     anyMetadata: true,
     anyFinalizer: true,

@@ -6,7 +6,7 @@ import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { validateEventSense, validateEventUpdate, validateNewEvent } from "../../core/kube/validation/events.ts";
 import { EVENT_COLUMNS, events, selectEventField } from "./events.ts";
 import type { Resource } from "./resource.ts";
-import { plainStrategy } from "./strategies.ts";
+import { createPlainStrategy } from "./strategies.ts";
 
 /** What the newer names of selectable fields are called in core `v1` (`pkg/apis/events/v1/conversion.go`). */
 const CORE_FIELD: Readonly<Record<string, string>> = {
@@ -36,7 +36,7 @@ export const eventsV1: Resource<EventV1> = {
   ),
   selectableFields: Object.keys(CORE_FIELD),
   selectField: (event, field) => selectEventField(toCoreEvent(event), CORE_FIELD[field] ?? ""),
-  strategy: plainStrategy<EventV1>({
+  strategy: createPlainStrategy<EventV1>({
     validateName: subdomainNameErrors,
     validateBeforeMetadata: (event) => validateEventSense(toCoreEvent(event), "events.k8s.io/v1"),
     validateCreate: (event) => validateNewEvent(toCoreEvent(event)),

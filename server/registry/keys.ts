@@ -6,25 +6,25 @@ import type { Target } from "./registry.ts";
 import type { StoredResource } from "./resource.ts";
 
 /** The prefix of a resource, or of one namespace of it. */
-export function prefixOf(resource: StoredResource, namespace: string): string {
+export function toKeyPrefix(resource: StoredResource, namespace: string): string {
   const root = `/registry/${resource.storageName ?? resource.kind.plural}/`;
   return resource.kind.namespaced && namespace !== "" ? `${root}${namespace}/` : root;
 }
 
 /** The key of one object. */
-export function keyOf(resource: StoredResource, namespace: string, name: string): string {
-  return `${prefixOf(resource, namespace)}${name}`;
+export function toStorageKey(resource: StoredResource, namespace: string, name: string): string {
+  return `${toKeyPrefix(resource, namespace)}${name}`;
 }
 
 /**
  * The key of the object that a request names. Throws StatusError 400 for names that cannot stand in a key, which is
  * found out after options and body were read (`registry/generic/registry/store.go`, NamespaceKeyFunc).
  */
-export function requestedKey({ resource, namespace, name }: Target): string {
+export function parseRequestedKey({ resource, namespace, name }: Target): string {
   if (resource.kind.namespaced && namespace === "") throw badRequest("Namespace parameter required.");
   const faults = pathSegmentNameErrors(name);
   if (faults.length > 0) throw badRequest(`Name parameter invalid: ${goQuote(name)}: ${faults.join(";")}`);
-  return keyOf(resource, namespace, name);
+  return toStorageKey(resource, namespace, name);
 }
 
 /**
@@ -33,7 +33,7 @@ export function requestedKey({ resource, namespace, name }: Target): string {
  * (`registry/generic/registry/dryrun.go`).
  */
 export function invalidStoredObject(target: Target, why: string, isDryRun = false): string {
-  const stored = keyOf(target.resource, target.namespace, target.name);
+  const stored = toStorageKey(target.resource, target.namespace, target.name);
   const key = isDryRun ? stored.slice("/registry".length) : stored;
   return `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`;
 }

@@ -10,7 +10,7 @@ import {
 } from "../../core/kube/validation/leases.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
-import { plainStrategy } from "./strategies.ts";
+import { createPlainStrategy } from "./strategies.ts";
 
 /** Who holds what, until when. */
 export const leases: Resource<Lease> = {
@@ -22,7 +22,7 @@ export const leases: Resource<Lease> = {
     ageColumn,
   ],
   selectableFields: [],
-  strategy: plainStrategy<Lease>({
+  strategy: createPlainStrategy<Lease>({
     validateName: subdomainNameErrors,
     anyFinalizer: true,
     prepareForCreate: prepareLeaseForCreate,

@@ -10,7 +10,7 @@ import { withMeta } from "./write.ts";
 const endpoints = new WeakMap<Resource, Map<string, ManagedEndpoint>>();
 
 /** The endpoint of a request, built at first use. */
-export function managedEndpointOf(
+export function getManagedEndpoint(
   { resource, subresource }: Pick<Target, "resource" | "subresource">,
 ): ManagedEndpoint {
   let known = endpoints.get(resource);
@@ -27,7 +27,7 @@ export function managedEndpointOf(
 }
 
 /** Who writes now. */
-export function authorOf(deps: Pick<RegistryDeps, "clock">, manager: string): Author {
+export function createAuthor(deps: Pick<RegistryDeps, "clock">, manager: string): Author {
   return { manager, time: formatTime(deps.clock.now()) };
 }
 
@@ -39,7 +39,7 @@ export function trackOwners(
   object: KubeObject,
   manager: string,
 ): KubeObject {
-  const managedFields = trackUpdate(managedEndpointOf(target), live, object, authorOf(deps, manager));
+  const managedFields = trackUpdate(getManagedEndpoint(target), live, object, createAuthor(deps, manager));
   return withMeta(object, { managedFields });
 }
 

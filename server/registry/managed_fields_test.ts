@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { ManagedFieldsEntry } from "../../core/kube/meta.ts";
-import { createTestApp, type TestApp, userOf } from "../../tests/support/test_app.ts";
+import { createTestApp, createUser, type TestApp } from "../../tests/support/test_app.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
 const APPLY = { "content-type": "application/apply-patch+yaml" };
@@ -37,13 +37,13 @@ test("apply creates what is missing, for who may create as well as patch", async
   await app.send("POST", `${rbac}/rolebindings`, { body: { metadata: { name: "patcher" }, roleRef, subjects } });
   const path = `${MAPS}/applied?fieldManager=me`;
   const sent = { body: configMap("applied", { a: "b" }), headers: APPLY };
-  const refused = await app.send("PATCH", path, { ...sent, user: userOf("patcher") });
+  const refused = await app.send("PATCH", path, { ...sent, user: createUser("patcher") });
   assert.equal(refused.code, 403);
   assert.match(String(refused.at("message")), /cannot create resource "configmaps"/);
   const created = await app.send("PATCH", path, sent);
   assert.equal(created.code, 201);
   assert.deepEqual(owners(created), ['me Apply {"f:data":{"f:a":{}}}']);
-  assert.equal((await app.send("PATCH", path, { ...sent, user: userOf("patcher") })).code, 200);
+  assert.equal((await app.send("PATCH", path, { ...sent, user: createUser("patcher") })).code, 200);
 });
 
 test("an apply of what is there keeps the resourceVersion, though time goes on", async () => {

@@ -16,7 +16,7 @@ import {
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import type { Beginning, DeletionRequest } from "./deletion.ts";
 import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
-import { plainStrategy } from "./strategies.ts";
+import { createPlainStrategy } from "./strategies.ts";
 import { withMeta } from "./write.ts";
 
 /** Scopes of names. Namespaces have no deletion of a whole collection. */
@@ -30,7 +30,7 @@ export const namespaces: Resource<Namespace> = {
   ],
   selectableFields: ["status.phase"],
   selectField: (namespace) => namespace.status.phase ?? "",
-  strategy: plainStrategy<Namespace>({
+  strategy: createPlainStrategy<Namespace>({
     checksGenerateName: true,
     validateName: labelNameErrors,
     applyDefaults: defaultNamespace,
@@ -69,7 +69,7 @@ function beginDeletion(namespace: Namespace, { options, now }: DeletionRequest):
   }
   const marked = withMeta(namespace, {
     deletionTimestamp: formatTime(now),
-    finalizers: finalizersOf(namespace, options),
+    finalizers: planFinalizers(namespace, options),
   });
   return { kind: "mark", object: { ...marked, status: { ...namespace.status, phase: "Terminating" } } };
 }
@@ -89,7 +89,7 @@ function assertPreconditions({ metadata }: Namespace, { preconditions = {} }: De
 }
 
 /** Here, and only here, `orphanDependents: false` means foreground deletion. */
-function finalizersOf(namespace: Namespace, options: DeleteOptions): readonly string[] | undefined {
+function planFinalizers(namespace: Namespace, options: DeleteOptions): readonly string[] | undefined {
   const old = namespace.metadata.finalizers ?? [];
   const { orphanDependents, propagationPolicy } = options;
   const decide = (finalizer: string, whenOrphanDependents: boolean, policy: string): boolean => {

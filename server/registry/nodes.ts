@@ -13,7 +13,7 @@ import {
 } from "../../core/kube/validation/nodes.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
-import { plainStrategy } from "./strategies.ts";
+import { createPlainStrategy } from "./strategies.ts";
 
 /** The parts of a Node that the table shows. */
 interface Node extends NodeShape {
@@ -58,7 +58,7 @@ export const nodes: Resource<Node> = {
   ],
   selectableFields: ["spec.unschedulable"],
   selectField: (node) => String(node.spec.unschedulable ?? false),
-  strategy: plainStrategy<Node>({
+  strategy: createPlainStrategy<Node>({
     checksGenerateName: true,
     validateName: subdomainNameErrors,
     applyDefaults: defaultNode,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cellOf } from "./columns.ts";
+import { renderCell } from "./columns.ts";
 import { nodes } from "./nodes.ts";
 
 // Rows as kube-apiserver 1.37 prints them (`printNode` of pkg/printers/internalversion).
@@ -16,6 +16,6 @@ for (
   test(`nodes shows ${want} as the kernel when ${name}`, () => {
     const column = nodes.columns.find((column) => column.name === "Kernel-Version");
     const status = nodeInfo === undefined ? {} : { nodeInfo };
-    assert.equal(cellOf(column!, { metadata: { name: "n1" }, spec: {}, status }, new Date(0)), want);
+    assert.equal(renderCell(column!, { metadata: { name: "n1" }, spec: {}, status }, new Date(0)), want);
   });
 }

@@ -19,7 +19,7 @@ import { checkBindingEscalation, checkRoleEscalation } from "../authz/escalation
 import type { RbacSource } from "../authz/rbac_source.ts";
 import { ageColumn, createdAtColumn, nameColumn } from "./columns.ts";
 import { type Column, type Resource, STANDARD_VERBS } from "./resource.ts";
-import { plainStrategy } from "./strategies.ts";
+import { createPlainStrategy } from "./strategies.ts";
 
 /** A binding of either scope. */
 type Binding = KubeObject & { readonly subjects?: readonly Subject[]; readonly roleRef: RoleRef };
@@ -43,7 +43,7 @@ export function createRbacResources(deps: {
       ...shared,
       kind: clusterRoleKind,
       columns: [nameColumn, createdAtColumn],
-      strategy: plainStrategy<ClusterRole>({
+      strategy: createPlainStrategy<ClusterRole>({
         checksGenerateName: true,
         validateName: pathSegmentNameErrors,
         validateCreate: validateClusterRoleCreate,
@@ -56,7 +56,7 @@ export function createRbacResources(deps: {
       ...shared,
       kind: clusterRoleBindingKind,
       columns: bindingColumns("cluster role binding"),
-      strategy: plainStrategy<ClusterRoleBinding>({
+      strategy: createPlainStrategy<ClusterRoleBinding>({
         checksGenerateName: true,
         validateName: pathSegmentNameErrors,
         applyDefaults: defaultBinding,
@@ -70,7 +70,7 @@ export function createRbacResources(deps: {
       ...shared,
       kind: roleKind,
       columns: [nameColumn, createdAtColumn],
-      strategy: plainStrategy<Role>({
+      strategy: createPlainStrategy<Role>({
         checksGenerateName: true,
         validateName: pathSegmentNameErrors,
         validateCreate: validateRoleCreate,
@@ -83,7 +83,7 @@ export function createRbacResources(deps: {
       ...shared,
       kind: roleBindingKind,
       columns: bindingColumns("role binding"),
-      strategy: plainStrategy<RoleBinding>({
+      strategy: createPlainStrategy<RoleBinding>({
         checksGenerateName: true,
         validateName: pathSegmentNameErrors,
         applyDefaults: defaultBinding,

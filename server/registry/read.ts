@@ -12,7 +12,7 @@ import {
 } from "../../core/kube/status.ts";
 import { CompactedError, type Storage, type Stored } from "../storage/storage.ts";
 import { encodeContinue, parseContinue } from "./continue_token.ts";
-import { prefixOf, requestedKey } from "./keys.ts";
+import { parseRequestedKey, toKeyPrefix } from "./keys.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import type { Resource } from "./resource.ts";
 
@@ -56,7 +56,7 @@ export async function getObject(
   resourceVersion: string,
   signal: () => AbortSignal,
 ): Promise<Stored> {
-  const key = requestedKey(target);
+  const key = parseRequestedKey(target);
   if (resourceVersion !== "" && resourceVersion !== "0") {
     const revision = parseRevision(resourceVersion);
     if (revision === undefined) {
@@ -79,8 +79,8 @@ export async function listObjects(
   query: ListQuery,
   signal: () => AbortSignal,
 ): Promise<ListAnswer> {
-  const prefix = prefixOf(target.resource, target.namespace);
-  const start = await startOf(deps, target.resource, query, signal);
+  const prefix = toKeyPrefix(target.resource, target.namespace);
+  const start = await resolveStart(deps, target.resource, query, signal);
   try {
     const { items, revision, nextKey, remaining } = await scan(deps.storage, target, prefix, query, start);
     if (nextKey === undefined) return { items, revision, continueToken: "", remainingItemCount: undefined };
@@ -187,7 +187,7 @@ interface Start {
   readonly isCached: boolean;
 }
 
-async function startOf(
+async function resolveStart(
   deps: RegistryDeps,
   resource: Resource,
   query: ListQuery,

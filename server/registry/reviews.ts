@@ -54,7 +54,7 @@ function selfSubjectReview(): Review {
       return Promise.resolve<KubeObject>(
         {
           metadata: { creationTimestamp: formatTime(now) },
-          status: { userInfo: wireUser(user) },
+          status: { userInfo: toWireUser(user) },
         } as KubeObject,
       );
     },
@@ -96,7 +96,7 @@ function tokenStatus(
   }
   return {
     authenticated: true,
-    user: wireUser(result.user),
+    user: toWireUser(result.user),
     // Anybody is anonymous to everybody.
     audiences: result.kind === "anonymous" ? wanted : result.audiences,
     ...(error === undefined ? {} : { error }),
@@ -109,7 +109,7 @@ function subjectAccessReview(deps: ReviewDeps): Review {
     async answer(object) {
       const review = object as SubjectAccessReview;
       refuse(validateSubjectAccessReview(review));
-      return { ...review, status: await decide(deps.authorizer, subjectOf(review.spec), review.spec) };
+      return { ...review, status: await decide(deps.authorizer, toSubject(review.spec), review.spec) };
     },
   };
 }
@@ -122,7 +122,7 @@ function localSubjectAccessReview(deps: ReviewDeps): Review {
       refuse(validateLocalSubjectAccessReview(review));
       // The text has the empty namespace at its end (`pkg/registry/authorization/localsubjectaccessreview/rest.go`).
       if (namespace === "") throw badRequest("namespace is required on this type: ");
-      return { ...review, status: await decide(deps.authorizer, subjectOf(review.spec), review.spec) };
+      return { ...review, status: await decide(deps.authorizer, toSubject(review.spec), review.spec) };
     },
   };
 }
@@ -166,7 +166,7 @@ async function decide(
 }
 
 /** Groups are taken as given: nothing is added to a subject that is only asked about. */
-function subjectOf(spec: SubjectAccessReviewSpec): UserInfo {
+function toSubject(spec: SubjectAccessReviewSpec): UserInfo {
   return {
     username: spec.user ?? "",
     uid: spec.uid ?? "",
@@ -175,7 +175,7 @@ function subjectOf(spec: SubjectAccessReviewSpec): UserInfo {
   };
 }
 
-function wireUser(user: UserInfo): UserInfoWire {
+function toWireUser(user: UserInfo): UserInfoWire {
   return {
     ...(user.username === "" ? {} : { username: user.username }),
     ...(user.uid === "" ? {} : { uid: user.uid }),

@@ -10,7 +10,7 @@ import {
 } from "../../core/kube/validation/secrets.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
-import { plainStrategy } from "./strategies.ts";
+import { createPlainStrategy } from "./strategies.ts";
 
 /** Where bootstrap tokens live. */
 export const secrets: Resource<Secret> = {
@@ -31,7 +31,7 @@ export const secrets: Resource<Secret> = {
   ],
   selectableFields: ["type"],
   selectField: (secret) => secret.type ?? "",
-  strategy: plainStrategy<Secret>({
+  strategy: createPlainStrategy<Secret>({
     checksGenerateName: true,
     validateName: subdomainNameErrors,
     applyDefaults: defaultSecret,

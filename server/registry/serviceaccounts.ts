@@ -5,7 +5,7 @@ import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { prepareServiceAccount, warnOfServiceAccount } from "../../core/kube/validation/serviceaccounts.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
-import { plainStrategy } from "./strategies.ts";
+import { createPlainStrategy } from "./strategies.ts";
 
 /** Each namespace has one that is called `default`. */
 export const serviceAccounts: Resource<ServiceAccount> = {
@@ -13,7 +13,7 @@ export const serviceAccounts: Resource<ServiceAccount> = {
   verbs: STANDARD_VERBS,
   columns: [nameColumn, ageColumn],
   selectableFields: [],
-  strategy: plainStrategy<ServiceAccount>({
+  strategy: createPlainStrategy<ServiceAccount>({
     checksGenerateName: true,
     validateName: subdomainNameErrors,
     prepareForCreate: prepareServiceAccount,

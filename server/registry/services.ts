@@ -8,7 +8,7 @@ import type { BootstrapObject } from "../bootstrap_objects.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Resource } from "./resource.ts";
-import { plainStrategy } from "./strategies.ts";
+import { createPlainStrategy } from "./strategies.ts";
 
 /** The part of a Service that is shown. */
 interface Service extends KubeObject {
@@ -29,7 +29,7 @@ export const services: Resource<Service> = {
   ],
   selectableFields: ["spec.clusterIP", "spec.type"],
   selectField: ({ spec }, field) => (field === "spec.type" ? spec.type : spec.clusterIP) ?? "",
-  strategy: plainStrategy<Service>({ validateName: () => [] }),
+  strategy: createPlainStrategy<Service>({ validateName: () => [] }),
   subresources: [],
 };
 

@@ -6,14 +6,14 @@ import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import type { Storage, StorageEvent } from "../storage/storage.ts";
 import { configMaps } from "./configmaps.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
-import { openWatch, type Watching } from "./watch.ts";
+import { openWatch, type RegistryWatch } from "./watch.ts";
 
 const TARGET = { resource: configMaps, subresource: "", namespace: "a", name: "", user: ADMIN } as unknown as Target;
 const open = new AbortController().signal;
 
 /** A watch that nobody reads, and a way to tell it of events of a size each. */
 async function openUnread(): Promise<
-  { watching: Watching; tell(count: number, bytes: number, isDeletion?: boolean): void }
+  { watching: RegistryWatch; tell(count: number, bytes: number, isDeletion?: boolean): void }
 > {
   const memory = createMemoryStorage({ clock: createFakeClock() });
   let notify: (events: readonly StorageEvent[]) => void = () => {};

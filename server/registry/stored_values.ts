@@ -12,7 +12,7 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { isEncrypted } from "../storage/etcd/contents.ts";
 import type { StoredValues } from "../storage/stored_values.ts";
-import { prefixOf } from "./keys.ts";
+import { toKeyPrefix } from "./keys.ts";
 import type { StoredResource } from "./resource.ts";
 
 /** What stands for an object that is not read. */
@@ -24,28 +24,28 @@ const BRACE = 0x7b;
  * The values of resources; each kind's stored version is that of the resource without a conversion. Of objects that are
  * not served, `absent`, it is known that they are there, and nothing else.
  */
-export function kubeValues(
+export function createStoredValues(
   resources: readonly StoredResource[],
   absent: readonly StoredResource[] = [],
 ): StoredValues {
   const kinds = new Map(
     resources.filter(({ conversion }) => conversion === undefined)
-      .map((resource) => [prefixOf(resource, ""), resource.kind]),
+      .map((resource) => [toKeyPrefix(resource, ""), resource.kind]),
   );
   const prefixes = [...kinds.keys()];
-  const absentPrefixes = absent.map((resource) => prefixOf(resource, ""));
-  const kindOf = (key: string) => kinds.get(prefixes.find((prefix) => key.startsWith(prefix)) ?? "");
+  const absentPrefixes = absent.map((resource) => toKeyPrefix(resource, ""));
+  const findKind = (key: string) => kinds.get(prefixes.find((prefix) => key.startsWith(prefix)) ?? "");
   return {
     root: ROOT,
     prefixes: [...prefixes, ...absentPrefixes],
     encode(key, object) {
-      const kind = kindOf(key);
+      const kind = findKind(key);
       if (kind === undefined) throw new AppError("internal", `cannot write "${key}": no resource is kept there`);
       const { resourceVersion: _resourceVersion, ...metadata } = object.metadata;
       return encodeEnvelope(formatApiVersion(kind), kind.kind, encodeMessage(kind.schema, { ...object, metadata }));
     },
     decode(key, value) {
-      const kind = kindOf(key);
+      const kind = findKind(key);
       if (kind === undefined) return absentPrefixes.some((prefix) => key.startsWith(prefix)) ? NAMELESS : undefined;
       try {
         return decodeValue(kind, value);

@@ -25,7 +25,7 @@ export interface PlainRules<T extends KubeObject> {
 }
 
 /** A strategy that keeps what was sent. */
-export function plainStrategy<T extends KubeObject>(rules: PlainRules<T>): Strategy<T> {
+export function createPlainStrategy<T extends KubeObject>(rules: PlainRules<T>): Strategy<T> {
   return {
     ...(rules.applyDefaults === undefined ? {} : { applyDefaults: rules.applyDefaults }),
     ...(rules.validateBeforeMetadata === undefined ? {} : { validateBeforeMetadata: rules.validateBeforeMetadata }),

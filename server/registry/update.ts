@@ -16,10 +16,10 @@ import {
 } from "../../core/kube/validation/object_meta.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { createObject } from "./create.ts";
-import { invalidStoredObject, requestedKey } from "./keys.ts";
+import { invalidStoredObject, parseRequestedKey } from "./keys.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import type { Resource, UpdateStrategy, WriteContext } from "./resource.ts";
-import { assertVersionText, refuseInvalid, warnOf, withMeta } from "./write.ts";
+import { assertVersionText, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
 
 /** What an update answers. */
 export type Updated =
@@ -49,7 +49,7 @@ export async function updateObject(
     readonly expectedUid?: string | undefined;
   },
 ): Promise<Updated> {
-  const key = requestedKey(target);
+  const key = parseRequestedKey(target);
   while (true) {
     const stored = await deps.storage.get(key);
     if (stored === undefined) {
@@ -116,7 +116,7 @@ async function prepareUpdate(
   assertNamespace(target, admitted.object);
 
   const context: WriteContext = { user: target.user, now: deps.clock.now() };
-  const strategy = strategyOf(target);
+  const strategy = getStrategy(target);
   const persisted = persistMeta(target, admitted.object, old);
   const prepared = withKeptTimes(strategy.prepareForUpdate(persisted, old, context), old);
   refuseInvalid(target, prepared, [
@@ -129,7 +129,7 @@ async function prepareUpdate(
     ...(strategy.checksGenerateName === true ? generateNameErrors(resource, prepared) : []),
     ...strategy.validateUpdate(prepared, old),
   ]);
-  warnOf(target, prepared, old);
+  sendWarnings(target, prepared, old);
   const refusal = await deps.admission.validate({ ...admissionRequest, object: prepared });
   if (refusal !== undefined) throw forbidden(resource.kind, name, refusal.message);
   const next = storedForm(resource.kind.schema, prepared);
@@ -141,7 +141,7 @@ function generateNameErrors({ strategy }: Resource, { metadata: { generateName =
   return texts.map((text) => invalid("metadata.generateName", generateName, text));
 }
 
-function strategyOf(target: Target): UpdateStrategy {
+function getStrategy(target: Target): UpdateStrategy {
   if (target.subresource === "") return target.resource.strategy;
   const found = target.resource.subresources.find((candidate) => candidate.name === target.subresource);
   if (found === undefined) throw new Error(`no strategy for subresource ${target.subresource}`);

@@ -6,7 +6,7 @@ import { resourceExpired } from "../../core/kube/status.ts";
 import { StatusError } from "../../core/kube/status_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { CompactedError, type Storage, type StorageEvent, type Stored } from "../storage/storage.ts";
-import { keyOf, prefixOf } from "./keys.ts";
+import { toKeyPrefix, toStorageKey } from "./keys.ts";
 import { isSelected, listObjects, type Selection, waitForRevision } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import type { Resource } from "./resource.ts";
@@ -33,7 +33,7 @@ export interface WatchStart extends Selection {
 }
 
 /** A running watch. `next` waits for the following events; undefined when the watch is over. */
-export interface Watching extends Disposable {
+export interface RegistryWatch extends Disposable {
   next(): Promise<readonly WatchEvent[] | undefined>;
   /** The revision up to which everything has been delivered by `next`; undefined when that is where the watch began. */
   progress(): number | undefined;
@@ -52,15 +52,15 @@ const BATCH_BYTES = 262_144;
 /**
  * Opens a watch. A revision that is compacted gives one ERROR event (410), a state that does not come another (504), as
  * kube-apiserver does once it has understood what is asked. Changes after a revision that is still to come are waited for,
- * but not for ever (`refuseStrange`).
+ * but not for ever (`failUnknownRevision`).
  */
 export async function openWatch(
   deps: RegistryDeps,
   target: Target,
   start: WatchStart,
   signal: AbortSignal,
-): Promise<Watching> {
-  const prefix = watchedPrefix(target, start);
+): Promise<RegistryWatch> {
+  const prefix = toWatchedPrefix(target, start);
   const queue = new EventQueue(deps.storage);
   try {
     await waitForRevision(deps, start.notBefore, () => signal);
@@ -93,17 +93,17 @@ export async function openWatch(
         events.map((event) => selectEvent(target.resource, event, start)).filter((event) => event !== undefined),
         events.at(-1)?.revision ?? 0,
       );
-    }, (error) => queue.fail(expiredBy(error)));
+    }, (error) => queue.fail(toExpiredError(error)));
     const isToCome = afterRevision > deps.storage.revision();
     const closing = isToCome ? new AbortController() : undefined;
     queue.onClose(() => {
       watch.stop();
       closing?.abort();
     });
-    if (closing !== undefined) void refuseStrange(deps, afterRevision, queue, closing.signal);
+    if (closing !== undefined) void failUnknownRevision(deps, afterRevision, queue, closing.signal);
   } catch (error) {
     if (!(error instanceof CompactedError)) throw error;
-    queue.fail(expiredBy(error));
+    queue.fail(toExpiredError(error));
   }
   if (signal.aborted) queue[Symbol.dispose]();
   else signal.addEventListener("abort", () => queue[Symbol.dispose](), { once: true });
@@ -115,7 +115,7 @@ export async function openWatch(
  * client is told to list again (410). kube-apiserver stays silent until it has counted so far, and a client that does not
  * know better misses all that happens until then.
  */
-async function refuseStrange(
+async function failUnknownRevision(
   deps: RegistryDeps,
   revision: number,
   queue: EventQueue,
@@ -137,15 +137,15 @@ async function refuseStrange(
   }
 }
 
-function expiredBy({ requestedRevision, compactedRevision }: CompactedError): StatusError {
+function toExpiredError({ requestedRevision, compactedRevision }: CompactedError): StatusError {
   return resourceExpired(`too old resource version: ${requestedRevision} (${compactedRevision})`);
 }
 
 /** What to listen to: the one key, where only one can match; a thousand such watches must not see each other's events. */
-function watchedPrefix({ resource, namespace }: Target, { fields }: Selection): string {
+function toWatchedPrefix({ resource, namespace }: Target, { fields }: Selection): string {
   const named = fields.find(({ field, operator }) => field === "metadata.name" && operator === "=");
-  if (named === undefined || (resource.kind.namespaced && namespace === "")) return prefixOf(resource, namespace);
-  return keyOf(resource, namespace, named.value);
+  if (named === undefined || (resource.kind.namespaced && namespace === "")) return toKeyPrefix(resource, namespace);
+  return toStorageKey(resource, namespace, named.value);
 }
 
 /** What a change means to a selection: an object may start or stop matching. */
@@ -160,7 +160,7 @@ export function selectEvent(resource: Resource, event: StorageEvent, selection: 
 }
 
 /** About what an event holds. */
-function sizeOf(event: WatchEvent): number {
+function measureEvent(event: WatchEvent): number {
   switch (event.type) {
     case "ADDED":
     case "MODIFIED":
@@ -173,7 +173,7 @@ function sizeOf(event: WatchEvent): number {
 }
 
 /** Events wait here between the commit that made them and the stream that sends them. */
-class EventQueue implements Watching {
+class EventQueue implements RegistryWatch {
   readonly #storage: Pick<Storage, "revision">;
   #waiting: WatchEvent[] = [];
   #revision = 0;
@@ -203,7 +203,7 @@ class EventQueue implements Watching {
     // Not spread into arguments: the stack has room for some ten thousand.
     for (const event of events) {
       this.#waiting.push(event);
-      this.#bytes += sizeOf(event);
+      this.#bytes += measureEvent(event);
     }
     this.#pushed = Math.max(this.#pushed, revision);
     if (this.#waiting.length > this.#limit || this.#bytes > this.#byteLimit) {
@@ -269,7 +269,7 @@ class EventQueue implements Watching {
     let count = 0;
     let bytes = 0;
     for (; count < Math.min(this.#waiting.length, BATCH_EVENTS); count++) {
-      const size = sizeOf(this.#waiting[count]!);
+      const size = measureEvent(this.#waiting[count]!);
       if (count > 0 && bytes + size > BATCH_BYTES) break;
       bytes += size;
     }

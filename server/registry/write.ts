@@ -55,7 +55,7 @@ function editInOrder(metadata: ObjectMeta, edit: MetaEdit): ObjectMeta {
 }
 
 /** Tells the client what it should know of an object that is accepted. */
-export function warnOf(target: Target, object: KubeObject, stored: KubeObject | undefined): void {
+export function sendWarnings(target: Target, object: KubeObject, stored: KubeObject | undefined): void {
   if (target.onWarning === undefined || target.subresource !== "") return;
   for (const text of target.resource.strategy.warn?.(object, stored) ?? []) target.onWarning(text);
 }
@@ -66,12 +66,12 @@ export function assertVersionText({ metadata: { resourceVersion: sent = "" } }: 
 }
 
 /** The kind that upstream's registry knows, whichever version was asked for. */
-export function internalKindOf({ conversion, kind }: Resource): Kind {
+export function getInternalKind({ conversion, kind }: Resource): Kind {
   return conversion?.kind ?? kind;
 }
 
 /** Throws StatusError 422 when there is any fault; the same fault is told once, whoever found it. */
 export function refuseInvalid(target: Target, object: KubeObject, errors: readonly FieldError[]): void {
   if (errors.length === 0) return;
-  throw invalidObject(internalKindOf(target.resource), getName(object), selectReportedErrors(errors));
+  throw invalidObject(getInternalKind(target.resource), getName(object), selectReportedErrors(errors));
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ClockCache } from "./clock_cache.ts";
 
-class Thing {
+class Entry {
   isUsed = false;
   isKept = true;
   readonly name: string;
@@ -14,46 +14,46 @@ class Thing {
   }
 }
 
-function namesOf(things: readonly Thing[]): string {
+function listKept(things: readonly Entry[]): string {
   return things.filter(({ isKept }) => isKept).map(({ name }) => name).join("");
 }
 
 test("ClockCache keeps the newest entries that fit, and used ones longer", () => {
-  const kept = new ClockCache<Thing>(30);
-  const things = [..."abcdef"].map((name) => new Thing(name));
+  const kept = new ClockCache<Entry>(30);
+  const things = [..."abcdef"].map((name) => new Entry(name));
   const [a, b, c, d, e, f] = things;
   for (const thing of [a!, b!, c!]) kept.add(thing, 10);
-  assert.equal(namesOf(things.slice(0, 3)), "abc");
+  assert.equal(listKept(things.slice(0, 3)), "abc");
   a!.isUsed = true;
   kept.add(d!, 10);
-  assert.equal(namesOf(things.slice(0, 4)), "acd", "b had its turn after a, which was used");
+  assert.equal(listKept(things.slice(0, 4)), "acd", "b had its turn after a, which was used");
   kept.add(e!, 10);
-  assert.equal(namesOf(things.slice(0, 5)), "ade");
+  assert.equal(listKept(things.slice(0, 5)), "ade");
   kept.add(f!, 20);
-  assert.equal(namesOf(things), "ef", "a was not used again");
+  assert.equal(listKept(things), "ef", "a was not used again");
 });
 
 test("ClockCache releases an entry larger than its capacity, and goes on", () => {
-  const kept = new ClockCache<Thing>(30);
-  const [small, large, after] = [new Thing("s"), new Thing("l"), new Thing("a")];
+  const kept = new ClockCache<Entry>(30);
+  const [small, large, after] = [new Entry("s"), new Entry("l"), new Entry("a")];
   kept.add(small, 10);
   small.isUsed = true;
   kept.add(large, 31);
-  assert.equal(namesOf([small, large]), "s");
+  assert.equal(listKept([small, large]), "s");
   kept.add(after, 30);
-  assert.equal(namesOf([after]), "a");
+  assert.equal(listKept([after]), "a");
 });
 
 test("ClockCache keeps the few of many entries that are used again and again", () => {
-  const kept = new ClockCache<Thing>(100);
-  const hot = [new Thing("x"), new Thing("y")];
+  const kept = new ClockCache<Entry>(100);
+  const hot = [new Entry("x"), new Entry("y")];
   for (const thing of hot) kept.add(thing, 1);
-  const passing: Thing[] = [];
+  const passing: Entry[] = [];
   for (let round = 0; round < 10_000; round++) {
     for (const thing of hot) thing.isUsed = true;
-    passing.push(new Thing("."));
+    passing.push(new Entry("."));
     kept.add(passing.at(-1)!, 1);
   }
-  assert.equal(namesOf(hot), "xy");
-  assert.equal(namesOf(passing).length, 98);
+  assert.equal(listKept(hot), "xy");
+  assert.equal(listKept(passing).length, 98);
 });

@@ -57,7 +57,7 @@ export function collect(storage: Storage, prefix: string, afterRevision: number)
 }
 
 /** The newest state by key, as the store shows it. */
-export async function contentOf(storage: Storage): Promise<ReadonlyMap<string, number>> {
+export async function readContent(storage: Storage): Promise<ReadonlyMap<string, number>> {
   return new Map((await storage.list("/registry/")).items.map(({ key, revision }) => [key, revision]));
 }
 
@@ -68,7 +68,7 @@ export function describeEvents(events: readonly StorageEvent[]): string[] {
   );
 }
 
-function keysOf(page: StoragePage): string[] {
+function listKeys(page: StoragePage): string[] {
   return page.items.map((item) => item.key.slice(PREFIX.length));
 }
 
@@ -171,9 +171,9 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     await storage.create("/registry/things-too/x", thing("x"));
     await createAll(storage, ["b", "a/b", "a", "a-b", "\u{1f600}", "\uffee", "Z", "é"]);
     const page = await storage.list(PREFIX);
-    assert.deepEqual(keysOf(page), ["Z", "a", "a-b", "a/b", "b", "é", "\uffee", "\u{1f600}"]);
+    assert.deepEqual(listKeys(page), ["Z", "a", "a-b", "a/b", "b", "é", "\uffee", "\u{1f600}"]);
     assert.deepEqual([page.revision, page.remaining, page.nextKey], [storage.revision(), 0, undefined]);
-    assert.deepEqual(keysOf(await storage.list(`${PREFIX}a/`)), ["a/b"]);
+    assert.deepEqual(listKeys(await storage.list(`${PREFIX}a/`)), ["a/b"]);
     assert.deepEqual((await storage.list("/registry/none/")).items, []);
     assert.equal((await storage.list("/registry/")).items.length, 10);
   });
@@ -184,7 +184,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     const seen: string[] = [];
     const first = await storage.list(PREFIX, { limit: 5 });
     for (let page = first;;) {
-      seen.push(...keysOf(page));
+      seen.push(...listKeys(page));
       assert.equal(page.revision, first.revision);
       assert.equal(page.remaining, names.length - seen.length);
       assert.equal(page.nextKey, page.remaining > 0 ? `${PREFIX}${seen.at(-1)}\u0000` : undefined);

@@ -1,7 +1,7 @@
 /** How outcomes are told from findings, and from each other. */
 import { isDeepStrictEqual } from "node:util";
 import type { Result } from "../../core/lib/result.ts";
-import { refusalOf as statusRefusal } from "../support/refusal.ts";
+import { describeRefusal as statusRefusal } from "../support/describe_refusal.ts";
 
 /** The outcome of a refusal; the error itself is thrown when the API would answer it with anything but a 4xx. */
 export function refusalOf(error: unknown, meant: readonly number[] = []): string {

@@ -16,7 +16,7 @@ import { startWholeKubelet } from "./support/whole_kubelet.ts";
 const SIGNER = "kubernetes.io/kubelet-serving";
 
 /** The name of a node's serving request, once it is there. */
-async function servingRequestOf(kubectl: Kubectl, node: string): Promise<string> {
+async function findServingRequest(kubectl: Kubectl, node: string): Promise<string> {
   const columns = 'jsonpath={.metadata.name} {.spec.username}{"\\n"}';
   await using watch = kubectl.start(
     ...["get", "csr", "--watch", `--output=${columns}`, `--field-selector=spec.signerName=${SIGNER}`],
@@ -33,7 +33,7 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets what the inventory giv
   });
   const { kubectl } = instance;
   await using _first = await startWholeKubelet(instance.folder, "first", instance.bootstrapKubeconfig);
-  const own = await servingRequestOf(kubectl, "first");
+  const own = await findServingRequest(kubectl, "first");
   await kubectl.run("wait", `csr/${own}`, "--for=jsonpath={.status.certificate}", "--timeout=60s");
   assert.match(
     await kubectl.run("get", "csr", own, "--output=jsonpath={.status.conditions[*].message}"),
@@ -47,7 +47,7 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets what the inventory giv
 
   // Both kubelets run on this machine, so the second one truly reports the address of the first.
   await using _second = await startWholeKubelet(instance.folder, "second", instance.bootstrapKubeconfig);
-  const foreign = await servingRequestOf(kubectl, "second");
+  const foreign = await findServingRequest(kubectl, "second");
   await instance.running.waitFor(new RegExp(`CSR left pending.*${foreign}`));
   await using trusting = startTlsboot(
     [
@@ -106,7 +106,7 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   await using kubelet = await startWholeKubelet(plane.folder, "whole", bootstrap);
   await kubectl.run("wait", "node/whole", "--for=create", "--timeout=90s");
   assert.notEqual(await holder(), first);
-  const serving = await servingRequestOf(kubectl, "whole");
+  const serving = await findServingRequest(kubectl, "whole");
   await kubectl.run("wait", `csr/${serving}`, "--for=jsonpath={.status.certificate}", "--timeout=60s");
   await kubectl.run("wait", "node/whole", "--for=condition=Ready", "--timeout=60s");
   await assertNodePair(plane.caPath, `${kubelet.certDir}/kubelet-client-current.pem`, "whole");

@@ -105,7 +105,7 @@ function withoutRevision(event: { readonly objectRef?: { readonly resourceVersio
   return { ...event, objectRef: { ...objectRef, resourceVersion: "<rv>" } };
 }
 
-function outlineOf(event: unknown): string {
+function toOutline(event: unknown): string {
   const { stage, verb, requestURI, responseStatus } = event as Readonly<Record<string, { readonly code?: number }>>;
   return `${stage} ${verb} ${requestURI} ${responseStatus?.code ?? ""}`;
 }
@@ -133,6 +133,6 @@ test("the audit log equals kube-apiserver's for the same policy and the same req
   const ours = await record({ ...instance, log: folder.join("ours.log") }, startedAt);
 
   assert.ok(!JSON.stringify(ours).includes("hidden-word"));
-  assert.deepEqual(ours.map(outlineOf), theirs.map(outlineOf));
+  assert.deepEqual(ours.map(toOutline), theirs.map(toOutline));
   for (const [index, event] of theirs.entries()) assert.deepEqual(ours[index], event);
 });

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { type Finished, type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
 import { startKubelet } from "./support/kubelet.ts";
 import type { Kubectl } from "./support/kubectl.ts";
-import { assertChain, assertKeyMatches, assertNodePair, modeOf, subjectOf } from "./support/openssl.ts";
+import { assertChain, assertKeyMatches, assertNodePair, readMode, readSubject } from "./support/openssl.ts";
 import { type PublishedCluster, startPublishedCluster } from "./support/published_cluster.ts";
 import { startWholeKubelet } from "./support/whole_kubelet.ts";
 
@@ -35,8 +35,8 @@ async function approveServing(kubectl: Kubectl, running: Running): Promise<void>
 async function assertServingPair(caPath: string, pairPath: string, node: string): Promise<void> {
   await assertChain(caPath, pairPath, "sslserver");
   await assertKeyMatches(pairPath, pairPath);
-  assert.equal(await subjectOf(pairPath), `CN=system:node:${node},O=system:nodes`);
-  assert.equal(await modeOf(pairPath), 0o600);
+  assert.equal(await readSubject(pairPath), `CN=system:node:${node},O=system:nodes`);
+  assert.equal(await readMode(pairPath), 0o600);
 }
 
 async function status(plane: PublishedCluster, node: string): Promise<Finished> {

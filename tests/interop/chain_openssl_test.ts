@@ -30,13 +30,13 @@ test("openssl verify gives the verdict of each case", async () => {
   const differences: string[] = [];
   for (const one of cases) {
     const want = DIFFERENT[one.name] ?? one.openssl;
-    const found = await verdictOf(folder, one);
+    const found = await verify(folder, one);
     if (found !== want) differences.push(`${one.name}: ${found}`);
   }
   assert.deepEqual(differences, []);
 });
 
-async function verdictOf(folder: TempFolder, { chain, roots, host }: ChainCase): Promise<Verdict> {
+async function verify(folder: TempFolder, { chain, roots, host }: ChainCase): Promise<Verdict> {
   const [leaf, ...behind] = chain.map((der) => encodePem("CERTIFICATE", der));
   const files = { leaf: leaf ?? "", behind: behind.join(""), roots: "" };
   files.roots = roots.map((der) => encodePem("CERTIFICATE", der)).join("");

@@ -4,13 +4,13 @@ import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { tellStory, WHO, withoutWho } from "./support/client_node.ts";
 import { startControlPlane } from "./support/control_plane.ts";
-import { requestOf } from "./support/csr_manifest.ts";
+import { createRequest } from "./support/csr_manifest.ts";
 import { type RunningInstance, startInstance } from "./support/instance.ts";
 
 test("client-node is told the same by up and kube-apiserver: lists, watches, approval, patches, informer, refusals", async () => {
   await using instance = await startInstance();
   await using plane = await startControlPlane({ controllers: true });
-  const request = await requestOf("/CN=story");
+  const request = await createRequest("/CN=story");
   const ours = await tellStory(instance.adminKubeconfig, request);
   const theirs = await tellStory(plane.adminKubeconfig, request);
   assert.ok(Object.keys(ours).length >= 25, Object.keys(ours).join(", "));
@@ -20,7 +20,7 @@ test("client-node is told the same by up and kube-apiserver: lists, watches, app
 
 test("client-node is told the same with a bearer token as with a client certificate", async () => {
   await using instance = await startInstance({ tokens: ["story-token,storyteller,u1,system:masters"] });
-  const request = await requestOf("/CN=story");
+  const request = await createRequest("/CN=story");
   const withToken = await tellStory(await tokenKubeconfig(instance, "story-token"), request);
   const withCertificate = await tellStory(instance.adminKubeconfig, request);
   assert.deepEqual(withoutWho(withToken), withoutWho(withCertificate));

@@ -81,7 +81,7 @@ async function assertPair(folder: TempFolder, clock: SetClock, node: string): Pr
   return pair.value.leaf.notAfter;
 }
 
-function countOf({ stdout }: Finished): number {
+function parseCount({ stdout }: Finished): number {
   return stdout.split("\n").filter((line) => line !== "").length;
 }
 
@@ -102,7 +102,7 @@ test("up goes on when its clock is set a second, an hour and more than a year bo
     await assertPair(folder, clock, node);
     const requests = await instance.requests();
     assert.equal(requests.code, 0, requests.stderr);
-    assert.equal(countOf(requests), nodes, `at ${time} all requests are there`);
+    assert.equal(parseCount(requests), nodes, `at ${time} all requests are there`);
   }
 });
 
@@ -152,6 +152,6 @@ for (
     await eventually("a node bootstraps", async () => (await instance.bootstrap("n2")).code === 0 || undefined);
     const notAfter = await assertPair(folder, clock, "n2");
     assert.ok(notAfter > new Date(`${to.replace(" ", "T")}Z`), notAfter.toISOString());
-    assert.equal(countOf(await instance.requests()), 2);
+    assert.equal(parseCount(await instance.requests()), 2);
   });
 }

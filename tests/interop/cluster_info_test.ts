@@ -113,7 +113,7 @@ test("up signs cluster-info as kube-controller-manager does, and drops the signa
   const theirs = createKubectl(plane.folder, plane.adminKubeconfig);
   await theirs.run("wait", "namespace/kube-public", "--for=create", "--timeout=30s");
   // `up` has a token of its own, which it makes anew when it is deleted.
-  const [own = ""] = Object.keys(await signaturesOf(instance.kubectl));
+  const [own = ""] = Object.keys(await readSignatures(instance.kubectl));
   let before: Signatures = {};
   for (const { change, make, signed, isRenewal = false } of STEPS) {
     await Promise.all([make(theirs), make(instance.kubectl)]);
@@ -139,13 +139,13 @@ async function untilSigned(
 ): Promise<Signatures> {
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
-    const { [leftOut]: _, ...signatures } = await signaturesOf(kubectl);
+    const { [leftOut]: _, ...signatures } = await readSignatures(kubectl);
     if (isAsItShouldBe(signatures) || Date.now() > deadline) return signatures;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }
 
-async function signaturesOf(kubectl: Kubectl): Promise<Signatures> {
+async function readSignatures(kubectl: Kubectl): Promise<Signatures> {
   const text = await kubectl.run("get", "configmap/cluster-info", "--namespace=kube-public", "--output=json");
   const { data = {} } = JSON.parse(text) as { readonly data?: Readonly<Record<string, string>> };
   const signatures = Object.entries(data).flatMap(([key, value]) =>

@@ -7,7 +7,13 @@ import process from "node:process";
 import { test } from "node:test";
 import { startPair } from "./comparison/sides.ts";
 import { type Finding, Stage } from "./differential/play.ts";
-import { agreementOf, formatDifferences, formatEntries, groupFindings, signatureOf } from "./differential/report.ts";
+import {
+  computeAgreement,
+  formatDifferences,
+  formatEntries,
+  groupFindings,
+  toSignature,
+} from "./differential/report.ts";
 import { seedOfDay } from "./differential/seeds.ts";
 import { shrink } from "./differential/shrink.ts";
 
@@ -39,7 +45,7 @@ function played(): Promise<ReadonlyMap<number, Outcome>> {
     for (const seed of [...FIXED_SEEDS, seedOfDay(startedAt)]) {
       const { compared, findings } = await stage.playMany(seed, EXCHANGES);
       const again = await stage.confirm(findings);
-      const agreement = agreementOf({ compared, findings: again });
+      const agreement = computeAgreement({ compared, findings: again });
       outcomes.set(seed, {
         agreement,
         report: `seed ${seed}: ${agreement.toFixed(2)} %\n${await describe(stage, again)}`,
@@ -65,7 +71,7 @@ test(`differential: of the day's exchanges ${AIM} % are answered as kube-apiserv
 
 /** What a person needs: the groups, and for the largest the entries of the corpus that show them. */
 async function describe(stage: Stage, findings: readonly Finding[]): Promise<string> {
-  const groups = groupFindings(findings, signatureOf);
+  const groups = groupFindings(findings, toSignature);
   const lines = groups.map(({ signature, findings }) => `${findings.length} × ${signature}`);
   for (const { findings: [first] } of groups.slice(0, SHOWN)) {
     if (first === undefined) continue;

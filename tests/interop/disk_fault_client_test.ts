@@ -52,14 +52,14 @@ test("pairs and kubeconfigs on a disk that fails at every call in turn are the o
   const read = {
     pki: async () => {
       const combined = await readFile(folder.join("pki", "kubelet-client-current.pem"), "utf8");
-      return commonNameOf(combined, combined);
+      return readCommonName(combined, combined);
     },
     pair: async () => {
       const [certificate, key, combined] = await Promise.all(
         ["tls.crt", "tls.key", "tls.pem"].map((name) => readFile(folder.join("pair", name), "utf8")),
       );
       assert.equal(combined, certificate! + key!);
-      return commonNameOf(certificate!, key!);
+      return readCommonName(certificate!, key!);
     },
     kubeconfig: async () => {
       const text = await readFile(folder.join("kubeconfig"), "utf8");
@@ -88,7 +88,7 @@ test("pairs and kubeconfigs on a disk that fails at every call in turn are the o
   }
 });
 
-function commonNameOf(certificatePem: string, keyPem: string): string {
+function readCommonName(certificatePem: string, keyPem: string): string {
   const pair = parseCredentialPair(certificatePem, keyPem);
   return pair.ok ? pair.value.leaf.subject.commonName ?? "" : pair.error;
 }

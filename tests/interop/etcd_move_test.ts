@@ -49,7 +49,7 @@ async function stop(instance: RunningInstance): Promise<void> {
 }
 
 /** What may differ: leases, and what a start makes anew. */
-async function stateOf(kubectl: Kubectl): Promise<Record<string, string>> {
+async function readState(kubectl: Kubectl): Promise<Record<string, string>> {
   const all = withoutVersions(steady(await everything(kubectl)));
   return Object.fromEntries(Object.entries(all).filter(([key]) => !/cluster-info|events /.test(key)));
 }
@@ -94,7 +94,7 @@ test("an instance with a node moves into an etcd by TLS, where a kube-apiserver 
     const node = ["--kubeconfig", n1, "--cert-dir", folder.join("n1/pki"), "--hostname-override", "n1"];
     await must("bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, ...node);
     await writeSamples(instance.kubectl, "moved");
-    state = await stateOf(instance.kubectl);
+    state = await readState(instance.kubectl);
     await refused(/its objects are in its database\n.*--etcd-servers out/, "serve", ...data, ...inEtcd);
     await stop(instance);
   }
@@ -120,7 +120,7 @@ test("an instance with a node moves into an etcd by TLS, where a kube-apiserver 
   const second = folder.join("second.backup");
   {
     await using instance = await startInstance({ dataDir, args: [...port, ...inEtcd] });
-    assert.deepEqual(await stateOf(instance.kubectl), state);
+    assert.deepEqual(await readState(instance.kubectl), state);
     const node = instance.kubectl.as(n1);
     assert.match(await node.run("auth", "whoami"), /system:node:n1/);
     await renew(node, "renewed-in-etcd");
@@ -136,17 +136,17 @@ test("an instance with a node moves into an etcd by TLS, where a kube-apiserver 
       60_000,
     );
     // Leases are renewed meanwhile, so that the list as a whole may be newer.
-    const mapsOf = async (...server: readonly string[]) => {
+    const listMaps = async (...server: readonly string[]) => {
       const raw = await instance.kubectl.run(...server, "get", "--raw", "/api/v1/namespaces/sample-moved/configmaps");
       return JSON.parse(raw).items;
     };
-    assert.deepEqual(await mapsOf(...there), await mapsOf());
+    assert.deepEqual(await listMaps(...there), await listMaps());
     await instance.kubectl.run(...there, "create", "deployment", "theirs", "--image=none");
     await instance.kubectl.run(...there, "create", "service", "clusterip", "theirs", "--tcp=80:8080");
     apiserver.kill("SIGTERM");
     await apiserver.finished();
 
-    state = await stateOf(instance.kubectl);
+    state = await readState(instance.kubectl);
     const online = await must("backup", folder.join("online.backup"), ...data, ...inEtcd, ...seal);
     assert.match(online.stdout, /objects of etcd at revision \d+ and/);
     assert.match(online.stderr, /warning: not in it, since tlsboot does not serve them: .*\bdeployments \(1\)/);
@@ -164,7 +164,7 @@ test("an instance with a node moves into an etcd by TLS, where a kube-apiserver 
   assert.ok(!existsSync(`${dataDir}/etcd.yaml`));
 
   await using instance = await startInstance({ dataDir, args: port });
-  assert.deepEqual(await stateOf(instance.kubectl), state);
+  assert.deepEqual(await readState(instance.kubectl), state);
   const node = instance.kubectl.as(n1);
   assert.match(await node.run("auth", "whoami"), /system:node:n1/);
   await renew(node, "renewed-at-home");

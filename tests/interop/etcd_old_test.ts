@@ -24,13 +24,13 @@ for (const [name, options] of Object.entries(CLUSTERS)) {
       assert.equal(code, 1);
       assert.match(stderr, /error: cannot use etcd 3\.5\.12: 3\.5\.13 or later is needed\n/);
       assert.match(stderr, /hint: upgrade etcd/);
-      assert.equal(await keysOf(etcd.urls[0]!), 0, "something was written to it");
+      assert.equal(await countKeys(etcd.urls[0]!), 0, "something was written to it");
     });
   }
 }
 
 /** By etcd's JSON gateway. */
-async function keysOf(url: string): Promise<number> {
+async function countKeys(url: string): Promise<number> {
   const body = JSON.stringify({ key: btoa("\0"), range_end: btoa("\0"), count_only: true });
   const response = await fetch(`${url}/v3/kv/range`, { method: "POST", body });
   const { count } = await response.json() as { readonly count?: string };

@@ -120,7 +120,7 @@ function furniture(namespace: string): string {
 }
 
 /** The keys of a namespace's objects, of whatever kind. */
-async function keysOf(etcd: Etcd, namespace: string): Promise<readonly string[]> {
+async function listKeys(etcd: Etcd, namespace: string): Promise<readonly string[]> {
   const keys = [...(await etcd.members[0]!.read("/registry/")).keys()];
   return keys.filter((key) => key.split("/").includes(namespace));
 }
@@ -136,7 +136,7 @@ test("a namespace that is deleted takes everything with it, whoever deletes it a
     ours.run("wait", "--for=create", "-n", namespace, "serviceaccount/default");
   const assertNothingLeft = async (namespaces: readonly string[]) => {
     await ours.run("wait", "--for=delete", "--timeout=55s", ...namespaces.map((name) => `namespace/${name}`));
-    assert.deepEqual((await Promise.all(namespaces.map((name) => keysOf(etcd, name)))).flat(), []);
+    assert.deepEqual((await Promise.all(namespaces.map((name) => listKeys(etcd, name)))).flat(), []);
   };
 
   // No kube-controller-manager: what is not served here stays, and with it the namespace and what is in use there.
@@ -146,7 +146,7 @@ test("a namespace that is deleted takes everything with it, whoever deletes it a
   // Our empty list of pods would be a lie from now on.
   const pods = await ours.try("get", "--raw", "/api/v1/namespaces/default/pods");
   assert.match(pods.stderr, /NotFound.*the server could not find the requested resource/);
-  const before = await keysOf(etcd, "kept");
+  const before = await listKeys(etcd, "kept");
   await ours.run("delete", "namespace", "kept", "plain", "--wait=false");
   await ours.run("wait", "--for=condition=NamespaceContentRemaining", "--timeout=30s", "namespace/kept");
   const { status } = JSON.parse(await theirs.run("get", "namespace", "kept", "--output=json"));
@@ -156,7 +156,7 @@ test("a namespace that is deleted takes everything with it, whoever deletes it a
     "Some resources are remaining: deployments.apps has 1 resource instances, pods. has 1 resource instances, " +
       "resourcequotas. has 1 resource instances, services. has 1 resource instances",
   );
-  assert.deepEqual((await keysOf(etcd, "kept")).filter((key) => before.includes(key)), before);
+  assert.deepEqual((await listKeys(etcd, "kept")).filter((key) => before.includes(key)), before);
   await assertNothingLeft(["plain"]);
 
   for (const flags of [["--leader-elect=true"], []]) {

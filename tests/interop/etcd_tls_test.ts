@@ -4,7 +4,7 @@ import { chmod, readFile, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
-import { kubeValues } from "../../server/registry/stored_values.ts";
+import { createStoredValues } from "../../server/registry/stored_values.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -163,7 +163,7 @@ test("the runtime of this test reads an etcd by its address, and none whose cert
   const open = async ({ urls }: Etcd) =>
     await openEtcdStorage({
       endpoints: { servers: urls, caPem: await read("ca.crt"), certificate, prefix: "/by-address" },
-      values: kubeValues(STORED_RESOURCES),
+      values: createStoredValues(STORED_RESOURCES),
       clock: createSystemClock(),
     });
   const key = "/registry/configmaps/default/by-address";

@@ -16,7 +16,7 @@ async function create(kubectl: Kubectl, name: string) {
   return await kubectl.given({ stdin }).try("create", "-f", "-");
 }
 
-const namesOf = async (kubectl: Kubectl): Promise<readonly string[]> =>
+const listNames = async (kubectl: Kubectl): Promise<readonly string[]> =>
   (await kubectl.run("get", "csr", "--output=jsonpath={.items[*].metadata.name}")).split(" ");
 
 test("up on a full disk refuses writes with the reason, goes on reading, and recovers when space is freed", async () => {
@@ -49,7 +49,7 @@ test("up on a full disk refuses writes with the reason, goes on reading, and rec
   await disk.fill();
   await createUntilRefused("during");
   await createUntilRefused("still");
-  assert.deepEqual([...await namesOf(instance.kubectl)].sort(), [...acknowledged].sort());
+  assert.deepEqual([...await listNames(instance.kubectl)].sort(), [...acknowledged].sort());
   assert.equal(await instance.kubectl.run("get", "--raw", "/livez"), "ok");
 
   await disk.free();
@@ -70,7 +70,7 @@ test("up on a full disk refuses writes with the reason, goes on reading, and rec
     instance.dataDir,
   ]);
   await waitUntilUp(again);
-  assert.deepEqual([...await namesOf(instance.kubectl)].sort(), [...acknowledged].sort());
+  assert.deepEqual([...await listNames(instance.kubectl)].sort(), [...acknowledged].sort());
 });
 
 test("up that starts on a full disk says so and ends with 1, and starts once there is space", async () => {

@@ -31,8 +31,8 @@ test("kubeadm join finds up by the cluster-info that up publishes, with tokens o
   const before = whatIsThere();
   await using instance = await startInstance();
   const dataDir = ["--data-dir", instance.dataDir];
-  const token = await answerOf(instance, "token", "create", ...dataDir);
-  const shown = await answerOf(instance, "ca", "show", ...dataDir);
+  const token = await readAnswer(instance, "token", "create", ...dataDir);
+  const shown = await readAnswer(instance, "ca", "show", ...dataDir);
   const [pin = ""] = shown.match(/sha256:[0-9a-f]{64}/) ?? [];
 
   // The cluster is found and trusted; kubeadm goes on to ask for what nobody has uploaded.
@@ -44,14 +44,14 @@ test("kubeadm join finds up by the cluster-info that up publishes, with tokens o
   assert.match(stranger.stderr, /cluster CA found in cluster-info ConfigMap is invalid/);
 
   await upload(instance);
-  const member = await answerOf(instance, "token", "create", ...dataDir, "--groups", KUBEADM_GROUP);
+  const member = await readAnswer(instance, "token", "create", ...dataDir, "--groups", KUBEADM_GROUP);
   const { code, stdout, stderr } = await discover(instance, member, pin);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /Reading configuration from the "kubeadm-config" ConfigMap in namespace "kube-system"/);
   assert.deepEqual(whatIsThere(), before);
 });
 
-async function answerOf(instance: RunningInstance, ...args: readonly string[]): Promise<string> {
+async function readAnswer(instance: RunningInstance, ...args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await instance.tlsboot(...args);
   assert.equal(code, 0, stderr);
   return stdout.trim();

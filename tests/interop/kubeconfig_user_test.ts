@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { runTlsboot } from "../support/child.ts";
 import { type Cluster, CLUSTERS } from "./support/clusters.ts";
-import { assertChain, assertKeyMatches, modeOf, subjectOf } from "./support/openssl.ts";
+import { assertChain, assertKeyMatches, readMode, readSubject } from "./support/openssl.ts";
 
 /** Runs the command as the cluster's administrator; answers stderr. */
 async function letIn({ folder, adminKubeconfig }: Cluster, ...args: readonly string[]): Promise<string> {
@@ -37,7 +37,7 @@ for (const [name, start] of Object.entries(CLUSTERS)) {
     const { folder, kubectl, caPath } = cluster;
     const stderr = await letIn(cluster, "alice", "--group", "dev", "--ttl", "1h");
     const kubeconfig = folder.join("alice.kubeconfig");
-    assert.equal(await modeOf(kubeconfig), 0o600);
+    assert.equal(await readMode(kubeconfig), 0o600);
     const alice = kubectl.as(kubeconfig);
     const who = await alice.run("auth", "whoami");
     assert.match(who, /Username +alice\n/);
@@ -45,7 +45,7 @@ for (const [name, start] of Object.entries(CLUSTERS)) {
     const { certificate, key } = await takeOut(cluster, kubeconfig);
     await assertChain(caPath, certificate, "sslclient");
     await assertKeyMatches(certificate, key);
-    assert.equal(await subjectOf(certificate), "CN=alice,O=dev");
+    assert.equal(await readSubject(certificate), "CN=alice,O=dev");
 
     assert.equal((await alice.try("auth", "can-i", "list", "configmaps")).stdout, "no\n");
     const [, line = ""] = /\n {2}kubectl --kubeconfig \S+ (create rolebinding .*)\n/.exec(stderr) ?? [];

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { waitForCsr } from "./support/kubectl.ts";
-import { assertNodePair, modeOf } from "./support/openssl.ts";
+import { assertNodePair, readMode } from "./support/openssl.ts";
 import { type RunningInstance, startInstance } from "./support/instance.ts";
 
 const TOKEN = "02b50b05283e98dd0fd71db496ef01e8";
@@ -64,7 +64,7 @@ test("walkthrough leads from a token to a kubeconfig that works, by kubectl cert
 
   await assertNodePair(instance.caPath, instance.folder.join("n1-pki", "kubelet-client-current.pem"), "n1");
   const kubeconfig = instance.folder.join("n1.kubeconfig");
-  assert.equal(await modeOf(kubeconfig), 0o600);
+  assert.equal(await readMode(kubeconfig), 0o600);
   const node = instance.kubectl.as(kubeconfig);
   assert.equal(
     await node.run("auth", "whoami", "--output=jsonpath={.status.userInfo.username} {.status.userInfo.groups}"),

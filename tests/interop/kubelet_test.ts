@@ -5,7 +5,7 @@ import { readdir } from "node:fs/promises";
 import { test } from "node:test";
 import { startKubelet } from "./support/kubelet.ts";
 import { waitForCsr } from "./support/kubectl.ts";
-import { assertNodePair, modeOf } from "./support/openssl.ts";
+import { assertNodePair, readMode } from "./support/openssl.ts";
 import { startInstance } from "./support/instance.ts";
 
 test("kubelet gets its certificate by automatic approval, and its kubeconfig works", async () => {
@@ -13,7 +13,7 @@ test("kubelet gets its certificate by automatic approval, and its kubeconfig wor
   await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
   await kubelet.running.finished();
   await assertNodePair(instance.caPath, kubelet.currentPair, "n1");
-  assert.equal(await modeOf(kubelet.kubeconfig), 0o600);
+  assert.equal(await readMode(kubelet.kubeconfig), 0o600);
   assert.equal((await readdir(kubelet.certDir)).some((name) => name.endsWith(".tmp")), false);
   const node = instance.kubectl.as(kubelet.kubeconfig);
   assert.match(await node.run("auth", "whoami"), /Username +system:node:n1\n/);

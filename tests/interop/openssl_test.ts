@@ -5,7 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { runProgram, runTlsboot, start } from "../support/child.ts";
 import { csrManifest } from "./support/csr_manifest.ts";
-import { assertChain, assertKeyMatches, assertNodePair, openssl, subjectOf } from "./support/openssl.ts";
+import { assertChain, assertKeyMatches, assertNodePair, openssl, readSubject } from "./support/openssl.ts";
 import { findPemBlocks } from "./support/pem_files.ts";
 import { startInstance } from "./support/instance.ts";
 
@@ -128,7 +128,7 @@ test("openssl verifies what the signer issues for a request that openssl made", 
   await writeFile(path, Buffer.from(base64, "base64"));
 
   await assertChain(instance.caPath, path, "sslclient");
-  assert.equal(await subjectOf(path), "CN=robot,O=robots");
+  assert.equal(await readSubject(path), "CN=robot,O=robots");
   assert.equal((await readFile(path, "utf8")).match(/BEGIN CERTIFICATE/g)?.length, 1);
   const text = await openssl(["x509", "-in", path, "-noout", "-text"]);
   assert.match(text, /X509v3 Key Usage: critical\n +Digital Signature\n/);

@@ -38,15 +38,15 @@ async function startPlaces() {
     join(await ensureDebianProgram("kubernetes-client"), "usr", "bin", "kubectl"),
     join(bin, "kubectl-1.20"),
   );
-  const placeOf = async (name: string, server: string, kubeconfig: string): Promise<Place> => {
+  const createPlace = async (name: string, server: string, kubeconfig: string): Promise<Place> => {
     const home = folder.join(name);
     await mkdir(home);
     await writeFile(join(home, "admin.kubeconfig"), await asAdministrator(kubeconfig), { mode: 0o600 });
     return { home, bin, server: new URL(server).host };
   };
   const places = [
-    await placeOf("kube-apiserver", plane.server, plane.adminKubeconfig),
-    await placeOf("tlsboot", instance.server, instance.adminKubeconfig),
+    await createPlace("kube-apiserver", plane.server, plane.adminKubeconfig),
+    await createPlace("tlsboot", instance.server, instance.adminKubeconfig),
   ] as const;
   // What every namespace has is there before anything is compared.
   for (const { home } of places) {

@@ -7,7 +7,7 @@ import { type Finished, type Running, runTlsboot, startTlsboot } from "../suppor
 import { type Cluster, CLUSTERS } from "./support/clusters.ts";
 import { startControlPlane } from "./support/control_plane.ts";
 import { createKubectl } from "./support/kubectl.ts";
-import { assertChain, assertKeyMatches, modeOf, openssl, subjectOf } from "./support/openssl.ts";
+import { assertChain, assertKeyMatches, openssl, readMode, readSubject } from "./support/openssl.ts";
 
 const PROFILE = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
@@ -61,8 +61,8 @@ for (const [name, start] of Object.entries(CLUSTERS)) {
       await assertChain(cluster.caPath, certificate, "sslclient");
       await assertKeyMatches(certificate, key);
       await assertKeyMatches(cluster.folder.join(type, "tls.pem"), cluster.folder.join(type, "tls.pem"));
-      assert.equal(await subjectOf(certificate), `CN=${type},O=team`);
-      assert.equal(await modeOf(key), 0o600);
+      assert.equal(await readSubject(certificate), `CN=${type},O=team`);
+      assert.equal(await readMode(key), 0o600);
       const who = await whoami(cluster, type);
       assert.match(who, new RegExp(`Username +${type}\n`));
       assert.match(who, /Groups +\[team system:authenticated\]/);

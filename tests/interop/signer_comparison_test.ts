@@ -10,7 +10,7 @@ import { type ControlPlane, startControlPlane } from "./support/control_plane.ts
 import { createKubectl, type Kubectl } from "./support/kubectl.ts";
 import { openssl } from "./support/openssl.ts";
 import { CASES, CASES_OF_EACH_CA, CASES_OF_SHORT_DURATION, type SigningCase } from "./support/signing_cases.ts";
-import { differencesOf, type Outcome, waitForOutcomes } from "./support/signing_outcomes.ts";
+import { compareOutcomes, type Outcome, waitForOutcomes } from "./support/signing_outcomes.ts";
 import { makeRequests, type SigningRequest, submitRequests } from "./support/signing_requests.ts";
 
 /** A CA by OpenSSL whose name has what names seldom have. */
@@ -80,7 +80,7 @@ function caOfEach(folder: TempFolder): readonly string[] {
 }
 
 /** One signer's answers to all requests, on an API that has no other. */
-async function answersOf(
+async function collectAnswers(
   signer: Running,
   requests: readonly SigningRequest[],
   plane: ControlPlane,
@@ -102,16 +102,16 @@ async function assertAgree(
 ): Promise<ReadonlyMap<string, Outcome>> {
   const requests = await makeRequests(plane.folder, cases);
   const signing = ["certificatesigningrequest-signing-controller"];
-  const theirs = await answersOf(plane.startControllers(signing, flags), requests, plane, kubectl);
+  const theirs = await collectAnswers(plane.startControllers(signing, flags), requests, plane, kubectl);
   const alone = ["signer", "--kubeconfig", plane.adminKubeconfig, "--leader-elect=false", ...flags];
-  const ours = await answersOf(startTlsboot(alone), requests, plane, kubectl);
+  const ours = await collectAnswers(startTlsboot(alone), requests, plane, kubectl);
   const faults: string[] = [];
   const byName = new Map<string, Outcome>();
   for (const { csr, name } of requests) {
     const [want, got] = [theirs.get(csr), ours.get(csr)];
     assert.ok(want !== undefined && got !== undefined);
     byName.set(name, want);
-    const differences = await differencesOf(want, got);
+    const differences = await compareOutcomes(want, got);
     if (differences.length > 0) faults.push(`${name}\n  ${differences.join("\n  ")}`);
   }
   assert.equal(faults.length, 0, `${faults.length} of ${requests.length} differ:\n${faults.join("\n")}`);

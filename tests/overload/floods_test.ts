@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { type BesiegedServer, startBesieged, TOKENS } from "../support/besieged_server.ts";
+import { type BesiegedServer, startBesieged, TOKENS } from "../support/overloaded_server.ts";
 import {
   FRAME,
   frame,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { test } from "node:test";
-import { startBesieged, TOKENS } from "../support/besieged_server.ts";
+import { startBesieged, TOKENS } from "../support/overloaded_server.ts";
 import { FRAME, frame, openRaw, PREFACE, type RawConnection, requestFrame, until } from "../support/raw_http2.ts";
 
 const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";

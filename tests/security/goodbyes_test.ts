@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { FRAME, frame, openRaw, PREFACE, requestFrame } from "../support/raw_http2.ts";
-import { fateOf, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { describeFate, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 /** A runtime that goes on with what it has freed ended after tens of them, seldom after hundreds. */
@@ -52,6 +52,6 @@ test(`a server that ${GOODBYES} clients take their leave of by GOAWAY goes on`, 
     // One after the other: what is free has to be taken for something else meanwhile.
     for (; goodbye < GOODBYES; goodbye++) await sayGoodbye();
   } catch (error) {
-    throw new Error(`no answer at goodbye ${goodbye}: ${await fateOf(instance)}`, { cause: error });
+    throw new Error(`no answer at goodbye ${goodbye}: ${await describeFate(instance)}`, { cause: error });
   }
 });

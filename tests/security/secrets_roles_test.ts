@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from "age-encryption";
 import type { Running } from "../support/child.ts";
 import { writeKeyProgram } from "../support/key_program.ts";
-import { ask, type Pair, pairOf, provoke, tellObjects } from "../support/secret_provocations.ts";
+import { ask, type Pair, provoke, readPair, tellObjects } from "../support/secret_provocations.ts";
 import { createSecretRun, type SecretRun } from "../support/secret_search.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -92,7 +92,7 @@ test("serve, signer, approver and a bootstrap that rotates tell no secret, in au
       "--audit-log-path audit.log --audit-policy-file audit.yaml",
   );
   const [, port = ""] = await serve.waitFor(/serves https:\/\/\S+:(\d+)/);
-  const admin = await pairOf(folder.join("data/admin.kubeconfig"));
+  const admin = await readPair(folder.join("data/admin.kubeconfig"));
   for (const [role, group] of Object.entries(BINDINGS)) await bind(port, admin, role, group);
   const made = (await succeeds("token create --data-dir data", { isAnswerSecret: true, isWithin: true })).trim();
   run.know("a token", made.slice(7));

@@ -7,8 +7,8 @@ import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { Running } from "../support/child.ts";
-import { pairOf, provoke, tellObjects } from "../support/secret_provocations.ts";
-import { createSecretRun, findSecrets, formsOf, PIECE } from "../support/secret_search.ts";
+import { provoke, readPair, tellObjects } from "../support/secret_provocations.ts";
+import { createSecretRun, findSecrets, listForms, PIECE } from "../support/secret_search.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const PASSPHRASE = "kangaroo-Velvet+umbrella/31";
@@ -20,7 +20,7 @@ const SECRET_DATA = "data-Of+a/Secret=in-the-store";
 
 test("findSecrets() finds each form of a secret and a piece of it", () => {
   const secrets = [{ name: "s", value: PASSPHRASE }];
-  for (const form of formsOf(PASSPHRASE)) {
+  for (const form of listForms(PASSPHRASE)) {
     assert.equal(findSecrets([{ where: "log", text: `x ${form} y` }], secrets).length > 0, true, form);
   }
   assert.notDeepEqual(findSecrets([{ where: "log", text: PASSPHRASE.slice(5, 5 + PIECE) }], secrets), []);
@@ -74,7 +74,7 @@ test("a whole run tells no secret in logs, events, metrics, audit lines and erro
   await succeeds("inspect data/admin.kubeconfig data/bootstrap.kubeconfig n1/kubeconfig data/pki/ca.key", within);
 
   // What goes wrong, and would like to show why.
-  const admin = await pairOf(at("data/admin.kubeconfig"));
+  const admin = await readPair(at("data/admin.kubeconfig"));
   const sent = { token: TOKEN_FILE_SECRET, wrongToken: WRONG_TOKEN, malformed: MALFORMED, content: SECRET_DATA };
   await provoke(run, port, admin, sent);
   await write("broken.kubeconfig", `apiVersion: v1\nkind: Config\nusers: [{name: u, user: {token: ${SECRET_DATA}}}\n`);

@@ -66,7 +66,7 @@ export async function fixture(apiOptions: FakeApiOptions = {}): Promise<Fixture>
     findCluster: bootstrapKubeconfig("/node/bootstrap.kubeconfig", files),
     kubeconfigPath: "/node/kubeconfig",
     certDir: "/node/pki",
-    nodeName: nodeNameOf("n1"),
+    nodeName: parseNodeNameOrThrow("n1"),
     files,
     clock,
     random: createSeededRandom(),
@@ -88,7 +88,7 @@ export async function fixture(apiOptions: FakeApiOptions = {}): Promise<Fixture>
   };
 }
 
-function nodeNameOf(text: string): NodeName {
+function parseNodeNameOrThrow(text: string): NodeName {
   const name = parseNodeName(text);
   assert.ok(name.ok);
   return name.value;
@@ -104,7 +104,7 @@ function kubeconfigWithToken(server: string): string {
 }
 
 /** The PKCS#10 request in a CSR. */
-export function requestOf(csr: CertificateSigningRequest): RequestFacts {
+export function parseRequestOrThrow(csr: CertificateSigningRequest): RequestFacts {
   const block = findPemBlock(new TextDecoder().decode(decodeBase64(csr.spec.request ?? ""))) ?? assert.fail("no PEM");
   const facts = parseCertificationRequest(block.block.bytes);
   assert.ok(facts.ok);
@@ -121,7 +121,7 @@ async function issue(
   csr: CertificateSigningRequest,
   edit: Partial<IssuedCertificate> = {},
 ): Promise<void> {
-  const { publicKeyDer, subject } = requestOf(csr);
+  const { publicKeyDer, subject } = parseRequestOrThrow(csr);
   const certificate = base64Of(await api.ca.issue({ publicKeyDer, subject, ...edit }));
   const approved = { ...csr, status: { conditions: [condition("Approved", "Test")] } };
   api.put(approved);

@@ -336,7 +336,7 @@ const CRAFTED: Readonly<Record<string, () => OddKey>> = {
 export async function buildChainCases(now: Date): Promise<readonly ChainCase[]> {
   const keys = new Map<string, PrivateKey>();
   const crafted = new Map<string, OddKey>();
-  const names = OUTLINES.flatMap(draftsOf).flatMap(({ subject, issuer, key, signer }) => [
+  const names = OUTLINES.flatMap(createDrafts).flatMap(({ subject, issuer, key, signer }) => [
     key ?? subject,
     signer ?? issuer,
   ]);
@@ -345,7 +345,7 @@ export async function buildChainCases(now: Date): Promise<readonly ChainCase[]> 
     if (craft === undefined) keys.set(name, await generatePrivateKey("ecdsa-p256"));
     else crafted.set(name, craft());
   }
-  const keyOf = (name: string): OddKey => keys.get(name) ?? crafted.get(name)!;
+  const getKey = (name: string): OddKey => keys.get(name) ?? crafted.get(name)!;
   let serial = 0;
   const encode = (draft: Draft): Bytes => {
     const { subject, issuer, from = -24, to = 24, version = 3, extensions, key = subject, signer = issuer } = draft;
@@ -353,7 +353,7 @@ export async function buildChainCases(now: Date): Promise<readonly ChainCase[]> 
     const odd: OddCertificate = {
       serial: Uint8Array.of(1, own >> 8, own & 0xff),
       ...draft,
-      ...{ subject, issuer, version, extensions, key: keyOf(key), signer: keyOf(signer) },
+      ...{ subject, issuer, version, extensions, key: getKey(key), signer: getKey(signer) },
       notBefore: new Date(now.getTime() + from * HOUR_MS),
       notAfter: new Date(now.getTime() + to * HOUR_MS),
     };
@@ -373,6 +373,6 @@ export async function buildChainCases(now: Date): Promise<readonly ChainCase[]> 
   );
 }
 
-function draftsOf({ leaf: own = leaf("root"), behind = [], roots = [root] }: Outline): readonly Draft[] {
+function createDrafts({ leaf: own = leaf("root"), behind = [], roots = [root] }: Outline): readonly Draft[] {
   return [own, ...behind, ...roots];
 }

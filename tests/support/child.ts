@@ -70,7 +70,7 @@ export function startTlsboot(args: readonly string[], options: StartOptions = {}
 /** Runs tlsboot to its end. */
 export async function runTlsboot(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
   await using running = startTlsboot(args, options);
-  return await endOf(running, ["tlsboot", ...args]);
+  return await awaitEnd(running, ["tlsboot", ...args]);
 }
 
 /** Runs any program to its end. */
@@ -80,11 +80,11 @@ export async function runProgram(
   options: StartOptions = {},
 ): Promise<Finished> {
   await using running = start(command, args, options);
-  return await endOf(running, [command, ...args]);
+  return await awaitEnd(running, [command, ...args]);
 }
 
 /** A program that should end and does not fails its test, instead of holding up the whole run. */
-async function endOf(running: Running, words: readonly string[]): Promise<Finished> {
+async function awaitEnd(running: Running, words: readonly string[]): Promise<Finished> {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     const output = `--- stdout\n${running.stdout()}\n--- stderr\n${running.stderr()}`;

@@ -34,15 +34,15 @@ const DIGEST_INFO: Readonly<Partial<Record<HashName, string>>> = {
 export function craftRsaKey(bits: number, exponent = 65_537n): OddKey {
   const primes = generatePrimes(bits / BITS_A_PRIME, exponent);
   const modulus = primes.reduce((product, prime) => product * prime, 1n);
-  const size = bytesOf(modulus).length;
-  const key = encodeSequence(encodeUnsigned(bytesOf(modulus)), encodeUnsigned(bytesOf(exponent)));
+  const size = toBytes(modulus).length;
+  const key = encodeSequence(encodeUnsigned(toBytes(modulus)), encodeUnsigned(toBytes(exponent)));
   return {
     algorithm: "RSA",
     publicKeyDer: () => encodeSequence(encodeSequence(encodeOid(RSA_OID), encodeNull()), encodeBitString(key)),
     sign(data, hash = "sha256"): Bytes {
       const digest = DIGEST_INFO[hash] + createHash(hash).update(data).digest("hex");
       const padded = BigInt(`0x01${"ff".repeat(size - 3 - digest.length / 2)}00${digest}`);
-      const signature = bytesOf(findRoot(padded, exponent, primes, modulus));
+      const signature = toBytes(findRoot(padded, exponent, primes, modulus));
       const bytes = new Uint8Array(size);
       bytes.set(signature, size - signature.length);
       return bytes;
@@ -101,7 +101,7 @@ function inverse(value: bigint, modulus: bigint): bigint {
   return ((x % modulus) + modulus) % modulus;
 }
 
-function bytesOf(number: bigint): Bytes {
+function toBytes(number: bigint): Bytes {
   const hex = number.toString(16);
   const even = hex.length % 2 === 0 ? hex : `0${hex}`;
   return Uint8Array.from(even.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));

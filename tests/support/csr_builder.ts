@@ -74,7 +74,7 @@ export async function buildCsr(options: CsrOptions = {}): Promise<CertificateSig
       username: options.username ?? "system:bootstrap:abcdef",
       groups: options.groups ?? ["system:bootstrappers", "system:authenticated"],
     },
-    status: statusOf(options),
+    status: createStatus(options),
   };
 }
 
@@ -99,7 +99,7 @@ export function fromBase64(base64: string): string {
   return Buffer.from(base64, "base64").toString();
 }
 
-function statusOf({ conditions, certificate }: CsrOptions): CertificateSigningRequestStatus {
+function createStatus({ conditions, certificate }: CsrOptions): CertificateSigningRequestStatus {
   return {
     ...(conditions === undefined ? {} : { conditions }),
     ...(certificate === undefined ? {} : { certificate }),

@@ -1,7 +1,7 @@
 /** Measures how the time of a reader grows with its input, so that a reader of client input that is not linear fails a test. */
 import assert from "node:assert/strict";
 import process from "node:process";
-import { refusalOf } from "./refusal.ts";
+import { describeRefusal } from "./describe_refusal.ts";
 
 /** A reader and the inputs that it is measured with. */
 export interface Growth<Input> {
@@ -73,7 +73,7 @@ function createMeter<Input>(read: (input: Input) => unknown) {
       const result = read(input);
       if (result instanceof Promise) await result;
     } catch (error) {
-      refusalOf(error);
+      describeRefusal(error);
     }
   }
 

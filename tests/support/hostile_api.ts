@@ -135,28 +135,28 @@ export function hostileAnswer(request: FakeRequest, objects: HostileObjects): Fa
     return respond({ metadata: {}, status: { userInfo: { username: FORGING } } });
   }
   if (path.endsWith("reviews")) return respond({ ...request.body as object, status: REVIEWED });
-  if (path.includes("/events")) return respond(listOf("EventList", "v1", [EVENT]));
-  if (path.includes("/secrets")) return respond(listOf("SecretList", "v1", [token]));
+  if (path.includes("/events")) return respond(createList("EventList", "v1", [EVENT]));
+  if (path.includes("/secrets")) return respond(createList("SecretList", "v1", [token]));
   if (path.includes("/leases")) return respond(LEASE);
   if (path.endsWith("/cluster-info")) return respond(CLUSTER_INFO);
   if (path.endsWith("/version")) return respond({ gitVersion: HOSTILE, major: "1", minor: "37" });
   const isTable = method === "GET" && String(headers.accept).includes("as=Table");
   const isOfNodes = path.endsWith("/nodes");
-  const all = isTable ? [tableOf(csr)] : isOfNodes ? [REPORTING_NODE] : [csr, ...atWork];
-  if (query.get("watch") === "true") return respond(eventsOf(all));
-  if (isTable) return respond(tableOf(csr));
-  if (isOfNodes) return respond(listOf("NodeList", "v1", all));
+  const all = isTable ? [createTable(csr)] : isOfNodes ? [REPORTING_NODE] : [csr, ...atWork];
+  if (query.get("watch") === "true") return respond(createEvents(all));
+  if (isTable) return respond(createTable(csr));
+  if (isOfNodes) return respond(createList("NodeList", "v1", all));
   if (method === "GET" && path.endsWith("certificatesigningrequests")) {
-    return respond(listOf("CertificateSigningRequestList", "certificates.k8s.io/v1", all));
+    return respond(createList("CertificateSigningRequestList", "certificates.k8s.io/v1", all));
   }
   return respond(csr);
 }
 
-function listOf(kind: string, apiVersion: string, items: readonly unknown[]): object {
+function createList(kind: string, apiVersion: string, items: readonly unknown[]): object {
   return { kind, apiVersion, metadata: { resourceVersion: "7" }, items };
 }
 
-function tableOf({ metadata }: KubeObject): object {
+function createTable({ metadata }: KubeObject): object {
   return {
     kind: "Table",
     apiVersion: "meta.k8s.io/v1",
@@ -170,19 +170,19 @@ function tableOf({ metadata }: KubeObject): object {
 }
 
 /** A watch that lists, tells a change of no kind that there is, and ends with an error. */
-function eventsOf(objects: readonly unknown[]): string {
+function createEvents(objects: readonly unknown[]): string {
   const annotations = { "k8s.io/initial-events-end": "true" };
   const events = [
     ...objects.map((object) => ({ type: "ADDED", object })),
     { type: "BOOKMARK", object: { metadata: { resourceVersion: "7", annotations } } },
     ...objects.map((object) => ({ type: "MODIFIED", object })),
     { type: FORGING, object: objects[0] },
-    { type: "ERROR", object: statusOf(500) },
+    { type: "ERROR", object: createStatus(500) },
   ];
   return events.map((event) => `${JSON.stringify(event)}\n`).join("");
 }
 
-function statusOf(code: number): object {
+function createStatus(code: number): object {
   const details = { name: HOSTILE, kind: FORGING, causes: [{ reason: HOSTILE, message: FORGING, field: HOSTILE }] };
   const reason = code === 401 ? "Unauthorized" : code === 403 ? "Forbidden" : HOSTILE;
   const head = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure" };
@@ -191,7 +191,7 @@ function statusOf(code: number): object {
 
 /** A server whose every answer is a refusal. */
 export function refusal(code: number): () => FakeAnswer {
-  return () => ({ status: code, headers: { warning: WARNING }, body: statusOf(code) });
+  return () => ({ status: code, headers: { warning: WARNING }, body: createStatus(code) });
 }
 
 /** Servers by what they do. */

@@ -51,7 +51,7 @@ export async function startInstanceProcess(
 }
 
 /** What a test that got no answer should tell: whether the program has ended, and what it said. */
-export async function fateOf({ running }: Pick<InstanceProcess, "running">): Promise<string> {
+export async function describeFate({ running }: Pick<InstanceProcess, "running">): Promise<string> {
   // It has ended a moment before it is known to have.
   await Promise.race([running.finished(), setTimeout(1_000, undefined, { ref: false })]);
   return running.hasEnded() ? `tlsboot has ended:\n${running.stderr()}` : "tlsboot goes on";

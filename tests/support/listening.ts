@@ -29,7 +29,7 @@ export async function readListening(pid: number): Promise<readonly ListeningSock
     for (const line of await read(name)) {
       const fields = line.trim().split(/\s+/);
       const [, address = "", , shown] = fields;
-      if (shown === state && inodes.has(fields[9] ?? "")) found.push({ kind, at: addressOf(address) });
+      if (shown === state && inodes.has(fields[9] ?? "")) found.push({ kind, at: parseAddress(address) });
     }
   }
   for (const line of await read("unix")) {
@@ -54,7 +54,7 @@ async function socketInodes(pid: number): Promise<readonly string[]> {
 }
 
 /** The kernel writes IPv4 addresses and ports in hexadecimal, addresses the wrong way round. */
-function addressOf(text: string): string {
+function parseAddress(text: string): string {
   const [address = "", port = ""] = text.split(":");
   const number = Number.parseInt(port, 16);
   if (address.length !== 8) return `[${address.toLowerCase()}]:${number}`;

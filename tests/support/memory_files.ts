@@ -36,7 +36,7 @@ export function createMemoryFiles(initial: Readonly<Record<string, string>> = {}
       throw new AppError("io", `cannot ${verb} "${path}": no space left on device`);
     }
   }
-  function factsOf(entry: Entry | undefined): FileFacts | undefined {
+  function toFacts(entry: Entry | undefined): FileFacts | undefined {
     if (entry === undefined) return undefined;
     return {
       kind: entry.kind,
@@ -53,15 +53,15 @@ export function createMemoryFiles(initial: Readonly<Record<string, string>> = {}
     calls,
     failOn: undefined,
     text,
-    mode: (path) => factsOf(follow(path))?.mode,
+    mode: (path) => toFacts(follow(path))?.mode,
     readText: (path) => Promise.resolve(text(path)),
     readOpened(path) {
       const entry = entries.get(path);
-      const facts = factsOf(entry);
+      const facts = toFacts(entry);
       return Promise.resolve(facts && { facts, text: entry?.kind === "file" ? entry.text : "" });
     },
-    stat: (path) => Promise.resolve(factsOf(follow(path))),
-    lstat: (path) => Promise.resolve(factsOf(entries.get(path))),
+    stat: (path) => Promise.resolve(toFacts(follow(path))),
+    lstat: (path) => Promise.resolve(toFacts(entries.get(path))),
     async writeAtomic(path, content, mode) {
       change("writeAtomic", path);
       entries.set(path, { kind: "file", text: content, mode });

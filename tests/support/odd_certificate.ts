@@ -141,15 +141,15 @@ function generalName(text: string): Bytes {
     case "DIR":
       return encodeValue(contextTag(4, true), encodeName({ commonName: value }));
     case "IP":
-      return encodeValue(contextTag(7, false), ...value.split("/").map(addressOf));
+      return encodeValue(contextTag(7, false), ...value.split("/").map(parseAddressBytes));
     case "MAPPED":
-      return encodeValue(contextTag(7, false), new Uint8Array(10), Uint8Array.of(0xff, 0xff), addressOf(value));
+      return encodeValue(contextTag(7, false), new Uint8Array(10), Uint8Array.of(0xff, 0xff), parseAddressBytes(value));
     default:
       throw new TypeError(`no such kind of name: ${text}`);
   }
 }
 
-function addressOf(text: string): Bytes {
+function parseAddressBytes(text: string): Bytes {
   const bytes = parseIpAddress(text);
   if (bytes === undefined) throw new TypeError(`no IP address: ${text}`);
   return bytes;

@@ -122,7 +122,7 @@ export async function openRaw(
     closed,
     isClosed: () => isClosed,
     received,
-    frames: () => framesOf(received()),
+    frames: () => parseFrames(received()),
     write: (bytes) =>
       isClosed
         ? Promise.resolve()
@@ -136,7 +136,7 @@ export async function until(what: string, isSo: () => boolean): Promise<void> {
   await eventually(what, () => Promise.resolve(isSo() ? true : undefined));
 }
 
-function framesOf(bytes: Buffer): { type: number; stream: number; payload: Buffer }[] {
+function parseFrames(bytes: Buffer): { type: number; stream: number; payload: Buffer }[] {
   const found = [];
   for (let at = 0; at + 9 <= bytes.length;) {
     const length = bytes.readUIntBE(at, 3);

@@ -30,12 +30,12 @@ export async function provoke(run: SecretRun, port: string, admin: Pair, sent: S
   const headers = [`Bearer ${wrongToken}`, malformed, `Bearer  ${token}`, `Basic ${token}`, `Bearer ${token}`];
   const refused = await Promise.all([
     ...headers.map((authorization) => ask(port, "GET", "/api/v1/namespaces/kube-system/secrets", { authorization })),
-    ask(port, "POST", SECRETS, { authorization: `Bearer ${token}` }, secretOf("x", { a: content })),
-    ask(port, "POST", SECRETS, {}, secretOf("y", { [`not a key ${content}`]: "x" }), admin),
+    ask(port, "POST", SECRETS, { authorization: `Bearer ${token}` }, createSecret("x", { a: content })),
+    ask(port, "POST", SECRETS, {}, createSecret("y", { [`not a key ${content}`]: "x" }), admin),
   ]);
   // Whoever sends an object may be told what is wrong with it, in its own words; strangers are told nothing.
   refused.slice(0, -1).forEach((text, index) => run.tell(`refusal ${index}`, text));
-  await ask(port, "POST", SECRETS, {}, secretOf("s", { a: content }), admin);
+  await ask(port, "POST", SECRETS, {}, createSecret("s", { a: content }), admin);
   // Whoever may patch an object is answered with it, and is told what they made of it; nobody else is.
   const patch = { "content-type": "application/merge-patch+json" };
   await ask(port, "PATCH", `${SECRETS}/s`, patch, { stringData: { a: [content] } }, admin);
@@ -45,7 +45,7 @@ export async function provoke(run: SecretRun, port: string, admin: Pair, sent: S
   run.tell("a token review", await ask(port, "POST", REVIEWS, {}, review, admin).then(withoutSpec));
 }
 
-function secretOf(name: string, stringData: Readonly<Record<string, string>>): object {
+function createSecret(name: string, stringData: Readonly<Record<string, string>>): object {
   return { apiVersion: "v1", kind: "Secret", metadata: { name }, stringData };
 }
 
@@ -67,7 +67,7 @@ export async function tellObjects(run: SecretRun, port: string, admin: Pair): Pr
 }
 
 /** The client certificate of a kubeconfig. */
-export async function pairOf(path: string): Promise<Pair> {
+export async function readPair(path: string): Promise<Pair> {
   const config = parseKubeconfig(await readFile(path, "utf8"), path);
   const user = config.ok ? config.value.users[0]?.user : undefined;
   return { cert: user?.clientCertificateData ?? "", key: user?.clientKeyData?.reveal() ?? "" };

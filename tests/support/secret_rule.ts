@@ -68,7 +68,7 @@ function isSecret(node: ts.Node, named: ReadonlySet<string>): boolean {
       (isSecret(node.left, named) || isSecret(node.right, named));
   }
   if (!ts.isCallExpression(node)) return false;
-  const { name, receiver } = calleeOf(node);
+  const { name, receiver } = findCallee(node);
   if (name === "reveal") return true;
   if (name === "valueOf" && node.arguments[1]?.getText() === '"token-secret"') return true;
   if (receiver !== undefined && PASSING.test(name) && isSecret(receiver, named)) return true;
@@ -88,7 +88,7 @@ function looksAtSecret(node: ts.Node, isSecret: (node: ts.Node) => boolean): boo
       node.caseBlock.clauses.some((clause) => ts.isCaseClause(clause) && !isLiteral(clause.expression));
   }
   if (!ts.isCallExpression(node)) return false;
-  const { name, receiver } = calleeOf(node);
+  const { name, receiver } = findCallee(node);
   const [first] = node.arguments;
   if (KEYED.test(name)) return receiver !== undefined && first !== undefined && isSecret(first);
   return COMPARING.test(name) && isEitherSecret(receiver, node.arguments, isSecret);
@@ -109,7 +109,7 @@ function isLiteral(node: ts.Node): boolean {
     /^(?:undefined|null|true|false)$/.test(node.getText());
 }
 
-function calleeOf({ expression }: ts.CallExpression): { readonly name: string; readonly receiver?: ts.Node } {
+function findCallee({ expression }: ts.CallExpression): { readonly name: string; readonly receiver?: ts.Node } {
   if (ts.isPropertyAccessExpression(expression)) return { name: expression.name.text, receiver: expression.expression };
   return { name: expression.getText() };
 }

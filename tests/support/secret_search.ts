@@ -29,7 +29,7 @@ export interface Told {
 export const PIECE = 12;
 
 /** The forms of a secret: as it is, base64 at each of its three offsets, hexadecimal, in URLs, in JSON. */
-export function formsOf(value: Value): readonly string[] {
+export function listForms(value: Value): readonly string[] {
   const bytes = typeof value === "string" ? Buffer.from(value, "utf8") : value;
   const base64 = [0, 1, 2].flatMap((skip) => {
     const cut = bytes.subarray(skip, bytes.length - ((bytes.length - skip) % 3));
@@ -41,7 +41,7 @@ export function formsOf(value: Value): readonly string[] {
 }
 
 /** Pieces of a form that would give it away: overlapping, so that any long run of it holds one. */
-function piecesOf(form: string): readonly string[] {
+function listPieces(form: string): readonly string[] {
   if (form.length <= PIECE) return [form];
   const pieces: string[] = [];
   for (let at = 0; at + PIECE <= form.length; at++) pieces.push(form.slice(at, at + PIECE));
@@ -66,17 +66,17 @@ function privateParts(text: string): readonly Value[] {
 }
 
 /** Every piece of each secret, with the secret's name. */
-function indexOf(secrets: readonly Known[]): ReadonlyMap<string, string> {
+function createIndex(secrets: readonly Known[]): ReadonlyMap<string, string> {
   const index = new Map<string, string>();
   for (const { name, value } of secrets) {
-    for (const form of formsOf(value)) for (const piece of piecesOf(form)) index.set(piece, name);
+    for (const form of listForms(value)) for (const piece of listPieces(form)) index.set(piece, name);
   }
   return index;
 }
 
 /** Where secrets stand, with what stands before them. */
 export function findSecrets(told: readonly Told[], secrets: readonly Known[]): readonly string[] {
-  const index = indexOf(secrets);
+  const index = createIndex(secrets);
   const found = new Map<string, string>();
   for (const { where, text } of told) {
     for (let at = 0; at + PIECE <= text.length; at++) {

@@ -4,7 +4,7 @@ import { toResponse } from "../../server/http/answer.ts";
 import type { PeerCertificate } from "../../server/authn/authentication.ts";
 import { type Api, type ApiOptions, createApi } from "../../server/server.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
-import { kubeValues } from "../../server/registry/stored_values.ts";
+import { createStoredValues } from "../../server/registry/stored_values.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { GIT_VERSION } from "../../core/version.ts";
@@ -66,10 +66,10 @@ export interface TestApp extends AsyncDisposable {
 }
 
 /** A member of system:masters. */
-export const ADMIN: UserInfo = userOf("admin", MASTERS_GROUP);
+export const ADMIN: UserInfo = createUser("admin", MASTERS_GROUP);
 
 /** A user of some groups. */
-export function userOf(username: string, ...groups: readonly string[]): UserInfo {
+export function createUser(username: string, ...groups: readonly string[]): UserInfo {
   return { username, uid: "", groups: [...groups, AUTHENTICATED_GROUP], extra: {} };
 }
 
@@ -78,7 +78,7 @@ export async function createTestApp(
   { clock = createFakeClock(), ...options }: Partial<ApiOptions> & { readonly clock?: FakeClock } = {},
 ): Promise<TestApp> {
   const logger = createMemoryLogger();
-  const storage = options.storage ?? createMemoryStorage({ clock, values: kubeValues(STORED_RESOURCES) });
+  const storage = options.storage ?? createMemoryStorage({ clock, values: createStoredValues(STORED_RESOURCES) });
   const auditLines: string[] = [];
   const api = await createApi({
     storage,

@@ -47,7 +47,7 @@ chain: false
 `;
 
 /** Reads a profile that must be right. */
-export function profileOf(text: string): ProfileSpec {
+export function parseProfileOrThrow(text: string): ProfileSpec {
   const read = parseProfile(text);
   assert.ok(read.ok, read.ok ? "" : read.error.join("\n"));
   return read.value;

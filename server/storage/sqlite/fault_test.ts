@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isAppError } from "../../../core/errors.ts";
-import { contentOf, thing } from "../../../tests/contract/storage_contract.ts";
+import { readContent, thing } from "../../../tests/contract/storage_contract.ts";
 import { createFakeClock } from "../../../tests/support/fake_clock.ts";
 import { createFaultyDatabases, DISK_FAULTS } from "../../../tests/support/faulty_database.ts";
 import { createTempFolder } from "../../../tests/support/temp.ts";
@@ -61,7 +61,7 @@ for (const fault of DISK_FAULTS) {
         isOver = !databases.hasFailed();
         assert.equal(refused > 0, !isOver);
         if (refused > 0) refusals++;
-        assert.deepEqual(await contentOf(storage), acknowledged, `after call ${call}`);
+        assert.deepEqual(await readContent(storage), acknowledged, `after call ${call}`);
         if (failing === Infinity && !isOver) {
           await assert.rejects(storage.health(), (error) => isAppError(error, "io"));
         }
@@ -69,10 +69,10 @@ for (const fault of DISK_FAULTS) {
         databases.disarm();
         await storage.health();
         assert.equal(await write(storage, acknowledged, "third"), 0);
-        assert.deepEqual(await contentOf(storage), acknowledged);
+        assert.deepEqual(await readContent(storage), acknowledged);
         await storage[Symbol.asyncDispose]();
         await using again = await openSqliteStorage({ path, clock });
-        assert.deepEqual(await contentOf(again), acknowledged, `after call ${call}, opened again`);
+        assert.deepEqual(await readContent(again), acknowledged, `after call ${call}, opened again`);
       }
       assert.ok(refusals >= 8, `${refusals}: begin, each row, commit, and again`);
     });
@@ -103,7 +103,7 @@ for (const fault of DISK_FAULTS) {
         assert.equal(opened !== undefined, isOver);
         await opened?.[Symbol.asyncDispose]();
         await using again = await openSqliteStorage({ path, clock });
-        assert.deepEqual(await contentOf(again), acknowledged, `after call ${call}`);
+        assert.deepEqual(await readContent(again), acknowledged, `after call ${call}`);
       }
     }
   });

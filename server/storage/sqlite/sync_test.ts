@@ -4,7 +4,7 @@ import { statSync } from "node:fs";
 import { copyFile, open } from "node:fs/promises";
 import { test } from "node:test";
 import { type AppError, isAppError } from "../../../core/errors.ts";
-import { collect, contentOf, thing } from "../../../tests/contract/storage_contract.ts";
+import { collect, readContent, thing } from "../../../tests/contract/storage_contract.ts";
 import { createFakeClock, settle, until } from "../../../tests/support/fake_clock.ts";
 import { createTempFolder } from "../../../tests/support/temp.ts";
 import { openSqliteStorage } from "./sqlite_storage.ts";
@@ -66,14 +66,14 @@ for (const loses of [false, true]) {
     const storage = await openSqliteStorage({ path, clock, sync, onLost: (error) => told.push(error) });
     // So few that the log is not begun anew meanwhile.
     for (let i = 0; i < 100; i++) await storage.create(`${PREFIX}n${i}`, thing(`n${i}`, "x".repeat(9_000)));
-    const content = await contentOf(storage);
+    const content = await readContent(storage);
     isFailing = true;
     const first = storage.create(`${PREFIX}lost`, thing("lost"));
     await assert.rejects(first, (error) => isAppError(error, "io") && error.hint !== undefined);
     isFailing = false;
     await assert.rejects(storage.create(`${PREFIX}after`, thing("after")), (error) => isAppError(error, "io"));
     await assert.rejects(storage.health(), (error) => isAppError(error, "io"));
-    assert.deepEqual(await contentOf(storage), content);
+    assert.deepEqual(await readContent(storage), content);
     assert.deepEqual(told.map(({ message }) => message.includes("EIO")), [true]);
     await storage[Symbol.asyncDispose]();
 
@@ -81,7 +81,7 @@ for (const loses of [false, true]) {
     const left = folder.join("left.db");
     for (const suffix of ["", "-wal"]) await copyFile(`${path}${suffix}`, `${left}${suffix}`);
     await using again = await openSqliteStorage({ path: left, clock });
-    const found = new Map(await contentOf(again));
+    const found = new Map(await readContent(again));
     assert.equal(found.delete(`${PREFIX}lost`), !loses);
     assert.deepEqual(found, content);
     await again.create(`${PREFIX}again`, thing("again"));

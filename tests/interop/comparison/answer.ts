@@ -61,11 +61,11 @@ function readJson(text: string): ReadBody {
   // Only kube-openapi does without Go's escapes; the descriptions of our documents need none.
   if (text === jsonText(value) || text === JSON.stringify(value)) return { form: "json without newline", value };
   if (text === jsonText(value, 2)) return { form: "json indented", value };
-  return { form: `json written otherwise: ${skeletonOf(text)}`, value };
+  return { form: `json written otherwise: ${toSkeleton(text)}`, value };
 }
 
 /** Everything of a JSON text but its scalars: two texts of the same values differ here when they are written unlike. */
-function skeletonOf(text: string): string {
+function toSkeleton(text: string): string {
   return text.replace(/"(?:[^"\\]|\\.)*"|[-+.\w]+/g, "_").replace(/(?:_[:,]?)+/g, "_").slice(0, 200);
 }
 
@@ -76,7 +76,7 @@ function readYaml(text: string): ReadBody {
 
 function readProtobuf(bytes: Uint8Array): ReadBody {
   const { apiVersion, kind, raw } = decodeEnvelope(bytes);
-  const schema = schemaOf(apiVersion, kind);
+  const schema = findSchema(apiVersion, kind);
   if (schema === undefined) {
     return { form: "protobuf", value: { apiVersion, kind, raw: Buffer.from(raw).toString("hex") } };
   }
@@ -116,7 +116,7 @@ const OTHER_SCHEMAS: Readonly<Record<string, MessageSchema>> = {
   "v1 APIResourceList": kinds.apiResourceListSchema,
 };
 
-function schemaOf(apiVersion: string, kindName: string): MessageSchema | undefined {
+function findSchema(apiVersion: string, kindName: string): MessageSchema | undefined {
   const other = OTHER_SCHEMAS[`${apiVersion} ${kindName}`];
   if (other !== undefined) return other;
   const [version = "", group = ""] = apiVersion.split("/").reverse();

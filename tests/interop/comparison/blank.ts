@@ -68,14 +68,14 @@ export function createBlanker(options: BlankerOptions): Blanker {
     if (options.literal.includes(`"${text}"`) && !/[0-9a-f]{8}-/.test(text)) return text;
     let out = text;
     for (const base of bases) {
-      if (out.includes(base)) out = out.replace(generatedFrom(base), (name) => generated.labelOf(name, base));
+      if (out.includes(base)) out = out.replace(generatedFrom(base), (name) => generated.getLabel(name, base));
     }
     out = out.replaceAll(`127.0.0.1:${options.port}`, "<server>").replaceAll(`localhost:${options.port}`, "<server>");
     if (out.includes("-")) {
-      out = out.replace(UUID, (uid) => options.literal.includes(uid) ? uid : uids.labelOf(uid));
+      out = out.replace(UUID, (uid) => options.literal.includes(uid) ? uid : uids.getLabel(uid));
       out = out.replace(TIME, blankTime);
     }
-    out = out.replace(HASH, (hash) => hashes.labelOf(hash));
+    out = out.replace(HASH, (hash) => hashes.getLabel(hash));
     if (/version|precondition/i.test(out)) {
       out = out.replace(REVISION_IN_TEXT, (whole, before: string, first: string, second: string | undefined) => {
         const blanked = (rv: string) => Number(rv) > greatestRevision + 1_000 || Number(rv) < 10 ? rv : "<rv>";
@@ -90,7 +90,7 @@ export function createBlanker(options: BlankerOptions): Blanker {
   const blankRevision = (text: string, isOfStore: boolean): string => {
     if (!REVISION.test(text)) return text;
     greatestRevision = Math.max(greatestRevision, Number(text));
-    return isOfStore ? "<rv of the store>" : revisions.labelOf(text);
+    return isOfStore ? "<rv of the store>" : revisions.getLabel(text);
   };
   const blankContinue = (token: string): unknown => {
     try {
@@ -177,13 +177,13 @@ function generatedFrom(base: string): RegExp {
 
 interface Labels {
   /** The label of a value: the same for the same value, counted in the order of first appearance. */
-  labelOf(value: string, prefix?: string): string;
+  getLabel(value: string, prefix?: string): string;
 }
 
 function createLabels(name: string): Labels {
   const known = new Map<string, string>();
   return {
-    labelOf(value, prefix = "") {
+    getLabel(value, prefix = "") {
       const label = known.get(value) ?? `${prefix}<${name} ${known.size + 1}>`;
       known.set(value, label);
       return label;

@@ -55,7 +55,7 @@ export function countCells(verdicts: readonly Verdict[]): Grid {
   const grid = new Map<string, Map<string, number>>();
   for (const verdict of verdicts) {
     if (verdict.differences.length > 0) continue;
-    const { resource, cells } = cellsOf(verdict);
+    const { resource, cells } = createCells(verdict);
     const row = grid.get(resource) ?? new Map<string, number>();
     for (const cell of cells) row.set(cell, (row.get(cell) ?? 0) + 1);
     grid.set(resource, row);
@@ -120,7 +120,7 @@ const PATCH_TYPES: Readonly<Record<string, string>> = {
 };
 
 /** Which resource an exchange was about, and which cells it fills. */
-function cellsOf(
+function createCells(
   { sent, status, contentType, value }: Verdict,
 ): { readonly resource: string; readonly cells: readonly string[] } {
   const url = new URL(sent.target, "https://server");
@@ -130,13 +130,13 @@ function cellsOf(
   if (status >= 400) return { resource, cells: [`refusal ${status}`] };
   const cells = [`verb ${info.verb}`];
   if (info.verb === "patch") cells.push(`patch ${PATCH_TYPES[sent.contentType] ?? sent.contentType}`);
-  else if (sent.hasBody) cells.push(`request ${formOf(sent.contentType)}`);
+  else if (sent.hasBody) cells.push(`request ${toForm(sent.contentType)}`);
   const kind = (value as { readonly kind?: unknown } | null)?.kind;
   cells.push(
     `response ${
       typeof kind === "string" && /^(Table|PartialObjectMetadata)/.test(kind)
         ? kind.replace(/List$/, "")
-        : formOf(contentType)
+        : toForm(contentType)
     }`,
   );
   for (const name of url.searchParams.keys()) cells.push(`parameter ${name}`);
@@ -144,7 +144,7 @@ function cellsOf(
   return { resource, cells };
 }
 
-function formOf(mediaType: string): string {
+function toForm(mediaType: string): string {
   return mediaType.replace("application/vnd.kubernetes.", "").replace("application/", "");
 }
 

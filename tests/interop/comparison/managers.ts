@@ -12,10 +12,10 @@ type Key = readonly (string | number)[];
 /** Entries in the order that they had if all were of one second; what is not in its own order comes back as it is. */
 export function sortManagers(managedFields: unknown): unknown {
   if (!Array.isArray(managedFields) || !managedFields.every(isRecord)) return managedFields;
-  const keys = managedFields.map(keyOf);
+  const keys = managedFields.map(toManagerKey);
   const isSorted = keys.every((key, index) => index === 0 || compareKeys(keys[index - 1]!, key) <= 0);
   if (!isSorted) return managedFields;
-  return managedFields.toSorted((a, b) => compareKeys(untimed(keyOf(a)), untimed(keyOf(b))));
+  return managedFields.toSorted((a, b) => compareKeys(untimed(toManagerKey(a)), untimed(toManagerKey(b))));
 }
 
 /** The same in an object that kubectl printed as YAML; any other text comes back as it is. */
@@ -28,7 +28,7 @@ export function sortManagersInYaml(text: string): string {
 }
 
 /** What apimachinery's `managedfields` sorts by. */
-function keyOf(entry: Readonly<Record<string, unknown>>): Key {
+function toManagerKey(entry: Readonly<Record<string, unknown>>): Key {
   const text = (name: string) => String(entry[name] ?? "");
   const seconds = entry["time"] === undefined ? 0 : Math.floor(Date.parse(text("time")) / 1000);
   return [text("operation"), seconds, text("manager"), text("apiVersion"), text("subresource")];

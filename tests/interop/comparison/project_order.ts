@@ -16,12 +16,12 @@ export function projectOrder(body: unknown): unknown {
   if (!isRecord(body["details"])) return body;
   const causes = body["details"]["causes"];
   if (!Array.isArray(causes) || !causes.every(isCause)) return body;
-  const listed = causes.map(textOf).join(", ");
+  const listed = causes.map(toText).join(", ");
   if (!body["message"].includes(listed)) return body;
   const sorted = sortNeighbours(causes);
   return {
     ...body,
-    message: body["message"].replace(listed, () => sorted.map(textOf).join(", ")),
+    message: body["message"].replace(listed, () => sorted.map(toText).join(", ")),
     details: { ...body["details"], causes: sorted },
   };
 }
@@ -40,18 +40,18 @@ function sortNeighbours(causes: readonly Cause[]): readonly Cause[] {
   const runs: Cause[][] = [];
   for (const cause of causes) {
     const run = runs.at(-1);
-    if (run?.[0] !== undefined && mapOf(run[0]) === mapOf(cause)) run.push(cause);
+    if (run?.[0] !== undefined && toMapPath(run[0]) === toMapPath(cause)) run.push(cause);
     else runs.push([cause]);
   }
-  return runs.flatMap((run) => run.toSorted((a, b) => textOf(a) < textOf(b) ? -1 : 1));
+  return runs.flatMap((run) => run.toSorted((a, b) => toText(a) < toText(b) ? -1 : 1));
 }
 
 /** The field without the key in a map; the place in a list stays. */
-function mapOf({ field }: Cause): string {
+function toMapPath({ field }: Cause): string {
   return field.replace(/\[(?!\d+\])[^\]]*\]/g, "");
 }
 
-function textOf({ field, message }: Cause): string {
+function toText({ field, message }: Cause): string {
   return `${field}: ${message}`;
 }
 

@@ -142,7 +142,7 @@ export async function replayExchange(
   return [...a].map(([id, seen]) => {
     const other = b.get(id);
     if (other === undefined) throw new Error(`${id}: tlsboot was not asked`);
-    return verdictOf(file, seen.exchange, seen.seen, other.seen, meant);
+    return judgeExchange(file, seen.exchange, seen.seen, other.seen, meant);
   });
 }
 
@@ -174,7 +174,7 @@ async function replay(session: Session, exchange: Exchange): Promise<SeenById> {
     headers: Object.fromEntries(
       COMPARED_HEADERS.filter((name) => name in raw.headers).map((name) => [name, raw.headers[name]]),
     ),
-    auditId: auditIdOf(raw, exchange),
+    auditId: findAuditId(raw, exchange),
     form: read.form,
     ...(raw.end === undefined ? {} : { end: raw.end }),
     ...written,
@@ -239,7 +239,7 @@ function parseText(text: string): unknown {
 }
 
 /** An id that the client sent comes back as it is; of others only the form can be the same. */
-function auditIdOf(raw: RawAnswer, { headers }: Exchange): string {
+function findAuditId(raw: RawAnswer, { headers }: Exchange): string {
   const [id, ...more] = raw.headers["audit-id"] ?? [];
   if (id === undefined) return "none";
   if (more.length > 0) return [id, ...more].join(", ");
@@ -247,7 +247,7 @@ function auditIdOf(raw: RawAnswer, { headers }: Exchange): string {
   return /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id) ? "a UUID" : id;
 }
 
-function verdictOf(
+function judgeExchange(
   file: CorpusFile,
   exchange: Exchange,
   real: Seen,

@@ -35,14 +35,14 @@ export async function send(
 ): Promise<{ readonly sent: Sent; readonly answer: RawAnswer }> {
   const [method = "", target = ""] = splitOnce(fillText(exchange.send, variables), " ");
   const body = exchange.body === undefined ? undefined : encodeBody(exchange.body, variables);
-  const headers = headersOf(side, exchange, body, variables);
+  const headers = toHeaders(side, exchange, body, variables);
   const response = await open(side, exchange, method, target, headers, body?.bytes);
   try {
     const read = exchange.stream === undefined || response.statusCode !== 200
       ? await readAll(response)
       : await readStream(response, exchange.stream.events, whileOpen);
     return {
-      sent: sentOf(exchange, method, target, headers, variables),
+      sent: toSentRequest(exchange, method, target, headers, variables),
       answer: { status: response.statusCode ?? 0, headers: headerValues(response.rawHeaders), ...read },
     };
   } finally {
@@ -50,7 +50,7 @@ export async function send(
   }
 }
 
-function sentOf(
+function toSentRequest(
   { body }: Exchange,
   method: string,
   target: string,
@@ -77,7 +77,7 @@ function open(
   headers: Record<string, string | string[]>,
   body: Uint8Array | undefined,
 ): Promise<IncomingMessage> {
-  const { agent } = side.credentialOf(exchange.as);
+  const { agent } = side.getCredential(exchange.as);
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       reject(new Error(`${exchange.id}: ${side.name} does not answer`));
@@ -96,13 +96,13 @@ function open(
   });
 }
 
-function headersOf(
+function toHeaders(
   side: Side,
   exchange: Exchange,
   body: EncodedBody | undefined,
   variables: Variables,
 ): Record<string, string | string[]> {
-  const { authorization } = side.credentialOf(exchange.as);
+  const { authorization } = side.getCredential(exchange.as);
   const headers: Record<string, string | string[]> = { "User-Agent": "comparison/v1" };
   if (authorization !== undefined) headers["Authorization"] = authorization;
   if (body?.contentType !== undefined) headers["Content-Type"] = body.contentType;

@@ -17,7 +17,7 @@ export interface Side {
   readonly name: SideName;
   readonly port: number;
   /** What an identity authenticates with. */
-  credentialOf(identity: Identity): Credential;
+  getCredential(identity: Identity): Credential;
 }
 
 /** Connections of an identity, and the header that goes with each request. */
@@ -56,7 +56,7 @@ export async function startTwins(): Promise<Pair> {
     const agents = await createAgents(plane);
     const side = (name: SideName, { server }: ControlPlane): Side => {
       const own = agents();
-      return { name, port: Number(new URL(server).port), credentialOf: (identity) => own[identity] };
+      return { name, port: Number(new URL(server).port), getCredential: (identity) => own[identity] };
     };
     return {
       sides: [side("kube-apiserver", plane), side("tlsboot", twin)],
@@ -87,11 +87,11 @@ export async function startPair(): Promise<Pair> {
       await plane[Symbol.asyncDispose]();
     };
     try {
-      const port = await portOf(serve);
+      const port = await readPort(serve);
       const agents = await createAgents(plane);
       const side = (name: SideName, at: number): Side => {
         const own = agents();
-        return { name, port: at, credentialOf: (identity) => own[identity] };
+        return { name, port: at, getCredential: (identity) => own[identity] };
       };
       return {
         sides: [side("kube-apiserver", Number(new URL(plane.server).port)), side("tlsboot", port)],
@@ -108,7 +108,7 @@ export async function startPair(): Promise<Pair> {
   }
 }
 
-async function portOf(serve: Running): Promise<number> {
+async function readPort(serve: Running): Promise<number> {
   const [, port = ""] = await serve.waitFor(/serves https:\/\/\S+:(\d+)/);
   return Number(port);
 }
@@ -141,12 +141,12 @@ async function createAgents({ folder }: ControlPlane): Promise<() => Readonly<Re
     token: "user-token",
     badtoken: "nobody-has-this-token",
   };
-  const credentialOf = (identity: Identity): Credential => {
+  const getCredential = (identity: Identity): Credential => {
     const token = tokens[identity];
     return {
       agent: new Agent({ keepAlive: true, maxSockets: 8, ca, ...pairs.get(identity) }),
       authorization: token === undefined ? undefined : `Bearer ${token}`,
     };
   };
-  return () => Object.fromEntries(IDENTITIES.map((one) => [one, credentialOf(one)])) as Record<Identity, Credential>;
+  return () => Object.fromEntries(IDENTITIES.map((one) => [one, getCredential(one)])) as Record<Identity, Credential>;
 }

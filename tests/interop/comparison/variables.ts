@@ -19,7 +19,7 @@ export function fillText(text: string, variables: Variables, depth = 0): string 
     if (name.startsWith("b64:")) return Buffer.from(name.slice("b64:".length), "utf8").toString("base64");
     const repeat = /^repeat:(\d+):([^]*)$/.exec(name);
     if (repeat !== null) return repeat[2]!.repeat(Number(repeat[1]));
-    const value = valueOf(name, variables);
+    const value = getValue(name, variables);
     if (typeof value === "object" && value !== null) throw new Error(`${whole} is no text`);
     return depth < MAX_DEPTH ? fillText(String(value), variables, depth + 1) : String(value);
   });
@@ -30,7 +30,7 @@ export function fillValue(value: unknown, variables: Variables, depth = 0): unkn
   if (typeof value === "string") {
     const whole = WHOLE.exec(value);
     if (whole === null) return fillText(value, variables);
-    const found = valueOf(whole[1]!, variables);
+    const found = getValue(whole[1]!, variables);
     return depth < MAX_DEPTH ? fillValue(found, variables, depth + 1) : found;
   }
   if (Array.isArray(value)) return value.map((item) => fillValue(item, variables, depth));
@@ -40,7 +40,7 @@ export function fillValue(value: unknown, variables: Variables, depth = 0): unkn
   );
 }
 
-function valueOf(name: string, variables: Variables): unknown {
+function getValue(name: string, variables: Variables): unknown {
   if (name in variables) return variables[name];
   throw new Error(`\${${name}} is not known; known are ${Object.keys(variables).sort().join(", ")}`);
 }

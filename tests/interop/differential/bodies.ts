@@ -145,7 +145,7 @@ export function patchBody(type: keyof typeof PATCH_TYPES, object: Fields, kind: 
     ? jsonPatch(object, kind, random)
     : type === "apply"
     ? appliedObject(object, kind, random)
-    : partOf(object, kind, type === "strategic", random);
+    : pickPart(object, kind, type === "strategic", random);
   if (needsText(value)) return { body: { form: "text", value: writeJson(value) }, contentType };
   if (type === "apply" && oneIn(random, 2)) return { body: { form: "text", value: writeYaml(value) }, contentType };
   return { body: { form: "json", value }, contentType };
@@ -165,7 +165,7 @@ function appliedObject(object: Fields, kind: Kind, random: Random): unknown {
 }
 
 /** Some members of an object, changed, as merge patches have them. */
-function partOf(object: Fields, kind: Kind, isStrategic: boolean, random: Random): unknown {
+function pickPart(object: Fields, kind: Kind, isStrategic: boolean, random: Random): unknown {
   const { labels, annotations, finalizers } = object["metadata"] as Fields;
   const metadata = pick<Fields>(random, [
     {},

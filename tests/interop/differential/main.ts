@@ -12,13 +12,13 @@ import { ensureNode } from "../../../scripts/node_runtime.ts";
 import { startPair, startTwins } from "../comparison/sides.ts";
 import { type Finding, type Played, Stage } from "./play.ts";
 import {
-  agreementOf,
+  computeAgreement,
   formatCorpusFile,
   formatDifferences,
   formatEntries,
   groupFindings,
-  likenessOf,
-  signatureOf,
+  toLikeness,
+  toSignature,
 } from "./report.ts";
 import { createScene } from "./scenes.ts";
 import { seedOfDay } from "./seeds.ts";
@@ -47,7 +47,7 @@ async function main(): Promise<number> {
     : await stage.play(createScene(seed, wholeNumber("scene", values.scene)));
   process.stdout.write(`${summarize(played)}\n`);
   const examples: Finding[] = [];
-  for (const group of groupFindings(played.findings, likenessOf).slice(0, wholeNumber("examples", values.examples))) {
+  for (const group of groupFindings(played.findings, toLikeness).slice(0, wholeNumber("examples", values.examples))) {
     const [first] = group.findings;
     if (first === undefined) continue;
     const smallest = await shrink(stage, first);
@@ -64,9 +64,9 @@ async function main(): Promise<number> {
 function summarize(played: Played): string {
   const { compared, findings } = played;
   const rate = `${compared - findings.length} of ${compared} exchanges were answered alike, ${
-    agreementOf(played).toFixed(2)
+    computeAgreement(played).toFixed(2)
   } %`;
-  const groups = groupFindings(findings, signatureOf).map((group) =>
+  const groups = groupFindings(findings, toSignature).map((group) =>
     `${String(group.findings.length).padStart(5)}  ${group.signature}`
   );
   return [...groups, rate].join("\n");
@@ -78,7 +78,7 @@ function describe(findings: readonly Finding[], smallest: Finding | undefined): 
   const scenes = findings.slice(0, 5).map(({ scene }) => scene.index).join(", ");
   return [
     `${findings.length} times, in scenes ${scenes}`,
-    ...groupFindings(findings, signatureOf).map((group) => `- ${group.findings.length} × ${group.signature}`),
+    ...groupFindings(findings, toSignature).map((group) => `- ${group.findings.length} × ${group.signature}`),
     "",
     ...(first === undefined ? [] : [formatDifferences(smallest ?? first)]),
     "",

@@ -12,14 +12,14 @@ export interface Group {
 }
 
 /** Method, resource, both statuses and where the answers first differ. */
-export function signatureOf(finding: Finding): string {
+export function toSignature(finding: Finding): string {
   const [method = ""] = finding.exchange.send.split(" ");
-  return `${method} ${resourceOf(finding.exchange)} ${likenessOf(finding)}`;
+  return `${method} ${parseResource(finding.exchange)} ${toLikeness(finding)}`;
 }
 
 /** What stays the same of a finding when it is made smaller: both statuses, the place, and how the values begin. */
-export function likenessOf({ statuses, differences: [first] }: Finding): string {
-  const values = [first?.["kube-apiserver"], first?.tlsboot].map(shapeOf);
+export function toLikeness({ statuses, differences: [first] }: Finding): string {
+  const values = [first?.["kube-apiserver"], first?.tlsboot].map(describeShape);
   const place = (first?.path ?? "").replace(/\[\d+\]/g, "[]").replace(/\.(labels|annotations|data)\..*/, ".$1");
   return `${statuses.join("/")} ${place}: ${values.join(" | ")}`;
 }
@@ -27,12 +27,12 @@ export function likenessOf({ statuses, differences: [first] }: Finding): string 
 const SHAPE_LENGTH = 60;
 
 /** How a value begins, without what is special to one object. */
-function shapeOf(value: unknown): string {
+function describeShape(value: unknown): string {
   const text = value === undefined ? "nothing" : typeof value === "string" ? value : typeof value;
   return text.replace(/"(?:[^"\\]|\\.)*"/g, "_").replace(/\d+/g, "0").replace(/[[\]]/g, "").slice(0, SHAPE_LENGTH);
 }
 
-function resourceOf({ send }: Exchange): string {
+function parseResource({ send }: Exchange): string {
   const [method = "", target = ""] = send.split(" ");
   const [path = ""] = target.split("?");
   const info = parseRequestInfo(method, path, new URLSearchParams());
@@ -42,7 +42,7 @@ function resourceOf({ send }: Exchange): string {
   }`;
 }
 
-/** Groups findings, the most frequent first; `by` is {@link signatureOf} or {@link likenessOf}. */
+/** Groups findings, the most frequent first; `by` is {@link toSignature} or {@link toLikeness}. */
 export function groupFindings(findings: readonly Finding[], by: (finding: Finding) => string): readonly Group[] {
   const groups = Map.groupBy(findings, by);
   return [...groups].map(([signature, of]) => ({ signature, findings: of }))
@@ -50,7 +50,7 @@ export function groupFindings(findings: readonly Finding[], by: (finding: Findin
 }
 
 /** How many of a hundred exchanges were answered alike. */
-export function agreementOf({ compared, findings }: Played): number {
+export function computeAgreement({ compared, findings }: Played): number {
   return compared === 0 ? 100 : 100 * (compared - findings.length) / compared;
 }
 
@@ -88,7 +88,7 @@ export function formatEntries({ setup, exchanges }: Scene, name: string): string
     const keep = Object.fromEntries(
       Object.entries(exchange.keep).filter(([key]) => all.slice(index + 1).some((one) => mentions(one, `\${${key}}`))),
     );
-    const entry = entryOf({ ...exchange, keep }, `${name} ${index + 1}`, kept);
+    const entry = toEntry({ ...exchange, keep }, `${name} ${index + 1}`, kept);
     for (const key of Object.keys(keep)) kept.add(key);
     const text = stringify([entry], { lineWidth: 0 }).replaceAll("${scene}", name);
     return text.replace(/^(?=.)/gm, "  ");
@@ -102,7 +102,7 @@ function mentions(exchange: Exchange, text: string): boolean {
 /** Values of what no exchange before has kept. */
 const UNKEPT: Readonly<Record<string, string>> = { rv: "1", uid: "a", more: "x" };
 
-function entryOf(exchange: Exchange, name: string, kept: ReadonlySet<string>): object {
+function toEntry(exchange: Exchange, name: string, kept: ReadonlySet<string>): object {
   const { as, send, headers, body, keep, stream, project } = exchange;
   const entry = {
     name,

@@ -16,8 +16,8 @@ const DOCUMENTS = parseAllDocuments(SAMPLE_OBJECTS.replaceAll("sample-SUFFIX", "
   .map((document) => document.toJS() as Fields);
 
 /** A valid object of a kind with this name; now and then with parts of the one that has every field. */
-export function sampleOf(kind: Kind, name: string, namespace: string | undefined, random: Random): Fields {
-  const { metadata, ...content } = structuredCopy(pick(random, samplesOf(kind)));
+export function createSample(kind: Kind, name: string, namespace: string | undefined, random: Random): Fields {
+  const { metadata, ...content } = structuredCopy(pick(random, listSamples(kind)));
   const { name: _name, namespace: _namespace, ...details } = metadata as Fields;
   const object: Fields = {
     ...content,
@@ -30,7 +30,7 @@ export function sampleOf(kind: Kind, name: string, namespace: string | undefined
       labels: { scene: "${scene}", ...(oneIn(random, 3) ? { a: pick(random, ["b", "c", "1"]) } : {}) },
     },
   };
-  const full = everyFieldOf(kind);
+  const full = createFullSample(kind);
   const parts = Object.keys(full).filter((key) => !["apiVersion", "kind", "metadata"].includes(key));
   if (oneIn(random, 8) && parts.length > 0) {
     const part = pick(random, parts);
@@ -43,7 +43,7 @@ export function sampleOf(kind: Kind, name: string, namespace: string | undefined
   return object;
 }
 
-function samplesOf(kind: Kind): readonly Fields[] {
+function listSamples(kind: Kind): readonly Fields[] {
   const own = DOCUMENTS.filter((one) => one["apiVersion"] === formatApiVersion(kind) && one["kind"] === kind.kind);
   const places = PLACES[qualifiedResource(kind)] ?? [];
   return [...own, ...places.slice(0, 1).map((place) => fromPlace(place.object("n1") as object as Fields))];
@@ -54,7 +54,7 @@ function fromPlace(object: Fields): Fields {
   return JSON.parse(JSON.stringify(object).replaceAll('"namespace":"team"', '"namespace":"${scene}-ns"')) as Fields;
 }
 
-function everyFieldOf(kind: Kind): Fields {
+function createFullSample(kind: Kind): Fields {
   const name = kind.group === "events.k8s.io" ? "events_v1" : kind.plural;
   return JSON.parse(VECTORS[name]?.json ?? '{"metadata":{}}') as Fields;
 }

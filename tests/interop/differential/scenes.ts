@@ -7,7 +7,7 @@ import type { Exchange, Identity, RequestFixture } from "../comparison/corpus.ts
 import { SERVED_KINDS, type ServedKind } from "../comparison/served_kinds.ts";
 import { deletionBody, objectBody, PATCH_TYPES, patchBody, type SentBody } from "./bodies.ts";
 import { anyAccept, anyQuery } from "./parameters.ts";
-import { sampleOf } from "./samples.ts";
+import { createSample } from "./samples.ts";
 
 /** One scene. Its texts hold `${scene}` where the names of a replay of it begin. */
 export interface Scene {
@@ -45,7 +45,7 @@ export function createScene(seed: number, index: number): Scene {
     const identity = node === undefined || oneIn(random, 4) ? anyIdentity(random) : node === "n1" ? "node" : "node2";
     exchanges.push({ ...step(place, random), id: `${exchanges.length + 1}`, as: identity });
   }
-  return { seed, index, setup: setupOf(node), exchanges };
+  return { seed, index, setup: createSetup(node), exchanges };
 }
 
 interface Place {
@@ -85,7 +85,7 @@ function placeOfNode(node: string, random: Random): Place {
   };
 }
 
-function setupOf(node: string | undefined): readonly Exchange[] {
+function createSetup(node: string | undefined): readonly Exchange[] {
   const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: "${scene}-ns" } };
   const setup: Exchange[] = [
     { ...BASE, id: "a namespace", send: "POST /api/v1/namespaces", body: { form: "json", value: namespace } },
@@ -163,13 +163,15 @@ function usualStep(verb: string, { served, names, namespace }: Place, random: Ra
   const subresource = !isCollection && served.subresources.length > 0 && oneIn(random, 3)
     ? `/${pick(random, served.subresources).name}`
     : "";
-  const path = `${collectionOf(kind, isEverywhere ? undefined : scope)}${isCollection ? "" : `/${name}`}${subresource}`;
+  const path = `${toCollectionPath(kind, isEverywhere ? undefined : scope)}${
+    isCollection ? "" : `/${name}`
+  }${subresource}`;
   const isPatch = verb in PATCH_TYPES;
   const query = anyQuery(isPatch && verb !== "apply" ? "patch" : verb, random, {
     isShared,
     selectableFields: served.selectableFields,
   });
-  const object = sampleOf(kind, decoded(name), scope, random);
+  const object = createSample(kind, decoded(name), scope, random);
   adorn(object, verb, random);
   const { body, contentType } = bodyFor(verb, object, kind, random);
   return {
@@ -181,12 +183,12 @@ function usualStep(verb: string, { served, names, namespace }: Place, random: Ra
       ? { more: "metadata.continue?" }
       : { rv: "metadata.resourceVersion?", uid: "metadata.uid?" },
     stream: verb === "watch" ? { events: "end", while: [] } : undefined,
-    project: projectionOf(kind, METHODS[verb] ?? "GET"),
+    project: chooseProjection(kind, METHODS[verb] ?? "GET"),
   };
 }
 
 /** What two real servers do not list in the same order either is compared without its order. */
-function projectionOf(kind: Kind, method: string): string {
+function chooseProjection(kind: Kind, method: string): string {
   return kind.plural === "selfsubjectrulesreviews" && method === "POST" ? "rules" : "order";
 }
 
@@ -229,7 +231,7 @@ function headersFor(contentType: string | undefined, random: Random): Exchange["
 /** Requests that no client of Kubernetes sends. */
 function oddStep({ served, names, namespace }: Place, random: Random): Exchange {
   const { kind, subresources } = served;
-  const collection = collectionOf(kind, kind.namespaced ? namespace : undefined);
+  const collection = toCollectionPath(kind, kind.namespaced ? namespace : undefined);
   const item = `${collection}/${pick(random, names)}`;
   const root = kind.group === "" ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
   const path = pick(random, [
@@ -264,7 +266,7 @@ function oddStep({ served, names, namespace }: Place, random: Random): Exchange 
   const query = isWatch || isList ? "?labelSelector=scene%3D${scene}&timeoutSeconds=1" : "";
   const hasBody = method !== "GET" && method !== "HEAD" && oneIn(random, 2);
   const { body, contentType } = hasBody
-    ? objectBody(sampleOf(kind, "${scene}-a", kind.namespaced ? namespace : undefined, random), kind, random)
+    ? objectBody(createSample(kind, "${scene}-a", kind.namespaced ? namespace : undefined, random), kind, random)
     : { body: undefined, contentType: undefined };
   return {
     ...BASE,
@@ -272,11 +274,11 @@ function oddStep({ served, names, namespace }: Place, random: Random): Exchange 
     headers: headersFor(contentType, random),
     body,
     stream: isWatch ? { events: "end", while: [] } : undefined,
-    project: projectionOf(kind, method),
+    project: chooseProjection(kind, method),
   };
 }
 
-function collectionOf(kind: Kind, namespace: string | undefined): string {
+function toCollectionPath(kind: Kind, namespace: string | undefined): string {
   const root = kind.group === "" ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
   return `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${kind.plural}`;
 }

@@ -1,17 +1,17 @@
 /** Makes a finding small: leaves out exchanges, then parts of them, as long as the same difference shows. */
 import type { Exchange } from "../comparison/corpus.ts";
 import type { Finding, Stage } from "./play.ts";
-import { likenessOf } from "./report.ts";
+import { toLikeness } from "./report.ts";
 
 /**
  * The smallest scene in which the same difference shows. Undefined when it does not show again: then it was chance.
  */
 export async function shrink(stage: Stage, finding: Finding): Promise<Finding | undefined> {
-  const wanted = likenessOf(finding);
+  const wanted = toLikeness(finding);
   let best: Finding | undefined;
   const accept = async (exchanges: readonly Exchange[]): Promise<boolean> => {
     const { findings } = await stage.play({ ...finding.scene, exchanges });
-    const found = findings.find((one) => one.at === exchanges.length - 1 && likenessOf(one) === wanted);
+    const found = findings.find((one) => one.at === exchanges.length - 1 && toLikeness(one) === wanted);
     if (found !== undefined) best = found;
     return found !== undefined;
   };

@@ -65,19 +65,19 @@ function approver(names: readonly string[]): readonly unknown[] {
 }
 
 function role(kind: "ClusterRole" | "Role", name: string, rules: readonly (Rule | PolicyRule)[]): unknown {
-  return { apiVersion: "rbac.authorization.k8s.io/v1", kind, metadata: metadataOf(kind, name), rules };
+  return { apiVersion: "rbac.authorization.k8s.io/v1", kind, metadata: createMetadata(kind, name), rules };
 }
 
 function binding(kind: "ClusterRole" | "Role", name: string, ...groups: readonly string[]): unknown {
   return {
     apiVersion: "rbac.authorization.k8s.io/v1",
     kind: `${kind}Binding`,
-    metadata: metadataOf(kind, `interop:${name}`),
+    metadata: createMetadata(kind, `interop:${name}`),
     roleRef: { apiGroup: "rbac.authorization.k8s.io", kind, name },
     subjects: groups.map((group) => ({ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: group })),
   };
 }
 
-function metadataOf(kind: "ClusterRole" | "Role", name: string): unknown {
+function createMetadata(kind: "ClusterRole" | "Role", name: string): unknown {
   return kind === "Role" ? { name, namespace: "kube-system" } : { name };
 }

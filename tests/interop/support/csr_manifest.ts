@@ -12,7 +12,7 @@ export interface ManifestOptions {
 let key: Promise<string> | undefined;
 
 /** `spec.request`: base64 of a PEM request, all with one key. */
-export async function requestOf(subject: string): Promise<string> {
+export async function createRequest(subject: string): Promise<string> {
   key ??= openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
   return Buffer.from(await openssl(["req", "-new", "-key", "/dev/stdin", "-subj", subject], await key)).toString(
     "base64",
@@ -26,7 +26,7 @@ export async function csrManifest(name: string, options: ManifestOptions = {}): 
     kind: "CertificateSigningRequest",
     metadata: { name, ...options.metadata },
     spec: {
-      request: await requestOf(options.subject ?? `/CN=${name}`),
+      request: await createRequest(options.subject ?? `/CN=${name}`),
       signerName: "kubernetes.io/kube-apiserver-client",
       usages: ["digital signature", "client auth"],
       ...options.spec,

@@ -55,7 +55,7 @@ healthzPort: \${healthPort}
 /** A Secret in words; the times in it are left out. */
 const DATA =
   `-o 'go-template={{.type}}{{range $key, $value := .data}}{{if ne $key "expiration"}} {{$key}}={{base64decode $value}}{{end}}{{end}}'`;
-const secretOf = (id: string): Command => kubectl(`get secret bootstrap-token-${id} -n kube-system ${DATA}`);
+const getSecretCommand = (id: string): Command => kubectl(`get secret bootstrap-token-${id} -n kube-system ${DATA}`);
 
 /** token create, list and delete. */
 export const tokens: Script = {
@@ -84,17 +84,17 @@ ${CLUSTER_CONFIG}`,
     kubeadm("token list -o json"),
     kubeadm("token create abcdef.0123456789abcdef"),
     refused("token create abcdef.0123456789abcdef"),
-    secretOf("abcdef"),
+    getSecretCommand("abcdef"),
     kubeadm(
       "token create ghijkl.0123456789abcdef --ttl 2h --usages signing,authentication " +
         "--groups system:bootstrappers:a,system:bootstrappers:b-c --description 'of the lab'",
     ),
-    secretOf("ghijkl"),
+    getSecretCommand("ghijkl"),
     kubeadm("token create mnopqr.0123456789abcdef --ttl 0 --usages authentication"),
-    secretOf("mnopqr"),
+    getSecretCommand("mnopqr"),
     kubeadm("token create stuvwx.0123456789abcdef --print-join-command"),
     kubeadm("token create --config token.yaml"),
-    secretOf("config"),
+    getSecretCommand("config"),
     kubeadm("token create dryrun.0123456789abcdef --ttl 0 --dry-run"),
     refused("token create yyyyyy.0123456789abcdef --usages signing"),
     refused("token create short.0123456789abcdef"),
@@ -147,8 +147,8 @@ export const preparing: Script = {
     kubeadm("init phase bootstrap-token --config init.yaml --kubeconfig ../admin.kubeconfig"),
     kubectl(`get -o yaml --show-managed-fields ${CLUSTER_OBJECTS}`),
     kubectl(`get -n kube-public -o yaml ${READERS}`),
-    secretOf("joiner"),
-    secretOf("second"),
+    getSecretCommand("joiner"),
+    getSecretCommand("second"),
     kubectl("wait configmap/cluster-info -n kube-public --for=jsonpath={.data.jws-kubeconfig-joiner} --timeout=20s"),
     kubectl("get configmap cluster-info -n kube-public -o jsonpath={.data.kubeconfig}"),
     kubectl("get configmap cluster-info -n kube-public -o name --as=system:anonymous"),

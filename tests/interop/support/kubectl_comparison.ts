@@ -11,8 +11,8 @@ import { sortManagersInYaml } from "../comparison/managers.ts";
 import { createTempFolder } from "../../support/temp.ts";
 import type { Identity } from "../comparison/corpus.ts";
 import type { Pair, Side } from "../comparison/sides.ts";
-import { requestOf } from "./csr_manifest.ts";
-import { createTextBlanker, cutDescriptions, keepLinesOf } from "./kubectl_comparison_blank.ts";
+import { createRequest } from "./csr_manifest.ts";
+import { createTextBlanker, cutDescriptions, keepLines } from "./kubectl_comparison_blank.ts";
 import { formatDiff } from "./kubectl_comparison_diff.ts";
 import { writeKubeconfigs } from "./kubectl_comparison_kubeconfig.ts";
 
@@ -92,13 +92,13 @@ export interface Place {
 export async function compareKubectl(pair: Pair, scripts: readonly Script[]): Promise<readonly ComparedStep[]> {
   await using folder = await createTempFolder();
   const [theirs, ours] = pair.sides;
-  const placeOf = async (side: Side): Promise<Place> => {
+  const createPlace = async (side: Side): Promise<Place> => {
     const home = folder.join(side.name);
     await mkdir(home);
     await writeKubeconfigs(side, home);
     return { server: `127.0.0.1:${side.port}`, home };
   };
-  return await compareScripts([await placeOf(theirs), await placeOf(ours)], scripts);
+  return await compareScripts([await createPlace(theirs), await createPlace(ours)], scripts);
 }
 
 /** Replays scripts one after the other: first the place of kube-apiserver, then ours. */
@@ -118,7 +118,7 @@ export async function compareScripts(
     for (const given of script.steps) {
       const step = typeof given === "string" ? { run: given } : given;
       const outcomes = cut(step, ...await Promise.all([runTheirs(step), runOurs(step)]));
-      compared.push({ script: script.title, command: commandOf(step), outcomes, isFault: isFault(step, outcomes) });
+      compared.push({ script: script.title, command: formatCommand(step), outcomes, isFault: isFault(step, outcomes) });
     }
   }
   return compared;
@@ -138,7 +138,7 @@ type Step = Command | Watch;
 
 type Runner = (step: Step) => Promise<Outcome>;
 
-function commandOf(step: Step): string {
+function formatCommand(step: Step): string {
   return "watch" in step ? `kubectl ${step.watch}` : `${step.program ?? "kubectl"} ${step.run}`;
 }
 
@@ -159,7 +159,7 @@ async function createRunner(
     await writeFile(join(cwd, name), expand(text));
   }
   const blank = createTextBlanker({ values, generated: script.generated ?? [], startedAt });
-  const optionsOf = (command: Command) => ({
+  const toOptions = (command: Command) => ({
     cwd,
     env: {
       HOME: home,
@@ -170,12 +170,12 @@ async function createRunner(
     },
     ...(command.stdin === undefined ? {} : { stdin: expand(command.stdin) }),
   });
-  const wordsOf = ({ program = "kubectl", run }: Command): readonly [string, ...string[]] => {
+  const toWords = ({ program = "kubectl", run }: Command): readonly [string, ...string[]] => {
     const path = isPeer(program) ? peerPath(program) : program;
     return [path, ...splitWords(expand(run))];
   };
   const runCommand = (command: Command) =>
-    runProgram(PATIENCE[0], [...PATIENCE.slice(1), ...wordsOf(command)], optionsOf(command));
+    runProgram(PATIENCE[0], [...PATIENCE.slice(1), ...toWords(command)], toOptions(command));
   const blankAll = ({ code, stdout, stderr }: Finished): Outcome => ({
     code,
     stdout: blank(sortManagersInYaml(stdout)),
@@ -185,8 +185,8 @@ async function createRunner(
     if (!("watch" in step)) return blankAll(await runCommand(step));
     // The log of requests tells when the watch has begun: what is changed before might be missed.
     const watch = { run: `${step.watch} -v=6` };
-    const [program, ...words] = wordsOf(watch);
-    await using running = start(program, words, optionsOf(watch));
+    const [program, ...words] = toWords(watch);
+    await using running = start(program, words, toOptions(watch));
     await running.waitFor(/watch=true.* status="200 OK"/);
     for (const one of step.while) await runCommand(typeof one === "string" ? { run: one } : one);
     // The log of requests has lines, too. Too few of the answer show in the comparison.
@@ -200,7 +200,7 @@ function cut(step: Step, theirs: Outcome, ours: Outcome): readonly [Outcome, Out
   if (step.cut === "descriptions") {
     return [{ ...theirs, stdout: cutDescriptions(theirs.stdout) }, { ...ours, stdout: cutDescriptions(ours.stdout) }];
   }
-  return [{ ...theirs, stdout: keepLinesOf(ours.stdout, theirs.stdout) }, ours];
+  return [{ ...theirs, stdout: keepLines(ours.stdout, theirs.stdout) }, ours];
 }
 
 function isFault(step: Step, [theirs, ours]: readonly [Outcome, Outcome]): boolean {
@@ -216,7 +216,7 @@ async function expandFiles(files: Readonly<Record<string, string>>): Promise<Rea
   const requests = new Map<string, string>();
   for (const [name, text] of Object.entries(files)) {
     for (const [, subject = ""] of text.matchAll(/\$\{csr:([^}]+)\}/g)) {
-      if (!requests.has(subject)) requests.set(subject, await requestOf(`/CN=${subject}`));
+      if (!requests.has(subject)) requests.set(subject, await createRequest(`/CN=${subject}`));
     }
     expanded.set(name, text.replaceAll(/\$\{csr:([^}]+)\}/g, (_, subject: string) => requests.get(subject)!));
   }

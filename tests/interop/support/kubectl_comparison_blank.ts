@@ -70,7 +70,7 @@ export function cutDescriptions(text: string): string {
 }
 
 /** Drops the lines that the other text has not. */
-export function keepLinesOf(other: string, text: string): string {
+export function keepLines(other: string, text: string): string {
   const kept = new Set(other.split("\n"));
   return text.split("\n").filter((line) => kept.has(line)).join("\n");
 }

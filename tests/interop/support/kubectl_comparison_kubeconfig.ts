@@ -8,14 +8,14 @@ import type { Side } from "../comparison/sides.ts";
 /** Writes one for each user: `<identity>.kubeconfig`, the same on both sides but for the port. */
 export async function writeKubeconfigs(side: Side, folder: string): Promise<void> {
   for (const identity of IDENTITIES) {
-    await writeFile(join(folder, `${identity}.kubeconfig`), JSON.stringify(kubeconfigOf(side, identity)), {
+    await writeFile(join(folder, `${identity}.kubeconfig`), JSON.stringify(createKubeconfig(side, identity)), {
       mode: 0o600,
     });
   }
 }
 
-function kubeconfigOf(side: Side, identity: Identity): Record<string, unknown> {
-  const { agent, authorization } = side.credentialOf(identity);
+function createKubeconfig(side: Side, identity: Identity): Record<string, unknown> {
+  const { agent, authorization } = side.getCredential(identity);
   const { ca, cert, key } = agent.options;
   const user = {
     ...(cert === undefined ? {} : { "client-certificate-data": encode(cert), "client-key-data": encode(key) }),

@@ -33,13 +33,13 @@ export async function assertKeyMatches(certificatePath: string, keyPath: string)
 }
 
 /** Subject of the first certificate, as `CN=…,O=…`. */
-export async function subjectOf(certificatePath: string): Promise<string> {
+export async function readSubject(certificatePath: string): Promise<string> {
   const text = await openssl(["x509", "-in", certificatePath, "-noout", "-subject", "-nameopt", "RFC2253"]);
   return text.trim().replace(/^subject=/, "");
 }
 
 /** Permission bits of a file, links followed. */
-export async function modeOf(path: string): Promise<number> {
+export async function readMode(path: string): Promise<number> {
   return (await stat(path)).mode & 0o777;
 }
 
@@ -47,6 +47,6 @@ export async function modeOf(path: string): Promise<number> {
 export async function assertNodePair(caPath: string, pairPath: string, node: string): Promise<void> {
   await assertChain(caPath, pairPath, "sslclient");
   await assertKeyMatches(pairPath, pairPath);
-  assert.equal(await subjectOf(pairPath), `CN=system:node:${node},O=system:nodes`);
-  assert.equal(await modeOf(pairPath), 0o600, `mode of ${pairPath}`);
+  assert.equal(await readSubject(pairPath), `CN=system:node:${node},O=system:nodes`);
+  assert.equal(await readMode(pairPath), 0o600, `mode of ${pairPath}`);
 }

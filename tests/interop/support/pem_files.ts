@@ -17,15 +17,15 @@ export async function findPemBlocks(folder: string): Promise<readonly FoundPem[]
     const path = join(entry.parentPath, entry.name);
     if (!(await lstat(path)).isFile()) continue;
     const text = await readFile(path, "latin1");
-    found.push(...blocksOf(path, text));
+    found.push(...parseBlocks(path, text));
     for (const [, base64 = ""] of text.matchAll(/-data: ([A-Za-z0-9+/=]+)/g)) {
-      found.push(...blocksOf(path, Buffer.from(base64, "base64").toString("latin1")));
+      found.push(...parseBlocks(path, Buffer.from(base64, "base64").toString("latin1")));
     }
   }
   return found;
 }
 
-function blocksOf(path: string, text: string): readonly FoundPem[] {
+function parseBlocks(path: string, text: string): readonly FoundPem[] {
   // The database carries requests and certificates as base64 of PEM, never as PEM itself.
   return [...text.matchAll(/-----BEGIN ([A-Z ]+)-----\n[A-Za-z0-9+/=\n]+-----END \1-----\n/g)]
     .map(([pem, label = ""]) => ({ path, label, pem }));

@@ -138,8 +138,8 @@ const LIFETIMES: readonly (number | undefined)[] = [
 export const CASES: readonly SigningCase[] = [
   ...keys.map((key) => ({ name: `kubelet client with ${key}`, ...kubelet, key })),
   ...keys.map((key) => ({ name: `kubelet serving with ${key}`, ...serving, key })),
-  ...LIFETIMES.map((seconds) => ({ name: `kubelet client for ${seconds} s`, ...kubelet, ...lifeOf(seconds) })),
-  ...[-5, 0, 1, 599].map((seconds) => ({ name: `stored, for ${seconds} s`, ...client, ...lifeOf(seconds) })),
+  ...LIFETIMES.map((seconds) => ({ name: `kubelet client for ${seconds} s`, ...kubelet, ...toLifetime(seconds) })),
+  ...[-5, 0, 1, 599].map((seconds) => ({ name: `stored, for ${seconds} s`, ...client, ...toLifetime(seconds) })),
   ...SUBJECTS.map((one) => ({ ...client, ...one, name: `subject: ${one.name}` })),
   ...EXTENSIONS.map((one) => ({ ...client, ...one, name: `extensions: ${one.name}` })),
   { ...client, name: "no subject, critical names", subject: "/", extensions: NAMES },
@@ -193,6 +193,6 @@ export const CASES_OF_SHORT_DURATION: readonly SigningCase[] = [
   { ...client, name: "for a minute", expirationSeconds: 60 },
 ];
 
-function lifeOf(seconds: number | undefined): { readonly expirationSeconds?: number } {
+function toLifetime(seconds: number | undefined): { readonly expirationSeconds?: number } {
   return seconds === undefined ? {} : { expirationSeconds: seconds };
 }

@@ -32,7 +32,7 @@ export async function waitForOutcomes(
     const outcomes = new Map<string, Outcome>();
     const log = signer.stderr();
     for (const csr of list.items) {
-      const outcome = outcomeOf(csr, log);
+      const outcome = findOutcome(csr, log);
       if (outcome !== undefined) outcomes.set(csr.metadata.name ?? "", outcome);
     }
     const missing = requests.filter(({ csr }) => !outcomes.has(csr));
@@ -44,7 +44,7 @@ export async function waitForOutcomes(
   }
 }
 
-function outcomeOf({ metadata, status }: CertificateSigningRequest, log: string): Outcome | undefined {
+function findOutcome({ metadata, status }: CertificateSigningRequest, log: string): Outcome | undefined {
   const { conditions = [], certificate } = status;
   if (certificate !== undefined && certificate !== "") {
     const after = new Date(conditions.find(({ type }) => type === "Approved")?.lastUpdateTime ?? 0);
@@ -81,16 +81,16 @@ function findOurError(log: string, name: string): string | undefined {
 }
 
 /** Says in what two outcomes differ; empty when they agree but for serial number, signature and the moment. */
-export async function differencesOf(theirs: Outcome, ours: Outcome): Promise<readonly string[]> {
+export async function compareOutcomes(theirs: Outcome, ours: Outcome): Promise<readonly string[]> {
   if (theirs.kind !== "issued" || ours.kind !== "issued") {
-    const [want, got] = [JSON.stringify(textOf(theirs)), JSON.stringify(textOf(ours))];
+    const [want, got] = [JSON.stringify(toText(theirs)), JSON.stringify(toText(ours))];
     return want === got ? [] : [`want ${want}, got ${got}`];
   }
-  const [want, got] = [partsOf(theirs.pem), partsOf(ours.pem)];
+  const [want, got] = [parseParts(theirs.pem), parseParts(ours.pem)];
   const names = Object.keys(want.parts).filter((name) => want.parts[name] !== got.parts[name]);
   const differences = names.map((name) => `${name}: want ${want.parts[name]}, got ${got.parts[name]}`);
   differences.push(...validityDifferences(want, theirs.after, got, ours.after));
-  if (shapeOf(theirs.pem) !== shapeOf(ours.pem)) differences.push("the PEM has another shape");
+  if (toShape(theirs.pem) !== toShape(ours.pem)) differences.push("the PEM has another shape");
   if (differences.length > 0) {
     differences.push(await openssl(["x509", "-noout", "-text"], theirs.pem));
     differences.push(await openssl(["x509", "-noout", "-text"], ours.pem));
@@ -98,7 +98,7 @@ export async function differencesOf(theirs: Outcome, ours: Outcome): Promise<rea
   return differences;
 }
 
-function textOf(outcome: Outcome): unknown {
+function toText(outcome: Outcome): unknown {
   return outcome.kind === "issued" ? { kind: outcome.kind } : outcome;
 }
 
@@ -109,7 +109,7 @@ interface Parts {
 }
 
 /** Every byte of the certificate but its serial number, validity and signature, by field. */
-function partsOf(pem: string): Parts {
+function parseParts(pem: string): Parts {
   const der = Uint8Array.from(Buffer.from(pem.replace(/-----[^\n]*\n/g, ""), "base64"));
   const facts = parseCertificate(der);
   if (!facts.ok) throw new Error(facts.error);
@@ -152,7 +152,7 @@ function validityDifferences(want: Parts, wantAfter: Date, got: Parts, gotAfter:
 }
 
 /** Lines, line lengths but the last one's, and labels. */
-function shapeOf(pem: string): string {
+function toShape(pem: string): string {
   return pem.split("\n").map((line) => line.startsWith("-") ? line : line.length === 64 ? "64" : "rest").join("\n")
     .replace(/(64\n)+/g, "64\n").replace(/(rest\n)(?=-)/, "");
 }

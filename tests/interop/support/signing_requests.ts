@@ -26,7 +26,7 @@ export async function makeRequests(folder: TempFolder, cases: readonly SigningCa
   const made: SigningRequest[] = [];
   for (const [index, one] of cases.entries()) {
     const csr = `csr-${index}`;
-    const pem = await requestOf(folder, one);
+    const pem = await createSigningRequest(folder, one);
     made.push({ ...one, csr, pem: one.isForged === true ? forge(pem) : pem });
   }
   return made;
@@ -40,18 +40,18 @@ export async function submitRequests(
 ): Promise<void> {
   const stored = requests.filter(isOnlyStored);
   const created = requests.filter((one) => !isOnlyStored(one));
-  const items = created.map(manifestOf);
+  const items = created.map(createManifest);
   await kubectl.given({ stdin: JSON.stringify({ apiVersion: "v1", kind: "List", items }) }).run("create", "-f", "-");
   await kubectl.run("certificate", "approve", ...created.map(({ csr }) => csr));
   for (const one of stored) {
     const key = `/registry/certificatesigningrequests/${one.csr}`;
-    await plane.putStored(key, JSON.stringify(storedFormOf(manifestOf(one))));
+    await plane.putStored(key, JSON.stringify(toStoredForm(createManifest(one))));
   }
 }
 
-type Manifest = ReturnType<typeof manifestOf>;
+type Manifest = ReturnType<typeof createManifest>;
 
-function manifestOf({ csr, pem, signerName, usages, expirationSeconds }: SigningRequest) {
+function createManifest({ csr, pem, signerName, usages, expirationSeconds }: SigningRequest) {
   return {
     apiVersion: "certificates.k8s.io/v1",
     kind: "CertificateSigningRequest",
@@ -65,7 +65,7 @@ function manifestOf({ csr, pem, signerName, usages, expirationSeconds }: Signing
   };
 }
 
-function storedFormOf(manifest: Manifest): unknown {
+function toStoredForm(manifest: Manifest): unknown {
   const now = new Date().toISOString().replace(/\.\d+Z$/, "Z");
   const times = { lastUpdateTime: now, lastTransitionTime: now };
   return {
@@ -76,7 +76,7 @@ function storedFormOf(manifest: Manifest): unknown {
   };
 }
 
-async function requestOf(folder: TempFolder, one: SigningCase): Promise<string> {
+async function createSigningRequest(folder: TempFolder, one: SigningCase): Promise<string> {
   const { subject, key = "p-256", extensions = [], stringMask = "utf8only" } = one;
   const configuration = folder.join("request.cnf");
   const section = extensions.length === 0 ? "" : "req_extensions = extensions\n";
@@ -86,13 +86,13 @@ async function requestOf(folder: TempFolder, one: SigningCase): Promise<string> 
       `[extensions]\n${extensions.join("\n")}\n`,
   );
   return await openssl([
-    ...["req", "-new", "-utf8", "-config", configuration, "-key", await keyFileOf(folder, key), "-subj", subject],
+    ...["req", "-new", "-utf8", "-config", configuration, "-key", await createKeyFile(folder, key), "-subj", subject],
   ]);
 }
 
 const known = new Map<string, Promise<string>>();
 
-async function keyFileOf(folder: TempFolder, name: KeyName): Promise<string> {
+async function createKeyFile(folder: TempFolder, name: KeyName): Promise<string> {
   const path = folder.join(`request-${name}.key`);
   const [algorithm, option] = KEYS[name];
   const options = option === undefined ? [] : ["-pkeyopt", option];

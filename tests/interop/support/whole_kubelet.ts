@@ -52,7 +52,7 @@ export async function startWholeKubelet(
     kubeconfig,
     certDir,
     port,
-    complaints: () => complaintsOf(running.stderr()),
+    complaints: () => parseComplaints(running.stderr()),
     async [Symbol.asyncDispose]() {
       // The kubelet is a process of the machine: it ends with it, and only then what has entered.
       await owned.disposeAsync();
@@ -62,7 +62,7 @@ export async function startWholeKubelet(
 }
 
 /** klog's lines: level and date, time, thread, place, text. */
-function complaintsOf(log: string): readonly Complaint[] {
+function parseComplaints(log: string): readonly Complaint[] {
   const year = new Date().getFullYear();
   return [...log.matchAll(/^[EWF](\d\d)(\d\d) (\d\d:\d\d:\d\d)\.\d+ +\d+ (.*)$/gm)].map(
     ([, month, day, time, text = ""]) => ({ at: new Date(`${year}-${month}-${day}T${time}`), text }),

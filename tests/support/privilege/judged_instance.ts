@@ -1,7 +1,7 @@
 /** A running `tlsboot serve` whose answers to different people are looked at. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { fateOf, startInstanceProcess } from "../instance_process.ts";
+import { describeFate, startInstanceProcess } from "../instance_process.ts";
 import { createTempFolder } from "../temp.ts";
 import { valueAt } from "../test_app.ts";
 import { type Call, createCallers, type JudgedServer } from "./callers.ts";
@@ -58,7 +58,7 @@ export async function startJudgedInstance(
   const callers = await createCallers(server, [MASTERS, ...identities]);
   const as: JudgedInstance["as"] = async (identity, method, path, body, more = {}) => {
     const { code, text } = await callers.call(identity, { method, path, body, ...more }).catch(async (error) => {
-      throw new Error(`${method} ${path}: no answer; ${await fateOf(instance)}`, { cause: error });
+      throw new Error(`${method} ${path}: no answer; ${await describeFate(instance)}`, { cause: error });
     });
     const at = (path: string): unknown => valueAt(JSON.parse(text), path);
     return { code, text, at, message: text.startsWith("{") ? String(at("message")) : text };

@@ -3,7 +3,7 @@ import type { KubeObject } from "../../../core/kube/meta.ts";
 import { SNAPSHOT_PATH } from "../../../server/http/snapshot.ts";
 import type { Call, Callers, JudgedServer } from "./callers.ts";
 import { IDENTITIES } from "./identities.ts";
-import { collectionOf, type Route } from "./routes.ts";
+import { type Route, toCollectionRoute } from "./routes.ts";
 import { createChanges, createSamples, FRESH, type Place } from "./samples.ts";
 import { createHeld, createParts, createWorld } from "./world.ts";
 
@@ -79,7 +79,7 @@ function attemptsAt(
   held: KubeObject | undefined,
   change: object | undefined,
 ): readonly Attempt[] {
-  const collection = collectionOf(route, place.namespace);
+  const collection = toCollectionRoute(route, place.namespace);
   const to = (name: string) =>
     `${collection}/${name}${route.subresource === "" ? "" : `/${route.subresource}`}?${DRY_RUN}`;
   const fresh = place.object(FRESH);
@@ -96,7 +96,7 @@ function attemptsAt(
     const { managedFields: _, ...metadata } = held.metadata;
     const stored: KubeObject = { ...held, metadata };
     const merge = change ?? { metadata: { annotations: { matrix: "patched" } } };
-    const own = { apiVersion: held.apiVersion, kind: held.kind, metadata: identityOf(held), ...change };
+    const own = { apiVersion: held.apiVersion, kind: held.kind, metadata: toIdentity(held), ...change };
     const again = place.object(nameIn(place, held));
     switch (verb) {
       case "update":
@@ -147,7 +147,7 @@ function attemptsAt(
   });
 }
 
-function identityOf({ metadata: { name, namespace } }: KubeObject): object {
+function toIdentity({ metadata: { name, namespace } }: KubeObject): object {
   return { name, ...(namespace === undefined ? {} : { namespace }) };
 }
 
@@ -168,7 +168,7 @@ export function formatMatrix(rows: readonly Row[]): string {
     const group = label === "" ? route : `${route} (${label})`;
     if (group !== before) lines.push("", group);
     before = group;
-    lines.push(`  ${verb.padEnd(first - 2)}${codes.map((code) => cellOf(code).padStart(width)).join("")}`);
+    lines.push(`  ${verb.padEnd(first - 2)}${codes.map((code) => toMatrixCell(code).padStart(width)).join("")}`);
   }
   const who = IDENTITIES.map(({ name, is }) => `  ${name.padEnd(width)} ${is}`).join("\n");
   return `Who may write what: the code of a dry run of each request.
@@ -183,6 +183,6 @@ ${heading}${lines.map((line) => `${line}\n`).join("").replace(/^/, "\n")}`;
 }
 
 /** What is let in should meet the eye. */
-function cellOf(code: number): string {
+function toMatrixCell(code: number): string {
   return code === 403 ? "-" : code === 401 ? "?" : `${code}`;
 }

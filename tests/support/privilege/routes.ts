@@ -32,7 +32,14 @@ export async function readRoutes(callers: Callers): Promise<readonly Route[]> {
       const written = verbs.filter((verb) => WRITES.includes(verb));
       const [plural = "", subresource = ""] = name.split("/");
       if (written.length > 0) {
-        routes.push({ key: keyOf(root, plural, subresource), root, plural, subresource, namespaced, verbs: written });
+        routes.push({
+          key: toRouteKey(root, plural, subresource),
+          root,
+          plural,
+          subresource,
+          namespaced,
+          verbs: written,
+        });
       }
     }
   }
@@ -40,7 +47,7 @@ export async function readRoutes(callers: Callers): Promise<readonly Route[]> {
 }
 
 /** The collection of a resource. */
-export function collectionOf({ root, plural }: Route, namespace: string | undefined): string {
+export function toCollectionRoute({ root, plural }: Route, namespace: string | undefined): string {
   return `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${plural}`;
 }
 
@@ -50,7 +57,7 @@ interface DiscoveredResource {
   readonly verbs: readonly string[];
 }
 
-function keyOf(root: string, plural: string, subresource: string): string {
+function toRouteKey(root: string, plural: string, subresource: string): string {
   const group = root.startsWith("/apis/") ? `.${root.split("/")[2]}` : "";
   return `${plural}${group}${subresource === "" ? "" : `/${subresource}`}`;
 }

@@ -83,7 +83,14 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
     "clusterrolebindings.rbac.authorization.k8s.io": [place("", rbac, "ClusterRoleBinding", boundToAdmin)],
     "certificatesigningrequests.certificates.k8s.io": ["example.com/a", "kubernetes.io/kube-apiserver-client-kubelet"]
       .map((signer) =>
-        place(signer, "certificates.k8s.io/v1", "CertificateSigningRequest", csr(signer), undefined, shortOf(signer))
+        place(
+          signer,
+          "certificates.k8s.io/v1",
+          "CertificateSigningRequest",
+          csr(signer),
+          undefined,
+          shortenSigner(signer),
+        )
       ),
     "selfsubjectreviews.authentication.k8s.io": [review("authentication.k8s.io/v1", "SelfSubjectReview", {})],
     "tokenreviews.authentication.k8s.io": [
@@ -153,6 +160,6 @@ function review(apiVersion: string, kind: string, content: Fields, namespace?: s
 }
 
 /** CSRs of two signers lie in one place and must not have the same names. */
-function shortOf(signer: string): string {
+function shortenSigner(signer: string): string {
   return signer.startsWith("kubernetes.io/") ? "kubelet-" : "";
 }

@@ -7,7 +7,7 @@ import { buildRequest } from "../csr_builder.ts";
 import type { Callers, JudgedServer, Reply } from "./callers.ts";
 import { MASTERS, TOKEN_FILE_USER, TOKEN_GROUP, TOKENS } from "./identities.ts";
 import { FRESH, HELD, type Place, type SampleParts } from "./samples.ts";
-import { collectionOf, type Route } from "./routes.ts";
+import { type Route, toCollectionRoute } from "./routes.ts";
 
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
 const API_GROUP = "rbac.authorization.k8s.io";
@@ -73,7 +73,7 @@ async function applyDocument(callers: Callers, path: string): Promise<void> {
 
 /** Makes the object of a place that is there, and answers with what is stored. */
 export async function createHeld(callers: Callers, route: Route, place: Place): Promise<KubeObject> {
-  const { text } = await made(callers, collectionOf(route, place.namespace), place.object(HELD));
+  const { text } = await made(callers, toCollectionRoute(route, place.namespace), place.object(HELD));
   return JSON.parse(text) as KubeObject;
 }
 

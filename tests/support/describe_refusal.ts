@@ -6,7 +6,7 @@ import { StatusError, statusFromError } from "../../core/kube/status.ts";
  *
  * @param meant Statuses beyond 4xx that are answered on purpose, since kube-apiserver does
  */
-export function refusalOf(error: unknown, meant: readonly number[] = []): string {
+export function describeRefusal(error: unknown, meant: readonly number[] = []): string {
   const { status } = statusFromError(error);
   const code = status.code ?? 0;
   const isMeant = error instanceof StatusError && meant.includes(code);
@@ -19,6 +19,6 @@ export function refusable(decode: () => unknown, meant: readonly number[] = []):
   try {
     decode();
   } catch (error) {
-    refusalOf(error, meant);
+    describeRefusal(error, meant);
   }
 }
