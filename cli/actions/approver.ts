@@ -1,4 +1,4 @@
-/** Runs the approving controller against a distant API, or prints the rights that it needs. */
+/** Runs the approving controller against a remote API, or prints the permissions that it needs. */
 import { createFilePort } from "../../client/files.ts";
 import { createServerNames } from "../../client/server_names.ts";
 import { APPROVER_LEASE, createApproverManifest, createApproverRbac } from "../../core/approval/rbac.ts";
@@ -19,7 +19,7 @@ import { runRemoteController } from "../instance/remote_controller.ts";
 import { followPolicies, readPolicies } from "../instance/policy_files.ts";
 import { runApprover } from "../instance/run_approver.ts";
 
-/** The action of `tlsboot approver`. */
+/** Runs `tlsboot approver`. */
 export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const files = createFilePort();
@@ -37,7 +37,7 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
   }
   const logger = createRoleLogger(input, io);
   const policies = await followPolicies(settings, { files, clock: io.clock, logger, cwd: io.cwd });
-  // A trial must not take the lease from the approver that works.
+  // A dry run must not take the lease from an approver that decides.
   const distant = { ...settings, kubeconfig, leaderElect: settings.leaderElect && !dryRun };
   const manifest = createRightsManifest(policies?.current().policies ?? [], settings);
   await runRemoteController(

@@ -1,4 +1,4 @@
-/** Deletes what a requester has pending. */
+/** Deletes the pending requests of a requester. */
 import { isSettled } from "../../core/approval/plan_approval.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
@@ -12,8 +12,8 @@ import type { Io } from "../io.ts";
 import { line } from "../output/escape.ts";
 import { csrPath, listCsrs } from "./csrs.ts";
 
-/** How many deletions are on their way at once. */
-const AT_ONCE = 16;
+/** The number of deletions at the same time. */
+const CONCURRENCY = 16;
 
 /** Runs `tlsboot approver clear`. */
 export async function run(input: Input<ApproverClearFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -21,17 +21,17 @@ export async function run(input: Input<ApproverClearFlags>, io: Io, signal: Abor
   await using connection = await connect(input.settings, io);
   const { items } = await listCsrs(connection.api, {}, signal);
   const pending = items.filter((csr) => csr.spec.username === requester && !isSettled(csr));
-  const left = pending.values();
+  const remaining = pending.values();
   let deleted = 0;
   const work = async (): Promise<void> => {
-    for (const csr of left) if (await remove(connection.api, csr, signal)) deleted += 1;
+    for (const csr of remaining) if (await remove(connection.api, csr, signal)) deleted += 1;
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await Promise.all(Array.from({ length: CONCURRENCY }, work));
   io.stdout.write(line`${deleted} pending ${deleted === 1 ? "request" : "requests"} of "${requester}" deleted\n`);
   return EXIT.done;
 }
 
-/** Only the very object that was seen pending; false when it has gone or changed meanwhile. */
+/** Deletes a request if it is still the object that was listed; false when it is gone or has changed since. */
 async function remove(api: ApiClient, csr: CertificateSigningRequest, signal: AbortSignal): Promise<boolean> {
   const { uid, resourceVersion } = csr.metadata;
   const preconditions = {

@@ -1,4 +1,4 @@
-/** Says what each rule makes of a request: the approver's own decisions, with nothing written. */
+/** Explains how each approval rule judges a request. The verdict is the approver's own, but nothing is written. */
 import { resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
 import { isSettled } from "../../core/approval/plan_approval.ts";
@@ -21,7 +21,7 @@ import { line, oneLine } from "../output/escape.ts";
 import { readPolicies } from "../instance/policy_files.ts";
 import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from "./explain_request.ts";
 import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
-import { traceLines, verdictText } from "./trace_text.ts";
+import { formatTrace, formatVerdict } from "./trace_text.ts";
 
 /** Runs `tlsboot approver explain`. */
 export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -30,7 +30,7 @@ export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: Ab
   const files = createFilePort();
   const chosen = await readPolicies(settings, { files, cwd: io.cwd });
   const file = await readFile(named, settings, io, signal);
-  const nodesText = settings.nodes === undefined ? undefined : await required(settings.nodes, io);
+  const nodesText = settings.nodes === undefined ? undefined : await readText(settings.nodes, io);
   const nodes = nodesText === undefined ? undefined : parseNodesFile(nodesText, settings.nodes ?? "");
   await using evidence = file !== undefined && nodes !== undefined
     ? gatherFromFile(file, nodes, io.clock)
@@ -44,14 +44,14 @@ export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: Ab
   return explained.verdict.kind === "approve" ? EXIT.done : EXIT.no;
 }
 
-/** The request when the argument is a file that exists, or stdin. */
+/** Reads the request when the argument is an existing file or stdin; undefined for the name of a request. */
 async function readFile(
   named: string,
   { user, group, signerName, usage, expiration }: Settings<ApproverExplainFlags>,
   io: Io,
   signal: AbortSignal,
 ): Promise<CertificateSigningRequest | undefined> {
-  const text = named === "-" ? await io.stdin.readAll(signal) : await optional(named, io);
+  const text = named === "-" ? await io.stdin.readAll(signal) : await findText(named, io);
   if (text === undefined) return undefined;
   const isNode = user?.startsWith(NODE_USER_PREFIX) === true;
   return parseCsrFile(text, named === "-" ? "stdin" : named, {
@@ -63,15 +63,15 @@ async function readFile(
   });
 }
 
-async function optional(path: string, io: Io): Promise<string | undefined> {
+async function findText(path: string, io: Io): Promise<string | undefined> {
   const files = createFilePort();
   const absolute = resolve(io.cwd, path);
   const facts = await files.stat(absolute);
   return facts?.kind === "file" ? await files.readText(absolute) : undefined;
 }
 
-async function required(path: string, io: Io): Promise<string> {
-  const text = await optional(path, io);
+async function readText(path: string, io: Io): Promise<string> {
+  const text = await findText(path, io);
   if (text !== undefined) return text;
   throw new AppError("io", `cannot read "${path}": no such file`, { hint: "kubectl get nodes -o yaml writes one" });
 }
@@ -83,7 +83,9 @@ function formatExplanation(
 ): string {
   const { spec } = csr;
   const names = [...request.dnsNames, ...request.ipAddresses, ...request.emailAddresses, ...request.uris];
-  const now = isSettled(csr) ? `${formatConditionCell(csr)}; the verdict is what the rules would say of it` : "Pending";
+  const now = isSettled(csr)
+    ? `${formatConditionCell(csr)}; the verdict is what the rules would decide about it`
+    : "Pending";
   const lines = [
     line`Request:\t${getName(csr)}`,
     line`Status:\t${now}`,
@@ -92,12 +94,12 @@ function formatExplanation(
     line`Common name:\t${request.subject.commonName}`,
     line`Names:\t${names.length === 0 ? "none" : names.join(", ")}`,
     "",
-    ...traceLines(verdict.trace),
-    line`Verdict:\t${verdictText(verdict)}`,
+    ...formatTrace(verdict.trace),
+    line`Verdict:\t${formatVerdict(verdict)}`,
     ...others.flatMap((other) => [
       "",
-      line`With --policy ${other.policy ?? ""} it would be ${verdictText(other)}`,
-      ...traceLines(other.trace),
+      line`With --policy ${other.policy ?? ""} it would be ${formatVerdict(other)}`,
+      ...formatTrace(other.trace),
     ]),
   ];
   return `${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS).trimEnd()}\n`;

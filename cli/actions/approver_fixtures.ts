@@ -1,4 +1,4 @@
-/** Tests policies: every fixture below a folder. */
+/** Tests policies with the fixtures below a folder, and prints the results as text, TAP 14 or JUnit XML. */
 import { readdir } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
@@ -11,7 +11,7 @@ import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { type CaseResult, runFixture } from "./fixture_run.ts";
-import { traceLines } from "./trace_text.ts";
+import { formatTrace } from "./trace_text.ts";
 
 const FORMATS = { tap: formatTap, junit: formatJunit } as const;
 const KIND_LINE = new RegExp(`^["']?kind["']?: *["']?${POLICY_TEST_KIND}\\b`, "m");
@@ -44,7 +44,7 @@ export async function run(input: Input<ApproverFixturesFlags>, io: Io, signal: A
   return results.every(({ failure }) => failure === undefined) ? EXIT.done : EXIT.failed;
 }
 
-/** Files of YAML or JSON below a folder, in order. A file is itself. */
+/** Finds the YAML and JSON files below a folder, sorted. For a file it returns that file. */
 async function findFixtures(folder: string, cwd: string): Promise<readonly string[]> {
   const root = resolve(cwd, folder);
   const facts = await createFilePort().stat(root);
@@ -65,7 +65,7 @@ async function findFixtures(folder: string, cwd: string): Promise<readonly strin
   }
 }
 
-/** Words for people: a line for each case, everything about those that failed, a sum. */
+/** Formats results for people: a line for each case, the details of those that failed, and the totals. */
 export function formatForPeople(results: readonly CaseResult[]): string {
   const lines: string[] = [];
   let file = "";
@@ -79,7 +79,7 @@ export function formatForPeople(results: readonly CaseResult[]): string {
   return `${lines.join("\n")}\n\n${results.length - failed} passed, ${failed} failed\n`;
 }
 
-/** The Test Anything Protocol, version 14, with a YAML block for each failure. */
+/** Formats results in the Test Anything Protocol, version 14, with a YAML block for each failure. */
 export function formatTap(results: readonly CaseResult[]): string {
   const lines = results.flatMap((result, index) => {
     const title = `${index + 1} - ${result.file}: ${result.name}`.replaceAll("#", "\\#");
@@ -90,7 +90,7 @@ export function formatTap(results: readonly CaseResult[]): string {
   return ["TAP version 14", `1..${results.length}`, ...lines, ""].join("\n");
 }
 
-/** JUnit XML, a suite for each file. */
+/** Formats results as JUnit XML, with a suite for each file. */
 export function formatJunit(results: readonly CaseResult[]): string {
   const files = [...new Set(results.map(({ file }) => file))];
   const suites = files.map((file) => {
@@ -113,13 +113,13 @@ function describeResult({ failure, wanted, verdict }: CaseResult): readonly stri
   const lines = [
     `why\t${failure ?? ""}`,
     `wanted\t${wanted.verdict}${wanted.rule === undefined ? "" : ` by rule ${wanted.rule}`}`,
-    `was\t${wasText(verdict)}`,
-    ...traceLines(verdict.trace),
+    `was\t${formatOutcome(verdict)}`,
+    ...formatTrace(verdict.trace),
   ];
   return alignTabs(lines.join("\n"), DESCRIBE_TABS).split("\n");
 }
 
-function wasText({ kind, rule, message }: PolicyVerdict): string {
+function formatOutcome({ kind, rule, message }: PolicyVerdict): string {
   return `${kind}${rule === undefined ? "" : ` by rule ${rule}`}: ${message}`;
 }
 
@@ -128,7 +128,7 @@ function xml(text: string): string {
   return [...text].map((char) => entities[char] ?? (isWritable(char) ? char : "?")).join("");
 }
 
-/** XML 1.0 has no way to write most control characters. */
+/** True for characters that XML 1.0 can contain; it cannot contain most control characters. */
 function isWritable(char: string): boolean {
   return char >= " " || char === "\t" || char === "\n" || char === "\r";
 }

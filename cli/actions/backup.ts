@@ -1,4 +1,4 @@
-/** Writes a backup, or checks one. */
+/** Writes a backup, or verifies one. */
 import { createReadStream } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
@@ -25,13 +25,13 @@ import { readEtcdEndpoints } from "../instance/etcd_endpoints.ts";
 import { assertEtcdPlace } from "../instance/etcd_place.ts";
 import { createFilePort } from "../../client/files.ts";
 
-/** The action of `tlsboot backup`. */
+/** Runs `tlsboot backup`. */
 export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args: [name = ""] } = input;
   const path = resolve(io.cwd, name);
   if (settings.verify) return await verify(input, path, io, signal);
   const root = resolve(io.cwd, settings.dataDir);
-  // Before anybody types a passphrase in vain.
+  // Checked before the user types a passphrase for nothing.
   await assertOutside(root, path);
   if (!settings.force && await lstat(path).catch(() => undefined) !== undefined) throw existsError(path);
   const files = createFilePort();

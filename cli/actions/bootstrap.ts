@@ -1,4 +1,4 @@
-/** Runs the bootstrap client: once, or for as long as the certificates are to stay fresh. */
+/** Runs the bootstrap client: once, or until it is stopped with --rotate-certificates. */
 import { bootstrap, type BootstrapOutcome, CLIENT_STORE_PREFIX } from "../../client/bootstrap.ts";
 import { createConnector } from "../../client/connect.ts";
 import { openCredentialStore } from "../../client/credential_store.ts";
@@ -32,7 +32,7 @@ import { createSteps } from "../output/progress.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { describeCutLife } from "./request_progress.ts";
 
-/** The action of `tlsboot bootstrap`. */
+/** Runs `tlsboot bootstrap`. */
 export async function run(
   { settings, isDebug }: Input<BootstrapFlags>,
   io: Io,
@@ -56,18 +56,18 @@ export async function run(
   };
   const findCluster = createClusterFinder(settings, { io, files, connect, onProgress });
   const tools: Tools = { io, files, connect, logger, findCluster };
-  const tell = createTeller(settings, machine, { io, files }, signal);
+  const runHooksFor = createHookRunner(settings, machine, { io, files }, signal);
   let once: BootstrappedOnce;
   {
     using shown = createSteps(io);
     steps = shown;
-    once = await bootstrapOnce({ settings, machine, tools, onProgress, tell }, signal);
+    once = await bootstrapOnce({ settings, machine, tools, onProgress, runHooksFor }, signal);
   }
   if (!settings.rotateCertificates) {
     if (once.hookFaults.length > 0) throw hookError(once.hookFaults);
     return once.isReady ? EXIT.done : EXIT.no;
   }
-  // A run that goes on renewing must not end for what it can only report.
+  // A run that renews certificates must not end because of a failure that it can only report.
   const report = (failed: readonly string[]): void => {
     if (failed.length > 0) logger.error("the certificate is stored, but what should follow failed", { faults: failed });
   };
@@ -75,21 +75,21 @@ export async function run(
   const onChange = async (change: PairChange, isFirst: boolean): Promise<void> => {
     io.stdout.write(escapeControls(describeChange(change, isFirst, io.cwd)));
     reportCutLife(change.pair.leaf, settings, io);
-    report(await tell(change));
+    report(await runHooksFor(change));
   };
   return await keepRotating({ settings, machine, tools, onChange }, signal);
 }
 
-/** Runs the hooks for a change and answers what went wrong. */
-type Teller = (change: PairChange) => Promise<readonly string[]>;
+/** Runs the hooks for a change and resolves with the failures. */
+type HookRunner = (change: PairChange) => Promise<readonly string[]>;
 
-/** One change after another, even when two certificates change at once. */
-function createTeller(
+/** Creates a function that runs the hooks of one change after another, even when two certificates change at once. */
+function createHookRunner(
   settings: Settings<BootstrapFlags>,
   { nodeName }: Machine,
   { io, files }: Pick<Tools, "io" | "files">,
   signal: AbortSignal,
-): Teller {
+): HookRunner {
   const signals = settings.signal.map((hook) => ({ ...hook, pidFile: resolve(io.cwd, hook.pidFile) }));
   const hooks = { exec: settings.exec, signals };
   let turn: Promise<readonly string[]> = Promise.resolve([]);
@@ -101,7 +101,7 @@ interface Context {
   readonly machine: Machine;
   readonly tools: Tools;
   readonly onProgress: (event: MachineProgress) => void;
-  readonly tell: Teller;
+  readonly runHooksFor: HookRunner;
 }
 
 function checkSettings(settings: Settings<BootstrapFlags>): void {
@@ -114,15 +114,15 @@ function checkSettings(settings: Settings<BootstrapFlags>): void {
 }
 
 interface BootstrappedOnce {
-  /** What went wrong after the certificates were stored. */
+  /** Failures of hooks after the certificates were stored. */
   readonly hookFaults: readonly string[];
-  /** False when there was nothing to do and yet the machine cannot work. */
+  /** False when the certificate exists already but cannot be used. */
   readonly isReady: boolean;
 }
 
-/** The first certificates. A serving certificate that a manager will look after is left to it. */
+/** Gets the first certificates. With --rotate-certificates the manager gets the serving certificate later. */
 async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<BootstrappedOnce> {
-  const { settings, machine, tools, onProgress, tell } = context;
+  const { settings, machine, tools, onProgress, runHooksFor } = context;
   const { io, files, connect, logger } = tools;
   const { clock, random } = io;
   const life = settings.duration === undefined ? {} : { expirationSeconds: Math.floor(settings.duration / 1000) };
@@ -141,7 +141,7 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
   const isReady = outcome.kind === "issued" || await checkReadiness(context, signal);
   if (!isReady && !settings.rotateCertificates) return { hookFaults: [], isReady };
   if (isReady) io.stdout.write(escapeControls(describeOutcome(outcome, machine, io.cwd)));
-  const hookFaults = outcome.kind === "issued" ? await tell({ purpose: "client", ...outcome }) : [];
+  const hookFaults = outcome.kind === "issued" ? await runHooksFor({ purpose: "client", ...outcome }) : [];
   if (!settings.serving || settings.rotateCertificates) return { hookFaults, isReady };
   const { certDir, kubeconfigPath } = machine;
   const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
@@ -149,13 +149,13 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
   const connectNode = () => connectAsNode({ kubeconfigPath, store, files, connect });
   const served = await bootstrapServing({ ...shared, template, certDir, connect: connectNode }, signal);
   io.stdout.write(escapeControls(describeServing(served, io.cwd)));
-  const servingFaults = served.kind === "issued" ? await tell({ purpose: "serving", ...served }) : [];
+  const servingFaults = served.kind === "issued" ? await runHooksFor({ purpose: "serving", ...served }) : [];
   return { hookFaults: [...hookFaults, ...servingFaults], isReady };
 }
 
 /**
- * Whether the certificate that is there already works; what is wrong is reported on stderr. A run that keeps renewing goes on
- * all the same, as kubelet does: a renewal may put it right.
+ * Checks that the existing certificate can be used, and reports problems on stderr. A run that renews certificates
+ * continues in any case, as kubelet does, because a renewal may fix the problem.
  */
 async function checkReadiness(context: Context, signal: AbortSignal): Promise<boolean> {
   const { settings, machine, tools: { io, files, logger } } = context;
@@ -168,7 +168,7 @@ async function checkReadiness(context: Context, signal: AbortSignal): Promise<bo
   return !problems.some(({ severity }) => severity === "fault");
 }
 
-/** Warns where the signer gave less than `--duration`. */
+/** Warns when the signer grants a shorter life than `--duration`. */
 function reportCutLife(
   life: { readonly notBefore: Date; readonly notAfter: Date },
   { duration }: Settings<BootstrapFlags>,

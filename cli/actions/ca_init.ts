@@ -1,4 +1,4 @@
-/** Makes a CA on disk, one for each purpose, or takes one that exists. */
+/** Creates a CA on disk, or one for each purpose, or imports an existing CA. */
 import { resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
 import { type NameConstraints, NO_SUBTREES } from "../../core/pki/name_constraints.ts";
@@ -22,11 +22,11 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { line, oneLine } from "../output/escape.ts";
 import { startProgress } from "../output/progress.ts";
-import { constraintsText } from "./certificate_text.ts";
+import { describeNameConstraints } from "./certificate_text.ts";
 
 type CaInitInput = Input<CaInitFlags>;
 
-/** A day: a CA that ends sooner is a mistake. */
+/** The minimum life of a CA, a day. A shorter one is probably a mistake. */
 const MIN_LIFE_MS = 24 * 3_600_000;
 
 /** Runs `tlsboot ca init`. */
@@ -51,7 +51,7 @@ async function make({ settings }: CaInitInput, deps: AuthorityDeps, io: Io): Pro
   const options = newAuthority(settings);
   const folder = resolve(io.cwd, dataDir);
   {
-    // Not while somebody types a passphrase.
+    // No spinner while the user types a passphrase.
     using _ = settings.encryptKey ? undefined : startProgress(io, split ? "Making the keys" : "Making the key");
     if (split) await createSplitAuthorities(folder, options, deps);
     else await createSingleAuthority(folder, options, deps);
@@ -105,7 +105,7 @@ async function takeOver({ settings, origins }: CaInitInput, deps: AuthorityDeps,
     ...[authority.certificate, ...authority.issuers].flatMap((one) =>
       one.nameConstraints === undefined ? [] : [
         `${one === authority.certificate ? "may" : `"${formatName(one.subject)}" may`} issue for: ${
-          constraintsText(one.nameConstraints)
+          describeNameConstraints(one.nameConstraints)
         }`,
       ]
     ),
@@ -113,7 +113,7 @@ async function takeOver({ settings, origins }: CaInitInput, deps: AuthorityDeps,
   io.stdout.write(`${lines.map(oneLine).join("\n")}\n`);
 }
 
-/** The key as it was given, or under a passphrase; none where a program holds it. */
+/** Returns the key as it was given, or encrypted with a passphrase; undefined when a program holds it. */
 async function keyToWrite(
   { key }: ImportedAuthority,
   encryptKey: boolean,

@@ -1,4 +1,4 @@
-/** Shows the CAs on disk. */
+/** Shows the CAs of a data directory. */
 import { resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import { findModeFault } from "../../client/private_file.ts";
@@ -25,21 +25,21 @@ import type { Io } from "../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { writeStructured } from "../output/structured.ts";
 import {
-  constraintsText,
-  extendedUsageName,
-  fingerprintText,
-  keyText,
-  validityState,
-  validityText,
+  describeNameConstraints,
+  formatFingerprint,
+  formatKey,
+  formatValidity,
+  getExtendedUsageName,
+  getValidityState,
 } from "./certificate_text.ts";
 
-/** One CA, as it is shown. */
+/** The facts about one CA that are shown. */
 interface Shown {
   readonly purpose: CaPurpose;
   readonly paths: AuthorityPaths;
   readonly chain: CertificateChain;
   readonly key: "here" | "encrypted" | "not here";
-  /** Why nothing signs with the key: others may read it. */
+  /** The reason why the key is not used: others may read it. */
   readonly keyFault: string | undefined;
 }
 
@@ -50,7 +50,7 @@ export async function run({ settings }: Input<CaShowFlags>, io: Io): Promise<Exi
   const paths = authorityPaths(dataDir);
   if (await files.stat(resolve(io.cwd, paths.certificate)) === undefined) {
     throw new AppError("not_found", `cannot read "${paths.certificate}": file does not exist`, {
-      hint: `make a CA with: tlsboot ca init --data-dir ${shellWord(dataDir)}`,
+      hint: `create a CA with: tlsboot ca init --data-dir ${shellWord(dataDir)}`,
     });
   }
   const split = await hasSplitAuthorities(resolve(io.cwd, dataDir), files);
@@ -65,7 +65,7 @@ export async function run({ settings }: Input<CaShowFlags>, io: Io): Promise<Exi
     await writeStructured({ ...first, ...(split ? { split: others } : {}) }, settings.output, io);
   }
   const isValid = shown.every(({ chain }) =>
-    listCertificates(chain).every((one) => validityState(one, now) === "valid")
+    listCertificates(chain).every((one) => getValidityState(one, now) === "valid")
   );
   return isValid && shown.every(({ keyFault }) => keyFault === undefined) ? EXIT.done : EXIT.no;
 }
@@ -84,7 +84,7 @@ async function read(dataDir: string, purpose: CaPurpose, files: FilePort, io: Io
 function describeCa({ purpose, paths, chain, key, keyFault }: Shown, split: boolean, now: Date): readonly string[] {
   const { certificate, issuers } = chain;
   const { maxPathLength } = certificate;
-  const usages = certificate.extendedKeyUsages.map(extendedUsageName);
+  const usages = certificate.extendedKeyUsages.map(getExtendedUsageName);
   const top = issuers.at(-1) ?? certificate;
   return [
     ...(split ? [`For:\t${PURPOSE_TEXT[purpose]}`] : []),
@@ -94,30 +94,30 @@ function describeCa({ purpose, paths, chain, key, keyFault }: Shown, split: bool
       ? []
       : [`  Problem:\t${keyFault}, so nothing signs with it; run: chmod 600 ${shellWord(paths.key)}`]),
     `Subject:\t${formatName(certificate.subject)}`,
-    ...issuers.map((issuer) => `Issued by:\t${issuerText(issuer, now)}`),
+    ...issuers.map((issuer) => `Issued by:\t${formatIssuer(issuer, now)}`),
     ...(isSelfSigned(top) ? [] : [`Issued by:\t${formatName(top.issuer)}, which is not in the file`]),
     `Serial number:\t${certificate.serialNumber}`,
-    `Key:\t${keyText(certificate)}`,
-    `Validity:\t${validityText(certificate, now)}`,
+    `Key:\t${formatKey(certificate)}`,
+    `Validity:\t${formatValidity(certificate, now)}`,
     ...listCertificates(chain).flatMap((one) => constraintLine(one, certificate)),
     ...(usages.length === 0 ? [] : [`Certifies for:\t${usages.join(", ")}`]),
     ...(maxPathLength === undefined
       ? []
       : [`CAs below it:\t${maxPathLength === 0 ? "none" : `at most ${maxPathLength}`}`]),
-    `SHA-256:\t${fingerprintText(certificate.sha256Fingerprint)}`,
+    `SHA-256:\t${formatFingerprint(certificate.sha256Fingerprint)}`,
     `Public key pin:\t${publicKeyPin(certificate)}`,
   ];
 }
 
-function issuerText(issuer: CertificateFacts, now: Date): string {
+function formatIssuer(issuer: CertificateFacts, now: Date): string {
   const root = isSelfSigned(issuer) ? ", a root" : "";
-  return `${formatName(issuer.subject)}${root}, ${validityText(issuer, now)}`;
+  return `${formatName(issuer.subject)}${root}, ${formatValidity(issuer, now)}`;
 }
 
 function constraintLine(one: CertificateFacts, certificate: CertificateFacts): readonly string[] {
   if (one.nameConstraints === undefined) return one === certificate ? ["May issue for:\tany name"] : [];
   const whose = one === certificate ? "" : ` (so says ${formatName(one.subject)})`;
-  return [`May issue for:\t${constraintsText(one.nameConstraints)}${whose}`];
+  return [`May issue for:\t${describeNameConstraints(one.nameConstraints)}${whose}`];
 }
 
 function toFacts({ purpose, paths, chain, key, keyFault }: Shown): Readonly<Record<string, unknown>> {
@@ -142,7 +142,7 @@ function certificateFacts(certificate: CertificateFacts): Readonly<Record<string
     notBefore: formatTime(certificate.notBefore),
     notAfter: formatTime(certificate.notAfter),
     ...(certificate.maxPathLength === undefined ? {} : { maxPathLength: certificate.maxPathLength }),
-    extendedKeyUsages: certificate.extendedKeyUsages.map(extendedUsageName),
+    extendedKeyUsages: certificate.extendedKeyUsages.map(getExtendedUsageName),
     ...(certificate.nameConstraints === undefined ? {} : { nameConstraints: certificate.nameConstraints }),
     sha256Fingerprint: certificate.sha256Fingerprint,
     publicKeyPin: publicKeyPin(certificate),

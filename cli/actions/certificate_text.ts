@@ -1,33 +1,33 @@
-/** Words about keys, certificates and their time. */
+/** Texts about keys, certificates, their validity, usages and name constraints. */
 import { toExtendedKeyUsageOids } from "../../core/pki/usages.ts";
 import { KEY_USAGES } from "../../core/kube/certificates_v1.ts";
 import { formatHumanDuration } from "../../core/kube/human_duration.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { NameConstraints, NameSubtrees } from "../../core/pki/name_constraints.ts";
 
-/** A key: `ECDSA P-256`, `RSA 2048 bits`. */
-export function keyText(key: { readonly keyAlgorithm: string; readonly keyBits: number }): string {
+/** Formats the type and size of a key: `ECDSA P-256`, `RSA 2048 bits`. */
+export function formatKey(key: { readonly keyAlgorithm: string; readonly keyBits: number }): string {
   if (key.keyAlgorithm === "ECDSA") return `ECDSA P-${key.keyBits}`;
   if (key.keyAlgorithm === "Ed25519" || key.keyBits === 0) return key.keyAlgorithm;
   return `${key.keyAlgorithm} ${key.keyBits} bits`;
 }
 
-/** When something holds. */
+/** A period of validity. */
 export interface Validity {
   readonly notBefore: Date;
   readonly notAfter: Date;
 }
 
-/** Whether it holds now. */
-export function validityState(validity: Validity, now: Date): "valid" | "expired" | "not yet valid" {
+/** Tells whether a period of validity has begun and has not ended. */
+export function getValidityState(validity: Validity, now: Date): "valid" | "expired" | "not yet valid" {
   if (now < validity.notBefore) return "not yet valid";
   return now > validity.notAfter ? "expired" : "valid";
 }
 
-/** `from … to …, valid for 364d`. */
-export function validityText(validity: Validity, now: Date): string {
+/** Formats a period of validity: `from … to …, valid for 364d more`. */
+export function formatValidity(validity: Validity, now: Date): string {
   const range = `from ${formatTime(validity.notBefore)} to ${formatTime(validity.notAfter)}`;
-  switch (validityState(validity, now)) {
+  switch (getValidityState(validity, now)) {
     case "valid":
       return `${range}, valid for ${formatHumanDuration(validity.notAfter.getTime() - now.getTime())} more`;
     case "expired":
@@ -37,8 +37,8 @@ export function validityText(validity: Validity, now: Date): string {
   }
 }
 
-/** Hexadecimal in pairs, as other tools show fingerprints. */
-export function fingerprintText(hex: string): string {
+/** Formats a fingerprint in pairs of hexadecimal digits, as other tools do. */
+export function formatFingerprint(hex: string): string {
   return (hex.match(/../g) ?? []).join(":").toUpperCase();
 }
 
@@ -46,8 +46,8 @@ const NAME_OF: ReadonlyMap<string, string> = new Map(
   KEY_USAGES.flatMap((usage) => toExtendedKeyUsageOids([usage]).map((oid) => [oid, usage] as const)).reverse(),
 );
 
-/** `client auth` for its OID; the OID itself when the API has no word for it. */
-export function extendedUsageName(oid: string): string {
+/** Returns the name of an extended key usage in the API, such as `client auth`; the OID when the API has no name for it. */
+export function getExtendedUsageName(oid: string): string {
   return NAME_OF.get(oid) ?? oid;
 }
 
@@ -58,20 +58,20 @@ const KINDS: readonly (readonly [key: keyof NameSubtrees, what: string])[] = [
   ["uris", "URIs of"],
 ];
 
-/** `DNS names example.org and below; IP addresses 10.0.0.0/8; other kinds of names freely`. */
-export function constraintsText({ permitted, excluded }: NameConstraints): string {
+/** Describes name constraints: `DNS names example.org and below; IP addresses 10.0.0.0/8; other kinds of names freely`. */
+export function describeNameConstraints({ permitted, excluded }: NameConstraints): string {
   const free = KINDS.filter(([key]) => permitted[key].length === 0);
   const allowed = KINDS.filter(([key]) => permitted[key].length > 0).map(([key, what]) => {
-    return `${what} ${permitted[key].map((subtree) => subtreeText(key, subtree)).join(", ")}`;
+    return `${what} ${permitted[key].map((subtree) => describeSubtree(key, subtree)).join(", ")}`;
   });
   const refused = KINDS.filter(([key]) => excluded[key].length > 0).map(([key, what]) => {
-    return `not for ${what} ${excluded[key].map((subtree) => subtreeText(key, subtree)).join(", ")}`;
+    return `not for ${what} ${excluded[key].map((subtree) => describeSubtree(key, subtree)).join(", ")}`;
   });
   const rest = free.length === 0 ? [] : [allowed.length === 0 ? "any name" : "other kinds of names freely"];
   return [...allowed, ...rest, ...refused].join("; ");
 }
 
-function subtreeText(key: keyof NameSubtrees, subtree: string): string {
+function describeSubtree(key: keyof NameSubtrees, subtree: string): string {
   if (subtree === "") return "of any kind";
   if (key === "ipRanges" || subtree.includes("@")) return subtree;
   return subtree.startsWith(".") ? `below ${subtree.slice(1)}` : `${subtree} and below`;

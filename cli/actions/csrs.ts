@@ -1,17 +1,17 @@
-/** Names of requests on the command line. */
+/** Certificate signing requests in the API: their names on the command line, their paths, and the list of them. */
 import type { ApiClient } from "../../client/api.ts";
 import { listAll, type Listing } from "../../client/listing.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { UsageError } from "../framework/usage_error.ts";
 
-/** Where requests live. */
+/** The path of the collection of requests. */
 export const CSR_COLLECTION = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-/** What `-o name` and the answers of approve, deny and delete start with. */
+/** The qualified kind, with which the output of `-o name`, approve, deny and delete starts. */
 export const CSR_QUALIFIED_KIND = "certificatesigningrequest.certificates.k8s.io";
 
 const PREFIX = /^(csr|certificatesigningrequests?(\.certificates\.k8s\.io)?)\//;
 
-/** The names, with `csr/` or what `-o name` prints before them taken off. */
+/** Parses names of requests, with or without `csr/` or the prefix that `-o name` prints. Throws UsageError. */
 export function parseCsrNames(args: readonly string[]): readonly string[] {
   return args.map((arg) => {
     const name = arg.replace(PREFIX, "");
@@ -22,12 +22,12 @@ export function parseCsrNames(args: readonly string[]): readonly string[] {
   });
 }
 
-/** The path of one request. */
+/** Returns the path of one request. */
 export function csrPath(name: string): string {
   return `${CSR_COLLECTION}/${encodeURIComponent(name)}`;
 }
 
-/** Lists requests; list items have no kind of their own on the wire. */
+/** Lists the requests that selectors match. Each gets its apiVersion and kind, which items of a list do not have. */
 export async function listCsrs(
   api: ApiClient,
   selectors: Readonly<Record<string, string>>,

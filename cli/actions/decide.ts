@@ -1,4 +1,4 @@
-/** Approves and denies, as kubectl does, and records who decided (staging kubectl `pkg/cmd/certificates/certificates.go`). */
+/** Approves and denies requests as kubectl does (`pkg/cmd/certificates/certificates.go`), and records who decided. */
 import type { ApiClient } from "../../client/api.ts";
 import { findOwnUsername } from "../../client/own_rights.ts";
 import { createDecisionText, type DecisionText, withApproval, withDenial } from "../../core/approval/conditions.ts";
@@ -17,16 +17,16 @@ import { forEachName } from "./for_each_name.ts";
 
 type DecideFlags = typeof DECIDE_FLAGS;
 
-/** kubectl gives up after as many conflicts. */
+/** The number of conflicts after which kubectl fails too. */
 const MAX_CONFLICTS = 10;
 
-/** A decision to write into requests. */
+/** A decision about requests: the condition to add, with its reason and message. */
 export interface CsrDecision {
   readonly decide: typeof withApproval;
   readonly text: DecisionText;
 }
 
-/** An approval by the user of a connection, with a tool such as `tlsboot demo`. */
+/** Creates an approval by the user of a connection, with a tool such as `tlsboot demo`. */
 export async function createApproval(
   api: ApiClient,
   tool: string,
@@ -43,7 +43,7 @@ export const approveAction: Action<DecideFlags> = {
     const names = parseCsrNames(input.args);
     await using connection = await connect(input.settings, io);
     const { api } = connection;
-    const approval = await createApproval(api, "tlsboot approve", signal, ownText(input.settings));
+    const approval = await createApproval(api, "tlsboot approve", signal, getDecisionText(input.settings));
     const context = { io, isDebug: input.isDebug, signal };
     const { code, decided } = await decideEach(names, api, { ...approval, past: "approved" }, context);
     await reportUnsigned(api, decided, io, signal);
@@ -58,17 +58,17 @@ export const denyAction: Action<DecideFlags> = {
     await using connection = await connect(input.settings, io);
     const { api } = connection;
     const decider = { tool: "tlsboot deny", username: await findOwnUsername(api, signal) };
-    const text = createDecisionText("deny", decider, ownText(input.settings));
+    const text = createDecisionText("deny", decider, getDecisionText(input.settings));
     const context = { io, isDebug: input.isDebug, signal };
     return (await decideEach(names, api, { decide: withDenial, text, past: "denied" }, context)).code;
   },
 };
 
-function ownText({ reason, message }: Input<DecideFlags>["settings"]): Partial<DecisionText> {
+function getDecisionText({ reason, message }: Input<DecideFlags>["settings"]): Partial<DecisionText> {
   return { ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) };
 }
 
-/** Decides about each request; `decided` are those about which the decision stands now. */
+/** Decides each request; `decided` are the names of those that now have the decision. */
 async function decideEach(
   names: readonly string[],
   api: ApiClient,
@@ -85,11 +85,11 @@ async function decideEach(
   return { code, decided };
 }
 
-/** How long approved requests are watched for their certificates; a signer that runs takes a fraction of it. */
+/** How long approved requests are polled for their certificates; a running signer takes a fraction of this. */
 const SIGNER_WAIT_MS = 1_000;
 const SIGNER_PAUSE_MS = 100;
 
-/** Says which approved requests no signer has taken up, or has refused. */
+/** Reports the approved requests that no signer has handled yet, or that a signer has refused. */
 async function reportUnsigned(
   api: ApiClient,
   names: readonly string[],
@@ -128,16 +128,16 @@ async function findCsr(
     return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
   } catch (error) {
     signal.throwIfAborted();
-    // The decision is written: whatever hinders the look behind it is no failure of the command.
+    // The decision is written, so an error after it is not a failure of the command.
     if (!(error instanceof AppError)) throw error;
     return undefined;
   }
 }
 
 /**
- * Reads a request, decides and writes, and starts again when another client wrote in between. Returns false, having
- * written nothing, when the same decision stands already. With `uid` only that very object is decided: AppError
- * `csr_deleted` for another of its name.
+ * Reads a request, adds the decision and writes it, and starts again after a conflict. Returns false without writing when
+ * the request has the same decision already. With `uid` only that object is decided: throws AppError `csr_deleted` for
+ * another one of the same name.
  */
 export async function decideOne(
   api: ApiClient,

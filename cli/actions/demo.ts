@@ -1,4 +1,4 @@
-/** Runs the demo: prepares its folder, tells the story, leaves the files. */
+/** Runs the demo: prepares its folder, runs the story, and keeps the files. */
 import { readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
@@ -12,10 +12,10 @@ import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
 import { FOLDER_MODE, PUBLIC_MODE } from "../instance/data_dir.ts";
 
-/** Marks a folder as a demo's: only such a folder is replaced. */
+/** The file that marks the folder of a demo. Only a folder with it is replaced. */
 const MARKER = ".tlsboot-demo";
 
-/** The action of `tlsboot demo`. */
+/** Runs `tlsboot demo`. */
 export async function run(input: Input<DemoFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const files = createFilePort();
@@ -35,7 +35,7 @@ export async function run(input: Input<DemoFlags>, io: Io, signal: AbortSignal):
   return EXIT.done;
 }
 
-/** A folder that does not exist, is empty or an earlier demo's. AppError `file_exists` for any other. */
+/** Creates the folder, or replaces an empty one or that of an earlier demo. Throws AppError `file_exists` for any other. */
 async function prepareFolder(root: string, cwd: string, files: FilePort): Promise<void> {
   const isThere = await files.stat(root) !== undefined;
   const isEmpty = isThere && (await readdir(root).catch(() => undefined))?.length === 0;

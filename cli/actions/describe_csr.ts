@@ -1,4 +1,4 @@
-/** Describes requests: kubectl's page first, then the requester beside what is asked for, and what each rule says. */
+/** Describes requests: kubectl's page first, then the requested identity beside the requester, and the rules' verdicts. */
 import { resolve } from "node:path";
 import type { ApiClient } from "../../client/api.ts";
 import { createFilePort } from "../../client/files.ts";
@@ -58,7 +58,7 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
   return EXIT.done;
 }
 
-/** Explains one request after another; what the API knows of others is fetched once. Undefined for one that cannot be read. */
+/** Creates a function that explains requests, undefined for one that cannot be read. Data about other requests is fetched once. */
 function createExplainer(
   connection: ApiConnection,
   policies: PolicySettings,
@@ -71,7 +71,7 @@ function createExplainer(
     if (!request.ok) return undefined;
     gathered ??= gatherSources(connection, undefined, settings, io, signal).catch((error: unknown) => {
       signal.throwIfAborted();
-      // A description is of the request: a user who may read that alone still gets it.
+      // A user who may read the request but nothing else still gets the description.
       if (error instanceof AppError) return createReviewerOnlySources(connection, io, error);
       throw error;
     });
@@ -79,19 +79,21 @@ function createExplainer(
   };
 }
 
-/** By signer name; a file without one is of no use here. */
+/** Reads profiles and returns them by signer name. A file without a signer name is refused. */
 async function readProfiles(paths: readonly string[], cwd: string): Promise<KnownProfiles> {
   const files = createFilePort();
   const profiles = new Map<string, SigningProfile>();
   for (const path of paths) {
     const spec = await readProfileFile(resolve(cwd, path), files);
-    if (spec.signerName === undefined) throw profileFault(path, ["signerName: missing; whose rules are these?"]);
+    if (spec.signerName === undefined) {
+      throw profileFault(path, ["signerName: missing; name the signer that these rules are for"]);
+    }
     profiles.set(spec.signerName, createCustomProfile(spec.signerName, spec));
   }
   return profiles;
 }
 
-/** Events about the request; undefined when they may not be read, as kubectl then leaves them out. */
+/** Reads the Events about a request; undefined when the user may not read them, as kubectl then omits them. */
 async function findEvents(
   api: ApiClient,
   csr: CertificateSigningRequest,

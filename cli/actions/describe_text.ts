@@ -1,4 +1,4 @@
-/** The page about one request, kubectl's layout first (kubectl `pkg/describe/describe.go`). */
+/** The description of one request: kubectl's page first (kubectl `pkg/describe/describe.go`), then our additions. */
 import { findLeafCertificate } from "../../core/csr/certificate.ts";
 import { findCondition, formatConditionCell, getConditions, isApproved, isFailed } from "../../core/csr/phase.ts";
 import { parseRequest, verifyRequest } from "../../core/csr/request.ts";
@@ -13,11 +13,14 @@ import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
 import { line, oneLine } from "../output/escape.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
-import { keyText, validityText } from "./certificate_text.ts";
+import { formatKey, formatValidity } from "./certificate_text.ts";
 import type { Explanation } from "./explain_request.ts";
-import { traceLines, verdictText } from "./trace_text.ts";
+import { formatTrace, formatVerdict } from "./trace_text.ts";
 
-/** The whole page; `events` undefined when they could not be read, `explanation` when the request cannot be. */
+/**
+ * Renders the whole description. `events` is undefined when they could not be read, `explanation` when the request cannot
+ * be parsed.
+ */
 export function describeRequest(
   csr: CertificateSigningRequest,
   events: readonly Event[] | undefined,
@@ -106,7 +109,7 @@ function getEventTime(event: Event): number {
   return Date.parse(event.lastTimestamp ?? event.eventTime ?? event.firstTimestamp ?? "") || 0;
 }
 
-/** Who would be made, beside who asks: the difference is what an approver decides about. */
+/** Shows the requested identity beside the requester: an approver decides about the difference. */
 function requesterLines(csr: CertificateSigningRequest, facts: RequestFacts): string[] {
   const { username = "", groups = [] } = csr.spec;
   const rows = Math.max(facts.subject.organizations.length, groups.length, 1);
@@ -129,9 +132,9 @@ function requestLines(csr: CertificateSigningRequest, facts: RequestFacts): stri
   const unnamed = [...overridden, ...otherAttributes].map(({ oid, value = "" }) => `${oid}=${value}`);
   return [
     "Request:",
-    // kubectl's page does not show them, and signers that copy the subject put them into the certificate.
+    // kubectl does not show these attributes, but signers that copy the subject put them into the certificate.
     ...(unnamed.length === 0 ? [] : [line`  Other subject attributes:\t${unnamed.join(", ")}`]),
-    line`  Key:\t${keyText(facts)}`,
+    line`  Key:\t${formatKey(facts)}`,
     line`  Signature:\t${facts.signatureAlgorithm}, ${signature.ok ? "verified" : `not valid: ${signature.error}`}`,
     line`  Usages:\t${csr.spec.usages?.join(", ") ?? "<none>"}`,
     line`  Requested extensions:\t${extensions.join(", ") || "<none>"}`,
@@ -166,11 +169,11 @@ function certificateLines(csr: CertificateSigningRequest, now: Date): string[] {
     line`  Subject:\t${formatName(leaf.subject)}`,
     line`  Issuer:\t${formatName(leaf.issuer)}`,
     line`  Serial number:\t${leaf.serialNumber}`,
-    line`  Validity:\t${validityText(leaf, now)}`,
+    line`  Validity:\t${formatValidity(leaf, now)}`,
   ];
 }
 
-/** Nothing for a moment after the approval, which a signer may take. */
+/** Explains why there is no certificate; empty for a moment after the approval, which a signer needs. */
 function unsignedLines(csr: CertificateSigningRequest, now: Date): string[] {
   if (!isApproved(csr) || isFailed(csr)) return [];
   const { lastTransitionTime, lastUpdateTime } = findCondition(csr, "Approved") ?? {};
@@ -185,17 +188,17 @@ function formatLabels(labels: Readonly<Record<string, string>> | undefined): str
   return entries.length === 0 ? "<none>" : entries.map(([key, value]) => `${key}=${value}`).join(",");
 }
 
-/** Go's RFC1123Z: `Wed, 25 Nov 2026 01:02:03 +0000`. */
+/** Formats a time as Go's RFC1123Z: `Wed, 25 Nov 2026 01:02:03 +0000`. */
 function formatRfc1123(text: string | undefined): string {
   const date = new Date(text ?? "0001-01-01T00:00:00Z");
   return date.toUTCString().replace("GMT", "+0000");
 }
 
-/** Profiles of signers that are not Kubernetes', by signer name. */
+/** Profiles of custom signers, by signer name. */
 export type KnownProfiles = ReadonlyMap<string, SigningProfile>;
 
-/** Lines for a description; empty when the request cannot be read. */
-export function describeRules(
+/** Describes the verdicts of the approval rules and of the signer's rules; empty when the request cannot be parsed. */
+function describeRules(
   csr: CertificateSigningRequest,
   explanation: Explanation | undefined,
   profiles: KnownProfiles = new Map(),
@@ -205,8 +208,8 @@ export function describeRules(
   const { verdict, others } = explanation;
   return [
     "Approval rules:",
-    ...traceLines(verdict.trace, { isBrief: true }),
-    line`Verdict:\t${verdictText(verdict)}`,
+    ...formatTrace(verdict.trace, { isBrief: true }),
+    line`Verdict:\t${formatVerdict(verdict)}`,
     ...others.map(({ policy = "" }) =>
       line`Other policies:\tsee tlsboot approver explain ${shellWord(getName(csr))} --policy ${policy}`
     ),
@@ -217,7 +220,7 @@ export function describeRules(
   ];
 }
 
-/** One line for each rule of the profile, with its verdict before its sentence. */
+/** Formats a line for each rule of the profile, with the verdict before the rule. */
 function profileLines({ spec }: CertificateSigningRequest, facts: RequestFacts, profiles: KnownProfiles): string[] {
   const profile = BUILTIN_SIGNERS.get(spec.signerName) ?? profiles.get(spec.signerName);
   if (profile === undefined) {

@@ -36,7 +36,7 @@ for (
     },
   ]
 ) {
-  test(`describeRequest() ${want === undefined ? "says nothing of a signer of" : "says that no signer issues"} ${name}`, async () => {
+  test(`describeRequest() ${want === undefined ? "does not mention a signer for" : "reports a missing signer for"} ${name}`, async () => {
     const csr = await buildCsr({ signerName: "example.com/web", conditions });
     const now = new Date(Date.parse(APPROVED) + seconds * 1_000);
     const page = describeRequest(csr, undefined, undefined, now);
@@ -45,7 +45,7 @@ for (
   });
 }
 
-test("describeRequest() shows subject attributes that kubectl's page leaves out", async () => {
+test("describeRequest() shows subject attributes that kubectl omits", async () => {
   const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
   const request = await Pkcs10CertificateRequestGenerator.create({
     name: "CN=admin, CN=web, E=a@example",

@@ -1,4 +1,4 @@
-/** Prints the licence texts. */
+/** Prints the licence texts of everything inside the single file. */
 import { renderLicenses } from "../sbom/licenses.ts";
 import type { DocsLicensesFlags } from "../commands/docs/licenses.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";

@@ -13,7 +13,7 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { TLSBOOT_VERSION } from "../version.ts";
 
-/** Pages are for everybody, and so is a folder of them. */
+/** Manual pages and their folder are readable by all users. */
 const FILE_MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
 
@@ -40,12 +40,12 @@ export async function run({ args }: Input<DocsManFlags>, io: Io): Promise<ExitCo
   return EXIT.done;
 }
 
-/** The words of a command, or the name of its page. */
+/** True when a text is the words of a command or the name of its page. */
 function isNamed(topic: HelpTopic, text: string): boolean {
   return text === getTopicPath(topic).join(" ") || text === manName(COMMAND_TABLE, topic);
 }
 
-/** A page is as old as what it tells. */
+/** The edition of the pages: the version and the commit date of this program. */
 function edition(): ManEdition {
   return { version: TLSBOOT_VERSION, date: BUILD.date === UNKNOWN_BUILD.date ? "" : BUILD.date.slice(0, 10) };
 }

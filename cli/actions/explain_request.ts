@@ -1,4 +1,7 @@
-/** The verdict about one request, for `approver explain` and `describe csr`: the approver's own decision, nothing written. */
+/**
+ * Explains the verdict about one request, for `approver explain` and `describe csr`. The verdict is the approver's own,
+ * from the API as it is now or from files alone; nothing is written.
+ */
 import { join, resolve } from "node:path";
 import { createAccessReviewer } from "../../client/access_reviewer.ts";
 import { readCluster } from "../../client/connect.ts";
@@ -21,15 +24,15 @@ import { type ApiConnection, connect, type ConnectionSettings } from "../connect
 import type { Io } from "../io.ts";
 import { csrPath, listCsrs, parseCsrNames } from "./csrs.ts";
 
-/** What would become of a request. */
+/** The verdicts about a request. */
 export interface Explanation {
-  /** By an approver with the chosen policies. */
+  /** The verdict of an approver with the chosen policies. */
   readonly verdict: PolicyVerdict;
-  /** Without chosen policies: what each policy that comes with tlsboot and is about the request would say of it. */
+  /** Without chosen policies: the verdict of each built-in policy that applies to the request. */
   readonly others: readonly PolicyVerdict[];
 }
 
-/** Gathers the evidence and decides. */
+/** Gathers the evidence about a request and decides it. */
 export async function explainRequest(
   csr: CertificateSigningRequest,
   request: RequestFacts,
@@ -43,18 +46,18 @@ export async function explainRequest(
   const asked = findRequestPermissions([...policies, ...shipped], csr, request);
   const input = await gatherPolicyInput(sources, { inventory }, { csr, request }, asked, signal);
   const verdict = decideRequest(policies, input);
-  // What the kubelet client rules decide, no other policy decides otherwise: these do not deny.
+  // Built-in policies never deny, so they cannot overrule a decision of the kubelet client rules.
   const others = verdict.kind === "leave" ? shipped.map((policy) => evaluatePolicies([policy], input)) : [];
   return { verdict, others };
 }
 
-/** A request and the sources about it. */
+/** A request and the sources of evidence about it. */
 export interface RequestEvidence extends AsyncDisposable {
   readonly csr: CertificateSigningRequest;
   readonly sources: EvidenceSources;
 }
 
-/** Files alone: there is nobody to ask for permissions, and no earlier request. */
+/** Gathers evidence from files alone: permissions cannot be checked, and there are no earlier requests. */
 export function gatherFromFile(
   csr: CertificateSigningRequest,
   nodes: readonly ReportingNode[],
@@ -73,7 +76,7 @@ export function gatherFromFile(
   };
 }
 
-/** From the API: the request too when it is a name. Nodes come from a file where there is one. */
+/** Gathers evidence from the API, also the request when `wanted` is a name. Nodes come from a file if one is given. */
 export async function gatherFromApi(
   wanted: CertificateSigningRequest | string,
   nodes: readonly ReportingNode[] | undefined,
@@ -95,7 +98,7 @@ export async function gatherFromApi(
   }
 }
 
-/** Sources in which a request's own approval, where it has one, does not speak for it. */
+/** Removes a request's own approval from the evidence, so that it does not count for itself. */
 export function withoutOwnApproval(csr: CertificateSigningRequest, sources: EvidenceSources): EvidenceSources {
   return {
     ...sources,
@@ -103,7 +106,7 @@ export function withoutOwnApproval(csr: CertificateSigningRequest, sources: Evid
   };
 }
 
-/** What the API says about requests, as it is now. */
+/** Creates sources with the current state of the API. */
 export async function gatherSources(
   connection: ApiConnection,
   nodes: readonly ReportingNode[] | undefined,
@@ -124,7 +127,7 @@ export async function gatherSources(
   };
 }
 
-/** Where other requests and nodes may not be read: permissions can still be asked for. */
+/** Creates sources for a user who may not read other requests and nodes: permissions can still be checked. */
 export function createReviewerOnlySources(
   { transport }: ApiConnection,
   io: Io,
@@ -149,7 +152,7 @@ async function getCsr(
     return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
   } catch (error) {
     if (!isAppError(error, "not_found")) throw error;
-    throw new AppError("not_found", `"${named}" is no file and no request: ${error.message}`, { cause: error });
+    throw new AppError("not_found", `"${named}" is neither a file nor a request: ${error.message}`, { cause: error });
   }
 }
 

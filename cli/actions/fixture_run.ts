@@ -1,4 +1,4 @@
-/** Runs policy tests: each case is decided as the approver would decide it, from what the file says alone. */
+/** Runs policy tests. Each case is decided as the approver would decide it, from the contents of the fixture alone. */
 import { dirname, resolve } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { parseRequest } from "../../core/csr/request.ts";
@@ -17,24 +17,27 @@ import { readPolicies } from "../instance/policy_files.ts";
 import type { PolicySettings } from "../../server/controllers/policy_input.ts";
 import { parseCsrFile } from "./kube_file.ts";
 
-/** One case and what became of it. */
+/** The result of one case. */
 export interface CaseResult {
-  /** Path of the file as it was given. */
+  /** The path of the fixture, as it was given. */
   readonly file: string;
   readonly name: string;
   readonly wanted: Expectation;
   readonly verdict: PolicyVerdict;
-  /** What differs, in words; undefined when the case passed. */
+  /** The difference in words; undefined when the case passed. */
   readonly failure: string | undefined;
 }
 
-/** What running takes. */
+/** The ports that running a fixture uses. */
 export interface FixtureDeps {
   readonly files: Pick<FilePort, "readText">;
   readonly cwd: string;
 }
 
-/** Runs every case of a file. AppError `config_invalid` with every fault of the file, its policies and its inventory. */
+/**
+ * Runs every case of a fixture. Throws AppError `config_invalid` with every fault of the file, its policies and its
+ * inventory.
+ */
 export async function runFixture(path: string, text: string, deps: FixtureDeps): Promise<readonly CaseResult[]> {
   const read = parsePolicyFixture(text);
   if (!read.ok) throw new AppError("config_invalid", read.error.map((fault) => `${path}: ${fault}`).join("\n"));
@@ -92,7 +95,7 @@ function lookUpPermission({ permissions, unreachable }: PolicyCase, permission: 
   return { kind: "found", value: permissions.includes(permission) };
 }
 
-/** Approvals a minute ago, by the expected rule of each policy that has it. */
+/** Creates approvals from a minute ago, by the expected rule in each policy that has it. */
 function createPastApprovals(
   { approvedBefore, expect, now }: PolicyCase,
   { policies }: PolicySettings,

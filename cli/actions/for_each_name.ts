@@ -1,10 +1,10 @@
-/** Several names on one command line: each is tried, failures are told as they come. */
+/** Runs an action for several names on one command line. */
 import { AppError } from "../../core/errors.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import { reportError } from "../framework/report.ts";
 import type { Io } from "../io.ts";
 
-/** Does something for every name, in order; `failed` when one or more of them failed. */
+/** Calls `act` for every name, in order, and reports each failure. Returns `failed` when one or more of them failed. */
 export async function forEachName(
   names: readonly string[],
   act: (name: string) => Promise<void>,
@@ -16,7 +16,7 @@ export async function forEachName(
       await act(name);
     } catch (error) {
       context.signal.throwIfAborted();
-      // A server that is away is away for all of them.
+      // An unreachable server fails for all names alike.
       if (!(error instanceof AppError) || ["unreachable", "tls_untrusted", "unauthorized"].includes(error.code)) {
         throw error;
       }

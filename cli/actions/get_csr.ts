@@ -1,4 +1,4 @@
-/** Shows requests: Tables from the server, or whole objects. */
+/** Shows requests, as Tables from the server or as whole objects. */
 import { withQuery } from "../../client/listing.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -14,7 +14,7 @@ import { CSR_COLLECTION, CSR_QUALIFIED_KIND, csrPath, listCsrs, parseCsrNames } 
 import { forEachName } from "./for_each_name.ts";
 import { createTableApi, decodeTable, type ServerTable, watchObjects } from "./tables.ts";
 
-/** kubectl's page size. */
+/** The page size of kubectl's lists. */
 const PAGE_SIZE = "500";
 
 interface Request {
@@ -39,13 +39,13 @@ export async function run(input: Input<GetCsrFlags>, io: Io, signal: AbortSignal
   };
   const request = { input, names, selectors, io, signal };
   const isTable = output === undefined || output.kind === "wide";
-  // A template with a mistake is told before anybody is asked.
+  // An invalid template is reported before any request is sent.
   const show = isTable ? showTables : showObjectsAs(output);
   await using connection = await connect(input.settings, io);
   try {
     return await show(connection, request);
   } catch (error) {
-    // Which fields can be selected only the server knows.
+    // Only the server knows which fields can be selected.
     if (fieldSelector === undefined || !isAppError(error, "invalid")) throw error;
     throw new AppError("invalid", `cannot use --field-selector "${fieldSelector}": ${error.message}`, { cause: error });
   }
@@ -106,7 +106,7 @@ async function printPages(
   return pages[pages.length - 1]?.metadata.resourceVersion ?? "";
 }
 
-/** Prints several Tables as one, as the width of a column depends on all of its rows; false when there are none. */
+/** Prints several Tables as one, because the width of a column depends on all rows. Returns false when there are no rows. */
 function printTogether(tables: readonly ServerTable[], print: (table: ServerTable) => void): boolean {
   const rows = tables.flatMap((table) => table.rows);
   if (rows.length > 0) print({ metadata: {}, columnDefinitions: tables[0]?.columnDefinitions ?? [], rows });

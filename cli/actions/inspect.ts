@@ -1,4 +1,4 @@
-/** Tells what is in files. */
+/** Shows the contents of files: certificates, requests, keys and kubeconfigs, in PEM or DER. */
 import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
@@ -29,9 +29,9 @@ import {
 } from "./inspect_facts.ts";
 import { inspectKubeconfig } from "./inspect_kubeconfig.ts";
 
-/** Certificates, requests and kubeconfigs are small; this is no tool for disks. */
+/** The maximum size of a file. Certificates, requests and kubeconfigs are much smaller. */
 const MAX_BYTES = 16 * 1024 * 1024;
-/** kubelet's older pairs: the link to the current one stands beside them. */
+/** Names of kubelet's older pairs, which are beside the link to the current one. */
 const OLDER_PAIR = /^kubelet-(?:client|server)-\d{4}(?:-\d\d){5}\.pem$/;
 /** The tag of a SEQUENCE, with which every DER structure here starts. */
 const DER_SEQUENCE = 0x30;
@@ -47,7 +47,7 @@ export async function run(input: Input<InspectFlags>, io: Io, signal: AbortSigna
     }
     found.push(...findings);
   }, { io, isDebug: input.isDebug, signal });
-  // A key and its certificate may be in two files, so nothing is printed before all were read.
+  // A key and its certificate may be in two files, so all files are read before anything is printed.
   const all = relateKeys(found);
   if (output === undefined) { for (const one of all) io.stdout.write(render(one)); }
   else await writeStructured(all.map(({ file, finding }) => ({ file, ...finding.facts })), output, io);
@@ -55,7 +55,7 @@ export async function run(input: Input<InspectFlags>, io: Io, signal: AbortSigna
   return all.some(({ finding }) => finding.isUnusable) ? EXIT.no : EXIT.done;
 }
 
-/** What is in a file, or in the files of a folder: there, what is not known is passed over. */
+/** Inspects a file, or the files of a folder, in which unknown files are ignored. */
 async function inspectName(name: string, io: Io, signal: AbortSignal): Promise<readonly FoundIn[]> {
   if (name === "-") return await inspectFile(name, io, signal);
   const entries = await readdir(resolve(io.cwd, name), { withFileTypes: true }).catch(() => undefined);
@@ -66,7 +66,7 @@ async function inspectName(name: string, io: Io, signal: AbortSignal): Promise<r
     const facts = await createFilePort().stat(resolve(io.cwd, name, entry.name));
     if (facts?.kind !== "file") continue;
     const inside = inspectFile(join(name, entry.name), io, signal).catch((error: unknown) => {
-      // Too large to be any of ours, such as a database.
+      // The file is too large, such as a database.
       if (isAppError(error, "invalid")) return [];
       throw error;
     });
@@ -81,7 +81,7 @@ async function inspectFile(file: string, io: Io, signal: AbortSignal): Promise<r
   return await Promise.all(findings.map(async (finding) => ({ file, finding: await withFile(finding, file, io) })));
 }
 
-/** Adds what the file itself tells: who may read a secret, and where a link leads. */
+/** Adds facts about the file itself: who may read a secret, and the target of a link. */
 async function withFile(finding: Finding, file: string, io: Io): Promise<Finding> {
   const files = createFilePort();
   const path = resolve(io.cwd, file);
@@ -125,8 +125,8 @@ function render({ file, finding: { title, lines } }: FoundIn): string {
   return `${line`${file}: ${title}`}\n${alignTabs(body, DESCRIBE_TABS)}\n`;
 }
 
-/** Everything in the bytes, in order; empty when nothing is recognised. `path` is where a kubeconfig's paths start. */
-export async function inspectBytes(
+/** Finds everything in the bytes, in order; empty when nothing is recognized. A kubeconfig's paths are relative to `path`. */
+async function inspectBytes(
   bytes: Uint8Array<ArrayBuffer>,
   path: string,
   now: Date,

@@ -1,4 +1,4 @@
-/** Certificates, requests and keys in words. */
+/** Describes certificates, requests and keys. */
 import { verifyRequest } from "../../core/csr/request.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
@@ -6,53 +6,53 @@ import { type PrivateKey, publicKeysEqual } from "../../core/pki/keys.ts";
 import { formatName } from "../../core/pki/names.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import {
-  constraintsText,
-  extendedUsageName,
-  fingerprintText,
-  keyText,
-  validityState,
-  validityText,
+  describeNameConstraints,
+  formatFingerprint,
+  formatKey,
+  formatValidity,
+  getExtendedUsageName,
+  getValidityState,
 } from "./certificate_text.ts";
 
-/** One thing that was found. */
+/** A certificate, request, key or kubeconfig that was found. */
 export interface Finding {
-  /** `certificate "CN=…"`. */
+  /** The title in the output: `certificate "CN=…"`. */
   readonly title: string;
-  /** Names and values for people. */
+  /** The names and values that are shown. */
   readonly lines: readonly (readonly [string, string])[];
-  /** For `-o json`; always has `kind`. */
+  /** The facts for `-o json`; they always include `kind`. */
   readonly facts: Readonly<Record<string, unknown>>;
-  /** It cannot be used: a certificate in it has expired or is not valid yet, or a key does not belong to it. */
+  /** True when a certificate has expired or is not valid yet, or when a key does not belong to its certificate. */
   readonly isUnusable: boolean;
-  /** The certificate that it is. */
+  /** The certificate, if it is one. */
   readonly certificate?: CertificateFacts;
-  /** The private key that it is. */
+  /** The private key, if it is one. */
   readonly key?: PrivateKey;
-  /** True for what others must not read: private keys, and kubeconfigs that hold one or a token. */
+  /** True for secrets: private keys, and kubeconfigs that contain a key or a token. */
   readonly isSecret?: boolean;
 }
 
-/** A certificate. */
+/** Describes a certificate. */
 export function describeCertificate(certificate: CertificateFacts, now: Date): Finding {
   const subject = formatName(certificate.subject);
   const names = listNames(certificate);
-  const extended = certificate.extendedKeyUsages.map(extendedUsageName);
+  const extended = certificate.extendedKeyUsages.map(getExtendedUsageName);
   const usages = [...certificate.keyUsages, ...extended];
-  const state = validityState(certificate, now);
+  const state = getValidityState(certificate, now);
   return {
     title: `${certificate.isCa ? "CA certificate" : "certificate"} "${subject}"`,
     lines: [
       ["Issuer", formatName(certificate.issuer)],
       ["Serial number", certificate.serialNumber],
-      ["Key", keyText(certificate)],
+      ["Key", formatKey(certificate)],
       ["Signature", certificate.signatureAlgorithm],
-      ["Validity", validityText(certificate, now)],
+      ["Validity", formatValidity(certificate, now)],
       ...(usages.length === 0 ? [] : [["Usages", usages.join(", ")] as const]),
       ...(names.length === 0 ? [] : [["Names", names.join(", ")] as const]),
       ...(certificate.nameConstraints === undefined
         ? []
-        : [["May issue for", constraintsText(certificate.nameConstraints)] as const]),
-      ["SHA-256", fingerprintText(certificate.sha256Fingerprint)],
+        : [["May issue for", describeNameConstraints(certificate.nameConstraints)] as const]),
+      ["SHA-256", formatFingerprint(certificate.sha256Fingerprint)],
     ],
     facts: {
       kind: "certificate",
@@ -77,7 +77,7 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): F
   };
 }
 
-/** A request. */
+/** Describes a certificate request. */
 export function describeRequestFacts(request: RequestFacts): Finding {
   const subject = formatName(request.subject);
   const signature = verifyRequest(request);
@@ -86,7 +86,7 @@ export function describeRequestFacts(request: RequestFacts): Finding {
   return {
     title: `certificate request "${subject}"`,
     lines: [
-      ["Key", keyText(request)],
+      ["Key", formatKey(request)],
       ["Signature", `${request.signatureAlgorithm}, ${signature.ok ? "verified" : `not valid: ${signature.error}`}`],
       ...(names.length === 0 ? [] : [["Names", names.join(", ")] as const]),
       ...(extensions.length === 0 ? [] : [["Requested extensions", extensions.join(", ")] as const]),
@@ -105,10 +105,10 @@ export function describeRequestFacts(request: RequestFacts): Finding {
   };
 }
 
-/** A private key. */
+/** Describes a private key without showing it. */
 export function describeKey(key: PrivateKey): Finding {
   return {
-    title: `private key ${keyText({ keyAlgorithm: key.algorithm, keyBits: key.bits })}`,
+    title: `private key ${formatKey({ keyAlgorithm: key.algorithm, keyBits: key.bits })}`,
     lines: [],
     facts: { kind: "privateKey", keyAlgorithm: key.algorithm, keyBits: key.bits },
     isUnusable: false,
@@ -117,15 +117,15 @@ export function describeKey(key: PrivateKey): Finding {
   };
 }
 
-/** Something that was found, and where. */
+/** A finding and the file that contains it. */
 export interface FoundIn {
   readonly file: string;
   readonly finding: Finding;
 }
 
 /**
- * Says of each key which of all certificates is its own. A key without one is a fault where a certificate that is no CA's
- * has no key either: these two were meant for each other.
+ * Adds to each key the certificate that it belongs to. A key without one is a fault if there is also a leaf certificate
+ * without a key, because the two were probably meant for each other.
  */
 export function relateKeys(all: readonly FoundIn[]): readonly FoundIn[] {
   const certificates = all.flatMap(({ file, finding: { certificate } }) => certificate ? [{ file, certificate }] : []);
@@ -160,7 +160,7 @@ export function relateKeys(all: readonly FoundIn[]): readonly FoundIn[] {
   });
 }
 
-/** Something that looks like one of them and is not. */
+/** Describes a block that cannot be parsed. */
 export function describeUnreadable(kind: string, error: string): Finding {
   return {
     title: `unreadable ${kind === "unknown" ? "block" : kind}`,

@@ -1,4 +1,4 @@
-/** A kubeconfig in words: where it leads, whom it trusts, who one is with it, and until when. */
+/** Describes a kubeconfig: its server, the CAs that it trusts, its credentials and their validity. */
 import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
@@ -10,10 +10,10 @@ import { type CertificateFacts, parseCertificate } from "../../core/pki/certific
 import { parsePrivateKey, publicKeysEqual } from "../../core/pki/keys.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
-import { validityState, validityText } from "./certificate_text.ts";
+import { formatValidity, getValidityState } from "./certificate_text.ts";
 import { describeUnreadable, type Finding } from "./inspect_facts.ts";
 
-/** The kubeconfig that a text is; empty when it is none. */
+/** Describes the kubeconfig in a text; empty when the text is not a kubeconfig. */
 export async function inspectKubeconfig(text: string, path: string, now: Date): Promise<readonly Finding[]> {
   if (!/^[ \t]*["']?kind["']?[ \t]*:[ \t]*["']?Config\b/m.test(text)) return [];
   const config = parseKubeconfig(text, path);
@@ -60,24 +60,24 @@ export async function inspectKubeconfig(text: string, path: string, now: Date): 
     isUnusable: keyFault !== undefined ||
       (ca !== undefined && authorities.length === 0) ||
       (clientCertificate !== undefined && identities.length === 0) ||
-      certificates.some(([, certificate]) => validityState(certificate, now) !== "valid"),
+      certificates.some(([, certificate]) => getValidityState(certificate, now) !== "valid"),
     isSecret: token !== undefined || clientKey?.kind === "pem",
   }];
 }
 
 function summarizeCertificate(certificate: CertificateFacts, now: Date): string {
-  return `"${formatName(certificate.subject)}" ${validityText(certificate, now)}`;
+  return `"${formatName(certificate.subject)}" ${formatValidity(certificate, now)}`;
 }
 
 function toCertificateFacts(certificate: CertificateFacts, now: Date): Readonly<Record<string, unknown>> {
   return {
     subject: formatName(certificate.subject),
     notAfter: formatTime(certificate.notAfter),
-    state: validityState(certificate, now),
+    state: getValidityState(certificate, now),
   };
 }
 
-/** Why the key is not the client certificate's. */
+/** Explains why a key does not belong to the client certificate; undefined when it does. */
 async function findKeyFault(
   source: PemSource<Secret<string>>,
   certificate: CertificateFacts | undefined,

@@ -1,4 +1,4 @@
-/** Kubernetes objects and requests in files: what `approver explain` and `approver test` are given. */
+/** Parses Kubernetes objects and requests in files, for `approver explain` and `approver test`. */
 import { decodeObject } from "../../core/kube/codec/mod.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
@@ -9,7 +9,7 @@ import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { encodeBase64 } from "../../core/lib/base64.ts";
 import type { ReportingNode } from "../../core/approval/node_names.ts";
 
-/** Who asks, and what for: what a CSR object says and a PEM block does not. */
+/** The requester and the parameters of a request, which a CSR object contains and a PEM block does not. */
 export interface RequestIdentity {
   readonly signerName: string | undefined;
   readonly username: string | undefined;
@@ -19,8 +19,8 @@ export interface RequestIdentity {
 }
 
 /**
- * A request from the text of a file: a PEM block with an identity, or a CSR object, whose own fields an identity only
- * completes. AppError `invalid` with the path.
+ * Parses a request from the text of a file: a PEM block, or a CSR object. The identity is used for a PEM block, and for
+ * fields that a CSR object does not have. Throws AppError `invalid` with the path.
  */
 export function parseCsrFile(text: string, path: string, identity: RequestIdentity): CertificateSigningRequest {
   const isPem = /^-----BEGIN /m.test(text) && !/^[ \t]*("?apiVersion|\{)/m.test(text);
@@ -43,7 +43,10 @@ export function parseCsrFile(text: string, path: string, identity: RequestIdenti
   };
 }
 
-/** Nodes from the text of a file: one Node, a list, or several documents' first. AppError `invalid` with the path. */
+/**
+ * Parses the nodes in the text of a file: one Node or a list. Of several documents only the first is read. Throws AppError
+ * `invalid` with the path.
+ */
 export function parseNodesFile(text: string, path: string): readonly ReportingNode[] {
   return toItems(parse(text, path)).map((item) => decode<ReportingNode>(nodeKind, item, path));
 }
@@ -66,7 +69,7 @@ function parse(text: string, path: string): unknown {
   try {
     return parseYaml(text).value;
   } catch (error) {
-    // The name may be all of a text that was not meant to be read.
+    // The file may be a secret that was named by mistake, and the anchor's name could be all of it.
     const what = getErrorMessage(error).replace(/^yaml: unknown anchor .*/s, "yaml: unknown anchor referenced");
     throw fault(path, what, "give YAML or JSON as kubectl get -o yaml prints it, or PEM");
   }
@@ -83,7 +86,7 @@ function decode<T>(kind: Kind, value: unknown, path: string): T {
   }
   const { apiVersion: _apiVersion, kind: _kind, ...rest } = value;
   try {
-    // The kind's description decides what is in it; T is that description's type.
+    // The schema of the kind decides which fields there are, and T is the type of that schema.
     return decodeObject(kind.schema, rest).object as T;
   } catch (error) {
     throw fault(path, getErrorMessage(error), `give what kubectl get -o yaml prints of a ${kind.kind}`);

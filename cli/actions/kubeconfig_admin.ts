@@ -19,7 +19,7 @@ import type { Io } from "../io.ts";
 import { PUBLIC_MODE, SECRET_MODE } from "../instance/data_dir.ts";
 import { checkTarget, readClusterEntry, writeKubeconfig } from "./kubeconfig_file.ts";
 
-/** The pairs in `pki/` that no administrator's may replace, not even by force. */
+/** The names of pairs in `pki/` that must not be replaced by an administrator's, even with --force. */
 const OWN_PAIRS = /^(?:.+-)?ca$|^apiserver$/;
 
 /** Runs `tlsboot kubeconfig admin`. */
@@ -70,7 +70,7 @@ function pairPaths(dataDir: string, name: string): PairPaths {
   return { clientCertificate: join(dataDir, "pki", `${name}.crt`), clientKey: join(dataDir, "pki", `${name}.key`) };
 }
 
-/** Refuses a pair that another kubeconfig may name. */
+/** Throws AppError `file_exists` when there is a pair already, which another kubeconfig may use. */
 async function checkPair(paths: PairPaths, isForced: boolean): Promise<void> {
   if (isForced) return;
   const files = createFilePort();

@@ -1,4 +1,4 @@
-/** Writes a bootstrap kubeconfig, with the names of the Kubernetes documentation. */
+/** Writes a bootstrap kubeconfig, with the names that the Kubernetes documentation uses. */
 import { join, resolve } from "node:path";
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import { Secret } from "../../core/lib/brand.ts";
@@ -10,7 +10,7 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { checkTarget, readClusterEntry, reportLoopback, writeKubeconfig } from "./kubeconfig_file.ts";
 
-/** https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/ */
+/** The name of the user in https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/ */
 const USER_NAME = "kubelet-bootstrap";
 
 /** Runs `tlsboot kubeconfig bootstrap`. */
@@ -38,7 +38,7 @@ async function readUser(
   if (token === undefined) {
     throw new UsageError(
       "a bootstrap kubeconfig needs a token",
-      "make one with: tlsboot token create, then give it with --token",
+      "create one with: tlsboot token create, then give it with --token",
     );
   }
   const text = token.reveal() === "-" ? (await io.stdin.readAll(signal)).trim() : token.reveal();

@@ -1,4 +1,4 @@
-/** Writing kubeconfigs: one cluster, one user, one context. */
+/** Writes kubeconfigs with one cluster, one user and one context. */
 import { resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
 import { isLoopbackServer } from "../../core/bootstrap/cluster_info.ts";
@@ -11,7 +11,7 @@ import type { Io } from "../io.ts";
 import { line } from "../output/escape.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../instance/data_dir.ts";
 
-/** The settings that both commands share. */
+/** The settings that the commands for kubeconfigs share. */
 export interface KubeconfigSettings {
   readonly dataDir: string;
   readonly server: string;
@@ -22,7 +22,7 @@ export interface KubeconfigSettings {
   readonly out: string | undefined;
 }
 
-/** The cluster's entry, its CA read and checked. */
+/** Creates the entry of the cluster, with its CA read from the file and checked. */
 export async function readClusterEntry(settings: KubeconfigSettings, io: Io): Promise<KubeconfigCluster> {
   checkServer(settings.server);
   const path = resolve(io.cwd, settings.certificateAuthority ?? authorityPaths(settings.dataDir).certificate);
@@ -40,19 +40,19 @@ export async function readClusterEntry(settings: KubeconfigSettings, io: Io): Pr
   };
 }
 
-/** Refuses an address that no kubeconfig of ours may have. */
+/** Throws UsageError for the address of a server that is not an https URL. */
 export function checkServer(server: string): void {
   if (URL.parse(server)?.protocol === "https:") return;
   throw new UsageError(`cannot use "${server}" as --server: want https://host:port`);
 }
 
-/** Says of a file that is meant for another machine or person that its server is reached from this machine only. */
+/** Reports on stderr when the server of a kubeconfig for another machine is reachable from this machine only. */
 export function reportLoopback(server: string, io: Io): void {
   if (!isLoopbackServer(server)) return;
   io.stderr.write(line`the file names ${server}, which only this machine reaches: give --server for another one\n`);
 }
 
-/** Refuses an existing file before anything is made. */
+/** Throws AppError `file_exists` for an existing file, before anything is created. */
 export async function checkTarget(settings: KubeconfigSettings, defaultPath: string, io: Io): Promise<void> {
   if (settings.out === "-" || settings.force) return;
   const path = resolve(io.cwd, settings.out ?? defaultPath);
@@ -62,14 +62,14 @@ export async function checkTarget(settings: KubeconfigSettings, defaultPath: str
   });
 }
 
-/** What a kubeconfig of one user says. */
+/** The contents of a kubeconfig with one user. */
 export interface KubeconfigEntry {
   readonly cluster: KubeconfigCluster;
   readonly userName: string;
   readonly user: KubeconfigUser;
 }
 
-/** The text of a kubeconfig with one cluster, one user, and one context named as the cluster. */
+/** Encodes a kubeconfig with one cluster, one user, and one context that has the name of the cluster. */
 export function encodeEntry(name: string, { cluster, userName, user }: KubeconfigEntry): string {
   return encodeKubeconfig({
     clusters: [{ name, cluster }],
@@ -79,7 +79,7 @@ export function encodeEntry(name: string, { cluster, userName, user }: Kubeconfi
   });
 }
 
-/** Writes the file, 0600 and by one rename, or prints it. */
+/** Writes the file with mode 0600 and one rename, or prints it for `--out -`. */
 export async function writeKubeconfig(
   settings: KubeconfigSettings,
   defaultPath: string,

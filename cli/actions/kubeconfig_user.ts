@@ -1,4 +1,4 @@
-/** Gets a person a certificate, writes their kubeconfig, and says what they may do. */
+/** Gets a certificate for a person, writes their kubeconfig, and reports their permissions. */
 import { resolve } from "node:path";
 import { createApiClient } from "../../client/api.ts";
 import { createConnector, readClientPair, readCluster } from "../../client/connect.ts";
@@ -66,7 +66,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
     reportPending(outcome, request.signerName, io);
     return EXIT.done;
   }
-  if (outcome.kind === "kept") throw new AppError("internal", "a certificate was kept that nobody asked to keep");
+  if (outcome.kind === "kept") throw new AppError("internal", "a certificate was kept although that was not requested");
   io.stdout.write(line`${shownPath}\n`);
   const until = formatTime(outcome.pair.leaf.notAfter);
   io.stderr.write(line`${name} is let in until ${until}: kubectl --kubeconfig ${shellWord(shownPath)} auth whoami\n`);
@@ -94,7 +94,7 @@ function checkSettings(name: string, { group, server }: Settings): void {
   if (server !== undefined) checkServer(server);
 }
 
-/** The caller's cluster with the CA in the file, and nothing of the caller. */
+/** Creates the entry of the caller's cluster with the CA embedded, and without the caller's credentials. */
 async function createClusterEntry(
   cluster: ResolvedCluster,
   server: string | undefined,
@@ -106,12 +106,12 @@ async function createClusterEntry(
     server: server ?? cluster.server,
     ...(caPem === undefined ? {} : { certificateAuthorityData: caPem }),
     ...(insecureSkipTlsVerify ? { insecureSkipTlsVerify } : {}),
-    // The name belongs to the address it was given for.
+    // The TLS server name belongs to the address in the caller's kubeconfig.
     ...(tlsServerName === undefined || server !== undefined ? {} : { tlsServerName }),
   };
 }
 
-/** Approves as whoever runs the command; where they may not, or it is decided already, the wait goes on. */
+/** Approves as the user of the command. Without permission, or if the request is decided already, the command keeps waiting. */
 function approveWith({ api }: ApiConnection, io: Io): ApproveSubmitted {
   return async ({ name, uid }, tell, signal) => {
     try {
@@ -128,7 +128,7 @@ function approveWith({ api }: ApiConnection, io: Io): ApproveSubmitted {
   };
 }
 
-/** Asks as the person, so that the certificate is tried too. Undefined where the API does not tell. */
+/** Asks the API as the person, which also tests the certificate. Undefined when the API does not answer the question. */
 async function askRights(
   cluster: ResolvedCluster,
   pair: CredentialPair,
@@ -153,7 +153,7 @@ async function askRights(
       path: "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
       body,
     }, signal);
-    // The kind was asked for by name.
+    // The path names the kind of the answer.
     return (answer as SelfSubjectRulesReview).status;
   } catch (error) {
     if (isAppError(error, "unauthorized")) {
@@ -167,9 +167,9 @@ async function askRights(
   }
 }
 
-/** What the file says beside the certificate. */
-export interface KubeconfigTargetOptions {
-  /** Absolute. */
+/** The contents of a kubeconfig beside the certificate and its key. */
+interface KubeconfigTargetOptions {
+  /** The absolute path of the file. */
   readonly path: string;
   readonly clusterName: string;
   readonly cluster: KubeconfigCluster;
@@ -177,8 +177,8 @@ export interface KubeconfigTargetOptions {
   readonly files: FilePort;
 }
 
-/** The kubeconfig of one user. */
-export function createKubeconfigTarget(options: KubeconfigTargetOptions): CredentialTarget {
+/** Creates a target that stores cluster, certificate and key in one kubeconfig, replaced by one rename. */
+function createKubeconfigTarget(options: KubeconfigTargetOptions): CredentialTarget {
   const { path, clusterName, cluster, userName, files } = options;
   return {
     pendingKeyPath: `${path}.key.new`,

@@ -61,14 +61,14 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
   return EXIT.done;
 }
 
-/** Approves what was just asked, and tells how that went. */
+/** Approves a request that was just submitted, and reports the result with `tell`. */
 export type ApproveSubmitted = (
   submitted: SubmittedRequest,
   tell: (text: string) => void,
   signal: AbortSignal,
 ) => Promise<void>;
 
-/** Asks, with each step on stderr. What is sure to be refused is wrong usage. */
+/** Requests a certificate and prints each step on stderr. A request that is sure to be refused throws UsageError. */
 export async function requestWithSteps(
   options: RequestCertificateOptions,
   io: Io,
@@ -97,7 +97,7 @@ export async function requestWithSteps(
   }
 }
 
-/** Says what a request without a certificate waits for. */
+/** Reports what a request without a certificate is waiting for. */
 export function reportPending(
   { submitted, isApproved }: RequestOutcome & { readonly kind: "pending" },
   signerName: string,
@@ -177,7 +177,7 @@ both: ${displayPath(combined, io.cwd)}
 `;
 }
 
-/** The answer for programs; keys are only ever added. */
+/** Returns the answer for programs. Keys may be added, but never removed or changed. */
 function toFacts(outcome: RequestOutcome, folder: PairFolder, settings: RequestSettings, io: Io): unknown {
   const leaf = outcome.kind === "kept" ? outcome.leaf : outcome.kind === "issued" ? outcome.pair.leaf : undefined;
   return {

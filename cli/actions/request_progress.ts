@@ -1,9 +1,9 @@
-/** What a person who waits for a certificate is told. */
+/** Messages for a user who waits for a certificate. */
 import type { RequestProgress } from "../../client/request_certificate.ts";
 import { formatDuration } from "../../core/lib/duration.ts";
 import { displayPath } from "../output/display_path.ts";
 
-/** One line on what happens; undefined for what the answer says anyway. */
+/** Describes an event in one line; undefined for an event that the answer reports anyway. */
 export function describeRequestProgress(event: RequestProgress, cwd: string): string | undefined {
   switch (event.kind) {
     case "needed":
@@ -22,7 +22,7 @@ export function describeRequestProgress(event: RequestProgress, cwd: string): st
 }
 
 /**
- * What is said of a certificate that lives shorter than it was asked for; undefined for one that does not. Signers that
+ * Reports a certificate whose life is shorter than requested; undefined for any other. Signers that
  * backdate, as kube-controller-manager does by five minutes, take that off a long life but never off the span between
  * both dates (`PermissiveSigningPolicy`, pkg/controller/certificates/authority/policies.go).
  */

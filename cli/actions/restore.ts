@@ -1,4 +1,4 @@
-/** Makes a data directory of a backup. */
+/** Restores a data directory from a backup. */
 import { createReadStream } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
@@ -24,7 +24,7 @@ import { dataDirAt } from "../instance/data_dir.ts";
 import { assertEtcdNamed, readEtcdEndpoints } from "../instance/etcd_endpoints.ts";
 import { readEtcdPlace } from "../instance/etcd_place.ts";
 
-/** The action of `tlsboot restore`. */
+/** Runs `tlsboot restore`. */
 export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args: [name = ""] } = input;
   const path = resolve(io.cwd, name);
@@ -56,14 +56,14 @@ export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSigna
     onProgress: (doing) => progress.update(DOING[doing]),
   });
   progress[Symbol.dispose]();
-  tell(restored, root, isForEtcd ? plainPrefix(settings.etcdPrefix) : undefined, io);
+  reportRestored(restored, root, isForEtcd ? plainPrefix(settings.etcdPrefix) : undefined, io);
   return EXIT.done;
 }
 
 const READING = "reading the backup";
 const DOING = { checking: "checking what was read", writing: "writing to etcd" } as const;
 
-function tell(
+function reportRestored(
   { manifest, revision, replaced, aside }: RestoredBackup,
   root: string,
   prefix: string | undefined,
@@ -86,16 +86,16 @@ function tell(
   );
 }
 
-/** How long a server has to say that it is there, in milliseconds. */
+/** The timeout for a running server to answer, in milliseconds. */
 const ANSWER_MS = 3_000;
 
-/** Where a server of an instance answers, by its kubeconfig; undefined where none does. */
+/** Finds the address at which a server of an instance answers; undefined when none does. */
 async function findServer(root: string, io: Io, signal: AbortSignal): Promise<string | undefined> {
   try {
     await using connection = await connect({ dataDir: root, kubeconfig: undefined }, io);
     const soon = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
     await connection.api.requestJson({ method: "GET", path: "/version" }, soon).catch((error: unknown) => {
-      // A refusal is an answer.
+      // A refusal also shows that a server is running.
       if (!isAppError(error, "unauthorized", "access_denied", "api_error")) throw error;
     });
     return connection.cluster.server;

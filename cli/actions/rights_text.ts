@@ -1,4 +1,4 @@
-/** What somebody may do, in a few lines, from a SelfSubjectRulesReview. */
+/** Describes the permissions of a user in a few lines, from a SelfSubjectRulesReview. */
 import { join } from "node:path";
 import type { ResourceRule, SubjectRulesReviewStatus } from "../../core/kube/authorization_v1.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
@@ -7,13 +7,13 @@ import { line } from "../output/escape.ts";
 
 const MAX_LINES = 10;
 const MAX_RESOURCES = 8;
-/** Everybody may ask about themselves (`system:basic-user`). */
+/** The API groups in which all users may ask about themselves (`system:basic-user`). */
 const OWN_GROUPS = ["authorization.k8s.io", "authentication.k8s.io"];
 
-/** A line for each set of verbs, without what everybody may; empty when there is nothing more. */
+/** Formats a line for each set of verbs, without the permissions that all users have; empty when there are no others. */
 export function describeRights(status: SubjectRulesReviewStatus): readonly string[] {
   const resourcesByVerbs = new Map<string, Set<string>>();
-  for (const rule of status.resourceRules.filter((rule) => !isEverybodys(rule))) {
+  for (const rule of status.resourceRules.filter((rule) => !isForAllUsers(rule))) {
     const verbs = rule.verbs.includes("*") ? "everything with" : [...rule.verbs].sort().join(", ");
     const resources = resourcesByVerbs.get(verbs) ?? new Set();
     resourcesByVerbs.set(verbs, resources);
@@ -23,12 +23,12 @@ export function describeRights(status: SubjectRulesReviewStatus): readonly strin
   return lines.length <= MAX_LINES ? lines : [...lines.slice(0, MAX_LINES), `and ${lines.length - MAX_LINES} more`];
 }
 
-function isEverybodys({ apiGroups = [], resources = [] }: ResourceRule): boolean {
+function isForAllUsers({ apiGroups = [], resources = [] }: ResourceRule): boolean {
   return apiGroups.length > 0 && apiGroups.every((group) => OWN_GROUPS.includes(group)) &&
     resources.every((resource) => resource.startsWith("selfsubject"));
 }
 
-/** `pods`, `deployments.apps`, `everything` for `*.*`; a subresource only where its resource is not named too. */
+/** Names the resources of a rule: `pods`, `deployments.apps`. A subresource is named only if its resource is not. */
 function describeResources({ apiGroups = [], resources = [], resourceNames = [] }: ResourceRule): readonly string[] {
   const named = resourceNames.length === 0 ? "" : ` (${resourceNames.join(", ")})`;
   const tops = resources.filter((resource) =>
@@ -48,7 +48,7 @@ function shorten(resources: readonly string[]): string {
   return `${resources.slice(0, MAX_RESOURCES).join(", ")} and ${rest} more`;
 }
 
-/** Whose rights, and how the one who gives them calls kubectl. */
+/** The person whose permissions are reported, and the settings of the command. */
 export interface RightsContext {
   readonly name: string;
   readonly settings: { readonly kubeconfig: string | undefined; readonly dataDir: string };
@@ -56,7 +56,7 @@ export interface RightsContext {
   readonly io: Pick<Io, "stderr">;
 }
 
-/** Prints it on stderr. Rights that the API did not tell are left to kubectl. */
+/** Prints a person's permissions on stderr, or the kubectl command that shows or grants them. */
 export function reportRights(status: SubjectRulesReviewStatus | undefined, context: RightsContext): void {
   const { name, settings, shownPath, io } = context;
   if (status === undefined) {

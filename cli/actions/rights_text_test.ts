@@ -15,7 +15,7 @@ const many = Array.from({ length: 12 }, (_, index) => `r${String(index).padStart
 
 for (
   const { name, rules, want } of [
-    { name: "what everybody may", rules: [], want: [] },
+    { name: "permissions of all users", rules: [], want: [] },
     {
       name: "an administrator",
       rules: [{ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }],

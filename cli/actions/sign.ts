@@ -1,4 +1,4 @@
-/** Signs requests in files: the rules of a signer, without its API. */
+/** Signs requests in files by the rules of a signer, without an API. */
 import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../client/files.ts";
@@ -28,15 +28,15 @@ import { openOfflineCa } from "../instance/offline_ca.ts";
 import { openSignerProfiles } from "../instance/signer_profiles.ts";
 import { signingDurationSeconds } from "../instance/signing_cas.ts";
 
-/** Like the signing controller's. */
+/** The length of serial numbers, the same as the signing controller's. */
 const SERIAL_BYTES = 16;
-/** No request is so large. */
+/** The maximum size of a request in a file; real ones are much smaller. */
 const MAX_BYTES = 1024 * 1024;
 const STDIN = "-";
-/** A profile has a word of its own. */
-const LEAST_LIFE_MS = MIN_EXPIRATION_SECONDS * 1_000;
+/** The minimum life of certificates by Kubernetes' signers. A custom profile has a limit of its own. */
+const MIN_LIFE_MS = MIN_EXPIRATION_SECONDS * 1_000;
 
-/** What all requests of a run have in common. */
+/** The rules and the CA that all requests of a run share. */
 interface Signing {
   readonly profile: SigningProfile;
   readonly authority: Authority;
@@ -70,7 +70,7 @@ export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal):
       codes.add(error.code === "csr_denied" ? EXIT.no : EXIT.failed);
     }
   }
-  // What failed may be mended; that comes before a clear no to another request.
+  // A failure that can be fixed takes precedence over a refusal of another request.
   if (codes.has(EXIT.failed)) return EXIT.failed;
   return codes.has(EXIT.no) ? EXIT.no : EXIT.done;
 }
@@ -89,13 +89,16 @@ async function openSigning(
     profile: settings.profile === undefined ? [] : [settings.profile],
   }, deps);
   if (signerName === undefined) {
-    throw new UsageError("whose rules? neither --signer-name nor --profile is given", "see: tlsboot sign --help");
+    throw new UsageError(
+      "no rules are named: neither --signer-name nor --profile is given",
+      "see: tlsboot sign --help",
+    );
   }
   const profile = BUILTIN_SIGNERS.get(signerName) ?? await profiles.get(signerName)?.current();
   if (profile === undefined) throw new AppError("internal", `no profile for "${signerName}"`);
   const { authority, clientTrust } = await openOfflineCa(settings, signerName, deps);
   const { duration, usage } = settings;
-  if (duration !== undefined && duration < LEAST_LIFE_MS && profile.lifetime === undefined) {
+  if (duration !== undefined && duration < MIN_LIFE_MS && profile.lifetime === undefined) {
     throw new UsageError("--duration: at least 10m expected", "Kubernetes' signers issue for ten minutes or longer");
   }
   const life = duration === undefined ? {} : { expirationSeconds: Math.floor(duration / 1_000) };
@@ -110,7 +113,10 @@ async function openSigning(
   };
 }
 
-/** The certificate, PEM, behind it what the chain has. AppError `csr_denied` when the rules refuse, `invalid` for what is no request, `ca_expired`. */
+/**
+ * Signs a request and returns the certificate, PEM, followed by its chain. Throws AppError `csr_denied` when the rules
+ * refuse it, `invalid` when it is not a request, and `ca_expired`.
+ */
 async function signFile(bytes: Uint8Array, file: string, signing: Signing, io: Io): Promise<string> {
   const { profile, authority, clientTrust } = signing;
   const request = readRequestFile(basename(file), bytes, signing.asked);
@@ -139,11 +145,11 @@ async function signFile(bytes: Uint8Array, file: string, signing: Signing, io: I
 
 function refusal(file: string, why: string): AppError {
   return new AppError("csr_denied", `cannot sign "${file}": ${why}`, {
-    hint: "see what is in it with: tlsboot inspect FILE",
+    hint: "see its contents with: tlsboot inspect FILE",
   });
 }
 
-/** Where each certificate goes; undefined for stdout. Everything is looked at before anything is signed. */
+/** Returns the path for each certificate; undefined for stdout. All paths are checked before anything is signed. */
 async function planTargets(
   sources: readonly string[],
   { out, force }: Settings<SignFlags>,
@@ -179,7 +185,7 @@ async function refuseExisting(target: string, files: FilePort): Promise<void> {
 }
 
 async function writeCertificate(target: string, pem: string, force: boolean, files: FilePort): Promise<void> {
-  // Signing takes a moment in which somebody may have put a file there.
+  // Another program may have created the file while the certificate was signed.
   if (!force) await refuseExisting(target, files);
   await files.writeAtomic(target, pem, PUBLIC_MODE);
 }

@@ -1,4 +1,4 @@
-/** Runs the signing controller against a distant API, or says what it would need and demand. */
+/** Runs the signing controller against a remote API, or prints its permissions or the rules of a profile. */
 import { resolve } from "node:path";
 import { createClientTrust } from "../../client/client_trust.ts";
 import { createFilePort } from "../../client/files.ts";
@@ -22,7 +22,7 @@ import { runRemoteController } from "../instance/remote_controller.ts";
 import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../instance/signer_profiles.ts";
 import { openSigningCas, signingDurationSeconds, toSigningCaFlags } from "../instance/signing_cas.ts";
 
-/** The action of `tlsboot signer`. */
+/** Runs `tlsboot signer`. */
 export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const logger = createRoleLogger(input, io);
@@ -64,7 +64,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   return EXIT.done;
 }
 
-/** The rules in sentences. A file that names no signer takes the name of the flag. */
+/** Describes the rules of a profile in sentences. A file that names no signer gets the name of the flag. */
 async function checkProfileFile(file: string, settings: Settings<SignerFlags>, deps: ProfileDeps): Promise<string> {
   const spec = await readProfileFile(resolve(deps.cwd, file), deps.files);
   const signerName = spec.signerName ?? settings.signerName[0] ?? "without a name";

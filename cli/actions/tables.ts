@@ -1,39 +1,42 @@
-/** Tables as the server makes them, and watches of them (`api-wire.md` §6, §16). */
-import { isRecord } from "../../core/lib/record.ts";
+/**
+ * Tables from the server (apiserver `pkg/endpoints/handlers/response.go`), and watches of them (apiserver
+ * `pkg/endpoints/handlers/watch.go`).
+ */
 import { type ApiClient, createApiClient } from "../../client/api.ts";
 import { readJsonLines } from "../../client/watch_events.ts";
 import { withQuery } from "../../client/listing.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ListMeta, ObjectMeta } from "../../core/kube/meta.ts";
+import { isRecord } from "../../core/lib/record.ts";
 import { errorFromStatus } from "../../core/kube/status.ts";
 import { withAccept } from "../connection.ts";
 import type { Io } from "../io.ts";
 import type { TableColumn, TableRow } from "../output/table.ts";
 import type { Clock, Transport } from "../../core/ports.ts";
 
-/** What kubectl asks for. */
+/** The Accept header of kubectl (kubectl `pkg/cmd/get/get.go`, `transformRequests`). */
 const TABLE_ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io," +
   "application/json";
 
-/** Between a watch that brought nothing and the next one. */
+/** The pause between a watch without events and the next one. */
 const PAUSE_MS = 1_000;
 
-/** A Table with what identifies its rows. */
+/** A Table from the server, with the metadata of its rows. */
 export interface ServerTable {
   readonly metadata: ListMeta;
   readonly columnDefinitions: readonly TableColumn[];
   readonly rows: readonly (TableRow & { readonly object?: { readonly metadata?: ObjectMeta } | null })[];
 }
 
-/** An API whose answers are Tables where the server can make them. */
+/** Creates an API client that receives Tables where the server supports them. */
 export function createTableApi(transport: Transport, io: Io): ApiClient {
   return createApiClient(withAccept(transport, TABLE_ACCEPT), { clock: io.clock });
 }
 
-/** Checks that an answer is a Table. */
+/** Decodes a Table. Throws AppError `api_error` for any other answer. */
 export function decodeTable(value: unknown, path: string): ServerTable {
   if (isRecord(value) && value["kind"] === "Table" && Array.isArray(value["rows"] ?? [])) {
-    // What kubectl relies on, too; cells are printed whatever they are.
+    // kubectl relies on the same fields; cells are printed whatever their type.
     const table = value as Partial<ServerTable>;
     return {
       metadata: table.metadata ?? {},
@@ -44,7 +47,7 @@ export function decodeTable(value: unknown, path: string): ServerTable {
   throw new AppError("api_error", `cannot read the answer to "${path}": the server sent no Table`);
 }
 
-/** The objects of a watch as they come, from a version on; goes on when the server ends a watch in time. */
+/** Yields the objects of a watch from a version on, and starts the next watch when the server ends one. */
 export async function* watchObjects(
   api: ApiClient,
   path: string,
@@ -64,7 +67,7 @@ export async function* watchObjects(
       yield object;
     }
     signal.throwIfAborted();
-    // Nothing came: a server that ends every watch at once must not be asked without a pause.
+    // A server that ends every watch at once must not be asked again without a pause.
     if (resourceVersion === before) await clock.sleep(PAUSE_MS, signal);
   }
 }
@@ -75,7 +78,7 @@ function decodeEvent(event: unknown): unknown {
   return event["object"];
 }
 
-/** Of the object itself, or of the first row of a Table. */
+/** Finds the resource version of an object, or of the first row of a Table. */
 function findResourceVersion(object: unknown): string | undefined {
   if (!isRecord(object)) return undefined;
   const rows = object["rows"];

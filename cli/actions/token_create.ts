@@ -1,4 +1,4 @@
-/** Makes a bootstrap token: at the API server, or as a manifest. */
+/** Creates a bootstrap token at the API server, or prints it as a manifest. */
 import type { ApiClient } from "../../client/api.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, isLoopbackServer } from "../../core/bootstrap/cluster_info.ts";
 import { formatJoinCommands, type JoinTarget, parseJoinTarget } from "../../core/bootstrap/join_command.ts";
@@ -32,7 +32,7 @@ export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortS
   checkLists(usages, groups);
   if (printJoinCommand) checkJoinable(usages, print);
   const token = chooseToken(input.args[0], io);
-  if (ttl === 0) warn("this token never expires: whoever finds it can use it for ever", io);
+  if (ttl === 0) warn("this token never expires: anyone who finds it can use it forever", io);
   const secret = {
     apiVersion: "v1",
     kind: "Secret",
@@ -76,7 +76,7 @@ export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortS
   return EXIT.done;
 }
 
-/** Before the token is made: nobody could find the cluster with it. */
+/** Reads the address and the CA of the cluster. Called before the token is created, which would be useless without them. */
 async function readJoinTarget(api: ApiClient, signal: AbortSignal): Promise<JoinTarget> {
   const path = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
   const clusterInfo = await api.requestObject<ConfigMap>({ method: "GET", path }, signal).catch((error: unknown) => {

@@ -19,7 +19,7 @@ export async function run(input: Input<TokenDeleteFlags>, io: Io, signal: AbortS
       await connection.api.requestJson({ method: "DELETE", path: tokenPath(id) }, signal);
     } catch (error) {
       if (!isAppError(error, "not_found")) throw error;
-      throw new AppError("not_found", `cannot delete token "${id}": there is none of that id`, {
+      throw new AppError("not_found", `cannot delete token "${id}": there is no token with that id`, {
         cause: error,
         hint: "list the tokens with: tlsboot token list",
       });
@@ -28,7 +28,7 @@ export async function run(input: Input<TokenDeleteFlags>, io: Io, signal: AbortS
   }, { io, isDebug: input.isDebug, signal });
 }
 
-/** An id, or a whole token; what is neither may be a secret, so it is not repeated. */
+/** Parses an id or a whole token. The error does not repeat the text, which may be a secret. */
 function parseId(text: string): string {
   if (/^[a-z0-9]{6}$/.test(text)) return text;
   const token = parseBootstrapToken(text);

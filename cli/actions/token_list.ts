@@ -1,4 +1,4 @@
-/** Lists bootstrap tokens, in kubeadm's columns. */
+/** Lists bootstrap tokens in kubeadm's columns (`cmd/kubeadm/app/cmd/token.go`). */
 import { listAll } from "../../client/listing.ts";
 import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts, type TokenFacts } from "../../core/bootstrap/token_secret.ts";
 import { formatBootstrapToken } from "../../core/bootstrap/token.ts";
@@ -14,7 +14,7 @@ import { alignTabs } from "../output/tab_writer.ts";
 import { escapeValue } from "../output/escape.ts";
 import { TOKEN_COLLECTION } from "./token_api.ts";
 
-/** kubeadm's spacing. */
+/** The spacing of kubeadm's table. */
 const TOKEN_TABS = { minWidth: 10, padding: 3 };
 
 /** Runs `tlsboot token list`. */
@@ -47,11 +47,11 @@ export async function run(input: Input<TokenListFlags>, io: Io, signal: AbortSig
 /** A token as `-o json` prints it. */
 interface PlainToken {
   readonly id: string;
-  /** With `--show-secrets` only. */
+  /** The whole token; present with `--show-secrets` only. */
   readonly token?: string;
-  /** For people: `23h`, `<forever>`, `<invalid>` when it has expired. */
+  /** The remaining life for people: `23h`, `<forever>`, or `<invalid>` when it has expired. */
   readonly ttl: string;
-  /** RFC 3339, or what stands there instead; absent when it never expires. */
+  /** The expiration in RFC 3339, or the invalid text in the Secret; absent when the token never expires. */
   readonly expires?: string;
   readonly usages: readonly string[];
   readonly description: string;
@@ -81,8 +81,8 @@ function plainFacts(facts: TokenFacts, showSecrets: boolean, now: Date): PlainTo
   };
 }
 
-/** One unit, cut: `23h` (apimachinery `duration.ShortHumanDuration`). */
-export function formatShortDuration(ms: number): string {
+/** Formats a duration in one unit, rounded down: `23h` (apimachinery `pkg/util/duration`, `ShortHumanDuration`). */
+function formatShortDuration(ms: number): string {
   const seconds = Math.trunc(ms / 1000);
   if (seconds < -1) return "<invalid>";
   if (seconds < 0) return "0s";

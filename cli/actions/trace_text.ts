@@ -1,4 +1,4 @@
-/** What rules made of a request, for people: each rule, what it saw, why it decided, what would mend it. */
+/** Texts about the decisions of rules: what each rule found, the reason for its decision, and how to fix a problem. */
 import type { PolicyVerdict, RuleTrace } from "../../core/approval/evaluate_policies.ts";
 import { line } from "../output/escape.ts";
 
@@ -7,12 +7,12 @@ const OUTCOMES: Readonly<Record<RuleTrace["outcome"], string>> = {
   deny: "denies",
   leave: "leaves it pending",
   next: "passes it on",
-  unknown: "cannot tell now, it is asked again",
+  unknown: "cannot decide now, it is tried again",
 };
 const MARKS = { holds: "ok", fails: "no", unknown: "?" } as const;
 
-/** Lines with tabs between columns, grouped by policy. A brief trace leaves out the checks that hold. */
-export function traceLines(
+/** Formats lines with tabs between columns, grouped by policy. A brief trace omits the checks that hold. */
+export function formatTrace(
   trace: readonly RuleTrace[],
   { isBrief = false }: { readonly isBrief?: boolean } = {},
 ): readonly string[] {
@@ -25,8 +25,8 @@ export function traceLines(
   });
 }
 
-/** `approve` and so on as a sentence about the request. */
-export function verdictText(verdict: PolicyVerdict): string {
+/** Formats a verdict with its message. */
+export function formatVerdict(verdict: PolicyVerdict): string {
   switch (verdict.kind) {
     case "approve":
       return `approved: ${verdict.message}`;

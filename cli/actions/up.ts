@@ -37,7 +37,7 @@ import {
 } from "../instance/signing_cas.ts";
 import { type Instance, type InstanceDeps, startInstance } from "../instance/instance.ts";
 
-/** The action of `tlsboot up`. */
+/** Runs `tlsboot up`. */
 export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const logger = createRoleLogger(input, io);
@@ -62,7 +62,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   const ensureToken = () => ensureBootstrapKubeconfig(instance.dir, secrets, cluster, deps, signal);
   if (settings.enableBootstrapTokenAuth) await ensureToken();
 
-  io.stdout.write(greeting(instance, settings, io.cwd));
+  io.stdout.write(formatGreeting(instance, settings, io.cwd));
   const watched = { ...deps, metrics: instance.controllerMetrics };
   const controllers = {
     ...signing,
@@ -90,14 +90,14 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   return EXIT.done;
 }
 
-/** `up` runs Kubernetes' signers anyway, but for `legacy-unknown`, which promises nothing. */
+/** Throws UsageError for a built-in signer: `up` runs them anyway, except `legacy-unknown`, which guarantees nothing. */
 function assertCustom(signerNames: readonly string[]): void {
   const builtin = signerNames.find((name) => BUILTIN_SIGNERS.has(name));
   if (builtin === undefined) return;
   const hint = builtin === LEGACY_UNKNOWN_SIGNER
-    ? "run it beside with tlsboot signer"
-    : "leave it out: up runs it by itself, and --signer-name is for signers of your own";
-  throw new UsageError(`--signer-name: up cannot be told to run "${builtin}"`, hint);
+    ? "run it separately with tlsboot signer"
+    : "omit it: up runs it in any case, and --signer-name is for custom signers";
+  throw new UsageError(`--signer-name: up cannot run "${builtin}" on request`, hint);
 }
 
 /**
@@ -132,7 +132,7 @@ function policyFlags({ policy, inventory }: Input<UpFlags>["settings"]): string 
   return [...flags, ...(inventory === undefined ? [] : [`--inventory ${shellWord(inventory)}`])].join(" ");
 }
 
-function greeting(instance: Instance, settings: Input<UpFlags>["settings"], cwd: string): string {
+function formatGreeting(instance: Instance, settings: Input<UpFlags>["settings"], cwd: string): string {
   const word = (path: string) => pathWord(path, cwd);
   const dataDir = settings.dataDir === "./tlsboot-data" ? "" : ` --data-dir ${word(instance.dir.root)}`;
   const approval = settings.autoApprove
@@ -157,10 +157,10 @@ Next, in another terminal:
     word(instance.dir.bootstrapKubeconfig)
   } --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1
 
-  # see who asks
+  # see the requests
   tlsboot get csr${dataDir}
 
-  # let it in
+  # approve one
   tlsboot approve NAME${dataDir}
 
 ${approval}${policy}

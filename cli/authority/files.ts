@@ -255,6 +255,6 @@ async function readRequired(path: string, files: FilePort): Promise<string> {
 
 function missingFile(path: string): AppError {
   return new AppError("not_found", `cannot read "${path}": file does not exist`, {
-    hint: "make a CA with: tlsboot ca init",
+    hint: "create a CA with: tlsboot ca init",
   });
 }

@@ -23,7 +23,7 @@ import { servingTemplate } from "../../core/bootstrap/kubelet_templates.ts";
 import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatName } from "../../core/pki/names.ts";
-import { validityText } from "../actions/certificate_text.ts";
+import { formatValidity } from "../actions/certificate_text.ts";
 import type { BootstrapFlags } from "../commands/bootstrap.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Settings } from "../framework/flags.ts";
@@ -357,7 +357,7 @@ function formatPairLines(title: string, { report, found }: ReadPair, io: Io): re
     `  State:\t${STATE_TEXT[state]}${reason === undefined ? "" : `: ${reason}`}`,
     ...(leaf === undefined ? [] : [`  Subject:\t${formatName(leaf.subject)}`]),
     ...(names.length === 0 ? [] : [`  Names:\t${names.join(", ")}`]),
-    ...(leaf === undefined ? [] : [`  Validity:\t${validityText(leaf, io.clock.now())}`]),
+    ...(leaf === undefined ? [] : [`  Validity:\t${formatValidity(leaf, io.clock.now())}`]),
     `  Next:\t${next}`,
   ];
 }

@@ -184,7 +184,7 @@ for (
 test("tlsboot approver explain says that a name is neither file nor request", async () => {
   const { code, stderr } = await tlsboot("approver", "explain", "nothing");
   assert.equal(code, 1);
-  assert.match(stderr, /"nothing" is no file and no request: /);
+  assert.match(stderr, /"nothing" is neither a file nor a request: /);
 });
 
 test("tlsboot approver clear deletes what one requester has pending, and nothing else", async () => {
