@@ -10,7 +10,7 @@ import { formatTime } from "../../core/kube/meta.ts";
 import { AppError } from "../../core/errors.ts";
 import { commandLine } from "../bootstrap/command_words.ts";
 import { createClusterFinder } from "../bootstrap/credentials.ts";
-import { hookError, runHooks } from "../bootstrap/hooks.ts";
+import { createHookError, runHooks } from "../bootstrap/hooks.ts";
 import { keepRotating } from "../bootstrap/keep_rotating.ts";
 import { type Machine, resolveMachine } from "../bootstrap/machine.ts";
 import { describeProgress, type MachineProgress } from "../bootstrap/progress_text.ts";
@@ -64,7 +64,7 @@ export async function run(
     once = await bootstrapOnce({ settings, machine, tools, onProgress, runHooksFor }, signal);
   }
   if (!settings.rotateCertificates) {
-    if (once.hookFaults.length > 0) throw hookError(once.hookFaults);
+    if (once.hookFaults.length > 0) throw createHookError(once.hookFaults);
     return once.isReady ? EXIT.done : EXIT.no;
   }
   // A run that renews certificates must not end because of a failure that it can only report.

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import type { DemoFlags } from "../commands/demo.ts";
-import { tellStory } from "../demo/story.ts";
+import { runDemo } from "../demo/story.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
@@ -22,7 +22,7 @@ export async function run(input: Input<DemoFlags>, io: Io, signal: AbortSignal):
   const root = resolve(io.cwd, settings.dataDir);
   await prepareFolder(root, io.cwd, files);
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "error" });
-  await tellStory({
+  await runDemo({
     root,
     nodes: settings.nodes,
     keep: settings.keep,

@@ -1,4 +1,4 @@
-/** The command that does again what a run of `tlsboot bootstrap` was told to do. */
+/** The command line that repeats a run of `tlsboot bootstrap`. */
 import { resolve } from "node:path";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { BootstrapFlags } from "../commands/bootstrap.ts";
@@ -6,8 +6,8 @@ import type { Settings } from "../framework/flags.ts";
 import type { Machine } from "./machine.ts";
 
 /**
- * The words behind the program's name. Every path is absolute, so that the command works from any folder. A token that
- * was given on the command line is left to stdin: it is a secret, and what is printed or kept is none.
+ * Lists the words after the program name. All paths are absolute, so the command works from any folder. A token from the
+ * command line is replaced by `-` for stdin, because it is a secret and the command is printed and stored.
  */
 export function commandWords(
   settings: Settings<BootstrapFlags>,
@@ -38,7 +38,7 @@ export function commandWords(
 
 const FLAG = /^--[a-z-]+$/;
 
-/** The same as a line for a shell. */
+/** Formats the command as a line for a shell. */
 export function commandLine(settings: Settings<BootstrapFlags>, machine: Machine, cwd: string): string {
   const words = commandWords(settings, machine, cwd).map((word) => FLAG.test(word) ? word : shellWord(word));
   return ["tlsboot", ...words].join(" ");

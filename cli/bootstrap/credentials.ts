@@ -1,4 +1,4 @@
-/** Whom the first request is made as, from the settings: a bootstrap kubeconfig, or a token and the hash of the CA. */
+/** The credentials of the first request, from the settings: a bootstrap kubeconfig, or a token and the hash of the CA. */
 import { resolve } from "node:path";
 import {
   bootstrapKubeconfig,
@@ -15,7 +15,7 @@ import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 
-/** What finding the credentials needs. */
+/** The adapters for finding the credentials. */
 export interface CredentialTools {
   readonly io: Io;
   readonly files: FilePort;
@@ -23,10 +23,10 @@ export interface CredentialTools {
   readonly onProgress: (event: DiscoveryProgress) => void;
 }
 
-/** kubeadm's limit for discovery, where the whole command may wait longer. */
+/** kubeadm's limit for discovery; the whole command may wait longer. */
 const DISCOVERY_SECONDS = 300;
 
-/** Chooses the way. UsageError for settings that name none or two; nothing is read before it is needed. */
+/** Chooses how to find the cluster. UsageError for settings that are incomplete or contradictory. Files are read only on use. */
 export function createClusterFinder(settings: Settings<BootstrapFlags>, tools: CredentialTools): FindBootstrapCluster {
   const { io, files, connect, onProgress } = tools;
   const { server, caCertHash: pins } = settings;
@@ -40,17 +40,17 @@ export function createClusterFinder(settings: Settings<BootstrapFlags>, tools: C
   if (server === undefined && !hasToken && pins.length === 0) {
     return noBootstrapCredentials(resolve(io.cwd, settings.kubeconfig ?? ""));
   }
-  if (server === undefined) throw new UsageError("a token and a hash need --server: whom to ask for the cluster");
+  if (server === undefined) throw new UsageError("a token and a hash need --server, the address of the cluster");
   if (!hasToken) {
     throw new UsageError("--server needs --token or --token-file", "make a token with: tlsboot token create");
   }
   if (pins.length === 0) {
     throw new UsageError(
-      "--server needs --ca-cert-hash: whom to trust",
+      "--server needs --ca-cert-hash, to verify the cluster",
       "tlsboot ca show prints it beside the CA, and tlsboot token create --print-join-command the whole command",
     );
   }
-  const readToken = tokenReader(settings, io, files);
+  const readToken = createTokenReader(settings, io, files);
   return async (signal) => {
     const token = await readToken(signal);
     const waitSeconds = Math.min(settings.wait / 1000, DISCOVERY_SECONDS);
@@ -58,7 +58,7 @@ export function createClusterFinder(settings: Settings<BootstrapFlags>, tools: C
   };
 }
 
-function tokenReader(
+function createTokenReader(
   { token, tokenFile }: Settings<BootstrapFlags>,
   io: Io,
   files: FilePort,

@@ -1,4 +1,4 @@
-/** What is run and who is told once a certificate has changed: a command of the shell, and processes by their pid files. */
+/** Hooks after a certificate change: a shell command, and signals to the processes of pid files. */
 import { spawn } from "node:child_process";
 import { kill } from "node:process";
 import { limitTime } from "../../client/time_limit.ts";
@@ -9,24 +9,24 @@ import type { Io } from "../io.ts";
 import type { SignalHook } from "./signal_hook.ts";
 import type { PairChange } from "./tools.ts";
 
-/** What to do after a change. */
+/** The command and the signals after a change. */
 export interface Hooks {
   readonly exec: string | undefined;
-  /** Paths are absolute. */
+  /** The signals to send, with absolute paths of the pid files. */
   readonly signals: readonly SignalHook[];
 }
 
-/** What hooks need. */
+/** The adapters of hooks, and the name of the node. */
 export interface HookTools {
   readonly io: Io;
   readonly files: FilePort;
   readonly nodeName: string;
 }
 
-/** A command that takes longer has gone wrong, and must not keep renewals waiting. */
+/** The time limit of a command, so that a hanging one does not block renewals. */
 const EXEC_LIMIT_MS = 5 * 60_000;
 
-/** Runs all of them, whatever becomes of each. Answers what went wrong; the certificate is stored in any case. */
+/** Runs every hook, even after a failure, and returns the failures. The certificate is stored in any case. */
 export async function runHooks(
   hooks: Hooks,
   change: PairChange,
@@ -48,10 +48,10 @@ export async function runHooks(
   return faults;
 }
 
-/** The error that a run ends with when its hooks failed. */
-export function hookError(faults: readonly string[]): AppError {
+/** Creates the error of a run whose hooks failed. */
+export function createHookError(faults: readonly string[]): AppError {
   return new AppError("hook_failed", `the certificate is stored, but ${faults.join("; ")}`, {
-    hint: "mend that, and do by hand what it should have done: it is done again after the next change only",
+    hint: "fix the hook and run it by hand, because it is not repeated before the next change",
   });
 }
 
@@ -59,7 +59,7 @@ async function sendSignal({ signal, pidFile }: SignalHook, files: FilePort): Pro
   const doing = `cannot send ${signal} to the process in "${pidFile}"`;
   const text = (await files.readText(pidFile))?.trim();
   if (text === undefined) throw new Error(`${doing}: file does not exist`);
-  // 0, 1 and negative numbers mean groups, init and everybody.
+  // 0, 1 and negative numbers mean process groups, init and all processes.
   if (!/^[1-9]\d{0,9}$/.test(text) || text === "1") throw new Error(`${doing}: it holds no process id`);
   try {
     kill(Number(text), signal);
@@ -71,13 +71,13 @@ async function sendSignal({ signal, pidFile }: SignalHook, files: FilePort): Pro
 async function runCommand(command: string, change: PairChange, tools: HookTools, signal: AbortSignal): Promise<void> {
   const { io } = tools;
   const doing = `cannot run "${command}"`;
-  const tooLate = () => new Error(`${doing}: still running after ${EXEC_LIMIT_MS / 60_000} minutes, ended`);
+  const tooLate = () => new Error(`${doing}: still running after ${EXEC_LIMIT_MS / 60_000} minutes, killed`);
   await using limit = limitTime(io.clock, EXEC_LIMIT_MS, tooLate, signal);
   await new Promise<void>((resolve, reject) => {
     const child = spawn(command, {
       shell: true,
       cwd: io.cwd,
-      env: { ...io.env, ...hookEnvironment(change, tools) },
+      env: { ...io.env, ...createHookEnvironment(change, tools) },
       stdio: ["ignore", "pipe", "pipe"],
     });
     for (const stream of [child.stdout, child.stderr]) {
@@ -100,8 +100,8 @@ async function runCommand(command: string, change: PairChange, tools: HookTools,
   });
 }
 
-/** What a command is told, beside this program's own environment. */
-export function hookEnvironment(
+/** Returns the environment variables that a command gets in addition to those of this program. */
+export function createHookEnvironment(
   { purpose, pair, certificatePath }: PairChange,
   { nodeName }: Pick<HookTools, "nodeName">,
 ): Readonly<Record<string, string>> {

@@ -1,4 +1,4 @@
-/** Keeps a machine's certificates fresh: a certificate manager for each, and an eye on the addresses. */
+/** Renews a machine's certificates: a certificate manager for each, and a follower of the machine's addresses. */
 import { CLIENT_STORE_PREFIX } from "../../client/bootstrap.ts";
 import { runCertificateManager } from "../../client/certificate_manager.ts";
 import { createCertificateRequester } from "../../client/certificate_requester.ts";
@@ -18,16 +18,16 @@ import { describeProgress } from "./progress_text.ts";
 import { readServingNames } from "./serving_names.ts";
 import type { PairChange, Tools } from "./tools.ts";
 
-/** What rotation needs. */
+/** The settings, the machine and the adapters of the rotation. */
 export interface RotationContext {
   readonly settings: Settings<BootstrapFlags>;
   readonly machine: Machine;
   readonly tools: Tools;
-  /** Told of each new pair, and whether there was none before; waited for. */
+  /** Receives each new pair; `isFirst` is true when there was none before. The rotation waits for it. */
   readonly onChange: (change: PairChange, isFirst: boolean) => Promise<void>;
 }
 
-/** Runs until the signal fires, or until one of its parts ends; then the others end too. */
+/** Runs until the signal fires or one of the managers ends; then the others end too. */
 export async function keepRotating(context: RotationContext, signal: AbortSignal): Promise<never> {
   const { settings, machine, tools } = context;
   const { files, connect, io } = tools;
@@ -100,7 +100,7 @@ async function rotateServing(context: RotationContext, client: CredentialStore, 
       logger,
       connect: () => connectAsNode({ kubeconfigPath: machine.kubeconfigPath, store: client, files, connect }),
       onProgress: (event) => {
-        // People approve these, so somebody has to be told.
+        // A person approves these requests, so they are printed.
         if (event.kind === "submitted") io.stderr.write(line`${describeProgress(event, io.cwd) ?? ""}\n`);
       },
     }),

@@ -1,4 +1,4 @@
-/** What a person who watches a machine bootstrap is told. */
+/** The progress messages of a bootstrap. */
 import type { BootstrapProgress } from "../../client/bootstrap.ts";
 import type { DiscoveryProgress } from "../../client/discover_cluster.ts";
 import type { ServingProgress } from "../../client/serving_bootstrap.ts";
@@ -7,16 +7,16 @@ import { formatTime } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { displayPath } from "../output/display_path.ts";
 
-/** Everything that happens until the files are there. */
+/** Any step until the files are stored. */
 export type MachineProgress = BootstrapProgress | DiscoveryProgress | ServingProgress;
 
-/** A line; undefined for what they need not know. */
+/** Returns the message for a step; undefined when there is nothing to print. */
 export function describeProgress(event: MachineProgress, cwd: string): string | undefined {
   switch (event.kind) {
     case "kubeconfigInvalid":
       return `the kubeconfig cannot be used: ${event.reason}`;
     case "servingOutdated":
-      return `asking for another serving certificate: ${event.reason}`;
+      return `requesting another serving certificate: ${event.reason}`;
     case "discovering":
       return `reading cluster-info of ${event.server}`;
     case "discoveryDelayed":

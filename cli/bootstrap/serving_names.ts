@@ -1,4 +1,4 @@
-/** Which names the serving certificate is for, from the settings and this machine. */
+/** The names of the serving certificate, from the settings and this machine. */
 import type { FilePort } from "../../client/files.ts";
 import { readHostFacts } from "../../client/host_facts.ts";
 import { type ServingNames, servingNames } from "../../core/bootstrap/node_addresses.ts";
@@ -9,7 +9,7 @@ import type { BootstrapFlags } from "../commands/bootstrap.ts";
 import type { Settings } from "../framework/flags.ts";
 import type { Machine } from "./machine.ts";
 
-/** Reads this machine's names and addresses, where the settings do not name others. */
+/** Reads this machine's names and addresses, unless the settings give others. */
 export async function readServingNames(
   settings: Settings<BootstrapFlags>,
   machine: Machine,
@@ -19,7 +19,7 @@ export async function readServingNames(
   return servingNames(given, await readHostFacts(machine.nodeName, files));
 }
 
-/** What to ask for now. AppError `not_found` on a machine without an address. */
+/** Returns the template of the serving certificate. AppError `not_found` on a machine without an address. */
 export async function getServingTemplate(
   settings: Settings<BootstrapFlags>,
   machine: Machine,
@@ -29,7 +29,7 @@ export async function getServingTemplate(
   if (template !== undefined) return template;
   throw new AppError(
     "not_found",
-    "cannot ask for a serving certificate: this machine has no address a kubelet would use",
+    "cannot request a serving certificate: this machine has no address that kubelet would use",
     {
       hint: "give one with --serving-ip, or check the machine's network",
     },

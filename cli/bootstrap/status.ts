@@ -1,4 +1,4 @@
-/** `tlsboot bootstrap --status`: what a machine has, until when, what is wrong, and what comes next. Changes nothing. */
+/** `tlsboot bootstrap --status`: the certificates of a machine, their validity, problems, and the next steps. */
 import { CLIENT_STORE_PREFIX } from "../../client/bootstrap.ts";
 import { findWaitingRequest } from "../../client/bootstrap_key.ts";
 import { createConnector } from "../../client/connect.ts";
@@ -37,19 +37,19 @@ import { commandLine } from "./command_words.ts";
 import type { Machine } from "./machine.ts";
 import { readServingNames } from "./serving_names.ts";
 
-/** What reading the status needs. */
+/** The adapters for reading the status. */
 export interface StatusTools {
   readonly io: Io;
   readonly files: FilePort;
 }
 
-/** One pair, as it is printed. Keys of the JSON are only ever added. */
+/** One pair in the output. Keys of the JSON may be added, but never removed. */
 interface PairReport {
   readonly path: string;
   readonly state: StoredPairState;
-  /** Why it cannot be used. */
+  /** The reason why the pair cannot be used. */
   readonly reason?: string;
-  /** True while the key of a first request waits for its certificate. */
+  /** True while a first request is pending. */
   readonly isRequested: boolean;
   readonly next: string;
   readonly subject?: string;
@@ -63,7 +63,7 @@ interface PairReport {
   readonly renewalBy?: string;
 }
 
-/** How a machine stands, as it is printed with `--output`. */
+/** The status of a machine, as printed with `--output`. */
 export interface StatusReport {
   readonly nodeName: string;
   readonly isReady: boolean;
@@ -73,20 +73,20 @@ export interface StatusReport {
     readonly reason?: string;
   };
   readonly client: PairReport;
-  /** Absent where there is none and none is asked for. */
+  /** Absent when there is no serving certificate and none is requested. */
   readonly serving?: PairReport;
   readonly server: {
     readonly state: ServerAnswer["kind"];
     readonly url?: string;
     readonly reason?: string;
     readonly username?: string;
-    /** How far this machine's clock is ahead; negative when it is behind. */
+    /** How far this machine's clock is ahead of the server's; negative when it is behind. */
     readonly clockSkewSeconds?: number;
   };
   readonly problems: readonly Problem[];
 }
 
-/** Prints the status; `no` when something is missing, broken, due or refused. */
+/** Prints the status. The exit code is `no` when something is missing, broken, due or refused. */
 export async function showStatus(
   settings: Settings<BootstrapFlags>,
   machine: Machine,
@@ -99,7 +99,7 @@ export async function showStatus(
   return report.isReady ? EXIT.done : EXIT.no;
 }
 
-/** What is wrong with a machine whose kubeconfig is valid, for a run that would otherwise have nothing to do. */
+/** Finds the problems of a machine with a valid kubeconfig, for a run that has nothing else to do. */
 export async function findProblems(
   settings: Settings<BootstrapFlags>,
   machine: Machine,
@@ -127,7 +127,7 @@ async function readStatus(
   const { clock, cwd } = io;
   const connect = createConnector({ files, clock, userAgent: USER_AGENT });
   const validity = await checkKubeconfig(given.kubeconfigPath, { files, clock, connect });
-  // A node's kubeconfig may hold its pair, which then counts until a renewal puts one into the folder.
+  // A node's kubeconfig may contain its pair, which is in use until a renewal stores one in the folder.
   const held = validity.kind === "valid" ? { pair: validity.pair, keyPath: given.kubeconfigPath } : undefined;
   const clientStore = viewCredentialStore({ files, clock, certDir: given.certDir, prefix: CLIENT_STORE_PREFIX });
   const machine = settings.hostnameOverride === undefined
@@ -149,7 +149,7 @@ async function readStatus(
       clock,
       signal,
     )
-    : { kind: "notAsked", reason: "there is no valid kubeconfig to ask with" } as const;
+    : { kind: "notAsked", reason: "there is no valid kubeconfig" } as const;
   const show = (path: string): string => displayPath(path, cwd);
   const secrets = await inspectSecrets(
     [client.found, isServing ? serving.found : undefined],
@@ -168,7 +168,7 @@ async function readStatus(
       strayTarget: await findStrayTarget(clientStore.currentPath, files),
       server,
     },
-    afterRemoval(settings, machine, clientStore.currentPath, io),
+    describeRemoval(settings, machine, clientStore.currentPath, io),
   );
   const report: StatusReport = {
     nodeName: machine.nodeName,
@@ -197,7 +197,7 @@ async function readStatus(
   };
 }
 
-/** Without --hostname-override the name that is noted on disk counts: this machine's own may be another one. */
+/** Without --hostname-override, a stored node name takes precedence over the host name, which may differ. */
 function withKnownName(machine: Machine, names: readonly (string | undefined)[]): Machine {
   const name = parseNodeName(names.find((known) => known !== undefined) ?? machine.nodeName);
   return name.ok ? { ...machine, nodeName: name.value } : machine;
@@ -219,17 +219,19 @@ async function readPair(
   const store = viewCredentialStore({ files, clock: io.clock, certDir: machine.certDir, prefix });
   const waiting = await findWaitingRequest(store.temporaryKeyPath, files);
   const base = { path: store.currentPath, isRequested: waiting !== undefined };
-  const again = waiting === undefined
-    ? getAgain(settings, machine, io, prefix === SERVING_STORE_PREFIX)
-    : `its request is waiting; ${goOn(waiting.note?.command, settings, machine, io, prefix === SERVING_STORE_PREFIX)}`;
+  const renewal = waiting === undefined
+    ? describeRequest(settings, machine, io, prefix === SERVING_STORE_PREFIX)
+    : `its request is waiting; ${
+      describeContinuation(waiting.note?.command, settings, machine, io, prefix === SERVING_STORE_PREFIX)
+    }`;
   let found: FoundPair | undefined;
   try {
     found = await store.find() ?? held;
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return { report: { ...base, state: "broken", reason: error.message, next: again }, found };
+    return { report: { ...base, state: "broken", reason: error.message, next: renewal }, found };
   }
-  if (found === undefined) return { report: { ...base, state: "missing", next: again }, found };
+  if (found === undefined) return { report: { ...base, state: "missing", next: renewal }, found };
   const { leaf } = found.pair;
   const { state: age, renewalFrom, renewalBy } = judgePair(leaf, io.clock.now());
   const fits = wanted === undefined || satisfiesTemplate(toRotationCertificate(found.pair), wanted);
@@ -240,7 +242,7 @@ async function readPair(
     ? "set this machine's clock"
     : state === "renewalDue"
     ? `run: ${commandLine({ ...settings, rotateCertificates: true }, machine, io.cwd)}`
-    : again;
+    : renewal;
   return {
     found,
     report: {
@@ -261,25 +263,25 @@ async function readPair(
   };
 }
 
-/** How to get a certificate, with the credentials that were named; without any they are the first thing to find. */
-function getAgain(settings: Settings<BootstrapFlags>, machine: Machine, io: Io, isServing = false): string {
-  // The node itself asks for its serving certificate.
+/** Describes how to get a certificate: with the given credentials, or first how to get a token. */
+function describeRequest(settings: Settings<BootstrapFlags>, machine: Machine, io: Io, isServing = false): string {
+  // A serving certificate is requested with the client certificate of the node.
   if (isServing || namesCredentials(settings)) return `run: ${commandLine(settings, machine, io.cwd)}`;
   return "make a token with: tlsboot token create --print-join-command, and run the command it prints with " +
     `--kubeconfig ${pathWord(machine.kubeconfigPath, io.cwd)} --cert-dir ${pathWord(machine.certDir, io.cwd)} ` +
     `--hostname-override ${machine.nodeName}`;
 }
 
-/** The same where what is there is in the way: its key must go too, for the old request and its certificate belong to it. */
-function afterRemoval(settings: Settings<BootstrapFlags>, machine: Machine, currentPath: string, io: Io): string {
+/** Describes how to replace credentials. Their key must be removed too, because the old request belongs to it. */
+function describeRemoval(settings: Settings<BootstrapFlags>, machine: Machine, currentPath: string, io: Io): string {
   const removal = `rm -f ${pathWord(machine.kubeconfigPath, io.cwd)} ${pathWord(currentPath, io.cwd)}`;
   return namesCredentials(settings)
     ? `${removal} && ${commandLine(settings, machine, io.cwd)}`
-    : `${removal}, and then ${getAgain(settings, machine, io)}`;
+    : `${removal}, and then ${describeRequest(settings, machine, io)}`;
 }
 
-/** How to go on with a request: by the command of now, or by that which was kept with its key. */
-function goOn(
+/** Describes how to continue a request: by the present command, or by the one that was stored with its key. */
+function describeContinuation(
   kept: string | undefined,
   settings: Settings<BootstrapFlags>,
   machine: Machine,
@@ -289,7 +291,7 @@ function goOn(
   if (namesCredentials(settings)) return `go on with: ${commandLine(settings, machine, io.cwd)}`;
   if (kept !== undefined) return `go on with: ${kept}`;
   if (isServing) return `go on with: ${commandLine(settings, machine, io.cwd)}`;
-  return "run again the command that made it";
+  return "run the command that made it again";
 }
 
 function namesCredentials({ bootstrapKubeconfig, server }: Settings<BootstrapFlags>): boolean {
@@ -336,8 +338,8 @@ const SERVER_TEXT: Readonly<Record<ServerAnswer["kind"], string>> = {
   accepted: "accepts this machine",
   refused: "does not accept this machine",
   untrusted: "not trusted",
-  unreachable: "could not be asked",
-  notAsked: "not asked",
+  unreachable: "could not be reached",
+  notAsked: "not contacted",
 };
 
 function serverLines({ server: { url, state, reason, username } }: StatusReport): readonly string[] {

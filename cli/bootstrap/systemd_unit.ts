@@ -1,4 +1,4 @@
-/** A systemd unit that keeps a machine's certificates fresh, with what it does not need taken away. */
+/** A systemd unit that renews a machine's certificates, in a sandbox without the rights that it does not need. */
 import { basename, dirname, resolve } from "node:path";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { BootstrapFlags } from "../commands/bootstrap.ts";
@@ -9,12 +9,12 @@ import { commandWords } from "./command_words.ts";
 import type { Machine } from "./machine.ts";
 
 const INSTALLED_PROGRAM = "/usr/local/bin/tlsboot";
-/** What ProtectHome hides. */
+/** The folders that ProtectHome hides. */
 const HOMES = /^\/(home|root|run\/user)(\/|$)/;
 
 /**
- * The unit's text. UsageError for a token on the command line, as units are no place for secrets, and for a program that
- * its sandbox would hide or that a restart of the machine removes.
+ * Formats the unit. UsageError for a token on the command line, because units must not contain secrets, and for a program that
+ * the sandbox hides or a restart of the machine removes.
  */
 export function systemdUnit(
   settings: Settings<BootstrapFlags>,
@@ -22,7 +22,7 @@ export function systemdUnit(
   io: Pick<Io, "cwd" | "execPath">,
 ): string {
   if (settings.token !== undefined) {
-    throw new UsageError("a unit can be read by everybody: give the token with --token-file, not --token");
+    throw new UsageError("every user can read a unit: give the token with --token-file, not --token");
   }
   const folders = [...new Set([machine.certDir, dirname(machine.kubeconfigPath)])];
   const program = basename(io.execPath) === "tlsboot" ? io.execPath : INSTALLED_PROGRAM;
@@ -66,7 +66,7 @@ RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
 NoNewPrivileges=yes
-${capabilities(settings)}SystemCallArchitectures=native
+${formatCapabilities(settings)}SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 # Not MemoryDenyWriteExecute: JavaScript is compiled while it runs.
@@ -80,10 +80,10 @@ function readPaths({ bootstrapKubeconfig, tokenFile }: Settings<BootstrapFlags>,
   return [bootstrapKubeconfig, tokenFile].flatMap((path) => path === undefined ? [] : [resolve(cwd, path)]);
 }
 
-/** What systemd would report as "No such file or directory" (203/EXEC) each time that it starts the unit. */
+/** Refuses a program that systemd cannot find: it would report 203/EXEC at each start of the unit. */
 function checkProgram(program: string, seesHomes: boolean): void {
   const why = isTemporary(program)
-    ? "what is there goes when the machine restarts"
+    ? "files there are removed when the machine restarts"
     : HOMES.test(program) && !seesHomes
     ? "the unit hides that folder from its program (ProtectHome=)"
     : undefined;
@@ -99,21 +99,21 @@ function isTemporary(path: string): boolean {
   return /^\/(var\/)?tmp(\/|$)/.test(path);
 }
 
-/** A command of the shell may need any; signals to others need one. */
-function capabilities({ exec, signal }: Settings<BootstrapFlags>): string {
+/** Formats the capabilities: a shell command may need any, signals to other processes need CAP_KILL. */
+function formatCapabilities({ exec, signal }: Settings<BootstrapFlags>): string {
   if (exec !== undefined) return "# --exec runs within these limits too.\n";
   return `CapabilityBoundingSet=${signal.length > 0 ? "CAP_KILL" : ""}\n`;
 }
 
-/** A word of a command line, where a dollar sign begins a variable (systemd.service(5)). */
+/** Quotes a word of a command line, where a dollar sign begins a variable (systemd.service(5)). */
 function quoteWord(word: string): string {
   return quote(word.replaceAll("$", "$$$$"));
 }
 
-/** A word of any list (systemd.syntax(7)). */
+/** Quotes a word of a list (systemd.syntax(7)). */
 function quote(word: string): string {
   if (/\p{Cc}/u.test(word)) {
-    throw new UsageError("a unit cannot hold control characters: choose other paths and names");
+    throw new UsageError("a unit cannot contain control characters: choose other paths and names");
   }
   const escaped = word.replaceAll("%", "%%");
   if (/^[A-Za-z0-9_@%+=:,./$[\]-]+$/.test(escaped)) return escaped;

@@ -1,4 +1,4 @@
-/** What the parts of `tlsboot bootstrap` share. */
+/** Types that the parts of `tlsboot bootstrap` share. */
 import type { FindBootstrapCluster } from "../../client/bootstrap_credentials.ts";
 import type { Connect } from "../../client/connect.ts";
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
@@ -6,7 +6,7 @@ import type { FilePort } from "../../client/files.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { Io } from "../io.ts";
 
-/** Adapters of one run. */
+/** The adapters of one run. */
 export interface Tools {
   readonly io: Io;
   readonly files: FilePort;
@@ -15,7 +15,7 @@ export interface Tools {
   readonly findCluster: FindBootstrapCluster;
 }
 
-/** A new pair is on disk. */
+/** A change of a certificate: the new pair, which is stored already. */
 export interface PairChange {
   readonly purpose: "client" | "serving";
   readonly pair: CredentialPair;

@@ -1,4 +1,4 @@
-/** The machines of the demo: each is the bootstrap command's own function, with a kubeconfig and an empty folder. */
+/** The machines of the demo. Each runs the function of the bootstrap command, with a kubeconfig and an empty folder. */
 import { join } from "node:path";
 import { bootstrap, type BootstrapOutcome } from "../../client/bootstrap.ts";
 import { bootstrapKubeconfig } from "../../client/bootstrap_credentials.ts";
@@ -12,7 +12,7 @@ import { verifyChain } from "../../core/pki/chain.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { DataDir } from "../instance/data_dir.ts";
 
-/** One machine and its paths. */
+/** A machine of the demo and its paths. */
 export interface DemoMachine {
   readonly name: string;
   readonly folder: string;
@@ -21,16 +21,16 @@ export interface DemoMachine {
   readonly certificatePath: string;
 }
 
-/** A machine that is bootstrapping. */
+/** A machine while it bootstraps. */
 export interface Bootstrapping {
   readonly machine: DemoMachine;
-  /** Resolves with the name of its request once it is made. */
+  /** Resolves with the name of the request when it is submitted. */
   readonly submitted: Promise<string>;
-  /** Rejects when it gets no certificate. */
+  /** Resolves when the machine has its certificate; rejects when it gets none. */
   readonly outcome: Promise<BootstrapOutcome>;
 }
 
-/** What the machines use. */
+/** The adapters of the machines. */
 export interface MachineDeps {
   readonly files: FilePort;
   readonly clock: Clock;
@@ -39,7 +39,7 @@ export interface MachineDeps {
   readonly connect: Connect;
 }
 
-/** `node-1` to `node-N`. */
+/** Plans the machines `node-1` to `node-N`. */
 export function planMachines(dir: DataDir, count: number): readonly DemoMachine[] {
   return Array.from({ length: count }, (_, index) => {
     const name = `node-${index + 1}`;
@@ -55,7 +55,7 @@ export function planMachines(dir: DataDir, count: number): readonly DemoMachine[
   });
 }
 
-/** Starts one machine. */
+/** Starts to bootstrap one machine. */
 export function startMachine(
   machine: DemoMachine,
   bootstrapKubeconfigPath: string,
@@ -78,7 +78,7 @@ export function startMachine(
     },
   }, signal);
   outcome.catch((error: unknown) => submitted.reject(error));
-  // Whoever awaits the outcome hears of a failure; this one only keeps it from being called unhandled before.
+  // A failure is reported by `outcome`; this handler only prevents an unhandled rejection.
   submitted.promise.catch(() => {});
   return { machine, submitted: submitted.promise, outcome };
 }

@@ -1,21 +1,22 @@
-/** How the demo tells its story: numbered steps, the command that does the same, answers indented below. */
+/** The output of the demo: numbered steps, the equivalent commands, and indented answers. */
 import type { Io } from "../io.ts";
 import { createStyle } from "../output/style.ts";
 
-/** Tells the story on stdout. */
+/** Prints the demo on stdout. */
 export interface Narrator {
-  /** Starts a step; waits for Enter first when the teacher wants it so. */
+  /** Starts a step; with `waitForEnter` it waits for Enter first. */
   step(title: string, signal: AbortSignal): Promise<void>;
-  /** The command that does the same by hand. */
+  /** Prints the command that does the same by hand. */
   command(text: string): void;
-  /** What a program or server answered, as it is. */
+  /** Prints the unchanged answer of a program or server. */
   answer(text: string): void;
-  /** A fact that was checked. */
+  /** Prints a fact that was verified. */
   good(text: string): void;
+  /** Prints a line of text. */
   say(text: string): void;
 }
 
-/** Makes a narrator; colour and waiting follow the terminal and the flags. */
+/** Creates a narrator; colours depend on the terminal. */
 export function createNarrator(io: Io, options: { readonly waitForEnter: boolean }): Narrator {
   const style = createStyle(io.stdout, io.env);
   const write = (text: string): void => io.stdout.write(text);

@@ -1,6 +1,6 @@
 /**
- * The story of TLS bootstrapping, told with the program's own parts over real TLS. Tables and refusals are the server's
- * answers; anything that fails ends the story with an error.
+ * The demo of TLS bootstrapping, with the parts of the program over real TLS. Tables and refusals are answers of the server; any
+ * failure ends the demo with an error.
  */
 import { isAbsolute } from "node:path";
 import { type ApiClient, createApiClient } from "../../client/api.ts";
@@ -39,9 +39,9 @@ import { USER_AGENT } from "../user_agent.ts";
 import { type Bootstrapping, type DemoMachine, planMachines, startMachine, verifyMachine } from "./machines.ts";
 import { createNarrator, type Narrator } from "./narrator.ts";
 
-/** What the story needs. */
+/** The options and the adapters of the demo. */
 export interface StoryOptions {
-  /** Absolute path of the data directory, empty but for the marker. */
+  /** The absolute path of the data directory, which is empty except for the marker. */
   readonly root: string;
   readonly nodes: number;
   readonly keep: boolean;
@@ -51,27 +51,27 @@ export interface StoryOptions {
   readonly io: Io;
   readonly files: FilePort;
   readonly logger: Logger;
-  /** Parts that tests take away or break, to see the story fail. */
+  /** Parts that tests remove or break, so that the demo must fail. */
   readonly sabotage?: Sabotage;
 }
 
-/** What a test may do to the story. */
+/** Faults that a test can add to the demo. */
 export interface Sabotage {
   readonly withoutApproval?: boolean;
   readonly without?: readonly ("approver" | "signer")[];
-  /** Runs when the server is up and its controllers are not. */
+  /** Runs when the server has started, but not its controllers. */
   readonly beforeControllers?: (instance: Instance) => Promise<void>;
 }
 
 const SHOWN_ROWS = 10;
 /**
- * How many machines connect at a time. All of them and the server share one process here, and a machine gives the
- * server one second to answer: a thousand handshakes at once would each take longer, be given up and come again.
+ * The number of machines that connect at a time. They and the server share one process here, and a machine waits one second for
+ * an answer: with a thousand handshakes at once, each would take longer and be repeated.
  */
-const ASKING_AT_ONCE = 16;
+const MAX_CONNECTING = 16;
 
-/** Tells it. Throws what went wrong. */
-export async function tellStory(options: StoryOptions, signal: AbortSignal): Promise<void> {
+/** Runs the demo. Throws the first failure. */
+export async function runDemo(options: StoryOptions, signal: AbortSignal): Promise<void> {
   const { io, files, logger } = options;
   const narrator = createNarrator(io, options);
   const keys = createCaKeys({ caPassphraseFile: undefined, signingKeyCommand: undefined }, io, files, signal);
@@ -109,7 +109,7 @@ export async function tellStory(options: StoryOptions, signal: AbortSignal): Pro
   instance.lost.throwIfAborted();
 }
 
-/** The controllers' life: they end with the story, and the story ends when one of them breaks. */
+/** The running controllers. They end with the demo, and the demo ends when one of them fails. */
 class Controllers implements Disposable {
   readonly #stop = new AbortController();
   readonly signal: AbortSignal;
@@ -162,7 +162,7 @@ async function startControllers(
   return { running };
 }
 
-/** The steps after the start. */
+/** The steps of the demo after the start. */
 class Story {
   readonly #options: StoryOptions;
   readonly #instance: Instance;
@@ -226,7 +226,7 @@ class Story {
     await this.#verifyAll();
   }
 
-  /** One machine is somebody to the API now. */
+  /** One machine calls the API with its certificate. */
   async useACertificate(): Promise<void> {
     const machine = this.#machines[0]!;
     await this.#narrator.step(`${machine.name} calls the API with its new certificate`, this.#signal);
@@ -244,12 +244,12 @@ class Story {
     this.#narrator.answer(`Username  ${username}\nGroups    [${groups.join(" ")}]`);
   }
 
-  /** A request that the server refuses, and its reason. */
+  /** The server refuses a request and gives the reason. */
   async showRefusal(): Promise<void> {
     const request = await createMastersRequest();
     const path = `${this.#instance.dir.root}/refused.yaml`;
-    await this.#options.files.writeAtomic(path, manifestOf(request), PUBLIC_MODE);
-    await this.#narrator.step("Somebody with the token asks to be an administrator, and is refused", this.#signal);
+    await this.#options.files.writeAtomic(path, formatYaml(request), PUBLIC_MODE);
+    await this.#narrator.step("A user with the token asks to be an administrator, and is refused", this.#signal);
     this.#narrator.command(
       `kubectl --kubeconfig ${this.#show(this.#instance.dir.bootstrapKubeconfig)} create -f ${this.#show(path)}`,
     );
@@ -278,7 +278,7 @@ class Story {
         await next.submitted;
       }
     };
-    await Promise.all(Array.from({ length: ASKING_AT_ONCE }, startOneByOne));
+    await Promise.all(Array.from({ length: MAX_CONNECTING }, startOneByOne));
     return started;
   }
 
@@ -320,7 +320,7 @@ class Story {
     );
   }
 
-  /** The server's own table; of many rows the first ones. */
+  /** Prints the table of the server, limited to the first rows. */
   async #showTable(admin: Connected, withCommand = true): Promise<void> {
     if (withCommand) this.#narrator.command(`${this.#kubectl()} get csr`);
     const value = await admin.tables.requestJson(
@@ -333,7 +333,7 @@ class Story {
     if (rest > 0) this.#narrator.answer(`… and ${rest} more`);
   }
 
-  /** A kubelet writes --cert-dir into its kubeconfig as it was given, where a relative path starts at the kubeconfig. */
+  /** Formats a path for --cert-dir. kubelet copies it into its kubeconfig, where a relative path starts at the kubeconfig. */
   #showAbsolute(path: string): string {
     const isRelative = !isAbsolute(displayPath(path, this.#options.io.cwd));
     return `${isRelative ? '"$PWD"/' : ""}${this.#show(path)}`;
@@ -357,7 +357,7 @@ class Story {
 
 interface Connected extends AsyncDisposable {
   readonly api: ApiClient;
-  /** The same, with Tables for answers. */
+  /** The client that receives Tables. */
   readonly tables: ApiClient;
 }
 
@@ -376,9 +376,4 @@ export async function createMastersRequest(): Promise<object> {
       usages: ["client auth"],
     },
   };
-}
-
-/** The manifest that kubectl creates. */
-export function manifestOf(request: object): string {
-  return formatYaml(request);
 }

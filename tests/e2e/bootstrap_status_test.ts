@@ -111,7 +111,10 @@ test("tlsboot bootstrap --status asks the server, and says what keeps a machine 
   await instance.end("SIGTERM");
   const offline = await run(folder, STATUS);
   assert.equal(offline.code, 0, offline.stdout);
-  assert.match(offline.stdout, /State: +could not be asked\nWarning: .*cannot reach "https:\S+": connection refused\n/);
+  assert.match(
+    offline.stdout,
+    /State: +could not be reached\nWarning: .*cannot reach "https:\S+": connection refused\n/,
+  );
   const idle = await run(folder, AGAIN);
   assert.equal(idle.code, 0);
   assert.match(idle.stdout, /^nothing to do: n1\/kubeconfig of system:node:n1 is valid until /);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { type Sabotage, tellStory } from "../../cli/demo/story.ts";
+import { runDemo, type Sabotage } from "../../cli/demo/story.ts";
 import { createSingleAuthority } from "../../cli/authority/files.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
@@ -77,7 +77,7 @@ for (
     },
   ] satisfies readonly { name: string; nodes: number; sabotage: Sabotage; want: RegExp }[]
 ) {
-  test(`tellStory() fails when ${name}`, async () => {
+  test(`runDemo() fails when ${name}`, async () => {
     await using folder = await createTempFolder();
     const io = createCapturedIo({ clock: createSystemClock(), random: createSystemRandom(), cwd: folder.path });
     const options = {
@@ -91,7 +91,7 @@ for (
       logger: createMemoryLogger(),
       sabotage,
     };
-    await assert.rejects(tellStory(options, new AbortController().signal), want);
+    await assert.rejects(runDemo(options, new AbortController().signal), want);
   });
 }
 
