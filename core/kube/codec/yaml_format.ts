@@ -23,7 +23,7 @@ function writeMap(lines: string[], map: Readonly<Record<string, unknown>>, head:
   for (const key of Object.keys(map).sort(compareNatural)) {
     const value = map[key];
     if (value === undefined) continue;
-    if (key.includes("\n") || key.length > MAX_SIMPLE_KEY) {
+    if (BREAK.test(key) || key.length > MAX_SIMPLE_KEY) {
       lines.push(`${before}? ${formatString(key, `${pad}  `, Number.NEGATIVE_INFINITY)}`);
       writeValue(lines, value, `${pad}: `, `${pad}  `, `${pad}  `);
     } else writePair(lines, `${before}${formatLine(key)}:`, value, pad);
@@ -55,7 +55,9 @@ const MAX_SIMPLE_KEY = 128;
 /** Lines are broken at the first space beyond this column. */
 const MAX_WIDTH = 80;
 /** What a YAML printer may write as it is: no tabs, no controls, nothing beyond the Basic Multilingual Plane. */
-const UNPRINTABLE = /[^\n -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]/u;
+const UNPRINTABLE = /[^\n -~\u00a0-\ud7ff\ue000-\ufefe\uff00-\ufffd]/u;
+/** The line breaks that are printable: go-yaml writes them as they are and indents what follows (`emitterc.go`, write_break). */
+const BREAK = /[\n\u2028\u2029]/;
 const BASE_60 = /^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$/;
 
 function formatScalar(value: unknown, pad: string, column: number): string {
@@ -76,13 +78,13 @@ function formatString(text: string, pad: string, column: number): string {
 
 function formatLine(text: string): string {
   if (resolvePlain(text).kind !== "string" || BASE_60.test(text)) return quoteDouble(text);
-  if (UNPRINTABLE.test(text)) return quoteDouble(text);
+  if (UNPRINTABLE.test(text) || /[\u2028\u2029] | [\u2028\u2029]/.test(text)) return quoteDouble(text);
   return isPlainAllowed(text) ? text : `'${text.replaceAll("'", "''")}'`;
 }
 
 /** Breaks plain and single-quoted text at single spaces beyond the width, as the YAML library of kubectl does. */
 function foldLine(line: string, pad: string, column: number): string {
-  if (line.length + column <= MAX_WIDTH) return line;
+  if (line.length + column <= MAX_WIDTH && !BREAK.test(line)) return line;
   const inner = line.startsWith("'") ? 1 : 0;
   return fold(
     line,
@@ -107,6 +109,11 @@ function fold(line: string, pad: string, start: number, breakAt: (at: number) =>
   let column = start;
   let at = 0;
   for (const char of line) {
+    const isBroken = at > 0 && BREAK.test(line[at - 1] ?? "");
+    if (isBroken && at < line.length - 1 && !BREAK.test(char)) {
+      out += pad;
+      column = pad.length;
+    }
     const next = char === " " && line[at - 1] !== " " && column > MAX_WIDTH ? breakAt(at) : undefined;
     if (next === undefined) {
       out += char;
@@ -121,19 +128,19 @@ function fold(line: string, pad: string, start: number, breakAt: (at: number) =>
 }
 
 function isPlainAllowed(text: string): boolean {
-  return !/^[ #,[\]{}&*!|>'"%@`]|^[-?:](?: |$)|^---|^\.\.\.|:(?: |$)| #| $/.test(text);
+  return !/^[ #,[\]{}&*!|>'"%@`]|^[-?:](?: |$)|^---|^\.\.\.|:(?: |$)| #| $|[\u2028\u2029]/.test(text);
 }
 
 function isBlockAllowed(text: string): boolean {
-  return !UNPRINTABLE.test(text) && !text.endsWith(" ") && !/ [\n\u0085\u2028\u2029]/.test(text);
+  return !UNPRINTABLE.test(text) && !/ [\n\u2028\u2029]|[ \u2028\u2029]$/.test(text);
 }
 
 function formatBlock(text: string, pad: string): string {
-  const indent = /^[ \n]/.test(text) ? "2" : "";
-  const chomp = !text.endsWith("\n") ? "-" : text === "\n" || text.endsWith("\n\n") ? "+" : "";
+  const indent = /^[ \n\u2028\u2029]/.test(text) ? "2" : "";
+  const chomp = !text.endsWith("\n") ? "-" : text === "\n" || /[\n\u2028\u2029]\n$/.test(text) ? "+" : "";
   const body = text.endsWith("\n") ? text.slice(0, -1) : text;
-  const lines = body.split("\n").map((line) => (line === "" ? "" : `${pad}${line}`));
-  return [`|${indent}${chomp}`, ...lines].join("\n");
+  const lines = `\n${body}`.replace(/[\n\u2028\u2029]+(?![\n\u2028\u2029]|$)/g, (breaks) => `${breaks}${pad}`);
+  return `|${indent}${chomp}${lines}`;
 }
 
 const DOUBLE_ESCAPES: ReadonlyMap<number, string> = new Map([
