@@ -119,8 +119,8 @@ test("systemdUnit() starts the program that printed it, and keeps what it does n
 
 for (
   const [program, why] of [
-    ["/tmp/tlsboot", /goes when the machine restarts/],
-    ["/var/tmp/a/tlsboot", /goes when the machine restarts/],
+    ["/tmp/tlsboot", /removed when the machine restarts/],
+    ["/var/tmp/a/tlsboot", /removed when the machine restarts/],
     ["/root/tlsboot", /the unit hides that folder/],
     ["/home/jane/bin/tlsboot", /the unit hides that folder/],
     ["/run/user/1000/tlsboot", /the unit hides that folder/],
