@@ -1,35 +1,35 @@
-/** What a request is answered with, before anything of it is on the wire. */
+/** The answer to a request, before it is written to the connection. */
 
-/** Values by lower-case name; several values of one name are sent in a line each. */
+/** The header values by lower-case name; each value of a list is sent in a line of its own. */
 export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>;
 
-/** A body that comes to be while it is read. */
+/** A body that is produced while it is read. */
 export interface AnswerStream {
-  /** The next piece; undefined at the end. One call at a time. */
+  /** Returns the next piece, or undefined at the end. Only one call may be pending. */
   next(): Promise<Uint8Array | undefined>;
-  /** Nobody reads on: a waiting `next` ends. A second call does nothing. */
+  /** Ends the stream because no one reads it any more: a pending `next` resolves. A second call does nothing. */
   cancel(): void;
 }
 
-/** Bytes in one piece or in many that are sent one after the other, or a stream; undefined for none. */
+/** The bytes in one piece or in several consecutive ones, or a stream; undefined for no body. */
 export type AnswerBody = Uint8Array | readonly Uint8Array[] | AnswerStream | undefined;
 
-/** Status, headers and body. */
+/** The status, headers and body of an answer. */
 export interface Answer {
   readonly status: number;
   readonly headers: AnswerHeaders;
   readonly body: AnswerBody;
 }
 
-/** What is sent together: enough to be worth a call, little enough that a slow reader holds up no memory. */
+/** The size of one write: large enough to be worth a call, small enough that a slow reader occupies little memory. */
 export const CHUNK_BYTES = 131_072;
 
-/** Tells whether a body is a stream. */
+/** Whether a body is a stream. */
 export function isStream(body: AnswerBody): body is AnswerStream {
   return body !== undefined && "next" in body;
 }
 
-/** The pieces of a body that is there, copied to chunks of `CHUNK_BYTES`, each in memory that `take` gives. */
+/** Copies the pieces of a body to chunks of `CHUNK_BYTES`, each in a buffer that `take` returns. */
 export function* toChunks(
   pieces: readonly Uint8Array[],
   take: () => Uint8Array = () => new Uint8Array(CHUNK_BYTES),
@@ -52,14 +52,14 @@ export function* toChunks(
   if (at > 0) yield chunk.subarray(0, at);
 }
 
-/** How many bytes some pieces are together. */
+/** Returns the number of bytes in several pieces. */
 export function sumLengths(pieces: readonly Uint8Array[]): number {
   let length = 0;
   for (const piece of pieces) length += piece.length;
   return length;
 }
 
-/** One piece out of many. */
+/** Joins several pieces into one. */
 export function joinPieces(
   pieces: readonly Uint8Array[],
   length: number = sumLengths(pieces),
@@ -73,7 +73,7 @@ export function joinPieces(
   return whole;
 }
 
-/** The answer as the web knows it. */
+/** Converts an answer to a `Response` of the Fetch API. */
 export function toResponse({ status, headers, body }: Answer): Response {
   const lines = new Headers();
   for (const [name, value] of Object.entries(headers)) {

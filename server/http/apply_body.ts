@@ -1,4 +1,4 @@
-/** Bodies of server-side apply: reading one, and applying it to a stored object or to nothing. */
+/** Bodies of server-side apply: they are parsed, and applied to a stored object or used to create one. */
 import { DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
 import { goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
 import { findUnstructuredFault } from "../../core/kube/codec/unstructured.ts";
@@ -19,13 +19,13 @@ import type { WriteOptions } from "./options.ts";
 
 const NO_MAP = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal";
 
-/** A configuration as it was sent. */
+/** The configuration in the body of a server-side apply. */
 export interface ConfigBody {
-  /** What was sent; only an object can be applied. */
+  /** The parsed body; only an object can be applied. */
   readonly value: unknown;
-  /** Why it is no YAML: what looks like JSON is only read when it is applied. */
+  /** The syntax error of a body that looks like JSON, which upstream parses only when it is applied. */
   readonly syntaxFault?: string | undefined;
-  /** What strict decoding says of repeated keys, one text for all. */
+  /** The strict decoding error for all repeated keys. */
   readonly strictFault: string | undefined;
 }
 
@@ -43,7 +43,7 @@ export function readConfig(bytes: Uint8Array): ConfigBody {
   };
 }
 
-/** Its shape is looked at once the object is there (`apiserver/pkg/endpoints/handlers/patch.go`, applyPatcher). */
+/** The shape is checked after the object was read (`apiserver/pkg/endpoints/handlers/patch.go`, `applyPatcher`). */
 function decodeConfig({ value, syntaxFault }: ConfigBody): JsonObject {
   if (syntaxFault !== undefined) throw badRequest(`error decoding patch: ${syntaxFault}`);
   if (isJsonObject(value)) return value;
@@ -52,7 +52,7 @@ function decodeConfig({ value, syntaxFault }: ConfigBody): JsonObject {
   );
 }
 
-/** Throws StatusError 400, but for JSON, which is taken as it comes (apimachinery `pkg/util/yaml/decoder.go`, ToJSON). */
+/** Throws StatusError 400, except for JSON, which upstream passes on unparsed (apimachinery `pkg/util/yaml/decoder.go`, `ToJSON`). */
 function parseDocument(bytes: Uint8Array): Result<JsonDocument, string> {
   try {
     return ok(parseYaml(bytes));
@@ -63,7 +63,7 @@ function parseDocument(bytes: Uint8Array): Result<JsonDocument, string> {
   }
 }
 
-/** The object that a configuration makes of the stored one. Throws StatusError 400, 409 or 500. */
+/** Applies a configuration to the stored object. Throws StatusError 400, 409 or 500. */
 export function applyBody(
   deps: Pick<RegistryDeps, "clock">,
   target: Target,

@@ -1,6 +1,6 @@
 /**
- * The audit log: who did what, as `audit.k8s.io/v1` Events (`apiserver/pkg/audit`). The policy says how much of a
- * request is written at which of its stages; never a token, and never the body of a secret.
+ * The audit log: the requests of every user as `audit.k8s.io/v1` Events (`apiserver/pkg/audit`). The policy decides how
+ * much of a request is logged at which stage. A token is never logged, and neither is the body of a Secret.
  */
 import {
   type AuditDecision,
@@ -17,23 +17,23 @@ import type { Decision } from "../../core/rbac/attributes.ts";
 import { type AuditEvent, type AuditObjectRef, formatEvent, formatLegacyEvent, toAuditUser } from "./audit_event.ts";
 import { type RequestInfo, toAttributes } from "./request_info.ts";
 
-/** Where audit lines go. */
+/** The destination of audit lines. */
 export interface AuditSink {
-  /** One line without its newline; false when it was lost. */
+  /** Writes one line, given without its newline; returns false when the line was lost. */
   write(line: string): boolean;
 }
 
-/** An audit log. */
+/** The policy, destination and format of the audit log. */
 export interface AuditOptions {
   readonly policy: AuditPolicy;
   readonly sink: AuditSink;
-  /** A request whose arrival cannot be written is refused; default false, as upstream. */
+  /** Whether a request is refused when its arrival cannot be logged; default false, as upstream. */
   readonly isStrict?: boolean;
-  /** Default `json`. */
+  /** The format of a line; default `json`. */
   readonly format?: "json" | "legacy";
 }
 
-/** What is counted of the audit log. */
+/** The counters of the audit log, for metrics. */
 export interface AuditCounts {
   decided(level: AuditDecision["level"]): void;
   written(): void;
@@ -41,7 +41,7 @@ export interface AuditCounts {
   rejected(): void;
 }
 
-/** What is known of a request when its trail begins. */
+/** The properties of a request that are known when its trail begins. */
 export interface AuditedRequest {
   readonly auditId: string;
   readonly requestUri: string;
@@ -54,10 +54,10 @@ export interface AuditedRequest {
 }
 
 const MAX_USER_AGENT = 1024;
-/** Answers whose texts quote what was sent, or what would have become of it. */
+/** The codes of answers whose messages quote the request or the resulting object. */
 const QUOTING_CODES: readonly number[] = [400, 422];
 
-/** Begins the trail of a request; undefined where the policy wants nothing of it. */
+/** Begins the trail of a request; undefined when the policy does not log it. */
 export function beginAudit(
   { policy, sink, isStrict = false, format = "json" }: AuditOptions,
   counts: AuditCounts,
@@ -82,7 +82,7 @@ interface TrailDeps {
   rejected(): void;
 }
 
-/** What is written down of one request, as it becomes known. */
+/** Collects the audit event of one request, and writes it at each stage. */
 export class AuditTrail {
   readonly #request: AuditedRequest;
   readonly #decision: AuditDecision;
@@ -107,21 +107,21 @@ export class AuditTrail {
     };
   }
 
-  /** Writes that the request came; false when it must not go on because that could not be written. */
+  /** Logs the arrival of the request; returns false when the request must be refused because that failed. */
   received(): boolean {
-    // What failed to authenticate is written once it is answered.
+    // A request that failed to authenticate is logged when it is answered.
     if (this.#request.user === undefined || this.#write("RequestReceived")) return true;
     this.#deps.rejected();
     return false;
   }
 
-  /** The request goes on as somebody else, by a constrained mode of impersonation if one is named. */
+  /** Records the impersonated user, and the constrained mode of impersonation when there was one. */
   impersonated(user: UserInfo, impersonationConstraint: string | undefined): void {
     if (impersonationConstraint !== undefined) this.#event.authenticationMetadata = { impersonationConstraint };
     this.#event.impersonatedUser = toAuditUser(user);
   }
 
-  /** What the authorizer said. */
+  /** Records the decision of the authorizer. */
   authorized({ kind, reason }: Decision): void {
     this.#event.annotations = {
       "authorization.k8s.io/decision": kind === "allow" ? "allow" : "forbid",
@@ -129,29 +129,31 @@ export class AuditTrail {
     };
   }
 
-  /** The object that was sent. What the URL does not say is taken from it. */
+  /** Records the object in the request, which completes the object reference of the URL. */
   requestObject(type: TypeMeta, object: object): void {
     const { metadata = {} } = object as { readonly metadata?: ObjectMeta };
     this.#event.objectRef = { ...toNames(metadata), ...this.#event.objectRef };
     if (isAtLeast(this.#decision.level, "Request")) this.#event.requestObject = this.#shown(type, object);
   }
 
-  /** The patch that was sent. */
+  /** Records the patch in the request. */
   requestPatch(patch: unknown): void {
     if (isAtLeast(this.#decision.level, "Request")) this.#event.requestObject = patch;
   }
 
-  /** What is answered: of a Status always, of anything else where the policy wants bodies; `object` is asked only then. */
+  /** Records the object of the answer: a Status always, another object only when the policy asks for bodies. */
   responseObject(type: TypeMeta, object: () => object): void {
     if (type.kind === "Status") {
       const { status, message, reason, details, code } = object() as Readonly<Record<string, unknown>>;
-      const told = this.#mayQuoteSecrets(code) ? { status, reason, code } : { status, message, reason, details, code };
-      this.#event.responseStatus = { metadata: {}, ...told };
+      const logged = this.#mayQuoteSecrets(code)
+        ? { status, reason, code }
+        : { status, message, reason, details, code };
+      this.#event.responseStatus = { metadata: {}, ...logged };
     }
     if (isAtLeast(this.#decision.level, "RequestResponse")) this.#event.responseObject = this.#shown(type, object());
   }
 
-  /** Writes that the request is answered; a watch is complete when its stream ends. */
+  /** Logs the answer of the request; a watch is complete when its stream ends. */
   answered(code: number, streamed: Promise<void> | undefined): void {
     this.#event.responseStatus = { metadata: {}, ...this.#event.responseStatus, code };
     const isStream = this.#request.info.verb === "watch";
@@ -162,7 +164,7 @@ export class AuditTrail {
     else streamed.then(complete);
   }
 
-  /** A refused patch of a Secret is told with the whole Secret, as by kube-apiserver; a log gets the reason alone. */
+  /** A refused patch of a Secret is answered with the whole Secret, as by kube-apiserver; the log gets only the reason. */
   #mayQuoteSecrets(code: unknown): boolean {
     return QUOTING_CODES.some((quoting) => quoting === code) && isAboutSecrets(toAttributes(this.#request.info));
   }
@@ -198,7 +200,7 @@ function toNames({ namespace = "", name = "", uid = "", resourceVersion = "" }: 
   };
 }
 
-/** An object, a list or a Table without the managed fields in it. */
+/** Removes the managed fields of an object, or of the objects in a list or a Table. */
 function withoutManagedFields(object: object): object {
   const { metadata, items, rows } = object as {
     readonly metadata?: ObjectMeta;

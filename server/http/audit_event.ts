@@ -6,7 +6,7 @@ import { formatMicroTime } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { escapeUnseen } from "../../core/lib/printable.ts";
 
-/** A user as it stands in an event: what is empty is left out. */
+/** A user in an audit event, without its empty fields. */
 export interface AuditUser {
   readonly username?: string;
   readonly uid?: string;
@@ -14,7 +14,7 @@ export interface AuditUser {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** What a request is about. */
+/** The object that a request is about. */
 export interface AuditObjectRef {
   readonly resource?: string;
   readonly namespace?: string;
@@ -26,7 +26,7 @@ export interface AuditObjectRef {
   readonly subresource?: string;
 }
 
-/** One event. */
+/** One audit event. */
 export interface AuditEvent {
   readonly level: AuditLevel;
   readonly auditID: string;
@@ -47,7 +47,7 @@ export interface AuditEvent {
   annotations?: Readonly<Record<string, string>>;
 }
 
-/** A user without what is empty. */
+/** Converts a user to its form in an audit event, which omits empty fields. */
 export function toAuditUser({ username, uid, groups, extra }: UserInfo): AuditUser {
   return {
     ...(username === "" ? {} : { username }),
@@ -57,7 +57,7 @@ export function toAuditUser({ username, uid, groups, extra }: UserInfo): AuditUs
   };
 }
 
-/** One line of JSON, its members in Kubernetes' order. What a terminal would obey is escaped: the value is the same. */
+/** Formats an event as one line of JSON with its members in Kubernetes' order. Terminal control characters are escaped. */
 export function formatEvent(event: AuditEvent): string {
   const { objectRef } = event;
   const line = jsonText({
@@ -93,7 +93,7 @@ export function formatEvent(event: AuditEvent): string {
   return escapeUnseen(line);
 }
 
-/** The text of `--audit-log-format legacy`; bodies have no place in it. */
+/** Formats an event for `--audit-log-format legacy`, which has no bodies. */
 export function formatLegacyEvent(event: AuditEvent): string {
   const { user, impersonatedUser, objectRef, responseStatus } = event;
   const username = user.username ?? "<none>";
@@ -119,7 +119,7 @@ function quotedList(values: readonly string[] | undefined, otherwise: string): s
   return values === undefined || values.length === 0 ? otherwise : values.map(goQuote).join(",");
 }
 
-/** RFC 3339 as Go's RFC3339Nano: no zeros at the end of the fraction. */
+/** Formats a time like Go's `RFC3339Nano`, without trailing zeros in the fraction. */
 function nanoTime(date: Date): string {
   return date.toISOString().replace(/\.?0{1,3}Z$/, "Z");
 }

@@ -1,4 +1,4 @@
-/** Request bodies: reading within the limit, and decoding into canonical objects. */
+/** Request bodies: they are read up to the limit and decoded into canonical objects. */
 import { Buffer } from "node:buffer";
 import { DecodeError } from "../../core/kube/codec/decode.ts";
 import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
@@ -14,15 +14,15 @@ import { UNVERSIONED_KINDS } from "./known_kinds.ts";
 import type { MediaType } from "./negotiation.ts";
 import { type Described, findKindFault, noKindText, readTypedBody, withDefaultNames } from "./typed_body.ts";
 
-/** What happens with fields that a kind does not have, or that stand twice. */
+/** The handling of unknown and duplicate fields. */
 export type FieldValidation = "Ignore" | "Warn" | "Strict";
 
-/** So much more is read and thrown away, so that a client that only writes gets to read its 413. */
+/** The number of bytes that are read and discarded, so that a client that only writes can still read its 413. */
 const MAX_DRAINED_BYTES = 8 * MAX_BODY_BYTES;
 
 /**
- * Reads the whole body, without a seat while it comes. Throws StatusError 413 beyond 3 MiB, 400 when it ends before its
- * end, 504 when it ends after its time, OverloadError when too much is sent at once.
+ * Reads the whole body, and gives up the seat of the request meanwhile. Throws StatusError 413 beyond 3 MiB, 400 for a
+ * truncated body, 504 when the request has timed out, and OverloadError when too many bytes are in memory at once.
  */
 export async function readBody(
   { request, seat, isTimedOut }: Pick<Exchange, "request" | "seat" | "isTimedOut">,
@@ -35,7 +35,7 @@ export async function readBody(
 async function readAll(request: IncomingRequest, seat?: Pick<Seat, "holdBytes">): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? "0");
   if (declared > MAX_DRAINED_BYTES) throw tooLarge();
-  // The body as a stream costs more than all the rest of a small request.
+  // Reading the body as a stream costs more than the rest of a small request.
   if (declared > 0 && declared <= MAX_BODY_BYTES) {
     seat?.holdBytes(declared);
     return new Uint8Array(await request.arrayBuffer().catch(refuseCutBody));
@@ -47,7 +47,7 @@ async function readAll(request: IncomingRequest, seat?: Pick<Seat, "holdBytes">)
   return Buffer.concat(chunks);
 }
 
-/** Keeps what is within the limit, and answers how much came. */
+/** Keeps the chunks within the limit, and returns the number of bytes that arrived. */
 async function drain(
   body: ReadableStream<Uint8Array>,
   chunks: Uint8Array[],
@@ -65,7 +65,7 @@ async function drain(
   return length;
 }
 
-/** A client that goes away while it sends, or whose chunks are none, is no fault of ours. */
+/** A client that disconnects while it sends, or sends malformed chunks, is not an error of the server. */
 function refuseCutBody(): never {
   throw badRequest("unexpected EOF");
 }
@@ -125,7 +125,7 @@ export function decodeOptionsBody<T extends object>(
   return orRefuse(() => read.value.decode(kind), "").object;
 }
 
-/** What decoding gives. Throws StatusError 400 for what does not decode. */
+/** Runs a decoder, and turns its DecodeError into StatusError 400. */
 function orRefuse<T>(decode: () => T, prefix: string): T {
   try {
     return decode();
@@ -135,7 +135,7 @@ function orRefuse<T>(decode: () => T, prefix: string): T {
   }
 }
 
-/** The first 30 bytes, as text when the body looks like JSON, else in hexadecimal. */
+/** Formats the first 30 bytes, as text when the body looks like JSON, else in hexadecimal. */
 function summarize(bytes: Uint8Array): string {
   if (bytes.length === 0) return "<empty>";
   const head = bytes.subarray(0, 30);

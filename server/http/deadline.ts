@@ -1,4 +1,4 @@
-/** How long a request may take (apiserver `pkg/endpoints/filters/request_deadline.go`, `pkg/server/filters/timeout.go`). */
+/** The timeout of requests (apiserver `pkg/endpoints/filters/request_deadline.go`, `pkg/server/filters/timeout.go`). */
 import { parseDuration } from "../../core/lib/duration.ts";
 import { jsonText } from "../../core/kube/codec/encode.ts";
 import { badRequest, type StatusError, timeout } from "../../core/kube/status.ts";
@@ -7,12 +7,12 @@ import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondBytes } from "./respond.ts";
 
-/** Longer than this no request may ask for. */
+/** The timeout of a request that asks for none or for a longer one. */
 const MAX_TIMEOUT_MS = 60_000;
 
 /**
- * Milliseconds that the client gives with `timeout`, undefined for none that counts: zero and less say nothing, and
- * watches know no deadline. Throws StatusError 400.
+ * Parses the query parameter `timeout` to milliseconds. Undefined when it is absent, not positive or too long, and for
+ * watches, which have no timeout. Throws StatusError 400.
  */
 export function requestedTimeout({ info, query }: Exchange): number | undefined {
   const text = query.get("timeout") ?? "";
@@ -23,11 +23,11 @@ export function requestedTimeout({ info, query }: Exchange): number | undefined 
 }
 
 /**
- * The time that every request has whose client gives it none. All have the same, so that one timer is enough for all:
- * a timer for each would cost more than many a request.
+ * Creates the timeout of the requests that ask for none. They all have the same one, so that a single timer is enough; a
+ * timer for each would cost more than a small request.
  */
 export function createCommonDeadline(clock: Clock, signal: AbortSignal): {
-  /** Runs a step; false when its time was over before it was done. */
+  /** Runs a step; resolves to false when it timed out. */
   isDone(run: () => Promise<void>): Promise<boolean>;
 } {
   const running = new Set<{ readonly at: number; expire(): void }>();
@@ -65,7 +65,7 @@ export function createCommonDeadline(clock: Clock, signal: AbortSignal): {
   };
 }
 
-/** Runs a step of the pipeline; false when its time was over before it was. */
+/** Runs a step of the pipeline with its own timeout; resolves to false when it timed out. */
 export async function completesWithin(clock: Clock, ms: number, run: () => Promise<void>): Promise<boolean> {
   const done = new AbortController();
   const late = clock.sleep(ms, done.signal).then(() => true, () => false);
@@ -76,12 +76,12 @@ export async function completesWithin(clock: Clock, ms: number, run: () => Promi
   }
 }
 
-/** What ends a request whose time is over. */
+/** Creates the StatusError of a request that timed out. */
 export function timeoutError(): StatusError {
   return timeout("request did not complete within the allotted timeout", 0);
 }
 
-/** The answer to it; Go leaves its type to be guessed. */
+/** Answers a request that timed out. Go detects the content type of this answer, which is plain text. */
 export function respondTimeout(exchange: Exchange): Promise<Answer> {
   const { status } = timeoutError();
   const body = new TextEncoder().encode(`${jsonText({ ...status, details: {} })}\n`);

@@ -1,6 +1,6 @@
 /**
- * Discovery: which groups, versions, resources and verbs there are, in the aggregated form that clients ask for first
- * and in the older one (`/api`, `/apis`, `/apis/<group>`, `/apis/<group>/<version>`).
+ * Discovery of the served groups, versions, resources and verbs: the aggregated form, which clients request first, the
+ * older form (`/api`, `/apis`, `/apis/<group>`, `/apis/<group>/<version>`), and the list of paths at `/`.
  */
 import { createHash } from "node:crypto";
 import {
@@ -25,12 +25,12 @@ import { documentName, type ServedKind } from "../../core/kube/openapi/mod.ts";
 import type { Served } from "./resource_handler.ts";
 import { type HealthCheck, listHealthPaths } from "./health.ts";
 
-/** Answers every discovery path; undefined when the path is none, or its group is unknown. Throws StatusError 404, 405, 406. */
+/** Answers a discovery path; undefined for other paths and unknown groups. Throws StatusError 404, 405, 406. */
 export type DiscoveryHandler = (exchange: Exchange) => Promise<Answer> | undefined;
 
 type Respond = (exchange: Exchange) => Promise<Answer>;
 
-/** Builds the handler over everything that is served. */
+/** Creates the handler for the served groups. */
 export function createDiscovery(groups: readonly DiscoveredGroup[], serverAddress: () => string): DiscoveryHandler {
   const answers = new Map<string, Respond>();
   const named = groups.filter(({ group }) => group !== "");
@@ -42,7 +42,7 @@ export function createDiscovery(groups: readonly DiscoveredGroup[], serverAddres
       serverAddressByClientCIDRs: [{ clientCIDR: "0.0.0.0/0", serverAddress: serverAddress() }],
     });
   });
-  // The aggregator of kube-apiserver answers the paths of groups, to any method; the rest has routes.
+  // kube-apiserver's aggregator answers the paths of groups for any method; the other paths have routes.
   const aggregated = createAggregated(named);
   const groupList = { groups: named.map(toLegacyGroup) };
   answers.set("/apis", (exchange) => aggregated(exchange) ?? respondLegacy(exchange, GROUP_LIST, groupList));
@@ -69,7 +69,7 @@ export function createDiscovery(groups: readonly DiscoveredGroup[], serverAddres
 const GROUP_LIST: Wire = { kind: "APIGroupList", apiVersion: "v1", schema: apiGroupListSchema };
 const GROUP: Wire = { kind: "APIGroup", apiVersion: "v1", schema: apiGroupSchema };
 const RESOURCE_LIST: Wire = { kind: "APIResourceList", apiVersion: "v1", schema: apiResourceListSchema };
-/** What is older than groups carries no `apiVersion`. */
+/** Documents that are older than API groups have no `apiVersion`. */
 const VERSIONS: Wire = { kind: "APIVersions", apiVersion: "", schema: apiVersionsSchema };
 const RESOURCE_LIST_CORE: Wire = { kind: "APIResourceList", apiVersion: "", schema: apiResourceListSchema };
 
@@ -107,7 +107,7 @@ function toLegacyResources({ kind, verbs, subresources, storedAs }: DiscoveredRe
   return [main, ...subs];
 }
 
-/** Eight bytes of SHA-256 over group, version and kind (apiserver `discovery.StorageVersionHash`). */
+/** Hashes group, version and kind to eight bytes of SHA-256 (apiserver `discovery.StorageVersionHash`). */
 function storageVersionHash(kind: Kind): string {
   const subject = `${kind.group}/${kind.version}/${kind.kind}`;
   return createHash("sha256").update(subject).digest().subarray(0, 8).toString("base64");
@@ -116,10 +116,10 @@ function storageVersionHash(kind: Kind): string {
 const TARGET = { g: "apidiscovery.k8s.io", v: "v2", as: "APIGroupDiscoveryList" };
 const WIRE = { apiVersion: `${TARGET.g}/${TARGET.v}`, kind: TARGET.as, schema: apiGroupDiscoveryListSchema };
 
-/** Answers when the client asks for the aggregated form, else undefined. */
+/** Answers a request for the aggregated form; undefined when the client accepts only the older form. */
 export type AggregatedHandler = (exchange: Exchange) => Promise<Answer> | undefined;
 
-/** Builds the handler of one document; `groups` in their order. */
+/** Creates the handler of one aggregated document, with the groups in their order. */
 export function createAggregated(groups: readonly DiscoveredGroup[]): AggregatedHandler {
   const list = { metadata: {}, items: groups.map(toAggregatedGroup) };
   const etag = `"${createHash("sha512").update(jsonText(list)).digest("hex").toUpperCase()}"`;
@@ -165,26 +165,26 @@ function toAggregatedResource({ kind, verbs, subresources }: DiscoveredResource)
   };
 }
 
-/** kube-apiserver's aggregator leaves group and version empty: they are those of the document. */
+/** kube-apiserver's aggregator omits group and version, because they are those of the document. */
 function toResponseKind({ kind }: Kind): object {
   return { group: "", version: "", kind };
 }
 
-/** A resource with its verbs. */
+/** A resource with its verbs, for discovery and OpenAPI. */
 export interface DiscoveredResource extends ServedKind {
-  /** The version that the storage holds; reviews are not stored. */
+  /** The kind in whose version the storage keeps the objects; undefined for reviews, which are not stored. */
   readonly storedAs: Kind | undefined;
 }
 
 /** A group in one version, with its resources by name. */
 export interface DiscoveredGroup {
-  /** Empty for core. */
+  /** The name of the group, empty for the core group. */
   readonly group: string;
   readonly version: string;
   readonly resources: readonly DiscoveredResource[];
 }
 
-/** kube-apiserver's order of groups is by priority; these are its priorities for what is served here. */
+/** The served groups in the order of kube-apiserver's priorities. */
 const GROUP_ORDER: readonly string[] = [
   "",
   "events.k8s.io",
@@ -196,7 +196,7 @@ const GROUP_ORDER: readonly string[] = [
   "coordination.k8s.io",
 ];
 
-/** Everything that is served, by group. */
+/** Lists the served resources and reviews by group. */
 export function listDiscoveredGroups({ resources, reviews }: Served): readonly DiscoveredGroup[] {
   const all: readonly DiscoveredResource[] = [
     ...resources.filter(({ isHidden }) => isHidden !== true).map((
@@ -205,7 +205,7 @@ export function listDiscoveredGroups({ resources, reviews }: Served): readonly D
       kind,
       verbs,
       subresources: [...subresources].sort((a, b) => a.name < b.name ? -1 : 1),
-      // Namespaces answer with themselves, but kube-apiserver's documents do not say so.
+      // Deleting a namespace returns the namespace, but kube-apiserver's documents do not describe that.
       deleteAnswersObject: deletion?.answersObject === true && deletion.begin === undefined,
       storedAs: conversion === undefined
         ? kind
@@ -232,7 +232,7 @@ const OTHER_PATHS: readonly string[] = [
   "/version",
 ];
 
-/** Every path that a client may want to start from, in order. */
+/** Lists the paths for the document at `/`, sorted. */
 export function listIndexPaths(groups: readonly DiscoveredGroup[], checks: readonly HealthCheck[]): readonly string[] {
   const ofGroups = groups.flatMap((group) => [
     ...(group.group === "" ? [] : [`/apis/${group.group}`]),

@@ -1,4 +1,4 @@
-/** Writing objects, lists and errors in the negotiated media type. */
+/** Encodes objects, lists and errors in the negotiated media type. */
 import { Buffer } from "node:buffer";
 import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
 import { encodeEnvelope, encodeListItem, encodeListOfItems, encodeMessage } from "../../core/kube/codec/protobuf.ts";
@@ -8,19 +8,19 @@ import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube
 import type { Stored } from "../storage/storage.ts";
 import type { MediaType } from "./negotiation.ts";
 
-/** What is written: names, and the description where protobuf is possible. */
+/** The type of an encoded object: its names, and its schema when protobuf is possible. */
 export interface Wire {
   readonly apiVersion: string;
   readonly kind: string;
   readonly schema?: MessageSchema;
 }
 
-/** The wire form of a kind. */
+/** Returns the wire type of a kind. */
 export function toWire(kind: Kind): Wire {
   return { apiVersion: formatApiVersion(kind), kind: kind.kind, schema: kind.schema };
 }
 
-/** Writes any object. JSON where the object has no protobuf description. */
+/** Encodes any object; an object without a schema is encoded as JSON instead of protobuf. */
 export function encodeWire(wire: Wire, object: object, mediaType: MediaType, pretty: boolean): Uint8Array {
   if (mediaType === "application/vnd.kubernetes.protobuf" && wire.schema !== undefined) {
     return encodeEnvelope(wire.apiVersion, wire.kind, encodeMessage(wire.schema, object));
@@ -31,7 +31,7 @@ export function encodeWire(wire: Wire, object: object, mediaType: MediaType, pre
   return Buffer.from(pretty ? jsonText(value, 2) : `${jsonText(value)}\n`, "utf8");
 }
 
-/** Writes a stored object; compact JSON is its kept bytes behind `kind` and `apiVersion`. */
+/** Encodes a stored object; its compact JSON is the stored bytes after `kind` and `apiVersion`. */
 export function encodeStored(
   kind: Kind,
   stored: Pick<Stored, "object" | "bytes">,
@@ -42,7 +42,7 @@ export function encodeStored(
   return Buffer.concat([typeHead(kind), stored.bytes.subarray(1), NEWLINE]);
 }
 
-/** Writes a list at one revision; compact JSON is the kept bytes of its items, one after the other. */
+/** Encodes a list at one revision; its compact JSON is the stored bytes of the items, one after the other. */
 export function encodeStoredList(
   kind: Kind,
   metadata: ListMeta,
@@ -73,14 +73,14 @@ export function encodeStoredList(
 
 const listItems = new WeakMap<Pick<Stored, "object">, Uint8Array>();
 
-/** The protobuf of a stored object in a list, kept from the first list on that it stands in. */
+/** Returns the protobuf of a stored object in a list, which is cached with the object. */
 function getListItem(kind: Kind, item: Pick<Stored, "object">): Uint8Array {
   let encoded = listItems.get(item);
   if (encoded === undefined) listItems.set(item, encoded = encodeListItem(kind, item.object));
   return encoded;
 }
 
-/** The JSON of a stored object with its type, without the newline. */
+/** Encodes a stored object with its type as JSON, without the newline. */
 export function storedJson(kind: Kind, stored: Stored): Uint8Array {
   return Buffer.concat([typeHead(kind), stored.bytes.subarray(1)]);
 }

@@ -1,4 +1,4 @@
-/** One request on its way through the pipeline, after authentication and authorization. */
+/** A request on its way through the pipeline, and its headers. */
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { AuditTrail } from "./audit.ts";
 import type { Seat } from "../flowcontrol/flow_control.ts";
@@ -6,47 +6,47 @@ import type { RequestInfo } from "./request_info.ts";
 import type { Warnings } from "./warnings.ts";
 import { isIP } from "node:net";
 
-/** The little of a `Request` that is looked at, so that nobody need make a whole one. */
+/** The part of a `Request` that the server reads, so that in-process clients need not create a whole one. */
 export interface IncomingRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: Pick<Headers, "get">;
-  /** Null for none. */
+  /** The body as a stream, or null when there is none. */
   readonly body: ReadableStream<Uint8Array> | null;
   arrayBuffer(): Promise<ArrayBuffer>;
-  /** Aborts when the client goes away. */
+  /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
 }
 
-/** Everything a handler may know of a request. */
+/** The request as a handler gets it. */
 export interface Exchange {
   readonly request: IncomingRequest;
   readonly query: URLSearchParams;
   readonly info: RequestInfo;
-  /** After impersonation. */
+  /** The user, after impersonation. */
   readonly user: UserInfo;
   readonly auditId: string;
   readonly warnings: Warnings;
-  /** Is told when an answer is a stream, with the promise of its end, which never rejects. */
+  /** Called when the answer is a stream, with the promise of its end, which never rejects. */
   readonly onStream?: (ended: Promise<void>) => void;
-  /** Where what is audited of the request is put; absent when nothing is. */
+  /** The audit trail of the request; absent when the request is not audited. */
   readonly audit?: AuditTrail;
-  /** Aborts when the client goes away or the server stops; made when it is first asked for, as most never wait. */
+  /** Returns a signal that aborts when the client disconnects, the request times out or the server stops; created lazily. */
   readonly signal: () => AbortSignal;
-  /** Whether its time is over: its client has been told so, and nothing may come of it any more. */
+  /** Whether the request has timed out and was answered so; it must have no effect any more. */
   readonly isTimedOut: () => boolean;
-  /** What it takes up of what everybody shares; absent for those who take part in no limits. */
+  /** The seat of the request in flow control; absent for requests that are exempt. */
   readonly seat?: Seat;
-  /** First values of the headers that came several times, by lower-case name; `request.headers` joins them all. */
+  /** The first values of repeated headers, by lower-case name; `request.headers` joins all values. */
   readonly repeated?: ReadonlyMap<string, string>;
 }
 
-/** The first value of a header, undefined when absent. */
+/** Finds the first value of a header; undefined when absent. */
 export function findHeader({ request, repeated }: Exchange, name: string): string | undefined {
   return repeated?.get(name) ?? request.headers.get(name) ?? undefined;
 }
 
-/** First values of repeated headers, from names and values in turn; undefined when none is repeated. */
+/** Finds the first values of repeated headers in a flat list of names and values; undefined when none is repeated. */
 export function findRepeatedHeaders(raw: readonly string[]): ReadonlyMap<string, string> | undefined {
   if (raw.length <= 2 * FEW_HEADERS && !hasRepeated(raw)) return undefined;
   const first = new Map<string, string>();
@@ -60,7 +60,7 @@ export function findRepeatedHeaders(raw: readonly string[]): ReadonlyMap<string,
   return repeated.size === 0 ? undefined : repeated;
 }
 
-/** Up to so many, comparing each with each takes less than a map. */
+/** Up to this number of headers, pairwise comparison is faster than a map. */
 const FEW_HEADERS = 32;
 
 function hasRepeated(raw: readonly string[]): boolean {
@@ -73,7 +73,10 @@ function hasRepeated(raw: readonly string[]): boolean {
   return false;
 }
 
-/** The addresses of `X-Forwarded-For` and `X-Real-Ip`, which anybody can write, and last the one of the connection. */
+/**
+ * Finds the source addresses (apimachinery `util/net`, `SourceIPs`): those of `X-Forwarded-For` and `X-Real-Ip`, which any
+ * client can set, and last the address of the connection.
+ */
 export function findSourceIps(exchange: Exchange, remoteAddress: string): readonly string[] {
   const forwarded = (findHeader(exchange, "x-forwarded-for") ?? "").split(",").map((part) => part.trim());
   const addresses = forwarded.filter((address) => isIP(address) !== 0);

@@ -1,24 +1,24 @@
-/** `/healthz`, `/livez`, `/readyz` and their single checks (`apiserver/pkg/server/healthz`). */
+/** The health endpoints `/healthz`, `/livez` and `/readyz` with their checks (`apiserver/pkg/server/healthz`). */
 import { goQuote } from "../../core/kube/quote.ts";
 import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondBytes, respondText } from "./respond.ts";
 import type { Storage } from "../storage/storage.ts";
 
-/** One check: resolves when all is well, throws what is not. */
+/** One health check: it resolves when the server is healthy, and throws the fault otherwise. */
 export interface HealthCheck {
   readonly name: string;
   check(): Promise<void>;
-  /** Only asked by `/readyz`. */
+  /** Whether only `/readyz` runs the check. */
   readonly readyOnly?: boolean;
 }
 
-/** Answers health paths; undefined for any other path. */
+/** Answers a health path; undefined for any other path. */
 export type HealthHandler = (exchange: Exchange) => Promise<Answer> | undefined;
 
 const ENDPOINTS: readonly string[] = ["healthz", "livez", "readyz"];
 
-/** Builds the handler over the given checks. */
+/** Creates the handler for the given checks. */
 export function createHealth(checks: readonly HealthCheck[]): HealthHandler {
   const endpoints = new Map(ENDPOINTS.map((endpoint) => [`/${endpoint}`, selectChecks(endpoint, checks)]));
   const singles = new Map<string, HealthCheck>(
@@ -33,7 +33,7 @@ export function createHealth(checks: readonly HealthCheck[]): HealthHandler {
   };
 }
 
-/** Every path that the handler answers. */
+/** Lists every path that the handler answers. */
 export function listHealthPaths(checks: readonly HealthCheck[]): readonly string[] {
   return ENDPOINTS.flatMap((endpoint) => [
     `/${endpoint}`,
@@ -84,12 +84,12 @@ async function findFailure(check: HealthCheck): Promise<string | undefined> {
   }
 }
 
-/** Builds the checks in kube-apiserver's order. */
+/** Creates the checks with kube-apiserver's names and in its order. Probes name some, such as `/livez?exclude=etcd`. */
 export function createHealthChecks(
   { storage, stopping, more = [] }: {
     readonly storage: Pick<Storage, "health">;
     readonly stopping: AbortSignal;
-    /** What else is asked. */
+    /** Further checks, which run before the last one. */
     readonly more?: readonly HealthCheck[];
   },
 ): readonly HealthCheck[] {
@@ -97,10 +97,10 @@ export function createHealthChecks(
   return [
     { name: "ping", check: wellOnceStarted },
     { name: "log", check: wellOnceStarted },
-    // The storage stands where kube-apiserver has etcd.
+    // The storage takes the place of kube-apiserver's etcd.
     { name: "etcd", check: askStorage },
     { name: "etcd-readiness", readyOnly: true, check: askStorage },
-    // What follows is done before the server listens.
+    // The next three are complete before the server listens.
     { name: "informer-sync", readyOnly: true, check: wellOnceStarted },
     { name: "poststarthook/start-system-namespaces-controller", check: wellOnceStarted },
     { name: "poststarthook/rbac/bootstrap-roles", check: wellOnceStarted },

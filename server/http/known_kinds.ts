@@ -1,6 +1,6 @@
 /**
- * Every kind that a kube-apiserver 1.37 knows, whether it is served here or not: a body of one of them gets another
- * refusal than a body of a kind that nobody knows. A star means that there is a list of it, too.
+ * Every kind of kube-apiserver 1.37, whether it is served here or not: a body of such a kind is refused with another
+ * message than a body of an unknown kind. A star means that the kind also has a list kind.
  */
 const KNOWN: Readonly<Record<string, string>> = {
   "admission.k8s.io/v1": "AdmissionReview",
@@ -76,7 +76,7 @@ const KNOWN: Readonly<Record<string, string>> = {
     "ServiceProxyOptions Status",
 };
 
-/** Options and watch events are kinds of every group and version. */
+/** The kinds that exist in every group and version: options and watch events. */
 const EVERYWHERE: readonly string[] = [
   "CreateOptions",
   "DeleteOptions",
@@ -87,7 +87,7 @@ const EVERYWHERE: readonly string[] = [
   "WatchEvent",
 ];
 
-/** Kinds that a decoder takes in any version, be it one that nobody knows (apimachinery `meta/v1/register.go`). */
+/** Kinds that a decoder accepts in any version, even in an unknown one (apimachinery `meta/v1/register.go`). */
 export const UNVERSIONED_KINDS: readonly string[] = [
   "Status",
   "APIVersions",
@@ -96,7 +96,7 @@ export const UNVERSIONED_KINDS: readonly string[] = [
   "APIResourceList",
 ];
 
-/** Tells whether kube-apiserver's decoders know a kind. */
+/** Whether kube-apiserver's decoders know a kind. */
 export function isKnownKind(apiVersion: string, kind: string): boolean {
   if (UNVERSIONED_KINDS.includes(kind)) return true;
   if (!Object.hasOwn(KNOWN, apiVersion)) return false;

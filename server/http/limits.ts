@@ -17,5 +17,5 @@ export const MAX_TARGET_LENGTH = 65_536;
  */
 export const MAX_HEAD_BYTES = 131_072;
 
-/** The most bytes of a body: 3 MiB, as in kube-apiserver (`pkg/server/config.go`, MaxRequestBodyBytes). */
+/** The largest size of a body: 3 MiB, as in kube-apiserver (`pkg/server/config.go`, `MaxRequestBodyBytes`). */
 export const MAX_BODY_BYTES = 3_145_728;

@@ -1,24 +1,24 @@
-/** Bytes that are not a request which Go's `net/http` server accepts: they get its answer, and the connection ends. */
+/** Malformed requests, which Go's `net/http` server refuses: they get the same answer as there, and the connection ends. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 
-/** As long as Go's server waits before it closes a connection whose client still writes (`rstAvoidanceDelay`). */
+/** The time that Go's server waits before it closes a connection whose client still writes (`rstAvoidanceDelay`). */
 const LINGER_MS = 500;
 
 const BAD_REQUEST = "400 Bad Request";
-/** Answers to what Node's parser refuses, by its code. */
+/** The answers to requests that Node's parser refuses, by its error code. */
 const ANSWERS: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
   HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Request Entity Too Large",
   ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
 };
 
-/** The characters of a Host header (`golang.org/x/net/http/httpguts`, ValidHostHeader). */
+/** The valid characters of a Host header (`golang.org/x/net/http/httpguts`, `ValidHostHeader`). */
 const VALID_HOST = /^[\w!$%&'()*+,\-.:;=[\]~]*$/;
 
 /**
- * What is wrong with a request of HTTP/1 that Node's parser took, as the status line says it; undefined for nothing
- * (`net/http` readRequest in `server.go`). Two Host headers could mean one host to a proxy and another to us.
+ * Finds the fault of an HTTP/1 request that Node's parser accepted, as a status line; undefined for a valid request
+ * (`net/http`, `readRequest` in `server.go`). A proxy and this server could read two Host headers differently.
  */
 export function findHeadFault({ httpVersionMajor, httpVersion, rawHeaders }: IncomingMessage): string | undefined {
   if (httpVersionMajor > 1) return "505 HTTP Version Not Supported: unsupported protocol version";
@@ -38,8 +38,8 @@ const PLAIN_REQUESTS: readonly string[] = ["GET /", "HEAD ", "POST ", "PUT /", "
 const LATIN1 = new TextDecoder("latin1");
 
 /**
- * Answers a client that speaks HTTP without TLS, and leaves every other one to `secure`. The first bytes are read before
- * TLS begins, because a TLS layer that gets a request answers with an alert.
+ * Answers a client that speaks HTTP without TLS, and passes every other connection to `secure`. The first bytes are read
+ * before TLS begins, because a TLS layer answers a plain request with an alert.
  */
 export function refusePlainHttp(socket: Duplex, secure: () => void): void {
   socket.once("data", (first: Uint8Array) => {
@@ -54,7 +54,7 @@ export function refusePlainHttp(socket: Duplex, secure: () => void): void {
   });
 }
 
-/** Writes the last bytes of a connection, and closes it a moment later: a client that still writes gets to read them. */
+/** Writes the last bytes of a connection, and closes it a moment later, so that a client that still writes can read them. */
 function end(socket: Duplex, bytes: string): void {
   socket.end(bytes);
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
@@ -63,14 +63,14 @@ function end(socket: Duplex, bytes: string): void {
 
 /** Refuses the malformed requests of one server. */
 export interface Refusals {
-  /** A request has come on a connection, and this sends its answer: maybe after others, as requests may be pipelined. */
+  /** Registers a request and its response. Requests may be pipelined, so a connection may have several responses. */
   requestStarted(socket: Duplex, outgoing: ServerResponse): void;
   /**
-   * Answers with a status and ends the connection, of which nothing more is read. Where another answer has begun, the
+   * Answers with a status and ends the connection, from which nothing more is read. When another answer has begun, the
    * connection ends at once.
    */
   refuse(status: string, socket: Duplex): void;
-  /** Refuses what Node's parser does not accept. Where TLS failed, the connection ends without an answer. */
+  /** Refuses a request that Node's parser does not accept. After a TLS error the connection ends without an answer. */
   refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void;
 }
 
@@ -83,7 +83,7 @@ export function createRefusals(): Refusals {
     // The parser reports each further chunk of the same connection again.
     if (refused.has(socket)) return;
     refused.add(socket);
-    // Node may give the parser of this socket to another one by the time that more bytes come.
+    // When more bytes arrive, Node may already use the parser of this socket for another one.
     socket.removeAllListeners("data").pause();
     const hasAnswer = [...answering.get(socket) ?? []].some(({ headersSent }) => headersSent);
     if (!socket.writable || hasAnswer || status === undefined) {

@@ -1,14 +1,14 @@
-/** The certificate that the client of a connection showed, as authentication wants it. */
+/** Reads the client certificate of a TLS connection. */
 import { Buffer } from "node:buffer";
 import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
 import type { PeerCertificate } from "../authn/authentication.ts";
 
-/** Of each connection, once it was asked for; null for none. */
+/** The certificate of each connection that was read before; null for a connection without one. */
 const peers = new WeakMap<object, PeerCertificate | null>();
 
 /**
- * The certificate a client showed. Only a socket that says `authorized === true` counts as verified: on Deno a
- * handshake with somebody else's X.509 v1 certificate completes, unauthorized but with the certificate filled in.
+ * Finds the certificate that a client presented. Only a socket with `authorized === true` counts as verified: on Deno a
+ * handshake with the X.509 v1 certificate of another subject completes, unauthorized but with the certificate filled in.
  */
 export function findPeerCertificate(socket: TLSSocket): PeerCertificate | undefined {
   let peer = peers.get(socket);

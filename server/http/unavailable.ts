@@ -6,10 +6,13 @@ import { respondBytes, respondText } from "./respond.ts";
 
 /** The answers of a server that is overloaded or stopping. */
 
-/** Probes and metrics are answered to the end. */
+/** Probes and metrics are served until the process ends. */
 const ANSWERED_TO_THE_END: readonly string[] = ["/readyz", "/livez", "/healthz", "/metrics"];
 
-/** The refusal of a new request; undefined for one that is still answered. Watches end by themselves. */
+/**
+ * Refuses a new request while the server stops (apiserver `pkg/server/filters/waitgroup.go`); undefined for requests that
+ * are still served. Watches end by themselves.
+ */
 export function refuseWhileDraining(exchange: Exchange): Promise<Answer> | undefined {
   const { info: { path, verb } } = exchange;
   if (verb === "watch" || ANSWERED_TO_THE_END.some((prefix) => path.startsWith(prefix))) return undefined;
@@ -24,7 +27,7 @@ export function refuseWhileDraining(exchange: Exchange): Promise<Answer> | undef
 
 const RETRY_AFTER_SECONDS = "1";
 
-/** 429 in plain text, as kube-apiserver answers before it knows what is asked. */
+/** Answers 429 in plain text (apiserver `pkg/server/filters/maxinflight.go`, `tooManyRequests`). */
 export function respondOverloaded(exchange: Exchange): Promise<Answer> {
   return respondText(exchange, 429, "Too many requests, please try again later.\n", {
     "retry-after": RETRY_AFTER_SECONDS,
