@@ -1,4 +1,4 @@
-/** Prometheus metrics under kube-apiserver's names, so that existing dashboards and alerts fit. */
+/** Prometheus metrics with kube-apiserver's names, so that existing dashboards and alerts work. */
 import { Counter, Gauge, Histogram } from "prom-client";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
@@ -13,51 +13,51 @@ import type { RequestInfo } from "./request_info.ts";
 import { acceptsGzip, respondBytes } from "./respond.ts";
 import { lookup } from "../../core/lib/lookup.ts";
 
-/** Counts and times requests, and renders the page. */
+/** Counts and times requests, and renders the metrics. */
 export interface Metrics {
   observe(request: ObservedRequest, code: number, seconds: number): void;
-  /** A watch has begun; the answer is called when it is over. */
+  /** Counts an open watch; the returned function ends it. */
   beginLongRunning(request: ObservedRequest): () => void;
-  /** Events were sent to a watcher. */
+  /** Counts the events that were sent to a watcher. */
   watched(resource: WatchedResource, events: number): void;
-  /** Somebody tried to say who they are. `error` for credentials that are wrong, `failure` for none. */
+  /** Counts an attempt to authenticate: `error` for invalid credentials, `failure` for none. */
   authenticated(result: "success" | "failure" | "error", username: string, seconds: number): void;
-  /** A client certificate was shown that ends in so many seconds. */
+  /** Records the remaining lifetime of a client certificate, in seconds. */
   clientCertificate(secondsLeft: number): void;
   authorized(result: "allowed" | "denied" | "no-opinion", seconds: number): void;
   readonly audit: AuditCounts;
-  /** The page in the text exposition format. */
+  /** Renders the metrics in the text exposition format. */
   render(): Promise<Uint8Array>;
-  /** When the process started, in seconds since 1970. */
+  /** The start of the process, in seconds since 1970. */
   readonly startedAt: number;
 }
 
-/** What is counted of a request. */
+/** The properties of a request that become labels. */
 export interface ObservedRequest {
   readonly info: RequestInfo;
   readonly dryRun: boolean;
-  /** The path is served: labels are only made of names that the server itself knows, never of what clients invent. */
+  /** Whether the path is served: labels come only from names that the server knows, never from clients. */
   readonly isServed: boolean;
 }
 
-/** What a watch is of. */
+/** The resource that a watch observes. */
 export interface WatchedResource {
   readonly group: string;
   readonly version: string;
   readonly resource: string;
 }
 
-/** Verbs whose time is the client's, not ours. */
+/** Verbs whose duration depends on the client. */
 const LONG_RUNNING: ReadonlySet<string> = new Set(["watch"]);
 
 const LABELS = ["verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component"] as const;
 const LONG_LABELS = LABELS.filter((label) => label !== "dry_run");
-/** As client-go's and kube-apiserver's authentication and authorization are timed. */
+/** The buckets of kube-apiserver's authentication and authorization durations. */
 const AUTH_BUCKETS = exponentialBuckets(0.001, 2, 15);
 const HOUR = 3600;
 const DAY = 24 * HOUR;
 
-/** Adds them to a registry: one of its own unless told otherwise; nothing global is touched. */
+/** Creates the metrics in a registry, by default a new one; there is no global registry. */
 export function createMetrics(registry: MetricsRegistry = createMetricsRegistry()): Metrics {
   const options = (name: string, help: string) => ({ name, help, registers: [registry] });
   const requests = new Counter({
@@ -116,7 +116,7 @@ export function createMetrics(registry: MetricsRegistry = createMetricsRegistry(
     buckets: AUTH_BUCKETS,
   });
   const audit = createAuditCounts(registry);
-  // The labels of a request are looked up as one text: a labelled metric costs more than the request's own work on it.
+  // The labels of a request are looked up as one text, because a labelled metric costs more than a small request.
   const series = new Map<string, { inc(): void; observe(seconds: number): void }>();
   const once = <T>(make: (key: string) => T): (key: string) => T => {
     const known = new Map<string, T>();
@@ -196,7 +196,7 @@ function createAuditCounts(registry: MetricsRegistry): AuditCounts {
   };
 }
 
-/** The few names that kube-apiserver counts by themselves (`apiserver/pkg/endpoints/filters/metrics.go`). */
+/** The user names that kube-apiserver counts separately (`apiserver/pkg/endpoints/filters/metrics.go`). */
 const COUNTED_USERS: ReadonlySet<string> = new Set([
   "admin",
   "client",
@@ -212,7 +212,7 @@ function compressedUsername(username: string): string {
 
 const compress = promisify(gzip);
 
-/** Answers `/metrics`, whatever the method. */
+/** Answers `/metrics` for any method. */
 export async function respondMetrics(exchange: Exchange, metrics: Metrics): Promise<Answer> {
   const contentType = toContentType(findHeader(exchange, "accept") ?? "");
   const bytes = await metrics.render();

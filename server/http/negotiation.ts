@@ -1,30 +1,29 @@
 /**
- * Content negotiation: which media type a body has, and in which one the answer goes out
- * (`apiserver/pkg/endpoints/handlers/negotiation`).
+ * Content negotiation: the media types of bodies and answers (`apiserver/pkg/endpoints/handlers/negotiation`).
  */
 import { FifoCache } from "../../core/lib/fifo_cache.ts";
 import { notAcceptable, unsupportedMediaType } from "../../core/kube/status.ts";
 import { createFailureStatus, StatusError } from "../../core/kube/status_error.ts";
 import { trimChars } from "../../core/lib/trim.ts";
 
-/** How an object is written. */
+/** The media types of objects. */
 export type MediaType = "application/json" | "application/yaml" | "application/vnd.kubernetes.protobuf";
 
-/** What the client wants back. */
+/** The representation that the client accepts. */
 export interface Representation {
   readonly mediaType: MediaType;
-  /** The object itself, or its transformation. */
+  /** The object itself, or one of its transformations. */
   readonly as: "object" | "Table" | "PartialObjectMetadata" | "PartialObjectMetadataList";
-  /** The version of `meta.k8s.io` of a transformation. */
+  /** The version of `meta.k8s.io` that a transformation has. */
   readonly metaVersion: "v1" | "v1beta1";
   readonly pretty: boolean;
 }
 
-/** Which transformations an endpoint can do; Status and lists of other kinds cannot. */
+/** The transformations that an endpoint supports; Status and lists of other kinds support none. */
 export interface Convertible {
   readonly table: boolean;
   readonly partial: boolean;
-  /** What may stand for `sv`, the version of the server: that of the metadata, for resources. */
+  /** The accepted value of `sv`, the version of the server: that of the metadata, for resources. */
   readonly serverVersion?: "v1";
 }
 
@@ -36,7 +35,7 @@ export interface AcceptClause {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** Every media type of bodies and answers, in the order of error texts. */
+/** Every media type of bodies and answers, in the order of error messages. */
 export const MEDIA_TYPES: readonly MediaType[] = [
   "application/json",
   "application/yaml",
@@ -46,16 +45,16 @@ export const MEDIA_TYPES: readonly MediaType[] = [
 /** Watches have no YAML form. */
 const STREAMING_TYPES: readonly MediaType[] = MEDIA_TYPES.filter((type) => type !== "application/yaml");
 
-/** User agents that get indented JSON (people at a terminal or a browser). */
+/** The user agents of people, who get indented JSON in a terminal or a browser. */
 const PRETTY_AGENTS: readonly string[] = ["curl", "Wget", "Mozilla/5.0"];
 
-/** Up to so many, Go sorts by insertion (`sort/zsortinterface.go`, maxInsertion). */
+/** Up to this number of clauses, Go uses an insertion sort (`sort/zsortinterface.go`, `maxInsertion`). */
 const FEW_CLAUSES = 12;
 
-/** A client sends the same header with all of its requests, and so do all clients of one kind. */
+/** A cache of parsed headers: all clients of one kind send the same header with every request. */
 const readHeaders = new FifoCache<readonly AcceptClause[]>({ maxEntries: 64, maxKeyLength: 512 });
 
-/** Reads an Accept header as goautoneg does: clauses that it cannot read are left out, the best comes first. */
+/** Parses an Accept header like goautoneg: malformed clauses are skipped, and the best clause comes first. */
 export function parseAccept(header: string): readonly AcceptClause[] {
   const known = readHeaders.get(header);
   if (known !== undefined) return known;
@@ -66,11 +65,11 @@ export function parseAccept(header: string): readonly AcceptClause[] {
 
 function readAccept(header: string): readonly AcceptClause[] {
   const clauses = header.split(",").map(parseClause).filter((clause) => clause !== undefined);
-  // Steps like these take quadratic time, and for many clauses Go has others, too.
+  // An insertion sort takes quadratic time, and Go does not use it for many clauses either.
   if (clauses.length > FEW_CLAUSES) {
     return clauses.sort((a, b) => isBetter(a, b) ? -1 : isBetter(b, a) ? 1 : 0);
   }
-  // Go's order is no order in the mathematical sense; the same steps lead to the same outcome.
+  // Go's comparison is not transitive, so only the same steps lead to the same result.
   for (let end = 1; end < clauses.length; end++) {
     for (let at = end; at > 0 && isBetter(clauses[at]!, clauses[at - 1]!); at--) {
       [clauses[at - 1], clauses[at]] = [clauses[at]!, clauses[at - 1]!];
@@ -79,14 +78,14 @@ function readAccept(header: string): readonly AcceptClause[] {
   return clauses;
 }
 
-/** Whether a clause names a media type, by itself or by a wildcard. */
+/** Whether a clause matches a media type, by name or by a wildcard. */
 export function matchesClause({ type, subtype }: AcceptClause, mediaType: string): boolean {
   const [wantedType = "", wantedSubtype = ""] = splitAtFirst(mediaType, "/");
   return (type === wantedType && (subtype === wantedSubtype || subtype === "*")) || (type === "*" && subtype === "*");
 }
 
 /**
- * Chooses how to answer. Throws StatusError 406 when no clause fits.
+ * Chooses the representation of the answer. Throws StatusError 406 when no clause matches.
  *
  * @param accept the first Accept header, undefined when absent
  */
@@ -101,20 +100,20 @@ export function negotiate(
   return { ...chosen, pretty: chosen.pretty || isPrettyRequest(query, userAgent) };
 }
 
-/** A watch that was asked for in YAML is refused, whatever else would do. Throws StatusError 406. */
+/** Throws StatusError 406 for a watch in YAML, even when the client accepts another type. */
 export function assertStreamable({ mediaType }: Representation): void {
   if (STREAMING_TYPES.includes(mediaType)) return;
   throw notAcceptable(STREAMING_TYPES.map((type) => `${type};stream=watch`));
 }
 
-/** A form of its own kind, such as aggregated discovery. */
+/** A transformation to another kind, such as aggregated discovery. */
 export interface Transformation {
   readonly g: string;
   readonly v: string;
   readonly as: string;
 }
 
-/** How to write a transformation, undefined when no clause asks for it; clauses for the plain object do not count. */
+/** Chooses the encoding of a transformation; undefined when no clause asks for it. Clauses for the plain object are ignored. */
 export function negotiateTransformation(
   accept: string,
   query: URLSearchParams,
@@ -151,7 +150,7 @@ function choose(accept: string, can: Convertible): Representation | undefined {
   return undefined;
 }
 
-/** The representation that a clause's parameters ask for, undefined where it cannot be had. */
+/** Finds the representation that a clause's parameters ask for; undefined when the endpoint does not support it. */
 function findRepresentation(clause: AcceptClause, mediaType: MediaType, can: Convertible): Representation | undefined {
   if (!isAllowed(clause, mediaType, can.serverVersion)) return undefined;
   const { as, g, v, pretty: indented } = clause.parameters;
@@ -169,7 +168,7 @@ function findRepresentation(clause: AcceptClause, mediaType: MediaType, can: Con
   return undefined;
 }
 
-/** The representation of an error: indented JSON when what the client accepts cannot be had. */
+/** Chooses the representation of an error: indented JSON when the client accepts no supported type. */
 export function negotiateError(accept: string | undefined, query: URLSearchParams, userAgent: string): Representation {
   try {
     return negotiate(accept, query, userAgent, { table: false, partial: false });
@@ -179,11 +178,10 @@ export function negotiateError(accept: string | undefined, query: URLSearchParam
 }
 
 /**
- * 406: an object has no list form, and a list has no object form. Upstream refuses in place of the answer, after
- * everything else, so a write has happened by then (`apiserver/pkg/endpoints/handlers/response.go`,
- * asPartialObjectMetadata).
+ * Creates a 406: an object has no list form, and a list has no object form. Upstream refuses when it encodes the answer,
+ * so a write has happened by then (`apiserver/pkg/endpoints/handlers/response.go`, `asPartialObjectMetadata`).
  *
- * @param goType Go's type of the answer
+ * @param goType the Go type of the answer
  */
 export function otherFormError(as: "PartialObjectMetadata" | "PartialObjectMetadataList", goType: string): StatusError {
   const is = as === "PartialObjectMetadata" ? "is a list" : "is not a list";
@@ -191,7 +189,7 @@ export function otherFormError(as: "PartialObjectMetadata" | "PartialObjectMetad
   return new StatusError(createFailureStatus(406, "NotAcceptable", message));
 }
 
-/** The media type of a body; JSON when none is named. Throws StatusError 415. */
+/** Parses the media type of a body, JSON by default. Throws StatusError 415. */
 export function bodyMediaType(contentType: string | undefined): MediaType {
   if (contentType === undefined || contentType === "") return "application/json";
   const [name, parameters] = splitAtFirst(contentType, ";");
@@ -200,7 +198,7 @@ export function bodyMediaType(contentType: string | undefined): MediaType {
   return found;
 }
 
-/** What may follow the first semicolon of a media type (Go's `mime.ParseMediaType`). */
+/** The valid parameters after the first semicolon of a media type (Go's `mime.ParseMediaType`). */
 const MEDIA_PARAMETERS =
   /^\s*(?:[!#$%&'*+.^_`|~\w-]+\s*=\s*(?:[!#$%&'*+.^_`|~\w-]+|"(?:[^"\\\r\n]|\\.)*")\s*(?:;\s*|$))*$/;
 
@@ -226,9 +224,9 @@ function isBetter(a: AcceptClause, b: AcceptClause): boolean {
   return a.quality > b.quality || (a.type !== "*" && b.type === "*") || (a.subtype !== "*" && b.subtype === "*");
 }
 
-/** A text that is not a number counts as zero, which is the last choice but still one. */
+/** A quality that is not a number counts as zero, which goautoneg still accepts as the last choice. */
 function parseQuality(text: string): number {
-  // Two adjacent runs of digits would take quadratic time to refuse a long one.
+  // Two adjacent runs of digits in the pattern would take quadratic time for a long text.
   return /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?$/i.test(text) ? Number(text) : 0;
 }
 
@@ -237,17 +235,17 @@ function splitAtFirst(text: string, separator: string): readonly [string, string
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** goautoneg trims spaces and no other white space. */
+/** Trims spaces and no other white space, like goautoneg. */
 function trimSpaces(text: string): string {
   return trimChars(text, " ");
 }
 
-/** `pretty` decides where it is given; people at a terminal or a browser get indented JSON anyway. */
+/** Whether JSON is indented: the parameter `pretty` decides, and without it the user agent. */
 function isPrettyRequest(query: URLSearchParams, userAgent: string): boolean {
-  const asked = query.get("pretty") ?? "";
-  if (asked !== "") return TRUE_TEXTS.includes(asked);
+  const requested = query.get("pretty") ?? "";
+  if (requested !== "") return TRUE_TEXTS.includes(requested);
   return PRETTY_AGENTS.some((prefix) => userAgent.startsWith(prefix));
 }
 
-/** What Go's `strconv.ParseBool` takes for true. */
+/** The texts that Go's `strconv.ParseBool` accepts as true. */
 const TRUE_TEXTS: readonly string[] = ["1", "t", "T", "TRUE", "true", "True"];

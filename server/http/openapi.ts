@@ -1,4 +1,4 @@
-/** `/openapi/v3` with its documents, and `/openapi/v2`, all made from the descriptions of the kinds. */
+/** The OpenAPI documents at `/openapi/v2` and below `/openapi/v3`, generated from the schemas of the kinds. */
 import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
@@ -20,10 +20,10 @@ import { matchesClause, parseAccept } from "./negotiation.ts";
 import { acceptsGzip, respondEmpty } from "./respond.ts";
 import { type Content, serveContent } from "./serve_content.ts";
 
-/** Answers OpenAPI paths; undefined for any other path. */
+/** Answers an OpenAPI path; undefined for any other path. */
 export type OpenapiHandler = (exchange: Exchange) => Promise<Answer> | undefined;
 
-/** One document in its forms, each made when it is first asked for. */
+/** One document in its forms, each encoded at its first request. */
 interface Document {
   readonly etag: () => string;
   readonly getContent: (form: Form) => Content;
@@ -35,17 +35,17 @@ const PROTOBUF_TYPE = {
   v2: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
   v3: "application/com.github.proto-openapi.spec.v3.v1.0+protobuf",
 };
-/** In kube-apiserver's order, which counts for wildcards; the second form of protobuf's name is that of old clients. */
+/** The forms in kube-apiserver's order, which matters for wildcards; old clients use the second name of protobuf. */
 const FORMS = {
   v2: createForms(PROTOBUF_TYPE.v2),
   v3: createForms(PROTOBUF_TYPE.v3),
 };
-/** The library that compresses `/openapi/v2` leaves less than this alone. */
+/** The library that compresses `/openapi/v2` in kube-apiserver does not compress smaller documents. */
 const GZIP_FROM_BYTES = 1400;
 
 const compress = promisify(gzip);
 
-/** Builds the handler. */
+/** Creates the handler for the served kinds. */
 export function createOpenapi(
   served: readonly ServedKind[],
   serverVersion: string,
@@ -64,7 +64,7 @@ export function createOpenapi(
     const { path } = exchange.info;
     if (path === "/openapi/v2") return respondV2(exchange, v2);
     if (path === "/openapi/v3") {
-      // kube-apiserver puts the list together for each request, and leaves its type to be guessed.
+      // kube-apiserver creates the list for each request, and Go detects its content type.
       const content = { bytes: index(), contentType: "text/plain; charset=utf-8", modifiedAt: clock.now() };
       return serveContent(exchange, content);
     }
@@ -79,10 +79,10 @@ function respondV3(exchange: Exchange, name: string, document: Document): Promis
   const vary = { vary: "Accept" };
   const form = chooseForm(exchange, "v3");
   if (form === undefined) return respondEmpty(exchange, 406, vary);
-  const asked = exchange.query.get("hash") ?? "";
+  const requestedHash = exchange.query.get("hash") ?? "";
   const content = document.getContent(form);
-  if (asked === "") return serveContent(exchange, content, vary);
-  if (asked === document.etag()) {
+  if (requestedHash === "") return serveContent(exchange, content, vary);
+  if (requestedHash === document.etag()) {
     const expires = new Date(content.modifiedAt);
     expires.setUTCFullYear(expires.getUTCFullYear() + 1);
     const forever = { ...vary, "cache-control": "public, immutable", expires: expires.toUTCString() };
@@ -93,7 +93,7 @@ function respondV3(exchange: Exchange, name: string, document: Document): Promis
   return respondEmpty(exchange, 301, moved);
 }
 
-/** The whole of version 2 is compressed whenever the client accepts it. */
+/** Answers with the document of version 2, compressed whenever the client accepts gzip. */
 async function respondV2(exchange: Exchange, document: Document): Promise<Answer> {
   const form = chooseForm(exchange, "v2");
   const vary = { vary: ["Accept-Encoding", "Accept"] };
@@ -116,7 +116,7 @@ function chooseForm(exchange: Exchange, version: "v2" | "v3"): Form | undefined 
   return undefined;
 }
 
-/** A wildcard for the type alone counts here, too. */
+/** Whether a clause matches; here the clause `*` with a subtype matches too. */
 function matchesFormally(clause: ReturnType<typeof parseAccept>[number], name: string): boolean {
   return matchesClause(clause.type === "*" ? { ...clause, type: "application" } : clause, name);
 }
@@ -130,7 +130,7 @@ function createForms(protobuf: string): readonly (readonly [name: string, form: 
 }
 
 function createDocument(version: "v2" | "v3", modifiedAt: Date, make: () => OpenApiObject): Document {
-  // kube-openapi writes version 2 without the escapes that Go usually makes.
+  // kube-openapi encodes version 2 without Go's usual HTML escapes.
   const json = lazy(() => encodeText(version === "v2" ? JSON.stringify(make()) : jsonText(make())));
   const etag = lazy(() => createHash("sha512").update(json()).digest("hex").toUpperCase());
   const protobuf = lazy(() => encodeGnostic(version === "v2" ? GNOSTIC_V2 : GNOSTIC_V3, make()));

@@ -1,4 +1,4 @@
-/** Query parameters of the verbs, checked as kube-apiserver checks its options types. */
+/** Query parameters of the verbs, validated like kube-apiserver's options types. */
 import { parseInt64 } from "../../core/kube/int64.ts";
 import type { DeleteOptions } from "../../core/kube/meta.ts";
 import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
@@ -22,7 +22,7 @@ import type { Result } from "../../core/lib/result.ts";
 const parseLabels = createSharedParser(parseLabelSelector);
 const parseFields = createSharedParser(parseFieldSelector);
 
-/** Options of create, update and patch. */
+/** The options of create, update and patch. */
 export interface WriteOptions {
   readonly dryRun: boolean;
   readonly fieldManager: string;
@@ -30,17 +30,17 @@ export interface WriteOptions {
   readonly force: boolean | undefined;
 }
 
-/** Options of a list or watch. */
+/** The options of a list or watch. */
 export interface CollectionOptions extends ListQuery {
   readonly timeoutSeconds: number | undefined;
   readonly allowWatchBookmarks: boolean;
   readonly sendInitialEvents: boolean | undefined;
 }
 
-/** Which options type a verb has. */
+/** The verbs that select an options type. */
 export type WriteVerb = "create" | "update" | "patch" | "apply";
 
-/** Reads the options of a write. Throws StatusError 400 or 422. */
+/** Parses the options of a write. Throws StatusError 400 or 422. */
 export function parseWriteOptions(verb: WriteVerb, query: URLSearchParams, userAgent: string): WriteOptions {
   const dryRun = query.getAll("dryRun");
   const fieldManager = query.get("fieldManager") ?? "";
@@ -70,7 +70,7 @@ export function parseWriteOptions(verb: WriteVerb, query: URLSearchParams, userA
   };
 }
 
-/** The name a client goes by without a `fieldManager`: its user agent up to the slash, printable and short enough. */
+/** Derives the field manager from the user agent: its printable characters up to the slash, cut to the maximum length. */
 function parseManagerName(userAgent: string): string {
   let name = "";
   let length = 0;
@@ -83,9 +83,9 @@ function parseManagerName(userAgent: string): string {
   return name;
 }
 
-/** Reads the options of a list or watch. Throws StatusError 400 or 422. */
+/** Parses the options of a list or watch. Throws StatusError 400 or 422. */
 export function parseCollectionOptions(query: URLSearchParams, isWatch: boolean): CollectionOptions {
-  // Numbers are read before selectors, in this order, and the first fault is told.
+  // Numbers are parsed before selectors, in this order, and the first fault is reported.
   const timeoutSeconds = parseInteger(query, "timeoutSeconds");
   const limit = parseInteger(query, "limit") ?? 0;
   const labelText = query.get("labelSelector") ?? "";
@@ -127,7 +127,7 @@ function withWatchDefaults(options: CollectionOptions): CollectionOptions {
   return { ...options, sendInitialEvents: true, resourceVersionMatch: "NotOlderThan" };
 }
 
-/** Reads DeleteOptions from the query, for a DELETE without a body. */
+/** Parses DeleteOptions from the query, for a DELETE without a body. */
 export function parseDeleteOptions(query: URLSearchParams): DeleteOptions {
   const grace = parseInteger(query, "gracePeriodSeconds");
   const orphan = parseBoolean(query, "orphanDependents");
@@ -150,7 +150,7 @@ export function parseDeleteOptions(query: URLSearchParams): DeleteOptions {
   };
 }
 
-/** Throws StatusError 422 for bad DeleteOptions. */
+/** Throws StatusError 422 for invalid DeleteOptions. */
 export function assertDeleteOptions(options: DeleteOptions, ofCollection: boolean): void {
   refuse("DeleteOptions", validateDeleteOptions(options, ofCollection));
 }
@@ -168,19 +168,19 @@ function parseInteger(query: URLSearchParams, name: string): number | undefined 
   throw badRequest(`strconv.ParseInt: parsing ${goQuote(text)}: ${why}`);
 }
 
-/** Query booleans are true with any value but `0` and `false` (apimachinery `pkg/runtime/converter.go`). */
+/** Parses a query boolean, which is true for any value but `0` and `false` (apimachinery `pkg/runtime/converter.go`). */
 function parseBoolean(query: URLSearchParams, name: string): boolean | undefined {
   const text = query.get(name);
   if (text === null) return undefined;
   return text !== "0" && text.toLowerCase() !== "false";
 }
 
-/** A shorter selector is parsed for each request: finding a shared one would not be cheaper. */
+/** A shorter selector is parsed for each request, because a lookup would not be cheaper. */
 const SHORTEST_SHARED = 256;
 
 /**
- * A parser that answers a long text with the same value again, for as long as a request or a watch holds that value. The
- * value must not change.
+ * Creates a parser that returns the same value for the same long text while a request or a watch holds that value: a
+ * parsed selector takes forty times the memory of its text. The value must not change.
  */
 export function createSharedParser<T extends object>(
   parse: (text: string) => Result<T, string>,

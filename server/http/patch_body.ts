@@ -1,4 +1,4 @@
-/** Patch bodies: their types, and applying one to the versioned JSON of a stored object. */
+/** Patch bodies: their types, and their application to the versioned JSON of a stored object. */
 import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
 import { encodeObject } from "../../core/kube/codec/encode.ts";
 import { goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
@@ -23,10 +23,10 @@ import { goTypeOf, noInternalKindText, noKindText } from "./go_names.ts";
 import { isKnownKind } from "./known_kinds.ts";
 import { decodeAsNamed, goVersionedName, typedDocument, withDefaultNames } from "./typed_body.ts";
 
-/** How a patch changes an object; `apply` is server-side apply (`apply_body.ts`). */
+/** The types of patches; `apply` is server-side apply (`apply_body.ts`). */
 export type PatchType = "json" | "merge" | "strategic" | "apply";
 
-/** The patch types that are applied here. */
+/** The patch types that this file applies. */
 type DocumentPatch = Exclude<PatchType, "apply">;
 
 const PATCH_TYPES: Readonly<Record<string, PatchType>> = {
@@ -36,7 +36,7 @@ const PATCH_TYPES: Readonly<Record<string, PatchType>> = {
   "application/apply-patch+yaml": "apply",
 };
 
-/** Reads the Content-Type of a patch. Throws StatusError 415. */
+/** Parses the Content-Type of a patch. Throws StatusError 415. */
 export function parsePatchType(contentType: string | undefined): PatchType {
   const name = (contentType ?? "").split(";")[0]!.trim().toLowerCase();
   const type = PATCH_TYPES[name];
@@ -44,7 +44,7 @@ export function parsePatchType(contentType: string | undefined): PatchType {
   return type;
 }
 
-/** Parses a patch. Throws StatusError 400 when it is no JSON; its shape is looked at once the object is there. */
+/** Parses a patch. Throws StatusError 400 when it is not JSON; its shape is checked after the object was read. */
 export function readPatch(bytes: Uint8Array): JsonDocument {
   try {
     return parseJson(bytes);
@@ -54,7 +54,7 @@ export function readPatch(bytes: Uint8Array): JsonDocument {
   }
 }
 
-/** The patched object, decoded and canonical. Throws StatusError 400, 413 or 422. */
+/** Applies a patch, and returns the decoded, canonical object. Throws StatusError 400, 413 or 422. */
 export function applyPatch(
   exchange: Exchange,
   kind: Kind,
@@ -82,7 +82,7 @@ export function applyPatch(
       : decodeInternal(kind, patched);
     const strictErrors = [
       ...findStrictErrors(type, patch),
-      // Go's maps, of which a strategic merge patch is decoded, have no order: their faults are sorted.
+      // A strategic merge patch is decoded from Go maps, which have no order, so its faults are sorted.
       ...(isStrategic ? [...decoded.strictErrors].sort(compareBytes) : decoded.strictErrors),
     ];
     if (fieldValidation === "Strict" && strictErrors.length > 0) {
@@ -96,7 +96,7 @@ export function applyPatch(
   }
 }
 
-/** Applies a patch of any shape. One that is validated is decoded into Go types first, whose faults come first. */
+/** Applies a patch of any shape. A validated patch is first decoded into Go types, whose faults come first. */
 function applyDocument(
   type: DocumentPatch,
   kind: Kind,
@@ -131,12 +131,12 @@ function noMapText(value: unknown): string {
   return `json: cannot unmarshal ${goJsonType(value)} into Go value of type map[string]interface {}`;
 }
 
-/** Without a version, a patched object is decoded into the type that has none. */
+/** Whether a patched object has no version, so that it is decoded into the internal type. */
 function isUnversioned(patched: unknown): boolean {
   return isJsonObject(patched) && (patched["apiVersion"] ?? "") === "";
 }
 
-/** The type without a version has no JSON names: it knows none of the members, and stays empty. */
+/** The internal Go type has no JSON names, so every member is an unknown field and the object stays empty. */
 function decodeInternal(kind: Kind, patched: unknown): DecodedObject<KubeObject> {
   const names = Object.keys(patched as JsonObject).filter((name) => name !== "kind" && name !== "apiVersion");
   const { object } = decodeObject(kind.schema, {});
@@ -146,7 +146,7 @@ function decodeInternal(kind: Kind, patched: unknown): DecodedObject<KubeObject>
   };
 }
 
-/** What strict decoding says of the patch itself. */
+/** Finds the strict decoding errors of the patch itself. */
 function findStrictErrors(type: DocumentPatch, patch: JsonDocument): readonly string[] {
   const prefix = type === "json" ? "json patch " : "";
   return [
@@ -155,7 +155,7 @@ function findStrictErrors(type: DocumentPatch, patch: JsonDocument): readonly st
   ];
 }
 
-/** A patch may not make another kind of the object. Throws DecodeError when that kind cannot be decoded. */
+/** Finds a change of the object's kind, which is a fault. Throws DecodeError when the new kind cannot be decoded. */
 function findKindFault(kind: Kind, patched: unknown): string | undefined {
   const typed = typedDocument({ value: patched, duplicates: [] });
   if (!typed.ok) return typed.error;

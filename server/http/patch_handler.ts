@@ -14,7 +14,7 @@ import { getConvertible, representationFor } from "./read_handlers.ts";
 import { assertSameName, withDefaults, withNamespace, withoutDuplicateOwners } from "./sent_object.ts";
 import { authorizeCreate, getUserAgent, respondUpdated, type UpdateDeps } from "./write_handlers.ts";
 
-/** Answers a PATCH. Server-side apply creates what is missing, for those who may create an object of that name. */
+/** Answers a PATCH. Server-side apply creates a missing object when the user may create an object of that name. */
 export async function handlePatch(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const type = parsePatchType(findHeader(exchange, "content-type"));
   const representation = representationFor(exchange, getConvertible(target));

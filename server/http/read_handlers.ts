@@ -1,4 +1,4 @@
-/** GET of an object and of a list. */
+/** Answers a GET of an object or a list. */
 import type { ListMeta } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
@@ -21,7 +21,7 @@ import { createTable, encodeTable, parseIncludeObject } from "./table.ts";
 
 const PROTOBUF = "application/vnd.kubernetes.protobuf";
 
-/** What an endpoint of a resource can be converted to. */
+/** Returns the transformations that an endpoint of a resource supports. */
 export function getConvertible(target: Target): Convertible {
   const sub = target.resource.subresources.find((candidate) => candidate.name === target.subresource);
   return {
@@ -31,7 +31,7 @@ export function getConvertible(target: Target): Convertible {
   };
 }
 
-/** What lists and watches of a resource can be converted to. */
+/** The transformations that lists and watches of a resource support. */
 export const LIST_CONVERTIBLE: Convertible = { table: true, partial: true, serverVersion: "v1" };
 
 /** Chooses the representation of an answer. */
@@ -39,7 +39,7 @@ export function representationFor(exchange: Exchange, can: Convertible): Represe
   return negotiate(findHeader(exchange, "accept"), exchange.query, findHeader(exchange, "user-agent") ?? "", can);
 }
 
-/** GET of one object, also of a subresource. */
+/** Answers a GET of one object or its subresource. */
 export async function handleGet(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, getConvertible(target));
   const stored = await getObject(deps, target, exchange.query.get("resourceVersion") ?? "", exchange.signal);
@@ -82,7 +82,7 @@ export function respondStored(
   }
 }
 
-/** GET of a collection. */
+/** Answers a GET of a collection. */
 export async function handleList(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, LIST_CONVERTIBLE);
   const options = parseCollectionOptions(exchange.query, false);
@@ -91,7 +91,7 @@ export async function handleList(deps: RegistryDeps, target: Target, exchange: E
   return respondList(deps, exchange, target.resource, list, representation);
 }
 
-/** What of a list is sent. */
+/** A list with the items that are sent. */
 export type SentList = Omit<ListAnswer, "items"> & { readonly items: readonly Pick<Stored, "object" | "bytes">[] };
 
 /** Sends a list in any representation. */
@@ -108,7 +108,7 @@ export function respondList(
     ...(list.continueToken === "" ? {} : { continue: list.continueToken }),
     ...(list.remainingItemCount === undefined ? {} : { remainingItemCount: list.remainingItemCount }),
   };
-  // What only JSON is read of need not be parsed for it.
+  // Compact JSON is sent from the stored bytes, so the objects are parsed only when they are needed.
   const getObjects = () => list.items.map((item) => item.object);
   switch (as) {
     case "object":
@@ -132,7 +132,7 @@ export function respondList(
           kind: "PartialObjectMetadataList",
           schema: metaVersion === "v1" ? partialObjectMetadataListSchema : partialObjectMetadataListV1beta1Schema,
         },
-        // Go leaves a list that was never appended to null; protobuf has nothing for either.
+        // A Go slice without an append is null in JSON; protobuf encodes neither null nor an empty list.
         {
           metadata,
           items: list.items.length === 0 && mediaType !== PROTOBUF ? null : list.items.map(({ object }) => ({

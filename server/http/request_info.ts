@@ -1,6 +1,6 @@
 /**
- * What a request asks for, read from method and URL alone (`apiserver/pkg/endpoints/request/requestinfo.go`): the
- * input of authorization, dispatch and audit.
+ * The meaning of a request, parsed from method and URL (`apiserver/pkg/endpoints/request/requestinfo.go`): the input of
+ * authorization, dispatch and audit.
  */
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { parseInt64 } from "../../core/kube/int64.ts";
@@ -13,22 +13,22 @@ import { trimChars } from "../../core/lib/trim.ts";
 /** A resource request or a path request, with the verb that is authorized. */
 export interface RequestInfo {
   readonly isResourceRequest: boolean;
-  /** URL path, decoded. */
+  /** The decoded path of the URL. */
   readonly path: string;
   readonly verb: string;
   readonly apiGroup: string;
   readonly apiVersion: string;
   readonly namespace: string;
-  /** The path has a namespace before the resource, be it an empty one as in `/api/v1/namespaces//configmaps`. */
+  /** Whether the path has a namespace before the resource, even an empty one as in `/api/v1/namespaces//configmaps`. */
   readonly hasNamespace: boolean;
   readonly resource: string;
   readonly subresource: string;
   readonly name: string;
-  /** Field selector of a list, a watch or a deletion of a collection, as it came; empty for none. */
+  /** The unparsed field selector of a list, a watch or a deletion of a collection; empty for none. */
   readonly fieldSelector: string;
-  /** A path that begins like that of a resource and then names none, which kube-apiserver fails on. */
+  /** Whether the path begins like the path of a resource but names none, for which kube-apiserver fails. */
   readonly isIncomplete: boolean;
-  /** Segments from the resource on: resource, name, subresource and whatever follows. */
+  /** The segments from the resource on: resource, name, subresource and any others. */
   readonly parts: readonly string[];
 }
 
@@ -41,15 +41,15 @@ const METHOD_VERBS: Readonly<Record<string, string>> = {
   DELETE: "delete",
 };
 
-/** Paths below a namespace that are about the namespace itself. */
+/** The subresources of a namespace, which are not resources in it. */
 const NAMESPACE_SUBRESOURCES: ReadonlySet<string> = new Set(["status", "finalize"]);
 
-/** Old paths name the verb before the resource. */
+/** The verbs that old paths have before the resource. */
 const VERBS_IN_PATHS: readonly string[] = ["watch", "proxy"];
 
 const VERBS_WITH_SELECTORS: ReadonlySet<string> = new Set(["list", "watch", "deletecollection"]);
 
-/** Reads a request from its decoded path. */
+/** Parses a request from its method, decoded path and query. */
 export function parseRequestInfo(method: string, path: string, query: URLSearchParams): RequestInfo {
   const pathRequest: RequestInfo = {
     isResourceRequest: false,
@@ -104,14 +104,14 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     resource,
     subresource,
     name,
-    // A watch by path is one of everything, or of one name: it knows no selectors.
+    // A watch by path is for all objects or for one name, and has no selectors.
     fieldSelector: verbOfPath === undefined && VERBS_WITH_SELECTORS.has(verb) ? query.get("fieldSelector") ?? "" : "",
     isIncomplete: false,
     parts: rest,
   };
 }
 
-/** What the authorizer is asked. */
+/** Converts a request to the attributes for the authorizer. */
 export function toAttributes(info: RequestInfo): Attributes {
   if (!info.isResourceRequest) return { kind: "path", verb: info.verb, path: info.path };
   return {
@@ -127,22 +127,22 @@ export function toAttributes(info: RequestInfo): Attributes {
   };
 }
 
-/** A selector that cannot be read limits nothing. */
+/** A malformed selector does not restrict the request. */
 function toSelectorAttribute({ fieldSelector }: RequestInfo): Pick<ResourceAttributes, "fieldSelector"> {
   if (fieldSelector === "") return {};
   const parsed = parseFieldSelector(fieldSelector);
   return parsed.ok ? { fieldSelector: parsed.value } : {};
 }
 
-/** Tells whether a query asks for a watch: with any value except `0` and `false`. */
+/** Whether a query asks for a watch, with any value except `0` and `false`. */
 export function isWatchQuery(query: URLSearchParams): boolean {
   const value = query.get("watch");
   return value !== null && value !== "0" && value.toLowerCase() !== "false";
 }
 
 /**
- * An exact `metadata.name` field selector names the object, as far as the name is safe in a path. A parameter of the
- * list that cannot be read takes the name away with it.
+ * Returns the name in an exact `metadata.name` field selector, when it is safe in a path; empty when another parameter of
+ * the list is malformed.
  */
 function selectedName(query: URLSearchParams): string {
   const text = query.get("fieldSelector");

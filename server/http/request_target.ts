@@ -1,17 +1,17 @@
-/** Path and query of a request as Go reads them: URLs drop dot segments, which kube-apiserver refuses as names. */
+/** Path and query of a request, parsed like Go does: `URL` removes dot segments, which kube-apiserver refuses as names. */
 import { Buffer } from "node:buffer";
 import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
 
-/** Where a request goes. */
+/** The parsed target of a request. */
 export interface RequestTarget {
-  /** Path and query as they came. */
+  /** The unparsed path and query. */
   readonly requestUri: string;
-  /** Decoded before it is split, so that an escaped slash is a slash; undefined when the target or an escape is broken. */
+  /** The path, decoded before it is split, so that an escaped slash is a slash; undefined when the target is malformed. */
   readonly path: string | undefined;
   readonly query: URLSearchParams;
 }
 
-/** Reads the target of a request line. An absolute target counts by its path and query. */
+/** Parses the target of a request line. Only the path and query of an absolute target count. */
 export function parseTarget(target: string): RequestTarget {
   const requestUri = target.startsWith("/") ? target : pathAndQuery(target);
   if (requestUri === undefined) return { requestUri: target, path: undefined, query: new URLSearchParams() };
@@ -23,7 +23,7 @@ export function parseTarget(target: string): RequestTarget {
   };
 }
 
-/** Decodes a URL path; undefined when its escapes are broken. */
+/** Decodes a URL path; undefined when it has malformed escapes. */
 export function decodePath(path: string): string | undefined {
   if (!path.includes("%")) return path;
   if (BROKEN_ESCAPE.test(path)) return undefined;
@@ -45,8 +45,8 @@ export function decodePath(path: string): string | undefined {
 const BROKEN_ESCAPE = /%(?![0-9a-f]{2})/i;
 
 /**
- * Leaves out members that Go cannot read (`net/url` parseQuery), and ends a name without a value with `=`, which means the
- * same: Node's URLSearchParams takes quadratic time for names without one.
+ * Removes members that Go refuses (`net/url`, `parseQuery`), and adds `=` to a name without a value, which means the same:
+ * Node's URLSearchParams takes quadratic time for names without `=`.
  */
 function readableQuery(query: string): string {
   return query.split("&").filter(isReadable).map((member) => member.includes("=") ? member : `${member}=`).join("&");
@@ -56,7 +56,7 @@ function isReadable(member: string): boolean {
   return member !== "" && !member.includes(";") && !BROKEN_ESCAPE.test(member);
 }
 
-/** Undefined for what is no URL. */
+/** Finds the path and query of an absolute URL; undefined when it is malformed. */
 function pathAndQuery(url: string): string | undefined {
   if (!URL.canParse(url, "https://localhost")) return undefined;
   const { pathname, search } = new URL(url, "https://localhost");

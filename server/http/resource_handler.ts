@@ -1,4 +1,4 @@
-/** Resource requests: finds the resource, checks the verb, and hands the request to its verb. */
+/** Resource requests: finds the resource, checks the route, and calls the handler of the verb. */
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import { badRequest, pathNotFound } from "../../core/kube/status.ts";
 import { assertAbsent } from "../registry/absent_kinds.ts";
@@ -15,7 +15,7 @@ import { handleReview } from "./review_handler.ts";
 import { assertRoute, methodNotAllowed, toMethods } from "./routes.ts";
 import { handleCreate, handleDelete, handleDeleteCollection, handleUpdate, type UpdateDeps } from "./write_handlers.ts";
 
-/** Everything the API serves. */
+/** The resources and reviews that the API serves. */
 export interface Served {
   readonly resources: readonly Resource[];
   readonly reviews: readonly Review[];
@@ -23,20 +23,20 @@ export interface Served {
 
 const WATCH_BY_PATH = /^\/+apis\/[^/]+\/[^/]+\/watch\//;
 
-/** Handles one resource request. */
+/** Answers one resource request. */
 export type ResourceHandler = (exchange: Exchange) => Promise<Answer>;
 
-/** What the verbs need, all together. */
+/** The dependencies of the handlers of all verbs. */
 export type HandlerDeps = UpdateDeps & WatchDeps;
 
-/** Builds the handler of `/api/…` and `/apis/…` below a version. */
+/** Creates the handler of the paths below `/api/<version>` and `/apis/<group>/<version>`. */
 export function createResourceHandler(deps: HandlerDeps, served: Served): ResourceHandler {
   const resources = new Map(served.resources.map((resource) => [indexKey(resource), resource]));
   const reviews = new Map(served.reviews.map((review) => [indexKey(review), review]));
   const groups = new Set([...served.resources, ...served.reviews].map(({ kind }) => kind.group));
   return (exchange) => {
     const { info } = exchange;
-    // The rights are those of the resource, but kube-apiserver's router knows no such path.
+    // Such a path is authorized like the resource, but kube-apiserver's router does not know it.
     const isUnrouted = info.path.startsWith("//") || (info.apiGroup === "" && info.path.startsWith("/apis/"));
     if (isUnrouted) return respondText(exchange, 404, "404 page not found\n");
     const key = `${info.apiGroup === "" ? info.apiVersion : `${info.apiGroup}/${info.apiVersion}`}/${info.resource}`;
@@ -52,7 +52,7 @@ export function createResourceHandler(deps: HandlerDeps, served: Served): Resour
 function answerReview(deps: UpdateDeps, review: Review, exchange: Exchange): Promise<Answer> {
   const { info } = exchange;
   const scoped = review.kind.namespaced === info.hasNamespace;
-  // `/watch/…` is authorized as a watch: whoever may watch everything may not ask on behalf of others.
+  // `/watch/…` is authorized as a watch, and the permission to watch must not allow reviews for other users.
   if (!scoped || info.parts.length !== 1 || WATCH_BY_PATH.test(info.path)) throw pathNotFound();
   assertRoute(exchange, ["POST"]);
   return handleReview(deps, review, exchange);
@@ -71,7 +71,7 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
   const target: Target = {
     resource,
     subresource: info.subresource,
-    // A namespace stands in its own URL as name and as scope.
+    // The URL of a Namespace has its name both as the name and as the namespace.
     namespace: resource.kind.namespaced ? info.namespace : "",
     name,
     user: exchange.user,
@@ -100,12 +100,12 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
   }
 }
 
-/** The path has the form of the resource: scope, known subresource, nothing behind it. */
+/** Whether the path fits the resource: its scope, a known subresource, and nothing after it. */
 function isServedPath(resource: Resource, { info }: Exchange): boolean {
   if (info.parts.length > 3) return false;
   if (info.verb === "proxy" || (info.subresource !== "" && info.verb === "watch")) return false;
   if (info.subresource !== "" && !resource.subresources.some((sub) => sub.name === info.subresource)) return false;
-  // Objects of all namespaces at once are only had as a collection.
+  // A path without a namespace exists only for the collection of all namespaces.
   return resource.kind.namespaced ? info.hasNamespace || info.parts.length === 1 : !info.hasNamespace;
 }
 

@@ -1,4 +1,4 @@
-/** Answers: bodies with the headers every answer carries, and errors as Status. */
+/** Creates answers: bodies with the headers of every answer, and errors as Status. */
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { statusSchema } from "../../core/kube/kinds/mod.ts";
@@ -9,14 +9,14 @@ import { findHeader } from "./exchange.ts";
 import { encodeWire } from "./encoding.ts";
 import { negotiateError, type Representation } from "./negotiation.ts";
 
-/** Bodies beyond this are compressed for clients that accept it (kube-apiserver's threshold). */
+/** Larger bodies are compressed for clients that accept gzip (kube-apiserver's threshold). */
 const GZIP_THRESHOLD_BYTES = 131_072;
-/** Large lists are compressed for speed, not for size. */
+/** The gzip level: large lists are compressed for speed, not for size. */
 const GZIP_LEVEL = 1;
 
 const compress = promisify(gzip);
 
-/** Sends bytes, in one piece or in many. */
+/** Answers with bytes, in one piece or in several. */
 export async function respondBytes(
   exchange: Exchange,
   status: number,
@@ -54,7 +54,7 @@ function createAnswer(
   return { status, headers, body };
 }
 
-/** Sends a typed object. */
+/** Answers with a typed object. */
 export function respondWire(
   exchange: Exchange,
   status: number,
@@ -69,10 +69,10 @@ export function respondWire(
   return respondBytes(exchange, status, mediaType, encodeWire(wire, object, mediaType, representation.pretty));
 }
 
-/** The wire form of a Status. */
+/** The wire type of a Status. */
 export const STATUS_WIRE: Parameters<typeof encodeWire>[0] = { apiVersion: "v1", kind: "Status", schema: statusSchema };
 
-/** Sends an error as a Status in the type that the client accepts; anything untyped becomes a plain 500. */
+/** Answers with an error as a Status in the type that the client accepts; an untyped error becomes a plain 500. */
 export function respondError(exchange: Exchange, error: unknown): Promise<Answer> {
   const { status, headers } = statusFromError(error);
   const userAgent = findHeader(exchange, "user-agent") ?? "";
@@ -87,7 +87,7 @@ export function respondError(exchange: Exchange, error: unknown): Promise<Answer
   });
 }
 
-/** Sends plain text, as the paths that are no API do. */
+/** Answers with plain text, for paths outside the API. */
 export function respondText(
   exchange: Exchange,
   status: number,
@@ -100,7 +100,7 @@ export function respondText(
   });
 }
 
-/** Sends headers alone. */
+/** Answers without a body. */
 export function respondEmpty(
   exchange: Exchange,
   status: number,
@@ -109,7 +109,7 @@ export function respondEmpty(
   return Promise.resolve({ status, headers: baseHeaders(exchange, extra), body: undefined });
 }
 
-/** Headers of every answer, and those of this one. */
+/** Creates the headers of every answer, with those of this one. */
 export function baseHeaders(exchange: Exchange, extra: AnswerHeaders = {}): AnswerHeaders {
   const warnings = exchange.warnings.headers();
   return {
@@ -120,7 +120,7 @@ export function baseHeaders(exchange: Exchange, extra: AnswerHeaders = {}): Answ
   };
 }
 
-/** Whether the client reads gzip. */
+/** Whether the client accepts gzip. */
 export function acceptsGzip(exchange: Exchange): boolean {
   return (findHeader(exchange, "accept-encoding") ?? "").split(",").some((part) => part.trim() === "gzip");
 }

@@ -1,4 +1,4 @@
-/** POST of a review: answered, never stored. */
+/** POST of a review, which is answered and never stored. */
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
 import { createManagedEndpoint } from "../../core/kube/managed_fields/endpoint.ts";
 import { trackUpdate } from "../../core/kube/managed_fields/track_update.ts";
@@ -18,7 +18,7 @@ import { representationFor } from "./read_handlers.ts";
 import { respondWire } from "./respond.ts";
 import { withNamespace } from "./sent_object.ts";
 
-/** Decodes, answers with 201. What happens to metadata is what happens to that of any other creation. */
+/** Answers a POST of a review with 201. Its metadata is handled like that of any other creation. */
 export async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Answer> {
   const { kind } = review;
   const representation = representationFor(exchange, { table: false, partial: true, serverVersion: "v1" });
@@ -45,7 +45,7 @@ export async function handleReview(deps: RegistryDeps, review: Review, exchange:
   return respondWire(exchange, 201, toWire(kind), answer, representation);
 }
 
-/** Without what only servers set, and in the namespace of the request. Throws StatusError 400 for another one. */
+/** Removes system fields and sets the namespace of the request. Throws StatusError 400 for another namespace. */
 function inScope({ info }: Exchange, posted: KubeObject): KubeObject {
   return withMeta(withNamespace(info, posted), {
     selfLink: undefined,

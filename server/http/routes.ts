@@ -1,6 +1,6 @@
 /**
- * What the router of kube-apiserver (go-restful) decides before any handler runs: which methods a path has, which
- * bodies and answers it knows. Its refusals have texts of their own.
+ * The checks of kube-apiserver's router (go-restful) before any handler runs: the methods of a path, and the media types
+ * of its bodies and answers. The router's refusals have messages of their own.
  */
 import { createFailureStatus, StatusError } from "../../core/kube/status_error.ts";
 import type { RequestInfo } from "./request_info.ts";
@@ -8,7 +8,7 @@ import type { Exchange } from "./exchange.ts";
 import { findHeader } from "./exchange.ts";
 import { MEDIA_TYPES } from "./negotiation.ts";
 
-/** Content types of patches; others are refused before they are read. */
+/** The content types of patches; a body of another type is refused unread. */
 const PATCH_TYPES: readonly string[] = [
   "application/json-patch+json",
   "application/merge-patch+json",
@@ -16,25 +16,25 @@ const PATCH_TYPES: readonly string[] = [
   "application/apply-patch+yaml",
 ];
 
-/** A list can also be watched. */
+/** The media types of a watch, which every list route also produces. */
 const STREAM_TYPES: readonly string[] = [
   "application/json;stream=watch",
   "application/vnd.kubernetes.protobuf;stream=watch",
 ];
 
-/** The method of each verb on the path that it belongs to. */
+/** The method of each verb, on the path of a collection or an item. */
 const VERB_METHODS: Readonly<Record<"collection" | "item", Readonly<Record<string, string>>>> = {
   collection: { create: "POST", list: "GET", deletecollection: "DELETE" },
   item: { get: "GET", update: "PUT", patch: "PATCH", delete: "DELETE" },
 };
 
-/** The path is served below a known version, but not like this. */
+/** Creates the 405 for a path that is served, but not with this method. */
 export function methodNotAllowed(): StatusError {
   const message = "the server does not allow this method on the requested resource";
   return new StatusError(createFailureStatus(405, "MethodNotAllowed", message, {}));
 }
 
-/** Throws StatusError 405, 415 or 406 when no route of a path fits. `types` are those of its answers. */
+/** Throws StatusError 405, 415 or 406 when no route of a path matches. `types` are the media types of its answers. */
 export function assertRoute(
   exchange: Exchange,
   methods: readonly string[],
@@ -47,13 +47,13 @@ export function assertRoute(
   assertProducible(findHeader(exchange, "accept"), types, streams);
 }
 
-/** The methods of a collection or item, from the verbs that a resource has. */
+/** Converts the verbs of a resource to the methods of its collection or item. */
 export function toMethods(shape: "collection" | "item", verbs: readonly string[]): readonly string[] {
   const table = VERB_METHODS[shape];
   return verbs.map((verb) => table[verb]).filter((method) => method !== undefined);
 }
 
-/** A subresource without a name is authorized as a list, and is none. */
+/** Whether the request reads a collection. A subresource without a name is authorized as a list but is not one. */
 function isCollectionRead({ isResourceRequest, verb, subresource }: RequestInfo, method: string): boolean {
   return isResourceRequest && method === "GET" && subresource === "" && (verb === "list" || verb === "watch");
 }
@@ -63,7 +63,7 @@ function assertPatchType(contentType: string | undefined): void {
   throw new StatusError(createFailureStatus(415, "UnsupportedMediaType", "415: Unsupported Media Type", {}));
 }
 
-/** Parameters and quality do not count here: negotiation looks at them later. */
+/** Parameters and quality are ignored here; negotiation checks them later. */
 function assertProducible(accept: string | undefined, types: readonly string[], streams: readonly string[]): void {
   if (accept === undefined || accept === "") return;
   const names = accept.split(",").map((clause) => clause.split(";")[0]!.trim());

@@ -1,14 +1,14 @@
-/** Puts an answer on the wire, no faster than the client reads it. */
+/** Writes an answer to the connection, no faster than the client reads it. */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { type Answer, type AnswerBody, type AnswerStream, CHUNK_BYTES, isStream, toChunks } from "./answer.ts";
 
-/** Node's response; that of HTTP/2 is made to stand for one of HTTP/1, and says by its stream what became of it. */
+/** Node's response. That of HTTP/2 imitates the one of HTTP/1, but its state is that of its stream. */
 type Outgoing = ServerResponse & { readonly stream?: { readonly destroyed: boolean } | null };
 
-/** Sends everything; resolves when it has been handed over, or when the client is gone. */
+/** Sends an answer; resolves when the runtime has all of it, or when the client has disconnected. */
 export async function sendAnswer({ status, headers, body }: Answer, outgoing: Outgoing): Promise<void> {
   if (isGone(outgoing)) return cancel(body);
-  // Node's types do not say that it leaves the lists alone.
+  // Node's types do not accept readonly lists, which Node does not change.
   outgoing.writeHead(status, headers as OutgoingHttpHeaders);
   if (body === undefined) return void outgoing.end();
   if (body instanceof Uint8Array) return void outgoing.end(body);
@@ -16,14 +16,13 @@ export async function sendAnswer({ status, headers, body }: Answer, outgoing: Ou
   await sendPieces(body, outgoing);
 }
 
-/** What Node writes a head with; its types do not have it. */
+/** The method with which Node writes the head; its types do not have it. */
 interface HeadWriter {
   _storeHeader(statusLine: string, headers: unknown): void;
 }
 
 /**
- * Has a request of HTTP/1.0 answered with a status line of HTTP/1.0, as Go's server does: Node and Deno write that of
- * HTTP/1.1, whatever the request.
+ * Answers an HTTP/1.0 request with an HTTP/1.0 status line, like Go's server. Node and Deno always write HTTP/1.1.
  */
 export function answerAsHttp10(outgoing: ServerResponse): void {
   const writer = outgoing as unknown as HeadWriter;
@@ -33,8 +32,7 @@ export function answerAsHttp10(outgoing: ServerResponse): void {
 }
 
 /**
- * In a few buffers that are used again and again: new ones of a long list would have the garbage collector look through
- * everything.
+ * Sends the pieces in a few reused buffers, because new buffers for a long list would cause a full garbage collection.
  */
 async function sendPieces(pieces: readonly Uint8Array[], outgoing: Outgoing): Promise<void> {
   const spare: Uint8Array[] = [];
@@ -55,7 +53,7 @@ async function sendStream(body: AnswerStream, outgoing: Outgoing): Promise<void>
   outgoing.end();
 }
 
-/** False when there is nobody to write to any more. */
+/** Writes a chunk, and returns false when the client has disconnected. */
 async function write(chunk: Uint8Array, outgoing: Outgoing, written?: () => void): Promise<boolean> {
   if (isGone(outgoing)) return false;
   if (outgoing.write(chunk, written)) return true;

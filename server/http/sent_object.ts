@@ -1,4 +1,4 @@
-/** What becomes of an object that a client sent before the registry gets it: namespace, name, owners, defaults. */
+/** Prepares the object in a request for the registry: namespace, name, owners and defaults. */
 import { duplicateOwnersWarning, withDistinctOwners } from "../../core/kube/owner_references.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { badRequest } from "../../core/kube/status.ts";
@@ -8,8 +8,8 @@ import { withMeta } from "../registry/write.ts";
 import type { Exchange } from "./exchange.ts";
 
 /**
- * The object with the namespace of the URL. A different one in the body is refused; where the URL has none, it is
- * dropped (`registry/rest/meta.go`, EnsureObjectNamespaceMatchesRequestNamespace).
+ * Sets the namespace of the URL. A different one in the body is refused, and one in the body is dropped when the URL has
+ * none (`registry/rest/meta.go`, `EnsureObjectNamespaceMatchesRequestNamespace`).
  */
 export function withNamespace({ namespace }: Pick<Target, "namespace">, sent: KubeObject): KubeObject {
   const named = sent.metadata.namespace ?? "";
@@ -19,7 +19,7 @@ export function withNamespace({ namespace }: Pick<Target, "namespace">, sent: Ku
   return withMeta(sent, { namespace: namespace === "" ? undefined : namespace });
 }
 
-/** Throws StatusError 400 unless an object has the name of the URL. */
+/** Throws StatusError 400 unless the object has the name in the URL. */
 export function assertSameName(target: Target, sent: KubeObject): void {
   const name = getName(sent);
   if (name === "") {
@@ -32,14 +32,14 @@ export function assertSameName(target: Target, sent: KubeObject): void {
   }
 }
 
-/** Owners that stand twice are left out and told of; upstream looks at a patch after mutating admission only. */
+/** Removes duplicate owners, with a warning; upstream checks a patch only after mutating admission. */
 export function withoutDuplicateOwners(exchange: Exchange, sent: KubeObject, afterAdmission: boolean): KubeObject {
   const { object, duplicates } = withDistinctOwners(sent);
   if (duplicates.length > 0) exchange.warnings.add(duplicateOwnersWarning(duplicates, afterAdmission));
   return object;
 }
 
-/** The object with what its kind fills in. */
+/** Applies the defaults of the object's kind. */
 export function withDefaults(resource: Resource, object: KubeObject): KubeObject {
   return resource.strategy.applyDefaults?.(object) ?? object;
 }

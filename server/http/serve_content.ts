@@ -1,19 +1,19 @@
-/** Documents with conditions and ranges, as Go's `http.ServeContent` sends them. */
+/** Serves documents with conditions and ranges, like Go's `http.ServeContent`. */
 import type { Answer, AnswerHeaders } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { findHeader } from "./exchange.ts";
 import { baseHeaders, respondEmpty, respondText } from "./respond.ts";
 
-/** A document as it is kept. */
+/** A document with its validators. */
 export interface Content {
   readonly bytes: Uint8Array;
   readonly contentType: string;
-  /** Quoted; undefined for none. */
+  /** The entity tag in quotes. */
   readonly etag?: string;
   readonly modifiedAt: Date;
 }
 
-/** Sends the document, a range of it, or that it need not be sent. */
+/** Answers with the document, a range of it, 304, 412 or 416. */
 export function serveContent(exchange: Exchange, content: Content, extra: AnswerHeaders = {}): Promise<Answer> {
   const { bytes, contentType, etag, modifiedAt } = content;
   const validators = { ...extra, ...(etag === undefined ? {} : { etag }) };
@@ -43,7 +43,7 @@ function full(exchange: Exchange, status: number, bytes: Uint8Array, extra: Answ
   return Promise.resolve({ status, headers, body: bytes });
 }
 
-/** RFC 9110 section 13.2.2. */
+/** Evaluates the conditions in the order of RFC 9110, section 13.2.2. */
 function evaluateConditions(exchange: Exchange, { etag, modifiedAt }: Content): "send" | "unmodified" | "failed" {
   const match = findHeader(exchange, "if-match");
   const unmodifiedSince = parseDate(findHeader(exchange, "if-unmodified-since"));
@@ -61,7 +61,7 @@ function evaluateConditions(exchange: Exchange, { etag, modifiedAt }: Content): 
   return isRead && isOld ? "unmodified" : "send";
 }
 
-/** `If-Range` allows a range only of what the client has the rest of. */
+/** Whether `If-Range` allows a range, which must belong to the version that the client has. */
 function isRangeCurrent(exchange: Exchange, { etag, modifiedAt }: Content): boolean {
   const condition = findHeader(exchange, "if-range");
   if (condition === undefined) return true;
@@ -85,7 +85,7 @@ function toSeconds(date: Date): number {
   return Math.floor(date.getTime() / 1000);
 }
 
-/** One range; several at once are answered with the whole document, as any server may. */
+/** Parses a single range; several ranges are answered with the whole document, which RFC 9110 section 14.2 allows. */
 function parseRange(
   header: string,
   size: number,

@@ -1,9 +1,9 @@
-/** Which requests are about something that exists here: only those make labels of metrics. */
+/** Recognizes requests for served paths, because only those become labels of metrics. */
 import type { RequestInfo } from "./request_info.ts";
 import type { Served } from "./resource_handler.ts";
 import { SNAPSHOT_PATH } from "./snapshot.ts";
 
-/** Tells whether a request is about something that exists here, or a health check. */
+/** Creates the check whether a request is for a served resource or another served path. */
 export function createServedCheck({ resources, reviews }: Served): (info: RequestInfo) => boolean {
   const createKey = (group: string, version: string, resource: string, sub = "") =>
     [group, version, resource, sub].join("/");

@@ -1,17 +1,17 @@
-/** What is encoded for one watch is sent to all others that want the same. */
+/** A cache of encoded events, so that several watches share one encoding. */
 import type { Stored } from "../storage/storage.ts";
 
-/** Watches get an event one right after the other, so that few encodings need be remembered, */
+/** The largest number of cached states. All watches get an event in quick succession, so a few are enough. */
 const MAX_STATES = 256;
-/** and no more of large ones than this. */
+/** The largest number of cached bytes. */
 const MAX_BYTES = 16 * 1_048_576;
 
-/** Makes the encodings of states, each once for everybody. */
+/** Encodes stored states, each only once. */
 export class SharedEncodings {
   readonly #known = new Map<Stored, Map<string, Uint8Array>>();
   #bytes = 0;
 
-  /** The encoding of a state in a form, by the name of that form. */
+  /** Returns the encoding of a state in the form of this name. */
   getOrEncode(stored: Stored, form: string, encode: () => Uint8Array): Uint8Array {
     const found = this.#known.get(stored)?.get(form);
     if (found !== undefined) return found;
@@ -19,12 +19,12 @@ export class SharedEncodings {
     const forms = this.#known.get(stored) ?? new Map<string, Uint8Array>();
     this.#known.set(stored, forms.set(form, bytes));
     this.#bytes += bytes.length;
-    this.#forget();
+    this.#evict();
     return bytes;
   }
 
-  /** The oldest first. */
-  #forget(): void {
+  /** Removes the oldest states beyond the limits. */
+  #evict(): void {
     for (const [stored, forms] of this.#known) {
       if (this.#known.size <= MAX_STATES && this.#bytes <= MAX_BYTES) return;
       this.#known.delete(stored);

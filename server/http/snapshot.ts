@@ -1,6 +1,6 @@
 /**
- * Every object of the storage at one revision, for `tlsboot backup`: a path of ours, beside Kubernetes'. It has
- * every Secret in it, so that the right to the path is not enough: it takes every right to every resource, too. See
+ * Every object of the storage at one revision, for `tlsboot backup`. This path does not exist in Kubernetes. The snapshot
+ * contains every Secret, so it takes the permission for the path and every permission for every resource. See
  * docs/decisions/0022-backup.md.
  */
 import { Buffer } from "node:buffer";
@@ -14,15 +14,15 @@ import type { Exchange } from "./exchange.ts";
 import { baseHeaders } from "./respond.ts";
 import { assertRoute } from "./routes.ts";
 
-/** Where it is. */
+/** The path of the snapshot. */
 export const SNAPSHOT_PATH = "/tlsboot/snapshot";
-/** Its media type: a line of JSON for each object. */
+/** The media type of the snapshot: one line of JSON for each object. */
 export const SNAPSHOT_TYPE = "application/x-ndjson";
 
-/** So much is made at a time, whatever the objects weigh. */
+/** The approximate size of one chunk. */
 const CHUNK_BYTES = 1_048_576;
 
-/** What the snapshot tells of, beside what its path is called. */
+/** The permission that the snapshot takes besides the one for its path. */
 const EVERYTHING: ResourceAttributes = {
   kind: "resource",
   verb: "*",
@@ -34,15 +34,14 @@ const EVERYTHING: ResourceAttributes = {
   namespace: "",
 };
 
-/** What the snapshot needs. */
+/** Dependencies of the snapshot. */
 export interface SnapshotDeps {
   readonly storage: Pick<Storage, "list">;
   readonly authorizer: Pick<Authorizer, "authorize">;
 }
 
 /**
- * Streams the snapshot, for as long as it takes. What is written meanwhile is not in it. Throws StatusError 403 unless
- * the user may do everything with everything.
+ * Streams the snapshot. It does not contain later writes. Throws StatusError 403 unless the user has every permission.
  */
 export async function respondSnapshot(exchange: Exchange, { storage, authorizer }: SnapshotDeps): Promise<Answer> {
   assertRoute(exchange, ["GET"], [SNAPSHOT_TYPE]);
@@ -66,7 +65,7 @@ export async function respondSnapshot(exchange: Exchange, { storage, authorizer 
   return { status: 200, headers: baseHeaders(exchange, { "content-type": SNAPSHOT_TYPE }), body };
 }
 
-/** The lines of a snapshot, some at a time. */
+/** Encodes the lines of a snapshot, in chunks. */
 export function* encodeSnapshot(items: readonly Stored[], revision: number): Generator<Uint8Array, void> {
   let lines = [formatSnapshotHead({ revision, objects: items.length })];
   let size = 0;

@@ -1,4 +1,4 @@
-/** Tables: the rows that `kubectl get` prints (`meta/v1` Table). */
+/** Tables, whose rows `kubectl get` prints (`meta/v1` Table), as objects and as compact JSON from cached rows. */
 import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
 import { goQuote } from "../../core/kube/quote.ts";
@@ -9,18 +9,18 @@ import { toWire } from "./encoding.ts";
 import { Buffer } from "node:buffer";
 import type { Stored } from "../storage/storage.ts";
 
-/** What a row carries beside its cells. */
+/** The object that a row contains besides its cells. */
 export type IncludeObject = "Metadata" | "Object" | "None";
 
 /** A Table without `kind` and `apiVersion`. */
 export interface Table {
   readonly metadata: ListMeta;
   readonly columnDefinitions: readonly ColumnDefinition[];
-  /** Null for an empty list of a kind without columns of its own. */
+  /** The rows; null for an empty list of a kind without its own columns. */
   readonly rows: readonly object[] | null;
 }
 
-/** Reads `?includeObject=`. Throws StatusError 400 for another value. */
+/** Parses `?includeObject=`. Throws StatusError 400 for an unknown value. */
 export function parseIncludeObject(query: URLSearchParams): IncludeObject {
   const value = query.get("includeObject") ?? "";
   if (value === "" || value === "Metadata") return "Metadata";
@@ -31,7 +31,7 @@ export function parseIncludeObject(query: URLSearchParams): IncludeObject {
   );
 }
 
-/** Builds a Table of objects of one resource. */
+/** Creates a Table of objects of one resource. */
 export function createTable(
   resource: Resource,
   metadata: ListMeta,
@@ -50,12 +50,12 @@ export function createTable(
   };
 }
 
-/** What stands in a Table without rows: the convertor for kinds without printer never makes a list (`apiserver/pkg/registry/rest/table.go`). */
+/** Returns the rows of an empty Table: for kinds without a printer upstream creates no list (`apiserver/pkg/registry/rest/table.go`). */
 export function emptyRows({ columns }: Resource): readonly [] | null {
   return columns.includes(createdAtColumn) ? null : [];
 }
 
-/** The columns as they are described to clients. */
+/** Converts the columns to their definitions in a Table. */
 export function toColumnDefinitions(resource: Resource): readonly ColumnDefinition[] {
   return resource.columns.map(({ name, type, format, description, priority }) => ({
     name,
@@ -66,7 +66,7 @@ export function toColumnDefinitions(resource: Resource): readonly ColumnDefiniti
   }));
 }
 
-/** What a row says of its object. */
+/** Creates the object of a row. */
 export function createRowObject(
   resource: Resource,
   object: KubeObject,
@@ -82,7 +82,7 @@ export function createRowObject(
   };
 }
 
-/** Of a row with a comma before it, what stands before, between and after its ages, which count from the moments. */
+/** The JSON of a row with a leading comma, split at its ages, and the moments from which the ages count. */
 interface KeptRow {
   readonly resource: Resource;
   readonly metaVersion: string;
@@ -93,7 +93,10 @@ interface KeptRow {
 const TABLE_END = "]}\n";
 const keptRows = new WeakMap<Pick<Stored, "object">, KeptRow>();
 
-/** A Table of objects, in compact JSON; a row has the metadata of its object. */
+/**
+ * Encodes a Table of objects as compact JSON; a row has the metadata of its object. The rows are cached with the objects,
+ * and only the ages in them are computed again.
+ */
 export function encodeTable(
   resource: Resource,
   metadata: ListMeta,

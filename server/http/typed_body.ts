@@ -1,4 +1,4 @@
-/** What a body says it is: its kind and API version, in any media type, and whether an endpoint takes that. */
+/** The kind and API version in a body of any media type, and whether an endpoint accepts them. */
 import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
 import { goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
 import { type JsonDocument, listMembers, parseJson } from "../../core/kube/codec/json_parser.ts";
@@ -14,28 +14,28 @@ import { isKnownKind, UNVERSIONED_KINDS } from "./known_kinds.ts";
 import type { MediaType } from "./negotiation.ts";
 export { noKindText } from "./go_names.ts";
 
-/** What a body is decoded by. */
+/** A type with a schema. */
 export interface Described<T extends object> {
   readonly schema: MessageSchema<T>;
 }
 
-/** A body whose names are known, and how to decode it. */
+/** A body with its kind and API version, ready to be decoded. */
 export interface TypedBody {
-  /** Empty where the body does not say. */
+  /** The API version, empty when the body has none. */
   readonly apiVersion: string;
   readonly kind: string;
-  /** Throws DecodeError. */
+  /** Decodes the body as a kind. Throws DecodeError. */
   decode<T extends object>(kind: Described<T>): DecodedObject<T>;
 }
 
-/** Kind, group and version of a body, completed from the endpoint. */
+/** The kind, group and version of a body, with the defaults of the endpoint. */
 export interface BodyNames {
   readonly group: string;
   readonly version: string;
   readonly kind: string;
 }
 
-/** Reads the names in a body; the error is Go's text. */
+/** Parses a body of any media type and finds its kind and API version; the error is Go's message. */
 export function readTypedBody(mediaType: MediaType, bytes: Uint8Array): Result<TypedBody, string> {
   try {
     if (mediaType === "application/vnd.kubernetes.protobuf") return ok(typedEnvelope(bytes));
@@ -50,7 +50,7 @@ export function readTypedBody(mediaType: MediaType, bytes: Uint8Array): Result<T
 function typedEnvelope(bytes: Uint8Array): TypedBody {
   const { apiVersion, kind, raw } = decodeEnvelope(bytes);
   return {
-    // Too many parts, or no version among them, count for none here (`schema.FromAPIVersionAndKind`, copyKindDefaults).
+    // A malformed API version counts as none here (`schema.FromAPIVersionAndKind`, `copyKindDefaults`).
     apiVersion: /^(?:[^/]*\/)?[^/]+$/.test(apiVersion) ? apiVersion : "",
     kind,
     decode: ({ schema }) => ({ object: decodeMessage(schema, raw), strictErrors: [] }),
@@ -60,7 +60,7 @@ function typedEnvelope(bytes: Uint8Array): TypedBody {
 const GO_TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string ' +
   '"json:\\"kind,omitempty\\"" }';
 
-/** Reads the names in parsed JSON; the error is Go's text. */
+/** Finds kind and API version in parsed JSON; the error is Go's message. */
 export function typedDocument(document: JsonDocument): Result<TypedBody, string> {
   // `null` and an empty YAML document are an object without fields.
   const value = document.value ?? {};
@@ -70,7 +70,7 @@ export function typedDocument(document: JsonDocument): Result<TypedBody, string>
   const names = { apiVersion: "", kind: "" };
   let fault: string | undefined;
   for (const { key, value: named } of listMembers(document, value)) {
-    // Go's own decoder looks for the names, and it does not mind the case.
+    // Go's own decoder reads the names, and ignores their case.
     const name = /^kind$/iu.test(key) ? "kind" : /^apiversion$/iu.test(key) ? "apiVersion" : undefined;
     if (name === undefined || named === null) continue;
     if (typeof named === "string") names[name] = named;
@@ -88,7 +88,7 @@ function noTypeText(why: string): string {
   return `couldn't get version/kind; json parse error: ${why}`;
 }
 
-/** What a body leaves out is what the endpoint serves (apimachinery `serializer/json`, gvkWithDefaults). */
+/** Completes the names of a body with those of the endpoint (apimachinery `serializer/json`, `gvkWithDefaults`). */
 export function withDefaultNames(body: Pick<TypedBody, "apiVersion" | "kind">, kind: Kind): BodyNames {
   const parts = body.apiVersion === "/" ? [""] : body.apiVersion.split("/");
   const [group = "", version = ""] = parts.length === 1 ? ["", parts[0]] : parts;
@@ -101,11 +101,11 @@ export function withDefaultNames(body: Pick<TypedBody, "apiVersion" | "kind">, k
 }
 
 /**
- * Why a body of these names is no object of a kind; undefined when it is. Throws DecodeError when the body does not even
- * decode as the kind that it names.
+ * Finds the reason why a body with these names is not an object of a kind; undefined when it is one. Throws DecodeError
+ * when the body does not decode as the kind that it names.
  *
  * @param source the body as text
- * @param handleStrict gets what strict decoding says of an object in another version, before that is refused
+ * @param handleStrict called with the strict decoding errors of an object in another version, before it is refused
  */
 export function findKindFault(
   kind: Kind,
@@ -129,7 +129,7 @@ export function findKindFault(
 }
 
 /**
- * Decodes a body as the kind that it names, where that kind is described here; answers its strict errors. Throws
+ * Decodes a body as the kind that it names, when that kind has a schema here; returns the strict errors. Throws
  * DecodeError.
  */
 export function decodeAsNamed(names: BodyNames, body: Pick<TypedBody, "decode">): readonly string[] {
@@ -140,7 +140,7 @@ export function decodeAsNamed(names: BodyNames, body: Pick<TypedBody, "decode">)
   return schema === undefined ? [] : body.decode({ schema }).strictErrors;
 }
 
-/** Options and watch events are those of `meta/v1` in every version. */
+/** Returns the versioned Go type of a kind; options and watch events are those of `meta/v1` in every version. */
 export function goVersionedName({ version, kind }: BodyNames): string {
   return `${/(?:Options|^WatchEvent)$/.test(kind) || UNVERSIONED_KINDS.includes(kind) ? "v1" : version}.${kind}`;
 }

@@ -1,24 +1,24 @@
-/** Warnings for the client: header `Warning`, code 299 (RFC 7234 section 5.5, apiserver `endpoints/filters/warning.go`). */
+/** Warnings for the client: header `Warning`, code 299 (RFC 7234 section 5.5, apiserver `pkg/endpoints/filters/warning.go`). */
 import { Buffer } from "node:buffer";
 import { versions } from "node:process";
 
-/** From this many characters together on, each warning is cut. */
+/** When all warnings together exceed this number of characters, each warning is cut. */
 const MAX_TOTAL = 4096;
 const MAX_CUT = 256;
 
-/** Deno writes the characters of a header in UTF-8 itself; Node writes their low bytes. */
+/** Deno writes header values as UTF-8; Node writes the low byte of each character. */
 const WRITES_UTF8 = "deno" in versions;
 
-/** Collects the warnings of one request, each at most once. */
+/** Collects the warnings of one request, each only once. */
 export class Warnings {
-  /** Most requests have none. */
+  /** The added texts; undefined for most requests, which have no warning. */
   #texts: Set<string> | undefined;
-  /** What is sent, in the order of adding. */
+  /** The header values in the order of addition. */
   #sent: string[] = [];
   #length = 0;
   #isCutting = false;
 
-  /** Adds a warning; one with control characters is not sent. */
+  /** Adds a warning; a warning with control characters is not sent. */
   add(text: string): void {
     const texts = this.#texts ??= new Set();
     if (text === "" || texts.has(text) || (this.#isCutting && this.#length >= MAX_TOTAL)) return;
@@ -32,7 +32,7 @@ export class Warnings {
     } else this.#send(this.#isCutting ? characters.slice(0, MAX_CUT) : characters);
   }
 
-  /** What strict decoding found. YAML's repeated keys are one error of several lines; each is a warning of its own. */
+  /** Adds strict decoding errors. The repeated keys of YAML are one error of several lines, each a warning of its own. */
   addStrict(errors: readonly string[]): void {
     for (const error of errors) {
       const heading = HEADINGS.find((prefix) => error.startsWith(prefix));
@@ -41,7 +41,7 @@ export class Warnings {
     }
   }
 
-  /** Header values, such as `299 - "unknown field \"spec.foo\""`. */
+  /** Returns the header values, such as `299 - "unknown field \"spec.foo\""`. */
   headers(): readonly string[] {
     return this.#sent;
   }
@@ -58,8 +58,8 @@ const CONTROLS = /\p{Cc}/u;
 const HEADINGS = ["yaml: unmarshal errors:\n", "error converting YAML to JSON: yaml: unmarshal errors:\n"];
 
 function headerText(text: string): string {
-  const mended = text.toWellFormed();
-  // What goes beyond Latin-1 cannot be handed to Deno.
-  if (WRITES_UTF8) return mended.replace(/[\u{100}-\u{10ffff}]/gu, "?");
-  return Buffer.from(mended, "utf8").toString("latin1");
+  const wellFormed = text.toWellFormed();
+  // Deno accepts only characters of Latin-1 in a header.
+  if (WRITES_UTF8) return wellFormed.replace(/[\u{100}-\u{10ffff}]/gu, "?");
+  return Buffer.from(wellFormed, "utf8").toString("latin1");
 }

@@ -1,4 +1,4 @@
-/** GET of a watch: when it starts, what it tells first, how long it lives (`apiserver/pkg/endpoints/handlers/get.go`). */
+/** GET of a watch: its start, its initial events and its timeout (`apiserver/pkg/endpoints/handlers/get.go`). */
 import { requiredValue } from "../../core/kube/selectors/fields.ts";
 import { badRequest, genericServerError } from "../../core/kube/status.ts";
 import { assertSelectable, malformedRevisionText, parseRevision } from "../registry/read.ts";
@@ -16,21 +16,20 @@ import type { SharedEncodings } from "./shared_encodings.ts";
 import { parseIncludeObject } from "./table.ts";
 import { watchBody, watchContentType } from "./watch_stream.ts";
 
-/** kube-apiserver's `--min-request-timeout`: a watch without `timeoutSeconds` lives this long, up to twice. */
+/** kube-apiserver's `--min-request-timeout`: a watch without `timeoutSeconds` lasts between this and twice this time. */
 const MIN_WATCH_MS = 1_800_000;
 
-/** What a watch needs and shares with others, and who is told how much is sent. */
+/** Dependencies of a watch: its metrics, and the encodings that it shares with other watches. */
 export interface WatchDeps extends RegistryDeps {
   readonly metrics?: Pick<Metrics, "watched">;
   readonly encodings: SharedEncodings;
 }
 
-/** A watch on a collection, or on one object through a field selector or the old `/watch/` path. */
+/** Answers a watch of a collection, or of one object by a field selector or the old `/watch/` path. */
 export async function handleWatch(deps: WatchDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, LIST_CONVERTIBLE);
-  // On the old path nothing needs to ask for a watch, and what does not is read like a list.
-  const isAsked = isWatchQuery(exchange.query);
-  const parsed = parseCollectionOptions(exchange.query, isAsked);
+  // A request by the old path needs no `watch` parameter, and without it its options are validated like those of a list.
+  const parsed = parseCollectionOptions(exchange.query, isWatchQuery(exchange.query));
   assertSelectable(target.resource, parsed.fields);
   const options = selectNamed(target, parsed);
   const start = toWatchStart(options);
@@ -55,7 +54,7 @@ export async function handleWatch(deps: WatchDeps, target: Target, exchange: Exc
     onEnd: ended.resolve,
   };
   const timing = {
-    // It is the watch cache that makes bookmarks.
+    // In kube-apiserver the watch cache creates the bookmarks.
     bookmarks: options.allowWatchBookmarks && target.resource.uncached !== true,
     timeoutMs: toTimeoutMs(options) ?? MIN_WATCH_MS * (1 + deps.random.float()),
   };
@@ -67,8 +66,7 @@ export async function handleWatch(deps: WatchDeps, target: Target, exchange: Exc
 }
 
 /**
- * The selection of a path that ends in a name: that name alone. Throws StatusError 400 when there are field selectors
- * and none of them says the same.
+ * Selects the name at the end of a path. Throws StatusError 400 when the field selectors do not select the same name.
  */
 function selectNamed({ name }: Target, options: CollectionOptions): CollectionOptions {
   if (name === "") return options;
@@ -81,7 +79,7 @@ function selectNamed({ name }: Target, options: CollectionOptions): CollectionOp
   return options;
 }
 
-/** A streaming list says when what there is has been told. */
+/** Whether the watch is a streaming list, whose initial events end with a bookmark. */
 function isStreamingList({ sendInitialEvents, allowWatchBookmarks }: CollectionOptions): boolean {
   return sendInitialEvents === true && allowWatchBookmarks;
 }
@@ -92,7 +90,7 @@ function toWatchStart(options: CollectionOptions): WatchStart {
   return {
     labels,
     fields,
-    // Changes after a revision that is still to come are told once they come; a state of then has to be there first.
+    // A watch may start after a future revision, but initial events need the state at that revision.
     notBefore: sendInitialEvents === true ? revision : 0,
     afterRevision: sendInitialEvents === true || revision === 0 ? undefined : revision,
     initialEvents: sendInitialEvents ?? revision === 0,
@@ -100,14 +98,14 @@ function toWatchStart(options: CollectionOptions): WatchStart {
   };
 }
 
-/** Zero stands for any version. Throws StatusError 500. */
+/** Parses the start of a watch; zero means any version. Throws StatusError 500. */
 function parseStartRevision(text: string): number {
   const revision = text === "" ? 0 : parseRevision(text);
   if (revision !== undefined) return revision;
   throw genericServerError(malformedRevisionText(text));
 }
 
-/** Go counts nanoseconds in 64 bits: what is too long comes out as something else. */
+/** Converts the timeout to milliseconds. Go counts nanoseconds in 64 bits, so a too long timeout overflows. */
 function toTimeoutMs({ timeoutSeconds = 0 }: CollectionOptions): number | undefined {
   const nanoseconds = BigInt.asIntN(64, BigInt(timeoutSeconds) * 1_000_000_000n);
   return nanoseconds === 0n ? undefined : Number(nanoseconds / 1_000_000n);

@@ -1,6 +1,6 @@
 /**
- * Watches on the wire: JSON lines, or protobuf frames (4-byte length and a bare WatchEvent), sent as they happen until
- * the time is up, the client goes or the server stops.
+ * The stream of a watch: JSON lines, or protobuf frames (4-byte length and a bare WatchEvent), which are sent until the
+ * watch times out, the client disconnects or the server stops.
  */
 import { Buffer } from "node:buffer";
 import { decodeObject } from "../../core/kube/codec/decode.ts";
@@ -21,42 +21,42 @@ import { gzipMember } from "./gzip_member.ts";
 import type { SharedEncodings } from "./shared_encodings.ts";
 import { createTable, type IncludeObject } from "./table.ts";
 
-/** How the events of one watch are written. */
+/** The encoding of the events of one watch. */
 export interface WatchFormat {
   readonly resource: Resource;
   readonly representation: Representation;
   readonly includeObject: IncludeObject;
   readonly clock: Clock;
-  /** What is shared with other watches. */
+  /** The encoded events that watches share. */
   readonly encodings: SharedEncodings;
-  /** By gzip, what is sent together as a member of its own. */
+  /** Whether each batch of events is compressed to a gzip member. */
   readonly compressed: boolean;
-  /** Is told how many events were sent. */
+  /** Called with the number of events that were sent. */
   readonly onEvents: (count: number) => void;
-  /** Is told once nothing more is sent, or nobody reads any more. */
+  /** Called once when the stream ends. */
   readonly onEnd: () => void;
 }
 
-/** When bookmarks are due. */
+/** The timeout and the bookmarks of one watch. */
 export interface WatchTiming {
   readonly bookmarks: boolean;
-  /** How long the watch lives; below zero it is over before it begins. */
+  /** The duration of the watch; a negative one ends the watch before it begins. */
   readonly timeoutMs: number;
 }
 
 /** kube-apiserver's times (`storage/cacher/cache_watcher.go`). */
 const BOOKMARK_INTERVAL_MS = 60_000;
-/** A last bookmark lets the client resume close to where it stopped. */
+/** The last bookmark lets the client resume close to the end of this watch. */
 const LAST_BOOKMARK_BEFORE_END_MS = 2_000;
 
-/** The Content-Type of a watch. */
+/** Returns the Content-Type of a watch. */
 export function watchContentType(representation: Representation): string {
   return representation.mediaType === "application/vnd.kubernetes.protobuf"
     ? `${representation.mediaType};stream=watch`
     : representation.mediaType;
 }
 
-/** Streams a watch; `signal` ends it cleanly. */
+/** Creates the stream of a watch; `signal` ends it cleanly. */
 export function watchBody(
   watching: RegistryWatch,
   format: WatchFormat,
@@ -66,7 +66,7 @@ export function watchBody(
   return new WatchStream(watching, format, timing, signal);
 }
 
-/** One for all: what makes an error is its stack, at which nobody looks, and a thousand watches end in a second. */
+/** One shared error: the stack makes an error expensive, and a thousand watches may end in a second. */
 const OVER = new Error("the watch is over");
 
 class WatchStream implements AnswerStream {
@@ -79,7 +79,7 @@ class WatchStream implements AnswerStream {
   readonly #onAbort = (): void => this.cancel();
   readonly #over = new AbortController();
   #wake: () => void = () => {};
-  /** The events that are waited for, or what came of it. */
+  /** Whether the next events are awaited. */
   #arriving = false;
   #arrived: { readonly events: readonly WatchEvent[] | undefined } | undefined;
   #isAlarmSet = false;
@@ -113,7 +113,7 @@ class WatchStream implements AnswerStream {
     this.#wake();
   }
 
-  /** What is to be sent next; undefined when the watch is over. */
+  /** Waits for the next events to send; undefined when the watch is over. */
   async #nextEvents(): Promise<readonly WatchEvent[] | undefined> {
     while (!this.#over.signal.aborted) {
       const now = this.#format.clock.elapsedMs();
@@ -144,7 +144,7 @@ class WatchStream implements AnswerStream {
     });
   }
 
-  /** One alarm at a time: times only move on, and an early look does no harm. */
+  /** Sets one alarm at a time: the due times only grow, and an early check does no harm. */
   #setAlarm(ms: number): void {
     if (this.#isAlarmSet) return;
     this.#isAlarmSet = true;
@@ -156,7 +156,7 @@ class WatchStream implements AnswerStream {
   }
 }
 
-/** When bookmarks are due: about once a minute, and shortly before the end where there is time for it. */
+/** Plans the bookmarks: about once a minute, and shortly before the end when there is time for it. */
 function createBookmarks({ bookmarks, timeoutMs }: WatchTiming, startedAt: number) {
   const lastAt = startedAt + timeoutMs - LAST_BOOKMARK_BEFORE_END_MS;
   let dueAt = bookmarks ? next(startedAt) : Infinity;
@@ -165,7 +165,7 @@ function createBookmarks({ bookmarks, timeoutMs }: WatchTiming, startedAt: numbe
   }
   return {
     dueAt: (): number => dueAt,
-    /** Tells whether one is due, and plans the next. */
+    /** Returns whether a bookmark is due, and plans the next one. */
     take(now: number): boolean {
       if (now < dueAt) return false;
       dueAt = next(now);
@@ -178,8 +178,8 @@ type Bookmarks = ReturnType<typeof createBookmarks>;
 type EventEncoder = (events: readonly WatchEvent[]) => Uint8Array | undefined;
 
 /**
- * An encoder of event batches; it remembers whether the Table's columns have been sent. Undefined where there is no such
- * form: no object is a list.
+ * Creates an encoder of event batches, which sends the columns of a Table only once. It returns undefined when the form
+ * does not exist, because an object is not a list.
  */
 function createEventEncoder(format: WatchFormat): EventEncoder {
   const protobuf = format.representation.mediaType === "application/vnd.kubernetes.protobuf";
@@ -187,7 +187,7 @@ function createEventEncoder(format: WatchFormat): EventEncoder {
   const encodeOne = (event: WatchEvent): Uint8Array => {
     const type = event.type;
     if (event.type === "ERROR") return encodeError(event.error, protobuf);
-    // Its bytes are at hand; the object of a state that was written over since would be read from them again.
+    // The stored bytes are available, but the object of a replaced state would have to be parsed again.
     if (format.representation.as === "object" && (event.type === "ADDED" || event.type === "MODIFIED")) {
       return sharedEvent(format.encodings, format.resource.kind, event.type, event.stored, protobuf);
     }
@@ -224,7 +224,7 @@ function createEventEncoder(format: WatchFormat): EventEncoder {
   }
 }
 
-/** An object of the kind with nothing but a resourceVersion; empty fields as Go fills them. */
+/** Creates an object of the kind with only a resourceVersion, and with the empty fields of Go. */
 function bookmarkObject(resource: Resource, revision: number, initialEventsEnd: boolean): KubeObject {
   const { object: empty } = decodeObject(resource.kind.schema, {}, {});
   return {
@@ -245,7 +245,7 @@ function tableObject(
   const { resource, representation, includeObject, clock } = format;
   const metaVersion = representation.metaVersion;
   const metadata = { resourceVersion: object.metadata.resourceVersion ?? "" };
-  // The end of the initial events is told by the object of the row, which is always there for that.
+  // An annotation of the row's object marks the end of the initial events, so this row always has its object.
   const isInitialEnd = event.type === "BOOKMARK" && event.initialEventsEnd;
   const include = isInitialEnd && includeObject === "None" ? "Metadata" : includeObject;
   const table = createTable(resource, metadata, [object], include, metaVersion, clock.now());
@@ -274,7 +274,7 @@ function encodeError(error: unknown, protobuf: boolean): Uint8Array {
 
 const LINE_END = Buffer.from("}\n");
 
-/** An event with a whole stored object, encoded once for all watches. */
+/** Encodes an event with a whole stored object, once for all watches. */
 function sharedEvent(
   encodings: SharedEncodings,
   kind: Kind,
@@ -289,7 +289,7 @@ function sharedEvent(
   });
 }
 
-/** An event around the JSON that is kept of every stored object. */
+/** Encodes an event around the JSON of the stored object. */
 function storedLine(kind: Kind, type: string, stored: Stored): Uint8Array {
   return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), storedJson(kind, stored), LINE_END]);
 }

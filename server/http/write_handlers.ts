@@ -1,4 +1,4 @@
-/** POST, PUT, PATCH and DELETE. */
+/** The handlers of POST, PUT and DELETE, and what they share with PATCH. */
 import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import { deleteOptionsSchema } from "../../core/kube/kinds/mod.ts";
 import type { DeleteOptions, KubeObject, StatusDetails } from "../../core/kube/meta.ts";
@@ -25,7 +25,7 @@ import { getConvertible, LIST_CONVERTIBLE, representationFor, respondList, respo
 import { respondWire, STATUS_WIRE } from "./respond.ts";
 import { assertSameName, withDefaults, withNamespace, withoutDuplicateOwners } from "./sent_object.ts";
 
-/** POST to a collection. */
+/** Answers a POST to a collection. */
 export async function handleCreate(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, getConvertible(target));
   const mediaType = bodyMediaType(findHeader(exchange, "content-type"));
@@ -42,12 +42,12 @@ export async function handleCreate(deps: RegistryDeps, target: Target, exchange:
   return respondUnstored(deps, exchange, 201, target.resource, created.object, representation);
 }
 
-/** What PUT and DELETE need: some of what they do is authorized on its own. */
+/** Dependencies of PUT, PATCH and DELETE, which need further permissions in some cases. */
 export interface UpdateDeps extends RegistryDeps {
   readonly authorizer: Pick<Authorizer, "authorize">;
 }
 
-/** PUT of an object or subresource. */
+/** Answers a PUT of an object or subresource. */
 export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, getConvertible(target));
   const bytes = await readBody(exchange);
@@ -72,14 +72,17 @@ export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: E
   return respondUpdated(deps, exchange, target.resource, updated, representation);
 }
 
-/** A PUT or apply that creates takes the right to create too (`apiserver/pkg/endpoints/handlers/update.go`, withAuthorization). */
+/**
+ * Checks the permission to create, which a PUT or apply of a missing object needs
+ * (`apiserver/pkg/endpoints/handlers/update.go`, `withAuthorization`).
+ */
 export async function authorizeCreate(authorizer: Pick<Authorizer, "authorize">, exchange: Exchange): Promise<void> {
   const attributes = { ...toAttributes(exchange.info), verb: "create" };
   const decision = await authorizer.authorize(exchange.user, attributes);
   if (decision.kind !== "allow") throw deniedError(exchange.user, attributes, decision.reason);
 }
 
-/** DELETE of one object: a Status, or the object while finalizers hold it. */
+/** Answers a DELETE of one object with a Status, or with the object while finalizers keep it. */
 export async function handleDelete(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, getConvertible(target));
   const options = await readDeleteOptions(exchange, false);
@@ -87,7 +90,7 @@ export async function handleDelete(deps: UpdateDeps, target: Target, exchange: E
   const deleted = await deleteObject(deps, target, options);
   const { kind } = target.resource;
   if (deleted.kind === "marked") {
-    // Old clients that ask for a cascade are told so when it takes its time (`endpoints/handlers/delete.go`).
+    // Old clients that ask for a cascade get 202 when it is not complete yet (`endpoints/handlers/delete.go`).
     const status = options.orphanDependents === false ? 202 : 200;
     return respondUnstored(deps, exchange, status, target.resource, deleted.object, representation);
   }
@@ -105,8 +108,8 @@ export async function handleDelete(deps: UpdateDeps, target: Target, exchange: E
 }
 
 /**
- * An object that the store cannot read is deleted with a right of its own (`authorizeUnsafeDelete` of
- * `apiserver/pkg/endpoints/handlers/delete.go`); some resources of kube-apiserver have no way to it.
+ * Checks the permission to delete an object that the storage cannot read (`apiserver/pkg/endpoints/handlers/delete.go`,
+ * `authorizeUnsafeDelete`); some resources of kube-apiserver do not support this.
  */
 async function assertUnsafeDelete(
   authorizer: Pick<Authorizer, "authorize">,
@@ -122,7 +125,7 @@ async function assertUnsafeDelete(
   throw forbidden(resource.kind, name, `not permitted to do "${verb}", reason: ${decision.reason}`);
 }
 
-/** DELETE of a collection: the list of what was deleted. */
+/** Answers a DELETE of a collection with the list of the deleted objects. */
 export async function handleDeleteCollection(
   deps: RegistryDeps,
   target: Target,
@@ -137,7 +140,7 @@ export async function handleDeleteCollection(
   return respondList(deps, exchange, target.resource, list, representation);
 }
 
-/** Answers an update: 201 when it created. */
+/** Answers an update, with 201 when it created the object. */
 export function respondUpdated(
   deps: RegistryDeps,
   exchange: Exchange,
@@ -151,7 +154,7 @@ export function respondUpdated(
     : respondUnstored(deps, exchange, status, resource, updated.object, representation);
 }
 
-/** Sends an object that is not (or no longer) in storage. */
+/** Answers with an object that is not, or no longer, in the storage. */
 function respondUnstored(
   deps: RegistryDeps,
   exchange: Exchange,
@@ -178,13 +181,13 @@ async function readDeleteOptions(exchange: Exchange, ofCollection: boolean): Pro
   return options;
 }
 
-/** How kube-apiserver names DeleteOptions in its audit log, whatever their version was. */
+/** The type of DeleteOptions in kube-apiserver's audit log, for any version. */
 const AUDITED_DELETE_OPTIONS = { kind: "DeleteOptions", apiVersion: "meta.k8s.io/__internal" };
 
-/** DeleteOptions may come in any API version: all mean the same. */
+/** DeleteOptions may have any API version, and all of them mean the same. */
 const DELETE_OPTIONS = { group: "meta.k8s.io", version: "v1", kind: "DeleteOptions", schema: deleteOptionsSchema };
 
-/** What only the server may set counts for nobody's (`rest.WipeObjectMetaSystemFields`). */
+/** Removes the fields that only the server may set (apiserver `rest.WipeObjectMetaSystemFields`). */
 function withoutSystemFields(sent: KubeObject): KubeObject {
   const { uid, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds, selfLink } = sent.metadata;
   const isClean =
@@ -199,7 +202,7 @@ function withoutSystemFields(sent: KubeObject): KubeObject {
   });
 }
 
-/** The User-Agent header, empty when absent. */
+/** Returns the User-Agent header, empty when absent. */
 export function getUserAgent(exchange: Exchange): string {
   return findHeader(exchange, "user-agent") ?? "";
 }
