@@ -24,7 +24,7 @@ export interface SelectorAttributes {
   }[];
 }
 
-/** Attributes of a path request. */
+/** Attributes of a request for a path that is no resource. */
 export interface NonResourceAttributesSpec {
   readonly path?: string;
   readonly verb?: string;
@@ -48,13 +48,13 @@ export interface SubjectAccessReviewStatus {
   readonly evaluationError?: string;
 }
 
-/** SubjectAccessReview, its local and its self form. */
+/** A SubjectAccessReview, a LocalSubjectAccessReview or a SelfSubjectAccessReview. */
 export interface SubjectAccessReview extends KubeObject {
   readonly spec: SubjectAccessReviewSpec;
   readonly status: SubjectAccessReviewStatus;
 }
 
-/** SelfSubjectRulesReview. */
+/** A question about everything that the caller may do in a namespace, with the answer in `status`. */
 export interface SelfSubjectRulesReview extends KubeObject {
   readonly spec: { readonly namespace?: string };
   readonly status: SubjectRulesReviewStatus;
@@ -68,7 +68,7 @@ export interface SubjectRulesReviewStatus {
   readonly evaluationError?: string;
 }
 
-/** One allowed set of resource requests. */
+/** A set of requests for resources that is allowed. */
 export interface ResourceRule {
   readonly verbs: readonly string[];
   readonly apiGroups?: readonly string[];
@@ -76,13 +76,13 @@ export interface ResourceRule {
   readonly resourceNames?: readonly string[];
 }
 
-/** One allowed set of path requests. */
+/** A set of requests for paths that is allowed. */
 export interface NonResourceRule {
   readonly verbs: readonly string[];
   readonly nonResourceURLs?: readonly string[];
 }
 
-/** `authentication.k8s.io/v1` UserInfo as it stands on the wire. */
+/** UserInfo of `authentication.k8s.io/v1` in its JSON form. */
 export interface UserInfoWire {
   readonly username?: string;
   readonly uid?: string;
@@ -90,12 +90,12 @@ export interface UserInfoWire {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** SelfSubjectReview. */
+/** A question about who the caller is, with the answer in `status`. */
 export interface SelfSubjectReview extends KubeObject {
   readonly status: { readonly userInfo?: UserInfoWire };
 }
 
-/** TokenReview. */
+/** A question about which user a token belongs to, with the answer in `status`. */
 export interface TokenReview extends KubeObject {
   readonly spec: { readonly token?: string; readonly audiences?: readonly string[] };
   readonly status: {

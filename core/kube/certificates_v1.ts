@@ -1,13 +1,13 @@
 /** `certificates.k8s.io/v1` CertificateSigningRequest (staging `k8s.io/api/certificates/v1/types.go`). */
 import type { KubeObject } from "./meta.ts";
 
-/** A request for a certificate, its approval and, in the end, the certificate. */
+/** A request for a certificate with its approval and, once issued, the certificate. */
 export interface CertificateSigningRequest extends KubeObject {
   readonly spec: CertificateSigningRequestSpec;
   readonly status: CertificateSigningRequestStatus;
 }
 
-/** What is asked for, and by whom. Immutable after creation. */
+/** The requested certificate and the requester. Immutable after creation. */
 export interface CertificateSigningRequestSpec {
   /** Base64 of a PEM block `CERTIFICATE REQUEST`; `null` when absent. */
   readonly request: string | null;
@@ -31,9 +31,9 @@ export interface CertificateSigningRequestStatus {
 
 /** One condition; the list is keyed by `type`. */
 export interface CertificateSigningRequestCondition {
-  /** `Approved`, `Denied`, `Failed`, or a name of a signer's own. */
+  /** `Approved`, `Denied`, `Failed`, or a name that a signer has chosen. */
   readonly type: string;
-  /** `True`, `False` or `Unknown`. */
+  /** One of `True`, `False` and `Unknown`. */
   readonly status: string;
   readonly reason?: string;
   readonly message?: string;
@@ -45,16 +45,16 @@ export interface CertificateSigningRequestCondition {
 /** The least `expirationSeconds` that the API takes. */
 export const MIN_EXPIRATION_SECONDS = 600;
 
-/** Signs client certificates for the API server; never approved automatically. */
+/** The signer of client certificates for the API server; its requests are never approved automatically. */
 export const KUBE_APISERVER_CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client";
-/** Signs kubelets' client certificates. */
+/** The signer of kubelets' client certificates. */
 export const KUBE_APISERVER_CLIENT_KUBELET_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet";
-/** Signs kubelets' serving certificates. */
+/** The signer of kubelets' serving certificates. */
 export const KUBELET_SERVING_SIGNER = "kubernetes.io/kubelet-serving";
-/** Promises nothing; refused on creation through v1. */
+/** A signer that guarantees nothing about its certificates; the v1 API refuses requests for it. */
 export const LEGACY_UNKNOWN_SIGNER = "kubernetes.io/legacy-unknown";
 
-/** The 23 usages, in the order of error texts. */
+/** The 23 key usages, in the order in which error messages list them. */
 export const KEY_USAGES: readonly string[] = [
   "any",
   "cert sign",

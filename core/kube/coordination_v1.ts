@@ -1,12 +1,12 @@
-/** `coordination.k8s.io/v1` Lease: who leads, and until when (staging `k8s.io/api/coordination/v1/types.go`). */
+/** Lease of `coordination.k8s.io/v1`, which records the leader (staging `k8s.io/api/coordination/v1/types.go`). */
 import type { KubeObject } from "./meta.ts";
 
-/** A lease in a namespace. */
+/** A record of which candidate leads, and until when. */
 export interface Lease extends KubeObject {
   readonly spec: LeaseSpec;
 }
 
-/** Holder and times; times are MicroTime text. */
+/** The holder of a lease and its times, which are MicroTime text. */
 export interface LeaseSpec {
   readonly holderIdentity?: string;
   readonly leaseDurationSeconds?: number;

@@ -4,22 +4,22 @@ import type { KubeObject } from "./meta.ts";
 /** Confidential data; bootstrap tokens are Secrets of type `bootstrap.kubernetes.io/token`. */
 export interface Secret extends KubeObject {
   readonly immutable?: boolean;
-  /** Values in base64. */
+  /** The values are base64 text. */
   readonly data?: Readonly<Record<string, string>>;
-  /** Write-only: merged into `data` by the server. */
+  /** Values as plain text, which the server moves into `data`. */
   readonly stringData?: Readonly<Record<string, string>>;
   readonly type?: string;
 }
 
-/** Plain data. */
+/** Values that are not confidential, under short keys. */
 export interface ConfigMap extends KubeObject {
   readonly immutable?: boolean;
   readonly data?: Readonly<Record<string, string>>;
-  /** Values in base64. */
+  /** The values are base64 text. */
   readonly binaryData?: Readonly<Record<string, string>>;
 }
 
-/** A scope of names. */
+/** A scope for the names of other objects. */
 export interface Namespace extends KubeObject {
   readonly spec: { readonly finalizers?: readonly string[] };
   readonly status: {
@@ -28,7 +28,7 @@ export interface Namespace extends KubeObject {
   };
 }
 
-/** One condition of a Namespace. */
+/** One observation about the deletion of a Namespace. */
 export interface NamespaceCondition {
   readonly type: string;
   readonly status: string;
@@ -37,14 +37,14 @@ export interface NamespaceCondition {
   readonly message?: string;
 }
 
-/** Who a program is. */
+/** An identity for programs that run in pods. */
 export interface ServiceAccount extends KubeObject {
   readonly secrets?: readonly ObjectReference[];
   readonly imagePullSecrets?: readonly { readonly name?: string }[];
   readonly automountServiceAccountToken?: boolean;
 }
 
-/** What happened to an object. */
+/** A report of something that happened to an object. */
 export interface Event extends KubeObject {
   readonly involvedObject: ObjectReference;
   readonly reason?: string;
@@ -62,7 +62,7 @@ export interface Event extends KubeObject {
   readonly reportingInstance: string;
 }
 
-/** Which object an event is about. */
+/** Points at an object, or at a part of it. */
 export interface ObjectReference {
   readonly kind?: string;
   readonly namespace?: string;

@@ -5,7 +5,7 @@
 import type { Event, ObjectReference } from "./core_v1.ts";
 import type { KubeObject } from "./meta.ts";
 
-/** What happened to an object, in the newer form. */
+/** A report of something that happened to an object, in the form of `events.k8s.io/v1`. */
 export interface EventV1 extends KubeObject {
   readonly eventTime: string | null;
   readonly series?: { readonly count?: number; readonly lastObservedTime?: string | null };
@@ -23,7 +23,7 @@ export interface EventV1 extends KubeObject {
   readonly deprecatedCount?: number;
 }
 
-/** The core form of an event, canonical. */
+/** Converts an event to the canonical core form. */
 export function toCoreEvent(event: EventV1): Event {
   return {
     metadata: event.metadata,
@@ -44,7 +44,7 @@ export function toCoreEvent(event: EventV1): Event {
   };
 }
 
-/** The newer form of an event, canonical. */
+/** Converts an event to the canonical form of `events.k8s.io/v1`. */
 export function toEventV1(event: Event): EventV1 {
   return {
     metadata: event.metadata,
@@ -65,12 +65,12 @@ export function toEventV1(event: Event): EventV1 {
   };
 }
 
-/** The core form leaves a zero count out, */
+/** Converts a series to the core form, which omits a count of zero. */
 function toCoreSeries(series: NonNullable<EventV1["series"]>): NonNullable<Event["series"]> {
   return { ...count("count", series.count), lastObservedTime: series.lastObservedTime ?? null };
 }
 
-/** the newer one writes it. */
+/** Converts a series to the newer form, which writes a count of zero. */
 function toV1Series(series: NonNullable<Event["series"]>): NonNullable<EventV1["series"]> {
   return { count: series.count ?? 0, lastObservedTime: series.lastObservedTime ?? null };
 }

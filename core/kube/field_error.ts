@@ -6,7 +6,7 @@
 import { INT64_LIMIT } from "./int64.ts";
 import { goQuote, marshalJson } from "./quote.ts";
 
-/** The classes of fault, spelled as the `reason` of a Status cause. */
+/** The classes of faults, spelled like the `reason` of a Status cause. */
 export type FieldErrorType =
   | "FieldValueRequired"
   | "FieldValueInvalid"
@@ -19,7 +19,7 @@ export type FieldErrorType =
   | "FieldValueNotFound"
   | "InternalError";
 
-/** One fault: where, what class, and the text Kubernetes clients print (without the path). */
+/** One fault: its place, its class, and the text that Kubernetes clients print. */
 export interface FieldError {
   readonly type: FieldErrorType;
   /** Path in Go form, such as `spec.usages[0]`. */
@@ -28,22 +28,25 @@ export interface FieldError {
   readonly message: string;
 }
 
-/** Required value. */
+/** Creates the error of a required value that is missing. */
 export function required(field: string, detail = ""): FieldError {
   return fault("FieldValueRequired", field, () => withDetail("Required value", detail));
 }
 
-/** Invalid value; the value prints as Go prints it: strings quoted, `null` for none, objects as JSON. */
+/** Creates the error of an invalid value. It is printed as Go prints it: strings quoted, objects as JSON. */
 export function invalid(field: string, value: unknown, detail: string): FieldError {
   return fault("FieldValueInvalid", field, () => withDetail(`Invalid value: ${printValue(value)}`, detail));
 }
 
-/** Unsupported value; supported values are printed in the order given. */
+/** Creates the error of an unsupported value; the supported ones are printed in the order given. */
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
   return unsupported(field, () => printValue(value), supported);
 }
 
-/** Unsupported value of a named string type in Go: those are printed as JSON (`field/errors.go`, ErrorBody). */
+/**
+ * Creates the error of an unsupported value whose Go type is a named string type: Go prints those as JSON
+ * (`field/errors.go`, ErrorBody).
+ */
 export function notSupportedName(field: string, value: string, supported: readonly string[]): FieldError {
   return unsupported(field, () => marshalJson(value), supported);
 }
@@ -55,27 +58,30 @@ function unsupported(field: string, print: () => string, supported: readonly str
   });
 }
 
-/** Duplicate value. */
+/** Creates the error of a value that may occur only once. */
 export function duplicate(field: string, value: unknown, detail = ""): FieldError {
   return fault("FieldValueDuplicate", field, () => withDetail(`Duplicate value: ${printValue(value)}`, detail));
 }
 
-/** Forbidden. */
+/** Creates the error of a value that is not allowed here. */
 export function forbiddenField(field: string, detail: string): FieldError {
   return fault("FieldValueForbidden", field, () => withDetail("Forbidden", detail));
 }
 
-/** A fault of the check itself. */
+/** Creates the error of a check that could not be carried out. */
 export function internal(field: string, detail: string): FieldError {
   return fault("InternalError", field, () => withDetail("Internal error", detail));
 }
 
-/** Too long, in bytes. */
+/** Creates the error of a value that is longer than `maxBytes` bytes. */
 export function tooLong(field: string, maxBytes: number): FieldError {
   return fault("FieldValueTooLong", field, () => `Too long: may not be more than ${maxBytes} bytes`);
 }
 
-/** The text is printed when it is read: a body can have so many faults, each with so large a value, that no memory holds them. */
+/**
+ * Creates an error whose text is printed when it is read: a body can have so many faults, with such large values, that
+ * their texts together would not fit into memory.
+ */
 function fault(type: FieldErrorType, field: string, print: () => string): FieldError {
   return {
     type,
@@ -87,8 +93,8 @@ function fault(type: FieldErrorType, field: string, print: () => string): FieldE
 }
 
 /**
- * Faults of one list or map that are collected. No fault of an element has fewer than 21 characters, so that this many
- * fill an answer (`fitAnswer`).
+ * The largest number of faults that are collected for one list or map. A fault has at least 21 characters, so that this
+ * many fill an answer (`fitAnswer`).
  */
 const MAX_COLLECTED = 50_000;
 
@@ -107,15 +113,18 @@ export function checkEach<T>(
   return errors;
 }
 
-/** The form in which an error stands in a Status message: path, colon, text. */
+/** Formats an error as Status messages show it: path, colon, text. */
 export function formatFieldError(error: FieldError): string {
   return `${error.field}: ${error.message}`;
 }
 
-/** Characters of all faults in one answer. kube-apiserver has no such limit: 3 MB of faults make a Status of hundreds. */
+/**
+ * The largest number of characters of all faults in one answer. kube-apiserver has no such limit: there, a body of 3 MB
+ * can cause a Status of hundreds of megabytes.
+ */
 const MAX_ANSWER_CHARS = 1_048_576;
 
-/** The faults that fit into one answer, from the first on, which is there in full. */
+/** Selects the faults that fit into one answer. The first one is always included in full. */
 export function fitAnswer(errors: Iterable<FieldError>): readonly FieldError[] {
   const fitting: FieldError[] = [];
   let length = 0;
@@ -127,7 +136,7 @@ export function fitAnswer(errors: Iterable<FieldError>): readonly FieldError[] {
   return fitting;
 }
 
-/** The faults that are told in one answer, from the first on, each once. */
+/** Selects the faults that one answer reports, each of them once. */
 export function selectReportedErrors(errors: Iterable<FieldError>): readonly FieldError[] {
   const told = new Map<string, FieldError>();
   for (const error of fitAnswer(errors)) told.set(`${error.type} ${error.field} ${error.message}`, error);
@@ -135,8 +144,8 @@ export function selectReportedErrors(errors: Iterable<FieldError>): readonly Fie
 }
 
 /**
- * Prints a value as the API machinery does in error texts: strings quoted as Go quotes, the rest as Go's JSON. The
- * limits of what a number holds stand for those of an int64.
+ * Prints a value as the API machinery does in error messages: strings quoted as Go quotes them, the rest as Go's JSON.
+ * The largest and smallest integers of a JavaScript number are printed as the limits of an int64.
  */
 export function printValue(value: unknown): string {
   if (typeof value === "number" && Math.abs(value) === INT64_LIMIT) return value < 0 ? MIN_INT64_TEXT : MAX_INT64_TEXT;

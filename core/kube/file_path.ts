@@ -1,11 +1,11 @@
-/** Paths as text: core may not ask the machine, and the paths of a kubeconfig need no more than this. */
+/** Paths as text: core has no access to the file system, and the paths of a kubeconfig need no more than this. */
 
-/** `path` as it is when absolute, else below `baseDir`, cleaned as Go's `filepath.Join` cleans. */
+/** Joins a relative path to `baseDir` as Go's `filepath.Join` does; an absolute path is returned as it is. */
 export function joinPath(baseDir: string, path: string): string {
   return isAbsolutePath(path) ? path : cleanPath(`${baseDir}/${path}`);
 }
 
-/** True for `/a`, `C:\a`, `C:/a` and `\\server\share`. */
+/** Tells whether a path is absolute: `/a`, `C:\a`, `C:/a` and `\\server\share` are. */
 export function isAbsolutePath(path: string): boolean {
   return /^(?:\/|[A-Za-z]:[\\/]|\\\\)/.test(path);
 }

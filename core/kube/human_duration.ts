@@ -1,9 +1,9 @@
-/** Durations as `kubectl get` prints them: two units at most, cut and never rounded. */
+/** Durations as `kubectl get` prints them: at most two units, truncated and never rounded. */
 
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-/** Leap years do not exist here. */
+/** A year without leap days, as upstream counts. */
 const YEAR = 365 * DAY;
 
 /**

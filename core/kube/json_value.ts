@@ -28,21 +28,21 @@ interface RawJson {
   rawJSON(text: string): unknown;
 }
 
-/** A parsed JSON object. */
+/** A parsed JSON object, which may be changed. */
 export type JsonObject = { [key: string]: unknown };
 
-/** What a JSON value is. */
+/** The six types of JSON values. */
 export type JsonType = "object" | "array" | "string" | "number" | "boolean" | "null";
 
-/** Deeper documents are refused, so that recursion always ends. No Kubernetes object comes near. */
+/** The greatest depth of a document that recursive functions accept. No Kubernetes object comes near it. */
 const MAX_DEPTH = 1_000;
 
-/** Tells an object from lists and scalars. */
+/** Tells a JSON object from lists and scalars. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 }
 
-/** The type of a JSON value; anything else counts as null. */
+/** Returns the type of a JSON value; anything else counts as null. */
 export function getJsonType(value: unknown): JsonType {
   if (Array.isArray(value)) return "array";
   switch (typeof value) {
@@ -57,12 +57,12 @@ export function getJsonType(value: unknown): JsonType {
   }
 }
 
-/** An own member, or undefined; members of the prototype do not exist here. */
+/** Returns a member of an object, or undefined. Members of the prototype do not count. */
 export function getMember(object: JsonObject, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
-/** A deep copy; undefined members vanish. */
+/** Copies a JSON value deeply, without the members that are undefined. */
 export function cloneJson(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(cloneJson);
   if (!isJsonObject(value)) return value;
@@ -94,13 +94,13 @@ function isNumber(value: unknown): value is number | ExactNumber {
   return getJsonType(value) === "number";
 }
 
-/** A number in the text that it was sent with, or as JSON prints it. */
+/** Returns the text in which a number was sent, or as JSON prints it. */
 export function numberText(value: number | ExactNumber): string {
   return value instanceof ExactNumber ? value.literal : String(value);
 }
 
 /**
- * The value of a document with its odd numbers as they were written.
+ * Returns the value of a document, with an ExactNumber for each number that JavaScript would print differently.
  *
  * @param isKept which of them to keep; others stay plain numbers
  */
@@ -124,7 +124,7 @@ export function exactValue(
   return exact(value);
 }
 
-/** The first number beyond the range of a float as it was written, undefined when there is none. */
+/** Finds the text of the first number that is beyond the range of a float. */
 export function findInfinite(value: unknown): string | undefined {
   if (value instanceof ExactNumber) return Number.isFinite(value.value) ? undefined : value.literal;
   if (typeof value !== "object" || value === null) return undefined;
@@ -135,7 +135,7 @@ export function findInfinite(value: unknown): string | undefined {
   return undefined;
 }
 
-/** Tells whether a document is nested too deeply to be worked on. */
+/** Tells whether a document is nested too deeply for recursive functions. */
 export function isTooDeep(value: unknown): boolean {
   let level: unknown[] = [value];
   for (let depth = 0; depth <= MAX_DEPTH; depth++) {
@@ -145,7 +145,7 @@ export function isTooDeep(value: unknown): boolean {
   return true;
 }
 
-/** A value without the members that are null; elements of lists stay. */
+/** Copies a value without the members that are null; null elements of lists stay. */
 export function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (!isJsonObject(value)) return value;

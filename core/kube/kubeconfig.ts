@@ -8,32 +8,32 @@ import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { readYaml } from "../lib/yaml_document.ts";
 
-/** Where the server is and how its certificate is checked. */
+/** The address of a server and how its certificate is verified. */
 export interface KubeconfigCluster {
   readonly server: string;
   readonly tlsServerName?: string;
   readonly insecureSkipTlsVerify?: boolean;
-  /** Path, relative to the file's folder unless absolute. */
+  /** A path, relative to the file's folder unless absolute. */
   readonly certificateAuthority?: string;
-  /** PEM text (base64 in the file). */
+  /** PEM text, which the file holds as base64. */
   readonly certificateAuthorityData?: string;
   readonly proxyUrl?: string;
 }
 
-/** Credentials. */
+/** The credentials of one user of a kubeconfig. */
 export interface KubeconfigUser {
-  /** Path. */
+  /** A path, relative to the file's folder unless absolute. */
   readonly clientCertificate?: string;
-  /** PEM text. */
+  /** PEM text, which the file holds as base64. */
   readonly clientCertificateData?: string;
-  /** Path. */
+  /** A path, relative to the file's folder unless absolute. */
   readonly clientKey?: string;
-  /** PEM text. */
+  /** PEM text, which the file holds as base64. */
   readonly clientKeyData?: Secret<string>;
   readonly token?: Secret<string>;
   /** Path of a file that holds the token. */
   readonly tokenFile?: string;
-  /** Ways to authenticate that tlsboot does not speak, by their key: `exec`, `auth-provider`, `username`, `as`. */
+  /** Keys of authentication methods that tlsboot does not support: `exec`, `auth-provider`, `username`, `as`. */
   readonly unsupported?: readonly string[];
 }
 
@@ -56,8 +56,8 @@ export interface Kubeconfig {
 const GO_YAML = { indentSeq: false, lineWidth: 0, version: "1.1" } as const;
 
 /**
- * Decodes a kubeconfig. Shapes are strict (a number where text belongs is an error), unknown keys are ignored as kubectl
- * does, an empty text is an empty configuration. The error is one whole sentence that names the path.
+ * Parses a kubeconfig. Types are strict (a number where text is expected is an error), unknown keys are ignored as in
+ * kubectl, and an empty text is an empty configuration. The error is one whole sentence that names the path.
  */
 export function parseKubeconfig(text: string, path: string): Result<Kubeconfig, string> {
   try {
@@ -68,7 +68,7 @@ export function parseKubeconfig(text: string, path: string): Result<Kubeconfig, 
   }
 }
 
-/** Encodes a kubeconfig as kubectl 1.37 writes one; `unsupported` is lost. */
+/** Encodes a kubeconfig as kubectl 1.37 writes it, without the `unsupported` keys. */
 export function encodeKubeconfig(config: Kubeconfig): string {
   const plain = {
     apiVersion: "v1",
@@ -81,12 +81,12 @@ export function encodeKubeconfig(config: Kubeconfig): string {
   return stringify(plain, GO_YAML);
 }
 
-/** Go writes a list without elements as null. */
+/** Returns null for a list without elements, as Go writes it. */
 function orNull<T>(list: readonly T[]): readonly T[] | null {
   return list.length === 0 ? null : list;
 }
 
-/** The file's form of a cluster, keys in Go's order, empty ones left out. */
+/** Converts a cluster to the form of the file: keys in Go's order, without empty ones. */
 function clusterToPlain(cluster: KubeconfigCluster): Record<string, unknown> {
   return withoutEmpty({
     "certificate-authority": cluster.certificateAuthority,
@@ -98,7 +98,7 @@ function clusterToPlain(cluster: KubeconfigCluster): Record<string, unknown> {
   });
 }
 
-/** The file's form of a context. */
+/** Converts a context to the form of the file. */
 function contextToPlain(context: KubeconfigContext): Record<string, unknown> {
   return withoutEmpty({
     cluster: { always: context.cluster },
@@ -107,7 +107,7 @@ function contextToPlain(context: KubeconfigContext): Record<string, unknown> {
   });
 }
 
-/** The file's form of a user; this is where its secrets are revealed. */
+/** Converts a user to the form of the file, which reveals its secrets. */
 function userToPlain(user: KubeconfigUser): Record<string, unknown> {
   return withoutEmpty({
     "client-certificate": user.clientCertificate,
@@ -134,13 +134,13 @@ function toBase64(text: string | undefined): string | undefined {
   return text === undefined ? undefined : encodeBase64(new TextEncoder().encode(text));
 }
 
-/** A value has the wrong shape; never leaves this file. */
+/** Reports a value of the wrong type. It is caught in this file. */
 class ShapeError extends Error {}
 
 type Fields = Readonly<Record<string, unknown>>;
 
 function parseYaml(text: string): unknown {
-  // YAML 1.1 as Go reads it: `yes` is a bool. Go leaves dates as text, so the timestamp tag goes.
+  // YAML 1.1 as Go reads it: `yes` is a boolean. Go keeps dates as text, so the timestamp tag is removed.
   const read = readYaml(text, {
     version: "1.1",
     customTags: (tags) => tags.filter((tag) => typeof tag === "string" || tag.tag !== "tag:yaml.org,2002:timestamp"),

@@ -1,24 +1,24 @@
-/** The context in use of a kubeconfig, checked and with absolute paths (client-go `clientcmd/validation.go`). */
+/** Resolves a context of a kubeconfig and validates it (client-go `clientcmd/validation.go`). */
 import type { Secret } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { joinPath } from "./file_path.ts";
 import type { Kubeconfig, KubeconfigCluster, KubeconfigUser } from "./kubeconfig.ts";
 
-/** Something given as PEM text or as the absolute path of a file that holds it. */
+/** PEM text, or the absolute path of a file that holds it. */
 export type PemSource<Pem = string> =
   | { readonly kind: "pem"; readonly pem: Pem }
   | { readonly kind: "file"; readonly path: string };
 
-/** How to reach an API server and as whom: everything a transport needs, files not yet read. */
+/** An API server and the credentials for it, with files that have not been read yet. */
 export interface ResolvedCluster {
-  /** As client-go normalises it: query and fragment dropped from a URL with a path. */
+  /** The URL as client-go normalises it: without query and fragment if it has a path. */
   readonly server: string;
-  /** Absent: the system's roots. */
+  /** The roots to trust; absent for those of the system. */
   readonly ca?: PemSource;
   readonly insecureSkipTlsVerify: boolean;
   readonly tlsServerName?: string;
   readonly token?: Secret<string>;
-  /** Absolute path. */
+  /** The absolute path of a file that holds the token. */
   readonly tokenFile?: string;
   readonly clientCertificate?: PemSource;
   readonly clientKey?: PemSource<Secret<string>>;
@@ -119,7 +119,7 @@ function clusterFaults(name: string, cluster: KubeconfigCluster): string[] {
     // client-go's transport refuses this combination later; here the cluster can still be named.
     faults.push(`specifying a root certificates file with the insecure flag is not allowed for cluster "${name}"`);
   }
-  // Going past a proxy that somebody configured would be a surprise, so this is refused rather than ignored.
+  // Ignoring a configured proxy would be a surprise, so it is refused.
   if (cluster.proxyUrl !== undefined) faults.push(`proxy-url of cluster "${name}" is not supported`);
   return faults;
 }

@@ -4,7 +4,7 @@
  * empty, fields that Go omits when empty absent. `JSON.stringify` of a canonical object is what kube-apiserver sends.
  */
 
-/** `metadata` of an object. */
+/** The `metadata` of an object (`meta/v1` ObjectMeta). */
 export interface ObjectMeta {
   readonly name?: string;
   readonly generateName?: string;
@@ -13,7 +13,7 @@ export interface ObjectMeta {
   readonly uid?: string;
   readonly resourceVersion?: string;
   readonly generation?: number;
-  /** RFC 3339, second precision. */
+  /** RFC 3339 text with second precision. */
   readonly creationTimestamp?: string;
   readonly deletionTimestamp?: string;
   readonly deletionGracePeriodSeconds?: number;
@@ -24,7 +24,7 @@ export interface ObjectMeta {
   readonly managedFields?: readonly ManagedFieldsEntry[];
 }
 
-/** One owner of an object. */
+/** A reference to an owner of an object. */
 export interface OwnerReference {
   readonly apiVersion: string;
   readonly kind: string;
@@ -34,7 +34,7 @@ export interface OwnerReference {
   readonly blockOwnerDeletion?: boolean;
 }
 
-/** What one manager owns of an object. */
+/** The fields of an object that one manager owns. */
 export interface ManagedFieldsEntry {
   readonly manager?: string;
   readonly operation?: string;
@@ -46,7 +46,7 @@ export interface ManagedFieldsEntry {
   readonly subresource?: string;
 }
 
-/** `metadata` of a list. */
+/** The `metadata` of a list (`meta/v1` ListMeta). */
 export interface ListMeta {
   readonly selfLink?: string;
   readonly resourceVersion?: string;
@@ -54,14 +54,14 @@ export interface ListMeta {
   readonly remainingItemCount?: number;
 }
 
-/** The least that every stored object has. `kind` and `apiVersion` are set on single objects, absent in list items. */
+/** What every object has. `kind` and `apiVersion` are set on single objects and absent in list items. */
 export interface KubeObject {
   readonly kind?: string;
   readonly apiVersion?: string;
   readonly metadata: ObjectMeta;
 }
 
-/** A list of objects. */
+/** A list of objects of one kind. */
 export interface KubeList<T extends KubeObject = KubeObject> {
   readonly kind?: string;
   readonly apiVersion?: string;
@@ -69,7 +69,7 @@ export interface KubeList<T extends KubeObject = KubeObject> {
   readonly items: readonly T[];
 }
 
-/** `meta/v1` Status: every failure, and the answer to a deletion. */
+/** The answer to a request that failed, or to a deletion (`meta/v1` Status). */
 export interface Status {
   readonly kind?: "Status";
   readonly apiVersion?: "v1";
@@ -81,7 +81,7 @@ export interface Status {
   readonly code?: number;
 }
 
-/** Which object a Status is about, and every single cause. */
+/** The object that a Status is about, and the single causes. */
 export interface StatusDetails {
   readonly name?: string;
   readonly group?: string;
@@ -91,14 +91,14 @@ export interface StatusDetails {
   readonly retryAfterSeconds?: number;
 }
 
-/** One cause of a Status. */
+/** One of the causes that a Status lists. */
 export interface StatusCause {
   readonly reason?: string;
   readonly message?: string;
   readonly field?: string;
 }
 
-/** `meta/v1` DeleteOptions. */
+/** The options of a request that deletes objects (`meta/v1` DeleteOptions). */
 export interface DeleteOptions {
   readonly kind?: string;
   readonly apiVersion?: string;
@@ -110,17 +110,17 @@ export interface DeleteOptions {
   readonly ignoreStoreReadErrorWithClusterBreakingPotential?: boolean;
 }
 
-/** The name of an object, or the empty string of one that has none yet. */
+/** Returns the name of an object, or the empty string if it has none yet. */
 export function getName(object: KubeObject): string {
   return object.metadata.name ?? "";
 }
 
-/** RFC 3339 in UTC with second precision, as `metav1.Time` is written. */
+/** Formats a time as `metav1.Time` is written: RFC 3339 in UTC with second precision. */
 export function formatTime(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`;
 }
 
-/** RFC 3339 in UTC with microseconds, as `metav1.MicroTime` is written. */
+/** Formats a time as `metav1.MicroTime` is written: RFC 3339 in UTC with microseconds. */
 export function formatMicroTime(date: Date): string {
   return `${date.toISOString().slice(0, 23)}000Z`;
 }

@@ -1,12 +1,12 @@
 /**
- * The rules of names, keys and label values. Each check answers upstream's list of messages, empty when all is well
- * (apimachinery `pkg/util/validation/validation.go`, `pkg/api/validate/content`).
+ * The rules of names, keys and label values. Each check returns upstream's list of messages, which is empty for valid
+ * text (apimachinery `pkg/util/validation/validation.go`, `pkg/api/validate/content`).
  */
 import { byteLength } from "./quote.ts";
 
-/** Bytes of a DNS label. */
+/** The largest number of bytes in a DNS label. */
 export const DNS_LABEL_MAX_LENGTH = 63;
-/** Bytes of a DNS subdomain. */
+/** The largest number of bytes in a DNS subdomain. */
 export const DNS_SUBDOMAIN_MAX_LENGTH = 253;
 
 const LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
@@ -30,7 +30,7 @@ const KEY_NAME_TEXT = regexText(
 /** A check of an object's name; with `prefix` the text is a generateName, to which characters will be appended. */
 export type NameCheck = (name: string, prefix: boolean) => readonly string[];
 
-/** Checks a DNS-1123 label. */
+/** Checks a DNS label (RFC 1123 section 2.1). */
 export function dns1123LabelErrors(value: string): string[] {
   const errors = lengthErrors(value, DNS_LABEL_MAX_LENGTH, "characters");
   if (LABEL_PATTERN.test(value)) return errors;
@@ -40,7 +40,7 @@ export function dns1123LabelErrors(value: string): string[] {
   return [...errors, regexText(text, LABEL, ["my-name", "123-abc"])];
 }
 
-/** Checks a DNS-1123 subdomain. */
+/** Checks a DNS subdomain (RFC 1123 section 2.1). */
 export function dns1123SubdomainErrors(value: string): string[] {
   return subdomainErrors(value, "characters");
 }
@@ -66,7 +66,7 @@ export function qualifiedNameErrors(value: string): string[] {
   return errors;
 }
 
-/** Checks a label value. */
+/** Checks the value of a label. */
 export function labelValueErrors(value: string): string[] {
   const errors = lengthErrors(value, DNS_LABEL_MAX_LENGTH, "bytes");
   if (LABEL_VALUE_PATTERN.test(value)) return errors;
@@ -88,7 +88,7 @@ export function dataKeyErrors(value: string): string[] {
   return errors;
 }
 
-/** Checks that a name can stand in a URL path; a prefix may be `.` or `..`. */
+/** Checks that a name can be a segment of a URL path; a prefix may be `.` or `..`. */
 export function pathSegmentNameErrors(name: string, prefix = false): string[] {
   if (!prefix && (name === "." || name === "..")) return [`may not be '${name}'`];
   return ["/", "%"].filter((character) => name.includes(character)).map((character) =>
@@ -96,12 +96,12 @@ export function pathSegmentNameErrors(name: string, prefix = false): string[] {
   );
 }
 
-/** Objects named by a DNS subdomain: Secrets, ConfigMaps, Leases, Nodes, ServiceAccounts. */
+/** Checks the name of an object that is a DNS subdomain: Secrets, ConfigMaps, Leases, Nodes, ServiceAccounts. */
 export function subdomainNameErrors(name: string, prefix: boolean): string[] {
   return dns1123SubdomainErrors(prefix ? maskTrailingDash(name) : name);
 }
 
-/** Objects named by a DNS label: Namespaces. */
+/** Checks the name of an object that is a DNS label: Namespaces. */
 export function labelNameErrors(name: string, prefix: boolean): string[] {
   return dns1123LabelErrors(prefix ? maskTrailingDash(name) : name);
 }
@@ -115,7 +115,7 @@ function subdomainErrors(value: string, unit: "bytes" | "characters"): string[] 
   return [...errors, regexText(text, SUBDOMAIN, ["example.com"])];
 }
 
-/** Upstream has two sets of texts: newer checks say bytes, older ones characters. Both count bytes. */
+/** Checks a length in bytes. Upstream's newer messages call the unit bytes, its older ones characters. */
 function lengthErrors(value: string, max: number, unit: "bytes" | "characters"): string[] {
   return byteLength(value) > max ? [`must be no more than ${max} ${unit}`] : [];
 }
@@ -126,7 +126,7 @@ function regexText(text: string, pattern: string, examples: readonly string[]): 
   }regex used for validation is '${pattern}')`;
 }
 
-/** A prefix may end in a dash; upstream swaps the last two characters for a letter before it checks. */
+/** Lets a prefix end in a dash: upstream replaces the last two characters with a letter before it checks. */
 function maskTrailingDash(name: string): string {
   return name.length > 1 && name.endsWith("-") ? `${name.slice(0, -2)}a` : name;
 }

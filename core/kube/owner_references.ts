@@ -1,14 +1,14 @@
-/** Owner references that stand twice are stored once (`apiserver/pkg/endpoints/handlers/rest.go`). */
+/** Duplicate owner references are stored once (`staging/src/k8s.io/apiserver/pkg/endpoints/handlers/rest.go`). */
 import type { KubeObject, OwnerReference } from "./meta.ts";
 
-/** An object with each owner once, and the uids of those that stood twice. */
+/** An object without duplicate owner references, and the uids of the removed ones. */
 export interface DistinctOwners<T extends KubeObject> {
   readonly object: T;
-  /** The uids of what was left out, in order; empty when nothing was. */
+  /** The uids of the removed references, in order. */
   readonly duplicates: readonly string[];
 }
 
-/** Leaves out the owner references that repeat an earlier one in every field. */
+/** Removes the owner references that repeat an earlier one in every field. */
 export function withDistinctOwners<T extends KubeObject>(object: T): DistinctOwners<T> {
   const references = object.metadata.ownerReferences ?? [];
   if (references.length < 2) return { object, duplicates: [] };
@@ -25,7 +25,7 @@ export function withDistinctOwners<T extends KubeObject>(object: T): DistinctOwn
   return { object: { ...object, metadata: { ...object.metadata, ownerReferences: kept } }, duplicates };
 }
 
-/** What the client is told; a patch is looked at after mutating admission only, and says so. */
+/** Formats the warning for the client. A patch is only checked after mutating admission, and its warning says so. */
 export function duplicateOwnersWarning(duplicates: readonly string[], afterAdmission: boolean): string {
   const when = afterAdmission ? " after mutating admission happens" : "";
   return `.metadata.ownerReferences contains duplicate entries${when}; API server dedups owner references in 1.20+, ` +

@@ -1,7 +1,7 @@
 /** Text and JSON as Go measures and prints them: the messages that Kubernetes clients see depend on it. */
 import { escapedByte } from "./codec/utf8.ts";
 
-/** The length of text in UTF-8, the unit of every limit on names and values. */
+/** Returns the length of text in UTF-8, the unit of every limit on names and values. */
 export function byteLength(text: string): number {
   let length = 0;
   for (let index = 0; index < text.length; index++) {
@@ -21,7 +21,7 @@ export function printStringSlice(items: readonly string[]): string {
   return `[]string{${items.map(goQuote).join(", ")}}`;
 }
 
-/** JSON as Go's `json.Marshal` writes it: `<`, `>`, `&` and the two line separators are escaped. */
+/** Prints JSON as Go's `json.Marshal` does: `<`, `>`, `&` and the two line separators are escaped. */
 export function marshalJson(value: unknown): string {
   const text = value === undefined ? "null" : JSON.stringify(value);
   return text.replace(/[<>&\u2028\u2029]/g, (character) => unicodeEscape(character.charCodeAt(0)));
@@ -49,7 +49,7 @@ const SHORT: ReadonlyMap<string, string> = new Map([
   ['"', '\\"'],
 ]);
 
-/** Made when text beyond ASCII is met: the tables of Unicode behind it take a while. */
+/** Compiled when text beyond ASCII is met, because the Unicode tables behind it take a while to load. */
 let printable: RegExp | undefined;
 
 /** Tells whether Go's `unicode.IsPrint` holds for one character: letters, marks, numbers, punctuation, symbols, space. */
@@ -58,7 +58,7 @@ export function isPrintable(character: string): boolean {
   return printable.test(character);
 }
 
-/** Each character of ASCII as it is escaped. */
+/** The escaped form of each ASCII character. */
 const ASCII: readonly string[] = Array.from({ length: 0x80 }, (_, code) => {
   const char = String.fromCharCode(code);
   return SHORT.get(char) ?? (char >= " " && char <= "~" ? char : escapeCodePoint(char));
@@ -69,7 +69,7 @@ export function goQuote(text: string): string {
   return `"${goEscape(text)}"`;
 }
 
-/** The same without the quotation marks. */
+/** Escapes text as Go does, without quotation marks around it. */
 export function goEscape(text: string): string {
   if (/^[ !#-[\]-~]*$/.test(text)) return text;
   let out = "";

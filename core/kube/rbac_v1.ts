@@ -1,7 +1,7 @@
-/** `rbac.authorization.k8s.io/v1` (staging `k8s.io/api/rbac/v1/types.go`). */
+/** The kinds of `rbac.authorization.k8s.io/v1` (staging `k8s.io/api/rbac/v1/types.go`). */
 import type { KubeObject } from "./meta.ts";
 
-/** What may be done to which resources or paths. */
+/** Verbs that are allowed on resources or on paths. */
 export interface PolicyRule {
   readonly verbs: readonly string[] | null;
   readonly apiGroups?: readonly string[];
@@ -10,18 +10,18 @@ export interface PolicyRule {
   readonly nonResourceURLs?: readonly string[];
 }
 
-/** Rules in one namespace. */
+/** Rules that apply within one namespace. */
 export interface Role extends KubeObject {
   readonly rules: readonly PolicyRule[] | null;
 }
 
-/** Rules everywhere. */
+/** Rules that apply to the whole cluster or in any namespace. */
 export interface ClusterRole extends KubeObject {
   readonly rules: readonly PolicyRule[] | null;
   readonly aggregationRule?: { readonly clusterRoleSelectors?: readonly LabelSelector[] };
 }
 
-/** `meta/v1` LabelSelector. */
+/** A choice of objects by their labels (`meta/v1` LabelSelector). */
 export interface LabelSelector {
   readonly matchLabels?: Readonly<Record<string, string>>;
   readonly matchExpressions?: readonly {
@@ -31,7 +31,7 @@ export interface LabelSelector {
   }[];
 }
 
-/** Who gets the rules. */
+/** A user, group or service account that gets a role. */
 export interface Subject {
   readonly kind: string;
   readonly apiGroup?: string;
@@ -39,7 +39,7 @@ export interface Subject {
   readonly namespace?: string;
 }
 
-/** Which role is bound; immutable. */
+/** The role that a binding grants; immutable. */
 export interface RoleRef {
   readonly apiGroup: string;
   readonly kind: string;
@@ -52,7 +52,7 @@ export interface RoleBinding extends KubeObject {
   readonly roleRef: RoleRef;
 }
 
-/** Grants a ClusterRole everywhere. */
+/** Grants a ClusterRole in the whole cluster. */
 export interface ClusterRoleBinding extends KubeObject {
   readonly subjects?: readonly Subject[];
   readonly roleRef: RoleRef;

@@ -1,26 +1,26 @@
 /**
- * The language in which a kind is described once. From one description follow JSON order and omission, strict
- * decoding, protobuf, OpenAPI, merge keys and defaulting, so that they cannot disagree.
+ * The language in which each kind is described once. JSON order and omission, strict decoding, protobuf, OpenAPI, merge
+ * keys and defaults follow from the one description, so that they cannot disagree.
  */
 import type { KubeObject } from "./meta.ts";
 
-/** What a field holds. In memory: bytes are base64 text, times RFC 3339 text, int64 a number. */
+/** The type of a field. In memory, bytes are base64 text, times RFC 3339 text, and int64 a number. */
 export type FieldType =
   | { readonly kind: "string" | "bytes" | "int32" | "int64" | "bool" | "time" | "microTime" }
   /**
-   * Parsed JSON kept as it is, a protobuf message with the raw text in field 1: `FieldsV1`, or `RawExtension` where it
-   * is an object of any kind.
+   * Any JSON value; in protobuf, a message with the JSON text in field 1. It is a `FieldsV1`, or with `anyKind` a
+   * `RawExtension`, which holds an object of any kind.
    */
   | { readonly kind: "json"; readonly anyKind?: true }
-  /** `resource.Quantity`: text in JSON, a message with the text in field 1. */
+  /** `resource.Quantity`: text in JSON, and in protobuf a message with the text in field 1. */
   | { readonly kind: "quantity" }
   | { readonly kind: "message"; readonly message: () => MessageSchema }
   /**
-   * `wrapped`: protobuf puts the elements into a message of their own, as field 1 (Go's `Verbs`). Lists inside a map
-   * always stand in such a message (`ExtraValue`).
+   * With `wrapped`, protobuf has the elements in field 1 of a separate message (Go's `Verbs`). Lists inside a map always
+   * have such a message (`ExtraValue`).
    */
   | { readonly kind: "list"; readonly of: FieldType; readonly wrapped?: true }
-  /** String keys. */
+  /** A map whose keys are strings. */
   | { readonly kind: "map"; readonly of: FieldType };
 
 /**
@@ -41,9 +41,9 @@ export interface MergeRules {
   readonly patchMergeKey?: string;
 }
 
-/** One field of a message. */
+/** The description of one field of a message. */
 export interface FieldSchema extends MergeRules {
-  /** Protobuf number. */
+  /** The field number in protobuf. */
   readonly number: number;
   readonly type: FieldType;
   readonly presence: Presence;
@@ -53,34 +53,34 @@ export interface FieldSchema extends MergeRules {
   readonly required?: boolean;
   /** Values that OpenAPI names, of the text itself or of the texts in a list. */
   readonly enum?: readonly string[];
-  /** OpenAPI default. */
+  /** The default value in OpenAPI. */
   readonly default?: unknown;
   /** The Go type as decoding errors print it, where it is a named one, such as `[]v1.KeyUsage`. */
   readonly goType?: string;
 }
 
-/** A message: a kind or a part of one. Fields stand in the order of Go's JSON. `T` is the type of what is described. */
+/** The description of a kind or of a part of one, with the fields in the order of Go's JSON. `T` is its type. */
 export interface MessageSchema<out T extends object = object> {
   /** The OpenAPI name, such as `io.k8s.api.certificates.v1.CertificateSigningRequestSpec`. */
   readonly name: string;
   readonly description?: string;
-  /** `atomic` when the message is owned and replaced as a whole wherever it stands. */
+  /** `atomic` when the message is owned and replaced as a whole wherever it is used. */
   readonly mapType?: "atomic" | "granular";
   readonly fields: Readonly<Record<string, FieldSchema>>;
-  /** Never there: it carries the type. */
+  /** Never set; it carries the type. */
   readonly __described?: T;
 }
 
 /** The description of an object, which has metadata. */
 export type ObjectSchema = MessageSchema<KubeObject>;
 
-/** A kind that is served or spoken: identity and description. */
+/** A kind that tlsboot knows: its names and its description. */
 export interface Kind {
-  /** Empty for the core group. */
+  /** The API group, empty for the core group. */
   readonly group: string;
   readonly version: string;
   readonly kind: string;
-  /** `<kind>List` unless told otherwise. */
+  /** Usually `<kind>List`; empty for kinds that have no list. */
   readonly listKind: string;
   readonly plural: string;
   readonly singular: string;
@@ -91,29 +91,29 @@ export interface Kind {
   readonly schema: ObjectSchema;
 }
 
-/** `v1` or `group/version`. */
+/** Formats the `apiVersion` of a kind: `v1` or `group/version`. */
 export function formatApiVersion(kind: { readonly group: string; readonly version: string }): string {
   return kind.group === "" ? kind.version : `${kind.group}/${kind.version}`;
 }
 
-/** `plural` or `plural.group`, as it stands in Status messages. */
+/** Formats a resource as Status messages name it: `plural` or `plural.group`. */
 export function qualifiedResource(kind: { readonly group: string; readonly plural: string }): string {
   return kind.group === "" ? kind.plural : `${kind.plural}.${kind.group}`;
 }
 
-/** `Kind` or `Kind.group`, as it stands in messages about invalid objects. */
+/** Formats a kind as messages about invalid objects name it: `Kind` or `Kind.group`. */
 export function qualifiedKind(kind: { readonly group: string; readonly kind: string }): string {
   return kind.group === "" ? kind.kind : `${kind.kind}.${kind.group}`;
 }
 
-/** The URL path of a kind's collection; pass a namespace for a namespaced one, or none for all namespaces. */
+/** Returns the URL path of a kind's collection, in a namespace or, without one, in all namespaces. */
 export function collectionPath(kind: Kind, namespace = ""): string {
   const root = kind.group === "" ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
   const scope = kind.namespaced && namespace !== "" ? `/namespaces/${encodeURIComponent(namespace)}` : "";
   return `${root}${scope}/${kind.plural}`;
 }
 
-/** The URL path of one object. */
+/** Returns the URL path of one object. */
 export function objectPath(kind: Kind, name: string, namespace = ""): string {
   return `${collectionPath(kind, namespace)}/${encodeURIComponent(name)}`;
 }

@@ -1,7 +1,7 @@
 /**
- * Our errors ⇄ `meta/v1` Status: reason and code pairs stand here and in its two parts, nowhere else. The constructors
- * mirror apimachinery `pkg/api/errors/errors.go` message by message, since clients read them; `status_response.ts`
- * goes the other way.
+ * Creates the errors that become a `meta/v1` Status; their messages are those of apimachinery
+ * `pkg/api/errors/errors.go`, since clients read them. `status_response.ts` turns answers back into errors. Only these
+ * two files and `status_error.ts` know the pairs of reason and code.
  */
 import { type ErrorCode, isAppError } from "../errors.ts";
 import { type FieldError, fitAnswer, formatFieldError, invalid } from "./field_error.ts";
@@ -24,18 +24,18 @@ export function badRequest(message: string): StatusError {
   return failure(400, "BadRequest", message);
 }
 
-/** 401: no valid credential. */
+/** 401: the request has no valid credential. */
 export function unauthorized(message = "Unauthorized"): StatusError {
   return failure(401, "Unauthorized", message);
 }
 
-/** 403: known, but not allowed; `why` is the authorizer's or the admission's text. */
+/** 403: the user is known but not allowed; `why` is the text of the authorizer or of admission. */
 export function forbidden(resource: ResourceName, name: string, why: string): StatusError {
   const label = resource.group === "" && resource.plural === "" ? "" : `${describeSubject(resource, name)} is `;
   return failure(403, "Forbidden", `${label}forbidden: ${why}`, createStatusDetails(resource, name));
 }
 
-/** 404: no such object. */
+/** 404: there is no object of that name. */
 export function notFound(resource: ResourceName, name: string): StatusError {
   return failure(
     404,
@@ -45,26 +45,26 @@ export function notFound(resource: ResourceName, name: string): StatusError {
   );
 }
 
-/** 404 for a path that nobody serves. */
+/** 404: the path is not served. */
 export function pathNotFound(): StatusError {
   return failure(404, "NotFound", "the server could not find the requested resource", {});
 }
 
-/** 409: the name is taken; `beingDeleted` when its holder only waits for finalizers. */
+/** 409: the name is taken; `beingDeleted` if the object of that name only waits for its finalizers. */
 export function alreadyExists(resource: ResourceName, name: string, beingDeleted = false): StatusError {
   const prefix = beingDeleted ? "object is being deleted: " : "";
   const message = `${prefix}${describeNamedSubject(resource, name)} already exists`;
   return failure(409, "AlreadyExists", message, createStatusDetails(resource, name));
 }
 
-/** 409 for an object with a generateName: eight generated names were all taken, or the name that came with it. */
+/** 409 for an object with a generateName: eight generated names were taken, or the name sent with it was. */
 export function generateNameConflict(resource: ResourceName, name: string, beingDeleted = false): StatusError {
   const { status } = alreadyExists(resource, name, beingDeleted);
   const message = `${status.message}, the server was not able to generate a unique name for the object`;
   return failure(409, "AlreadyExists", message, { ...createStatusDetails(resource, name), ...createRetryDetails(1) });
 }
 
-/** 409: the object changed in between, or is another one. */
+/** 409: the object has changed in the meantime, or is another one. */
 export function conflict(resource: ResourceName, name: string, why: string): StatusError {
   const message = `Operation cannot be fulfilled on ${describeNamedSubject(resource, name)}: ${why}`;
   return failure(409, "Conflict", message, createStatusDetails(resource, name));
@@ -75,7 +75,7 @@ export function applyConflict(causes: readonly StatusCause[], message: string): 
   return failure(409, "Conflict", message, causes.length === 0 ? {} : { causes });
 }
 
-/** 410: history does not reach back that far; `continueToken` goes on from the newest state. */
+/** 410: history does not reach back that far; `continueToken` continues from the newest state. */
 export function resourceExpired(message: string, continueToken = ""): StatusError {
   return failure(410, "Expired", message, undefined, continueToken);
 }
@@ -109,7 +109,7 @@ export function invalidPatchedObject(patchedJson: string, why: string): StatusEr
   return invalidObject({ group: "", kind: "" }, "", [invalid("patch", patchedJson, why)]);
 }
 
-/** The answer to a patch that failed. */
+/** Converts the failure of a patch to the error that answers it. */
 export function patchFailure(error: PatchError): StatusError {
   switch (error.kind) {
     case "badRequest":
@@ -130,19 +130,19 @@ export function notAcceptable(mediaTypes: readonly string[], target = ""): Statu
   return failure(406, "NotAcceptable", message);
 }
 
-/** 415. */
+/** 415: the content type of the body is not supported. */
 export function unsupportedMediaType(mediaTypes: readonly string[]): StatusError {
   const message = "the body of the request was in an unknown format - accepted media types include: " +
     mediaTypes.join(", ");
   return failure(415, "UnsupportedMediaType", message);
 }
 
-/** 413; pass `limit is 3145728` and the like. */
+/** 413: the body is too large; `message` says what the limit is, such as `limit is 3145728`. */
 export function requestEntityTooLarge(message: string): StatusError {
   return failure(413, "RequestEntityTooLarge", `Request entity too large: ${message}`);
 }
 
-/** 429. */
+/** 429: the client has to wait before it tries again. */
 export function tooManyRequests(message: string, retryAfterSeconds: number): StatusError {
   return failure(429, "TooManyRequests", message, createRetryDetails(retryAfterSeconds));
 }
@@ -161,7 +161,7 @@ export function genericServerError(message: string, code = 500): StatusError {
   return failure(code, "", message);
 }
 
-/** 503. */
+/** 503: the server cannot handle the request at the moment. */
 export function serviceUnavailable(message: string): StatusError {
   return failure(503, "ServiceUnavailable", message);
 }
@@ -183,7 +183,7 @@ export function tooLargeResourceVersion(
 }
 
 /**
- * The Status of any error: its own, that of a typed error, or for anything else a 500 that tells nothing (the caller
+ * Converts any error to a StatusError. An error that is not an AppError becomes a 500 without its message (the caller
  * logs it as a bug).
  */
 export function statusFromError(error: unknown): StatusError {
@@ -196,7 +196,7 @@ export function statusFromError(error: unknown): StatusError {
   return failureWithCause(500, "InternalError", `Internal error occurred: ${error.message}`, error);
 }
 
-/** Typed errors that are the client's business; the rest is a 500. */
+/** The error codes that have an HTTP status; the others are answered with 500. */
 const TYPED: { readonly [code in ErrorCode]?: readonly [number, string] } = {
   access_denied: [403, "Forbidden"],
   already_exists: [409, "AlreadyExists"],

@@ -1,4 +1,4 @@
-/** An error that is a Status: what both directions of `status.ts` build on. */
+/** The error that carries a Status. */
 import { AppError, type ErrorCode } from "../errors.ts";
 import { lookup } from "../lib/lookup.ts";
 import type { Status, StatusDetails } from "./meta.ts";
@@ -15,17 +15,17 @@ export interface KindName {
   readonly kind: string;
 }
 
-/** No resource: the request was for a path, or it is not known. */
+/** The resource of a request for a path, or of an unknown one. */
 export const NO_RESOURCE: ResourceName = { group: "", plural: "" };
 
-/** What a StatusError may carry beside its Status. */
+/** What a StatusError may carry in addition to its Status. */
 export interface StatusErrorOptions {
   readonly cause?: unknown;
   /** Extra response headers, names lower-case. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A failure with its exact Status: what the server answers, and what the client got. */
+/** A failure with its exact Status, as the server sends it and as the client received it. */
 export class StatusError extends AppError {
   /** Canonical, without `kind` and `apiVersion`. */
   readonly status: Status;
@@ -38,7 +38,7 @@ export class StatusError extends AppError {
   }
 }
 
-/** The error code of each reason that has one of its own. */
+/** The error code of each reason that has a specific one. */
 const CODE_OF_REASON: Readonly<Record<string, ErrorCode>> = {
   AlreadyExists: "already_exists",
   BadRequest: "invalid",
@@ -61,14 +61,14 @@ const CODE_OF_HTTP: Readonly<Record<number, ErrorCode>> = {
   504: "timeout",
 };
 
-/** The error code of a Status: by its reason, or by its HTTP status when the reason says nothing. */
+/** Returns the error code of a Status: by its reason, or by its HTTP status if it has no reason. */
 export function getErrorCode(status: Status): ErrorCode {
   const reason = status.reason ?? "";
   if (reason !== "") return lookup(CODE_OF_REASON, reason) ?? "api_error";
   return CODE_OF_HTTP[status.code ?? 0] ?? "api_error";
 }
 
-/** A Status of a failure, in the order of Go's fields. */
+/** Creates the Status of a failure, in the order of Go's fields. */
 export function createFailureStatus(
   code: number,
   reason: string,
@@ -86,7 +86,7 @@ export function createFailureStatus(
   };
 }
 
-/** Name, group and resource of a Status, empty ones left out. */
+/** Creates the details of a Status from name, group and resource, without empty ones. */
 export function createStatusDetails(resource: ResourceName, name: string): StatusDetails {
   return {
     ...(name === "" ? {} : { name }),
@@ -95,7 +95,7 @@ export function createStatusDetails(resource: ResourceName, name: string): Statu
   };
 }
 
-/** The same call may succeed later: the server said when, is overloaded, or a gateway was in the way. */
+/** Tells whether the same request may succeed later: the server or a gateway was overloaded or unavailable. */
 function isRetryable(status: Status): boolean {
   if ((status.details?.retryAfterSeconds ?? 0) > 0 || status.reason === "ServerTimeout") return true;
   return [429, 502, 503, 504].includes(status.code ?? 0);

@@ -1,4 +1,4 @@
-/** From an HTTP answer to an error: a Status as it came, or one made up as client-go makes it up. */
+/** Converts a failed HTTP answer to an error: with the Status it holds, or with the one that client-go makes up. */
 import { isRecord } from "../lib/record.ts";
 import type { ListMeta, Status, StatusCause, StatusDetails } from "./meta.ts";
 import { goQuote } from "./quote.ts";
@@ -11,18 +11,18 @@ import {
   StatusError,
 } from "./status_error.ts";
 
-/** What was asked, for the text of a made-up Status. */
+/** The request that failed, for the message of a made-up Status. */
 export interface FailedRequest {
-  /** HTTP method. */
+  /** The HTTP method in upper case. */
   readonly method?: string;
   readonly resource?: ResourceName;
   readonly name?: string;
-  /** From the header `Retry-After`. */
+  /** The value of the header `Retry-After`. */
   readonly retryAfterSeconds?: number;
 }
 
 /**
- * The error of a failed HTTP answer. A body that is no Status is replaced as client-go does
+ * Converts a failed HTTP answer to an error. A body that is no Status is replaced as client-go does
  * (`rest/request.go`, apimachinery `NewGenericServerResponse`).
  *
  * @param body parsed JSON, or text when it is not JSON
@@ -35,7 +35,7 @@ export function errorFromStatus(httpStatus: number, body: unknown, request: Fail
   return new StatusError(synthesize(httpStatus, body, request));
 }
 
-/** A Status in canonical form without `kind` and `apiVersion`, or undefined when the value is none. */
+/** Decodes a Status to canonical form without `kind` and `apiVersion`; undefined if the value is no Status. */
 export function decodeStatus(value: unknown): Status | undefined {
   if (!isRecord(value) || value["kind"] !== "Status") return undefined;
   if (value["apiVersion"] !== "v1" && value["apiVersion"] !== "meta.k8s.io/v1") return undefined;
@@ -76,7 +76,7 @@ function decodeCause(value: Readonly<Record<string, unknown>>): StatusCause {
   return { ...text("reason", value), ...text("message", value), ...text("field", value) };
 }
 
-/** client-go keeps this much of a text body. */
+/** The number of characters that client-go keeps of a text body. */
 const MAX_TEXT_LENGTH = 2048;
 
 function synthesize(code: number, body: unknown, request: FailedRequest): Status {
@@ -96,7 +96,7 @@ function synthesize(code: number, body: unknown, request: FailedRequest): Status
   });
 }
 
-/** Reason and text of an answer without a Status. */
+/** Returns the reason and the message of an answer without a Status. */
 function describe(code: number, method: string, serverMessage: string): readonly [string, string] {
   switch (code) {
     case 400:

@@ -1,11 +1,11 @@
-/** Who asks: the outcome of authentication (`authentication.k8s.io/v1` UserInfo). */
+/** The user that authentication found (`authentication.k8s.io/v1` UserInfo). */
 export interface UserInfo {
   readonly username: string;
-  /** Empty when the authenticator knows none. */
+  /** Empty if the authenticator knows none. */
   readonly uid: string;
   /** In the authenticator's order, `system:authenticated` appended. */
   readonly groups: readonly string[];
-  /** Keys lower-case; empty when there is none. */
+  /** The keys are in lower case. */
   readonly extra: Readonly<Record<string, readonly string[]>>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Protobuf as Kubernetes speaks it (csr-api.md section 3): messages, the envelope around every body, lists and watch
- * frames.
+ * The protobuf encoding of the Kubernetes API (apimachinery `pkg/runtime/serializer/protobuf`): messages, the envelope
+ * around every body, lists and the frames of a watch.
  */
 export { DecodeError } from "./errors.ts";
 export { decodeEnvelope, encodeEnvelope, type Envelope } from "./protobuf_envelope.ts";

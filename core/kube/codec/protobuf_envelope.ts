@@ -1,4 +1,7 @@
-/** The envelope of every protobuf body: four magic bytes, then `runtime.Unknown` (csr-api.md section 3.1). */
+/**
+ * The envelope of every protobuf body: four magic bytes, then `runtime.Unknown` (apimachinery
+ * `pkg/runtime/serializer/protobuf/protobuf.go`).
+ */
 import { Buffer } from "node:buffer";
 import { LENGTH_DELIMITED, WireReader } from "./wire_reader.ts";
 import { WireWriter } from "./wire_writer.ts";

@@ -1,6 +1,6 @@
 /**
  * The frames of a protobuf watch: four bytes of length, big-endian, then a bare `WatchEvent` whose object is a full
- * envelope (api-wire.md section 9.1).
+ * envelope (apimachinery `pkg/util/framer/framer.go`, apiserver `pkg/endpoints/handlers/watch.go`).
  */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { WireWriter } from "./wire_writer.ts";

@@ -1,27 +1,27 @@
 /**
- * JSON documents as gnostic's protobuf messages (`gnostic-models`): what client-go reads OpenAPI from. A table per
- * version says where each member goes.
+ * Encodes JSON documents as gnostic's protobuf messages (`gnostic-models`), from which client-go reads OpenAPI. A table
+ * for each version maps the members to fields.
  */
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { formatYaml } from "../codec/yaml.ts";
 
-/** How a JSON value becomes a field. */
+/** The way in which a JSON value becomes a field. */
 export type GnosticType =
   | { readonly kind: "text" | "flag" | "number" }
-  /** `Any`: YAML text. */
+  /** A value of any type, as YAML text in gnostic's message `Any`. */
   | { readonly kind: "any" }
   /** An object with known members; `extensions` is the field of its `x-` members. */
   | { readonly kind: "message"; readonly fields: () => GnosticFields; readonly extensions?: number }
-  /** A list whose items stand in the field one after the other. */
+  /** A list, which is a repeated field. */
   | { readonly kind: "each"; readonly of: GnosticType }
   /** An object with any members, each a `Named…` message with name 1 and value 2. */
   | { readonly kind: "named"; readonly of: GnosticType }
-  /** A value that stands in a message of its own, at `number`. */
+  /** A value that is wrapped in a message, in field `number`. */
   | { readonly kind: "inside"; readonly number: number; readonly of: GnosticType }
-  /** The first that fits, each in a message of its own; none of them is an empty message. */
+  /** The first choice that fits, wrapped in a message. If none fits, the message is empty. */
   | { readonly kind: "either"; readonly choices: readonly GnosticChoice[] };
 
-/** One of several forms. */
+/** One of the forms that a value can have. */
 export interface GnosticChoice {
   readonly number: number;
   readonly of: GnosticType;
@@ -31,7 +31,7 @@ export interface GnosticChoice {
 /** Field numbers and types by member name. */
 export type GnosticFields = Readonly<Record<string, readonly [number: number, type: GnosticType]>>;
 
-/** Writes a whole document. Members that the table does not know are left out. */
+/** Encodes a document. Members that the table does not know are omitted. */
 export function encodeGnostic(
   document: Extract<GnosticType, { kind: "message" }>,
   value: object,
@@ -41,7 +41,7 @@ export function encodeGnostic(
   return writer.finish();
 }
 
-/** `$ref` marks a reference, wherever it stands. */
+/** Tells a reference, which is an object with `$ref`. */
 export function isReference(value: unknown): boolean {
   return typeof value === "object" && value !== null && "$ref" in value;
 }
@@ -105,7 +105,7 @@ function inside(writer: BinaryWriter, number: number, writeInside: () => void): 
   writer.join();
 }
 
-/** YAML with the members in their own order, as gnostic keeps it: scalars, lists and maps of them. */
+/** Formats scalars, and lists and maps of them, as YAML with the members in their order, as gnostic does. */
 function formatAnyYaml(value: unknown): string {
   if (Array.isArray(value) && value.length > 0) {
     return value.map((item) => `- ${formatAnyYaml(item).replace(/\n(?=.)/g, "\n  ")}`).join("");

@@ -1,4 +1,4 @@
-/** Where the members of an OpenAPI v2 document stand in gnostic's messages (`openapiv2/OpenAPIv2.proto`). */
+/** Maps the members of an OpenAPI v2 document to gnostic's messages (`openapiv2/OpenAPIv2.proto`). */
 import type { GnosticFields, GnosticType } from "./gnostic.ts";
 import { isReference } from "./gnostic.ts";
 
@@ -120,7 +120,7 @@ const API_KEY = message(() => ({
   description: [4, TEXT],
 }), 5);
 
-/** `openapi.v2.Document`. */
+/** The table of the message `openapi.v2.Document`. */
 export const GNOSTIC_V2: Message = message(() => ({
   swagger: [1, TEXT],
   info: [2, INFO],

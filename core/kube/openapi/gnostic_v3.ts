@@ -1,4 +1,4 @@
-/** Where the members of an OpenAPI v3 document stand in gnostic's messages (`openapiv3/OpenAPIv3.proto`). */
+/** Maps the members of an OpenAPI v3 document to gnostic's messages (`openapiv3/OpenAPIv3.proto`). */
 import type { GnosticFields, GnosticType } from "./gnostic.ts";
 import { isReference } from "./gnostic.ts";
 
@@ -25,7 +25,7 @@ function orReference(of: GnosticType): GnosticType {
   };
 }
 
-/** Numbers, flags and texts; gnostic forgets the members of any other default. */
+/** A default that is a number, a flag or text; gnostic drops the members of any other. */
 const DEFAULT: GnosticType = {
   kind: "either",
   choices: [
@@ -98,7 +98,7 @@ const COMPONENTS = message(() => ({
 
 const INFO = message(() => ({ title: [1, TEXT], version: [6, TEXT] }), 7);
 
-/** `openapi.v3.Document`. */
+/** The table of the message `openapi.v3.Document`. */
 export const GNOSTIC_V3: Message = message(() => ({
   openapi: [1, TEXT],
   info: [2, INFO],

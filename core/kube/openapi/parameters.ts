@@ -1,6 +1,6 @@
-/** Query and path parameters of the operations; kubectl looks for `fieldValidation` and `dryRun` among them. */
+/** The query and path parameters of operations. kubectl searches them for `fieldValidation` and `dryRun`. */
 
-/** A parameter beside the body. Those of the path are required. */
+/** A parameter in the path, which is required, or in the query. */
 export interface Parameter {
   readonly name: string;
   readonly in: "path" | "query";
@@ -12,19 +12,19 @@ function query(name: string, type: Parameter["type"], description: string): Para
   return { name, in: "query", type, description };
 }
 
-/** Name of an object of a kind. */
+/** Describes the name of an object in the path. */
 export function nameParameter(kind: string): Parameter {
   return { name: "name", in: "path", type: "string", description: `Name of the ${kind}.` };
 }
 
-/** Namespace of the object. */
+/** The namespace of an object in the path. */
 export const NAMESPACE_PARAMETER: Parameter = {
   name: "namespace",
   in: "path",
   type: "string",
   description: "Namespace of the object.",
 };
-/** Indented output. */
+/** The query parameter that asks for indented output. */
 export const PRETTY_PARAMETER: Parameter = query("pretty", "string", "True indents the answer.");
 
 const DRY_RUN = query("dryRun", "string", "All: go through every stage but store nothing.");
@@ -34,14 +34,14 @@ const FIELD_VALIDATION = query(
   "What to do about unknown and repeated fields: Ignore, Warn or Strict.",
 );
 
-/** Of POST and PUT. */
+/** The query parameters of POST and PUT. */
 export const WRITE_PARAMETERS: readonly Parameter[] = [
   DRY_RUN,
   query("fieldManager", "string", "Who makes the change; by default the program's name."),
   FIELD_VALIDATION,
 ];
 
-/** Of PATCH. */
+/** The query parameters of PATCH requests. */
 export const PATCH_PARAMETERS: readonly Parameter[] = [
   DRY_RUN,
   query("fieldManager", "string", "Who makes the change; by default the program's name. Apply requires it."),
@@ -49,7 +49,7 @@ export const PATCH_PARAMETERS: readonly Parameter[] = [
   query("force", "boolean", "True takes fields over from other managers; apply only."),
 ];
 
-/** Of DELETE. */
+/** The query parameters of DELETE requests. */
 export const DELETE_PARAMETERS: readonly Parameter[] = [
   DRY_RUN,
   query("gracePeriodSeconds", "integer", "Seconds to wait before the deletion; zero deletes at once."),
@@ -75,7 +75,7 @@ const SELECTION_PARAMETERS: readonly Parameter[] = [
   query("timeoutSeconds", "integer", "Seconds after which a list or watch ends."),
 ];
 
-/** Of lists and watches. */
+/** The query parameters of lists and watches. */
 export const LIST_PARAMETERS: readonly Parameter[] = [
   query("allowWatchBookmarks", "boolean", "True asks for bookmarks during a watch."),
   ...SELECTION_PARAMETERS,

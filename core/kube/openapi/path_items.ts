@@ -10,7 +10,7 @@ export const ANSWERS: Readonly<Record<string, string>> = {
   401: "Unauthorized",
 };
 
-/** One path: its operations, and the parameters that all of them take. */
+/** One path with its operations and the parameters that they have in common. */
 export interface PathItem {
   readonly path: string;
   readonly routes: readonly Route[];
@@ -30,17 +30,17 @@ export function createPathItems(routes: readonly Route[]): readonly PathItem[] {
   }));
 }
 
-/** What an operation takes beside the common parameters of its path. */
+/** Returns the parameters of an operation that are not common to its path. */
 export function ownParameters(route: Route, common: readonly Parameter[]): readonly Parameter[] {
   return route.parameters.filter((parameter) => !common.some((one) => isSame(one, parameter))).sort(byName);
 }
 
-/** Orders parameters. */
+/** Compares two parameters by their names. */
 export function byName(a: { readonly name: string }, b: { readonly name: string }): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
-/** Two parameters of one name are one parameter, whatever they say; the last operation's description is taken. */
+/** Finds the parameters that all operations have. They are the same if the name is; the last description counts. */
 function findCommonParameters(routes: readonly Route[]): readonly Parameter[] {
   const last = routes.at(-1)!;
   return last.parameters.filter((parameter) =>
@@ -52,7 +52,7 @@ function isSame(a: Parameter, b: Parameter): boolean {
   return a.name === b.name && a.in === b.in;
 }
 
-/** `1.37` of `v1.37.2+tlsboot.0.1.0`, as kube-apiserver labels its documents. */
+/** Returns the label of kube-apiserver's documents: `1.37` for the git version `v1.37.2+tlsboot.0.1.0`. */
 export function apiVersionLabel(gitVersion: string): string {
   return /^v?(\d+\.\d+)/.exec(gitVersion)?.[1] ?? gitVersion;
 }

@@ -1,4 +1,4 @@
-/** The operations of one kind: its collection, its objects, its subresources, and the old `/watch/` paths. */
+/** Creates the operations of one kind: of its collection, objects and subresources, and of the old `/watch/` paths. */
 import { type Kind, objectPath } from "../schema.ts";
 import {
   DELETE_COLLECTION_PARAMETERS,
@@ -40,19 +40,19 @@ const WATCHED_TYPES: readonly string[] = [
   "application/vnd.kubernetes.protobuf;stream=watch",
 ];
 
-/** Where operations of a kind live, and how they are named. */
+/** The path of some operations of a kind, and how the operations are named. */
 interface Place {
   readonly path: string;
   readonly parameters: readonly Parameter[];
-  /** Stands before the kind in operation ids. */
+  /** The part of an operation id before the kind. */
   readonly scope: "" | "Namespaced";
-  /** Stands behind it. */
+  /** The part of an operation id after the kind. */
   readonly suffix: string;
 }
 
-/** Operations without their place. */
+/** An operation without its path. */
 type Operation = Pick<Route, "method" | "action" | "answers"> & {
-  /** First part of the operation id. */
+  /** The first part of an operation id. */
   readonly word: string;
   readonly parameters?: readonly Parameter[];
   readonly body?: NonNullable<Route["body"]>;
@@ -60,7 +60,7 @@ type Operation = Pick<Route, "method" | "action" | "answers"> & {
   readonly produces?: readonly string[];
 };
 
-/** All operations of a served kind. */
+/** Creates all operations of a served kind. */
 export function resourceRoutes(served: ServedKind): readonly Route[] {
   const { kind, verbs, subresources } = served;
   const scoped = kind.namespaced ? [NAMESPACE_PARAMETER] : [];
@@ -86,7 +86,7 @@ const COLLECTION_VERBS: readonly string[] = ["list", "create", "deletecollection
 const OBJECT_VERBS: readonly string[] = ["get", "update", "delete", "patch"];
 const SUBRESOURCE_VERBS: readonly string[] = ["get", "create", "update", "patch"];
 
-/** Objects of all namespaces are only had as a list. */
+/** Creates the list of all namespaces, the only operation across namespaces. */
 function everywhereRoutes(served: ServedKind, collection: Place): readonly Route[] {
   if (!served.kind.namespaced || !served.verbs.includes("list")) return [];
   return placed(served.kind, everywhere(collection), createOperations(served, served.verbs, ["list"]));
@@ -120,7 +120,7 @@ function watchRoutes(kind: Kind, collection: Place, object: Place): readonly Rou
   ];
 }
 
-/** `tagged` is the kind that the operation is about; operations are named after the resource's own. */
+/** Creates routes. `tagged` is the kind that the operation is about, which names nothing; `kind` is the resource's. */
 function placed(kind: Kind, place: Place, operations: readonly Operation[], tagged: Kind = kind): readonly Route[] {
   const tag = groupTag(kind.group);
   const versioned = `${capitalized(tag)}${capitalized(kind.version)}`;

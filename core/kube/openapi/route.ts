@@ -1,28 +1,28 @@
-/** One operation, in the words of neither version of OpenAPI, and how kube-apiserver names operations. */
+/** Operations and their types, independent of the version of OpenAPI, named as kube-apiserver names them. */
 import type { Parameter } from "./parameters.ts";
 import { deleteOptionsSchema, getListSchema, statusSchema, watchEventSchema } from "../kinds/mod.ts";
 import type { Kind, MessageSchema } from "../schema.ts";
 
-/** One method of one path. */
+/** An operation: one method of one path. */
 export interface Route {
-  /** With `{name}` and `{namespace}`. */
+  /** The path with `{name}` and `{namespace}`. */
   readonly path: string;
   readonly method: "get" | "put" | "post" | "delete" | "patch";
   readonly operationId: string;
   readonly tag: string;
   readonly description: string;
-  /** What the authorizer would call it; absent for discovery. */
+  /** The value of `x-kubernetes-action`; absent for discovery. */
   readonly action?: string;
   readonly kind?: GroupVersionKind;
   readonly parameters: readonly Parameter[];
   readonly body?: { readonly type: WireType; readonly required: boolean };
   readonly consumes: readonly string[];
   readonly produces: readonly string[];
-  /** Answers by HTTP code, beside 401. */
+  /** The types of the answers by HTTP status, without 401. */
   readonly answers: Readonly<Record<number, WireType>>;
 }
 
-/** In the order in which kube-apiserver names them. */
+/** The media types of objects, in kube-apiserver's order. */
 export const OBJECT_TYPES: readonly string[] = [
   "application/json",
   "application/yaml",
@@ -41,61 +41,61 @@ export function capitalized(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
-/** A message as the body or answer of an operation. */
+/** A message that is the body or the answer of an operation. */
 export interface WireType {
   readonly message: MessageSchema;
-  /** Kinds under which clients know the message; none for plain messages. */
+  /** The kinds under which clients know the message. */
   readonly identities: readonly GroupVersionKind[];
-  /** A name that every group and version knows the message by, such as `DeleteOptions`. */
+  /** The kind that the message has in every group and version, such as `DeleteOptions`. */
   readonly everywhere?: string;
-  /** It carries `kind` and `apiVersion`. */
+  /** True if the message has `kind` and `apiVersion`. */
   readonly typed: boolean;
 }
 
-/** Group, version and kind as OpenAPI extensions carry them. */
+/** Group, version and kind as OpenAPI extensions have them. */
 export interface GroupVersionKind {
   readonly group: string;
   readonly version: string;
   readonly kind: string;
 }
 
-/** Identity of a kind, or of its list. */
+/** Returns group, version and kind of a kind or of its list. */
 export function toGroupVersionKind({ group, version }: Kind, kind: string): GroupVersionKind {
   return { group, version, kind };
 }
 
-/** Objects of a kind. */
+/** Describes the objects of a kind. */
 export function objectType(kind: Kind): WireType {
   return { message: kind.schema, identities: [toGroupVersionKind(kind, kind.kind)], typed: true };
 }
 
-/** Lists of a kind. */
+/** Describes the list of a kind. */
 export function listType(kind: Kind): WireType {
   return { message: getListSchema(kind), identities: [toGroupVersionKind(kind, kind.listKind)], typed: true };
 }
 
-/** A kind of `v1` that is no resource, such as `APIGroup`. */
+/** Describes a kind of `v1` that is no resource, such as `APIGroup`. */
 export function metaType(message: MessageSchema, kind: string): WireType {
   return { message, identities: [{ group: "", version: "v1", kind }], typed: true };
 }
 
-/** Outcome of a deletion. */
+/** The type of the answer to a deletion. */
 export const STATUS_TYPE: WireType = metaType(statusSchema, "Status");
-/** Body of a deletion. */
+/** The type of the body of a deletion. */
 export const DELETE_OPTIONS_TYPE: WireType = {
   message: deleteOptionsSchema,
   identities: [],
   everywhere: "DeleteOptions",
   typed: true,
 };
-/** What a watch streams. */
+/** The type of the events that a watch streams. */
 export const WATCH_EVENT_TYPE: WireType = {
   message: watchEventSchema,
   identities: [],
   everywhere: "WatchEvent",
   typed: false,
 };
-/** The body of a patch: any object. */
+/** The type of the body of a patch, which is any object. */
 export const PATCH_TYPE: WireType = {
   message: {
     name: "io.k8s.apimachinery.pkg.apis.meta.v1.Patch",
@@ -111,24 +111,24 @@ export interface ServedKind {
   readonly kind: Kind;
   readonly verbs: readonly string[];
   readonly subresources: readonly ServedSubresource[];
-  /** DELETE answers with the object instead of a Status. */
+  /** True if DELETE answers with the object instead of a Status. */
   readonly deleteAnswersObject?: boolean;
 }
 
-/** A subresource; its objects are of the resource's own kind unless told otherwise. */
+/** A subresource. Without `kind`, its objects are of the resource's kind. */
 export interface ServedSubresource {
   readonly name: string;
   readonly verbs: readonly string[];
   readonly kind?: Kind;
 }
 
-/** A group (empty for core) and a version of it. */
+/** A group, empty for core, and one of its versions. */
 export interface GroupVersion {
   readonly group: string;
   readonly version: string;
 }
 
-/** Every group and version that has a served kind, each once, in order. */
+/** Returns every group and version that has a served kind, each once and sorted. */
 export function listGroupVersions(kinds: readonly ServedKind[]): readonly GroupVersion[] {
   const found = new Map<string, GroupVersion>();
   for (const { kind: { group, version } } of kinds) found.set(`${group}/${version}`, { group, version });

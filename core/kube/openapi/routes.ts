@@ -51,7 +51,7 @@ export function createRoutes(kinds: readonly ServedKind[]): RoutesByDocument {
   return documents;
 }
 
-/** Every type that an operation takes or answers. */
+/** Returns every type that is the body or an answer of an operation. */
 export function listTypes(routes: Iterable<Route>): readonly WireType[] {
   return [...routes].flatMap(({ answers, body }) => [
     ...Object.values(answers),
@@ -59,7 +59,7 @@ export function listTypes(routes: Iterable<Route>): readonly WireType[] {
   ]);
 }
 
-/** The OpenAPI v3 document of a group and version, such as `apis/certificates.k8s.io/v1`. */
+/** Returns the name of the OpenAPI v3 document of a group and version, such as `apis/certificates.k8s.io/v1`. */
 export function documentName({ group, version }: GroupVersion): string {
   return group === "" ? `api/${version}` : `apis/${group}/${version}`;
 }

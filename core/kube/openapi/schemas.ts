@@ -1,8 +1,8 @@
-/** Kind descriptions as OpenAPI schemas: the same content for v3 and v2, apart from references and defaults. */
+/** Converts kind descriptions to OpenAPI schemas. Versions 3 and 2 differ in references and defaults only. */
 import type { FieldSchema, FieldType, MessageSchema } from "../schema.ts";
 import type { GroupVersion, GroupVersionKind, WireType } from "./route.ts";
 
-/** A schema or a part of one, as plain JSON. */
+/** A part of an OpenAPI document, as plain JSON. */
 export type OpenApiObject = Readonly<Record<string, unknown>>;
 
 /** The extension by which clients find the schema or operation of a kind. */
@@ -22,17 +22,17 @@ const SIMPLE: Readonly<Record<string, OpenApiObject>> = {
   [RAW_EXTENSION]: { description: "An object of any kind.", type: "object" },
 };
 
-/** Collects the schemas that operations need, each once. */
+/** Collects the schemas that operations refer to, each once. */
 export class SchemaCollector {
   readonly #version: 2 | 3;
   readonly #groupVersions: readonly GroupVersion[];
-  /** Whole objects, which also stand in lists. */
+  /** The types of whole objects, which lists contain too. */
   readonly #types: ReadonlyMap<string, WireType>;
   readonly #found = new Map<string, OpenApiObject>();
 
   /**
-   * `types` are all that any operation takes or answers, `groupVersions` those under which messages like DeleteOptions
-   * are known.
+   * @param types every type that is the body or an answer of an operation
+   * @param groupVersions those that know messages such as DeleteOptions
    */
   constructor(version: 2 | 3, types: readonly WireType[], groupVersions: readonly GroupVersion[]) {
     this.#version = version;
@@ -40,12 +40,12 @@ export class SchemaCollector {
     this.#groupVersions = groupVersions;
   }
 
-  /** A reference to a type, which is added with everything it refers to. */
+  /** Adds a type with everything it refers to, and returns a reference to it. */
   use({ message }: WireType): OpenApiObject {
     return this.#message(message);
   }
 
-  /** All schemas by name, in order of their names. */
+  /** Returns all schemas, sorted by name. */
   schemas(): OpenApiObject {
     return Object.fromEntries([...this.#found].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
@@ -65,7 +65,7 @@ export class SchemaCollector {
   #add(message: MessageSchema): void {
     const type = this.#types.get(message.name);
     const identities = this.#identities(type);
-    // Reserves the name, so that messages which contain themselves end.
+    // Reserves the name, so that the recursion ends for messages which contain themselves.
     this.#found.set(message.name, {});
     const own = Object.entries(message.fields).map(([name, field]) => [name, this.#field(field)] as const);
     const properties = [...(type?.typed === true ? TYPE_META : []), ...own].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -92,7 +92,7 @@ export class SchemaCollector {
     return this.#reference(name);
   }
 
-  /** Clients may write a bare number; version 2 has no way to say so. */
+  /** Describes a quantity. Clients may write a number, which version 2 cannot express. */
   #quantity(): OpenApiObject {
     return this.#version === 3
       ? { description: QUANTITY_DESCRIPTION, oneOf: [{ type: "string" }, { type: "number" }] }
@@ -101,12 +101,12 @@ export class SchemaCollector {
 
   #field(field: FieldSchema): OpenApiObject {
     const type = this.#type(field.type, field.enum);
-    // kube-apiserver leaves every default out of version 2: old clients would apply them.
+    // kube-apiserver omits every default in version 2, because old clients would apply them.
     const fallback = this.#version === 2 ? undefined : field.default ?? findDefault(field);
     const withDefault = fallback === undefined ? {} : { default: fallback };
     return {
       ...describe(field.description),
-      // Version 3.0 ignores what stands beside a reference; version 2 has readers that do not know `allOf`.
+      // Version 3.0 ignores the siblings of a reference; some readers of version 2 do not know `allOf`.
       ...("$ref" in type && this.#version === 3
         ? { ...withDefault, allOf: [type] }
         : { ...pickTypeAndFormat(type), ...withDefault, ...omitTypeAndFormat(type) }),
@@ -118,7 +118,7 @@ export class SchemaCollector {
     };
   }
 
-  /** `values` are those that the innermost text may have. */
+  /** @param values those that the innermost text may have */
   #type(type: FieldType, values?: readonly string[]): OpenApiObject {
     switch (type.kind) {
       case "string":
@@ -157,7 +157,7 @@ function describe(description: string | undefined): OpenApiObject {
   return description === undefined ? {} : { description };
 }
 
-/** Go writes a schema's type and format before its default, the rest behind. */
+/** Returns type and format of a schema, which Go writes before its default. */
 function pickTypeAndFormat({ type, format }: OpenApiObject): OpenApiObject {
   return { ...(type === undefined ? {} : { type }), ...(format === undefined ? {} : { format }) };
 }

@@ -1,6 +1,6 @@
 /**
- * OpenAPI v2: everything in one document, which only clients older than v3 ask for, and then as protobuf
- * (api-wire.md section 4.2; kube-openapi `pkg/builder`).
+ * OpenAPI v2, a single document that only clients older than v3 request, and then as protobuf (kube-openapi
+ * `pkg/builder`, `pkg/builder/parameters.go`).
  */
 import { ANSWERS, apiVersionLabel, byName, createPathItems, ownParameters } from "./path_items.ts";
 import type { Parameter } from "./parameters.ts";
@@ -8,7 +8,7 @@ import { listGroupVersions, type Route, type ServedKind } from "./route.ts";
 import { createRoutes, listTypes } from "./routes.ts";
 import { GVK_EXTENSION, type OpenApiObject, SchemaCollector } from "./schemas.ts";
 
-/** The document; `serverVersion` is the git version that `/version` tells. */
+/** Creates the document; `serverVersion` is the git version that `/version` reports. */
 export function openapiV2(kinds: readonly ServedKind[], serverVersion: string): OpenApiObject {
   const routes = [...createRoutes(kinds).values()].flat();
   const collector = new SchemaCollector(2, listTypes(routes), listGroupVersions(kinds));
@@ -85,14 +85,14 @@ function createParameter({ name, in: place, description, type }: Parameter): Ope
   };
 }
 
-/** Old kubectl looks for these two in the operations themselves. */
+/** The parameters that are not shared: old versions of kubectl search the operations themselves for them. */
 const KEPT_IN_PLACE: readonly string[] = ["name", "fieldValidation", "dryRun"];
 
-/** Collects parameters that are the same wherever they stand. */
+/** Collects the parameters that operations refer to instead of repeating them. */
 export class SharedParameters {
   readonly #named = new Map<string, OpenApiObject>();
 
-  /** The parameter itself where it belongs to one kind, else a reference to the shared one. */
+  /** Returns a reference to the shared parameter, or the parameter itself if it belongs to one kind. */
   use(parameter: OpenApiObject): OpenApiObject {
     if (!isShared(parameter)) return parameter;
     const name = `${String(parameter["name"])}-${hashParameter(JSON.stringify(parameter))}`;
@@ -100,13 +100,13 @@ export class SharedParameters {
     return { $ref: `#/parameters/${name}` };
   }
 
-  /** All shared parameters by name, in order of their names. */
+  /** Returns all shared parameters, sorted by name. */
   all(): OpenApiObject {
     return Object.fromEntries([...this.#named].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 }
 
-/** Bodies are shared when every kind has them: options and patches. */
+/** Tells whether a parameter is shared. Of the bodies, those that every kind has are: options and patches. */
 function isShared({ name, schema }: OpenApiObject): boolean {
   if (typeof schema !== "object" || schema === null) return !KEPT_IN_PLACE.includes(String(name));
   return String(Reflect.get(schema, "$ref")).startsWith("#/definitions/io.k8s.apimachinery");
@@ -115,7 +115,7 @@ function isShared({ name, schema }: OpenApiObject): boolean {
 const FNV_OFFSET = 0xcbf29ce484222325n;
 const FNV_PRIME = 0x100000001b3n;
 
-/** Six bytes of FNV-1 (64 bits) as base64url: eight characters. */
+/** Hashes a parameter: six bytes of FNV-1 (64 bits) as eight characters of base64url. */
 function hashParameter(text: string): string {
   let hash = FNV_OFFSET;
   for (const byte of new TextEncoder().encode(text)) hash = BigInt.asUintN(64, hash * FNV_PRIME) ^ BigInt(byte);

@@ -1,6 +1,6 @@
 /**
- * OpenAPI v3: one document for each group and version, which kubectl asks for before it creates, applies, edits, diffs
- * or explains (api-wire.md section 4.1; kube-openapi `pkg/builder3`).
+ * OpenAPI v3: one document for each group and version, which kubectl requests before it creates, applies, edits, diffs
+ * or explains (kube-openapi `pkg/builder3`).
  */
 import { ANSWERS, apiVersionLabel, createPathItems, ownParameters } from "./path_items.ts";
 import type { Parameter } from "./parameters.ts";
@@ -8,10 +8,10 @@ import type { GroupVersion, Route, ServedKind } from "./route.ts";
 import { createRoutes, listTypes } from "./routes.ts";
 import { GVK_EXTENSION, type OpenApiObject, SchemaCollector } from "./schemas.ts";
 
-/** A document by its name, such as `apis/certificates.k8s.io/v1`, and how it is made. */
+/** Functions that create a document, by its name, such as `apis/certificates.k8s.io/v1`. */
 export type DocumentMakers = ReadonlyMap<string, () => OpenApiObject>;
 
-/** All documents, in order of their names. `serverVersion` is the git version that `/version` tells. */
+/** Returns all documents, sorted by name. `serverVersion` is the git version that `/version` reports. */
 export function openapiV3Documents(kinds: readonly ServedKind[], serverVersion: string): DocumentMakers {
   const documents = [...createRoutes(kinds)].sort(([a], [b]) => (a < b ? -1 : 1));
   const types = listTypes(documents.flatMap(([, routes]) => routes));
@@ -22,7 +22,7 @@ export function openapiV3Documents(kinds: readonly ServedKind[], serverVersion: 
   }));
 }
 
-/** Parts of groups that no client asks by; `apis/x/v1` is a group and version, `apis/x` is none. */
+/** Parses the name of a document: `apis/x/v1` has a group and a version, `apis/x` does not. */
 function parseGroupVersions(name: string): readonly GroupVersion[] {
   const [root, group = "", version] = name.split("/");
   return root === "apis" && version !== undefined ? [{ group, version }] : [];

@@ -2,20 +2,20 @@
 import { compareBytes } from "../../lib/byte_order.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 
-/** One requirement on one field; `==` is `=`. */
+/** A requirement on one field; `==` has become `=`. */
 export interface FieldRequirement {
   readonly field: string;
   readonly operator: "=" | "!=";
   readonly value: string;
 }
 
-/** Longer operators first, so that no `=` stays in the value. */
+/** Longer operators come first, so that no `=` stays in the value. */
 const OPERATORS = ["!=", "==", "="] as const;
 
 /** Parses a selector such as `metadata.name=a,spec.signerName!=b`; the error is the text for the client. */
 export function parseFieldSelector(text: string): Result<readonly FieldRequirement[], string> {
   const requirements: FieldRequirement[] = [];
-  // Sorted, so that the same of several faults is reported that upstream reports.
+  // Sorted, so that of several faults the one that upstream reports is reported.
   for (const term of splitTerms(text).sort(compareBytes)) {
     if (term === "") continue;
     const parts = splitTerm(term);
@@ -29,7 +29,7 @@ export function parseFieldSelector(text: string): Result<readonly FieldRequireme
   return ok(requirements);
 }
 
-/** Tells whether an object fulfils every requirement; `read` answers the empty string for an absent value. */
+/** Tells whether an object fulfils every requirement; `read` returns the empty string for an absent value. */
 export function matchesFields(
   requirements: readonly FieldRequirement[],
   read: (field: string) => string,
@@ -37,7 +37,7 @@ export function matchesFields(
   return requirements.every(({ field, operator, value }) => (read(field) === value) === (operator === "="));
 }
 
-/** The one value that a field must have, or undefined when the selector does not fix it. */
+/** Finds the value that the selector requires of a field; undefined if it does not require a single one. */
 export function requiredValue(requirements: readonly FieldRequirement[], field: string): string | undefined {
   return requirements.find((item) => item.field === field && item.operator === "=")?.value;
 }

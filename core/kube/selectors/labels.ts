@@ -14,14 +14,14 @@ import { err, ok, type Result } from "../../lib/result.ts";
 /** How a requirement relates a key to its values. */
 export type LabelOperator = "in" | "notin" | "=" | "==" | "!=" | "exists" | "!" | "gt" | "lt";
 
-/** One requirement on one label. */
+/** A requirement on one label. */
 export interface LabelRequirement {
   readonly key: string;
   readonly operator: LabelOperator;
   readonly values: readonly string[];
 }
 
-/** Requirements that must all hold, sorted by key; none match everything. */
+/** Requirements that must all hold, sorted by key. An empty list matches everything. */
 export type LabelSelectorRequirements = readonly LabelRequirement[];
 
 /** Operators in the order of error texts. */
@@ -70,7 +70,7 @@ export function matchesLabels(
   return selector.every((requirement) => matchesRequirement(requirement, labels));
 }
 
-/** The requirements of a `LabelSelector` object, as RBAC aggregation uses it; an empty one matches everything. */
+/** Converts a `LabelSelector` object, as RBAC aggregation uses it, to requirements; an empty one matches everything. */
 export function selectorFromLabelSelector(selector: LabelSelector): Result<LabelSelectorRequirements, string> {
   const wanted: { key: string; operator: LabelOperator; values: readonly string[] }[] = [];
   for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
@@ -97,7 +97,7 @@ const OPERATOR_OF_EXPRESSION: Readonly<Record<string, LabelOperator>> = {
   DoesNotExist: "!",
 };
 
-/** Reads tokens one after the other; among values, `in` and `notin` are ordinary words. */
+/** Reads tokens in order. Among values, `in` and `notin` are ordinary words. */
 class Parser {
   readonly #tokens: readonly Token[];
   #position = 0;
@@ -136,7 +136,7 @@ function parseRequirement(parser: Parser): Result<LabelRequirement, string> {
   if (token.kind !== "identifier") return err(`found '${token.text}', expected: identifier`);
   const key = token.text;
   const keyErrors = qualifiedNameErrors(key);
-  // Upstream's path is nil here, which prints like this.
+  // Upstream's path is nil here, which Go prints like this.
   if (keyErrors.length > 0) return err(formatFieldError(invalid("<nil>", key, keyErrors.join("; "))));
   if (negated) return createRequirement(key, "!", []);
   const next = parser.peek();

@@ -1,4 +1,4 @@
-/** ConfigMaps (`pkg/apis/core/validation/validation.go`). Metadata is not looked at. */
+/** The rules of ConfigMaps apart from metadata (`pkg/apis/core/validation/validation.go`). */
 import type { ConfigMap } from "../core_v1.ts";
 import { checkEach, type FieldError, forbiddenField, invalid, tooLong } from "../field_error.ts";
 import { dataKeyErrors } from "../names.ts";
@@ -6,7 +6,7 @@ import { byteLength } from "../quote.ts";
 import { isEqualJson } from "../json_value.ts";
 import { base64Size, DATA_MAX_BYTES, IMMUTABLE_DETAIL } from "./secrets.ts";
 
-/** Faults of a new ConfigMap: key names, keys in both maps, size. */
+/** Validates a new ConfigMap: the names of keys, keys in both maps, and the size. */
 export function validateConfigMapCreate(map: ConfigMap): FieldError[] {
   const { data = {}, binaryData = {} } = map;
   const errors = [
@@ -23,11 +23,11 @@ export function validateConfigMapCreate(map: ConfigMap): FieldError[] {
   ];
   const size = Object.values(data).reduce((sum, value) => sum + byteLength(value), 0) +
     Object.values(binaryData).reduce((sum, value) => sum + base64Size(value), 0);
-  // Go writes the path of the whole object like that.
+  // Go prints the empty path of the whole object like this.
   return size > DATA_MAX_BYTES ? [...errors, tooLong("[]", DATA_MAX_BYTES)] : errors;
 }
 
-/** Faults of a changed ConfigMap: an immutable one changes in metadata only. */
+/** Validates a changed ConfigMap: of an immutable one, only the metadata may change. */
 export function validateConfigMapUpdate(map: ConfigMap, old: ConfigMap): FieldError[] {
   const errors: FieldError[] = [];
   if (old.immutable === true) {

@@ -1,16 +1,16 @@
-/** CSINodes (`pkg/apis/storage/validation/validation.go`). Metadata is not looked at. */
+/** The rules of CSINodes apart from metadata (`pkg/apis/storage/validation/validation.go`). */
 import { checkEach, duplicate, type FieldError, invalid, required, tooLong } from "../field_error.ts";
 import type { KubeObject } from "../meta.ts";
 import { dns1123SubdomainErrors, qualifiedNameErrors } from "../names.ts";
 import { byteLength } from "../quote.ts";
 import { isEqualJson } from "../json_value.ts";
 
-/** What is checked of a CSINode. */
+/** The parts of a CSINode that have rules. */
 export interface CsiNodeShape extends KubeObject {
   readonly spec: { readonly drivers: readonly CsiDriverShape[] | null };
 }
 
-/** One storage driver of a node. */
+/** One storage driver of a node, as far as it has rules. */
 export interface CsiDriverShape {
   readonly name: string;
   readonly nodeID: string;
@@ -21,7 +21,7 @@ export interface CsiDriverShape {
 const DRIVER_NAME_MAX_LENGTH = 63;
 const NODE_ID_MAX_LENGTH = 256;
 
-/** Faults of a new CSINode beside its metadata. */
+/** Validates a new CSINode apart from its metadata. */
 export function validateCsiNodeCreate(node: CsiNodeShape): FieldError[] {
   const seen = new Set<string>();
   return checkEach(node.spec.drivers ?? [], (driver, index) => {
@@ -33,7 +33,7 @@ export function validateCsiNodeCreate(node: CsiNodeShape): FieldError[] {
   });
 }
 
-/** Faults of a changed CSINode: of a driver that stays only `allocatable` may change. */
+/** Validates a changed CSINode: of a driver that stays, only `allocatable` may change. */
 export function validateCsiNodeUpdate(node: CsiNodeShape, old: CsiNodeShape): FieldError[] {
   const errors = validateCsiNodeCreate(node);
   const now = Map.groupBy(node.spec.drivers ?? [], ({ name }) => name);
@@ -79,7 +79,7 @@ function withoutAllocatable(driver: CsiDriverShape): unknown {
   return { name: driver.name, nodeID: driver.nodeID, topologyKeys: driver.topologyKeys ?? [] };
 }
 
-/** The names of Go's internal type, which is what the error prints. */
+/** Names the fields as Go's internal type does, which the error prints. */
 function internalDriver(driver: CsiDriverShape): unknown {
   return { Name: driver.name, NodeID: driver.nodeID, TopologyKeys: driver.topologyKeys ?? null, Allocatable: null };
 }

@@ -1,6 +1,6 @@
 /**
- * Events (`pkg/apis/core/validation/events.go`). `v1` only asks that an event makes sense, `events.k8s.io/v1` is
- * strict. Both look at the core form, whose field names stand in the errors. Metadata is not looked at.
+ * The rules of events apart from metadata (`pkg/apis/core/validation/events.go`). `v1` only requires that an event makes
+ * sense, `events.k8s.io/v1` is strict. Both check the core form, whose field names the errors show.
  */
 import type { Event, ObjectReference } from "../core_v1.ts";
 import { type FieldError, invalid, required } from "../field_error.ts";
@@ -8,13 +8,13 @@ import { qualifiedNameErrors } from "../names.ts";
 import { byteLength } from "../quote.ts";
 import { validateImmutable } from "./object_meta.ts";
 
-/** Through which group an event was written. */
+/** The API through which an event is written. */
 export type EventApi = "v1" | "events.k8s.io/v1";
 
 const SHORT_TEXT_MAX_LENGTH = 128;
 const MESSAGE_MAX_LENGTH = 1024;
 
-/** Faults of a new event that stand behind those of its metadata: only `events.k8s.io` looks for them. */
+/** Validates a new event of `events.k8s.io`; these faults are listed after those of its metadata. */
 export function validateNewEvent(event: Event): FieldError[] {
   const errors = validateSeries(event);
   if (event.eventTime === null) errors.push(required("eventTime"));
@@ -32,7 +32,7 @@ export function validateNewEvent(event: Event): FieldError[] {
   return errors;
 }
 
-/** Faults of a changed event beside its metadata: through `events.k8s.io` only the series may change. */
+/** Validates a changed event apart from its metadata: through `events.k8s.io`, only the series may change. */
 export function validateEventUpdate(event: Event, old: Event, api: EventApi): FieldError[] {
   const errors = validateEventSense(event, api);
   if (api === "v1") return errors;
@@ -45,7 +45,7 @@ export function validateEventUpdate(event: Event, old: Event, api: EventApi): Fi
     ["firstTimestamp", (of) => of.firstTimestamp],
     ["lastTimestamp", (of) => of.lastTimestamp],
     ["count", (of) => of.count ?? 0],
-    // Upstream looks at it twice.
+    // Upstream checks this field twice.
     ["reason", (of) => of.reason ?? ""],
     ["type", (of) => of.type ?? ""],
     ["eventTime", (of) => of.eventTime],
@@ -58,8 +58,8 @@ export function validateEventUpdate(event: Event, old: Event, api: EventApi): Fi
 }
 
 /**
- * Faults of any event: all that there are in `v1`, and in `events.k8s.io` those listed before the ones of its metadata. An
- * event with `eventTime` is a new one and must be complete; of an old one only the namespace is checked.
+ * Validates an event of either API; in `events.k8s.io`, these faults are listed before those of its metadata. An event
+ * with `eventTime` is of the newer form and must be complete; of the older form, only the namespace is checked.
  */
 export function validateEventSense(event: Event, api: EventApi): FieldError[] {
   const namespace = event.metadata.namespace ?? "";
@@ -94,7 +94,7 @@ function validateSeries(event: Event): FieldError[] {
   return errors;
 }
 
-/** The names of Go's internal type, which is what the error prints. */
+/** Names the fields as Go's internal type does, which the error prints. */
 function internalReference(reference: ObjectReference | undefined): unknown {
   if (reference === undefined) return null;
   const { kind = "", namespace = "", name = "", uid = "", apiVersion = "", resourceVersion = "", fieldPath = "" } =

@@ -1,14 +1,14 @@
-/** Leases (`pkg/apis/coordination/validation`, `pkg/registry/coordination/lease/strategy.go`). */
+/** The rules of Leases (`pkg/apis/coordination/validation`, `pkg/registry/coordination/lease/strategy.go`). */
 import type { Lease } from "../coordination_v1.ts";
 import { type FieldError, invalid } from "../field_error.ts";
 
-/** Coordinated leader election is off by default: its fields are dropped. */
+/** Drops the fields of coordinated leader election, which is off by default. */
 export function prepareLeaseForCreate(lease: Lease): Lease {
   const { strategy: _strategy, preferredHolder: _holder, ...spec } = lease.spec;
   return { ...lease, spec };
 }
 
-/** As on creation, but what is stored already may stay. */
+/** Drops the fields of coordinated leader election unless they are stored already. */
 export function prepareLeaseForUpdate(lease: Lease, old: Lease): Lease {
   const { strategy, preferredHolder, ...spec } = lease.spec;
   return {
@@ -21,7 +21,7 @@ export function prepareLeaseForUpdate(lease: Lease, old: Lease): Lease {
   };
 }
 
-/** Faults of a new Lease beside its metadata. */
+/** Validates a new Lease apart from its metadata. */
 export function validateLeaseCreate(lease: Lease): FieldError[] {
   const { leaseDurationSeconds, leaseTransitions } = lease.spec;
   const errors: FieldError[] = [];
@@ -34,7 +34,7 @@ export function validateLeaseCreate(lease: Lease): FieldError[] {
   return errors;
 }
 
-/** Faults of a changed Lease beside its metadata. */
+/** Validates a changed Lease apart from its metadata. */
 export function validateLeaseUpdate(lease: Lease, _old: Lease): FieldError[] {
   return validateLeaseCreate(lease);
 }

@@ -1,11 +1,14 @@
-/** Namespaces (`pkg/registry/core/namespace/strategy.go`, `pkg/apis/core/validation`, `pkg/apis/core/v1/defaults.go`). */
+/**
+ * The rules of Namespaces (`pkg/registry/core/namespace/strategy.go`, `pkg/apis/core/validation`,
+ * `pkg/apis/core/v1/defaults.go`).
+ */
 import type { Namespace } from "../core_v1.ts";
 import { checkEach, type FieldError, invalid } from "../field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
 
 /** Every namespace carries its own name as a label. */
 export const NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
-/** Holds a namespace until its content is gone. */
+/** The finalizer that keeps a namespace until its content has been deleted. */
 export const NAMESPACE_FINALIZER = "kubernetes";
 
 /** Finalizers without a domain that are allowed (`pkg/apis/core/helper/helpers.go`). */
@@ -29,12 +32,12 @@ export function prepareNamespaceForUpdate(namespace: Namespace, old: Namespace):
   return { ...withNameLabel(namespace), spec: old.spec, status: old.status };
 }
 
-/** Faults of a new Namespace beside its metadata. */
+/** Validates a new Namespace apart from its metadata. */
 export function validateNamespaceCreate(namespace: Namespace): FieldError[] {
   return validateFinalizers(namespace, () => "spec.finalizers");
 }
 
-/** Faults of a changed Namespace beside its metadata. */
+/** Validates a changed Namespace apart from its metadata. */
 export function validateNamespaceUpdate(namespace: Namespace, _old: Namespace): FieldError[] {
   return validateNamespaceCreate(namespace);
 }
@@ -50,7 +53,7 @@ export function validateNamespaceStatusUpdate(namespace: Namespace): FieldError[
   return [invalid("status.Phase", phase, detail)];
 }
 
-/** Faults of `/finalize`. */
+/** Validates a Namespace that was written through `/finalize`. */
 export function validateNamespaceFinalizeUpdate(namespace: Namespace): FieldError[] {
   return validateFinalizers(namespace, (index) => `spec.finalizers[${index}]`);
 }
@@ -64,7 +67,7 @@ function withNameLabel(namespace: Namespace): Namespace {
   const { annotations, ownerReferences, finalizers, managedFields, ...before } = metadata;
   return {
     ...namespace,
-    // Labels stand between these in Go's order.
+    // In Go's order, the labels come between these.
     metadata: {
       ...before,
       labels: Object.fromEntries(labels),

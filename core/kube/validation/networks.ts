@@ -11,7 +11,7 @@ export function validateCidr(field: string, value: string): FieldError[] {
   return detail === undefined ? [] : [invalid(field, value, detail)];
 }
 
-/** What a client is told of a network that is accepted: IPv6 should be written as RFC 5952 says. */
+/** Creates the warnings about a valid network: IPv6 addresses should be written as in RFC 5952. */
 export function warnOfCidr(field: string, value: string): string[] {
   const { address, prefix } = split(value);
   const bytes = parseIpAddress(address);
@@ -22,7 +22,7 @@ export function warnOfCidr(field: string, value: string): string[] {
   return [`${field}: IPv6 CIDR value ${is} should be in RFC 5952 canonical format (${should})`];
 }
 
-/** The family of a network, however sloppily it is written; undefined when it is none. */
+/** Finds the address family of a network, also of one that is not in canonical form; undefined for other text. */
 export function networkFamily(value: string): 4 | 6 | undefined {
   const { address, prefix } = split(value);
   const plain = withoutLeadingZeros(address);

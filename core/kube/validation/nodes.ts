@@ -17,7 +17,7 @@ import { networkFamily, validateCidr, warnOfCidr } from "./networks.ts";
 import { validateLabelName } from "./object_meta.ts";
 import { validateAmount } from "./resource_amounts.ts";
 
-/** What is checked of a Node; everything else is the kubelet's word. */
+/** The parts of a Node that have rules. */
 export interface NodeShape extends KubeObject {
   readonly spec: {
     readonly podCIDR?: string;
@@ -38,7 +38,7 @@ export interface NodeShape extends KubeObject {
   };
 }
 
-/** A taint. */
+/** A taint, as far as it has rules. */
 export interface TaintShape {
   readonly key: string;
   readonly value?: string;
@@ -47,7 +47,7 @@ export interface TaintShape {
 
 const TAINT_EFFECTS: readonly string[] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
-/** What can be allocated is the capacity, unless the node says otherwise; both forms of its networks agree. */
+/** Fills defaults: `allocatable` is the capacity unless it is set, and `podCIDR` and `podCIDRs` agree. */
 export function defaultNode<T extends NodeShape>(node: T): T {
   const agreed = withPodCidrs(node);
   const { capacity, allocatable, ...rest } = agreed.status;
@@ -55,7 +55,7 @@ export function defaultNode<T extends NodeShape>(node: T): T {
   return { ...agreed, status: { capacity, allocatable: capacity, ...rest } };
 }
 
-/** The single network is the first of all; where they differ it counts (`pkg/apis/core/v1/conversion.go`). */
+/** Makes `podCIDR` the first of `podCIDRs`; where they differ, `podCIDR` wins (`pkg/apis/core/v1/conversion.go`). */
 function withPodCidrs<T extends NodeShape>(node: T): T {
   const { podCIDR = "", podCIDRs = [], ...rest } = node.spec;
   const networks = podCIDR === "" || podCIDR === podCIDRs[0] ? podCIDRs : [podCIDR];
@@ -64,7 +64,7 @@ function withPodCidrs<T extends NodeShape>(node: T): T {
   return { ...node, spec: { podCIDR: first, podCIDRs: networks, ...rest } };
 }
 
-/** Faults of a new Node beside its metadata. */
+/** Validates a new Node apart from its metadata. */
 export function validateNodeCreate(node: NodeShape): FieldError[] {
   return [
     ...validateTaints(node.spec.taints ?? [], "metadata.taints"),
@@ -75,12 +75,12 @@ export function validateNodeCreate(node: NodeShape): FieldError[] {
   ];
 }
 
-/** Faults of a changed Node beside its metadata: what a new one may not have comes first. */
+/** Validates a changed Node apart from its metadata; the rules of a new one come first. */
 export function validateNodeUpdate(node: NodeShape, old: NodeShape): FieldError[] {
   return [...validateNodeCreate(node), ...validateNodeStatusUpdate(node, old)];
 }
 
-/** Faults of a Node whose `/status` was written. */
+/** Validates a Node that was written through `/status`. */
 export function validateNodeStatusUpdate(node: NodeShape, old: NodeShape): FieldError[] {
   return [
     ...validateResources(node),
@@ -94,21 +94,21 @@ export function validateNodeStatusUpdate(node: NodeShape, old: NodeShape): Field
 }
 
 /**
- * A Node without the fields of features that are gone or off by default: the source of the kubelet's configuration, and
- * InPlacePodVerticalScalingSchedulerPreemption (`dropDisabledFields` of `pkg/registry/core/node/strategy.go`).
+ * Removes the fields of features that no longer exist or are off by default: the source of the kubelet's configuration,
+ * and InPlacePodVerticalScalingSchedulerPreemption (`dropDisabledFields` of `pkg/registry/core/node/strategy.go`).
  */
 export function withoutDisabledSpec<T extends NodeShape>(node: T): T {
   const { configSource: _, podPreemptionPolicy: __, ...spec } = node.spec;
   return { ...node, spec };
 }
 
-/** A Node whose status has no configuration of the kubelet, which is gone. */
+/** Removes the status of dynamic kubelet configuration, a feature that no longer exists. */
 export function withoutConfigStatus<T extends NodeShape>(node: T): T {
   const { config: _, ...status } = node.status;
   return { ...node, status };
 }
 
-/** What a client is told of a Node that is accepted. */
+/** Creates the warnings about a valid Node. */
 export function warnOfNode({ spec }: NodeShape): readonly string[] {
   return [
     ...(spec.externalID ? ["spec.externalID: this field is deprecated, and is unused by Kubernetes"] : []),
@@ -125,7 +125,7 @@ function validateResources({ status }: NodeShape): FieldError[] {
   );
 }
 
-/** Upstream reports the swap space under `metadata`, and so do we. */
+/** Validates the swap space, which upstream reports under `metadata`. */
 function validateSwap({ status }: NodeShape): FieldError[] {
   const capacity = status.nodeInfo?.swap?.capacity;
   if (capacity === undefined || capacity > 0) return [];
@@ -210,7 +210,7 @@ function validateExternalId(node: NodeShape, old: NodeShape): FieldError[] {
   return isSame ? [] : [forbiddenField("spec.externalID", "may not be updated")];
 }
 
-/** Upstream reports taints under `metadata`, and so do we. */
+/** Validates taints, which upstream reports under `metadata`. */
 function validateTaints(taints: readonly TaintShape[], path: string): FieldError[] {
   const seen = new Set<string>();
   return checkEach(taints, (taint, index) => {

@@ -1,4 +1,6 @@
-/** Rules of `metadata` (apimachinery `pkg/api/validation/objectmeta.go`). */
+/**
+ * The rules of `metadata` (apimachinery `pkg/api/validation/objectmeta.go`, `pkg/apis/meta/v1/validation/validation.go`).
+ */
 import { isEqualJson } from "../json_value.ts";
 import {
   checkEach,
@@ -13,10 +15,10 @@ import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from "../meta.ts"
 import { labelNameErrors, labelValueErrors, type NameCheck, qualifiedNameErrors } from "../names.ts";
 import { byteLength, isPrintable, printStringSlice } from "../quote.ts";
 
-/** Keys and values of all annotations together, in bytes. */
+/** The largest size of all annotations of an object, in bytes of their keys and values. */
 export const ANNOTATIONS_MAX_BYTES = 256 * 1024;
 
-/** What the rules of metadata depend on. */
+/** What the rules of a kind's metadata depend on. */
 export interface ObjectMetaRules {
   readonly namespaced: boolean;
   readonly validateName: NameCheck;
@@ -25,7 +27,7 @@ export interface ObjectMetaRules {
 /** Finalizers that need no domain (`pkg/apis/core/helper`). */
 const STANDARD_FINALIZERS: readonly string[] = ["kubernetes", "orphan", "foregroundDeletion"];
 
-/** Faults of an object's metadata; on creation the name has been generated already. */
+/** Validates an object's metadata. On creation, the name has been generated already. */
 export function validateObjectMeta(
   meta: ObjectMeta,
   { namespaced, validateName }: ObjectMetaRules,
@@ -49,7 +51,7 @@ export function validateObjectMeta(
   ];
 }
 
-/** Faults of an object's name, and of the one that its name was generated from. */
+/** Validates an object's name, and the prefix that it was generated from. */
 export function validateObjectName(
   { name = "", generateName = "" }: ObjectMeta,
   validateName: NameCheck,
@@ -64,7 +66,7 @@ export function validateObjectName(
   return errors;
 }
 
-/** Faults of changed metadata: what may never change, and that a deletion cannot be held up by new finalizers. */
+/** Validates changed metadata: some fields never change, and new finalizers cannot delay a deletion. */
 export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path = "metadata"): FieldError[] {
   const errors: FieldError[] = [];
   if (old.deletionTimestamp !== undefined) {
@@ -98,8 +100,8 @@ export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path
 }
 
 /**
- * Faults of finalizers that most kinds know beside those of every object: without a domain only Kubernetes' own
- * (`pkg/apis/core/validation`, ValidateObjectMeta).
+ * Validates finalizers as most kinds do in addition to the rules for every object: only Kubernetes' own finalizers have
+ * no domain (`pkg/apis/core/validation`, ValidateObjectMeta).
  */
 export function validateStandardFinalizers(meta: ObjectMeta, path = "metadata"): FieldError[] {
   return checkEach(
@@ -115,21 +117,21 @@ export function validateStandardFinalizers(meta: ObjectMeta, path = "metadata"):
   );
 }
 
-/** Faults of labels: keys are qualified names, values label values. */
+/** Validates labels: keys are qualified names, values are label values. */
 export function validateLabels(labels: Readonly<Record<string, string>>, path: string): FieldError[] {
-  // Of a map of many keys, V8 takes its entries several times as slowly as its keys.
+  // For a map with many keys, Object.entries is several times slower than Object.keys in V8.
   return checkEach(Object.keys(labels), (key) => [
     ...validateLabelName(key, path),
     ...labelValueErrors(labels[key]!).map((text) => invalid(path, labels[key], text)),
   ]);
 }
 
-/** Faults of a label key. */
+/** Validates the key of a label. */
 export function validateLabelName(name: string, path: string): FieldError[] {
   return qualifiedNameErrors(name).map((text) => invalid(path, name, text));
 }
 
-/** Faults of a value that must stay as it is; objects count as equal when their JSON is. */
+/** Reports a value that must not change and has changed; objects are equal if their JSON is. */
 export function validateImmutable(value: unknown, old: unknown, path: string): FieldError[] {
   return isEqualJson(value, old) ? [] : [invalid(path, value, "field is immutable")];
 }
@@ -138,7 +140,7 @@ function validateGeneration(generation: number, path: string): FieldError[] {
   return generation < 0 ? [invalid(`${path}.generation`, generation, "must be greater than or equal to 0")] : [];
 }
 
-/** Keys are qualified names in any case. */
+/** Validates annotations, whose keys are qualified names in upper or lower case. */
 function validateAnnotations(annotations: Readonly<Record<string, string>>, path: string): FieldError[] {
   const keys = Object.keys(annotations);
   const errors = checkEach(
@@ -181,7 +183,7 @@ function validateOwnerReference(reference: OwnerReference, path: string): FieldE
   return errors;
 }
 
-/** `v1` or `group/v1`: one slash at most, and a version behind it. */
+/** Tells whether text is `v1` or `group/v1`: it has at most one slash, and a version at the end. */
 function isGroupVersion(text: string): boolean {
   const parts = text.split("/");
   return parts.length <= 2 && parts.at(-1) !== "";
@@ -204,11 +206,11 @@ function validateNoNewFinalizers(finalizers: readonly string[], old: readonly st
   return [forbiddenField(path, detail)];
 }
 
-/** Bytes of a field manager's name. */
+/** The largest number of bytes in a field manager's name. */
 export const FIELD_MANAGER_MAX_LENGTH = 128;
 const SUBRESOURCE_MAX_LENGTH = 256;
 
-/** Faults of what the managers own. */
+/** Validates the entries of `metadata.managedFields`. */
 export function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: string): FieldError[] {
   return checkEach(entries, (entry, index) => {
     const at = `${path}[${index}]`;
@@ -229,7 +231,7 @@ export function validateManagedFields(entries: readonly ManagedFieldsEntry[], pa
   });
 }
 
-/** Faults of a field manager's name: too long, or not printable; positions count bytes. */
+/** Validates a field manager's name: its length and that it is printable. Positions count bytes. */
 export function validateFieldManager(manager: string, path: string): FieldError[] {
   const errors: FieldError[] = [];
   if (byteLength(manager) > FIELD_MANAGER_MAX_LENGTH) errors.push(tooLong(path, FIELD_MANAGER_MAX_LENGTH));

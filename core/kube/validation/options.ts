@@ -1,6 +1,6 @@
 /**
- * Rules of request options (apimachinery `pkg/apis/meta/v1/validation`, `pkg/apis/meta/internalversion/validation`).
- * A fault is answered as 422 about a nameless object of `OPTIONS_KINDS`.
+ * The rules of request options (apimachinery `pkg/apis/meta/v1/validation`, `pkg/apis/meta/internalversion/validation`).
+ * A fault is answered with 422 about an object without name whose kind is one of `OPTIONS_KINDS`.
  */
 import { type FieldError, forbiddenField, invalid, notSupported, notSupportedName, required } from "../field_error.ts";
 import type { DeleteOptions } from "../meta.ts";
@@ -29,7 +29,7 @@ export interface ListOptions {
   readonly sendInitialEvents?: boolean;
 }
 
-/** The kinds that stand in the 422: `CreateOptions.meta.k8s.io "" is invalid: …`. */
+/** The kinds that the 422 names: `CreateOptions.meta.k8s.io "" is invalid: …`. */
 export const OPTIONS_KINDS = {
   create: optionsKind("CreateOptions"),
   update: optionsKind("UpdateOptions"),
@@ -41,7 +41,7 @@ export const OPTIONS_KINDS = {
 /** The option that deletes an object which the store cannot read. */
 export const UNSAFE_DELETE = "ignoreStoreReadErrorWithClusterBreakingPotential";
 
-/** Faults of CreateOptions. */
+/** Validates the options of a creation. */
 export function validateCreateOptions(options: WriteOptions): FieldError[] {
   return [
     ...validateFieldManager(options.fieldManager ?? "", "fieldManager"),
@@ -50,12 +50,12 @@ export function validateCreateOptions(options: WriteOptions): FieldError[] {
   ];
 }
 
-/** Faults of UpdateOptions. */
+/** Validates the options of an update. */
 export function validateUpdateOptions(options: WriteOptions): FieldError[] {
   return validateCreateOptions(options);
 }
 
-/** Faults of PatchOptions: apply needs a manager, only apply may force. */
+/** Validates the options of a patch: apply requires a manager, and only apply may force. */
 export function validatePatchOptions(options: PatchOptions, apply: boolean): FieldError[] {
   const errors: FieldError[] = [];
   if (apply) {
@@ -66,7 +66,7 @@ export function validatePatchOptions(options: PatchOptions, apply: boolean): Fie
   return [...errors, ...validateCreateOptions(options)];
 }
 
-/** Faults of DeleteOptions, those of one object or of a collection. */
+/** Validates the options that delete one object or a collection. */
 export function validateDeleteOptions(options: DeleteOptions, ofCollection = false): FieldError[] {
   const { propagationPolicy, orphanDependents } = options;
   const errors: FieldError[] = [];
@@ -87,7 +87,7 @@ export function validateDeleteOptions(options: DeleteOptions, ofCollection = fal
   return errors;
 }
 
-/** Faults of ListOptions; the server supports streaming lists. */
+/** Validates the options of a list or a watch; the server supports streaming lists. */
 export function validateListOptions(options: ListOptions): FieldError[] {
   if (options.watch === true) return validateWatchOptions(options);
   const { resourceVersion = "", resourceVersionMatch: match = "" } = options;
@@ -146,7 +146,7 @@ function validateFieldValidation(value: string): FieldError[] {
   return FIELD_VALIDATIONS.includes(value) ? [] : [notSupported("fieldValidation", value, FIELD_VALIDATIONS)];
 }
 
-/** Deleting what cannot be read leaves no room for anything gentle. */
+/** Validates that the deletion of an object that cannot be read has no other option: it cannot be graceful. */
 function validateUnsafeDelete(options: DeleteOptions): FieldError[] {
   if (options[UNSAFE_DELETE] !== true) return [];
   const others = ["propagationPolicy", "orphanDependents", "gracePeriodSeconds", "preconditions"] as const;

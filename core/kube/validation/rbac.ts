@@ -11,7 +11,7 @@ import { validateLabelSelector } from "./selectors.ts";
 /** The API group of roles, of users and of groups. */
 export const RBAC_GROUP = "rbac.authorization.k8s.io";
 
-/** Faults of a new Role beside its metadata. */
+/** Validates a new Role apart from its metadata. */
 export function validateRoleCreate(role: Role): FieldError[] {
   return [
     ...checkEach(role.rules ?? [], (rule, index) => validateRule(rule, true, `rules[${index}]`)),
@@ -19,12 +19,12 @@ export function validateRoleCreate(role: Role): FieldError[] {
   ];
 }
 
-/** Faults of a changed Role beside its metadata. */
+/** Validates a changed Role apart from its metadata. */
 export function validateRoleUpdate(role: Role, _old: Role): FieldError[] {
   return validateRoleCreate(role);
 }
 
-/** Faults of a new ClusterRole beside its metadata. */
+/** Validates a new ClusterRole apart from its metadata. */
 export function validateClusterRoleCreate(role: ClusterRole): FieldError[] {
   return [
     ...checkEach(role.rules ?? [], (rule, index) => validateRule(rule, false, `rules[${index}]`)),
@@ -33,7 +33,7 @@ export function validateClusterRoleCreate(role: ClusterRole): FieldError[] {
   ];
 }
 
-/** Faults of a changed ClusterRole beside its metadata. */
+/** Validates a changed ClusterRole apart from its metadata. */
 export function validateClusterRoleUpdate(role: ClusterRole, _old: ClusterRole): FieldError[] {
   return validateClusterRoleCreate(role);
 }
@@ -48,22 +48,22 @@ export function defaultBinding<T extends RoleBinding | ClusterRoleBinding>(bindi
   };
 }
 
-/** Faults of a new RoleBinding beside its metadata. */
+/** Validates a new RoleBinding apart from its metadata. */
 export function validateRoleBindingCreate(binding: RoleBinding): FieldError[] {
   return [...validateBinding(binding, true), ...requireSubjectNames(binding), ...requireRoleName(binding)];
 }
 
-/** Faults of a changed RoleBinding beside its metadata: the role never changes. */
+/** Validates a changed RoleBinding apart from its metadata; the role never changes. */
 export function validateRoleBindingUpdate(binding: RoleBinding, old: RoleBinding): FieldError[] {
   return validateBindingUpdate(binding, old, true);
 }
 
-/** Faults of a new ClusterRoleBinding beside its metadata. */
+/** Validates a new ClusterRoleBinding apart from its metadata. */
 export function validateClusterRoleBindingCreate(binding: ClusterRoleBinding): FieldError[] {
   return [...validateBinding(binding, false), ...requireSubjectNames(binding), ...requireRoleName(binding)];
 }
 
-/** Faults of a changed ClusterRoleBinding beside its metadata: the role never changes. */
+/** Validates a changed ClusterRoleBinding apart from its metadata; the role never changes. */
 export function validateClusterRoleBindingUpdate(binding: ClusterRoleBinding, old: ClusterRoleBinding): FieldError[] {
   return validateBindingUpdate(binding, old, false);
 }
@@ -134,7 +134,7 @@ function validateBinding(binding: RoleBinding | ClusterRoleBinding, namespaced: 
   return [...errors, ...ofSubjects];
 }
 
-/** A role that has changed is refused as a whole; then its missing name is told where the other faults of it are. */
+/** Validates a changed binding. A changed role is refused as a whole; a missing name is one of its other faults. */
 function validateBindingUpdate<T extends RoleBinding | ClusterRoleBinding>(
   binding: T,
   old: T,

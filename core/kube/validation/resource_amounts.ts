@@ -1,9 +1,9 @@
-/** Amounts of resources, by name (`pkg/apis/core/validation`, `pkg/apis/core/helper`). */
+/** The rules of resource amounts (`pkg/apis/core/validation`, `pkg/apis/core/helper`). */
 import { quantityMillis } from "../codec/quantity.ts";
 import { type FieldError, invalid } from "../field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
 
-/** What can only be counted. */
+/** The resources whose amounts are whole numbers. */
 const COUNTED: readonly string[] = [
   "pods",
   "resourcequotas",
@@ -16,7 +16,7 @@ const COUNTED: readonly string[] = [
   "services.loadbalancers",
 ];
 
-/** Faults of an amount: it is never negative, and whole for what is counted. */
+/** Validates an amount: it is not negative, and it is a whole number for resources that are counted. */
 export function validateAmount(field: string, name: string, amount: string): FieldError[] {
   const millis = quantityMillis(amount);
   return [
@@ -29,7 +29,7 @@ function isCounted(name: string): boolean {
   return COUNTED.includes(name) || isExtended(name);
 }
 
-/** Resources of others have a domain of theirs: `example.com/gpu`. */
+/** Tells whether a resource is an extended one, which has a domain: `example.com/gpu`. */
 function isExtended(name: string): boolean {
   if (!name.includes("/") || name.includes("kubernetes.io/") || name.startsWith("requests.")) return false;
   return qualifiedNameErrors(`requests.${name}`).length === 0;

@@ -1,4 +1,4 @@
-/** Access reviews (`pkg/apis/authorization/validation/validation.go`). */
+/** The rules of access reviews (`pkg/apis/authorization/validation/validation.go`). */
 import type {
   NonResourceAttributesSpec,
   SelectorAttributes,
@@ -9,7 +9,7 @@ import { checkEach, type FieldError, invalid, required } from "../field_error.ts
 import type { ObjectMeta } from "../meta.ts";
 import { type SelectorRequirement, validateFieldRequirement, validateLabelRequirement } from "./selectors.ts";
 
-/** Faults of a SubjectAccessReview. */
+/** Validates a SubjectAccessReview, which must name a user or a group. */
 export function validateSubjectAccessReview(review: SubjectAccessReview): FieldError[] {
   return [
     ...validateSpec(review.spec, true),
@@ -17,7 +17,7 @@ export function validateSubjectAccessReview(review: SubjectAccessReview): FieldE
   ];
 }
 
-/** Faults of a SelfSubjectAccessReview; the user is the caller. */
+/** Validates a SelfSubjectAccessReview, whose user is the caller. */
 export function validateSelfSubjectAccessReview(review: SubjectAccessReview): FieldError[] {
   return [
     ...validateSpec(review.spec, false),
@@ -25,7 +25,7 @@ export function validateSelfSubjectAccessReview(review: SubjectAccessReview): Fi
   ];
 }
 
-/** Faults of a LocalSubjectAccessReview; `metadata.namespace` is that of the request. */
+/** Validates a LocalSubjectAccessReview; `metadata.namespace` is that of the request. */
 export function validateLocalSubjectAccessReview(review: SubjectAccessReview): FieldError[] {
   const { resourceAttributes, nonResourceAttributes } = review.spec;
   const errors = [
@@ -93,7 +93,7 @@ function validateEmptyMeta(meta: ObjectMeta, ignored: readonly (keyof ObjectMeta
   return isEmpty ? [] : [invalid("metadata", meta, detail)];
 }
 
-/** The names of Go's internal type, which is what the error prints. */
+/** Names the fields as Go's internal type does, which the error prints. */
 function internalAttributes(attributes: NonResourceAttributesSpec | undefined): unknown {
   return attributes === undefined ? null : { Path: attributes.path ?? "", Verb: attributes.verb ?? "" };
 }

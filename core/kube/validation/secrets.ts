@@ -1,4 +1,6 @@
-/** Secrets (`pkg/apis/core/validation/validation.go`, `pkg/apis/core/v1/defaults.go`). Metadata is not looked at. */
+/**
+ * The rules of Secrets apart from metadata (`pkg/apis/core/validation/validation.go`, `pkg/apis/core/v1/defaults.go`).
+ */
 import { encodeBase64 } from "../../lib/base64.ts";
 import { decodeCanonicalBase64 } from "../codec/base64.ts";
 import { JsonSyntaxError } from "../codec/errors.ts";
@@ -10,13 +12,13 @@ import { isEqualJson } from "../json_value.ts";
 import { validateImmutable } from "./object_meta.ts";
 import { findTlsPairFault } from "./tls_pair.ts";
 
-/** Bytes of all values of a Secret or a ConfigMap together. */
+/** The largest size of all values of a Secret or a ConfigMap, in bytes. */
 export const DATA_MAX_BYTES = 1024 * 1024;
 
-/** What an immutable Secret or ConfigMap answers to a change. */
+/** The message about a change of an immutable Secret or ConfigMap. */
 export const IMMUTABLE_DETAIL = "field is immutable when `immutable` is set";
 
-/** `stringData` goes into `data`, a missing type becomes `Opaque`. */
+/** Fills defaults: `stringData` is moved into `data`, and a missing type becomes `Opaque`. */
 export function defaultSecret(secret: Secret): Secret {
   const { stringData, data, type, ...rest } = secret;
   const merged = { ...data };
@@ -31,7 +33,7 @@ export function defaultSecret(secret: Secret): Secret {
   };
 }
 
-/** Faults of a new Secret: key names, size, and what its type demands. */
+/** Validates a new Secret: the names of keys, the size, and what its type requires. */
 export function validateSecretCreate(secret: Secret): FieldError[] {
   const data = secret.data ?? {};
   const errors = checkEach(
@@ -43,7 +45,7 @@ export function validateSecretCreate(secret: Secret): FieldError[] {
   return [...errors, ...validateType(secret, data)];
 }
 
-/** Faults of a changed Secret: the type never changes, an immutable one changes in metadata only. */
+/** Validates a changed Secret: the type never changes, and of an immutable one only the metadata may change. */
 export function validateSecretUpdate(secret: Secret, old: Secret): FieldError[] {
   const errors = validateImmutable(secret.type ?? "", old.type ?? "", "type");
   if (old.immutable === true) {
@@ -53,7 +55,7 @@ export function validateSecretUpdate(secret: Secret, old: Secret): FieldError[] 
   return [...errors, ...validateSecretCreate(secret)];
 }
 
-/** What a client should know of a Secret that is accepted: a TLS pair that is none. */
+/** Creates the warnings about a valid Secret: a TLS certificate and key that do not belong together. */
 export function warnOfSecret(secret: Secret): string[] {
   if (secret.type !== "kubernetes.io/tls") return [];
   const decodeValue = (key: string) => new TextDecoder().decode(decodeCanonicalBase64(secret.data?.[key] ?? ""));
@@ -61,7 +63,7 @@ export function warnOfSecret(secret: Secret): string[] {
   return fault === undefined ? [] : [fault];
 }
 
-/** Bytes that base64 text stands for. */
+/** Returns the number of bytes that canonical base64 text encodes. */
 export function base64Size(text: string): number {
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   return (text.length / 4) * 3 - padding;
@@ -91,7 +93,7 @@ function validateType(secret: Secret, data: Readonly<Record<string, string>>): F
   }
 }
 
-/** The value must be a JSON object; it never stands in the message. */
+/** Validates that a value is a JSON object. The message never shows the value. */
 function validateJsonValue(data: Readonly<Record<string, string>>, key: string): FieldError[] {
   const value = data[key];
   if (value === undefined) return [required(`data[${key}]`)];

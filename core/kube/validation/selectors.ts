@@ -1,4 +1,4 @@
-/** Rules of selectors inside objects (apimachinery `pkg/apis/meta/v1/validation/validation.go`). */
+/** The rules of selectors inside objects (apimachinery `pkg/apis/meta/v1/validation/validation.go`). */
 import { checkEach, type FieldError, forbiddenField, invalid, required } from "../field_error.ts";
 import { labelValueErrors } from "../names.ts";
 import type { LabelSelector } from "../rbac_v1.ts";
@@ -11,7 +11,7 @@ export interface SelectorRequirement {
   readonly values?: readonly string[];
 }
 
-/** Faults of a LabelSelector. */
+/** Validates a LabelSelector and each of its requirements. */
 export function validateLabelSelector(selector: LabelSelector, path: string): FieldError[] {
   return [
     ...validateLabels(selector.matchLabels ?? {}, `${path}.matchLabels`),
@@ -22,7 +22,7 @@ export function validateLabelSelector(selector: LabelSelector, path: string): Fi
   ];
 }
 
-/** Faults of a requirement on a label; reviews accept operators that only newer servers know. */
+/** Validates a requirement on a label; reviews accept operators that only newer servers know. */
 export function validateLabelRequirement(
   requirement: SelectorRequirement,
   allowUnknownOperator: boolean,
@@ -38,7 +38,7 @@ export function validateLabelRequirement(
   ];
 }
 
-/** Faults of a requirement on a field, with any operator. */
+/** Validates a requirement on a field, with any operator. */
 export function validateFieldRequirement(requirement: SelectorRequirement, path: string): FieldError[] {
   const errors = requirement.key === "" ? [required(`${path}.key`, "must be specified")] : [];
   return [...errors, ...validateOperator(requirement, true, path)];

@@ -1,15 +1,15 @@
-/** Service accounts (`pkg/registry/core/serviceaccount/strategy.go`). All that is checked of them is their metadata. */
+/** The rules of service accounts (`pkg/registry/core/serviceaccount/strategy.go`); only their metadata is validated. */
 import type { ObjectReference, ServiceAccount } from "../core_v1.ts";
 
 const MOUNTABLE_SECRETS = "kubernetes.io/enforce-mountable-secrets";
 
-/** Of a reference to a secret only its name is kept: it lives in the namespace of the account. */
+/** Keeps only the names of referenced secrets, which are in the namespace of the account. */
 export function prepareServiceAccount(account: ServiceAccount): ServiceAccount {
   const { secrets } = account;
   return secrets === undefined ? account : { ...account, secrets: secrets.map(onlyName) };
 }
 
-/** What a client should know of an account that is accepted: an annotation that is on its way out, when it is new. */
+/** Creates the warnings about a valid account: a deprecated annotation that was not there before. */
 export function warnOfServiceAccount(account: ServiceAccount, old: ServiceAccount | undefined): string[] {
   const has = ({ metadata }: ServiceAccount) => Object.hasOwn(metadata.annotations ?? {}, MOUNTABLE_SECRETS);
   if (!has(account) || (old !== undefined && has(old))) return [];

@@ -1,9 +1,9 @@
-/** Whether certificate and key of a TLS Secret belong together, in the words of Go's `tls.X509KeyPair`. */
+/** Checks that certificate and key of a TLS Secret belong together, with the errors of Go's `tls.X509KeyPair`. */
 import { parseCertificate } from "../../pki/certificate.ts";
 import { parsePrivateKey, publicKeysEqual } from "../../pki/keys.ts";
 import { encodePem, parsePemBlocks, type PemBlock } from "../../pki/pem.ts";
 
-/** What is wrong with a pair, or undefined. Nothing of the key stands in it. */
+/** Finds what is wrong with a certificate and its key. The message shows nothing of the key. */
 export function findTlsPairFault(certificatePem: string, keyPem: string): string | undefined {
   const certificates = parsePemBlocks(certificatePem);
   const leaf = certificates.find(({ label }) => label === "CERTIFICATE");
