@@ -1,12 +1,10 @@
-/** Signals that end earlier than the signal they hang on. */
-
-/** A signal of its own that also follows its parent. Dispose it, or the parent keeps its listener. */
+/** A signal that can abort on its own and also follows its parent. Dispose it, or the parent keeps its listener. */
 export interface ChildAbort extends Disposable {
   readonly signal: AbortSignal;
   abort(reason?: unknown): void;
 }
 
-/** Makes a signal that aborts with its parent, with the same reason, or on its own. */
+/** Creates a signal that aborts with its parent, with the same reason, or on its own. */
 export function createChildAbort(parent: AbortSignal): ChildAbort {
   const controller = new AbortController();
   const follow = (): void => controller.abort(parent.reason);
@@ -19,7 +17,7 @@ export function createChildAbort(parent: AbortSignal): ChildAbort {
   };
 }
 
-/** Waits for a promise or for the abort, whichever comes first; rejects with the signal's reason. */
+/** Waits for a promise or for the abort, whichever is first; an abort rejects with the signal's reason. */
 export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();

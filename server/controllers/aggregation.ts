@@ -1,6 +1,6 @@
 /**
- * Keeps the rules of aggregated ClusterRoles up to date (`pkg/controller/clusterroleaggregation`): what a selector of an
- * `aggregationRule` finds is what the role grants.
+ * Keeps the rules of aggregated ClusterRoles up to date (`pkg/controller/clusterroleaggregation`): such a role grants the
+ * rules of all roles that its `aggregationRule` selects.
  */
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { getName } from "../../core/kube/meta.ts";
@@ -16,7 +16,7 @@ export interface AggregationDeps {
   readonly logger: Logger;
 }
 
-/** Runs until the signal aborts, then resolves. Every role counts for every other, so each change is looked at whole. */
+/** Runs until the signal aborts, then resolves. Every role can affect every other, so each change replans all of them. */
 export async function runAggregation(deps: AggregationDeps, signal: AbortSignal): Promise<void> {
   for (let failures = 0; !signal.aborted; failures += 1) {
     try {
@@ -46,7 +46,7 @@ function apply(roles: Map<string, ClusterRole>, change: Change<ClusterRole>): vo
   if (change.kind === "deleted") roles.delete(getName(change.object));
 }
 
-/** A conflict or a role that is gone means that a change is under way, which brings the next look. */
+/** Writes a role. A conflict or a missing role is ignored, because the change behind it triggers the next plan. */
 async function write({ store, logger }: AggregationDeps, role: ClusterRole, signal: AbortSignal): Promise<void> {
   try {
     await store.update(role, signal);

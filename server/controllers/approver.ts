@@ -16,17 +16,17 @@ export interface ApproverDeps {
   readonly store: CsrStore;
   readonly reviewer: AccessReviewer;
   readonly logger: Logger;
-  /** Denies before the two rules, and decides what they do not approve; without it everything else is left to people. */
+  /** Denies before the two rules, and decides the requests that they do not approve. Without it those stay pending. */
   readonly policy?: PolicyApprover;
-  /** Says what would be done, and writes nothing into requests. */
+  /** Reports what would be done, and writes nothing into requests. */
   readonly dryRun?: { readonly events: VerdictEvents };
 }
 
-/** Makes the approver, for `runController`. Without a policy it never denies. */
+/** Creates the approver, to be run with `runController`. Without a policy it never denies. */
 export function createApprover(deps: ApproverDeps): Reconciler<CertificateSigningRequest> {
   /** How often each CSR has been refused in a row. */
   const refused = new Map<string, number>();
-  /** Which CSRs would have been approved. */
+  /** The CSRs that were reported as approved in a dry run. */
   const reportedInDryRun = new Set<string>();
 
   async function reconcile(
@@ -52,13 +52,14 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
       }
     }
     const judged = await deps.policy?.judge(name, csr, signal);
-    if (judged !== undefined && judged.kind !== "left") return judged.outcome;
+    if (judged !== undefined && judged.kind !== "pending") return judged.outcome;
     if (plan.kind === "ignore") return judged?.outcome ?? DONE;
-    // Quiet and again: a permission that is granted later takes effect without anybody touching the CSR. Each CSR waits
-    // for itself, outside the queue's common rate: a thousand nodes that wait for one grant must not wait for each other.
+    // A permission that is granted later takes effect without a change to the CSR, so it is checked again, quietly. Each
+    // CSR has its own back-off outside the queue's common rate: a thousand nodes that wait for one permission must not
+    // wait for each other.
     const refusals = refused.get(name) ?? 0;
     refused.set(name, refusals + 1);
-    deps.logger.debug("CSR left alone", { csr: name, refusal: plan.refusal });
+    deps.logger.debug("CSR stays pending", { csr: name, refusal: plan.refusal });
     return { kind: "requeueAfter", ms: backoffMs(refusals) };
   }
 
@@ -68,7 +69,7 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
     { permission, message }: { readonly permission: string; readonly message: string },
     signal: AbortSignal,
   ): Promise<Outcome> {
-    // Once it is approved it is of no concern: nobody would come by and forget it.
+    // An approved CSR is not reconciled again, so its count has to be dropped here.
     refused.delete(name);
     const { username, signerName } = csr.spec;
     const fields = { csr: name, signerName, username, permission };
@@ -87,7 +88,7 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
     return DONE;
   }
 
-  // To a policy even a certificate that was just issued is news, and a dry run has to hear what became of its requests.
+  // Policies need to see certificates that were just issued, and a dry run has to drop the state of settled requests.
   const wantsSettled = deps.policy !== undefined || deps.dryRun !== undefined;
   return wantsSettled ? { reconcile } : { reconcile, concerns: (csr) => !isSettled(csr) };
 }

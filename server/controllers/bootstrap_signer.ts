@@ -6,15 +6,15 @@ import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
 /** What the bootstrap signer needs. */
 export interface BootstrapSignerDeps {
-  /** Config maps of `kube-public`. */
+  /** The config maps of namespace `kube-public`. */
   readonly configMaps: Pick<ObjectStore<ConfigMap>, "update">;
-  /** Secrets of `kube-system`, of bootstrap tokens at least. */
+  /** The secrets of namespace `kube-system`, at least those of bootstrap tokens. */
   readonly secrets: Pick<ObjectStore<Secret>, "list">;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** Makes the signer, a controller of `cluster-info`; changes of bootstrap tokens trigger it. */
+/** Creates the signer, a controller of `cluster-info`; changes of bootstrap tokens trigger it. */
 export function createBootstrapSigner(deps: BootstrapSignerDeps): { readonly reconcile: Reconcile<ConfigMap> } {
   async function reconcile(name: string, map: ConfigMap | undefined, signal: AbortSignal): Promise<Outcome> {
     if (map === undefined) return DONE;

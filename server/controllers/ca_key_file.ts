@@ -1,4 +1,4 @@
-/** The key of a CA in a file of its own, plain or under a passphrase. */
+/** Reads the private key of a CA from its own file, plain or encrypted with a passphrase. */
 import type { Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
 import { decryptPrivateKey, detectKeyEncryption } from "../../core/pki/encrypted_key.ts";
@@ -8,22 +8,22 @@ import { err, ok, type Result } from "../../core/lib/result.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { CaFiles } from "./ca_provider.ts";
 
-/** Where the private half of a CA comes from. */
+/** A place that a CA's private key is read from. */
 export interface CaKeySource {
-  /** For messages: the path of a file, or a program. */
+  /** The path of a file or a program, for messages. */
   readonly name: string;
-  /** What is there now; another text when it may be another key. Rejects when there is nothing. */
+  /** Returns the present state; a different text means that the key may be a different one. Rejects when there is nothing. */
   state(): Promise<string>;
-  /** The key of such a state; an error says what is wrong with it. Rejects with AppError when it is refused. */
+  /** Opens the key of a state; an error says what is wrong with it. Rejects with AppError when the key is refused. */
   open(state: string): Promise<Result<CaKey, string>>;
 }
 
-/** Asked for the passphrase of a key, which is named for the question; AppError `passphrase_missing`. */
+/** Asks for the passphrase of the named key. Throws AppError `passphrase_missing`. */
 export type PassphrasePort = (keyName: string) => Promise<Secret<string>>;
 
 const GROUP_AND_OTHERS = 0o077;
 
-/** A key file. AppError `file_permissions` when others may read it, `passphrase_missing`, `passphrase_wrong`. */
+/** Creates the source for a key file. Opening it throws AppError `file_permissions`, `passphrase_missing` or `passphrase_wrong`. */
 export function createKeyFileSource(files: CaFiles, path: string, passphrase?: PassphrasePort): CaKeySource {
   return {
     name: path,
@@ -36,7 +36,7 @@ export function createKeyFileSource(files: CaFiles, path: string, passphrase?: P
   };
 }
 
-/** Reads a private key, from under its passphrase where it is under one; an error says what is wrong with the text. */
+/** Reads a private key and decrypts it where it is encrypted; an error says what is wrong with the text. */
 export async function openPrivateKey(
   pem: string,
   name: string,

@@ -1,4 +1,4 @@
-/** A signer's CA from two files, read again when they change (`pkg/controller/certificates/signer/ca_provider.go`). */
+/** Reads a signer's CA from two files, again when they change (`pkg/controller/certificates/signer/ca_provider.go`). */
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import {
   type Authority,
@@ -11,33 +11,34 @@ import type { Clock, Logger } from "../../core/ports.ts";
 import { type CaKeySource, createKeyFileSource } from "./ca_key_file.ts";
 import { createReloader } from "./reloader.ts";
 
-/** The little of a file system that is needed here. */
+/** The file operations that a CA provider needs. */
 export interface CaFiles {
-  /** The text; rejects when there is no such file. */
+  /** Reads the text of a file; rejects when the file does not exist. */
   read(path: string): Promise<string>;
-  /** Permission bits, such as 0o600. */
+  /** Returns the permission bits, such as 0o600. */
   mode(path: string): Promise<number>;
 }
 
-/** What the source needs. */
+/** The files of a CA, and how to read them. */
 export interface FileAuthorityOptions {
   readonly files: CaFiles;
   readonly certFile: string;
   readonly keyFile: string;
-  /** Where the key is, when it is not plain in `keyFile`, which then only names it. */
+  /** The source of the key when it is not a plain file; `keyFile` then only names it. */
   readonly key?: CaKeySource;
   /**
-   * Take a certificate file that holds the CA and behind it its issuers, and put the intermediates behind what is issued.
-   * Without it the file holds one certificate and issued certificates come alone, as in kube-controller-manager.
+   * Accept a certificate file that holds the CA followed by its issuers, and append the intermediates to each issued
+   * certificate. Without it the file holds one certificate, and issued certificates come alone, as in
+   * kube-controller-manager.
    */
   readonly withIssuers?: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** The CA as it is on disk. */
+/** Provides the CA as it is on disk. */
 export interface FileAuthoritySource {
-  /** The newest valid pair; files are compared at most once a second. Never fails once the source exists. */
+  /** Returns the newest valid pair; files are compared at most once a second. Never fails once the source exists. */
   current(): Promise<Authority>;
 }
 
@@ -47,8 +48,8 @@ interface Loaded {
 }
 
 /**
- * Reads the pair for the first time. Throws AppError `ca_invalid` with kube-controller-manager's text when it is no
- * CA, and `file_permissions` when others may read the key; a key under a passphrase adds `passphrase_missing` and
+ * Reads the pair for the first time. Throws AppError `ca_invalid` with kube-controller-manager's text when it is not a
+ * CA, and `file_permissions` when others may read the key; an encrypted key adds `passphrase_missing` and
  * `passphrase_wrong`. Later faults are logged and the old pair stays in use.
  */
 export async function createFileAuthoritySource(options: FileAuthorityOptions): Promise<FileAuthoritySource> {
@@ -66,10 +67,10 @@ export async function createFileAuthoritySource(options: FileAuthorityOptions): 
   return { current: async () => (await current()).authority };
 }
 
-/** Reads and checks the pair; the very same value when certificate and key are what `known` was made of. */
+/** Reads and checks the pair; returns `known` itself when the files have not changed since. */
 async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Loaded> {
   const { certFile, keyFile, files } = options;
-  // Upstream blames its loader, by this name, for content that it could read.
+  // Upstream names its loader like this in errors about content that it could read.
   const loader = `csr-controller::${certFile}::${keyFile}`;
   if (certFile === "" || keyFile === "") {
     throw invalidCa(`error reading CA cert file "${certFile}": missing filename for serving cert`);
@@ -97,7 +98,7 @@ async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Load
   return { authority: authority.value, content };
 }
 
-/** Both halves are blamed on the certificate file, as upstream does; what has a hint of its own passes. */
+/** Names the certificate file in every error, as upstream does; an error that has its own hint passes unchanged. */
 async function read(certFile: string, action: () => Promise<string>): Promise<string> {
   try {
     return await action();
@@ -107,7 +108,7 @@ async function read(certFile: string, action: () => Promise<string>): Promise<st
   }
 }
 
-/** A pair that does not fit is noticed by Go's `tls.X509KeyPair`, which signs its text. */
+/** Adds the prefix of Go's `tls.X509KeyPair`, which upstream uses to find a pair that does not match. */
 function inUpstreamWords(fault: string): string {
   return fault.startsWith("private key does not match") ? `tls: ${fault}` : fault;
 }

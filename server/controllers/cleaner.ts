@@ -1,4 +1,4 @@
-/** The cleaning controller: passes over all CSRs once an hour (`spec/csr-api.md` §10). */
+/** The cleaning controller: checks all CSRs once an hour (`pkg/controller/certificates/cleaner/cleaner.go`). */
 import { decideCleaning } from "../../core/csr/cleaning.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
@@ -11,15 +11,15 @@ export interface CleanerOptions {
   readonly store: CsrStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Between two passes; one hour as upstream. */
+  /** The pause between two passes; one hour by default, as upstream. */
   readonly intervalMs?: number;
 }
 
 const HOUR_MS = 3_600_000;
 
 /**
- * Makes a pass at once and then one each interval, until the signal aborts; then resolves. Unlike upstream the first
- * pass reads a complete list, and a CSR that was deleted and made anew meanwhile is spared by its uid.
+ * Makes a pass at once and then one in each interval until the signal aborts; then resolves. Unlike upstream, the first
+ * pass reads a complete list, and the uid protects a CSR that was deleted and created again meanwhile.
  */
 export async function runCleaner(options: CleanerOptions, signal: AbortSignal): Promise<void> {
   const { clock, intervalMs = HOUR_MS } = options;
@@ -36,7 +36,7 @@ export async function runCleaner(options: CleanerOptions, signal: AbortSignal): 
   }
 }
 
-/** One pass; false when the CSRs could not be listed. */
+/** Makes one pass; false when the CSRs could not be listed. */
 async function makePass({ store, clock, logger }: CleanerOptions, signal: AbortSignal): Promise<boolean> {
   let csrs: readonly CertificateSigningRequest[];
   try {

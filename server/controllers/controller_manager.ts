@@ -1,6 +1,6 @@
 /**
- * Whether a kube-controller-manager is at work on the same objects. Controllers that would act on less knowledge than it
- * has, or contradict it, stand aside while it is.
+ * Detects a kube-controller-manager that works on the same objects. Controllers that know less than it does, or that
+ * would contradict it, stand aside while it is active.
  */
 import type { Clock, LeaseStore } from "../../core/ports.ts";
 import { isHeldAt, observe, type ObservedLease } from "./lease.ts";
@@ -8,12 +8,12 @@ import { isHeldAt, observe, type ObservedLease } from "./lease.ts";
 /** Where kube-controller-manager elects its leader (`--leader-elect-resource-namespace`, `--leader-elect-resource-name`). */
 const LEASE_NAME = "kube-controller-manager";
 
-/** When a controller that stands aside asks again: a Lease that is not renewed lasts 15 s. */
+/** How long a controller stands aside before it asks again: a Lease that is not renewed lasts 15 s. */
 export const CONTROLLER_MANAGER_WAIT_MS = 15_000;
 
-/** Knows of a kube-controller-manager. */
+/** Reports whether a kube-controller-manager is active. */
 export interface ControllerManager {
-  /** True while one holds its Lease and renews it. One that runs with `--leader-elect=false` is not seen. */
+  /** True while one holds its Lease and renews it. One that runs with `--leader-elect=false` is not detected. */
   isActive(signal: AbortSignal): Promise<boolean>;
 }
 

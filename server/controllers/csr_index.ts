@@ -1,4 +1,4 @@
-/** The decided requests of each requester, kept from the changes that pass by: what rates and renewals are counted by. */
+/** Indexes the approved requests by requester from the changes of a store, for rate limits and renewals. */
 import { isApproved } from "../../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
@@ -6,14 +6,14 @@ import type { Change, CsrStore } from "../../core/ports.ts";
 
 /** Approved requests by requester. */
 export interface CsrIndex {
-  /** The store's changes, noted as they pass. */
+  /** Passes on the store's changes and records each in the index. */
   changes(signal: AbortSignal): AsyncIterable<Change<CertificateSigningRequest>>;
-  /** Notes an object that was just written, before its change comes by. */
+  /** Records an object that was just written, before its change arrives. */
   put(csr: CertificateSigningRequest): void;
   listApproved(username: string): Iterable<CertificateSigningRequest>;
 }
 
-/** Makes an index over a store. Pending requests are not in it, however many there are. */
+/** Creates an index over a store. It holds no pending requests, so its size does not depend on their number. */
 export function createCsrIndex(store: Pick<CsrStore, "changes">): CsrIndex {
   const approved = new Map<string, Map<string, CertificateSigningRequest>>();
   const requesters = new Map<string, string>();
@@ -42,7 +42,7 @@ export function createCsrIndex(store: Pick<CsrStore, "changes">): CsrIndex {
     put,
     listApproved: (username) => approved.get(username)?.values() ?? [],
     async *changes(signal) {
-      // A watch that starts anew tells what is there, not what went away in between.
+      // A watch that starts again reports the existing objects, but not those deleted in between.
       const missing = new Set(requesters.keys());
       for await (const change of store.changes(signal)) {
         if (change.kind === "synced") {

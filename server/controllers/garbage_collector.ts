@@ -1,9 +1,9 @@
 /**
- * Deletes what owners leave behind, as kube-controller-manager's garbage collector does (`pkg/controller/garbagecollector`):
- * the Lease and the CSINode of a Node that is gone, for example. It stands aside while a kube-controller-manager is at
- * work, which knows kinds that are not served here.
+ * Deletes dependents whose owners are gone, as kube-controller-manager's garbage collector does
+ * (`pkg/controller/garbagecollector`): for example the Lease and the CSINode of a deleted Node. It stands aside while a
+ * kube-controller-manager is active, because that one knows kinds that are not served here.
  *
- * It follows the store itself, not the API: every heartbeat of every node would have to be encoded and decoded for it. It
+ * It follows the store itself and not the API, so that the heartbeats of nodes need not be encoded and decoded for it. It
  * writes through the API, as the service account that has the rights.
  */
 import { setImmediate } from "node:timers/promises";
@@ -34,9 +34,9 @@ export interface GarbageCollectorDeps {
   readonly storage: Pick<Storage, "get" | "list" | "watch">;
   /** Everything in a store that other API servers share; undefined where ours is the only one. */
   readonly contents: StoreContents | undefined;
-  /** Everything that is served. */
+  /** All resources that the API serves. */
   readonly resources: readonly DescribedResource[];
-  /** The objects of a kind in a namespace, to be written as the collector's own user. */
+  /** Returns the objects of a kind in a namespace, which are then written as the collector's own user. */
   objectsFor(kind: Kind, namespace: string): Pick<ObjectStore<KubeObject>, "update" | "delete">;
   readonly controllerManager: ControllerManager;
   readonly logger: Logger;
@@ -47,7 +47,7 @@ export interface GarbageCollector extends Reconciler<KubeObject> {
   readonly store: Pick<ObjectStore<KubeObject>, "changes">;
 }
 
-/** Makes the collector; run it with `runController`. */
+/** Creates the collector; run it with `runController`. */
 export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageCollector {
   const { storage, contents, objectsFor, controllerManager, logger } = deps;
   const served = deps.resources.filter(({ isHidden }) => isHidden !== true);
@@ -74,7 +74,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     return await carryOut(plan, resource, object, signal);
   }
 
-  /** Owners are looked for where upstream does: a namespaced one in the namespace of the dependent. */
+  /** Looks for an owner where upstream does: a namespaced one in the namespace of the dependent. */
   async function findState(owner: OwnerReference, { namespace = "" }: ObjectMeta): Promise<OwnerState> {
     const resource = owners.get(`${owner.apiVersion}/${owner.kind}`);
     if (resource === undefined || (resource.kind.namespaced && namespace === "")) return "unknown";
@@ -145,7 +145,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     }
   }
 
-  /** The key of an object of a kind that is not served and that may depend on an owner: it holds the owner's uid. */
+  /** Finds the key of an object of an unserved kind that may depend on an owner, because it holds the owner's uid. */
   async function findUnservedMention(uid: string): Promise<string | undefined> {
     if (contents === undefined) return undefined;
     for (const { prefix } of await contents.collections()) {
@@ -159,16 +159,16 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
   return { reconcile, store: { changes: (signal) => index.changes(storage, signal) } };
 }
 
-/** Events are no dependents to upstream's collector either (`DefaultIgnoredResources`). */
+/** Upstream's collector ignores Events too (`DefaultIgnoredResources`). */
 const EVENTS = "/registry/events/";
 
-/** Upstream collects what it can watch, list and delete. */
+/** Upstream collects the resources that can be watched, listed and deleted. */
 function isCollected(resource: DescribedResource): boolean {
   return toKeyPrefix(resource, "") !== EVENTS &&
     ["delete", "list", "watch"].every((verb) => resource.verbs.includes(verb));
 }
 
-/** The key of an object without namespace and name; every collected resource has one segment in it. */
+/** Cuts namespace and name off a key; the prefix of every collected resource has one segment. */
 function toCollectionPrefix(key: string): string {
   return key.slice(0, key.indexOf("/", ROOT.length) + 1);
 }
@@ -184,26 +184,26 @@ function unblocked(owner: OwnerReference): OwnerReference {
   return { ...owner, blockOwnerDeletion: false };
 }
 
-/** So many keys are handed over at once: all those of a large instance would keep requests waiting for seconds. */
+/** How many keys are handed over at once: all keys of a large instance would block requests for seconds. */
 const BATCH = 50;
 
-/** What is remembered of an object that has owners or waits for dependents. */
+/** The facts kept about an object that has owners or waits for dependents. */
 interface Entry {
   readonly uid: string;
   readonly owners: readonly OwnerReference[];
   readonly isWaiting: boolean;
-  /** It waits for its dependents, in one way or the other. */
+  /** The object waits for its dependents, to delete or to orphan them. */
   readonly isHeld: boolean;
 }
 
-/** Who depends on whom, and which keys are to be looked at because of a change. */
+/** Indexes dependents by owner, and collects the keys that a change makes it necessary to check. */
 class OwnerIndex {
   readonly #isCollected: (key: string) => boolean;
   readonly #entries = new Map<string, Entry>();
   readonly #dependents = new Map<string, Set<string>>();
   /** Keys of the objects that wait for their dependents, by uid. */
   readonly #held = new Map<string, string>();
-  /** Keys to be looked at. */
+  /** Keys that are to be checked. */
   readonly #pending = new Set<string>();
   #wake = Promise.withResolvers<void>();
 
@@ -220,13 +220,13 @@ class OwnerIndex {
     });
   }
 
-  /** Has a key looked at. */
+  /** Marks a key to be checked. */
   enqueue(key: string): void {
     this.#pending.add(key);
     this.#wake.resolve();
   }
 
-  /** Every key that is to be looked at, first all of them, as a controller's loop takes changes: the key is the name. */
+  /** Yields every key to be checked, at first all of them, in the form of changes whose object name is the key. */
   async *changes(storage: GarbageCollectorDeps["storage"], signal: AbortSignal): AsyncIterable<Change<KubeObject>> {
     const stop = (): void => this.#wake.resolve();
     signal.addEventListener("abort", stop, { once: true });
@@ -261,7 +261,7 @@ class OwnerIndex {
       if (this.#isCollected(stored.key)) this.#set(stored.key, mayHaveOwners(stored.bytes) ? stored.object : undefined);
     }
     for (const key of gone) this.#set(key, undefined);
-    // Owners may have gone while nothing was heard.
+    // Owners may have been deleted while there was no watch.
     for (const key of this.#entries.keys()) this.enqueue(key);
   }
 
@@ -314,7 +314,7 @@ function toEntry(metadata: ObjectMeta): Entry | undefined {
   return owners.length === 0 && !isHeld ? undefined : { uid, owners, isWaiting, isHeld };
 }
 
-/** A heartbeat changes nothing of this. */
+/** Compares entries, so that a heartbeat is recognized as no change. */
 function isSame(a: Entry | undefined, b: Entry | undefined): boolean {
   return a === undefined || b === undefined ? a === b : JSON.stringify(a) === JSON.stringify(b);
 }

@@ -1,12 +1,10 @@
-/** One thing at a time for each key; different keys do not wait for each other. */
-
-/** Takes turns. */
+/** Runs one task at a time for each key; tasks with different keys do not wait for each other. */
 export interface KeyedMutex {
-  /** Runs after all that was begun before with the same key. */
+  /** Runs a task after every earlier task with the same key has ended, even if one failed. */
   runExclusive<T>(key: string, task: () => Promise<T>): Promise<T>;
 }
 
-/** Makes one. */
+/** Creates a mutex that remembers only the keys in use. */
 export function createKeyedMutex(): KeyedMutex {
   const last = new Map<string, Promise<unknown>>();
   return {

@@ -1,25 +1,28 @@
-/** Leader election by Lease with client-go's semantics: one of several replicas acts, another takes over (15/10/2 s). */
+/**
+ * Leader election by Lease, as client-go does it (`tools/leaderelection`): one of several replicas acts, and another takes
+ * over when it is silent. Durations of 15, 10 and 2 seconds are kube-controller-manager's.
+ */
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Lease, LeaseSpec } from "../../core/kube/coordination_v1.ts";
 import type { Clock, LeaseStore, Logger, Random } from "../../core/ports.ts";
 import { createChildAbort } from "./abort.ts";
 import { claimLease, isHeldAt, observe, type ObservedLease, releaseLease } from "./lease.ts";
 
-/** What an election needs; times default to kube-controller-manager's. */
+/** The options of an election; times default to kube-controller-manager's. */
 export interface LeaderElectionOptions {
-  /** Leases of `namespace`. */
+  /** The Leases of `namespace`. */
   readonly store: LeaseStore;
   readonly namespace: string;
   readonly leaseName: string;
-  /** Unique among the replicas. */
+  /** A name that is unique among the replicas. */
   readonly identity: string;
-  /** A silent leader is replaced after this. */
+  /** How long a leader may be silent before it is replaced. */
   readonly leaseDurationMs?: number;
-  /** A leader that cannot renew for this long stops. */
+  /** How long a leader may fail to renew before it stops. */
   readonly renewDeadlineMs?: number;
-  /** Between two attempts. */
+  /** The pause between two attempts. */
   readonly retryPeriodMs?: number;
-  /** Is told whether this process leads. */
+  /** Records whether this process leads. */
   readonly metrics?: { setLeading(leaseName: string, isLeading: boolean): void };
   readonly clock: Clock;
   readonly random: Random;
@@ -29,15 +32,15 @@ export interface LeaderElectionOptions {
 const LEASE_DURATION_MS = 15_000;
 const RENEW_DEADLINE_MS = 10_000;
 const RETRY_PERIOD_MS = 2_000;
-/** How long the same failure is reported once. */
+/** How long until the same failure is reported again. */
 const REPORT_AGAIN_MS = 60_000;
-/** Candidates must not ask in step. */
+/** Spreads the attempts of candidates, so that they do not come at the same time. */
 const JITTER_FACTOR = 1.2;
 
 /**
- * Runs `run` while this process leads. Loses the lease: `run`'s signal aborts, its end is awaited, and the process is
- * a candidate again. Ends, with the lease released, when the signal aborts or `run` ends by itself (its error is
- * passed on).
+ * Runs `run` while this process leads. When the lease is lost, the signal of `run` aborts, its end is awaited, and the
+ * process is a candidate again. It ends, with the lease released, when the signal aborts or `run` ends by itself; an error
+ * of `run` is passed on.
  */
 export async function runWhileLeading(
   options: LeaderElectionOptions,
@@ -56,7 +59,7 @@ export async function runWhileLeading(
     const work = run(term.signal).then(
       () => ({ ended: true }),
       (error: unknown) => {
-        // What an aborted run throws is the abort itself.
+        // An aborted run rejects with the abort itself.
         if (term.signal.aborted) return { ended: false };
         throw error;
       },
@@ -76,9 +79,9 @@ export async function runWhileLeading(
 }
 
 interface Elector {
-  /** Waits until the lease is ours; false when the signal came first. */
+  /** Waits until the lease is ours; false when the signal aborts first. */
   acquire(signal: AbortSignal): Promise<boolean>;
-  /** Renews until that fails for too long, or until the signal. */
+  /** Renews the lease until that fails for too long, or until the signal aborts. */
   keep(signal: AbortSignal): Promise<void>;
   release(): Promise<void>;
 }
@@ -121,7 +124,7 @@ function createElector(options: LeaderElectionOptions): Elector {
 
   let reported: { readonly failure: string; readonly atMs: number } | undefined;
 
-  /** One attempt; every failure is just a no, the next attempt reads afresh. */
+  /** Makes one attempt. Every failure counts as "not leading", and the next attempt reads the Lease again. */
   async function tryClaim(signal: AbortSignal): Promise<boolean> {
     try {
       const claimed = await claim(signal);
@@ -129,7 +132,7 @@ function createElector(options: LeaderElectionOptions): Elector {
       return claimed;
     } catch (error) {
       const failure = getErrorMessage(error);
-      // Reported again each minute: a controller that can never lead must not look like one that waits.
+      // Reported again each minute, so that a controller that can never lead does not look like one that waits.
       const isDue = reported?.failure !== failure || clock.elapsedMs() - reported.atMs >= REPORT_AGAIN_MS;
       if (!signal.aborted && isDue) {
         logger.warn("leader lease cannot be claimed", { lease: name, error: failure });
@@ -143,7 +146,7 @@ function createElector(options: LeaderElectionOptions): Elector {
     const now = clock.now();
     const elapsedMs = clock.elapsedMs();
     if (observed !== undefined && isMine(observed.lease) && isHeldAt(observed, elapsedMs)) {
-      // Nobody else can have it: write without reading first, as long as that works.
+      // No other replica can hold it, so it is written without being read first, as long as that works.
       const written = await write(observed.lease, claimLease(observed.lease.spec, candidate, now), signal)
         .catch(() => undefined);
       if (written !== undefined) return true;
@@ -169,7 +172,7 @@ function createElector(options: LeaderElectionOptions): Elector {
     return written;
   }
 
-  /** Its own deadline instead of the caller's signal, which has usually aborted by now. */
+  /** Releases the lease with its own deadline, because the caller's signal has usually aborted by now. */
   async function release(): Promise<void> {
     const given = await withDeadline(new AbortController().signal, async (signal) => {
       while (!signal.aborted) {
@@ -204,7 +207,7 @@ function createElector(options: LeaderElectionOptions): Elector {
     }
   }
 
-  /** An abort just ends the pause; the loops look at the signal themselves. */
+  /** Sleeps until the time is over or the signal aborts; the loops check the signal themselves. */
   async function pause(ms: number, signal: AbortSignal): Promise<void> {
     await clock.sleep(ms, signal).catch((error: unknown) => {
       if (!signal.aborted) throw error;

@@ -1,34 +1,34 @@
-/** What the holder of a Lease writes, and when somebody else may take it (client-go `tools/leaderelection`). Pure. */
+/** The rules of Leases in leader election, as pure functions (client-go `tools/leaderelection`). */
 import type { Lease, LeaseSpec } from "../../core/kube/coordination_v1.ts";
 import { formatMicroTime } from "../../core/kube/meta.ts";
 
-/** A lease as it was last seen to change. Only our own time is used: the holder's clock may be wrong. */
+/** A lease and the time of its last observed change. Only our own clock is used, because the holder's may be wrong. */
 export interface ObservedLease {
   readonly lease: Lease;
-  /** When it was seen to change, in elapsed milliseconds: a clock that is set must not end or prolong a term. */
+  /** When the change was observed, in elapsed milliseconds, so that setting the clock does not end or prolong a term. */
   readonly at: number;
 }
 
-/** Who asks, and for how long it would hold the lease. */
+/** A replica that wants the lease, and how long it would hold it. */
 export interface Candidate {
   readonly identity: string;
   readonly leaseDurationMs: number;
 }
 
-/** True when somebody holds the lease and has not been silent for longer than its duration. */
+/** True when the lease has a holder that has renewed it within its duration. */
 export function isHeldAt(observed: ObservedLease, elapsedMs: number): boolean {
   const { holderIdentity = "", leaseDurationSeconds = 0 } = observed.lease.spec;
   return holderIdentity !== "" && observed.at + leaseDurationSeconds * 1000 > elapsedMs;
 }
 
-/** The same lease, unless it changed: then it is observed from now on. */
+/** Updates the observation of a lease; the time starts again when the record has changed. */
 export function observe(known: ObservedLease | undefined, lease: Lease, elapsedMs: number): ObservedLease {
   const changed = known === undefined || JSON.stringify(known.lease.spec) !== JSON.stringify(lease.spec);
-  // The resourceVersion may be newer although nothing of the record changed.
+  // The resourceVersion may be newer although the record is the same.
   return { lease, at: changed ? elapsedMs : known.at };
 }
 
-/** The record of a candidate that takes the lease, or keeps it. `spec` is the present record, if any. */
+/** Creates the record of a candidate that takes or keeps the lease. `spec` is the present record, if any. */
 export function claimLease(spec: LeaseSpec | undefined, candidate: Candidate, now: Date): LeaseSpec {
   const mine = spec?.holderIdentity === candidate.identity;
   const time = formatMicroTime(now);
@@ -43,7 +43,7 @@ export function claimLease(spec: LeaseSpec | undefined, candidate: Candidate, no
   };
 }
 
-/** The record of a lease given up: anybody may take it at once. */
+/** Creates the record of a released lease, which any candidate may take at once. */
 export function releaseLease(spec: LeaseSpec, now: Date): LeaseSpec {
   const { holderIdentity: _gone, ...rest } = spec;
   const time = formatMicroTime(now);

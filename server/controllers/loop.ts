@@ -1,6 +1,6 @@
 /**
- * The loop every controller runs in: watch → cache → queue → reconcile. Level-based: a reconciler gets a name and what
- * the cache holds of it, decides, writes once guarded by resourceVersion, and answers with an outcome.
+ * The loop that every controller runs in: watch → cache → queue → reconcile. It is level-based: a reconciler gets a name
+ * and the cached object, decides, writes once guarded by resourceVersion, and returns an outcome.
  */
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
@@ -12,14 +12,14 @@ import { backoffMs } from "./rate_limit.ts";
 /** How a reconciliation ended. */
 export type Outcome =
   | { readonly kind: "done" }
-  /** All well; look again after this long. */
+  /** It succeeded; reconcile again after this long. */
   | { readonly kind: "requeueAfter"; readonly ms: number }
-  /** Try again with back-off; `quiet` when nobody needs to look. */
+  /** Try again with back-off; `quiet` keeps the failure out of the error log. */
   | { readonly kind: "retry"; readonly error: unknown; readonly quiet?: boolean }
-  /** It failed and trying again is no use until the object changes. */
+  /** It failed, and trying again is useless until the object changes. */
   | { readonly kind: "terminal"; readonly error: unknown };
 
-/** The outcome of most reconciliations. */
+/** The outcome of a reconciliation that needs nothing more. */
 export const DONE: Outcome = { kind: "done" };
 
 /** Brings one object to where it should be; `object` is undefined when there is none of that name. */
@@ -29,41 +29,41 @@ export type Reconcile<T extends KubeObject> = (
   signal: AbortSignal,
 ) => Promise<Outcome>;
 
-/** Other objects whose changes call for a look at a name. */
+/** Other objects whose changes make it necessary to reconcile a name. */
 export interface Trigger {
   changes(signal: AbortSignal): AsyncIterable<Change<KubeObject>>;
-  /** The name to look at, or several. */
+  /** Returns the name to reconcile, or several. */
   nameFor(object: KubeObject): string | readonly string[];
 }
 
-/** What one kind of controller does. */
+/** The reconciliation of one kind of controller. */
 export interface Reconciler<T extends KubeObject> {
   readonly reconcile: Reconcile<T>;
   /**
-   * Tells of what there is something to do about; every object when absent. The names of others are not looked at, but
-   * for those that wait for another look already. One that goes is looked at if it was of concern.
+   * Selects the objects that are reconciled; every object when absent. Other names are only reconciled when they already
+   * wait for it. A deleted object is reconciled if it was selected before.
    */
   readonly concerns?: (object: T) => boolean;
 }
 
 /** What a controller needs. */
 export interface ControllerOptions<T extends KubeObject> extends Reconciler<T> {
-  /** Stands on every log line. */
+  /** The name of the controller, added to every log line. */
   readonly name: string;
   readonly store: Pick<ObjectStore<T>, "changes">;
   readonly triggers?: readonly Trigger[];
-  /** How many names at once; 5 as upstream. */
+  /** How many names are reconciled at once; 5 by default, as upstream. */
   readonly workers?: number;
-  /** Every name is looked at again after this to twice this; 12 hours as upstream. */
+  /** Every name is reconciled again after one to two times this period; 12 hours by default, as upstream. */
   readonly resyncMs?: number;
-  /** Where the queue is watched, if it is. */
+  /** Observes the queue, for metrics. */
   readonly metrics?: ControllerObserver;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
 }
 
-/** Who watches the queues of controllers. */
+/** Provides an observer for each controller's queue. */
 export interface ControllerObserver {
   queue(controller: string): QueueObserver;
 }
@@ -85,7 +85,7 @@ export async function runController<T extends KubeObject>(
   const cache = new Map<string, T>();
   const synced = Promise.withResolvers<void>();
 
-  /** Watches for ever; `begin` is told of each start and gets the changes from then on. */
+  /** Watches until the signal aborts; `begin` is called at each start and its result gets the changes from then on. */
   async function follow<U>(
     changes: (signal: AbortSignal) => AsyncIterable<Change<U>>,
     begin: () => (change: Change<U>) => void,
@@ -108,7 +108,7 @@ export async function runController<T extends KubeObject>(
   }
 
   function beginObjects(): (change: Change<T>) => void {
-    // A watch that starts anew tells what is there, not what went away in between.
+    // A watch that starts again reports the existing objects, but not those deleted in between.
     const missing = new Set(cache.keys());
     return (change) => apply(change, missing);
   }
@@ -204,13 +204,13 @@ export async function runController<T extends KubeObject>(
     resync(),
     ...Array.from({ length: workers }, work),
   ];
-  // Tasks end by the signal alone. A bug in one must stop the others and must not be lost.
+  // Tasks end only by the signal. A bug in one must stop the others and must not be lost.
   await Promise.all(tasks.map((task) => task.catch((error: unknown) => life.abort(error))));
   if (!parent.aborted) throw signal.reason;
   logger.debug("controller stopped");
 }
 
-/** Somebody else wrote or deleted in between; the watch brings the newer state. */
+/** True when another client wrote or deleted the object in between; the watch then brings the newer state. */
 function isRace(error: unknown): boolean {
   return isAppError(error, "conflict", "not_found");
 }

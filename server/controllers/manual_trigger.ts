@@ -1,15 +1,15 @@
-/** Names that a controller itself wants to look at again, as a trigger of its loop. */
+/** A trigger with which a controller makes its own loop reconcile names again. */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Change } from "../../core/ports.ts";
 import { orAbort } from "./abort.ts";
 import type { Trigger } from "./loop.ts";
 
-/** A trigger that is pulled from inside. */
+/** A trigger that is fired by code, not by changes of objects. */
 export interface ManualTrigger extends Trigger {
   fire(names: readonly string[]): void;
 }
 
-/** Makes one; nudges that come before the loop listens are kept. */
+/** Creates a trigger; names fired before the loop listens are kept. */
 export function createManualTrigger(): ManualTrigger {
   const pending: string[] = [];
   let wake = Promise.withResolvers<void>();

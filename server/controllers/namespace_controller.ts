@@ -1,7 +1,7 @@
 /**
- * Empties namespaces that are being deleted, then lets them go (`pkg/controller/namespace`). It leaves them alone where a
- * kube-controller-manager is at work, and where the store holds objects that this API does not serve: to finalize such a
- * namespace would leave them behind for good.
+ * Empties namespaces that are being deleted, then finalizes them (`pkg/controller/namespace`). It does nothing while a
+ * kube-controller-manager is active, or while the store holds objects in the namespace that this API does not serve:
+ * finalizing such a namespace would leave them behind forever.
  */
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Namespace } from "../../core/kube/core_v1.ts";
@@ -18,21 +18,21 @@ import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
 /** A resource that namespaces can hold. */
 export interface NamespacedResource {
-  /** Empty for the core group. */
+  /** The API group; empty for the core group. */
   readonly group: string;
   readonly version: string;
   readonly resource: string;
 }
 
-/** What is in namespaces, whatever its kind. */
+/** Access to the objects of all kinds in a namespace. */
 export interface NamespaceContent {
-  /** Every namespaced resource that the API serves and whose collections can be deleted. */
+  /** Lists the served namespaced resources whose collections can be deleted. */
   resources(signal: AbortSignal): Promise<readonly NamespacedResource[]>;
   deleteCollection(resource: NamespacedResource, namespace: string, signal: AbortSignal): Promise<void>;
   list(resource: NamespacedResource, namespace: string, signal: AbortSignal): Promise<readonly KubeObject[]>;
   /**
-   * What a store that other API servers share holds in a namespace, whether it is served or not. Nothing for a store
-   * that only we write to.
+   * Counts the objects in a namespace of a store that other API servers share, whether they are served here or not. Empty
+   * for a store that only this server writes to.
    */
   stored(namespace: string, signal: AbortSignal): Promise<readonly Omit<RemainingContent, "finalizers">[]>;
 }
@@ -48,13 +48,13 @@ export interface NamespaceControllerDeps {
   readonly logger: Logger;
 }
 
-/** How long finalizers are given before the next look: half of upstream's estimate of 15 s, and one second. */
+/** How long finalizers get before the next check: half of upstream's estimate of 15 s, and one second. */
 const FINALIZERS_WAIT_MS = 8_000;
 
-/** How long other API servers are given to hear that a namespace is being deleted (`namespaceDeletionGracePeriod`). */
+/** How long other API servers get to learn that a namespace is being deleted (`namespaceDeletionGracePeriod`). */
 const GRACE_PERIOD_MS = 5_000;
 
-/** Makes the namespace controller; run its `reconcile` with `runController`. */
+/** Creates the namespace controller; run its `reconcile` with `runController`. */
 export function createNamespaceController(deps: NamespaceControllerDeps): { readonly reconcile: Reconcile<Namespace> } {
   const { namespaces, controllerManager, isShared, clock, logger } = deps;
   /** When each namespace was first seen to be deleted, in elapsed milliseconds. */
@@ -94,7 +94,7 @@ export function createNamespaceController(deps: NamespaceControllerDeps): { read
     return await namespaces.update(terminating, signal, "status");
   }
 
-  /** Conditions are for people: that they cannot be written does not keep a namespace. */
+  /** Writes the conditions. A failure is logged and does not stop the deletion, because conditions only inform people. */
   async function writeConditions(namespace: Namespace, report: EmptyingReport, signal: AbortSignal) {
     const conditions = updateDeletionConditions(namespace.status.conditions ?? [], report, clock.now());
     if (conditions === undefined) return namespace;
@@ -137,7 +137,7 @@ async function empty(deps: NamespaceControllerDeps, namespace: string, signal: A
   const unserved = (await content.stored(namespace, signal)).filter((stored) =>
     !resources.some(({ group, resource }) => stored.group === group && stored.resource === resource)
   );
-  // Pods that are still running may need the config maps and secrets: nothing goes before all of it can go.
+  // Running pods may need the config maps and secrets, so nothing is deleted before everything can be deleted.
   if (unserved.length > 0) return { deletionFailures, remaining: unserved.map(withoutFinalizers) };
   for (const resource of resources) {
     try {
@@ -146,7 +146,7 @@ async function empty(deps: NamespaceControllerDeps, namespace: string, signal: A
       if (left.length === 0) continue;
       const finalizers = left.flatMap(({ metadata }) => metadata.finalizers ?? []);
       remaining.push({ group: resource.group, resource: resource.resource, count: left.length, finalizers });
-      // Nobody holds these: they should have gone.
+      // No finalizer holds these objects, so they should have been deleted.
       if (finalizers.length === 0) deletionFailures.push(unexpectedRest(namespace, resource));
     } catch (error) {
       if (!isAppError(error)) throw error;

@@ -1,8 +1,8 @@
-/** The answer to a creation in a namespace that is going or gone: no reason to try again. */
+/** Recognizes the error of a creation in a namespace that is being deleted or gone, which is not worth a retry. */
 import { isAppError } from "../../core/errors.ts";
 import { StatusError } from "../../core/kube/status.ts";
 
-/** Tells whether it is one. */
+/** True for an error that says that the namespace is terminating or does not exist. */
 export function isNamespaceTerminating(error: unknown): boolean {
   if (isAppError(error, "not_found")) return true;
   if (!(error instanceof StatusError)) return false;

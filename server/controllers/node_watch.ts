@@ -1,4 +1,4 @@
-/** What every node reports of itself, followed while a policy needs it. */
+/** Follows the names and addresses that nodes report, while a policy needs them. */
 import { type AppError, getErrorMessage } from "../../core/errors.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { NodeNames } from "../../core/approval/inventory.ts";
@@ -7,29 +7,29 @@ import type { Lookup } from "../../core/approval/ownership.ts";
 import type { Change, Clock, ObjectStore } from "../../core/ports.ts";
 import { isSameSet } from "../../core/lib/sets.ts";
 
-/** The reports, and what tells of their changes. */
+/** The reported names of all nodes, and their changes. */
 export interface NodeWatch {
-  /** Failed until every node has been seen once. */
+  /** Returns the names by node; `failed` until every node has been listed once. */
   reported(): Lookup<ReadonlyMap<string, NodeNames>>;
   /** True while the first listing is under way and nothing has gone wrong with it. */
   isStarting(): boolean;
-  /** Yields when names or addresses of a node have changed; heartbeats are not told. */
+  /** Yields when names or addresses of a node have changed; heartbeats are left out. */
   changes(signal: AbortSignal): AsyncIterable<Change<ReportingNode>>;
 }
 
-/** What following takes. */
+/** The dependencies of a node watch. */
 export interface NodeWatchOptions {
-  /** All nodes, over a store that tells of each failed connection. */
+  /** Returns all nodes, over a store that reports each failed connection. */
   nodes(onFailure: (error: AppError) => void): Pick<ObjectStore<ReportingNode>, "changes">;
-  /** Nothing is asked of the API before this is true. */
+  /** Whether a policy needs nodes; no request is sent to the API before. */
   readonly isNeeded: () => boolean;
   readonly clock: Clock;
 }
 
-/** How long until it is asked again whether a policy that was read anew needs nodes. */
+/** How often it is checked whether reloaded policies need nodes. */
 const ASK_EVERY_MS = 1_000;
 
-/** Makes a watch; it runs while somebody iterates its changes. */
+/** Creates a watch, which runs while its changes are being iterated. */
 export function createNodeWatch({ nodes, isNeeded, clock }: NodeWatchOptions): NodeWatch {
   const known = new Map<string, NodeNames>();
   let isSynced = false;
@@ -41,7 +41,7 @@ export function createNodeWatch({ nodes, isNeeded, clock }: NodeWatchOptions): N
     failure = `the nodes cannot be listed: ${getErrorMessage(error)}`;
   }
 
-  /** Whether something changed. */
+  /** Applies a change; returns whether names or addresses changed. */
   function apply(change: Exclude<Change<ReportingNode>, { kind: "synced" }>): boolean {
     const name = getName(change.object);
     if (change.kind === "deleted") return known.delete(name);

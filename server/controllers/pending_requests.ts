@@ -1,29 +1,29 @@
 /**
- * Requests that a policy left pending: looked at again when something changes, and counted by requester. A requester with
- * too many of them is not looked at any further until some are gone, so that one node cannot keep an approver busy.
+ * Tracks the requests that policies have not decided, by requester. They are checked again when something changes. Further
+ * requests of a requester with too many of them wait until some are gone, so that one node cannot keep an approver busy.
  */
 
-/** Left requests of all requesters. */
+/** The pending requests of all requesters. */
 export interface PendingRequests {
-  /** Whether a request is looked at; when it is not, it waits until the requester has fewer. */
+  /** Decides whether a request may be checked now, or waits until its requester has fewer pending requests. */
   admit(name: string, requester: string): Admission;
-  /** It was looked at and left pending. */
+  /** Records that a request was checked and stays pending. */
   add(name: string, requester: string): void;
-  /** It is decided or gone; answers the names that may be looked at now. */
+  /** Records that a request is decided or deleted; returns the names that may be checked now. */
   forget(name: string): readonly string[];
-  /** All that may be looked at again. */
+  /** Lists all requests that may be checked again. */
   names(): readonly string[];
-  /** Those of one requester. */
+  /** Lists the pending requests of one requester. */
   namesFor(requester: string): readonly string[];
 }
 
-/** Whether to look. */
+/** The answer to whether a request may be checked. */
 export type Admission =
-  | { readonly kind: "look" }
-  /** `isFirst` for the request that opened the breaker. */
+  | { readonly kind: "check" }
+  /** `isFirst` marks the request that reached the limit. */
   | { readonly kind: "wait"; readonly isFirst: boolean };
 
-/** More of one requester than a person wants to read through; a healthy node has one or two. */
+/** The limit for one requester: more than a person wants to read through, while a healthy node has one or two. */
 export const MAX_PENDING = 100;
 
 interface Requester {
@@ -31,7 +31,7 @@ interface Requester {
   readonly waiting: Set<string>;
 }
 
-/** Makes an empty count. */
+/** Creates an empty tracker with a limit for each requester. */
 export function createPendingRequests(most: number = MAX_PENDING): PendingRequests {
   const requesters = new Map<string, Requester>();
   const owners = new Map<string, string>();
@@ -47,7 +47,7 @@ export function createPendingRequests(most: number = MAX_PENDING): PendingReques
       const known = requesters.get(requester);
       if (known === undefined || known.pending.has(name) || known.pending.size < most) {
         known?.waiting.delete(name);
-        return { kind: "look" };
+        return { kind: "check" };
       }
       const isFirst = known.waiting.size === 0;
       known.waiting.add(name);
@@ -66,7 +66,7 @@ export function createPendingRequests(most: number = MAX_PENDING): PendingReques
       known.pending.delete(name);
       known.waiting.delete(name);
       const released = known.waiting.values().take(Math.max(0, most - known.pending.size)).toArray();
-      // Told once; whoever comes too late for the room waits again.
+      // Each is released once; a request that comes too late for the room waits again.
       for (const one of released) known.waiting.delete(one);
       if (known.pending.size === 0 && known.waiting.size === 0) requesters.delete(owner);
       return released;

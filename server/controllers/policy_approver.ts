@@ -1,4 +1,4 @@
-/** The part of the approver that asks policies: reads the evidence, lets core decide, writes the verdict and tells it. */
+/** Decides requests by policies: reads the evidence, lets core decide, writes the verdict and records it as an Event. */
 import { withApproval, withDenial } from "../../core/approval/conditions.ts";
 import { hasCertificate } from "../../core/csr/phase.ts";
 import { parseRequest } from "../../core/csr/request.ts";
@@ -25,60 +25,61 @@ import { type EvidenceSources, gatherPolicyInput, type PolicySettings } from "./
 import { backoffMs } from "./rate_limit.ts";
 import type { VerdictEvents } from "./verdict_events.ts";
 
-/** What policies made of a request. */
+/** The result of asking the policies about a request. */
 export type Judged =
   | { readonly kind: "settled"; readonly outcome: Outcome }
-  /** It stays pending; the outcome says when policies want to look again. */
-  | { readonly kind: "left"; readonly outcome: Outcome };
+  /** It stays pending; the outcome says when the policies are asked again. */
+  | { readonly kind: "pending"; readonly outcome: Outcome };
 
 /** Decides by policies. */
 export interface PolicyApprover {
   /**
-   * Asks the rules that deny, before anything may approve. Undefined when none of them decides: other rules may go on.
+   * Asks the rules that deny, before anything may approve. Undefined when none of them decides, so that other rules go on.
    */
   deny(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Outcome | undefined>;
+  /** Asks all rules. Requests of the same requester are judged one at a time. */
   judge(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Judged>;
-  /** A request is gone, or settled: then it is handed in. */
+  /** Drops the state of a request that was deleted or settled; a settled one is passed. */
   forget(name: string, settled?: CertificateSigningRequest): void;
-  /** What calls for another look at the requests that were left pending. */
+  /** Triggers that make the controller check pending requests again. */
   readonly triggers: readonly Trigger[];
 }
 
-/** What it needs. */
+/** The dependencies of the policy approver. */
 export interface PolicyApproverDeps {
   readonly store: Pick<CsrStore, "update">;
   readonly index: CsrIndex;
   readonly nodes: NodeWatch;
   readonly sources: Omit<EvidenceSources, "listApproved" | "reported">;
-  /** As they are now; they may be read anew while it runs. */
+  /** The present settings; they may change while the approver runs. */
   readonly settings: {
     current(): PolicySettings;
-    /** Yields, whatever, after each change. */
+    /** Yields any value after each change. */
     changes: Trigger["changes"];
   };
   readonly events: VerdictEvents;
   readonly logger: Logger;
-  /** Says what would be done, and writes nothing into requests. */
+  /** Reports what would be done, and writes nothing into requests. */
   readonly isDryRun: boolean;
-  /** How many left requests of one requester are looked at. */
+  /** How many pending requests of one requester are checked. */
   readonly maxPending?: number;
 }
 
-/** Checks that look at the clock are asked again by the clock. */
+/** How often checks that depend on the time of day are repeated. */
 const RECHECK_MS = 60_000;
-/** While the nodes are being listed for the first time. */
+/** How long a request waits while the nodes are being listed for the first time. */
 const NODE_LIST_WAIT_MS = 250;
 
-/** Makes it; its triggers belong to the controller that runs it. */
+/** Creates the policy approver. The controller that runs it must also use its triggers. */
 export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
   const { settings, events, logger, index, nodes, maxPending = MAX_PENDING } = deps;
   const pending = createPendingRequests(maxPending);
   const mutex = createKeyedMutex();
   const requeue = createManualTrigger();
-  /** What was said last of each request. */
+  /** The last verdict reported for each request. */
   const lastReported = new Map<string, string>();
   const failedChecks = new Map<string, number>();
-  /** Looked at again when policies change, but no reason to worry about their requester. */
+  /** Requests that no policy is about: checked again when policies change, and not counted against their requester. */
   const unmatched = new Set<string>();
   const reportedInDryRun = new Set<string>();
   const sources: EvidenceSources = {
@@ -87,7 +88,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     reported: () => collectPolicyNeeds(settings.current().policies).nodes ? nodes.reported() : { kind: "none" },
   };
 
-  /** However many requests of its requester wait: a denial settles one, and the rules that approve have no such limit. */
+  /** Has no limit for each requester, because a denial settles the request. */
   async function deny(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Outcome | undefined> {
     const { policies } = settings.current();
     if (findDenialRules(policies, csr).length === 0) return undefined;
@@ -97,25 +98,25 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     });
   }
 
-  /** One at a time for each requester, so that counts and rates know what is just being decided. */
+  /** Judges one request at a time for each requester, so that counts and rates include the one just decided. */
   async function judge(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Judged> {
     const requester = csr.spec.username ?? "";
     return await mutex.runExclusive(requester, async () => {
       const admission = pending.admit(name, requester);
-      if (admission.kind === "look") return await decide(name, csr, signal);
+      if (admission.kind === "check") return await decide(name, csr, signal);
       if (admission.isFirst) await reportTooMany(csr, requester, signal);
-      return { kind: "left", outcome: DONE };
+      return { kind: "pending", outcome: DONE };
     });
   }
 
   async function decide(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Judged> {
     const verdict = await ask(csr, evaluatePolicies, signal);
-    if (verdict === undefined) return { kind: "left", outcome: DONE };
-    if (verdict.kind === "leave") return { kind: "left", outcome: await keepPending(name, csr, verdict, signal) };
+    if (verdict === undefined) return { kind: "pending", outcome: DONE };
+    if (verdict.kind === "leave") return { kind: "pending", outcome: await keepPending(name, csr, verdict, signal) };
     return { kind: "settled", outcome: await act(name, csr, verdict, signal) };
   }
 
-  /** Undefined when the request cannot be read. */
+  /** Evaluates policies for a request; undefined when the request cannot be parsed. */
   async function ask(
     csr: CertificateSigningRequest,
     evaluate: typeof evaluatePolicies,
@@ -189,7 +190,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     return planNextCheck(name, verdict);
   }
 
-  /** Time passes and permissions are granted without anybody touching what is watched. */
+  /** Repeats checks of time and permissions, which change without any change to a watched object. */
   function planNextCheck(name: string, verdict: PolicyVerdict): Outcome {
     const failing = verdict.trace.flatMap(({ checks }) => checks).filter(({ outcome }) => outcome === "fails");
     if (failing.some(({ what }) => what === "permission")) {
@@ -232,7 +233,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
       unmatched.delete(name);
       reportedInDryRun.delete(name);
       requeue.fire(pending.forget(name));
-      // A certificate that was just issued is evidence for what its holder asks next.
+      // A certificate that was just issued is evidence for the next requests of its holder.
       if (settled !== undefined && hasCertificate(settled)) requeue.fire(pending.namesFor(settled.spec.username ?? ""));
     },
     triggers: [

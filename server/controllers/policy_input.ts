@@ -1,4 +1,4 @@
-/** Gathers what policies decide by, from wherever it is to be had. */
+/** Gathers the facts that policies decide by from the API, the inventory and the nodes. */
 import { createAccessReviewSpec } from "../../core/approval/plan_approval.ts";
 import { getErrorMessage } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
@@ -11,25 +11,25 @@ import { listPastApprovals } from "../../core/approval/past_approvals.ts";
 import type { Policy } from "../../core/approval/policy.ts";
 import type { AccessReviewer, Clock } from "../../core/ports.ts";
 
-/** What an operator has chosen. */
+/** The policies and the inventory that the operator has configured. */
 export interface PolicySettings {
   readonly policies: readonly Policy[];
   readonly inventory: Inventory | undefined;
 }
 
-/** Where evidence comes from. */
+/** The sources of the evidence that policies use. */
 export interface EvidenceSources {
   readonly reviewer: AccessReviewer;
-  /** Approved requests of a requester. */
+  /** Lists the approved requests of a requester. */
   listApproved(username: string): Iterable<CertificateSigningRequest>;
-  /** What nodes report; `none` where no policy looks. */
+  /** Returns the names and addresses that nodes report; `none` when no policy needs them. */
   reported(): Lookup<ReadonlyMap<string, NodeNames>>;
-  /** Names and addresses of the API server; a failure is passed on, as nothing is approved without them. */
+  /** Returns the names and addresses of the API server. A failure is passed on, because nothing is approved without them. */
   serverNames(signal: AbortSignal): Promise<NodeNames>;
   readonly clock: Clock;
 }
 
-/** Asks for everything that bears on a request. What cannot be asked is `failed`, and then no rule decides by it. */
+/** Gathers the facts about a request. A fact that cannot be read is `failed`, and then no rule decides by it. */
 export async function gatherPolicyInput(
   sources: EvidenceSources,
   settings: Pick<PolicySettings, "inventory">,

@@ -1,4 +1,4 @@
-/** The profile of a custom signer from a file, read again when it changes. */
+/** Reads the profile of a custom signer from a file, again when it changes. */
 import { AppError } from "../../core/errors.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../core/signing/profile.ts";
@@ -6,33 +6,33 @@ import { parseProfile } from "../../core/signing/profile_file.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { createReloader } from "./reloader.ts";
 
-/** What a signer asks for the rules, at each request. */
+/** Provides the profile that a signer uses for each request. */
 export interface ProfileSource {
   current(): Promise<SigningProfile>;
 }
 
-/** A profile in a file. */
+/** Provides a profile that is read from a file. */
 export interface FileProfileSource extends ProfileSource {
   readonly signerName: string;
 }
 
-/** What the source needs. */
+/** The file of a profile, and how to read it. */
 export interface FileProfileOptions {
   readonly file: string;
-  /** The text; rejects when there is no such file. */
+  /** Reads the text of a file; rejects when the file does not exist. */
   readonly read: (path: string) => Promise<string>;
-  /** For a file that names no signer; one that names another is refused. */
+  /** The signer name for a file that has none; a file with a different name is refused. */
   readonly signerName?: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** Whoever changes a file wants to hear of its faults, whether anybody asks for a certificate or not. */
+/** How often the files are checked, so that faults are reported even while no certificate is requested. */
 const FOLLOW_INTERVAL_MS = 2_000;
 
 /**
- * Reads the file for the first time; AppError `config_invalid` lists every fault. Later faults are logged as errors and
- * the old profile stays in use: what was asked for by its rules goes on.
+ * Reads the file for the first time. AppError `config_invalid` lists every fault. Later faults are logged as errors, and
+ * the old profile stays in use.
  */
 export async function createFileProfileSource(options: FileProfileOptions): Promise<FileProfileSource> {
   const { file, clock, logger } = options;
@@ -49,7 +49,7 @@ export async function createFileProfileSource(options: FileProfileOptions): Prom
   return { signerName, current: async () => (await current()).profile };
 }
 
-/** Looks at the files until the signal aborts, so that a fault is told soon after it was made. */
+/** Checks the files until the signal aborts, so that a fault is reported soon. */
 export async function followProfiles(
   sources: readonly ProfileSource[],
   clock: Clock,
@@ -71,7 +71,7 @@ interface Loaded {
   readonly content: string;
 }
 
-/** The very same value when the file holds what `known` holds. */
+/** Loads the profile; returns `known` itself when the file has not changed. */
 async function load(
   { file, read }: FileProfileOptions,
   signerName: string | undefined,
@@ -91,7 +91,7 @@ async function load(
   return { profile: createCustomProfile(named ?? signerName ?? "", spec.value), content };
 }
 
-/** AppError `config_invalid` that lists every fault of a profile. */
+/** Creates the AppError `config_invalid` that lists every fault of a profile. */
 export function profileFault(file: string, faults: readonly string[]): AppError {
   const list = faults.length === 1 ? ` ${faults[0]}` : faults.map((fault) => `\n  ${fault}`).join("");
   return new AppError("config_invalid", `cannot use profile "${file}":${list}`, {

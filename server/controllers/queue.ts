@@ -7,26 +7,26 @@ import { createChildAbort, orAbort } from "./abort.ts";
 import { backoffMs, createTokenBucket, reserveToken } from "./rate_limit.ts";
 import { createWaitQueue } from "./wait_queue.ts";
 
-/** Names that wait for a worker. */
+/** A queue of names that wait for a worker. */
 export interface WorkQueue {
-  /** Now, or after the current run when the name is being handled. */
+  /** Adds a name now, or after the current run when the name is being handled. */
   add(name: string): void;
-  /** Not before `ms` from now; of two waits the shorter one stays. */
+  /** Adds a name after `ms`; of two delays the shorter one counts. */
   addAfter(name: string, ms: number): void;
-  /** After the back-off of its failures in a row, counted here. */
+  /** Counts a failure and adds the name after the back-off of its failures in a row. */
   addRateLimited(name: string): void;
-  /** Ends the row of failures. */
+  /** Resets the count of failures. */
   forget(name: string): void;
-  /** Failures in a row. */
+  /** Returns the number of failures in a row. */
   failures(name: string): number;
-  /** The next name; the taker owes a `done`. Rejects with the signal's reason. */
+  /** Takes the next name, for which the caller must call `done`. Rejects with the signal's reason. */
   take(signal: AbortSignal): Promise<string>;
   done(name: string): void;
-  /** Moves names whose wait is over into the queue; runs until the signal, then resolves. */
+  /** Moves names whose delay is over into the queue; runs until the signal aborts, then resolves. */
   runDelays(signal: AbortSignal): Promise<void>;
 }
 
-/** Is told what happens to the names in a queue. */
+/** Observes what happens to the names in a queue. */
 export interface QueueObserver {
   added(name: string): void;
   taken(name: string): void;
@@ -34,7 +34,7 @@ export interface QueueObserver {
   retried(name: string): void;
 }
 
-/** Makes an empty queue. */
+/** Creates an empty queue. */
 export function createWorkQueue(clock: Clock, observer?: QueueObserver): WorkQueue {
   const ready = new Set<string>();
   const working = new Set<string>();
@@ -112,7 +112,7 @@ export function createWorkQueue(clock: Clock, observer?: QueueObserver): WorkQue
     }
   }
 
-  /** Returns at the alarm, or sooner when an earlier one was set meanwhile. */
+  /** Returns at the alarm, or when an earlier alarm is set. */
   async function sleepUntilAlarm(signal: AbortSignal): Promise<void> {
     if (alarmAt === Infinity) return await orAbort(earlier.promise, signal);
     using sleep = createChildAbort(signal);

@@ -1,28 +1,31 @@
-/** How long a failed item waits: client-go's controller rate limits (`spec/signers.md` §5), as pure functions. */
+/**
+ * The back-off of failed items as pure functions: the exponential and token-bucket rate limiters that upstream's
+ * certificate controllers use (`pkg/controller/certificates/certificate_controller.go`, client-go `util/workqueue`).
+ */
 
 const BASE_MS = 200;
 const MAX_MS = 1_000_000;
 const TOKENS_PER_SECOND = 10;
 const BURST = 100;
 
-/** The wait after a number of failures in a row (0 for the first): 200 ms doubled each time, at most 1000 s. */
+/** Returns the wait after a number of earlier failures in a row: 200 ms, doubled each time, at most 1000 s. */
 export function backoffMs(failures: number): number {
   return Math.min(BASE_MS * 2 ** failures, MAX_MS);
 }
 
-/** A token bucket: 10 per second, 100 at once. `tokens` is negative when tokens are owed. */
+/** A token bucket of 10 per second and 100 at once. `tokens` is negative when tokens are reserved in advance. */
 export interface TokenBucket {
   readonly tokens: number;
-  /** When `tokens` was right, in elapsed milliseconds as all times here. */
+  /** The time of `tokens`, in elapsed milliseconds like all times here. */
   readonly at: number;
 }
 
-/** A full bucket. */
+/** Creates a full bucket. */
 export function createTokenBucket(now: number): TokenBucket {
   return { tokens: BURST, at: now };
 }
 
-/** Takes one token, which is there after `delayMs`. */
+/** Reserves one token, which is available after `delayMs`. */
 export function reserveToken(
   bucket: TokenBucket,
   now: number,

@@ -1,24 +1,24 @@
-/** What is made of files that people change while a process runs. */
+/** Reloads a value when the files that it is made of change while the process runs. */
 import { getErrorMessage } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 
-/** How it is made anew, and who hears of it. */
+/** How a value is reloaded, and how changes and faults are reported. */
 export interface ReloaderOptions<T> {
-  /** What was made at the start. */
+  /** The value that was loaded at the start. */
   readonly first: T;
-  /** Makes it of what the files hold by now; the very same value when they hold what `known` was made of. */
+  /** Loads the value from the files; returns `known` itself when they have not changed since. */
   readonly load: (known: T) => Promise<T>;
   readonly clock: Pick<Clock, "elapsedMs">;
-  /** Told of each new value. */
+  /** Called with each new value. */
   readonly onChange: (value: T) => void;
-  /** Told why the files cannot be used, once for each reason. */
+  /** Called with the reason why the files cannot be used, once for each reason in a row. */
   readonly onFault: (fault: string) => void;
 }
 
 /** Files are compared at most once a second. */
 const CHECK_INTERVAL_MS = 1_000;
 
-/** Gives the newest value that was good; files that cannot be used leave the old one in use. Never rejects. */
+/** Creates a function that returns the newest valid value; files that cannot be used keep the old one. It never rejects. */
 export function createReloader<T>({ first, load, clock, onChange, onFault }: ReloaderOptions<T>): () => Promise<T> {
   let current = first;
   let checkedAt = clock.elapsedMs();

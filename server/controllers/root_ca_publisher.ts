@@ -8,16 +8,16 @@ import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
 /** What the publisher needs. */
 export interface RootCaPublisherDeps {
-  /** The config maps of one namespace. */
+  /** Returns the config maps of one namespace. */
   configMapsIn(namespace: string): Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
-  /** Publishes a CA of its own (`--root-ca-file`): two publishers would overwrite each other without end. */
+  /** A kube-controller-manager publishes its own CA (`--root-ca-file`), and two publishers would overwrite each other. */
   readonly controllerManager: ControllerManager;
-  /** PEM bundle. */
+  /** The CA bundle of the API server, as PEM. */
   readonly caPem: string;
   readonly logger: Logger;
 }
 
-/** Makes the publisher, a controller of namespaces; changes of the config maps called `kube-root-ca.crt` trigger it. */
+/** Creates the publisher, a controller of namespaces; changes of config maps named `kube-root-ca.crt` trigger it. */
 export function createRootCaPublisher(deps: RootCaPublisherDeps): { readonly reconcile: Reconcile<Namespace> } {
   async function reconcile(name: string, namespace: Namespace | undefined, signal: AbortSignal): Promise<Outcome> {
     if (namespace?.status.phase !== "Active") return DONE;

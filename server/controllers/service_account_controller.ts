@@ -1,21 +1,21 @@
-/** Each active namespace has a service account `default` (`pkg/controller/serviceaccount/serviceaccounts_controller.go`). */
+/** Creates the service account `default` in each namespace (`pkg/controller/serviceaccount/serviceaccounts_controller.go`). */
 import { isAppError } from "../../core/errors.ts";
 import type { Namespace, ServiceAccount } from "../../core/kube/core_v1.ts";
 import type { Logger, ObjectStore } from "../../core/ports.ts";
 import { isNamespaceTerminating } from "./namespace_terminating.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
-/** The name of the account. */
+/** The name of the service account that each namespace has. */
 export const DEFAULT_SERVICE_ACCOUNT = "default";
 
 /** What the service account controller needs. */
 export interface ServiceAccountControllerDeps {
-  /** The accounts of one namespace. */
+  /** Returns the service accounts of one namespace. */
   accountsIn(namespace: string): Pick<ObjectStore<ServiceAccount>, "get" | "create">;
   readonly logger: Logger;
 }
 
-/** Makes the controller of namespaces; changes of their `default` accounts trigger it. */
+/** Creates the controller of namespaces; changes of their `default` accounts trigger it. */
 export function createServiceAccountController(
   deps: ServiceAccountControllerDeps,
 ): { readonly reconcile: Reconcile<Namespace> } {

@@ -1,4 +1,4 @@
-/** The signing controller (`pkg/controller/certificates/signer/signer.go`). One serves any number of signer names. */
+/** The signing controller (`pkg/controller/certificates/signer/signer.go`), which serves any number of signer names. */
 import { withCondition } from "../../core/approval/conditions.ts";
 import { hasCertificate, isApproved, isFailed } from "../../core/csr/phase.ts";
 import { parseRequest } from "../../core/csr/request.ts";
@@ -19,18 +19,18 @@ import type { ProfileSource } from "./profile_provider.ts";
 /** What the signer needs. */
 export interface SignerDeps {
   readonly store: CsrStore;
-  /** The CA of a signer, looked up for each signature; undefined when it has none. */
+  /** Returns the CA of a signer for each signature; undefined when it has none. */
   readonly authorities: (signerName: string) => Promise<Authority | undefined>;
   /** The signers to act for. */
   readonly signerNames: readonly string[];
-  /** Rules of signers beside the four of kube-controller-manager, by signer name. */
+  /** The profiles of custom signers by signer name, in addition to kube-controller-manager's four. */
   readonly profiles?: ReadonlyMap<string, ProfileSource>;
   /**
-   * Tells whether the API takes certificates of a CA for clients; undefined when nobody knows. Such a CA makes no client
-   * certificates but for the two built-in client signers; one of which nobody knows makes none for custom signers.
+   * Returns whether the API accepts client certificates of a CA; undefined when that is unknown. Such a CA issues client
+   * certificates only for the two built-in client signers; if it is unknown, custom signers issue none.
    */
   readonly isTrustedForClients?: (authority: Authority) => Promise<boolean | undefined>;
-  /** Default and longest life (`--cluster-signing-duration`). */
+  /** The default and maximum lifetime of certificates (`--cluster-signing-duration`). */
   readonly signingDurationSeconds: number;
   readonly clock: Clock;
   readonly random: Random;
@@ -40,7 +40,7 @@ export interface SignerDeps {
 /** 128 bits, as upstream; not checked for uniqueness. */
 const SERIAL_BYTES = 16;
 
-/** Makes the signer, for `runController`. Throws AppError `config_invalid` for a name without profile. */
+/** Creates the signer, to be run with `runController`. Throws AppError `config_invalid` for a name without a profile. */
 export function createSigner(deps: SignerDeps): Reconciler<CertificateSigningRequest> {
   const profiles = new Map(deps.signerNames.map((name) => [name, getProfile(name, deps.profiles)]));
 
@@ -95,7 +95,7 @@ export function createSigner(deps: SignerDeps): Reconciler<CertificateSigningReq
     return DONE;
   }
 
-  /** What the API says is told with kube-controller-manager's words before it. */
+  /** Writes the request; kube-controller-manager's words are put before an error of the API. */
   async function write(csr: CertificateSigningRequest, trouble: string, signal: AbortSignal): Promise<void> {
     try {
       await deps.store.update(csr, signal, "status");
@@ -114,7 +114,7 @@ function getProfile(name: string, custom: ReadonlyMap<string, ProfileSource> | u
   if (builtin !== undefined) return { current: () => Promise.resolve(builtin) };
   const source = custom?.get(name);
   if (source !== undefined) return source;
-  const hint = "give a profile for a signer of your own, or name one of kubernetes.io's";
+  const hint = "give a profile for a custom signer, or name one of kubernetes.io's";
   throw new AppError("config_invalid", `unrecognized signerName: "${name}"`, { hint });
 }
 

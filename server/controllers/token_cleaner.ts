@@ -7,13 +7,13 @@ import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
 /** What the token cleaner needs. */
 export interface TokenCleanerDeps {
-  /** Secrets of `kube-system`. */
+  /** The secrets of namespace `kube-system`. */
   readonly store: ObjectStore<Secret>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** Makes the token cleaner; run its `reconcile` with `runController`. */
+/** Creates the token cleaner; run its `reconcile` with `runController`. */
 export function createTokenCleaner(deps: TokenCleanerDeps): { readonly reconcile: Reconcile<Secret> } {
   async function reconcile(name: string, secret: Secret | undefined, signal: AbortSignal): Promise<Outcome> {
     if (secret === undefined) return DONE;
@@ -25,7 +25,7 @@ export function createTokenCleaner(deps: TokenCleanerDeps): { readonly reconcile
       await deps.store.delete(name, signal, uid === undefined ? {} : { uid });
       deps.logger.info("expired bootstrap token deleted", { secret: name });
     } catch (error) {
-      // Gone already, or another one by now that is looked at on its own.
+      // It is gone already, or replaced by another secret, which is reconciled on its own.
       if (!isAppError(error, "not_found", "conflict")) throw error;
     }
     return DONE;

@@ -1,6 +1,7 @@
 /**
- * Tells verdicts as Events (`events.k8s.io/v1`) about the request, in namespace `default` as Kubernetes' recorders do for
- * objects without one. The requests of one requester share a bucket, as those of an object in client-go's spam filter.
+ * Records verdicts as Events (`events.k8s.io/v1`) about the request, in namespace `default`, which Kubernetes' recorders
+ * use for objects without a namespace. The requests of one requester share a token bucket, as the events of one object do
+ * in client-go's spam filter.
  */
 import { EVENT_NAMESPACE } from "../../core/approval/rbac.ts";
 import { getErrorMessage } from "../../core/errors.ts";
@@ -11,7 +12,7 @@ import type { Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
 import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 import { trimEndChars } from "../../core/lib/trim.ts";
 
-/** What happened to a request. */
+/** The content of an Event about a request. */
 export interface VerdictEvent {
   readonly type: "Normal" | "Warning";
   /** CamelCase word for programs. */
@@ -19,17 +20,17 @@ export interface VerdictEvent {
   readonly note: string;
 }
 
-/** Tells. */
+/** Records Events about requests. */
 export interface VerdictEvents {
-  /** Never rejects but for the signal: what cannot be told is logged. `urgent` is told whatever the bucket says. */
+  /** Writes an Event. It rejects only for the signal; other failures are logged. `urgent` ignores the token bucket. */
   record(csr: CertificateSigningRequest, event: VerdictEvent, signal: AbortSignal, urgent?: boolean): Promise<void>;
 }
 
-/** What telling takes. */
+/** The dependencies of a recorder. */
 export interface VerdictEventsOptions {
   /** Events of namespace `default`. */
   readonly store: Pick<ObjectStore<EventV1>, "create">;
-  /** Which process tells. */
+  /** The reporting instance, which names this process. */
   readonly instance: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -45,7 +46,7 @@ const EVENT_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,230}[a-z0-9])?$/;
 const ACTION = "Approving";
 const CONTROLLER = "tlsboot-approver";
 
-/** Makes a teller. */
+/** Creates a recorder of verdicts. */
 export function createVerdictEvents(options: VerdictEventsOptions): VerdictEvents {
   const { store, clock, random, logger } = options;
   const buckets = createTokenBuckets(() => clock.elapsedMs(), SPAM);
@@ -59,7 +60,7 @@ export function createVerdictEvents(options: VerdictEventsOptions): VerdictEvent
     async record(csr, event, signal, urgent = false) {
       const name = getName(csr);
       if (!urgent && isSpam(csr.spec.username ?? "")) {
-        logger.debug("event left out, its requester has had many", { csr: name, reason: event.reason });
+        logger.debug("event dropped, its requester has had too many", { csr: name, reason: event.reason });
         return;
       }
       try {
@@ -110,6 +111,6 @@ function shorten(note: string): string {
   if (bytes.length <= LONGEST_NOTE) return note;
   const dots = "…";
   const room = LONGEST_NOTE - new TextEncoder().encode(dots).length;
-  // A character that is cut in two is left out.
+  // A character that is cut in two is dropped.
   return trimEndChars(new TextDecoder().decode(bytes.slice(0, room)), "\uFFFD") + dots;
 }

@@ -1,10 +1,8 @@
-/** Those who wait for something of which there is one at a time, first come first served. */
-
-/** A line of waiters. */
+/** A queue of waiters that are woken one at a time, first in, first out. */
 export interface WaitQueue {
-  /** Resolves when it is the caller's turn; rejects with the signal's reason, and then the caller has left the line. */
+  /** Resolves when the caller is woken. Rejects with the signal's reason, and then the caller is no longer in the queue. */
   wait(signal: AbortSignal): Promise<void>;
-  /** Lets the one go who has waited longest, if there is one. */
+  /** Wakes the waiter that has waited longest, if there is one. */
   wakeNext(): void;
 }
 
@@ -14,7 +12,7 @@ interface Waiter {
   readonly reject: (reason: unknown) => void;
 }
 
-/** Makes an empty line. A signal is listened to once, however many wait with it: that is most of what a wait costs. */
+/** Creates an empty queue. Waiters with the same signal share one abort listener, because adding one is the main cost. */
 export function createWaitQueue(): WaitQueue {
   const waiters = new Set<Waiter>();
   const counts = new Map<AbortSignal, number>();
