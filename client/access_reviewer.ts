@@ -6,8 +6,8 @@ import type { AccessReviewer, Clock, Transport } from "../core/ports.ts";
 import { createApiClient } from "./api.ts";
 
 /**
- * Creates an AccessReviewer that posts SubjectAccessReviews; the caller needs `create` on them. Equal questions share one
- * request while it is in flight, so nodes that bootstrap with the same token at the same time cost one request. The
+ * Creates an AccessReviewer that posts SubjectAccessReviews; the caller needs `create` on them. Equal questions share
+ * one request while it is in flight, so nodes that bootstrap with the same token at the same time cost one request. The
  * answer may therefore be slightly older than the call.
  */
 export function createAccessReviewer(transport: Transport, options: { readonly clock: Clock }): AccessReviewer {

@@ -1,4 +1,7 @@
-/** JSON requests over a Transport, as in client-go: typed errors from Status, Retry-After, limits on the size of answers. */
+/**
+ * JSON requests over a Transport, as in client-go: typed errors from Status, Retry-After, limits on the size of
+ * answers.
+ */
 import { isRecord } from "../core/lib/record.ts";
 import { AppError, getErrorMessage } from "../core/errors.ts";
 import type { KubeList, KubeObject, ListMeta } from "../core/kube/meta.ts";
@@ -37,7 +40,7 @@ export interface ApiClientOptions {
   readonly onWarning?: (text: string) => void;
 }
 
-/** client-go `rest.maxRetries`. */
+/** The number of retries, as client-go's `rest.maxRetries`. */
 const MAX_RETRIES = 10;
 /** Larger than any list of our kinds: a page has 500 objects of at most 1.5 MB, in practice about 2 KB each. */
 const MAX_BODY_BYTES = 256 * 1024 * 1024;

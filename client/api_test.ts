@@ -9,7 +9,7 @@ import { type ApiClient, createApiClient } from "./api.ts";
 const { signal } = new AbortController();
 
 /** Answers one after the other, the last one for ever. */
-function apiOf(
+function createApi(
   answers: readonly FakeAnswer[],
   clock: FakeClock = createFakeClock(),
 ): ApiClient & { readonly sent: string[] } {
@@ -54,7 +54,7 @@ for (
   ] satisfies { name: string; answer: FakeAnswer; code: ErrorCode; message: string }[]
 ) {
   test(`requestJson() throws ${code} for ${name}`, async () => {
-    await assert.rejects(apiOf([answer]).requestJson(GET, signal), (error) => {
+    await assert.rejects(createApi([answer]).requestJson(GET, signal), (error) => {
       assert.ok(error instanceof AppError);
       assert.equal(error.code, code);
       assert.ok(error.message.includes(message), error.message);
@@ -67,7 +67,7 @@ for (const status of [429, 500, 503]) {
   test(`requestJson() waits as ${status} with Retry-After asks`, async () => {
     const clock = createFakeClock("2026-01-01T00:00:00Z");
     const busy = { ...failure(status, "X", "busy"), headers: { "retry-after": "7" } };
-    const api = apiOf([busy, busy, { status: 200, body: { a: 1 } }], clock);
+    const api = createApi([busy, busy, { status: 200, body: { a: 1 } }], clock);
     const result = api.requestJson(GET, signal);
     await clock.advance(6_999);
     assert.equal(api.sent.length, 1);
@@ -78,7 +78,7 @@ for (const status of [429, 500, 503]) {
 
 test("requestJson() gives up after ten retries", async () => {
   const clock = createFakeClock();
-  const api = apiOf([{ ...failure(429, "TooManyRequests", "busy"), headers: { "retry-after": "1" } }], clock);
+  const api = createApi([{ ...failure(429, "TooManyRequests", "busy"), headers: { "retry-after": "1" } }], clock);
   const result = assert.rejects(api.requestJson(GET, signal), { message: "busy" });
   await clock.advance(60_000);
   await result;
@@ -96,7 +96,7 @@ for (
   ]
 ) {
   test(`requestJson() does not retry with ${name}`, async () => {
-    const api = apiOf([answer]);
+    const api = createApi([answer]);
     await assert.rejects(api.requestJson(GET, signal));
     assert.equal(api.sent.length, 1);
   });
@@ -104,24 +104,25 @@ for (
 
 test("requestObject() and requestList() refuse what is none", async () => {
   for (const body of ["no json", "[]", "{}", '{"metadata":1}', "null"]) {
-    const api = apiOf([{ status: 200, body }]);
+    const api = createApi([{ status: 200, body }]);
     await assert.rejects(api.requestObject(GET, signal), (error) => isAppError(error, "api_error"));
   }
   for (const body of ["1", '{"items":{}}', '{"items":[1]}']) {
     await assert.rejects(
-      apiOf([{ status: 200, body }]).requestList(GET, signal),
+      createApi([{ status: 200, body }]).requestList(GET, signal),
       (error) => isAppError(error, "api_error"),
     );
   }
-  const empty = await apiOf([{ status: 200, body: { metadata: { resourceVersion: "3" }, items: null } }]).requestList(
-    GET,
-    signal,
-  );
+  const empty = await createApi([{ status: 200, body: { metadata: { resourceVersion: "3" }, items: null } }])
+    .requestList(
+      GET,
+      signal,
+    );
   assert.deepEqual(empty, { metadata: { resourceVersion: "3" }, items: [] });
 });
 
 test("requestJson() sends a body as JSON, or with the given content type", async () => {
-  const api = apiOf([{ status: 200, body: {} }]);
+  const api = createApi([{ status: 200, body: {} }]);
   await api.requestJson({ method: "POST", path: "/x", body: {} }, signal);
   await api.requestJson({ method: "PATCH", path: "/x", body: {}, contentType: "application/merge-patch+json" }, signal);
   assert.deepEqual(api.sent, ["POST /x application/json", "PATCH /x application/merge-patch+json"]);

@@ -4,8 +4,8 @@ const FIRST_MS = 800;
 const LONGEST_MS = 30_000;
 
 /**
- * Returns the milliseconds before try `attempt` + 1 (attempts count from 0): 800 ms, doubled up to 30 s, then up to twice
- * that by jitter, so that a thousand nodes do not reconnect at once (client-go `tools/cache/reflector.go`).
+ * Returns the milliseconds before try `attempt` + 1 (attempts count from 0): 800 ms, doubled up to 30 s, then up to
+ * twice that by jitter, so that a thousand nodes do not reconnect at once (client-go `tools/cache/reflector.go`).
  *
  * @param random uniform in [0, 1)
  */

@@ -80,8 +80,8 @@ const KUBECONFIG_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 
 /**
- * Obtains a certificate and a kubeconfig, unless a valid kubeconfig exists. AppError: `kubeconfig_invalid`, `key_invalid`,
- * `pki_invalid`, `file_exists` (the files of another node), `io`; `credentials_missing`; `unreachable`,
+ * Obtains a certificate and a kubeconfig, unless a valid kubeconfig exists. AppError: `kubeconfig_invalid`,
+ * `key_invalid`, `pki_invalid`, `file_exists` (the files of another node), `io`; `credentials_missing`; `unreachable`,
  * `tls_untrusted`; `unauthorized`, `access_denied`; `csr_incompatible`, `csr_denied`, `csr_failed`, `csr_deleted`,
  * `timeout`; `clock_skew`. After any failure, running it again continues where it stopped.
  */
@@ -120,9 +120,9 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
 }
 
 /**
- * Reads the stored pair. Its key is used again when only the kubeconfig was lost, but not when other users may know or have
- * written it. Unlike kubelet, the key of an expired pair is not used again: the CSR name is derived from the key, so the
- * first request would be found again with its expired certificate.
+ * Reads the stored pair. Its key is used again when only the kubeconfig was lost, but not when other users may know or
+ * have written it. Unlike kubelet, the key of an expired pair is not used again: the CSR name is derived from the key,
+ * so the first request would be found again with its expired certificate.
  */
 async function findStored(options: BootstrapOptions, store: CredentialStore): Promise<StoredPair> {
   // As in kubelet, a pair that cannot be read does not matter: a new one replaces it.
@@ -238,8 +238,8 @@ const HEALTH_PAUSE_MS = 2_000;
 const HEALTH_TIMEOUT_MS = 1_000;
 
 /**
- * Requests `/healthz` until the server answers, for at most a minute or `waitSeconds`. A server that does not answer is only
- * logged, because the next request reports the reason. A refusal of the credentials counts as an answer. AppError
+ * Requests `/healthz` until the server answers, for at most a minute or `waitSeconds`. A server that does not answer is
+ * only logged, because the next request reports the reason. A refusal of the credentials counts as an answer. AppError
  * `tls_untrusted` at once, because waiting does not change that.
  */
 async function waitForServer(

@@ -4,7 +4,9 @@ import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { readCluster } from "./connect.ts";
 import type { FilePort } from "./files.ts";
 
-/** Finds the cluster and the bootstrap credentials. It is called each time they are needed, so a new file takes effect. */
+/**
+ * Finds the cluster and the bootstrap credentials. It is called each time they are needed, so a new file takes effect.
+ */
 export type FindBootstrapCluster = (signal: AbortSignal) => Promise<ResolvedCluster>;
 
 /** Finds the cluster in a bootstrap kubeconfig. AppError `kubeconfig_invalid`. */
@@ -22,7 +24,9 @@ export function bootstrapKubeconfig(path: string, files: FilePort): FindBootstra
   };
 }
 
-/** Always fails with AppError `credentials_missing`: only `kubeconfigPath` was given, and its certificate is not valid. */
+/**
+ * Always fails with AppError `credentials_missing`: only `kubeconfigPath` was given, and its certificate is not valid.
+ */
 export function noBootstrapCredentials(kubeconfigPath: string): FindBootstrapCluster {
   return () =>
     Promise.reject(

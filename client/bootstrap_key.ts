@@ -39,9 +39,9 @@ export interface RequestNote {
 const NOTE = /^# The request of node (\S+) waits; to go on with it: (.+)$/;
 
 /**
- * Chooses a key and stores it: the key of the current pair when it is RSA or ECDSA, else the key of an interrupted run, else
- * a new ECDSA P-256 key, as kubelet does (`pkg/kubelet/certificate/bootstrap/bootstrap.go`, LoadClientCert). A stored key
- * that cannot be used is AppError `key_invalid` and is never overwritten.
+ * Chooses a key and stores it: the key of the current pair when it is RSA or ECDSA, else the key of an interrupted run,
+ * else a new ECDSA P-256 key, as kubelet does (`pkg/kubelet/certificate/bootstrap/bootstrap.go`, LoadClientCert). A
+ * stored key that cannot be used is AppError `key_invalid` and is never overwritten.
  */
 export async function keepKey(
   store: CredentialStore,
@@ -75,8 +75,8 @@ function formatNote({ nodeName, command }: RequestNote): string {
 }
 
 /**
- * Finds the pending request whose key is at `path`, with its note. The note of a file that another user may have written is
- * ignored, because its command could be anything.
+ * Finds the pending request whose key is at `path`, with its note. The note of a file that another user may have
+ * written is ignored, because its command could be anything.
  */
 export async function findWaitingRequest(
   path: string,

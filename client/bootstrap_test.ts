@@ -196,7 +196,7 @@ test("bootstrap() goes on with no key of another user", async () => {
   assert.deepEqual(f.api.requests, []);
 });
 
-test("bootstrap() asks with a new key once the stored pair has expired, so that no old request is in the way", async () => {
+test("bootstrap() uses a new key when the stored pair has expired, so that no old request is adopted", async () => {
   await using f = await fixture();
   const soon = { notBefore: NOW, notAfter: new Date(NOW.getTime() + HOUR_MS) };
   f.api.onCreate = (csr) => f.issue(csr, soon);

@@ -1,6 +1,7 @@
 /**
- * Renews a certificate in time (client-go `util/certificate/certificate_manager.go`): it sleeps until 70–90 % of the lifetime,
- * requests a certificate with a new key, stores it, and begins again. `core/bootstrap/rotation` decides what happens when.
+ * Renews a certificate in time (client-go `util/certificate/certificate_manager.go`): it sleeps until 70–90 % of the
+ * lifetime, requests a certificate with a new key, stores it, and begins again. `core/bootstrap/rotation` decides what
+ * happens when.
  */
 import { type CredentialPair, parseCertificateChain } from "../core/bootstrap/credential_pair.ts";
 import {
@@ -48,13 +49,17 @@ export type RequestCertificate = (
   signal: AbortSignal,
 ) => Promise<string>;
 
-/** kubelet exits after five minutes without a usable certificate when the server answers (`pkg/kubelet/certificate/transport.go`). */
+/**
+ * kubelet exits after five minutes without a usable certificate when the server answers
+ * (`pkg/kubelet/certificate/transport.go`).
+ */
 const EXIT_AFTER_MS = 5 * 60_000;
 
 /**
  * Runs until the signal fires, then rejects with its reason. For a client certificate it also ends with AppError
- * `credentials_missing` when the certificate has expired and there are no bootstrap credentials, with `unauthorized` when
- * there was no valid certificate for five minutes while the server answered, and with `pki_invalid` for a corrupt store.
+ * `credentials_missing` when the certificate has expired and there are no bootstrap credentials, with `unauthorized`
+ * when there was no valid certificate for five minutes while the server answered, and with `pki_invalid` for a corrupt
+ * store.
  */
 export async function runCertificateManager(options: CertificateManagerOptions, signal: AbortSignal): Promise<never> {
   const { clock, random, template } = options;
@@ -121,7 +126,9 @@ interface Unstored {
   readonly staleFrom: Date;
 }
 
-/** Requests and stores certificates. When storing fails, the next try stores the same certificate without a new request. */
+/**
+ * Requests and stores certificates. When storing fails, the next try stores the same certificate without a new request.
+ */
 function createRotation(options: CertificateManagerOptions): Rotation {
   const { purpose, store, logger, clock } = options;
   let unstored: Unstored | undefined;
@@ -208,8 +215,8 @@ function rejectOnAbort(signal: AbortSignal): Promise<never> {
 }
 
 /**
- * Infers from a failed request whether the server is healthy, as client-go does (`updateServerError`); undefined when the
- * error allows no conclusion.
+ * Infers from a failed request whether the server is healthy, as client-go does (`updateServerError`); undefined when
+ * the error allows no conclusion.
  */
 export function isServerHealthy(error: AppError): boolean | undefined {
   switch (error.code) {

@@ -23,7 +23,7 @@ export interface CertificateRequesterOptions {
   readonly onProgress?: (event: ObtainProgress) => void;
 }
 
-/** client-go `certificateWaitTimeout`. */
+/** How long to wait for a certificate, as client-go's `certificateWaitTimeout`. */
 const WAIT_SECONDS = 15 * 60;
 
 /** Creates the `requestCertificate` of a certificate manager. */

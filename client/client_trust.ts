@@ -14,14 +14,17 @@ export interface ClientTrustDeps {
   readonly logger: Logger;
 }
 
-/** The path of the ConfigMap; the client needs `get` on it (`pkg/controlplane/controller/clusterauthenticationtrust`). */
+/**
+ * The path of the ConfigMap; the client needs `get` on it (`pkg/controlplane/controller/clusterauthenticationtrust`).
+ */
 export const CLIENT_CA_PATH = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
 
 const REFRESH_MS = 60_000;
 
 /**
- * Creates a lookup that reports whether the API accepts client certificates of a CA. It is undefined when that is unknown,
- * because the ConfigMap cannot be read or the CA may be below a trusted one. The ConfigMap is read at most once a minute.
+ * Creates a lookup that reports whether the API accepts client certificates of a CA. It is undefined when that is
+ * unknown, because the ConfigMap cannot be read or the CA may be below a trusted one. The ConfigMap is read at most
+ * once a minute.
  */
 export function createClientTrust(
   transport: Transport,

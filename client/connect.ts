@@ -1,4 +1,6 @@
-/** From a kubeconfig to a transport: reads the files that it refers to, and reads credentials again when they change. */
+/**
+ * From a kubeconfig to a transport: reads the files that it refers to, and reads credentials again when they change.
+ */
 import { dirname, resolve } from "node:path";
 import { type CredentialPair, parseCredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { Secret } from "../core/lib/brand.ts";
@@ -44,7 +46,10 @@ export async function readCluster(path: string, files: FilePort, contextName?: s
   });
 }
 
-/** Creates a `Connect` over TLS. AppError `kubeconfig_invalid`, `key_invalid` or `ca_invalid` for files that cannot be used. */
+/**
+ * Creates a `Connect` over TLS. AppError `kubeconfig_invalid`, `key_invalid` or `ca_invalid` for files that cannot be
+ * used.
+ */
 export function createConnector(options: ConnectOptions): Connect {
   return async (cluster) => {
     const caPem = cluster.ca === undefined ? undefined : await readCa(cluster.ca, options.files);

@@ -33,8 +33,8 @@ export function toConnectionError(error: unknown, server: URL, tlsName: string):
 }
 
 /**
- * Finds the error for a certificate that was refused because of its lifetime. Its times show whether the certificate or this
- * machine's clock is wrong. Undefined when the lifetime is not the reason.
+ * Finds the error for a certificate that was refused because of its lifetime. Its times show whether the certificate or
+ * this machine's clock is wrong. Undefined when the lifetime is not the reason.
  */
 export function findLifetimeError(
   refused: AppError,

@@ -1,6 +1,6 @@
 /**
- * A kubelet's certificates on disk (client-go `util/certificate/certificate_store.go`): dated files that are never changed,
- * and `<prefix>-current.pem`, a link to the newest one that is replaced in one rename.
+ * A kubelet's certificates on disk (client-go `util/certificate/certificate_store.go`): dated files that are never
+ * changed, and `<prefix>-current.pem`, a link to the newest one that is replaced in one rename.
  */
 import { join, resolve } from "node:path";
 import type { Secret } from "../core/lib/brand.ts";
@@ -16,7 +16,7 @@ export interface CredentialStoreOptions {
   readonly files: FilePort;
   readonly clock: Clock;
   readonly certDir: string;
-  /** `kubelet-client` or `kubelet-server`. */
+  /** The prefix of the files, such as `kubelet-client` or `kubelet-server`. */
   readonly prefix: string;
   /** A pair to fall back on, such as the one of a kubeconfig. */
   readonly certFile?: string;
@@ -40,11 +40,13 @@ export interface CredentialStore {
   current(): Promise<CredentialPair | undefined>;
   /** Reads the current pair with the path of its key, which may be a link. */
   find(): Promise<FoundPair | undefined>;
-  /** Checks before a request that `update` can replace the links. AppError `file_exists` when a regular file is there. */
+  /**
+   * Checks before a request that `update` can replace the links. AppError `file_exists` when a regular file is there.
+   */
   checkUpdatable(): Promise<void>;
   /**
-   * Stores a pair and makes it the current one. AppError `pki_invalid` for a chain and key that are broken or do not match,
-   * `io` for the disk; then the current pair stays.
+   * Stores a pair and makes it the current one. AppError `pki_invalid` for a chain and key that are broken or do not
+   * match, `io` for the disk; then the current pair stays.
    */
   update(certificatePem: string, keyPem: Secret<string>): Promise<CredentialPair>;
 }
@@ -54,8 +56,8 @@ const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 
 /**
- * Opens the store and completes an interrupted switch: an `-updated.pem` link without `-current.pem` takes its place. AppError
- * `file_permissions` for a world-writable folder.
+ * Opens the store and completes an interrupted switch: an `-updated.pem` link without `-current.pem` takes its place.
+ * AppError `file_permissions` for a world-writable folder.
  */
 export async function openCredentialStore(options: CredentialStoreOptions): Promise<CredentialStore> {
   const { files, clock, prefix } = options;

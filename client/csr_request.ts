@@ -39,9 +39,9 @@ export interface SubmittedRequest {
 }
 
 /**
- * Creates the CSR. When its fixed name is taken, the existing CSR is adopted if it is for the same key and signer (client-go
- * `util/certificate/csr/csr.go`, RequestCertificate); AppError `csr_incompatible` otherwise. Other failures keep the
- * API's code.
+ * Creates the CSR. When its fixed name is taken, the existing CSR is adopted if it is for the same key and signer
+ * (client-go `util/certificate/csr/csr.go`, RequestCertificate); AppError `csr_incompatible` otherwise. Other failures
+ * keep the API's code.
  */
 export async function submitRequest(
   store: CsrStore,

@@ -1,4 +1,6 @@
-/** Waits until a CSR has its certificate or has failed (client-go `util/certificate/csr/csr.go`, WaitForCertificate). */
+/**
+ * Waits until a CSR has its certificate or has failed (client-go `util/certificate/csr/csr.go`, WaitForCertificate).
+ */
 import { getCsrPhase } from "../core/csr/phase.ts";
 import { describeMissingSigner } from "../core/csr/missing_signer.ts";
 import { AppError, isAppError } from "../core/errors.ts";
@@ -60,8 +62,8 @@ function createTimeoutError(name: string, approvedFor: string | undefined): AppE
 }
 
 /**
- * Reads the CSR once and returns its certificate; undefined while it has none. Throws like `waitForCertificate`, and calls
- * `onApproved` for an approved CSR.
+ * Reads the CSR once and returns its certificate; undefined while it has none. Throws like `waitForCertificate`, and
+ * calls `onApproved` for an approved CSR.
  */
 export async function lookForCertificate(options: WaitOptions, signal: AbortSignal): Promise<string | undefined> {
   const store = createObjectStore<CertificateSigningRequest>(options.transport, certificateSigningRequestKind, options);
@@ -109,7 +111,7 @@ function createFollowedStore(options: WaitOptions): CsrStore {
   });
 }
 
-/** client-go lists once before it watches, to learn that the API answers at all. */
+/** Lists once before the watch, as client-go does, to check that the API answers. */
 async function probe(store: CsrStore, clock: Clock, signal: AbortSignal): Promise<void> {
   for (let refusals = 0;;) {
     try {

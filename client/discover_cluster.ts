@@ -1,8 +1,8 @@
 /**
  * Discovers a cluster from an address, a bootstrap token and the hash of the CA's public key, as `kubeadm join` does
  * (`cmd/kubeadm/app/discovery/token/token.go`). `cluster-info` is read without verifying the server, its signature is
- * checked with the token and its CA with the hash, and it is read again over TLS verified with that CA. The token is never
- * sent.
+ * checked with the token and its CA with the hash, and it is read again over TLS verified with that CA. The token is
+ * never sent.
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../core/bootstrap/cluster_info.ts";
 import { checkClusterInfoSignature, checkPins, type PinnedCluster } from "../core/bootstrap/discovery.ts";
@@ -19,7 +19,7 @@ import { limitTime } from "./time_limit.ts";
 
 /** The server, and what is known about the cluster. */
 export interface DiscoveryOptions {
-  /** `https://host:port`. */
+  /** The URL of the server, `https://host:port`. */
   readonly server: string;
   readonly token: BootstrapToken;
   /** The accepted hashes of the CA's public key, at least one. */
@@ -39,14 +39,14 @@ export type DiscoveryProgress =
   | { readonly kind: "discovered"; readonly server: string };
 
 const WAIT_SECONDS = 300;
-/** kubeadm `DiscoveryRetryInterval`. */
+/** The pause between tries, as kubeadm's `DiscoveryRetryInterval`. */
 const PAUSE_MS = 5_000;
 const PATH = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
 
 /**
- * Returns the cluster of `cluster-info`, with the token as credentials. AppError `token_invalid` when the token is unknown,
- * expired or wrong; `tls_untrusted` when the CA does not have the hash or did not issue the server's certificate;
- * `unreachable` and the errors of the API when the server does not answer in time.
+ * Returns the cluster of `cluster-info`, with the token as credentials. AppError `token_invalid` when the token is
+ * unknown, expired or wrong; `tls_untrusted` when the CA does not have the hash or did not issue the server's
+ * certificate; `unreachable` and the errors of the API when the server does not answer in time.
  */
 export async function discoverCluster(options: DiscoveryOptions, signal: AbortSignal): Promise<ResolvedCluster> {
   const { server, token, clock, onProgress } = options;

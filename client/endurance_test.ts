@@ -1,4 +1,6 @@
-/** Weeks of a certificate manager under a fake clock: outages, full disks, jumps and sleep, and never less than a pair. */
+/**
+ * Weeks of a certificate manager with a fake clock: outages, full disks, clock jumps and sleep. A pair is always stored.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";

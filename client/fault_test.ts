@@ -1,4 +1,7 @@
-/** Disk errors at every call in turn: the last good pair stays readable, the error names the failure, and the next try works. */
+/**
+ * Disk errors at every call in turn: the last good pair stays readable, the error names the failure, and the next try
+ * works.
+ */
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { test } from "node:test";

@@ -32,9 +32,9 @@ export interface FilePort {
   /** Reads a file; undefined when there is none, or only a dangling link. */
   readText(path: string): Promise<string | undefined>;
   /**
-   * Reads a file together with its facts, so that it cannot be replaced between a check and the read. A link at the end of the
-   * path is not followed; for a link, and for anything else that is not a file, the text is empty. Undefined when there is
-   * nothing.
+   * Reads a file together with its facts, so that it cannot be replaced between a check and the read. A link at the end
+   * of the path is not followed; for a link, and for anything else that is not a file, the text is empty. Undefined
+   * when there is nothing.
    */
   readOpened(path: string): Promise<{ readonly facts: FileFacts; readonly text: string } | undefined>;
   /** Writes all or nothing, even across a crash: to a file beside the target, which is synced and renamed over it. */
@@ -99,7 +99,10 @@ async function readOpened(path: string): Promise<{ readonly facts: FileFacts; re
   }
 }
 
-/** Creates a folder level by level: Node's recursive mkdir never returns below a parent that takes no child, like `/proc`. */
+/**
+ * Creates a folder level by level: Node's recursive mkdir never returns below a parent that takes no child, like
+ * `/proc`.
+ */
 async function makeDirectory(path: string, mode: number): Promise<void> {
   const missing: string[] = [];
   let nearest = resolve(path);

@@ -31,7 +31,7 @@ export async function readInterfaces(
   };
 }
 
-/** Only Linux has these tables. */
+/** Reads a table of routes; empty except on Linux. */
 async function readTable(path: string, files: Pick<FilePort, "readText">): Promise<string> {
   return await files.readText(path).catch(() => undefined) ?? "";
 }

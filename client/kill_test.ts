@@ -1,4 +1,4 @@
-/** A kill at every step of bootstrapping and of a switch of pairs: never less than the last good pair, and the way goes on. */
+/** Kills at every step of a bootstrap and of an update: the last good pair stays, and the next run continues. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Secret } from "../core/lib/brand.ts";

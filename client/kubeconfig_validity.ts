@@ -19,8 +19,8 @@ export type KubeconfigValidity =
   | { readonly kind: "valid"; readonly cluster: ResolvedCluster; readonly pair: CredentialPair };
 
 /**
- * Checks a kubeconfig. It is valid when it and its files load, it has a client certificate, and no certificate of the chain
- * has expired. notBefore, issuer, subject and server are not checked. AppError `io` when the path cannot be read.
+ * Checks a kubeconfig. It is valid when it and its files load, it has a client certificate, and no certificate of the
+ * chain has expired. notBefore, issuer, subject and server are not checked. AppError `io` when the path cannot be read.
  */
 export async function checkKubeconfig(
   path: string,

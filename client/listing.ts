@@ -3,7 +3,7 @@ import type { KubeObject } from "../core/kube/meta.ts";
 import { StatusError } from "../core/kube/status.ts";
 import type { ApiClient } from "./api.ts";
 
-/** client-go's page size. */
+/** The number of objects in a page, as in client-go. */
 const PAGE_SIZE = "500";
 
 /** All objects of a collection at one revision. */

@@ -86,8 +86,8 @@ export async function inspectFolder(path: string, files: FilePort): Promise<Mach
 }
 
 /**
- * Finds the target of a link when it is outside of the link's folder. kubelet's links are absolute, so the links of a copied
- * folder still lead to the original.
+ * Finds the target of a link when it is outside of the link's folder. kubelet's links are absolute, so the links of a
+ * copied folder still lead to the original.
  */
 export async function findStrayTarget(linkPath: string, files: FilePort): Promise<string | undefined> {
   const target = await files.readLink(linkPath);

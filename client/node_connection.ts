@@ -15,8 +15,8 @@ export interface NodeConnectionOptions {
 }
 
 /**
- * Connects as the node. The pair of the store takes precedence, because a kubeconfig may hold a copy of an older pair, as
- * the first one of kubeadm does. kubelet does the same (client-go `util/certificate/certificate_manager.go`,
+ * Connects as the node. The pair of the store takes precedence, because a kubeconfig may hold a copy of an older pair,
+ * as the first one of kubeadm does. kubelet does the same (client-go `util/certificate/certificate_manager.go`,
  * getCurrentCertificateOrBootstrap).
  */
 export async function connectAsNode(

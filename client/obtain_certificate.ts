@@ -38,8 +38,9 @@ export interface ObtainedCertificate {
 }
 
 /**
- * Submits the request or adopts an earlier one, waits for the certificate, and checks it. AppError: those of `submitRequest`
- * and `waitForCertificate`, `csr_failed` for a certificate that does not match the request, and `clock_skew`.
+ * Submits the request or adopts an earlier one, waits for the certificate, and checks it. AppError: those of
+ * `submitRequest` and `waitForCertificate`, `csr_failed` for a certificate that does not match the request, and
+ * `clock_skew`.
  */
 export async function obtainCertificate(options: ObtainOptions, signal: AbortSignal): Promise<ObtainedCertificate> {
   const submitted = await submit(options, signal);

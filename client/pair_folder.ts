@@ -1,6 +1,6 @@
 /**
- * A certificate and its key in a folder, for any program: `tls.crt`, `tls.key`, and both in `tls.pem`. All three are links
- * through another link, `..data`, as in a volume of a Secret: replacing that one changes all of them at once.
+ * A certificate and its key in a folder, for any program: `tls.crt`, `tls.key`, and both in `tls.pem`. All three are
+ * links through another link, `..data`, as in a volume of a Secret: replacing that one changes all of them at once.
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { parseCredentialPair } from "../core/bootstrap/credential_pair.ts";
@@ -34,7 +34,10 @@ const FOLDER_MODE = 0o700;
 /** How many names are tried for a temporary link: each taken one is another writer, or the rest of a crash. */
 const MAX_TEMPORARY_LINKS = 1_000;
 
-/** Opens a folder; nothing is created before `update`. `existing` refuses a world-writable folder: AppError `file_permissions`. */
+/**
+ * Opens a folder; nothing is created before `update`. `existing` refuses a world-writable folder: AppError
+ * `file_permissions`.
+ */
 export function openPairFolder(folder: string, files: FilePort): PairFolder {
   const at = (name: string): string => join(resolve(folder), name);
   const paths = { certificate: at(NAMES.certificate), key: at(NAMES.key), combined: at(NAMES.combined) };

@@ -17,8 +17,8 @@ export async function checkPrivate(path: string, files: Pick<FilePort, "stat">):
 }
 
 /**
- * Refuses a world-writable folder of secrets, because any user could plant a key or a link there. `isForGroup` is true when
- * the folder is group-writable: the caller warns of that and goes on, because volumes of containers often are.
+ * Refuses a world-writable folder of secrets, because any user could plant a key or a link there. `isForGroup` is true
+ * when the folder is group-writable: the caller warns of that and goes on, because volumes of containers often are.
  */
 export async function checkOwnFolder(path: string, files: Pick<FilePort, "stat">): Promise<{ isForGroup: boolean }> {
   const facts = await files.stat(path);

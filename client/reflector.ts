@@ -1,6 +1,6 @@
 /**
- * Follows a collection until it is aborted: by watch-list where the server supports it, else by list and watch. It resumes
- * after a failure and starts over when the history has expired (client-go `tools/cache/reflector.go`).
+ * Follows a collection until it is aborted: by watch-list where the server supports it, else by list and watch. It
+ * resumes after a failure and starts over when the history has expired (client-go `tools/cache/reflector.go`).
  */
 import { AppError, isAppError } from "../core/errors.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
@@ -42,7 +42,10 @@ interface Position {
   failures: number;
 }
 
-/** Yields every object, then `synced`, then each change once. Only the signal ends it, or an error that `onFailure` throws. */
+/**
+ * Yields every object, then `synced`, then each change once. Only the signal ends it, or an error that `onFailure`
+ * throws.
+ */
 export async function* followChanges<T extends KubeObject>(
   options: FollowOptions,
   signal: AbortSignal,

@@ -33,7 +33,7 @@ export interface RequestCertificateOptions {
   readonly signerName: string;
   readonly subject: SubjectFields;
   readonly names: AlternativeNames;
-  /** Default: `defaultUsages`. */
+  /** The requested usages. Default: `defaultUsages`. */
   readonly usages?: readonly string[];
   /** The requested lifetime; the signer chooses when it is absent. */
   readonly expirationSeconds?: number;
@@ -82,8 +82,8 @@ export class RequestRefusedError extends AppError {
 }
 
 /**
- * Requests a certificate unless the existing one is sufficient. AppError: `file_exists` when there is one and `renewal` does
- * not allow replacing it; RequestRefusedError; `key_invalid`, `io`; and those of `obtainCertificate`.
+ * Requests a certificate unless the existing one is sufficient. AppError: `file_exists` when there is one and `renewal`
+ * does not allow replacing it; RequestRefusedError; `key_invalid`, `io`; and those of `obtainCertificate`.
  */
 export async function requestCertificate(
   options: RequestCertificateOptions,

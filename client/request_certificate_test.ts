@@ -92,7 +92,7 @@ function posted(api: FakeApi): readonly CertificateSigningRequest[] {
   return api.received.filter(({ method }) => method === "POST").map(({ body }) => body as CertificateSigningRequest);
 }
 
-test("requestCertificate() keeps a key, asks for what fits the names, checks, stores, and forgets where the key was", async () => {
+test("requestCertificate() stores a key, requests fitting usages, checks, stores, and removes the pending key", async () => {
   await using f = await fixture();
   let waiting: string | undefined;
   f.api.onCreate = async (csr) => {

@@ -1,8 +1,8 @@
 /**
- * A second check of a server's certificates, after the TLS layer has accepted them. It can only refuse more. Node accepts a
- * common name as the host, and a wildcard for part of a label. rustls, which Deno uses, accepts issuers of X.509 version 1,
- * issuers whose key usage does not allow signing, and roots outside their validity. OpenSSL accepts RSA keys of any size
- * and with exponent 1.
+ * A second check of a server's certificates, after the TLS layer has accepted them. It can only refuse more. Node
+ * accepts a common name as the host, and a wildcard for part of a label. rustls, which Deno uses, accepts issuers of
+ * X.509 version 1, issuers whose key usage does not allow signing, and roots outside their validity. OpenSSL accepts
+ * RSA keys of any size and with exponent 1.
  */
 import { Buffer } from "node:buffer";
 import type { DetailedPeerCertificate, PeerCertificate } from "node:tls";
@@ -17,18 +17,20 @@ import type { Result } from "../core/lib/result.ts";
 
 const NO_NAMES: AlternativeNames = { dnsNames: [], emailAddresses: [], ipAddresses: [], uris: [] };
 
-/** The trust of a client. */
+/** The roots that a client trusts, and how it checks them. */
 export interface ServerIdentityOptions {
-  /** The trusted CAs. When absent, the system's roots are trusted; they are not known here, so only names are checked. */
+  /**
+   * The trusted CAs. When absent, the system's roots are trusted; they are not known here, so only names are checked.
+   */
   readonly caPem?: string | undefined;
   /**
-   * Whether the path is checked too. That needs a TLS layer that reports every certificate the server sent. Node reports only
-   * a path of its own, which is not always the one that OpenSSL found.
+   * Whether the path is checked too. That needs a TLS layer that reports every certificate the server sent. Node
+   * reports only a path of its own, which is not always the one that OpenSSL found.
    */
   readonly verifiesPath: boolean;
   /** The time for the validity of roots, used with `verifiesPath`. When absent, it is not checked. */
   readonly now?: (() => Date) | undefined;
-  /** `https://host:port`, for error messages. */
+  /** The URL of the server for error messages, `https://host:port`. */
   readonly origin: string;
 }
 
@@ -73,8 +75,8 @@ export const HOST_HINT =
   "use an address that the certificate names, set tls-server-name, or add the name to the server's certificate";
 
 /**
- * Finds a wildcard that covers a name which a CA excludes. OpenSSL compares the asterisk literally, Go expands it. Without
- * this check, such a CA could certify a server for an excluded name.
+ * Finds a wildcard that covers a name which a CA excludes. OpenSSL compares the asterisk literally, Go expands it.
+ * Without this check, such a CA could certify a server for an excluded name.
  */
 function findWildcardFault({ dnsNames }: CertificateFacts, issuers: readonly CertificateFacts[]): string | undefined {
   const wildcards = { ...NO_NAMES, dnsNames: dnsNames.filter((name) => name.startsWith("*.")) };

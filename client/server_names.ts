@@ -18,8 +18,8 @@ const SERVICE_NAMES: readonly string[] = [
 ];
 
 /**
- * Creates a lookup of the names in the server's certificate and of the host in the kubeconfig. The result is cached for ten
- * minutes. The lookup rejects with AppError `unreachable` (retryable) when the certificate cannot be read.
+ * Creates a lookup of the names in the server's certificate and of the host in the kubeconfig. The result is cached for
+ * ten minutes. The lookup rejects with AppError `unreachable` (retryable) when the certificate cannot be read.
  */
 export function createServerNames(
   cluster: Pick<ResolvedCluster, "server" | "tlsServerName">,

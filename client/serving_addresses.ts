@@ -1,4 +1,7 @@
-/** Follows a host's addresses, so that its serving certificate is renewed for them (`pkg/kubelet/certificate/kubelet.go`). */
+/**
+ * Follows a host's addresses, so that its serving certificate is renewed for them
+ * (`pkg/kubelet/certificate/kubelet.go`).
+ */
 import type { ServingNames } from "../core/bootstrap/node_addresses.ts";
 import type { NodeName } from "../core/bootstrap/node_name.ts";
 import { servingTemplate } from "../core/bootstrap/kubelet_templates.ts";
@@ -22,7 +25,9 @@ const PAUSE_MS = 10_000;
 /** Three reads: a change that reverts within this time is a cable, a DHCP lease or a container network. */
 const QUIET_MS = 30_000;
 
-/** Reads the names until the signal fires, then rejects with its reason. A host without an address keeps its template. */
+/**
+ * Reads the names until the signal fires, then rejects with its reason. A host without an address keeps its template.
+ */
 export async function followServingAddresses(options: ServingAddressesOptions, signal: AbortSignal): Promise<never> {
   const { nodeName, readNames, template, clock, logger } = options;
   let state: Debounced<ServingNames> = { settled: toServingNames(template) };

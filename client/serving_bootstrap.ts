@@ -1,6 +1,6 @@
 /**
- * A machine's first serving certificate: the request of kubelet's certificate manager, but with a key and a CSR name that
- * survive a restart, because a person approves it and that may take long.
+ * A machine's first serving certificate: the request of kubelet's certificate manager, but with a key and a CSR name
+ * that survive a restart, because a person approves it and that may take long.
  */
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { createDigestCsrName } from "../core/bootstrap/csr_name.ts";
@@ -58,7 +58,9 @@ export type ServingOutcome = {
 /** The prefix of the serving certificate's files. */
 export const SERVING_STORE_PREFIX = "kubelet-server";
 
-/** Obtains a serving certificate, unless a valid one is stored. AppError as `obtainCertificate`, `key_invalid`, `io`. */
+/**
+ * Obtains a serving certificate, unless a valid one is stored. AppError as `obtainCertificate`, `key_invalid`, `io`.
+ */
 export async function bootstrapServing(
   options: ServingBootstrapOptions,
   signal: AbortSignal,

@@ -3,8 +3,8 @@ import { connect } from "node:tls";
 import { type CertificateFacts, parseCertificate } from "../core/pki/certificate.ts";
 
 /**
- * Connects without trusting the server, sends nothing, and reads its certificate. Undefined when the connection fails or the
- * certificate cannot be parsed.
+ * Connects without trusting the server, sends nothing, and reads its certificate. Undefined when the connection fails
+ * or the certificate cannot be parsed.
  */
 export async function findServingCertificate(
   server: URL,

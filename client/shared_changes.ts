@@ -1,6 +1,6 @@
 /**
- * One watch for all followers of the same objects in a process: the objects are read, decoded and stored once (client-go
- * `informers.SharedInformerFactory`).
+ * One watch for all followers of the same objects in a process: the objects are read, decoded and stored once
+ * (client-go `informers.SharedInformerFactory`).
  */
 import type { KubeObject } from "../core/kube/meta.ts";
 import type { Change, ObjectStore } from "../core/ports.ts";
@@ -15,8 +15,8 @@ interface Follower<T> {
 }
 
 /**
- * Shares the changes of a source among any number of followers. The source is followed while there is a follower. A later
- * follower first receives the known objects. When the source ends, it ends for all followers.
+ * Shares the changes of a source among any number of followers. The source is followed while there is a follower. A
+ * later follower first receives the known objects. When the source ends, it ends for all followers.
  */
 export function createSharedChanges<T extends KubeObject>(
   source: Pick<ObjectStore<T>, "changes">,

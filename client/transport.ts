@@ -22,13 +22,15 @@ export interface TlsTransportOptions {
   readonly server: string;
   /** The CAs trusted for the serving certificate. When absent, the system's roots are trusted, as in client-go. */
   readonly caPem?: string;
-  /** Accepts any serving certificate. */
+  /** Accepts any serving certificate, without verification. */
   readonly insecureSkipTlsVerify?: boolean;
   /** The TLS server name, when it differs from the server's host. */
   readonly tlsServerName?: string;
-  /** Called before each request. When the pair changes, connections with the previous pair are closed, as in kubelet. */
+  /**
+   * Called before each request. When the pair changes, connections with the previous pair are closed, as in kubelet.
+   */
   readonly clientPair?: () => Promise<ClientPair | undefined>;
-  /** Called before each request. */
+  /** Returns the bearer token; called before each request. */
   readonly token?: () => Promise<Secret<string> | undefined>;
   readonly userAgent: string;
   /** Used to report an expired serving certificate with its times, instead of only an untrusted one. */
@@ -36,7 +38,7 @@ export interface TlsTransportOptions {
   readonly timeouts?: TransportTimeouts;
 }
 
-/** Timeouts in milliseconds. */
+/** The timeouts of a transport, in milliseconds. */
 export interface TransportTimeouts {
   /** The limit for TCP and TLS to connect. Default: 30 s, kubelet's dial timeout. */
   readonly connectMs?: number;
@@ -53,8 +55,8 @@ const CONNECT_MS = 30_000;
 const MAX_IDLE_CONNECTIONS = 25;
 
 /**
- * Creates a transport. `send` opens connections and keeps them. Throws AppError `kubeconfig_invalid` for a server that is not
- * an https URL. `send` throws `unreachable` (retryable), `tls_untrusted` or the signal's reason.
+ * Creates a transport. `send` opens connections and keeps them. Throws AppError `kubeconfig_invalid` for a server that
+ * is not an https URL. `send` throws `unreachable` (retryable), `tls_untrusted` or the signal's reason.
  */
 export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
   const base = parseServer(options.server);
@@ -201,8 +203,8 @@ async function* readBody(
     signal.throwIfAborted();
     throw fail(error);
   } finally {
-    // When the caller stops early, the connection cannot be kept in the middle of an answer. After a complete answer it may
-    // already serve another request, so it must not be closed.
+    // When the caller stops early, the connection cannot be kept in the middle of an answer. After a complete answer it
+    // may already serve another request, so it must not be closed.
     if (!isWhole) answer.destroy();
   }
   signal.throwIfAborted();

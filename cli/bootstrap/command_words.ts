@@ -6,8 +6,8 @@ import type { Settings } from "../framework/flags.ts";
 import type { Machine } from "./machine.ts";
 
 /**
- * Lists the words after the program name. All paths are absolute, so the command works from any folder. A token from the
- * command line is replaced by `-` for stdin, because it is a secret and the command is printed and stored.
+ * Lists the words after the program name. All paths are absolute, so the command works from any folder. A token from
+ * the command line is replaced by `-` for stdin, because it is a secret and the command is printed and stored.
  */
 export function commandWords(
   settings: Settings<BootstrapFlags>,

@@ -1,4 +1,6 @@
-/** The credentials of the first request, from the settings: a bootstrap kubeconfig, or a token and the hash of the CA. */
+/**
+ * The credentials of the first request, from the settings: a bootstrap kubeconfig, or a token and the hash of the CA.
+ */
 import { resolve } from "node:path";
 import {
   bootstrapKubeconfig,
@@ -26,7 +28,10 @@ export interface CredentialTools {
 /** kubeadm's limit for discovery; the whole command may wait longer. */
 const DISCOVERY_SECONDS = 300;
 
-/** Chooses how to find the cluster. UsageError for settings that are incomplete or contradictory. Files are read only on use. */
+/**
+ * Chooses how to find the cluster. UsageError for settings that are incomplete or contradictory. Files are read only on
+ * use.
+ */
 export function createClusterFinder(settings: Settings<BootstrapFlags>, tools: CredentialTools): FindBootstrapCluster {
   const { io, files, connect, onProgress } = tools;
   const { server, caCertHash: pins } = settings;

@@ -13,8 +13,8 @@ const INSTALLED_PROGRAM = "/usr/local/bin/tlsboot";
 const HOMES = /^\/(home|root|run\/user)(\/|$)/;
 
 /**
- * Formats the unit. UsageError for a token on the command line, because units must not contain secrets, and for a program that
- * the sandbox hides or a restart of the machine removes.
+ * Formats the unit. UsageError for a token on the command line, because units must not contain secrets, and for a
+ * program that the sandbox hides or a restart of the machine removes.
  */
 export function systemdUnit(
   settings: Settings<BootstrapFlags>,

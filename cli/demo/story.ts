@@ -1,6 +1,6 @@
 /**
- * The demo of TLS bootstrapping, with the parts of the program over real TLS. Tables and refusals are answers of the server; any
- * failure ends the demo with an error.
+ * The demo of TLS bootstrapping, with the parts of the program over real TLS. Tables and refusals are answers of the
+ * server; any failure ends the demo with an error.
  */
 import { isAbsolute } from "node:path";
 import { type ApiClient, createApiClient } from "../../client/api.ts";
@@ -65,8 +65,8 @@ export interface Sabotage {
 
 const SHOWN_ROWS = 10;
 /**
- * The number of machines that connect at a time. They and the server share one process here, and a machine waits one second for
- * an answer: with a thousand handshakes at once, each would take longer and be repeated.
+ * The number of machines that connect at a time. They and the server share one process here, and a machine waits one
+ * second for an answer: with a thousand handshakes at once, each would take longer and be repeated.
  */
 const MAX_CONNECTING = 16;
 
@@ -333,7 +333,10 @@ class Story {
     if (rest > 0) this.#narrator.answer(`… and ${rest} more`);
   }
 
-  /** Formats a path for --cert-dir. kubelet copies it into its kubeconfig, where a relative path starts at the kubeconfig. */
+  /**
+   * Formats a path for --cert-dir. kubelet copies it into its kubeconfig, where a relative path starts at the
+   * kubeconfig.
+   */
   #showAbsolute(path: string): string {
     const isRelative = !isAbsolute(displayPath(path, this.#options.io.cwd));
     return `${isRelative ? '"$PWD"/' : ""}${this.#show(path)}`;

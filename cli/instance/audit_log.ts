@@ -20,12 +20,15 @@ export interface AuditLog extends AsyncDisposable {
 type AuditSettings = Pick<Settings<ServerFlags>, Extract<keyof ServerFlags, `audit${string}`>>;
 
 const STDOUT = "-";
-/** kube-apiserver's megabyte. */
+/** The bytes of a megabyte, as kube-apiserver counts them. */
 const MEGABYTE = 1_048_576;
 /** How often a failure to write, such as a full disk, is logged. */
 const REPORT_INTERVAL_MS = 60_000;
 
-/** Opens the audit log. UsageError for flags without --audit-log-path, AppError `io`, and `config_invalid` for the policy. */
+/**
+ * Opens the audit log. UsageError for flags without --audit-log-path, AppError `io`, and `config_invalid` for the
+ * policy.
+ */
 export async function openAuditLog(settings: AuditSettings, deps: InstanceDeps): Promise<AuditLog> {
   const path = settings.auditLogPath;
   if (path === undefined) {

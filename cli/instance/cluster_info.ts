@@ -15,8 +15,8 @@ import { ROOT_USER } from "./control_plane.ts";
 import type { ControllerDeps } from "./controllers.ts";
 
 /**
- * Publishes the address and the CA of a running instance; the bootstrap signer signs it. AppError `ca_invalid` when other
- * servers of the same store have another CA.
+ * Publishes the address and the CA of a running instance; the bootstrap signer signs it. AppError `ca_invalid` when
+ * other servers of the same store have another CA.
  */
 export async function ensureClusterInfo(
   { server, isShared }: { readonly server: Pick<Server, "transportFor">; readonly isShared: boolean },

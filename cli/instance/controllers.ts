@@ -28,14 +28,14 @@ import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
 import { CUSTOM_SIGNER } from "./custom_signer.ts";
 import { type ApproverSettings, runApprover, UPSTREAM_RULES } from "./run_approver.ts";
 
-/** The adapters of a controller. */
+/** The adapters that every controller needs. */
 export interface ControllerDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   /** The number of names that the signer and the approver process at once. Default: as upstream. */
   readonly workers?: number;
-  /** The metrics of the queues. */
+  /** Records the metrics of the queues. */
   readonly metrics?: ControllerMetrics;
 }
 
@@ -69,8 +69,8 @@ export const UP_SIGNERS: readonly string[] = [
 ];
 
 /**
- * The writes of one turn of the event loop share a commit, so many names are processed at once. With 32 workers a CSR costs half
- * as much as with the five of upstream; more would block the event loop for too long.
+ * The writes of one turn of the event loop share a commit, so many names are processed at once. With 32 workers a CSR
+ * costs half as much as with the five of upstream; more would block the event loop for too long.
  */
 const IN_PROCESS_WORKERS = 32;
 

@@ -11,7 +11,9 @@ const ROLE = "tlsboot:custom-signer";
 /** The user of the custom signers. */
 export const CUSTOM_SIGNER = controllerUser(ACCOUNT);
 
-/** Creates their role and binding, for the start of the server. A removed signer name loses its right to be signed for. */
+/**
+ * Creates their role and binding, for the start of the server. A removed signer name loses its right to be signed for.
+ */
 export function customSignerObjects(signerNames: readonly string[]): readonly BootstrapObject[] {
   if (signerNames.length === 0) return [];
   const role = signerClusterRole(ROLE, signerNames);

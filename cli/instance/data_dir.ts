@@ -17,14 +17,14 @@ export interface DataDir {
   readonly issued: string;
   readonly adminKubeconfig: string;
   readonly bootstrapKubeconfig: string;
-  /** The nodes of a demo. */
+  /** The folder with the nodes of a demo. */
   readonly nodes: string;
 }
 
 /** The file name of `etcdPlace`. A restore does not take this file from a backup, because it belongs to one place. */
 export const ETCD_PLACE_NAME = "etcd.yaml";
 
-/** The mode of folders. */
+/** The mode of folders in a data directory. */
 export const FOLDER_MODE = 0o700;
 /** The mode of files that hold a secret. */
 export const SECRET_MODE = 0o600;

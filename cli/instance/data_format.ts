@@ -1,6 +1,6 @@
 /**
- * The format of a data directory, a number in its file `format`: the layout and the content of its files. The database has its
- * own number (`server/storage`). A build opens the format of every earlier build and refuses a later one
+ * The format of a data directory, a number in its file `format`: the layout and the content of its files. The database
+ * has its own number (`server/storage`). A build opens the format of every earlier build and refuses a later one
  * (docs/decisions/0015-data-format.md).
  */
 import { join } from "node:path";

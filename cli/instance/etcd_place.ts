@@ -1,6 +1,6 @@
 /**
- * The storage of a data directory: its database, or an etcd that its file `etcd.yaml` names. Data in the other one is old and
- * must not be used.
+ * The storage of a data directory: its database, or an etcd that its file `etcd.yaml` names. Data in the other one is
+ * old and must not be used.
  */
 import {
   mapping,
@@ -68,8 +68,8 @@ ${backup === undefined ? "" : `backup: ${JSON.stringify(backup)}\n`}`;
 }
 
 /**
- * Refuses flags that name another storage than the one of a data directory, and a data directory of a newer build. `verb` is
- * the refused operation. UsageError, AppError `format_unknown`, `config_invalid`.
+ * Refuses flags that name another storage than the one of a data directory, and a data directory of a newer build.
+ * `verb` is the refused operation. UsageError, AppError `format_unknown`, `config_invalid`.
  */
 export async function assertEtcdPlace(
   dir: DataDir,

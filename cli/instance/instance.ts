@@ -1,6 +1,6 @@
 /**
- * A running instance: a data directory, its storage and the API server over it, whose certificates are renewed in time. `serve`
- * and `up` run an instance; `up` adds controllers, a bootstrap token and its bindings.
+ * A running instance: a data directory, its storage and the API server over it, whose certificates are renewed in time.
+ * `serve` and `up` run an instance; `up` adds controllers, a bootstrap token and its bindings.
  */
 import { isIPv6 } from "node:net";
 import { resolve } from "node:path";
@@ -205,8 +205,8 @@ export async function startInstance(
 }
 
 /**
- * Creates the checks of the disks of the instance. The disk of the audit log affects the health only with a strict log, which
- * refuses requests that cannot be audited.
+ * Creates the checks of the disks of the instance. The disk of the audit log affects the health only with a strict log,
+ * which refuses requests that cannot be audited.
  */
 function openDisks(
   dir: DataDir,
@@ -279,7 +279,9 @@ function findEarliestEnd({ serving, clientCas }: InstanceAuthorities): Date {
   return new Date(Math.min(...ends));
 }
 
-/** Lists the names of the serving certificate that the CA may certify. AppError when it may not certify the host itself. */
+/**
+ * Lists the names of the serving certificate that the CA may certify. AppError when it may not certify the host itself.
+ */
 function listPermittedNames(
   { bindAddress: bind, tlsSan: extra }: Settings<ServerFlags>,
   host: string,

@@ -1,6 +1,7 @@
 /**
- * Stores the issued certificates that an instance knows, for its next run. The file is written each half hour and at the end.
- * Certificates that were issued since then are still known from their requests, which are not deleted within an hour.
+ * Stores the issued certificates that an instance knows, for its next run. The file is written each half hour and at
+ * the end. Certificates that were issued since then are still known from their requests, which are not deleted within
+ * an hour.
  */
 import { setImmediate } from "node:timers/promises";
 import { getErrorMessage } from "../../core/errors.ts";
@@ -17,7 +18,7 @@ export interface IssuedFile extends AsyncDisposable {
   update(): Promise<void>;
 }
 
-/** The adapters of the file. */
+/** The adapters for reading and writing the file. */
 export interface IssuedFileDeps {
   readonly files: Pick<FilePort, "readText" | "writeAtomic">;
   readonly clock: Pick<Clock, "now" | "elapsedMs">;
@@ -35,8 +36,8 @@ const RENEWED_SIGNERS: ReadonlySet<string> = new Set([KUBE_APISERVER_CLIENT_KUBE
 const MAX_REPORTED = 20;
 
 /**
- * Reads the file into `issued`. A file that cannot be read is logged and replaced. When other servers share the store, a file
- * older than an hour is not used, because they may have issued certificates that this server does not know.
+ * Reads the file into `issued`. A file that cannot be read is logged and replaced. When other servers share the store,
+ * a file older than an hour is not used, because they may have issued certificates that this server does not know.
  */
 export async function openIssuedFile(
   { path, issued, isShared }: {

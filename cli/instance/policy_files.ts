@@ -33,8 +33,8 @@ export interface PolicyFileDeps {
 const CHECK_INTERVAL_MS = 1_000;
 
 /**
- * Reads the policies and the inventory of the flags. AppError `config_invalid` with every fault and its location; a missing
- * inventory is a fault unless `isInventoryOptional`.
+ * Reads the policies and the inventory of the flags. AppError `config_invalid` with every fault and its location; a
+ * missing inventory is a fault unless `isInventoryOptional`.
  */
 export async function readPolicies(
   flags: PolicyFlags,
@@ -49,8 +49,8 @@ export async function readPolicies(
 }
 
 /**
- * Reads the policies and the inventory, and follows their files while the changes are iterated: a change takes effect within a
- * second, and a faulty file is logged and not used. Undefined when the flags name no policy.
+ * Reads the policies and the inventory, and follows their files while the changes are iterated: a change takes effect
+ * within a second, and a faulty file is logged and not used. Undefined when the flags name no policy.
  */
 export async function followPolicies(
   flags: PolicyFlags,
@@ -162,7 +162,9 @@ async function readText(
   }
 }
 
-/** Reads all files of the flags as one text. A file that cannot be read gives a text too, so its fault is logged once. */
+/**
+ * Reads all files of the flags as one text. A file that cannot be read gives a text too, so its fault is logged once.
+ */
 async function readContent(flags: PolicyFlags, { files, cwd }: PolicyFileDeps): Promise<string> {
   const paths = [
     ...flags.policy.filter((name) => !BUILTIN_POLICIES.has(name)),

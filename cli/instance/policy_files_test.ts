@@ -7,7 +7,7 @@ import { followPolicies, readPolicies } from "./policy_files.ts";
 
 const INVENTORY = "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: [{name: a, dns: [a.example]}]\n";
 
-function filesOf(texts: Record<string, string>) {
+function createFiles(texts: Record<string, string>) {
   return { texts, readText: (path: string) => Promise.resolve(texts[path]) };
 }
 
@@ -37,7 +37,7 @@ for (
 ) {
   test(`readPolicies() refuses ${name}`, async () => {
     await assert.rejects(
-      readPolicies(flags, { files: filesOf({}), cwd: "/" }),
+      readPolicies(flags, { files: createFiles({}), cwd: "/" }),
       (error: unknown) => isAppError(error, "config_invalid") && fault.test(error.message),
     );
   });
@@ -45,14 +45,14 @@ for (
 
 test("readPolicies() accepts a missing inventory when it is optional", async () => {
   const flags = { policy: ["kubelet-serving"], inventory: undefined };
-  const { policies } = await readPolicies(flags, { files: filesOf({}), cwd: "/" }, { isInventoryOptional: true });
+  const { policies } = await readPolicies(flags, { files: createFiles({}), cwd: "/" }, { isInventoryOptional: true });
   assert.deepEqual(policies.map(({ name }) => name), ["kubelet-serving"]);
 });
 
 test("followPolicies() applies changes within a second, and logs a fault once", async () => {
   const clock = createFakeClock();
   const logger = createMemoryLogger();
-  const files = filesOf({ "/inventory.yaml": INVENTORY });
+  const files = createFiles({ "/inventory.yaml": INVENTORY });
   const flags = { policy: ["kubelet-serving"], inventory: "inventory.yaml" };
   const followed = await followPolicies(flags, { files, clock, logger, cwd: "/" });
   assert.ok(followed !== undefined);
@@ -85,7 +85,7 @@ test("followPolicies() applies changes within a second, and logs a fault once", 
 });
 
 test("followPolicies() follows nothing without a policy, and refuses an inventory without a policy", async () => {
-  const deps = { files: filesOf({}), clock: createFakeClock(), logger: createMemoryLogger(), cwd: "/" };
+  const deps = { files: createFiles({}), clock: createFakeClock(), logger: createMemoryLogger(), cwd: "/" };
   assert.equal(await followPolicies({ policy: [], inventory: undefined }, deps), undefined);
   await assert.rejects(
     followPolicies({ policy: [], inventory: "x" }, deps),

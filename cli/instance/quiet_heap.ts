@@ -1,6 +1,6 @@
 /**
- * Returns memory to the system when a busy server becomes idle. V8 collects only when memory is allocated, so the heap would
- * stay as large as it was at the start or under load.
+ * Returns memory to the system when a busy server becomes idle. V8 collects only when memory is allocated, so the heap
+ * would stay as large as it was at the start or under load.
  */
 import { getErrorMessage } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";

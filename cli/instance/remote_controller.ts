@@ -52,8 +52,8 @@ const RIGHTS_ATTEMPTS = 5;
 const RIGHTS_PAUSE_MS = 1_000;
 
 /**
- * Connects and runs the work until the signal aborts, with leader election only while leading. AppError `access_denied` when
- * the user lacks essential rights of the manifest.
+ * Connects and runs the work until the signal aborts, with leader election only while leading. AppError `access_denied`
+ * when the user lacks essential rights of the manifest.
  */
 export async function runRemoteController(
   role: RemoteRole,

@@ -1,6 +1,6 @@
 /**
- * A log file that is renamed to a backup when it is full. It never contains part of a line. Backups may be compressed, and are
- * removed when they are too old or too many.
+ * A log file that is renamed to a backup when it is full. It never contains part of a line. Backups may be compressed,
+ * and are removed when they are too old or too many.
  */
 import { Buffer } from "node:buffer";
 import { closeSync, createReadStream, createWriteStream, existsSync, fstatSync, ftruncateSync } from "node:fs";
@@ -23,8 +23,8 @@ export interface RotatingFileOptions extends Retention {
 /** An open log file. Disposing it waits for compression to finish. */
 export interface RotatingFile extends AsyncDisposable {
   /**
-   * Appends a line by a write to the operating system. Throws the system's error; then the part that was written is removed,
-   * at the latest before the next line.
+   * Appends a line by a write to the operating system. Throws the system's error; then the part that was written is
+   * removed, at the latest before the next line.
    */
   append(line: string): void;
 }
@@ -34,7 +34,9 @@ const PRIVATE = 0o600;
 const PIECE_BYTES = 65_536;
 const NEWLINE = 0x0a;
 
-/** Opens the file for appending, and creates it (0600) and its folder (0700) when missing. Throws the system's error. */
+/**
+ * Opens the file for appending, and creates it (0600) and its folder (0700) when missing. Throws the system's error.
+ */
 export function openRotatingFile(
   options: RotatingFileOptions,
   { clock, logger }: { readonly clock: Pick<Clock, "now">; readonly logger: Logger },
@@ -62,7 +64,10 @@ export function openRotatingFile(
     }
   }
 
-  /** Renames the full file to a backup. When that fails, the file grows beyond its limit: a long log is better than none. */
+  /**
+   * Renames the full file to a backup. When that fails, the file grows beyond its limit: a long log is better than
+   * none.
+   */
   function rotate(): void {
     try {
       const next = replaceFile(path, clock.now());

@@ -1,6 +1,6 @@
 /**
- * The names of the old files of a log, and which of them to remove. The names are those of lumberjack, which kube-apiserver
- * uses: `audit-2026-11-25T10-00-00.000.log`.
+ * The names of the old files of a log, and which of them to remove. The names are those of lumberjack, which
+ * kube-apiserver uses: `audit-2026-11-25T10-00-00.000.log`.
  */
 import { basename, extname } from "node:path";
 

@@ -33,8 +33,8 @@ export interface ProfileDeps {
 }
 
 /**
- * Reads the profiles. A file without a signer name is for the only custom signer. UsageError for names without a profile and
- * profiles without a name, AppError `config_invalid` and `io` for files.
+ * Reads the profiles. A file without a signer name is for the only custom signer. UsageError for names without a
+ * profile and profiles without a name, AppError `config_invalid` and `io` for files.
  */
 export async function openSignerProfiles(
   { signerName: names, profile: files }: Settings<typeof PROFILE_FLAGS>,

@@ -72,10 +72,11 @@ const SIGNERS: readonly {
 ];
 
 /**
- * Returns the maximum lifetime of issued certificates; 0 means the default, as in kube-controller-manager. As there, it may be
- * shorter than the ten minutes that a request must have at least (no check in `CSRSigningControllerOptions.Validate`,
- * cmd/kube-controller-manager/app/options; `duration` in pkg/controller/certificates/signer cuts every request to it).
- * That is logged, because no request can have such a short lifetime.
+ * Returns the maximum lifetime of issued certificates; 0 means the default, as in kube-controller-manager. As there, it
+ * may be shorter than the ten minutes that a request must have at least (no check in
+ * `CSRSigningControllerOptions.Validate`, cmd/kube-controller-manager/app/options; `duration` in
+ * pkg/controller/certificates/signer cuts every request to it). That is logged, because no request can have such a
+ * short lifetime.
  */
 export function signingDurationSeconds(
   settings: Pick<Settings<typeof SIGNING_FLAGS>, "clusterSigningDuration">,
@@ -128,8 +129,8 @@ export function isForAll({ all }: SigningCaFlags): boolean {
 }
 
 /**
- * Loads the CAs of the chosen signers, or of the built-in signers when none is chosen. UsageError for incomplete pairs and for
- * a chosen signer without a CA; AppError `ca_invalid`, `file_permissions`.
+ * Loads the CAs of the chosen signers, or of the built-in signers when none is chosen. UsageError for incomplete pairs
+ * and for a chosen signer without a CA; AppError `ca_invalid`, `file_permissions`.
  */
 export async function openSigningCas(
   flags: SigningCaFlags,
@@ -185,8 +186,8 @@ export async function openSigningCas(
 }
 
 /**
- * Opens the CAs of a data directory for some signers: one for all, or one for each purpose. AppError `not_found`, `ca_invalid`,
- * `file_permissions`.
+ * Opens the CAs of a data directory for some signers: one for all, or one for each purpose. AppError `not_found`,
+ * `ca_invalid`, `file_permissions`.
  */
 export async function openInstanceCas(
   root: string,

@@ -28,8 +28,8 @@ export interface InstanceStorage {
 }
 
 /**
- * Opens the storage of an instance and registers its metrics. AppError `storage_locked`, `storage_corrupt`, `unreachable`,
- * `io`.
+ * Opens the storage of an instance and registers its metrics. AppError `storage_locked`, `storage_corrupt`,
+ * `unreachable`, `io`.
  */
 export async function openStorage(
   settings: Settings<ServerFlags>,

@@ -19,7 +19,9 @@ export async function readFreeBytes(path: string): Promise<number> {
   return bavail * bsize;
 }
 
-/** Creates `/readyz/storage-space`, which fails when a disk has less free space than the limit. With 0 it never fails. */
+/**
+ * Creates `/readyz/storage-space`, which fails when a disk has less free space than the limit. With 0 it never fails.
+ */
 export function createStorageSpaceCheck(places: readonly DiskPlace[], minFreeMegabytes: number): HealthCheck {
   return {
     name: "storage-space",
