@@ -2,23 +2,23 @@
 import { argument, defineCommand } from "../framework/command.ts";
 import { DECIDE_FLAGS } from "./decide_flags.ts";
 
-/** Approves requests, as `kubectl certificate approve` does. */
+/** The command that approves requests, as `kubectl certificate approve` does. */
 export const approveCommand = defineCommand({
   path: ["approve"],
   summary: "Approve certificate signing requests",
   description: `Approve certificate signing requests.
 
- The signer then issues what was asked for. A certificate may let its holder act as another identity: look at the request with tlsboot describe csr first. An approval cannot be taken back.
+ The signer then issues the requested certificate. A certificate may let its holder act as another identity: check the request with tlsboot describe csr first. An approval cannot be taken back.
 
- The condition names who decided, and with what. When no signer has issued a certificate a second later, it says so on
- stderr.`,
+ The condition names the user and the tool that decided. When no signer has issued a certificate after a second, this is
+ reported on stderr.`,
   group: "Certificate Signing Request Commands",
   args: [argument("NAME", "The requests to approve", { variadic: true })],
   flags: DECIDE_FLAGS,
   examples: [
     { comment: "Approve a request", command: "tlsboot approve csr-sqgzp" },
     {
-      comment: "Say why",
+      comment: "Give a reason",
       command: "tlsboot approve csr-sqgzp --reason Inventory --message 'Rack 4, checked by hand.'",
     },
   ],

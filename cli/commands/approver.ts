@@ -9,35 +9,36 @@ const flags = {
   kubeconfig: fileFlag({ summary: "Kubeconfig of the API server to work for. Required, but for --print-rbac." }),
   ...POLICY_FLAGS,
   dryRun: switchFlag({
-    summary: "Say in log and Events what would be approved or denied, and write nothing into requests. Stands for no " +
-      "election.",
+    summary:
+      "Report in log and Events what would be approved or denied, and write nothing into requests. Takes part in " +
+      "no leader election.",
   }),
   printRbac: switchFlag({
     isCommandLineOnly: true,
-    summary: "Print the least rights that an approver with these flags needs, as a manifest, and end.",
+    summary: "Print the minimal permissions of an approver with these flags as a manifest, and end.",
   }),
 } as const;
 
-/** Type of the approver's flags, for the action. */
+/** The flags of `approver`, for the action. */
 export type ApproverFlags = typeof flags;
 
-/** The approving controller alone. */
+/** The command that runs the approving controller alone. */
 export const approverCommand = defineCommand({
   path: ["approver"],
   summary: "Run the approving controller",
   description: `Run the approving controller against any Kubernetes API.
 
  Approves kubelet client certificates, the first one and renewals, when a SubjectAccessReview says that the requester
- may have them (create certificatesigningrequests/nodeclient or /selfnodeclient). What else it approves or denies is for
- --policy to say; without it every other request is left to people. Its verdicts stand in the request's condition and in
- Events, with the reason. A question that could not be asked is never a denial: it is asked again.
+ may have them (create certificatesigningrequests/nodeclient or /selfnodeclient). --policy decides about other requests;
+ without it they stay pending for users to decide. Verdicts are recorded with their reason in the request's condition and
+ in Events. A check that fails for technical reasons is never a denial: it is tried again.
 
- A rule with then: deny is asked before everything else, also before the two rules for kubelet client certificates.
+ Rules with then: deny are evaluated before all others, also before the two rules for kubelet client certificates.
 
- It asks the API at the start for the rights of its user. It ends with what is missing when it could approve nothing, and
- warns of what is missing beside that; --print-rbac prints them all.
+ At the start it asks the API for the permissions of its user. It ends with the missing ones when it could approve
+ nothing, and warns about others that are missing; --print-rbac prints all of them.
 
- Policies that come with it, by name:
+ Built-in policies, by name:
 
 ${describePolicies()}`,
   group: "Role Commands",
@@ -46,15 +47,15 @@ ${describePolicies()}`,
   examples: [
     { comment: "Approve for a cluster", command: "tlsboot approver --kubeconfig approver.kubeconfig" },
     {
-      comment: "Approve kubelet serving certificates too, for what an inventory gives to each node",
+      comment: "Approve kubelet serving certificates too, for the names and addresses of each node in an inventory",
       command: "tlsboot approver --kubeconfig approver.kubeconfig --policy kubelet-serving --inventory inventory.yaml",
     },
     {
-      comment: "See what a policy of your own would do",
+      comment: "See what your own policy would do",
       command: "tlsboot approver --kubeconfig approver.kubeconfig --policy web.yaml --dry-run",
     },
     {
-      comment: "Grant it what it needs, and no more",
+      comment: "Grant it the permissions that it needs, and no more",
       command: "tlsboot approver --print-rbac --policy kubelet-serving --inventory inventory.yaml | kubectl apply -f -",
     },
   ],

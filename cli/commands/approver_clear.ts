@@ -4,21 +4,22 @@ import { API_FLAGS } from "./common_flags.ts";
 
 const flags = { ...API_FLAGS } as const;
 
-/** Its flags, for the action. */
+/** The flags of `approver clear`, for the action. */
 export type ApproverClearFlags = typeof flags;
 
-/** Deletes what a requester has pending. */
+/** The command that deletes the pending requests of a requester. */
 export const approverClearCommand = defineCommand({
   path: ["approver", "clear"],
   summary: "Delete the pending requests of a requester",
   description: `Delete the pending requests of a requester.
 
- An approver stops looking at a requester of whom a hundred requests stay pending, and says so in its log and in an
- Event. This deletes all of its undecided requests, so that it is looked at again. Decided ones stay.`,
+ An approver ignores a requester after a hundred of its requests stayed pending, and reports that in its log and in an
+ Event. This command deletes all pending requests of the requester, so that the approver handles new ones again. Decided
+ requests are kept.`,
   group: "Role Commands",
   args: [argument("REQUESTER", "The user name in the requests, such as system:node:n1")],
   flags,
-  examples: [{ comment: "Let a node ask again", command: "tlsboot approver clear system:node:n1" }],
+  examples: [{ comment: "Let a node send requests again", command: "tlsboot approver clear system:node:n1" }],
   exitCodes: {},
   load: () => import("../actions/approver_clear.ts"),
 });

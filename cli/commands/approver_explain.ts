@@ -9,8 +9,8 @@ const flags = {
   ...POLICY_FLAGS,
   nodes: fileFlag({
     summary:
-      "File with the nodes, as kubectl get nodes -o yaml prints them. With a request from a file nothing is asked " +
-      "of an API then. Without it, the nodes of the API.",
+      "File with the nodes, as kubectl get nodes -o yaml prints them. Together with a request from a file, no API is " +
+      "needed. Without it, the nodes of the API.",
   }),
   user: textFlag({ placeholder: "NAME", summary: "Requester of a request from a file that does not name one." }),
   group: listFlag({ summary: "Groups of --user. system:nodes for a node when none is given." }),
@@ -19,24 +19,23 @@ const flags = {
     default: ["digital signature", "server auth"],
     summary: "Usages of a request from a PEM file.",
   }),
-  expiration: durationFlag({ summary: "Lifetime that a request from a PEM file asks for." }),
+  expiration: durationFlag({ summary: "Requested lifetime of a request from a PEM file." }),
   output: STRUCTURED_OUTPUT,
 } as const;
 
-/** Its flags, for the action. */
+/** The flags of `approver explain`, for the action. */
 export type ApproverExplainFlags = typeof flags;
 
-/** Says what each rule makes of a request. */
+/** The command that explains the verdict about a request. */
 export const approverExplainCommand = defineCommand({
   path: ["approver", "explain"],
-  summary: "Say what each rule makes of a request, and why",
-  description: `Say what each rule makes of a request, and why.
+  summary: "Explain how each rule judges a request",
+  description: `Explain how each rule judges a request, and why.
 
- Shows every rule that was asked: whether it is about the request, what it saw, what it found wrong and what would fix
- it. Then comes one verdict, which the exit code follows. Rules that deny are asked first, then the two kubelet client
+ Shows every rule that was evaluated: whether it applies to the request, what it found, what is wrong and how to fix it.
+ One verdict follows, which determines the exit code. Rules that deny are evaluated first, then the two kubelet client
  rules, then the policies in order. Give it the --policy and --inventory that the approver runs with; without --policy the
- verdict is that of an approver without one, and what each policy that comes with tlsboot would say stands below. Nothing
- is written.
+ verdict is that of an approver without policies, followed by the verdict of each built-in policy. Nothing is written.
 
  The request is one of the API, or a file: a CSR object, or PEM with the requester in --user and --group.`,
   group: "Role Commands",
@@ -44,11 +43,11 @@ export const approverExplainCommand = defineCommand({
   flags,
   examples: [
     {
-      comment: "Ask why a request stays pending",
+      comment: "See why a request stays pending",
       command: "tlsboot approver explain csr-x7k2p --policy kubelet-serving --inventory inventory.yaml",
     },
     {
-      comment: "Ask before anybody sends it, without an API",
+      comment: "Check a request before it is sent, without an API",
       command:
         "tlsboot approver explain n1.csr --signer-name kubernetes.io/kubelet-serving --user system:node:n1 --nodes nodes.yaml --policy kubelet-serving-trusting",
     },

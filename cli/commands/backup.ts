@@ -5,12 +5,11 @@ import { fileFlag, type Flag, type FlagOptions, listFlag, switchFlag } from "../
 import { DATA_DIR_FLAG } from "./common_flags.ts";
 import { etcdFlags } from "./etcd_flags.ts";
 
-/** What opens a backup, for the commands that read one. */
+/** The flags that open a backup, for the commands that read one. */
 export const OPENING_FLAGS = {
   passphraseFile: fileFlag({
-    summary:
-      "File with the passphrase, one line, readable by its owner only; - reads it from stdin. Without it, it is " +
-      "asked for on a terminal.",
+    summary: "File with the passphrase, one line, readable by its owner only; - reads it from stdin. Without it, the " +
+      "passphrase is prompted for on a terminal.",
   }),
   identity: fileFlag({
     summary: "File with the secret keys of age-keygen, readable by its owner only, for a backup made with --recipient.",
@@ -22,16 +21,16 @@ const flags = {
   recipient: recipientFlag({
     placeholder: "KEY",
     summary:
-      "Public key that the backup is for, age1…, as age-keygen prints it; several can each open it. Without one, " +
-      "the backup is put under a passphrase.",
+      "Public key to encrypt the backup for, age1…, as age-keygen prints it; each of several can open it. Without one, " +
+      "the backup is encrypted with a passphrase.",
   }),
   ...OPENING_FLAGS,
   ...etcdFlags("Take the objects from this etcd, where those of --data-dir are; URLs of its members."),
-  verify: switchFlag({ summary: "Read a backup to its end, check each part of it, and write nothing." }),
+  verify: switchFlag({ summary: "Read an existing backup to its end, check each part of it, and write nothing." }),
   force: switchFlag({ summary: "Replace FILE." }),
 } as const;
 
-/** Public keys; a secret one in their place is not repeated. */
+/** Creates a flag for public keys. A secret key in their place is not repeated in the error. */
 function recipientFlag(options: FlagOptions): Flag<readonly string[]> {
   const list = listFlag(options);
   return {
@@ -41,37 +40,37 @@ function recipientFlag(options: FlagOptions): Flag<readonly string[]> {
       const keys = list.parse(texts);
       if (!keys.ok || !keys.value.some((key) => /^AGE-SECRET-KEY-/i.test(key))) return keys;
       return err(
-        "a secret key was given, and whoever may list processes has seen it: make another one with age-keygen, and " +
-          "give its public key, age1…",
+        "a secret key was given, which all users who can list processes may have seen: make another one with " +
+          "age-keygen, and give its public key, age1…",
       );
     },
   };
 }
 
-/** Its flags, for the action. */
+/** The flags of `backup`, for the action. */
 export type BackupFlags = typeof flags;
 
-/** Writes everything in a data directory into one encrypted file. */
+/** The command that writes a data directory into one encrypted file. */
 export const backupCommand = defineCommand({
   path: ["backup"],
   summary: "Write a data directory into one encrypted file",
   description:
-    `Write all that is in --data-dir into one encrypted file: the objects, the CA keys, certificates, kubeconfigs. Logs are
- left out. A link stands for what it leads to. FILE must be outside of --data-dir.
+    `Write the contents of --data-dir into one encrypted file: the objects, the CA keys, certificates, kubeconfigs. Logs are
+ omitted. Links are followed. FILE must be outside of --data-dir.
 
-A server may be running there: it hands out its objects as they are at one moment and goes on. The objects of an
-instance on etcd are read from etcd itself, at one revision, whether servers run or not. Kinds that a kube-apiserver
-keeps there and tlsboot does not serve are left out, and reported.
+ A server may be running: it returns all its objects as of one moment and continues. The objects of an instance on etcd
+ are read from etcd itself, at one revision, whether servers run or not. Objects of a kube-apiserver whose kinds tlsboot
+ does not serve are omitted and reported.
 
- The file is an age file (age-encryption.org): age can open it, and tar unpack it. It is read back before it gets its
- name.`,
+ The file is an age file (age-encryption.org): age can open it, and tar can unpack it. It is read back before it gets
+ its name.`,
   group: "Key and File Commands",
   args: [argument("FILE", "file of the backup", { completion: { kind: "file" } })],
   flags,
   examples: [
-    { comment: "Back up under a passphrase", command: "tlsboot backup tlsboot.backup" },
+    { comment: "Back up with a passphrase", command: "tlsboot backup tlsboot.backup" },
     {
-      comment: "Back up each night, for somebody who keeps the secret key elsewhere",
+      comment: "Back up each night, with the secret key kept elsewhere",
       command: "tlsboot backup tlsboot.backup --recipient age1… --force",
     },
     {
@@ -79,7 +78,7 @@ keeps there and tlsboot does not serve are left out, and reported.
       command: "tlsboot backup tlsboot.backup --etcd-servers https://etcd-0:2379 --etcd-cafile etcd-ca.crt " +
         "--etcd-certfile client.crt --etcd-keyfile client.key",
     },
-    { comment: "See whether a backup is good", command: "tlsboot backup tlsboot.backup --verify" },
+    { comment: "Verify a backup", command: "tlsboot backup tlsboot.backup --verify" },
   ],
   exitCodes: {},
   load: () => import("../actions/backup.ts"),

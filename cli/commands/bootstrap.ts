@@ -18,7 +18,7 @@ import {
 } from "../framework/flags.ts";
 import { lifeFlag } from "./request_flags.ts";
 
-/** Kubelet's flags, under kubelet's names. */
+/** The flags of `bootstrap`. Those that kubelet has too have kubelet's names. */
 export const BOOTSTRAP_FLAGS = {
   bootstrapKubeconfig: fileFlag({
     summary: "Kubeconfig with the credentials for the first request, such as a bootstrap token. Used again when the " +
@@ -43,9 +43,9 @@ export const BOOTSTRAP_FLAGS = {
   }),
   kubeconfig: fileFlag({
     isRequired: true,
-    // TLSBOOT_KUBECONFIG says whom people's commands speak for; it must not become the file that is written here.
+    // TLSBOOT_KUBECONFIG names the kubeconfig of user commands, which must not be overwritten here.
     isCommandLineOnly: true,
-    summary: "Kubeconfig to write. When it exists and its certificate is good, there is nothing to do.",
+    summary: "Kubeconfig to write. When it exists and its certificate is valid, there is nothing to do.",
   }),
   certDir: directoryFlag({
     isRequired: true,
@@ -53,7 +53,7 @@ export const BOOTSTRAP_FLAGS = {
   }),
   hostnameOverride: textFlag({ placeholder: "NAME", summary: "Node name. Without it, this machine's name." }),
   serving: switchFlag({
-    summary: "Also get the serving certificate, as a kubelet with serverTLSBootstrap. People approve it.",
+    summary: "Also get the serving certificate, as a kubelet with serverTLSBootstrap. A user or a policy approves it.",
   }),
   servingDns: hostListFlag({
     placeholder: "LIST",
@@ -67,7 +67,8 @@ export const BOOTSTRAP_FLAGS = {
     parse: parseIp,
   }),
   duration: lifeFlag({
-    summary: "How long the certificates should live, 10m or more. The signer may give less; without it, it decides.",
+    summary:
+      "How long the certificates should live, 10m or more. The signer may grant less; without the flag, the signer decides.",
   }),
   rotateCertificates: switchFlag({
     summary: "Keep running, and renew each certificate at 70 to 90 % of its life, the serving certificate also when " +
@@ -78,7 +79,7 @@ export const BOOTSTRAP_FLAGS = {
     placeholder: "COMMAND",
     isCommandLineOnly: true,
     summary:
-      "Command of the shell to run after each change of a certificate. It is told by TLSBOOT_CHANGED (client or " +
+      "Shell command to run after each change of a certificate. Its environment has TLSBOOT_CHANGED (client or " +
       "serving), TLSBOOT_CERTIFICATE_FILE, TLSBOOT_NOT_AFTER and TLSBOOT_NODE_NAME.",
   }),
   signal: parsedListFlag({
@@ -95,16 +96,16 @@ export const BOOTSTRAP_FLAGS = {
   status: switchFlag({
     isCommandLineOnly: true,
     summary:
-      "Only print what there is, until when, what is wrong and what comes next. Asks the server whether it still accepts this machine; changes nothing.",
+      "Only print the certificates, their validity, problems and the next steps. Asks the server whether it still accepts this machine; changes nothing.",
   }),
   output: choiceFlag({
     short: "o",
     choices: ["json", "yaml"],
-    summary: "Output format of --status. Words for people without it.",
+    summary: "Output format of --status. Without it, text.",
   }),
 } as const;
 
-/** `https://host:port`, or kubeadm's `host:port`. */
+/** Parses `https://host:port`, or kubeadm's `host:port`. */
 function parseServer(text: string): Result<string, string> {
   const url = URL.parse(text.includes("://") ? text : `https://${text}`);
   const isBare = url !== null && url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "";
@@ -116,26 +117,27 @@ function parseIp(text: string): Result<string, string> {
   return address === undefined ? err("want an IP address, such as 10.0.0.1 or 2001:db8::1") : ok(address);
 }
 
-/** Type of BOOTSTRAP_FLAGS, for the action. */
+/** The type of BOOTSTRAP_FLAGS, for the action. */
 export type BootstrapFlags = typeof BOOTSTRAP_FLAGS;
 
-/** The kubelet's bootstrap client. */
+/** The command that bootstraps a machine as a kubelet does. */
 export const bootstrapCommand = defineCommand({
   path: ["bootstrap"],
   summary: "Get this machine its certificate, as a kubelet does",
   description: `Get this machine its client certificate, as a kubelet does.
 
- Makes a key, asks the API with the bootstrap credentials, waits until the request is approved and issued, checks what
- comes back, and writes key, certificate and kubeconfig. Run again after an interruption it takes up its own request.
+ Makes a key, sends a request to the API with the bootstrap credentials, waits until it is approved and issued, checks
+ the certificate, and writes key, certificate and kubeconfig. Run again after an interruption, it continues with its own
+ request.
 
- The bootstrap credentials are a kubeconfig, or an address, a token and the hash of the CA, as for kubeadm join: then
- cluster-info is read from the address, believed when the token has signed it and the CA has the hash, and read again
- from the server that this CA vouches for. The token is sent to no other.
+ The bootstrap credentials are a kubeconfig, or an address, a token and the hash of the CA, as for kubeadm join. In the
+ second case cluster-info is read from the address, accepted when the token has signed it and the CA has the hash, and
+ read again from the server whose certificate this CA has signed. The token is sent to no other server.
 
  When the certificate has expired the bootstrap credentials are used again.
 
- What --exec and --signal do comes after the files are written. When it fails, the certificates stay as they are and the
- failure is told; a run that does not rotate ends with 1.`,
+ --exec and --signal run after the files are written. When they fail, the certificates stay as they are and the failure
+ is reported; a run without --rotate-certificates ends with 1.`,
   group: "Role Commands",
   args: [],
   flags: BOOTSTRAP_FLAGS,
@@ -156,17 +158,17 @@ export const bootstrapCommand = defineCommand({
         "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --serving --rotate-certificates",
     },
     {
-      comment: "Write a unit that does so and tells a server of a new certificate",
+      comment: "Write a unit that does so and signals a server after each new certificate",
       command:
         "tlsboot bootstrap --bootstrap-kubeconfig /etc/kubernetes/bootstrap.kubeconfig --kubeconfig /etc/kubernetes/n1.conf --cert-dir /var/lib/n1/pki --serving --signal HUP:/run/nginx.pid --print-systemd-unit",
     },
     {
-      comment: "See what there is",
+      comment: "See the state of the certificates",
       command: "tlsboot bootstrap --status --kubeconfig n1/kubeconfig --cert-dir n1/pki",
     },
   ],
   exitCodes: {
-    3: "the request was denied, the signer refused, or nobody decided in time; something is missing, due, or keeps this machine from working",
+    3: "the request was denied, refused by the signer, or not decided in time; with --status, something is missing, due, or keeps this machine from working",
   },
   load: () => import("../actions/bootstrap.ts"),
 });

@@ -3,10 +3,10 @@ import { argument, defineCommand } from "../framework/command.ts";
 
 const flags = {} as const;
 
-/** Its flags, for the action. */
+/** The flags of `completion`, for the action. */
 export type CompletionFlags = typeof flags;
 
-/** Prints a script that makes a shell complete commands and flags. */
+/** The command that prints a completion script for a shell. */
 export const completionCommand = defineCommand({
   path: ["completion"],
   summary: "Output shell completion code for the specified shell (bash, zsh, fish, or powershell)",

@@ -1,14 +1,14 @@
-/** Flags of controllers that run alone, beside a distant API. */
+/** Flags of controllers that run alone, against a remote API. */
 import { LOG_FLAGS } from "./common_flags.ts";
 import { addressFlag, durationFlag, fileFlag, listFlag, switchFlag, textFlag } from "../framework/flags.ts";
 
-/** How a controller finds the API, and whether it stands for election. */
+/** The flags for the API, leader election, log and metrics of a controller. */
 export const CONTROLLER_FLAGS = {
   ...LOG_FLAGS,
   kubeconfig: fileFlag({ isRequired: true, summary: "Kubeconfig of the API server to work for." }),
   leaderElect: switchFlag({
     default: true,
-    summary: "Run several and let one of them work: hold a Lease while working.",
+    summary: "Take part in leader election: of several controllers, only the holder of the Lease works.",
   }),
   leaderElectResourceNamespace: textFlag({
     default: "kube-system",
@@ -18,27 +18,27 @@ export const CONTROLLER_FLAGS = {
   metricsBindAddress: addressFlag({
     default: "0",
     summary:
-      "Address to answer /metrics and /healthz at over plain HTTP, to anybody: 127.0.0.1:9443, or :9443 for all " +
-      "addresses. 0 for nowhere.",
+      "Address for /metrics and /healthz, over plain HTTP and without authentication: 127.0.0.1:9443, or :9443 for all " +
+      "addresses. 0 disables both.",
   }),
 } as const;
 
-/** What the approver decides beside the two kubelet client rules. */
+/** The flags for policies, which extend the two kubelet client rules of the approver. */
 export const POLICY_FLAGS = {
   policy: listFlag({
     placeholder: "NAME|FILE",
     completion: { kind: "file" },
     summary:
-      "What is approved beside kubelet client certificates: kubelet-serving, kubelet-serving-trusting, or a file of " +
-      "kind ApprovalPolicy. Several are asked in this order; the first rule about a request decides. Files are read " +
-      "again when they change.",
+      "Policy for other requests than those for kubelet client certificates: kubelet-serving, kubelet-serving-trusting, " +
+      "or a file of kind ApprovalPolicy. Several are evaluated in this order; the first rule that applies decides. Files " +
+      "are read again when they change.",
   }),
   inventory: fileFlag({
     summary: "File of kind Inventory: which DNS names and addresses belong to which node. Read again when it changes.",
   }),
 } as const;
 
-/** kube-controller-manager's flags of the signing controllers. */
+/** The flags of kube-controller-manager for its signing controllers. */
 export const SIGNING_FLAGS = {
   clusterSigningCertFile: fileFlag({ summary: "CA certificate for all signers, PEM." }),
   clusterSigningKeyFile: fileFlag({ summary: "Key of --cluster-signing-cert-file, PEM, readable by its owner only." }),
@@ -56,27 +56,26 @@ export const SIGNING_FLAGS = {
   clusterSigningLegacyUnknownKeyFile: fileFlag({ summary: "Its key." }),
   clusterSigningChain: switchFlag({
     summary: "Let the CA files of the flags above hold the CA first and its issuers behind it, and put the " +
-      "intermediates behind each certificate that is issued, never a self-signed root. Without it such a file holds " +
-      "one certificate and issued certificates come alone, as with kube-controller-manager. For signers of your own " +
-      "their profiles say it: chain.",
+      "intermediates behind each certificate that is issued, never a self-signed root. Without it such a file contains " +
+      "one certificate, and certificates are issued without a chain, as with kube-controller-manager. For custom " +
+      "signers the profile decides: chain.",
   }),
   clusterSigningDuration: durationFlag({
     default: "8760h0m0s",
-    summary: "Default and longest life of the certificates that are issued. Below 10m, the least that a request may " +
-      "ask for, each certificate lives as short as this.",
+    summary: "Default and maximum life of issued certificates. Below 10m, which is the minimum that a request can " +
+      "have, it is the life of every certificate.",
   }),
 } as const;
 
-/** Signers of one's own. */
+/** The flags for custom signers. */
 export const PROFILE_FLAGS = {
   signerName: listFlag({
     placeholder: "NAME",
-    summary:
-      "Signers to act for, instead of Kubernetes' own; domain/path. One that is not Kubernetes' needs a --profile.",
+    summary: "Signers to run, instead of Kubernetes' own; domain/path. A custom signer needs a --profile.",
   }),
   profile: listFlag({
     placeholder: "FILE",
     completion: { kind: "file" },
-    summary: "Rules of a signer of your own (kind: SigningProfile). Read again when it changes.",
+    summary: "Rules of a custom signer (kind: SigningProfile). Read again when the file changes.",
   }),
 } as const;

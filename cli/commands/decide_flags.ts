@@ -2,7 +2,7 @@
 import { textFlag } from "../framework/flags.ts";
 import { API_FLAGS } from "./common_flags.ts";
 
-/** The message always names who decided, as the server knows the user, and with what. */
+/** The flags of both commands. The message always names the user, as the server knows them, and the tool. */
 export const DECIDE_FLAGS = {
   ...API_FLAGS,
   reason: textFlag({
@@ -11,6 +11,6 @@ export const DECIDE_FLAGS = {
   }),
   message: textFlag({
     isCommandLineOnly: true,
-    summary: "Message of the condition, a sentence for people. Who decided, and with what, is put behind it.",
+    summary: "Message of the condition, a sentence for people. The user and the tool that decided are added to it.",
   }),
 } as const;

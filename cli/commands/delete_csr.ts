@@ -5,10 +5,10 @@ import { CSR_ALIASES } from "./get_csr.ts";
 
 const flags = { ...API_FLAGS } as const;
 
-/** Its flags, for the action. */
+/** The flags of `delete csr`, for the action. */
 export type DeleteCsrFlags = typeof flags;
 
-/** Deletes requests. */
+/** The command that deletes requests. */
 export const deleteCsrCommand = defineCommand({
   path: ["delete", "csr"],
   aliases: CSR_ALIASES,

@@ -2,30 +2,30 @@
 import { defineCommand } from "../framework/command.ts";
 import { directoryFlag, integerFlag, switchFlag } from "../framework/flags.ts";
 
-/** Flags of the demo. */
+/** The flags of `demo`. */
 export const DEMO_FLAGS = {
   nodes: integerFlag({ default: 3, min: 1, max: 1000, summary: "How many machines bootstrap." }),
   dataDir: directoryFlag({
     default: "./tlsboot-demo",
     summary:
-      "Folder for everything; it may be empty or have an earlier demo in it, which is replaced. Any other folder is left alone.",
+      "Folder for everything; it may be empty, or contain an earlier demo, which is replaced. Any other folder is refused.",
   }),
   keep: switchFlag({ isCommandLineOnly: true, summary: "Go on serving at the end, until interrupted." }),
   step: switchFlag({ isCommandLineOnly: true, summary: "Wait for Enter before each step, for teachers." }),
 } as const;
 
-/** Type of DEMO_FLAGS, for the action. */
+/** The type of DEMO_FLAGS, for the action. */
 export type DemoFlags = typeof DEMO_FLAGS;
 
-/** The whole story of TLS bootstrapping. */
+/** The command that shows TLS bootstrapping from beginning to end. */
 export const demoCommand = defineCommand({
   path: ["demo"],
   summary: "Show TLS bootstrapping from beginning to end",
   description: `Show TLS bootstrapping from beginning to end, in one process and one folder.
 
- Makes a CA, starts the API server, signer and approver, bootstraps machines that hold nothing but a token, verifies
- what they got, and shows a request that is refused. Everything is real; the files stay, so that you can look at them
- and type the commands that are shown.`,
+ Makes a CA, starts the API server, signer and approver, bootstraps machines that have only a token, verifies their
+ certificates, and shows a request that is refused. Everything is real; the files are kept, so that you can look at them
+ and run the commands that are shown.`,
   group: "Starting Commands",
   args: [],
   flags: DEMO_FLAGS,
@@ -33,6 +33,6 @@ export const demoCommand = defineCommand({
     { comment: "Three machines, a few seconds", command: "tlsboot demo" },
     { comment: "Step by step in front of a class, and go on serving", command: "tlsboot demo --step --keep" },
   ],
-  exitCodes: { 0: "the story is told; with --keep, stopped by SIGINT or SIGTERM" },
+  exitCodes: { 0: "the demo is complete; with --keep, stopped by SIGINT or SIGTERM" },
   load: () => import("../actions/demo.ts"),
 });

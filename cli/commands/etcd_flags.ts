@@ -1,8 +1,8 @@
-/** Flags that say where an etcd is and who we are to it, under kube-apiserver's names. */
+/** Flags for the servers, certificates and prefix of an etcd, under kube-apiserver's names. */
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { fileFlag, type Flag, parsedListFlag, textFlag } from "../framework/flags.ts";
 
-/** The flags; a type, since a flag set is indexed by name. */
+/** The flags for an etcd. A type rather than an interface, because a flag set is indexed by name. */
 export type EtcdFlags = {
   readonly etcdServers: Flag<readonly string[]>;
   readonly etcdCafile: Flag<string | undefined>;
@@ -11,10 +11,10 @@ export type EtcdFlags = {
   readonly etcdPrefix: Flag<string>;
 };
 
-/** The prefix of who names none, as kube-apiserver's. */
+/** The default prefix of keys in etcd, as in kube-apiserver. */
 export const DEFAULT_ETCD_PREFIX = "/registry";
 
-/** Makes them; `servers` says what `--etcd-servers` is for. */
+/** Creates the flags; `servers` is the summary of `--etcd-servers`. */
 export function etcdFlags(servers: string): EtcdFlags {
   return {
     etcdServers: { ...parsedListFlag({ summary: servers, parse: parseEtcdServer }), placeholder: "URLS" },
@@ -24,7 +24,7 @@ export function etcdFlags(servers: string): EtcdFlags {
     etcdPrefix: textFlag({
       default: DEFAULT_ETCD_PREFIX,
       placeholder: "PREFIX",
-      summary: "What all keys in etcd begin with.",
+      summary: "Prefix of all keys in etcd.",
     }),
   };
 }

@@ -7,7 +7,7 @@ import { parsedFlag, switchFlag } from "../framework/flags.ts";
 import { OUTPUT_FLAG } from "../output/format.ts";
 import { API_FLAGS } from "./common_flags.ts";
 
-/** The names that kubectl knows the resource by. */
+/** The names of the resource in kubectl. */
 export const CSR_ALIASES: readonly string[] = [
   "certificatesigningrequest",
   "certificatesigningrequests",
@@ -33,15 +33,15 @@ const flags = {
   }),
 } as const;
 
-/** A selector is sent as it was typed; what is wrong with it is said before. */
+/** Checks a selector, which is then sent to the server as it was typed. */
 function asTyped(text: string, selector: Result<unknown, string>): Result<string, string> {
   return selector.ok ? ok(text) : selector;
 }
 
-/** Its flags, for the action. */
+/** The flags of `get csr`, for the action. */
 export type GetCsrFlags = typeof flags;
 
-/** Shows requests as kubectl does. */
+/** The command that shows requests as kubectl does. */
 export const getCsrCommand = defineCommand({
   path: ["get", "csr"],
   aliases: CSR_ALIASES,

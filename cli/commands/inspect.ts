@@ -4,17 +4,17 @@ import { STRUCTURED_OUTPUT } from "./common_flags.ts";
 
 const flags = { output: STRUCTURED_OUTPUT } as const;
 
-/** Its flags, for the action. */
+/** The flags of `inspect`, for the action. */
 export type InspectFlags = typeof flags;
 
-/** Tells what is in a file. */
+/** The command that shows the contents of files. */
 export const inspectCommand = defineCommand({
   path: ["inspect"],
-  summary: "Tell what is in certificates, requests, bundles, keys and kubeconfigs",
-  description: `Tell what is in certificates, requests, bundles, keys and kubeconfigs, and when they expire.
+  summary: "Show the contents of certificates, requests, bundles, keys and kubeconfigs",
+  description: `Show the contents of certificates, requests, bundles, keys and kubeconfigs, and when they expire.
 
- Of a folder, every file in it that is known is inspected. For each private key it says which of the certificates in all
- the files is its own, and whether others may read it. Private keys and tokens are recognised, never shown.`,
+ In a folder, every file of a known type is inspected. For each private key it shows the certificate in any of the files
+ that the key belongs to, and whether other users may read it. Private keys and tokens are recognized, but never shown.`,
   group: "Key and File Commands",
   args: [
     argument("FILE", "PEM or DER files, kubeconfigs, or folders of them; - is stdin", {

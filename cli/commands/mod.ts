@@ -1,4 +1,4 @@
-/** The command table: every command that exists, in the order of help. A new command is one file and one line here. */
+/** The command table: all commands in the order of help. */
 import type { CommandFamily, CommandTable } from "../framework/command.ts";
 import { approveCommand } from "./approve.ts";
 import { approverCommand } from "./approver.ts";
@@ -61,25 +61,24 @@ const FAMILIES: readonly CommandFamily[] = [
   {
     word: "token",
     summary: "Create, list and delete bootstrap tokens",
-    description:
-      "Create, list and delete bootstrap tokens: what a machine shows when it asks for its first certificate.",
+    description: "Create, list and delete bootstrap tokens, with which a machine requests its first certificate.",
     group: "Key and File Commands",
   },
   {
     word: "kubeconfig",
     summary: "Write kubeconfig files",
-    description: "Write kubeconfig files: where the API server is, whom to trust, and who you are.",
+    description: "Write kubeconfig files, which name the API server, the CA to trust, and the credentials of a user.",
     group: "Key and File Commands",
   },
   {
     word: "docs",
     summary: "Print manual pages and licences",
-    description: "Print what else is inside: manual pages, and the licences of everything.",
+    description: "Print manual pages, and the licences of everything inside the file.",
     group: "Other Commands",
   },
 ];
 
-/** What `tlsboot` can do. */
+/** All commands of `tlsboot`, in the order of help. */
 export const COMMAND_TABLE: CommandTable = {
   program: "tlsboot",
   description: `tlsboot does Kubernetes TLS bootstrapping from both ends.

@@ -33,7 +33,7 @@ const flags = {
         "kubernetes.io/kubelet-serving",
       ],
     },
-    summary: "Signer to ask: one of Kubernetes, or any other as domain/name.",
+    summary: "Signer to issue the certificate: one of Kubernetes' signers, or any other as domain/name.",
   }),
   subject: parsedFlag({ summary: "Subject, as CN=web,O=shop or /CN=web/O=shop.", parse: parseSubject }),
   dns: parsedListFlag({ placeholder: "NAME", summary: "DNS names; may be repeated.", parse: parseRequestedDnsName }),
@@ -56,13 +56,16 @@ const flags = {
     placeholder: "USAGE",
     completion: { kind: "choices", choices: USAGE_CHOICES },
     summary:
-      "Usages; may be repeated. Without it digital-signature, for RSA key-encipherment, and what the signer is for; at other signers server-auth with --dns or --ip, else client-auth.",
+      "Usages; may be repeated. Without it, digital-signature, key-encipherment for RSA, and the purpose of the signer; for other signers server-auth with --dns or --ip, else client-auth.",
     parse: parseRequestedUsage,
   }),
-  duration: lifeFlag({ summary: "Life to ask for, at least 10m. Without it, and at most, the signer's own." }),
+  duration: lifeFlag({
+    summary: "Requested life of the certificate, at least 10m. The signer's own life is the default and the maximum.",
+  }),
   name: textFlag({
     placeholder: "NAME",
-    summary: "Name of the certificate signing request. Without it one made of what is asked, the same each time.",
+    summary:
+      "Name of the certificate signing request. Without it, a name derived from the request, the same each time.",
   }),
   keyType: KEY_TYPE,
   key: fileFlag({ summary: "Private key to use instead of a new one." }),
@@ -70,34 +73,35 @@ const flags = {
   timeout: REQUEST_TIMEOUT,
   noWait: switchFlag({
     isCommandLineOnly: true,
-    summary: "Do not wait; the same command takes the request up again later.",
+    summary: "Do not wait; the same command continues with the request later.",
   }),
   renewBefore: durationFlag({
-    summary: "Do nothing while the certificate in --out is what is asked and lives longer than this; else replace it.",
+    summary:
+      "Do nothing while the certificate in --out matches the request and lives longer than this; else replace it.",
   }),
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace a certificate in --out in any case." }),
   output: STRUCTURED_OUTPUT,
 } as const;
 
-/** Its flags, for the action. */
+/** The flags of `request`, for the action. */
 export type RequestFlags = typeof flags;
 
-/** A certificate for any program from any signer. */
+/** The command that gets a certificate for any program from any signer. */
 export const requestCommand = defineCommand({
   path: ["request"],
   summary: "Get a certificate for any program from any signer",
   description: `Get a certificate for any program from any signer.
 
- Makes a key, asks the API for a certificate, waits until the request is approved and issued, checks what comes back, and
- writes tls.crt, tls.key and tls.pem into --out, all in one instant. Until then the key waits in tls.key.new. Run again
- after an interruption it takes up its own request. With --renew-before it may run each hour: it replaces the certificate
- in time, and at once when something else is asked.`,
+ Makes a key, sends a request to the API, waits until it is approved and issued, checks the certificate, and writes
+ tls.crt, tls.key and tls.pem into --out, all at once. Until then the key is in tls.key.new. Run again after an
+ interruption, it continues with its own request. With --renew-before it may run each hour: it replaces the certificate
+ in time, and at once when the request has changed.`,
   group: "Certificate Signing Request Commands",
   args: [],
   flags,
   examples: [
     {
-      comment: "Get a serving certificate from a signer of your own",
+      comment: "Get a serving certificate from a custom signer",
       command:
         "tlsboot request --signer-name example.com/web --subject CN=web --dns web.example.com --ip 10.0.0.7 --out web",
     },
@@ -107,7 +111,7 @@ export const requestCommand = defineCommand({
         "tlsboot request --signer-name kubernetes.io/kube-apiserver-client --subject CN=deployer,O=ci --duration 24h --out deployer",
     },
     {
-      comment: "Ask now, and fetch the certificate when somebody has approved it",
+      comment: "Send the request now, and fetch the certificate after the approval",
       command: "tlsboot request --signer-name example.com/web --subject CN=web --out web --no-wait",
     },
     {
@@ -119,7 +123,7 @@ export const requestCommand = defineCommand({
   exitCodes: {
     0: "the certificate is there, or with --no-wait the request is",
     1: "failed, or there is a certificate already",
-    3: "the request was denied, the signer refused, or nobody decided in time",
+    3: "the request was denied, refused by the signer, or not decided in time",
   },
   load: () => import("../actions/request.ts"),
 });

@@ -9,38 +9,38 @@ const flags = {
   dataDir: DATA_DIR_FLAG,
   ...OPENING_FLAGS,
   ...etcdFlags("Restore the objects into this etcd instead of a database in --data-dir; URLs of its members."),
-  force: switchFlag({ summary: "Put what is in --data-dir aside: it is renamed, not removed." }),
+  force: switchFlag({ summary: "Move an existing --data-dir aside: it is renamed, not removed." }),
   forceEtcd: switchFlag({
     isCommandLineOnly: true,
-    summary: "Put what is below --etcd-prefix in etcd aside: it is renamed, not removed.",
+    summary: "Move existing keys below --etcd-prefix in etcd aside: they are renamed, not removed.",
   }),
 } as const;
 
-/** Its flags, for the action. */
+/** The flags of `restore`, for the action. */
 export type RestoreFlags = typeof flags;
 
-/** Makes a data directory of a backup. */
+/** The command that restores a data directory from a backup. */
 export const restoreCommand = defineCommand({
   path: ["restore"],
-  summary: "Make a data directory of a backup",
+  summary: "Restore a data directory from a backup",
   description:
-    `Make --data-dir of a backup. It is built beside its place and checked; until then nothing there changes. No server may
- be running there.
+    `Restore --data-dir from a backup. The new folder is built beside its place and checked; until then nothing in the old
+ one changes. No server may be running on it.
 
- Resource versions go on far beyond those of the backup, so that no number means two things: clients that watch are told
+ Resource versions continue far beyond those of the backup, so that no number has two meanings: clients that watch have
  to list again, and do.
 
- With --etcd-servers the objects go into an etcd, whichever store the backup was made of, and resource versions are
- etcd's; without, they go into a database. Nothing may be below --etcd-prefix, whatever --force says of the folder:
- --force-etcd puts aside what is. Until everything is there no tlsboot server starts on it; when it is interrupted, the
- same command goes on.`,
+ With --etcd-servers the objects go into an etcd, whichever store the backup was made from, and resource versions are
+ etcd's; without it, they go into a database. There must be no keys below --etcd-prefix: --force does not change that,
+ but --force-etcd moves them aside. Until everything is written no tlsboot server starts on the etcd; after an
+ interruption the same command continues.`,
   group: "Key and File Commands",
   args: [argument("FILE", "file that tlsboot backup wrote", { completion: { kind: "file" } })],
   flags,
   examples: [
     { comment: "Restore on a new machine", command: "tlsboot restore tlsboot.backup --data-dir /var/lib/tlsboot" },
     {
-      comment: "Go back to a backup that is for a key",
+      comment: "Go back to a backup that is encrypted for a key",
       command: "tlsboot restore tlsboot.backup --identity key.txt --force",
     },
     {
@@ -50,7 +50,7 @@ export const restoreCommand = defineCommand({
         "--etcd-cafile etcd-ca.crt --etcd-certfile client.crt --etcd-keyfile client.key",
     },
     {
-      comment: "Take an instance in etcd back to a backup of it",
+      comment: "Restore an instance on etcd from its backup",
       command: "tlsboot restore tlsboot.backup --force --force-etcd --etcd-servers http://127.0.0.1:2379",
     },
   ],

@@ -2,14 +2,15 @@
 import { defineCommand } from "../framework/command.ts";
 import { SERVER_FLAGS } from "./server_flags.ts";
 
-/** Runs the API server alone. */
+/** The command that runs the API server alone. */
 export const serveCommand = defineCommand({
   path: ["serve"],
   summary: "Run the API server alone",
-  description: `Run the API server alone: certificates.k8s.io and what its clients need, without signer and approver.
+  description:
+    `Run the API server alone: certificates.k8s.io and the resources that its clients need, without signer and approver.
 
  Keeps its data in --data-dir and makes a CA and a serving certificate there when there are none. Run tlsboot signer
- and tlsboot approver, or controllers of your own, beside it.`,
+ and tlsboot approver, or your own controllers, beside it.`,
   group: "Role Commands",
   args: [],
   flags: SERVER_FLAGS,

@@ -10,20 +10,22 @@ const flags = {
   dataDir: DATA_DIR_FLAG,
   signerName: textFlag({
     placeholder: "NAME",
-    summary: "Signer whose rules hold: one of Kubernetes, or that of --profile.",
+    summary: "Signer whose rules apply: one of Kubernetes' signers, or that of --profile.",
   }),
-  profile: fileFlag({ summary: "Rules of a signer of your own (kind: SigningProfile)." }),
+  profile: fileFlag({ summary: "Rules of a custom signer (kind: SigningProfile)." }),
   usage: parsedListFlag({
     placeholder: "USAGE",
     completion: { kind: "choices", choices: USAGE_CHOICES },
-    summary: "Usages, such as server-auth; may be repeated. Without it what the signer or its profile is for.",
+    summary: "Usages, such as server-auth; may be repeated. Without it, the usages of the signer or its profile.",
     parse: parseRequestedUsage,
   }),
   chain: switchFlag({
     default: true,
-    summary: "Put the CA's intermediates behind each certificate. A profile with chain: false has none either way.",
+    summary: "Put the CA's intermediates behind each certificate. A profile with chain: false never has them.",
   }),
-  duration: durationFlag({ summary: "Life to ask for. Without it, and at most, the signer's own." }),
+  duration: durationFlag({
+    summary: "Requested life of the certificate. The signer's own life is the default and the maximum.",
+  }),
   out: fileFlag({ summary: "File for the certificate; for several requests a folder, for NAME.crt each." }),
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace a certificate that exists." }),
   clusterSigningCertFile: {
@@ -35,28 +37,28 @@ const flags = {
   clusterSigningDuration: SIGNING_FLAGS.clusterSigningDuration,
 } as const;
 
-/** Its flags, for the action. */
+/** The flags of `sign`, for the action. */
 export type SignFlags = typeof flags;
 
-/** Signs without an API. */
+/** The command that signs requests in files without an API. */
 export const signCommand = defineCommand({
   path: ["sign"],
   summary: "Sign certificate requests in files, without a server",
   description: `Sign certificate requests in files, without a server, by the rules of a signer.
 
- Reads PKCS#10 requests, PEM or DER, holds them against the rules of the signer, and issues what they let through. What
- the rules refuse gets no certificate, and the reason is told. Whoever runs it approves: look at a request with tlsboot
- inspect first.
+ Reads PKCS#10 requests, PEM or DER, checks them against the rules of the signer, and issues certificates for those that
+ pass. A request that the rules refuse gets no certificate, and the reason is printed. Running the command approves the
+ requests: check them with tlsboot inspect first.
 
- The CA is the one in --data-dir, and where that has one for each purpose, the signer's; or another that flags name. With
- a CA whose client certificates a server on --data-dir believes, only Kubernetes' two client signers make some. Which CAs
- such a server has in its --client-ca-file is not known here.`,
+ The CA is the one in --data-dir, or the signer's if there is one for each purpose, or another one that flags name. With
+ a CA whose client certificates a server on --data-dir accepts, only Kubernetes' two client signers issue client
+ certificates. The command does not know the CAs in a server's --client-ca-file.`,
   group: "Certificate Signing Request Commands",
   args: [argument("FILE", "Requests, PEM or DER; - is stdin", { variadic: true, completion: { kind: "file" } })],
   flags,
   examples: [
     {
-      comment: "Sign a web server's request by rules of your own",
+      comment: "Sign a web server's request by the rules of a profile",
       command: "tlsboot sign web.csr --profile web.yaml --out web.crt",
     },
     {
@@ -70,7 +72,7 @@ export const signCommand = defineCommand({
     },
   ],
   exitCodes: {
-    1: "a request cannot be read, or a certificate not be written",
+    1: "a request cannot be read, or a certificate cannot be written",
     3: "the rules refuse a request",
   },
   load: () => import("../actions/sign.ts"),

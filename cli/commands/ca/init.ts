@@ -19,8 +19,8 @@ const flags = {
   }),
   permitDns: parsedListFlag({
     placeholder: "DOMAIN",
-    summary: "Let the CA certify these DNS names and no others: example.org stands for itself and all below it, " +
-      ".example.org for what is below it alone. IP addresses stay free unless --permit-ip is given.",
+    summary: "Let the CA certify these DNS names and no others: example.org covers itself and all names below it, " +
+      ".example.org only the names below it. IP addresses are not limited unless --permit-ip is given.",
     parse(text) {
       const fault = findDnsSubtreeFault(text);
       return fault === undefined ? ok(text.toLowerCase()) : err(fault);
@@ -28,8 +28,8 @@ const flags = {
   }),
   permitIp: parsedListFlag({
     placeholder: "CIDR",
-    summary: "Let the CA certify these IP addresses and no others: 10.0.0.0/8, or one address. DNS names stay free " +
-      "unless --permit-dns is given.",
+    summary: "Let the CA certify these IP addresses and no others: 10.0.0.0/8, or one address. DNS names are not " +
+      "limited unless --permit-dns is given.",
     parse(text) {
       const range = parseCidr(text);
       return range === undefined
@@ -39,50 +39,50 @@ const flags = {
   }),
   encryptKey: switchFlag({
     isCommandLineOnly: true,
-    summary: "Put the key under a passphrase that is typed twice; --ca-passphrase-file alone does so with the one in " +
-      "the file. Every command that opens the key then needs it.",
+    summary: "Encrypt the key with a passphrase that is typed twice; --ca-passphrase-file alone encrypts it with the " +
+      "one in the file. Every command that opens the key then needs the passphrase.",
   }),
   ...CA_KEY_FLAGS,
   split: switchFlag({
     isCommandLineOnly: true,
     summary: "Make a CA for each purpose: the API server's certificate, clients of the API, kubelets as clients, " +
-      "kubelets as servers, signers of your own.",
+      "kubelets as servers, custom signers.",
   }),
   importCert: fileFlag({
     isCommandLineOnly: true,
-    summary: "Take this CA instead of making one: PEM, the CA first, behind it each issuer up to the root; with " +
+    summary: "Import this CA instead of making one: PEM, the CA first, then each issuer up to the root; with " +
       "--import-key, or with --signing-key-command.",
   }),
   importKey: fileFlag({ isCommandLineOnly: true, summary: "Key of --import-cert, PEM, readable by its owner only." }),
 } as const;
 
-/** Its flags, for the action. */
+/** The flags of `ca init`, for the action. */
 export type CaInitFlags = typeof flags;
 
-/** The settings that say what a new CA is; one that is imported says so itself. */
+/** The settings of a new CA; they cannot be combined with an imported one. */
 export const NEW_CA_SETTINGS = ["commonName", "duration", "keyAlgorithm", "permitDns", "permitIp", "split"] as const;
 
-/** Makes a CA on disk. */
+/** The command that makes or imports a CA. */
 export const caInitCommand = defineCommand({
   path: ["ca", "init"],
-  summary: "Make a certificate authority, or take one",
-  description: `Make a certificate authority, or take one that exists.
+  summary: "Make or import a certificate authority",
+  description: `Make a certificate authority, or import an existing one.
 
  Writes pki/ca.crt and pki/ca.key below --data-dir. An existing CA is never overwritten.
 
- --permit-dns and --permit-ip write name constraints into the CA certificate, critical (RFC 5280): a certificate with
- a name outside of them is refused by everybody who verifies it, whoever has the CA key. They bind names that a
- certificate carries as subject alternative names, not common names, and so not who somebody is to the API. A
- constrained CA signs a serving certificate for tlsboot up only if the address that kubeconfigs name is inside.
+ --permit-dns and --permit-ip write critical name constraints (RFC 5280) into the CA certificate: every verifier refuses
+ a certificate with a name outside of them, also one that was signed with a stolen CA key. They limit the subject
+ alternative names of a certificate, not its common name, and so not the user name that the API reads from it. A
+ constrained CA signs a serving certificate for tlsboot up only if the address in kubeconfigs is permitted.
 
- --split writes client-ca, kubelet-client-ca, kubelet-serving-ca and custom-ca beside ca; tlsboot up then uses each for its
- purpose alone. The API believes clients of the first two, and kubeconfigs trust ca for the server.
+ --split writes client-ca, kubelet-client-ca, kubelet-serving-ca and custom-ca beside ca; tlsboot up then uses each for
+ its purpose only. The API accepts clients of the first two, and kubeconfigs trust ca for the server.
 
  --import-cert is checked: that it is a CA and may sign, path lengths, dates, order and signatures of the chain up to
- its root, strength, and that the key belongs to it. The intermediates are sent behind whatever it issues.
+ its root, strength, and that the key belongs to it. The intermediates are sent behind each certificate that it issues.
 
- An encrypted key is PKCS#8 (PBES2: PBKDF2 with HMAC-SHA256, AES-256-CBC), which openssl pkey reads. A key that is
- imported under a passphrase stays under it.`,
+ An encrypted key is PKCS#8 (PBES2: PBKDF2 with HMAC-SHA256, AES-256-CBC), which openssl pkey reads. An imported key that
+ is encrypted keeps its passphrase.`,
   group: "Key and File Commands",
   args: [],
   flags,
@@ -96,10 +96,10 @@ export const caInitCommand = defineCommand({
       comment: "Make one for one domain and one network",
       command: "tlsboot ca init --permit-dns example.org --permit-ip 10.0.0.0/8 --permit-ip 127.0.0.1",
     },
-    { comment: "Make one whose key is under a passphrase that is asked for", command: "tlsboot ca init --encrypt-key" },
+    { comment: "Make one with an encrypted key, and type the passphrase", command: "tlsboot ca init --encrypt-key" },
     { comment: "Make a CA for each purpose", command: "tlsboot ca init --split" },
     {
-      comment: "Take an intermediate CA of your organization",
+      comment: "Import an intermediate CA of your organization",
       command: "tlsboot ca init --import-cert chain.pem --import-key intermediate.key",
     },
   ],

@@ -4,18 +4,18 @@ import { DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../common_flags.ts";
 
 const flags = { dataDir: DATA_DIR_FLAG, output: STRUCTURED_OUTPUT } as const;
 
-/** Its flags, for the action. */
+/** The flags of `ca show`, for the action. */
 export type CaShowFlags = typeof flags;
 
-/** Shows the CA on disk. */
+/** The command that shows the CAs of a data directory. */
 export const caShowCommand = defineCommand({
   path: ["ca", "show"],
   summary: "Show the certificate authority",
   description:
-    `Show the certificate authority in --data-dir, or each one of a split set: who issued it, how long it lasts, for
- which names it may issue.
+    `Show the certificate authority in --data-dir, or each one of a split set: its issuer, its validity, and the names that
+ it may issue for.
 
- The last line is what kubeadm join --discovery-token-ca-cert-hash wants.`,
+ The last line is the value for kubeadm join --discovery-token-ca-cert-hash.`,
   group: "Key and File Commands",
   args: [],
   flags,

@@ -3,17 +3,17 @@ import { defineCommand } from "../../framework/command.ts";
 
 const flags = {} as const;
 
-/** Its flags, for the action. */
+/** The flags of `docs licenses`, for the action. */
 export type DocsLicensesFlags = typeof flags;
 
-/** Prints the licence texts of everything inside. */
+/** The command that prints the licence texts of everything inside the file. */
 export const docsLicensesCommand = defineCommand({
   path: ["docs", "licenses"],
   summary: "Print the licence texts of everything inside",
   description: `Print the licence texts of everything inside the single file.
 
- tlsboot's own, those of the packages it is made with, and that of Node with everything that Node is built from. For
- programs there is the bill of materials: tlsboot version --sbom.`,
+ The licence of tlsboot, those of its packages, and that of Node with everything that Node is built from. For programs
+ there is the software bill of materials: tlsboot version --sbom.`,
   group: "Other Commands",
   args: [],
   flags,

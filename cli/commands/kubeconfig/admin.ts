@@ -14,16 +14,16 @@ const flags = {
   duration: lifeFlag({ default: "8760h", summary: "Life of the certificate; 8760h are a year." }),
 } as const;
 
-/** Its flags, for the action. */
+/** The flags of `kubeconfig admin`, for the action. */
 export type KubeconfigAdminFlags = typeof flags;
 
-/** Issues an administrator's certificate from the CA on disk. */
+/** The command that issues an administrator's certificate from the CA on disk. */
 export const kubeconfigAdminCommand = defineCommand({
   path: ["kubeconfig", "admin"],
   summary: "Write an administrator's kubeconfig",
   description: `Write an administrator's kubeconfig.
 
- Makes a key and signs a certificate for the group system:masters with the CA in --data-dir. Whoever has the file may do everything, and the certificate cannot be revoked.`,
+ Makes a key and signs a certificate for the group system:masters with the CA in --data-dir. A holder of the file may do everything, and the certificate cannot be revoked.`,
   group: "Key and File Commands",
   args: [],
   flags,

@@ -14,14 +14,14 @@ const flags = {
   tokenFile: fileFlag({ summary: "File that holds the token; its path is written instead of the token." }),
 } as const;
 
-/** Its flags, for the action. */
+/** The flags of `kubeconfig bootstrap`, for the action. */
 export type KubeconfigBootstrapFlags = typeof flags;
 
-/** Writes what a machine needs to ask for its first certificate. */
+/** The command that writes a bootstrap kubeconfig. */
 export const kubeconfigBootstrapCommand = defineCommand({
   path: ["kubeconfig", "bootstrap"],
   summary: "Write a bootstrap kubeconfig",
-  description: `Write a bootstrap kubeconfig: what a machine needs to ask for its first certificate.
+  description: `Write a bootstrap kubeconfig, with which a machine requests its first certificate.
 
  The same result as kubectl config set-cluster, set-credentials and set-context.`,
   group: "Key and File Commands",

@@ -2,7 +2,7 @@
 import { fileFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { DATA_DIR_FLAG } from "../common_flags.ts";
 
-/** Where the file goes and what it says of the server. */
+/** The flags for the file and its server. */
 export const KUBECONFIG_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   server: textFlag({

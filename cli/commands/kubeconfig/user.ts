@@ -10,7 +10,7 @@ const flags = {
   ttl: lifeFlag({ default: "8h", summary: "Life of the certificate, at least 10m; it cannot be revoked." }),
   noApprove: switchFlag({
     isCommandLineOnly: true,
-    summary: "Ask, and leave the approval to somebody else; the same command fetches the certificate then.",
+    summary: "Send the request without approving it; the same command fetches the certificate after the approval.",
   }),
   out: fileFlag({ summary: "File to write. Without it, NAME.kubeconfig in the current folder." }),
   clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
@@ -23,18 +23,19 @@ const flags = {
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
 } as const;
 
-/** Its flags, for the action. */
+/** The flags of `kubeconfig user`, for the action. */
 export type KubeconfigUserFlags = typeof flags;
 
-/** Lets a person in: certificate and kubeconfig in one command. */
+/** The command that gets a certificate for a person and writes their kubeconfig. */
 export const kubeconfigUserCommand = defineCommand({
   path: ["kubeconfig", "user"],
   summary: "Get a person a certificate and write their kubeconfig",
   description: `Get a person a certificate and write their kubeconfig.
 
- Makes a key, asks the signer kubernetes.io/kube-apiserver-client for a certificate with the name and the groups, approves
- the request if you may, waits for the signer, and writes a kubeconfig with everything in it. Then says what the person
- may do, or how to let them do something: a certificate says who somebody is, rights come from role bindings.
+ Makes a key, requests a certificate with the name and the groups from the signer kubernetes.io/kube-apiserver-client,
+ approves the request if you may, waits for the signer, and writes a kubeconfig that contains everything. Then it shows
+ what the person may do, or how to grant them permissions: a certificate is only an identity, and permissions come from
+ role bindings.
 
  The same result as openssl, kubectl certificate approve and kubectl config set-cluster, set-credentials and set-context.`,
   group: "Key and File Commands",
@@ -43,19 +44,19 @@ export const kubeconfigUserCommand = defineCommand({
   examples: [
     { comment: "Let alice in for a working day", command: "tlsboot kubeconfig user alice --group dev" },
     {
-      comment: "For another machine, at a cluster of your own",
+      comment: "For another machine, at another cluster",
       command:
         "tlsboot kubeconfig user alice --group dev --ttl 1h --kubeconfig admin.conf --server https://10.0.0.1:6443",
     },
     {
-      comment: "Ask, and let somebody else approve",
+      comment: "Send the request, and let another user approve it",
       command: "tlsboot kubeconfig user bob --kubeconfig my.kubeconfig --no-approve",
     },
   ],
   exitCodes: {
     0: "the file is written, or with --no-approve the request is made",
     1: "failed, or the file exists",
-    3: "the request was denied, the signer refused, or nobody decided in time",
+    3: "the request was denied, refused by the signer, or not decided in time",
   },
   load: () => import("../../actions/kubeconfig_user.ts"),
 });

@@ -4,16 +4,16 @@ import { API_FLAGS } from "../common_flags.ts";
 
 const flags = { ...API_FLAGS } as const;
 
-/** Its flags, for the action. */
+/** The flags of `token delete`, for the action. */
 export type TokenDeleteFlags = typeof flags;
 
-/** Deletes bootstrap tokens. */
+/** The command that deletes bootstrap tokens. */
 export const tokenDeleteCommand = defineCommand({
   path: ["token", "delete"],
   summary: "Delete bootstrap tokens",
   description: `Delete bootstrap tokens.
 
- Certificates that were issued with their help stay valid.`,
+ Certificates that were requested with them stay valid.`,
   group: "Key and File Commands",
   args: [argument("TOKEN", "Ids or whole tokens", { variadic: true })],
   flags,

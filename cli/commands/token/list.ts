@@ -9,10 +9,10 @@ const flags = {
   showSecrets: switchFlag({ isCommandLineOnly: true, summary: "Show whole tokens instead of their ids." }),
 } as const;
 
-/** Its flags, for the action. */
+/** The flags of `token list`, for the action. */
 export type TokenListFlags = typeof flags;
 
-/** Lists bootstrap tokens. */
+/** The command that lists bootstrap tokens. */
 export const tokenListCommand = defineCommand({
   path: ["token", "list"],
   summary: "List bootstrap tokens",
