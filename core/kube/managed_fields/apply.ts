@@ -1,6 +1,7 @@
 /**
- * Server-side apply: a configuration is laid over the stored object, its fields become the applier's, what the applier
- * dropped goes away (structured-merge-diff `merge/update.go`, apimachinery `managedfields/internal`).
+ * Server-side apply: a configuration is merged into the stored object, the applier becomes the owner of its fields, and
+ * fields that the applier no longer sets are removed (structured-merge-diff `merge/update.go`, apimachinery
+ * `managedfields/internal`).
  */
 import { findUnstructuredFault } from "../codec/unstructured.ts";
 import { isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
@@ -22,23 +23,23 @@ import { compareBytes } from "../../lib/byte_order.ts";
 import { goQuote } from "../quote.ts";
 import { compareElements, printElement } from "./path_element.ts";
 
-/** Why nothing was applied. */
+/** The reason why a configuration was not applied. */
 export type ApplyRefusal =
   | { readonly kind: "badRequest" | "internal"; readonly message: string }
   | { readonly kind: "conflict"; readonly report: ConflictReport };
 
-/** What an apply makes of an object. */
+/** The result of an apply. */
 export interface Applied {
   /** The merged object, not yet decoded: it may hold nulls, and values that do not decode. */
   readonly object: JsonObject;
   readonly managedFields: readonly ManagedFieldsEntry[] | undefined;
 }
 
-/** Whoever owns what was there before the first apply. */
+/** The manager that owns the fields which existed before the first apply. */
 const BEFORE_FIRST_APPLY = "before-first-apply";
 
 /**
- * Applies a configuration to the stored object, or to nothing.
+ * Applies a configuration to the stored object, or creates a new one.
  *
  * @param config the parsed body
  */
@@ -68,7 +69,7 @@ export function applyConfig(
   });
 }
 
-/** Applies; fields that client-side apply set and nobody has changed since are the applier's already. */
+/** Applies fields. Those that client-side apply set and no one has changed since are the applier's already. */
 function applyFields(
   endpoint: ManagedEndpoint,
   before: JsonObject,
@@ -102,7 +103,7 @@ function applyFields(
   const entry = result.managers.get(key);
   if (entry !== undefined) {
     const owned = subtract(entry.set, SYSTEM_FIELDS);
-    // An apply that changes nothing leaves the time as it is.
+    // An apply that changes nothing keeps the time.
     const time = isEqualJson(before, object) ? entry.time : author.time;
     if (owned.size === 0) result.managers.delete(key);
     else result.managers.set(key, { ...entry, set: owned, time });
@@ -112,7 +113,7 @@ function applyFields(
 
 const NO_OVERLAPS: Overlaps = new Map();
 
-/** What stands in the way; for kubectl nothing does that its client-side apply had set. */
+/** Finds the conflicts. For kubectl, the fields that its client-side apply has set are none. */
 function findConflicts(endpoint: ManagedEndpoint, before: JsonObject, overlaps: Overlaps, manager: string): Overlaps {
   const allowed = isLastAppliedManager(manager) && overlaps.size > 0 ? lastAppliedFields(endpoint, before) : undefined;
   if (allowed === undefined) return overlaps;
@@ -124,10 +125,10 @@ function findConflicts(endpoint: ManagedEndpoint, before: JsonObject, overlaps: 
   return rest;
 }
 
-/** What is wrong with the head of a configuration, before its fields are looked at. */
+/** Finds a fault in `apiVersion`, `kind` or `managedFields` of a configuration, before its fields are checked. */
 function findHeadFault(endpoint: ManagedEndpoint, config: JsonObject): string | undefined {
   const named = splitApiVersion(config["apiVersion"]);
-  // Without a version that can be read there is no kind either.
+  // If the version cannot be parsed, upstream does not report the kind either.
   if (named === undefined) return "invalid object type: /, Kind=";
   const kind = typeof config["kind"] === "string" ? config["kind"] : "";
   const { group, version } = endpoint.kind;
@@ -136,7 +137,7 @@ function findHeadFault(endpoint: ManagedEndpoint, config: JsonObject): string | 
   }
   const metadata = config["metadata"];
   const entries = isJsonObject(metadata) ? metadata["managedFields"] : undefined;
-  // Entries that cannot be read count for none (apimachinery `unstructured.go`, GetManagedFields).
+  // Entries that cannot be decoded count as absent (apimachinery `unstructured.go`, GetManagedFields).
   const isGiven = Array.isArray(entries) &&
     entries.every((entry) => findUnstructuredFault(managedFieldsEntrySchema, entry) === undefined);
   return isGiven ? "metadata.managedFields must be nil" : undefined;
@@ -149,7 +150,7 @@ function splitApiVersion(apiVersion: unknown): { readonly group: string; readonl
   return parts.length === 1 ? { group: "", version: parts[0]! } : { group: parts[0]!, version: parts[1]! };
 }
 
-/** An object as messages about an apply name it: `<namespace>/<name>; <group>/<version>, Kind=<kind>`. */
+/** Formats the name of an object for messages: `<namespace>/<name>; <group>/<version>, Kind=<kind>`. */
 export function describeApplied(kind: Kind, fields: JsonObject): string {
   const metadata = isJsonObject(fields["metadata"]) ? fields["metadata"] : {};
   const text = (value: unknown): string => typeof value === "string" ? value : "";
@@ -164,19 +165,19 @@ function withoutManagedFields(object: object): JsonObject {
   return { metadata: kept, ...rest };
 }
 
-/** A conflict in words. */
+/** The message and the causes of a conflict. */
 export interface ConflictReport {
   readonly message: string;
   readonly causes: readonly StatusCause[];
 }
 
-/** One field that somebody else owns. */
+/** A field that another manager owns. */
 interface Conflict {
   readonly owner: string;
   readonly field: string;
 }
 
-/** Reports every field of every owner; owners by their keys, fields in the order of their set. */
+/** Reports every field of every owner, with the owners sorted by their keys and the fields in the order of their set. */
 export function reportConflicts(overlaps: Overlaps, managers: Managers): ConflictReport {
   const owners = [...overlaps.keys()].sort(compareBytes);
   const conflicts = owners.flatMap((key): readonly Conflict[] => {
@@ -213,7 +214,7 @@ function printOwner({ manager, operation, apiVersion, subresource }: ManagerEntr
   return `${goQuote(manager)}${through}${operation === "Update" ? ` using ${apiVersion}` : ""}`;
 }
 
-/** Members of one level first, then what lies below, as upstream walks a set. */
+/** Prints the paths of a set in upstream's order: the members of one level come before those below. */
 function printPaths(set: FieldSet, prefix = ""): string[] {
   const sorted = [...set].sort(([a], [b]) => compareElements(a, b));
   return [

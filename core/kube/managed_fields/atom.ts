@@ -1,43 +1,43 @@
 /**
- * What a field is to ownership: a leaf, or something whose parts are owned one by one. Follows from the description of
- * a kind as upstream's schema follows from OpenAPI (kube-openapi `schemaconv`).
+ * The ownership types of fields: a field is owned as a whole, or its parts are owned one by one. They follow from the
+ * description of a kind as upstream's schema follows from OpenAPI (kube-openapi `schemaconv`).
  */
 import type { FieldType, MergeRules, MessageSchema } from "../schema.ts";
 
-/** How a value is taken apart. */
+/** How a value is divided into parts that have owners. */
 export type Atom =
   | { readonly kind: "scalar"; readonly scalar: Scalar }
-  /** Owned as a whole. */
+  /** A list that is owned as a whole. */
   | { readonly kind: "list"; readonly relation: "atomic"; readonly of: Atom }
-  /** Each item is owned on its own, told apart by its value or by some of its fields. */
+  /** A list whose items are owned one by one, identified by their value or by some of their fields. */
   | { readonly kind: "list"; readonly relation: "associative"; readonly keys: readonly ListKey[]; readonly of: Atom }
-  /** Entries of a map, owned on their own unless atomic. */
+  /** A map whose entries are owned one by one unless it is atomic. */
   | { readonly kind: "map"; readonly isAtomic: boolean; readonly of: Atom }
   | { readonly kind: "struct"; readonly isAtomic: boolean; readonly fields: ReadonlyMap<string, Atom> }
-  /** JSON of any shape. */
+  /** A value of any type, which is owned as a whole. */
   | { readonly kind: "any" };
 
-/** A field that tells items apart; an item without it counts as one with its default. */
+/** A field that identifies items; an item without it counts as one with its default. */
 export interface ListKey {
   readonly name: string;
-  /** Absent when the field has none. */
+  /** Absent if the field has no default. */
   readonly default?: unknown;
 }
 
-/** A list whose items are owned on their own. */
+/** A list whose items are owned one by one. */
 export type AssociativeList = Extract<Atom, { readonly relation: "associative" }>;
 
-/** The types that scalars of a configuration are checked for; times and quantities take any. */
+/** The types for which scalars of a configuration are checked; times and quantities accept any. */
 export type Scalar = "string" | "numeric" | "boolean" | "untyped";
 
 const ATOMS = new WeakMap<MessageSchema, Map<boolean, Atom>>();
 
-/** The atom of a message, made at first use. */
+/** Returns the atom of a message, which is created at first use. */
 export function getAtom(schema: MessageSchema): Atom {
   return structAtom(schema, schema.mapType === "atomic");
 }
 
-/** The type of one member of a struct or map, undefined when there is none of that name. */
+/** Finds the type of one member of a struct or map. */
 export function memberAtom(atom: Extract<Atom, { readonly kind: "struct" | "map" }>, name: string): Atom | undefined {
   return atom.kind === "map" ? atom.of : atom.fields.get(name);
 }
@@ -49,7 +49,7 @@ function structAtom(schema: MessageSchema, isAtomic: boolean): Atom {
   if (known !== undefined) return known;
   const fields = new Map<string, Atom>();
   const atom: Atom = { kind: "struct", isAtomic, fields };
-  // Before its fields, so that a message may hold itself.
+  // Set before its fields, so that a message may contain itself.
   made.set(isAtomic, atom);
   for (const [name, field] of Object.entries(schema.fields)) fields.set(name, fieldAtom(field.type, field));
   return atom;
@@ -79,7 +79,7 @@ function listAtom(of: FieldType, rules: MergeRules): Atom {
   return { kind: "list", relation: "associative", keys, of: items };
 }
 
-/** What Go always writes has its zero for a default. */
+/** Creates a list key. The default of a field that Go always writes is its zero value. */
 function listKey(of: FieldType, name: string): ListKey {
   const field = of.kind === "message" ? of.message().fields[name] : undefined;
   if (field?.default !== undefined) return { name, default: field.default };

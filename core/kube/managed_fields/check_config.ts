@@ -1,6 +1,6 @@
 /**
- * Whether a configuration fits its kind: what server-side apply refuses before it merges anything
- * (structured-merge-diff `typed/validate.go`).
+ * Checks that a configuration fits its kind, before server-side apply merges anything (structured-merge-diff
+ * `typed/validate.go`).
  */
 import { ExactNumber, getJsonType, isJsonObject } from "../json_value.ts";
 import { goSyntax, printGoValue } from "../patch/go_value.ts";
@@ -8,16 +8,16 @@ import { type AssociativeList, type Atom, memberAtom, type Scalar } from "./atom
 import { itemElement } from "./list_item.ts";
 import { fieldElement, printElement } from "./path_element.ts";
 
-/** One fault, and where. */
+/** A fault and its path. */
 interface ConfigFault {
   readonly path: string;
   readonly text: string;
 }
 
-/** Characters of all faults together. A long key stands in each of the faults below it, however many they are. */
+/** The largest number of characters of all faults. A long key is repeated in each of the faults below it. */
 const MAX_CHARS = 1_048_576;
 
-/** All faults that fit as one text in upstream's form, undefined when there is none. */
+/** Finds the faults of a configuration and formats as many as fit into one message of upstream's form. */
 export function findConfigFault(config: unknown, atom: Atom): string | undefined {
   const texts: string[] = [];
   let chars = 0;

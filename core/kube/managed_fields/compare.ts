@@ -1,25 +1,25 @@
-/** Which fields differ between two states of an object (structured-merge-diff `typed/compare.go`). */
+/** Finds the fields that differ between two states of an object (structured-merge-diff `typed/compare.go`). */
 import { getMember, isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
 import { type AssociativeList, type Atom, memberAtom } from "./atom.ts";
 import { type FieldSet, type FieldSetBuilder, insertPath, unite } from "./field_set.ts";
 import { itemElement } from "./list_item.ts";
 import { fieldElement } from "./path_element.ts";
 
-/** What a comparison found. No field is in two of the sets. */
+/** The result of a comparison. No field is in two of the sets. */
 export interface Comparison {
   readonly removed: FieldSet;
   readonly modified: FieldSet;
   readonly added: FieldSet;
 }
 
-/** What became other than it was. */
+/** Returns the fields that were added or modified. */
 export function changedBy(comparison: Comparison): FieldSet {
   return unite(comparison.modified, comparison.added);
 }
 
 /**
- * Compares two states of one type; undefined when an item of a list cannot be told from others. What lies at or below
- * `ignored` does not count. Parts that are the same by reference are not looked into.
+ * Compares two states of one type; undefined if an item of a list has no identity. Fields at or below `ignored` do not
+ * count. Parts that are identical by reference are not compared.
  */
 export function compare(before: unknown, after: unknown, atom: Atom, ignored?: FieldSet): Comparison | undefined {
   const walk = new Walk();
@@ -34,7 +34,7 @@ class Walk implements Comparison {
   isFaulty = false;
   readonly #path: string[] = [];
 
-  /** `undefined` is an absent value, `null` one that is there. */
+  /** Compares two values; `undefined` is an absent value, `null` a present one. */
   visit(before: unknown, after: unknown, atom: Atom, ignored: FieldSet | undefined): void {
     if (before === after) return;
     if (isLeaf(before, after, atom)) {
@@ -84,7 +84,7 @@ class Walk implements Comparison {
     }
   }
 
-  /** Items that are there more than once compare as one list. */
+  /** Compares items that occur more than once as one list. */
   #item(before: readonly unknown[], after: readonly unknown[], list: AssociativeList): void {
     if (before.length <= 1 && after.length <= 1) this.visit(before[0], after[0], list.of, undefined);
     else if (before.length >= 2 && after.length >= 2) {
@@ -126,7 +126,7 @@ class Walk implements Comparison {
   }
 }
 
-/** A value that is compared as a whole; two empty containers are, so that `null` and `[]` stay different. */
+/** Tells whether two values are compared as a whole; two empty containers are, so that `null` and `[]` differ. */
 function isLeaf(before: unknown, after: unknown, atom: Atom): boolean {
   switch (atom.kind) {
     case "scalar":

@@ -1,22 +1,22 @@
-/** What field management must know of an endpoint: a kind's main resource or one of its subresources. */
+/** What field management needs to know about an endpoint: a kind's main resource or one of its subresources. */
 import { createZeroMessage, getMessagePlan } from "../codec/message_plan.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../schema.ts";
 import { type Atom, getAtom } from "./atom.ts";
 import { createFieldSet, type FieldSet, type FieldSetBuilder, insertPath } from "./field_set.ts";
 import { fieldElement } from "./path_element.ts";
 
-/** One endpoint. */
+/** A main resource or a subresource whose field managers are tracked. */
 export interface ManagedEndpoint {
   readonly kind: Kind;
   /** Empty for the main resource. */
   readonly subresource: string;
   readonly atom: Atom;
-  /** Fields that nobody owns by what is written here: the strategy resets them. `managedFields` is among them. */
+  /** Fields that a write to this endpoint cannot own, because the strategy resets them; also `managedFields`. */
   readonly ignored: FieldSet;
 }
 
 /**
- * Builds an endpoint.
+ * Creates the endpoint of a resource or a subresource.
  *
  * @param resetFields dotted paths such as `status.conditions` (upstream's `GetResetFields`)
  */
@@ -30,21 +30,21 @@ export function createManagedEndpoint(
   return { kind, subresource, atom: getAtom(kind.schema), ignored };
 }
 
-/** The API version that an endpoint's managers write in. */
+/** Returns the API version in which an endpoint's managers write. */
 export function getApiVersion(endpoint: ManagedEndpoint): string {
   return formatApiVersion(endpoint.kind);
 }
 
 const empties = new WeakMap<MessageSchema, Record<string, unknown>>();
 
-/** An object of a kind with nothing set, what a creation starts from; not to be changed. */
+/** Returns an object of a kind with nothing set, from which a creation starts. It must not be changed. */
 export function emptyObject(schema: MessageSchema): Readonly<Record<string, unknown>> {
   let empty = empties.get(schema);
   if (empty === undefined) empties.set(schema, empty = createZeroMessage(getMessagePlan(schema)));
   return empty;
 }
 
-/** What the server sets, and nobody owns (apimachinery `managedfields/internal/stripmeta.go`). */
+/** The fields that the server sets and no one owns (apimachinery `managedfields/internal/stripmeta.go`). */
 export const SYSTEM_FIELDS: FieldSet = createFieldSet(
   parsePath("apiVersion"),
   parsePath("kind"),

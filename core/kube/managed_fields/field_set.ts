@@ -1,12 +1,12 @@
 /**
- * Sets of fields: what a manager owns, what a comparison found. A set is a tree of path elements; an element may be a
- * member itself, have members below it, or both (structured-merge-diff `fieldpath.Set`).
+ * Sets of fields, such as those that a manager owns. A set is a tree of path elements; an element is a member itself,
+ * has members below it, or both (structured-merge-diff `fieldpath.Set`).
  */
 
 /** A set of fields, by the text of their next path element (`path_element.ts`). */
 export type FieldSet = ReadonlyMap<string, FieldNode>;
 
-/** One element of a set: a member itself, or with members below it. Never neither. */
+/** One element of a set, which is a member itself or has members below it. */
 export interface FieldNode {
   readonly isMember: boolean;
   readonly children: FieldSet;
@@ -20,10 +20,10 @@ interface FieldNodeBuilder {
   readonly children: FieldSetBuilder;
 }
 
-/** No field at all. */
+/** The set without any field. */
 export const NO_FIELDS: FieldSet = new Map();
 
-/** Makes the field at a path a member; the fields above it are none by that. The empty path is nobody's. */
+/** Makes the field at a path a member, but not the fields above it. The empty path has no effect. */
 export function insertPath(into: FieldSetBuilder, path: readonly string[]): void {
   let set = into;
   for (let depth = 0; depth < path.length; depth++) {
@@ -38,14 +38,14 @@ export function insertPath(into: FieldSetBuilder, path: readonly string[]): void
   }
 }
 
-/** A set of the given paths. */
+/** Creates the set of the given paths. */
 export function createFieldSet(...paths: readonly (readonly string[])[]): FieldSet {
   const set: FieldSetBuilder = new Map();
   for (const path of paths) insertPath(set, path);
   return set;
 }
 
-/** What is in either set. */
+/** Returns the members of either set. */
 export function unite(a: FieldSet, b: FieldSet): FieldSet {
   if (a.size === 0 || a === b) return b;
   if (b.size === 0) return a;
@@ -63,14 +63,14 @@ export function unite(a: FieldSet, b: FieldSet): FieldSet {
   return union;
 }
 
-/** What is in any of the sets, of which there is one at least. */
+/** Returns the members of any of the sets. */
 export function uniteAll(sets: readonly FieldSet[]): FieldSet {
   if (sets.length < 2) return sets[0] ?? NO_FIELDS;
   const middle = sets.length >> 1;
   return unite(uniteAll(sets.slice(0, middle)), uniteAll(sets.slice(middle)));
 }
 
-/** What is in both sets. */
+/** Returns the members that both sets have. */
 export function intersect(a: FieldSet, b: FieldSet): FieldSet {
   if (a.size === 0 || b.size === 0) return NO_FIELDS;
   const common = new Map<string, FieldNode>();
@@ -84,7 +84,7 @@ export function intersect(a: FieldSet, b: FieldSet): FieldSet {
   return common;
 }
 
-/** What is in the first set only; members below a taken member stay. */
+/** Returns the members of the first set that the second does not have; members below a removed one stay. */
 export function subtract(a: FieldSet, b: FieldSet): FieldSet {
   if (a.size === 0 || b.size === 0) return a;
   const rest = new Map<string, FieldNode>();
@@ -101,7 +101,7 @@ export function subtract(a: FieldSet, b: FieldSet): FieldSet {
   return rest;
 }
 
-/** The members below one element. */
+/** Returns the members below one element. */
 export function getChildren(set: FieldSet, element: string): FieldSet {
   return set.get(element)?.children ?? NO_FIELDS;
 }

@@ -1,19 +1,19 @@
 /**
- * FieldsV1, the JSON form of a field set: a tree whose keys are path elements; `.` marks a member that has members
- * below it, an empty object one that has none (structured-merge-diff `fieldpath/serialize.go`).
+ * FieldsV1, the JSON form of a field set: a tree whose keys are path elements. A member that has members below it has a
+ * key `.`, and a member that has none is an empty object (structured-merge-diff `fieldpath/serialize.go`).
  */
 import { err, ok, type Result } from "../../lib/result.ts";
 import { isJsonObject, type JsonObject } from "../json_value.ts";
 import { type FieldNode, type FieldSet, type FieldSetBuilder, NO_FIELDS } from "./field_set.ts";
 import { compareElements, parseElement } from "./path_element.ts";
 
-/** Sets that were read, by the tree they came from: stored objects are frozen, and read again on each write. */
+/** A cache of parsed sets by their tree: stored objects are frozen, and are parsed again on each write. */
 const known = new WeakMap<object, FieldSet>();
 
-/** And trees that were written, by their set: most managers own after a write what they owned before. */
+/** A cache of formatted trees by their set: most managers own the same fields before and after a write. */
 const written = new WeakMap<FieldSet, JsonObject>();
 
-/** Reads a tree; the error is for our eyes only, since a client's bad tree counts as none. */
+/** Parses a tree. Clients do not see the error, because a malformed tree of a client counts as absent. */
 export function parseFieldsV1(tree: unknown): Result<FieldSet, string> {
   if (tree === undefined || tree === null) return ok(NO_FIELDS);
   if (!isJsonObject(tree)) return err("fieldsV1 is no object");
@@ -25,7 +25,7 @@ export function parseFieldsV1(tree: unknown): Result<FieldSet, string> {
   return ok(set);
 }
 
-/** Writes a tree with its keys in upstream's order, so that it comes out byte for byte the same; not to be changed. */
+/** Formats a set as a tree with its keys in upstream's order, so that both are byte for byte equal. Do not change it. */
 export function formatFieldsV1(set: FieldSet): JsonObject {
   let tree = written.get(set);
   if (tree === undefined) {
@@ -70,7 +70,7 @@ function readNode(tree: unknown): { readonly isMember: boolean; readonly childre
   return { isMember: children.size === 0 || Object.hasOwn(tree, "."), children };
 }
 
-/** Two spellings of one element are one element; of their members below, the later ones count. */
+/** Merges two spellings of one element; of the members below, those of the later one count. */
 function mergeNode(
   set: FieldSetBuilder,
   element: string,

@@ -1,6 +1,6 @@
 /**
- * The annotation of client-side apply: kubectl may take over what it says, and server-side apply keeps it up to date
- * (apimachinery `managedfields/internal/lastapplied*.go`).
+ * The annotation of client-side apply: kubectl may take over the fields that it lists, and server-side apply keeps it up
+ * to date (apimachinery `managedfields/internal/lastapplied*.go`).
  */
 import { byteLength, marshalJson } from "../quote.ts";
 import { isJsonObject, type JsonObject } from "../json_value.ts";
@@ -13,15 +13,15 @@ import { type FieldSet, subtract } from "./field_set.ts";
 import { collectLeaves } from "./leaves.ts";
 
 const ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration";
-/** All annotations of an object together. */
+/** The largest size of all annotations of an object. */
 const MAX_ANNOTATIONS_BYTES = 256 * 1024;
 
-/** Only kubectl's own name stands for client-side apply. */
+/** Tells whether a manager is kubectl, the only one that has used client-side apply. */
 export function isLastAppliedManager(manager: string): boolean {
   return manager === "kubectl";
 }
 
-/** Fields that the annotation of an object sets to what they are; undefined when it says nothing of use. */
+/** Finds the fields that have the value that the annotation gives them; undefined if there is no valid annotation. */
 export function lastAppliedFields(endpoint: ManagedEndpoint, live: JsonObject): FieldSet | undefined {
   const text = getLastApplied(live);
   if (text === "") return undefined;
@@ -35,7 +35,7 @@ export function lastAppliedFields(endpoint: ManagedEndpoint, live: JsonObject): 
     .reduce(subtract, collectLeaves(fields, endpoint.atom));
 }
 
-/** The object with its annotation, if it has one, set to the configuration that was applied. */
+/** Sets the annotation of an object that has one to the configuration that was applied. */
 export function syncLastApplied(object: JsonObject, config: JsonObject): JsonObject {
   if (getLastApplied(object) === "") return object;
   const metadata = object["metadata"] as JsonObject;
@@ -76,7 +76,7 @@ function parseObject(text: string): JsonObject | undefined {
   }
 }
 
-/** Members in the order in which Go prints maps. */
+/** Sorts members as Go prints maps. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (!isJsonObject(value)) return value;

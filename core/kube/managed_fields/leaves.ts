@@ -5,7 +5,7 @@ import { type FieldSet, type FieldSetBuilder, insertPath } from "./field_set.ts"
 import { itemElement } from "./list_item.ts";
 import { fieldElement } from "./path_element.ts";
 
-/** Every leaf and every item of a value that fits its type; what lies at or below `ignored` is left out. */
+/** Collects every leaf and every item of a value that fits its type, without those at or below `ignored`. */
 export function collectLeaves(value: unknown, atom: Atom, ignored?: FieldSet): FieldSet {
   const walk = new Walk();
   walk.visit(value, atom, ignored);
@@ -39,7 +39,7 @@ class Walk {
       if (type === undefined || skipped?.isMember === true) continue;
       this.#path.push(element);
       this.visit(member, type, skipped?.children);
-      // Entries of maps are owned beside what is in them, fields of structs only where nothing is.
+      // Entries of maps are owned in addition to their contents, fields of structs only if they are empty.
       if (atom.kind === "map" || member === null || isEmptyObject(member)) this.#insert();
       this.#path.pop();
     }
@@ -55,7 +55,7 @@ class Walk {
     }
     items.forEach((item, index) => {
       this.#path.push(elements[index]!);
-      // Of items that nobody can tell apart, only their being there is owned.
+      // Items with the same identity are only owned as a whole.
       if (!repeated.has(elements[index]!)) this.visit(item, list.of, undefined);
       this.#insert();
       this.#path.pop();

@@ -5,7 +5,7 @@ import { err, ok, type Result } from "../../lib/result.ts";
 import type { AssociativeList, ListKey } from "./atom.ts";
 import { keyElement, valueElement } from "./path_element.ts";
 
-/** The element that tells an item from others; the error is upstream's text. */
+/** Returns the path element that identifies an item; the error is upstream's text. */
 export function itemElement(list: AssociativeList, item: unknown): Result<string, string> {
   return list.keys.length === 0 ? setItemElement(item) : keyedItemElement(list.keys, item);
 }

@@ -1,4 +1,4 @@
-/** `metadata.managedFields` as sets by manager (apimachinery `managedfields/internal/managedfields.go`). */
+/** Decodes and encodes `metadata.managedFields` (apimachinery `managedfields/internal/managedfields.go`). */
 import { compareBytes } from "../../lib/byte_order.ts";
 import { goQuote, marshalJson } from "../quote.ts";
 import type { ManagedFieldsEntry } from "../meta.ts";
@@ -6,7 +6,7 @@ import { err, ok, type Result } from "../../lib/result.ts";
 import { type FieldSet, uniteAll } from "./field_set.ts";
 import { formatFieldsV1, parseFieldsV1 } from "./fields_v1.ts";
 
-/** Who writes how: what tells one entry from another. */
+/** The identity of an entry: the manager, and how it writes. */
 export interface ManagerName {
   readonly manager: string;
   readonly operation: "Apply" | "Update";
@@ -15,17 +15,17 @@ export interface ManagerName {
   readonly subresource: string;
 }
 
-/** What one manager owns. */
+/** An entry with the fields that its manager owns. */
 export interface ManagerEntry extends ManagerName {
   readonly set: FieldSet;
-  /** RFC 3339; undefined when the entry never said. */
+  /** RFC 3339 text; undefined if the entry has no time. */
   readonly time: string | undefined;
 }
 
 /** All managers of an object, by `managerKey`. */
 export type Managers = Map<string, ManagerEntry>;
 
-/** The key of a manager; an applier is the same one in all API versions. */
+/** Returns the key of a manager. An applier has the same key in all API versions. */
 export function managerKey({ manager, operation, apiVersion, subresource }: ManagerName): string {
   const identity = {
     ...(manager === "" ? {} : { manager }),
@@ -36,7 +36,7 @@ export function managerKey({ manager, operation, apiVersion, subresource }: Mana
   return marshalJson(identity);
 }
 
-/** Reads entries; the error says why they are none. Of two entries of one manager the later counts. */
+/** Decodes entries. Of two entries of one manager, the later one counts. */
 export function decodeManagers(entries: readonly ManagedFieldsEntry[]): Result<Managers, string> {
   const managers: Managers = new Map();
   for (const [index, entry] of entries.entries()) {
@@ -55,7 +55,7 @@ export function decodeManagers(entries: readonly ManagedFieldsEntry[]): Result<M
   return ok(managers);
 }
 
-/** Writes entries in upstream's order, undefined for none. */
+/** Encodes entries in upstream's order; undefined if there are none. */
 export function encodeManagers(managers: Managers): readonly ManagedFieldsEntry[] | undefined {
   if (managers.size === 0) return undefined;
   const sorted = [...managers.values()];
@@ -71,7 +71,7 @@ export function encodeManagers(managers: Managers): readonly ManagedFieldsEntry[
   }));
 }
 
-/** Appliers first, then by time, name, version, subresource. */
+/** Compares entries: appliers come first, then time, name, version and subresource decide. */
 function compareEntries(a: ManagerEntry, b: ManagerEntry): number {
   return compareBytes(a.operation, b.operation) || parseSeconds(a) - parseSeconds(b) ||
     compareBytes(a.manager, b.manager) || compareBytes(a.apiVersion, b.apiVersion) ||
@@ -82,7 +82,7 @@ function parseSeconds({ time }: ManagerEntry): number {
   return time === undefined ? 0 : Math.floor(Date.parse(time) / 1000);
 }
 
-/** Entries of updates that an object keeps at most. */
+/** The largest number of entries of updates that an object keeps. */
 const MAX_UPDATE_MANAGERS = 10;
 
 /**
@@ -97,7 +97,7 @@ export function capUpdateManagers(managers: Managers): void {
   for (const [key, sets] of merged) managers.set(key, { ...managers.get(key)!, set: uniteAll(sets) });
 }
 
-/** Leaves the sets of merged entries in `merged`, to be united at once: one by one takes quadratic time. */
+/** Collects the sets of merged entries in `merged`; uniting them one by one would take quadratic time. */
 function mergeOldest(
   managers: Managers,
   updaters: [string, ManagerEntry][],
@@ -124,7 +124,7 @@ function mergeOldest(
     if (!merged.has(bucketKey)) merged.set(bucketKey, [bucket.set]);
     merged.get(bucketKey)!.push(entry.set);
     managers.set(bucketKey, { ...bucketName, set: bucket.set, time: entry.time });
-    // Upstream loses a bucket that is not the oldest in this way; so that answers stay the same, so do we.
+    // Upstream loses a bucket that is not the oldest in this way. Its answers are reproduced.
     managers.delete(key);
     merged.delete(key);
     count--;

@@ -1,13 +1,13 @@
 /**
- * Laying a configuration over an object: what it sets wins, what it does not name stays, items keep the configuration's
- * order and the object's in between (structured-merge-diff `typed/merge.go`).
+ * Merges a configuration into an object: fields that the configuration sets win, all others stay, and items have the
+ * configuration's order with the object's in between (structured-merge-diff `typed/merge.go`).
  */
 import { setOwn } from "../codec/json_parser.ts";
 import { getMember, isJsonObject, type JsonObject } from "../json_value.ts";
 import { type AssociativeList, type Atom, memberAtom } from "./atom.ts";
 import { itemElement } from "./list_item.ts";
 
-/** Merges a configuration into a live value; both fit the type. Neither is changed; undefined is absent. */
+/** Merges a configuration into a live value of the same type without changing either; undefined is absent. */
 export function mergeValue(live: unknown, config: unknown, atom: Atom): unknown {
   if (config === undefined || live === config) return live;
   switch (atom.kind) {
@@ -38,14 +38,14 @@ function mergeMembers(
   return merged;
 }
 
-/** An item and the element that tells it from others. */
+/** An item and the path element that identifies it. */
 interface Item {
   readonly element: string;
   readonly value: unknown;
 }
 
 /**
- * Merges items. Items of both sides stand in the configuration's order, items of the object alone keep their place
+ * Merges items. Items of both sides have the configuration's order, and items that only the object has keep their place
  * before the next shared one.
  */
 function mergeItems(live: readonly unknown[], config: readonly unknown[], list: AssociativeList): unknown {
@@ -58,7 +58,7 @@ function mergeItems(live: readonly unknown[], config: readonly unknown[], list: 
   const out: unknown[] = [];
   const take = ({ element, value }: Item): void => {
     merged.add(element);
-    // Of items that are there more than once nobody can tell which to merge into.
+    // If an item occurs more than once, it is unclear which one to merge into.
     const counterpart = byOurs.get(element);
     out.push(mergeValue(counterpart?.isRepeated === true ? null : counterpart?.value, value, list.of));
   };

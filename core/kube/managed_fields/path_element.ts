@@ -7,32 +7,32 @@ import { compareBytes } from "../../lib/byte_order.ts";
 import { goQuote, marshalJson } from "../quote.ts";
 import { isJsonObject } from "../json_value.ts";
 
-/** The element of a field or of a map's entry. */
+/** Returns the element of a field or of a map's entry. */
 export function fieldElement(name: string): string {
   return `f:${name}`;
 }
 
-/** The element of a list item that some of its fields identify. */
+/** Returns the element of a list item that some of its fields identify. */
 export function keyElement(fields: readonly (readonly [name: string, value: unknown])[]): string {
   const sorted = fields.length < 2 ? fields : fields.toSorted(([a], [b]) => compareBytes(a, b));
   return `k:{${sorted.map(([name, value]) => `${marshalJson(name)}:${marshalJson(value)}`).join(",")}}`;
 }
 
-/** The element of an item of a set. */
+/** Returns the element of an item of a set. */
 export function valueElement(value: unknown): string {
   return `v:${marshalJson(value)}`;
 }
 
-/** What a text from outside is as a path element. */
+/** The result of parsing a path element. */
 export type ParsedElement =
   | { readonly kind: "element"; readonly element: string }
-  /** Of a type that nobody knows yet: it is dropped with all below it. */
+  /** An element of an unknown type, which is dropped with everything below it. */
   | { readonly kind: "unknown" }
   | { readonly kind: "malformed" };
 
 const MALFORMED: ParsedElement = { kind: "malformed" };
 
-/** Reads an element in any spelling. */
+/** Parses an element in any spelling. */
 export function parseElement(text: string): ParsedElement {
   if (text[1] !== ":") return MALFORMED;
   const rest = text.slice(2);
@@ -55,7 +55,7 @@ export function parseElement(text: string): ParsedElement {
   }
 }
 
-/** The order in which a set is written: fields, keyed items, items of sets, indices. */
+/** Compares elements in the order in which a set is written: fields, keyed items, items of sets, indices. */
 export function compareElements(a: string, b: string): number {
   if (a[0] === "f" && b[0] === "f") return compareBytes(a, b);
   if (a[0] !== b[0]) return "fkvi".indexOf(a[0]!) - "fkvi".indexOf(b[0]!);
@@ -63,7 +63,7 @@ export function compareElements(a: string, b: string): number {
   return a[0] === "k" ? compareKeys(left, right) : compareValues(left, right);
 }
 
-/** An element as messages show it: `.name`, `[type="Ready"]`, `[="x"]`, `[0]`. */
+/** Formats an element for messages: `.name`, `[type="Ready"]`, `[="x"]`, `[0]`. */
 export function printElement(element: string): string {
   const rest = element.slice(2);
   switch (element[0]) {
@@ -106,7 +106,7 @@ function compareKeys(a: unknown, b: unknown): number {
   return left.length - right.length;
 }
 
-/** Numbers, then text, booleans, and the rest, which no list of ours is keyed by, as its JSON. */
+/** Ranks types: numbers, text, booleans, and then those that no list of a known kind is keyed by. */
 function compareValues(a: unknown, b: unknown): number {
   const byType = rankType(a) - rankType(b);
   if (byType !== 0) return byType;

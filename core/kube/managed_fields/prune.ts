@@ -1,6 +1,6 @@
 /**
- * What an applier no longer names goes away, unless somebody else owns it (structured-merge-diff `merge/update.go`,
- * `prune`).
+ * Removes the fields that an applier no longer sets, unless another manager owns them (structured-merge-diff
+ * `merge/update.go`, `typed/remove.go`).
  */
 import { type AssociativeList, type Atom, memberAtom } from "./atom.ts";
 import { type FieldNode, type FieldSet, intersect, subtract, unite, uniteAll } from "./field_set.ts";
@@ -12,7 +12,7 @@ import { itemElement } from "./list_item.ts";
 import { fieldElement } from "./path_element.ts";
 
 /**
- * Takes out of a merged object what its applier owned by `last` and nobody owns now.
+ * Removes from a merged object the fields that its applier owned by `last` and that no one owns now.
  *
  * @param managers all managers of this API version, with the applier's new set
  */
@@ -29,15 +29,15 @@ export function pruneFields(
   const bare = removeFields(merged, atom, lastNamed);
   const owners = [...managers.values()].filter((entry) => entry.apiVersion === apiVersion);
   const owned = uniteAll(owners.map(({ set }) => set));
-  // What somebody owns comes back, …
+  // Restores the fields that a manager owns,
   const kept = unite(withNamedFields(collectLeaves(bare, atom), atom), withNamedFields(owned, atom));
   const restored = removeFields(merged, atom, subtract(before, kept));
-  // … and so does what went along although the applier never owned it.
+  // and the fields that were removed with others although the applier never owned them.
   const gone = subtract(before, withNamedFields(collectLeaves(restored, atom), atom));
   return removeFields(merged, atom, intersect(gone, lastNamed));
 }
 
-/** A value without the members of a set; null when nothing is left of a container. Atomic values go as a whole. */
+/** Removes the members of a set from a value; null if a container becomes empty. Atomic values are removed as a whole. */
 export function removeFields(value: unknown, atom: Atom, fields: FieldSet): unknown {
   switch (atom.kind) {
     case "scalar":
@@ -79,8 +79,8 @@ function removeMembers(
 }
 
 /**
- * A set with the named fields above its members as members too: a field of a struct goes when all below it goes, an
- * entry of a map does not (structured-merge-diff `EnsureNamedFieldsAreMembers`).
+ * Adds the named fields above its members to a set: a field of a struct is removed when everything below it is, an entry
+ * of a map is not (structured-merge-diff `EnsureNamedFieldsAreMembers`).
  */
 export function withNamedFields(set: FieldSet, atom: Atom | undefined): FieldSet {
   const named = new Map<string, FieldNode>();

@@ -1,25 +1,25 @@
 /**
- * What a change takes from the other managers: whoever owned what is now other than it was, or gone, owns it no more
- * (structured-merge-diff `merge/update.go`).
+ * The effect of a change on the other managers: a manager no longer owns the fields that another one has changed or
+ * removed (structured-merge-diff `merge/update.go`).
  */
 import { changedBy, compare, type Comparison } from "./compare.ts";
 import { getApiVersion, type ManagedEndpoint } from "./endpoint.ts";
 import { type FieldSet, intersect, subtract } from "./field_set.ts";
 import type { Managers } from "./managers.ts";
 
-/** What others own of what changed, by manager. */
+/** The changed fields that other managers own, by manager. */
 export type Overlaps = ReadonlyMap<string, FieldSet>;
 
-/** The effect of a change on everybody but its author. */
+/** The effect of a change on all managers but its author. */
 export interface TakeOver {
   readonly comparison: Comparison;
-  /** Fields that others own and that the change sets to something else. */
+  /** Fields that others own and whose value the change replaces. */
   readonly overlaps: Overlaps;
-  /** The managers afterwards; those who own nothing any more are gone. */
+  /** The managers afterwards, without those that no longer own anything. */
   readonly managers: Managers;
 }
 
-/** Works out the effect; undefined when the two states cannot be compared. `author` is left as it is, unless empty. */
+/** Computes the effect; undefined if the two states cannot be compared. The set of `author` stays, unless it is empty. */
 export function takeOver(
   endpoint: ManagedEndpoint,
   before: object,
@@ -36,8 +36,8 @@ export function takeOver(
   for (const [key, entry] of managers) {
     let { set } = entry;
     if (key !== author) {
-      // Objects of other versions cannot be compared; for events that is so although both versions are served: core
-      // and the named groups know only their own types (apiserver `server/genericapiserver.go`, `getOpenAPIModels`).
+      // Objects of other versions cannot be compared. That holds for events too, although both versions are served: core
+      // and the named groups only know their own types (apiserver `server/genericapiserver.go`, `getOpenAPIModels`).
       if (entry.apiVersion !== version) continue;
       const overlap = intersect(set, changed);
       if (overlap.size > 0) overlaps.set(key, overlap);

@@ -1,6 +1,6 @@
 /**
- * Who owns what after a create, an update or a patch other than apply (apimachinery `managedfields/internal`: the
- * chain of managers, for `Update`).
+ * Tracks the owners of fields through creations, updates and patches other than apply (apimachinery
+ * `managedfields/internal`, the chain of managers for `Update`).
  */
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
 import { changedBy } from "./compare.ts";
@@ -10,20 +10,20 @@ import { capUpdateManagers, decodeManagers, encodeManagers, managerKey, type Man
 import { takeOver } from "./take_over.ts";
 import { type Atom, memberAtom } from "./atom.ts";
 
-/** Who writes, and when. */
+/** The manager that writes, and the time of the write. */
 export interface Author {
   readonly manager: string;
-  /** RFC 3339. */
+  /** The time as RFC 3339 text. */
   readonly time: string;
 }
 
-/** What an entry without a name is filed under. */
+/** The manager of an entry without a name. */
 const UNKNOWN = "unknown";
 
 /**
- * The `managedFields` of an object that is about to be written over `live` (undefined: created); undefined for none.
- * A client may edit the entries in the object itself, or clear them with `[]` or `[{}]`; entries that make no sense
- * count as not sent. An object that has no entries gets none by an update, only by its creation or by an apply.
+ * Returns the `managedFields` of an object that replaces `live`, or is created if `live` is undefined; undefined for no
+ * entries. A client may edit the entries in the object itself, or clear them with `[]` or `[{}]`; invalid entries count
+ * as not sent. An object that has no entries gets some by its creation or by an apply, not by an update.
  */
 export function trackUpdate(
   endpoint: ManagedEndpoint,
@@ -39,7 +39,7 @@ export function trackUpdate(
   return encodeManagers(managers);
 }
 
-/** The managers after a change by an author; undefined when the two states cannot be compared. */
+/** Returns the managers after a change by an author; undefined if the two states cannot be compared. */
 export function recordUpdate(
   endpoint: ManagedEndpoint,
   live: KubeObject | undefined,
@@ -66,7 +66,7 @@ export function recordUpdate(
   return result.managers;
 }
 
-/** Entries as the present description of the kind has them. */
+/** Converts entries to the current description of the kind. */
 export function reconcileManagers(endpoint: ManagedEndpoint, managers: Managers): Managers {
   const version = getApiVersion(endpoint);
   for (const [key, entry] of managers) {
@@ -77,7 +77,7 @@ export function reconcileManagers(endpoint: ManagedEndpoint, managers: Managers)
   return managers;
 }
 
-/** What the client left of the entries, or those of the stored object. */
+/** Returns the entries that the client sent, or those of the stored object. */
 function sentManagers(endpoint: ManagedEndpoint, live: KubeObject | undefined, object: KubeObject): Managers {
   const stored = live?.metadata.managedFields ?? [];
   if (endpoint.subresource === "") {
@@ -94,7 +94,10 @@ function isReset(entries: readonly ManagedFieldsEntry[]): boolean {
   return entries.length === 0 || (entries.length === 1 && Object.keys(entries[0]!).length === 0);
 }
 
-/** The set as the description has it; the same set when it already fits. */
+/**
+ * Converts a set to the current description of its kind: a manager that owned parts of what is atomic now owns it as a
+ * whole (structured-merge-diff `typed/reconcile_schema.go`). Returns the same set if it already fits.
+ */
 export function reconcileFields(set: FieldSet, atom: Atom): FieldSet {
   let changed: Map<string, FieldNode> | undefined;
   for (const [element, node] of set) {

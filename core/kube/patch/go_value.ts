@@ -1,4 +1,4 @@
-/** JSON values as Go's `%v` prints them: parts of error texts of strategic merge patches. */
+/** Prints JSON values as Go does, for the error messages of patches and of apply. */
 import { goFloat } from "../codec/yaml_go_value.ts";
 import { goQuote } from "../quote.ts";
 import { toInt64 } from "../int64.ts";
@@ -12,19 +12,19 @@ export function printGoValue(value: unknown): string {
   return typeof value === "number" || value instanceof ExactNumber ? printNumber(value) : String(value);
 }
 
-/** Whatever is no integer of 64 bits is a float in Go, which is printed with an exponent. */
+/** Prints a number. In Go, a number that is no integer of 64 bits is a float, printed with an exponent. */
 function printNumber(value: number | ExactNumber): string {
   const whole = findInteger(value);
   return whole === undefined ? goFloat(Number(numberText(value)), 64) : whole.toString();
 }
 
-/** The int64 that Go makes of a number, undefined where it makes a float64. */
+/** Returns the int64 to which Go decodes a number; undefined if it decodes it to a float64. */
 function findInteger(value: number | ExactNumber): bigint | undefined {
   if (value instanceof ExactNumber) return toInt64(value.literal);
   return Number.isInteger(value) && Math.abs(value) < 2 ** 63 ? BigInt(value) : undefined;
 }
 
-/** The Go type of a decoded JSON value, as `%s` prints it. */
+/** Returns the Go type of a decoded JSON value, as `%s` prints it. */
 export function getGoType(value: unknown): string {
   if (Array.isArray(value)) return "[]interface {}";
   if (isJsonObject(value)) return "map[string]interface {}";

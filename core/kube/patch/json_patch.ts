@@ -1,7 +1,7 @@
 /**
- * JSON patch as kube-apiserver applies it (evanphx/json-patch v4). It is laxer than RFC 6902: `replace` sets a member
- * that is missing, negative indices count from the end, `test` of a missing member against null holds. npm's
- * implementations refuse these, hence our own.
+ * JSON patch as kube-apiserver applies it (evanphx/json-patch v4). It is more lenient than RFC 6902: `replace` sets a
+ * member that is missing, negative indices count from the end, and `test` of a missing member against null holds. The npm
+ * packages refuse these, so tlsboot has its own implementation.
  */
 import { setOwn } from "../codec/json_parser.ts";
 import { goQuote, marshalJson } from "../quote.ts";
@@ -19,16 +19,16 @@ import {
 import { badPatch, type PatchError, unfitPatch } from "./patch_error.ts";
 import { addObjects, type PatchedDocument } from "./patched_document.ts";
 
-/** Operations in one patch (`apiserver/pkg/endpoints/handlers/patch.go`). */
+/** The largest number of operations in one patch (`apiserver/pkg/endpoints/handlers/patch.go`). */
 export const MAX_JSON_PATCH_OPERATIONS = 10_000;
-/** Bytes of JSON that `copy` may add in one patch (kube-apiserver's `JSONPatchMaxCopyBytes`). */
+/** The largest number of bytes that `copy` may add in one patch (kube-apiserver's `JSONPatchMaxCopyBytes`). */
 const MAX_COPY_BYTES = 3 * 1024 * 1024;
 
 const OPERATION_FIELDS: readonly string[] = ["op", "path", "from", "value"];
 const TEXT_FIELDS: readonly string[] = ["op", "path", "from"];
 
 /**
- * Applies a patch to a document and answers the new document; the inputs stay as they are.
+ * Applies a patch to a document and returns the new document; the inputs are not changed.
  *
  * @param isValidated whether the operations are decoded into their types first (`fieldValidation` other than `Ignore`)
  */
@@ -54,7 +54,7 @@ export function applyJsonPatch(
   return isTooDeep(work.root) ? err(unfitPatch("exceeded max depth")) : ok({ value: work.root, sorted: work.sorted });
 }
 
-/** Members that no operation has, as strict decoding reports them: `json patch unknown field "[0].foo"`. */
+/** Finds members that no operation has and reports them as strict decoding does: `json patch unknown field "[0].foo"`. */
 export function findUnknownOperationFields(patch: unknown): readonly string[] {
   if (!Array.isArray(patch)) return [];
   return patch.flatMap((operation, index) =>
@@ -63,20 +63,20 @@ export function findUnknownOperationFields(patch: unknown): readonly string[] {
   );
 }
 
-/** A document on its way; `root` is ours to change. */
+/** The document that is being patched; `root` may be changed. */
 interface Work {
   root: unknown;
   copiedBytes: number;
-  /** The objects that an operation went through or compared. */
+  /** The objects that an operation has read. */
   readonly sorted: Set<object>;
 }
 
-/** Where a pointer leads: a container and a key in it. */
+/** The target of a pointer: a container and a key in it. */
 type Place =
   | { readonly kind: "member"; readonly object: JsonObject; readonly key: string }
   | { readonly kind: "item"; readonly list: unknown[]; readonly key: string };
 
-/** Go's text when a patch does not decode into typed operations, undefined when it does. */
+/** Finds the first fault in decoding a patch into typed operations, with Go's message. */
 function findShapeFault(patch: unknown): string | undefined {
   const wrong = "error decoding patch: json: cannot unmarshal";
   if (!Array.isArray(patch)) return `${wrong} ${goName(patch)} into Go value of type []handlers.jsonPatchOp`;
@@ -96,7 +96,7 @@ function findShapeFault(patch: unknown): string | undefined {
   return undefined;
 }
 
-/** The same for operations that are taken as they come. */
+/** Finds the first fault in decoding a patch whose operations are not typed. */
 function findRawShapeFault(patch: unknown): string | undefined {
   const wrong = "json: cannot unmarshal";
   if (!Array.isArray(patch)) return `${wrong} ${goName(patch)} into Go value of type jsonpatch.Patch`;
@@ -109,7 +109,7 @@ function goName(value: unknown): string {
   return type === "boolean" ? "bool" : type;
 }
 
-/** Why an operation cannot be done, or undefined when it is done. */
+/** Performs an operation. Returns why it failed, or undefined. */
 function applyOperation(work: Work, operation: JsonObject): string | undefined {
   const kind = getMember(operation, "op");
   switch (kind) {
@@ -204,7 +204,7 @@ function withPlace(
   return place === undefined ? `${name} operation does not apply: doc is missing path: ${pointer}` : act(place);
 }
 
-/** Walks a JSON pointer up to its last step, undefined when a step on the way is missing. */
+/** Follows a JSON pointer up to its last step; undefined if a step before it is missing. */
 function findPlace({ root, sorted }: Work, pointer: string): Place | undefined {
   const steps = pointer.split("/").slice(1).map(decodeStep);
   const key = steps.pop();
@@ -226,12 +226,12 @@ function placeIn(container: unknown, key: string, sorted: Set<object>): Place | 
   return { kind: "member", object: container, key };
 }
 
-/** `~1` is a slash, `~0` a tilde (RFC 6901 section 4). */
+/** Decodes a step of a pointer: `~1` is a slash, `~0` a tilde (RFC 6901 section 4). */
 function decodeStep(step: string): string {
   return step.replace(/~[01]/g, (escape) => (escape === "~1" ? "/" : "~"));
 }
 
-/** The value at a place; a missing member reads as null. */
+/** Reads the value at a place; a missing member is null. */
 function read(place: Place): Result<unknown, string> {
   if (place.kind === "member") return ok(getMember(place.object, place.key) ?? null);
   const index = findIndex(place, 0);
@@ -261,7 +261,7 @@ function remove(place: Place): string | undefined {
   return undefined;
 }
 
-/** An index within a list; `extra` is 1 where one past the end is meant too. Negative ones count from the end. */
+/** Parses an index of a list. Negative ones count from the end; with `extra` 1, the index after the last is valid too. */
 function findIndex(place: { readonly list: unknown[]; readonly key: string }, extra: 0 | 1): number | undefined {
   if (!/^[+-]?\d{1,15}$/.test(place.key)) return undefined;
   const size = place.list.length + extra;

@@ -5,7 +5,7 @@ import { cloneJson, getMember, isJsonObject, isTooDeep, type JsonObject, without
 import { badPatch, type PatchError } from "./patch_error.ts";
 import { addObjects, type PatchedDocument } from "./patched_document.ts";
 
-/** Applies a patch to a document and answers the new document; the inputs stay as they are. */
+/** Applies a patch to a document and returns the new document; the inputs are not changed. */
 export function applyMergePatch(document: unknown, patch: unknown): Result<PatchedDocument, PatchError> {
   if (!Array.isArray(patch) && !isJsonObject(patch)) return err(badPatch("Invalid JSON Patch"));
   if (isTooDeep(patch)) return err(badPatch("error decoding patch: exceeded max depth"));
@@ -23,12 +23,12 @@ function mergeObjects(target: JsonObject, patch: JsonObject, sorted: Set<object>
     const current = getMember(target, key);
     if (value === null) delete target[key];
     else if (isJsonObject(current) && isJsonObject(value)) mergeObjects(current, value, sorted);
-    // A list that replaces an object keeps nulls of its elements' members; elsewhere they mean "absent".
+    // A list that replaces an object keeps the null members of its elements; elsewhere null means "absent".
     else setOwn(target, key, isJsonObject(current) ? value : pruned(value, sorted));
   }
 }
 
-/** Looking for nulls reads everything. */
+/** Removes null members. Every object in the value counts as read afterwards. */
 function pruned(value: unknown, sorted: Set<object>): unknown {
   const kept = withoutNulls(value);
   addObjects(kept, sorted);

@@ -1,10 +1,10 @@
-/** How the parts of a strategic merge give up: thrown deep inside, turned into a value by `strategic.ts`. */
+/** The errors that the parts of a strategic merge throw; `strategic.ts` converts them to values. */
 import { AppError } from "../../errors.ts";
 import { isJsonObject } from "../json_value.ts";
 import { getGoType, printGoValue } from "./go_value.ts";
 import type { PatchError } from "./patch_error.ts";
 
-/** A strategic merge cannot go on. Never leaves this folder. */
+/** Ends a strategic merge. It is caught within this folder. */
 export class PatchFault extends AppError {
   readonly patchError: PatchError;
 
@@ -14,32 +14,32 @@ export class PatchFault extends AppError {
   }
 }
 
-/** A malformed directive: 400. */
+/** Creates the error of a malformed directive, which is answered with 400. */
 export function badDirective(name: "primitive list" | "retainKeys" | "setElementOrder list"): PatchFault {
   return new PatchFault({ kind: "badRequest", message: `invalid patch format of ${name}` });
 }
 
-/** Lists of lists have no merge: 422. */
+/** Creates the error of a list of lists, which cannot be merged and is answered with 422. */
 export function listOfLists(): PatchFault {
   return new PatchFault({ kind: "unprocessable", message: "lists of lists are not supported" });
 }
 
-/** Whatever upstream lets through as an untyped error: 500. */
+/** Creates an error that has no type upstream and is answered with 500. */
 export function otherFault(message: string): PatchFault {
   return new PatchFault({ kind: "internal", message });
 }
 
-/** An element of a merged list lacks the key by which elements are told apart. */
+/** Creates the error of a list element that lacks the merge key. */
 export function noMergeKey(element: unknown, mergeKey: string): PatchFault {
   return otherFault(`map: ${printGoValue(element)} does not contain declared merge key: ${mergeKey}`);
 }
 
-/** A value has another type than a directive needs. */
+/** Creates the error of a value whose type does not fit the directive. */
 export function badType(expected: "list" | "map", value: unknown): PatchFault {
   return otherFault(`expected a ${getGoType(expected === "list" ? [] : {})}, but received a ${getGoType(value)}`);
 }
 
-/** A `$patch` directive that is not known. */
+/** Creates the error of an unknown `$patch` directive. */
 export function badPatchType(directive: unknown, map: unknown): PatchFault {
   return otherFault(`unknown patch type: ${printAsText(directive)} in map: ${printGoValue(map)}`);
 }

@@ -1,18 +1,18 @@
 /**
- * What a JSON or merge patch makes of a document. evanphx/json-patch reads only the objects that a patch goes through,
- * and writes those with their members sorted; all others it passes on as text.
+ * The result of a JSON or merge patch. evanphx/json-patch only reads the objects that a patch touches, and writes those
+ * with their members sorted; all others it copies as text.
  */
 import { compareBytes } from "../../lib/byte_order.ts";
 import { isJsonObject } from "../json_value.ts";
 
-/** A patched document. */
+/** A document after a patch. */
 export interface PatchedDocument {
   readonly value: unknown;
-  /** The objects in it that the patch has read. */
+  /** The objects in the document that the patch has read. */
   readonly sorted: ReadonlySet<object>;
 }
 
-/** The document with its members in the order in which Go writes it. */
+/** Returns the document with its members in the order in which Go writes them. */
 export function inGoOrder({ value, sorted }: PatchedDocument): unknown {
   if (Array.isArray(value)) return value.map((item) => inGoOrder({ value: item, sorted }));
   if (!isJsonObject(value)) return value;
@@ -21,7 +21,7 @@ export function inGoOrder({ value, sorted }: PatchedDocument): unknown {
   return Object.fromEntries(entries.map(([key, member]) => [key, inGoOrder({ value: member, sorted })]));
 }
 
-/** Adds every object within a value. */
+/** Adds every object within a value to a set. */
 export function addObjects(value: unknown, objects: Set<object>): void {
   if (Array.isArray(value)) { for (const item of value) addObjects(item, objects); }
   if (!isJsonObject(value)) return;

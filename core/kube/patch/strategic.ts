@@ -1,6 +1,6 @@
 /**
- * Strategic merge patch: a merge patch that knows from the schema which lists merge by a key and which as sets, and
- * that obeys directives (apimachinery `pkg/util/strategicpatch/patch.go`, as the server calls it).
+ * Strategic merge patch: a merge patch that knows from the schema which lists to merge by a key and which as sets, and
+ * that follows directives (apimachinery `pkg/util/strategicpatch/patch.go`, as the server calls it).
  */
 import { setOwn } from "../codec/json_parser.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
@@ -33,7 +33,7 @@ const RETAIN_KEYS = "$retainKeys";
 const DELETE_FROM_LIST = "$deleteFromPrimitiveList";
 const SET_ELEMENT_ORDER = "$setElementOrder";
 
-/** Applies a patch to a document of the schema and answers the new document; the inputs stay as they are. */
+/** Applies a patch to a document of the schema and returns the new document; the inputs are not changed. */
 export function applyStrategicMergePatch(
   schema: MessageSchema,
   document: unknown,
@@ -50,7 +50,7 @@ export function applyStrategicMergePatch(
   }
 }
 
-/** A patch as messages about its outcome show it: nulls for what the document does not have are gone by then. */
+/** Prints a patch as messages about its result show it: without nulls for members that the document does not have. */
 export function printStrategicPatch(document: unknown, patch: unknown): string {
   return printGoValue(withoutUnmatchedNulls(document, patch));
 }
@@ -69,7 +69,7 @@ function withoutUnmatchedNulls(stored: unknown, patch: unknown): unknown {
   return kept;
 }
 
-/** Merges a patch into a map; both are ours to change. */
+/** Merges a patch into a map and changes both. */
 function mergeMaps(stored: JsonObject, patch: JsonObject, type: FieldType): JsonObject {
   if (Object.hasOwn(patch, DIRECTIVE)) return applyDirective(patch);
   applyRetainKeys(stored, patch);
@@ -99,7 +99,7 @@ function mergeMember(stored: JsonObject, key: string, value: unknown, type: Fiel
   }
 }
 
-/** `$deleteFromPrimitiveList/<list>` takes values out of a list of scalars. */
+/** Removes values from a list of scalars (`$deleteFromPrimitiveList/<list>`). */
 function deleteMember(stored: JsonObject, directive: string, value: unknown, type: FieldType): void {
   const key = parseListName(directive, DELETE_FROM_LIST);
   if (key === undefined) throw badDirective("primitive list");
@@ -113,7 +113,7 @@ function deleteMember(stored: JsonObject, directive: string, value: unknown, typ
   setOwn(stored, key, deleteFromList(current, value, findListMeta(type, key), mergeMaps));
 }
 
-/** `$patch` inside a map: take the patch as it is, or leave nothing. */
+/** Follows `$patch` inside a map: the result is the rest of the patch, or nothing. */
 function applyDirective(patch: JsonObject): JsonObject {
   const { [DIRECTIVE]: directive, ...rest } = patch;
   if (directive === "replace") return rest;
@@ -121,7 +121,7 @@ function applyDirective(patch: JsonObject): JsonObject {
   throw badPatchType(directive, patch);
 }
 
-/** `$retainKeys` names every member that stays; the patch may not set others. */
+/** Removes every member that `$retainKeys` does not name; the patch may not set others. */
 function applyRetainKeys(stored: JsonObject, patch: JsonObject): void {
   if (!Object.hasOwn(patch, RETAIN_KEYS)) return;
   const list = patch[RETAIN_KEYS];
@@ -135,12 +135,12 @@ function applyRetainKeys(stored: JsonObject, patch: JsonObject): void {
   for (const key of Object.keys(stored)) if (!retained.has(key)) delete stored[key];
 }
 
-/** The list that a directive such as `$setElementOrder/conditions` is about. */
+/** Returns the list that a directive such as `$setElementOrder/conditions` is about. */
 function parseListName(directive: string, prefix: string): string | undefined {
   return directive.startsWith(`${prefix}/`) ? directive.slice(prefix.length + 1) : undefined;
 }
 
-/** A new value without directives; undefined when it is nothing but one. */
+/** Copies a value without directives; undefined if the value is a directive itself. */
 function withoutDirectives(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutDirectives).filter((item) => item !== undefined);
   if (!isJsonObject(value)) return value;
@@ -194,7 +194,7 @@ function listMember(object: JsonObject, key: string): unknown[] | undefined {
   return value;
 }
 
-/** The patch's elements must stand in the order list, in the same order; directives do not count. */
+/** Checks that the order list contains the patch's elements in the same order; directives do not count. */
 function assertConsistent(wanted: unknown[] | undefined, order: unknown[], mergeKey: string): void {
   if (wanted === undefined || wanted.length === 0 || order.length === 0) return;
   const items = mergeKey === "" ? wanted : wanted.filter((item) => findDirective(item) !== "delete");

@@ -1,14 +1,18 @@
-/** Merging lists: by merge key for maps, as sets for scalars (strategicpatch `mergeSlice`). */
+/**
+ * Merges lists: by merge key for maps, as sets for scalars (strategicpatch `mergeSlice`). In a merged list, the elements
+ * that the patch names have the patch's order, those that only the server has keep theirs, and the two are interleaved
+ * by the order of the stored list (`normalizeElementOrder`).
+ */
 import type { FieldSchema, FieldType } from "../schema.ts";
 import { badPatchType, badType, listOfLists, noMergeKey, otherFault } from "./patch_fault.ts";
 import { getJsonType, isJsonObject, type JsonObject } from "../json_value.ts";
 import { printGoValue } from "./go_value.ts";
 import { goQuote } from "../quote.ts";
 
-/** Merges one map into another; handed in, since maps and lists hold each other. */
+/** Merges one map into another. It is handed in, because maps and lists contain each other. */
 export type MergeMaps = (stored: JsonObject, patch: JsonObject, type: FieldType) => JsonObject;
 
-/** The list after a patch. Throws PatchFault. */
+/** Returns the list after a patch. Throws PatchFault. */
 export function mergeList(
   stored: readonly unknown[],
   patch: readonly unknown[],
@@ -40,8 +44,8 @@ export function mergeList(
 }
 
 /**
- * The order of the stored list as upstream sees it after it has merged: it works in place, so that new elements stand
- * where deleted ones left room.
+ * Returns the order of the stored list that upstream has after merging. It merges in place, so that new elements take
+ * the places of deleted ones.
  */
 export function storedOrderAfter(
   stored: readonly unknown[],
@@ -60,7 +64,7 @@ export function storedOrderAfter(
   return [...kept, ...fresh.slice(0, Math.max(0, stored.length - kept.length))];
 }
 
-/** What `$deleteFromPrimitiveList` leaves of a list. Throws PatchFault for a list of maps. */
+/** Removes the elements that `$deleteFromPrimitiveList` names; lists of maps are merged instead. Throws PatchFault. */
 export function deleteFromList(
   stored: readonly unknown[],
   toDelete: readonly unknown[],
@@ -75,7 +79,7 @@ export function deleteFromList(
   return stored.filter((item) => !gone.has(item));
 }
 
-/** Obeys `$patch` inside elements: what remains of the stored list, and the elements that are no directives. */
+/** Follows `$patch` in elements. Returns what remains of the stored list, and the elements that are no directives. */
 function applyElementDirectives(
   stored: readonly JsonObject[],
   patch: readonly JsonObject[],
@@ -126,7 +130,7 @@ export function orderElements(
   );
 }
 
-/** The value that tells an element from others. Throws PatchFault when a map lacks the merge key. */
+/** Returns the value that identifies an element. Throws PatchFault if a map lacks the merge key. */
 export function getElementKey(item: unknown, mergeKey: string): unknown {
   if (mergeKey === "") return item;
   if (!isJsonObject(item)) throw badType("map", item);
@@ -134,7 +138,7 @@ export function getElementKey(item: unknown, mergeKey: string): unknown {
   return item[mergeKey];
 }
 
-/** Whether all elements are maps or all scalars of one type. Throws PatchFault for anything else. */
+/** Tells whether all elements are maps or scalars of one type. Throws PatchFault for anything else. */
 export function elementKind(...lists: readonly (readonly unknown[])[]): "map" | "scalar" {
   const items = lists.flat();
   if (items.length === 0) throw otherFault("no elements in any of the given slices");
@@ -165,8 +169,8 @@ function sortBy(items: readonly unknown[], order: readonly unknown[], mergeKey: 
   if (placed.length > MAX_INSERTION || placed.every(({ place }) => place !== undefined)) {
     return placed.sort((a, b) => (a.place ?? 0) - (b.place ?? 0)).map(({ item }) => item);
   }
-  // Upstream calls an element without a place smaller than any other and sorts by insertion. Nothing else would leave
-  // the same order.
+  // Upstream treats an element without a place as smaller than any other and sorts by insertion. Only the same algorithm
+  // gives the same order.
   const sorted: typeof placed = [];
   for (const next of placed) {
     let index = sorted.length;
@@ -179,10 +183,10 @@ function sortBy(items: readonly unknown[], order: readonly unknown[], mergeKey: 
   return sorted.map(({ item }) => item);
 }
 
-/** Go sorts blocks of this size by insertion. */
+/** The size of the blocks that Go sorts by insertion. */
 const MAX_INSERTION = 20;
 
-/** Puts each server-only element before the first named one that stands behind it in the stored list. */
+/** Inserts each server-only element before the first named one that comes after it in the stored list. */
 function interleave(
   serverOnly: readonly unknown[],
   named: readonly unknown[],
@@ -201,21 +205,21 @@ function interleave(
   return [...result, ...serverOnly.slice(left), ...named.slice(right)];
 }
 
-/** How a field merges, and what type its value (or its elements) has. */
+/** How a field merges, and the type of its value or its elements. */
 export interface MergeMeta {
-  /** `merge`, `replace` or empty. */
+  /** One of `merge`, `replace` and the empty string. */
   readonly strategy: string;
   readonly mergeKey: string;
   readonly type: FieldType;
 }
 
-/** How a field that holds an object merges. Throws PatchFault when the schema does not know it. */
+/** Finds how a field that holds an object merges. Throws PatchFault if the schema does not have the field. */
 export function findObjectMeta(parent: FieldType, key: string): MergeMeta {
   const field = findField(parent, key);
   return { strategy: getStrategy(field), mergeKey: field.patchMergeKey ?? "", type: field.type };
 }
 
-/** How a field that holds a list merges; `type` is that of the elements. Throws PatchFault. */
+/** Finds how a field that holds a list merges; `type` is that of the elements. Throws PatchFault. */
 export function findListMeta(parent: FieldType, key: string): MergeMeta {
   const meta = findObjectMeta(parent, key);
   if (meta.type.kind !== "list") throw otherFault("expected slice or array type, but got: struct");
@@ -235,7 +239,7 @@ function findField(parent: FieldType, key: string): FieldSchema {
   throw otherFault(`unable to find api field in struct ${struct} for the json field ${goQuote(key)}`);
 }
 
-/** `retainKeys` only matters to whoever makes a patch. */
+/** Returns the merge strategy of a field, without `retainKeys`, which only matters for creating patches. */
 function getStrategy(field: FieldSchema): string {
   return (field.patchStrategy ?? "").split(",").find((item) => item !== "retainKeys") ?? "";
 }
