@@ -9,7 +9,7 @@ import { AppError } from "../core/errors.ts";
 import { encodePem, findPemBlock } from "../core/pki/pem.ts";
 import type { Clock } from "../core/ports.ts";
 import type { FilePort } from "./files.ts";
-import { checkOwnFolder } from "./private_file.ts";
+import { checkSecretFolder } from "./private_file.ts";
 
 /** The location of the stored pairs. */
 export interface CredentialStoreOptions {
@@ -63,7 +63,7 @@ export async function openCredentialStore(options: CredentialStoreOptions): Prom
   const { files, clock, prefix } = options;
   const paths = resolvePaths(options);
   const { certDir, currentPath, updatedPath } = paths;
-  await checkOwnFolder(certDir, files);
+  await checkSecretFolder(certDir, files);
   await recover(files, currentPath, updatedPath);
   const find = () => findPair([currentPath], paths, options);
   return {

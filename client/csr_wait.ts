@@ -65,7 +65,7 @@ function createTimeoutError(name: string, approvedFor: string | undefined): AppE
  * Reads the CSR once and returns its certificate; undefined while it has none. Throws like `waitForCertificate`, and
  * calls `onApproved` for an approved CSR.
  */
-export async function lookForCertificate(options: WaitOptions, signal: AbortSignal): Promise<string | undefined> {
+export async function findIssuedCertificate(options: WaitOptions, signal: AbortSignal): Promise<string | undefined> {
   const store = createObjectStore<CertificateSigningRequest>(options.transport, certificateSigningRequestKind, options);
   const csr = await store.get(options.name, signal);
   if (csr === undefined) throw createDeletedError(options.name);

@@ -127,4 +127,4 @@ export {
   tryToObtainCertificate,
 } from "./obtain_certificate.ts";
 export { type CertificateRequest, submitRequest, type SubmittedRequest } from "./csr_request.ts";
-export { lookForCertificate, waitForCertificate, type WaitOptions } from "./csr_wait.ts";
+export { findIssuedCertificate, waitForCertificate, type WaitOptions } from "./csr_wait.ts";

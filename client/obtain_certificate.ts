@@ -8,7 +8,7 @@ import { formatTime } from "../core/kube/meta.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { type CertificateRequest, submitRequest, type SubmittedRequest } from "./csr_request.ts";
-import { lookForCertificate, waitForCertificate, type WaitOptions } from "./csr_wait.ts";
+import { findIssuedCertificate, waitForCertificate, type WaitOptions } from "./csr_wait.ts";
 import { createObjectStore } from "./object_store.ts";
 import { type ClockSkew, isSkewed, type TimedTransport } from "./server_time.ts";
 
@@ -67,7 +67,7 @@ export async function tryToObtainCertificate(
     isApproved = true;
     wait.onApproved?.(reason);
   };
-  const certificatePem = await lookForCertificate({ ...wait, onApproved }, signal);
+  const certificatePem = await findIssuedCertificate({ ...wait, onApproved }, signal);
   if (certificatePem === undefined) return { submitted, pair: undefined, isApproved };
   return { submitted, pair: check(options, submitted, certificatePem) };
 }

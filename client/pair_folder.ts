@@ -7,7 +7,7 @@ import { parseCredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { CredentialTarget } from "./request_certificate.ts";
 import type { FilePort } from "./files.ts";
-import { checkOwnFolder } from "./private_file.ts";
+import { checkSecretFolder } from "./private_file.ts";
 
 /** The absolute paths of the three files. */
 export interface PairPaths {
@@ -45,7 +45,7 @@ export function openPairFolder(folder: string, files: FilePort): PairFolder {
     paths,
     pendingKeyPath: at("tls.key.new"),
     async existing() {
-      await checkOwnFolder(resolve(folder), files);
+      await checkSecretFolder(resolve(folder), files);
       if (await files.readLink(at(DATA)) !== undefined) await linkNames(at, files, "missing");
       const found = await Promise.all(Object.values(paths).map((path) => files.lstat(path)));
       if (found.every((facts) => facts === undefined)) return { kind: "none" };

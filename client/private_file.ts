@@ -9,7 +9,7 @@ const OTHERS_WRITE = 0o002;
 const GROUP_WRITE = 0o020;
 
 /** Refuses a secret that others can read. Links are followed, because volumes of containers consist of them. */
-export async function checkPrivate(path: string, files: Pick<FilePort, "stat">): Promise<void> {
+export async function checkPrivateFile(path: string, files: Pick<FilePort, "stat">): Promise<void> {
   const facts = await files.stat(path);
   const fault = facts === undefined ? undefined : findModeFault(facts);
   if (fault === undefined) return;
@@ -20,7 +20,7 @@ export async function checkPrivate(path: string, files: Pick<FilePort, "stat">):
  * Refuses a world-writable folder of secrets, because any user could plant a key or a link there. `isForGroup` is true
  * when the folder is group-writable: the caller warns of that and goes on, because volumes of containers often are.
  */
-export async function checkOwnFolder(path: string, files: Pick<FilePort, "stat">): Promise<{ isForGroup: boolean }> {
+export async function checkSecretFolder(path: string, files: Pick<FilePort, "stat">): Promise<{ isForGroup: boolean }> {
   const facts = await files.stat(path);
   if (facts === undefined || isWindowsMode(facts.mode)) return { isForGroup: false };
   if (!isOpenToAll(facts)) return { isForGroup: groupMayWrite(facts) };

@@ -14,7 +14,7 @@ import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { parsePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
-import { checkPrivate } from "../../client/private_file.ts";
+import { checkPrivateFile } from "../../client/private_file.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { RequestFlags } from "../commands/request.ts";
 import { connect } from "../connection.ts";
@@ -156,7 +156,7 @@ async function readKey(path: string, io: Io): Promise<PrivateKey> {
   const files = createFilePort();
   const text = await files.readText(path);
   if (text === undefined) throw new AppError("not_found", `cannot read key "${path}": file does not exist`);
-  await checkPrivate(path, files);
+  await checkPrivateFile(path, files);
   const key = parsePrivateKey(text);
   if (key.ok) return key.value;
   throw new AppError("key_invalid", `cannot use key "${displayPath(path, io.cwd)}": ${key.error}`);

@@ -17,7 +17,7 @@ import type { CaKey, Clock, Random } from "../../core/ports.ts";
 import { FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../instance/data_dir.ts";
 import { assertKnownFormat, ensureFormat } from "../instance/data_format.ts";
 import type { CaKeys } from "./keys.ts";
-import { checkOwnFolder, checkPrivate } from "../../client/private_file.ts";
+import { checkPrivateFile, checkSecretFolder } from "../../client/private_file.ts";
 import { type AuthorityPaths, authorityPaths, type CaPurpose, SPLIT_PURPOSES } from "./layout.ts";
 
 /** The properties of a new CA. */
@@ -178,7 +178,7 @@ async function create(paths: AuthorityPaths, options: NewAuthority, deps: Author
 /** Creates the data directory, and checks that this program knows its format. */
 async function prepareFolder(dataDir: string, files: FilePort): Promise<void> {
   await files.makeDirectory(dataDir, FOLDER_MODE);
-  await checkOwnFolder(dataDir, files);
+  await checkSecretFolder(dataDir, files);
   await ensureFormat(dataDir, files);
 }
 
@@ -226,7 +226,7 @@ async function openProgram(paths: AuthorityPaths, keys: CaKeys): Promise<CaKey> 
 
 async function findKey(path: string, { files, keys }: AuthorityDeps): Promise<PrivateKey | undefined> {
   if (await files.lstat(path) === undefined) return undefined;
-  await checkPrivate(path, files);
+  await checkPrivateFile(path, files);
   const key = await openPrivateKey(await readRequired(path, files), path, keys.passphrases.getForOpening);
   if (key.ok) return key.value;
   throw new AppError("file_exists", `cannot create a CA: "${path}" exists and is not a key: ${key.error}`, {

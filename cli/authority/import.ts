@@ -10,7 +10,7 @@ import { createCaKey, type PrivateKey } from "../../core/pki/keys.ts";
 import { openPrivateKey } from "../../server/controllers/ca_key_file.ts";
 import type { CaKey } from "../../core/ports.ts";
 import type { CaKeys } from "./keys.ts";
-import { checkPrivate } from "../../client/private_file.ts";
+import { checkPrivateFile } from "../../client/private_file.ts";
 
 /** A CA from two files, checked. */
 export interface ImportedAuthority {
@@ -52,7 +52,7 @@ async function readKey(
   keys: CaKeys,
 ): Promise<{ readonly pem: string; readonly opened: PrivateKey }> {
   const pem = await readFlagFile(path, "--import-key", files);
-  await checkPrivate(path, files);
+  await checkPrivateFile(path, files);
   const key = await openPrivateKey(pem, path, keys.passphrases.getForOpening);
   if (!key.ok) throw refused(path, key.error, "give the PEM file of the CA's key");
   return { pem, opened: key.value };

@@ -9,7 +9,7 @@ import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
-import { checkPrivate } from "../../client/private_file.ts";
+import { checkPrivateFile } from "../../client/private_file.ts";
 
 /** The passphrase of one run of a command. */
 export interface Passphrases {
@@ -114,7 +114,7 @@ async function readPassphraseFile(
       hint: `check the path of ${flag}`,
     });
   }
-  await checkPrivate(path, files);
+  await checkPrivateFile(path, files);
   return checkPassphrase(text.replace(/\r?\n$/, ""), `"${file}"`);
 }
 

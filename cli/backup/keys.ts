@@ -4,7 +4,7 @@ import { Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createPassphrases } from "../authority/passphrase.ts";
-import { checkPrivate } from "../../client/private_file.ts";
+import { checkPrivateFile } from "../../client/private_file.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import type { BackupOpener, BackupRecipients } from "./encryption.ts";
@@ -60,7 +60,7 @@ export async function readOpener(
       hint: "check the path of --identity",
     });
   }
-  await checkPrivate(path, files);
+  await checkPrivateFile(path, files);
   const identities = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "" && line[0] !== "#");
   if (identities.length > 0) return { kind: "identities", identities: new Secret(identities) };
   throw new AppError("key_invalid", `cannot use identity "${settings.identity}": it contains no key`, {

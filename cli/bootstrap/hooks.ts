@@ -101,7 +101,7 @@ async function runCommand(command: string, change: PairChange, tools: HookTools,
 }
 
 /** Returns the environment variables that a command gets in addition to those of this program. */
-export function createHookEnvironment(
+function createHookEnvironment(
   { purpose, pair, certificatePath }: PairChange,
   { nodeName }: Pick<HookTools, "nodeName">,
 ): Readonly<Record<string, string>> {

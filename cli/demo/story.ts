@@ -40,7 +40,7 @@ import { type Bootstrapping, type DemoMachine, planMachines, startMachine, verif
 import { createNarrator, type Narrator } from "./narrator.ts";
 
 /** The options and the adapters of the demo. */
-export interface StoryOptions {
+export interface DemoOptions {
   /** The absolute path of the data directory, which is empty except for the marker. */
   readonly root: string;
   readonly nodes: number;
@@ -71,7 +71,7 @@ const SHOWN_ROWS = 10;
 const MAX_CONNECTING = 16;
 
 /** Runs the demo. Throws the first failure. */
-export async function runDemo(options: StoryOptions, signal: AbortSignal): Promise<void> {
+export async function runDemo(options: DemoOptions, signal: AbortSignal): Promise<void> {
   const { io, files, logger } = options;
   const narrator = createNarrator(io, options);
   const keys = createCaKeys({ caPassphraseFile: undefined, signingKeyCommand: undefined }, io, files, signal);
@@ -137,7 +137,7 @@ type InstanceDeps = Parameters<typeof startInstance>[1];
 
 async function startControllers(
   instance: Instance,
-  options: StoryOptions,
+  options: DemoOptions,
   deps: InstanceDeps,
   signal: AbortSignal,
 ): Promise<{ readonly running: Promise<void> }> {
@@ -164,7 +164,7 @@ async function startControllers(
 
 /** The steps of the demo after the start. */
 class Story {
-  readonly #options: StoryOptions;
+  readonly #options: DemoOptions;
   readonly #instance: Instance;
   readonly #narrator: Narrator;
   readonly #show: (path: string) => string;
@@ -172,7 +172,7 @@ class Story {
   readonly #machines: readonly DemoMachine[];
 
   constructor(
-    options: StoryOptions,
+    options: DemoOptions,
     instance: Instance,
     narrator: Narrator,
     show: (path: string) => string,
@@ -365,7 +365,7 @@ interface Connected extends AsyncDisposable {
 }
 
 /** A CSR for a client certificate in `system:masters`. */
-export async function createMastersRequest(): Promise<object> {
+async function createMastersRequest(): Promise<object> {
   const key = await generatePrivateKey("ecdsa-p256");
   const subject = { commonName: "mallory", organizations: [MASTERS_GROUP] };
   const pem = encodePem("CERTIFICATE REQUEST", createCertificationRequest({ subject }, key));

@@ -19,7 +19,7 @@ export interface ClientCas {
  * Reads each CA of the instance, as it was at the start and as its file is now, and the bundle of `--client-ca-file`.
  * AppError `io` or `ca_invalid` when the bundle cannot be read; an unreadable file of the instance is skipped.
  */
-export async function readClientCas(
+export async function readTrustedCas(
   own: readonly ClientCa[],
   clientCaFile: string | undefined,
   deps: { readonly files: FilePort; readonly cwd: string },

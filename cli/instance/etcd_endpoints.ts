@@ -6,7 +6,7 @@ import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
 import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
-import { checkPrivate } from "../../client/private_file.ts";
+import { checkPrivateFile } from "../../client/private_file.ts";
 import { DEFAULT_ETCD_PREFIX, type EtcdFlags } from "../commands/etcd_flags.ts";
 import { flagName, type Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -76,7 +76,7 @@ async function readCertificate(
   place: Place,
 ): Promise<{ readonly certificatePem: string; readonly keyPem: string }> {
   const certificatePem = await readRequiredFile(certificatePath, place);
-  await checkPrivate(resolve(place.cwd, keyPath), place.files);
+  await checkPrivateFile(resolve(place.cwd, keyPath), place.files);
   const keyPem = await readRequiredFile(keyPath, place);
   const pair = parseCredentialPair(certificatePem, keyPem);
   if (pair.ok) return { certificatePem, keyPem };

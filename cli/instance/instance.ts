@@ -23,14 +23,14 @@ import type { Server } from "../../server/server.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import type { CaKeys } from "../authority/keys.ts";
-import { checkOwnFolder } from "../../client/private_file.ts";
+import { checkSecretFolder } from "../../client/private_file.ts";
 import { ensureAuthorities, type InstanceAuthorities } from "../authority/instance_authorities.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { FlagSet, Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Heap } from "../heap.ts";
 import { type AuditLog, openAuditLog } from "./audit_log.ts";
-import { type ClientCas, readClientCas } from "./client_cas.ts";
+import { type ClientCas, readTrustedCas } from "./client_cas.ts";
 import { openIssuedFile } from "./issued_file.ts";
 import {
   createInstanceMetrics,
@@ -117,7 +117,7 @@ export async function startInstance(
   const auditLog = opened.use(await openAuditLog(settings, deps));
   await deps.files.makeDirectory(dir.root, FOLDER_MODE);
   for (const folder of [dir.root, dir.pki]) {
-    const { isForGroup } = await checkOwnFolder(folder, deps.files);
+    const { isForGroup } = await checkSecretFolder(folder, deps.files);
     if (isForGroup) deps.logger.warn("the group may write to a folder of secrets", { folder });
   }
   await assertEtcdPlace(dir, settings, "serve", deps.files);
@@ -125,7 +125,7 @@ export async function startInstance(
   const { authorities, created } = await ensureAuthorities(dir.root, deps);
   const host = await findHost(settings, deps);
   const names = givenServing === undefined ? listPermittedNames(settings, host, authorities.serving, deps) : NO_NAMES;
-  const readCas = () => readClientCas(authorities.clientCas, settings.clientCaFile, deps);
+  const readCas = () => readTrustedCas(authorities.clientCas, settings.clientCaFile, deps);
   const clientCas = await readCas();
   const metrics = createInstanceMetrics(deps.clock);
   const { storage, isNew, contents, lost } = await openStorage(settings, dir, { ...deps, registry: metrics.registry });

@@ -22,7 +22,7 @@ export function keepHeapSmall(
   { clock, logger }: { readonly clock: Pick<Clock, "sleep">; readonly logger: Logger },
 ): Disposable {
   const stop = new AbortController();
-  follow(heap, clock, stop.signal).catch((error: unknown) => {
+  collectWhenIdle(heap, clock, stop.signal).catch((error: unknown) => {
     if (!stop.signal.aborted) {
       logger.warn("unused memory is no longer returned to the system", { error: getErrorMessage(error) });
     }
@@ -30,7 +30,7 @@ export function keepHeapSmall(
   return { [Symbol.dispose]: () => stop.abort() };
 }
 
-async function follow(heap: Heap, clock: Pick<Clock, "sleep">, signal: AbortSignal): Promise<never> {
+async function collectWhenIdle(heap: Heap, clock: Pick<Clock, "sleep">, signal: AbortSignal): Promise<never> {
   for (let quiet = 0, wasBusy = true, since = MIN_CHECKS_BETWEEN;; since++) {
     await clock.sleep(CHECK_INTERVAL_MS, signal);
     if (heap.busyShare() > BUSY_SHARE) {
