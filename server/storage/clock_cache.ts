@@ -1,32 +1,32 @@
-/** What was used last, up to a size: what is added pushes out what was not used since its last turn (CLOCK). */
+/** A cache of limited size that evicts entries which have not been used since their last turn (CLOCK). */
 
-/** Something that can be let go and got again. */
+/** An entry that can be released and loaded again. */
 export interface Reclaimable {
-  /** Set by whoever uses it; unset as its turn comes. */
+  /** Set by each use, and cleared when the entry's turn comes. */
   isUsed: boolean;
   release(): void;
 }
 
-/** Keeps things of a size together. */
+/** Keeps entries whose sizes add up to at most a limit. */
 export class ClockCache<T extends Reclaimable> {
   readonly #most: number;
-  /** In the order of their turns; those before `#next` had theirs. */
+  /** Entries in the order of their turns; those before `#next` have had theirs. */
   #line: { readonly thing: T; readonly size: number }[] = [];
   #next = 0;
   #size = 0;
 
-  /** The sizes of what is kept add up to this at most. */
+  /** `most` is the limit for the sum of all sizes. */
   constructor(most: number) {
     this.#most = most;
   }
 
-  /** Keeps one more thing, which is not kept yet. */
+  /** Adds an entry that is not in the cache yet. */
   add(thing: T, size: number): void {
     thing.isUsed = false;
     this.#line.push({ thing, size });
     this.#size += size;
     while (this.#size > this.#most) this.#turn();
-    // Moved once in a while, so that it costs nothing each time.
+    // The array is cut only now and then, which costs nearly nothing for each addition.
     if (this.#next * 2 <= this.#line.length) return;
     this.#line = this.#line.slice(this.#next);
     this.#next = 0;

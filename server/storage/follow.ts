@@ -1,17 +1,17 @@
-/** Keeps an index of what is below a prefix, through everything that may happen to a watch. */
+/** Keeps an index of the objects below a prefix up to date, even when its watch is lost. */
 import type { Storage, StorageEvent, StorageWatch, Stored } from "./storage.ts";
 
-/** What follows. */
+/** An index that follows a store. */
 export interface Follower {
-  /** Everything there is, instead of what was known. */
+  /** Replaces the whole content of the index. */
   replace(items: readonly Stored[]): void;
   apply(events: readonly StorageEvent[]): void;
 }
 
-/** Between two attempts to read again after a watch was lost, in milliseconds. */
+/** The pause between two attempts to read again after a watch was lost, in milliseconds. */
 const RETRY_MS = 1_000;
 
-/** Reads what there is and follows it; a watch that is lost starts again. */
+/** Reads the objects below a prefix and follows their changes; a lost watch starts again. */
 export async function followStorage(
   storage: Pick<Storage, "list" | "watch">,
   prefix: string,

@@ -1,15 +1,15 @@
 /**
- * How large an object may be: what etcd and its client allow as they come, so that a store of one's own takes and
- * refuses the same objects, in the same words.
+ * The size limits of objects: the defaults of etcd and its client, so that the built-in store accepts and refuses the same
+ * objects, with the same messages.
  */
 import { type GuardedWrite, sizeOfTransaction } from "./etcd/wire.ts";
 import { WriteRefusedError } from "./storage.ts";
 
-/** What etcd takes (`--max-request-bytes`, 1.5 MiB when nothing is said). */
+/** The largest request that etcd accepts (`--max-request-bytes`, 1.5 MiB by default). */
 const MAX_REQUEST_BYTES = 1_572_864;
-/** What etcd counts around a transaction: its length and the number of the request (`InternalRaftRequest`). */
+/** What etcd adds to a transaction: its length and the number of the request (`InternalRaftRequest`). */
 const RAFT_BYTES = 17;
-/** What kube-apiserver sends to etcd at most (`clientv3` defaultMaxCallSendMsgSize). */
+/** The largest message that kube-apiserver sends to etcd (`clientv3` defaultMaxCallSendMsgSize). */
 const MAX_MESSAGE_BYTES = 2_097_152;
 
 /** Throws WriteRefusedError for a write that kube-apiserver would not even send. */
@@ -20,7 +20,7 @@ export function assertSendable(write: GuardedWrite): void {
   throw new WriteRefusedError(`rpc error: code = ResourceExhausted desc = ${what}`, "tooLarge");
 }
 
-/** Throws WriteRefusedError for a write that etcd would refuse by itself. */
+/** Throws WriteRefusedError for a write that etcd would refuse. */
 export function assertAcceptable(write: GuardedWrite): void {
   assertSendable(write);
   if (sizeOfTransaction(write) + RAFT_BYTES > MAX_REQUEST_BYTES) {

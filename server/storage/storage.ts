@@ -1,11 +1,10 @@
 /**
- * The storage port. Keys are `/registry/<resource>/[<namespace>/]<name>`; values are objects; every write gets the next
- * number of one counter that never repeats, not even after a crash (this is `resourceVersion`). Acknowledged means
- * durable: a write's promise resolves after the write would survive `kill -9`.
+ * The storage port. Keys are `/registry/<resource>/[<namespace>/]<name>`, and values are objects. Every write gets the next
+ * number of one counter that never repeats, not even after a crash; it is the `resourceVersion`. A write's promise resolves
+ * only when the write would survive `kill -9`.
  *
- * History is durable too: revisions are kept for five minutes, as far as they take no more than 256 MiB, and across a
- * restart, so that a `continue` stays at one revision and a watch resumes. What is older is compacted; asking for it
- * throws `CompactedError`.
+ * History is durable too: revisions are kept for five minutes, up to 256 MiB, and across a restart, so that a `continue`
+ * stays at one revision and a watch resumes. Older revisions are compacted, and reading them throws `CompactedError`.
  *
  * An object has the size that etcd allows, and all of them together a quota: a write beyond either throws
  * `WriteRefusedError`. Deletions always pass.
@@ -21,7 +20,7 @@ export interface Stored<T extends KubeObject = KubeObject> {
   readonly revision: number;
   /** Canonical object without `kind` and `apiVersion`, with `metadata.resourceVersion` set; never to be mutated. */
   readonly object: T;
-  /** The UTF-8 JSON of `object`: encoded once, shared by every list and watch. */
+  /** The UTF-8 JSON of `object`, encoded once and shared by every list and watch. */
   readonly bytes: Uint8Array;
 }
 
@@ -40,17 +39,17 @@ export interface StoragePage {
   readonly revision: number;
   /** Where the next page starts, absent on the last page. */
   readonly nextKey?: string;
-  /** How many items of the prefix follow this page. */
+  /** The number of items of the prefix after this page. */
   readonly remaining: number;
 }
 
-/** What to list. */
+/** The options of a list. */
 export interface StorageListOptions {
-  /** At most this many items; 0 or absent for all. */
+  /** The maximum number of items; 0 or absent for all. */
   readonly limit?: number;
-  /** Only this key and greater ones; it need not exist. */
+  /** The first key that may be listed; it need not exist. */
   readonly fromKey?: string;
-  /** The state at exactly this revision; absent for the newest. */
+  /** List the state at exactly this revision; absent for the newest. */
   readonly revision?: number;
 }
 
@@ -59,26 +58,26 @@ export interface StorageWatch {
   stop(): void;
 }
 
-/** Everything the API keeps. */
+/** A store of all objects of the API. */
 export interface Storage extends AsyncDisposable {
-  /** The newest state of one key. */
+  /** Returns the newest state of one key. */
   get(key: string): Promise<Stored | undefined>;
   /**
-   * All keys below a prefix (which ends in `/`), ordered byte-wise by key. Throws `CompactedError` for a revision that is
-   * forgotten, AppError `invalid` for one that is not there yet.
+   * Lists the keys below a prefix, which ends in `/`, in byte order. Throws `CompactedError` for a revision that is
+   * compacted, and AppError `invalid` for one that does not exist yet.
    */
   list(prefix: string, options?: StorageListOptions): Promise<StoragePage>;
-  /** Writes a key that must not exist: `AlreadyExistsError`. */
+  /** Writes a key that must not exist; throws `AlreadyExistsError` if it does. */
   create(key: string, object: KubeObject): Promise<Stored>;
-  /** Replaces a key last written by `expectedRevision`: `RevisionConflictError` otherwise (also when it is gone). */
+  /** Replaces a key last written by `expectedRevision`; throws `RevisionConflictError` otherwise, also when it is gone. */
   update(key: string, object: KubeObject, expectedRevision: number): Promise<Stored>;
-  /** Removes a key last written by `expectedRevision`; answers the last state and the revision of the deletion. */
+  /** Removes a key last written by `expectedRevision`; returns the last state and the revision of the deletion. */
   delete(key: string, expectedRevision: number): Promise<{ readonly previous: Stored; readonly revision: number }>;
   /**
-   * Reports every change below a prefix with a revision greater than `afterRevision`: first the history, then what
-   * happens. Throws `CompactedError` when the history does not reach back that far. `onEvents` gets one or more
-   * events per call, is called synchronously from the commit, and must not throw. `onLost` is told when a store that is
-   * shared has forgotten changes before it could tell them: the watch has ended, and the state is to be read again.
+   * Reports every change below a prefix with a revision greater than `afterRevision`: first the history, then new changes.
+   * Throws `CompactedError` when the history does not reach back that far. `onEvents` gets one or more events per call, is
+   * called synchronously from the commit, and must not throw. `onLost` is called when a shared store has compacted changes
+   * before they were reported: the watch has ended, and the state has to be read again.
    */
   watch(
     prefix: string,
@@ -87,19 +86,18 @@ export interface Storage extends AsyncDisposable {
     onLost?: (error: CompactedError) => void,
   ): StorageWatch;
   /**
-   * Resolves when everything is known that was acknowledged to anybody before the call: a store that is shared has
-   * revisions that others were told of first.
+   * Resolves when this store has every write that was acknowledged before the call, also by other servers that share it.
    */
   catchUp(): Promise<void>;
-  /** The newest revision, at least 1. Every watch has been told of what happened up to it. */
+  /** Returns the newest revision, at least 1. Every watch has received the changes up to it. */
   revision(): number;
-  /** The oldest revision whose state and later history are still known. */
+  /** Returns the oldest revision whose state and later history are still known. */
   compactedRevision(): number;
-  /** Called when the store can no longer acknowledge writes (full disk, lost file); for health checks. */
+  /** Rejects when the store cannot acknowledge writes, for example with a full disk; for health checks. */
   health(): Promise<void>;
 }
 
-/** A key exists already. */
+/** The error of a creation whose key exists already. */
 export class AlreadyExistsError extends AppError {
   readonly key: string;
 
@@ -109,7 +107,7 @@ export class AlreadyExistsError extends AppError {
   }
 }
 
-/** Somebody else wrote in between, or the key is gone (`current` is then undefined). */
+/** The error of a write whose key was written in between, or is gone (`current` is then undefined). */
 export class RevisionConflictError extends AppError {
   readonly current: Stored | undefined;
 
@@ -120,8 +118,8 @@ export class RevisionConflictError extends AppError {
 }
 
 /**
- * The store does not take a write: the object is too large, or the store is full. The text is etcd's, which
- * kube-apiserver passes on as it is, as a 500 without a reason.
+ * The store refuses a write because the object is too large or the store is full. The text is etcd's, which kube-apiserver
+ * passes on unchanged as a 500 without a reason.
  */
 export class WriteRefusedError extends StatusError {
   readonly why: "tooLarge" | "full";
@@ -132,7 +130,7 @@ export class WriteRefusedError extends StatusError {
   }
 }
 
-/** The asked revision is older than the history that is kept. */
+/** The error of a read at a revision older than the kept history. */
 export class CompactedError extends AppError {
   readonly requestedRevision: number;
   readonly compactedRevision: number;

@@ -1,31 +1,31 @@
 /**
- * Makes the stored form of an object: its revision in `metadata.resourceVersion`, its JSON encoded once. The bytes are
- * what is kept; objects, which take several times as much, are kept beside them for what was written or looked at last,
- * while it is the newest of its key, and read from the bytes otherwise.
+ * Creates the stored form of an object, with its revision in `metadata.resourceVersion` and its JSON encoded once. The
+ * bytes are always kept. Objects, which take several times as much memory, are cached only for recently used newest states,
+ * and parsed from the bytes otherwise.
  */
 import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
 import { ClockCache } from "./clock_cache.ts";
 import type { Stored } from "./storage.ts";
 
-/** The state that a write of `revision` makes of an object. */
+/** Creates the stored state of an object that is written at `revision`. */
 export function createStored(key: string, object: KubeObject, revision: number): Stored {
   const { kind: _kind, apiVersion: _apiVersion, ...fields } = object;
   const numbered = { ...fields, metadata: withRevision(object.metadata, String(revision)) };
   return new KeptStored(key, revision, jsonBytes(numbered), numbered);
 }
 
-/** A stored form that was read back; its object throws SyntaxError when the bytes are not JSON. */
+/** Creates a stored state from bytes that were read back; its `object` throws SyntaxError when they are not JSON. */
 export function readStored(key: string, revision: number, bytes: Uint8Array): Stored {
   return new KeptStored(key, revision, bytes, undefined);
 }
 
-/** Lets go of the object of a state that is history: five minutes of it would be several times what there is. */
+/** Drops the cached object of a state that is history, because five minutes of history can exceed the newest states. */
 export function releaseObject(stored: Stored | undefined): void {
   if (stored instanceof KeptStored) stored.retire();
 }
 
-/** Objects of so much JSON are kept: a thousand requests and more. */
+/** How much JSON the cached objects may have together: more than a thousand requests. */
 const KEPT_JSON_BYTES = 2 * 1_048_576;
 const kept = new ClockCache<KeptStored>(KEPT_JSON_BYTES);
 
@@ -33,7 +33,7 @@ class KeptStored implements Stored {
   readonly key: string;
   readonly revision: number;
   readonly bytes: Uint8Array;
-  /** Looked at since the last time that it could have been let go. */
+  /** Set when the object is read, so that the cache keeps it longer. */
   isUsed = false;
   #object: KubeObject | undefined;
   #isHistory = false;

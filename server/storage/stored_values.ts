@@ -1,17 +1,17 @@
-/** How objects stand in a store that others read too: bytes by key, in the others' own form. */
+/** The encoding of objects in a store that other programs read too. */
 import type { KubeObject } from "../../core/kube/meta.ts";
 
-/** Encodes and decodes values. */
+/** Encodes objects to stored values and decodes them. */
 export interface StoredValues {
-  /** What all keys start with; ends in `/`. */
+  /** The prefix of all keys; it ends in `/`. */
   readonly root: string;
-  /** Where the objects are that are served, each below `root`; ends in `/`. */
+  /** The prefixes of the served objects, each below `root` and ending in `/`. */
   readonly prefixes: readonly string[];
-  /** The value of an object, which has no `metadata.resourceVersion` there: the store has its own. */
+  /** Encodes an object without `metadata.resourceVersion`, because the store has its own revisions. */
   encode(key: string, object: KubeObject): Uint8Array;
   /**
-   * The object of a value; undefined for a key of something that is not served. Throws AppError `storage_corrupt` for a
-   * value that cannot be read.
+   * Decodes the object of a value; undefined for a key that is not served. Throws AppError `storage_corrupt` for a value
+   * that cannot be decoded.
    */
   decode(key: string, value: Uint8Array): KubeObject | undefined;
 }

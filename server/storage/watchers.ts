@@ -1,9 +1,9 @@
-/** Who wants to hear of which keys. */
+/** The running watches of a store. */
 import { getErrorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { CompactedError, StorageEvent, StorageWatch } from "./storage.ts";
 
-/** What a watch is told. */
+/** A callback that gets the events of a watch. */
 export type Listener = (events: readonly StorageEvent[]) => void;
 
 interface Watcher {
@@ -14,8 +14,9 @@ interface Watcher {
 }
 
 /**
- * Running watches, by prefix: events are picked once per prefix however many watch it. A thousand nodes that each watch
- * their own request are a thousand prefixes of a few lengths, so that an event finds its watchers by a look-up a length.
+ * Running watches by prefix; events are filtered once for each prefix, however many watch it. A thousand nodes that each
+ * watch their own request have a thousand prefixes of a few lengths, so an event finds its watchers with one look-up for
+ * each length.
  */
 export class Watchers {
   readonly #byLength = new Map<number, Map<string, Set<Watcher>>>();
@@ -25,7 +26,7 @@ export class Watchers {
     this.#logger = logger;
   }
 
-  /** Tells a listener the missed events at once and from then on what `notify` is given. */
+  /** Gives a listener the missed events at once, and from then on the events passed to `notify`. */
   add(
     prefix: string,
     afterRevision: number,
@@ -45,7 +46,7 @@ export class Watchers {
     };
   }
 
-  /** Tells everybody concerned. A watch that a listener opens meanwhile has had these events as missed ones. */
+  /** Notifies all matching watches. A watch that a listener opens meanwhile has received these events as missed ones. */
   notify(events: readonly StorageEvent[]): void {
     const picked = new Map<Set<Watcher>, StorageEvent[]>();
     for (const event of events) {
@@ -57,8 +58,8 @@ export class Watchers {
         else earlier.push(event);
       }
     }
-    const told = [...picked].flatMap(([watchers, mine]) => [...watchers].map((watcher) => ({ watcher, mine })));
-    for (const { watcher, mine } of told) this.#deliver(watcher, mine);
+    const deliveries = [...picked].flatMap(([watchers, mine]) => [...watchers].map((watcher) => ({ watcher, mine })));
+    for (const { watcher, mine } of deliveries) this.#deliver(watcher, mine);
   }
 
   stopAll(): void {
@@ -66,7 +67,7 @@ export class Watchers {
     this.#byLength.clear();
   }
 
-  /** Ends every watch, and tells why: changes that they were to be told of are not known. */
+  /** Ends every watch with an error, because changes that it should have received are unknown. */
   loseAll(error: CompactedError): void {
     const lost = [...this.#all()];
     this.stopAll();
@@ -104,7 +105,7 @@ export class Watchers {
     try {
       watcher.listener(events);
     } catch (error) {
-      // The write is committed and others wait to hear of it, so a listener's bug is reported and otherwise ignored.
+      // The write is committed and other watches must still get it, so a listener's bug is only logged.
       this.#logger?.error("storage watcher threw", { error: getErrorMessage(error) });
     }
   }

@@ -1,11 +1,11 @@
 /**
- * Writes that wait for the next commit. They are checked and numbered when they are called for, against what is
- * committed and what waits before them, so the order of calls is the order of revisions.
+ * The writes that wait for the next commit. They are checked and numbered when they are requested, against the committed
+ * state and the writes before them, so the order of calls is the order of revisions.
  */
 import { measureStored } from "./key_index.ts";
 import type { StorageEvent, Stored } from "../storage.ts";
 
-/** What the caller of one write is waiting for. */
+/** The caller of one write, which waits for the commit. */
 interface Waiter {
   /** Called after the commit. */
   settle(): void;
@@ -17,7 +17,7 @@ interface Waiter {
 export class Batch {
   readonly #events: StorageEvent[] = [];
   readonly #waiters: Waiter[] = [];
-  /** What the keys will hold after the commit; undefined for a deleted one. */
+  /** The states of keys after the commit; undefined for a deleted one. */
   readonly #states = new Map<string, Stored | undefined>();
 
   #growth = 0;
@@ -31,17 +31,17 @@ export class Batch {
     return this.#events;
   }
 
-  /** Tells whether a key waits to be changed. */
+  /** True when this commit changes the key. */
   touches(key: string): boolean {
     return this.#states.has(key);
   }
 
-  /** What a touched key will hold. */
+  /** Returns the state of a touched key after the commit. */
   getState(key: string): Stored | undefined {
     return this.#states.get(key);
   }
 
-  /** Adds a change; the promise resolves with `answer` once it is committed. */
+  /** Adds a change; the promise resolves with `answer` after the commit. */
   add<T>(event: StorageEvent, answer: T): Promise<T> {
     this.#growth += measureStored(event.current) - measureStored(event.previous);
     this.#events.push(event);
@@ -50,8 +50,8 @@ export class Batch {
   }
 
   /**
-   * A refusal because of a change that is not committed yet: told after the commit, when reading the key again shows
-   * what stood in the way. Told at once, a caller that reads and tries again would starve the commit.
+   * Refuses a write because of a change that is not committed yet. The promise rejects after the commit, when reading the
+   * key again shows that change. If it rejected at once, a caller that reads and tries again would starve the commit.
    */
   refuse(error: Error): Promise<never> {
     return new Promise((_resolve, reject) => this.#waiters.push({ settle: () => reject(error), reject }));

@@ -5,7 +5,7 @@
 import { AppError } from "../../../core/errors.ts";
 import { type Compaction, History, type LoggedEvent } from "./history.ts";
 import { firstIndex, KeyIndex } from "./key_index.ts";
-import { compareKeys } from "./key_order.ts";
+import { compareBytes } from "../../../core/lib/byte_order.ts";
 import {
   CompactedError,
   type StorageEvent,
@@ -25,10 +25,10 @@ export interface EngineStart {
   readonly changes: readonly LoggedEvent[];
 }
 
-/** A store that has never been written. Like etcd it starts at 1, so that the first write is 2 and no list says 0. */
+/** A store that has never been written. Like etcd it starts at 1, so that the first write is 2 and no list has 0. */
 export const EMPTY_START: EngineStart = { revision: 1, compactedRevision: 0, base: [], changes: [] };
 
-/** How many past states are kept ready for the next page of somebody's list. */
+/** How many past states are cached for the next pages of lists. */
 const MAX_SNAPSHOTS = 4;
 
 interface Snapshot {
@@ -37,12 +37,12 @@ interface Snapshot {
   readonly items: readonly Stored[];
 }
 
-/** Committed state. */
+/** The committed state of a store. */
 export class Engine {
   readonly #newest = new KeyIndex();
   readonly #history: History;
   #revision: number;
-  /** Most recently used last. */
+  /** Cached past states, the most recently used one last. */
   #snapshots: Snapshot[] = [];
 
   constructor(start: EngineStart) {
@@ -60,7 +60,7 @@ export class Engine {
     return this.#history.compactedRevision;
   }
 
-  /** Of the newest keys and objects. */
+  /** The size of the newest keys and objects. */
   get bytes(): number {
     return this.#newest.bytes;
   }
@@ -69,7 +69,7 @@ export class Engine {
     return this.#newest.get(key);
   }
 
-  /** One page of a prefix. Throws CompactedError, or AppError `invalid` for a revision that is not there yet. */
+  /** Lists one page of a prefix. Throws CompactedError, or AppError `invalid` for a revision that does not exist yet. */
   list(prefix: string, { limit = 0, fromKey = "", revision = this.#revision }: StorageListOptions): StoragePage {
     if (revision > this.#revision) {
       throw new AppError("invalid", `cannot list "${prefix}" at revision ${revision}: the newest is ${this.#revision}`);
@@ -81,18 +81,18 @@ export class Engine {
     return { items, revision, remaining, ...(lastKey === undefined ? {} : { nextKey: `${lastKey}\u0000` }) };
   }
 
-  /** Every change after a revision. Throws CompactedError when some of them are forgotten. */
+  /** Returns every change after a revision. Throws CompactedError when some of them are compacted. */
   eventsSince(revision: number): StorageEvent[] {
     this.#assertKnown(revision);
     return this.#history.since(revision);
   }
 
-  /** What to forget with the next commit, so that history is no longer than wanted. */
+  /** Plans which history the next commit drops. */
   planCompaction(before: number, atMost: number): Compaction | undefined {
     return this.#history.planCompaction(before, atMost);
   }
 
-  /** Takes over a commit. */
+  /** Applies a commit. */
   apply(changes: readonly LoggedEvent[], compaction: Compaction | undefined): void {
     for (const change of changes) this.#apply(change);
     if (compaction === undefined) return;
@@ -100,7 +100,7 @@ export class Engine {
     this.#snapshots = this.#snapshots.filter((snapshot) => snapshot.revision >= compaction.revision);
   }
 
-  /** Takes note that nothing below our keys happened up to a revision. */
+  /** Records that no key of this store changed up to a revision. */
   advance(revision: number): void {
     this.#revision = Math.max(this.#revision, revision);
   }
@@ -113,7 +113,7 @@ export class Engine {
     this.#revision = revision;
   }
 
-  /** The ordered state of a prefix at a past revision: the newest, with every later change taken back. */
+  /** Returns the ordered state of a prefix at a past revision: the newest state with every later change undone. */
   #snapshot(prefix: string, revision: number): readonly Stored[] {
     this.#assertKnown(revision);
     const known = this.#snapshots.find((candidate) => candidate.prefix === prefix && candidate.revision === revision);
@@ -131,7 +131,7 @@ export class Engine {
     const unchanged = this.#newest.page(prefix, "", 0).items.filter((stored) => !past.has(stored.key));
     if (past.size === 0) return unchanged;
     const changed = [...past.values()].filter((stored) => stored !== undefined);
-    return [...unchanged, ...changed].sort((a, b) => compareKeys(a.key, b.key));
+    return [...unchanged, ...changed].sort((a, b) => compareBytes(a.key, b.key));
   }
 
   #assertKnown(revision: number): void {
@@ -144,7 +144,7 @@ function slicePage(
   fromKey: string,
   limit: number,
 ): { readonly items: readonly Stored[]; readonly remaining: number } {
-  const start = firstIndex(all, (key) => compareKeys(key, fromKey) >= 0, 0);
+  const start = firstIndex(all, (key) => compareBytes(key, fromKey) >= 0, 0);
   const end = limit > 0 ? Math.min(all.length, start + limit) : all.length;
   return { items: all.slice(start, end), remaining: all.length - end };
 }

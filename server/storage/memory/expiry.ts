@@ -1,23 +1,23 @@
 /**
- * Event objects live an hour after their last write (kube-apiserver `--event-ttl`, kept there by etcd leases). What has
- * expired is deleted like anything else: with a revision, seen by watches.
+ * Deletes Event objects an hour after their last write (kube-apiserver `--event-ttl`, where etcd leases do it). The
+ * deletions are ordinary ones, with a revision, and watches see them.
  */
 import { getErrorMessage } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import type { LoggedEvent } from "./history.ts";
 import { RevisionConflictError, type Storage } from "../storage.ts";
 
-/** Where `core/v1` and `events.k8s.io` Events are kept, as in etcd. */
+/** The prefix of `core/v1` and `events.k8s.io` Events, as in etcd. */
 const EVENTS_PREFIX = "/registry/events/";
-/** How many Events one commit deletes. */
+/** The largest number of Events that one commit deletes. */
 const MAX_SWEEP = 500;
-/** How long a failed deletion waits for the next try. */
+/** The pause between a failed deletion and the next attempt. */
 const RETRY_MS = 60_000;
 
-/** What expiry needs to know. */
+/** The dependencies of the expiry of Events. */
 export interface ExpiryDeps {
   readonly clock: Clock;
-  /** The store's time, see `_steady_now.ts`. */
+  /** The store's time; see `steady_now.ts`. */
   readonly now: () => number;
   readonly logger: Logger | undefined;
   readonly eventTtlMs: number;
@@ -25,11 +25,11 @@ export interface ExpiryDeps {
   readonly writtenAt: ReadonlyMap<string, number>;
 }
 
-/** Deletes Events when their time has come; sleeps only while there are any. */
+/** Deletes Events when they expire; a timer runs only while there are any. */
 export class EventExpiry implements AsyncDisposable {
   readonly #deps: ExpiryDeps;
   readonly #storage: Pick<Storage, "get" | "delete">;
-  /** Last writes, oldest first. */
+  /** The times of last writes, oldest first. */
   readonly #writtenAt: Map<string, number>;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
@@ -41,7 +41,7 @@ export class EventExpiry implements AsyncDisposable {
     this.#start();
   }
 
-  /** Takes note of committed changes. */
+  /** Records the last writes of committed changes. */
   observe(changes: readonly LoggedEvent[]): void {
     for (const { event, at } of changes) {
       if (!event.key.startsWith(EVENTS_PREFIX)) continue;
@@ -77,7 +77,7 @@ export class EventExpiry implements AsyncDisposable {
     }
   }
 
-  /** Deletes, in one commit, Events whose time is over. */
+  /** Deletes expired Events in one commit. */
   async #sweep(): Promise<void> {
     const expiredBefore = this.#deps.now() - this.#deps.eventTtlMs;
     const deletions: Promise<void>[] = [];
@@ -94,7 +94,7 @@ export class EventExpiry implements AsyncDisposable {
     try {
       if (stored !== undefined) await this.#storage.delete(key, stored.revision);
     } catch (error) {
-      // Written again in between: it has a new hour.
+      // It was written again in between, so its hour starts again.
       if (!(error instanceof RevisionConflictError)) throw error;
     }
   }

@@ -1,4 +1,4 @@
-/** The log of changes that are still known: what a watch resumes from, and what a past state is computed from. */
+/** The log of recent changes, from which watches resume and past states are computed. */
 import type { StorageEvent } from "../storage.ts";
 
 /** A change and when it was made, in milliseconds since 1970. */
@@ -7,23 +7,23 @@ export interface LoggedEvent {
   readonly at: number;
 }
 
-/** A step of forgetting: the oldest `count` changes, up to and including the one of `revision`. */
+/** A compaction of the oldest `count` changes, up to and including the one of `revision`. */
 export interface Compaction {
   readonly revision: number;
   readonly count: number;
-  /** Writes whose outcome nobody can ask for any more: overwritten states, and deletions. */
+  /** Revisions that can no longer be read: overwritten states, and deletions. */
   readonly forgotten: readonly number[];
 }
 
 /**
- * What all of it may take. Some 90,000 changes of requests with their certificates: as many as a watch cache of
- * kube-apiserver holds of one resource (`cacher/watch_cache.go`, `defaultUpperBoundCapacity`).
+ * The maximum size of the history: about 90,000 changes of requests with their certificates, near the capacity of one of
+ * kube-apiserver's watch caches (`cacher/watch_cache.go`, `defaultUpperBoundCapacity`).
  */
 const MAX_BYTES = 256 * 1_048_576;
-/** Of each change, beside the state that it replaced: its objects, its key, the header of its bytes. */
+/** The overhead of each change beside the state that it replaced: its objects, its key, the header of its bytes. */
 const OVERHEAD_BYTES = 500;
 
-/** Changes in revision order; the oldest leave first. */
+/** Changes in revision order; the oldest are dropped first. */
 export class History {
   #entries: (LoggedEvent | undefined)[] = [];
   /** Entries before this one are gone. */
@@ -47,7 +47,7 @@ export class History {
     this.#bytes += measureEntry(entry);
   }
 
-  /** The changes after a revision, oldest first. */
+  /** Returns the changes after a revision, oldest first. */
   since(revision: number): StorageEvent[] {
     let low = this.#head;
     let high = this.#entries.length;
@@ -60,8 +60,8 @@ export class History {
   }
 
   /**
-   * What may be forgotten: changes made before a moment, and later ones where all of them take too much; at most so many.
-   * Undefined when there is nothing.
+   * Plans to drop the changes made before a moment, and later ones while the history is too large; at most `atMost` of
+   * them. Undefined when there is nothing to drop.
    */
   planCompaction(before: number, atMost: number): Compaction | undefined {
     const forgotten: number[] = [];
@@ -87,14 +87,14 @@ export class History {
     this.#entries.fill(undefined, this.#head, this.#head + count);
     this.#head += count;
     this.#compactedRevision = revision;
-    // Moving the rest down only when half is gone keeps the cost of forgetting constant per change.
+    // Moving the rest only when half is gone keeps the cost of dropping constant for each change.
     if (this.#head * 2 < this.#entries.length) return;
     this.#entries = this.#entries.slice(this.#head);
     this.#head = 0;
   }
 }
 
-/** What is there for the sake of history: the state after a change is the newest, or counts with what replaced it. */
+/** Measures the memory of an entry; the state after the change is the newest, or counts with the change that replaced it. */
 function measureEntry({ event: { previous } }: LoggedEvent): number {
   return OVERHEAD_BYTES + (previous?.bytes.length ?? 0);
 }

@@ -1,7 +1,7 @@
 /**
- * The Storage port over an engine and a journal: reads and watches are served from memory, writes gather until the
- * owner's schedule commits them together, and only then does anybody see them (group commit). While a commit is on its
- * way to the disk, the writes of the next gather.
+ * The Storage port over an engine and a journal. Reads and watches are served from memory. Writes are collected until the
+ * scheduler commits them together, and become visible only then (group commit). While one commit is written to the disk,
+ * the writes of the next one are collected.
  */
 import { AppError } from "../../../core/errors.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
@@ -29,14 +29,14 @@ import type { StoredValues } from "../stored_values.ts";
 
 /** Where commits become durable. */
 export interface Journal {
-  /** Makes changes durable, all or none, and forgets what a compaction names; one at a time. Throws AppError `io`. */
+  /** Makes changes durable, all or none, and drops compacted history; one call at a time. Throws AppError `io`. */
   commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): Promise<void>;
   /** Throws AppError `io` when a commit would fail. */
   check(): void;
   close(): void;
 }
 
-/** How a store behaves beyond the port. */
+/** The retention times of a store. */
 export interface StorageTimes {
   /** How long changes stay known, up to 256 MiB; five minutes, etcd's compaction interval under kube-apiserver. */
   readonly historyMs: number;
@@ -47,14 +47,14 @@ export interface StorageTimes {
 /** The defaults, in milliseconds. */
 export const DEFAULT_STORAGE_TIMES: StorageTimes = { historyMs: 5 * 60_000, eventTtlMs: 60 * 60_000 };
 
-/** How much a store takes. */
+/** The size limits of a store. */
 export interface StorageLimits {
   /**
-   * Bytes of all keys and objects; 2 GiB by default, as etcd's `--quota-backend-bytes`. A full store creates nothing, but
-   * deletes, and updates within a reserve. History does not count: it has a limit of its own.
+   * The limit for the bytes of all keys and objects; 2 GiB by default, as etcd's `--quota-backend-bytes`. A full store
+   * refuses creations, but allows deletions, and updates within a reserve. History has its own limit.
    */
   readonly quotaBytes?: number;
-  /** How large an object is in etcd; by default its JSON is measured. */
+  /** Encodes an object as etcd stores it, to measure its size; by default its JSON is measured. */
   readonly values?: Pick<StoredValues, "encode">;
 }
 
@@ -64,9 +64,9 @@ const UPDATE_RESERVE = 1 / 16;
 /** Objects with less JSON fit into etcd in any form. */
 const LARGE_JSON_BYTES = 786_432;
 
-/** What a store is made of. */
+/** The parts of a journaled store. */
 export interface JournaledStorageDeps extends StorageTimes, StorageLimits {
-  /** How the store is called in messages. */
+  /** The name of the store in messages. */
   readonly name: string;
   readonly engine: Engine;
   readonly journal: Journal;
@@ -74,16 +74,15 @@ export interface JournaledStorageDeps extends StorageTimes, StorageLimits {
   readonly logger: Logger | undefined;
   /** When each key that exists already was last written, in milliseconds since 1970, oldest first. */
   readonly writtenAt: ReadonlyMap<string, number>;
-  /** Runs a commit soon, after what is running now. */
+  /** Runs a commit soon, after the code that is running now. */
   schedule(commit: () => void): void;
 }
 
 /**
- * A commit forgets this many changes more than it makes, so that the history shrinks after a burst without any commit
- * taking long.
+ * A commit drops this many more changes than it makes, so that the history shrinks after a burst without a slow commit.
  */
 const EXTRA_FORGOTTEN = 200;
-/** A disk that is this slow is not well. */
+/** How long a commit may take before the store counts as unhealthy. */
 const HUNG_MS = 10_000;
 
 /** A store in memory, durable by its journal. */
@@ -92,14 +91,14 @@ export class JournaledStorage implements Storage {
   readonly #watchers: Watchers;
   readonly #expiry: EventExpiry;
   readonly #now: () => number;
-  /** What the next commit will write. */
+  /** The writes of the next commit. */
   #batch: Batch | undefined;
-  /** What the commit writes that is on its way. */
+  /** The writes of the running commit. */
   #committing: Batch | undefined;
   #underway: Promise<void> | undefined;
-  /** When the commit that is on its way began, by a clock that never goes back. */
+  /** When the running commit began, by a monotonic clock. */
   #underwaySince = 0;
-  /** The newest number given away; numbers of failed commits are not used again. */
+  /** The newest revision assigned to a write; revisions of failed commits are not used again. */
   #lastNumber: number;
   #disposal: Promise<void> | undefined;
   #isClosing = false;
@@ -154,7 +153,7 @@ export class JournaledStorage implements Storage {
     return this.#watchers.add(prefix, afterRevision, this.#deps.engine.eventsSince(afterRevision), onEvents);
   }
 
-  /** Nobody else writes. */
+  /** Resolves at once, because no other server writes to this store. */
   async catchUp(): Promise<void> {
     this.#assertOpen();
   }
@@ -179,7 +178,7 @@ export class JournaledStorage implements Storage {
     this.#deps.journal.check();
   }
 
-  /** Commits what waits, then lets go of the journal. A second call does nothing. */
+  /** Commits the waiting writes, then closes the journal. A second call does nothing. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#disposal ??= this.#dispose();
   }
@@ -205,19 +204,19 @@ export class JournaledStorage implements Storage {
     return new AppError("aborted", `cannot use storage "${this.#deps.name}": it is closed`);
   }
 
-  /** What a key holds once everything asked for so far is committed. */
+  /** Returns the state of a key after all writes so far are committed. */
   #getState(key: string): Stored | undefined {
     const batch = this.#findBatch(key);
     return batch === undefined ? this.#deps.engine.get(key) : batch.getState(key);
   }
 
-  /** The newest of the uncommitted writes that touch a key. */
+  /** Finds the newest uncommitted batch that touches a key. */
   #findBatch(key: string): Batch | undefined {
     if (this.#batch?.touches(key) === true) return this.#batch;
     return this.#committing?.touches(key) === true ? this.#committing : undefined;
   }
 
-  /** The state that a write makes. Throws WriteRefusedError, and then its number is not taken. */
+  /** Creates the state of a write. Throws WriteRefusedError, and then no revision is used up. */
   #newState(key: string, object: KubeObject, previous: Stored | undefined): Stored {
     const stored = createStored(key, object, this.#lastNumber + 1);
     if (stored.bytes.length > LARGE_JSON_BYTES) {
@@ -264,7 +263,7 @@ export class JournaledStorage implements Storage {
     return this.#findBatch(key)?.refuse(makeError()) ?? Promise.reject(makeError());
   }
 
-  /** Resolves when the commit is over that is on its way, or one of what waits. */
+  /** Resolves when the running commit has ended, or else one of the waiting writes. */
   #commit(): Promise<void> {
     return this.#underway ??= this.#commitNext().finally(() => {
       this.#underway = undefined;
@@ -272,7 +271,7 @@ export class JournaledStorage implements Storage {
     });
   }
 
-  /** What came while a failed commit was on its way was checked against it. */
+  /** Rejects the failed commit, and the writes that came meanwhile, because those were checked against it. */
   #refuseUncommitted(error: unknown): void {
     const refused = [this.#committing, this.#batch];
     this.#committing = undefined;

@@ -1,14 +1,14 @@
 /**
- * The newest state of every key, ordered by key. Entries live in a row of short sorted arrays, so that a write moves a
- * few hundred pointers at most however many keys there are, and counting a range adds up lengths.
+ * The newest state of every key, in byte order of the keys as in etcd. Entries are in a list of short sorted arrays, so
+ * that a write moves at most a few hundred pointers however many keys there are, and counting a range adds up lengths.
  */
-import { compareKeys } from "./key_order.ts";
+import { compareBytes } from "../../../core/lib/byte_order.ts";
 import type { Stored } from "../storage.ts";
 
-/** A chunk that grows beyond this is cut in two. */
+/** The size at which a chunk is split in two. */
 const MAX_CHUNK = 512;
 
-/** Where an entry stands: `offset` within `chunk`; one past the end of the last chunk for "after everything". */
+/** The place of an entry: `offset` within `chunk`; one past the end of the last chunk means "after everything". */
 interface Position {
   readonly chunk: number;
   readonly offset: number;
@@ -17,11 +17,11 @@ interface Position {
 /** An ordered map from key to stored object. */
 export class KeyIndex {
   readonly #byKey = new Map<string, Stored>();
-  /** Never empty but for the only chunk of an empty index. */
+  /** Sorted chunks; none is empty except the only chunk of an empty index. */
   #chunks: Stored[][] = [[]];
   #bytes = 0;
 
-  /** Of all keys and objects together. */
+  /** The size of all keys and objects together. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -50,11 +50,11 @@ export class KeyIndex {
   }
 
   /**
-   * The entries below a prefix whose key is not less than `fromKey`, at most `limit` of them (0: all), and how many
+   * Returns the entries below a prefix whose key is not less than `fromKey`, at most `limit` of them (0: all), and how many
    * follow.
    */
   page(prefix: string, fromKey: string, limit: number): { readonly items: Stored[]; readonly remaining: number } {
-    let { chunk, offset } = this.#find(compareKeys(fromKey, prefix) < 0 ? prefix : fromKey);
+    let { chunk, offset } = this.#find(compareBytes(fromKey, prefix) < 0 ? prefix : fromKey);
     const items: Stored[] = [];
     for (; chunk < this.#chunks.length; chunk++, offset = 0) {
       const entries = this.#chunks[chunk]!;
@@ -67,7 +67,7 @@ export class KeyIndex {
     return { items, remaining: 0 };
   }
 
-  /** How many entries from a position on are below a prefix; the one at the position is. */
+  /** Counts the entries below a prefix from a position on, where the entry at the position is one. */
   #count(from: Position, prefix: string): number {
     let count = -from.offset;
     for (let chunk = from.chunk; chunk < this.#chunks.length; chunk++) {
@@ -79,12 +79,12 @@ export class KeyIndex {
     return count;
   }
 
-  /** The first entry whose key is not less than the given one. */
+  /** Finds the first entry whose key is not less than the given one. */
   #find(key: string): Position {
-    return this.#locate((candidate) => compareKeys(candidate, key) >= 0);
+    return this.#locate((candidate) => compareBytes(candidate, key) >= 0);
   }
 
-  /** The first entry that passes a test which, once passed, every later entry passes too. */
+  /** Finds the first entry that passes a test which every later entry passes too. */
   #locate(test: (key: string) => boolean): Position {
     let low = 0;
     let high = this.#chunks.length - 1;
@@ -97,19 +97,19 @@ export class KeyIndex {
   }
 }
 
-/** What a state counts for in the quota of a store. */
+/** Returns the size of a state as the quota of a store counts it. */
 export function measureStored(stored: Stored | undefined): number {
   return stored === undefined ? 0 : stored.key.length + stored.bytes.length;
 }
 
-/** Where the entries below a prefix end, from one on that is not before them; most often it is the last that tells. */
+/** Finds the end of the entries below a prefix; in most chunks it is enough to check the last entry. */
 function endBelow(entries: readonly Stored[], prefix: string, from: number): number {
   const last = entries.at(-1);
   if (last === undefined || last.key.startsWith(prefix)) return entries.length;
   return firstIndex(entries, (key) => !key.startsWith(prefix), from);
 }
 
-/** Binary search in a sorted array for the first entry that passes; its length when none does. */
+/** Searches a sorted array for the first entry that passes the test; returns its length when none does. */
 export function firstIndex(entries: readonly Stored[], test: (key: string) => boolean, from: number): number {
   let low = from;
   let high = entries.length;

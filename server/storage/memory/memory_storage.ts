@@ -1,4 +1,4 @@
-/** A store that is gone with the process: for tests, and wherever nothing has to last. */
+/** A store that ends with the process, for tests and other uses where nothing has to last. */
 import type { Clock, Logger } from "../../../core/ports.ts";
 import { EMPTY_START, Engine } from "./engine.ts";
 import {
@@ -10,7 +10,7 @@ import {
 } from "./journaled_storage.ts";
 import type { Storage } from "../storage.ts";
 
-/** What a store in memory is made of; times in milliseconds. */
+/** The options of a store in memory; times in milliseconds. */
 export interface MemoryStorageDeps extends Partial<StorageTimes>, StorageLimits {
   readonly clock: Clock;
   readonly logger?: Logger;

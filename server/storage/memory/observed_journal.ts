@@ -1,13 +1,13 @@
-/** A journal that tells how its commits went. */
+/** A journal that reports its commits to an observer. */
 import type { Journal } from "./journaled_storage.ts";
 
-/** Is told of each commit. */
+/** Observes the commits of a journal. */
 export interface JournalObserver {
   committed(changes: number, seconds: number): void;
   failed(): void;
 }
 
-/** Wraps a journal; `nowMs` is a clock that never goes back. */
+/** Wraps a journal so that its commits are observed; `nowMs` is a monotonic clock. */
 export function observeJournal(journal: Journal, observer: JournalObserver, nowMs: () => number): Journal {
   return {
     async commit(changes, compaction) {
