@@ -122,7 +122,7 @@ const REFUSED: readonly Case[] = [
       api.onCreate = (csr) => issue(csr, { subject });
     },
     code: "csr_failed",
-    message: /it is for ".*n2.*", asked was ".*n1/,
+    message: /it is for ".*n2.*", but the request was for ".*n1/,
     hint: /check the signer/,
   },
   {

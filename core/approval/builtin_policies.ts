@@ -1,18 +1,18 @@
-/** The policies that come with tlsboot, chosen by name. Each says what it grants. */
+/** The policies that tlsboot contains. Users select them by name, and each one describes what it grants. */
 import { KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import type { ApprovalRule, EvidenceSettings, Policy } from "./policy.ts";
 
-/** The name under which the two kubelet client rules go; `kubelet_client.ts` has them. */
+/** The policy name of the two kubelet client rules in `kubelet_client.ts`. */
 export const KUBELET_CLIENT = "kubelet-client";
 
-/** What they grant, for people. */
+/** The description of the kubelet client rules in help texts. */
 const KUBELET_CLIENT_DESCRIPTION =
   "Approves a kubelet's client certificate when a SubjectAccessReview says that the requester may have it: for its own " +
   "node name with create on certificatesigningrequests/selfnodeclient, for any node name with /nodeclient. Always on, as " +
   "in kube-controller-manager.";
 
-/** A node's serving certificate: what kubelet asks for and nothing else, for names that are its own. */
+/** A node's serving certificate exactly as kubelet requests it, for names that belong to the node. */
 const SERVING_RULE: ApprovalRule = {
   name: "kubelet-serving",
   match: { signerNames: [KUBELET_SERVING_SIGNER], users: [`${NODE_USER_PREFIX}*`], groups: [NODES_GROUP] },
@@ -35,8 +35,8 @@ function serving(name: string, description: string, evidence: EvidenceSettings):
 }
 
 /**
- * By name. `kubelet-client` has no rules of its own kind: it stands for the two that an approver always has, so that
- * naming it is right and changes nothing.
+ * The built-in policies by name. `kubelet-client` has no rules here because every approver applies the two kubelet client
+ * rules anyway, so naming it changes nothing.
  */
 export const BUILTIN_POLICIES: ReadonlyMap<string, Policy> = new Map([
   {

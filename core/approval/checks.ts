@@ -1,4 +1,4 @@
-/** The single requirements of a rule: what was seen, whether it holds, and what would fix it. */
+/** Checks the requirements of a rule one by one: the actual value, the outcome, and what would fix a failure. */
 import { formatDuration } from "../lib/duration.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { isWithin, parseCidr } from "../pki/cidr.ts";
@@ -22,7 +22,7 @@ import {
 
 const NO_NAMES: NamesRequirement = { owned: false, atLeastOne: false, dns: [], ips: [], uris: [], emails: [] };
 
-/** Common name and organizations, and nothing else in the subject. */
+/** Checks common name and organizations, and that the subject has no other attribute. */
 export function checkSubject(wanted: SubjectRequirement, { csr, request }: PolicyInput): Check {
   const { commonNames, organizations } = wanted;
   const { subject } = request;
@@ -56,8 +56,8 @@ export function checkSubject(wanted: SubjectRequirement, { csr, request }: Polic
 }
 
 /**
- * The subject that a rule with `then: deny` looks for: one of its common names and all of its organizations, where it
- * lists any. What else the subject says does not save the request, or one attribute more would get around the rule.
+ * Checks the subject for a rule with `then: deny`: one of the listed common names and all of the listed organizations.
+ * Other attributes are ignored, because otherwise one more attribute would circumvent the rule.
  */
 export function checkDeniedSubject(wanted: SubjectRequirement, { csr, request }: PolicyInput): Check {
   const { subject } = request;
@@ -77,8 +77,8 @@ function isRequestersName(value: string, patterns: readonly string[], csr: Certi
 }
 
 /**
- * Everything in a subject that a policy cannot name, as text: attributes such as e-mail address, DC and UID, and all but
- * the last of several common names. Our signers leave them out of certificates; others copy the subject as it is.
+ * Lists the parts of a subject that a policy cannot name: attributes such as e-mail address, DC and UID, and all but the
+ * last of several common names. tlsboot's signers omit them, but other signers copy the subject unchanged.
  */
 function unnamedAttributes(subject: DistinguishedName): readonly string[] {
   const { organizationalUnits, countries, localities, provinces, streetAddresses, postalCodes, serialNumber } = subject;
@@ -94,7 +94,7 @@ function unnamedAttributes(subject: DistinguishedName): readonly string[] {
   ];
 }
 
-/** Kinds of names, patterns and ranges. Ownership is looked at apart. */
+/** Checks the kinds of names, patterns and address ranges. `checkOwned` checks ownership. */
 export function checkNames(wanted: NamesRequirement = NO_NAMES, { request }: PolicyInput): Check {
   const { dnsNames, ipAddresses, emailAddresses, uris, otherNames } = request;
   const all = [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
@@ -116,10 +116,7 @@ export function checkNames(wanted: NamesRequirement = NO_NAMES, { request }: Pol
   return holds("names", saw);
 }
 
-/**
- * The names that a rule with `then: deny` looks for: any of those that it lists, of whatever kind. Names beside them do not
- * save the request.
- */
+/** Checks the names for a rule with `then: deny`: one listed name of any kind is enough, and other names are ignored. */
 export function checkDeniedNames(wanted: NamesRequirement, { request }: PolicyInput): Check {
   const { dnsNames, ipAddresses, emailAddresses, uris } = request;
   const all = [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
@@ -136,7 +133,7 @@ export function checkDeniedNames(wanted: NamesRequirement, { request }: PolicyIn
   return holds("names", saw);
 }
 
-/** Every DNS name and address belongs to the node that asks. */
+/** Checks that every DNS name and address belongs to the requesting node. */
 export function checkOwned(
   node: string | undefined,
   settings: EvidenceSettings,
@@ -173,7 +170,7 @@ export function checkOwned(
   return holds("ownership", saw);
 }
 
-/** Key usages. */
+/** Checks the requested key usages. */
 export function checkUsages({ allowed, required }: UsagesRequirement, { csr }: PolicyInput): Check {
   const usages = csr.spec.usages ?? [];
   const saw = usages.length === 0 ? "none" : usages.join(", ");
@@ -186,7 +183,7 @@ export function checkUsages({ allowed, required }: UsagesRequirement, { csr }: P
   return holds("usages", saw);
 }
 
-/** Type and size of the key. */
+/** Checks the type and the size of the key. */
 export function checkKey(keys: readonly KeyRequirement[], { request }: PolicyInput): Check {
   const { keyAlgorithm, keyBits } = request;
   const saw = `${keyAlgorithm} ${keyBits}`;
@@ -196,7 +193,7 @@ export function checkKey(keys: readonly KeyRequirement[], { request }: PolicyInp
   return fails("key", saw, `a key ${saw} is not allowed`, `make a new key: ${wanted}`);
 }
 
-/** Requested lifetime. */
+/** Checks the requested lifetime. */
 export function checkLifetime({ maxMs, mayBeAbsent }: LifetimeRequirement, { csr }: PolicyInput): Check {
   const seconds = csr.spec.expirationSeconds;
   if (seconds === undefined) {
@@ -209,7 +206,7 @@ export function checkLifetime({ maxMs, mayBeAbsent }: LifetimeRequirement, { csr
   return fails("lifetime", saw, `${saw} is longer than ${formatDuration(maxMs)}`, "ask for a shorter lifetime");
 }
 
-/** Day and time, in UTC. */
+/** Checks the day and the time in UTC. */
 export function checkHours({ days, from, to }: HoursRequirement, { now }: PolicyInput): Check {
   const day = WEEKDAYS[now.getUTCDay()] ?? "Sun";
   const minutes = now.getUTCHours() * 60 + now.getUTCMinutes();
@@ -223,7 +220,7 @@ export function checkHours({ days, from, to }: HoursRequirement, { now }: Policy
   );
 }
 
-/** How many a rule has approved for the same requester of late. */
+/** Checks how many requests of the same requester the rule has approved recently. */
 export function checkRate(
   { max, perMs }: RateRequirement,
   { policy, rule }: { readonly policy: string; readonly rule: string },
@@ -243,7 +240,7 @@ export function checkRate(
   );
 }
 
-/** A SubjectAccessReview that was asked before. */
+/** Checks the result of a SubjectAccessReview that the caller has sent. */
 export function checkPermission(permission: string, { permissions }: PolicyInput): Check {
   const answer = permissions.get(permission) ?? { kind: "none" };
   if (answer.kind === "failed") {

@@ -1,6 +1,6 @@
 /**
- * Writing a decision into a CSR, as `kubectl certificate approve` and `deny` do (staging kubectl
- * `pkg/cmd/certificates/certificates.go`). The server checks and stamps the rest.
+ * Adds a decision to a CSR as `kubectl certificate approve` and `deny` do (staging kubectl
+ * `pkg/cmd/certificates/certificates.go`). The server validates the rest and sets the times.
  */
 import { findCondition, getConditions } from "../csr/phase.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
@@ -8,22 +8,22 @@ import { formatTime, getName } from "../kube/meta.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** Reason and message of a decision. */
+/** The reason and the message of a decision. */
 export interface DecisionText {
   readonly reason: string;
   readonly message: string;
 }
 
-/** The opposite decision stands already; it cannot be taken back, not even by force. */
+/** The CSR already has the opposite decision, which cannot be removed, not even by force. */
 export interface DecisionRefusal {
   readonly present: "Approved" | "Denied";
-  /** As kubectl says it: `certificate signing request "n1" is already Denied`. */
+  /** kubectl's text: `certificate signing request "n1" is already Denied`. */
   readonly message: string;
 }
 
 /**
- * The CSR with a condition Approved appended; the very same object when it has one already. `now` becomes
- * `lastUpdateTime`; without it the server fills both times.
+ * Appends a condition Approved to a CSR; returns the same object when it already has one. `now` becomes `lastUpdateTime`;
+ * without it the server fills in both times.
  */
 export function withApproval(
   csr: CertificateSigningRequest,
@@ -33,7 +33,7 @@ export function withApproval(
   return withDecision(csr, "Approved", "Denied", text, now);
 }
 
-/** The CSR with a condition Denied appended; the mirror image of `withApproval`. */
+/** Appends a condition Denied to a CSR, as `withApproval` appends Approved. */
 export function withDenial(
   csr: CertificateSigningRequest,
   text: DecisionText,
@@ -42,17 +42,17 @@ export function withDenial(
   return withDecision(csr, "Denied", "Approved", text, now);
 }
 
-/** Who decided, and with what. */
+/** The user and the tool behind a decision. */
 export interface Decider {
-  /** Such as `tlsboot approve`. */
+  /** The command, such as `tlsboot approve`. */
   readonly tool: string;
-  /** As the server authenticates the user; undefined where it does not say. */
+  /** The name under which the server authenticates the user; undefined when the server does not report it. */
   readonly username: string | undefined;
 }
 
 /**
- * The text that a command of tlsboot writes: it always names the user and the tool. It is the client's word; the server's
- * own record is the audit log.
+ * Creates the text that a command of tlsboot writes, which always names the user and the tool. The server does not verify
+ * it; the audit log is the server's own record.
  */
 export function createDecisionText(
   verb: "approve" | "deny",
@@ -67,7 +67,7 @@ export function createDecisionText(
   };
 }
 
-/** The CSR with one more condition of status `True`; conditions that exist are kept. */
+/** Appends a condition of status `True` and keeps the existing conditions. */
 export function withCondition(
   csr: CertificateSigningRequest,
   type: string,

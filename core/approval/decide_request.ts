@@ -1,6 +1,6 @@
 /**
- * What an approver does with a request: the one order in which rules are asked. `approver explain`, `approver test` and
- * `describe csr` take their verdict from here; the running approver asks in the same order, one question at a time.
+ * Decides what an approver does with a request, and in which order the rules apply. `approver explain`, `approver test` and
+ * `describe csr` use it; the running approver follows the same order, but asks the API only what it needs.
  */
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
@@ -14,7 +14,7 @@ import {
 import { evaluateKubeletClient, findKubeletClientPermissions } from "./kubelet_client.ts";
 import type { Policy } from "./policy.ts";
 
-/** Asks the rules that deny, then the two kubelet client rules, then the policies in order. */
+/** Applies the rules that deny, then the two kubelet client rules, then the policies in order. */
 export function decideRequest(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
   const denial = evaluateDenials(policies, input);
   if (denial.kind !== "leave") return denial;
@@ -22,12 +22,12 @@ export function decideRequest(policies: readonly Policy[], input: PolicyInput): 
   if (client.kind !== "leave") return { ...client, trace: [...denial.trace, ...client.trace] };
   const verdict = evaluatePolicies(policies, input);
   const trace = [...client.trace, ...verdict.trace];
-  // With no policy about it, the reason why the kubelet client rules left it says more.
+  // When no policy applies, the reason of the kubelet client rules is more useful.
   const isAbout = verdict.rule !== undefined || client.trace.every(({ notAbout }) => notAbout !== undefined);
   return isAbout ? { ...verdict, trace } : { ...verdict, message: client.message, trace };
 }
 
-/** Every permission of the requester that bears on the verdict. */
+/** Finds every permission of the requester that the verdict may depend on. */
 export function findRequestPermissions(
   policies: readonly Policy[],
   csr: CertificateSigningRequest,

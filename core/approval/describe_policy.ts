@@ -1,9 +1,9 @@
-/** Policies as sentences, for help texts and `explain`. */
+/** Describes policies in sentences for help texts and `explain`. */
 import { formatDuration } from "../lib/duration.ts";
 import type { ApprovalRule, EvidenceSettings, Policy, Requirements, RuleMatch } from "./policy.ts";
 import { WEEKDAYS } from "./policy.ts";
 
-/** A policy in sentences, one per line. */
+/** Describes a policy in sentences, one per line. */
 export function describePolicy({ name, description, evidence, rules }: Policy): readonly string[] {
   const asksForOwnership = rules.some(({ require: wanted }) => wanted.names?.owned === true);
   return [
@@ -13,7 +13,7 @@ export function describePolicy({ name, description, evidence, rules }: Policy): 
   ];
 }
 
-/** A rule in sentences: what it is about, what must hold, what follows. */
+/** Describes a rule in sentences: which requests it applies to, what it requires, and the outcome. */
 export function describeApprovalRule(
   { name, match, require: wanted, then, otherwise }: ApprovalRule,
 ): readonly string[] {
@@ -51,7 +51,7 @@ function describeMatch({ signerNames, users, groups }: RuleMatch): string {
   ].join(" ");
 }
 
-/** A rule that denies looks for subject and names; the rest it demands like others. */
+/** In a rule that denies, subject and names say what is denied; the other requirements read as in every rule. */
 function describeDenied({ subject, names, ...rest }: Requirements): readonly string[] {
   const { commonNames = [], organizations = [] } = subject ?? {};
   const listed = names === undefined ? [] : [...names.dns, ...names.ips, ...names.uris, ...names.emails];

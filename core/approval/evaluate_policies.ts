@@ -1,4 +1,4 @@
-/** What a policy says of a request: a verdict, and every rule's reasons. Pure; whatever had to be asked is handed in. */
+/** Evaluates policies for a request: a verdict, and the reasons of every rule. The caller passes in all facts. */
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
@@ -21,55 +21,55 @@ import { matchesPattern } from "../lib/pattern.ts";
 import { escapeControls } from "../lib/printable.ts";
 import type { ApprovalRule, Policy, RuleMatch } from "./policy.ts";
 
-/** Everything that a policy is decided by. */
+/** The facts that a policy is evaluated with. */
 export interface PolicyInput {
   readonly csr: CertificateSigningRequest;
   readonly request: RequestFacts;
   readonly now: Date;
   readonly evidence: Evidence;
-  /** Whether the requester may `create` a virtual subresource of certificatesigningrequests; asked before. */
+  /** Whether the requester may `create` a virtual subresource of certificatesigningrequests, by subresource. */
   readonly permissions: ReadonlyMap<string, Lookup<boolean>>;
   /** Earlier approvals of the same requester. */
   readonly approvedBefore: readonly PastApproval[];
 }
 
-/** One thing that was looked at. */
+/** The outcome of one requirement. */
 export interface Check {
-  /** Such as `subject`, `names`, `usages`. */
+  /** The checked part of the request, such as `subject`, `names`, `usages`. */
   readonly what: string;
   readonly saw: string;
   readonly outcome: "holds" | "fails" | "unknown";
-  /** What is wrong, and what would fix it; when it does not hold. A rule that does not deny needs no fix. */
+  /** What is wrong, and what would fix it, when the requirement does not hold. A rule that denies has no fix. */
   readonly fault?: string;
   readonly fix?: string;
 }
 
-/** What one rule made of a request. */
+/** The evaluation of one rule. */
 export interface RuleTrace {
   readonly policy: string;
   readonly rule: string;
-  /** Why the rule is not about the request; undefined when it is. */
+  /** Why the rule does not apply to the request; undefined when it does. */
   readonly notAbout: string | undefined;
   readonly checks: readonly Check[];
   readonly outcome: "approve" | "deny" | "leave" | "next" | "unknown";
 }
 
-/** What to do with the request. */
+/** The verdict on a request. */
 export type PolicyVerdict =
   & { readonly policy: string | undefined; readonly trace: readonly RuleTrace[] }
   & (
     | { readonly kind: "approve" | "deny"; readonly rule: string; readonly reason: string; readonly message: string }
     | { readonly kind: "leave"; readonly rule: string | undefined; readonly message: string }
-    /** Something could not be asked; try again. */
+    /** A fact is missing because the API could not be asked; the approver tries again. */
     | { readonly kind: "unknown"; readonly rule: string; readonly message: string }
   );
 
-/** Reason of the Denied condition. */
+/** The reason of the Denied condition. */
 export const POLICY_DENIED = "PolicyDenied";
 
 /**
- * Asks every rule with `then: deny` of all policies, before anything may approve: a denial counts wherever it stands. The
- * verdict is `deny`, `unknown` when one of them cannot tell now, or `leave` without a rule.
+ * Evaluates every rule with `then: deny` of all policies. They come before any approval, so a denial counts wherever it is
+ * in a policy. The verdict is `deny`, `unknown` when a fact is missing, or `leave` without a rule.
  */
 export function evaluateDenials(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
   const trace: RuleTrace[] = [];
@@ -81,7 +81,7 @@ export function evaluateDenials(policies: readonly Policy[], input: PolicyInput)
   return { kind: "leave", policy: undefined, rule: undefined, trace, message: "no rule denies it" };
 }
 
-/** The rules with `then: deny` that are about a request. */
+/** Finds the rules with `then: deny` that apply to a request. */
 export function findDenialRules(
   policies: readonly Policy[],
   csr: CertificateSigningRequest,
@@ -92,7 +92,7 @@ export function findDenialRules(
   );
 }
 
-/** Asks the rules that deny, then goes through several policies as if their rules stood in one list. */
+/** Evaluates the rules that deny, then several policies as if their rules were one list. */
 export function evaluatePolicies(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
   const denial = evaluateDenials(policies, input);
   if (denial.kind !== "leave") return denial;
@@ -109,7 +109,7 @@ export function evaluatePolicies(policies: readonly Policy[], input: PolicyInput
   return { kind: "leave", policy: undefined, rule: undefined, trace, message };
 }
 
-/** Goes through the rules in order; the first that is about the request and does not pass it on decides. */
+/** Evaluates the rules in order. The first rule that applies and does not continue with the next one decides. */
 export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdict {
   const trace: RuleTrace[] = [];
   for (const rule of policy.rules) {
@@ -122,7 +122,7 @@ export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdic
   return { kind: "leave", policy: policy.name, trace, rule: undefined, message };
 }
 
-/** The node that asks: its name, when the requester is one. */
+/** Finds the name of the requesting node; undefined when the requester is not a node. */
 export function findRequestingNode({ spec }: CertificateSigningRequest): string | undefined {
   const { username = "", groups = [] } = spec;
   if (!username.startsWith(NODE_USER_PREFIX) || !groups.includes(NODES_GROUP)) return undefined;
@@ -130,12 +130,12 @@ export function findRequestingNode({ spec }: CertificateSigningRequest): string 
   return name === "" ? undefined : name;
 }
 
-/** Whether any rule of a policy is about a request. */
+/** Tells whether any rule of a policy applies to a request. */
 export function policyApplies({ rules }: Policy, csr: CertificateSigningRequest): boolean {
   return rules.some(({ match }) => findMismatch(match, csr) === undefined);
 }
 
-/** Permissions that the rules about a request ask for. */
+/** Finds the permissions that the applicable rules require. */
 export function findPolicyPermissions(policies: readonly Policy[], csr: CertificateSigningRequest): readonly string[] {
   const asked = policies.flatMap(({ rules }) => rules).filter(({ match }) => findMismatch(match, csr) === undefined)
     .map((rule) => rule.require.permission);
@@ -147,7 +147,7 @@ function traceRule(policy: Policy, rule: ApprovalRule, input: PolicyInput): Rule
   const place = { policy: policy.name, rule: rule.name };
   if (notAbout !== undefined) return { ...place, notAbout, checks: [], outcome: "next" };
   const checks = runChecks(policy, rule, input);
-  // A question that could not be asked is never a no.
+  // A missing fact is not a refusal.
   if (checks.some(({ outcome }) => outcome === "unknown")) {
     return { ...place, notAbout, checks, outcome: "unknown" };
   }
@@ -166,7 +166,7 @@ function runChecks(
     checks.push(then === "deny" ? checkDeniedSubject(subject, input) : checkSubject(subject, input));
   }
   if (then === "deny" && names !== undefined) checks.push(checkDeniedNames(names, input));
-  // A rule that approves speaks of all names: those that it does not speak of are not approved.
+  // A rule that approves covers all names: it refuses those that it does not list.
   else if (names !== undefined || then === "approve") checks.push(checkNames(names, input));
   if (names?.owned === true) checks.push(checkOwned(findRequestingNode(input.csr), policy.evidence, input));
   if (usages !== undefined) checks.push(checkUsages(usages, input));
@@ -201,7 +201,7 @@ function toVerdict(policy: Policy, rule: ApprovalRule, one: RuleTrace, trace: re
   }
 }
 
-/** Names in requests are text of whoever sent them. */
+/** Escapes control characters, because the names in a request are chosen by the client. */
 function escapeMessage(verdict: PolicyVerdict): PolicyVerdict {
   return { ...verdict, message: escapeControls(verdict.message) };
 }

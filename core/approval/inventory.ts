@@ -1,4 +1,4 @@
-/** The inventory: which names and addresses belong to which node, as its operator says (`kind: Inventory`). */
+/** The inventory (`kind: Inventory`), in which the operator assigns names and addresses to nodes. */
 import {
   checkedText,
   listOf,
@@ -12,13 +12,13 @@ import { canonicalIp, parseIpAddress } from "../pki/ip_address.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 
-/** What belongs to one node; names in lower case, addresses in canonical form. */
+/** The names of one node in lower case, and its addresses in canonical form. */
 export interface NodeNames {
   readonly dns: readonly string[];
   readonly ips: readonly string[];
 }
 
-/** Nodes by name. */
+/** The names and addresses of each node, by the node's name. */
 export type Inventory = ReadonlyMap<string, NodeNames>;
 
 /** The kind of an inventory file. */
@@ -34,7 +34,7 @@ const NODE = mapping({
 
 const INVENTORY = mapping({ nodes: requiredKey(listOf(NODE)) });
 
-/** Reads an inventory. The error lists every fault, also a name or address that two nodes share. */
+/** Parses an inventory. The error lists every fault, including a name or address that two nodes share. */
 export function parseInventory(fileText: string): Result<Inventory, readonly string[]> {
   const read = parseConfigDocument(fileText, INVENTORY_KIND, INVENTORY);
   if (!read.ok) return read;

@@ -1,6 +1,6 @@
 /**
- * The two kubelet client rules as a policy's trace: the same demands and the same words in `explain`, `test` and
- * `describe`. What an approver does follows from `core/approval`, exactly as upstream; a test holds the two together.
+ * Evaluates the two kubelet client rules with a trace like that of a policy, for `explain`, `test` and `describe`. The
+ * running approver uses `planApproval`, which follows upstream exactly; a test compares the two.
  */
 import { AUTO_APPROVED, type Recognizer, RECOGNIZERS } from "./plan_approval.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
@@ -11,7 +11,7 @@ import { KUBELET_CLIENT } from "./builtin_policies.ts";
 import { checkPermission } from "./checks.ts";
 import type { Check, PolicyInput, PolicyVerdict, RuleTrace } from "./evaluate_policies.ts";
 
-/** The rules in order; the first whose demands and permission hold approves. A refusal goes on to the policies. */
+/** Evaluates the rules in order. The first one whose checks and permission hold approves; otherwise the policies follow. */
 export function evaluateKubeletClient(input: PolicyInput): PolicyVerdict {
   const trace: RuleTrace[] = [];
   for (const recognizer of RECOGNIZERS) {
@@ -30,7 +30,7 @@ export function evaluateKubeletClient(input: PolicyInput): PolicyVerdict {
   return { kind: "leave", policy: KUBELET_CLIENT, rule: undefined, message, trace };
 }
 
-/** Permissions that the rules ask for about a request. */
+/** Finds the permissions that the rules require for a request. */
 export function findKubeletClientPermissions(
   csr: CertificateSigningRequest,
   facts: RequestFacts,
@@ -51,7 +51,7 @@ function traceRecognizer({ permission, recognizes }: Recognizer, input: PolicyIn
   return { ...place, notAbout: undefined, checks: [...shape, asked], outcome };
 }
 
-/** The signer's own demands, each as a check; for `selfnodeclient` also that the node asks for itself. */
+/** Checks the requirements of the signer; for `selfnodeclient` also that the requester is the node itself. */
 function checkShape(permission: Recognizer["permission"], { csr, request }: PolicyInput): readonly Check[] {
   const usages = csr.spec.usages ?? [];
   const rules = BUILTIN_SIGNERS.get(KUBE_APISERVER_CLIENT_KUBELET_SIGNER)?.rules ?? [];

@@ -1,17 +1,17 @@
-/** What policies need of the API, so that nobody is granted more. */
+/** The permissions that policies need at the API, so that an approver gets no others. */
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
 import { usesNodeReports } from "./ownership.ts";
 import type { Policy } from "./policy.ts";
 
-/** What the policies of an approver look at and decide about. */
+/** The signers that the policies of an approver decide about, and whether they read nodes. */
 export interface PolicyNeeds {
   /** Signers whose requests are approved or denied; `domain/*` among them. */
   readonly signerNames: readonly string[];
-  /** Nodes are watched. */
+  /** Whether nodes are watched. */
   readonly nodes: boolean;
 }
 
-/** Collects the needs of the two kubelet client rules and of policies. */
+/** Collects the needs of the two kubelet client rules and of the given policies. */
 export function collectPolicyNeeds(policies: readonly Policy[]): PolicyNeeds {
   const deciding = policies.flatMap(({ rules }) => rules).filter(({ then, otherwise }) =>
     then !== "leave" || otherwise === "deny"
@@ -23,7 +23,7 @@ export function collectPolicyNeeds(policies: readonly Policy[]): PolicyNeeds {
   };
 }
 
-/** Whether a policy decides nothing without an inventory, but for renewals. */
+/** Tells whether a policy can only approve renewals when there is no inventory. */
 export function needsInventory(policy: Policy): boolean {
   return asksForOwnership(policy) && policy.evidence.inventory && !policy.evidence.trustNodeStatus;
 }

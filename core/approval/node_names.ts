@@ -1,4 +1,4 @@
-/** Names and addresses of nodes: what they report, and what the certificate that they hold has. */
+/** The names and addresses that nodes report, and those in their serving certificates. */
 import { findLeafCertificate } from "../csr/certificate.ts";
 import { hasCertificate, isApproved, isFailed } from "../csr/phase.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
@@ -9,7 +9,7 @@ import { canonicalIp } from "../pki/ip_address.ts";
 import type { NodeNames } from "./inventory.ts";
 import type { Lookup } from "./ownership.ts";
 
-/** The part of a Node that is looked at. */
+/** The part of a Node that an approver reads. */
 export interface ReportingNode extends KubeObject {
   readonly status?: { readonly addresses?: readonly { readonly type?: string; readonly address?: string }[] };
 }
@@ -18,7 +18,7 @@ const NAME_TYPES: readonly string[] = ["Hostname", "InternalDNS", "ExternalDNS"]
 const ADDRESS_TYPES: readonly string[] = ["InternalIP", "ExternalIP"];
 
 /**
- * What a node reports of itself, split as a kubelet splits it for its request
+ * Splits the addresses in a node's status into names and IP addresses as kubelet does for its request
  * (`pkg/kubelet/certificate/kubelet.go` addressesToHostnamesAndIPs); names in lower case, addresses in canonical form.
  */
 export function listReportedNames({ status }: ReportingNode): NodeNames {
@@ -32,7 +32,7 @@ export function listReportedNames({ status }: ReportingNode): NodeNames {
   return { dns: [...dns], ips: [...ips] };
 }
 
-/** Names and addresses of a list of hosts, such as the names of a server. */
+/** Splits a list of hosts, such as the names of a server, into DNS names and addresses. */
 export function splitHosts(hosts: Iterable<string>): NodeNames {
   const dns = new Set<string>();
   const ips = new Set<string>();
@@ -45,8 +45,8 @@ export function splitHosts(hosts: Iterable<string>): NodeNames {
 }
 
 /**
- * Names of the serving certificate that a node holds: of the newest that was issued to it and is still valid. An
- * approver cannot see the node's disk; what it sees is the API, where Kubernetes keeps an issued request for an hour.
+ * Finds the names of the newest valid serving certificate that was issued to a node. An approver knows it from the CSRs in
+ * the API, where Kubernetes keeps an issued CSR for one hour.
  */
 export function findHeldNames(csrs: Iterable<CertificateSigningRequest>, node: string, now: Date): Lookup<NodeNames> {
   let newest: CertificateFacts | undefined;

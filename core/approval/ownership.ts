@@ -1,34 +1,34 @@
 /**
- * Whether the names and addresses of a request belong to the node that asks. Evidence is looked at in a fixed order; DNS
- * is none. An address that two nodes claim, or that is the server's, belongs to nobody.
+ * Decides whether the names and addresses of a request belong to the requesting node. Evidence is checked in a fixed order,
+ * and DNS is not evidence. An address that two nodes claim, or that the API server has, belongs to no node.
  */
 import type { EvidenceSettings } from "./policy.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 import { canonicalIp } from "../pki/ip_address.ts";
 import { type Inventory, type NodeNames } from "./inventory.ts";
 
-/** What is known at the time of a decision. Everything may be missing. */
+/** The evidence at the time of a decision. Every part may be missing. */
 export interface Evidence {
   readonly inventory: Inventory | undefined;
   /** Names of the serving certificate that a node holds now. */
   readonly held: Lookup<NodeNames>;
-  /** What every node writes into its own `status.addresses`, by node. */
+  /** The names and addresses in each node's `status.addresses`, by node. */
   readonly reported: Lookup<ReadonlyMap<string, NodeNames>>;
   /** Names and addresses of the API server itself. */
   readonly server: NodeNames;
 }
 
-/** Something that had to be asked for: there, not there, or the asking failed. */
+/** The outcome of reading a fact from the API: found, not there, or failed. */
 export type Lookup<T> =
   | { readonly kind: "found"; readonly value: T }
   | { readonly kind: "none" }
   | { readonly kind: "failed"; readonly message: string };
 
-/** Whether one value belongs to the node. */
+/** Whether one name or address belongs to the node. */
 export type Ownership =
   | { readonly kind: "owned"; readonly by: "inventory" | "held certificate" | "node status" }
   | { readonly kind: "foreign"; readonly fault: string; readonly fix: string }
-  /** Nobody could say just now; never a denial. */
+  /** It cannot be decided now, which is never a denial. */
   | { readonly kind: "unknown"; readonly message: string };
 
 /** Decides about one DNS name (`dns`) or address (`ips`). */
@@ -54,7 +54,7 @@ export function decideOwnership(
   }
   const known = inventory?.get(node);
   if (known !== undefined) {
-    // What the operator has given to this node cannot be taken from it by another that only says so.
+    // Another node cannot take away what the operator has assigned to this one.
     return known[field].includes(wanted)
       ? { kind: "owned", by: "inventory" }
       : foreign(`the inventory does not give ${wanted} to node ${node}`, adviceFor(node, field, wanted, evidence));
@@ -62,7 +62,7 @@ export function decideOwnership(
   return decideByNodes(node, field, wanted, evidence, settings);
 }
 
-/** What nodes hold and report; for nodes that no inventory speaks of. */
+/** Decides by certificates and node status, for nodes that are not in the inventory. */
 function decideByNodes(
   node: string,
   field: keyof NodeNames,
@@ -83,7 +83,7 @@ function decideByNodes(
     const fix = "find out which of the two machines has it: kubectl get nodes -o wide";
     return foreign(`${wanted} belongs to node ${other} too, by its own status`, fix);
   }
-  // Without the nodes nobody knows whether a second one claims it.
+  // Without the list of nodes, another node's claim cannot be excluded.
   if (reported.kind === "failed") return { kind: "unknown", message: reported.message };
   if (settings.heldCertificate && evidence.held.kind === "found" && evidence.held.value[field].includes(wanted)) {
     return { kind: "owned", by: "held certificate" };
@@ -98,8 +98,8 @@ function decideByNodes(
 }
 
 /**
- * How a name or address may get into the inventory. Never advises to give one machine what is another's: its name, what
- * the inventory gives to it, or what it reports.
+ * Advises how a name or address gets into the inventory. It never advises to assign what belongs to another node: its name,
+ * what the inventory assigns to it, or what it reports.
  */
 function adviceFor(node: string, field: keyof NodeNames, wanted: string, evidence: Evidence): string {
   const { inventory, reported } = evidence;
@@ -116,14 +116,14 @@ function adviceFor(node: string, field: keyof NodeNames, wanted: string, evidenc
   return `if ${wanted}${known} is this machine's, add it to ${field} of node ${node} in the inventory (--inventory)`;
 }
 
-/** Whether what nodes report is looked at: to believe it, or to see that a second node claims the same. */
+/** Tells whether node status is read, either as evidence or to detect that a second node claims the same name. */
 export function usesNodeReports({ heldCertificate, trustNodeStatus }: EvidenceSettings): boolean {
   return heldCertificate || trustNodeStatus;
 }
 
 const LEAVE_OUT = "leave it out of the request";
 
-/** Loopback and unspecified addresses: whoever has a certificate for them has it for every machine. */
+/** Loopback names and unspecified addresses, because a certificate for them would be valid for every machine. */
 function isOnEveryMachine(field: keyof NodeNames, value: string): boolean {
   if (field === "dns") return value === "localhost" || value.endsWith(".localhost");
   return value.startsWith("127.") || value.startsWith("0.") || value === "::1" || value === "::";

@@ -1,4 +1,4 @@
-/** Reads a policy file (`kind: ApprovalPolicy`). Everything unknown is a fault. */
+/** Parses a policy file (`kind: ApprovalPolicy`). Every unknown key is a fault. */
 import { findUnknownUsages } from "../pki/usages.ts";
 import { parseCidr } from "../pki/cidr.ts";
 import {
@@ -67,7 +67,7 @@ const REQUIREMENTS = {
   rate: optionalKey(mapping({ max: requiredKey(integer(1)), per: requiredKey(duration) })),
 };
 
-/** Names stand in conditions and are read from there again. */
+/** The name of a policy or rule. It is written into conditions and parsed from there again. */
 const name = checkedText((value) =>
   /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/.test(value)
     ? undefined
@@ -97,19 +97,19 @@ const POLICY = mapping({
   rules: requiredKey(nonEmptyListOf(RULE)),
 });
 
-/** Reads a policy. The error lists every fault with its place. */
+/** Parses a policy. The error lists every fault with its place. */
 export function parsePolicy(fileText: string): Result<Policy, readonly string[]> {
   const read = parseConfigDocument(fileText, POLICY_KIND, checkedPolicy);
   return read.ok ? ok(toPolicy(read.value)) : err(read.error);
 }
 
-/** Past approvals are counted in the API, where the cleaner leaves issued requests for an hour. */
+/** Past approvals are counted in the API, where the cleaner keeps issued requests for one hour. */
 const LONGEST_RATE_MS = 3_600_000;
 
 type ReadPolicy = NonNullable<ReturnType<typeof POLICY>>;
 type ReadRule = ReadPolicy["rules"][number];
 
-/** What the shape alone cannot say: what a rule that approves must speak of, and what excludes what. */
+/** Checks what the shape cannot express: the parts that an approving rule needs, and parts that exclude each other. */
 const checkedPolicy: Shape<ReadPolicy> = (value, place) => {
   const policy = POLICY(value, place);
   if (policy === undefined || place.faults.length > 0) return policy;
@@ -126,10 +126,10 @@ const checkedPolicy: Shape<ReadPolicy> = (value, place) => {
 function findRuleFaults({ then, require: wanted = {} }: ReadRule): readonly string[] {
   const faults: string[] = [];
   if (then === "approve" && wanted.subject === undefined) {
-    faults.push("require.subject: a rule that approves says which subjects it means");
+    faults.push("require.subject: a rule that approves must say for which subjects");
   }
   if (then === "approve" && wanted.usages === undefined) {
-    faults.push("require.usages: a rule that approves says which usages it means");
+    faults.push("require.usages: a rule that approves must say for which usages");
   }
   const { names, hours, rate } = wanted;
   if (names?.owned === true && (names.dns ?? names.ips) !== undefined) {
@@ -157,7 +157,7 @@ function toPolicy({ name, description, evidence = {}, rules }: ReadPolicy): Poli
 }
 
 function toApprovalRule({ name, match, require: wanted = {}, then, otherwise }: ReadRule): ApprovalRule {
-  // A rule that denies says nothing about what it does not deny.
+  // A rule that denies does not decide about other requests.
   const passing = then === "deny" ? "next" : "leave";
   return { name, match, require: toRequirements(wanted), then, otherwise: otherwise ?? passing };
 }
@@ -198,7 +198,7 @@ function toRequirements(wanted: Read<typeof REQUIREMENTS>): Requirements {
   };
 }
 
-/** `HH:MM` as minutes after midnight; `24:00` is the end of the day. */
+/** Parses `HH:MM` into minutes after midnight; `24:00` is the end of the day. */
 function parseMinutes(value: string): number | undefined {
   const [, hours, minutes] = /^(\d\d):(\d\d)$/.exec(value) ?? [];
   const total = Number(hours) * 60 + Number(minutes);

@@ -88,7 +88,7 @@ for (
     [
       "an approving rule without subject",
       rule("").replace(/ +subject.*\n/, ""),
-      "rules[0].require.subject: a rule that approves says which subjects it means",
+      "rules[0].require.subject: a rule that approves must say for which subjects",
     ],
     [
       "a word that is none",

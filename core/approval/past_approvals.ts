@@ -1,27 +1,27 @@
-/** What was approved before by a rule of a policy: written into the condition, and read from there again. */
+/** Past approvals of a rule, which the approver writes into the Approved condition and reads from there again. */
 import { findCondition, isApproved } from "../csr/phase.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 
-/** One approval. */
+/** One approval by a rule of a policy. */
 export interface PastApproval {
   readonly policy: string;
   readonly rule: string;
   readonly at: Date;
 }
 
-/** Reason of the Approved condition of a policy. */
+/** The reason of the Approved condition of a policy. */
 export const POLICY_APPROVED = "PolicyApproved";
 
 const APPROVED_BY = /^Approved by rule "([^"]+)" of policy "([^"]+)"/;
 
-/** How the message of the Approved condition begins. */
+/** Formats the beginning of the message of the Approved condition. */
 export function formatApprovedBy({ policy, rule }: { readonly policy: string; readonly rule: string }): string {
   return `Approved by rule "${rule}" of policy "${policy}"`;
 }
 
 /**
- * The approvals among some requests. The API is the memory: an approver that has just started, or has taken over, counts
- * what others have approved. Requests that were cleaned away are forgotten; Kubernetes keeps issued ones for an hour.
+ * Lists the approvals among the given CSRs. The API stores them, so an approver that has just started or has become the
+ * leader counts the approvals of others too. Deleted CSRs do not count; Kubernetes keeps issued ones for one hour.
  */
 export function listPastApprovals(csrs: Iterable<CertificateSigningRequest>): readonly PastApproval[] {
   const approvals: PastApproval[] = [];

@@ -1,4 +1,8 @@
-/** What an automatic approver does with a CSR (`pkg/controller/certificates/approver/sarapprove.go`). Pure: the shell asks the questions. */
+/**
+ * Plans what an automatic approver does with a CSR (`pkg/controller/certificates/approver/sarapprove.go`). As there, only
+ * organizations and the last common name of a subject count and other attributes pass, because the signers of kubelet
+ * certificates omit them.
+ */
 import { findCondition, hasCertificate } from "../csr/phase.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { SubjectAccessReviewSpec } from "../kube/authorization_v1.ts";
@@ -16,7 +20,7 @@ export interface Recognizer {
   recognizes(csr: CertificateSigningRequest, facts: RequestFacts): boolean;
 }
 
-/** In the order in which they are tried: a node that renews its own certificate first. */
+/** The recognizers in the order in which they are tried; a node that renews its own certificate comes first. */
 export const RECOGNIZERS: readonly Recognizer[] = [
   {
     permission: "selfnodeclient",
@@ -38,23 +42,23 @@ function isNodeClient(csr: CertificateSigningRequest, facts: RequestFacts): bool
 /** The reason of an automatic approval. */
 export const AUTO_APPROVED = "AutoApproved";
 
-/** One question; a yes approves with the message. */
+/** One access review; when it is allowed, the CSR is approved with the message. */
 export interface ApprovalAttempt {
   readonly permission: Recognizer["permission"];
   readonly review: SubjectAccessReviewSpec;
   readonly message: string;
 }
 
-/** What to do. */
+/** What the approver does with the CSR. */
 export type ApprovalPlan =
-  /** Decided already, issued already, or nothing this approver knows: it is left alone. */
+  /** Nothing: the CSR is already decided or issued, or this approver does not recognize it. */
   | { readonly kind: "ignore" }
-  /** The request cannot be read; tried again, as the stored request might be replaced under the same name. */
+  /** Retry: the request is malformed, but another CSR of the same name may replace it. */
   | { readonly kind: "unreadable"; readonly message: string }
-  /** Ask these in order; the first yes approves. When all say no, the text is the error to retry with. */
+  /** Send these reviews in order; the first allowed one approves. When all are refused, `refusal` is the error of the retry. */
   | { readonly kind: "review"; readonly attempts: readonly ApprovalAttempt[]; readonly refusal: string };
 
-/** Plans the reviews of a CSR; never a denial. */
+/** Plans the access reviews of a CSR. The approver never denies. */
 export function planApproval(
   csr: CertificateSigningRequest,
   recognizers: readonly Recognizer[] = RECOGNIZERS,
@@ -78,13 +82,13 @@ export function planApproval(
   };
 }
 
-/** True when there is nothing left to decide: a decision or a certificate is there. */
+/** Tells whether the CSR already has a decision or a certificate. */
 export function isSettled(csr: CertificateSigningRequest): boolean {
   return hasCertificate(csr) || findCondition(csr, "Approved") !== undefined ||
     findCondition(csr, "Denied") !== undefined;
 }
 
-/** The question whether a request's requester may `create` a virtual subresource of certificatesigningrequests. */
+/** Creates the review that asks whether the requester may `create` a virtual subresource of certificatesigningrequests. */
 export function createAccessReviewSpec(csr: CertificateSigningRequest, permission: string): SubjectAccessReviewSpec {
   const { username = "", groups = [], extra = {}, uid = "" } = csr.spec;
   return {

@@ -1,54 +1,54 @@
 /**
- * Approval policies: which requests are approved, denied or left to a person, beyond kubelet's client certificates. What
- * a policy does not allow is not approved: names, usages and subjects that no rule speaks of are refused.
+ * Approval policies decide which requests beyond kubelet's client certificates are approved, denied or pending. Names,
+ * usages and subjects that no rule allows are not approved.
  */
 
-/** A policy: rules that deny are asked first, then all in order; the first that is about a request decides it. */
+/** A policy. Rules that deny come first, then all rules in order; the first one that applies to a request decides. */
 export interface Policy {
   readonly name: string;
-  /** What it grants, in a sentence for the operator who chooses it. */
+  /** What the policy grants, in a sentence for the operator. */
   readonly description: string;
   readonly evidence: EvidenceSettings;
   readonly rules: readonly ApprovalRule[];
 }
 
-/** By what it may be proven that a name or address belongs to a node. Tried in the order of the fields. */
+/** The accepted evidence that a name or address belongs to a node, tried in the order of the fields. */
 export interface EvidenceSettings {
-  /** The operator's inventory file. Where it knows a node it alone decides. */
+  /** The operator's inventory file. It alone decides about a node that it contains. */
   readonly inventory: boolean;
-  /** The serving certificate that the node holds now. */
+  /** The current serving certificate of the node. */
   readonly heldCertificate: boolean;
-  /** The node's own `status.addresses`: a node writes its own status, so whoever holds its key is believed. */
+  /** The node's own `status.addresses`, which every holder of the node's key can write. */
   readonly trustNodeStatus: boolean;
 }
 
-/** One rule. */
+/** A rule of a policy. */
 export interface ApprovalRule {
   readonly name: string;
   readonly match: RuleMatch;
   readonly require: Requirements;
-  /** When everything that is required holds. */
+  /** The outcome when every requirement holds. */
   readonly then: "approve" | "deny" | "leave";
-  /** When something does not hold; `next` goes on to the next rule. In a file `leave`, or `next` of a rule that denies. */
+  /** The outcome otherwise; `next` continues with the next rule. The default is `leave`, and `next` in a rule that denies. */
   readonly otherwise: "leave" | "deny" | "next";
 }
 
-/** Which requests a rule is about. Patterns know `*` for one or more characters. */
+/** The requests that a rule applies to. In patterns, `*` stands for one or more characters. */
 export interface RuleMatch {
   /** Signer names, or `domain/*`. */
   readonly signerNames: readonly string[];
-  /** Patterns of the requester's name; any of them. */
+  /** Patterns of the requester's name, one of which must match. */
   readonly users?: readonly string[];
-  /** Groups of the requester; all of them. */
+  /** Groups that the requester must all be in. */
   readonly groups?: readonly string[];
 }
 
-/** What must hold. */
+/** The requirements of a rule. */
 export interface Requirements {
-  /** The requester may `create` this virtual subresource of certificatesigningrequests. */
+  /** The virtual subresource of certificatesigningrequests that the requester must be allowed to `create`. */
   readonly permission?: string;
   readonly subject?: SubjectRequirement;
-  /** Without it no subject alternative name is allowed. */
+  /** The allowed subject alternative names; without it none is allowed. */
   readonly names?: NamesRequirement;
   readonly usages?: UsagesRequirement;
   readonly keys?: readonly KeyRequirement[];
@@ -58,63 +58,63 @@ export interface Requirements {
 }
 
 /**
- * The subject: one common name and organizations; any other attribute is refused. Of a rule that denies: what is looked
- * for.
+ * The required common name and organizations; any other attribute is refused. In a rule that denies, the subject that it
+ * denies.
  */
 export interface SubjectRequirement {
-  /** Patterns; `${requester}` stands for the requester's name. None: the common name is empty. */
+  /** Patterns in which `${requester}` stands for the requester's name. Without patterns the common name must be empty. */
   readonly commonNames: readonly string[];
-  /** Exactly these, in any order. */
+  /** The exact organizations, in any order. */
   readonly organizations: readonly string[];
 }
 
-/** Subject alternative names. Of a rule that denies: patterns and ranges that are looked for. */
+/** The allowed subject alternative names. In a rule that denies, the names that it denies. */
 export interface NamesRequirement {
-  /** Every DNS name and address must belong to the node that asks. */
+  /** Whether every DNS name and address must belong to the requesting node. */
   readonly owned: boolean;
-  /** At least one DNS name or address. */
+  /** Whether at least one DNS name or address is required. */
   readonly atLeastOne: boolean;
-  /** Patterns; `*` stays within one label. Not with `owned`. */
+  /** Patterns in which `*` does not cross a dot. They exclude `owned`. */
   readonly dns: readonly string[];
-  /** Addresses and CIDR ranges. Not with `owned`. */
+  /** Addresses and CIDR ranges. They exclude `owned`. */
   readonly ips: readonly string[];
   readonly uris: readonly string[];
   readonly emails: readonly string[];
 }
 
-/** Key usages. */
+/** The allowed and the required key usages. */
 export interface UsagesRequirement {
   readonly allowed: readonly string[];
   readonly required: readonly string[];
 }
 
-/** A kind of key. */
+/** An allowed type of key. */
 export interface KeyRequirement {
   readonly type: "RSA" | "ECDSA" | "Ed25519";
   readonly minBits?: number;
 }
 
-/** `spec.expirationSeconds`. */
+/** The requirement on `spec.expirationSeconds`. */
 export interface LifetimeRequirement {
   readonly maxMs?: number;
-  /** Whether a request may leave its lifetime to the signer. */
+  /** Whether a request without `expirationSeconds` is allowed, so that the signer chooses. */
   readonly mayBeAbsent: boolean;
 }
 
-/** When requests are approved, in UTC. */
+/** The days and hours in UTC at which requests are approved. */
 export interface HoursRequirement {
   readonly days: readonly Weekday[];
-  /** Minutes after midnight. */
+  /** The start and the end in minutes after midnight. */
   readonly from: number;
   readonly to: number;
 }
 
-/** Days as they are written. */
+/** The days of the week as policies write them. */
 export const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"] as const;
-/** A day. */
+/** One of WEEKDAYS. */
 export type Weekday = (typeof WEEKDAYS)[number];
 
-/** How many requests of one requester a rule decides. */
+/** The largest number of requests per requester that a rule approves within a period. */
 export interface RateRequirement {
   readonly max: number;
   readonly perMs: number;

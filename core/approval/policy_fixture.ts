@@ -1,4 +1,4 @@
-/** Policy tests as files (`kind: PolicyTest`): requests with their requesters, and what is to become of them. */
+/** Files of policy tests (`kind: PolicyTest`): requests with their requesters, and the expected verdicts. */
 import {
   checkedText,
   duration,
@@ -20,16 +20,16 @@ import type { NodeNames } from "./inventory.ts";
 /** The kind of a file of policy tests. */
 export const POLICY_TEST_KIND = "PolicyTest";
 
-/** A file of tests. */
+/** The contents of a file of policy tests. */
 export interface PolicyFixture {
-  /** Names of policies that come with tlsboot, or paths from the file's folder. */
+  /** Names of built-in policies, or paths relative to the file's folder. */
   readonly policies: readonly string[];
   /** Path from the file's folder. */
   readonly inventory: string | undefined;
   readonly cases: readonly PolicyCase[];
 }
 
-/** One test. */
+/** One test case. */
 export interface PolicyCase {
   readonly name: string;
   readonly request: RequestSource;
@@ -39,26 +39,26 @@ export interface PolicyCase {
   readonly groups: readonly string[];
   readonly expirationSeconds: number | undefined;
   readonly now: Date;
-  /** What nodes report, by node. */
+  /** The names and addresses that nodes report, by node. */
   readonly nodes: ReadonlyMap<string, NodeNames>;
-  /** Names of the certificate that the requester holds. */
+  /** The names in the current certificate of the requester. */
   readonly held: NodeNames | undefined;
   /** Names and addresses of the API server. */
   readonly server: readonly string[];
-  /** What the requester may create of certificatesigningrequests. */
+  /** The virtual subresources of certificatesigningrequests that the requester may create. */
   readonly permissions: readonly string[];
-  /** What cannot be asked. */
+  /** The parts of the API that cannot be reached. */
   readonly unreachable: readonly ("nodes" | "permissions")[];
-  /** How many requests of the requester the expected rule has approved a minute ago. */
+  /** How many requests of the requester the expected rule approved one minute ago. */
   readonly approvedBefore: number;
   readonly expect: Expectation;
 }
 
-/** Where the request comes from. */
+/** The source of the request. */
 export type RequestSource =
   /** Path from the fixture's folder, of PEM or a CSR object. */
   | { readonly kind: "file"; readonly path: string }
-  /** Made when the test runs. */
+  /** Created when the test runs. */
   | {
     readonly kind: "made";
     readonly commonName: string;
@@ -70,12 +70,12 @@ export type RequestSource =
     readonly key: KeyAlgorithm;
   };
 
-/** What is to become of the request. */
+/** The expected verdict. */
 export interface Expectation {
   readonly verdict: "approve" | "deny" | "leave" | "unknown";
-  /** The rule that decides; not looked at when absent. */
+  /** The rule that decides; not checked when absent. */
   readonly rule: string | undefined;
-  /** A part of the message. */
+  /** A part of the message; not checked when absent. */
   readonly message: string | undefined;
 }
 
@@ -133,10 +133,10 @@ type ReadFixture = NonNullable<ReturnType<typeof FIXTURE>>;
 type ReadCase = ReadFixture["cases"][number];
 type Common = NonNullable<ReadFixture["defaults"]>;
 
-/** When nothing is said of the time. */
+/** The time of a case that does not set one. */
 const NOW = "2026-01-01T12:00:00Z";
 
-/** Reads a file of tests. The error lists every fault with its place. */
+/** Parses a file of policy tests. The error lists every fault with its place. */
 export function parsePolicyFixture(fileText: string): Result<PolicyFixture, readonly string[]> {
   const read = parseConfigDocument(fileText, POLICY_TEST_KIND, FIXTURE);
   if (!read.ok) return read;
@@ -172,7 +172,7 @@ function createCase(own: ReadCase, defaults: Common, fault: (text: string) => vo
   };
 }
 
-/** Fields of a made request are taken one by one from the case, else from the defaults. */
+/** Takes each field of a generated request from the case, else from the defaults. */
 function createRequestSource(own: ReadCase, defaults: Common): RequestSource {
   if (own.requestFile !== undefined) return { kind: "file", path: own.requestFile };
   if (own.request === undefined && defaults.requestFile !== undefined) {

@@ -1,6 +1,6 @@
 /**
- * What an approver needs of an API server, and nothing beyond: one source for `--print-rbac`, `docs/rbac/approver.yaml`
- * and the rights of the approver that `up` runs.
+ * The permissions that an approver needs at an API server. `--print-rbac`, `docs/rbac/approver.yaml` and the approver that
+ * `up` runs share them.
  */
 import {
   clusterRoleBindingKind,
@@ -14,20 +14,20 @@ import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Su
 import type { PolicyNeeds } from "./needs.ts";
 import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
 
-/** How the approver runs. */
+/** The options of an approver that determine its permissions. */
 export interface ApproverRbacOptions {
   readonly needs: PolicyNeeds;
-  /** Whether it tells what it decides as Events: with a policy, or with `--dry-run`. */
+  /** Whether it reports its decisions as Events, which it does with a policy or with `--dry-run`. */
   readonly events: boolean;
-  /** It only says what it would do. */
+  /** Whether it only reports what it would do. */
   readonly dryRun: boolean;
-  /** Namespace of its Lease; undefined when it stands for no election. */
+  /** The namespace of its Lease; undefined without leader election. */
   readonly leaseNamespace: string | undefined;
-  /** Who gets the rights; the service account `tlsboot-approver` in kube-system without it. */
+  /** The subject of the bindings; by default the service account `tlsboot-approver` in kube-system. */
   readonly subject?: Subject;
 }
 
-/** The rights, by kind and without it, as they are stored; the service account stands apart. */
+/** The RBAC objects of an approver without `apiVersion` and `kind`, and its service account. */
 export interface ApproverRbac {
   readonly serviceAccount: KubeObject;
   readonly clusterRole: ManifestPart<ClusterRole>;
@@ -36,18 +36,18 @@ export interface ApproverRbac {
   readonly roleBindings: readonly RoleBinding[];
 }
 
-/** Name of its roles and bindings. */
+/** The name of the approver's roles and bindings. */
 export const APPROVER_ROLE = "tlsboot:approver";
-/** Name of its Lease. */
+/** The name of the approver's Lease. */
 export const APPROVER_LEASE = "tlsboot-approver";
-/** Its service account. */
+/** The service account of the approver. */
 export const APPROVER_SUBJECT: Subject = { kind: "ServiceAccount", name: "tlsboot-approver", namespace: "kube-system" };
 
 const CERTIFICATES = "certificates.k8s.io";
-/** Where Events about objects without a namespace go, as Kubernetes' own recorders put them. */
+/** The namespace of Events about cluster-scoped objects, as in Kubernetes' own recorders (client-go `tools/record`). */
 export const EVENT_NAMESPACE = "default";
 
-/** The rights of an approver. */
+/** Creates the RBAC objects of an approver. */
 export function createApproverRbac(options: ApproverRbacOptions): ApproverRbac {
   const { subject = APPROVER_SUBJECT, events, leaseNamespace } = options;
   const roles = [
@@ -71,7 +71,7 @@ export function createApproverRbac(options: ApproverRbacOptions): ApproverRbac {
   };
 }
 
-/** The same as one list in the order of a manifest, each with its comment. */
+/** Creates a manifest of the objects in the order of their creation, each with its comment. */
 export function createApproverManifest(rbac: ApproverRbac): readonly ManifestPart[] {
   const { serviceAccount, clusterRole, clusterRoleBinding, roles, roleBindings } = rbac;
   const what = "What `tlsboot approver` needs at a Kubernetes API server.";

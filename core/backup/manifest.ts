@@ -1,51 +1,51 @@
-/** What a backup says of itself, last in its archive: without it, the archive is not whole. */
+/** The manifest of a backup. It is the last entry of the archive, so an archive without it is truncated. */
 import { err, ok, type Result } from "../lib/result.ts";
 import { type OmittedResource, parseOmitted } from "./omitted.ts";
 
-/** One part of the archive. */
+/** One entry of the archive. */
 export interface BackupPart {
   readonly path: string;
   readonly size: number;
-  /** Hexadecimal. */
+  /** The SHA-256 digest in hexadecimal. */
   readonly sha256: string;
 }
 
-/** The whole backup. */
+/** The manifest of a backup. */
 export interface BackupManifest {
   readonly createdAt: string;
   readonly tlsbootVersion: string;
-  /** Of the data directory. */
+  /** The format of the data directory. */
   readonly dataFormat: number;
-  /** The newest revision that was given away when it was made. */
+  /** The newest revision at the time of the backup. */
   readonly revision: number;
   readonly objects: number;
   readonly parts: readonly BackupPart[];
-  /** What an etcd had beside; nothing where it is not said. */
+  /** The objects of an etcd that the backup omits. */
   readonly leftOut?: readonly OmittedResource[];
 }
 
-/** Where it stands in the archive. */
+/** The path of the manifest in the archive. */
 export const MANIFEST_PATH = "manifest.json";
-/** Files of the data directory. */
+/** The prefix of the files of the data directory. */
 export const FILES_PREFIX = "files/";
-/** Objects of the database or the etcd, in pieces. */
+/** The prefix of the objects of the database or the etcd, which are stored in pieces. */
 export const OBJECTS_PREFIX = "objects/";
 
-/** Parts are files of a data directory and pieces of objects: one object may be large, but not like this. */
+/** The largest part. Parts are files of a data directory and pieces of objects, which are much smaller. */
 export const MAX_PART_BYTES = 268_435_456;
 
-/** Version of the archive. */
+/** The format version of the archive. */
 export const BACKUP_FORMAT = 1;
 const KIND = "Backup";
 const API_VERSION = "tlsboot/v1alpha1";
 
-/** Writes one. */
+/** Formats a manifest as JSON. */
 export function formatManifest(manifest: BackupManifest): string {
   const head = { apiVersion: API_VERSION, kind: KIND, format: BACKUP_FORMAT };
   return `${JSON.stringify({ ...head, ...manifest }, undefined, 2)}\n`;
 }
 
-/** Reads one; `dataFormat` is the newest that this program knows. */
+/** Parses a manifest; `dataFormat` is the newest data format that this program knows. */
 export function parseManifest(text: string, dataFormat: number): Result<BackupManifest, string> {
   let value: Readonly<Record<string, unknown>>;
   try {
@@ -63,15 +63,15 @@ export function parseManifest(text: string, dataFormat: number): Result<BackupMa
   if (manifest.dataFormat > dataFormat) {
     return err(`its data directory has format ${manifest.dataFormat}, this program knows ${dataFormat}`);
   }
-  const isTold = typeof manifest.createdAt === "string" && typeof manifest.tlsbootVersion === "string";
-  const isWhole = isTold && Number.isSafeInteger(manifest.revision) && Number.isSafeInteger(manifest.objects) &&
+  const hasOrigin = typeof manifest.createdAt === "string" && typeof manifest.tlsbootVersion === "string";
+  const isWhole = hasOrigin && Number.isSafeInteger(manifest.revision) && Number.isSafeInteger(manifest.objects) &&
     Array.isArray(manifest.parts) && parseOmitted(manifest.leftOut).ok;
   return isWhole ? ok(manifest) : err("its manifest is not complete");
 }
 
 /**
- * Why a part cannot be what the archive says; undefined when its path leads nowhere else. A backslash separates folders
- * on Windows, so no part has one.
+ * Finds out why a path is not allowed in an archive; undefined when it is. A backslash separates folders on Windows, so no
+ * part contains one.
  */
 export function findPathFault(path: string): string | undefined {
   const parts = path.split("/");
@@ -82,7 +82,7 @@ export function findPathFault(path: string): string | undefined {
   return `"${path}" has no place in a backup`;
 }
 
-/** Why the parts that were read are not those of the manifest; undefined when they are. */
+/** Compares the parts of the archive with the manifest; undefined when they match. */
 export function findPartsFault(manifest: BackupManifest, read: readonly BackupPart[]): string | undefined {
   const wanted = new Map(manifest.parts.map((part) => [part.path, part]));
   for (const { path, size, sha256 } of read) {
@@ -96,8 +96,7 @@ export function findPartsFault(manifest: BackupManifest, read: readonly BackupPa
 }
 
 /**
- * What revisions are raised by when a backup is restored: more than anybody was given between the backup and the loss of
- * what came after it. Clients that hold one of those are told that it is gone, and read anew. As etcdutl's documentation
- * advises for `--bump-revision`.
+ * The number by which a restore raises the revision: more than any server has handed out since the backup. Clients with
+ * such a revision get `410 Gone` and list again, as etcdutl's documentation advises for `--bump-revision`.
  */
 export const REVISION_BUMP = 1_000_000_000;

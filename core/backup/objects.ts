@@ -1,42 +1,42 @@
 /**
- * The objects of a storage as lines: a head with their number and the revision that they show, then one line of JSON for
- * each. What `/tlsboot/snapshot` answers, and what a backup holds.
+ * The line format of a snapshot, which `/tlsboot/snapshot` returns and a backup contains: a head with the revision and the
+ * number of objects, then one line of JSON per object.
  */
 import { Buffer } from "node:buffer";
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** The first line. */
+/** The first line of a snapshot. */
 export interface SnapshotHead {
-  /** The newest revision, which all objects together show. */
+  /** The revision of the snapshot. */
   readonly revision: number;
   readonly objects: number;
 }
 
-/** One object as it is stored. */
+/** One object as the storage holds it. */
 export interface SnapshotObject {
   readonly key: string;
-  /** The write that made it. */
+  /** The revision of the object's last write. */
   readonly revision: number;
-  /** Its JSON in UTF-8. */
+  /** The object's JSON in UTF-8. */
   readonly bytes: Uint8Array;
 }
 
 const KIND = "Snapshot";
 const API_VERSION = "tlsboot/v1alpha1";
 
-/** The line of a head, with its newline. */
+/** Formats the line of a head, with its newline. */
 export function formatSnapshotHead({ revision, objects }: SnapshotHead): Uint8Array {
   return Buffer.from(`${JSON.stringify({ apiVersion: API_VERSION, kind: KIND, revision, objects })}\n`);
 }
 
-/** The line of an object, with its newline. The JSON of an object has no newline in it. */
+/** Formats the line of an object, with its newline. The JSON of an object contains no newline. */
 export function formatSnapshotObject({ key, revision, bytes }: SnapshotObject): Uint8Array {
   return Buffer.concat([Buffer.from(`{"key":${JSON.stringify(key)},"revision":${revision},"object":`), bytes, END]);
 }
 
 const END = Buffer.from("}\n");
 
-/** Reads a head. */
+/** Parses the line of a head. */
 export function parseSnapshotHead(line: string): Result<SnapshotHead, string> {
   const value = parseRecord(line);
   const { apiVersion, kind, revision, objects } = value ?? {};
@@ -45,13 +45,13 @@ export function parseSnapshotHead(line: string): Result<SnapshotHead, string> {
   return ok({ revision, objects });
 }
 
-/** Reads an object's line. */
+/** Parses the line of an object. */
 export function parseSnapshotObject(line: string): Result<SnapshotObject, string> {
   const { key, revision, object } = parseRecord(line) ?? {};
   if (typeof key !== "string" || !key.startsWith("/registry/") || !isCount(revision) || typeof object !== "object") {
     return err("one of its lines is not an object");
   }
-  // The bytes are taken as they stand: what is parsed and written again could differ.
+  // The bytes are copied, because JSON that is parsed and formatted again could differ.
   const start = line.indexOf(',"object":', line.indexOf(',"revision":')) + ',"object":'.length;
   return ok({ key, revision, bytes: Buffer.from(line.slice(start, -1)) });
 }

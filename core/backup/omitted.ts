@@ -1,14 +1,14 @@
-/** What of an etcd is not in a backup: objects of kinds that are not served here, told by where they are kept. */
+/** The objects of an etcd that a backup omits, because tlsboot does not serve their kinds. */
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** So many objects of one resource. */
+/** The number of omitted objects of one resource. */
 export interface OmittedResource {
-  /** As it is called in keys: `pods`, `example.com/widgets`. */
+  /** The resource as in keys: `pods`, `example.com/widgets`. */
   readonly resource: string;
   readonly objects: number;
 }
 
-/** Counts keys by resource, in the order of their names. */
+/** Counts keys by resource and sorts the resources by name. */
 export function countOmitted(keys: Iterable<string>): readonly OmittedResource[] {
   const counts = new Map<string, number>();
   for (const key of keys) {
@@ -19,16 +19,16 @@ export function countOmitted(keys: Iterable<string>): readonly OmittedResource[]
     .sort((a, b) => a.resource < b.resource ? -1 : 1);
 }
 
-/** In words: `pods (12), example.com/widgets (1)`. */
+/** Formats the omitted resources: `pods (12), example.com/widgets (1)`. */
 export function describeOmitted(all: readonly OmittedResource[]): string {
   return all.map(({ resource, objects }) => `${resource} (${objects})`).join(", ");
 }
 
-/** Reads what a manifest says of it. */
+/** Parses the omitted resources in a manifest. */
 export function parseOmitted(value: unknown): Result<readonly OmittedResource[], string> {
   if (value === undefined) return ok([]);
   const isList = Array.isArray(value) && value.every(isOmittedResource);
-  return isList ? ok(value) : err("what it leaves out is not complete");
+  return isList ? ok(value) : err("its list of omitted objects is not complete");
 }
 
 function isOmittedResource(value: unknown): value is OmittedResource {
@@ -37,7 +37,7 @@ function isOmittedResource(value: unknown): value is OmittedResource {
   return typeof resource === "string" && Number.isSafeInteger(objects);
 }
 
-/** `/registry/pods/…`, but below a group `/registry/example.com/widgets/…`. */
+/** Parses the resource of a key: `/registry/pods/…`, or with a group `/registry/example.com/widgets/…`. */
 function parseResource(key: string): string {
   const [, , first = "", second = ""] = key.split("/");
   return first.includes(".") && second !== "" ? `${first}/${second}` : first;

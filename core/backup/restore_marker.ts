@@ -1,22 +1,22 @@
 /**
- * The note that stands in an etcd while a backup is restored into it: first written, last removed. While it is there no
- * server of ours uses what is beside it, and it says how a restore that was interrupted goes on.
+ * The marker that an etcd contains while a backup is restored into it. It is written first and removed last. While it
+ * exists, no tlsboot server uses the prefix, and an interrupted restore continues from it.
  */
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** A restore that is under way. */
+/** A restore in progress. */
 export interface RestoreMarker {
-  /** Which backup: the digest of its manifest. */
+  /** The backup, identified by the digest of its manifest. */
   readonly backup: string;
-  /** When that was made. */
+  /** When the backup was made. */
   readonly createdAt: string;
-  /** What was there before is put aside still, the backup's objects are written, or somebody else wrote among them. */
+  /** The old objects are being moved, the backup's objects are being written, or another client has written among them. */
   readonly phase: "puttingAside" | "writing" | "spoiled";
-  /** Prefixes that hold what was there before, the newest last. */
+  /** The prefixes that hold the old objects, the newest last. */
   readonly aside: readonly string[];
 }
 
-/** Where it stands; no resource has this name. */
+/** The key of the marker. No resource has this name. */
 export const RESTORE_MARKER_KEY = "/registry/tlsboot/restore";
 
 const KIND = "EtcdRestore";
@@ -44,22 +44,22 @@ export function parseRestoreMarker(text: string): Result<RestoreMarker, string> 
   return ok({ backup, createdAt, phase: phase as RestoreMarker["phase"], aside });
 }
 
-/** What is found below a prefix before a restore into it. */
+/** The contents of a prefix before a restore. */
 export interface RestoreGround {
   readonly marker: RestoreMarker | undefined;
-  /** Something else than the marker is there. */
+  /** Whether there is anything apart from the marker. */
   readonly isTaken: boolean;
 }
 
-/** What a restore does to a prefix. Nothing there is ever removed: it is left, or given another prefix. */
+/** What a restore does to a prefix. It never deletes objects; it keeps them or moves them to another prefix. */
 export type RestorePlan =
-  /** Write every object that is not there; `resumed` means that some may be. */
+  /** Write every missing object; with `resumed` some may already exist. */
   | { readonly kind: "write"; readonly resumed: boolean; readonly aside: readonly string[] }
-  /** First put aside what is there, below the last prefix of `aside`. */
+  /** First move the existing objects below the last prefix of `aside`. */
   | { readonly kind: "putAside"; readonly aside: readonly string[] }
   | { readonly kind: "refuse"; readonly why: "taken" | "otherBackup" | "halfAside" | "spoiled" };
 
-/** Decides; `place` is where what is there would go. */
+/** Plans a restore; `place` is the prefix to which existing objects would move. */
 export function planEtcdRestore(
   { marker, isTaken }: RestoreGround,
   { backup, force, place }: { readonly backup: string; readonly force: boolean; readonly place: string },

@@ -1,4 +1,4 @@
-/** `status.certificate`: what the API accepts there, and its leaf (`pkg/apis/certificates/validation` validateCertificate). */
+/** Validates `status.certificate` as the API does (`pkg/apis/certificates/validation/validation.go`), and finds its leaf. */
 import { Buffer } from "node:buffer";
 import { type CertificateFacts, parseCertificates } from "../pki/certificate.ts";
 import { decodeBase64 } from "../lib/base64.ts";
@@ -7,28 +7,27 @@ import { goQuote } from "../kube/quote.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
 import type { Result } from "../lib/result.ts";
 
-/** A block of `status.certificate` that was read, and the text after it. */
+/** A parsed block of `status.certificate`, and the text after it. */
 interface CertificateBlock {
   readonly block: PemBlock;
-  /** What the block holds, whatever its label. */
+  /** The certificates in the block, whatever its label. */
   readonly certificates: Result<readonly CertificateFacts[], string>;
   readonly rest: string;
 }
 
 /**
- * A certificate that has just been issued is looked at by the validation of the write and by what follows the storage.
- * The first blocks of the last few texts are kept: they follow from the text alone, and reading one costs 0.05 ms and
- * 25 kB. Certificates above the leaf are looked at by the validation only. A leaf with an RSA-4096 key and its issuer
- * have about 6,000 characters.
+ * A cache of first blocks. A new certificate is parsed by the validation of the write and by code that runs after the
+ * write, and parsing one costs 0.05 ms and 25 kB. Certificates above the leaf are only parsed by the validation. A leaf
+ * with an RSA-4096 key and its issuer have about 6,000 characters.
  */
 const firstBlocks = new FifoCache<CertificateBlock>({ maxEntries: 256, maxKeyLength: 8_192 });
 
-/** No path is longer to OpenSSL; kube-apiserver has no limit. */
+/** OpenSSL accepts no longer path; kube-apiserver has no limit. */
 const MAX_CERTIFICATES = 100;
 
 /**
- * What is wrong with a non-empty `status.certificate` (base64 of PEM), or undefined. Text around the blocks is fine;
- * whether the certificate fits the request is the signer's business, not the API's.
+ * Finds the fault of a non-empty `status.certificate` (base64 of PEM), or undefined. Text around the blocks is allowed. The
+ * API does not check whether the certificate matches the request, because that is the signer's task.
  */
 export function findCertificateFault(certificate: string): string | undefined {
   let blocks = 0;
@@ -48,7 +47,7 @@ export function findCertificateFault(certificate: string): string | undefined {
   return blocks === 0 ? "must contain at least one CERTIFICATE PEM block" : undefined;
 }
 
-/** The leaf of `status.certificate` (base64 of PEM): the first certificate of the first block; undefined if unreadable. */
+/** Finds the leaf of `status.certificate` (base64 of PEM), the first certificate of the first block; undefined if malformed. */
 export function findLeafCertificate(certificate: string): CertificateFacts | undefined {
   const certificates = readFirstBlock(certificate)?.certificates;
   return certificates?.ok === true ? certificates.value[0] : undefined;

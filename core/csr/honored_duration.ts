@@ -1,14 +1,14 @@
-/** Whether a signer gave the lifetime that was asked for (`pkg/registry/certificates/certificates/storage/metrics.go`). */
+/** Classifies whether a signer honored the requested lifetime (`pkg/registry/certificates/certificates/storage/metrics.go`). */
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { findLeafCertificate } from "./certificate.ts";
 
 const TOLERANCE_SECONDS = 300;
-/** Five percent, beside the tolerance. */
+/** The divisor that gives a tolerance of five percent in addition to the absolute one. */
 const TOLERATED_PART = 20;
 
 /**
- * Judges a request whose certificate has just been set: `unasked` without `expirationSeconds` or with a certificate that
- * cannot be read.
+ * Classifies a CSR whose certificate has just been set. It is `unasked` without `expirationSeconds` or with a malformed
+ * certificate.
  */
 export function judgeDuration(csr: CertificateSigningRequest): "unasked" | "honored" | "ignored" {
   const requested = csr.spec.expirationSeconds;

@@ -1,11 +1,11 @@
-/** Does a certificate say what was asked for? A signer may add, but not leave out. */
+/** Compares an issued certificate with its request. A signer may add names and usages, but not omit them. */
 import type { CertificateFacts } from "../pki/certificate.ts";
 import { formatName, type SubjectFields } from "../pki/names.ts";
 import { canonicalIp } from "../pki/ip_address.ts";
 import type { AlternativeNames } from "../pki/subject_alternative_names.ts";
 import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/usages.ts";
 
-/** What was asked for; what is left out is not looked at. */
+/** The requested subject, names and usages; absent parts are not compared. */
 export interface RequestedCertificate extends Partial<AlternativeNames> {
   readonly subject: SubjectFields;
   readonly usages?: readonly string[];
@@ -14,7 +14,7 @@ export interface RequestedCertificate extends Partial<AlternativeNames> {
 const ANY_PURPOSE = "2.5.29.37.0";
 const NAMES = ["dnsNames", "ipAddresses", "emailAddresses", "uris"] as const;
 
-/** The first thing that the certificate lacks, in words; undefined when it is what was asked for. */
+/** Describes the first requested property that the certificate lacks; undefined when it lacks none. */
 export function findIssuedFault(leaf: CertificateFacts, asked: RequestedCertificate): string | undefined {
   return subjectFault(leaf, asked.subject) ?? namesFault(leaf, asked) ?? usagesFault(leaf, asked.usages ?? []);
 }
@@ -29,7 +29,7 @@ function subjectFault(leaf: CertificateFacts, subject: SubjectFields): string | 
   if (leaf.subject.commonName === commonName && !lacks && ["", leaf.subject.serialNumber].includes(serialNumber)) {
     return undefined;
   }
-  return `it is for "${formatName(leaf.subject)}", asked was "${formatName(subject)}"`;
+  return `it is for "${formatName(leaf.subject)}", but the request was for "${formatName(subject)}"`;
 }
 
 function namesFault(leaf: CertificateFacts, asked: RequestedCertificate): string | undefined {
@@ -56,7 +56,7 @@ function usagesFault(leaf: CertificateFacts, usages: readonly string[]): string 
   return undefined;
 }
 
-/** Host names and addresses are equal in more than one spelling. */
+/** Normalizes host names and addresses, which have more than one spelling. */
 function spelling(name: string): string {
   return canonicalIp(name) ?? name.toLowerCase();
 }

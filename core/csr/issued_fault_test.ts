@@ -42,7 +42,11 @@ const cases: readonly {
   { name: "no extension for purposes", edit: { usages: ["digital signature"] } },
   { name: "any purpose", edit: { usages: ["digital signature", "any"] } },
   { name: "another common name", edit: { subject: { ...subject, commonName: "www" } }, want: /it is for "CN=www/ },
-  { name: "an organization less", edit: { subject: { ...subject, organizations: ["a"] } }, want: /asked was "CN=web/ },
+  {
+    name: "an organization less",
+    edit: { subject: { ...subject, organizations: ["a"] } },
+    want: /but the request was for "CN=web/,
+  },
   { name: "a unit less", edit: { subject: { ...subject, organizationalUnits: [] } }, want: /it is for/ },
   { name: "a serial number less", asked: { subject: { ...subject, serialNumber: "7" } }, want: /it is for/ },
   { name: "no DNS name", edit: { dnsNames: [] }, want: /^it lacks web\.example\.com$/ },
@@ -105,7 +109,7 @@ const renewals: readonly {
     asked: { key: "rsa-2048" },
     wish: later,
     want: "ask",
-    reason: /its key is ecdsa-p256, asked was rsa-2048/,
+    reason: /its key is ecdsa-p256, but the request was for rsa-2048/,
   },
   { name: "another key asked", asked: { key: Uint8Array.of(1) }, wish: later, want: "ask", reason: /another key/ },
 ];

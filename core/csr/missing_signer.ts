@@ -1,6 +1,6 @@
 /**
- * What can be said of a request that is approved and has no certificate. The API does not list signers, so a client knows
- * only that none has issued so far.
+ * Advice for a CSR that is approved and has no certificate. The API does not list signers, so a client only knows that none
+ * has issued so far.
  */
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
@@ -16,10 +16,10 @@ const COMMON_SIGNERS: readonly string[] = [
   KUBELET_SERVING_SIGNER,
 ];
 
-/** A signer answers within a moment; a request that has waited for longer seems to have none. */
+/** A running signer issues within moments, so a CSR that has waited longer seems to have no signer. */
 export const SIGNER_OVERDUE_MS = 10_000;
 
-/** What to do when a signer issues nothing. */
+/** Describes what a user can do when no signer issues a certificate. */
 export function describeMissingSigner(signerName: string): string {
   const start = COMMON_SIGNERS.includes(signerName)
     ? "tlsboot up, tlsboot signer or kube-controller-manager signs for it"

@@ -1,37 +1,37 @@
-/** Is another certificate needed, where there is one already? */
+/** Decides whether an existing certificate is replaced. */
 import { formatTime } from "../kube/meta.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
 import { findKeyAlgorithm, type KeyAlgorithm, publicKeysEqual } from "../pki/keys.ts";
 import { findIssuedFault, type RequestedCertificate } from "./issued_fault.ts";
 
-/** What stands where the certificate is to go. */
+/** The existing contents of the certificate's file. */
 export type ExistingCredentials =
   | { readonly kind: "none" }
   | { readonly kind: "usable"; readonly leaf: CertificateFacts }
   | { readonly kind: "unusable"; readonly reason: string };
 
-/** What is asked for, the key included. */
+/** The requested certificate, including its key. */
 export interface RequestedCredentials extends RequestedCertificate {
-  /** A kind of key, or this very one by its DER SubjectPublicKeyInfo. */
+  /** A type of key, or one particular key by its DER SubjectPublicKeyInfo. */
   readonly key?: KeyAlgorithm | Uint8Array<ArrayBuffer>;
 }
 
-/** What whoever asks says about one that exists. */
+/** When an existing certificate is replaced. */
 export interface RenewalOptions {
-  /** Replace it in any case. */
+  /** Whether it is always replaced. */
   readonly isForced: boolean;
-  /** Replace it once it has less than this to live, or is not what is asked for; else leave it. */
+  /** Replace it when its remaining lifetime is shorter, or when it does not match the request; else keep it. */
   readonly renewBeforeMs?: number;
 }
 
-/** The answer. */
+/** Whether a certificate is requested, and why. */
 export type RenewalVerdict =
   | { readonly kind: "ask"; readonly reason: string }
   | { readonly kind: "keep" }
-  /** Nothing was said about replacing. */
+  /** A certificate exists, and the options do not allow to replace it. */
   | { readonly kind: "exists" };
 
-/** Decides. Without a wish what exists is never replaced, good or bad. */
+/** Decides whether to request a certificate. Without options an existing file is never replaced, valid or not. */
 export function decideRenewal(
   existing: ExistingCredentials,
   asked: RequestedCredentials,
@@ -60,5 +60,7 @@ function findKeyFault(leaf: CertificateFacts, key: RequestedCredentials["key"]):
   const found = algorithm === "ECDSA" || algorithm === "RSA" || algorithm === "Ed25519"
     ? findKeyAlgorithm({ algorithm, bits })
     : undefined;
-  return found === key ? undefined : `its key is ${found ?? `${algorithm} of ${bits} bits`}, asked was ${key}`;
+  return found === key
+    ? undefined
+    : `its key is ${found ?? `${algorithm} of ${bits} bits`}, but the request was for ${key}`;
 }

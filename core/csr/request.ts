@@ -1,4 +1,4 @@
-/** The only way in for the bytes of a CSR: PEM, PKCS#10, self-signature (`pkg/apis/certificates/helpers.go` ParseCSR). */
+/** Parses the bytes of a CSR: PEM, PKCS#10, self-signature (`pkg/apis/certificates/helpers.go` ParseCSR). */
 import { Buffer } from "node:buffer";
 import { decodeBase64 } from "../lib/base64.ts";
 import { findPemBlock } from "../pki/pem.ts";
@@ -6,28 +6,27 @@ import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } 
 import { FifoCache } from "../lib/fifo_cache.ts";
 import { err, type Result } from "../lib/result.ts";
 
-/** Facts of a request whose self-signature verified. */
+/** The facts of a request whose self-signature was verified. */
 export type ParsedRequest = RequestFacts & { readonly __verified: true };
 
 /**
- * One request is looked at by admission, by the validation of three writes, by the approver and by the signer. The
- * answers for the last few are kept: they follow from the text alone, and each signature costs 0.1 ms and more. A request
- * for an RSA-4096 key has about 2,300 characters.
+ * A cache of parsed requests. Admission, the validation of three writes, the approver and the signer all parse the same
+ * request, and each signature costs 0.1 ms or more. A request for an RSA-4096 key has about 2,300 characters.
  */
 const parsed = new FifoCache<Result<RequestFacts, string>>({ maxEntries: 2048, maxKeyLength: 4_096 });
 /**
- * What becomes a certificate must fit through a handshake: Go takes 256 KiB of certificates (`crypto/tls`
- * maxHandshakeCertificateMsg), OpenSSL 100. kube-apiserver takes whatever fits into its store.
+ * A certificate must fit into a TLS handshake. Go accepts 256 KiB of certificates (`crypto/tls`
+ * maxHandshakeCertificateMsg) and OpenSSL 100 KiB. kube-apiserver only has the limit of its store.
  */
 const MAX_REQUEST_BYTES = 262_144;
-/** Each name is looked at again and again, by policies and by whoever gets the certificate. */
+/** The largest number of names, because policies and every user of the certificate check each one. */
 const MAX_NAMES = 10_000;
 
 const verified = new WeakMap<RequestFacts, Result<ParsedRequest, string>>();
 
 /**
- * Reads `spec.request` without looking at its signature. Only the first PEM block counts; what stands around it is
- * ignored, as kube-apiserver does. The error is the detail that Kubernetes clients see.
+ * Parses `spec.request` without verifying its signature. Only the first PEM block counts and the text around it is ignored,
+ * as in kube-apiserver. The error is the detail that Kubernetes clients see.
  */
 export function parseRequest(requestBase64: string | null): Result<RequestFacts, string> {
   const text = requestBase64 ?? "";
@@ -38,18 +37,18 @@ export function parseRequest(requestBase64: string | null): Result<RequestFacts,
   return answer;
 }
 
-/** Reads `spec.request` and checks its self-signature. */
+/** Parses `spec.request` and verifies its self-signature. */
 export function parseVerifiedRequest(requestBase64: string | null): Result<ParsedRequest, string> {
   const request = parseRequest(requestBase64);
   return request.ok ? verifyRequest(request.value) : request;
 }
 
-/** Checks the self-signature of a request that was read by `parseRequest`. */
+/** Verifies the self-signature of a request that `parseRequest` has parsed. */
 export function verifyRequest(facts: RequestFacts): Result<ParsedRequest, string> {
   const known = verified.get(facts);
   if (known !== undefined) return known;
   const signature = verifyRequestSignature(facts);
-  // The mark exists in types only; the signature has just been verified.
+  // The brand exists in types only; the signature has just been verified.
   const answer: Result<ParsedRequest, string> = signature.ok ? { ok: true, value: facts as ParsedRequest } : signature;
   verified.set(facts, answer);
   return answer;
@@ -57,7 +56,7 @@ export function verifyRequest(facts: RequestFacts): Result<ParsedRequest, string
 
 function decodeRequest(text: string): Result<RequestFacts, string> {
   const bytes = decodeBase64(text);
-  // Latin-1 keeps every byte of what may stand around the block.
+  // Latin-1 keeps every byte of the text around the block.
   const found = bytes === undefined ? undefined : findPemBlock(Buffer.from(bytes).toString("latin1"));
   if (found === undefined || found.block.label !== "CERTIFICATE REQUEST") {
     return err("PEM block type must be CERTIFICATE REQUEST");

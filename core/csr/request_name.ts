@@ -1,11 +1,11 @@
-/** The name of a CSR that whoever asks again for the same thing finds again. */
+/** Names a CSR by its contents, so that a client that repeats the same request finds its CSR again. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { trimChars } from "../lib/trim.ts";
 
-/** What makes two requests the same. */
+/** The parts that determine whether two requests are the same. */
 export interface RequestNameParts {
-  /** What the name begins with, such as the common name; anything. */
+  /** Any text for the beginning of the name, such as the common name. */
   readonly title: string;
   /** The signed part of the PKCS#10 request: key, subject and names. */
   readonly signedDer: Uint8Array;
@@ -13,15 +13,15 @@ export interface RequestNameParts {
   /** In the order of `spec.usages`. */
   readonly usages: readonly string[];
   readonly expirationSeconds?: number;
-  /** Fingerprint of the certificate that is to be replaced: a renewal is not the request before it. */
+  /** The fingerprint of the replaced certificate, so that a renewal gets another name than the request before it. */
   readonly replaces?: string;
 }
 
 const MAX_TITLE_LENGTH = 40;
-/** 80 bits: enough that no two requests meet, short enough to be read out. */
+/** The digest has 80 bits: enough to avoid collisions, and short enough to read out. */
 const DIGEST_LENGTH = 20;
 
-/** Part of the title, a dash, and hexadecimal digits of a SHA-256: `web-example-com-0f3c…`. */
+/** Joins a part of the title and hexadecimal digits of a SHA-256 with a dash: `web-example-com-0f3c…`. */
 export function createRequestName(parts: RequestNameParts): string {
   const text = JSON.stringify([
     Buffer.from(parts.signedDer).toString("base64"),

@@ -1,4 +1,4 @@
-/** Syntax of signer names (`pkg/apis/core/validation/names.go` ValidateSignerName). */
+/** The syntax of signer names (`pkg/apis/core/validation/names.go` ValidateSignerName). */
 import { type FieldError, invalid, required, tooLong } from "../kube/field_error.ts";
 import {
   dns1123LabelErrors,
@@ -8,10 +8,10 @@ import {
 } from "../kube/names.ts";
 import { byteLength, goQuote } from "../kube/quote.ts";
 
-/** Domain, slash, and a path that has room for a namespace, a dot and a name. */
+/** A domain, a slash, and a path that consists of a namespace, a dot and a name. */
 const MAX_LENGTH = DNS_SUBDOMAIN_MAX_LENGTH + 1 + DNS_LABEL_MAX_LENGTH + 1 + DNS_SUBDOMAIN_MAX_LENGTH;
 
-/** The faults of a signer name `domain/path`; empty when it is well-formed. `path` is the field it stands in. */
+/** Validates a signer name `domain/path`; the list is empty when it is well-formed. `path` is the path of the field. */
 export function validateSignerName(path: string, value: string): FieldError[] {
   if (value === "") return [required(path)];
   const [domain, name, ...rest] = value.split("/");
@@ -31,7 +31,7 @@ export function validateSignerName(path: string, value: string): FieldError[] {
   return errors;
 }
 
-/** Later parts are not reported: their messages could not be told from the first's. */
+/** Validates the parts up to the first faulty one, because the messages do not say which part they are about. */
 function findFirstBadPart(path: string, whole: string, faultsOf: (part: string) => string[]): FieldError[] {
   for (const part of whole.split(".")) {
     const faults = faultsOf(part);

@@ -1,5 +1,5 @@
 /**
- * What each endpoint may change of a CSR, and what the server stamps (`pkg/registry/certificates/certificates/strategy.go`). Metadata is the generic registry's business.
+ * Which fields of a CSR each endpoint may change, and which the server sets (`pkg/registry/certificates/certificates/strategy.go`). The generic registry handles metadata.
  */
 import type {
   CertificateSigningRequest,
@@ -11,12 +11,12 @@ import { formatTime } from "../kube/meta.ts";
 import type { UserInfo } from "../kube/user.ts";
 import { getConditions } from "./phase.ts";
 
-/** A CSR as it is stored: the requester comes from the authenticated user only, the status is empty. */
+/** Prepares a new CSR for storage: the requester is the authenticated user, and the status is empty. */
 export function prepareCsrForCreate(csr: CertificateSigningRequest, user: UserInfo): CertificateSigningRequest {
   return rebuild(csr, toStoredSpec(csr.spec, user), {});
 }
 
-/** Only metadata can change through the main resource; the rest is put back without a word. */
+/** Prepares an update of the main resource, which can change metadata only; other changes are ignored. */
 export function prepareCsrForUpdate(
   csr: CertificateSigningRequest,
   old: CertificateSigningRequest,
@@ -25,8 +25,8 @@ export function prepareCsrForUpdate(
 }
 
 /**
- * `/status`: the spec is put back, and so are Approved and Denied as long as their number is the same (validation
- * refuses the rest); times that are missing are filled.
+ * Prepares an update of `/status`. The spec is restored, and so are Approved and Denied while their number is unchanged
+ * (validation refuses other changes); missing times are filled in.
  */
 export function prepareCsrForStatusUpdate(
   csr: CertificateSigningRequest,
@@ -37,7 +37,7 @@ export function prepareCsrForStatusUpdate(
   return rebuild(csr, old.spec, createStatus(fillTimes(preserved, old, now), csr.status.certificate));
 }
 
-/** `/approval`: conditions are taken from the request, everything else of spec and status is put back. */
+/** Prepares an update of `/approval`, which can change conditions only; the rest of spec and status is restored. */
 export function prepareCsrForApprovalUpdate(
   csr: CertificateSigningRequest,
   old: CertificateSigningRequest,
@@ -46,7 +46,7 @@ export function prepareCsrForApprovalUpdate(
   return rebuild(csr, old.spec, createStatus(fillTimes(getConditions(csr), old, now), old.status.certificate));
 }
 
-/** The fields of a CSR in Go's order, with another spec and status. */
+/** Replaces spec and status of a CSR, with the fields in Go's order. */
 function rebuild(
   csr: CertificateSigningRequest,
   spec: CertificateSigningRequestSpec,
@@ -87,7 +87,7 @@ function createStatus(
   };
 }
 
-/** Copies the stored conditions of a type over the new ones, in order, unless some were added or removed. */
+/** Restores the stored conditions of a type in order, unless some were added or removed. */
 function preserveConditions(
   conditions: readonly CertificateSigningRequestCondition[],
   old: CertificateSigningRequest,
@@ -116,7 +116,7 @@ function fillTimes(
   }));
 }
 
-/** What of a condition must be the same for its transition time to stay. */
+/** The key of a condition, which must be unchanged for its transition time to stay. */
 function toStateKey({ type, status }: CertificateSigningRequestCondition): string {
   return JSON.stringify([type, status]);
 }

@@ -24,16 +24,16 @@ import { parseVerifiedRequest } from "./request.ts";
 import { validateSignerName } from "./signer_name.ts";
 import { findUnknownUsages } from "../pki/usages.ts";
 
-/** Which endpoint an update came through. */
+/** The endpoint of an update. */
 export type CsrEndpoint = "main" | "status" | "approval";
 
 const CONDITIONS = "status.conditions";
 const CERTIFICATE = "status.certificate";
-/** Conditions that can be true only, and never go away. */
+/** The types of conditions that must be true and cannot be removed. */
 const LASTING_TYPES: readonly string[] = ["Approved", "Denied", "Failed"];
 const APPROVAL_TYPES: readonly string[] = ["Approved", "Denied"];
 
-/** Faults that an update may leave in place because the stored object has them already (`getValidationOptions`). */
+/** The faults that an update may keep because the stored object already has them (`getValidationOptions`). */
 interface Tolerance {
   readonly unknownUsages: boolean;
   readonly duplicateUsages: boolean;
@@ -44,13 +44,13 @@ interface Tolerance {
   readonly anyCertificate: boolean;
 }
 
-/** Every fault of a new CSR, in the order kube-apiserver lists them. */
+/** Validates a new CSR; the faults are in the order of kube-apiserver. */
 export function validateCsrCreate(csr: CertificateSigningRequest): FieldError[] {
   const tolerance = createTolerance(csr, undefined);
   return [...validateContent(csr, tolerance), ...validateExclusivity(csr, tolerance)];
 }
 
-/** Every fault of an update, in the order kube-apiserver lists them; old faults of the stored object are tolerated. */
+/** Validates an update; the faults are in the order of kube-apiserver. Faults of the stored object are tolerated. */
 export function validateCsrUpdate(
   csr: CertificateSigningRequest,
   old: CertificateSigningRequest,
@@ -126,7 +126,7 @@ function validateConditions(csr: CertificateSigningRequest, tolerance: Tolerance
 
 function validateCertificate(csr: CertificateSigningRequest, tolerance: Tolerance): FieldError[] {
   const fault = tolerance.anyCertificate ? undefined : findStatusCertificateFault(csr);
-  // The content is never printed.
+  // The message never contains the certificate, as upstream.
   return fault === undefined ? [] : [invalid(CERTIFICATE, "<certificate data>", fault)];
 }
 
@@ -162,7 +162,7 @@ function validateCertificateChange(
   return [forbiddenField(CERTIFICATE, "updates may not modify existing certificate content")];
 }
 
-/** 1.37 reports this by its declarative rule, after everything else and in the rule's own words. */
+/** Validates what 1.37 checks by a declarative rule, whose message comes last. */
 function validateExclusivity(csr: CertificateSigningRequest, tolerance: Tolerance): FieldError[] {
   if (tolerance.approvedAndDenied || !isApprovedAndDenied(csr)) return [];
   const members = APPROVAL_TYPES.map((type) => `conditions[{"type": "${type}"}]`);

@@ -19,31 +19,31 @@ export interface Authority {
   readonly certificate: CertificateFacts;
   /** One `CERTIFICATE` block. */
   readonly certificatePem: string;
-  /** Those above it, nearest first, as far as its file holds them; empty for a root. */
+  /** The issuers above it that its file contains, nearest first; empty for a root. */
   readonly issuers: readonly CertificateFacts[];
-  /** What it puts behind each certificate that it issues; empty for a root, and where a leaf is to come alone. */
+  /** The certificates that follow each issued leaf; empty for a root, and when a leaf is issued alone. */
   readonly intermediates: readonly CertificateFacts[];
   readonly key: CaKey;
 }
 
-/** What a new root says. */
+/** The contents of a new root certificate. */
 export interface AuthorityOptions {
   readonly commonName: string;
   readonly organizations?: readonly string[];
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly nameConstraints?: NameConstraints;
-  /** In memory, or behind its port. */
+  /** A key in memory, or one behind its port. */
   readonly key: PrivateKey | CaKey;
   /** Big-endian bytes from a strong random source. */
   readonly serial: Uint8Array<ArrayBuffer>;
 }
 
-/** What kubeadm's CA may do (client-go `util/cert`, `NewSelfSignedCACert`). */
+/** The usages of kubeadm's CA (client-go `util/cert`, `NewSelfSignedCACert`). */
 const CA_USAGES = ["digital signature", "key encipherment", "cert sign"];
 
 /**
- * Makes a self-signed root: CA without a path length, SubjectKeyIdentifier, no AuthorityKeyIdentifier, no names; with name
+ * Creates a self-signed root: CA without a path length, SubjectKeyIdentifier, no AuthorityKeyIdentifier, no names; with name
  * constraints when they are given.
  */
 export async function createAuthority(options: AuthorityOptions): Promise<Authority> {
@@ -74,8 +74,9 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
 }
 
 /**
- * Reads a CA from its two PEM texts. Exactly one certificate (`pkg/controller/certificates/signer/ca_provider.go`); stricter than upstream, it must be a CA
- * that may sign, without critical extensions that we do not understand. The key must be the certificate's, which is tried.
+ * Parses a CA from its two PEM texts. There must be exactly one certificate, as in
+ * `pkg/controller/certificates/signer/ca_provider.go`. Stricter than upstream, it must be a CA that may sign and has no
+ * unknown critical extension, and the key must belong to it, which one signature verifies.
  */
 export function parseAuthority(certificatePem: string, keyPem: string): Result<Authority, string> {
   const certificate = parseAuthorityCertificate(certificatePem);
@@ -83,18 +84,18 @@ export function parseAuthority(certificatePem: string, keyPem: string): Result<A
 }
 
 /**
- * Reads a CA from a file that may hold its issuers too (`parseAuthorityChain`), and its key. What it issues is followed by
- * the intermediates.
+ * Parses a CA from its key and a file that may also contain its issuers (`parseAuthorityChain`). The intermediates follow
+ * each certificate that it issues.
  */
 export function parseChainedAuthority(certificatesPem: string, keyPem: string): Result<Authority, string> {
   const certificates = parseAuthorityCertificates(certificatesPem);
   return certificates.ok ? withKeyPem(certificates.value, keyPem) : certificates;
 }
 
-/** What is known of a CA before its key is there. */
+/** A CA without its key. */
 export type AuthorityCertificates = Omit<Authority, "key">;
 
-/** The certificate half of `parseAuthority`. */
+/** Parses the certificate of a CA as `parseAuthority` does. */
 export function parseAuthorityCertificate(pem: string): Result<AuthorityCertificates, string> {
   const blocks = parsePemBlocks(pem).filter(({ label }) => label === "CERTIFICATE");
   const [block] = blocks;
@@ -105,15 +106,15 @@ export function parseAuthorityCertificate(pem: string): Result<AuthorityCertific
   return fault === undefined ? ok(withoutIssuers(parsed.value)) : err(fault);
 }
 
-/** The certificate half of `parseChainedAuthority`. */
+/** Parses the certificates of a CA as `parseChainedAuthority` does. */
 export function parseAuthorityCertificates(pem: string): Result<AuthorityCertificates, string> {
   const chain = parseAuthorityChain(pem);
   return chain.ok ? ok(withIssuers(chain.value)) : chain;
 }
 
 /**
- * Puts the two halves of a CA together. The key must be the certificate's: it is asked for a signature over a text that is
- * nothing else, which is checked. Rejects as the key does.
+ * Joins the certificates and the key of a CA. The key must belong to the certificate: it signs a text that has no other
+ * meaning, and the signature is verified. Rejects when the key does.
  */
 export async function joinAuthority(
   certificates: AuthorityCertificates,
@@ -153,7 +154,7 @@ function withKeyPem(certificates: AuthorityCertificates, keyPem: string): Result
     : err(MISMATCH);
 }
 
-/** Compares the public keys and makes one signature: a key file may carry a public half that is not its own. */
+/** Compares the public keys and verifies one signature, because a key file may contain another key's public half. */
 function matchesKey({ publicKeyDer, publicKey, signedDer }: CertificateFacts, key: PrivateKey): boolean {
   if (!publicKeysEqual(key.publicKeyDer(), publicKeyDer)) return false;
   try {

@@ -1,6 +1,6 @@
 /**
- * The certificates above a signer: what a CA file may hold beside the CA, what goes behind the certificates that it
- * issues, and what somebody who is to trust them is given (decision 8).
+ * The certificates above a signing CA: those in its file, those that follow an issued certificate, and those that a client
+ * needs to trust it (decision 8).
  */
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Authority } from "./authority.ts";
@@ -11,16 +11,16 @@ import { formatName } from "./names.ts";
 import { encodePem } from "./pem.ts";
 import { findSignatureFault } from "./signature.ts";
 
-/** A CA and those above it. */
+/** A CA and its issuers. */
 export interface CertificateChain {
   readonly certificate: CertificateFacts;
-  /** Nearest first; empty for a root. */
+  /** The issuers, nearest first; empty for a root. */
   readonly issuers: readonly CertificateFacts[];
 }
 
 /**
- * Reads a CA file that holds the CA first and behind it its issuers, each the issuer of the one before; a self-signed root
- * may end it. Names, signatures, CA:TRUE, keyCertSign and path lengths are checked, dates are not.
+ * Parses a CA file in which each certificate is followed by its issuer, optionally up to a self-signed root. Names,
+ * signatures, CA:TRUE, keyCertSign and path lengths are checked, but not dates.
  */
 export function parseAuthorityChain(pem: string): Result<CertificateChain, string> {
   const bundle = parseCaBundle(pem);
@@ -47,7 +47,7 @@ export function parseAuthorityChain(pem: string): Result<CertificateChain, strin
   return ok({ certificate, issuers });
 }
 
-/** Why a certificate cannot be a CA's; undefined when it can. */
+/** Finds out why a certificate cannot be used as a CA; undefined when it can. */
 export function findAuthorityFault(certificate: CertificateFacts): string | undefined {
   if (!certificate.isCa) return "the certificate is not a CA (basic constraints do not say CA:TRUE)";
   if (certificate.keyUsages.length > 0 && !certificate.keyUsages.includes("keyCertSign")) {
@@ -57,21 +57,21 @@ export function findAuthorityFault(certificate: CertificateFacts): string | unde
   return unknown === undefined ? undefined : `the certificate has an unknown critical extension (${unknown})`;
 }
 
-/** True when a certificate is a root: its own issuer, with its own signature; nobody leans on it, so SHA-1 will do. */
+/** Tells whether a certificate is a self-signed root. SHA-1 is accepted, because no one relies on a root's signature. */
 export function isSelfSigned(certificate: CertificateFacts): boolean {
   const { algorithm, publicKey: key, signedDer: data, signature } = certificate;
   return isSelfIssued(certificate) &&
     findSignatureFault({ algorithm, key, data, signature, allowSha1: true }) === undefined;
 }
 
-/** What goes behind each certificate that a CA issues: the CA and those above it, without a self-signed root. */
+/** Returns the certificates that follow an issued leaf: the CA and its issuers, without a self-signed root. */
 export function getIntermediates({ certificate, issuers }: CertificateChain): readonly CertificateFacts[] {
   return [certificate, ...issuers].filter((one) => !isSelfSigned(one));
 }
 
 /**
- * An issued certificate as a signer answers it: the leaf, then the intermediates. Who asks may have a word on them: all that
- * the CA's file holds, or none.
+ * Encodes an issued certificate: the leaf, then the intermediates. The caller may override them with all certificates of
+ * the CA's file, or none.
  */
 export function encodeIssued(
   leafDer: Uint8Array,
@@ -82,17 +82,17 @@ export function encodeIssued(
   return encodePem("CERTIFICATE", leafDer) + encodeCertificates(behind);
 }
 
-/** What somebody who is to trust a CA's certificates is given: the CA, and the issuers that its file holds. */
+/** Encodes the certificates that a client trusts: the CA and the issuers in its file. */
 export function encodeTrust({ certificate, issuers }: CertificateChain): string {
   return encodeCertificates([certificate, ...issuers]);
 }
 
-/** When the first certificate of a chain ends: what is issued holds no longer. */
+/** The earliest end of a chain, which limits every issued certificate. */
 export function chainNotAfter({ certificate, issuers }: CertificateChain): Date {
   return new Date(Math.min(...[certificate, ...issuers].map(({ notAfter }) => notAfter.getTime())));
 }
 
-/** Certificates as PEM, one block each. */
+/** Encodes certificates as PEM, one block each. */
 export function encodeCertificates(certificates: readonly CertificateFacts[]): string {
   return certificates.map(({ der }) => encodePem("CERTIFICATE", der)).join("");
 }
@@ -101,7 +101,7 @@ function didIssue(issuer: CertificateFacts, subject: CertificateFacts): boolean 
   return equalBytes(issuer.subject.raw, subject.issuer.raw) && verifyCertificateSignature(subject, issuer);
 }
 
-/** The last one of a path allows so many CAs below it (RFC 5280 §4.2.1.9); one that renames nothing does not count. */
+/** Checks the path length of the last CA (RFC 5280 §4.2.1.9); self-issued certificates do not count. */
 function findPathLengthFault(path: readonly CertificateFacts[]): string | undefined {
   const top = path.at(-1);
   if (top?.maxPathLength === undefined) return undefined;

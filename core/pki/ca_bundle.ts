@@ -1,12 +1,11 @@
-/** CA bundles: the certificates somebody trusts. */
+/** CA bundles, the certificates that a client or server trusts. */
 import { err, ok, type Result } from "../lib/result.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
 import { findPemBlock } from "./pem.ts";
 
 /**
- * Reads a bundle of our own: at least one certificate and nothing but `CERTIFICATE` blocks, each holding one certificate
- * and no headers. Text between blocks is fine, a broken block is not: a CA that silently went missing is worse than an
- * error.
+ * Parses a bundle: at least one certificate and only `CERTIFICATE` blocks, each with one certificate and no headers. Text
+ * between blocks is allowed. A malformed block is an error, because silently ignoring a CA would be worse.
  */
 export function parseCaBundle(pem: string): Result<readonly CertificateFacts[], string> {
   const certificates: CertificateFacts[] = [];

@@ -1,4 +1,4 @@
-/** X.509 certificates (RFC 5280): bytes → plain facts, with the acceptance of Go's x509. `issue.ts` makes them. */
+/** X.509 certificates (RFC 5280): bytes → plain facts, with the acceptance of Go's x509. `issue.ts` creates them. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { Result } from "../lib/result.ts";
@@ -24,7 +24,7 @@ import { parseSignatureAlgorithm, type SignatureAlgorithmFacts } from "./signatu
 
 export { type CertificatePlan, issueCertificate } from "./issue.ts";
 
-/** What a certificate says; frozen. Nothing of it is proven until a chain is verified. */
+/** The contents of a certificate, frozen. Nothing in it is proven until a chain is verified. */
 export interface CertificateFacts extends ExtensionFacts {
   readonly der: Uint8Array<ArrayBuffer>;
   /** 1, 2 or 3. */
@@ -43,7 +43,7 @@ export interface CertificateFacts extends ExtensionFacts {
   readonly signatureAlgorithm: string;
   /** Lower-case hexadecimal SHA-256 of the DER, as in the credential id `X509SHA256=…`. */
   readonly sha256Fingerprint: string;
-  /** What the signature covers, and the signature. */
+  /** The signed bytes, which the signature covers. */
   readonly signedDer: Uint8Array<ArrayBuffer>;
   readonly signature: Uint8Array<ArrayBuffer>;
   readonly algorithm: SignatureAlgorithmFacts;
@@ -73,8 +73,8 @@ export function parseCertificates(der: Uint8Array<ArrayBuffer>): Result<readonly
 }
 
 /**
- * True when the issuer's key made the certificate's signature. SHA-1 and MD5 are refused. Says nothing about names, dates
- * or whether the issuer is a CA: that is `verifyChain`.
+ * Tells whether the issuer's key made the certificate's signature. SHA-1 and MD5 are refused. It does not check names, dates
+ * or whether the issuer is a CA; `verifyChain` does.
  */
 export function verifyCertificateSignature(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
   const { algorithm, signedDer, signature } = certificate;
@@ -83,7 +83,7 @@ export function verifyCertificateSignature(certificate: CertificateFacts, issuer
     undefined;
 }
 
-/** True when subject and issuer are the same name; whether it signed itself is another question. */
+/** Tells whether subject and issuer are the same name. The signature may still be another key's. */
 export function isSelfIssued(certificate: CertificateFacts): boolean {
   return equalBytes(certificate.subject.raw, certificate.issuer.raw);
 }
@@ -151,7 +151,7 @@ function readCertificate(reader: DerReader): CertificateFacts {
   });
 }
 
-/** Structural faults have one text here, faults of the key their own. */
+/** Parses the public key. Structural faults have one text, faults of the key have their own, as in Go. */
 function readPublicKey(publicKeyDer: Bytes): PublicKeyFacts {
   try {
     return parsePublicKey(publicKeyDer);
@@ -178,7 +178,7 @@ function readTime(validity: DerReader): Date {
   return decodeTime(tag, content);
 }
 
-/** The content of `Extensions`, after the two unique identifiers that nobody uses. */
+/** Finds the content of `Extensions`, which follows the two obsolete unique identifiers. */
 function findExtensions(body: DerReader): Bytes | undefined {
   return withText("x509: malformed extensions", () => {
     body.readOptional(contextTag(1, false));

@@ -27,10 +27,10 @@ export const EXTENSION_OID = {
   extendedKeyUsage: "2.5.29.37",
 } as const;
 
-/** CRL distribution points, policies, policy mappings: of no consequence to our checks, so critical ones are no fault. */
+/** CRL distribution points, policies and policy mappings do not affect verification, so critical ones are accepted. */
 const IGNORED: ReadonlySet<string> = new Set(["2.5.29.31", "2.5.29.32", "2.5.29.33"]);
 
-/** What the extensions say. */
+/** The contents of the known extensions. */
 export interface ExtensionFacts extends AlternativeNames {
   /** Names of the KeyUsage bits, in bit order; empty when the extension is absent. */
   readonly keyUsages: readonly string[];
@@ -42,16 +42,16 @@ export interface ExtensionFacts extends AlternativeNames {
   readonly subjectKeyId?: string;
   /** Hexadecimal. */
   readonly authorityKeyId?: string;
-  /** For which names a CA may issue; undefined when for all. */
+  /** The names for which a CA may issue; undefined without a constraint. */
   readonly nameConstraints?: NameConstraints;
-  /** OIDs of critical extensions that nobody here understands. */
+  /** The OIDs of unknown critical extensions. */
   readonly unknownCriticalExtensions: readonly string[];
 }
 
 /** The facts under construction. */
 type Draft = { -readonly [Key in keyof ExtensionFacts]: ExtensionFacts[Key] };
 
-/** Reads the content of `Extensions`; without bytes, the facts of a certificate that has none. */
+/** Parses the content of `Extensions`; without bytes it returns the facts of a certificate without extensions. */
 export function parseExtensions(list: Bytes | undefined): ExtensionFacts {
   const unknownCriticalExtensions: string[] = [];
   const facts: Draft = {
@@ -84,7 +84,7 @@ export function parseExtensions(list: Bytes | undefined): ExtensionFacts {
 
 const NONE: readonly string[] = Object.freeze([]);
 
-/** Adds one extension to the facts; false when it is none that we understand. */
+/** Adds one extension to the facts; false when the extension is unknown. */
 function readExtension(facts: Draft, oid: string, critical: boolean, value: Bytes): boolean {
   switch (oid) {
     case EXTENSION_OID.keyUsage:

@@ -1,23 +1,23 @@
 /**
- * Our own check of a certification path (RFC 5280 §6, without policies and revocation). It may refuse
- * more than the TLS layer did, but it never accepts what TLS refused (`staging/src/k8s.io/apiserver/pkg/authentication/request/x509/x509.go`).
+ * Verifies a certification path (RFC 5280 §6, without policies and revocation). It may refuse more than the TLS layer did,
+ * but its callers never accept what TLS refused (apiserver `pkg/authentication/request/x509/x509.go`).
  */
 import { err, ok, type Result } from "../lib/result.ts";
 import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "./certificate.ts";
 import { equalBytes } from "./der.ts";
 import { findNameFault } from "./name_constraints.ts";
 
-/** When, and for what. Without `usage` every extended key usage is good. */
+/** The time and the usage to verify for. Without `usage` every extended key usage is accepted. */
 export interface ChainOptions {
-  /** Undefined where somebody else judges dates, by a clock that is not ours. */
+  /** The time of the verification; undefined when another component has checked the dates. */
   readonly at: Date | undefined;
   readonly usage?: "client" | "server";
 }
 
-/** CAs between leaf and root, and signatures tried in all; hostile bundles must not buy more. */
+/** The largest number of CAs in a path and of verified signatures, which limits the cost of a hostile bundle. */
 const MAX_INTERMEDIATES = 8;
 const MAX_SIGNATURE_CHECKS = 100;
-/** Go's limit for what a peer shows (`crypto/tls` maxRSAKeySize): a check costs by the size of the key. */
+/** Go's limit for a peer's RSA key (`crypto/tls` maxRSAKeySize), because verification is slower with a larger key. */
 const MAX_SHOWN_RSA_BITS = 8_192;
 
 const ANY_USAGE = "2.5.29.37.0";
@@ -29,7 +29,7 @@ interface Search {
   readonly roots: readonly CertificateFacts[];
   readonly options: ChainOptions;
   checksLeft: number;
-  /** The fault of the issuer that came nearest, better than "unknown authority". */
+  /** The fault of the best matching issuer, which is more useful than "unknown authority". */
   fault: string | undefined;
 }
 
@@ -52,14 +52,14 @@ export function verifyChain(
   return path === undefined ? err(search.fault ?? UNKNOWN_AUTHORITY) : ok(path);
 }
 
-/** What is wrong with the key of a certificate that a peer shows; roots are believed as they are. */
+/** Checks the size of the key in a peer's certificate; roots are trusted unchecked. */
 export function findKeyFault({ publicKey }: CertificateFacts): string | undefined {
   return publicKey.algorithm === "RSA" && publicKey.bits > MAX_SHOWN_RSA_BITS
     ? `x509: certificate has an RSA key larger than ${MAX_SHOWN_RSA_BITS} bits`
     : publicKey.weakness;
 }
 
-/** Continues a path upward; roots first, so that the shortest path wins. */
+/** Extends a path upward, to roots first, so that the shortest path wins. */
 function findPath(path: readonly CertificateFacts[], search: Search): readonly CertificateFacts[] | undefined {
   const top = path[path.length - 1];
   if (top === undefined) return undefined;
@@ -101,7 +101,7 @@ function isIssuer(
   return nameFault === undefined;
 }
 
-/** Names of the leaf and of every CA below the issuer, but for CAs that rename nothing (RFC 5280 §6.1.3 b, c). */
+/** Checks the names of the leaf and of every CA below the issuer, except self-issued CAs (RFC 5280 §6.1.3 b, c). */
 function findConstraintFault(
   { nameConstraints }: CertificateFacts,
   path: readonly CertificateFacts[],
@@ -122,14 +122,14 @@ function findIssuerFault(issuer: CertificateFacts, path: readonly CertificateFac
   if (!issuer.isCa || !maySign) {
     return "x509: invalid signature: parent certificate cannot sign this kind of certificate";
   }
-  // CAs below the issuer; one that renames nothing does not count (RFC 5280 §4.2.1.9).
+  // The CAs below the issuer; a self-issued one does not count (RFC 5280 §4.2.1.9).
   const below = path.slice(1).filter((certificate) => !isSelfIssued(certificate)).length;
   return issuer.maxPathLength !== undefined && below > issuer.maxPathLength
     ? "x509: too many intermediates for path length constraint"
     : undefined;
 }
 
-/** What is wrong with a certificate wherever it stands in the path. */
+/** Checks the parts of a certificate that do not depend on its position in the path. */
 function findFault(certificate: CertificateFacts, { at, usage }: ChainOptions): string | undefined {
   if (certificate.unknownCriticalExtensions.length > 0) return "x509: unhandled critical extension";
   if (at !== undefined && (at < certificate.notBefore || at > certificate.notAfter)) {

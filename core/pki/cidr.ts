@@ -1,13 +1,13 @@
 /** Ranges of IP addresses (RFC 4632): `10.0.0.0/8`, `2001:db8::/32`, or one address. */
 import { formatIpAddress, parseIpAddress } from "./ip_address.ts";
 
-/** A range: the first address, and how many of its bits count. */
+/** A range: its first address, and the length of its prefix in bits. */
 export interface IpRange {
   readonly bytes: Uint8Array;
   readonly prefixBits: number;
 }
 
-/** Reads a range; undefined when it is none, or when bits beyond the prefix are set. */
+/** Parses a range; undefined when it is malformed, or when bits beyond the prefix are set. */
 export function parseCidr(text: string): IpRange | undefined {
   const [address = "", prefix, ...rest] = text.split("/");
   const bytes = parseIpAddress(address);
@@ -19,7 +19,7 @@ export function parseCidr(text: string): IpRange | undefined {
   return isWithin(bytes, { bytes: masked(bytes, prefixBits), prefixBits: width }) ? { bytes, prefixBits } : undefined;
 }
 
-/** The text of a range, bits beyond the prefix cleared; a range of IPv4-mapped addresses is one of IPv4 addresses. */
+/** Formats a range with the bits beyond the prefix cleared; IPv4-mapped addresses become IPv4 addresses. */
 export function formatCidr({ bytes, prefixBits }: IpRange): string {
   const base = Uint8Array.from(masked(bytes, prefixBits));
   const isMapped = base.length === 16 && prefixBits >= 96 && base.subarray(10, 12).every((byte) => byte === 0xff) &&
@@ -27,7 +27,7 @@ export function formatCidr({ bytes, prefixBits }: IpRange): string {
   return isMapped ? `${formatIpAddress(base.slice(12))}/${prefixBits - 96}` : `${formatIpAddress(base)}/${prefixBits}`;
 }
 
-/** Tells whether an address lies in a range of its own family. */
+/** Tells whether an address is in a range of its own family. */
 export function isWithin(address: Uint8Array, { bytes, prefixBits }: IpRange): boolean {
   if (address.length !== bytes.length) return false;
   const cut = masked(address, prefixBits);

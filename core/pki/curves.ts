@@ -1,7 +1,7 @@
 /**
- * The NIST prime curves (FIPS 186-4, D.1.2; a = −3): is a point on its curve, and a plain ECDSA verification for the pairs
- * of curve and hash that a runtime's own crypto cannot do (Deno 2.9: a digest shorter than half the field, which are P-384
- * with SHA-1 and P-521 with SHA-1 or SHA-256). Public data only; nothing here needs constant time.
+ * The NIST prime curves (FIPS 186-4, D.1.2; a = −3): point validation, and an ECDSA verification for the pairs of curve and
+ * hash that a runtime's own crypto refuses (Deno 2.9: a digest shorter than half the field, that is P-384 with SHA-1 and
+ * P-521 with SHA-1 or SHA-256). All data is public, so nothing here needs constant time.
  */
 import { Buffer } from "node:buffer";
 
@@ -82,17 +82,17 @@ const CURVES: readonly Curve[] = [
 
 const CURVE_OF_OID: ReadonlyMap<string, Curve> = new Map(CURVES.map((curve) => [curve.oid, curve]));
 
-/** The curve of a named-curve OID (RFC 5480 §2.1.1.1); undefined for curves that Go's x509 does not know. */
+/** Finds the curve of a named-curve OID (RFC 5480 §2.1.1.1); undefined for curves that Go's x509 does not know. */
 export function findCurve(oid: string): Curve | undefined {
   return CURVE_OF_OID.get(oid);
 }
 
-/** The curve of that name. */
+/** Finds the curve with the given name. */
 export function findCurveByName(name: CurveName): Curve | undefined {
   return CURVES.find((curve) => curve.name === name);
 }
 
-/** True for an uncompressed point (0x04 ‖ x ‖ y) that lies on the curve. */
+/** Tells whether bytes are an uncompressed point (0x04 ‖ x ‖ y) on the curve. */
 export function isPointOnCurve(curve: Curve, point: Uint8Array): boolean {
   if (point.length !== 1 + 2 * curve.size || point[0] !== 4) return false;
   const { x, y } = decodePoint(curve, point);
@@ -100,7 +100,7 @@ export function isPointOnCurve(curve: Curve, point: Uint8Array): boolean {
   return modulo(y * y - (x * x * x - 3n * x + curve.b), curve.p) === 0n;
 }
 
-/** ECDSA verification (FIPS 186-5 §6.4.2) of `r`, `s` over a digest; the point must be on the curve. */
+/** Verifies the ECDSA signature `r`, `s` over a digest (FIPS 186-5 §6.4.2); the point must be on the curve. */
 export function verifyEcdsa(curve: Curve, point: Uint8Array, digest: Uint8Array, r: bigint, s: bigint): boolean {
   const { n, p } = curve;
   if (r <= 0n || r >= n || s <= 0n || s >= n) return false;
@@ -119,7 +119,7 @@ export function verifyEcdsa(curve: Curve, point: Uint8Array, digest: Uint8Array,
   return modulo(modulo(sum.x * zInverse * zInverse, p), n) === r;
 }
 
-/** A big-endian unsigned integer. */
+/** Decodes a big-endian unsigned integer. */
 export function decodeUnsignedBigInt(bytes: Uint8Array): bigint {
   return BigInt(`0x0${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")}`);
 }
@@ -136,7 +136,7 @@ function modulo(value: bigint, modulus: bigint): bigint {
   return rest < 0n ? rest + modulus : rest;
 }
 
-/** The inverse by extended Euclid; the modulus is prime and the value not 0. */
+/** Computes the inverse by extended Euclid; the modulus is prime and the value is not 0. */
 function invert(value: bigint, modulus: bigint): bigint {
   let [a, b, x, y] = [modulo(value, modulus), modulus, 1n, 0n];
   while (a > 1n) {
@@ -147,7 +147,7 @@ function invert(value: bigint, modulus: bigint): bigint {
   return modulo(x, modulus);
 }
 
-/** i·a + j·b, one doubling per bit for both (Shamir's trick). */
+/** Computes i·a + j·b with one doubling per bit for both (Shamir's trick). */
 function multiplySum(curve: Curve, i: bigint, a: Point, j: bigint, b: Point): Point {
   const both = add(curve, a, b);
   let sum = INFINITY;

@@ -1,14 +1,14 @@
 /**
  * A strict DER reader (X.690 §10: definite and minimal lengths) for the hot path. It walks known structures and never
- * descends into what it does not know, so no nesting can exhaust the stack. It throws `DerError`, which the rooms' public
- * parsers turn into a `Result`; the texts are those of Go's `encoding/asn1`, because clients of the API see them.
+ * descends into what it does not know, so no nesting can exhaust the stack. It throws `DerError`, which the public
+ * parsers of this folder turn into a `Result`; the texts are Go's (`encoding/asn1`), because API clients see them.
  */
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** What is wrong with the bytes; only inside core/pki. */
+/** A fault in the encoding. It does not leave core/pki. */
 export class DerError extends Error {}
 
-/** Bytes of our own; WebCrypto wants the buffer's type to be known. */
+/** Bytes in an `ArrayBuffer`, which WebCrypto requires. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Identifier octets of the types in use. */
@@ -44,7 +44,7 @@ export class DerElement {
   readonly #at: number;
   readonly #end: number;
 
-  /** Of these bytes, where its content starts at `at`. Views are made when they are asked for: most never are. */
+  /** An element whose content starts at `at`. Views are created on demand, because most are never used. */
   constructor(bytes: Bytes, tag: number, start: number, at: number, end: number) {
     this.tag = tag;
     this.#bytes = bytes;
@@ -53,7 +53,7 @@ export class DerElement {
     this.#end = end;
   }
 
-  /** What stands behind tag and length. */
+  /** The content after tag and length. */
   get content(): Bytes {
     return this.#bytes.subarray(this.#at, this.#end);
   }
@@ -63,7 +63,7 @@ export class DerElement {
     return this.#bytes.subarray(this.#start, this.#end);
   }
 
-  /** A reader of the content. */
+  /** Creates a reader of the content. */
   enter(): DerReader {
     return new DerReader(this.#bytes, this.#at, this.#end);
   }
@@ -75,7 +75,7 @@ export class DerReader {
   readonly #origin: number;
   readonly #end: number;
   #at: number;
-  /** The header that was read last: where its value and its content start, and how long the content is. */
+  /** The last header: the start of its value and of its content, and the length of the content. */
   #valueAt = 0;
   #contentAt = 0;
   #length = 0;
@@ -88,42 +88,42 @@ export class DerReader {
     this.#at = start;
   }
 
-  /** True when nothing is left. */
+  /** Tells whether all bytes have been read. */
   isAtEnd(): boolean {
     return this.#at >= this.#end;
   }
 
-  /** True when the next value has this identifier octet. */
+  /** Tells whether the next value has this identifier octet. */
   isNext(tag: number): boolean {
     return this.#at < this.#end && this.#bytes[this.#at] === tag;
   }
 
-  /** The next value, whatever it is. */
+  /** Reads the next value, whatever its type. */
   readAny(): DerElement {
     const tag = this.#readHeader();
     this.#skipContent();
     return new DerElement(this.#bytes, tag, this.#valueAt, this.#contentAt, this.#at);
   }
 
-  /** The next value, which must have this identifier octet; `goType` names it in the error as Go does. */
+  /** Reads the next value, which must have this identifier octet; `goType` names it in the error as Go does. */
   read(tag: number, goType: string): DerElement {
     this.#expect(tag, goType);
     return new DerElement(this.#bytes, tag, this.#valueAt, this.#contentAt, this.#at);
   }
 
-  /** A reader of the content of the next element of a list, which must have this identifier octet. */
+  /** Enters the next element of a list, which must have this identifier octet. */
   enterElement(tag: number): DerReader {
     if (this.#readHeader() !== tag) throw new DerError("asn1: structure error: sequence tag mismatch");
     this.#skipContent();
     return new DerReader(this.#bytes, this.#contentAt, this.#at);
   }
 
-  /** The next value when it has this identifier octet. */
+  /** Reads the next value if it has this identifier octet. */
   readOptional(tag: number): DerElement | undefined {
     return this.isNext(tag) ? this.readAny() : undefined;
   }
 
-  /** A reader of the content of the next value, which must have this identifier octet. */
+  /** Enters the next value, which must have this identifier octet. */
   enter(tag: number, goType: string): DerReader {
     this.#expect(tag, goType);
     return new DerReader(this.#bytes, this.#contentAt, this.#at);
@@ -142,7 +142,7 @@ export class DerReader {
     this.#skipContent();
   }
 
-  /** Reads tag and length, and gives the identifier octet. */
+  /** Reads tag and length and returns the identifier octet. */
   #readHeader(): number {
     const bytes = this.#bytes;
     const end = this.#end;
@@ -177,7 +177,7 @@ export class DerReader {
   }
 }
 
-/** The text of Go's `encoding/asn1`; clients of the API see it in full. */
+/** Formats the text of Go's `encoding/asn1`, which API clients see. */
 function describeMismatch(wanted: number, tag: number, length: number, goType: string, at: number): string {
   const found = `{class:${tag >> 6} tag:${tag & 0x1f} length:${length} isCompound:${(tag & 0x20) !== 0}}`;
   const options = "{optional:false explicit:false application:false private:false defaultValue:<nil> tag:<nil> " +
@@ -185,7 +185,7 @@ function describeMismatch(wanted: number, tag: number, length: number, goType: s
   return `asn1: structure error: tags don't match (${wanted & 0x1f} vs ${found}) ${options} ${goType} @${at}`;
 }
 
-/** The edge of the room: runs a parser and turns its `DerError` into a value. */
+/** Runs a parser and turns its `DerError` into a `Result`. */
 export function toResult<T>(parse: () => T): Result<T, string> {
   try {
     return ok(parse());
@@ -195,14 +195,14 @@ export function toResult<T>(parse: () => T): Result<T, string> {
   }
 }
 
-/** True when both hold the same bytes; for public data only, it stops at the first difference. */
+/** Tells whether both hold the same bytes. It stops at the first difference, so it is for public data only. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
   return true;
 }
 
-/** Runs a piece of parsing whose faults all have one text. */
+/** Runs a part of a parser and replaces the text of every fault. */
 export function withText<T>(text: string, parse: () => T): T {
   try {
     return parse();
@@ -212,7 +212,7 @@ export function withText<T>(text: string, parse: () => T): T {
   }
 }
 
-/** A BOOLEAN's value; DER knows only 0x00 and 0xff. */
+/** Decodes a BOOLEAN; DER allows only 0x00 and 0xff. */
 export function decodeBoolean(content: Bytes): boolean {
   if (content.length !== 1 || (content[0] !== 0 && content[0] !== 0xff)) {
     throw new DerError("asn1: syntax error: invalid boolean");
@@ -236,7 +236,7 @@ export function checkInt64(content: Bytes): void {
   if (content.length > 8) throw new DerError("asn1: structure error: integer too large");
 }
 
-/** An INTEGER that fits in 48 bits. */
+/** Decodes an INTEGER that fits in 48 bits. */
 export function decodeSmallInteger(content: Bytes): number {
   checkInteger(content);
   if (content.length > 6) throw new DerError("asn1: structure error: integer too large");
@@ -245,14 +245,14 @@ export function decodeSmallInteger(content: Bytes): number {
   return value;
 }
 
-/** The bytes of a non-negative INTEGER without its sign byte; undefined when it is negative. */
+/** Decodes a non-negative INTEGER into bytes without the sign byte; undefined when it is negative. */
 export function decodeUnsigned(content: Bytes): Bytes | undefined {
   checkInteger(content);
   if ((content[0] ?? 0) >= 0x80) return undefined;
   return content[0] === 0 && content.length > 1 ? content.subarray(1) : content;
 }
 
-/** A BIT STRING's bytes and how many bits of the last one are unused (they must be zero). */
+/** Decodes a BIT STRING into bytes and the number of unused bits in the last one, which must be zero. */
 export function decodeBitString(content: Bytes): { readonly bytes: Bytes; readonly unusedBits: number } {
   const unusedBits = content[0];
   if (unusedBits === undefined) throw new DerError("asn1: syntax error: zero length BIT STRING");
@@ -263,7 +263,7 @@ export function decodeBitString(content: Bytes): { readonly bytes: Bytes; readon
   return { bytes: content.subarray(1), unusedBits };
 }
 
-/** An OBJECT IDENTIFIER in dotted form; arcs above 2³¹−1 are refused, as Go does. */
+/** Decodes an OBJECT IDENTIFIER into dotted form; arcs above 2³¹−1 are refused, as in Go. */
 export function decodeOid(content: Bytes): string {
   if (content.length === 0) throw new DerError("asn1: syntax error: zero length OBJECT IDENTIFIER");
   let text = "";

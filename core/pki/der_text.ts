@@ -1,4 +1,4 @@
-/** The character strings and times of X.509, decoded. */
+/** Decodes the character strings and times of X.509. */
 import { type Bytes, DerError, TAG } from "./der.ts";
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -6,7 +6,7 @@ const PRINTABLE = /^[A-Za-z0-9 '()*&+,\-./:=?]*$/;
 const NUMERIC = /^[0-9 ]*$/;
 const ASCII_ONLY = /^\p{ASCII}*$/u;
 
-/** How a bad string is worded; Go has two parsers with words of their own (requests and certificates). */
+/** The error messages for a malformed string; Go's parsers of requests and of certificates have different ones. */
 export type TextDialect = "request" | "certificate";
 
 const WORDS: Readonly<Record<TextDialect, (type: string) => string>> = {
@@ -17,7 +17,7 @@ const WORDS: Readonly<Record<TextDialect, (type: string) => string>> = {
   certificate: (type) => `x509: invalid RDNSequence: invalid attribute value: invalid ${type}`,
 };
 
-/** The text of a string type; undefined when the tag is no string. `*` and `&` pass in PrintableString, as in Go. */
+/** Decodes a string type; undefined when the tag is not a string. `*` and `&` pass in PrintableString, as in Go. */
 export function decodeText(tag: number, content: Bytes, dialect: TextDialect): string | undefined {
   const fail = (type: string): DerError => new DerError(WORDS[dialect](type));
   switch (tag) {
@@ -42,21 +42,21 @@ export function decodeText(tag: number, content: Bytes, dialect: TextDialect): s
   }
 }
 
-/** ASCII text, or undefined when a byte is above 0x7f (the IA5String of RFC 5280 §4.2.1.6). */
+/** Decodes ASCII text; undefined when a byte is above 0x7f (the IA5String of RFC 5280 §4.2.1.6). */
 export function decodeAscii(content: Bytes): string | undefined {
   const text = decodeLatin1(content);
   return ASCII_ONLY.test(text) ? text : undefined;
 }
 
-/** True when the text can be written as an IA5String. */
+/** Tells whether a text can be encoded as an IA5String. */
 export function isAscii(text: string): boolean {
   return ASCII_ONLY.test(text);
 }
 
 /**
  * Decodes a UTCTime or GeneralizedTime. UTCTime may lack seconds and both may carry an offset, as Go accepts; years 50 to 99
- * are 1950 to 1999 (RFC 5280 §4.1.2.5.1). Only `encoding/asn1`, which reads requests, takes a fraction of a second, which
- * the answer leaves out.
+ * are 1950 to 1999 (RFC 5280 §4.1.2.5.1). Only `encoding/asn1`, which reads requests, accepts a fraction of a second, which
+ * the result omits.
  */
 export function decodeTime(tag: number, content: Bytes, dialect: TextDialect = "certificate"): Date {
   const text = decodeLatin1(content);
@@ -94,7 +94,7 @@ function decodeLatin1(content: Bytes): string {
   return text;
 }
 
-/** UCS-2: surrogates and noncharacters are refused, a terminating zero is dropped. */
+/** Decodes UCS-2. Surrogates and noncharacters are refused, a terminating zero is dropped. */
 function decodeBmp(content: Bytes, fail: () => DerError): string {
   if (content.length % 2 !== 0) throw fail();
   let end = content.length;

@@ -2,17 +2,17 @@
 import { type Bytes, TAG } from "./der.ts";
 
 const UTF8 = new TextEncoder();
-/** What Go writes as PrintableString. */
+/** The characters of a text that Go encodes as PrintableString. */
 const PRINTABLE = /^[A-Za-z0-9 '()+,\-./:=?]*$/;
-/** Object identifiers come from constants and from profiles: there are few, and each is written again and again. */
+/** Encoded object identifiers. There are few, from constants and profiles, and each one is encoded often. */
 const OIDS = new Map<string, Bytes>();
 
-/** One value: identifier octet, minimal definite length, content. */
+/** Encodes one value: identifier octet, minimal definite length, content. */
 export function encodeValue(tag: number, ...parts: readonly Uint8Array[]): Bytes {
   return encodeParts(tag, parts);
 }
 
-/** The same of a list that others choose, which may be longer than a call may have arguments. */
+/** Encodes one value from a list of parts, which may be longer than an argument list. */
 export function encodeParts(tag: number, parts: readonly Uint8Array[]): Bytes {
   let length = 0;
   for (const part of parts) length += part.length;
@@ -25,7 +25,7 @@ export function encodeParts(tag: number, parts: readonly Uint8Array[]): Bytes {
   return bytes;
 }
 
-/** One value whose content is this ASCII text; the caller has looked that it is. */
+/** Encodes one value whose content is ASCII text, as the caller has checked. */
 export function encodeAsciiValue(tag: number, text: string): Bytes {
   const bytes = startValue(tag, text.length);
   const start = bytes.length - text.length;
@@ -33,22 +33,22 @@ export function encodeAsciiValue(tag: number, text: string): Bytes {
   return bytes;
 }
 
-/** A SEQUENCE of complete values. */
+/** Encodes a SEQUENCE of complete values. */
 export function encodeSequence(...parts: readonly Uint8Array[]): Bytes {
   return encodeValue(TAG.sequence, ...parts);
 }
 
-/** A SET OF complete values, sorted by their bytes as DER demands (X.690 §11.6). */
+/** Encodes a SET OF complete values, sorted by their bytes as DER requires (X.690 §11.6). */
 export function encodeSetOf(values: readonly Bytes[]): Bytes {
   return encodeParts(TAG.set, [...values].sort(compareBytes));
 }
 
-/** BOOLEAN TRUE; FALSE is a default everywhere, so it is never written. */
+/** Encodes BOOLEAN TRUE. FALSE is the default everywhere, so it is never encoded. */
 export function encodeTrue(): Bytes {
   return encodeValue(TAG.boolean, Uint8Array.of(0xff));
 }
 
-/** A non-negative INTEGER from big-endian bytes; leading zeros are dropped. */
+/** Encodes a non-negative INTEGER from big-endian bytes; leading zeros are dropped. */
 export function encodeUnsigned(bytes: Uint8Array): Bytes {
   let start = 0;
   while (start < bytes.length - 1 && bytes[start] === 0) start++;
@@ -58,29 +58,29 @@ export function encodeUnsigned(bytes: Uint8Array): Bytes {
     : encodeValue(TAG.integer, digits);
 }
 
-/** A small non-negative INTEGER. */
+/** Encodes a small non-negative INTEGER. */
 export function encodeSmallInteger(value: number): Bytes {
   const digits: number[] = [];
   for (let rest = value; rest > 0; rest = Math.floor(rest / 256)) digits.unshift(rest % 256);
   return encodeUnsigned(Uint8Array.from(digits));
 }
 
-/** A BIT STRING; `unusedBits` of the last byte do not count. */
+/** Encodes a BIT STRING; `unusedBits` of the last byte do not count. */
 export function encodeBitString(bytes: Uint8Array, unusedBits = 0): Bytes {
   return encodeValue(TAG.bitString, Uint8Array.of(unusedBits), bytes);
 }
 
-/** An OCTET STRING. */
+/** Encodes an OCTET STRING from its bytes. */
 export function encodeOctetString(bytes: Uint8Array): Bytes {
   return encodeValue(TAG.octetString, bytes);
 }
 
-/** NULL. */
+/** Encodes the NULL value of ASN.1. */
 export function encodeNull(): Bytes {
   return Uint8Array.of(TAG.null, 0);
 }
 
-/** An OBJECT IDENTIFIER from its dotted form; the caller's text is a constant or came from `decodeOid`. */
+/** Encodes an OBJECT IDENTIFIER from its dotted form, which is a constant or comes from `decodeOid`. */
 export function encodeOid(dotted: string): Bytes {
   const known = OIDS.get(dotted);
   if (known !== undefined) return known;
@@ -96,14 +96,14 @@ export function encodeOid(dotted: string): Bytes {
   return value;
 }
 
-/** A string as Go writes it: PrintableString when every character allows it, else UTF8String. */
+/** Encodes a string as Go does: PrintableString when every character allows it, else UTF8String. */
 export function encodeText(text: string): Bytes {
   return PRINTABLE.test(text)
     ? encodeAsciiValue(TAG.printableString, text)
     : encodeValue(TAG.utf8String, UTF8.encode(text));
 }
 
-/** Time in UTC to the second: UTCTime for 1950 to 2049, else GeneralizedTime (RFC 5280 §4.1.2.5). */
+/** Encodes a time in UTC to the second: UTCTime for 1950 to 2049, else GeneralizedTime (RFC 5280 §4.1.2.5). */
 export function encodeTime(time: Date): Bytes {
   const digits = time.toISOString().slice(0, 19).replace(/[-:T]/g, "") + "Z";
   const year = time.getUTCFullYear();
@@ -112,7 +112,7 @@ export function encodeTime(time: Date): Bytes {
     : encodeAsciiValue(TAG.generalizedTime, digits);
 }
 
-/** A value of which tag and length are written, with room for the content. */
+/** Allocates a value with tag and length, and with space for the content. */
 function startValue(tag: number, length: number): Bytes {
   const header = length < 0x80 ? 2 : length < 0x100 ? 3 : length < 0x10000 ? 4 : length < 0x1000000 ? 5 : 6;
   const bytes = new Uint8Array(header + length);

@@ -1,9 +1,9 @@
-/** DNS names that a policy compares: in one spelling only, so that equal means equal. */
+/** DNS names in the one spelling that policies and profiles compare. */
 import { parseIpAddress } from "./ip_address.ts";
 
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 
-/** Says what keeps a name from being compared; undefined when it is a plain lower-case name. */
+/** Finds out why a name cannot be compared; undefined when it is a plain lower-case name. */
 export function findDnsNameFault(name: string): string | undefined {
   if (name.includes("*")) return `"${name}" is a wildcard`;
   if (name.endsWith(".")) return `"${name}" ends with a dot`;

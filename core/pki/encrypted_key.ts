@@ -1,7 +1,7 @@
 /**
- * Private keys under a passphrase: PKCS#8 EncryptedPrivateKeyInfo (RFC 5958 §3) with PBES2 (RFC 8018 §6.2), as
- * `openssl pkcs8 -topk8` and `openssl genpkey -aes256` write it. Read and written here, byte by byte, because the runtimes
- * do not take the same schemes.
+ * Private keys that are encrypted with a passphrase: PKCS#8 EncryptedPrivateKeyInfo (RFC 5958 §3) with PBES2 (RFC 8018 §6.2), as
+ * `openssl pkcs8 -topk8` and `openssl genpkey -aes256` write it. It is implemented here because the runtimes do not
+ * support the same schemes.
  */
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createPrivateKey, pbkdf2, scrypt } from "node:crypto";
@@ -12,11 +12,11 @@ import { encodeNull, encodeOctetString, encodeOid, encodeSequence, encodeSmallIn
 import type { PrivateKey } from "./keys.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
 
-/** Why a key under a passphrase could not be read. */
+/** Why an encrypted key could not be decrypted. */
 export type DecryptionFault =
-  /** The passphrase does not fit, or the file is damaged: nobody can tell these apart. */
+  /** The passphrase is wrong or the file is damaged, which cannot be distinguished. */
   | { readonly kind: "wrong passphrase" }
-  /** It is no such key, or is encrypted in a way that is not known here. */
+  /** It is not an encrypted key, or the encryption scheme is not supported. */
   | { readonly kind: "unreadable"; readonly message: string };
 
 const ENCRYPTED_LABEL = "ENCRYPTED PRIVATE KEY";
@@ -46,21 +46,21 @@ const CIPHERS: Readonly<Record<string, Cipher>> = {
   "1.2.840.113549.3.7": { name: "des-ede3-cbc", keyBytes: 24, ivBytes: 8 },
 };
 
-/** OWASP's count for PBKDF2 with HMAC-SHA256 (2023): a tenth of a second below Node, most of one below Deno. */
+/** OWASP's count for PBKDF2 with HMAC-SHA256 (2023). It takes 0.1 s in Node and almost 1 s in Deno. */
 const ITERATIONS = 600_000;
-/** A file of one's own may ask for patience, not for an hour. */
+/** The largest accepted count, which takes a few seconds. */
 const MAX_ITERATIONS = 20_000_000;
 const MAX_SCRYPT_MEMORY = 256 * 1024 * 1024;
 const SALT_BYTES = 16;
 
-/** How the key of a PEM text is encrypted: not at all, as read here, or in OpenSSL's old form, which is not read. */
+/** Detects the encryption of a key: none, the supported PKCS#8, or OpenSSL's old form, which is not supported. */
 export function detectKeyEncryption(pem: string): "none" | "pkcs8" | "old" {
   const block = parsePemBlocks(pem).find(({ label }) => label === "PRIVATE KEY" || label.endsWith(" PRIVATE KEY"));
   if (block?.label === ENCRYPTED_LABEL) return "pkcs8";
   return block?.headers["Proc-Type"]?.includes("ENCRYPTED") === true ? "old" : "none";
 }
 
-/** The key under a passphrase, as one `ENCRYPTED PRIVATE KEY` block: PBKDF2 with HMAC-SHA256, AES-256 in CBC mode. */
+/** Encrypts a key into one `ENCRYPTED PRIVATE KEY` block: PBKDF2 with HMAC-SHA256, AES-256 in CBC mode. */
 export async function encryptPrivateKey(key: PrivateKey, passphrase: string, random: Random): Promise<string> {
   const salt = random.bytes(SALT_BYTES);
   const iv = random.bytes(16);
@@ -81,7 +81,7 @@ export async function encryptPrivateKey(key: PrivateKey, passphrase: string, ran
   return encodePem(ENCRYPTED_LABEL, encodeSequence(algorithm, encodeOctetString(encrypted)));
 }
 
-/** Takes a key from under its passphrase; answers the PEM of a plain `PRIVATE KEY`, which is not looked into. */
+/** Decrypts a key into the PEM of a plain `PRIVATE KEY`, without parsing the key itself. */
 export async function decryptPrivateKey(pem: string, passphrase: string): Promise<Result<string, DecryptionFault>> {
   const block = parsePemBlocks(pem).find(({ label }) => label === ENCRYPTED_LABEL);
   if (block === undefined) return unreadable("no encrypted private key found in PEM data");
@@ -98,7 +98,7 @@ export async function decryptPrivateKey(pem: string, passphrase: string): Promis
   try {
     const decipher = createDecipheriv(cipher.name, derived, iv);
     const plain = new Uint8Array(Buffer.concat([decipher.update(encrypted), decipher.final()]));
-    // One time in 256 the padding of nonsense looks right; nonsense is no SEQUENCE that ends where it should.
+    // A wrong passphrase gives valid padding once in 256 times, but not a SEQUENCE of the right length.
     const reader = new DerReader(plain);
     reader.enter(TAG.sequence, "PrivateKeyInfo").read(TAG.integer, "version");
     reader.expectEnd();
@@ -133,7 +133,7 @@ function parse(der: Bytes): Parsed {
   return typeof derive === "string" ? { fault: derive } : { derive, cipher, iv, encrypted };
 }
 
-/** How the key of the cipher follows from the passphrase; a text says why it does not. */
+/** Parses the key derivation function; a text says why it is not supported. */
 function parseKdf(reader: DerReader): Derive | string {
   const oid = decodeOid(reader.read(TAG.oid, "algorithm").content);
   const parameters = reader.enter(TAG.sequence, "parameters");
@@ -146,7 +146,7 @@ function parseKdf(reader: DerReader): Derive | string {
   const prfOid = prf === undefined ? HMAC_SHA1_OID : decodeOid(prf.enter().read(TAG.oid, "prf").content);
   const hash = PRF_HASH[prfOid];
   if (hash === undefined) return `the private key is encrypted by ${prfOid}, which is not supported`;
-  if (iterations > MAX_ITERATIONS) return `the private key asks for ${iterations} iterations, which are too many`;
+  if (iterations > MAX_ITERATIONS) return `the private key requires ${iterations} iterations, which are too many`;
   return (passphrase, keyBytes) => derivePbkdf2(passphrase, salt, iterations, keyBytes, hash);
 }
 
@@ -155,7 +155,7 @@ function parseScrypt(parameters: DerReader): Derive | string {
   const [cost, blockSize, parallelization] = [readCount(parameters), readCount(parameters), readCount(parameters)];
   const isPowerOfTwo = cost > 1 && Number.isInteger(Math.log2(cost));
   if (!isPowerOfTwo || 128 * cost * blockSize * parallelization > MAX_SCRYPT_MEMORY) {
-    return "the private key asks for an scrypt that is not possible here";
+    return "the private key requires scrypt parameters that are not supported";
   }
   const options = { cost, blockSize, parallelization, maxmem: 2 * MAX_SCRYPT_MEMORY };
   return (passphrase, keyBytes) =>

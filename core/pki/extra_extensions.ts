@@ -1,8 +1,8 @@
-/** Extensions that a signer adds to what it issues (RFC 5280 §4.2): where to ask about it, and under what policy it stands. */
+/** Extensions that a signer adds to each certificate (RFC 5280 §4.2), such as revocation URLs and policies. */
 import { type Bytes, contextTag, DerError, DerReader, equalBytes } from "./der.ts";
 import { encodeOid, encodeSequence, encodeValue } from "./der_writer.ts";
 
-/** An extension as it will stand in a certificate. */
+/** An extension of a certificate that will be issued. */
 export interface PlannedExtension {
   readonly oid: string;
   readonly critical: boolean;
@@ -16,26 +16,26 @@ const CERTIFICATE_POLICIES = "2.5.29.32";
 const OCSP = "1.3.6.1.5.5.7.48.1";
 const CA_ISSUERS = "1.3.6.1.5.5.7.48.2";
 const CPS = "1.3.6.1.5.5.7.2.1";
-/** `uniformResourceIdentifier` of a GeneralName; 0 and 0 lead to it in a distribution point. */
+/** `uniformResourceIdentifier` of a GeneralName; in a distribution point it is nested in two tags with number 0. */
 const URI = contextTag(6, false);
 const NESTED = contextTag(0, true);
 const IA5_STRING = 0x16;
 const ASCII = new TextEncoder();
 
-/** Where revocation is answered, then where the CA's certificate is (§4.2.2.1). URLs are ASCII. */
+/** Creates the extension with OCSP URLs, then the URLs of the CA's certificate (§4.2.2.1). URLs are ASCII. */
 export function planInformationAccess(ocsp: readonly string[], caIssuers: readonly string[]): PlannedExtension {
   const describe = (method: string) => (url: string) => encodeSequence(encodeOid(method), encodeUri(url));
   const value = encodeSequence(...ocsp.map(describe(OCSP)), ...caIssuers.map(describe(CA_ISSUERS)));
   return { oid: AUTHORITY_INFORMATION_ACCESS, critical: false, value };
 }
 
-/** Where revoked certificates are listed; one distribution point for each URL (§4.2.1.13). */
+/** Creates the extension with the URLs of revocation lists, one distribution point per URL (§4.2.1.13). */
 export function planRevocationLists(urls: readonly string[]): PlannedExtension {
   const points = urls.map((url) => encodeSequence(encodeValue(NESTED, encodeValue(NESTED, encodeUri(url)))));
   return { oid: CRL_DISTRIBUTION_POINTS, critical: false, value: encodeSequence(...points) };
 }
 
-/** Certificate policies, with the URL of a practice statement where there is one (§4.2.1.4). */
+/** Creates the extension with certificate policies, each with an optional URL of a practice statement (§4.2.1.4). */
 export function planPolicies(
   policies: readonly { readonly oid: string; readonly cps?: string | undefined }[],
 ): PlannedExtension {
@@ -47,13 +47,13 @@ export function planPolicies(
   return { oid: CERTIFICATE_POLICIES, critical: false, value };
 }
 
-/** Extensions that follow from a plan, or have a word of their own: none of these can be given as bytes. */
+/** Extensions that a profile cannot give as bytes, because other parts of the profile or plan determine them. */
 export const RESERVED_EXTENSIONS: ReadonlySet<string> = new Set([
   ...[9, 14, 15, 16, 17, 18, 19, 30, 31, 32, 33, 35, 36, 37, 54].map((arc) => `2.5.29.${arc}`),
   AUTHORITY_INFORMATION_ACCESS,
 ]);
 
-/** Says why bytes are not one value of DER; undefined when they are. */
+/** Finds out why bytes are not one DER value; undefined when they are. */
 export function findDerValueFault(bytes: Bytes): string | undefined {
   try {
     const reader = new DerReader(bytes);

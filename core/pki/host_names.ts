@@ -1,11 +1,11 @@
 /**
- * Is a serving certificate for a host? By its subject alternative names alone, as Go's `VerifyHostname` judges (RFC 6125
- * without its legacy parts): a common name does not count, and a wildcard is a whole label, the first one.
+ * Matches a serving certificate with a host by its subject alternative names alone, as Go's `VerifyHostname` does (RFC 6125
+ * without its legacy parts): a common name does not count, and a wildcard must be the whole first label.
  */
 import type { CertificateFacts } from "./certificate.ts";
 import { canonicalIp } from "./ip_address.ts";
 
-/** What is wrong, in Go's words; undefined when the certificate names the host. An IPv6 address may stand in brackets. */
+/** Describes a mismatch in Go's words; undefined when the certificate is for the host. An IPv6 address may have brackets. */
 export function findHostFault(certificate: CertificateFacts, host: string): string | undefined {
   const { dnsNames, ipAddresses } = certificate;
   const address = canonicalIp(host.replace(/^\[|\]$/g, ""));
@@ -28,10 +28,10 @@ export function findHostFault(certificate: CertificateFacts, host: string): stri
     : `x509: certificate is valid for ${dnsNames.join(", ")}, not ${host}`;
 }
 
-/** Both in lower case. */
+/** Tells whether a name matches a host, both in lower case. */
 function matchesHost(name: string, host: string): boolean {
   if (!name.startsWith("*.")) return name === host && !name.includes("*");
   const dot = host.indexOf(".");
-  // What stands behind the asterisk holds none, and the label that it stands for is not empty.
+  // The rest of the name has no asterisk, and the label that the asterisk stands for is not empty.
   return dot > 0 && host.slice(dot) === name.slice(1) && !name.slice(1).includes("*");
 }

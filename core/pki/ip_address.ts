@@ -2,7 +2,7 @@
 import { isIP, isIPv4 } from "node:net";
 import type { Bytes } from "./der.ts";
 
-/** The canonical text of 4 or 16 bytes; an IPv4-mapped IPv6 address is printed as IPv4. */
+/** Formats 4 or 16 bytes as canonical text; an IPv4-mapped IPv6 address is printed as IPv4. */
 export function formatIpAddress(bytes: Bytes): string {
   if (bytes.length === 4) return bytes.join(".");
   const isMapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
@@ -16,13 +16,13 @@ export function formatIpAddress(bytes: Bytes): string {
   }`;
 }
 
-/** The one spelling of an address; undefined when it is none. */
+/** Converts an address into canonical text; undefined when it is malformed. */
 export function canonicalIp(text: string): string | undefined {
   const bytes = parseIpAddress(text);
   return bytes === undefined ? undefined : formatIpAddress(bytes);
 }
 
-/** The 4 or 16 bytes of an address without a zone; IPv4-mapped becomes 4 bytes. Undefined when it is no address. */
+/** Parses an address without a zone into 4 or 16 bytes; IPv4-mapped ones become 4. Undefined when it is malformed. */
 export function parseIpAddress(text: string): Bytes | undefined {
   if (isIPv4(text)) return Uint8Array.from(text.split(".").map(Number));
   if (isIP(text) !== 6 || text.includes("%")) return undefined;

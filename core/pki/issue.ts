@@ -1,5 +1,5 @@
 /**
- * Makes certificates from a plan. Nothing comes from a request unless the plan names it; the shape is that of Go's
+ * Issues certificates from a plan. Only the parts of a request that the plan names are used; the shape is that of Go's
  * `x509.CreateCertificate` as kube-controller-manager calls it (`pkg/controller/certificates/authority/authority.go`).
  */
 import { Buffer } from "node:buffer";
@@ -28,7 +28,7 @@ import { parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
 import { encodeSignatureAlgorithm } from "./signature_algorithm.ts";
 import { type AlternativeNames, encodeAlternativeNames } from "./subject_alternative_names.ts";
 
-/** Everything that a certificate will say but its serial number and issuer. */
+/** The contents of a certificate except its serial number and issuer. */
 export interface CertificatePlan extends AlternativeNames {
   readonly subject: SubjectFields;
   /** DER SubjectPublicKeyInfo. */
@@ -43,11 +43,11 @@ export interface CertificatePlan extends AlternativeNames {
   readonly maxPathLength?: number;
   /** Only with `isCa`; written as a critical extension. */
   readonly nameConstraints?: NameConstraints;
-  /** More extensions, behind all others. */
+  /** Additional extensions, which come last. */
   readonly extensions?: readonly PlannedExtension[];
 }
 
-/** Who signs: the issuer's name as it stands in its own certificate, its key and the key's identifier. */
+/** The issuer: its name exactly as in its own certificate, its key and the key's identifier. */
 export interface Issuer {
   readonly nameDer: Bytes;
   readonly publicKey: PublicKeyFacts;
@@ -69,7 +69,7 @@ export function issueCertificate(
   return signCertificate(plan, { nameDer: subject.raw, publicKey, subjectKeyId, key: issuer.key }, serial);
 }
 
-/** Issues a certificate for any issuer, one that has no certificate yet included (a new root). */
+/** Issues a certificate for any issuer, including a new root that has no certificate yet. */
 export async function signCertificate(plan: CertificatePlan, issuer: Issuer, serial: Bytes): Promise<Bytes> {
   const unknown = findUnknownUsages(plan.usages);
   if (unknown.length > 0) {
@@ -100,8 +100,8 @@ export async function signCertificate(plan: CertificatePlan, issuer: Issuer, ser
 }
 
 /**
- * The algorithm of a CA's signatures, chosen by its key (Go `x509.CreateCertificate`). Throws AppError `key_invalid` for a key that
- * cannot be a CA's.
+ * Chooses the algorithm of a CA's signatures by its key (Go `x509.CreateCertificate`). Throws AppError `key_invalid` for a
+ * key that a CA cannot have.
  */
 export function chooseSignatureAlgorithm(caPublicKeyDer: Uint8Array<ArrayBuffer>): SignatureAlgorithm {
   const parsed = toResult(() => parsePublicKey(caPublicKeyDer));
@@ -117,7 +117,7 @@ function chooseAlgorithm({ algorithm, curve }: PublicKeyFacts): SignatureAlgorit
   return curve === "P-521" ? "ECDSA-SHA512" : "ECDSA-SHA256";
 }
 
-/** The first 160 bits of SHA-256 over the key's bytes, hexadecimal (RFC 7093 §2 method 1, Go's way since 1.25). */
+/** Computes the first 160 bits of SHA-256 over the key's bytes in hexadecimal (RFC 7093 §2 method 1, Go's way since 1.25). */
 export function computeKeyId(publicKeyDer: Bytes): string {
   return createHash("sha256").update(parsePublicKey(publicKeyDer).keyBytes).digest("hex").slice(0, 40);
 }
@@ -125,10 +125,10 @@ export function computeKeyId(publicKeyDer: Bytes): string {
 const VERSION_3 = encodeValue(contextTag(0, true), encodeSmallInteger(2));
 const NO_NAME = encodeSequence();
 const CRITICAL = encodeTrue();
-/** CA:FALSE, in all that is issued to others than CAs. */
+/** CA:FALSE, which every certificate has that is not a CA. */
 const NO_AUTHORITY = encodeExtension(EXTENSION_OID.basicConstraints, true, encodeSequence());
 
-/** In Go's order: KeyUsage, ExtKeyUsage, BasicConstraints, SubjectKeyId, AuthorityKeyId, SubjectAltName, NameConstraints. */
+/** Encodes the extensions in Go's order: KeyUsage, ExtKeyUsage, BasicConstraints, SubjectKeyId, AuthorityKeyId, SubjectAltName, NameConstraints. */
 function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Bytes): readonly Bytes[] {
   const extensions: Bytes[] = [];
   const keyUsage = encodeKeyUsage(plan.usages);
@@ -144,7 +144,7 @@ function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Byt
     const id = encodeOctetString(decodeHex(computeKeyId(plan.publicKeyDer)));
     extensions.push(encodeExtension(EXTENSION_OID.subjectKeyId, false, id));
   }
-  // A certificate that names itself as issuer gets none: it is a root, or looks like one.
+  // A self-issued certificate has no AuthorityKeyIdentifier, as in Go.
   if (issuer.subjectKeyId !== undefined && !equalBytes(issuer.nameDer, subjectDer)) {
     const id = encodeSequence(encodeValue(contextTag(0, false), decodeHex(issuer.subjectKeyId)));
     extensions.push(encodeExtension(EXTENSION_OID.authorityKeyId, false, id));
@@ -165,7 +165,7 @@ function encodeExtension(oid: string, critical: boolean, value: Bytes): Bytes {
   return critical ? encodeSequence(encodeOid(oid), CRITICAL, octets) : encodeSequence(encodeOid(oid), octets);
 }
 
-/** The shortest BIT STRING that holds the highest bit (X.690 §11.2.2); undefined when no bit is set. */
+/** Encodes the shortest BIT STRING that holds the highest bit (X.690 §11.2.2); undefined when no bit is set. */
 function encodeKeyUsage(usages: readonly string[]): Bytes | undefined {
   const bits = toKeyUsageBits(usages).map((bit) => KEY_USAGE_BITS.indexOf(bit));
   const highest = bits.at(-1);

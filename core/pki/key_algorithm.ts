@@ -1,6 +1,6 @@
-/** The kinds of keys that we make, by name. */
+/** The types of keys that tlsboot generates, by name. */
 
-/** Every kind, the default first. */
+/** Every type of key, the default first. */
 export const KEY_ALGORITHMS = [
   "ecdsa-p256",
   "ecdsa-p384",
@@ -11,10 +11,10 @@ export const KEY_ALGORITHMS = [
   "ed25519",
 ] as const;
 
-/** The keys that `generatePrivateKey` makes. */
+/** A type of key that `generatePrivateKey` generates. */
 export type KeyAlgorithm = (typeof KEY_ALGORITHMS)[number];
 
-/** What `generatePrivateKey` calls a key; undefined for kinds that it does not make. */
+/** Finds the name of a key's type; undefined for types that `generatePrivateKey` does not generate. */
 export function findKeyAlgorithm(
   key: { readonly algorithm: "ECDSA" | "RSA" | "Ed25519"; readonly bits: number },
 ): KeyAlgorithm | undefined {

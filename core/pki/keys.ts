@@ -1,4 +1,4 @@
-/** Private keys: making, reading and writing them, and signing with them. The key itself never leaves through a print. */
+/** Private keys: generation, parsing, encoding and signing. Printing a key never reveals it. */
 import { Buffer } from "node:buffer";
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from "node:crypto";
 import { AppError, getErrorMessage } from "../errors.ts";
@@ -20,7 +20,7 @@ export type { HashName } from "./signature_algorithm.ts";
 export interface PrivateKey {
   readonly algorithm: "ECDSA" | "RSA" | "Ed25519";
   readonly bits: number;
-  /** Of an ECDSA key. */
+  /** The curve of an ECDSA key. */
   readonly curve?: CurveName;
   /** DER SubjectPublicKeyInfo. */
   publicKeyDer(): Uint8Array<ArrayBuffer>;
@@ -50,14 +50,14 @@ const ALGORITHM_HASH: Readonly<Record<Exclude<SignatureAlgorithm, "Ed25519">, Ha
   "ECDSA-SHA512": "sha512",
 };
 
-/** Makes a new key; RSA takes a second or more in the background. */
+/** Generates a key; RSA takes a second or more in the background. */
 export async function generatePrivateKey(algorithm: KeyAlgorithm): Promise<PrivateKey> {
   return createKey(await generateKeyObject(algorithm));
 }
 
 /**
- * Reads the first private key of a PEM text: `EC PRIVATE KEY`, `RSA PRIVATE KEY` or `PRIVATE KEY`. Other blocks, such as
- * `EC PARAMETERS` or the certificates of a kubelet's combined file, are passed over.
+ * Parses the first private key of a PEM text: `EC PRIVATE KEY`, `RSA PRIVATE KEY` or `PRIVATE KEY`. Other blocks, such as
+ * `EC PARAMETERS` or the certificates of kubelet's combined file, are skipped.
  */
 export function parsePrivateKey(pem: string): Result<PrivateKey, string> {
   const block = parsePemBlocks(pem).find(({ label }) => label === "PRIVATE KEY" || label.endsWith(" PRIVATE KEY"));
@@ -72,12 +72,12 @@ export function parsePrivateKey(pem: string): Result<PrivateKey, string> {
     return ok(createKey(importPrivateKey(block, type)));
   } catch (error) {
     if (error instanceof DerError || error instanceof AppError) return err(error.message);
-    // OpenSSL's and Deno's messages tell about structure, never about content.
+    // The messages of OpenSSL and Deno describe the structure, never the content.
     return err(`malformed private key: ${getErrorMessage(error)}`);
   }
 }
 
-/** The CA port over a key held in memory; `sign` rejects with AppError `key_invalid` when the algorithm is another key's. */
+/** Creates the CA port for a key in memory; `sign` rejects with AppError `key_invalid` when the algorithm is another key's. */
 export function createCaKey(key: PrivateKey): CaKey {
   return {
     publicKey: () => Promise.resolve(key.publicKeyDer()),

@@ -1,7 +1,7 @@
 /**
  * Name constraints (RFC 5280 §4.2.1.10): for which DNS names, addresses, mailboxes and URIs a CA and those below it may
- * issue. Read, written and judged as Go's x509 does (`crypto/x509/constraints.go`): a constraint in the form of a directory
- * name or another one is not understood.
+ * issue. They are parsed, encoded and checked as in Go (`crypto/x509/constraints.go`), which does not support constraints on
+ * directory names and other kinds.
  */
 import { formatCidr, isWithin, parseCidr } from "./cidr.ts";
 import { type Bytes, contextTag, DerError, DerReader, TAG, withText } from "./der.ts";
@@ -12,7 +12,7 @@ import type { AlternativeNames } from "./subject_alternative_names.ts";
 
 /** Subtrees by kind of name. */
 export interface NameSubtrees {
-  /** `example.org` is itself and all below it, `.example.org` all below it, the empty text every name. */
+  /** `example.org` is the domain and all its subdomains, `.example.org` only the subdomains, the empty text every name. */
   readonly dnsNames: readonly string[];
   /** Ranges such as `10.0.0.0/8`. */
   readonly ipRanges: readonly string[];
@@ -22,16 +22,16 @@ export interface NameSubtrees {
   readonly uris: readonly string[];
 }
 
-/** What a CA may issue for. A kind without a permitted subtree is free but for what is excluded. */
+/** The names for which a CA may issue. Without a permitted subtree of a kind, all names of the kind are permitted. */
 export interface NameConstraints {
   readonly permitted: NameSubtrees;
   readonly excluded: NameSubtrees;
 }
 
-/** No subtree of any kind. */
+/** Subtrees without any entry. */
 export const NO_SUBTREES: NameSubtrees = Object.freeze({ dnsNames: [], ipRanges: [], emailAddresses: [], uris: [] });
 
-/** Comparisons in all that one certificate may cost; hostile certificates must not buy more. */
+/** The largest number of comparisons per certificate, which limits the cost of a hostile one. */
 const MAX_COMPARISONS = 250_000;
 
 const PERMITTED = contextTag(0, true);
@@ -43,7 +43,7 @@ const IP = contextTag(7, false);
 const INVALID = "x509: invalid NameConstraints extension";
 const ASCII = new TextEncoder();
 
-/** Reads the extension's value; throws `DerError` in Go's words. `isUnderstood` is false when a form was passed over. */
+/** Parses the extension's value; throws `DerError` in Go's words. `isUnderstood` is false when a kind was skipped. */
 export function parseNameConstraints(value: Bytes): NameConstraints & { readonly isUnderstood: boolean } {
   const [permitted, excluded] = withText(INVALID, () => {
     const outer = new DerReader(value);
@@ -63,7 +63,7 @@ export function parseNameConstraints(value: Bytes): NameConstraints & { readonly
   };
 }
 
-/** The extension's value; the subtrees are valid by construction (`findSubtreeFault`). */
+/** Encodes the extension's value; the caller has validated the subtrees. */
 export function encodeNameConstraints({ permitted, excluded }: NameConstraints): Bytes {
   const parts = [[PERMITTED, permitted], [EXCLUDED, excluded]] as const;
   return encodeSequence(
@@ -74,7 +74,7 @@ export function encodeNameConstraints({ permitted, excluded }: NameConstraints):
   );
 }
 
-/** Why no certificate with these names may come from a CA with these constraints, in Go's words; undefined when one may. */
+/** Finds the name that a CA with these constraints may not issue for, in Go's words; undefined when it may issue. */
 export function findNameFault(constraints: NameConstraints, names: AlternativeNames): string | undefined {
   const kinds = groupByKind(names);
   const { permitted, excluded } = constraints;
@@ -96,7 +96,7 @@ export function findNameFault(constraints: NameConstraints, names: AlternativeNa
   return undefined;
 }
 
-/** What is wrong with a DNS name as the base of a subtree; undefined when it can be one. */
+/** Finds out why a DNS name cannot be the base of a subtree; undefined when it can. */
 export function findDnsSubtreeFault(text: string): string | undefined {
   const name = text.startsWith(".") ? text.slice(1) : text;
   if (name === "") return "want a domain such as example.org";
@@ -110,7 +110,7 @@ interface NamesOfKind {
   readonly key: Kind;
   readonly what: string;
   readonly texts: readonly string[];
-  /** The part that is compared; undefined when it cannot be. */
+  /** Extracts the part that is compared; undefined when the name cannot be compared. */
   readonly comparable: (text: string) => string | undefined;
 }
 
@@ -141,7 +141,7 @@ function isInRange(address: string, subtree: string): boolean {
   return bytes !== undefined && range !== undefined && isWithin(bytes, range);
 }
 
-/** A wildcard is excluded, too, when one of the names that it stands for is. */
+/** Tells whether a name is in a subtree. A wildcard is excluded when one of the names that it stands for is. */
 function isBelow(name: string, subtree: string, isExclusion: boolean): boolean {
   if (subtree === "") return true;
   if (subtree.startsWith(".") ? name.endsWith(subtree) : name === subtree || name.endsWith(`.${subtree}`)) return true;
@@ -154,7 +154,7 @@ function isDomain(text: string): boolean {
   return /^[!-~]+$/.test(text) && text.split(".").every((label) => label.length > 0 && label.length <= 63);
 }
 
-/** Constraints speak about names: an address, or no host at all, cannot be judged. */
+/** Extracts the host of a URI; undefined for an address or no host, which constraints cannot express. */
 function hostOfUri(text: string): string | undefined {
   const authority = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(text)?.[1];
   const host = authority?.slice(authority.lastIndexOf("@") + 1).replace(/:\d*$/, "").toLowerCase();
@@ -162,7 +162,7 @@ function hostOfUri(text: string): string | undefined {
   return isDomain(host) ? host : undefined;
 }
 
-/** A mailbox; the part before the last `@` is compared as it is, the domain in lower case. */
+/** Parses a mailbox; the part before the last `@` is compared unchanged, the domain in lower case. */
 function parseMailbox(text: string): string | undefined {
   const at = text.lastIndexOf("@");
   const domain = text.slice(at + 1).toLowerCase();
@@ -240,7 +240,7 @@ function encodeBases(subtrees: NameSubtrees): readonly Bytes[] {
   ];
 }
 
-/** Address and mask, one behind the other. */
+/** Encodes address and mask one after the other. */
 function encodeRange(text: string): Uint8Array {
   const range = parseCidr(text);
   if (range === undefined) throw new DerError(`x509: failed to parse IP constraint ${JSON.stringify(text)}`);

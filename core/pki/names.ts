@@ -1,9 +1,9 @@
-/** Distinguished names, read into the buckets of Go's `pkix.Name` and written back in its fixed order. */
+/** Distinguished names, parsed into the fields of Go's `pkix.Name` and encoded in its fixed order. */
 import { type Bytes, checkInt64, decodeBitString, decodeBoolean, decodeOid, DerError, DerReader, TAG } from "./der.ts";
 import { decodeText, decodeTime, type TextDialect } from "./der_text.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "./der_writer.ts";
 
-/** The parts of a subject that survive signing; what is absent is empty. */
+/** The parts of a subject that signers copy; absent ones are empty. */
 export interface SubjectFields {
   readonly commonName?: string;
   readonly organizations?: readonly string[];
@@ -16,16 +16,16 @@ export interface SubjectFields {
   readonly serialNumber?: string;
 }
 
-/** An attribute outside the buckets; `value` is undefined when it is not a string. */
+/** An attribute without a field in `pkix.Name`; `value` is undefined when it is not a string. */
 export interface OtherAttribute {
   readonly oid: string;
   readonly value: string | undefined;
 }
 
-/** A parsed name: of several CN or SERIALNUMBER the last one counts, the other buckets keep their order. */
+/** A parsed name. The last CN and SERIALNUMBER count, and the other fields keep the order of their values. */
 export interface DistinguishedName extends Required<SubjectFields> {
   readonly otherAttributes: readonly OtherAttribute[];
-  /** Earlier values of a repeated CN or SERIALNUMBER, which Go's `pkix.Name` forgets and other readers may prefer. */
+  /** Earlier values of a repeated CN or SERIALNUMBER, which Go's `pkix.Name` drops and other parsers may prefer. */
   readonly overridden: readonly OtherAttribute[];
   /** The name's own DER. */
   readonly raw: Uint8Array<ArrayBuffer>;
@@ -39,7 +39,7 @@ interface AttributeType {
   readonly short: string;
 }
 
-/** The buckets, in the order in which a certificate's subject is written (Go `crypto/x509/pkix` Name.ToRDNSequence). */
+/** The fields, in the order in which a certificate's subject is written (Go `crypto/x509/pkix` Name.ToRDNSequence). */
 const ATTRIBUTE_TYPES: readonly AttributeType[] = [
   { oid: "2.5.4.6", field: "countries", short: "C" },
   { oid: "2.5.4.8", field: "provinces", short: "ST" },
@@ -58,7 +58,7 @@ const FIELD_OF: ReadonlyMap<string, keyof SubjectFields> = new Map(
 
 const NONE: readonly string[] = Object.freeze([]);
 
-/** Parses one Name (RFC 5280 §4.1.2.4) from its complete DER; throws `DerError` in the words of the dialect. */
+/** Parses one Name (RFC 5280 §4.1.2.4) from its complete DER; throws `DerError` with the messages of the given parser. */
 export function parseName(raw: Bytes, dialect: TextDialect): DistinguishedName {
   try {
     return readName(raw, dialect);
@@ -72,8 +72,8 @@ export function parseName(raw: Bytes, dialect: TextDialect): DistinguishedName {
 }
 
 /**
- * The name's DER as Go's `pkix.Name.ToRDNSequence` writes it: one RDN per bucket, the values of a bucket sorted as DER
- * sorts a SET, other attributes dropped.
+ * Encodes a name as Go's `pkix.Name.ToRDNSequence` does: one RDN per field, its values sorted as DER sorts a SET, and other
+ * attributes dropped.
  */
 export function encodeName(name: SubjectFields): Uint8Array<ArrayBuffer> {
   const rdns: Bytes[] = [];
@@ -85,7 +85,7 @@ export function encodeName(name: SubjectFields): Uint8Array<ArrayBuffer> {
   return encodeSequence(...rdns);
 }
 
-/** The name on one line for people, close to RFC 4514: `CN=system:node:n1,O=system:nodes`. */
+/** Formats a name on one line for users, close to RFC 4514: `CN=system:node:n1,O=system:nodes`. */
 export function formatName(name: SubjectFields & { readonly otherAttributes?: readonly OtherAttribute[] }): string {
   const commonNameFirst = [...ATTRIBUTE_TYPES].sort((a, b) => Number(b.short === "CN") - Number(a.short === "CN"));
   const known = commonNameFirst.flatMap(({ field, short }) =>
@@ -141,8 +141,8 @@ function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
 }
 
 /**
- * Go decodes the basic types of a value that is not a string, an INTEGER into 64 bits, and refuses the request when it
- * cannot (`encoding/asn1`, parseField of an `any`).
+ * Checks the basic types of a value that is not a string. Go decodes them, an INTEGER into 64 bits, and refuses the request
+ * when it cannot (`encoding/asn1`, parseField of an `any`).
  */
 function checkBasicValue(tag: number, content: Bytes): void {
   if (tag === TAG.boolean) decodeBoolean(content);
@@ -158,7 +158,7 @@ function listValues(name: SubjectFields, field: keyof SubjectFields): readonly s
   return typeof value === "string" ? [value] : value;
 }
 
-/** RFC 4514 §2.4, plus control characters in hexadecimal so that a line stays a line. */
+/** Escapes a value (RFC 4514 §2.4), and control characters in hexadecimal so that the name stays on one line. */
 function escapeValue(value: string): string {
   return value
     .replace(/[\\,+"<>;]/g, "\\$&")

@@ -14,7 +14,8 @@ const DASHES = "-----";
 
 /**
  * Finds the first well-formed block and the text after it; undefined when there is none. Text before the block, headers
- * and blocks with broken base64 are skipped, as Go's `pem.Decode` does (`pkg/apis/certificates/helpers.go` ParseCSR uses only the first block).
+ * and blocks with malformed base64 are skipped, as in Go's `pem.Decode`. `pkg/apis/certificates/helpers.go` ParseCSR uses
+ * only the first block.
  */
 export function findPemBlock(text: string): { readonly block: PemBlock; readonly rest: string } | undefined {
   let from = 0;
@@ -33,7 +34,7 @@ export function findPemBlock(text: string): { readonly block: PemBlock; readonly
   }
 }
 
-/** Every well-formed block, in order. */
+/** Finds every well-formed block, in order. */
 export function parsePemBlocks(text: string): readonly PemBlock[] {
   const blocks: PemBlock[] = [];
   let found = findPemBlock(text);
@@ -44,7 +45,7 @@ export function parsePemBlocks(text: string): readonly PemBlock[] {
   return blocks;
 }
 
-/** One PEM block without headers: 64 columns, with a trailing newline. */
+/** Encodes one PEM block without headers, in 64 columns and with a trailing newline. */
 export function encodePem(label: string, bytes: Uint8Array): string {
   const base64 = encodeBase64(bytes);
   let lines = "";
@@ -83,7 +84,7 @@ function readBlock(text: string, start: number, end: number): Found {
   return { block: { label, headers: Object.fromEntries(headers), bytes }, rest: text.slice(last.next) };
 }
 
-/** The line at `start` without its line break and trailing blanks, and where the next one starts. */
+/** Reads the line at `start` without its line break and trailing blanks, and finds the start of the next one. */
 function readLine(text: string, start: number): { readonly line: string; readonly next: number } {
   const newline = text.indexOf("\n", start);
   const stop = newline < 0 ? text.length : newline;

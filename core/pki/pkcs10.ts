@@ -38,18 +38,18 @@ import {
   SUBJECT_ALT_NAME_OID,
 } from "./subject_alternative_names.ts";
 
-/** An extension that a request asks for; a signer never copies one. */
+/** A requested extension, which signers never copy. */
 export interface RequestedExtension {
   readonly oid: string;
   readonly critical: boolean;
 }
 
-/** What a request says; frozen. Nothing of it is proven until `verifyRequestSignature` says so. */
+/** The contents of a request, frozen. Nothing in it is proven until `verifyRequestSignature` succeeds. */
 export interface RequestFacts extends AlternativeNames {
   readonly der: Uint8Array<ArrayBuffer>;
   readonly version: number;
   readonly subject: DistinguishedName;
-  /** How many subject alternative names are of another kind than DNS, email, IP or URI. */
+  /** The number of subject alternative names that are not DNS, email, IP or URI. */
   readonly otherNames: number;
   /** DER SubjectPublicKeyInfo. */
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;
@@ -58,14 +58,14 @@ export interface RequestFacts extends AlternativeNames {
   /** Go's name, such as `ECDSA-SHA256`; the OID when Go has none. */
   readonly signatureAlgorithm: string;
   readonly requestedExtensions: readonly RequestedExtension[];
-  /** What the signature covers, and the signature. */
+  /** The signed bytes, which the signature covers. */
   readonly signedDer: Uint8Array<ArrayBuffer>;
   readonly signature: Uint8Array<ArrayBuffer>;
   readonly algorithm: SignatureAlgorithmFacts;
   readonly publicKey: PublicKeyFacts;
 }
 
-/** What to ask for. */
+/** The requested subject and names. */
 export interface RequestOptions extends Partial<AlternativeNames> {
   readonly subject: SubjectFields;
 }
@@ -91,9 +91,9 @@ export function verifyRequestSignature(facts: RequestFacts): Result<true, string
 }
 
 /**
- * Makes and signs a request. Names become a requested subjectAltName extension; without names there are no attributes.
- * ECDSA hashes by curve, RSA by size (client-go `util/cert/csr.go` MakeCSRFromTemplate). Throws AppError `invalid` for a name that cannot be
- * encoded.
+ * Creates and signs a request. Names become a requested subjectAltName extension; without names there are no attributes.
+ * ECDSA hashes by curve, RSA by size (client-go `util/cert/csr.go` MakeCSRFromTemplate). Throws AppError
+ * `invalid` for a name that cannot be encoded.
  */
 export function createCertificationRequest(options: RequestOptions, key: PrivateKey): Uint8Array<ArrayBuffer> {
   const names = encodeAlternativeNames({ ...NO_NAMES, ...options });
@@ -142,7 +142,7 @@ function readRequest(der: Bytes): RequestFacts {
   });
 }
 
-/** Every extension of every extensionRequest attribute; attributes of another shape are ignored, as Go does. */
+/** Reads every extension of every extensionRequest attribute; attributes of another shape are ignored, as Go does. */
 function readRequestedExtensions(attributes: DerReader): readonly (RequestedExtension & { readonly value: Bytes })[] {
   const extensions: (RequestedExtension & { readonly value: Bytes })[] = [];
   const seen = new Set<string>();
@@ -163,7 +163,7 @@ function readRequestedExtensions(attributes: DerReader): readonly (RequestedExte
   return extensions;
 }
 
-/** The first value of an extensionRequest attribute (RFC 2985 §5.4.2); undefined for any other attribute. */
+/** Finds the first value of an extensionRequest attribute (RFC 2985 §5.4.2); undefined for any other attribute. */
 function findExtensionRequest(attribute: Bytes): Bytes | undefined {
   try {
     const reader = new DerReader(attribute).enter(TAG.sequence, "attribute");

@@ -1,4 +1,4 @@
-/** SubjectPublicKeyInfo (RFC 5280 §4.1.2.7): which key it is, and whether it is one at all. */
+/** Parses SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) and checks that the key is valid. */
 import { type CurveName, findCurve, isPointOnCurve } from "./curves.ts";
 import {
   type Bytes,
@@ -14,17 +14,17 @@ import {
   withText,
 } from "./der.ts";
 
-/** What Go's x509 calls the algorithm of a public key. */
+/** The algorithm of a public key, by its name in Go's x509. */
 export type PublicKeyAlgorithm = "RSA" | "ECDSA" | "Ed25519" | "DSA" | "unknown";
 
-/** A public key in words; `bits` is 0 when unknown. */
+/** The type and size of a public key; `bits` is 0 when unknown. */
 export interface PublicKeyDescription {
   readonly algorithm: PublicKeyAlgorithm;
   readonly bits: number;
   readonly curve?: CurveName;
 }
 
-/** A public key as the verification needs it. */
+/** A parsed public key that verifies signatures. */
 export interface PublicKeyFacts extends PublicKeyDescription {
   /** The whole SubjectPublicKeyInfo. */
   readonly der: Bytes;
@@ -45,7 +45,7 @@ export const PUBLIC_KEY_OID = {
   ed25519: "1.3.101.112",
 } as const;
 
-/** Tells what key a SubjectPublicKeyInfo holds; `unknown` for an algorithm we do not know and for bytes that are no key. */
+/** Describes the key in a SubjectPublicKeyInfo; `unknown` for an unknown algorithm and for malformed bytes. */
 export function describePublicKey(spki: Uint8Array<ArrayBuffer>): PublicKeyDescription {
   try {
     const { algorithm, bits, curve } = parsePublicKey(spki);
@@ -56,7 +56,7 @@ export function describePublicKey(spki: Uint8Array<ArrayBuffer>): PublicKeyDescr
   }
 }
 
-/** True when both SubjectPublicKeyInfos are the same key; public data, so time does not matter. */
+/** Tells whether both SubjectPublicKeyInfos are the same key. The keys are public, so it needs no constant time. */
 export function publicKeysEqual(a: Uint8Array, b: Uint8Array): boolean {
   return equalBytes(a, b);
 }
@@ -110,7 +110,7 @@ function parseRsa(der: Bytes, keyBytes: Bytes, parameters: DerElement | undefine
   return { algorithm: "RSA", bits, der, keyBytes, ...(weakness === undefined ? {} : { weakness }) };
 }
 
-/** The checks of Go's crypto/rsa before it verifies, in its order and words; and our limit of size. */
+/** Checks a key as Go's crypto/rsa does before it verifies, in its order and words, and the limit of OpenSSL. */
 function findRsaWeakness(bits: number, modulus: Bytes, exponent: Bytes): string | undefined {
   let e = 0;
   for (const byte of exponent) e = e * 256 + byte;

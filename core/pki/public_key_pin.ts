@@ -1,4 +1,4 @@
-/** The pin of a public key, by which kubeadm's discovery knows a CA. */
+/** The pin of a public key, by which kubeadm's discovery identifies a CA. */
 import { createHash } from "node:crypto";
 import type { Brand } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -9,12 +9,12 @@ export type PublicKeyPin = Brand<string, "PublicKeyPin">;
 
 const PIN = /^sha256:[0-9a-f]{64}$/;
 
-/** The pin of a certificate's public key. */
+/** Computes the pin of a certificate's public key. */
 export function publicKeyPin(certificate: CertificateFacts): PublicKeyPin {
   return `sha256:${createHash("sha256").update(certificate.publicKeyDer).digest("hex")}` as PublicKeyPin;
 }
 
-/** Reads a pin; capitals are fine, as for kubeadm. */
+/** Parses a pin; upper case is accepted, as in kubeadm. */
 export function parsePublicKeyPin(text: string): Result<PublicKeyPin, string> {
   const pin = text.toLowerCase();
   if (PIN.test(pin)) return ok(pin as PublicKeyPin);

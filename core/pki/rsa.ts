@@ -1,9 +1,9 @@
-/** RSA by hand, for keys that are larger than what a runtime reads: Deno 2.9 stops at 4096 bits, OpenSSL at 16384. */
+/** RSA verification for keys that are larger than a runtime accepts: Deno 2.9 stops at 4096 bits, OpenSSL at 16384. */
 import { decodeUnsignedBigInt } from "./curves.ts";
 import { type Bytes, decodeUnsigned, DerReader, equalBytes, TAG } from "./der.ts";
 import type { HashName } from "./signature_algorithm.ts";
 
-/** DigestInfo up to the digest (RFC 8017 §9.2 note 1). */
+/** The DigestInfo before the digest, by hash (RFC 8017 §9.2 note 1). */
 const DIGEST_INFO: Readonly<Record<HashName, readonly number[]>> = {
   sha1: [0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14],
   sha256: encodeDigestInfo(1, 32),
@@ -12,8 +12,8 @@ const DIGEST_INFO: Readonly<Record<HashName, readonly number[]>> = {
 };
 
 /**
- * Whether a signature of PKCS#1 v1.5 is good (RFC 8017 §8.2.2); `keyBytes` is an RSAPublicKey that `parsePublicKey` has
- * read. Its size and exponent are bounded there.
+ * Verifies a signature of PKCS#1 v1.5 (RFC 8017 §8.2.2); `keyBytes` is an RSAPublicKey that `parsePublicKey` has parsed,
+ * which limits its size and exponent.
  */
 export function verifyRsa(keyBytes: Bytes, hash: HashName, digest: Uint8Array, signature: Bytes): boolean {
   const key = new DerReader(keyBytes).enter(TAG.sequence, "RSAPublicKey");
@@ -34,7 +34,7 @@ export function verifyRsa(keyBytes: Bytes, hash: HashName, digest: Uint8Array, s
     equalBytes(Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16)), wanted);
 }
 
-/** Of public numbers, so that time does not matter. */
+/** Computes a modular power. The numbers are public, so it needs no constant time. */
 function power(base: bigint, exponent: bigint, modulus: bigint): bigint {
   let result = 1n;
   for (let rest = exponent, square = base; rest > 0n; rest >>= 1n) {
@@ -44,7 +44,7 @@ function power(base: bigint, exponent: bigint, modulus: bigint): bigint {
   return result;
 }
 
-/** Of the SHA-2 family, by the last arc of its OID. */
+/** Encodes the DigestInfo of a SHA-2 hash, which is identified by the last arc of its OID. */
 function encodeDigestInfo(arc: number, length: number): readonly number[] {
   return [
     ...[0x30, length + 17, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, arc, 0x05, 0x00],

@@ -1,22 +1,22 @@
 /**
- * When a control plane's own certificates are made anew: at 70 % of their life, when the names change, or when the CA
- * is another one.
+ * Decides when a control plane's own certificates are replaced (at 70 % of their lifetime, when the names change, or when
+ * the CA changes), and which names they get.
  */
 import { isSameSet } from "../lib/sets.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "./certificate.ts";
 import { findNameFault } from "./name_constraints.ts";
 import type { AlternativeNames } from "./subject_alternative_names.ts";
 
-/** Part of its life after which a certificate is replaced. */
+/** The part of its lifetime after which a certificate is replaced. */
 const RENEW_AT = 0.7;
 
-/** The names a serving certificate has to have. */
+/** The names that a serving certificate must have. */
 export interface ServerNames {
   readonly dnsNames: readonly string[];
   readonly ipAddresses: readonly string[];
 }
 
-/** Why a certificate must be replaced, in words, or undefined while it is good. */
+/** Finds the reason to replace a certificate; undefined while it is valid. */
 export function findRenewalReason(
   certificate: CertificateFacts,
   issuer: CertificateFacts,
@@ -37,23 +37,23 @@ export function renewalDate(certificate: CertificateFacts): Date {
   return new Date(start + (certificate.notAfter.getTime() - start) * RENEW_AT);
 }
 
-/** Splits the names and addresses of a server into what a certificate has for each; duplicates and empty ones go. */
+/** Splits the hosts of a server into DNS names and addresses; duplicates and empty ones are removed. */
 export function planServingNames(hosts: readonly string[], isAddress: (host: string) => boolean): ServerNames {
   const known = [...new Set(hosts.map((host) => host.trim().toLowerCase()).filter((host) => host !== ""))];
   return {
     dnsNames: known.filter((host) => !isAddress(host)),
-    // An unspecified address is where a server listens, not what anybody calls.
+    // A server listens on an unspecified address, but no client connects to it.
     ipAddresses: known.filter((host) => isAddress(host) && host !== "0.0.0.0" && host !== "::"),
   };
 }
 
-/** The names that pass, and for each of the others what it fails at. */
+/** The permitted names, and the reason for each refused name. */
 export interface PermittedNames {
   readonly names: ServerNames;
   readonly refused: ReadonlyMap<string, string>;
 }
 
-/** Sorts names by the constraints of a CA and of those above it: one name outside spoils a certificate for all. */
+/** Separates the names that a CA and its issuers permit, because one forbidden name invalidates the whole certificate. */
 export function planPermittedNames(wanted: ServerNames, issuers: readonly CertificateFacts[]): PermittedNames {
   const refused = new Map<string, string>();
   const isPermitted = (name: string, names: AlternativeNames): boolean => {
@@ -68,7 +68,7 @@ export function planPermittedNames(wanted: ServerNames, issuers: readonly Certif
   return { names, refused };
 }
 
-/** Why a CA, or one above it, may not issue for these names; undefined when it may. */
+/** Finds the constraint of a CA or its issuers that forbids these names; undefined when there is none. */
 export function findIssuersFault(issuers: readonly CertificateFacts[], names: AlternativeNames): string | undefined {
   for (const { nameConstraints } of issuers) {
     const fault = nameConstraints === undefined ? undefined : findNameFault(nameConstraints, names);

@@ -4,10 +4,10 @@ import { type Bytes, contextTag, decodeOid, decodeSmallInteger, DerError, DerRea
 import { encodeNull, encodeOid, encodeSequence } from "./der_writer.ts";
 import type { PublicKeyAlgorithm } from "./public_key.ts";
 
-/** Hashes we sign and verify with. */
+/** The hashes of signatures. */
 export type HashName = "sha1" | "sha256" | "sha384" | "sha512";
 
-/** One signature algorithm as an AlgorithmIdentifier names it. */
+/** A signature algorithm, parsed from an AlgorithmIdentifier. */
 export interface SignatureAlgorithmFacts {
   /** Go's name, such as `ECDSA-SHA256`; the OID when Go has none. */
   readonly name: string;
@@ -61,7 +61,7 @@ const PSS_ROWS: readonly (Row & { readonly hashOid: string; readonly saltLength:
 const ROW_OF_OID: ReadonlyMap<string, Row> = new Map(ROWS.map((entry) => [entry.oid, entry]));
 const ROW_OF_NAME: ReadonlyMap<string, Row> = new Map(ROWS.toReversed().map((entry) => [entry.name, entry]));
 
-/** Reads the content of an AlgorithmIdentifier; an algorithm that Go does not implement has key algorithm `unknown`. */
+/** Parses the content of an AlgorithmIdentifier; an algorithm that Go does not know has the key algorithm `unknown`. */
 export function parseSignatureAlgorithm(content: Bytes): SignatureAlgorithmFacts {
   const reader = new DerReader(content);
   const oid = decodeOid(reader.read(TAG.oid, "ObjectIdentifier").content);
@@ -72,7 +72,7 @@ export function parseSignatureAlgorithm(content: Bytes): SignatureAlgorithmFacts
   return ROW_OF_OID.get(oid) ?? unknown;
 }
 
-/** The AlgorithmIdentifier that we write for an algorithm of ours; RSA has NULL parameters, the others none. */
+/** Encodes the AlgorithmIdentifier of an algorithm; RSA has NULL parameters, the others have none. */
 export function encodeSignatureAlgorithm(algorithm: SignatureAlgorithm | "SHA384-RSA" | "SHA512-RSA"): Bytes {
   const entry = ROW_OF_NAME.get(algorithm);
   if (entry === undefined) throw new TypeError(`no such signature algorithm: ${algorithm}`);
@@ -106,7 +106,7 @@ function findPss(parameters: Bytes): SignatureAlgorithmFacts | undefined {
   }
 }
 
-/** The hash of an AlgorithmIdentifier whose parameters are absent or NULL. */
+/** Parses the hash of an AlgorithmIdentifier whose parameters are absent or NULL. */
 function readHash(reader: DerReader): string {
   const algorithm = reader.enter(TAG.sequence, "AlgorithmIdentifier");
   const oid = decodeOid(algorithm.read(TAG.oid, "ObjectIdentifier").content);

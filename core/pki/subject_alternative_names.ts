@@ -24,7 +24,7 @@ const URI = contextTag(6, false);
 const IP = contextTag(7, false);
 const ASCII = new TextEncoder();
 
-/** Reads the extension's value; throws `DerError` in the words of Go's x509. `otherNames` counts names of other kinds. */
+/** Parses the extension's value; throws `DerError` in the words of Go's x509. `otherNames` counts other kinds of names. */
 export function parseAlternativeNames(value: Bytes): AlternativeNames & { readonly otherNames: number } {
   const dnsNames: string[] = [];
   const emailAddresses: string[] = [];
@@ -53,7 +53,7 @@ export function parseAlternativeNames(value: Bytes): AlternativeNames & { readon
 }
 
 /**
- * The extension's value in Go's order (DNS, email, IP, URI); undefined when there are no names. Throws AppError `invalid`
+ * Encodes the extension's value in Go's order (DNS, email, IP, URI); undefined when there are no names. Throws AppError `invalid`
  * for a name that the type cannot hold.
  */
 export function encodeAlternativeNames(names: AlternativeNames): Bytes | undefined {

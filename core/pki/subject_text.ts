@@ -1,4 +1,4 @@
-/** Subjects as people type them: `CN=web,O=shop` (RFC 4514, as `formatName` prints them) or `/CN=web/O=shop` (OpenSSL). */
+/** Parses subjects as users type them: `CN=web,O=shop` (RFC 4514, as `formatName` prints them) or `/CN=web/O=shop` (OpenSSL). */
 import { err, ok, type Result } from "../lib/result.ts";
 import type { SubjectFields } from "./names.ts";
 import { trimChars, trimEndChars } from "../lib/trim.ts";
@@ -21,7 +21,7 @@ const FIELD_OF: Readonly<Record<string, keyof SubjectFields>> = {
 const WANTED = "want CN=name,O=group or /CN=name/O=group";
 
 /**
- * Reads a subject. Only the attributes that signers keep are known. Backslashes escape: `\,` is a comma, `\C3\A9` an é.
+ * Parses a subject. Only the attributes that signers keep are supported. Backslashes escape: `\,` is a comma, `\C3\A9` an é.
  * The order of equal attributes is kept.
  */
 export function parseSubject(text: string): Result<SubjectFields, string> {
@@ -48,7 +48,7 @@ export function parseSubject(text: string): Result<SubjectFields, string> {
   return ok({ ...single, ...lists });
 }
 
-/** Splits at a separator and at the `+` of RDNs with several values, but not where a backslash stands before it. */
+/** Splits at a separator and at the `+` of RDNs with several values, unless a backslash precedes it. */
 function splitUnescaped(text: string, separator: string): readonly string[] {
   const parts: string[] = [];
   let part = "";
@@ -64,14 +64,14 @@ function splitUnescaped(text: string, separator: string): readonly string[] {
   return [...parts, part];
 }
 
-/** The text without the spaces around it, but with one that a backslash escapes at its end. */
+/** Removes the spaces around a text, except one at its end that a backslash escapes. */
 function trimSpaces(text: string): string {
   const trimmed = trimChars(text, " ");
   const backslashes = trimmed.length - trimEndChars(trimmed, "\\").length;
   return backslashes % 2 === 1 && text.endsWith(" ") ? `${trimmed} ` : trimmed;
 }
 
-/** The bytes of a value; spaces around it do not count unless they are escaped. */
+/** Decodes the bytes of a value; spaces around it are removed unless they are escaped. */
 function unescape(raw: string): Result<string, string> {
   const text = trimSpaces(raw);
   if (/^["#]/.test(text)) return err(`a value that begins with ${text.charAt(0)} must be written with a \\ before it`);

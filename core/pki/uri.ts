@@ -1,13 +1,13 @@
-/** URIs of subject alternative names, judged and rewritten as Go's `net/url` does; a port of its effect, not its code. */
+/** URIs of subject alternative names, with the acceptance and the rewriting of Go's `net/url`. */
 
-/** A URI that Go accepts, in the form in which Go would write it into a certificate; or what is wrong with it. */
+/** A URI that Go accepts, in the form in which Go writes it into a certificate, or the fault of the URI. */
 export type ParsedUri = { readonly text: string } | { readonly fault: string };
 
 const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:/;
 const CONTROL = /\p{Cc}/u;
 const CONTROLS = /\p{Cc}/gu;
 const BAD_ESCAPE = /%(?![0-9A-Fa-f]{2}).{0,2}/;
-/** Characters that Go's URL writer always escapes in a path or fragment. */
+/** The characters that Go's `net/url` always escapes in a path or fragment. */
 const UNSAFE = /[ "<>\\^`{|}]/g;
 
 /** Parses the ASCII text of a URI name (RFC 5280 §4.2.1.6). */

@@ -1,4 +1,7 @@
-/** The usages of a request and what they mean in a certificate (`pkg/controller/certificates/authority/policies.go`). */
+/**
+ * The usages of a request, their encoding in a certificate (`pkg/controller/certificates/authority/policies.go`), and the
+ * default usages of a request.
+ */
 import {
   KEY_USAGES,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
@@ -8,7 +11,7 @@ import {
 import type { PublicKeyAlgorithm } from "./public_key.ts";
 import type { AlternativeNames } from "./subject_alternative_names.ts";
 
-/** Names of the KeyUsage bits, in bit order (RFC 5280 §4.2.1.3). */
+/** The names of the KeyUsage bits in bit order (RFC 5280 §4.2.1.3). */
 export const KEY_USAGE_BITS = [
   "digitalSignature",
   "contentCommitment",
@@ -37,7 +40,7 @@ const BIT_OF: ReadonlyMap<string, KeyUsageBit> = new Map<string, KeyUsageBit>([
   ["decipher only", "decipherOnly"],
 ]);
 
-/** The order is the order in a certificate, whatever the order of the request. */
+/** The OIDs in their order in a certificate, which does not depend on the order in the request. */
 const EXTENDED_OID_OF: ReadonlyMap<string, string> = new Map([
   ["any", "2.5.29.37.0"],
   ["server auth", "1.3.6.1.5.5.7.3.1"],
@@ -58,19 +61,19 @@ const EXTENDED_OIDS: readonly string[] = [...new Set(EXTENDED_OID_OF.values())];
 
 const KNOWN: ReadonlySet<string> = new Set(KEY_USAGES);
 
-/** The KeyUsage bits these usages ask for, in bit order and once each; unknown usages add nothing. */
+/** Converts usages to KeyUsage bits, in bit order and once each; unknown usages add nothing. */
 export function toKeyUsageBits(usages: readonly string[]): readonly KeyUsageBit[] {
   const asked = new Set(usages.map((usage) => BIT_OF.get(usage)));
   return KEY_USAGE_BITS.filter((bit) => asked.has(bit));
 }
 
-/** The ExtendedKeyUsage OIDs these usages ask for, in the table's order and once each; unknown usages add nothing. */
+/** Converts usages to ExtendedKeyUsage OIDs, in the table's order and once each; unknown usages add nothing. */
 export function toExtendedKeyUsageOids(usages: readonly string[]): readonly string[] {
   const asked = new Set(usages.map((usage) => EXTENDED_OID_OF.get(usage)));
   return EXTENDED_OIDS.filter((oid) => asked.has(oid));
 }
 
-/** The usages that are none of the 23, in request order (`unrecognized usage values: ["a" "b"]`). */
+/** Finds the usages that Kubernetes does not know, in the order of the request. */
 export function findUnknownUsages(usages: readonly string[]): readonly string[] {
   return usages.filter((usage) => !KNOWN.has(usage));
 }
@@ -81,15 +84,15 @@ const PURPOSE_OF: ReadonlyMap<string, string> = new Map([
   [KUBELET_SERVING_SIGNER, "server auth"],
 ]);
 
-/** What one of Kubernetes' signers is asked for; undefined where the signer's name says nothing of it. */
+/** The usages that one of Kubernetes' signers expects; undefined for any other signer. */
 export function signerUsages(signerName: string, keyAlgorithm: PublicKeyAlgorithm): readonly string[] | undefined {
   const purpose = PURPOSE_OF.get(signerName);
   return purpose === undefined ? undefined : usagesFor(purpose, keyAlgorithm);
 }
 
 /**
- * `digital signature`, `key encipherment` for RSA, and one purpose: the signer's own; at other signers `server auth` for
- * a request with DNS names or IP addresses, else `client auth`.
+ * The usages of a request that names none: `digital signature`, `key encipherment` for RSA, and one purpose. The purpose is
+ * that of the signer; for other signers it is `server auth` when there are DNS names or IP addresses, else `client auth`.
  */
 export function defaultUsages(
   signerName: string,

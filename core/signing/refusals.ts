@@ -1,4 +1,4 @@
-/** What Kubernetes is known to refuse, so that it can be said before a key is made and anybody is asked. */
+/** Predicts what Kubernetes refuses, so that a client can report it before it generates a key or sends a request. */
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../kube/certificates_v1.ts";
 import { formatFieldError } from "../kube/field_error.ts";
 import { BUILTIN_SIGNERS, checkProfile } from "./profile.ts";
@@ -6,15 +6,18 @@ import { parseRequest } from "../csr/request.ts";
 import { validateCsrCreate } from "../csr/validate.ts";
 import { MASTERS_GROUP } from "../kube/user.ts";
 
-/** The plugin's message for a request that would make its holder an administrator; undefined for any other. */
+/**
+ * The message of the admission plugin CertificateSubjectRestriction for a request that would make its holder an
+ * administrator (`plugin/pkg/admission/certificates/subjectrestriction`); undefined for any other request.
+ */
 export function findSubjectRestriction(signerName: string, organizations: readonly string[]): string | undefined {
   if (signerName !== KUBE_APISERVER_CLIENT_SIGNER || !organizations.includes(MASTERS_GROUP)) return undefined;
   return `use of ${KUBE_APISERVER_CLIENT_SIGNER} signer with ${MASTERS_GROUP} group is not allowed`;
 }
 
 /**
- * Everything that the API, its admission or the signer would say no to, in their words; empty when nothing is known. Of
- * signers only the four that Kubernetes defines are known.
+ * Finds the refusals of the API, its admission and the signer, in their own words; empty when none is predicted. Only the
+ * rules of the four signers that Kubernetes defines are known.
  */
 export function findRefusals(csr: CertificateSigningRequest): readonly string[] {
   const { signerName, usages = [] } = csr.spec;
