@@ -1,6 +1,6 @@
 /**
- * The whole HTTP surface as one value. A request walks one way: observe → authenticate → impersonate → take a
- * seat → authorize → dispatch; nothing skips a step. In-process clients pass the same way, only TLS is left out.
+ * The HTTP interface of the server. Every request passes the same steps: observe → deadline → authenticate → impersonate
+ * → take a seat → authorize → dispatch. Requests of in-process clients pass them too, only without TLS.
  */
 import { type Context, Hono, type Next } from "hono";
 import { goQuote } from "../core/kube/quote.ts";
@@ -51,68 +51,68 @@ export interface AppDeps extends RegistryDeps {
   readonly metrics: Metrics;
   readonly inflight: Inflight;
   readonly checks: readonly HealthCheck[];
-  /** `/version`, as it is sent. */
+  /** The object at `/version`. */
   readonly version: Readonly<Record<string, string>>;
-  /** `host:port` under which clients reach the server, for old discovery. */
+  /** Returns the `host:port` at which clients reach the server, for the older discovery. */
   readonly serverAddress: () => string;
-  /** Aborts when the server stops: watches end. */
+  /** Aborts when the server stops, which ends the watches. */
   readonly stopping: AbortSignal;
 }
 
-/** What the connection of a request hears of it. */
+/** Receives what the app learns about a request that matters to its connection. */
 export interface RequestConnection {
-  /** The caller is somebody: the connection is no stranger's. */
+  /** The request is authenticated as this user. */
   authenticated(user: string): void;
-  /** The answer is a stream that goes on as long as the client wants it. */
+  /** The answer is a stream that lasts as long as the client wants. */
   markStreaming(): void;
 }
 
-/** What stands beside a request: who is at the other end. */
+/** The client of a request. */
 export interface Caller {
   readonly peer: PeerCertificate | undefined;
   readonly remoteAddress: string;
-  /** Header names and values in turn, as they came: repeated headers stay apart. */
+  /** The unparsed headers, as a flat list of names and values in which repeated headers stay separate. */
   readonly rawHeaders: readonly string[];
-  /** Path and query as they came, with dot segments and escapes; the request's own URL when absent. */
+  /** The unparsed path and query, with dot segments and escapes; the request's own URL when absent. */
   readonly target?: string;
-  /** Set for in-process clients only: they are who the composition root says. */
+  /** The user of an in-process client, which needs no authentication. */
   readonly user?: UserInfo;
-  /** Aborts when the caller goes away; the request's own signal when absent. */
+  /** Aborts when the client disconnects; the request's own signal when absent. */
   readonly signal?: AbortSignal;
-  /** The request came over HTTP/2, where strangers get one answer per connection. */
+  /** Whether the request came over HTTP/2, where an unauthenticated client gets one answer per connection. */
   readonly isHttp2?: boolean;
-  /** Absent for in-process clients. */
+  /** The connection of the request; absent for in-process clients. */
   readonly held?: RequestConnection;
 }
 
 interface Variables {
   exchange: Exchange;
-  /** What let the caller in, where it came through authentication. */
+  /** The credentials and the user of the request; undefined for in-process clients. */
   entry: Pick<OpenStream, "credentials" | "user"> | undefined;
   receivedAt: Date;
-  /** Aborted when the time of the request is over. */
-  over: () => AbortController;
-  /** The connection is of no use after this answer. */
+  /** Returns a controller that is aborted when the request times out. */
+  expiry: () => AbortController;
+  /** Whether the connection is closed after this answer. */
   isLast: boolean | undefined;
 }
 
-/** What is known of one request, and where its answer is put; Hono itself is told that it was sent elsewhere. */
+/** The target and the answer of one request. Hono itself gets a response that says that the answer was already sent. */
 interface Slot {
   readonly read: RequestTarget;
   answer: Answer | undefined;
-  /** What comes later is not sent: the request took too long. */
-  isOver: boolean;
+  /** Whether the request timed out, so that a later answer is ignored. */
+  isTimedOut: boolean;
 }
 
 type Env = { Bindings: Caller & Slot; Variables: Variables };
 type AppContext = Context<Env>;
 
-const NOBODY: UserInfo = { username: "", uid: "", groups: [], extra: {} };
+const NO_USER: UserInfo = { username: "", uid: "", groups: [], extra: {} };
 
-/** Answers a request of a caller; a `Request` will do, and `toResponse` makes a `Response` of the answer. */
+/** Answers the request of a client. A `Request` may be passed, and `toResponse` converts the answer to a `Response`. */
 export type App = (request: IncomingRequest, caller: Caller) => Promise<Answer>;
 
-/** Builds the app. */
+/** Creates the app, with the whole pipeline. */
 export function createApp(deps: AppDeps): App {
   const hono = new Hono<Env>({ strict: true });
   hono.use(observe(deps));
@@ -139,8 +139,8 @@ export function createApp(deps: AppDeps): App {
     if (target.length > MAX_TARGET_LENGTH) return createPlainText(414, "414 URI Too Long");
     const read = parseTarget(target);
     if (read.path === undefined) return createPlainText(400, "400 Bad Request");
-    const env: Env["Bindings"] = { ...caller, read, answer: undefined, isOver: false };
-    // Hono looks at method and URL alone, and hands the request on to us.
+    const env: Env["Bindings"] = { ...caller, read, answer: undefined, isTimedOut: false };
+    // Hono reads only method and URL, and passes the request on.
     await hono.fetch(request as Request, env);
     const { answer } = env;
     if (answer === undefined) throw new Error("a request was not answered");
@@ -148,17 +148,17 @@ export function createApp(deps: AppDeps): App {
   };
 }
 
-/** The answer to a request whose target is not read. */
+/** Creates the answer to a request with a malformed or too long target. */
 function createPlainText(status: number, text: string): Answer {
   return { status, headers: { "content-type": "text/plain; charset=utf-8" }, body: new TextEncoder().encode(text) };
 }
 
-/** What Hono gets for an answer (`RESPONSE_ALREADY_SENT` of its Node adaptor). */
-const ELSEWHERE = new Response(null, { headers: { "x-hono-already-sent": "true" } });
+/** The response for Hono: `RESPONSE_ALREADY_SENT` of its Node adaptor. */
+const ALREADY_SENT = new Response(null, { headers: { "x-hono-already-sent": "true" } });
 
 function reply(context: AppContext, answer: Answer): Response {
-  if (!context.env.isOver) context.env.answer = answer;
-  return ELSEWHERE;
+  if (!context.env.isTimedOut) context.env.answer = answer;
+  return ALREADY_SENT;
 }
 
 function withoutBody(answer: Answer): Answer {
@@ -166,7 +166,7 @@ function withoutBody(answer: Answer): Answer {
   return { ...answer, body: undefined };
 }
 
-/** Gives the request its id and reading, and counts, times and audits the answer. */
+/** Parses the request and gives it an id, and counts, times and audits the answer. */
 function observe(deps: AppDeps) {
   const isServed = createServedCheck(deps.served);
   const reauthenticate = createReauthentication(deps.authenticate, deps.clock, deps.stopping);
@@ -178,13 +178,13 @@ function observe(deps: AppDeps) {
     const startedMs = deps.clock.elapsedMs();
     const info = parseRequestInfo(request.method, path, query);
     const repeated = findRepeatedHeaders(rawHeaders);
-    const over = lazy(() => new AbortController());
+    const expiry = lazy(() => new AbortController());
     let streamed: Promise<void> | undefined;
     const exchange: Exchange = {
       request,
       query,
       info,
-      user: NOBODY,
+      user: NO_USER,
       auditId: (repeated?.get("audit-id") ?? request.headers.get("audit-id")) || createUid(deps.random),
       warnings: new Warnings(),
       onStream: (ended) => {
@@ -193,13 +193,13 @@ function observe(deps: AppDeps) {
         const entry = context.get("entry");
         if (entry !== undefined) reauthenticate({ ...entry, ended, end: () => endStream(deps, context) });
       },
-      signal: lazy(() => AbortSignal.any([signal ?? request.signal, deps.stopping, over().signal])),
-      isTimedOut: () => context.env.isOver,
+      signal: lazy(() => AbortSignal.any([signal ?? request.signal, deps.stopping, expiry().signal])),
+      isTimedOut: () => context.env.isTimedOut,
       ...(repeated === undefined ? {} : { repeated }),
     };
     context.set("exchange", exchange);
     context.set("receivedAt", receivedAt);
-    context.set("over", over);
+    context.set("expiry", expiry);
     const isRefused = user === undefined && deps.stopping.aborted ? refuseWhileDraining(exchange) : undefined;
     if (info.isIncomplete) context.res = reply(context, await respondIncomplete(exchange, requestUri));
     else if (isRefused !== undefined) context.res = reply(context, await isRefused);
@@ -213,24 +213,24 @@ function observe(deps: AppDeps) {
   };
 }
 
-/** A client that comes again is told 401. */
+/** Ends a stream whose user is no longer authenticated; a new request gets 401. */
 function endStream(deps: AppDeps, context: AppContext): void {
   const { auditId, info } = context.get("exchange");
-  deps.logger.info("stream ended: its user is no longer let in", { path: info.path, auditId });
-  context.get("over")().abort(new Error("the user is no longer let in"));
+  deps.logger.info("stream ended: its user is no longer authenticated", { path: info.path, auditId });
+  context.get("expiry")().abort(new Error("the user is no longer authenticated"));
 }
 
 function withConnectionClose(answer: Answer | undefined): Answer | undefined {
   return answer === undefined ? undefined : { ...answer, headers: { ...answer.headers, connection: "close" } };
 }
 
-/** Made once, when it is asked for. */
+/** Creates a value at the first call, and returns it at every call. */
 function lazy<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;
   return () => (made ??= { value: make() }).value;
 }
 
-/** Gives the request the time that its client gives it, or that every request has; in-process clients wait as they like. */
+/** Limits the time of a request to its own timeout or the common one. In-process clients have no limit. */
 function deadline(deps: AppDeps) {
   const common = createCommonDeadline(deps.clock, deps.stopping);
   return async (context: AppContext, next: Next): Promise<void> => {
@@ -241,19 +241,19 @@ function deadline(deps: AppDeps) {
       if (!await common.isDone(next)) await replyTimeout(context);
       return;
     }
-    // Less than a millisecond is over before anything begins.
+    // A timeout below a millisecond ends before the next step begins.
     if (!await completesWithin(deps.clock, Math.floor(milliseconds), next)) await replyTimeout(context);
   };
 }
 
-/** What comes later is not sent; whoever waits for it stops, and leaves its seat. */
+/** Answers a request that timed out. A later answer is ignored, and the wait for it ends, which frees its seat. */
 async function replyTimeout(context: AppContext): Promise<void> {
   context.res = reply(context, await respondTimeout(context.get("exchange")));
-  context.env.isOver = true;
-  context.get("over")().abort(new Error("the request took longer than it had"));
+  context.env.isTimedOut = true;
+  context.get("expiry")().abort(new Error("the request timed out"));
 }
 
-/** kube-apiserver fails on a path that names a verb and no resource before it does anything else. */
+/** kube-apiserver fails for a path with a verb but no resource before every other step. */
 async function respondIncomplete(exchange: Exchange, requestUri: string): Promise<Answer> {
   const why = `failed to create RequestInfo: unable to determine kind and namespace from url, ${requestUri}`;
   const text = `Internal Server Error: ${goQuote(requestUri)}: ${why}\n`;
@@ -264,7 +264,7 @@ async function respondIncomplete(exchange: Exchange, requestUri: string): Promis
 
 function authenticate(deps: AppDeps) {
   return async (context: AppContext, next: Next): Promise<void> => {
-    // Strangers could keep connections busy: over HTTP/2 they get one answer each.
+    // Unauthenticated clients could keep connections busy, so they get one answer per HTTP/2 connection.
     context.set("isLast", context.env.isHttp2 === true && context.env.user === undefined);
     const user = context.env.user ?? await authenticatedUser(deps, context);
     if (!isAnonymous(user)) {
@@ -278,7 +278,7 @@ function authenticate(deps: AppDeps) {
   };
 }
 
-/** Begins the trail of a request, if the policy wants one. */
+/** Begins the audit trail of a request, if the policy asks for one. */
 function withAudit(deps: AppDeps, context: AppContext, user: UserInfo | undefined): Exchange {
   const exchange = context.get("exchange");
   if (deps.audit === undefined) return exchange;
@@ -346,7 +346,7 @@ function impersonate(deps: AppDeps) {
   };
 }
 
-/** Lets the request wait until it may be served; in-process clients are few and never wait. */
+/** Waits until the request may be served. In-process clients are few and never wait. */
 function takeSeat(deps: AppDeps) {
   return async (context: AppContext, next: Next): Promise<void> => {
     const exchange = context.get("exchange");
@@ -363,7 +363,7 @@ function takeSeat(deps: AppDeps) {
   };
 }
 
-/** How decisions are called in metrics. */
+/** The names of decisions in metrics. */
 const RESULTS = { allow: "allowed", deny: "denied", noOpinion: "no-opinion" } as const;
 
 function authorize(deps: AppDeps) {
@@ -401,7 +401,7 @@ function dispatch(deps: AppDeps) {
       assertRoute(exchange, ["GET"], ["application/json"]);
       return respondBytes(exchange, 200, "application/json", version);
     }
-    // The paths below answer to any method, as kube-apiserver's do.
+    // The paths below accept any method, like kube-apiserver's.
     if (info.path === "/" || info.path === "/index.html") {
       return respondBytes(exchange, 200, "application/json", index);
     }

@@ -1,4 +1,4 @@
-/** Rights over HTTP: what a user of the API may do beside what the route alone asks for. */
+/** Permissions over HTTP that a user needs besides the one for the route. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { buildCsr } from "../tests/support/csr_builder.ts";
@@ -94,7 +94,7 @@ test("create refuses system:masters for API clients, and other nodes' names to n
   );
 });
 
-/** Lets a user do something everywhere, or in one namespace. */
+/** Grants a user a rule in all namespaces, or in one. */
 async function grant(username: string, rule: object, namespace = ""): Promise<void> {
   const rbac = "/apis/rbac.authorization.k8s.io/v1";
   const below = namespace === "" ? rbac : `${rbac}/namespaces/${namespace}`;
@@ -127,20 +127,20 @@ for (
     ["PUT", `${NESTED}/kube-system/finalize`, { metadata: { name: "kube-system" } }],
   ] as const
 ) {
-  test(`${method} ${path} is no path: rights in one namespace are none over the others`, async () => {
+  test(`${method} ${path} is not a path: permissions in one namespace do not apply to others`, async () => {
     const answer = await app.send(method, path, body === undefined ? {} : { body });
     assert.equal(answer.code, 404);
   });
 }
 
-test("whoever may watch everything may not ask for others by the old watch path", async () => {
+test("the permission to watch everything does not allow reviews for other users by the old watch path", async () => {
   await grant("watcher", { apiGroups: ["*"], resources: ["*"], verbs: ["list", "watch"] });
   const body = { spec: { user: "jane", resourceAttributes: { verb: "get", resource: "secrets" } } };
   const user = createUser("watcher");
   assert.equal((await app.send("POST", `${REVIEWS}/watch/subjectaccessreviews`, { user, body })).code, 404);
 });
 
-test("a PUT that creates takes the right to create besides the one to update", async () => {
+test("a PUT that creates takes the permission to create besides the one to update", async () => {
   const leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
   const body = { metadata: { name: "put" }, spec: {} };
   const rule = { apiGroups: ["coordination.k8s.io"], resources: ["leases"] };

@@ -73,23 +73,23 @@ test("denials name the namespace, the subresource and the path, with HTML escape
   assert.equal(path.at("message"), 'forbidden: User "jane" cannot get path "/a&lt;&amp;&gt;b"');
 });
 
-test("a space too many before the token means no token, with a warning", async () => {
+test("an extra space before the token means no token, with a warning", async () => {
   const answer = await call("GET", "/version", { authorization: `Bearer  ${TOKEN}` });
   assert.equal(answer.code, 200);
   assert.match(answer.headers.get("warning") ?? "", /extra space before the bearer token, and is ignored/);
 });
 
-test("without anonymous requests nothing is answered without credentials", async () => {
+test("without anonymous requests every request needs credentials", async () => {
   await using closed = await createTestApp({ anonymous: false });
   assert.equal((await closed.send("GET", "/healthz", { user: undefined })).code, 401);
 });
 
 for (const path of ["/healthz", "/livez", "/readyz", "/version"]) {
-  test(`everybody may read ${path}`, async () => assert.equal((await call("GET", path)).code, 200));
+  test(`every client may read ${path}`, async () => assert.equal((await call("GET", path)).code, 200));
 }
 
 for (const path of ["/metrics", "/api", "/apis", "/openapi/v3", "/"]) {
-  test(`nobody reads ${path} without credentials`, async () => assert.equal((await call("GET", path)).code, 403));
+  test(`reading ${path} takes credentials`, async () => assert.equal((await call("GET", path)).code, 403));
 }
 
 // api-wire.md §3.
@@ -177,13 +177,13 @@ for (
   });
 }
 
-test("broken escapes in a path are 400, HEAD is for paths that are no API", async () => {
+test("malformed escapes in a path are 400, and HEAD works only outside the API", async () => {
   assert.equal((await app.send("GET", `${CSRS}/%zz`)).code, 400);
   assert.equal((await app.send("HEAD", `${CSRS}/x`)).code, 405);
   assert.equal((await app.send("HEAD", "/healthz")).code, 200);
 });
 
-test("an answer that nobody accepts is 406 with the router's text, in indented JSON", async () => {
+test("a request that accepts no media type of the answer is 406 with the router's text, in indented JSON", async () => {
   const answer = await app.send("GET", CSRS, { headers: { accept: "text/plain" } });
   assert.equal(answer.code, 406);
   assert.match(String(answer.at("message")), /^406: Not Acceptable\n\nAvailable representations: application\/json, /);
@@ -203,7 +203,7 @@ test("every request has an id; the client may choose it", async () => {
   assert.equal((await app.send("GET", "/version", { headers: { "audit-id": long } })).headers.get("audit-id"), long);
 });
 
-test("the audit log tells who did what and how it was decided, and holds no token", async () => {
+test("the audit log records user, request and decision, and no token", async () => {
   const from = app.auditLines.length;
   await call("GET", `${CSRS}/x?a=b`, { ...jane, "user-agent": "u".repeat(2000), "audit-id": "denied" });
   await call("GET", "/version", { authorization: "Bearer another-secret" });
@@ -234,7 +234,7 @@ test("the audit log tells who did what and how it was decided, and holds no toke
 });
 
 // api-wire.md §14.
-test("SelfSubjectReview tells who asks, after impersonation with repeated groups", async () => {
+test("SelfSubjectReview returns the user after impersonation with repeated groups", async () => {
   const review = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" };
   const self = await call("POST", WHOAMI, jane, review);
   assert.equal(self.code, 201);
@@ -301,7 +301,7 @@ test("metrics count requests under kube-apiserver's names", async () => {
   );
 });
 
-test("app answers 504 to a request whose time is over before it begins, whatever comes of it later", async () => {
+test("app answers 504 to a request that times out before it begins, whatever its handler does later", async () => {
   await using api = await createTestApp();
   const answer = await api.send("GET", "/api/v1/namespaces/default?timeout=1ns");
   assert.equal(answer.code, 504);

@@ -1,6 +1,6 @@
 /**
- * What must exist before the first request: the system namespaces, and the default roles and bindings, which are
- * reconciled at each start (`bootstrappolicy`, `auth.md` section 7).
+ * The objects that must exist before the first request: the system namespaces, and the default roles and bindings, which
+ * are reconciled at each start (`pkg/registry/rbac/rest/storage_rbac.go`).
  */
 import { isAppError } from "../core/errors.ts";
 import { namespaceKind } from "../core/kube/kinds/mod.ts";
@@ -14,21 +14,21 @@ import { createUid } from "./registry/registry.ts";
 import { withMeta } from "./registry/write.ts";
 import { type Storage, WriteRefusedError } from "./storage/storage.ts";
 
-/** An object to have, under its key. */
+/** An object that must exist under its key. */
 export interface BootstrapObject {
   readonly key: string;
   readonly kind: Kind;
   readonly object: KubeObject;
-  /** Dotted paths that kube-apiserver fills in by itself, so that nobody owns them. */
+  /** Dotted paths that kube-apiserver fills in by itself, so that they have no manager. */
   readonly stamped?: readonly string[];
-  /** What to do with one that exists. */
+  /** Plans the change of an existing object. */
   plan(existing: KubeObject): ReconcilePlan<KubeObject>;
 }
 
-/** Namespaces that always exist. */
-export const SYSTEM_NAMESPACES: readonly string[] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+/** The namespaces that always exist. */
+const SYSTEM_NAMESPACES: readonly string[] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
-/** What writing them takes. */
+/** Dependencies of the writes. */
 export interface ReconcileDeps {
   readonly storage: Storage;
   readonly clock: Clock;
@@ -36,13 +36,13 @@ export interface ReconcileDeps {
   readonly logger: Logger;
 }
 
-/** Who writes them, as `managedFields` says. */
+/** The manager in `managedFields`. */
 const MANAGER = "kube-apiserver";
 
-/** Somebody else may write the same objects at the same moment: another server on the same store. */
+/** Another server on the same storage may write the same objects at the same moment, so a write is retried. */
 const ATTEMPTS = 5;
 
-/** Creates what is missing and mends what has changed. Runs before anybody is served. */
+/** Creates missing objects and reconciles changed ones. Runs before the first request is served. */
 export async function reconcileObjects(deps: ReconcileDeps, wanted: readonly BootstrapObject[]): Promise<void> {
   await Promise.all(wanted.map(async (item) => {
     for (let attempt = 1;; attempt++) {
@@ -50,7 +50,7 @@ export async function reconcileObjects(deps: ReconcileDeps, wanted: readonly Boo
         return await reconcileObject(deps, item);
       } catch (error) {
         if (error instanceof WriteRefusedError) {
-          // What is there already must be served, also by a store that is full.
+          // The existing objects must be served, even when the storage is full.
           deps.logger.error("default object not written", { key: item.key, error });
           return;
         }
@@ -70,7 +70,7 @@ async function reconcileObject(deps: ReconcileDeps, item: BootstrapObject): Prom
   }
   const planned = plan(existing.object);
   if (planned.kind === "none") return;
-  deps.logger.info("default object mended", { key, name: getName(object), action: planned.kind });
+  deps.logger.info("default object reconciled", { key, name: getName(object), action: planned.kind });
   if (planned.kind === "update") {
     await deps.storage.update(key, withOwner(deps, item, existing.object, planned.object), existing.revision);
     return;
@@ -98,7 +98,7 @@ function withOwner(
   });
 }
 
-/** The system namespaces as bootstrap objects. */
+/** Creates the bootstrap objects of the system namespaces. */
 export function systemNamespaces(): readonly BootstrapObject[] {
   return SYSTEM_NAMESPACES.map((name) => ({
     key: `/registry/namespaces/${name}`,

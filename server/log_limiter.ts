@@ -1,11 +1,11 @@
 /**
- * A flood of requests must not become a flood of text in the log: of one message the first few lines are written, fewer
- * where they are long, and of the rest how many there were.
+ * Limits repeated log lines, so that a flood of requests does not become a flood of text: each message is written a few
+ * times in a window, fewer times when its lines are long, and then only its number of repetitions.
  */
 import { MAX_LOGGED_LENGTH } from "../core/lib/printable.ts";
 import type { Clock, LogFields, Logger } from "../core/ports.ts";
 
-/** Of each message this many lines are written in a window, while they have no more than this many bytes together. */
+/** The largest number of lines of one message in a window; the bytes limit them further. */
 const LINES = 20;
 const BYTES = 16_384;
 const WINDOW_MS = 10_000;
@@ -15,10 +15,10 @@ type Level = "debug" | "info" | "warn" | "error";
 interface Window {
   lines: number;
   bytes: number;
-  leftOut: number;
+  omitted: number;
 }
 
-/** A logger that counts what repeats; messages are constants, so that there are only so many. `signal` ends its waits. */
+/** Creates a logger that limits repeated lines by their message, which is a constant. `signal` ends its windows. */
 export function limitRepeats(logger: Logger, clock: Clock, signal: AbortSignal): Logger {
   const windows = new Map<string, Window>();
 
@@ -26,23 +26,25 @@ export function limitRepeats(logger: Logger, clock: Clock, signal: AbortSignal):
     const key = `${level} ${message}`;
     let window = windows.get(key);
     if (window === undefined) {
-      windows.set(key, window = { lines: 0, bytes: 0, leftOut: 0 });
+      windows.set(key, window = { lines: 0, bytes: 0, omitted: 0 });
       clock.sleep(WINDOW_MS, signal).then(() => close(level, message), () => close(level, message));
     }
     if (window.lines >= LINES || window.bytes >= BYTES) {
-      window.leftOut++;
+      window.omitted++;
       return false;
     }
     window.lines++;
-    window.bytes += message.length + lengthInLog(fields);
+    window.bytes += message.length + estimateLength(fields);
     return true;
   }
 
   function close(level: Level, message: string): void {
     const key = `${level} ${message}`;
-    const leftOut = windows.get(key)?.leftOut ?? 0;
+    const omitted = windows.get(key)?.omitted ?? 0;
     windows.delete(key);
-    if (leftOut > 0) logger[level]("lines left out", { repeated: message, count: leftOut, seconds: WINDOW_MS / 1000 });
+    if (omitted > 0) {
+      logger[level]("repeated lines omitted", { repeated: message, count: omitted, seconds: WINDOW_MS / 1000 });
+    }
   }
 
   const scoped = (target: Logger): Logger => {
@@ -60,10 +62,10 @@ export function limitRepeats(logger: Logger, clock: Clock, signal: AbortSignal):
   return scoped(logger);
 }
 
-/** About how many bytes fields take up in a line, where long texts are cut. */
-function lengthInLog(value: unknown): number {
+/** Estimates the number of bytes of fields in a line, in which long texts are cut. */
+function estimateLength(value: unknown): number {
   if (typeof value === "string") return Math.min(value.length, MAX_LOGGED_LENGTH);
-  if (value instanceof Error) return lengthInLog(value.message);
+  if (value instanceof Error) return estimateLength(value.message);
   if (typeof value !== "object" || value === null) return 8;
-  return Object.entries(value).reduce((length, [name, item]) => length + name.length + lengthInLog(item), 0);
+  return Object.entries(value).reduce((length, [name, item]) => length + name.length + estimateLength(item), 0);
 }

@@ -6,7 +6,7 @@ import { limitRepeats } from "./log_limiter.ts";
 
 const never = new AbortController().signal;
 
-test("limitRepeats() writes the first lines of a flood and then how many there were", async () => {
+test("limitRepeats() writes the first lines of a flood and then their number", async () => {
   const clock = createFakeClock();
   const log = createMemoryLogger();
   const logger = limitRepeats(log, clock, never);
@@ -16,12 +16,12 @@ test("limitRepeats() writes the first lines of a flood and then how many there w
   assert.equal(log.entries.length, 21);
   assert.deepEqual(log.entries.at(-1), {
     level: "info",
-    message: "lines left out",
+    message: "repeated lines omitted",
     fields: { repeated: "request refused", count: 99_980, seconds: 10 },
   });
 });
 
-test("limitRepeats() begins anew after a while, and says nothing when nothing was left out", async () => {
+test("limitRepeats() opens a new window after a while, and reports nothing when no line was omitted", async () => {
   const clock = createFakeClock();
   const log = createMemoryLogger();
   const logger = limitRepeats(log, clock, never);
@@ -31,7 +31,7 @@ test("limitRepeats() begins anew after a while, and says nothing when nothing wa
   assert.deepEqual(log.messages(), ["odd", "odd"]);
 });
 
-test("limitRepeats() counts a message over all scopes, and each message and level on its own", () => {
+test("limitRepeats() counts a message over all scopes, and each message and level separately", () => {
   const log = createMemoryLogger();
   const logger = limitRepeats(log, createFakeClock(), never);
   for (let index = 0; index < 30; index++) logger.with({ index }).error("failed");
@@ -42,7 +42,7 @@ test("limitRepeats() counts a message over all scopes, and each message and leve
   assert.deepEqual(log.entries[0]?.fields, { index: 0 });
 });
 
-test("limitRepeats() tells what it left out when the server stops", async () => {
+test("limitRepeats() reports the omitted lines when the server stops", async () => {
   const stopping = new AbortController();
   const log = createMemoryLogger();
   const logger = limitRepeats(log, createFakeClock(), stopping.signal);
@@ -53,7 +53,7 @@ test("limitRepeats() tells what it left out when the server stops", async () => 
   assert.equal(log.entries.at(-1)?.fields["count"], 10);
 });
 
-test("limitRepeats() counts bytes as well as lines, and a long text as what is written of it", () => {
+test("limitRepeats() counts bytes as well as lines, and only the logged part of a long text", () => {
   const log = createMemoryLogger();
   const logger = limitRepeats(log, createFakeClock(), never);
   for (let index = 0; index < 30; index++) {

@@ -1,6 +1,6 @@
 /**
- * A Transport into our own app: in-process clients pass authorization, admission, validation and audit like anybody;
- * only TLS is left out.
+ * A Transport to the app in the same process: in-process clients pass authorization, admission, validation and audit like
+ * other clients, only without TLS.
  */
 import type { Transport, TransportRequest } from "../core/ports.ts";
 import type { UserInfo } from "../core/kube/user.ts";
@@ -8,10 +8,10 @@ import type { App } from "./app.ts";
 import { type AnswerBody, type AnswerHeaders, type AnswerStream, isStream, toChunks } from "./http/answer.ts";
 import type { IncomingRequest } from "./http/exchange.ts";
 
-/** Where in-process requests come from, in the audit log; kube-apiserver's own are told so too. */
+/** The source address of in-process requests in the audit log, like that of kube-apiserver's own requests. */
 const LOOPBACK_ADDRESS = "::1";
 
-/** Builds the transport of one in-process user. */
+/** Creates the transport of one in-process user. */
 export function createLoopbackTransport(app: App, user: UserInfo, userAgent: string): Transport {
   return {
     async send(request, signal) {
@@ -48,7 +48,7 @@ class InProcessRequest implements IncomingRequest {
 
   arrayBuffer(): Promise<ArrayBuffer> {
     const sent = this.#sent ?? new Uint8Array(0);
-    // A whole buffer is handed over: who sends it does not touch it again.
+    // A whole buffer is passed on without a copy, because its sender does not use it again.
     return Promise.resolve(sent.byteLength === sent.buffer.byteLength ? sent.buffer : sent.slice().buffer);
   }
 }
@@ -68,7 +68,7 @@ async function* toBytes(body: AnswerBody, signal: AbortSignal): AsyncGenerator<U
   else yield* toChunks(body);
 }
 
-/** Leaving the loop early or aborting ends the stream, and with it the watch behind it. */
+/** Leaving the loop early or aborting ends the stream, and so its watch. */
 async function* readPieces(body: AnswerStream, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const cancel = (): void => body.cancel();
   signal.addEventListener("abort", cancel, { once: true });

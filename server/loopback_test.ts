@@ -6,7 +6,7 @@ import { createLoopbackTransport } from "./loopback.ts";
 
 const USER: UserInfo = { username: "test", uid: "", groups: [], extra: {} };
 
-/** An app whose answers never end, and which never looks at the request's signal. */
+/** An app whose answers never end, and which ignores the request's signal. */
 function endlessApp(end: PromiseWithResolvers<undefined>): () => Promise<Answer> {
   const cancel = (): void => end.resolve(undefined);
   return () => Promise.resolve({ status: 200, headers: {}, body: { next: () => end.promise, cancel } });

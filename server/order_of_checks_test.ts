@@ -203,7 +203,7 @@ for (
   });
 }
 
-test("GET /apis//v1/configmaps is no path of the core group", async () => {
+test("GET /apis//v1/configmaps is not a path of the core group", async () => {
   assert.equal((await app.send("GET", "/apis//v1/configmaps")).text, "404 page not found\n");
 });
 
@@ -216,7 +216,7 @@ test("a deletion by query has the resourceVersion as a precondition", async () =
   );
 });
 
-test("a strategic merge patch cannot make the type anything but text", async () => {
+test("a strategic merge patch cannot change the type to anything but a string", async () => {
   const headers = { "content-type": "application/strategic-merge-patch+json" };
   const answer = await app.send("PATCH", `${MAPS}/a`, { headers, body: { apiVersion: [] } });
   assert.equal(answer.code, 422);

@@ -13,7 +13,7 @@ node-token,system:node:a,2,"system:nodes"
 admin-token,admin,3,"system:masters"
 `;
 
-/** An app with one seat a level, whose storage keeps those waiting who list requests until `answer`. */
+/** Creates an app with one seat per level, whose storage delays lists of CSRs until `answer`. */
 async function createFull(): Promise<{ app: TestApp; answer(): void; as(token: string): Sent }> {
   const tokenFile = parseTokenFile(TOKENS, "tokens.csv");
   assert.ok(tokenFile.ok);
@@ -54,12 +54,12 @@ interface Sent {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Lets what has been sent come to where it waits. */
+/** Waits until the sent requests have reached their queue. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-test("createApp() answers 429 in kube-apiserver's words to who has waited for 15 s", async () => {
+test("createApp() answers 429 with kube-apiserver's text to a request that has waited for 15 s", async () => {
   const { app, answer, as } = await createFull();
   const first = app.send("GET", CSRS, as("flood-token"));
   await settle();
@@ -92,7 +92,7 @@ test("createApp() serves probes, administrators, nodes and in-process clients wh
   await app[Symbol.asyncDispose]();
 });
 
-test("createApp() gives every request a minute, and a watch as long as it wants", async () => {
+test("createApp() limits every request to a minute, and a watch only to its own timeout", async () => {
   const { app, as } = await createFull();
   const slow = app.send("GET", CSRS, as("node-token"));
   const watch = await app.open("GET", "/api/v1/nodes?watch=1&resourceVersion=1", as("admin-token"));
@@ -106,7 +106,7 @@ test("createApp() gives every request a minute, and a watch as long as it wants"
   await app[Symbol.asyncDispose]();
 });
 
-test("createApp() lets a body that never ends hold neither its seat nor another body's place", async () => {
+test("createApp() lets an endless body occupy neither a seat nor the budget of other bodies", async () => {
   const { app, as } = await createFull();
   const client = new AbortController();
   const body = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) }, { highWaterMark: 0 });
@@ -127,7 +127,7 @@ test("createApp() lets a body that never ends hold neither its seat nor another 
   await app[Symbol.asyncDispose]();
 });
 
-/** Somebody who posts, and sends the body when asked to. */
+/** Begins a POST whose body the test sends later. */
 function post(
   app: TestApp,
   path: string,
@@ -149,7 +149,7 @@ function post(
   };
 }
 
-test("createApp() lets nobody wait for a seat whose minute is over", async () => {
+test("createApp() ends the wait for a seat when the request times out", async () => {
   const { app, answer, as } = await createFull();
   const slow = post(app, WHOAMI);
   await settle();
@@ -168,7 +168,7 @@ test("createApp() lets nobody wait for a seat whose minute is over", async () =>
   await app[Symbol.asyncDispose]();
 });
 
-test("createApp() does nothing any more for a body that ends after its minute", async () => {
+test("createApp() ignores a body that ends after the timeout", async () => {
   const { app } = await createFull();
   const slow = post(app, "/api/v1/namespaces/default/configmaps");
   await settle();

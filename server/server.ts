@@ -1,6 +1,6 @@
 /**
- * The API server put together: storage, default objects, authentication, authorization, admission, the app and its
- * listener. Everything that touches the machine is handed in; `cli/instance` does that.
+ * The API server: storage, default objects, authentication, authorization, admission, the app and its listener. Everything
+ * that depends on the machine is passed in by `cli/instance`.
  */
 import { AppError } from "../core/errors.ts";
 import type { Secret } from "../core/kube/core_v1.ts";
@@ -36,73 +36,73 @@ import { apiService } from "./registry/services.ts";
 import { createReviews } from "./registry/reviews.ts";
 import type { Storage } from "./storage/storage.ts";
 
-/** What a server needs. */
+/** The dependencies and settings of a server. */
 export interface ServerOptions {
   readonly storage: Storage;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly bindAddress: string;
-  /** 0 takes a free port. */
+  /** The port; 0 selects a free one. */
   readonly port: number;
   readonly serving: ServingPair;
-  /** PEM bundle of the CAs whose client certificates are believed; undefined for none. */
+  /** The PEM bundle of the CAs whose client certificates are trusted; undefined for none. */
   readonly clientCaPem: string | undefined;
-  /** Certificates above those, for TLS layers that want a chain to end at a root; what else they issued is not believed. */
+  /** The issuers of those CAs, for TLS layers that need a chain up to a root; their other certificates are not trusted. */
   readonly clientIssuersPem?: string;
-  /** Static tokens; undefined for none. */
+  /** The static tokens; undefined for none. */
   readonly tokenFile: TokenFile | undefined;
   readonly bootstrapTokens: boolean;
   readonly anonymous: boolean;
   readonly audit: AuditOptions | undefined;
-  /** `/version`, as it is sent. */
+  /** The object at `/version`. */
   readonly version: Readonly<Record<string, string>>;
-  /** How many requests are served at once, in all; 600 unless told otherwise. */
+  /** The number of requests that are served at the same time; 600 by default. */
   readonly maxRequestsInflight?: number;
-  /** Where the limits of connections differ from `GUARD_LIMITS`, such as how many there may be. */
+  /** The limits of connections that differ from `GUARD_LIMITS`, such as their number. */
   readonly connectionLimits?: Partial<GuardLimits>;
-  /** Objects to have beside the defaults. */
+  /** The objects that must exist besides the defaults. */
   readonly objects: readonly BootstrapObject[];
-  /** Where metrics are kept beside those of others in the process; a registry of its own by default. */
+  /** The registry for metrics, when other parts of the process use one too; by default a new one. */
   readonly registry?: MetricsRegistry;
-  /** What `/readyz` or more of the health paths ask beside the usual. */
+  /** Health checks besides the usual ones. */
   readonly checks?: readonly HealthCheck[];
-  /** Gets what is issued, for metrics; one that starts empty by default. */
+  /** Receives the issued certificates, for metrics; by default a new, empty one. */
   readonly issued?: IssuedCertificates;
 }
 
-/** A running server. Disposing it stops the listener and ends the watches; the storage stays its owner's. */
+/** A running server. Disposing it ends the watches and stops the listener; its owner disposes the storage. */
 export interface Server extends AsyncDisposable {
   readonly address: string;
   readonly port: number;
-  /** New connections get this certificate. */
+  /** Sets the certificate for new connections. */
   setServing(serving: ServingPair): void;
-  /** Only certificates of this bundle are believed from now on, on open connections too. AppError `ca_invalid`. */
+  /** Trusts only certificates of this bundle from now on, also on open connections. Throws AppError `ca_invalid`. */
   setClientCa(pem: string, issuersPem?: string): void;
-  /** The CAs whose client certificates are believed at this moment. */
+  /** Returns the CAs whose client certificates are trusted at the moment. */
   clientCas(): readonly CertificateFacts[];
-  /** A way in for in-process clients. */
+  /** Creates the transport of an in-process client with this user. */
   transportFor(user: UserInfo, userAgent: string): Transport;
 }
 
-/** The API without a listener: what answers requests, and what must end with it. */
+/** The API without a listener; disposing it ends the watches. */
 export interface Api extends AsyncDisposable {
   readonly app: App;
-  /** A way in for in-process clients. */
+  /** Creates the transport of an in-process client with this user. */
   transportFor(user: UserInfo, userAgent: string): Transport;
 }
 
-/** What the API needs: everything but how it is reached. */
+/** The dependencies and settings of the API, which has no listener. */
 export type ApiOptions =
   & Omit<ServerOptions, "bindAddress" | "port" | "serving" | "clientCaPem" | "clientIssuersPem" | "connectionLimits">
   & {
-    /** The CAs whose client certificates count at this moment; a changed set is a new array. */
+    /** Returns the CAs whose client certificates are trusted at the moment; a changed set is a new array. */
     readonly clientCas: () => readonly CertificateFacts[];
-    /** `host:port` under which clients reach it, for old discovery. */
+    /** Returns the `host:port` at which clients reach the API, for the older discovery. */
     readonly serverAddress: () => string;
   };
 
-/** Starts a server. Throws AppError `port_in_use`, `io`, `ca_invalid` for a client CA bundle that cannot be read. */
+/** Starts a server. Throws AppError `port_in_use`, `io`, or `ca_invalid` for a malformed bundle of client CAs. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const bound = { port: options.port };
   let clientCas = options.clientCaPem === undefined ? [] : readClientCas(options.clientCaPem);
@@ -143,7 +143,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   };
 }
 
-/** kube-apiserver's `--max-requests-inflight` and `--max-mutating-requests-inflight`, which it adds up. */
+/** The sum of kube-apiserver's `--max-requests-inflight` and `--max-mutating-requests-inflight`, as there. */
 const DEFAULT_SEATS = 400 + 200;
 
 function joinBundles(pem: string, issuersPem = ""): string {
@@ -158,7 +158,7 @@ function readClientCas(pem: string): readonly CertificateFacts[] {
   });
 }
 
-/** Puts the API together over a storage, with the default objects in it. */
+/** Creates the API over a storage, and writes the default objects to it. */
 export async function createApi(options: ApiOptions): Promise<Api> {
   const { storage, clock, random } = options;
   const stopping = new AbortController();
@@ -219,7 +219,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   };
 }
 
-/** Bootstrap tokens are Secrets in kube-system; read for each request, so that a deleted token ends at once. */
+/** Bootstrap tokens are Secrets in kube-system. They are read for each request, so a deleted token is refused at once. */
 function secretLookup(storage: Storage): (name: string) => Promise<Secret | undefined> {
   return async (name) => {
     const stored = await storage.get(`/registry/secrets/kube-system/${name}`);

@@ -1,27 +1,27 @@
-/** A token bucket for each of many, such as users: so much at once, and then as it fills again. */
+/** One token bucket for each key, such as a user: a burst, and then a steady rate. */
 
-/** The size of each bucket. */
+/** The size and the rate of each bucket. */
 export interface BucketSize {
-  /** Tokens of a full one. */
+  /** The number of tokens in a full bucket. */
   readonly burst: number;
-  /** Milliseconds until it has one more. */
+  /** The time until a bucket gets one more token, in milliseconds. */
   readonly refillMs: number;
 }
 
-/** What everybody has left; who has never taken any has a full bucket. */
+/** The buckets of all keys; an unknown key has a full bucket. */
 export interface TokenBuckets {
-  /** Takes a token; false when there is none. */
+  /** Takes a token; returns false when the bucket is empty. */
   take(key: string): boolean;
-  /** Forgets whose bucket is full again. */
+  /** Removes the buckets that are full again. */
   sweep(): void;
 }
 
-/** Creates them; `now` is monotonic, in milliseconds. */
+/** Creates the buckets; `now` is monotonic, in milliseconds. */
 export function createTokenBuckets(now: () => number, { burst, refillMs }: BucketSize): TokenBuckets {
-  /** Tokens, and when that was right. */
+  /** The tokens of each bucket at a time. */
   const buckets = new Map<string, { readonly tokens: number; readonly at: number }>();
 
-  function tokensOf(key: string, at: number): number {
+  function countTokens(key: string, at: number): number {
     const bucket = buckets.get(key);
     return bucket === undefined ? burst : Math.min(burst, bucket.tokens + (at - bucket.at) / refillMs);
   }
@@ -29,14 +29,14 @@ export function createTokenBuckets(now: () => number, { burst, refillMs }: Bucke
   return {
     take(key) {
       const at = now();
-      const tokens = tokensOf(key, at);
+      const tokens = countTokens(key, at);
       if (tokens < 1) return false;
       buckets.set(key, { tokens: tokens - 1, at });
       return true;
     },
     sweep() {
       const at = now();
-      for (const key of buckets.keys()) if (tokensOf(key, at) >= burst) buckets.delete(key);
+      for (const key of buckets.keys()) if (countTokens(key, at) >= burst) buckets.delete(key);
     },
   };
 }

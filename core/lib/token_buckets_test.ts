@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createTokenBuckets } from "./token_buckets.ts";
 
-test("createTokenBuckets() gives each key so many at once, and so many more in every second", () => {
+test("createTokenBuckets() gives each key a burst, and then a steady rate", () => {
   let at = 0;
   const { take } = createTokenBuckets(() => at, { burst: 3, refillMs: 500 });
   const taken = (user: string, count: number) => Array.from({ length: count }, () => take(user)).filter(Boolean).length;
@@ -16,7 +16,7 @@ test("createTokenBuckets() gives each key so many at once, and so many more in e
   assert.equal(taken("flood", 10), 3);
 });
 
-test("createTokenBuckets() forgets a bucket no sooner than it is full again", () => {
+test("createTokenBuckets() removes a bucket only when it is full again", () => {
   let at = 0;
   const { take, sweep } = createTokenBuckets(() => at, { burst: 3, refillMs: 1_000 });
   for (let index = 0; index < 3; index++) take("flood");

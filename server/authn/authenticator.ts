@@ -24,7 +24,7 @@ import { createClientCertificateAuthenticator } from "./client_certificate.ts";
 export interface AuthenticatorDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The CAs whose client certificates count at this moment; a changed set is a new array. */
+  /** Returns the CAs whose client certificates are trusted at the moment; a changed set is a new array. */
   readonly clientCas: () => readonly CertificateFacts[];
   readonly tokenFile?: TokenFile;
   /** Looks up Secrets of kube-system by name. */

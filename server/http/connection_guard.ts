@@ -1,67 +1,67 @@
 /**
- * How long a connection may do nothing, and who gives way when there are many. A connection is a stranger's until a
- * request on it was somebody's: strangers get less time, and when there are too many of them the one that has done
- * nothing for longest goes first. Times are kube-apiserver's (`apiserver/pkg/server/secure_serving.go`).
+ * Timeouts and limits of connections. A connection is unauthenticated until the user of one of its requests, or its client
+ * certificate, is known. Unauthenticated connections have shorter timeouts, and when there are too many of them the one
+ * that has been idle longest is closed first. The timeouts are kube-apiserver's (`apiserver/pkg/server/secure_serving.go`).
  */
 
 import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
 
-/** How a connection is ended. */
+/** The ways to end a connection. */
 export interface Endings {
-  /** Lets what is under way end first. */
+  /** Ends the connection after its open requests. */
   close(): void;
-  /** At once. */
+  /** Ends the connection at once. */
   destroy(): void;
 }
 
-/** One connection, as the guard hears of it. */
+/** One connection; the listener reports its events to the guard. */
 export interface GuardedConnection {
-  /** The TLS layer is done, and may say how the connection is ended from now on. */
+  /** The TLS handshake is complete; from now on the connection is ended in this way. */
   secured(endings: Endings): void;
-  /** It belongs to somebody who has been authenticated; the user as soon as a request says who. */
+  /** The connection is authenticated: by its client certificate, or by a request, which also names the user. */
   authenticated(user?: string): void;
-  /** A request has come, alone or as one of many streams; `abort` ends it. */
+  /** A request has begun, on an HTTP/2 stream or alone; `abort` ends it. */
   startRequest(abort: () => void, isStream: boolean): GuardedRequest;
   readonly isAuthenticated: boolean;
-  /** It is gone. */
+  /** The connection is closed. */
   closed(): void;
 }
 
-/** One request. */
+/** One request on a guarded connection. */
 export interface GuardedRequest {
-  /** It goes on as long as its client wants it. */
+  /** The answer is a stream without a timeout, such as a watch. */
   markStreaming(): void;
-  /** It is answered. */
+  /** The request has been answered. */
   finished(): void;
-  /** Its client did not wait for the answer, or not for all of it. */
+  /** The client cancelled the request before it had the whole answer. */
   cancelled(): void;
 }
 
-/** Limits of the guard. */
+/** The timeouts and limits of the guard. */
 export interface GuardLimits {
-  /** From accepting a connection to the first whole request on it: Go's `ReadHeaderTimeout`. */
+  /** The time from accepting a connection to its first complete request head: Go's `ReadHeaderTimeout`. */
   readonly unauthenticatedTimeoutMs: number;
-  /** Without a request on a connection of somebody: Go's `IdleTimeout`. */
+  /** The time that an authenticated connection may be idle: Go's `IdleTimeout`. */
   readonly idleTimeoutMs: number;
-  /** From a request to the last byte of its answer taken, or the client's own deadline; watches left out. */
+  /** The time from a request to the last byte of its answer; it does not apply to watches. */
   readonly requestTimeoutMs: number;
-  /** Beyond so many strangers that wait, */
+  /** The largest number of idle unauthenticated connections. */
   readonly maxUnauthenticated: number;
-  /** those go that have done nothing for so long. */
+  /** The time that an unauthenticated connection may be idle when there are more than `maxUnauthenticated`. */
   readonly unauthenticatedIdleMs: number;
-  /** So many streams a stranger may begin before one of them is somebody's. */
+  /** The largest number of HTTP/2 streams on an unauthenticated connection. */
   readonly maxUnauthenticatedStreams: number;
-  /** So many requests may be cancelled on a connection, whatever its user cancels elsewhere. */
+  /** The number of requests that may be cancelled on a connection, independent of its user's other connections. */
   readonly maxCancelledRequests: number;
-  /** Beyond them, so many of all connections of a user, */
+  /** The number of further requests that a user may cancel at once on all connections together. */
   readonly userCancellationBurst: number;
-  /** and so many more in every second. */
+  /** The rate at which a user may cancel further requests. */
   readonly userCancellationsPerSecond: number;
-  /** All connections; beyond, a stranger gives way, or the newcomer. */
+  /** The largest number of connections; beyond it an idle unauthenticated connection is closed, or the new one. */
   readonly maxConnections: number;
 }
 
-/** What a server has when nothing is said. */
+/** The default timeouts and limits. */
 export const GUARD_LIMITS: GuardLimits = {
   unauthenticatedTimeoutMs: 32_000,
   idleTimeoutMs: 90_000,
@@ -69,37 +69,37 @@ export const GUARD_LIMITS: GuardLimits = {
   maxUnauthenticated: 1_000,
   unauthenticatedIdleMs: 5_000,
   maxUnauthenticatedStreams: 200,
-  // A node cancels one watch; informers that are stopped cancel hundreds on one connection.
+  // A node cancels one watch, but stopped informers cancel hundreds on one connection.
   maxCancelledRequests: 100,
   userCancellationBurst: 2_000,
   userCancellationsPerSecond: 100,
   maxConnections: Infinity,
 };
 
-/** Why a connection was ended. */
+/** The reason why a connection was ended. */
 export type GuardReason =
-  | "stranger timeout"
-  | "too many strangers"
+  | "unauthenticated timeout"
+  | "too many unauthenticated connections"
   | "idle"
-  | "stranger flood"
+  | "too many unauthenticated requests"
   | "too many cancelled requests"
   | "too many connections";
 
-/** Watches over all connections of a listener. */
+/** Enforces the timeouts and limits on all connections of a listener. */
 export interface ConnectionGuard {
-  /** A new connection; undefined when there is no room and it was ended. */
+  /** Registers a new connection; undefined when the limit is reached and the connection was ended. */
   accept(endings: Endings): GuardedConnection | undefined;
-  /** Ends what has had its time. Called about once a second. */
+  /** Ends the connections and requests that have timed out. Called about once a second. */
   sweep(): void;
-  /** How many connections there are. */
+  /** The number of connections. */
   readonly size: number;
 }
 
 interface Connection {
   endings: Endings;
-  isKnown: boolean;
+  isAuthenticated: boolean;
   user: string | undefined;
-  /** Since when it has no request. */
+  /** The time since which the connection has no open request. */
   since: number;
   open: number;
   streams: number;
@@ -111,18 +111,18 @@ interface Connection {
 interface Request {
   readonly startedAt: number;
   readonly abort: () => void;
-  /** It is ended by us. */
+  /** Whether the guard has ended the request. */
   isAborted: boolean;
 }
 
-/** Creates a guard. `now` is monotonic, in milliseconds; `onEnded` hears of each connection that was ended. */
+/** Creates a guard. `now` is monotonic, in milliseconds; `onEnded` is called for each connection that the guard ends. */
 export function createConnectionGuard(
   now: () => number,
   limits: GuardLimits = GUARD_LIMITS,
   onEnded: (reason: GuardReason) => void = () => {},
 ): ConnectionGuard {
-  // In the order in which they began to wait: whoever has waited for longest stands first.
-  const strangers = new Set<Connection>();
+  // The connections are in the order in which they became idle: the one that is idle longest is first.
+  const unauthenticated = new Set<Connection>();
   const idle = new Set<Connection>();
   const requests = new Set<Request>();
   const cancellations = createTokenBuckets(now, {
@@ -131,19 +131,19 @@ export function createConnectionGuard(
   });
   let size = 0;
 
-  function rest(connection: Connection): void {
+  function markIdle(connection: Connection): void {
     if (connection.isDestroyed || connection.isGone) return;
     connection.since = now();
-    (connection.isKnown ? idle : strangers).add(connection);
+    (connection.isAuthenticated ? idle : unauthenticated).add(connection);
   }
 
-  function wake(connection: Connection): void {
-    strangers.delete(connection);
+  function markBusy(connection: Connection): void {
+    unauthenticated.delete(connection);
     idle.delete(connection);
   }
 
   function end(connection: Connection, reason: GuardReason): void {
-    wake(connection);
+    markBusy(connection);
     if (connection.isDestroyed) return;
     onEnded(reason);
     if (reason === "idle") return connection.endings.close();
@@ -151,7 +151,7 @@ export function createConnectionGuard(
     connection.endings.destroy();
   }
 
-  /** Ends those at the front for as long as `isOver` says so. */
+  /** Ends connections from the front, for as long as `isOver` holds. */
   function endFirst(waiting: Set<Connection>, reason: GuardReason, isOver: (ageMs: number) => boolean): void {
     const at = now();
     for (const connection of waiting) {
@@ -161,11 +161,11 @@ export function createConnectionGuard(
   }
 
   /**
-   * A request that is cancelled as soon as it is sent costs the server its work and the client nothing (CVE-2023-44487),
-   * on as many connections as somebody likes: so a connection has some, and a user some more.
+   * A request that is cancelled as soon as it is sent costs the server work and the client nothing (CVE-2023-44487), on any
+   * number of connections. So each connection may cancel some requests, and each user some more.
    */
   function isOverCancelled(connection: Connection): boolean {
-    // With it go the requests that it still has.
+    // The open requests of an ended connection are cancelled by its end.
     if (connection.isDestroyed || connection.isGone) return false;
     if (++connection.cancelled <= limits.maxCancelledRequests) return false;
     return connection.user === undefined || !cancellations.take(connection.user);
@@ -173,7 +173,7 @@ export function createConnectionGuard(
 
   function makeRoom(): boolean {
     if (size < limits.maxConnections) return true;
-    const [oldest] = strangers;
+    const [oldest] = unauthenticated;
     if (oldest === undefined) return false;
     end(oldest, "too many connections");
     return true;
@@ -190,35 +190,35 @@ export function createConnectionGuard(
         return undefined;
       }
       const connection: Connection = {
-        ...{ endings, isKnown: false, user: undefined, since: 0 },
+        ...{ endings, isAuthenticated: false, user: undefined, since: 0 },
         ...{ open: 0, streams: 0, cancelled: 0, isDestroyed: false, isGone: false },
       };
       size++;
-      rest(connection);
+      markIdle(connection);
       return {
         secured: (next) => connection.endings = next,
         authenticated(user) {
           connection.user ??= user;
-          connection.isKnown = true;
-          if (strangers.delete(connection)) rest(connection);
+          connection.isAuthenticated = true;
+          if (unauthenticated.delete(connection)) markIdle(connection);
         },
         get isAuthenticated() {
-          return connection.isKnown;
+          return connection.isAuthenticated;
         },
         startRequest(abort, isStream) {
           const request: Request = { startedAt: now(), abort, isAborted: false };
           requests.add(request);
           connection.open++;
-          wake(connection);
-          if (isStream && !connection.isKnown && ++connection.streams > limits.maxUnauthenticatedStreams) {
-            end(connection, "stranger flood");
+          markBusy(connection);
+          if (isStream && !connection.isAuthenticated && ++connection.streams > limits.maxUnauthenticatedStreams) {
+            end(connection, "too many unauthenticated requests");
           }
           let isOpen = true;
           const ended = (): void => {
             if (!isOpen) return;
             isOpen = false;
             requests.delete(request);
-            if (--connection.open === 0) rest(connection);
+            if (--connection.open === 0) markIdle(connection);
           };
           return {
             markStreaming: () => requests.delete(request),
@@ -234,16 +234,16 @@ export function createConnectionGuard(
           if (connection.isGone) return;
           connection.isGone = true;
           size--;
-          wake(connection);
+          markBusy(connection);
         },
       };
     },
     sweep() {
-      endFirst(strangers, "stranger timeout", (age) => age >= limits.unauthenticatedTimeoutMs);
+      endFirst(unauthenticated, "unauthenticated timeout", (age) => age >= limits.unauthenticatedTimeoutMs);
       endFirst(
-        strangers,
-        "too many strangers",
-        (age) => strangers.size > limits.maxUnauthenticated && age >= limits.unauthenticatedIdleMs,
+        unauthenticated,
+        "too many unauthenticated connections",
+        (age) => unauthenticated.size > limits.maxUnauthenticated && age >= limits.unauthenticatedIdleMs,
       );
       endFirst(idle, "idle", (age) => age >= limits.idleTimeoutMs);
       cancellations.sweep();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createConnectionGuard, GUARD_LIMITS, type GuardLimits } from "./connection_guard.ts";
 
-/** A guard whose time a test moves, and what became of each connection. */
+/** Creates a guard with a clock that the test moves, and records the end of each connection. */
 function createGuarded(edit: Partial<GuardLimits> = {}) {
   let at = 0;
   const ends: string[] = [];
@@ -21,17 +21,17 @@ function createGuarded(edit: Partial<GuardLimits> = {}) {
   };
 }
 
-test("createConnectionGuard() ends who has not asked within 32 s, whatever bytes came", () => {
+test("createConnectionGuard() ends a connection without a request within 32 s, whatever bytes arrived", () => {
   const { accept, ends, pass, reasons } = createGuarded();
   accept("silent");
   pass(31_999);
   assert.deepEqual(ends, []);
   pass(1);
   assert.deepEqual(ends, ["silent destroyed"]);
-  assert.deepEqual(reasons, ["stranger timeout"]);
+  assert.deepEqual(reasons, ["unauthenticated timeout"]);
 });
 
-test("createConnectionGuard() closes somebody's idle connection after 90 s, never one with a request", () => {
+test("createConnectionGuard() closes an authenticated idle connection after 90 s, never one with a request", () => {
   const { accept, ends, pass } = createGuarded();
   const known = accept("known")!;
   known.authenticated();
@@ -57,7 +57,7 @@ test("createConnectionGuard() aborts a request that takes longer than a minute",
   assert.deepEqual(ends, ["first aborted"]);
 });
 
-test("createConnectionGuard() ends strangers beyond a thousand, the longest idle first, none before 5 s", () => {
+test("createConnectionGuard() ends unauthenticated connections beyond a thousand, the longest idle first, none before 5 s", () => {
   const { accept, ends, pass } = createGuarded();
   for (let index = 0; index < 1_500; index++) accept(`${index}`);
   pass(4_999);
@@ -67,7 +67,7 @@ test("createConnectionGuard() ends strangers beyond a thousand, the longest idle
   assert.deepEqual(ends.slice(0, 2), ["0 destroyed", "1 destroyed"]);
 });
 
-test("createConnectionGuard() lets a storm of 5,000 in that asks in time", () => {
+test("createConnectionGuard() accepts a storm of 5,000 that send a request in time", () => {
   const { accept, ends, pass } = createGuarded();
   const storm = Array.from({ length: 5_000 }, (_, index) => accept(`${index}`)!);
   pass(4_000);
@@ -79,7 +79,7 @@ test("createConnectionGuard() lets a storm of 5,000 in that asks in time", () =>
   assert.deepEqual(ends, []);
 });
 
-test("createConnectionGuard() makes room for a newcomer, and refuses it only when nobody can give way", () => {
+test("createConnectionGuard() closes an idle unauthenticated connection for a new one", () => {
   const { accept, ends, guard } = createGuarded({ maxConnections: 2 });
   const first = accept("first")!;
   const second = accept("second")!;
@@ -93,7 +93,7 @@ test("createConnectionGuard() makes room for a newcomer, and refuses it only whe
   assert.equal(guard.size, 2);
 });
 
-test("createConnectionGuard() refuses a newcomer when everybody is busy", () => {
+test("createConnectionGuard() refuses a new connection when all others are busy", () => {
   const { accept, ends, reasons } = createGuarded({ maxConnections: 1 });
   accept("first")!.startRequest(() => {}, true);
   assert.equal(accept("second"), undefined);
@@ -101,27 +101,27 @@ test("createConnectionGuard() refuses a newcomer when everybody is busy", () => 
   assert.deepEqual(reasons, ["too many connections"]);
 });
 
-test("createConnectionGuard() ends a stranger that asks and asks, never somebody who does", () => {
+test("createConnectionGuard() ends an unauthenticated connection with many requests, never an authenticated one", () => {
   const { accept, ends, reasons } = createGuarded();
   const known = accept("known")!;
   known.authenticated();
-  const stranger = accept("stranger")!;
+  const unauthenticated = accept("unauthenticated")!;
   const plain = accept("one after another")!;
   for (let index = 0; index <= 200; index++) {
     known.startRequest(() => {}, true).finished();
     plain.startRequest(() => {}, false).finished();
-    stranger.startRequest(() => {}, true).finished();
+    unauthenticated.startRequest(() => {}, true).finished();
   }
-  assert.deepEqual(ends, ["stranger destroyed"]);
-  assert.deepEqual(reasons, ["stranger flood"]);
+  assert.deepEqual(ends, ["unauthenticated destroyed"]);
+  assert.deepEqual(reasons, ["too many unauthenticated requests"]);
 });
 
-/** So many requests that are cancelled on it. */
+/** Begins and cancels this number of requests on a connection. */
 function cancel(connection: ReturnType<ReturnType<typeof createGuarded>["accept"]>, count: number): void {
   for (let index = 0; index < count; index++) connection!.startRequest(() => {}, true).cancelled();
 }
 
-test("createConnectionGuard() ends a connection of a user that cancels and cancels, on whichever connection", () => {
+test("createConnectionGuard() ends a connection of a user who cancels many requests on any connections", () => {
   const { accept, ends, reasons, pass } = createGuarded();
   const open = (name: string, user: string) => {
     const connection = accept(name)!;
@@ -132,7 +132,7 @@ test("createConnectionGuard() ends a connection of a user that cancels and cance
   assert.deepEqual(ends, []);
   const first = open("first", "token");
   cancel(first, 2_101);
-  // What is cancelled by its end, before it is gone and after.
+  // Requests that the end of the connection cancels do not count, before or after it is closed.
   cancel(first, 10_000);
   first.closed();
   cancel(first, 10_000);
@@ -140,9 +140,9 @@ test("createConnectionGuard() ends a connection of a user that cancels and cance
   assert.deepEqual(reasons, ["too many cancelled requests"]);
   cancel(open("second", "token"), 101);
   assert.deepEqual(ends, ["first destroyed", "second destroyed"]);
-  // A node cancels its one watch, whatever others did with the token that all have.
+  // A node may cancel its one watch, whatever other nodes with the same token cancelled.
   cancel(open("a node", "token"), 100);
-  cancel(open("somebody else", "other"), 101);
+  cancel(open("another user", "other"), 101);
   pass(1_000);
   const later = open("later", "token");
   cancel(later, 200);
@@ -154,7 +154,7 @@ test("createConnectionGuard() ends a connection of a user that cancels and cance
 test("createConnectionGuard() does not count requests that were answered, nor those of a connection of HTTP/1.1", () => {
   const { accept, ends } = createGuarded({ maxCancelledRequests: 1, userCancellationBurst: 1 });
   const known = accept("known")!;
-  known.authenticated("somebody");
+  known.authenticated("jane");
   for (let index = 0; index < 10; index++) {
     const request = known.startRequest(() => {}, true);
     request.finished();
@@ -167,13 +167,13 @@ test("createConnectionGuard() does not count requests that were answered, nor th
 test("createConnectionGuard() does not count requests that it aborts itself", () => {
   const { accept, ends, pass } = createGuarded({ maxCancelledRequests: 0, userCancellationBurst: 0 });
   const known = accept("known")!;
-  known.authenticated("somebody");
+  known.authenticated("jane");
   const request = known.startRequest(() => request.cancelled(), true);
   pass(65_000);
   assert.deepEqual(ends, []);
 });
 
-test("createConnectionGuard() gives a certificate no more to cancel before a request says whose it is", () => {
+test("createConnectionGuard() does not let a certificate cancel more requests before the user is known", () => {
   const { accept, ends } = createGuarded();
   const known = accept("known")!;
   known.authenticated();
@@ -183,7 +183,7 @@ test("createConnectionGuard() gives a certificate no more to cancel before a req
   assert.deepEqual(ends, ["known destroyed"]);
 });
 
-test("createConnectionGuard() gives who is recognised before it asks the time of somebody", () => {
+test("createConnectionGuard() gives an authenticated connection without a request the longer timeout", () => {
   const { accept, ends, pass } = createGuarded();
   const known = accept("known")!;
   pass(1_000);

@@ -12,7 +12,7 @@ for (
     { who: ADMIN, path: "/tlsboot/snapshot", isStaying: true },
   ]
 ) {
-  test(`createApp() gives ${who?.username ?? "a stranger"} ${isStaying ? "all" : "little"} time for ${path}`, async () => {
+  test(`createApp() gives ${who?.username ?? "an unauthenticated client"} ${isStaying ? "unlimited" : "limited"} time for ${path}`, async () => {
     await using app = await createTestApp();
     let stays = 0;
     const { body } = await app.api.app(new Request(`https://api.test${path}`), {

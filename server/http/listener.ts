@@ -1,6 +1,6 @@
 /**
- * The one HTTPS listener: HTTP/2 and HTTP/1.1 by ALPN, client certificates requested but not required. A bad client
- * certificate does not end the handshake; it leads to a 401 with a reason.
+ * The HTTPS listener: HTTP/2 and HTTP/1.1 by ALPN, with client certificates requested but not required. A bad client
+ * certificate does not end the handshake; it leads to a 401.
  */
 import {
   constants,
@@ -34,65 +34,65 @@ import { createPacing } from "./pacing.ts";
 import { findPeerCertificate } from "./peer_certificate.ts";
 import { answerAsHttp10, sendAnswer } from "./send_answer.ts";
 
-/** What the listener knows of a request beside the request. */
+/** The connection of a request. */
 export interface Connection {
-  /** Undefined when the client showed no certificate. */
+  /** The client certificate; undefined when the client presented none. */
   readonly peer: PeerCertificate | undefined;
-  /** Client address without port. */
+  /** The client's address without its port. */
   readonly remoteAddress: string;
-  /** Header names and values in turn, as they came. */
+  /** The unparsed headers, as a flat list of names and values. */
   readonly rawHeaders: readonly string[];
-  /** Path and query as they came. */
+  /** The unparsed path and query. */
   readonly target: string;
   readonly isHttp2: boolean;
-  /** Hears who it is, and how long its answer goes on. */
+  /** Receives the user of the request, and whether the answer is a stream. */
   readonly held: { authenticated(user: string): void; markStreaming(): void };
 }
 
-/** Handles one request. */
+/** Answers one request. */
 export type AnswerHandler = (request: IncomingRequest, connection: Connection) => Promise<Answer> | Answer;
 
-/** The serving certificate (leaf first) and its key, PEM. */
+/** The serving certificate (leaf first) and its key, in PEM. */
 export interface ServingPair {
   readonly certificatePem: string;
   readonly privateKeyPem: string;
 }
 
-/** Where and how to listen. */
+/** The address, certificates and limits of a listener. */
 export interface ListenOptions {
   readonly bindAddress: string;
-  /** 0 takes a free port. */
+  /** The port; 0 selects a free one. */
   readonly port: number;
   readonly serving: ServingPair;
-  /** PEM bundle that client certificates are checked against; undefined when none are trusted. */
+  /** The PEM bundle that client certificates are verified against; undefined when none are trusted. */
   readonly clientCaPem: string | undefined;
   readonly answer: AnswerHandler;
   readonly logger: Logger;
-  /** Where connections differ from `GUARD_LIMITS`. */
+  /** The limits that differ from `GUARD_LIMITS`. */
   readonly limits?: Partial<GuardLimits>;
 }
 
-/** A running listener. Disposing it drains for up to a second, then closes what is left. */
+/** A running listener. Disposing it drains for a moment, then closes the remaining connections. */
 export interface Listener extends AsyncDisposable {
   readonly address: string;
   readonly port: number;
-  /** New connections get this certificate. */
+  /** Sets the certificate for new connections. */
   setServing(serving: ServingPair): void;
-  /** Client certificates of new connections are checked against this bundle. */
+  /** Sets the bundle that client certificates of new connections are verified against. */
   setClientCa(pem: string): void;
 }
 
 /**
- * A storm of nodes opens a thousand connections at once; Node's default of 511 would put some off for a second. Longer
- * than this the last would wait for its handshake nearly as long as clients do, ten seconds, where the machine is slow or
- * busy; who finds no place is not connected yet, and its kernel tries again.
+ * A storm of nodes opens a thousand connections at once, and Node's default of 511 would delay some for a second. In a
+ * longer backlog the last client of a slow machine would wait for its handshake until its timeout of ten seconds. A client
+ * without a place is not connected yet, and its kernel retries.
  */
 const BACKLOG = 1024;
-/** Node's 10 MB per session refuses parallel large lists on one connection. */
+/** Node's default of 10 MB per session refuses parallel large lists on one connection. */
 const MAX_SESSION_MEMORY_MB = 1000;
-/** Above what the guard lets a connection cancel, which knows whose it is. */
+/** Above the limits of the guard, which also knows the user of a connection. */
 const STREAM_RESETS = { streamResetBurst: 4_000, streamResetRate: 500 };
-/** Those of TLS 1.3, and of 1.2 those with forward secrecy and authenticated encryption. */
+/** The ciphers of TLS 1.3, and those of TLS 1.2 with forward secrecy and authenticated encryption. */
 const CIPHERS = [
   "TLS_AES_128_GCM_SHA256",
   "TLS_AES_256_GCM_SHA384",
@@ -106,20 +106,20 @@ const CIPHERS = [
 ].join(":");
 const DRAIN_MS = 500;
 const SWEEP_MS = 1_000;
-/** From the end of a connection to the end of its socket. */
+/** The time from the end of a connection to the forced end of its socket. */
 const CLOSE_GRACE_MS = 2_000;
-/** kube-apiserver's period of TCP keep-alive: a machine that lost its power says no goodbye. */
+/** kube-apiserver's period of TCP keep-alive, which detects a client that lost its power. */
 const KEEP_ALIVE_MS = 180_000;
-/** kube-apiserver's; Go's client opens another connection for more. */
+/** kube-apiserver's limit; Go's client opens another connection for more streams. */
 const MAX_STREAMS = 100;
-/** Tells the adaptor that the answer is on the wire already. */
+/** Signals the adaptor that the answer was already sent. */
 const ALREADY_SENT = new Response(null, { headers: { "x-hono-already-sent": "true" } });
 
 /** Opens the listener. Throws AppError `port_in_use` or `io`. */
 export async function listen(options: ListenOptions): Promise<Listener> {
   deferSessionDestroy();
   let { serving, clientCaPem } = options;
-  // All of it each time: setSecureContext() takes what is not said for Node's own defaults.
+  // setSecureContext() resets every missing option to Node's default, so it always gets all of them.
   const tls = () => ({
     minVersion: "TLSv1.2" as const,
     ciphers: CIPHERS,
@@ -147,16 +147,16 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       const isOver = () => session !== undefined && isEnding(session);
       let isAnswered = false;
       if (held !== undefined) {
-        // What goes with its connection was not cancelled by anybody.
+        // A request that ends with its connection was not cancelled.
         outgoing.once("close", () => isAnswered || isOver() ? held.finished() : held.cancelled());
       }
-      const place = pacing.schedule(own, own?.isAuthenticated ?? false);
-      if (place !== undefined) {
-        outgoing.once("close", place.cancel);
-        await place.turn;
-        outgoing.off("close", place.cancel);
+      const waiting = pacing.schedule(own, own?.isAuthenticated ?? false);
+      if (waiting !== undefined) {
+        outgoing.once("close", waiting.cancel);
+        await waiting.turn;
+        outgoing.off("close", waiting.cancel);
       }
-      // Whoever has gone meanwhile is not served.
+      // The client may have disconnected meanwhile.
       if (
         isOver() || outgoing.destroyed || (outgoing as { stream?: { destroyed: boolean } }).stream?.destroyed === true
       ) {
@@ -167,7 +167,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       isAnswered = true;
       return ALREADY_SENT;
     },
-    // A health check of HTTP/1.0 names no host.
+    // A health check over HTTP/1.0 has no Host header.
     { overrideGlobalObjects: false, hostname: "localhost" },
   );
   const server = createSecureServer(
@@ -177,7 +177,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       requestCert: true,
       rejectUnauthorized: false,
       handshakeTimeout: limits.unauthenticatedTimeoutMs,
-      // Node's five seconds race with clients that ask every five seconds.
+      // Node's default of five seconds races with clients that send a request every five seconds.
       keepAliveTimeout: limits.idleTimeoutMs,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
@@ -187,7 +187,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       ...STREAM_RESETS,
     } as Parameters<typeof createSecureServer>[0],
     (incoming, outgoing) => {
-      // With HTTP/1 it is a message of another type, which the types of Node do not say.
+      // For HTTP/1 the message has another type, which Node's types do not declare.
       const request = incoming as unknown as IncomingMessage;
       if (!("stream" in request)) {
         const fault = findHeadFault(request);
@@ -199,15 +199,15 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       );
     },
   );
-  // Options of HTTP/1.1, which Deno 2.9 takes from properties where HTTP/2 is served as well. Node's own answer to a
-  // request without a host has no text.
+  // Deno 2.9 reads these options of HTTP/1.1 from properties when the server also has HTTP/2. Node's own answer to a
+  // request without a Host header has no text.
   Object.assign(server, { maxHeaderSize: MAX_HEAD_BYTES, requireHostHeader: false });
   const secure = server.listeners("connection");
   server.removeAllListeners("connection");
   const connections = trackConnections(server, guard, guarded);
   server.on("connection", (socket: Socket) => {
     pacing.connectionAccepted();
-    // A peer that resets its connection is its own business.
+    // A reset by the peer needs no log line.
     socket.on("error", () => socket.destroy());
     refusePlainHttp(socket, () => secure.forEach((listener) => listener.call(server, socket)));
   });
@@ -238,7 +238,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   };
 }
 
-/** Fails as `listen` would, without listening for longer than a moment: for what should not be done in vain. */
+/** Checks that `listen` would succeed, by listening for a moment. Throws the same errors. */
 export async function checkAddress(options: Pick<ListenOptions, "bindAddress" | "port">): Promise<void> {
   const server = createServer();
   await startListening(server, options);
@@ -253,7 +253,7 @@ function startListening(server: Server, options: Pick<ListenOptions, "bindAddres
         reject(
           new AppError("port_in_use", `cannot listen on "${bindAddress}:${port}": the address is in use`, {
             cause: error,
-            hint: "stop what listens there, or choose another port with --secure-port",
+            hint: "stop the program that listens there, or choose another port with --secure-port",
           }),
         );
         return;
@@ -269,14 +269,14 @@ function startListening(server: Server, options: Pick<ListenOptions, "bindAddres
   });
 }
 
-/** Sockets that are open, so that closing can end those that do not end by themselves; the guard hears of each. */
+/** Tracks the open sockets, so that closing can end the ones that stay open, and reports each to the guard. */
 function trackConnections(
   server: Http2SecureServer,
   guard: ConnectionGuard,
   guarded: WeakMap<object, GuardedConnection>,
 ): ReadonlySet<Socket> {
   const sockets = new Set<Socket>();
-  // What is one connection to us is a socket, one around it for TLS, and maybe a session: they have the port in common.
+  // One connection has a socket, a TLS socket around it, and maybe an HTTP/2 session; all have the same remote port.
   const accepted = new Map<string, Accepted>();
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
@@ -299,7 +299,7 @@ function trackConnections(
   server.on("secureConnection", (socket: TLSSocket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    // A peer that resets its connection is its own business.
+    // A reset by the peer needs no log line.
     socket.on("error", () => socket.destroy());
     const own = accepted.get(peerKey(socket));
     if (own === undefined) return;
@@ -317,19 +317,19 @@ interface Accepted {
 }
 
 /**
- * Both runtimes wait with a socket until its peer has taken what is written and closes its side, for ever if need be: a
- * peer that was asked to go and does not is cut off.
+ * Both runtimes keep a socket until its peer has read everything and closes its side, for ever if the peer does not. So
+ * the socket is destroyed after a grace period.
  */
 function createEndings(socket: Socket, close: () => void, destroy: () => void): Endings {
-  const insist = (): void => void setTimeout(() => socket.destroy(), CLOSE_GRACE_MS).unref();
+  const destroyLater = (): void => void setTimeout(() => socket.destroy(), CLOSE_GRACE_MS).unref();
   return {
     close() {
       close();
-      insist();
+      destroyLater();
     },
     destroy() {
       destroy();
-      insist();
+      destroyLater();
     },
   };
 }
@@ -355,7 +355,7 @@ async function closeServer(server: Http2SecureServer, connections: ReadonlySet<S
   });
 }
 
-/** HTTP/2 has no header that ends a connection: a session that is closed takes no further requests. */
+/** HTTP/2 has no header that ends a connection, so the session is closed, which refuses further requests. */
 function closeAfterAnswer(answer: Answer, session: ServerHttp2Session): Answer {
   const { connection, ...headers } = answer.headers;
   if (connection === undefined) return answer;
@@ -363,7 +363,7 @@ function closeAfterAnswer(answer: Answer, session: ServerHttp2Session): Answer {
   return { ...answer, headers };
 }
 
-/** The HTTP/2 session of a request; undefined for HTTP/1.1, and for a stream that is gone already. */
+/** Finds the HTTP/2 session of a request; undefined for HTTP/1.1, and for a stream that is already closed. */
 function findSession(incoming: IncomingMessage | Http2ServerRequest): ServerHttp2Session | undefined {
   return "stream" in incoming ? incoming.stream?.session as ServerHttp2Session | undefined : undefined;
 }

@@ -1,42 +1,42 @@
 /**
- * How many requests begin in one turn of the event loop. What one read of a socket brings may be hundreds of requests;
- * begun all at once they would keep everybody waiting who has written meanwhile. So connections take turns, those of
- * somebody and those of strangers apart.
+ * The number of requests that begin in one turn of the event loop. One read of a socket may bring hundreds of requests,
+ * which would delay all other clients if they all began at once. So connections take turns, authenticated and
+ * unauthenticated ones in separate lanes.
  *
- * Handshakes go before requests: a client gives one up after ten seconds (Go's `TLSHandshakeTimeout`) and begins again,
- * so that the work is lost, while it waits a minute and longer for an answer. Node accepts one connection in a turn:
- * turns in which connections come have to be short for the sake of those that wait to be accepted.
+ * Handshakes go before requests: a client waits a minute and longer for an answer, but abandons a handshake after ten
+ * seconds (Go's `TLSHandshakeTimeout`) and begins a new one, so that the work is lost. Node accepts one connection in a
+ * turn, so turns with new connections must be short.
  */
 import { FlowQueue } from "../flowcontrol/flow_queue.ts";
 
-/** Lets requests begin. */
+/** Decides in which turn of the event loop a request begins. */
 export interface Pacing {
-  /** Takes a place to wait at; undefined when it may begin at once. */
-  schedule(connection: object | undefined, isKnown: boolean): WaitingRequest | undefined;
-  /** A connection has been accepted, and more may wait for it. */
+  /** Schedules a request; undefined when it may begin at once. */
+  schedule(connection: object | undefined, isAuthenticated: boolean): WaitingRequest | undefined;
+  /** A connection has been accepted, and more may be waiting. */
   connectionAccepted(): void;
 }
 
-/** Where a request waits. */
+/** A request that waits for its turn. */
 export interface WaitingRequest {
-  /** Resolves when it may begin, or has left. */
+  /** Resolves when the request may begin, or was cancelled. */
   readonly turn: Promise<void>;
-  /** Nobody waits for it any more: what it holds is let go at once. */
+  /** Ends the wait at once, because the client has disconnected. */
   cancel(): void;
 }
 
-/** How many of a lane begin. */
+/** The pace of one lane. */
 interface Pace {
-  /** In a turn. */
+  /** The number of requests that begin in a turn. */
   readonly perTurn: number;
-  /** While connections come, one in so many turns: a share of the time, whoever keeps connecting. */
-  readonly heldTurns: number;
+  /** While connections arrive, one request begins in this number of turns, so that a lane never stops completely. */
+  readonly slowTurns: number;
 }
 
-/** Of somebody: a few milliseconds of work. */
-const KNOWN: Pace = { perTurn: 16, heldTurns: 4 };
-/** Of strangers: a probe has to come round four times before its handshake is done. */
-const STRANGERS: Pace = { perTurn: 8, heldTurns: 16 };
+/** The pace of authenticated connections: a few milliseconds of work. */
+const AUTHENTICATED: Pace = { perTurn: 16, slowTurns: 4 };
+/** The pace of unauthenticated connections: a health probe needs four turns until its handshake is complete. */
+const UNAUTHENTICATED: Pace = { perTurn: 8, slowTurns: 16 };
 
 interface Waiting {
   readonly flow: object;
@@ -45,14 +45,14 @@ interface Waiting {
 
 const NO_CONNECTION = {};
 
-/** Creates it. `defer` runs something in the next turn, after what has come meanwhile has been read. */
+/** Creates the pacing. `defer` runs a function in the next turn, after the runtime has read from the sockets. */
 export function createPacing(defer: (run: () => void) => void): Pacing {
-  const known = createLane(KNOWN);
-  const strangers = createLane(STRANGERS);
+  const authenticated = createLane(AUTHENTICATED);
+  const unauthenticated = createLane(UNAUTHENTICATED);
   let isArmed = false;
   let hasAccepted = false;
-  /** In how many turns on end connections have come. */
-  let turnsHeld = 0;
+  /** The number of consecutive turns with new connections. */
+  let slowedTurns = 0;
 
   function arm(): void {
     if (isArmed) return;
@@ -62,17 +62,17 @@ export function createPacing(defer: (run: () => void) => void): Pacing {
 
   function turn(): void {
     isArmed = false;
-    turnsHeld = hasAccepted ? turnsHeld + 1 : 0;
+    slowedTurns = hasAccepted ? slowedTurns + 1 : 0;
     hasAccepted = false;
-    const isKnownBusy = known.turn(turnsHeld);
-    const isStrangersBusy = strangers.turn(turnsHeld);
-    if (isKnownBusy || isStrangersBusy || turnsHeld > 0) arm();
+    const hadAuthenticated = authenticated.turn(slowedTurns);
+    const hadUnauthenticated = unauthenticated.turn(slowedTurns);
+    if (hadAuthenticated || hadUnauthenticated || slowedTurns > 0) arm();
   }
 
   return {
-    schedule(connection, isKnown) {
+    schedule(connection, isAuthenticated) {
       arm();
-      return (isKnown ? known : strangers).enter(connection ?? NO_CONNECTION);
+      return (isAuthenticated ? authenticated : unauthenticated).schedule(connection ?? NO_CONNECTION);
     },
     connectionAccepted() {
       hasAccepted = true;
@@ -81,12 +81,12 @@ export function createPacing(defer: (run: () => void) => void): Pacing {
   };
 }
 
-function createLane({ perTurn, heldTurns }: Pace) {
+function createLane({ perTurn, slowTurns }: Pace) {
   const queue = new FlowQueue<Waiting>(Infinity);
-  /** How many more may begin before the next turn. */
+  /** The number of requests that may still begin before the next turn. */
   let left = perTurn;
   return {
-    enter(flow: object): WaitingRequest | undefined {
+    schedule(flow: object): WaitingRequest | undefined {
       if (left > 0 && queue.size === 0) {
         left--;
         return undefined;
@@ -102,10 +102,13 @@ function createLane({ perTurn, heldTurns }: Pace) {
         },
       };
     },
-    /** Lets begin whose turn it is, the so many-th in which connections came, or 0; tells whether anybody had waited. */
-    turn(turnsHeld: number): boolean {
+    /**
+     * Begins the next requests; `slowedTurns` is the number of consecutive turns with new connections. Returns whether any
+     * request was waiting.
+     */
+    turn(slowedTurns: number): boolean {
       const isBusy = queue.size > 0;
-      left = turnsHeld === 0 ? perTurn : Number(turnsHeld % heldTurns === 0);
+      left = slowedTurns === 0 ? perTurn : Number(slowedTurns % slowTurns === 0);
       for (; left > 0 && queue.size > 0; left--) queue.take()?.begin();
       return isBusy;
     },

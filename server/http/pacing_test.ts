@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createPacing } from "./pacing.ts";
 
-/** Pacing whose turns a test makes. */
+/** Creates pacing whose turns the test runs. */
 function createPaced() {
   const turns: (() => void)[] = [];
   const pacing = createPacing((run) => turns.push(run));
@@ -36,16 +36,16 @@ test("createPacing() lets connections take turns: one request does not wait for 
   assert.equal(begun.indexOf("honest"), 17);
 });
 
-test("createPacing() lets somebody begin while many strangers wait, and strangers never wait for ever", async () => {
+test("createPacing() serves authenticated requests while many unauthenticated ones wait, and these never starve", async () => {
   const { begun, enter, turn } = createPaced();
-  for (let index = 0; index < 500; index++) enter("stranger", {});
+  for (let index = 0; index < 500; index++) enter("unauthenticated", {});
   for (let index = 0; index < 500; index++) enter("known", {}, true);
   assert.deepEqual([begun.filter((name) => name === "known").length, begun.length], [16, 24]);
   await turn();
   assert.deepEqual([begun.filter((name) => name === "known").length, begun.length], [32, 48]);
 });
 
-test("createPacing() lets go at once who leaves, and takes nobody's turn for it", async () => {
+test("createPacing() releases a cancelled request at once, and it takes no turn of others", async () => {
   const { begun, enter, turn } = createPaced();
   const [flood, honest] = [{}, {}];
   const places = Array.from({ length: 1_000 }, () => enter("flood", flood));
@@ -58,7 +58,7 @@ test("createPacing() lets go at once who leaves, and takes nobody's turn for it"
   assert.equal(begun.at(-1), "honest");
 });
 
-test("createPacing() needs no turn while nobody asks", async () => {
+test("createPacing() needs no turn without requests", async () => {
   const { begun, enter, turn, turns } = createPaced();
   enter("one", {});
   assert.deepEqual(begun, ["one"]);
@@ -66,27 +66,27 @@ test("createPacing() needs no turn while nobody asks", async () => {
   assert.equal(turns.length, 0);
 });
 
-test("createPacing() lets few begin while connections come, and all others once none comes", async () => {
+test("createPacing() begins few requests while connections arrive, and all others afterwards", async () => {
   const { begun, turns, accepted, enter, turn } = createPaced();
   const come = async (): Promise<void> => {
     accepted();
     await turn();
   };
   await come();
-  for (let index = 0; index < 500; index++) enter("stranger", {});
+  for (let index = 0; index < 500; index++) enter("unauthenticated", {});
   for (let index = 0; index < 500; index++) enter("known", {}, true);
   assert.deepEqual(begun, []);
   for (let more = 1; more < 64; more++) await come();
   const count = (name: string) => begun.filter((one) => one === name).length;
-  assert.deepEqual([count("known"), count("stranger")], [16, 4]);
+  assert.deepEqual([count("known"), count("unauthenticated")], [16, 4]);
   await turn();
-  assert.deepEqual([count("known"), count("stranger")], [32, 12]);
+  assert.deepEqual([count("known"), count("unauthenticated")], [32, 12]);
   for (let more = 0; more < 100; more++) await turn();
-  assert.deepEqual([count("known"), count("stranger")], [500, 500]);
+  assert.deepEqual([count("known"), count("unauthenticated")], [500, 500]);
   assert.equal(turns.length, 0);
 });
 
-test("createPacing() lets a request begin at once when the last connection came two turns ago", async () => {
+test("createPacing() begins a request at once when the last connection arrived two turns ago", async () => {
   const { begun, turns, accepted, enter, turn } = createPaced();
   accepted();
   await turn();

@@ -18,7 +18,7 @@ function seen(edit: Partial<Observation> = {}, peak = 200): Observation {
     seconds: 5,
     rss: { before: 150, peak, after: 190 },
     answers: ANSWERS,
-    log: { "request refused": 40, "lines left out": 1 },
+    log: { "request refused": 40, "repeated lines omitted": 1 },
     ...edit,
   };
 }
