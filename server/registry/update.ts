@@ -67,7 +67,7 @@ export async function updateObject(
       }
     }
     assertSameUid(target, options, stored);
-    const next = await prepareUpdate(deps, target, stored, change);
+    const next = await prepareUpdate(deps, target, stored, { change, dryRun: options.dryRun });
     if (next === undefined) return { kind: "stored", stored, created: false };
     if (options.dryRun) return { kind: "object", object: next, created: false };
     try {
@@ -94,7 +94,7 @@ async function prepareUpdate(
   deps: RegistryDeps,
   target: Target,
   stored: Stored,
-  change: Change,
+  { change, dryRun }: { readonly change: Change; readonly dryRun: boolean },
 ): Promise<KubeObject | undefined> {
   const { resource, name } = target;
   const old = stored.object;
@@ -117,7 +117,7 @@ async function prepareUpdate(
 
   const context: WriteContext = { user: target.user, now: deps.clock.now() };
   const strategy = getStrategy(target);
-  const persisted = persistMeta(target, admitted.object, old);
+  const persisted = persistMeta(target, admitted.object, old, dryRun);
   const prepared = withKeptTimes(strategy.prepareForUpdate(persisted, old, context), old);
   refuseInvalid(target, prepared, [
     ...validateObjectMeta(prepared.metadata, {
@@ -149,10 +149,11 @@ function getStrategy(target: Target): UpdateStrategy {
 }
 
 /** Metadata that a client cannot change. */
-function persistMeta(target: Target, object: KubeObject, old: KubeObject): KubeObject {
+function persistMeta(target: Target, object: KubeObject, old: KubeObject, dryRun: boolean): KubeObject {
   return withMeta(object, {
     namespace: target.resource.kind.namespaced ? object.metadata.namespace ?? old.metadata.namespace : undefined,
-    selfLink: undefined,
+    // What is stored has none (`PrepareObjectForStorage`), and a dry run ends before that.
+    selfLink: dryRun ? object.metadata.selfLink : undefined,
     uid: object.metadata.uid ?? old.metadata.uid,
     resourceVersion: old.metadata.resourceVersion,
     generation: old.metadata.generation,

@@ -59,6 +59,14 @@ test("update names the key of an object of another uid, of a dry run without the
   assert.match(String(dryRun.at("message")), /Key: \/certificatesigningrequests\/update-/);
 });
 
+// `dryrun.go` returns before the store clears the link (`storage.PrepareObjectForStorage`).
+test("update gives a selfLink back in a dry run only", async () => {
+  const { path, csr } = await made();
+  const body = withMetadata(csr, { selfLink: "/a" });
+  assert.equal((await app.send("PUT", `${path}?dryRun=All`, { body })).at("metadata/selfLink"), "/a");
+  assert.equal((await app.send("PUT", path, { body })).at("metadata/selfLink"), undefined);
+});
+
 test("update of nothing keeps the resourceVersion and makes no event", async () => {
   const { path, csr, version } = await made({ annotations: { a: "b" } });
   const before = app.storage.revision();
