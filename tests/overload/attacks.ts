@@ -29,7 +29,7 @@ export const ATTACKS: readonly Attack[] = [
     run: (target) => holdStrangers(10_000, target),
   },
   {
-    name: "10,000 idle connections of somebody",
+    name: "10,000 idle authenticated connections",
     unit: "",
     least: { opened: 10_000, answered: 10_000 },
     run: (target) => holdKnown(10_000, target),
@@ -78,7 +78,7 @@ export const ATTACKS: readonly Attack[] = [
     run: (target) => flood(target, endlessHeaders, { protocol: "http/1.1" }),
   },
   {
-    name: "rapid reset by strangers",
+    name: "rapid reset without a token",
     unit: "streams",
     least: { opened: FLOODERS, sent: 10_000, ended: FLOODERS },
     run: (target) => flood(target, rapidReset("nobody")),
