@@ -1,6 +1,6 @@
 /**
- * The ports: everything the core and its shells need from outside, small and named after the need. Adapters live in
- * server, client and cli; `cli/instance` puts them together.
+ * The ports: small interfaces for everything that core and its shells need from outside. Server, client and cli implement
+ * them, and `cli/instance` wires them together.
  */
 import type { SubjectAccessReviewSpec } from "./kube/authorization_v1.ts";
 import type { CertificateSigningRequest } from "./kube/certificates_v1.ts";
@@ -8,31 +8,31 @@ import type { Lease } from "./kube/coordination_v1.ts";
 import type { KubeObject } from "./kube/meta.ts";
 
 /**
- * Time and waiting, of two kinds: the wall clock, which people and NTP set forward and back, for what is written down
- * (validity, expiry, timestamps); and elapsed time, which only passes, for durations (pauses, limits, rates).
+ * Time of two kinds: the wall clock, which users and NTP may set, for validity, expiry and timestamps; and elapsed time,
+ * which never goes back, for durations such as pauses, limits and rates.
  */
 export interface Clock {
   now(): Date;
   /** Resolves at the deadline (wall clock, also after the machine slept); rejects with `signal.reason`. */
   sleepUntil(deadline: Date, signal: AbortSignal): Promise<void>;
-  /** Milliseconds since some moment in the past, however the wall clock is set. */
+  /** Milliseconds since some moment in the past, independent of the wall clock. */
   elapsedMs(): number;
-  /** Resolves after a duration, however the wall clock is set meanwhile; rejects with `signal.reason`. */
+  /** Resolves after a duration, independent of the wall clock; rejects with `signal.reason`. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** Randomness. */
+/** A source of randomness. */
 export interface Random {
-  /** Cryptographically strong bytes. */
+  /** Returns cryptographically strong bytes. */
   bytes(length: number): Uint8Array<ArrayBuffer>;
-  /** Uniform in [0, 1), for jitter. */
+  /** Returns a number that is uniform in [0, 1), for jitter. */
   float(): number;
 }
 
-/** Fields of a log line. Never keys, tokens or authorization headers. */
+/** The fields of a log line, which never contain keys, tokens or authorization headers. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** Structured log: a constant message, variables as fields. */
+/** A structured log with constant messages and variables as fields. */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
@@ -51,28 +51,28 @@ export interface TransportRequest {
   readonly body?: Uint8Array<ArrayBuffer>;
 }
 
-/** The answer; the body streams, so that a watch can be read. */
+/** The response, whose body is a stream because of watches. */
 export interface TransportResponse {
   readonly status: number;
-  /** Names lower-case. */
+  /** The headers by lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** A way to a Kubernetes API: over TLS to a distant one, or in process to our own. */
+/** A transport to a Kubernetes API: over TLS to a remote one, or within the process. */
 export interface Transport {
   /** Throws AppError `unreachable` (retryable), `tls_untrusted`, or `signal.reason`. */
   send(request: TransportRequest, signal: AbortSignal): Promise<TransportResponse>;
 }
 
-/** A change seen by `ObjectStore.changes`. */
+/** A change that `ObjectStore.changes` delivers. */
 export type Change<T> =
   | { readonly kind: "changed"; readonly object: T }
   | { readonly kind: "deleted"; readonly object: T }
-  /** Every object that existed at the start has been delivered; comes once per (re)connection. */
+  /** All objects that existed at the start have been delivered; sent once per connection. */
   | { readonly kind: "synced" };
 
-/** What a deletion depends on, and what becomes of the dependents of the object. */
+/** The preconditions of a deletion, and what happens to the dependents of the object. */
 export interface DeletionOptions {
   readonly uid?: string;
   readonly resourceVersion?: string;
@@ -80,32 +80,32 @@ export interface DeletionOptions {
 }
 
 /**
- * Objects of one kind (in one namespace, or cluster-scoped) at some Kubernetes API, near or far. Errors: AppError
+ * Objects of one kind (in one namespace, or cluster-scoped) at a Kubernetes API, in the process or remote. Errors: AppError
  * `not_found`, `conflict`, `already_exists`, `access_denied`, `unauthorized`, `invalid`, `api_error`, `unreachable`.
  */
 export interface ObjectStore<T extends KubeObject> {
-  /** Undefined when there is none of that name. */
+  /** Returns undefined when there is no object of that name. */
   get(name: string, signal: AbortSignal): Promise<T | undefined>;
   list(signal: AbortSignal): Promise<readonly T[]>;
   create(object: T, signal: AbortSignal): Promise<T>;
-  /** Guarded by `metadata.resourceVersion`: AppError `conflict` when somebody else wrote in between. */
+  /** Guarded by `metadata.resourceVersion`: AppError `conflict` after another write in between. */
   update(object: T, signal: AbortSignal, subresource?: string): Promise<T>;
   /**
-   * With `uid` only that very object is deleted, with `resourceVersion` only that very state of it: AppError `conflict`
+   * Deletes an object, with `uid` only that instance of it, with `resourceVersion` only that version: AppError `conflict`
    * otherwise. A missing object is AppError `not_found`.
    */
   delete(name: string, signal: AbortSignal, options?: DeletionOptions): Promise<void>;
   /**
-   * Every existing object, then `synced`, then each change. Reconnects by itself (deletions missed meanwhile are
-   * delivered after the next list); ends only by the signal, rejecting with its reason.
+   * Delivers every existing object, then `synced`, then each change. It reconnects by itself and delivers missed deletions
+   * after the next list. It ends only by the signal and rejects with its reason.
    */
   changes(signal: AbortSignal): AsyncIterable<Change<T>>;
 }
 
-/** What signer, approver and cleaner see of the world. */
+/** The CSRs, as signer, approver and cleaner see them. */
 export type CsrStore = ObjectStore<CertificateSigningRequest>;
 
-/** Leader election sees leases. */
+/** The Leases of leader election. */
 export type LeaseStore = ObjectStore<Lease>;
 
 /** Asks the API whether a subject may do something (SubjectAccessReview). */
@@ -113,12 +113,12 @@ export interface AccessReviewer {
   isAllowed(spec: SubjectAccessReviewSpec, signal: AbortSignal): Promise<boolean>;
 }
 
-/** The private half of a CA. An encrypted file, a helper program or an HSM can stand behind it. */
+/** The private key of a CA, which may be in an encrypted file, a helper program or an HSM. */
 export interface CaKey {
   /** DER SubjectPublicKeyInfo. */
   publicKey(): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * The signature over `data` (hashed by the implementation according to `algorithm`): ECDSA in ASN.1 DER form,
+   * Signs `data` (hashed by the implementation according to `algorithm`): ECDSA in ASN.1 DER form,
    * RSA in PKCS#1 v1.5, Ed25519 raw.
    */
   sign(data: Uint8Array<ArrayBuffer>, algorithm: SignatureAlgorithm): Promise<Uint8Array<ArrayBuffer>>;

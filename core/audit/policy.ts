@@ -1,19 +1,19 @@
-/** What an audit policy says of a request (`audit.k8s.io/v1`, `apiserver/pkg/audit/policy`): the first rule that matches decides. */
+/** Evaluates an audit policy (`audit.k8s.io/v1`, `apiserver/pkg/audit/policy`). The first matching rule decides. */
 import type { UserInfo } from "../kube/user.ts";
 import type { Attributes, ResourceAttributes } from "../rbac/attributes.ts";
 import { trimEndChars } from "../lib/trim.ts";
 
-/** How much of a request is written down, least first. */
+/** How much of a request is recorded, least first. */
 export const AUDIT_LEVELS = ["None", "Metadata", "Request", "RequestResponse"] as const;
 /** One of AUDIT_LEVELS. */
 export type AuditLevel = (typeof AUDIT_LEVELS)[number];
 
-/** Where a request stands when an event is written. */
+/** The stages of a request at which an event is recorded. */
 export const AUDIT_STAGES = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"] as const;
 /** One of AUDIT_STAGES. */
 export type AuditStage = (typeof AUDIT_STAGES)[number];
 
-/** Resources of a group: `pods`, `pods/log`, `pods/*`, `*\/scale`, `*`; none means all of the group. */
+/** The resources of a group: `pods`, `pods/log`, `pods/*`, `*\/scale`, `*`; an empty list means all of the group. */
 export interface AuditResources {
   /** Empty for the core group, `*` for every group. */
   readonly group: string;
@@ -21,7 +21,7 @@ export interface AuditResources {
   readonly resourceNames: readonly string[];
 }
 
-/** One rule; an empty list matches everything. */
+/** A rule of an audit policy; an empty list matches everything. */
 export interface AuditRule {
   readonly level: AuditLevel;
   readonly users: readonly string[];
@@ -31,25 +31,25 @@ export interface AuditRule {
   readonly namespaces: readonly string[];
   readonly nonResourceURLs: readonly string[];
   readonly omitStages: readonly AuditStage[];
-  /** Undefined: as the policy says. */
+  /** Overrides the policy's value when defined. */
   readonly omitManagedFields: boolean | undefined;
 }
 
-/** A policy. */
+/** An audit policy. */
 export interface AuditPolicy {
   readonly rules: readonly AuditRule[];
   readonly omitStages: readonly AuditStage[];
   readonly omitManagedFields: boolean;
 }
 
-/** What is written down of one request. */
+/** What is recorded of one request. */
 export interface AuditDecision {
   readonly level: AuditLevel;
   readonly omitStages: ReadonlySet<AuditStage>;
   readonly omitManagedFields: boolean;
 }
 
-/** Without a policy file: who did what to what, once per request, two lines for a watch. */
+/** The policy without a policy file: metadata, once per request, and twice for a watch. */
 export const DEFAULT_AUDIT_POLICY: AuditPolicy = {
   rules: [{
     level: "Metadata",
@@ -66,7 +66,7 @@ export const DEFAULT_AUDIT_POLICY: AuditPolicy = {
   omitManagedFields: false,
 };
 
-/** Decides; `user` is undefined when authentication failed. */
+/** Decides what is recorded of a request; `user` is undefined when authentication failed. */
 export function decideAudit(policy: AuditPolicy, user: UserInfo | undefined, attributes: Attributes): AuditDecision {
   const rule = policy.rules.find((candidate) => matches(candidate, user, attributes));
   return {
@@ -76,15 +76,15 @@ export function decideAudit(policy: AuditPolicy, user: UserInfo | undefined, att
   };
 }
 
-/** Tells whether a level is at least another. */
+/** Tells whether a level is at least another level. */
 export function isAtLeast(level: AuditLevel, least: AuditLevel): boolean {
   return AUDIT_LEVELS.indexOf(level) >= AUDIT_LEVELS.indexOf(least);
 }
 
-/** Resources whose bodies are secrets: of these only the metadata is ever written, whatever the policy asks. */
+/** Resources whose bodies are secrets. Only their metadata is recorded, whatever the policy says. */
 const SECRET_RESOURCES: ReadonlySet<string> = new Set(["/secrets", "authentication.k8s.io/tokenreviews"]);
 
-/** Tells whether a request is about bodies that are secrets. */
+/** Tells whether the bodies of a request contain secrets. */
 export function isAboutSecrets(attributes: Attributes): boolean {
   return attributes.kind === "resource" && SECRET_RESOURCES.has(`${attributes.apiGroup}/${attributes.resource}`);
 }

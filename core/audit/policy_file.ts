@@ -1,6 +1,6 @@
 /**
- * Reads an audit policy file: Kubernetes' own kind, `audit.k8s.io/v1` Policy. Unlike kube-apiserver, which warns and
- * goes on without a field that it does not know, this is strict: a rule that is misspelt would leave no trace.
+ * Parses an audit policy file of Kubernetes' own kind, `audit.k8s.io/v1` Policy. It is strict, whereas kube-apiserver warns
+ * and ignores an unknown field, because a misspelled rule would silently record nothing.
  */
 import { dns1123SubdomainErrors } from "../kube/names.ts";
 import {
@@ -21,7 +21,7 @@ import type { Result } from "../lib/result.ts";
 import { ok } from "../lib/result.ts";
 import { AUDIT_LEVELS, AUDIT_STAGES, type AuditPolicy } from "./policy.ts";
 
-/** The version of the file. */
+/** The API version of an audit policy file. */
 export const AUDIT_API_VERSION = "audit.k8s.io/v1";
 
 const anyText: Shape<string> = (value, place) => typeof value === "string" ? value : fault(place, "text expected");
@@ -81,7 +81,7 @@ const policyFile = mapping({
   omitManagedFields: optionalKey(flag),
 });
 
-/** Reads the text of a policy file; the error lists every fault. */
+/** Parses the text of a policy file; the error lists every fault. */
 export function readAuditPolicy(source: string): Result<AuditPolicy, readonly string[]> {
   const read = parseConfigDocument(source, "Policy", policyFile, AUDIT_API_VERSION);
   if (!read.ok) return read;

@@ -1,69 +1,69 @@
 /**
- * What becomes of an object because of its owners and its dependents: the rules of upstream's garbage collector
+ * Plans what the garbage collector does with an object because of its owners and dependents
  * (`pkg/controller/garbagecollector/garbagecollector.go`, `attemptToDeleteItem` and `attemptToOrphanWorker`).
  */
 import type { ObjectMeta, OwnerReference } from "../kube/meta.ts";
 
-/** Set by a deletion with the policy Orphan: dependents lose their reference before the object goes. */
+/** Set by a deletion with the policy Orphan: dependents lose their reference before the object is deleted. */
 export const ORPHAN_FINALIZER = "orphan";
-/** Set by a deletion with the policy Foreground: dependents that block go before the object does. */
+/** Set by a deletion with the policy Foreground: blocking dependents are deleted before the object. */
 export const FOREGROUND_FINALIZER = "foregroundDeletion";
 
-/** What is known of an owner that an object names. */
+/** The state of an owner that an object references. */
 export type OwnerState =
-  /** It is there. */
+  /** The owner exists. */
   | "solid"
-  /** It is there and waits for its dependents to go. */
+  /** The owner exists and waits for the deletion of its dependents. */
   | "waiting"
   /** There is no object of that kind, namespace, name and uid. */
   | "absent"
-  /** Nobody can tell: its kind is not served here, or it is namespaced and the dependent is not. */
+  /** Unknown, because its kind is not served here, or it is namespaced and the dependent is not. */
   | "unknown";
 
-/** An object that names another one as its owner. */
+/** An object that references another one as its owner. */
 export interface Dependent {
-  /** Where it is. */
+  /** The key of the dependent. */
   readonly key: string;
-  /** `blockOwnerDeletion` of its reference. */
+  /** The field `blockOwnerDeletion` of its reference. */
   readonly isBlocking: boolean;
-  /** It waits for its own dependents to go. */
+  /** Whether it waits for the deletion of its own dependents. */
   readonly isWaiting: boolean;
 }
 
-/** What to do about an object. */
+/** What the garbage collector does with an object. */
 export type CollectionPlan =
   | { readonly kind: "none" }
-  /** Its owners are gone, or want it to go. `unblock`: its references stop blocking first, since they may form a circle. */
+  /** Delete it, because its owners are gone or wait for its deletion. `unblock` removes blocking first, against cycles. */
   | {
     readonly kind: "delete";
     readonly policy: "Background" | "Foreground" | "Orphan";
     readonly unblock: boolean;
   }
-  /** Some of its owners remain: it loses the references to the others. */
+  /** Remove the references to some owners, because others remain. */
   | { readonly kind: "dropOwners"; readonly uids: ReadonlySet<string> }
-  /** Its dependents lose their reference to it. */
+  /** Remove the reference to it from its dependents. */
   | { readonly kind: "orphan"; readonly dependents: readonly Dependent[] }
-  /** It waits for these dependents, which are to be looked at. */
+  /** Wait for these dependents, which are processed next. */
   | { readonly kind: "await"; readonly dependents: readonly Dependent[] }
-  /** It has waited for all of them. */
+  /** Remove the finalizer, because no dependent remains. */
   | { readonly kind: "release"; readonly finalizer: string };
 
 const NONE: CollectionPlan = { kind: "none" };
 
-/** True for an object that waits for its dependents to go. */
+/** Tells whether an object waits for the deletion of its dependents. */
 export function isWaitingForDependents({ deletionTimestamp, finalizers = [] }: ObjectMeta): boolean {
   return deletionTimestamp !== undefined && finalizers.includes(FOREGROUND_FINALIZER);
 }
 
-/** True for an object that waits for its dependents to be orphaned. */
+/** Tells whether an object waits until its dependents are orphaned. */
 export function isWaitingForOrphans({ deletionTimestamp, finalizers = [] }: ObjectMeta): boolean {
   return deletionTimestamp !== undefined && finalizers.includes(ORPHAN_FINALIZER);
 }
 
-/** Decides about one object. `stateOf` tells what is known of each owner that it names. */
+/** Plans one object. `getState` returns the state of each referenced owner. */
 export function planCollection(
   metadata: ObjectMeta,
-  stateOf: (owner: OwnerReference) => OwnerState,
+  getState: (owner: OwnerReference) => OwnerState,
   dependents: readonly Dependent[],
 ): CollectionPlan {
   if (isWaitingForOrphans(metadata)) {
@@ -75,16 +75,16 @@ export function planCollection(
     return { kind: "await", dependents: blocking.filter(({ isWaiting }) => !isWaiting) };
   }
   if (metadata.deletionTimestamp !== undefined) return NONE;
-  return planByOwners(metadata, stateOf, dependents);
+  return planByOwners(metadata, getState, dependents);
 }
 
 function planByOwners(
   { ownerReferences = [], finalizers = [] }: ObjectMeta,
-  stateOf: (owner: OwnerReference) => OwnerState,
+  getState: (owner: OwnerReference) => OwnerState,
   dependents: readonly Dependent[],
 ): CollectionPlan {
   if (ownerReferences.length === 0) return NONE;
-  const owners = ownerReferences.map((owner) => ({ uid: owner.uid, state: stateOf(owner) }));
+  const owners = ownerReferences.map((owner) => ({ uid: owner.uid, state: getState(owner) }));
   if (owners.some(({ state }) => state === "unknown")) return NONE;
   if (owners.some(({ state }) => state === "solid")) {
     const uids = new Set(owners.filter(({ state }) => state !== "solid").map(({ uid }) => uid));

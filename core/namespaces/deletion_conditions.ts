@@ -1,25 +1,25 @@
 /**
- * What the status of a namespace says of its deletion (`pkg/controller/namespace/deletion/status_condition_utils.go`):
- * five conditions, each `False` while all goes well.
+ * The conditions of a namespace that is being deleted (`pkg/controller/namespace/deletion/status_condition_utils.go`). Each
+ * of the five is `False` while there is no problem.
  */
 import type { NamespaceCondition } from "../kube/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 
-/** What is left of one resource in a namespace that is being emptied. */
+/** The remaining objects of one resource in a namespace that is being deleted. */
 export interface RemainingContent {
   readonly group: string;
   readonly resource: string;
-  /** At least 1. */
+  /** The number of objects, at least 1. */
   readonly count: number;
-  /** Finalizers that hold the objects, each as often as it does. */
+  /** The finalizers of the objects, each once per object that has it. */
   readonly finalizers: readonly string[];
 }
 
-/** What one round of emptying a namespace met with. */
+/** The outcome of one attempt to delete the contents of a namespace. */
 export interface EmptyingReport {
-  /** Why it is not known what there is to empty. */
+  /** Why the resources could not be discovered. */
   readonly discoveryFailure?: string;
-  /** Why resources could not be emptied. */
+  /** Why objects of some resources could not be deleted. */
   readonly deletionFailures: readonly string[];
   readonly remaining: readonly RemainingContent[];
 }
@@ -31,7 +31,7 @@ interface Finding {
   readonly message: string;
 }
 
-/** The conditions after a round, or undefined when they say all this already. */
+/** Updates the conditions after an attempt; undefined when they do not change. */
 export function updateDeletionConditions(
   old: readonly NamespaceCondition[],
   report: EmptyingReport,
@@ -55,7 +55,7 @@ export function updateDeletionConditions(
   return isChanged ? next : undefined;
 }
 
-/** In upstream's order of types. */
+/** Lists the findings in upstream's order of condition types. */
 function listFindings(report: EmptyingReport): readonly Finding[] {
   return [
     report.discoveryFailure === undefined

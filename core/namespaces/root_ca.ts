@@ -1,7 +1,7 @@
-/** The config map that tells a namespace's programs whom to trust (`pkg/controller/certificates/rootcacertpublisher`). */
+/** The config map with the CA bundle for the programs of a namespace (`pkg/controller/certificates/rootcacertpublisher`). */
 import type { ConfigMap } from "../kube/core_v1.ts";
 
-/** Its name in each namespace. */
+/** The name of the config map in each namespace. */
 export const ROOT_CA_NAME = "kube-root-ca.crt";
 
 const DESCRIPTION_ANNOTATION = "kubernetes.io/description";
@@ -10,12 +10,12 @@ const DESCRIPTION =
   "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes " +
   "clusters.";
 
-/** What to do about the config map of a namespace. */
+/** What the publisher does with the config map of a namespace. */
 export type RootCaPlan =
   | { readonly kind: "none" }
   | { readonly kind: "create" | "update"; readonly configMap: ConfigMap };
 
-/** It must hold the bundle and nothing else, and some description. */
+/** Plans the config map, which must contain the bundle, nothing else, and a description. */
 export function planRootCa(existing: ConfigMap | undefined, namespace: string, caPem: string): RootCaPlan {
   const data = { "ca.crt": caPem };
   const annotations = { [DESCRIPTION_ANNOTATION]: DESCRIPTION };

@@ -1,10 +1,10 @@
-/** ClusterRoles made of others (`pkg/controller/clusterroleaggregation`). */
+/** Aggregated ClusterRoles (`pkg/controller/clusterroleaggregation`). */
 import { getName } from "../kube/meta.ts";
 import type { ClusterRole, LabelSelector, PolicyRule } from "../kube/rbac_v1.ts";
 
 /**
- * The rules of an aggregated role: those of every other role that a selector picks, selector by selector, each in the
- * order of role names, without duplicates. A role without an aggregation rule keeps its own.
+ * Collects the rules of an aggregated role from every other role that a selector matches, selector by selector, in the order
+ * of role names, without duplicates. A role without an aggregation rule keeps its own rules.
  */
 export function aggregateRules(role: ClusterRole, allClusterRoles: readonly ClusterRole[]): readonly PolicyRule[] {
   if (role.aggregationRule === undefined) return role.rules ?? [];
@@ -24,12 +24,12 @@ export function aggregateRules(role: ClusterRole, allClusterRoles: readonly Clus
 }
 
 /**
- * The aggregated roles whose rules are out of date, with the rules they should have. Roles may be made of aggregated
- * roles (`admin` of `edit` of `view`), so the answer is the state after as many rounds as it takes.
+ * Finds the aggregated roles whose rules are out of date, and returns them with the right rules. Roles may aggregate
+ * aggregated roles (`admin` contains `edit`, which contains `view`), so it repeats until nothing changes.
  */
 export function planAggregation(clusterRoles: readonly ClusterRole[]): readonly ClusterRole[] {
   let current = clusterRoles;
-  // Each round settles one more layer; more rounds than roles means a cycle, which settles too: rules only grow.
+  // Each round completes one more layer. In a cycle the rules only grow, so that terminates too.
   for (let round = 0; round <= clusterRoles.length; round++) {
     const next = current.map((role) => withAggregatedRules(role, current));
     if (next.every((role, index) => role === current[index])) break;
@@ -48,7 +48,7 @@ function haveSameRules(a: readonly PolicyRule[], b: readonly PolicyRule[]): bool
   return a.length === b.length && a.every((rule, index) => ruleKey(rule) === ruleKey(b[index]!));
 }
 
-/** Absent and empty lists are one and the same. */
+/** The key of a rule, in which absent and empty lists are equal. */
 function ruleKey(rule: PolicyRule): string {
   return JSON.stringify([
     rule.verbs ?? [],
@@ -59,7 +59,7 @@ function ruleKey(rule: PolicyRule): string {
   ]);
 }
 
-/** Tells whether a `meta/v1` LabelSelector picks these labels; an empty one picks everything. */
+/** Tells whether a `meta/v1` LabelSelector matches these labels; an empty one matches everything. */
 function selects(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
   const isMatch = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
   return isMatch && (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {

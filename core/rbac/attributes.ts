@@ -1,10 +1,10 @@
 /**
- * What is asked of the authorizer (Kubernetes `authorizer.Attributes`): a resource request or a path request.
+ * The input of an authorizer (Kubernetes `authorizer.Attributes`): a resource request or a path request.
  * Empty strings mean "not given", as on the wire of a SubjectAccessReview.
  */
 import type { FieldRequirement } from "../kube/selectors/fields.ts";
 
-/** Either kind of request. */
+/** A resource request or a path request. */
 export type Attributes = ResourceAttributes | PathAttributes;
 
 /** A request for a Kubernetes resource. */
@@ -17,7 +17,7 @@ export interface ResourceAttributes {
   readonly subresource: string;
   readonly name: string;
   readonly namespace: string;
-  /** What a list, a watch or a deletion of a collection is limited to; absent for none. */
+  /** The field selector of a list, a watch or a deletion of a collection; absent without one. */
   readonly fieldSelector?: readonly FieldRequirement[];
 }
 
@@ -28,7 +28,7 @@ export interface PathAttributes {
   readonly path: string;
 }
 
-/** An authorizer's answer. The first allow or deny of a chain decides; no opinion at all is a refusal. */
+/** An authorizer's decision. The first allow or deny of a chain decides; without any opinion the request is refused. */
 export interface Decision {
   readonly kind: "allow" | "deny" | "noOpinion";
   /** The authorizer's own text, often empty. */

@@ -1,6 +1,6 @@
 /**
  * The roles and bindings that a server starts with (`plugin/pkg/auth/authorizer/rbac/bootstrappolicy`): canonical
- * objects, marked as Kubernetes marks its own. Nobody is bound to `system:node-bootstrapper`, `nodeclient` or
+ * objects with Kubernetes' own labels. No subject is bound to `system:node-bootstrapper`, `nodeclient` or
  * `selfnodeclient` here; that is the operator's decision.
  */
 import type { ObjectMeta } from "../kube/meta.ts";
@@ -11,10 +11,10 @@ import { CONTROLLER_RULES } from "./default_rules/controllers.ts";
 import { ADMIN_RULES, EDIT_RULES, VIEW_RULES } from "./default_rules/humans.ts";
 import { allow, EVENTS_RULE } from "./default_rules/rule.ts";
 
-/** Annotation that lets start-up add what is missing to a default object; `"false"` forbids it. */
+/** The annotation that allows the reconciliation of a default object at start-up; `"false"` forbids it. */
 export const AUTOUPDATE_ANNOTATION = "rbac.authorization.kubernetes.io/autoupdate";
 
-/** One set of RBAC objects. */
+/** The default RBAC objects, by kind. */
 export interface RbacDefaults {
   readonly clusterRoles: readonly ClusterRole[];
   readonly clusterRoleBindings: readonly ClusterRoleBinding[];
@@ -122,7 +122,7 @@ function roleBindings(): readonly RoleBinding[] {
   ];
 }
 
-/** A role that is filled from those labelled for it, and may itself be part of a bigger one. */
+/** Creates an aggregated role, which may itself be part of another one. */
 function aggregated(name: string, partOf?: string): ClusterRole {
   const matchLabels = { [aggregationLabel(name)]: "true" };
   return { ...clusterRole(name, null, partOf), aggregationRule: { clusterRoleSelectors: [{ matchLabels }] } };

@@ -1,5 +1,5 @@
 /**
- * Nobody may grant what they do not hold: which of the wanted rules a set of rules does not cover
+ * Prevents privilege escalation: finds the wanted rules that the held rules do not cover
  * (component-helpers `auth/rbac/validation/policy_comparator.go`, `pkg/registry/rbac/validation/rule.go`).
  */
 import { goQuote } from "../kube/quote.ts";
@@ -8,17 +8,17 @@ import type { UserInfo } from "../kube/user.ts";
 import { matchesPath } from "./rules.ts";
 
 /**
- * What the parts of all wanted rules may take together, in characters of their text and of the refusal that lists them.
- * A body of 3 MB could name 10^15 parts, which kube-apiserver would print.
+ * The limit of the broken-down rules, in characters of their text and of the refusal that lists them. A body of 3 MB could
+ * expand to 10^15 parts, which kube-apiserver would print.
  */
 const MAX_PART_CHARS = 4 * 1_048_576;
-/** What a part takes beside its names: the labels of its line. */
+/** The characters of a part apart from its names: the labels of its line. */
 const CHARS_BESIDE = 40;
-/** How often a name may be looked up in a held rule, for all wanted rules: about 0.4 s. */
+/** The largest number of lookups in held rules for all wanted rules, which takes about 0.4 s. */
 const MAX_LOOKUPS = 5_000_000;
 
 /**
- * The wanted rules that no held rule covers, broken down to one verb, group, resource and name each. Once the parts
+ * Finds the wanted rules that no held rule covers, broken down to one verb, group, resource and name each. Once the parts
  * take more than 4 MiB, a further rule must be covered by one held rule as a whole; once the comparison takes more than
  * 5 million lookups, nothing further counts as covered.
  */
@@ -43,7 +43,7 @@ export function findUncoveredRules(
   return missing;
 }
 
-/** The text of all parts of a rule: each name stands in as many parts as the other names make. */
+/** Counts the characters of all parts of a rule without creating them. */
 function countPartChars(rule: PolicyRule): number {
   const { apiGroups = [], resources = [], resourceNames = [], nonResourceURLs = [] } = rule;
   const verbs = rule.verbs ?? [];
@@ -60,7 +60,7 @@ function countCombined(lists: readonly (readonly string[])[]): number {
   );
 }
 
-/** The 403 message (after `is forbidden: `) for rules that the user does not hold. */
+/** Formats the 403 message (after `is forbidden: `) for rules that the user does not hold. */
 export function formatEscalationMessage(
   user: UserInfo,
   missing: readonly PolicyRule[],
@@ -72,7 +72,7 @@ export function formatEscalationMessage(
     `not currently held:\n${lines.join("\n")}${errors}`;
 }
 
-/** A rule in one line, such as `{APIGroups:[""], Resources:["pods"], Verbs:["get"]}`. */
+/** Formats a rule in one line, such as `{APIGroups:[""], Resources:["pods"], Verbs:["get"]}`. */
 export function formatPolicyRule(rule: PolicyRule): string {
   const parts = [
     ["APIGroups", rule.apiGroups],
@@ -105,18 +105,18 @@ function breakDown(rule: PolicyRule): readonly PolicyRule[] {
   return parts;
 }
 
-/** A rule that a user holds, ready to be looked up in. */
+/** A rule that a user holds, as sets for fast lookups. */
 interface HeldRule {
   readonly verbs: ReadonlySet<string>;
   readonly apiGroups: ReadonlySet<string>;
   readonly resources: ReadonlySet<string>;
   readonly resourceNames: ReadonlySet<string>;
   readonly nonResourceURLs: ReadonlySet<string>;
-  /** Those URLs that end in `*`. */
+  /** The URLs that end in `*`. */
   readonly urlPatterns: readonly string[];
 }
 
-/** The rules that a user holds. */
+/** The rules that a user holds, with a limit of lookups. */
 class Holdings {
   readonly #rules: readonly HeldRule[];
   #lookupsLeft = MAX_LOOKUPS;
@@ -132,7 +132,7 @@ class Holdings {
     }));
   }
 
-  /** Whether one of the rules covers another, whole or broken down; never once all lookups are spent. */
+  /** Tells whether a held rule covers a wanted one; always false after the last allowed lookup. */
   cover(wanted: PolicyRule): boolean {
     return this.#lookupsLeft > 0 &&
       this.#rules.some((rule) =>
@@ -188,7 +188,7 @@ function compact(rules: readonly PolicyRule[]): readonly PolicyRule[] {
   return [...others, ...[...merged.values()].map(({ rule, verbs }) => ({ ...rule, verbs }))];
 }
 
-/** Go's `%q` of a list. */
+/** Formats a list like Go's `%q`. */
 function quoteList(values: readonly string[]): string {
   return `[${values.map(goQuote).join(" ")}]`;
 }

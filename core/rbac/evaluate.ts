@@ -1,6 +1,6 @@
 /**
- * RBAC: which rules apply to a user, and whether they allow a request (`pkg/registry/rbac/validation/rule.go`,
- * `plugin/pkg/auth/authorizer/rbac/rbac.go`). There is no deny: what no rule allows, RBAC has no opinion of.
+ * RBAC: finds the rules that apply to a user, and decides whether they allow a request (`pkg/registry/rbac/validation/rule.go`,
+ * `plugin/pkg/auth/authorizer/rbac/rbac.go`). RBAC never denies; without a matching rule it has no opinion.
  */
 import type { NonResourceRule, ResourceRule, SubjectRulesReviewStatus } from "../kube/authorization_v1.ts";
 import { goQuote } from "../kube/quote.ts";
@@ -19,18 +19,18 @@ import type { UserInfo } from "../kube/user.ts";
 import type { Attributes, Decision } from "./attributes.ts";
 import { ruleAllows } from "./rules.ts";
 
-/** All roles and bindings at one moment. Bindings are tried in the order given. */
+/** A snapshot of all roles and bindings. Bindings are tried in the given order. */
 export interface RbacObjects {
-  /** By name. */
+  /** The ClusterRoles by name. */
   readonly clusterRoles: ReadonlyMap<string, ClusterRole>;
   readonly clusterRoleBindings: readonly ClusterRoleBinding[];
-  /** By `namespace/name`. */
+  /** The Roles by `namespace/name`. */
   readonly roles: ReadonlyMap<string, Role>;
-  /** By namespace. */
+  /** The RoleBindings by namespace. */
   readonly roleBindings: ReadonlyMap<string, readonly RoleBinding[]>;
 }
 
-/** Decides a request: the first rule that allows it, cluster-wide bindings first. */
+/** Decides a request by the first rule that allows it; cluster-wide bindings come first. */
 export function evaluateRbac(user: UserInfo, attributes: Attributes, objects: RbacObjects): Decision {
   const namespace = attributes.kind === "resource" ? attributes.namespace : "";
   const missing: RoleRef[] = [];
@@ -43,7 +43,7 @@ export function evaluateRbac(user: UserInfo, attributes: Attributes, objects: Rb
   return { kind: "noOpinion", reason: missing.length === 0 ? "" : `RBAC: ${describeMissingRoles(missing)}` };
 }
 
-/** Every rule that applies to a user in a namespace, in the order of evaluation; bound roles that are not there beside. */
+/** Collects every rule that applies to a user in a namespace, in the order of evaluation, and the missing bound roles. */
 export function resolveRules(
   user: UserInfo,
   namespace: string,
@@ -58,7 +58,7 @@ export function resolveRules(
   return { rules, missing };
 }
 
-/** The answer to a SelfSubjectRulesReview. Nothing is compacted, as upstream; kubectl does that. */
+/** Creates the status of a SelfSubjectRulesReview. As upstream, it does not compact rules; kubectl does. */
 export function createRulesReview(user: UserInfo, namespace: string, objects: RbacObjects): SubjectRulesReviewStatus {
   const { rules, missing } = resolveRules(user, namespace, objects);
   const resourceRules: ResourceRule[] = [];
@@ -77,7 +77,7 @@ export function createRulesReview(user: UserInfo, namespace: string, objects: Rb
   };
 }
 
-/** The rules behind a roleRef, or undefined when that role is missing. */
+/** Finds the rules of a roleRef; undefined when the role is missing. */
 export function findRoleRules(
   roleRef: RoleRef,
   bindingNamespace: string,
@@ -98,9 +98,9 @@ export function findRoleRules(
 }
 
 /**
- * Which roles are missing, each once (apimachinery `util/errors` Aggregate).
+ * Describes the missing roles, each once (apimachinery `util/errors` Aggregate).
  *
- * @param resource how the texts call all of them; by default each by its own kind
+ * @param resource the resource name for all of them; by default each has its own kind
  */
 export function describeMissingRoles(missing: readonly RoleRef[], resource?: string): string {
   const texts = missing.map(({ kind, name }) => {
@@ -115,19 +115,19 @@ export function describeMissingRoles(missing: readonly RoleRef[], resource?: str
 interface Grant {
   readonly binding: ClusterRoleBinding | RoleBinding;
   readonly subject: Subject;
-  /** Empty for a ClusterRoleBinding. */
+  /** The binding's namespace, empty for a ClusterRoleBinding. */
   readonly namespace: string;
-  /** Undefined when the role is missing. */
+  /** The granted rules; undefined when the role is missing. */
   readonly rules: readonly PolicyRule[] | undefined;
 }
 
-/** Of how many users and namespaces; names and groups that are longer together are nobody's who asks often. */
+/** The limits of the cache of grants. Frequent users have shorter names and groups than `maxKeyLength`. */
 const KNOWN = { maxEntries: 1_000, maxKeyLength: 2_000 };
 const known = new WeakMap<RbacObjects, FifoCache<readonly Grant[]>>();
 
-/** The grants of a user, which are asked for at every request; kept as long as roles and bindings stay. */
+/** Returns the grants of a user, cached per snapshot because every request needs them. */
 function getGrants(user: UserInfo, namespace: string, objects: RbacObjects): readonly Grant[] {
-  // JSON keeps the names apart, whatever is in them.
+  // JSON separates the names unambiguously.
   const key = JSON.stringify([namespace, user.username, user.groups]);
   let ofAll = known.get(objects);
   const remembered = ofAll?.get(key);

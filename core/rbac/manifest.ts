@@ -1,20 +1,20 @@
-/** Rights as a manifest: what a controller needs at an API server, each object with what it is for. */
+/** Manifests of the permissions that a controller needs at an API server, with a comment for each object. */
 import type { KubeObject } from "../kube/meta.ts";
 import type { PolicyRule, RoleBinding, Subject } from "../kube/rbac_v1.ts";
 import { formatApiVersion, type Kind } from "../kube/schema.ts";
 
-/** One object and what it is for; an empty comment says nothing. */
+/** An object of a manifest and its comment, which may be empty. */
 export interface ManifestPart<T extends KubeObject = KubeObject> {
   readonly comment: string;
   readonly object: T;
 }
 
-/** A part whose object says what it is. */
+/** Creates a part whose object has `apiVersion` and `kind`. */
 export function manifestPart(kind: Kind, { comment, object }: ManifestPart): ManifestPart {
   return { comment, object: { apiVersion: formatApiVersion(kind), kind: kind.kind, ...object } };
 }
 
-/** Subject and role of a binding. */
+/** Creates the subject and the role of a binding. */
 export function boundTo(
   kind: "ClusterRole" | "Role",
   name: string,
@@ -23,12 +23,12 @@ export function boundTo(
   return { subjects: [subject], roleRef: { apiGroup: "rbac.authorization.k8s.io", kind, name } };
 }
 
-/** The rights to stand for an election by a Lease. */
+/** Creates the rules for leader election with a Lease. */
 export function leaseRules(name: string): readonly PolicyRule[] {
   const leases = { apiGroups: ["coordination.k8s.io"], resources: ["leases"] };
-  // What is created has no name yet that a rule could ask for.
+  // RBAC cannot restrict create by name, because the name is not known at authorization.
   return [{ verbs: ["create"], ...leases }, { verbs: ["get", "update"], ...leases, resourceNames: [name] }];
 }
 
-/** What they are for. */
+/** The comment of the rules for leader election. */
 export const LEASE_COMMENT = "For leader election; not needed with --leader-elect=false.";

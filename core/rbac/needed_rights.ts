@@ -1,23 +1,23 @@
-/** The rights that a controller needs, as questions: read from the manifest that grants them, so that both say the same. */
+/** Converts the manifest of a controller's permissions into access reviews that check whether it has them. */
 import type { ResourceAttributesSpec } from "../kube/authorization_v1.ts";
 import type { PolicyRule } from "../kube/rbac_v1.ts";
 import type { ManifestPart } from "./manifest.ts";
 
-/** One right. */
+/** One needed permission. */
 export interface NeededRight {
-  /** For people: `update certificatesigningrequests/status.certificates.k8s.io`. */
+  /** The permission in words: `update certificatesigningrequests/status.certificates.k8s.io`. */
   readonly text: string;
-  /** Any of these is enough: the permission for a signer may be given for its whole domain. */
+  /** Any of these is enough, because the permission for a signer may be granted for its whole domain. */
   readonly anyOf: readonly ResourceAttributesSpec[];
-  /** Without it the controller does nothing. Without another it does less: no Events, or one signer fewer. */
+  /** Whether the controller cannot work without it. Without another permission it only lacks Events or one signer. */
   readonly isEssential: boolean;
 }
 
-/** Every right that the roles of a manifest grant. */
+/** Lists every permission that the roles of a manifest grant. */
 export function listNeededRights(manifest: readonly ManifestPart[]): readonly NeededRight[] {
   return manifest.flatMap(({ object }) => {
     if (!("rules" in object)) return [];
-    // Of the kinds in a manifest roles alone have rules.
+    // Only roles have rules among the kinds of a manifest.
     const rules = object.rules as readonly PolicyRule[];
     return rules.flatMap((rule) => toNeededRights(rule, object.metadata.namespace));
   });
@@ -50,7 +50,7 @@ function toNeededRights(rule: PolicyRule, namespace: string | undefined): readon
   );
 }
 
-/** One of several signers is enough to work for; the rights for the others are asked for apart. */
+/** Creates the permissions for signers. One signer is enough, so the others are not essential. */
 function signerRights(
   what: string,
   attributes: ResourceAttributesSpec,
@@ -58,7 +58,7 @@ function signerRights(
 ): readonly NeededRight[] {
   const rightFor = (some: readonly string[], isEssential: boolean): NeededRight => ({
     text: `${what} ${some.map((name) => `"${name}"`).join(" or ")}`,
-    // The API asks for the name, then for all of its domain (`pkg/registry/certificates/authorization/helpers.go`).
+    // The API checks the name, then the whole domain (`pkg/registry/certificates/authorization/helpers.go`).
     anyOf: some.flatMap((name) => [name, `${name.split("/")[0] ?? ""}/*`]).map((name) => ({ ...attributes, name })),
     isEssential,
   });
@@ -67,7 +67,7 @@ function signerRights(
     : [rightFor(names, true), ...names.map((name) => rightFor([name], false))];
 }
 
-/** What a controller can do without: Events, to know the API's CAs, to make a Lease that is there, to read one request. */
+/** Tells whether a controller works without the permission: Events, the API's CAs, an existing Lease, get of one CSR. */
 function isSpared(verb: string, plural: string): boolean {
   return plural === "events" || plural === "configmaps" || (plural === "leases" && verb === "create") ||
     (plural === "certificatesigningrequests" && verb === "get");

@@ -1,5 +1,5 @@
 /**
- * What start-up does to default roles and bindings that exist already: it adds what is missing and removes nothing
+ * Plans the reconciliation of default roles and bindings at start-up, which adds missing parts and removes nothing
  * (component-helpers `auth/rbac/reconciliation`).
  */
 import type { ObjectMeta } from "../kube/meta.ts";
@@ -7,20 +7,20 @@ import type { ClusterRole, ClusterRoleBinding, LabelSelector, Role, RoleBinding,
 import { AUTOUPDATE_ANNOTATION } from "./default_roles.ts";
 import { findUncoveredRules } from "./escalation.ts";
 
-/** What to do about one default object. */
+/** What the reconciliation does with one default object. */
 export type ReconcilePlan<T> =
   | { readonly kind: "none" }
   | { readonly kind: "create"; readonly object: T }
-  /** `object` is the existing one with additions; its resourceVersion guards the write. */
+  /** Update the existing object with additions; its resourceVersion guards the write. */
   | { readonly kind: "update"; readonly object: T }
-  /** The roleRef, which cannot be changed, is another one: delete the existing object, then create this one. */
+  /** Delete the existing object and create this one, because the roleRef differs and is immutable. */
   | { readonly kind: "recreate"; readonly object: T };
 
 type RbacObject = ClusterRole | Role | ClusterRoleBinding | RoleBinding;
 
 /**
- * Plans one default object. An existing object whose autoupdate annotation is `"false"` is left alone, and so are the
- * rules of an aggregated role, which follow from its parts.
+ * Plans one default object. An existing object whose autoupdate annotation is `"false"` is not changed, and neither are
+ * the rules of an aggregated role, which the aggregation computes.
  */
 export function planReconcile<T extends RbacObject>(existing: T | undefined, wanted: T): ReconcilePlan<T> {
   if (existing === undefined) return { kind: "create", object: wanted };
@@ -36,14 +36,14 @@ export function planReconcile<T extends RbacObject>(existing: T | undefined, wan
     : {};
   if (metadata === existing.metadata && Object.keys(content).length === 0) return { kind: "none" };
   const updated = { ...existing, metadata, ...content };
-  // A binding that had no subjects gets them before its roleRef, where Go's JSON has them.
+  // Go's JSON has subjects before the roleRef.
   return { kind: "update", object: reorder(updated) };
 }
 
 function reorder<T extends RbacObject>(object: T): T {
   const order = ["metadata", "subjects", "roleRef", "rules", "aggregationRule"];
   const rank = (key: string) => order.indexOf(key);
-  // The same keys and values in another order are still a T.
+  // The cast is safe: the result has the same keys and values in another order.
   return Object.fromEntries(Object.entries(object).sort(([a], [b]) => rank(a) - rank(b))) as T;
 }
 
@@ -91,14 +91,14 @@ function isSameSelector(a: LabelSelector, b: LabelSelector): boolean {
     JSON.stringify([sorted(b.matchLabels), b.matchExpressions ?? []]);
 }
 
-/** Adds labels and annotations that are missing; what is there wins. The same object when nothing is missing. */
+/** Adds missing labels and annotations and keeps existing ones. Returns the same object when nothing is missing. */
 function mergeMetadata(existing: ObjectMeta, wanted: ObjectMeta): ObjectMeta {
   const labels = sorted({ ...wanted.labels, ...existing.labels });
   const annotations = sorted({ ...wanted.annotations, ...existing.annotations });
   const isComplete = Object.keys(labels).length === Object.keys(existing.labels ?? {}).length &&
     Object.keys(annotations).length === Object.keys(existing.annotations ?? {}).length;
   if (isComplete) return existing;
-  // Labels and annotations stand before ownerReferences in canonical order.
+  // Labels and annotations come before ownerReferences in canonical order.
   const { labels: _labels, annotations: _annotations, ownerReferences, finalizers, managedFields, ...head } = existing;
   return {
     ...head,

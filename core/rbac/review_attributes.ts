@@ -1,25 +1,25 @@
-/** What an access review asks, as the authorizer takes it (`pkg/registry/authorization/util/helpers.go`). */
+/** Converts an access review into the input of the authorizer (`pkg/registry/authorization/util/helpers.go`). */
 import type { ResourceAttributesSpec, SelectorAttributes, SubjectAccessReviewSpec } from "../kube/authorization_v1.ts";
 import { type FieldRequirement, parseFieldSelector } from "../kube/selectors/fields.ts";
 import { parseLabelSelector } from "../kube/selectors/labels.ts";
 import type { Attributes } from "./attributes.ts";
 
-/** The question of a review. */
+/** The attributes of a review. */
 export interface ReviewQuestion {
   readonly attributes: Attributes;
-  /** What of the question could not be understood and was left out; empty for nothing. */
+  /** The parts of the review that were malformed and ignored, or an empty text. */
   readonly evaluationError: string;
 }
 
 const LABEL_OPERATORS: ReadonlySet<string> = new Set(["In", "NotIn", "Exists", "DoesNotExist"]);
 
-/** A selector as far as it was understood. */
+/** The valid requirements of a selector. */
 interface ReadSelector<T> {
   readonly requirements: readonly T[];
   readonly hasFault: boolean;
 }
 
-/** Reads a valid spec. Leaving out a part of a selector only widens the question, so the answer stays safe. */
+/** Converts a valid spec. Ignoring a part of a selector only widens the request, so the decision stays safe. */
 export function readReviewQuestion(spec: SubjectAccessReviewSpec): ReviewQuestion {
   const path = spec.nonResourceAttributes;
   if (path !== undefined) {
@@ -52,7 +52,7 @@ function toAttributes(
 function readFieldSelector(selector: SelectorAttributes | undefined): ReadSelector<FieldRequirement> {
   const conditions = selector?.requirements ?? [];
   if (conditions.length === 0) return readText(selector?.rawSelector, parseFieldSelector);
-  // Fields cannot be compared with several values, nor asked for their existence.
+  // Field selectors support neither several values nor existence.
   const requirements = conditions.flatMap(({ key, operator, values = [] }): readonly FieldRequirement[] => {
     const [value] = values;
     if (values.length !== 1 || value === undefined || (operator !== "In" && operator !== "NotIn")) return [];
@@ -61,7 +61,7 @@ function readFieldSelector(selector: SelectorAttributes | undefined): ReadSelect
   return { requirements, hasFault: requirements.length < conditions.length };
 }
 
-/** Nobody here decides by labels: all that counts is whether the selector can be understood. */
+/** Checks a label selector. No authorizer here uses labels, so only its validity counts. */
 function readLabelSelector(selector: SelectorAttributes | undefined): ReadSelector<unknown> {
   const conditions = selector?.requirements ?? [];
   if (conditions.length === 0) return readText(selector?.rawSelector, parseLabelSelector);

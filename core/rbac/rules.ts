@@ -1,4 +1,4 @@
-/** Whether one rule covers one request (`pkg/apis/rbac/v1/evaluation_helpers.go`). */
+/** Decides whether one rule covers one request (`pkg/apis/rbac/v1/evaluation_helpers.go`). */
 import type { PolicyRule } from "../kube/rbac_v1.ts";
 import type { Attributes, ResourceAttributes } from "./attributes.ts";
 

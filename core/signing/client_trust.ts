@@ -1,4 +1,4 @@
-/** Whether an API that believes client certificates of some CAs would believe those of another. */
+/** Decides whether an API that trusts client certificates of some CAs also trusts those of another CA. */
 import type { Authority } from "../pki/authority.ts";
 import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "../pki/certificate.ts";
 import { equalBytes } from "../pki/der.ts";
@@ -7,8 +7,8 @@ import type { ClientTrust } from "./plan.ts";
 import { BUILTIN_SIGNERS } from "./profile.ts";
 
 /**
- * True when the CA, or one above it, is among those believed; undefined when the highest one that is known has an issuer
- * that is not, for that one may be below one of them.
+ * Tells whether the CA or one of its issuers is trusted; undefined when the highest known issuer has an unknown issuer,
+ * which may itself be below a trusted CA.
  */
 export function findClientTrust(
   { certificate, issuers = [] }: Pick<Authority, "certificate"> & Partial<Pick<Authority, "issuers">>,
@@ -21,7 +21,7 @@ export function findClientTrust(
   return believed.length === 0 || isSelfIssued(top) ? false : undefined;
 }
 
-/** What a signer makes of that answer: where nobody knows, Kubernetes' own do as upstream, and others take no risk. */
+/** Decides what a signer assumes. When it is unknown, Kubernetes' own signers act as upstream, and others are cautious. */
 export function decideClientTrust(signerName: string, isTrusted: boolean | undefined): ClientTrust {
   if (isTrusted === undefined) return BUILTIN_SIGNERS.has(signerName) ? "distrusted" : "unknown";
   return isTrusted ? "trusted" : "distrusted";

@@ -1,4 +1,4 @@
-/** Profiles of signers of one's own, from what their files say. Everything that is not named is refused. */
+/** Creates the profiles of custom signers from their files. Everything that a profile does not name is refused. */
 import { toExtendedKeyUsageOids } from "../pki/usages.ts";
 import { formatDuration } from "../lib/duration.ts";
 import {
@@ -31,7 +31,7 @@ import {
   matchesUri,
 } from "./name_patterns.ts";
 
-/** Makes the profile of a signer. Checked in this order: subject, names, key, usages, lifetime. */
+/** Creates the profile of a signer. The rules are checked in this order: subject, names, key, usages, lifetime. */
 export function createCustomProfile(signerName: string, spec: ProfileSpec): SigningProfile {
   const { subject, names, usages, lifetime, keys, extensions, chain } = spec;
   return {
@@ -86,11 +86,11 @@ function usageRules({ allowed, required }: UsageRules): readonly ProfileRule[] {
     }));
   }
   if (toExtendedKeyUsageOids(allowed).length > 0 && toExtendedKeyUsageOids(required).length === 0) {
-    // RFC 5280 §4.2.1.12: without the extension a certificate is good for every purpose.
-    rules.push(rule("extendedUsages", "one of the usages says for what purpose", (_facts, usages) => {
+    // RFC 5280 §4.2.1.12: without the extension a certificate is valid for every purpose.
+    rules.push(rule("extendedUsages", "one of the usages is an extended key usage", (_facts, usages) => {
       return toExtendedKeyUsageOids(usages).length > 0
         ? undefined
-        : "an extended key usage is required: without one the certificate would be good for every purpose";
+        : "an extended key usage is required: without one the certificate would be valid for every purpose";
     }));
   }
   return rules;
@@ -118,23 +118,20 @@ function createRemarks({ description, usages, lifetime, extensions, chain }: Pro
   const { maxMs, defaultMs } = lifetime;
   return [
     ...(description === "" ? [] : [description]),
-    `Certificates are good for at most ${formatDuration(maxMs)}, for ${
-      formatDuration(defaultMs)
-    } when a request does ` +
-    `not say.`,
+    `Certificates are valid for at most ${formatDuration(maxMs)}, for ${formatDuration(defaultMs)} by default.`,
     ...(usages.default.length === 0 ? [] : [`A request file without usages gets ${usages.default.join(", ")}.`]),
-    ...(ocsp.length === 0 ? [] : [`Revocation is answered at ${ocsp.join(" and ")}.`]),
+    ...(ocsp.length === 0 ? [] : [`OCSP responders are at ${ocsp.join(" and ")}.`]),
     ...(caIssuers.length === 0 ? [] : [`The CA's certificate is at ${caIssuers.join(" and ")}.`]),
     ...(crl.length === 0 ? [] : [`Revoked certificates are listed at ${crl.join(" and ")}.`]),
     ...(policies.length === 0 ? [] : [`The policy is ${policies.map(({ oid }) => oid).join(" and ")}.`]),
     ...raw.map(({ oid, critical }) => `The extension ${oid} is added${critical ? ", as critical" : ""}.`),
     chain
-      ? "Behind a certificate come the intermediate CAs, when there are any."
-      : "A certificate comes alone, without the intermediate CAs.",
+      ? "The intermediate CAs follow each certificate, when there are any."
+      : "A certificate is issued without the intermediate CAs.",
   ];
 }
 
-/** How faults and sentences call an attribute. */
+/** The words for an attribute in faults and sentences. */
 const SUBJECT_WORDS: Readonly<Record<SubjectField, readonly [one: string, many: string]>> = {
   commonName: ["subject common name", "subject common name"],
   organizations: ["subject organization", "subject organizations"],
@@ -147,7 +144,7 @@ const SUBJECT_WORDS: Readonly<Record<SubjectField, readonly [one: string, many: 
   serialNumber: ["subject serial number", "subject serial number"],
 };
 
-/** Rules for each attribute that the profile speaks of, and one against all others. */
+/** Creates a rule for each attribute that the profile names, and one that refuses all others. */
 export function createSubjectRules(rules: SubjectRules): readonly ProfileRule[] {
   const spoken = SUBJECT_FIELDS.flatMap((field) => {
     const wanted = rules[field];
@@ -173,7 +170,7 @@ export function createSubjectRules(rules: SubjectRules): readonly ProfileRule[] 
   return [...spoken, others];
 }
 
-/** Rules for each kind of name. */
+/** Creates the rules for each kind of name. */
 export function createNameRules({ dns, ips, uris, emails, wildcards, atLeastOne }: NameRules): readonly ProfileRule[] {
   const matchesDns = (value: string, pattern: string) => matchesDnsName(value, pattern, wildcards);
   const plain = valueRule(

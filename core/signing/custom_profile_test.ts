@@ -125,7 +125,7 @@ for (
     {
       name: "no extended usage",
       edit: { usages: ["digital signature"] },
-      want: "an extended key usage is required: without one the certificate would be good for every purpose",
+      want: "an extended key usage is required: without one the certificate would be valid for every purpose",
     },
   ]
 ) {

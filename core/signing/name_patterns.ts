@@ -1,25 +1,25 @@
 /**
- * Patterns of names in a profile. A star never crosses what separates the parts of a name, so that `*.example.com` is one
- * label and `spiffe://example.com/*` one segment; two stars cross it, where that cannot mislead.
+ * Patterns of names in a profile. `*` never crosses a separator, so it stands for one label in `*.example.com` and for one
+ * segment in `spiffe://example.com/*`. `**` crosses separators, where that is safe.
  */
 import { matchesDeepPattern } from "../lib/pattern.ts";
 import { isWithin, parseCidr } from "../pki/cidr.ts";
 import { parseIpAddress } from "../pki/ip_address.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 
-/** A common name: a star stays within one label, since many read a host name there. */
+/** Matches a common name. A star stays within one label, because many programs interpret it as a host name. */
 export function matchesCommonName(value: string, pattern: string): boolean {
   return matchesDeepPattern(value, pattern, ".");
 }
 
-/** Any other text of a subject. */
+/** Matches any other text of a subject. */
 export function matchesSubjectText(value: string, pattern: string): boolean {
   return matchesDeepPattern(value, pattern, "");
 }
 
 /**
- * A DNS name, in lower case and without a dot at the end. A wildcard name needs `wildcards`, and a pattern whose first
- * label is all stars.
+ * Matches a DNS name, which must be in lower case and without a trailing dot. A wildcard name requires `wildcards` and a
+ * pattern whose first label consists of stars.
  */
 export function matchesDnsName(value: string, pattern: string, wildcards: boolean): boolean {
   const isWildcard = value.startsWith("*.");
@@ -28,14 +28,14 @@ export function matchesDnsName(value: string, pattern: string, wildcards: boolea
   return findDnsNameFault(plain) === undefined && matchesDeepPattern(plain, pattern, ".");
 }
 
-/** An address within a range. */
+/** Tells whether an address is in a range. */
 export function matchesIpRange(value: string, range: string): boolean {
   const bytes = parseIpAddress(value);
   const parsed = parseCidr(range);
   return bytes !== undefined && parsed !== undefined && isWithin(bytes, parsed);
 }
 
-/** A URI; what a star stands for can be neither a host's nor a path's turning, nor escaped. */
+/** Matches a URI. With a star, the URI must contain no escapes, no user, query or fragment, and no `.` or `..` segments. */
 export function matchesUri(value: string, pattern: string): boolean {
   if (value === pattern && !pattern.includes("*")) return true;
   const [, path = ""] = /^[^:]*:(?:\/\/)?(.*)$/.exec(value) ?? [];
@@ -45,24 +45,24 @@ export function matchesUri(value: string, pattern: string): boolean {
   return isPlain && matchesDeepPattern(value, pattern, "/:[]");
 }
 
-/** An e-mail address; a star stands for neither an at sign nor what needs quotes. */
+/** Matches an e-mail address. A star stands neither for an at sign nor for characters that need quotes. */
 export function matchesEmail(value: string, pattern: string): boolean {
   if (value === pattern && !pattern.includes("*")) return true;
   return /^[^\s"(),:;<>@[\\\]]+@[^\s"(),:;<>@[\\\]]+$/.test(value) && matchesDeepPattern(value, pattern, "@");
 }
 
-/** Says what keeps a pattern of DNS names from meaning anything; undefined when it is one. */
+/** Finds the fault of a pattern of DNS names; undefined when it is valid. */
 export function findDnsPatternFault(pattern: string): string | undefined {
   const [first = "", ...rest] = pattern.split(".");
   if (rest.some((label) => label.includes("**")) || (first.includes("**") && first !== "**")) {
     return `"${pattern}": ** stands for whole labels, and only in front, as in **.example.com`;
   }
-  if (pattern.startsWith("**") && rest.length === 0) return `"${pattern}" lets every name through; name a domain`;
+  if (pattern.startsWith("**") && rest.length === 0) return `"${pattern}" allows every name; name a domain`;
   const fault = findDnsNameFault(pattern.replaceAll("**", "x").replaceAll("*", "x"));
   return fault === undefined ? undefined : `"${pattern}" is not a pattern of DNS names in lower case`;
 }
 
-/** The same for URIs. */
+/** Finds the fault of a pattern of URIs; undefined when it is valid. */
 export function findUriPatternFault(pattern: string): string | undefined {
   if (!/^[a-z][a-z0-9+.-]*:/.test(pattern)) return `"${pattern}" does not begin with a scheme, such as spiffe://`;
   const deep = pattern.indexOf("**");
@@ -74,7 +74,7 @@ export function findUriPatternFault(pattern: string): string | undefined {
   return undefined;
 }
 
-/** The same for e-mail addresses. */
+/** Finds the fault of a pattern of e-mail addresses; undefined when it is valid. */
 export function findEmailPatternFault(pattern: string): string | undefined {
   const parts = pattern.split("@");
   const isAddress = parts.length === 2 && parts.every((part) => part !== "") && !pattern.includes("**");

@@ -1,6 +1,6 @@
 /**
- * From an approved request to the plan of a certificate (`pkg/controller/certificates/authority/policies.go`). Nothing of
- * the request passes but what is named here.
+ * Plans the certificate of an approved request (`pkg/controller/certificates/authority/policies.go`). Only the named parts of
+ * the request are copied.
  */
 import { verifyRequest } from "../csr/request.ts";
 import { findUnknownUsages, toExtendedKeyUsageOids } from "../pki/usages.ts";
@@ -17,40 +17,40 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { findIssuersFault } from "../pki/serving_certificate.ts";
 import { checkProfile, type ProfileLifetime, type SigningProfile } from "./profile.ts";
 
-/** Certificates start a little in the past, for clocks that are late. */
+/** How far certificates are backdated, for clients whose clock is behind. */
 export const BACKDATE_MS = 5 * 60_000;
-/** Below this life the backdate is added to it, so that the client gets all it asked for. */
+/** For shorter lifetimes the backdate is added, so that the client gets the whole requested lifetime. */
 export const SHORT_LIFE_MS = 8 * 3_600_000;
-/** Least life, for stored requests older than the API's own limit. */
+/** The shortest lifetime, for stored requests that are older than the API's own limit. */
 const MIN_DURATION_SECONDS = 600;
-/** The signers whose purpose is clients of the API. */
+/** The signers of certificates for API clients. */
 const CLIENT_SIGNERS: ReadonlySet<string> = new Set([
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
 ]);
 
-/** Why no certificate comes of a request. */
+/** Why a request gets no certificate. */
 export type SigningRefusal =
-  /** The request breaks the profile: a Failed condition says so, for good. */
+  /** The request violates the profile, so it gets a permanent Failed condition. */
   | { readonly kind: "failed"; readonly reason: "SignerValidationFailure"; readonly message: string }
-  /** Something that may change, such as an expired CA: tried again later. */
+  /** A failure that may be temporary, such as an expired CA; the signer tries again later. */
   | { readonly kind: "error"; readonly message: string };
 
-/** Whether the API takes certificates of a CA for clients. */
+/** Whether the API accepts client certificates of a CA. */
 export type ClientTrust = "trusted" | "distrusted" | "unknown";
 
-/** What the plan follows from. */
+/** The input of a plan. */
 export interface PlanInput {
   readonly csr: CertificateSigningRequest;
-  /** Of `csr.spec.request`; the signature is checked here. */
+  /** The facts of `csr.spec.request`, whose signature the plan verifies. */
   readonly facts: RequestFacts;
   readonly profile: SigningProfile;
   readonly caNotAfter: Date;
-  /** The CA and those above it; what their name constraints forbid is refused, because nobody would believe it. */
+  /** The CA and its issuers. Names that their name constraints forbid are refused, because clients would not accept them. */
   readonly issuers?: readonly CertificateFacts[];
-  /** Only the two client signers make client certificates by a CA that the API trusts, or may trust; else all may. */
+  /** When the API trusts the CA, or may trust it, only the two client signers may issue client certificates. */
   readonly clientTrust?: ClientTrust;
-  /** Default and longest life (`--cluster-signing-duration`). */
+  /** The default and the longest lifetime (`--cluster-signing-duration`). */
   readonly signingDurationSeconds: number;
   readonly now: Date;
 }
@@ -66,7 +66,7 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
   if (clientTrust !== "distrusted" && !CLIENT_SIGNERS.has(profile.signerName) && passesAsClient(usages)) {
     const why = clientTrust === "trusted"
       ? "the API trusts this CA for clients"
-      : "it is not known whether the API trusts this CA for clients";
+      : "it is unknown whether the API trusts this CA for clients";
     return fail(`client auth is not allowed: ${why}`);
   }
   const forbidden = findIssuersFault(input.issuers ?? [], facts);
@@ -98,13 +98,13 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
   });
 }
 
-/** The life of a certificate: as requested, at most the signer's limit, at least ten minutes (in this order). */
+/** Decides the lifetime: as requested, at most the signer's limit, at least ten minutes (in this order). */
 export function decideDurationSeconds(requested: number | undefined, limitSeconds: number): number {
   if (requested === undefined || requested > limitSeconds) return limitSeconds;
   return Math.max(requested, MIN_DURATION_SECONDS);
 }
 
-/** The life by a profile that has a word on it, else by the signer alone. */
+/** Decides the lifetime by the profile if it limits it, else by the signer alone. */
 function planLife(
   requested: number | undefined,
   signerLimit: number,
@@ -116,7 +116,7 @@ function planLife(
   return ok(Math.min(requested ?? lifetime.default, limit));
 }
 
-/** From when to when, in whole seconds; the error is the text of kube-controller-manager. */
+/** Plans the validity in whole seconds; the error is the text of kube-controller-manager. */
 export function planValidity(
   now: Date,
   lifeMs: number,
@@ -134,12 +134,12 @@ export function planValidity(
   return ok({ notBefore: wholeSeconds(notBefore), notAfter: wholeSeconds(Math.min(wanted, end)) });
 }
 
-/** Go's default print of a UTC time with second precision: `2006-01-02 15:04:05 +0000 UTC`. */
+/** Formats a UTC time as Go does by default, with second precision: `2006-01-02 15:04:05 +0000 UTC`. */
 export function formatGoTime(time: Date): string {
   return `${time.toISOString().slice(0, 19).replace("T", " ")} +0000 UTC`;
 }
 
-/** The fields that survive; raw bytes and other attribute types do not. */
+/** Copies the fields that certificates keep; raw bytes and other attribute types are dropped. */
 function copySubjectFields(subject: DistinguishedName): SubjectFields {
   return {
     commonName: subject.commonName,
@@ -154,7 +154,7 @@ function copySubjectFields(subject: DistinguishedName): SubjectFields {
   };
 }
 
-/** A certificate without extended key usages is good for everything. */
+/** Tells whether a certificate is valid for clients, which it also is without extended key usages. */
 function passesAsClient(usages: readonly string[]): boolean {
   const known = toExtendedKeyUsageOids(usages);
   return known.length === 0 || ["any", "client auth"].some((usage) => usages.includes(usage));

@@ -1,5 +1,5 @@
 /**
- * Signing profiles: what a signer demands of a request before it signs (`pkg/apis/certificates/helpers.go`,
+ * Signing profiles: the requirements of a signer on a request (`pkg/apis/certificates/helpers.go`,
  * `pkg/controller/certificates/signer/signer.go`).
  */
 import {
@@ -12,41 +12,41 @@ import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import type { PlannedExtension } from "../pki/extra_extensions.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 
-/** One demand. The fault becomes the message of the Failed condition. */
+/** One requirement. The fault becomes the message of the Failed condition. */
 export interface ProfileRule {
-  /** What the rule is about, for people: `organization`, `usages`, … */
+  /** The subject of the rule in help texts: `organization`, `usages`, … */
   readonly name: string;
-  /** What is demanded, for people: `the subject organization is system:nodes`. */
+  /** The requirement in help texts: `the subject organization is system:nodes`. */
   readonly sentence: string;
-  /** The fault, or undefined when the request satisfies the rule. */
+  /** Returns the fault, or undefined when the request satisfies the rule. */
   check(facts: RequestFacts, usages: readonly string[], expirationSeconds?: number): string | undefined;
 }
 
-/** A signer's demands, in the order in which they are checked. */
+/** A signer's requirements, in the order in which they are checked. */
 export interface SigningProfile {
   readonly signerName: string;
   readonly rules: readonly ProfileRule[];
-  /** The signer's own limit when absent, and then nothing is too short. */
+  /** The limits of the lifetime; by default the signer's own limit, without a minimum. */
   readonly lifetime?: ProfileLifetime;
-  /** Of a request that names none; Kubernetes' API takes no such request, a file may be one. */
+  /** The usages of a request that names none. The API refuses such a request, but a file may contain one. */
   readonly defaultUsages?: readonly string[];
-  /** What stands in each certificate beside what was asked for. */
+  /** Extensions that every certificate gets. */
   readonly extensions?: readonly PlannedExtension[];
-  /** Whether the intermediates come behind each certificate; as the flags of the CA say when absent. */
+  /** Whether the intermediates follow each certificate; by default the flags of the CA decide. */
   readonly chain?: boolean;
-  /** More about the certificates, in sentences for people. */
+  /** More about the certificates, in sentences for help texts. */
   readonly remarks?: readonly string[];
 }
 
-/** How long certificates are good, in seconds. */
+/** How long certificates are valid, in seconds. */
 export interface ProfileLifetime {
   readonly max: number;
   readonly default: number;
-  /** None is good for less; a rule refuses requests for less. */
+  /** The shortest lifetime; a rule refuses requests for less. */
   readonly min: number;
 }
 
-/** The first fault of a request, or undefined when the profile allows it. */
+/** Finds the first fault of a request, or undefined when the profile allows it. */
 export function checkProfile(
   profile: SigningProfile,
   facts: RequestFacts,
@@ -60,7 +60,7 @@ export function checkProfile(
   return undefined;
 }
 
-/** A profile in sentences, one for each line: for whom it is, what it demands, what its certificates are. */
+/** Describes a profile in sentences, one per line: its signer, its requirements, and its certificates. */
 export function describeProfile({ signerName, rules, remarks = [] }: SigningProfile): readonly string[] {
   return [
     `Signer ${signerName}${rules.length === 0 ? " demands nothing, and promises nothing." : " demands that"}`,
@@ -100,7 +100,7 @@ const hasDnsNameOrIpAddress = rule(
   (facts) => facts.dnsNames.length + facts.ipAddresses.length > 0 ? undefined : "DNS or IP subjectAltName is required",
 );
 
-/** What kubelets ask for, to be known by the API server (kube-apiserver-client-kubelet). */
+/** The requirements on kubelets' client certificates (kube-apiserver-client-kubelet). */
 const kubeletClient: SigningProfile = {
   signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   rules: [
@@ -114,7 +114,7 @@ const kubeletClient: SigningProfile = {
   ],
 };
 
-/** What kubelets ask for, to serve. */
+/** The requirements on kubelets' serving certificates (kubelet-serving). */
 const kubeletServing: SigningProfile = {
   signerName: KUBELET_SERVING_SIGNER,
   rules: [
@@ -127,7 +127,7 @@ const kubeletServing: SigningProfile = {
   ],
 };
 
-/** Clients of the API server: subject and SANs are free, an approver has looked at them. */
+/** The requirements on API client certificates. Subject and SANs are unrestricted, because an approver has checked them. */
 const apiServerClient: SigningProfile = {
   signerName: KUBE_APISERVER_CLIENT_SIGNER,
   rules: [
@@ -140,7 +140,7 @@ const apiServerClient: SigningProfile = {
   ],
 };
 
-/** Promises nothing and demands nothing. */
+/** The legacy signer, which has no requirements and no guarantees. */
 const legacyUnknown: SigningProfile = { signerName: LEGACY_UNKNOWN_SIGNER, rules: [] };
 
 /** The profiles of the four signers that kube-controller-manager has, by signer name. */
@@ -148,17 +148,17 @@ export const BUILTIN_SIGNERS: ReadonlyMap<string, SigningProfile> = new Map(
   [kubeletServing, kubeletClient, apiServerClient, legacyUnknown].map((profile) => [profile.signerName, profile]),
 );
 
-/** True when a request has the shape of a kubelet's client request, whatever signer it names. */
+/** Tells whether a request has the shape of a kubelet's client request, whatever its signer. */
 export function isKubeletClientRequest(facts: RequestFacts, usages: readonly string[]): boolean {
   return checkProfile(kubeletClient, facts, usages) === undefined;
 }
 
-/** Makes a rule of a check. */
+/** Creates a rule from a check and its description. */
 export function rule(name: string, sentence: string, check: ProfileRule["check"]): ProfileRule {
   return { name, sentence, check };
 }
 
-/** Key encipherment is for RSA keys and may be missing (since 1.27). Compared as sets: order and repeats do not count. */
+/** Creates the rule for node usages. Key encipherment is optional since 1.27; order and duplicates do not count. */
 function nodeUsages(purpose: string, fault: string): ProfileRule {
   const sentence = `the usages are ${purpose} and digital signature, and perhaps key encipherment`;
   return rule("usages", sentence, (_facts, usages) => {

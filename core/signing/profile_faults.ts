@@ -1,4 +1,4 @@
-/** What is wrong with a profile although every word of it is right: what contradicts itself, or would promise too much. */
+/** Finds the contradictions in a well-formed profile, and rules that would allow too much. */
 import { toExtendedKeyUsageOids } from "../pki/usages.ts";
 import { RESERVED_EXTENSIONS } from "../pki/extra_extensions.ts";
 import {
@@ -12,7 +12,7 @@ import {
   type ValueRule,
 } from "./profile_spec.ts";
 
-/** Every fault, with its place in the file. */
+/** Finds every fault, with its place in the file. */
 export function findProfileFaults({ subject, names, usages, lifetime, keys, extensions }: ProfileSpec): string[] {
   return [
     ...SUBJECT_FIELDS.flatMap((field) => findValueFaults(`subject.${field}`, subject[field])),

@@ -1,4 +1,4 @@
-/** Reads the file of a profile (`kind: SigningProfile`). Everything unknown is a fault. */
+/** Parses the file of a profile (`kind: SigningProfile`). Every unknown key is a fault. */
 import { findUnknownUsages } from "../pki/usages.ts";
 import { validateSignerName } from "../csr/signer_name.ts";
 import {
@@ -24,15 +24,15 @@ import { findDnsPatternFault, findEmailPatternFault, findUriPatternFault } from 
 import { findProfileFaults } from "./profile_faults.ts";
 import type { KeyRule, NameRules, ProfileSpec, SubjectRules, ValueRule } from "./profile_spec.ts";
 
-/** The kind of a profile's file. */
+/** The kind of a profile file. */
 export const PROFILE_KIND = "SigningProfile";
 
-/** The API's own least `expirationSeconds`. */
+/** The API's minimum of `expirationSeconds`. */
 const LEAST_LIFE_MS = 600_000;
-/** Bytes of an extension; a certificate is sent in every handshake. */
+/** The largest extension, because a certificate is sent in every handshake. */
 const MAX_EXTENSION_BYTES = 4_096;
 
-/** What only a CA's certificate may be for (RFC 5280 §4.2.1.9). */
+/** The usages that only CA certificates may have (RFC 5280 §4.2.1.9). */
 const CA_USAGES: readonly string[] = ["cert sign", "crl sign"];
 
 const signerName = checkedText((value) => {
@@ -44,7 +44,7 @@ const usage = checkedText((value) => {
   if (findUnknownUsages([value]).length > 0) {
     return `"${value}" is not a key usage, such as "digital signature" or "server auth"`;
   }
-  return CA_USAGES.includes(value) ? `"${value}" is for CAs; a signer makes none` : undefined;
+  return CA_USAGES.includes(value) ? `"${value}" is for CAs; a signer issues no CA certificates` : undefined;
 });
 const url = checkedText((value) =>
   /^(?:https?|ldap):\/\/[\x21-\x7e]+$/.test(value)
@@ -64,7 +64,7 @@ const der = checkedText((value) => {
   return fault === undefined ? undefined : `not one value of DER: ${fault}`;
 });
 
-/** Values of a list: patterns of them, or exactly them; and how many. */
+/** The keys of a list rule: patterns or exact values, and their number. */
 function valueKeys(pattern: Shape<string>, value: Shape<string>) {
   return {
     allowed: optionalKey(nonEmptyListOf(pattern)),
@@ -74,7 +74,7 @@ function valueKeys(pattern: Shape<string>, value: Shape<string>) {
   };
 }
 
-/** A single value. */
+/** The rule of a single value. */
 const oneText = mapping({ allowed: requiredKey(nonEmptyListOf(text)), required: optionalKey(flag) });
 const texts = mapping(valueKeys(text, text));
 
@@ -142,13 +142,13 @@ const PROFILE = mapping({
 
 type ReadProfile = NonNullable<ReturnType<typeof PROFILE>>;
 
-/** Reads a profile. The error lists every fault with its place. */
+/** Parses a profile. The error lists every fault with its place. */
 export function parseProfile(fileText: string): Result<ProfileSpec, readonly string[]> {
   const read = parseConfigDocument(fileText, PROFILE_KIND, checkedProfile);
   return read.ok ? ok(toProfileSpec(read.value)) : err(read.error);
 }
 
-/** What the shape alone cannot say. */
+/** Checks what the shape alone cannot express. */
 const checkedProfile: Shape<ReadProfile> = (value, place) => {
   const before = place.faults.length;
   const profile = PROFILE(value, place);
@@ -180,7 +180,7 @@ function toProfileSpec(read: ReadProfile): ProfileSpec {
         der: parseHex(one.der) ?? new Uint8Array(0),
       })),
     },
-    // Decision 8: Kubernetes has no such signers, so that nothing forbids to send the intermediates along.
+    // Decision 8: Kubernetes has no custom signers, so nothing forbids to issue the intermediates too.
     chain: read.chain ?? true,
   };
 }
@@ -223,7 +223,7 @@ function valueRule(
   };
 }
 
-/** Hexadecimal with spaces or colons between the bytes, or without. */
+/** Parses hexadecimal, with or without spaces or colons between the bytes. */
 function parseHex(value: string): Uint8Array<ArrayBuffer> | undefined {
   const digits = value.replace(/[\s:]/g, "");
   if (!/^(?:[0-9a-fA-F]{2})+$/.test(digits)) return undefined;

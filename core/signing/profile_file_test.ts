@@ -43,14 +43,14 @@ test("describeProfile() says everything that a profile demands and promises", ()
     "  the usages have server auth",
     "  the lifetime that is asked for, if any, is at least 1h0m0s",
     "Serving certificates of the web team.",
-    "Certificates are good for at most 2160h0m0s, for 720h0m0s when a request does not say.",
+    "Certificates are valid for at most 2160h0m0s, for 720h0m0s by default.",
     "A request file without usages gets digital signature, server auth.",
-    "Revocation is answered at http://ocsp.example.com.",
+    "OCSP responders are at http://ocsp.example.com.",
     "The CA's certificate is at http://pki.example.com/ca.crt.",
     "Revoked certificates are listed at http://pki.example.com/ca.crl.",
     "The policy is 1.3.6.1.4.1.32473.1 and 2.23.140.1.2.1.",
     "The extension 1.3.6.1.5.5.7.1.24 is added.",
-    "A certificate comes alone, without the intermediate CAs.",
+    "A certificate is issued without the intermediate CAs.",
   ]);
 });
 
@@ -89,7 +89,7 @@ for (
       text: `${HEAD}${LIFE}usages: { allowed: [server auth, servr auth, cert sign] }\n`,
       want: [
         'usages.allowed[1]: "servr auth" is not a key usage, such as "digital signature" or "server auth"',
-        'usages.allowed[2]: "cert sign" is for CAs; a signer makes none',
+        'usages.allowed[2]: "cert sign" is for CAs; a signer issues no CA certificates',
       ],
     },
     {
@@ -107,7 +107,7 @@ for (
       want: [
         'names.dns.allowed[0]: "a.**": ** stands for whole labels, and only in front, as in **.example.com',
         'names.dns.allowed[1]: "x**.a": ** stands for whole labels, and only in front, as in **.example.com',
-        'names.dns.allowed[2]: "**" lets every name through; name a domain',
+        'names.dns.allowed[2]: "**" allows every name; name a domain',
         'names.dns.allowed[3]: "A.b" is not a pattern of DNS names in lower case',
         'names.dns.allowed[5]: "." is not a pattern of DNS names in lower case',
       ],

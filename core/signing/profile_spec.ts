@@ -1,33 +1,33 @@
-/** What the profile of a signer of one's own says, as its file says it. Everything that it does not name is refused. */
+/** The profile of a custom signer as its file defines it. Everything that it does not name is refused. */
 
 /** A profile as it is read from a file. */
 export interface ProfileSpec {
-  /** Left out, it is the one that the command line names. */
+  /** The signer's name; by default the one on the command line. */
   readonly signerName?: string;
-  /** What its certificates are for, in a sentence for people. */
+  /** The purpose of its certificates, in a sentence for users. */
   readonly description: string;
   readonly subject: SubjectRules;
   readonly names: NameRules;
   readonly usages: UsageRules;
   readonly lifetime: LifetimeRules;
-  /** A request's key is one of these. */
+  /** The allowed types of keys. */
   readonly keys: readonly KeyRule[];
   readonly extensions: ExtensionRules;
-  /** Whether the intermediates come behind each certificate. */
+  /** Whether the intermediates follow each certificate. */
   readonly chain: boolean;
 }
 
-/** Which values of one kind a request may have, and how many. */
+/** The allowed values of one kind, and their number. */
 export interface ValueRule {
-  /** Patterns, for addresses ranges; each value must match one. */
+  /** Patterns, or ranges for addresses; each value must match one. */
   readonly allowed: readonly string[];
-  /** Instead of `allowed`: these values, all of them and no others. */
+  /** The exact set of values, instead of `allowed`. */
   readonly exactly?: readonly string[];
   readonly min: number;
   readonly max?: number;
 }
 
-/** The attributes of a subject that a profile can speak of, in the order in which they are checked. */
+/** The attributes of a subject that a profile can name, in the order in which they are checked. */
 export const SUBJECT_FIELDS = [
   "commonName",
   "organizations",
@@ -40,56 +40,56 @@ export const SUBJECT_FIELDS = [
   "serialNumber",
 ] as const;
 
-/** One of them. */
+/** One of SUBJECT_FIELDS. */
 export type SubjectField = (typeof SUBJECT_FIELDS)[number];
 
-/** The subject; an attribute without a rule must be absent. */
+/** The rules for the subject; an attribute without a rule must be absent. */
 export type SubjectRules = { readonly [Field in SubjectField]?: ValueRule };
 
-/** Subject alternative names; a kind without a rule must be absent. */
+/** The rules for subject alternative names; a kind without a rule must be absent. */
 export interface NameRules {
   readonly dns?: ValueRule;
   readonly ips?: ValueRule;
   readonly uris?: ValueRule;
   readonly emails?: ValueRule;
-  /** Whether `*.example.com` may be asked for where the pattern has a whole label of stars. */
+  /** Whether wildcard names are allowed where the first label of the pattern consists of stars. */
   readonly wildcards: boolean;
-  /** At least one name, of any kind. */
+  /** Whether at least one name of any kind is required. */
   readonly atLeastOne: boolean;
 }
 
-/** Usages, by Kubernetes' names. */
+/** The rules for usages, by Kubernetes' names. */
 export interface UsageRules {
   readonly allowed: readonly string[];
   readonly required: readonly string[];
-  /** Of a request that names none. */
+  /** The usages of a request that names none. */
   readonly default: readonly string[];
 }
 
-/** How long certificates are good. */
+/** How long certificates are valid. */
 export interface LifetimeRules {
-  /** What asks for longer gets this. */
+  /** The longest lifetime, which longer requests get. */
   readonly maxMs: number;
-  /** What asks for nothing gets this. */
+  /** The lifetime of requests that name none. */
   readonly defaultMs: number;
-  /** What asks for less is refused. */
+  /** The shortest lifetime; shorter requests are refused. */
   readonly minMs: number;
 }
 
-/** A kind of key. */
+/** An allowed type of key, with limits of its size. */
 export interface KeyRule {
   readonly type: "RSA" | "ECDSA" | "Ed25519";
   readonly minBits?: number;
   readonly maxBits?: number;
 }
 
-/** What stands in each certificate beside what was asked for. */
+/** The extensions that every certificate gets. */
 export interface ExtensionRules {
-  /** Where revocation is answered (authority information access). */
+  /** The URLs of OCSP responders (authority information access). */
   readonly ocsp: readonly string[];
-  /** Where the CA's certificate is (authority information access). */
+  /** The URLs of the CA's certificate (authority information access). */
   readonly caIssuers: readonly string[];
-  /** Where revoked certificates are listed. */
+  /** The URLs of certificate revocation lists. */
   readonly crl: readonly string[];
   readonly policies: readonly PolicyExtension[];
   readonly raw: readonly RawExtension[];

@@ -1,6 +1,6 @@
 /**
- * What a signer needs of an API server, and nothing beyond: one source for `--print-rbac`, `docs/rbac/signer.yaml` and the
- * rights of the custom signers that `up` runs.
+ * The permissions that a signer needs at an API server. `--print-rbac`, `docs/rbac/signer.yaml` and the custom signers that
+ * `up` runs share them.
  */
 import { createHash } from "node:crypto";
 import {
@@ -14,31 +14,31 @@ import type { KubeObject } from "../kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
 import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
 
-/** How the signer runs. */
+/** The options of a signer that determine its permissions. */
 export interface SignerRbacOptions {
   readonly signerNames: readonly string[];
-  /** What its objects are called by. */
+  /** The names of its objects. */
   readonly names: SignerObjectNames;
-  /** Namespace of its Lease; undefined when it stands for no election. */
+  /** The namespace of its Lease; undefined without leader election. */
   readonly leaseNamespace: string | undefined;
 }
 
-/** Names of what a signer has at an API. */
+/** The names of a signer's objects at an API. */
 export interface SignerObjectNames {
   readonly serviceAccount: string;
-  /** Of its roles and bindings. */
+  /** The name of its roles and bindings. */
   readonly role: string;
   readonly lease: string;
 }
 
-/** Where its service account is, and the CAs that the API believes. */
+/** The namespace of its service account, and of the config map with the CAs that the API trusts. */
 const NAMESPACE = "kube-system";
 const CERTIFICATES = "certificates.k8s.io";
 const MAX_NAME = 253;
 
 /**
- * The names for signers that were chosen, none for those of Kubernetes. Signers for different names must not stand for the
- * same election, nor take each other's rights away.
+ * Creates the object names for the chosen signer names; the list is empty for Kubernetes' signers. Signers of different names
+ * must not share a leader election or overwrite each other's permissions.
  */
 export function createSignerObjectNames(chosen: readonly string[]): SignerObjectNames {
   const words = [...chosen].sort().map((name) => name.replace("/", ".")).join(".");
@@ -53,7 +53,7 @@ export function createSignerObjectNames(chosen: readonly string[]): SignerObject
   };
 }
 
-/** The manifest, in the order in which it is applied. */
+/** Creates the manifest in the order of its application. */
 export function createSignerManifest(
   { signerNames, names, leaseNamespace }: SignerRbacOptions,
 ): readonly ManifestPart[] {
@@ -84,7 +84,7 @@ export function createSignerManifest(
   ];
 }
 
-/** What is the same in every namespace: requests, and signing for these signers. */
+/** Creates the ClusterRole with access to requests and with the permission to sign for these signers. */
 export function signerClusterRole(name: string, signerNames: readonly string[]): ClusterRole {
   return {
     metadata: { name },
@@ -96,7 +96,7 @@ export function signerClusterRole(name: string, signerNames: readonly string[]):
   };
 }
 
-/** Gives it to a service account in kube-system. */
+/** Binds the ClusterRole to a service account in kube-system. */
 export function signerClusterRoleBinding(role: string, serviceAccount: string): ClusterRoleBinding {
   return { metadata: { name: role }, ...boundTo("ClusterRole", role, toSubject(serviceAccount)) };
 }

@@ -1,4 +1,4 @@
-/** Requests that come as files instead of through an API: read strictly, and put before the same rules. */
+/** Parses certificate requests from files, which get the same checks as requests from an API. */
 import { Buffer } from "node:buffer";
 import { signerUsages } from "../pki/usages.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
@@ -7,24 +7,24 @@ import { encodePem, parsePemBlocks } from "../pki/pem.ts";
 import { parseCertificationRequest, type RequestFacts } from "../pki/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** What stands beside the request on the API, and on a command line here. */
+/** The parts of a CSR object that the command line provides for a request file. */
 export interface AskedOfSigner {
   readonly signerName: string;
-  /** Empty: what the signer is for, or its profile's own. */
+  /** The usages; when empty, those of the signer or its profile. */
   readonly usages: readonly string[];
   readonly expirationSeconds?: number;
 }
 
-/** A request from a file, as the API would hold it. */
+/** A request from a file, as a CSR object. */
 export interface FiledRequest {
   readonly csr: CertificateSigningRequest;
   readonly facts: RequestFacts;
 }
 
-/** Labels of a request; the second is Netscape's and old Windows tools'. */
+/** The PEM labels of a request; Netscape and old Windows tools write the second one. */
 const LABELS: readonly string[] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 
-/** Reads exactly one request, PEM or DER; nothing may stand beside it. The error is for people. */
+/** Parses exactly one request in PEM or DER; anything else in the file is an error. */
 export function readRequestFile(name: string, bytes: Uint8Array, asked: AskedOfSigner): Result<FiledRequest, string> {
   const der = findDer(bytes);
   if (!der.ok) return der;
@@ -41,7 +41,7 @@ export function readRequestFile(name: string, bytes: Uint8Array, asked: AskedOfS
       spec: {
         request: encodeBase64(new TextEncoder().encode(pem)),
         signerName,
-        // A custom profile has a word of its own.
+        // A custom profile has its own default.
         usages: asked.usages.length > 0 ? asked.usages : signerUsages(signerName, facts.value.keyAlgorithm) ?? [],
         ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
       },

@@ -192,7 +192,7 @@ const trustCases: readonly {
     signerName: "example.com/web",
     usages: ["client auth"],
     trusted: undefined,
-    want: "it is not known whether the API trusts this CA for clients",
+    want: "it is unknown whether the API trusts this CA for clients",
   },
   { signerName: KUBELET, usages: TWO, trusted: true },
   // As upstream where nobody knows: only who says that it is so is believed.

@@ -111,7 +111,7 @@ test("tlsboot sign makes client certificates by a profile only when the CA canno
     await writeFile(folder.join("ca.crt"), lower.certificatePem);
     const refused = await tlsboot(asClient);
     assert.equal(refused.code, 3);
-    assert.match(refused.stderr, /it is not known whether the API trusts this CA for clients/);
+    assert.match(refused.stderr, /it is unknown whether the API trusts this CA for clients/);
   });
 });
 

@@ -90,7 +90,7 @@ test("tlsboot up signs by a profile, refuses by it, and takes a changed one with
     described.stdout,
     /\n {2}refused +the DNS names are \*\.web\.example\.com; but DNS subjectAltName is not allo/,
   );
-  assert.match(described.stdout, /\n {2}note +Revocation is answered at http:\/\/ocsp\.example\.com\.\n/);
+  assert.match(described.stdout, /\n {2}note +OCSP responders are at http:\/\/ocsp\.example\.com\.\n/);
 
   await writeFile(file, createProfile("24h").replace("lifetime", "lifetyme"));
   await instance.running.waitFor(/PROFILE CHANGED BUT CANNOT BE USED, the old one stays in use.*did you mean lifetime/);
@@ -139,7 +139,7 @@ test("tlsboot up puts the intermediates of the CA that flags name behind what a 
   const described = await runTlsboot(["describe", "csr", "c", "--data-dir", instance.data, "--profile", "web.yaml"], {
     cwd: folder.path,
   });
-  assert.match(described.stdout, /\n {2}note +A certificate comes alone, without the intermediate CAs\.\n/);
+  assert.match(described.stdout, /\n {2}note +A certificate is issued without the intermediate CAs\.\n/);
 });
 
 test("tlsboot signer --check says a profile in sentences, and every fault with its place", async () => {
@@ -153,7 +153,7 @@ test("tlsboot signer --check says a profile in sentences, and every fault with i
     said.stdout,
     /^Signer example\.com\/web demands that\n {2}the subject is empty\n {2}the DNS names are \*/,
   );
-  assert.match(said.stdout, /\nBehind a certificate come the intermediate CAs, when there are any\.\n$/);
+  assert.match(said.stdout, /\nThe intermediate CAs follow each certificate, when there are any\.\n$/);
   const refused = await runTlsboot(["signer", "--check", bad]);
   assert.deepEqual({ code: refused.code, stdout: refused.stdout }, { code: 2, stdout: "" });
   assert.match(refused.stderr, /usages\.allow: unknown key; did you mean allowed\?[^]*usages\.allowed: missing/);

@@ -94,7 +94,7 @@ test("a custom signer that may not read which CAs the API trusts issues no clien
     ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
   ]);
   await approveWebRequest(kubectl, "web-client", { usages: ["client auth"] });
-  const why = "client auth is not allowed: it is not known whether the API trusts this CA for clients";
+  const why = "client auth is not allowed: it is unknown whether the API trusts this CA for clients";
   assert.equal(await waitForFailure(kubectl, "web-client"), why);
   await approveWebRequest(kubectl, "web-1");
   await waitForCertificate(kubectl, "web-1");

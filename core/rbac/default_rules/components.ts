@@ -1,9 +1,9 @@
-/** What users, nodes and components that are no controllers may do (`bootstrappolicy/policy.go`). */
+/** The rules of users, nodes and components other than controllers (`bootstrappolicy/policy.go`). */
 import type { PolicyRule } from "../../kube/rbac_v1.ts";
 import { NODE_RULES } from "./nodes.ts";
 import { allow, allowPaths, approve, EVENTS_RULE } from "./rule.ts";
 
-/** Rules by name of the ClusterRole. */
+/** The rules by the name of the ClusterRole. */
 export const COMPONENT_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
   "cluster-admin": [
     allow("*", "*", "*"),

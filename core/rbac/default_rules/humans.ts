@@ -1,4 +1,4 @@
-/** The rules that `view`, `edit` and `admin` are made of (`bootstrappolicy/policy.go` viewRules, editRules). */
+/** The rules of `view`, `edit` and `admin` (`bootstrappolicy/policy.go` viewRules, editRules). */
 import type { PolicyRule } from "../../kube/rbac_v1.ts";
 import { allow } from "./rule.ts";
 
@@ -6,7 +6,7 @@ const READ = "get list watch";
 const WRITE = "create delete deletecollection patch update";
 const READ_WRITE = "create delete deletecollection get list patch update watch";
 
-/** Reading what lets nobody climb. */
+/** Read access that does not allow privilege escalation. */
 export const VIEW_RULES: readonly PolicyRule[] = [
   allow(
     READ,
@@ -42,7 +42,7 @@ export const VIEW_RULES: readonly PolicyRule[] = [
   allow(READ, "resource.k8s.io", "resourceclaims resourceclaims/status resourceclaimtemplates"),
 ];
 
-/** Writing within a namespace, and reading its secrets. */
+/** Write access within a namespace, and read access to its secrets. */
 export const EDIT_RULES: readonly PolicyRule[] = [
   allow(READ, "core", "pods/attach pods/exec pods/portforward pods/proxy secrets services/proxy"),
   allow("impersonate", "core", "serviceaccounts"),
@@ -76,7 +76,7 @@ export const EDIT_RULES: readonly PolicyRule[] = [
   allow(WRITE, "resource.k8s.io", "resourceclaims resourceclaimtemplates"),
 ];
 
-/** Giving roles to others within a namespace. */
+/** The permission to grant roles within a namespace. */
 export const ADMIN_RULES: readonly PolicyRule[] = [
   allow("create", "authorization.k8s.io", "localsubjectaccessreviews"),
   allow(READ_WRITE, "rbac.authorization.k8s.io", "rolebindings roles"),

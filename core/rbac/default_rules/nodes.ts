@@ -2,7 +2,7 @@
 import type { PolicyRule } from "../../kube/rbac_v1.ts";
 import { allow, EVENTS_RULE } from "./rule.ts";
 
-/** What a node may do, before the Node authorizer narrows some of it to the node's own objects. */
+/** The rules of nodes, which the Node authorizer restricts further to a node's own objects. */
 export const NODE_RULES: readonly PolicyRule[] = [
   allow("create", "authentication.k8s.io", "tokenreviews"),
   allow("create", "authorization.k8s.io", "localsubjectaccessreviews subjectaccessreviews"),

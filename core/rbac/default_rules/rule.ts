@@ -1,7 +1,7 @@
-/** Short forms for the tables of default rules: words are separated by spaces. */
+/** Short forms for the tables of default rules, in which spaces separate the words. */
 import type { PolicyRule } from "../../kube/rbac_v1.ts";
 
-/** A rule about resources. The core group, whose name is empty, is written `core`. */
+/** Creates a rule for resources. The core group, whose name is empty, is written `core`. */
 export function allow(verbs: string, groups: string, resources: string, names?: string): PolicyRule {
   return {
     verbs: words(verbs),
@@ -11,17 +11,17 @@ export function allow(verbs: string, groups: string, resources: string, names?: 
   };
 }
 
-/** A rule about paths. */
+/** Creates a rule for non-resource paths. */
 export function allowPaths(verbs: string, paths: string): PolicyRule {
   return { verbs: words(verbs), nonResourceURLs: words(paths) };
 }
 
-/** The permission to approve requests for a signer. */
+/** Creates the permission to approve requests for a signer. */
 export function approve(signerName: string): PolicyRule {
   return allow("approve", "certificates.k8s.io", "signers", signerName);
 }
 
-/** Reporting events, in both groups that know them. */
+/** The permission to report events in both API groups. */
 export const EVENTS_RULE: PolicyRule = allow("create patch update", "core events.k8s.io", "events");
 
 function words(text: string): readonly string[] {
