@@ -43,7 +43,7 @@ test("isAllowed() sends equal questions once while they are in flight, and again
   assert.equal(api.received.length, 3);
 });
 
-test("isAllowed() that is given up leaves alone who asks the same with another signal", async () => {
+test("isAllowed() that is aborted does not affect the same question with another signal", async () => {
   await using api = await startFakeApi();
   await using transport = createTlsTransport({ server: api.server, caPem: api.ca.caPem, userAgent: "x" });
   api.intercept = () => ({ status: 201, body: { metadata: {}, status: { allowed: true } } });

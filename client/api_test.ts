@@ -8,7 +8,7 @@ import { type ApiClient, createApiClient } from "./api.ts";
 
 const { signal } = new AbortController();
 
-/** Answers one after the other, the last one for ever. */
+/** Creates a client that gets the given answers one after the other, and then repeats the last one. */
 function createApi(
   answers: readonly FakeAnswer[],
   clock: FakeClock = createFakeClock(),
@@ -102,7 +102,7 @@ for (
   });
 }
 
-test("requestObject() and requestList() refuse what is none", async () => {
+test("requestObject() and requestList() refuse other values", async () => {
   for (const body of ["no json", "[]", "{}", '{"metadata":1}', "null"]) {
     const api = createApi([{ status: 200, body }]);
     await assert.rejects(api.requestObject(GET, signal), (error) => isAppError(error, "api_error"));

@@ -133,7 +133,7 @@ async function findStored(options: BootstrapOptions, store: CredentialStore): Pr
   if (found === undefined) return { pair: undefined, isReusable: false };
   const { pair, keyPath } = found;
   checkOwner(pair, options.nodeName, options.certDir);
-  // The link that a store consists of is followed; what it leads to must be a secret.
+  // The link of the store is followed; its target must be private.
   const facts = await options.files.stat(keyPath);
   const isSecret = facts !== undefined && findSecretFault(facts) === undefined;
   return { pair, isReusable: isSecret && pair.leaf.notAfter >= options.clock.now() };

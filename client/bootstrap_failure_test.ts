@@ -198,7 +198,7 @@ test("bootstrap() trusts no other CA and sends nothing to it", async () => {
   assert.deepEqual(f.api.requests, []);
 });
 
-/** Pauses between tries are over at once; the second to answer in and the hour to approve are not. */
+/** A clock whose pauses between tries end at once, but not the second for an answer and the hour for an approval. */
 function withoutPauses(f: Fixture): BootstrapOptions {
   return { ...f.options, clock: createImpatientClock(f.clock, 1_500, 60_000) };
 }
@@ -217,7 +217,7 @@ test("bootstrap() waits a minute for a server that is down, then reports it", as
   assert.ok(waitedMs >= 60_000 && waitedMs < 63_000, String(waitedMs));
 });
 
-test("bootstrap() waits for a server that comes up late", async () => {
+test("bootstrap() waits for a server that starts late", async () => {
   await using f = await fixture();
   let refused = 0;
   f.api.intercept = () => refused++ < 2 ? { status: 500, body: "starting" } : undefined;

@@ -155,7 +155,7 @@ test("bootstrap() adopts its own request after a restart", async () => {
   assert.equal(f.api.objects.size, 1);
 });
 
-test("bootstrap() takes the stored pair's key again when only the kubeconfig was lost", async () => {
+test("bootstrap() uses the stored pair's key again when only the kubeconfig was lost", async () => {
   await using f = await fixture();
   f.api.onCreate = (csr) => f.issue(csr);
   const first = await f.run();
@@ -188,7 +188,7 @@ for (
   });
 }
 
-test("bootstrap() goes on with no key of another user", async () => {
+test("bootstrap() does not use the key of another user", async () => {
   await using f = await fixture();
   const text = (await generatePrivateKey("ecdsa-p256")).toPem();
   f.files.entries.set(KEY, { kind: "file", text, mode: 0o600, isOwnedByOther: true });

@@ -31,37 +31,37 @@ interface Fixture extends AsyncDisposable {
   readonly clock: FakeClock;
   readonly store: CredentialStore;
   readonly logger: MemoryLogger;
-  /** Credentials and time, in seconds from the start, of each request. */
+  /** The credentials of each request, and its time in seconds from the start. */
   readonly requests: string[];
-  /** The template of each. */
+  /** The template of each request. */
   readonly templates: CertificateTemplate[];
   readonly files: MemoryFiles;
   readonly template: TemplateHolder;
   readonly keys: PrivateKey[];
-  /** The manager's end: what it threw. */
+  /** Resolves with the error that ended the manager. */
   readonly ended: Promise<unknown>;
-  /** Waits until so many certificates were rotated and the manager sleeps. */
+  /** Waits until this number of certificates were rotated and the manager sleeps. */
   rotated(count: number): Promise<void>;
 }
 
 interface FixtureOptions {
-  /** A certificate of ten hours is there. */
+  /** True when a certificate of ten hours is stored. */
   readonly initial: boolean;
-  /** What the first requests are refused with. */
+  /** The errors of the first requests. */
   readonly failure?: AppError;
   readonly failures?: number;
   readonly purpose?: "client" | "serving";
-  /** The template at the start; TEMPLATE without it. */
+  /** The template at the start. Default: TEMPLATE. */
   readonly template?: CertificateTemplate | "none";
-  /** Requests hang until they are aborted. */
+  /** True when requests hang until they are aborted. */
   readonly hangs?: boolean;
-  /** What the store has cannot be read. */
+  /** True when the stored pair cannot be read. */
   readonly isBroken?: boolean;
-  /** Pauses after failures wait for the test too. */
+  /** True when pauses after failures wait for the test too. */
   readonly isPatient?: boolean;
 }
 
-/** A manager whose pauses after failures are over at once; longer sleeps wait for the test. */
+/** Runs a manager whose pauses after failures end at once; longer sleeps wait for the test. */
 async function fixture(options: FixtureOptions): Promise<Fixture> {
   const clock = createFakeClock(START);
   const files = createMemoryFiles();
@@ -201,7 +201,7 @@ test("runCertificateManager() ends after five minutes without a certificate whil
   assert.ok(waitedMs >= 5 * MINUTE && waitedMs < 6 * MINUTE, String(waitedMs));
 });
 
-test("runCertificateManager() goes on while the server is down", async () => {
+test("runCertificateManager() keeps trying while the server is down", async () => {
   await using f = await fixture({ initial: false, failure: DOWN, failures: 40 });
   await f.rotated(1);
   assert.ok(f.clock.now().getTime() - START.getTime() > 15 * MINUTE);
@@ -298,7 +298,7 @@ test("runCertificateManager() refuses a corrupt store", async () => {
   await assert.rejects(manager, (error) => error instanceof AppError && error.code === "pki_invalid");
 });
 
-// Conformance O.6.
+// The cases of client-go `util/certificate/certificate_manager.go`, updateServerError.
 for (
   const { name, error, want } of [
     { name: "401", error: unauthorized(), want: true },

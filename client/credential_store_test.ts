@@ -31,7 +31,7 @@ function open(files: MemoryFiles, edit: { certFile?: string; keyFile?: string } 
   });
 }
 
-// Conformance P, numbers in the names.
+// The cases of client-go `util/certificate/certificate_store_test.go`.
 test("update() keeps a dated file of mode 0600 and links current to it (3, 4, 5)", async () => {
   const files = createMemoryFiles();
   const store = await open(files);

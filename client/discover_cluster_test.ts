@@ -29,7 +29,7 @@ function discover(api: FakeApi, pinned: IssuingCa = api.ca): Discovery {
   const clock = createFakeClock(NOW);
   const impatient = createImpatientClock(clock, 0, 10_000);
   const progress: DiscoveryProgress[] = [];
-  // The limit of five minutes comes when the short pauses have moved the clock there.
+  // The short pauses move the clock to the limit of five minutes.
   const moved = {
     ...impatient,
     async sleep(ms: number, signal: AbortSignal) {
@@ -140,7 +140,7 @@ test("discoverCluster() does not let a CA beside the pinned one vouch for the se
   await assert.rejects(discover(api, pinned).found, failsWith("tls_untrusted", /unknown authority/));
 });
 
-test("discoverCluster() refuses what changes between the two readings", async () => {
+test("discoverCluster() refuses a cluster-info that changes between the two reads", async () => {
   await using api = await startFakeApi({ now: NOW });
   const other = await createIssuingCa(NOW, "other");
   const answers = [clusterInfo(api.ca.caPem), clusterInfo(api.ca.caPem + other.caPem)];

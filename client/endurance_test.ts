@@ -1,5 +1,6 @@
 /**
- * Weeks of a certificate manager with a fake clock: outages, full disks, clock jumps and sleep. A pair is always stored.
+ * Weeks of a certificate manager with a fake clock: outages, full disks, clock jumps and sleep. A pair is always
+ * stored.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -22,7 +23,7 @@ const LIFE = 24 * HOUR;
 const WEEKS = 6;
 const TEMPLATE = { commonName: "system:node:n1", organizations: ["system:nodes"], dnsNames: [], ipAddresses: [] };
 
-test("a certificate manager lives through six weeks of what goes wrong", async () => {
+test("a certificate manager survives six weeks of failures", async () => {
   const clock = createFakeClock(START);
   const files = createMemoryFiles();
   const logger = createMemoryLogger();
@@ -37,7 +38,7 @@ test("a certificate manager lives through six weeks of what goes wrong", async (
     purpose: "client",
     store,
     template: fixedTemplate(TEMPLATE),
-    // Pauses of up to a minute pass by themselves; longer sleeps are the test's to end.
+    // Pauses of up to a minute end by themselves; the test ends longer sleeps.
     clock: createImpatientClock(clock, 0, MINUTE),
     random: chance,
     logger,

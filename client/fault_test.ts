@@ -20,7 +20,7 @@ import { createFilePort, type FilePort } from "./files.ts";
 import { openPairFolder } from "./pair_folder.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
-/** More than any of these have. */
+/** More calls than any of these operations makes. */
 const MAX_CALLS = 80;
 
 const ca = createIssuingCa(NOW);
@@ -47,12 +47,12 @@ async function catchError(run: Promise<unknown>, { text }: FileFault): Promise<E
 
 let seconds = 0;
 
-/** A place for pairs, and how to put one there and read it. */
+/** A place for pairs, with functions that store and read one. */
 const PLACES = [
   {
     place: "a credential store",
     async update(files: FilePort, certDir: string, pair: Awaited<ReturnType<typeof createPair>>) {
-      // Dated files: no two of one second.
+      // Files have a date, so two pairs of the same second would collide.
       const clock = createFakeClock(new Date(NOW.getTime() + ++seconds * 1_000));
       const store = await openCredentialStore({ files, clock, certDir, prefix: "kubelet-client" });
       await store.update(pair.certificatePem, pair.keyPem);
@@ -92,7 +92,7 @@ for (const { place, update, read } of PLACES) {
         if (error === undefined) assert.equal(found, "next");
         await update(files, folder.path, last!);
         assert.equal(await read(folder.path), "last");
-        // A store keeps the pairs before; beside them at most the rest of the try that failed is left.
+        // A store keeps the previous pairs, and at most the rest of the failed try beside them.
         const left = await readdir(folder.path);
         assert.ok(left.length <= before + 3, left.join(" "));
         if (fault.done !== "all") assert.deepEqual(left.filter((name) => name.endsWith(".link")), []);

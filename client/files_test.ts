@@ -28,7 +28,7 @@ test("writeAtomic() replaces a file with its mode and leaves nothing beside it",
     assert.deepEqual(await readdir(folder), ["a"]);
   }));
 
-test("writeAtomic() passes by what a crash left", () =>
+test("writeAtomic() works despite the rest of a crash", () =>
   inTemp(async (folder) => {
     const path = join(folder, "a");
     await writeFile(join(folder, ".a.0.tmp"), "half");
@@ -86,7 +86,7 @@ test("failures name the path and have a hint", () =>
     });
   }));
 
-test("createExclusive() writes whole files and never in place of something", () =>
+test("createExclusive() writes whole files and never replaces one", () =>
   inTemp(async (folder) => {
     const path = join(folder, "key");
     await files.createExclusive(path, "one", 0o600);

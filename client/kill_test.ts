@@ -13,7 +13,7 @@ import { openCredentialStore } from "./credential_store.ts";
 import type { FilePort } from "./files.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
-/** More than any of these have. */
+/** More calls than any of these operations makes. */
 const MAX_CHANGES = 20;
 
 async function isKilled(run: Promise<unknown>): Promise<boolean> {
@@ -62,7 +62,7 @@ test("update() killed before each of its changes leaves the old pair or the new 
   }
 });
 
-test("bootstrap() killed before each of its changes takes up its own request and ends with one pair", async () => {
+test("bootstrap() killed before each of its changes adopts its request and ends with one pair", async () => {
   let kills = 0;
   for (let changes = 0, over = false; !over; changes++) {
     assert.ok(changes < MAX_CHANGES);
@@ -76,7 +76,7 @@ test("bootstrap() killed before each of its changes takes up its own request and
     assert.ok(f.files.text(CURRENT)?.startsWith(again.pair.certificatePem));
     assert.ok(f.files.text("/node/kubeconfig"));
     assert.equal((await f.run()).kind, "alreadyValid");
-    // A kill between storing and removing leaves the key behind; it is the pair's own, and only untidy.
+    // A kill between storing and removing leaves the key. It belongs to the stored pair, so that is harmless.
     const left = f.files.text(KEY);
     assert.ok(left === undefined || f.files.text(CURRENT)?.endsWith(left));
   }

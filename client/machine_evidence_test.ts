@@ -69,7 +69,7 @@ for (
   });
 }
 
-test("inspectSecrets() and inspectFolder() see who else has a key, each once", async () => {
+test("inspectSecrets() and inspectFolder() report who else can read a key, each file once", async () => {
   const files = createMemoryFiles();
   files.entries.set("/pki/a.pem", { kind: "file", text: "", mode: 0o640 });
   files.entries.set("/pki/current.pem", { kind: "symlink", target: "/pki/a.pem" });

@@ -19,11 +19,11 @@ interface Fixture extends AsyncDisposable {
   readonly clock: FakeClock;
   readonly store: ObjectStore<ConfigMap>;
   readonly abort: AbortController;
-  /** `changed a`, `deleted a`, `synced`, in the order they came. */
+  /** The changes in order, as `changed a`, `deleted a` or `synced`. */
   readonly seen: string[];
-  /** Begins to follow changes. */
+  /** Starts to follow the changes. */
   follow(): void;
-  /** Waits for as many changes. */
+  /** Waits until this number of changes has arrived. */
   sees(...changes: readonly string[]): Promise<void>;
 }
 
@@ -129,7 +129,7 @@ for (const how of ["clean", "cut"] as const) {
   });
 }
 
-test("changes() goes on after a bookmark's version", async () => {
+test("changes() resumes from the version of a bookmark", async () => {
   await using f = await fixture({ fieldSelector: "metadata.name=a" });
   f.api.put(object("a"));
   f.follow();

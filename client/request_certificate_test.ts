@@ -30,9 +30,9 @@ interface Fixture extends AsyncDisposable {
   readonly logger: MemoryLogger;
   readonly temp: TempFolder;
   readonly progress: RequestProgress[];
-  /** Asks for a serving certificate of `web`. */
+  /** Requests a serving certificate for `web`. */
   run(edit?: Partial<RequestCertificateOptions>): Promise<RequestOutcome>;
-  /** Text of a file in the folder; undefined when there is none. */
+  /** Reads a file in the folder; undefined when there is none. */
   text(name: string): Promise<string | undefined>;
 }
 
@@ -115,7 +115,7 @@ test("requestCertificate() stores a key, requests fitting usages, checks, stores
   assert.ok(!JSON.stringify(f.logger.entries).includes("PRIVATE KEY"));
 });
 
-test("requestCertificate() without waiting leaves the request pending, and takes it up again", async () => {
+test("requestCertificate() without waiting leaves the request pending, and adopts it later", async () => {
   await using f = await fixture();
   const first = await f.run({ timeoutSeconds: 0 });
   assert.ok(first.kind === "pending");
@@ -149,7 +149,7 @@ test("requestCertificate() killed at any moment is finished by the next run, wit
   }
 });
 
-test("requestCertificate() refuses what exists, keeps what is good, and renews in time with a new key", async () => {
+test("requestCertificate() refuses or keeps an existing certificate, and renews it in time with a new key", async () => {
   await using f = await fixture();
   f.api.onCreate = (csr) => issue(f.api, csr);
   await f.run();
@@ -297,7 +297,7 @@ test("requestCertificate() gives up without a decision in time", async () => {
   );
 });
 
-test("requestCertificate() takes up a request by its chosen name, but only the very same", async () => {
+test("requestCertificate() adopts a request with a chosen name only when it is equal", async () => {
   await using f = await fixture();
   const csrName = "my-web";
   await f.run({ csrName, timeoutSeconds: 0 });

@@ -42,7 +42,7 @@ function follow(initial: ServingNames): Following {
   };
 }
 
-test("followServingAddresses() takes another address once it has lasted", async () => {
+test("followServingAddresses() uses another address when it has lasted", async () => {
   await using f = follow(names("10.0.0.1"));
   await f.clock.advance(60 * SECOND);
   const change = f.template.changed();
@@ -54,7 +54,7 @@ test("followServingAddresses() takes another address once it has lasted", async 
   assert.deepEqual(f.template.current()?.ipAddresses, ["10.0.0.2"]);
 });
 
-test("followServingAddresses() passes over an address that comes and goes, and a network that is away", async () => {
+test("followServingAddresses() ignores a short-lived address and a network outage", async () => {
   await using f = follow(names("10.0.0.1"));
   const change = f.template.changed();
   for (const seen of [names("10.0.0.2"), names("10.0.0.1"), names(), names("10.0.0.2"), names("10.0.0.1")]) {
@@ -66,7 +66,7 @@ test("followServingAddresses() passes over an address that comes and goes, and a
   assert.equal(change.aborted, false);
 });
 
-test("followServingAddresses() takes the first address at once", async () => {
+test("followServingAddresses() uses the first address at once", async () => {
   await using f = follow(names());
   await f.clock.advance(60 * SECOND);
   assert.equal(f.template.current(), undefined);

@@ -34,7 +34,7 @@ interface Fixture extends AsyncDisposable {
   readonly files: MemoryFiles;
   readonly progress: ServingProgress[];
   run(edit?: Partial<ServingBootstrapOptions>): Promise<ServingOutcome>;
-  /** The last request that was made. */
+  /** Returns the last request that was made. */
   request(): CertificateSigningRequest;
 }
 
@@ -143,7 +143,7 @@ test("bootstrapServing() asks again for other names, and keeps the old pair unti
   assert.ok(f.files.text(KEY), "the key waits for its certificate");
 });
 
-test("bootstrapServing() takes up its own request after people took their time", async () => {
+test("bootstrapServing() adopts its request after a late approval", async () => {
   await using f = await fixture();
   f.api.onCreate = undefined;
   const first = assert.rejects(f.run({ waitSeconds: 60 }), (error) => isAppError(error, "timeout"));

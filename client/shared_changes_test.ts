@@ -96,7 +96,7 @@ test("createSharedChanges() ends for all followers as its source ends, after the
 
   for (const error of [undefined, new Error("at once")]) {
     const { seen, over } = read(createSharedChanges<ConfigMap>({
-      // deno-lint-ignore require-await -- it has nothing to wait for
+      // deno-lint-ignore require-await -- a generator without anything to await
       async *changes() {
         yield { kind: "synced" };
         if (error !== undefined) throw error;

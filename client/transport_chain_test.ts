@@ -13,12 +13,12 @@ import { createTlsTransport } from "./transport.ts";
 
 const NEVER = new AbortController().signal;
 const IS_DENO = process.versions["deno"] !== undefined;
-/** A path that costs too much never ends; these take milliseconds each. */
+/** The limit of one case. A too expensive path search would never end; these cases take milliseconds each. */
 const NEVER_ENDING_MS = 120_000;
 
 test("createTlsTransport() believes a server as RFC 5280 and RFC 6125 do", async (t) => {
   const all = await buildChainCases(new Date());
-  // A machine may have no IPv6 to listen on; server_identity_test.ts judges those.
+  // A machine may have no IPv6 to listen on; server_identity_test.ts checks those.
   const cases = all.filter(({ host }) => !isIPv6(host));
   assert.ok(cases.length > 150, String(cases.length));
   for (const one of cases) {
@@ -30,7 +30,7 @@ test("createTlsTransport() believes a server as RFC 5280 and RFC 6125 do", async
 
 async function connect({ chain, key, roots, host }: ChainCase): Promise<Verdict> {
   const cert = chain.map((der) => encodePem("CERTIFICATE", der)).join("");
-  // OpenSSL refuses small keys at the server already; rustls, below Deno, knows no such list.
+  // OpenSSL refuses small keys at the server already; rustls in Deno has no such option.
   const lenient = IS_DENO ? {} : { ciphers: "DEFAULT@SECLEVEL=0" };
   const server = createServer({ cert, key: key.toPem(), ...lenient }, (_request, response) => void response.end("{}"));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -48,7 +48,7 @@ async function connect({ chain, key, roots, host }: ChainCase): Promise<Verdict>
     for await (const _chunk of answer.body);
     return "accept";
   } catch (error) {
-    // Deno's server does not even start with a certificate that rustls cannot read.
+    // Deno's server does not start with a certificate that rustls cannot parse.
     if (isAppError(error, "tls_untrusted") || /closed by the server$/.test(getErrorMessage(error))) return "refuse";
     throw error;
   } finally {

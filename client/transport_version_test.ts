@@ -1,4 +1,4 @@
-// Versions of TLS: what the runtime would take by default does not count.
+// TLS versions: the limit holds independently of the default of the runtime.
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { type AddressInfo, createServer, type Socket } from "node:net";
@@ -9,11 +9,11 @@ import { createTlsTransport } from "./transport.ts";
 
 const NEVER = new AbortController().signal;
 
-/** Runs with defaults as NODE_OPTIONS=--tls-min-v1.0 and an old list of suites would set them; Deno has none. */
+/** Runs with the defaults of NODE_OPTIONS=--tls-min-v1.0 and an old list of cipher suites; Deno has no such options. */
 async function withOldDefaults(run: () => Promise<void>): Promise<void> {
   const { DEFAULT_MIN_VERSION, DEFAULT_CIPHERS } = tls;
   Object.assign(tls, { DEFAULT_MIN_VERSION: "TLSv1", DEFAULT_CIPHERS: "DEFAULT@SECLEVEL=0" });
-  // Other tests run in this process.
+  // Restored, because other tests run in this process.
   await run().finally(() => Object.assign(tls, { DEFAULT_MIN_VERSION, DEFAULT_CIPHERS }));
 }
 

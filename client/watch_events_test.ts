@@ -28,6 +28,6 @@ test("readJsonLines() distinguishes a stream cut in an event from one that ended
   await assert.rejects(collect('{"a":1}\n{"b"', 4), (error) => isAppError(error, "unreachable") && error.retryable);
 });
 
-test("readJsonLines() refuses what is not JSON", async () => {
+test("readJsonLines() refuses a line that is not JSON", async () => {
   await assert.rejects(collect("<html>\n", 4), (error) => isAppError(error, "api_error"));
 });

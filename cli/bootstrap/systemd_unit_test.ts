@@ -18,7 +18,7 @@ function unit(flags: Readonly<Record<string, readonly string[]>>, io = IO): stri
   return systemdUnit(resolved.value.settings, resolveMachine(resolved.value.settings, io), io);
 }
 
-/** Every key that the unit uses, with what systemd takes for it (systemd.unit, .service, .exec(5)). */
+/** Every key of the unit, with the values that systemd accepts (systemd.unit, .service, .exec(5)). */
 const YES_NO = /^(yes|no)$/;
 const SYNTAX: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
   Unit: {
@@ -59,7 +59,7 @@ const SYNTAX: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
   Install: { WantedBy: /^[a-z-]+\.target$/ },
 };
 
-/** Reads a unit strictly: known sections and keys, each once, each value as systemd takes it. */
+/** Reads a unit strictly: known sections and keys, each once, each value as systemd accepts it. */
 function read(text: string): Readonly<Record<string, string>> {
   const values: Record<string, string> = {};
   let section = "";
@@ -82,7 +82,7 @@ function read(text: string): Readonly<Record<string, string>> {
   return values;
 }
 
-/** The words of a line, as systemd splits and unescapes it; variables exist in command lines only. */
+/** Splits and unescapes a line as systemd does; only command lines have variables. */
 function words(line: string, kind: "command" | "list" = "command"): readonly string[] {
   return [...line.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(([, quoted, bare]) => {
     const word = (quoted?.replace(/\\(.)/g, "$1") ?? bare ?? "").replaceAll("%%", "%");
@@ -111,7 +111,7 @@ test("systemdUnit() reads as systemd reads, with every path absolute", () => {
   assert.equal(values["ProtectHome"], "yes");
 });
 
-test("systemdUnit() starts the program that printed it, and keeps what it does not need from it", () => {
+test("systemdUnit() starts the program that printed it, without the rights that it does not need", () => {
   const values = read(unit({}, { ...IO, execPath: "/opt/bin/tlsboot" }));
   assert.equal(words(values["ExecStart"] ?? "")[0], "/opt/bin/tlsboot");
   assert.equal(values["CapabilityBoundingSet"], "");

@@ -9,7 +9,7 @@ import { SERVER_FLAGS } from "../commands/server_flags.ts";
 import { trustedBy } from "./controllers.ts";
 import { getDefaultSettings, startInstance } from "./instance.ts";
 
-test("a --client-ca-file that changes while an instance runs changes which CAs a signer takes for trusted", async () => {
+test("a signer follows a change of --client-ca-file while the instance runs", async () => {
   await using folder = await createTempFolder();
   const [first, second] = await Promise.all([
     createSigningCa({ commonName: "first" }),

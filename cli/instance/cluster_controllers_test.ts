@@ -14,7 +14,7 @@ const CLUSTER = {
   caPem: "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
 };
 
-/** The controllers over the whole API in memory, as their own users; nothing is granted but the default roles. */
+/** Runs the controllers over the whole API in memory, with their own users and only the default roles. */
 async function withControllers(
   run: (app: TestApp) => Promise<void>,
   shared: Pick<ClusterSettings, "contents"> = {},
@@ -39,7 +39,7 @@ async function withControllers(
   }
 }
 
-/** Several requests follow one another; each takes some turns. */
+/** Waits for several requests in a row, each of which takes some turns of the event loop. */
 const rest = () => settle(300);
 
 test("runClusterControllers() furnishes every namespace, and again when something is taken away", async () => {
@@ -132,7 +132,7 @@ test("runClusterControllers() signs cluster-info for tokens as they come and go,
   });
 });
 
-/** An owner reference to an object as the API answers it. */
+/** Creates an owner reference to an object of the API. */
 async function ownedBy(app: TestApp, path: string, apiVersion: string, kind: string, more: object = {}) {
   const owner = await app.send("GET", path);
   return { apiVersion, kind, name: owner.at("metadata/name"), uid: owner.at("metadata/uid"), ...more };
@@ -169,13 +169,13 @@ test("runClusterControllers() deletes the Lease and the CSINode of a node that i
     await rest();
     assert.deepEqual((await app.send("GET", leases)).names(), ["n2"]);
     assert.deepEqual((await app.send("GET", csiNodes)).names(), ["n2"]);
-    // What names an owner of another uid has none.
+    // An owner reference with another UID does not count.
     const absent = { apiVersion: "v1", kind: "Node", name: "n2", uid: "00000000-0000-4000-8000-000000000000" };
     assert.equal((await app.send("GET", await createMap(app, "stray", [absent]))).code, 404);
   });
 });
 
-test("runClusterControllers() leaves an object with an owner, and takes away its references to others", async () => {
+test("runClusterControllers() keeps an object with an owner, and removes its references to missing owners", async () => {
   await withControllers(async (app) => {
     const [n1, n2] = [await createNode(app, "n1"), await createNode(app, "n2")];
     const map = await createMap(app, "shared", [n1, n2]);
@@ -185,7 +185,7 @@ test("runClusterControllers() leaves an object with an owner, and takes away its
   });
 });
 
-test("runClusterControllers() keeps what is owned by a kind that is not served, or from the wrong scope", async () => {
+test("runClusterControllers() keeps objects whose owner is of an unserved kind or in the wrong scope", async () => {
   await withControllers(async (app) => {
     const uid = "00000000-0000-4000-8000-000000000000";
     const unserved = { apiVersion: "apps/v1", kind: "Deployment", name: "d", uid };
@@ -222,7 +222,7 @@ test("runClusterControllers() lets a deletion in the foreground wait for depende
   });
 });
 
-test("runClusterControllers() deletes in the foreground also where objects own each other", async () => {
+test("runClusterControllers() deletes in the foreground even when objects own each other", async () => {
   await withControllers(async (app) => {
     const first = await createMap(app, "first", []);
     const second = await createMap(app, "second", [
@@ -250,7 +250,7 @@ test("runClusterControllers() orphans dependents when the deletion requests it",
   });
 });
 
-test("runClusterControllers() leaves garbage to a kube-controller-manager while one is at work", async () => {
+test("runClusterControllers() leaves garbage to a kube-controller-manager while one is running", async () => {
   await withControllers(async (app) => {
     const leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
     const spec = { holderIdentity: "cm", leaseDurationSeconds: 15 };
@@ -259,7 +259,7 @@ test("runClusterControllers() leaves garbage to a kube-controller-manager while 
     await app.send("DELETE", NODE);
     await rest();
     assert.equal((await app.send("GET", map)).code, 200);
-    // It has died without giving its Lease back.
+    // It has stopped without releasing its Lease.
     await app.clock.advance(16_000);
     await rest();
     assert.equal((await app.send("GET", map)).code, 404);

@@ -15,7 +15,7 @@ function filesWith(etcdPlace: string | undefined, hasDatabase = false, format = 
   };
 }
 
-test("readEtcdPlace() reads what formatEtcdPlace() wrote, names the prefix plainly, and refuses anything else", async () => {
+test("readEtcdPlace() reads the output of formatEtcdPlace(), with a normalized prefix, and refuses anything else", async () => {
   const place = { servers: ["https://a:1", "https://b:1"], prefix: "registry/", backup: "ab" };
   const text = formatEtcdPlace(place);
   assert.match(text, /^# The objects of this folder are in etcd/);

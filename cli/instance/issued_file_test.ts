@@ -37,7 +37,7 @@ function setUp(texts: Record<string, string> = {}) {
   return { clock, logger, texts, state, open, one, writes: () => writes };
 }
 
-test("openIssuedFile() gives a later run what an earlier one knew", async () => {
+test("openIssuedFile() gives a later run the certificates of an earlier one", async () => {
   const { open, one, texts } = setUp();
   const names = ["CN=a", "CN=ä \u202e\n\"'", ...Array.from({ length: 1_500 }, (_, number) => `CN=n${number}`)];
   const before = await open();
@@ -48,7 +48,7 @@ test("openIssuedFile() gives a later run what an earlier one knew", async () => 
   assert.deepEqual([...issued.entries()], names.map((name) => one(name, 100)));
 });
 
-test("openIssuedFile() writes each half hour, and only what is new", async () => {
+test("openIssuedFile() writes each half hour, and only when there are new certificates", async () => {
   const { open, one, writes, clock } = setUp();
   const { issued, file } = await open();
   await file.update();
@@ -79,7 +79,7 @@ test("openIssuedFile() goes on when it cannot be written, and writes it later", 
   assert.equal(writes(), 1);
 });
 
-test("openIssuedFile() does not trust what is old where others share the store", async () => {
+test("openIssuedFile() ignores an old file when others share the store", async () => {
   for (const [isShared, hours, want] of [[false, 20, 1], [true, 0.9, 1], [true, 1.1, 0]] as const) {
     const { open, one, clock } = setUp();
     const before = await open(isShared);
@@ -162,7 +162,7 @@ test("openIssuedFile() logs each certificate that is not renewed once, and at mo
   assert.equal(logger.entries.at(-1)?.fields["more"], 5);
 });
 
-test("openIssuedFile() warns of kubelets only: whether a person wants another one is not known", async () => {
+test("openIssuedFile() warns only of kubelets, because other certificates may not need a renewal", async () => {
   const { open, one, clock, logger } = setUp();
   const { issued, file } = await open();
   issued.restore({ ...one("CN=jane", 100), signerName: "kubernetes.io/kube-apiserver-client" });

@@ -12,7 +12,7 @@ function open(path: string, options: Partial<RotatingFileOptions> = {}, logger =
   return openRotatingFile({ path, maxBytes: 20, maxAgeDays: 0, maxBackups: 0, compress: false, ...options }, deps);
 }
 
-test("openRotatingFile() appends to what is there, in a folder and a file of its owner alone", async () => {
+test("openRotatingFile() appends to an existing file, in a private folder and file", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("new/audit.log");
   for (const line of ["one", "two"]) {
@@ -57,7 +57,7 @@ test("openRotatingFile() puts a full file aside before the line that does not fi
   assert.equal(texts.join(""), `${lines.join("\n")}\n`);
 });
 
-test("openRotatingFile() compresses what it puts aside, and what an earlier run left", async () => {
+test("openRotatingFile() compresses its backups, and those of an earlier run", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("audit-2020-01-01T00-00-00.000.log"), "old\n");
   await writeFile(folder.join("audit-2020-01-01T00-00-00.000.log.gz.tmp"), "half");
@@ -70,7 +70,7 @@ test("openRotatingFile() compresses what it puts aside, and what an earlier run 
   assert.deepEqual(texts.sort(), [`${"a".repeat(18)}\n`, "old\n"]);
 });
 
-test("openRotatingFile() writes a line that is longer than a file may be, in a file of its own", async () => {
+test("openRotatingFile() writes a line longer than the limit to a separate file", async () => {
   await using folder = await createTempFolder();
   await using file = open(folder.join("audit.log"));
   file.append("x".repeat(100));
@@ -89,7 +89,7 @@ test("openRotatingFile() goes on with a full file that cannot be renamed, logs i
   const path = folder.join("audit.log");
   const logger = createMemoryLogger();
   await using file = open(path, {}, logger);
-  // Nothing can be opened where the new file is made.
+  // A folder with the name of the new file prevents opening it.
   await mkdir(`${path}.tmp`);
   const lines = ["a", "b", "c"].map((letter) => letter.repeat(15));
   for (const line of lines) file.append(line);
@@ -101,9 +101,9 @@ test("openRotatingFile() goes on with a full file that cannot be renamed, logs i
   assert.equal((await readdir(folder.path)).length, 2);
 });
 
-test("openRotatingFile() loses nothing where a name for what is full cannot be had", async () => {
+test("openRotatingFile() loses nothing when no name for a backup is possible", async () => {
   await using folder = await createTempFolder();
-  // A name that is as long as a name may be, so that none with a date in it can be.
+  // The name has the maximum length, so no name with a date is possible.
   const path = folder.join(`${"x".repeat(245)}.log`);
   await using file = open(path);
   for (const letter of ["a", "b"]) file.append(letter.repeat(15));

@@ -18,19 +18,19 @@ test("planRotation() keeps the newest, counting a file and its compressed form o
   assert.deepEqual(plan.remove, [names[2], names[3]]);
 });
 
-test("planRotation() removes what is older than so many days", () => {
+test("planRotation() removes backups that are older than the limit", () => {
   const names = [1, 2, 3].map((back) => formatBackupName("audit.log", day(back)));
   assert.deepEqual(planRotation("audit.log", names, { ...NO_LIMIT, maxAgeDays: 2 }, now).remove, [names[2]]);
 });
 
-test("planRotation() compresses what stays and is not compressed yet", () => {
+test("planRotation() compresses the remaining backups", () => {
   const names = [1, 2, 3].map((back) => formatBackupName("audit.log", day(back)));
   const files = [names[0]!, `${names[1]}.gz`, names[2]!];
   const plan = planRotation("audit.log", files, { maxAgeDays: 2, maxBackups: 0, compress: true }, now);
   assert.deepEqual(plan, { remove: [names[2]], compress: [names[0]] });
 });
 
-test("planRotation() leaves alone what is not of this log", () => {
+test("planRotation() ignores other files", () => {
   const other = formatBackupName("other.log", day(9));
   const files = ["audit.log", "audit-old.log", "audit-2026-11-25.log", other, "audit-2026-13-45T10-00-00.000.log"];
   const plan = planRotation("audit.log", files, { maxAgeDays: 1, maxBackups: 1, compress: true }, now);
