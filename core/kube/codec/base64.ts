@@ -3,10 +3,10 @@ import { Buffer } from "node:buffer";
 import { DecodeError } from "./errors.ts";
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-/** Exactly what an encoder writes: no line breaks, no stray bits before the padding. */
+/** Matches what an encoder writes: no line breaks, and no stray bits before the padding. */
 const CANONICAL = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$/;
 
-/** Checks base64 text and brings it into canonical form; throws `DecodeError` `illegal base64 data at input byte N`. */
+/** Converts base64 text to canonical form; throws `DecodeError` `illegal base64 data at input byte N`. */
 export function canonicalBase64(text: string): string {
   if (CANONICAL.test(text)) return text;
   const fault = findFault(text);
@@ -19,7 +19,7 @@ export function decodeCanonicalBase64(text: string): Uint8Array {
   return Buffer.from(text, "base64");
 }
 
-/** Text in Go's `RawURLEncoding` to bytes; throws `DecodeError` as `canonicalBase64` does. */
+/** Decodes text in Go's `RawURLEncoding`; throws `DecodeError` as `canonicalBase64` does. */
 export function decodeRawUrlBase64(text: string): Uint8Array {
   const wrong = /[^A-Za-z0-9_\-\r\n]/.exec(text);
   const plain = (wrong === null ? text : text.slice(0, wrong.index)).replace(/[\r\n]/g, "");
@@ -28,7 +28,7 @@ export function decodeRawUrlBase64(text: string): Uint8Array {
   return Buffer.from(plain, "base64url");
 }
 
-/** The offset Go reports: of the first wrong byte, or of the end where a quantum is cut short. Line breaks are skipped. */
+/** Finds the offset that Go reports: of the first wrong byte, or of an incomplete quantum. Line breaks are skipped. */
 function findFault(text: string): number | undefined {
   let inQuantum = 0;
   let at = 0;

@@ -1,6 +1,6 @@
 /**
- * From parsed JSON to canonical objects, with the faults Go's decoder finds, in its words
- * (sigs.k8s.io/json `decode.go`): names match by case, `null` means absent, unknown and repeated fields are collected.
+ * Decodes parsed JSON into canonical objects, with the errors of Go's decoder (sigs.k8s.io/json `decode.go`): names are
+ * case-sensitive, `null` means absent, and unknown and repeated fields are collected.
  */
 import { isRecord } from "../../lib/record.ts";
 import { Buffer } from "node:buffer";
@@ -26,26 +26,26 @@ import { canonicalQuantity } from "./quantity.ts";
 import { canonicalMicroTime, canonicalTime } from "./time.ts";
 export { DecodeError } from "./errors.ts";
 
-/** What is known of the document beside its value; a `JsonDocument` fits. */
+/** What is known about a document apart from its value; a `JsonDocument` fits. */
 export interface DecodeOptions extends Partial<Omit<JsonDocument, "value">> {
-  /** The Go type of the whole, for the error about a document that is no object; `v1.<Kind>` by default. */
+  /** The Go type of the document, for the error if it is no object; `v1.<Kind>` by default. */
   readonly goType?: string;
-  /** The value comes out of Go's maps: numbers are converted to the type of their field (apimachinery `converter.go`). */
+  /** True for values from Go's maps: numbers are converted to the type of their field (apimachinery `converter.go`). */
   readonly isUnstructured?: boolean;
 }
 
-/** A canonical object, and what strict field validation has to say about its source. */
+/** A canonical object, and the errors that strict field validation finds in its source. */
 export interface DecodedObject<T extends object = object> {
   readonly object: T & Record<string, unknown>;
-  /** Such as `unknown field "spec.foo"` and `duplicate field "spec.bar"`; at most 100 (upstream's limit). */
+  /** Errors such as `unknown field "spec.foo"` and `duplicate field "spec.bar"`; at most 100, as upstream. */
   readonly strictErrors: readonly string[];
 }
 
 const MAX_STRICT_ERRORS = 100;
 
 /**
- * Decodes one object. `kind` and `apiVersion` are passed over: the caller has checked them. Throws `DecodeError` with
- * the first fault in the order of the document.
+ * Decodes one object. `kind` and `apiVersion` are skipped, because the caller has checked them. Throws `DecodeError`
+ * with the first fault in the order of the document.
  */
 export function decodeObject<T extends object>(
   schema: MessageSchema<T>,
@@ -54,11 +54,11 @@ export function decodeObject<T extends object>(
 ): DecodedObject<T> {
   const decoder = new Decoder(options);
   const object = decoder.decodeRoot(schema, value, options.goType ?? `v1.${getStructName(schema)}`);
-  // It has the fields of its schema, whose type this is.
+  // The object has the fields of its schema, and this is the schema's type.
   return { object: object as T & Record<string, unknown>, strictErrors: decoder.strictErrors() };
 }
 
-/** Brings an object that code has put together into canonical form: order, omission and filling as decoding does it. */
+/** Converts an object that code has created to canonical form, with the order, omissions and defaults of decoding. */
 export function canonicalObject(schema: MessageSchema, object: object): Record<string, unknown> {
   return decodeObject(schema, object).object;
 }
@@ -67,11 +67,11 @@ class Decoder {
   readonly #document: Pick<JsonDocument, "members">;
   readonly #strict: Set<string>;
   readonly #isUnstructured: boolean;
-  /** Go reports the first type error only, after it has read on to the end. */
+  /** The first type error, the only one that Go reports, after it has decoded the rest. */
   #firstFault: DecodeError | undefined;
   #struct = "";
   #fields: string[] = [];
-  /** Path with indices, for strict errors. */
+  /** The path with indices, for strict errors. */
   #path: string[] = [];
 
   constructor(options: DecodeOptions) {
@@ -90,7 +90,7 @@ class Decoder {
     return [...this.#strict].slice(0, MAX_STRICT_ERRORS);
   }
 
-  /** @param before what the same field said earlier in the document: Go decodes into it */
+  /** @param before the value of an earlier member of the same name, into which Go decodes */
   #message(
     plan: MessagePlan,
     value: unknown,
@@ -114,7 +114,7 @@ class Decoder {
     } else {
       const seen = new Set<string>();
       for (const member of members) {
-        // Go reports a repeated name before it reads the value behind it.
+        // Go reports a repeated name before it decodes the value after it.
         if (isMember(plan, member.key, isRoot)) this.#checkDuplicate(seen, member.key);
         this.#member(plan, slots, member, isRoot);
       }
@@ -123,7 +123,7 @@ class Decoder {
     return buildMessage(plan, slots);
   }
 
-  /** Decodes one member of a message into its slot, if there is such a field. */
+  /** Decodes one member of a message into the slot of its field. */
   #member(plan: MessagePlan, slots: unknown[], member: JsonMember, isRoot: boolean): void {
     const { key } = member;
     const field = plan.byName.get(key);
@@ -141,7 +141,7 @@ class Decoder {
     return decoded;
   }
 
-  /** The canonical value; undefined for absent ones. A `null` empties what may be nil and leaves the rest as it was. */
+  /** Decodes a value; undefined if absent. `null` clears values that may be nil in Go and keeps the others. */
   #value(type: FieldType, goType: string, member: JsonMember, before: unknown, isPointer: boolean): unknown {
     const { key, value } = member;
     if (value === null || value === undefined) return isPointer || isNullable(type) ? undefined : before;
@@ -202,7 +202,7 @@ class Decoder {
       }
     }
     if (!Array.isArray(value)) return this.#saveFault(value, goType);
-    // Go takes bytes as an array of numbers as well.
+    // Go also decodes an array of numbers into bytes.
     const bytes = this.#elements(value).map((item) => {
       const literal = item.literal ?? String(item.value);
       if (typeof item.value !== "number") {
@@ -214,7 +214,7 @@ class Decoder {
     return encodeBase64(Buffer.from(bytes));
   }
 
-  /** Times decode themselves, so that their faults end the decoding at once. */
+  /** Decodes the text of a time. Times have their own decoder in Go, so that their faults end the decoding at once. */
   #text(value: unknown): string {
     if (typeof value === "string") return value;
     throw this.#typeError(goJsonType(value), "string");
@@ -223,7 +223,7 @@ class Decoder {
   #list(of: FieldType, goType: string, value: unknown, before: unknown): unknown[] | undefined {
     if (!Array.isArray(value)) return this.#saveFault(value, goType);
     const elementType = elementGoType(goType, of);
-    // Go decodes into the elements that a repeated list had before.
+    // Go decodes into the elements of an earlier list of the same name.
     const old: readonly unknown[] = Array.isArray(before) ? before : [];
     return this.#elements(value).map((item, index) => {
       this.#path.push(`[${index}]`);
@@ -246,7 +246,7 @@ class Decoder {
       const { key } = member;
       this.#checkDuplicate(seen, key);
       this.#path.push(this.#path.length === 0 ? key : `.${key}`);
-      // A list that is null stays null here, as nowhere else: nobody reads on in `extra`, and it is printed again.
+      // Only here, a list that is null stays null: `extra` is not read any further, but it is printed again.
       const zero = of.kind === "list" ? null : elementZero(of);
       setOwn(decoded, key, this.#value(of, elementType, member, undefined, false) ?? zero);
       this.#path.pop();
@@ -282,7 +282,7 @@ class Decoder {
   }
 }
 
-/** What stands in a list or map for `null`. Lists are empty rather than null, so that readers need not ask. */
+/** Returns the value of a `null` in a list or map. Lists become empty, so that readers need not check for null. */
 function elementZero(type: FieldType): unknown {
   switch (type.kind) {
     case "string":
@@ -306,13 +306,13 @@ function elementZero(type: FieldType): unknown {
   }
 }
 
-/** Lists, maps, bytes and times: `null` makes them nil or zero. */
+/** Tells the types that `null` makes nil or zero: lists, maps, bytes and times. */
 function isNullable(type: FieldType): boolean {
   return type.kind !== "string" && type.kind !== "bool" && type.kind !== "int32" && type.kind !== "int64" &&
     type.kind !== "message";
 }
 
-/** A map with its keys in Go's order. */
+/** Returns a map with its keys in Go's order. */
 function inOrder(map: Record<string, unknown>): Record<string, unknown> {
   const keys = Object.keys(map);
   if (keys.every((key, index) => index === 0 || compareBytes(keys[index - 1] ?? "", key) < 0)) return map;
@@ -321,7 +321,7 @@ function inOrder(map: Record<string, unknown>): Record<string, unknown> {
   return ordered;
 }
 
-/** Tells whether a name stands for a field, or for the type of the whole. */
+/** Tells whether a name is that of a field, or `kind` or `apiVersion` of an object. */
 function isMember(plan: MessagePlan, key: string, isRoot: boolean): boolean {
   return plan.byName.has(key) || ((key === "kind" || key === "apiVersion") && (isRoot || plan.hasTypeMeta));
 }

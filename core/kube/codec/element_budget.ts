@@ -1,13 +1,13 @@
 /**
- * How many values one document may hold. A body of 3 MiB has room for a million and a half of them, each of which costs
- * a hundred bytes and more once it is read, and microseconds at every step of a write. An object that fits into a store
- * (1.5 MiB) has room for 50,000 keys and the same keys in its managed fields.
+ * Limits the number of values in one document. A body of 3 MiB can hold a million and a half values, each of which takes
+ * more than a hundred bytes of memory and microseconds at every step of a write. An object that fits into the store
+ * (1.5 MiB) can have 50,000 keys and the same keys in its managed fields.
  */
 import { requestEntityTooLarge } from "../status.ts";
 
-/** Elements of lists and members of objects and maps, at all depths together. */
+/** The largest number of list elements and members of objects and maps, at all depths together. */
 export const MAX_ELEMENTS = 100_000;
-/** A field that comes again is merged with what it held: this bounds the values that are gone through once more. */
+/** The largest number of values that are processed again because a repeated field is merged with the earlier one. */
 const MAX_REVISITED = 1_000_000;
 
 /** Counts the values of one document while it is read. */
@@ -20,7 +20,7 @@ export class ElementBudget {
     this.#most = most;
   }
 
-  /** For what no client sent: values of a store, answers of a server. */
+  /** Creates a budget without a limit, for values of a store and answers of a server. */
   static unlimited(): ElementBudget {
     return new ElementBudget(Number.POSITIVE_INFINITY);
   }
@@ -30,7 +30,7 @@ export class ElementBudget {
     if (++this.#count > this.#most) throw this.#tooMany("elements");
   }
 
-  /** Counts a field that came before: whatever was read so far may belong to it. Throws StatusError 413. */
+  /** Counts a repeated field, to which all values so far may belong. Throws StatusError 413 beyond the limit. */
   addRepeat(): void {
     this.#revisited += this.#count;
     if (this.#revisited > Math.max(this.#most, MAX_REVISITED)) throw this.#tooMany("repeated fields");

@@ -1,24 +1,24 @@
-/** From canonical objects to JSON: `kind` and `apiVersion` first, as every answer has them. */
+/** Encodes canonical objects as JSON, with `kind` and `apiVersion` first, as in every answer. */
 import { formatApiVersion, type Kind } from "../schema.ts";
 import { compareBytes } from "../../lib/byte_order.ts";
 import { isNumberLike } from "./json_document.ts";
 
-/** Identity of what is written: a kind, or the two names themselves (for lists, Status and the like). */
+/** The type of an object to encode: a kind, or `kind` and `apiVersion` themselves (for lists, Status and others). */
 export type TypeMeta = Kind | { readonly apiVersion: string; readonly kind: string };
 
-/** Puts `kind` and `apiVersion` before the fields; the object itself is not changed. */
+/** Copies an object with `kind` and `apiVersion` before its fields. */
 export function encodeObject(type: TypeMeta, object: object): Record<string, unknown> {
   const { kind } = type;
   const apiVersion = "apiVersion" in type ? type.apiVersion : formatApiVersion(type);
   return Object.assign({ kind, apiVersion }, object, { kind, apiVersion });
 }
 
-/** One-line JSON in UTF-8, escaped as Go escapes it (`<`, `>`, `&`), so that bodies equal kube-apiserver's. */
+/** Encodes a value as JSON on one line in UTF-8, escaped as Go does (`<`, `>`, `&`), as in kube-apiserver's bodies. */
 export function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(jsonText(value));
 }
 
-/** The same as text, indented when asked for. */
+/** Formats a value as JSON text as `jsonBytes` does, optionally indented. */
 export function jsonText(value: unknown, indent?: number): string {
   const plain = JSON.stringify(value, undefined, indent) ?? "null";
   const text = NUMBER_LIKE_NAME.test(plain) ? orderedText(value, " ".repeat(indent ?? 0), "") : plain;
@@ -26,25 +26,25 @@ export function jsonText(value: unknown, indent?: number): string {
   return safe.includes("\\ud") ? safe.replace(LONE_SURROGATE, toReplacement) : safe;
 }
 
-/** How `JSON.stringify` writes half a character; a backslash that is itself escaped is passed over. */
+/** Matches a lone surrogate as `JSON.stringify` writes it, and an escaped backslash, in order to skip that. */
 const LONE_SURROGATE = /\\\\|\\ud[89a-f][0-9a-f]{2}/g;
 
-/** Go writes this for whatever is no UTF-8. */
+/** Replaces a lone surrogate with U+FFFD, which Go writes for text that is not valid UTF-8. */
 function toReplacement(found: string): string {
   return found === "\\\\" ? found : "\\ufffd";
 }
 
-/** What Go's encoder escapes beyond the need of JSON; outside of strings none of it can occur. */
+/** The characters that Go's encoder escapes although JSON does not require it; they only occur in strings. */
 const UNSAFE = /[<>&\u2028\u2029]/;
 
 function escape(char: string): string {
   return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
-/** The start of a member whose name JavaScript moves before all others; inside of a text no quotation mark is bare. */
+/** Matches the start of a member whose name JavaScript moves before all others. Strings cannot contain it unescaped. */
 const NUMBER_LIKE_NAME = /[{,]\s*"(?:0|[1-9][0-9]{0,9})":/;
 
-/** Writes a value whose maps have names like numbers: those come in Go's order, by their bytes. */
+/** Formats a value whose maps have names like numbers in Go's order, by their bytes. */
 function orderedText(value: unknown, step: string, pad: string): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   const inner = pad + step;

@@ -1,22 +1,22 @@
-/** What a codec throws for bytes it cannot read; the texts are those Kubernetes clients see. */
+/** The errors of the codecs; their messages are those that Kubernetes clients see. */
 import { ExactNumber } from "../json_value.ts";
 import { AppError } from "../../errors.ts";
 
-/** A well-formed document that is not the object asked for, or a broken protobuf body; code `invalid`. */
+/** Reports a well-formed document that is not the expected object, or a malformed protobuf body; code `invalid`. */
 export class DecodeError extends AppError {
   constructor(message: string, cause?: unknown) {
     super("invalid", message, cause === undefined ? {} : { cause });
   }
 }
 
-/** Text that is not JSON, or not YAML; code `invalid`. */
+/** Reports text that is not JSON, or not YAML; code `invalid`. */
 export class JsonSyntaxError extends AppError {
   constructor(message: string, cause?: unknown) {
     super("invalid", message, cause === undefined ? {} : { cause });
   }
 }
 
-/** What Go calls a JSON value in its errors. */
+/** Returns the type of a JSON value as Go's errors name it. */
 export function goJsonType(value: unknown): string {
   if (Array.isArray(value)) return "array";
   if (typeof value === "boolean") return "bool";

@@ -1,6 +1,6 @@
 /**
- * JSON as Kubernetes reads it. `JSON.parse` hides two things a strict server must report, duplicate keys and numbers
- * written in another form than an integer's, and its error texts are not Go's (sigs.k8s.io/json `scanner.go`).
+ * Parses JSON as Kubernetes does. `JSON.parse` hides two things that a strict server must report, duplicate keys and
+ * numbers that are not in the form of an integer, and its messages are not Go's (sigs.k8s.io/json `scanner.go`).
  */
 import { decodeUtf8, escapedByte } from "./utf8.ts";
 import { ElementBudget } from "./element_budget.ts";
@@ -9,9 +9,9 @@ import { goEscape } from "../quote.ts";
 import { isNumberLike, type JsonDocument, type JsonMember, MAX_JSON_DEPTH, setOwn } from "./json_document.ts";
 export { type JsonDocument, type JsonMember, listMembers, setOwn } from "./json_document.ts";
 
-/** No schema is deeper than this, so that paths below it are of no use. */
+/** The greatest depth of recorded paths; no schema is deeper. */
 const MAX_PATH_DEPTH = 64;
-/** All recorded paths together stay below this many characters, whatever a hostile body repeats. */
+/** The largest number of characters in all recorded paths together, as a limit for hostile bodies. */
 const MAX_PATH_CHARS = 1_000_000;
 
 // deno-lint-ignore no-control-regex -- JSON forbids bare control characters inside strings
@@ -31,18 +31,18 @@ const ESCAPES: Readonly<Record<string, string>> = {
 
 const MIDST = /^(?:in (?!string literal)|after decimal point)/;
 
-/** One array or object that is still open. */
+/** An array or object that is still open. */
 interface Frame {
   readonly list: unknown[] | undefined;
   readonly object: Record<string, unknown>;
   key: string;
-  /** Kept from the first member on that a plain value would not keep as written. */
+  /** Recorded from the first member that a plain value would not keep as written. */
   members: JsonMember[] | undefined;
 }
 
 /**
- * Parses JSON text, or its bytes; throws `JsonSyntaxError` with Go's text, StatusError 413 for too many values. Nesting
- * costs memory, never stack.
+ * Parses JSON text, or its bytes; throws `JsonSyntaxError` with Go's message, StatusError 413 for too many values.
+ * Nesting takes memory and no stack.
  */
 export function parseJson(source: string | Uint8Array, budget: ElementBudget = new ElementBudget()): JsonDocument {
   return new Parser(typeof source === "string" ? source : decodeUtf8(source), budget).parse();
@@ -54,7 +54,7 @@ class Parser {
   readonly #open: Frame[] = [];
   readonly #duplicates: string[] = [];
   readonly #members = new Map<object, readonly JsonMember[]>();
-  /** How the number just read was written, where that matters. */
+  /** The text of the number that was just read, if JavaScript would print it differently. */
   #literal: string | undefined;
   #pos = 0;
   #pathChars = 0;
@@ -76,7 +76,7 @@ class Parser {
     }
   }
 
-  /** Reads a scalar or an empty container; opens a frame for any other. */
+  /** Reads a scalar or an empty container, or opens a frame for another container. */
   #readValue(): unknown {
     const char = this.#text[this.#pos];
     switch (char) {
@@ -104,7 +104,7 @@ class Parser {
     }
   }
 
-  /** Puts a finished value into its place and closes what ends after it; false once the document is complete. */
+  /** Adds a finished value to its container and closes what ends after it; false once the document is complete. */
   #attach(finished: unknown): boolean {
     let value = finished;
     for (;;) {
@@ -167,7 +167,7 @@ class Parser {
     } else if (isNumberLike(key)) frame.members ??= plainMembers(frame);
   }
 
-  /** Notes a finished value as it was written, if its object or array has to be known so exactly. */
+  /** Records a finished value as it was written, if that is recorded for its object or array. */
   #keep(frame: Frame, value: unknown): void {
     const literal = this.#literal;
     if (literal !== undefined) {
@@ -190,7 +190,7 @@ class Parser {
       if (char === "u") {
         const code = this.#readHex(end + 2);
         end += 6;
-        // Half a pair stays half a pair, though a byte that is no UTF-8 may stand behind it, which looks like the other.
+        // A lone surrogate stays alone, even if an escaped byte follows that looks like the other half of the pair.
         out += isHighSurrogate(code) && this.#text[end] !== "\\" ? "\ufffd" : String.fromCharCode(code);
       } else {
         const plain = char === undefined ? undefined : ESCAPES[char];
@@ -205,7 +205,7 @@ class Parser {
     }
     if (this.#text[end] !== '"') throw this.#unexpected(end, "in string literal");
     this.#pos = end + 1;
-    // Half a surrogate pair becomes U+FFFD, as in Go, and so does a byte that is no UTF-8.
+    // A lone surrogate and a byte that is not valid UTF-8 become U+FFFD, as in Go.
     return out.toWellFormed();
   }
 
@@ -263,7 +263,7 @@ class Parser {
     this.#duplicates.push(path);
   }
 
-  /** Path of the value that is being read. */
+  /** Returns the path of the value that is being read. */
   #path(): string {
     let path = "";
     for (const frame of this.#open) {
@@ -275,7 +275,7 @@ class Parser {
   #unexpected(at: number, context: string): JsonSyntaxError {
     const code = this.#text.codePointAt(at);
     if (code === undefined) {
-      // Go tries a blank at the end of the text, which is wrong inside of words, numbers and escapes only.
+      // At the end of the text, Go tries a blank, which is only wrong inside words, numbers and escapes.
       if (!MIDST.test(context)) return new JsonSyntaxError("unexpected end of JSON input");
       return new JsonSyntaxError(`invalid character ' ' ${context}`);
     }
@@ -287,10 +287,10 @@ function isHighSurrogate(code: number): boolean {
   return code >= 0xd800 && code <= 0xdbff;
 }
 
-/** Marks that a container was opened and its first element comes next. */
+/** Signals that a container was opened and its first element comes next. */
 const OPENED: unique symbol = Symbol("opened");
 
-/** Go looks at bytes: of a character beyond ASCII it names the first byte of its UTF-8 form, as if that were Latin-1. */
+/** Quotes a character as Go does, which shows the first byte of its UTF-8 form as if it were Latin-1. */
 function quoteFirstByte(code: number): string {
   const byte = escapedByte(code) ??
     (code < 0x80
@@ -305,7 +305,7 @@ function quoteFirstByte(code: number): string {
   return `'${goEscape(String.fromCharCode(byte))}'`;
 }
 
-/** What an open frame holds so far; nothing in it came twice. */
+/** Returns the members of an open frame so far, in which no name is repeated. */
 function plainMembers(frame: Frame): JsonMember[] {
   if (frame.list !== undefined) return frame.list.map((value, index) => ({ key: String(index), value }));
   return Object.keys(frame.object).map((key) => ({ key, value: frame.object[key] }));

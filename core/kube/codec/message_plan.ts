@@ -1,35 +1,35 @@
-/** What the codecs work out of a schema once: fields by name and number, Go's names, zero values. */
+/** What the codecs derive from a schema once: fields by name and number, Go's names, zero values. */
 import type { FieldSchema, FieldType, MessageSchema } from "../schema.ts";
 
-/** One field, ready for use. */
+/** A field with what the codecs need to know about it. */
 export interface FieldPlan {
   readonly name: string;
-  /** Place in Go's JSON order. */
+  /** The index in the order of Go's JSON. */
   readonly index: number;
   readonly schema: FieldSchema;
   readonly type: FieldType;
-  /** The Go type as errors print it. */
+  /** The Go type as error messages print it. */
   readonly goType: string;
 }
 
-/** One message, ready for use. */
+/** A message with what the codecs need to know about it. */
 export interface MessagePlan {
   readonly schema: MessageSchema;
   /** The Go name of the struct, such as `ObjectMeta`. */
   readonly structName: string;
-  /** In Go's JSON order. */
+  /** The fields in the order of Go's JSON. */
   readonly fields: readonly FieldPlan[];
-  /** In the order of their protobuf numbers, as gogo writes them. */
+  /** The fields in the order of their protobuf numbers, as gogo writes them. */
   readonly byNumberOrder: readonly FieldPlan[];
   readonly byName: ReadonlyMap<string, FieldPlan>;
   readonly byNumber: ReadonlyMap<number, FieldPlan>;
-  /** True for kinds: `kind` and `apiVersion` may stand beside the fields. */
+  /** True for kinds, which may have `kind` and `apiVersion` in addition to their fields. */
   readonly hasTypeMeta: boolean;
 }
 
 const plans = new WeakMap<MessageSchema, MessagePlan>();
 
-/** The plan of a schema, made at first use. */
+/** Returns the plan of a schema, which is created at first use. */
 export function getMessagePlan(schema: MessageSchema): MessagePlan {
   const known = plans.get(schema);
   if (known !== undefined) return known;
@@ -53,12 +53,12 @@ export function getMessagePlan(schema: MessageSchema): MessagePlan {
   return plan;
 }
 
-/** The last part of an OpenAPI name. */
+/** Returns the name of the Go struct, which is the last part of the OpenAPI name. */
 export function getStructName(schema: MessageSchema): string {
   return schema.name.slice(schema.name.lastIndexOf(".") + 1);
 }
 
-/** How Go prints a type that has no name of its own. */
+/** Returns the Go type of a field whose type has no name, as error messages print it. */
 export function getGoFieldType(type: FieldType): string {
   switch (type.kind) {
     case "bytes":
@@ -82,19 +82,19 @@ export function getGoFieldType(type: FieldType): string {
   }
 }
 
-/** The Go type of the elements of a list or map whose own type prints as given. */
+/** Returns the Go type of the elements of a list or map from its own Go type. */
 export function elementGoType(goType: string, of: FieldType): string {
   if (goType.startsWith("[]")) return goType.slice(2);
   if (goType.startsWith("map[string]")) return goType.slice("map[string]".length);
   return getGoFieldType(of);
 }
 
-/** A message with nothing set, in canonical form. */
+/** Creates a message with nothing set, in canonical form. */
 export function createZeroMessage(plan: MessagePlan): Record<string, unknown> {
   return buildMessage(plan, []);
 }
 
-/** Puts decoded values into Go's order, fills what Go always writes, leaves out what Go leaves out. */
+/** Creates a message from decoded values, with the fields that Go always writes and without those that Go omits. */
 export function buildMessage(plan: MessagePlan, slots: readonly unknown[]): Record<string, unknown> {
   const object: Record<string, unknown> = {};
   for (const field of plan.fields) {
@@ -113,7 +113,7 @@ export function buildMessage(plan: MessagePlan, slots: readonly unknown[]): Reco
   return object;
 }
 
-/** The zero value of a type in canonical JSON; `null` for lists, maps, bytes and times. */
+/** Creates the zero value of a type in canonical JSON; `null` for lists, maps, bytes and times. */
 export function createZeroValue(type: FieldType): unknown {
   switch (type.kind) {
     case "string":

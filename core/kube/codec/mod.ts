@@ -1,4 +1,4 @@
-/** From bytes to canonical objects and back: JSON, YAML and protobuf, all driven by the kind descriptions. */
+/** Decodes bytes into canonical objects and encodes them: JSON, YAML and protobuf, driven by the kind descriptions. */
 export { canonicalObject, type DecodedObject, decodeObject, type DecodeOptions } from "./decode.ts";
 export { encodeObject, jsonBytes, jsonText, type TypeMeta } from "./encode.ts";
 export { DecodeError, JsonSyntaxError } from "./errors.ts";

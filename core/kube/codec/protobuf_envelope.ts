@@ -7,18 +7,18 @@ import { LENGTH_DELIMITED, WireReader } from "./wire_reader.ts";
 import { WireWriter } from "./wire_writer.ts";
 import { DecodeError } from "./errors.ts";
 
-/** What an envelope says of the bytes inside. */
+/** A decoded envelope: the type of an object, and the encoded object. */
 export interface Envelope {
   readonly apiVersion: string;
   readonly kind: string;
-  /** The encoded object. */
+  /** The object in its protobuf encoding. */
   readonly raw: Uint8Array;
 }
 
-/** `k8s` and a zero byte. */
+/** The magic bytes, `k8s` and a zero. */
 const MAGIC: readonly number[] = [0x6b, 0x38, 0x73, 0x00];
 
-/** Wraps an encoded object. */
+/** Encodes an envelope around an encoded object. */
 export function encodeEnvelope(apiVersion: string, kind: string, raw: Uint8Array): Uint8Array<ArrayBuffer> {
   const writer = new WireWriter();
   writer.raw(END);
@@ -26,7 +26,7 @@ export function encodeEnvelope(apiVersion: string, kind: string, raw: Uint8Array
   return beginEnvelope(writer, apiVersion, kind);
 }
 
-/** The same around an object that is long: its pieces are pieces of the answer. */
+/** Encodes an envelope around a long object without copying it: its pieces become pieces of the result. */
 export function encodeEnvelopeOfPieces(
   apiVersion: string,
   kind: string,
@@ -37,10 +37,10 @@ export function encodeEnvelopeOfPieces(
   return [beginEnvelope(writer, apiVersion, kind), ...raw, END];
 }
 
-/** contentEncoding and contentType, always written and always empty. */
+/** The fields contentEncoding and contentType, which are always written and always empty. */
 const END = Uint8Array.from([0x1a, 0, 0x22, 0]);
 
-/** Puts all before an object that stands before it, and ends the writing. */
+/** Writes everything that comes before the object, and finishes the writer. */
 function beginEnvelope(writer: WireWriter, apiVersion: string, kind: string): Uint8Array<ArrayBuffer> {
   const before = writer.size;
   writer.string(2, kind);
@@ -50,7 +50,7 @@ function beginEnvelope(writer: WireWriter, apiVersion: string, kind: string): Ui
   return writer.finish();
 }
 
-/** Unwraps a body; throws `DecodeError` with the serializer's text (apimachinery `protobuf.go`). */
+/** Decodes the envelope of a body; throws `DecodeError` with the serializer's message (apimachinery `protobuf.go`). */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
   if (bytes.length === 0) throw new DecodeError("empty data");
   if (MAGIC.some((byte, index) => bytes[index] !== byte)) {
@@ -62,7 +62,7 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
   return readUnknown(bytes.subarray(MAGIC.length));
 }
 
-/** The fields of `runtime.Unknown`. */
+/** The names of the fields of `runtime.Unknown`, by number. */
 const UNKNOWN_FIELDS = ["", "TypeMeta", "Raw", "ContentEncoding", "ContentType"] as const;
 const TYPE_META_FIELDS = ["", "APIVersion", "Kind"] as const;
 
@@ -85,7 +85,7 @@ function readTypeMeta(before: { readonly apiVersion: string; readonly kind: stri
   return typeMeta;
 }
 
-/** Reads a message whose known fields are all bytes. */
+/** Decodes a message whose known fields are all length-delimited. */
 function readFields<const Names extends readonly string[]>(
   message: string,
   names: Names,

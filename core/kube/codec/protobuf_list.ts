@@ -1,4 +1,4 @@
-/** Lists in protobuf; items may come encoded already, so that a long list is a concatenation. */
+/** Lists in protobuf. Items may be encoded already, so that a long list is a concatenation. */
 import type { ListMeta } from "../meta.ts";
 import { getListSchema, listMetaSchema } from "../kinds/meta_v1.ts";
 import { formatApiVersion, type Kind } from "../schema.ts";
@@ -7,23 +7,23 @@ import { encodeEnvelopeOfPieces } from "./protobuf_envelope.ts";
 import { decodeMessage } from "./protobuf_read.ts";
 import { encodeField } from "./protobuf_write.ts";
 
-/** A list as it was read. */
+/** A list of canonical objects with its metadata. */
 export interface DecodedList {
   readonly metadata: ListMeta;
   readonly items: readonly Record<string, unknown>[];
 }
 
-/** Encodes a list with its envelope, in pieces that follow one another. */
+/** Encodes a list with its envelope, as consecutive pieces. */
 export function encodeList(kind: Kind, listMeta: ListMeta, items: Iterable<object>): readonly Uint8Array[] {
   return encodeListOfItems(kind, listMeta, Array.from(items, (item) => encodeListItem(kind, item)));
 }
 
-/** Encodes an object as it stands in a list. */
+/** Encodes an object as an item of a list. */
 export function encodeListItem(kind: Kind, object: object): Uint8Array {
   return encodeField(2, kind.schema, object);
 }
 
-/** Encodes a list with its envelope from items that `encodeListItem` made, which are pieces of the answer themselves. */
+/** Encodes a list with its envelope from items that `encodeListItem` has encoded, which become pieces of the result. */
 export function encodeListOfItems(
   kind: Kind,
   listMeta: ListMeta,

@@ -1,6 +1,6 @@
 /**
- * Reads messages into canonical objects as gogo's generated code does: lean encoders that leave zero values out are
- * fine, unknown fields are skipped, a message that comes twice is one.
+ * Decodes messages into canonical objects as gogo's generated code does: zero values may be omitted, unknown fields are
+ * skipped, and a repeated message is merged.
  */
 import { isTooDeep } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
@@ -15,15 +15,15 @@ import { canonicalQuantity } from "./quantity.ts";
 import { type Instant, printMicroTime, printTime, ZERO_SECONDS } from "./time.ts";
 
 /**
- * Decodes bytes without envelope into a canonical object. Throws `DecodeError` with gogo's text for bytes that are cut
- * short or malformed, and with our own for what JSON cannot say; StatusError 413 for too many values.
+ * Decodes bytes without envelope into a canonical object. Throws `DecodeError` for bytes that are truncated or malformed,
+ * with gogo's message, and for values that JSON cannot express; StatusError 413 for too many values.
  */
 export function decodeMessage<T extends object>(
   schema: MessageSchema<T>,
   bytes: Uint8Array,
   budget?: ElementBudget,
 ): T & Record<string, unknown> {
-  // It has the fields of its schema, whose type this is.
+  // The object has the fields of its schema, and this is the schema's type.
   return readMessage(getMessagePlan(schema), new WireReader(bytes, budget), undefined) as T & Record<string, unknown>;
 }
 
@@ -57,7 +57,7 @@ function assertWireType(type: FieldType, wireType: number, name: string): void {
   }
 }
 
-/** Go's names of fields that are not their JSON names with a capital. */
+/** Go's names of fields that differ from the capitalized JSON names. */
 const GO_FIELD_NAMES: ReadonlyMap<string, string> = new Map([
   ["apiGroup", "APIGroup"],
   ["apiGroups", "APIGroups"],
@@ -73,7 +73,7 @@ function goFieldName(name: string): string {
   return GO_FIELD_NAMES.get(name) ?? `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
 }
 
-/** Maps in Go's order; encoders other than gogo's write them in any. */
+/** Sorts the keys of a map in Go's order, since encoders other than gogo's write them in any order. */
 function sorted(map: unknown): unknown {
   const entries = map as Readonly<Record<string, unknown>>;
   const keys = sortedKeys(entries);
@@ -83,7 +83,7 @@ function sorted(map: unknown): unknown {
   return out;
 }
 
-/** Reads one occurrence of a field; lists, maps and messages grow from `before`. */
+/** Decodes one occurrence of a field; lists, maps and messages are added to `before`. */
 function readField(reader: WireReader, type: FieldType, before: unknown): unknown {
   switch (type.kind) {
     case "string":
@@ -140,7 +140,7 @@ function readInstant(reader: WireReader): Instant {
   return instant;
 }
 
-/** The text in field 1 of a message that has no other. */
+/** Decodes the text in field 1, the only field of its message. */
 function readFirst(reader: WireReader): string {
   let text = "";
   while (reader.hasMore) {
@@ -182,7 +182,7 @@ function readWrapped(of: FieldType, reader: WireReader, items: unknown[]): void 
   }
 }
 
-/** Upstream looks at no wire type here: key and value are read as what they must be. */
+/** Decodes an entry of a map. As upstream, it does not check the wire types of key and value. */
 function readMapEntry(of: FieldType, reader: WireReader, before: unknown): unknown {
   reader.budget.add();
   const map = (before ?? {}) as Record<string, unknown>;

@@ -9,12 +9,12 @@ import { decodeEnvelope, type Envelope } from "./protobuf_envelope.ts";
 
 /** One event of a watch. */
 export interface WatchFrame {
-  /** `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK` or `ERROR`. */
+  /** One of `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK` and `ERROR`. */
   readonly type: string;
   readonly object: Envelope;
 }
 
-/** A frame longer than this is refused: client-go's own limit (apimachinery `streaming.go`), 16 MiB. */
+/** The largest frame that is accepted, which is client-go's limit (apimachinery `streaming.go`). */
 const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 const LENGTH_BYTES = 4;
 
@@ -29,11 +29,11 @@ export function encodeWatchFrame(type: string, envelope: Uint8Array): Uint8Array
   return writer.finish();
 }
 
-/** Takes the bytes of a watch as they arrive and gives back whole events. */
+/** Decodes the bytes of a watch as they arrive into whole events. */
 export class WatchFrameDecoder {
   #pending: Uint8Array = new Uint8Array();
 
-  /** Adds bytes; returns the events they complete. Throws `DecodeError` for a broken or oversized frame. */
+  /** Adds bytes and returns the events that they complete. Throws `DecodeError` for a malformed or oversized frame. */
   push(chunk: Uint8Array): readonly WatchFrame[] {
     this.#pending = this.#pending.length === 0 ? chunk : concat(this.#pending, chunk);
     const frames: WatchFrame[] = [];
@@ -48,7 +48,7 @@ export class WatchFrameDecoder {
     }
   }
 
-  /** True when the stream stopped inside a frame. */
+  /** True if the bytes so far end inside a frame. */
   get isPartial(): boolean {
     return this.#pending.length > 0;
   }

@@ -1,6 +1,6 @@
 /**
- * Writes messages as gogo does: by number, scalars that are no pointers always, maps sorted by key. As in gogo all of it
- * is written from the end.
+ * Encodes messages as gogo does: fields by number, scalars that are no pointers always, maps sorted by key. As in gogo,
+ * everything is written from the end to the start.
  */
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { sortedKeys } from "../../lib/byte_order.ts";
@@ -34,7 +34,7 @@ function writeMessage(writer: WireWriter, plan: MessagePlan, object: Readonly<Re
   }
 }
 
-/** Nil lists, maps and bytes are not written; everything else is, also when zero. */
+/** Writes the zero value of a field, unless it is a nil list, map or bytes. */
 function writeZero(writer: WireWriter, field: FieldPlan): void {
   const { kind } = field.type;
   if (kind === "list" || kind === "map" || kind === "bytes") return;
@@ -73,7 +73,7 @@ function writeField(writer: WireWriter, number: number, type: FieldType, value: 
   }
 }
 
-/** The inside of a field that is a message of its own. */
+/** Writes the content of a field that is a message. */
 function writeBody(writer: WireWriter, type: FieldType, value: unknown): void {
   switch (type.kind) {
     case "message":

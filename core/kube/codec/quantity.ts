@@ -1,25 +1,25 @@
 /**
- * Amounts with a unit, such as `250m` or `1Gi`, in the one form that the API prints
- * (apimachinery `pkg/api/resource/quantity.go`).
+ * Amounts with a unit, such as `250m` or `1Gi`, in the canonical form of the API (apimachinery
+ * `pkg/api/resource/quantity.go`).
  */
 import { DecodeError } from "./errors.ts";
 
 const FORM = /^([+-]?)([0-9]*)(?:\.([0-9]*))?(|[numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)$/;
 const DECIMAL_UNITS: readonly string[] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
 const BINARY_UNITS: readonly string[] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-/** Amounts are kept as whole billionths; finer ones are rounded up. */
+/** The number of billionths in one. Amounts are whole billionths; finer ones are rounded up. */
 const NANO = 1_000_000_000n;
 const EXPONENT = /^[eE][+-]?[0-9]/;
-/** Decimals of up to so many digits fit an int64. */
+/** The number of decimal digits that always fit an int64. */
 const MAX_INT64_DIGITS = 18;
-/** Greatest amount with a binary unit; what is greater is cut to it. */
+/** The greatest amount with a binary unit; greater ones are reduced to it. */
 const MAX = (2n ** 63n - 1n) * NANO;
-/** Exponents beyond this are cut; keeps a hostile exponent from costing memory. */
+/** The greatest exponent; greater ones are reduced to it, so that a hostile exponent does not take memory. */
 const MAX_EXPONENT = 1_000;
-/** No sensible amount has more digits; keeps a hostile one from costing time. */
+/** The largest number of digits that are accepted, so that a hostile amount does not take time. */
 const MAX_DIGITS = 128;
 
-/** Brings a quantity into canonical form; throws `DecodeError` with Go's text. */
+/** Converts a quantity to canonical form; throws `DecodeError` with Go's message. */
 export function canonicalQuantity(text: string): string {
   const { whole, fraction, unit, amount } = readQuantity(text);
   if (isKept(whole, fraction, unit)) return text.trim();
@@ -29,7 +29,7 @@ export function canonicalQuantity(text: string): string {
   return printDecimal(amount, EXPONENT.test(unit));
 }
 
-/** A quantity in thousandths, rounded up; throws `DecodeError` with Go's text. */
+/** Returns a quantity in thousandths, rounded up; throws `DecodeError` with Go's message. */
 export function quantityMillis(text: string): bigint {
   const { amount } = readQuantity(text);
   return amount < 0n ? -ceilDivide(-amount, NANO / 1_000n) : ceilDivide(amount, NANO / 1_000n);
@@ -39,7 +39,7 @@ interface Quantity {
   readonly whole: string;
   readonly fraction: string;
   readonly unit: string;
-  /** In billionths. */
+  /** The amount in billionths, with its sign. */
   readonly amount: bigint;
 }
 
@@ -55,7 +55,7 @@ function readQuantity(text: string): Quantity {
   return { whole, fraction, unit, amount: sign === "-" ? -magnitude : magnitude };
 }
 
-/** Go keeps the text of a short decimal whose unit could not be a greater one, also in forms such as `+5` or `1E3`. */
+/** Tells whether Go keeps the text: of a short decimal without a greater fitting unit, also `+5` or `1E3`. */
 function isKept(whole: string, fraction: string, unit: string): boolean {
   if (unit.endsWith("i")) return false;
   const shifted = `${whole.replace(/^0+/, "") || "0"}${fraction}`;
@@ -63,7 +63,7 @@ function isKept(whole: string, fraction: string, unit: string): boolean {
   return shifted.length <= MAX_INT64_DIGITS && power >= -9 && power % 3 === 0 && !/^0|000$/.test(shifted);
 }
 
-/** digits × 10^-places × unit, in billionths, rounded away from zero. */
+/** Returns digits × 10^-places × unit in billionths, rounded away from zero. */
 function scale(digits: bigint, places: number, unit: string): bigint {
   const binary = BINARY_UNITS.indexOf(unit);
   if (binary > 0) return ceilDivide(digits * 1024n ** BigInt(binary) * NANO, 10n ** BigInt(places));
@@ -75,7 +75,7 @@ function ceilDivide(value: bigint, by: bigint): bigint {
   return (value + by - 1n) / by;
 }
 
-/** The power of ten that a decimal unit stands for. */
+/** Returns the power of ten of a decimal unit. */
 function getPowerOfTen(unit: string): number {
   if (!EXPONENT.test(unit)) return (DECIMAL_UNITS.indexOf(unit) - 3) * 3;
   return Math.max(-MAX_EXPONENT, Math.min(MAX_EXPONENT, Number(unit.slice(1))));

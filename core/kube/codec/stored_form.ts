@@ -1,13 +1,13 @@
 /**
- * What an object is once it has been in a Kubernetes store: protobuf knows no difference between an empty list and
- * none, so that lists which Go always writes come back as `null`.
+ * The form of an object after it has been in the store of a Kubernetes API server: protobuf does not distinguish an empty
+ * list from none, so that lists which Go always writes come back as `null`.
  */
 import type { FieldType, MessageSchema } from "../schema.ts";
 
-/** Messages that can change on their way, and whether they can; most cannot. */
+/** A cache of whether storing can change a message; most cannot change. */
 const changing = new WeakMap<MessageSchema, boolean>();
 
-/** The object as it comes back; the same object when nothing about it changes. */
+/** Returns an object as it comes back from the store, or the same object if nothing changes. */
 export function storedForm<T extends object>(schema: MessageSchema, object: T): T {
   return canChange(schema) ? formOfMessage(schema, object as Record<string, unknown>) as T : object;
 }
@@ -44,7 +44,7 @@ function formOfValue(type: FieldType, value: object): unknown {
 function canChange(schema: MessageSchema): boolean {
   const known = changing.get(schema);
   if (known !== undefined) return known;
-  // A message that holds itself is looked at once.
+  // Ends the recursion for a message that contains itself.
   changing.set(schema, false);
   const found = Object.values(schema.fields).some(({ type, presence }) =>
     (presence === "always" && isContainer(type)) || canChangeType(type)

@@ -1,5 +1,5 @@
 /**
- * Times as Go parses them (`time.Parse`), with its error texts, and as the API prints them: UTC, seconds
+ * Parses times as Go does (`time.Parse`), with its messages, and prints them as the API does: in UTC with seconds
  * (`metav1.Time`) or microseconds (`metav1.MicroTime`).
  */
 import { DecodeError } from "./errors.ts";
@@ -10,38 +10,38 @@ export interface Instant {
   readonly nanos: number;
 }
 
-/** Year 1: Go's zero time, which the API prints as `null`. */
+/** The start of year 1, Go's zero time, which the API prints as `null`. */
 export const ZERO_SECONDS = -62_135_596_800;
-/** The last second of year 9999, the end of what RFC 3339 can print. */
+/** The last second of year 9999, the last one that RFC 3339 can express. */
 const MAX_SECONDS = 253_402_300_799;
 
 const CANONICAL_TIME = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z$/;
 
-/** Reads a `metav1.Time`; gives canonical text, or `null` for the zero time. Throws `DecodeError` with Go's text. */
+/** Converts a `metav1.Time` to canonical text, or `null` for the zero time. Throws `DecodeError` with Go's message. */
 export function canonicalTime(text: string): string | null {
   const match = CANONICAL_TIME.exec(text);
   if (match !== null && isPlainDate(match)) return text === "0001-01-01T00:00:00Z" ? null : text;
   return printTime(parseInstant(text, "2006-01-02T15:04:05Z07:00"));
 }
 
-/** Reads a `metav1.MicroTime`; gives canonical text, or `null` for the zero time. Throws `DecodeError` with Go's text. */
+/** Converts a `metav1.MicroTime` to canonical text, or `null` for the zero time. Throws `DecodeError` like Go. */
 export function canonicalMicroTime(text: string): string | null {
   return printMicroTime(parseInstant(text, "2006-01-02T15:04:05.000000Z07:00"));
 }
 
-/** RFC 3339 with seconds; `null` for the zero time. */
+/** Prints RFC 3339 with seconds; `null` for the zero time. */
 export function printTime(instant: Instant): string | null {
   if (instant.seconds === ZERO_SECONDS && instant.nanos === 0) return null;
   return `${printSeconds(instant.seconds)}Z`;
 }
 
-/** RFC 3339 with microseconds; `null` for the zero time. */
+/** Prints RFC 3339 with microseconds; `null` for the zero time. */
 export function printMicroTime(instant: Instant): string | null {
   if (instant.seconds === ZERO_SECONDS && instant.nanos === 0) return null;
   return `${printSeconds(instant.seconds)}.${String(Math.trunc(instant.nanos / 1000)).padStart(6, "0")}Z`;
 }
 
-/** The instant of canonical text, with up to nine digits of fraction. */
+/** Parses canonical text, with up to nine digits of fraction. */
 export function parseCanonicalInstant(text: string): Instant {
   const fraction = text.length > 20 ? text.slice(20, -1) : "";
   const seconds = Date.parse(`${text.slice(0, 19)}Z`) / 1000;
@@ -67,7 +67,7 @@ function isDay(year: number, month: number, day: number): boolean {
   return day <= last;
 }
 
-/** Walks the text along the layout, element by element, as Go does, so that the first fault is the one Go names. */
+/** Parses text by a layout, element by element as Go does, so that the first fault is the one that Go reports. */
 function parseInstant(text: string, layout: string): Instant {
   let rest = text;
   const fail = (element: string, at = rest): DecodeError =>
@@ -127,7 +127,7 @@ function parseOffset(
   return { length: 6, seconds: (match[1] === "-" ? -60 : 60) * (hours * 60 + minutes) };
 }
 
-/** The time package quotes by itself: backslash and quotation mark escaped, everything beyond printable ASCII as bytes. */
+/** Quotes text as Go's time package does: everything beyond printable ASCII is escaped as bytes. */
 function quote(text: string): string {
   let out = "";
   for (const byte of new TextEncoder().encode(text)) {

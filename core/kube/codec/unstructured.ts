@@ -1,6 +1,6 @@
 /**
- * What stands in the way of making an object of JSON that has been parsed already: strategic merge patches and applied
- * configurations take this way, whose faults read otherwise than a decoder's (apimachinery `pkg/runtime/converter.go`).
+ * Finds the faults that prevent parsed JSON from becoming an object. Strategic merge patches and applied configurations
+ * are converted in this way, with other messages than a decoder's (apimachinery `pkg/runtime/converter.go`).
  */
 import { toInt64 } from "../int64.ts";
 import { ExactNumber, getJsonType, isJsonObject, numberText } from "../json_value.ts";
@@ -11,7 +11,7 @@ import { DecodeError, goJsonType } from "./errors.ts";
 import { canonicalQuantity } from "./quantity.ts";
 import { canonicalMicroTime, canonicalTime } from "./time.ts";
 
-/** The first fault in the order of the kind's fields, in Go's words; undefined when there is none. */
+/** Finds the first fault in the order of the kind's fields, with Go's message. */
 export function findUnstructuredFault(schema: MessageSchema, value: unknown): string | undefined {
   if (!isJsonObject(value)) return `cannot restore struct from: ${getGoKind(value)}`;
   for (const field of getMessagePlan(schema).fields) {
@@ -22,7 +22,7 @@ export function findUnstructuredFault(schema: MessageSchema, value: unknown): st
   return undefined;
 }
 
-/** The same for a whole object, whose type comes before the fields of its kind. */
+/** Finds the first fault of a whole object, whose `kind` and `apiVersion` come before its fields. */
 export function findObjectFault(schema: MessageSchema, value: unknown): string | undefined {
   if (isJsonObject(value)) {
     for (const name of ["kind", "apiVersion"]) {
@@ -74,7 +74,7 @@ function findScalarFault(
 ): string | undefined {
   if (kind === "string") {
     if (typeof value === "string") return undefined;
-    // Go calls whole numbers convertible to text, only to refuse them.
+    // Go first treats whole numbers as convertible to text, and then refuses them.
     return getGoKind(value) === "int64" ? `cannot convert int64 to ${goType}` : "unrecognized type: string";
   }
   if (kind === "bool") return typeof value === "boolean" ? undefined : "unrecognized type: bool";
@@ -91,7 +91,7 @@ function findBytesFault(value: unknown): string | undefined {
   return fault === undefined ? undefined : `error decoding from json: ${fault}`;
 }
 
-/** Times decode themselves. */
+/** Finds the fault of a time, which has its own decoder in Go. */
 function findTextFault(value: unknown, read: (text: string) => unknown): string | undefined {
   if (typeof value === "string") return findDecodeFault(() => read(value));
   return `json: cannot unmarshal ${goJsonType(value)} into Go value of type string`;

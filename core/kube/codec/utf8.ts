@@ -1,6 +1,6 @@
-/** UTF-8 as Go's JSON reads it: each byte that is part of no character stands for U+FFFD, a byte order mark stays. */
+/** Decodes UTF-8 as Go's JSON does: each invalid byte counts as one U+FFFD, and a byte order mark is kept. */
 
-/** Bytes that are no UTF-8 become lone surrogates U+DC80 to U+DCFF, so that an error text can still name them. */
+/** Decodes UTF-8. Invalid bytes become lone surrogates U+DC80 to U+DCFF, so that error messages can still show them. */
 export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -10,7 +10,7 @@ export function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** The byte that a lone surrogate of `decodeUtf8` stands for. */
+/** Returns the invalid byte that a lone surrogate of `decodeUtf8` represents. */
 export function escapedByte(code: number): number | undefined {
   return code >= 0xdc80 && code <= 0xdcff ? code - 0xdc00 : undefined;
 }
@@ -31,7 +31,7 @@ function escapedText(bytes: Uint8Array): string {
   return parts.join("");
 }
 
-/** The bytes of the character at a place; 0 for none (RFC 3629 section 4). */
+/** Returns the number of bytes of the character at a place; 0 if they are invalid (RFC 3629 section 4). */
 function characterWidth(bytes: Uint8Array, at: number): number {
   const lead = bytes[at] ?? 0;
   if (lead < 0x80) return 1;

@@ -1,12 +1,12 @@
-/** Recursion that costs memory instead of stack, for documents that may be thousands of levels deep. */
+/** Recursion that takes memory instead of stack, for documents that may be thousands of levels deep. */
 
-/** A walk over one node: yields the walks over its children, gets back what they found. */
+/** A walk over one node, which yields the walks over its children and receives their results. */
 export type Walk<T> = Generator<Walk<T>, T, T>;
 
-/** Walks to the end. */
+/** Runs a walk to its end and returns its result. */
 export function finishWalk<T>(start: Walk<T>): T {
   const open: Walk<T>[] = [start];
-  // A generator passes over what its first `next` brings.
+  // A generator ignores the argument of the first `next`.
   let found: readonly [] | readonly [T] = [];
   for (;;) {
     const walk = open[open.length - 1] ?? start;

@@ -1,22 +1,22 @@
-/** Reads the wire format as gogo's generated code does, with its error texts; strings are not checked for UTF-8. */
+/** Reads the wire format as gogo's generated code does, with its messages. Strings need not be valid UTF-8. */
 import { Buffer } from "node:buffer";
 import { decodeUtf8 } from "./utf8.ts";
 import { withinInt64 } from "../int64.ts";
 import { ElementBudget } from "./element_budget.ts";
 import { DecodeError } from "./errors.ts";
 
-/** A varint. */
+/** The wire type of a varint. */
 export const VARINT = 0;
-/** Length and bytes. */
+/** The wire type of a length followed by bytes. */
 export const LENGTH_DELIMITED = 2;
 
 const OVERFLOW = "proto: integer overflow";
 const NEGATIVE = "proto: negative length found during unmarshaling";
 const END = "unexpected EOF";
 
-/** Reads one message from its first byte to its last. */
+/** Reads the fields of one message in order. */
 export class WireReader {
-  /** What is left for the values of the whole document. */
+  /** The budget for the values of the whole document. */
   readonly budget: ElementBudget;
   readonly #bytes: Uint8Array;
   #pos = 0;
@@ -30,7 +30,7 @@ export class WireReader {
     return this.#pos < this.#bytes.length;
   }
 
-  /** The next field of a message of that Go name. Throws DecodeError. */
+  /** Reads the tag of the next field of a message with that Go name. Throws DecodeError. */
   tag(message: string): { readonly number: number; readonly wireType: number } {
     const tag = this.entryTag();
     if (tag.wireType === 4) throw new DecodeError(`proto: ${message}: wiretype end group for non-group`);
@@ -38,7 +38,7 @@ export class WireReader {
     return tag;
   }
 
-  /** The next field, whatever it is; of the number 32 bits count. */
+  /** Reads the tag of any next field; the field number has 32 bits. */
   entryTag(): { readonly number: number; readonly wireType: number; readonly whole: string } {
     const { low } = this.#varint();
     const number = (low >>> 3) | (this.#high << 29);
@@ -55,7 +55,7 @@ export class WireReader {
     return this.#varint().low | 0;
   }
 
-  /** Beyond 2^53 the nearest number that JavaScript has and that prints as an int64. */
+  /** Reads an int64. Beyond 2^53, it is the nearest JavaScript number that prints as an int64. */
   int64(): number {
     const { low } = this.#varint();
     return withinInt64((this.#high | 0) * 2 ** 32 + low);
@@ -78,14 +78,14 @@ export class WireReader {
     return new WireReader(this.bytes(), this.budget);
   }
 
-  /** Text; each byte that is no UTF-8 is U+FFFD, as it is in the JSON that Go makes of it. */
+  /** Reads text. Each byte that is not valid UTF-8 becomes U+FFFD, as in the JSON that Go writes for it. */
   text(): string {
     const bytes = this.bytes();
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
     return text.includes("\ufffd") ? decodeUtf8(bytes).toWellFormed() : text;
   }
 
-  /** Passes a field that has no description, groups too. */
+  /** Skips an unknown field, which may be a group. */
   skip(wireType: number): void {
     let depth = 0;
     let type = wireType;
@@ -123,15 +123,15 @@ export class WireReader {
     if (this.#pos > this.#bytes.length) throw new DecodeError(END);
   }
 
-  /** A length so near to 2^63 that adding the place overflows. */
+  /** Tells whether a length is so close to 2^63 that adding the position overflows. */
   #isPastInt(low: number): boolean {
     return this.#high === 0x7fffffff && low + this.#pos > 0xffffffff;
   }
 
-  /** The upper 32 bits of the varint read last. */
+  /** The upper 32 bits of the varint that was read last. */
   #high = 0;
 
-  /** Ten bytes at most; what goes beyond 64 bits is lost, as in Go. */
+  /** Reads a varint of at most ten bytes; bits beyond 64 are dropped, as in Go. */
   #varint(): { readonly low: number } {
     let low = 0;
     let high = 0;

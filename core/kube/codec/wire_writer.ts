@@ -1,21 +1,21 @@
-/** Writes the wire format from its end to its start: the length of a message is known when its head is written. */
+/** Writes the wire format from its end to its start, so that a message has a length when its head is written. */
 import { Buffer } from "node:buffer";
 import { LENGTH_DELIMITED, VARINT } from "./wire_reader.ts";
 
-/** Room for most objects. */
+/** The first size of the scratch buffer, which is enough for most objects. */
 const FIRST_BYTES = 16 * 1024;
-/** A scratch that grew beyond this is not kept for the next writer. */
+/** The largest scratch buffer that is kept for the next writer. */
 const KEPT_BYTES = 1024 * 1024;
-/** Up to this length a loop is faster than a call into the runtime. */
+/** The length of text up to which a loop is faster than a call into the runtime. */
 const SHORT_TEXT = 32;
 
-/** The scratch of the last writer that finished, until the next one takes it: none is ever shared. */
+/** The scratch buffer of the last writer that finished. The next writer takes it, so that it is never shared. */
 let spare: Buffer | undefined;
 
-/** Writes one message, its last field first. A writer that is given up takes nothing from the next one. */
+/** Writes one message, with its last field first. A writer that is not finished does not affect the next one. */
 export class WireWriter {
   #scratch: Buffer;
-  /** Where what is written begins; it ends with the scratch. */
+  /** The start of the written bytes, which end with the scratch buffer. */
   #start: number;
 
   constructor() {
@@ -24,7 +24,7 @@ export class WireWriter {
     this.#start = this.#scratch.length;
   }
 
-  /** Bytes written so far. */
+  /** The number of bytes written so far. */
   get size(): number {
     return this.#scratch.length - this.#start;
   }
@@ -34,7 +34,7 @@ export class WireWriter {
     this.#tag(number, VARINT);
   }
 
-  /** Negative numbers take ten bytes, as 64 bits do. */
+  /** Writes an int32. Negative numbers take ten bytes, like an int64. */
   int32(number: number, value: number): void {
     if (value !== (value | 0)) throw new Error(`invalid int32: ${value}`);
     this.int64(number, value);
@@ -46,7 +46,7 @@ export class WireWriter {
     this.#tag(number, VARINT);
   }
 
-  /** Text; a surrogate without its partner is U+FFFD. */
+  /** Writes text; a lone surrogate becomes U+FFFD. */
   string(number: number, text: string): void {
     const before = this.size;
     if (!this.#shortAscii(text)) {
@@ -63,7 +63,7 @@ export class WireWriter {
     this.message(number, before);
   }
 
-  /** The bytes that base64 text stands for. */
+  /** Writes the bytes that base64 text encodes. */
   base64(number: number, text: string): void {
     const before = this.size;
     const most = Buffer.byteLength(text, "base64");
@@ -76,24 +76,24 @@ export class WireWriter {
     this.message(number, before);
   }
 
-  /** Makes all that was written since the size was `before` the message of a field. */
+  /** Turns everything that was written since the size was `before` into the message of a field. */
   message(number: number, before: number): void {
     this.messageHead(number, this.size - before);
   }
 
-  /** What stands before a message that does not come from here. */
+  /** Writes the head of a message that another writer has written. */
   messageHead(number: number, length: number): void {
     this.#varint(length, 0);
     this.#tag(number, LENGTH_DELIMITED);
   }
 
-  /** Bytes as they are, without a field around them. */
+  /** Writes bytes as they are, without a field around them. */
   raw(bytes: ArrayLike<number>): void {
     const at = this.#place(bytes.length);
     this.#scratch.set(bytes, at);
   }
 
-  /** All that was written. The writer is of no use afterwards. */
+  /** Returns everything that was written. The writer cannot be used afterwards. */
   finish(): Uint8Array<ArrayBuffer> {
     const written = new Uint8Array(this.#scratch.subarray(this.#start));
     if (this.#scratch.length <= KEPT_BYTES) spare = this.#scratch;
@@ -104,7 +104,7 @@ export class WireWriter {
     this.#varint((number << 3) | wireType, 0);
   }
 
-  /** A varint of 64 bits, given in two halves. */
+  /** Writes a varint of 64 bits from its two halves. */
   #varint(low: number, high: number): void {
     const bits = high === 0 ? 32 - Math.clz32(low | 1) : 64 - Math.clz32(high);
     const width = Math.ceil(bits / 7);
@@ -135,7 +135,7 @@ export class WireWriter {
     return true;
   }
 
-  /** Makes room in front of what is written; returns where it begins. */
+  /** Makes room before the written bytes and returns its start. */
   #place(width: number): number {
     if (width > this.#start) this.#grow(width);
     return this.#start -= width;

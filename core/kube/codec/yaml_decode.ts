@@ -1,4 +1,4 @@
-/** From a YAML tree to values (go-yaml v2 `decode.go`): tags, merge keys, aliases and the limit on them. */
+/** Converts a YAML tree to values (go-yaml v2 `decode.go`): tags, merge keys, aliases and the limit on them. */
 import { goQuote } from "../quote.ts";
 import { finishWalk, type Walk } from "./walk.ts";
 import { GoMap, type GoScalar, type GoValue, printGoSyntax } from "./yaml_go_value.ts";
@@ -7,14 +7,14 @@ import { resolveTagged } from "./yaml_scalar.ts";
 import type { ElementBudget } from "./element_budget.ts";
 import { JsonSyntaxError } from "./errors.ts";
 
-/** A long text costs time wherever an alias repeats it. */
+/** The number of characters of repeated text that count as one element. */
 const CHARS_PER_ELEMENT = 64;
 
 const MERGE_TAG = "tag:yaml.org,2002:merge";
 
-/** Reads one document. */
+/** Converts the tree of one document to a value. */
 export class ValueReader {
-  /** Keys that were set already, as strict decoding reports them. */
+  /** The messages of strict decoding about repeated keys. */
   readonly repeated: string[] = [];
   /** Aliases whose targets are being read. */
   readonly #expanding = new Set<AliasNode>();
@@ -26,7 +26,7 @@ export class ValueReader {
     this.#budget = budget;
   }
 
-  /** Reads the root. Throws JsonSyntaxError. */
+  /** Converts the root of a tree. Throws JsonSyntaxError. */
   read(root: YamlNode): GoValue {
     return finishWalk(this.#node(root));
   }
@@ -71,8 +71,8 @@ export class ValueReader {
   }
 
   /**
-   * The larger the document, the smaller the share that aliases may make of it. What they repeat counts as if it stood
-   * there: its elements, and one for so much text.
+   * Limits aliases. The larger the document, the smaller the share that they may have in it. Repeated elements count
+   * each time, and long text counts as several elements.
    */
   #countNode(length = 0): void {
     this.#count++;
@@ -104,7 +104,7 @@ export class ValueReader {
     return into;
   }
 
-  /** `<<` sets the pairs of other mappings, where it stands; of a list the first wins. */
+  /** Sets the pairs of the mappings that `<<` names; in a list of mappings, the first one wins. */
   *#merge(node: YamlNode, into: GoMap): Walk<GoValue> {
     const sources = node.kind === "sequence" ? node.children.toReversed() : [node];
     for (const source of sources) {

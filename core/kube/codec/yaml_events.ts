@@ -1,9 +1,9 @@
-/** From tokens to the events of the first document (go-yaml v2 `parserc.go`). Nesting costs memory, never stack. */
+/** Parses tokens into the events of the first document (go-yaml v2 `parserc.go`). Nesting takes memory and no stack. */
 import { JsonSyntaxError } from "./errors.ts";
 import { type Indicator, Scanner, type Token } from "./yaml_scanner.ts";
 import type { YamlSource } from "./yaml_source.ts";
 
-/** A node begins, or a collection ends. `line` counts from 0. */
+/** The start of a node or the end of a collection. `line` counts from 0. */
 export type YamlEvent =
   | {
     readonly kind: "scalar";
@@ -11,14 +11,14 @@ export type YamlEvent =
     readonly anchor: string;
     readonly tag: string;
     readonly text: string;
-    /** Plain without a tag, or with the tag `!`: what it means is up to its text. */
+    /** True if the text determines the type: it is plain without a tag, or has the tag `!`. */
     readonly isImplicit: boolean;
   }
   | { readonly kind: "sequence" | "mapping"; readonly line: number; readonly anchor: string; readonly tag: string }
   | { readonly kind: "alias"; readonly line: number; readonly anchor: string }
   | { readonly kind: "end"; readonly line: number };
 
-/** What the parser looks for next. */
+/** What the parser expects next. */
 type State =
   | "blockNode"
   | "blockEntry"
@@ -46,7 +46,7 @@ const NO_CONTENT: readonly Token["kind"][] = [
   "streamEnd",
 ];
 
-/** Gives the events of the first document one by one. Throws JsonSyntaxError with go-yaml's text. */
+/** Reads the events of the first document one by one. Throws JsonSyntaxError with go-yaml's message. */
 export class EventReader {
   readonly #scanner: Scanner;
   readonly #handles = new Map<string, string>();
@@ -57,7 +57,7 @@ export class EventReader {
     this.#scanner = new Scanner(source);
   }
 
-  /** Opens the document; undefined when there is none, else its first event. */
+  /** Returns the first event of the document; undefined if there is no document. */
   first(): YamlEvent | undefined {
     const scanner = this.#scanner;
     scanner.peek();
@@ -76,12 +76,12 @@ export class EventReader {
     return emptyScalar(content.line);
   }
 
-  /** Looks at what follows the document, which must be readable. */
+  /** Reads the token after the document, which must be valid. */
   finish(): void {
     this.#scanner.peek();
   }
 
-  /** The next event inside of the document. */
+  /** Returns the next event of the document. */
   next(): YamlEvent {
     switch (this.#state) {
       case "blockNode":
@@ -291,11 +291,11 @@ export class EventReader {
     return this.#node(false, false);
   }
 
-  /** A mapping of one pair inside of `[…]`. */
+  /** Reads a mapping of one pair inside `[…]`. */
   #pairKey(): YamlEvent {
     const token = this.#scanner.peek();
     if (token.kind === "value" || token.kind === "flowEntry" || token.kind === "flowSequenceEnd") {
-      // Upstream passes the token here, so that `[? : a]` and `[?]` are not what they seem.
+      // Upstream skips the token here, so that `[? : a]` and `[?]` differ from the YAML specification.
       this.#scanner.skip();
       this.#state = "pairValue";
       return emptyScalar(token.line);

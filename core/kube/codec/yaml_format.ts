@@ -1,7 +1,7 @@
-/** YAML as kubectl prints it: two spaces, lists not indented, keys in natural order, quotes only where needed. */
+/** Prints YAML as kubectl does: two spaces, lists not indented, keys in natural order, quotes only where needed. */
 import { resolvePlain } from "./yaml_scalar.ts";
 
-/** Formats a JSON value; `undefined` members are left out. Ends with a line break. */
+/** Formats a JSON value, without members that are undefined. The text ends with a line break. */
 export function formatYaml(value: unknown): string {
   const lines: string[] = [];
   writeValue(lines, value, "", "", "  ");
@@ -9,8 +9,8 @@ export function formatYaml(value: unknown): string {
 }
 
 /**
- * Writes any value. `head` is what stands before it on its line, `pad` before its further lines, `textPad` before the
- * further lines of a text.
+ * Writes any value. `head` is the text before it on its line, `pad` comes before its further lines, and `textPad` before
+ * the further lines of a text.
  */
 function writeValue(lines: string[], value: unknown, head: string, pad: string, textPad: string): void {
   if (isNonEmptyMap(value)) writeMap(lines, value, head, pad);
@@ -31,7 +31,7 @@ function writeMap(lines: string[], map: Readonly<Record<string, unknown>>, head:
   }
 }
 
-/** Under a key, maps go in by two spaces and lists do not. */
+/** Writes a key and its value. Maps are indented by two spaces under their key, lists are not. */
 function writePair(lines: string[], head: string, value: unknown, pad: string): void {
   if (isNonEmptyMap(value)) {
     lines.push(head);
@@ -50,13 +50,16 @@ function writeList(lines: string[], list: readonly unknown[], head: string, pad:
   }
 }
 
-/** Keys longer than this need the explicit form (libyaml's limit for simple keys). */
+/** The longest key that does not need the explicit form (libyaml's limit for simple keys). */
 const MAX_SIMPLE_KEY = 128;
-/** Lines are broken at the first space beyond this column. */
+/** The column after which lines are broken at the first space. */
 const MAX_WIDTH = 80;
-/** What a YAML printer may write as it is: no tabs, no controls, nothing beyond the Basic Multilingual Plane. */
+/** Matches what is escaped: tabs, control characters and everything beyond the Basic Multilingual Plane. */
 const UNPRINTABLE = /[^\n -~\u00a0-\ud7ff\ue000-\ufefe\uff00-\ufffd]/u;
-/** The line breaks that are printable: go-yaml writes them as they are and indents what follows (`emitterc.go`, write_break). */
+/**
+ * The line breaks that are printable: go-yaml writes them as they are and indents the text after them (`emitterc.go`,
+ * write_break).
+ */
 const BREAK = /[\n\u2028\u2029]/;
 const BASE_60 = /^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$/;
 
@@ -94,7 +97,7 @@ function foldLine(line: string, pad: string, column: number): string {
   );
 }
 
-/** The same inside double quotes, where a following space must be escaped to survive. */
+/** Breaks text inside double quotes, where a space after the break must be escaped. */
 function foldDouble(line: string, pad: string, column: number): string {
   if (line.length + column <= MAX_WIDTH) return line;
   return fold(line, pad, column, (at) => {
@@ -103,7 +106,7 @@ function foldDouble(line: string, pad: string, column: number): string {
   });
 }
 
-/** `breakAt` gives what starts the next line, or undefined where the line must go on. */
+/** Breaks a line. `breakAt` returns the start of the next line, or undefined if there may be no break. */
 function fold(line: string, pad: string, start: number, breakAt: (at: number) => string | undefined): string {
   let out = "";
   let column = start;
@@ -166,7 +169,7 @@ function quoteDouble(text: string): string {
   for (const char of text.toWellFormed()) {
     const code = char.codePointAt(0) ?? 0;
     const short = DOUBLE_ESCAPES.get(code);
-    // A non-breaking space is printable and is left alone.
+    // A non-breaking space is printable and stays.
     if (short !== undefined && code !== 0xa0) out += `\\${short}`;
     else if (UNPRINTABLE.test(char)) out += escapeHex(code);
     else out += char;
@@ -179,7 +182,7 @@ function escapeHex(code: number): string {
   return `\\${letter}${code.toString(16).toUpperCase().padStart(Number(digits), "0")}`;
 }
 
-/** Letters by code point, after everything else; runs of digits by their value (go-yaml v2 `sorter.go`). */
+/** Compares letters by code point, after everything else, and runs of digits by their value (go-yaml v2 `sorter.go`). */
 export function compareNatural(left: string, right: string): number {
   const at = firstDifference(left, right);
   const x = left.codePointAt(at);
@@ -188,7 +191,7 @@ export function compareNatural(left: string, right: string): number {
   const [xLetter, yLetter] = [isLetter(x), isLetter(y)];
   if (xLetter !== yLetter) return xLetter ? 1 : -1;
   if (!xLetter) {
-    // A zero within a number counts as one of its digits, at the start of one it does not.
+    // A zero within a number is one of its digits; a zero at its start is not.
     const lead = (x === ZERO || y === ZERO) && endsInNumber(left, at) ? "1" : "";
     const [xDigits, yDigits] = [digitsFrom(left, at), digitsFrom(right, at)];
     const byValue = compareNumbers(lead + xDigits, lead + yDigits);
@@ -200,7 +203,7 @@ export function compareNatural(left: string, right: string): number {
 
 const ZERO = 0x30;
 
-/** Where two texts part: the start of a character. */
+/** Finds the first character in which two texts differ. */
 function firstDifference(left: string, right: string): number {
   const length = Math.min(left.length, right.length);
   let at = 0;
@@ -215,7 +218,7 @@ function isLetter(codePoint: number): boolean {
     : /\p{L}/u.test(String.fromCodePoint(codePoint));
 }
 
-/** Whether the digits right before a place have a value. */
+/** Tells whether the digits right before a position have a value other than zero. */
 function endsInNumber(text: string, end: number): boolean {
   for (let at = end - 1; at >= 0; at--) {
     const code = text.charCodeAt(at);
@@ -225,7 +228,7 @@ function endsInNumber(text: string, end: number): boolean {
   return false;
 }
 
-/** The run of digits at a place; those beyond ASCII count as zeros. */
+/** Returns the run of digits at a position; digits beyond ASCII count as zeros. */
 function digitsFrom(text: string, from: number): string {
   DIGITS.lastIndex = from;
   return (DIGITS.exec(text)?.[0] ?? "").replace(/[^0-9]+/gu, (others) => "0".repeat(Array.from(others).length));
@@ -233,7 +236,7 @@ function digitsFrom(text: string, from: number): string {
 
 const DIGITS = /\p{Nd}*/uy;
 
-/** Compares two runs of digits by value, whatever their length. */
+/** Compares two runs of digits of any length by value. */
 function compareNumbers(left: string, right: string): number {
   const [x, y] = [left.replace(/^0+/, ""), right.replace(/^0+/, "")];
   return x.length - y.length || (x < y ? -1 : x > y ? 1 : 0);

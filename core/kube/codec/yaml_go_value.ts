@@ -1,4 +1,4 @@
-/** Values as go-yaml holds them: keys of any scalar type, integers beside floats. What JSON has no word for shows here. */
+/** Values as go-yaml decodes them: keys have any scalar type, and integers differ from floats, unlike in JSON. */
 import { goQuote } from "../quote.ts";
 
 /** An integer or a float; `literal` is how JSON writes it. */
@@ -8,13 +8,13 @@ export interface GoNumber {
   readonly literal: string;
 }
 
-/** What a scalar can be. */
+/** A scalar value of go-yaml. */
 export type GoScalar = string | boolean | null | GoNumber;
 
-/** Any value. */
+/** Any value of go-yaml. */
 export type GoValue = GoScalar | GoMap | readonly GoValue[];
 
-/** `map[interface {}]interface {}`: `1` and `"1"` are two keys. Given in the order of first setting. */
+/** A `map[interface {}]interface {}`, in which `1` and `"1"` are two keys, in the order in which they were first set. */
 export class GoMap {
   readonly #entries = new Map<string, { readonly key: GoScalar; readonly value: GoValue }>();
 
@@ -34,16 +34,16 @@ export class GoMap {
 function toKeyId(key: GoScalar): string {
   if (typeof key === "string") return `s${key}`;
   if (key === null || typeof key === "boolean") return String(key);
-  // NaN is no key twice in Go; once is enough to be refused.
+  // In Go, each NaN is another key. One is enough to be refused.
   return `${key.kind} ${key.literal}`;
 }
 
-/** Tells a number from the other values. */
+/** Tells whether a value is a number. */
 export function isGoNumber(value: GoValue): value is GoNumber {
   return typeof value === "object" && value !== null && "literal" in value;
 }
 
-/** The key in JSON, or undefined where there is none (sigs.k8s.io/yaml `convertToJSONableObject`). */
+/** Finds the JSON name of a key; undefined if it has none (sigs.k8s.io/yaml `convertToJSONableObject`). */
 export function findJsonKey(key: GoScalar): string | undefined {
   if (typeof key === "string") return key;
   if (typeof key === "boolean") return String(key);
@@ -55,7 +55,7 @@ export function findJsonKey(key: GoScalar): string | undefined {
 
 const SPECIAL_KEYS: ReadonlyMap<string, string> = new Map([["NaN", ".nan"], ["+Inf", ".inf"], ["-Inf", "-.inf"]]);
 
-/** The name of a value's type, as `%s` prints it. */
+/** Returns the name of a value's type, as `%s` prints it. */
 export function goTypeName(value: GoValue): string {
   if (value === null) return "%!s(<nil>)";
   if (typeof value === "string") return "string";
@@ -64,12 +64,12 @@ export function goTypeName(value: GoValue): string {
   return value instanceof GoMap ? "map[interface {}]interface {}" : "[]interface {}";
 }
 
-/** The value in Go's own syntax (`%#v`), cut where it grows long: nobody reads on. */
+/** Prints a value in Go's syntax (`%#v`), truncated at a great depth. */
 export function printGoSyntax(value: GoValue): string {
   return value === null ? "<nil>" : inner(value, MAX_SYNTAX_DEPTH);
 }
 
-/** Deeper values are not printed: the text is an error for a person. */
+/** The depth below which values are not printed in error messages. */
 const MAX_SYNTAX_DEPTH = 100;
 
 function inner(value: GoValue, depth: number): string {
@@ -88,7 +88,7 @@ function inner(value: GoValue, depth: number): string {
   return `map[interface {}]interface {}{${entries.join(", ")}}`;
 }
 
-/** A float in its shortest form (`strconv.FormatFloat(v, 'g', -1, bits)`). */
+/** Prints a float in its shortest form (`strconv.FormatFloat(v, 'g', -1, bits)`). */
 export function goFloat(value: number, bits: 32 | 64): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
   if (bits === 32 && !Number.isFinite(Math.fround(value))) return value > 0 ? "+Inf" : "-Inf";
@@ -102,7 +102,7 @@ export function goFloat(value: number, bits: 32 | 64): string {
   return String(Number(`${digits}e${exponent}`));
 }
 
-/** From this many digits before the point on, `g` writes an exponent. */
+/** The number of digits before the point from which `g` writes an exponent. */
 const SHORT_DIGITS = 6;
 
 function shortest(value: number, bits: 32 | 64): string {

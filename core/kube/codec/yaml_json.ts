@@ -1,4 +1,4 @@
-/** From YAML values to what their JSON says (sigs.k8s.io/yaml `YAMLToJSON`). */
+/** Converts YAML values to the values of their JSON (sigs.k8s.io/yaml `YAMLToJSON`). */
 import { compareBytes } from "../../lib/byte_order.ts";
 import { finishWalk, type Walk } from "./walk.ts";
 import {
@@ -14,16 +14,16 @@ import {
 import { DecodeError, JsonSyntaxError } from "./errors.ts";
 import { isNumberLike, type JsonMember, MAX_JSON_DEPTH, setOwn } from "./json_document.ts";
 
-/** Writes one document. */
+/** Converts the value of one document. */
 export class JsonWriter {
-  /** Of the objects and arrays that plain values do not keep as written. */
+  /** The members of the objects and arrays that plain values do not keep as written. */
   readonly members = new Map<object, readonly JsonMember[]>();
   #depth = 0;
-  /** The first number that JSON does not know: a fault of the last step, after keys and before depth. */
+  /** The first number that JSON cannot express, which is reported after faults of keys and before those of depth. */
   #unsupported: GoNumber | undefined;
   #tooDeep: "[" | "{" | undefined;
 
-  /** Throws JsonSyntaxError for keys and numbers that JSON does not have, DecodeError for too much depth. */
+  /** Converts a value. Throws JsonSyntaxError for keys and numbers that JSON cannot express, DecodeError for depth. */
   write(value: GoValue): unknown {
     const written = finishWalk<unknown>(this.#value(value));
     if (this.#unsupported !== undefined) {
@@ -94,7 +94,7 @@ function isContainer(value: GoValue): boolean {
   return typeof value === "object" && value !== null && !isGoNumber(value);
 }
 
-/** How JSON writes a number that JavaScript writes differently. */
+/** Finds the JSON text of a number that JavaScript prints differently. */
 function findLiteral(value: GoValue): string | undefined {
   if (typeof value !== "object" || value === null || !isGoNumber(value)) return undefined;
   return String(value.value) === value.literal ? undefined : value.literal;

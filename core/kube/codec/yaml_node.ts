@@ -1,10 +1,10 @@
-/** From events to a tree (go-yaml v2 `decode.go`, parser): aliases point at the nodes that their anchors name then. */
+/** Builds a tree from events (go-yaml v2 `decode.go`, parser). An alias points at the node that its anchor names. */
 import { JsonSyntaxError } from "./errors.ts";
 import { EventReader, type YamlEvent } from "./yaml_events.ts";
 import type { YamlSource } from "./yaml_source.ts";
 import type { ElementBudget } from "./element_budget.ts";
 
-/** Text with its tag. */
+/** A scalar: its text and its tag. */
 export interface ScalarNode {
   readonly kind: "scalar";
   readonly line: number;
@@ -13,14 +13,14 @@ export interface ScalarNode {
   readonly isImplicit: boolean;
 }
 
-/** A list, or keys and values in turn. */
+/** A list, or a mapping whose children are keys and values in turn. */
 export interface CollectionNode {
   readonly kind: "sequence" | "mapping";
   readonly line: number;
   readonly children: YamlNode[];
 }
 
-/** A second place of a node. */
+/** A reference to another node. */
 export interface AliasNode {
   readonly kind: "alias";
   readonly line: number;
@@ -28,10 +28,10 @@ export interface AliasNode {
   readonly target: YamlNode;
 }
 
-/** Any node. */
+/** A node of any kind. */
 export type YamlNode = ScalarNode | CollectionNode | AliasNode;
 
-/** The root of the first document; undefined when there is none. */
+/** Builds the tree of the first document and returns its root; undefined if there is no document. */
 export function readYamlTree(source: YamlSource, budget: ElementBudget): YamlNode | undefined {
   const reader = new EventReader(source);
   const anchors = new Map<string, YamlNode>();
@@ -43,7 +43,7 @@ export function readYamlTree(source: YamlSource, budget: ElementBudget): YamlNod
       node = createNode(event, anchors);
       const parent = open.at(-1);
       parent?.children.push(node);
-      // Of a mapping every second child is a key.
+      // In a mapping, every second child is a key.
       if (parent?.kind === "sequence" || (parent !== undefined && parent.children.length % 2 === 0)) budget.add();
       if (node.kind === "sequence" || node.kind === "mapping") {
         open.push(node);

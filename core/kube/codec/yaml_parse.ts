@@ -1,6 +1,6 @@
 /**
- * YAML as the API machinery reads it (sigs.k8s.io/yaml over go-yaml v2): the first document only, YAML 1.1 words,
- * aliases within limits, then JSON: keys become text and are sorted. Linear in the size of the text.
+ * Parses YAML as the API machinery does (sigs.k8s.io/yaml over go-yaml v2): only the first document, with YAML 1.1 words
+ * and limited aliases. Then it is converted to JSON: keys become text and are sorted. It takes linear time.
  */
 import { ValueReader } from "./yaml_decode.ts";
 import { JsonWriter } from "./yaml_json.ts";
@@ -10,9 +10,9 @@ import { ElementBudget } from "./element_budget.ts";
 import type { JsonDocument } from "./json_document.ts";
 
 /**
- * Parses YAML text, or bytes in UTF-8 or UTF-16; throws `JsonSyntaxError` with the library's text. Repeated keys stand
- * in `strictErrors`, in Go's words. Members come sorted, as in the JSON that Kubernetes makes of YAML before it looks at
- * it; should that JSON be nested too deeply, the `DecodeError` is the one of reading it. StatusError 413 for too many values.
+ * Parses YAML text, or bytes in UTF-8 or UTF-16; throws `JsonSyntaxError` with the library's message. Repeated keys are
+ * in `strictErrors`, with Go's message. Members are sorted, as in the JSON to which Kubernetes converts YAML first; if
+ * that JSON is nested too deeply, the `DecodeError` is that of its parser. StatusError 413 for too many values.
  */
 export function parseYaml(source: string | Uint8Array): JsonDocument {
   const budget = new ElementBudget();

@@ -1,6 +1,6 @@
 /**
- * What a plain YAML scalar means to the library behind Kubernetes (go-yaml v2 `resolve.go`): YAML 1.1 words, Go's
- * number forms. Timestamps stay text. Shared by reading and by printing, which must quote what would be misread.
+ * Resolves plain YAML scalars as the library of Kubernetes does (go-yaml v2 `resolve.go`): YAML 1.1 words and Go's number
+ * forms; timestamps stay text. Both parsing and printing use it, as printing must quote text that would be misread.
  */
 import { decodeUtf8 } from "./utf8.ts";
 import type { GoNumber, GoScalar } from "./yaml_go_value.ts";
@@ -26,20 +26,20 @@ const TIMESTAMP = /^\d{4}-\d{1,2}-\d{1,2}(?:[Tt ]\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d+
 const MAX_INT64 = 2n ** 63n - 1n;
 const MAX_UINT64 = 2n ** 64n - 1n;
 
-/** What a scalar was found to be; text that only looks like a time is a `timestamp`. */
+/** The result of resolving a scalar; text that looks like a time is a `timestamp`. */
 export type Resolved =
   | { readonly kind: "string" | "timestamp" }
   | { readonly kind: "value"; readonly value: boolean | null }
   | GoNumber;
 
-/** Resolves plain text. */
+/** Resolves text without quotes and without a tag. */
 export function resolvePlain(text: string): Resolved {
   const word = WORDS.get(text);
   if (word !== undefined) return { kind: "value", value: word };
   if (!/^[-+.0-9]/.test(text)) return STRING;
   const special = SPECIAL_FLOATS.get(text.toLowerCase());
   if (special !== undefined && SPECIAL_FLOAT.test(text)) return createFloat(special);
-  // Go takes underscores out of what starts with a digit or a sign only.
+  // Go only removes underscores from text that starts with a digit or a sign.
   if (text.startsWith(".")) return parseFloat64(text);
   if (TIMESTAMP.test(text)) return { kind: "timestamp" };
   const plain = text.replaceAll("_", "");
@@ -49,7 +49,7 @@ export function resolvePlain(text: string): Resolved {
   return { kind, value: Number(integer), literal: String(integer) };
 }
 
-/** What a scalar with a tag is, as a value of Go. Throws JsonSyntaxError where text and tag do not go together. */
+/** Resolves a scalar with a tag to a Go value. Throws JsonSyntaxError if the text does not fit the tag. */
 export function resolveTagged(tag: string, text: string): GoScalar {
   if (tag === `${STANDARD_TAG}binary`) return decodeBinary(text);
   const name = tag.startsWith(STANDARD_TAG) ? tag.slice(STANDARD_TAG.length) : undefined;
@@ -63,7 +63,7 @@ export function resolveTagged(tag: string, text: string): GoScalar {
 }
 
 const STANDARD_TAG = "tag:yaml.org,2002:";
-/** The tags whose text is looked at; what stands under any other is text. */
+/** The tags whose text is resolved; scalars with any other tag are text. */
 const RESOLVED_TAGS: ReadonlySet<string> = new Set(["str", "bool", "int", "float", "null", "timestamp"]);
 const STRING: Resolved = { kind: "string" };
 
@@ -97,7 +97,7 @@ function decodeBinary(text: string): string {
   }
 }
 
-/** Go prints the float again when it turns YAML into JSON, so that 1.0 arrives as 1. */
+/** Creates a float. Go prints it again when it converts YAML to JSON, so that 1.0 becomes 1. */
 function createFloat(value: number): GoNumber {
   return { kind: "float64", value, literal: Object.is(value, -0) ? "-0" : String(value) };
 }
@@ -107,11 +107,11 @@ function parseFloat64(text: string): Resolved {
   return Number.isFinite(value) ? createFloat(value) : STRING;
 }
 
-/** Digits of the largest integer, in base 2, and its prefix. Go takes leading zeros beyond that; nobody writes them. */
+/** The length of the largest integer in base 2 with its prefix. Go accepts more leading zeros, which no one writes. */
 const MAX_INTEGER_LENGTH = 3 + 64;
 
 function parseInteger(text: string): bigint | undefined {
-  // Reading digits takes more than linear time.
+  // BigInt takes more than linear time.
   if (text.length > MAX_INTEGER_LENGTH) return undefined;
   const match = INTEGER.exec(text);
   if (match === null) return parseSignedBinary(text);
@@ -128,7 +128,7 @@ function parseInteger(text: string): bigint | undefined {
   return sign === "-" ? -magnitude : magnitude;
 }
 
-/** Go takes a sign after `0b` too. */
+/** Parses a binary number with a sign after `0b`, which Go accepts too. */
 function parseSignedBinary(text: string): bigint | undefined {
   const match = /^0b([-+])([01]+)$/.exec(text);
   if (match === null) return undefined;

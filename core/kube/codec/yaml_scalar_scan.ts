@@ -1,4 +1,4 @@
-/** The three ways to write a scalar: block, quoted, plain (go-yaml v2 `scannerc.go`). */
+/** Scans scalars in their three styles: block, quoted and plain (go-yaml v2 `scannerc.go`). */
 import { Cursor, isBlank, isBlankOrEnd, isBreak, isBreakOrEnd, SPACE, TAB } from "./yaml_cursor.ts";
 
 const QUOTE = 39;
@@ -7,14 +7,14 @@ const BACKSLASH = 92;
 const HASH = 35;
 const COLON = 58;
 
-/** `---` or `...` alone at the start of a line. */
+/** Tells whether a line starts with a document marker, `---` or `...`. */
 export function isDocumentIndicator(cursor: Cursor): boolean {
   if (cursor.column !== 0) return false;
   const code = cursor.at();
   return (code === 45 || code === 46) && cursor.at(1) === code && cursor.at(2) === code && isBlankOrEnd(cursor.at(3));
 }
 
-/** `|` and `>`; `indent` is that of the block around. */
+/** Scans a block scalar, `|` or `>`; `indent` is that of the block around it. */
 export function scanBlockScalar(cursor: Cursor, literal: boolean, indent: number): string {
   cursor.skip();
   const { chomping, increment } = scanBlockHeader(cursor);
@@ -49,7 +49,7 @@ function scanBlockHeader(cursor: Cursor): { readonly chomping: string; readonly 
 class BlockScalar {
   readonly #cursor: Cursor;
   readonly #outerIndent: number;
-  /** 0 until the first line with text says what it is. */
+  /** The indentation of the text; 0 until the first line with text sets it. */
   #indent: number;
 
   constructor(cursor: Cursor, outerIndent: number, indent: number) {
@@ -103,7 +103,7 @@ class BlockScalar {
   }
 }
 
-/** Blanks and breaks between the words of a quoted or plain scalar. */
+/** Collects blanks and line breaks between the words of a quoted or plain scalar. */
 class Gap {
   #blanks = "";
   #firstBreak = "";
@@ -114,7 +114,7 @@ class Gap {
     return !this.broken && this.#blanks === "";
   }
 
-  /** Reads one blank or break. */
+  /** Reads one blank or one line break. */
   read(cursor: Cursor): void {
     if (isBlank(cursor.at())) {
       if (!this.broken) this.#blanks += String.fromCharCode(cursor.at());
@@ -127,7 +127,7 @@ class Gap {
     }
   }
 
-  /** One break is a space, more are one less; forgets what was read. */
+  /** Returns the folded white space: one line break is a space, several are one less. Then it starts anew. */
   take(): string {
     const text = !this.broken
       ? this.#blanks
@@ -142,7 +142,7 @@ class Gap {
   }
 }
 
-/** `'…'` and `"…"`. */
+/** Scans a scalar in single or double quotes. */
 export function scanQuotedScalar(cursor: Cursor, single: boolean): string {
   const close = single ? QUOTE : DOUBLE_QUOTE;
   const isText = (code: number): boolean => !isBlankOrEnd(code) && code !== close && (single || code !== BACKSLASH);
@@ -171,7 +171,7 @@ export function scanQuotedScalar(cursor: Cursor, single: boolean): string {
       } else break;
     }
     if (cursor.at() === close) break;
-    // After an escaped break the blanks of the next line mean nothing, and further breaks stand for themselves.
+    // After an escaped line break, the blanks of the next line are dropped, and further line breaks are kept.
     if (escapedBreak) parts.push(readAfterEscapedBreak(cursor));
     else {
       while (isBlank(cursor.at()) || isBreak(cursor.at())) gap.read(cursor);
@@ -233,10 +233,10 @@ function scanEscape(cursor: Cursor): string {
   return String.fromCodePoint(code);
 }
 
-/** What ends a plain scalar inside of `[` or `{`: `,?[]{}`. */
+/** The characters that end a plain scalar inside `[` or `{`: `,?[]{}`. */
 const FLOW_ENDS: ReadonlySet<number> = new Set([44, 63, 91, 93, 123, 125]);
 
-/** Text without quotes. `crossedLine` tells that a line ended after it, so that a key may follow. */
+/** Scans a scalar without quotes. `crossedLine` is true if a line ended after it, so that a key may follow. */
 export function scanPlainScalar(
   cursor: Cursor,
   indent: number,

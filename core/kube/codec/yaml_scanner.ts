@@ -1,13 +1,13 @@
 /**
- * From YAML text to tokens, in one pass (go-yaml v2 `scannerc.go`, after libyaml): indentation becomes tokens, and a
- * `:` makes what stood before it a key.
+ * Scans YAML text into tokens in one pass (go-yaml v2 `scannerc.go`, after libyaml): indentation becomes tokens, and a
+ * `:` turns the node before it into a key.
  */
 import { Cursor, isBlankOrEnd, isBreak, type Mark, SPACE, TAB } from "./yaml_cursor.ts";
 import { isDocumentIndicator, scanBlockScalar, scanPlainScalar, scanQuotedScalar } from "./yaml_scalar_scan.ts";
 import type { YamlSource } from "./yaml_source.ts";
 import { type Directive, scanDirective, scanName, scanTag } from "./yaml_tag_scan.ts";
 
-/** What the parser works with. `line` counts from 0. */
+/** A token for the parser. `line` counts from 0. */
 export type Token =
   | { readonly kind: "scalar"; readonly line: number; readonly text: string; readonly isPlain: boolean }
   | { readonly kind: "anchor" | "alias"; readonly line: number; readonly name: string }
@@ -15,7 +15,7 @@ export type Token =
   | { readonly kind: "directive"; readonly line: number; readonly directive: Directive }
   | { readonly kind: Indicator; readonly line: number };
 
-/** Tokens that are nothing but their place. */
+/** Tokens that only have a position. */
 export type Indicator =
   | "streamStart"
   | "streamEnd"
@@ -33,7 +33,7 @@ export type Indicator =
   | "key"
   | "value";
 
-/** A place where a key without `?` may have begun. */
+/** A position where a key without `?` may have started. */
 interface SimpleKey {
   possible: boolean;
   readonly required: boolean;
@@ -41,17 +41,17 @@ interface SimpleKey {
   readonly mark: Mark;
 }
 
-/** Greatest nesting of `[` and `{`, and of indentation (each on its own). */
+/** The greatest depth of `[` and `{`, and the greatest depth of indentation. */
 const MAX_DEPTH = 10_000;
-/** A key without `?` is on one line and no longer than this. */
+/** The greatest length of a key without `?`, which is on one line. */
 const MAX_SIMPLE_KEY = 1024;
-/** Passed tokens are let go in such portions. */
+/** The number of skipped tokens that are released at once. */
 const TOKEN_PORTION = 1024;
 
-/** What no plain scalar may start with. */
+/** The characters with which no plain scalar may start. */
 const INDICATORS: ReadonlySet<number> = new Set(Array.from("-?:,[]{}#&*!|>'\"%@`", (char) => char.charCodeAt(0)));
 
-/** Reads tokens one by one. Throws JsonSyntaxError with go-yaml's text. */
+/** Scans tokens one by one. Throws JsonSyntaxError with go-yaml's message. */
 export class Scanner {
   readonly #cursor: Cursor;
   readonly #indents: number[] = [];
@@ -59,7 +59,7 @@ export class Scanner {
   readonly #simpleKeyByToken = new Map<number, number>();
   #tokens: Token[] = [];
   #head = 0;
-  /** Tokens taken so far. */
+  /** The number of tokens skipped so far. */
   #taken = 0;
   #ready = false;
   #started = false;
@@ -71,14 +71,14 @@ export class Scanner {
     this.#cursor = new Cursor(source);
   }
 
-  /** The next token, left in place. After `streamEnd` there is none: do not ask. */
+  /** Returns the next token without skipping it. Must not be called after `streamEnd`. */
   peek(): Token {
     if (!this.#ready) this.#fetchMore();
     this.#ready = true;
     return this.#tokens[this.#head] ?? { kind: "streamEnd", line: this.#cursor.line };
   }
 
-  /** Passes the token that `peek` gave. */
+  /** Skips the token that `peek` returned. */
   skip(): void {
     this.#ready = false;
     this.#taken++;
@@ -89,7 +89,7 @@ export class Scanner {
     }
   }
 
-  /** A token is ready once nothing that follows can put a key before it. */
+  /** Tells whether the next token is ready: nothing that follows can insert a key before it. */
   #fetchMore(): void {
     for (;;) {
       if (this.#head < this.#tokens.length) {
@@ -209,7 +209,7 @@ export class Scanner {
     this.#tokens.push(token);
   }
 
-  /** Opens a block collection where the column is deeper than the block around it; `at` is a token number. */
+  /** Opens a block collection if the column is greater than the indentation around it; `at` is a token number. */
   #rollIndent(column: number, kind: Indicator, line: number, at?: number): void {
     if (this.#flowLevel > 0 || this.#indent >= column) return;
     this.#indents.push(this.#indent);
@@ -337,7 +337,7 @@ export class Scanner {
     this.#cursor.skip();
   }
 
-  /** Tokens that may begin a key. */
+  /** The tokens that may start a key. */
   #fetchInline(scan: () => Token): void {
     this.#saveKey();
     this.#keyAllowed = false;

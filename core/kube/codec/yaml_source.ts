@@ -1,21 +1,21 @@
 /**
- * The text of a YAML document: its encoding by byte order mark, and what no YAML may hold (go-yaml v2 `readerc.go`).
- * Upstream reads piece by piece, so that a fault in a later piece is found only when everything before it was fine.
+ * Decodes the text of a YAML document: its encoding by byte order mark, and the characters that YAML forbids (go-yaml v2
+ * `readerc.go`). Upstream reads pieces, so that it only finds a fault in a later piece if everything before is valid.
  */
 import { Buffer } from "node:buffer";
 import { JsonSyntaxError } from "./errors.ts";
 
-/** Text to scan, and what is wrong at its end when it was cut. */
+/** The text to scan, and the fault at its end if it is truncated. */
 export interface YamlSource {
   readonly text: string;
   readonly fault?: JsonSyntaxError;
 }
 
-/** Upstream's raw buffer, in bytes. */
+/** The size of upstream's raw buffer, in bytes. */
 const PIECE_BYTES = 512;
 const FORBIDDEN = /[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u;
 
-/** Reads bytes in UTF-8 or, with a byte order mark, UTF-16. */
+/** Decodes bytes in UTF-8 or, with a byte order mark, in UTF-16. */
 export function readYamlSource(source: string | Uint8Array): YamlSource {
   const bytes = typeof source === "string" ? Buffer.from(source, "utf8") : Buffer.from(source);
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return readPieces(bytes, 2, utf16Reader(bytes, 0));
@@ -30,7 +30,7 @@ export function readYamlSource(source: string | Uint8Array): YamlSource {
   return readPieces(bytes, start, utf8Reader(bytes));
 }
 
-/** One character, or what is wrong with it. */
+/** Reads one character, or returns what is wrong with it. */
 type Read = (at: number) => { readonly code: number; readonly width: number } | string;
 
 function readPieces(bytes: Uint8Array, start: number, read: Read): YamlSource {
@@ -41,11 +41,11 @@ function readPieces(bytes: Uint8Array, start: number, read: Read): YamlSource {
     const found = read(at);
     const fault = typeof found === "string" ? found : isForbidden(found.code) ? CONTROL : undefined;
     if (fault !== undefined || typeof found === "string") {
-      // Upstream waits for the rest of a character before it finds that there is none.
+      // Upstream reads on for the rest of a character before it finds that there is none.
       const isCut = fault?.startsWith("incomplete") === true;
       return { text: isCut ? text + piece : text, fault: new JsonSyntaxError(`yaml: ${fault}`) };
     }
-    // A character that does not fit goes into the next piece.
+    // A character that does not fit belongs to the next piece.
     if (at + found.width > pieceEnd) {
       text += piece;
       piece = "";

@@ -1,8 +1,8 @@
-/** Directives, tags, anchors and aliases (go-yaml v2 `scannerc.go`). */
+/** Scans directives, tags, anchors and aliases (go-yaml v2 `scannerc.go`). */
 import { Buffer } from "node:buffer";
 import { type Cursor, isBlank, isBlankOrEnd, isBreakOrEnd, isWord } from "./yaml_cursor.ts";
 
-/** What a line that starts with `%` says. */
+/** The content of a line that starts with `%`. */
 export type Directive =
   | { readonly kind: "version"; readonly version: string }
   | { readonly kind: "tag"; readonly handle: string; readonly prefix: string };
@@ -10,12 +10,12 @@ export type Directive =
 const BANG = 33;
 const PERCENT = 37;
 const DOT = 46;
-/** What may stand in the address of a tag, beside letters and digits: `;/?:@&=+$,.!~*'()[]%`. */
+/** The characters of a tag's address apart from letters and digits: `;/?:@&=+$,.!~*'()[]%`. */
 const URI_CODES: ReadonlySet<number> = new Set(Array.from(";/?:@&=+$,.!~*'()[]%", (char) => char.charCodeAt(0)));
-/** What may follow the name of an anchor, beside blanks: `?:,]}%@` and the grave accent. */
+/** The characters that may follow the name of an anchor apart from blanks: `?:,]}%@` and the grave accent. */
 const NAME_ENDS: ReadonlySet<number> = new Set(Array.from("?:,]}%@`", (char) => char.charCodeAt(0)));
 
-/** `%YAML 1.1` and `%TAG ! …`. */
+/** Scans a directive, `%YAML 1.1` or `%TAG ! …`. */
 export function scanDirective(cursor: Cursor): Directive {
   cursor.skip();
   const name = cursor.readWhile(isWord);
@@ -59,7 +59,7 @@ function scanTagDirective(cursor: Cursor): Directive {
   return { kind: "tag", handle, prefix };
 }
 
-/** `!handle!suffix`, `!suffix`, `!<whole>`; the handle is empty when the suffix is all. */
+/** Scans a tag: `!handle!suffix`, `!suffix` or `!<whole>`. The handle of a whole tag is empty. */
 export function scanTag(cursor: Cursor): { readonly handle: string; readonly suffix: string } {
   const tag = scanTagParts(cursor);
   if (!isBlankOrEnd(cursor.at())) throw cursor.error("did not find expected whitespace or line break");
@@ -110,7 +110,7 @@ function scanTagUri(cursor: Cursor, head: string): string {
   return uri;
 }
 
-/** One character of UTF-8 as `%xx` octets. */
+/** Scans one character of UTF-8 in octets `%xx`. */
 function scanUriEscape(cursor: Cursor): string {
   const octets: number[] = [];
   let width = 1;
@@ -137,7 +137,7 @@ function scanUriEscape(cursor: Cursor): string {
   return Buffer.from(octets).toString("utf8");
 }
 
-/** The name behind `&` or `*`. */
+/** Scans the name after `&` or `*`. */
 export function scanName(cursor: Cursor): string {
   cursor.skip();
   const name = cursor.readWhile(isWord);
