@@ -45,20 +45,24 @@ test("every link in the pages leads to a file, and to a heading that it has", as
   assert.deepEqual(broken, []);
 });
 
-test("every path below docs that a page, a program or a test names is there", async () => {
+/** Pages that sources name. */
+const DOCS_PATH = /(?<![\w/.-])docs\/[\w/-]+\.(?:md|svg|yaml)\b/g;
+/** Files of the repository that pages name. */
+const PATH =
+  /(?<![\w/.-])(?:core|server|controllers|client|cli|scripts|tests|packaging|docs)\/[\w/.-]+\.(?:ts|md|svg|yaml|txt)\b/g;
+
+test("every path that a page names is there, and so is every page that a program or a test names", async () => {
   const broken: string[] = [];
-  const sources = await Promise.all(["cli", "client", "core", "server", "scripts", "tests", "packaging"].map(
-    async (folder) =>
-      (await readdir(join(ROOT, folder), { recursive: true }))
-        .filter((name) => /\.(ts|yaml)$/.test(name) && !name.includes("node_modules")).map((name) =>
-          join(folder, name)
-        ),
-  ));
-  for (const path of [...await findPages(), ...sources.flat()]) {
-    const text = await readFile(join(ROOT, path), "utf8");
-    for (const [named] of text.matchAll(/(?<![\w/.-])docs\/[\w/-]+\.(md|svg|yaml)\b/g)) {
+  const check = async (path: string, pattern: RegExp) => {
+    for (const [named] of (await readFile(join(ROOT, path), "utf8")).matchAll(pattern)) {
       if (!existsSync(join(ROOT, named))) broken.push(`${path}: ${named}`);
     }
+  };
+  for (const path of await findPages()) await check(path, PATH);
+  for (const folder of ["cli", "client", "core", "server", "scripts", "tests", "packaging"]) {
+    const names = await readdir(join(ROOT, folder), { recursive: true });
+    const sources = names.filter((name) => /\.(ts|yaml)$/.test(name) && !name.includes("node_modules"));
+    for (const name of sources) await check(join(folder, name), DOCS_PATH);
   }
   assert.deepEqual(broken, []);
 });
