@@ -1,15 +1,15 @@
-/** Whether servers or controllers use what is below a prefix at this moment: those that hold a lease renew it. */
+/** Detects servers and controllers that use an etcd prefix at this moment, by the Leases that they renew. */
 import type { Lease } from "../../../core/kube/coordination_v1.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { EtcdClient } from "./client.ts";
 import type { StoredValues } from "../stored_values.ts";
 
-/** Leases of `up`, kube-apiserver, kube-controller-manager; those of nodes say nothing of servers. */
+/** The Leases of `up`, kube-apiserver and kube-controller-manager; those of nodes are elsewhere. */
 const LEASES = "/registry/leases/kube-system/";
 /** kube-apiserver renews every ten seconds, the others more often. */
 const FRESH_MS = 30_000;
 
-/** AppError `storage_locked` that names the holder. */
+/** Throws AppError `storage_locked` that names the holder of a Lease which was renewed recently. */
 export async function assertNoActiveLease(
   client: Pick<EtcdClient, "range">,
   values: Pick<StoredValues, "decode">,
@@ -30,7 +30,7 @@ export async function assertNoActiveLease(
   }
 }
 
-/** A value that cannot be read tells nothing; it is put aside as it is. */
+/** Decodes a Lease; undefined for a value that cannot be read, which is put aside unchanged. */
 function decodeLease(values: Pick<StoredValues, "decode">, key: string, value: Uint8Array): Lease | undefined {
   try {
     return values.decode(key, value) as Lease | undefined;

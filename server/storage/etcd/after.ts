@@ -1,10 +1,10 @@
 /** Timers that a test can hand in. */
 import { clearTimeout, setTimeout } from "node:timers";
 
-/** Runs something once, so many milliseconds later; what it answers cancels that. */
+/** Runs a function once after a number of milliseconds; the returned function cancels it. */
 export type After = (ms: number, run: () => void) => () => void;
 
-/** By the machine's timers. */
+/** Runs a function with the runtime's timers. */
 export function afterReal(ms: number, run: () => void): () => void {
   const timer = setTimeout(run, ms);
   return () => clearTimeout(timer);

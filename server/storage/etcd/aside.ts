@@ -1,16 +1,16 @@
-/** Gives everything below a prefix another one, key by key, whatever it is. */
+/** Moves every key below a prefix to another prefix, one by one. */
 import { RESTORE_MARKER_KEY } from "../../../core/backup/restore_marker.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { EtcdClient } from "./client.ts";
 import { isLeaseGone } from "./errors.ts";
 import { inParallel } from "./in_parallel.ts";
 
-/** How many keys are held at a time. */
+/** How many keys are read at a time. */
 const PAGE = 500;
-/** Keys that are written meanwhile come again; somebody who goes on writing is at work there. */
+/** How often keys that were written meanwhile are moved again before another writer is assumed. */
 const ROUNDS = 3;
 
-/** Moves all below `root` but the marker to below `place`. AppError `conflict` where somebody goes on writing. */
+/** Moves all keys below `root` except the marker below `place`. Throws AppError `conflict` when another program keeps writing. */
 export async function putAside(client: Pick<EtcdClient, "range" | "move">, root: string, place: string): Promise<void> {
   for (let round = 1; round <= ROUNDS; round++) {
     if (await moveOnce(client, root, place)) return;
@@ -20,13 +20,13 @@ export async function putAside(client: Pick<EtcdClient, "range" | "move">, root:
   });
 }
 
-/** Answers whether nothing was left. */
+/** Moves all keys once; returns whether none was left. */
 async function moveOnce(client: Pick<EtcdClient, "range" | "move">, root: string, place: string): Promise<boolean> {
   let isClear = true;
   for (let key = root;;) {
     const { kvs, more } = await client.range({ key, below: root, limit: PAGE });
     await inParallel(kvs.filter((kv) => kv.key !== RESTORE_MARKER_KEY), async (kv) => {
-      // What ended with its lease meanwhile is nobody's loss.
+      // A key that ended with its lease meanwhile need not be moved.
       const isMoved = await client.move(kv, `${place}/${kv.key.slice(root.length)}`).catch((error: unknown) => {
         if (!isLeaseGone(error)) throw error;
         return false;

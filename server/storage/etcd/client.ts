@@ -1,7 +1,6 @@
 /**
- * Calls to an etcd of one or more members over gRPC. One member is asked at a time; when it does not answer, the next
- * one is. Reads are asked again by themselves, writes only where they were never sent: of others it is not known whether
- * they took place.
+ * Calls to an etcd of one or more members over gRPC. One member is used at a time; when it does not answer, the next one
+ * is. Reads are retried, writes only when they were never sent, because otherwise it is unknown whether they took place.
  */
 import { Buffer } from "node:buffer";
 import { createSecureContext } from "node:tls";
@@ -34,19 +33,19 @@ import {
 import { keysPrefix } from "./prefix.ts";
 import type { EtcdCall, EtcdObserver } from "./observer.ts";
 
-/** Where an etcd is, and who we are to it. */
+/** The address of an etcd, and our credentials for it. */
 export interface EtcdEndpoints {
   /** `http://` or `https://` with host and port, all of one scheme. */
   readonly servers: readonly string[];
-  /** PEM bundle of the CAs that vouch for its members; undefined for those of the system. */
+  /** PEM bundle of the CAs that its members are verified with; undefined for the system's. */
   readonly caPem: string | undefined;
   /** Our client certificate, PEM; undefined for none. */
   readonly certificate: { readonly certificatePem: string; readonly keyPem: string } | undefined;
-  /** What stands in etcd where our keys begin with `/registry` (`--etcd-prefix`). */
+  /** The prefix that replaces `/registry` in etcd (`--etcd-prefix`). */
   readonly prefix: string;
 }
 
-/** Who is told of calls; `nowMs` is a clock that never goes back. */
+/** The observer of calls; `nowMs` is a monotonic clock. */
 export interface EtcdObservation {
   readonly observer: EtcdObserver;
   readonly nowMs: () => number;
@@ -54,19 +53,19 @@ export interface EtcdObservation {
 
 const OUR_PREFIX = "/registry/";
 
-/** What to read: one key, or from it on all that is below a prefix. */
+/** A read of one key, or of all keys below a prefix from that key on. */
 export interface ReadRequest extends Omit<RangeRequest, "rangeEnd"> {
   readonly below?: string;
 }
 
-/** How long one member has to answer a read before another one is asked, in milliseconds. */
+/** How long a read waits for one member before it asks another one, in milliseconds. */
 const READ_TIMEOUT_MS = 3_000;
-/** How long a write may take: etcd itself gives up after about seven seconds. */
+/** How long a write may take, in milliseconds; etcd itself gives up after about seven seconds. */
 const WRITE_TIMEOUT_MS = 10_000;
-/** Between two members that do not answer. */
+/** The pause between attempts with two members, in milliseconds. */
 const RETRY_MS = 100;
 
-/** Lets etcd refuse at once where a member knows of no leader, instead of letting us wait. */
+/** Makes a member that knows of no leader refuse at once, instead of waiting for one. */
 const WITH_LEADER = new Metadata();
 WITH_LEADER.set("hasleader", "true");
 
@@ -83,27 +82,27 @@ const CHANNEL_OPTIONS = {
 
 /** A running watch stream. */
 export interface EtcdWatch {
-  /** Asks etcd to tell how far it is; the answer comes as a response without events. */
+  /** Asks etcd for its revision; the answer is a response without events. */
   requestProgress(): void;
-  /** An error is told to `onEnd`, and the next watch goes to another member. */
+  /** Stops the watch. An error is passed to `onEnd`, and the next watch then goes to another member. */
   stop(error?: Error): void;
 }
 
 /** A connection to one member. */
 export type EtcdMember = Pick<Client, "makeUnaryRequest" | "makeBidiStreamRequest" | "close">;
 
-/** What tests hand in. */
+/** The parts of a client that tests replace. */
 export interface EtcdClientParts {
   readonly members?: readonly EtcdMember[];
   readonly after?: After;
 }
 
-/** Calls to an etcd. */
+/** A client of an etcd with one or more members. */
 export class EtcdClient {
   readonly #members: readonly EtcdMember[];
   readonly #after: After;
   readonly #prefix: string;
-  /** The member that is asked first. */
+  /** The member that the next call goes to. */
   #preferred = 0;
 
   readonly #observation: EtcdObservation | undefined;
@@ -115,18 +114,18 @@ export class EtcdClient {
     this.#members = parts.members ?? connect(endpoints);
   }
 
-  /** What each member says of itself that answers. */
+  /** Returns the status of each member that answers. */
   async statuses(): Promise<readonly EtcdStatus[]> {
     const answers = await Promise.allSettled(this.#members.map((_, index) => this.#status(index)));
     return answers.flatMap((answer) => answer.status === "fulfilled" ? [answer.value] : []);
   }
 
-  /** What a member says of itself. */
+  /** Returns the status of one member. */
   async status(): Promise<EtcdStatus> {
     return await this.#retry((index) => this.#status(index));
   }
 
-  /** Reads, linearizable unless of a past revision. Asks every member before it gives up. */
+  /** Reads keys, linearizable unless at a past revision. It tries every member before it gives up. */
   async range(request: ReadRequest): Promise<RangeResponse> {
     const { below, ...rest } = request;
     const outer = {
@@ -144,7 +143,7 @@ export class EtcdClient {
     return { ...answer, kvs: answer.kvs.map((kv) => this.#inner(kv)) };
   }
 
-  /** The revision that etcd has compacted up to; 0 when it has forgotten nothing. */
+  /** Returns the revision that etcd has compacted up to; 0 when it has compacted nothing. */
   async compactedRevision(prefix: string): Promise<number> {
     try {
       await this.range({ key: prefix, revision: 1, countOnly: true });
@@ -155,7 +154,7 @@ export class EtcdClient {
     return await this.#retry(() => this.#askCompacted(prefix));
   }
 
-  /** Writes one key when its guard holds. */
+  /** Writes one key if its guard holds. */
   async write(request: GuardedWrite): Promise<GuardedWriteResponse> {
     const message = encodeGuardedWrite({ ...request, key: this.#outer(request.key) });
     return decodeGuardedWrite(
@@ -167,18 +166,18 @@ export class EtcdClient {
     );
   }
 
-  /** Gives a key another name, which is taken as it is; false where the key was written meanwhile. */
+  /** Renames a key; the new name gets no prefix. False when the key was written meanwhile. */
   async move(kv: EtcdKeyValue, to: string): Promise<boolean> {
     const message = encodeMove({ ...kv, key: this.#outer(kv.key) }, to);
     return decodeGuardedWrite(await this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS)).succeeded;
   }
 
-  /** Forgets what was before a revision. */
+  /** Compacts the history before a revision. */
   async compact(revision: number): Promise<void> {
     await this.#callOnce("/etcdserverpb.KV/Compact", encodeCompaction(revision), WRITE_TIMEOUT_MS);
   }
 
-  /** A lease that ends by itself. */
+  /** Grants a lease that expires after a time. */
   async grantLease(ttlSeconds: number): Promise<bigint> {
     return decodeLeaseGrant(
       await this.#callOnce("/etcdserverpb.Lease/LeaseGrant", encodeLeaseGrant(ttlSeconds), WRITE_TIMEOUT_MS),
@@ -186,8 +185,8 @@ export class EtcdClient {
   }
 
   /**
-   * Follows all keys below a prefix from a revision on. `onEnd` is called once, with the error where there is one; the next
-   * watch goes to another member.
+   * Follows all keys below a prefix from a revision on. `onEnd` is called once, with the error if there is one; the next
+   * watch then goes to another member.
    */
   watch(
     prefix: string,
@@ -257,7 +256,7 @@ export class EtcdClient {
     }
   }
 
-  /** Each member is tried that cannot be connected to; no call is sent twice. */
+  /** Tries the next member only when there was no connection, so that no call is sent twice. */
   async #callOnce(path: string, message: Buffer, timeoutMs: number): Promise<Buffer> {
     for (let attempt = 1;; attempt++) {
       const index = this.#preferred;
@@ -278,7 +277,7 @@ export class EtcdClient {
         else if (answer === undefined) reject(unanswered("no answer"));
         else resolve(answer);
       });
-      // A call that is cancelled ends with an error that says so.
+      // A cancelled call ends with an error of its own.
       const cancelTimer = this.#after(timeoutMs, () => call.cancel());
     });
   }
@@ -289,7 +288,7 @@ export class EtcdClient {
     );
   }
 
-  /** Only a watch that comes too late is told how late it is. */
+  /** Reads the compacted revision from a watch that starts before it, the only place where etcd reports it. */
   #askCompacted(prefix: string): Promise<number> {
     return new Promise((resolve, reject) => {
       const watch = this.watch(

@@ -1,15 +1,15 @@
 /**
- * Lets etcd forget, every five minutes, what is older than five minutes. All servers of an etcd try, kube-apiservers
- * too; the version of one key decides who does it (kube-apiserver's own key and rule).
+ * Compacts, every five minutes, the history of etcd that is older than five minutes. All servers of an etcd try it,
+ * kube-apiservers too, and the version of one key decides which one does (`apiserver/pkg/storage/etcd3/compact.go`).
  */
 import { getErrorMessage } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import type { EtcdClient } from "./client.ts";
 
-/** kube-apiserver's key. */
+/** The key that kube-apiserver uses to coordinate compaction. */
 const COMPACT_KEY = "compact_rev_key";
 
-/** What a compactor needs; the interval in milliseconds. */
+/** The dependencies of a compactor; the interval is in milliseconds. */
 export interface CompactorDeps {
   readonly client: EtcdClient;
   readonly clock: Clock;
@@ -17,12 +17,12 @@ export interface CompactorDeps {
   readonly intervalMs: number;
 }
 
-/** Runs until aborted; failures are logged and tried again at the next turn. */
+/** Runs until the signal aborts; a failure is logged, and the next interval tries again. */
 export async function runCompactor(
   { client, clock, logger, intervalMs }: CompactorDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  /** The key's version as last seen, and the revision of that moment: what is older than an interval next time. */
+  /** The key's last seen version, and the revision at that time, which is compacted after the next interval. */
   let seen = { version: 0, revision: 0 };
   while (!signal.aborted) {
     try {
@@ -43,7 +43,7 @@ async function compactOnce(
     guard: { version },
     value: new TextEncoder().encode(String(revision)),
   });
-  // Somebody else was faster in this interval.
+  // Another server was faster in this interval.
   if (!answer.succeeded) return { version: answer.current?.version ?? 0, revision: answer.revision };
   if (revision > 0) await client.compact(revision);
   return { version: version + 1, revision: answer.revision };

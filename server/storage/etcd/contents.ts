@@ -1,6 +1,6 @@
 /**
- * What an etcd holds below our keys, whether the API serves it or not. A kube-apiserver that shares the etcd keeps kinds
- * there that are not served here; controllers have to know of them before they act.
+ * Lists what an etcd holds below our prefix, whether it is served here or not. A kube-apiserver that shares the etcd stores
+ * kinds that are not served here, and controllers have to know of them before they act.
  */
 import { Buffer } from "node:buffer";
 import { decodeEnvelope } from "../../../core/kube/codec/protobuf.ts";
@@ -9,32 +9,32 @@ import { endOfPrefix, type EtcdKeyValue } from "./wire.ts";
 
 /** The objects of one kind in a store. */
 export interface StoredCollection {
-  /** What their keys begin with; ends in `/`. */
+  /** The prefix of their keys; it ends in `/`. */
   readonly prefix: string;
-  /** Empty for the core group, and where the stored values do not name it. */
+  /** The API group; empty for the core group, and when the stored values do not name it. */
   readonly group: string;
   /** The plural name in the API. */
   readonly resource: string;
 }
 
-/** Asks a store that other API servers write to what is in it. Every answer is as new as etcd's majority knows it. */
+/** Reads the content of a store that other API servers write to. Every answer is linearizable. */
 export interface StoreContents {
-  /** Every collection that holds at least one object, in the order of keys. */
+  /** Lists the collections that hold at least one object, in the order of keys. */
   collections(): Promise<readonly StoredCollection[]>;
-  /** How many keys begin with a prefix. */
+  /** Counts the keys that begin with a prefix. */
   count(prefix: string): Promise<number>;
   /**
-   * The first key below a prefix whose value contains a text, such as a uid, or whose value kube-apiserver has encrypted:
-   * then nobody can tell.
+   * Finds the first key below a prefix whose value contains a text, such as a uid, or might contain it because
+   * kube-apiserver has encrypted the value.
    */
   findMention(prefix: string, text: string): Promise<string | undefined>;
 }
 
-/** Every byte is a character: a value that is not text is searched as well. */
+/** Decodes every byte as a character, so that binary values can be searched too. */
 const latin1 = new TextDecoder("latin1");
-/** How many values one read takes. */
+/** How many values one read returns. */
 const PAGE = 500;
-/** How kube-apiserver marks a value that it has encrypted (`--encryption-provider-config`). */
+/** The prefix of a value that kube-apiserver has encrypted (`--encryption-provider-config`). */
 const ENCRYPTED = Buffer.from("k8s:enc:");
 
 /** True for a value that kube-apiserver has encrypted with keys of its own. */
@@ -42,12 +42,12 @@ export function isEncrypted(value: Uint8Array): boolean {
   return ENCRYPTED.equals(value.subarray(0, ENCRYPTED.length));
 }
 
-/** Asks an etcd; `root` is what all keys begin with. */
+/** Creates access to the content of an etcd; `root` is the prefix of all keys. */
 export function createStoreContents(client: Pick<EtcdClient, "range">, root: string): StoreContents {
   return {
     async collections() {
       const found: StoredCollection[] = [];
-      // One read for each collection, however many objects it has: from the first key of one to the end of its prefix.
+      // One read for each collection, however many objects it has: it skips from the first key to the end of the prefix.
       for (let key = root;;) {
         const [kv] = (await client.range({ key, below: root, limit: 1 })).kvs;
         if (kv === undefined) return found;
@@ -69,9 +69,9 @@ export function createStoreContents(client: Pick<EtcdClient, "range">, root: str
 }
 
 /**
- * The collection that a key belongs to: `<resource>/[<namespace>/]<name>`, or `<group>/<resource>/[<namespace>/]<name>`
- * for custom resources, whose groups have a dot (apiextensions-apiserver `validation.go`), and for aggregated APIs. Two
- * core resources share their first segment. Undefined for a key that is no object's.
+ * Finds the collection of a key: `<resource>/[<namespace>/]<name>`, or `<group>/<resource>/[<namespace>/]<name>` for custom
+ * resources, whose groups have a dot (apiextensions-apiserver `validation.go`), and for aggregated APIs. Two core resources
+ * share their first segment. Undefined for a key that does not belong to an object.
  */
 function findCollection(root: string, { key, value }: EtcdKeyValue): StoredCollection | undefined {
   const segments = key.slice(root.length).split("/");
@@ -84,7 +84,7 @@ function findCollection(root: string, { key, value }: EtcdKeyValue): StoredColle
   return { prefix: `${root}${stored}/`, group: isGrouped ? first : findGroup(value), resource };
 }
 
-/** Where the name in a key is not that in the API (`pkg/kubeapiserver/default_storage_factory_builder.go`). */
+/** Resources whose name in keys differs from the API's (`pkg/kubeapiserver/default_storage_factory_builder.go`). */
 const RESOURCES: ReadonlyMap<string, string> = new Map([
   ["controllers", "replicationcontrollers"],
   ["ingress", "ingresses"],
@@ -93,7 +93,7 @@ const RESOURCES: ReadonlyMap<string, string> = new Map([
   ["services/specs", "services"],
 ]);
 
-/** The group in the apiVersion of a value, which is protobuf or JSON. A value that kube-apiserver encrypted has none to read. */
+/** Finds the group in the apiVersion of a protobuf or JSON value; empty for a value that cannot be read. */
 function findGroup(value: Uint8Array): string {
   try {
     const isJson = value[0] === OPENING_BRACE;

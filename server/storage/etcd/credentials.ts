@@ -1,6 +1,6 @@
 /**
- * TLS to one member of an etcd. The credentials of the gRPC library name the server by its IP address where it has no
- * other name, which TLS has no place for (RFC 6066): Deno refuses it, and Node will. The address is checked all the same.
+ * TLS credentials for one member of an etcd. Those of the gRPC library send an IP address as the server name, which TLS
+ * does not allow (RFC 6066 section 3): Deno refuses it, and Node will. The address is still checked against the certificate.
  */
 import { isIP, type Socket } from "node:net";
 import { connect, type SecureContext } from "node:tls";
@@ -13,7 +13,7 @@ export class EtcdCredentials extends ChannelCredentials {
   readonly #host: string;
   readonly #secureContext: SecureContext;
 
-  /** `host` as in a URL: an IPv6 address stands in brackets. */
+  /** `host` is as in a URL: an IPv6 address is in brackets. */
   constructor(host: string, secureContext: SecureContext) {
     super();
     this.#host = host.replace(/^\[|\]$/g, "");

@@ -1,9 +1,9 @@
-/** What etcd's failures mean to the person who runs the server. */
+/** Translates etcd's failures into errors with advice for the operator. */
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { status } from "@grpc/grpc-js";
 import { WriteRefusedError } from "../storage.ts";
 
-/** Without a member, after our own time was up, and what a member answers that has lost the others. */
+/** No connection, our own timeout, and the answers of a member that has lost the others. */
 const UNANSWERED: ReadonlySet<number> = new Set([
   status.UNAVAILABLE,
   status.CANCELLED,
@@ -11,14 +11,14 @@ const UNANSWERED: ReadonlySet<number> = new Set([
   status.UNKNOWN,
 ]);
 
-/** Nobody answered, or a member that cannot: another one may. */
+/** True when no member answered or one that cannot serve did, so that another one may succeed. */
 export function isUnanswered(error: unknown): boolean {
   if (error instanceof AppError) return error.code === "unreachable";
   const code = findGrpcCode(error);
   return code !== undefined && UNANSWERED.has(code);
 }
 
-/** AppError `unreachable` or `io` with advice; `verb` says what could not be done. */
+/** Creates AppError `unreachable` or `io` with advice; `verb` says what could not be done. */
 export function etcdError(verb: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
   const text = describeFailure(error);
@@ -31,22 +31,22 @@ export function etcdError(verb: string, error: unknown): AppError {
   return new AppError(code, `cannot ${verb} etcd: ${text}`, { cause: error, hint, retryable: code === "unreachable" });
 }
 
-/** Nothing was sent: there was no connection. */
+/** True when the call was never sent, because there was no connection. */
 export function isUnsent(error: unknown): boolean {
   return findGrpcCode(error) === status.UNAVAILABLE && getRawDetails(error).startsWith("No connection established");
 }
 
-/** What was asked for is forgotten. */
+/** True when the requested revision is compacted. */
 export function isCompacted(error: unknown): boolean {
   return getErrorMessage(error).includes("required revision has been compacted");
 }
 
-/** The lease that a write named has ended; the write did not take place. */
+/** True when the lease of a write has ended, so that the write did not take place. */
 export function isLeaseGone(error: unknown): boolean {
   return getErrorMessage(error).includes("requested lease not found");
 }
 
-/** What a write is answered once etcd has no room: it reads and deletes, and takes nothing. */
+/** Creates the error of a write to an etcd without space, which still reads and deletes. */
 export function fullError(): AppError {
   return etcdError("write", new Error(`etcdserver: mvcc: ${SPACE_EXCEEDED}`));
 }
@@ -54,7 +54,7 @@ export function fullError(): AppError {
 const SPACE_EXCEEDED = "database space exceeded";
 const TOO_LARGE = "request is too large";
 
-/** What kube-apiserver answers where etcd has no room, or none for so large a value; undefined for other failures. */
+/** Finds kube-apiserver's answer for an etcd without space or a value that is too large; undefined for other failures. */
 export function findWriteRefusal(error: unknown): WriteRefusedError | undefined {
   const text = /etcdserver: .*/.exec(getErrorMessage(error))?.[0] ?? "";
   if (text.includes(SPACE_EXCEEDED)) return new WriteRefusedError(text, "full", error);
@@ -62,13 +62,13 @@ export function findWriteRefusal(error: unknown): WriteRefusedError | undefined 
 }
 
 interface ConnectionFault {
-  /** OpenSSL's, Node's, Deno's (rustls) or the gRPC library's words. */
+  /** Matches the messages of OpenSSL, Node, Deno (rustls) or the gRPC library. */
   readonly pattern: RegExp;
   readonly says: string;
   readonly hint: string;
 }
 
-/** What stands between us and etcd before it hears a call. A member may be mended, so the same call may succeed later. */
+/** Failures of the connection before a call is sent. All may be fixed, so the same call may succeed later. */
 const CONNECTION_FAULTS: readonly ConnectionFault[] = [
   {
     pattern: /alert certificate required/i,
@@ -131,10 +131,10 @@ function adviceFor(
   if (code === status.UNAUTHENTICATED || code === status.PERMISSION_DENIED) {
     return { code: "io", hint: "check --etcd-cafile, --etcd-certfile and --etcd-keyfile" };
   }
-  return { code: "io", hint: "look at etcd's own log" };
+  return { code: "io", hint: "check etcd's log" };
 }
 
-/** How the library reports a connection that it could not make, in one or more lines. */
+/** Matches the library's report of a failed connection, in one or more lines. */
 const LAST_ERROR = /^No connection established\. Last error: (?:Error: )?([^]*?)Resolution note:/;
 const WHEN = /\(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/;
 
@@ -142,7 +142,7 @@ function findGrpcCode(error: unknown): number | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "number" ? error.code : undefined;
 }
 
-/** etcd's own words, or what went wrong on the way to it, without what the gRPC library says of itself. */
+/** Returns etcd's own message, or the failure of the connection, without the details of the gRPC library. */
 function describeFailure(error: unknown): string {
   if (findGrpcCode(error) === status.CANCELLED) return "no answer in time";
   const text = getRawDetails(error);

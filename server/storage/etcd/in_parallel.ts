@@ -1,9 +1,7 @@
-/** Many calls at once, but not all. */
-
-/** How many wait for an answer at the same time; etcd writes to its disk once for all that come together. */
+/** How many tasks run at the same time; etcd writes to its disk once for all requests that come together. */
 const WIDTH = 64;
 
-/** Runs a task for each item; the first failure ends it, once what has begun is over. */
+/** Runs a task for each item, a limited number at once. The first failure rejects after the running tasks have ended. */
 export async function inParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
   const rest = items.values();
   const failures: unknown[] = [];

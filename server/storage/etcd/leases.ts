@@ -1,28 +1,28 @@
 /**
- * Event objects end with a lease, an hour after their last write (kube-apiserver `--event-ttl`). A lease serves many
- * Events: etcd would suffer from one each.
+ * Gives Event objects a lease, so that etcd deletes them an hour after their last write (kube-apiserver `--event-ttl`). One
+ * lease serves many Events, because one lease for each would burden etcd (`apiserver/pkg/storage/etcd3/lease_manager.go`).
  */
 import type { Clock } from "../../../core/ports.ts";
 import type { EtcdClient } from "./client.ts";
 
-/** Where `core/v1` and `events.k8s.io` Events are kept. */
+/** The prefix of `core/v1` and `events.k8s.io` Events. */
 const EVENTS_PREFIX = "/registry/events/";
-/** One lease serves writes for so long, at most; Events live longer by as much, at most. */
+/** How long a lease serves new writes at most; Events may live longer by this time. */
 const MAX_REUSE_MS = 60_000;
-/** The share of an Event's life for which a lease is used again. */
+/** The share of an Event's lifetime during which a lease is reused. */
 const REUSE_SHARE = 0.05;
-/** A lease has at most so many keys. */
+/** The largest number of keys of a lease. */
 const MAX_KEYS = 1_000;
 
 interface Lease {
   readonly id: Promise<bigint>;
   readonly grantedAt: number;
-  /** The number, once etcd has answered. */
+  /** The number of the lease, set when etcd has answered. */
   granted?: bigint;
   keys: number;
 }
 
-/** Gives keys their leases. */
+/** Assigns leases to the keys of Events. */
 export class EventLeases {
   readonly #client: Pick<EtcdClient, "grantLease">;
   readonly #clock: Clock;
@@ -35,7 +35,7 @@ export class EventLeases {
     this.#ttlMs = ttlMs;
   }
 
-  /** The lease that the value of a key gets; undefined for one that stays. */
+  /** Returns the lease for a key; undefined for a key that does not expire. */
   async leaseFor(key: string): Promise<bigint | undefined> {
     if (!key.startsWith(EVENTS_PREFIX)) return undefined;
     const now = this.#clock.elapsedMs();
@@ -47,7 +47,7 @@ export class EventLeases {
     return await lease.id;
   }
 
-  /** A lease has ended early. */
+  /** Stops using a lease that has ended early. */
   forget(id: bigint): void {
     if (this.#lease?.granted === id) this.#lease = undefined;
   }

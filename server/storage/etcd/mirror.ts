@@ -1,7 +1,7 @@
 /**
- * What etcd holds below our keys, kept in memory by one watch: reads, lists of past revisions and watches are served
- * from here, as kube-apiserver does from its watch cache. The history reaches back as far as etcd's own, also after a
- * start.
+ * A copy in memory of the keys below our prefix in etcd, kept up to date by one watch. It serves reads, lists of past
+ * revisions and watches, as kube-apiserver does from its watch cache. The history reaches back as far as etcd's own, also
+ * after a start.
  */
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
@@ -18,34 +18,34 @@ import { Watchers } from "../watchers.ts";
 import { CompactedError, type StorageEvent, type Stored } from "../storage.ts";
 import type { StoredValues } from "../stored_values.ts";
 
-/** What a mirror asks of etcd. */
+/** The calls of etcd that a mirror needs. */
 export type MirrorClient = Pick<EtcdClient, "range" | "watch" | "compactedRevision">;
 
-/** What a mirror is made of. */
+/** The dependencies of a mirror. */
 export interface MirrorDeps {
   readonly client: MirrorClient;
   readonly values: StoredValues;
   readonly clock: Clock;
   readonly logger: Logger | undefined;
   readonly observer?: EtcdObserver | undefined;
-  /** How long every change stays known, in milliseconds. */
+  /** How long changes stay in the history, in milliseconds. */
   readonly historyMs: number;
   readonly after?: After;
 }
 
-/** How many keys one read of the first state takes. */
+/** How many keys one read of the initial state returns. */
 const PAGE = 1_000;
-/** Before the first attempt to follow again, in milliseconds; twice as long before each further one, */
+/** The pause before the first attempt to watch again, in milliseconds; it doubles for each further attempt. */
 const REFOLLOW_MS = 200;
-/** up to this. */
+/** The longest pause before an attempt to watch again, in milliseconds. */
 const MAX_REFOLLOW_MS = 2_000;
-/** Between two questions how far etcd is while somebody waits to know. */
+/** The pause between two progress requests while a caller waits for a revision, in milliseconds. */
 const PROGRESS_MS = 50;
-/** How long somebody waits for the mirror to reach a revision. */
+/** How long a caller waits for the mirror to reach a revision, in milliseconds. */
 const REACH_TIMEOUT_MS = 10_000;
-/** Attempts to load while etcd forgets what is being read. */
+/** The number of attempts to load while etcd compacts the revision that is being read. */
 const LOAD_ATTEMPTS = 5;
-/** As in the journal of a file: so many changes more than a response brings are forgotten with it. */
+/** How many more changes than a response brings are dropped with it, as in the journaled storage. */
 const EXTRA_FORGOTTEN = 200;
 
 interface Waiter {
@@ -55,7 +55,7 @@ interface Waiter {
   readonly cancelTimer: () => void;
 }
 
-/** The state of an etcd in memory. */
+/** A copy of an etcd's state in memory. */
 export class EtcdMirror {
   readonly #deps: MirrorDeps;
   readonly watchers: Watchers;
@@ -63,14 +63,14 @@ export class EtcdMirror {
   #engine: Engine;
   #watch: EtcdWatch | undefined;
   #isFollowing = false;
-  /** Everything is being read again: there is no watch. */
+  /** True while everything is being read again, without a watch. */
   #isReloading = false;
   #waiters: Waiter[] = [];
   readonly #after: After;
   #cancelProgress: (() => void) | undefined;
   #cancelRetry: (() => void) | undefined;
   #retryMs = REFOLLOW_MS;
-  /** What was said last of why etcd cannot be followed. */
+  /** The last reported reason why etcd cannot be watched. */
   #lastFault = "";
   #closed = false;
 
@@ -82,7 +82,7 @@ export class EtcdMirror {
     this.watchers = new Watchers(deps.logger);
   }
 
-  /** Reads everything, and follows from there. */
+  /** Reads everything and watches from there. */
   static async open(deps: MirrorDeps): Promise<EtcdMirror> {
     const mirror = new EtcdMirror(deps, await load(deps));
     try {
@@ -100,20 +100,19 @@ export class EtcdMirror {
     return this.#engine;
   }
 
-  /** Whether etcd tells its changes at this moment. */
+  /** Whether the watch on etcd is established at this moment. */
   get isFollowing(): boolean {
     return this.#isFollowing;
   }
 
-  /** Resolves when everything is known that was acknowledged by anybody before the call. */
+  /** Resolves when the mirror has every write that was acknowledged before the call, by whichever server. */
   async catchUp(): Promise<void> {
     await this.reach(await currentRevision(this.#deps.client), true);
   }
 
   /**
-   * Resolves when everything up to a revision is known. `ask` tells that it may be the revision of a change that is not
-   * ours, which only etcd's progress tells of. Throws AppError `unreachable`, and follows another member where this one
-   * has not told it in all that time.
+   * Resolves when the mirror has everything up to a revision. `ask` requests etcd's progress, for a revision that may belong
+   * to a key outside of our prefix. Throws AppError `unreachable` after a timeout, and then watches another member.
    */
   reach(revision: number, ask: boolean): Promise<void> {
     const { clock, observer } = this.#deps;
@@ -172,7 +171,7 @@ export class EtcdMirror {
     this.#retry(() => this.#follow());
   }
 
-  /** Runs something later, the later the more often nothing came of it. */
+  /** Runs a function after a pause that doubles with each failure. */
   #retry(run: () => void): void {
     this.#cancelRetry = this.#after(this.#retryMs, () => void (this.#closed || run()));
     this.#retryMs = Math.min(MAX_REFOLLOW_MS, this.#retryMs * 2);
@@ -197,8 +196,8 @@ export class EtcdMirror {
 
   #apply(changes: readonly EtcdEvent[]): void {
     const now = this.#now();
-    // One after another: a message may hold several changes of one key.
-    const told: StorageEvent[] = [];
+    // Applied one after another, because a message may hold several changes of one key.
+    const applied: StorageEvent[] = [];
     for (const change of changes) {
       const event = toEvent(this.#deps, change, this.#engine.get(change.kv.key));
       if (event === undefined) {
@@ -206,15 +205,15 @@ export class EtcdMirror {
         continue;
       }
       this.#engine.apply([{ event, at: now } satisfies LoggedEvent], undefined);
-      told.push(event);
+      applied.push(event);
     }
     const compaction = this.#engine.planCompaction(now - this.#deps.historyMs, changes.length + EXTRA_FORGOTTEN);
     if (compaction !== undefined) this.#engine.apply([], compaction);
-    this.watchers.notify(told);
-    for (const { previous } of told) releaseObject(previous);
+    this.watchers.notify(applied);
+    for (const { previous } of applied) releaseObject(previous);
   }
 
-  /** Etcd has forgotten changes that we have not heard of: everything is read again, and watches end. */
+  /** Reads everything again and ends all watches, because etcd has compacted changes that were not received. */
   #startReload(compactRevision: number): void {
     this.#isReloading = true;
     this.#watch?.stop();
@@ -225,7 +224,7 @@ export class EtcdMirror {
     void this.#reload(compactRevision);
   }
 
-  /** Until it succeeds, what was known is served and watches are left as they are. */
+  /** Reads everything again. Until that succeeds, the old state is served and watches stay open. */
   async #reload(compactRevision: number): Promise<void> {
     let engine: Engine;
     try {
@@ -255,7 +254,7 @@ export class EtcdMirror {
     }
   }
 
-  /** Asks now and, while somebody waits, again and again: etcd does not answer while a watch is behind. */
+  /** Requests progress now and repeatedly while a caller waits, because etcd does not answer while a watch is behind. */
   #askProgress(): void {
     if (this.#isFollowing) this.#watch?.requestProgress();
     this.#cancelProgress ??= this.#after(PROGRESS_MS, () => {
@@ -265,12 +264,12 @@ export class EtcdMirror {
   }
 }
 
-/** The revision of the whole etcd, as a majority of its members knows it. */
+/** Reads the revision of the whole etcd, as a majority of its members knows it. */
 export async function currentRevision(client: Pick<EtcdClient, "range">): Promise<number> {
   return (await client.range({ key: "compact_rev_key", countOnly: true })).revision;
 }
 
-/** The state at the oldest revision that etcd still knows; the changes after it come by the watch. */
+/** Loads the state at the oldest revision that etcd still has; the watch brings the changes after it. */
 async function load(deps: MirrorDeps): Promise<Engine> {
   for (let attempt = 1;; attempt++) {
     const revision = await deps.client.compactedRevision(deps.values.root);
@@ -317,7 +316,7 @@ function toEvent(
   };
 }
 
-/** Undefined for a key that is not served, and for a value that cannot be read: one value must not stop the server. */
+/** Decodes a value; undefined for an unserved key, and for an unreadable value, because one value must not stop the server. */
 function toStored({ values, logger }: MirrorDeps, { key, modRevision, value }: EtcdKeyValue): Stored | undefined {
   try {
     const object = values.decode(key, value);

@@ -1,20 +1,18 @@
-/** What an etcd's answers are told to. */
-
 /** One call of etcd that has ended. */
 export interface EtcdCall {
-  /** kube-apiserver's words for it. */
+  /** The operation in kube-apiserver's words. */
   readonly operation: "create" | "update" | "delete" | "get" | "list" | "getCurrentResourceVersion";
-  /** What it was about: a key, or what keys begin with. */
+  /** The key, or the prefix of keys, of the call. */
   readonly key: string;
   readonly seconds: number;
   readonly failed: boolean;
 }
 
-/** Is told of each call, and how far what is served is behind etcd. */
+/** Observes each call, and how far the mirror is behind etcd. */
 export interface EtcdObserver {
   called(call: EtcdCall): void;
-  /** Seconds from knowing of a revision of etcd until its changes were here. */
+  /** Called with the seconds from learning of a revision until its changes arrived. */
   caughtUp(seconds: number): void;
-  /** The watch that brings the changes has ended without being asked to. */
+  /** Called when the watch that brings the changes has ended unexpectedly. */
   watchBroke(): void;
 }

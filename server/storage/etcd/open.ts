@@ -1,4 +1,4 @@
-/** A store on an etcd (3.5.13 and later), shared with other servers of ours and with kube-apiservers. */
+/** Opens a store on an etcd (3.5.13 and later), which other tlsboot servers and kube-apiservers may share. */
 import { AppError } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import { EtcdClient, type EtcdEndpoints } from "./client.ts";
@@ -16,24 +16,24 @@ import type { StoredValues } from "../stored_values.ts";
 
 export type { EtcdEndpoints };
 
-/** What a store on etcd is made of; times in milliseconds. */
+/** The options of a store on etcd; times in milliseconds. */
 export interface EtcdStorageDeps extends Partial<StorageTimes> {
   readonly endpoints: EtcdEndpoints;
   readonly values: StoredValues;
   readonly clock: Clock;
   readonly logger?: Logger;
   readonly observer?: EtcdObserver;
-  /** Between two compactions; 0 leaves compaction to others. */
+  /** The time between two compactions; with 0 other servers must compact. */
   readonly compactionIntervalMs?: number;
 }
 
-/** A store on etcd, and everything that is in it. */
+/** A store on etcd, and access to everything that etcd holds. */
 export interface OpenEtcd {
   readonly storage: Storage;
   readonly contents: StoreContents;
 }
 
-/** Opens a store. Throws AppError `unreachable`, `io`, and `storage_corrupt` while a restore is not finished; with advice. */
+/** Opens a store. Throws AppError `unreachable`, `io`, or `storage_corrupt` while a restore is not finished. */
 export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<OpenEtcd> {
   const { endpoints, values, clock, logger, observer } = deps;
   const { historyMs, eventTtlMs } = { ...DEFAULT_STORAGE_TIMES, ...deps };

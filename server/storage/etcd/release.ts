@@ -1,16 +1,16 @@
-/** Which releases of etcd a store can be built on. */
+/** Checks the release of etcd that a store needs. */
 import { AppError } from "../../../core/errors.ts";
 import type { EtcdStatus } from "./wire.ts";
 
-/** Before it, progress may be told ahead of the changes that it stands for, and reads would miss them. */
+/** Older releases may report progress before the changes that it covers, and reads would miss those. */
 const OLDEST = [3, 5, 13] as const;
 
-/** Throws AppError `io` where a member is too old. */
+/** Throws AppError `io` when a member is too old. */
 export function assertReleases(members: readonly Pick<EtcdStatus, "version">[]): void {
   const old = members.find(({ version }) => isOld(version));
   if (old === undefined) return;
   throw new AppError("io", `cannot use etcd ${old.version}: ${OLDEST.join(".")} or later is needed`, {
-    hint: "upgrade etcd; what older releases tell of their progress cannot be relied upon",
+    hint: "upgrade etcd; the progress that older releases report cannot be relied upon",
   });
 }
 

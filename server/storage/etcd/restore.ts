@@ -1,7 +1,7 @@
 /**
- * Puts the objects of a backup into an etcd. A marker stands there from the first write to the last, so that what is half
- * there looks like no instance; a restore that was interrupted goes on where it ended. Nothing is overwritten or removed: what
- * is in the way gets another prefix, by `force` alone.
+ * Restores the objects of a backup into an etcd. A marker is there from the first write to the last, so that a partial
+ * restore is not used as an instance; an interrupted restore continues where it ended. Nothing is overwritten or removed:
+ * with `force`, existing keys are moved to another prefix.
  */
 import { Buffer } from "node:buffer";
 import {
@@ -28,34 +28,34 @@ import { readBelow } from "./snapshot.ts";
 import type { Stored } from "../storage.ts";
 import type { StoredValues } from "../stored_values.ts";
 
-/** What a restore is made of. */
+/** The options of a restore. */
 export interface EtcdRestoreDeps {
   readonly endpoints: EtcdEndpoints;
   readonly values: StoredValues;
   readonly clock: Clock;
-  /** Digest of the backup's manifest, and when it was made. */
+  /** The digest of the backup's manifest. */
   readonly backup: string;
   readonly createdAt: string;
-  /** Put aside what is below the prefix. */
+  /** Move existing keys below the prefix aside. */
   readonly force: boolean;
 }
 
-/** What came of it. */
+/** The result of a restore. */
 export interface EtcdRestored {
-  /** The newest revision, at which the backup's objects and nothing else is below the prefix. */
+  /** The newest revision, at which exactly the backup's objects are below the prefix. */
   readonly revision: number;
-  /** Prefixes that hold what was there before, the newest last. */
+  /** The prefixes that hold the keys moved aside, the newest last. */
   readonly aside: readonly string[];
 }
 
 type Writing = Exclude<RestorePlan, { readonly kind: "refuse" }>;
 
-/** A restore that may begin. */
+/** A restore that is allowed to begin. */
 export class EtcdRestore implements AsyncDisposable {
   readonly #client: EtcdClient;
   readonly #deps: EtcdRestoreDeps;
   readonly #plan: Writing;
-  /** Revision of the marker; 0 before there is one. */
+  /** The revision of the marker; 0 before there is one. */
   #markerRevision: number;
 
   private constructor(client: EtcdClient, deps: EtcdRestoreDeps, plan: Writing, markerRevision: number) {
@@ -66,8 +66,8 @@ export class EtcdRestore implements AsyncDisposable {
   }
 
   /**
-   * Looks whether it may begin, and writes nothing. AppError `file_exists` where something is in the way,
-   * `storage_locked` where somebody is at work with it, `unreachable`, `io`.
+   * Checks whether the restore may begin, and writes nothing. Throws AppError `file_exists` when keys are in the way,
+   * `storage_locked` when a server uses the prefix, `unreachable`, or `io`.
    */
   static async open(deps: EtcdRestoreDeps): Promise<EtcdRestore> {
     const { endpoints, values, clock, backup, force } = deps;
@@ -87,14 +87,14 @@ export class EtcdRestore implements AsyncDisposable {
     }
   }
 
-  /** An earlier restore of the same backup was interrupted. */
+  /** True when an earlier restore of the same backup was interrupted. */
   get isResumed(): boolean {
     return this.#plan.kind === "write" && this.#plan.resumed;
   }
 
   /**
-   * Writes the objects, reads everything back, and lets etcd forget what was before, so that nobody resumes a watch there.
-   * The marker stays. AppError `conflict` where somebody else writes there, `unreachable`, `io`.
+   * Writes the objects, reads everything back, and compacts the earlier history, so that no watch resumes there. The marker
+   * stays. Throws AppError `conflict` when another program writes below the prefix, `unreachable`, or `io`.
    */
   async write(objects: readonly Stored[]): Promise<EtcdRestored> {
     const { aside } = this.#plan;
@@ -114,7 +114,7 @@ export class EtcdRestore implements AsyncDisposable {
     }
   }
 
-  /** Removes the marker: from now on it is an instance. AppError `conflict`, `unreachable`, `io`. */
+  /** Removes the marker, so that the prefix can be used. Throws AppError `conflict`, `unreachable` or `io`. */
   async finish(): Promise<void> {
     const guard = { modRevision: this.#markerRevision };
     const { succeeded } = await this.#client.write({ key: RESTORE_MARKER_KEY, guard, value: undefined })
@@ -139,7 +139,7 @@ export class EtcdRestore implements AsyncDisposable {
     this.#markerRevision = revision;
   }
 
-  /** Others may compact the same etcd, and have forgotten more. */
+  /** Compacts the history, unless another program has already compacted more. */
   async #forgetBefore(revision: number): Promise<void> {
     try {
       await this.#client.compact(revision);
@@ -148,14 +148,14 @@ export class EtcdRestore implements AsyncDisposable {
     }
   }
 
-  /** Objects weigh several times their bytes, and all at once is a whole instance. */
+  /** Encodes an object and drops its parsed form, which takes several times the memory of its bytes. */
   #encode(stored: Stored): Uint8Array {
     const value = this.#deps.values.encode(stored.key, stored.object);
     releaseObject(stored);
     return value;
   }
 
-  /** What is there already stays as it is; whether it is what it should be is seen at the end. */
+  /** Writes the keys that do not exist yet; the existing ones are verified at the end. */
   async #writeAll(wanted: ReadonlyMap<string, Uint8Array>): Promise<void> {
     const leases = new EventLeases(this.#client, this.#deps.clock, DEFAULT_STORAGE_TIMES.eventTtlMs);
     await inParallel([...wanted], async ([key, value]) => {
@@ -175,7 +175,7 @@ export class EtcdRestore implements AsyncDisposable {
     if (!found.delete(RESTORE_MARKER_KEY)) throw elsewhereError();
     const strange = [...found].find(([key, value]) => !isSame(value, wanted.get(key)));
     if (strange !== undefined) {
-      // What is written goes on for ever with the same command; this does not.
+      // Running the same command again cannot fix this, as it can fix an interrupted restore.
       await this.#mark("spoiled");
       throw new AppError("conflict", `cannot restore into etcd: "${strange[0]}" is not what the backup has`, {
         hint: `${OTHERS_WRITE}, then put aside what is there with --force-etcd`,
@@ -236,7 +236,7 @@ function elsewhereError(): AppError {
   });
 }
 
-/** Everything that was done stands; the next run goes on. */
+/** Adds to an error that the next run continues the restore. */
 function unfinished(error: unknown): unknown {
   if (!(error instanceof AppError) || error.code === "conflict") return error;
   const hint = `${error.hint === undefined ? "" : `${error.hint}; `}then run the same command again: it goes on`;

@@ -1,4 +1,4 @@
-/** What a restore that is under way means to everybody else: hands off. */
+/** Finds the marker of a restore that is not finished, and refuses to use the prefix while there is one. */
 import { Buffer } from "node:buffer";
 import { parseRestoreMarker, RESTORE_MARKER_KEY, type RestoreMarker } from "../../../core/backup/restore_marker.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -12,7 +12,7 @@ export interface FoundMarker {
   readonly modRevision: number;
 }
 
-/** Finds it. AppError `storage_corrupt` for one that cannot be read. */
+/** Finds the marker. Throws AppError `storage_corrupt` for one that cannot be read. */
 export async function findRestoreMarker(client: Pick<EtcdClient, "range">): Promise<FoundMarker | undefined> {
   return markerAmong((await client.range({ key: RESTORE_MARKER_KEY })).kvs);
 }
@@ -35,7 +35,7 @@ export async function assertNotRestoring(client: Pick<EtcdClient, "range">, pref
   assertNoMarker((await client.range({ key: RESTORE_MARKER_KEY })).kvs, prefix);
 }
 
-/** The same of what was read below the prefix at one revision. */
+/** Checks keys that were already read below the prefix in the same way. */
 export function assertNoMarker(kvs: readonly EtcdKeyValue[], prefix: string): void {
   const found = markerAmong(kvs);
   if (found === undefined) return;
@@ -45,7 +45,7 @@ export function assertNoMarker(kvs: readonly EtcdKeyValue[], prefix: string): vo
     `cannot use what is below ${place}: a restore of the backup of ${found.marker.createdAt} is not finished`,
     {
       hint:
-        "wait for tlsboot restore if it still runs; otherwise run the same command again, it goes on where it ended",
+        "wait for tlsboot restore if it still runs; otherwise run the same command again, it continues where it ended",
     },
   );
 }

@@ -1,4 +1,4 @@
-/** Everything below a prefix of an etcd at one revision, read for a backup; no server has to run. */
+/** Reads everything below a prefix of an etcd at one revision for a backup; no server has to run. */
 import { Buffer } from "node:buffer";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { EtcdClient, type EtcdEndpoints } from "./client.ts";
@@ -11,30 +11,31 @@ import { plainPrefix } from "./prefix.ts";
 import type { Stored } from "../storage.ts";
 import type { StoredValues } from "../stored_values.ts";
 
-/** What was there. */
+/** The content of an etcd prefix at one revision. */
 export interface EtcdSnapshot {
   readonly revision: number;
   readonly items: readonly Stored[];
-  /** Keys of what is not served here, which are not among the items. */
+  /** The keys of unserved objects, which are not among the items. */
   readonly leftOut: readonly string[];
-  /** Keys of items that hold more than is known here. */
+  /** The keys of items whose unknown fields were dropped. */
   readonly reduced: readonly string[];
 }
 
-/** Where to read. */
+/** The etcd to read, and the encoding of its values. */
 export interface EtcdSnapshotDeps {
   readonly endpoints: EtcdEndpoints;
   readonly values: StoredValues;
 }
 
-/** How many keys one read takes. */
+/** How many keys one read returns. */
 const PAGE = 1_000;
-/** Attempts while etcd forgets what is being read. */
+/** The number of attempts while etcd compacts the revision that is being read. */
 const ATTEMPTS = 5;
 
 /**
- * Reads it. AppError `unreachable`, `io`; `not_found` where nothing is below the prefix; `storage_corrupt` where a value
- * cannot be read, since a backup without it would look whole, or a restore is not finished.
+ * Reads the snapshot. Throws AppError `unreachable` or `io`; `not_found` when there are no objects below the prefix;
+ * `storage_corrupt` when a restore is not finished, or a value cannot be read, because a backup without it would look
+ * complete.
  */
 export async function readEtcdSnapshot({ endpoints, values }: EtcdSnapshotDeps): Promise<EtcdSnapshot> {
   const client = new EtcdClient(endpoints);
@@ -52,7 +53,7 @@ export async function readEtcdSnapshot({ endpoints, values }: EtcdSnapshotDeps):
   }
 }
 
-/** All keys below a prefix, at one revision. */
+/** Reads all keys below a prefix at one revision. */
 export async function readBelow(
   client: Pick<EtcdClient, "range">,
   prefix: string,
@@ -78,7 +79,7 @@ async function readPages(client: Pick<EtcdClient, "range">, prefix: string) {
       ...(revision === undefined ? {} : { revision }),
     });
     revision ??= page.revision;
-    // Not spread into arguments: the stack has room for some ten thousand.
+    // Not spread into arguments, because the stack has room for only about ten thousand.
     for (const kv of page.kvs) kvs.push(kv);
     if (!page.more) return { revision, kvs };
     key = `${page.kvs.at(-1)!.key}\u0000`;
@@ -96,7 +97,7 @@ function sort(kvs: readonly EtcdKeyValue[], values: StoredValues): Omit<EtcdSnap
       continue;
     }
     items.push(createStored(key, object, modRevision));
-    // What is not known is lost by decoding it.
+    // Decoding drops unknown fields, so the encoded value then differs.
     if (!Buffer.from(value).equals(values.encode(key, object))) reduced.push(key);
   }
   return { items, leftOut, reduced };

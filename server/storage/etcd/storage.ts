@@ -1,4 +1,4 @@
-/** The Storage port over etcd: writes are etcd's transactions, everything else is served from the mirror. */
+/** The Storage port over etcd: writes are etcd transactions, and everything else is served from the mirror. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../../core/errors.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
@@ -21,27 +21,27 @@ import {
 } from "../storage.ts";
 import type { StoredValues } from "../stored_values.ts";
 
-/** What a store is made of. */
+/** The parts of a store on etcd. */
 export interface EtcdStorageParts {
   readonly name: string;
   readonly client: Pick<EtcdClient, "range" | "write" | "status" | "close">;
   readonly mirror: EtcdMirror;
   readonly leases: EventLeases;
   readonly values: StoredValues;
-  /** Stops what runs beside. */
+  /** Stops the background tasks. */
   stop(): Promise<void>;
 }
 
-/** Writes of fewer bytes are within every limit. */
+/** Writes with fewer bytes are within every limit and need not be measured. */
 const LARGE_BYTES = 1_048_576;
-/** How long etcd has to answer a health check, in milliseconds; kube-apiserver's time. */
+/** How long etcd has to answer a health check, in milliseconds, as in kube-apiserver. */
 const HEALTH_TIMEOUT_MS = 2_000;
 
 /** A store that several servers share. */
 export class EtcdStorage implements Storage {
   readonly #parts: EtcdStorageParts;
   readonly #running = new Set<Promise<unknown>>();
-  /** The question how far etcd is that has not been sent yet; whoever asks meanwhile shares it. */
+  /** The next request for etcd's revision, which is not sent yet and which all callers until then share. */
   #nextQuestion: Promise<number> | undefined;
   #question: Promise<unknown> = Promise.resolve();
   #disposal: Promise<void> | undefined;
@@ -145,7 +145,7 @@ export class EtcdStorage implements Storage {
     if (!mirror.isFollowing) throw new AppError("unreachable", "cannot read etcd: its watch is broken");
   }
 
-  /** Finishes what was asked for, then lets go of etcd. A second call does nothing. */
+  /** Finishes the running operations, then closes the connection. A second call does nothing. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#disposal ??= this.#dispose();
   }
@@ -162,13 +162,13 @@ export class EtcdStorage implements Storage {
     if (this.#closed) throw new AppError("aborted", `cannot use storage "${this.#parts.name}": it is closed`);
   }
 
-  /** Resolves when the mirror has everything that was acknowledged before the call. */
+  /** Resolves when the mirror has every write that was acknowledged before the call. */
   async #current(): Promise<void> {
     this.#nextQuestion ??= this.#ask(this.#question);
     await this.#parts.mirror.reach(await this.#nextQuestion, true);
   }
 
-  /** How far etcd is, once an earlier question is answered. */
+  /** Requests etcd's revision after the earlier request has been answered. */
   async #ask(earlier: Promise<unknown>): Promise<number> {
     await earlier.catch(() => undefined);
     this.#question = this.#nextQuestion ?? earlier;
@@ -176,7 +176,7 @@ export class EtcdStorage implements Storage {
     return await currentRevision(this.#parts.client);
   }
 
-  /** Watches have been told of a write before its caller is. */
+  /** Writes a key. Watches get the change before the write resolves. */
   async #write(request: GuardedWrite): Promise<{ readonly succeeded: boolean; readonly revision: number }> {
     const { mirror } = this.#parts;
     const { succeeded, revision, current } = await this.#writeWithLease(request);
@@ -194,7 +194,7 @@ export class EtcdStorage implements Storage {
         return await client.write(lease === undefined ? request : { ...request, lease });
       } catch (error) {
         if (lease === undefined || attempt === 2 || !isLeaseGone(error)) throw findWriteRefusal(error) ?? error;
-        // Somebody has revoked it, or etcd was restored from a backup: nothing was written.
+        // The lease was revoked, or etcd was restored from a backup: nothing was written.
         leases.forget(lease);
       }
     }
@@ -213,7 +213,7 @@ export class EtcdStorage implements Storage {
     throw new RevisionConflictError(key, this.#parts.mirror.engine.get(key));
   }
 
-  /** A whole operation, which is finished before etcd is let go of. */
+  /** Runs an operation that dispose waits for. */
   async #track<T>(operation: () => Promise<T>): Promise<T> {
     this.#assertOpen();
     const running = operation();

@@ -2,58 +2,58 @@
 import { Buffer } from "node:buffer";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
-/** One key as etcd keeps it. */
+/** One key and its value as etcd stores them. */
 export interface EtcdKeyValue {
   readonly key: string;
-  /** The revision of its last change; of the deletion itself where it stands for one. */
+  /** The revision of its last change, or of the deletion in a deletion event. */
   readonly modRevision: number;
-  /** How often it was written since it was created. */
+  /** The number of writes since it was created. */
   readonly version: number;
   readonly value: Uint8Array;
-  /** The lease with which it ends; absent for none. */
+  /** The lease that it expires with; absent for none. */
   readonly lease?: bigint;
 }
 
-/** What to read. */
+/** A read of one key or of a range of keys. */
 export interface RangeRequest {
   readonly key: string;
-  /** The first key that is not read any more; absent for `key` alone. */
+  /** The first key after the range; absent for `key` alone. */
   readonly rangeEnd?: string;
-  /** 0 or absent for all. */
+  /** The maximum number of keys; 0 or absent for all. */
   readonly limit?: number;
-  /** The state at exactly this revision; absent for the newest. */
+  /** Read the state at exactly this revision; absent for the newest. */
   readonly revision?: number;
-  /** How many, without the keys themselves. */
+  /** Return only the number of keys. */
   readonly countOnly?: boolean;
 }
 
-/** What was read. */
+/** The answer of a read. */
 export interface RangeResponse {
-  /** Of the whole etcd, when it answered. */
+  /** The revision of the whole etcd at the time of the answer. */
   readonly revision: number;
   readonly kvs: readonly EtcdKeyValue[];
   readonly more: boolean;
-  /** How many keys the range has, whatever the limit. */
+  /** The number of keys in the range, regardless of the limit. */
   readonly count: number;
 }
 
-/** A guarded write: it takes place when the guard holds; otherwise the key is read. */
+/** A write that takes place only if its guard holds; otherwise the key is read. */
 export interface GuardedWrite {
   readonly key: string;
-  /** What must hold: the revision of the key's last change, 0 for a key that does not exist; or its version. */
+  /** The expected revision of the key's last change, 0 for a key that does not exist; or the expected version. */
   readonly guard: { readonly modRevision: number } | { readonly version: number };
   /** The new value; undefined deletes the key. */
   readonly value: Uint8Array | undefined;
-  /** The lease with which the value ends; absent for none. */
+  /** The lease that the value expires with; absent for none. */
   readonly lease?: bigint;
 }
 
-/** How a guarded write went. */
+/** The result of a guarded write. */
 export interface GuardedWriteResponse {
   readonly succeeded: boolean;
-  /** Of the write when it took place. */
+  /** The revision of the write, if it took place. */
   readonly revision: number;
-  /** The key as it is, where the guard did not hold and there is one. */
+  /** The present key, when the guard did not hold and the key exists. */
   readonly current: EtcdKeyValue | undefined;
 }
 
@@ -62,7 +62,7 @@ export interface WatchResponse {
   readonly revision: number;
   readonly created: boolean;
   readonly canceled: boolean;
-  /** Set where what was asked for is compacted: the oldest revision that can be asked for. */
+  /** The oldest available revision, set when the requested one is compacted. */
   readonly compactRevision: number;
   readonly cancelReason: string;
   readonly events: readonly EtcdEvent[];
@@ -74,28 +74,28 @@ export interface EtcdEvent {
   readonly kv: EtcdKeyValue;
 }
 
-/** What a member says of itself. */
+/** The status of one member. */
 export interface EtcdStatus {
-  /** Its release, such as `3.5.13`. */
+  /** The release of the member, such as `3.5.13`. */
   readonly version: string;
-  /** What is wrong with it; an alarm as `memberID:1 alarm:NOSPACE `. */
+  /** The faults of the member; an alarm has the form `memberID:1 alarm:NOSPACE `. */
   readonly errors: readonly string[];
 }
 
 const TARGET_VERSION = 0;
 const TARGET_MOD_REVISION = 2;
 
-/** `RangeRequest`. */
+/** Encodes a `RangeRequest` of etcd's API. */
 export function encodeRange(request: RangeRequest): Buffer {
   return finished(rangeWriter(request));
 }
 
-/** `TxnRequest` of one guard. */
+/** Encodes a `TxnRequest` with one guard. */
 export function encodeGuardedWrite(write: GuardedWrite): Buffer {
   return finished(otherwiseRead(writeWriter(write), write.key));
 }
 
-/** The bytes of the same `TxnRequest` from kube-apiserver, which reads nothing where it cannot create. */
+/** Returns the size of kube-apiserver's `TxnRequest` for the same write, which reads nothing if it cannot create. */
 export function sizeOfTransaction(write: GuardedWrite): number {
   const writer = writeWriter(write);
   const isCreation = "modRevision" in write.guard && write.guard.modRevision === 0;
@@ -107,19 +107,19 @@ function writeWriter({ key, guard, value, lease }: GuardedWrite): BinaryWriter {
   return value === undefined ? deletion(writer, key) : put(writer, key, value, lease);
 }
 
-/** An operation for when the guard does not hold. */
+/** Adds the read that takes place when the guard does not hold. */
 function otherwiseRead(writer: BinaryWriter, key: string): BinaryWriter {
   return writer.tag(3, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited).bytes(
     rangeWriter({ key }).finish(),
   ).join();
 }
 
-/** `TxnRequest` that gives a key another name, with its value and its lease, unless it was written meanwhile. */
+/** Encodes a `TxnRequest` that renames a key, with its value and its lease, unless it was written meanwhile. */
 export function encodeMove({ key, modRevision, value, lease }: EtcdKeyValue, to: string): Buffer {
   return finished(deletion(put(guardWriter(key, { modRevision }), to, value, lease), key));
 }
 
-/** `WatchRequest` that creates a watch, or asks for its progress. */
+/** Encodes a `WatchRequest` that creates a watch or requests its progress. */
 export function encodeWatch(
   request: { readonly key: string; readonly rangeEnd: string; readonly startRevision: number } | "progress",
 ): Buffer {
@@ -133,17 +133,17 @@ export function encodeWatch(
   return finished(writer.join());
 }
 
-/** `CompactionRequest`. */
+/** Encodes a `CompactionRequest` of etcd's API. */
 export function encodeCompaction(revision: number): Buffer {
   return finished(integer(new BinaryWriter(), 1, revision));
 }
 
-/** `LeaseGrantRequest`; etcd chooses the lease's number. */
+/** Encodes a `LeaseGrantRequest`; etcd chooses the lease's number. */
 export function encodeLeaseGrant(ttlSeconds: number): Buffer {
   return finished(integer(new BinaryWriter(), 1, ttlSeconds));
 }
 
-/** `RangeResponse`. */
+/** Decodes a `RangeResponse` of etcd's API. */
 export function decodeRange(bytes: Uint8Array): RangeResponse {
   let revision = 0;
   let more = false;
@@ -158,7 +158,7 @@ export function decodeRange(bytes: Uint8Array): RangeResponse {
   return { revision, kvs, more, count };
 }
 
-/** `TxnResponse` of a guarded write. */
+/** Decodes the `TxnResponse` of a guarded write. */
 export function decodeGuardedWrite(bytes: Uint8Array): GuardedWriteResponse {
   let revision = 0;
   let succeeded = false;
@@ -172,7 +172,7 @@ export function decodeGuardedWrite(bytes: Uint8Array): GuardedWriteResponse {
   return { succeeded, revision, current: succeeded ? undefined : current };
 }
 
-/** `WatchResponse`. */
+/** Decodes a `WatchResponse` of etcd's API. */
 export function decodeWatch(bytes: Uint8Array): WatchResponse {
   let revision = 0;
   let created = false;
@@ -191,14 +191,14 @@ export function decodeWatch(bytes: Uint8Array): WatchResponse {
   return { revision, created, canceled, compactRevision, cancelReason, events };
 }
 
-/** `LeaseGrantResponse`: the lease's number. */
+/** Decodes a `LeaseGrantResponse` and returns the lease's number. */
 export function decodeLeaseGrant(bytes: Uint8Array): bigint {
   let id = 0n;
   readMessage(bytes, { 2: (reader) => (id = BigInt(reader.int64())) });
   return id;
 }
 
-/** `StatusResponse`. */
+/** Decodes a `StatusResponse` of etcd's API. */
 export function decodeStatus(bytes: Uint8Array): EtcdStatus {
   let version = "";
   const errors: string[] = [];
@@ -209,7 +209,7 @@ export function decodeStatus(bytes: Uint8Array): EtcdStatus {
   return { version, errors };
 }
 
-/** The first key after all keys that start with a prefix. */
+/** Returns the first key after all keys that start with a prefix. */
 export function endOfPrefix(prefix: string): string {
   return `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
 }
@@ -220,12 +220,12 @@ function guardWriter(key: string, guard: GuardedWrite["guard"]): BinaryWriter {
   const isVersion = "version" in guard;
   integer(writer, 2, isVersion ? TARGET_VERSION : TARGET_MOD_REVISION);
   text(writer, 3, key);
-  // Member of a oneof: written even when zero.
+  // A member of a oneof is written even when it is zero.
   writer.tag(isVersion ? 4 : 6, WireType.Varint).int64(isVersion ? guard.version : guard.modRevision);
   return writer.join();
 }
 
-/** An operation for when the guard holds. */
+/** Adds the write that takes place when the guard holds. */
 function put(writer: BinaryWriter, key: string, value: Uint8Array, lease: bigint | undefined): BinaryWriter {
   writer.tag(2, WireType.LengthDelimited).fork().tag(2, WireType.LengthDelimited).fork();
   text(writer, 1, key);
@@ -261,7 +261,7 @@ function finished(writer: BinaryWriter): Buffer {
   return Buffer.from(writer.finish());
 }
 
-/** Fields by number; what is not named is skipped. */
+/** Reads fields by number; other fields are skipped. */
 function readMessage(bytes: Uint8Array, fields: Readonly<Record<number, (reader: BinaryReader) => unknown>>): void {
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {
@@ -272,7 +272,7 @@ function readMessage(bytes: Uint8Array, fields: Readonly<Record<number, (reader:
   }
 }
 
-/** `ResponseHeader`: the revision of the whole etcd. */
+/** Reads the revision of the whole etcd from a `ResponseHeader`. */
 function readHeader(bytes: Uint8Array): number {
   let revision = 0;
   readMessage(bytes, { 3: (reader) => (revision = Number(reader.int64())) });

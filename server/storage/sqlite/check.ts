@@ -1,6 +1,6 @@
 /**
- * Checks of a database file before it is opened for writing, so that a file which is not ours, is damaged or comes from
- * a newer program stays as it is, to the byte.
+ * Checks a database file before it is opened for writing, so that a file which is damaged, or belongs to another or a newer
+ * program, is not changed by a single byte.
  */
 import { Buffer } from "node:buffer";
 import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from "node:fs";
@@ -10,7 +10,7 @@ import { loadChanges } from "./journal.ts";
 
 /** "tlsb", in the file's header (sqlite.org/fileformat.html, offset 68). */
 export const APPLICATION_ID = 0x746c7362;
-/** Version of the tables, in the header (offset 60). */
+/** The version of the tables, in the file's header (offset 60). */
 export const FORMAT_VERSION = 1;
 const HEADER_LENGTH = 100;
 const MAGIC = "SQLite format 3\0";
@@ -52,20 +52,20 @@ export function assertIntact(path: string, database: DatabaseSync): void {
 }
 
 /**
- * After a crash the `-wal` holds commits. Opening for writing would move them into the file even if the file turns out
- * to be damaged, so it is read as a whole before.
+ * Reads the whole database with its `-wal`, which holds commits after a crash. Opening it for writing would move them into
+ * the file even if the file turned out to be damaged.
  */
 function assertReadable(path: string): void {
   const hadIndex = existsSync(`${path}-shm`);
   const database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
   try {
-    // A second process is told at once; Deno does not know the timeout option of the constructor.
+    // A second process gets an error at once; Deno does not know the timeout option of the constructor.
     database.exec("PRAGMA busy_timeout = 0");
     assertIntact(path, database);
     loadChanges(path, database, 0);
   } finally {
     database.close();
-    // Reading a -wal makes an index beside it, which our exclusive connections do without.
+    // Reading a -wal creates an index beside it, which our exclusive connections do not use.
     if (!hadIndex) rmSync(`${path}-shm`, { force: true });
   }
 }
@@ -80,7 +80,7 @@ function readHeader(path: string): Buffer {
   }
 }
 
-/** Zero for a file that is not there; links are followed. */
+/** Returns the size of a file, or 0 when it does not exist; links are followed. */
 export function getFileSize(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

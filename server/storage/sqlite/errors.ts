@@ -1,4 +1,4 @@
-/** What SQLite's failures mean to the person who runs the server. */
+/** Translates SQLite's failures into errors with advice for the operator. */
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 
 /** Primary result codes (sqlite.org/rescode.html), with their texts: Deno's `exec` gives the text only. */
@@ -10,7 +10,7 @@ const CODES: readonly (readonly [code: number, text: string, name: SqliteFailure
   [26, "file is not a database", "corrupt"],
 ];
 
-/** What the system says where SQLite is not asked: of the file itself. */
+/** The operating system's codes for failures of file operations outside of SQLite. */
 const SYSTEM_CODES: Readonly<Record<string, SqliteFailure>> = {
   ENOSPC: "full",
   EDQUOT: "full",
@@ -22,7 +22,7 @@ const SYSTEM_CODES: Readonly<Record<string, SqliteFailure>> = {
 /** Kinds of failure that have advice of their own. */
 export type SqliteFailure = "locked" | "readonly" | "corrupt" | "full" | "other";
 
-/** Sorts an error thrown by `node:sqlite` or `node:fs`. */
+/** Classifies an error thrown by `node:sqlite` or `node:fs`. */
 export function classifyFailure(error: unknown): SqliteFailure {
   const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
   const system = error instanceof Error && "code" in error ? SYSTEM_CODES[String(error.code)] : undefined;
@@ -31,7 +31,7 @@ export function classifyFailure(error: unknown): SqliteFailure {
   return CODES.find((known) => known[0] === code || text.startsWith(known[1]))?.[2] ?? "other";
 }
 
-/** AppError `storage_locked`: another process has the file. */
+/** Creates AppError `storage_locked`: another process uses the file. */
 export function lockedError(path: string, cause?: unknown): AppError {
   return new AppError("storage_locked", `cannot open storage "${path}": another process is using it`, {
     cause,
@@ -40,7 +40,7 @@ export function lockedError(path: string, cause?: unknown): AppError {
   });
 }
 
-/** AppError `storage_corrupt`: the file is damaged, foreign or from the future, and was left as it is. */
+/** Creates AppError `storage_corrupt`: the file is damaged, foreign or of a newer format, and was not changed. */
 export function corruptError(path: string, what: string, options: { hint?: string; cause?: unknown } = {}): AppError {
   return new AppError("storage_corrupt", `cannot open storage "${path}": ${what}`, {
     hint: "restore the file from a backup, or move it away (with its -wal) to start with an empty one",
@@ -48,7 +48,7 @@ export function corruptError(path: string, what: string, options: { hint?: strin
   });
 }
 
-/** Any failure to open. */
+/** Creates the AppError for any failure to open a database. */
 export function openError(path: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
   switch (classifyFailure(error)) {
@@ -61,7 +61,7 @@ export function openError(path: string, error: unknown): AppError {
   }
 }
 
-/** AppError `io` with advice; `what` says what could not be done. */
+/** Creates AppError `io` with advice; `what` says what could not be done. */
 export function ioError(what: string, error: unknown): AppError {
   return new AppError("io", `${what}: ${getErrorMessage(error)}`, {
     cause: error,
@@ -69,14 +69,14 @@ export function ioError(what: string, error: unknown): AppError {
   });
 }
 
-/** AppError `io`: the disk did not keep a write that SQLite takes for done. */
+/** Creates AppError `io`: the disk did not keep a write that SQLite considers done. */
 export function lostError(error: unknown): AppError {
   return new AppError(
     "io",
     `cannot write the storage any more: the disk did not keep a write: ${getErrorMessage(error)}`,
     {
       cause: error,
-      hint: "look after the disk, then start tlsboot again; what was acknowledged is stored",
+      hint: "check the disk, then start tlsboot again; every acknowledged write is stored",
     },
   );
 }

@@ -1,10 +1,10 @@
 /**
- * The database file: made private, checked to be ours before anything touches it, locked for this process alone. The
- * lock is SQLite's own (an fcntl lock held by `locking_mode=EXCLUSIVE`), so it ends with the process however that dies.
+ * The database file: created private, checked to be ours before it is changed, and locked for this process alone. The lock
+ * is SQLite's own (an fcntl lock held by `locking_mode=EXCLUSIVE`), so it ends with the process however that dies.
  *
- * POSIX drops all of a process's locks on a file when the process closes any descriptor of it. So nobody may open the
- * database file while it is in use; the files in use are remembered here to keep to that. Its log (`-wal`) has no locks,
- * and stays the same file until `close`: SQLite empties it, but does not make another.
+ * POSIX drops all of a process's locks on a file when the process closes any descriptor of it. Therefore no other code may
+ * open the database file while it is in use, and a list of files in use enforces that here. Its log (`-wal`) has no locks
+ * and stays the same file until `close`: SQLite empties it, but does not create another.
  */
 import { Buffer } from "node:buffer";
 import {
@@ -49,28 +49,28 @@ export interface DatabaseFile {
   readonly database: DatabaseSync;
   /** Throws when the path no longer leads to the open file: what is written would be lost. */
   assertInPlace(): void;
-  /** Puts on disk what is committed: until then it is in the log, and lost with the machine's power. */
+  /** Syncs the commits to the disk; until then they are only in the log, and lost if the machine loses power. */
   sync(): Promise<void>;
-  /** Moves what is in the log, and on the disk, into the database, so that the log begins anew. */
+  /** Moves the synced part of the log into the database, so that the log starts again. */
   checkpoint(): void;
   close(): void;
   /**
-   * Stays open until the process ends by `process.exit` or a signal. SQLite moves the log into the database when it
-   * closes it, without a look at whether the log is whole; the next start takes of it what is.
+   * Keeps the database open until the process ends by `process.exit` or a signal. Closing it would move the log into the
+   * database without a check that the log is intact; the next start uses its intact part.
    */
   abandon(): void;
 }
 
-/** Opens a database, which may not be one. */
+/** Opens a database file, which may not be valid. */
 type OpenDatabase = (path: string) => DatabaseSync;
-/** Puts on disk what was written to a file. */
+/** Syncs the writes to a file to the disk. */
 type SyncFile = (descriptor: number) => Promise<void>;
 
 const putOnDisk: SyncFile = promisify(fdatasync);
-/** Kept from the garbage collector, which would close them. */
+/** References that keep the garbage collector from closing these databases. */
 const abandoned: DatabaseSync[] = [];
 
-/** Opens a file, or makes it. Throws AppError `storage_locked`, `storage_corrupt`, or SQLite's and the system's errors. */
+/** Opens or creates a file. Throws AppError `storage_locked` or `storage_corrupt`, or errors of SQLite and the system. */
 export function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync: SyncFile = putOnDisk): DatabaseFile {
   if (inUse.has(readIdentity(path))) throw lockedError(path);
   assertUsable(path);
@@ -95,7 +95,7 @@ export function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync:
   };
   try {
     prepare(path, database);
-    // Before the first commit, so that it hears of every failure from then on.
+    // Opened before the first commit, so that this descriptor gets every later failure (fsync(2)).
     log = openSync(logPath, "r+");
   } catch (error) {
     close();
@@ -123,9 +123,9 @@ export function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync:
 }
 
 /**
- * Puts what a process left that was killed, and that SQLite took from its log, on the disk and into the database. The
- * kernel may hold pages of it that it failed to write and takes for written, so that a sync alone does nothing: they are
- * written once more.
+ * Syncs the log of a killed process, which SQLite has read, to the disk and moves it into the database. The kernel may hold
+ * pages of it that it failed to write but considers clean, so that a sync alone does nothing; the log is therefore written
+ * again.
  */
 function recoverLog(left: Uint8Array, logPath: string, log: number, database: DatabaseSync): void {
   if (Buffer.compare(readFileSync(logPath), left) !== 0) {
@@ -148,20 +148,20 @@ function createPrivate(path: string): void {
     }
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-    // A database may lie elsewhere; SQLite would also make one there, wherever that is and whose ever it is.
+    // A link to an existing database is allowed. SQLite would also create one at the target of a link, wherever that is.
     if (lstatSync(path).isSymbolicLink() && getFileSize(path) === 0) throw new Error("it is a link to no database");
   }
 }
 
-/** Empty for a file that is not there. */
+/** Reads device and inode of a file; empty when it does not exist. */
 function readIdentity(path: string): string {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
   return found === undefined ? "" : `${found.dev}:${found.ino}`;
 }
 
-/** An empty file is a new one, also after a crash in the middle of making it. */
+/** Creates the tables in an empty file, also after a crash in the middle of that, or checks the existing ones. */
 function prepare(path: string, database: DatabaseSync): void {
-  // A second process is told at once; Deno does not know the timeout option of the constructor.
+  // A second process gets an error at once; Deno does not know the timeout option of the constructor.
   database.exec("PRAGMA busy_timeout = 0");
   database.exec("PRAGMA locking_mode = EXCLUSIVE");
   database.exec("BEGIN EXCLUSIVE");
@@ -171,11 +171,11 @@ function prepare(path: string, database: DatabaseSync): void {
   database.exec("COMMIT");
   chmodSync(path, PRIVATE);
   database.exec("PRAGMA journal_mode = WAL");
-  // Of a commit `sync` takes care; SQLite of the order in which the log, its beginnings and the database reach the disk.
+  // `sync` makes commits durable; SQLite keeps the order in which the log, its header and the database reach the disk.
   database.exec("PRAGMA synchronous = NORMAL");
-  // By itself it would move what is in the log into the database before it is known to be on the disk.
+  // SQLite would otherwise move the log into the database before the log is known to be on the disk.
   database.exec("PRAGMA wal_autocheckpoint = 0");
-  // A transaction makes the log, and ends the change of mode, without which a checkpoint finds a table locked.
+  // A transaction creates the log and ends the change of mode; without it a checkpoint finds a table locked.
   database.exec("BEGIN IMMEDIATE; COMMIT");
 }
 

@@ -1,9 +1,9 @@
 /**
- * The journal in SQLite: one row per change that is still known or still the newest of its key. Reading the rows in
- * order gives the whole store back.
+ * The journal in SQLite: one row for each change that is still known or is the newest of its key. Reading the rows in order
+ * restores the whole store.
  *
- * SQLite writes a transaction into its write-ahead log (`synchronous=NORMAL`), and the log is put on disk here: a thread
- * of the runtime waits for the disk, where SQLite would hold up the whole program.
+ * SQLite writes a transaction into its write-ahead log (`synchronous=NORMAL`), and the log is synced here, in a thread of
+ * the runtime, because a sync by SQLite would block the whole program.
  */
 import { Buffer } from "node:buffer";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
@@ -26,18 +26,18 @@ interface Row {
   readonly at: number;
 }
 
-/** SQLite's own measure, some four megabytes. */
+/** SQLite's default size of the log before a checkpoint, about four megabytes. */
 const CHECKPOINT_PAGES = 1000;
 const PAGE_BYTES = 4096;
 
-/** About how many pages of the log a commit takes: those of its rows, and a few above them. */
+/** Estimates how many pages of the log a commit takes: those of its rows, and a few above them. */
 function estimatePages(changes: readonly LoggedEvent[], compaction: Compaction | undefined): number {
   let bytes = 0;
   for (const { event } of changes) bytes += 100 + (event.current?.bytes.length ?? 0);
   return 3 + Math.ceil(bytes / PAGE_BYTES) + Math.ceil((compaction?.forgotten.length ?? 0) / 4);
 }
 
-/** Commits to an open file. */
+/** A journal that commits to an open database file. */
 export class SqliteJournal implements Journal {
   readonly #file: DatabaseFile;
   readonly #begin: StatementSync;
@@ -49,13 +49,13 @@ export class SqliteJournal implements Journal {
   readonly #onLost: (error: AppError) => void;
   #failed = false;
   #lost: AppError | undefined;
-  /** Pages that were put into the log since the last checkpoint, as far as rows tell. */
+  /** The estimated number of pages written to the log since the last checkpoint. */
   #pages = 0;
 
   /**
-   * `onLost` hears when the disk did not keep what SQLite takes for written, once and for all. A kernel may drop what it
-   * could not write and says so only once (fsync(2)), so that nothing is written any more: a new start takes from the log
-   * what is whole, which everything is that was acknowledged.
+   * `onLost` is called once, when the disk did not keep a write that SQLite considers done. A kernel may drop pages that it
+   * could not write, and reports that only once (fsync(2)), so no more is written from then on. A new start uses the intact
+   * part of the log, which includes every acknowledged write.
    */
   constructor(file: DatabaseFile, onLost: (error: AppError) => void) {
     const { database } = file;
@@ -92,7 +92,7 @@ export class SqliteJournal implements Journal {
     if (this.#pages >= CHECKPOINT_PAGES) this.#checkpoint();
   }
 
-  /** What fails here is in the log still, and is tried again. */
+  /** Moves the log into the database. After a failure the changes are still in the log, and it is tried again later. */
   #checkpoint(): void {
     this.#pages = 0;
     try {
@@ -102,7 +102,7 @@ export class SqliteJournal implements Journal {
     }
   }
 
-  /** After a failed commit it tries a small one, so that health returns before the next write does. */
+  /** Tries a small commit after a failed one, so that the store becomes healthy without a write by a client. */
   check(): void {
     if (this.#lost !== undefined) throw this.#lost;
     if (this.#failed) this.#transact(() => void this.#touch.run());
@@ -136,29 +136,29 @@ export class SqliteJournal implements Journal {
     }
   }
 
-  /** After most failures SQLite has rolled back by itself. */
+  /** Rolls back unless SQLite has done so itself, as it does after most failures. */
   #leaveTransaction(): void {
     if (this.#file.database.isTransaction) this.#file.database.exec("ROLLBACK");
   }
 
-  /** A disk that fails here too has said why before; the next commit rolls back first. */
+  /** Rolls back if possible. The cause is already known when this fails too, and the next commit rolls back first. */
   #tryToLeaveTransaction(): void {
     try {
       this.#leaveTransaction();
     } catch {
-      // Nothing of the transaction is visible either way.
+      // The transaction is not visible either way.
     }
   }
 }
 
-/** What a file holds. */
+/** The content of a database file. */
 export interface LoadedJournal {
   readonly start: EngineStart;
-  /** When each living key was last written, in milliseconds since 1970, oldest first. */
+  /** When each existing key was last written, in milliseconds since 1970, oldest first. */
   readonly writtenAt: ReadonlyMap<string, number>;
 }
 
-/** Reads everything back; times later than `now` become `now`. Throws AppError `storage_corrupt`. */
+/** Reads the whole store; times later than `now` become `now`. Throws AppError `storage_corrupt`. */
 export function loadChanges(path: string, database: DatabaseSync, now: number): LoadedJournal {
   const compactedRevision = readCompactedRevision(path, database);
   const living = new Map<string, Stored>();
@@ -219,7 +219,7 @@ function createStorageEvent(
   };
 }
 
-/** CRC-32 over the whole row: SQLite itself does not notice a flipped bit in a value. */
+/** Computes CRC-32 over the whole row, because SQLite does not detect a flipped bit in a value. */
 function computeChecksum(revision: number, key: string, value: Uint8Array | null): number {
   const head = crc32(Buffer.from(`${revision} ${value === null ? "-" : "+"} ${key}\0`, "utf8"));
   return value === null ? head : crc32(value, head);

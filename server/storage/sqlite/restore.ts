@@ -1,4 +1,4 @@
-/** Makes a database file of the objects of a backup. */
+/** Creates a database file from the objects of a backup. */
 import { DatabaseSync } from "node:sqlite";
 import type { SnapshotObject } from "../../../core/backup/objects.ts";
 import { openError } from "./errors.ts";
@@ -6,22 +6,22 @@ import { openDatabaseFile } from "./file.ts";
 import { SqliteJournal } from "./journal.ts";
 import { readStored } from "../stored.ts";
 
-/** A database that is being made. */
+/** A database that is being restored. */
 export interface RestoredDatabase extends Disposable {
-  /** Adds objects, all or none. AppError `io`, `storage_corrupt`. */
+  /** Adds objects, all or none. Throws AppError `io` or `storage_corrupt`. */
   add(objects: readonly SnapshotObject[]): Promise<void>;
   /**
-   * Sets the newest revision, which is also the oldest whose state is known: whoever asks for what was before is told that
-   * it is gone.
+   * Sets the newest revision, which is also the oldest whose state is known; reads of earlier revisions are answered with
+   * 410.
    */
   finish(revision: number): Promise<void>;
 }
 
-/** Makes an empty one at a path where nothing is. AppError as `openSqliteStorage`. */
+/** Creates an empty database at a path where no file is. Throws AppError as `openSqliteStorage` does. */
 export function createRestoredDatabase(path: string, now: Date): RestoredDatabase {
   try {
     const file = openDatabaseFile(path, (name) => new DatabaseSync(name, { timeout: 0 }));
-    // Whoever makes it hears of every failure, and throws it away.
+    // The caller gets every failure as a rejection, and discards the database then.
     const journal = new SqliteJournal(file, () => undefined);
     return {
       async add(objects) {

@@ -1,7 +1,6 @@
 /**
- * The default store: one SQLite file, one process. Everything is in memory too, so reads cost nothing; a write is
- * acknowledged when its commit is on disk, and one commit carries all writes that came while the one before was on its
- * way there.
+ * The default store: one SQLite file for one process. All objects are in memory too, so reads are fast. A write is
+ * acknowledged when its commit is on disk, and one commit carries all writes that came during the commit before it.
  */
 import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
@@ -20,28 +19,28 @@ import { loadChanges, SqliteJournal } from "./journal.ts";
 import { type JournalObserver, observeJournal } from "../memory/observed_journal.ts";
 import type { Storage } from "../storage.ts";
 
-/** What a store in a file is made of; times in milliseconds. */
+/** The options of a store in a file; times in milliseconds. */
 export interface SqliteStorageDeps extends Partial<StorageTimes>, StorageLimits {
-  /** The database file; it is made (0600) when missing, its folder is not. */
+  /** The database file. It is created with mode 0600 when missing; its folder must exist. */
   readonly path: string;
   readonly clock: Clock;
   readonly logger?: Logger;
-  /** Is told of each commit. */
+  /** Observes each commit, for metrics. */
   readonly observer?: JournalObserver;
   /** Opens the database; for tests that make it fail. */
   readonly openDatabase?: (path: string) => DatabaseSync;
-  /** Puts its log on disk; for tests that make it fail. */
+  /** Syncs the log to the disk; for tests that make it fail. */
   readonly sync?: (descriptor: number) => Promise<void>;
   /**
-   * Hears when the disk did not keep a write: from then on every write is refused, and the process is to end and to be
-   * started again. By `process.exit` or a signal: an end by itself closes the database, and so does a worker's.
+   * Called when the disk did not keep a write. From then on every write is refused, and the process must be ended and
+   * started again; by `process.exit` or a signal, because an ordinary end, also of a worker, closes the database.
    */
   readonly onLost?: (error: AppError) => void;
 }
 
 /**
- * Opens the store in a file, which stays locked until dispose. Throws AppError `storage_locked` when another process
- * has it, `storage_corrupt` when it is damaged, foreign or of a newer format (the file is left as it is), `io`.
+ * Opens the store in a file, which stays locked until dispose. Throws AppError `storage_locked` when another process uses
+ * it, `storage_corrupt` when it is damaged, foreign or of a newer format (the file is then not changed), or `io`.
  */
 export async function openSqliteStorage(deps: SqliteStorageDeps): Promise<Storage> {
   const { path, clock, logger, openDatabase = (name) => new DatabaseSync(name, { timeout: 0 }) } = deps;
