@@ -14,7 +14,7 @@ for (
     { name: "a bad configuration", error: new AppError("config_invalid", "x"), signal: quiet, want: 2 },
     { name: "a denial", error: new AppError("csr_denied", "x"), signal: quiet, want: 3 },
     { name: "a failed request", error: new AppError("csr_failed", "x"), signal: quiet, want: 3 },
-    { name: "a wait that nobody ended", error: new AppError("timeout", "x"), signal: quiet, want: 3 },
+    { name: "a request that was not decided in time", error: new AppError("timeout", "x"), signal: quiet, want: 3 },
     { name: "a server that took too long", error: timeout("x", 1), signal: quiet, want: 1 },
     { name: "a missing object", error: new AppError("not_found", "x"), signal: quiet, want: 1 },
     { name: "a bug", error: new TypeError("x"), signal: quiet, want: 1 },

@@ -131,12 +131,12 @@ const BOOTSTRAP_TOKEN = /\b([a-z0-9]{6})\.[a-z0-9]{16}\b/g;
  * it does not rely on callers. Long texts, such as a path or a quotation in an error, are cut, because a client must not
  * decide how long a line is.
  */
-export function redactFields(fields: LogFields): Record<string, unknown> {
+function redactFields(fields: LogFields): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, redact(value, 0)]));
 }
 
 /** Removes private keys, authorization headers and the secrets of bootstrap tokens from a text. */
-export function redactText(text: string): string {
+function redactText(text: string): string {
   return text
     .replace(PRIVATE_KEY, REDACTED)
     .replace(BEARER, `$1 ${REDACTED}`)

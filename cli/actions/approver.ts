@@ -19,7 +19,7 @@ import { runRemoteController } from "../instance/remote_controller.ts";
 import { followPolicies, readPolicies } from "../instance/policy_files.ts";
 import { runApprover } from "../instance/run_approver.ts";
 
-/** Runs `tlsboot approver`. */
+/** The action of the command `tlsboot approver`. */
 export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const files = createFilePort();
@@ -38,11 +38,11 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
   const logger = createRoleLogger(input, io);
   const policies = await followPolicies(settings, { files, clock: io.clock, logger, cwd: io.cwd });
   // A dry run must not take the lease from an approver that decides.
-  const distant = { ...settings, kubeconfig, leaderElect: settings.leaderElect && !dryRun };
+  const remote = { ...settings, kubeconfig, leaderElect: settings.leaderElect && !dryRun };
   const manifest = createRightsManifest(policies?.current().policies ?? [], settings);
   await runRemoteController(
     { command: "approver", lease: APPROVER_LEASE, manifest },
-    distant,
+    remote,
     io,
     logger,
     async (transport, deps, leading, cluster) => {

@@ -15,7 +15,7 @@ import { csrPath, listCsrs } from "./csrs.ts";
 /** The number of deletions at the same time. */
 const CONCURRENCY = 16;
 
-/** Runs `tlsboot approver clear`. */
+/** The action of the command `tlsboot approver clear`. */
 export async function run(input: Input<ApproverClearFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const [requester = ""] = input.args;
   await using connection = await connect(input.settings, io);

@@ -23,7 +23,7 @@ import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from 
 import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
 import { formatTrace, formatVerdict } from "./trace_text.ts";
 
-/** Runs `tlsboot approver explain`. */
+/** The action of the command `tlsboot approver explain`. */
 export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const [named = ""] = input.args;

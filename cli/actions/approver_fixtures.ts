@@ -16,7 +16,7 @@ import { formatTrace } from "./trace_text.ts";
 const FORMATS = { tap: formatTap, junit: formatJunit } as const;
 const KIND_LINE = new RegExp(`^["']?kind["']?: *["']?${POLICY_TEST_KIND}\\b`, "m");
 
-/** Runs `tlsboot approver test`. */
+/** The action of the command `tlsboot approver test`. */
 export async function run(input: Input<ApproverFixturesFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const [folder = ""] = input.args;
   const files = createFilePort();
@@ -66,7 +66,7 @@ async function findFixtures(folder: string, cwd: string): Promise<readonly strin
 }
 
 /** Formats results for people: a line for each case, the details of those that failed, and the totals. */
-export function formatForPeople(results: readonly CaseResult[]): string {
+function formatForPeople(results: readonly CaseResult[]): string {
   const lines: string[] = [];
   let file = "";
   for (const result of results) {
@@ -80,7 +80,7 @@ export function formatForPeople(results: readonly CaseResult[]): string {
 }
 
 /** Formats results in the Test Anything Protocol, version 14, with a YAML block for each failure. */
-export function formatTap(results: readonly CaseResult[]): string {
+function formatTap(results: readonly CaseResult[]): string {
   const lines = results.flatMap((result, index) => {
     const title = `${index + 1} - ${result.file}: ${result.name}`.replaceAll("#", "\\#");
     if (result.failure === undefined) return [`ok ${title}`];
@@ -91,7 +91,7 @@ export function formatTap(results: readonly CaseResult[]): string {
 }
 
 /** Formats results as JUnit XML, with a suite for each file. */
-export function formatJunit(results: readonly CaseResult[]): string {
+function formatJunit(results: readonly CaseResult[]): string {
   const files = [...new Set(results.map(({ file }) => file))];
   const suites = files.map((file) => {
     const own = results.filter((result) => result.file === file);

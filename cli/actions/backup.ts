@@ -25,7 +25,7 @@ import { readEtcdEndpoints } from "../instance/etcd_endpoints.ts";
 import { assertEtcdPlace } from "../instance/etcd_place.ts";
 import { createFilePort } from "../../client/files.ts";
 
-/** Runs `tlsboot backup`. */
+/** The action of the command `tlsboot backup`. */
 export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args: [name = ""] } = input;
   const path = resolve(io.cwd, name);

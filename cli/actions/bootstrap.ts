@@ -32,7 +32,7 @@ import { createSteps } from "../output/progress.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { describeCutLife } from "./request_progress.ts";
 
-/** Runs `tlsboot bootstrap`. */
+/** The action of the command `tlsboot bootstrap`. */
 export async function run(
   { settings, isDebug }: Input<BootstrapFlags>,
   io: Io,

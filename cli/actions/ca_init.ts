@@ -29,7 +29,7 @@ type CaInitInput = Input<CaInitFlags>;
 /** The minimum life of a CA, a day. A shorter one is probably a mistake. */
 const MIN_LIFE_MS = 24 * 3_600_000;
 
-/** Runs `tlsboot ca init`. */
+/** The action of the command `tlsboot ca init`. */
 export async function run(input: CaInitInput, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const files = createFilePort();
   const keys = createCaKeys(input.settings, io, files, signal);

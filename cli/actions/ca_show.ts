@@ -43,7 +43,7 @@ interface Shown {
   readonly keyFault: string | undefined;
 }
 
-/** Runs `tlsboot ca show`. */
+/** The action of the command `tlsboot ca show`. */
 export async function run({ settings }: Input<CaShowFlags>, io: Io): Promise<ExitCode> {
   const files = createFilePort();
   const { dataDir } = settings;

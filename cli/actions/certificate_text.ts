@@ -12,7 +12,7 @@ export function formatKey(key: { readonly keyAlgorithm: string; readonly keyBits
   return `${key.keyAlgorithm} ${key.keyBits} bits`;
 }
 
-/** A period of validity. */
+/** The period in which a certificate is valid. */
 export interface Validity {
   readonly notBefore: Date;
   readonly notAfter: Date;

@@ -1,4 +1,4 @@
-/** Prints a completion script. */
+/** Prints the completion script for a shell. */
 import type { CompletionFlags } from "../commands/completion.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -7,7 +7,7 @@ import { findNearest } from "../../core/lib/nearest.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 
-/** Runs `tlsboot completion`. */
+/** The action of the command `tlsboot completion`. */
 export function run({ args: [name = ""] }: Input<CompletionFlags>, io: Io): Promise<ExitCode> {
   const shell = SHELLS.find((item) => item === name);
   if (shell === undefined) {

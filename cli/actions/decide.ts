@@ -37,7 +37,7 @@ export async function createApproval(
   return { decide: withApproval, text: createDecisionText("approve", { tool, username }, own) };
 }
 
-/** Runs `tlsboot approve`. */
+/** The action of the command `tlsboot approve`. */
 export const approveAction: Action<DecideFlags> = {
   async run(input: Input<DecideFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
     const names = parseCsrNames(input.args);
@@ -51,7 +51,7 @@ export const approveAction: Action<DecideFlags> = {
   },
 };
 
-/** Runs `tlsboot deny`. */
+/** The action of the command `tlsboot deny`. */
 export const denyAction: Action<DecideFlags> = {
   async run(input: Input<DecideFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
     const names = parseCsrNames(input.args);

@@ -1,4 +1,4 @@
-/** Deletes requests. */
+/** Deletes certificate signing requests by their names. */
 import type { DeleteCsrFlags } from "../commands/delete_csr.ts";
 import { connect } from "../connection.ts";
 import type { ExitCode } from "../exit_code.ts";
@@ -8,7 +8,7 @@ import { line } from "../output/escape.ts";
 import { csrPath, parseCsrNames } from "./csrs.ts";
 import { forEachName } from "./for_each_name.ts";
 
-/** Runs `tlsboot delete csr`. */
+/** The action of the command `tlsboot delete csr`. */
 export async function run(input: Input<DeleteCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const names = parseCsrNames(input.args);
   await using connection = await connect(input.settings, io);

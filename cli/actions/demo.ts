@@ -15,7 +15,7 @@ import { FOLDER_MODE, PUBLIC_MODE } from "../instance/data_dir.ts";
 /** The file that marks the folder of a demo. Only a folder with it is replaced. */
 const MARKER = ".tlsboot-demo";
 
-/** Runs `tlsboot demo`. */
+/** The action of the command `tlsboot demo`. */
 export async function run(input: Input<DemoFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const files = createFilePort();

@@ -29,7 +29,7 @@ import {
   withoutOwnApproval,
 } from "./explain_request.ts";
 
-/** Runs `tlsboot describe csr`. */
+/** The action of the command `tlsboot describe csr`. */
 export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const names = parseCsrNames(input.args);
   const profiles = await readProfiles(input.settings.profile, io.cwd);

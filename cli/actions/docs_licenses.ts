@@ -5,7 +5,7 @@ import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 
-/** Runs `tlsboot docs licenses`. */
+/** The action of the command `tlsboot docs licenses`. */
 export function run(_input: Input<DocsLicensesFlags>, io: Io): Promise<ExitCode> {
   io.stdout.write(renderLicenses());
   return Promise.resolve(EXIT.done);

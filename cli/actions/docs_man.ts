@@ -17,7 +17,7 @@ import { TLSBOOT_VERSION } from "../version.ts";
 const FILE_MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
 
-/** Runs `tlsboot docs man`. */
+/** The action of the command `tlsboot docs man`. */
 export async function run({ args }: Input<DocsManFlags>, io: Io): Promise<ExitCode> {
   const topics = manTopics(COMMAND_TABLE);
   const topic = topics.find((item) => isNamed(item, args.join(" ")));

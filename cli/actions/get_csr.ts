@@ -25,7 +25,7 @@ interface Request {
   readonly signal: AbortSignal;
 }
 
-/** Runs `tlsboot get csr`. */
+/** The action of the command `tlsboot get csr`. */
 export async function run(input: Input<GetCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { fieldSelector, selector, watch, output } = input.settings;
   const names = parseCsrNames(input.args);

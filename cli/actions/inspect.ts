@@ -36,7 +36,7 @@ const OLDER_PAIR = /^kubelet-(?:client|server)-\d{4}(?:-\d\d){5}\.pem$/;
 /** The tag of a SEQUENCE, with which every DER structure here starts. */
 const DER_SEQUENCE = 0x30;
 
-/** Runs `tlsboot inspect`. */
+/** The action of the command `tlsboot inspect`. */
 export async function run(input: Input<InspectFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { output } = input.settings;
   const found: FoundIn[] = [];

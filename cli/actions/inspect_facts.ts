@@ -32,7 +32,7 @@ export interface Finding {
   readonly isSecret?: boolean;
 }
 
-/** Describes a certificate. */
+/** Describes a certificate for people and for `-o json`. */
 export function describeCertificate(certificate: CertificateFacts, now: Date): Finding {
   const subject = formatName(certificate.subject);
   const names = listNames(certificate);
@@ -77,7 +77,7 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): F
   };
 }
 
-/** Describes a certificate request. */
+/** Describes a certificate request for people and for `-o json`. */
 export function describeRequestFacts(request: RequestFacts): Finding {
   const subject = formatName(request.subject);
   const signature = verifyRequest(request);

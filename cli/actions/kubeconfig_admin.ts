@@ -22,7 +22,7 @@ import { checkTarget, readClusterEntry, writeKubeconfig } from "./kubeconfig_fil
 /** The names of pairs in `pki/` that must not be replaced by an administrator's, even with --force. */
 const OWN_PAIRS = /^(?:.+-)?ca$|^apiserver$/;
 
-/** Runs `tlsboot kubeconfig admin`. */
+/** The action of the command `tlsboot kubeconfig admin`. */
 export async function run(
   { settings }: Input<KubeconfigAdminFlags>,
   io: Io,

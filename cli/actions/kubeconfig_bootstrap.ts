@@ -13,7 +13,7 @@ import { checkTarget, readClusterEntry, reportLoopback, writeKubeconfig } from "
 /** The name of the user in https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/ */
 const USER_NAME = "kubelet-bootstrap";
 
-/** Runs `tlsboot kubeconfig bootstrap`. */
+/** The action of the command `tlsboot kubeconfig bootstrap`. */
 export async function run(
   { settings }: Input<KubeconfigBootstrapFlags>,
   io: Io,

@@ -30,7 +30,7 @@ import { reportRights } from "./rights_text.ts";
 
 type Settings = Input<KubeconfigUserFlags>["settings"];
 
-/** Runs `tlsboot kubeconfig user`. */
+/** The action of the command `tlsboot kubeconfig user`. */
 export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const name = input.args[0] ?? "";
@@ -69,7 +69,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
   if (outcome.kind === "kept") throw new AppError("internal", "a certificate was kept although that was not requested");
   io.stdout.write(line`${shownPath}\n`);
   const until = formatTime(outcome.pair.leaf.notAfter);
-  io.stderr.write(line`${name} is let in until ${until}: kubectl --kubeconfig ${shellWord(shownPath)} auth whoami\n`);
+  io.stderr.write(line`${name} has access until ${until}: kubectl --kubeconfig ${shellWord(shownPath)} auth whoami\n`);
   reportLoopback(cluster.server, io);
   const rights = await askRights(connection.cluster, outcome.pair, files, { path, io, signal });
   reportRights(rights, { name, settings, io, shownPath });
@@ -113,17 +113,17 @@ async function createClusterEntry(
 
 /** Approves as the user of the command. Without permission, or if the request is decided already, the command keeps waiting. */
 function approveWith({ api }: ApiConnection, io: Io): ApproveSubmitted {
-  return async ({ name, uid }, tell, signal) => {
+  return async ({ name, uid }, report, signal) => {
     try {
       const approval = await createApproval(api, "tlsboot kubeconfig user", signal, {
         reason: "TlsbootKubeconfigUser",
       });
       await decideOne(api, name, approval, io, signal, uid);
-      tell("approved with your own rights");
+      report("approved with your own rights");
     } catch (error) {
       if (!isAppError(error, "access_denied", "invalid")) throw error;
       const why = error.code === "invalid" ? error.message : "you may not";
-      tell(`not approved by this command: ${why}; waiting for: tlsboot approve ${shellWord(name)}`);
+      report(`not approved by this command: ${why}; waiting for: tlsboot approve ${shellWord(name)}`);
     }
   };
 }

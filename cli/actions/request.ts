@@ -33,7 +33,7 @@ import { describeCutLife, describeRequestProgress } from "./request_progress.ts"
 
 type RequestSettings = Input<RequestFlags>["settings"];
 
-/** Runs `tlsboot request`. */
+/** The action of the command `tlsboot request`. */
 export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   checkSettings(input);
@@ -61,10 +61,10 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
   return EXIT.done;
 }
 
-/** Approves a request that was just submitted, and reports the result with `tell`. */
+/** Approves a request that was just submitted, and reports the result with `report`. */
 export type ApproveSubmitted = (
   submitted: SubmittedRequest,
-  tell: (text: string) => void,
+  report: (text: string) => void,
   signal: AbortSignal,
 ) => Promise<void>;
 
@@ -76,17 +76,19 @@ export async function requestWithSteps(
   approve?: ApproveSubmitted,
 ): Promise<RequestOutcome> {
   using steps = createSteps(io);
-  const tell = (text: string): void => steps.step(text);
+  const report = (text: string): void => steps.step(text);
   try {
     const outcome = await requestCertificate({
       ...options,
       onProgress: (event) => {
         const text = describeRequestProgress(event, io.cwd);
-        if (text !== undefined) tell(text);
+        if (text !== undefined) report(text);
       },
       async afterSubmit(submitted, inner) {
-        if (approve !== undefined) await approve(submitted, tell, inner);
-        else if (options.timeoutSeconds > 0) tell(`waiting for approval: tlsboot approve ${shellWord(submitted.name)}`);
+        if (approve !== undefined) await approve(submitted, report, inner);
+        else if (options.timeoutSeconds > 0) {
+          report(`waiting for approval: tlsboot approve ${shellWord(submitted.name)}`);
+        }
       },
     }, signal);
     const cut = outcome.kind === "issued" ? describeCutLife(outcome.pair.leaf, options.expirationSeconds) : undefined;

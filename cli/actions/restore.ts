@@ -24,7 +24,7 @@ import { dataDirAt } from "../instance/data_dir.ts";
 import { assertEtcdNamed, readEtcdEndpoints } from "../instance/etcd_endpoints.ts";
 import { readEtcdPlace } from "../instance/etcd_place.ts";
 
-/** Runs `tlsboot restore`. */
+/** The action of the command `tlsboot restore`. */
 export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args: [name = ""] } = input;
   const path = resolve(io.cwd, name);
@@ -80,8 +80,8 @@ function reportRestored(
   if (leftOut.length > 0) warn(`was not in the backup: ${describeOmitted(leftOut)}`, io);
   if (prefix === undefined || revision >= manifest.revision) return;
   warn(
-    `etcd counts from below the ${manifest.revision} of before: a client that is cut off now and comes back only when ` +
-      "etcd has counted past what it knows must be started again",
+    `etcd's revisions continue below the old ${manifest.revision}: a client that is disconnected now and reconnects only after ` +
+      "etcd has passed the revision that it knows must be restarted",
     io,
   );
 }

@@ -10,7 +10,7 @@ import { keepFresh } from "../instance/keep_fresh.ts";
 import { startInstance } from "../instance/instance.ts";
 import { pathWord } from "../output/display_path.ts";
 
-/** Runs `tlsboot serve`. */
+/** The action of the command `tlsboot serve`. */
 export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const logger = createRoleLogger(input, io);
   const files = createFilePort();

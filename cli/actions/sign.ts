@@ -47,7 +47,7 @@ interface Signing {
   readonly chain: boolean;
 }
 
-/** Runs `tlsboot sign`. */
+/** The action of the command `tlsboot sign`. */
 export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args } = input;
   const files = createFilePort();

@@ -22,7 +22,7 @@ import { runRemoteController } from "../instance/remote_controller.ts";
 import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../instance/signer_profiles.ts";
 import { openSigningCas, signingDurationSeconds, toSigningCaFlags } from "../instance/signing_cas.ts";
 
-/** Runs `tlsboot signer`. */
+/** The action of the command `tlsboot signer`. */
 export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const logger = createRoleLogger(input, io);

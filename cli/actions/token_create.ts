@@ -26,7 +26,7 @@ import { sortKeys } from "../output/json.ts";
 import { warn } from "../framework/report.ts";
 import { TOKEN_COLLECTION } from "./token_api.ts";
 
-/** Runs `tlsboot token create`. */
+/** The action of the command `tlsboot token create`. */
 export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { ttl, usages, groups, description = "", print, printJoinCommand } = input.settings;
   checkLists(usages, groups);

@@ -1,4 +1,4 @@
-/** Deletes bootstrap tokens. */
+/** Deletes bootstrap tokens by their ids. */
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { TokenDeleteFlags } from "../commands/token/delete.ts";
@@ -10,7 +10,7 @@ import type { Io } from "../io.ts";
 import { forEachName } from "./for_each_name.ts";
 import { tokenPath } from "./token_api.ts";
 
-/** Runs `tlsboot token delete`. */
+/** The action of the command `tlsboot token delete`. */
 export async function run(input: Input<TokenDeleteFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const ids = input.args.map(parseId);
   await using connection = await connect(input.settings, io);

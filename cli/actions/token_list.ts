@@ -17,7 +17,7 @@ import { TOKEN_COLLECTION } from "./token_api.ts";
 /** The spacing of kubeadm's table. */
 const TOKEN_TABS = { minWidth: 10, padding: 3 };
 
-/** Runs `tlsboot token list`. */
+/** The action of the command `tlsboot token list`. */
 export async function run(input: Input<TokenListFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { showSecrets, output } = input.settings;
   await using connection = await connect(input.settings, io);

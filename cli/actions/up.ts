@@ -37,7 +37,7 @@ import {
 } from "../instance/signing_cas.ts";
 import { type Instance, type InstanceDeps, startInstance } from "../instance/instance.ts";
 
-/** Runs `tlsboot up`. */
+/** The action of the command `tlsboot up`. */
 export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const logger = createRoleLogger(input, io);

@@ -1,4 +1,4 @@
-/** Prints the version. */
+/** Prints the version or the bill of materials. */
 import type { VersionFlags } from "../commands/version.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -7,7 +7,7 @@ import { BUILD } from "../build.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { getVersionFacts, TLSBOOT_VERSION, type VersionFacts } from "../version.ts";
 
-/** Runs `tlsboot version`. */
+/** The action of the command `tlsboot version`. */
 export async function run({ settings }: Input<VersionFlags>, io: Io): Promise<ExitCode> {
   if (settings.sbom) return await printSbom(settings.output, io);
   const facts = getVersionFacts(io.versions);

@@ -83,12 +83,12 @@ function assertUsable(chain: CertificateChain, path: string, now: Date): void {
       const why = `the RSA key of ${name} has ${certificate.keyBits} bits, want ${MIN_RSA_BITS} or more`;
       throw refused(path, why, "give a CA with a stronger key");
     }
-    for (const [oid, whom] of NEEDED_USAGES) {
+    for (const [oid, holders] of NEEDED_USAGES) {
       const { extendedKeyUsages } = certificate;
       if (extendedKeyUsages.length === 0 || extendedKeyUsages.includes(ANY_USAGE) || extendedKeyUsages.includes(oid)) {
         continue;
       }
-      const why = `the extended key usages of ${name} do not allow certificates of ${whom}`;
+      const why = `the extended key usages of ${name} do not allow certificates of ${holders}`;
       throw refused(
         path,
         why,

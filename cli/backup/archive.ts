@@ -84,7 +84,7 @@ async function* splitIntoPieces(lines: AsyncIterable<string>, wanted: number): A
 }
 
 /** Yields the lines of a stream without their newlines. Text after the last newline is a line too, if there is any. */
-export async function* readLines(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<string> {
+async function* readLines(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<string> {
   let rest: Uint8Array[] = [];
   for await (const chunk of chunks) {
     let from = 0;

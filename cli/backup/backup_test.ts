@@ -186,7 +186,7 @@ test("restoreBackup() does not change a folder that a server uses", async () => 
   await assert.rejects(restoring, (error) => isAppError(error, "storage_locked"));
 });
 
-test("restoreBackup() puts aside the folder with force, and the contents of etcd only with forceEtcd", async () => {
+test("restoreBackup() moves aside the folder with force, and the contents of etcd only with forceEtcd", async () => {
   await using folder = await createTempFolder();
   const archive = await plainArchive(folder);
   const root = folder.join("old");

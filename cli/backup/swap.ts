@@ -5,7 +5,7 @@ import { toIoError } from "./write.ts";
 
 /** The paths of the folders of a swap. */
 export interface Swap {
-  /** The new folder. */
+  /** The path of the new folder. */
   readonly staging: string;
   /** The final path of the new folder. */
   readonly root: string;

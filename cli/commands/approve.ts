@@ -1,4 +1,4 @@
-/** `tlsboot approve`. */
+/** The command `tlsboot approve`: its flags, help and examples. */
 import { argument, defineCommand } from "../framework/command.ts";
 import { DECIDE_FLAGS } from "./decide_flags.ts";
 

@@ -1,4 +1,4 @@
-/** `tlsboot approver`. */
+/** The command `tlsboot approver`: its flags, help and examples. */
 import { BUILTIN_POLICIES } from "../../core/approval/builtin_policies.ts";
 import { defineCommand } from "../framework/command.ts";
 import { fileFlag, switchFlag } from "../framework/flags.ts";

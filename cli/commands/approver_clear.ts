@@ -1,4 +1,4 @@
-/** `tlsboot approver clear`. */
+/** The command `tlsboot approver clear`: its flags, help and examples. */
 import { argument, defineCommand } from "../framework/command.ts";
 import { API_FLAGS } from "./common_flags.ts";
 

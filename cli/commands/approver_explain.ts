@@ -1,4 +1,4 @@
-/** `tlsboot approver explain`. */
+/** The command `tlsboot approver explain`: its flags, help and examples. */
 import { argument, defineCommand } from "../framework/command.ts";
 import { durationFlag, fileFlag, listFlag, textFlag } from "../framework/flags.ts";
 import { API_FLAGS, STRUCTURED_OUTPUT } from "./common_flags.ts";

@@ -1,4 +1,4 @@
-/** `tlsboot approver test`. */
+/** The command `tlsboot approver test`: its flags, help and examples. */
 import { argument, defineCommand } from "../framework/command.ts";
 import { choiceFlag } from "../framework/flags.ts";
 

@@ -1,4 +1,4 @@
-/** `tlsboot backup`. */
+/** The command `tlsboot backup`: its flags, help and examples. */
 import { err } from "../../core/lib/result.ts";
 import { argument, defineCommand } from "../framework/command.ts";
 import { fileFlag, type Flag, type FlagOptions, listFlag, switchFlag } from "../framework/flags.ts";

@@ -1,4 +1,4 @@
-/** `tlsboot bootstrap`. */
+/** The command `tlsboot bootstrap`: its flags, help and examples. */
 import { canonicalIp } from "../../core/pki/ip_address.ts";
 import { parsePublicKeyPin } from "../../core/pki/public_key_pin.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";

@@ -1,4 +1,4 @@
-/** `tlsboot completion`. */
+/** The command `tlsboot completion`: its flags, help and examples. */
 import { argument, defineCommand } from "../framework/command.ts";
 
 const flags = {} as const;

@@ -1,4 +1,4 @@
-/** `tlsboot delete csr`. */
+/** The command `tlsboot delete csr`: its flags, help and examples. */
 import { argument, defineCommand } from "../framework/command.ts";
 import { API_FLAGS } from "./common_flags.ts";
 import { CSR_ALIASES } from "./get_csr.ts";

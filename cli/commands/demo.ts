@@ -1,9 +1,9 @@
-/** `tlsboot demo`. */
+/** The command `tlsboot demo`: its flags, help and examples. */
 import { defineCommand } from "../framework/command.ts";
 import { directoryFlag, integerFlag, switchFlag } from "../framework/flags.ts";
 
-/** The flags of `demo`. */
-export const DEMO_FLAGS = {
+/** The flags of the command `tlsboot demo`. */
+const DEMO_FLAGS = {
   nodes: integerFlag({ default: 3, min: 1, max: 1000, summary: "How many machines bootstrap." }),
   dataDir: directoryFlag({
     default: "./tlsboot-demo",

@@ -1,4 +1,4 @@
-/** `tlsboot deny`. */
+/** The command `tlsboot deny`: its flags, help and examples. */
 import { argument, defineCommand } from "../framework/command.ts";
 import { DECIDE_FLAGS } from "./decide_flags.ts";
 

@@ -1,4 +1,4 @@
-/** `tlsboot describe csr`. */
+/** The command `tlsboot describe csr`: its flags, help and examples. */
 import { argument, defineCommand } from "../framework/command.ts";
 import { listFlag } from "../framework/flags.ts";
 import { API_FLAGS } from "./common_flags.ts";

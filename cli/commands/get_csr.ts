@@ -1,4 +1,4 @@
-/** `tlsboot get csr`. */
+/** The command `tlsboot get csr`: its flags, help and examples. */
 import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
 import { ok, type Result } from "../../core/lib/result.ts";

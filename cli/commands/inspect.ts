@@ -1,4 +1,4 @@
-/** `tlsboot inspect`. */
+/** The command `tlsboot inspect`: its flags, help and examples. */
 import { argument, defineCommand } from "../framework/command.ts";
 import { STRUCTURED_OUTPUT } from "./common_flags.ts";
 

@@ -1,4 +1,4 @@
-/** `tlsboot request`. */
+/** The command `tlsboot request`: its flags, help and examples. */
 import {
   parseRequestedDnsName,
   parseRequestedEmail,

@@ -3,7 +3,7 @@ import { KEY_USAGES } from "../../core/kube/certificates_v1.ts";
 import { KEY_ALGORITHMS } from "../../core/pki/key_algorithm.ts";
 import { choiceFlag, durationFlag, type Flag, type FlagOptions } from "../framework/flags.ts";
 
-/** The flag `--key-type`. */
+/** The flag `--key-type`, for commands that make a key. */
 export const KEY_TYPE = choiceFlag({
   choices: KEY_ALGORITHMS,
   default: "ecdsa-p256",

@@ -1,4 +1,4 @@
-/** `tlsboot restore`. */
+/** The command `tlsboot restore`: its flags, help and examples. */
 import { argument, defineCommand } from "../framework/command.ts";
 import { switchFlag } from "../framework/flags.ts";
 import { OPENING_FLAGS } from "./backup.ts";

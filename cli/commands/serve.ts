@@ -1,4 +1,4 @@
-/** `tlsboot serve`. */
+/** The command `tlsboot serve`: its flags, help and examples. */
 import { defineCommand } from "../framework/command.ts";
 import { SERVER_FLAGS } from "./server_flags.ts";
 

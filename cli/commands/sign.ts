@@ -1,4 +1,4 @@
-/** `tlsboot sign`. */
+/** The command `tlsboot sign`: its flags, help and examples. */
 import { parseRequestedUsage } from "../../core/csr/requested_names.ts";
 import { argument, defineCommand } from "../framework/command.ts";
 import { durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../framework/flags.ts";

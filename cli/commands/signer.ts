@@ -1,11 +1,11 @@
-/** `tlsboot signer`. */
+/** The command `tlsboot signer`: its flags, help and examples. */
 import { defineCommand } from "../framework/command.ts";
 import { fileFlag, switchFlag } from "../framework/flags.ts";
 import { CA_KEY_FLAGS } from "./common_flags.ts";
 import { CONTROLLER_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "./controller_flags.ts";
 
-/** The flags of `signer`. */
-export const SIGNER_FLAGS = {
+/** The flags of the command `tlsboot signer`. */
+const SIGNER_FLAGS = {
   ...CONTROLLER_FLAGS,
   // The two flags that only print a text need no server.
   kubeconfig: fileFlag({

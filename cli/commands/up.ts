@@ -1,11 +1,11 @@
-/** `tlsboot up`. */
+/** The command `tlsboot up`: its flags, help and examples. */
 import { defineCommand } from "../framework/command.ts";
 import { switchFlag } from "../framework/flags.ts";
 import { POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "./controller_flags.ts";
 import { SERVER_FLAGS } from "./server_flags.ts";
 
 /** The flags of `up`: those of the server, and those of its signer and approver. */
-export const UP_FLAGS = {
+const UP_FLAGS = {
   ...SERVER_FLAGS,
   autoApprove: switchFlag({
     summary: "Approve requests for kubelet client certificates by machines with a bootstrap token of this command. " +

@@ -1,4 +1,4 @@
-/** `tlsboot version`. */
+/** The command `tlsboot version`: its flags, help and examples. */
 import { defineCommand } from "../framework/command.ts";
 import { switchFlag } from "../framework/flags.ts";
 import { STRUCTURED_OUTPUT } from "./common_flags.ts";

@@ -41,7 +41,7 @@ export interface Input<F extends FlagSet = FlagSet> {
   readonly settings: Settings<F>;
   /** The source of each setting in words: `--data-dir`, `TLSBOOT_DATA_DIR`, `default`. */
   readonly origins: Readonly<Record<string, string>>;
-  /** True with `--debug`. */
+  /** True when `--debug` is given. */
   readonly isDebug: boolean;
 }
 

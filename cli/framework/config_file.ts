@@ -6,9 +6,9 @@ import { readYaml } from "../../core/lib/yaml_document.ts";
 import type { RawFlags } from "./parse.ts";
 
 /** The only version of the configuration file. */
-export const CONFIG_API_VERSION = "tlsboot/v1alpha1";
+const CONFIG_API_VERSION = "tlsboot/v1alpha1";
 /** The only kind of configuration file. */
-export const CONFIG_KIND = "Config";
+const CONFIG_KIND = "Config";
 
 /** The settings of a configuration file as texts, and every fault of the file. */
 export interface ConfigFile {

@@ -233,7 +233,7 @@ function collectFlagNames(parser: Parser): readonly string[] {
 }
 
 /** A switch with a value that is neither true nor false. */
-export interface SwitchFault {
+interface SwitchFault {
   readonly flag: string;
   readonly value: string;
 }
@@ -242,7 +242,7 @@ export interface SwitchFault {
  * Rewrites spellings that pflag accepts and commander does not: `--watch=false` to `--no-watch`, `--watch=true` to
  * `--watch` and `-o=json` to `-ojson`. Words after `--` stay as they are. Faults are switches with another value.
  */
-export function normalizeArgv(
+function normalizeArgv(
   argv: readonly string[],
   table: CommandTable,
 ): { readonly argv: readonly string[]; readonly faults: readonly SwitchFault[] } {

@@ -135,7 +135,7 @@ for (
     { line: "role --file x explain n", path: "role explain", args: ["n"], raw: { file: ["x"] } },
   ]
 ) {
-  test(`parseCommandLine() tells a command from those behind it: ${line}`, () => {
+  test(`parseCommandLine() distinguishes a command from its subcommands: ${line}`, () => {
     const invocation = parseCommandLine(line.split(" "), table);
     assert.ok(invocation.kind === "run");
     assert.equal(invocation.command.path.join(" "), path);

@@ -20,7 +20,7 @@ export const OUTPUT_FLAG: Flag<OutputFormat | undefined> = parsedFlag<OutputForm
 });
 
 /** Parses the value of `-o`. */
-export function parseOutputFormat(text: string): Result<OutputFormat, string> {
+function parseOutputFormat(text: string): Result<OutputFormat, string> {
   const [name = "", ...rest] = text.split("=");
   const known = NAMES.find((item) => item === name);
   if (known === undefined) return err(`want one of ${NAMES.join(", ")}`);

@@ -26,6 +26,6 @@ export function createStyle(stream: OutputStream, env: Readonly<Record<string, s
 }
 
 /** True when text on the stream may be coloured. */
-export function hasColor(stream: OutputStream, env: Readonly<Record<string, string | undefined>>): boolean {
+function hasColor(stream: OutputStream, env: Readonly<Record<string, string | undefined>>): boolean {
   return stream.isTerminal && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
 }

@@ -3,7 +3,7 @@
  * that have it, and the text after the last tab is not padded.
  */
 
-/** The spacing of columns. */
+/** The width and the padding of columns. */
 export interface TabOptions {
   /** The minimum width of a column, including its padding. */
   readonly minWidth: number;

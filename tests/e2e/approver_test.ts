@@ -1,4 +1,4 @@
-/** The approver with policies, in `up` and alone, and what tells people about it. */
+/** The approver with policies, in `up` and alone, and the commands that explain it. */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
@@ -38,7 +38,7 @@ function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
   return runCaptured(args, { cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
 }
 
-/** Waits until a request stands like this. */
+/** Waits until a request has the expected conditions. */
 async function untilStands(name: string, text: RegExp): Promise<void> {
   await eventually(`"${name}" stands like ${text}`, async () => {
     const { stdout } = await tlsboot("get", "csr", name, "-o", "jsonpath={.status.conditions[*].message}");
@@ -46,18 +46,18 @@ async function untilStands(name: string, text: RegExp): Promise<void> {
   });
 }
 
-test("tlsboot up --policy approves what the inventory gives to the node, issues it and tells it", async () => {
+test("tlsboot up --policy approves the names and addresses of the node in the inventory, and records the verdict", async () => {
   assert.match(instance.running.stdout(), /\nBy policy kubelet-serving other requests are decided too\. Ask why /);
   await submitAs(admin, await servingRequest("a", { ipAddresses: ["10.0.0.1"] }), quiet);
   await untilStands("serving-a", /^Approved by rule "kubelet-serving" of policy "kubelet-serving": /);
-  // The Event follows the condition.
+  // The Event is created after the condition is written.
   await eventually("the Event about serving-a", async () => {
     const { stdout } = await tlsboot("describe", "csr", "serving-a");
     return /Events:\n.*\n.*\n +Normal +PolicyApproved .* tlsboot-approver +Approved by rule/.test(stdout) || undefined;
   });
 });
 
-test("tlsboot approver explain says why a request stays pending, and what would fix it", async () => {
+test("tlsboot approver explain shows why a request stays pending, and how to fix it", async () => {
   await submitAs(admin, await servingRequest("b", { ipAddresses: ["10.0.0.1"] }), quiet);
   await instance.running.waitFor(/"CSR left pending".*serving-b|serving-b.*"CSR left pending"/);
   const { code, stdout } = await tlsboot(
@@ -91,7 +91,7 @@ test("tlsboot approver explain says why a request stays pending, and what would 
   assert.match(page.stdout, /\n\nWith --policy kubelet-serving it would be left pending: /);
 });
 
-test("tlsboot describe csr says what the approver would do, and names the policies that could be asked", async () => {
+test("tlsboot describe csr shows the approver's verdict, and names the policies that apply", async () => {
   const alone = await tlsboot("describe", "csr", "serving-b");
   assert.match(alone.stdout, /\nVerdict: +left pending: there is no policy\n/);
   assert.match(
@@ -107,7 +107,7 @@ test("tlsboot describe csr says what the approver would do, and names the polici
 });
 
 for (const name of ["a", "a.example", "a.internal"]) {
-  test(`tlsboot never advises to give another node's name ${name} to the node that asks`, async () => {
+  test(`tlsboot never advises to give another node's name ${name} to the requesting node`, async () => {
     const csr = `advice-${name.replace(".", "-")}`;
     await submitAs(admin, await servingRequest("b", { name: csr, dnsNames: [name] }), quiet);
     for (const command of [["approver", "explain"], ["describe", "csr"]]) {
@@ -181,13 +181,13 @@ for (
   });
 }
 
-test("tlsboot approver explain says that a name is neither file nor request", async () => {
+test("tlsboot approver explain reports a name that is neither a file nor a request", async () => {
   const { code, stderr } = await tlsboot("approver", "explain", "nothing");
   assert.equal(code, 1);
   assert.match(stderr, /"nothing" is neither a file nor a request: /);
 });
 
-test("tlsboot approver clear deletes what one requester has pending, and nothing else", async () => {
+test("tlsboot approver clear deletes the pending requests of one requester, and nothing else", async () => {
   for (const name of ["x", "y"]) await submitAs(admin, await servingRequest("e", { name }), quiet);
   await submitAs(admin, await servingRequest("f"), quiet);
   const { code, stdout } = await tlsboot("approver", "clear", "system:node:e");
@@ -234,7 +234,7 @@ test("tlsboot approver test passes the fixtures of the shipped policies", async 
   assert.match(stdout, /\n\n\d\d passed, 0 failed\n$/);
 });
 
-/** Two cases, one of which expects the wrong thing. */
+/** A fixture with two cases, one of which expects a wrong verdict. */
 const FIXTURE = `apiVersion: tlsboot/v1alpha1
 kind: PolicyTest
 policies: [kubelet-serving-trusting]
@@ -268,7 +268,7 @@ for (
     },
   ]
 ) {
-  test(`tlsboot approver test ${format.join(" ")} tells what failed and why`, async () => {
+  test(`tlsboot approver test ${format.join(" ")} reports what failed and why`, async () => {
     await mkdir(folder.join("fixtures"), { recursive: true });
     await writeFile(folder.join("fixtures/one.yaml"), FIXTURE);
     const { code, stdout } = await tlsboot("approver", "test", "fixtures", ...format);
@@ -277,7 +277,7 @@ for (
   });
 }
 
-test("tlsboot approver test tells every fault of its files, and that there are none", async () => {
+test("tlsboot approver test reports every fault of its files, and a folder without any", async () => {
   await mkdir(folder.join("faulty"), { recursive: true });
   await mkdir(folder.join("empty"), { recursive: true });
   await writeFile(
@@ -346,7 +346,7 @@ test("tlsboot up --auto-approve --policy stops a stolen node: a rule that denies
   assert.match(explained.stdout, /\nVerdict: +denied: Denied by rule "stolen"/);
 });
 
-test("tlsboot up gives its approver the rights of a policy that is read anew, and takes away those of the old one", async () => {
+test("tlsboot up grants its approver the permissions of a changed policy, and revokes those of the old one", async () => {
   await using own = await createTempFolder();
   const policy = (signer: string) =>
     `apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: web\nrules:\n  - {name: all, match: {signerNames: [${signer}]}, then: deny}\n`;
@@ -380,7 +380,7 @@ test("tlsboot approver --print-rbac needs neither kubeconfig nor inventory; an i
 });
 
 for (const command of [["up", "--secure-port", "0", "--data-dir", "other"], ["approver", "--kubeconfig", "none"]]) {
-  test(`tlsboot ${command[0]} does not start with policies that cannot be read, and tells every fault and its place`, async () => {
+  test(`tlsboot ${command[0]} does not start with invalid policies, and reports every fault and its position`, async () => {
     await writeFile(
       folder.join("policy.yaml"),
       "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: p\nrules:\n  - {name: r, match: {signerNames: [x]}, then: aprove}\n",

@@ -1,4 +1,4 @@
-/** The audit log and the log of a process, by their flags. */
+/** The flags of the audit log and of the process log. */
 import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -16,7 +16,7 @@ rules:
 - level: None
 `;
 
-test("serve writes what the policy wants, and puts a full log aside, compressed", async () => {
+test("serve logs what the policy selects, and rotates and compresses a full log", async () => {
   await using folder = await createTempFolder();
   const policy = folder.join("policy.yaml");
   await writeFile(policy, POLICY);

@@ -1,4 +1,4 @@
-/** Backup and restore as an operator does it: beside a server at work, into a new folder, with processes that die. */
+/** Backup and restore in operation: beside a running server, into a new folder, and with processes that are killed. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
@@ -31,7 +31,7 @@ async function passphraseFile(folder: TempFolder, text = "correct horse"): Promi
   return path;
 }
 
-/** Keys are faster than passphrases, whose slowness is their strength. */
+/** Public keys are used here because passphrases are slow on purpose. */
 async function keyFile(
   folder: TempFolder,
 ): Promise<{ readonly seal: readonly string[]; readonly open: readonly string[] }> {
@@ -45,7 +45,7 @@ function create({ api }: Connected, name: string): Promise<ConfigMap> {
   return api.requestObject<ConfigMap>({ method: "POST", path: CONFIG_MAPS, body: configMap(name) }, quiet);
 }
 
-test("a backup of a server at work restores to what it was at one moment, and clients are told to list again", async () => {
+test("a backup of a running server restores its state at one moment, and clients have to list again", async () => {
   await using folder = await createTempFolder();
   const { seal, open } = await keyFile(folder);
   const backup = folder.join("instance.backup");
@@ -56,7 +56,7 @@ test("a backup of a server at work restores to what it was at one moment, and cl
     await using instance = await startInstanceProcess(folder);
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     await create(admin, "before");
-    // Writes go on while it is made.
+    // Writes continue while the backup is made.
     let isOver = false;
     const writing = (async () => {
       for (let number = 0; !isOver; number += 1) await create(admin, `during-${number}`);
@@ -84,15 +84,15 @@ test("a backup of a server at work restores to what it was at one moment, and cl
   };
   const names = list.items.map(({ metadata }) => metadata.name ?? "");
   assert.ok(names.includes("before") && !names.includes("after"));
-  // One moment: of what came in order there is no later one without all that came before.
+  // The backup shows one moment: no object is present without all those that were created before it.
   const numbers = names.flatMap((name) => /^during-(\d+)$/.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
   assert.deepEqual(numbers, numbers.map((_, index) => index));
   assert.ok(Number(list.metadata.resourceVersion) > newest);
   assert.ok(Number((await create(admin, "again")).metadata.resourceVersion) > newest);
   const path = `${CONFIG_MAPS}?watch=true&resourceVersion=${newest}`;
   const watch = await admin.api.open({ method: "GET", path }, quiet).catch((error: unknown) => error);
-  const told = isAppError(watch) ? watch.message : await firstLine(watch);
-  assert.match(told, /"code":410|too old resource version/);
+  const answer = isAppError(watch) ? watch.message : await firstLine(watch);
+  assert.match(answer, /"code":410|too old resource version/);
 });
 
 async function firstLine(response: unknown): Promise<string> {
@@ -101,7 +101,7 @@ async function firstLine(response: unknown): Promise<string> {
   return "";
 }
 
-test("backup works on a folder without a server, says what is in it, and verifies it", async () => {
+test("backup works on a folder without a server, reports its contents, and verifies it", async () => {
   await using folder = await createTempFolder();
   const secret = ["--passphrase-file", await passphraseFile(folder)];
   {
@@ -128,7 +128,7 @@ test("backup works on a folder without a server, says what is in it, and verifie
   assert.match(restored.stdout, /^new: \d+ objects as of .*; resource versions go on from 10\d+\n$/);
 });
 
-test("backup and restore say clearly what is wrong", async () => {
+test("backup and restore report clearly what is wrong", async () => {
   await using folder = await createTempFolder();
   const secret = ["--passphrase-file", await passphraseFile(folder)];
   {
@@ -208,23 +208,23 @@ test("backup and restore say clearly what is wrong", async () => {
   ]);
 });
 
-/** So much takes a moment to write and to read. */
+/** An amount of data that takes a moment to write and to read. */
 const BALLAST_BYTES = 20 * 1_048_576;
 
-test("a backup that is killed leaves no file that looks like one, a restore that is killed no folder", async () => {
+test("a killed backup leaves no file that looks complete, and a killed restore no folder", async () => {
   await using folder = await createTempFolder();
   const { seal, open } = await keyFile(folder);
   {
     await using instance = await startInstanceProcess(folder, [], "serve");
     await instance.end("SIGTERM");
   }
-  // What takes no time is not hit.
+  // A run that ends at once cannot be killed in the middle.
   await writeFile(folder.join("data/ballast"), new Uint8Array(BALLAST_BYTES));
   const good = folder.join("good.backup");
   assert.equal((await runTlsboot(["backup", good, "--data-dir", folder.join("data"), ...seal])).code, 0);
   const data = ["--data-dir", folder.join("data"), ...seal];
   const hits = { backup: 0, restore: 0 };
-  // A busy machine may look too late all the same.
+  // On a busy machine the signal may still come too late.
   for (const [turn, afterMs] of [0, 5, 20, 50, ...Array<number>(4).fill(0)].entries()) {
     if (turn >= 4 && hits.backup > 0 && hits.restore > 0) break;
     const [backup, root] = [folder.join(`${turn}.backup`), folder.join(`${turn}`)];
@@ -235,7 +235,7 @@ test("a backup that is killed leaves no file that looks like one, a restore that
     }
     if (await killed(["restore", good, "--data-dir", root, ...open], `${root}.restoring`, afterMs)) hits.restore += 1;
     if (existsSync(root)) assert.ok((await readdir(root)).includes("tlsboot.db"));
-    // What was left half done is in nobody's way.
+    // Unfinished files do not block the next attempt.
     const made = await runTlsboot(["backup", backup, "--force", ...data]);
     assert.equal(made.code, 0, made.stderr);
     const restored = await runTlsboot(["restore", good, "--data-dir", root, "--force", ...open]);
@@ -245,7 +245,7 @@ test("a backup that is killed leaves no file that looks like one, a restore that
   assert.ok(hits.backup > 0 && hits.restore > 0, JSON.stringify(hits));
 });
 
-/** Kills it so long after the first sight of its unfinished work; answers whether that was before its end. */
+/** Kills a run some time after its unfinished file appeared, and returns whether that was before its end. */
 async function killed(args: readonly string[], unfinished: string, afterMs: number): Promise<boolean> {
   await using running = startTlsboot(args, { cwd: ROOT });
   while (!existsSync(unfinished) && !running.hasEnded()) await delay(1);

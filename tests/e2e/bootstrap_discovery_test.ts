@@ -16,7 +16,7 @@ async function tlsboot(folder: TempFolder, args: readonly string[], options: Sta
 interface Join {
   readonly token: string;
   readonly hash: string;
-  /** The words behind `tlsboot`, without the paths of a real node. */
+  /** The arguments of the printed command, with the paths of this test. */
   readonly words: readonly string[];
   readonly kubeadm: string;
 }
@@ -114,7 +114,7 @@ test("tlsboot bootstrap refuses a wrong hash, token or server, and writes nothin
   }
 });
 
-test("tlsboot token create --print-join-command makes no token when nobody could find the cluster", async () => {
+test("tlsboot token create --print-join-command creates no token when cluster-info is missing", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder, []);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);

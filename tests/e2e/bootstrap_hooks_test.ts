@@ -15,25 +15,25 @@ function bootstrapArgs(folder: TempFolder, ...more: readonly string[]): readonly
   ];
 }
 
-const TELL =
-  'echo "$TLSBOOT_CHANGED $TLSBOOT_NODE_NAME $TLSBOOT_CERTIFICATE_FILE $TLSBOOT_NOT_AFTER" >> told; echo said';
+const RECORD =
+  'echo "$TLSBOOT_CHANGED $TLSBOOT_NODE_NAME $TLSBOOT_CERTIFICATE_FILE $TLSBOOT_NOT_AFTER" >> record; echo done';
 
 test("tlsboot bootstrap --exec runs once for each change, after the files are there", async () => {
   await using folder = await createTempFolder();
   await using _instance = await startInstanceProcess(folder, ["--auto-approve"]);
-  const command = `test -s n1/kubeconfig && ${TELL}`;
+  const command = `test -s n1/kubeconfig && ${RECORD}`;
   const first = await runTlsboot(bootstrapArgs(folder, "--exec", command), { cwd: folder.path });
   assert.equal(first.code, 0, first.stderr);
   assert.match(first.stderr, /^said$/m);
   assert.ok(!first.stdout.includes("said"), "stdout holds the answer only");
   const link = folder.join("n1/pki/kubelet-client-current.pem");
-  assert.match(await readFile(folder.join("told"), "utf8"), new RegExp(`^client n1 ${link} \\S+Z\n$`));
+  assert.match(await readFile(folder.join("record"), "utf8"), new RegExp(`^client n1 ${link} \\S+Z\n$`));
   const again = await runTlsboot(bootstrapArgs(folder, "--exec", command), { cwd: folder.path });
   assert.equal(again.code, 0, again.stderr);
-  assert.equal((await readFile(folder.join("told"), "utf8")).split("\n").length, 2, "nothing changed, nothing run");
+  assert.equal((await readFile(folder.join("record"), "utf8")).split("\n").length, 2, "nothing changed, nothing run");
 });
 
-test("tlsboot bootstrap tells of a hook that fails, and keeps the certificate", async () => {
+test("tlsboot bootstrap reports a hook that fails, and keeps the certificate", async () => {
   await using folder = await createTempFolder();
   await using _instance = await startInstanceProcess(folder, ["--auto-approve"]);
   await writeFile(folder.join("odd.pid"), "-1\n");
@@ -55,7 +55,7 @@ test("tlsboot bootstrap tells of a hook that fails, and keeps the certificate", 
 test("tlsboot bootstrap --rotate-certificates goes on after a hook that fails, and signals at each renewal", async () => {
   await using folder = await createTempFolder();
   await using _instance = await startInstanceProcess(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
-  // Counts its signals until it is killed.
+  // The child counts its signals until it is killed.
   const script = "trap 'echo got a signal' HUP; echo ready; while true; do sleep 0.1; done";
   await using server = start("sh", ["-c", script], { cwd: folder.path });
   await server.waitFor(/ready/);

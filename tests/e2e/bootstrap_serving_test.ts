@@ -1,4 +1,4 @@
-/** `tlsboot bootstrap --serving`, `--status` and the way back after an expiry, against `tlsboot up`. */
+/** `tlsboot bootstrap --serving`, `--status` and the recovery after an expiry, against `tlsboot up`. */
 import assert from "node:assert/strict";
 import { mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -41,7 +41,7 @@ async function readServing(
   return { names: [...dnsNames, ...ipAddresses], serial: serialNumber };
 }
 
-test("tlsboot bootstrap --serving gets both certificates, and --status tells of them", async () => {
+test("tlsboot bootstrap --serving gets both certificates, and --status shows them", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
   const before = await status(folder, "--serving");
@@ -83,7 +83,7 @@ test("tlsboot bootstrap --serving gets both certificates, and --status tells of 
   assert.equal(instance.running.stderr().includes("ERROR"), false);
 });
 
-test("tlsboot bootstrap --serving waits for people and takes its request up again", async () => {
+test("tlsboot bootstrap --serving waits for approval and continues with its own request", async () => {
   await using folder = await createTempFolder();
   await using _instance = await startInstanceProcess(folder, ["--auto-approve"]);
   const args = bootstrapArgs(folder, "--serving", "--serving-ip", "192.0.2.1");
@@ -115,7 +115,7 @@ test("tlsboot bootstrap --serving --rotate-certificates renews both, short-lived
   await running.waitFor(/^certificate renewed, valid until /m, 40_000);
 });
 
-test("tlsboot bootstrap finds its way back after its certificate expired, and says how where it cannot", async () => {
+test("tlsboot bootstrap recovers after its certificate expired, or explains how to", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
   const past = { notBefore: new Date(Date.now() - 7200_000), notAfter: new Date(Date.now() - 3600_000) };
@@ -133,10 +133,10 @@ test("tlsboot bootstrap finds its way back after its certificate expired, and sa
   };
   await writeFile(folder.join("n1/kubeconfig"), encodeNodeKubeconfig(cluster as never, combined), { mode: 0o600 });
 
-  const told = await status(folder);
-  assert.equal(told.code, 3);
-  assert.match(told.stdout, /State: +expired\n/);
-  assert.match(told.stdout, /Next: +make a token with: tlsboot token create --print-join-command/);
+  const expired = await status(folder);
+  assert.equal(expired.code, 3);
+  assert.match(expired.stdout, /State: +expired\n/);
+  assert.match(expired.stdout, /Next: +make a token with: tlsboot token create --print-join-command/);
   const alone = await runTlsboot(["bootstrap", ...paths(folder), "--rotate-certificates"], { cwd: folder.path });
   assert.equal(alone.code, 1);
   assert.match(alone.stderr, /error: cannot request a certificate: ".*kubeconfig" has no valid one/);
@@ -165,9 +165,9 @@ test("tlsboot bootstrap gets over files that are broken, and refuses those of an
   const second = await runTlsboot(bootstrapArgs(folder), { cwd: folder.path });
   assert.equal(second.code, 0, second.stderr);
 
-  const stranger = await issueServing(await createIssuingCa(new Date()));
+  const foreign = await issueServing(await createIssuingCa(new Date()));
   const good = await readFile(link, "utf8");
-  await writeFile(await readlink(link), good.replace(/-----BEGIN EC[\s\S]*/, stranger.keyPem));
+  await writeFile(await readlink(link), good.replace(/-----BEGIN EC[\s\S]*/, foreign.keyPem));
   const mismatched = await status(folder);
   assert.match(
     mismatched.stdout,

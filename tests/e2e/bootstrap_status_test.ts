@@ -1,4 +1,4 @@
-/** `tlsboot bootstrap --status`, and `bootstrap` where there seems to be nothing to do: what is wrong, and how it is put right. */
+/** `tlsboot bootstrap --status`, and `bootstrap` with an existing certificate: the problems that they report, and the fixes. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { chmod, cp, readFile, rm, writeFile } from "node:fs/promises";
@@ -11,7 +11,7 @@ import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-/** A run within this process, by the system's clock or one that is as many hours off. */
+/** Runs the program in this process, with the system's clock shifted by some hours. */
 function run(folder: TempFolder, args: readonly string[], hoursOff = 0): Promise<CapturedRun> {
   const system = createSystemClock();
   const clock: Clock = { ...system, now: () => new Date(system.now().getTime() + hoursOff * 3_600_000) };
@@ -38,7 +38,7 @@ async function edit(path: string, change: (text: string) => string): Promise<voi
   await writeFile(path, change(text));
 }
 
-test("tlsboot bootstrap --status asks the server, and says what keeps a machine from working; so does bootstrap", async () => {
+test("tlsboot bootstrap --status asks the server and reports what keeps a machine from working, as bootstrap does", async () => {
   await using folder = await createTempFolder();
   await using instance = await startWithNode(folder);
   const kubeconfig = folder.join("n1/kubeconfig");
@@ -70,7 +70,7 @@ test("tlsboot bootstrap --status asks the server, and says what keeps a machine 
   await isRefused(/cannot trust "https:\S+": its serving certificate is signed by an unknown authority/);
 
   {
-    // Another installation in its place: server and CA fit each other, the machine's certificate does not.
+    // The instance is replaced by another one: server and CA match, the machine's certificate does not.
     await using elsewhere = await createTempFolder();
     await using successor = await startInstanceProcess(elsewhere, ["--auto-approve"]);
     const ca = (await readFile(`${successor.data}/pki/ca.crt`)).toString("base64");
@@ -79,7 +79,7 @@ test("tlsboot bootstrap --status asks the server, and says what keeps a machine 
       text.replace(/certificate-authority-data: .*/, `certificate-authority-data: ${ca}`)
         .replace(/server: .*/, `server: ${successor.url}`));
     const { stderr } = await isRefused(/the server no longer accepts this machine's certificate: Unauthorized/);
-    // The command in the hint puts it right, once the bootstrap kubeconfig is the new one's.
+    // The command in the hint fixes it, with the bootstrap kubeconfig of the new instance.
     await cp(`${successor.data}/bootstrap.kubeconfig`, folder.join("data/bootstrap.kubeconfig"));
     const [, command = ""] = /hint: get a new one: (rm -f .*)/.exec(stderr) ?? [];
     const done = await runInShell(folder, command);
@@ -96,7 +96,7 @@ test("tlsboot bootstrap --status asks the server, and says what keeps a machine 
   ]);
   assert.equal(back.code, 0, back.stderr);
   await isRefused(/this machine's clock is 3h0m\ds ahead of the server's/, 3);
-  // Which of the two it is depends on whether the runtime's TLS goes by the clock of this test.
+  // The message depends on whether the runtime's TLS uses the clock of this test.
   await isRefused(
     /(?:this machine's clock is (?:59m59|1h0m\d+)s behind the server's|cannot trust .* is not valid before )/,
     -1,
@@ -121,7 +121,7 @@ test("tlsboot bootstrap --status asks the server, and says what keeps a machine 
   assert.match(idle.stderr, /^tlsboot: warning: the server could not be asked whether it still accepts this machine: /);
 });
 
-/** A bootstrap kubeconfig of the first installation, after its own was replaced. */
+/** Writes a bootstrap kubeconfig of the first instance, after its own was replaced. */
 async function newKubeconfig(folder: TempFolder, instance: InstanceProcess): Promise<string> {
   const data = ["--data-dir", instance.data];
   const { stdout: token } = await run(folder, ["token", "create", ...data, "--groups", "system:bootstrappers:tlsboot"]);
@@ -133,7 +133,7 @@ async function newKubeconfig(folder: TempFolder, instance: InstanceProcess): Pro
   return "new.kubeconfig";
 }
 
-/** Runs a printed command as it stands. */
+/** Runs a printed command without changing it. */
 function runInShell(folder: TempFolder, command: string): ReturnType<typeof runProgram> {
   const [program, args] = tlsbootCommand([]);
   const words = [program, ...args].map((word) => `'${word}'`).join(" ");

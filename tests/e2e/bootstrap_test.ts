@@ -41,7 +41,7 @@ async function decide(
   assert.equal(code, 0, stderr);
 }
 
-/** The bootstrap kubeconfig with something changed. */
+/** Writes the bootstrap kubeconfig with a change. */
 async function editedKubeconfig(folder: TempFolder, name: string, edit: (text: string) => string): Promise<string> {
   const text = await readFile(folder.join("data/bootstrap.kubeconfig"), "utf8");
   const edited = edit(text);
@@ -75,7 +75,7 @@ test("tlsboot bootstrap gets a certificate once it is approved, and then has not
   assert.match(again.stdout, /^nothing to do: n1\/kubeconfig of system:node:n1 is valid until [\dT:-]+Z\n$/);
 });
 
-test("tlsboot bootstrap killed while it waits takes up its own request and key", async () => {
+test("tlsboot bootstrap killed while it waits continues with its own request and key", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder);
   const first = startBootstrap(folder, "n1");
@@ -90,7 +90,7 @@ test("tlsboot bootstrap killed while it waits takes up its own request and key",
   assert.equal((await admin.api.requestList<KubeObject>({ method: "GET", path: CSRS }, quiet)).items.length, 1);
 });
 
-test("tlsboot bootstrap tells each way it can go wrong, with 3 for a no and 1 for a failure", async () => {
+test("tlsboot bootstrap reports each failure, with exit code 3 for a refusal and 1 for others", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder);
   const fails = async (node: string, kubeconfig: string, more: readonly string[], code: number, message: RegExp) => {
@@ -151,7 +151,7 @@ test("tlsboot bootstrap tells each way it can go wrong, with 3 for a no and 1 fo
     /error: unable to load bootstrap kubeconfig: cannot read kubeconfig ".*nowhere\.kubeconfig": file does not exist\n/,
   );
 
-  // Revocation: the binding goes, and with it the right to ask.
+  // Deleting the binding revokes the permission to create requests.
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const binding = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/tlsboot:node-bootstrapper";
   await admin.api.requestJson({ method: "DELETE", path: binding }, quiet);
@@ -166,7 +166,7 @@ test("tlsboot bootstrap tells each way it can go wrong, with 3 for a no and 1 fo
   );
 });
 
-test("tlsboot bootstrap tells of a certificate that has failed, and of a server that is away", async () => {
+test("tlsboot bootstrap reports a request that has failed, and an unreachable server", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder);
   await using running = startBootstrap(folder, "failed");
@@ -182,10 +182,10 @@ test("tlsboot bootstrap tells of a certificate that has failed, and of a server 
   assert.equal(code, 3);
   assert.match(stderr, /error: certificate signing request failed, reason: Broken, message: no ink\n/);
 
-  const nobody = createServer();
-  await new Promise<void>((resolve) => nobody.listen(0, "127.0.0.1", resolve));
-  const { port } = nobody.address() as AddressInfo;
-  await new Promise<void>((resolve) => nobody.close(() => resolve()));
+  const closed = createServer();
+  await new Promise<void>((resolve) => closed.listen(0, "127.0.0.1", resolve));
+  const { port } = closed.address() as AddressInfo;
+  await new Promise<void>((resolve) => closed.close(() => resolve()));
   const away = await editedKubeconfig(
     folder,
     "away.kubeconfig",
@@ -195,7 +195,7 @@ test("tlsboot bootstrap tells of a certificate that has failed, and of a server 
   await waiting.waitFor(/waiting for https:\/\/127\.0\.0\.1/);
 });
 
-test("tlsboot bootstrap --rotate-certificates renews by itself", async () => {
+test("tlsboot bootstrap --rotate-certificates renews automatically", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
   await using running = startBootstrap(folder, "n1", "--rotate-certificates", "--duration", "1h");
@@ -217,7 +217,7 @@ test("tlsboot bootstrap --rotate-certificates renews by itself", async () => {
   assert.equal(instance.running.stderr().includes("ERROR"), false);
 });
 
-test("signer and approver alone serve a distant API, while they lead", async () => {
+test("signer and approver alone work for a remote API, while they are leaders", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder, [], "serve");
   const admin = `${instance.data}/admin.kubeconfig`;

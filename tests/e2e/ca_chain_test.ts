@@ -26,7 +26,7 @@ async function subjectsIn(path: string): Promise<readonly string[]> {
   return chain.value.map(({ subject }) => subject.commonName);
 }
 
-test("up with an intermediate CA sends it behind every certificate, and believes what it issued alone", async () => {
+test("up with an intermediate CA sends it behind every certificate, and accepts only certificates that it issued", async () => {
   await using folder = await createTempFolder();
   const root = await createSigningCa({ commonName: "root" });
   const intermediate = await createIntermediateCa(root);
@@ -50,7 +50,7 @@ test("up with an intermediate CA sends it behind every certificate, and believes
   await assert.rejects(intruder.api.requestText({ method: "GET", path: "/version" }, quiet), { code: "unauthorized" });
 });
 
-test("--cluster-signing-cert-file takes a chain with --cluster-signing-chain, and for signers of one's own", async () => {
+test("--cluster-signing-cert-file accepts a chain with --cluster-signing-chain, and for custom signers", async () => {
   await using folder = await createTempFolder();
   const intermediate = await createIntermediateCa(await createSigningCa({ commonName: "root" }));
   await writeFile(folder.join("chain.crt"), encodeTrust(intermediate));
@@ -68,7 +68,7 @@ test("--cluster-signing-cert-file takes a chain with --cluster-signing-chain, an
   const signer = ["signer", "--kubeconfig", "none", ...CA_FLAGS];
   const upstream = await runTlsboot(signer, { cwd: folder.path });
   assert.match(upstream.stderr, /expected 1 certificate, found 2/);
-  // Its CA is read before the kubeconfig, which is not there.
+  // The CA is read before the kubeconfig, which does not exist.
   const custom = await runTlsboot([...signer, "--profile", "web.yaml"], { cwd: folder.path });
   assert.match(custom.stderr, /^tlsboot: error: cannot read kubeconfig/);
 

@@ -1,4 +1,4 @@
-/** `ca init` and `ca show`: constraints, a CA for each purpose, and CAs that come from elsewhere. */
+/** `ca init` and `ca show`: constraints, a CA for each purpose, and imported CAs. */
 import assert from "node:assert/strict";
 import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -28,7 +28,7 @@ async function writeGiven(folder: TempFolder, certificatePem: string, keyPem: st
 
 const IMPORT = "ca init --import-cert given.crt --import-key given.key";
 
-test("tlsboot ca init --permit-dns --permit-ip makes a constrained CA, and ca show and inspect say so", async () => {
+test("tlsboot ca init --permit-dns --permit-ip makes a constrained CA, and ca show and inspect show the constraints", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   const made = await tlsboot(
@@ -125,7 +125,7 @@ test("a split instance with a CA missing is refused, never served by another CA"
   }
 });
 
-test("tlsboot ca init --import-cert takes a chain with its key, and says what it is", async () => {
+test("tlsboot ca init --import-cert imports a chain with its key, and describes it", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   const nameConstraints = { permitted: { ...NO_SUBTREES, dnsNames: ["example.org"] }, excluded: NO_SUBTREES };

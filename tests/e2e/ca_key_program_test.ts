@@ -1,4 +1,4 @@
-/** A CA whose key a program holds: made, taken over, and signed with. */
+/** A CA whose key a program holds: created, imported, and used for signing. */
 import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -43,7 +43,7 @@ test("ca init and up with --signing-key-command use a CA whose key is in no file
   assert.deepEqual([...runs].sort(), [`public-key ${instance.data}/pki/ca.crt`, `sign ${instance.data}/pki/ca.crt`]);
 });
 
-test("ca init --import-cert takes a chain whose key a program holds, and no other key's", async () => {
+test("ca init --import-cert imports a chain whose key a program holds, and refuses one of another key", async () => {
   await using folder = await createTempFolder();
   const root = await createSigningCa({ commonName: "root" });
   const intermediate = await createIntermediateCa(root);
@@ -71,7 +71,7 @@ test("ca init refuses --encrypt-key beside --signing-key-command", async () => {
   assert.match(stderr, /--encrypt-key is for a key file/);
 });
 
-test("the signer takes a certificate without a key file when a program holds the key, and tells what the program says", async () => {
+test("the signer accepts a certificate without a key file when a program holds the key, and reports the program's errors", async () => {
   await using folder = await createTempFolder();
   const ca = await createSigningCa();
   await writeFile(folder.join("ca.crt"), ca.certificatePem);

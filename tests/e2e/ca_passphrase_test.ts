@@ -1,4 +1,4 @@
-/** CA keys under a passphrase: from a file, from stdin, typed; and every way in which it is missing or wrong. */
+/** Encrypted CA keys: passphrases from a file, from stdin and typed, and missing or wrong ones. */
 import assert from "node:assert/strict";
 import { chmod, readdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -69,7 +69,7 @@ test("a passphrase comes from stdin with --ca-passphrase-file -", async () => {
   assert.equal((await tlsboot("kubeconfig admin --force --ca-passphrase-file -", { stdin: "" })).code, 1);
 });
 
-test("a passphrase is asked for on a terminal, twice for a new key", async () => {
+test("a passphrase is prompted for on a terminal, twice for a new key", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   const typed = (stdin: string) => ({ isTerminal: true, stdin });
@@ -86,9 +86,9 @@ test("a passphrase is asked for on a terminal, twice for a new key", async () =>
   const given = await tlsboot("kubeconfig admin --force", typed("\n"));
   assert.equal(given.code, 1);
   assert.match(given.stderr, /cannot use the passphrase from the terminal: it is empty/);
-  const nobody = await tlsboot("ca init --encrypt-key --data-dir other");
-  assert.equal(nobody.code, 1);
-  assert.match(nobody.stderr, /cannot encrypt the key ".*": there is no passphrase/);
+  const refused = await tlsboot("ca init --encrypt-key --data-dir other");
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /cannot encrypt the key ".*": there is no passphrase/);
 });
 
 async function filesIn(folder: TempFolder): Promise<readonly string[]> {
@@ -139,7 +139,7 @@ test("a passphrase file that does not exist is named", async () => {
   );
 });
 
-test("tlsboot ca init --import-key keeps an encrypted key as it is, and encrypts a plain one when told to", async () => {
+test("tlsboot ca init --import-key keeps an encrypted key as it is, and encrypts a plain one on request", async () => {
   await using folder = await folderWithPassphrase();
   const tlsboot = runnerIn(folder.path);
   const ca = await createSigningCa();
@@ -184,7 +184,7 @@ test("up makes an encrypted CA with --ca-passphrase-file, signs with it, and nev
   assert.match(again.url, /^https:/);
 });
 
-test("the signer opens a key under a passphrase, and says what is wrong with it in time", async () => {
+test("the signer opens an encrypted key, and reports a fault at the start", async () => {
   await using folder = await folderWithPassphrase();
   const tlsboot = runnerIn(folder.path);
   assert.equal((await tlsboot(`ca init ${FILE}`)).code, 0);

@@ -138,14 +138,14 @@ test("up over a constrained CA serves under the names it may, and issues for no 
   assert.match(JSON.stringify(outside.conditions), /name constraints forbid it: DNS name \\"n1\.example\.com\\"/);
 });
 
-test("up refuses to serve under a name that its CA may not certify, and says what to do", async () => {
+test("up refuses to serve under a name that its CA may not certify, and shows what to do", async () => {
   await using folder = await createTempFolder();
   const init = await runTlsboot(["ca", "init", "--data-dir", "data", "--permit-ip", "10.0.0.0/8"], {
     cwd: folder.path,
   });
   assert.equal(init.code, 0, init.stderr);
   const { code, stderr } = await runTlsboot(["up", "--data-dir", "data", "--secure-port", "0"], { cwd: folder.path });
-  // As for a flag that is wrong.
+  // The exit code is the same as for a wrong flag.
   assert.equal(code, 2);
   assert.match(stderr, /cannot serve as "127\.0\.0\.1": the CA's name constraints forbid it: IP address/);
   assert.match(stderr, /hint: serve under a name that the CA permits with --advertise-address/);

@@ -89,7 +89,7 @@ test("tlsboot get csr -o prints names, JSON, YAML and jsonpath", async () => {
   assert.equal(many.stdout, "CertificateSigningRequest List");
 });
 
-test("tlsboot get csr of several names prints what it finds, and ends with 1 for what it does not", async () => {
+test("tlsboot get csr of several names prints those that exist, and ends with 1 if one does not", async () => {
   await submit({ name: "several" });
   const { code, stdout, stderr } = await tlsboot(["get", "csr", "nope", "csr/several"]);
   assert.equal(code, 1);
@@ -121,7 +121,7 @@ test("tlsboot get csr -w shows changes until it is interrupted", async () => {
   assert.equal(io.stderrText(), "tlsboot: interrupted\n");
 });
 
-test("tlsboot approve and deny answer as kubectl does, record who decided, and say that no signer has signed", async () => {
+test("tlsboot approve and deny answer as kubectl does, record who decided, and report a missing signer", async () => {
   await submit({ name: "decide-1", signerName: "example.com/decide" });
   await submit({ name: "decide-2", signerName: "example.com/decide" });
   const answer = (text: string, stderr = "") => ({
@@ -180,7 +180,7 @@ test("tlsboot describe csr shows what kubectl shows, then requester, rules and c
   assert.match(stdout, /Conditions: {2}<none>\n/);
 });
 
-test("tlsboot delete csr deletes, and tells what is not there", async () => {
+test("tlsboot delete csr deletes, and reports requests that do not exist", async () => {
   await submit({ name: "delete-me" });
   const { code, stdout, stderr } = await tlsboot(["delete", "csr", "delete-me", "nope"]);
   assert.equal(code, 1);
@@ -213,7 +213,7 @@ test("tlsboot token create, list and delete keep bootstrap tokens, secrets shown
   assert.equal(gone.stdout, 'bootstrap token "abcdef" deleted\n');
 });
 
-test("a server that is away, or that one may not trust, is told with a hint", async () => {
+test("an unreachable or untrusted server is reported with a hint", async () => {
   await tlsboot(["kubeconfig", "admin", "--server", "https://127.0.0.1:1", "--out", "away.kubeconfig"]);
   const away = await tlsboot(["get", "csr", "--kubeconfig", "away.kubeconfig"]);
   assert.equal(away.code, 1);
@@ -224,7 +224,7 @@ test("a server that is away, or that one may not trust, is told with a hint", as
   assert.match(broken.stderr, /cannot parse kubeconfig .*clusters: a number found, a list expected/);
 });
 
-test("credentials that the server does not know are told with a hint, by every command", async () => {
+test("every command reports unknown credentials with a hint", async () => {
   const token = ["--token", "abcdef.0000000000000000", "--out", "wrong.kubeconfig", "--server", await getServerUrl()];
   assert.equal((await tlsboot(["kubeconfig", "bootstrap", ...token])).code, 0);
   for (const line of [["get", "csr"], ["describe", "csr", "x"], ["approve", "x"], ["token", "list"]]) {

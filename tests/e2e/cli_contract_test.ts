@@ -4,7 +4,7 @@ import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { run } from "../../cli/run.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 
-/** The command table of the design: what a row must have once it is built. */
+/** The expected properties of every command in the table. */
 const CONTRACT: readonly { readonly command: string; readonly flags: readonly string[] }[] = [
   { command: "demo", flags: ["nodes", "data-dir", "keep", "step"] },
   {

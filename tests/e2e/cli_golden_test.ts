@@ -103,20 +103,20 @@ const MISTAKES: readonly { readonly line: string; readonly env?: Readonly<Record
   { line: "version", env: { TLSBOOT_OUTPUT: "xml" } },
 ];
 
-test("what is said about mistakes reads as agreed", async () => {
-  const told: string[] = [];
+test("messages about mistakes match the golden file", async () => {
+  const transcript: string[] = [];
   for (const { line, env = {} } of MISTAKES) {
     const io = createCapturedIo({ env });
     const code = await run(line.split(" "), io, signal);
     assert.notEqual(code, 0, line);
     assert.equal(io.stdoutText(), "", line);
     const variables = Object.entries(env).map(([name, value]) => `${name}=${value} `).join("");
-    told.push(`$ ${variables}tlsboot ${line}\n${io.stderrText()}[exit ${code}]\n`);
+    transcript.push(`$ ${variables}tlsboot ${line}\n${io.stderrText()}[exit ${code}]\n`);
   }
-  await assertGolden("tests/golden/mistakes.txt", told.join("\n"));
+  await assertGolden("tests/golden/mistakes.txt", transcript.join("\n"));
 });
 
-test("every command says what it is, with examples that begin with the program", () => {
+test("every command describes itself, with examples that begin with the program", () => {
   for (const command of COMMAND_TABLE.commands) {
     const name = command.path.join(" ");
     assert.ok(!command.summary.endsWith("."), `${name}: the summary is no sentence`);
@@ -128,7 +128,7 @@ test("every command says what it is, with examples that begin with the program",
   }
 });
 
-test("a flag name is a switch everywhere or nowhere, so that --name=true can be told apart", () => {
+test("a flag name is a switch everywhere or nowhere, so that --name=true is unambiguous", () => {
   const kinds = new Map<string, boolean>();
   for (const command of COMMAND_TABLE.commands) {
     for (const [key, flag] of Object.entries(command.flags)) {

@@ -11,7 +11,7 @@ test("the program answers on stdout and ends with 0", async () => {
   assert.equal(JSON.parse(stdout).kubernetesVersion, "v1.37.2");
 });
 
-test("the program tells mistakes on stderr and ends with 2", async () => {
+test("the program reports wrong usage on stderr and ends with 2", async () => {
   const { code, stdout, stderr } = await runTlsboot(["verison"]);
   assert.equal(code, 2);
   assert.equal(stdout, "");
@@ -33,7 +33,7 @@ test("the program reads stdin", async () => {
   assert.match(stdout, /token: abcdef\.0123456789abcdef\n/);
 });
 
-test("the program stops quietly when nobody reads its answer", async () => {
+test("the program stops quietly when the reader of its answer ends", async () => {
   const [command, args] = tlsbootCommand(["--help"]);
   const words = [command, ...args].map((word) => `'${word}'`).join(" ");
   const { code, stdout, stderr } = await runProgram("bash", ["-c", `set -o pipefail; ${words} | head -c 7`]);
@@ -48,7 +48,7 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
     await server.waitFor(/is up at https:\/\//);
     await using watch = startTlsboot(["get", "csr", "-w", "-o", "name", "--debug", "--data-dir", data]);
     await watch.waitFor(/debug: --watch: true/);
-    // Not by the child object: Deno then reports the signal instead of the exit code.
+    // process.kill() is used because Deno reports the signal instead of the exit code after child.kill().
     process.kill(watch.pid, name);
     const { code, stderr } = await watch.finished();
     assert.equal(code, 130);
@@ -61,7 +61,7 @@ test("bash completes commands with the script of tlsboot completion bash", async
   assert.equal(code, 0);
   const [command, args] = tlsbootCommand([]);
   const words = [command, ...args].map((word) => `'${word}'`).join(" ");
-  // What bash-completion would do, so that the test needs bash only.
+  // This does what bash-completion would do, so that the test needs bash only.
   const script = `
     _get_comp_words_by_ref() { cur="\${COMP_WORDS[COMP_CWORD]}"; words=("\${COMP_WORDS[@]}"); cword=$COMP_CWORD; }
     compopt() { :; }
@@ -93,7 +93,7 @@ for (
     await using folder = await createTempFolder();
     const [command, args] = tlsbootCommand(["ca", "init", "--data-dir", folder.join("ca")]);
     const words = [command, ...args].map((word) => `'${word}'`).join(" ");
-    // script(1) of util-linux gives it a terminal of its own; -m gives each job of the shell a process group, as in an interactive one.
+    // script(1) of util-linux gives the shell its own terminal; -m gives each job of the shell a process group, as in an interactive one.
     const shell = `sh -m -c "${words} ${ampersand}"`;
     const { code, stdout } = await runProgram("script", ["-qec", shell, "/dev/null"], { env: { TERM: "xterm" } });
     assert.equal(code, 0, stdout);

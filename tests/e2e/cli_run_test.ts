@@ -61,7 +61,7 @@ test("tlsboot version prints the version as words, JSON and YAML", async () => {
   assert.deepEqual(JSON.parse((await tlsboot("--version -o json")).stdout), json);
 });
 
-test("tlsboot help takes all of a command's words, and names the one that it does not know", async () => {
+test("tlsboot help accepts all words of a command, and names an unknown one", async () => {
   const tlsboot = runnerIn("/nowhere");
   for (const line of ["", "get", "get csr", "approve", "token create"]) {
     assert.deepEqual(await tlsboot(`help ${line}`.trim()), await tlsboot(`${line} --help`.trim()), line);
@@ -104,7 +104,7 @@ test("tlsboot ca init makes a CA for ten years that ca show shows, and never a s
   assert.equal(await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8"), before);
 });
 
-test("tlsboot ca init finishes what an interruption left: a key without a certificate", async () => {
+test("tlsboot ca init completes an interrupted run: a key without a certificate", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   await tlsboot("ca init");
@@ -143,7 +143,7 @@ test("tlsboot kubeconfig admin writes a file for its owner only, and not twice w
   assert.match(seen.stdout, /Client certificate: +"CN=kubernetes-admin,O=system:masters" from .* valid for 365d more/);
 });
 
-test("tlsboot kubeconfig admin says that the CA ends before the life that was asked for", async () => {
+test("tlsboot kubeconfig admin reports a CA that ends before the requested life", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   await tlsboot("ca init");
@@ -195,7 +195,7 @@ test("tlsboot kubeconfig admin refuses a CA key that others can read", async () 
   assert.match(refused.stderr, /its mode 0644 lets others at it\ntlsboot: hint: chmod 600 /);
 });
 
-test("tlsboot kubeconfig bootstrap takes the token from stdin and never prints it", async () => {
+test("tlsboot kubeconfig bootstrap reads the token from stdin and never prints it", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   await tlsboot("ca init");
@@ -248,7 +248,7 @@ test("tlsboot token create --ttl 0 warns", async () => {
   assert.doesNotMatch(stdout, /expiration/);
 });
 
-test("tlsboot inspect tells certificates, keys and requests apart, PEM and DER, and shows no key", async () => {
+test("tlsboot inspect recognizes certificates, keys and requests, PEM and DER, and shows no key", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   await tlsboot("ca init");
@@ -267,7 +267,7 @@ test("tlsboot inspect tells certificates, keys and requests apart, PEM and DER, 
   assert.ok(!seen.stdout.includes(key.split("\n")[1] ?? "?"));
 });
 
-test("tlsboot inspect compares keys with certificates across files, and tells who may read them", async () => {
+test("tlsboot inspect compares keys with certificates across files, and checks their modes", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   await tlsboot("ca init");
@@ -289,7 +289,7 @@ test("tlsboot inspect compares keys with certificates across files, and tells wh
   const differs = await tlsboot("inspect alice.crt bob.key");
   assert.equal(differs.code, 3);
   assert.match(differs.stdout, /bob\.key: private key .*\n {2}Belongs: +to no certificate in these files\n/);
-  // A CA beside a key says nothing of it.
+  // A CA certificate beside a key need not belong to the key.
   assert.equal((await tlsboot("inspect tlsboot-data/pki/ca.crt bob.key")).code, 0);
   assert.equal((await tlsboot("inspect bob.key")).code, 0);
 
@@ -324,7 +324,7 @@ test("tlsboot inspect compares keys with certificates across files, and tells wh
   assert.match((await tlsboot("inspect empty")).stderr, /cannot inspect "empty": no certificate, .* is in it/);
 });
 
-test("tlsboot ca show says that others may read the key, which sign refuses", async () => {
+test("tlsboot ca show reports a key that others may read, which sign refuses", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   await tlsboot("ca init");
@@ -358,7 +358,7 @@ test("tlsboot inspect ends with 3 when a certificate has expired", async () => {
   assert.equal(JSON.parse(seen.stdout)[0].state, "expired");
 });
 
-test("settings come from the configuration file, and --debug tells where each comes from", async () => {
+test("settings come from the configuration file, and --debug shows the origin of each", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("c.yaml"), "apiVersion: tlsboot/v1alpha1\nkind: Config\ndataDir: elsewhere\n");
   const tlsboot = runnerIn(folder.path);
@@ -370,7 +370,7 @@ test("settings come from the configuration file, and --debug tells where each co
   assert.match(made.stdout, /^certificate: elsewhere\/pki\/ca\.crt\n/);
 });
 
-test("faults of file, environment and flags are told together", async () => {
+test("faults of file, environment and flags are reported together", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("c.yaml"), "apiVersion: tlsboot/v1alpha1\nkind: Config\ndatadir: x\n");
   const { code, stderr } = await runnerIn(folder.path)("ca init --config c.yaml --key-algorithm dsa", {
@@ -394,7 +394,7 @@ test("colour is for terminals without NO_COLOR", async () => {
   assert.ok(!(await tlsboot("nope")).stderr.includes(escape));
 });
 
-test("a bug is told as one, with the causes only on --debug", async () => {
+test("a bug is reported as one, with the causes only with --debug", async () => {
   const failing = {
     program: "tlsboot",
     description: "D.",

@@ -1,4 +1,4 @@
-/** What Node compiled is kept for the next start, and only where it is safe. */
+/** The compile cache of Node is kept for the next start, and only where that is safe. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, readdir } from "node:fs/promises";
@@ -8,21 +8,21 @@ import { test } from "node:test";
 import { runTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 
-/** Deno keeps it by itself, the released file carries it. */
+/** True when the runtime is Node from sources: Deno has its own cache, and the released file contains its code. */
 const isKept = process.env["TLSBOOT_TEST_BINARY"] === undefined &&
   (process.versions["deno"] === undefined || process.env["TLSBOOT_TEST_NODE"] !== undefined);
 
-/** Runs a program, and answers what it left in a cache folder. */
+/** Runs the program, and returns the files that it wrote into a cache folder. */
 async function keptIn(cache: string, env: Readonly<Record<string, string>>, cwd?: string): Promise<string[]> {
   const { code, stdout, stderr } = await runTlsboot(["version"], cwd === undefined ? { env } : { env, cwd });
   assert.deepEqual([code, stderr], [0, ""]);
   assert.match(stdout, /^tlsboot version: /);
-  // Deno has a folder of its own there.
+  // Deno has its own folder there.
   const ours = join(cache, "tlsboot");
   return existsSync(ours) ? await readdir(ours, { recursive: true }) : [];
 }
 
-test("a start keeps what was compiled in the user's cache folder, for the next one", async () => {
+test("a start keeps compiled code in the user's cache folder for the next one", async () => {
   await using folder = await createTempFolder();
   for (
     const { cache, env } of [
@@ -42,7 +42,7 @@ test("NODE_DISABLE_COMPILE_CACHE keeps nothing", async () => {
   assert.deepEqual(await keptIn(cache, { XDG_CACHE_HOME: cache, NODE_DISABLE_COMPILE_CACHE: "1" }), []);
 });
 
-test("a start keeps nothing, and makes nothing, where somebody else could have put it", async () => {
+test("a start uses and creates no cache where another user could write to it", async () => {
   await using folder = await createTempFolder();
   const open = folder.join("open");
   await mkdir(open);
@@ -66,7 +66,7 @@ test("a start keeps nothing, and makes nothing, where somebody else could have p
   for (const { cache, env } of places) {
     const before = existsSync(cache) ? await readdir(cache) : undefined;
     await keptIn(cache, env, folder.path);
-    // Deno has a folder of its own there.
+    // Deno has its own folder there.
     const after = existsSync(cache) ? (await readdir(cache)).filter((name) => name !== "deno") : undefined;
     assert.deepEqual(after ?? [], before ?? [], cache);
     if (isKept) assert.equal(after === undefined, before === undefined, cache);

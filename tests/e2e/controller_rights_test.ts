@@ -1,4 +1,4 @@
-/** `tlsboot signer` and `tlsboot approver` with the kubeconfig of a user who lacks rights. */
+/** `tlsboot signer` and `tlsboot approver` with the kubeconfig of a user who lacks permissions. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
@@ -58,7 +58,7 @@ for (
     },
   ]
 ) {
-  test(`tlsboot ${command} without rights ends and says which it lacks`, async () => {
+  test(`tlsboot ${command} without permissions ends and names the missing ones`, async () => {
     const clock = createImpatientClock(createFakeClock(new Date()), 1, 2_000);
     const { code, stdout, stderr } = await runCaptured(
       [command, "--kubeconfig", jane, ...flags()],
@@ -71,7 +71,7 @@ for (
   });
 }
 
-test("tlsboot signer with the rights for one signer of several works, and says what is missing", async () => {
+test("tlsboot signer with permissions for one signer of several works, and names the missing ones", async () => {
   const rbac = "/apis/rbac.authorization.k8s.io/v1";
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const group = "certificates.k8s.io";

@@ -11,10 +11,10 @@ import { createMemoryLogger } from "../support/memory_logger.ts";
 import { createPlainKeys } from "../support/ca_keys.ts";
 import { createTempFolder } from "../support/temp.ts";
 
-/** A machine that gets no certificate must end the story soon. */
+/** A short wait: a machine that gets no certificate must end the demo soon. */
 const SHORT_WAIT_SECONDS = 3;
 
-test("tlsboot demo tells the whole story in plain text and leaves the files", async () => {
+test("tlsboot demo runs the whole story in plain text and keeps the files", async () => {
   await using folder = await createTempFolder();
   const { code, stdout, stderr } = await runTlsboot(["demo"], { cwd: folder.path });
   assert.equal(code, 0, stderr);
@@ -34,7 +34,7 @@ test("tlsboot demo tells the whole story in plain text and leaves the files", as
   }
 });
 
-test("tlsboot demo takes an empty folder, replaces an earlier demo, and nothing else", async () => {
+test("tlsboot demo uses an empty folder, replaces an earlier demo, and refuses any other folder", async () => {
   await using folder = await createTempFolder();
   assert.equal((await runTlsboot(["demo", "--nodes", "1"], { cwd: folder.path })).code, 0);
   const before = await readFile(folder.join("tlsboot-demo", "pki", "ca.crt"), "utf8");
@@ -95,7 +95,7 @@ for (
   });
 }
 
-/** Puts the files of another CA in place of the first: what is signed from now on is not the shown CA's. */
+/** Replaces the files of the CA by those of another one, so that later certificates are not of the first CA. */
 async function replaceCa(instance: Parameters<NonNullable<Sabotage["beforeControllers"]>>[0]): Promise<void> {
   await using folder = await createTempFolder();
   const options = { commonName: "another", keyAlgorithm: "ecdsa-p256", lifeMs: 86_400_000 } as const;

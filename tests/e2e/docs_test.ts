@@ -1,4 +1,4 @@
-/** What documents itself: manual pages, licences, the bill of materials. */
+/** The documentation in the program: manual pages, licences, the bill of materials. */
 import assert from "node:assert/strict";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { test } from "node:test";
@@ -30,7 +30,7 @@ test("tlsboot docs man writes a page for each command into a folder, and again o
   assert.match(await readFile(folder.join("share", "man1", "tlsboot-up.1"), "utf8"), /^\.SH NAME$/m);
 });
 
-test("tlsboot docs man makes no folder of a mistyped command", async () => {
+test("tlsboot docs man creates no folder for a mistyped command", async () => {
   await using folder = await createTempFolder();
   const { code, stderr } = await runTlsboot(["docs", "man", "bootstap"], { cwd: folder.path });
   assert.equal(code, 2);

@@ -1,4 +1,4 @@
-/** What an instance tells of certificates that it issued, long after their requests are gone. */
+/** The record of issued certificates, which is kept after their requests are deleted. */
 import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
 import { test } from "node:test";
@@ -13,7 +13,7 @@ const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const SIGNER = "kubernetes.io/kube-apiserver-client";
 const DAY_S = 86_400;
 
-/** Has a certificate issued for so many days, and deletes its request. */
+/** Gets a certificate for a number of days, and deletes its request. */
 async function issueAndForget({ api }: Connected, name: string, days: number): Promise<void> {
   const body = await buildCsr({
     name,
@@ -30,13 +30,13 @@ async function issueAndForget({ api }: Connected, name: string, days: number): P
   await api.requestJson({ method: "DELETE", path }, quiet);
 }
 
-async function told({ api }: Connected): Promise<Readonly<Record<string, number>>> {
+async function countIssued({ api }: Connected): Promise<Readonly<Record<string, number>>> {
   const page = await api.requestText({ method: "GET", path: "/metrics" }, quiet);
   const line = new RegExp(`^tlsboot_issued_certificates\\{signer="${SIGNER}",ends_within="(\\w+)"\\} (\\d+)$`, "gm");
   return Object.fromEntries([...page.matchAll(line)].map(([, term, count]) => [term, Number(count)]));
 }
 
-test("up tells of certificates whose requests were deleted, also after it was started again", async () => {
+test("up reports certificates whose requests were deleted, also after a restart", async () => {
   await using folder = await createTempFolder();
   const want = { "1h": 0, "1d": 0, "7d": 1, "30d": 1, "90d": 2, any: 2 };
   {
@@ -44,9 +44,9 @@ test("up tells of certificates whose requests were deleted, also after it was st
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     await issueAndForget(admin, "short", 5);
     await issueAndForget(admin, "long", 60);
-    // The same name again: it takes the place of the first.
+    // A second request with the same name replaces the first one.
     await issueAndForget(admin, "short", 6);
-    assert.deepEqual(await told(admin), want);
+    assert.deepEqual(await countIssued(admin), want);
     assert.equal((await instance.end("SIGTERM")).code, 0);
   }
   const file = folder.join("data/issued-certificates.jsonl");
@@ -54,5 +54,5 @@ test("up tells of certificates whose requests were deleted, also after it was st
   assert.match(await readFile(file, "utf8"), /^\["kubernetes\.io\/kube-apiserver-client","CN=long",\d+,\d+\]$/m);
   await using again = await startInstanceProcess(folder);
   await using admin = await connectWith(`${again.data}/admin.kubeconfig`);
-  assert.deepEqual(await told(admin), want);
+  assert.deepEqual(await countIssued(admin), want);
 });

@@ -46,11 +46,11 @@ async function post(path: string, body: unknown): Promise<void> {
   await admin.api.requestJson({ method: "POST", path, body }, quiet);
 }
 
-test("tlsboot kubeconfig user lets a person in, and says what they may do", async () => {
+test("tlsboot kubeconfig user gives a person access, and shows their permissions", async () => {
   const { code, stdout, stderr } = await tlsboot("kubeconfig", "user", "alice", "--group", "dev,ops", "--ttl", "1h");
   assert.deepEqual([code, stdout], [0, "alice.kubeconfig\n"], stderr);
   assert.match(stderr, /\napproved with your own rights\n/);
-  assert.match(stderr, /\nalice is let in until \S+Z: kubectl --kubeconfig alice\.kubeconfig auth whoami\n/);
+  assert.match(stderr, /\nalice has access until \S+Z: kubectl --kubeconfig alice\.kubeconfig auth whoami\n/);
   assert.match(stderr, /names https:\/\/127\.0\.0\.1:\d+, which only this machine reaches: give --server/);
   assert.match(
     stderr,
@@ -78,7 +78,7 @@ test("tlsboot kubeconfig user lets a person in, and says what they may do", asyn
   assert.match(config.value.clusters[0]?.cluster.certificateAuthorityData ?? "", /BEGIN CERTIFICATE/);
 });
 
-test("tlsboot kubeconfig user says when the signer cuts the life, and prints commands that a shell reads back", async () => {
+test("tlsboot kubeconfig user reports a shorter life, and prints commands that a shell parses correctly", async () => {
   const { code, stderr } = await tlsboot("kubeconfig", "user", "Jürgen Müller", "--ttl", "20000h");
   assert.equal(code, 0, stderr);
   assert.match(stderr, /\nthe signer gives a life of 8760h0m0s, not the 20000h0m0s that were asked for\n/);
@@ -86,7 +86,7 @@ test("tlsboot kubeconfig user says when the signer cuts the life, and prints com
   assert.match(stderr, / create rolebinding j-rgen-m-ller-view .* --user='Jürgen Müller'\n/);
 });
 
-test("tlsboot kubeconfig user --no-approve leaves the request to somebody else", async () => {
+test("tlsboot kubeconfig user --no-approve leaves the approval to another user", async () => {
   const line = ["kubeconfig", "user", "bob@example.com", "--no-approve", "--out", "bob"];
   const asked = await tlsboot(...line);
   assert.deepEqual([asked.code, asked.stdout], [0, ""]);
@@ -100,7 +100,7 @@ test("tlsboot kubeconfig user --no-approve leaves the request to somebody else",
   assert.equal((await whoIs("bob")).username, "bob@example.com");
 });
 
-test("tlsboot kubeconfig user by somebody who may ask but not approve waits for somebody who may", async () => {
+test("tlsboot kubeconfig user without permission to approve waits for another user's approval", async () => {
   assert.equal((await tlsboot("kubeconfig", "user", "asker")).code, 0);
   const rules = [{
     apiGroups: ["certificates.k8s.io"],
@@ -125,7 +125,7 @@ test("tlsboot kubeconfig user by somebody who may ask but not approve waits for 
   assert.equal((await whoIs("carol.kubeconfig")).username, "carol");
 });
 
-test("tlsboot kubeconfig user tells a denial with 3", async () => {
+test("tlsboot kubeconfig user ends with 3 after a denial", async () => {
   const asked = await tlsboot("kubeconfig", "user", "mallory", "--no-approve");
   const [, name = ""] = /tlsboot approve (\S+)/.exec(asked.stderr) ?? [];
   await tlsboot("deny", name, "--reason", "Policy", "--message", "Nobody knows her.");

@@ -46,7 +46,7 @@ function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
   });
 }
 
-/** Asks without waiting; answers the name of the request. */
+/** Sends a request without waiting, and returns its name. */
 async function ask(...args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await tlsboot(...args, "--no-wait", "-o", "json");
   assert.equal(code, 0, stderr);
@@ -86,7 +86,7 @@ test("tlsboot request waits for a person's yes, and writes certificate and key",
   assert.match(kept.stdout, /^nothing to do: the certificate of CN=waits,O=ci is valid until \S+Z\n$/);
 });
 
-test("tlsboot request --no-wait leaves the request, and the same command fetches the certificate", async () => {
+test("tlsboot request --no-wait submits the request, and the same command fetches the certificate", async () => {
   const line = [...CLIENT, "--subject", "/CN=later", "--out", "later", "--key-type", "ed25519"];
   const name = await ask(...line);
   assert.match(name, /^later-[0-9a-f]{20}$/);
@@ -119,7 +119,7 @@ test("tlsboot request ends with 3 for a denial, a failure and a wait that is ove
   assert.match(nobody.stderr, /timed out waiting for the condition\ntlsboot: hint: approve it.*nobody-/);
 });
 
-test("tlsboot request and describe csr say that a request is approved and no signer issues it", async () => {
+test("tlsboot request and describe csr report an approved request that no signer issues", async () => {
   const line = ["request", "--signer-name", "example.org/none", "--subject", "CN=stuck", "--out", "stuck"];
   const name = await ask(...line);
   const approved = await tlsboot("approve", name);
@@ -139,7 +139,7 @@ test("tlsboot request and describe csr say that a request is approved and no sig
   assert.doesNotMatch(pending.stderr, /tlsboot approve/);
 });
 
-test("tlsboot request asks a signer of one's own for names of every kind, and tells what it refuses", async () => {
+test("tlsboot request requests names of every kind from a custom signer, and reports its refusal", async () => {
   const line = ["request", "--signer-name", "example.com/web", "--subject", "CN=shop", "--key-type", "rsa-2048"];
   const names = ["--dns", "a.web.example.com", "--dns", "b.web.example.com", "--ip", "10.1.2.3"];
   const more = ["--uri", "spiffe://example.com/shop", "--email", "shop@example.com"];
@@ -214,7 +214,7 @@ for (
     },
   ]
 ) {
-  test(`tlsboot request with ${name} is wrong usage and makes nothing`, async () => {
+  test(`tlsboot request with ${name} is wrong usage and creates nothing`, async () => {
     const { code, stdout, stderr } = await tlsboot("request", "--out", "bad", ...args);
     assert.deepEqual([code, stdout], [2, ""], stderr);
     assert.match(stderr, want);

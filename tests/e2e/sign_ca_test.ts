@@ -1,4 +1,4 @@
-/** The CAs of `tlsboot sign`: each that another command opens, however its key is kept. */
+/** `tlsboot sign` with all CAs that other commands can open, however their keys are stored. */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -24,7 +24,7 @@ interface Tried {
   readonly tlsboot: (args: readonly string[], more?: CapturedIoOptions) => Promise<CapturedRun>;
 }
 
-/** A folder with a profile and requests, and the program in it. */
+/** Creates a folder with a profile and requests, and a function that runs the program in it. */
 async function withRequests(body: (tried: Tried) => Promise<void>): Promise<void> {
   await using folder = await createTempFolder();
   await writeFile(folder.join("web.yaml"), createProfile(""));
@@ -54,7 +54,7 @@ async function createRequest(options: RequestOptions): Promise<string> {
   return encodePem("CERTIFICATE REQUEST", createCertificationRequest(options, await sharedKey()));
 }
 
-/** Common names of the issuer and of what comes behind the leaf. */
+/** Returns the common names of the issuer and of the certificates behind the leaf. */
 function readChain(
   { code, stdout, stderr }: CapturedRun,
 ): { readonly issuer: string | undefined; readonly behind: string[] } {
@@ -85,7 +85,7 @@ test("tlsboot sign uses the CA of the signer where the data directory has one fo
       assert.equal(readChain(await tlsboot(["sign", file, ...signer])).issuer, issuer);
     }
 
-    // The API does not believe the CA of custom signers, but it does that of clients, also when a flag names it.
+    // The API does not trust the CA of custom signers, but that of clients, also when a flag names it.
     const asClient = ["sign", "web.csr", ...WEB, "--usage", "client-auth"];
     assert.equal(readChain(await tlsboot(asClient)).issuer, "tlsboot-ca-custom");
     const pki = "tlsboot-data/pki";
@@ -100,7 +100,7 @@ test("tlsboot sign uses the CA of the signer where the data directory has one fo
   });
 });
 
-test("tlsboot sign makes client certificates by a profile only when the CA cannot be below one that is believed", async () => {
+test("tlsboot sign issues client certificates by a profile only when the CA cannot be below a trusted one", async () => {
   await withRequests(async ({ folder, tlsboot }) => {
     const asClient = ["sign", "web.csr", ...WEB, "--usage", "client-auth", ...NAMED];
     const lower = await createIntermediateCa(await createSigningCa({ commonName: "elsewhere" }), "lower");
@@ -137,7 +137,7 @@ test("tlsboot sign opens keys under a passphrase, of a file and typed, by --data
   });
 });
 
-test("tlsboot sign asks the program that holds the key, of --data-dir and of a certificate that is named", async () => {
+test("tlsboot sign uses the program that holds the key, for --data-dir and for a named certificate", async () => {
   await withRequests(async ({ folder, tlsboot }) => {
     const ca = await createSigningCa({ commonName: "held" });
     const held = ["--signing-key-command", await writeKeyProgram(folder, ca.keyPem)];
@@ -154,7 +154,7 @@ test("tlsboot sign asks the program that holds the key, of --data-dir and of a c
   });
 });
 
-test("tlsboot sign puts intermediates behind a certificate unless a profile or --chain=false says otherwise", async () => {
+test("tlsboot sign puts intermediates behind a certificate unless a profile or --chain=false disables that", async () => {
   await withRequests(async ({ folder, tlsboot }) => {
     const upper = await createIntermediateCa(await createSigningCa({ commonName: "root" }), "upper");
     await writeCa(folder, await createIntermediateCa(upper, "lower"));

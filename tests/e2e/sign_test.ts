@@ -64,7 +64,7 @@ async function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
   });
 }
 
-/** Deno's node:crypto shows other bits under the name of these. */
+/** Returns the extended key usages, parsed by our own code because Deno's node:crypto reports other values. */
 function getPurposes(certificate: X509Certificate): readonly string[] {
   const facts = parseCertificate(new Uint8Array(certificate.raw));
   return facts.ok ? facts.value.extendedKeyUsages : [];
@@ -85,7 +85,7 @@ test("tlsboot sign prints the certificate that a profile lets through, by the CA
   assert.equal(Date.parse(certificate.validTo) - Date.parse(certificate.validFrom), 2 * 3_600_000 + 300_000);
 });
 
-test("tlsboot sign signs for Kubernetes' signers, for what they are for, DER and stdin too", async () => {
+test("tlsboot sign signs for Kubernetes' signers with their usages, also DER and stdin", async () => {
   const ca = ["--cluster-signing-cert-file", "other/pki/ca.crt", "--cluster-signing-key-file", "other/pki/ca.key"];
   const { code, stdout, stderr } = await tlsboot("sign", "alice.csr", "--signer-name", API_CLIENT, ...ca);
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
@@ -99,7 +99,7 @@ test("tlsboot sign signs for Kubernetes' signers, for what they are for, DER and
   assert.equal((await tlsboot("sign", "good.der", "--profile", "web.yaml")).code, 0);
 });
 
-test("tlsboot sign makes client certificates by a profile only with a CA that the instance's server does not believe", async () => {
+test("tlsboot sign issues client certificates by a profile only with a CA that the instance's server does not trust", async () => {
   const line = ["sign", "good.csr", "--profile", "web.yaml", "--usage", "client-auth"];
   const own = await tlsboot(...line);
   assert.deepEqual({ code: own.code, stdout: own.stdout }, { code: 3, stdout: "" });
@@ -111,7 +111,7 @@ test("tlsboot sign makes client certificates by a profile only with a CA that th
   assert.equal((await tlsboot(...line, ...files("other"))).code, 0);
 });
 
-test("tlsboot sign writes into a folder what is let through, tells what is not, and overwrites only with --force", async () => {
+test("tlsboot sign writes certificates into a folder, reports refusals, and overwrites only with --force", async () => {
   const line = ["sign", "good.csr", "bad.csr", "nowhere.csr", "--profile", "web.yaml", "--out", "out"];
   const first = await tlsboot(...line);
   assert.equal(first.code, 1);
@@ -134,7 +134,7 @@ test("tlsboot sign writes into a folder what is let through, tells what is not, 
 for (
   const { name, args, code, want } of [
     { name: "no file", args: ["--profile", "web.yaml"], code: 2, want: /FILE/ },
-    { name: "no rules", args: ["good.csr"], code: 2, want: /whose rules\? neither --signer-name nor --profile/ },
+    { name: "no rules", args: ["good.csr"], code: 2, want: /no rules are named\? neither --signer-name nor --profile/ },
     { name: "an unknown signer", args: ["good.csr", "--signer-name", "a.b/c"], code: 2, want: /has no profile/ },
     {
       name: "an unknown usage",

@@ -1,4 +1,4 @@
-/** Signers of one's own: what is refused at the start, what `up` issues by a profile, and a profile that changes meanwhile. */
+/** Custom signers: faults at the start, certificates that `up` issues by a profile, and a profile that changes. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { writeFile } from "node:fs/promises";
@@ -27,7 +27,7 @@ lifetime: { max: ${max} }
 extensions: { ocsp: [http://ocsp.example.com] }
 `;
 
-/** Creates, approves, and waits for what the signer makes of it. */
+/** Creates and approves a request, and waits for the signer's answer. */
 async function decide(api: ApiClient, name: string, edit: CsrOptions): Promise<CertificateSigningRequest> {
   const csr = await buildCsr({
     name,
@@ -61,7 +61,7 @@ function getLifeInHours(certificate: X509Certificate): number {
   return (Date.parse(certificate.validTo) - Date.parse(certificate.validFrom)) / 3_600_000;
 }
 
-test("tlsboot up signs by a profile, refuses by it, and takes a changed one without a restart", async () => {
+test("tlsboot up signs and refuses by a profile, and loads a changed one without a restart", async () => {
   await using folder = await createTempFolder();
   const file = folder.join("web.yaml");
   await writeFile(file, createProfile("24h", "server auth, client auth"));
@@ -77,7 +77,7 @@ test("tlsboot up signs by a profile, refuses by it, and takes a changed one with
     findFailure(await decide(api, "b", { dnsNames: ["a.db.example.com"] })),
     "DNS subjectAltName is not allowed: a.db.example.com",
   );
-  // The CA of an instance is the one that its API believes.
+  // The CA of an instance is the one that its API trusts.
   assert.equal(
     findFailure(await decide(api, "c", { usages: ["client auth"] })),
     "client auth is not allowed: the API trusts this CA for clients",
@@ -109,12 +109,12 @@ test("tlsboot up signs by a profile with the CA of custom signers, where there i
   await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
   const issued = getCertificate(await decide(connected.api, "a", { dnsNames: ["a.web.example.com"] }));
   assert.equal(issued.issuer, "CN=tlsboot-ca-custom");
-  // The API does not believe that CA.
+  // The API does not trust that CA.
   const client = getCertificate(await decide(connected.api, "b", { usages: ["client auth"] }));
   assert.equal(client.issuer, "CN=tlsboot-ca-custom");
 });
 
-test("tlsboot up puts the intermediates of the CA that flags name behind what a profile lets through, or none", async () => {
+test("tlsboot up puts the intermediates of the CA that flags name behind certificates by a profile, or none", async () => {
   await using folder = await createTempFolder();
   const lower = await createIntermediateCa(await createSigningCa({ commonName: "root" }), "lower");
   await writeFile(folder.join("ca.crt"), lower.certificatePem);
@@ -142,7 +142,7 @@ test("tlsboot up puts the intermediates of the CA that flags name behind what a 
   assert.match(described.stdout, /\n {2}note +A certificate is issued without the intermediate CAs\.\n/);
 });
 
-test("tlsboot signer --check says a profile in sentences, and every fault with its place", async () => {
+test("tlsboot signer --check describes a profile in sentences, and reports every fault with its position", async () => {
   await using folder = await createTempFolder();
   const [good, bad] = [folder.join("good.yaml"), folder.join("bad.yaml")];
   await writeFile(good, createProfile("24h"));

@@ -23,7 +23,7 @@ async function readToken(kubeconfig: string): Promise<string> {
   return config.value.users[0]?.user.token?.reveal() ?? "";
 }
 
-test("tlsboot up makes its files, for their owner only, and tells the next commands", async () => {
+test("tlsboot up creates its files, for their owner only, and prints the next commands", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder);
   const at = (name: string) => `${instance.data}/${name}`;
@@ -129,7 +129,7 @@ test("kill -9 loses nothing that was acknowledged, and a watch goes on from its 
   {
     await using instance = await startInstanceProcess(folder, ["--secure-port", port]);
     await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
-    // Nobody decides about this signer's requests.
+    // No approver decides about this signer's requests.
     const csr = await buildCsr({ signerName: "example.com/x" });
     const first = await connected.api.requestObject<KubeObject>({
       method: "POST",
@@ -188,13 +188,13 @@ test("tlsboot up replaces its own token when it has expired", async () => {
   assert.match(await bootstrapper.api.requestText({ method: "GET", path: "/api" }, quiet), /APIVersions/);
 });
 
-test("what an instance cannot start with is told, each with its own exit code and a hint", async () => {
+test("faults that keep an instance from starting are reported with their exit code and a hint", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder);
   const at = (name: string) => folder.join(name);
   const fails = async (args: readonly string[], code: number, message: RegExp) => {
     await using running = startTlsboot(["up", "--secure-port", "0", ...args], { cwd: folder.path });
-    // Fails in time when the instance starts after all.
+    // The signal ends the test if the instance starts unexpectedly.
     await running.waitFor(/\ntlsboot: hint: .+\n|is up at/);
     if (running.stdout() !== "") running.kill("SIGKILL");
     const finished = await running.finished();
@@ -268,7 +268,7 @@ test("what an instance cannot start with is told, each with its own exit code an
   ]);
 });
 
-test("tlsboot up that cannot start leaves the serving certificate as it is, even where names have changed", async () => {
+test("tlsboot up that cannot start does not change the serving certificate, even when names have changed", async () => {
   await using folder = await createTempFolder();
   await using first = await startInstanceProcess(folder);
   await first.end("SIGTERM");

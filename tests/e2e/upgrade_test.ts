@@ -1,4 +1,4 @@
-/** Data directories of other builds: what an earlier one wrote opens, what a later one wrote is left alone. */
+/** Data directories of other builds: those of earlier builds open, those of later builds are refused and not changed. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { chmod, cp, readdir, readFile, writeFile } from "node:fs/promises";
@@ -15,7 +15,7 @@ const quiet = new AbortController().signal;
 const CONFIG_MAPS = "/api/v1/namespaces/site/configmaps";
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-/** The folder that the first format left; a checkout does not keep who may read a file. */
+/** Creates a folder of the first format, and sets the modes, which a checkout does not keep. */
 async function copyFormat1(folder: TempFolder): Promise<string> {
   const data = folder.join("data");
   await cp(join(ROOT, "tests", "e2e", "testdata", "data_dir_1"), data, { recursive: true });
@@ -76,7 +76,7 @@ test("up goes on in a data directory of the first format, and again in its own",
   }
 });
 
-test("a data directory of a newer format is refused by whatever opens it, and left as it is", async () => {
+test("a data directory of a newer format is refused by every command, and not changed", async () => {
   await using folder = await createTempFolder();
   const data = await copyFormat1(folder);
   await writeFile(join(data, "format"), "2\n");
@@ -103,7 +103,7 @@ test("a data directory of a newer format is refused by whatever opens it, and le
   assert.deepEqual(await listContents(data), before);
 });
 
-test("a database of a newer format is refused, and left as it is", async () => {
+test("a database of a newer format is refused, and not changed", async () => {
   await using folder = await createTempFolder();
   const data = await copyFormat1(folder);
   await writeFile(join(data, "format"), "1\n");

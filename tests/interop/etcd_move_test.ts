@@ -206,7 +206,7 @@ test("a controller of Kubernetes that watches lists again by itself when version
     await instance.end("SIGTERM");
     await must("backup", backup, ...data, ...seal, "--force");
     const { stderr } = await must("restore", backup, ...data, ...inEtcd, ...open, "--force");
-    assert.match(stderr, /warning: etcd counts from below the \d+ of before: a client that is cut off/);
+    assert.match(stderr, /warning: etcd's revisions continue below the old \d+: a client that is disconnected/);
     instance = await startInstanceProcess(folder, [...port, ...inEtcd], "serve");
     await sign("after", "60s");
     assert.equal(signer.hasEnded(), false);

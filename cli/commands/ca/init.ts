@@ -1,4 +1,4 @@
-/** `tlsboot ca init`. */
+/** The command `tlsboot ca init`: its flags, help and examples. */
 import { formatCidr, parseCidr } from "../../../core/pki/cidr.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/name_constraints.ts";
 import { err, ok } from "../../../core/lib/result.ts";

@@ -1,4 +1,4 @@
-/** `tlsboot ca show`. */
+/** The command `tlsboot ca show`: its flags, help and examples. */
 import { defineCommand } from "../../framework/command.ts";
 import { DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../common_flags.ts";
 

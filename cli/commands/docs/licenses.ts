@@ -1,4 +1,4 @@
-/** `tlsboot docs licenses`. */
+/** The command `tlsboot docs licenses`: its flags, help and examples. */
 import { defineCommand } from "../../framework/command.ts";
 
 const flags = {} as const;

@@ -1,4 +1,4 @@
-/** `tlsboot docs man`. */
+/** The command `tlsboot docs man`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
 
 const flags = {} as const;

@@ -1,4 +1,4 @@
-/** `tlsboot kubeconfig admin`. */
+/** The command `tlsboot kubeconfig admin`: its flags, help and examples. */
 import { defineCommand } from "../../framework/command.ts";
 import { fileFlag, textFlag } from "../../framework/flags.ts";
 import { CA_KEY_FLAGS } from "../common_flags.ts";

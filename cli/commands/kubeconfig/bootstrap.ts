@@ -1,4 +1,4 @@
-/** `tlsboot kubeconfig bootstrap`. */
+/** The command `tlsboot kubeconfig bootstrap`: its flags, help and examples. */
 import { defineCommand } from "../../framework/command.ts";
 import { fileFlag, secretFlag, textFlag } from "../../framework/flags.ts";
 import { KUBECONFIG_FLAGS } from "./flags.ts";

@@ -1,4 +1,4 @@
-/** `tlsboot kubeconfig user`. */
+/** The command `tlsboot kubeconfig user`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { API_FLAGS } from "../common_flags.ts";

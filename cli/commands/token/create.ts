@@ -1,10 +1,10 @@
-/** `tlsboot token create`. */
+/** The command `tlsboot token create`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
 import { durationFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { API_FLAGS } from "../common_flags.ts";
 
 /** The group that may request node certificates from `tlsboot up`. */
-export const DEFAULT_TOKEN_GROUP = "system:bootstrappers:tlsboot";
+const DEFAULT_TOKEN_GROUP = "system:bootstrappers:tlsboot";
 
 const flags = {
   ...API_FLAGS,

@@ -1,4 +1,4 @@
-/** `tlsboot token delete`. */
+/** The command `tlsboot token delete`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
 import { API_FLAGS } from "../common_flags.ts";
 

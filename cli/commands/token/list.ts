@@ -1,4 +1,4 @@
-/** `tlsboot token list`. */
+/** The command `tlsboot token list`: its flags, help and examples. */
 import { defineCommand } from "../../framework/command.ts";
 import { switchFlag } from "../../framework/flags.ts";
 import { API_FLAGS, STRUCTURED_OUTPUT } from "../common_flags.ts";
