@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { type Guide, parseGuide, readGuide, toScript } from "../support/guide.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { createShell } from "./support/shell.ts";
@@ -61,6 +62,25 @@ test("class: the walkthrough with kubectl, and the one with curl and openssl", a
   assert.match(out, /Username +system:node:n2\n/);
   assert.match(out, /n2\/pki\/kubelet-client-current\.pem: OK/);
   assert.match(out, /"username": "system:node:n3"/);
+});
+
+test("backup: an instance is backed up with a passphrase and with a key, and restored", async () => {
+  const out = await type(await readGuide("backup"), {
+    before: [
+      "umask 077; echo correct-horse > passphrase",
+      "tlsboot up --data-dir tlsboot-data",
+      "export TLSBOOT_PASSPHRASE_FILE=passphrase",
+    ],
+    values: {
+      "/var/lib/tlsboot": "tlsboot-data",
+      // A passphrase and a key exclude each other.
+      'tlsboot backup "/srv/backup/': 'env -u TLSBOOT_PASSPHRASE_FILE tlsboot backup "',
+      "age1…": await identityToRecipient(await generateX25519Identity()),
+      "systemctl stop tlsboot": "kill $up; wait $up || true; up=",
+      "systemctl start tlsboot": "start_up tlsboot up --data-dir tlsboot-data; tlsboot get csr 2>&1",
+    },
+  });
+  assert.match(out, /good: made [^]*No resources found/);
 });
 
 test("README: a machine is let in by hand, and a person by one command", async () => {
