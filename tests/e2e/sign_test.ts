@@ -134,7 +134,7 @@ test("tlsboot sign writes certificates into a folder, reports refusals, and over
 for (
   const { name, args, code, want } of [
     { name: "no file", args: ["--profile", "web.yaml"], code: 2, want: /FILE/ },
-    { name: "no rules", args: ["good.csr"], code: 2, want: /no rules are named\? neither --signer-name nor --profile/ },
+    { name: "no rules", args: ["good.csr"], code: 2, want: /no rules are named: neither --signer-name nor --profile/ },
     { name: "an unknown signer", args: ["good.csr", "--signer-name", "a.b/c"], code: 2, want: /has no profile/ },
     {
       name: "an unknown usage",
