@@ -4,18 +4,18 @@ import type { Clock } from "../../core/ports.ts";
 import type { QueueObserver } from "../controllers/queue.ts";
 import { exponentialBuckets, type MetricsRegistry } from "./registry.ts";
 
-/** What controllers tell. */
+/** The metrics that controllers update. */
 export interface ControllerMetrics {
-  /** The observer of one controller's queue. */
+  /** Returns the observer of one controller's queue. */
   queue(controller: string): QueueObserver;
-  /** Whether this process leads. */
+  /** Records whether this process leads. */
   setLeading(leaseName: string, isLeading: boolean): void;
 }
 
-/** Ten decades from ten nanoseconds on, as client-go has them. */
+/** Ten decades from ten nanoseconds on, as in client-go. */
 const BUCKETS = exponentialBuckets(1e-8, 10, 10);
 
-/** Adds them to a registry. */
+/** Adds the metrics of controllers to a registry. */
 export function createControllerMetrics(registry: MetricsRegistry, clock: Pick<Clock, "elapsedMs">): ControllerMetrics {
   const options = (name: string, help: string) => ({ name, help, labelNames: ["name"], registers: [registry] });
   const depth = new Gauge(options("workqueue_depth", "Names that wait in the queue of a controller."));
@@ -76,7 +76,7 @@ interface QueueSeries {
 function timedQueue(clock: Pick<Clock, "elapsedMs">, series: QueueSeries): TimedQueue {
   const addedAt = new Map<string, number>();
   const takenAt = new Map<string, number>();
-  // A queue in which nothing has happened yet is told of, too.
+  // An unused queue must be in the metrics too.
   series.depth.inc(0);
   series.adds.inc(0);
   series.retries.inc(0);

@@ -1,4 +1,4 @@
-/** Metrics of an etcd below the server, under kube-apiserver's names where it has them. */
+/** Metrics of the server's etcd, under kube-apiserver's names if it has such a metric. */
 import { Counter, Histogram } from "prom-client";
 import { toKeyPrefix } from "../registry/keys.ts";
 import type { StoredResource } from "../registry/resource.ts";
@@ -9,7 +9,7 @@ const LABELS = ["operation", "group", "resource"] as const;
 /** kube-apiserver's (`storage/etcd3/metrics`). */
 const BUCKETS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
 
-/** Adds them to a registry; the answer is told of each call. What is not of a resource has empty labels. */
+/** Adds the metrics to a registry and returns the observer of calls. Keys outside of resources have empty labels. */
 export function createEtcdMetrics(registry: MetricsRegistry, resources: readonly StoredResource[]): EtcdObserver {
   const options = (name: string, help: string) => ({ name, help, registers: [registry] });
   const seconds = new Histogram({
@@ -32,7 +32,7 @@ export function createEtcdMetrics(registry: MetricsRegistry, resources: readonly
   const breaks = new Counter(
     options("tlsboot_etcd_watch_breaks_total", "Ends of the watch on etcd; it is begun again where it was."),
   );
-  // A resource with a conversion stands under the keys of another one.
+  // A resource with a conversion shares the keys of another one.
   const known = resources.filter(({ conversion }) => conversion === undefined).map((resource) => ({
     prefix: toKeyPrefix(resource, ""),
     labels: { group: resource.kind.group, resource: resource.kind.plural },

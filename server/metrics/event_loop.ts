@@ -1,21 +1,21 @@
-/** How late the event loop is, measured ten times a second: a server that nobody asks anything wakes for little else. */
+/** Metrics of the event loop's lag, measured only ten times a second because an idle server wakes for little else. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Gauge } from "prom-client";
 import type { MetricsRegistry } from "./registry.ts";
 
-/** Measuring each 10 ms, as prom-client does by itself, is half a percent of a core; each 100 ms, a twentieth. */
+/** Measuring every 10 ms, prom-client's default, takes half a percent of a core; every 100 ms, a tenth of that. */
 const EVERY_MS = 100;
 const NS_PER_MS = 1e6;
 const NS_PER_S = 1e9;
 const PERCENTILES = [50, 90, 99] as const;
 
-/** What has been measured since the last time that it was taken, in nanoseconds. */
+/** The measurements since the last scrape, in nanoseconds. */
 export type MeasuredDelay = Pick<
   ReturnType<typeof monitorEventLoopDelay>,
   "count" | "min" | "max" | "mean" | "stddev" | "percentile"
 >;
 
-/** Adds `nodejs_eventloop_lag_*_seconds`, each since the last time that the metrics were gathered. */
+/** Adds `nodejs_eventloop_lag_*_seconds`, measured since the last scrape. */
 export function addEventLoopLag(registry: MetricsRegistry): void {
   const histogram = monitorEventLoopDelay({ resolution: EVERY_MS });
   histogram.enable();
@@ -34,7 +34,7 @@ export function addEventLoopLag(registry: MetricsRegistry): void {
     });
     gauges.set(name, gauge);
   };
-  // They are gathered in this order, so the first one takes all.
+  // Gauges are collected in this order, so the first one reads all values.
   add("min", "Minimum", take);
   add("max", "Maximum");
   add("mean", "Mean");

@@ -1,14 +1,14 @@
-/** When the certificates end that this instance itself stands on. */
+/** The metric for the expiry of this instance's own certificates. */
 import { Gauge } from "prom-client";
 import type { MetricsRegistry } from "./registry.ts";
 
-/** Is told of each certificate, also of those that replace another. */
+/** Records the expiry of certificates. */
 export interface ExpiryMetrics {
-  /** `serving`, or the file name of a CA. */
+  /** Records a certificate, also one that replaces another; `certificate` is `serving` or the file name of a CA. */
   set(certificate: string, notAfter: Date): void;
 }
 
-/** Adds them to a registry. */
+/** Adds the gauge to a registry. */
 export function createExpiryMetrics(registry: MetricsRegistry): ExpiryMetrics {
   const gauge = new Gauge({
     name: "tlsboot_own_certificate_expiry_timestamp_seconds",

@@ -1,12 +1,12 @@
 /**
- * Metrics of flow control, under kube-apiserver's names where they have its labels: what is served and what waits is
- * counted by priority level alone here, and so has names of ours.
+ * Metrics of flow control, under kube-apiserver's names if they have the same labels. Executing and waiting requests are
+ * only counted by priority level here, so those have our own names.
  */
 import { Counter, Gauge } from "prom-client";
 import type { FlowControl, FlowControlOptions, LevelFigures } from "../flowcontrol/flow_control.ts";
 import type { MetricsRegistry } from "./registry.ts";
 
-/** Counts requests that are turned away; the answer is to be told of each. */
+/** Adds the counter of rejected requests; the returned function must be called for each of them. */
 export function countRejections(registry: MetricsRegistry): NonNullable<FlowControlOptions["onRejected"]> {
   const rejected = new Counter({
     name: "apiserver_flowcontrol_rejected_requests_total",
@@ -14,12 +14,12 @@ export function countRejections(registry: MetricsRegistry): NonNullable<FlowCont
     labelNames: ["priority_level", "flow_schema", "reason"],
     registers: [registry],
   });
-  // The name of a flow begins with its schema; what follows is whose it is, and no label.
+  // The name of a flow begins with its schema; the rest names the user or namespace, and is no label.
   return ({ level, flow }, reason) =>
     rejected.inc({ priority_level: level, flow_schema: flow.split("/", 1)[0] ?? "", reason });
 }
 
-/** Tells how many requests of each level are served and wait, and how many may be. */
+/** Adds gauges of the executing and waiting requests of each level, and of its seats. */
 export function gaugeLevels(registry: MetricsRegistry, { figures }: Pick<FlowControl, "figures">): void {
   const gauge = (name: string, help: string, figure: keyof LevelFigures) =>
     new Gauge({

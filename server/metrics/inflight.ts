@@ -1,15 +1,15 @@
 /**
- * How many requests are served at once, under kube-apiserver's name (`apiserver/pkg/server/filters/maxinflight.go`): the
- * most of the last whole second. kube-apiserver looks once a second; here the requests themselves and the reader of the
- * metrics move the seconds on, so that nothing runs while nobody asks.
+ * The number of requests that are served at once, under kube-apiserver's name (`apiserver/pkg/server/filters/maxinflight.go`): the
+ * maximum of the last whole second. kube-apiserver updates it with a timer; here the requests and the scrapes do, so that
+ * no timer runs while the server is idle.
  */
 import { Gauge } from "prom-client";
 import type { Clock } from "../../core/ports.ts";
 import type { MetricsRegistry } from "./registry.ts";
 
-/** Hears of each request while it is served. */
+/** Counts requests while they are served. */
 export interface Inflight {
-  /** A request has got its seat; the answer is called when it leaves. Watches leave when they have begun. */
+  /** Counts a request that has got a seat; the returned function ends it. A watch ends once it has begun. */
   begin(verb: string): () => void;
 }
 
@@ -38,7 +38,7 @@ export function gaugeInflight(registry: MetricsRegistry, { elapsedMs }: Pick<Clo
   };
 }
 
-/** A number that changes, and the most that it was in the second before. */
+/** A number that changes, and its maximum in the last second. */
 class HighWater {
   #now = 0;
   #most = 0;
@@ -60,7 +60,7 @@ class HighWater {
     return this.#mostBefore;
   }
 
-  /** A second in which nothing changes has what it began with. */
+  /** Moves on to a second; the maximum of a second without changes is the number it began with. */
   #moveTo(second: number): void {
     if (second === this.#second) return;
     this.#mostBefore = second === this.#second + 1 ? this.#most : this.#now;

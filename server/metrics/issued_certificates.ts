@@ -1,7 +1,7 @@
 /**
- * Certificates that were issued and have not ended, each until it ends or the same subject gets a newer one of the same
- * signer: their requests are gone within an hour or two. A request that is asked anew for whoever holds a certificate
- * is how that is replaced, so a certificate that stands here late in its life is one that nobody renews.
+ * Tracks issued certificates, each until it expires or the same subject gets a newer one from the same signer, because their
+ * requests are cleaned up within an hour or two. A certificate is renewed by a new request for the same subject, so one that
+ * is still tracked late in its life has not been renewed.
  */
 import { createHash } from "node:crypto";
 import { Counter, Gauge } from "prom-client";
@@ -11,21 +11,21 @@ import type { Clock } from "../../core/ports.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import type { MetricsRegistry } from "./registry.ts";
 
-/** One of them, as it is kept in a file too. Times are in seconds since 1970. */
+/** An issued certificate as it is tracked, and saved in a file. Times are in seconds since 1970. */
 export interface IssuedCertificate {
   readonly signerName: string;
-  /** The name in it, or what it is valid for when it has none; a long one is cut and ends with its digest. */
+  /** The subject, or the alternative names when it is empty; a long text is cut and ends with its digest. */
   readonly subject: string;
   readonly since: number;
   readonly until: number;
 }
 
-/** What is told of the certificates of one signer, by its label. */
+/** The figures about the certificates of one signer. */
 export interface IssuedSummary {
-  /** How many end within each of `TERMS`. */
+  /** The number that expires within each of `TERMS`. */
   readonly within: readonly number[];
   readonly overdue: number;
-  /** In seconds since 1970; Infinity when there are none. */
+  /** The soonest expiry in seconds since 1970; Infinity when there are none. */
   readonly soonest: number;
 }
 
@@ -33,7 +33,7 @@ type Life = Pick<IssuedCertificate, "since" | "until">;
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;
-/** Terms that are counted, as labels. */
+/** The terms by which certificates are counted, as labels and in seconds. */
 const TERMS: readonly (readonly [label: string, seconds: number])[] = [
   ["1h", HOUR],
   ["1d", DAY],
@@ -42,28 +42,28 @@ const TERMS: readonly (readonly [label: string, seconds: number])[] = [
   ["90d", 90 * DAY],
   ["any", Infinity],
 ];
-/** Kubelets ask for the next one after 70 to 90 percent of a life (client-go `certificate_manager.go`, `jitteryDuration`). */
+/** Kubelets renew after 70 to 90 percent of the lifetime (client-go `certificate_manager.go`, `jitteryDuration`). */
 const RENEWED_BY = 0.9;
-/** Some 150 bytes each. Whoever may have certificates approved could else fill the memory with names. */
+/** The limit, at about 150 bytes each: otherwise a client with an approver could fill the memory with names. */
 const MAX_CERTIFICATES = 250_000;
 const MAX_SUBJECT_LENGTH = 200;
 
-/** The certificates. They outlive no process by themselves; `entries` and `restore` are for who keeps them. */
+/** The tracked certificates. They are in memory only; `entries` and `restore` save and load them. */
 export class IssuedCertificates {
   readonly #bySigner = new Map<string, Map<string, Life>>();
   readonly #labels: ReadonlySet<string>;
   readonly #maxCertificates: number;
-  /** Labels of signers that were told of once: what has come down to nothing is a zero. */
+  /** The labels of signers that were reported before, so that a signer without certificates is reported as zero. */
   readonly #reported = new Set<string>();
   #size = 0;
-  /** How many were not taken because there were too many. */
+  /** How many certificates were not tracked because there were too many. */
   untracked = 0;
-  /** Grows whenever there is something new. */
+  /** A counter that grows with each new certificate. */
   version = 0;
-  /** Reads those of requests that are there and were not read yet, for whoever follows requests; may fail. */
+  /** Adds the certificates of existing requests that were not parsed yet; set by `followRequests`, and may fail. */
   catchUp: () => Promise<void> = () => Promise.resolve();
 
-  /** Signers that have no name here are `other` in labels. */
+  /** Signers that are neither built in nor in `ownSigners` have the label `other`. */
   constructor(ownSigners: readonly string[] = [], most: number = MAX_CERTIFICATES) {
     this.#labels = new Set([...BUILTIN_SIGNERS.keys(), ...ownSigners]);
     this.#maxCertificates = most;
@@ -73,18 +73,18 @@ export class IssuedCertificates {
     return this.#size;
   }
 
-  /** What a signer is called in labels. */
+  /** Returns the label of a signer. */
   getSignerLabel(signerName: string): string {
     return this.#labels.has(signerName) ? signerName : "other";
   }
 
-  /** Takes one that was issued, instead of an older one of the same subject. */
+  /** Adds an issued certificate in place of an older one of the same subject. */
   add(signerName: string, leaf: CertificateFacts): void {
     const [since, until] = [leaf.notBefore, leaf.notAfter].map((date) => Math.floor(date.getTime() / 1000));
     this.restore({ signerName, subject: toSubjectText(leaf), since: since ?? 0, until: until ?? 0 });
   }
 
-  /** The same, of one that was kept. */
+  /** Adds a certificate that was saved before, in the same way. */
   restore({ signerName, subject, since, until }: IssuedCertificate): void {
     const own = this.#bySigner.get(signerName) ?? new Map<string, Life>();
     const known = own.get(subject);
@@ -98,7 +98,7 @@ export class IssuedCertificates {
     this.version += 1;
   }
 
-  /** Forgets those that have ended, and sums the others up. */
+  /** Drops the expired certificates and sums up the others. */
   summarize(now: Date): ReadonlyMap<string, IssuedSummary> {
     const seconds = now.getTime() / 1000;
     for (const signerName of this.#bySigner.keys()) this.#reported.add(this.getSignerLabel(signerName));
@@ -112,7 +112,7 @@ export class IssuedCertificates {
           this.#size -= 1;
           continue;
         }
-        // Each is counted in the shortest of its terms, and those are added up below.
+        // Each is counted in its shortest term, and the terms are accumulated below.
         const term = TERMS.findIndex(([, atMost]) => left <= atMost);
         summary.within[term] = (summary.within[term] ?? 0) + 1;
         if (getDueTime(life) <= seconds) summary.overdue += 1;
@@ -126,7 +126,7 @@ export class IssuedCertificates {
     return summaries;
   }
 
-  /** Those whose time to be renewed went by between two moments, and that have not ended. */
+  /** Yields the unexpired certificates whose renewal became overdue between two moments. */
   *becameOverdue(after: Date, now: Date): Generator<IssuedCertificate> {
     const [from, to] = [after.getTime() / 1000, now.getTime() / 1000];
     for (const entry of this.entries()) {
@@ -135,7 +135,7 @@ export class IssuedCertificates {
     }
   }
 
-  /** All of them. */
+  /** Yields every tracked certificate, to be saved. */
   *entries(): Generator<IssuedCertificate> {
     for (const [signerName, own] of this.#bySigner) {
       for (const [subject, { since, until }] of own) yield { signerName, subject, since, until };
@@ -157,14 +157,14 @@ function toSubjectText({ subject, dnsNames, ipAddresses, emailAddresses, uris }:
   return `${name.slice(0, MAX_SUBJECT_LENGTH)}… ${createHash("sha256").update(name).digest("hex")}`;
 }
 
-/** Adds what is told of them: all that is there, or where that cannot be read what is known. */
+/** Adds the metrics of issued certificates to a registry. If the store cannot be read, they cover the known ones. */
 export function addIssuedMetrics(
   registry: MetricsRegistry,
   clock: Pick<Clock, "now">,
   issued: IssuedCertificates,
 ): void {
   let asked: Promise<ReadonlyMap<string, IssuedSummary>> | undefined;
-  // The gauges of a page are all asked before the first has its answer.
+  // All gauges are collected at the same time, so they share one summary.
   const summaries = () =>
     asked ??= issued.catchUp().catch(() => undefined).then(() => {
       asked = undefined;

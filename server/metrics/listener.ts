@@ -1,15 +1,15 @@
-/** A listener for metrics alone, over plain HTTP: for roles that have no API of their own. */
+/** A listener only for metrics, over plain HTTP, for roles that serve no API. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { AppError } from "../../core/errors.ts";
 import type { MetricsRegistry } from "./registry.ts";
 
-/** A running listener. */
+/** A running listener for metrics. */
 export interface MetricsListener extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Answers `/metrics` and `/healthz`, nothing else. Throws AppError `port_in_use`, `io`. */
+/** Serves only `/metrics` and `/healthz`. Throws AppError `port_in_use` or `io`. */
 export async function listenForMetrics(
   registry: MetricsRegistry,
   { host, port }: { readonly host: string; readonly port: number },

@@ -1,17 +1,17 @@
-/** Where the metrics of one process are kept: nothing global, so that several servers can stand side by side. */
+/** The registry of one process's metrics, which is not global, so that several servers can run in one process. */
 import { collectDefaultMetrics, Gauge, type Metric, Registry } from "prom-client";
 import { addEventLoopLag } from "./event_loop.ts";
 
-/** The metrics of a process; each part of it adds its own. */
+/** The metrics of a process, to which each part adds its own. */
 export type MetricsRegistry = Registry;
 
-/** What a build says of itself. */
+/** The facts about a build that are in the metrics. */
 export interface BuildFacts {
-  /** `/version`, as it is sent: the Kubernetes release that the API is. */
+  /** The content of `/version`, with the Kubernetes release that the API implements. */
   readonly version: Readonly<Record<string, string>>;
 }
 
-/** Makes one, with what the process and the runtime tell of themselves. */
+/** Creates a registry with the metrics of the process and the runtime. */
 export function createMetricsRegistry(): MetricsRegistry {
   const registry = new Registry();
   const defaults = new Registry();
@@ -29,7 +29,7 @@ export function createMetricsRegistry(): MetricsRegistry {
  */
 const LEFT_OUT = /^nodejs_(?:eventloop_lag_|active_.+_total$)/;
 
-/** The longest that a timer waits. prom-client measures the event loop a hundred times a second, and cannot be told not to. */
+/** The longest interval of a timer, because prom-client's measurement of the event loop cannot be turned off. */
 const NEVER_MS = 2 ** 31 - 1;
 
 /** Adds `kubernetes_build_info`. */
@@ -53,7 +53,7 @@ export function addBuildInfo(registry: MetricsRegistry, { version }: BuildFacts)
   }).set(labels, 1);
 }
 
-/** Limits of histograms that grow by a factor. */
+/** Creates bucket limits of a histogram that grow by a factor. */
 export function exponentialBuckets(start: number, factor: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => Number((start * factor ** index).toPrecision(12)));
 }

@@ -1,6 +1,6 @@
 /**
- * Metrics of certificate signing requests: what was issued, and who has been waiting for how long. They follow the
- * storage, so they tell of whoever approves and signs.
+ * Metrics of certificate signing requests: the issued certificates, and the ages of waiting requests. They follow the
+ * storage, so they include the work of every approver and signer.
  */
 import { setImmediate } from "node:timers/promises";
 import { Counter, Gauge } from "prom-client";
@@ -16,7 +16,7 @@ import type { MetricsRegistry } from "./registry.ts";
 
 const PREFIX = "/registry/certificatesigningrequests/";
 
-/** Ages of waiting requests that are counted, in seconds, as labels. */
+/** The ages by which waiting requests are counted, as labels and in seconds. */
 const AGES: readonly (readonly [label: string, seconds: number])[] = [
   ["0s", 0],
   ["1m", 60],
@@ -24,13 +24,13 @@ const AGES: readonly (readonly [label: string, seconds: number])[] = [
   ["1h", 3600],
   ["1d", 86_400],
 ];
-/** What a request can wait for. */
+/** The steps that a request can wait for. */
 const WAITS = ["approval", "signature"] as const;
 type Wait = (typeof WAITS)[number];
 
 const decoder = new TextDecoder();
 
-/** Certificates are read when somebody asks, so many at a time. */
+/** How many certificates are parsed before the event loop gets a turn. */
 const READ_AT_ONCE = 100;
 
 interface Waiting {
@@ -39,8 +39,8 @@ interface Waiting {
 }
 
 /**
- * Follows the requests in a storage until it is disposed. What they get goes into `issued`; a certificate that was there
- * before is read when somebody asks, or when its request goes.
+ * Follows the requests in a storage until it is disposed. Their certificates are added to `issued`; those that existed
+ * before are parsed at the first scrape, or when their request is deleted.
  */
 export async function followRequests(
   storage: Storage,
@@ -68,19 +68,19 @@ export async function followRequests(
   }
 
   function observe({ key, current, previous }: StorageEvent): void {
-    // What lies under this prefix passed the strategy of CSRs.
+    // Every object below this prefix has passed the strategy of CSRs.
     const csr = current?.object as CertificateSigningRequest | undefined;
     const before = previous?.object as CertificateSigningRequest | undefined;
     see(key, csr);
     if (csr?.status.certificate !== undefined && before?.status.certificate === undefined) {
       counts.issued(csr, issued.getSignerLabel(csr.spec.signerName));
-      // It was read a moment ago, when the write was validated.
+      // Its parsed form is still cached from the validation of the write.
       add(csr);
     }
     if (csr === undefined && unread.delete(key) && before !== undefined) add(before);
   }
 
-  // What is lost between two watches is not counted; where the store cannot be read, the figures stay as they were.
+  // Changes between two watches are not counted. The figures stay unchanged while the store cannot be read.
   const watch = await followStorage(storage, PREFIX, {
     replace(items) {
       waiting.clear();
@@ -96,7 +96,7 @@ export async function followRequests(
   return { [Symbol.dispose]: () => watch.stop() };
 }
 
-/** Read from the bytes: an object that is asked for once stays in memory. */
+/** Parses the bytes, because reading `object` would keep the parsed form in memory. */
 function decode({ bytes }: Stored): CertificateSigningRequest {
   return JSON.parse(decoder.decode(bytes)) as CertificateSigningRequest;
 }
@@ -157,7 +157,7 @@ function gaugeWaiting(
   });
 }
 
-/** Reads the certificates that nobody has read yet; what has gone meanwhile was read as it went. */
+/** Parses the certificates that were not parsed yet; those of deleted requests were parsed at the deletion. */
 async function readAll(
   unread: Set<string>,
   storage: Pick<Storage, "list">,

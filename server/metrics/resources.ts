@@ -1,4 +1,4 @@
-/** How many objects of each resource are stored. */
+/** The metric for the number of stored objects of each resource. */
 import { Gauge } from "prom-client";
 import type { Resource } from "../registry/resource.ts";
 import { toKeyPrefix } from "../registry/keys.ts";
@@ -11,7 +11,7 @@ export function countObjects(
   storage: Pick<Storage, "list">,
   resources: readonly Resource[],
 ): void {
-  // What is another form of a stored kind is counted there.
+  // Another version of a stored kind is counted with that kind.
   const stored = resources.filter(({ conversion }) => conversion === undefined);
   new Gauge({
     name: "apiserver_resource_objects",
@@ -21,7 +21,7 @@ export function countObjects(
     async collect() {
       for (const resource of stored) {
         const { group, plural } = resource.kind;
-        // What cannot be counted now stays as it was: the rest of the page tells why.
+        // The gauge keeps its value while the store cannot be read; other metrics show why.
         const page = await storage.list(toKeyPrefix(resource, ""), { limit: 1 }).catch(() => undefined);
         if (page !== undefined) this.set({ group, resource: plural }, page.items.length + page.remaining);
       }

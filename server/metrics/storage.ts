@@ -1,16 +1,16 @@
-/** Metrics of the storage: how long commits take, how many writes share one, how much the disk holds and has left. */
+/** Metrics of the storage: the duration and size of commits, the size of its files, and the free disk space. */
 import { Counter, Gauge, Histogram } from "prom-client";
 import type { JournalObserver } from "../storage/memory/observed_journal.ts";
 import { exponentialBuckets, type MetricsRegistry } from "./registry.ts";
 
-/** Sizes in bytes at a moment. */
+/** The sizes of the storage's files and the free disk space, in bytes. */
 export interface StorageSizes {
   readonly database: number;
   readonly journal: number;
   readonly diskFree: number;
 }
 
-/** Adds them to a registry; the answer is told of each commit. `readSizes` is asked at each scrape. */
+/** Adds the metrics to a registry and returns the observer of commits. `readSizes` is called at each scrape. */
 export function createStorageMetrics(
   registry: MetricsRegistry,
   readSizes: () => Promise<StorageSizes>,
@@ -27,7 +27,7 @@ export function createStorageMetrics(
   const failures = new Counter(
     options("tlsboot_storage_commit_failures_total", "Commits that failed: none of their writes was acknowledged."),
   );
-  // All gauges of a page are asked before the first has its answer.
+  // All gauges are collected at the same time, so they share one reading.
   let asked: Promise<StorageSizes> | undefined;
   const sizes = () =>
     asked ??= readSizes().finally(() => {

@@ -1,7 +1,7 @@
 /**
- * Kinds of which there are no objects here, and which stock tools list all the same (decision 29). They are read only and
- * in no discovery document: a list is empty, a watch stays silent. Where a kube-apiserver that shares the store has such
- * objects, this API answers 404, as for any kind that it does not serve.
+ * Kinds without objects here that stock tools list nevertheless (decision 29). They are read-only and in no discovery
+ * document: a list is empty, and a watch reports nothing. If a kube-apiserver that shares the store has such objects, this
+ * API answers 404, as for any kind that it does not serve.
  */
 import { METADATA } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -13,7 +13,7 @@ import { toKeyPrefix } from "./keys.ts";
 import type { Resource } from "./resource.ts";
 import { createPlainStrategy } from "./strategies.ts";
 
-/** Everything that no object needs to be described for. */
+/** Creates the resource of a kind that has no objects. */
 function absent(kind: Kind, rest: Pick<Resource, "storageName" | "selectableFields">): Resource {
   return {
     kind,
@@ -55,7 +55,7 @@ const pods = absent({
   ],
 });
 
-/** kubectl since 1.27 looks among them for a kind whose fields it is to validate and that cannot be patched. */
+/** kubectl since 1.27 lists them to validate the fields of a kind that cannot be patched. */
 const customResourceDefinitions = absent({
   group: "apiextensions.k8s.io",
   version: "v1",
@@ -73,10 +73,10 @@ const customResourceDefinitions = absent({
   },
 }, { storageName: "apiextensions.k8s.io/customresourcedefinitions", selectableFields: [] });
 
-/** All of them. */
+/** Every resource that is served without having objects. */
 export const ABSENT_RESOURCES: readonly Resource[] = [pods, customResourceDefinitions];
 
-/** Throws StatusError 404 where the store holds an object of the kind, which could not be shown as it is. */
+/** Throws StatusError 404 when the store holds an object of the kind, because it could not be served completely. */
 export async function assertAbsent(storage: Pick<Storage, "list">, resource: Resource): Promise<void> {
   const { items } = await storage.list(toKeyPrefix(resource, ""), { limit: 1 });
   if (items.length > 0) throw pathNotFound();

@@ -1,4 +1,4 @@
-/** `certificates.k8s.io/v1` certificatesigningrequests, with `/approval` and `/status`. */
+/** The resource `certificates.k8s.io/v1` certificatesigningrequests, with `/approval` and `/status`. */
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { formatConditionCell } from "../../core/csr/phase.ts";
 import {
@@ -13,10 +13,10 @@ import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 
-/** Names of CSRs are free: no rule beyond what a URL path needs, and that comes last. */
+/** CSR names have no rule except that of URL paths, which is checked last. */
 const ANY_NAME = (): readonly string[] => [];
 
-/** The resource this program exists for. */
+/** Certificate signing requests, the main resource of this program. */
 export const certificateSigningRequests: Resource<CertificateSigningRequest> = {
   kind: certificateSigningRequestKind,
   verbs: STANDARD_VERBS,

@@ -20,7 +20,7 @@ export const ageColumn: Column = sinceColumn(
   (object) => object.metadata.creationTimestamp,
 );
 
-/** How Go writes the time that bookmarks have not. */
+/** Go's zero time, which stands for a missing time. */
 const ZERO_TIME = "0001-01-01T00:00:00Z";
 
 /** When the object was created, as RBAC kinds show it. */
@@ -33,7 +33,7 @@ export const createdAtColumn: Column = {
   cell: (object) => object.metadata.creationTimestamp ?? ZERO_TIME,
 };
 
-/** A text column. */
+/** Creates a column with a text cell. */
 export function textColumn<T extends KubeObject>(
   name: string,
   description: string,
@@ -43,7 +43,7 @@ export function textColumn<T extends KubeObject>(
   return { name, type: "string", format: "", priority, description, cell };
 }
 
-/** The time since a moment (RFC 3339) that an object tells. */
+/** Creates a column that shows the time since a moment (RFC 3339) of the object. */
 export function sinceColumn<T extends KubeObject>(
   name: string,
   description: string,
@@ -53,17 +53,17 @@ export function sinceColumn<T extends KubeObject>(
   return { name, type: "string", format: "", priority, description, since };
 }
 
-/** What a column shows of an object. */
+/** Renders the cell of an object in a column. */
 export function renderCell<T extends KubeObject>(column: Column<T>, object: T, now: Date): Cell {
   return "since" in column ? formatAge(parseMoment(column.since(object)), now) : column.cell(object);
 }
 
-/** An RFC 3339 time in milliseconds since 1970. */
+/** Parses an RFC 3339 time to milliseconds since 1970; undefined when there is none. */
 export function parseMoment(time: string | null | undefined): number | undefined {
   return time === undefined || time === null ? undefined : Date.parse(time);
 }
 
-/** The time since a moment in the form that tables show; `<unknown>` without one. */
+/** Formats the time since a moment as tables show it; `<unknown>` without one. */
 export function formatAge(moment: number | undefined, now: Date): string {
   return moment === undefined ? "<unknown>" : formatHumanDuration(now.getTime() - moment);
 }

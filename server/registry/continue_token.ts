@@ -11,10 +11,10 @@ import { isJsonObject } from "../../core/kube/json_value.ts";
 import { badRequest } from "../../core/kube/status.ts";
 import { lookup } from "../../core/lib/lookup.ts";
 
-/** Where a list goes on. A negative revision means: at the newest state. */
+/** The place where a list continues. A negative revision means the newest state. */
 export interface ContinueToken {
   readonly revision: number;
-  /** The first key below the list's prefix that may come; behind a delivered key there is a NUL. */
+  /** The first key below the list's prefix that may be listed: the last delivered key plus a NUL. */
   readonly start: string;
 }
 
@@ -22,20 +22,20 @@ const VERSION = "meta.k8s.io/v1";
 const PREFIX = "invalid continue token: continue key is not valid";
 const TYPES: Readonly<Record<string, string>> = { v: "string", rv: "int64", start: "string" };
 
-/** Writes a token. `rooted` ones begin their key with a slash, as those of kube-apiserver's watch cache do. */
+/** Encodes a token. The key of a `rooted` one begins with a slash, as in tokens of kube-apiserver's watch cache. */
 export function encodeContinue({ revision, start }: ContinueToken, { rooted }: { readonly rooted: boolean }): string {
   const json = JSON.stringify({ v: VERSION, rv: revision, start: rooted ? `/${start}` : start });
   return Buffer.from(json, "utf8").toString("base64url");
 }
 
-/** Reads a token. Throws StatusError 400 with upstream's texts. */
+/** Parses a token. Throws StatusError 400 with upstream's texts. */
 export function parseContinue(text: string): ContinueToken {
   const { v = "", rv = 0, start = "" } = decodeToken(text);
   if (v !== VERSION) throw badRequest(`${PREFIX}: server does not recognize this encoded version ${v}`);
   if (rv === 0) throw badRequest(`${PREFIX}: incorrect encoded start resourceVersion (version ${VERSION})`);
   if (start === "") throw badRequest(`${PREFIX}: encoded start key empty (version ${VERSION})`);
   const key = start.startsWith("/") ? start.slice(1) : start;
-  // What Go's `path.Clean` would change could lead out of the list.
+  // A key that Go's `path.Clean` would change could lead out of the list.
   const isUnclean = key !== "" && key.split("/").some((part) => ["", ".", ".."].includes(part));
   if (isUnclean) throw badRequest(`${PREFIX}: ${start}`);
   return { revision: Number(rv), start: key };
@@ -57,7 +57,7 @@ function decodeToken(text: string): DecodedToken {
     }
     const token: Record<string, unknown> = {};
     for (const { key, value: member, literal } of listMembers(document, value)) {
-      // Go takes the names in any case.
+      // Go accepts field names in any case.
       const field = key.toLowerCase();
       const type = lookup(TYPES, field);
       if (type === undefined || member === null) continue;

@@ -1,13 +1,13 @@
 /**
- * A storage as a version sees it that is not the stored one: what is read comes in this version, what is written is
- * kept in the stored one (`apiserver/pkg/storage`, where a codec does this).
+ * A view of a storage in a version other than the stored one: objects are read in this version and written in the stored
+ * one (`apiserver/pkg/storage`, where a codec does this).
  */
 import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
 
-/** Both ways between a version and the stored one. */
+/** The conversions between a version and the stored one. */
 export interface Conversion<T extends KubeObject = KubeObject> {
   /** The stored kind; texts about invalid objects name it. */
   readonly kind: Kind;
@@ -15,7 +15,7 @@ export interface Conversion<T extends KubeObject = KubeObject> {
   fromStored(object: KubeObject): T;
 }
 
-/** Wraps a storage. The wrapped one stays its owner's to dispose of. */
+/** Wraps a storage, which its owner still has to dispose of. */
 export function createConvertedStorage(storage: Storage, { toStored, fromStored }: Omit<Conversion, "kind">): Storage {
   function convert(stored: Stored): Stored {
     const object = fromStored(stored.object);

@@ -18,7 +18,7 @@ import { assertVersionText, refuseInvalid, sendWarnings, withMeta } from "./writ
 /** How often a generated name is tried before the client is told to try again. */
 const GENERATE_ATTEMPTS = 8;
 
-/** What creating answers: the stored object, or for a dry run the object that would be stored. */
+/** The result of a creation: the stored object, or for a dry run the object that would be stored. */
 export type Created = { readonly kind: "stored"; readonly stored: Stored } | {
   readonly kind: "dryRun";
   readonly object: KubeObject;
@@ -90,7 +90,7 @@ async function createOnce(
   if (refusal !== undefined) throw forbidden(resource.kind, name, refusal.message);
 
   const version = sent.metadata.resourceVersion ?? "";
-  // A PUT or apply that creates goes the way of updates, which does not look.
+  // A PUT or apply that creates an object is handled as an update, which does not check this.
   if (!dryRun && authorize === undefined && /^\d+$/.test(version) && Number(version) !== 0) {
     throw genericServerError("resourceVersion should not be set on objects to be created");
   }
@@ -98,7 +98,7 @@ async function createOnce(
   const fresh = storedForm(resource.kind.schema, prepared);
   if (dryRun) {
     if (await deps.storage.get(key) !== undefined) throw new AlreadyExistsError(key);
-    // What is not stored gets no version of its own.
+    // An object that is not stored gets no new version.
     return { kind: "dryRun", object: version === "" ? fresh : withMeta(fresh, { resourceVersion: version }) };
   }
   return { kind: "stored", stored: await deps.storage.create(key, fresh) };
@@ -115,7 +115,7 @@ function metadataErrors({ kind, strategy }: Resource, { metadata }: KubeObject):
   ];
 }
 
-/** Sets what only the server may set, drops what only the server may set. */
+/** Sets the metadata that only the server may set, and drops the client's values of it. */
 function stamp(deps: RegistryDeps, target: Target, sent: KubeObject, now: Date): KubeObject {
   const { name = "", generateName: base = "" } = sent.metadata;
   const given = name === "" && base !== "" ? generateName(base, deps.random) : name;
@@ -135,7 +135,7 @@ async function mutate(deps: RegistryDeps, target: Target, object: KubeObject): P
   const name = getName(object);
   const answer = await deps.admission.mutate({ ...toAdmissionRequest(target, name), object });
   if (answer.kind === "refused") {
-    // How admission calls what has no name yet (`apiserver/pkg/admission/errors.go`).
+    // Admission's name for an object without a name (`apiserver/pkg/admission/errors.go`).
     throw forbidden(target.resource.kind, name || object.metadata.generateName || "Unknown", answer.message);
   }
   return answer.object;

@@ -39,7 +39,7 @@ test("create answers 201 with what the server sets, and 409 the second time", as
   });
 });
 
-// conformance F.
+// `pkg/registry/certificates/certificates/strategy.go`, PrepareForCreate.
 test("create stamps the requester, in the user's group order, and wipes the status", async () => {
   const csr = await buildCsr({ name: "stamped", username: "bob", groups: ["x"] });
   const bob = { username: "alice", uid: "123", groups: ["g2", "g1", "system:authenticated"], extra: { foo: ["bar"] } };
@@ -137,7 +137,7 @@ test("create tries eight generated names, then asks the client to try again", as
   );
 });
 
-// csr-api.md §7.1; conformance T4, T12.
+// `pkg/apis/certificates/validation/validation.go`.
 for (
   const [name, want] of [
     ["a/b", "metadata.name: Invalid value: \"a/b\": may not contain '/'"],

@@ -1,4 +1,4 @@
-/** `storage.k8s.io/v1` csinodes: a kubelet that cannot write its own ends itself. */
+/** The resource `storage.k8s.io/v1` csinodes: a kubelet that cannot write its own exits. */
 import { csiNodeKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import {
@@ -10,12 +10,12 @@ import { ageColumn, nameColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
 import { createPlainStrategy } from "./strategies.ts";
 
-/** A CSINode with the part that clients do not write. */
+/** A CSINode with its status, which clients do not write. */
 interface CsiNode extends CsiNodeShape {
   readonly status: object;
 }
 
-/** Storage drivers of a node. */
+/** The registered storage drivers of each node. */
 export const csiNodes: Resource<CsiNode> = {
   kind: csiNodeKind,
   verbs: STANDARD_VERBS,

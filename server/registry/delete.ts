@@ -10,11 +10,11 @@ import { type ListAnswer, listObjects, type ListQuery } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import { getInternalKind, withMeta } from "./write.ts";
 
-/** What a deletion answers. */
+/** The result of a deletion. */
 export type Deleted =
-  /** Gone; `previous` is the last state, its resourceVersion that of the deletion. */
+  /** The object is gone; `previous` is its last state with the resourceVersion of the deletion. */
   | { readonly kind: "deleted"; readonly previous: KubeObject }
-  /** Marked; somebody's finalizer holds it. */
+  /** The object is marked, and a finalizer still holds it. */
   | { readonly kind: "marked"; readonly object: KubeObject };
 
 /** Deletes one object. Throws StatusError 403, 404, 409. */
@@ -29,11 +29,11 @@ export async function deleteObject(
     const found = await deps.storage.get(key);
     if (found === undefined) throw notFound(target.resource.kind, target.name);
     if (options[UNSAFE_DELETE] === true) {
-      // This is only for what cannot be decoded, and that never comes this far.
+      // Unsafe deletion is only for objects that cannot be decoded, and those are not found here.
       const why = "unsafe deletion is not allowed because the object is decodable from storage";
       throw conflict(target.resource.kind, target.name, invalidStoredObject(target, why));
     }
-    // An object that is not kept is another one each time that it is asked for.
+    // An uncached object is parsed again for each access, so it is read once here.
     const stored: Stored = { key, revision: found.revision, bytes: found.bytes, object: found.object };
     const plan = planDeletion(deps, target, stored, options);
     if (plan.kind === "waiting") return { kind: "marked", object: stored.object };
@@ -56,10 +56,10 @@ export async function deleteObject(
 type DeletionPlan =
   | { readonly kind: "remove" }
   | { readonly kind: "mark"; readonly object: KubeObject }
-  /** It waits already: nobody is asked and nothing is written. */
+  /** The object waits already: admission is not asked, and nothing is written. */
   | { readonly kind: "waiting" };
 
-/** What becomes of an object. Throws StatusError 409 when it is not the one that the preconditions mean. */
+/** Plans the deletion of an object. Throws StatusError 409 when the preconditions do not hold. */
 function planDeletion(deps: RegistryDeps, target: Target, stored: Stored, options: DeleteOptions): DeletionPlan {
   const rules = target.resource.deletion ?? {};
   const now = deps.clock.now();
@@ -85,10 +85,10 @@ async function assertAdmitted(deps: RegistryDeps, target: Target, stored: Stored
   if (refusal !== undefined) throw forbidden(kind, target.name, refusal.message);
 }
 
-/** What was listed and deleted, with what follows the page. */
+/** The objects that were listed and deleted, and the continuation of the list. */
 export type DeletedCollection = Omit<ListAnswer, "items"> & { readonly objects: readonly KubeObject[] };
 
-/** Deletes what a list selects; answers the states that were listed, in list order. */
+/** Deletes the objects that a list selects; returns the listed states in list order. */
 export async function deleteCollection(
   deps: RegistryDeps,
   target: Target,

@@ -33,7 +33,7 @@ test("delete answers a Status with the uid, then there is 404", async () => {
   assert.equal(again.at("message"), 'certificatesigningrequests.certificates.k8s.io "gone" not found');
 });
 
-// api-wire.md §12; the answers of a real kube-apiserver 1.37.2.
+// apiserver `pkg/endpoints/handlers/delete.go`; the answers of a real kube-apiserver 1.37.2.
 for (
   const { name, body, query = "", headers = {}, code, message } of [
     {

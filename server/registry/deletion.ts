@@ -1,40 +1,40 @@
-/** How a resource is deleted, where it is not the usual way (`registry/generic/registry/store.go`, strategies). */
+/** The rules of deletion, and how resources deviate from them (`registry/generic/registry/store.go`, strategies). */
 import { type DeleteOptions, formatTime, type KubeObject } from "../../core/kube/meta.ts";
 import { withMeta } from "./write.ts";
 
-/** What a resource says of its deletion. */
+/** The deviations of a resource from the usual deletion. */
 export interface DeletionRules<T extends KubeObject = KubeObject> {
   /** The answer is the object that went (`ReturnDeletedObject`), not a Status. */
   readonly answersObject?: true;
-  /** The garbage collector has nothing to do with it: policies are ignored (`rest.Unsupported`). */
+  /** The garbage collector does not handle it, so policies are ignored (`rest.Unsupported`). */
   readonly withoutPolicy?: true;
   /** Objects that the store cannot read cannot be deleted: in kube-apiserver these are not plain stores. */
   readonly withoutUnsafe?: true;
-  /** What happens before the usual deletion. */
+  /** Handles a deletion before the usual steps. */
   begin?(object: T, request: DeletionRequest): Beginning<T>;
 }
 
-/** What is asked, and when. */
+/** The options and the time of a deletion. */
 export interface DeletionRequest {
   readonly options: DeleteOptions;
   readonly now: Date;
 }
 
-/** How a deletion of a resource's own kind begins. */
+/** The result of a resource's own first step of a deletion. */
 export type Beginning<T extends KubeObject = KubeObject> =
-  /** This state is stored, and the object waits. */
+  /** This state is stored, and the object waits for its finalizers. */
   | { readonly kind: "mark"; readonly object: T }
-  /** It waits already: nothing is asked and nothing is written. */
+  /** The object waits already: admission is not asked, and nothing is written. */
   | { readonly kind: "waiting" }
-  /** The usual deletion goes on. */
+  /** The usual deletion continues. */
   | { readonly kind: "usual" };
 
 const ORPHAN = "orphan";
 const FOREGROUND = "foregroundDeletion";
 
 /**
- * The finalizers that a deletion leaves: those of the garbage collector as the options say, or as they stand. An object
- * without any goes at once.
+ * Returns the finalizers after a deletion: those of the garbage collector follow the options, or stay unchanged. An object
+ * without finalizers is removed at once.
  */
 export function finalizersAfterDeletion(
   object: KubeObject,
@@ -63,7 +63,7 @@ function collectorFinalizer({ orphanDependents, propagationPolicy }: DeleteOptio
   }
 }
 
-/** The state of an object that finalizers hold; the object itself when that is how it stands already. */
+/** Returns the marked state of an object that finalizers hold; the object itself when it is marked already. */
 export function markedForDeletion(object: KubeObject, finalizers: readonly string[], now: Date): KubeObject {
   const { metadata } = object;
   const isMarked = metadata.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0;

@@ -1,5 +1,5 @@
 /**
- * Events, what recorders write and `kubectl describe` shows: the same stored objects as core `v1` and as
+ * Events, which recorders write and `kubectl describe` shows. The same stored objects are served as core `v1` and as
  * `events.k8s.io/v1` (`pkg/registry/core/event`).
  */
 import type { Event } from "../../core/kube/core_v1.ts";
@@ -40,7 +40,7 @@ export const EVENT_COLUMNS: readonly Column<Event>[] = [
   { ...textColumn("Name", "The name of the event.", (event) => event.metadata.name ?? "", 1), format: "name" },
 ];
 
-/** Events expire an hour after their last write. */
+/** Core `v1` events, which expire an hour after their last write. */
 export const events: Resource<Event> = {
   kind: eventKind,
   uncached: true,
@@ -60,7 +60,7 @@ export const events: Resource<Event> = {
   deletion: { withoutPolicy: true },
 };
 
-/** The value of a field by its name in core `v1`. */
+/** Returns the value of a field by its name in core `v1`. */
 export function selectEventField(event: Event, field: string): string {
   switch (field) {
     case "reason":

@@ -1,4 +1,4 @@
-/** `events.k8s.io/v1` events: the stored core events under newer names, and stricter (`pkg/registry/core/event`). */
+/** `events.k8s.io/v1` events: the stored core events with newer field names and stricter rules (`pkg/registry/core/event`). */
 import { type EventV1, toCoreEvent, toEventV1 } from "../../core/kube/events_v1.ts";
 import type { Event } from "../../core/kube/core_v1.ts";
 import { eventKind, eventV1Kind } from "../../core/kube/kinds/mod.ts";
@@ -8,7 +8,7 @@ import { EVENT_COLUMNS, events, selectEventField } from "./events.ts";
 import type { Resource } from "./resource.ts";
 import { createPlainStrategy } from "./strategies.ts";
 
-/** What the newer names of selectable fields are called in core `v1` (`pkg/apis/events/v1/conversion.go`). */
+/** The core `v1` names of the selectable fields (`pkg/apis/events/v1/conversion.go`). */
 const CORE_FIELD: Readonly<Record<string, string>> = {
   reason: "reason",
   "regarding.kind": "involvedObject.kind",
@@ -26,7 +26,7 @@ const CORE_FIELD: Readonly<Record<string, string>> = {
 export const eventsV1: Resource<EventV1> = {
   kind: eventV1Kind,
   uncached: true,
-  // What lies under the key of events passed the strategy of one of both versions.
+  // Every object below the prefix of events has passed the strategy of one of the two versions.
   conversion: { kind: eventKind, toStored: toCoreEvent, fromStored: (stored) => toEventV1(stored as Event) },
   verbs: events.verbs,
   columns: EVENT_COLUMNS.map((column) =>

@@ -12,7 +12,7 @@ import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
 import { createPlainStrategy } from "./strategies.ts";
 
-/** Who holds what, until when. */
+/** Leases, whose holders renew them until they expire. */
 export const leases: Resource<Lease> = {
   kind: leaseKind,
   verbs: STANDARD_VERBS,

@@ -1,4 +1,4 @@
-/** Who owns which field of a stored object: core's field management, for the endpoint that a request is about. */
+/** Applies core's field management to the endpoint of a request: it tracks which manager owns which field. */
 import { createManagedEndpoint, type ManagedEndpoint } from "../../core/kube/managed_fields/endpoint.ts";
 import { type Author, trackUpdate } from "../../core/kube/managed_fields/track_update.ts";
 import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
@@ -9,7 +9,7 @@ import { withMeta } from "./write.ts";
 
 const endpoints = new WeakMap<Resource, Map<string, ManagedEndpoint>>();
 
-/** The endpoint of a request, built at first use. */
+/** Returns the managed endpoint of a request, which is built at first use. */
 export function getManagedEndpoint(
   { resource, subresource }: Pick<Target, "resource" | "subresource">,
 ): ManagedEndpoint {
@@ -26,12 +26,12 @@ export function getManagedEndpoint(
   return endpoint;
 }
 
-/** Who writes now. */
+/** Creates the author of a write at the present time. */
 export function createAuthor(deps: Pick<RegistryDeps, "clock">, manager: string): Author {
   return { manager, time: formatTime(deps.clock.now()) };
 }
 
-/** An object that is about to be written over `live` (undefined: created), with its owners brought up to date. */
+/** Updates the managed fields of an object that is about to replace `live` (undefined for a creation). */
 export function trackOwners(
   deps: Pick<RegistryDeps, "clock">,
   target: Target,
@@ -44,10 +44,10 @@ export function trackOwners(
 }
 
 /**
- * Writes an object. One that is too large for the store is written once more without its managed fields, which can be
- * large (`handlers/create.go`, `update.go`, `patch.go`); apply, which lives by them, does without this.
+ * Writes an object. One that is too large for the store is written again without its managed fields, which can be large
+ * (`handlers/create.go`, `update.go`, `patch.go`). Apply depends on managed fields and does not use this.
  *
- * @param write gets what it applies to the object at last
+ * @param write gets a function that it applies to the object just before storing it
  */
 export async function writeFitting<T>(write: (finish: (object: KubeObject) => KubeObject) => Promise<T>): Promise<T> {
   try {

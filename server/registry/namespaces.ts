@@ -1,4 +1,4 @@
-/** Core `v1` namespaces: deleting one only marks it; it goes when its finalizers are gone (`pkg/registry/core/namespace`). */
+/** Core `v1` namespaces: a deletion marks one, and it is removed when its finalizers are gone (`pkg/registry/core/namespace`). */
 import type { Namespace } from "../../core/kube/core_v1.ts";
 import { namespaceKind } from "../../core/kube/kinds/mod.ts";
 import { type DeleteOptions, formatTime } from "../../core/kube/meta.ts";
@@ -19,7 +19,7 @@ import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts"
 import { createPlainStrategy } from "./strategies.ts";
 import { withMeta } from "./write.ts";
 
-/** Scopes of names. Namespaces have no deletion of a whole collection. */
+/** Namespaces, which have no deletion of a whole collection. */
 export const namespaces: Resource<Namespace> = {
   kind: namespaceKind,
   verbs: STANDARD_VERBS.filter((verb) => verb !== "deletecollection"),
@@ -61,7 +61,7 @@ export const namespaces: Resource<Namespace> = {
   deletion: { answersObject: true, withoutUnsafe: true, begin: beginDeletion },
 };
 
-/** The first request marks, later ones wait until the finalizers of the spec are gone; only then it can go. */
+/** Marks the namespace at the first request. Later ones wait until the finalizers of the spec are gone. */
 function beginDeletion(namespace: Namespace, { options, now }: DeletionRequest): Beginning<Namespace> {
   assertPreconditions(namespace, options);
   if (namespace.metadata.deletionTimestamp !== undefined) {
@@ -74,7 +74,7 @@ function beginDeletion(namespace: Namespace, { options, now }: DeletionRequest):
   return { kind: "mark", object: { ...marked, status: { ...namespace.status, phase: "Terminating" } } };
 }
 
-/** Namespaces have their own texts for this. */
+/** Checks the preconditions with the texts that are specific to namespaces. */
 function assertPreconditions({ metadata }: Namespace, { preconditions = {} }: DeleteOptions): void {
   const { name = "", uid = "", resourceVersion = "" } = metadata;
   const refuse = (what: string, wanted: string, actual: string) =>
@@ -88,7 +88,7 @@ function assertPreconditions({ metadata }: Namespace, { preconditions = {} }: De
   if (version !== resourceVersion) throw refuse("ResourceVersion", version, resourceVersion);
 }
 
-/** Here, and only here, `orphanDependents: false` means foreground deletion. */
+/** Plans the finalizers. Only for namespaces does `orphanDependents: false` mean foreground deletion. */
 function planFinalizers(namespace: Namespace, options: DeleteOptions): readonly string[] | undefined {
   const old = namespace.metadata.finalizers ?? [];
   const { orphanDependents, propagationPolicy } = options;

@@ -1,4 +1,4 @@
-/** Core `v1` nodes with `/status`: what a whole kubelet registers and keeps fresh. */
+/** Core `v1` nodes with `/status`, which kubelets register and update. */
 import { nodeKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import {
@@ -33,11 +33,11 @@ interface Node extends NodeShape {
 const ROLE_LABEL_PREFIX = "node-role.kubernetes.io/";
 const ROLE_LABEL = "kubernetes.io/role";
 
-/** Machines that have joined. */
+/** Nodes, the machines that have joined. */
 export const nodes: Resource<Node> = {
   kind: nodeKind,
   verbs: STANDARD_VERBS,
-  // Upstream keeps nodes below this name, and an instance may put a real kube-apiserver on the same store.
+  // Upstream stores nodes under this name, and a real kube-apiserver may share the store.
   storageName: "minions",
   columns: [
     nameColumn,

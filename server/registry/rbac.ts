@@ -1,4 +1,4 @@
-/** `rbac.authorization.k8s.io/v1`: roles and bindings. Nobody grants what they do not hold. */
+/** `rbac.authorization.k8s.io/v1` roles and bindings. A user cannot grant permissions that the user does not have. */
 import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";

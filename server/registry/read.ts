@@ -1,4 +1,4 @@
-/** Reading: one object, or a list at one revision. */
+/** Reads one object, or a list at one revision. */
 import { goQuote } from "../../core/kube/quote.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { type FieldRequirement, matchesFields, requiredValue } from "../../core/kube/selectors/fields.ts";
@@ -16,13 +16,13 @@ import { parseRequestedKey, toKeyPrefix } from "./keys.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import type { Resource } from "./resource.ts";
 
-/** Which objects of a collection are meant. */
+/** Selects objects of a collection by labels and fields. */
 export interface Selection {
   readonly labels: LabelSelectorRequirements;
   readonly fields: readonly FieldRequirement[];
 }
 
-/** Query of a list. */
+/** The query of a list request. */
 export interface ListQuery extends Selection {
   readonly limit: number;
   readonly continueToken: string;
@@ -30,26 +30,26 @@ export interface ListQuery extends Selection {
   readonly resourceVersionMatch: string;
 }
 
-/** What a list answers. */
+/** The answer of a list request. */
 export interface ListAnswer {
   readonly items: readonly Stored[];
   readonly revision: number;
   /** Empty on the last page. */
   readonly continueToken: string;
-  /** Only known where no selector was used and more follows. */
+  /** The number of later items, known only without a selector. */
   readonly remainingItemCount: number | undefined;
 }
 
 /** How long a read waits for a revision that is ahead of the store. */
 const AHEAD_WAIT_MS = 3_000;
-/** Pages read from storage while a selector thins them out. */
+/** The size of pages read from the storage when a selector filters them. */
 const SCAN_PAGE = 500;
 const TOO_OLD_CONTINUE = "The provided continue parameter is too old to display a consistent list result. " +
   "You can start a new list without the continue parameter, or use the continue token in this response to retrieve " +
   "the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that " +
   "were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
 
-/** One object. Throws StatusError 404, 500 for a malformed and 504 for a future `resourceVersion`. */
+/** Reads one object. Throws StatusError 404, 500 for a malformed and 504 for a future `resourceVersion`. */
 export async function getObject(
   deps: RegistryDeps,
   target: Target,
@@ -72,7 +72,7 @@ export async function getObject(
   return stored;
 }
 
-/** A list. Throws StatusError 400, 410 or 504. */
+/** Reads a list of objects. Throws StatusError 400, 410 or 504. */
 export async function listObjects(
   deps: RegistryDeps,
   target: Target,
@@ -102,7 +102,7 @@ export async function listObjects(
   }
 }
 
-/** Tells whether an object is meant by a selection. */
+/** Returns whether a selection includes an object. */
 export function isSelected(resource: Resource, object: KubeObject, selection: Selection): boolean {
   return matchesLabels(selection.labels, object.metadata.labels ?? {}) &&
     matchesFields(selection.fields, (field) => fieldValue(resource, object, field));
@@ -111,7 +111,7 @@ export function isSelected(resource: Resource, object: KubeObject, selection: Se
 /** Throws StatusError 400 for a field that the resource cannot be selected by. */
 export function assertSelectable(resource: Resource, fields: readonly FieldRequirement[]): void {
   const { selectableFields, kind } = resource;
-  // Kinds without fields of their own have the rule of all kinds, which knows of no scopes and has its own text.
+  // Kinds without selectable fields use the generic rule, which ignores scopes and has its own text.
   const isPlain = selectableFields.length === 0;
   for (const { field } of fields) {
     if (field === "metadata.name") continue;
@@ -125,32 +125,32 @@ export function assertSelectable(resource: Resource, fields: readonly FieldRequi
   }
 }
 
-/** A revision as clients send it, undefined when it is not an unsigned integer of 64 bits. */
+/** Parses a revision that a client sent; undefined when it is not an unsigned 64-bit integer. */
 export function parseRevision(text: string): number | undefined {
   // Beyond 2^53 a number is not exact, but so far ahead of every store that it does not matter.
   return isUint64(text) ? Number(text) : undefined;
 }
 
-/** Tells whether Go's `strconv.ParseUint` reads a text, with base 10 and 64 bits. */
+/** Returns whether Go's `strconv.ParseUint` accepts a text with base 10 and 64 bits. */
 export function isUint64(text: string): boolean {
   return /^\d+$/.test(text) && BigInt(text) < 1n << 64n;
 }
 
-/** What Go says of text that is no unsigned integer. */
+/** Returns Go's message for a text that is not an unsigned integer. */
 export function parseUintText(text: string): string {
   const why = /^\d+$/.test(text) ? "value out of range" : "invalid syntax";
   return `strconv.ParseUint: parsing ${goQuote(text)}: ${why}`;
 }
 
-/** What is wrong with a `resourceVersion` parameter (`storage/api_object_versioner.go`, ParseResourceVersion). */
+/** Returns the message for a malformed `resourceVersion` (`storage/api_object_versioner.go`, ParseResourceVersion). */
 export function malformedRevisionText(text: string): string {
   return `resourceVersion: Invalid value: ${goQuote(text)}: ${parseUintText(text)}`;
 }
 
 /**
- * Waits until the store has reached a revision, which most requests do not have to; StatusError 504 when it does not.
- * Upstream's watch cache waits and asks the client to come back. Without a watch cache, etcd knows at once
- * (`storage/etcd3/store.go`, validateMinimumResourceVersion).
+ * Waits until the store has reached a revision, which it usually has already. Throws StatusError 504 after a timeout, as
+ * upstream's watch cache does. Without a watch cache the answer is immediate (`storage/etcd3/store.go`,
+ * validateMinimumResourceVersion).
  */
 export async function waitForRevision(
   deps: RegistryDeps,
@@ -165,8 +165,8 @@ export async function waitForRevision(
     if (storage.revision() >= revision) return;
     throw tooLargeResourceVersion(revision, storage.revision(), 0);
   }
-  // It may have been learnt at another server of a store that is shared, which may not have told us of it by itself. A
-  // failure shows as a revision that does not come.
+  // The client may have the revision from another server of a shared store, whose changes have not arrived here yet. A
+  // failure of this call ends in the timeout below.
   storage.catchUp().catch(() => undefined);
   const deadline = clock.elapsedMs() + AHEAD_WAIT_MS;
   while (storage.revision() < revision) {
@@ -179,11 +179,11 @@ export async function waitForRevision(
 interface Start {
   /** The state to show; undefined for the newest. */
   readonly revision: number | undefined;
-  /** The first key below the prefix that may come. */
+  /** The first key below the prefix that may be listed. */
   readonly from: string | undefined;
-  /** 0 for all. */
+  /** The maximum number of items; 0 for all. */
   readonly limit: number;
-  /** kube-apiserver's watch cache answers, not etcd itself. */
+  /** True when kube-apiserver would answer from its watch cache and not from etcd. */
   readonly isCached: boolean;
 }
 
@@ -194,7 +194,7 @@ async function resolveStart(
   signal: () => AbortSignal,
 ): Promise<Start> {
   const isCached = resource.uncached !== true;
-  // The watch cache answers version 0 with all that it has.
+  // The watch cache answers version 0 with everything it has.
   const limit = isCached && query.resourceVersion === "0" ? 0 : query.limit;
   if (query.continueToken !== "") {
     const token = parseContinue(query.continueToken);
@@ -213,7 +213,7 @@ async function resolveStart(
   }
   await waitForRevision(deps, revision, signal, resource);
   const isExact = query.resourceVersionMatch === "Exact" || (query.resourceVersionMatch === "" && query.limit > 0);
-  // Exactly version 0, in whatever digits, is the newest of etcd.
+  // For etcd, exactly version 0 means the newest state, however many zeros are written.
   if (isExact && revision === 0) return { revision: undefined, from: undefined, limit, isCached: false };
   return { revision: isExact ? revision : undefined, from: undefined, limit, isCached };
 }
@@ -234,7 +234,7 @@ async function scan(
   start: Start,
 ): Promise<Scanned> {
   const name = requiredValue(query.fields, "metadata.name");
-  // One name of one place has no pages.
+  // A single object has no pages.
   const isSingle = name !== undefined && (!resource.kind.namespaced || namespace !== "");
   if (isSingle && start.revision === undefined) {
     const revision = storage.revision();

@@ -39,7 +39,7 @@ test("list is sorted, its items have no kind, its revision is the store's", asyn
   assert.equal(empty.at("metadata/resourceVersion"), String(app.storage.revision()));
 });
 
-// conformance I, and the selectors of api-wire.md §8.5.
+// Lists and selectors: apimachinery `pkg/labels/selector.go` and `pkg/fields/selector.go`.
 for (
   const [query, want] of [
     ["fieldSelector=spec.signerName%3Dexample.com/signer-name-1", ["csr-1"]],

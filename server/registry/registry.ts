@@ -1,4 +1,4 @@
-/** What the generic verbs stand on. */
+/** The dependencies and helpers of the generic verbs. */
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Admission } from "../admission/admission.ts";
@@ -14,7 +14,7 @@ export interface RegistryDeps {
   readonly logger: Logger;
 }
 
-/** Which object a request is about, and who asks. */
+/** The object that a request is about, and its user. */
 export interface Target {
   readonly resource: Resource;
   /** Empty for the main resource. */
@@ -24,11 +24,11 @@ export interface Target {
   /** Empty for collections. */
   readonly name: string;
   readonly user: UserInfo;
-  /** Gets texts for the client. */
+  /** Receives warnings for the client. */
   readonly onWarning?: (text: string) => void;
 }
 
-/** A version 4 UUID, the form of `metadata.uid` and audit ids (RFC 9562 section 5.4). */
+/** Creates a version 4 UUID, as used in `metadata.uid` and audit ids (RFC 9562 section 5.4). */
 export function createUid(random: Random): string {
   const bytes = random.bytes(16);
   bytes[6] = (bytes[6]! & 0x0f) | 0x40;
@@ -43,11 +43,11 @@ export function createUid(random: Random): string {
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
-/** Vowels and look-alikes left out (apiserver `pkg/storage/names/generate.go`). */
+/** An alphabet without vowels and similar characters (apiserver `pkg/storage/names/generate.go`). */
 const SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
 const MAX_GENERATED_BASE = 58;
 
-/** `generateName` cut to 58 bytes plus five random characters. */
+/** Creates a name from `generateName`, cut to 58 bytes, and five random characters. */
 export function generateName(base: string, random: Random): string {
   let suffix = "";
   while (suffix.length < 5) {

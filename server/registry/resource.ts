@@ -1,5 +1,5 @@
 /**
- * What the generic registry must know of a resource. A new resource is one file that builds a `Resource` and one line
+ * The description of a resource for the generic registry. A new resource is one file that builds a `Resource`, and one line
  * in `resources.ts`.
  */
 import type { FieldError } from "../../core/kube/field_error.ts";
@@ -20,7 +20,7 @@ export interface ColumnDefinition {
   readonly priority: number;
 }
 
-/** A column and its cell: what an object says, or the time since a moment (RFC 3339) that it tells. */
+/** A column and its cell: a value of the object, or the time since a moment (RFC 3339) in it. */
 export type Column<T extends KubeObject = KubeObject> =
   & ColumnDefinition
   & ({ cell(object: T): Cell } | { since(object: T): string | null | undefined });
@@ -28,7 +28,7 @@ export type Column<T extends KubeObject = KubeObject> =
 /** A cell of a Table. */
 export type Cell = string | number | boolean;
 
-/** Who writes, and when. */
+/** The user and the time of a write. */
 export interface WriteContext {
   readonly user: UserInfo;
   readonly now: Date;
@@ -38,11 +38,11 @@ export interface WriteContext {
 export interface UpdateStrategy<T extends KubeObject = KubeObject> {
   /** Restores what this endpoint may not change, stamps what the server sets. */
   prepareForUpdate(object: T, stored: T, context: WriteContext): T;
-  /** Faults of the new object beside its metadata. */
+  /** Returns the faults of the new object outside of its metadata. */
   validateUpdate(object: T, stored: T): readonly FieldError[];
-  /** A change has to be a valid new object too, so its generateName is checked by the rules of the kind. */
+  /** A changed object must also be a valid new object, so its generateName is checked by the rules of the kind. */
   readonly checksGenerateName?: true;
-  /** Dotted paths of what this endpoint does not let anybody change, so that nobody owns it by writing here. */
+  /** Dotted paths that this endpoint does not change, so that no manager owns them by writing here. */
   readonly resetFields?: readonly string[];
 }
 
@@ -52,15 +52,15 @@ export interface Strategy<T extends KubeObject = KubeObject> extends UpdateStrat
   applyDefaults?(object: T): T;
   prepareForCreate(object: T, context: WriteContext): T;
   validateCreate(object: T): readonly FieldError[];
-  /** Faults of a new object that are listed before those of its metadata. */
+  /** Returns the faults of a new object that are listed before those of its metadata. */
   validateBeforeMetadata?(object: T): readonly FieldError[];
-  /** Metadata of a new object is only checked for what a path cannot hold, once nothing else is wrong. */
+  /** The metadata of a new object is only checked by the rules of URL paths, after everything else. */
   readonly anyMetadata?: true;
-  /** Texts of what is wrong with a name; `prefix` when it is a generateName. */
+  /** Returns the faults of a name; `prefix` is true for a generateName. */
   validateName(name: string, prefix: boolean): readonly string[];
-  /** Texts for the client about an object that is accepted; `stored` is undefined for a new one. */
+  /** Returns warnings about an accepted object; `stored` is undefined for a new one. */
   warn?(object: T, stored: T | undefined): readonly string[];
-  /** Finalizers without a domain need not be Kubernetes' own: leases and events are not asked. */
+  /** Finalizers without a domain need not be Kubernetes' own, as for leases and events. */
   readonly anyFinalizer?: true;
   /** PUT of a missing object creates it. */
   readonly createOnUpdate: boolean;
@@ -76,19 +76,19 @@ export interface Subresource<T extends KubeObject = KubeObject> extends UpdateSt
   readonly table: boolean;
 }
 
-/** What a store knows of a resource. */
+/** The part of a resource that describes how it is stored. */
 export interface StoredResource<T extends KubeObject = KubeObject> {
   readonly kind: Kind;
-  /** Which key holds the objects, `kind.plural` unless upstream's is another or two kinds share one store. */
+  /** The name in storage keys; `kind.plural` unless upstream's differs or two kinds share their objects. */
   readonly storageName?: string;
-  /** Where another version of the kind is the stored one. */
+  /** The conversion to the stored version, when that is another one. */
   readonly conversion?: Conversion<T>;
 }
 
 /** A stored resource. */
 export interface Resource<T extends KubeObject = KubeObject> extends StoredResource<T> {
   readonly verbs: readonly string[];
-  /** Answers, but stands in no discovery document. */
+  /** The resource is served, but it is in no discovery document. */
   readonly isHidden?: true;
   /** There are no objects of this kind here; see `absent_kinds.ts`. */
   readonly isAbsent?: true;
@@ -99,31 +99,30 @@ export interface Resource<T extends KubeObject = KubeObject> extends StoredResou
   selectField?(object: T, field: string): string;
   readonly strategy: Strategy<T>;
   readonly subresources: readonly Subresource<T>[];
-  /** kube-apiserver keeps no watch cache of it: lists at version 0 have pages too, and tokens are written otherwise. */
+  /** kube-apiserver has no watch cache for it, so lists at version 0 have pages too, and tokens have another form. */
   readonly uncached?: true;
   /**
-   * A check that must ask somebody before each create and update, before anything is validated; refuses by throwing a
-   * StatusError.
+   * An asynchronous check before each create and update, before anything is validated; refuses by throwing a StatusError.
    */
   guard?(object: T, stored: T | undefined, request: GuardedRequest): Promise<void>;
   /** How deletion differs from the usual. */
   readonly deletion?: DeletionRules<T>;
 }
 
-/** Who asks, and for which name; a POST has none. */
+/** The user and the name of a guarded request; a POST has no name. */
 export interface GuardedRequest {
   readonly user: UserInfo;
   readonly name: string;
 }
 
-/** A kind that is only posted and answered, never stored: the reviews. */
+/** A review: a kind that is posted and answered, but never stored. */
 export interface Review {
   readonly kind: Kind;
   /** Answers the posted object with its status filled; throws StatusError. */
   answer(object: KubeObject, context: ReviewContext): Promise<KubeObject>;
 }
 
-/** Who posts a review, and to which namespace. */
+/** The user, the namespace and the time of a review. */
 export interface ReviewContext {
   readonly user: UserInfo;
   readonly namespace: string;
@@ -142,5 +141,5 @@ export const STANDARD_VERBS: readonly string[] = [
   "watch",
 ];
 
-/** The verbs of `/status` and its like. */
+/** The verbs of `/status` and similar subresources. */
 export const SUBRESOURCE_VERBS: readonly string[] = ["get", "patch", "update"];

@@ -17,8 +17,8 @@ import { serviceAccounts } from "./serviceaccounts.ts";
 import { services } from "./services.ts";
 
 /**
- * Those that need nothing but themselves. A strategy only ever gets objects of its own kind: the registry decodes by the
- * resource's description.
+ * The resources without dependencies. A strategy only gets objects of its own kind, because the registry decodes by the
+ * description of the resource.
  */
 export const PLAIN_RESOURCES = [
   certificateSigningRequests,
@@ -34,10 +34,10 @@ export const PLAIN_RESOURCES = [
   services,
 ] as readonly Resource[];
 
-/** A resource without its rules: where its objects are kept, and what may be done with them. */
+/** A resource without its rules: where its objects are stored, and its verbs. */
 export type DescribedResource = StoredResource & Pick<Resource, "verbs" | "isHidden">;
 
-/** Every resource that is kept, for whoever must know the kinds of what a store holds. */
+/** Every stored resource, for code that needs to know the kinds in a store. */
 export const STORED_RESOURCES: readonly DescribedResource[] = [
   ...PLAIN_RESOURCES,
   ...RBAC_KINDS.map((kind) => ({ kind, verbs: STANDARD_VERBS })),

@@ -1,4 +1,4 @@
-/** The review kinds: questions about access and identity, answered and forgotten. */
+/** The review kinds: questions about access and identity, which are answered and not stored. */
 import type {
   SelfSubjectRulesReview,
   SubjectAccessReview,
@@ -29,13 +29,13 @@ import { API_AUDIENCES, type Authenticator, type AuthnResult } from "../authn/au
 import { type Authorizer, joinErrors } from "../authz/authorizer.ts";
 import type { Review } from "./resource.ts";
 
-/** Who answers the reviews. */
+/** The dependencies of the reviews. */
 export interface ReviewDeps {
   readonly authorizer: Authorizer;
   readonly authenticate: Authenticator;
 }
 
-/** Every review kind. */
+/** Creates all review kinds. */
 export function createReviews(deps: ReviewDeps): readonly Review[] {
   return [
     selfSubjectReview(),
@@ -79,7 +79,7 @@ function tokenReview(deps: ReviewDeps): Review {
   };
 }
 
-/** What was posted as status stays where nothing takes its place. */
+/** Creates the status of a token review; a posted field stays unless it is replaced. */
 function tokenStatus(
   posted: TokenReview["status"],
   result: AuthnResult,
@@ -97,7 +97,7 @@ function tokenStatus(
   return {
     authenticated: true,
     user: toWireUser(result.user),
-    // Anybody is anonymous to everybody.
+    // The anonymous user is valid for every audience.
     audiences: result.kind === "anonymous" ? wanted : result.audiences,
     ...(error === undefined ? {} : { error }),
   };
@@ -165,7 +165,7 @@ async function decide(
   };
 }
 
-/** Groups are taken as given: nothing is added to a subject that is only asked about. */
+/** Creates the subject of a review with exactly the given groups; none is added. */
 function toSubject(spec: SubjectAccessReviewSpec): UserInfo {
   return {
     username: spec.user ?? "",

@@ -12,7 +12,7 @@ import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
 import { createPlainStrategy } from "./strategies.ts";
 
-/** Where bootstrap tokens live. */
+/** Secrets, which include the bootstrap tokens. */
 export const secrets: Resource<Secret> = {
   kind: secretKind,
   verbs: STANDARD_VERBS,

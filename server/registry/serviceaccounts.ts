@@ -1,4 +1,4 @@
-/** Core `v1` service accounts: who programs are. Their tokens are not made here. */
+/** Core `v1` service accounts, the identities of programs. Their tokens are not issued here. */
 import type { ServiceAccount } from "../../core/kube/core_v1.ts";
 import { serviceAccountKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
@@ -7,7 +7,7 @@ import { ageColumn, nameColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
 import { createPlainStrategy } from "./strategies.ts";
 
-/** Each namespace has one that is called `default`. */
+/** Service accounts; each namespace has one that is named `default`. */
 export const serviceAccounts: Resource<ServiceAccount> = {
   kind: serviceAccountKind,
   verbs: STANDARD_VERBS,

@@ -1,7 +1,7 @@
 /**
- * Core `v1` services, read only and in no discovery document: a Kubernetes API server keeps one of itself,
- * `default/kubernetes`, and clients look for it to learn whether addresses are IPv4 or IPv6. Kubelets that follow
- * services find it too, instead of asking again and again.
+ * Core `v1` services, read-only and in no discovery document. A Kubernetes API server has one for itself,
+ * `default/kubernetes`, which clients read to learn whether addresses are IPv4 or IPv6. Kubelets that watch services find it
+ * too, instead of repeating the request.
  */
 import { serviceKind } from "../../core/kube/kinds/core_v1.ts";
 import type { BootstrapObject } from "../bootstrap_objects.ts";
@@ -10,7 +10,7 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Resource } from "./resource.ts";
 import { createPlainStrategy } from "./strategies.ts";
 
-/** The part of a Service that is shown. */
+/** The fields of a Service that tables show. */
 interface Service extends KubeObject {
   readonly spec: { readonly type?: string; readonly clusterIP?: string };
 }
@@ -33,7 +33,7 @@ export const services: Resource<Service> = {
   subresources: [],
 };
 
-/** There is no network of services here: the API's own has no address in one. */
+/** Creates the API's own service, which is headless because there is no service network here. */
 export function apiService(): BootstrapObject {
   return {
     key: "/registry/services/specs/default/kubernetes",

@@ -1,6 +1,6 @@
 /**
- * Objects as kube-apiserver keeps them in etcd: protobuf in its envelope, in the stored version of each kind. What was
- * written as JSON, by older releases or by hand, is read too.
+ * Encodes objects as kube-apiserver stores them in etcd: protobuf in its envelope, in the stored version of each kind.
+ * Values written as JSON, by older releases or by hand, are decoded too.
  */
 import { decodeObject } from "../../core/kube/codec/decode.ts";
 import { ElementBudget } from "../../core/kube/codec/element_budget.ts";
@@ -15,14 +15,14 @@ import type { StoredValues } from "../storage/stored_values.ts";
 import { toKeyPrefix } from "./keys.ts";
 import type { StoredResource } from "./resource.ts";
 
-/** What stands for an object that is not read. */
+/** The placeholder for an object that exists but is not decoded. */
 const NAMELESS: KubeObject = { metadata: {} };
 const ROOT = "/registry/";
 const BRACE = 0x7b;
 
 /**
- * The values of resources; each kind's stored version is that of the resource without a conversion. Of objects that are
- * not served, `absent`, it is known that they are there, and nothing else.
+ * Creates the encoding for resources; each kind's stored version is that of the resource without a conversion. Objects of
+ * the `absent` resources are decoded to a placeholder, so that only their existence is known.
  */
 export function createStoredValues(
   resources: readonly StoredResource[],

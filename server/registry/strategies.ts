@@ -1,10 +1,10 @@
-/** Strategies of resources whose fields a client may simply set. */
+/** Strategies for resources whose fields clients may set freely. */
 import type { FieldError } from "../../core/kube/field_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { NameCheck } from "../../core/kube/names.ts";
 import type { Strategy } from "./resource.ts";
 
-/** What varies between plain resources. */
+/** The rules that differ between plain resources. */
 export interface PlainRules<T extends KubeObject> {
   readonly validateName: NameCheck;
   validateCreate?(object: T): readonly FieldError[];
@@ -14,7 +14,7 @@ export interface PlainRules<T extends KubeObject> {
   /** Restores what only the server sets. */
   prepareForCreate?(object: T): T;
   prepareForUpdate?(object: T, stored: T): T;
-  /** Texts for the client about an object that is accepted. */
+  /** Returns warnings for the client about an accepted object. */
   warn?(object: T, stored: T | undefined): readonly string[];
   readonly anyMetadata?: true;
   readonly anyFinalizer?: true;
@@ -24,7 +24,7 @@ export interface PlainRules<T extends KubeObject> {
   readonly resetFields?: readonly string[];
 }
 
-/** A strategy that keeps what was sent. */
+/** Creates a strategy that stores the object as it was sent. */
 export function createPlainStrategy<T extends KubeObject>(rules: PlainRules<T>): Strategy<T> {
   return {
     ...(rules.applyDefaults === undefined ? {} : { applyDefaults: rules.applyDefaults }),

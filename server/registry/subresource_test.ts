@@ -20,7 +20,7 @@ async function made(metadata: object = {}): Promise<{ name: string; path: string
   return { name, path: `${CSRS}/${name}`, version: String(created.at("metadata/resourceVersion")), csr };
 }
 
-// csr-api.md §6, §7.6; conformance E over HTTP, T7.
+// `pkg/registry/certificates/certificates/strategy.go`, the strategies of `/approval` and `/status`.
 test("two approvers race: one 200, the other 409", async () => {
   const { path, version } = await made();
   const current = JSON.parse((await app.send("GET", path)).text);

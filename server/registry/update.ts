@@ -1,5 +1,5 @@
 /**
- * Update and patch: read, change, admit, validate, store, and again when somebody wrote in between
+ * Update and patch: read, change, admit, validate and store, and start again when another client wrote in between
  * (`apiserver/pkg/registry/rest/update.go`, `registry/generic/registry/store.go`).
  */
 import { isAppError } from "../../core/errors.ts";
@@ -21,13 +21,13 @@ import type { RegistryDeps, Target } from "./registry.ts";
 import type { Resource, UpdateStrategy, WriteContext } from "./resource.ts";
 import { assertVersionText, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
 
-/** What an update answers. */
+/** The result of an update. */
 export type Updated =
   | { readonly kind: "stored"; readonly stored: Stored; readonly created: boolean }
-  /** The object that would be stored (dry run), or the last state of one whose last finalizer went. */
+  /** The object that would be stored in a dry run, or the last state of one that lost its last finalizer. */
   | { readonly kind: "object"; readonly object: KubeObject; readonly created: boolean };
 
-/** Makes the new object out of the stored one, or out of nothing: what was put, or the patched state. */
+/** Creates the new object from the stored one, which is undefined for a creation. */
 export type Change = (stored: KubeObject | undefined) => KubeObject;
 
 const MODIFIED = "the object has been modified; please apply your changes to the latest version and try again";
@@ -35,7 +35,7 @@ const MODIFIED = "the object has been modified; please apply your changes to the
 /**
  * Updates an object. Throws StatusError 403, 404, 409, 422, 500 (malformed `resourceVersion`).
  *
- * @param change refuses by throwing; called again when somebody wrote in between
+ * @param change refuses by throwing; called again when another client wrote in between
  */
 export async function updateObject(
   deps: RegistryDeps,
@@ -43,9 +43,9 @@ export async function updateObject(
   change: Change,
   options: {
     readonly dryRun: boolean;
-    /** Where a missing object is created: refuses by throwing. */
+    /** Authorizes the creation of a missing object; refuses by throwing. */
     readonly authorizeCreate?: () => Promise<void>;
-    /** What was put is about the object of this uid only; a patch that changes the uid is invalid instead. */
+    /** The uid that the object must have for a PUT; a patch that changes the uid is invalid instead. */
     readonly expectedUid?: string | undefined;
   },
 ): Promise<Updated> {
@@ -61,7 +61,7 @@ export async function updateObject(
           ? { kind: "stored", stored: created.stored, created: true }
           : { kind: "object", object: created.object, created: true };
       } catch (error) {
-        // Somebody was faster: then it is an update after all.
+        // Another client created it first, so this becomes an update.
         if (isAppError(error) && error.code === "already_exists" && await deps.storage.get(key) !== undefined) continue;
         throw error;
       }
@@ -82,14 +82,14 @@ export async function updateObject(
 async function commit(deps: RegistryDeps, stored: Stored, next: KubeObject): Promise<Updated> {
   if (isFinalized(next)) {
     await deps.storage.delete(stored.key, stored.revision);
-    // The answer is what was put, in the version that it was put over.
+    // The answer is the sent object with the resourceVersion that it replaced.
     return { kind: "object", object: next, created: false };
   }
   const written = await deps.storage.update(stored.key, next, stored.revision);
   return { kind: "stored", stored: written, created: false };
 }
 
-/** The object to store, or undefined when nothing would change. */
+/** Prepares the object to store; undefined when nothing would change. */
 async function prepareUpdate(
   deps: RegistryDeps,
   target: Target,
@@ -148,7 +148,7 @@ function getStrategy(target: Target): UpdateStrategy {
   return found;
 }
 
-/** Metadata that a client cannot change. */
+/** Restores the metadata that a client cannot change. */
 function persistMeta(target: Target, object: KubeObject, old: KubeObject, dryRun: boolean): KubeObject {
   return withMeta(object, {
     namespace: target.resource.kind.namespaced ? object.metadata.namespace ?? old.metadata.namespace : undefined,
@@ -175,7 +175,7 @@ function assertSameUid(
   throw conflict(target.resource.kind, target.name, invalidStoredObject(target, why, dryRun));
 }
 
-/** What was put has been looked at already; a patch may come out of its namespace, too. */
+/** Checks the namespace, which was checked before for a PUT, but a patch may change it. */
 function assertNamespace({ resource, namespace }: Target, object: KubeObject): void {
   const named = object.metadata.namespace ?? "";
   if (!resource.kind.namespaced || named === "" || named === namespace) return;
@@ -196,7 +196,7 @@ function assertResourceVersion(target: Target, object: KubeObject, stored: Store
   if (Number(sent) !== stored.revision) throw conflict(target.resource.kind, target.name, MODIFIED);
 }
 
-/** Marked for deletion and held by nobody any more. */
+/** True for an object that is marked for deletion and has no finalizers left. */
 function isFinalized(object: KubeObject): boolean {
   if (object.metadata.deletionTimestamp === undefined) return false;
   if ((object.metadata.finalizers ?? []).length > 0) return false;
@@ -207,8 +207,8 @@ function isFinalized(object: KubeObject): boolean {
 }
 
 /**
- * The object with the old times of its managers where nothing but those times would change
- * (`handlers/fieldmanager/equality.go`): writing again what is there must not make a new version.
+ * Restores the old times of the managers when only those times would change (`handlers/fieldmanager/equality.go`), so that
+ * writing the same object again does not create a new version.
  */
 function withKeptTimes(next: KubeObject, old: KubeObject): KubeObject {
   const [ours, theirs] = [next.metadata.managedFields ?? [], old.metadata.managedFields ?? []];
@@ -223,7 +223,7 @@ function isSameOwnership(a: ManagedFieldsEntry, b: ManagedFieldsEntry): boolean 
     a.subresource === b.subresource && a.fieldsType === b.fieldsType && isEqualJson(a.fieldsV1, b.fieldsV1);
 }
 
-/** Equal but for lists and maps that are nothing on one side and empty on the other. */
+/** Compares values, where a missing list or map equals an empty one. */
 function isSameContent(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (isEmptyContainer(a) && isEmptyContainer(b)) return true;

@@ -154,7 +154,7 @@ test("update of a lease wants a resourceVersion", async () => {
   );
 });
 
-// api-wire.md §11; the answers of a real kube-apiserver 1.37.2.
+// apiserver `pkg/endpoints/handlers/patch.go`; the answers of a real kube-apiserver 1.37.2.
 for (
   const { name, headers, body, query = "", code, message } of [
     {

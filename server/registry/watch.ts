@@ -1,5 +1,5 @@
 /**
- * Watching: from a revision on, every change of a selection, each once, in order
+ * Watches: every change of a selection from a revision on, each once and in order
  * (`apiserver/pkg/storage/etcd3/watcher.go`, `cacher`).
  */
 import { resourceExpired } from "../../core/kube/status.ts";
@@ -15,12 +15,12 @@ import { withMeta } from "./write.ts";
 /** One event of a watch. */
 export type WatchEvent =
   | { readonly type: "ADDED" | "MODIFIED"; readonly stored: Stored }
-  /** The last matching state, its resourceVersion that of the change; `bytes` is what it weighed in the store. */
+  /** The last matching state with the resourceVersion of the change; `bytes` is its size in the store. */
   | { readonly type: "DELETED"; readonly object: KubeObject; readonly bytes: number }
   | { readonly type: "BOOKMARK"; readonly revision: number; readonly initialEventsEnd: boolean }
   | { readonly type: "ERROR"; readonly error: unknown };
 
-/** Where a watch starts. */
+/** The start of a watch, and its selection. */
 export interface WatchStart extends Selection {
   /** The store must have reached this revision. */
   readonly notBefore: number;
@@ -39,20 +39,19 @@ export interface RegistryWatch extends Disposable {
   progress(): number | undefined;
 }
 
-/** A watcher that lets this many changes wait, or so much of them, is dropped; its client lists again. */
+/** A watch with this many waiting changes, or bytes of them, is ended, and its client must list again. */
 const MAX_WAITING_EVENTS = 20_000;
 const MAX_WAITING_BYTES = 64 * 1_048_576;
 /**
- * What is handed over at once: events that wait are shared by all watchers, but what has been encoded for a client that
- * does not read is its own.
+ * The limits of one batch: waiting events are shared by all watches, but the encoded bytes for a slow client are not.
  */
 const BATCH_EVENTS = 256;
 const BATCH_BYTES = 262_144;
 
 /**
- * Opens a watch. A revision that is compacted gives one ERROR event (410), a state that does not come another (504), as
- * kube-apiserver does once it has understood what is asked. Changes after a revision that is still to come are waited for,
- * but not for ever (`failUnknownRevision`).
+ * Opens a watch. A compacted revision gives an ERROR event (410), and so does a state that is not reached (504), as in
+ * kube-apiserver after it has parsed the request. A watch from a future revision waits for it, but not forever
+ * (`failUnknownRevision`).
  */
 export async function openWatch(
   deps: RegistryDeps,
@@ -87,7 +86,7 @@ export async function openWatch(
   queue.start(afterRevision);
   try {
     const watch = deps.storage.watch(prefix, afterRevision, (events) => {
-      // There are objects from now on: the client is to list again, and is told that they are not served.
+      // Another server has created objects of this kind, so the client must list again and then gets 404.
       if (target.resource.isAbsent === true) return queue.fail(resourceExpired("the kind is not served any more"));
       queue.push(
         events.map((event) => selectEvent(target.resource, event, start)).filter((event) => event !== undefined),
@@ -111,9 +110,9 @@ export async function openWatch(
 }
 
 /**
- * A revision that does not come was never given to anybody by this store, but by one that its objects were moved from: the
- * client is told to list again (410). kube-apiserver stays silent until it has counted so far, and a client that does not
- * know better misses all that happens until then.
+ * Ends a watch whose revision is not reached, because another store issued it before the objects were moved here: the
+ * client must list again (410). kube-apiserver reports nothing until its revisions have grown that far, so that a client
+ * misses all changes until then.
  */
 async function failUnknownRevision(
   deps: RegistryDeps,
@@ -129,7 +128,7 @@ async function failUnknownRevision(
       if (signal.aborted) return;
       if (!(error instanceof StatusError)) return queue.fail(error);
     }
-    // What a shared store has meanwhile is not known where it does not answer: the client may be ahead of this server.
+    // While a shared store does not answer, its revision is unknown, and the client may be ahead of this server.
     const isKnown = await storage.catchUp().then(() => true, () => false);
     if (isKnown && storage.revision() < revision) {
       queue.fail(resourceExpired(`resource version of another history: ${revision} (${storage.revision()})`));
@@ -141,14 +140,14 @@ function toExpiredError({ requestedRevision, compactedRevision }: CompactedError
   return resourceExpired(`too old resource version: ${requestedRevision} (${compactedRevision})`);
 }
 
-/** What to listen to: the one key, where only one can match; a thousand such watches must not see each other's events. */
+/** Returns the prefix to watch, or the one key that can match, so that a thousand such watches do not get each other's events. */
 function toWatchedPrefix({ resource, namespace }: Target, { fields }: Selection): string {
   const named = fields.find(({ field, operator }) => field === "metadata.name" && operator === "=");
   if (named === undefined || (resource.kind.namespaced && namespace === "")) return toKeyPrefix(resource, namespace);
   return toStorageKey(resource, namespace, named.value);
 }
 
-/** What a change means to a selection: an object may start or stop matching. */
+/** Translates a change to an event of a selection, because an object may start or stop matching. */
 export function selectEvent(resource: Resource, event: StorageEvent, selection: Selection): WatchEvent | undefined {
   const { current, previous } = event;
   const matches = current !== undefined && isSelected(resource, current.object, selection);
@@ -159,7 +158,7 @@ export function selectEvent(resource: Resource, event: StorageEvent, selection: 
   return { type: "DELETED", object, bytes: previous.bytes.length };
 }
 
-/** About what an event holds. */
+/** Estimates the size of an event. */
 function measureEvent(event: WatchEvent): number {
   switch (event.type) {
     case "ADDED":

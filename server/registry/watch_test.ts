@@ -24,7 +24,7 @@ async function watch(app: TestApp, query: string, headers: Record<string, string
   return new WatchReader(response);
 }
 
-// api-wire.md §9.2.
+// The start of a watch: apiserver `pkg/storage/cacher/cacher.go`.
 for (const query of ["", "resourceVersion=0"]) {
   test(`watch ${query === "" ? "without resourceVersion" : "from 0"} shows what there is, then what happens`, async () => {
     await using app = await createTestApp();
@@ -279,7 +279,7 @@ test("watch without bookmarks ends after timeoutSeconds with no event", async ()
   assert.equal(await end, undefined);
 });
 
-// api-wire.md §9.5.
+// Watch-list parameters: apimachinery `pkg/apis/meta/internalversion/validation/validation.go`.
 for (
   const [query, message] of [
     [

@@ -1,4 +1,4 @@
-/** What creation and update share: metadata that the server owns, and the refusals of admission. */
+/** Helpers that creation and update share: editing of metadata, warnings and refusals. */
 import { type FieldError, selectReportedErrors } from "../../core/kube/field_error.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
 import { getName } from "../../core/kube/meta.ts";
@@ -27,10 +27,10 @@ const META_ORDER: readonly (keyof ObjectMeta)[] = [
   "managedFields",
 ];
 
-/** Values to put into metadata; `undefined` removes a key. */
+/** Values to set in metadata; `undefined` removes a key. */
 export type MetaEdit = { readonly [K in keyof ObjectMeta]?: ObjectMeta[K] | undefined };
 
-/** A copy of a canonical object with some metadata replaced, canonical as well. */
+/** Copies a canonical object with some metadata replaced; the copy is canonical too. */
 export function withMeta<T extends KubeObject>(object: T, edit: MetaEdit): T {
   return { ...object, metadata: editInPlace(object.metadata, edit) ?? editInOrder(object.metadata, edit) };
 }
@@ -54,23 +54,23 @@ function editInOrder(metadata: ObjectMeta, edit: MetaEdit): ObjectMeta {
   return merged as ObjectMeta;
 }
 
-/** Tells the client what it should know of an object that is accepted. */
+/** Sends warnings about an accepted object to the client. */
 export function sendWarnings(target: Target, object: KubeObject, stored: KubeObject | undefined): void {
   if (target.onWarning === undefined || target.subresource !== "") return;
   for (const text of target.resource.strategy.warn?.(object, stored) ?? []) target.onWarning(text);
 }
 
-/** Throws StatusError 500 for a version that is no number (`storage/api_object_versioner.go`, ObjectResourceVersion). */
+/** Throws StatusError 500 for a version that is not a number (`storage/api_object_versioner.go`, ObjectResourceVersion). */
 export function assertVersionText({ metadata: { resourceVersion: sent = "" } }: KubeObject): void {
   if (sent !== "" && !isUint64(sent)) throw genericServerError(parseUintText(sent));
 }
 
-/** The kind that upstream's registry knows, whichever version was asked for. */
+/** Returns the kind of upstream's registry, whichever version was requested. */
 export function getInternalKind({ conversion, kind }: Resource): Kind {
   return conversion?.kind ?? kind;
 }
 
-/** Throws StatusError 422 when there is any fault; the same fault is told once, whoever found it. */
+/** Throws StatusError 422 when there is any fault; equal faults are reported once. */
 export function refuseInvalid(target: Target, object: KubeObject, errors: readonly FieldError[]): void {
   if (errors.length === 0) return;
   throw invalidObject(getInternalKind(target.resource), getName(object), selectReportedErrors(errors));
