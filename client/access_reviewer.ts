@@ -1,7 +1,7 @@
 /** Authorization questions to a remote API. */
 import type { SubjectAccessReview, SubjectAccessReviewSpec } from "../core/kube/authorization_v1.ts";
 import { subjectAccessReviewKind } from "../core/kube/kinds/mod.ts";
-import { collectionPath, formatApiVersion } from "../core/kube/schema.ts";
+import { formatApiVersion, formatCollectionPath } from "../core/kube/schema.ts";
 import type { AccessReviewer, Clock, Transport } from "../core/ports.ts";
 import { createApiClient } from "./api.ts";
 
@@ -22,7 +22,7 @@ export function createAccessReviewer(transport: Transport, options: { readonly c
       metadata: {},
       spec,
     };
-    const path = collectionPath(subjectAccessReviewKind);
+    const path = formatCollectionPath(subjectAccessReviewKind);
     const review = await api.requestObject<SubjectAccessReview>({ method: "POST", path, body }, signal);
     return review.status?.allowed === true && review.status.denied !== true;
   }

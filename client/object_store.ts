@@ -1,7 +1,7 @@
 /** The `ObjectStore` port over a Kubernetes API, remote or in process: typed verbs, and changes by watch. */
 import { type AppError, isAppError } from "../core/errors.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
-import { collectionPath, formatApiVersion, type Kind, objectPath } from "../core/kube/schema.ts";
+import { formatApiVersion, formatCollectionPath, formatObjectPath, type Kind } from "../core/kube/schema.ts";
 import type { Clock, Logger, ObjectStore, Random, Transport } from "../core/ports.ts";
 import { createApiClient } from "./api.ts";
 import { listAll } from "./listing.ts";
@@ -30,14 +30,14 @@ export function createObjectStore<T extends KubeObject>(
 ): ObjectStore<T> {
   const api = createApiClient(transport, options);
   const namespace = options.namespace ?? "";
-  const collection = collectionPath(kind, namespace);
+  const collection = formatCollectionPath(kind, namespace);
   const selectors = selectorParameters(options);
   // Items of lists have neither field, but the API requires both.
   const typed = (object: T): T => ({ apiVersion: formatApiVersion(kind), kind: kind.kind, ...object });
   return {
     async get(name, signal) {
       try {
-        return await api.requestObject<T>({ method: "GET", path: objectPath(kind, name, namespace) }, signal);
+        return await api.requestObject<T>({ method: "GET", path: formatObjectPath(kind, name, namespace) }, signal);
       } catch (error) {
         if (isAppError(error, "not_found")) return undefined;
         throw error;
@@ -46,7 +46,7 @@ export function createObjectStore<T extends KubeObject>(
     list: async (signal) => (await listAll<T>(api, collection, selectors, signal)).items,
     create: (object, signal) => api.requestObject<T>({ method: "POST", path: collection, body: typed(object) }, signal),
     update(object, signal, subresource) {
-      const own = objectPath(kind, object.metadata.name ?? "", namespace);
+      const own = formatObjectPath(kind, object.metadata.name ?? "", namespace);
       const path = subresource === undefined ? own : `${own}/${subresource}`;
       return api.requestObject<T>({ method: "PUT", path, body: typed(object) }, signal);
     },
@@ -58,7 +58,7 @@ export function createObjectStore<T extends KubeObject>(
         ...(Object.keys(preconditions).length === 0 ? {} : { preconditions }),
         ...(propagationPolicy === undefined ? {} : { propagationPolicy }),
       };
-      await api.requestJson({ method: "DELETE", path: objectPath(kind, name, namespace), body }, signal);
+      await api.requestJson({ method: "DELETE", path: formatObjectPath(kind, name, namespace), body }, signal);
     },
     changes: (signal) => followChanges<T>({ api, collection, selectors, ...options }, signal),
   };

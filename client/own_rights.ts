@@ -3,7 +3,7 @@ import { isAppError } from "../core/errors.ts";
 import type { ResourceAttributesSpec, SelfSubjectReview, SubjectAccessReview } from "../core/kube/authorization_v1.ts";
 import { selfSubjectAccessReviewKind, selfSubjectReviewKind } from "../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
-import { collectionPath, formatApiVersion, type Kind } from "../core/kube/schema.ts";
+import { formatApiVersion, formatCollectionPath, type Kind } from "../core/kube/schema.ts";
 import type { NeededRight } from "../core/rbac/needed_rights.ts";
 import type { ApiClient } from "./api.ts";
 
@@ -44,5 +44,5 @@ async function isAllowed(
 
 async function post<T extends KubeObject>(api: ApiClient, kind: Kind, more: object, signal: AbortSignal): Promise<T> {
   const body = { apiVersion: formatApiVersion(kind), kind: kind.kind, metadata: {}, ...more };
-  return await api.requestObject<T>({ method: "POST", path: collectionPath(kind), body }, signal);
+  return await api.requestObject<T>({ method: "POST", path: formatCollectionPath(kind), body }, signal);
 }

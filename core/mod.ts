@@ -143,7 +143,7 @@ export type {
 export type { Attributes, Decision, PathAttributes, ResourceAttributes } from "./rbac/attributes.ts";
 export type { FieldRequirement } from "./kube/selectors/fields.ts";
 export type { Lease, LeaseSpec } from "./kube/coordination_v1.ts";
-export type { ObjectReference, Secret as SecretObject } from "./kube/core_v1.ts";
+export type { ObjectReference, SecretObject } from "./kube/core_v1.ts";
 export type { EventV1 } from "./kube/events_v1.ts";
 export { type FieldError, type FieldErrorType, formatFieldError } from "./kube/field_error.ts";
 export type { UserInfo } from "./kube/user.ts";

@@ -3,7 +3,7 @@
  * that depends on the machine is passed in by `cli/instance`.
  */
 import { AppError } from "../core/errors.ts";
-import type { Secret } from "../core/kube/core_v1.ts";
+import type { SecretObject } from "../core/kube/core_v1.ts";
 import { parseCaBundle } from "../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
@@ -220,9 +220,9 @@ export async function createApi(options: ApiOptions): Promise<Api> {
 }
 
 /** Bootstrap tokens are Secrets in kube-system. They are read for each request, so a deleted token is refused at once. */
-function secretLookup(storage: Storage): (name: string) => Promise<Secret | undefined> {
+function secretLookup(storage: Storage): (name: string) => Promise<SecretObject | undefined> {
   return async (name) => {
     const stored = await storage.get(`/registry/secrets/kube-system/${name}`);
-    return stored?.object as Secret | undefined;
+    return stored?.object as SecretObject | undefined;
   };
 }

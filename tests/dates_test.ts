@@ -7,7 +7,7 @@ import { parseCertificateChain } from "../core/bootstrap/credential_pair.ts";
 import { nextStep, rotationDeadline, startRotation } from "../core/bootstrap/rotation.ts";
 import { decideCleaning } from "../core/csr/cleaning.ts";
 import { decideTokenCleaning, parseRfc3339 } from "../core/bootstrap/token_cleaning.ts";
-import type { Secret } from "../core/kube/core_v1.ts";
+import type { SecretObject } from "../core/kube/core_v1.ts";
 import { formatMicroTime, formatTime } from "../core/kube/meta.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";
 import { buildCsr, condition } from "./support/csr_builder.ts";
@@ -60,7 +60,7 @@ for (const { name, at } of DATES) {
     const denied = await buildCsr({ conditions: [condition("Denied", formatTime(now))] });
     assert.equal(decideCleaning(denied, later(HOUR - SECOND)).kind, "keep");
     assert.equal(decideCleaning(denied, later(HOUR + SECOND)).kind, "delete");
-    const token: Secret = {
+    const token: SecretObject = {
       metadata: { name: "bootstrap-token-abcdef", namespace: "kube-system" },
       type: "bootstrap.kubernetes.io/token",
       data: { expiration: Buffer.from(formatTime(now)).toString("base64") },

@@ -2,7 +2,7 @@
 import { listAll } from "../../client/listing.ts";
 import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts, type TokenFacts } from "../../core/bootstrap/token_secret.ts";
 import { formatBootstrapToken } from "../../core/bootstrap/token.ts";
-import type { Secret } from "../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { TokenListFlags } from "../commands/token/list.ts";
 import { connect } from "../connection.ts";
@@ -22,7 +22,7 @@ export async function run(input: Input<TokenListFlags>, io: Io, signal: AbortSig
   const { showSecrets, output } = input.settings;
   await using connection = await connect(input.settings, io);
   const parameters = { fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}` };
-  const { items } = await listAll<Secret>(connection.api, TOKEN_COLLECTION, parameters, signal);
+  const { items } = await listAll<SecretObject>(connection.api, TOKEN_COLLECTION, parameters, signal);
   const tokens = items.map(listTokenFacts).filter((facts) => facts !== undefined);
   const now = io.clock.now();
   if (output !== undefined) {

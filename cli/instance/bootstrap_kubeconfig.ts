@@ -9,7 +9,7 @@ import {
 } from "../../core/bootstrap/token_secret.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
-import type { Secret as KubeSecret } from "../../core/kube/core_v1.ts";
+import type { SecretObject as KubeSecret } from "../../core/kube/core_v1.ts";
 import type { ObjectStore } from "../../core/ports.ts";
 import { type DataDir, SECRET_MODE } from "./data_dir.ts";
 import type { InstanceCertificateDeps } from "./instance_certificates.ts";

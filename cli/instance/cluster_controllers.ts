@@ -5,7 +5,7 @@
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../../core/bootstrap/token_secret.ts";
-import type { ConfigMap, Namespace, Secret, ServiceAccount } from "../../core/kube/core_v1.ts";
+import type { ConfigMap, Namespace, SecretObject, ServiceAccount } from "../../core/kube/core_v1.ts";
 import type { Lease } from "../../core/kube/coordination_v1.ts";
 import { configMapKind, leaseKind, namespaceKind, secretKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
@@ -121,7 +121,7 @@ function runBootstrapSigner(server: InProcess, deps: ControllerDeps, signal: Abo
     namespace: CLUSTER_INFO_NAMESPACE,
     fieldSelector: `metadata.name=${CLUSTER_INFO_NAME}`,
   });
-  const secrets = own<Secret>(secretKind, {
+  const secrets = own<SecretObject>(secretKind, {
     namespace: BOOTSTRAP_TOKEN_NAMESPACE,
     fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}`,
   });

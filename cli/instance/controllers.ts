@@ -1,5 +1,5 @@
 /** The controllers: each over a store, local or remote, and all of them in the process of a server. */
-import type { Secret } from "../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../core/kube/core_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { findClientTrust } from "../../core/signing/client_trust.ts";
 import {
@@ -145,8 +145,8 @@ export function csrStoreOver(transport: Transport, deps: ControllerDeps): CsrSto
 }
 
 /** Creates a store of the Secrets in kube-system, which holds bootstrap tokens, over a transport. */
-export function secretStoreOver(transport: Transport, deps: ControllerDeps): ObjectStore<Secret> {
-  return createObjectStore<Secret>(transport, secretKind, { ...deps, namespace: "kube-system" });
+export function secretStoreOver(transport: Transport, deps: ControllerDeps): ObjectStore<SecretObject> {
+  return createObjectStore<SecretObject>(transport, secretKind, { ...deps, namespace: "kube-system" });
 }
 
 /** Creates a lookup that reports whether a server accepts client certificates of a CA at that moment. */

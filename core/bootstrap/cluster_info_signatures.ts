@@ -3,7 +3,7 @@
  * them (`pkg/controller/bootstrap/bootstrapsigner.go`).
  */
 import { Secret } from "../lib/brand.ts";
-import type { ConfigMap, Secret as KubeSecret } from "../kube/core_v1.ts";
+import type { ConfigMap, SecretObject as KubeSecret } from "../kube/core_v1.ts";
 import { CLUSTER_INFO_KUBECONFIG_KEY } from "./cluster_info.ts";
 import { signDetached } from "./jws.ts";
 import { decodeSecretValue, listTokenFacts } from "./token_secret.ts";

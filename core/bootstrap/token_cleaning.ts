@@ -1,6 +1,6 @@
 /** Decides when a bootstrap token's Secret is deleted (cluster-bootstrap `util/secrets`, `pkg/controller/bootstrap`). */
 import { Buffer } from "node:buffer";
-import type { Secret } from "../kube/core_v1.ts";
+import type { SecretObject } from "../kube/core_v1.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 
 /** The type of Secrets that hold bootstrap tokens. */
@@ -16,7 +16,7 @@ export type TokenCleaning =
   | { readonly kind: "delete" };
 
 /** Decides about one Secret. Without an expiration it never expires; an unreadable expiration counts as expired. */
-export function decideTokenCleaning(secret: Secret, now: Date): TokenCleaning {
+export function decideTokenCleaning(secret: SecretObject, now: Date): TokenCleaning {
   if (secret.type !== BOOTSTRAP_TOKEN_TYPE || secret.metadata.namespace !== TOKEN_NAMESPACE) return { kind: "keep" };
   const raw = secret.data?.["expiration"] ?? "";
   if (raw === "") return { kind: "keep" };

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Secret } from "../kube/core_v1.ts";
+import type { SecretObject } from "../kube/core_v1.ts";
 import { decideTokenCleaning, parseRfc3339 } from "./token_cleaning.ts";
 
 const NOW = new Date("2026-06-01T00:00:00Z");
 
-function secretWith(expiration: string | undefined, edit: Partial<Secret> = {}): Secret {
+function secretWith(expiration: string | undefined, edit: Partial<SecretObject> = {}): SecretObject {
   const data = expiration === undefined ? {} : { expiration: Buffer.from(expiration).toString("base64") };
   return {
     metadata: { name: "bootstrap-token-abcdef", namespace: "kube-system" },

@@ -4,7 +4,7 @@
  */
 import { parseRfc3339 } from "./token_cleaning.ts";
 import { equalsInConstantTime } from "../lib/constant_time.ts";
-import type { Secret } from "../kube/core_v1.ts";
+import type { SecretObject } from "../kube/core_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import { goQuote } from "../kube/quote.ts";
 import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
@@ -72,7 +72,7 @@ export function isBootstrapGroup(group: string): boolean {
 }
 
 /** Builds the Secret that kubeadm would create for a token. It holds the token in clear, as upstream does. */
-export function createTokenSecret(options: TokenSecretOptions): Secret {
+export function createTokenSecret(options: TokenSecretOptions): SecretObject {
   const { token, expiration, usages, groups, description } = options;
   const data: Record<string, string> = { "token-id": token.id, "token-secret": token.secret.reveal() };
   if (description !== "") data["description"] = description;
@@ -95,7 +95,7 @@ export function createTokenSecret(options: TokenSecretOptions): Secret {
  * @param secret the Secret that is named after the token's id, undefined when there is none
  */
 export function decideTokenSecret(
-  secret: Secret | undefined,
+  secret: SecretObject | undefined,
   token: BootstrapToken,
   now: Date,
 ): Result<BootstrapIdentity, string> {
@@ -122,7 +122,7 @@ export function decideTokenSecret(
 }
 
 /** Collects the facts about a token from its Secret; undefined when it is not the Secret of a bootstrap token. */
-export function listTokenFacts(secret: Secret): TokenFacts | undefined {
+export function listTokenFacts(secret: SecretObject): TokenFacts | undefined {
   const id = decodeSecretValue(secret, "token-id");
   if (secret.type !== BOOTSTRAP_TOKEN_TYPE || id === "" || getName(secret) !== toTokenSecretName(id)) return undefined;
   const token = parseBootstrapToken(`${id}.${decodeSecretValue(secret, "token-secret")}`);
@@ -142,11 +142,11 @@ export function listTokenFacts(secret: Secret): TokenFacts | undefined {
 }
 
 /** Decoded values by Secret: a token is checked with every request, and its Secret rarely changes. */
-const texts = new WeakMap<Secret, Map<string, string>>();
+const texts = new WeakMap<SecretObject, Map<string, string>>();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Decodes the text of one key of a Secret; empty when the key is absent. */
-export function decodeSecretValue(secret: Secret, key: string): string {
+export function decodeSecretValue(secret: SecretObject, key: string): string {
   let known = texts.get(secret);
   if (known === undefined) texts.set(secret, known = new Map());
   let text = known.get(key);
@@ -157,15 +157,15 @@ export function decodeSecretValue(secret: Secret, key: string): string {
   return text;
 }
 
-const expirations = new WeakMap<Secret, TokenFacts["expiration"]>();
+const expirations = new WeakMap<SecretObject, TokenFacts["expiration"]>();
 
-function getExpiration(secret: Secret): TokenFacts["expiration"] {
+function getExpiration(secret: SecretObject): TokenFacts["expiration"] {
   let expiration = expirations.get(secret);
   if (expiration === undefined) expirations.set(secret, expiration = readExpiration(secret));
   return expiration;
 }
 
-function readExpiration(secret: Secret): TokenFacts["expiration"] {
+function readExpiration(secret: SecretObject): TokenFacts["expiration"] {
   const text = decodeSecretValue(secret, "expiration");
   if (text === "") return { kind: "never" };
   const at = parseRfc3339(text);
@@ -173,7 +173,7 @@ function readExpiration(secret: Secret): TokenFacts["expiration"] {
 }
 
 /** Why a Secret has expired, or undefined. */
-function findExpiry(secret: Secret, now: Date): string | undefined {
+function findExpiry(secret: SecretObject, now: Date): string | undefined {
   const expiration = getExpiration(secret);
   switch (expiration.kind) {
     case "never":
@@ -187,9 +187,9 @@ function findExpiry(secret: Secret, now: Date): string | undefined {
   }
 }
 
-const groupsBySecret = new WeakMap<Secret, Result<readonly string[], string>>();
+const groupsBySecret = new WeakMap<SecretObject, Result<readonly string[], string>>();
 
-function getGroups(secret: Secret): Result<readonly string[], string> {
+function getGroups(secret: SecretObject): Result<readonly string[], string> {
   let groups = groupsBySecret.get(secret);
   if (groups === undefined) {
     groupsBySecret.set(secret, groups = parseGroups(decodeSecretValue(secret, "auth-extra-groups")));
@@ -205,6 +205,6 @@ function parseGroups(text: string): Result<readonly string[], string> {
   return ok([...new Set([BOOTSTRAPPERS_GROUP, ...groups])].sort());
 }
 
-function formatPath(secret: Secret): string {
+function formatPath(secret: SecretObject): string {
   return `${secret.metadata.namespace ?? ""}/${getName(secret)}`;
 }

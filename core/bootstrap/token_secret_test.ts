@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Secret as Hidden } from "../lib/brand.ts";
-import type { Secret } from "../kube/core_v1.ts";
+import type { SecretObject } from "../kube/core_v1.ts";
 import { encodeBase64 } from "../lib/base64.ts";
 import {
   createTokenSecret,
@@ -19,7 +19,7 @@ const GOOD = {
   "usage-bootstrap-authentication": "true",
 };
 
-function secretOf(data: Readonly<Record<string, string>>, edit: Partial<Secret> = {}): Secret {
+function secretOf(data: Readonly<Record<string, string>>, edit: Partial<SecretObject> = {}): SecretObject {
   const encoded = Object.entries(data).map(([key, value]) => [key, encodeBase64(new TextEncoder().encode(value))]);
   return {
     metadata: { name: "bootstrap-token-foobar", namespace: "kube-system" },
@@ -34,7 +34,7 @@ const MATCHING = "Bootstrap secret kube-system/bootstrap-token-foobar matching b
 /** `plugin/pkg/auth/authenticator/token/bootstrap/bootstrap_test.go`, `cluster-bootstrap/util/secrets/secrets_test.go`. */
 const cases: readonly {
   name: string;
-  secret: Secret | undefined;
+  secret: SecretObject | undefined;
   want: { groups: readonly string[] } | { log: string };
 }[] = [
   { name: "valid", secret: secretOf(GOOD), want: { groups: ["system:bootstrappers"] } },

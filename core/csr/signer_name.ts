@@ -1,5 +1,5 @@
 /** The syntax of signer names (`pkg/apis/core/validation/names.go` ValidateSignerName). */
-import { type FieldError, invalid, required, tooLong } from "../kube/field_error.ts";
+import { type FieldError, invalid, requiredField, tooLong } from "../kube/field_error.ts";
 import {
   dns1123LabelErrors,
   dns1123SubdomainErrors,
@@ -13,7 +13,7 @@ const MAX_LENGTH = DNS_SUBDOMAIN_MAX_LENGTH + 1 + DNS_LABEL_MAX_LENGTH + 1 + DNS
 
 /** Validates a signer name `domain/path`; the list is empty when it is well-formed. `path` is the path of the field. */
 export function validateSignerName(path: string, value: string): FieldError[] {
-  if (value === "") return [required(path)];
+  if (value === "") return [requiredField(path)];
   const [domain, name, ...rest] = value.split("/");
   if (domain === undefined || name === undefined || rest.length > 0) {
     return [

@@ -16,7 +16,7 @@ import {
   invalid,
   notSupportedName,
   printValue,
-  required,
+  requiredField,
 } from "../kube/field_error.ts";
 import { findCertificateFault } from "./certificate.ts";
 import { findCondition, getConditions } from "./phase.ts";
@@ -82,7 +82,7 @@ function validateUsages(usages: readonly string[], tolerance: Tolerance): FieldE
   const unknown = new Set(tolerance.unknownUsages ? [] : findUnknownUsages(usages));
   const repeated = tolerance.duplicateUsages ? [] : repeatedIndexes(usages);
   return [
-    ...(usages.length === 0 ? [required("spec.usages")] : []),
+    ...(usages.length === 0 ? [requiredField("spec.usages")] : []),
     ...checkEach(
       usages,
       (usage, index) => unknown.has(usage) ? [notSupportedName(`spec.usages[${index}]`, usage, KEY_USAGES)] : [],
@@ -112,8 +112,8 @@ function validateConditions(csr: CertificateSigningRequest, tolerance: Tolerance
     const path = `${CONDITIONS}[${index}]`;
     const allowed = LASTING_TYPES.includes(condition.type) ? ["True"] : ["False", "True", "Unknown"];
     const errors: FieldError[] = [];
-    if (condition.type === "" && !tolerance.emptyConditionType) errors.push(required(`${path}.type`));
-    if (condition.status === "") errors.push(required(`${path}.status`));
+    if (condition.type === "" && !tolerance.emptyConditionType) errors.push(requiredField(`${path}.type`));
+    if (condition.status === "") errors.push(requiredField(`${path}.status`));
     else if (!allowed.includes(condition.status)) {
       errors.push(notSupportedName(`${path}.status`, condition.status, allowed));
     }

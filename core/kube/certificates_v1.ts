@@ -1,4 +1,4 @@
-/** `certificates.k8s.io/v1` CertificateSigningRequest (staging `k8s.io/api/certificates/v1/types.go`). */
+/** CertificateSigningRequest of `certificates.k8s.io/v1` (staging `k8s.io/api/certificates/v1/types.go`). */
 import type { KubeObject } from "./meta.ts";
 
 /** A request for a certificate with its approval and, once issued, the certificate. */

@@ -2,7 +2,7 @@
 import type { KubeObject } from "./meta.ts";
 
 /** Confidential data; bootstrap tokens are Secrets of type `bootstrap.kubernetes.io/token`. */
-export interface Secret extends KubeObject {
+export interface SecretObject extends KubeObject {
   readonly immutable?: boolean;
   /** The values are base64 text. */
   readonly data?: Readonly<Record<string, string>>;

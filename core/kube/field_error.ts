@@ -29,7 +29,7 @@ export interface FieldError {
 }
 
 /** Creates the error of a required value that is missing. */
-export function required(field: string, detail = ""): FieldError {
+export function requiredField(field: string, detail = ""): FieldError {
   return fault("FieldValueRequired", field, () => withDetail("Required value", detail));
 }
 

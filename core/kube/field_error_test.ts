@@ -7,7 +7,7 @@ import {
   invalid,
   notSupported,
   notSupportedName,
-  required,
+  requiredField,
   selectReportedErrors,
 } from "./field_error.ts";
 
@@ -18,7 +18,7 @@ test("notSupported() prints text as Go quotes it, notSupportedName() as JSON", (
 });
 
 test("selectReportedErrors() keeps each fault once, in order", () => {
-  const errors = [required("b"), invalid("a", 1, "odd"), required("b"), invalid("a", 2, "odd")];
+  const errors = [requiredField("b"), invalid("a", 1, "odd"), requiredField("b"), invalid("a", 2, "odd")];
   assert.deepEqual(selectReportedErrors(errors).map(({ field, message }) => `${field}: ${message}`), [
     "b: Required value",
     "a: Invalid value: 1: odd",
@@ -31,8 +31,8 @@ test("selectReportedErrors() prints no more than fits into an answer, but the fi
   const value = "x".repeat(800_000);
   const errors = Array.from({ length: 100_000 }, (_, index) => invalid(`a[${index}]`, value, "odd"));
   assert.equal(selectReportedErrors(errors).length, 1);
-  assert.equal(selectReportedErrors([invalid("a", "x".repeat(2_000_000), "odd"), required("b")]).length, 1);
-  assert.equal(selectReportedErrors(errors.map(({ field }) => required(field))).length > 10_000, true);
+  assert.equal(selectReportedErrors([invalid("a", "x".repeat(2_000_000), "odd"), requiredField("b")]).length, 1);
+  assert.equal(selectReportedErrors(errors.map(({ field }) => requiredField(field))).length > 10_000, true);
 });
 
 test("checkEach() stops once the faults fill an answer, and answers as if it had gone on", () => {
@@ -40,11 +40,11 @@ test("checkEach() stops once the faults fill an answer, and answers as if it had
   const elements = Array.from({ length: 1_500_000 }, () => "");
   const check = (_: string, index: number) => {
     checked++;
-    return [required(`l[${index}]`)];
+    return [requiredField(`l[${index}]`)];
   };
   const errors = checkEach(elements, check);
   assert.ok(checked < 100_000, `${checked} elements`);
-  const all = elements.slice(0, 200_000).map((_, index) => required(`l[${index}]`));
+  const all = elements.slice(0, 200_000).map((_, index) => requiredField(`l[${index}]`));
   assert.deepEqual(fitAnswer(errors), fitAnswer(all));
 });
 

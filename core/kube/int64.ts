@@ -11,7 +11,7 @@ export function parseInt64(text: string): bigint | undefined {
 export const INT64_LIMIT = 2 ** 63 - 1024;
 
 /** Brings a number that was rounded out of the range of an int64 back into it. */
-export function withinInt64(value: number): number {
+export function clampToInt64(value: number): number {
   return Math.max(-INT64_LIMIT, Math.min(INT64_LIMIT, value));
 }
 

@@ -79,7 +79,7 @@ export function isEqualJson(a: unknown, b: unknown): boolean {
   if (Array.isArray(a)) {
     return Array.isArray(b) && a.length === b.length && a.every((item, index) => isEqualJson(item, b[index]));
   }
-  if (!isJsonObject(a)) return isNumber(a) && isNumber(b) && numberText(a) === numberText(b);
+  if (!isJsonObject(a)) return isNumber(a) && isNumber(b) && formatJsonNumber(a) === formatJsonNumber(b);
   if (!isJsonObject(b)) return false;
   const keys = listDefinedKeys(a);
   return keys.length === listDefinedKeys(b).length &&
@@ -95,7 +95,7 @@ function isNumber(value: unknown): value is number | ExactNumber {
 }
 
 /** Returns the text in which a number was sent, or as JSON prints it. */
-export function numberText(value: number | ExactNumber): string {
+export function formatJsonNumber(value: number | ExactNumber): string {
   return value instanceof ExactNumber ? value.literal : String(value);
 }
 
@@ -104,7 +104,7 @@ export function numberText(value: number | ExactNumber): string {
  *
  * @param isKept which of them to keep; others stay plain numbers
  */
-export function exactValue(
+export function toExactValue(
   { value, members }: JsonDocument,
   isKept: (literal: string) => boolean = () => true,
 ): unknown {

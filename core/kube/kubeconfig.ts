@@ -72,17 +72,17 @@ export function parseKubeconfig(text: string, path: string): Result<Kubeconfig, 
 export function encodeKubeconfig(config: Kubeconfig): string {
   const plain = {
     apiVersion: "v1",
-    clusters: orNull(config.clusters.map(({ name, cluster }) => ({ cluster: clusterToPlain(cluster), name }))),
-    contexts: orNull(config.contexts.map(({ name, context }) => ({ context: contextToPlain(context), name }))),
+    clusters: toNullIfEmpty(config.clusters.map(({ name, cluster }) => ({ cluster: clusterToPlain(cluster), name }))),
+    contexts: toNullIfEmpty(config.contexts.map(({ name, context }) => ({ context: contextToPlain(context), name }))),
     "current-context": config.currentContext,
     kind: "Config",
-    users: orNull(config.users.map(({ name, user }) => ({ name, user: userToPlain(user) }))),
+    users: toNullIfEmpty(config.users.map(({ name, user }) => ({ name, user: userToPlain(user) }))),
   };
   return stringify(plain, GO_YAML);
 }
 
 /** Returns null for a list without elements, as Go writes it. */
-function orNull<T>(list: readonly T[]): readonly T[] | null {
+function toNullIfEmpty<T>(list: readonly T[]): readonly T[] | null {
   return list.length === 0 ? null : list;
 }
 
@@ -156,19 +156,19 @@ function decodeKubeconfig(value: unknown): Kubeconfig {
   const version = decodeText(config, "apiVersion", "");
   if (version !== "" && version !== "v1") throw new ShapeError(`apiVersion: "${version}" found, "v1" expected`);
   return {
-    clusters: namedList(config, "clusters", "cluster").map(({ name, fields, path }) => ({
+    clusters: decodeNamedList(config, "clusters", "cluster").map(({ name, fields, path }) => ({
       name,
       cluster: decodeCluster(fields, path),
     })),
-    contexts: namedList(config, "contexts", "context").map(({ name, fields, path }) => ({
+    contexts: decodeNamedList(config, "contexts", "context").map(({ name, fields, path }) => ({
       name,
       context: {
         cluster: decodeText(fields, "cluster", path),
         user: decodeText(fields, "user", path),
-        ...given("namespace", decodeText(fields, "namespace", path)),
+        ...optionalText("namespace", decodeText(fields, "namespace", path)),
       },
     })),
-    users: namedList(config, "users", "user").map(({ name, fields, path }) => ({
+    users: decodeNamedList(config, "users", "user").map(({ name, fields, path }) => ({
       name,
       user: decodeUser(fields, path),
     })),
@@ -178,14 +178,16 @@ function decodeKubeconfig(value: unknown): Kubeconfig {
 
 function decodeCluster(fields: Fields, path: string): KubeconfigCluster {
   const insecure = fields["insecure-skip-tls-verify"] ?? false;
-  if (typeof insecure !== "boolean") throw shape(`${path}.insecure-skip-tls-verify`, "true or false", insecure);
+  if (typeof insecure !== "boolean") {
+    throw createShapeError(`${path}.insecure-skip-tls-verify`, "true or false", insecure);
+  }
   return {
     server: decodeText(fields, "server", path),
-    ...given("tlsServerName", decodeText(fields, "tls-server-name", path)),
+    ...optionalText("tlsServerName", decodeText(fields, "tls-server-name", path)),
     ...(insecure ? { insecureSkipTlsVerify: true } : {}),
-    ...given("certificateAuthority", decodeText(fields, "certificate-authority", path)),
-    ...given("certificateAuthorityData", decodeBytes(fields, "certificate-authority-data", path)),
-    ...given("proxyUrl", decodeText(fields, "proxy-url", path)),
+    ...optionalText("certificateAuthority", decodeText(fields, "certificate-authority", path)),
+    ...optionalText("certificateAuthorityData", decodeBytes(fields, "certificate-authority-data", path)),
+    ...optionalText("proxyUrl", decodeText(fields, "proxy-url", path)),
   };
 }
 
@@ -195,23 +197,23 @@ function decodeUser(fields: Fields, path: string): KubeconfigUser {
   const unsupported = ["exec", "auth-provider", "username", "password", "as", "as-uid", "as-groups", "as-user-extra"]
     .filter((key) => fields[key] !== undefined && fields[key] !== null && fields[key] !== "");
   return {
-    ...given("clientCertificate", decodeText(fields, "client-certificate", path)),
-    ...given("clientCertificateData", decodeBytes(fields, "client-certificate-data", path)),
-    ...given("clientKey", decodeText(fields, "client-key", path)),
+    ...optionalText("clientCertificate", decodeText(fields, "client-certificate", path)),
+    ...optionalText("clientCertificateData", decodeBytes(fields, "client-certificate-data", path)),
+    ...optionalText("clientKey", decodeText(fields, "client-key", path)),
     ...(keyPem === "" ? {} : { clientKeyData: new Secret(keyPem) }),
     ...(token === "" ? {} : { token: new Secret(token) }),
-    ...given("tokenFile", decodeText(fields, "tokenFile", path)),
+    ...optionalText("tokenFile", decodeText(fields, "tokenFile", path)),
     ...(unsupported.length === 0 ? {} : { unsupported }),
   };
 }
 
-function namedList(
+function decodeNamedList(
   config: Fields,
   list: string,
   member: string,
 ): readonly { readonly name: string; readonly fields: Fields; readonly path: string }[] {
   const value = config[list] ?? [];
-  if (!Array.isArray(value)) throw shape(list, "a list", value);
+  if (!Array.isArray(value)) throw createShapeError(list, "a list", value);
   const seen = new Set<string>();
   return value.map((item: unknown, index) => {
     const entry = decodeFields(item, `${list}[${index}]`);
@@ -225,13 +227,13 @@ function namedList(
 
 function decodeFields(value: unknown, path: string): Fields {
   if (value === undefined || value === null) return {};
-  if (typeof value !== "object" || Array.isArray(value)) throw shape(path, "a mapping", value);
+  if (typeof value !== "object" || Array.isArray(value)) throw createShapeError(path, "a mapping", value);
   return Object.fromEntries(Object.entries(value));
 }
 
 function decodeText(fields: Fields, key: string, path: string): string {
   const value = fields[key] ?? "";
-  if (typeof value !== "string") throw shape(path === "" ? key : `${path}.${key}`, "text", value);
+  if (typeof value !== "string") throw createShapeError(path === "" ? key : `${path}.${key}`, "text", value);
   return value;
 }
 
@@ -241,12 +243,12 @@ function decodeBytes(fields: Fields, key: string, path: string): string {
   return new TextDecoder().decode(bytes);
 }
 
-function given<Key extends string>(key: Key, value: string): { readonly [K in Key]?: string } {
+function optionalText<Key extends string>(key: Key, value: string): { readonly [K in Key]?: string } {
   const none: { readonly [K in Key]?: string } = {};
   return value === "" ? none : { ...none, [key]: value };
 }
 
-function shape(path: string, expected: string, found: unknown): ShapeError {
+function createShapeError(path: string, expected: string, found: unknown): ShapeError {
   const what = Array.isArray(found) ? "a list" : typeof found === "object" ? "a mapping" : `a ${typeof found}`;
   return new ShapeError(`${path === "" ? "the file" : path}: ${what} found, ${expected} expected`);
 }

@@ -93,7 +93,7 @@ for (
       want: "certificate-authority-data and certificate-authority are both specified for c",
     },
     {
-      name: "a CA that is not to be looked at",
+      name: "a CA with certificate verification off",
       text: config({ cluster: "server: https://a, certificate-authority: a, insecure-skip-tls-verify: true" }),
       want: "specifying a root certificates file with the insecure flag is not allowed",
     },

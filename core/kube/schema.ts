@@ -97,23 +97,23 @@ export function formatApiVersion(kind: { readonly group: string; readonly versio
 }
 
 /** Formats a resource as Status messages name it: `plural` or `plural.group`. */
-export function qualifiedResource(kind: { readonly group: string; readonly plural: string }): string {
+export function formatQualifiedResource(kind: { readonly group: string; readonly plural: string }): string {
   return kind.group === "" ? kind.plural : `${kind.plural}.${kind.group}`;
 }
 
 /** Formats a kind as messages about invalid objects name it: `Kind` or `Kind.group`. */
-export function qualifiedKind(kind: { readonly group: string; readonly kind: string }): string {
+export function formatQualifiedKind(kind: { readonly group: string; readonly kind: string }): string {
   return kind.group === "" ? kind.kind : `${kind.kind}.${kind.group}`;
 }
 
 /** Returns the URL path of a kind's collection, in a namespace or, without one, in all namespaces. */
-export function collectionPath(kind: Kind, namespace = ""): string {
+export function formatCollectionPath(kind: Kind, namespace = ""): string {
   const root = kind.group === "" ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
   const scope = kind.namespaced && namespace !== "" ? `/namespaces/${encodeURIComponent(namespace)}` : "";
   return `${root}${scope}/${kind.plural}`;
 }
 
 /** Returns the URL path of one object. */
-export function objectPath(kind: Kind, name: string, namespace = ""): string {
-  return `${collectionPath(kind, namespace)}/${encodeURIComponent(name)}`;
+export function formatObjectPath(kind: Kind, name: string, namespace = ""): string {
+  return `${formatCollectionPath(kind, namespace)}/${encodeURIComponent(name)}`;
 }

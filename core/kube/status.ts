@@ -8,7 +8,7 @@ import { type FieldError, fitAnswer, formatFieldError, invalid } from "./field_e
 import type { StatusCause, StatusDetails } from "./meta.ts";
 import type { PatchError } from "./patch/patch_error.ts";
 import { goQuote } from "./quote.ts";
-import { qualifiedKind, qualifiedResource } from "./schema.ts";
+import { formatQualifiedKind, formatQualifiedResource } from "./schema.ts";
 import {
   createFailureStatus,
   createStatusDetails,
@@ -90,7 +90,7 @@ export function invalidObject(kind: KindName, name: string, errors: Iterable<Fie
   }));
   const texts = [...new Set(reported.map(formatFieldError))];
   const joined = texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
-  const message = `${qualifiedKind(kind)} ${goQuote(name)} is invalid${texts.length === 0 ? "" : `: ${joined}`}`;
+  const message = `${formatQualifiedKind(kind)} ${goQuote(name)} is invalid${texts.length === 0 ? "" : `: ${joined}`}`;
   return failure(422, "Invalid", message, {
     ...(name === "" ? {} : { name }),
     ...(kind.group === "" ? {} : { group: kind.group }),
@@ -147,7 +147,7 @@ export function tooManyRequests(message: string, retryAfterSeconds: number): Sta
   return failure(429, "TooManyRequests", message, createRetryDetails(retryAfterSeconds));
 }
 
-/** 500 with a reason; the message goes to the client, so it must hold no secret. */
+/** 500 with a reason; the client sees the message, so it must contain no secret. */
 export function internalError(error: unknown): StatusError {
   const text = error instanceof Error ? error.message : String(error);
   const details = { causes: [{ message: text }] };
@@ -228,9 +228,9 @@ function createRetryDetails(seconds: number): StatusDetails {
 }
 
 function describeNamedSubject(resource: ResourceName, name: string): string {
-  return `${qualifiedResource(resource)} ${goQuote(name)}`;
+  return `${formatQualifiedResource(resource)} ${goQuote(name)}`;
 }
 
 function describeSubject(resource: ResourceName, name: string): string {
-  return name === "" ? qualifiedResource(resource) : describeNamedSubject(resource, name);
+  return name === "" ? formatQualifiedResource(resource) : describeNamedSubject(resource, name);
 }

@@ -2,7 +2,7 @@
 import { isRecord } from "../lib/record.ts";
 import type { ListMeta, Status, StatusCause, StatusDetails } from "./meta.ts";
 import { goQuote } from "./quote.ts";
-import { qualifiedResource } from "./schema.ts";
+import { formatQualifiedResource } from "./schema.ts";
 import {
   createFailureStatus,
   createStatusDetails,
@@ -85,7 +85,7 @@ function synthesize(code: number, body: unknown, request: FailedRequest): Status
     ? body.trim().slice(0, MAX_TEXT_LENGTH)
     : "unknown";
   const [reason, message] = describe(code, method, serverMessage);
-  const target = qualifiedResource(resource);
+  const target = formatQualifiedResource(resource);
   const asked = target === ""
     ? ""
     : ` (${[method.toLowerCase(), target, name].filter((part) => part !== "").join(" ")})`;

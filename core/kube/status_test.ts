@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError, type ErrorCode } from "../errors.ts";
-import { forbiddenField as forbiddenField, invalid, required } from "./field_error.ts";
+import { forbiddenField as forbiddenField, invalid, requiredField } from "./field_error.ts";
 import {
   alreadyExists,
   applyConflict,
@@ -249,7 +249,7 @@ for (
 }
 
 test("invalidObject() states one fault without brackets", () => {
-  const error = invalidObject(CSR, "a", [required("spec.usages")]);
+  const error = invalidObject(CSR, "a", [requiredField("spec.usages")]);
   assert.equal(
     JSON.stringify(error.status),
     '{"metadata":{},"status":"Failure","message":"CertificateSigningRequest.certificates.k8s.io \\"a\\" is invalid: ' +
@@ -261,7 +261,7 @@ test("invalidObject() states one fault without brackets", () => {
 
 test("invalidObject() states each text once and keeps every cause", () => {
   const twice = forbiddenField("a", "no");
-  const error = invalidObject({ group: "", kind: "Secret" }, "s", [twice, required("b"), twice]);
+  const error = invalidObject({ group: "", kind: "Secret" }, "s", [twice, requiredField("b"), twice]);
   assert.equal(error.status.message, 'Secret "s" is invalid: [a: Forbidden: no, b: Required value]');
   assert.equal(error.status.details?.causes?.length, 3);
 });
@@ -317,7 +317,7 @@ test("statusFromError() keeps a StatusError", () => {
   assert.equal(statusFromError(error), error);
 });
 
-test("statusFromError() tells nothing of an untyped error", () => {
+test("statusFromError() reveals nothing about an untyped error", () => {
   const error = statusFromError(new TypeError("secret detail"));
   assert.equal(error.status.code, 500);
   assert.equal(error.status.message, "Internal error occurred: unexpected error");

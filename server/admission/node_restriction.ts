@@ -6,7 +6,7 @@ import { parseRequest } from "../../core/csr/request.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { goQuote } from "../../core/kube/quote.ts";
-import { qualifiedResource } from "../../core/kube/schema.ts";
+import { formatQualifiedResource } from "../../core/kube/schema.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
 import { findNodeName } from "../authz/node_authorizer.ts";
 import type { AdmissionPlugin, AdmissionRequest, Refusal } from "./admission.ts";
@@ -37,7 +37,7 @@ function findRefusal(request: AdmissionRequest): Refusal | undefined {
   if (nodeName === "") {
     return { message: `could not determine node from user ${goQuote(request.user.username)}` };
   }
-  switch (qualifiedResource(request.kind)) {
+  switch (formatQualifiedResource(request.kind)) {
     case "nodes":
       return checkNode(nodeName, request);
     case "leases.coordination.k8s.io":

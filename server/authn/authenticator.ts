@@ -4,7 +4,7 @@
  * anonymous.
  */
 import type { TokenFile } from "../../core/bootstrap/token_file.ts";
-import type { Secret } from "../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../core/kube/core_v1.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
@@ -28,7 +28,7 @@ export interface AuthenticatorDeps {
   readonly clientCas: () => readonly CertificateFacts[];
   readonly tokenFile?: TokenFile;
   /** Looks up Secrets of kube-system by name. */
-  readonly bootstrapTokens?: { getSecret(name: string): Promise<Secret | undefined> };
+  readonly bootstrapTokens?: { getSecret(name: string): Promise<SecretObject | undefined> };
   readonly anonymous: boolean;
   /** Called with the remaining lifetime of a client certificate, in seconds, each time that one is accepted. */
   readonly onClientCertificate?: (secondsLeft: number) => void;

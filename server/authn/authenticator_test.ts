@@ -4,7 +4,7 @@ import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { createTokenSecret, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
-import type { Secret } from "../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { statusFromError } from "../../core/kube/status.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
@@ -18,7 +18,7 @@ const ca = await createClientCa(new Date(NOW));
 const roots = [ca.certificate];
 const peer = verifiedPeer(ca, new Date(NOW), { commonName: "alice", organizations: ["devs"] });
 
-function secrets(expiration = new Date("2026-11-25T13:00:00Z")): Record<string, Secret> {
+function secrets(expiration = new Date("2026-11-25T13:00:00Z")): Record<string, SecretObject> {
   const token = parseBootstrapToken(BOOTSTRAP);
   assert.ok(token.ok);
   const secret = createTokenSecret({

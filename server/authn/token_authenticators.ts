@@ -2,7 +2,7 @@
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import { decideTokenSecret, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
-import type { Secret } from "../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../core/kube/core_v1.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import type { TokenAuthenticator } from "./authentication.ts";
 import { createHash } from "node:crypto";
@@ -13,7 +13,7 @@ import type { UserInfo } from "../../core/kube/user.ts";
 export interface BootstrapTokenDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  getSecret(name: string): Promise<Secret | undefined>;
+  getSecret(name: string): Promise<SecretObject | undefined>;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Keeps the signatures in `kube-public/cluster-info` (`pkg/controller/bootstrap/bootstrapsigner.go`). */
 import { signClusterInfo } from "../../core/bootstrap/cluster_info_signatures.ts";
-import type { ConfigMap, Secret } from "../../core/kube/core_v1.ts";
+import type { ConfigMap, SecretObject } from "../../core/kube/core_v1.ts";
 import type { Clock, Logger, ObjectStore } from "../../core/ports.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
@@ -9,7 +9,7 @@ export interface BootstrapSignerDeps {
   /** The config maps of namespace `kube-public`. */
   readonly configMaps: Pick<ObjectStore<ConfigMap>, "update">;
   /** The secrets of namespace `kube-system`, at least those of bootstrap tokens. */
-  readonly secrets: Pick<ObjectStore<Secret>, "list">;
+  readonly secrets: Pick<ObjectStore<SecretObject>, "list">;
   readonly clock: Clock;
   readonly logger: Logger;
 }

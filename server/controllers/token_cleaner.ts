@@ -1,21 +1,21 @@
 /** Deletes bootstrap tokens when they expire (`pkg/controller/bootstrap/tokencleaner.go`). */
 import { decideTokenCleaning } from "../../core/bootstrap/token_cleaning.ts";
 import { isAppError } from "../../core/errors.ts";
-import type { Secret } from "../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../core/kube/core_v1.ts";
 import type { Clock, Logger, ObjectStore } from "../../core/ports.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
 /** What the token cleaner needs. */
 export interface TokenCleanerDeps {
   /** The secrets of namespace `kube-system`. */
-  readonly store: ObjectStore<Secret>;
+  readonly store: ObjectStore<SecretObject>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /** Creates the token cleaner; run its `reconcile` with `runController`. */
-export function createTokenCleaner(deps: TokenCleanerDeps): { readonly reconcile: Reconcile<Secret> } {
-  async function reconcile(name: string, secret: Secret | undefined, signal: AbortSignal): Promise<Outcome> {
+export function createTokenCleaner(deps: TokenCleanerDeps): { readonly reconcile: Reconcile<SecretObject> } {
+  async function reconcile(name: string, secret: SecretObject | undefined, signal: AbortSignal): Promise<Outcome> {
     if (secret === undefined) return DONE;
     const cleaning = decideTokenCleaning(secret, deps.clock.now());
     if (cleaning.kind === "keep") return DONE;

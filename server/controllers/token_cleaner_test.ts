@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../../core/errors.ts";
-import type { Secret } from "../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore } from "../../tests/support/memory_object_store.ts";
@@ -9,7 +9,7 @@ import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { runController } from "./loop.ts";
 import { createTokenCleaner } from "./token_cleaner.ts";
 
-function token(name: string, expiration: string | undefined): Secret {
+function token(name: string, expiration: string | undefined): SecretObject {
   return {
     metadata: { name, namespace: "kube-system" },
     data: expiration === undefined ? {} : { expiration: Buffer.from(expiration).toString("base64") },
@@ -20,7 +20,7 @@ function token(name: string, expiration: string | undefined): Secret {
 test("createTokenCleaner() deletes each token when it expires, broken ones at once", async () => {
   const clock = createFakeClock("2026-01-01T00:00:00Z");
   const logger = createMemoryLogger();
-  const store = createMemoryObjectStore<Secret>({
+  const store = createMemoryObjectStore<SecretObject>({
     objects: [
       token("expired", "2009-01-01T00:00:00Z"),
       token("broken", "soon"),
@@ -51,7 +51,7 @@ test("createTokenCleaner() deletes each token when it expires, broken ones at on
 for (const code of ["not_found", "conflict"] as const) {
   test(`createTokenCleaner() is content when the token is ${code} on deletion`, async () => {
     const clock = createFakeClock("2026-01-01T00:00:00Z");
-    const store = createMemoryObjectStore<Secret>({ objects: [token("t", "2009-01-01T00:00:00Z")] });
+    const store = createMemoryObjectStore<SecretObject>({ objects: [token("t", "2009-01-01T00:00:00Z")] });
     store.failNext("delete t", new AppError(code, "cannot delete"));
     const { reconcile } = createTokenCleaner({ store, clock, logger: createMemoryLogger() });
     const outcome = await reconcile("t", store.peek("t"), new AbortController().signal);

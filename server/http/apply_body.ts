@@ -5,7 +5,7 @@ import { findUnstructuredFault } from "../../core/kube/codec/unstructured.ts";
 import type { JsonDocument } from "../../core/kube/codec/json_parser.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
 import { toInt64 } from "../../core/kube/int64.ts";
-import { exactValue, isJsonObject, isTooDeep, type JsonObject } from "../../core/kube/json_value.ts";
+import { isJsonObject, isTooDeep, type JsonObject, toExactValue } from "../../core/kube/json_value.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
 import { applyConfig, type ApplyRefusal, describeApplied } from "../../core/kube/managed_fields/apply.ts";
@@ -34,7 +34,7 @@ export function readConfig(bytes: Uint8Array): ConfigBody {
   const parsed = parseDocument(bytes);
   if (!parsed.ok) return { value: {}, syntaxFault: parsed.error, strictFault: undefined };
   const document = parsed.value;
-  const value = exactValue(document, (literal) => toInt64(literal) !== undefined) ?? {};
+  const value = toExactValue(document, (literal) => toInt64(literal) !== undefined) ?? {};
   if (isTooDeep(value)) throw badRequest("error decoding patch: exceeded max depth");
   const [fault] = document.strictErrors ?? [];
   return {

@@ -21,7 +21,7 @@ import { Buffer } from "node:buffer";
 import { jsonText } from "../../core/kube/codec/encode.ts";
 import { apiGroupDiscoveryListSchema } from "../../core/kube/kinds/apidiscovery_v2.ts";
 import { type MediaType, negotiateTransformation } from "./negotiation.ts";
-import { documentName, type ServedKind } from "../../core/kube/openapi/mod.ts";
+import { formatDocumentName, type ServedKind } from "../../core/kube/openapi/mod.ts";
 import type { Served } from "./resource_handler.ts";
 import { type HealthCheck, listHealthPaths } from "./health.ts";
 
@@ -236,7 +236,7 @@ const OTHER_PATHS: readonly string[] = [
 export function listIndexPaths(groups: readonly DiscoveredGroup[], checks: readonly HealthCheck[]): readonly string[] {
   const ofGroups = groups.flatMap((group) => [
     ...(group.group === "" ? [] : [`/apis/${group.group}`]),
-    `/${documentName(group)}`,
+    `/${formatDocumentName(group)}`,
   ]);
   return [...OTHER_PATHS, ...ofGroups, ...listHealthPaths(checks)].sort();
 }

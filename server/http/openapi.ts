@@ -4,12 +4,12 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { jsonText } from "../../core/kube/codec/encode.ts";
 import {
+  createOpenApiV2,
+  createOpenApiV3Documents,
   encodeGnostic,
   GNOSTIC_V2,
   GNOSTIC_V3,
   type OpenApiObject,
-  openapiV2,
-  openapiV3Documents,
   type ServedKind,
 } from "../../core/kube/openapi/mod.ts";
 import type { Clock } from "../../core/ports.ts";
@@ -52,8 +52,8 @@ export function createOpenapi(
   clock: Pick<Clock, "now">,
 ): OpenapiHandler {
   const madeAt = clock.now();
-  const v2 = createDocument("v2", madeAt, () => openapiV2(served, serverVersion));
-  const v3 = new Map([...openapiV3Documents(served, serverVersion)].map(([name, make]) => {
+  const v2 = createDocument("v2", madeAt, () => createOpenApiV2(served, serverVersion));
+  const v3 = new Map([...createOpenApiV3Documents(served, serverVersion)].map(([name, make]) => {
     return [name, createDocument("v3", madeAt, make)] as const;
   }));
   const index = lazy(() => {

@@ -6,12 +6,12 @@ import { goQuote, marshalJson } from "../../core/kube/quote.ts";
 import { findObjectFault } from "../../core/kube/codec/unstructured.ts";
 import { compareBytes } from "../../core/lib/byte_order.ts";
 import { type JsonDocument, parseJson } from "../../core/kube/codec/json_parser.ts";
-import { exactValue, findInfinite, isJsonObject, type JsonObject } from "../../core/kube/json_value.ts";
+import { findInfinite, isJsonObject, type JsonObject, toExactValue } from "../../core/kube/json_value.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { applyJsonPatch, findUnknownOperationFields } from "../../core/kube/patch/json_patch.ts";
 import { applyMergePatch } from "../../core/kube/patch/merge_patch.ts";
 import { badPatch, type PatchError } from "../../core/kube/patch/patch_error.ts";
-import { inGoOrder, type PatchedDocument } from "../../core/kube/patch/patched_document.ts";
+import { type PatchedDocument, sortInGoOrder } from "../../core/kube/patch/patched_document.ts";
 import { applyStrategicMergePatch, printStrategicPatch } from "../../core/kube/patch/strategic.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, invalidPatchedObject, patchFailure, unsupportedMediaType } from "../../core/kube/status.ts";
@@ -64,11 +64,11 @@ export function applyPatch(
   fieldValidation: FieldValidation,
 ): KubeObject {
   const versioned = encodeObject(toWire(kind), stored);
-  const sent = exactValue(patch);
+  const sent = toExactValue(patch);
   const applied = applyDocument(type, kind, versioned, sent, fieldValidation !== "Ignore");
   if (!applied.ok) throw patchFailure(applied.error);
   const isStrategic = type === "strategic";
-  const patched = isStrategic ? applied.value.value : inGoOrder(applied.value);
+  const patched = isStrategic ? applied.value.value : sortInGoOrder(applied.value);
 
   const refuse = (detail: string): never => {
     const shown = isStrategic ? printStrategicPatch(versioned, sent) : marshalJson(patched);

@@ -3,11 +3,11 @@ import { nodeKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import {
   defaultNode,
+  getWarningsForNode,
   type NodeShape,
   validateNodeCreate,
   validateNodeStatusUpdate,
   validateNodeUpdate,
-  warnOfNode,
   withoutConfigStatus,
   withoutDisabledSpec,
 } from "../../core/kube/validation/nodes.ts";
@@ -64,7 +64,7 @@ export const nodes: Resource<Node> = {
     applyDefaults: defaultNode,
     prepareForCreate: (node) => withoutConfigStatus(withoutDisabledSpec(node)),
     prepareForUpdate: (node, stored) => withoutDisabledSpec({ ...node, status: stored.status }),
-    warn: warnOfNode,
+    warn: getWarningsForNode,
     validateCreate: validateNodeCreate,
     validateUpdate: validateNodeUpdate,
     resetFields: ["status"],

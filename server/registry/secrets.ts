@@ -1,24 +1,24 @@
 /** Core `v1` secrets. */
-import type { Secret } from "../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import {
   defaultSecret,
+  getWarningsForSecret,
   validateSecretCreate,
   validateSecretUpdate,
-  warnOfSecret,
 } from "../../core/kube/validation/secrets.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
 import { createPlainStrategy } from "./strategies.ts";
 
 /** Secrets, which include the bootstrap tokens. */
-export const secrets: Resource<Secret> = {
+export const secrets: Resource<SecretObject> = {
   kind: secretKind,
   verbs: STANDARD_VERBS,
   columns: [
     nameColumn,
-    textColumn<Secret>("Type", "What the secret is for.", (secret) => secret.type ?? ""),
+    textColumn<SecretObject>("Type", "What the secret is for.", (secret) => secret.type ?? ""),
     {
       name: "Data",
       type: "string",
@@ -31,13 +31,13 @@ export const secrets: Resource<Secret> = {
   ],
   selectableFields: ["type"],
   selectField: (secret) => secret.type ?? "",
-  strategy: createPlainStrategy<Secret>({
+  strategy: createPlainStrategy<SecretObject>({
     checksGenerateName: true,
     validateName: subdomainNameErrors,
     applyDefaults: defaultSecret,
     validateCreate: validateSecretCreate,
     validateUpdate: validateSecretUpdate,
-    warn: warnOfSecret,
+    warn: getWarningsForSecret,
   }),
   subresources: [],
 };

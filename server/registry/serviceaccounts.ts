@@ -2,7 +2,7 @@
 import type { ServiceAccount } from "../../core/kube/core_v1.ts";
 import { serviceAccountKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import { prepareServiceAccount, warnOfServiceAccount } from "../../core/kube/validation/serviceaccounts.ts";
+import { getWarningsForServiceAccount, prepareServiceAccount } from "../../core/kube/validation/serviceaccounts.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
 import { createPlainStrategy } from "./strategies.ts";
@@ -18,7 +18,7 @@ export const serviceAccounts: Resource<ServiceAccount> = {
     validateName: subdomainNameErrors,
     prepareForCreate: prepareServiceAccount,
     prepareForUpdate: prepareServiceAccount,
-    warn: warnOfServiceAccount,
+    warn: getWarningsForServiceAccount,
   }),
   subresources: [],
   deletion: { answersObject: true },

@@ -14,9 +14,9 @@ import { parseRequest } from "../../core/csr/request.ts";
 import { isJsonObject, type JsonObject } from "../../core/kube/json_value.ts";
 import { ALL_KINDS, configMapKind } from "../../core/kube/kinds/mod.ts";
 import {
-  collectionPath,
   type FieldType,
   formatApiVersion,
+  formatCollectionPath,
   type Kind,
   type MessageSchema,
 } from "../../core/kube/schema.ts";
@@ -223,7 +223,7 @@ function servedOf(resource: string): Served {
   const sample = { ...samples[resource]?.[0]?.object(NAME), metadata: { name: NAME } } as unknown as JsonObject;
   const kind = ALL_KINDS.find((one) => formatApiVersion(one) === sample["apiVersion"] && one.kind === sample["kind"]);
   assert.ok(kind, resource);
-  return { kind, sample, path: collectionPath(kind, kind.namespaced ? "default" : "") };
+  return { kind, sample, path: formatCollectionPath(kind, kind.namespaced ? "default" : "") };
 }
 
 before(async () => {

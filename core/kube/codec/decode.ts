@@ -4,7 +4,7 @@
  */
 import { isRecord } from "../../lib/record.ts";
 import { Buffer } from "node:buffer";
-import { convertToInt64, toInt64, withinInt64 } from "../int64.ts";
+import { clampToInt64, convertToInt64, toInt64 } from "../int64.ts";
 import { ExactNumber, isTooDeep } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import {
@@ -183,12 +183,12 @@ class Decoder {
     const literal = member.literal ?? String(value);
     if (this.#isUnstructured) {
       const converted = convertToInt64(literal);
-      return withinInt64(Number(kind === "int32" ? BigInt.asIntN(32, converted) : converted));
+      return clampToInt64(Number(kind === "int32" ? BigInt.asIntN(32, converted) : converted));
     }
     const whole = toInt64(literal);
     const isTooLarge = kind === "int32" && (value < -(2 ** 31) || value >= 2 ** 31);
     if (whole === undefined || isTooLarge) return this.#saveTypeError(`number ${literal}`, goType);
-    return value === 0 ? 0 : withinInt64(value);
+    return value === 0 ? 0 : clampToInt64(value);
   }
 
   #bytes(goType: string, value: unknown): string | undefined {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { secretKind } from "../kinds/mod.ts";
 import { encodeObject, jsonBytes, jsonText } from "./encode.ts";
 
-test("encodeObject() puts kind and apiVersion first, whatever the object says of itself", () => {
+test("encodeObject() puts kind and apiVersion first, also if the object has others", () => {
   const object = { metadata: { name: "a" }, kind: "Wrong", apiVersion: "v9" };
   assert.equal(
     JSON.stringify(encodeObject(secretKind, object)),

@@ -59,7 +59,7 @@ export function getStructName(schema: MessageSchema): string {
 }
 
 /** Returns the Go type of a field whose type has no name, as error messages print it. */
-export function getGoFieldType(type: FieldType): string {
+function getGoFieldType(type: FieldType): string {
   switch (type.kind) {
     case "bytes":
       return "[]uint8";

@@ -30,7 +30,7 @@ export function canonicalQuantity(text: string): string {
 }
 
 /** Returns a quantity in thousandths, rounded up; throws `DecodeError` with Go's message. */
-export function quantityMillis(text: string): bigint {
+export function toMillis(text: string): bigint {
   const { amount } = readQuantity(text);
   return amount < 0n ? -ceilDivide(-amount, NANO / 1_000n) : ceilDivide(amount, NANO / 1_000n);
 }

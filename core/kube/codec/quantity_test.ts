@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
 import { DecodeError } from "./errors.ts";
-import { canonicalQuantity, quantityMillis } from "./quantity.ts";
+import { canonicalQuantity, toMillis } from "./quantity.ts";
 
 /** Text and what apimachinery v0.37.2 prints for it. */
 const FORMS: readonly (readonly [string, string])[] = [
@@ -67,12 +67,12 @@ test("canonicalQuantity() survives any text and is stable", () => {
   }));
 });
 
-test("quantityMillis() counts thousandths, rounded away from zero", () => {
+test("toMillis() counts thousandths, rounded away from zero", () => {
   for (
     const [text, millis] of [["1", 1_000n], ["1.5", 1_500n], ["1n", 1n], ["-1u", -1n], ["1Ki", 1_024_000n], [
       "0",
       0n,
     ]] as const
-  ) assert.equal(quantityMillis(text), millis, text);
-  assert.throws(() => quantityMillis("one"), DecodeError);
+  ) assert.equal(toMillis(text), millis, text);
+  assert.throws(() => toMillis("one"), DecodeError);
 });

@@ -4,7 +4,7 @@ import { certificateSigningRequestKind, csiNodeKind, roleKind } from "../kinds/m
 import { canonicalObject } from "./decode.ts";
 import { storedForm } from "./stored_form.ts";
 
-test("storedForm() makes null of empty lists that Go always writes, wherever they stand", () => {
+test("storedForm() turns empty lists that Go always writes into null at any depth", () => {
   const role = canonicalObject(roleKind.schema, { rules: [] });
   assert.deepEqual(storedForm(roleKind.schema, role), { metadata: {}, rules: null });
   const node = canonicalObject(csiNodeKind.schema, {

@@ -3,7 +3,7 @@
  * are converted in this way, with other messages than a decoder's (apimachinery `pkg/runtime/converter.go`).
  */
 import { toInt64 } from "../int64.ts";
-import { ExactNumber, getJsonType, isJsonObject, numberText } from "../json_value.ts";
+import { ExactNumber, formatJsonNumber, getJsonType, isJsonObject } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { elementGoType, getMessagePlan } from "./message_plan.ts";
 import { canonicalBase64 } from "./base64.ts";
@@ -79,7 +79,7 @@ function findScalarFault(
   }
   if (kind === "bool") return typeof value === "boolean" ? undefined : "unrecognized type: bool";
   if (getJsonType(value) !== "number") return `unrecognized type: ${kind}`;
-  return Number.isInteger(Number(numberText(value as number | ExactNumber)))
+  return Number.isInteger(Number(formatJsonNumber(value as number | ExactNumber)))
     ? undefined
     : `cannot convert float64 to ${goType}`;
 }

@@ -1,7 +1,7 @@
 /** Reads the wire format as gogo's generated code does, with its messages. Strings need not be valid UTF-8. */
 import { Buffer } from "node:buffer";
 import { decodeUtf8 } from "./utf8.ts";
-import { withinInt64 } from "../int64.ts";
+import { clampToInt64 } from "../int64.ts";
 import { ElementBudget } from "./element_budget.ts";
 import { DecodeError } from "./errors.ts";
 
@@ -58,7 +58,7 @@ export class WireReader {
   /** Reads an int64. Beyond 2^53, it is the nearest JavaScript number that prints as an int64. */
   int64(): number {
     const { low } = this.#varint();
-    return withinInt64((this.#high | 0) * 2 ** 32 + low);
+    return clampToInt64((this.#high | 0) * 2 ** 32 + low);
   }
 
   bytes(): Uint8Array {

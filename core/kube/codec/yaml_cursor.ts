@@ -11,8 +11,8 @@ export interface Mark {
 
 /** Characters that the grammar knows, by code. */
 export const TAB = 9;
-export const LF = 10;
-export const CR = 13;
+const LF = 10;
+const CR = 13;
 /** The space, the only character that indents. */
 export const SPACE = 32;
 

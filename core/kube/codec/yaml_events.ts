@@ -224,7 +224,7 @@ export class EventReader {
     return { kind: "end", line };
   }
 
-  /** A node that goes on in `then`; nothing is there when a token of `empty` comes instead. */
+  /** Reads a node and continues in state `then`; the node is empty if the next token is one of `empty`. */
   #nodeOrEmpty(then: State, empty: readonly Indicator[], emptyLine: number, isBlock: boolean): YamlEvent {
     const token = this.#scanner.peek();
     if (empty.some((kind) => kind === token.kind)) {

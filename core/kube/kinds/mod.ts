@@ -1,5 +1,5 @@
 /**
- * Every kind that tlsboot speaks, each described once. JSON, YAML, protobuf, strict decoding, OpenAPI and merge rules
+ * Every kind that tlsboot knows, each described once. JSON, YAML, protobuf, strict decoding, OpenAPI and merge rules
  * follow from these descriptions, so that a new field is one new entry.
  */
 import type { Kind } from "../schema.ts";

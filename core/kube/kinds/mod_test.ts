@@ -47,7 +47,7 @@ for (const kind of ALL_KINDS) {
     assert.equal(formatYaml(encodeObject(kind, object)), yaml);
   });
 
-  test(`${name}: an empty object goes through protobuf unchanged`, () => {
+  test(`${name}: an empty object is the same after protobuf`, () => {
     const { object } = decodeObject(kind.schema, {});
     assert.deepEqual(decodeMessage(kind.schema, encodeMessage(kind.schema, object)), object);
     assert.deepEqual(decodeMessage(kind.schema, new Uint8Array()), object);

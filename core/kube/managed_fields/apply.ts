@@ -10,11 +10,11 @@ import type { KubeObject, ManagedFieldsEntry, StatusCause } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { findConfigFault } from "./check_config.ts";
-import { emptyObject, getApiVersion, type ManagedEndpoint, SYSTEM_FIELDS } from "./endpoint.ts";
+import { getApiVersion, getEmptyObject, type ManagedEndpoint, SYSTEM_FIELDS } from "./endpoint.ts";
 import { type FieldSet, NO_FIELDS, subtract } from "./field_set.ts";
-import { isLastAppliedManager, lastAppliedFields, syncLastApplied } from "./last_applied.ts";
+import { findLastAppliedFields, isLastAppliedManager, syncLastApplied } from "./last_applied.ts";
 import { collectLeaves } from "./leaves.ts";
-import { decodeManagers, encodeManagers, type ManagerEntry, managerKey, type Managers } from "./managers.ts";
+import { decodeManagers, encodeManagers, formatManagerKey, type ManagerEntry, type Managers } from "./managers.ts";
 import { mergeValue } from "./merge.ts";
 import { pruneFields } from "./prune.ts";
 import { type Overlaps, takeOver } from "./take_over.ts";
@@ -54,7 +54,7 @@ export function applyConfig(
   const decoded = decodeManagers(live?.metadata.managedFields ?? []);
   if (!decoded.ok) return err({ kind: "internal", message: `failed to decode managed fields: ${decoded.error}` });
   let managers = decoded.value;
-  const before = withoutManagedFields(live ?? emptyObject(endpoint.kind.schema));
+  const before = withoutManagedFields(live ?? getEmptyObject(endpoint.kind.schema));
   if (managers.size === 0 && live !== undefined) {
     const first = { ...author, manager: BEFORE_FIRST_APPLY };
     managers = recordUpdate(endpoint, undefined, live, managers, first) ?? managers;
@@ -88,7 +88,7 @@ function applyFields(
     apiVersion: getApiVersion(endpoint),
     subresource: endpoint.subresource,
   } as const;
-  const key = managerKey(name);
+  const key = formatManagerKey(name);
   const reconciled = reconcileManagers(endpoint, managers);
   const last = reconciled.get(key);
   const set = collectLeaves(fields, endpoint.atom, endpoint.ignored);
@@ -115,7 +115,9 @@ const NO_OVERLAPS: Overlaps = new Map();
 
 /** Finds the conflicts. For kubectl, the fields that its client-side apply has set are none. */
 function findConflicts(endpoint: ManagedEndpoint, before: JsonObject, overlaps: Overlaps, manager: string): Overlaps {
-  const allowed = isLastAppliedManager(manager) && overlaps.size > 0 ? lastAppliedFields(endpoint, before) : undefined;
+  const allowed = isLastAppliedManager(manager) && overlaps.size > 0
+    ? findLastAppliedFields(endpoint, before)
+    : undefined;
   if (allowed === undefined) return overlaps;
   const rest = new Map<string, FieldSet>();
   for (const [key, set] of overlaps) {
@@ -178,7 +180,7 @@ interface Conflict {
 }
 
 /** Reports every field of every owner, with the owners sorted by their keys and the fields in the order of their set. */
-export function reportConflicts(overlaps: Overlaps, managers: Managers): ConflictReport {
+function reportConflicts(overlaps: Overlaps, managers: Managers): ConflictReport {
   const owners = [...overlaps.keys()].sort(compareBytes);
   const conflicts = owners.flatMap((key): readonly Conflict[] => {
     const owner = printOwner(managers.get(key)!);

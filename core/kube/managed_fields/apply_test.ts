@@ -119,14 +119,14 @@ for (
       want: { parts: [{ name: "x", tags: ["t"] }] },
     },
     {
-      name: "a map goes when its last entry goes",
+      name: "a map is removed with its last entry",
       first: { map: { a: "1" } },
       second: { text: "x" },
       third: {},
       want: { text: "x" },
     },
     {
-      name: "a struct stays while somebody owns a part of it",
+      name: "a struct stays while a manager owns a part of it",
       first: { part: { name: "p", value: "v" } },
       second: { part: { name: "p" } },
       third: {},
@@ -303,7 +303,7 @@ const SPEC = fc.record({
   pair: fc.record({ left: fc.constantFrom("l", "m") }, { noNullPrototype: true }),
 }, { requiredKeys: [], noNullPrototype: true });
 
-test("applyConfig() twice is applyConfig() once, and what is applied stands in the object", () => {
+test("applyConfig() twice is the same as once, and the object has what was applied", () => {
   fc.assert(fc.property(SPEC, SPEC, SPEC, (first, second, third) => {
     const live = applied(applied(undefined, "a", config(first)), "b", config(second), true);
     const once = applied(live, "a", config(third), true);

@@ -34,15 +34,18 @@ const ATOMS = new WeakMap<MessageSchema, Map<boolean, Atom>>();
 
 /** Returns the atom of a message, which is created at first use. */
 export function getAtom(schema: MessageSchema): Atom {
-  return structAtom(schema, schema.mapType === "atomic");
+  return getStructAtom(schema, schema.mapType === "atomic");
 }
 
 /** Finds the type of one member of a struct or map. */
-export function memberAtom(atom: Extract<Atom, { readonly kind: "struct" | "map" }>, name: string): Atom | undefined {
+export function findMemberAtom(
+  atom: Extract<Atom, { readonly kind: "struct" | "map" }>,
+  name: string,
+): Atom | undefined {
   return atom.kind === "map" ? atom.of : atom.fields.get(name);
 }
 
-function structAtom(schema: MessageSchema, isAtomic: boolean): Atom {
+function getStructAtom(schema: MessageSchema, isAtomic: boolean): Atom {
   let made = ATOMS.get(schema);
   if (made === undefined) ATOMS.set(schema, made = new Map());
   const known = made.get(isAtomic);
@@ -51,18 +54,18 @@ function structAtom(schema: MessageSchema, isAtomic: boolean): Atom {
   const atom: Atom = { kind: "struct", isAtomic, fields };
   // Set before its fields, so that a message may contain itself.
   made.set(isAtomic, atom);
-  for (const [name, field] of Object.entries(schema.fields)) fields.set(name, fieldAtom(field.type, field));
+  for (const [name, field] of Object.entries(schema.fields)) fields.set(name, createFieldAtom(field.type, field));
   return atom;
 }
 
-function fieldAtom(type: FieldType, rules: MergeRules): Atom {
+function createFieldAtom(type: FieldType, rules: MergeRules): Atom {
   switch (type.kind) {
     case "message":
-      return structAtom(type.message(), (rules.mapType ?? type.message().mapType) === "atomic");
+      return getStructAtom(type.message(), (rules.mapType ?? type.message().mapType) === "atomic");
     case "map":
-      return { kind: "map", isAtomic: rules.mapType === "atomic", of: fieldAtom(type.of, NO_RULES) };
+      return { kind: "map", isAtomic: rules.mapType === "atomic", of: createFieldAtom(type.of, NO_RULES) };
     case "list":
-      return listAtom(type.of, rules);
+      return createListAtom(type.of, rules);
     case "json":
       return { kind: "any" };
     default:
@@ -70,17 +73,17 @@ function fieldAtom(type: FieldType, rules: MergeRules): Atom {
   }
 }
 
-function listAtom(of: FieldType, rules: MergeRules): Atom {
-  const items = fieldAtom(of, NO_RULES);
+function createListAtom(of: FieldType, rules: MergeRules): Atom {
+  const items = createFieldAtom(of, NO_RULES);
   if (rules.listType === undefined || rules.listType === "atomic") {
     return { kind: "list", relation: "atomic", of: items };
   }
-  const keys = (rules.listMapKeys ?? []).map((name) => listKey(of, name));
+  const keys = (rules.listMapKeys ?? []).map((name) => createListKey(of, name));
   return { kind: "list", relation: "associative", keys, of: items };
 }
 
 /** Creates a list key. The default of a field that Go always writes is its zero value. */
-function listKey(of: FieldType, name: string): ListKey {
+function createListKey(of: FieldType, name: string): ListKey {
   const field = of.kind === "message" ? of.message().fields[name] : undefined;
   if (field?.default !== undefined) return { name, default: field.default };
   return field?.presence === "always" && field.type.kind === "string" ? { name, default: "" } : { name };

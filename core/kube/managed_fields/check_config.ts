@@ -4,8 +4,8 @@
  */
 import { ExactNumber, getJsonType, isJsonObject } from "../json_value.ts";
 import { goSyntax, printGoValue } from "../patch/go_value.ts";
-import { type AssociativeList, type Atom, memberAtom, type Scalar } from "./atom.ts";
-import { itemElement } from "./list_item.ts";
+import { type AssociativeList, type Atom, findMemberAtom, type Scalar } from "./atom.ts";
+import { getItemElement } from "./list_item.ts";
 import { fieldElement, printElement } from "./path_element.ts";
 
 /** A fault and its path. */
@@ -57,7 +57,7 @@ function* findMemberFaults(
 ): Generator<ConfigFault> {
   for (const [name, member] of Object.entries(value)) {
     const at = `${path}${printElement(fieldElement(name))}`;
-    const type = memberAtom(atom, name);
+    const type = findMemberAtom(atom, name);
     // The first name that a struct does not have ends the search in it.
     if (type === undefined) {
       yield { path: at, text: "field not declared in schema" };
@@ -70,7 +70,7 @@ function* findMemberFaults(
 function* findItemFaults(items: readonly unknown[], list: AssociativeList, path: string): Generator<ConfigFault> {
   const seen = new Set<string>();
   for (const [index, item] of items.entries()) {
-    const element = itemElement(list, item);
+    const element = getItemElement(list, item);
     if (!element.ok) {
       yield { path, text: `element ${index}: ${element.error}` };
       return;

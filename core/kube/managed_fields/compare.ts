@@ -1,8 +1,8 @@
 /** Finds the fields that differ between two states of an object (structured-merge-diff `typed/compare.go`). */
 import { getMember, isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
-import { type AssociativeList, type Atom, memberAtom } from "./atom.ts";
+import { type AssociativeList, type Atom, findMemberAtom } from "./atom.ts";
 import { type FieldSet, type FieldSetBuilder, insertPath, unite } from "./field_set.ts";
-import { itemElement } from "./list_item.ts";
+import { getItemElement } from "./list_item.ts";
 import { fieldElement } from "./path_element.ts";
 
 /** The result of a comparison. No field is in two of the sets. */
@@ -13,7 +13,7 @@ export interface Comparison {
 }
 
 /** Returns the fields that were added or modified. */
-export function changedBy(comparison: Comparison): FieldSet {
+export function getChangedFields(comparison: Comparison): FieldSet {
   return unite(comparison.modified, comparison.added);
 }
 
@@ -54,10 +54,10 @@ class Walk implements Comparison {
   ): void {
     const [left, right] = [toObject(before), toObject(after)];
     for (const name in right) {
-      this.#member(name, getMember(left, name), right[name], memberAtom(atom, name), ignored);
+      this.#member(name, getMember(left, name), right[name], findMemberAtom(atom, name), ignored);
     }
     for (const name in left) {
-      if (!Object.hasOwn(right, name)) this.#member(name, left[name], undefined, memberAtom(atom, name), ignored);
+      if (!Object.hasOwn(right, name)) this.#member(name, left[name], undefined, findMemberAtom(atom, name), ignored);
     }
   }
 
@@ -101,7 +101,7 @@ class Walk implements Comparison {
   #index(value: unknown, list: AssociativeList): ReadonlyMap<string, readonly unknown[]> {
     const found = new Map<string, unknown[]>();
     for (const item of Array.isArray(value) ? value as readonly unknown[] : []) {
-      const element = itemElement(list, item);
+      const element = getItemElement(list, item);
       if (!element.ok) {
         this.isFaulty = true;
         continue;

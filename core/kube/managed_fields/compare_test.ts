@@ -21,10 +21,10 @@ for (
   const { name, before, after, removed = {}, modified = {}, added = {} } of [
     { name: "nothing", before: { text: "a" }, after: { text: "a" } },
     { name: "a scalar", before: { text: "a" }, after: { text: "b" }, modified: { "f:text": {} } },
-    { name: "a scalar that comes", before: {}, after: { count: 0 }, added: { "f:count": {} } },
-    { name: "a scalar that goes", before: { flag: false }, after: {}, removed: { "f:flag": {} } },
+    { name: "a scalar that is added", before: {}, after: { count: 0 }, added: { "f:count": {} } },
+    { name: "a scalar that is removed", before: { flag: false }, after: {}, removed: { "f:flag": {} } },
     {
-      name: "a map that comes, and its entries",
+      name: "a map that is added, and its entries",
       before: {},
       after: { map: { a: "1" } },
       added: { "f:map": { ".": {}, "f:a": {} } },
@@ -37,7 +37,7 @@ for (
       modified: { "f:map": { "f:b": {} } },
       added: { "f:map": { "f:c": {} } },
     },
-    { name: "an empty map that comes", before: {}, after: { map: {} }, added: { "f:map": {} } },
+    { name: "an empty map that is added", before: {}, after: { map: {} }, added: { "f:map": {} } },
     { name: "an empty map that was null", before: { map: null }, after: { map: {} }, modified: { "f:map": {} } },
     { name: "an empty list that was null", before: { set: null }, after: { set: [] }, modified: { "f:set": {} } },
     {
@@ -49,21 +49,21 @@ for (
     },
     { name: "the order of a set", before: { set: ["a", "b"] }, after: { set: ["b", "a"] } },
     {
-      name: "an item that stands twice now",
+      name: "an item that is repeated now",
       before: { set: ["a"] },
       after: { set: ["a", "a"] },
-      // It goes as one that can be told from others, and comes as one that cannot.
+      // It is removed as an item with an identity, and added as one without.
       removed: { "f:set": { 'v:"a"': {} } },
       added: { "f:set": { 'v:"a"': {} } },
     },
     {
-      name: "an item that stood twice",
+      name: "an item that was repeated",
       before: { set: ["a", "a"] },
       after: { set: ["a"] },
       removed: { "f:set": { 'v:"a"': {} } },
       added: { "f:set": { 'v:"a"': {} } },
     },
-    { name: "items that stand twice as before", before: { set: ["a", "a"] }, after: { set: ["a", "a"] } },
+    { name: "items that are repeated as before", before: { set: ["a", "a"] }, after: { set: ["a", "a"] } },
     {
       name: "an item of a list by key",
       before: { parts: [{ name: "x", value: "1" }, { name: "y" }] },
@@ -79,7 +79,7 @@ for (
       modified: { "f:atomicList": {}, "f:atomicMap": {}, "f:pair": {} },
     },
     {
-      name: "a struct that goes",
+      name: "a struct that is removed",
       before: { part: { name: "a" } },
       after: {},
       removed: { "f:part": { ".": {}, "f:name": {} } },
@@ -131,7 +131,7 @@ for (
       want: { "f:parts": { 'k:{"name":""}': { ".": {}, "f:value": {} } } },
     },
     {
-      name: "items that stand twice without their fields",
+      name: "repeated items without their fields",
       value: { parts: [{ name: "x", value: "1" }, { name: "x" }] },
       want: { "f:parts": { 'k:{"name":"x"}': {} } },
     },

@@ -38,7 +38,7 @@ export function getApiVersion(endpoint: ManagedEndpoint): string {
 const empties = new WeakMap<MessageSchema, Record<string, unknown>>();
 
 /** Returns an object of a kind with nothing set, from which a creation starts. It must not be changed. */
-export function emptyObject(schema: MessageSchema): Readonly<Record<string, unknown>> {
+export function getEmptyObject(schema: MessageSchema): Readonly<Record<string, unknown>> {
   let empty = empties.get(schema);
   if (empty === undefined) empties.set(schema, empty = createZeroMessage(getMessagePlan(schema)));
   return empty;

@@ -41,7 +41,7 @@ function isSound(set: FieldSet): boolean {
   return [...set.values()].every(({ isMember, children }) => (isMember || children.size > 0) && isSound(children));
 }
 
-test("createFieldSet() has its paths and no others, whatever stands above them", () => {
+test("createFieldSet() has its paths and no others, not those above them", () => {
   const set = createFieldSet(["f:a", "f:b"], ["f:a", "f:b", 'v:"y"']);
   assert.deepEqual(members(set), [["f:a", "f:b"], ["f:a", "f:b", 'v:"y"']]);
   assert.equal(hasPath(set, []), false);
@@ -76,7 +76,7 @@ test("sets obey the laws of algebra", () => {
   }));
 });
 
-test("isSameFieldSet() tells sets apart by their members", () => {
+test("isSameFieldSet() compares sets by their members", () => {
   fc.assert(fc.property(PATHS, PATHS, (a, b) => {
     const [left, right] = [createFieldSet(...a), createFieldSet(...b)];
     assert.equal(isSameFieldSet(left, right), JSON.stringify(members(left)) === JSON.stringify(members(right)));

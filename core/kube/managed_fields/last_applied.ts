@@ -22,7 +22,7 @@ export function isLastAppliedManager(manager: string): boolean {
 }
 
 /** Finds the fields that have the value that the annotation gives them; undefined if there is no valid annotation. */
-export function lastAppliedFields(endpoint: ManagedEndpoint, live: JsonObject): FieldSet | undefined {
+export function findLastAppliedFields(endpoint: ManagedEndpoint, live: JsonObject): FieldSet | undefined {
   const text = getLastApplied(live);
   if (text === "") return undefined;
   const config = parseObject(text);

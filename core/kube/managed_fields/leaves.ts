@@ -1,8 +1,8 @@
 /** The fields that a configuration sets (structured-merge-diff `typed/tofieldset.go`). */
 import { isJsonObject } from "../json_value.ts";
-import { type AssociativeList, type Atom, memberAtom } from "./atom.ts";
+import { type AssociativeList, type Atom, findMemberAtom } from "./atom.ts";
 import { type FieldSet, type FieldSetBuilder, insertPath } from "./field_set.ts";
-import { itemElement } from "./list_item.ts";
+import { getItemElement } from "./list_item.ts";
 import { fieldElement } from "./path_element.ts";
 
 /** Collects every leaf and every item of a value that fits its type, without those at or below `ignored`. */
@@ -34,7 +34,7 @@ class Walk {
   #members(value: object, atom: Extract<Atom, { readonly kind: "struct" | "map" }>, ignored?: FieldSet): void {
     for (const [name, member] of Object.entries(value)) {
       const element = fieldElement(name);
-      const type = memberAtom(atom, name);
+      const type = findMemberAtom(atom, name);
       const skipped = ignored?.get(element);
       if (type === undefined || skipped?.isMember === true) continue;
       this.#path.push(element);
@@ -68,7 +68,7 @@ class Walk {
 }
 
 function getElement(list: AssociativeList, item: unknown): string {
-  const element = itemElement(list, item);
+  const element = getItemElement(list, item);
   // Items without an element cannot be owned; a valid value has none.
   return element.ok ? element.value : "v:null";
 }

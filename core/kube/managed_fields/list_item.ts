@@ -6,7 +6,7 @@ import type { AssociativeList, ListKey } from "./atom.ts";
 import { keyElement, valueElement } from "./path_element.ts";
 
 /** Returns the path element that identifies an item; the error is upstream's text. */
-export function itemElement(list: AssociativeList, item: unknown): Result<string, string> {
+export function getItemElement(list: AssociativeList, item: unknown): Result<string, string> {
   return list.keys.length === 0 ? setItemElement(item) : keyedItemElement(list.keys, item);
 }
 

@@ -22,11 +22,11 @@ export interface ManagerEntry extends ManagerName {
   readonly time: string | undefined;
 }
 
-/** All managers of an object, by `managerKey`. */
+/** All managers of an object, by `formatManagerKey`. */
 export type Managers = Map<string, ManagerEntry>;
 
 /** Returns the key of a manager. An applier has the same key in all API versions. */
-export function managerKey({ manager, operation, apiVersion, subresource }: ManagerName): string {
+export function formatManagerKey({ manager, operation, apiVersion, subresource }: ManagerName): string {
   const identity = {
     ...(manager === "" ? {} : { manager }),
     operation,
@@ -50,7 +50,7 @@ export function decodeManagers(entries: readonly ManagedFieldsEntry[]): Result<M
     const set = parseFieldsV1(entry.fieldsV1);
     if (!set.ok) return err(`error decoding versioned set: ${set.error}`);
     const read = { manager, operation, apiVersion, subresource, set: set.value, time } as const;
-    managers.set(managerKey(read), read);
+    managers.set(formatManagerKey(read), read);
   }
   return ok(managers);
 }
@@ -115,7 +115,7 @@ function mergeOldest(
       continue;
     }
     const bucketName = { manager: "ancient-changes", operation: "Update", apiVersion, subresource: "" } as const;
-    const bucketKey = managerKey(bucketName);
+    const bucketKey = formatManagerKey(bucketName);
     if (!managers.has(bucketKey)) {
       managers.set(bucketKey, { ...managers.get(first)!, ...bucketName });
       managers.delete(first);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ManagedFieldsEntry } from "../meta.ts";
 import { formatFieldsV1 } from "./fields_v1.ts";
-import { capUpdateManagers, decodeManagers, encodeManagers, managerKey, type Managers } from "./managers.ts";
+import { capUpdateManagers, decodeManagers, encodeManagers, formatManagerKey, type Managers } from "./managers.ts";
 import { reconcileFields } from "./track_update.ts";
 import { getAtom } from "./atom.ts";
 import { createFieldSet } from "./field_set.ts";
@@ -41,14 +41,14 @@ for (
   });
 }
 
-test("managerKey() tells appliers of all versions for one, updaters not", () => {
+test("formatManagerKey() is the same for an applier in all versions, but not for an updater", () => {
   const name = { manager: "m", apiVersion: "v1", subresource: "status" };
   assert.equal(
-    managerKey({ ...name, operation: "Apply" }),
+    formatManagerKey({ ...name, operation: "Apply" }),
     '{"manager":"m","operation":"Apply","subresource":"status"}',
   );
   assert.equal(
-    managerKey({ ...name, operation: "Update" }),
+    formatManagerKey({ ...name, operation: "Update" }),
     '{"manager":"m","operation":"Update","apiVersion":"v1","subresource":"status"}',
   );
 });

@@ -4,8 +4,8 @@
  */
 import { setOwn } from "../codec/json_parser.ts";
 import { getMember, isJsonObject, type JsonObject } from "../json_value.ts";
-import { type AssociativeList, type Atom, memberAtom } from "./atom.ts";
-import { itemElement } from "./list_item.ts";
+import { type AssociativeList, type Atom, findMemberAtom } from "./atom.ts";
+import { getItemElement } from "./list_item.ts";
 
 /** Merges a configuration into a live value of the same type without changing either; undefined is absent. */
 export function mergeValue(live: unknown, config: unknown, atom: Atom): unknown {
@@ -31,7 +31,7 @@ function mergeMembers(
   const merged: JsonObject = {};
   const [ours, theirs] = [isJsonObject(live) ? live : {}, isJsonObject(config) ? config : {}];
   for (const name of new Set([...Object.keys(ours), ...Object.keys(theirs)])) {
-    const type = memberAtom(atom, name);
+    const type = findMemberAtom(atom, name);
     const value = getMember(theirs, name);
     setOwn(merged, name, type === undefined ? value : mergeValue(getMember(ours, name), value, type));
   }
@@ -100,7 +100,7 @@ function mergeItems(live: readonly unknown[], config: readonly unknown[], list: 
 
 function toItems(values: readonly unknown[], list: AssociativeList): readonly Item[] {
   return values.flatMap((value) => {
-    const element = itemElement(list, value);
+    const element = getItemElement(list, value);
     return element.ok ? [{ element: element.value, value }] : [];
   });
 }

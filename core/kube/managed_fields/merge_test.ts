@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
-import { getAtom, memberAtom } from "./atom.ts";
+import { findMemberAtom, getAtom } from "./atom.ts";
 import { findConfigFault } from "./check_config.ts";
 import { createFieldSet } from "./field_set.ts";
 import { formatFieldsV1 } from "./fields_v1.ts";
@@ -10,7 +10,7 @@ import { removeFields, withNamedFields } from "./prune.ts";
 import { thingSchema } from "../../../tests/support/thing_kind.ts";
 
 const THING = getAtom(thingSchema);
-const SPEC = THING.kind === "struct" ? memberAtom(THING, "spec")! : assert.fail();
+const SPEC = THING.kind === "struct" ? findMemberAtom(THING, "spec")! : assert.fail();
 
 const parts = (names: string): readonly object[] => [...names].map((name) => ({ name }));
 
@@ -61,7 +61,7 @@ for (
       want: { set: ["b", "c", "a"] },
     },
     {
-      name: "puts its own items where they stand",
+      name: "keeps the places of its own items",
       live: { set: ["a", "b"] },
       config: { set: ["a", "x", "b"] },
       want: { set: ["a", "x", "b"] },

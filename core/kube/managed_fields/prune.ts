@@ -2,13 +2,13 @@
  * Removes the fields that an applier no longer sets, unless another manager owns them (structured-merge-diff
  * `merge/update.go`, `typed/remove.go`).
  */
-import { type AssociativeList, type Atom, memberAtom } from "./atom.ts";
+import { type AssociativeList, type Atom, findMemberAtom } from "./atom.ts";
 import { type FieldNode, type FieldSet, intersect, subtract, unite, uniteAll } from "./field_set.ts";
 import { collectLeaves } from "./leaves.ts";
 import type { Managers } from "./managers.ts";
 import { setOwn } from "../codec/json_parser.ts";
 import { isJsonObject, type JsonObject } from "../json_value.ts";
-import { itemElement } from "./list_item.ts";
+import { getItemElement } from "./list_item.ts";
 import { fieldElement } from "./path_element.ts";
 
 /**
@@ -54,7 +54,7 @@ function removeItems(value: unknown, list: AssociativeList, fields: FieldSet): u
   if (!Array.isArray(value)) return null;
   const kept: unknown[] = [];
   for (const item of value as readonly unknown[]) {
-    const element = itemElement(list, item);
+    const element = getItemElement(list, item);
     const node = element.ok ? fields.get(element.value) : undefined;
     if (node?.isMember === true) continue;
     kept.push(node === undefined ? item : removeFields(item, list.of, node.children));
@@ -72,7 +72,7 @@ function removeMembers(
   for (const [name, member] of Object.entries(value)) {
     const node = fields.get(fieldElement(name));
     if (node?.isMember === true) continue;
-    const type = memberAtom(atom, name);
+    const type = findMemberAtom(atom, name);
     setOwn(kept, name, node === undefined || type === undefined ? member : removeFields(member, type, node.children));
   }
   return Object.keys(kept).length === 0 ? null : kept;
@@ -87,7 +87,7 @@ export function withNamedFields(set: FieldSet, atom: Atom | undefined): FieldSet
   for (const [element, { isMember, children }] of set) {
     const isField = element.startsWith("f:");
     let type: Atom | undefined;
-    if (isField && (atom?.kind === "struct" || atom?.kind === "map")) type = memberAtom(atom, element.slice(2));
+    if (isField && (atom?.kind === "struct" || atom?.kind === "map")) type = findMemberAtom(atom, element.slice(2));
     else if (element.startsWith("k:") && atom?.kind === "list") type = atom.of;
     named.set(element, {
       isMember: isMember || (isField && atom?.kind === "struct" && type !== undefined && children.size > 0),

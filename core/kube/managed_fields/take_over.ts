@@ -2,7 +2,7 @@
  * The effect of a change on the other managers: a manager no longer owns the fields that another one has changed or
  * removed (structured-merge-diff `merge/update.go`).
  */
-import { changedBy, compare, type Comparison } from "./compare.ts";
+import { compare, type Comparison, getChangedFields } from "./compare.ts";
 import { getApiVersion, type ManagedEndpoint } from "./endpoint.ts";
 import { type FieldSet, intersect, subtract } from "./field_set.ts";
 import type { Managers } from "./managers.ts";
@@ -30,7 +30,7 @@ export function takeOver(
   const comparison = compare(before, after, endpoint.atom, endpoint.ignored);
   if (comparison === undefined) return undefined;
   const version = getApiVersion(endpoint);
-  const changed = changedBy(comparison);
+  const changed = getChangedFields(comparison);
   const overlaps = new Map<string, FieldSet>();
   const left: Managers = new Map();
   for (const [key, entry] of managers) {

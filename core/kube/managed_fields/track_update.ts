@@ -3,12 +3,12 @@
  * `managedfields/internal`, the chain of managers for `Update`).
  */
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
-import { changedBy } from "./compare.ts";
-import { emptyObject, getApiVersion, type ManagedEndpoint, SYSTEM_FIELDS } from "./endpoint.ts";
+import { getChangedFields } from "./compare.ts";
+import { getApiVersion, getEmptyObject, type ManagedEndpoint, SYSTEM_FIELDS } from "./endpoint.ts";
 import { type FieldNode, type FieldSet, NO_FIELDS, subtract, unite } from "./field_set.ts";
-import { capUpdateManagers, decodeManagers, encodeManagers, managerKey, type Managers } from "./managers.ts";
+import { capUpdateManagers, decodeManagers, encodeManagers, formatManagerKey, type Managers } from "./managers.ts";
 import { takeOver } from "./take_over.ts";
-import { type Atom, memberAtom } from "./atom.ts";
+import { type Atom, findMemberAtom } from "./atom.ts";
 
 /** The manager that writes, and the time of the write. */
 export interface Author {
@@ -47,10 +47,10 @@ export function recordUpdate(
   managers: Managers,
   author: Author,
 ): Managers | undefined {
-  const before = live ?? emptyObject(endpoint.kind.schema);
+  const before = live ?? getEmptyObject(endpoint.kind.schema);
   const result = takeOver(endpoint, before, object, reconcileManagers(endpoint, managers), undefined);
   if (result === undefined) return undefined;
-  const taken = subtract(changedBy(result.comparison), SYSTEM_FIELDS);
+  const taken = subtract(getChangedFields(result.comparison), SYSTEM_FIELDS);
   if (taken.size > 0) {
     const name = {
       manager: author.manager === "" ? UNKNOWN : author.manager,
@@ -58,7 +58,7 @@ export function recordUpdate(
       apiVersion: getApiVersion(endpoint),
       subresource: endpoint.subresource,
     } as const;
-    const key = managerKey(name);
+    const key = formatManagerKey(name);
     const previous = result.managers.get(key);
     const set = previous === undefined ? taken : unite(taken, previous.set);
     result.managers.set(key, { ...name, set, time: author.time });
@@ -118,7 +118,7 @@ function atomBelow(atom: Atom, element: string): Atom | undefined {
       return atom.of;
     case "map":
     case "struct":
-      return memberAtom(atom, element.slice(2));
+      return findMemberAtom(atom, element.slice(2));
     default:
       return undefined;
   }

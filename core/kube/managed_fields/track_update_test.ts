@@ -28,7 +28,7 @@ function owned(manager: string, fieldsV1: object, edit: Partial<ManagedFieldsEnt
   return { ...entry, ...edit };
 }
 
-/** As it comes out of the store. */
+/** Returns an object as the store has it, with a uid and managed fields. */
 function stored(object: KubeObject, ...managedFields: readonly ManagedFieldsEntry[]): KubeObject {
   return { ...object, metadata: { ...object.metadata, uid: "u", managedFields } };
 }
@@ -43,7 +43,7 @@ test("trackUpdate() gives a new object's fields to its maker, but for what the s
   ]);
 });
 
-test("trackUpdate() has no entry for an object without fields, and a name for nobody", () => {
+test("trackUpdate() has no entry for an object without fields, and a name for an unnamed manager", () => {
   assert.equal(trackUpdate(MAIN, undefined, thing({}), { manager: "m", time: at(1) }), undefined);
   assert.equal(
     trackUpdate(MAIN, undefined, thing({ text: "a" }), { manager: "", time: at(1) })?.[0]?.manager,
@@ -104,7 +104,7 @@ for (
       want: [owned("x", { "f:spec": { "f:text": {} } }, { operation: "Apply" })],
     },
     {
-      name: "entries of versions that nobody knows go",
+      name: "entries of unknown versions are dropped",
       sent: [owned("x", { "f:spec": { "f:text": {} } }), owned("y", { "f:spec": {} }, { apiVersion: "other/v1" })],
       want: [owned("x", { "f:spec": { "f:text": {} } })],
     },

@@ -31,7 +31,7 @@ export function createPathItems(routes: readonly Route[]): readonly PathItem[] {
 }
 
 /** Returns the parameters of an operation that are not common to its path. */
-export function ownParameters(route: Route, common: readonly Parameter[]): readonly Parameter[] {
+export function getOwnParameters(route: Route, common: readonly Parameter[]): readonly Parameter[] {
   return route.parameters.filter((parameter) => !common.some((one) => isSame(one, parameter))).sort(byName);
 }
 
@@ -53,6 +53,6 @@ function isSame(a: Parameter, b: Parameter): boolean {
 }
 
 /** Returns the label of kube-apiserver's documents: `1.37` for the git version `v1.37.2+tlsboot.0.1.0`. */
-export function apiVersionLabel(gitVersion: string): string {
+export function formatVersionLabel(gitVersion: string): string {
   return /^v?(\d+\.\d+)/.exec(gitVersion)?.[1] ?? gitVersion;
 }

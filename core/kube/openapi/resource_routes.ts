@@ -1,5 +1,5 @@
 /** Creates the operations of one kind: of its collection, objects and subresources, and of the old `/watch/` paths. */
-import { type Kind, objectPath } from "../schema.ts";
+import { formatObjectPath, type Kind } from "../schema.ts";
 import {
   DELETE_COLLECTION_PARAMETERS,
   DELETE_PARAMETERS,
@@ -61,24 +61,24 @@ type Operation = Pick<Route, "method" | "action" | "answers"> & {
 };
 
 /** Creates all operations of a served kind. */
-export function resourceRoutes(served: ServedKind): readonly Route[] {
+export function createResourceRoutes(served: ServedKind): readonly Route[] {
   const { kind, verbs, subresources } = served;
   const scoped = kind.namespaced ? [NAMESPACE_PARAMETER] : [];
-  const item = decodeURIComponent(objectPath(kind, "{name}", kind.namespaced ? "{namespace}" : ""));
+  const item = decodeURIComponent(formatObjectPath(kind, "{name}", kind.namespaced ? "{namespace}" : ""));
   const scope = kind.namespaced ? "Namespaced" : "";
   const collection: Place = { path: item.slice(0, -"/{name}".length), parameters: scoped, scope, suffix: "" };
   const object: Place = { path: item, parameters: [nameParameter(kind.kind), ...scoped], scope, suffix: "" };
   return [
-    ...placed(kind, collection, createOperations(served, verbs, COLLECTION_VERBS)),
-    ...everywhereRoutes(served, collection),
-    ...placed(kind, object, createOperations(served, verbs, OBJECT_VERBS)),
+    ...createRoutesAt(kind, collection, createOperations(served, verbs, COLLECTION_VERBS)),
+    ...createAllNamespacesRoutes(served, collection),
+    ...createRoutesAt(kind, object, createOperations(served, verbs, OBJECT_VERBS)),
     ...subresources.flatMap((sub) => {
       const place = { ...object, path: `${item}/${sub.name}`, suffix: capitalized(sub.name) };
       const kindOfSub = sub.kind ?? kind;
       const operations = createOperations({ ...served, kind: kindOfSub }, sub.verbs, SUBRESOURCE_VERBS);
-      return placed(kind, place, operations, kindOfSub);
+      return createRoutesAt(kind, place, operations, kindOfSub);
     }),
-    ...(verbs.includes("watch") ? watchRoutes(kind, collection, object) : []),
+    ...(verbs.includes("watch") ? createWatchRoutes(kind, collection, object) : []),
   ];
 }
 
@@ -87,12 +87,12 @@ const OBJECT_VERBS: readonly string[] = ["get", "update", "delete", "patch"];
 const SUBRESOURCE_VERBS: readonly string[] = ["get", "create", "update", "patch"];
 
 /** Creates the list of all namespaces, the only operation across namespaces. */
-function everywhereRoutes(served: ServedKind, collection: Place): readonly Route[] {
+function createAllNamespacesRoutes(served: ServedKind, collection: Place): readonly Route[] {
   if (!served.kind.namespaced || !served.verbs.includes("list")) return [];
-  return placed(served.kind, everywhere(collection), createOperations(served, served.verbs, ["list"]));
+  return createRoutesAt(served.kind, toAllNamespaces(collection), createOperations(served, served.verbs, ["list"]));
 }
 
-function everywhere({ path }: Place): Place {
+function toAllNamespaces({ path }: Place): Place {
   return {
     path: path.replace("/namespaces/{namespace}", ""),
     parameters: [],
@@ -101,7 +101,7 @@ function everywhere({ path }: Place): Place {
   };
 }
 
-function watchRoutes(kind: Kind, collection: Place, object: Place): readonly Route[] {
+function createWatchRoutes(kind: Kind, collection: Place, object: Place): readonly Route[] {
   const root = kind.group === "" ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
   const below = (place: Place): Place => ({ ...place, path: `${root}/watch${place.path.slice(root.length)}` });
   const watch = (action: string): Operation => ({
@@ -112,16 +112,23 @@ function watchRoutes(kind: Kind, collection: Place, object: Place): readonly Rou
     produces: WATCHED_TYPES,
     answers: { 200: WATCH_EVENT_TYPE },
   });
-  const all = everywhere(collection);
+  const all = toAllNamespaces(collection);
   return [
-    ...placed(kind, below({ ...collection, suffix: "List" }), [watch("watchlist")]),
-    ...(kind.namespaced ? placed(kind, below({ ...all, suffix: `List${all.suffix}` }), [watch("watchlist")]) : []),
-    ...placed(kind, below(object), [watch("watch")]),
+    ...createRoutesAt(kind, below({ ...collection, suffix: "List" }), [watch("watchlist")]),
+    ...(kind.namespaced
+      ? createRoutesAt(kind, below({ ...all, suffix: `List${all.suffix}` }), [watch("watchlist")])
+      : []),
+    ...createRoutesAt(kind, below(object), [watch("watch")]),
   ];
 }
 
 /** Creates routes. `tagged` is the kind that the operation is about, which names nothing; `kind` is the resource's. */
-function placed(kind: Kind, place: Place, operations: readonly Operation[], tagged: Kind = kind): readonly Route[] {
+function createRoutesAt(
+  kind: Kind,
+  place: Place,
+  operations: readonly Operation[],
+  tagged: Kind = kind,
+): readonly Route[] {
   const tag = groupTag(kind.group);
   const versioned = `${capitalized(tag)}${capitalized(kind.version)}`;
   return operations.map(({ word, parameters = [], consumes = ANY_TYPE, produces = OBJECT_TYPES, ...operation }) => {

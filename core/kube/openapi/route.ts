@@ -47,7 +47,7 @@ export interface WireType {
   /** The kinds under which clients know the message. */
   readonly identities: readonly GroupVersionKind[];
   /** The kind that the message has in every group and version, such as `DeleteOptions`. */
-  readonly everywhere?: string;
+  readonly commonKind?: string;
   /** True if the message has `kind` and `apiVersion`. */
   readonly typed: boolean;
 }
@@ -85,14 +85,14 @@ export const STATUS_TYPE: WireType = metaType(statusSchema, "Status");
 export const DELETE_OPTIONS_TYPE: WireType = {
   message: deleteOptionsSchema,
   identities: [],
-  everywhere: "DeleteOptions",
+  commonKind: "DeleteOptions",
   typed: true,
 };
 /** The type of the events that a watch streams. */
 export const WATCH_EVENT_TYPE: WireType = {
   message: watchEventSchema,
   identities: [],
-  everywhere: "WatchEvent",
+  commonKind: "WatchEvent",
   typed: false,
 };
 /** The type of the body of a patch, which is any object. */

@@ -9,7 +9,7 @@ import {
   apiVersionsSchema,
   versionInfoSchema,
 } from "../kinds/discovery_v1.ts";
-import { resourceRoutes } from "./resource_routes.ts";
+import { createResourceRoutes } from "./resource_routes.ts";
 import {
   capitalized,
   groupTag,
@@ -39,13 +39,13 @@ export function createRoutes(kinds: readonly ServedKind[]): RoutesByDocument {
       const route = discoveryRoute(`/apis/${group}/`, operation, tag, metaType(apiGroupSchema, "APIGroup"));
       documents.set(`apis/${group}`, [route]);
     }
-    const name = documentName({ group, version });
+    const name = formatDocumentName({ group, version });
     const operation = `get${capitalized(tag)}${capitalized(version)}APIResources`;
     const list = metaType(apiResourceListSchema, "APIResourceList");
     const served = kinds.filter(({ kind }) => kind.group === group && kind.version === version);
     documents.set(name, [
       discoveryRoute(`/${name}/`, operation, `${tag}_${version}`, list),
-      ...served.flatMap((one) => resourceRoutes(one)),
+      ...served.flatMap((one) => createResourceRoutes(one)),
     ]);
   }
   return documents;
@@ -60,7 +60,7 @@ export function listTypes(routes: Iterable<Route>): readonly WireType[] {
 }
 
 /** Returns the name of the OpenAPI v3 document of a group and version, such as `apis/certificates.k8s.io/v1`. */
-export function documentName({ group, version }: GroupVersion): string {
+export function formatDocumentName({ group, version }: GroupVersion): string {
   return group === "" ? `api/${version}` : `apis/${group}/${version}`;
 }
 

@@ -51,8 +51,8 @@ export class SchemaCollector {
   }
 
   #identities(type: WireType | undefined): readonly GroupVersionKind[] {
-    if (type?.everywhere === undefined) return type?.identities ?? [];
-    const kind = type.everywhere;
+    if (type?.commonKind === undefined) return type?.identities ?? [];
+    const kind = type.commonKind;
     const others = this.#groupVersions.filter(({ group }) => group !== "");
     return [{ group: "", version: "v1" }, ...others].map((groupVersion) => ({ ...groupVersion, kind }));
   }
@@ -71,7 +71,7 @@ export class SchemaCollector {
     const properties = [...(type?.typed === true ? TYPE_META : []), ...own].sort(([a], [b]) => (a < b ? -1 : 1));
     const required = Object.entries(message.fields).filter(([, field]) => field.required).map(([name]) => name);
     this.#found.set(message.name, {
-      ...describe(message.description),
+      ...toDescription(message.description),
       type: "object",
       ...(required.length > 0 ? { required } : {}),
       ...(properties.length > 0 ? { properties: Object.fromEntries(properties) } : {}),
@@ -105,7 +105,7 @@ export class SchemaCollector {
     const fallback = this.#version === 2 ? undefined : field.default ?? findDefault(field);
     const withDefault = fallback === undefined ? {} : { default: fallback };
     return {
-      ...describe(field.description),
+      ...toDescription(field.description),
       // Version 3.0 ignores the siblings of a reference; some readers of version 2 do not know `allOf`.
       ...("$ref" in type && this.#version === 3
         ? { ...withDefault, allOf: [type] }
@@ -153,7 +153,7 @@ const TYPE_META: readonly (readonly [string, OpenApiObject])[] = [
   ["kind", { description: "Name of the kind of object.", type: "string" }],
 ];
 
-function describe(description: string | undefined): OpenApiObject {
+function toDescription(description: string | undefined): OpenApiObject {
   return description === undefined ? {} : { description };
 }
 

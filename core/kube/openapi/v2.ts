@@ -2,27 +2,27 @@
  * OpenAPI v2, a single document that only clients older than v3 request, and then as protobuf (kube-openapi
  * `pkg/builder`, `pkg/builder/parameters.go`).
  */
-import { ANSWERS, apiVersionLabel, byName, createPathItems, ownParameters } from "./path_items.ts";
+import { ANSWERS, byName, createPathItems, formatVersionLabel, getOwnParameters } from "./path_items.ts";
 import type { Parameter } from "./parameters.ts";
 import { listGroupVersions, type Route, type ServedKind } from "./route.ts";
 import { createRoutes, listTypes } from "./routes.ts";
 import { GVK_EXTENSION, type OpenApiObject, SchemaCollector } from "./schemas.ts";
 
 /** Creates the document; `serverVersion` is the git version that `/version` reports. */
-export function openapiV2(kinds: readonly ServedKind[], serverVersion: string): OpenApiObject {
+export function createOpenApiV2(kinds: readonly ServedKind[], serverVersion: string): OpenApiObject {
   const routes = [...createRoutes(kinds).values()].flat();
   const collector = new SchemaCollector(2, listTypes(routes), listGroupVersions(kinds));
   const shared = new SharedParameters();
   const paths = createPathItems(routes).map(({ path, routes: own, common }) => [path, {
     ...Object.fromEntries(own.map((route) => {
-      const parameters = ownParameters(route, common);
+      const parameters = getOwnParameters(route, common);
       return [route.method, createOperation(route, parameters, collector, shared)];
     })),
     ...(common.length > 0 ? { parameters: common.map((parameter) => shared.use(createParameter(parameter))) } : {}),
   }]);
   return {
     swagger: "2.0",
-    info: { title: "Kubernetes", version: apiVersionLabel(serverVersion) },
+    info: { title: "Kubernetes", version: formatVersionLabel(serverVersion) },
     paths: Object.fromEntries(paths),
     definitions: collector.schemas(),
     parameters: shared.all(),
@@ -89,7 +89,7 @@ function createParameter({ name, in: place, description, type }: Parameter): Ope
 const KEPT_IN_PLACE: readonly string[] = ["name", "fieldValidation", "dryRun"];
 
 /** Collects the parameters that operations refer to instead of repeating them. */
-export class SharedParameters {
+class SharedParameters {
   readonly #named = new Map<string, OpenApiObject>();
 
   /** Returns a reference to the shared parameter, or the parameter itself if it belongs to one kind. */

@@ -4,7 +4,7 @@ import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { ALL_KINDS } from "../kinds/mod.ts";
 import { encodeGnostic } from "./gnostic.ts";
 import { GNOSTIC_V2 } from "./gnostic_v2.ts";
-import { openapiV2 } from "./v2.ts";
+import { createOpenApiV2 } from "./v2.ts";
 
 const SERVED = ALL_KINDS.map((kind) => ({ kind, verbs: ["create", "get"], subresources: [] }));
 
@@ -22,8 +22,8 @@ function readFields(bytes: Uint8Array): (readonly [number, Uint8Array])[] {
 
 const text = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes);
 
-test("openapiV2() refers to definitions that exist", () => {
-  const document = openapiV2(SERVED, "v1.37.2");
+test("createOpenApiV2() refers to definitions that exist", () => {
+  const document = createOpenApiV2(SERVED, "v1.37.2");
   const definitions = document["definitions"] as Record<string, unknown>;
   for (const [, name = ""] of JSON.stringify(document).matchAll(/"#\/definitions\/([^"]+)"/g)) {
     assert.ok(definitions[name], name);
@@ -32,12 +32,12 @@ test("openapiV2() refers to definitions that exist", () => {
 });
 
 test("encodeGnostic() is a gnostic document with the same definitions", () => {
-  const document = readFields(encodeGnostic(GNOSTIC_V2, openapiV2(SERVED, "v1.37.2")));
+  const document = readFields(encodeGnostic(GNOSTIC_V2, createOpenApiV2(SERVED, "v1.37.2")));
   assert.deepEqual(document.map(([number]) => number), [1, 2, 8, 9, 10, 12, 13]);
   assert.equal(text(document[0]?.[1]), "2.0");
   const definitions = readFields(document[3]?.[1] ?? new Uint8Array()).map(([, named]) => readFields(named));
   const names = definitions.map(([name]) => text(name?.[1]));
-  assert.deepEqual(names, Object.keys(openapiV2(SERVED, "v1.37.2")["definitions"] as object));
+  assert.deepEqual(names, Object.keys(createOpenApiV2(SERVED, "v1.37.2")["definitions"] as object));
   const csr = definitions[names.indexOf("io.k8s.api.certificates.v1.CertificateSigningRequest")]?.[1];
   const extension = readFields(csr?.[1] ?? new Uint8Array()).find(([number]) => number === 31);
   const [name, value] = readFields(extension?.[1] ?? new Uint8Array());

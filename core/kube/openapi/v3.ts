@@ -2,20 +2,20 @@
  * OpenAPI v3: one document for each group and version, which kubectl requests before it creates, applies, edits, diffs
  * or explains (kube-openapi `pkg/builder3`).
  */
-import { ANSWERS, apiVersionLabel, createPathItems, ownParameters } from "./path_items.ts";
+import { ANSWERS, createPathItems, formatVersionLabel, getOwnParameters } from "./path_items.ts";
 import type { Parameter } from "./parameters.ts";
 import type { GroupVersion, Route, ServedKind } from "./route.ts";
 import { createRoutes, listTypes } from "./routes.ts";
 import { GVK_EXTENSION, type OpenApiObject, SchemaCollector } from "./schemas.ts";
 
 /** Functions that create a document, by its name, such as `apis/certificates.k8s.io/v1`. */
-export type DocumentMakers = ReadonlyMap<string, () => OpenApiObject>;
+export type DocumentFactories = ReadonlyMap<string, () => OpenApiObject>;
 
 /** Returns all documents, sorted by name. `serverVersion` is the git version that `/version` reports. */
-export function openapiV3Documents(kinds: readonly ServedKind[], serverVersion: string): DocumentMakers {
+export function createOpenApiV3Documents(kinds: readonly ServedKind[], serverVersion: string): DocumentFactories {
   const documents = [...createRoutes(kinds)].sort(([a], [b]) => (a < b ? -1 : 1));
   const types = listTypes(documents.flatMap(([, routes]) => routes));
-  const label = apiVersionLabel(serverVersion);
+  const label = formatVersionLabel(serverVersion);
   return new Map(documents.map(([name, routes]) => {
     const make = () => createDocument(routes, new SchemaCollector(3, types, parseGroupVersions(name)), label);
     return [name, make];
@@ -31,7 +31,7 @@ function parseGroupVersions(name: string): readonly GroupVersion[] {
 function createDocument(routes: readonly Route[], collector: SchemaCollector, label: string): OpenApiObject {
   const paths = createPathItems(routes).map(({ path, routes: own, common }) => [path, {
     ...Object.fromEntries(
-      own.map((route) => [route.method, createOperation(route, ownParameters(route, common), collector)]),
+      own.map((route) => [route.method, createOperation(route, getOwnParameters(route, common), collector)]),
     ),
     ...(common.length > 0 ? { parameters: common.map(createParameter) } : {}),
   }]);

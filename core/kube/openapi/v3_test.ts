@@ -9,7 +9,7 @@ import {
 } from "../kinds/mod.ts";
 import type { OpenApiObject } from "./schemas.ts";
 import type { ServedKind } from "./route.ts";
-import { openapiV3Documents } from "./v3.ts";
+import { createOpenApiV3Documents } from "./v3.ts";
 
 const VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const SUB_VERBS = ["get", "patch", "update"];
@@ -28,7 +28,7 @@ function at(value: unknown, ...path: (string | number)[]): OpenApiObject {
   return current as OpenApiObject;
 }
 
-const documents = openapiV3Documents(SERVED, "v1.37.2");
+const documents = createOpenApiV3Documents(SERVED, "v1.37.2");
 
 function createDocument(name: string): OpenApiObject {
   const make = documents.get(name);
@@ -40,7 +40,7 @@ const certificates = createDocument("apis/certificates.k8s.io/v1");
 const core = createDocument("api/v1");
 const ROOT = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-test("openapiV3Documents() has the paths of a cluster-wide kind with subresources", () => {
+test("createOpenApiV3Documents() has the paths of a cluster-wide kind with subresources", () => {
   assert.deepEqual(Object.keys(at(certificates, "paths")), [
     "/apis/certificates.k8s.io/v1/",
     ROOT,
@@ -59,7 +59,7 @@ test("openapiV3Documents() has the paths of a cluster-wide kind with subresource
   ]);
 });
 
-test("openapiV3Documents() has the paths of a namespaced kind", () => {
+test("createOpenApiV3Documents() has the paths of a namespaced kind", () => {
   const paths = Object.keys(at(core, "paths")).filter((path) => path.includes("secrets"));
   assert.deepEqual(paths, [
     "/api/v1/namespaces/{namespace}/secrets",
@@ -72,7 +72,7 @@ test("openapiV3Documents() has the paths of a namespaced kind", () => {
   assert.deepEqual(Object.keys(at(core, "paths", "/api/v1/secrets")), ["get", "parameters"]);
 });
 
-test("openapiV3Documents() gives kubectl the patch operation it looks for", () => {
+test("createOpenApiV3Documents() gives kubectl the patch operation it looks for", () => {
   const patch = at(certificates, "paths", `${ROOT}/{name}`, "patch");
   assert.deepEqual(patch["x-kubernetes-group-version-kind"], {
     group: "certificates.k8s.io",
@@ -90,14 +90,14 @@ test("openapiV3Documents() gives kubectl the patch operation it looks for", () =
   assert.equal(patch["operationId"], "patchCertificatesV1CertificateSigningRequest");
 });
 
-test("openapiV3Documents() lists a review with its only verb", () => {
+test("createOpenApiV3Documents() lists a review with its only verb", () => {
   const document = createDocument(`apis/${subjectAccessReviewKind.group}/v1`);
   const path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
   assert.deepEqual(Object.keys(at(document, "paths", path)), ["post", "parameters"]);
   assert.equal(at(document, "components", "schemas")["io.k8s.api.authorization.v1.SubjectAccessReviewList"], undefined);
 });
 
-test("openapiV3Documents() describes kinds, with merge rules for lists", () => {
+test("createOpenApiV3Documents() describes kinds, with merge rules for lists", () => {
   const schemas = at(certificates, "components", "schemas");
   const root = at(schemas, certificateSigningRequestKind.schema.name);
   assert.deepEqual(Object.keys(at(root, "properties")), ["apiVersion", "kind", "metadata", "spec", "status"]);
@@ -112,7 +112,7 @@ test("openapiV3Documents() describes kinds, with merge rules for lists", () => {
   assert.equal(nodeKind.kind, "Node");
 });
 
-test("openapiV3Documents() has no reference to a schema that is missing, and every operation its own name", () => {
+test("createOpenApiV3Documents() has no reference to a schema that is missing, and every operation its own name", () => {
   for (const make of documents.values()) {
     const document = make();
     const text = JSON.stringify(document);

@@ -2,7 +2,7 @@
 import { goFloat } from "../codec/yaml_go_value.ts";
 import { goQuote } from "../quote.ts";
 import { toInt64 } from "../int64.ts";
-import { ExactNumber, isJsonObject, type JsonObject, numberText } from "../json_value.ts";
+import { ExactNumber, formatJsonNumber, isJsonObject, type JsonObject } from "../json_value.ts";
 
 /** Prints a value as `fmt.Sprintf("%v")` does: `map[a:1 b:[x y]]`, keys sorted. */
 export function printGoValue(value: unknown): string {
@@ -15,7 +15,7 @@ export function printGoValue(value: unknown): string {
 /** Prints a number. In Go, a number that is no integer of 64 bits is a float, printed with an exponent. */
 function printNumber(value: number | ExactNumber): string {
   const whole = findInteger(value);
-  return whole === undefined ? goFloat(Number(numberText(value)), 64) : whole.toString();
+  return whole === undefined ? goFloat(Number(formatJsonNumber(value)), 64) : whole.toString();
 }
 
 /** Returns the int64 to which Go decodes a number; undefined if it decodes it to a float64. */

@@ -20,7 +20,7 @@ import { badPatch, type PatchError, unfitPatch } from "./patch_error.ts";
 import { addObjects, type PatchedDocument } from "./patched_document.ts";
 
 /** The largest number of operations in one patch (`apiserver/pkg/endpoints/handlers/patch.go`). */
-export const MAX_JSON_PATCH_OPERATIONS = 10_000;
+const MAX_JSON_PATCH_OPERATIONS = 10_000;
 /** The largest number of bytes that `copy` may add in one patch (kube-apiserver's `JSONPatchMaxCopyBytes`). */
 const MAX_COPY_BYTES = 3 * 1024 * 1024;
 

@@ -13,12 +13,12 @@ export interface PatchedDocument {
 }
 
 /** Returns the document with its members in the order in which Go writes them. */
-export function inGoOrder({ value, sorted }: PatchedDocument): unknown {
-  if (Array.isArray(value)) return value.map((item) => inGoOrder({ value: item, sorted }));
+export function sortInGoOrder({ value, sorted }: PatchedDocument): unknown {
+  if (Array.isArray(value)) return value.map((item) => sortInGoOrder({ value: item, sorted }));
   if (!isJsonObject(value)) return value;
   const entries = Object.entries(value);
   if (sorted.has(value)) entries.sort(([a], [b]) => compareBytes(a, b));
-  return Object.fromEntries(entries.map(([key, member]) => [key, inGoOrder({ value: member, sorted })]));
+  return Object.fromEntries(entries.map(([key, member]) => [key, sortInGoOrder({ value: member, sorted })]));
 }
 
 /** Adds every object within a value to a set. */

@@ -65,7 +65,7 @@ for (
     },
     { name: "replaces an atomic list", document: { atomic: ["a"] }, patch: { atomic: ["b"] }, want: { atomic: ["b"] } },
     {
-      name: "replaces an object whose strategy says so",
+      name: "replaces an object whose strategy is replace",
       document: { replaced: { labels: { a: "1" } } },
       patch: { replaced: { finalizers: ["x"] } },
       want: { replaced: { finalizers: ["x"] } },

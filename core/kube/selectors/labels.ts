@@ -265,7 +265,7 @@ function sortByKey(requirements: readonly LabelRequirement[]): LabelSelectorRequ
 }
 
 /** What a token is; operators and marks are named by their text. */
-export type TokenKind =
+type TokenKind =
   | "identifier"
   | "end"
   | "in"
@@ -281,7 +281,7 @@ export type TokenKind =
   | ",";
 
 /** One token; `text` is empty at the end. */
-export interface Token {
+interface Token {
   readonly kind: TokenKind;
   readonly text: string;
 }
@@ -290,7 +290,7 @@ const MARKS = "=!(),><";
 const SPACES = " \t\r\n";
 
 /** Every token of a text, the last one is `end`. A NUL character ends the text, as it does upstream. */
-export function tokenize(source: string): readonly Token[] {
+function tokenize(source: string): readonly Token[] {
   const text = source.split("\u0000", 1)[0] ?? "";
   const tokens: Token[] = [];
   let position = 0;

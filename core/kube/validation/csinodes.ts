@@ -1,5 +1,5 @@
 /** The rules of CSINodes apart from metadata (`pkg/apis/storage/validation/validation.go`). */
-import { checkEach, duplicate, type FieldError, invalid, required, tooLong } from "../field_error.ts";
+import { checkEach, duplicate, type FieldError, invalid, requiredField, tooLong } from "../field_error.ts";
 import type { KubeObject } from "../meta.ts";
 import { dns1123SubdomainErrors, qualifiedNameErrors } from "../names.ts";
 import { byteLength } from "../quote.ts";
@@ -48,12 +48,12 @@ export function validateCsiNodeUpdate(node: CsiNodeShape, old: CsiNodeShape): Fi
 function validateDriver(driver: CsiDriverShape, path: string): FieldError[] {
   const { name, nodeID, allocatable } = driver;
   const errors: FieldError[] = [];
-  if (name === "") errors.push(required(`${path}.name`));
+  if (name === "") errors.push(requiredField(`${path}.name`));
   else {
     if (byteLength(name) > DRIVER_NAME_MAX_LENGTH) errors.push(tooLong(`${path}.name`, DRIVER_NAME_MAX_LENGTH));
     errors.push(...dns1123SubdomainErrors(name.toLowerCase()).map((text) => invalid(`${path}.name`, name, text)));
   }
-  if (nodeID === "") errors.push(required(`${path}.nodeID`));
+  if (nodeID === "") errors.push(requiredField(`${path}.nodeID`));
   if (byteLength(nodeID) > NODE_ID_MAX_LENGTH) {
     errors.push(invalid(`${path}.nodeID`, nodeID, `must be ${NODE_ID_MAX_LENGTH} characters or less`));
   }
@@ -68,7 +68,7 @@ function validateTopologyKeys(keys: readonly string[], path: string): FieldError
     const isRepeated = seen.has(key);
     seen.add(key);
     return [
-      ...(key === "" ? [required(path)] : []),
+      ...(key === "" ? [requiredField(path)] : []),
       ...(isRepeated ? [duplicate(path, key)] : []),
       ...qualifiedNameErrors(key).map((text) => invalid(path, key, text)),
     ];

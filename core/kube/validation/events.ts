@@ -3,7 +3,7 @@
  * sense, `events.k8s.io/v1` is strict. Both check the core form, whose field names the errors show.
  */
 import type { Event, ObjectReference } from "../core_v1.ts";
-import { type FieldError, invalid, required } from "../field_error.ts";
+import { type FieldError, invalid, requiredField } from "../field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
 import { byteLength } from "../quote.ts";
 import { validateImmutable } from "./object_meta.ts";
@@ -17,7 +17,7 @@ const MESSAGE_MAX_LENGTH = 1024;
 /** Validates a new event of `events.k8s.io`; these faults are listed after those of its metadata. */
 export function validateNewEvent(event: Event): FieldError[] {
   const errors = validateSeries(event);
-  if (event.eventTime === null) errors.push(required("eventTime"));
+  if (event.eventTime === null) errors.push(requiredField("eventTime"));
   const { type = "" } = event;
   if (type !== "Normal" && type !== "Warning") errors.push(invalid("type", "", `has invalid value: ${type}`));
   const unset = {
@@ -72,11 +72,11 @@ export function validateEventSense(event: Event, api: EventApi): FieldError[] {
   const errors = about === "" && namespace !== "default" && namespace !== "kube-system" ? [mismatch] : [];
   const controllerField = api === "v1" ? "reportingComponent" : "reportingController";
   const controller = event.reportingComponent;
-  if (controller === "") errors.push(required(controllerField));
+  if (controller === "") errors.push(requiredField(controllerField));
   errors.push(...qualifiedNameErrors(controller).map((text) => invalid(controllerField, controller, text)));
   for (const field of ["reportingInstance", "action", "reason"] as const) {
     const value = event[field] ?? "";
-    if (value === "") errors.push(required(field));
+    if (value === "") errors.push(requiredField(field));
     errors.push(...validateLength(value, SHORT_TEXT_MAX_LENGTH, field));
   }
   return [...errors, ...validateLength(event.message ?? "", MESSAGE_MAX_LENGTH, "message")];
@@ -90,7 +90,7 @@ function validateSeries(event: Event): FieldError[] {
   if (event.series === undefined) return [];
   const errors: FieldError[] = [];
   if ((event.series.count ?? 0) < 2) errors.push(invalid("series.count", "", "should be at least 2"));
-  if ((event.series.lastObservedTime ?? null) === null) errors.push(required("series.lastObservedTime"));
+  if ((event.series.lastObservedTime ?? null) === null) errors.push(requiredField("series.lastObservedTime"));
   return errors;
 }
 

@@ -15,11 +15,11 @@ import {
 } from "./namespaces.ts";
 import {
   defaultNode,
+  getWarningsForNode,
   type NodeShape,
   validateNodeCreate,
   validateNodeStatusUpdate,
   validateNodeUpdate,
-  warnOfNode,
   withoutConfigStatus,
   withoutDisabledSpec,
 } from "./nodes.ts";
@@ -184,7 +184,7 @@ for (
   });
 }
 
-test("validateNodeUpdate() says first what a new one may not have", () => {
+test("validateNodeUpdate() lists the faults of a new node first", () => {
   const stored = node({ podCIDRs: ["10.0.0.0/24"] });
   const changed = node({ podCIDRs: ["10.0.0.0/33"], taints: [{ key: "k", effect: "" }] });
   assert.deepEqual(selectReportedErrors(validateNodeUpdate(changed, stored)).map(formatFieldError), [
@@ -219,8 +219,8 @@ for (
   });
 }
 
-test("warnOfNode() tells of the former id and of networks in another form", () => {
-  assert.deepEqual(warnOfNode(node({ externalID: "a", podCIDRs: ["10.0.0.0/24", "FD00::/64"] })), [
+test("getWarningsForNode() reports the former id and networks that are not canonical", () => {
+  assert.deepEqual(getWarningsForNode(node({ externalID: "a", podCIDRs: ["10.0.0.0/24", "FD00::/64"] })), [
     "spec.externalID: this field is deprecated, and is unused by Kubernetes",
     'spec.podCIDRs[1]: IPv6 CIDR value "FD00::/64" should be in RFC 5952 canonical format ("fd00::/64")',
   ]);

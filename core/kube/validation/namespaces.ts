@@ -7,7 +7,7 @@ import { checkEach, type FieldError, invalid } from "../field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
 
 /** Every namespace carries its own name as a label. */
-export const NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
+const NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
 /** The finalizer that keeps a namespace until its content has been deleted. */
 export const NAMESPACE_FINALIZER = "kubernetes";
 

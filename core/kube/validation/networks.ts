@@ -12,7 +12,7 @@ export function validateCidr(field: string, value: string): FieldError[] {
 }
 
 /** Creates the warnings about a valid network: IPv6 addresses should be written as in RFC 5952. */
-export function warnOfCidr(field: string, value: string): string[] {
+export function getWarningsForCidr(field: string, value: string): string[] {
   const { address, prefix } = split(value);
   const bytes = parseIpAddress(address);
   if (bytes?.length !== 16) return [];

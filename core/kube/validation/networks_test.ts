@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatFieldError } from "../field_error.ts";
-import { networkFamily, validateCidr, warnOfCidr } from "./networks.ts";
+import { getWarningsForCidr, networkFamily, validateCidr } from "./networks.ts";
 
 const NONE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
 const ZEROS = "must not have leading 0s in IP or prefix length";
@@ -31,10 +31,10 @@ for (
   });
 }
 
-test("warnOfCidr() tells of IPv6 in another form than the canonical", () => {
-  assert.deepEqual(warnOfCidr("at", "fd00::/64"), []);
-  assert.deepEqual(warnOfCidr("at", "10.0.0.0/8"), []);
-  assert.deepEqual(warnOfCidr("at", "FD00:0::/64"), [
+test("getWarningsForCidr() reports IPv6 that is not in canonical form", () => {
+  assert.deepEqual(getWarningsForCidr("at", "fd00::/64"), []);
+  assert.deepEqual(getWarningsForCidr("at", "10.0.0.0/8"), []);
+  assert.deepEqual(getWarningsForCidr("at", "FD00:0::/64"), [
     'at: IPv6 CIDR value "FD00:0::/64" should be in RFC 5952 canonical format ("fd00::/64")',
   ]);
 });

@@ -8,12 +8,12 @@ import {
   internal,
   invalid,
   notSupportedName,
-  required,
+  requiredField,
 } from "../field_error.ts";
 import type { KubeObject } from "../meta.ts";
 import { labelValueErrors } from "../names.ts";
 import { byteLength, goQuote } from "../quote.ts";
-import { networkFamily, validateCidr, warnOfCidr } from "./networks.ts";
+import { getWarningsForCidr, networkFamily, validateCidr } from "./networks.ts";
 import { validateLabelName } from "./object_meta.ts";
 import { validateAmount } from "./resource_amounts.ts";
 
@@ -109,10 +109,10 @@ export function withoutConfigStatus<T extends NodeShape>(node: T): T {
 }
 
 /** Creates the warnings about a valid Node. */
-export function warnOfNode({ spec }: NodeShape): readonly string[] {
+export function getWarningsForNode({ spec }: NodeShape): readonly string[] {
   return [
     ...(spec.externalID ? ["spec.externalID: this field is deprecated, and is unused by Kubernetes"] : []),
-    ...(spec.podCIDRs ?? []).flatMap((network, index) => warnOfCidr(`spec.podCIDRs[${index}]`, network)),
+    ...(spec.podCIDRs ?? []).flatMap((network, index) => getWarningsForCidr(`spec.podCIDRs[${index}]`, network)),
   ];
 }
 
@@ -219,7 +219,7 @@ function validateTaints(taints: readonly TaintShape[], path: string): FieldError
     const errors = validateLabelName(key, `${at}.key`);
     const valueErrors = labelValueErrors(value);
     if (valueErrors.length > 0) errors.push(invalid(`${at}.value`, value, valueErrors.join(";")));
-    if (effect === "") errors.push(required(`${at}.effect`));
+    if (effect === "") errors.push(requiredField(`${at}.effect`));
     else if (!TAINT_EFFECTS.includes(effect)) errors.push(notSupportedName(`${at}.effect`, effect, TAINT_EFFECTS));
     const identity = JSON.stringify([key, effect]);
     if (seen.has(identity)) {

@@ -8,7 +8,7 @@ import {
   forbiddenField,
   invalid,
   notSupportedName,
-  required,
+  requiredField,
   tooLong,
 } from "../field_error.ts";
 import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from "../meta.ts";
@@ -16,7 +16,7 @@ import { labelNameErrors, labelValueErrors, type NameCheck, qualifiedNameErrors 
 import { byteLength, isPrintable, printStringSlice } from "../quote.ts";
 
 /** The largest size of all annotations of an object, in bytes of their keys and values. */
-export const ANNOTATIONS_MAX_BYTES = 256 * 1024;
+const ANNOTATIONS_MAX_BYTES = 256 * 1024;
 
 /** What the rules of a kind's metadata depend on. */
 export interface ObjectMetaRules {
@@ -37,7 +37,7 @@ export function validateObjectMeta(
   const errors = validateObjectName(meta, validateName, path);
   if (!namespaced) {
     if (namespace !== "") errors.push(forbiddenField(`${path}.namespace`, "not allowed on this type"));
-  } else if (namespace === "") errors.push(required(`${path}.namespace`));
+  } else if (namespace === "") errors.push(requiredField(`${path}.namespace`));
   else errors.push(...labelNameErrors(namespace, false).map((text) => invalid(`${path}.namespace`, namespace, text)));
 
   return [
@@ -61,7 +61,7 @@ export function validateObjectName(
   if (generateName !== "") {
     errors.push(...validateName(generateName, true).map((text) => invalid(`${path}.generateName`, generateName, text)));
   }
-  if (name === "") errors.push(required(`${path}.name`, "name or generateName is required"));
+  if (name === "") errors.push(requiredField(`${path}.name`, "name or generateName is required"));
   else errors.push(...validateName(name, false).map((text) => invalid(`${path}.name`, name, text)));
   return errors;
 }
@@ -170,12 +170,12 @@ function validateOwnerReferences(references: readonly OwnerReference[], path: st
 function validateOwnerReference(reference: OwnerReference, path: string): FieldError[] {
   const errors: FieldError[] = [];
   const { apiVersion, kind, name, uid } = reference;
-  if (apiVersion === "") errors.push(required(`${path}.apiVersion`, "must not be empty"));
+  if (apiVersion === "") errors.push(requiredField(`${path}.apiVersion`, "must not be empty"));
   else if (!isGroupVersion(apiVersion)) {
     errors.push(invalid(`${path}.apiVersion`, apiVersion, "must be <group>/<version> or <version>"));
   }
   for (const [field, value] of [["kind", kind], ["name", name], ["uid", uid]] as const) {
-    if (value === "") errors.push(required(`${path}.${field}`, "must not be empty"));
+    if (value === "") errors.push(requiredField(`${path}.${field}`, "must not be empty"));
   }
   if ((apiVersion === "v1" || apiVersion === "/v1") && kind === "Event") {
     errors.push(invalid(path, reference, "/v1, Kind=Event is disallowed from being an owner"));
@@ -211,12 +211,12 @@ export const FIELD_MANAGER_MAX_LENGTH = 128;
 const SUBRESOURCE_MAX_LENGTH = 256;
 
 /** Validates the entries of `metadata.managedFields`. */
-export function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: string): FieldError[] {
+function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: string): FieldError[] {
   return checkEach(entries, (entry, index) => {
     const at = `${path}[${index}]`;
     const { operation = "", fieldsType = "", manager = "", subresource = "" } = entry;
     const errors: FieldError[] = [];
-    if (operation === "") errors.push(required(`${at}.operation`, "must not be empty"));
+    if (operation === "") errors.push(requiredField(`${at}.operation`, "must not be empty"));
     else if (operation !== "Apply" && operation !== "Update") {
       errors.push(notSupportedName(`${at}.operation`, operation, ["Apply", "Update"]));
     }

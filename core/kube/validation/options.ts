@@ -2,19 +2,26 @@
  * The rules of request options (apimachinery `pkg/apis/meta/v1/validation`, `pkg/apis/meta/internalversion/validation`).
  * A fault is answered with 422 about an object without name whose kind is one of `OPTIONS_KINDS`.
  */
-import { type FieldError, forbiddenField, invalid, notSupported, notSupportedName, required } from "../field_error.ts";
+import {
+  type FieldError,
+  forbiddenField,
+  invalid,
+  notSupported,
+  notSupportedName,
+  requiredField,
+} from "../field_error.ts";
 import type { DeleteOptions } from "../meta.ts";
 import { validateFieldManager } from "./object_meta.ts";
 
 /** Query options of a creation or an update. */
-export interface WriteOptions {
+export interface UpdateOptions {
   readonly dryRun?: readonly string[];
   readonly fieldManager?: string;
   readonly fieldValidation?: string;
 }
 
 /** Query options of a patch. */
-export interface PatchOptions extends WriteOptions {
+export interface PatchOptions extends UpdateOptions {
   readonly force?: boolean;
 }
 
@@ -42,7 +49,7 @@ export const OPTIONS_KINDS = {
 export const UNSAFE_DELETE = "ignoreStoreReadErrorWithClusterBreakingPotential";
 
 /** Validates the options of a creation. */
-export function validateCreateOptions(options: WriteOptions): FieldError[] {
+export function validateCreateOptions(options: UpdateOptions): FieldError[] {
   return [
     ...validateFieldManager(options.fieldManager ?? "", "fieldManager"),
     ...validateDryRun(options.dryRun ?? []),
@@ -51,7 +58,7 @@ export function validateCreateOptions(options: WriteOptions): FieldError[] {
 }
 
 /** Validates the options of an update. */
-export function validateUpdateOptions(options: WriteOptions): FieldError[] {
+export function validateUpdateOptions(options: UpdateOptions): FieldError[] {
   return validateCreateOptions(options);
 }
 
@@ -59,7 +66,7 @@ export function validateUpdateOptions(options: WriteOptions): FieldError[] {
 export function validatePatchOptions(options: PatchOptions, apply: boolean): FieldError[] {
   const errors: FieldError[] = [];
   if (apply) {
-    if ((options.fieldManager ?? "") === "") errors.push(required("fieldManager", "is required for apply patch"));
+    if ((options.fieldManager ?? "") === "") errors.push(requiredField("fieldManager", "is required for apply patch"));
   } else if (options.force !== undefined) {
     errors.push(forbiddenField("force", "may not be specified for non-apply patch"));
   }

@@ -2,7 +2,7 @@
  * Roles and their bindings (`pkg/apis/rbac/validation/validation.go`, `pkg/apis/rbac/v1/defaults.go`). What kube-apiserver
  * checks by declarations on its types (`zz_generated.validations.go`) comes last: missing verbs and names.
  */
-import { checkEach, type FieldError, invalid, notSupported, required } from "../field_error.ts";
+import { checkEach, type FieldError, invalid, notSupported, requiredField } from "../field_error.ts";
 import { pathSegmentNameErrors, subdomainNameErrors } from "../names.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject } from "../rbac_v1.ts";
 import { selectorFromLabelSelector } from "../selectors/labels.ts";
@@ -83,10 +83,10 @@ function validateRule(rule: PolicyRule, namespaced: boolean, path: string): Fiel
     return errors;
   }
   if (apiGroups.length === 0) {
-    errors.push(required(`${path}.apiGroups`, "resource rules must supply at least one api group"));
+    errors.push(requiredField(`${path}.apiGroups`, "resource rules must supply at least one api group"));
   }
   if (resources.length === 0) {
-    errors.push(required(`${path}.resources`, "resource rules must supply at least one resource"));
+    errors.push(requiredField(`${path}.resources`, "resource rules must supply at least one resource"));
   }
   return errors;
 }
@@ -94,7 +94,7 @@ function validateRule(rule: PolicyRule, namespaced: boolean, path: string): Fiel
 function requireVerbs(role: Role | ClusterRole): FieldError[] {
   return checkEach(
     role.rules ?? [],
-    ({ verbs }, index) => (verbs ?? []).length === 0 ? [required(`rules[${index}].verbs`)] : [],
+    ({ verbs }, index) => (verbs ?? []).length === 0 ? [requiredField(`rules[${index}].verbs`)] : [],
   );
 }
 
@@ -103,7 +103,7 @@ function validateAggregation({ aggregationRule }: ClusterRole): FieldError[] {
   const path = "aggregationRule.clusterRoleSelectors";
   const selectors = aggregationRule.clusterRoleSelectors ?? [];
   if (selectors.length === 0) {
-    return [required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil")];
+    return [requiredField(path, "at least one clusterRoleSelector required if aggregationRule is non-nil")];
   }
   return checkEach(selectors, (selector, index) => {
     const at = `${path}[${index}]`;
@@ -151,11 +151,11 @@ function validateBindingUpdate<T extends RoleBinding | ClusterRoleBinding>(
 }
 
 function requireRoleName({ roleRef }: RoleBinding | ClusterRoleBinding): FieldError[] {
-  return roleRef.name === "" ? [required("roleRef.name")] : [];
+  return roleRef.name === "" ? [requiredField("roleRef.name")] : [];
 }
 
 function requireSubjectNames({ subjects }: RoleBinding | ClusterRoleBinding): FieldError[] {
-  return checkEach(subjects ?? [], ({ name }, index) => name === "" ? [required(`subjects[${index}].name`)] : []);
+  return checkEach(subjects ?? [], ({ name }, index) => name === "" ? [requiredField(`subjects[${index}].name`)] : []);
 }
 
 function validateSubject(subject: Subject, namespaced: boolean, path: string): FieldError[] {
@@ -167,7 +167,7 @@ function validateSubject(subject: Subject, namespaced: boolean, path: string): F
         errors.push(...subdomainNameErrors(name, false).map((text) => invalid(`${path}.name`, name, text)));
       }
       if (apiGroup !== "") errors.push(notSupported(`${path}.apiGroup`, apiGroup, [""]));
-      if (!namespaced && namespace === "") errors.push(required(`${path}.namespace`));
+      if (!namespaced && namespace === "") errors.push(requiredField(`${path}.namespace`));
       break;
     case "User":
     case "Group":

@@ -173,7 +173,7 @@ test("validateClusterRoleBindingCreate() binds no Role, and no path as a name", 
   ]);
 });
 
-test("validateRoleBindingCreate() tells of missing names last, subjects before the role", () => {
+test("validateRoleBindingCreate() reports missing names last, subjects before the role", () => {
   const binding = { metadata, subjects: [{ kind: "Robot", name: "" }], roleRef: { ...ROLE, name: "" } };
   assert.deepEqual(validateRoleBindingCreate(binding).map(({ field }) => field), [
     "subjects[0].kind",
@@ -182,7 +182,7 @@ test("validateRoleBindingCreate() tells of missing names last, subjects before t
   ]);
 });
 
-test("validateRoleBindingUpdate() tells of a changed role's missing name where its other faults are", () => {
+test("validateRoleBindingUpdate() reports a changed role's missing name with its other faults", () => {
   const binding = { metadata, subjects: [{ kind: "Robot", name: "" }], roleRef: { ...ROLE, kind: "Rule", name: "" } };
   assert.deepEqual(validateRoleBindingUpdate(binding, { metadata, roleRef: ROLE }).map(({ field }) => field), [
     "roleRef.kind",

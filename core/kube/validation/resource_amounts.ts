@@ -1,5 +1,5 @@
 /** The rules of resource amounts (`pkg/apis/core/validation`, `pkg/apis/core/helper`). */
-import { quantityMillis } from "../codec/quantity.ts";
+import { toMillis } from "../codec/quantity.ts";
 import { type FieldError, invalid } from "../field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
 
@@ -18,7 +18,7 @@ const COUNTED: readonly string[] = [
 
 /** Validates an amount: it is not negative, and it is a whole number for resources that are counted. */
 export function validateAmount(field: string, name: string, amount: string): FieldError[] {
-  const millis = quantityMillis(amount);
+  const millis = toMillis(amount);
   return [
     ...(millis < 0n ? [invalid(field, amount, "must be greater than or equal to 0")] : []),
     ...(isCounted(name) && millis % 1_000n !== 0n ? [invalid(field, amount, "must be an integer")] : []),

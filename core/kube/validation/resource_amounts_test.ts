@@ -14,7 +14,7 @@ for (
     { name: "pods", amount: "110", want: [] },
     { name: "pods", amount: "1k", want: [] },
     { name: "pods", amount: "-500m", want: [NEGATIVE, NOT_WHOLE] },
-    // Thousandths are rounded up before they are looked at.
+    // Thousandths are rounded up before they are checked.
     { name: "pods", amount: "999999999n", want: [] },
     { name: "services.nodeports", amount: "100u", want: [NOT_WHOLE] },
     { name: "example.com/gpu", amount: "1500m", want: [NOT_WHOLE] },

@@ -5,7 +5,7 @@ import type {
   SubjectAccessReview,
   SubjectAccessReviewSpec,
 } from "../authorization_v1.ts";
-import { checkEach, type FieldError, invalid, required } from "../field_error.ts";
+import { checkEach, type FieldError, invalid, requiredField } from "../field_error.ts";
 import type { ObjectMeta } from "../meta.ts";
 import { type SelectorRequirement, validateFieldRequirement, validateLabelRequirement } from "./selectors.ts";
 
@@ -78,7 +78,7 @@ function validateSelector(
   }
   if (rawSelector === "" && requirements.length === 0) {
     const detail = `when ${path} is specified, requirements or rawSelector is required`;
-    errors.push(required(`${path}.requirements`, detail));
+    errors.push(requiredField(`${path}.requirements`, detail));
   }
   const ofRequirements = checkEach(
     requirements,

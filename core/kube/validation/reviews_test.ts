@@ -25,7 +25,7 @@ for (
     { name: "a user", errors: validateSubjectAccessReview(review({ ...POD, user: "u" })), want: [] },
     { name: "a group", errors: validateSubjectAccessReview(review({ ...PATH, groups: ["g"] })), want: [] },
     {
-      name: "nobody and nothing",
+      name: "no subject and no attributes",
       errors: validateSubjectAccessReview(review({})),
       want: [
         `spec: Invalid value: null: ${ONE_OF}`,

@@ -5,8 +5,8 @@ import { encodeBase64 } from "../../lib/base64.ts";
 import { decodeCanonicalBase64 } from "../codec/base64.ts";
 import { JsonSyntaxError } from "../codec/errors.ts";
 import { parseJson } from "../codec/json_parser.ts";
-import type { Secret } from "../core_v1.ts";
-import { checkEach, type FieldError, forbiddenField, invalid, required, tooLong } from "../field_error.ts";
+import type { SecretObject } from "../core_v1.ts";
+import { checkEach, type FieldError, forbiddenField, invalid, requiredField, tooLong } from "../field_error.ts";
 import { dataKeyErrors } from "../names.ts";
 import { isEqualJson } from "../json_value.ts";
 import { validateImmutable } from "./object_meta.ts";
@@ -19,7 +19,7 @@ export const DATA_MAX_BYTES = 1024 * 1024;
 export const IMMUTABLE_DETAIL = "field is immutable when `immutable` is set";
 
 /** Fills defaults: `stringData` is moved into `data`, and a missing type becomes `Opaque`. */
-export function defaultSecret(secret: Secret): Secret {
+export function defaultSecret(secret: SecretObject): SecretObject {
   const { stringData, data, type, ...rest } = secret;
   const merged = { ...data };
   for (const [key, text] of Object.entries(stringData ?? {})) {
@@ -34,7 +34,7 @@ export function defaultSecret(secret: Secret): Secret {
 }
 
 /** Validates a new Secret: the names of keys, the size, and what its type requires. */
-export function validateSecretCreate(secret: Secret): FieldError[] {
+export function validateSecretCreate(secret: SecretObject): FieldError[] {
   const data = secret.data ?? {};
   const errors = checkEach(
     Object.keys(data),
@@ -46,7 +46,7 @@ export function validateSecretCreate(secret: Secret): FieldError[] {
 }
 
 /** Validates a changed Secret: the type never changes, and of an immutable one only the metadata may change. */
-export function validateSecretUpdate(secret: Secret, old: Secret): FieldError[] {
+export function validateSecretUpdate(secret: SecretObject, old: SecretObject): FieldError[] {
   const errors = validateImmutable(secret.type ?? "", old.type ?? "", "type");
   if (old.immutable === true) {
     if (secret.immutable !== true) errors.push(forbiddenField("immutable", IMMUTABLE_DETAIL));
@@ -56,7 +56,7 @@ export function validateSecretUpdate(secret: Secret, old: Secret): FieldError[] 
 }
 
 /** Creates the warnings about a valid Secret: a TLS certificate and key that do not belong together. */
-export function warnOfSecret(secret: Secret): string[] {
+export function getWarningsForSecret(secret: SecretObject): string[] {
   if (secret.type !== "kubernetes.io/tls") return [];
   const decodeValue = (key: string) => new TextDecoder().decode(decodeCanonicalBase64(secret.data?.[key] ?? ""));
   const fault = findTlsPairFault(decodeValue("tls.crt"), decodeValue("tls.key"));
@@ -69,12 +69,12 @@ export function base64Size(text: string): number {
   return (text.length / 4) * 3 - padding;
 }
 
-function validateType(secret: Secret, data: Readonly<Record<string, string>>): FieldError[] {
+function validateType(secret: SecretObject, data: Readonly<Record<string, string>>): FieldError[] {
   switch (secret.type) {
     case "kubernetes.io/service-account-token": {
       const annotation = "kubernetes.io/service-account.name";
       const name = secret.metadata.annotations?.[annotation] ?? "";
-      return name === "" ? [required(`metadata.annotations[${annotation}]`)] : [];
+      return name === "" ? [requiredField(`metadata.annotations[${annotation}]`)] : [];
     }
     case "kubernetes.io/dockercfg":
       return validateJsonValue(data, ".dockercfg");
@@ -83,11 +83,13 @@ function validateType(secret: Secret, data: Readonly<Record<string, string>>): F
     case "kubernetes.io/basic-auth":
       return Object.hasOwn(data, "username") || Object.hasOwn(data, "password")
         ? []
-        : [required("data[username]"), required("data[password]")];
+        : [requiredField("data[username]"), requiredField("data[password]")];
     case "kubernetes.io/ssh-auth":
-      return (data["ssh-privatekey"] ?? "") === "" ? [required("data[ssh-privatekey]")] : [];
+      return (data["ssh-privatekey"] ?? "") === "" ? [requiredField("data[ssh-privatekey]")] : [];
     case "kubernetes.io/tls":
-      return ["tls.crt", "tls.key"].filter((key) => !Object.hasOwn(data, key)).map((key) => required(`data[${key}]`));
+      return ["tls.crt", "tls.key"].filter((key) => !Object.hasOwn(data, key)).map((key) =>
+        requiredField(`data[${key}]`)
+      );
     default:
       return [];
   }
@@ -96,7 +98,7 @@ function validateType(secret: Secret, data: Readonly<Record<string, string>>): F
 /** Validates that a value is a JSON object. The message never shows the value. */
 function validateJsonValue(data: Readonly<Record<string, string>>, key: string): FieldError[] {
   const value = data[key];
-  if (value === undefined) return [required(`data[${key}]`)];
+  if (value === undefined) return [requiredField(`data[${key}]`)];
   const fault = findJsonFault(new TextDecoder().decode(decodeCanonicalBase64(value)));
   return fault === undefined ? [] : [invalid(`data[${key}]`, "<secret contents redacted>", fault)];
 }

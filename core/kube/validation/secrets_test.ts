@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Buffer } from "node:buffer";
-import type { ConfigMap, Secret } from "../core_v1.ts";
+import type { ConfigMap, SecretObject } from "../core_v1.ts";
 import { formatFieldError } from "../field_error.ts";
 import { validateConfigMapCreate, validateConfigMapUpdate } from "./configmaps.ts";
 import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "./secrets.ts";
@@ -80,7 +80,7 @@ for (
       secret: { type: "kubernetes.io/dockerconfigjson", data: { ".dockerconfigjson": base64('{"auths":{}}') } },
       want: [],
     },
-  ] as { name: string; secret: Partial<Secret>; want: string[] }[]
+  ] as { name: string; secret: Partial<SecretObject>; want: string[] }[]
 ) {
   test(`validateSecretCreate() answers ${want.length} faults for ${name}`, () => {
     assert.deepEqual(validateSecretCreate({ ...meta, type: "Opaque", ...secret }).map(formatFieldError), want);
@@ -105,7 +105,7 @@ for (
       secret: { data: {} },
       want: [`immutable: Forbidden: ${FIXED}`, `data: Forbidden: ${FIXED}`],
     },
-  ] as { name: string; stored: Partial<Secret>; secret: Partial<Secret>; want: string[] }[]
+  ] as { name: string; stored: Partial<SecretObject>; secret: Partial<SecretObject>; want: string[] }[]
 ) {
   test(`validateSecretUpdate() answers ${want.length} faults for changing ${name}`, () => {
     assert.deepEqual(

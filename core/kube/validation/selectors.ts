@@ -1,5 +1,5 @@
 /** The rules of selectors inside objects (apimachinery `pkg/apis/meta/v1/validation/validation.go`). */
-import { checkEach, type FieldError, forbiddenField, invalid, required } from "../field_error.ts";
+import { checkEach, type FieldError, forbiddenField, invalid, requiredField } from "../field_error.ts";
 import { labelValueErrors } from "../names.ts";
 import type { LabelSelector } from "../rbac_v1.ts";
 import { validateLabelName, validateLabels } from "./object_meta.ts";
@@ -40,7 +40,7 @@ export function validateLabelRequirement(
 
 /** Validates a requirement on a field, with any operator. */
 export function validateFieldRequirement(requirement: SelectorRequirement, path: string): FieldError[] {
-  const errors = requirement.key === "" ? [required(`${path}.key`, "must be specified")] : [];
+  const errors = requirement.key === "" ? [requiredField(`${path}.key`, "must be specified")] : [];
   return [...errors, ...validateOperator(requirement, true, path)];
 }
 
@@ -51,7 +51,7 @@ function validateOperator(requirement: SelectorRequirement, allowUnknown: boolea
     case "NotIn":
       return values.length > 0
         ? []
-        : [required(`${path}.values`, "must be specified when `operator` is 'In' or 'NotIn'")];
+        : [requiredField(`${path}.values`, "must be specified when `operator` is 'In' or 'NotIn'")];
     case "Exists":
     case "DoesNotExist":
       return values.length === 0

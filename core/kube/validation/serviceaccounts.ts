@@ -10,7 +10,7 @@ export function prepareServiceAccount(account: ServiceAccount): ServiceAccount {
 }
 
 /** Creates the warnings about a valid account: a deprecated annotation that was not there before. */
-export function warnOfServiceAccount(account: ServiceAccount, old: ServiceAccount | undefined): string[] {
+export function getWarningsForServiceAccount(account: ServiceAccount, old: ServiceAccount | undefined): string[] {
   const has = ({ metadata }: ServiceAccount) => Object.hasOwn(metadata.annotations ?? {}, MOUNTABLE_SECRETS);
   if (!has(account) || (old !== undefined && has(old))) return [];
   return [

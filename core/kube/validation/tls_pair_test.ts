@@ -85,7 +85,7 @@ for (
     want: string | undefined;
   }[]
 ) {
-  test(`findTlsPairFault() looks at a pair ${name}`, async () => {
+  test(`findTlsPairFault() checks a pair ${name}`, async () => {
     const [certificate, privateKey] = pair(await made);
     assert.equal(findTlsPairFault(certificate, privateKey), want);
   });

@@ -1,7 +1,7 @@
 /** Objects to begin with: for each served kind some that are valid, and one with every field set. */
 import { parseAllDocuments } from "yaml";
 import { VECTORS } from "../../../core/kube/kinds/testdata/vectors.ts";
-import { formatApiVersion, type Kind, qualifiedResource } from "../../../core/kube/schema.ts";
+import { formatApiVersion, formatQualifiedResource, type Kind } from "../../../core/kube/schema.ts";
 import type { Random } from "../../../core/ports.ts";
 import { oneIn, pick } from "../../fuzz/dice.ts";
 import { createSamples } from "../../support/privilege/samples.ts";
@@ -45,7 +45,7 @@ export function createSample(kind: Kind, name: string, namespace: string | undef
 
 function listSamples(kind: Kind): readonly Fields[] {
   const own = DOCUMENTS.filter((one) => one["apiVersion"] === formatApiVersion(kind) && one["kind"] === kind.kind);
-  const places = PLACES[qualifiedResource(kind)] ?? [];
+  const places = PLACES[formatQualifiedResource(kind)] ?? [];
   return [...own, ...places.slice(0, 1).map((place) => fromPlace(place.object("n1") as object as Fields))];
 }
 

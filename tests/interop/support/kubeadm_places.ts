@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { createHash, X509Certificate } from "node:crypto";
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Secret } from "../../../core/kube/core_v1.ts";
+import type { SecretObject } from "../../../core/kube/core_v1.ts";
 import { findFreePort } from "../../support/temp.ts";
 import { type ControlPlane, startControlPlane } from "./control_plane.ts";
 import type { Place } from "./kubectl_comparison.ts";
@@ -83,7 +83,7 @@ async function ownToken({ kubectl }: RunningInstance): Promise<string> {
     ...["get", "secrets", "--namespace=kube-system", "--field-selector=type=bootstrap.kubernetes.io/token"],
     "--output=json",
   );
-  const { items: [own] } = JSON.parse(text) as { readonly items: readonly Secret[] };
+  const { items: [own] } = JSON.parse(text) as { readonly items: readonly SecretObject[] };
   const metadata = { name: own?.metadata.name, namespace: own?.metadata.namespace };
   return JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata, type: own?.type, data: own?.data });
 }
