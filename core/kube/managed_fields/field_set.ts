@@ -101,11 +101,6 @@ export function subtract(a: FieldSet, b: FieldSet): FieldSet {
   return rest;
 }
 
-/** Returns the members below one element. */
-export function getChildren(set: FieldSet, element: string): FieldSet {
-  return set.get(element)?.children ?? NO_FIELDS;
-}
-
 /** Tells whether two sets have the same members. */
 export function isSameFieldSet(a: FieldSet, b: FieldSet): boolean {
   if (a === b) return true;
