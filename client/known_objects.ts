@@ -1,17 +1,17 @@
 /** The objects that a watch has delivered: it filters repeated versions and finds deletions that were missed. */
 import type { KubeObject } from "../core/kube/meta.ts";
-import type { Change } from "../core/ports.ts";
+import type { ObjectChange } from "../core/ports.ts";
 
 /** The delivered objects, by namespace and name. */
 export interface KnownObjects<T extends KubeObject> {
   /** Records an object and returns the changes to deliver: none when this version was delivered before. */
-  change(object: T): readonly Change<T>[];
+  change(object: T): readonly ObjectChange<T>[];
   /** Records a deletion and returns the changes to deliver: none when the object was not known. */
-  delete(object: T): readonly Change<T>[];
+  delete(object: T): readonly ObjectChange<T>[];
   /** Begins a complete listing: objects that `change` does not receive before `endListing` have been deleted. */
   beginListing(): void;
   /** Ends the listing and returns the deletions that were missed. */
-  endListing(): readonly Change<T>[];
+  endListing(): readonly ObjectChange<T>[];
 }
 
 /** Creates an empty set of known objects. */
@@ -40,7 +40,7 @@ export function createKnownObjects<T extends KubeObject>(): KnownObjects<T> {
       unseen = new Set(known.keys());
     },
     endListing() {
-      const deleted: Change<T>[] = [];
+      const deleted: ObjectChange<T>[] = [];
       for (const key of unseen) {
         const object = known.get(key);
         if (object !== undefined) deleted.push({ kind: "deleted", object });

@@ -82,7 +82,7 @@ export async function inspectSecrets(
 export async function inspectFolder(path: string, files: FilePort): Promise<MachineEvidence["folderWriters"]> {
   const facts = await files.stat(path);
   if (facts === undefined) return "none";
-  return isOpenToAll(facts) ? "everybody" : groupMayWrite(facts) ? "group" : "none";
+  return isOpenToAll(facts) ? "every user" : groupMayWrite(facts) ? "group" : "none";
 }
 
 /**

@@ -82,7 +82,7 @@ test("inspectSecrets() and inspectFolder() report who else can read a key, each 
   } as const;
   const secrets = await inspectSecrets([], { path: "/kubeconfig", cluster }, files);
   assert.deepEqual(secrets, [{ path: "/pki/current.pem", fault: "others may read it (mode 640)" }]);
-  for (const [mode, want] of [[0o700, "none"], [0o770, "group"], [0o777, "everybody"]] as const) {
+  for (const [mode, want] of [[0o700, "none"], [0o770, "group"], [0o777, "every user"]] as const) {
     files.entries.set("/pki", { kind: "directory", mode });
     assert.equal(await inspectFolder("/pki", files), want);
   }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { isAppError } from "../core/errors.ts";
 import { configMapKind } from "../core/kube/kinds/mod.ts";
 import type { ConfigMap } from "../core/kube/core_v1.ts";
-import type { Change, ObjectStore } from "../core/ports.ts";
+import type { ObjectChange, ObjectStore } from "../core/ports.ts";
 import { createFakeClock, type FakeClock, until } from "../tests/support/fake_clock.ts";
 import { failure, type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
 import { createImpatientClock } from "../tests/support/impatient_clock.ts";
@@ -69,7 +69,7 @@ async function fixture(edit: { readonly fieldSelector?: string } = {}): Promise<
   };
 }
 
-function describe(change: Change<ConfigMap>): string {
+function describe(change: ObjectChange<ConfigMap>): string {
   return change.kind === "synced" ? "synced" : `${change.kind} ${change.object.metadata.name}`;
 }
 

@@ -5,7 +5,7 @@
 import { AppError, isAppError } from "../core/errors.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { StatusError } from "../core/kube/status.ts";
-import type { Change, Clock, Logger, Random } from "../core/ports.ts";
+import type { Clock, Logger, ObjectChange, Random } from "../core/ports.ts";
 import type { ApiClient } from "./api.ts";
 import { reconnectDelayMs } from "./backoff.ts";
 import { limitTime } from "./time_limit.ts";
@@ -49,7 +49,7 @@ interface Position {
 export async function* followChanges<T extends KubeObject>(
   options: FollowOptions,
   signal: AbortSignal,
-): AsyncGenerator<Change<T>> {
+): AsyncGenerator<ObjectChange<T>> {
   const known = createKnownObjects<T>();
   const position: Position = { next: "list", resourceVersion: "", watchList: true, failures: 0 };
   while (true) {
@@ -78,7 +78,7 @@ async function* watchFromStart<T extends KubeObject>(
   known: KnownObjects<T>,
   position: Position,
   signal: AbortSignal,
-): AsyncGenerator<Change<T>> {
+): AsyncGenerator<ObjectChange<T>> {
   known.beginListing();
   const parameters = {
     sendInitialEvents: "true",
@@ -95,7 +95,7 @@ async function* listFromStart<T extends KubeObject>(
   known: KnownObjects<T>,
   position: Position,
   signal: AbortSignal,
-): AsyncGenerator<Change<T>> {
+): AsyncGenerator<ObjectChange<T>> {
   // The first list may come from any cache; a later one must not be older than what was seen.
   const parameters = { ...options.selectors, resourceVersion: position.resourceVersion || "0" };
   const listing = await listAll<T>(options.api, options.collection, parameters, signal);
@@ -113,7 +113,7 @@ async function* watchOn<T extends KubeObject>(
   known: KnownObjects<T>,
   position: Position,
   signal: AbortSignal,
-): AsyncGenerator<Change<T>> {
+): AsyncGenerator<ObjectChange<T>> {
   yield* readWatch(options, known, position, { resourceVersion: position.resourceVersion }, signal);
 }
 
@@ -123,7 +123,7 @@ async function* readWatch<T extends KubeObject>(
   position: Position,
   parameters: Readonly<Record<string, string>>,
   signal: AbortSignal,
-): AsyncGenerator<Change<T>> {
+): AsyncGenerator<ObjectChange<T>> {
   const startedAt = options.clock.elapsedMs();
   // As in client-go, 5 to 10 minutes, so that watches are distributed over the servers again and again.
   const timeoutSeconds = 300 + Math.floor(options.random.float() * 300);

@@ -5,7 +5,7 @@
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { createDigestCsrName } from "../core/bootstrap/csr_name.ts";
 import { parseNodeCommonName } from "../core/bootstrap/machine_assessment.ts";
-import { judgePair } from "../core/bootstrap/pair_status.ts";
+import { getPairStatus } from "../core/bootstrap/pair_status.ts";
 import { type CertificateTemplate, satisfiesTemplate } from "../core/bootstrap/rotation.ts";
 import { servingUsages } from "../core/bootstrap/kubelet_templates.ts";
 import { isAppError } from "../core/errors.ts";
@@ -106,7 +106,7 @@ async function findCurrent(
 
 function findRenewalReason(pair: CredentialPair, template: CertificateTemplate, now: Date): string | undefined {
   if (pair.leaf.notAfter < now) return `the certificate expired at ${formatTime(pair.leaf.notAfter)}`;
-  if (judgePair(pair.leaf, now).state === "renewalDue") return "its renewal is overdue";
+  if (getPairStatus(pair.leaf, now).state === "renewalDue") return "its renewal is overdue";
   const certificate = toRotationCertificate(pair);
   return satisfiesTemplate(certificate, template) ? undefined : "the certificate is for other names";
 }

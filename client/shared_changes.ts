@@ -3,12 +3,12 @@
  * (client-go `informers.SharedInformerFactory`).
  */
 import type { KubeObject } from "../core/kube/meta.ts";
-import type { Change, ObjectStore } from "../core/ports.ts";
+import type { ObjectChange, ObjectStore } from "../core/ports.ts";
 import { toObjectKey } from "./known_objects.ts";
 
 interface Follower<T> {
   /** The changes that the follower has not read yet. */
-  pending: Change<T>[];
+  pending: ObjectChange<T>[];
   /** Set when the source has ended, with or without an error. */
   end: { readonly error?: unknown } | undefined;
   wake: () => void;
@@ -41,7 +41,7 @@ export function createSharedChanges<T extends KubeObject>(
     }
   }
 
-  function note(change: Change<T>): void {
+  function note(change: ObjectChange<T>): void {
     if (change.kind === "synced") isSynced = true;
     else if (change.kind === "changed") known.set(toObjectKey(change.object), change.object);
     else known.delete(toObjectKey(change.object));
@@ -64,7 +64,7 @@ export function createSharedChanges<T extends KubeObject>(
   }
 
   function join(): Follower<T> {
-    const pending: Change<T>[] = Array.from(known.values(), (object) => ({ kind: "changed", object }));
+    const pending: ObjectChange<T>[] = Array.from(known.values(), (object) => ({ kind: "changed", object }));
     if (isSynced) pending.push({ kind: "synced" });
     const follower: Follower<T> = { pending, end: undefined, wake: () => undefined };
     followers.add(follower);
@@ -112,7 +112,7 @@ export function createSharedChanges<T extends KubeObject>(
   };
 }
 
-function deliver<T>(follower: Follower<T>, change: Change<T>): void {
+function deliver<T>(follower: Follower<T>, change: ObjectChange<T>): void {
   follower.pending.push(change);
   follower.wake();
 }

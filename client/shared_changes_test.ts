@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ConfigMap } from "../core/kube/core_v1.ts";
-import type { Change, ObjectStore } from "../core/ports.ts";
+import type { ObjectChange, ObjectStore } from "../core/ports.ts";
 import { settle } from "../tests/support/fake_clock.ts";
 import { createMemoryObjectStore } from "../tests/support/memory_object_store.ts";
 import { createSharedChanges } from "./shared_changes.ts";
@@ -28,7 +28,7 @@ function read(source: Source): Reading {
   return { seen, over, stop };
 }
 
-function wordFor(change: Change<ConfigMap>): string {
+function wordFor(change: ObjectChange<ConfigMap>): string {
   if (change.kind === "synced") return "=";
   return `${change.kind === "deleted" ? "-" : ""}${change.object.metadata.name}`;
 }

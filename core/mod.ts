@@ -80,13 +80,13 @@ export { type Brand, Secret } from "./lib/brand.ts";
 export type {
   AccessReviewer,
   CaKey,
-  Change,
   Clock,
   CsrStore,
   DeletionOptions,
   LeaseStore,
   LogFields,
   Logger,
+  ObjectChange,
   ObjectStore,
   Random,
   SignatureAlgorithm,
@@ -290,7 +290,7 @@ export {
   decideAudit,
   DEFAULT_AUDIT_POLICY,
 } from "./audit/policy.ts";
-export { readAuditPolicy } from "./audit/policy_file.ts";
+export { parseAuditPolicy } from "./audit/policy_file.ts";
 export { type Cleaning, decideCleaning } from "./csr/cleaning.ts";
 export { decideTokenCleaning, type TokenCleaning } from "./bootstrap/token_cleaning.ts";
 
@@ -326,7 +326,7 @@ export {
   servingNames,
 } from "./bootstrap/node_addresses.ts";
 export type { StatusError } from "./kube/status_error.ts";
-export { judgePair, type PairState, type PairStatus } from "./bootstrap/pair_status.ts";
+export { getPairStatus, type PairState, type PairStatus } from "./bootstrap/pair_status.ts";
 export { createDigestCsrName, type CsrNameParts } from "./bootstrap/csr_name.ts";
 export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./bootstrap/credential_pair.ts";
 export {

@@ -66,7 +66,7 @@ export interface Transport {
 }
 
 /** A change that `ObjectStore.changes` delivers. */
-export type Change<T> =
+export type ObjectChange<T> =
   | { readonly kind: "changed"; readonly object: T }
   | { readonly kind: "deleted"; readonly object: T }
   /** All objects that existed at the start have been delivered; sent once per connection. */
@@ -99,7 +99,7 @@ export interface ObjectStore<T extends KubeObject> {
    * Delivers every existing object, then `synced`, then each change. It reconnects by itself and delivers missed deletions
    * after the next list. It ends only by the signal and rejects with its reason.
    */
-  changes(signal: AbortSignal): AsyncIterable<Change<T>>;
+  changes(signal: AbortSignal): AsyncIterable<ObjectChange<T>>;
 }
 
 /** The CSRs, as signer, approver and cleaner see them. */

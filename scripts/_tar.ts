@@ -1,6 +1,6 @@
 /** Archives whose bytes follow from their contents alone: tar with the dates and owners it is told. */
 import { Buffer } from "node:buffer";
-import { TAR_BLOCK, TAR_END, tarPadding, writeTarHeader } from "../core/lib/tar.ts";
+import { encodeTarHeader, TAR_BLOCK, TAR_END, tarPadding } from "../core/lib/tar.ts";
 
 /** A file, a folder or a link of an archive. */
 export interface TarEntry {
@@ -21,7 +21,7 @@ const RECORD = 20 * TAR_BLOCK;
 export function createTar(entries: readonly TarEntry[], modifiedSeconds: number): Buffer {
   const blocks: Uint8Array[] = [];
   for (const { data = new Uint8Array(), ...entry } of entries) {
-    blocks.push(writeTarHeader({ ...entry, size: data.length, modifiedSeconds }), data, tarPadding(data.length));
+    blocks.push(encodeTarHeader({ ...entry, size: data.length, modifiedSeconds }), data, tarPadding(data.length));
   }
   const size = blocks.reduce((sum, block) => sum + block.length, TAR_END.length);
   return Buffer.concat([...blocks, TAR_END, tarPadding(size, RECORD)]);

@@ -11,7 +11,7 @@ import { chainNotAfter, encodeIssued } from "../../core/pki/authority_chain.ts";
 import { issueCertificate } from "../../core/pki/certificate.ts";
 import { type ClientTrust, planCertificate } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
-import { type AskedOfSigner, readRequestFile } from "../../core/signing/request_file.ts";
+import { parseRequestFile, type RequestFileOptions } from "../../core/signing/request_file.ts";
 import { createCaKeys } from "../authority/keys.ts";
 import type { SignFlags } from "../commands/sign.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -41,7 +41,7 @@ interface Signing {
   readonly profile: SigningProfile;
   readonly authority: Authority;
   readonly clientTrust: ClientTrust;
-  readonly asked: AskedOfSigner;
+  readonly asked: RequestFileOptions;
   readonly signingDurationSeconds: number;
   /** Whether the intermediates of the CA come behind each certificate. */
   readonly chain: boolean;
@@ -119,7 +119,7 @@ async function openSigning(
  */
 async function signFile(bytes: Uint8Array, file: string, signing: Signing, io: Io): Promise<string> {
   const { profile, authority, clientTrust } = signing;
-  const request = readRequestFile(basename(file), bytes, signing.asked);
+  const request = parseRequestFile(basename(file), bytes, signing.asked);
   if (!request.ok) throw new AppError("invalid", `cannot sign "${file}": ${request.error}`);
   const { csr, facts } = request.value;
   const verified = verifyRequest(facts);

@@ -11,7 +11,7 @@ import {
 } from "../../core/backup/manifest.ts";
 import { parseSnapshotHead } from "../../core/backup/objects.ts";
 import { AppError } from "../../core/errors.ts";
-import { TAR_END, tarPadding, writeTarHeader } from "../../core/lib/tar.ts";
+import { encodeTarHeader, TAR_END, tarPadding } from "../../core/lib/tar.ts";
 import type { BackupFile } from "./files.ts";
 
 /** The contents of an archive. */
@@ -36,7 +36,7 @@ export async function* createArchive(
   const parts: BackupPart[] = [];
   function* entry(path: string, mode: number, bytes: Uint8Array): Generator<Uint8Array> {
     parts.push(toBackupPart(path, bytes));
-    yield writeTarHeader({ path, mode, size: bytes.length, modifiedSeconds });
+    yield encodeTarHeader({ path, mode, size: bytes.length, modifiedSeconds });
     yield bytes;
     yield tarPadding(bytes.length);
   }

@@ -12,7 +12,7 @@ import {
 } from "../../core/backup/manifest.ts";
 import { parseSnapshotObject, type SnapshotObject } from "../../core/backup/objects.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
-import { readTarHeader, TAR_BLOCK, tarPadding } from "../../core/lib/tar.ts";
+import { decodeTarHeader, TAR_BLOCK, tarPadding } from "../../core/lib/tar.ts";
 import { DATA_FORMAT } from "../instance/data_format.ts";
 import { toBackupPart } from "./archive.ts";
 import type { BackupFile } from "./files.ts";
@@ -81,9 +81,9 @@ async function* readEntries(archive: AsyncIterable<Uint8Array>): AsyncGenerator<
   }
 }
 
-function readHeader(block: Uint8Array): ReturnType<typeof readTarHeader> {
+function readHeader(block: Uint8Array): ReturnType<typeof decodeTarHeader> {
   try {
-    return readTarHeader(block);
+    return decodeTarHeader(block);
   } catch (error) {
     throw backupInvalid(getErrorMessage(error));
   }

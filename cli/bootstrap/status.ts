@@ -17,7 +17,7 @@ import {
   type StoredPairState,
 } from "../../core/bootstrap/machine_assessment.ts";
 import { nodeSubject, parseNodeName } from "../../core/bootstrap/node_name.ts";
-import { judgePair } from "../../core/bootstrap/pair_status.ts";
+import { getPairStatus } from "../../core/bootstrap/pair_status.ts";
 import { type CertificateTemplate, satisfiesTemplate } from "../../core/bootstrap/rotation.ts";
 import { servingTemplate } from "../../core/bootstrap/kubelet_templates.ts";
 import { AppError } from "../../core/errors.ts";
@@ -233,7 +233,7 @@ async function readPair(
   }
   if (found === undefined) return { report: { ...base, state: "missing", next: renewal }, found };
   const { leaf } = found.pair;
-  const { state: age, renewalFrom, renewalBy } = judgePair(leaf, io.clock.now());
+  const { state: age, renewalFrom, renewalBy } = getPairStatus(leaf, io.clock.now());
   const fits = wanted === undefined || satisfiesTemplate(toRotationCertificate(found.pair), wanted);
   const state: StoredPairState = age === "valid" && !fits ? "mismatched" : age;
   const next = state === "valid"

@@ -1,7 +1,7 @@
 /** The audit log of an instance, with kube-apiserver's flags: its policy, its file, and the rotation of the file. */
 import { dirname, resolve } from "node:path";
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
-import { readAuditPolicy } from "../../core/audit/policy_file.ts";
+import { parseAuditPolicy } from "../../core/audit/policy_file.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { AuditOptions, AuditSink } from "../../server/http/audit.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
@@ -56,7 +56,7 @@ async function readPolicy({ auditPolicyFile: path }: AuditSettings, deps: Instan
   if (text === undefined) {
     throw new AppError("io", `cannot read audit policy "${path}": no such file`, { hint: "check the path" });
   }
-  const policy = readAuditPolicy(text);
+  const policy = parseAuditPolicy(text);
   if (policy.ok) return policy.value;
   throw new AppError("config_invalid", `cannot use audit policy "${path}": ${policy.error.join("; ")}`, {
     hint: "docs/guides/monitoring.md has an example",

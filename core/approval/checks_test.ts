@@ -209,7 +209,7 @@ for (
       fault: /usage "digital signature" is missing/,
     },
     {
-      name: "ownership of one who is no node",
+      name: "ownership of a requester that is not a node",
       require: { names: { ...names, owned: true } },
       edit: { dnsNames: ["a.web.example"] },
       fault: /the requester is not a node/,
@@ -315,7 +315,7 @@ for (
 for (
   const { name, require, edit, kind } of [
     {
-      name: "an organization beside the one it looks for",
+      name: "an additional organization",
       require: { subject: { commonNames: [], organizations: ["a"] } },
       edit: { organizations: ["b", "a"] },
       kind: "deny",

@@ -45,14 +45,14 @@ test("withDenial() appends what kubectl appends; without a time the server fills
   }]);
 });
 
-test("withApproval() and withDenial() leave a CSR alone that has the condition", () => {
+test("withApproval() and withDenial() do not change a CSR that has the condition", () => {
   const approved = csrWith("Approved");
   assert.deepEqual(withApproval(approved, KUBECTL_APPROVE, NOW), { ok: true, value: approved });
   const denied = csrWith("Denied");
   assert.deepEqual(withDenial(denied, KUBECTL_DENY, NOW), { ok: true, value: denied });
 });
 
-test("withApproval() and withDenial() refuse when the opposite stands", () => {
+test("withApproval() and withDenial() refuse an opposite decision", () => {
   assert.deepEqual(withApproval(csrWith("Approved", "Denied"), KUBECTL_APPROVE, NOW), {
     ok: false,
     error: { present: "Denied", message: 'certificate signing request "n1" is already Denied' },
@@ -80,7 +80,7 @@ for (
     },
   ] as const
 ) {
-  test(`createDecisionText() names who decided: ${want[1]}`, () => {
+  test(`createDecisionText() names user and tool: ${want[1]}`, () => {
     const { reason, message } = createDecisionText(verb, { tool: "tlsboot x", username }, own);
     assert.deepEqual([reason, message], want);
   });

@@ -123,13 +123,13 @@ for (
   });
 }
 
-test("decideRequest() approves nothing while a rule that denies cannot tell", async () => {
+test("decideRequest() approves nothing while a rule that denies is unknown", async () => {
   const asking = policyOf({ ...STOLEN, require: { permission: "stolen" } });
   assert.equal((await decide([asking], OWN)).kind, "deny");
   assert.equal((await decide([asking], OWN, { kind: "failed", message: "no answer" })).kind, "unknown");
 });
 
-test("decideRequest() shows the rules that were asked, each once", async () => {
+test("decideRequest() lists each evaluated rule once", async () => {
   const verdict = await decide([policyOf(APPROVING, BY_SUBJECT)], { commonName: "system:node:n2" });
   assert.deepEqual(verdict.trace.map(({ policy, rule }) => `${policy}/${rule}`), [
     "own/rule-2",
@@ -141,6 +141,6 @@ test("decideRequest() shows the rules that were asked, each once", async () => {
   assert.equal(left.kind, "approve");
 });
 
-test("decideRequest() says why the two rules left a request that is about no policy", async () => {
+test("decideRequest() gives the reason of the two rules when no policy applies", async () => {
   assert.equal((await decide([], OWN, { kind: "found", value: false })).message, "the requester may not have it");
 });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { BUILTIN_POLICIES } from "./builtin_policies.ts";
 import { describeApprovalRule, describePolicy } from "./describe_policy.ts";
 
-test("describePolicy() says what a shipped policy grants, by what evidence", () => {
+test("describePolicy() describes what a built-in policy grants, and by which evidence", () => {
   const lines = describePolicy(BUILTIN_POLICIES.get("kubelet-serving-trusting")!);
   assert.match(lines[0]!, /^Policy "kubelet-serving-trusting"\. Approves a kubelet's serving certificate/);
   assert.match(
@@ -18,7 +18,7 @@ test("describePolicy() says what a shipped policy grants, by what evidence", () 
   assert.equal(lines.at(-1), "  The request is approved then; otherwise the request is left to a person.");
 });
 
-test("describeRule() says what a rule without demands does, and what is demanded of names by leaving them out", () => {
+test("describeApprovalRule() describes a rule without requirements, and that absent names are refused", () => {
   const match = { signerNames: ["example.com/*"] };
   assert.deepEqual(describeApprovalRule({ name: "no", match, require: {}, then: "deny", otherwise: "leave" }), [
     'Rule "no" is about requests for signer example.com/*.',

@@ -54,7 +54,7 @@ export interface RuleTrace {
   readonly outcome: "approve" | "deny" | "leave" | "next" | "unknown";
 }
 
-/** The verdict on a request. */
+/** The verdict of policies on a request. */
 export type PolicyVerdict =
   & { readonly policy: string | undefined; readonly trace: readonly RuleTrace[] }
   & (
@@ -65,7 +65,7 @@ export type PolicyVerdict =
   );
 
 /** The reason of the Denied condition. */
-export const POLICY_DENIED = "PolicyDenied";
+const POLICY_DENIED = "PolicyDenied";
 
 /**
  * Evaluates every rule with `then: deny` of all policies. They come before any approval, so a denial counts wherever it is

@@ -51,7 +51,7 @@ async function decide(
 
 const TRUSTING = BUILTIN_POLICIES.get("kubelet-serving-trusting")!;
 
-test("evaluatePolicy() approves what the inventory gives to the node, and says by what", async () => {
+test("evaluatePolicy() approves names that the inventory assigns to the node, and names the evidence", async () => {
   const verdict = await decide({}, { inventory: INVENTORY });
   assert.equal(verdict.kind, "approve");
   assert.ok(verdict.kind === "approve");
@@ -89,7 +89,7 @@ for (
     },
     { name: "a URI", edit: { uris: ["https://a.example"] }, message: /URI "https:\/\/a.example" is not allowed/ },
     {
-      name: "a name that is nobody's",
+      name: "a name that belongs to no node",
       edit: { dnsNames: ["auth.example"] },
       message: /the inventory does not give auth\.example to node a/,
     },
@@ -167,13 +167,13 @@ test("evaluatePolicy() renews the names of the held certificate, and no more tha
   assert.equal((await decide({ ipAddresses: ["10.0.0.1", "10.0.0.3"] }, { held })).kind, "leave");
 });
 
-test("evaluatePolicy() believes a node's own status only where the policy says so", async () => {
+test("evaluatePolicy() accepts a node's own status only where the policy does", async () => {
   const reported = reporting({ a: { dns: ["a.example"], ips: ["10.0.0.1"] } });
   assert.equal((await decide({}, { reported })).kind, "leave");
   assert.equal((await decide({}, { reported }, TRUSTING)).kind, "approve");
 });
 
-test("evaluatePolicy() gives nobody an address that two nodes report", async () => {
+test("evaluatePolicy() gives no node an address that two nodes report", async () => {
   const both = { dns: ["a.example"], ips: ["10.0.0.1"] };
   const reported = reporting({ a: both, b: { dns: [], ips: ["10.0.0.1"] } });
   const verdict = await decide({}, { reported }, TRUSTING);

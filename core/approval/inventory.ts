@@ -22,7 +22,7 @@ export interface NodeNames {
 export type Inventory = ReadonlyMap<string, NodeNames>;
 
 /** The kind of an inventory file. */
-export const INVENTORY_KIND = "Inventory";
+const INVENTORY_KIND = "Inventory";
 
 const NODE = mapping({
   name: requiredKey(text),

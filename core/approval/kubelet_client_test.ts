@@ -38,7 +38,7 @@ for (
     { name: "a first certificate", edit: {}, granted: BOTH, rule: "nodeclient" },
     { name: "a renewal", edit: OWN, granted: BOTH, rule: "selfnodeclient" },
     { name: "a renewal without selfnodeclient", edit: OWN, granted: ["nodeclient"], rule: "nodeclient" },
-    { name: "nobody's permission", edit: {}, granted: [], rule: undefined },
+    { name: "no permission", edit: {}, granted: [], rule: undefined },
     {
       name: "another node's name",
       edit: { ...OWN, commonName: "system:node:n2" },

@@ -50,7 +50,7 @@ test("listReportedNames() splits as a kubelet does, in one spelling", () => {
   assert.deepEqual(listReportedNames({ metadata: { name: "a" } }), { dns: [], ips: [] });
 });
 
-test("splitHosts() tells names from addresses", () => {
+test("splitHosts() separates names and addresses", () => {
   assert.deepEqual(splitHosts(["Boot.example", "::1", "10.0.0.1", ""]), {
     dns: ["boot.example"],
     ips: ["::1", "10.0.0.1"],
@@ -74,7 +74,7 @@ for (
     ["a denied request", {}, { conditions: [condition("Approved"), condition("Denied")] }],
     ["a failed request", {}, { conditions: [condition("Approved"), condition("Failed")] }],
     ["a certificate in another name", { subject: { commonName: "system:node:b" } }, {}],
-    ["what is no certificate", {}, { certificate: toBase64("nothing") }],
+    ["a malformed certificate", {}, { certificate: toBase64("nothing") }],
   ] as const
 ) {
   test(`findHeldNames() does not count ${name}`, async () => {

@@ -21,7 +21,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { type ApprovalRule, type Policy, type Requirements, WEEKDAYS } from "./policy.ts";
 
 /** The kind of a policy file. */
-export const POLICY_KIND = "ApprovalPolicy";
+const POLICY_KIND = "ApprovalPolicy";
 
 const signerPattern = checkedText((value) =>
   /^[^/\s*]+\/(?:\*|[^\s*]+)$/.test(value)

@@ -66,7 +66,7 @@ for (
       "rules[0].require.rate.per: a duration such as 10m, 24h or 90d expected",
     ],
     [
-      "a rate over a time that nobody remembers",
+      "a rate over too long a period",
       rule("      rate: {max: 1, per: 24h}\n"),
       "rules[0].require.rate.per: at most 1h; Kubernetes forgets an issued request after that",
     ],
@@ -91,7 +91,7 @@ for (
       "rules[0].require.subject: a rule that approves must say for which subjects",
     ],
     [
-      "a word that is none",
+      "an unknown word",
       rule("").replace("then: approve", "then: aprove"),
       'rules[0].then: "aprove" is not possible; did you mean approve?',
     ],

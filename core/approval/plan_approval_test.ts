@@ -74,7 +74,7 @@ test("planApproval() asks in the requester's name and has upstream's texts", asy
   );
 });
 
-test("planApproval() says what it cannot read", async () => {
+test("planApproval() reports a malformed request", async () => {
   assert.deepEqual(planApproval(await buildCsr({ request: null })), {
     kind: "unreadable",
     message: 'unable to parse csr "csr-1": PEM block type must be CERTIFICATE REQUEST',

@@ -29,7 +29,7 @@ export interface PolicyFixture {
   readonly cases: readonly PolicyCase[];
 }
 
-/** One test case. */
+/** One case of a policy test. */
 export interface PolicyCase {
   readonly name: string;
   readonly request: RequestSource;
@@ -70,7 +70,7 @@ export type RequestSource =
     readonly key: KeyAlgorithm;
   };
 
-/** The expected verdict. */
+/** The expected outcome of a case. */
 export interface Expectation {
   readonly verdict: "approve" | "deny" | "leave" | "unknown";
   /** The rule that decides; not checked when absent. */

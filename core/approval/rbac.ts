@@ -37,7 +37,7 @@ export interface ApproverRbac {
 }
 
 /** The name of the approver's roles and bindings. */
-export const APPROVER_ROLE = "tlsboot:approver";
+const APPROVER_ROLE = "tlsboot:approver";
 /** The name of the approver's Lease. */
 export const APPROVER_LEASE = "tlsboot-approver";
 /** The service account of the approver. */

@@ -22,7 +22,7 @@ import { ok } from "../lib/result.ts";
 import { AUDIT_LEVELS, AUDIT_STAGES, type AuditPolicy } from "./policy.ts";
 
 /** The API version of an audit policy file. */
-export const AUDIT_API_VERSION = "audit.k8s.io/v1";
+const AUDIT_API_VERSION = "audit.k8s.io/v1";
 
 const anyText: Shape<string> = (value, place) => typeof value === "string" ? value : fault(place, "text expected");
 const anything: Shape<unknown> = (value) => value;
@@ -82,7 +82,7 @@ const policyFile = mapping({
 });
 
 /** Parses the text of a policy file; the error lists every fault. */
-export function readAuditPolicy(source: string): Result<AuditPolicy, readonly string[]> {
+export function parseAuditPolicy(source: string): Result<AuditPolicy, readonly string[]> {
   const read = parseConfigDocument(source, "Policy", policyFile, AUDIT_API_VERSION);
   if (!read.ok) return read;
   const { rules, omitStages = [], omitManagedFields = false } = read.value;

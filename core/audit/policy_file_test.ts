@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readAuditPolicy } from "./policy_file.ts";
+import { parseAuditPolicy } from "./policy_file.ts";
 
 const HEAD = "apiVersion: audit.k8s.io/v1\nkind: Policy\n";
 
-test("readAuditPolicy() reads what Kubernetes documents", () => {
-  const read = readAuditPolicy(`${HEAD}metadata: {name: x}
+test("parseAuditPolicy() reads what Kubernetes documents", () => {
+  const read = parseAuditPolicy(`${HEAD}metadata: {name: x}
 omitStages: [RequestReceived]
 omitManagedFields: true
 rules:
@@ -50,8 +50,8 @@ for (
     ["a star in a path", `${HEAD}rules: [{level: None, nonResourceURLs: [/a*/b]}]`, /must be the last/],
   ] as const
 ) {
-  test(`readAuditPolicy() refuses ${what}`, () => {
-    const read = readAuditPolicy(text);
+  test(`parseAuditPolicy() refuses ${what}`, () => {
+    const read = parseAuditPolicy(text);
     assert.ok(!read.ok);
     assert.match(read.error.join("\n"), fault);
   });

@@ -10,7 +10,7 @@ export interface BackupPart {
   readonly sha256: string;
 }
 
-/** The manifest of a backup. */
+/** The manifest, which lists every part of a backup. */
 export interface BackupManifest {
   readonly createdAt: string;
   readonly tlsbootVersion: string;
@@ -35,7 +35,7 @@ export const OBJECTS_PREFIX = "objects/";
 export const MAX_PART_BYTES = 268_435_456;
 
 /** The format version of the archive. */
-export const BACKUP_FORMAT = 1;
+const BACKUP_FORMAT = 1;
 const KIND = "Backup";
 const API_VERSION = "tlsboot/v1alpha1";
 

@@ -33,13 +33,13 @@ for (
       /not/,
     ],
     [
-      "a time that is no text",
+      "a time that is not a text",
       formatManifest(manifest).replace('"createdAt": "', '"createdAt": 1, "x": "'),
       /not complete/,
     ],
     ["a newer data directory", formatManifest({ ...manifest, dataFormat: 2 }), /data directory has format 2/],
     [
-      "no number of what is left out",
+      "no number of omitted objects",
       formatManifest({ ...manifest, leftOut: [{ resource: "pods", objects: NaN }] }),
       /not complete/,
     ],

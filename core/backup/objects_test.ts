@@ -27,7 +27,7 @@ test("parseSnapshotHead() reads a head, and nothing else", () => {
   }
 });
 
-test("parseSnapshotObject() refuses what is no object of a storage", () => {
+test("parseSnapshotObject() refuses malformed lines", () => {
   for (const line of ["", "[]", '{"key":"/etc","revision":1,"object":{}}', '{"key":"/registry/x","object":{}}']) {
     assert.equal(parseSnapshotObject(line).ok, false, line);
   }

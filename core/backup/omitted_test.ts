@@ -18,7 +18,7 @@ test("countOmitted() counts by resource, with its group where keys have one", ()
   assert.deepEqual(parseOmitted(JSON.parse(JSON.stringify(counted))), { ok: true, value: counted });
 });
 
-test("parseOmitted() takes what is not said for nothing, and refuses anything else", () => {
+test("parseOmitted() accepts an absent list, and refuses malformed ones", () => {
   assert.deepEqual(parseOmitted(undefined), { ok: true, value: [] });
   for (const other of [null, {}, [null], [{ resource: "pods" }], [{ resource: 1, objects: 1 }]]) {
     assert.equal(parseOmitted(other).ok, false, JSON.stringify(other));

@@ -23,12 +23,12 @@ const KIND = "EtcdRestore";
 const API_VERSION = "tlsboot/v1alpha1";
 const PHASES: readonly unknown[] = ["puttingAside", "writing", "spoiled"] satisfies RestoreMarker["phase"][];
 
-/** Writes one. */
+/** Formats a marker as JSON text. */
 export function formatRestoreMarker(marker: RestoreMarker): string {
   return JSON.stringify({ apiVersion: API_VERSION, kind: KIND, ...marker });
 }
 
-/** Reads one. */
+/** Parses the JSON text of a marker. */
 export function parseRestoreMarker(text: string): Result<RestoreMarker, string> {
   let value: Readonly<Record<string, unknown>>;
   try {

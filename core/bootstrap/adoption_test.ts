@@ -83,7 +83,7 @@ for (
     { name: "broken", notAfter: NOW, certificate: toBase64("x"), want: /^error parsing signed certificate for CSR: / },
   ]
 ) {
-  test(`checkCompatible() looks at a certificate that is there: ${name}`, async () => {
+  test(`checkCompatible() checks an existing certificate: ${name}`, async () => {
     const ca = await createIssuingCa(NOW);
     const key = await sharedKey();
     const notBefore = new Date("2025-12-31T00:00:00Z");

@@ -27,7 +27,7 @@ function signature(id: string): string {
   return signDetached(CONTENT, id, new Secret("0123456789abcdef"));
 }
 
-test("signClusterInfo() signs for each token that may sign, and drops the signatures of others", () => {
+test("signClusterInfo() signs for each token with the usage signing, and removes other signatures", () => {
   const signed = signClusterInfo(
     map({ other: "kept", "jws-kubeconfig-gone00": "old", "jws-kubeconfig-aaaaaa": "wrong" }),
     [token("aaaaaa"), token("bbbbbb", { expiration: new Date("2026-01-01T00:00:01Z") })],

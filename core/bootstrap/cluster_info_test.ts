@@ -13,7 +13,7 @@ function published(kubeconfig: string): ConfigMap {
   };
 }
 
-test("encodeClusterInfo() is what kubeadm writes: one cluster without a name, nobody's credentials", () => {
+test("encodeClusterInfo() matches kubeadm: one unnamed cluster without credentials", () => {
   const data = Buffer.from(CA).toString("base64");
   assert.equal(
     encodeClusterInfo(CLUSTER),
@@ -50,7 +50,7 @@ for (
       existing: published(encodeClusterInfo({ ...CLUSTER, caPem: CA.replace("AA", "BB") })),
       want: "update",
     },
-    { name: "it is no kubeconfig", existing: published("nothing: [of that"), want: "update" },
+    { name: "it is not a kubeconfig", existing: published("nothing: [of that"), want: "update" },
     { name: "it is empty", existing: { metadata: { name: "cluster-info" } }, want: "update" },
   ] as const
 ) {
@@ -61,7 +61,7 @@ for (
 
 for (
   const [name, existing, want] of [
-    ["nobody has published", undefined, "create"],
+    ["nothing is published", undefined, "create"],
     ["the same is published", published(encodeClusterInfo(CLUSTER)), "none"],
     [
       "the first server is published",

@@ -45,7 +45,7 @@ for (
     { name: "something else", kubeconfig: "a: [", want: /cannot parse/ },
   ]
 ) {
-  test(`parseJoinTarget() tells of ${name}`, () => {
+  test(`parseJoinTarget() reports ${name}`, () => {
     const target = parseJoinTarget(clusterInfo(kubeconfig));
     assert.ok(!target.ok);
     assert.match(target.error, want);

@@ -49,7 +49,7 @@ export interface MachineEvidence {
   /** Each file that holds a private key. */
   readonly secrets: readonly SecretEvidence[];
   /** Which users may write to the folder of the certificates, apart from its owner. */
-  readonly folderWriters: "none" | "group" | "everybody";
+  readonly folderWriters: "none" | "group" | "every user";
   /** The target of the client certificate's link when it is outside the folder, as after a copy of the folder. */
   readonly strayTarget: string | undefined;
   readonly server: ServerAnswer;
@@ -77,7 +77,7 @@ export interface MachineAssessment {
 }
 
 /** Kubernetes' signer backdates certificates by five minutes, so a larger clock skew makes new ones invalid. */
-export const TOLERATED_SKEW_MS = 5 * 60_000;
+const TOLERATED_SKEW_MS = 5 * 60_000;
 
 /**
  * Assesses a machine. It is ready when its kubeconfig and its pairs are valid and there is no other fault. An unreachable
@@ -87,11 +87,11 @@ export const TOLERATED_SKEW_MS = 5 * 60_000;
  */
 export function assessMachine(evidence: MachineEvidence, commandAgain: string): MachineAssessment {
   const all = [
-    ...judgeServer(evidence, commandAgain),
-    ...judgeClock(evidence),
-    ...judgeSecrets(evidence),
-    ...judgeFolder(evidence),
-    ...judgeCopy(evidence),
+    ...assessServer(evidence, commandAgain),
+    ...assessClock(evidence),
+    ...assessSecrets(evidence),
+    ...assessFolder(evidence),
+    ...assessCopy(evidence),
   ];
   const faults = all.filter(({ severity }) => severity === "fault");
   const { kubeconfigState, clientState, servingState } = evidence;
@@ -115,7 +115,7 @@ export function findSkewMs(clock: ClockReading | undefined): number | undefined 
   return Math.abs(skewMs) > TOLERATED_SKEW_MS ? skewMs : undefined;
 }
 
-function judgeServer({ server, nodeName, clientState }: MachineEvidence, commandAgain: string): readonly Problem[] {
+function assessServer({ server, nodeName, clientState }: MachineEvidence, commandAgain: string): readonly Problem[] {
   const fault = (message: string, fix: string): Problem => ({ subject: "server", severity: "fault", message, fix });
   switch (server.kind) {
     // The state of the kubeconfig already says why.
@@ -153,7 +153,7 @@ function judgeServer({ server, nodeName, clientState }: MachineEvidence, command
   }
 }
 
-function judgeClock({ server }: MachineEvidence): readonly Problem[] {
+function assessClock({ server }: MachineEvidence): readonly Problem[] {
   const clock = "clock" in server ? server.clock : undefined;
   const skewMs = findSkewMs(clock);
   if (clock === undefined || skewMs === undefined) return [];
@@ -167,7 +167,7 @@ function judgeClock({ server }: MachineEvidence): readonly Problem[] {
   }];
 }
 
-function judgeSecrets({ secrets }: MachineEvidence): readonly Problem[] {
+function assessSecrets({ secrets }: MachineEvidence): readonly Problem[] {
   return secrets.flatMap(({ path, fault }): readonly Problem[] =>
     fault === undefined ? [] : [{
       subject: "secret",
@@ -178,9 +178,9 @@ function judgeSecrets({ secrets }: MachineEvidence): readonly Problem[] {
   );
 }
 
-function judgeFolder({ folderWriters, certDir }: MachineEvidence): readonly Problem[] {
+function assessFolder({ folderWriters, certDir }: MachineEvidence): readonly Problem[] {
   if (folderWriters === "none") return [];
-  const isFault = folderWriters === "everybody";
+  const isFault = folderWriters === "every user";
   return [{
     subject: "folder",
     severity: isFault ? "fault" : "warning",
@@ -189,7 +189,7 @@ function judgeFolder({ folderWriters, certDir }: MachineEvidence): readonly Prob
   }];
 }
 
-function judgeCopy({ strayTarget, certDir }: MachineEvidence): readonly Problem[] {
+function assessCopy({ strayTarget, certDir }: MachineEvidence): readonly Problem[] {
   if (strayTarget === undefined) return [];
   return [{
     subject: "copy",

@@ -27,7 +27,7 @@ for (
   const { name, edit, isReady, problems } of [
     { name: "a machine that works", edit: {}, isReady: true, problems: [] },
     {
-      name: "a server that does not say who asks",
+      name: "a server that does not report the user",
       edit: { server: { kind: "accepted", username: undefined } },
       isReady: true,
       problems: [],
@@ -59,7 +59,7 @@ for (
       problems: ["fault server: the server no longer accepts this machine's certificate: Unauthorized"],
     },
     {
-      name: "a certificate of somebody else",
+      name: "a certificate of another node",
       edit: { server: { kind: "accepted", username: "system:node:n2" } },
       isReady: false,
       problems: ['fault server: the server takes this machine for "system:node:n2", not for "system:node:n1"'],
@@ -89,8 +89,8 @@ for (
       problems: ['fault secret: the private key in "n1/pki/a.pem" is not private: others may read it (mode 644)'],
     },
     {
-      name: "a folder for everybody",
-      edit: { folderWriters: "everybody" },
+      name: "a folder that every user may write to",
+      edit: { folderWriters: "every user" },
       isReady: false,
       problems: ['fault folder: every user may write to "n1/pki", and so put another key there'],
     },
@@ -121,7 +121,7 @@ for (
     problems: readonly string[];
   }[]
 ) {
-  test(`assessMachine() judges ${name}`, () => {
+  test(`assessMachine() assesses ${name}`, () => {
     const found = assessMachine({ ...GOOD, ...edit }, "tlsboot bootstrap");
     assert.equal(found.isReady, isReady);
     assert.deepEqual(

@@ -89,7 +89,7 @@ export function chooseAdvertisedHost(
 }
 
 /** Tells whether an address is `0.0.0.0` or `::`, in whatever spelling. */
-export function isUnspecified(address: string): boolean {
+function isUnspecified(address: string): boolean {
   return ["0.0.0.0", "::"].includes(canonicalIp(address) ?? "");
 }
 

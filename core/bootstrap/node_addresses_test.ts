@@ -116,7 +116,7 @@ for (
       want: { dnsNames: [], ipAddresses: ["10.0.0.7"] },
     },
     {
-      name: "no address where there is none",
+      name: "no address on a host without one",
       given: NONE,
       edit: { interfaces: [] },
       want: { dnsNames: ["n1"], ipAddresses: [] },

@@ -17,7 +17,7 @@ export interface PairStatus {
 }
 
 /** Determines the state of a leaf certificate. */
-export function judgePair(leaf: { readonly notBefore: Date; readonly notAfter: Date }, now: Date): PairStatus {
+export function getPairStatus(leaf: { readonly notBefore: Date; readonly notAfter: Date }, now: Date): PairStatus {
   const renewalFrom = rotationDeadline(leaf, () => 0);
   const renewalBy = rotationDeadline(leaf, () => 1);
   const state = leaf.notAfter < now

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { judgePair } from "./pair_status.ts";
+import { getPairStatus } from "./pair_status.ts";
 
 const HOUR = 3_600_000;
 const START = new Date("2026-01-01T00:00:00Z");
@@ -16,8 +16,8 @@ for (
     { hours: 10.1, want: "expired" },
   ]
 ) {
-  test(`judgePair() is ${want} after ${hours} of 10 hours`, () => {
-    const status = judgePair(LEAF, new Date(START.getTime() + hours * HOUR));
+  test(`getPairStatus() is ${want} after ${hours} of 10 hours`, () => {
+    const status = getPairStatus(LEAF, new Date(START.getTime() + hours * HOUR));
     assert.deepEqual(status, {
       state: want,
       renewalFrom: new Date(START.getTime() + 7 * HOUR),

@@ -99,7 +99,7 @@ for (
       want: { kind: "request", credentials: "bootstrap", template: TEMPLATE },
     },
     {
-      name: "a certificate for somebody else",
+      name: "a certificate for another subject",
       have: certificate({ commonName: "system:node:n2" }),
       want: { kind: "request", credentials: "current", template: TEMPLATE },
     },
@@ -117,7 +117,7 @@ for (
   });
 }
 
-test("nextStep() is idle while nothing can be asked for, and asks once it can", () => {
+test("nextStep() is idle without a template, and requests once there is one", () => {
   const idle = nextStep(startRotation(undefined, undefined, NOW), NOW, () => 0);
   assert.equal(idle.kind, "idle");
   const step = nextStep(afterTemplateChange(idle.state, TEMPLATE), at(HOUR), () => 0);

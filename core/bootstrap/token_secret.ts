@@ -16,7 +16,7 @@ export const BOOTSTRAP_TOKEN_TYPE = "bootstrap.kubernetes.io/token";
 /** The namespace of those Secrets. */
 export const BOOTSTRAP_TOKEN_NAMESPACE = "kube-system";
 /** Every bootstrap token's group. */
-export const BOOTSTRAPPERS_GROUP = "system:bootstrappers";
+const BOOTSTRAPPERS_GROUP = "system:bootstrappers";
 /** The usages that a token may have. */
 export const BOOTSTRAP_TOKEN_USAGES: readonly string[] = ["signing", "authentication"];
 

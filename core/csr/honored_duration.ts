@@ -10,7 +10,7 @@ const TOLERATED_PART = 20;
  * Classifies a CSR whose certificate has just been set. It is `unasked` without `expirationSeconds` or with a malformed
  * certificate.
  */
-export function judgeDuration(csr: CertificateSigningRequest): "unasked" | "honored" | "ignored" {
+export function classifyDuration(csr: CertificateSigningRequest): "unasked" | "honored" | "ignored" {
   const requested = csr.spec.expirationSeconds;
   const leaf = csr.status.certificate === undefined ? undefined : findLeafCertificate(csr.status.certificate);
   if (requested === undefined || leaf === undefined) return "unasked";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
-import { judgeDuration } from "./honored_duration.ts";
+import { classifyDuration } from "./honored_duration.ts";
 
 const HOUR = 3600;
 const NOW = new Date("2026-11-25T12:00:00Z");
@@ -21,16 +21,16 @@ for (
     { requested: 600, given: 931, want: "ignored" },
   ] as const
 ) {
-  test(`judgeDuration() calls ${given} s for ${requested} s ${want}`, async () => {
+  test(`classifyDuration() calls ${given} s for ${requested} s ${want}`, async () => {
     const ca = await createSigningCa();
     const notAfter = new Date(NOW.getTime() + given * 1000);
     const certificate = toBase64(await issueClientCertificate(ca, NOW, notAfter));
     const csr = await buildCsr({ certificate, ...(requested === undefined ? {} : { expirationSeconds: requested }) });
-    assert.equal(judgeDuration(csr), want);
+    assert.equal(classifyDuration(csr), want);
   });
 }
 
-test("judgeDuration() asks nothing of a certificate that cannot be read", async () => {
-  assert.equal(judgeDuration(await buildCsr({ expirationSeconds: 600, certificate: "AAAA" })), "unasked");
-  assert.equal(judgeDuration(await buildCsr({ expirationSeconds: 600 })), "unasked");
+test("classifyDuration() asks nothing of a certificate that cannot be read", async () => {
+  assert.equal(classifyDuration(await buildCsr({ expirationSeconds: 600, certificate: "AAAA" })), "unasked");
+  assert.equal(classifyDuration(await buildCsr({ expirationSeconds: 600 })), "unasked");
 });

@@ -34,7 +34,7 @@ const cases: readonly {
   asked?: Partial<RequestedCertificate>;
   want?: RegExp;
 }[] = [
-  { name: "what was asked" },
+  { name: "the requested contents" },
   { name: "more names", edit: { dnsNames: ["other", "WEB.example.com"] } },
   { name: "more organizations", edit: { subject: { ...subject, organizations: ["c", "b", "a"] } } },
   { name: "more usages", edit: { usages: ["digital signature", "key encipherment", "client auth", "server auth"] } },

@@ -35,17 +35,17 @@ export type RenewalVerdict =
 export function decideRenewal(
   existing: ExistingCredentials,
   asked: RequestedCredentials,
-  wish: RenewalOptions,
+  options: RenewalOptions,
   now: Date,
 ): RenewalVerdict {
   if (existing.kind === "none") return ask("there is none yet");
-  if (wish.isForced) return ask("as requested");
-  if (wish.renewBeforeMs === undefined) return { kind: "exists" };
+  if (options.isForced) return ask("as requested");
+  if (options.renewBeforeMs === undefined) return { kind: "exists" };
   if (existing.kind === "unusable") return ask(existing.reason);
   const fault = findIssuedFault(existing.leaf, asked) ?? findKeyFault(existing.leaf, asked.key);
   if (fault !== undefined) return ask(fault);
   const { notAfter } = existing.leaf;
-  if (notAfter.getTime() - wish.renewBeforeMs > now.getTime()) return { kind: "keep" };
+  if (notAfter.getTime() - options.renewBeforeMs > now.getTime()) return { kind: "keep" };
   return ask(`it ${notAfter < now ? "expired" : "expires"} at ${formatTime(notAfter)}`);
 }
 

@@ -12,7 +12,7 @@ for (
     { name: "nothing", request: null },
     { name: "empty bytes", request: "" },
     { name: "bytes that are no PEM", request: toBase64("invalid data") },
-    { name: "text that is no base64", request: "***" },
+    { name: "text that is not base64", request: "***" },
     { name: "another PEM type", request: toBase64("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n") },
   ]
 ) {
@@ -26,7 +26,7 @@ test("parseRequest() refuses NEW CERTIFICATE REQUEST, as kube-apiserver does", a
   assert.deepEqual(parseRequest(toBase64(pem.replaceAll("CERTIFICATE", "NEW CERTIFICATE"))), WRONG_TYPE);
 });
 
-test("parseVerifiedRequest() reads the first block only and ignores what stands around it", async () => {
+test("parseVerifiedRequest() reads the first block only and ignores the text around it", async () => {
   const first = fromBase64(await buildRequest({ subject: { commonName: "first" } }));
   const second = fromBase64(await buildRequest({ subject: { commonName: "second" } }));
   const request = parseVerifiedRequest(toBase64(`before é\n${first}between\n${second}after`));

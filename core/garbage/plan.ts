@@ -11,7 +11,7 @@ export const FOREGROUND_FINALIZER = "foregroundDeletion";
 
 /** The state of an owner that an object references. */
 export type OwnerState =
-  /** The owner exists. */
+  /** The owner exists and is not waiting. */
   | "solid"
   /** The owner exists and waits for the deletion of its dependents. */
   | "waiting"

@@ -30,42 +30,42 @@ const CASES: readonly Case[] = [
     want: { kind: "none" },
   },
   {
-    name: "an object whose owners are all gone goes in the background",
+    name: "an object whose owners are all gone is deleted in the background",
     metadata: { ownerReferences: [owner("absent-1"), owner("absent-2")] },
     want: { kind: "delete", policy: "Background", unblock: false },
   },
   {
-    name: "an object that is deleted already is left to its finalizers",
+    name: "an object that is already being deleted waits for its finalizers",
     metadata: { ...DELETED, finalizers: ["example.com/hold"], ownerReferences: [owner("absent-1")] },
     want: { kind: "none" },
   },
   {
-    name: "an object stays while nobody can tell about one of its owners",
+    name: "an object stays while the state of one of its owners is unknown",
     metadata: { ownerReferences: [owner("absent-1"), owner("unknown-1")] },
     want: { kind: "none" },
   },
   {
-    name: "an object with an owner left loses the references to those that are gone or wait for it",
+    name: "an object with a remaining owner loses the references to owners that are gone or wait for it",
     metadata: { ownerReferences: [owner("solid-1"), owner("absent-1"), owner("waiting-1")] },
     want: { kind: "dropOwners", uids: new Set(["absent-1", "waiting-1"]) },
   },
   {
-    name: "a finalizer of the collector that an object has already decides how it goes (orphan)",
+    name: "an existing finalizer of the collector determines the deletion policy (orphan)",
     metadata: { finalizers: ["orphan"], ownerReferences: [owner("absent-1")] },
     want: { kind: "delete", policy: "Orphan", unblock: false },
   },
   {
-    name: "a finalizer of the collector that an object has already decides how it goes (foreground)",
+    name: "an existing finalizer of the collector determines the deletion policy (foreground)",
     metadata: { finalizers: ["foregroundDeletion"], ownerReferences: [owner("absent-1")] },
     want: { kind: "delete", policy: "Foreground", unblock: false },
   },
   {
-    name: "an object that its owner waits for goes in the background when nothing depends on it",
+    name: "an object that its owner waits for is deleted in the background when nothing depends on it",
     metadata: { ownerReferences: [owner("waiting-1")] },
     want: { kind: "delete", policy: "Background", unblock: false },
   },
   {
-    name: "an object that its owner waits for goes in the foreground when something depends on it",
+    name: "an object that its owner waits for is deleted in the foreground when something depends on it",
     metadata: { ownerReferences: [owner("waiting-1"), owner("absent-1")] },
     dependents: [dependent("a")],
     want: { kind: "delete", policy: "Foreground", unblock: false },
@@ -77,7 +77,7 @@ const CASES: readonly Case[] = [
     want: { kind: "delete", policy: "Foreground", unblock: true },
   },
   {
-    name: "an object deleted in the foreground waits for the dependents that block, and looks at those that stay",
+    name: "an object deleted in the foreground waits for blocking dependents, and processes those that are not waiting",
     metadata: { ...DELETED, finalizers: ["foregroundDeletion"] },
     dependents: [
       dependent("a"),
@@ -99,7 +99,7 @@ const CASES: readonly Case[] = [
     want: { kind: "orphan", dependents: [dependent("a")] },
   },
   {
-    name: "an object deleted with Orphan is released when no dependent is left",
+    name: "an object deleted with Orphan is released when no dependent remains",
     metadata: { ...DELETED, finalizers: ["orphan"] },
     want: { kind: "release", finalizer: "orphan" },
   },

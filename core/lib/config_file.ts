@@ -100,7 +100,7 @@ export function integer(least: number): Shape<number> {
       : fault(place, `a whole number of at least ${least} expected`);
 }
 
-/** One of the given words. */
+/** A value that is one of the given words. */
 export function oneOf<const W extends string>(words: readonly W[]): Shape<W> {
   return (value, place) => {
     const found = words.find((word) => word === value);

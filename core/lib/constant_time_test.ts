@@ -11,7 +11,7 @@ test("equalsInConstantTime() agrees with ===", () => {
 });
 
 for (const other of ["0123456789abcdeF", "0123456789abcde", "0123456789abcdef0", "", "0123456789abcdef\0"]) {
-  test(`equalsInConstantTime() tells a secret from ${JSON.stringify(other)}, whatever its length`, () => {
+  test(`equalsInConstantTime() distinguishes a secret from ${JSON.stringify(other)}, whatever its length`, () => {
     assert.equal(equalsInConstantTime("0123456789abcdef", other), false);
     assert.equal(equalsInConstantTime(other, "0123456789abcdef"), false);
   });

@@ -21,7 +21,7 @@ const PERMISSION_BITS = 0o777;
 export const TAR_END: Uint8Array = new Uint8Array(2 * TAR_BLOCK);
 
 /** Encodes a header whose owner is root. Throws for a path that is too long for ustar. */
-export function writeTarHeader(entry: TarHeader): Buffer {
+export function encodeTarHeader(entry: TarHeader): Buffer {
   const block = Buffer.alloc(TAR_BLOCK);
   const { prefix, name } = splitPath(entry.path);
   const text = (value: string, offset: number, length: number): void => {
@@ -50,7 +50,7 @@ export function writeTarHeader(entry: TarHeader): Buffer {
 }
 
 /** Decodes the header of a file; undefined for the empty block at the end. Throws for a malformed header. */
-export function readTarHeader(block: Uint8Array): TarHeader | undefined {
+export function decodeTarHeader(block: Uint8Array): TarHeader | undefined {
   if (block.every((byte) => byte === 0)) return undefined;
   const bytes = Buffer.from(block);
   const text = (offset: number, length: number): string =>

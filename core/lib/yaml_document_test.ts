@@ -48,7 +48,7 @@ for (
     { text: "*otter", want: /^Unresolved alias \(the anchor must be set before the alias\)$/ },
   ]
 ) {
-  test(`describeYamlFault() tells in one line what is wrong with ${text}`, () => {
+  test(`describeYamlFault() describes in one line the fault of ${text}`, () => {
     const document = parseDocument(text);
     assert.throws(() => {
       for (const error of document.errors) throw new Error(describeYamlFault(error));

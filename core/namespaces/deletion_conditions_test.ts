@@ -11,7 +11,7 @@ function texts(conditions: readonly NamespaceCondition[] | undefined): readonly 
   return conditions?.map(({ type, status, reason, message }) => `${type}=${status} ${reason}: ${message}`);
 }
 
-test("updateDeletionConditions() tells of success in five conditions", () => {
+test("updateDeletionConditions() reports success in five conditions", () => {
   assert.deepEqual(texts(updateDeletionConditions([], WELL, T0)), [
     "NamespaceDeletionDiscoveryFailure=False ResourcesDiscovered: All resources successfully discovered",
     "NamespaceDeletionGroupVersionParsingFailure=False ParsedGroupVersions: All legacy kube types successfully parsed",
@@ -21,7 +21,7 @@ test("updateDeletionConditions() tells of success in five conditions", () => {
   ]);
 });
 
-test("updateDeletionConditions() counts what is left and who holds it, in a stable order", () => {
+test("updateDeletionConditions() counts remaining objects and their finalizers, in a stable order", () => {
   const report: EmptyingReport = {
     deletionFailures: [],
     remaining: [
@@ -38,7 +38,7 @@ test("updateDeletionConditions() counts what is left and who holds it, in a stab
   ]);
 });
 
-test("updateDeletionConditions() tells what failed", () => {
+test("updateDeletionConditions() reports failures", () => {
   const report: EmptyingReport = { discoveryFailure: "no way", deletionFailures: ["b", "a"], remaining: [] };
   const failed = texts(updateDeletionConditions([], report, T0));
   assert.equal(failed?.[0], "NamespaceDeletionDiscoveryFailure=True DiscoveryFailed: no way");

@@ -14,10 +14,10 @@ import { isSignatureGood } from "./signature.ts";
 
 export { chooseSignatureAlgorithm } from "./issue.ts";
 
-/** A CA that can sign. */
+/** A certificate authority with its key. */
 export interface Authority {
   readonly certificate: CertificateFacts;
-  /** One `CERTIFICATE` block. */
+  /** The certificate as one `CERTIFICATE` block. */
   readonly certificatePem: string;
   /** The issuers above it that its file contains, nearest first; empty for a root. */
   readonly issuers: readonly CertificateFacts[];
@@ -92,7 +92,7 @@ export function parseChainedAuthority(certificatesPem: string, keyPem: string): 
   return certificates.ok ? withKeyPem(certificates.value, keyPem) : certificates;
 }
 
-/** A CA without its key. */
+/** The certificates of a CA, without its key. */
 export type AuthorityCertificates = Omit<Authority, "key">;
 
 /** Parses the certificate of a CA as `parseAuthority` does. */

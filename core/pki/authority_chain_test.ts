@@ -60,7 +60,7 @@ test("chainNotAfter() is the end of the certificate that ends first", async () =
   assert.deepEqual(chainNotAfter(await lower), hoursFromNow(1));
 });
 
-test("parseAuthorityChain() refuses what is no chain, and says which certificate is wrong", async () => {
+test("parseAuthorityChain() refuses certificates that are not a chain, and names the wrong one", async () => {
   const [top, one, two] = await Promise.all([root, upper, lower]);
   const impostor = await createTestAuthority("ecdsa-p256", { commonName: "root" });
   const leaf = await createIntermediate(top, "leaf", { isCa: false });

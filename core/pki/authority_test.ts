@@ -37,7 +37,7 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "
   });
 }
 
-test("chooseSignatureAlgorithm() refuses what is no key", () => {
+test("chooseSignatureAlgorithm() refuses malformed keys", () => {
   assert.throws(() => chooseSignatureAlgorithm(new Uint8Array(3)), { code: "key_invalid" });
 });
 

@@ -27,7 +27,7 @@ export { type CertificatePlan, issueCertificate } from "./issue.ts";
 /** The contents of a certificate, frozen. Nothing in it is proven until a chain is verified. */
 export interface CertificateFacts extends ExtensionFacts {
   readonly der: Uint8Array<ArrayBuffer>;
-  /** 1, 2 or 3. */
+  /** The version of the certificate: 1, 2 or 3. */
   readonly version: number;
   /** Lower-case hexadecimal, two digits per byte, without leading zero bytes. */
   readonly serialNumber: string;

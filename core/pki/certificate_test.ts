@@ -134,7 +134,7 @@ test("issueCertificate() writes extensions in Go's order, the critical ones mark
   assert.deepEqual([leaf.isCa, leaf.maxPathLength], [true, 0]);
 });
 
-test("issueCertificate() omits usages that were not asked for, and the issuer's key id for its own name", async () => {
+test("issueCertificate() omits usages that were not requested, and the issuer's key id for its own name", async () => {
   const authority = await createTestAuthority();
   const plan = planTestLeaf(authority.privateKey, { usages: [], subject: { commonName: "kubernetes" } });
   const leaf = await issueTestCertificate(authority, plan);
@@ -164,7 +164,7 @@ for (
     },
     { name: "a path length without a CA", edit: { maxPathLength: 1 }, message: /only a CA may have a path length/ },
     { name: "a DNS name that is not ASCII", edit: { dnsNames: ["ü"] }, message: /cannot encode DNS name "ü"/ },
-    { name: "an IP address that is none", edit: { ipAddresses: ["1.2.3"] }, message: /cannot encode IP address/ },
+    { name: "a malformed IP address", edit: { ipAddresses: ["1.2.3"] }, message: /cannot encode IP address/ },
   ]
 ) {
   test(`issueCertificate() refuses ${name}`, async () => {

@@ -104,7 +104,7 @@ for (
       want: "x509: too many intermediates for path length constraint",
     },
     { name: "a path length that suffices", upper: { maxPathLength: 1 }, lower: { maxPathLength: 0 }, want: "good" },
-    { name: "an issuer that is no CA", upper: {}, lower: { isCa: false }, want: "cannot sign" },
+    { name: "an issuer that is not a CA", upper: {}, lower: { isCa: false }, want: "cannot sign" },
     { name: "an issuer without keyCertSign", upper: {}, lower: { usages: ["crl sign"] }, want: "cannot sign" },
     {
       name: "an issuer for servers only",
@@ -115,7 +115,7 @@ for (
     { name: "an expired issuer", upper: {}, lower: { notAfter: hoursFromNow(-0.01) }, want: "expired" },
   ]
 ) {
-  test(`verifyChain() judges ${name}: ${want}`, async () => {
+  test(`verifyChain() checks ${name}: ${want}`, async () => {
     const root = await createTestAuthority();
     const first = await createIntermediate(root, "upper", upper);
     const second = await createIntermediate(first, "lower", lower);
@@ -145,7 +145,7 @@ test("verifyChain() refuses unknown critical extensions", async () => {
   );
 });
 
-test("verifyChain() judges the names of a leaf by the constraints of every CA above it", async () => {
+test("verifyChain() checks the names of a leaf against the constraints of every CA above it", async () => {
   const root = await createTestAuthority();
   const upper = await createIntermediate(root, "upper", { nameConstraints: only({ dnsNames: ["example.org"] }) });
   const lower = await createIntermediate(upper, "lower", { nameConstraints: only({ ipRanges: ["10.0.0.0/8"] }) });
@@ -167,7 +167,7 @@ test("verifyChain() judges the names of a leaf by the constraints of every CA ab
   );
 });
 
-test("verifyChain() judges names by the constraints of a trusted root, too", async () => {
+test("verifyChain() checks names against the constraints of a trusted root, too", async () => {
   const plain = await createTestAuthority();
   const root = { ...plain.certificate, nameConstraints: only({ dnsNames: ["example.org"] }) };
   const leaf = await issueTestCertificate(plain, planTestLeaf(plain.privateKey, { dnsNames: ["a.example.com"] }));

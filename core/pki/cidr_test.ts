@@ -22,7 +22,7 @@ test("parseCidr() and isWithin() agree on what lies in a range", () => {
   ) assert.equal(isWithin(parseIpAddress(address)!, parseCidr(range)!), isIn, `${address} in ${range}`);
 });
 
-test("parseCidr() refuses what is no range, and bits beyond the prefix", () => {
+test("parseCidr() refuses malformed ranges, and bits beyond the prefix", () => {
   for (
     const text of [
       "",

@@ -13,7 +13,7 @@ export interface Curve {
   readonly name: CurveName;
   readonly oid: string;
   readonly bits: number;
-  /** Bytes of a coordinate. */
+  /** The length of a coordinate in bytes. */
   readonly size: number;
   readonly p: bigint;
   readonly b: bigint;

@@ -58,7 +58,7 @@ export class DerElement {
     return this.#bytes.subarray(this.#at, this.#end);
   }
 
-  /** Tag, length and content. */
+  /** The whole value: tag, length and content. */
   get raw(): Bytes {
     return this.#bytes.subarray(this.#start, this.#end);
   }

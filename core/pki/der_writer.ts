@@ -26,7 +26,7 @@ export function encodeParts(tag: number, parts: readonly Uint8Array[]): Bytes {
 }
 
 /** Encodes one value whose content is ASCII text, as the caller has checked. */
-export function encodeAsciiValue(tag: number, text: string): Bytes {
+function encodeAsciiValue(tag: number, text: string): Bytes {
   const bytes = startValue(tag, text.length);
   const start = bytes.length - text.length;
   for (let at = 0; at < text.length; at++) bytes[start + at] = text.charCodeAt(at);

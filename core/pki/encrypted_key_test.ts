@@ -74,7 +74,7 @@ for (const [name, pem] of Object.entries(FOREIGN)) {
   });
 }
 
-test("decryptPrivateKey() says what it does not know, and never throws over a damaged file", async () => {
+test("decryptPrivateKey() reports unsupported schemes, and never throws for a damaged file", async () => {
   assert.equal(detectKeyEncryption("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"), "none");
   const old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMAA=\n" +
     "-----END RSA PRIVATE KEY-----\n";

@@ -6,7 +6,7 @@ import { encodeOid, encodeSequence, encodeValue } from "./der_writer.ts";
 export interface PlannedExtension {
   readonly oid: string;
   readonly critical: boolean;
-  /** DER. */
+  /** The extension's value in DER. */
   readonly value: Uint8Array<ArrayBuffer>;
 }
 

@@ -39,7 +39,7 @@ export interface CertificatePlan extends AlternativeNames {
   /** Kubernetes usage strings (`staging/src/k8s.io/api/certificates/v1/types.go`), mapped by `core/pki/usages.ts`. */
   readonly usages: readonly string[];
   readonly isCa: boolean;
-  /** Only with `isCa`. */
+  /** The path length, allowed only with `isCa`. */
   readonly maxPathLength?: number;
   /** Only with `isCa`; written as a critical extension. */
   readonly nameConstraints?: NameConstraints;
@@ -118,7 +118,7 @@ function chooseAlgorithm({ algorithm, curve }: PublicKeyFacts): SignatureAlgorit
 }
 
 /** Computes the first 160 bits of SHA-256 over the key's bytes in hexadecimal (RFC 7093 §2 method 1, Go's way since 1.25). */
-export function computeKeyId(publicKeyDer: Bytes): string {
+function computeKeyId(publicKeyDer: Bytes): string {
   return createHash("sha256").update(parsePublicKey(publicKeyDer).keyBytes).digest("hex").slice(0, 40);
 }
 

@@ -10,7 +10,7 @@ import { encodeSequence, encodeValue } from "./der_writer.ts";
 import { parseIpAddress } from "./ip_address.ts";
 import type { AlternativeNames } from "./subject_alternative_names.ts";
 
-/** Subtrees by kind of name. */
+/** The subtrees of a constraint, by kind of name. */
 export interface NameSubtrees {
   /** `example.org` is the domain and all its subdomains, `.example.org` only the subdomains, the empty text every name. */
   readonly dnsNames: readonly string[];

@@ -27,7 +27,7 @@ export interface DistinguishedName extends Required<SubjectFields> {
   readonly otherAttributes: readonly OtherAttribute[];
   /** Earlier values of a repeated CN or SERIALNUMBER, which Go's `pkix.Name` drops and other parsers may prefer. */
   readonly overridden: readonly OtherAttribute[];
-  /** The name's own DER. */
+  /** The name's DER as it was parsed. */
   readonly raw: Uint8Array<ArrayBuffer>;
 }
 

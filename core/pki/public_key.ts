@@ -38,7 +38,7 @@ export interface PublicKeyFacts extends PublicKeyDescription {
 const MAX_RSA_BITS = 16_384;
 
 /** Object identifiers of public keys (RFC 3279 §2.3, RFC 8410 §3). */
-export const PUBLIC_KEY_OID = {
+const PUBLIC_KEY_OID = {
   rsa: "1.2.840.113549.1.1.1",
   dsa: "1.2.840.10040.4.1",
   ec: "1.2.840.10045.2.1",

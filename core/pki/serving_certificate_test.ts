@@ -54,7 +54,7 @@ test("renewalDate() is at 70 % of the life", async () => {
   assert.deepEqual(renewalDate(await serving()), hoursFromNow(7));
 });
 
-test("planServingNames() parts names and addresses, each once, and leaves out what nobody calls", () => {
+test("planServingNames() separates names and addresses, and omits duplicates and unspecified addresses", () => {
   const hosts = ["localhost", "127.0.0.1", "::1", "HOST", "0.0.0.0", "", "host", " boot.example.com "];
   const isAddress = (host: string) => /^[0-9.]+$|:/.test(host);
   assert.deepEqual(planServingNames(hosts, isAddress), {
@@ -70,7 +70,7 @@ test("planPermittedNames() lets every name pass without constraints", async () =
   assert.deepEqual(planPermittedNames(wanted, [certificate]), { names: wanted, refused: new Map() });
 });
 
-test("planPermittedNames() keeps what the CA and all above it permit, and says why the rest must go", async () => {
+test("planPermittedNames() keeps the names that the CA and its issuers permit, and gives a reason for the others", async () => {
   const root = await createTestAuthority();
   const permit = (edit: Partial<typeof NO_SUBTREES>) => ({
     nameConstraints: { permitted: { ...NO_SUBTREES, ...edit }, excluded: NO_SUBTREES },

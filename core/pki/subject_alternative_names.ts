@@ -10,7 +10,7 @@ import { parseUri } from "./uri.ts";
 export interface AlternativeNames {
   readonly dnsNames: readonly string[];
   readonly emailAddresses: readonly string[];
-  /** Canonical text. */
+  /** IP addresses in their canonical text. */
   readonly ipAddresses: readonly string[];
   readonly uris: readonly string[];
 }

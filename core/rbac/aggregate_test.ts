@@ -23,7 +23,7 @@ test("aggregateRules() joins the selected roles by name, without duplicates and 
 
 for (
   const { name, selector, want } of [
-    { name: "nothing asked", selector: {}, want: true },
+    { name: "an empty selector", selector: {}, want: true },
     { name: "In", selector: { matchExpressions: [{ key: "k", operator: "In", values: ["v"] }] }, want: true },
     {
       name: "In, another value",
@@ -48,7 +48,7 @@ for (
   });
 }
 
-test("aggregateRules() leaves a role without aggregation alone", () => {
+test("aggregateRules() does not change a role without aggregation", () => {
   const role = clusterRole("a", [rule("a")]);
   assert.deepEqual(aggregateRules(role, [role, clusterRole("b", [rule("b")])]), [rule("a")]);
 });

@@ -22,10 +22,10 @@ const cases: readonly { name: string; user: ReturnType<typeof testUser>; request
   { name: "anonymous reads /healthz", user: anonymous, request: pathRequest("/healthz"), want: true },
   { name: "anonymous reads /version", user: anonymous, request: pathRequest("/version"), want: true },
   { name: "anonymous does not discover", user: anonymous, request: pathRequest("/api"), want: false },
-  { name: "anybody discovers", user: anybody, request: pathRequest("/apis/certificates.k8s.io/v1"), want: true },
-  { name: "anybody does not read metrics", user: anybody, request: pathRequest("/metrics"), want: false },
+  { name: "every user discovers", user: anybody, request: pathRequest("/apis/certificates.k8s.io/v1"), want: true },
+  { name: "an ordinary user does not read metrics", user: anybody, request: pathRequest("/metrics"), want: false },
   {
-    name: "anybody asks what they may do",
+    name: "every user asks for their own permissions",
     user: anybody,
     request: resourceRequest({
       verb: "create",
@@ -100,7 +100,7 @@ test("createDefaultRbac() binds only roles that exist", () => {
   }
 });
 
-test("createDefaultRbac() binds nobody to what lets machines in", () => {
+test("createDefaultRbac() binds no subject to the roles that admit machines", () => {
   const bound = defaults.clusterRoleBindings.map(({ roleRef }) => roleRef.name);
   for (const name of objects.clusterRoles.keys()) {
     if (/bootstrapper|nodeclient|approver/.test(name)) assert.ok(!bound.includes(name), name);

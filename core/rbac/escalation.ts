@@ -73,7 +73,7 @@ export function formatEscalationMessage(
 }
 
 /** Formats a rule in one line, such as `{APIGroups:[""], Resources:["pods"], Verbs:["get"]}`. */
-export function formatPolicyRule(rule: PolicyRule): string {
+function formatPolicyRule(rule: PolicyRule): string {
   const parts = [
     ["APIGroups", rule.apiGroups],
     ["Resources", rule.resources],

@@ -17,7 +17,7 @@ import { createRulesReview, describeMissingRoles, evaluateRbac, findRoleRules } 
 const getPods = { verbs: ["get"], apiGroups: [""], resources: ["pods"] };
 const reader = clusterRole("reader", [getPods]);
 
-test("evaluateRbac() allows by a cluster-wide binding and says by which", () => {
+test("evaluateRbac() allows by a cluster-wide binding and names it", () => {
   const objects = rbacObjects({
     clusterRoles: [reader],
     clusterRoleBindings: [clusterRoleBinding("b", "reader", groupSubject("other"), groupSubject("g"))],
@@ -70,7 +70,7 @@ for (
   });
 }
 
-test("evaluateRbac() tells of missing roles when nothing allows, each once", () => {
+test("evaluateRbac() reports missing roles once each when no rule allows", () => {
   const objects = rbacObjects({
     clusterRoleBindings: [
       clusterRoleBinding("a", "gone", userSubject("u")),
@@ -144,7 +144,7 @@ test("evaluateRbac() remembers the grants of a thousand users, and forgets the o
   };
   for (let index = 0; index < 1_000; index++) ask(`user ${index}`);
   assert.equal(ask("somebody", "g".repeat(3_000)), "searched");
-  assert.equal(ask("user 0"), "remembered", "what is not kept drives nobody out");
+  assert.equal(ask("user 0"), "remembered", "an entry that is not cached evicts no other");
   ask("newcomer");
   assert.deepEqual([ask("user 1"), ask("user 999"), ask("user 0")], ["remembered", "remembered", "searched"]);
 });

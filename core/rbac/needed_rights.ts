@@ -3,7 +3,7 @@ import type { ResourceAttributesSpec } from "../kube/authorization_v1.ts";
 import type { PolicyRule } from "../kube/rbac_v1.ts";
 import type { ManifestPart } from "./manifest.ts";
 
-/** One needed permission. */
+/** One permission that a controller needs. */
 export interface NeededRight {
   /** The permission in words: `update certificatesigningrequests/status.certificates.k8s.io`. */
   readonly text: string;

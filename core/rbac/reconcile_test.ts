@@ -28,7 +28,7 @@ test("planReconcile() adds missing rules behind those that are there", () => {
   });
 });
 
-test("planReconcile() leaves a protected object alone", () => {
+test("planReconcile() does not change a protected object", () => {
   const metadata = { ...role.metadata, annotations: { [AUTOUPDATE_ANNOTATION]: "false" } };
   assert.deepEqual(planReconcile({ ...role, metadata, rules: [] }, role), { kind: "none" });
 });

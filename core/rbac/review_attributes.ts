@@ -5,7 +5,7 @@ import { parseLabelSelector } from "../kube/selectors/labels.ts";
 import type { Attributes } from "./attributes.ts";
 
 /** The attributes of a review. */
-export interface ReviewQuestion {
+export interface ReviewAttributes {
   readonly attributes: Attributes;
   /** The parts of the review that were malformed and ignored, or an empty text. */
   readonly evaluationError: string;
@@ -20,7 +20,7 @@ interface ReadSelector<T> {
 }
 
 /** Converts a valid spec. Ignoring a part of a selector only widens the request, so the decision stays safe. */
-export function readReviewQuestion(spec: SubjectAccessReviewSpec): ReviewQuestion {
+export function toReviewAttributes(spec: SubjectAccessReviewSpec): ReviewAttributes {
   const path = spec.nonResourceAttributes;
   if (path !== undefined) {
     return { attributes: { kind: "path", verb: path.verb ?? "", path: path.path ?? "" }, evaluationError: "" };

@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ResourceAttributesSpec } from "../kube/authorization_v1.ts";
-import { readReviewQuestion } from "./review_attributes.ts";
+import { toReviewAttributes } from "./review_attributes.ts";
 
-const question = (resourceAttributes: ResourceAttributesSpec) => readReviewQuestion({ resourceAttributes });
+const question = (resourceAttributes: ResourceAttributesSpec) => toReviewAttributes({ resourceAttributes });
 const FIELDS = "spec.resourceAttributes.fieldSelector";
 const LABELS = "spec.resourceAttributes.labelSelector";
 
-test("readReviewQuestion() reads a question about a path", () => {
-  assert.deepEqual(readReviewQuestion({ nonResourceAttributes: { path: "/livez", verb: "get" } }), {
+test("toReviewAttributes() reads a question about a path", () => {
+  assert.deepEqual(toReviewAttributes({ nonResourceAttributes: { path: "/livez", verb: "get" } }), {
     attributes: { kind: "path", verb: "get", path: "/livez" },
     evaluationError: "",
   });
 });
 
-test("readReviewQuestion() fills what is not given with empty text", () => {
+test("toReviewAttributes() fills what is not given with empty text", () => {
   assert.deepEqual(question({ verb: "get", group: "g" }).attributes, {
     kind: "resource",
     verb: "get",
@@ -27,7 +27,7 @@ test("readReviewQuestion() fills what is not given with empty text", () => {
   });
 });
 
-test("readReviewQuestion() reads field selectors as text and as conditions", () => {
+test("toReviewAttributes() reads field selectors as text and as conditions", () => {
   const want = [
     { field: "a", operator: "=", value: "1" },
     { field: "b", operator: "!=", value: "2" },
@@ -44,7 +44,7 @@ const exists = { key: "a", operator: "Exists" };
 for (
   const { name, ask, want } of [
     {
-      name: "a field selector that is none",
+      name: "a malformed field selector",
       ask: { fieldSelector: { rawSelector: "a" } },
       want: `${FIELDS} ignored due to parse error`,
     },
@@ -71,7 +71,7 @@ for (
     { name: "nothing of what is understood", ask: { labelSelector: { rawSelector: "a,!b,c in (d)" } }, want: "" },
   ]
 ) {
-  test(`readReviewQuestion() leaves out ${name}`, () => {
+  test(`toReviewAttributes() leaves out ${name}`, () => {
     assert.equal(question(ask).evaluationError, want);
   });
 }

@@ -46,7 +46,7 @@ const cases: readonly { name: string; rule: PolicyRule; request: Attributes; wan
     want: false,
   },
   {
-    name: "pods/* is no form",
+    name: "pods/* is not a supported form",
     rule: { ...getPods, resources: ["pods/*"] },
     request: resourceRequest({ subresource: "log" }),
     want: false,

@@ -20,7 +20,7 @@ async function belowOf(ca: SigningCa): Promise<{ readonly certificate: Certifica
   return { certificate: facts.value };
 }
 
-test("findClientTrust() tells what is believed, what is not, and what nobody knows", async () => {
+test("findClientTrust() returns true, false, or undefined when it is unknown", async () => {
   const [root, other, imposter] = await Promise.all([
     createSigningCa(),
     createSigningCa({ commonName: "other" }),
@@ -34,5 +34,5 @@ test("findClientTrust() tells what is believed, what is not, and what nobody kno
   // The same name with another key is another CA.
   assert.equal(findClientTrust(imposter, believed), false);
   assert.equal(findClientTrust(below, [imposter.certificate]), undefined);
-  assert.equal(findClientTrust(below, []), false, "an API that believes nobody");
+  assert.equal(findClientTrust(below, []), false, "an API that trusts no CA");
 });

@@ -48,7 +48,7 @@ const lives = parseProfileOrThrow(LEAST.replace("{ max: 24h }", "{ max: 24h, def
 
 for (
   const { name, seconds, signing = 8_760 * HOUR_S, want } of [
-    { name: "what is not said is the default", seconds: undefined, want: 10 * HOUR_S },
+    { name: "no requested lifetime gives the default", seconds: undefined, want: 10 * HOUR_S },
     { name: "more than the most is the most", seconds: 48 * HOUR_S, want: 24 * HOUR_S },
     { name: "in between is as asked", seconds: 12 * HOUR_S, want: 12 * HOUR_S },
     { name: "the least is fine", seconds: 2 * HOUR_S, want: 2 * HOUR_S + 300 },

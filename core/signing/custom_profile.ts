@@ -145,7 +145,7 @@ const SUBJECT_WORDS: Readonly<Record<SubjectField, readonly [one: string, many: 
 };
 
 /** Creates a rule for each attribute that the profile names, and one that refuses all others. */
-export function createSubjectRules(rules: SubjectRules): readonly ProfileRule[] {
+function createSubjectRules(rules: SubjectRules): readonly ProfileRule[] {
   const spoken = SUBJECT_FIELDS.flatMap((field) => {
     const wanted = rules[field];
     if (wanted === undefined) return [];
@@ -171,7 +171,7 @@ export function createSubjectRules(rules: SubjectRules): readonly ProfileRule[] 
 }
 
 /** Creates the rules for each kind of name. */
-export function createNameRules({ dns, ips, uris, emails, wildcards, atLeastOne }: NameRules): readonly ProfileRule[] {
+function createNameRules({ dns, ips, uris, emails, wildcards, atLeastOne }: NameRules): readonly ProfileRule[] {
   const matchesDns = (value: string, pattern: string) => matchesDnsName(value, pattern, wildcards);
   const plain = valueRule(
     "dnsNames",

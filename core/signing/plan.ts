@@ -20,7 +20,7 @@ import { checkProfile, type ProfileLifetime, type SigningProfile } from "./profi
 /** How far certificates are backdated, for clients whose clock is behind. */
 export const BACKDATE_MS = 5 * 60_000;
 /** For shorter lifetimes the backdate is added, so that the client gets the whole requested lifetime. */
-export const SHORT_LIFE_MS = 8 * 3_600_000;
+const SHORT_LIFE_MS = 8 * 3_600_000;
 /** The shortest lifetime, for stored requests that are older than the API's own limit. */
 const MIN_DURATION_SECONDS = 600;
 /** The signers of certificates for API clients. */
@@ -135,7 +135,7 @@ export function planValidity(
 }
 
 /** Formats a UTC time as Go does by default, with second precision: `2006-01-02 15:04:05 +0000 UTC`. */
-export function formatGoTime(time: Date): string {
+function formatGoTime(time: Date): string {
   return `${time.toISOString().slice(0, 19).replace("T", " ")} +0000 UTC`;
 }
 

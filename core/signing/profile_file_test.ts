@@ -6,7 +6,7 @@ import { createCustomProfile } from "./custom_profile.ts";
 import { describeProfile } from "./profile.ts";
 import { parseProfile } from "./profile_file.ts";
 
-test("parseProfile() reads what a file says, with strict defaults for what it leaves out", () => {
+test("parseProfile() parses a file, with strict defaults for absent keys", () => {
   assert.deepEqual(parseProfileOrThrow(LEAST), {
     description: "",
     subject: {},
@@ -25,7 +25,7 @@ test("parseProfile() reads what a file says, with strict defaults for what it le
   ]);
 });
 
-test("describeProfile() says everything that a profile demands and promises", () => {
+test("describeProfile() describes every requirement and every property of a profile", () => {
   assert.deepEqual(describeProfile(createCustomProfile("example.com/web", parseProfileOrThrow(FULL))), [
     "Signer example.com/web demands that",
     "  the subject common name is web-*, or is left out",
@@ -280,7 +280,7 @@ const KEYS = [
 const level = (value: fc.Arbitrary<unknown>) =>
   fc.oneof(value, fc.dictionary(fc.constantFrom(...KEYS), value, { maxKeys: 4 }), fc.array(value, { maxLength: 2 }));
 
-test("parseProfile() answers and never throws, whatever the content; what it takes can be said in sentences", () => {
+test("parseProfile() never throws, whatever the content; every accepted profile can be described", () => {
   fc.assert(fc.property(fc.dictionary(fc.constantFrom(...KEYS), level(level(leaf))), (content) => {
     const read = parseProfile(
       JSON.stringify({

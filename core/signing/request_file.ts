@@ -8,7 +8,7 @@ import { parseCertificationRequest, type RequestFacts } from "../pki/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
 /** The parts of a CSR object that the command line provides for a request file. */
-export interface AskedOfSigner {
+export interface RequestFileOptions {
   readonly signerName: string;
   /** The usages; when empty, those of the signer or its profile. */
   readonly usages: readonly string[];
@@ -16,7 +16,7 @@ export interface AskedOfSigner {
 }
 
 /** A request from a file, as a CSR object. */
-export interface FiledRequest {
+export interface FileRequest {
   readonly csr: CertificateSigningRequest;
   readonly facts: RequestFacts;
 }
@@ -25,7 +25,11 @@ export interface FiledRequest {
 const LABELS: readonly string[] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 
 /** Parses exactly one request in PEM or DER; anything else in the file is an error. */
-export function readRequestFile(name: string, bytes: Uint8Array, asked: AskedOfSigner): Result<FiledRequest, string> {
+export function parseRequestFile(
+  name: string,
+  bytes: Uint8Array,
+  asked: RequestFileOptions,
+): Result<FileRequest, string> {
   const der = findDer(bytes);
   if (!der.ok) return der;
   const facts = parseCertificationRequest(der.value);

@@ -5,7 +5,7 @@
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
-import type { Change, Clock, Logger, ObjectStore } from "../../core/ports.ts";
+import type { Clock, Logger, ObjectChange, ObjectStore } from "../../core/ports.ts";
 import { planAggregation } from "../../core/rbac/aggregate.ts";
 import { backoffMs } from "./rate_limit.ts";
 
@@ -41,7 +41,7 @@ async function follow(deps: AggregationDeps, signal: AbortSignal, onProgress: ()
   }
 }
 
-function apply(roles: Map<string, ClusterRole>, change: Change<ClusterRole>): void {
+function apply(roles: Map<string, ClusterRole>, change: ObjectChange<ClusterRole>): void {
   if (change.kind === "changed") roles.set(getName(change.object), change.object);
   if (change.kind === "deleted") roles.delete(getName(change.object));
 }

@@ -2,12 +2,12 @@
 import { isApproved } from "../../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
-import type { Change, CsrStore } from "../../core/ports.ts";
+import type { CsrStore, ObjectChange } from "../../core/ports.ts";
 
 /** Approved requests by requester. */
 export interface CsrIndex {
   /** Passes on the store's changes and records each in the index. */
-  changes(signal: AbortSignal): AsyncIterable<Change<CertificateSigningRequest>>;
+  changes(signal: AbortSignal): AsyncIterable<ObjectChange<CertificateSigningRequest>>;
   /** Records an object that was just written, before its change arrives. */
   put(csr: CertificateSigningRequest): void;
   listApproved(username: string): Iterable<CertificateSigningRequest>;

@@ -20,7 +20,7 @@ import {
 } from "../../core/garbage/plan.ts";
 import { getName, type KubeObject, type ObjectMeta, type OwnerReference } from "../../core/kube/meta.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
-import type { Change, Logger, ObjectStore } from "../../core/ports.ts";
+import type { Logger, ObjectChange, ObjectStore } from "../../core/ports.ts";
 import { toKeyPrefix, toStorageKey } from "../registry/keys.ts";
 import type { DescribedResource } from "../registry/resources.ts";
 import type { StoreContents } from "../storage/etcd/contents.ts";
@@ -227,7 +227,10 @@ class OwnerIndex {
   }
 
   /** Yields every key to be checked, at first all of them, in the form of changes whose object name is the key. */
-  async *changes(storage: GarbageCollectorDeps["storage"], signal: AbortSignal): AsyncIterable<Change<KubeObject>> {
+  async *changes(
+    storage: GarbageCollectorDeps["storage"],
+    signal: AbortSignal,
+  ): AsyncIterable<ObjectChange<KubeObject>> {
     const stop = (): void => this.#wake.resolve();
     signal.addEventListener("abort", stop, { once: true });
     const watch = await followStorage(storage, ROOT, {

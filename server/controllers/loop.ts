@@ -4,7 +4,7 @@
  */
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
-import type { Change, Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
+import type { Clock, Logger, ObjectChange, ObjectStore, Random } from "../../core/ports.ts";
 import { createChildAbort, orAbort } from "./abort.ts";
 import { createWorkQueue, type QueueObserver } from "./queue.ts";
 import { backoffMs } from "./rate_limit.ts";
@@ -31,7 +31,7 @@ export type Reconcile<T extends KubeObject> = (
 
 /** Other objects whose changes make it necessary to reconcile a name. */
 export interface Trigger {
-  changes(signal: AbortSignal): AsyncIterable<Change<KubeObject>>;
+  changes(signal: AbortSignal): AsyncIterable<ObjectChange<KubeObject>>;
   /** Returns the name to reconcile, or several. */
   nameFor(object: KubeObject): string | readonly string[];
 }
@@ -87,8 +87,8 @@ export async function runController<T extends KubeObject>(
 
   /** Watches until the signal aborts; `begin` is called at each start and its result gets the changes from then on. */
   async function follow<U>(
-    changes: (signal: AbortSignal) => AsyncIterable<Change<U>>,
-    begin: () => (change: Change<U>) => void,
+    changes: (signal: AbortSignal) => AsyncIterable<ObjectChange<U>>,
+    begin: () => (change: ObjectChange<U>) => void,
   ): Promise<void> {
     for (let failures = 0;; failures += 1) {
       const apply = begin();
@@ -107,19 +107,19 @@ export async function runController<T extends KubeObject>(
     }
   }
 
-  function beginObjects(): (change: Change<T>) => void {
+  function beginObjects(): (change: ObjectChange<T>) => void {
     // A watch that starts again reports the existing objects, but not those deleted in between.
     const missing = new Set(cache.keys());
     return (change) => apply(change, missing);
   }
 
-  function beginTrigger({ nameFor }: Trigger): (change: Change<KubeObject>) => void {
+  function beginTrigger({ nameFor }: Trigger): (change: ObjectChange<KubeObject>) => void {
     return (change) => {
       if (change.kind !== "synced") { for (const name of [nameFor(change.object)].flat()) queue.add(name); }
     };
   }
 
-  function apply(change: Change<T>, missing: Set<string>): void {
+  function apply(change: ObjectChange<T>, missing: Set<string>): void {
     if (change.kind === "synced") {
       for (const name of missing) drop(name);
       missing.clear();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
-import type { Change } from "../../core/ports.ts";
+import type { ObjectChange } from "../../core/ports.ts";
 import { createFakeClock, type FakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger, type MemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../../tests/support/memory_object_store.ts";
@@ -136,7 +136,7 @@ test("runController() lets workers start only when everything is known", async (
   const gate = Promise.withResolvers<void>();
   const rig = start(isDone);
   await rig.stop();
-  async function* changes(signal: AbortSignal): AsyncIterable<Change<ConfigMap>> {
+  async function* changes(signal: AbortSignal): AsyncIterable<ObjectChange<ConfigMap>> {
     yield { kind: "changed", object: { metadata: { name: "a" } } };
     await gate.promise;
     yield { kind: "synced" };

@@ -1,6 +1,6 @@
 /** A trigger with which a controller makes its own loop reconcile names again. */
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { Change } from "../../core/ports.ts";
+import type { ObjectChange } from "../../core/ports.ts";
 import { orAbort } from "./abort.ts";
 import type { Trigger } from "./loop.ts";
 
@@ -19,7 +19,7 @@ export function createManualTrigger(): ManualTrigger {
       if (names.length > 0) wake.resolve();
     },
     nameFor: ({ metadata }) => metadata.name ?? "",
-    async *changes(signal): AsyncIterable<Change<KubeObject>> {
+    async *changes(signal): AsyncIterable<ObjectChange<KubeObject>> {
       while (true) {
         await orAbort(wake.promise, signal);
         wake = Promise.withResolvers<void>();

@@ -4,7 +4,7 @@ import { getName } from "../../core/kube/meta.ts";
 import type { NodeNames } from "../../core/approval/inventory.ts";
 import { listReportedNames, type ReportingNode } from "../../core/approval/node_names.ts";
 import type { Lookup } from "../../core/approval/ownership.ts";
-import type { Change, Clock, ObjectStore } from "../../core/ports.ts";
+import type { Clock, ObjectChange, ObjectStore } from "../../core/ports.ts";
 import { isSameSet } from "../../core/lib/sets.ts";
 
 /** The reported names of all nodes, and their changes. */
@@ -14,7 +14,7 @@ export interface NodeWatch {
   /** True while the first listing is under way and nothing has gone wrong with it. */
   isStarting(): boolean;
   /** Yields when names or addresses of a node have changed; heartbeats are left out. */
-  changes(signal: AbortSignal): AsyncIterable<Change<ReportingNode>>;
+  changes(signal: AbortSignal): AsyncIterable<ObjectChange<ReportingNode>>;
 }
 
 /** The dependencies of a node watch. */
@@ -42,7 +42,7 @@ export function createNodeWatch({ nodes, isNeeded, clock }: NodeWatchOptions): N
   }
 
   /** Applies a change; returns whether names or addresses changed. */
-  function apply(change: Exclude<Change<ReportingNode>, { kind: "synced" }>): boolean {
+  function apply(change: Exclude<ObjectChange<ReportingNode>, { kind: "synced" }>): boolean {
     const name = getName(change.object);
     if (change.kind === "deleted") return known.delete(name);
     const names = listReportedNames(change.object);
@@ -51,7 +51,7 @@ export function createNodeWatch({ nodes, isNeeded, clock }: NodeWatchOptions): N
     return before === undefined || !isSame(before, names);
   }
 
-  async function* changes(signal: AbortSignal): AsyncIterable<Change<ReportingNode>> {
+  async function* changes(signal: AbortSignal): AsyncIterable<ObjectChange<ReportingNode>> {
     while (!isNeeded()) await clock.sleep(ASK_EVERY_MS, signal);
     const missing = new Set(known.keys());
     try {

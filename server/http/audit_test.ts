@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
-import { readAuditPolicy } from "../../core/audit/policy_file.ts";
+import { parseAuditPolicy } from "../../core/audit/policy_file.ts";
 import { assertShown, FORGING, HOSTILE } from "../../tests/support/hostile_text.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import type { Stored } from "../storage/storage.ts";
@@ -17,7 +17,7 @@ async function audited(
   rules: string,
   options: Partial<AuditOptions> = {},
 ): Promise<{ app: TestApp; events(): Event[] }> {
-  const read = readAuditPolicy(`apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n${rules}\n`);
+  const read = parseAuditPolicy(`apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n${rules}\n`);
   assert.ok(read.ok);
   const lines: string[] = [];
   const audit = { policy: read.value, sink: { write: (line: string) => lines.push(line) > 0 }, ...options };
@@ -162,7 +162,7 @@ test("the legacy form is one line of text", async () => {
 });
 
 test("an audit line has nothing that a terminal would obey, and its values are what was sent", async () => {
-  const read = readAuditPolicy("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{ level: RequestResponse }]\n");
+  const read = parseAuditPolicy("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{ level: RequestResponse }]\n");
   assert.ok(read.ok);
   const user = { username: FORGING, uid: HOSTILE, groups: ["system:masters", HOSTILE], extra: {} };
   const body = { ...config, data: { x: FORGING }, metadata: { name: "a", annotations: { "a.b/c": HOSTILE } } };

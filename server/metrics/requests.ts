@@ -5,7 +5,7 @@
 import { setImmediate } from "node:timers/promises";
 import { Counter, Gauge } from "prom-client";
 import { findLeafCertificate } from "../../core/csr/certificate.ts";
-import { judgeDuration } from "../../core/csr/honored_duration.ts";
+import { classifyDuration } from "../../core/csr/honored_duration.ts";
 import { findCondition, getCsrPhase } from "../../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Clock } from "../../core/ports.ts";
@@ -125,7 +125,7 @@ function createCounts(registry: MetricsRegistry) {
   return {
     issued(csr: CertificateSigningRequest, signer: string): void {
       certificates.inc({ signer });
-      const verdict = judgeDuration(csr);
+      const verdict = classifyDuration(csr);
       if (verdict === "unasked") return;
       const label = { signerName: csr.spec.signerName.startsWith("kubernetes.io/") ? csr.spec.signerName : "other" };
       requested.inc(label);

@@ -24,7 +24,7 @@ import {
   validateSelfSubjectAccessReview,
   validateSubjectAccessReview,
 } from "../../core/kube/validation/reviews.ts";
-import { readReviewQuestion } from "../../core/rbac/review_attributes.ts";
+import { toReviewAttributes } from "../../core/rbac/review_attributes.ts";
 import { API_AUDIENCES, type Authenticator, type AuthnResult } from "../authn/authentication.ts";
 import { type Authorizer, joinErrors } from "../authz/authorizer.ts";
 import type { Review } from "./resource.ts";
@@ -155,7 +155,7 @@ async function decide(
   user: UserInfo,
   spec: SubjectAccessReviewSpec,
 ): Promise<SubjectAccessReviewStatus> {
-  const { attributes, evaluationError } = readReviewQuestion(spec);
+  const { attributes, evaluationError } = toReviewAttributes(spec);
   const decision = await authorizer.authorize(user, attributes);
   return {
     allowed: decision.kind === "allow",

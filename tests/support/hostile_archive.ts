@@ -5,7 +5,7 @@ import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { toBackupPart } from "../../cli/backup/archive.ts";
 import { encryptBackup } from "../../cli/backup/encryption.ts";
 import { type BackupManifest, formatManifest, MANIFEST_PATH } from "../../core/backup/manifest.ts";
-import { TAR_END, tarPadding, writeTarHeader } from "../../core/lib/tar.ts";
+import { encodeTarHeader, TAR_END, tarPadding } from "../../core/lib/tar.ts";
 import { FORGING, HOSTILE } from "./hostile_text.ts";
 import type { TempFolder } from "./temp.ts";
 
@@ -74,7 +74,7 @@ async function* blocksOf({ paths, manifest, manifestText }: Archive): AsyncGener
   };
   const last = { path: MANIFEST_PATH, bytes: Buffer.from(manifestText ?? formatManifest(facts)) };
   for (const { path, bytes } of [...paths.map((path) => ({ path, bytes: nothing })), last]) {
-    yield writeTarHeader({ path, mode: 0o600, size: bytes.length, modifiedSeconds: 0 });
+    yield encodeTarHeader({ path, mode: 0o600, size: bytes.length, modifiedSeconds: 0 });
     yield bytes;
     yield tarPadding(bytes.length);
   }

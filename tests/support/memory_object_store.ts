@@ -1,7 +1,7 @@
 /** An `ObjectStore` in memory, with the guards a real API has. */
 import { AppError } from "../../core/errors.ts";
 import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
-import type { Change, Clock, ObjectStore } from "../../core/ports.ts";
+import type { Clock, ObjectChange, ObjectStore } from "../../core/ports.ts";
 
 /** A write or read that reached the store, in words: `update n1/status`. */
 export type StoreCall = string;
@@ -30,7 +30,7 @@ export interface MemoryObjectStoreOptions<T extends KubeObject> {
 }
 
 interface Watch<T> {
-  readonly pending: Change<T>[];
+  readonly pending: ObjectChange<T>[];
   wake: PromiseWithResolvers<void>;
 }
 
@@ -54,7 +54,7 @@ export function createMemoryObjectStore<T extends KubeObject>(
     if (failure !== undefined) throw failure.error;
   }
 
-  function emit(change: Change<T>): void {
+  function emit(change: ObjectChange<T>): void {
     for (const watch of watches) {
       watch.pending.push(change);
       watch.wake.resolve();
@@ -83,10 +83,12 @@ export function createMemoryObjectStore<T extends KubeObject>(
     return stored;
   }
 
-  async function* changes(signal: AbortSignal): AsyncIterable<Change<T>> {
+  async function* changes(signal: AbortSignal): AsyncIterable<ObjectChange<T>> {
     record("changes", signal);
     const watch: Watch<T> = {
-      pending: [...[...objects.values()].map((object): Change<T> => ({ kind: "changed", object })), { kind: "synced" }],
+      pending: [...[...objects.values()].map((object): ObjectChange<T> => ({ kind: "changed", object })), {
+        kind: "synced",
+      }],
       wake: createWake(),
     };
     const abort = (): void => watch.wake.reject(signal.reason);

@@ -6,7 +6,7 @@ import type { PolicyRule } from "../../kube/rbac_v1.ts";
 import { allow, approve, EVENTS_RULE } from "./rule.ts";
 
 /** Rules by the name of the service account. */
-export const INFRASTRUCTURE_CONTROLLER_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
+const INFRASTRUCTURE_CONTROLLER_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
   "attachdetach-controller": [
     allow("list watch", "core", "persistentvolumeclaims persistentvolumes"),
     allow("get list watch", "core", "nodes"),
@@ -118,7 +118,7 @@ export const INFRASTRUCTURE_CONTROLLER_RULES: Readonly<Record<string, readonly P
 };
 
 /** Rules by the name of the service account. */
-export const WORKLOAD_CONTROLLER_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
+const WORKLOAD_CONTROLLER_RULES: Readonly<Record<string, readonly PolicyRule[]>> = {
   "cronjob-controller": [
     allow("get list update watch", "batch", "cronjobs"),
     allow("create delete get list patch update watch", "batch", "jobs"),
