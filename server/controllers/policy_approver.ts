@@ -204,7 +204,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
 
   async function reportTooMany(csr: CertificateSigningRequest, requester: string, signal: AbortSignal): Promise<void> {
     const clear = `tlsboot approver clear ${shellWord(requester)}`;
-    logger.warn("a requester has too many requests that stay pending, its further ones are not looked at", {
+    logger.warn("a requester has too many pending requests, further ones are not checked", {
       requester,
       pending: maxPending,
       clear,
@@ -212,7 +212,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     const note =
       `${maxPending} requests of "${
         escapeControls(requester)
-      }" stay pending; this one and those that follow are not looked at ` +
+      }" stay pending; this one and later ones are not checked ` +
       `until there are fewer. To delete them: ${clear}`;
     await events.record(csr, { type: "Warning", reason: "TooManyRequests", note }, signal, true);
   }

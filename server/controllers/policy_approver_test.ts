@@ -349,7 +349,7 @@ test("createPolicyApprover() stops looking at a requester with 10,000 pending re
   await until(() => instance.logger.messages("warn").length > 0);
   await settle(50);
   assert.deepEqual(instance.logger.messages("warn"), [
-    "a requester has too many requests that stay pending, its further ones are not looked at",
+    "a requester has too many pending requests, further ones are not checked",
   ]);
   assert.equal(instance.logger.messages("info").filter((message) => message === "CSR left pending").length, 100);
   const told = await instance.told();

@@ -10,7 +10,7 @@ import type { MetricsRegistry } from "./registry.ts";
 export function countRejections(registry: MetricsRegistry): NonNullable<FlowControlOptions["onRejected"]> {
   const rejected = new Counter({
     name: "apiserver_flowcontrol_rejected_requests_total",
-    help: "Requests that were told to come again, by priority level, flow schema and reason.",
+    help: "Requests that were rejected with 429, by priority level, flow schema and reason.",
     labelNames: ["priority_level", "flow_schema", "reason"],
     registers: [registry],
   });

@@ -174,7 +174,7 @@ export function addIssuedMetrics(
     name: string,
     help: string,
     labelNames: readonly string[],
-    tell: (set: (labels: Record<string, string>, value: number) => void, signer: string, all: IssuedSummary) => void,
+    report: (set: (labels: Record<string, string>, value: number) => void, signer: string, all: IssuedSummary) => void,
   ) =>
     new Gauge({
       name,
@@ -182,9 +182,9 @@ export function addIssuedMetrics(
       labelNames,
       registers: [registry],
       async collect() {
-        const told = await summaries();
+        const bySigner = await summaries();
         this.reset();
-        for (const [signer, summary] of told) tell((labels, value) => this.set(labels, value), signer, summary);
+        for (const [signer, summary] of bySigner) report((labels, value) => this.set(labels, value), signer, summary);
       },
     });
   gauge(
@@ -210,8 +210,8 @@ export function addIssuedMetrics(
     },
   );
   new Counter({
-    name: "tlsboot_issued_certificates_untold_total",
-    help: "Certificates that were issued and are not told of, because there are too many.",
+    name: "tlsboot_issued_certificates_unreported_total",
+    help: "Issued certificates that are not reported, because there are too many.",
     registers: [registry],
     collect() {
       this.reset();

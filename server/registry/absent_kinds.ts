@@ -68,7 +68,7 @@ const customResourceDefinitions = absent({
   namespaced: false,
   schema: {
     name: "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
-    description: "A kind that somebody has added to the API.",
+    description: "A kind that was added to the API.",
     fields: { metadata: METADATA },
   },
 }, { storageName: "apiextensions.k8s.io/customresourcedefinitions", selectableFields: [] });

@@ -212,7 +212,7 @@ class EventQueue implements RegistryWatch {
     if (events.length > 0) this.#wake?.();
   }
 
-  /** Before the first change: what the store has now and this watch is not told, it need not hear of. */
+  /** Starts the progress of the watch, before the first change: the client has everything up to `afterRevision`. */
   start(afterRevision: number): void {
     this.#pushed = Math.max(this.#pushed, afterRevision);
     this.#startedAt = Math.max(this.#pushed, this.#storage.revision());
@@ -281,7 +281,7 @@ class EventQueue implements RegistryWatch {
 
   #delivered(): number {
     if (this.#waiting.length > 0) return this.#revision;
-    // What the storage has told so far was not for this watch, or has been delivered.
+    // Every change so far was outside of this watch, or has been delivered.
     return this.#ended ? this.#pushed : Math.max(this.#pushed, this.#storage.revision());
   }
 }

@@ -141,7 +141,7 @@ test("a restore that died when only the marker was left goes on without force, a
   assert.deepEqual((await readdir(folder.path)).filter((name) => /^last\.re/.test(name)), []);
 });
 
-test("a restore that somebody writes into ends, and --force-etcd puts aside all that is there", async () => {
+test("a restore that another program writes into ends, and --force-etcd puts aside all that is there", async () => {
   const command = restore(await makeBackup("spoiled", 5), "spoiled", "spoiled");
   await must(command);
   await putMarkerBack("spoiled");
@@ -151,9 +151,9 @@ test("a restore that somebody writes into ends, and --force-etcd puts aside all 
   await serveIsRefused("spoiled");
   await refused(
     command,
-    /below "\/spoiled" in etcd somebody wrote while the backup of \S+ was restored\n.*--force-etcd/,
+    /below "\/spoiled" in etcd another program wrote while the backup of \S+ was restored\n.*--force-etcd/,
   );
-  await refused([...command, "--force"], /somebody wrote/);
+  await refused([...command, "--force"], /another program wrote/);
   await refused([...command, "--force-etcd"], /the folder is not empty\n.*with --force$/m);
   const { stdout } = await must([...command, "--force", "--force-etcd"]);
   const [, aside = ""] = /what was in etcd before is there below \/(\S+)\/\n/.exec(stdout) ?? [];
@@ -223,7 +223,7 @@ test("a backup tells what of an etcd is not in it, and takes nothing that it can
   );
 });
 
-test("--force-etcd puts nothing aside that somebody is at work with", async () => {
+test("--force-etcd puts nothing aside that another program uses", async () => {
   const backup = await makeBackup("busy", 3);
   await using instance = await startInstanceProcess(folder, flags("busy"));
   await refused(

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { type BesiegedServer, startBesieged, TOKENS } from "../support/overloaded_server.ts";
+import { type OverloadedServer, startOverloadedServer, TOKENS } from "../support/overloaded_server.ts";
 import {
   FRAME,
   frame,
@@ -35,27 +35,27 @@ async function floodUntilClosed(attacker: RawConnection, piece: (index: number) 
   }
 }
 
-async function assertServed(besieged: BesiegedServer): Promise<void> {
-  assert.equal(await besieged.ask("/livez"), 200);
-  assert.equal(await besieged.ask("/version", TOKENS.honest), 200);
+async function assertServed(overloaded: OverloadedServer): Promise<void> {
+  assert.equal(await overloaded.ask("/livez"), 200);
+  assert.equal(await overloaded.ask("/version", TOKENS.honest), 200);
 }
 
 test("a flood of CONTINUATION frames ends its connection early", async () => {
-  await using besieged = await startBesieged();
-  using attacker = await openRaw(besieged.port, "h2");
+  await using overloaded = await startOverloadedServer();
+  using attacker = await openRaw(overloaded.port, "h2");
   await attacker.write(PREFACE);
   await attacker.write(openHeadersFrame(1));
   const block = Buffer.concat(Array.from({ length: 16 }, (_, index) => literal(`x-${index}`, "y".repeat(1_000))));
   await floodUntilClosed(attacker, () => frame(FRAME.continuation, 0, 1, block));
-  await assertServed(besieged);
+  await assertServed(overloaded);
 });
 
 test("a flood of headers ends its connection over HTTP/1.1", async () => {
-  await using besieged = await startBesieged();
-  using attacker = await openRaw(besieged.port, "http/1.1");
+  await using overloaded = await startOverloadedServer();
+  using attacker = await openRaw(overloaded.port, "http/1.1");
   await attacker.write("GET /version HTTP/1.1\r\nhost: localhost\r\n");
   await floodUntilClosed(attacker, (index) => Buffer.from(`x-${index}: ${"y".repeat(1_000)}\r\n`));
-  await assertServed(besieged);
+  await assertServed(overloaded);
 });
 
 for (
@@ -69,8 +69,8 @@ for (
   ]
 ) {
   test(`what is no request, in the middle of ${what} over HTTP/1.1, ends it without a word in it`, async () => {
-    await using besieged = await startBesieged();
-    using watcher = await openRaw(besieged.port, "http/1.1");
+    await using overloaded = await startOverloadedServer();
+    using watcher = await openRaw(overloaded.port, "http/1.1");
     const answers = () => watcher.received().toString("latin1").match(/HTTP\/1\.1 \d+/g);
     await watcher.write(
       `${first}GET ${CSRS}?watch=1 HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${TOKENS.admin}\r\n\r\n`,
@@ -79,13 +79,13 @@ for (
     await watcher.write("what is no request\r\n\r\n");
     await watcher.closed;
     assert.deepEqual(answers(), codes);
-    await assertServed(besieged);
+    await assertServed(overloaded);
   });
 }
 
 test("rapid resets of a stranger end its connection", async () => {
-  await using besieged = await startBesieged();
-  using attacker = await openRaw(besieged.port, "h2");
+  await using overloaded = await startOverloadedServer();
+  using attacker = await openRaw(overloaded.port, "h2");
   await attacker.write(PREFACE);
   // Streams that would never be answered: the token is looked at, the answer is not wanted.
   await floodUntilClosed(attacker, (turn) =>
@@ -96,12 +96,12 @@ test("rapid resets of a stranger end its connection", async () => {
         resetFrame(stream),
       ]);
     })));
-  await assertServed(besieged);
+  await assertServed(overloaded);
 });
 
 test("somebody may cancel 900 watches at once on one connection, as informers do", async () => {
-  await using besieged = await startBesieged();
-  using informer = await openRaw(besieged.port, "h2");
+  await using overloaded = await startOverloadedServer();
+  using informer = await openRaw(overloaded.port, "h2");
   await informer.write(PREFACE);
   const headers = { authorization: `Bearer ${TOKENS.admin}` };
   await informer.write(requestFrame(1, "GET", "/version", headers));
@@ -120,10 +120,10 @@ test("somebody may cancel 900 watches at once on one connection, as informers do
 });
 
 test("somebody who begins watches and cancels them loses the connection, and the next one much sooner", async () => {
-  await using besieged = await startBesieged({ userCancellationBurst: 300, userCancellationsPerSecond: 1 });
+  await using overloaded = await startOverloadedServer({ userCancellationBurst: 300, userCancellationsPerSecond: 1 });
   const headers = { authorization: `Bearer ${TOKENS.admin}` };
   const cancelUntilClosed = async (): Promise<number> => {
-    using attacker = await openRaw(besieged.port, "h2");
+    using attacker = await openRaw(overloaded.port, "h2");
     await attacker.write(PREFACE);
     const begun = () => attacker.frames().filter(({ type }) => type === FRAME.headers).length;
     let streams = 0;
@@ -142,36 +142,36 @@ test("somebody who begins watches and cancels them loses the connection, and the
   assert.ok(first > 400, `${first} streams`);
   const second = await cancelUntilClosed();
   assert.ok(second > 100 && second <= 250, `${second} streams after ${first}`);
-  const reasons = besieged.logger.entries.map(({ fields }) => fields["reason"]);
+  const reasons = overloaded.logger.entries.map(({ fields }) => fields["reason"]);
   assert.equal(reasons.filter((reason) => reason === "too many cancelled requests").length, 2);
   // The same user on a connection that does not flood, and everybody else.
-  assert.equal(await besieged.ask("/version", TOKENS.admin), 200);
-  await assertServed(besieged);
+  assert.equal(await overloaded.ask("/version", TOKENS.admin), 200);
+  await assertServed(overloaded);
 });
 
 test("floods of PING and SETTINGS whose answers are not read end their connection", async () => {
-  await using besieged = await startBesieged({ unauthenticatedTimeoutMs: 1_000 });
+  await using overloaded = await startOverloadedServer({ unauthenticatedTimeoutMs: 1_000 });
   for (const flood of [frame(FRAME.ping, 0, 0, new Uint8Array(8)), frame(FRAME.settings, 0, 0)]) {
-    using attacker = await openRaw(besieged.port, "h2", false);
+    using attacker = await openRaw(overloaded.port, "h2", false);
     await attacker.write(PREFACE);
     const piece = Buffer.concat(Array.from({ length: 500 }, () => flood));
     // Nobody reads: what comes is left in the kernel, and the end is seen by writing.
     const writing = setInterval(() => attacker.isClosed() || attacker.socket.write(piece), 5);
     await until("the connection is closed", () => attacker.isClosed());
     clearInterval(writing);
-    await assertServed(besieged);
+    await assertServed(overloaded);
   }
 });
 
 test("a connection of HTTP/2 with a bad token takes one answer and no second", async () => {
-  await using besieged = await startBesieged();
-  using attacker = await openRaw(besieged.port, "h2");
+  await using overloaded = await startOverloadedServer();
+  using attacker = await openRaw(overloaded.port, "h2");
   await attacker.write(PREFACE);
   await attacker.write(requestFrame(1, "GET", CSRS, { authorization: "Bearer nobody" }));
   await until("it is told to go away", () => attacker.frames().some(({ type }) => type === FRAME.goaway));
   await attacker.closed;
   // Somebody may go on.
-  using known = await openRaw(besieged.port, "h2");
+  using known = await openRaw(overloaded.port, "h2");
   await known.write(PREFACE);
   for (const stream of [1, 3, 5]) {
     await known.write(requestFrame(stream, "GET", "/version", { authorization: `Bearer ${TOKENS.honest}` }));
@@ -180,15 +180,15 @@ test("a connection of HTTP/2 with a bad token takes one answer and no second", a
 });
 
 test("five hundred bad tokens leave few lines in the log, and none of the tokens", async () => {
-  await using besieged = await startBesieged();
-  using attacker = await openRaw(besieged.port, "http/1.1");
+  await using overloaded = await startOverloadedServer();
+  using attacker = await openRaw(overloaded.port, "http/1.1");
   for (let index = 0; index < 500; index++) {
     const token = index % 2 === 0 ? `wrong-${index}` : `abcdef.${String(index).padStart(16, "0")}`;
     await attacker.write(`GET ${CSRS} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${token}\r\n\r\n`);
   }
   await until("all are answered", () => attacker.received().toString().split("HTTP/1.1 401").length === 501);
-  const lines = besieged.logger.messages().filter((message) => /refused/.test(message));
+  const lines = overloaded.logger.messages().filter((message) => /refused/.test(message));
   assert.ok(lines.length > 0 && lines.length <= 40, `${lines.length} lines`);
-  assert.doesNotMatch(JSON.stringify(besieged.logger.entries), /wrong-|0000000/);
-  await assertServed(besieged);
+  assert.doesNotMatch(JSON.stringify(overloaded.logger.entries), /wrong-|0000000/);
+  await assertServed(overloaded);
 });

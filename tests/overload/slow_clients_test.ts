@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { test } from "node:test";
-import { startBesieged, TOKENS } from "../support/overloaded_server.ts";
+import { startOverloadedServer, TOKENS } from "../support/overloaded_server.ts";
 import { FRAME, frame, openRaw, PREFACE, type RawConnection, requestFrame, until } from "../support/raw_http2.ts";
 
 const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
@@ -15,21 +15,21 @@ for (
   ]
 ) {
   test(`the listener ends a connection that sends ${name}`, async () => {
-    await using besieged = await startBesieged(SHORT);
-    const socket = connect(besieged.port, "127.0.0.1");
+    await using overloaded = await startOverloadedServer(SHORT);
+    const socket = connect(overloaded.port, "127.0.0.1");
     socket.on("error", () => {});
     socket.write(Uint8Array.from(bytes));
     const closed = new Promise((resolve) => socket.once("close", resolve));
     socket.resume();
-    assert.equal(await besieged.ask("/livez"), 200);
+    assert.equal(await overloaded.ask("/livez"), 200);
     await closed;
   });
 }
 
 test("the listener ends connections whose request never comes, byte by byte or not at all", async () => {
-  await using besieged = await startBesieged(SHORT);
-  using slow = await openRaw(besieged.port, "http/1.1");
-  using silent = await openRaw(besieged.port, "h2");
+  await using overloaded = await startOverloadedServer(SHORT);
+  using slow = await openRaw(overloaded.port, "http/1.1");
+  using silent = await openRaw(overloaded.port, "h2");
   await slow.write("GET /version HTTP/1.1\r\nhost: localhost\r\n");
   await silent.write(PREFACE);
   const trickle = setInterval(() => {
@@ -38,13 +38,13 @@ test("the listener ends connections whose request never comes, byte by byte or n
   }, 20);
   await Promise.all([slow.closed, silent.closed]);
   clearInterval(trickle);
-  assert.equal(await besieged.ask("/livez"), 200);
+  assert.equal(await overloaded.ask("/livez"), 200);
 });
 
 for (const protocol of ["h2", "http/1.1"] as const) {
   test(`the listener ends a body that never ends over ${protocol}, and it keeps nobody waiting`, async () => {
-    await using besieged = await startBesieged({ requestTimeoutMs: 900 }, 1);
-    using attacker = await openRaw(besieged.port, protocol);
+    await using overloaded = await startOverloadedServer({ requestTimeoutMs: 900 }, 1);
+    using attacker = await openRaw(overloaded.port, protocol);
     const headers = { authorization: `Bearer ${TOKENS.attacker}`, "content-type": "application/json" };
     if (protocol === "h2") {
       await attacker.write(PREFACE);
@@ -56,7 +56,7 @@ for (const protocol of ["h2", "http/1.1"] as const) {
       await attacker.write(`POST ${WHOAMI} HTTP/1.1\r\nhost: localhost\r\n${lines}content-length: 1000\r\n\r\n{`);
     }
     // There is one seat for both users.
-    assert.equal(await besieged.ask("/version", TOKENS.honest), 200);
+    assert.equal(await overloaded.ask("/version", TOKENS.honest), 200);
     if (protocol === "http/1.1") return await attacker.closed;
     const resets = () => attacker.frames().filter(({ type }) => type === FRAME.reset || type === FRAME.goaway).length;
     await until("a stream is ended", () => resets() > 0 || attacker.isClosed());
@@ -65,8 +65,8 @@ for (const protocol of ["h2", "http/1.1"] as const) {
 
 for (const { who, token } of [{ who: "a stranger", token: "Bearer nobody" }, { who: "somebody", token: undefined }]) {
   test(`the listener cuts off ${who} who was told to go and keeps the connection open`, async () => {
-    await using besieged = await startBesieged({ unauthenticatedTimeoutMs: 500, idleTimeoutMs: 500 });
-    using rude = await openRaw(besieged.port, "h2", true, true);
+    await using overloaded = await startOverloadedServer({ unauthenticatedTimeoutMs: 500, idleTimeoutMs: 500 });
+    using rude = await openRaw(overloaded.port, "h2", true, true);
     await rude.write(PREFACE);
     await rude.write(requestFrame(1, "GET", "/version", { authorization: token ?? `Bearer ${TOKENS.honest}` }));
     await until("it is told to go", () => rude.frames().some(({ type }) => type === FRAME.goaway));
@@ -81,8 +81,8 @@ for (const { who, token } of [{ who: "a stranger", token: "Bearer nobody" }, { w
 }
 
 test("the listener closes an idle connection of somebody, gracefully", async () => {
-  await using besieged = await startBesieged(SHORT);
-  using idle = await openRaw(besieged.port, "h2");
+  await using overloaded = await startOverloadedServer(SHORT);
+  using idle = await openRaw(overloaded.port, "h2");
   await idle.write(PREFACE);
   await idle.write(requestFrame(1, "GET", "/version", { authorization: `Bearer ${TOKENS.honest}` }));
   await idle.closed;
@@ -95,8 +95,8 @@ test("the listener closes an idle connection of somebody, gracefully", async () 
 });
 
 test("the listener ends an answer that is never taken", async () => {
-  await using besieged = await startBesieged({ requestTimeoutMs: 900 });
-  using reader = await openRaw(besieged.port, "h2");
+  await using overloaded = await startOverloadedServer({ requestTimeoutMs: 900 });
+  using reader = await openRaw(overloaded.port, "h2");
   // A window of nothing: not a byte of the answer may be sent.
   await reader.write(PREFACE);
   await reader.write(frame(FRAME.settings, 0, 0, Uint8Array.of(0, 4, 0, 0, 0, 0)));
@@ -108,19 +108,19 @@ test("the listener ends an answer that is never taken", async () => {
 });
 
 test("the listener ends the strangers that wait for longest when there are many, and lets an honest one in", async () => {
-  await using besieged = await startBesieged({ maxUnauthenticated: 20, unauthenticatedIdleMs: 1_000 });
-  const idle = await Promise.all(Array.from({ length: 60 }, () => openRaw(besieged.port, "h2")));
+  await using overloaded = await startOverloadedServer({ maxUnauthenticated: 20, unauthenticatedIdleMs: 1_000 });
+  const idle = await Promise.all(Array.from({ length: 60 }, () => openRaw(overloaded.port, "h2")));
   await until("40 are gone", () => idle.filter((one) => one.isClosed()).length >= 40);
   assert.ok(idle.filter((one) => !one.isClosed()).length >= 19);
-  assert.equal(await besieged.ask("/livez"), 200);
+  assert.equal(await overloaded.ask("/livez"), 200);
   for (const one of idle) one[Symbol.dispose]();
 });
 
 test("the listener makes room for a newcomer when there may be no more connections", async () => {
-  await using besieged = await startBesieged({ maxConnections: 30 });
+  await using overloaded = await startOverloadedServer({ maxConnections: 30 });
   const idle: RawConnection[] = [];
-  for (let index = 0; index < 100; index++) idle.push(await openRaw(besieged.port, "h2"));
-  assert.equal(await besieged.ask("/livez"), 200);
+  for (let index = 0; index < 100; index++) idle.push(await openRaw(overloaded.port, "h2"));
+  assert.equal(await overloaded.ask("/livez"), 200);
   await until("70 are gone", () => idle.filter((one) => one.isClosed()).length >= 70);
   for (const one of idle) one[Symbol.dispose]();
 });

@@ -18,20 +18,20 @@ ${TOKENS.attacker},attacker,3,"system:bootstrappers"
 ${TOKENS.honest},honest,4,"system:bootstrappers"
 `;
 
-/** A server that is attacked. */
-export interface BesiegedServer extends AsyncDisposable {
+/** A server that tests attack. */
+export interface OverloadedServer extends AsyncDisposable {
   readonly server: Server;
   readonly port: number;
   readonly logger: MemoryLogger;
-  /** What an honest client is answered, over a connection of its own. */
+  /** Sends a request of an honest client over a new connection; returns the status code. */
   ask(path: string, token?: string): Promise<number>;
 }
 
-/** Starts one. */
-export async function startBesieged(
+/** Starts a server in memory with short timeouts. */
+export async function startOverloadedServer(
   connectionLimits: Partial<GuardLimits> = {},
   maxRequestsInflight = 600,
-): Promise<BesiegedServer> {
+): Promise<OverloadedServer> {
   const clock = createSystemClock();
   const ca = await createIssuingCa(clock.now());
   const { certificatePem, keyPem } = await issueServing(ca);

@@ -15,7 +15,7 @@ export async function putAside(client: Pick<EtcdClient, "range" | "move">, root:
   for (let round = 1; round <= ROUNDS; round++) {
     if (await moveOnce(client, root, place)) return;
   }
-  throw new AppError("conflict", `cannot put aside what is below "${root}": somebody writes there`, {
+  throw new AppError("conflict", `cannot put aside what is below "${root}": another program writes there`, {
     hint: "stop every server there, tlsboot's and kube-apiservers, and try again",
   });
 }

@@ -189,7 +189,7 @@ export class EtcdRestore implements AsyncDisposable {
   }
 }
 
-const OTHERS_WRITE = "somebody else writes below the prefix: stop every server there, tlsboot's and kube-apiservers";
+const OTHERS_WRITE = "another program writes below the prefix: stop every server there, tlsboot's and kube-apiservers";
 
 function isSame(value: Uint8Array, wanted: Uint8Array | undefined): boolean {
   return wanted !== undefined && Buffer.compare(value, wanted) === 0;
@@ -220,7 +220,7 @@ function refusal(
     case "spoiled":
       return new AppError(
         "file_exists",
-        `cannot restore: below ${place} somebody wrote while the backup of ${marker?.createdAt} was restored`,
+        `cannot restore: below ${place} another program wrote while the backup of ${marker?.createdAt} was restored`,
         { hint: "stop every server there and put aside what is there with --force-etcd" },
       );
     case "halfAside":
@@ -231,7 +231,7 @@ function refusal(
 }
 
 function elsewhereError(): AppError {
-  return new AppError("conflict", "cannot restore into etcd: another restore is at work there", {
+  return new AppError("conflict", "cannot restore into etcd: another restore is running there", {
     hint: "let it end, then look again",
   });
 }
