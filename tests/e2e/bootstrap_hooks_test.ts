@@ -16,7 +16,7 @@ function bootstrapArgs(folder: TempFolder, ...more: readonly string[]): readonly
 }
 
 const RECORD =
-  'echo "$TLSBOOT_CHANGED $TLSBOOT_NODE_NAME $TLSBOOT_CERTIFICATE_FILE $TLSBOOT_NOT_AFTER" >> record; echo done';
+  'echo "$TLSBOOT_CHANGED $TLSBOOT_NODE_NAME $TLSBOOT_CERTIFICATE_FILE $TLSBOOT_NOT_AFTER" >> record; echo recorded';
 
 test("tlsboot bootstrap --exec runs once for each change, after the files are there", async () => {
   await using folder = await createTempFolder();
@@ -24,8 +24,8 @@ test("tlsboot bootstrap --exec runs once for each change, after the files are th
   const command = `test -s n1/kubeconfig && ${RECORD}`;
   const first = await runTlsboot(bootstrapArgs(folder, "--exec", command), { cwd: folder.path });
   assert.equal(first.code, 0, first.stderr);
-  assert.match(first.stderr, /^said$/m);
-  assert.ok(!first.stdout.includes("said"), "stdout holds the answer only");
+  assert.match(first.stderr, /^recorded$/m);
+  assert.ok(!first.stdout.includes("recorded"), "stdout holds the answer only");
   const link = folder.join("n1/pki/kubelet-client-current.pem");
   assert.match(await readFile(folder.join("record"), "utf8"), new RegExp(`^client n1 ${link} \\S+Z\n$`));
   const again = await runTlsboot(bootstrapArgs(folder, "--exec", command), { cwd: folder.path });
