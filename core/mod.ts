@@ -7,15 +7,15 @@
  *
  * Where to look:
  *
- * - what a CSR is: `CertificateSigningRequest`, `parseRequest`, `getCsrPhase`, `validateCsrCreate`
- * - may it be approved: `RECOGNIZERS`, `planApproval`, `parsePolicy`, `evaluatePolicies`, `withApproval`, `withDenial`
- * - what is signed: `BUILTIN_SIGNERS`, `createCustomProfile`, `planCertificate`, `issueCertificate`
- * - how a machine starts: `generateBootstrapToken`, `tokenSecret`, `encodeKubeconfig`, `nextStep` (rotation)
+ * - CSRs: `CertificateSigningRequest`, `parseRequest`, `getCsrPhase`, `validateCsrCreate`
+ * - approval: `RECOGNIZERS`, `planApproval`, `parsePolicy`, `evaluatePolicies`, `withApproval`, `withDenial`
+ * - signing: `BUILTIN_SIGNERS`, `createCustomProfile`, `planCertificate`, `issueCertificate`
+ * - bootstrapping a machine: `generateBootstrapToken`, `createTokenSecret`, `encodeKubeconfig`, `nextStep` (rotation)
  * - keys and certificates: `generatePrivateKey`, `createCertificationRequest`, `createAuthority`, `parseCertificate`
  *
- * Functions that can say no answer with a `Result` or a verdict; what throws, throws an `AppError` with a code.
+ * Functions whose refusal callers must handle return a `Result` or a verdict. Failures throw an `AppError` with a code.
  *
- * @example What a kubelet asks for, and what the approver and the signer make of it
+ * @example The request of a kubelet, its approval and the plan of its certificate
  * ```ts
  * import assert from "node:assert/strict";
  * import {
@@ -161,7 +161,7 @@ export {
 } from "./kube/kubeconfig.ts";
 export { type PemSource, resolveContext, type ResolvedCluster } from "./kube/kubeconfig_context.ts";
 
-// What a CSR is, and where it stands.
+// CSRs and their phases.
 export { type ParsedRequest, parseRequest, parseVerifiedRequest, verifyRequest } from "./csr/request.ts";
 export {
   type CsrPhase,
@@ -184,7 +184,7 @@ export { validateSignerName } from "./csr/signer_name.ts";
 export { type CsrEndpoint, validateCsrCreate, validateCsrUpdate } from "./csr/validate.ts";
 export { findCertificateFault } from "./csr/certificate.ts";
 
-// Asking for a certificate, and what comes back.
+// Requesting a certificate, and checking the result.
 export { parseSubject } from "./pki/subject_text.ts";
 export { defaultUsages } from "./pki/usages.ts";
 export { findRefusals } from "./signing/refusals.ts";
@@ -198,7 +198,7 @@ export {
   type RequestedCredentials,
 } from "./csr/renewal.ts";
 
-// Whether it is approved.
+// Approval.
 export { type Recognizer, RECOGNIZERS } from "./approval/plan_approval.ts";
 export { type ApprovalAttempt, type ApprovalPlan, AUTO_APPROVED, planApproval } from "./approval/plan_approval.ts";
 export {
@@ -209,7 +209,7 @@ export {
   withDenial,
 } from "./approval/conditions.ts";
 
-// Policies: what is approved beside kubelet client certificates.
+// Policies for requests other than those of kubelet clients.
 export { BUILTIN_POLICIES } from "./approval/builtin_policies.ts";
 export { describePolicy } from "./approval/describe_policy.ts";
 export {
@@ -243,7 +243,7 @@ export type {
 } from "./approval/policy.ts";
 export { WEEKDAYS } from "./approval/policy.ts";
 
-// What is signed.
+// Signing.
 export {
   BUILTIN_SIGNERS,
   checkProfile,
@@ -277,7 +277,7 @@ export {
   type SigningRefusal,
 } from "./signing/plan.ts";
 
-// What goes away by itself.
+// Audit, and the cleaning of CSRs and tokens.
 export {
   AUDIT_LEVELS,
   AUDIT_STAGES,
@@ -294,10 +294,10 @@ export { parseAuditPolicy } from "./audit/policy_file.ts";
 export { type Cleaning, decideCleaning } from "./csr/cleaning.ts";
 export { decideTokenCleaning, type TokenCleaning } from "./bootstrap/token_cleaning.ts";
 
-// How secrets are compared.
+// The comparison of secrets.
 export { equalsInConstantTime } from "./lib/constant_time.ts";
 
-// How a machine starts and stays fresh.
+// Bootstrapping and rotation.
 export {
   type BootstrapToken,
   formatBootstrapToken,

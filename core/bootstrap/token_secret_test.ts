@@ -156,7 +156,7 @@ test("decideTokenSecret() refuses a Secret without data as one of another type",
   assert.ok(!decided.ok && decided.error.includes("has invalid type"));
 });
 
-test("tokenSecret() writes what kubeadm writes, keys sorted, and is accepted", () => {
+test("createTokenSecret() encodes what kubeadm does, keys sorted, and is accepted", () => {
   const secret = createTokenSecret({
     token,
     expiration: new Date("2026-11-26T00:00:00.750Z"),
@@ -180,7 +180,7 @@ test("tokenSecret() writes what kubeadm writes, keys sorted, and is accepted", (
   assert.ok(decideTokenSecret(secret, token, now).ok);
 });
 
-test("listTokenFacts() reads back what tokenSecret() wrote", () => {
+test("listTokenFacts() parses what createTokenSecret() has created", () => {
   const bare = createTokenSecret({ token, usages: [], groups: [], description: "" });
   assert.deepEqual(listTokenFacts(bare), {
     id: "foobar",
