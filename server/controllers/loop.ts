@@ -36,6 +36,31 @@ export interface Trigger {
   nameFor(object: KubeObject): string | readonly string[];
 }
 
+/** A trigger that is fired by code, not by changes of objects. */
+export interface ManualTrigger extends Trigger {
+  fire(names: readonly string[]): void;
+}
+
+/** Creates a trigger; names fired before the loop listens are kept. */
+export function createManualTrigger(): ManualTrigger {
+  const pending: string[] = [];
+  let wake = Promise.withResolvers<void>();
+  return {
+    fire(names) {
+      pending.push(...names);
+      if (names.length > 0) wake.resolve();
+    },
+    nameFor: ({ metadata }) => metadata.name ?? "",
+    async *changes(signal): AsyncIterable<ObjectChange<KubeObject>> {
+      while (true) {
+        await orAbort(wake.promise, signal);
+        wake = Promise.withResolvers<void>();
+        for (const name of pending.splice(0)) yield { kind: "changed", object: { metadata: { name } } };
+      }
+    },
+  };
+}
+
 /** The reconciliation of one kind of controller. */
 export interface Reconciler<T extends KubeObject> {
   readonly reconcile: Reconcile<T>;

@@ -15,9 +15,8 @@ import { createMemoryObjectStore, type MemoryObjectStore } from "../../tests/sup
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createApprover } from "./approver.ts";
 import { createCsrIndex } from "./csr_index.ts";
-import { runController } from "./loop.ts";
+import { createManualTrigger, runController } from "./loop.ts";
 import { createNodeWatch } from "./node_watch.ts";
-import { createManualTrigger } from "./manual_trigger.ts";
 import { createPolicyApprover } from "./policy_approver.ts";
 import type { PolicySettings } from "./policy_input.ts";
 import { createVerdictEvents } from "./verdict_events.ts";

@@ -60,3 +60,17 @@ export function createStorageMetrics(
     failed: () => failures.inc(),
   };
 }
+
+/** Adds the gauge of the free space on the disk of the audit log; `readFree` is called at each scrape. */
+export function gaugeAuditDisk(registry: MetricsRegistry, readFree: () => Promise<number>): void {
+  new Gauge({
+    name: "tlsboot_audit_disk_free_bytes",
+    help: "Bytes that the disk of the audit log has left for it.",
+    registers: [registry],
+    async collect() {
+      // The gauge keeps its value while the disk cannot be read.
+      const free = await readFree().catch(() => undefined);
+      if (free !== undefined) this.set(free);
+    },
+  });
+}
