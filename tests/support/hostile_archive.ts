@@ -40,7 +40,7 @@ const ARCHIVES: Readonly<Record<string, Archive>> = {
   },
   "kind.backup": { paths: [], manifest: { kind: HOSTILE }, says: /its manifest is not the manifest of a backup/ },
   "no_json.backup": { paths: [], manifestText: FORGING, says: /its manifest is not JSON/ },
-  "objects.backup": { paths: [`objects/${NAME}`], manifest: { objects: 1 }, says: /it holds 0 of 1 objects/ },
+  "objects.backup": { paths: [`objects/${NAME}`], manifest: { objects: 1 }, says: /it contains 0 of 1 objects/ },
 };
 
 /** Names of what `writeHostileArchives` writes, and what only those say who have read it. */
