@@ -54,7 +54,7 @@ export interface ListMeta {
   readonly remainingItemCount?: number;
 }
 
-/** What every object has. `kind` and `apiVersion` are set on single objects and absent in list items. */
+/** Any Kubernetes object. `kind` and `apiVersion` are set on single objects and absent in list items. */
 export interface KubeObject {
   readonly kind?: string;
   readonly apiVersion?: string;

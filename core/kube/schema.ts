@@ -32,7 +32,7 @@ export type FieldType =
  */
 export type Presence = "always" | "omitempty" | "optional";
 
-/** How lists (and maps) merge: structured-merge-diff's list type and the strategic merge patch tags. */
+/** The rules for merging lists and maps: structured-merge-diff's types and the tags of strategic merge patch. */
 export interface MergeRules {
   readonly listType?: "atomic" | "set" | "map";
   readonly listMapKeys?: readonly string[];

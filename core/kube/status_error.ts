@@ -18,7 +18,7 @@ export interface KindName {
 /** The resource of a request for a path, or of an unknown one. */
 export const NO_RESOURCE: ResourceName = { group: "", plural: "" };
 
-/** What a StatusError may carry in addition to its Status. */
+/** Properties that a StatusError may have in addition to its Status. */
 export interface StatusErrorOptions {
   readonly cause?: unknown;
   /** Extra response headers, names lower-case. */

@@ -26,7 +26,7 @@ import { canonicalQuantity } from "./quantity.ts";
 import { canonicalMicroTime, canonicalTime } from "./time.ts";
 export { DecodeError } from "./errors.ts";
 
-/** What is known about a document apart from its value; a `JsonDocument` fits. */
+/** Details about a document apart from its value; a `JsonDocument` fits. */
 export interface DecodeOptions extends Partial<Omit<JsonDocument, "value">> {
   /** The Go type of the document, for the error if it is no object; `v1.<Kind>` by default. */
   readonly goType?: string;

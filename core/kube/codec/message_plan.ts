@@ -1,4 +1,4 @@
-/** What the codecs derive from a schema once: fields by name and number, Go's names, zero values. */
+/** The plan that the codecs derive from a schema once: fields by name and number, Go's names, zero values. */
 import type { FieldSchema, FieldType, MessageSchema } from "../schema.ts";
 
 /** A field with what the codecs need to know about it. */

@@ -18,7 +18,7 @@ export type YamlEvent =
   | { readonly kind: "alias"; readonly line: number; readonly anchor: string }
   | { readonly kind: "end"; readonly line: number };
 
-/** What the parser expects next. */
+/** The states of the parser, each named after the part that it expects next. */
 type State =
   | "blockNode"
   | "blockEntry"

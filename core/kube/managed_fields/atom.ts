@@ -4,7 +4,7 @@
  */
 import type { FieldType, MergeRules, MessageSchema } from "../schema.ts";
 
-/** How a value is divided into parts that have owners. */
+/** The way in which a value is divided into parts that have owners. */
 export type Atom =
   | { readonly kind: "scalar"; readonly scalar: Scalar }
   /** A list that is owned as a whole. */

@@ -1,4 +1,4 @@
-/** What field management needs to know about an endpoint: a kind's main resource or one of its subresources. */
+/** Describes an endpoint for field management: a kind's main resource or one of its subresources. */
 import { createZeroMessage, getMessagePlan } from "../codec/message_plan.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../schema.ts";
 import { type Atom, getAtom } from "./atom.ts";

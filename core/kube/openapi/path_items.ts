@@ -2,7 +2,7 @@
 import type { Parameter } from "./parameters.ts";
 import type { Route } from "./route.ts";
 
-/** What HTTP codes are called. */
+/** The descriptions of answers by HTTP status. */
 export const ANSWERS: Readonly<Record<string, string>> = {
   200: "OK",
   201: "Created",

@@ -205,7 +205,7 @@ function interleave(
   return [...result, ...serverOnly.slice(left), ...named.slice(right)];
 }
 
-/** How a field merges, and the type of its value or its elements. */
+/** The merge rules of a field, and the type of its value or its elements. */
 export interface MergeMeta {
   /** One of `merge`, `replace` and the empty string. */
   readonly strategy: string;

@@ -11,7 +11,7 @@ import { goQuote } from "../quote.ts";
 import type { LabelSelector } from "../rbac_v1.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 
-/** How a requirement relates a key to its values. */
+/** The operators that relate a key to its values. */
 export type LabelOperator = "in" | "notin" | "=" | "==" | "!=" | "exists" | "!" | "gt" | "lt";
 
 /** A requirement on one label. */
@@ -264,7 +264,7 @@ function sortByKey(requirements: readonly LabelRequirement[]): LabelSelectorRequ
   return [...requirements].sort((a, b) => compareBytes(a.key, b.key));
 }
 
-/** What a token is; operators and marks are named by their text. */
+/** The kinds of tokens; operators and marks are named by their text. */
 type TokenKind =
   | "identifier"
   | "end"

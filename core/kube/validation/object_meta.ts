@@ -18,7 +18,7 @@ import { byteLength, isPrintable, printStringSlice } from "../quote.ts";
 /** The largest size of all annotations of an object, in bytes of their keys and values. */
 const ANNOTATIONS_MAX_BYTES = 256 * 1024;
 
-/** What the rules of a kind's metadata depend on. */
+/** The properties of a kind on which the rules of its metadata depend. */
 export interface ObjectMetaRules {
   readonly namespaced: boolean;
   readonly validateName: NameCheck;
