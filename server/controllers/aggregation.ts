@@ -9,7 +9,7 @@ import type { Clock, Logger, ObjectChange, ObjectStore } from "../../core/ports.
 import { planAggregation } from "../../core/rbac/aggregate.ts";
 import { backoffMs } from "./rate_limit.ts";
 
-/** What the controller needs. */
+/** The dependencies of the aggregation controller. */
 export interface AggregationDeps {
   readonly store: ObjectStore<ClusterRole>;
   readonly clock: Clock;

@@ -11,7 +11,7 @@ import type { PolicyApprover } from "./policy_approver.ts";
 import { backoffMs } from "./rate_limit.ts";
 import type { VerdictEvents } from "./verdict_events.ts";
 
-/** What the approver needs. */
+/** The dependencies of the approving controller. */
 export interface ApproverDeps {
   readonly store: CsrStore;
   readonly reviewer: AccessReviewer;

@@ -4,7 +4,7 @@ import type { ConfigMap, SecretObject } from "../../core/kube/core_v1.ts";
 import type { Clock, Logger, ObjectStore } from "../../core/ports.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
-/** What the bootstrap signer needs. */
+/** The dependencies of the bootstrap signer. */
 export interface BootstrapSignerDeps {
   /** The config maps of namespace `kube-public`. */
   readonly configMaps: Pick<ObjectStore<ConfigMap>, "update">;

@@ -6,7 +6,7 @@ import { getName } from "../../core/kube/meta.ts";
 import type { Clock, CsrStore, Logger } from "../../core/ports.ts";
 import { backoffMs } from "./rate_limit.ts";
 
-/** What the cleaner needs. */
+/** The dependencies of the cleaning controller. */
 export interface CleanerOptions {
   readonly store: CsrStore;
   readonly clock: Clock;

@@ -4,7 +4,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { getName } from "../../core/kube/meta.ts";
 import type { CsrStore, ObjectChange } from "../../core/ports.ts";
 
-/** Approved requests by requester. */
+/** An index of the approved requests of each requester. */
 export interface CsrIndex {
   /** Passes on the store's changes and records each in the index. */
   changes(signal: AbortSignal): AsyncIterable<ObjectChange<CertificateSigningRequest>>;

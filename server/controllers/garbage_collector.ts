@@ -29,7 +29,7 @@ import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
 import { DONE, type Outcome, type Reconciler } from "./loop.ts";
 
-/** What the garbage collector needs. */
+/** The dependencies of the garbage collector. */
 export interface GarbageCollectorDeps {
   readonly storage: Pick<Storage, "get" | "list" | "watch">;
   /** Everything in a store that other API servers share; undefined where ours is the only one. */

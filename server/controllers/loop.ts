@@ -9,7 +9,7 @@ import { createChildAbort, orAbort } from "./abort.ts";
 import { createWorkQueue, type QueueObserver } from "./queue.ts";
 import { backoffMs } from "./rate_limit.ts";
 
-/** How a reconciliation ended. */
+/** The result of one reconciliation of a name. */
 export type Outcome =
   | { readonly kind: "done" }
   /** It succeeded; reconcile again after this long. */
@@ -71,7 +71,7 @@ export interface Reconciler<T extends KubeObject> {
   readonly concerns?: (object: T) => boolean;
 }
 
-/** What a controller needs. */
+/** The options that a controller runs with. */
 export interface ControllerOptions<T extends KubeObject> extends Reconciler<T> {
   /** The name of the controller, added to every log line. */
   readonly name: string;

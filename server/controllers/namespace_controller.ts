@@ -37,7 +37,7 @@ export interface NamespaceContent {
   stored(namespace: string, signal: AbortSignal): Promise<readonly Omit<RemainingContent, "finalizers">[]>;
 }
 
-/** What the namespace controller needs. */
+/** The dependencies of the namespace controller. */
 export interface NamespaceControllerDeps {
   readonly namespaces: ObjectStore<Namespace>;
   readonly content: NamespaceContent;

@@ -30,7 +30,7 @@ export type Judged =
   /** It stays pending; the outcome says when the policies are asked again. */
   | { readonly kind: "pending"; readonly outcome: Outcome };
 
-/** Decides by policies. */
+/** Decides requests by the configured policies. */
 export interface PolicyApprover {
   /**
    * Asks the rules that deny, before anything may approve. Undefined when none of them decides, so that other rules go on.

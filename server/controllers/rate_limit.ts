@@ -20,7 +20,7 @@ export interface TokenBucket {
   readonly at: number;
 }
 
-/** Creates a full bucket. */
+/** Creates a token bucket that is full. */
 export function createTokenBucket(now: number): TokenBucket {
   return { tokens: BURST, at: now };
 }

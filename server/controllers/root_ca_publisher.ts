@@ -6,7 +6,7 @@ import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller
 import { isNamespaceTerminating } from "./namespace_terminating.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
-/** What the publisher needs. */
+/** The dependencies of the root CA publisher. */
 export interface RootCaPublisherDeps {
   /** Returns the config maps of one namespace. */
   configMapsIn(namespace: string): Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;

@@ -8,7 +8,7 @@ import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 /** The name of the service account that each namespace has. */
 export const DEFAULT_SERVICE_ACCOUNT = "default";
 
-/** What the service account controller needs. */
+/** The dependencies of the service account controller. */
 export interface ServiceAccountControllerDeps {
   /** Returns the service accounts of one namespace. */
   accountsIn(namespace: string): Pick<ObjectStore<ServiceAccount>, "get" | "create">;

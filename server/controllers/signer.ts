@@ -16,7 +16,7 @@ import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { DONE, type Outcome, type Reconciler } from "./loop.ts";
 import type { ProfileSource } from "./profile_provider.ts";
 
-/** What the signer needs. */
+/** The dependencies of the signing controller. */
 export interface SignerDeps {
   readonly store: CsrStore;
   /** Returns the CA of a signer for each signature; undefined when it has none. */

@@ -5,7 +5,7 @@ import type { SecretObject } from "../../core/kube/core_v1.ts";
 import type { Clock, Logger, ObjectStore } from "../../core/ports.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
-/** What the token cleaner needs. */
+/** The dependencies of the token cleaner. */
 export interface TokenCleanerDeps {
   /** The secrets of namespace `kube-system`. */
   readonly store: ObjectStore<SecretObject>;

@@ -15,7 +15,7 @@ import { trimEndChars } from "../../core/lib/trim.ts";
 /** The content of an Event about a request. */
 export interface VerdictEvent {
   readonly type: "Normal" | "Warning";
-  /** CamelCase word for programs. */
+  /** The reason as a CamelCase word, for programs. */
   readonly reason: string;
   readonly note: string;
 }
@@ -28,7 +28,7 @@ export interface VerdictEvents {
 
 /** The dependencies of a recorder. */
 export interface VerdictEventsOptions {
-  /** Events of namespace `default`. */
+  /** The Events of namespace `default`. */
   readonly store: Pick<ObjectStore<EventV1>, "create">;
   /** The reporting instance, which names this process. */
   readonly instance: string;

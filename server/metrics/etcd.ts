@@ -6,7 +6,7 @@ import type { EtcdObserver } from "../storage/etcd/observer.ts";
 import { exponentialBuckets, type MetricsRegistry } from "./registry.ts";
 
 const LABELS = ["operation", "group", "resource"] as const;
-/** kube-apiserver's (`storage/etcd3/metrics`). */
+/** The buckets of kube-apiserver (`apiserver/pkg/storage/etcd3/metrics`). */
 const BUCKETS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
 
 /** Adds the metrics to a registry and returns the observer of calls. Keys outside of resources have empty labels. */

@@ -32,7 +32,7 @@ const LEFT_OUT = /^nodejs_(?:eventloop_lag_|active_.+_total$)/;
 /** The longest interval of a timer, because prom-client's measurement of the event loop cannot be turned off. */
 const NEVER_MS = 2 ** 31 - 1;
 
-/** Adds `kubernetes_build_info`. */
+/** Adds the gauge `kubernetes_build_info` to a registry. */
 export function addBuildInfo(registry: MetricsRegistry, { version }: BuildFacts): void {
   const labels = {
     major: version["major"] ?? "",

@@ -13,7 +13,7 @@ export const nameColumn: Column = {
   cell: getName,
 };
 
-/** Time since creation. */
+/** The column that shows the time since creation. */
 export const ageColumn: Column = sinceColumn(
   "Age",
   "Time since the object was created.",

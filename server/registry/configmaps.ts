@@ -1,4 +1,4 @@
-/** Core `v1` configmaps. */
+/** The resource of core `v1` configmaps. */
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";

@@ -27,7 +27,7 @@ type Binding = KubeObject & { readonly subjects?: readonly Subject[]; readonly r
 /** The kinds of the four resources. */
 export const RBAC_KINDS = [clusterRoleKind, clusterRoleBindingKind, roleKind, roleBindingKind] as const;
 
-/** Builds the four resources. */
+/** Creates the resources of the four RBAC kinds. */
 export function createRbacResources(deps: {
   readonly authorizer: Authorizer;
   readonly rbac: RbacSource;

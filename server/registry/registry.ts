@@ -5,7 +5,7 @@ import type { Admission } from "../admission/admission.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Resource } from "./resource.ts";
 
-/** Dependencies of every verb. */
+/** The dependencies that all verbs share. */
 export interface RegistryDeps {
   readonly storage: Storage;
   readonly admission: Admission;
@@ -21,7 +21,7 @@ export interface Target {
   readonly subresource: string;
   /** Empty for cluster-scoped kinds and for all namespaces. */
   readonly namespace: string;
-  /** Empty for collections. */
+  /** The name of the object; empty for collections. */
   readonly name: string;
   readonly user: UserInfo;
   /** Receives warnings for the client. */

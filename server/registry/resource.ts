@@ -72,7 +72,7 @@ export interface Strategy<T extends KubeObject = KubeObject> extends UpdateStrat
 export interface Subresource<T extends KubeObject = KubeObject> extends UpdateStrategy<T> {
   readonly name: string;
   readonly verbs: readonly string[];
-  /** GET answers Tables too. */
+  /** Whether a GET may be answered with a Table. */
   readonly table: boolean;
 }
 
@@ -85,7 +85,7 @@ export interface StoredResource<T extends KubeObject = KubeObject> {
   readonly conversion?: Conversion<T>;
 }
 
-/** A stored resource. */
+/** A resource whose objects are stored. */
 export interface Resource<T extends KubeObject = KubeObject> extends StoredResource<T> {
   readonly verbs: readonly string[];
   /** The resource is served, but it is in no discovery document. */

@@ -1,4 +1,4 @@
-/** Core `v1` secrets. */
+/** The resource of core `v1` secrets. */
 import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";

@@ -218,7 +218,7 @@ class EventQueue implements RegistryWatch {
     this.#startedAt = Math.max(this.#pushed, this.#storage.revision());
   }
 
-  /** Ends with an error. */
+  /** Ends the watch with an ERROR event. */
   fail(error: unknown): void {
     this.push([{ type: "ERROR", error }], this.#pushed);
     this.end();

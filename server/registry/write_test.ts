@@ -7,15 +7,15 @@ import { withMeta } from "./write.ts";
 const KEYS = Object.keys(objectMetaSchema.fields);
 
 /** Metadata in Go's order with some of the keys; the value tells where a key is from. */
-function someOf(value: fc.Arbitrary<string | undefined>): fc.Arbitrary<Record<string, string | undefined>> {
+function pickSome(value: fc.Arbitrary<string | undefined>): fc.Arbitrary<Record<string, string | undefined>> {
   return fc.subarray(KEYS).chain((keys) => fc.tuple(...keys.map((key) => value.map((text) => [key, text] as const))))
     .map((entries) => Object.fromEntries(entries));
 }
 
 test("withMeta() keeps metadata in Go's order, whatever comes, goes or is replaced", () => {
   fc.assert(fc.property(
-    someOf(fc.constant("old")),
-    someOf(fc.constantFrom("new", undefined)),
+    pickSome(fc.constant("old")),
+    pickSome(fc.constantFrom("new", undefined)),
     (metadata, edit) => {
       const before = { ...metadata };
       const edited = withMeta({ metadata }, edit as Parameters<typeof withMeta>[1]).metadata;

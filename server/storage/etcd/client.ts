@@ -80,7 +80,7 @@ const CHANNEL_OPTIONS = {
   "grpc.max_reconnect_backoff_ms": 2_000,
 };
 
-/** A running watch stream. */
+/** A running watch stream of one member. */
 export interface EtcdWatch {
   /** Asks etcd for its revision; the answer is a response without events. */
   requestProgress(): void;

@@ -10,7 +10,7 @@ const others = [kv("/registry/a"), kv("/registry/tlsboot/restore-2")];
 const among = [...others, kv(RESTORE_MARKER_KEY, formatRestoreMarker(marker))];
 
 /** An etcd that has these keys. */
-const clientOf = (kvs: readonly ReturnType<typeof kv>[]) => ({
+const createClient = (kvs: readonly ReturnType<typeof kv>[]) => ({
   range: async ({ key }: { key: string }) => ({
     ...{ revision: 9, more: false, count: 0 },
     kvs: kvs.filter((one) => one.key === key),
@@ -19,18 +19,18 @@ const clientOf = (kvs: readonly ReturnType<typeof kv>[]) => ({
 
 test("assertNoMarker() and assertNotRestoring() refuse a prefix with a restore under way, and nothing else", async () => {
   assertNoMarker(others, "/instances/one");
-  await assertNotRestoring(clientOf(others), "/instances/one");
+  await assertNotRestoring(createClient(others), "/instances/one");
   const refusal = {
     ...{ name: "AppError", code: "storage_corrupt" },
     message: 'cannot use what is below "/instances/one" in etcd: a restore of the backup of 2026-11-25 is not finished',
   };
   assert.throws(() => assertNoMarker(among, "instances/one/"), refusal);
-  await assert.rejects(assertNotRestoring(clientOf(among), "instances/one/"), refusal);
+  await assert.rejects(assertNotRestoring(createClient(among), "instances/one/"), refusal);
 });
 
 test("findRestoreMarker() finds it with its revision, and refuses one that it cannot read", async () => {
-  assert.equal(await findRestoreMarker(clientOf(others)), undefined);
-  assert.deepEqual(await findRestoreMarker(clientOf(among)), { marker, modRevision: 4 });
-  const strange = clientOf([kv(RESTORE_MARKER_KEY, "{}")]);
+  assert.equal(await findRestoreMarker(createClient(others)), undefined);
+  assert.deepEqual(await findRestoreMarker(createClient(among)), { marker, modRevision: 4 });
+  const strange = createClient([kv(RESTORE_MARKER_KEY, "{}")]);
   await assert.rejects(findRestoreMarker(strange), { code: "storage_corrupt", message: /it is of another version/ });
 });

@@ -27,7 +27,7 @@ import {
 } from "../storage.ts";
 import type { StoredValues } from "../stored_values.ts";
 
-/** Where commits become durable. */
+/** A journal that makes commits durable. */
 export interface Journal {
   /** Makes changes durable, all or none, and drops compacted history; one call at a time. Throws AppError `io`. */
   commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): Promise<void>;
@@ -44,7 +44,7 @@ export interface StorageTimes {
   readonly eventTtlMs: number;
 }
 
-/** The defaults, in milliseconds. */
+/** The default retention times, in milliseconds. */
 export const DEFAULT_STORAGE_TIMES: StorageTimes = { historyMs: 5 * 60_000, eventTtlMs: 60 * 60_000 };
 
 /** The size limits of a store. */
