@@ -10,7 +10,7 @@ import type { ApprovalRule, Policy } from "./policy.ts";
 
 const OWN: CsrOptions = { username: "system:node:n1", groups: ["system:nodes"] };
 
-function policyOf(...rules: readonly Partial<ApprovalRule>[]): Policy {
+function createPolicy(...rules: readonly Partial<ApprovalRule>[]): Policy {
   return {
     name: "own",
     description: "",
@@ -70,46 +70,52 @@ async function decide(
 for (
   const { name, policies, edit, kind, rule } of [
     { name: "without a policy", policies: [], edit: OWN, kind: "approve", rule: "selfnodeclient" },
-    { name: "a renewal by a denied user", policies: [policyOf(STOLEN)], edit: OWN, kind: "deny", rule: "rule-1" },
+    { name: "a renewal by a denied user", policies: [createPolicy(STOLEN)], edit: OWN, kind: "deny", rule: "rule-1" },
     {
       name: "a denied user for another name",
-      policies: [policyOf(STOLEN)],
+      policies: [createPolicy(STOLEN)],
       edit: { ...OWN, commonName: "system:node:n2" },
       kind: "deny",
       rule: "rule-1",
     },
     {
       name: "another user",
-      policies: [policyOf(STOLEN)],
+      policies: [createPolicy(STOLEN)],
       edit: { ...OWN, username: "system:node:n2", commonName: "system:node:n2" },
       kind: "approve",
       rule: "selfnodeclient",
     },
-    { name: "a denied name with a token", policies: [policyOf(BY_SUBJECT)], edit: {}, kind: "deny", rule: "rule-1" },
+    {
+      name: "a denied name with a token",
+      policies: [createPolicy(BY_SUBJECT)],
+      edit: {},
+      kind: "deny",
+      rule: "rule-1",
+    },
     {
       name: "a denial behind a rule that approves",
-      policies: [policyOf(APPROVING, STOLEN)],
+      policies: [createPolicy(APPROVING, STOLEN)],
       edit: OWN,
       kind: "deny",
       rule: "rule-2",
     },
     {
       name: "a denial in the policy behind",
-      policies: [BUILTIN_POLICIES.get("kubelet-serving")!, policyOf(STOLEN)],
+      policies: [BUILTIN_POLICIES.get("kubelet-serving")!, createPolicy(STOLEN)],
       edit: { ...servingOptions("n1"), dnsNames: ["n1.example"] },
       kind: "deny",
       rule: "rule-1",
     },
     {
       name: "a rule that leaves, which is asked behind the two rules",
-      policies: [policyOf({ then: "leave" })],
+      policies: [createPolicy({ then: "leave" })],
       edit: OWN,
       kind: "approve",
       rule: "selfnodeclient",
     },
     {
       name: "a rule that denies otherwise, which is asked behind the two rules",
-      policies: [policyOf({ ...APPROVING, otherwise: "deny" })],
+      policies: [createPolicy({ ...APPROVING, otherwise: "deny" })],
       edit: OWN,
       kind: "approve",
       rule: "selfnodeclient",
@@ -124,19 +130,19 @@ for (
 }
 
 test("decideRequest() approves nothing while a rule that denies is unknown", async () => {
-  const asking = policyOf({ ...STOLEN, require: { permission: "stolen" } });
+  const asking = createPolicy({ ...STOLEN, require: { permission: "stolen" } });
   assert.equal((await decide([asking], OWN)).kind, "deny");
   assert.equal((await decide([asking], OWN, { kind: "failed", message: "no answer" })).kind, "unknown");
 });
 
 test("decideRequest() lists each evaluated rule once", async () => {
-  const verdict = await decide([policyOf(APPROVING, BY_SUBJECT)], { commonName: "system:node:n2" });
+  const verdict = await decide([createPolicy(APPROVING, BY_SUBJECT)], { commonName: "system:node:n2" });
   assert.deepEqual(verdict.trace.map(({ policy, rule }) => `${policy}/${rule}`), [
     "own/rule-2",
     "kubelet-client/selfnodeclient",
     "kubelet-client/nodeclient",
   ]);
-  const left = await decide([policyOf(APPROVING, BY_SUBJECT)], { commonName: "system:node:n2" }, { kind: "none" });
+  const left = await decide([createPolicy(APPROVING, BY_SUBJECT)], { commonName: "system:node:n2" }, { kind: "none" });
   assert.deepEqual(left.trace.map(({ rule }) => rule), ["selfnodeclient", "nodeclient", "rule-1"]);
   assert.equal(left.kind, "approve");
 });

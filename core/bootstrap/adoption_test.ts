@@ -8,7 +8,7 @@ import { checkCompatible, type ExpectedRequest } from "./adoption.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
 
-async function ownOf(csr: CertificateSigningRequest, algorithm?: KeyAlgorithm): Promise<ExpectedRequest> {
+async function createExpected(csr: CertificateSigningRequest, algorithm?: KeyAlgorithm): Promise<ExpectedRequest> {
   const key = await sharedKey(algorithm);
   return {
     requestPem: fromBase64(csr.spec.request ?? ""),
@@ -20,7 +20,7 @@ async function ownOf(csr: CertificateSigningRequest, algorithm?: KeyAlgorithm): 
 for (const algorithm of ["ecdsa-p256", "rsa-2048"] as const) {
   test(`checkCompatible() accepts our own request: ${algorithm}`, async () => {
     const csr = await buildCsr({ keyAlgorithm: algorithm });
-    assert.deepEqual(checkCompatible(csr, await ownOf(csr, algorithm), NOW), { ok: true, value: true });
+    assert.deepEqual(checkCompatible(csr, await createExpected(csr, algorithm), NOW), { ok: true, value: true });
   });
 }
 
@@ -39,21 +39,21 @@ for (
 ) {
   test(`checkCompatible() compares the signers "${stored}" and "${own}"`, async () => {
     const csr = await buildCsr({ signerName: stored });
-    const result = checkCompatible(csr, { ...await ownOf(csr), signerName: own }, NOW);
+    const result = checkCompatible(csr, { ...await createExpected(csr), signerName: own }, NOW);
     assert.equal(result.ok ? "ok" : result.error, want);
   });
 }
 
 test("checkCompatible() refuses another subject", async () => {
   const stored = await buildCsr({ commonName: "system:node:n2" });
-  const result = checkCompatible(stored, await ownOf(await buildCsr()), NOW);
+  const result = checkCompatible(stored, await createExpected(await buildCsr()), NOW);
   assert.match(result.ok ? "" : result.error, /^csr subjects differ: new: .*n2.*, orig: .*n1/);
 });
 
 test("checkCompatible() refuses a request of another key", async () => {
   const csr = await buildCsr();
   const other = await generatePrivateKey("ecdsa-p256");
-  const result = checkCompatible(csr, { ...await ownOf(csr), publicKeyDer: other.publicKeyDer() }, NOW);
+  const result = checkCompatible(csr, { ...await createExpected(csr), publicKeyDer: other.publicKeyDer() }, NOW);
   assert.match(result.ok ? "" : result.error, /^error validating signature new CSR against old key: /);
 });
 
@@ -65,7 +65,7 @@ for (
   ]
 ) {
   test(`checkCompatible() refuses a stored object with ${name}`, async () => {
-    const own = await ownOf(await buildCsr());
+    const own = await createExpected(await buildCsr());
     const result = checkCompatible(await buildCsr({ request }), own, NOW);
     assert.match(result.ok ? "" : result.error, want);
   });
@@ -89,7 +89,7 @@ for (
     const notBefore = new Date("2025-12-31T00:00:00Z");
     const pem = await ca.issue({ publicKeyDer: key.publicKeyDer(), notBefore, notAfter });
     const csr = await buildCsr({ certificate: certificate ?? toBase64(pem) });
-    const result = checkCompatible(csr, await ownOf(csr), NOW);
+    const result = checkCompatible(csr, await createExpected(csr), NOW);
     assert.match(result.ok ? "" : result.error, want);
   });
 }

@@ -52,7 +52,7 @@ for (
   });
 }
 
-async function pinOf(ca: ReturnType<typeof createIssuingCa>) {
+async function computePin(ca: ReturnType<typeof createIssuingCa>) {
   const bundle = parseCaBundle((await ca).caPem);
   assert.ok(bundle.ok && bundle.value[0] !== undefined);
   return publicKeyPin(bundle.value[0]);
@@ -60,7 +60,7 @@ async function pinOf(ca: ReturnType<typeof createIssuingCa>) {
 
 test("checkPins() accepts a CA with the hash, or with one of the hashes", async () => {
   const caPem = (await ours).caPem;
-  for (const pins of [[await pinOf(ours)], [await pinOf(theirs), await pinOf(ours)]]) {
+  for (const pins of [[await computePin(ours)], [await computePin(theirs), await computePin(ours)]]) {
     const cluster = checkPins(encodeClusterInfo({ server: SERVER, caPem }), pins);
     assert.ok(cluster.ok);
     assert.deepEqual(cluster.value, { server: SERVER, caPem, pinnedPem: caPem });
@@ -69,17 +69,17 @@ test("checkPins() accepts a CA with the hash, or with one of the hashes", async 
 
 test("checkPins() lets only the pinned certificates of a bundle vouch for the server", async () => {
   const caPem = (await theirs).caPem + (await ours).caPem;
-  const cluster = checkPins(encodeClusterInfo({ server: SERVER, caPem }), [await pinOf(ours)]);
+  const cluster = checkPins(encodeClusterInfo({ server: SERVER, caPem }), [await computePin(ours)]);
   assert.ok(cluster.ok);
   assert.deepEqual(cluster.value, { server: SERVER, caPem, pinnedPem: (await ours).caPem });
 });
 
 test("checkPins() names the hash there is instead", async () => {
   const caPem = (await theirs).caPem;
-  const cluster = checkPins(encodeClusterInfo({ server: SERVER, caPem }), [await pinOf(ours)]);
+  const cluster = checkPins(encodeClusterInfo({ server: SERVER, caPem }), [await computePin(ours)]);
   assert.deepEqual(cluster, {
     ok: false,
-    error: `its CA has the hash ${await pinOf(theirs)}, which was not given`,
+    error: `its CA has the hash ${await computePin(theirs)}, which was not given`,
   });
 });
 
@@ -97,7 +97,7 @@ for (
 ) {
   test(`checkPins() refuses ${name}`, async () => {
     const text = encodeClusterInfo({ server: SERVER, caPem: (await ours).caPem });
-    const cluster = checkPins(edit(text), [await pinOf(ours)]);
+    const cluster = checkPins(edit(text), [await computePin(ours)]);
     assert.ok(!cluster.ok);
     assert.match(cluster.error, want);
   });

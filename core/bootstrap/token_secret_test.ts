@@ -19,7 +19,7 @@ const GOOD = {
   "usage-bootstrap-authentication": "true",
 };
 
-function secretOf(data: Readonly<Record<string, string>>, edit: Partial<SecretObject> = {}): SecretObject {
+function createSecret(data: Readonly<Record<string, string>>, edit: Partial<SecretObject> = {}): SecretObject {
   const encoded = Object.entries(data).map(([key, value]) => [key, encodeBase64(new TextEncoder().encode(value))]);
   return {
     metadata: { name: "bootstrap-token-foobar", namespace: "kube-system" },
@@ -37,15 +37,15 @@ const cases: readonly {
   secret: SecretObject | undefined;
   want: { groups: readonly string[] } | { log: string };
 }[] = [
-  { name: "valid", secret: secretOf(GOOD), want: { groups: ["system:bootstrappers"] } },
+  { name: "valid", secret: createSecret(GOOD), want: { groups: ["system:bootstrappers"] } },
   {
     name: "extra group",
-    secret: secretOf({ ...GOOD, "auth-extra-groups": "system:bootstrappers:foo" }),
+    secret: createSecret({ ...GOOD, "auth-extra-groups": "system:bootstrappers:foo" }),
     want: { groups: ["system:bootstrappers", "system:bootstrappers:foo"] },
   },
   {
     name: "groups unsorted and twice",
-    secret: secretOf({
+    secret: createSecret({
       ...GOOD,
       "auth-extra-groups": "system:bootstrappers:b,system:bootstrappers:a,system:bootstrappers:b",
     }),
@@ -53,12 +53,12 @@ const cases: readonly {
   },
   {
     name: "empty groups",
-    secret: secretOf({ ...GOOD, "auth-extra-groups": "" }),
+    secret: createSecret({ ...GOOD, "auth-extra-groups": "" }),
     want: { groups: ["system:bootstrappers"] },
   },
   {
     name: "foreign group",
-    secret: secretOf({ ...GOOD, "auth-extra-groups": "foo" }),
+    secret: createSecret({ ...GOOD, "auth-extra-groups": "foo" }),
     want: {
       log: `${MATCHING} has invalid value for key auth-extra-groups: bootstrap group "foo" is invalid (must match ` +
         "\\Asystem:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]\\z).",
@@ -66,12 +66,12 @@ const cases: readonly {
   },
   {
     name: "a space among the groups",
-    secret: secretOf({ ...GOOD, "auth-extra-groups": "system:bootstrappers:a, system:bootstrappers:b" }),
+    secret: createSecret({ ...GOOD, "auth-extra-groups": "system:bootstrappers:a, system:bootstrappers:b" }),
     want: { log: "auth-extra-groups" },
   },
   {
     name: "an empty item among the groups",
-    secret: secretOf({ ...GOOD, "auth-extra-groups": "system:bootstrappers:a," }),
+    secret: createSecret({ ...GOOD, "auth-extra-groups": "system:bootstrappers:a," }),
     want: { log: "auth-extra-groups" },
   },
   {
@@ -81,32 +81,32 @@ const cases: readonly {
   },
   {
     name: "no usage",
-    secret: secretOf({ "token-id": "foobar", "token-secret": "circumnavigation" }),
+    secret: createSecret({ "token-id": "foobar", "token-secret": "circumnavigation" }),
     want: { log: `${MATCHING} not marked usage-bootstrap-authentication=true.` },
   },
   {
     name: "another usage value",
-    secret: secretOf({ ...GOOD, "usage-bootstrap-authentication": "True" }),
+    secret: createSecret({ ...GOOD, "usage-bootstrap-authentication": "True" }),
     want: { log: `${MATCHING} not marked usage-bootstrap-authentication=true.` },
   },
   {
     name: "another id",
-    secret: secretOf({ ...GOOD, "token-id": "fedcba" }),
+    secret: createSecret({ ...GOOD, "token-id": "fedcba" }),
     want: { log: `${MATCHING} has invalid value for key token-id.` },
   },
   {
     name: "another secret",
-    secret: secretOf({ ...GOOD, "token-secret": "circumnavigatioN" }),
+    secret: createSecret({ ...GOOD, "token-secret": "circumnavigatioN" }),
     want: { log: `${MATCHING} has invalid value for key token-secret.` },
   },
   {
     name: "another type",
-    secret: secretOf(GOOD, { type: "Opaque" }),
+    secret: createSecret(GOOD, { type: "Opaque" }),
     want: { log: `${MATCHING} has invalid type, expected bootstrap.kubernetes.io/token.` },
   },
   {
     name: "being deleted",
-    secret: secretOf(GOOD, {
+    secret: createSecret(GOOD, {
       metadata: {
         name: "bootstrap-token-foobar",
         namespace: "kube-system",
@@ -117,22 +117,22 @@ const cases: readonly {
   },
   {
     name: "expired long ago",
-    secret: secretOf({ ...GOOD, expiration: "2009-11-10T23:00:00Z" }),
+    secret: createSecret({ ...GOOD, expiration: "2009-11-10T23:00:00Z" }),
     want: { log: "Expired bootstrap token in kube-system/bootstrap-token-foobar Secret: 2009-11-10T23:00:00Z" },
   },
   {
     name: "expiring this moment",
-    secret: secretOf({ ...GOOD, expiration: "2026-11-25T01:00:00+01:00" }),
+    secret: createSecret({ ...GOOD, expiration: "2026-11-25T01:00:00+01:00" }),
     want: { log: "Expired bootstrap token in kube-system/bootstrap-token-foobar Secret: 2026-11-25T01:00:00+01:00" },
   },
   {
     name: "expiring far away",
-    secret: secretOf({ ...GOOD, expiration: "2109-11-10T23:00:00Z" }),
+    secret: createSecret({ ...GOOD, expiration: "2109-11-10T23:00:00Z" }),
     want: { groups: ["system:bootstrappers"] },
   },
   {
     name: "unreadable expiration",
-    secret: secretOf({ ...GOOD, expiration: "tomorrow" }),
+    secret: createSecret({ ...GOOD, expiration: "tomorrow" }),
     want: { log: "Unparseable expiration time (tomorrow) in kube-system/bootstrap-token-foobar Secret" },
   },
 ];
@@ -151,7 +151,7 @@ for (const { name, secret, want } of cases) {
 }
 
 test("decideTokenSecret() refuses a Secret without data as one of another type", () => {
-  const { data: _data, ...bare } = secretOf(GOOD);
+  const { data: _data, ...bare } = createSecret(GOOD);
   const decided = decideTokenSecret(bare, token, now);
   assert.ok(!decided.ok && decided.error.includes("has invalid type"));
 });
@@ -204,9 +204,9 @@ test("listTokenFacts() parses what createTokenSecret() has created", () => {
 });
 
 test("listTokenFacts() passes over Secrets of another type or name, and keeps broken tokens visible", () => {
-  assert.equal(listTokenFacts(secretOf(GOOD, { type: "Opaque" })), undefined);
-  assert.equal(listTokenFacts(secretOf(GOOD, { metadata: { name: "other" } })), undefined);
-  const broken = listTokenFacts(secretOf({ ...GOOD, "token-secret": "short", expiration: "soon" }));
+  assert.equal(listTokenFacts(createSecret(GOOD, { type: "Opaque" })), undefined);
+  assert.equal(listTokenFacts(createSecret(GOOD, { metadata: { name: "other" } })), undefined);
+  const broken = listTokenFacts(createSecret({ ...GOOD, "token-secret": "short", expiration: "soon" }));
   assert.equal(broken?.token, undefined);
   assert.deepEqual(broken?.expiration, { kind: "unreadable", text: "soon" });
 });

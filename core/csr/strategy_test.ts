@@ -20,7 +20,7 @@ const NOW = new Date("2026-01-01T10:00:00.500Z");
 const NOW_TEXT = "2026-01-01T10:00:00Z";
 const LATER = "2026-01-01T11:00:00Z";
 
-function csrOf(
+function createCsr(
   spec: Partial<CertificateSigningRequestSpec>,
   status: CertificateSigningRequestStatus = {},
 ): CertificateSigningRequest {
@@ -48,32 +48,32 @@ for (
     {
       name: "user in context, none in the object",
       user: { username: "bob", uid: "123", groups: ["group1"], extra: { foo: ["bar"] } },
-      sent: csrOf({}),
-      want: csrOf({ username: "bob", uid: "123", groups: ["group1"], extra: { foo: ["bar"] } }),
+      sent: createCsr({}),
+      want: createCsr({ username: "bob", uid: "123", groups: ["group1"], extra: { foo: ["bar"] } }),
     },
     {
       name: "no user, user fields in the object",
       user: NOBODY,
-      sent: csrOf({ username: "bob", uid: "123", groups: ["group1"], extra: { foo: ["bar"] } }),
-      want: csrOf({}),
+      sent: createCsr({ username: "bob", uid: "123", groups: ["group1"], extra: { foo: ["bar"] } }),
+      want: createCsr({}),
     },
     {
       name: "user in context replaces the one in the object",
       user: { ...NOBODY, username: "alice", uid: "234" },
-      sent: csrOf({ username: "bob", uid: "123", groups: ["group1"] }),
-      want: csrOf({ username: "alice", uid: "234" }),
+      sent: createCsr({ username: "bob", uid: "123", groups: ["group1"] }),
+      want: createCsr({ username: "alice", uid: "234" }),
     },
     {
       name: "pre-approved status",
       user: NOBODY,
-      sent: csrOf({}, { conditions: [condition("Approved")], certificate: "eA==" }),
-      want: csrOf({}),
+      sent: createCsr({}, { conditions: [condition("Approved")], certificate: "eA==" }),
+      want: createCsr({}),
     },
     {
       name: "expirationSeconds",
       user: NOBODY,
-      sent: csrOf({ expirationSeconds: 1234 }),
-      want: csrOf({ expirationSeconds: 1234 }),
+      sent: createCsr({ expirationSeconds: 1234 }),
+      want: createCsr({ expirationSeconds: 1234 }),
     },
   ]
 ) {
@@ -84,7 +84,7 @@ for (
 
 test("prepareCsrForCreate() keeps the order of Go's JSON, extra keys sorted", () => {
   const user = { username: "u", uid: "1", groups: ["g"], extra: { b: ["2"], a: ["1"] } };
-  const sent = csrOf({ usages: ["any"], expirationSeconds: 600, signerName: "a.b/c", request: "eA==" });
+  const sent = createCsr({ usages: ["any"], expirationSeconds: 600, signerName: "a.b/c", request: "eA==" });
   assert.equal(
     JSON.stringify(prepareCsrForCreate(sent, user).spec),
     '{"request":"eA==","signerName":"a.b/c","expirationSeconds":600,"usages":["any"],"username":"u","uid":"1",' +
@@ -93,20 +93,20 @@ test("prepareCsrForCreate() keeps the order of Go's JSON, extra keys sorted", ()
 });
 
 test("prepareCsrForUpdate() lets nothing but metadata change", () => {
-  const old = csrOf({ username: "bob" }, { conditions: [condition("Approved")] });
-  const sent = { ...csrOf({ username: "eve" }, {}), metadata: { name: "c", labels: { a: "b" } } };
+  const old = createCsr({ username: "bob" }, { conditions: [condition("Approved")] });
+  const sent = { ...createCsr({ username: "eve" }, {}), metadata: { name: "c", labels: { a: "b" } } };
   assert.deepEqual(prepareCsrForUpdate(sent, old), { ...old, metadata: sent.metadata });
 });
 
 test("prepareCsrForStatusUpdate() leaves an empty status empty", () => {
-  assert.deepEqual(prepareCsrForStatusUpdate(csrOf({}), csrOf({}), NOW), csrOf({}));
+  assert.deepEqual(prepareCsrForStatusUpdate(createCsr({}), createCsr({}), NOW), createCsr({}));
 });
 
 test("prepareCsrForStatusUpdate() preserves Approved and Denied in their positions and fills times", () => {
-  const sent = csrOf({}, {
+  const sent = createCsr({}, {
     conditions: ["Failed", "Denied", "Approved", "Denied", "Approved"].map((type) => condition(type)),
   });
-  const old = csrOf({}, {
+  const old = createCsr({}, {
     conditions: [
       condition("Denied", "because1"),
       condition("Approved", "because2"),
@@ -124,29 +124,29 @@ test("prepareCsrForStatusUpdate() preserves Approved and Denied in their positio
 });
 
 test("prepareCsrForStatusUpdate() keeps an added Approved as sent, for validation to refuse", () => {
-  const sent = csrOf({}, { conditions: [condition("Approved")] });
-  assert.deepEqual(prepareCsrForStatusUpdate(sent, csrOf({}), NOW).status.conditions, [
+  const sent = createCsr({}, { conditions: [condition("Approved")] });
+  assert.deepEqual(prepareCsrForStatusUpdate(sent, createCsr({}), NOW).status.conditions, [
     condition("Approved", "", NOW_TEXT),
   ]);
 });
 
 test("prepareCsrForStatusUpdate() puts the spec back and takes the certificate", () => {
-  const sent = csrOf({ username: "eve" }, { certificate: "eA==" });
-  const got = prepareCsrForStatusUpdate(sent, csrOf({ username: "bob" }), NOW);
+  const sent = createCsr({ username: "eve" }, { certificate: "eA==" });
+  const got = prepareCsrForStatusUpdate(sent, createCsr({ username: "bob" }), NOW);
   assert.equal(got.spec.username, "bob");
   assert.equal(got.status.certificate, "eA==");
 });
 
 test("prepareCsrForApprovalUpdate() takes conditions and puts the rest back", () => {
-  const sent = csrOf({ username: "eve" }, { conditions: [condition("Approved", "r")], certificate: "eQ==" });
-  const old = csrOf({ username: "bob" }, { certificate: "eA==" });
+  const sent = createCsr({ username: "eve" }, { conditions: [condition("Approved", "r")], certificate: "eQ==" });
+  const old = createCsr({ username: "bob" }, { certificate: "eA==" });
   const got = prepareCsrForApprovalUpdate(sent, old, NOW);
   assert.equal(got.spec.username, "bob");
   assert.deepEqual(got.status, { conditions: [condition("Approved", "r", NOW_TEXT)], certificate: "eA==" });
 });
 
 test("prepareCsrForApprovalUpdate() keeps times that the client sent", () => {
-  const sent = csrOf({}, { conditions: [condition("Approved", "r", "2001-01-01T00:00:00Z")] });
-  const got = prepareCsrForApprovalUpdate(sent, csrOf({}), NOW);
+  const sent = createCsr({}, { conditions: [condition("Approved", "r", "2001-01-01T00:00:00Z")] });
+  const got = prepareCsrForApprovalUpdate(sent, createCsr({}), NOW);
   assert.deepEqual(got.status.conditions, [condition("Approved", "r", "2001-01-01T00:00:00Z")]);
 });

@@ -20,7 +20,7 @@ interface Case {
 }
 
 /** Owners are called after their state, and a number. */
-const stateOf = ({ uid }: { readonly uid: string }) => uid.split("-")[0] as OwnerState;
+const getState = ({ uid }: { readonly uid: string }) => uid.split("-")[0] as OwnerState;
 
 const CASES: readonly Case[] = [
   { name: "an object without owners stays", metadata: {}, want: { kind: "none" } },
@@ -112,5 +112,5 @@ const CASES: readonly Case[] = [
 ];
 
 for (const { name, metadata, dependents = [], want } of CASES) {
-  test(`planCollection(): ${name}`, () => assert.deepEqual(planCollection(metadata, stateOf, dependents), want));
+  test(`planCollection(): ${name}`, () => assert.deepEqual(planCollection(metadata, getState, dependents), want));
 }

@@ -16,11 +16,11 @@ test("verifyChain() and findHostFault() judge as RFC 5280 and RFC 6125 do", asyn
   assert.ok(cases.length > 150, String(cases.length));
   for (const one of cases) {
     const options = { timeout: NEVER_ENDING_MS };
-    await t.test(`${one.want}: ${one.name}`, options, () => assert.equal(verdictOf(one), one.want));
+    await t.test(`${one.want}: ${one.name}`, options, () => assert.equal(findVerdict(one), one.want));
   }
 });
 
-function verdictOf({ chain, roots, host }: ChainCase): Verdict {
+function findVerdict({ chain, roots, host }: ChainCase): Verdict {
   const [leaf, ...behind] = chain.map(read);
   const trusted = roots.map(read).filter((root) => root !== undefined);
   if (leaf === undefined || behind.includes(undefined)) return "refuse";

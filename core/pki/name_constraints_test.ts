@@ -19,12 +19,12 @@ import type { AlternativeNames } from "./subject_alternative_names.ts";
 
 const NO_NAMES: AlternativeNames = { dnsNames: [], emailAddresses: [], ipAddresses: [], uris: [] };
 
-function constraintsOf(edit: { permit?: Partial<NameSubtrees>; exclude?: Partial<NameSubtrees> }): NameConstraints {
+function createConstraints(edit: { permit?: Partial<NameSubtrees>; exclude?: Partial<NameSubtrees> }): NameConstraints {
   return { permitted: { ...NO_SUBTREES, ...edit.permit }, excluded: { ...NO_SUBTREES, ...edit.exclude } };
 }
 
-const permit = (subtrees: Partial<NameSubtrees>): NameConstraints => constraintsOf({ permit: subtrees });
-const exclude = (subtrees: Partial<NameSubtrees>): NameConstraints => constraintsOf({ exclude: subtrees });
+const permit = (subtrees: Partial<NameSubtrees>): NameConstraints => createConstraints({ permit: subtrees });
+const exclude = (subtrees: Partial<NameSubtrees>): NameConstraints => createConstraints({ exclude: subtrees });
 const dns = (...dnsNames: string[]): Partial<AlternativeNames> => ({ dnsNames });
 const ip = (...ipAddresses: string[]): Partial<AlternativeNames> => ({ ipAddresses });
 
@@ -56,7 +56,7 @@ for (
     [exclude({ dnsNames: ["a.example.org"] }), dns("*.example.org"), "excluded"],
     [exclude({ dnsNames: ["b.a.example.org"] }), dns("*.example.org"), undefined],
     [
-      constraintsOf({ permit: { dnsNames: ["example.org"] }, exclude: { dnsNames: ["x.example.org"] } }),
+      createConstraints({ permit: { dnsNames: ["example.org"] }, exclude: { dnsNames: ["x.example.org"] } }),
       dns("a.x.example.org"),
       "excluded",
     ],
@@ -91,7 +91,7 @@ test("findNameFault() gives up when it would have to compare too much", () => {
 });
 
 test("parseNameConstraints() reads back what encodeNameConstraints() writes", () => {
-  const constraints = constraintsOf({
+  const constraints = createConstraints({
     permit: {
       dnsNames: ["example.org", ".example.net"],
       ipRanges: ["10.0.0.0/8", "0.0.0.0/0", "192.0.2.7/32", "fd00::/8", "::1/128"],

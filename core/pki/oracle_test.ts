@@ -65,7 +65,7 @@ test("issueCertificate() writes of any plan what two other readers and our own u
     assert.deepEqual([...facts.subject.organizations].sort(), [...subject.organizations ?? []].sort());
     assert.deepEqual(oracle.subjectName.getField("OU"), facts.subject.organizationalUnits);
     assert.deepEqual(new Uint8Array(oracle.publicKey.rawData), facts.publicKeyDer);
-    assert.deepEqual(namesOf(oracle.getExtension(SubjectAlternativeNameExtension)), sorted(facts));
+    assert.deepEqual(listNames(oracle.getExtension(SubjectAlternativeNameExtension)), sorted(facts));
     assert.deepEqual(sorted(facts), sorted(plan));
     const flags = oracle.getExtension(KeyUsagesExtension)?.usages ?? 0;
     assert.deepEqual(facts.keyUsages, KEY_USAGE_BITS.filter((bit) => (flags & FLAG_OF[bit]) !== 0));
@@ -82,7 +82,7 @@ test("createCertificationRequest() writes of any names what @peculiar/x509 and o
     const facts = unwrap(parseCertificationRequest(der));
     const oracle = new Pkcs10CertificateRequest(der);
     const requested = oracle.extensions.find((one) => one instanceof SubjectAlternativeNameExtension);
-    assert.deepEqual(namesOf(requested), sorted(facts));
+    assert.deepEqual(listNames(requested), sorted(facts));
     assert.deepEqual(sorted(facts), sorted(names));
     assert.deepEqual(oracle.subjectName.getField("O"), facts.subject.organizations);
     assert.deepEqual(new Uint8Array(oracle.publicKey.rawData), facts.publicKeyDer);
@@ -110,7 +110,7 @@ const KIND_OF: Readonly<Record<string, keyof AlternativeNames>> = {
   url: "uris",
 };
 
-function namesOf(extension: SubjectAlternativeNameExtension | null | undefined): readonly string[] {
+function listNames(extension: SubjectAlternativeNameExtension | null | undefined): readonly string[] {
   return (extension?.names.items ?? []).map(({ type, value }) => `${KIND_OF[type] ?? type} ${value}`).sort();
 }
 

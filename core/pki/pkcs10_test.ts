@@ -12,7 +12,7 @@ import { generatePrivateKey, type KeyAlgorithm } from "./keys.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { createCertificationRequest, parseCertificationRequest, verifyRequestSignature } from "./pkcs10.ts";
 
-function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
+function decodeBytes(base64: string): Uint8Array<ArrayBuffer> {
   const bytes = decodeBase64(base64);
   assert.ok(bytes !== undefined);
   return bytes;
@@ -20,7 +20,7 @@ function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
 
 for (const { name, base64, verdict } of REQUEST_VECTORS) {
   test(`verifyRequestSignature() says ${verdict}: ${name}`, () => {
-    const result = verifyRequestSignature(unwrap(parseCertificationRequest(bytesOf(base64))));
+    const result = verifyRequestSignature(unwrap(parseCertificationRequest(decodeBytes(base64))));
     assert.equal(result.ok ? "good" : result.error, verdict);
   });
 }
@@ -36,14 +36,14 @@ for (
   ]
 ) {
   test(`verifyRequestSignature() says ${want} of a changed signature: ${key}`, () => {
-    const der = bytesOf(REQUEST_VECTORS.find(({ name }) => name === key)?.base64 ?? "");
+    const der = decodeBytes(REQUEST_VECTORS.find(({ name }) => name === key)?.base64 ?? "");
     der[der.length - 1] = (der[der.length - 1] ?? 0) ^ 1;
     assert.deepEqual(verifyRequestSignature(unwrap(parseCertificationRequest(der))), { ok: false, error: want });
   });
 }
 
 test("verifyRequestSignature() says when key and algorithm are of two kinds", () => {
-  const der = bytesOf(REQUEST_VECTORS.find(({ name }) => name === "P-256, SHA-256")?.base64 ?? "");
+  const der = decodeBytes(REQUEST_VECTORS.find(({ name }) => name === "P-256, SHA-256")?.base64 ?? "");
   const facts = unwrap(parseCertificationRequest(der));
   const algorithm = { name: "SHA256-RSA", keyAlgorithm: "RSA", hash: "sha256", isPss: false } as const;
   assert.deepEqual(verifyRequestSignature({ ...facts, algorithm }), {
@@ -53,7 +53,7 @@ test("verifyRequestSignature() says when key and algorithm are of two kinds", ()
 });
 
 test("parseCertificationRequest() reads every part of a full request", () => {
-  const facts = unwrap(parseCertificationRequest(bytesOf(FULL_REQUEST)));
+  const facts = unwrap(parseCertificationRequest(decodeBytes(FULL_REQUEST)));
   assert.equal(facts.subject.commonName, "system:node:n1");
   assert.deepEqual(facts.subject.organizations, ["system:nodes", "a-org"]);
   assert.deepEqual(facts.subject.localities, ["München"]);
@@ -78,7 +78,7 @@ function nest(depth: number): Uint8Array<ArrayBuffer> {
   return value;
 }
 
-const plain = bytesOf(REQUEST_VECTORS.find(({ name }) => name === "P-256, SHA-256")?.base64 ?? "");
+const plain = decodeBytes(REQUEST_VECTORS.find(({ name }) => name === "P-256, SHA-256")?.base64 ?? "");
 
 for (
   const { name, der, error } of [
@@ -88,7 +88,7 @@ for (
     { name: "an indefinite length", der: Uint8Array.of(0x30, 0x80, 0, 0), error: /indefinite length found/ },
     { name: "10,000 nested sequences", der: nest(10_000), error: /^asn1: (structure|syntax) error: / },
     { name: "an octet string", der: encodeValue(4, plain), error: /^asn1: structure error: tags don't match \(16 vs / },
-    { name: "secp256k1", der: bytesOf(SECP256K1_REQUEST), error: /^x509: unsupported elliptic curve$/ },
+    { name: "secp256k1", der: decodeBytes(SECP256K1_REQUEST), error: /^x509: unsupported elliptic curve$/ },
   ]
 ) {
   test(`parseCertificationRequest() refuses ${name}`, () => {
@@ -118,7 +118,7 @@ test("parseCertificationRequest() never throws, whatever the bytes", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
     parseCertificationRequest(new Uint8Array(bytes));
   }));
-  const full = bytesOf(FULL_REQUEST);
+  const full = decodeBytes(FULL_REQUEST);
   const edit = fc.tuple(fc.nat({ max: full.length - 1 }), fc.nat({ max: 255 }));
   fc.assert(fc.property(fc.array(edit, { minLength: 1, maxLength: 3 }), (edits) => {
     const der = full.slice();

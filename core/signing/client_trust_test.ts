@@ -6,7 +6,7 @@ import { generatePrivateKey } from "../pki/keys.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
 import { findClientTrust } from "./client_trust.ts";
 
-async function belowOf(ca: SigningCa): Promise<{ readonly certificate: CertificateFacts }> {
+async function createSubordinate(ca: SigningCa): Promise<{ readonly certificate: CertificateFacts }> {
   const key = await generatePrivateKey("ecdsa-p256");
   const { notBefore, notAfter } = ca.certificate;
   const plan = {
@@ -26,7 +26,7 @@ test("findClientTrust() returns true, false, or undefined when it is unknown", a
     createSigningCa({ commonName: "other" }),
     createSigningCa(),
   ]);
-  const below = await belowOf(root);
+  const below = await createSubordinate(root);
   const believed = [root.certificate, other.certificate];
   assert.equal(findClientTrust(root, believed), true);
   assert.equal(findClientTrust(below, believed), true, "its issuer is believed");
