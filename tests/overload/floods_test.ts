@@ -1,4 +1,4 @@
-/** Clients that send too much, over real sockets: they lose their connection, the log stays short, others are served. */
+/** Clients that flood the server over real sockets: they lose their connection, the log stays short, others are served. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
@@ -19,10 +19,10 @@ import {
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-/** More than both kernels hold for a connection that nobody reads. */
+/** More than both kernels buffer for a connection that is not read. */
 const FAR_TOO_MUCH_BYTES = 16_777_216;
 
-/** Writes pieces until the connection is gone, which it must be before far too much is taken. */
+/** Writes pieces until the connection is closed, which must happen before the server has accepted too many bytes. */
 async function floodUntilClosed(attacker: RawConnection, piece: (index: number) => Buffer): Promise<void> {
   let taken = 0;
   for (let index = 0; !attacker.isClosed(); index++) {
@@ -30,7 +30,7 @@ async function floodUntilClosed(attacker: RawConnection, piece: (index: number) 
     const bytes = piece(index);
     await attacker.write(bytes);
     taken += bytes.length;
-    // A turn of the loop, for the server to read in the same process.
+    // The server in the same process needs a turn of the event loop to read.
     await setImmediate();
   }
 }
@@ -68,7 +68,7 @@ for (
     },
   ]
 ) {
-  test(`what is no request, in the middle of ${what} over HTTP/1.1, ends it without a word in it`, async () => {
+  test(`malformed bytes in the middle of ${what} over HTTP/1.1 end the connection without text in the stream`, async () => {
     await using overloaded = await startOverloadedServer();
     using watcher = await openRaw(overloaded.port, "http/1.1");
     const answers = () => watcher.received().toString("latin1").match(/HTTP\/1\.1 \d+/g);
@@ -83,23 +83,23 @@ for (
   });
 }
 
-test("rapid resets of a stranger end its connection", async () => {
+test("rapid resets of an unauthenticated client end its connection", async () => {
   await using overloaded = await startOverloadedServer();
   using attacker = await openRaw(overloaded.port, "h2");
   await attacker.write(PREFACE);
-  // Streams that would never be answered: the token is looked at, the answer is not wanted.
+  // The server checks the token of each stream, but the client does not want the answer.
   await floodUntilClosed(attacker, (turn) =>
     Buffer.concat(Array.from({ length: 100 }, (_, index) => {
       const stream = (turn * 100 + index) * 2 + 1;
       return Buffer.concat([
-        requestFrame(stream, "GET", CSRS, { authorization: "Bearer nobody" }),
+        requestFrame(stream, "GET", CSRS, { authorization: "Bearer unknown" }),
         resetFrame(stream),
       ]);
     })));
   await assertServed(overloaded);
 });
 
-test("somebody may cancel 900 watches at once on one connection, as informers do", async () => {
+test("a user may cancel 900 watches at once on one connection, as informers do", async () => {
   await using overloaded = await startOverloadedServer();
   using informer = await openRaw(overloaded.port, "h2");
   await informer.write(PREFACE);
@@ -119,7 +119,7 @@ test("somebody may cancel 900 watches at once on one connection, as informers do
   );
 });
 
-test("somebody who begins watches and cancels them loses the connection, and the next one much sooner", async () => {
+test("a user who begins and cancels watches loses the connection, and the next one much sooner", async () => {
   await using overloaded = await startOverloadedServer({ userCancellationBurst: 300, userCancellationsPerSecond: 1 });
   const headers = { authorization: `Bearer ${TOKENS.admin}` };
   const cancelUntilClosed = async (): Promise<number> => {
@@ -144,7 +144,7 @@ test("somebody who begins watches and cancels them loses the connection, and the
   assert.ok(second > 100 && second <= 250, `${second} streams after ${first}`);
   const reasons = overloaded.logger.entries.map(({ fields }) => fields["reason"]);
   assert.equal(reasons.filter((reason) => reason === "too many cancelled requests").length, 2);
-  // The same user on a connection that does not flood, and everybody else.
+  // The same user on another connection and all other users are served.
   assert.equal(await overloaded.ask("/version", TOKENS.admin), 200);
   await assertServed(overloaded);
 });
@@ -155,7 +155,7 @@ test("floods of PING and SETTINGS whose answers are not read end their connectio
     using attacker = await openRaw(overloaded.port, "h2", false);
     await attacker.write(PREFACE);
     const piece = Buffer.concat(Array.from({ length: 500 }, () => flood));
-    // Nobody reads: what comes is left in the kernel, and the end is seen by writing.
+    // The client does not read, so it notices the end only when it writes.
     const writing = setInterval(() => attacker.isClosed() || attacker.socket.write(piece), 5);
     await until("the connection is closed", () => attacker.isClosed());
     clearInterval(writing);
@@ -163,14 +163,14 @@ test("floods of PING and SETTINGS whose answers are not read end their connectio
   }
 });
 
-test("a connection of HTTP/2 with a bad token takes one answer and no second", async () => {
+test("an HTTP/2 connection with a bad token gets one answer and no second", async () => {
   await using overloaded = await startOverloadedServer();
   using attacker = await openRaw(overloaded.port, "h2");
   await attacker.write(PREFACE);
-  await attacker.write(requestFrame(1, "GET", CSRS, { authorization: "Bearer nobody" }));
-  await until("it is told to go away", () => attacker.frames().some(({ type }) => type === FRAME.goaway));
+  await attacker.write(requestFrame(1, "GET", CSRS, { authorization: "Bearer unknown" }));
+  await until("the client gets a GOAWAY", () => attacker.frames().some(({ type }) => type === FRAME.goaway));
   await attacker.closed;
-  // Somebody may go on.
+  // An authenticated client may send more requests.
   using known = await openRaw(overloaded.port, "h2");
   await known.write(PREFACE);
   for (const stream of [1, 3, 5]) {
@@ -179,7 +179,7 @@ test("a connection of HTTP/2 with a bad token takes one answer and no second", a
   }
 });
 
-test("five hundred bad tokens leave few lines in the log, and none of the tokens", async () => {
+test("five hundred bad tokens cause few lines in the log, and no token is logged", async () => {
   await using overloaded = await startOverloadedServer();
   using attacker = await openRaw(overloaded.port, "http/1.1");
   for (let index = 0; index < 500; index++) {

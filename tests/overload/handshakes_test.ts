@@ -1,4 +1,4 @@
-/** Many connections at once, over real sockets: they are accepted before the requests that wait begin. */
+/** Many connections at once, over real sockets: they are accepted before waiting requests begin. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import process from "node:process";
@@ -13,7 +13,7 @@ import { FRAME, openRaw, PREFACE, requestFrame, until } from "../support/raw_htt
 const BUSY = 10;
 const STREAMS = 100;
 const NEWCOMERS = 100;
-/** Deno accepts all of them in one turn, and is not to be held back. */
+/** Deno accepts all connections in one turn, before the pacing can slow the requests. */
 const MOST_BEGUN = process.versions["deno"] === undefined ? BUSY * STREAMS / 2 : BUSY * STREAMS;
 
 test("the listener accepts a hundred connections before a thousand requests have begun", async () => {

@@ -1,4 +1,4 @@
-/** A process that may open few files, and more connections than that: it serves on, writes on, and says so once. */
+/** A process with a low limit of open files and more connections than that: it serves, writes, and logs it once. */
 import assert from "node:assert/strict";
 import { request } from "node:https";
 import { test } from "node:test";
@@ -20,19 +20,19 @@ function probe(port: number): Promise<number> {
   });
 }
 
-test("tlsboot up with 200 open files is ready and writes while 400 strangers want in", async () => {
+test("tlsboot up with 200 open files is ready and writes while 400 unauthenticated clients connect", async () => {
   await using folder = await createTempFolder();
   const data = folder.join("data");
   const [command, args] = tlsbootCommand(["up", "--secure-port", "0", "--data-dir", data]);
   await using server = start("sh", ["-c", `ulimit -n ${OPEN_FILES}; exec "$@"`, "sh", command, ...args]);
   const [, port = ""] = await server.waitFor(/tlsboot is up at https:\S+:(\d+)[^]*Next, in another terminal/);
-  const strangers: RawConnection[] = [];
-  for (let index = 0; index < 400; index++) strangers.push(await openRaw(Number(port), "h2"));
+  const connections: RawConnection[] = [];
+  for (let index = 0; index < 400; index++) connections.push(await openRaw(Number(port), "h2"));
   assert.equal(await probe(Number(port)), 200);
   const created = await runTlsboot(["token", "create", "--data-dir", data], { cwd: folder.path });
   assert.equal(created.code, 0, created.stderr);
-  await until("the strangers that are too many are gone", () => strangers.filter((one) => one.isClosed()).length > 200);
+  await until("the surplus connections are closed", () => connections.filter((one) => one.isClosed()).length > 200);
   const lines = server.stderr().split("\n").filter((line) => line.includes("too many connections"));
   assert.ok(lines.length >= 1 && lines.length <= 20, `${lines.length} lines`);
-  for (const one of strangers) one[Symbol.dispose]();
+  for (const one of connections) one[Symbol.dispose]();
 });

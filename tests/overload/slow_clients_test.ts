@@ -1,4 +1,4 @@
-/** Clients that begin and never end, over real sockets: each loses its connection, and others are served meanwhile. */
+/** Slow clients, over real sockets: each loses its connection, and others are served meanwhile. */
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { test } from "node:test";
@@ -26,7 +26,7 @@ for (
   });
 }
 
-test("the listener ends connections whose request never comes, byte by byte or not at all", async () => {
+test("the listener ends connections whose request never arrives, or arrives byte by byte", async () => {
   await using overloaded = await startOverloadedServer(SHORT);
   using slow = await openRaw(overloaded.port, "http/1.1");
   using silent = await openRaw(overloaded.port, "h2");
@@ -42,7 +42,7 @@ test("the listener ends connections whose request never comes, byte by byte or n
 });
 
 for (const protocol of ["h2", "http/1.1"] as const) {
-  test(`the listener ends a body that never ends over ${protocol}, and it keeps nobody waiting`, async () => {
+  test(`the listener ends an endless body over ${protocol}, and it delays no other client`, async () => {
     await using overloaded = await startOverloadedServer({ requestTimeoutMs: 900 }, 1);
     using attacker = await openRaw(overloaded.port, protocol);
     const headers = { authorization: `Bearer ${TOKENS.attacker}`, "content-type": "application/json" };
@@ -55,7 +55,7 @@ for (const protocol of ["h2", "http/1.1"] as const) {
       const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("");
       await attacker.write(`POST ${WHOAMI} HTTP/1.1\r\nhost: localhost\r\n${lines}content-length: 1000\r\n\r\n{`);
     }
-    // There is one seat for both users.
+    // Both users share one seat.
     assert.equal(await overloaded.ask("/version", TOKENS.honest), 200);
     if (protocol === "http/1.1") return await attacker.closed;
     const resets = () => attacker.frames().filter(({ type }) => type === FRAME.reset || type === FRAME.goaway).length;
@@ -63,24 +63,29 @@ for (const protocol of ["h2", "http/1.1"] as const) {
   });
 }
 
-for (const { who, token } of [{ who: "a stranger", token: "Bearer nobody" }, { who: "somebody", token: undefined }]) {
-  test(`the listener cuts off ${who} who was told to go and keeps the connection open`, async () => {
+for (
+  const { who, token } of [{ who: "an unauthenticated client", token: "Bearer unknown" }, {
+    who: "a user",
+    token: undefined,
+  }]
+) {
+  test(`the listener destroys the connection of ${who} that ignores a GOAWAY`, async () => {
     await using overloaded = await startOverloadedServer({ unauthenticatedTimeoutMs: 500, idleTimeoutMs: 500 });
-    using rude = await openRaw(overloaded.port, "h2", true, true);
-    await rude.write(PREFACE);
-    await rude.write(requestFrame(1, "GET", "/version", { authorization: token ?? `Bearer ${TOKENS.honest}` }));
-    await until("it is told to go", () => rude.frames().some(({ type }) => type === FRAME.goaway));
-    // Whoever is cut off hears of it when writing.
+    using stubborn = await openRaw(overloaded.port, "h2", true, true);
+    await stubborn.write(PREFACE);
+    await stubborn.write(requestFrame(1, "GET", "/version", { authorization: token ?? `Bearer ${TOKENS.honest}` }));
+    await until("the client gets a GOAWAY", () => stubborn.frames().some(({ type }) => type === FRAME.goaway));
+    // The client notices the end when it writes.
     const writing = setInterval(
-      () => rude.isClosed() || rude.socket.write(frame(FRAME.ping, 0, 0, new Uint8Array(8))),
+      () => stubborn.isClosed() || stubborn.socket.write(frame(FRAME.ping, 0, 0, new Uint8Array(8))),
       50,
     );
-    await until("it is cut off", () => rude.isClosed());
+    await until("it is cut off", () => stubborn.isClosed());
     clearInterval(writing);
   });
 }
 
-test("the listener closes an idle connection of somebody, gracefully", async () => {
+test("the listener closes an idle authenticated connection gracefully", async () => {
   await using overloaded = await startOverloadedServer(SHORT);
   using idle = await openRaw(overloaded.port, "h2");
   await idle.write(PREFACE);
@@ -94,10 +99,10 @@ test("the listener closes an idle connection of somebody, gracefully", async () 
   );
 });
 
-test("the listener ends an answer that is never taken", async () => {
+test("the listener ends an answer that the client does not read", async () => {
   await using overloaded = await startOverloadedServer({ requestTimeoutMs: 900 });
   using reader = await openRaw(overloaded.port, "h2");
-  // A window of nothing: not a byte of the answer may be sent.
+  // With an empty window not a byte of the answer may be sent.
   await reader.write(PREFACE);
   await reader.write(frame(FRAME.settings, 0, 0, Uint8Array.of(0, 4, 0, 0, 0, 0)));
   await reader.write(requestFrame(1, "GET", "/openapi/v2", { authorization: `Bearer ${TOKENS.admin}` }));
@@ -107,7 +112,7 @@ test("the listener ends an answer that is never taken", async () => {
   );
 });
 
-test("the listener ends the strangers that wait for longest when there are many, and lets an honest one in", async () => {
+test("the listener ends the unauthenticated connections that are idle longest when there are many, and accepts an honest one", async () => {
   await using overloaded = await startOverloadedServer({ maxUnauthenticated: 20, unauthenticatedIdleMs: 1_000 });
   const idle = await Promise.all(Array.from({ length: 60 }, () => openRaw(overloaded.port, "h2")));
   await until("40 are gone", () => idle.filter((one) => one.isClosed()).length >= 40);
@@ -116,7 +121,7 @@ test("the listener ends the strangers that wait for longest when there are many,
   for (const one of idle) one[Symbol.dispose]();
 });
 
-test("the listener makes room for a newcomer when there may be no more connections", async () => {
+test("the listener closes an idle connection for a new one at the limit of connections", async () => {
   await using overloaded = await startOverloadedServer({ maxConnections: 30 });
   const idle: RawConnection[] = [];
   for (let index = 0; index < 100; index++) idle.push(await openRaw(overloaded.port, "h2"));

@@ -1,4 +1,4 @@
-/** A server with one seat for each level, over real TLS sockets: who finds none is told to come again as by Kubernetes. */
+/** A server with one seat for each level, over real TLS sockets: a request without a seat is refused as by Kubernetes. */
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { Agent, request } from "node:https";
@@ -18,39 +18,39 @@ const TOKENS = `flood-token,flood,1,system:monitoring
 other-token,other,2,system:monitoring
 admin-token,admin,3,"system:masters"
 `;
-const EVERYBODY_READS = {
+const ALL_MAY_READ = {
   metadata: { name: "all" },
   subjects: [{ kind: "Group", name: "system:authenticated", apiGroup: "rbac.authorization.k8s.io" }],
   roleRef: { kind: "ClusterRole", name: "cluster-admin", apiGroup: "rbac.authorization.k8s.io" },
 };
-/** A quarter of what a request may take (apiserver `pkg/server/options/server_run_options.go`, 60 s). */
+/** A quarter of the request timeout (apiserver `pkg/server/options/server_run_options.go`, 60 s). */
 const WAIT_MS = 15_000;
 
-interface Question {
+interface Sent {
   readonly path: string;
   readonly token?: string;
-  /** A POST of it. */
+  /** The body of a POST; a GET has none. */
   readonly body?: object;
 }
 
-interface Told {
+interface Reply {
   readonly code: number;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly text: string;
 }
 
-/** Asks over a connection of its own. */
-type Ask = (question: Question) => Promise<Told>;
+/** Sends a request over a new connection. */
+type Ask = (question: Sent) => Promise<Reply>;
 
-/** A server whose seat for users is taken, until `free` is called. */
+/** A server whose seat for users is occupied until `free` is called. */
 interface FullServer extends AsyncDisposable {
   readonly ask: Readonly<Record<"HTTP/1.1" | "HTTP/2", Ask>>;
   free(): void;
-  /** What the one on the seat is told. */
-  readonly seated: Promise<Told>;
+  /** The answer to the request that occupies the seat. */
+  readonly seated: Promise<Reply>;
 }
 
-/** The seat is taken by somebody who lists requests. Waiting for a seat takes no time, and is given up at once. */
+/** Starts the server. A list of CSRs occupies the seat, and the wait for a seat times out at once. */
 async function startFull(): Promise<FullServer> {
   const clock = createFakeClock(new Date());
   const ca = await createIssuingCa(clock.now());
@@ -74,10 +74,10 @@ async function startFull(): Promise<FullServer> {
   }));
   const { port } = server;
   const ask = {
-    "HTTP/1.1": (question: Question) => askHttp1(port, ca.caPem, question),
-    "HTTP/2": (question: Question) => askHttp2(port, ca.caPem, question),
+    "HTTP/1.1": (question: Sent) => askHttp1(port, ca.caPem, question),
+    "HTTP/2": (question: Sent) => askHttp2(port, ca.caPem, question),
   };
-  const bound = await ask["HTTP/1.1"]({ path: BINDINGS, token: "admin-token", body: EVERYBODY_READS });
+  const bound = await ask["HTTP/1.1"]({ path: BINDINGS, token: "admin-token", body: ALL_MAY_READ });
   assert.equal(bound.code, 201, bound.text);
   isUp = true;
   const seated = ask["HTTP/1.1"]({ path: CSRS, token: "flood-token" });
@@ -95,7 +95,7 @@ async function startFull(): Promise<FullServer> {
   };
 }
 
-/** A storage that waits before it lists. */
+/** Creates a storage that waits before it lists. */
 function listingLate(storage: Storage, before: (prefix: string) => Promise<void>): Storage {
   const list: Storage["list"] = async (prefix, options) => {
     await before(prefix);
@@ -110,19 +110,19 @@ function listingLate(storage: Storage, before: (prefix: string) => Promise<void>
   });
 }
 
-function headersOf({ token, body }: Question): Record<string, string> {
+function createHeaders({ token, body }: Sent): Record<string, string> {
   return {
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     ...(body === undefined ? {} : { "content-type": "application/json" }),
   };
 }
 
-function askHttp1(port: number, ca: string, question: Question): Promise<Told> {
+function askHttp1(port: number, ca: string, question: Sent): Promise<Reply> {
   const { path, body } = question;
   return new Promise((resolve, reject) => {
     const agent = new Agent({ keepAlive: false });
     const method = body === undefined ? "GET" : "POST";
-    const options = { host: "127.0.0.1", port, ca, agent, path, method, headers: headersOf(question) };
+    const options = { host: "127.0.0.1", port, ca, agent, path, method, headers: createHeaders(question) };
     const sent = request(options, (answer) => {
       let text = "";
       answer.setEncoding("utf8").on("data", (chunk: string) => text += chunk);
@@ -134,13 +134,13 @@ function askHttp1(port: number, ca: string, question: Question): Promise<Told> {
   });
 }
 
-function askHttp2(port: number, ca: string, question: Question): Promise<Told> {
+function askHttp2(port: number, ca: string, question: Sent): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const session = connectHttp2(`https://127.0.0.1:${port}`, { ca });
     session.on("error", reject);
-    const stream = session.request({ ":path": question.path, ...headersOf(question) });
-    let [headers, text]: [Told["headers"], string] = [{}, ""];
-    stream.on("response", (told) => headers = told);
+    const stream = session.request({ ":path": question.path, ...createHeaders(question) });
+    let [headers, text]: [Reply["headers"], string] = [{}, ""];
+    stream.on("response", (received) => headers = received);
     stream.setEncoding("utf8").on("data", (chunk: string) => text += chunk);
     stream.on("error", reject);
     stream.on("end", () => {
@@ -152,7 +152,7 @@ function askHttp2(port: number, ca: string, question: Question): Promise<Told> {
 }
 
 for (const protocol of ["HTTP/1.1", "HTTP/2"] as const) {
-  test(`tlsboot answers 429 with Retry-After over ${protocol} to who has waited for a seat in vain`, async () => {
+  test(`tlsboot answers 429 with Retry-After over ${protocol} after a wait without a seat`, async () => {
     await using full = await startFull();
     const { code, headers, text } = await full.ask[protocol]({ path: "/version", token: "other-token" });
     assert.equal(code, 429);

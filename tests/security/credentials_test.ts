@@ -1,4 +1,4 @@
-/** Who is let in as whom: bootstrap tokens, certificates, nobody (conformance N and T6, `auth.md` §1, §3, §4). */
+/** Authentication by bootstrap tokens and certificates, and without credentials (apiserver `pkg/authentication`). */
 import assert from "node:assert/strict";
 import { request } from "node:https";
 import { after, before, test } from "node:test";
@@ -21,16 +21,16 @@ const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 const anonymous: Identity = { name: "anonymous", is: "nobody", credential: { kind: "none" } };
 const HOUR_MS = 3_600_000;
 
-/** What a Secret says, over what lets in; `null` takes a key away. */
+/** The changes to a valid Secret; `null` removes a key. */
 interface TokenRow {
   readonly name: string;
   readonly data?: Readonly<Record<string, string | null>>;
   readonly metadata?: object;
   readonly type?: string;
   readonly secretName?: string;
-  /** Presented instead of id and secret. */
+  /** The presented token, instead of the one in the Secret. */
   readonly presented?: (id: string, secret: string) => string;
-  /** Undefined: 401. */
+  /** The groups of the user; undefined for a 401. */
   readonly groups?: readonly string[];
 }
 
@@ -106,12 +106,12 @@ function secretOf(id: string, row: TokenRow): object {
 }
 
 for (const [index, row] of ROWS.entries()) {
-  test(`a bootstrap token ${row.name} ${row.groups === undefined ? "gets 401" : "is let in"}`, async () => {
+  test(`a bootstrap token ${row.name} ${row.groups === undefined ? "gets 401" : "is accepted"}`, async () => {
     await instance.admin("POST", SECRETS, secretOf(idOf(index), row));
     if (row.metadata !== undefined) await instance.admin("DELETE", `${SECRETS}/bootstrap-token-${idOf(index)}`);
     const reply = await instance.as(presentedBy(index), "POST", WHOAMI, {});
     if (row.groups === undefined) return assert.equal(reply.code, 401, reply.text);
-    // Nobody has bound anything to them: all they may do is ask who they are.
+    // No role is bound to these groups, so the token may only request its own user.
     assert.equal(reply.code, 201, reply.text);
     assert.equal(reply.at("status/userInfo/username"), `system:bootstrap:${idOf(index)}`);
     assert.deepEqual(reply.at("status/userInfo/groups"), [...row.groups, "system:authenticated"]);
@@ -119,7 +119,7 @@ for (const [index, row] of ROWS.entries()) {
   });
 }
 
-test("a bootstrap token ends with its Secret, at once and on an open connection", async () => {
+test("a deleted bootstrap token is refused at once, also on an open connection", async () => {
   await instance.admin("POST", SECRETS, secretOf("gonego", { name: "" }));
   assert.equal((await instance.as(gone, "POST", WHOAMI, {})).code, 201);
   await instance.admin("DELETE", `${SECRETS}/bootstrap-token-gonego`);
@@ -127,7 +127,7 @@ test("a bootstrap token ends with its Secret, at once and on an open connection"
 });
 
 for (const path of ["/api", "/api/v1", "/apis", "/openapi/v3", "/metrics", "/", CSRS, SECRETS, "/healthz/ping"]) {
-  test(`nobody is refused GET ${path}, and a wrong token gets 401`, async () => {
+  test(`an anonymous client may GET ${path}, and a wrong token gets 401`, async () => {
     assert.equal((await instance.as(anonymous, "GET", path)).code, 403);
     const reply = await instance.as(wrong, "GET", path);
     assert.equal(reply.code, 401, "wrong credentials never become anonymous");
@@ -136,20 +136,20 @@ for (const path of ["/api", "/api/v1", "/apis", "/openapi/v3", "/metrics", "/", 
 }
 
 for (const path of ["/healthz", "/livez", "/readyz", "/version"]) {
-  test(`nobody may read ${path}, and a wrong token gets 401`, async () => {
+  test(`an anonymous client may not read ${path}, and a wrong token gets 401`, async () => {
     assert.equal((await instance.as(anonymous, "GET", path)).code, 200);
     assert.equal((await instance.as(wrong, "GET", path)).code, 401);
   });
 }
 
-test("with --anonymous-auth=false nobody gets an answer", async () => {
+test("with --anonymous-auth=false an anonymous client gets 401", async () => {
   await using closed = await startJudgedInstance([anonymous], ["--anonymous-auth=false"]);
   for (const path of ["/healthz", "/version", "/api", CSRS]) {
     assert.equal((await closed.as(anonymous, "GET", path)).code, 401, path);
   }
 });
 
-/** Certificates that say `system:masters`, and something that is wrong with them. */
+/** Certificates of `system:masters` with one fault each. */
 const CERTIFICATES: readonly {
   readonly name: string;
   readonly code: number;
@@ -223,7 +223,7 @@ for (const { name, code, issue } of CERTIFICATES) {
   });
 }
 
-test("a certificate that is right counts before a token that is not, and a token that is right beside one that is not", async () => {
+test("a valid certificate wins over an invalid token, and a valid token is accepted beside an invalid certificate", async () => {
   const own = parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
   assert.ok(own.ok);
   assert.equal(await codeFor(await masters(own.value), "Bearer wrong"), 200);

@@ -1,4 +1,4 @@
-/** Nobody becomes somebody else, and nobody grants what they have not (`auth.md` §7, §9; `api-wire.md` §14). */
+/** No user becomes another one, or grants permissions without having them (`pkg/registry/rbac`, apiserver `impersonation`). */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { buildCsr } from "../support/csr_builder.ts";
@@ -12,13 +12,13 @@ import {
   startJudgedInstance,
 } from "../support/privilege/judged_instance.ts";
 
-const nobody = certified("nobody");
+const unprivileged = certified("unprivileged");
 const asBob = certified("may-be-bob");
 const editor = certified("editor");
 const binder = certified("binder");
 const escalator = certified("escalator");
 const node = certified("system:node:n1", "system:nodes");
-const impersonator = certified("becomes-anybody");
+const impersonator = certified("impersonator");
 
 const ROLES = ["roles", "clusterroles", "rolebindings", "clusterrolebindings"];
 const API_GROUP = "rbac.authorization.k8s.io";
@@ -26,7 +26,7 @@ const EVERYTHING = [{ apiGroups: ["*"], resources: ["*"], verbs: ["*"] }];
 let instance: JudgedInstance;
 
 before(async () => {
-  instance = await startJudgedInstance([nobody, asBob, editor, binder, escalator, node, impersonator]);
+  instance = await startJudgedInstance([unprivileged, asBob, editor, binder, escalator, node, impersonator]);
   const csrs = { apiGroups: ["certificates.k8s.io"], resources: ["certificatesigningrequests"] };
   await instance.grant("bob", { ...csrs, verbs: ["create", "get"] });
   await instance.grant("may-be-bob", {
@@ -35,7 +35,7 @@ before(async () => {
     resourceNames: ["bob"],
     verbs: ["impersonate"],
   });
-  await instance.grant("becomes-anybody", { apiGroups: [""], resources: ["users"], verbs: ["impersonate"] });
+  await instance.grant("impersonator", { apiGroups: [""], resources: ["users"], verbs: ["impersonate"] });
   const roles = { apiGroups: [API_GROUP], resources: ROLES, verbs: ["create", "update", "patch", "get"] };
   const held = { apiGroups: [""], resources: ["configmaps"], verbs: ["get"] };
   await instance.grant("editor", roles, held);
@@ -67,8 +67,8 @@ function bindingOf(name: string, role: string): object {
 for (
   const { name, who, headers, code, message } of [
     {
-      name: "somebody without the permission",
-      who: nobody,
+      name: "a user without the permission",
+      who: unprivileged,
       headers: { "impersonate-user": "bob" },
       code: 403,
       message: /cannot impersonate/,
@@ -89,7 +89,7 @@ for (
       message: /cannot impersonate/,
     },
     {
-      name: "anybody with a group of masters",
+      name: "any user with the group system:masters",
       who: impersonator,
       headers: { "impersonate-user": "x", "impersonate-group": "system:masters" },
       code: 403,
@@ -126,7 +126,7 @@ for (
   });
 }
 
-test("impersonation stamps the one who is impersonated on a request, and takes the impersonator's rights away", async () => {
+test("impersonation makes the impersonated user the requester, without the impersonator's permissions", async () => {
   const headers = { "impersonate-user": "bob" };
   const reply = await instance.as(asBob, "POST", CSRS, await buildCsr({ name: "of-bob" }), { headers });
   assert.equal(reply.code, 201, reply.text);
@@ -291,7 +291,7 @@ for (
   });
 }
 
-test("a role that was granted in vain gives nothing", async () => {
+test("a role whose grant was refused gives no permission", async () => {
   const secrets = await instance.as(editor, "GET", "/api/v1/namespaces/kube-system/secrets");
   assert.equal(secrets.code, 403);
 });

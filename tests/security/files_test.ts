@@ -1,4 +1,4 @@
-/** What is written is for its owner only, where it was asked to be, and nowhere that somebody else has prepared. */
+/** Files are written for their owner only, at the requested place, and not through a link that another user planted. */
 import assert from "node:assert/strict";
 import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
@@ -9,10 +9,10 @@ import { buildCsr } from "../support/csr_builder.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-/** Certificates are public, and what tells nothing: the number of the format, a demo's mark and its refused request. */
+/** The public files: certificates, and files without a secret, such as the number of the format. */
 const PUBLIC = /(?:^|\/)(?:[^/]*\.crt|format|\.tlsboot-demo|refused\.yaml)$/;
 
-/** tlsboot under a umask: a shell sets it, which no runtime does for a child. */
+/** Runs tlsboot under a umask, which a shell sets because no runtime can set it for a child. */
 function startWith(umask: string, args: readonly string[], cwd: string): Running {
   const [command, all] = tlsbootCommand(args);
   return start("/bin/sh", ["-c", `umask ${umask}; exec "$0" "$@"`, command, ...all], { cwd });
@@ -24,7 +24,7 @@ async function finish(umask: string, args: readonly string[], cwd: string): Prom
   assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
 }
 
-/** Every path below a folder, links not followed. */
+/** Lists every path below a folder without following links. */
 async function walk(root: string): Promise<readonly string[]> {
   const entries = await readdir(root, { withFileTypes: true, recursive: true });
   return entries.map((entry) => join(entry.parentPath, entry.name));
@@ -65,11 +65,11 @@ for (const umask of ["000", "077"]) {
       if (facts.isFile() && facts.nlink !== 1) wide.push(`${name} has ${facts.nlink} names`);
     }
     assert.deepEqual(wide, []);
-    assert.ok(files > 25, `only ${files} files and folders were looked at`);
+    assert.ok(files > 25, `only ${files} files and folders were checked`);
   });
 }
 
-/** Where secrets go, and what writes them there. */
+/** The paths of secrets, and the commands that write them. */
 const SECRETS: readonly { readonly path: string; readonly args: readonly string[]; readonly isServer?: true }[] = [
   ...[
     "pki/ca.key",
@@ -88,7 +88,7 @@ const SECRETS: readonly { readonly path: string; readonly args: readonly string[
   { path: "ca/pki/ca.crt", args: ["ca", "init", "--data-dir", "ca"] },
 ];
 
-/** What is at the other end of a planted link; an empty file is what a new database begins as. */
+/** The targets of a planted link; a new database begins as an empty file. */
 const ENDS = { "nothing": undefined, "another's file": "precious\n", "another's empty file": "" } as const;
 
 for (const { path, args, isServer } of SECRETS) {
@@ -120,7 +120,7 @@ async function assertUntouched(folder: TempFolder, content: string | undefined):
   assert.equal((await stat(folder.join("elsewhere"))).mode & 0o777, 0o644);
 }
 
-test("links where a client writes get no secret", async () => {
+test("a client writes no secret through a planted link", async () => {
   await using folder = await createTempFolder();
   await using up = start(
     ...tlsbootCommand(["up", "--data-dir", "data", "--secure-port", "0", "--auto-approve"]),
@@ -164,7 +164,7 @@ for (const mode of [0o777, 0o707, 0o1777]) {
   });
 }
 
-/** Where a key waits for its certificate, and what would go on with it; the server is never asked. */
+/** The paths of a key that waits for its certificate, and the commands that would use it; no request is sent. */
 const KEY_KEEPERS: readonly { readonly key: string; readonly folder: string; readonly args: readonly string[] }[] = [
   {
     key: "n1/pki/kubelet-client.key.tmp",
@@ -252,7 +252,7 @@ for (const mode of [0o640, 0o604, 0o660, 0o666]) {
   });
 }
 
-/** Names that climb, and commands that take names. */
+/** Names with parent directories, and commands that accept names. */
 const CLIMBING: readonly (readonly string[])[] = [
   ["kubeconfig", "user", "../escaped", "--data-dir", "data"],
   ["kubeconfig", "user", "a/../../escaped", "--data-dir", "data"],
@@ -268,7 +268,7 @@ const CLIMBING: readonly (readonly string[])[] = [
   ]),
 ];
 
-test("names that climb make no file and reach no other path of the API", async () => {
+test("names with parent directories create no file and reach no other path of the API", async () => {
   await using outer = await createTempFolder();
   await mkdir(outer.join("work"));
   await using up = start(
@@ -290,7 +290,7 @@ test("names that climb make no file and reach no other path of the API", async (
   }
 });
 
-test("signing writes beside no name that a request has", async () => {
+test("signing derives no path from the names in a request", async () => {
   await using folder = await createTempFolder();
   await finish("077", ["ca", "init", "--data-dir", "data"], folder.path);
   const csr = await buildCsr({ name: "../../escaped", signerName: "kubernetes.io/kube-apiserver-client-kubelet" });

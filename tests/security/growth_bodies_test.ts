@@ -1,7 +1,7 @@
 /**
  * Every field of a body that a client controls takes time that grows with its length and no faster: of every kind, in
  * every encoding, by every type of patch. The inputs follow from the descriptions of the kinds, so that a new field is
- * measured too. They are long enough to tell what is not linear, and far below the limits of docs/engineering/threat_model.md.
+ * measured too. They are long enough to detect what is not linear, and far below the limits of docs/engineering/threat_model.md.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";

@@ -1,4 +1,4 @@
-/** What strangers send as bodies, parameters and files is refused, bounded, and read in linear time. */
+/** Hostile bodies, parameters and files are refused, bounded, and read in linear time. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
@@ -21,7 +21,7 @@ import { createTempFolder } from "../support/temp.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
 const alice = certified("alice");
-/** Somebody who may read config maps, by a token that fits into a request by hand. */
+/** A user who may read config maps, with a token for handwritten requests. */
 const reader = bearer("reader.0123456789abcdef");
 let instance: JudgedInstance;
 
@@ -40,7 +40,7 @@ before(async () => {
 });
 after(() => instance[Symbol.asyncDispose]());
 
-/** The prototype of everything in this process must be as it was; of the server, what it answers next tells. */
+/** Asserts that the prototype of all objects in this process is unchanged, and that the server still answers. */
 function assertPristine(): void {
   assert.deepEqual(Object.keys(Object.prototype), []);
   assert.equal(Reflect.get({}, "polluted"), undefined);
@@ -49,12 +49,12 @@ function assertPristine(): void {
 const KEYS = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "valueOf"];
 
 for (const key of KEYS) {
-  test(`the key ${key} is a key as any other, in bodies, patches and labels`, async () => {
+  test(`the key ${key} is an ordinary key in bodies, patches and labels`, async () => {
     const name = `proto-${key.replaceAll("_", "-").toLowerCase()}x`;
     const json =
       `{"metadata":{"name":"${name}","labels":{"${key}":"v"},"annotations":{"${key}":"v"}},"data":{"${key}":"v"},"${key}":{"polluted":"yes"}}`;
     const created = await instance.as(MASTERS, "POST", `${MAPS}?fieldValidation=Ignore`, json);
-    // A label begins and ends with a letter or digit, so `__proto__` is none, in Kubernetes too.
+    // A label begins and ends with a letter or digit, so `__proto__` is not a valid one, in Kubernetes too.
     const isLabel = !key.startsWith("_");
     assert.equal(created.code, isLabel ? 201 : 422, created.text);
     const plain = `{"metadata":{"name":"${name}d","annotations":{"a":"b"}},"data":{"${key}":"v"}}`;
@@ -82,7 +82,7 @@ for (const key of KEYS) {
     assert.equal(applied.code, 200, applied.text);
     const other = await instance.admin("POST", `${MAPS}?dryRun=All`, { metadata: { name: "other" } });
     assert.ok(!other.text.includes("polluted"), other.text);
-    assert.equal((await instance.as(alice, "GET", MAPS)).code, 403, "nobody gained a right");
+    assert.equal((await instance.as(alice, "GET", MAPS)).code, 403, "no user gained a permission");
   });
 }
 
@@ -101,7 +101,7 @@ test("keys of the prototype in kubeconfigs and configuration files pollute nothi
   }
 });
 
-/** What a POST by hand gets. */
+/** Sends a handwritten POST, and returns the answer. */
 async function post11(
   body: string | Uint8Array,
   headers: Readonly<Record<string, string>>,
@@ -117,19 +117,19 @@ async function post11(
   return await sendRaw(instance.server.port, Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), bytes]));
 }
 
-test("a body that is gzip is not unpacked, so that none can be a bomb", async () => {
+test("a body in gzip is not decompressed, so it cannot be a bomb", async () => {
   const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, 0x20));
   const packed = await instance.as(MASTERS, "POST", MAPS, "\x1f\x8b", { headers: { "content-encoding": "gzip" } });
   assert.equal(packed.code, 400, packed.text);
   const { codes } = await post11(bomb, { "Content-Encoding": "gzip", "Content-Type": "application/json" });
-  assert.equal(codes[0], 403, "who may not write is refused before the body is looked at");
+  assert.equal(codes[0], 403, "a user who may not write is refused before the body is read");
 });
 
 function nested(open: string, close: string, depth: number): string {
   return open.repeat(depth) + close.repeat(depth);
 }
 
-/** What must be answered with a 4xx, for the reason that it says. */
+/** The bodies that must get a 4xx with the given reason. */
 interface Bomb {
   readonly name: string;
   readonly contentType: string;
@@ -141,12 +141,12 @@ const JSON_TYPE = "application/json";
 const YAML_TYPE = "application/yaml";
 const TOO_DEEP = /exceeded max depth/;
 
-/** Refused whatever is asked about unknown fields, so that it is depth and size that are refused. */
+/** These are refused with every `fieldValidation`, because of their depth and size. */
 const BOMBS: readonly Bomb[] = [
   { name: "deep JSON arrays", contentType: JSON_TYPE, says: TOO_DEEP, body: () => nested("[", "]", 500_000) },
   { name: "deep JSON objects", contentType: JSON_TYPE, says: TOO_DEEP, body: () => `{"a":`.repeat(400_000) },
   {
-    name: "deep JSON in a field that nobody knows",
+    name: "deep JSON in an unknown field",
     contentType: JSON_TYPE,
     says: TOO_DEEP,
     body: () => `{"metadata":{"name":"x"},"x":${nested("[", "]", 10_000)}}`,
@@ -217,7 +217,7 @@ const BOMBS: readonly Bomb[] = [
   },
 ];
 
-/** Refused for what they repeat, and only by those who ask for strictness. */
+/** These are refused for their duplicate fields, and only with `fieldValidation=Strict`. */
 const REPETITIONS: readonly Bomb[] = [
   {
     name: "many keys that are the same",
@@ -233,7 +233,7 @@ const REPETITIONS: readonly Bomb[] = [
   },
 ];
 
-/** Billion laughs, `levels` deep, nine at a time. */
+/** Creates a "billion laughs" document of this depth, with nine references at each level. */
 function laughs(levels: number): string {
   const lines = ['a0: &a0 ["lol"]'];
   for (let level = 1; level <= levels; level++) {
@@ -244,7 +244,7 @@ function laughs(levels: number): string {
 
 for (const [fieldValidation, bombs] of [["Ignore", BOMBS], ["Strict", REPETITIONS]] as const) {
   for (const { name, contentType, says, body } of bombs) {
-    test(`${name} are refused, and no other client waits for longer than half a second`, async () => {
+    test(`${name} are refused, and no other client waits more than half a second`, async () => {
       const sent = body();
       const path = `${MAPS}?fieldValidation=${fieldValidation}`;
       const reply = await withOthersAnswered(() => instance.as(MASTERS, "POST", path, sent, { contentType }));
@@ -255,7 +255,7 @@ for (const [fieldValidation, bombs] of [["Ignore", BOMBS], ["Strict", REPETITION
   }
 }
 
-test("YAML aliases that multiply in our own files and kubeconfigs are refused", async () => {
+test("YAML aliases that multiply in configuration files and kubeconfigs are refused", async () => {
   await using folder = await createTempFolder();
   for (
     const { file, head, args } of [
@@ -276,12 +276,12 @@ test("YAML aliases that multiply in our own files and kubeconfigs are refused", 
 });
 
 const READER = "Authorization: Bearer reader.0123456789abcdef";
-/** Half a second is what the slowest request of a client may cost all others. */
+/** The longest time that the slowest request of a client may delay all others. */
 const LONGEST_WAIT_MS = 500;
-/** A machine that is busy with something else makes everything wait, but not every time. */
+/** The number of attempts, because another load of the machine may delay some of them. */
 const ATTEMPTS = 4;
 
-/** What a client sends in the head of a request, most of it without credentials. */
+/** Large and hostile request heads, most of them without credentials. */
 const HEADS: readonly (readonly [what: string, head: string])[] = [
   ["a quality of digits in Accept", head("/version", `Accept: a/b;q=${"0".repeat(120_000)}x`)],
   ["clauses in Accept", head("/version", `Accept: ${"a/b,".repeat(30_000)}`)],
@@ -307,13 +307,13 @@ function head(target: string, header = "X-A: b", method = "GET"): string {
 }
 
 for (const [what, bytes] of HEADS) {
-  test(`${what}: no other client waits for longer than half a second`, async () => {
+  test(`${what}: no other client waits more than half a second`, async () => {
     const { codes, text } = await withOthersAnswered(() => sendRaw(instance.server.port, bytes));
     assert.ok(codes.length > 0 && codes.every((code) => code < 500), `${codes} ${text.slice(0, 300)}`);
   });
 }
 
-/** Sends something while `/livez` is asked for again and again on another connection, which never waits for long. */
+/** Sends something while another connection requests `/livez` repeatedly, and asserts that this never takes long. */
 async function withOthersAnswered<T>(send: () => Promise<T>): Promise<T> {
   for (let attempt = 1;; attempt++) {
     let isSent = false;
@@ -325,7 +325,7 @@ async function withOthersAnswered<T>(send: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The longest wait for an answer, of requests one after another until `isOver`. */
+/** Measures the longest wait for an answer, of consecutive requests until `isOver`. */
 async function longestWait(isOver: () => boolean): Promise<number> {
   const socket = connect({ host: "127.0.0.1", port: instance.server.port, rejectUnauthorized: false });
   await once(socket, "secureConnect");

@@ -19,17 +19,17 @@ before(async () => {
 });
 after(() => instance[Symbol.asyncDispose]());
 
-/** So many DNS names. */
+/** Creates this number of DNS names. */
 function namesOf(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `n${index}.example.org`);
 }
 
-/** The body of a request for a certificate of a client. */
+/** Creates the body of a CSR for a client certificate. */
 async function csrOf(name: string, request: string): Promise<string> {
   return JSON.stringify(await buildCsr({ name, request, signerName: "example.com/any", usages: ["client auth"] }));
 }
 
-/** What is sent, and what comes back. */
+/** The requests, and the expected answers. */
 interface Limit {
   readonly name: string;
   readonly code: number;
@@ -95,7 +95,7 @@ for (const { name, code, says, body } of LIMITS) {
   });
 }
 
-test("what is just within the limits is taken", async () => {
+test("requests just within the limits are accepted", async () => {
   for (
     const [name, request] of [
       ["just-names", await buildRequest({ ...NAMED, dnsNames: namesOf(10_000) })],
@@ -140,14 +140,14 @@ for (
   });
 }
 
-test("a request target of more than 64 KiB is refused before anybody is authenticated", async () => {
+test("a request target of more than 64 KiB is refused before authentication", async () => {
   const request = (length: number) => `GET /${"a".repeat(length - 1)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
   const { codes, text } = await sendRaw(instance.server.port, request(MAX_TARGET_LENGTH + 1));
   assert.deepEqual(codes, [414], text);
   assert.deepEqual((await sendRaw(instance.server.port, request(MAX_TARGET_LENGTH))).codes, [403]);
 });
 
-test("requests that are refused write little to the log, however long they are", async () => {
+test("refused requests write little to the log, however long they are", async () => {
   const before = instance.stderr().length;
   for (let index = 0; index < 30; index++) {
     const head = `GET /${"a".repeat(60_000)}${index} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong`;
@@ -170,7 +170,7 @@ test("headers of 200 KiB over HTTP/2 are refused or end the session, and the ser
 async function sendHeader(length: number): Promise<number> {
   const session = connectHttp2(`https://127.0.0.1:${instance.server.port}`, {
     rejectUnauthorized: false,
-    // Else the client refuses to send them.
+    // Without this the client refuses to send the headers.
     maxSendHeaderBlockLength: 4_000_000,
   });
   const code = await new Promise<number>((resolve) => {

@@ -1,4 +1,4 @@
-/** Each role listens on the port that the manual says, on loopback unless told otherwise, and on nothing else. */
+/** Each role listens on the documented port, on loopback by default, and on nothing else. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
@@ -37,12 +37,12 @@ test("readListening() sees TCP and UNIX sockets of a process", async () => {
   assert.ok(found.some(({ kind, at }) => kind === "unix" && at === folder.join("socket")), JSON.stringify(found));
 });
 
-/** Flags that say where to listen, with their defaults, as the manual has them: command by command. */
+/** The flags for listeners with their defaults in the manual, by command. */
 async function readDocumented(): Promise<Readonly<Record<string, Readonly<Record<string, string>>>>> {
   const manual = await readFile(join(ROOT, "docs", "reference", "cli.md"), "utf8");
   const commands = manual.split(/^### tlsboot /m).slice(1).map((section) => {
     const flags = [...section.matchAll(/^\| `--([a-z-]*(?:address|port))=(?:'([^']*)'|([^'`]*))` \|/gm)]
-      // What kubeconfigs say of the server is nothing to listen on.
+      // The server address in a kubeconfig is not a listener.
       .filter(([, flag]) => flag !== "advertise-address")
       .map(([, flag = "", quoted, plain]) => [flag, quoted ?? plain ?? ""]);
     return [section.split("\n")[0], Object.fromEntries(flags)] as const;
@@ -50,13 +50,13 @@ async function readDocumented(): Promise<Readonly<Record<string, Readonly<Record
   return Object.fromEntries(commands.filter(([, flags]) => Object.keys(flags).length > 0));
 }
 
-test("the manual knows of these listeners and no others", async () => {
+test("the manual has these listeners and no others", async () => {
   const server = { "bind-address": "127.0.0.1", "secure-port": "6443" };
   const role = { "metrics-bind-address": "0" };
   assert.deepEqual(await readDocumented(), { up: server, serve: server, signer: role, approver: role });
 });
 
-/** How long a port that is somebody else's is tried. */
+/** The time for which a port of another process is retried. */
 const TAKEN_MS = 60_000;
 
 for (const command of ["up", "serve"]) {
@@ -66,30 +66,30 @@ for (const command of ["up", "serve"]) {
     const said = `cannot listen on "${host}:${port}": the address is in use`;
     const until = Date.now() + TAKEN_MS;
     while (true) {
-      const { isOurs, told } = await startBesides(command, host, Number(port));
-      // Somebody else's may have been given back before it was tried.
-      if (!isOurs && told !== said && Date.now() < until) continue;
-      assert.equal(told, said);
+      const { isOurs, printed } = await startBesides(command, host, Number(port));
+      // The other process may have closed the port before the attempt.
+      if (!isOurs && printed !== said && Date.now() < until) continue;
+      assert.equal(printed, said);
       return;
     }
   });
 }
 
-/** What a server without flags says while the port is taken: here, if it was free, so that nothing is disturbed. */
+/** The error of a server without flags while the port is occupied, by this test if it was free. */
 async function startBesides(
   command: string,
   host: string,
   port: number,
-): Promise<{ readonly isOurs: boolean; readonly told: string }> {
+): Promise<{ readonly isOurs: boolean; readonly printed: string }> {
   const taken = createServer();
   const isOurs = await new Promise<boolean>((resolve) => {
     taken.once("error", () => resolve(false)).listen(port, host, () => resolve(true));
   });
   await using other = await createTempFolder();
   await using running = startTlsboot([command, "--data-dir", "data"], { cwd: other.path });
-  const [told] = await running.waitFor(/cannot listen on .*|(?:is up at|serves) \S+/);
+  const [printed] = await running.waitFor(/cannot listen on .*|(?:is up at|serves) \S+/);
   await new Promise<void>((resolve) => taken.close(() => resolve()));
-  return { isOurs, told };
+  return { isOurs, printed };
 }
 
 test("tlsboot up listens on its port of loopback alone", async () => {
@@ -102,7 +102,7 @@ test("tlsboot serve listens on its port of loopback alone", async () => {
   assert.deepEqual(await readListening(served.running.pid), [{ kind: "tcp", at: `127.0.0.1:${served.port}` }]);
 });
 
-test("tlsboot serve listens on the address that it is told", async () => {
+test("tlsboot serve listens on the given address", async () => {
   await using other = await createTempFolder();
   await using served = await startInstanceProcess(other, ["--bind-address", "127.0.0.2"], "serve");
   assert.deepEqual(await readListening(served.running.pid), [{ kind: "tcp", at: `127.0.0.2:${served.port}` }]);
@@ -115,9 +115,9 @@ test("tlsboot demo --keep listens on its port of loopback alone", async () => {
   assert.deepEqual(await readListening(demo.pid), [{ kind: "tcp", at: `127.0.0.1:${port}` }]);
 });
 
-/** Roles that can be asked for their metrics. */
+/** The roles that serve metrics. */
 const METRICS = ["signer", "approver"] as const;
-/** A signer of ours, whose requests that of the instance leaves alone. */
+/** A custom signer, whose requests the built-in signer ignores. */
 const SIGNER = "example.com/web";
 const PROFILE = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
@@ -127,7 +127,7 @@ usages: { allowed: [server auth, digital signature] }
 lifetime: { max: 24h }
 `;
 
-/** What a command says once it is at the work that it is for. */
+/** The log message of each command when it has begun its work. */
 const AT_WORK: Readonly<Record<string, { readonly args: readonly string[]; readonly isUp: RegExp }>> = {
   signer: {
     args: [
@@ -162,7 +162,7 @@ const AT_WORK: Readonly<Record<string, { readonly args: readonly string[]; reado
 
 let worksMade = 0;
 
-/** Requests for a signer and for an approver to see: one that is approved, and one that waits. */
+/** Creates an approved request for the signer, and a pending one for the approver. */
 async function makeWork(): Promise<void> {
   const run = async (...args: readonly string[]): Promise<string> => {
     const all = [...args, "--kubeconfig", "data/admin.kubeconfig"];
@@ -188,7 +188,7 @@ for (const [name, { args, isUp }] of Object.entries(AT_WORK)) {
 }
 
 for (const name of METRICS) {
-  test(`tlsboot ${name} listens where it is told to answer for its metrics, and on nothing else`, async () => {
+  test(`tlsboot ${name} listens on the given address for metrics, and on nothing else`, async () => {
     for (const host of ["127.0.0.1", "127.0.0.2"]) {
       await makeWork();
       const { args, isUp } = AT_WORK[name]!;
@@ -200,7 +200,7 @@ for (const name of METRICS) {
   });
 }
 
-test("a port that is taken is not shared", async () => {
+test("an occupied port is not shared", async () => {
   await using other = await createTempFolder();
   const taken = createServer();
   await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));

@@ -1,4 +1,4 @@
-/** Every way to write × everybody, against one table that a person can read. */
+/** Every write by every identity, compared with one readable table. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ import { readRoutes } from "../support/privilege/routes.ts";
 import { startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
-test("tlsboot serve answers every write of everybody as tests/golden/privilege_matrix.txt says", async () => {
+test("tlsboot serve answers every write of every identity as in tests/golden/privilege_matrix.txt", async () => {
   await using folder = await createTempFolder();
   const tokens = folder.join("tokens.csv");
   await writeFile(tokens, `${TOKEN_FILE_USER.token},${TOKEN_FILE_USER.username},1\n`, { mode: 0o600 });
@@ -25,7 +25,7 @@ test("tlsboot serve answers every write of everybody as tests/golden/privilege_m
   await assertGolden("tests/golden/privilege_matrix.txt", formatMatrix(rows));
 });
 
-test("what stands in no discovery document cannot be written", () => {
+test("a resource without a discovery document cannot be written", () => {
   for (const { kind, verbs, subresources, isHidden } of PLAIN_RESOURCES) {
     if (isHidden !== true) continue;
     const all = [...verbs, ...subresources.flatMap((one) => one.verbs)];

@@ -1,6 +1,6 @@
 /**
- * A credential goes to the server in the kubeconfig and to nobody else: no redirect is followed, no proxy of the
- * environment is used, and no challenge moves a client to show another one.
+ * A credential is sent only to the server in the kubeconfig: no redirect is followed, no proxy of the environment is used,
+ * and no challenge makes a client present another one.
  */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
@@ -23,19 +23,19 @@ import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const TOKEN = "abcdef.0123456789abcdef";
-/** Name in the client certificate. */
+/** The name in the client certificate. */
 const CLIENT = "alice";
 
 let folder: TempFolder;
 /** The server in the kubeconfig. */
 let api: FakeApi;
-/** Where it sends clients: another port with the same CA, so that nothing but the rule stands in the way. */
+/** The target of the redirects: another port with the same CA, so that TLS does not prevent a connection. */
 let thief: FakeApi;
-/** Listens in plain text, as a downgraded server and as a proxy. */
+/** A listener without TLS, as a downgraded server and as a proxy. */
 let plain: Plain;
-/** Held as by a server, so that a backup asks that server. */
+/** An open database like that of a running server, so that a backup asks that server. */
 let database: AsyncDisposable;
-/** Whom backups are for. */
+/** The recipient of backups. */
 let recipient: string;
 
 interface Plain extends AsyncDisposable {
@@ -76,7 +76,7 @@ async function writeKubeconfig(name: string, user: KubeconfigUser): Promise<void
   await writeFile(folder.join(name), encodeKubeconfig(config), { mode: 0o600 });
 }
 
-/** Every byte that arrives is kept. */
+/** Starts a listener that records every received byte. */
 async function listenInPlain(): Promise<Plain> {
   const heard: string[] = [];
   const server = createTcpServer((socket) => {
@@ -94,7 +94,7 @@ async function listenInPlain(): Promise<Plain> {
   };
 }
 
-/** One of each way in which a client talks to a server with a credential, in the kubeconfig of that name. */
+/** A command for each way in which a client sends a credential, with the kubeconfig of that name. */
 const WAYS: Readonly<Record<string, (kubeconfig: string, wait?: string) => readonly string[]>> = {
   "a command of people": (kubeconfig) => ["get", "csr", "--kubeconfig", kubeconfig],
   "a command that writes": (kubeconfig) => ["approve", "one", "--kubeconfig", kubeconfig],
@@ -107,14 +107,14 @@ const WAYS: Readonly<Record<string, (kubeconfig: string, wait?: string) => reado
   ],
 };
 
-/** Where a client could be sent. */
+/** The targets of the redirects. */
 const PLACES = {
   "another port": () => thief.server,
   "another host": () => thief.server.replace("127.0.0.1", "localhost"),
   "plain text": () => plain.url,
 };
 
-/** Sends whoever asks elsewhere. */
+/** Answers every request with a redirect. */
 function redirectTo(place: keyof typeof PLACES, code: number): FakeApi["intercept"] {
   const to = PLACES[place]();
   return (request) => ({
@@ -124,10 +124,10 @@ function redirectTo(place: keyof typeof PLACES, code: number): FakeApi["intercep
   });
 }
 
-/** What a run leaves that was sent elsewhere: nothing there. */
+/** Asserts that a redirected run sent nothing to the target. */
 async function assertGoesNowhere(
   run: () => Promise<{ readonly code: number; readonly stderr: string }>,
-  // A role that is stopped has done what it was asked to.
+  // A role that the test has stopped did what it should.
   isStopped: () => boolean = () => false,
 ): Promise<readonly FakeRequest[]> {
   const [asked, stolen, heard] = [api.received.length, thief.received.length, plain.heard.length];
@@ -135,16 +135,16 @@ async function assertGoesNowhere(
   assert.ok(code !== 0 || isStopped(), stderr);
   assert.equal(thief.received.length, stolen, "the other server was asked");
   assert.equal(plain.heard.length, heard, "the other server was asked in plain text");
-  assert.ok(!stderr.includes("0123456789abcdef"), "the token was told");
+  assert.ok(!stderr.includes("0123456789abcdef"), "the token was printed");
   return api.received.slice(asked);
 }
 
 for (const code of [301, 302, 303, 307, 308]) {
   for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
     for (const [way, argsOf] of Object.entries(WAYS)) {
-      // One code for the other ways is enough: all of them end in the same transport.
+      // One code is enough for the other ways, because all of them use the same transport.
       if (code !== 307 && way !== "a command of people") continue;
-      test(`${way} that is sent to ${place} by ${code} goes nowhere`, async () => {
+      test(`${way} does not follow a ${code} to ${place}`, async () => {
         api.intercept = redirectTo(place, code);
         const args = argsOf("kubeconfig");
         const asked = await assertGoesNowhere(() =>
@@ -159,7 +159,7 @@ for (const code of [301, 302, 303, 307, 308]) {
   }
 }
 
-/** Those that work for an API, and the command that reads every Secret of it. */
+/** The roles that work for an API, and the command that reads every Secret of it. */
 const ROLES: typeof WAYS = {
   "a signer": (kubeconfig) => [
     ...["signer", "--kubeconfig", kubeconfig, "--leader-elect=false"],
@@ -174,9 +174,9 @@ const ROLES: typeof WAYS = {
     ...["backup", "b.backup", "--data-dir", "instance", "--recipient", recipient],
   ],
 };
-/** Longer than any pause between two tries, shorter than any limit. */
+/** Longer than any pause between two attempts, and shorter than any timeout. */
 const PAUSE_MS = 30_000;
-/** So often a role is sent elsewhere before it is stopped: it has seen that answer and asks the same server again. */
+/** The number of redirects before a role is stopped, which shows that it sends its requests to the same server again. */
 const TRIES = 3;
 
 for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
@@ -185,7 +185,7 @@ for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
   ) {
     const ways = credential === "a token" ? ROLES : { ...WAYS, ...ROLES };
     for (const [way, argsOf] of Object.entries(ways)) {
-      test(`${way} with ${credential} that is sent to ${place} goes nowhere`, async () => {
+      test(`${way} with ${credential} does not follow a redirect to ${place}`, async () => {
         await copyFile(folder.join(kubeconfig), folder.join("instance", "admin.kubeconfig"));
         const stop = new AbortController();
         const redirect = redirectTo(place, 307);
@@ -195,7 +195,7 @@ for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
           if (tries > TRIES) stop.abort();
           return redirect?.(request);
         };
-        // Who goes there has lost, and need not stay.
+        // A role that has followed the redirect has failed the test, and is stopped.
         thief.intercept = () => {
           stop.abort();
           return undefined;
@@ -220,7 +220,7 @@ for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
   }
 }
 
-test("discovery that is sent elsewhere goes nowhere, and sends no token", async () => {
+test("discovery does not follow a redirect, and sends no token", async () => {
   const stolen = thief.received.length;
   const before = api.received.length;
   api.intercept = (request) => ({ status: 307, headers: { location: `${thief.server}${request.url}` }, body: "" });
@@ -243,7 +243,7 @@ test("discovery that is sent elsewhere goes nowhere, and sends no token", async 
   for (const { headers } of asked) assert.equal(headers.authorization, undefined);
 });
 
-test("a server that is plain text is refused before a credential is sent", async () => {
+test("a server without TLS is refused before a credential is sent", async () => {
   const text = await readFile(folder.join("kubeconfig"), "utf8");
   await writeFile(folder.join("plain"), text.replace(api.server, plain.url), { mode: 0o600 });
   const heard = plain.heard.length;
@@ -253,7 +253,7 @@ test("a server that is plain text is refused before a credential is sent", async
   assert.deepEqual(plain.heard.slice(heard), []);
 });
 
-test("proxies of the environment see nothing, and no token where a runtime is told to use them", async () => {
+test("proxies of the environment get no request, and no token when the runtime is configured to use them", async () => {
   api.intercept = undefined;
   const heard = plain.heard.length;
   const names = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
@@ -268,13 +268,13 @@ test("proxies of the environment see nothing, and no token where a runtime is to
   assert.equal(code, 0, stderr);
   assert.ok(api.received.length > before, "the server itself was asked");
   assert.deepEqual(plain.heard.slice(heard), []);
-  // Deno then asks for a tunnel, Node does not; TLS within it is checked all the same.
+  // Deno then opens a tunnel and Node does not; TLS in the tunnel is verified all the same.
   await runTlsboot(args, { cwd: folder.path, env: { ...env, NODE_USE_ENV_PROXY: "1" } });
   for (const bytes of plain.heard) assert.doesNotMatch(bytes, /authorization|abcdef/i);
 });
 
 for (const challenge of ["Basic realm=x", "Bearer realm=x", "Negotiate", "NTLM"]) {
-  test(`a 401 with the challenge "${challenge}" changes nothing of what is sent`, async () => {
+  test(`a 401 with the challenge "${challenge}" does not change the sent credentials`, async () => {
     const before = api.received.length;
     api.intercept = () => ({ status: 401, headers: { "www-authenticate": challenge }, body: "" });
     const { code } = await runTlsboot(["get", "csr", "--kubeconfig", "kubeconfig"], { cwd: folder.path });

@@ -1,4 +1,4 @@
-/** Requests by hand: nothing is smuggled, no path is another, no header is believed that a client claims. */
+/** Handwritten requests: no request is smuggled, no path is taken for another, and no identity header is trusted. */
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { after, before, test } from "node:test";
@@ -7,7 +7,7 @@ import { bearer, CSRS, type JudgedInstance, startJudgedInstance } from "../suppo
 import { sendRaw } from "../support/raw_http.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
-/** Somebody without rights, by a token that fits into a request by hand. */
+/** A user without permissions, with a token for handwritten requests. */
 const reader = bearer("reader.0123456789abcdef");
 let instance: JudgedInstance;
 
@@ -35,8 +35,8 @@ async function codeOver2(method: string, path: string): Promise<number> {
 }
 
 for (const method of ["constructor", "__proto__", "toString", "CONSTRUCTOR", "PROPFIND"]) {
-  test(`the method ${method} over HTTP/2 is no verb, not in metrics either`, async () => {
-    // Of a path that is no resource, the method itself is the verb.
+  test(`the method ${method} over HTTP/2 is not a verb, also in metrics`, async () => {
+    // For a path that is not a resource, the method itself is the verb.
     for (const path of [MAPS, "/version"]) {
       const code = await codeOver2(method, path);
       assert.ok([0, 400, 403, 405].includes(code), `${code}`);
@@ -106,7 +106,7 @@ for (const { name, bytes } of SMUGGLING) {
   });
 }
 
-/** Paths that try to be authorized as one thing and served as another: nobody gets what they may not. */
+/** Paths that could be authorized as one resource and served as another, which must never reveal a Secret. */
 const CONFUSING: readonly string[] = [
   "/healthz/../api/v1/namespaces/kube-system/secrets",
   "/healthz/%2e%2e/api/v1/namespaces/kube-system/secrets",
@@ -128,7 +128,7 @@ const CONFUSING: readonly string[] = [
   "/api/v1/namespaces/kube-system/secrets;a=b",
   "/api/v1/namespaces/kube-system/secrets%00",
   "/api/v1/namespaces/kube-system/secrets%3f",
-  // Any authenticated user may read what lies below /openapi, so that a path that climbs out of it would open all.
+  // Any authenticated user may read the paths below /openapi, so a path that leaves it would reveal everything.
   "/openapi/../api/v1/namespaces/kube-system/secrets",
   "/openapi/%2e%2e/api/v1/namespaces/kube-system/secrets",
   "/openapi/..%2fapi/v1/namespaces/kube-system/secrets",
@@ -142,7 +142,7 @@ const CONFUSING: readonly string[] = [
 ];
 
 for (const path of CONFUSING) {
-  test(`GET ${path} gives nobody a Secret`, async () => {
+  test(`GET ${path} returns no Secret`, async () => {
     for (const headers of ["", `${AUTHORIZATION}\r\n`]) {
       const { text, codes } = await sendRaw(
         instance.server.port,
@@ -179,7 +179,7 @@ for (
     },
   ]
 ) {
-  test(`headers that claim ${name} give no right`, async () => {
+  test(`headers that claim ${name} give no permission`, async () => {
     const { text, codes } = await sendRaw(
       instance.server.port,
       [`GET /api/v1/secrets HTTP/1.1`, ...lines, "", ""].join("\r\n"),
@@ -189,7 +189,7 @@ for (
   });
 }
 
-test("text of a client makes no header line of its own", async () => {
+test("text of a client adds no header line", async () => {
   const injected = "x\r\nSet-Cookie: a=b\r\n\r\nHTTP/1.1 200 OK";
   const evil = encodeURIComponent(injected);
   for (
@@ -210,7 +210,7 @@ test("text of a client makes no header line of its own", async () => {
       assert.doesNotMatch(text.split("\r\n\r\n")[0] ?? "", /^Set-Cookie/im);
     }
   }
-  // Unknown fields are warned of in headers, and named by the client.
+  // Warnings about unknown fields are headers with text of the client.
   const strange = { metadata: { name: "warned" }, [injected]: 1, "\u001b[2J\u202e": 2, '"\\': 3 };
   const body = JSON.stringify(strange);
   const reply = await instance.as(MASTERS, "POST", `${MAPS}?dryRun=All&fieldValidation=Warn`, body);

@@ -1,4 +1,4 @@
-/** A file that holds a secret and is not what it should be: no command quotes it when it says so. */
+/** Files with a secret that are mistaken for others: no command quotes them in its error. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
@@ -8,10 +8,10 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const SECRET = "otter-Velvet_lantern_Quarry27";
 
-/** The pin of no CA. */
+/** A pin that matches no CA. */
 const NO_CA = `sha256:${"0".repeat(64)}`;
 
-/** Commands with FILE where somebody could name the wrong one. */
+/** Commands with FILE in the place of a file that a user could mistake. */
 const TAKING_FILES: readonly string[] = [
   "inspect FILE",
   "version --config FILE",
@@ -99,7 +99,7 @@ const NAMES_FILE = /(?:^tlsboot: error: |"level":"(?:WARN|ERROR)").*FILE/m;
 const naming = new Set<string>();
 
 for (const [what, textOf] of Object.entries(MISTAKEN)) {
-  test(`no command tells the secret in ${what} that it takes for something else`, async () => {
+  test(`no command prints the secret in ${what} that it takes for something else`, async () => {
     const run = createSecretRun(folder.path);
     run.know("the secret", SECRET);
     for (const words of TAKING_FILES) {
@@ -112,7 +112,7 @@ for (const [what, textOf] of Object.entries(MISTAKEN)) {
   });
 }
 
-test("each of these commands has looked into the file", () => {
+test("each of these commands has read the file", () => {
   assert.deepEqual(TAKING_FILES.filter((words) => !naming.has(words)), []);
 });
 

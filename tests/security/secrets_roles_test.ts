@@ -1,6 +1,6 @@
 /**
- * No secret stands in what the roles tell that run alone, nor in what backups tell, nor where a file of secrets is taken
- * for another: with an audit policy that asks for every body.
+ * No secret is printed by the roles that run alone or by backups, also when a file with secrets is taken for another, with
+ * an audit policy that logs every body.
  */
 import assert from "node:assert/strict";
 import { readFile, rename, writeFile } from "node:fs/promises";
@@ -24,7 +24,7 @@ const SECRET_DATA = "body-Of+a/Secret=under-policy";
 /** All that is secret of a secret key of age: its beginning is the same for all. */
 const IDENTITY_START = "AGE-SECRET-KEY-1".length;
 
-/** Asks for every body, of everything. */
+/** An audit policy that logs every body. */
 const AUDIT_POLICY = `apiVersion: audit.k8s.io/v1
 kind: Policy
 rules:
@@ -76,7 +76,7 @@ async function begin(folder: TempFolder): Promise<Story> {
   return { folder, run, recipient: await identityToRecipient(identity), write };
 }
 
-test("serve, signer, approver and a bootstrap that rotates tell no secret, in audit lines with every body neither", async () => {
+test("serve, signer, approver and a rotating bootstrap print no secret, also in audit lines with every body", async () => {
   await using folder = await createTempFolder();
   const { run, recipient, write } = await begin(folder);
   const { succeeds, fails } = run;
@@ -189,7 +189,7 @@ function fetchPlain(url: string): Promise<string> {
   });
 }
 
-test("backup and restore tell neither passphrases nor identities nor keys, right ones and wrong ones", async () => {
+test("backup and restore print no passphrase, identity or key, neither valid nor wrong ones", async () => {
   await using folder = await createTempFolder();
   const { run, recipient, write } = await begin(folder);
   const { succeeds, fails } = run;

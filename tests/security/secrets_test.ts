@@ -1,6 +1,6 @@
 /**
- * No secret of a run stands in anything that the run tells: the whole story and its failures at the highest verbosity,
- * then everything that was told is searched for each secret in each form that it could have.
+ * No output of a run contains a secret: the run covers every command and its failures at the highest verbosity, and then
+ * the whole output is searched for each secret in every form that it could have.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -29,7 +29,7 @@ test("findSecrets() finds each form of a secret and a piece of it", () => {
   assert.deepEqual(findSecrets([{ where: "log", text: "nothing of the kind" }], secrets), []);
 });
 
-test("a whole run tells no secret in logs, events, metrics, audit lines and errors, at the highest verbosity", async () => {
+test("a whole run prints no secret in logs, events, metrics, audit lines and errors, at the highest verbosity", async () => {
   await using folder = await createTempFolder();
   const run = createSecretRun(folder.path);
   const { succeeds, fails, know } = run;
@@ -73,7 +73,7 @@ test("a whole run tells no secret in logs, events, metrics, audit lines and erro
   for (const name of names) await succeeds(`describe csr ${name.split("/")[1]} --data-dir data`, within);
   await succeeds("inspect data/admin.kubeconfig data/bootstrap.kubeconfig n1/kubeconfig data/pki/ca.key", within);
 
-  // What goes wrong, and would like to show why.
+  // Failures, whose messages might quote a secret.
   const admin = await readPair(at("data/admin.kubeconfig"));
   const sent = { token: TOKEN_FILE_SECRET, wrongToken: WRONG_TOKEN, malformed: MALFORMED, content: SECRET_DATA };
   await provoke(run, port, admin, sent);
@@ -118,12 +118,12 @@ test("a whole run tells no secret in logs, events, metrics, audit lines and erro
   assert.deepEqual(run.found(), []);
 });
 
-/** A CA that the server is not of: the certificate of nobody in particular. */
+/** Another CA, which did not issue the server's certificate. */
 function strangeCa(): string {
   return Buffer.from("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n").toString("base64");
 }
 
-/** A file that is no configuration but full of secrets. */
+/** A file that is not a configuration but contains secrets. */
 function privateKeyText(kubeconfig: string): string {
   return `key: "-----BEGIN PRIVATE KEY----- ${SECRET_DATA}"\ntoken: ${SECRET_DATA}\n${kubeconfig.slice(0, 50)}`;
 }

@@ -1,4 +1,4 @@
-/** What requests say is shown in a server's own log and in its audit log, and never obeyed: not on a terminal, not in a file. */
+/** The text of requests is escaped in the server's log and its audit log, on a terminal and in a file. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
@@ -20,7 +20,7 @@ const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const TOKEN = "hostile-token";
 const SIGNER = "example.com/hostile";
-/** A rule that is about the request, so that the approver tells of it. */
+/** A rule that matches the request, so that the approver logs it. */
 const POLICY = `apiVersion: tlsboot/v1alpha1
 kind: ApprovalPolicy
 name: hostile
@@ -31,7 +31,7 @@ rules:
 `;
 const AUDIT_POLICY = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{ level: RequestResponse }]\n";
 
-/** What a server or its approver may take, on a machine that does other things too. */
+/** The time limit for a server or its approver on a busy machine. */
 const START_MS = 60_000;
 
 let folder: TempFolder;
@@ -49,8 +49,8 @@ const flagsWith = (log: string): readonly string[] => [
   ...["--audit-policy-file", folder.join("audit.yaml"), "--audit-log-path", log],
 ];
 
-/** Says hostile things to a server wherever it may repeat them; `told` resolves when its log speaks of the last one. */
-async function attack(data: string, port: number, told: () => Promise<unknown>): Promise<void> {
+/** Sends hostile text to a server in every place that it may repeat; `logged` resolves when its log has the last one. */
+async function attack(data: string, port: number, logged: () => Promise<unknown>): Promise<void> {
   const kubeconfig = folder.join("hostile.kubeconfig");
   const ca = await readFile(`${data}/pki/ca.crt`, "utf8");
   await writeFile(
@@ -80,13 +80,13 @@ async function attack(data: string, port: number, told: () => Promise<unknown>):
     quiet,
   );
   assert.equal(made.spec.username, FORGING);
-  await told();
+  await logged();
   const denial = { ...condition("Denied"), reason: HOSTILE, message: FORGING };
   const denied = { ...made, status: { conditions: [denial] } };
   await hostile.api.requestJson({ method: "PUT", path: `${CSRS}/hostile/approval`, body: denied }, quiet);
 }
 
-/** The log tells of the request by name, and of nothing that a terminal would obey. */
+/** Asserts that the log names the request and contains no terminal control characters. */
 function assertLogged(stderr: string, isTerminal: boolean): void {
   assertShown(stderr, isTerminal, "log");
   const line = stderr.split("\n").find((text) => text.includes("CSR left pending")) ?? "";
@@ -109,7 +109,7 @@ async function assertAudited(log: string): Promise<void> {
 }
 
 for (const format of ["text", "json"] as const) {
-  test(`up shows what hostile requests say in its log as ${format}, and in its audit log`, async () => {
+  test(`up escapes the text of hostile requests in its log as ${format}, and in its audit log`, async () => {
     await using own = await createTempFolder();
     const log = own.join("audit.log");
     await using instance = await startInstanceProcess(own, [...flagsWith(log), "--logging-format", format]);
@@ -121,7 +121,7 @@ for (const format of ["text", "json"] as const) {
   });
 }
 
-test("up shows what hostile requests say in its log on a terminal", async () => {
+test("up escapes the text of hostile requests in its log on a terminal", async () => {
   await using own = await createTempFolder();
   const log = own.join("audit.log");
   const data = own.join("data");
@@ -134,8 +134,8 @@ test("up shows what hostile requests say in its log on a terminal", async () => 
       () => Promise.resolve(/is up at https:\/\/\S+:(\d+)/.exec(io.stdoutText())?.[1]),
       START_MS,
     );
-    const told = () => Promise.resolve(io.stderrText().includes("CSR left pending") || undefined);
-    await attack(data, Number(port), () => eventually("the approver tells", told, START_MS));
+    const logged = () => Promise.resolve(io.stderrText().includes("CSR left pending") || undefined);
+    await attack(data, Number(port), () => eventually("the approver has logged it", logged, START_MS));
   } finally {
     stop.abort();
     await running;

@@ -1,4 +1,4 @@
-/** Who may approve and sign, and what of a request is the server's alone (conformance H, K, `csr-api.md` §9). */
+/** The permissions to approve and sign, and the fields of a CSR that only the server sets (`pkg/registry/certificates`). */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { after, before, test } from "node:test";
@@ -92,7 +92,7 @@ for (
     { name: "having asked for it", who: requester, status: approved, code: 403 },
   ]
 ) {
-  test(`PUT /approval by somebody with ${name} gets ${code}`, async () => {
+  test(`PUT /approval by a user with ${name} gets ${code}`, async () => {
     const csr = await submit({}, who === requester ? requester : MASTERS);
     const reply = await put(who, csr, "approval", status);
     assert.equal(reply.code, code, reply.text);
@@ -103,7 +103,7 @@ for (
   });
 }
 
-test("the signer that is stored decides about an approval, not the one that is sent", async () => {
+test("the permission to approve is checked for the stored signer, not for the sent one", async () => {
   const csr = await submit();
   const reply = await put(other, csr, "approval", approved, { signerName: "example.com/not-something" });
   assert.equal(reply.code, 403, reply.text);
@@ -129,7 +129,7 @@ for (
   });
 }
 
-test("whoever may update /status but not sign writes neither certificate nor failure, but annotations", async () => {
+test("a user who may update /status but not sign writes annotations, and neither certificate nor failure", async () => {
   const helper = "updates-status";
   const identity = certified(helper);
   await using second = await startJudgedInstance([identity]);
@@ -161,7 +161,7 @@ test("a dry run of signing leaves the request as it was", async () => {
   assert.equal(real.code, 200, "the next writer with the same resourceVersion succeeds");
 });
 
-test("a new request is nobody's but its requester's, undecided and unsigned, whatever it says", async () => {
+test("a new request belongs to its requester, and is pending and unsigned, whatever its body says", async () => {
   const csr = await buildCsr({ name: "boasting", signerName: "example.com/something" });
   const reply = await instance.as(requester, "POST", CSRS, {
     ...csr,
@@ -207,7 +207,7 @@ for (
       code: 403,
       message: "can only create a node CSR with CN=system:node:n1",
     },
-    { name: "a node for anybody, at another signer", who: n1, options: { commonName: "anybody" }, code: 201 },
+    { name: "a node for another user, at another signer", who: n1, options: { commonName: "another-user" }, code: 201 },
     {
       name: "a node without a name",
       who: nameless,
@@ -215,7 +215,7 @@ for (
       code: 403,
     },
     {
-      name: "somebody for system:masters, as API client",
+      name: "a user for system:masters, as API client",
       who: requester,
       options: { signerName: CLIENT, organizations: ["a", "system:masters"] },
       code: 403,
@@ -229,7 +229,7 @@ for (
       message: `use of ${CLIENT} signer with system:masters group is not allowed`,
     },
     {
-      name: "somebody for system:notmasters, as API client",
+      name: "a user for system:notmasters, as API client",
       who: requester,
       options: { signerName: CLIENT, organizations: ["system:notmasters"] },
       code: 201,
@@ -275,7 +275,7 @@ for (
   });
 }
 
-// Last, because it takes a default away.
+// This test is the last one, because it deletes a default.
 test("system:masters may sign after the binding of cluster-admin is deleted", async () => {
   await instance.admin("DELETE", `${RBAC}/clusterrolebindings/cluster-admin`);
   const csr = await submit();

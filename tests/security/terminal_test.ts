@@ -1,6 +1,6 @@
 /**
- * What servers, requests and files say is shown and never obeyed: each command of people before a hostile server, and
- * before hostile files, on a terminal and off it.
+ * Terminal control characters of servers, requests and files are escaped: each interactive command runs against a hostile
+ * server and with hostile files, on a terminal and without one.
  */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -56,19 +56,19 @@ after(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-/** A command that asks a server. */
+/** A command that sends requests to a server. */
 interface Asking {
   readonly args: readonly string[] | (() => readonly string[]);
-  /** What it prints off a terminal is data for programs, as it is. */
+  /** Whether its output without a terminal is unescaped data for programs. */
   readonly isData?: boolean;
-  /** It may ask for ever, and is interrupted when it has asked often. */
+  /** Whether the command runs until it is interrupted. */
   readonly isEndless?: boolean;
 }
 
 const REQUEST = ["request", "--signer-name", "example.com/a", "--subject", "CN=a", "--out"];
 const BOOTSTRAP = ["bootstrap", "--hostname-override", "n1", "--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
 const SIGNER = ["signer", "--cluster-signing-cert-file", "ca.crt", "--cluster-signing-key-file", "ca.key"];
-/** Without election they ask for requests at once. */
+/** Without leader election these commands list requests at once. */
 const SIGNER_ALONE = [...SIGNER, "--leader-elect=false"];
 const APPROVER_ALONE = ["approver", "--policy", "kubelet-serving-trusting", "--leader-elect=false"];
 const TEXT = ["--logging-format", "text"];
@@ -115,12 +115,12 @@ const COMMANDS: readonly Asking[] = [
   { args: ["approver", "--dry-run", ...TEXT], isEndless: true },
 ];
 
-/** Longer than any pause between two tries, shorter than any limit. */
+/** Longer than any pause between two attempts, and shorter than any timeout. */
 const PAUSE_MS = 60_000;
-/** So often an endless command asks. */
+/** The number of requests after which an endless command is interrupted. */
 const ENOUGH = 8;
 
-/** Nobody waits between tries. Its time is the machine's, as the dates of the server's certificate are judged by it. */
+/** A clock without pauses between attempts. Its time is real, because it must fit the dates of the server's certificate. */
 function createTrueClock(): Clock {
   return createImpatientClock(createFakeClock(new Date()), 0, PAUSE_MS);
 }
@@ -158,13 +158,13 @@ for (const server of Object.keys(HOSTILE_SERVERS)) {
     const { args, isData = false } = command;
     const words = typeof args === "function" ? ["bootstrap", "--server"] : args;
     const name = words.filter((word) => /^[\w@.=[\]*{}/-]+$/.test(word)).join(" ");
-    test(`tlsboot ${name} shows what a server says that ${server}`, async () => {
+    test(`tlsboot ${name} escapes the text of a server that ${server}`, async () => {
       for (const isTerminal of [false, true]) {
         for (const debug of [[], ["--debug"]]) {
           const run = await runBefore(server, command, { isTerminal, debug });
           const what = `${name}${debug.join(" ")} ${isTerminal ? "on a terminal" : "off it"}`;
           assertShown(run.stderr, isTerminal, `${what}: stderr`);
-          // Data have lines of their own; what moves a terminal is not for one.
+          // Data may contain line ends, but no other terminal control characters.
           if (isData) assert.equal(isTerminal ? findObeyed(run.stdout, true) : undefined, undefined, what);
           else assertShown(run.stdout, isTerminal, `${what}: stdout`);
         }
@@ -173,7 +173,7 @@ for (const server of Object.keys(HOSTILE_SERVERS)) {
   }
 }
 
-test("the hostile server was shown, not left out", async () => {
+test("the text of the hostile server was printed, not omitted", async () => {
   api.intercept = (request) => hostileAnswer(request, objects);
   const run = (...args: readonly string[]) =>
     runCaptured(args, {
@@ -197,7 +197,7 @@ test("the hostile server was shown, not left out", async () => {
 
 const TOKEN = ["--token", "abcdef.0123456789abcdef"];
 
-test("hostile requests were seen by signer and approver, and are in their logs", async () => {
+test("signer and approver have processed the hostile requests and logged them", async () => {
   const before = "answers with hostile objects";
   for (const isTerminal of [false, true]) {
     const signer = await runBefore(before, { args: SIGNER_ALONE, isEndless: true }, { isTerminal, debug: [] });
@@ -210,7 +210,7 @@ test("hostile requests were seen by signer and approver, and are in their logs",
   }
 });
 
-/** Words and files that are hostile themselves. */
+/** Hostile arguments and files. */
 const LOCAL: readonly (readonly string[])[] = [
   [HOSTILE],
   ["get", HOSTILE],
@@ -263,7 +263,7 @@ const LOCAL: readonly (readonly string[])[] = [
 
 for (const args of LOCAL) {
   const name = args.join(" ").replace(/[^\x20-\x7e]/g, "?");
-  test(`tlsboot ${name} shows what its words and files say`, async () => {
+  test(`tlsboot ${name} escapes the text of its arguments and files`, async () => {
     await writeHostileFiles();
     for (const isTerminal of [false, true]) {
       const run = await runCaptured([...args, "--debug"], {
