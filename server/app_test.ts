@@ -25,7 +25,7 @@ function call(method: string, path: string, headers: Record<string, string> = {}
 const jane = { authorization: `Bearer ${TOKEN}` };
 const root = { authorization: "Bearer admin-token" };
 
-// auth.md §1, conformance T6.
+// apiserver/pkg/endpoints/filters/authentication.go and authorization.go.
 for (
   const { name, headers, code, message } of [
     { name: "an unknown token", headers: { authorization: "Bearer wrong" }, code: 401, message: "Unauthorized" },
@@ -92,7 +92,7 @@ for (const path of ["/metrics", "/api", "/apis", "/openapi/v3", "/"]) {
   test(`reading ${path} takes credentials`, async () => assert.equal((await call("GET", path)).code, 403));
 }
 
-// api-wire.md §3.
+// apiserver/pkg/server/healthz.
 const HOOKS = "[+]poststarthook/start-system-namespaces-controller ok\n[+]poststarthook/rbac/bootstrap-roles ok\n";
 
 test("health answers ok, its checks on demand, and what cannot be excluded", async () => {
@@ -233,7 +233,7 @@ test("the audit log records user, request and decision, and no token", async () 
   }
 });
 
-// api-wire.md §14.
+// apiserver/pkg/endpoints/filters/impersonation.
 test("SelfSubjectReview returns the user after impersonation with repeated groups", async () => {
   const review = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" };
   const self = await call("POST", WHOAMI, jane, review);

@@ -8,7 +8,7 @@ let app: TestApp;
 before(async () => void (app = await createTestApp()));
 after(() => app[Symbol.asyncDispose]());
 
-// api-wire.md §2.1, conformance T10.
+// apiserver/pkg/endpoints/discovery/aggregated.
 for (const path of ["/api", "/apis"]) {
   test(`${path} is aggregated for clients that ask so, with an ETag`, async () => {
     const accept = `${AGGREGATED},application/json`;
@@ -90,7 +90,7 @@ test("everything that a group's discovery names is served", async () => {
   }
 });
 
-// api-wire.md §4.
+// apiserver/pkg/endpoints/handlers/negotiation.
 test("OpenAPI v3 documents are found by their hash, which never changes", async () => {
   const root = await app.send("GET", "/openapi/v3");
   const url = String(

@@ -5,7 +5,7 @@ import { decodePath } from "./request_target.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-// api-wire.md §1.1; order: verb, group, namespace, resource, subresource, name.
+// apiserver/pkg/endpoints/request/requestinfo_test.go; order: verb, group, namespace, resource, subresource, name.
 for (
   const [method, url, want] of [
     ["POST", CSRS, "create certificates.k8s.io - certificatesigningrequests - -"],
