@@ -90,7 +90,7 @@ test("everything that a group's discovery names is served", async () => {
   }
 });
 
-// apiserver/pkg/endpoints/handlers/negotiation.
+// k8s.io/kube-openapi/pkg/handler3/handler.go.
 test("OpenAPI v3 documents are found by their hash, which never changes", async () => {
   const root = await app.send("GET", "/openapi/v3");
   const url = String(
