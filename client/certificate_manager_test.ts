@@ -156,7 +156,7 @@ test("runCertificateManager() requests at once with the bootstrap credentials wh
   assert.equal((await f.store.current())?.leaf.subject.commonName, "system:node:n1");
 });
 
-test("runCertificateManager() tries again with growing pauses, then every 32 s (conformance O.3)", async () => {
+test("runCertificateManager() tries again with growing pauses, then every 32 s", async () => {
   await using f = await fixture({ initial: false, failure: DOWN, failures: 6 });
   await f.rotated(1);
   // 2, 4, 8 and 16 s, each longer by half of a tenth.

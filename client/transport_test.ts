@@ -61,7 +61,7 @@ test("send() authenticates the server and carries token, user agent and body", a
   assert.equal(received?.headers["accept"], "a/b");
 });
 
-test("send() shows the client certificate of the moment (conformance R.7)", async () => {
+test("send() shows the client certificate of the moment", async () => {
   await using api = await startFakeApi({ now: NOW });
   const pairs = [await issuePair(api.ca, "first"), await issuePair(api.ca, "second")];
   let current = pairs[0];

@@ -11,7 +11,7 @@ let app: TestApp;
 before(async () => void (app = await createTestApp()));
 after(() => app[Symbol.asyncDispose]());
 
-// conformance H over HTTP.
+// `plugin/pkg/admission/certificates`, over HTTP.
 test("approval needs the signer's permission besides the resource's", async () => {
   await using world = await createTestApp();
   const grant = async (user: string, verb: string, subresource: string, signer: string) => {

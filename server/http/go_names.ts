@@ -6,7 +6,7 @@ import type { Kind } from "../../core/kube/schema.ts";
 const SCHEME = "pkg/runtime/scheme.go:111";
 
 /** Returns the internal Go type of a kind, such as `certificates.CertificateSigningRequest`. */
-export function goTypeOf({ group, kind }: Pick<Kind, "group" | "kind">): string {
+export function formatGoType({ group, kind }: Pick<Kind, "group" | "kind">): string {
   // Both groups of events share one internal type.
   const isCore = group === "" || group === "events.k8s.io";
   return `${isCore ? "core" : group.split(".")[0]}.${kind}`;

@@ -19,7 +19,7 @@ import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { FieldValidation } from "./body.ts";
 import { toWire } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
-import { goTypeOf, noInternalKindText, noKindText } from "./go_names.ts";
+import { formatGoType, noInternalKindText, noKindText } from "./go_names.ts";
 import { isKnownKind } from "./known_kinds.ts";
 import { decodeAsNamed, goVersionedName, typedDocument, withDefaultNames } from "./typed_body.ts";
 
@@ -166,5 +166,5 @@ function findKindFault(kind: Kind, patched: unknown): string | undefined {
     return isUnversioned(patched) ? noInternalKindText(kind.group, names.kind) : noKindText(apiVersion, names.kind);
   }
   decodeAsNamed(names, typed.value);
-  return `converting (${goVersionedName(names)}) to (${goTypeOf(kind)}): unknown conversion`;
+  return `converting (${goVersionedName(names)}) to (${formatGoType(kind)}): unknown conversion`;
 }

@@ -7,7 +7,7 @@ import {
   partialObjectMetadataListV1beta1Schema,
 } from "../../core/kube/kinds/meta_v1.ts";
 import type { Answer } from "./answer.ts";
-import { goTypeOf } from "./go_names.ts";
+import { formatGoType } from "./go_names.ts";
 import { assertSelectable, getObject, type ListAnswer, listObjects } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
@@ -66,7 +66,7 @@ export function respondStored(
       return respondTable(deps, exchange, status, resource, metadata, [stored], representation);
     }
     case "PartialObjectMetadataList":
-      throw otherFormError(as, goTypeOf(resource.kind));
+      throw otherFormError(as, formatGoType(resource.kind));
     case "PartialObjectMetadata":
       return respondWire(
         exchange,
@@ -122,7 +122,7 @@ export function respondList(
     case "Table":
       return respondTable(deps, exchange, 200, resource, metadata, list.items, representation);
     case "PartialObjectMetadata":
-      throw otherFormError(as, `${goTypeOf(resource.kind)}List`);
+      throw otherFormError(as, `${formatGoType(resource.kind)}List`);
     case "PartialObjectMetadataList":
       return respondWire(
         exchange,

@@ -11,7 +11,7 @@ import { decodeBody, readBody } from "./body.ts";
 import { toWire } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
 import { findHeader } from "./exchange.ts";
-import { goTypeOf } from "./go_names.ts";
+import { formatGoType } from "./go_names.ts";
 import { bodyMediaType, otherFormError } from "./negotiation.ts";
 import { parseWriteOptions } from "./options.ts";
 import { representationFor } from "./read_handlers.ts";
@@ -33,7 +33,7 @@ export async function handleReview(deps: RegistryDeps, review: Review, exchange:
   const managedFields = trackUpdate(createManagedEndpoint(kind, "", []), undefined, posted, author);
   const { namespace } = exchange.info;
   const answer = await review.answer(withMeta(posted, { managedFields }), { user: exchange.user, namespace, now });
-  if (representation.as === "PartialObjectMetadataList") throw otherFormError(representation.as, goTypeOf(kind));
+  if (representation.as === "PartialObjectMetadataList") throw otherFormError(representation.as, formatGoType(kind));
   if (representation.as !== "object") {
     const wire = {
       apiVersion: `meta.k8s.io/${representation.metaVersion}`,

@@ -9,7 +9,7 @@ import { goQuote } from "../../core/kube/quote.ts";
 import { ALL_KINDS, statusSchema } from "../../core/kube/kinds/mod.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { goTypeOf, noKindText } from "./go_names.ts";
+import { formatGoType, noKindText } from "./go_names.ts";
 import { isKnownKind, UNVERSIONED_KINDS } from "./known_kinds.ts";
 import type { MediaType } from "./negotiation.ts";
 export { noKindText } from "./go_names.ts";
@@ -121,11 +121,11 @@ export function findKindFault(
   if (names.version === "") return `${subject}: Object 'apiVersion' is missing in '${source()}'`;
   if (!isKnownKind(found, names.kind)) return `${subject}: ${noKindText(found, names.kind)}`;
   const strictErrors = decodeAsNamed(names, body);
-  if (names.kind === kind.kind && goTypeOf(names) === goTypeOf(kind)) {
+  if (names.kind === kind.kind && formatGoType(names) === formatGoType(kind)) {
     handleStrict(strictErrors);
     return `the API version in the data (${found}) does not match the expected API version (${wanted})`;
   }
-  return `${subject}: converting (${goVersionedName(names)}) to (${goTypeOf(kind)}): unknown conversion`;
+  return `${subject}: converting (${goVersionedName(names)}) to (${formatGoType(kind)}): unknown conversion`;
 }
 
 /**
