@@ -58,10 +58,10 @@ const PROGRAMS = /^(?:tests\/(?:binary|e2e|interop|overload|packages|security)|s
 const LINES_EACH = 20;
 
 /**
- * How many test processes run side by side. Most tests wait most of the time, for a program to start or for a deadline,
- * so twice as many processes as cores keep the cores busy.
+ * How many test processes run side by side for each core. Most tests wait most of the time, for a program to start or for
+ * a deadline; those before a real Kubernetes wait the longest.
  */
-const LANES = Math.max(4, 2 * availableParallelism());
+const LANES_PER_CORE = { unit: 3, interop: 4 };
 
 /** How many files of unit tests share a process. A process for each file would take twice as long. */
 const FILES_IN_A_BATCH = 24;
@@ -129,7 +129,8 @@ async function main(): Promise<number> {
       const onNode = files.filter((file) => values.all || !PROGRAMS.test(file));
       batches.push(...planBatches(node(await ensureNode()), onNode));
     }
-    const results = await runBatches(batches.sort((a, b) => a.rank - b.rank), reports);
+    const lanes = availableParallelism() * (isInterop ? LANES_PER_CORE.interop : LANES_PER_CORE.unit);
+    const results = await runBatches(batches.sort((a, b) => a.rank - b.rank), reports, lanes);
     if (values.timings) process.stdout.write(formatTimings(results));
     for (const name of new Set(batches.map(({ runtime }) => runtime.name))) {
       const { passed, failed } = sumOf(results.filter(({ runtime }) => runtime.name === name).map((r) => r.outcome));
@@ -185,8 +186,8 @@ function planBatches(runtime: Runtime, files: readonly string[]): Batch[] {
   return batches;
 }
 
-/** Runs all batches, `LANES` at a time, and prints a line for each that ends, or all its output if it failed. */
-async function runBatches(batches: readonly Batch[], reports: string): Promise<readonly BatchResult[]> {
+/** Runs all batches, `lanes` at a time, and prints a line for each that ends, or all its output if it failed. */
+async function runBatches(batches: readonly Batch[], reports: string, lanes: number): Promise<readonly BatchResult[]> {
   const results: BatchResult[] = [];
   const waiting = batches.entries();
   const lane = async () => {
@@ -204,7 +205,7 @@ async function runBatches(batches: readonly Batch[], reports: string): Promise<r
       process.stdout.write(`${results.length}/${batches.length} ${formatResult(result)}\n`);
     }
   };
-  await Promise.all(Array.from({ length: LANES }, lane));
+  await Promise.all(Array.from({ length: lanes }, lane));
   return results;
 }
 

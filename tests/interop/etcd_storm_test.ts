@@ -18,7 +18,7 @@ const FLAGS = { servers: 3, nodes: NODES, seconds: SECONDS, seed: 8 };
 test(`a storm of ${NODES} nodes over three servers loses nothing while servers and etcd members are killed`, async () => {
   const node = await ensureNode();
   const flags = Object.entries(FLAGS).flatMap(([name, value]) => [`--${name}`, `${value}`]);
-  await using storm = start(node, [...NODE_FLAGS, join("scripts", "torture", "main.ts"), ...flags]);
+  await using storm = start(node, [...NODE_FLAGS, join("tests", "torture", "storm_process.ts"), ...flags]);
   const { code, stdout, stderr } = await storm.finished();
   assert.equal(code, 0, `${stdout}${stderr}`);
   assert.match(stdout, new RegExp(`; ${NODES} of ${NODES} nodes with a working pair; nothing lost\n$`));
