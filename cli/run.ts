@@ -1,6 +1,6 @@
 /** One run of the program: from the command line to the exit code. Everything that it uses is passed in as `Io`. */
 import { resolve } from "node:path";
-import { getErrorMessage } from "../core/errors.ts";
+import { findErrorCode, getErrorMessage } from "../core/errors.ts";
 import type { Result } from "../core/lib/result.ts";
 import { COMMAND_TABLE } from "./commands/mod.ts";
 import { EXIT, type ExitCode, toExitCode } from "./exit_code.ts";
@@ -92,7 +92,7 @@ async function readConfig(
     const text = await readFile(resolve(io.cwd, path), "utf8");
     return { path, ...parseConfigFile(text, path, known) };
   } catch (error) {
-    const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    const isMissing = findErrorCode(error) === "ENOENT";
     throw new UsageError(
       `cannot read config file "${path}": ${isMissing ? "no such file" : getErrorMessage(error)}`,
       `check --config and ${environmentName("config")}`,

@@ -1,7 +1,6 @@
 /** Translates connection errors of Node and Deno into AppError `unreachable` or `tls_untrusted`. */
-import { AppError, getErrorMessage } from "../core/errors.ts";
+import { AppError, findErrorCode, getErrorMessage } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
-import { findErrorCode } from "./files.ts";
 import { HOST_HINT } from "./server_identity.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 

@@ -16,7 +16,7 @@ import {
 } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import * as ownProcess from "node:process";
-import { AppError, getErrorMessage } from "../core/errors.ts";
+import { AppError, findErrorCode, getErrorMessage } from "../core/errors.ts";
 
 /** The kind, mode and owner of what is at a path. */
 export interface FileFacts {
@@ -265,8 +265,3 @@ const FAILURES: Readonly<Record<string, { readonly text: string; readonly hint: 
   ENOSPC: { text: "no space left on device", hint: "free some space and run the command again" },
   EDQUOT: { text: "disk quota exceeded", hint: "free some space and run the command again" },
 };
-
-/** Returns the code of a system error, such as `ENOENT`; an empty string when it has none. */
-export function findErrorCode(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-}

@@ -75,6 +75,11 @@ export function isAppError(value: unknown, ...codes: ErrorCode[]): value is AppE
   return value instanceof AppError && (codes.length === 0 || codes.includes(value.code));
 }
 
+/** Returns the code of a system error, such as `ENOENT`; an empty string when it has none. */
+export function findErrorCode(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}
+
 /** Returns the message of any thrown value. */
 export function getErrorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -1,4 +1,4 @@
-/** The import rules and what the single file needs, checked over every source (style guide section 1). */
+/** The import rules and what the single file needs, checked over every source. */
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, normalize, relative } from "node:path";

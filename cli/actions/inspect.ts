@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
 import { findStrayTarget } from "../../client/machine_evidence.ts";
 import { findModeFault, isWindowsMode } from "../../client/private_file.ts";
-import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
+import { AppError, findErrorCode, getErrorMessage, isAppError } from "../../core/errors.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { parsePrivateKey } from "../../core/pki/keys.ts";
@@ -114,8 +114,7 @@ async function readBytes(file: string, io: Io, signal: AbortSignal): Promise<Uin
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof AppError) throw error;
-    const code = error instanceof Error && "code" in error ? error.code : "";
-    const why = code === "ENOENT" ? "no such file" : getErrorMessage(error);
+    const why = findErrorCode(error) === "ENOENT" ? "no such file" : getErrorMessage(error);
     throw new AppError("io", `cannot read "${file}": ${why}`, { cause: error });
   }
 }

@@ -4,7 +4,7 @@ import { basename, join, resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import { verifyRequest } from "../../core/csr/request.ts";
 import { findSubjectRestriction } from "../../core/signing/refusals.ts";
-import { AppError, getErrorMessage } from "../../core/errors.ts";
+import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import { MIN_EXPIRATION_SECONDS } from "../../core/kube/certificates_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../../core/pki/authority_chain.ts";
@@ -197,7 +197,7 @@ async function readBytes(file: string, io: Io, signal: AbortSignal): Promise<Uin
     if (bytes.length <= MAX_BYTES) return bytes;
   } catch (error) {
     signal.throwIfAborted();
-    const code = error instanceof Error && "code" in error ? error.code : "";
+    const code = findErrorCode(error);
     const why = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : getErrorMessage(error);
     throw new AppError("io", `cannot read "${file}": ${why}`, { cause: error });
   }

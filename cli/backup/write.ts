@@ -5,7 +5,7 @@ import { type FileHandle, link, lstat, open, rename, rm } from "node:fs/promises
 import { dirname } from "node:path";
 import { syncDirectory } from "../../client/files.ts";
 import type { BackupManifest } from "../../core/backup/manifest.ts";
-import { AppError, getErrorMessage } from "../../core/errors.ts";
+import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import { type ArchiveContents, createArchive } from "./archive.ts";
 import { type BackupRecipients, decryptBackup, encryptBackup } from "./encryption.ts";
 import { backupInvalid, readBackup } from "./read.ts";
@@ -126,7 +126,7 @@ async function place(from: string, to: string, force: boolean): Promise<void> {
     if (force) await rename(from, to);
     else await nameExclusively(from, to);
   } catch (error) {
-    if (isCode(error, "EEXIST")) throw existsError(to);
+    if (findErrorCode(error) === "EEXIST") throw existsError(to);
     throw toIoError(`cannot write backup "${to}"`, error);
   }
   try {
@@ -144,7 +144,7 @@ async function nameExclusively(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
   } catch (error) {
-    if (!["EPERM", "ENOTSUP", "ENOSYS"].some((code) => isCode(error, code))) throw error;
+    if (!["EPERM", "ENOTSUP", "ENOSYS"].includes(findErrorCode(error))) throw error;
     if (await lstat(to).catch(() => undefined) !== undefined) throw existsError(to);
     await rename(from, to);
   }
@@ -160,14 +160,10 @@ export function existsError(path: string): AppError {
 /** Wraps an error of the file system as AppError `io`; an AppError is returned as it is. */
 export function toIoError(what: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
-  const hint = isCode(error, "ENOSPC")
+  const hint = findErrorCode(error) === "ENOSPC"
     ? "the disk is full: free some space, or choose another place"
     : "check that the folder exists and can be written, and that its disk has space";
   return new AppError("io", `${what}: ${getErrorMessage(error)}`, { cause: error, hint });
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }
 
 function ignore(): Promise<void> {

@@ -9,8 +9,7 @@ import { readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
-import { findErrorCode } from "../../client/files.ts";
-import { getErrorMessage } from "../../core/errors.ts";
+import { findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { formatBackupName, planRotation, type Retention } from "./rotation_plan.ts";
 

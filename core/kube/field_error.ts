@@ -138,9 +138,9 @@ export function fitAnswer(errors: Iterable<FieldError>): readonly FieldError[] {
 
 /** Selects the faults that one answer reports, each of them once. */
 export function selectReportedErrors(errors: Iterable<FieldError>): readonly FieldError[] {
-  const told = new Map<string, FieldError>();
-  for (const error of fitAnswer(errors)) told.set(`${error.type} ${error.field} ${error.message}`, error);
-  return [...told.values()];
+  const reported = new Map<string, FieldError>();
+  for (const error of fitAnswer(errors)) reported.set(`${error.type} ${error.field} ${error.message}`, error);
+  return [...reported.values()];
 }
 
 /**

@@ -22,6 +22,7 @@ import {
 } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
+import { findErrorCode } from "../../../core/errors.ts";
 import { APPLICATION_ID, assertFormat, assertIntact, assertUsable, FORMAT_VERSION, getFileSize } from "./check.ts";
 import { lockedError } from "./errors.ts";
 
@@ -147,7 +148,7 @@ function createPrivate(path: string): void {
       closeSync(descriptor);
     }
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    if (findErrorCode(error) !== "EEXIST") throw error;
     // A link to an existing database is allowed. SQLite would also create one at the target of a link, wherever that is.
     if (lstatSync(path).isSymbolicLink() && getFileSize(path) === 0) throw new Error("it is a link to no database");
   }

@@ -2,6 +2,7 @@
  * Blanks what two real servers also differ in, and nothing else: every value is checked for its form first, and values
  * that were equal stay equal. What stands literally in the corpus file is never blanked.
  */
+import { isRecord } from "../../../core/lib/record.ts";
 import { Buffer } from "node:buffer";
 import { sortManagers } from "./managers.ts";
 
@@ -164,10 +165,6 @@ function blankAges(row: unknown, columns: readonly number[]): unknown {
     columns.includes(index) && typeof cell === "string" && DURATION.test(cell) ? "<age>" : cell
   );
   return { ...row, cells };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A base and the five characters that a server puts behind it. */

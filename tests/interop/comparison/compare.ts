@@ -1,4 +1,5 @@
 /** Where two blanked answers differ. */
+import { isRecord } from "../../../core/lib/record.ts";
 
 /** One place. */
 export interface Difference {
@@ -24,8 +25,4 @@ export function findDifferences(real: unknown, ours: unknown, path: string): rea
     return realOrder === ourOrder ? [] : [{ path: `${path} (order)`, "kube-apiserver": realOrder, tlsboot: ourOrder }];
   }
   return [{ path, "kube-apiserver": real, tlsboot: ours }];
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -4,6 +4,7 @@
  * without times; any other order is left as it is, and so is a difference.
  */
 
+import { isRecord } from "../../../core/lib/record.ts";
 import { parse } from "yaml";
 import { formatYaml } from "../../../core/kube/codec/yaml.ts";
 
@@ -44,8 +45,4 @@ function compareKeys(a: Key, b: Key): number {
     if (part !== other) return part < other ? -1 : 1;
   }
   return 0;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

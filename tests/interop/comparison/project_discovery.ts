@@ -1,4 +1,5 @@
 /** Discovery in every form, cut down to the groups, resources and paths that tlsboot has. */
+import { isRecord } from "../../../core/lib/record.ts";
 import { Buffer } from "node:buffer";
 import { decodeMessage } from "../../../core/kube/codec/mod.ts";
 import { apiGroupDiscoveryListSchema } from "../../../core/kube/kinds/apidiscovery_v2.ts";
@@ -75,10 +76,6 @@ function isCommonPath(path: string): boolean {
   const [, root = "", ...rest] = path.split("/");
   if (["healthz", "livez", "readyz"].includes(root)) return rest.length === 0 || SERVED_CHECKS.has(rest.join("/"));
   return root !== "apis" || rest.length === 0 || rest[0] === "" || SERVED_GROUPS.has(rest[0]!);
-}
-
-function isRecord(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isList(value: unknown): value is readonly Json[] {

@@ -2,6 +2,7 @@
  * OpenAPI documents are compared in everything but the descriptions, which are in our own words, and what belongs to
  * kinds that tlsboot does not serve.
  */
+import { isRecord } from "../../../core/lib/record.ts";
 import { Buffer } from "node:buffer";
 import { readGnostic } from "./gnostic_read.ts";
 import { SERVED_GROUPS, SERVED_RESOURCES, SERVED_VERSIONS } from "./served_kinds.ts";
@@ -108,8 +109,4 @@ function filterKeys(value: Json, keep: (key: string) => boolean): Json {
 
 function mapValues(value: Json, map: (item: unknown) => unknown): Json {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, map(item)]));
-}
-
-function isRecord(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

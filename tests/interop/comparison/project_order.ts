@@ -2,6 +2,7 @@
  * Go walks maps in no particular order, so that two faults of one map (labels, annotations, data) are listed in any
  * order, by the same kube-apiserver too. Faults of other places have an order, which stays.
  */
+import { isRecord } from "../../../core/lib/record.ts";
 
 interface Cause {
   readonly field: string;
@@ -57,8 +58,4 @@ function toText({ field, message }: Cause): string {
 
 function isCause(value: unknown): value is Cause {
   return isRecord(value) && typeof value["field"] === "string" && typeof value["message"] === "string";
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

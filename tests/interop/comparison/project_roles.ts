@@ -2,6 +2,7 @@
  * The answer of a SelfSubjectRulesReview lists rules binding by binding, and kube-apiserver goes through bindings in no
  * particular order: the same rules in another order are the same answer.
  */
+import { isRecord } from "../../../core/lib/record.ts";
 
 /** The body of a SelfSubjectRulesReview with its rules in one order; any other body as it is. */
 export function projectRules(body: unknown): unknown {
@@ -18,8 +19,4 @@ function sortByText(values: readonly unknown[]): readonly unknown[] {
   return values.map((value) => [JSON.stringify(value), value] as const)
     .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
     .map(([, value]) => value);
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
