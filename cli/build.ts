@@ -11,7 +11,7 @@ export interface BuildCommit {
   readonly date: string;
 }
 
-/** Written in front of the built module by `defineBuild` of scripts/_build_facts.ts. */
+/** Written in front of the built module by `defineBuild` of scripts/build/facts.ts. */
 declare const TLSBOOT_BUILD: BuildCommit | undefined;
 
 /** The value for sources that run directly, without a build. */

@@ -6,9 +6,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { mustRun } from "./_run.ts";
+import { mustRun } from "./processes.ts";
 import { bundle, writeBundle } from "./build/bundle.ts";
-import { ensureNode } from "./node_runtime.ts";
+import { ensureNode } from "./build/node_runtime.ts";
 
 async function main(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-bundle-"));

@@ -7,9 +7,9 @@ import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { packageId } from "../cli/sbom/bundled_package.ts";
-import { mustRun } from "./_run.ts";
-import { type Licensed, readBill, tidy } from "./_bill.ts";
-import { ensureNode, NODE_VERSION } from "./node_runtime.ts";
+import { mustRun } from "./processes.ts";
+import { type Licensed, readBill, tidy } from "./licenses/sbom.ts";
+import { ensureNode, NODE_VERSION } from "./build/node_runtime.ts";
 
 async function main(): Promise<void> {
   const root = process.cwd();

@@ -7,7 +7,7 @@ import { writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import process from "node:process";
 import type { BuildCommit } from "../../cli/build.ts";
-import { readBuildFacts } from "../_build_facts.ts";
+import { readBuildFacts } from "./facts.ts";
 import { ENTRY, packScripts } from "./assets.ts";
 
 /** The scripts, and what went into them. */

@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import process from "node:process";
 import { start } from "../../tests/support/child.ts";
-import { runQuietly } from "../_run.ts";
-import { ensureNode, hostPlatform, NODE_VERSIONS } from "../node_runtime.ts";
+import { runQuietly } from "../processes.ts";
+import { ensureNode, hostPlatform, NODE_VERSIONS } from "./node_runtime.ts";
 import type { Target } from "./targets.ts";
 
 /** True where caches can be made: V8 takes them from its own version and processor only. */

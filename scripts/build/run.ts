@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import process from "node:process";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
-import { runQuietly } from "../_run.ts";
+import { runQuietly } from "../processes.ts";
 import { fileNameOf, targetsOf } from "./targets.ts";
 
 /** Builds the files of a target, of `host` or of `all` into a folder; answers the path of the one for this machine. */

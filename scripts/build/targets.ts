@@ -1,5 +1,5 @@
 /** What the released file exists for. */
-import { hostPlatform, NODE_VERSIONS, type Platform } from "../node_runtime.ts";
+import { hostPlatform, NODE_VERSIONS, type Platform } from "./node_runtime.ts";
 
 /** One form of the released file. */
 export interface Target {

@@ -1,6 +1,6 @@
 /** The load program, `tests/interop/peers/kubernetes/cmd/load`: what it can do and what it says of it. */
 import process from "node:process";
-import { peerPath } from "../../scripts/peers.ts";
+import { peerPath } from "../support/peers/go.ts";
 import { start } from "../support/child.ts";
 import { checkOpenFiles } from "./processes.ts";
 import { mustEnd } from "./program.ts";

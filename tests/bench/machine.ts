@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { cpus, loadavg, release, totalmem, type } from "node:os";
 import process from "node:process";
-import { CFSSL, ETCD, KUBERNETES } from "../../scripts/peers.ts";
+import { CFSSL, ETCD, KUBERNETES } from "../support/peers/go.ts";
 
 /** Where and with what something was measured. */
 export interface Machine {

@@ -17,8 +17,8 @@ import { type Program, releasedFile, sourcesOn } from "./program.ts";
 import { type Command, formatJson, formatSection, type Section, writeSection } from "./section.ts";
 import { runSteady } from "./steady_command.ts";
 import { runEtcd, runTable } from "./table_command.ts";
-import { ensureNode } from "../../scripts/node_runtime.ts";
-import { ensurePeers } from "../../scripts/peers.ts";
+import { ensureNode } from "../../scripts/build/node_runtime.ts";
+import { ensurePeers } from "../support/peers/go.ts";
 
 const RUNNERS: Readonly<Record<Command, (bench: Bench) => Promise<Section>>> = {
   table: runTable,

@@ -1,6 +1,6 @@
 /** Several `tlsboot up --auto-approve` on one etcd; each has a folder of its own, with the CA of the first one. */
 import { cp, mkdir } from "node:fs/promises";
-import { startEtcd } from "../interop/support/etcd.ts";
+import { startEtcd } from "../support/interop/etcd.ts";
 import { type OurInstance, startOurInstance } from "./our_instance.ts";
 import type { Program } from "./program.ts";
 import type { BenchInstance } from "./instance.ts";

@@ -1,8 +1,8 @@
 /** Real control planes on one etcd, from an empty folder, with the two bindings that let nodes bootstrap by themselves. */
 import { readFile } from "node:fs/promises";
 import { request } from "node:https";
-import { type ControlPlane, startControlPlane } from "../interop/support/control_plane.ts";
-import { startEtcd } from "../interop/support/etcd.ts";
+import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
+import { startEtcd } from "../support/interop/etcd.ts";
 import type { BenchInstance } from "./instance.ts";
 import { startTogether } from "./together.ts";
 

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { ensureOldLibraries } from "../../scripts/_old_libraries.ts";
+import { ensureOldLibraries } from "../support/peers/old_libraries.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { createBareRoot, DATA, type User } from "./support/bare_root.ts";
-import { hostFile } from "./support/released.ts";
+import { createBareRoot, DATA, type User } from "../support/binary/bare_root.ts";
+import { hostFile } from "../support/binary/released.ts";
 
 const USERS: readonly { readonly who: string; readonly user: User }[] = [
   { who: "root", user: "0:0" },

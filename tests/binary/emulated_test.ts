@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runProgram } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { releasedFile } from "./support/released.ts";
+import { releasedFile } from "../support/binary/released.ts";
 
 const LIBRARIES = "/usr/aarch64-linux-gnu";
 

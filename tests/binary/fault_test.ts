@@ -4,10 +4,10 @@ import { chmod, copyFile, open, readFile, stat, symlink, truncate, writeFile } f
 import { basename, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { mountSmallDisk } from "../interop/support/small_disk.ts";
+import { mountSmallDisk } from "../support/interop/small_disk.ts";
 import { type Finished, runProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { hostFile, releasedFile, releasedFolder } from "./support/released.ts";
+import { hostFile, releasedFile, releasedFolder } from "../support/binary/released.ts";
 
 /** The command of the README, where only this machine's file was copied. */
 const CHECK = "sha256sum --check --ignore-missing SHA256SUMS";

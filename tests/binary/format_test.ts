@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { fileNameOf, TARGETS } from "../../scripts/build/targets.ts";
-import { readBytes, releasedFile, releasedFolder } from "./support/released.ts";
+import { readBytes, releasedFile, releasedFolder } from "../support/binary/released.ts";
 
 /** docs/engineering/measurements.md. */
 const MAX_BYTES = 115e6;

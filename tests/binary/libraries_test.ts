@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { releasedFile } from "./support/released.ts";
+import { releasedFile } from "../support/binary/released.ts";
 
 const SHT_GNU_VERNEED = 0x6ffffffe;
 

@@ -4,11 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { ensureNode } from "../../scripts/node_runtime.ts";
+import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { runProgram } from "../support/child.ts";
 import { startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { hostFile } from "./support/released.ts";
+import { hostFile } from "../support/binary/released.ts";
 
 const RUNS = 15;
 /** Above what docs/engineering/measurements.md has as measured: 1.3 and 3.1. */

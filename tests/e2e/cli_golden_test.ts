@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { flagName } from "../../cli/framework/flags.ts";
 import { run } from "../../cli/run.ts";
-import { renderManual } from "../../scripts/_manual.ts";
+import { renderManual } from "../../scripts/docs/manual.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { assertGolden } from "../support/golden.ts";
 

@@ -5,13 +5,13 @@ import { test } from "node:test";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { startControlPlane } from "./support/control_plane.ts";
-import { controllerRbac } from "./support/controller_rbac.ts";
-import { writeInventory } from "./support/inventory.ts";
-import { createKubectl, type Kubectl } from "./support/kubectl.ts";
-import { assertNodePair } from "./support/openssl.ts";
-import { startInstance } from "./support/instance.ts";
-import { startWholeKubelet } from "./support/whole_kubelet.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { controllerRbac } from "../support/interop/controller_rbac.ts";
+import { writeInventory } from "../support/interop/inventory.ts";
+import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { assertNodePair } from "../support/interop/openssl.ts";
+import { startInstance } from "../support/interop/instance.ts";
+import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
 
 const SIGNER = "kubernetes.io/kubelet-serving";
 

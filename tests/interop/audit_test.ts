@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
-import { type ApiClient, createApiClient } from "./support/api_client.ts";
+import { type ApiClient, createApiClient } from "../support/interop/api_client.ts";
 import { createBlanker } from "./comparison/blank.ts";
-import { startControlPlane } from "./support/control_plane.ts";
-import { createKubectl, type Kubectl } from "./support/kubectl.ts";
-import { startInstance } from "./support/instance.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { startInstance } from "../support/interop/instance.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const POLICY = `apiVersion: audit.k8s.io/v1

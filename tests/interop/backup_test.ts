@@ -4,9 +4,9 @@ import { mkdir, readdir, readFile, stat, statfs, writeFile } from "node:fs/promi
 import { test } from "node:test";
 import { runProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { csrManifest } from "./support/csr_manifest.ts";
-import { startInstance } from "./support/instance.ts";
-import { mountSmallDisk } from "./support/small_disk.ts";
+import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { startInstance } from "../support/interop/instance.ts";
+import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
 /** A key pair as an operator makes one. */
 async function makeKey(folder: TempFolder): Promise<{ readonly recipient: string; readonly path: string }> {

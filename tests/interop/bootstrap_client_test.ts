@@ -4,11 +4,11 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { type Finished, type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
-import { startKubelet } from "./support/kubelet.ts";
-import type { Kubectl } from "./support/kubectl.ts";
-import { assertChain, assertKeyMatches, assertNodePair, readMode, readSubject } from "./support/openssl.ts";
-import { type PublishedCluster, startPublishedCluster } from "./support/published_cluster.ts";
-import { startWholeKubelet } from "./support/whole_kubelet.ts";
+import { startKubelet } from "../support/interop/kubelet.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
+import { assertChain, assertKeyMatches, assertNodePair, readMode, readSubject } from "../support/interop/openssl.ts";
+import { type PublishedCluster, startPublishedCluster } from "../support/interop/published_cluster.ts";
+import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
 
 /** Backdated by five minutes, so whoever rotates does so at once. */
 const SHORT_LIFE = "--cluster-signing-duration=60s";

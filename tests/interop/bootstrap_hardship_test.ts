@@ -5,9 +5,9 @@ import process from "node:process";
 import { test } from "node:test";
 import { type Running, startTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { assertNodePair } from "./support/openssl.ts";
-import { startInstance, waitUntilUp } from "./support/instance.ts";
-import { mountSmallDisk } from "./support/small_disk.ts";
+import { assertNodePair } from "../support/interop/openssl.ts";
+import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
+import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
 /** Backdated by five minutes, so whoever rotates does so at once, again and again. */
 const SHORT_LIFE = ["--auto-approve", "--cluster-signing-duration", "60s"];

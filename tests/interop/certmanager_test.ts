@@ -1,10 +1,10 @@
 /** A stock client-go program with the certificate manager bootstraps and rotates against `up`. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { peerPath } from "../../scripts/peers.ts";
+import { peerPath } from "../support/peers/go.ts";
 import { runProgram } from "../support/child.ts";
-import { assertNodePair } from "./support/openssl.ts";
-import { startInstance } from "./support/instance.ts";
+import { assertNodePair } from "../support/interop/openssl.ts";
+import { startInstance } from "../support/interop/instance.ts";
 
 test("client-go's certificate manager bootstraps with a token and rotates twice with its own certificate", async () => {
   // Backdated by five minutes, so after 30 s of life more than 90 % of the span are over from the beginning: it rotates at once.

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { peerPath } from "../../scripts/peers.ts";
+import { peerPath } from "../support/peers/go.ts";
 import { buildChainCases } from "../support/chain_cases.ts";
 import { runProgram } from "../support/child.ts";
 

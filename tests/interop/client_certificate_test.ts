@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { csrManifest } from "./support/csr_manifest.ts";
-import { assertChain, assertKeyMatches, openssl } from "./support/openssl.ts";
-import { startInstance } from "./support/instance.ts";
+import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { assertChain, assertKeyMatches, openssl } from "../support/interop/openssl.ts";
+import { startInstance } from "../support/interop/instance.ts";
 
 test("kubectl authenticates with an issued certificate, and may do what RBAC gives to its name", async () => {
   await using instance = await startInstance();

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { tellStory, WHO, withoutWho } from "./support/client_node.ts";
-import { startControlPlane } from "./support/control_plane.ts";
-import { createRequest } from "./support/csr_manifest.ts";
-import { type RunningInstance, startInstance } from "./support/instance.ts";
+import { tellStory, WHO, withoutWho } from "../support/interop/client_node.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { createRequest } from "../support/interop/csr_manifest.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
 test("client-node is told the same by up and kube-apiserver: lists, watches, approval, patches, informer, refusals", async () => {
   await using instance = await startInstance();

@@ -9,7 +9,7 @@ import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { type Finished, type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
-import { waitUntilUp } from "./support/instance.ts";
+import { waitUntilUp } from "../support/interop/instance.ts";
 
 const LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 /** A clock that was set is noticed within seconds, on a machine that does other things too. */

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
-import { startControlPlane } from "./support/control_plane.ts";
-import { createKubectl, type Kubectl } from "./support/kubectl.ts";
-import { startInstance } from "./support/instance.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { startInstance } from "../support/interop/instance.ts";
 
 const PATIENCE_MS = 20_000;
 const PAUSE_MS = 100;

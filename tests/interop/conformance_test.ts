@@ -1,8 +1,8 @@
 /** The Kubernetes project's own conformance tests that need no pods, from an unmodified e2e.test, against `up`. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ConformanceReport, READY_NODE, runConformance, WITHOUT_PODS } from "./support/conformance.ts";
-import { startInstance } from "./support/instance.ts";
+import { type ConformanceReport, READY_NODE, runConformance, WITHOUT_PODS } from "../support/interop/conformance.ts";
+import { startInstance } from "../support/interop/instance.ts";
 
 /**
  * These want the document of discovery to have every group of a whole Kubernetes (apps, batch, autoscaling …). Nothing

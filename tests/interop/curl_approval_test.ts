@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { runProgram } from "../support/child.ts";
-import { csrManifest } from "./support/csr_manifest.ts";
-import { type RunningInstance, startInstance } from "./support/instance.ts";
+import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
 const TOKENS = ['approver-token,somebody,1,"system:masters"', 'plain-token,nobody,2,"staff"'];
 

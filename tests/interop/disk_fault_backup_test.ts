@@ -10,8 +10,8 @@ import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { runTlsboot } from "../support/child.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
-import { createFaultyDisk, type EachCall, type Fault, FAULTS, tryEachCall } from "./support/faulty_disk.ts";
-import { assertClearEnd, begin } from "./support/faulty_instance.ts";
+import { createFaultyDisk, type EachCall, type Fault, FAULTS, tryEachCall } from "../support/interop/faulty_disk.ts";
+import { assertClearEnd, begin } from "../support/interop/faulty_instance.ts";
 
 /** A disk that is broken from a call on: nothing can be cleaned up either. */
 const FOR_GOOD: readonly Fault[] = [

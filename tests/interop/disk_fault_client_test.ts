@@ -5,10 +5,10 @@ import { test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { createFaultyDisk, FAULTS, tryEachCall } from "./support/faulty_disk.ts";
-import { assertClearEnd } from "./support/faulty_instance.ts";
-import { startOnDemand } from "./support/on_demand.ts";
-import { startInstance } from "./support/instance.ts";
+import { createFaultyDisk, FAULTS, tryEachCall } from "../support/interop/faulty_disk.ts";
+import { assertClearEnd } from "../support/interop/faulty_instance.ts";
+import { startOnDemand } from "../support/interop/on_demand.ts";
+import { startInstance } from "../support/interop/instance.ts";
 
 const HALF = "half of it";
 

@@ -13,8 +13,8 @@ import { createSystemClock } from "../../cli/system.ts";
 import { type Running, startTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { createFaultyDisk, type Fault, FAULTS, type FaultyDisk, tryEachCall } from "./support/faulty_disk.ts";
-import { assertClearEnd } from "./support/faulty_instance.ts";
+import { createFaultyDisk, type Fault, FAULTS, type FaultyDisk, tryEachCall } from "../support/interop/faulty_disk.ts";
+import { assertClearEnd } from "../support/interop/faulty_instance.ts";
 
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 const POLICY = `apiVersion: audit.k8s.io/v1

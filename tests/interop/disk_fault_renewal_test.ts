@@ -9,8 +9,8 @@ import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/c
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { readShownCertificate } from "../support/shown_certificate.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { createFaultyDisk, tryEachCall } from "./support/faulty_disk.ts";
-import { startOnDemand } from "./support/on_demand.ts";
+import { createFaultyDisk, tryEachCall } from "../support/interop/faulty_disk.ts";
+import { startOnDemand } from "../support/interop/on_demand.ts";
 
 const base64Of = (pem: string): string => (/CERTIFICATE-----([^-]*)-----END/.exec(pem)?.[1] ?? "").replace(/\s/g, "");
 

@@ -10,7 +10,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
-import { createFaultyDisk, FAULTS, tryEachCall } from "./support/faulty_disk.ts";
+import { createFaultyDisk, FAULTS, tryEachCall } from "../support/interop/faulty_disk.ts";
 import {
   assertClearEnd,
   assertRefusal,
@@ -19,8 +19,8 @@ import {
   quiet,
   type Refusal,
   startUp,
-} from "./support/faulty_instance.ts";
-import { waitUntilUp } from "./support/instance.ts";
+} from "../support/interop/faulty_instance.ts";
+import { waitUntilUp } from "../support/interop/instance.ts";
 
 /** A checkpoint writes a thousand pages, all alike, and syncs once. */
 const CHECKPOINT_CALLS = [0, 1, 2, 10, 100, 500];

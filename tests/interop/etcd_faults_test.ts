@@ -4,11 +4,11 @@ import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { runTlsboot, start, tlsbootCommand } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { peerPath } from "../../scripts/peers.ts";
-import { startEtcd } from "./support/etcd.ts";
-import type { Kubectl } from "./support/kubectl.ts";
-import { createNetworkNamespace } from "./support/network_namespace.ts";
-import { startInstance } from "./support/instance.ts";
+import { peerPath } from "../support/peers/go.ts";
+import { startEtcd } from "../support/interop/etcd.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
+import { createNetworkNamespace } from "../support/interop/network_namespace.ts";
+import { startInstance } from "../support/interop/instance.ts";
 
 const FAST = "--request-timeout=30s";
 

@@ -1,13 +1,13 @@
 /** docs/guides/etcd.md, "A kube-apiserver": one with the instance's own CA and certificates beside ours, then in its place. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { peerPath } from "../../scripts/peers.ts";
+import { peerPath } from "../support/peers/go.ts";
 import { start } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { findFreePort } from "../support/temp.ts";
-import { startApiserver } from "./support/apiserver.ts";
-import { startEtcd } from "./support/etcd.ts";
-import { startInstance } from "./support/instance.ts";
+import { startApiserver } from "../support/interop/apiserver.ts";
+import { startEtcd } from "../support/interop/etcd.ts";
+import { startInstance } from "../support/interop/instance.ts";
 
 test("a kube-apiserver with the instance's CA serves its kubeconfigs, beside tlsboot and in its place", async () => {
   await using etcd = await startEtcd();

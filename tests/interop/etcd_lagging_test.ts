@@ -1,15 +1,15 @@
 /** A member of etcd that is behind the others: what a server that asks it serves is new, or nothing. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { peerPath } from "../../scripts/peers.ts";
+import { peerPath } from "../support/peers/go.ts";
 import { start, tlsbootCommand } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
-import { type ApiClient, createApiClient } from "./support/api_client.ts";
-import { type Etcd, startEtcd } from "./support/etcd.ts";
-import type { Kubectl } from "./support/kubectl.ts";
-import { createNetworkNamespace } from "./support/network_namespace.ts";
-import { copyAuthority, startServers } from "./support/servers.ts";
-import type { RunningInstance } from "./support/instance.ts";
+import { type ApiClient, createApiClient } from "../support/interop/api_client.ts";
+import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
+import { createNetworkNamespace } from "../support/interop/network_namespace.ts";
+import { copyAuthority, startServers } from "../support/interop/servers.ts";
+import type { RunningInstance } from "../support/interop/instance.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
 const TOKENS = ['admin-token,admin,1,"system:masters"'];

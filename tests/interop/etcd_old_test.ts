@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { type EtcdOptions, startEtcd } from "./support/etcd.ts";
+import { type EtcdOptions, startEtcd } from "../support/interop/etcd.ts";
 
 const CLUSTERS: Readonly<Record<string, EtcdOptions>> = {
   "an etcd 3.5.12": { releases: ["etcd-3.5.12"] },

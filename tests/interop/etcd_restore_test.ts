@@ -14,7 +14,7 @@ import { type Finished, runTlsboot, startTlsboot } from "../support/child.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { type Etcd, startEtcd } from "./support/etcd.ts";
+import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 
 let folder: TempFolder;
 let etcd: Etcd;

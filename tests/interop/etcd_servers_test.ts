@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
-import { startEtcd } from "./support/etcd.ts";
-import type { Kubectl } from "./support/kubectl.ts";
-import { startServers } from "./support/servers.ts";
-import { type RunningInstance, startInstance } from "./support/instance.ts";
+import { startEtcd } from "../support/interop/etcd.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
+import { startServers } from "../support/interop/servers.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
 /** Runs a body with three servers over an etcd of three members. */
 async function withServers(

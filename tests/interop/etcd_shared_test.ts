@@ -6,11 +6,11 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createTempFolder } from "../support/temp.ts";
-import { startControlPlane } from "./support/control_plane.ts";
-import { type Etcd, startEtcd } from "./support/etcd.ts";
-import { COLLECTIONS, everything, steady, writeSamples } from "./support/everything.ts";
-import { createKubectl, type Kubectl } from "./support/kubectl.ts";
-import { startInstance } from "./support/instance.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
+import { COLLECTIONS, everything, steady, writeSamples } from "../support/interop/everything.ts";
+import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { startInstance } from "../support/interop/instance.ts";
 
 test("kube-apiserver and tlsboot serve each other's objects from one etcd, byte by byte", async () => {
   await using etcd = await startEtcd();

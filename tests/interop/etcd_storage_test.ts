@@ -5,7 +5,7 @@ import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
 import type { StoredValues } from "../../server/storage/stored_values.ts";
 import { type OpenStorage, testStorage } from "../contract/storage_contract.ts";
 import { testStorageModel } from "../contract/storage_model.ts";
-import { type Etcd, startEtcd } from "./support/etcd.ts";
+import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 
 /** Plain JSON, for the made-up kinds of the contract. */
 const JSON_VALUES: StoredValues = {

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { ensureNode } from "../../scripts/node_runtime.ts";
+import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { NODE_FLAGS, start } from "../support/child.ts";
 
 const NODES = Number(process.env["TLSBOOT_STORM_NODES"] ?? "200");

@@ -8,9 +8,9 @@ import { createStoredValues } from "../../server/registry/stored_values.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { type Etcd, startEtcd } from "./support/etcd.ts";
-import { CA_EXTENSIONS, makeCertificate } from "./support/openssl_ca.ts";
-import { startInstance } from "./support/instance.ts";
+import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
+import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
+import { startInstance } from "../support/interop/instance.ts";
 
 const CLIENT = ["extendedKeyUsage=clientAuth"];
 const BOTH = "extendedKeyUsage=serverAuth,clientAuth";

@@ -4,11 +4,11 @@ import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { csrManifest } from "./support/csr_manifest.ts";
-import type { Kubectl } from "./support/kubectl.ts";
-import { assertNodePair } from "./support/openssl.ts";
-import { startInstance, waitUntilUp } from "./support/instance.ts";
-import { mountSmallDisk } from "./support/small_disk.ts";
+import { csrManifest } from "../support/interop/csr_manifest.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
+import { assertNodePair } from "../support/interop/openssl.ts";
+import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
+import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
 /** Creates one CSR of a few pages, so that it cannot fit into what is left of a page. */
 async function create(kubectl: Kubectl, name: string) {

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { type Guide, parseGuide, readGuide, toScript } from "../support/guide.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
-import { createShell } from "./support/shell.ts";
+import { createShell } from "../support/interop/shell.ts";
 
 /** Types a guide; `before` is typed first, and `values` stand for what a reader fills in. */
 async function type(

@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { peerPath } from "../../scripts/peers.ts";
+import { peerPath } from "../support/peers/go.ts";
 import { type Finished, runProgram } from "../support/child.ts";
-import { startClusters } from "./support/kubeadm_places.ts";
-import { discovery, joining } from "./support/kubeadm_join_scripts.ts";
-import { INIT_CONFIG, preparing, randomTokens, tokens } from "./support/kubeadm_scripts.ts";
-import { compareScripts, formatStep } from "./support/kubectl_comparison.ts";
-import { type RunningInstance, startInstance } from "./support/instance.ts";
+import { startClusters } from "../support/interop/kubeadm_places.ts";
+import { discovery, joining } from "../support/interop/kubeadm_join_scripts.ts";
+import { INIT_CONFIG, preparing, randomTokens, tokens } from "../support/interop/kubeadm_scripts.ts";
+import { compareScripts, formatStep } from "../support/interop/kubectl_comparison.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
 /** What kubeadm alone writes, on a machine that is not one of the test's. */
 const FOREIGN = ["/etc/kubernetes", "/var/lib/kubelet/config.yaml"];

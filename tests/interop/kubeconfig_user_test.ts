@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { runTlsboot } from "../support/child.ts";
-import { type Cluster, CLUSTERS } from "./support/clusters.ts";
-import { assertChain, assertKeyMatches, readMode, readSubject } from "./support/openssl.ts";
+import { type Cluster, CLUSTERS } from "../support/interop/clusters.ts";
+import { assertChain, assertKeyMatches, readMode, readSubject } from "../support/interop/openssl.ts";
 
 /** Runs the command as the cluster's administrator; answers stderr. */
 async function letIn({ folder, adminKubeconfig }: Cluster, ...args: readonly string[]): Promise<string> {

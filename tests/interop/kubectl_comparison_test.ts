@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startPair } from "./comparison/sides.ts";
-import { compareKubectl, formatStep } from "./support/kubectl_comparison.ts";
-import { SCRIPTS } from "./support/kubectl_comparison_scripts.ts";
+import { compareKubectl, formatStep } from "../support/interop/kubectl_comparison.ts";
+import { SCRIPTS } from "../support/interop/kubectl_comparison_scripts.ts";
 
 test("kubectl says of tlsboot serve what it says of kube-apiserver", async () => {
   await using pair = await startPair();

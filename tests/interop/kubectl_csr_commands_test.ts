@@ -1,11 +1,11 @@
 /** kubectl's CSR commands, answer by answer; a real kube-apiserver 1.37.2 vouches for the table itself. */
 import { mkdir } from "node:fs/promises";
 import { test } from "node:test";
-import { startControlPlane } from "./support/control_plane.ts";
-import { THEMES } from "./support/csr_commands.ts";
-import { createKubectl } from "./support/kubectl.ts";
-import { runSteps } from "./support/kubectl_steps.ts";
-import { startInstance } from "./support/instance.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { THEMES } from "../support/interop/csr_commands.ts";
+import { createKubectl } from "../support/interop/kubectl.ts";
+import { runSteps } from "../support/interop/kubectl_steps.ts";
+import { startInstance } from "../support/interop/instance.ts";
 
 for (const { name, steps } of THEMES) {
   test(`kubectl against up: ${name}`, async () => {

@@ -1,8 +1,8 @@
 /** kubectl commands that stay and are told: get --watch and the three kinds of wait. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { csrManifest } from "./support/csr_manifest.ts";
-import { startInstance } from "./support/instance.ts";
+import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { startInstance } from "../support/interop/instance.ts";
 
 const KIND = "certificatesigningrequest.certificates.k8s.io";
 

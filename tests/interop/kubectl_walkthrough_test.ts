@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
-import { waitForCsr } from "./support/kubectl.ts";
-import { assertNodePair, readMode } from "./support/openssl.ts";
-import { type RunningInstance, startInstance } from "./support/instance.ts";
+import { waitForCsr } from "../support/interop/kubectl.ts";
+import { assertNodePair, readMode } from "../support/interop/openssl.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
 const TOKEN = "02b50b05283e98dd0fd71db496ef01e8";
 const GRANT = [

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { test } from "node:test";
-import { startKubelet } from "./support/kubelet.ts";
-import { waitForCsr } from "./support/kubectl.ts";
-import { assertNodePair, readMode } from "./support/openssl.ts";
-import { startInstance } from "./support/instance.ts";
+import { startKubelet } from "../support/interop/kubelet.ts";
+import { waitForCsr } from "../support/interop/kubectl.ts";
+import { assertNodePair, readMode } from "../support/interop/openssl.ts";
+import { startInstance } from "../support/interop/instance.ts";
 
 test("kubelet gets its certificate by automatic approval, and its kubeconfig works", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });

@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { get } from "node:http";
 import { test } from "node:test";
-import { peerPath } from "../../scripts/peers.ts";
+import { peerPath } from "../support/peers/go.ts";
 import { runProgram } from "../support/child.ts";
 import { findFreePort } from "../support/temp.ts";
-import { createApiClient } from "./support/api_client.ts";
-import { startControlPlane } from "./support/control_plane.ts";
-import { csrManifest } from "./support/csr_manifest.ts";
-import { createKubectl, type Kubectl } from "./support/kubectl.ts";
-import { type RunningInstance, startInstance } from "./support/instance.ts";
+import { createApiClient } from "../support/interop/api_client.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
 interface Family {
   readonly name: string;

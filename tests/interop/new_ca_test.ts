@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
-import { createShell } from "./support/shell.ts";
+import { createShell } from "../support/interop/shell.ts";
 
 /** The commands of the page, for an instance in `data`. */
 async function steps(server: string): Promise<readonly string[]> {

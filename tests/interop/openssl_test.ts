@@ -4,10 +4,10 @@ import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { runProgram, runTlsboot, start } from "../support/child.ts";
-import { csrManifest } from "./support/csr_manifest.ts";
-import { assertChain, assertKeyMatches, assertNodePair, openssl, readSubject } from "./support/openssl.ts";
-import { findPemBlocks } from "./support/pem_files.ts";
-import { startInstance } from "./support/instance.ts";
+import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { assertChain, assertKeyMatches, assertNodePair, openssl, readSubject } from "../support/interop/openssl.ts";
+import { findPemBlocks } from "../support/interop/pem_files.ts";
+import { startInstance } from "../support/interop/instance.ts";
 
 test("openssl verifies all that up and bootstrap write: chains, keys, and which key belongs where", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { copyFile, mkdir } from "node:fs/promises";
 import { test } from "node:test";
 import { createTempFolder } from "../support/temp.ts";
-import { createKubectl, waitForCsr } from "./support/kubectl.ts";
-import { assertNodePair } from "./support/openssl.ts";
-import { createShell } from "./support/shell.ts";
-import { waitUntilUp } from "./support/instance.ts";
+import { createKubectl, waitForCsr } from "../support/interop/kubectl.ts";
+import { assertNodePair } from "../support/interop/openssl.ts";
+import { createShell } from "../support/interop/shell.ts";
+import { waitUntilUp } from "../support/interop/instance.ts";
 
 test("every command that the demo prints works against up in an empty folder", async () => {
   await using folder = await createTempFolder();

@@ -8,7 +8,7 @@ import { createCallers, type JudgedServer } from "../support/privilege/callers.t
 import { IDENTITIES } from "../support/privilege/identities.ts";
 import { judgeServer, type Row } from "../support/privilege/matrix.ts";
 import { readRoutes, type Route } from "../support/privilege/routes.ts";
-import { startControlPlane } from "./support/control_plane.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
 
 test("kube-apiserver answers every write of everybody as tlsboot serve does", async () => {
   await using plane = await startControlPlane({ controllers: false });

@@ -8,16 +8,16 @@ import { join } from "node:path";
 import { test } from "node:test";
 import process from "node:process";
 import { parse, stringify } from "yaml";
-import { ensureDebianProgram } from "../../scripts/debian_programs.ts";
-import { peerPath } from "../../scripts/peers.ts";
+import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
+import { peerPath } from "../support/peers/go.ts";
 import { start } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
-import { startControlPlane } from "./support/control_plane.ts";
-import { createKubectl } from "./support/kubectl.ts";
-import { compareScripts, formatStep, type Place } from "./support/kubectl_comparison.ts";
-import { PROGRAMS } from "./support/programs.ts";
-import { startInstance } from "./support/instance.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { createKubectl } from "../support/interop/kubectl.ts";
+import { compareScripts, formatStep, type Place } from "../support/interop/kubectl_comparison.ts";
+import { PROGRAMS } from "../support/interop/programs.ts";
+import { startInstance } from "../support/interop/instance.ts";
 
 /** Set by `deno task programs`. */
 const RUNS_ALL = process.env["TLSBOOT_PROGRAMS"] === "all";

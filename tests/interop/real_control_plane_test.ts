@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { test } from "node:test";
-import { peerPath } from "../../scripts/peers.ts";
+import { peerPath } from "../support/peers/go.ts";
 import { type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
-import { type ControlPlane, startControlPlane } from "./support/control_plane.ts";
-import { controllerRbac } from "./support/controller_rbac.ts";
-import { startKubelet } from "./support/kubelet.ts";
-import { createKubectl, type Kubectl, waitForCsr } from "./support/kubectl.ts";
-import { assertNodePair } from "./support/openssl.ts";
+import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
+import { controllerRbac } from "../support/interop/controller_rbac.ts";
+import { startKubelet } from "../support/interop/kubelet.ts";
+import { createKubectl, type Kubectl, waitForCsr } from "../support/interop/kubectl.ts";
+import { assertNodePair } from "../support/interop/openssl.ts";
 
 /**
  * Certificates are backdated by five minutes, so after half a minute of life more than 90 % of their span is over from

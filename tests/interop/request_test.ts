@@ -4,10 +4,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { KEY_ALGORITHMS } from "../../core/pki/keys.ts";
 import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
-import { type Cluster, CLUSTERS } from "./support/clusters.ts";
-import { startControlPlane } from "./support/control_plane.ts";
-import { createKubectl } from "./support/kubectl.ts";
-import { assertChain, assertKeyMatches, openssl, readMode, readSubject } from "./support/openssl.ts";
+import { type Cluster, CLUSTERS } from "../support/interop/clusters.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { createKubectl } from "../support/interop/kubectl.ts";
+import { assertChain, assertKeyMatches, openssl, readMode, readSubject } from "../support/interop/openssl.ts";
 
 const PROFILE = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile

@@ -6,12 +6,17 @@ import { createAuthority } from "../../core/pki/authority.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys.ts";
 import { type Running, startTlsboot } from "../support/child.ts";
 import type { TempFolder } from "../support/temp.ts";
-import { type ControlPlane, startControlPlane } from "./support/control_plane.ts";
-import { createKubectl, type Kubectl } from "./support/kubectl.ts";
-import { openssl } from "./support/openssl.ts";
-import { CASES, CASES_OF_EACH_CA, CASES_OF_SHORT_DURATION, type SigningCase } from "./support/signing_cases.ts";
-import { compareOutcomes, type Outcome, waitForOutcomes } from "./support/signing_outcomes.ts";
-import { makeRequests, type SigningRequest, submitRequests } from "./support/signing_requests.ts";
+import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
+import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { openssl } from "../support/interop/openssl.ts";
+import {
+  CASES,
+  CASES_OF_EACH_CA,
+  CASES_OF_SHORT_DURATION,
+  type SigningCase,
+} from "../support/interop/signing_cases.ts";
+import { compareOutcomes, type Outcome, waitForOutcomes } from "../support/interop/signing_outcomes.ts";
+import { makeRequests, type SigningRequest, submitRequests } from "../support/interop/signing_requests.ts";
 
 /** A CA by OpenSSL whose name has what names seldom have. */
 interface OddCa {

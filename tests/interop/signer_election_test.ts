@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { test } from "node:test";
 import { type Running, startTlsboot } from "../support/child.ts";
-import { startControlPlane } from "./support/control_plane.ts";
-import { createKubectl, type Kubectl } from "./support/kubectl.ts";
-import { startInstance } from "./support/instance.ts";
-import { approveWebRequest, waitForCertificate, writeWebProfile } from "./support/web_signer.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { startInstance } from "../support/interop/instance.ts";
+import { approveWebRequest, waitForCertificate, writeWebProfile } from "../support/interop/web_signer.ts";
 
 const LEADS = /"message":"leading/;
 

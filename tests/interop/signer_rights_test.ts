@@ -3,16 +3,16 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { test } from "node:test";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
-import { startControlPlane } from "./support/control_plane.ts";
-import { createKubectl, type Kubectl } from "./support/kubectl.ts";
-import { openssl } from "./support/openssl.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { openssl } from "../support/interop/openssl.ts";
 import {
   approveWebRequest,
   waitForCertificate,
   waitForFailure,
   WEB_SIGNER,
   writeWebProfile,
-} from "./support/web_signer.ts";
+} from "../support/interop/web_signer.ts";
 
 const ACCOUNT = "tlsboot-signer.example.com.web";
 

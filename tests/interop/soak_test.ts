@@ -1,10 +1,10 @@
 /** client-go's shared informers and leader election, for minutes, while `up` is restarted under them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { peerPath } from "../../scripts/peers.ts";
+import { peerPath } from "../support/peers/go.ts";
 import { start } from "../support/child.ts";
-import { startInstance } from "./support/instance.ts";
-import { pause, restart, SOAK_SECONDS, type SoakVerdict } from "./support/soak.ts";
+import { startInstance } from "../support/interop/instance.ts";
+import { pause, restart, SOAK_SECONDS, type SoakVerdict } from "../support/interop/soak.ts";
 
 /** Longer than a leader waits for its renewal, so that nobody leads when the server is there again. */
 const LONG_OUTAGE_SECONDS = 12;

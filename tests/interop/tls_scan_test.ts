@@ -4,8 +4,8 @@ import { readFile, rm } from "node:fs/promises";
 import { test } from "node:test";
 import { start } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
-import { CA_EXTENSIONS, makeCertificate } from "./support/openssl_ca.ts";
-import { type RunningInstance, startInstance } from "./support/instance.ts";
+import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
 /** One line of the scanner's report. */
 interface Finding {

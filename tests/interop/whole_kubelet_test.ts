@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Finished, runProgram } from "../support/child.ts";
-import type { Kubectl } from "./support/kubectl.ts";
-import { assertNodePair } from "./support/openssl.ts";
-import { startInstance } from "./support/instance.ts";
-import { pause, SOAK_SECONDS } from "./support/soak.ts";
-import { type Complaint, startWholeKubelet } from "./support/whole_kubelet.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
+import { assertNodePair } from "../support/interop/openssl.ts";
+import { startInstance } from "../support/interop/instance.ts";
+import { pause, SOAK_SECONDS } from "../support/interop/soak.ts";
+import { type Complaint, startWholeKubelet } from "../support/interop/whole_kubelet.ts";
 
 const NODE = "whole";
 

@@ -19,12 +19,12 @@ import { runTlsboot } from "../support/child.ts";
 import { toBase64 } from "../support/csr_builder.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { CA_EXTENSIONS, makeCertificate } from "./support/openssl_ca.ts";
-import { findPemBlocks } from "./support/pem_files.ts";
-import { CASES, type KeyName, KEYS, type SigningCase } from "./support/signing_cases.ts";
-import { makeRequests, type SigningRequest } from "./support/signing_requests.ts";
-import { startInstance } from "./support/instance.ts";
-import { assertLints, certificateBlocks, zlintErrors } from "./support/zlint.ts";
+import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
+import { findPemBlocks } from "../support/interop/pem_files.ts";
+import { CASES, type KeyName, KEYS, type SigningCase } from "../support/interop/signing_cases.ts";
+import { makeRequests, type SigningRequest } from "../support/interop/signing_requests.ts";
+import { startInstance } from "../support/interop/instance.ts";
+import { assertLints, certificateBlocks, zlintErrors } from "../support/interop/zlint.ts";
 
 /**
  * What a requester may ask for against RFC 5280: kube-controller-manager issues each of these byte for byte alike

@@ -18,7 +18,7 @@ import { createTempFolder } from "../support/temp.ts";
 import { readMachine } from "../bench/machine.ts";
 import { checkOpenFiles, checkProc } from "../bench/processes.ts";
 import { releasedFile, sourcesOn } from "../bench/program.ts";
-import { ensureNode, YOUNG_GENERATION_FLAG } from "../../scripts/node_runtime.ts";
+import { ensureNode, YOUNG_GENERATION_FLAG } from "../../scripts/build/node_runtime.ts";
 import { createAccount } from "./account.ts";
 import type { Attack } from "./attack.ts";
 import { ATTACKS } from "./attacks.ts";

@@ -7,7 +7,7 @@ import process from "node:process";
 import { after, before, test } from "node:test";
 import { ROOT, runProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { createOtherRoot, type OtherRoot } from "./support/other_root.ts";
+import { createOtherRoot, type OtherRoot } from "../support/packages/other_root.ts";
 
 const { version } = JSON.parse(readFileSync("deno.json", "utf8"));
 const ARCHITECTURE = process.arch === "arm64" ? "arm64" : "amd64";
@@ -37,7 +37,7 @@ function nameOf(revision: number): string {
 
 /** Of the file that deno task build has made. */
 async function makePackage(dist: string, revision: number): Promise<void> {
-  const args = ["run", "-A", "scripts/package.ts", "--dist", folder.join(dist), "--revision", String(revision)];
+  const args = ["run", "-A", "scripts/package/debian.ts", "--dist", folder.join(dist), "--revision", String(revision)];
   const { code, stderr } = await runProgram(process.execPath, args);
   assert.equal(code, 0, stderr);
 }

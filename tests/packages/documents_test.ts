@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { cp, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { ensureDebianPackages } from "../../scripts/_debian.ts";
-import { ensureNode } from "../../scripts/node_runtime.ts";
+import { ensureDebianPackages } from "../support/peers/debian.ts";
+import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { ROOT, runProgram, runTlsboot } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 

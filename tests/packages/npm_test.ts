@@ -5,10 +5,10 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, test } from "node:test";
-import { ensureNode, hostPlatform } from "../../scripts/node_runtime.ts";
+import { ensureNode, hostPlatform } from "../../scripts/build/node_runtime.ts";
 import { ROOT, runProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { ENTRIES, installInto, writePrograms } from "./support/consumer.ts";
+import { ENTRIES, installInto, writePrograms } from "../support/packages/consumer.ts";
 
 const manifest = JSON.parse(readFileSync("deno.json", "utf8"));
 const TARBALL = `tlsboot-tlsboot-${manifest.version}.tgz`;
@@ -28,7 +28,7 @@ async function pack(name: string): Promise<void> {
   const { code, stderr } = await runProgram(process.execPath, [
     "run",
     "-A",
-    "scripts/pack.ts",
+    "scripts/package/npm.ts",
     "--out",
     folder.join(name),
   ]);

@@ -17,11 +17,11 @@ import { join } from "node:path";
 import process from "node:process";
 import { getErrorMessage } from "../../core/errors.ts";
 import { NODE_FLAGS } from "../support/child.ts";
-import { ensureDebianPackages } from "../../scripts/_debian.ts";
-import { run } from "../../scripts/_run.ts";
+import { ensureDebianPackages } from "../support/peers/debian.ts";
+import { run } from "../../scripts/processes.ts";
 import { runBuild } from "../../scripts/build/run.ts";
-import { ensureNode } from "../../scripts/node_runtime.ts";
-import { ensurePeers } from "../../scripts/peers.ts";
+import { ensureNode } from "../../scripts/build/node_runtime.ts";
+import { ensurePeers } from "../support/peers/go.ts";
 import { findHaproxy } from "./balancer.ts";
 import { readFlags, UsageError } from "./flags.ts";
 

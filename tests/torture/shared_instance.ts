@@ -1,7 +1,7 @@
 /** Several servers on an etcd of three members behind a load balancer: one server and one member die at a time. */
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Etcd, startEtcd } from "../interop/support/etcd.ts";
+import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 import { findServerPort } from "../support/temp.ts";
 import { type Balancer, startBalancer } from "./balancer.ts";
 import { createTorturedServer, type TorturedServer } from "./server.ts";

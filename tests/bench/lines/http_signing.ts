@@ -1,6 +1,6 @@
 /** Certificates over HTTP with connections that stay open, beside `cfssl serve` or a control plane. */
 import { writeFile } from "node:fs/promises";
-import { peerPath } from "../../../scripts/peers.ts";
+import { peerPath } from "../../support/peers/go.ts";
 import { start } from "../../support/child.ts";
 import { createTempFolder, findFreePort } from "../../support/temp.ts";
 import type { Grounds } from "../grounds.ts";

@@ -1,6 +1,6 @@
 /** `api`: whole requests through the whole API in memory, whose answers are no 5xx but those that are meant. */
 import { StatusError } from "../../../core/kube/status.ts";
-import { inBody, type LooseRequest, readRequest, REQUEST_WORDS, requestSeeds } from "./_requests.ts";
+import { inBody, type LooseRequest, readRequest, REQUEST_WORDS, requestSeeds } from "../inputs/requests.ts";
 import { createTestApp, type TestApp } from "../../support/test_app.ts";
 import { assertHolds, assertSame, outcomeOf } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";

@@ -19,8 +19,8 @@ import {
 import { assertSame, resultOutcome } from "../oracle.ts";
 import { inflateDer, restructureDer } from "../structure/der.ts";
 import { type Bytes, type Target } from "../target.ts";
-import { makeCertificates } from "./_certificates.ts";
-import { fromBase64 } from "./_seeds.ts";
+import { makeCertificates } from "../inputs/certificates.ts";
+import { fromBase64 } from "../inputs/seeds.ts";
 
 const REQUESTS = [FULL_REQUEST, SECP256K1_REQUEST, ...REQUEST_VECTORS.map(({ base64 }) => base64)].map(fromBase64);
 const WORDS = [

@@ -16,8 +16,8 @@ import { memoryServerOptions } from "../../support/memory_server.ts";
 import { join } from "../mutate.ts";
 import { assertHolds } from "../oracle.ts";
 import { type Bytes, bytesOf, type Target } from "../target.ts";
-import { REQUEST_WORDS, requestSeeds } from "./_requests.ts";
-import { readAnswers } from "./_answers.ts";
+import { REQUEST_WORDS, requestSeeds } from "../inputs/requests.ts";
+import { readAnswers } from "../inputs/answers.ts";
 import { assertWellFormed } from "./api.ts";
 
 /** Belongs to this target's own server. */

@@ -7,7 +7,7 @@ import type { Kind } from "../../../core/kube/schema.ts";
 import { assertHolds, assertSame, refusalOf } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
 import { type Bytes, type Target, textOf } from "../target.ts";
-import { behindKind, forKind, JSON_WORDS, kindAndBody, vectorOf } from "./_seeds.ts";
+import { behindKind, forKind, JSON_WORDS, kindAndBody, vectorOf } from "../inputs/seeds.ts";
 
 /** Beyond this, comparing needs more stack than there is. */
 const COMPARED_BYTES = 4096;

@@ -21,7 +21,7 @@ import { parseRequestInfo, toAttributes } from "../../../server/http/request_inf
 import { MAX_HEAD_BYTES, MAX_TARGET_LENGTH } from "../../../server/http/limits.ts";
 import { parseTarget } from "../../../server/http/request_target.ts";
 import { parseContinue } from "../../../server/registry/continue_token.ts";
-import { JSON_WORDS } from "./_seeds.ts";
+import { JSON_WORDS } from "../inputs/seeds.ts";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "WATCH"];
 

@@ -15,7 +15,7 @@ import { ADMIN } from "../../support/test_app.ts";
 import { refusalOf } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
 import { type Bytes, bytesOf, type Target } from "../target.ts";
-import { behindKind, forKind, JSON_WORDS, kindAndBody, vectorObject, vectorOf } from "./_seeds.ts";
+import { behindKind, forKind, JSON_WORDS, kindAndBody, vectorObject, vectorOf } from "../inputs/seeds.ts";
 
 /** The stored resources that need nothing but themselves, by their kind. */
 const SERVED = new Map(PLAIN_RESOURCES.map((resource) => [resource.kind, resource]));

@@ -3,7 +3,7 @@ import { encodePem, parsePemBlocks } from "../../../core/pki/pem.ts";
 import { FULL_REQUEST, REQUEST_VECTORS } from "../../support/request_vectors.ts";
 import { assertHolds, assertSame } from "../oracle.ts";
 import { bytesOf, type Target, textOf } from "../target.ts";
-import { fromBase64 } from "./_seeds.ts";
+import { fromBase64 } from "../inputs/seeds.ts";
 
 const BLOCK = encodePem("CERTIFICATE REQUEST", fromBase64(FULL_REQUEST));
 

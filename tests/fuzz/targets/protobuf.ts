@@ -13,7 +13,7 @@ import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { assertSame, refusalOf } from "../oracle.ts";
 import { inflateProtobuf, restructureProtobuf } from "../structure/protobuf.ts";
 import type { Bytes, Target } from "../target.ts";
-import { behindKind, forKind, fromBase64, kindAndBody, vectorOf } from "./_seeds.ts";
+import { behindKind, forKind, fromBase64, kindAndBody, vectorOf } from "../inputs/seeds.ts";
 
 const WORDS = [
   "\n",

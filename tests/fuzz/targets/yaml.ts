@@ -4,7 +4,7 @@ import { formatYaml, parseYaml } from "../../../core/kube/codec/yaml.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import { assertSame, refusalOf } from "../oracle.ts";
 import { bytesOf, type Target } from "../target.ts";
-import { vectorOf } from "./_seeds.ts";
+import { vectorOf } from "../inputs/seeds.ts";
 import { decodeAgain } from "./json.ts";
 
 const WORDS = [

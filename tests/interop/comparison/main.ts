@@ -5,7 +5,7 @@ import { readMeantDifferences } from "./meant.ts";
 import { replayCorpus } from "./replay.ts";
 import { formatReport } from "./report.ts";
 import { startPair } from "./sides.ts";
-import { ensureNode } from "../../../scripts/node_runtime.ts";
+import { ensureNode } from "../../../scripts/build/node_runtime.ts";
 
 process.env["TLSBOOT_TEST_NODE"] ??= await ensureNode();
 const startedAt = new Date();

@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { Agent } from "node:https";
 import { type Running, runProgram, startTlsboot } from "../../support/child.ts";
 import { createTempFolder } from "../../support/temp.ts";
-import { type ControlPlane, startControlPlane } from "../support/control_plane.ts";
+import { type ControlPlane, startControlPlane } from "../../support/interop/control_plane.ts";
 import { IDENTITIES, type Identity } from "./corpus.ts";
 
 /** The names of the two servers, as reports and the file of meant differences write them. */

@@ -8,7 +8,7 @@
 import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { ensureNode } from "../../../scripts/node_runtime.ts";
+import { ensureNode } from "../../../scripts/build/node_runtime.ts";
 import { startPair, startTwins } from "../comparison/sides.ts";
 import { type Finding, type Played, Stage } from "./play.ts";
 import {

@@ -5,7 +5,7 @@ import { formatApiVersion, formatQualifiedResource, type Kind } from "../../../c
 import type { Random } from "../../../core/ports.ts";
 import { oneIn, pick } from "../../fuzz/dice.ts";
 import { createSamples } from "../../support/privilege/samples.ts";
-import { SAMPLE_OBJECTS } from "../support/sample_objects.ts";
+import { SAMPLE_OBJECTS } from "../../support/interop/sample_objects.ts";
 import { structuredCopy } from "./values.ts";
 
 type Fields = Record<string, unknown>;

@@ -1,6 +1,6 @@
 /**
  * One object of each kind with every field set, in three encodings, as `k8s.io/api` publishes them (`testdata/HEAD`,
- * v0.37.2). Written by scripts/vectors.ts.
+ * v0.37.2). Written by tests/support/write_vectors.ts.
  */
 
 /** One object in the three encodings of the API. */

@@ -1,0 +1,52 @@
+/**
+ * From which commit something is built, asked of git while it is built: a program never asks by itself.
+ *
+ * The answer goes in front of the built JavaScript as one line, `defineBuild(await readBuildFacts())`, where
+ * `cli/build.ts` finds it: the first line of the bundle of the single file, of `cli/build.js` in the npm package.
+ */
+import { spawnSync } from "node:child_process";
+import process from "node:process";
+import { type BuildCommit, UNKNOWN_BUILD } from "../../cli/build.ts";
+
+/** Where to look instead of git, for builders that have no checkout. */
+export interface BuildEnvironment {
+  readonly TLSBOOT_BUILD_COMMIT?: string | undefined;
+  /** Seconds since 1970 (reproducible-builds.org/specs/source-date-epoch). */
+  readonly SOURCE_DATE_EPOCH?: string | undefined;
+}
+
+/** The facts of the checkout in a folder; unknown outside of git and without the variables. */
+export function readBuildFacts(folder: string = process.cwd(), env: BuildEnvironment = process.env): BuildCommit {
+  const git = (...args: readonly string[]): string | undefined => {
+    const { status, stdout } = spawnSync("git", ["-C", folder, ...args], { encoding: "utf8" });
+    return status === 0 ? stdout.trim() : undefined;
+  };
+  const { TLSBOOT_BUILD_COMMIT: commit, SOURCE_DATE_EPOCH: seconds } = env;
+  return {
+    commit: commit ?? commitOf(git) ?? UNKNOWN_BUILD.commit,
+    date: dateOf(seconds ?? git("log", "-1", "--format=%ct")) ?? UNKNOWN_BUILD.date,
+  };
+}
+
+/** The line that tells a built program its commit. */
+export function defineBuild({ commit, date }: BuildCommit): string {
+  return `const TLSBOOT_BUILD = ${JSON.stringify({ commit, date })};\n`;
+}
+
+/** Seconds since 1970 of the facts, for the dates inside archives. */
+export function buildSeconds({ date }: BuildCommit): number {
+  return date === UNKNOWN_BUILD.date ? 0 : Date.parse(date) / 1000;
+}
+
+function commitOf(git: (...args: readonly string[]) => string | undefined): string | undefined {
+  const commit = git("rev-parse", "HEAD");
+  return commit === undefined || git("status", "--porcelain", "--untracked-files=no") === ""
+    ? commit
+    : `${commit}-modified`;
+}
+
+function dateOf(seconds: string | undefined): string | undefined {
+  if (seconds === undefined) return undefined;
+  if (!/^\d+$/.test(seconds)) throw new Error(`"${seconds}" is no number of seconds`);
+  return new Date(Number(seconds) * 1000).toISOString().replace(".000Z", "Z");
+}

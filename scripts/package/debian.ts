@@ -1,0 +1,69 @@
+/**
+ * `deno task package [--dist DIR] [--revision N]`: a Debian package of each Linux file in `dist/`, after `deno task build`.
+ * It installs the program, its units, a system user, manual pages, completion and the licences.
+ */
+import { Buffer } from "node:buffer";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { TLSBOOT_VERSION } from "../../core/version.ts";
+import { buildSeconds, readBuildFacts } from "../build/facts.ts";
+import { createDeb } from "./deb.ts";
+import { CONFIGURATION_FILE, debianFiles } from "./debian_files.ts";
+
+/** Debian's names of the processors. */
+const ARCHITECTURES: readonly (readonly [target: string, architecture: string])[] = [
+  ["linux-x64", "amd64"],
+  ["linux-arm64", "arm64"],
+];
+const SCRIPTS = ["postinst", "prerm", "postrm"];
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { dist: { type: "string", default: "dist" }, revision: { type: "string", default: "1" } },
+  });
+  if (!/^[1-9]\d*$/.test(values.revision)) throw new Error(`--revision: "${values.revision}" found, want a number`);
+  const root = process.cwd();
+  const facts = readBuildFacts(root);
+  const version = `${TLSBOOT_VERSION}-${values.revision}`;
+  const edition = { version: TLSBOOT_VERSION, date: facts.date === "unknown" ? "" : facts.date.slice(0, 10) };
+  const beside = await debianFiles(root, edition);
+  const control = await readFile(join(root, "packaging", "debian", "control"), "utf8");
+  const scripts = Object.fromEntries(
+    await Promise.all(
+      SCRIPTS.map(async (name) => [name, await readFile(join(root, "packaging", "debian", name), "utf8")] as const),
+    ),
+  );
+  let made = 0;
+  for (const [target, architecture] of ARCHITECTURES) {
+    const program = await readProgram(join(values.dist, `tlsboot-${TLSBOOT_VERSION}-${target}`));
+    if (program === undefined) continue;
+    const deb = createDeb({
+      files: [{ path: "usr/bin/tlsboot", mode: 0o755, data: program }, ...beside],
+      control: control.replace("@version@", version).replace("@architecture@", architecture),
+      scripts,
+      configurationFiles: [CONFIGURATION_FILE],
+      modifiedSeconds: buildSeconds(facts),
+    });
+    const path = join(values.dist, `tlsboot_${version}_${architecture}.deb`);
+    await writeFile(path, deb);
+    process.stdout.write(`${path}: ${(deb.length / 1e6).toFixed(1)} MB\n`);
+    made += 1;
+  }
+  if (made === 0) throw new Error(`no tlsboot-${TLSBOOT_VERSION}-linux-… in ${values.dist}: run deno task build first`);
+}
+
+async function readProgram(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,55 @@
+/** What the Debian package installs beside the program: units, manual pages, completion, licences. */
+import { Buffer } from "node:buffer";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { renderLicenses } from "../../cli/sbom/licenses.ts";
+import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
+import { renderCompletionScript } from "../../cli/framework/completion.ts";
+import { type ManEdition, manName, manTopics, renderMan } from "../../cli/framework/man.ts";
+import type { PackageFile } from "./deb.ts";
+
+/** The one file that people edit. */
+export const CONFIGURATION_FILE = "etc/tlsboot/up.yaml";
+
+/** Where the files of `packaging/systemd` go. */
+const SYSTEMD: readonly (readonly [source: string, target: string])[] = [
+  ["tlsboot.service", "usr/lib/systemd/system/tlsboot.service"],
+  ["tlsboot-signer@.service", "usr/lib/systemd/system/tlsboot-signer@.service"],
+  ["tlsboot-approver@.service", "usr/lib/systemd/system/tlsboot-approver@.service"],
+  ["sysusers.conf", "usr/lib/sysusers.d/tlsboot.conf"],
+  ["up.yaml", CONFIGURATION_FILE],
+];
+
+/** The files, in no order. */
+export async function debianFiles(root: string, edition: ManEdition): Promise<readonly PackageFile[]> {
+  const systemd = SYSTEMD.map(async ([source, path]) =>
+    file(path, await readFile(join(root, "packaging", "systemd", source), "utf8"))
+  );
+  const pages = manTopics(COMMAND_TABLE).map((topic) =>
+    compressed(`usr/share/man/man1/${manName(COMMAND_TABLE, topic)}.1.gz`, renderMan(COMMAND_TABLE, topic, edition))
+  );
+  const completion = (shell: "bash" | "zsh" | "fish", path: string): PackageFile =>
+    file(`usr/share/${path}`, renderCompletionScript(shell, COMMAND_TABLE.program));
+  return [
+    ...await Promise.all(systemd),
+    ...pages,
+    completion("bash", "bash-completion/completions/tlsboot"),
+    completion("zsh", "zsh/vendor-completions/_tlsboot"),
+    completion("fish", "fish/vendor_completions.d/tlsboot.fish"),
+    file("usr/share/doc/tlsboot/copyright", renderLicenses()),
+    file(
+      "usr/share/doc/tlsboot/examples/tlsboot.rules.yaml",
+      await readFile(join(root, "packaging", "prometheus", "tlsboot.rules.yaml"), "utf8"),
+    ),
+    compressed("usr/share/doc/tlsboot/changelog.gz", await readFile(join(root, "CHANGELOG.md"), "utf8")),
+  ];
+}
+
+function file(path: string, text: string): PackageFile {
+  return { path, mode: 0o644, data: Buffer.from(text) };
+}
+
+function compressed(path: string, text: string): PackageFile {
+  return { path, mode: 0o644, data: gzipSync(text, { level: 9 }) };
+}

@@ -1,0 +1,117 @@
+/**
+ * `deno task pack [--out DIR]`: the npm package of the library, `dist/tlsboot-tlsboot-<version>.tgz`. JavaScript and
+ * declarations, module by module; the dependencies by the versions of deno.json. The same commit gives the same bytes.
+ */
+import { Buffer } from "node:buffer";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
+import { pathToFileURL } from "node:url";
+import { MIN_NODE_MAJOR } from "../../cli/node_version.ts";
+import { importedPackages } from "../licenses/sbom.ts";
+import { defineBuild, readBuildFacts } from "../build/facts.ts";
+import { compile } from "./compile.ts";
+import { createTar, type TarEntry } from "./tar.ts";
+
+/** The date that npm itself gives to packed files, the same for every package. */
+const PACKED_AT = Date.parse("1985-10-26T08:15:00Z") / 1000;
+/** The program, as `tlsboot` in `node_modules/.bin`. */
+const PROGRAM = "cli/main.js";
+/** `node:sqlite` is a release candidate in Node 24 and says so each time; DEP0123 is etcd's members by IP address. */
+const SHEBANG = "#!/usr/bin/env -S node --disable-warning=ExperimentalWarning --disable-warning=DEP0123\n";
+
+/** The parts of deno.json that a package repeats. */
+interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly license: string;
+  readonly exports: Readonly<Record<string, string>>;
+  readonly imports: Readonly<Record<string, string>>;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { out: { type: "string", default: "dist" } } });
+  const root = process.cwd();
+  const manifest: Manifest = JSON.parse(await readFile(join(root, "deno.json"), "utf8"));
+  const files = new Map(await compile(root, [...Object.values(manifest.exports), "cli/main.ts"]));
+  const prepend = (path: string, text: string): void => void files.set(path, text + files.get(path)!);
+  prepend(PROGRAM, SHEBANG);
+  prepend("cli/build.js", defineBuild(readBuildFacts(root)));
+  for (const source of Object.values(manifest.exports)) {
+    for (const [path, text] of await nodeEntry(root, source)) files.set(path, text);
+  }
+  files.set("package.json", packageJson(manifest, await importedPackages(root)));
+  for (const [path, source] of [["LICENSE", "LICENSE"], ["README.md", "packaging/npm/README.md"]] as const) {
+    files.set(path, await readFile(join(root, source), "utf8"));
+  }
+  const entries: readonly TarEntry[] = [...files].map(([path, text]) => ({
+    path: `package/${path}`,
+    mode: path === PROGRAM ? 0o755 : 0o644,
+    data: Buffer.from(text),
+  }));
+  const target = join(values.out, `${manifest.name.replace("@", "").replace("/", "-")}-${manifest.version}.tgz`);
+  await mkdir(values.out, { recursive: true });
+  await writeFile(target, gzipSync(createTar(entries, PACKED_AT), { level: 9 }));
+  process.stdout.write(`${target}\n`);
+}
+
+/**
+ * What Node loads of an entry. Node parses all modules of an ES module before it runs the first, so an old one would end
+ * with a SyntaxError inside the package: a CommonJS module checks the version first. The ES module before it has the
+ * entry's names and no others.
+ */
+async function nodeEntry(root: string, source: string): Promise<readonly (readonly [path: string, text: string])[]> {
+  const path = source.replace(/^\.\//, "").replace(/\.ts$/, "");
+  const names = Object.keys(await import(pathToFileURL(join(root, source)).href));
+  const file = basename(path);
+  return [
+    [
+      `${path}.node.js`,
+      `import exported from "./${file}.node.cjs";\nexport const { ${names.join(", ")} } = exported;\n`,
+    ],
+    [`${path}.node.cjs`, `"use strict";\n${NODE_CHECK}module.exports = require("./${file}.js");\n`],
+  ];
+}
+
+/** The text of `findNodeFault`, for a Node that cannot be relied on to load that module. */
+const NODE_CHECK = `if (Number.parseInt(process.versions.node, 10) < ${MIN_NODE_MAJOR}) {
+  throw new Error(\`tlsboot needs Node ${MIN_NODE_MAJOR} or newer, and this is Node \${process.versions.node}\`);
+}
+`;
+
+function packageJson({ name, version, license, exports, imports }: Manifest, packages: readonly string[]): string {
+  // The declarations speak of node: modules.
+  const dependencies = [...packages, "@types/node"].sort().map((item) => [item, versionOf(imports[item]!)]);
+  const entries = Object.entries(exports).map(([path, source]) => [path, {
+    types: source.replace(/\.ts$/, ".d.ts"),
+    // Deno names itself node too.
+    deno: source.replace(/\.ts$/, ".js"),
+    node: source.replace(/\.ts$/, ".node.js"),
+    default: source.replace(/\.ts$/, ".js"),
+  }]);
+  const content = {
+    name,
+    version,
+    description: "Kubernetes TLS bootstrapping from both ends",
+    license,
+    type: "module",
+    engines: { node: `>=${MIN_NODE_MAJOR}` },
+    exports: { ...Object.fromEntries(entries), "./package.json": "./package.json" },
+    bin: { tlsboot: `./${PROGRAM}` },
+    sideEffects: [`./${PROGRAM}`],
+    dependencies: Object.fromEntries(dependencies),
+  };
+  return `${JSON.stringify(content, null, 2)}\n`;
+}
+
+/** `4.13.19` of `npm:hono@4.13.19`. */
+function versionOf(specifier: string): string {
+  return specifier.slice(specifier.lastIndexOf("@") + 1);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});

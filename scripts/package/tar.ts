@@ -1,0 +1,28 @@
+/** Archives whose bytes follow from their contents alone: tar with the dates and owners it is told. */
+import { Buffer } from "node:buffer";
+import { encodeTarHeader, TAR_BLOCK, TAR_END, tarPadding } from "../../core/lib/tar.ts";
+
+/** A file, a folder or a link of an archive. */
+export interface TarEntry {
+  /** With slashes; a folder's ends with one. */
+  readonly path: string;
+  /** Permission bits. */
+  readonly mode: number;
+  /** Absent for folders and links. */
+  readonly data?: Uint8Array;
+  /** Where a symbolic link leads. */
+  readonly target?: string;
+}
+
+/** Archives are padded to twenty blocks (GNU tar's record). */
+const RECORD = 20 * TAR_BLOCK;
+
+/** The archive, its entries in their order, each owned by root and as old as is said (seconds since 1970). */
+export function createTar(entries: readonly TarEntry[], modifiedSeconds: number): Buffer {
+  const blocks: Uint8Array[] = [];
+  for (const { data = new Uint8Array(), ...entry } of entries) {
+    blocks.push(encodeTarHeader({ ...entry, size: data.length, modifiedSeconds }), data, tarPadding(data.length));
+  }
+  const size = blocks.reduce((sum, block) => sum + block.length, TAR_END.length);
+  return Buffer.concat([...blocks, TAR_END, tarPadding(size, RECORD)]);
+}

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import process from "node:process";
+import { test } from "node:test";
+import { createTempFolder } from "../support/temp.ts";
+import { formatFailures, readOutcome, sumOf } from "./junit.ts";
+
+for (
+  const { name, report, want } of [
+    {
+      name: "passing cases",
+      report: '<testsuites><testcase name="a"/><testcase name="b -> c"/></testsuites>',
+      want: [2, 0],
+    },
+    {
+      name: "a failing, an erring and a skipped case",
+      report:
+        '<testcase name="a"><failure message="x > y"/></testcase><testcase name="b"/><testcase name="c"><error/></testcase>' +
+        '<testcase name="d"><skipped/></testcase>',
+      want: [1, 3],
+    },
+    { name: "no case at all, as a failure", report: "<testsuites/>", want: [0, 1] },
+  ] as const
+) {
+  test(`readOutcome() counts ${name}`, async () => {
+    await using folder = await createTempFolder();
+    await writeFile(folder.join("report.xml"), report);
+    const { passed, failed } = await readOutcome(folder.join("report.xml"), 0);
+    assert.deepEqual([passed, failed], want);
+  });
+}
+
+test("readOutcome() takes a missing report for a failure, and says so", async () => {
+  const { passed, failed, failures } = await readOutcome("/nowhere/report.xml", 1);
+  assert.deepEqual([passed, failed], [0, 1]);
+  assert.match(failures[0]?.text ?? "", /cannot be read: .*\/nowhere\/report\.xml/);
+});
+
+/** A file with a test that fails, in a step, whose name and message have all that XML writes in another way. */
+const FAILING = `
+import { test } from "node:test";
+import assert from "node:assert/strict";
+test("one passes", () => {});
+test("a <b> & 'c'", async (t) => {
+  await t.test("step", () => assert.equal(1, 2, "<no> & \\"no\\""));
+});
+`;
+
+test("readOutcome() tells which tests failed and what was said, from the report of the runtime that runs this", async () => {
+  await using folder = await createTempFolder();
+  const [file, report] = [folder.join("failing_test.mjs"), folder.join("report.xml")];
+  await writeFile(file, FAILING);
+  const args = "Deno" in globalThis
+    ? ["test", "-A", "--no-check", `--junit-path=${report}`, file]
+    : ["--test", "--test-isolation=none", "--test-reporter=junit", `--test-reporter-destination=${report}`, file];
+  // The runner of this test would take the other for a part of itself.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const { status } = spawnSync(process.execPath, args, { env });
+  assert.equal(status, 1);
+  const { passed, failures } = await readOutcome(report, 1);
+  assert.equal(passed, 1);
+  const step = failures.find(({ name }) => name.endsWith("> step"));
+  assert.match(step?.name ?? "", /a <b> & 'c' > step$/);
+  assert.match(step?.text ?? "", /<no> & "no"/);
+});
+
+test("readOutcome() takes a runner that fails without a failing test for a failure", async () => {
+  await using folder = await createTempFolder();
+  await writeFile(folder.join("report.xml"), '<testcase name="a"/>');
+  const { passed, failed, failures } = await readOutcome(folder.join("report.xml"), 1);
+  assert.deepEqual([passed, failed], [1, 1]);
+  assert.match(failures[0]?.text ?? "", /ended with 1/);
+});
+
+test("sumOf() has the failures of all", () => {
+  const failed = { passed: 1, failed: 1, failures: [{ name: "a", text: "b" }] };
+  assert.deepEqual(sumOf([failed, { passed: 2, failed: 0, failures: [] }]), { ...failed, passed: 3 });
+});
+
+test("formatFailures() has each name and the beginning of what was said", () => {
+  const failures = [{ name: "a", text: "one\ntwo\nthree" }, { name: "b", text: "one" }];
+  assert.equal(formatFailures(failures, 2), "FAILED: a\n    one\n    two\n    …\nFAILED: b\n    one\n");
+});

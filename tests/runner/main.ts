@@ -1,0 +1,234 @@
+/**
+ * Runs suites on Deno and on Node 24 and sums what their reports say.
+ *
+ * `deno task test` runs everything that needs only npm; `deno task interop` the suite against a real Kubernetes, `deno
+ * task programs` more programs of others than that suite tries, `deno task packages` what is handed out: built, installed,
+ * used. Tests that start programs run on Deno; `--all` runs them on Node too. With `--binary` tlsboot is the released
+ * file, built first: the end-to-end and security tests and those of the file itself, or the suite against a real
+ * Kubernetes. `--timings` lists the slowest processes.
+ * Usage: main.ts unit|interop|programs|packages [--all] [--binary] [--timings] [--report FILE] [filter…]
+ */
+import { glob, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { NODE_FLAGS } from "../support/child.ts";
+import { formatFailures, type Outcome, readOutcome, sumOf } from "./junit.ts";
+import { runAside } from "../../scripts/processes.ts";
+import { runBuild } from "../../scripts/build/run.ts";
+import { ensureNode } from "../../scripts/build/node_runtime.ts";
+
+const UNIT = [
+  "core/**/*_test.ts",
+  "server/**/*_test.ts",
+  "client/**/*_test.ts",
+  "cli/**/*_test.ts",
+  "scripts/**/*_test.ts",
+  "tests/*_test.ts",
+  "tests/runner/*_test.ts",
+  "tests/contract/*_test.ts",
+  "tests/bench/**/*_test.ts",
+  "tests/fuzz/**/*_test.ts",
+  "tests/overload/**/*_test.ts",
+  "tests/torture/**/*_test.ts",
+  "tests/e2e/*_test.ts",
+  "tests/security/*_test.ts",
+  // How answers are read, cut down and compared needs no Kubernetes.
+  "tests/interop/comparison/*_test.ts",
+  "tests/interop/differential/*_test.ts",
+];
+
+/** The files of each suite. */
+const SUITES: Readonly<Record<string, readonly string[]>> = {
+  unit: UNIT,
+  interop: ["tests/interop/*_test.ts"],
+  packages: ["tests/packages/*_test.ts"],
+  programs: ["tests/interop/programs_test.ts"],
+};
+/** The files of the unit suite that run with the released file too. */
+const BINARY = ["tests/binary/*_test.ts", "tests/e2e/*_test.ts", "tests/security/*_test.ts"];
+
+/**
+ * Files whose tests start programs or build them, and take most of the time. Each runs in a process of its own; on Node
+ * they run with `--all` only.
+ */
+const PROGRAMS = /^(?:tests\/(?:binary|e2e|interop|overload|packages|security)|scripts\/build)\//;
+
+/** How many lines of each failure are printed again at the end. */
+const LINES_EACH = 20;
+
+/**
+ * How many test processes run side by side for each core. Most tests wait most of the time, for a program to start or for
+ * a deadline; those before a real Kubernetes wait the longest.
+ */
+const LANES_PER_CORE = { unit: 3, interop: 4 };
+
+/** How many files of unit tests share a process. A process for each file would take twice as long. */
+const FILES_IN_A_BATCH = 24;
+
+/** Tests that take a minute or longer. They start first, so that nothing waits for them at the end. */
+const LONG = [
+  "tests/interop/clock_test.ts",
+  "tests/interop/disk_fault_backup_test.ts",
+  "tests/interop/disk_fault_client_test.ts",
+  "tests/interop/disk_fault_test.ts",
+  "tests/interop/kubelet_rotation_test.ts",
+  "tests/interop/soak_test.ts",
+  "tests/interop/tls_scan_test.ts",
+  "tests/interop/whole_kubelet_test.ts",
+];
+
+/** Runs test files in one process and writes a JUnit report. */
+interface Runtime {
+  readonly name: "Deno" | "Node";
+  readonly command: string;
+  readonly args: (files: readonly string[], report: string) => readonly string[];
+}
+
+/** Test files that one process runs. */
+interface Batch {
+  /** Batches of a lower rank start first. */
+  readonly rank: number;
+  readonly runtime: Runtime;
+  readonly files: readonly string[];
+}
+
+/** What became of a batch. */
+interface BatchResult extends Batch {
+  readonly outcome: Outcome;
+  readonly seconds: number;
+}
+
+async function main(): Promise<number> {
+  const { values, positionals: [suite = "unit", ...filters] } = parseArgs({
+    options: {
+      all: { type: "boolean", default: false },
+      binary: { type: "boolean", default: false },
+      report: { type: "string" },
+      timings: { type: "boolean", default: false },
+    },
+    allowPositionals: true,
+  });
+  const isInterop = suite === "interop" || suite === "programs";
+  const patterns = values.binary && suite === "unit" ? BINARY : SUITES[suite];
+  if (patterns === undefined) throw new Error(`no suite is called ${suite}; there are ${Object.keys(SUITES)}`);
+  const files = (await findFiles(patterns)).filter((file) =>
+    filters.length === 0 || filters.some((filter) => file.includes(filter))
+  );
+  if (files.length === 0) throw new Error(`no file of the suite ${suite} has ${filters.join(", ")} in its path`);
+  const reports = await mkdtemp(join(tmpdir(), "tlsboot-test-"));
+  try {
+    // The released file runs on Node, and so do the servers that stock programs are set before.
+    if (isInterop) process.env["TLSBOOT_TEST_NODE"] = await ensureNode();
+    // The tests of the file look at all targets.
+    if (values.binary) {
+      process.env["TLSBOOT_TEST_BINARY"] = await runBuild(isInterop ? "host" : "all", join(process.cwd(), "dist"));
+    }
+    const batches = planBatches(deno(), files);
+    if (suite === "unit" && !values.binary) {
+      const onNode = files.filter((file) => values.all || !PROGRAMS.test(file));
+      batches.push(...planBatches(node(await ensureNode()), onNode));
+    }
+    const lanes = availableParallelism() * (isInterop ? LANES_PER_CORE.interop : LANES_PER_CORE.unit);
+    const results = await runBatches(batches.sort((a, b) => a.rank - b.rank), reports, lanes);
+    if (values.timings) process.stdout.write(formatTimings(results));
+    for (const name of new Set(batches.map(({ runtime }) => runtime.name))) {
+      const { passed, failed } = sumOf(results.filter(({ runtime }) => runtime.name === name).map((r) => r.outcome));
+      process.stdout.write(`${name}: ${passed} passed, ${failed} failed\n`);
+    }
+    const { passed, failed, failures } = sumOf(results.map(({ outcome }) => outcome));
+    if (values.report !== undefined) await writeFile(values.report, JSON.stringify({ passed, failed }));
+    process.stdout.write(formatFailures(failures, LINES_EACH));
+    process.stdout.write(`${suite}${values.binary ? "-binary" : ""}: ${passed} passed, ${failed} failed\n`);
+    return failed === 0 ? 0 : 1;
+  } finally {
+    await rm(reports, { recursive: true, force: true });
+  }
+}
+
+function deno(): Runtime {
+  return {
+    name: "Deno",
+    command: process.execPath,
+    args: (files, report) => ["test", "-A", "--no-check", "--quiet", `--junit-path=${report}`, ...files],
+  };
+}
+
+function node(command: string): Runtime {
+  return {
+    name: "Node",
+    command,
+    args: (files, report) => [
+      "--test",
+      "--test-isolation=none",
+      ...NODE_FLAGS,
+      "--test-reporter=dot",
+      "--test-reporter-destination=stdout",
+      "--test-reporter=junit",
+      `--test-reporter-destination=${report}`,
+      ...files,
+    ],
+  };
+}
+
+/** Splits files into batches, ranked so that the ones that take longest start first. */
+function planBatches(runtime: Runtime, files: readonly string[]): Batch[] {
+  const batches: Batch[] = [];
+  const units: string[] = [];
+  for (const file of files) {
+    if (LONG.includes(file)) batches.push({ rank: 0, runtime, files: [file] });
+    else if (PROGRAMS.test(file)) batches.push({ rank: 1, runtime, files: [file] });
+    else units.push(file);
+  }
+  for (let at = 0; at < units.length; at += FILES_IN_A_BATCH) {
+    batches.push({ rank: 2, runtime, files: units.slice(at, at + FILES_IN_A_BATCH) });
+  }
+  return batches;
+}
+
+/** Runs all batches, `lanes` at a time, and prints a line for each that ends, or all its output if it failed. */
+async function runBatches(batches: readonly Batch[], reports: string, lanes: number): Promise<readonly BatchResult[]> {
+  const results: BatchResult[] = [];
+  const waiting = batches.entries();
+  const lane = async () => {
+    for (const [index, batch] of waiting) {
+      const report = join(reports, `${index}.xml`);
+      const start = performance.now();
+      const { code, output } = await runAside(batch.runtime.command, batch.runtime.args(batch.files, report));
+      const result = {
+        ...batch,
+        outcome: await readOutcome(report, code),
+        seconds: (performance.now() - start) / 1000,
+      };
+      results.push(result);
+      if (result.outcome.failed > 0) process.stdout.write(output);
+      process.stdout.write(`${results.length}/${batches.length} ${formatResult(result)}\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return results;
+}
+
+function formatResult({ runtime, files, outcome: { passed, failed }, seconds }: BatchResult): string {
+  const [first = ""] = files;
+  const name = files.length === 1 ? first : `${first} and ${files.length - 1} more`;
+  return `${runtime.name} ${name}: ${passed} passed, ${failed} failed, ${seconds.toFixed(1)} s`;
+}
+
+/** The batches that took longest, a line each. */
+function formatTimings(results: readonly BatchResult[]): string {
+  const slowest = [...results].sort((a, b) => b.seconds - a.seconds).slice(0, 20);
+  return `The slowest:\n${slowest.map((result) => `  ${formatResult(result)}\n`).join("")}`;
+}
+
+async function findFiles(patterns: readonly string[]): Promise<readonly string[]> {
+  const files: string[] = [];
+  for (const pattern of patterns) for await (const file of glob(pattern)) files.push(file);
+  return files.sort();
+}
+
+main().then((code) => process.exit(code), (error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,26 @@
+/** The npm package @kubernetes/client-node as a user has it: a program of its own, on Node 24, beside its packages. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { ensureNode } from "../../../scripts/build/node_runtime.ts";
+import { npmPeerPath } from "../peers/npm.ts";
+import { runProgram } from "../child.ts";
+
+/** What the program was told, by step; peers/client-node/story.mjs says what the steps are. */
+export type Story = Readonly<Record<string, unknown>>;
+
+/** The step in which it asks who it is. */
+export const WHO = "who am I";
+
+/** Runs it to its end with a kubeconfig and a PKCS#10 request (base64 of PEM). */
+export async function tellStory(kubeconfig: string, request: string): Promise<Story> {
+  const { code, stdout, stderr } = await runProgram(await ensureNode(), [
+    ...[join(npmPeerPath("client-node"), "story.mjs"), kubeconfig, request],
+  ]);
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout) as Story;
+}
+
+/** The story without who told it. */
+export function withoutWho(story: Story): Story {
+  return Object.fromEntries(Object.entries(story).filter(([step]) => step !== WHO));
+}

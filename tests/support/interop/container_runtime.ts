@@ -1,0 +1,22 @@
+/** A container runtime that answers a kubelet and runs nothing. */
+import { peerPath } from "../peers/go.ts";
+import { start } from "../child.ts";
+
+/** A running one. */
+export interface ContainerRuntime extends AsyncDisposable {
+  /** Path of its socket. */
+  readonly socket: string;
+}
+
+/** Starts one and waits until it listens. A path of a socket may have 107 bytes, so the folder must not be deep. */
+export async function startContainerRuntime(folder: string): Promise<ContainerRuntime> {
+  const socket = `${folder}/cri.sock`;
+  const running = start(peerPath("criserver"), ["-socket", socket]);
+  try {
+    await running.waitFor(/^listening$/m);
+  } catch (error) {
+    await running[Symbol.asyncDispose]();
+    throw error;
+  }
+  return { socket, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+}

@@ -1,0 +1,223 @@
+/**
+ * A real Kubernetes control plane on loopback: etcd, kube-apiserver and, when asked for, kube-controller-manager with
+ * the controllers of certificates and bootstrap tokens. Its certificates come from openssl, so that no code of ours
+ * vouches for itself.
+ */
+import { Buffer } from "node:buffer";
+import { generateKeyPairSync } from "node:crypto";
+import { cp, readFile, writeFile } from "node:fs/promises";
+import { request } from "node:https";
+import { peerPath } from "../peers/go.ts";
+import { type Running, runProgram, start } from "../child.ts";
+import { createTempFolder, findFreePort, type TempFolder } from "../temp.ts";
+import { type Etcd, startEtcd } from "./etcd.ts";
+
+/** A running control plane. */
+export interface ControlPlane extends AsyncDisposable {
+  readonly folder: TempFolder;
+  readonly server: string;
+  readonly caPath: string;
+  readonly caKeyPath: string;
+  /** Authenticates by client certificate, group system:masters. */
+  readonly adminKubeconfig: string;
+  /** A kubeconfig with a bearer token; the token file has `bootstrap-token` and one for each of our controllers. */
+  kubeconfigWithToken(name: string, token: string): Promise<string>;
+  /** Starts kube-controller-manager with these controllers, as administrator; ended by whoever started it. */
+  startControllers(controllers: readonly string[], flags: readonly string[]): Running;
+  /** Writes a value straight into etcd: what the API would not take today, but may have taken once. */
+  putStored(key: string, value: string): Promise<void>;
+  apiserverLog(): string;
+  /** Of the programs that were started with it. */
+  pids(): readonly number[];
+}
+
+/** Bearer tokens of the control plane's token file: user, groups. */
+export const TOKENS = {
+  "bootstrap-token": ["kubelet-bootstrap", "system:bootstrappers"],
+  "signer-token": ["tlsboot-signer", "tlsboot-signers"],
+  "approver-token": ["tlsboot-approver", "tlsboot-approvers"],
+  "user-token": ["tokenuser", "tokengroup"],
+} as const;
+
+const CONTROLLERS: readonly string[] = [
+  "certificatesigningrequest-approving-controller",
+  "certificatesigningrequest-signing-controller",
+  "certificatesigningrequest-cleaner-controller",
+  "bootstrap-signer-controller",
+  "token-cleaner-controller",
+];
+
+/** How a control plane is started. */
+export interface ControlPlaneOptions {
+  /** Also kube-controller-manager. */
+  readonly controllers: boolean;
+  /** An etcd that others use too, and that stays its owner's; by default one of its own. */
+  readonly etcd?: Etcd;
+  /** Another one on the same etcd, whose CA, certificates, keys and tokens it takes; by default it makes its own. */
+  readonly credentialsOf?: ControlPlane;
+  /** More flags of kube-controller-manager. */
+  readonly controllerFlags?: readonly string[];
+  /** More flags of kube-apiserver, from the folder where they may have put files. */
+  readonly apiserverFlags?: (folder: TempFolder) => Promise<readonly string[]>;
+}
+
+/** Starts one and waits until it is ready. */
+export async function startControlPlane(options: ControlPlaneOptions = { controllers: true }): Promise<ControlPlane> {
+  const folder = await createTempFolder();
+  const started: (Running | Etcd)[] = [];
+  const stop = async () => {
+    for (const running of started.reverse()) await running[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  };
+  try {
+    await (options.credentialsOf === undefined
+      ? writePki(folder)
+      : cp(options.credentialsOf.folder.path, folder.path, { recursive: true }));
+    const etcd = options.etcd ?? await startEtcd();
+    if (options.etcd === undefined) started.push(etcd);
+    const port = await findFreePort();
+    const apiserver = start(peerPath("kube-apiserver"), [
+      `--etcd-servers=${etcd.urls.join(",")}`,
+      `--secure-port=${port}`,
+      "--bind-address=127.0.0.1",
+      "--advertise-address=127.0.0.1",
+      "--authorization-mode=Node,RBAC",
+      "--enable-admission-plugins=NodeRestriction",
+      "--enable-bootstrap-token-auth",
+      `--token-auth-file=${folder.join("tokens.csv")}`,
+      `--client-ca-file=${folder.join("ca.crt")}`,
+      `--tls-cert-file=${folder.join("server.crt")}`,
+      `--tls-private-key-file=${folder.join("server.key")}`,
+      "--service-account-issuer=https://kubernetes.default.svc",
+      `--service-account-key-file=${folder.join("sa.pub")}`,
+      `--service-account-signing-key-file=${folder.join("sa.key")}`,
+      "--service-cluster-ip-range=10.0.0.0/24",
+      "--endpoint-reconciler-type=none",
+      ...(await options.apiserverFlags?.(folder) ?? []),
+    ]);
+    started.push(apiserver);
+    const server = `https://127.0.0.1:${port}`;
+    await waitReady(server, await readFile(folder.join("ca.crt")), apiserver);
+    const plane: ControlPlane = {
+      folder,
+      server,
+      caPath: folder.join("ca.crt"),
+      caKeyPath: folder.join("ca.key"),
+      adminKubeconfig: folder.join("admin.kubeconfig"),
+      kubeconfigWithToken: (name, token) => writeKubeconfig(folder, server, name, { token }),
+      startControllers: (controllers, flags) =>
+        start(peerPath("kube-controller-manager"), [
+          `--kubeconfig=${folder.join("admin.kubeconfig")}`,
+          `--controllers=${controllers.join(",")}`,
+          `--service-account-private-key-file=${folder.join("sa.key")}`,
+          "--use-service-account-credentials=true",
+          "--leader-elect=false",
+          "--secure-port=0",
+          ...flags,
+        ]),
+      putStored: (key, value) => putStored(etcd.urls[0] ?? "", key, value),
+      apiserverLog: () => apiserver.stderr(),
+      pids: () => started.flatMap((one) => "pids" in one ? one.pids() : [one.pid]),
+      [Symbol.asyncDispose]: stop,
+    };
+    await writeKubeconfig(folder, server, "admin", { certificate: "admin" });
+    if (options.controllers) {
+      started.push(plane.startControllers(CONTROLLERS, [
+        `--cluster-signing-cert-file=${plane.caPath}`,
+        `--cluster-signing-key-file=${plane.caKeyPath}`,
+        ...(options.controllerFlags ?? []),
+      ]));
+    }
+    return plane;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Through etcd's JSON gateway. */
+async function putStored(etcd: string, key: string, value: string): Promise<void> {
+  const encoded = { key: Buffer.from(key).toString("base64"), value: Buffer.from(value).toString("base64") };
+  const response = await fetch(`${etcd}/v3/kv/put`, { method: "POST", body: JSON.stringify(encoded) });
+  if (!response.ok) throw new Error(`etcd does not take ${key}: ${response.status} ${await response.text()}`);
+}
+
+async function writePki(folder: TempFolder): Promise<void> {
+  const openssl = async (...args: string[]) => {
+    const { code, stderr } = await runProgram("openssl", args, { cwd: folder.path });
+    if (code !== 0) throw new Error(`openssl ${args.join(" ")}: ${stderr}`);
+  };
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+  await openssl(
+    ...["req", "-x509", ...curve, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=kubernetes", "-days", "30"],
+    ...["-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"],
+  );
+  await writeFile(
+    folder.join("server.ext"),
+    "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n",
+  );
+  await writeFile(folder.join("client.ext"), "extendedKeyUsage=clientAuth\n");
+  for (
+    const [name, subject, extensions] of [
+      ["server", "/CN=kube-apiserver", "server.ext"],
+      ["admin", "/O=system:masters/CN=admin", "client.ext"],
+    ] as const
+  ) {
+    await openssl("req", ...curve, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", subject);
+    await openssl(
+      ...["x509", "-req", "-in", `${name}.csr`, "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"],
+      ...["-out", `${name}.crt`, "-days", "20", "-extfile", extensions],
+    );
+  }
+  const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  await writeFile(folder.join("sa.key"), privateKey.export({ type: "pkcs1", format: "pem" }));
+  await writeFile(folder.join("sa.pub"), publicKey.export({ type: "spki", format: "pem" }));
+  const lines = Object.entries(TOKENS).map(([token, [user, group]], index) =>
+    `${token},${user},${index + 1},"${group}"`
+  );
+  await writeFile(folder.join("tokens.csv"), `${lines.join("\n")}\n`);
+}
+
+async function writeKubeconfig(
+  folder: TempFolder,
+  server: string,
+  name: string,
+  credential: { readonly token: string } | { readonly certificate: string },
+): Promise<string> {
+  const path = folder.join(`${name}.kubeconfig`);
+  const user = "token" in credential ? { token: credential.token } : {
+    "client-certificate": folder.join(`${credential.certificate}.crt`),
+    "client-key": folder.join(`${credential.certificate}.key`),
+  };
+  await writeFile(
+    path,
+    JSON.stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      clusters: [{ name: "test", cluster: { server, "certificate-authority": folder.join("ca.crt") } }],
+      users: [{ name, user }],
+      contexts: [{ name, context: { cluster: "test", user: name } }],
+      "current-context": name,
+    }),
+    { mode: 0o600 },
+  );
+  return path;
+}
+
+async function waitReady(server: string, ca: Uint8Array, apiserver: Running): Promise<void> {
+  const deadline = Date.now() + 90_000;
+  while (Date.now() < deadline) {
+    if (apiserver.hasEnded()) break;
+    const status = await new Promise<number>((resolve) => {
+      const probe = request(`${server}/readyz`, { ca: new TextDecoder().decode(ca) }, (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      });
+      probe.once("error", () => resolve(0));
+      probe.end();
+    });
+    if (status === 200) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`kube-apiserver is not ready\n${apiserver.stderr().slice(-4000)}`);
+}

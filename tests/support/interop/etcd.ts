@@ -1,0 +1,161 @@
+/** A real etcd on loopback, of one member or three. */
+import { Buffer } from "node:buffer";
+import { peerPath } from "../peers/go.ts";
+import { type Running, start } from "../child.ts";
+import { createTempFolder, findServerPort, type TempFolder } from "../temp.ts";
+
+/** One member. */
+export interface EtcdMember {
+  readonly name: string;
+  readonly url: string;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  /** Starts it again with its data. */
+  restart(): void;
+  /** Resolves once it knows a leader. */
+  healthy(): Promise<void>;
+  /** The newest revision of the whole etcd; without TLS. */
+  revision(): Promise<number>;
+  /** The keys that begin with a prefix, and their values; without TLS. */
+  read(prefix: string): Promise<ReadonlyMap<string, Uint8Array>>;
+  /** Writes a key; without TLS. */
+  put(key: string, value: string): Promise<void>;
+  signal(signal: NodeJS.Signals): void;
+  log(): string;
+}
+
+/** A running etcd. */
+export interface Etcd extends AsyncDisposable {
+  readonly members: readonly EtcdMember[];
+  readonly urls: readonly string[];
+  pids(): readonly number[];
+  readonly folder: TempFolder;
+}
+
+/** How an etcd is started. */
+export interface EtcdOptions {
+  readonly members?: number;
+  /** Further flags of each member. */
+  readonly flags?: readonly string[];
+  /** Where clients find it. */
+  readonly address?: string;
+  /** The peers that the members are, in turn: other releases. */
+  readonly releases?: readonly ("etcd" | "etcd-3.5" | "etcd-3.5.12")[];
+  /** Puts the last member into another network; `address` is where it is found. */
+  readonly apart?: { readonly address: string; readonly wrap: Wrap };
+  /** Set where `flags` give it certificates. */
+  readonly isTls?: boolean;
+}
+
+type Wrap = (command: string, args: readonly string[]) => readonly [string, readonly string[]];
+
+interface MemberPlan {
+  readonly name: string;
+  readonly wrap: Wrap;
+  readonly program: string;
+  readonly client: string;
+  /** Here nobody asks for a certificate. */
+  readonly metrics: string;
+  readonly peer: string;
+}
+
+/** Starts one and waits until it has a leader. */
+export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
+  const { members = 1, flags = [], address = "127.0.0.1", releases = ["etcd"], isTls = false, apart } = options;
+  const folder = await createTempFolder();
+  const plans: MemberPlan[] = [];
+  while (plans.length < members) {
+    const isApart = apart !== undefined && plans.length === members - 1;
+    const host = isApart ? apart.address : address;
+    // Peers are on loopback unless one of them is elsewhere.
+    const peerHost = apart === undefined ? "127.0.0.1" : host;
+    plans.push({
+      wrap: isApart ? apart.wrap : (command, args) => [command, args],
+      name: `m${plans.length}`,
+      program: peerPath(releases[plans.length % releases.length]!),
+      client: `${isTls ? "https" : "http"}://${host}:${await findServerPort()}`,
+      metrics: `http://${isApart ? host : "127.0.0.1"}:${await findServerPort()}`,
+      peer: `http://${peerHost}:${await findServerPort()}`,
+    });
+  }
+  const cluster = plans.map(({ name, peer }) => `${name}=${peer}`).join(",");
+  const running = new Map<string, Running>();
+  const launch = ({ name, wrap, program, client, metrics, peer }: MemberPlan) =>
+    void running.set(
+      name,
+      start(...wrap(program, [
+        `--name=${name}`,
+        `--data-dir=${folder.join(name)}`,
+        `--listen-client-urls=${client}`,
+        `--advertise-client-urls=${client}`,
+        `--listen-metrics-urls=${metrics}`,
+        `--listen-peer-urls=${peer}`,
+        `--initial-advertise-peer-urls=${peer}`,
+        `--initial-cluster=${cluster}`,
+        ...flags,
+      ])),
+    );
+  plans.forEach(launch);
+  const etcd: Etcd = {
+    members: plans.map((plan) => ({
+      name: plan.name,
+      url: plan.client,
+      async kill() {
+        const member = running.get(plan.name)!;
+        member.kill("SIGKILL");
+        await member.finished();
+      },
+      restart: () => launch(plan),
+      healthy: () => waitHealthy(plan.metrics),
+      async revision() {
+        const body = JSON.stringify({ key: btoa("/"), count_only: true });
+        const answer = await fetch(`${plan.client}/v3/kv/range`, { method: "POST", body });
+        const { header } = await answer.json() as { readonly header: { readonly revision: string } };
+        return Number(header.revision);
+      },
+      async read(prefix) {
+        const end = `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
+        const { kvs = [] } = await askGateway(`${plan.client}/v3/kv/range`, {
+          key: btoa(prefix),
+          range_end: btoa(end),
+        });
+        return new Map(kvs.map(({ key, value = "" }) => [atob(key), Buffer.from(value, "base64")]));
+      },
+      async put(key, value) {
+        await askGateway(`${plan.client}/v3/kv/put`, { key: btoa(key), value: btoa(value) });
+      },
+      signal: (signal) => running.get(plan.name)!.kill(signal),
+      log: () => running.get(plan.name)!.stderr(),
+    })),
+    urls: plans.map((plan) => plan.client),
+    pids: () => [...running.values()].map(({ pid }) => pid),
+    folder,
+    async [Symbol.asyncDispose]() {
+      for (const member of running.values()) await member[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+  try {
+    for (const { metrics } of plans) await waitHealthy(metrics);
+    return etcd;
+  } catch (error) {
+    await etcd[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** etcd's JSON gateway. */
+async function askGateway(url: string, body: object) {
+  const answer = await fetch(url, { method: "POST", body: JSON.stringify(body) });
+  if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
+  return await answer.json() as { readonly kvs?: readonly { readonly key: string; readonly value?: string }[] };
+}
+
+async function waitHealthy(url: string): Promise<void> {
+  for (let attempt = 0; attempt < 300; attempt++) {
+    const isHealthy = await fetch(`${url}/health`).then((response) => response.ok, () => false);
+    if (isHealthy) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`etcd at ${url} has not become healthy within 30 s`);
+}

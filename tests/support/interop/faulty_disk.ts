@@ -1,0 +1,132 @@
+/** A disk that fails for one program: `disk_fault.c`, preloaded, and the file that tells it what to do. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { constants } from "node:os";
+import { join } from "node:path";
+import { ROOT, runProgram } from "../child.ts";
+import type { TempFolder } from "../temp.ts";
+
+/** Calls that can fail: open for writing, write, sync, truncate, and names (rename, link, unlink, mkdir, rmdir). */
+export type CallKinds = string;
+
+/** What fails. */
+export interface Failing {
+  readonly errno: "ENOSPC" | "EIO" | "EROFS";
+  /** Letters of o, w, s, t and n, see `disk_fault.c`. */
+  readonly kinds: CallKinds;
+  /** Part of the path, or its end where it ends with `$`. */
+  readonly needle: string;
+  /** Half of the bytes are written: with `harmless` that is all, with `first` the calls that follow fail. */
+  readonly short?: "harmless" | "first";
+}
+
+/** What a disk does, wherever it does it. */
+export interface Fault extends Omit<Failing, "needle"> {
+  readonly name: string;
+  /** Calls that fail, one without it. */
+  readonly count?: number;
+}
+
+/** The faults that every call is tried with. */
+export const FAULTS: readonly Fault[] = [
+  { name: "ENOSPC", errno: "ENOSPC", kinds: "owtn" },
+  { name: "EIO", errno: "EIO", kinds: "owstn" },
+  { name: "EROFS", errno: "EROFS", kinds: "owtn" },
+  { name: "a short write", errno: "EIO", kinds: "w", short: "harmless" },
+  // libuv goes on with the rest by itself, and says nothing of an error that it meets then.
+  { name: "ENOSPC in the middle of a write", errno: "ENOSPC", kinds: "w", short: "first", count: 3 },
+  { name: "a failing fsync", errno: "EIO", kinds: "s" },
+];
+
+/** The control of the disk. */
+export interface FaultyDisk {
+  /** For the program that is to have this disk. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Lets so many calls through, then fails so many (one without it). Counts from now. */
+  arm(failing: Failing, skipped: number, count?: number): Promise<void>;
+  disarm(): Promise<void>;
+  /** The calls that have failed since the disk was armed. */
+  hits(): Promise<readonly string[]>;
+}
+
+/** More than anything here makes. */
+const MAX_CALLS = 400;
+
+/** One call that fails. */
+export interface Round {
+  readonly fault: Fault;
+  /** How many calls went well before it. */
+  readonly call: number;
+  /** For messages. */
+  readonly what: string;
+}
+
+/** What is tried with each call. */
+export interface EachCall {
+  /** All without it. Each must come, or the test proves nothing of it. */
+  readonly faults?: readonly Fault[];
+  /** Which calls, in order; all without it. A fault of writes must come at each of them. */
+  readonly calls?: readonly number[];
+}
+
+/**
+ * Lets one call on a path fail after the other, with one fault after the other, until an attempt makes no such call any
+ * more. The attempt lets the program work on the armed disk; it may disarm it. Answers how many calls have failed.
+ */
+export async function tryEachCall(
+  disk: FaultyDisk,
+  needle: string,
+  attempt: (round: Round) => Promise<void>,
+  { faults = FAULTS, calls = Array.from({ length: MAX_CALLS }, (_, call) => call) }: EachCall = {},
+): Promise<number> {
+  let failed = 0;
+  for (const fault of faults) {
+    let hit = 0;
+    for (const call of calls) {
+      assert.ok(call < MAX_CALLS - 1 || calls.length < MAX_CALLS, `${needle}: there is no end of calls`);
+      await disk.arm({ ...fault, needle }, call, fault.count);
+      await attempt({ fault, call, what: `${fault.name} at call ${call} on ${needle}` });
+      const hits = await disk.hits();
+      await disk.disarm();
+      if (hits.length === 0) break;
+      hit++;
+    }
+    assert.ok(hit > 0, `no call on ${needle} met ${fault.name}`);
+    if (calls.length < MAX_CALLS && fault.kinds.includes("w")) {
+      assert.equal(hit, calls.length, `${fault.name} on ${needle} was met by only some of the calls ${calls}`);
+    }
+    failed += hit;
+  }
+  return failed;
+}
+
+/** As `disk_fault.c` numbers them. */
+const SHORT = { not: 0, harmless: 1, first: 2 } as const;
+
+/** Builds the library and makes a control file; needs a C compiler. */
+export async function createFaultyDisk(folder: TempFolder): Promise<FaultyDisk> {
+  const library = folder.join("disk_fault.so");
+  const control = folder.join("disk_fault");
+  const source = join(ROOT, "tests", "support", "interop", "disk_fault.c");
+  const built = await runProgram("cc", ["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source, "-ldl"]);
+  if (built.code !== 0) throw new Error(`the faulty disk cannot be compiled: ${built.stderr}`);
+  let generation = 0;
+  const write = async (line: string): Promise<void> => {
+    await writeFile(`${control}.next`, line);
+    await rename(`${control}.next`, control);
+  };
+  return {
+    env: { LD_PRELOAD: library, DISK_FAULT: control },
+    async arm({ errno, kinds, needle, short }, skipped, count = 1) {
+      const words = [++generation, skipped, count, constants.errno[errno], SHORT[short ?? "not"], kinds, needle];
+      await write(`${words.join(" ")}\n`);
+    },
+    disarm: () => write(""),
+    async hits() {
+      const text = existsSync(`${control}.hits`) ? await readFile(`${control}.hits`, "utf8") : "";
+      const mark = `${generation} `;
+      return text.split("\n").filter((line) => line.startsWith(mark)).map((line) => line.slice(mark.length));
+    },
+  };
+}

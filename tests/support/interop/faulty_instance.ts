@@ -1,0 +1,125 @@
+/** An instance on a disk that fails, a client that notes what it is told, and what a failure may look like. */
+import assert from "node:assert/strict";
+import { createApiClient } from "../../../client/api.ts";
+import { createConnector, readCluster } from "../../../client/connect.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { createSystemClock } from "../../../cli/system.ts";
+import type { ConfigMap } from "../../../core/kube/core_v1.ts";
+import { type Running, startTlsboot } from "../child.ts";
+import { eventually } from "../eventually.ts";
+import type { FaultyDisk } from "./faulty_disk.ts";
+import { waitUntilUp } from "./instance.ts";
+
+const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
+/** Of one request, with the retries that clients make. */
+const ANSWERED_WITHIN_MS = 60_000;
+/** A new instance settles beside whatever else the machine does. */
+const QUIET_WITHIN_MS = 120_000;
+
+/** What a write was refused with. */
+export interface Refusal {
+  readonly code: number;
+  readonly message: string;
+}
+
+/** Somebody who writes objects and reads them again. */
+export interface Client extends AsyncDisposable {
+  /** Undefined when it was acknowledged, else the refusal. */
+  create(name: string, bytes: number): Promise<Refusal | undefined>;
+  names(): Promise<ReadonlySet<string>>;
+  /** The newest revision. */
+  revision(): Promise<string>;
+  isReady(): Promise<boolean>;
+}
+
+/** Connects as the administrator. */
+export async function connect(dataDir: string): Promise<Client> {
+  const clock = createSystemClock();
+  const files = createFilePort();
+  const cluster = await readCluster(`${dataDir}/admin.kubeconfig`, files);
+  const transport = await createConnector({ files, clock, userAgent: "test" })(cluster);
+  const api = createApiClient(transport, { clock });
+  const soon = () => AbortSignal.timeout(ANSWERED_WITHIN_MS);
+  return {
+    async create(name, bytes) {
+      const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { x: "x".repeat(bytes) } };
+      const body = new TextEncoder().encode(JSON.stringify(object));
+      // Without the retries that clients make by themselves.
+      const headers = { "content-type": "application/json" };
+      const answer = await transport.send({ method: "POST", path: CONFIG_MAPS, headers, body }, soon());
+      let text = "";
+      for await (const chunk of answer.body) text += new TextDecoder().decode(chunk);
+      if (answer.status === 201) return undefined;
+      const { kind, code, message } = JSON.parse(text);
+      assert.deepEqual([kind, code], ["Status", answer.status]);
+      return { code, message };
+    },
+    async names() {
+      const { items } = await api.requestList<ConfigMap>({ method: "GET", path: CONFIG_MAPS }, soon());
+      return new Set(items.map(({ metadata }) => metadata.name ?? ""));
+    },
+    async revision() {
+      const { metadata } = await api.requestList<ConfigMap>({ method: "GET", path: CONFIG_MAPS }, soon());
+      return metadata.resourceVersion ?? "";
+    },
+    async isReady() {
+      return (await transport.send({ method: "GET", path: "/readyz", headers: {} }, soon())).status === 200;
+    },
+    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+  };
+}
+
+/** Starts `up`. */
+export function startUp(dataDir: string, port: number, disk?: FaultyDisk): Running {
+  const args = ["up", "--secure-port", `${port}`, "--data-dir", dataDir];
+  return startTlsboot(args, disk === undefined ? {} : { env: disk.env });
+}
+
+/** A new instance's own controllers fill it; from then on only the test writes. */
+export async function quiet(client: Client): Promise<void> {
+  let last = "";
+  let since = Date.now();
+  await eventually("nobody writes", async () => {
+    const revision = await client.revision();
+    if (revision !== last) since = Date.now();
+    last = revision;
+    return Date.now() - since > 1_500 || undefined;
+  }, QUIET_WITHIN_MS);
+}
+
+/** A clear refusal: 5xx, and nothing of the program's inside. */
+export function assertRefusal(refusal: Refusal, what: string): void {
+  assert.ok(refusal.code >= 500, `${what}: ${refusal.code} ${refusal.message}`);
+  assert.doesNotMatch(refusal.message, /\n {4}at /, what);
+}
+
+/** An end that says what is wrong, and shows nothing of the inside. */
+export function assertClearEnd(
+  { code, stderr }: { readonly code: number; readonly stderr: string },
+  what: string,
+): void {
+  assert.equal(code, 1, `${what}: ${stderr}`);
+  assert.match(stderr, /^tlsboot: error: \S.*/m, what);
+  assert.doesNotMatch(stderr, /\n {4}at /, what);
+}
+
+/** A server, and somebody who asks it. */
+export interface Life extends AsyncDisposable {
+  readonly running: Running;
+  readonly client: Client;
+}
+
+/** Starts `up` and waits until it serves. */
+export async function begin(dataDir: string, port: number, disk?: FaultyDisk): Promise<Life> {
+  const running = startUp(dataDir, port, disk);
+  await waitUntilUp(running);
+  const client = await connect(dataDir);
+  return {
+    running,
+    client,
+    async [Symbol.asyncDispose]() {
+      await client[Symbol.asyncDispose]();
+      await running[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,82 @@
+/** `tlsboot up` from its sources, in a folder of its own, with a home where peers may leave their caches. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { type Finished, type Running, runTlsboot, startTlsboot } from "../child.ts";
+import { createTempFolder, type TempFolder } from "../temp.ts";
+import { createKubectl, type Kubectl } from "./kubectl.ts";
+
+/** How `up` is started. */
+export interface InstanceOptions {
+  readonly args?: readonly string[];
+  /** Lines of a token file, handed over as --token-auth-file. */
+  readonly tokens?: readonly string[];
+  /** Instead of a folder below the temporary one. */
+  readonly dataDir?: string;
+}
+
+/** A running `up`. */
+export interface RunningInstance extends AsyncDisposable {
+  readonly folder: TempFolder;
+  readonly running: Running;
+  readonly server: string;
+  readonly dataDir: string;
+  readonly caPath: string;
+  readonly adminKubeconfig: string;
+  readonly bootstrapKubeconfig: string;
+  /** Stock kubectl as this instance's administrator. */
+  readonly kubectl: Kubectl;
+  /** Runs another tlsboot command to its end, in the temporary folder. */
+  tlsboot(...args: readonly string[]): Promise<Finished>;
+  /** Starts one, in the temporary folder. */
+  startTlsboot(...args: readonly string[]): Running;
+}
+
+/** Starts one on a free port and waits until it says where it listens. */
+export async function startInstance(options: InstanceOptions = {}): Promise<RunningInstance> {
+  const folder = await createTempFolder();
+  try {
+    await mkdir(folder.join("home"));
+    const dataDir = options.dataDir ?? folder.join("data");
+    const running = startTlsboot(await upArguments(folder, dataDir, options), { cwd: folder.path });
+    try {
+      const server = await waitUntilUp(running);
+      const adminKubeconfig = `${dataDir}/admin.kubeconfig`;
+      const start = { cwd: folder.path, env: { HOME: folder.join("home") } };
+      return {
+        folder,
+        running,
+        server,
+        dataDir,
+        caPath: `${dataDir}/pki/ca.crt`,
+        adminKubeconfig,
+        bootstrapKubeconfig: `${dataDir}/bootstrap.kubeconfig`,
+        kubectl: createKubectl(folder, adminKubeconfig),
+        tlsboot: (...args) => runTlsboot(args, start),
+        startTlsboot: (...args) => startTlsboot(args, start),
+        async [Symbol.asyncDispose]() {
+          await running[Symbol.asyncDispose]();
+          await folder[Symbol.asyncDispose]();
+        },
+      };
+    } catch (error) {
+      await running[Symbol.asyncDispose]();
+      throw error;
+    }
+  } catch (error) {
+    await folder[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Waits for the greeting of `up`; answers the URL in it. */
+export async function waitUntilUp(running: Running): Promise<string> {
+  const [, server = ""] = await running.waitFor(/tlsboot is up at (https:\S+)[^]*Next, in another terminal/);
+  return server;
+}
+
+async function upArguments(folder: TempFolder, dataDir: string, options: InstanceOptions): Promise<readonly string[]> {
+  const args = ["up", "--secure-port", "0", "--data-dir", dataDir, ...(options.args ?? [])];
+  if (options.tokens === undefined) return args;
+  const path = folder.join("tokens.csv");
+  await writeFile(path, options.tokens.map((line) => `${line}\n`).join(""), { mode: 0o600 });
+  return [...args, "--token-auth-file", path];
+}

@@ -1,0 +1,106 @@
+/**
+ * Two clusters for stock kubeadm, alike but for who serves them: a real control plane with the controllers of
+ * certificates and bootstrap tokens, and `up` with the same CA. Each has a machine that can join.
+ */
+import { Buffer } from "node:buffer";
+import { createHash, X509Certificate } from "node:crypto";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { SecretObject } from "../../../core/kube/core_v1.ts";
+import { findFreePort } from "../temp.ts";
+import { type ControlPlane, startControlPlane } from "./control_plane.ts";
+import type { Place } from "./kubectl_comparison.ts";
+import { createKubectl } from "./kubectl.ts";
+import { type Machine, startMachine } from "./machine.ts";
+import { type RunningInstance, startInstance } from "./instance.ts";
+
+/** The node that joins, on both sides. */
+export const NODE = "node-1";
+
+/** The token of the identity `bootstrap`, once a script has created it. */
+const BOOTSTRAPPER = "abcdef.0123456789abcdef";
+
+/** Both clusters. Disposing ends them. */
+export interface Clusters extends AsyncDisposable {
+  readonly plane: ControlPlane;
+  readonly instance: RunningInstance;
+  /** First the real one. */
+  readonly places: readonly [Place, Place];
+}
+
+/** Starts both. */
+export async function startClusters(): Promise<Clusters> {
+  await using stack = new AsyncDisposableStack();
+  const plane = stack.use(await startControlPlane());
+  const dataDir = plane.folder.join("up");
+  await mkdir(`${dataDir}/pki`, { recursive: true, mode: 0o700 });
+  for (const file of ["ca.crt", "ca.key"]) await cp(plane.folder.join(file), `${dataDir}/pki/${file}`);
+  const instance = stack.use(await startInstance({ dataDir }));
+  const theirKubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  for (const namespace of ["kube-public", "kube-system"]) {
+    await theirKubectl.run("wait", `namespace/${namespace}`, "--for=create", "--timeout=30s");
+  }
+  await theirKubectl.given({ stdin: await ownToken(instance) }).run("create", "-f", "-");
+  const theirs = await createPlace(plane, plane.folder.join("kubernetes"), plane.server, plane.adminKubeconfig);
+  stack.use(theirs.machine);
+  const ours = await createPlace(plane, plane.folder.join("tlsboot"), instance.server, instance.adminKubeconfig);
+  stack.use(ours.machine);
+  const owned = stack.move();
+  return {
+    plane,
+    instance,
+    places: [theirs.place, ours.place],
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function createPlace(
+  { folder, caPath }: ControlPlane,
+  home: string,
+  url: string,
+  adminKubeconfig: string,
+): Promise<{ readonly place: Place; readonly machine: Machine }> {
+  await mkdir(home);
+  const kubectl = createKubectl(folder, adminKubeconfig);
+  await writeFile(`${home}/admin.kubeconfig`, await kubectl.run("config", "view", "--flatten"), { mode: 0o600 });
+  await writeFile(`${home}/bootstrap.kubeconfig`, bootstrapKubeconfig(url, caPath), { mode: 0o600 });
+  const machine = await startMachine(home, NODE);
+  const ca = await readFile(caPath, "utf8");
+  const values = {
+    machine: machine.root,
+    socket: machine.runtimeSocket,
+    caHash: publicKeyHash(ca),
+    caData: Buffer.from(ca).toString("base64"),
+    port: String(await findFreePort()),
+    healthPort: String(await findFreePort()),
+  };
+  return { place: { server: new URL(url).host, home, bin: dirname(machine.enter), values }, machine };
+}
+
+/** The token that `up` makes for itself, and makes anew when it is deleted, so that the other side can have it too. */
+async function ownToken({ kubectl }: RunningInstance): Promise<string> {
+  const text = await kubectl.run(
+    ...["get", "secrets", "--namespace=kube-system", "--field-selector=type=bootstrap.kubernetes.io/token"],
+    "--output=json",
+  );
+  const { items: [own] } = JSON.parse(text) as { readonly items: readonly SecretObject[] };
+  const metadata = { name: own?.metadata.name, namespace: own?.metadata.namespace };
+  return JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata, type: own?.type, data: own?.data });
+}
+
+function bootstrapKubeconfig(server: string, caPath: string): string {
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: "test", cluster: { server, "certificate-authority": caPath } }],
+    users: [{ name: "bootstrap", user: { token: BOOTSTRAPPER } }],
+    contexts: [{ name: "test", context: { cluster: "test", user: "bootstrap" } }],
+    "current-context": "test",
+  });
+}
+
+/** As `--discovery-token-ca-cert-hash` wants it. */
+function publicKeyHash(pem: string): string {
+  const spki = new X509Certificate(pem).publicKey.export({ type: "spki", format: "der" });
+  return `sha256:${createHash("sha256").update(spki).digest("hex")}`;
+}

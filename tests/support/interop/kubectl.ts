@@ -1,0 +1,62 @@
+/** Stock kubectl with one kubeconfig, and a home of its own so that its discovery cache is cold and thrown away. */
+import assert from "node:assert/strict";
+import { peerPath } from "../peers/go.ts";
+import { type Finished, type Running, start } from "../child.ts";
+import type { TempFolder } from "../temp.ts";
+
+const PATIENCE_MS = 60_000;
+
+/** kubectl as one user. */
+export interface Kubectl {
+  /** Runs to the end, whatever the exit code. */
+  try(...args: readonly string[]): Promise<Finished>;
+  /** Runs, must succeed, answers stdout. */
+  run(...args: readonly string[]): Promise<string>;
+  start(...args: readonly string[]): Running;
+  /** The same, with something on stdin (`-f -`) or in the environment. */
+  given(more: { readonly stdin?: string; readonly env?: Readonly<Record<string, string>> }): Kubectl;
+  /** The same folder and home, another kubeconfig. */
+  as(kubeconfig: string): Kubectl;
+}
+
+/** Makes one that runs in `folder`; its home is the folder `home` in there. */
+export function createKubectl(
+  folder: TempFolder,
+  kubeconfig: string,
+  more: { readonly stdin?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Kubectl {
+  const program = peerPath("kubectl");
+  const options = {
+    cwd: folder.path,
+    env: { HOME: folder.join("home"), KUBECONFIG: kubeconfig, ...more.env },
+    ...(more.stdin === undefined ? {} : { stdin: more.stdin }),
+  };
+  const finish = async (args: readonly string[]): Promise<Finished> => {
+    await using running = start(program, args, options);
+    // kubectl delete and wait go on for ever when the server never gives the answer they wait for.
+    const timer = setTimeout(() => running.kill("SIGKILL"), PATIENCE_MS);
+    try {
+      return await running.finished();
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  return {
+    try: (...args) => finish(args),
+    async run(...args) {
+      const { code, stdout, stderr } = await finish(args);
+      assert.equal(code, 0, `kubectl ${args.join(" ")}: ${stdout}${stderr}`);
+      return stdout;
+    },
+    start: (...args) => start(program, args, options),
+    given: (other) => createKubectl(folder, kubeconfig, other),
+    as: (other) => createKubectl(folder, other),
+  };
+}
+
+/** Waits, by kubectl's own watch, for a CSR that a pattern of its name finds; answers the name. */
+export async function waitForCsr(kubectl: Kubectl, pattern = /\S+/): Promise<string> {
+  await using watch = kubectl.start("get", "csr", "--watch", "--output=name");
+  const line = new RegExp(`certificatesigningrequest\\.certificates\\.k8s\\.io/(${pattern.source})\n`);
+  return (await watch.waitFor(line))[1] ?? "";
+}

@@ -1,0 +1,230 @@
+/**
+ * The same commands of stock programs against a real control plane and tlsboot: exit codes and both streams must be the
+ * same. Scripts are tables of commands that are replayed at both places at once, step by step.
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { isPeer, peerPath } from "../peers/go.ts";
+import { type Finished, runProgram, start } from "../child.ts";
+import { sortManagersInYaml } from "../../interop/comparison/managers.ts";
+import { createTempFolder } from "../temp.ts";
+import type { Identity } from "../../interop/comparison/corpus.ts";
+import type { Pair, Side } from "../../interop/comparison/sides.ts";
+import { createRequest } from "./csr_manifest.ts";
+import { createTextBlanker, cutDescriptions, keepLines } from "./kubectl_comparison_blank.ts";
+import { formatDiff } from "./kubectl_comparison_diff.ts";
+import { writeKubeconfigs } from "./kubectl_comparison_kubeconfig.ts";
+
+/** A command that ends by itself; a bare text is one without anything else. */
+export interface Command {
+  /** What is typed behind the name of the program; words may stand in single quotes. */
+  readonly run: string;
+  /** kubectl when left out. */
+  readonly program?: string;
+  readonly stdin?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** How it must end at both places; anything will do when left out, as long as it is the same. */
+  readonly code?: number;
+  /** Whose kubeconfig; admin when left out. */
+  readonly as?: Identity;
+  /** What the server documents in sentences, or has more of than we serve, and is left out of the comparison. */
+  readonly cut?: "descriptions" | "lines that tlsboot lacks";
+  /** Why this one differs, and what its difference as `formatDiff` writes it must then match. */
+  readonly meant?: { readonly reason: string; readonly difference: RegExp };
+}
+
+/** A command that stays: others are run once its watch has begun, and it is ended after that many lines. */
+export interface Watch {
+  readonly watch: string;
+  readonly lines: number;
+  readonly while: readonly (string | Command)[];
+}
+
+/** A table of commands, independent of the others: it has its own namespaces and names. */
+export interface Script {
+  readonly title: string;
+  /**
+   * Files that stand in the folder where the commands run; `${csr:NAME}` is a request for the common name NAME,
+   * `${server}` the host and port of the server, `${home}` the folder of the place.
+   */
+  readonly files?: Readonly<Record<string, string>>;
+  /** `generateName`s that are used: the names made of them are blanked. */
+  readonly generated?: readonly string[];
+  readonly steps: readonly (string | Command | Watch)[];
+}
+
+/** What came out of one step on one side, blanked. */
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** One step with what came out of it on both sides. */
+export interface ComparedStep {
+  readonly script: string;
+  readonly command: string;
+  readonly outcomes: readonly [Outcome, Outcome];
+  /** The outcomes differ, or do not differ as they are meant to. */
+  readonly isFault: boolean;
+}
+
+/** kubectl delete and wait go on for ever when the server never gives the answer they wait for. */
+const PATIENCE = ["timeout", "--signal=KILL", "60"] as const;
+/** What `timeout` ends with when there is no such program, or when it cannot be run. */
+const NOT_RUN: readonly number[] = [126, 127];
+const KLOG_LINE = /^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ .*\n?/gm;
+
+/** Where commands are run: a server, and a folder to run in. */
+export interface Place {
+  /** Host and port. */
+  readonly server: string;
+  /** It has `<identity>.kubeconfig` for each identity that scripts name, and takes what the commands write. */
+  readonly home: string;
+  /** Folder of programs that are found before others. */
+  readonly bin?: string;
+  /** What else differs between places: `${name}` stands for it in files and commands, `<name>` in outputs. */
+  readonly values?: Readonly<Record<string, string>>;
+}
+
+/** Replays scripts of kubectl commands one after the other, against both servers of a pair. */
+export async function compareKubectl(pair: Pair, scripts: readonly Script[]): Promise<readonly ComparedStep[]> {
+  await using folder = await createTempFolder();
+  const [theirs, ours] = pair.sides;
+  const createPlace = async (side: Side): Promise<Place> => {
+    const home = folder.join(side.name);
+    await mkdir(home);
+    await writeKubeconfigs(side, home);
+    return { server: `127.0.0.1:${side.port}`, home };
+  };
+  return await compareScripts([await createPlace(theirs), await createPlace(ours)], scripts);
+}
+
+/** Replays scripts one after the other: first the place of kube-apiserver, then ours. */
+export async function compareScripts(
+  places: readonly [Place, Place],
+  scripts: readonly Script[],
+): Promise<readonly ComparedStep[]> {
+  const startedAt = new Date();
+  const compared: ComparedStep[] = [];
+  for (const script of scripts) {
+    const files = await expandFiles(script.files ?? {});
+    const [theirs, ours] = places;
+    const [runTheirs, runOurs] = [
+      await createRunner(theirs, script, files, startedAt),
+      await createRunner(ours, script, files, startedAt),
+    ];
+    for (const given of script.steps) {
+      const step = typeof given === "string" ? { run: given } : given;
+      const outcomes = cut(step, ...await Promise.all([runTheirs(step), runOurs(step)]));
+      compared.push({ script: script.title, command: formatCommand(step), outcomes, isFault: isFault(step, outcomes) });
+    }
+  }
+  return compared;
+}
+
+/** The command and both answers: lines of kube-apiserver's alone have a minus, of ours alone a plus. */
+export function formatStep({ script, command, outcomes: [theirs, ours] }: ComparedStep): string {
+  return `# ${script}\n$ ${command}\n${formatDiff(formatOutcome(theirs), formatOutcome(ours))}`;
+}
+
+function formatOutcome({ code, stdout, stderr }: Outcome): string {
+  const errors = stderr.split("\n").map((line) => line === "" ? "" : `stderr: ${line}`).join("\n");
+  return `(exit code ${code})\n${stdout}${stdout === "" || stdout.endsWith("\n") ? "" : "\n"}${errors}`;
+}
+
+type Step = Command | Watch;
+
+type Runner = (step: Step) => Promise<Outcome>;
+
+function formatCommand(step: Step): string {
+  return "watch" in step ? `kubectl ${step.watch}` : `${step.program ?? "kubectl"} ${step.run}`;
+}
+
+async function createRunner(
+  place: Place,
+  script: Script,
+  files: ReadonlyMap<string, string>,
+  startedAt: Date,
+): Promise<Runner> {
+  const { home, server } = place;
+  const values: Readonly<Record<string, string>> = { server, home, ...place.values };
+  const expand = (text: string) => text.replaceAll(/\$\{(\w+)\}/g, (all, name: string) => values[name] ?? all);
+  const cwd = join(home, script.title.replaceAll(/[^a-z0-9]+/gi, "-"));
+  await mkdir(cwd);
+  await mkdir(join(home, "tmp"), { recursive: true });
+  for (const [name, text] of files) {
+    await mkdir(dirname(join(cwd, name)), { recursive: true });
+    await writeFile(join(cwd, name), expand(text));
+  }
+  const blank = createTextBlanker({ values, generated: script.generated ?? [], startedAt });
+  const toOptions = (command: Command) => ({
+    cwd,
+    env: {
+      HOME: home,
+      TMPDIR: join(home, "tmp"),
+      KUBECONFIG: join(home, `${command.as ?? "admin"}.kubeconfig`),
+      ...(place.bin === undefined ? {} : { PATH: `${place.bin}:${process.env["PATH"] ?? ""}` }),
+      ...command.env,
+    },
+    ...(command.stdin === undefined ? {} : { stdin: expand(command.stdin) }),
+  });
+  const toWords = ({ program = "kubectl", run }: Command): readonly [string, ...string[]] => {
+    const path = isPeer(program) ? peerPath(program) : program;
+    return [path, ...splitWords(expand(run))];
+  };
+  const runCommand = (command: Command) =>
+    runProgram(PATIENCE[0], [...PATIENCE.slice(1), ...toWords(command)], toOptions(command));
+  const blankAll = ({ code, stdout, stderr }: Finished): Outcome => ({
+    code,
+    stdout: blank(sortManagersInYaml(stdout)),
+    stderr: blank(stderr),
+  });
+  return async (step) => {
+    if (!("watch" in step)) return blankAll(await runCommand(step));
+    // The log of requests tells when the watch has begun: what is changed before might be missed.
+    const watch = { run: `${step.watch} -v=6` };
+    const [program, ...words] = toWords(watch);
+    await using running = start(program, words, toOptions(watch));
+    await running.waitFor(/watch=true.* status="200 OK"/);
+    for (const one of step.while) await runCommand(typeof one === "string" ? { run: one } : one);
+    // The log of requests has lines, too. Too few of the answer show in the comparison.
+    await running.waitFor(new RegExp(`^(?:[^\\n]*\\n){${step.lines}}`), 20_000, "stdout").catch(() => {});
+    return blankAll({ code: 0, stdout: running.stdout(), stderr: running.stderr().replaceAll(KLOG_LINE, "") });
+  };
+}
+
+function cut(step: Step, theirs: Outcome, ours: Outcome): readonly [Outcome, Outcome] {
+  if (!("run" in step) || step.cut === undefined) return [theirs, ours];
+  if (step.cut === "descriptions") {
+    return [{ ...theirs, stdout: cutDescriptions(theirs.stdout) }, { ...ours, stdout: cutDescriptions(ours.stdout) }];
+  }
+  return [{ ...theirs, stdout: keepLines(ours.stdout, theirs.stdout) }, ours];
+}
+
+function isFault(step: Step, [theirs, ours]: readonly [Outcome, Outcome]): boolean {
+  if ("run" in step && step.code !== undefined && theirs.code !== step.code) return true;
+  if (NOT_RUN.includes(theirs.code)) return true;
+  const [left, right] = [formatOutcome(theirs), formatOutcome(ours)];
+  if (!("run" in step) || step.meant === undefined) return left !== right;
+  return left === right || !step.meant.difference.test(formatDiff(left, right));
+}
+
+async function expandFiles(files: Readonly<Record<string, string>>): Promise<ReadonlyMap<string, string>> {
+  const expanded = new Map<string, string>();
+  const requests = new Map<string, string>();
+  for (const [name, text] of Object.entries(files)) {
+    for (const [, subject = ""] of text.matchAll(/\$\{csr:([^}]+)\}/g)) {
+      if (!requests.has(subject)) requests.set(subject, await createRequest(`/CN=${subject}`));
+    }
+    expanded.set(name, text.replaceAll(/\$\{csr:([^}]+)\}/g, (_, subject: string) => requests.get(subject)!));
+  }
+  return expanded;
+}
+
+/** Words as a shell has them; only single quotes are known. */
+function splitWords(line: string): readonly string[] {
+  const words = line.match(/(?:[^\s']|'[^']*')+/g) ?? [];
+  return words.map((word) => word.replaceAll(/'([^']*)'/g, "$1"));
+}

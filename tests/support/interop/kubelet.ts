@@ -1,0 +1,51 @@
+/** An unmodified kubelet that blocks on its bootstrap (`rotateCertificates: false`). */
+import { mkdir, writeFile } from "node:fs/promises";
+import { peerPath } from "../peers/go.ts";
+import { type Running, start } from "../child.ts";
+import type { TempFolder } from "../temp.ts";
+
+/** A kubelet and where it writes. */
+export interface RunningKubelet extends AsyncDisposable {
+  readonly running: Running;
+  readonly kubeconfig: string;
+  readonly certDir: string;
+  readonly currentPair: string;
+}
+
+/** Starts one. There is no container runtime: once it has its certificate it ends by itself. */
+export async function startKubelet(folder: TempFolder, node: string, bootstrap: string): Promise<RunningKubelet> {
+  const root = folder.join(`kubelet-${node}`);
+  await mkdir(root);
+  const config = `${root}/config.json`;
+  await writeFile(config, kubeletConfig(`${root}/nobody.sock`));
+  const [kubeconfig, certDir] = [`${root}/kubeconfig`, `${root}/pki`];
+  const running = start(peerPath("kubelet"), [
+    ...[`--bootstrap-kubeconfig=${bootstrap}`, `--kubeconfig=${kubeconfig}`, `--cert-dir=${certDir}`],
+    ...[`--root-dir=${root}/root`, `--hostname-override=${node}`, `--config=${config}`],
+  ]);
+  return {
+    running,
+    kubeconfig,
+    certDir,
+    currentPair: `${certDir}/kubelet-client-current.pem`,
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
+}
+
+/** The configuration that lets a kubelet start on any machine, with other fields where they matter. */
+export function kubeletConfig(runtimeSocket: string, more: Readonly<Record<string, unknown>> = {}): string {
+  return JSON.stringify({
+    apiVersion: "kubelet.config.k8s.io/v1beta1",
+    kind: "KubeletConfiguration",
+    rotateCertificates: false,
+    failSwapOn: false,
+    failCgroupV1: false,
+    cgroupsPerQOS: false,
+    enforceNodeAllocatable: [],
+    localStorageCapacityIsolation: false,
+    containerRuntimeEndpoint: `unix://${runtimeSocket}`,
+    healthzPort: 0,
+    readOnlyPort: 0,
+    ...more,
+  });
+}

@@ -1,0 +1,134 @@
+/**
+ * A machine for a kubelet, and for kubeadm: its own root folder, processes and service manager, on the kernel and the
+ * network of the one that the tests run on. What is written there is gone with it; nothing else can be written from there.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import process from "node:process";
+import { peerPath } from "../peers/go.ts";
+import { start } from "../child.ts";
+import { startContainerRuntime } from "./container_runtime.ts";
+
+/** What a kubelet sets when it starts (pkg/kubelet/cm, kernel tunables). */
+const KERNEL_SETTINGS: readonly string[] = [
+  "vm/overcommit_memory",
+  "vm/panic_on_oom",
+  "kernel/panic",
+  "kernel/panic_on_oops",
+  "kernel/keys/root_maxkeys",
+  "kernel/keys/root_maxbytes",
+].map((name) => `/proc/sys/${name}`);
+
+/** A running machine. Disposing it ends everything that runs on it. */
+export interface Machine extends AsyncDisposable {
+  /** Where its root folder is from outside. */
+  readonly root: string;
+  /** Path of the socket of its container runtime, inside and outside. */
+  readonly runtimeSocket: string;
+  /** Path of a program called `machine` that runs another one there: its arguments are the command. */
+  readonly enter: string;
+}
+
+/**
+ * Makes the machine out of a folder, in namespaces of its own. Programs are those of the outer machine and cannot be
+ * written; kernel settings that a kubelet changes for everybody are files of the machine.
+ */
+const SETUP = `
+set -eu
+root=$1 shared=$2 programs=$3
+shift 3
+read -r pid _ < /proc/self/stat
+mount --bind "$root" "$root"
+for path in /bin /sbin /lib /lib32 /lib64 /usr; do
+  if [ -L "$path" ]; then
+    cp -P "$path" "$root$path"
+  elif [ -d "$path" ]; then
+    mkdir "$root$path"
+    mount --bind "$path" "$root$path"
+    mount -o remount,bind,ro "$root$path"
+  fi
+done
+for path in /dev /sys; do
+  mkdir "$root$path"
+  mount --rbind "$path" "$root$path"
+done
+mkdir "$root/proc"
+mount -t proc proc "$root/proc"
+for path in "$@"; do
+  file=$(mktemp "$root/opt/settings/XXXXXX")
+  cat "$path" > "$file"
+  mount --bind "$file" "$root$path"
+done
+for path in "$shared" "$programs"; do
+  mkdir -p "$root$path"
+  mount --bind "$path" "$root$path"
+done
+echo "machine $pid"
+exec chroot "$root" sleep infinity
+`;
+
+/** All that kubeadm asks of systemd, for one service, as the package of Kubernetes sets it up (10-kubeadm.conf). */
+const SYSTEMCTL = `#!/bin/sh
+pid=/run/kubelet.pid
+stop() {
+  [ -e $pid ] || return 0
+  kill "$(cat $pid)"
+  rm $pid
+}
+case "$*" in
+"start kubelet" | "restart kubelet")
+  stop
+  . /var/lib/kubelet/kubeadm-flags.env
+  nohup kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf \\
+    --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS \\
+    < /dev/null > /var/log/kubelet.log 2>&1 &
+  echo $! > $pid
+  ;;
+"stop kubelet") stop ;;
+"is-enabled kubelet" | "is-active kubelet") echo active ;;
+"is-active "*) echo inactive; exit 3 ;;
+esac
+`;
+
+/** Starts one in a folder that it shares with the outer machine. Needs root. */
+export async function startMachine(shared: string, name: string): Promise<Machine> {
+  const folder = `${shared}/${name}`;
+  const root = `${folder}/root`;
+  const programs = dirname(peerPath("kubelet"));
+  for (const path of ["etc/kubernetes/manifests", "opt/bin", "opt/settings", "run", "tmp", "var/lib", "var/log"]) {
+    await mkdir(`${root}/${path}`, { recursive: true });
+  }
+  // Its own name needs no name server.
+  await writeFile(`${root}/etc/hosts`, `127.0.0.1 localhost ${name}\n`);
+  await writeFile(`${root}/etc/resolv.conf`, "");
+  await writeFile(`${root}/etc/passwd`, "root:x:0:0:root:/:/bin/sh\n");
+  await writeFile(`${root}/etc/group`, "root:x:0:\n");
+  await writeFile(`${root}/etc/machine-id`, `${randomBytes(16).toString("hex")}\n`);
+  await writeFile(`${root}/opt/bin/systemctl`, SYSTEMCTL, { mode: 0o755 });
+  for (const program of ["kubeadm", "kubectl", "kubelet"]) {
+    await writeFile(`${root}/opt/bin/${program}`, `#!/bin/sh\nexec '${peerPath(program)}' "$@"\n`, { mode: 0o755 });
+  }
+  await using stack = new AsyncDisposableStack();
+  const { socket } = stack.use(await startContainerRuntime(folder));
+  const running = stack.use(start("unshare", [
+    ...["--mount", "--pid", "--fork", "--kill-child"],
+    ...["sh", "-c", SETUP, "sh", root, shared, programs, ...KERNEL_SETTINGS],
+  ]));
+  const [, pid = ""] = await running.waitFor(/^machine (\d+)$/m);
+  // With its first process all others of the machine end, and only then does unshare.
+  stack.defer(async () => {
+    process.kill(Number(pid), "SIGKILL");
+    await running.finished();
+  });
+  const enter = `${folder}/bin/machine`;
+  await mkdir(dirname(enter));
+  const path = "/opt/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  await writeFile(
+    enter,
+    `#!/bin/sh\nexec nsenter --target ${pid} --mount --pid --root --wd -- env PATH=${path} "$@"\n`,
+    { mode: 0o755 },
+  );
+  const owned = stack.move();
+  return { root, runtimeSocket: socket, enter, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}

@@ -1,0 +1,40 @@
+/** Programs of tests/support that do one thing for each line that they are told, on a disk that fails. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { NODE_FLAGS, ROOT } from "../child.ts";
+import type { FaultyDisk } from "./faulty_disk.ts";
+
+/** One that runs. Disposing it ends its input and waits for its end. */
+export interface OnDemand extends AsyncDisposable {
+  /** The next line that it says. */
+  said(): Promise<string>;
+  /** Tells it a line and answers what it says to that. */
+  tell(line: string): Promise<string>;
+}
+
+/** Starts one on Node, whose file calls are libc's. */
+export function startOnDemand(name: string, folder: string, disk: FaultyDisk): OnDemand {
+  const node = process.env["TLSBOOT_TEST_NODE"] ?? process.execPath;
+  const program = join(ROOT, "tests", "support", name);
+  if (!existsSync(program)) throw new Error(`there is no ${program}`);
+  const child: ChildProcess = spawn(node, [...NODE_FLAGS, program, folder], {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, ...disk.env },
+  });
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  const said = async (): Promise<string> => (await lines.next()).value ?? "ended";
+  return {
+    said,
+    tell(line) {
+      child.stdin!.write(`${line}\n`);
+      return said();
+    },
+    async [Symbol.asyncDispose]() {
+      child.stdin!.end();
+      await new Promise((resolve) => child.once("close", resolve));
+    },
+  };
+}

@@ -1,0 +1,48 @@
+/** A shell as a person has it: printed commands are typed into it word for word. */
+import { mkdir, writeFile } from "node:fs/promises";
+import process from "node:process";
+import { peerPath } from "../peers/go.ts";
+import { type Running, runProgram, start, tlsbootCommand } from "../child.ts";
+import type { TempFolder } from "../temp.ts";
+import { kubeletConfig } from "./kubelet.ts";
+
+/** A shell in a folder, with `tlsboot`, `kubectl` and `kubelet` on its PATH. */
+export interface Shell {
+  run(line: string): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
+  /** For commands that stay; the shell is replaced by the program, so that ending it ends the program. */
+  start(line: string): Running;
+}
+
+/** Makes one that works in the folder `work` of a temporary folder. */
+export async function createShell(folder: TempFolder): Promise<Shell> {
+  for (const name of ["bin", "home", "work"]) await mkdir(folder.join(name));
+  const [runtime, args] = tlsbootCommand([]);
+  await writeCommand(folder, "tlsboot", [runtime, ...args], []);
+  await writeCommand(folder, "kubectl", [peerPath("kubectl")], []);
+  // A machine made for kubelets needs neither of the two; this one must stay clean and may have swap.
+  const config = folder.join("kubelet.json");
+  await writeFile(config, kubeletConfig(folder.join("nobody.sock")));
+  await writeCommand(folder, "kubelet", [peerPath("kubelet")], [
+    `--root-dir=${folder.join("kubelet")}`,
+    `--config=${config}`,
+  ]);
+  const options = {
+    cwd: folder.join("work"),
+    env: { PATH: `${folder.join("bin")}:${process.env["PATH"] ?? ""}`, HOME: folder.join("home"), KUBECONFIG: "" },
+  };
+  return {
+    run: (line) => runProgram("bash", ["-c", line], options),
+    start: (line) => start("bash", ["-c", `exec ${line}`], options),
+  };
+}
+
+async function writeCommand(
+  folder: TempFolder,
+  name: string,
+  command: readonly string[],
+  more: readonly string[],
+): Promise<void> {
+  const quote = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
+  const script = `#!/bin/sh\nexec ${command.map(quote).join(" ")} "$@" ${more.map(quote).join(" ")}\n`;
+  await writeFile(folder.join("bin", name), script, { mode: 0o755 });
+}

@@ -1,0 +1,48 @@
+/** A disk so small that it is soon full: a tmpfs, with a ballast file that can be thrown out. */
+import { mkdir, open, rm } from "node:fs/promises";
+import { runProgram } from "../child.ts";
+
+/** A mounted disk. Disposing it unmounts. */
+export interface SmallDisk extends AsyncDisposable {
+  readonly path: string;
+  /** Writes ballast until nothing more fits; answers the bytes it took. */
+  fill(): Promise<number>;
+  /** Throws the ballast out. */
+  free(): Promise<void>;
+}
+
+/** Mounts one at a path; needs root, and fails loudly without. */
+export async function mountSmallDisk(path: string, kilobytes: number): Promise<SmallDisk> {
+  await mkdir(path);
+  const { code, stderr } = await runProgram("mount", [
+    ...["-t", "tmpfs", "-o", `size=${kilobytes}k,mode=0700`, "tlsboot-interop", path],
+  ]);
+  if (code !== 0) throw new Error(`the full disk test mounts a tmpfs and so needs root: ${stderr}`);
+  const ballast = `${path}/ballast`;
+  return {
+    path,
+    fill: () => fillWith(ballast),
+    free: () => rm(ballast),
+    async [Symbol.asyncDispose]() {
+      const unmounted = await runProgram("umount", [path]);
+      if (unmounted.code !== 0) throw new Error(`cannot unmount ${path}: ${unmounted.stderr}`);
+    },
+  };
+}
+
+async function fillWith(path: string): Promise<number> {
+  const file = await open(path, "a");
+  const page = new Uint8Array(4096);
+  try {
+    for (let bytes = 0;; bytes += page.length) {
+      try {
+        await file.appendFile(page);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "ENOSPC") return bytes;
+        throw error;
+      }
+    }
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,81 @@
+/** Minutes of stock client-go programs: how long, and a server that is restarted under them. */
+import process from "node:process";
+import { type Running, startTlsboot } from "../child.ts";
+import { type RunningInstance, waitUntilUp } from "./instance.ts";
+
+/** How long a soak lasts: five minutes, or the seconds in TLSBOOT_SOAK_SECONDS while one is being worked on. */
+export const SOAK_SECONDS: number = Number(process.env["TLSBOOT_SOAK_SECONDS"] ?? "300");
+
+/** What tests/interop/peers/kubernetes/cmd/soak prints at its end; its sources say what the fields mean. */
+export interface SoakVerdict {
+  readonly seconds: number;
+  readonly informers: readonly {
+    readonly name: string;
+    readonly live: number;
+    readonly resumed: number;
+    readonly synced: number;
+    readonly missed: number;
+    readonly ended: readonly string[];
+  }[];
+  readonly writers: readonly {
+    readonly kind: string;
+    readonly created: number;
+    readonly changed: number;
+    readonly removed: number;
+    readonly unanswered: number;
+  }[];
+  readonly leadership: {
+    readonly leaseSeconds: number;
+    readonly terms: readonly { readonly holder: string; readonly from: string; readonly until: string }[];
+    readonly renewals: readonly string[];
+    readonly crashes: readonly string[];
+    readonly transitions: number;
+  };
+  readonly faults: readonly string[];
+}
+
+/** Waits in real time: what is waited for is that nothing happens. */
+export function pause(seconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+}
+
+/** `up` on the same port and folder after it ended, and the instants of both. */
+export interface Restart extends AsyncDisposable {
+  readonly running: Running;
+  /** How the one before ended. */
+  readonly code: number;
+  /** Between the signal and the end, in milliseconds. */
+  readonly stoppedWithinMs: number;
+  readonly upAt: Date;
+}
+
+/** Ends what serves an instance, leaves it down for a while, and starts it again. */
+export async function restart(
+  instance: RunningInstance,
+  running: Running,
+  signal: "SIGTERM" | "SIGKILL",
+  downSeconds: number,
+): Promise<Restart> {
+  const signalledAt = Date.now();
+  // Not by the child object: Deno then reports the signal instead of the exit code.
+  process.kill(running.pid, signal);
+  const { code } = await running.finished();
+  const stoppedWithinMs = Date.now() - signalledAt;
+  await pause(downSeconds);
+  const again = startTlsboot([
+    ...["up", "--secure-port", new URL(instance.server).port, "--data-dir", instance.dataDir],
+  ]);
+  try {
+    await waitUntilUp(again);
+  } catch (error) {
+    await again[Symbol.asyncDispose]();
+    throw error;
+  }
+  return {
+    running: again,
+    code,
+    stoppedWithinMs,
+    upAt: new Date(),
+    [Symbol.asyncDispose]: () => again[Symbol.asyncDispose](),
+  };
+}

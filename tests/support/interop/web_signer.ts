@@ -1,0 +1,51 @@
+/** A signer of our own for tests beside real servers: its profile, and requests for it. */
+import { writeFile } from "node:fs/promises";
+import type { TempFolder } from "../temp.ts";
+import { csrManifest } from "./csr_manifest.ts";
+import type { Kubectl } from "./kubectl.ts";
+
+/** Its name. */
+export const WEB_SIGNER = "example.com/web";
+
+const PROFILE = `apiVersion: tlsboot/v1alpha1
+kind: SigningProfile
+signerName: ${WEB_SIGNER}
+subject: { commonName: { allowed: ["web-*"] } }
+usages: { allowed: [server auth, client auth] }
+lifetime: { max: 24h }
+extensions: { ocsp: [http://ocsp.example.com] }
+`;
+
+/** Writes the profile; answers its path. */
+export async function writeWebProfile(folder: TempFolder): Promise<string> {
+  const path = folder.join("web.yaml");
+  await writeFile(path, PROFILE);
+  return path;
+}
+
+/** Creates and approves a request as whoever kubectl is. */
+export async function approveWebRequest(
+  kubectl: Kubectl,
+  name: string,
+  { usages = ["server auth"], subject = `/CN=${name}` }: {
+    readonly usages?: readonly string[];
+    readonly subject?: string;
+  } = {},
+): Promise<void> {
+  const manifest = await csrManifest(name, { subject, spec: { signerName: WEB_SIGNER, usages } });
+  await kubectl.given({ stdin: manifest }).run("create", "-f", "-");
+  await kubectl.run("certificate", "approve", name);
+}
+
+/** Waits until a request has a certificate; answers it, PEM. */
+export async function waitForCertificate(kubectl: Kubectl, name: string): Promise<string> {
+  const field = "jsonpath={.status.certificate}";
+  await kubectl.run("wait", `csr/${name}`, `--for=${field}`, "--timeout=50s");
+  return Buffer.from(await kubectl.run("get", "csr", name, `--output=${field}`), "base64").toString();
+}
+
+/** Waits until a request has failed; answers the message. */
+export async function waitForFailure(kubectl: Kubectl, name: string): Promise<string> {
+  await kubectl.run("wait", `csr/${name}`, "--for=condition=Failed", "--timeout=50s");
+  return await kubectl.run("get", "csr", name, '--output=jsonpath={.status.conditions[?(@.type=="Failed")].message}');
+}

@@ -1,0 +1,70 @@
+/** A whole, unmodified kubelet over a container runtime that runs nothing: it rotates, registers its node and stays. */
+import { writeFile } from "node:fs/promises";
+import { type Running, start } from "../child.ts";
+import { findFreePort, type TempFolder } from "../temp.ts";
+import { kubeletConfig } from "./kubelet.ts";
+import { startMachine } from "./machine.ts";
+
+/** One line of its log that says error or warning. */
+export interface Complaint {
+  readonly at: Date;
+  readonly text: string;
+}
+
+/** A running kubelet and where it writes. */
+export interface WholeKubelet extends AsyncDisposable {
+  readonly running: Running;
+  readonly kubeconfig: string;
+  readonly certDir: string;
+  /** Port of its own HTTPS server on 127.0.0.1. */
+  readonly port: number;
+  complaints(): readonly Complaint[];
+}
+
+/** Starts one on a machine of its own, which shares the folder. Needs root, as a kubelet does. */
+export async function startWholeKubelet(
+  folder: TempFolder,
+  node: string,
+  /** Without it, the kubeconfig and the certificates in the folder of the node's name are all it has. */
+  bootstrap?: string,
+): Promise<WholeKubelet> {
+  const root = folder.join(node);
+  await using stack = new AsyncDisposableStack();
+  const machine = stack.use(await startMachine(folder.path, node));
+  const [kubeconfig, certDir, port] = [`${root}/kubeconfig`, `${root}/pki`, await findFreePort()];
+  const config = kubeletConfig(machine.runtimeSocket, {
+    rotateCertificates: true,
+    serverTLSBootstrap: true,
+    address: "127.0.0.1",
+    port,
+    makeIPTablesUtilChains: false,
+    volumePluginDir: "/var/lib/kubelet/volumeplugins",
+  });
+  await writeFile(`${root}/config.json`, config);
+  const running = start(machine.enter, [
+    ...["kubelet", `--config=${root}/config.json`, `--hostname-override=${node}`],
+    ...(bootstrap === undefined ? [] : [`--bootstrap-kubeconfig=${bootstrap}`]),
+    ...[`--kubeconfig=${kubeconfig}`, `--cert-dir=${certDir}`],
+  ]);
+  const owned = stack.move();
+  return {
+    running,
+    kubeconfig,
+    certDir,
+    port,
+    complaints: () => parseComplaints(running.stderr()),
+    async [Symbol.asyncDispose]() {
+      // The kubelet is a process of the machine: it ends with it, and only then what has entered.
+      await owned.disposeAsync();
+      await running[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** klog's lines: level and date, time, thread, place, text. */
+function parseComplaints(log: string): readonly Complaint[] {
+  const year = new Date().getFullYear();
+  return [...log.matchAll(/^[EWF](\d\d)(\d\d) (\d\d:\d\d:\d\d)\.\d+ +\d+ (.*)$/gm)].map(
+    ([, month, day, time, text = ""]) => ({ at: new Date(`${year}-${month}-${day}T${time}`), text }),
+  );
+}

@@ -1,0 +1,40 @@
+/** zlint as the judge of certificates: what RFC 5280 forbids, and nothing of other rules. */
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { peerPath } from "../peers/go.ts";
+import { runProgram } from "../child.ts";
+import type { TempFolder } from "../temp.ts";
+
+/** What zlint says of one certificate, by the name of the lint. */
+type Judgement = Readonly<Record<string, { readonly result: string; readonly details?: string }>>;
+
+/** Errors of certificates, one PEM block each: for each of them the names of the lints that refuse it. */
+export async function zlintErrors(
+  folder: TempFolder,
+  pems: readonly string[],
+): Promise<readonly (readonly string[])[]> {
+  const paths = pems.map((_, index) => folder.join(`judged-${index}.crt`));
+  for (const [index, pem] of pems.entries()) await writeFile(paths[index] ?? "", pem);
+  const { code, stdout, stderr } = await runProgram(peerPath("zlint"), ["-includeSources", "RFC5280", ...paths]);
+  assert.equal(code, 0, stderr);
+  const judgements = stdout.trim().split("\n").map((line): Judgement => JSON.parse(line));
+  assert.equal(judgements.length, pems.length, stdout);
+  return judgements.map((judgement) => {
+    const lints = Object.entries(judgement);
+    // A run that judged nothing would find nothing.
+    assert.ok(lints.filter(([, { result }]) => result === "pass").length > 20, JSON.stringify(judgement));
+    return lints.filter(([, { result }]) => result === "error" || result === "fatal").map(([name]) => name).sort();
+  });
+}
+
+/** Every certificate of a PEM text, one block each. */
+export function certificateBlocks(text: string): readonly string[] {
+  return text.match(/-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----\n/g) ?? [];
+}
+
+/** No certificate has an error. */
+export async function assertLints(folder: TempFolder, certificates: ReadonlyMap<string, string>): Promise<void> {
+  const errors = await zlintErrors(folder, [...certificates.values()]);
+  const told = [...certificates.keys()].map((name, index) => `${name}: ${errors[index]?.join(", ")}`);
+  assert.deepEqual(told.filter((_, index) => errors[index]?.length !== 0), []);
+}

@@ -1,0 +1,156 @@
+/**
+ * Builds the real Kubernetes, etcd and zlint that the interoperability suite runs, from Go modules, once a machine. A
+ * missing Go toolchain is a failure with a clear message, never a skip.
+ */
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdir, rename } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { cacheDir, mustRun, run } from "../../../scripts/processes.ts";
+
+/** The release that the peers are. */
+export const KUBERNETES = "v1.37.2";
+/** The store below it. */
+export const ETCD = "v3.7.3";
+/** The oldest one that is supported. */
+const OLDEST_ETCD = "v3.5.35";
+/** The newest one that is refused. */
+const REFUSED_ETCD = "v3.5.12";
+/** The signer over HTTP that the benchmarks compare with. */
+export const CFSSL = "v1.6.5";
+/** The linter of certificates. */
+const ZLINT = "v3.7.3";
+
+interface Peer {
+  readonly name: string;
+  /** Folder of the Go module below tests/interop/peers. */
+  readonly module: string;
+  readonly target: string;
+  readonly version: string;
+  /** `test` for a program that the Go tool makes of a package's tests. */
+  readonly build: "build" | "test";
+  /** What alone runs it, where it is not the interoperability suite: the benchmarks, or `deno task programs`. */
+  readonly use?: "bench" | "programs";
+  /** The release of Kubernetes that it says it is; `KUBERNETES` for what is built from there. */
+  readonly release?: string;
+  /** Its sources hold C. */
+  readonly needsC?: boolean;
+}
+
+const kubernetes = (name: string, target: string): Peer => ({
+  name,
+  module: "kubernetes",
+  target,
+  version: KUBERNETES,
+  build: "build",
+});
+
+/** A program of others, of a module of its own. */
+function program(name: string, target: string, version: string, release?: string): Peer {
+  const rest = release === undefined ? {} : { release };
+  return { name, module: name, target, version, build: "build", use: "programs", ...rest };
+}
+
+const PEERS: readonly Peer[] = [
+  { name: "etcd", module: "etcd", target: "go.etcd.io/etcd/server/v3", version: ETCD, build: "build" },
+  {
+    name: "etcd-3.5",
+    module: "etcd-3.5",
+    target: "go.etcd.io/etcd/server/v3",
+    version: OLDEST_ETCD,
+    build: "build",
+  },
+  {
+    name: "etcd-3.5.12",
+    module: "etcd-3.5.12",
+    target: "go.etcd.io/etcd/server/v3",
+    version: REFUSED_ETCD,
+    build: "build",
+  },
+  { name: "zlint", module: "zlint", target: "github.com/zmap/zlint/v3/cmd/zlint", version: ZLINT, build: "build" },
+  kubernetes("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+  kubernetes("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+  kubernetes("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+  kubernetes("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
+  kubernetes("kubeadm", "k8s.io/kubernetes/cmd/kubeadm"),
+  kubernetes("certmanager", "./cmd/certmanager"),
+  kubernetes("load", "./cmd/load"),
+  kubernetes("soak", "./cmd/soak"),
+  kubernetes("chainjudge", "./cmd/chainjudge"),
+  kubernetes("promcheck", "./cmd/promcheck"),
+  kubernetes("criserver", "./cmd/criserver"),
+  { ...kubernetes("e2e.test", "k8s.io/kubernetes/test/e2e"), build: "test" },
+  {
+    name: "cfssl",
+    module: "cfssl",
+    target: "github.com/cloudflare/cfssl/cmd/cfssl",
+    version: CFSSL,
+    build: "build",
+    use: "bench",
+    needsC: true,
+  },
+  program("kubectl-1.27", ".", "v0.27.3", "v1.27.3"),
+  program("kubectl-1.32", ".", "v0.32.3", "v1.32.3"),
+  program("helm-3", "helm.sh/helm/v3/cmd/helm", "v3.22.0"),
+  program("helm-4", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
+  program("kwok", "sigs.k8s.io/kwok/cmd/kwok", "v0.8.0"),
+  program("kube-state-metrics", "k8s.io/kube-state-metrics/v2", "v2.15.0"),
+  program("kubectl-who-can", "github.com/aquasecurity/kubectl-who-can/cmd/kubectl-who-can", "v0.4.0"),
+];
+
+/** True for the name of a program that is built here. */
+export function isPeer(name: string): boolean {
+  return PEERS.some((peer) => peer.name === name);
+}
+
+/** Where a peer's executable is. Programs of our own are told apart by their sources, so that a changed one is built. */
+export function peerPath(name: string): string {
+  const peer = PEERS.find((candidate) => candidate.name === name);
+  if (peer === undefined) throw new Error(`no peer is called ${name}`);
+  const suffix = peer.target.startsWith("./") ? `-${sourceHash(peer)}` : "";
+  return join(cacheDir(), `${peer.module}-${peer.version}`, `${peer.name}${suffix}`);
+}
+
+function sourceHash(peer: Peer): string {
+  const module = join(process.cwd(), "tests", "interop", "peers", peer.module);
+  const folder = join(module, peer.target);
+  const files = [join(module, "go.mod"), ...readdirSync(folder).sort().map((file) => join(folder, file))];
+  const hash = createHash("sha256");
+  for (const file of files) hash.update(readFileSync(file));
+  return hash.digest("hex").slice(0, 12);
+}
+
+/** Builds what is missing of what the suite runs, of what the benchmarks or the programs need too, or of a few peers by name. */
+export async function ensurePeers(
+  root: string,
+  use: "suite" | "bench" | "programs" | readonly string[] = "suite",
+): Promise<void> {
+  const wanted = PEERS.filter((peer) =>
+    typeof use === "string" ? peer.use === undefined || peer.use === use : use.includes(peer.name)
+  );
+  const missing = wanted.filter(({ name }) => !existsSync(peerPath(name)));
+  if (missing.length === 0) return;
+  if (await run("go", ["version"]).catch(() => 1) !== 0) {
+    throw new Error("the interop suite builds its peers with Go 1.26: install it and put `go` on the PATH");
+  }
+  for (const peer of missing) {
+    const path = peerPath(peer.name);
+    process.stderr.write(`building ${peer.name} ${peer.version}\n`);
+    await mkdir(join(path, ".."), { recursive: true });
+    const verb = peer.build === "test" ? ["test", "-c"] : ["build"];
+    await mustRun("go", [...verb, "-ldflags", linkerFlags(peer), "-o", `${path}.new`, peer.target], {
+      cwd: join(root, "tests", "interop", "peers", peer.module),
+      env: { CGO_ENABLED: peer.needsC === true ? "1" : "0" },
+    });
+    // A build that was cut off leaves no half executable behind.
+    await rename(`${path}.new`, path);
+  }
+}
+
+function linkerFlags({ module, release = module === "kubernetes" ? KUBERNETES : undefined }: Peer): string {
+  if (release === undefined) return "-s -w";
+  const [, minor = ""] = release.split(".");
+  const version = "k8s.io/component-base/version";
+  return `-s -w -X ${version}.gitVersion=${release} -X ${version}.gitMajor=1 -X ${version}.gitMinor=${minor}`;
+}

@@ -1,0 +1,28 @@
+/**
+ * Installs what tests need from Debian: an emulator and libraries for arm64, tools that make a bare host, the libraries of
+ * an old release, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, age, which opens our
+ * backups, and clients of Kubernetes. Does nothing where they are there.
+ */
+import process from "node:process";
+import { ensureDebianPackages } from "./debian.ts";
+import { ensureOldLibraries } from "./old_libraries.ts";
+
+const EMULATOR = ["qemu-user-static", "libc6-arm64-cross", "libstdc++6-arm64-cross", "libgcc-s1-arm64-cross"];
+const BARE_HOST = ["strace", "util-linux", "iproute2"];
+/** The compiler is for `tests/support/interop/disk_fault.c`. */
+const FAULTS = ["gcc", "libc6-dev", "libfaketime"];
+const SCANNER = ["testssl.sh"];
+const BALANCER = ["haproxy"];
+const BACKUP = ["age"];
+/** The client of tests/support/interop/programs.ts that is written in Python. */
+const PROGRAMS = ["python3-kubernetes"];
+
+async function main(): Promise<void> {
+  await ensureDebianPackages([...EMULATOR, ...BARE_HOST, ...FAULTS, ...SCANNER, ...BALANCER, ...BACKUP, ...PROGRAMS]);
+  await ensureOldLibraries();
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,14 @@
+/** `deno task peers [programs]`: builds and installs the peers of the interoperability suite, or those of the programs too. */
+import process from "node:process";
+import { ensureNpmPeers } from "./npm.ts";
+import { ensurePeers } from "./go.ts";
+
+const use = process.argv[2] === "programs" ? "programs" : "suite";
+
+ensurePeers(process.cwd(), use).then(ensureNpmPeers).then(
+  () => process.stdout.write("peers are built\n"),
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,42 @@
+/**
+ * Programs of our own over packages of npm that are no dependency of the project: each is a folder below
+ * tests/interop/peers with its package.json and lock file, installed once a machine outside the checkout.
+ */
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { cp, mkdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { cacheDir, mustRun } from "../../../scripts/processes.ts";
+
+const NAMES = ["client-node"];
+
+/** Folder of an installed program; one whose files change is another one. */
+export function npmPeerPath(name: string): string {
+  const folder = sourceOf(name);
+  const hash = createHash("sha256");
+  for (const file of readdirSync(folder).sort()) hash.update(readFileSync(join(folder, file)));
+  return join(cacheDir(), `${name}-${hash.digest("hex").slice(0, 12)}`);
+}
+
+/** Installs what is missing, exactly as the lock files say. */
+export async function ensureNpmPeers(): Promise<void> {
+  for (const name of NAMES) {
+    const path = npmPeerPath(name);
+    if (existsSync(path)) continue;
+    process.stdout.write(`installing ${name}\n`);
+    const unfinished = `${path}.new`;
+    await rm(unfinished, { recursive: true, force: true });
+    await mkdir(dirname(path), { recursive: true });
+    await cp(sourceOf(name), unfinished, { recursive: true });
+    await mustRun("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], {
+      cwd: unfinished,
+    });
+    // An installation that was cut off leaves no half folder behind.
+    await rename(unfinished, path);
+  }
+}
+
+function sourceOf(name: string): string {
+  return join(process.cwd(), "tests", "interop", "peers", name);
+}
