@@ -1,8 +1,9 @@
 /**
  * tlsboot as a library: Kubernetes TLS bootstrapping from both ends.
  *
- * This entry has all of `core` (decisions), `client` (the node side) and `server` (the control-plane side); import
- * `@tlsboot/tlsboot/core` and so on to load less. `@tlsboot/tlsboot/cli` runs the command line.
+ * This entry has all of `core` (decisions), `client` (the node side), `server` (the control-plane side) and `controllers`
+ * (signer, approver and others); import `@tlsboot/tlsboot/core` and so on to load less. `@tlsboot/tlsboot/cli` runs the
+ * command line.
  *
  * @example A CA, a server, a signer and a machine that gets a certificate, in one process
  * ```ts
@@ -109,4 +110,5 @@
  */
 export * from "./core/mod.ts";
 export * from "./client/mod.ts";
+export * from "./controllers/mod.ts";
 export * from "./server/mod.ts";

@@ -88,6 +88,7 @@ export type {
   Logger,
   ObjectChange,
   ObjectStore,
+  QueueObserver,
   Random,
   SignatureAlgorithm,
   Transport,

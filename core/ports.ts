@@ -108,6 +108,14 @@ export type CsrStore = ObjectStore<CertificateSigningRequest>;
 /** The Leases of leader election. */
 export type LeaseStore = ObjectStore<Lease>;
 
+/** Observes what happens to the names in the queue of a controller, for metrics. */
+export interface QueueObserver {
+  added(name: string): void;
+  taken(name: string): void;
+  done(name: string): void;
+  retried(name: string): void;
+}
+
 /** Asks the API whether a subject may do something (SubjectAccessReview). */
 export interface AccessReviewer {
   isAllowed(spec: SubjectAccessReviewSpec, signal: AbortSignal): Promise<boolean>;

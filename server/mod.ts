@@ -1,11 +1,9 @@
 /**
- * The control-plane side of TLS bootstrapping: an API server, where it keeps its objects, and its controllers.
+ * The control-plane side of TLS bootstrapping: an API server, and where it keeps its objects.
  *
  * - `startServer` runs the API over TLS; `createApp` is the same without a listener, for a server of your own.
  * - `createMemoryStorage` and `openSqliteStorage` are the two storages.
- * - `createSigner`, `createApprover` and `createTokenCleaner` make reconcilers; `runController` runs one, near or far:
- *   it sees the API through an `ObjectStore` port. `runCleaner` runs by itself; `runWhileLeading` lets one of several
- *   replicas work.
+ * - The controllers that work on the objects of this server or of any other are `@tlsboot/tlsboot/controllers`.
  *
  * Clock, randomness and logger are handed in; `@tlsboot/tlsboot/cli` has those of the machine.
  *
@@ -96,7 +94,6 @@ export type { PeerCertificate } from "./authn/authentication.ts";
 export type { AuditCounts, AuditOptions, AuditSink } from "./http/audit.ts";
 export type { HealthCheck } from "./http/health.ts";
 export { createMetrics, type Metrics, type ObservedRequest, type WatchedResource } from "./http/metrics.ts";
-export type { QueueObserver } from "./controllers/queue.ts";
 export { type IssuedCertificate, IssuedCertificates, type IssuedSummary } from "./metrics/issued_certificates.ts";
 export { createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
 export { type ControllerMetrics, createControllerMetrics } from "./metrics/controllers.ts";
@@ -159,48 +156,3 @@ export type { StorageLimits, StorageTimes } from "./storage/memory/journaled_sto
 export type { StoredValues } from "./storage/stored_values.ts";
 export type { RbacObjects } from "../core/rbac/evaluate.ts";
 export type { ReconcilePlan } from "../core/rbac/reconcile.ts";
-
-// Controllers.
-export {
-  type ControllerObserver,
-  type ControllerOptions,
-  DONE,
-  type Outcome,
-  type Reconcile,
-  type Reconciler,
-  runController,
-  type Trigger,
-} from "./controllers/loop.ts";
-export { type ApproverDeps, createApprover } from "./controllers/approver.ts";
-export {
-  createFileProfileSource,
-  type FileProfileOptions,
-  type FileProfileSource,
-  type ProfileSource,
-} from "./controllers/profile_provider.ts";
-export { createCsrIndex, type CsrIndex } from "./controllers/csr_index.ts";
-export { createNodeWatch, type NodeWatch, type NodeWatchOptions } from "./controllers/node_watch.ts";
-export {
-  createPolicyApprover,
-  type Judged,
-  type PolicyApprover,
-  type PolicyApproverDeps,
-} from "./controllers/policy_approver.ts";
-export type { EvidenceSources, PolicySettings } from "./controllers/policy_input.ts";
-export {
-  createVerdictEvents,
-  type VerdictEvent,
-  type VerdictEvents,
-  type VerdictEventsOptions,
-} from "./controllers/verdict_events.ts";
-export { createSigner, type SignerDeps } from "./controllers/signer.ts";
-export { type CleanerOptions, runCleaner } from "./controllers/cleaner.ts";
-export { createTokenCleaner, type TokenCleanerDeps } from "./controllers/token_cleaner.ts";
-export { type LeaderElectionOptions, runWhileLeading } from "./controllers/leader_election.ts";
-export {
-  type CaFiles,
-  createFileAuthoritySource,
-  type FileAuthorityOptions,
-  type FileAuthoritySource,
-} from "./controllers/ca_provider.ts";
-export { type CaKeySource, createKeyFileSource, type PassphrasePort } from "./controllers/ca_key_file.ts";

@@ -12,7 +12,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "core/bootstrap/token_secret.ts": "written into the Secret; compared in constant time",
   "core/bootstrap/jws.ts": "the key of an HMAC",
   "core/bootstrap/token.ts": "put together for whoever made the token",
-  "server/controllers/ca_key_file.ts": "opens the CA's key",
+  "controllers/ca_key_file.ts": "opens the CA's key",
   "server/authn/token_authenticators.ts": "hashed at the start",
   "client/transport.ts": "sent to the server, and to TLS",
   "client/pair_folder.ts": "written into the key's file",
@@ -132,7 +132,7 @@ interface Source {
 async function readSources(): Promise<readonly Source[]> {
   const root = process.cwd();
   const sources: Source[] = [];
-  for (const room of ["core", "server", "client", "cli"]) {
+  for (const room of ["core", "controllers", "server", "client", "cli"]) {
     for (const entry of await readdir(join(root, room), { withFileTypes: true, recursive: true })) {
       if (!entry.isFile() || !entry.name.endsWith(".ts") || /_test\.ts$|^_test_/.test(entry.name)) continue;
       const path = join(entry.parentPath, entry.name);

@@ -59,7 +59,7 @@ test("every path that a page names is there, and so is every page that a program
     }
   };
   for (const path of await findPages()) await check(path, PATH);
-  for (const folder of ["cli", "client", "core", "server", "scripts", "tests", "packaging"]) {
+  for (const folder of ["cli", "client", "controllers", "core", "server", "scripts", "tests", "packaging"]) {
     const names = await readdir(join(ROOT, folder), { recursive: true });
     const sources = names.filter((name) => /\.(ts|yaml)$/.test(name) && !name.includes("node_modules"));
     for (const name of sources) await check(join(folder, name), DOCS_PATH);

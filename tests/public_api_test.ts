@@ -5,6 +5,7 @@ import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
 import * as cli from "../cli/mod.ts";
 import * as client from "../client/mod.ts";
+import * as controllers from "../controllers/mod.ts";
 import * as core from "../core/mod.ts";
 import * as all from "../mod.ts";
 import * as server from "../server/mod.ts";
@@ -20,6 +21,7 @@ interface Exported {
 const ENTRIES: readonly { readonly path: string; readonly values: object }[] = [
   { path: "mod.ts", values: all },
   { path: "core/mod.ts", values: core },
+  { path: "controllers/mod.ts", values: controllers },
   { path: "server/mod.ts", values: server },
   { path: "client/mod.ts", values: client },
   { path: "cli/mod.ts", values: cli },

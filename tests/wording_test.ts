@@ -22,7 +22,7 @@ const WORDS: Readonly<Record<string, string>> = {
   gardener: "cleaner",
 };
 
-const PRODUCT = ["core/**/*.ts", "server/**/*.ts", "client/**/*.ts", "cli/**/*.ts", "mod.ts"];
+const PRODUCT = ["core/**/*.ts", "controllers/**/*.ts", "server/**/*.ts", "client/**/*.ts", "cli/**/*.ts", "mod.ts"];
 const PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "docs/{engineering,guides,reference}/*.md"];
 const TESTS = ["tests/**/*.ts", "scripts/**/*.ts"];
 

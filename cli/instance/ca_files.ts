@@ -2,7 +2,7 @@
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
 import { isWindowsMode } from "../../client/private_file.ts";
-import type { CaFiles } from "../../server/controllers/ca_provider.ts";
+import type { CaFiles } from "../../controllers/ca_provider.ts";
 
 /** Creates access to files and their modes. A missing file is AppError `io`. */
 export function createCaFiles(files: FilePort): CaFiles {

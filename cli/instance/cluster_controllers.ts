@@ -13,18 +13,20 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../../core/namespaces/root_ca.ts";
 import { createObjectStore, type ObjectStoreOptions } from "../../client/object_store.ts";
-import { createBootstrapSigner } from "../../server/controllers/bootstrap_signer.ts";
-import { type ControllerManager, createControllerManager } from "../../server/controllers/controller_manager.ts";
-import { createGarbageCollector } from "../../server/controllers/garbage_collector.ts";
-import { runController, type Trigger } from "../../server/controllers/loop.ts";
-import { createNamespaceController } from "../../server/controllers/namespace_controller.ts";
-import { createRootCaPublisher } from "../../server/controllers/root_ca_publisher.ts";
+import { createBootstrapSigner } from "../../controllers/bootstrap_signer.ts";
+import { type ControllerManager, createControllerManager } from "../../controllers/controller_manager.ts";
+import { createGarbageCollector } from "../../controllers/garbage_collector.ts";
+import { runController, type Trigger } from "../../controllers/loop.ts";
+import { createNamespaceController } from "../../controllers/namespace_controller.ts";
+import { createRootCaPublisher } from "../../controllers/root_ca_publisher.ts";
 import {
   createServiceAccountController,
   DEFAULT_SERVICE_ACCOUNT,
-} from "../../server/controllers/service_account_controller.ts";
+} from "../../controllers/service_account_controller.ts";
+import { toKeyPrefix } from "../../server/registry/keys.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
+import { followStorage } from "../../server/storage/follow.ts";
 import type { Server } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { USER_AGENT } from "../user_agent.ts";
@@ -138,9 +140,10 @@ function runGarbageCollector(
 ): Promise<void> {
   const own = createStores(server, controllerUser("generic-garbage-collector"), deps);
   const collector = createGarbageCollector({
-    storage,
+    storage: { get: (key) => storage.get(key), follow: (prefix, follower) => followStorage(storage, prefix, follower) },
     contents,
-    resources: STORED_RESOURCES,
+    resources: STORED_RESOURCES.filter(({ isHidden }) => isHidden !== true)
+      .map((resource) => ({ kind: resource.kind, verbs: resource.verbs, keyPrefix: toKeyPrefix(resource, "") })),
     objectsFor: (kind, namespace) => own(kind, { namespace }),
     controllerManager: deps.controllerManager,
     logger: deps.logger,

@@ -14,12 +14,12 @@ import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../.
 import type { Clock, CsrStore, Logger, ObjectStore, Random, Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/object_store.ts";
 import { createSharedChanges } from "../../client/shared_changes.ts";
-import { runAggregation } from "../../server/controllers/aggregation.ts";
-import { runCleaner } from "../../server/controllers/cleaner.ts";
-import { runController } from "../../server/controllers/loop.ts";
-import { followProfiles, type ProfileSource } from "../../server/controllers/profile_provider.ts";
-import { createSigner } from "../../server/controllers/signer.ts";
-import { createTokenCleaner } from "../../server/controllers/token_cleaner.ts";
+import { runAggregation } from "../../controllers/aggregation.ts";
+import { runCleaner } from "../../controllers/cleaner.ts";
+import { runController } from "../../controllers/loop.ts";
+import { followProfiles, type ProfileSource } from "../../controllers/profile_provider.ts";
+import { createSigner } from "../../controllers/signer.ts";
+import { createTokenCleaner } from "../../controllers/token_cleaner.ts";
 import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../user_agent.ts";

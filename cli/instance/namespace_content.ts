@@ -3,7 +3,7 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Transport } from "../../core/ports.ts";
 import { type ApiClient, createApiClient } from "../../client/api.ts";
 import { listAll } from "../../client/listing.ts";
-import type { NamespaceContent, NamespacedResource } from "../../server/controllers/namespace_controller.ts";
+import type { NamespaceContent, NamespacedResource } from "../../controllers/namespace_controller.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import type { ControllerDeps } from "./controllers.ts";
 

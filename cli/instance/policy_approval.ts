@@ -8,7 +8,7 @@ import { splitHosts } from "../../core/approval/node_names.ts";
 import type { Policy } from "../../core/approval/policy.ts";
 import { rbacObject } from "../../server/authz/default_objects.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
-import type { PolicyApproverDeps } from "../../server/controllers/policy_approver.ts";
+import type { PolicyApproverDeps } from "../../controllers/policy_approver.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { ROOT_USER } from "./control_plane.ts";
 import type { ControllerDeps, InProcessSettings } from "./controllers.ts";

@@ -19,7 +19,7 @@ import { type ControllerMetrics, createControllerMetrics } from "../../server/me
 import { listenForMetrics } from "../../server/metrics/listener.ts";
 import { createMetricsRegistry } from "../../server/metrics/registry.ts";
 import { observeTransport } from "../../server/metrics/rest_client.ts";
-import { runWhileLeading } from "../../server/controllers/leader_election.ts";
+import { runWhileLeading } from "../../controllers/leader_election.ts";
 import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
 import { USER_AGENT } from "../user_agent.ts";

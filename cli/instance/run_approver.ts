@@ -8,13 +8,13 @@ import { eventV1Kind, nodeKind } from "../../core/kube/kinds/mod.ts";
 import { collectPolicyNeeds } from "../../core/approval/needs.ts";
 import type { ReportingNode } from "../../core/approval/node_names.ts";
 import type { CsrStore, Transport } from "../../core/ports.ts";
-import { createApprover } from "../../server/controllers/approver.ts";
-import { createCsrIndex } from "../../server/controllers/csr_index.ts";
-import { runController } from "../../server/controllers/loop.ts";
-import { createNodeWatch } from "../../server/controllers/node_watch.ts";
-import { createPolicyApprover, type PolicyApproverDeps } from "../../server/controllers/policy_approver.ts";
-import type { EvidenceSources } from "../../server/controllers/policy_input.ts";
-import { createVerdictEvents } from "../../server/controllers/verdict_events.ts";
+import { createApprover } from "../../controllers/approver.ts";
+import { createCsrIndex } from "../../controllers/csr_index.ts";
+import { runController } from "../../controllers/loop.ts";
+import { createNodeWatch } from "../../controllers/node_watch.ts";
+import { createPolicyApprover, type PolicyApproverDeps } from "../../controllers/policy_approver.ts";
+import type { EvidenceSources } from "../../controllers/policy_input.ts";
+import { createVerdictEvents } from "../../controllers/verdict_events.ts";
 import type { ControllerDeps } from "./controllers.ts";
 
 /** The settings of an approver, besides the two kubelet client rules of upstream. */

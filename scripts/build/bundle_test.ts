@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { assetsOf, bundle, needsOf } from "./bundle.ts";
 
-const INPUTS = ["cli", "client", "core", "server", "deno.json", "node_modules"];
+const INPUTS = ["cli", "client", "controllers", "core", "server", "deno.json", "node_modules"];
 
 /** Deno locks the folder of packages with files that come and go. */
 function isInput(path: string): boolean {

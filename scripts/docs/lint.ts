@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import process from "node:process";
 
-const ENTRIES = ["mod.ts", "core/mod.ts", "server/mod.ts", "client/mod.ts", "cli/mod.ts"];
+const ENTRIES = ["mod.ts", "core/mod.ts", "controllers/mod.ts", "server/mod.ts", "client/mod.ts", "cli/mod.ts"];
 
 const { stderr } = spawnSync(process.execPath, ["doc", "--lint", ...ENTRIES], {
   encoding: "utf8",

@@ -1,7 +1,6 @@
 /** Metrics of controllers, under the names of client-go's work queues and leader election. */
 import { Counter, Gauge, Histogram } from "prom-client";
-import type { Clock } from "../../core/ports.ts";
-import type { QueueObserver } from "../controllers/queue.ts";
+import type { Clock, QueueObserver } from "../../core/ports.ts";
 import { exponentialBuckets, type MetricsRegistry } from "./registry.ts";
 
 /** The metrics that controllers update. */

@@ -21,6 +21,7 @@ import { ensureNode } from "../../scripts/build/node_runtime.ts";
 
 const UNIT = [
   "core/**/*_test.ts",
+  "controllers/**/*_test.ts",
   "server/**/*_test.ts",
   "client/**/*_test.ts",
   "cli/**/*_test.ts",

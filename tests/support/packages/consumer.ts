@@ -8,6 +8,7 @@ import { ROOT, runProgram } from "../child.ts";
 export const ENTRIES = [
   { specifier: "@tlsboot/tlsboot", source: "mod.ts", names: "all" },
   { specifier: "@tlsboot/tlsboot/core", source: "core/mod.ts", names: "core" },
+  { specifier: "@tlsboot/tlsboot/controllers", source: "controllers/mod.ts", names: "controllers" },
   { specifier: "@tlsboot/tlsboot/client", source: "client/mod.ts", names: "client" },
   { specifier: "@tlsboot/tlsboot/server", source: "server/mod.ts", names: "server" },
   { specifier: "@tlsboot/tlsboot/cli", source: "cli/mod.ts", names: "cli" },

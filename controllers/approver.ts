@@ -1,0 +1,94 @@
+/**
+ * The approving controller. The rules of policies that deny are asked first, then the two kubelet client rules, each behind
+ * a permission, then the other rules of policies (`core/approval/decide_request.ts`).
+ */
+import { withApproval } from "../core/approval/conditions.ts";
+import { AUTO_APPROVED, isSettled, planApproval } from "../core/approval/plan_approval.ts";
+import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import type { AccessReviewer, CsrStore, Logger } from "../core/ports.ts";
+import { DONE, type Outcome, type Reconciler } from "./loop.ts";
+import type { PolicyApprover } from "./policy_approver.ts";
+import { backoffMs } from "./rate_limit.ts";
+import type { VerdictEvents } from "./verdict_events.ts";
+
+/** The dependencies of the approving controller. */
+export interface ApproverDeps {
+  readonly store: CsrStore;
+  readonly reviewer: AccessReviewer;
+  readonly logger: Logger;
+  /** Denies before the two rules, and decides the requests that they do not approve. Without it those stay pending. */
+  readonly policy?: PolicyApprover;
+  /** Reports what would be done, and writes nothing into requests. */
+  readonly dryRun?: { readonly events: VerdictEvents };
+}
+
+/** Creates the approver, to be run with `runController`. Without a policy it never denies. */
+export function createApprover(deps: ApproverDeps): Reconciler<CertificateSigningRequest> {
+  /** How often each CSR has been refused in a row. */
+  const refused = new Map<string, number>();
+  /** The CSRs that were reported as approved in a dry run. */
+  const reportedInDryRun = new Set<string>();
+
+  async function reconcile(
+    name: string,
+    csr: CertificateSigningRequest | undefined,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    if (csr === undefined || isSettled(csr)) {
+      refused.delete(name);
+      reportedInDryRun.delete(name);
+      deps.policy?.forget(name, csr);
+      return DONE;
+    }
+    const plan = planApproval(csr);
+    if (plan.kind === "unreadable") return { kind: "retry", error: new Error(plan.message) };
+    const denied = await deps.policy?.deny(name, csr, signal);
+    if (denied !== undefined) return denied;
+    if (plan.kind === "review") {
+      for (const { permission, review, message } of plan.attempts) {
+        if (await deps.reviewer.isAllowed(review, signal)) {
+          return await approve(name, csr, { permission, message }, signal);
+        }
+      }
+    }
+    const judged = await deps.policy?.judge(name, csr, signal);
+    if (judged !== undefined && judged.kind !== "pending") return judged.outcome;
+    if (plan.kind === "ignore") return judged?.outcome ?? DONE;
+    // A permission that is granted later takes effect without a change to the CSR, so it is checked again, quietly. Each
+    // CSR has its own back-off outside the queue's common rate: a thousand nodes that wait for one permission must not
+    // wait for each other.
+    const refusals = refused.get(name) ?? 0;
+    refused.set(name, refusals + 1);
+    deps.logger.debug("CSR stays pending", { csr: name, refusal: plan.refusal });
+    return { kind: "requeueAfter", ms: backoffMs(refusals) };
+  }
+
+  async function approve(
+    name: string,
+    csr: CertificateSigningRequest,
+    { permission, message }: { readonly permission: string; readonly message: string },
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    // An approved CSR is not reconciled again, so its count has to be dropped here.
+    refused.delete(name);
+    const { username, signerName } = csr.spec;
+    const fields = { csr: name, signerName, username, permission };
+    if (deps.dryRun !== undefined) {
+      if (reportedInDryRun.has(name)) return DONE;
+      reportedInDryRun.add(name);
+      deps.logger.info("CSR would be approved", fields);
+      const note = `Dry run, nothing was written. ${message}`;
+      await deps.dryRun.events.record(csr, { type: "Normal", reason: "WouldApprove", note }, signal);
+      return DONE;
+    }
+    const approved = withApproval(csr, { reason: AUTO_APPROVED, message });
+    if (!approved.ok) return DONE;
+    await deps.store.update(approved.value, signal, "approval");
+    deps.logger.info("CSR approved", fields);
+    return DONE;
+  }
+
+  // Policies need to see certificates that were just issued, and a dry run has to drop the state of settled requests.
+  const wantsSettled = deps.policy !== undefined || deps.dryRun !== undefined;
+  return wantsSettled ? { reconcile } : { reconcile, concerns: (csr) => !isSettled(csr) };
+}

@@ -1,0 +1,37 @@
+/**
+ * Detects a kube-controller-manager that works on the same objects. Controllers that know less than it does, or that
+ * would contradict it, stand aside while it is active.
+ */
+import type { Clock, LeaseStore } from "../core/ports.ts";
+import { isHeldAt, observe, type ObservedLease } from "./lease.ts";
+
+/** Where kube-controller-manager elects its leader (`--leader-elect-resource-namespace`, `--leader-elect-resource-name`). */
+const LEASE_NAME = "kube-controller-manager";
+
+/** How long a controller stands aside before it asks again: a Lease that is not renewed lasts 15 s. */
+export const CONTROLLER_MANAGER_WAIT_MS = 15_000;
+
+/** Reports whether a kube-controller-manager is active. */
+export interface ControllerManager {
+  /** True while one holds its Lease and renews it. One that runs with `--leader-elect=false` is not detected. */
+  isActive(signal: AbortSignal): Promise<boolean>;
+}
+
+/**
+ * Watches the Lease of kube-controller-manager in `kube-system`. Its times are compared with our own clock only, as
+ * client-go does: a Lease that has just been seen for the first time counts as held for its whole duration.
+ */
+export function createControllerManager(
+  leases: Pick<LeaseStore, "get">,
+  clock: Pick<Clock, "elapsedMs">,
+): ControllerManager {
+  let observed: ObservedLease | undefined;
+  return {
+    async isActive(signal) {
+      const lease = await leases.get(LEASE_NAME, signal);
+      if (lease === undefined) return false;
+      observed = observe(observed, lease, clock.elapsedMs());
+      return isHeldAt(observed, clock.elapsedMs());
+    },
+  };
+}

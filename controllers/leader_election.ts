@@ -1,0 +1,222 @@
+/**
+ * Leader election by Lease, as client-go does it (`tools/leaderelection`): one of several replicas acts, and another takes
+ * over when it is silent. Durations of 15, 10 and 2 seconds are kube-controller-manager's.
+ */
+import { getErrorMessage, isAppError } from "../core/errors.ts";
+import type { Lease, LeaseSpec } from "../core/kube/coordination_v1.ts";
+import type { Clock, LeaseStore, Logger, Random } from "../core/ports.ts";
+import { createChildAbort } from "./abort.ts";
+import { claimLease, isHeldAt, observe, type ObservedLease, releaseLease } from "./lease.ts";
+
+/** The options of an election; times default to kube-controller-manager's. */
+export interface LeaderElectionOptions {
+  /** The Leases of `namespace`. */
+  readonly store: LeaseStore;
+  readonly namespace: string;
+  readonly leaseName: string;
+  /** A name that is unique among the replicas. */
+  readonly identity: string;
+  /** How long a leader may be silent before it is replaced. */
+  readonly leaseDurationMs?: number;
+  /** How long a leader may fail to renew before it stops. */
+  readonly renewDeadlineMs?: number;
+  /** The pause between two attempts. */
+  readonly retryPeriodMs?: number;
+  /** Records whether this process leads. */
+  readonly metrics?: { setLeading(leaseName: string, isLeading: boolean): void };
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+const LEASE_DURATION_MS = 15_000;
+const RENEW_DEADLINE_MS = 10_000;
+const RETRY_PERIOD_MS = 2_000;
+/** How long until the same failure is reported again. */
+const REPORT_AGAIN_MS = 60_000;
+/** Spreads the attempts of candidates, so that they do not come at the same time. */
+const JITTER_FACTOR = 1.2;
+
+/**
+ * Runs `run` while this process leads. When the lease is lost, the signal of `run` aborts, its end is awaited, and the
+ * process is a candidate again. It ends, with the lease released, when the signal aborts or `run` ends by itself; an error
+ * of `run` is passed on.
+ */
+export async function runWhileLeading(
+  options: LeaderElectionOptions,
+  run: (signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const elector = createElector(options);
+  const logger = options.logger.with({ lease: options.leaseName, identity: options.identity });
+  options.metrics?.setLeading(options.leaseName, false);
+  while (!signal.aborted) {
+    logger.info("waiting for the leader lease");
+    if (!(await elector.acquire(signal))) return;
+    logger.info("leading");
+    options.metrics?.setLeading(options.leaseName, true);
+    using term = createChildAbort(signal);
+    const work = run(term.signal).then(
+      () => ({ ended: true }),
+      (error: unknown) => {
+        // An aborted run rejects with the abort itself.
+        if (term.signal.aborted) return { ended: false };
+        throw error;
+      },
+    );
+    const kept = elector.keep(term.signal).then(() => ({ ended: false }));
+    try {
+      const first = await Promise.race([work, kept]);
+      if (first.ended) return;
+    } finally {
+      term.abort();
+      await Promise.allSettled([work, kept]);
+      options.metrics?.setLeading(options.leaseName, false);
+      await elector.release();
+      logger.info("not leading any more");
+    }
+  }
+}
+
+interface Elector {
+  /** Waits until the lease is ours; false when the signal aborts first. */
+  acquire(signal: AbortSignal): Promise<boolean>;
+  /** Renews the lease until that fails for too long, or until the signal aborts. */
+  keep(signal: AbortSignal): Promise<void>;
+  release(): Promise<void>;
+}
+
+function createElector(options: LeaderElectionOptions): Elector {
+  const { store, leaseName: name, namespace, identity, clock, random, logger } = options;
+  const {
+    leaseDurationMs = LEASE_DURATION_MS,
+    renewDeadlineMs = RENEW_DEADLINE_MS,
+    retryPeriodMs = RETRY_PERIOD_MS,
+  } = options;
+  const candidate = { identity, leaseDurationMs };
+  let observed: ObservedLease | undefined;
+
+  async function acquire(signal: AbortSignal): Promise<boolean> {
+    while (!signal.aborted) {
+      if (await tryClaim(signal)) return true;
+      await pause(retryPeriodMs * (1 + JITTER_FACTOR * random.float()), signal);
+    }
+    return false;
+  }
+
+  async function keep(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      if (!(await withDeadline(signal, renew))) {
+        if (!signal.aborted) logger.warn("leader lease cannot be renewed", { lease: name });
+        return;
+      }
+      await pause(retryPeriodMs, signal);
+    }
+  }
+
+  async function renew(signal: AbortSignal): Promise<boolean> {
+    while (!signal.aborted) {
+      if (await tryClaim(signal)) return true;
+      await pause(retryPeriodMs, signal);
+    }
+    return false;
+  }
+
+  let reported: { readonly failure: string; readonly atMs: number } | undefined;
+
+  /** Makes one attempt. Every failure counts as "not leading", and the next attempt reads the Lease again. */
+  async function tryClaim(signal: AbortSignal): Promise<boolean> {
+    try {
+      const claimed = await claim(signal);
+      reported = undefined;
+      return claimed;
+    } catch (error) {
+      const failure = getErrorMessage(error);
+      // Reported again each minute, so that a controller that can never lead does not look like one that waits.
+      const isDue = reported?.failure !== failure || clock.elapsedMs() - reported.atMs >= REPORT_AGAIN_MS;
+      if (!signal.aborted && isDue) {
+        logger.warn("leader lease cannot be claimed", { lease: name, error: failure });
+        reported = { failure, atMs: clock.elapsedMs() };
+      }
+      return false;
+    }
+  }
+
+  async function claim(signal: AbortSignal): Promise<boolean> {
+    const now = clock.now();
+    const elapsedMs = clock.elapsedMs();
+    if (observed !== undefined && isMine(observed.lease) && isHeldAt(observed, elapsedMs)) {
+      // No other replica can hold it, so it is written without being read first, as long as that works.
+      const written = await write(observed.lease, claimLease(observed.lease.spec, candidate, now), signal)
+        .catch(() => undefined);
+      if (written !== undefined) return true;
+      signal.throwIfAborted();
+    }
+    const lease = await store.get(name, signal);
+    if (lease === undefined) {
+      const metadata = { name, namespace };
+      const spec = claimLease(undefined, candidate, now);
+      const made = { kind: "Lease", apiVersion: "coordination.k8s.io/v1", metadata, spec };
+      observed = { lease: await store.create(made, signal), at: elapsedMs };
+      return true;
+    }
+    observed = observe(observed, lease, elapsedMs);
+    if (!isMine(lease) && isHeldAt(observed, elapsedMs)) return false;
+    await write(lease, claimLease(lease.spec, candidate, now), signal);
+    return true;
+  }
+
+  async function write(lease: Lease, spec: LeaseSpec, signal: AbortSignal): Promise<Lease> {
+    const written = await store.update({ ...lease, spec }, signal);
+    observed = { lease: written, at: clock.elapsedMs() };
+    return written;
+  }
+
+  /** Releases the lease with its own deadline, because the caller's signal has usually aborted by now. */
+  async function release(): Promise<void> {
+    const given = await withDeadline(new AbortController().signal, async (signal) => {
+      while (!signal.aborted) {
+        try {
+          const lease = await store.get(name, signal);
+          if (lease === undefined || !isMine(lease)) return true;
+          await write(lease, releaseLease(lease.spec, clock.now()), signal);
+          return true;
+        } catch (error) {
+          if (isAppError(error, "conflict")) continue;
+          logger.warn("leader lease cannot be released", { lease: name, error: getErrorMessage(error) });
+          return false;
+        }
+      }
+      return false;
+    });
+    if (given) logger.debug("leader lease released", { lease: name });
+  }
+
+  async function withDeadline(
+    parent: AbortSignal,
+    act: (signal: AbortSignal) => Promise<boolean>,
+  ): Promise<boolean> {
+    using limit = createChildAbort(parent);
+    using timer = createChildAbort(limit.signal);
+    const alarm = clock.sleep(renewDeadlineMs, timer.signal).then(() => limit.abort(), () => undefined);
+    try {
+      return await act(limit.signal);
+    } finally {
+      timer.abort();
+      await alarm;
+    }
+  }
+
+  /** Sleeps until the time is over or the signal aborts; the loops check the signal themselves. */
+  async function pause(ms: number, signal: AbortSignal): Promise<void> {
+    await clock.sleep(ms, signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+  }
+
+  function isMine(lease: Lease): boolean {
+    return lease.spec.holderIdentity === identity;
+  }
+
+  return { acquire, keep, release };
+}

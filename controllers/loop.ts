@@ -1,0 +1,241 @@
+/**
+ * The loop that every controller runs in: watch → cache → queue → reconcile. It is level-based: a reconciler gets a name
+ * and the cached object, decides, writes once guarded by resourceVersion, and returns an outcome.
+ */
+import { getErrorMessage, isAppError } from "../core/errors.ts";
+import { getName, type KubeObject } from "../core/kube/meta.ts";
+import type { Clock, Logger, ObjectChange, ObjectStore, QueueObserver, Random } from "../core/ports.ts";
+import { createChildAbort, orAbort } from "./abort.ts";
+import { createWorkQueue } from "./queue.ts";
+import { backoffMs } from "./rate_limit.ts";
+
+/** The result of one reconciliation of a name. */
+export type Outcome =
+  | { readonly kind: "done" }
+  /** It succeeded; reconcile again after this long. */
+  | { readonly kind: "requeueAfter"; readonly ms: number }
+  /** Try again with back-off; `quiet` keeps the failure out of the error log. */
+  | { readonly kind: "retry"; readonly error: unknown; readonly quiet?: boolean }
+  /** It failed, and trying again is useless until the object changes. */
+  | { readonly kind: "terminal"; readonly error: unknown };
+
+/** The outcome of a reconciliation that needs nothing more. */
+export const DONE: Outcome = { kind: "done" };
+
+/** Brings one object to where it should be; `object` is undefined when there is none of that name. */
+export type Reconcile<T extends KubeObject> = (
+  name: string,
+  object: T | undefined,
+  signal: AbortSignal,
+) => Promise<Outcome>;
+
+/** Other objects whose changes make it necessary to reconcile a name. */
+export interface Trigger {
+  changes(signal: AbortSignal): AsyncIterable<ObjectChange<KubeObject>>;
+  /** Returns the name to reconcile, or several. */
+  nameFor(object: KubeObject): string | readonly string[];
+}
+
+/** A trigger that is fired by code, not by changes of objects. */
+export interface ManualTrigger extends Trigger {
+  fire(names: readonly string[]): void;
+}
+
+/** Creates a trigger; names fired before the loop listens are kept. */
+export function createManualTrigger(): ManualTrigger {
+  const pending: string[] = [];
+  let wake = Promise.withResolvers<void>();
+  return {
+    fire(names) {
+      pending.push(...names);
+      if (names.length > 0) wake.resolve();
+    },
+    nameFor: ({ metadata }) => metadata.name ?? "",
+    async *changes(signal): AsyncIterable<ObjectChange<KubeObject>> {
+      while (true) {
+        await orAbort(wake.promise, signal);
+        wake = Promise.withResolvers<void>();
+        for (const name of pending.splice(0)) yield { kind: "changed", object: { metadata: { name } } };
+      }
+    },
+  };
+}
+
+/** The reconciliation of one kind of controller. */
+export interface Reconciler<T extends KubeObject> {
+  readonly reconcile: Reconcile<T>;
+  /**
+   * Selects the objects that are reconciled; every object when absent. Other names are only reconciled when they already
+   * wait for it. A deleted object is reconciled if it was selected before.
+   */
+  readonly concerns?: (object: T) => boolean;
+}
+
+/** The options that a controller runs with. */
+export interface ControllerOptions<T extends KubeObject> extends Reconciler<T> {
+  /** The name of the controller, added to every log line. */
+  readonly name: string;
+  readonly store: Pick<ObjectStore<T>, "changes">;
+  readonly triggers?: readonly Trigger[];
+  /** How many names are reconciled at once; 5 by default, as upstream. */
+  readonly workers?: number;
+  /** Every name is reconciled again after one to two times this period; 12 hours by default, as upstream. */
+  readonly resyncMs?: number;
+  /** Observes the queue, for metrics. */
+  readonly metrics?: ControllerObserver;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Provides an observer for each controller's queue. */
+export interface ControllerObserver {
+  queue(controller: string): QueueObserver;
+}
+
+const WORKERS = 5;
+const RESYNC_MS = 12 * 3_600_000;
+
+/** Runs a controller until the signal aborts, then waits for its workers and resolves. Nothing else ends it. */
+export async function runController<T extends KubeObject>(
+  options: ControllerOptions<T>,
+  parent: AbortSignal,
+): Promise<void> {
+  using life = createChildAbort(parent);
+  const { signal } = life;
+  const { store, triggers = [], reconcile, workers = WORKERS, resyncMs = RESYNC_MS, clock, random } = options;
+  const concerns = options.concerns ?? (() => true);
+  const logger = options.logger.with({ controller: options.name });
+  const queue = createWorkQueue(clock, options.metrics?.queue(options.name));
+  const cache = new Map<string, T>();
+  const synced = Promise.withResolvers<void>();
+
+  /** Watches until the signal aborts; `begin` is called at each start and its result gets the changes from then on. */
+  async function follow<U>(
+    changes: (signal: AbortSignal) => AsyncIterable<ObjectChange<U>>,
+    begin: () => (change: ObjectChange<U>) => void,
+  ): Promise<void> {
+    for (let failures = 0;; failures += 1) {
+      const apply = begin();
+      try {
+        for await (const change of changes(signal)) {
+          apply(change);
+          failures = 0;
+        }
+        signal.throwIfAborted();
+        logger.warn("watch ended, starting it again");
+      } catch (error) {
+        signal.throwIfAborted();
+        logger.error("watch failed, starting it again", { error: getErrorMessage(error) });
+      }
+      await sleep(backoffMs(failures));
+    }
+  }
+
+  function beginObjects(): (change: ObjectChange<T>) => void {
+    // A watch that starts again reports the existing objects, but not those deleted in between.
+    const missing = new Set(cache.keys());
+    return (change) => apply(change, missing);
+  }
+
+  function beginTrigger({ nameFor }: Trigger): (change: ObjectChange<KubeObject>) => void {
+    return (change) => {
+      if (change.kind !== "synced") { for (const name of [nameFor(change.object)].flat()) queue.add(name); }
+    };
+  }
+
+  function apply(change: ObjectChange<T>, missing: Set<string>): void {
+    if (change.kind === "synced") {
+      for (const name of missing) drop(name);
+      missing.clear();
+      synced.resolve();
+      return;
+    }
+    const name = getName(change.object);
+    missing.delete(name);
+    if (change.kind === "deleted") return drop(name);
+    cache.set(name, change.object);
+    if (concerns(change.object)) queue.add(name);
+  }
+
+  function drop(name: string): void {
+    const before = cache.get(name);
+    cache.delete(name);
+    if (before === undefined || concerns(before)) queue.add(name);
+  }
+
+  async function work(): Promise<void> {
+    await orAbort(synced.promise, signal);
+    while (true) {
+      const name = await queue.take(signal);
+      try {
+        settle(name, await attempt(name));
+      } finally {
+        queue.done(name);
+      }
+    }
+  }
+
+  async function attempt(name: string): Promise<Outcome> {
+    try {
+      return await reconcile(name, cache.get(name), signal);
+    } catch (error) {
+      return { kind: "retry", error };
+    }
+  }
+
+  function settle(name: string, outcome: Outcome): void {
+    switch (outcome.kind) {
+      case "done":
+        queue.forget(name);
+        break;
+      case "requeueAfter":
+        queue.forget(name);
+        queue.addAfter(name, outcome.ms);
+        break;
+      case "retry":
+        if (signal.aborted) break;
+        queue.addRateLimited(name);
+        logRetry(name, outcome.error, outcome.quiet ?? isRace(outcome.error));
+        break;
+      case "terminal":
+        queue.forget(name);
+        logger.error("reconciliation failed for good", { name, error: getErrorMessage(outcome.error) });
+    }
+  }
+
+  function logRetry(name: string, error: unknown, quiet: boolean): void {
+    const fields = { name, attempt: queue.failures(name), error: getErrorMessage(error) };
+    if (quiet) logger.debug("reconciliation will be tried again", fields);
+    else logger.error("reconciliation failed, will be tried again", fields);
+  }
+
+  async function resync(): Promise<void> {
+    while (true) {
+      await sleep(resyncMs * (1 + random.float()));
+      for (const [name, object] of cache) if (concerns(object)) queue.add(name);
+    }
+  }
+
+  function sleep(ms: number): Promise<void> {
+    return clock.sleep(ms, signal);
+  }
+
+  logger.debug("controller started", { workers });
+  const tasks = [
+    follow((stop) => store.changes(stop), beginObjects),
+    ...triggers.map((trigger) => follow((stop) => trigger.changes(stop), () => beginTrigger(trigger))),
+    queue.runDelays(signal),
+    resync(),
+    ...Array.from({ length: workers }, work),
+  ];
+  // Tasks end only by the signal. A bug in one must stop the others and must not be lost.
+  await Promise.all(tasks.map((task) => task.catch((error: unknown) => life.abort(error))));
+  if (!parent.aborted) throw signal.reason;
+  logger.debug("controller stopped");
+}
+
+/** True when another client wrote or deleted the object in between; the watch then brings the newer state. */
+function isRace(error: unknown): boolean {
+  return isAppError(error, "conflict", "not_found");
+}

@@ -1,0 +1,86 @@
+/**
+ * The controllers of TLS bootstrapping. Each works on the objects of a Kubernetes API, which it sees through the
+ * `ObjectStore` port; so the same code runs in the process of a server and beside a distant cluster.
+ *
+ * - `runController` is the loop: watch, cache, queue, reconcile. `createApprover`, `createSigner` and
+ *   `createTokenCleaner` make the reconcilers that it runs, and so can you.
+ * - `runCleaner` deletes old CSRs, in a loop of its own.
+ * - `runWhileLeading` lets one of several replicas work.
+ * - `createPolicyApprover` gives the approver policies, and `createFileAuthoritySource` the signer its CA from files.
+ *
+ * A store of any API, near or far, is `createObjectStore` of `@tlsboot/tlsboot/client`. Clock, randomness and logger are
+ * handed in; `@tlsboot/tlsboot/cli` has those of the machine.
+ *
+ * @example A controller of your own, over a store that delivers one object
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { createSystemClock, createSystemRandom } from "@tlsboot/tlsboot/cli";
+ * import { DONE, runController } from "@tlsboot/tlsboot/controllers";
+ * import type { KubeObject, Logger, ObjectChange } from "@tlsboot/tlsboot/core";
+ *
+ * const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => logger };
+ * const deps = { clock: createSystemClock(), random: createSystemRandom(), logger };
+ * const stop = new AbortController();
+ *
+ * const store = {
+ *   async *changes(signal: AbortSignal): AsyncIterable<ObjectChange<KubeObject>> {
+ *     yield { kind: "changed", object: { metadata: { name: "n1" } } };
+ *     yield { kind: "synced" };
+ *     await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+ *   },
+ * };
+ *
+ * const seen: string[] = [];
+ * await runController({
+ *   name: "example",
+ *   store,
+ *   reconcile(name) {
+ *     seen.push(name);
+ *     stop.abort();
+ *     return Promise.resolve(DONE);
+ *   },
+ *   ...deps,
+ * }, stop.signal);
+ * assert.deepEqual(seen, ["n1"]);
+ * ```
+ *
+ * @module
+ */
+export {
+  type ControllerObserver,
+  type ControllerOptions,
+  DONE,
+  type Outcome,
+  type Reconcile,
+  type Reconciler,
+  runController,
+  type Trigger,
+} from "./loop.ts";
+export { type ApproverDeps, createApprover } from "./approver.ts";
+export {
+  createFileProfileSource,
+  type FileProfileOptions,
+  type FileProfileSource,
+  type ProfileSource,
+} from "./profile_provider.ts";
+export { createCsrIndex, type CsrIndex } from "./csr_index.ts";
+export { createNodeWatch, type NodeWatch, type NodeWatchOptions } from "./node_watch.ts";
+export { createPolicyApprover, type Judged, type PolicyApprover, type PolicyApproverDeps } from "./policy_approver.ts";
+export type { EvidenceSources, PolicySettings } from "./policy_input.ts";
+export {
+  createVerdictEvents,
+  type VerdictEvent,
+  type VerdictEvents,
+  type VerdictEventsOptions,
+} from "./verdict_events.ts";
+export { createSigner, type SignerDeps } from "./signer.ts";
+export { type CleanerOptions, runCleaner } from "./cleaner.ts";
+export { createTokenCleaner, type TokenCleanerDeps } from "./token_cleaner.ts";
+export { type LeaderElectionOptions, runWhileLeading } from "./leader_election.ts";
+export {
+  type CaFiles,
+  createFileAuthoritySource,
+  type FileAuthorityOptions,
+  type FileAuthoritySource,
+} from "./ca_provider.ts";
+export { type CaKeySource, createKeyFileSource, type PassphrasePort } from "./ca_key_file.ts";

@@ -1,0 +1,426 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isApproved } from "../core/csr/phase.ts";
+import { AppError } from "../core/errors.ts";
+import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import type { EventV1 } from "../core/kube/events_v1.ts";
+import { BUILTIN_POLICIES } from "../core/approval/builtin_policies.ts";
+import type { Inventory } from "../core/approval/inventory.ts";
+import type { ReportingNode } from "../core/approval/node_names.ts";
+import type { Policy } from "../core/approval/policy.ts";
+import { buildCsr, condition, type CsrOptions, servingOptions } from "../tests/support/csr_builder.ts";
+import { createFakeClock, type FakeClock, settle, until } from "../tests/support/fake_clock.ts";
+import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
+import { createMemoryObjectStore, type MemoryObjectStore } from "../tests/support/memory_object_store.ts";
+import { createSeededRandom } from "../tests/support/seeded_random.ts";
+import { createApprover } from "./approver.ts";
+import { createCsrIndex } from "./csr_index.ts";
+import { createManualTrigger, runController } from "./loop.ts";
+import { createNodeWatch } from "./node_watch.ts";
+import { createPolicyApprover } from "./policy_approver.ts";
+import type { PolicySettings } from "./policy_input.ts";
+import { createVerdictEvents } from "./verdict_events.ts";
+
+const SERVING: CsrOptions = { ...servingOptions("a"), ipAddresses: ["10.0.0.1"] };
+const STRICT = BUILTIN_POLICIES.get("kubelet-serving")!;
+const TRUSTING = BUILTIN_POLICIES.get("kubelet-serving-trusting")!;
+const INVENTORY: Inventory = new Map([["a", { dns: ["a.example"], ips: ["10.0.0.1"] }]]);
+
+interface Instance extends AsyncDisposable {
+  readonly csrs: MemoryObjectStore<CertificateSigningRequest>;
+  readonly nodes: MemoryObjectStore<ReportingNode>;
+  readonly events: MemoryObjectStore<EventV1>;
+  readonly clock: FakeClock;
+  readonly logger: MemoryLogger;
+  readonly asked: string[];
+  /** What is granted. */
+  readonly permissions: Set<string>;
+  /** What cannot be asked just now. */
+  readonly unreachable: Set<string>;
+  set(settings: Partial<PolicySettings>): void;
+  told(): Promise<readonly string[]>;
+  getCondition(name: string): string;
+}
+
+interface InstanceOptions {
+  readonly csrs?: readonly CertificateSigningRequest[];
+  readonly nodes?: readonly ReportingNode[];
+  readonly policies?: readonly Policy[];
+  readonly inventory?: Inventory;
+  readonly isDryRun?: boolean;
+  readonly maxPending?: number;
+  /** The watch is so late that it never tells what was approved. */
+  readonly isWatchLate?: boolean;
+  readonly server?: () => Promise<{ readonly dns: readonly string[]; readonly ips: readonly string[] }>;
+}
+
+function node(name: string, ...ips: readonly string[]): ReportingNode {
+  return {
+    metadata: { name },
+    status: {
+      addresses: [
+        ...ips.map((address) => ({ type: "InternalIP", address })),
+        { type: "Hostname", address: `${name}.example` },
+      ],
+    },
+  };
+}
+
+function pendingOnly(store: MemoryObjectStore<CertificateSigningRequest>): Pick<typeof store, "changes"> {
+  return {
+    async *changes(signal) {
+      for await (const change of store.changes(signal)) {
+        if (change.kind === "synced" || !isApproved(change.object)) yield change;
+      }
+    },
+  };
+}
+
+function run(options: InstanceOptions): Instance {
+  const clock = createFakeClock("2026-03-02T10:30:00Z");
+  const logger = createMemoryLogger();
+  const random = createSeededRandom();
+  const csrs = createMemoryObjectStore<CertificateSigningRequest>({
+    objects: options.csrs ?? [],
+    // The server stamps conditions.
+    prepareUpdate: ({ status, ...rest }) => ({
+      ...rest,
+      status: {
+        ...status,
+        conditions: (status.conditions ?? []).map((one) => ({
+          ...one,
+          lastTransitionTime: one.lastTransitionTime ?? clock.now().toISOString(),
+        })),
+      },
+    }),
+  });
+  const nodes = createMemoryObjectStore<ReportingNode>({ objects: options.nodes ?? [] });
+  const events = createMemoryObjectStore<EventV1>();
+  const changed = createManualTrigger();
+  const asked: string[] = [];
+  const permissions = new Set<string>();
+  const unreachable = new Set<string>();
+  let current: PolicySettings = { policies: options.policies ?? [STRICT], inventory: options.inventory };
+  const reviewer = {
+    isAllowed: (spec: { readonly resourceAttributes?: { readonly subresource?: string } }) => {
+      const permission = spec.resourceAttributes?.subresource ?? "";
+      asked.push(permission);
+      if (unreachable.has(permission)) return Promise.reject(new AppError("unreachable", "no answer"));
+      return Promise.resolve(permissions.has(permission));
+    },
+  };
+  const index = createCsrIndex(options.isWatchLate === true ? pendingOnly(csrs) : csrs);
+  const teller = createVerdictEvents({ store: events, instance: "test", clock, random, logger });
+  const isDryRun = options.isDryRun ?? false;
+  const policy = createPolicyApprover({
+    store: csrs,
+    index,
+    nodes: createNodeWatch({ nodes: () => nodes, isNeeded: () => true, clock }),
+    sources: {
+      reviewer,
+      serverNames: options.server ?? (() => Promise.resolve({ dns: [], ips: ["10.0.0.100"] })),
+      clock,
+    },
+    settings: { current: () => current, changes: changed.changes },
+    events: teller,
+    logger,
+    isDryRun,
+    ...(options.maxPending === undefined ? {} : { maxPending: options.maxPending }),
+  });
+  const approver = createApprover({
+    store: csrs,
+    reviewer,
+    logger,
+    policy,
+    ...(isDryRun ? { dryRun: { events: teller } } : {}),
+  });
+  const abort = new AbortController();
+  const running = runController(
+    { name: "approver", store: index, triggers: policy.triggers, ...approver, clock, random, logger },
+    abort.signal,
+  );
+  return {
+    csrs,
+    nodes,
+    events,
+    clock,
+    logger,
+    asked,
+    permissions,
+    unreachable,
+    set(settings) {
+      current = { ...current, ...settings };
+      changed.fire(["settings"]);
+    },
+    told: async () =>
+      (await events.list(new AbortController().signal)).map(({ type, reason, note }) => `${type} ${reason}: ${note}`),
+    getCondition: (name) => (csrs.peek(name).status.conditions ?? []).map(({ type }) => type).join(),
+    async [Symbol.asyncDispose]() {
+      abort.abort();
+      await running;
+    },
+  };
+}
+
+test("createPolicyApprover() approves with words in the condition and an Event about the request", async () => {
+  await using instance = run({ csrs: [await buildCsr(SERVING)], inventory: INVENTORY });
+  await instance.clock.advance(2_000);
+  const [approved] = instance.csrs.peek("csr-1").status.conditions ?? [];
+  assert.equal(approved?.type, "Approved");
+  assert.equal(approved?.reason, "PolicyApproved");
+  assert.match(approved?.message ?? "", /ownership a\.example by inventory, 10\.0\.0\.1 by inventory/);
+  const [event] = await instance.events.list(new AbortController().signal);
+  assert.equal(event?.metadata.namespace, "default");
+  assert.deepEqual(
+    { ...event?.regarding, uid: "", resourceVersion: "" },
+    {
+      kind: "CertificateSigningRequest",
+      name: "csr-1",
+      uid: "",
+      apiVersion: "certificates.k8s.io/v1",
+      resourceVersion: "",
+    },
+  );
+  assert.deepEqual([event?.type, event?.reason, event?.note], ["Normal", "PolicyApproved", approved?.message]);
+  assert.deepEqual(instance.asked, []);
+});
+
+test("createPolicyApprover() denies where the policy says so", async () => {
+  const strict: Policy = { ...STRICT, rules: STRICT.rules.map((rule) => ({ ...rule, otherwise: "deny" })) };
+  await using instance = run({
+    csrs: [await buildCsr({ ...SERVING, dnsNames: ["*.example"] })],
+    policies: [strict],
+    inventory: INVENTORY,
+  });
+  await instance.clock.advance(2_000);
+  assert.equal(instance.getCondition("csr-1"), "Denied");
+  assert.match((await instance.told()).join(), /^Warning PolicyDenied: Denied by rule .*"\*\.example" is a wildcard/);
+});
+
+const STOP: Policy = {
+  ...STRICT,
+  name: "stop",
+  rules: [{
+    name: "stolen",
+    match: { signerNames: ["kubernetes.io/*"], users: ["system:node:n1"] },
+    require: {},
+    then: "deny",
+    otherwise: "next",
+  }],
+};
+const RENEWAL: CsrOptions = { username: "system:node:n1", groups: ["system:nodes"] };
+
+test("createApprover() lets a rule that denies decide before the kubelet client rules, and asks no permission for it", async () => {
+  const other = { ...RENEWAL, name: "other", username: "system:node:n2", commonName: "system:node:n2" };
+  await using instance = run({ csrs: [await buildCsr(RENEWAL), await buildCsr(other)], policies: [STRICT, STOP] });
+  instance.permissions.add("selfnodeclient");
+  await instance.clock.advance(2_000);
+  assert.equal(instance.getCondition("csr-1"), "Denied");
+  assert.equal(instance.getCondition("other"), "Approved");
+  assert.deepEqual(instance.asked, ["selfnodeclient"]);
+  assert.match((await instance.told()).join(), /^Warning PolicyDenied: Denied by rule "stolen" of policy "stop": /);
+});
+
+test("createApprover() lets a rule that denies decide however many requests of its requester stay pending", async () => {
+  const left = await buildCsr({ ...RENEWAL, name: "left", signerName: "kubernetes.io/kubelet-serving" });
+  await using instance = run({ csrs: [left], policies: [STRICT], maxPending: 1 });
+  instance.permissions.add("selfnodeclient");
+  await instance.clock.advance(2_000);
+  instance.set({ policies: [STOP] });
+  instance.csrs.put(await buildCsr(RENEWAL));
+  await until(() => instance.getCondition("csr-1") === "Denied");
+  await until(() => instance.getCondition("left") === "Denied");
+});
+
+test("createApprover() approves nothing while a rule that denies cannot be asked", async () => {
+  const [rule] = STOP.rules;
+  const asking: Policy = { ...STOP, rules: [{ ...rule!, require: { permission: "stolen" } }] };
+  await using instance = run({ csrs: [await buildCsr(RENEWAL)], policies: [asking] });
+  instance.permissions.add("selfnodeclient");
+  instance.unreachable.add("stolen");
+  await instance.clock.advance(2_000);
+  assert.equal(instance.getCondition("csr-1"), "");
+  instance.unreachable.clear();
+  await instance.clock.advance(60_000);
+  await until(() => instance.getCondition("csr-1") === "Approved");
+});
+
+test("createPolicyApprover() looks again when the address appears, not at each heartbeat, and tells once", async () => {
+  await using instance = run({ csrs: [await buildCsr(SERVING)], nodes: [node("a")], policies: [TRUSTING] });
+  await instance.clock.advance(2_000);
+  assert.equal(instance.getCondition("csr-1"), "");
+  const told = await instance.told();
+  assert.equal(told.length, 1);
+  assert.match(
+    told[0] ?? "",
+    /^Normal PolicyLeftPending: Left pending: .*nothing proves that 10\.0\.0\.1 belongs to node a.*explain csr-1, and this approver's --policy and --inventory$/,
+  );
+  instance.nodes.put(node("a"));
+  instance.nodes.put(node("b", "10.0.0.2"));
+  await instance.clock.advance(60_000);
+  assert.deepEqual(await instance.told(), told);
+  instance.nodes.put(node("a", "10.0.0.1"));
+  await until(() => instance.getCondition("csr-1") === "Approved");
+});
+
+test("createPolicyApprover() approves nothing that a second node reports, until that one has gone", async () => {
+  await using instance = run({
+    csrs: [await buildCsr(SERVING)],
+    nodes: [node("a", "10.0.0.1"), node("b", "10.0.0.1")],
+    policies: [TRUSTING],
+  });
+  await instance.clock.advance(60_000);
+  assert.equal(instance.getCondition("csr-1"), "");
+  assert.match((await instance.told()).join(), /10\.0\.0\.1 belongs to node b too, by its own status/);
+  await instance.nodes.delete("b", new AbortController().signal);
+  await until(() => instance.getCondition("csr-1") === "Approved");
+});
+
+test("createPolicyApprover() takes up what is read anew: policies and inventory", async () => {
+  const foreign = await buildCsr({ ...SERVING, name: "other", signerName: "example.com/web" });
+  await using instance = run({ csrs: [await buildCsr(SERVING), foreign], policies: [STRICT] });
+  await instance.clock.advance(2_000);
+  assert.deepEqual([instance.getCondition("csr-1"), instance.getCondition("other")], ["", ""]);
+  instance.set({ inventory: INVENTORY });
+  await until(() => instance.getCondition("csr-1") === "Approved");
+  const rule = { name: "no", match: { signerNames: ["example.com/*"] }, require: {}, then: "deny", otherwise: "leave" };
+  instance.set({ policies: [STRICT, { ...STRICT, name: "web", rules: [rule as Policy["rules"][number]] }] });
+  await until(() => instance.getCondition("other") === "Denied");
+});
+
+test("createPolicyApprover() renews by the certificate that was issued a moment ago", async () => {
+  const pending = await buildCsr({ ...SERVING, name: "second" });
+  await using instance = run({ csrs: [pending], policies: [STRICT], inventory: new Map() });
+  await instance.clock.advance(2_000);
+  assert.equal(instance.getCondition("second"), "");
+  const { createIssuingCa } = await import("../tests/support/issuing_ca.ts");
+  const { sharedKey, toBase64 } = await import("../tests/support/csr_builder.ts");
+  const pem = await (await createIssuingCa(instance.clock.now())).issue({
+    publicKeyDer: (await sharedKey()).publicKeyDer(),
+    subject: { commonName: "system:node:a" },
+    dnsNames: ["a.example"],
+    ipAddresses: ["10.0.0.1"],
+  });
+  instance.csrs.put(
+    await buildCsr({ ...SERVING, name: "first", conditions: [condition("Approved")], certificate: toBase64(pem) }),
+  );
+  await until(() => instance.getCondition("second") === "Approved");
+  const message = instance.csrs.peek("second").status.conditions?.[0]?.message ?? "";
+  assert.match(message, /10\.0\.0\.1 by held certificate/);
+});
+
+test("createPolicyApprover() never decides by a question that could not be asked, and asks again", async () => {
+  let isDown = true;
+  const server = () =>
+    isDown ? Promise.reject(new AppError("unreachable", "no way")) : Promise.resolve({ dns: [], ips: [] });
+  const strict: Policy = { ...STRICT, rules: STRICT.rules.map((rule) => ({ ...rule, otherwise: "deny" })) };
+  await using instance = run({ csrs: [await buildCsr(SERVING)], policies: [strict], inventory: INVENTORY, server });
+  await instance.clock.advance(10_000);
+  assert.equal(instance.getCondition("csr-1"), "");
+  isDown = false;
+  await instance.clock.advance(60_000);
+  assert.equal(instance.getCondition("csr-1"), "Approved");
+});
+
+test("createPolicyApprover() counts what it approves at the same moment", async () => {
+  const one = await buildCsr(SERVING);
+  const csrs = Array.from({ length: 15 }, (_, index) => ({ ...one, metadata: { name: `csr-${index}` } }));
+  await using instance = run({ csrs, inventory: INVENTORY });
+  await instance.clock.advance(5_000);
+  const approved = () => csrs.filter(({ metadata }) => instance.getCondition(metadata.name) === "Approved").length;
+  assert.equal(approved(), 10);
+  await instance.clock.advance(3_700_000);
+  assert.equal(approved(), 15);
+});
+
+test("createPolicyApprover() counts what it has approved before the watch tells it", async () => {
+  const one = await buildCsr(SERVING);
+  const csrs = Array.from({ length: 15 }, (_, index) => ({ ...one, metadata: { name: `csr-${index}` } }));
+  await using instance = run({ csrs, inventory: INVENTORY, isWatchLate: true });
+  await instance.clock.advance(5_000);
+  assert.equal(csrs.filter(({ metadata }) => instance.getCondition(metadata.name) === "Approved").length, 10);
+});
+
+test("createPolicyApprover() stops looking at a requester with 10,000 pending requests, says how to clear them, and goes on", async () => {
+  const bad = await buildCsr({ ...SERVING, ipAddresses: ["10.0.0.2"] });
+  const csrs = Array.from({ length: 10_000 }, (_, index) => ({ ...bad, metadata: { name: `csr-${index}` } }));
+  await using instance = run({ csrs, inventory: INVENTORY });
+  await until(() => instance.logger.messages("warn").length > 0);
+  await settle(50);
+  assert.deepEqual(instance.logger.messages("warn"), [
+    "a requester has too many pending requests, further ones are not checked",
+  ]);
+  assert.equal(instance.logger.messages("info").filter((message) => message === "CSR left pending").length, 100);
+  const told = await instance.told();
+  // 25 in the bucket of the requester, and the one that says why the others are not told.
+  assert.equal(told.length, 26);
+  assert.match(
+    told.join("\n"),
+    /Warning TooManyRequests: 100 requests of "system:node:a" stay pending; .*tlsboot approver clear system:node:a/,
+  );
+  const fields = instance.logger.entries.find(({ level }) => level === "warn")?.fields;
+  assert.equal(fields?.["clear"], "tlsboot approver clear system:node:a");
+
+  const other = {
+    ...SERVING,
+    name: "b",
+    username: "system:node:b",
+    commonName: "system:node:b",
+    dnsNames: ["b.example"],
+    ipAddresses: [],
+  };
+  instance.set({ inventory: new Map([...INVENTORY, ["b", { dns: ["b.example"], ips: [] }]]) });
+  instance.csrs.put(await buildCsr(other));
+  await until(() => instance.getCondition("b") === "Approved");
+
+  for (const { metadata } of csrs) await instance.csrs.delete(metadata.name, new AbortController().signal);
+  instance.csrs.put(await buildCsr({ ...SERVING, name: "good" }));
+  await until(() => instance.getCondition("good") === "Approved");
+});
+
+test("createPolicyApprover() looks at those that waited once there are fewer", async () => {
+  const bad = await buildCsr({ ...SERVING, ipAddresses: ["10.0.0.2"] });
+  const good = await buildCsr({ ...SERVING, name: "good" });
+  const csrs = [...Array.from({ length: 3 }, (_, index) => ({ ...bad, metadata: { name: `bad-${index}` } })), good];
+  await using instance = run({ csrs, inventory: INVENTORY, maxPending: 3 });
+  await instance.clock.advance(5_000);
+  assert.equal(instance.getCondition("good"), "");
+  await instance.csrs.delete("bad-1", new AbortController().signal);
+  await until(() => instance.getCondition("good") === "Approved");
+});
+
+test("createPolicyApprover() in a dry run writes nothing into requests and tells once what it would do", async () => {
+  const client = await buildCsr({ name: "client" });
+  await using instance = run({ csrs: [await buildCsr(SERVING), client], inventory: INVENTORY, isDryRun: true });
+  instance.permissions.add("nodeclient");
+  await instance.clock.advance(2_000);
+  instance.nodes.put(node("x", "10.9.9.9"));
+  await instance.clock.advance(60_000);
+  assert.deepEqual(instance.csrs.calls.filter((call) => call.startsWith("update")), []);
+  const told = await instance.told();
+  assert.equal(told.length, 2);
+  for (const line of told) assert.match(line, /^Normal WouldApprove: Dry run, nothing was written\. /);
+  assert.equal(instance.logger.messages("info").filter((message) => message === "CSR would be approved").length, 2);
+});
+
+test("createPolicyApprover() is asked about a kubelet client request when its permission is refused", async () => {
+  const rule: Policy["rules"][number] = {
+    name: "rack",
+    match: { signerNames: ["kubernetes.io/kube-apiserver-client-kubelet"] },
+    require: {
+      subject: { commonNames: ["system:node:rack1-*"], organizations: ["system:nodes"] },
+      usages: { allowed: ["client auth", "digital signature"], required: ["client auth"] },
+      permission: "rack",
+    },
+    then: "approve",
+    otherwise: "leave",
+  };
+  const csr = await buildCsr({ commonName: "system:node:rack1-a" });
+  await using instance = run({ csrs: [csr], policies: [{ ...TRUSTING, name: "racks", rules: [rule] }] });
+  await instance.clock.advance(1_000);
+  assert.equal(instance.getCondition("csr-1"), "");
+  instance.permissions.add("rack");
+  await instance.clock.advance(60_000);
+  assert.equal(instance.getCondition("csr-1"), "Approved");
+  assert.deepEqual(instance.asked.slice(0, 2), ["nodeclient", "rack"]);
+});

@@ -1,0 +1,130 @@
+/**
+ * The work queue of a controller (client-go `util/workqueue`): a name is in it once, never handled by two workers at a
+ * time, and a name that changes while it is handled is handled again afterwards.
+ */
+import type { Clock, QueueObserver } from "../core/ports.ts";
+import { createChildAbort, orAbort } from "./abort.ts";
+import { backoffMs, createTokenBucket, reserveToken } from "./rate_limit.ts";
+import { createWaitQueue } from "./wait_queue.ts";
+
+/** A queue of names that wait for a worker. */
+export interface WorkQueue {
+  /** Adds a name now, or after the current run when the name is being handled. */
+  add(name: string): void;
+  /** Adds a name after `ms`; of two delays the shorter one counts. */
+  addAfter(name: string, ms: number): void;
+  /** Counts a failure and adds the name after the back-off of its failures in a row. */
+  addRateLimited(name: string): void;
+  /** Resets the count of failures. */
+  forget(name: string): void;
+  /** Returns the number of failures in a row. */
+  failures(name: string): number;
+  /** Takes the next name, for which the caller must call `done`. Rejects with the signal's reason. */
+  take(signal: AbortSignal): Promise<string>;
+  done(name: string): void;
+  /** Moves names whose delay is over into the queue; runs until the signal aborts, then resolves. */
+  runDelays(signal: AbortSignal): Promise<void>;
+}
+
+/** Creates an empty queue. */
+export function createWorkQueue(clock: Clock, observer?: QueueObserver): WorkQueue {
+  const ready = new Set<string>();
+  const working = new Set<string>();
+  const changedWhileWorking = new Set<string>();
+  const waiting = new Map<string, number>();
+  const failureCounts = new Map<string, number>();
+  const takers = createWaitQueue();
+  let bucket = createTokenBucket(clock.elapsedMs());
+  let earlier = Promise.withResolvers<void>();
+  let alarmAt = Infinity;
+
+  function add(name: string): void {
+    if (working.has(name)) {
+      changedWhileWorking.add(name);
+      return;
+    }
+    if (!ready.has(name)) observer?.added(name);
+    ready.add(name);
+    takers.wakeNext();
+  }
+
+  function addAfter(name: string, ms: number): void {
+    if (ms <= 0) return add(name);
+    const at = clock.elapsedMs() + ms;
+    if ((waiting.get(name) ?? Infinity) <= at) return;
+    waiting.set(name, at);
+    if (at < alarmAt) earlier.resolve();
+  }
+
+  function addRateLimited(name: string): void {
+    const failures = failureCounts.get(name) ?? 0;
+    observer?.retried(name);
+    failureCounts.set(name, failures + 1);
+    const reservation = reserveToken(bucket, clock.elapsedMs());
+    bucket = reservation.bucket;
+    addAfter(name, Math.max(backoffMs(failures), reservation.delayMs));
+  }
+
+  async function take(signal: AbortSignal): Promise<string> {
+    while (true) {
+      signal.throwIfAborted();
+      for (const name of ready) {
+        ready.delete(name);
+        working.add(name);
+        observer?.taken(name);
+        return name;
+      }
+      await takers.wait(signal);
+    }
+  }
+
+  function done(name: string): void {
+    working.delete(name);
+    observer?.done(name);
+    if (changedWhileWorking.delete(name)) add(name);
+  }
+
+  async function runDelays(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      earlier = Promise.withResolvers();
+      alarmAt = Infinity;
+      for (const at of waiting.values()) alarmAt = Math.min(alarmAt, at);
+      try {
+        await sleepUntilAlarm(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        throw error;
+      }
+      const now = clock.elapsedMs();
+      for (const [name, at] of waiting) {
+        if (at > now) continue;
+        waiting.delete(name);
+        add(name);
+      }
+    }
+  }
+
+  /** Returns at the alarm, or when an earlier alarm is set. */
+  async function sleepUntilAlarm(signal: AbortSignal): Promise<void> {
+    if (alarmAt === Infinity) return await orAbort(earlier.promise, signal);
+    using sleep = createChildAbort(signal);
+    const slept = clock.sleep(alarmAt - clock.elapsedMs(), sleep.signal);
+    try {
+      await orAbort(Promise.race([slept, earlier.promise]), signal);
+    } finally {
+      sleep.abort();
+      await slept.catch(() => undefined);
+    }
+  }
+
+  return {
+    add,
+    addAfter,
+    addRateLimited,
+    forget: (name) => void failureCounts.delete(name),
+    failures: (name) => failureCounts.get(name) ?? 0,
+    take,
+    done,
+    runDelays,
+  };
+}

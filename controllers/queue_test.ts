@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "../tests/support/properties.ts";
+import { CLOCK_JUMPS } from "../tests/support/clock_jumps.ts";
+import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
+import { createWorkQueue } from "./queue.ts";
+import { backoffMs, createTokenBucket, reserveToken } from "./rate_limit.ts";
+
+const NEVER = new AbortController().signal;
+
+test("backoffMs() doubles from 200 ms and stops at 1000 s", () => {
+  assert.deepEqual([0, 1, 2, 3, 12, 13, 100, 5000].map(backoffMs), [
+    200,
+    400,
+    800,
+    1600,
+    819_200,
+    1_000_000,
+    1_000_000,
+    1_000_000,
+  ]);
+});
+
+test("reserveToken() gives 100 at once, then 10 a second", () => {
+  const now = 1_000;
+  let bucket = createTokenBucket(now);
+  const delays: number[] = [];
+  for (let index = 0; index < 103; index += 1) {
+    const reservation = reserveToken(bucket, now);
+    bucket = reservation.bucket;
+    delays.push(reservation.delayMs);
+  }
+  assert.deepEqual(delays.slice(98), [0, 0, 100, 200, 300]);
+  assert.equal(reserveToken(bucket, now + 400).delayMs, 0);
+});
+
+test("createWorkQueue() hands out a name once, in order of arrival", async () => {
+  const queue = createWorkQueue(createFakeClock());
+  for (const name of ["a", "b", "a"]) queue.add(name);
+  assert.equal(await queue.take(NEVER), "a");
+  assert.equal(await queue.take(NEVER), "b");
+  const third = queue.take(NEVER);
+  queue.add("c");
+  assert.equal(await third, "c");
+});
+
+test("createWorkQueue() hands a name out again after done when it changed meanwhile, never in parallel", async () => {
+  const queue = createWorkQueue(createFakeClock());
+  queue.add("a");
+  await queue.take(NEVER);
+  queue.add("a");
+  let taken = "";
+  const again = queue.take(NEVER).then((name) => taken = name);
+  await settle();
+  assert.equal(taken, "");
+  queue.done("a");
+  assert.equal(await again, "a");
+});
+
+test("createWorkQueue() rejects a take with the reason of the abort", async () => {
+  const queue = createWorkQueue(createFakeClock());
+  const abort = new AbortController();
+  const taken = queue.take(abort.signal);
+  abort.abort(new Error("over"));
+  await assert.rejects(taken, /over/);
+  queue.add("a");
+  assert.equal(await queue.take(NEVER), "a");
+});
+
+test("createWorkQueue() delays names, the shorter of two waits counts", async () => {
+  const clock = createFakeClock();
+  const queue = createWorkQueue(clock);
+  const abort = new AbortController();
+  const delays = queue.runDelays(abort.signal);
+  const taken: string[] = [];
+  const worker = (async () => {
+    while (true) taken.push(await queue.take(abort.signal));
+  })().catch(() => undefined);
+  queue.addAfter("late", 5_000);
+  queue.addAfter("both", 3_000);
+  queue.addAfter("both", 1_000);
+  queue.addAfter("both", 9_000);
+  await clock.advance(999);
+  assert.deepEqual(taken, []);
+  await clock.advance(1);
+  assert.deepEqual(taken, ["both"]);
+  await clock.advance(4_000);
+  assert.deepEqual(taken, ["both", "late"]);
+  abort.abort();
+  await Promise.all([delays, worker]);
+  assert.equal(clock.sleepers, 0);
+});
+
+test("createWorkQueue() counts failures until they are forgotten", async () => {
+  const clock = createFakeClock();
+  const queue = createWorkQueue(clock);
+  const abort = new AbortController();
+  const delays = queue.runDelays(abort.signal);
+  const starts: number[] = [];
+  const begin = clock.now().getTime();
+  const worker = (async () => {
+    while (true) {
+      const name = await queue.take(abort.signal);
+      starts.push(clock.now().getTime() - begin);
+      queue.addRateLimited(name);
+      queue.done(name);
+    }
+  })().catch(() => undefined);
+  queue.add("a");
+  await clock.advance(1_500);
+  assert.deepEqual(starts, [0, 200, 600, 1_400]);
+  assert.equal(queue.failures("a"), 4);
+  queue.forget("a");
+  assert.equal(queue.failures("a"), 0);
+  abort.abort();
+  await Promise.all([delays, worker]);
+});
+
+test("createWorkQueue() loses no name, whatever the order of adds and dones", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.record({ name: fc.constantFrom("a", "b", "c"), finish: fc.boolean() }), { maxLength: 30 }),
+      async (steps) => {
+        const queue = createWorkQueue(createFakeClock());
+        const open = new Map<string, number>();
+        const seen = new Map<string, number>();
+        const added = new Map<string, number>();
+        let step = 0;
+        const abort = new AbortController();
+        const worker = (async () => {
+          while (true) {
+            const name = await queue.take(abort.signal);
+            assert.equal(open.has(name), false, "handled twice at a time");
+            open.set(name, step);
+            seen.set(name, step);
+          }
+        })();
+        const stopped = assert.rejects(worker, { name: "AbortError" });
+        for (const { name, finish } of steps) {
+          step += 1;
+          queue.add(name);
+          added.set(name, step);
+          await settle(1);
+          if (finish && open.delete(name)) queue.done(name);
+        }
+        step += 1;
+        for (let round = 0; round < 2; round += 1) {
+          for (const name of [...open.keys()]) {
+            open.delete(name);
+            queue.done(name);
+          }
+          await settle(1);
+        }
+        for (const [name, at] of added) assert.ok((seen.get(name) ?? 0) >= at, `${name} was added and not seen again`);
+        abort.abort();
+        await stopped;
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+for (const { name, ms } of CLOCK_JUMPS) {
+  test(`createWorkQueue() keeps its waits when the clock is set ${name}`, async () => {
+    const clock = createFakeClock();
+    const queue = createWorkQueue(clock);
+    const abort = new AbortController();
+    const delays = queue.runDelays(abort.signal);
+    queue.addAfter("a", 1_000);
+    await settle();
+    clock.set(ms);
+    let taken = "";
+    const take = queue.take(NEVER).then((item) => taken = item);
+    await clock.advance(999);
+    assert.equal(taken, "");
+    await clock.advance(1);
+    await settle();
+    assert.equal(taken, "a");
+    await take;
+    abort.abort();
+    await delays;
+  });
+}

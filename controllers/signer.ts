@@ -1,0 +1,123 @@
+/** The signing controller (`pkg/controller/certificates/signer/signer.go`), which serves any number of signer names. */
+import { withCondition } from "../core/approval/conditions.ts";
+import { hasCertificate, isApproved, isFailed } from "../core/csr/phase.ts";
+import { parseRequest } from "../core/csr/request.ts";
+import { AppError, isAppError } from "../core/errors.ts";
+import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import { formatTime } from "../core/kube/meta.ts";
+import type { Authority } from "../core/pki/authority.ts";
+import { chainNotAfter, encodeIssued } from "../core/pki/authority_chain.ts";
+import { type CertificatePlan, issueCertificate } from "../core/pki/certificate.ts";
+import { encodeBase64 } from "../core/lib/base64.ts";
+import type { Clock, CsrStore, Logger, Random } from "../core/ports.ts";
+import { decideClientTrust } from "../core/signing/client_trust.ts";
+import { planCertificate } from "../core/signing/plan.ts";
+import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
+import { DONE, type Outcome, type Reconciler } from "./loop.ts";
+import type { ProfileSource } from "./profile_provider.ts";
+
+/** The dependencies of the signing controller. */
+export interface SignerDeps {
+  readonly store: CsrStore;
+  /** Returns the CA of a signer for each signature; undefined when it has none. */
+  readonly authorities: (signerName: string) => Promise<Authority | undefined>;
+  /** The signers to act for. */
+  readonly signerNames: readonly string[];
+  /** The profiles of custom signers by signer name, in addition to kube-controller-manager's four. */
+  readonly profiles?: ReadonlyMap<string, ProfileSource>;
+  /**
+   * Returns whether the API accepts client certificates of a CA; undefined when that is unknown. Such a CA issues client
+   * certificates only for the two built-in client signers; if it is unknown, custom signers issue none.
+   */
+  readonly isTrustedForClients?: (authority: Authority) => Promise<boolean | undefined>;
+  /** The default and maximum lifetime of certificates (`--cluster-signing-duration`). */
+  readonly signingDurationSeconds: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** 128 bits, as upstream; not checked for uniqueness. */
+const SERIAL_BYTES = 16;
+
+/** Creates the signer, to be run with `runController`. Throws AppError `config_invalid` for a name without a profile. */
+export function createSigner(deps: SignerDeps): Reconciler<CertificateSigningRequest> {
+  const profiles = new Map(deps.signerNames.map((name) => [name, getProfile(name, deps.profiles)]));
+
+  function concerns(csr: CertificateSigningRequest): boolean {
+    return profiles.has(csr.spec.signerName) && !hasCertificate(csr) && isApproved(csr) && !isFailed(csr);
+  }
+
+  async function reconcile(
+    name: string,
+    csr: CertificateSigningRequest | undefined,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    if (csr === undefined || !concerns(csr)) return DONE;
+    const profile = await profiles.get(csr.spec.signerName)?.current();
+    if (profile === undefined) return DONE;
+    const request = parseRequest(csr.spec.request);
+    if (!request.ok) return retry(`unable to parse csr "${name}": ${request.error}`);
+    const authority = await deps.authorities(profile.signerName);
+    if (authority === undefined) return retry(`no CA for signer "${profile.signerName}"`);
+    const now = deps.clock.now();
+    const plan = planCertificate({
+      csr,
+      facts: request.value,
+      profile,
+      caNotAfter: chainNotAfter(authority),
+      issuers: [authority.certificate, ...authority.issuers],
+      clientTrust: decideClientTrust(profile.signerName, await deps.isTrustedForClients?.(authority)),
+      signingDurationSeconds: deps.signingDurationSeconds,
+      now,
+    });
+    if (plan.ok) return await issue(name, csr, plan.value, authority, profile.chain, signal);
+    const { error } = plan;
+    if (error.kind === "error") return retry(`error auto signing csr: ${error.message}`);
+    await write(withCondition(csr, "Failed", error, now), "error adding failure condition for csr", signal);
+    deps.logger.warn("CSR failed", { csr: name, signerName: profile.signerName, reason: error.message });
+    return DONE;
+  }
+
+  async function issue(
+    name: string,
+    csr: CertificateSigningRequest,
+    plan: CertificatePlan,
+    authority: Authority,
+    chain: boolean | undefined,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const der = await issueCertificate(plan, authority, deps.random.bytes(SERIAL_BYTES));
+    const certificate = encodeBase64(new TextEncoder().encode(encodeIssued(der, authority, chain)));
+    await write({ ...csr, status: { ...csr.status, certificate } }, "error updating signature for csr", signal);
+    const notAfter = formatTime(plan.notAfter);
+    deps.logger.info("CSR signed", { csr: name, signerName: csr.spec.signerName, notAfter });
+    return DONE;
+  }
+
+  /** Writes the request; kube-controller-manager's words are put before an error of the API. */
+  async function write(csr: CertificateSigningRequest, trouble: string, signal: AbortSignal): Promise<void> {
+    try {
+      await deps.store.update(csr, signal, "status");
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isAppError(error)) throw error;
+      throw new AppError(error.code, `${trouble}: ${error.message}`, { cause: error, retryable: error.retryable });
+    }
+  }
+
+  return { reconcile, concerns };
+}
+
+function getProfile(name: string, custom: ReadonlyMap<string, ProfileSource> | undefined): ProfileSource {
+  const builtin = BUILTIN_SIGNERS.get(name);
+  if (builtin !== undefined) return { current: () => Promise.resolve(builtin) };
+  const source = custom?.get(name);
+  if (source !== undefined) return source;
+  const hint = "give a profile for a custom signer, or name one of kubernetes.io's";
+  throw new AppError("config_invalid", `unrecognized signerName: "${name}"`, { hint });
+}
+
+function retry(message: string): Outcome {
+  return { kind: "retry", error: new Error(message) };
+}
