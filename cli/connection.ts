@@ -1,7 +1,7 @@
 /** How user commands reach the API: by the kubeconfig that they name, or by the administrator's in the data directory. */
 import { join, resolve } from "node:path";
-import { type ApiClient, createApiClient } from "../client/api.ts";
-import { createConnector, readCluster } from "../client/connect.ts";
+import { type ApiClient, createApiClient } from "../client/objects/api.ts";
+import { createConnector, readCluster } from "../client/transport/connect.ts";
 import { createFilePort } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";

@@ -15,16 +15,16 @@ import { formatTime } from "../core/kube/meta.ts";
 import type { PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import type { FindBootstrapCluster } from "./bootstrap_credentials.ts";
-import { forgetKey, keepKey, type StoredPair, toRequestNote } from "./bootstrap_key.ts";
-import type { Connect } from "./connect.ts";
-import { type CredentialStore, openCredentialStore } from "./credential_store.ts";
-import type { CertificateRequest } from "./csr_request.ts";
+import { forgetKey, keepKey, type StoredPair, toRequestNote } from "./certificate/bootstrap_key.ts";
+import type { Connect } from "./transport/connect.ts";
+import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
+import type { CertificateRequest } from "./certificate/csr_request.ts";
 import type { FilePort } from "./files.ts";
 import { checkKubeconfig } from "./kubeconfig_validity.ts";
-import { obtainCertificate, type ObtainedCertificate, type ObtainProgress } from "./obtain_certificate.ts";
+import { obtainCertificate, type ObtainedCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
 import { findSecretFault } from "./private_file.ts";
-import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "./server_time.ts";
-import { limitTime } from "./time_limit.ts";
+import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "./transport/server_time.ts";
+import { limitTime } from "./transport/time_limit.ts";
 
 /** The files, the identity and the adapters of a bootstrap. */
 export interface BootstrapOptions {

@@ -1,7 +1,7 @@
 /** The cluster and credentials for the first certificate, and for a new one after that has expired. */
 import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
-import { readCluster } from "./connect.ts";
+import { readCluster } from "./transport/connect.ts";
 import type { FilePort } from "./files.ts";
 
 /**

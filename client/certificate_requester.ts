@@ -3,10 +3,10 @@
  * `util/certificate/certificate_manager.go`, rotateCerts).
  */
 import type { Clock, Logger, Random } from "../core/ports.ts";
-import type { RequestCertificate } from "./certificate_manager.ts";
-import { obtainCertificate, type ObtainProgress } from "./obtain_certificate.ts";
-import { observeServerTime } from "./server_time.ts";
-import type { TlsTransport } from "./transport.ts";
+import type { RequestCertificate } from "./rotation.ts";
+import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
+import { observeServerTime } from "./transport/server_time.ts";
+import type { TlsTransport } from "./transport/tls_transport.ts";
 
 /** The signer, the usages and the connection of a renewal. */
 export interface CertificateRequesterOptions {

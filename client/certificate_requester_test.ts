@@ -10,7 +10,7 @@ import { base64Of } from "../tests/support/issuing_ca.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createCertificateRequester } from "./certificate_requester.ts";
-import { createTlsTransport } from "./transport.ts";
+import { createTlsTransport } from "./transport/tls_transport.ts";
 
 const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";

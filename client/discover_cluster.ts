@@ -13,9 +13,9 @@ import type { ConfigMap } from "../core/kube/core_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import type { PublicKeyPin } from "../core/pki/public_key_pin.ts";
 import type { Clock } from "../core/ports.ts";
-import { createApiClient } from "./api.ts";
-import type { Connect } from "./connect.ts";
-import { limitTime } from "./time_limit.ts";
+import { createApiClient } from "./objects/api.ts";
+import type { Connect } from "./transport/connect.ts";
+import { limitTime } from "./transport/time_limit.ts";
 
 /** The server, and what is known about the cluster. */
 export interface DiscoveryOptions {

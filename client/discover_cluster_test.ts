@@ -12,7 +12,7 @@ import { createFakeClock, until } from "../tests/support/fake_clock.ts";
 import { createImpatientClock } from "../tests/support/impatient_clock.ts";
 import { createIssuingCa, type IssuingCa } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles } from "../tests/support/memory_files.ts";
-import { createConnector } from "./connect.ts";
+import { createConnector } from "./transport/connect.ts";
 import { discoverCluster, type DiscoveryProgress } from "./discover_cluster.ts";
 
 const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);

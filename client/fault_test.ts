@@ -15,9 +15,9 @@ import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { createTempFolder } from "../tests/support/temp.ts";
 import { bootstrap } from "./bootstrap.ts";
-import { openCredentialStore } from "./credential_store.ts";
+import { openCredentialStore } from "./certificate/credential_store.ts";
 import { createFilePort, type FilePort } from "./files.ts";
-import { openPairFolder } from "./pair_folder.ts";
+import { openPairFolder } from "./certificate/pair_folder.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
 /** More calls than any of these operations makes. */

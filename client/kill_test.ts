@@ -9,7 +9,7 @@ import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles } from "../tests/support/memory_files.ts";
 import { bootstrap } from "./bootstrap.ts";
-import { openCredentialStore } from "./credential_store.ts";
+import { openCredentialStore } from "./certificate/credential_store.ts";
 import type { FilePort } from "./files.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");

@@ -8,7 +8,7 @@ import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { Clock } from "../core/ports.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";
-import { type Connect, readClientPair, readCluster } from "./connect.ts";
+import { type Connect, readClientPair, readCluster } from "./transport/connect.ts";
 import type { FilePort } from "./files.ts";
 
 /** Whether a kubeconfig exists, and whether its credentials can be used. */

@@ -5,13 +5,13 @@ import { AppError, isAppError } from "../core/errors.ts";
 import type { SelfSubjectReview } from "../core/kube/authorization_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import type { Clock } from "../core/ports.ts";
-import { createApiClient } from "./api.ts";
-import type { FoundPair } from "./credential_store.ts";
-import { limitTime } from "./time_limit.ts";
+import { createApiClient } from "./objects/api.ts";
+import type { FoundPair } from "./certificate/credential_store.ts";
+import { limitTime } from "./transport/time_limit.ts";
 import type { FilePort } from "./files.ts";
 import { findSecretFault, groupMayWrite, isOpenToAll } from "./private_file.ts";
-import { observeServerTime } from "./server_time.ts";
-import type { TlsTransport } from "./transport.ts";
+import { observeServerTime } from "./transport/server_time.ts";
+import type { TlsTransport } from "./transport/tls_transport.ts";
 
 /** How long the server may take to answer: people and scripts wait for the status. */
 const ANSWER_MS = 5_000;

@@ -5,9 +5,9 @@ import { generatePrivateKey } from "../core/pki/keys.ts";
 import { type FakeAnswer, startFakeApi } from "../tests/support/fake_api.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createMemoryFiles } from "../tests/support/memory_files.ts";
-import { findWaitingRequest } from "./bootstrap_key.ts";
+import { findWaitingRequest } from "./certificate/bootstrap_key.ts";
 import { askServer, findStrayTarget, inspectFolder, inspectSecrets } from "./machine_evidence.ts";
-import { createTlsTransport } from "./transport.ts";
+import { createTlsTransport } from "./transport/tls_transport.ts";
 
 const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);
 const quiet = new AbortController().signal;

@@ -55,21 +55,21 @@ export {
   readClientPair,
   readCluster,
   readKubeconfig,
-} from "./connect.ts";
+} from "./transport/connect.ts";
 export {
   type ClientPair,
   createTlsTransport,
   type TlsTransport,
   type TlsTransportOptions,
   type TransportTimeouts,
-} from "./transport.ts";
-export { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "./server_time.ts";
+} from "./transport/tls_transport.ts";
+export { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "./transport/server_time.ts";
 export { createFilePort, type FileFacts, type FilePort } from "./files.ts";
 
 // Transport → objects.
-export { type ApiClient, type ApiClientOptions, type ApiRequest, createApiClient } from "./api.ts";
-export { createObjectStore, type ObjectStoreOptions } from "./object_store.ts";
-export { createAccessReviewer } from "./access_reviewer.ts";
+export { type ApiClient, type ApiClientOptions, type ApiRequest, createApiClient } from "./objects/api.ts";
+export { createObjectStore, type ObjectStoreOptions } from "./objects/object_store.ts";
+export { createAccessReviewer } from "./objects/access_reviewer.ts";
 
 // A certificate for this machine.
 export {
@@ -89,14 +89,14 @@ export {
   type FoundPair,
   openCredentialStore,
   viewCredentialStore,
-} from "./credential_store.ts";
+} from "./certificate/credential_store.ts";
 export {
   bootstrapServing,
   SERVING_STORE_PREFIX,
   type ServingBootstrapOptions,
   type ServingOutcome,
   type ServingProgress,
-} from "./serving_bootstrap.ts";
+} from "./serving.ts";
 export { readHostFacts } from "./host_facts.ts";
 export { followServingAddresses, type ServingAddressesOptions } from "./serving_addresses.ts";
 export { createTemplateHolder, fixedTemplate, type TemplateHolder, type TemplateSource } from "./template_source.ts";
@@ -105,7 +105,7 @@ export {
   isServerHealthy,
   type RequestCertificate,
   runCertificateManager,
-} from "./certificate_manager.ts";
+} from "./rotation.ts";
 export { type CertificateRequesterOptions, createCertificateRequester } from "./certificate_requester.ts";
 
 // A certificate from any signer.
@@ -115,9 +115,9 @@ export {
   type RequestOutcome,
   type RequestProgress,
   RequestRefusedError,
-} from "./request_certificate.ts";
-export type { CredentialTarget } from "./request_certificate.ts";
-export { openPairFolder, type PairFolder, type PairPaths } from "./pair_folder.ts";
+} from "./request.ts";
+export type { CredentialTarget } from "./request.ts";
+export { openPairFolder, type PairFolder, type PairPaths } from "./certificate/pair_folder.ts";
 export {
   obtainCertificate,
   type ObtainedCertificate,
@@ -125,6 +125,6 @@ export {
   type ObtainProgress,
   type PendingCertificate,
   tryToObtainCertificate,
-} from "./obtain_certificate.ts";
-export { type CertificateRequest, submitRequest, type SubmittedRequest } from "./csr_request.ts";
-export { findIssuedCertificate, waitForCertificate, type WaitOptions } from "./csr_wait.ts";
+} from "./certificate/obtain_certificate.ts";
+export { type CertificateRequest, submitRequest, type SubmittedRequest } from "./certificate/csr_request.ts";
+export { findIssuedCertificate, waitForCertificate, type WaitOptions } from "./certificate/csr_wait.ts";

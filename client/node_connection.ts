@@ -1,9 +1,9 @@
 /** Connections to the API as the node: the cluster of its kubeconfig, the newest pair of its store. */
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
-import { type Connect, readClientPair, readCluster } from "./connect.ts";
-import type { CredentialStore } from "./credential_store.ts";
+import { type Connect, readClientPair, readCluster } from "./transport/connect.ts";
+import type { CredentialStore } from "./certificate/credential_store.ts";
 import type { FilePort } from "./files.ts";
-import type { TlsTransport } from "./transport.ts";
+import type { TlsTransport } from "./transport/tls_transport.ts";
 
 /** The kubeconfig, the store and the adapters for a connection as the node. */
 export interface NodeConnectionOptions {

@@ -3,7 +3,7 @@ import { isSettled } from "../../core/approval/plan_approval.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
-import type { ApiClient } from "../../client/api.ts";
+import type { ApiClient } from "../../client/objects/api.ts";
 import type { ApproverClearFlags } from "../commands/approver_clear.ts";
 import { connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";

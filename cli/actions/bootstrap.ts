@@ -1,10 +1,10 @@
 /** Runs the bootstrap client: once, or until it is stopped with --rotate-certificates. */
 import { bootstrap, type BootstrapOutcome, CLIENT_STORE_PREFIX } from "../../client/bootstrap.ts";
-import { createConnector } from "../../client/connect.ts";
-import { openCredentialStore } from "../../client/credential_store.ts";
+import { createConnector } from "../../client/transport/connect.ts";
+import { openCredentialStore } from "../../client/certificate/credential_store.ts";
 import { createFilePort } from "../../client/files.ts";
 import { connectAsNode } from "../../client/node_connection.ts";
-import { bootstrapServing, type ServingOutcome } from "../../client/serving_bootstrap.ts";
+import { bootstrapServing, type ServingOutcome } from "../../client/serving.ts";
 import { resolve } from "node:path";
 import { formatTime } from "../../core/kube/meta.ts";
 import { AppError } from "../../core/errors.ts";

@@ -1,8 +1,8 @@
 /** Gets a certificate for a person, writes their kubeconfig, and reports their permissions. */
 import { resolve } from "node:path";
-import { createApiClient } from "../../client/api.ts";
-import { createConnector, readClientPair, readCluster } from "../../client/connect.ts";
-import type { CredentialTarget } from "../../client/request_certificate.ts";
+import { createApiClient } from "../../client/objects/api.ts";
+import { createConnector, readClientPair, readCluster } from "../../client/transport/connect.ts";
+import type { CredentialTarget } from "../../client/request.ts";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { findSubjectRestriction } from "../../core/signing/refusals.ts";

@@ -1,14 +1,14 @@
 /** Gets a certificate for any program and writes it with its key. */
 import { resolve } from "node:path";
-import type { SubmittedRequest } from "../../client/csr_request.ts";
+import type { SubmittedRequest } from "../../client/certificate/csr_request.ts";
 import { createFilePort } from "../../client/files.ts";
-import { openPairFolder, type PairFolder } from "../../client/pair_folder.ts";
+import { openPairFolder, type PairFolder } from "../../client/certificate/pair_folder.ts";
 import {
   requestCertificate,
   type RequestCertificateOptions,
   type RequestOutcome,
   RequestRefusedError,
-} from "../../client/request_certificate.ts";
+} from "../../client/request.ts";
 import { describeMissingSigner } from "../../core/csr/missing_signer.ts";
 import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";

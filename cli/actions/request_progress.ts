@@ -1,5 +1,5 @@
 /** Messages for a user who waits for a certificate. */
-import type { RequestProgress } from "../../client/request_certificate.ts";
+import type { RequestProgress } from "../../client/request.ts";
 import { formatDuration } from "../../core/lib/duration.ts";
 import { displayPath } from "../output/display_path.ts";
 

@@ -1,6 +1,6 @@
 /** Runs the signing controller against a remote API, or prints its permissions or the rules of a profile. */
 import { resolve } from "node:path";
-import { createClientTrust } from "../../client/client_trust.ts";
+import { createClientTrust } from "../../client/objects/client_trust.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import { BUILTIN_SIGNERS, describeProfile } from "../../core/signing/profile.ts";

@@ -1,5 +1,5 @@
 /** Creates a bootstrap token at the API server, or prints it as a manifest. */
-import type { ApiClient } from "../../client/api.ts";
+import type { ApiClient } from "../../client/objects/api.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, isLoopbackServer } from "../../core/bootstrap/cluster_info.ts";
 import { formatJoinCommands, type JoinTarget, parseJoinTarget } from "../../core/bootstrap/join_command.ts";
 import {

@@ -8,7 +8,7 @@ import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { createStoredValues } from "../../server/registry/stored_values.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
-import { createApiClient } from "../../client/api.ts";
+import { createApiClient } from "../../client/objects/api.ts";
 import { createFilePort } from "../../client/files.ts";
 import { connect, withAccept } from "../connection.ts";
 import type { Io } from "../io.ts";

@@ -7,7 +7,7 @@ import {
   type FindBootstrapCluster,
   noBootstrapCredentials,
 } from "../../client/bootstrap_credentials.ts";
-import type { Connect } from "../../client/connect.ts";
+import type { Connect } from "../../client/transport/connect.ts";
 import { discoverCluster, type DiscoveryProgress } from "../../client/discover_cluster.ts";
 import type { FilePort } from "../../client/files.ts";
 import { type BootstrapToken, parseBootstrapToken } from "../../core/bootstrap/token.ts";

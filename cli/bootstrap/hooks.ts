@@ -1,7 +1,7 @@
 /** Hooks after a certificate change: a shell command, and signals to the processes of pid files. */
 import { spawn } from "node:child_process";
 import { kill } from "node:process";
-import { limitTime } from "../../client/time_limit.ts";
+import { limitTime } from "../../client/transport/time_limit.ts";
 import type { FilePort } from "../../client/files.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";

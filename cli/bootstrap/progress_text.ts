@@ -1,7 +1,7 @@
 /** The progress messages of a bootstrap. */
 import type { BootstrapProgress } from "../../client/bootstrap.ts";
 import type { DiscoveryProgress } from "../../client/discover_cluster.ts";
-import type { ServingProgress } from "../../client/serving_bootstrap.ts";
+import type { ServingProgress } from "../../client/serving.ts";
 import { KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";

@@ -1,14 +1,14 @@
 /** `tlsboot bootstrap --status`: the certificates of a machine, their validity, problems, and the next steps. */
 import { CLIENT_STORE_PREFIX } from "../../client/bootstrap.ts";
-import { findWaitingRequest } from "../../client/bootstrap_key.ts";
-import { createConnector } from "../../client/connect.ts";
-import { type FoundPair, viewCredentialStore } from "../../client/credential_store.ts";
+import { findWaitingRequest } from "../../client/certificate/bootstrap_key.ts";
+import { createConnector } from "../../client/transport/connect.ts";
+import { type FoundPair, viewCredentialStore } from "../../client/certificate/credential_store.ts";
 import type { FilePort } from "../../client/files.ts";
 import { checkKubeconfig, type KubeconfigValidity } from "../../client/kubeconfig_validity.ts";
 import { askServer, findStrayTarget, inspectFolder, inspectSecrets } from "../../client/machine_evidence.ts";
 import { connectAsNode } from "../../client/node_connection.ts";
-import { toRotationCertificate } from "../../client/certificate_manager.ts";
-import { SERVING_STORE_PREFIX } from "../../client/serving_bootstrap.ts";
+import { toRotationCertificate } from "../../client/rotation.ts";
+import { SERVING_STORE_PREFIX } from "../../client/serving.ts";
 import {
   assessMachine,
   parseNodeCommonName,

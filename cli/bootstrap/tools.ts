@@ -1,6 +1,6 @@
 /** Types that the parts of `tlsboot bootstrap` share. */
 import type { FindBootstrapCluster } from "../../client/bootstrap_credentials.ts";
-import type { Connect } from "../../client/connect.ts";
+import type { Connect } from "../../client/transport/connect.ts";
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { Logger } from "../../core/ports.ts";

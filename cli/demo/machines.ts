@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { bootstrap, type BootstrapOutcome } from "../../client/bootstrap.ts";
 import { bootstrapKubeconfig } from "../../client/bootstrap_credentials.ts";
-import type { Connect } from "../../client/connect.ts";
+import type { Connect } from "../../client/transport/connect.ts";
 import type { FilePort } from "../../client/files.ts";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { parseNodeName } from "../../core/bootstrap/node_name.ts";

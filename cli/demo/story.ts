@@ -3,8 +3,8 @@
  * server; any failure ends the demo with an error.
  */
 import { isAbsolute } from "node:path";
-import { type ApiClient, createApiClient } from "../../client/api.ts";
-import { createConnector, readCluster } from "../../client/connect.ts";
+import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
+import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import type { FilePort } from "../../client/files.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { SelfSubjectReview } from "../../core/kube/authorization_v1.ts";

@@ -12,7 +12,7 @@ import type { UserInfo } from "../../core/kube/user.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../../core/namespaces/root_ca.ts";
-import { createObjectStore, type ObjectStoreOptions } from "../../client/object_store.ts";
+import { createObjectStore, type ObjectStoreOptions } from "../../client/objects/object_store.ts";
 import { createBootstrapSigner } from "../../controllers/bootstrap_signer.ts";
 import { type ControllerManager, createControllerManager } from "../../controllers/controller_manager.ts";
 import { createGarbageCollector } from "../../controllers/garbage_collector.ts";

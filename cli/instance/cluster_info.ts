@@ -8,7 +8,7 @@ import {
 import { AppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
-import { createObjectStore } from "../../client/object_store.ts";
+import { createObjectStore } from "../../client/objects/object_store.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { ROOT_USER } from "./control_plane.ts";

@@ -1,5 +1,5 @@
 /** The approver of `up` with a policy: a separate service account, with the rights that the policy needs. */
-import { createObjectStore } from "../../client/object_store.ts";
+import { createObjectStore } from "../../client/objects/object_store.ts";
 import { APPROVER_SUBJECT, type ApproverRbac, createApproverRbac } from "../../core/approval/rbac.ts";
 import { clusterRoleKind } from "../../core/kube/kinds/mod.ts";
 import type { ClusterRole } from "../../core/kube/rbac_v1.ts";

@@ -1,7 +1,7 @@
 /** The approver over a transport, with or without a policy. */
 import { hostname } from "node:os";
-import { createAccessReviewer } from "../../client/access_reviewer.ts";
-import { createObjectStore } from "../../client/object_store.ts";
+import { createAccessReviewer } from "../../client/objects/access_reviewer.ts";
+import { createObjectStore } from "../../client/objects/object_store.ts";
 import { EVENT_NAMESPACE } from "../../core/approval/rbac.ts";
 import type { EventV1 } from "../../core/kube/events_v1.ts";
 import { eventV1Kind, nodeKind } from "../../core/kube/kinds/mod.ts";

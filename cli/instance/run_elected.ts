@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { hostname } from "node:os";
 import type { Lease } from "../../core/kube/coordination_v1.ts";
 import { leaseKind } from "../../core/kube/kinds/mod.ts";
-import { createObjectStore } from "../../client/object_store.ts";
+import { createObjectStore } from "../../client/objects/object_store.ts";
 import { runWhileLeading } from "../../controllers/leader_election.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../user_agent.ts";

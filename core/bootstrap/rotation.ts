@@ -1,6 +1,6 @@
 /**
  * Decides when a client certificate is renewed, as data and a pure step (client-go
- * `util/certificate/certificate_manager.go`). The loop that sleeps and sends requests is `client/certificate_manager.ts`.
+ * `util/certificate/certificate_manager.go`). The loop that sleeps and sends requests is `client/rotation.ts`.
  */
 
 /** The facts about the current leaf certificate that rotation depends on. */

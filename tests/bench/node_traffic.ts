@@ -1,6 +1,6 @@
 /** What nodes ask of a server day and night: their Lease is renewed, and now and then their status is patched. */
-import { createApiClient } from "../../client/api.ts";
-import { createConnector, readCluster } from "../../client/connect.ts";
+import { createApiClient } from "../../client/objects/api.ts";
+import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 

@@ -4,7 +4,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { openCredentialStore } from "../../client/credential_store.ts";
+import { openCredentialStore } from "../../client/certificate/credential_store.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { ROOT, start } from "../support/child.ts";

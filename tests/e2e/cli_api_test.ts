@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { createApiClient } from "../../client/api.ts";
-import { createConnector, readCluster } from "../../client/connect.ts";
+import { createApiClient } from "../../client/objects/api.ts";
+import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { run } from "../../cli/run.ts";
 import { createSystemClock } from "../../cli/system.ts";

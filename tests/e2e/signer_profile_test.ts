@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import type { ApiClient } from "../../client/api.ts";
+import type { ApiClient } from "../../client/objects/api.ts";
 import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
 import { withApproval } from "../../core/approval/conditions.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";

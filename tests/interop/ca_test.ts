@@ -6,7 +6,7 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { createTlsTransport } from "../../client/transport.ts";
+import { createTlsTransport } from "../../client/transport/tls_transport.ts";
 import { ROOT, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { startControlPlane } from "../support/interop/control_plane.ts";

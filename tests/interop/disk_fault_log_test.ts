@@ -7,7 +7,7 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { createConnector, readCluster } from "../../client/connect.ts";
+import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { type Running, startTlsboot } from "../support/child.ts";

@@ -7,7 +7,7 @@ import {
   type BootstrapProgress,
 } from "../../client/bootstrap.ts";
 import { bootstrapKubeconfig } from "../../client/bootstrap_credentials.ts";
-import { createConnector } from "../../client/connect.ts";
+import { createConnector } from "../../client/transport/connect.ts";
 import { type NodeName, parseNodeName } from "../../core/bootstrap/node_name.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";

@@ -1,8 +1,8 @@
 /** `tlsboot up` and `tlsboot serve` as child processes, and calls to their API from the test. */
 import process from "node:process";
 import { setTimeout } from "node:timers/promises";
-import { type ApiClient, createApiClient } from "../../client/api.ts";
-import { createConnector, readCluster } from "../../client/connect.ts";
+import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
+import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { type Finished, type Running, startTlsboot } from "./child.ts";

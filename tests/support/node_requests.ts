@@ -1,6 +1,6 @@
 /** Requests as nodes send them, through an administrator who acts for the node. */
-import { createApiClient } from "../../client/api.ts";
-import { createConnector, readCluster } from "../../client/connect.ts";
+import { createApiClient } from "../../client/objects/api.ts";
+import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";

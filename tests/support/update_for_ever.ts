@@ -1,7 +1,7 @@
 /** A program that switches pairs in a folder until it is killed: `update_for_ever.ts FOLDER`. */
 import { join } from "node:path";
 import process from "node:process";
-import { openCredentialStore } from "../../client/credential_store.ts";
+import { openCredentialStore } from "../../client/certificate/credential_store.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { Secret } from "../../core/lib/brand.ts";

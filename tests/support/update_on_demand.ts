@@ -5,9 +5,9 @@
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { openCredentialStore } from "../../client/credential_store.ts";
+import { openCredentialStore } from "../../client/certificate/credential_store.ts";
 import { createFilePort } from "../../client/files.ts";
-import { openPairFolder } from "../../client/pair_folder.ts";
+import { openPairFolder } from "../../client/certificate/pair_folder.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { isAppError } from "../../core/errors.ts";

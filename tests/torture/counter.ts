@@ -1,6 +1,6 @@
 /** A ConfigMap that one client alone counts up: each acknowledged number must be there, and seen by every watcher. */
-import type { Connect } from "../../client/connect.ts";
-import { createObjectStore } from "../../client/object_store.ts";
+import type { Connect } from "../../client/transport/connect.ts";
+import { createObjectStore } from "../../client/objects/object_store.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";

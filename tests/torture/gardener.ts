@@ -1,7 +1,7 @@
 /** Deletes requests whose certificates are on their node's disk: what is deleted must not come back. */
 import { createHash } from "node:crypto";
-import type { Connect } from "../../client/connect.ts";
-import { createObjectStore } from "../../client/object_store.ts";
+import type { Connect } from "../../client/transport/connect.ts";
+import { createObjectStore } from "../../client/objects/object_store.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";

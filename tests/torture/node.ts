@@ -1,13 +1,13 @@
 /** One node of the storm: bootstraps, renews a few times, and begins again as another node. The client code is the real one. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { createApiClient } from "../../client/api.ts";
+import { createApiClient } from "../../client/objects/api.ts";
 import { bootstrap, CLIENT_STORE_PREFIX } from "../../client/bootstrap.ts";
 import { bootstrapKubeconfig } from "../../client/bootstrap_credentials.ts";
-import { runCertificateManager } from "../../client/certificate_manager.ts";
+import { runCertificateManager } from "../../client/rotation.ts";
 import { createCertificateRequester } from "../../client/certificate_requester.ts";
-import type { Connect } from "../../client/connect.ts";
-import { openCredentialStore } from "../../client/credential_store.ts";
+import type { Connect } from "../../client/transport/connect.ts";
+import { openCredentialStore } from "../../client/certificate/credential_store.ts";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import { connectAsNode } from "../../client/node_connection.ts";
 import { fixedTemplate } from "../../client/template_source.ts";

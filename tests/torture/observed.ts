@@ -1,6 +1,6 @@
 /** A connection whose answers are written into the ledger as they pass. */
 import { Buffer } from "node:buffer";
-import type { Connect } from "../../client/connect.ts";
+import type { Connect } from "../../client/transport/connect.ts";
 import type { TransportRequest, TransportResponse } from "../../core/ports.ts";
 import type { Ledger, Shown } from "./ledger.ts";
 

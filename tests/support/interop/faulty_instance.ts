@@ -1,7 +1,7 @@
 /** An instance on a disk that fails, a client that notes what it is told, and what a failure may look like. */
 import assert from "node:assert/strict";
-import { createApiClient } from "../../../client/api.ts";
-import { createConnector, readCluster } from "../../../client/connect.ts";
+import { createApiClient } from "../../../client/objects/api.ts";
+import { createConnector, readCluster } from "../../../client/transport/connect.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { createSystemClock } from "../../../cli/system.ts";
 import type { ConfigMap } from "../../../core/kube/core_v1.ts";

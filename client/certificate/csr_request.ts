@@ -1,0 +1,134 @@
+/** Submits a certificate request: creates the CSR, or adopts an earlier one with the same name. */
+import { checkCompatible, checkSame } from "../../core/bootstrap/adoption.ts";
+import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { certificateSigningRequestKind as kind } from "../../core/kube/kinds/mod.ts";
+import { formatApiVersion } from "../../core/kube/schema.ts";
+import type { PrivateKey } from "../../core/pki/keys.ts";
+import type { SubjectFields } from "../../core/pki/names.ts";
+import { encodeBase64 } from "../../core/lib/base64.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
+import type { Clock, CsrStore } from "../../core/ports.ts";
+import { ok, type Result } from "../../core/lib/result.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
+
+/** The content of a certificate request. */
+export interface CertificateRequest {
+  readonly key: PrivateKey;
+  readonly subject: SubjectFields;
+  readonly dnsNames?: readonly string[];
+  readonly ipAddresses?: readonly string[];
+  readonly emailAddresses?: readonly string[];
+  readonly uris?: readonly string[];
+  readonly signerName: string;
+  /** The usages in the order in which they are sent. */
+  readonly usages: readonly string[];
+  readonly expirationSeconds?: number;
+  /** A CSR with a fixed name can be adopted after a restart. With a prefix the server generates the name. */
+  readonly name: { readonly fixed: string } | { readonly prefix: string };
+  /** Adopt only a CSR with the same names, usages and lifetime. Without it, check as little as client-go does. */
+  readonly isExact?: boolean;
+}
+
+/** A CSR in the API, created or adopted. */
+export interface SubmittedRequest {
+  readonly name: string;
+  readonly uid: string;
+  readonly adopted: boolean;
+}
+
+/**
+ * Creates the CSR. When its fixed name is taken, the existing CSR is adopted if it is for the same key and signer
+ * (client-go `util/certificate/csr/csr.go`, RequestCertificate); AppError `csr_incompatible` otherwise. Other failures
+ * keep the API's code.
+ */
+export async function submitRequest(
+  store: CsrStore,
+  request: CertificateRequest,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<SubmittedRequest> {
+  const requestPem = encodeRequestPem(request);
+  try {
+    return toSubmitted(await store.create(buildCsr(request, requestPem), signal), false);
+  } catch (error) {
+    if (!isAppError(error, "already_exists") || !("fixed" in request.name)) {
+      throw explain(error, "cannot create certificate signing request");
+    }
+    return toSubmitted(await adopt(store, request, request.name.fixed, requestPem, clock, signal), true);
+  }
+}
+
+async function adopt(
+  store: CsrStore,
+  request: CertificateRequest,
+  name: string,
+  requestPem: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<CertificateSigningRequest> {
+  const stored = await store.get(name, signal).catch((error: unknown) => {
+    throw explain(error, "cannot retrieve certificate signing request");
+  });
+  if (stored === undefined) {
+    throw new AppError(
+      "csr_deleted",
+      `cannot retrieve certificate signing request: "${name}" was deleted in the meantime`,
+      { retryable: true, hint: "run the command again" },
+    );
+  }
+  const expected = { requestPem, signerName: request.signerName, publicKeyDer: request.key.publicKeyDer() };
+  const same: Result<true, string> = request.isExact === true
+    ? checkSame(stored, buildCsr(request, requestPem))
+    : ok(true);
+  const compatible = same.ok ? checkCompatible(stored, expected, clock.now()) : same;
+  if (compatible.ok) return stored;
+  throw new AppError("csr_incompatible", `retrieved csr is not compatible: ${compatible.error}`, {
+    hint: `delete it, then run the command again: tlsboot delete csr ${shellWord(name)}`,
+  });
+}
+
+/** Builds the CSR object for a request. */
+export function buildCsr(
+  request: CertificateRequest,
+  requestPem: string = encodeRequestPem(request),
+): CertificateSigningRequest {
+  return {
+    apiVersion: formatApiVersion(kind),
+    kind: kind.kind,
+    metadata: "fixed" in request.name ? { name: request.name.fixed } : { generateName: request.name.prefix },
+    spec: {
+      request: encodeBase64(new TextEncoder().encode(requestPem)),
+      signerName: request.signerName,
+      ...(request.expirationSeconds === undefined ? {} : { expirationSeconds: request.expirationSeconds }),
+      usages: request.usages,
+    },
+    status: {},
+  };
+}
+
+function encodeRequestPem(request: CertificateRequest): string {
+  return encodePem("CERTIFICATE REQUEST", createCertificationRequest(request, request.key));
+}
+
+function toSubmitted(csr: CertificateSigningRequest, adopted: boolean): SubmittedRequest {
+  return { name: csr.metadata.name ?? "", uid: csr.metadata.uid ?? "", adopted };
+}
+
+/** Prefixes an error with the failed operation, and adds a hint to it. */
+export function explain(error: unknown, doing: string): unknown {
+  if (!(error instanceof AppError)) return error;
+  const hint = error.hint ?? HINTS[error.code];
+  return new AppError(error.code, `${doing}: ${getErrorMessage(error)}`, {
+    cause: error,
+    retryable: error.retryable,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+const HINTS: Readonly<Partial<Record<AppError["code"], string>>> = {
+  unauthorized: "the token is wrong or has expired; make another with: tlsboot token create",
+  access_denied: "bind the user's group to the cluster role system:node-bootstrapper",
+  not_found: "check that the server is a Kubernetes API with certificates.k8s.io/v1",
+};

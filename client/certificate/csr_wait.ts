@@ -1,0 +1,170 @@
+/**
+ * Waits until a CSR has its certificate or has failed (client-go `util/certificate/csr/csr.go`, WaitForCertificate).
+ */
+import { getCsrPhase } from "../../core/csr/phase.ts";
+import { describeMissingSigner } from "../../core/csr/missing_signer.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
+import { decodeBase64 } from "../../core/lib/base64.ts";
+import type { Clock, CsrStore, Logger, Random, Transport } from "../../core/ports.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
+import { explain } from "./csr_request.ts";
+import { limitTime } from "../transport/time_limit.ts";
+import { createObjectStore } from "../objects/object_store.ts";
+
+/** The CSR to wait for, and for how long. */
+export interface WaitOptions {
+  readonly transport: Transport;
+  readonly name: string;
+  /** The UID of the created or adopted CSR: a later one with the same name is another request. */
+  readonly uid: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly timeoutSeconds: number;
+  /** Called once when the CSR is approved before it has a certificate. */
+  readonly onApproved?: (reason: string) => void;
+}
+
+/** The pause after a failed first list. */
+const PROBE_PAUSE_MS = 1_000;
+/** A server that has just started may not know its tokens and roles yet; after this many refusals they are final. */
+const MAX_REFUSALS = 5;
+
+/**
+ * Waits for the certificate and returns it as PEM. AppError `csr_denied`, `csr_failed`, `csr_deleted`, `timeout`, and
+ * `unauthorized` or `access_denied` when the API keeps refusing the watch. A CSR that does not exist yet is waited for.
+ */
+export async function waitForCertificate(options: WaitOptions, signal: AbortSignal): Promise<string> {
+  const { name, clock, timeoutSeconds } = options;
+  let approvedFor: string | undefined;
+  const onUnsigned = (signerName: string): void => void (approvedFor = signerName);
+  await using limit = limitTime(clock, timeoutSeconds * 1000, () => createTimeoutError(name, approvedFor), signal);
+  return await follow(options, onUnsigned, limit.signal);
+}
+
+/** Creates the error of a timeout: the CSR waited for an approval or, once it was approved, for the signer. */
+function createTimeoutError(name: string, approvedFor: string | undefined): AppError {
+  if (approvedFor === undefined) {
+    return new AppError("timeout", `cannot get a certificate for "${name}": timed out waiting for the condition`, {
+      hint: `approve it, then run the command again: tlsboot approve ${shellWord(name)}`,
+    });
+  }
+  const why = `it is approved, but no signer for "${approvedFor}" has issued the certificate`;
+  return new AppError(
+    "timeout",
+    `cannot get a certificate for "${name}": timed out waiting for the condition: ${why}`,
+    {
+      hint: `${describeMissingSigner(approvedFor)}; then run the command again`,
+    },
+  );
+}
+
+/**
+ * Reads the CSR once and returns its certificate; undefined while it has none. Throws like `waitForCertificate`, and
+ * calls `onApproved` for an approved CSR.
+ */
+export async function findIssuedCertificate(options: WaitOptions, signal: AbortSignal): Promise<string | undefined> {
+  const store = createObjectStore<CertificateSigningRequest>(options.transport, certificateSigningRequestKind, options);
+  const csr = await store.get(options.name, signal);
+  if (csr === undefined) throw createDeletedError(options.name);
+  const outcome = judge(csr, options);
+  if (outcome.kind === "approved") options.onApproved?.(outcome.reason);
+  return outcome.kind === "issued" ? outcome.certificatePem : undefined;
+}
+
+async function follow(
+  options: WaitOptions,
+  onUnsigned: (signerName: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  const store = createFollowedStore(options);
+  await probe(store, options.clock, signal);
+  let isApprovalReported = false;
+  for await (const change of store.changes(signal)) {
+    if (change.kind === "synced") continue;
+    if (change.kind === "deleted") throw createDeletedError(options.name);
+    const outcome = judge(change.object, options);
+    if (outcome.kind === "issued") return outcome.certificatePem;
+    if (outcome.kind === "approved" && !isApprovalReported) {
+      isApprovalReported = true;
+      onUnsigned(change.object.spec.signerName);
+      options.onApproved?.(outcome.reason);
+    }
+  }
+  throw new AppError("internal", "cannot watch on the certificate signing request: the watch ended");
+}
+
+function createFollowedStore(options: WaitOptions): CsrStore {
+  let refusals = 0;
+  return createObjectStore<CertificateSigningRequest>(options.transport, certificateSigningRequestKind, {
+    fieldSelector: `metadata.name=${options.name}`,
+    clock: options.clock,
+    random: options.random,
+    logger: options.logger,
+    onFailure(error) {
+      if (isAppError(error, "tls_untrusted")) throw error;
+      refusals = isAppError(error, "unauthorized", "access_denied") ? refusals + 1 : 0;
+      if (refusals >= MAX_REFUSALS) throw explain(error, "cannot watch on the certificate signing request");
+    },
+  });
+}
+
+/** Lists once before the watch, as client-go does, to check that the API answers. */
+async function probe(store: CsrStore, clock: Clock, signal: AbortSignal): Promise<void> {
+  for (let refusals = 0;;) {
+    try {
+      await store.list(signal);
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError) || error.code === "tls_untrusted") throw error;
+      refusals = isAppError(error, "unauthorized", "access_denied") ? refusals + 1 : 0;
+      if (refusals >= MAX_REFUSALS) throw explain(error, "cannot watch on the certificate signing request");
+    }
+    await clock.sleep(PROBE_PAUSE_MS, signal);
+  }
+}
+
+type Judgement =
+  | { readonly kind: "pending" }
+  | { readonly kind: "approved"; readonly reason: string }
+  | { readonly kind: "issued"; readonly certificatePem: string };
+
+function judge(csr: CertificateSigningRequest, options: WaitOptions): Judgement {
+  const { name } = options;
+  if (csr.metadata.uid !== options.uid) {
+    throw new AppError("csr_deleted", `csr "${name}" changed UIDs`, { hint: "run the command again" });
+  }
+  const phase = getCsrPhase({ ...csr, status: csr.status ?? {} });
+  switch (phase.kind) {
+    case "denied":
+      throw new AppError(
+        "csr_denied",
+        `certificate signing request is denied, reason: ${phase.reason}, message: ${phase.message}`,
+        { hint: `to request it again, delete it first: tlsboot delete csr ${shellWord(name)}` },
+      );
+    case "failed":
+      throw new AppError(
+        "csr_failed",
+        `certificate signing request failed, reason: ${phase.reason}, message: ${phase.message}`,
+        { hint: `see the message of the signer: tlsboot describe csr ${shellWord(name)}` },
+      );
+    case "issued":
+      return { kind: "issued", certificatePem: decodeCertificate(phase.certificate) };
+    case "approved":
+    case "pending":
+      return phase;
+  }
+}
+
+function decodeCertificate(base64: string): string {
+  const bytes = decodeBase64(base64);
+  if (bytes !== undefined) return new TextDecoder().decode(bytes);
+  throw new AppError("csr_failed", "cannot read the issued certificate: it is not base64");
+}
+
+function createDeletedError(name: string): AppError {
+  return new AppError("csr_deleted", `csr "${name}" was deleted`, { hint: "run the command again" });
+}

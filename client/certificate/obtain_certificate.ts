@@ -1,0 +1,162 @@
+/** Obtains one certificate over the API: submits or adopts a request, waits, and checks the result. */
+import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { findIssuedFault } from "../../core/csr/issued_fault.ts";
+import { AppError } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
+import { formatTime } from "../../core/kube/meta.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
+import type { Clock, Logger, Random } from "../../core/ports.ts";
+import { type CertificateRequest, submitRequest, type SubmittedRequest } from "./csr_request.ts";
+import { findIssuedCertificate, waitForCertificate, type WaitOptions } from "./csr_wait.ts";
+import { createObjectStore } from "../objects/object_store.ts";
+import { type ClockSkew, isSkewed, type TimedTransport } from "../transport/server_time.ts";
+
+/** The request, the API, and how long to wait. */
+export interface ObtainOptions {
+  readonly transport: TimedTransport;
+  readonly request: CertificateRequest;
+  readonly timeoutSeconds: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly onProgress?: (event: ObtainProgress) => void;
+  /** Runs between submitting and waiting; for example it approves the request. */
+  readonly afterSubmit?: (submitted: SubmittedRequest, signal: AbortSignal) => Promise<void>;
+}
+
+/** A step of obtaining a certificate, for progress output. */
+export type ObtainProgress =
+  | { readonly kind: "submitted"; readonly name: string; readonly adopted: boolean; readonly signerName: string }
+  | { readonly kind: "approved"; readonly name: string; readonly reason: string }
+  | { readonly kind: "issued"; readonly name: string; readonly notBefore: Date; readonly notAfter: Date };
+
+/** The request, and the issued certificate with its key. */
+export interface ObtainedCertificate {
+  readonly submitted: SubmittedRequest;
+  readonly pair: CredentialPair;
+}
+
+/**
+ * Submits the request or adopts an earlier one, waits for the certificate, and checks it. AppError: those of
+ * `submitRequest` and `waitForCertificate`, `csr_failed` for a certificate that does not match the request, and
+ * `clock_skew`.
+ */
+export async function obtainCertificate(options: ObtainOptions, signal: AbortSignal): Promise<ObtainedCertificate> {
+  const submitted = await submit(options, signal);
+  const certificatePem = await waitForCertificate(waitOptions(options, submitted), signal);
+  return { submitted, pair: check(options, submitted, certificatePem) };
+}
+
+/** A request without a certificate: it waits for a decision or, once it is approved, for the signer. */
+export interface PendingCertificate {
+  readonly submitted: SubmittedRequest;
+  readonly pair: undefined;
+  readonly isApproved: boolean;
+}
+
+/** Like `obtainCertificate`, but returns the pending request instead of waiting. */
+export async function tryToObtainCertificate(
+  options: ObtainOptions,
+  signal: AbortSignal,
+): Promise<ObtainedCertificate | PendingCertificate> {
+  const submitted = await submit(options, signal);
+  const wait = waitOptions(options, submitted);
+  let isApproved = false;
+  const onApproved = (reason: string): void => {
+    isApproved = true;
+    wait.onApproved?.(reason);
+  };
+  const certificatePem = await findIssuedCertificate({ ...wait, onApproved }, signal);
+  if (certificatePem === undefined) return { submitted, pair: undefined, isApproved };
+  return { submitted, pair: check(options, submitted, certificatePem) };
+}
+
+async function submit(options: ObtainOptions, signal: AbortSignal): Promise<SubmittedRequest> {
+  const { transport, request, clock, logger, onProgress } = options;
+  const { signerName } = request;
+  const csrs = createObjectStore<CertificateSigningRequest>(transport, certificateSigningRequestKind, options);
+  const submitted = await submitRequest(csrs, request, clock, signal).catch((error: unknown) => {
+    throw blameClock(error, transport.findSkew());
+  });
+  const { name, adopted } = submitted;
+  logger.info(adopted ? "CSR adopted" : "CSR created", { csr: name, signerName });
+  onProgress?.({ kind: "submitted", name, adopted, signerName });
+  await options.afterSubmit?.(submitted, signal);
+  return submitted;
+}
+
+function waitOptions(options: ObtainOptions, { name, uid }: SubmittedRequest): WaitOptions {
+  const { transport, timeoutSeconds, clock, random, logger, onProgress } = options;
+  const onApproved = (reason: string): void => onProgress?.({ kind: "approved", name, reason });
+  return { transport, name, uid, clock, random, logger, timeoutSeconds, onApproved };
+}
+
+function check(options: ObtainOptions, { name }: SubmittedRequest, certificatePem: string): CredentialPair {
+  const { transport, request, clock, logger, onProgress } = options;
+  const pair = checkIssued(certificatePem, { csrName: name, request, now: clock.now(), skew: transport.findSkew() });
+  const { notBefore, notAfter, sha256Fingerprint } = pair.leaf;
+  logger.info("certificate issued", {
+    csr: name,
+    signerName: request.signerName,
+    fingerprint: sha256Fingerprint,
+    notAfter,
+  });
+  onProgress?.({ kind: "issued", name, notBefore, notAfter });
+  return pair;
+}
+
+/** The request of a certificate, and the readings of the clocks. */
+interface IssuedCheck {
+  readonly csrName: string;
+  readonly request: CertificateRequest;
+  readonly now: Date;
+  readonly skew: ClockSkew | undefined;
+}
+
+/**
+ * Checks that the certificate belongs to the key, matches the request, and is valid by this machine's clock. AppError
+ * `csr_failed`, `clock_skew`.
+ */
+function checkIssued(certificatePem: string, check: IssuedCheck): CredentialPair {
+  const pair = parseCredentialPair(certificatePem, check.request.key.toPem());
+  if (!pair.ok) throw createMismatchError(check, pair.error);
+  const { leaf, chain } = pair.value;
+  const fault = findIssuedFault(leaf, check.request);
+  if (fault !== undefined) throw createMismatchError(check, fault);
+  for (const { notBefore, notAfter } of chain) {
+    if (check.now >= notBefore && check.now <= notAfter) continue;
+    throw createLifetimeError(check, notBefore, notAfter);
+  }
+  return pair.value;
+}
+
+function createMismatchError(check: IssuedCheck, why: string): AppError {
+  return new AppError("csr_failed", `cannot use the certificate of "${check.csrName}": ${why}`, {
+    hint: `check the signer; to request it again, delete the request first: tlsboot delete csr ${
+      shellWord(check.csrName)
+    }`,
+  });
+}
+
+function createLifetimeError(check: IssuedCheck, notBefore: Date, notAfter: Date): AppError {
+  const server = check.skew === undefined ? "" : `, the server's ${formatTime(check.skew.serverTime)}`;
+  const lifetime = `it is valid from ${formatTime(notBefore)} to ${formatTime(notAfter)}`;
+  const clocks = `this machine's clock says ${formatTime(check.now)}${server}`;
+  return new AppError("clock_skew", `cannot use the certificate of "${check.csrName}": ${lifetime}, but ${clocks}`, {
+    hint: "set this machine's clock, then run the command again",
+  });
+}
+
+/** Replaces an error by `clock_skew` when the clocks explain it; returns the same error otherwise. */
+function blameClock(error: unknown, skew: ClockSkew | undefined): unknown {
+  if (!(error instanceof AppError) || error.code !== "csr_incompatible" || !error.message.includes("has expired")) {
+    return error;
+  }
+  if (!isSkewed(skew)) return error;
+  const clocks = `this machine's clock says ${formatTime(skew.ourTime)}, the server's ${formatTime(skew.serverTime)}`;
+  return new AppError("clock_skew", `${error.message} (${clocks})`, {
+    cause: error,
+    hint: "set this machine's clock, then run the command again",
+  });
+}

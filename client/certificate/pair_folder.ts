@@ -1,0 +1,104 @@
+/**
+ * A certificate and its key in a folder, for any program: `tls.crt`, `tls.key`, and both in `tls.pem`. All three are
+ * links through another link, `..data`, as in a volume of a Secret: replacing that one changes all of them at once.
+ */
+import { basename, dirname, join, resolve } from "node:path";
+import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { CredentialTarget } from "../request.ts";
+import type { FilePort } from "../files.ts";
+import { checkSecretFolder } from "../private_file.ts";
+
+/** The absolute paths of the three files. */
+export interface PairPaths {
+  /** The certificate chain, leaf first. */
+  readonly certificate: string;
+  readonly key: string;
+  /** The certificate chain, followed by the key. */
+  readonly combined: string;
+}
+
+/** A folder that holds one pair. */
+export interface PairFolder extends CredentialTarget {
+  readonly paths: PairPaths;
+}
+
+const NAMES = { certificate: "tls.crt", key: "tls.key", combined: "tls.pem" } as const;
+/** The name that kubelet gives this link (`pkg/volume/util/atomic_writer.go`). */
+const DATA = "..data";
+/** The folders of the current and the previous pair; each update writes to the other one. */
+const SLOTS = ["..pair-1", "..pair-2"] as const;
+const SECRET_MODE = 0o600;
+const PUBLIC_MODE = 0o644;
+const FOLDER_MODE = 0o700;
+/** How many names are tried for a temporary link: each taken one is another writer, or the rest of a crash. */
+const MAX_TEMPORARY_LINKS = 1_000;
+
+/**
+ * Opens a folder; nothing is created before `update`. `existing` refuses a world-writable folder: AppError
+ * `file_permissions`.
+ */
+export function openPairFolder(folder: string, files: FilePort): PairFolder {
+  const at = (name: string): string => join(resolve(folder), name);
+  const paths = { certificate: at(NAMES.certificate), key: at(NAMES.key), combined: at(NAMES.combined) };
+  return {
+    paths,
+    pendingKeyPath: at("tls.key.new"),
+    async existing() {
+      await checkSecretFolder(resolve(folder), files);
+      if (await files.readLink(at(DATA)) !== undefined) await linkNames(at, files, "missing");
+      const found = await Promise.all(Object.values(paths).map((path) => files.lstat(path)));
+      if (found.every((facts) => facts === undefined)) return { kind: "none" };
+      const [certificate, key] = [await files.readText(paths.certificate), await files.readText(paths.key)];
+      if (certificate === undefined) return { kind: "unusable", reason: `"${paths.certificate}" is missing` };
+      if (key === undefined) return { kind: "unusable", reason: `"${paths.key}" is missing` };
+      const pair = parseCredentialPair(certificate, key);
+      if (pair.ok) return { kind: "usable", leaf: pair.value.leaf };
+      return { kind: "unusable", reason: `"${paths.certificate}" cannot be used: ${pair.error}` };
+    },
+    async update(pair) {
+      const slot = await files.readLink(at(DATA)) === SLOTS[0] ? SLOTS[1] : SLOTS[0];
+      const key = pair.keyPem.reveal();
+      await files.makeDirectory(at(slot), FOLDER_MODE);
+      await files.writeAtomic(join(at(slot), NAMES.key), key, SECRET_MODE);
+      await files.writeAtomic(join(at(slot), NAMES.combined), pair.certificatePem + key, SECRET_MODE);
+      await files.writeAtomic(join(at(slot), NAMES.certificate), pair.certificatePem, PUBLIC_MODE);
+      await moveLink(slot, at(DATA), files);
+      await linkNames(at, files, "all");
+    },
+  };
+}
+
+/** Links the file names through `..data`, except those that are linked already. */
+async function linkNames(at: (name: string) => string, files: FilePort, which: "missing" | "all"): Promise<void> {
+  for (const name of Object.values(NAMES)) {
+    const target = `${DATA}/${name}`;
+    if (which === "missing" && await files.lstat(at(name)) !== undefined) continue;
+    if (await files.readLink(at(name)) !== target) await moveLink(target, at(name), files);
+  }
+}
+
+/** Replaces whatever is at `path` by a link, in one rename. */
+async function moveLink(target: string, path: string, files: FilePort): Promise<void> {
+  const temporary = await makeTemporaryLink(target, path, files);
+  try {
+    await files.rename(temporary, path);
+  } catch (error) {
+    // If this fails too, the link stays; the first error explains why.
+    await files.unlink(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+async function makeTemporaryLink(target: string, path: string, files: FilePort): Promise<string> {
+  for (let number = 0; number < MAX_TEMPORARY_LINKS; number++) {
+    const candidate = join(dirname(path), `.${basename(path)}.${number}.link`);
+    try {
+      await files.symlink(target, candidate);
+      return candidate;
+    } catch (error) {
+      if (!isAppError(error, "file_exists")) throw error;
+    }
+  }
+  throw new AppError("io", `cannot link "${path}": ${MAX_TEMPORARY_LINKS} temporary links are left beside it`);
+}

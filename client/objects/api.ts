@@ -1,0 +1,159 @@
+/**
+ * JSON requests over a Transport, as in client-go: typed errors from Status, Retry-After, limits on the size of
+ * answers.
+ */
+import { isRecord } from "../../core/lib/record.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
+import type { KubeList, KubeObject, ListMeta } from "../../core/kube/meta.ts";
+import { errorFromStatus } from "../../core/kube/status.ts";
+import type { Clock, Transport, TransportRequest, TransportResponse } from "../../core/ports.ts";
+
+/** One request. Its body is sent as JSON. */
+export interface ApiRequest {
+  readonly method: TransportRequest["method"];
+  /** The path with its query. */
+  readonly path: string;
+  readonly body?: unknown;
+  /** The content type of the body. Default: `application/json`. */
+  readonly contentType?: string;
+}
+
+/** Typed requests to any Kubernetes API. Failures are the AppErrors of `core/kube/status.ts` and of the transport. */
+export interface ApiClient {
+  /** Sends a request and returns the successful answer without reading its body, for watches. */
+  open(request: ApiRequest, signal: AbortSignal): Promise<TransportResponse>;
+  /** Sends a request and returns the body as text. */
+  requestText(request: ApiRequest, signal: AbortSignal): Promise<string>;
+  /** Sends a request and returns the body as JSON. */
+  requestJson(request: ApiRequest, signal: AbortSignal): Promise<unknown>;
+  /** Sends a request and returns the body as one object. */
+  requestObject<T extends KubeObject>(request: ApiRequest, signal: AbortSignal): Promise<T>;
+  /** Sends a request and returns the body as a list. Items that are `null` are an empty list. */
+  requestList<T extends KubeObject>(request: ApiRequest, signal: AbortSignal): Promise<KubeList<T>>;
+}
+
+/** The options of a client, besides its transport. */
+export interface ApiClientOptions {
+  /** Waits for the time of Retry-After. */
+  readonly clock: Clock;
+  /** Receives the text of each `Warning` header. */
+  readonly onWarning?: (text: string) => void;
+}
+
+/** The number of retries, as client-go's `rest.maxRetries`. */
+const MAX_RETRIES = 10;
+/** Larger than any list of our kinds: a page has 500 objects of at most 1.5 MB, in practice about 2 KB each. */
+const MAX_BODY_BYTES = 256 * 1024 * 1024;
+/** No server sends a longer time, and a hostile answer must not stop a client for days. */
+const MAX_RETRY_AFTER_SECONDS = 300;
+
+/** Creates a client over a transport. */
+export function createApiClient(transport: Transport, options: ApiClientOptions): ApiClient {
+  const open: ApiClient["open"] = async (request, signal) => {
+    for (let retries = 0;; retries++) {
+      const answer = await transport.send(encodeRequest(request), signal);
+      reportWarnings(answer, options.onWarning);
+      if (answer.status >= 200 && answer.status < 300) return answer;
+      const waitSeconds = findRetryAfterSeconds(answer);
+      if (waitSeconds === undefined || retries >= MAX_RETRIES) throw await decodeFailure(request, answer);
+      await readBody(answer);
+      await options.clock.sleep(waitSeconds * 1000, signal);
+    }
+  };
+  const requestText: ApiClient["requestText"] = async (request, signal) => await readBody(await open(request, signal));
+  const requestJson: ApiClient["requestJson"] = async (request, signal) =>
+    parseJson(request, await requestText(request, signal));
+  return {
+    open,
+    requestText,
+    requestJson,
+    requestObject: async <T extends KubeObject>(request: ApiRequest, signal: AbortSignal) =>
+      decodeApiObject<T>(await requestJson(request, signal), request.path),
+    requestList: async <T extends KubeObject>(request: ApiRequest, signal: AbortSignal) =>
+      decodeList<T>(await requestJson(request, signal), request.path),
+  };
+}
+
+/** Checks that a value is an API object, as far as all kinds have in common; `source` is named in the error. */
+export function decodeApiObject<T extends KubeObject>(value: unknown, source: string): T {
+  // The other fields are not checked: the types describe what Kubernetes guarantees for the requested kind.
+  if (isKubeObject(value)) return value as T;
+  throw new AppError("api_error", `cannot read the answer to "${source}": it is not an object of the Kubernetes API`);
+}
+
+function decodeList<T extends KubeObject>(value: unknown, source: string): KubeList<T> {
+  const items = isRecord(value) ? value["items"] ?? [] : undefined;
+  if (!isRecord(value) || !Array.isArray(items)) {
+    throw new AppError("api_error", `cannot read the answer to "${source}": it is not a list`);
+  }
+  const metadata: ListMeta = isRecord(value["metadata"]) ? value["metadata"] : {};
+  return { metadata, items: items.map((item: unknown) => decodeApiObject<T>(item, source)) };
+}
+
+function encodeRequest(request: ApiRequest): TransportRequest {
+  const headers: Record<string, string> = { accept: "application/json" };
+  if (request.body === undefined) return { method: request.method, path: request.path, headers };
+  headers["content-type"] = request.contentType ?? "application/json";
+  return {
+    method: request.method,
+    path: request.path,
+    headers,
+    body: new TextEncoder().encode(JSON.stringify(request.body)),
+  };
+}
+
+async function decodeFailure(request: ApiRequest, answer: TransportResponse): Promise<AppError> {
+  const text = await readBody(answer);
+  return errorFromStatus(answer.status, tryJson(text) ?? text, { method: request.method });
+}
+
+async function readBody(answer: TransportResponse): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let length = 0;
+  for await (const chunk of answer.body) {
+    length += chunk.length;
+    if (length > MAX_BODY_BYTES) {
+      throw new AppError("api_error", `cannot read the answer: it is longer than ${MAX_BODY_BYTES} bytes`);
+    }
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+function parseJson(request: ApiRequest, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new AppError("api_error", `cannot read the answer to "${request.path}": ${getErrorMessage(cause)}`, {
+      cause,
+      hint: "check that the server in the kubeconfig is a Kubernetes API",
+    });
+  }
+}
+
+function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // an error page of a proxy: only the status code describes it
+  }
+}
+
+function findRetryAfterSeconds(answer: TransportResponse): number | undefined {
+  if (answer.status !== 429 && answer.status < 500) return undefined;
+  const text = answer.headers["retry-after"] ?? "";
+  return /^\d{1,9}$/.test(text) ? Math.min(Number(text), MAX_RETRY_AFTER_SECONDS) : undefined;
+}
+
+function reportWarnings(answer: TransportResponse, onWarning: ApiClientOptions["onWarning"]): void {
+  if (onWarning === undefined) return;
+  // RFC 9111 section 5.5: code, agent, quoted text.
+  for (const [, text] of (answer.headers["warning"] ?? "").matchAll(/\b\d{3} \S+ "((?:[^"\\]|\\.)*)"/g)) {
+    if (text !== undefined) onWarning(text.replace(/\\(.)/g, "$1"));
+  }
+}
+
+function isKubeObject(value: unknown): value is KubeObject {
+  return isRecord(value) && isRecord(value["metadata"]);
+}

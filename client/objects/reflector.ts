@@ -1,0 +1,213 @@
+/**
+ * Follows a collection until it is aborted: by watch-list where the server supports it, else by list and watch. It
+ * resumes after a failure and starts over when the history has expired (client-go `tools/cache/reflector.go`).
+ */
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { StatusError } from "../../core/kube/status.ts";
+import type { Clock, Logger, ObjectChange, Random } from "../../core/ports.ts";
+import type { ApiClient } from "./api.ts";
+import { reconnectDelayMs } from "./backoff.ts";
+import { limitTime } from "../transport/time_limit.ts";
+import { readJsonLines } from "./watch_events.ts";
+import { createKnownObjects, type KnownObjects } from "./known_objects.ts";
+import { isGone, listAll, withQuery } from "./listing.ts";
+import { decodeWatchEvent } from "./watch_events.ts";
+
+/** The collection to follow, and the adapters. */
+export interface FollowOptions {
+  readonly api: ApiClient;
+  /** The path of the collection. */
+  readonly collection: string;
+  readonly selectors: Readonly<Record<string, string>>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly onFailure?: (error: AppError) => void;
+}
+
+/** A watch that ends sooner without an event has failed (client-go: "very short watch"). */
+const SHORT_WATCH_MS = 1_000;
+/** How long a watch may stay open beyond its timeout before its connection counts as dead. */
+const SILENCE_GRACE_MS = 30_000;
+
+/** The position of a follower between two requests. */
+interface Position {
+  /** `list` starts over; `watch` continues after `resourceVersion`. */
+  next: "list" | "watch";
+  resourceVersion: string;
+  /** False after the server has refused a watch-list. */
+  watchList: boolean;
+  /** The number of failures since the last success. */
+  failures: number;
+}
+
+/**
+ * Yields every object, then `synced`, then each change once. Only the signal ends it, or an error that `onFailure`
+ * throws.
+ */
+export async function* followChanges<T extends KubeObject>(
+  options: FollowOptions,
+  signal: AbortSignal,
+): AsyncGenerator<ObjectChange<T>> {
+  const known = createKnownObjects<T>();
+  const position: Position = { next: "list", resourceVersion: "", watchList: true, failures: 0 };
+  while (true) {
+    signal.throwIfAborted();
+    try {
+      if (position.next === "watch") yield* watchOn(options, known, position, signal);
+      else if (position.watchList) yield* watchFromStart(options, known, position, signal);
+      else yield* listFromStart(options, known, position, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError)) throw error;
+      if (position.next === "list" && position.watchList && isWatchListRefusal(error)) {
+        options.logger.debug("watch-list is not supported, listing instead", { collection: options.collection });
+        position.watchList = false;
+        continue;
+      }
+      recover(position, error);
+      options.onFailure?.(error);
+      await pause(options, position, error, signal);
+    }
+  }
+}
+
+async function* watchFromStart<T extends KubeObject>(
+  options: FollowOptions,
+  known: KnownObjects<T>,
+  position: Position,
+  signal: AbortSignal,
+): AsyncGenerator<ObjectChange<T>> {
+  known.beginListing();
+  const parameters = {
+    sendInitialEvents: "true",
+    resourceVersionMatch: "NotOlderThan",
+    ...(position.resourceVersion === "" ? {} : { resourceVersion: position.resourceVersion }),
+  };
+  yield* readWatch(options, known, position, parameters, signal);
+  if (position.next === "watch") return;
+  throw new AppError("unreachable", `cannot watch "${options.collection}": the list was cut off`, { retryable: true });
+}
+
+async function* listFromStart<T extends KubeObject>(
+  options: FollowOptions,
+  known: KnownObjects<T>,
+  position: Position,
+  signal: AbortSignal,
+): AsyncGenerator<ObjectChange<T>> {
+  // The first list may come from any cache; a later one must not be older than what was seen.
+  const parameters = { ...options.selectors, resourceVersion: position.resourceVersion || "0" };
+  const listing = await listAll<T>(options.api, options.collection, parameters, signal);
+  known.beginListing();
+  for (const object of listing.items) yield* known.change(object);
+  yield* known.endListing();
+  position.next = "watch";
+  position.resourceVersion = listing.resourceVersion;
+  position.failures = 0;
+  yield { kind: "synced" };
+}
+
+async function* watchOn<T extends KubeObject>(
+  options: FollowOptions,
+  known: KnownObjects<T>,
+  position: Position,
+  signal: AbortSignal,
+): AsyncGenerator<ObjectChange<T>> {
+  yield* readWatch(options, known, position, { resourceVersion: position.resourceVersion }, signal);
+}
+
+async function* readWatch<T extends KubeObject>(
+  options: FollowOptions,
+  known: KnownObjects<T>,
+  position: Position,
+  parameters: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): AsyncGenerator<ObjectChange<T>> {
+  const startedAt = options.clock.elapsedMs();
+  // As in client-go, 5 to 10 minutes, so that watches are distributed over the servers again and again.
+  const timeoutSeconds = 300 + Math.floor(options.random.float() * 300);
+  const query = {
+    ...options.selectors,
+    ...parameters,
+    allowWatchBookmarks: "true",
+    timeoutSeconds: String(timeoutSeconds),
+    watch: "true",
+  };
+  // Without a limit, a dead connection would look like a quiet one.
+  await using limit = limitTime(
+    options.clock,
+    timeoutSeconds * 1000 + SILENCE_GRACE_MS,
+    () => new AppError("unreachable", "cannot watch: the connection went silent", { retryable: true }),
+    signal,
+  );
+  const answer = await options.api.open({ method: "GET", path: withQuery(options.collection, query) }, limit.signal);
+  let events = 0;
+  for await (const line of readJsonLines(answer.body)) {
+    const event = decodeWatchEvent<T>(line);
+    events++;
+    position.failures = 0;
+    if (event.kind === "bookmark") {
+      position.resourceVersion = event.resourceVersion || position.resourceVersion;
+      if (event.initialEventsEnd && position.next === "list") {
+        position.next = "watch";
+        yield* known.endListing();
+        yield { kind: "synced" };
+      }
+      continue;
+    }
+    // Initial events are ordered by name, so their versions are no position to resume from.
+    if (position.next === "watch") {
+      position.resourceVersion = event.object.metadata.resourceVersion ?? position.resourceVersion;
+    }
+    yield* event.kind === "changed" ? known.change(event.object) : known.delete(event.object);
+  }
+  signal.throwIfAborted();
+  if (events === 0 && options.clock.elapsedMs() - startedAt < SHORT_WATCH_MS) {
+    throw new AppError("api_error", `cannot watch "${options.collection}": the watch ended at once`, {
+      retryable: true,
+    });
+  }
+}
+
+/** Reports whether the server does not support watch-lists. As in client-go, errors that may pass do not count. */
+function isWatchListRefusal(error: AppError): boolean {
+  if (["unreachable", "tls_untrusted", "unauthorized", "access_denied"].includes(error.code)) return false;
+  return !isGone(error) && !isTooLarge(error) && !(error instanceof StatusError && error.status.code === 429);
+}
+
+/** Reports whether the server has not reached the requested version: it lost history, or lags behind another server. */
+function isTooLarge(error: unknown): boolean {
+  return error instanceof StatusError &&
+    (error.status.details?.causes ?? []).some((cause) => cause.reason === "ResourceVersionTooLarge");
+}
+
+function recover(position: Position, error: AppError): void {
+  position.failures++;
+  if (isGone(error) || isTooLarge(error)) {
+    position.next = "list";
+    // The refused version would be refused again.
+    position.resourceVersion = "";
+    return;
+  }
+  // After a broken connection, or with an overloaded or restarting server, the watch resumes.
+  if (position.next === "watch" && !error.retryable && !isAppError(error, "unauthorized", "access_denied")) {
+    position.next = "list";
+  }
+}
+
+async function pause(
+  options: FollowOptions,
+  position: Position,
+  error: AppError,
+  signal: AbortSignal,
+): Promise<void> {
+  const delayMs = reconnectDelayMs(position.failures - 1, () => options.random.float());
+  options.logger.warn("watch failed, trying again", {
+    collection: options.collection,
+    code: error.code,
+    error: error.message,
+    delayMs,
+  });
+  await options.clock.sleep(delayMs, signal);
+}

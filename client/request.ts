@@ -1,0 +1,218 @@
+/**
+ * Obtains a certificate for any program from any signer: decides whether the existing one is sufficient, stores a key,
+ * submits or adopts the request, waits, checks and stores the certificate. After an interruption, another run continues
+ * where it stopped.
+ */
+import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
+import { defaultUsages } from "../core/pki/usages.ts";
+import { findRefusals } from "../core/signing/refusals.ts";
+import { decideRenewal, type ExistingCredentials, type RenewalOptions } from "../core/csr/renewal.ts";
+import { parseRequest } from "../core/csr/request.ts";
+import { createRequestName } from "../core/csr/request_name.ts";
+import { AppError } from "../core/errors.ts";
+import type { CertificateFacts } from "../core/pki/certificate.ts";
+import {
+  generatePrivateKey,
+  type KeyAlgorithm,
+  parsePrivateKey,
+  type PrivateKey,
+  publicKeysEqual,
+} from "../core/pki/keys.ts";
+import type { SubjectFields } from "../core/pki/names.ts";
+import type { AlternativeNames } from "../core/pki/subject_alternative_names.ts";
+import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
+import { buildCsr, type CertificateRequest, type SubmittedRequest } from "./certificate/csr_request.ts";
+import type { FilePort } from "./files.ts";
+import { obtainCertificate, type ObtainProgress, tryToObtainCertificate } from "./certificate/obtain_certificate.ts";
+import { findPendingKey, keepPendingKey } from "./certificate/pending_key.ts";
+import { observeServerTime } from "./transport/server_time.ts";
+
+/** The requested certificate, its target, and the adapters. */
+export interface RequestCertificateOptions {
+  readonly target: CredentialTarget;
+  readonly signerName: string;
+  readonly subject: SubjectFields;
+  readonly names: AlternativeNames;
+  /** The requested usages. Default: `defaultUsages`. */
+  readonly usages?: readonly string[];
+  /** The requested lifetime; the signer chooses when it is absent. */
+  readonly expirationSeconds?: number;
+  /** The name of the CSR. Default: `createRequestName`, which gives equal requests the same name. */
+  readonly csrName?: string;
+  /** The algorithm of a new key, or an existing key. */
+  readonly key: KeyAlgorithm | PrivateKey;
+  /** How to treat an existing certificate. */
+  readonly renewal: RenewalOptions;
+  /** How long to wait; with 0 a request without a certificate is returned as pending. */
+  readonly timeoutSeconds: number;
+  readonly transport: Transport;
+  readonly files: FilePort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly onProgress?: (event: RequestProgress) => void;
+  /** Runs between submitting and waiting; for example it approves the request. */
+  readonly afterSubmit?: (submitted: SubmittedRequest, signal: AbortSignal) => Promise<void>;
+}
+
+/** A step of the request, for progress output. */
+export type RequestProgress =
+  /** The existing certificate is not sufficient, for `reason`. */
+  | { readonly kind: "needed"; readonly reason: string }
+  | { readonly kind: "keyKept"; readonly path: string; readonly reused: boolean }
+  | { readonly kind: "asking"; readonly usages: readonly string[] }
+  | ObtainProgress;
+
+/** The result of the request; every failure is an error instead. */
+export type RequestOutcome =
+  /** The existing certificate is valid for long enough. */
+  | { readonly kind: "kept"; readonly leaf: CertificateFacts }
+  /** The request is in the API and its key in `pendingKeyPath`. An approved one waits for the signer. */
+  | { readonly kind: "pending"; readonly submitted: SubmittedRequest; readonly isApproved: boolean }
+  | { readonly kind: "issued"; readonly submitted: SubmittedRequest; readonly pair: CredentialPair };
+
+/** The request would certainly be refused, so no key was made and nothing was sent. */
+export class RequestRefusedError extends AppError {
+  readonly refusals: readonly string[];
+
+  constructor(refusals: readonly string[]) {
+    super("invalid", `cannot request that certificate: ${refusals.join("; ")}`);
+    this.refusals = refusals;
+  }
+}
+
+/**
+ * Requests a certificate unless the existing one is sufficient. AppError: `file_exists` when there is one and `renewal`
+ * does not allow replacing it; RequestRefusedError; `key_invalid`, `io`; and those of `obtainCertificate`.
+ */
+export async function requestCertificate(
+  options: RequestCertificateOptions,
+  signal: AbortSignal,
+): Promise<RequestOutcome> {
+  const { target, files, clock, onProgress } = options;
+  const existing = await target.existing();
+  const keyKind = typeof options.key === "string" ? keyFamily(options.key) : options.key.algorithm;
+  const usages = options.usages ?? defaultUsages(options.signerName, keyKind, options.names);
+  await forgetFinishedKey(target, existing, files);
+  const wantedKey = typeof options.key === "string" ? options.key : options.key.publicKeyDer();
+  const wanted = { subject: options.subject, ...options.names, usages, key: wantedKey };
+  const verdict = decideRenewal(existing, wanted, options.renewal, clock.now());
+  if (verdict.kind === "keep" && existing.kind === "usable") return { kind: "kept", leaf: existing.leaf };
+  if (verdict.kind === "exists") throw createExistsError(existing);
+  if (existing.kind !== "none" && verdict.kind === "ask") onProgress?.({ kind: "needed", reason: verdict.reason });
+  const pending = typeof options.key === "string"
+    ? await findPendingKey(target.pendingKeyPath, options.key, files)
+    : undefined;
+  const key = pending ?? (typeof options.key === "string" ? await generatePrivateKey(options.key) : options.key);
+  const request = createCheckedRequest(options, existing, key, usages);
+  const kept = typeof options.key !== "string"
+    ? key
+    : pending ?? await keepPendingKey(target.pendingKeyPath, key, files);
+  if (kept === key) return await ask(options, request, pending !== undefined, signal);
+  // Another run has just started with the same target: its request is adopted.
+  return await ask(options, createCheckedRequest(options, existing, kept, usages), true, signal);
+}
+
+/** Removes the pending key of a run that stored its pair but ended before it removed the key. */
+async function forgetFinishedKey(
+  target: CredentialTarget,
+  existing: ExistingCredentials,
+  files: FilePort,
+): Promise<void> {
+  if (existing.kind !== "usable") return;
+  const key = parsePrivateKey(await files.readText(target.pendingKeyPath) ?? "");
+  if (!key.ok || !publicKeysEqual(key.value.publicKeyDer(), existing.leaf.publicKeyDer)) return;
+  await files.unlink(target.pendingKeyPath);
+}
+
+/** Creates the request. It throws RequestRefusedError before a key is stored when Kubernetes is known to refuse it. */
+function createCheckedRequest(
+  options: RequestCertificateOptions,
+  existing: ExistingCredentials,
+  key: PrivateKey,
+  usages: readonly string[],
+): CertificateRequest {
+  const { signerName, subject, names, expirationSeconds } = options;
+  const life = expirationSeconds === undefined ? {} : { expirationSeconds };
+  const unnamed = { key, subject, ...names, signerName, usages, ...life, isExact: true };
+  const csr = buildCsr({ ...unnamed, name: { fixed: "" } });
+  const refusals = findRefusals(csr);
+  if (refusals.length > 0) throw new RequestRefusedError(refusals);
+  const facts = parseRequest(csr.spec.request);
+  if (!facts.ok) throw new RequestRefusedError([facts.error]);
+  const name = options.csrName ?? createRequestName({
+    title: subject.commonName ?? names.dnsNames[0] ?? names.uris[0] ?? "",
+    signedDer: facts.value.signedDer,
+    signerName,
+    usages,
+    ...life,
+    ...(existing.kind === "usable" ? { replaces: existing.leaf.sha256Fingerprint } : {}),
+  });
+  return { ...unnamed, name: { fixed: name } };
+}
+
+async function ask(
+  options: RequestCertificateOptions,
+  request: CertificateRequest,
+  isKeyReused: boolean,
+  signal: AbortSignal,
+): Promise<RequestOutcome> {
+  const { target, clock, random, logger, timeoutSeconds, onProgress, afterSubmit } = options;
+  if (typeof options.key === "string") {
+    onProgress?.({ kind: "keyKept", path: target.pendingKeyPath, reused: isKeyReused });
+  }
+  onProgress?.({ kind: "asking", usages: request.usages });
+  const obtain = {
+    transport: observeServerTime(options.transport, clock),
+    request,
+    timeoutSeconds,
+    clock,
+    random,
+    logger,
+    ...(onProgress === undefined ? {} : { onProgress }),
+    ...(afterSubmit === undefined ? {} : { afterSubmit }),
+  };
+  const attempt = timeoutSeconds === 0 ? tryToObtainCertificate : obtainCertificate;
+  const obtained = await attempt(obtain, signal).catch((error: unknown) => {
+    throw withUserHint(error);
+  });
+  const { submitted, pair } = obtained;
+  if (pair === undefined) return { kind: "pending", submitted, isApproved: obtained.isApproved };
+  await target.update(pair);
+  await options.files.unlink(target.pendingKeyPath);
+  return { kind: "issued", submitted, pair };
+}
+
+/** Replaces the hints for machines that bootstrap by hints for a user with a kubeconfig. */
+function withUserHint(error: unknown): unknown {
+  if (!(error instanceof AppError) || (error.code !== "unauthorized" && error.code !== "access_denied")) return error;
+  return new AppError(error.code, error.message, {
+    cause: error,
+    retryable: error.retryable,
+    hint: error.code === "unauthorized"
+      ? "the credentials in the kubeconfig are wrong or have expired; name another with --kubeconfig"
+      : "let the user create, get, list and watch certificatesigningrequests, or name another with --kubeconfig",
+  });
+}
+
+function createExistsError(existing: ExistingCredentials): AppError {
+  const what = existing.kind === "unusable" ? existing.reason : "there is a certificate already";
+  return new AppError("file_exists", `cannot request a certificate: ${what}`, {
+    hint: "renew it in time with --renew-before, or replace it with --force",
+  });
+}
+
+function keyFamily(algorithm: KeyAlgorithm): "ECDSA" | "RSA" | "Ed25519" {
+  if (algorithm === "ed25519") return "Ed25519";
+  return algorithm.startsWith("rsa") ? "RSA" : "ECDSA";
+}
+
+/** Where a certificate and its key are stored, such as a folder or a kubeconfig. */
+export interface CredentialTarget {
+  /** The file that holds the key from before the request until its certificate is stored. */
+  readonly pendingKeyPath: string;
+  /** Reads the existing credentials, after completing an interrupted update. */
+  existing(): Promise<ExistingCredentials>;
+  /** Stores a pair in one step; the previous pair stays until then. */
+  update(pair: CredentialPair): Promise<void>;
+}

@@ -1,0 +1,262 @@
+/**
+ * Renews a certificate in time (client-go `util/certificate/certificate_manager.go`): it sleeps until 70–90 % of the
+ * lifetime, requests a certificate with a new key, stores it, and begins again. `core/bootstrap/rotation` decides what
+ * happens when.
+ */
+import { type CredentialPair, parseCertificateChain } from "../core/bootstrap/credential_pair.ts";
+import {
+  afterFailure,
+  afterRotation,
+  afterTemplateChange,
+  BACKOFF_LIMIT,
+  type CertificateTemplate,
+  nextStep,
+  type RotationCertificate,
+  rotationDeadline,
+  type RotationState,
+  type RotationStep,
+  startRotation,
+} from "../core/bootstrap/rotation.ts";
+import { AppError, isAppError } from "../core/errors.ts";
+import { formatTime } from "../core/kube/meta.ts";
+import { StatusError } from "../core/kube/status.ts";
+import { Secret } from "../core/lib/brand.ts";
+import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
+import type { Clock, Logger, Random } from "../core/ports.ts";
+import type { CredentialStore } from "./certificate/credential_store.ts";
+import type { TemplateSource } from "./template_source.ts";
+
+/** The certificate to renew, its store, and the adapters. */
+export interface CertificateManagerOptions {
+  /** A client certificate also authenticates its renewal, so without a usable one the manager ends, as kubelet does. */
+  readonly purpose: "client" | "serving";
+  readonly store: CredentialStore;
+  readonly template: TemplateSource;
+  /** Requests a certificate for a key and returns it as PEM; `createCertificateRequester` creates this function. */
+  readonly requestCertificate: RequestCertificate;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Receives each stored pair and the one that it replaced. When it throws, the manager ends. */
+  readonly onRotated?: (pair: CredentialPair, previous: CredentialPair | undefined) => void | Promise<void>;
+}
+
+/** One request, authenticated by the current certificate or by the bootstrap credentials. */
+export type RequestCertificate = (
+  key: PrivateKey,
+  template: CertificateTemplate,
+  credentials: "current" | "bootstrap",
+  signal: AbortSignal,
+) => Promise<string>;
+
+/**
+ * kubelet exits after five minutes without a usable certificate when the server answers
+ * (`pkg/kubelet/certificate/transport.go`).
+ */
+const EXIT_AFTER_MS = 5 * 60_000;
+
+/**
+ * Runs until the signal fires, then rejects with its reason. For a client certificate it also ends with AppError
+ * `credentials_missing` when the certificate has expired and there are no bootstrap credentials, with `unauthorized`
+ * when there was no valid certificate for five minutes while the server answered, and with `pki_invalid` for a corrupt
+ * store.
+ */
+export async function runCertificateManager(options: CertificateManagerOptions, signal: AbortSignal): Promise<never> {
+  const { clock, random, template } = options;
+  let current = await findCurrent(options);
+  let state = startRotation(current && toRotationCertificate(current), template.current(), clock.now());
+  const rotation = createRotation(options);
+  const health = createHealth(clock);
+  while (true) {
+    const change = template.changed();
+    if (template.current() !== state.template) state = afterTemplateChange(state, template.current());
+    const either = AbortSignal.any([signal, change]);
+    const step = nextStep(state, clock.now(), () => random.float());
+    state = step.state;
+    let pair: CredentialPair;
+    try {
+      if (step.kind === "sleep") {
+        await clock.sleepUntil(step.until, either);
+        continue;
+      }
+      if (step.kind === "pause") {
+        await clock.sleep(step.ms, either);
+        continue;
+      }
+      pair = step.kind === "idle" ? await rejectOnAbort(either) : await rotation.rotate(step, either);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (change.aborted) continue; // the template changed: the request was for the previous one
+      if (!(error instanceof AppError)) throw error;
+      state = fail(options, state, error);
+      if (options.purpose === "serving") continue;
+      if (error.code === "credentials_missing") throw error;
+      if (health.observe(error, state) === "lost") throw createExitError(error);
+      continue;
+    }
+    state = afterRotation(state, toRotationCertificate(pair), clock.now());
+    health.observe(undefined, state);
+    const previous = current;
+    current = pair;
+    await options.onRotated?.(pair, previous);
+  }
+}
+
+/** Reads the current pair. A corrupt serving pair is replaced; kubelet exits there, until someone removes the file. */
+async function findCurrent({ store, purpose, logger }: CertificateManagerOptions): Promise<CredentialPair | undefined> {
+  try {
+    return await store.current();
+  } catch (error) {
+    if (purpose === "client" || !isAppError(error, "pki_invalid")) throw error;
+    logger.warn("the serving certificate cannot be read, requesting a new one", { error: error.message });
+    return undefined;
+  }
+}
+
+interface Rotation {
+  rotate(step: RotationStep & { readonly kind: "request" }, signal: AbortSignal): Promise<CredentialPair>;
+}
+
+/** A certificate that was issued but is not stored yet. */
+interface Unstored {
+  readonly template: CertificateTemplate;
+  readonly certificatePem: string;
+  readonly key: PrivateKey;
+  /** The time from which a new request is better. */
+  readonly staleFrom: Date;
+}
+
+/**
+ * Requests and stores certificates. When storing fails, the next try stores the same certificate without a new request.
+ */
+function createRotation(options: CertificateManagerOptions): Rotation {
+  const { purpose, store, logger, clock } = options;
+  let unstored: Unstored | undefined;
+  return {
+    async rotate({ credentials, template }, signal) {
+      if (unstored?.template !== template || unstored.staleFrom <= clock.now()) {
+        logger.info("requesting a new certificate", { purpose, credentials });
+        unstored = await request(options, template, credentials, signal);
+      }
+      const { certificatePem, key } = unstored;
+      const pair = await store.update(certificatePem, new Secret(key.toPem())).catch((error: unknown) => {
+        // Only a failure of the disk may pass; otherwise the certificate is of no use.
+        if (!isAppError(error, "io")) unstored = undefined;
+        throw error;
+      });
+      unstored = undefined;
+      logger.info("certificate rotated", {
+        purpose,
+        path: store.currentPath,
+        fingerprint: pair.leaf.sha256Fingerprint,
+        notAfter: formatTime(pair.leaf.notAfter),
+      });
+      return pair;
+    },
+  };
+}
+
+async function request(
+  { requestCertificate, clock }: CertificateManagerOptions,
+  template: CertificateTemplate,
+  credentials: "current" | "bootstrap",
+  signal: AbortSignal,
+): Promise<Unstored> {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const certificatePem = await requestCertificate(key, template, credentials, signal);
+  const chain = parseCertificateChain(certificatePem);
+  const leaf = chain.ok ? chain.value[0] : undefined;
+  // Computed from the remaining lifetime, because certificates are backdated.
+  const notBefore = clock.now();
+  const staleFrom = leaf === undefined ? notBefore : rotationDeadline({ notBefore, notAfter: leaf.notAfter }, () => 0);
+  return { template, certificatePem, key, staleFrom };
+}
+
+/** Decides when kubelet would exit: "lost" after five minutes without a usable certificate while the server answers. */
+function createHealth(
+  clock: Clock,
+): { observe(error: AppError | undefined, state: RotationState): "lost" | undefined } {
+  let isHealthy = false;
+  let withoutSince: number | undefined;
+  return {
+    observe(error, { certificate }) {
+      isHealthy = error === undefined ? true : isServerHealthy(error) ?? isHealthy;
+      const now = clock.elapsedMs();
+      const isUsable = certificate !== undefined && certificate.notAfter >= clock.now();
+      withoutSince = isUsable ? undefined : withoutSince ?? now;
+      const lackMs = withoutSince === undefined ? 0 : now - withoutSince;
+      return isHealthy && lackMs >= EXIT_AFTER_MS ? "lost" : undefined;
+    },
+  };
+}
+
+function fail(options: CertificateManagerOptions, state: RotationState, error: AppError): RotationState {
+  const { purpose, logger, clock, random } = options;
+  const next = afterFailure(state, clock.now(), () => random.float());
+  logger.warn("cannot rotate the certificate", {
+    purpose,
+    code: error.code,
+    error: error.message,
+    tries: next.failures,
+    nextTry: next.notUntil === undefined ? undefined : formatTime(next.notUntil),
+  });
+  if (next.failures === BACKOFF_LIMIT) {
+    logger.error("Reached backoff limit, still unable to rotate certs", { purpose, tries: next.failures });
+  }
+  return next;
+}
+
+/** Returns a promise that rejects with the signal's reason when it fires. */
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+/**
+ * Infers from a failed request whether the server is healthy, as client-go does (`updateServerError`); undefined when
+ * the error allows no conclusion.
+ */
+export function isServerHealthy(error: AppError): boolean | undefined {
+  switch (error.code) {
+    case "csr_denied":
+    case "csr_failed":
+    case "csr_deleted":
+    case "timeout":
+    case "io":
+      return undefined;
+    case "unauthorized":
+    case "token_invalid":
+      return true;
+    case "not_found":
+    case "access_denied":
+      return !isProxyPage(error);
+    default:
+      return false;
+  }
+}
+
+/** Reports whether the body was not a Status, so that a proxy may have answered. */
+function isProxyPage(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const causes = cause instanceof StatusError ? cause.status.details?.causes ?? [] : [];
+    if (causes.some(({ reason }) => reason === "UnexpectedServerResponse")) return true;
+  }
+  return false;
+}
+
+function createExitError(cause: AppError): AppError {
+  return new AppError(
+    "unauthorized",
+    "No valid client certificate is found and the server is responsive, exiting.",
+    { cause, hint: "make a token with: tlsboot token create, put it into the bootstrap kubeconfig, and start again" },
+  );
+}
+
+/** Converts the leaf of a pair into the form of `core/bootstrap/rotation`. */
+export function toRotationCertificate(pair: CredentialPair): RotationCertificate {
+  const { notBefore, notAfter, subject, dnsNames, ipAddresses } = pair.leaf;
+  const { commonName, organizations } = subject;
+  return { notBefore, notAfter, commonName, organizations, dnsNames, ipAddresses };
+}

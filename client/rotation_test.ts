@@ -1,0 +1,329 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { CertificateTemplate } from "../core/bootstrap/rotation.ts";
+import { AppError, type ErrorCode } from "../core/errors.ts";
+import { errorFromStatus, unauthorized } from "../core/kube/status.ts";
+import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
+import { Secret } from "../core/lib/brand.ts";
+import { CLOCK_JUMPS } from "../tests/support/clock_jumps.ts";
+import { createFakeClock, type FakeClock, until } from "../tests/support/fake_clock.ts";
+import { createImpatientClock } from "../tests/support/impatient_clock.ts";
+import { createIssuingCa } from "../tests/support/issuing_ca.ts";
+import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
+import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
+import { isServerHealthy, runCertificateManager } from "./rotation.ts";
+import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
+import { createTemplateHolder, fixedTemplate, type TemplateHolder } from "./template_source.ts";
+
+const START = new Date("2026-01-01T00:00:00Z");
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+const TEMPLATE: CertificateTemplate = {
+  commonName: "system:node:n1",
+  organizations: ["system:nodes"],
+  dnsNames: [],
+  ipAddresses: [],
+};
+const ca = createIssuingCa(START);
+
+interface Fixture extends AsyncDisposable {
+  readonly clock: FakeClock;
+  readonly store: CredentialStore;
+  readonly logger: MemoryLogger;
+  /** The credentials of each request, and its time in seconds from the start. */
+  readonly requests: string[];
+  /** The template of each request. */
+  readonly templates: CertificateTemplate[];
+  readonly files: MemoryFiles;
+  readonly template: TemplateHolder;
+  readonly keys: PrivateKey[];
+  /** Resolves with the error that ended the manager. */
+  readonly ended: Promise<unknown>;
+  /** Waits until this number of certificates were rotated and the manager sleeps. */
+  rotated(count: number): Promise<void>;
+}
+
+interface FixtureOptions {
+  /** True when a certificate of ten hours is stored. */
+  readonly initial: boolean;
+  /** The errors of the first requests. */
+  readonly failure?: AppError;
+  readonly failures?: number;
+  readonly purpose?: "client" | "serving";
+  /** The template at the start. Default: TEMPLATE. */
+  readonly template?: CertificateTemplate | "none";
+  /** True when requests hang until they are aborted. */
+  readonly hangs?: boolean;
+  /** True when the stored pair cannot be read. */
+  readonly isBroken?: boolean;
+  /** True when pauses after failures wait for the test too. */
+  readonly isPatient?: boolean;
+}
+
+/** Runs a manager whose pauses after failures end at once; longer sleeps wait for the test. */
+async function fixture(options: FixtureOptions): Promise<Fixture> {
+  const clock = createFakeClock(START);
+  const files = createMemoryFiles();
+  if (options.isBroken === true) {
+    files.entries.set("/pki/kubelet-client-1.pem", { kind: "file", text: "garbage", mode: 0o600 });
+    files.entries.set("/pki/kubelet-client-current.pem", { kind: "symlink", target: "/pki/kubelet-client-1.pem" });
+  }
+  const store = await openCredentialStore({ files, clock, certDir: "/pki", prefix: "kubelet-client" });
+  const logger = createMemoryLogger();
+  const abort = new AbortController();
+  const requests: string[] = [];
+  const templates: CertificateTemplate[] = [];
+  const keys: PrivateKey[] = [];
+  const template = createTemplateHolder(options.template === "none" ? undefined : options.template ?? TEMPLATE);
+  async function issue(key: PrivateKey, wanted: CertificateTemplate): Promise<string> {
+    const now = clock.now();
+    const { commonName, organizations, dnsNames, ipAddresses } = wanted;
+    return await (await ca).issue({
+      publicKeyDer: key.publicKeyDer(),
+      subject: { commonName, organizations },
+      dnsNames,
+      ipAddresses,
+      notBefore: now,
+      notAfter: new Date(now.getTime() + 10 * HOUR),
+    });
+  }
+  if (options.initial) {
+    const key = await generatePrivateKey("ecdsa-p256");
+    await store.update(await issue(key, TEMPLATE), new Secret(key.toPem()));
+  }
+  const ended = runCertificateManager({
+    store,
+    purpose: options.purpose ?? "client",
+    template,
+    clock: options.isPatient === true ? clock : createImpatientClock(clock, 0, MINUTE),
+    random: { float: () => 0.5, bytes: (length) => new Uint8Array(length) },
+    logger,
+    requestCertificate(key, wanted, credentials, signal) {
+      templates.push(wanted);
+      requests.push(`${credentials} ${(clock.now().getTime() - START.getTime()) / 1_000}`);
+      keys.push(key);
+      const isRefused = options.failure !== undefined && requests.length <= (options.failures ?? Infinity);
+      if (options.hangs === true && wanted === TEMPLATE) {
+        return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      }
+      return isRefused ? Promise.reject(options.failure) : issue(key, wanted);
+    },
+  }, abort.signal).catch((error: unknown) => error);
+  return {
+    clock,
+    store,
+    logger,
+    requests,
+    templates,
+    files,
+    template,
+    keys,
+    ended,
+    rotated: (count) =>
+      until(() => {
+        const done = logger.messages().filter((message) => message === "certificate rotated").length;
+        return done === count && clock.sleepers > 0;
+      }),
+    async [Symbol.asyncDispose]() {
+      abort.abort(new Error("over"));
+      await ended;
+    },
+  };
+}
+
+const DOWN = new AppError("unreachable", "cannot reach the server", { retryable: true });
+
+test("runCertificateManager() renews at the deadline, as itself, with a new key each time", async () => {
+  await using f = await fixture({ initial: true });
+  const first = await f.store.current();
+  await f.rotated(0);
+  await f.clock.advance(8 * HOUR - 1);
+  assert.deepEqual(f.requests, []);
+  await f.clock.advance(1);
+  await f.rotated(1);
+  await f.clock.advance(8 * HOUR);
+  await f.rotated(2);
+  assert.deepEqual(f.requests, ["current 28800", "current 57600"]);
+  assert.notEqual(first?.leaf.serialNumber, (await f.store.current())?.leaf.serialNumber);
+  assert.equal(new Set(f.keys.map((key) => key.toPem())).size, 2);
+});
+
+test("runCertificateManager() requests at once with the bootstrap credentials when there is no certificate", async () => {
+  await using f = await fixture({ initial: false });
+  await f.rotated(1);
+  assert.deepEqual(f.requests, ["bootstrap 0"]);
+  assert.equal((await f.store.current())?.leaf.subject.commonName, "system:node:n1");
+});
+
+test("runCertificateManager() tries again with growing pauses, then every 32 s", async () => {
+  await using f = await fixture({ initial: false, failure: DOWN, failures: 6 });
+  await f.rotated(1);
+  // 2, 4, 8 and 16 s, each longer by half of a tenth.
+  assert.deepEqual(f.requests.map((request) => request.split(" ")[1]), [
+    "0",
+    "2.1",
+    "6.3",
+    "14.7",
+    "31.5",
+    "63.5",
+    "95.5",
+  ]);
+  assert.deepEqual(f.logger.messages("error"), ["Reached backoff limit, still unable to rotate certs"]);
+});
+
+for (const { name, ms } of CLOCK_JUMPS.filter((jump) => jump.ms < 0)) {
+  test(`runCertificateManager() tries again as soon when the clock is set ${name} between two tries`, async () => {
+    await using f = await fixture({ initial: false, failure: DOWN, failures: 1, isPatient: true });
+    await until(() => f.requests.length === 1 && f.clock.sleepers > 0);
+    f.clock.set(ms);
+    await f.clock.advance(3_000);
+    await until(() => f.requests.length === 2);
+  });
+}
+
+test("runCertificateManager() uses the bootstrap credentials once its certificate has expired", async () => {
+  await using f = await fixture({ initial: true });
+  await f.rotated(0);
+  f.clock.jump(11 * HOUR);
+  await f.clock.advance(0);
+  await f.rotated(1);
+  assert.deepEqual(f.requests, ["bootstrap 39600"]);
+});
+
+test("runCertificateManager() ends after five minutes without a certificate while the server answers", async () => {
+  await using f = await fixture({ initial: false, failure: unauthorized() });
+  const end = await f.ended;
+  assert.ok(end instanceof AppError);
+  assert.equal(end.code, "unauthorized");
+  assert.equal(end.message, "No valid client certificate is found and the server is responsive, exiting.");
+  const waitedMs = f.clock.now().getTime() - START.getTime();
+  assert.ok(waitedMs >= 5 * MINUTE && waitedMs < 6 * MINUTE, String(waitedMs));
+});
+
+test("runCertificateManager() keeps trying while the server is down", async () => {
+  await using f = await fixture({ initial: false, failure: DOWN, failures: 40 });
+  await f.rotated(1);
+  assert.ok(f.clock.now().getTime() - START.getTime() > 15 * MINUTE);
+});
+
+test("runCertificateManager() grants another five minutes after a machine slept past the end of its certificate", async () => {
+  await using f = await fixture({ initial: true, failure: unauthorized() });
+  await f.rotated(0);
+  f.clock.jump(30 * HOUR);
+  await f.clock.advance(0);
+  await f.ended;
+  const triedMs = f.clock.now().getTime() - START.getTime() - 30 * HOUR;
+  assert.ok(triedMs >= 5 * MINUTE && triedMs < 6 * MINUTE, String(triedMs));
+});
+
+test("runCertificateManager() ends at once when its certificate is over and there is nothing to ask with", async () => {
+  await using f = await fixture({ initial: false, failure: coded("credentials_missing") });
+  const end = await f.ended;
+  assert.ok(end instanceof AppError && end.code === "credentials_missing");
+  assert.equal(f.requests.length, 1);
+});
+
+test("runCertificateManager() never ends for the lack of a serving certificate", async () => {
+  await using f = await fixture({ initial: false, failure: unauthorized(), failures: 40, purpose: "serving" });
+  await f.rotated(1);
+  assert.ok(f.clock.now().getTime() - START.getTime() > 15 * MINUTE);
+});
+
+for (const failOn of [/^writeAtomic/, /^symlink/, /^rename/]) {
+  test(`runCertificateManager() stores what was issued once the disk takes it (${failOn.source})`, async () => {
+    await using f = await fixture({ initial: true });
+    await f.rotated(0);
+    const first = await f.store.current();
+    f.files.failOn = failOn;
+    f.clock.jump(8 * HOUR);
+    await f.clock.advance(0);
+    await until(() => f.logger.messages("warn").length > 9);
+    assert.equal(f.requests.length, 1, "asked once");
+    assert.equal((await f.store.current())?.leaf.serialNumber, first?.leaf.serialNumber);
+    f.files.failOn = undefined;
+    await f.rotated(1);
+    assert.equal(f.requests.length, 1);
+    assert.notEqual((await f.store.current())?.leaf.serialNumber, first?.leaf.serialNumber);
+  });
+}
+
+const WIDER: CertificateTemplate = { ...TEMPLATE, ipAddresses: ["192.0.2.1"] };
+
+test("runCertificateManager() asks at once for another template while it sleeps", async () => {
+  await using f = await fixture({ initial: true });
+  await f.rotated(0);
+  f.template.set(WIDER);
+  await f.rotated(1);
+  assert.deepEqual(f.templates, [WIDER]);
+  assert.deepEqual((await f.store.current())?.leaf.ipAddresses, ["192.0.2.1"]);
+});
+
+test("runCertificateManager() drops a request for a template that is no longer wanted", async () => {
+  await using f = await fixture({ initial: false, hangs: true });
+  await until(() => f.requests.length === 1);
+  f.template.set(WIDER);
+  await f.rotated(1);
+  assert.deepEqual(f.templates, [TEMPLATE, WIDER]);
+});
+
+test("runCertificateManager() waits while there is no template", async () => {
+  await using f = await fixture({ initial: false, template: "none", purpose: "serving" });
+  await f.clock.advance(HOUR);
+  assert.deepEqual(f.requests, []);
+  f.template.set(WIDER);
+  await f.rotated(1);
+  assert.deepEqual(f.templates, [WIDER]);
+});
+
+test("runCertificateManager() replaces a serving pair that is broken", async () => {
+  await using f = await fixture({ initial: false, purpose: "serving", isBroken: true });
+  await f.rotated(1);
+  assert.equal((await f.store.current())?.leaf.subject.commonName, "system:node:n1");
+});
+
+test("runCertificateManager() refuses a corrupt store", async () => {
+  const files = createMemoryFiles({ "/pki/kubelet-client-current.pem": "garbage" });
+  const clock = createFakeClock(START);
+  const store = await openCredentialStore({ files, clock, certDir: "/pki", prefix: "kubelet-client" });
+  const manager = runCertificateManager({
+    purpose: "client",
+    store,
+    template: fixedTemplate(TEMPLATE),
+    clock,
+    random: { float: () => 0, bytes: (length) => new Uint8Array(length) },
+    logger: createMemoryLogger(),
+    requestCertificate: () => Promise.reject(new Error("not asked")),
+  }, new AbortController().signal);
+  await assert.rejects(manager, (error) => error instanceof AppError && error.code === "pki_invalid");
+});
+
+// The cases of client-go `util/certificate/certificate_manager.go`, updateServerError.
+for (
+  const { name, error, want } of [
+    { name: "401", error: unauthorized(), want: true },
+    { name: "403", error: errorFromStatus(403, status(403, "Forbidden")), want: true },
+    { name: "404 of a Status", error: errorFromStatus(404, status(404, "NotFound")), want: true },
+    { name: "404 of a proxy", error: errorFromStatus(404, "page not found"), want: false },
+    { name: "500", error: errorFromStatus(500, status(500, "InternalError")), want: false },
+    { name: "409", error: errorFromStatus(409, status(409, "Conflict")), want: false },
+    { name: "a refused connection", error: coded("unreachable"), want: false },
+    { name: "a denial", error: coded("csr_denied"), want: undefined },
+    { name: "no approval in time", error: coded("timeout"), want: undefined },
+  ]
+) {
+  test(`isServerHealthy() is ${want} after ${name}`, () => assert.equal(isServerHealthy(error), want));
+}
+
+test("isServerHealthy() finds a proxy's page below other errors", () => {
+  const page = errorFromStatus(404, "page not found");
+  assert.equal(isServerHealthy(new AppError("not_found", "cannot create: …", { cause: page })), false);
+});
+
+function status(code: number, reason: string): unknown {
+  return { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", reason, code };
+}
+
+function coded(code: ErrorCode): AppError {
+  return new AppError(code, "x");
+}

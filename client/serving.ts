@@ -1,0 +1,129 @@
+/**
+ * A machine's first serving certificate: the request of kubelet's certificate manager, but with a key and a CSR name
+ * that survive a restart, because a person approves it and that may take long.
+ */
+import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
+import { createDigestCsrName } from "../core/bootstrap/csr_name.ts";
+import { parseNodeCommonName } from "../core/bootstrap/machine_assessment.ts";
+import { getPairStatus } from "../core/bootstrap/pair_status.ts";
+import { type CertificateTemplate, satisfiesTemplate } from "../core/bootstrap/rotation.ts";
+import { servingUsages } from "../core/bootstrap/kubelet_templates.ts";
+import { isAppError } from "../core/errors.ts";
+import { KUBELET_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
+import { formatTime } from "../core/kube/meta.ts";
+import type { PrivateKey } from "../core/pki/keys.ts";
+import type { Clock, Logger, Random } from "../core/ports.ts";
+import { forgetKey, keepKey, toRequestNote } from "./certificate/bootstrap_key.ts";
+import type { CertificateRequest } from "./certificate/csr_request.ts";
+import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
+import type { FilePort } from "./files.ts";
+import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
+import { toRotationCertificate } from "./rotation.ts";
+import { observeServerTime } from "./transport/server_time.ts";
+import type { TlsTransport } from "./transport/tls_transport.ts";
+
+/** The names, the files and the adapters of a serving bootstrap. */
+export interface ServingBootstrapOptions {
+  readonly template: CertificateTemplate;
+  readonly certDir: string;
+  /** Opens a connection as the node. */
+  readonly connect: () => Promise<TlsTransport>;
+  readonly files: FilePort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly onProgress?: (event: ServingProgress) => void;
+  /** How long to wait for the certificate. */
+  readonly waitSeconds: number;
+  /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
+  readonly expirationSeconds?: number;
+  /** A command that continues the request; it is stored with the key, so that `--status` can show it. */
+  readonly resumeCommand?: string;
+}
+
+/** A step of a serving bootstrap, for progress output. */
+export type ServingProgress =
+  | ObtainProgress
+  /** The stored pair must be replaced, for `reason`. */
+  | { readonly kind: "servingOutdated"; readonly reason: string };
+
+/** The result of a serving bootstrap; every failure is an error instead. */
+export type ServingOutcome = {
+  readonly kind: "alreadyValid" | "issued";
+  readonly pair: CredentialPair;
+  /** The link that a server reads. */
+  readonly certificatePath: string;
+};
+
+/** The prefix of the serving certificate's files. */
+export const SERVING_STORE_PREFIX = "kubelet-server";
+
+/**
+ * Obtains a serving certificate, unless a valid one is stored. AppError as `obtainCertificate`, `key_invalid`, `io`.
+ */
+export async function bootstrapServing(
+  options: ServingBootstrapOptions,
+  signal: AbortSignal,
+): Promise<ServingOutcome> {
+  const { files, clock, certDir, template } = options;
+  const store = await openCredentialStore({ files, clock, certDir, prefix: SERVING_STORE_PREFIX });
+  const current = await findCurrent(store);
+  const reason = current.pair === undefined ? current.reason : findRenewalReason(current.pair, template, clock.now());
+  if (current.pair !== undefined && reason === undefined) {
+    return { kind: "alreadyValid", pair: current.pair, certificatePath: store.currentPath };
+  }
+  if (reason !== undefined) options.onProgress?.({ kind: "servingOutdated", reason });
+  await store.checkUpdatable();
+  const { key } = await keepKey(
+    store,
+    files,
+    { pair: current.pair, isReusable: false },
+    toRequestNote(parseNodeCommonName(template.commonName), options.resumeCommand),
+  );
+  await using connection = await options.connect();
+  const { pair } = await obtainCertificate({
+    ...options,
+    transport: observeServerTime(connection, clock),
+    request: createServingRequest(options, key),
+    timeoutSeconds: options.waitSeconds,
+  }, signal);
+  await store.update(pair.certificatePem, pair.keyPem);
+  await forgetKey(store, options);
+  return { kind: "issued", pair, certificatePath: store.currentPath };
+}
+
+/** Reads the stored pair. One that cannot be read does not matter: a new one replaces it. */
+async function findCurrent(
+  store: CredentialStore,
+): Promise<{ readonly pair: CredentialPair | undefined; readonly reason?: string }> {
+  try {
+    return { pair: await store.current() };
+  } catch (error) {
+    if (isAppError(error, "pki_invalid")) return { pair: undefined, reason: error.message };
+    throw error;
+  }
+}
+
+function findRenewalReason(pair: CredentialPair, template: CertificateTemplate, now: Date): string | undefined {
+  if (pair.leaf.notAfter < now) return `the certificate expired at ${formatTime(pair.leaf.notAfter)}`;
+  if (getPairStatus(pair.leaf, now).state === "renewalDue") return "its renewal is overdue";
+  const certificate = toRotationCertificate(pair);
+  return satisfiesTemplate(certificate, template) ? undefined : "the certificate is for other names";
+}
+
+function createServingRequest(options: ServingBootstrapOptions, key: PrivateKey): CertificateRequest {
+  const { commonName, organizations, dnsNames, ipAddresses } = options.template;
+  const usages = servingUsages(key.algorithm);
+  const subject = { commonName, organizations };
+  const names = [...dnsNames, ...ipAddresses];
+  return {
+    key,
+    subject,
+    dnsNames,
+    ipAddresses,
+    signerName: KUBELET_SERVING_SIGNER,
+    usages,
+    ...(options.expirationSeconds === undefined ? {} : { expirationSeconds: options.expirationSeconds }),
+    name: { fixed: createDigestCsrName({ publicKeyDer: key.publicKeyDer(), ...subject, usages, names }) },
+  };
+}

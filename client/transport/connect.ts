@@ -1,0 +1,131 @@
+/**
+ * From a kubeconfig to a transport: reads the files that it refers to, and reads credentials again when they change.
+ */
+import { dirname, resolve } from "node:path";
+import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { Secret } from "../../core/lib/brand.ts";
+import { AppError } from "../../core/errors.ts";
+import { type Kubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { type PemSource, resolveContext, type ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
+import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import type { Clock } from "../../core/ports.ts";
+import type { FilePort } from "../files.ts";
+import { type ClientPair, createTlsTransport, type TlsTransport, type TransportTimeouts } from "./tls_transport.ts";
+
+/** Opens a transport to a cluster. */
+export type Connect = (cluster: ResolvedCluster) => Promise<TlsTransport>;
+
+/** The adapters and settings of a connection. */
+export interface ConnectOptions {
+  readonly files: FilePort;
+  readonly clock: Clock;
+  readonly userAgent: string;
+  readonly timeouts?: TransportTimeouts;
+}
+
+/** Reads a kubeconfig. AppError `kubeconfig_invalid` when it is missing or malformed. */
+export async function readKubeconfig(path: string, files: FilePort): Promise<Kubeconfig> {
+  const text = await files.readText(path);
+  if (text === undefined) {
+    throw new AppError("kubeconfig_invalid", `cannot read kubeconfig "${path}": file does not exist`, {
+      hint: "give the path of an existing kubeconfig with --kubeconfig",
+    });
+  }
+  const config = parseKubeconfig(text, path);
+  if (config.ok) return config.value;
+  throw new AppError("kubeconfig_invalid", config.error, { hint: "correct the file, or write a new one" });
+}
+
+/** Reads a kubeconfig and resolves its current context, or the one named. AppError `kubeconfig_invalid`. */
+export async function readCluster(path: string, files: FilePort, contextName?: string): Promise<ResolvedCluster> {
+  const config = await readKubeconfig(path, files);
+  const cluster = resolveContext(config, dirname(resolve(path)), contextName);
+  if (cluster.ok) return cluster.value;
+  throw new AppError("kubeconfig_invalid", `cannot use kubeconfig "${path}": ${cluster.error}`, {
+    hint: "correct the file, or write a new one",
+  });
+}
+
+/**
+ * Creates a `Connect` over TLS. AppError `kubeconfig_invalid`, `key_invalid` or `ca_invalid` for files that cannot be
+ * used.
+ */
+export function createConnector(options: ConnectOptions): Connect {
+  return async (cluster) => {
+    const caPem = cluster.ca === undefined ? undefined : await readCa(cluster.ca, options.files);
+    const clientPair = cluster.clientCertificate === undefined
+      ? undefined
+      : await createPairReader(cluster, options.files);
+    return createTlsTransport({
+      server: cluster.server,
+      insecureSkipTlsVerify: cluster.insecureSkipTlsVerify,
+      userAgent: options.userAgent,
+      clock: options.clock,
+      token: createTokenReader(cluster, options.files),
+      ...(caPem === undefined ? {} : { caPem }),
+      ...(clientPair === undefined ? {} : { clientPair }),
+      ...(cluster.tlsServerName === undefined ? {} : { tlsServerName: cluster.tlsServerName }),
+      ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
+    });
+  };
+}
+
+/** Reads the client certificate and key that a kubeconfig refers to. AppError `kubeconfig_invalid` or `key_invalid`. */
+export async function readClientPair(cluster: ResolvedCluster, files: FilePort): Promise<CredentialPair> {
+  if (cluster.clientCertificate === undefined || cluster.clientKey === undefined) {
+    throw new AppError("kubeconfig_invalid", "cannot read the client certificate: the kubeconfig names none");
+  }
+  const certificate = await readSource(cluster.clientCertificate, files);
+  const keySource = cluster.clientKey;
+  const key = keySource.kind === "pem" ? keySource.pem.reveal() : await readSource(keySource, files);
+  const pair = parseCredentialPair(certificate, key);
+  if (pair.ok) return pair.value;
+  const where = cluster.clientCertificate.kind === "file" ? `"${cluster.clientCertificate.path}"` : "in the kubeconfig";
+  throw new AppError("key_invalid", `cannot use the client certificate ${where}: ${pair.error}`);
+}
+
+async function createPairReader(
+  cluster: ResolvedCluster,
+  files: FilePort,
+): Promise<() => Promise<ClientPair | undefined>> {
+  let last = await readClientPair(cluster, files);
+  if (cluster.clientCertificate?.kind !== "file" && cluster.clientKey?.kind !== "file") {
+    return () => Promise.resolve(last);
+  }
+  return async () => {
+    try {
+      last = await readClientPair(cluster, files);
+    } catch (error) {
+      // In the middle of a renewal the files may not match; the previous pair still works.
+      if (!(error instanceof AppError)) throw error;
+    }
+    return last;
+  };
+}
+
+function createTokenReader(cluster: ResolvedCluster, files: FilePort): () => Promise<Secret<string> | undefined> {
+  const path = cluster.tokenFile;
+  if (path === undefined) return () => Promise.resolve(cluster.token);
+  return async () => {
+    const text = (await files.readText(path))?.trim() ?? "";
+    // As in client-go, the file takes precedence, and the token beside it is used when the file cannot be read.
+    if (text !== "") return new Secret(text);
+    if (cluster.token !== undefined) return cluster.token;
+    throw new AppError("kubeconfig_invalid", `cannot read token file "${path}": it is missing or empty`);
+  };
+}
+
+async function readCa(source: PemSource, files: FilePort): Promise<string> {
+  const pem = await readSource(source, files);
+  const bundle = parseCaBundle(pem);
+  if (bundle.ok) return pem;
+  const where = source.kind === "file" ? `"${source.path}"` : "certificate-authority-data";
+  throw new AppError("ca_invalid", `cannot use ${where} as certificate authority: ${bundle.error}`);
+}
+
+async function readSource(source: PemSource | PemSource<Secret<string>>, files: FilePort): Promise<string> {
+  if (source.kind === "pem") return typeof source.pem === "string" ? source.pem : source.pem.reveal();
+  const text = await files.readText(source.path);
+  if (text !== undefined) return text;
+  throw new AppError("kubeconfig_invalid", `cannot read "${source.path}": file does not exist`);
+}

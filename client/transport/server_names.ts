@@ -1,0 +1,44 @@
+/** The names and addresses of a remote API server, which no node may have. */
+import { AppError } from "../../core/errors.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
+import type { NodeNames } from "../../core/approval/inventory.ts";
+import { splitHosts } from "../../core/approval/node_names.ts";
+import type { Clock } from "../../core/ports.ts";
+import { findServingCertificate } from "./serving_certificate.ts";
+
+const TIMEOUT_MS = 10_000;
+/** How long the names are kept: a server's certificate rarely changes. */
+const KEEP_MS = 600_000;
+/** The names by which pods reach the server, whether its certificate has them or not. */
+const SERVICE_NAMES: readonly string[] = [
+  "kubernetes",
+  "kubernetes.default",
+  "kubernetes.default.svc",
+  "kubernetes.default.svc.cluster.local",
+];
+
+/**
+ * Creates a lookup of the names in the server's certificate and of the host in the kubeconfig. The result is cached for
+ * ten minutes. The lookup rejects with AppError `unreachable` (retryable) when the certificate cannot be read.
+ */
+export function createServerNames(
+  cluster: Pick<ResolvedCluster, "server" | "tlsServerName">,
+  { clock }: { readonly clock: Clock },
+): () => Promise<NodeNames> {
+  const url = new URL(cluster.server);
+  const hosts = [...SERVICE_NAMES, url.hostname.replace(/^\[|\]$/g, ""), cluster.tlsServerName ?? ""];
+  let known: { readonly names: NodeNames; readonly until: number } | undefined;
+  return async () => {
+    const now = clock.elapsedMs();
+    if (known !== undefined && now < known.until) return known.names;
+    const certificate = await findServingCertificate(url, cluster.tlsServerName, TIMEOUT_MS);
+    if (certificate === undefined) {
+      throw new AppError("unreachable", `cannot see the serving certificate of "${cluster.server}"`, {
+        retryable: true,
+      });
+    }
+    const names = splitHosts([...hosts, ...certificate.dnsNames, ...certificate.ipAddresses]);
+    known = { names, until: now + KEEP_MS };
+    return names;
+  };
+}

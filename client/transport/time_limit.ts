@@ -1,0 +1,25 @@
+/** Time limits on operations that take an abort signal. */
+import type { Clock } from "../../core/ports.ts";
+
+/** A signal with a limit; disposing it stops its timer. */
+export interface TimeLimit extends AsyncDisposable {
+  /** Fires with the outer signal's reason, or with the limit's error when the time is over. */
+  readonly signal: AbortSignal;
+}
+
+/** Creates a signal that also fires, with `createError()`, after `ms` milliseconds. */
+export function limitTime(clock: Clock, ms: number, createError: () => Error, signal: AbortSignal): TimeLimit {
+  const over = new AbortController();
+  const stop = new AbortController();
+  const sleep = clock.sleep(ms, AbortSignal.any([signal, stop.signal])).then(
+    () => over.abort(createError()),
+    () => {}, // stopped or aborted: the limit is no longer needed
+  );
+  return {
+    signal: AbortSignal.any([signal, over.signal]),
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await sleep;
+    },
+  };
+}

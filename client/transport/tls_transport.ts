@@ -1,0 +1,219 @@
+/** HTTPS to a remote Kubernetes API over `node:https`: keep-alive HTTP/1.1, streamed answers, typed failures. */
+import type { IncomingMessage } from "node:http";
+import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
+import { versions } from "node:process";
+import { getCACertificates } from "node:tls";
+import type { Secret } from "../../core/lib/brand.ts";
+import { AppError } from "../../core/errors.ts";
+import type { Clock, Transport, TransportRequest, TransportResponse } from "../../core/ports.ts";
+import { findLifetimeError, isClosedWhileIdle, toConnectionError } from "./connection_error.ts";
+import { createServerIdentityCheck, type ServerIdentityCheck } from "./server_identity.ts";
+import { findServingCertificate } from "./serving_certificate.ts";
+
+/** A client certificate with its key, as PEM. */
+export interface ClientPair {
+  readonly certificatePem: string;
+  readonly keyPem: Secret<string>;
+}
+
+/** The server, the trust and the credentials of a transport. */
+export interface TlsTransportOptions {
+  /** `https://host:port`, with a path when the API lives below one. */
+  readonly server: string;
+  /** The CAs trusted for the serving certificate. When absent, the system's roots are trusted, as in client-go. */
+  readonly caPem?: string;
+  /** Accepts any serving certificate, without verification. */
+  readonly insecureSkipTlsVerify?: boolean;
+  /** The TLS server name, when it differs from the server's host. */
+  readonly tlsServerName?: string;
+  /**
+   * Called before each request. When the pair changes, connections with the previous pair are closed, as in kubelet.
+   */
+  readonly clientPair?: () => Promise<ClientPair | undefined>;
+  /** Returns the bearer token; called before each request. */
+  readonly token?: () => Promise<Secret<string> | undefined>;
+  readonly userAgent: string;
+  /** Used to report an expired serving certificate with its times, instead of only an untrusted one. */
+  readonly clock?: Clock;
+  readonly timeouts?: TransportTimeouts;
+}
+
+/** The timeouts of a transport, in milliseconds. */
+export interface TransportTimeouts {
+  /** The limit for TCP and TLS to connect. Default: 30 s, kubelet's dial timeout. */
+  readonly connectMs?: number;
+}
+
+/** A transport that keeps connections until it is disposed. */
+export type TlsTransport = Transport & AsyncDisposable;
+
+const IS_DENO = versions["deno"] !== undefined;
+/** As in client-go. It is set here because the default of a runtime can be lowered, for example by NODE_OPTIONS. */
+const MIN_TLS_VERSION = "TLSv1.2";
+const CONNECT_MS = 30_000;
+/** kubelet's idle connections per host (`pkg/kubelet/certificate/transport.go`). */
+const MAX_IDLE_CONNECTIONS = 25;
+
+/**
+ * Creates a transport. `send` opens connections and keeps them. Throws AppError `kubeconfig_invalid` for a server that
+ * is not an https URL. `send` throws `unreachable` (retryable), `tls_untrusted` or the signal's reason.
+ */
+export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
+  const base = parseServer(options.server);
+  const { clock } = options;
+  const checkServerIdentity = createServerIdentityCheck({
+    caPem: options.caPem,
+    verifiesPath: IS_DENO,
+    origin: base.origin,
+    now: clock === undefined ? undefined : () => clock.now(),
+  });
+  let agent = createAgent(checkServerIdentity);
+  let pair: ClientPair | undefined;
+
+  const connectMs = options.timeouts?.connectMs ?? CONNECT_MS;
+
+  function fail(error: unknown): AppError {
+    return toConnectionError(error, base, options.tlsServerName ?? base.hostname);
+  }
+
+  async function explain(error: unknown): Promise<AppError> {
+    const failure = fail(error);
+    if (failure.code !== "tls_untrusted" || options.clock === undefined) return failure;
+    const validity = await findServingCertificate(base, options.tlsServerName, connectMs);
+    return findLifetimeError(failure, base, validity, options.clock.now()) ?? failure;
+  }
+
+  async function send(request: TransportRequest, signal: AbortSignal): Promise<TransportResponse> {
+    signal.throwIfAborted();
+    const current = await options.clientPair?.();
+    if (current?.certificatePem !== pair?.certificatePem) {
+      agent.destroy();
+      agent = createAgent(checkServerIdentity);
+    }
+    pair = current;
+    const token = await options.token?.();
+    const headers = {
+      "user-agent": options.userAgent,
+      ...(token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }),
+      ...(request.body === undefined ? {} : { "content-length": String(request.body.length) }),
+      ...request.headers,
+    };
+    const tls: RequestOptions = {
+      minVersion: MIN_TLS_VERSION,
+      ...toTrustOptions(options),
+      ...(options.tlsServerName === undefined ? {} : { servername: options.tlsServerName }),
+      ...(current === undefined ? {} : { cert: current.certificatePem, key: current.keyPem.reveal() }),
+    };
+    const attempt = (): Promise<IncomingMessage> =>
+      exchange(
+        new URL(base.pathname.replace(/\/$/, "") + request.path, base),
+        { ...tls, agent, method: request.method, headers },
+        request.body,
+        connectMs,
+        signal,
+      );
+    const answer = await attempt().catch((error: unknown) => {
+      signal.throwIfAborted();
+      // The server closed the kept connection at the same moment: one more try with a new one.
+      if (isClosedWhileIdle(error)) return attempt();
+      throw error;
+    }).catch(async (error: unknown) => {
+      signal.throwIfAborted();
+      throw await explain(error);
+    });
+    return { status: answer.statusCode ?? 0, headers: joinHeaders(answer), body: readBody(answer, fail, signal) };
+  }
+
+  return {
+    send,
+    [Symbol.asyncDispose]() {
+      agent.destroy();
+      return Promise.resolve();
+    },
+  };
+}
+
+function toTrustOptions({ caPem, insecureSkipTlsVerify }: TlsTransportOptions): RequestOptions {
+  if (insecureSkipTlsVerify === true) return { rejectUnauthorized: false };
+  // As in Go, a bundle may hold an intermediate CA without its root. rustls in Deno accepts that without an option.
+  return caPem === undefined ? { ca: getCACertificates("system") } : { ca: caPem, allowPartialTrustChain: true };
+}
+
+/** Creates an agent with the check. A request with a check of its own would never reuse a kept connection. */
+function createAgent(checkServerIdentity: ServerIdentityCheck): Agent {
+  const keep = { keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS, keepAliveMsecs: 30_000 };
+  return new Agent({ ...keep, checkServerIdentity });
+}
+
+function parseServer(server: string): URL {
+  const url = URL.parse(server);
+  if (url?.protocol === "https:") return url;
+  throw new AppError("kubeconfig_invalid", `cannot connect to "${server}": not an https URL`, {
+    hint: "write the server as https://host:port in the kubeconfig",
+  });
+}
+
+/** Sends one request and resolves with the answer's headers. An error has `reusedSocket` for a kept connection. */
+function exchange(
+  url: URL,
+  options: RequestOptions,
+  body: Uint8Array | undefined,
+  connectMs: number,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = httpsRequest(url, { ...options, signal });
+    const timer = setTimeout(() => {
+      request.destroy(Object.assign(new Error(`no connection within ${connectMs / 1000} s`), { code: "ETIMEDOUT" }));
+    }, connectMs);
+    const connected = (): void => clearTimeout(timer);
+    const settle = (end: () => void): void => {
+      connected();
+      signal.removeEventListener("abort", onAbort);
+      end();
+    };
+    // Deno does not always report that a request on a kept connection was aborted.
+    const onAbort = (): void => settle(() => reject(signal.reason));
+    signal.addEventListener("abort", onAbort, { once: true });
+    request.on("socket", (socket) => {
+      // Deno sends an aborted request on a kept connection again; then nothing would ever close that connection.
+      if (signal.aborted) socket.destroy();
+      else if (request.reusedSocket) connected();
+      else socket.once("secureConnect", connected);
+    });
+    request.on(
+      "error",
+      (error) => settle(() => reject(Object.assign(error, { reusedSocket: request.reusedSocket }))),
+    );
+    request.on("response", (response) => settle(() => resolve(response)));
+    request.end(body);
+  });
+}
+
+async function* readBody(
+  answer: IncomingMessage,
+  fail: (error: unknown) => AppError,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  let isWhole = false;
+  try {
+    for await (const chunk of answer) yield chunk as Uint8Array; // no encoding is set, so chunks are Buffers
+    isWhole = true;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw fail(error);
+  } finally {
+    // When the caller stops early, the connection cannot be kept in the middle of an answer. After a complete answer it
+    // may already serve another request, so it must not be closed.
+    if (!isWhole) answer.destroy();
+  }
+  signal.throwIfAborted();
+}
+
+function joinHeaders(answer: IncomingMessage): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(answer.headers)) {
+    if (value !== undefined) headers[name] = typeof value === "string" ? value : value.join(", ");
+  }
+  return headers;
+}
