@@ -6,7 +6,7 @@ import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } 
 import { generatePrivateKey } from "../core/pki/keys.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { startFakeApi } from "../tests/support/fake_api.ts";
-import { base64Of } from "../tests/support/issuing_ca.ts";
+import { encodeBase64 } from "../tests/support/issuing_ca.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createCertificateRequester } from "./certificate_requester.ts";
@@ -30,7 +30,7 @@ test("a renewal posts a generated name, kubelet's usages and order, and answers 
   const subject = { commonName, organizations };
   const pem = await api.ca.issue({ publicKeyDer: key.publicKeyDer(), subject });
   const condition = { type: "Approved", status: "True", lastUpdateTime: null, lastTransitionTime: null };
-  api.onCreate = (csr) => void api.put({ ...csr, status: { conditions: [condition], certificate: base64Of(pem) } });
+  api.onCreate = (csr) => void api.put({ ...csr, status: { conditions: [condition], certificate: encodeBase64(pem) } });
   const asked: string[] = [];
   const request = createCertificateRequester({
     ...CLIENT,

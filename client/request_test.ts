@@ -9,7 +9,7 @@ import { condition, HOUR_MS, NOW, parseRequestOrThrow } from "../tests/support/b
 import { createDyingFiles, Killed } from "../tests/support/dying_files.ts";
 import { type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
 import { createFakeClock, type FakeClock } from "../tests/support/fake_clock.ts";
-import { base64Of, type IssuedCertificate } from "../tests/support/issuing_ca.ts";
+import { encodeBase64, type IssuedCertificate } from "../tests/support/issuing_ca.ts";
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createTempFolder, type TempFolder } from "../tests/support/temp.ts";
@@ -85,7 +85,7 @@ async function issue(api: FakeApi, object: KubeObject, edit: Partial<IssuedCerti
   const { publicKeyDer, subject, dnsNames, ipAddresses } = parseRequestOrThrow(csr);
   const usages = csr.spec.usages ?? [];
   const pem = await api.ca.issue({ publicKeyDer, subject, dnsNames, ipAddresses, usages, ...edit });
-  api.put({ ...csr, status: { conditions: [condition("Approved", "Test")], certificate: base64Of(pem) } });
+  api.put({ ...csr, status: { conditions: [condition("Approved", "Test")], certificate: encodeBase64(pem) } });
 }
 
 function posted(api: FakeApi): readonly CertificateSigningRequest[] {

@@ -8,7 +8,7 @@ import type { KubeObject } from "../core/kube/meta.ts";
 import { condition, HOUR_MS, NOW, parseRequestOrThrow } from "../tests/support/bootstrap_fixture.ts";
 import { type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
 import { createFakeClock, type FakeClock } from "../tests/support/fake_clock.ts";
-import { base64Of } from "../tests/support/issuing_ca.ts";
+import { encodeBase64 } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
@@ -72,7 +72,7 @@ async function issue(api: FakeApi, object: KubeObject, now: Date, names = NAMES)
   const notAfter = new Date(now.getTime() + 10 * HOUR_MS);
   const usages = ["digital signature", "server auth"];
   const pem = await api.ca.issue({ publicKeyDer, subject, ...names, notBefore: now, notAfter, usages });
-  api.put({ ...csr, status: { conditions: [condition("Approved", "Test")], certificate: base64Of(pem) } });
+  api.put({ ...csr, status: { conditions: [condition("Approved", "Test")], certificate: encodeBase64(pem) } });
 }
 
 test("bootstrapServing() asks for kubelet's subject, usages and names, and keeps kubelet's files", async () => {

@@ -13,17 +13,17 @@ import { pipeline } from "node:stream/promises";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { TLSBOOT_VERSION } from "../core/version.ts";
-import { codeCacheOf } from "./build/assets.ts";
-import { assetsOf, bundle, bundleScript, writeBundle } from "./build/bundle.ts";
+import { toCodeCacheName } from "./build/assets.ts";
+import { bundle, bundleScript, findAssets, writeBundle } from "./build/bundle.ts";
 import { canHaveCodeCache, writeCodeCaches } from "./build/code_cache.ts";
 import { writeExecutable } from "./build/executable.ts";
-import { fileNameOf, type Target, targetsOf } from "./build/targets.ts";
+import { findTargets, type Target, toFileName } from "./build/targets.ts";
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { target: { type: "string", default: "host" }, out: { type: "string", default: "dist" } },
   });
-  const targets = targetsOf(values.target);
+  const targets = findTargets(values.target);
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-build-"));
   try {
     await mkdir(values.out, { recursive: true });
@@ -40,7 +40,7 @@ async function buildAll(targets: readonly Target[], folder: string, out: string)
   ) as [string, string, string, string];
   await mkdir(program);
   await mkdir(scripts);
-  const carried = assetsOf(made);
+  const carried = findAssets(made);
   for (const [name, source] of carried) await writeFile(join(scripts, name), source);
   await writeFile(loader, await bundleScript(join("scripts", "build", "loader.ts")));
   await writeFile(nothing, "");
@@ -50,20 +50,20 @@ async function buildAll(targets: readonly Target[], folder: string, out: string)
   const cacheFiles = new Set(await readdir(scripts));
   const sums: string[] = [];
   for (const target of targets) {
-    const hasCache = (name: string) => canHaveCodeCache(target) && cacheFiles.has(codeCacheOf(name));
+    const hasCache = (name: string) => canHaveCodeCache(target) && cacheFiles.has(toCodeCacheName(name));
     const assets = Object.fromEntries([...carried.keys()].flatMap((name) => [
       [name, join(scripts, name)],
-      [codeCacheOf(name), hasCache(name) ? join(scripts, codeCacheOf(name)) : nothing],
+      [toCodeCacheName(name), hasCache(name) ? join(scripts, toCodeCacheName(name)) : nothing],
     ]));
-    const file = join(out, fileNameOf(target, TLSBOOT_VERSION));
+    const file = join(out, toFileName(target, TLSBOOT_VERSION));
     await writeExecutable(target, { loader, assets }, folder, file);
-    sums.push(`${await sha256Of(file)}  ${basename(file)}\n`);
+    sums.push(`${await hashFile(file)}  ${basename(file)}\n`);
     process.stdout.write(`${file}: ${((await stat(file)).size / 1e6).toFixed(1)} MB\n`);
   }
   await writeFile(join(out, "SHA256SUMS"), sums.sort().join(""));
 }
 
-async function sha256Of(file: string): Promise<string> {
+async function hashFile(file: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(file), hash);
   return hash.digest("hex");

@@ -8,12 +8,12 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { packageId } from "../cli/sbom/bundled_package.ts";
 import { mustRun } from "./processes.ts";
-import { type Licensed, readBill, tidy } from "./licenses/sbom.ts";
+import { type Licensed, readSbom, tidy } from "./licenses/sbom.ts";
 import { ensureNode, NODE_VERSION } from "./build/node_runtime.ts";
 
 async function main(): Promise<void> {
   const root = process.cwd();
-  const bill = await readBill(root);
+  const bill = await readSbom(root);
   const own = tidy(await readFile(join(root, "LICENSE"), "utf8"));
   const nodeText = tidy(await readFile(join(dirname(await ensureNode()), "..", "LICENSE"), "utf8"));
   const files = ["cli/sbom/packages.ts", "cli/sbom/license_texts.ts"];

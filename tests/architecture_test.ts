@@ -91,7 +91,7 @@ test("architecture: nothing stands in the way of the single file", async () => {
   for (const { path, text } of await sources) {
     const code = withoutComments(text);
     assert.ok(!/\bimport\.meta\b/.test(code), `${path} uses import.meta`);
-    assert.ok(!/^(?:const|let|var)?[^\n=]*=?\s*await\s/m.test(topLevelOf(code)), `${path} awaits at top level`);
+    assert.ok(!/^(?:const|let|var)?[^\n=]*=?\s*await\s/m.test(toTopLevel(code)), `${path} awaits at top level`);
     assert.ok(!/\bDeno\.(?!customInspect)/.test(code), `${path} uses a Deno API, which Node lacks`);
   }
 });
@@ -111,7 +111,7 @@ async function readSources(): Promise<readonly Source[]> {
     const text = await readFile(file, "utf8");
     const first = path.split("/")[0] as Room;
     const room = ROOMS.includes(first) ? first : "root" as const;
-    return { path, room, text, imports: importsOf(text) };
+    return { path, room, text, imports: findImports(text) };
   }));
 }
 
@@ -123,7 +123,7 @@ async function walk(folder: string): Promise<readonly string[]> {
     .filter((path) => !path.includes("testdata"));
 }
 
-function importsOf(text: string): readonly string[] {
+function findImports(text: string): readonly string[] {
   const statements = withoutComments(text).matchAll(
     /(?:\bfrom\s*|\bimport\s*\(\s*|^import\s+)["']([^"']+)["']/gm,
   );
@@ -135,6 +135,6 @@ function withoutComments(text: string): string {
 }
 
 /** Lines that are not indented: statements of the module itself. */
-function topLevelOf(code: string): string {
+function toTopLevel(code: string): string {
   return code.split("\n").filter((line) => /^\S/.test(line)).join("\n");
 }

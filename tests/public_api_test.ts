@@ -29,14 +29,14 @@ const ENTRIES: readonly { readonly path: string; readonly values: object }[] = [
 
 for (const { path, values } of ENTRIES) {
   test(`${path} exports what tests/golden/public_api says`, async () => {
-    const names = (await namesOf(path)).sort((a, b) => a.name < b.name ? -1 : 1);
+    const names = (await findNames(path)).sort((a, b) => a.name < b.name ? -1 : 1);
     const golden = path === "mod.ts" ? "all" : dirname(path);
     const lines = names.map(({ name, isType }) => isType ? `type ${name}` : name);
     await assertGolden(`tests/golden/public_api/${golden}.txt`, `${lines.join("\n")}\n`);
   });
 
   test(`${path} exports each name once, and every value exists`, async () => {
-    const names = await namesOf(path);
+    const names = await findNames(path);
     assert.equal(new Set(names.map(({ name }) => name)).size, names.length);
     const valueNames = names.filter(({ isType }) => !isType).map(({ name }) => name);
     assert.deepEqual(valueNames.sort(), Object.keys(values).sort());
@@ -44,26 +44,26 @@ for (const { path, values } of ENTRIES) {
 }
 
 /** Reads `export { a, type B, c as d } from`, `export type { … } from` and `export * from`; nothing else may stand there. */
-async function namesOf(path: string): Promise<Exported[]> {
+async function findNames(path: string): Promise<Exported[]> {
   const text = (await readFile(join(ROOT, path), "utf8")).replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
   const names: Exported[] = [];
   const rest = text.replaceAll(
     /export (?:\*|(type )?\{([^}]*)\}) from "([^"]+)";/g,
     (_statement, isType: string | undefined, list: string | undefined, specifier: string) => {
       names.push(
-        ...list === undefined ? [{ name: specifier, isType: false }] : exportedOf(list, isType !== undefined),
+        ...list === undefined ? [{ name: specifier, isType: false }] : parseExported(list, isType !== undefined),
       );
       return "";
     },
   );
   assert.equal(rest.trim(), "", `${path} holds more than re-exports`);
   const nested = names.map((entry) =>
-    entry.name.startsWith(".") ? namesOf(normalize(join(dirname(path), entry.name))) : [entry]
+    entry.name.startsWith(".") ? findNames(normalize(join(dirname(path), entry.name))) : [entry]
   );
   return (await Promise.all(nested)).flat();
 }
 
-function exportedOf(list: string, areTypes: boolean): Exported[] {
+function parseExported(list: string, areTypes: boolean): Exported[] {
   const parts = list.split(",").map((part) => part.trim()).filter((part) => part !== "");
   return parts.map((part) => ({
     name: part.replace(/^type /, "").replace(/^.* as /, ""),

@@ -11,7 +11,7 @@ export type Require = (name: string) => unknown;
 type Pack = Readonly<Record<string, (require: Require, module: { exports: unknown }) => void>>;
 
 /** The name under which the code cache of an asset is carried; empty where none can be made. */
-export function codeCacheOf(asset: string): string {
+export function toCodeCacheName(asset: string): string {
   return `${asset}.cache`;
 }
 
@@ -37,11 +37,11 @@ export function createRequire(compile: (asset: string) => Script, requireOther: 
     if (known !== undefined) return known.exports;
     const module = { exports: {} as unknown };
     modules.set(name, module);
-    mainOf(name)(require, module);
+    findMain(name)(require, module);
     return module.exports;
   }
   /** A script that is in no asset that is open has one of its own. */
-  function mainOf(name: string): Pack[string] {
+  function findMain(name: string): Pack[string] {
     if (!packed.has(name)) {
       const pack = compile(name).runInThisContext() as Pack;
       for (const [member, main] of Object.entries(pack)) packed.set(member, main);

@@ -74,12 +74,12 @@ export async function bundle(
 }
 
 /** The scripts as they are carried: those that are needed at once in one piece, the others each on its own. */
-export function assetsOf({ entry, scripts, metafile }: Bundle): ReadonlyMap<string, string> {
+export function findAssets({ entry, scripts, metafile }: Bundle): ReadonlyMap<string, string> {
   const needed = new Set<string>();
   const add = (name: string): void => {
     if (needed.has(name)) return;
     needed.add(name);
-    needsOf(metafile, name).forEach(add);
+    findNeeds(metafile, name).forEach(add);
   };
   add(entry);
   const pack = (names: readonly string[]) => packScripts(names.map((name) => [name, scripts.get(name) ?? ""]));
@@ -88,7 +88,7 @@ export function assetsOf({ entry, scripts, metafile }: Bundle): ReadonlyMap<stri
 }
 
 /** The scripts that one requires as soon as it is evaluated. */
-export function needsOf({ outputs }: Metafile, script: string): readonly string[] {
+export function findNeeds({ outputs }: Metafile, script: string): readonly string[] {
   const output = Object.entries(outputs).find(([path]) => basename(path) === script)?.[1];
   return (output?.imports ?? [])
     .filter(({ kind, external }) => kind === "import-statement" && external !== true)

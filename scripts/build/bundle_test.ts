@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { createTempFolder } from "../../tests/support/temp.ts";
-import { assetsOf, bundle, needsOf } from "./bundle.ts";
+import { bundle, findAssets, findNeeds } from "./bundle.ts";
 
 const INPUTS = ["cli", "client", "controllers", "core", "server", "deno.json", "node_modules"];
 
@@ -40,7 +40,7 @@ test("bundle() takes in no tool of the tests and of the build", async () => {
 
 test("bundle() makes scripts that need each other in one direction only, so that none meets another half made", async () => {
   const { entry, scripts, metafile } = await bundle();
-  const left = new Map([...scripts.keys()].map((name) => [name, needsOf(metafile, name)]));
+  const left = new Map([...scripts.keys()].map((name) => [name, findNeeds(metafile, name)]));
   assert.ok(left.has(entry));
   for (let before = -1; left.size !== before;) {
     before = left.size;
@@ -49,11 +49,11 @@ test("bundle() makes scripts that need each other in one direction only, so that
   assert.deepEqual([...left.keys()], []);
 });
 
-test("assetsOf() carries each script once, and those that a start needs in one piece", async () => {
+test("findAssets() carries each script once, and those that a start needs in one piece", async () => {
   const made = await bundle();
-  const carried = [...assetsOf(made).values()].join("\n");
+  const carried = [...findAssets(made).values()].join("\n");
   for (const [name, code] of made.scripts) assert.equal(carried.split(code).length, 2, name);
-  const start = assetsOf(made).get(made.entry) ?? "";
-  assert.ok(needsOf(made.metafile, made.entry).every((name) => start.includes(JSON.stringify(name))));
-  assert.ok(assetsOf(made).size > 50, "commands load what they need");
+  const start = findAssets(made).get(made.entry) ?? "";
+  assert.ok(findNeeds(made.metafile, made.entry).every((name) => start.includes(JSON.stringify(name))));
+  assert.ok(findAssets(made).size > 50, "commands load what they need");
 });

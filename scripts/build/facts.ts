@@ -23,8 +23,8 @@ export function readBuildFacts(folder: string = process.cwd(), env: BuildEnviron
   };
   const { TLSBOOT_BUILD_COMMIT: commit, SOURCE_DATE_EPOCH: seconds } = env;
   return {
-    commit: commit ?? commitOf(git) ?? UNKNOWN_BUILD.commit,
-    date: dateOf(seconds ?? git("log", "-1", "--format=%ct")) ?? UNKNOWN_BUILD.date,
+    commit: commit ?? findCommit(git) ?? UNKNOWN_BUILD.commit,
+    date: toDate(seconds ?? git("log", "-1", "--format=%ct")) ?? UNKNOWN_BUILD.date,
   };
 }
 
@@ -38,14 +38,14 @@ export function buildSeconds({ date }: BuildCommit): number {
   return date === UNKNOWN_BUILD.date ? 0 : Date.parse(date) / 1000;
 }
 
-function commitOf(git: (...args: readonly string[]) => string | undefined): string | undefined {
+function findCommit(git: (...args: readonly string[]) => string | undefined): string | undefined {
   const commit = git("rev-parse", "HEAD");
   return commit === undefined || git("status", "--porcelain", "--untracked-files=no") === ""
     ? commit
     : `${commit}-modified`;
 }
 
-function dateOf(seconds: string | undefined): string | undefined {
+function toDate(seconds: string | undefined): string | undefined {
   if (seconds === undefined) return undefined;
   if (!/^\d+$/.test(seconds)) throw new Error(`"${seconds}" is no number of seconds`);
   return new Date(Number(seconds) * 1000).toISOString().replace(".000Z", "Z");

@@ -6,7 +6,7 @@
  * Slow modules of Node load when something of them is first used: `tlsboot version` pays for no cryptography.
  */
 import { Buffer } from "node:buffer";
-import { codeCacheOf, compileAsset, createRequire, ENTRY } from "./assets.ts";
+import { compileAsset, createRequire, ENTRY, toCodeCacheName } from "./assets.ts";
 
 type BuiltIn = Readonly<Record<PropertyKey, unknown>>;
 
@@ -24,7 +24,7 @@ const { getRawAsset } = require("node:sea") as { readonly getRawAsset: (name: st
 createRequire((name) => {
   // A byte a character: scripts are ASCII.
   const source = Buffer.from(getRawAsset(name)).toString("latin1");
-  return compileAsset(name, source, Buffer.from(getRawAsset(codeCacheOf(name))));
+  return compileAsset(name, source, Buffer.from(getRawAsset(toCodeCacheName(name))));
 }, requireLazily)(`./${ENTRY}`);
 
 /**

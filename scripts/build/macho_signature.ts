@@ -58,10 +58,10 @@ export function signAdHoc(macho: Uint8Array, identifier: string): Buffer {
 
   const index = Buffer.alloc(INDEX_BYTES);
   [EMBEDDED_SIGNATURE, signatureBytes, 1, 0, INDEX_BYTES].forEach((word, at) => index.writeUInt32BE(word, at * 4));
-  return Buffer.concat([code, index, directory, ...hashesOf(code)]);
+  return Buffer.concat([code, index, directory, ...hashPages(code)]);
 }
 
-function hashesOf(code: Buffer): readonly Buffer[] {
+function hashPages(code: Buffer): readonly Buffer[] {
   return Array.from(
     { length: Math.ceil(code.length / PAGE_BYTES) },
     (_, page) => createHash("sha256").update(code.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES)).digest(),

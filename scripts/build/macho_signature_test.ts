@@ -9,7 +9,7 @@ const LINK_EDIT_BYTES = 100;
 
 test("signAdHoc() puts hashes of all pages behind the file, and says where they are", () => {
   const signed = signAdHoc(createMacho(), "tlsboot");
-  const { offset, bytes } = signatureOf(signed);
+  const { offset, bytes } = readSignature(signed);
   assert.equal(offset, Math.ceil((TEXT_BYTES + LINK_EDIT_BYTES) / 16) * 16);
   assert.equal(offset + bytes, signed.length);
   const signature = signed.subarray(offset);
@@ -47,7 +47,7 @@ test("signAdHoc() refuses what it does not know", () => {
   assert.throws(() => signAdHoc(full, "tlsboot"), /no room for another command/);
 });
 
-function signatureOf(macho: Buffer): { readonly offset: number; readonly bytes: number } {
+function readSignature(macho: Buffer): { readonly offset: number; readonly bytes: number } {
   const at = 32 + 2 * 72;
   assert.deepEqual([macho.readUInt32LE(16), macho.readUInt32LE(20)], [3, 2 * 72 + 16]);
   assert.deepEqual([macho.readUInt32LE(at), macho.readUInt32LE(at + 4)], [0x1d, 16]);

@@ -27,8 +27,8 @@ export function stripElf(elf: Uint8Array): Buffer {
   );
   const newIndexOf = new Map(kept.map(({ index }, position) => [index, position]));
 
-  const names = bytesOf(file, headers[namesIndex]);
-  const namesAt = Math.max(...headers.filter(isLoaded).map(endOf));
+  const names = readSection(file, headers[namesIndex]);
+  const namesAt = Math.max(...headers.filter(isLoaded).map(readEnd));
   const sectionsAt = Math.ceil((namesAt + names.length) / 8) * 8;
   const newHeaders = kept.map(({ header, index }) => {
     const moved = Buffer.from(header);
@@ -59,13 +59,13 @@ function isLoaded(header: Buffer): boolean {
   return (header.readBigUInt64LE(SECTION.flags) & SHF_ALLOC) !== 0n;
 }
 
-function endOf(header: Buffer): number {
+function readEnd(header: Buffer): number {
   // Zeros that are made when the program starts take no room in the file.
   const size = header.readUInt32LE(SECTION.type) === SHT_NOBITS ? 0 : Number(header.readBigUInt64LE(SECTION.size));
   return Number(header.readBigUInt64LE(SECTION.offset)) + size;
 }
 
-function bytesOf(file: Buffer, header: Buffer | undefined): Buffer {
+function readSection(file: Buffer, header: Buffer | undefined): Buffer {
   if (header === undefined) throw new Error("the ELF file has no names of sections");
-  return file.subarray(Number(header.readBigUInt64LE(SECTION.offset)), endOf(header));
+  return file.subarray(Number(header.readBigUInt64LE(SECTION.offset)), readEnd(header));
 }

@@ -81,19 +81,19 @@ function createElf(sections: readonly Section[]): Buffer {
 function readElf(elf: Buffer): readonly { name: string; bytes: string; offset: number; link: string }[] {
   const start = Number(elf.readBigUInt64LE(0x28));
   const headers = Array.from({ length: elf.readUInt16LE(0x3c) }, (_, index) => elf.subarray(start + index * 64));
-  const offsetOf = (header: Buffer) => Number(header.readBigUInt64LE(0x18));
-  const namesAt = offsetOf(headers[elf.readUInt16LE(0x3e)]!);
-  const nameOf = (header: Buffer) => {
+  const readOffset = (header: Buffer) => Number(header.readBigUInt64LE(0x18));
+  const namesAt = readOffset(headers[elf.readUInt16LE(0x3e)]!);
+  const readName = (header: Buffer) => {
     const at = namesAt + header.readUInt32LE(0);
     return elf.toString("latin1", at, elf.indexOf(0, at));
   };
   return headers.map((header) => {
     const size = header.readUInt32LE(4) === 8 ? 0 : Number(header.readBigUInt64LE(0x20));
     return {
-      name: nameOf(header),
-      bytes: elf.toString("latin1", offsetOf(header), offsetOf(header) + size),
-      offset: offsetOf(header),
-      link: nameOf(headers[header.readUInt32LE(0x28)]!),
+      name: readName(header),
+      bytes: elf.toString("latin1", readOffset(header), readOffset(header) + size),
+      offset: readOffset(header),
+      link: readName(headers[header.readUInt32LE(0x28)]!),
     };
   });
 }

@@ -13,7 +13,7 @@ const SYMBOLS = ["_local", "_other", "_shown", "_called"];
 
 test("stripMacho() leaves out local symbols and their names, and numbers those that are left anew", () => {
   const stripped = stripMacho(createMacho());
-  const symbols = fieldsOf(stripped, COMMAND.symbolTable);
+  const symbols = readFields(stripped, COMMAND.symbolTable);
   const [symbolsAt, count, namesAt, namesBytes] = symbols as [number, number, number, number];
   assert.equal(count, 2);
   const names = stripped.subarray(namesAt, namesAt + namesBytes);
@@ -24,7 +24,7 @@ test("stripMacho() leaves out local symbols and their names, and numbers those t
     "_called",
   ]);
   assert.deepEqual(entries.map((entry) => entry.readBigUInt64LE(8)), [1002n, 1003n]);
-  const dynamic = fieldsOf(stripped, COMMAND.dynamicSymbolTable);
+  const dynamic = readFields(stripped, COMMAND.dynamicSymbolTable);
   assert.deepEqual(dynamic.slice(0, 6), [0, 0, 0, 1, 1, 1]);
   const [indirectAt, indirectCount] = dynamic.slice(12, 14) as [number, number];
   assert.equal(indirectCount, 2);
@@ -36,7 +36,7 @@ test("stripMacho() keeps what is loaded and what the loader reads, and ends with
   const stripped = stripMacho(macho);
   assert.ok(stripped.length < macho.length);
   assert.deepEqual(stripped.subarray(0x1000, LINK_EDIT), macho.subarray(0x1000, LINK_EDIT));
-  const [trieAt, trieBytes] = fieldsOf(stripped, COMMAND.exportsTrie) as [number, number];
+  const [trieAt, trieBytes] = readFields(stripped, COMMAND.exportsTrie) as [number, number];
   assert.equal(stripped.toString("latin1", trieAt, trieAt + trieBytes), TRIE);
   const { fileOffset, fileBytes } = getSegment(stripped, "__LINKEDIT");
   assert.deepEqual([fileOffset, fileOffset + fileBytes], [LINK_EDIT, stripped.length]);
@@ -63,7 +63,7 @@ test("stripMacho() refuses what it does not know", () => {
 });
 
 /** What follows the two words of a command, as words. */
-function fieldsOf(macho: Buffer, wanted: number): readonly number[] {
+function readFields(macho: Buffer, wanted: number): readonly number[] {
   const { at, bytes } = readCommands(macho).find(({ command }) => command === wanted)!;
   return Array.from({ length: bytes / 4 - 2 }, (_, index) => macho.readUInt32LE(at + 8 + index * 4));
 }
@@ -77,7 +77,7 @@ function createMacho(): Buffer {
   });
   const parts = [Buffer.from(TRIE.padEnd(24, "\0")), symbols, words(3, LOCAL), Buffer.from(NAMES.padEnd(32, "\0"))];
   const signature = Buffer.alloc(48, 7);
-  const [trieAt, symbolsAt, indirectAt, namesAt, signatureAt] = offsetsOf([...parts, signature]);
+  const [trieAt, symbolsAt, indirectAt, namesAt, signatureAt] = toOffsets([...parts, signature]);
   const linkEdit = Buffer.concat([...parts, signature]);
   const commands = [
     segment("__TEXT", 0, LINK_EDIT),
@@ -95,7 +95,7 @@ function createMacho(): Buffer {
   return file;
 }
 
-function offsetsOf(parts: readonly Buffer[]): readonly [number, number, number, number, number] {
+function toOffsets(parts: readonly Buffer[]): readonly [number, number, number, number, number] {
   let next = LINK_EDIT;
   const offsets = parts.map(({ length }) => (next += length) - length);
   return offsets as unknown as readonly [number, number, number, number, number];

@@ -20,7 +20,7 @@ export const TARGETS: readonly Target[] = [
 ];
 
 /** Those that a `--target` names: `host`, `all` or one by its name. */
-export function targetsOf(name: string): readonly Target[] {
+export function findTargets(name: string): readonly Target[] {
   if (name === "all") return TARGETS;
   const found = TARGETS.filter((target) => name === "host" ? target.platform === hostPlatform() : target.name === name);
   if (found.length > 0) return found;
@@ -28,7 +28,7 @@ export function targetsOf(name: string): readonly Target[] {
 }
 
 /** The name of a released file. */
-export function fileNameOf(target: Target, version: string): string {
+export function toFileName(target: Target, version: string): string {
   return `tlsboot-${version}-${target.name}${target.format === "pe" ? ".exe" : ""}`;
 }
 

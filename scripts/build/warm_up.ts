@@ -9,7 +9,7 @@ import { createRequire as createNodeRequire } from "node:module";
 import { join } from "node:path";
 import process from "node:process";
 import type { Script } from "node:vm";
-import { codeCacheOf, compileAsset, createRequire, ENTRY } from "./assets.ts";
+import { compileAsset, createRequire, ENTRY, toCodeCacheName } from "./assets.ts";
 
 async function main(): Promise<void> {
   const [folder] = process.argv.slice(2);
@@ -24,7 +24,7 @@ async function main(): Promise<void> {
     const code = await runOnce(compile, JSON.parse(line));
     if (code !== 0) throw new Error(`the warm-up command ${line} ended with ${code}`);
   }
-  for (const [name, script] of scripts) writeFileSync(join(folder, codeCacheOf(name)), script.createCachedData());
+  for (const [name, script] of scripts) writeFileSync(join(folder, toCodeCacheName(name)), script.createCachedData());
 }
 
 /** Runs the program with a process that ends nothing and writes nowhere; answers the exit code. */

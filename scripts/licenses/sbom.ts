@@ -16,7 +16,7 @@ export interface Licensed extends BundledPackage {
 }
 
 /** Reads the bill of a checkout whose packages are installed. */
-export async function readBill(root: string): Promise<readonly Licensed[]> {
+export async function readSbom(root: string): Promise<readonly Licensed[]> {
   const lock: Lock = JSON.parse(await readFile(join(root, "deno.lock"), "utf8"));
   const direct = await importedPackages(root);
   const found = new Map<string, Licensed>();
@@ -26,11 +26,11 @@ export async function readBill(root: string): Promise<readonly Licensed[]> {
     if (found.has(key)) return name;
     // Before its dependencies, so that a circle ends.
     found.set(key, await describe(root, { name, version, integrity, isDirect: direct.includes(name) }));
-    const names = await Promise.all(dependencies.map((wanted) => visit(keyOf(lock, wanted))));
+    const names = await Promise.all(dependencies.map((wanted) => visit(findKey(lock, wanted))));
     found.set(key, { ...found.get(key)!, dependencies: names.sort() });
     return name;
   };
-  for (const name of direct) await visit(keyOf(lock, wantedOf(lock, name)));
+  for (const name of direct) await visit(findKey(lock, findWanted(lock, name)));
   return [...found.values()].sort((a, b) => packageId(a) < packageId(b) ? -1 : 1);
 }
 
@@ -41,9 +41,9 @@ export async function importedPackages(root: string): Promise<readonly string[]>
   const visit = async (path: string): Promise<void> => {
     if (seen.has(path)) return;
     seen.add(path);
-    for (const specifier of importsOf(await readFile(join(root, path), "utf8"))) {
+    for (const specifier of findImports(await readFile(join(root, path), "utf8"))) {
       if (specifier.startsWith(".")) await visit(normalize(join(dirname(path), specifier)));
-      else if (!specifier.startsWith("node:")) names.add(packageOf(specifier));
+      else if (!specifier.startsWith("node:")) names.add(toPackageName(specifier));
     }
   };
   await visit("cli/main.ts");
@@ -51,7 +51,7 @@ export async function importedPackages(root: string): Promise<readonly string[]>
 }
 
 /** Static and dynamic imports that are there when the program runs; those of types alone are not. */
-function importsOf(text: string): readonly string[] {
+function findImports(text: string): readonly string[] {
   const code = text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
   const statements = code.matchAll(
     /^(?:import|export)\s(?!type\s)[^"';]*?from\s*"([^"]+)"|^import\s+"([^"]+)"|\bimport\(\s*"([^"]+)"/gm,
@@ -60,19 +60,19 @@ function importsOf(text: string): readonly string[] {
 }
 
 /** `@hono/node-server` of `@hono/node-server/x`. */
-function packageOf(specifier: string): string {
+function toPackageName(specifier: string): string {
   return specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
 }
 
 /** What the project itself wants of a package, `name@version`: others may want another version. */
-function wantedOf({ specifiers }: Lock, name: string): string {
+function findWanted({ specifiers }: Lock, name: string): string {
   const found = Object.entries(specifiers).find(([specifier]) => specifier.startsWith(`npm:${name}@`));
   if (found === undefined) throw new Error(`deno.lock has no ${name}; run deno install`);
   return `${name}@${found[1].split("_")[0]}`;
 }
 
 /** The lock file's key of `name` or `name@version`; several versions of one name are told apart there. */
-function keyOf(lock: Lock, wanted: string): string {
+function findKey(lock: Lock, wanted: string): string {
   const isExact = wanted.lastIndexOf("@") > 0;
   const keys = Object.keys(lock.npm).filter((key) => {
     const { name, version } = splitKey(key);

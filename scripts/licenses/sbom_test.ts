@@ -6,13 +6,13 @@ import { renderLicenses } from "../../cli/sbom/licenses.ts";
 import { PACKAGES } from "../../cli/sbom/packages.ts";
 import { NODE_LICENSE, NODE_VERSION, OWN_LICENSE, PACKAGE_LICENSES } from "../../cli/sbom/license_texts.ts";
 import { ROOT } from "../../tests/support/child.ts";
-import { importedPackages, readBill, tidy } from "./sbom.ts";
+import { importedPackages, readSbom, tidy } from "./sbom.ts";
 import { NODE_VERSION as NODE_OF_THE_FILE } from "../build/node_runtime.ts";
 
 const STALE = "run: deno task licenses";
 
 test("cli/sbom is what deno.lock and the installed packages say", async () => {
-  const bill = await readBill(ROOT);
+  const bill = await readSbom(ROOT);
   assert.deepEqual(PACKAGES, bill.map(({ text: _, ...facts }) => facts), STALE);
   assert.deepEqual(PACKAGE_LICENSES, Object.fromEntries(bill.map((item) => [packageId(item), item.text])), STALE);
   assert.equal(OWN_LICENSE, tidy(await readFile("LICENSE", "utf8")), STALE);

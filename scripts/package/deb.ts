@@ -38,7 +38,7 @@ export function createDeb({ files, control, scripts, configurationFiles, modifie
     text("./md5sums", sums.join("")),
     ...Object.entries(scripts).sort().map(([name, script]) => text(`./${name}`, script, 0o755)),
   ];
-  const dataEntries = [...foldersOf(sorted.map(({ path }) => path)), ...sorted]
+  const dataEntries = [...findFolders(sorted.map(({ path }) => path)), ...sorted]
     .map((entry) => ({ ...entry, path: `./${entry.path}` }))
     .sort((a, b) => a.path < b.path ? -1 : 1);
   const compress = (entries: readonly TarEntry[]): Buffer =>
@@ -55,7 +55,7 @@ function text(path: string, content: string, mode = 0o644): TarEntry {
 }
 
 /** Every folder above the files, the package's root too. */
-function foldersOf(paths: readonly string[]): readonly TarEntry[] {
+function findFolders(paths: readonly string[]): readonly TarEntry[] {
   const folders = new Set([""]);
   for (const path of paths) {
     const parts = path.split("/").slice(0, -1);

@@ -83,7 +83,7 @@ const NODE_CHECK = `if (Number.parseInt(process.versions.node, 10) < ${MIN_NODE_
 
 function packageJson({ name, version, license, exports, imports }: Manifest, packages: readonly string[]): string {
   // The declarations speak of node: modules.
-  const dependencies = [...packages, "@types/node"].sort().map((item) => [item, versionOf(imports[item]!)]);
+  const dependencies = [...packages, "@types/node"].sort().map((item) => [item, parseVersion(imports[item]!)]);
   const entries = Object.entries(exports).map(([path, source]) => [path, {
     types: source.replace(/\.ts$/, ".d.ts"),
     // Deno names itself node too.
@@ -107,7 +107,7 @@ function packageJson({ name, version, license, exports, imports }: Manifest, pac
 }
 
 /** `4.13.19` of `npm:hono@4.13.19`. */
-function versionOf(specifier: string): string {
+function parseVersion(specifier: string): string {
   return specifier.slice(specifier.lastIndexOf("@") + 1);
 }
 

@@ -9,7 +9,7 @@ import type { Program } from "./program.ts";
 import { formatNumber, formatRetries } from "./report.ts";
 import type { Section } from "./section.ts";
 import { type BenchInstance, usedBy, usedSince } from "./instance.ts";
-import { medianOf } from "./stats.ts";
+import { findMedian } from "./stats.ts";
 
 /** How often each is asked, before `--scale`. */
 const COUNTS = { renewals: 6_000, patches: 2_000, joins: 300 };
@@ -43,11 +43,11 @@ interface CapacityReport {
 /** Measures it. */
 export async function runCapacity({ options, programs, progress, machine }: Bench): Promise<Section> {
   const reports: CapacityReport[] = [];
-  for (const program of await programs()) reports.push(...setupsOf(program).map(({ name }) => reportOf(name)));
+  for (const program of await programs()) reports.push(...findSetups(program).map(({ name }) => createReport(name)));
   for (let round = 1; round <= options.rounds; round++) {
     let index = 0;
     for (const program of await programs()) {
-      for (const setup of setupsOf(program)) {
+      for (const setup of findSetups(program)) {
         progress(`round ${round}/${options.rounds}: ${setup.name}`);
         await measureInto(reports[index++]!, setup, options.scale);
       }
@@ -75,14 +75,14 @@ export async function runCapacity({ options, programs, progress, machine }: Benc
 }
 
 function medianCost(costs: readonly Cost[], key: keyof Cost): number {
-  return medianOf(costs.map((cost) => cost[key]));
+  return findMedian(costs.map((cost) => cost[key]));
 }
 
-function reportOf(setup: string): CapacityReport {
+function createReport(setup: string): CapacityReport {
   return { setup, acts: ["renew a Lease", "patch a status", "join"].map((name) => ({ name, costs: [] })) };
 }
 
-function setupsOf(program: Program): readonly Setup[] {
+function findSetups(program: Program): readonly Setup[] {
   return [
     { name: `tlsboot, ${program.form}, SQLite`, start: () => startOurInstance(program) },
     { name: `tlsboot, ${program.form}, etcd`, start: () => startOurServers(program, 1) },
@@ -94,23 +94,25 @@ function setupsOf(program: Program): readonly Setup[] {
 async function measureInto({ acts }: CapacityReport, setup: Setup, scale: number): Promise<void> {
   await using instance = await setup.start();
   await using traffic = await openNodeTraffic(instance.adminKubeconfigs);
-  const countOf = (count: number): number => Math.max(1, Math.round(count * scale));
-  const [renewals, patches, joins] = [countOf(COUNTS.renewals), countOf(COUNTS.patches), countOf(COUNTS.joins)];
+  const toCount = (count: number): number => Math.max(1, Math.round(count * scale));
+  const [renewals, patches, joins] = [toCount(COUNTS.renewals), toCount(COUNTS.patches), toCount(COUNTS.joins)];
   const drives: readonly [number, () => Promise<number>][] = [
     [renewals, () => answered(traffic.renewLeases(renewals))],
     [patches, () => answered(traffic.patchStatuses(patches))],
     [joins, async () => (await storm(instance.bootstrapKubeconfigs, joins)).retries],
   ];
   // Cold code is not what a day costs.
-  await traffic.renewLeases(countOf(WARMING));
-  await traffic.patchStatuses(countOf(WARMING));
-  for (const [index, [count, drive]] of drives.entries()) acts[index]!.costs.push(await costOf(instance, count, drive));
+  await traffic.renewLeases(toCount(WARMING));
+  await traffic.patchStatuses(toCount(WARMING));
+  for (const [index, [count, drive]] of drives.entries()) {
+    acts[index]!.costs.push(await measureCost(instance, count, drive));
+  }
 }
 
 const WARMING = 1_000;
 
 /** `drive` answers how often a client had to ask again. */
-async function costOf(instance: BenchInstance, count: number, drive: () => Promise<number>): Promise<Cost> {
+async function measureCost(instance: BenchInstance, count: number, drive: () => Promise<number>): Promise<Cost> {
   const [startedAt, before] = [performance.now(), usedBy(instance)];
   const retries = await drive();
   const perSecond = (1000 * count) / (performance.now() - startedAt);

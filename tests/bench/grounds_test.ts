@@ -1,25 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { withServers } from "./grounds.ts";
-import { aheadOf, type Aim, always, atLeast, atMost, atMostTimes, type Scenario } from "./scenario.ts";
+import { aheadOfPeer, type Aim, always, atLeast, atMost, atMostTimes, type Scenario } from "./scenario.ts";
 
 test("withServers() tells the number in each line, and keeps the aims beside the peer alone", () => {
-  const lineOf = (what: string, aim: Aim | undefined) =>
-    ({ what, unit: "s", peer: "peer", aimOf: always(aim) }) as const;
+  const createLine = (what: string, aim: Aim | undefined) =>
+    ({ what, unit: "s", peer: "peer", findAim: always(aim) }) as const;
   const readings = () => Promise.resolve({});
   const scenario: Scenario = {
     lines: {
-      times: lineOf("nodes", atMostTimes(0.5, "a half")),
-      ahead: lineOf("certificates", aheadOf("ahead")),
-      most: lineOf("memory", atMost(90, "90 MB")),
-      least: lineOf("create", atLeast(2000, "2000 /s")),
-      none: lineOf("idle", undefined),
+      times: createLine("nodes", atMostTimes(0.5, "a half")),
+      ahead: createLine("certificates", aheadOfPeer("ahead")),
+      most: createLine("memory", atMost(90, "90 MB")),
+      least: createLine("create", atLeast(2000, "2000 /s")),
+      none: createLine("idle", undefined),
     },
     ours: readings,
     theirs: readings,
   };
   const told = (servers: number) =>
-    Object.values(withServers(servers, scenario).lines).map(({ what, aimOf }) => [what, aimOf("file")?.text]);
+    Object.values(withServers(servers, scenario).lines).map((
+      { what, findAim },
+    ) => [what, findAim("file")?.text]);
   assert.deepEqual(told(3), [
     ["nodes, 3 servers", "a half"],
     ["certificates, 3 servers", "ahead"],

@@ -1,7 +1,7 @@
 /** The three things that grow: nodes, stored requests, watchers. */
 import type { GrowthPoint } from "./growth.ts";
 import { create, list, storm, watch } from "./load.ts";
-import { usageOf } from "./processes.ts";
+import { readUsage } from "./processes.ts";
 import { type BenchInstance, since } from "./instance.ts";
 
 /** Something that grows. */
@@ -37,7 +37,7 @@ export const AXES: readonly Axis[] = [
         progress(`${count} nodes`);
         await using instance = await startInstance();
         bootstrap.push(
-          await pointOf(instance, count, count, () => storm(instance.bootstrapKubeconfigs, count)),
+          await measurePoint(instance, count, count, () => storm(instance.bootstrapKubeconfigs, count)),
         );
       }
       return { bootstrap };
@@ -56,11 +56,11 @@ export const AXES: readonly Axis[] = [
         progress(`${count} stored requests`);
         const more = count - stored;
         points.create.push(
-          await pointOf(instance, count, more, () => create(instance.bootstrapKubeconfigs, more, CLIENTS)),
+          await measurePoint(instance, count, more, () => create(instance.bootstrapKubeconfigs, more, CLIENTS)),
         );
         stored = count;
         points.list.push(
-          await pointOf(instance, count, count, async () => {
+          await measurePoint(instance, count, count, async () => {
             const { forms, retries } = await list(instance.bootstrapKubeconfigs, LIST_ROUNDS);
             return { seconds: forms.json.p50, retries };
           }),
@@ -80,7 +80,7 @@ export const AXES: readonly Axis[] = [
         progress(`${count} watchers`);
         await using instance = await startInstance();
         event.push(
-          await pointOf(instance, count, count, async () => {
+          await measurePoint(instance, count, count, async () => {
             const { last, retries } = await watch(instance.bootstrapKubeconfigs, count, WRITES);
             return { seconds: last.p50, retries };
           }),
@@ -92,14 +92,14 @@ export const AXES: readonly Axis[] = [
 ];
 
 /** What one of so many items cost. */
-async function pointOf(
+async function measurePoint(
   instance: BenchInstance,
   count: number,
   items: number,
   act: () => Promise<{ readonly seconds: number; readonly retries: number }>,
 ): Promise<GrowthPoint> {
-  const before = usageOf(instance.pids);
+  const before = readUsage(instance.pids);
   const { seconds, retries } = await act();
-  const { cpuSeconds, peakBytes } = since(before, usageOf(instance.pids));
+  const { cpuSeconds, peakBytes } = since(before, readUsage(instance.pids));
   return { count, milliseconds: (seconds * 1000) / items, megabytes: peakBytes / 1e6, cpuSeconds, retries };
 }

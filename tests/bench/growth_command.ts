@@ -5,10 +5,10 @@ import { AXES, type Axis } from "./growth_axes.ts";
 import { rotate } from "./measure.ts";
 import { startOurInstance } from "./our_instance.ts";
 import { LIFTED, startPeerInstance } from "./peer_instance.ts";
-import { countOf, formatMet, formatNumber, formatRetries } from "./report.ts";
+import { formatCount, formatMet, formatNumber, formatRetries } from "./report.ts";
 import type { Picture, Section } from "./section.ts";
 import type { BenchInstance } from "./instance.ts";
-import { medianOf } from "./stats.ts";
+import { findMedian } from "./stats.ts";
 import { drawPlot } from "./svg.ts";
 
 /** One cost of one side. */
@@ -47,16 +47,16 @@ export async function runGrowth(bench: Bench): Promise<Section> {
     const counts = axis.counts.map((count) => Math.max(1, Math.round(count * scale)));
     const measured = await measureAxis(axis, counts, sides, rounds, progress);
     tracks.push(...measured);
-    pictures.push(...picturesOf(axis, measured));
+    pictures.push(...createPictures(axis, measured));
   }
   return {
     command: "growth",
     title: "Growth",
     machine: machine(),
-    settings: `Medians of ${countOf(rounds, "round")}. Memory is the most that the servers had until ` +
+    settings: `Medians of ${formatCount(rounds, "round")}. Memory is the most that the servers had until ` +
       "then. Aim: nothing costs more per item when there are more items, no memory bends upward.",
     head: ["what", "side", "count", "ms each", "retries", "CPU s", "peak MB", "aim"],
-    rows: tracks.flatMap(rowsOf),
+    rows: tracks.flatMap(toGrowthRows),
     pictures,
     data: tracks,
   };
@@ -87,7 +87,7 @@ async function measureAxis(
 
 function medianPoint(runs: readonly (readonly GrowthPoint[])[], at: number): GrowthPoint {
   const points = runs.flatMap((run) => run[at] ?? []);
-  const of = (key: keyof GrowthPoint): number => medianOf(points.map((point) => point[key]));
+  const of = (key: keyof GrowthPoint): number => findMedian(points.map((point) => point[key]));
   return {
     count: of("count"),
     milliseconds: of("milliseconds"),
@@ -98,8 +98,8 @@ function medianPoint(runs: readonly (readonly GrowthPoint[])[], at: number): Gro
 }
 
 /** The aim stands with the largest count, which decides. */
-function rowsOf({ cost, side, isOurs, points }: Track): readonly (readonly string[])[] {
-  const isMet = !risesAtTheEnd(points.map(({ milliseconds }) => milliseconds)) && !bendsUpward(memoryOf(points));
+function toGrowthRows({ cost, side, isOurs, points }: Track): readonly (readonly string[])[] {
+  const isMet = !risesAtTheEnd(points.map(({ milliseconds }) => milliseconds)) && !bendsUpward(toMemoryPoints(points));
   return points.map(({ count, milliseconds, megabytes, cpuSeconds, retries }, index) => [
     cost,
     side,
@@ -112,7 +112,7 @@ function rowsOf({ cost, side, isOurs, points }: Track): readonly (readonly strin
   ]);
 }
 
-function picturesOf(axis: Axis, tracks: readonly Track[]): readonly Picture[] {
+function createPictures(axis: Axis, tracks: readonly Track[]): readonly Picture[] {
   const costs = Object.entries(axis.costs).map(([key, cost]) => {
     const title = `Time for ${cost}`;
     const svg = drawPlot({
@@ -136,12 +136,12 @@ function picturesOf(axis: Axis, tracks: readonly Track[]): readonly Picture[] {
     xScale: "linear",
     series: tracks.filter(({ cost }) => cost === last).map(({ side, points }) => ({
       name: side,
-      points: memoryOf(points),
+      points: toMemoryPoints(points),
     })),
   });
   return [...costs, { name: `growth_${axis.key}_memory`, title, svg }];
 }
 
-function memoryOf(points: readonly GrowthPoint[]): readonly { readonly x: number; readonly y: number }[] {
+function toMemoryPoints(points: readonly GrowthPoint[]): readonly { readonly x: number; readonly y: number }[] {
   return points.map(({ count, megabytes }) => ({ x: count, y: megabytes }));
 }

@@ -2,7 +2,7 @@
 import { measure } from "./measure.ts";
 import { startOurInstance } from "./our_instance.ts";
 import { startPeerInstance } from "./peer_instance.ts";
-import { LINES_HEAD, reportOf, rowOf } from "./report.ts";
+import { createLineReport, LINES_HEAD, toRow } from "./report.ts";
 import { always, atMost, type Reading, type Scenario } from "./scenario.ts";
 import type { Bench } from "./bench.ts";
 import type { Section } from "./section.ts";
@@ -22,20 +22,20 @@ export async function runIdle({ options, programs, progress, machine }: Bench): 
         what: `CPU of an idle instance over ${seconds} s`,
         unit: "%",
         peer: "control plane",
-        aimOf: always(atMost(AIM, `under ${AIM} % of a core`)),
+        findAim: always(atMost(AIM, `under ${AIM} % of a core`)),
       },
     },
     ours: async (program) => ({ idle: await readIdle(() => startOurInstance(program), seconds) }),
     theirs: async () => ({ idle: await readIdle(() => startPeerInstance([]), seconds) }),
   };
-  const lines = (await measure(scenario, { rounds, programs: await programs(), progress })).map(reportOf);
+  const lines = (await measure(scenario, { rounds, programs: await programs(), progress })).map(createLineReport);
   return {
     command: "idle",
     title: "Idle",
     machine: machine(),
     settings: `Percent of one core over ${seconds} s, ${SETTLE_MS / 1000} s after the start.`,
     head: LINES_HEAD,
-    rows: lines.map(rowOf),
+    rows: lines.map(toRow),
     pictures: [],
     data: lines,
   };

@@ -1,6 +1,6 @@
 /** A place where nodes can bootstrap: ours or the peer's. */
 import type { TempFolder } from "../support/temp.ts";
-import { type Usage, usageOf } from "./processes.ts";
+import { readUsage, type Usage } from "./processes.ts";
 import type { Reading } from "./scenario.ts";
 
 /** One that runs. Disposing it ends its processes and removes its folder. */
@@ -20,7 +20,7 @@ export interface BenchInstance extends AsyncDisposable {
 export type Used = Required<Pick<Reading, "usage">> & Pick<Reading, "etcd">;
 
 /** Does something to an instance: what comes of it, CPU seconds that the servers used for it, memory at its end. */
-export async function readingOf(
+export async function measureReading(
   instance: BenchInstance,
   act: () => Promise<Omit<Reading, keyof Used>>,
 ): Promise<Reading> {
@@ -30,7 +30,7 @@ export async function readingOf(
 
 /** What an instance has used since its start. */
 export function usedBy({ pids, etcdPids }: BenchInstance): Used {
-  return { usage: usageOf(pids), ...(etcdPids.length === 0 ? {} : { etcd: usageOf(etcdPids) }) };
+  return { usage: readUsage(pids), ...(etcdPids.length === 0 ? {} : { etcd: readUsage(etcdPids) }) };
 }
 
 /** What an instance has used since a look at it. */
@@ -50,7 +50,7 @@ export function since(before: Usage, after: Usage): Usage {
 /** Resident memory of an instance in MB (10^6 bytes), once it has come to rest. */
 export async function restingMegabytes(instance: BenchInstance): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, REST_MS));
-  return usageOf(instance.pids).residentBytes / 1e6;
+  return readUsage(instance.pids).residentBytes / 1e6;
 }
 
 /** Long enough for what a server does after it has answered. */

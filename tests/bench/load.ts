@@ -127,7 +127,7 @@ export async function whileIdle<Result>(
 ): Promise<readonly [Result, IdleFacts]> {
   checkOpenFiles(connections);
   const flags = [`-connections=${connections}`];
-  await using running = start(peerPath("load"), wordsOf("idle", kubeconfigs, flags));
+  await using running = start(peerPath("load"), toWords("idle", kubeconfigs, flags));
   await running.waitFor(/"opened"/, OPEN_WITHIN_MS);
   const result = await act();
   // Not by the child's own kill: Deno then says that the signal ended it, whatever it did.
@@ -142,10 +142,10 @@ async function load<Told extends Facts>(
   kubeconfigs: Kubeconfigs,
   flags: readonly string[],
 ): Promise<Told> {
-  const { stdout } = await mustEnd(peerPath("load"), wordsOf(mode, kubeconfigs, flags));
+  const { stdout } = await mustEnd(peerPath("load"), toWords(mode, kubeconfigs, flags));
   return JSON.parse(stdout) as Told;
 }
 
-function wordsOf(mode: string, kubeconfigs: Kubeconfigs, flags: readonly string[]): readonly string[] {
+function toWords(mode: string, kubeconfigs: Kubeconfigs, flags: readonly string[]): readonly string[] {
   return [mode, `-kubeconfig=${kubeconfigs.join(",")}`, TIMEOUT, ...flags];
 }

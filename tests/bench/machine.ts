@@ -28,7 +28,7 @@ export function readMachine(node: string): Machine {
     memoryGib: Math.round(totalmem() / 2 ** 30),
     system: `${type()} ${release()}`,
     versions: {
-      tlsboot: commitOf(),
+      tlsboot: readCommit(),
       Node: execFileSync(node, ["--version"], { encoding: "utf8" }).trim(),
       Deno: `v${process.versions["deno"] ?? "none"}`,
       Kubernetes: KUBERNETES,
@@ -53,7 +53,7 @@ export function formatMachine(machine: Machine): string {
 }
 
 /** What the checkout is; the numbers are of no release when it has changes of its own. */
-function commitOf(): string {
+function readCommit(): string {
   try {
     return execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim();
   } catch {

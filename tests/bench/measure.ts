@@ -46,8 +46,8 @@ export async function measure(scenario: Scenario, options: MeasureOptions): Prom
     Object.entries(scenario.lines).map(([key, line]) => ({
       line,
       form,
-      ours: readingsOf(ours[index], key),
-      theirs: readingsOf(peer, key),
+      ours: findReadings(ours[index], key),
+      theirs: findReadings(peer, key),
     }))
   );
 }
@@ -58,12 +58,12 @@ export function rotate<Item>(items: readonly Item[], by: number): readonly Item[
   return [...items.slice(start), ...items.slice(0, start)];
 }
 
-function readingsOf(side: Side | undefined, key: string): readonly Reading[] {
+function findReadings(side: Side | undefined, key: string): readonly Reading[] {
   return side?.readings.flatMap((readings) => readings[key] ?? []) ?? [];
 }
 
 /** Seconds that something takes. */
-export async function secondsOf(action: () => Promise<unknown>): Promise<number> {
+export async function measureSeconds(action: () => Promise<unknown>): Promise<number> {
   const startedAt = performance.now();
   await action();
   return (performance.now() - startedAt) / 1000;

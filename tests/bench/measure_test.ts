@@ -18,7 +18,7 @@ test("rotate() begins with another one each time", () => {
 });
 
 test("measure() acts every side in every round, each first in turn, and sorts readings by line", async () => {
-  const { scenario, acted } = scenarioOf({});
+  const { scenario, acted } = createScenario({});
   const measured = await measure(scenario, { rounds: 3, programs: [SOURCES, FILE], progress: () => {} });
   assert.deepEqual(acted, [
     ...["sources", "file", "peer"],
@@ -35,17 +35,17 @@ test("measure() acts every side in every round, each first in turn, and sorts re
 });
 
 test("measure() leaves a form alone that a scenario does not have, and the peer too when none is left", async () => {
-  const one = scenarioOf({ forms: ["sources"] });
+  const one = createScenario({ forms: ["sources"] });
   const options = { rounds: 1, progress: () => {} };
   assert.equal((await measure(one.scenario, { ...options, programs: [SOURCES, FILE] })).length, 2);
   assert.deepEqual(one.acted, ["sources", "peer"]);
-  const none = scenarioOf({ forms: ["sources"] });
+  const none = createScenario({ forms: ["sources"] });
   assert.deepEqual(await measure(none.scenario, { ...options, programs: [FILE] }), []);
   assert.deepEqual(none.acted, []);
 });
 
 test("measure() takes more runs of what is short, and fails with a run that fails", async () => {
-  const { scenario, acted } = scenarioOf({ runsPerRound: 2 });
+  const { scenario, acted } = createScenario({ runsPerRound: 2 });
   await measure(scenario, { rounds: 2, programs: [FILE], progress: () => {} });
   assert.equal(acted.length, 8);
   const failing: Scenario = { ...scenario, theirs: () => Promise.reject(new Error("no peer")) };
@@ -53,13 +53,13 @@ test("measure() takes more runs of what is short, and fails with a run that fail
 });
 
 /** Each run answers its number, and its number below zero for the second line. */
-function scenarioOf(edit: Partial<Scenario>): { readonly scenario: Scenario; readonly acted: readonly string[] } {
+function createScenario(edit: Partial<Scenario>): { readonly scenario: Scenario; readonly acted: readonly string[] } {
   const acted: string[] = [];
   const act = (who: string) => {
     acted.push(who);
     return Promise.resolve({ one: { value: acted.length }, two: { value: -acted.length } });
   };
-  const lineOf = (what: string) => ({ what, unit: "s", peer: "peer", aimOf: always(undefined) }) as const;
-  const lines = { one: lineOf("one"), two: lineOf("two") };
+  const createLine = (what: string) => ({ what, unit: "s", peer: "peer", findAim: always(undefined) }) as const;
+  const lines = { one: createLine("one"), two: createLine("two") };
   return { scenario: { lines, ours: ({ form }) => act(form), theirs: () => act("peer"), ...edit }, acted };
 }

@@ -42,9 +42,12 @@ export async function openNodeTraffic(kubeconfigs: readonly string[]): Promise<N
 
   await Promise.all(clients.map(async ({ api, nodes, leases }) => {
     for (const name of nodes) {
-      await api.requestJson({ method: "POST", path: "/api/v1/nodes", body: nodeOf(name) }, signal);
+      await api.requestJson({ method: "POST", path: "/api/v1/nodes", body: createNode(name) }, signal);
       await api.requestJson(statusPatch(name), signal);
-      leases.set(name, await api.requestJson({ method: "POST", path: LEASES, body: leaseOf(name) }, signal) as Lease);
+      leases.set(
+        name,
+        await api.requestJson({ method: "POST", path: LEASES, body: createLease(name) }, signal) as Lease,
+      );
     }
   }));
   return {
@@ -66,7 +69,7 @@ interface Lease {
   readonly spec: object;
 }
 
-function leaseOf(name: string): object {
+function createLease(name: string): object {
   return {
     apiVersion: "coordination.k8s.io/v1",
     kind: "Lease",
@@ -75,7 +78,7 @@ function leaseOf(name: string): object {
   };
 }
 
-function nodeOf(name: string): object {
+function createNode(name: string): object {
   const labels = {
     "kubernetes.io/hostname": name,
     "kubernetes.io/os": "linux",

@@ -74,7 +74,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     command,
     words: named === undefined ? positionals : positionals.slice(1),
     rounds: wholeNumber("--rounds", values.rounds, ROUNDS[command]),
-    forms: formsOf(values.form ?? (command === "table" ? "both" : "file")),
+    forms: parseForms(values.form ?? (command === "table" ? "both" : "file")),
     scale: positiveNumber("--scale", values.scale, 1),
     seconds: positiveNumber("--seconds", values.seconds, 60),
     minutes: positiveNumber("--minutes", values.minutes, 10),
@@ -104,7 +104,7 @@ function parsed(args: readonly string[]) {
   }
 }
 
-function formsOf(text: string): readonly Program["form"][] {
+function parseForms(text: string): readonly Program["form"][] {
   if (text === "both") return ["sources", "file"];
   if (text === "sources" || text === "file") return [text];
   throw new UsageError(`--form must be file, sources or both, not ${text}`);

@@ -28,7 +28,7 @@ export async function startPeerInstance(controllerFlags: readonly string[], coun
   };
   const first = stack.use(await startControlPlane(options));
   await Promise.all(BINDINGS.map((role, index) => bindBootstrappers(first, `bench-${index}`, role)));
-  const startOther = () => startControlPlane({ ...options, credentialsOf: first });
+  const startOther = () => startControlPlane({ ...options, sharedWith: first });
   const planes = [first, ...await startTogether(stack, count - 1, startOther)];
   const bootstrapKubeconfigs = await Promise.all(
     planes.map((plane) => plane.kubeconfigWithToken("bootstrap", "bootstrap-token")),

@@ -47,8 +47,8 @@ export function openFilesIn(limits: string): number {
 }
 
 /** Usage of processes and of all that they started. Throws when one of them has ended. */
-export function usageOf(pids: readonly number[]): Usage {
-  return pids.flatMap(familyOf).map(usageOfOne).reduce(sumOf, { cpuSeconds: 0, residentBytes: 0, peakBytes: 0 });
+export function readUsage(pids: readonly number[]): Usage {
+  return pids.flatMap(findFamily).map(usageOfOne).reduce(addUsage, { cpuSeconds: 0, residentBytes: 0, peakBytes: 0 });
 }
 
 /** CPU seconds in the text of a /proc/PID/stat; the command in it may hold spaces and parentheses. */
@@ -72,13 +72,15 @@ function usageOfOne(pid: number): Usage {
   };
 }
 
-function familyOf(pid: number): readonly number[] {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) => childrenOf(`/proc/${pid}/task/${task}/children`));
-  return [pid, ...children.flatMap(familyOf)];
+function findFamily(pid: number): readonly number[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    findChildren(`/proc/${pid}/task/${task}/children`)
+  );
+  return [pid, ...children.flatMap(findFamily)];
 }
 
 /** Of one thread; none when it ended since it was listed, or when the kernel does not tell. */
-function childrenOf(path: string): readonly number[] {
+function findChildren(path: string): readonly number[] {
   try {
     return readFileSync(path, "utf8").split(" ").filter((text) => text !== "").map(Number);
   } catch (error) {
@@ -87,7 +89,7 @@ function childrenOf(path: string): readonly number[] {
   }
 }
 
-function sumOf(one: Usage, other: Usage): Usage {
+function addUsage(one: Usage, other: Usage): Usage {
   return {
     cpuSeconds: one.cpuSeconds + other.cpuSeconds,
     residentBytes: one.residentBytes + other.residentBytes,

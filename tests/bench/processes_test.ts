@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
-import { bytesIn, checkOpenFiles, cpuSecondsIn, openFilesIn, usageOf } from "./processes.ts";
+import { bytesIn, checkOpenFiles, cpuSecondsIn, openFilesIn, readUsage } from "./processes.ts";
 
 test("cpuSecondsIn() counts behind a command that has spaces and parentheses", () => {
   const stat = "42 (a) b (c)) S 1 42 42 0 -1 4194304 101 0 0 0 250 50 7 8 20 0 1 0 1872280";
@@ -17,12 +17,12 @@ test("bytesIn() reads one line of a status, and 0 when it is not there", () => {
 });
 
 test("openFilesIn() reads the hard limit, which may be none", () => {
-  const limitsOf = (hard: string) =>
+  const formatLimits = (hard: string) =>
     `Limit                     Soft Limit           Hard Limit           Units     \n` +
     `Max processes             95820                95820                processes \n` +
     `Max open files            1024                 ${hard}              files     \n`;
-  assert.equal(openFilesIn(limitsOf("524288")), 524_288);
-  assert.equal(openFilesIn(limitsOf("unlimited")), Infinity);
+  assert.equal(openFilesIn(formatLimits("524288")), 524_288);
+  assert.equal(openFilesIn(formatLimits("unlimited")), Infinity);
   assert.throws(() => openFilesIn("Limit\n"), /open files/);
 });
 
@@ -35,7 +35,7 @@ test("checkOpenFiles() says what is wanted, what is allowed and what to do", () 
 /** Takes some processor time, says so, and waits for the end of its input. */
 const BUSY_THEN_STILL = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo ready; read _";
 
-test("usageOf() sums processes", async () => {
+test("readUsage() sums processes", async () => {
   // Only Linux has what it reads; elsewhere the benchmarks say so before they begin.
   if (!existsSync("/proc/self/stat")) return;
   // A process of its own: this one has children of other tests, which end when they like.
@@ -44,8 +44,8 @@ test("usageOf() sums processes", async () => {
   try {
     await once(still.stdout, "data");
     const pid = still.pid!;
-    const single = usageOf([pid]);
-    const twice = usageOf([pid, pid]);
+    const single = readUsage([pid]);
+    const twice = readUsage([pid, pid]);
     assert.ok(single.residentBytes > 1e6 && single.peakBytes > 1e6);
     assert.ok(single.cpuSeconds > 0);
     assert.ok(twice.residentBytes > 1.5 * single.residentBytes);

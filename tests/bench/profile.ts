@@ -30,7 +30,7 @@ export interface Hotspots {
 const IDLE = "(idle)";
 
 /** Sums a profile up. `root` is the checkout, which is left out of names. */
-export function hotspotsOf(profile: CpuProfile, root: string): Hotspots {
+export function findHotspots(profile: CpuProfile, root: string): Hotspots {
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
   const parents = new Map(profile.nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id])));
   const times = new Map<number, number>();
@@ -45,17 +45,17 @@ export function hotspotsOf(profile: CpuProfile, root: string): Hotspots {
       continue;
     }
     busyMs += time;
-    addTo(self, nameOf(node, root), time);
-    addTo(files, fileOf(node, root), time);
+    addTo(self, toFunctionName(node, root), time);
+    addTo(files, toFileName(node, root), time);
     // A function that calls itself counts once.
-    for (const name of new Set(stackOf(id, nodes, parents).map((each) => nameOf(each, root)))) {
+    for (const name of new Set(findStack(id, nodes, parents).map((each) => toFunctionName(each, root)))) {
       addTo(inclusive, name, time);
     }
   }
   return { busyMs, idleMs, self: ranked(self), inclusive: ranked(inclusive), files: ranked(files) };
 }
 
-function stackOf(
+function findStack(
   leaf: number,
   nodes: ReadonlyMap<number, ProfileNode>,
   parents: ReadonlyMap<number, number>,
@@ -69,13 +69,13 @@ function stackOf(
   return stack;
 }
 
-function nameOf({ callFrame }: ProfileNode, root: string): string {
+function toFunctionName({ callFrame }: ProfileNode, root: string): string {
   const { functionName, url, lineNumber } = callFrame;
   const name = functionName === "" ? "(anonymous)" : functionName;
   return url === "" ? name : `${name} ${shorten(url, root)}:${lineNumber + 1}`;
 }
 
-function fileOf({ callFrame }: ProfileNode, root: string): string {
+function toFileName({ callFrame }: ProfileNode, root: string): string {
   return callFrame.url === "" ? callFrame.functionName : shorten(callFrame.url, root);
 }
 

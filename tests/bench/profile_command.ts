@@ -5,7 +5,7 @@ import { createTempFolder } from "../support/temp.ts";
 import type { Bench } from "./bench.ts";
 import { create, list, page, storm, watch } from "./load.ts";
 import { startOurInstance } from "./our_instance.ts";
-import { type CpuProfile, type Hotspots, hotspotsOf, type Ranking } from "./profile.ts";
+import { type CpuProfile, findHotspots, type Hotspots, type Ranking } from "./profile.ts";
 import { profiledSourcesOn } from "./program.ts";
 import type { Section } from "./section.ts";
 import type { BenchInstance } from "./instance.ts";
@@ -39,7 +39,7 @@ export async function runProfile({ options, node, progress, machine }: Bench): P
     await load(instance, (count) => Math.max(1, Math.round(count * options.scale)));
     await instance.stop();
   }
-  const hotspots = hotspotsOf(await readProfile(folder.path), process.cwd());
+  const hotspots = findHotspots(await readProfile(folder.path), process.cwd());
   return {
     command: "profile",
     title: `Profile of ${name}`,
@@ -49,16 +49,16 @@ export async function runProfile({ options, node, progress, machine }: Bench): P
       "inside a call (a disk, another process on the core) included.",
     head: ["of", "ms", "%", "where"],
     rows: [
-      ...rowsOf("self", hotspots.self, hotspots),
-      ...rowsOf("with what it called", hotspots.inclusive, hotspots),
-      ...rowsOf("file", hotspots.files, hotspots),
+      ...toRows("self", hotspots.self, hotspots),
+      ...toRows("with what it called", hotspots.inclusive, hotspots),
+      ...toRows("file", hotspots.files, hotspots),
     ],
     pictures: [],
     data: hotspots,
   };
 }
 
-function rowsOf(of: string, ranking: Ranking, { busyMs }: Hotspots): readonly (readonly string[])[] {
+function toRows(of: string, ranking: Ranking, { busyMs }: Hotspots): readonly (readonly string[])[] {
   return ranking.slice(0, SHOWN).map(([where, ms]) => [of, ms.toFixed(0), ((100 * ms) / busyMs).toFixed(1), where]);
 }
 

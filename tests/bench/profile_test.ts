@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type CpuProfile, hotspotsOf } from "./profile.ts";
+import { type CpuProfile, findHotspots } from "./profile.ts";
 
 const frame = (functionName: string, url = "", lineNumber = -1) => ({ functionName, url, lineNumber });
 
@@ -19,8 +19,8 @@ const PROFILE: CpuProfile = {
   timeDeltas: [1000, 1000, 1000, 1000, 500, 250, 4000, 4000],
 };
 
-test("hotspotsOf() tells time of a function itself from time with what it called", () => {
-  const { self, inclusive } = hotspotsOf(PROFILE, "/code");
+test("findHotspots() tells time of a function itself from time with what it called", () => {
+  const { self, inclusive } = findHotspots(PROFILE, "/code");
   assert.deepEqual(self, [
     ["read core/read.ts:1", 3],
     ["serve server/app.ts:10", 1],
@@ -30,8 +30,8 @@ test("hotspotsOf() tells time of a function itself from time with what it called
   assert.deepEqual(inclusive.slice(0, 2), [["serve server/app.ts:10", 4], ["read core/read.ts:1", 3]]);
 });
 
-test("hotspotsOf() sums by file and keeps idle time apart", () => {
-  const { busyMs, idleMs, files } = hotspotsOf(PROFILE, "/code");
+test("findHotspots() sums by file and keeps idle time apart", () => {
+  const { busyMs, idleMs, files } = findHotspots(PROFILE, "/code");
   assert.deepEqual([busyMs, idleMs], [4.75, 8]);
   assert.deepEqual(files[0], ["core/read.ts", 3]);
 });

@@ -2,7 +2,7 @@
 import type { Measured } from "./measure.ts";
 import type { Usage } from "./processes.ts";
 import type { Reading, Unit } from "./scenario.ts";
-import { medianOf, spreadOf } from "./stats.ts";
+import { findMedian, findSpread } from "./stats.ts";
 
 /** Medians of what was used. */
 export interface UsageReport {
@@ -38,9 +38,9 @@ export interface LineReport {
 }
 
 /** Reports what was measured. */
-export function reportOf({ line, form, ours, theirs }: Measured): LineReport {
-  const [mine, peers] = [sideOf(ours), sideOf(theirs)];
-  const aim = line.aimOf(form);
+export function createLineReport({ line, form, ours, theirs }: Measured): LineReport {
+  const [mine, peers] = [toSideReport(ours), toSideReport(theirs)];
+  const aim = line.findAim(form);
   return {
     what: line.what,
     form,
@@ -61,24 +61,24 @@ const USED: readonly (readonly [keyof UsageReport, string, number])[] = [
 ];
 
 /** The columns of a line. */
-export const LINES_HEAD: readonly string[] = headOf(USED.map(([, title]) => title));
+export const LINES_HEAD: readonly string[] = toHead(USED.map(([, title]) => title));
 
 /** The columns where etcd's part stands beside the whole. */
-export const ETCD_LINES_HEAD: readonly string[] = headOf(USED.flatMap(([, title]) => [title, "of etcd"]));
+export const ETCD_LINES_HEAD: readonly string[] = toHead(USED.flatMap(([, title]) => [title, "of etcd"]));
 
-function headOf(used: readonly string[]): readonly string[] {
+function toHead(used: readonly string[]): readonly string[] {
   return ["what", "form", "ours", "peer", "ours/peer", "aim", "", ...used, "the peer is"];
 }
 
 /** A line as the cells of a row. */
-export function rowOf(line: LineReport): readonly string[] {
-  return cellsOf(line, USED.map(([key, , digits]) => formatBoth(line.ours[key], line.theirs[key], digits)));
+export function toRow(line: LineReport): readonly string[] {
+  return toCells(line, USED.map(([key, , digits]) => formatBoth(line.ours[key], line.theirs[key], digits)));
 }
 
 /** The same where etcd's part stands beside the whole. */
-export function etcdRowOf(line: LineReport): readonly string[] {
+export function toEtcdRow(line: LineReport): readonly string[] {
   const { ours, theirs } = line;
-  return cellsOf(
+  return toCells(
     line,
     USED.flatMap(([key, , digits]) => [
       formatBoth(ours[key], theirs[key], digits),
@@ -87,7 +87,7 @@ export function etcdRowOf(line: LineReport): readonly string[] {
   );
 }
 
-function cellsOf(line: LineReport, used: readonly string[]): readonly string[] {
+function toCells(line: LineReport, used: readonly string[]): readonly string[] {
   return [
     line.what,
     line.form,
@@ -107,34 +107,34 @@ export function formatMet(isMet: boolean | undefined): string {
   return isMet ? "met" : "missed";
 }
 
-function sideOf(readings: readonly Reading[]): SideReport {
+function toSideReport(readings: readonly Reading[]): SideReport {
   const values = readings.map(({ value }) => value);
   const usages = readings.flatMap(({ usage }) => usage ?? []);
   const etcd = readings.flatMap(({ etcd }) => etcd ?? []);
   const bodies = readings.flatMap(({ bytes }) => bytes ?? []);
   return {
-    median: medianOf(values),
+    median: findMedian(values),
     values,
     retries: readings.reduce((sum, { retries = 0 }) => sum + retries, 0),
-    ...(bodies.length === 0 ? {} : { bodyMegabytes: medianOf(bodies) / 1e6 }),
-    ...(usages.length === 0 ? {} : usageReportOf(usages)),
-    ...(etcd.length === 0 ? {} : { etcd: usageReportOf(etcd) }),
+    ...(bodies.length === 0 ? {} : { bodyMegabytes: findMedian(bodies) / 1e6 }),
+    ...(usages.length === 0 ? {} : toUsageReport(usages)),
+    ...(etcd.length === 0 ? {} : { etcd: toUsageReport(etcd) }),
   };
 }
 
-function usageReportOf(usages: readonly Usage[]): UsageReport {
+function toUsageReport(usages: readonly Usage[]): UsageReport {
   return {
-    cpuSeconds: medianOf(usages.map(({ cpuSeconds }) => cpuSeconds)),
-    residentMegabytes: medianOf(usages.map(({ residentBytes }) => residentBytes / 1e6)),
-    peakMegabytes: medianOf(usages.map(({ peakBytes }) => peakBytes / 1e6)),
+    cpuSeconds: findMedian(usages.map(({ cpuSeconds }) => cpuSeconds)),
+    residentMegabytes: findMedian(usages.map(({ residentBytes }) => residentBytes / 1e6)),
+    peakMegabytes: findMedian(usages.map(({ peakBytes }) => peakBytes / 1e6)),
   };
 }
 
 /** Median, and the spread that says how far to believe it. */
 function formatSide({ median, values, bodyMegabytes, retries }: SideReport, unit: Unit): string {
-  const spread = spreadOf(values).map((value) => formatNumber(value)).join("–");
+  const spread = findSpread(values).map((value) => formatNumber(value)).join("–");
   const body = bodyMegabytes === undefined ? "" : `, ${formatNumber(bodyMegabytes)} MB`;
-  const again = retries === 0 ? "" : `, ${countOf(retries, "retry", "retries")}`;
+  const again = retries === 0 ? "" : `, ${formatCount(retries, "retry", "retries")}`;
   return `${formatNumber(median)} ${unit} (${spread})${body}${again}`;
 }
 
@@ -155,6 +155,6 @@ function formatBoth(mine: number | undefined, peers: number | undefined, digits:
 }
 
 /** A count with its noun. */
-export function countOf(count: number, noun: string, plural = `${noun}s`): string {
+export function formatCount(count: number, noun: string, plural = `${noun}s`): string {
   return `${count} ${count === 1 ? noun : plural}`;
 }

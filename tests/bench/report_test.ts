@@ -2,19 +2,19 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Measured } from "./measure.ts";
 import {
-  countOf,
+  createLineReport,
   ETCD_LINES_HEAD,
-  etcdRowOf,
+  formatCount,
   formatNumber,
   formatRetries,
   LINES_HEAD,
-  reportOf,
-  rowOf,
+  toEtcdRow,
+  toRow,
 } from "./report.ts";
-import { aheadOf, type Aim, atLeast, atMost, atMostTimes } from "./scenario.ts";
+import { aheadOfPeer, type Aim, atLeast, atMost, atMostTimes } from "./scenario.ts";
 
-test("reportOf() takes medians of numbers and of what the servers used", () => {
-  const report = reportOf(measured(atMost(2, "2 s")));
+test("createLineReport() takes medians of numbers and of what the servers used", () => {
+  const report = createLineReport(measured(atMost(2, "2 s")));
   assert.equal(report.ours.median, 2);
   assert.equal(report.theirs.median, 10);
   assert.equal(report.ratio, 0.2);
@@ -33,32 +33,32 @@ test("an aim is met at its limit, and being ahead is more than being equal", () 
     [atLeast(2, ""), 1.99, 0, false],
     [atMostTimes(0.25, ""), 1, 4, true],
     [atMostTimes(0.25, ""), 1.01, 4, false],
-    [aheadOf(""), 5, 4, true],
-    [aheadOf(""), 4, 4, false],
+    [aheadOfPeer(""), 5, 4, true],
+    [aheadOfPeer(""), 4, 4, false],
   ];
   for (const [aim, ours, theirs, isMet] of cases) assert.equal(aim.isMet(ours, theirs), isMet);
 });
 
-test("rowOf() has a cell for each column, ours before the peer's", () => {
-  const row = rowOf(reportOf(measured(atMost(1, "1 s"))));
+test("toRow() has a cell for each column, ours before the peer's", () => {
+  const row = toRow(createLineReport(measured(atMost(1, "1 s"))));
   assert.equal(row.length, LINES_HEAD.length);
   assert.deepEqual(row, [
     ...["storm", "file", "2.00 s (1.00–3.00), 1.50 MB", "10.0 s (10.0–10.0), 3 retries", "0.20 ×", "1 s", "missed"],
     ...["0.50 / –", "90 / –", "100 / –", "a peer"],
   ]);
-  const without = rowOf(reportOf(measured(undefined)));
+  const without = toRow(createLineReport(measured(undefined)));
   assert.deepEqual(without.slice(5, 7), ["–", ""]);
 });
 
-test("etcdRowOf() has etcd's part beside each number of the whole", () => {
+test("toEtcdRow() has etcd's part beside each number of the whole", () => {
   const usage = { cpuSeconds: 0.5, residentBytes: 90e6, peakBytes: 100e6 };
   const etcd = { cpuSeconds: 0.2, residentBytes: 30e6, peakBytes: 40e6 };
   const { line, form } = measured(undefined);
-  const report = reportOf({ line, form, ours: [{ value: 1, usage, etcd }], theirs: [{ value: 1, usage }] });
-  const row = etcdRowOf(report);
+  const report = createLineReport({ line, form, ours: [{ value: 1, usage, etcd }], theirs: [{ value: 1, usage }] });
+  const row = toEtcdRow(report);
   assert.equal(row.length, ETCD_LINES_HEAD.length);
   assert.deepEqual(row.slice(7, 13), ["0.50 / 0.50", "0.20 / –", "90 / 90", "30 / –", "100 / 100", "40 / –"]);
-  assert.deepEqual(rowOf(report).slice(7, 10), ["0.50 / 0.50", "90 / 90", "100 / 100"]);
+  assert.deepEqual(toRow(report).slice(7, 10), ["0.50 / 0.50", "90 / 90", "100 / 100"]);
 });
 
 test("formatNumber() keeps three digits that count", () => {
@@ -69,14 +69,14 @@ test("formatRetries() says nothing of none", () => {
   assert.deepEqual([0, 0.5, 5000].map(formatRetries), ["", "0.50", "5000"]);
 });
 
-test("countOf() knows one from many", () => {
-  assert.deepEqual([countOf(1, "round"), countOf(3, "round")], ["1 round", "3 rounds"]);
+test("formatCount() knows one from many", () => {
+  assert.deepEqual([formatCount(1, "round"), formatCount(3, "round")], ["1 round", "3 rounds"]);
 });
 
 function measured(aim: Aim | undefined): Measured {
   const usage = { cpuSeconds: 0.5, residentBytes: 90e6, peakBytes: 100e6 };
   return {
-    line: { what: "storm", unit: "s", peer: "a peer", aimOf: () => aim },
+    line: { what: "storm", unit: "s", peer: "a peer", findAim: () => aim },
     form: "file",
     ours: [3, 1, 2].map((value) => ({ value, bytes: 1.5e6, usage })),
     theirs: [{ value: 10, retries: 2 }, { value: 10, retries: 1 }],

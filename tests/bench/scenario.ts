@@ -33,7 +33,7 @@ export interface Line {
   readonly unit: Unit;
   readonly peer: string;
   /** Undefined when the design has none. */
-  aimOf(form: Program["form"]): Aim | undefined;
+  findAim(form: Program["form"]): Aim | undefined;
 }
 
 /** Readings by the key of their line. */
@@ -66,11 +66,11 @@ export function atMostTimes(ratio: number, text: string): Aim {
 }
 
 /** More than the peer's number. */
-export function aheadOf(text: string): Aim {
+export function aheadOfPeer(text: string): Aim {
   return { text, isBesidePeer: true, isMet: (ours, theirs) => ours > theirs };
 }
 
 /** The same aim for every form. */
-export function always(aim: Aim | undefined): Line["aimOf"] {
+export function always(aim: Aim | undefined): Line["findAim"] {
   return () => aim;
 }

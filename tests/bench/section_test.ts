@@ -6,9 +6,9 @@ import { type Command, formatSection, type Section, writeSection } from "./secti
 
 test("writeSection() keeps a section beside those of other commands, in the order of the page", async () => {
   await using folder = await createTempFolder();
-  await writeSection(folder.path, sectionOf("growth", "0.5 ms"));
-  await writeSection(folder.path, sectionOf("table", "old"));
-  await writeSection(folder.path, sectionOf("table", "1.5 s"));
+  await writeSection(folder.path, formatTestSection("growth", "0.5 ms"));
+  await writeSection(folder.path, formatTestSection("table", "old"));
+  await writeSection(folder.path, formatTestSection("table", "1.5 s"));
   const page = await readFile(folder.join("docs", "engineering", "benchmarks.md"), "utf8");
   assert.ok(page.indexOf("## The table") < page.indexOf("## The growth"));
   assert.match(page, /\| storm \| 1\.5 s \|/);
@@ -24,13 +24,13 @@ test("writeSection() keeps a section beside those of other commands, in the orde
 
 test("formatSection() has the table, the settings and the machine", () => {
   assert.equal(
-    formatSection(sectionOf("idle", "1 %")),
+    formatSection(formatTestSection("idle", "1 %")),
     "\n| what  | ours |\n| ----- | ---- |\n| storm | 1 %  |\n\nof one round\n" +
       "2026-01-02T03:04:05Z, 2 cores (a processor), 24 GiB, Linux 6, Node v24, load 0.1\n",
   );
 });
 
-function sectionOf(command: Command, ours: string): Section {
+function formatTestSection(command: Command, ours: string): Section {
   return {
     command,
     title: `The ${command}`,

@@ -1,5 +1,5 @@
 /** Whether memory stays where it was. */
-import { medianOf } from "./stats.ts";
+import { findMedian } from "./stats.ts";
 
 /** Memory at one instant. */
 export interface Sample {
@@ -12,7 +12,7 @@ export interface Sample {
 export function growthAtTheEnd(samples: readonly Sample[]): number {
   const end = samples.at(-1)?.atMs ?? 0;
   const between = (from: number, to: number): number =>
-    medianOf(
+    findMedian(
       samples.filter(({ atMs }) => atMs > from * end && atMs <= to * end).map(({ residentBytes }) => residentBytes),
     );
   return between(0.75, 1) / between(0.5, 0.75);

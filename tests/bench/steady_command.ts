@@ -1,7 +1,7 @@
 /** `deno task bench steady`: nodes come, requests are cleaned away, and memory is to stay where it was. */
 import { clean, storm } from "./load.ts";
 import { startOurInstance } from "./our_instance.ts";
-import { type Usage, usageOf } from "./processes.ts";
+import { readUsage, type Usage } from "./processes.ts";
 import type { Program } from "./program.ts";
 import { formatMet, formatNumber, formatRetries } from "./report.ts";
 import type { Bench } from "./bench.ts";
@@ -94,7 +94,7 @@ async function stormFor(
   const startedAt = performance.now();
   const samples: Sample[] = [];
   const look = (): Usage => {
-    const usage = usageOf(instance.pids);
+    const usage = readUsage(instance.pids);
     samples.push({ atMs: Math.round(performance.now() - startedAt), residentBytes: usage.residentBytes });
     return usage;
   };

@@ -37,16 +37,16 @@ const MARKS = 5;
 export function drawPlot(plot: Plot): string {
   const points = plot.series.flatMap((series) => series.points);
   if (points.length === 0) throw new Error(`nothing to draw in "${plot.title}"`);
-  const xOf = xScaleOf(plot, points);
+  const toX = createXScale(plot, points);
   const top = niceCeiling(Math.max(...points.map(({ y }) => y)));
-  const yOf = (y: number): number => HEIGHT - BOTTOM - (y / top) * (HEIGHT - TOP - BOTTOM);
+  const toY = (y: number): number => HEIGHT - BOTTOM - (y / top) * (HEIGHT - TOP - BOTTOM);
   const parts = [
     text(WIDTH / 2, 24, plot.title, `font-size="15" text-anchor="middle"`),
-    ...yMarks(top, yOf),
-    ...xMarks(plot, points, xOf),
+    ...yMarks(top, toY),
+    ...xMarks(plot, points, toX),
     text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 40, plot.xLabel, `text-anchor="middle"`),
     text(16, (TOP + HEIGHT - BOTTOM) / 2, plot.yLabel, rotated(16, (TOP + HEIGHT - BOTTOM) / 2)),
-    ...plot.series.flatMap((series, index) => drawSeries(series, index, plot.series.length, xOf, yOf)),
+    ...plot.series.flatMap((series, index) => drawSeries(series, index, plot.series.length, toX, toY)),
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" ` +
     `font-family="sans-serif" font-size="12" fill="${GREY}">\n<title>${escapeXml(plot.title)}</title>\n` +
@@ -68,7 +68,7 @@ export function roundMarks(least: number, most: number): readonly number[] {
   return Array.from({ length: Math.floor(most / step) - first + 1 }, (_, index) => (first + index) * step);
 }
 
-function xScaleOf({ xScale }: Plot, points: readonly Point[]): (x: number) => number {
+function createXScale({ xScale }: Plot, points: readonly Point[]): (x: number) => number {
   const place = xScale === "logarithmic" ? Math.log10 : (x: number): number => x;
   const places = points.map(({ x }) => place(x));
   const [least, most] = [Math.min(...places), Math.max(...places)];
@@ -76,34 +76,34 @@ function xScaleOf({ xScale }: Plot, points: readonly Point[]): (x: number) => nu
   return (x) => LEFT + ((place(x) - least) / width) * (WIDTH - LEFT - RIGHT);
 }
 
-function yMarks(top: number, yOf: (y: number) => number): readonly string[] {
+function yMarks(top: number, toY: (y: number) => number): readonly string[] {
   return Array.from({ length: MARKS + 1 }, (_, index) => (top * index) / MARKS).flatMap((value) => [
-    `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at(yOf(value))}" y2="${at(yOf(value))}" ` +
+    `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at(toY(value))}" y2="${at(toY(value))}" ` +
     `stroke="${GREY}" stroke-opacity="0.3"/>`,
-    text(LEFT - 8, yOf(value) + 4, formatMark(value), `text-anchor="end"`),
+    text(LEFT - 8, toY(value) + 4, formatMark(value), `text-anchor="end"`),
   ]);
 }
 
-function xMarks({ xScale }: Plot, points: readonly Point[], xOf: (x: number) => number): readonly string[] {
+function xMarks({ xScale }: Plot, points: readonly Point[], toX: (x: number) => number): readonly string[] {
   const measured = [...new Set(points.map(({ x }) => x))].sort((one, other) => one - other);
   const marks = xScale === "logarithmic" ? measured : roundMarks(measured[0] ?? 0, measured.at(-1) ?? 0);
-  return marks.map((x) => text(xOf(x), HEIGHT - BOTTOM + 20, formatMark(x), `text-anchor="middle"`));
+  return marks.map((x) => text(toX(x), HEIGHT - BOTTOM + 20, formatMark(x), `text-anchor="middle"`));
 }
 
 function drawSeries(
   { name, points }: Series,
   index: number,
   count: number,
-  xOf: (x: number) => number,
-  yOf: (y: number) => number,
+  toX: (x: number) => number,
+  toY: (y: number) => number,
 ): readonly string[] {
   const colour = COLOURS[index % COLOURS.length] ?? GREY;
-  const line = points.map(({ x, y }) => `${at(xOf(x))},${at(yOf(y))}`).join(" ");
+  const line = points.map(({ x, y }) => `${at(toX(x))},${at(toY(y))}`).join(" ");
   const legend = LEFT + (index * (WIDTH - LEFT - RIGHT)) / count;
   // Dots would hide a line of a thousand samples.
   const dots = points.length > 20
     ? []
-    : points.map(({ x, y }) => `<circle cx="${at(xOf(x))}" cy="${at(yOf(y))}" r="3.5" fill="${colour}"/>`);
+    : points.map(({ x, y }) => `<circle cx="${at(toX(x))}" cy="${at(toY(y))}" r="3.5" fill="${colour}"/>`);
   return [
     `<polyline points="${line}" fill="none" stroke="${colour}" stroke-width="2"/>`,
     ...dots,

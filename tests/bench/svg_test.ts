@@ -14,7 +14,7 @@ const PLOT: Plot = {
 };
 
 test("drawPlot() places points by the logarithm of x and by y from zero", () => {
-  const [ours, theirs] = linesOf(drawPlot(PLOT));
+  const [ours, theirs] = parseLines(drawPlot(PLOT));
   assert.deepEqual(ours?.map(([x]) => x), [72, 344, 616]);
   const heights = ours?.map(([, y]) => y) ?? [];
   const floor = 276;
@@ -24,7 +24,7 @@ test("drawPlot() places points by the logarithm of x and by y from zero", () => 
 });
 
 test("drawPlot() places points by x itself when the scale is linear", () => {
-  const [ours] = linesOf(drawPlot({ ...PLOT, xScale: "linear" }));
+  const [ours] = parseLines(drawPlot({ ...PLOT, xScale: "linear" }));
   const [first, second, last] = ours?.map(([x]) => x) ?? [];
   assert.equal(first, 72);
   assert.equal(last, 616);
@@ -59,7 +59,7 @@ test("roundMarks() are multiples of a round number within the range", () => {
   assert.deepEqual(roundMarks(5, 5), [5]);
 });
 
-function linesOf(svg: string): readonly (readonly (readonly [number, number])[])[] {
+function parseLines(svg: string): readonly (readonly (readonly [number, number])[])[] {
   return [...svg.matchAll(/<polyline points="([^"]*)"/g)].map((match) =>
     (match[1] ?? "").split(" ").map((pair) => pair.split(",").map(Number) as [number, number])
   );

@@ -1,7 +1,15 @@
 /** `deno task bench`: every line of the design's table; and `deno task bench etcd`: those that go with etcd. */
-import { etcdScenariosOf, isWanted, scenariosOf } from "./lines/mod.ts";
+import { createEtcdScenarios, createScenarios, isWanted } from "./lines/mod.ts";
 import { measure } from "./measure.ts";
-import { countOf, ETCD_LINES_HEAD, etcdRowOf, type LineReport, LINES_HEAD, reportOf, rowOf } from "./report.ts";
+import {
+  createLineReport,
+  ETCD_LINES_HEAD,
+  formatCount,
+  type LineReport,
+  LINES_HEAD,
+  toEtcdRow,
+  toRow,
+} from "./report.ts";
 import type { Bench } from "./bench.ts";
 import type { Scenario } from "./scenario.ts";
 import type { Section } from "./section.ts";
@@ -9,14 +17,14 @@ import type { Section } from "./section.ts";
 /** Measures the table, each side as it ships. */
 export async function runTable(bench: Bench): Promise<Section> {
   const { node, file, options: { scale } } = bench;
-  const lines = await measureLines(bench, scenariosOf({ node, client: file, scale }));
+  const lines = await measureLines(bench, createScenarios({ node, client: file, scale }));
   return {
     command: "table",
     title: "Beside a control plane",
     machine: bench.machine(),
-    settings: settingsOf(bench),
+    settings: formatSettings(bench),
     head: LINES_HEAD,
-    rows: lines.map(rowOf),
+    rows: lines.map(toRow),
     pictures: [],
     data: lines,
   };
@@ -25,16 +33,16 @@ export async function runTable(bench: Bench): Promise<Section> {
 /** Measures its lines with etcd below both sides. */
 export async function runEtcd(bench: Bench): Promise<Section> {
   const { file, options: { scale } } = bench;
-  const lines = await measureLines(bench, etcdScenariosOf({ client: file, scale }));
+  const lines = await measureLines(bench, createEtcdScenarios({ client: file, scale }));
   return {
     command: "etcd",
     title: "Beside a control plane, both on etcd",
     machine: bench.machine(),
     settings: "An etcd of one member below each side; of the peer as many kube-apiservers, each with its " +
       "kube-controller-manager. CPU and memory are of all servers and of etcd, and beside it of etcd alone. " +
-      settingsOf(bench),
+      formatSettings(bench),
     head: ETCD_LINES_HEAD,
-    rows: lines.map(etcdRowOf),
+    rows: lines.map(toEtcdRow),
     pictures: [],
     data: lines,
   };
@@ -53,12 +61,12 @@ async function measureLines(bench: Bench, scenarios: readonly Scenario[]): Promi
       programs,
       progress: (text) => progress(`${first?.what}, ${text}`),
     });
-    lines.push(...measured.map(reportOf));
+    lines.push(...measured.map(createLineReport));
   }
   return lines;
 }
 
-function settingsOf({ options: { rounds, scale } }: Bench): string {
-  return `Medians of ${countOf(rounds, "round")}, the fastest and the slowest in brackets` +
+function formatSettings({ options: { rounds, scale } }: Bench): string {
+  return `Medians of ${formatCount(rounds, "round")}, the fastest and the slowest in brackets` +
     (scale === 1 ? "." : `, at ${scale} of the counts: the aims mean nothing.`);
 }

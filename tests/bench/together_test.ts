@@ -4,15 +4,15 @@ import { startTogether } from "./together.ts";
 
 test("startTogether() leaves to its stack what has started, also when another has not", async () => {
   const ended: string[] = [];
-  const startOf = (names: string[]) => () => {
+  const createStart = (names: string[]) => () => {
     const name = names.shift();
     if (name === "bad") return Promise.reject(new Error("did not start"));
     return Promise.resolve({ name, [Symbol.asyncDispose]: () => Promise.resolve(void ended.push(`${name}`)) });
   };
   {
     await using stack = new AsyncDisposableStack();
-    assert.deepEqual((await startTogether(stack, 2, startOf(["a", "b"]))).map(({ name }) => name), ["a", "b"]);
-    await assert.rejects(startTogether(stack, 3, startOf(["c", "bad", "d"])), /did not start/);
+    assert.deepEqual((await startTogether(stack, 2, createStart(["a", "b"]))).map(({ name }) => name), ["a", "b"]);
+    await assert.rejects(startTogether(stack, 3, createStart(["c", "bad", "d"])), /did not start/);
     assert.deepEqual(ended, []);
   }
   assert.deepEqual(ended, ["d", "c", "b", "a"]);

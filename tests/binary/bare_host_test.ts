@@ -52,7 +52,7 @@ test("the file asks no network for what needs none", async () => {
   ) {
     const { code, stderr, calls } = await host.trace(args, "65534:65534");
     assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
-    assert.deepEqual(calls.flatMap((call) => addressOf(call) ?? []), [], args.join(" "));
+    assert.deepEqual(calls.flatMap((call) => parseAddress(call) ?? []), [], args.join(" "));
   }
 });
 
@@ -60,7 +60,7 @@ test("the file runs the demo with the oldest glibc that can be had", async () =>
   await using folder = await createTempFolder();
   const libraries = await ensureOldLibraries();
   const host = await createBareRoot(hostFile(), folder, libraries);
-  const libc = await readFile(host.pathOf("libc.so.6"), "latin1");
+  const libc = await readFile(host.findPath("libc.so.6"), "latin1");
   assert.match(libc, /GNU C Library \(Debian GLIBC 2\.31-/);
   const { code, stdout, stderr } = await host.run(["demo", "--data-dir", `${DATA}/demo`], "65534:65534");
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
@@ -68,12 +68,12 @@ test("the file runs the demo with the oldest glibc that can be had", async () =>
 });
 
 function assertLoopback(calls: readonly string[]): void {
-  const addresses = calls.flatMap((call) => addressOf(call) ?? []);
+  const addresses = calls.flatMap((call) => parseAddress(call) ?? []);
   assert.ok(addresses.includes("127.0.0.1"), "the trace has what the command itself connects to");
   assert.deepEqual(addresses.filter((address) => address !== "127.0.0.1"), []);
 }
 
 /** The address of the Internet in a call; undefined for sockets of files and of the kernel. */
-function addressOf(call: string): string | undefined {
+function parseAddress(call: string): string | undefined {
   return /inet_addr\("([^"]+)"\)/.exec(call)?.[1] ?? /inet_pton\(AF_INET6, "([^"]+)"/.exec(call)?.[1];
 }

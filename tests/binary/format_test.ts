@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
-import { fileNameOf, TARGETS } from "../../scripts/build/targets.ts";
+import { TARGETS, toFileName } from "../../scripts/build/targets.ts";
 import { readBytes, releasedFile, releasedFolder } from "../support/binary/released.ts";
 
 /** docs/engineering/measurements.md. */
@@ -37,16 +37,16 @@ for (const [name, machine] of [["linux-x64", X64_ELF], ["linux-arm64", ARM64_ELF
     const elf = await readFile(releasedFile(name));
     assert.equal(elf.toString("latin1", 0, 6), "\x7fELF\x02\x01");
     assert.deepEqual([elf.readUInt16LE(16), elf.readUInt16LE(18)], [2, machine]);
-    const segments = programHeadersOf(elf);
+    const segments = readProgramHeaders(elf);
     const notes = segments.filter(({ type }) => type === PT_NOTE);
     assert.ok(notes.some(({ offset, bytes }) => elf.subarray(offset, offset + bytes).includes("NODE_SEA_BLOB\0")));
-    assert.ok(!sectionTypesOf(elf).includes(2), "there is a symbol table");
+    assert.ok(!readSectionTypes(elf).includes(2), "there is a symbol table");
     assert.ok(elf.includes("NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2:1"));
   });
 
   test(`the ${name} file starts on kernels that look for the program headers behind the first segment`, async () => {
     const elf = await readFile(releasedFile(name));
-    const segments = programHeadersOf(elf);
+    const segments = readProgramHeaders(elf);
     const first = segments.find(({ type }) => type === PT_LOAD)!;
     const table = segments.find(({ type }) => type === PT_PHDR)!;
     // Before 5.18 Linux tells the loader this address, whatever PT_PHDR says.
@@ -71,7 +71,7 @@ test("the darwin-arm64 file is a Mach-O executable for its processor, with a has
   assert.deepEqual([macho.readUInt32LE(0), macho.readUInt32LE(4)], [0xfeedfacf, ARM64_MACHO]);
   assert.ok(macho.subarray(0, 4096).includes("NODE_SEA\0"));
   assert.ok(macho.includes("NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2:1"));
-  const { offset, bytes } = codeSignatureOf(macho);
+  const { offset, bytes } = readCodeSignature(macho);
   assert.equal(offset + bytes, macho.length);
   const directory = macho.subarray(offset + macho.readUInt32BE(offset + 16));
   const [hashesAt, count, limit] = [16, 28, 32].map((at) => directory.readUInt32BE(at)) as [number, number, number];
@@ -84,7 +84,7 @@ test("the darwin-arm64 file is a Mach-O executable for its processor, with a has
 
 test("SHA256SUMS has the hash of each file, as sha256sum reads it", async () => {
   const lines = (await readFile(join(releasedFolder(), "SHA256SUMS"), "utf8")).trimEnd().split("\n");
-  const names = TARGETS.map((target) => fileNameOf(target, TLSBOOT_VERSION));
+  const names = TARGETS.map((target) => toFileName(target, TLSBOOT_VERSION));
   assert.deepEqual(lines.map((line) => line.slice(66)).sort(), [...names].sort());
   for (const line of lines) {
     const [, hash, name] = /^([0-9a-f]{64}) {2}(\S+)$/.exec(line)!;
@@ -107,7 +107,7 @@ test("the linux-x64 file, the largest, is small enough when compressed", async (
 
 test("the darwin-arm64 file has no symbols but those that its loader may look for", async () => {
   const macho = await readFile(releasedFile("darwin-arm64"));
-  const [count, dynamic] = [commandOf(macho, LC_SYMTAB) + 12, commandOf(macho, LC_DYSYMTAB)];
+  const [count, dynamic] = [findLoadCommand(macho, LC_SYMTAB) + 12, findLoadCommand(macho, LC_DYSYMTAB)];
   const [locals, shown, called] = [12, 20, 28].map((at) => macho.readUInt32LE(dynamic + at)) as [
     number,
     number,
@@ -124,7 +124,7 @@ interface Segment {
   readonly bytes: number;
 }
 
-function programHeadersOf(elf: Buffer): readonly Segment[] {
+function readProgramHeaders(elf: Buffer): readonly Segment[] {
   const start = Number(elf.readBigUInt64LE(32));
   return Array.from({ length: elf.readUInt16LE(56) }, (_, index) => {
     const header = elf.subarray(start + index * 56);
@@ -137,18 +137,18 @@ function programHeadersOf(elf: Buffer): readonly Segment[] {
   });
 }
 
-function sectionTypesOf(elf: Buffer): readonly number[] {
+function readSectionTypes(elf: Buffer): readonly number[] {
   const start = Number(elf.readBigUInt64LE(40));
   return Array.from({ length: elf.readUInt16LE(60) }, (_, index) => elf.readUInt32LE(start + index * 64 + 4));
 }
 
-function codeSignatureOf(macho: Buffer): { readonly offset: number; readonly bytes: number } {
-  const at = commandOf(macho, LC_CODE_SIGNATURE);
+function readCodeSignature(macho: Buffer): { readonly offset: number; readonly bytes: number } {
+  const at = findLoadCommand(macho, LC_CODE_SIGNATURE);
   return { offset: macho.readUInt32LE(at + 8), bytes: macho.readUInt32LE(at + 12) };
 }
 
 /** Where a load command stands. */
-function commandOf(macho: Buffer, wanted: number): number {
+function findLoadCommand(macho: Buffer, wanted: number): number {
   let at = 32;
   for (let left = macho.readUInt32LE(16); left > 0; left--) {
     if (macho.readUInt32LE(at) === wanted) return at;

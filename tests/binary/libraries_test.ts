@@ -38,11 +38,11 @@ function neededVersions(elf: Buffer): readonly { readonly library: string; reado
   const start = Number(elf.readBigUInt64LE(40));
   const headers = Array.from({ length: elf.readUInt16LE(60) }, (_, index) => elf.subarray(start + index * 64));
   const section = headers.find((header) => header.readUInt32LE(4) === SHT_GNU_VERNEED)!;
-  const stringsAt = offsetOf(headers[section.readUInt32LE(0x28)]!);
+  const stringsAt = readOffset(headers[section.readUInt32LE(0x28)]!);
   const textAt = (offset: number) => elf.toString("latin1", stringsAt + offset, elf.indexOf(0, stringsAt + offset));
   const needed: { readonly library: string; readonly version: string }[] = [];
   for (
-    let left = section.readUInt32LE(0x2c), at = offsetOf(section);
+    let left = section.readUInt32LE(0x2c), at = readOffset(section);
     left > 0;
     left--, at += elf.readUInt32LE(at + 12)
   ) {
@@ -55,7 +55,7 @@ function neededVersions(elf: Buffer): readonly { readonly library: string; reado
   return needed;
 }
 
-function offsetOf(header: Buffer): number {
+function readOffset(header: Buffer): number {
   return Number(header.readBigUInt64LE(0x18));
 }
 

@@ -23,7 +23,7 @@ before(async () => {
   node = await ensureNode();
 });
 
-async function secondsOf(command: readonly string[]): Promise<number> {
+async function measureSeconds(command: readonly string[]): Promise<number> {
   const { code, stderr } = await runProgram("bash", ["-c", TIMED, "bash", ...command]);
   assert.equal(code, 0, command.join(" "));
   const [user, system] = stderr.trim().split(" ").map(Number) as [number, number];
@@ -34,13 +34,13 @@ async function secondsOf(command: readonly string[]): Promise<number> {
 async function timesOfNode(command: readonly string[]): Promise<number> {
   const [ours, theirs]: [number[], number[]] = [[], []];
   for (let run = 0; run < RUNS; run++) {
-    theirs.push(await secondsOf([node, "-e", "0"]));
-    ours.push(await secondsOf(command));
+    theirs.push(await measureSeconds([node, "-e", "0"]));
+    ours.push(await measureSeconds(command));
   }
-  return medianOf(ours) / medianOf(theirs);
+  return findMedian(ours) / findMedian(theirs);
 }
 
-function medianOf(values: readonly number[]): number {
+function findMedian(values: readonly number[]): number {
   return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)]!;
 }
 

@@ -7,47 +7,47 @@ import { inflate, mutate } from "./mutate.ts";
 import { restructureDer } from "./structure/der.ts";
 import { restructureJson } from "./structure/json.ts";
 import { restructureProtobuf } from "./structure/protobuf.ts";
-import { type Bytes, bytesOf, type Target, textOf } from "./target.ts";
+import { type Bytes, decodeText, encodeText, type Target } from "./target.ts";
 
 const WORDS = ["<", ">", "N"];
 
-function targetOf(run: Target["run"]): Target {
-  return { name: "t", seeds: ["hello", "a<b>c"].map(bytesOf), words: WORDS, maxBytes: 1000, run };
+function createTarget(run: Target["run"]): Target {
+  return { name: "t", seeds: ["hello", "a<b>c"].map(encodeText), words: WORDS, maxBytes: 1000, run };
 }
 
 test("fuzz() finds what throws, with a smaller input that throws the same", async () => {
-  const target = targetOf((input) => {
-    const text = textOf(input);
+  const target = createTarget((input) => {
+    const text = decodeText(input);
     if (text.includes("<<")) throw new Error("two of them");
     return text.includes("<") ? "one" : "none";
   });
   const { finding } = await fuzz(target, { seed: 1, seconds: 60, inputs: Infinity, onInput: () => {} });
   assert.equal(finding?.kind, "wrong");
   assert.match(finding?.message ?? "", /^Error: two of them/);
-  assert.equal(textOf(finding?.input ?? bytesOf("")), "<<");
+  assert.equal(decodeText(finding?.input ?? encodeText("")), "<<");
 });
 
 test("fuzz() runs the seeds first, and the same inputs for the same seed", async () => {
-  const inputsOf = async (seed: number): Promise<readonly string[]> => {
+  const collectInputs = async (seed: number): Promise<readonly string[]> => {
     const seen: string[] = [];
     // The time is never over before the hundredth input.
-    const target = targetOf((input) => {
-      seen.push(textOf(input));
+    const target = createTarget((input) => {
+      seen.push(decodeText(input));
       if (seen.length === 100) throw new Error("enough");
       return `${input.length % 7}`;
     });
     await fuzz(target, { seed, seconds: 60, inputs: Infinity, onInput: () => {} });
     return seen.slice(0, 100);
   };
-  const first = await inputsOf(1);
+  const first = await collectInputs(1);
   assert.deepEqual(first.slice(0, 2), ["hello", "a<b>c"]);
-  assert.deepEqual(await inputsOf(1), first);
-  assert.notDeepEqual(await inputsOf(2), first);
+  assert.deepEqual(await collectInputs(1), first);
+  assert.notDeepEqual(await collectInputs(2), first);
 });
 
 test("fuzz() ends after as many inputs as it was given", async () => {
   let runs = 0;
-  const target = targetOf(() => `${runs++ % 7}`);
+  const target = createTarget(() => `${runs++ % 7}`);
   const report = await fuzz(target, { seed: 1, seconds: 60, inputs: 50, onInput: () => {} });
   assert.equal(report.inputs, 50);
   assert.equal(report.finding, undefined);
@@ -55,7 +55,7 @@ test("fuzz() ends after as many inputs as it was given", async () => {
 
 test("fuzz() finds time that is not linear where it is still short", async () => {
   const target = {
-    ...targetOf((input) => `${/^a<\w*b?\w*>c$/.test(textOf(input).slice(0, 20_000))}`),
+    ...createTarget((input) => `${/^a<\w*b?\w*>c$/.test(decodeText(input).slice(0, 20_000))}`),
     maxBytes: 8_192,
   };
   const { finding } = await fuzz(target, { seed: 1, seconds: 60, inputs: Infinity, onInput: () => {} });
@@ -70,20 +70,20 @@ test("judge() reports what is slow again and again", async () => {
     for (const until = performance.now() + 20; performance.now() < until;);
     return "slow";
   };
-  const { finding } = await judge({ ...targetOf(spin), graceMs: 1 }, bytesOf("x"));
+  const { finding } = await judge({ ...createTarget(spin), graceMs: 1 }, encodeText("x"));
   assert.equal(finding?.kind, "slow");
   assert.equal(runs, 3);
 });
 
 test("minimize() leaves only what is needed", async () => {
-  const input = bytesOf("..a.......b..c");
-  const isSame = (bytes: Bytes) => Promise.resolve(/a.*b.*c/.test(textOf(bytes)));
-  assert.equal(textOf(await minimize(input, isSame, () => false)), "abc");
+  const input = encodeText("..a.......b..c");
+  const isSame = (bytes: Bytes) => Promise.resolve(/a.*b.*c/.test(decodeText(bytes)));
+  assert.equal(decodeText(await minimize(input, isSame, () => false)), "abc");
 });
 
 test("mutate() and inflate() keep to the limit", () => {
   const random = createSeededRandom(3);
-  const pool = { random, inputs: [bytesOf("a<b>c"), bytesOf("123")], words: WORDS };
+  const pool = { random, inputs: [encodeText("a<b>c"), encodeText("123")], words: WORDS };
   for (let i = 0; i < 500; i++) {
     assert.ok(mutate(pool, pool.inputs[i % 2]!, 50).length <= 50);
     assert.ok(inflate(pool, pool.inputs[i % 2]!, 500).length <= 500);
@@ -92,7 +92,7 @@ test("mutate() and inflate() keep to the limit", () => {
 
 for (
   const { name, restructure, input } of [
-    { name: "restructureJson()", restructure: restructureJson, input: bytesOf('{"a":[1,{"b":null}],"c":"d"}') },
+    { name: "restructureJson()", restructure: restructureJson, input: encodeText('{"a":[1,{"b":null}],"c":"d"}') },
     { name: "restructureDer()", restructure: restructureDer, input: Uint8Array.of(0x30, 6, 2, 1, 5, 0x31, 1, 0) },
     { name: "restructureProtobuf()", restructure: restructureProtobuf, input: Uint8Array.of(8, 1, 0x12, 2, 8, 5) },
   ]
@@ -101,6 +101,6 @@ for (
     const random = createSeededRandom(4);
     const made = new Set(Array.from({ length: 50 }, () => String(restructure(input, random))));
     assert.ok(made.size > 10, `${made.size}`);
-    assert.equal(restructure(bytesOf("{"), random), undefined);
+    assert.equal(restructure(encodeText("{"), random), undefined);
   });
 }

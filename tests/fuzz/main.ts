@@ -46,7 +46,7 @@ async function main(): Promise<number> {
   try {
     for (const target of names) {
       const report = await supervise({ target, seed, seconds: total / names.length, inputs, folder, ...input });
-      process.stdout.write(`${lineOf(target, report)}\n`);
+      process.stdout.write(`${formatLine(target, report)}\n`);
       if (report.finding === undefined) continue;
       findings++;
       process.stdout.write(`${await describe(target, seed, report.finding)}\n`);
@@ -69,7 +69,7 @@ function readInput(replay: string): Bytes {
   throw new Error(`--replay is neither a file nor hexadecimal: ${JSON.stringify(replay.slice(0, 80))}`);
 }
 
-function lineOf(target: string, { inputs, seconds, slowestMs, slowestBytes }: Report): string {
+function formatLine(target: string, { inputs, seconds, slowestMs, slowestBytes }: Report): string {
   const rate = seconds === 0 ? 0 : Math.round(inputs / seconds);
   const slowest = `slowest ${slowestMs.toFixed(1)} ms (${slowestBytes} bytes)`;
   return `${target.padEnd(16)} ${`${inputs}`.padStart(9)} inputs ${`${rate}`.padStart(7)}/s  ${slowest}`;

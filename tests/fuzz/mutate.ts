@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { Random } from "../../core/ports.ts";
 import { below, mostlySmall, oneIn, pick } from "./dice.ts";
-import { type Bytes, bytesOf } from "./target.ts";
+import { type Bytes, encodeText } from "./target.ts";
 
 /** What mutations draw from. */
 export interface Pool {
@@ -114,7 +114,7 @@ function mutateOnce(pool: Pool, input: Bytes): Bytes {
 }
 
 function word({ random, words }: Pool): Bytes {
-  return bytesOf(words.length === 0 ? String.fromCharCode(below(random, 128)) : pick(random, words));
+  return encodeText(words.length === 0 ? String.fromCharCode(below(random, 128)) : pick(random, words));
 }
 
 /** A word, some words, or a part of the input. */
@@ -133,7 +133,7 @@ function withOddNumber(random: Random, input: Bytes): Bytes {
   while (at < input.length && !isDigit(input[at])) at++;
   let end = at;
   while (end < input.length && isDigit(input[end])) end++;
-  return join(input.subarray(0, at), bytesOf(pick(random, ODD_NUMBERS)), input.subarray(end));
+  return join(input.subarray(0, at), encodeText(pick(random, ODD_NUMBERS)), input.subarray(end));
 }
 
 function isDigit(byte: number | undefined): boolean {
@@ -152,7 +152,7 @@ function repeatNumbered(part: Bytes, times: number): Bytes {
   if (mark < 0) return repeat(part, times);
   const [head, tail] = [part.subarray(0, mark), part.subarray(mark + 1)];
   const parts: Bytes[] = [];
-  for (let i = 0; i < times; i++) parts.push(head, bytesOf(String(i)), tail);
+  for (let i = 0; i < times; i++) parts.push(head, encodeText(String(i)), tail);
   return new Uint8Array(Buffer.concat(parts));
 }
 

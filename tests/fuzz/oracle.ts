@@ -4,17 +4,17 @@ import type { Result } from "../../core/lib/result.ts";
 import { describeRefusal as statusRefusal } from "../support/describe_refusal.ts";
 
 /** The outcome of a refusal; the error itself is thrown when the API would answer it with anything but a 4xx. */
-export function refusalOf(error: unknown, meant: readonly number[] = []): string {
-  return outcomeOf(statusRefusal(error, meant));
+export function describeRefusal(error: unknown, meant: readonly number[] = []): string {
+  return toOutcome(statusRefusal(error, meant));
 }
 
 /** The outcome of a decoder that answers with a value. */
 export function resultOutcome(result: Result<unknown, string>): string {
-  return result.ok ? "ok" : outcomeOf(result.error);
+  return result.ok ? "ok" : toOutcome(result.error);
 }
 
 /** A text without what differs from input to input. */
-export function outcomeOf(text: string): string {
+export function toOutcome(text: string): string {
   return text.slice(0, 400).replace(/"[^"]*"|'[^']*'|[0-9]+/g, "#").slice(0, 60);
 }
 

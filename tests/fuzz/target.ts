@@ -30,11 +30,11 @@ export interface Target {
 }
 
 /** Text to bytes. */
-export function bytesOf(text: string): Bytes {
+export function encodeText(text: string): Bytes {
   return new TextEncoder().encode(text);
 }
 
 /** Bytes to text, in the way of a decoder that takes what comes. */
-export function textOf(bytes: Bytes): string {
+export function decodeText(bytes: Bytes): string {
   return new TextDecoder().decode(bytes);
 }

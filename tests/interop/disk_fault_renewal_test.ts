@@ -12,14 +12,14 @@ import { createTempFolder } from "../support/temp.ts";
 import { createFaultyDisk, tryEachCall } from "../support/interop/faulty_disk.ts";
 import { startOnDemand } from "../support/interop/on_demand.ts";
 
-const base64Of = (pem: string): string => (/CERTIFICATE-----([^-]*)-----END/.exec(pem)?.[1] ?? "").replace(/\s/g, "");
+const toBase64 = (pem: string): string => (/CERTIFICATE-----([^-]*)-----END/.exec(pem)?.[1] ?? "").replace(/\s/g, "");
 
 /** What is on the disk: undefined where two files do not belong together. */
 async function served(dataDir: string): Promise<string | undefined> {
   const [certificate, key] = await Promise.all(
     ["apiserver.crt", "apiserver.key"].map((name) => readFile(`${dataDir}/pki/${name}`, "utf8")),
   );
-  return parseCredentialPair(certificate!, key!).ok ? base64Of(certificate!) : undefined;
+  return parseCredentialPair(certificate!, key!).ok ? toBase64(certificate!) : undefined;
 }
 
 async function admin(dataDir: string): Promise<CredentialPair> {

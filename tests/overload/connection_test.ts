@@ -5,7 +5,7 @@ import { FRAME, frame } from "../support/raw_http2.ts";
 import { frameReader, statusReader } from "./connection.ts";
 
 /** All ways to cut bytes in two. */
-function pairsOf(bytes: Buffer): readonly (readonly [Buffer, Buffer])[] {
+function toPairs(bytes: Buffer): readonly (readonly [Buffer, Buffer])[] {
   return Array.from({ length: bytes.length }, (_, at) => [bytes.subarray(0, at), bytes.subarray(at)] as const);
 }
 
@@ -13,7 +13,7 @@ test("statusReader() counts each status line with its code, wherever it is cut",
   const answers = Buffer.from(
     "HTTP/1.1 401 Unauthorized\r\n\r\n{}HTTP/1.1 429 Too\r\n\r\nHTTP/1.1 401 Unauthorized\r\n",
   );
-  for (const pair of pairsOf(answers)) {
+  for (const pair of toPairs(answers)) {
     let seen = 0;
     const read = statusReader(401, () => seen++);
     for (const chunk of pair) read(chunk);
@@ -33,7 +33,7 @@ test("frameReader() counts answers with 200, streams that are over and answered 
     frame(FRAME.ping, 0, 0, Buffer.alloc(8)),
     frame(FRAME.ping, 1, 0, Buffer.alloc(8)),
   ]);
-  for (const pair of pairsOf(bytes)) {
+  for (const pair of toPairs(bytes)) {
     let [answers, settled, pongs] = [0, 0, 0];
     const read = frameReader(() => answers++, () => settled++, () => pongs++);
     for (const chunk of pair) read(chunk);

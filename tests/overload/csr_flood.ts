@@ -2,7 +2,7 @@
 import { createTally, type Target } from "./attack.ts";
 import { CSRS } from "./asking.ts";
 import { open } from "./connection.ts";
-import { requestOf } from "./node_request.ts";
+import { createNodeRequest } from "./node_request.ts";
 import { repeat, waitUntil } from "./waiting.ts";
 
 const CONNECTIONS = 4;
@@ -14,7 +14,7 @@ const REOPENED_AFTER_MS = 30_000;
 export async function createRequests(count: number, target: Target): Promise<void> {
   const tally = createTally();
   const { deadline } = target;
-  const csr = await requestOf("flood");
+  const csr = await createNodeRequest("flood");
   const prefix = `flood-${Math.floor(target.random() * 1e12).toString(36)}`;
   let named = 0;
   /** Answered, or waiting for their answer. */

@@ -12,7 +12,7 @@ import process from "node:process";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Kind } from "./account.ts";
 import { bearer, CSRS } from "./asking.ts";
-import { requestOf } from "./node_request.ts";
+import { createNodeRequest } from "./node_request.ts";
 
 const PAUSE_MS: Readonly<Record<Kind, number>> = { admin: 50, probe: 250, node: 500 };
 const LOOK_EVERY_MS = 50;
@@ -36,7 +36,7 @@ async function main(): Promise<void> {
   const ca = pem("certificate-authority-data");
   const cert = pem("client-certificate-data");
   const kept = new Agent({ keepAlive: true, maxSockets: 1, ca, cert, key: pem("client-key-data") });
-  const ask = (asked: Asked) => answerOf(Number(port), asked);
+  const ask = (asked: Asked) => toAnswer(Number(port), asked);
   let nodes = 0;
 
   await Promise.all([
@@ -67,7 +67,7 @@ async function bootstrap(
   name: string,
   ask: (asked: Omit<Asked, "agent" | "token">) => Promise<{ readonly code: number; readonly text: string }>,
 ): Promise<number> {
-  const created = await ask({ path: CSRS, body: await requestOf(name) });
+  const created = await ask({ path: CSRS, body: await createNodeRequest(name) });
   if (created.code !== 201) return created.code;
   for (const end = performance.now() + ISSUED_WITHIN_MS; performance.now() < end;) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
@@ -78,7 +78,7 @@ async function bootstrap(
   return 0;
 }
 
-function answerOf(
+function toAnswer(
   port: number,
   { path, agent, token, body }: Asked,
 ): Promise<{ readonly code: number; readonly text: string }> {

@@ -10,18 +10,18 @@ export const NO_MESSAGE = "(no message)";
 export function countLines(text: string): LogLines {
   const counts: Record<string, number> = {};
   for (const line of text.split("\n").filter((line) => line.trim() !== "")) {
-    const message = messageOf(line);
+    const message = parseMessage(line);
     counts[message] = (counts[message] ?? 0) + 1;
   }
   return counts;
 }
 
 /** All of them. */
-export function sumOf(lines: LogLines): number {
+export function sumLines(lines: LogLines): number {
   return Object.values(lines).reduce((sum, count) => sum + count, 0);
 }
 
-function messageOf(line: string): string {
+function parseMessage(line: string): string {
   try {
     const { message } = JSON.parse(line) as { readonly message?: unknown };
     return typeof message === "string" ? message : NO_MESSAGE;

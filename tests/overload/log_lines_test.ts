@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countLines, NO_MESSAGE, sumOf } from "./log_lines.ts";
+import { countLines, NO_MESSAGE, sumLines } from "./log_lines.ts";
 
 test("countLines() counts by message, and what is no line of the log by itself", () => {
   const line = (message: string) => `${JSON.stringify({ level: "INFO", message })}\n`;
@@ -8,5 +8,5 @@ test("countLines() counts by message, and what is no line of the log by itself",
     `${line("request refused")}not JSON\n\n${line("CSR approved")}${line("request refused")}{}\n`,
   );
   assert.deepEqual(lines, { "request refused": 2, "CSR approved": 1, [NO_MESSAGE]: 2 });
-  assert.equal(sumOf(lines), 5);
+  assert.equal(sumLines(lines), 5);
 });

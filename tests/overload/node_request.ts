@@ -8,7 +8,7 @@ import {
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 
 /** A request of a node, signed with a key of its own. */
-export async function requestOf(name: string): Promise<CertificateSigningRequest> {
+export async function createNodeRequest(name: string): Promise<CertificateSigningRequest> {
   const nodeName = parseNodeName(name);
   if (!nodeName.ok) throw new Error(nodeName.error);
   return buildCsr({

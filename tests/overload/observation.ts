@@ -30,13 +30,13 @@ export interface Times {
 }
 
 /** Times of one kind of answers; NaN where there was none. */
-export function timesOf(answers: readonly Answer[], kind: Kind): Times {
+export function summarizeTimes(answers: readonly Answer[], kind: Kind): Times {
   const sorted = answers.filter((answer) => answer.kind === kind).map(({ ms }) => ms).sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
   return { p50: at(0.5), p99: at(0.99) };
 }
 
 /** The most memory that the server had in any of them. */
-export function peakOf(observations: readonly Observation[]): number {
+export function findPeak(observations: readonly Observation[]): number {
   return Math.max(...observations.map(({ rss }) => rss.peak));
 }

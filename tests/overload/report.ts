@@ -3,8 +3,8 @@ import { formatMachine, type Machine } from "../bench/machine.ts";
 import { formatTable } from "../bench/table.ts";
 import { KINDS } from "./account.ts";
 import { formatTally } from "./attack.ts";
-import { sumOf } from "./log_lines.ts";
-import { type Observation, type Times, timesOf } from "./observation.ts";
+import { sumLines } from "./log_lines.ts";
+import { type Observation, summarizeTimes, type Times } from "./observation.ts";
 
 /** Everything that is told. */
 export interface Report {
@@ -53,7 +53,7 @@ export function formatJson({ machine, settings, rounds }: Report): string {
       honest: Object.fromEntries(KINDS.map((kind) => {
         const own = answers.filter((answer) => answer.kind === kind);
         const failed = own.filter(({ code }) => code !== 200).length;
-        return [kind, { answers: own.length, failed, ...timesOf(own, kind) }];
+        return [kind, { answers: own.length, failed, ...summarizeTimes(own, kind) }];
       })),
     }))
   );
@@ -67,9 +67,9 @@ function rows(rounds: Report["rounds"]) {
     const seen = rounds.flatMap((round) => round[index] ?? []);
     const answers = seen.flatMap((one) => one.answers);
     return {
-      times: KINDS.map((kind) => timesOf(answers, kind)),
+      times: KINDS.map((kind) => summarizeTimes(answers, kind)),
       failed: answers.filter(({ code }) => code !== 200).length,
-      lines: Math.max(...seen.map(({ log }) => sumOf(log))),
+      lines: Math.max(...seen.map(({ log }) => sumLines(log))),
       again: later.flatMap((round) => round[index]?.rss.peak ?? []),
     };
   });

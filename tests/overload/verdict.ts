@@ -1,7 +1,7 @@
 /** What the server promises under attack, held against what was seen. */
 import { KINDS, missingKinds } from "./account.ts";
 import { lacking } from "./attack.ts";
-import { type Observation, peakOf, timesOf } from "./observation.ts";
+import { findPeak, type Observation, summarizeTimes } from "./observation.ts";
 
 /**
  * No kind of honest request may take longer than this under an attack, all rounds together, but for one in a hundred: of
@@ -33,7 +33,11 @@ const MAX_GROWTH_MB = 80;
 
 /** All that is wrong, a line each. */
 export function findFaults(rounds: readonly (readonly Observation[])[], scale: number): readonly string[] {
-  return [...rounds.flat().flatMap((one) => faultsOf(one, scale)), ...lateFaults(rounds), ...growthFaults(rounds)];
+  return [
+    ...rounds.flat().flatMap((one) => findFaultsInOne(one, scale)),
+    ...lateFaults(rounds),
+    ...growthFaults(rounds),
+  ];
 }
 
 /** The most memory, in megabytes, that a server may have at a scale. */
@@ -41,7 +45,7 @@ export function maxRssMb(scale: number): number {
   return Math.round(IDLE_MB + ATTACKED_MB * scale);
 }
 
-function faultsOf(observation: Observation, scale: number): readonly string[] {
+function findFaultsInOne(observation: Observation, scale: number): readonly string[] {
   const { attack, tally, rss, answers } = observation;
   const failed = answers.filter(({ code }) => code !== 200).map(({ kind, code }) => `${kind} ${code}`);
   return [
@@ -57,7 +61,7 @@ function faultsOf(observation: Observation, scale: number): readonly string[] {
 function lateFaults(rounds: readonly (readonly Observation[])[]): readonly string[] {
   return (rounds[0] ?? []).flatMap(({ attack }, index) => {
     const answers = rounds.flatMap((round) => round[index]?.answers ?? []);
-    return KINDS.map((kind) => ({ kind, p99: timesOf(answers, kind).p99 }))
+    return KINDS.map((kind) => ({ kind, p99: summarizeTimes(answers, kind).p99 }))
       .filter(({ p99 }) => p99 > MAX_HONEST_P99_MS)
       .map(({ kind, p99 }) => `${attack.name}: ${kind} waited ${p99.toFixed(0)} ms, ${MAX_HONEST_P99_MS} are allowed`);
   });
@@ -80,8 +84,8 @@ function logFaults({ log, seconds, answers, tally }: Observation): readonly stri
 
 function growthFaults([first, ...later]: readonly (readonly Observation[])[]): readonly string[] {
   if (first === undefined) return [];
-  const most = Math.max(peakOf(first) * MAX_GROWTH, peakOf(first) + MAX_GROWTH_MB);
-  return later.filter((round) => peakOf(round) > most).map((round) =>
-    `memory grows: ${peakOf(first)} MB at most the first time, ${peakOf(round)} MB when everything was done again`
+  const most = Math.max(findPeak(first) * MAX_GROWTH, findPeak(first) + MAX_GROWTH_MB);
+  return later.filter((round) => findPeak(round) > most).map((round) =>
+    `memory grows: ${findPeak(first)} MB at most the first time, ${findPeak(round)} MB when everything was done again`
   );
 }

@@ -31,7 +31,7 @@ after(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-function nameOf(revision: number): string {
+function toFileName(revision: number): string {
   return `tlsboot_${version}-${revision}_${ARCHITECTURE}.deb`;
 }
 
@@ -64,11 +64,14 @@ async function useServer(): Promise<void> {
 
 test("the package is the same bytes each time", async () => {
   await makePackage("again", 1);
-  assert.deepEqual(await readFile(folder.join("again", nameOf(1))), await readFile(folder.join("share", nameOf(1))));
+  assert.deepEqual(
+    await readFile(folder.join("again", toFileName(1))),
+    await readFile(folder.join("share", toFileName(1))),
+  );
 });
 
 test("it installs: program, user, units, pages, completion, licences", async () => {
-  await root.run(`dpkg -i /tmp/share/${nameOf(1)}`);
+  await root.run(`dpkg -i /tmp/share/${toFileName(1)}`);
   assert.equal(await root.run("dpkg --verify tlsboot"), "");
   assert.match(await root.run("getent passwd tlsboot"), new RegExp(`:${DATA}:/usr/sbin/nologin$`, "m"));
   assert.equal(JSON.parse(await root.run("tlsboot version -o json")).version, version);
@@ -97,7 +100,7 @@ test("the server runs as the unit starts it", async () => {
 test("an upgrade keeps settings and data, and opens them", async () => {
   const before = await root.run(`sha256sum ${DATA}/pki/ca.crt; id tlsboot`);
   await root.run("echo 'auditLogPath: /var/lib/tlsboot/audit.log' >> /etc/tlsboot/up.yaml");
-  await root.run(`dpkg -i /tmp/share/${nameOf(2)}`);
+  await root.run(`dpkg -i /tmp/share/${toFileName(2)}`);
   assert.equal(await root.run("dpkg-query -W -f '${Version}' tlsboot"), `${version}-2`);
   assert.equal(await root.run(`sha256sum ${DATA}/pki/ca.crt; id tlsboot`), before);
   await useServer();

@@ -36,7 +36,7 @@ export async function readOutcome(path: string, code: number): Promise<Outcome> 
   if (cases.length === 0) return noTests("its report has no test");
   const failures = cases.flatMap(([, attributes = "", body = ""]): Failure[] => {
     const fault = FAULT.exec(body);
-    return fault === null ? [] : [{ name: nameOf(attributes), text: plain(fault[1] ?? fault[0]).trim() }];
+    return fault === null ? [] : [{ name: parseName(attributes), text: plain(fault[1] ?? fault[0]).trim() }];
   });
   const passed = cases.length - failures.length;
   if (code !== 0 && failures.length === 0) {
@@ -46,7 +46,7 @@ export async function readOutcome(path: string, code: number): Promise<Outcome> 
 }
 
 /** All of them as one. */
-export function sumOf(outcomes: readonly Outcome[]): Outcome {
+export function sumOutcomes(outcomes: readonly Outcome[]): Outcome {
   return {
     passed: outcomes.reduce((sum, { passed }) => sum + passed, 0),
     failed: outcomes.reduce((sum, { failed }) => sum + failed, 0),
@@ -68,7 +68,7 @@ export function formatFailures(failures: readonly Failure[], lines: number): str
   }).join("");
 }
 
-function nameOf(attributes: string): string {
+function parseName(attributes: string): string {
   const name = /\bname="([^"]*)"/.exec(attributes)?.[1] ?? "";
   // Node names the test that a step belongs to here, "test" where there is none, and Deno the file.
   const parent = /\bclassname="([^"]*)"/.exec(attributes)?.[1] ?? "test";

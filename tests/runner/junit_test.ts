@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
 import { createTempFolder } from "../support/temp.ts";
-import { formatFailures, readOutcome, sumOf } from "./junit.ts";
+import { formatFailures, readOutcome, sumOutcomes } from "./junit.ts";
 
 for (
   const { name, report, want } of [
@@ -73,9 +73,9 @@ test("readOutcome() takes a runner that fails without a failing test for a failu
   assert.match(failures[0]?.text ?? "", /ended with 1/);
 });
 
-test("sumOf() has the failures of all", () => {
+test("sumOutcomes() has the failures of all", () => {
   const failed = { passed: 1, failed: 1, failures: [{ name: "a", text: "b" }] };
-  assert.deepEqual(sumOf([failed, { passed: 2, failed: 0, failures: [] }]), { ...failed, passed: 3 });
+  assert.deepEqual(sumOutcomes([failed, { passed: 2, failed: 0, failures: [] }]), { ...failed, passed: 3 });
 });
 
 test("formatFailures() has each name and the beginning of what was said", () => {

@@ -14,7 +14,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { NODE_FLAGS } from "../support/child.ts";
-import { formatFailures, type Outcome, readOutcome, sumOf } from "./junit.ts";
+import { formatFailures, type Outcome, readOutcome, sumOutcomes } from "./junit.ts";
 import { runAside } from "../../scripts/processes.ts";
 import { runBuild } from "../../scripts/build/run.ts";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
@@ -135,10 +135,12 @@ async function main(): Promise<number> {
     const results = await runBatches(batches.sort((a, b) => a.rank - b.rank), reports, lanes);
     if (values.timings) process.stdout.write(formatTimings(results));
     for (const name of new Set(batches.map(({ runtime }) => runtime.name))) {
-      const { passed, failed } = sumOf(results.filter(({ runtime }) => runtime.name === name).map((r) => r.outcome));
+      const { passed, failed } = sumOutcomes(
+        results.filter(({ runtime }) => runtime.name === name).map((r) => r.outcome),
+      );
       process.stdout.write(`${name}: ${passed} passed, ${failed} failed\n`);
     }
-    const { passed, failed, failures } = sumOf(results.map(({ outcome }) => outcome));
+    const { passed, failed, failures } = sumOutcomes(results.map(({ outcome }) => outcome));
     if (values.report !== undefined) await writeFile(values.report, JSON.stringify({ passed, failed }));
     process.stdout.write(formatFailures(failures, LINES_EACH));
     process.stdout.write(`${suite}${values.binary ? "-binary" : ""}: ${passed} passed, ${failed} failed\n`);

@@ -73,9 +73,9 @@ const ROWS: readonly TokenRow[] = [
 ];
 
 const SECRET = "0123456789abcdef";
-const idOf = (index: number): string => `tok${String(index).padStart(3, "0")}`;
+const toTokenId = (index: number): string => `tok${String(index).padStart(3, "0")}`;
 const presentedBy = (index: number): Identity => {
-  const id = idOf(index);
+  const id = toTokenId(index);
   return bearer(ROWS[index]?.presented?.(id, SECRET) ?? `${id}.${SECRET}`);
 };
 const gone = bearer(`gonego.${SECRET}`);
@@ -96,7 +96,7 @@ before(async () => {
 });
 after(() => instance[Symbol.asyncDispose]());
 
-function secretOf(id: string, row: TokenRow): object {
+function createTokenSecret(id: string, row: TokenRow): object {
   const data = { "token-id": id, "token-secret": SECRET, "usage-bootstrap-authentication": "true", ...row.data };
   return {
     metadata: { name: row.secretName ?? `bootstrap-token-${id}`, ...row.metadata },
@@ -107,20 +107,20 @@ function secretOf(id: string, row: TokenRow): object {
 
 for (const [index, row] of ROWS.entries()) {
   test(`a bootstrap token ${row.name} ${row.groups === undefined ? "gets 401" : "is accepted"}`, async () => {
-    await instance.admin("POST", SECRETS, secretOf(idOf(index), row));
-    if (row.metadata !== undefined) await instance.admin("DELETE", `${SECRETS}/bootstrap-token-${idOf(index)}`);
+    await instance.admin("POST", SECRETS, createTokenSecret(toTokenId(index), row));
+    if (row.metadata !== undefined) await instance.admin("DELETE", `${SECRETS}/bootstrap-token-${toTokenId(index)}`);
     const reply = await instance.as(presentedBy(index), "POST", WHOAMI, {});
     if (row.groups === undefined) return assert.equal(reply.code, 401, reply.text);
     // No role is bound to these groups, so the token may only request its own user.
     assert.equal(reply.code, 201, reply.text);
-    assert.equal(reply.at("status/userInfo/username"), `system:bootstrap:${idOf(index)}`);
+    assert.equal(reply.at("status/userInfo/username"), `system:bootstrap:${toTokenId(index)}`);
     assert.deepEqual(reply.at("status/userInfo/groups"), [...row.groups, "system:authenticated"]);
     assert.equal((await instance.as(presentedBy(index), "GET", CSRS)).code, 403);
   });
 }
 
 test("a deleted bootstrap token is refused at once, also on an open connection", async () => {
-  await instance.admin("POST", SECRETS, secretOf("gonego", { name: "" }));
+  await instance.admin("POST", SECRETS, createTokenSecret("gonego", { name: "" }));
   assert.equal((await instance.as(gone, "POST", WHOAMI, {})).code, 201);
   await instance.admin("DELETE", `${SECRETS}/bootstrap-token-gonego`);
   assert.equal((await instance.as(gone, "POST", WHOAMI, {})).code, 401);
@@ -227,7 +227,7 @@ test("a valid certificate wins over an invalid token, and a valid token is accep
   const own = parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
   assert.ok(own.ok);
   assert.equal(await codeFor(await masters(own.value), "Bearer wrong"), 200);
-  await instance.admin("POST", SECRETS, secretOf("helper", { name: "" }));
+  await instance.admin("POST", SECRETS, createTokenSecret("helper", { name: "" }));
   const foreign = await masters((await createIssuingCa(new Date())).authority);
   assert.equal(await codeFor(foreign, `Bearer helper.${SECRET}`), 403, "the token's user may not, but is known");
 });

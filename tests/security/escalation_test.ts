@@ -52,11 +52,11 @@ before(async () => {
   });
   await instance.admin("POST", `${RBAC}/clusterroles`, { metadata: { name: "all" }, rules: EVERYTHING });
   await instance.admin("POST", `${RBAC}/clusterroles`, { metadata: { name: "small" }, rules: [held] });
-  await instance.admin("POST", `${RBAC}/namespaces/default/rolebindings`, bindingOf("small", "small"));
+  await instance.admin("POST", `${RBAC}/namespaces/default/rolebindings`, createBinding("small", "small"));
 });
 after(() => instance[Symbol.asyncDispose]());
 
-function bindingOf(name: string, role: string): object {
+function createBinding(name: string, role: string): object {
   return {
     metadata: { name },
     roleRef: { apiGroup: API_GROUP, kind: "ClusterRole", name: role },
@@ -202,7 +202,7 @@ for (
       who: editor,
       method: "POST",
       path: `${RBAC}/clusterrolebindings`,
-      body: bindingOf("e", "cluster-admin"),
+      body: createBinding("e", "cluster-admin"),
       code: 403,
     },
     {
@@ -210,7 +210,7 @@ for (
       who: editor,
       method: "POST",
       path: `${RBAC}/namespaces/default/rolebindings`,
-      body: bindingOf("e", "all"),
+      body: createBinding("e", "all"),
       code: 403,
     },
     {
@@ -218,7 +218,7 @@ for (
       who: editor,
       method: "POST",
       path: `${RBAC}/clusterrolebindings`,
-      body: bindingOf("e-small", "small"),
+      body: createBinding("e-small", "small"),
       code: 201,
     },
     {
@@ -242,7 +242,7 @@ for (
       who: binder,
       method: "POST",
       path: `${RBAC}/clusterrolebindings`,
-      body: bindingOf("b1", "view"),
+      body: createBinding("b1", "view"),
       code: 201,
     },
     {
@@ -250,7 +250,7 @@ for (
       who: binder,
       method: "POST",
       path: `${RBAC}/clusterrolebindings`,
-      body: bindingOf("b2", "cluster-admin"),
+      body: createBinding("b2", "cluster-admin"),
       code: 403,
     },
     {
@@ -274,7 +274,7 @@ for (
       who: escalator,
       method: "POST",
       path: `${RBAC}/clusterrolebindings`,
-      body: bindingOf("x2", "all"),
+      body: createBinding("x2", "all"),
       code: 403,
     },
   ]

@@ -91,7 +91,7 @@ function repeat<T>(size: number, make: (index: number) => T): T[] {
 }
 
 /** The shapes of a field: long, of elements that differ and of elements that do not, at every place below. */
-function* shapesOf(type: FieldType, path: string, depth = 0): Generator<Shape> {
+function* generateShapes(type: FieldType, path: string, depth = 0): Generator<Shape> {
   switch (type.kind) {
     case "string":
       for (const piece of PIECES) yield textShape(`${path} of ${JSON.stringify(piece)}`, piece, END);
@@ -119,7 +119,7 @@ function* shapesOf(type: FieldType, path: string, depth = 0): Generator<Shape> {
     case "list":
       yield { label: `${path}[] distinct`, value: (size) => repeat(size, (index) => shortValue(type.of, index)) };
       yield { label: `${path}[] equal`, value: (size) => repeat(size, () => shortValue(type.of, 0)) };
-      for (const { label, value } of shapesOf(type.of, `${path}[0]`, depth + 1)) {
+      for (const { label, value } of generateShapes(type.of, `${path}[0]`, depth + 1)) {
         yield { label, value: (size) => [value(size)] };
       }
       return;
@@ -136,14 +136,14 @@ function* shapesOf(type: FieldType, path: string, depth = 0): Generator<Shape> {
           value: (size) => ({ [longText(piece, size) + END]: shortValue(type.of, 0) }),
         };
       }
-      for (const { label, value } of shapesOf(type.of, `${path}{k}`, depth + 1)) {
+      for (const { label, value } of generateShapes(type.of, `${path}{k}`, depth + 1)) {
         yield { label, value: (size) => ({ k: value(size) }) };
       }
       return;
     case "message":
       if (depth >= MAX_DEPTH) return;
       for (const [name, field] of Object.entries(type.message().fields)) {
-        for (const { label, value } of shapesOf(field.type, `${path}.${name}`, depth + 1)) {
+        for (const { label, value } of generateShapes(field.type, `${path}.${name}`, depth + 1)) {
           yield { label, value: (size) => ({ [name]: value(size) }) };
         }
       }
@@ -162,7 +162,7 @@ function longText(piece: string, size: number): string {
 function* shapesOfKind({ schema, plural }: Kind): Generator<Shape> {
   for (const [name, { type }] of Object.entries(schema.fields)) {
     if (name === "metadata") continue;
-    for (const { label, value } of shapesOf(type, `${plural}.${name}`)) {
+    for (const { label, value } of generateShapes(type, `${plural}.${name}`)) {
       yield { label, value: (size) => ({ [name]: value(size) }) };
     }
   }
@@ -171,7 +171,7 @@ function* shapesOfKind({ schema, plural }: Kind): Generator<Shape> {
 /** The shapes of metadata, which all kinds have. */
 function* shapesOfMetadata({ schema, plural }: Kind): Generator<Shape> {
   const { type } = schema.fields["metadata"]!;
-  for (const { label, value } of shapesOf(type, `${plural}.metadata`)) {
+  for (const { label, value } of generateShapes(type, `${plural}.metadata`)) {
     yield { label, value: (size) => ({ metadata: value(size) }) };
   }
 }
@@ -216,10 +216,10 @@ interface Served {
 }
 
 function allServed(): readonly Served[] {
-  return Object.keys(samples).map(servedOf);
+  return Object.keys(samples).map(getServed);
 }
 
-function servedOf(resource: string): Served {
+function getServed(resource: string): Served {
   const sample = { ...samples[resource]?.[0]?.object(NAME), metadata: { name: NAME } } as unknown as JsonObject;
   const kind = ALL_KINDS.find((one) => formatApiVersion(one) === sample["apiVersion"] && one.kind === sample["kind"]);
   assert.ok(kind, resource);
@@ -264,9 +264,9 @@ for (const { mediaType, encode } of ENCODINGS) {
       const read = (bytes: Uint8Array) => decodeBody({ warnings: new Warnings() }, kind, mediaType, bytes, "Strict");
       await assertAllLinear(encodable(shapes, encodeOver), encodeOver, read);
     };
-    await decode(servedOf("configmaps"), shapesOfMetadata(configMapKind));
+    await decode(getServed("configmaps"), shapesOfMetadata(configMapKind));
     // Of YAML the reader is the same for all kinds, and slow.
-    const served = mediaType === "application/yaml" ? MERGED.map(servedOf) : allServed();
+    const served = mediaType === "application/yaml" ? MERGED.map(getServed) : allServed();
     for (const one of served) await decode(one, shapesOfKind(one.kind));
   });
 }
@@ -278,7 +278,7 @@ test("an object is created in linear time, whatever field is long", async () => 
       (value) => JSON.stringify(overlay(sample, value)),
       (body) => app.send("POST", `${path}?dryRun=All`, { body }),
     );
-  await create(servedOf("configmaps"), shapesOfMetadata(configMapKind));
+  await create(getServed("configmaps"), shapesOfMetadata(configMapKind));
   for (const served of allServed()) await create(served, shapesOfKind(served.kind));
 });
 
@@ -300,7 +300,7 @@ for (
   ]
 ) {
   test(`a patch of ${contentType} takes linear time, whatever field is long`, async () => {
-    for (const { kind, path, sample } of MERGED.map(servedOf)) {
+    for (const { kind, path, sample } of MERGED.map(getServed)) {
       await app.send("POST", path, { body: sample });
       const shapes = kind === configMapKind ? shapesOfMetadata(kind) : shapesOfKind(kind);
       await assertAllLinear(

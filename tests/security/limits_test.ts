@@ -20,12 +20,12 @@ before(async () => {
 after(() => instance[Symbol.asyncDispose]());
 
 /** Creates this number of DNS names. */
-function namesOf(count: number): readonly string[] {
+function createNames(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `n${index}.example.org`);
 }
 
 /** Creates the body of a CSR for a client certificate. */
-async function csrOf(name: string, request: string): Promise<string> {
+async function createCsrBody(name: string, request: string): Promise<string> {
   return JSON.stringify(await buildCsr({ name, request, signerName: "example.com/any", usages: ["client auth"] }));
 }
 
@@ -55,31 +55,32 @@ const LIMITS: readonly Limit[] = [
     name: "a request with 10,001 names",
     code: 422,
     says: /spec\.request: Invalid value: .*too many subject alternative names: 10001, limit is 10000/s,
-    body: async () => await csrOf("names", await buildRequest({ ...NAMED, dnsNames: namesOf(10_001) })),
+    body: async () => await createCsrBody("names", await buildRequest({ ...NAMED, dnsNames: createNames(10_001) })),
   },
   {
     name: "a request with as many names as fit into a body",
     code: 422,
     says: /spec\.request: Invalid value: .*too large: \d{7} bytes of DER, limit is 262144/s,
-    body: async () => await csrOf("most-names", await buildRequest({ ...NAMED, dnsNames: namesOf(80_000) })),
+    body: async () =>
+      await createCsrBody("most-names", await buildRequest({ ...NAMED, dnsNames: createNames(80_000) })),
   },
   {
     name: "a request with a name of 256 KiB",
     code: 422,
     says: /too large: \d{6} bytes of DER, limit is 262144/,
-    body: async () => await csrOf("long", await buildRequest({ subject: { commonName: "a".repeat(262_144) } })),
+    body: async () => await createCsrBody("long", await buildRequest({ subject: { commonName: "a".repeat(262_144) } })),
   },
   {
     name: "a request for an RSA key of more than 16384 bits",
     code: 422,
     says: /crypto\/rsa: 16\d{3}-bit keys are too large: limit is 16384/,
-    body: async () => await csrOf("rsa", buildRsaRequest(16_896)),
+    body: async () => await createCsrBody("rsa", buildRsaRequest(16_896)),
   },
   {
     name: "a request behind as many broken blocks as fit into a body",
     code: 422,
     says: /PEM block type must be CERTIFICATE REQUEST/,
-    body: async () => await csrOf("blocks", toBase64("-----BEGIN CERTIFICATE REQUEST-----\n".repeat(60_000))),
+    body: async () => await createCsrBody("blocks", toBase64("-----BEGIN CERTIFICATE REQUEST-----\n".repeat(60_000))),
   },
 ];
 
@@ -98,11 +99,11 @@ for (const { name, code, says, body } of LIMITS) {
 test("requests just within the limits are accepted", async () => {
   for (
     const [name, request] of [
-      ["just-names", await buildRequest({ ...NAMED, dnsNames: namesOf(10_000) })],
+      ["just-names", await buildRequest({ ...NAMED, dnsNames: createNames(10_000) })],
       ["just-rsa", buildRsaRequest(15_872)],
     ] as const
   ) {
-    const reply = await instance.as(MASTERS, "POST", CSRS, await csrOf(name, request));
+    const reply = await instance.as(MASTERS, "POST", CSRS, await createCsrBody(name, request));
     assert.equal(reply.code, 201, reply.text.slice(0, 300));
   }
 });
@@ -110,7 +111,7 @@ test("requests just within the limits are accepted", async () => {
 test("a certificate of 101 certificates is refused with 422", async () => {
   const { certificate } = await createSigningCa();
   const path = `${CSRS}/many-certificates`;
-  await instance.admin("POST", CSRS, await csrOf("many-certificates", await buildRequest(NAMED)));
+  await instance.admin("POST", CSRS, await createCsrBody("many-certificates", await buildRequest(NAMED)));
   const pem = encodePem("CERTIFICATE", certificate.der).repeat(101);
   const status = { certificate: toBase64(pem) };
   const reply = await instance.as(MASTERS, "PATCH", `${path}/status`, JSON.stringify({ status }), {

@@ -141,12 +141,12 @@ async function assertGoesNowhere(
 
 for (const code of [301, 302, 303, 307, 308]) {
   for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
-    for (const [way, argsOf] of Object.entries(WAYS)) {
+    for (const [way, toArgs] of Object.entries(WAYS)) {
       // One code is enough for the other ways, because all of them use the same transport.
       if (code !== 307 && way !== "a command of people") continue;
       test(`${way} does not follow a ${code} to ${place}`, async () => {
         api.intercept = redirectTo(place, code);
-        const args = argsOf("kubeconfig");
+        const args = toArgs("kubeconfig");
         const asked = await assertGoesNowhere(() =>
           code === 307
             ? runTlsboot(args, { cwd: folder.path })
@@ -184,7 +184,7 @@ for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
     const [credential, kubeconfig] of [["a token", "kubeconfig"], ["a client certificate", "certificate"]] as const
   ) {
     const ways = credential === "a token" ? ROLES : { ...WAYS, ...ROLES };
-    for (const [way, argsOf] of Object.entries(ways)) {
+    for (const [way, toArgs] of Object.entries(ways)) {
       test(`${way} with ${credential} does not follow a redirect to ${place}`, async () => {
         await copyFile(folder.join(kubeconfig), folder.join("instance", "admin.kubeconfig"));
         const stop = new AbortController();
@@ -203,7 +203,7 @@ for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
         const late = AbortSignal.timeout(60_000);
         const signal = AbortSignal.any([stop.signal, late]);
         const asked = await assertGoesNowhere(() =>
-          runCaptured(argsOf(kubeconfig, "1h"), {
+          runCaptured(toArgs(kubeconfig, "1h"), {
             cwd: folder.path,
             clock: createImpatientClock(createFakeClock(new Date()), 0, PAUSE_MS),
             random: createSeededRandom(),

@@ -60,14 +60,14 @@ const MISTAKEN: Readonly<Record<string, (secret: string) => string>> = {
   "a certificate request": (secret) => `-----BEGIN CERTIFICATE REQUEST-----\n${secret}\n`,
   "a private key": (secret) => `-----BEGIN PRIVATE KEY-----\n${btoa(secret)}\n-----END PRIVATE KEY-----\n`,
   "a certificate": (secret) => `-----BEGIN CERTIFICATE-----\n${secret}\n-----END CERTIFICATE-----\n`,
-  "a kubeconfig": (secret) => kubeconfigOf(`token: ${JSON.stringify(`${secret}\u0001\u00e9\u{1f511}`)}`),
+  "a kubeconfig": (secret) => createKubeconfig(`token: ${JSON.stringify(`${secret}\u0001\u00e9\u{1f511}`)}`),
   "a kubeconfig with a key": (secret) =>
-    kubeconfigOf(`client-certificate-data: ${btoa(secret)}, client-key-data: ${btoa(secret)}`),
-  "a kubeconfig with what is no base64": (secret) => kubeconfigOf(`client-key-data: "%${secret}"`),
-  "a kubeconfig with a password": (secret) => kubeconfigOf(`username: u, password: "${secret}"`),
+    createKubeconfig(`client-certificate-data: ${btoa(secret)}, client-key-data: ${btoa(secret)}`),
+  "a kubeconfig with what is no base64": (secret) => createKubeconfig(`client-key-data: "%${secret}"`),
+  "a kubeconfig with a password": (secret) => createKubeconfig(`username: u, password: "${secret}"`),
 };
 
-function kubeconfigOf(user: string): string {
+function createKubeconfig(user: string): string {
   return `apiVersion: v1
 kind: Config
 clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
@@ -98,12 +98,12 @@ const NAMES_FILE = /(?:^tlsboot: error: |"level":"(?:WARN|ERROR)").*FILE/m;
 /** Commands that named the file; which of the mistakes a command can see depends on what it looks for. */
 const naming = new Set<string>();
 
-for (const [what, textOf] of Object.entries(MISTAKEN)) {
+for (const [what, formatMistake] of Object.entries(MISTAKEN)) {
   test(`no command prints the secret in ${what} that it takes for something else`, async () => {
     const run = createSecretRun(folder.path);
     run.know("the secret", SECRET);
     for (const words of TAKING_FILES) {
-      await writeFile(folder.join("FILE"), textOf(SECRET), { mode: 0o600 });
+      await writeFile(folder.join("FILE"), formatMistake(SECRET), { mode: 0o600 });
       const limit = STARTING.test(words) ? { timeoutMs: TRIED_MS } : {};
       const { code, stderr } = await run.tlsboot(words, { isWithin: true, ...limit });
       if (code !== 0 && NAMES_FILE.test(stderr)) naming.add(words);

@@ -18,7 +18,7 @@ import { findPemBlock } from "../../core/pki/pem.ts";
 import { parseCertificationRequest, type RequestFacts } from "../../core/pki/pkcs10.ts";
 import { type FakeApi, type FakeApiOptions, startFakeApi } from "./fake_api.ts";
 import { createFakeClock, type FakeClock } from "./fake_clock.ts";
-import { base64Of, type IssuedCertificate } from "./issuing_ca.ts";
+import { encodeBase64, type IssuedCertificate } from "./issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "./memory_files.ts";
 import { createMemoryLogger, type MemoryLogger } from "./memory_logger.ts";
 import { createSeededRandom } from "./seeded_random.ts";
@@ -122,7 +122,7 @@ async function issue(
   edit: Partial<IssuedCertificate> = {},
 ): Promise<void> {
   const { publicKeyDer, subject } = parseRequestOrThrow(csr);
-  const certificate = base64Of(await api.ca.issue({ publicKeyDer, subject, ...edit }));
+  const certificate = encodeBase64(await api.ca.issue({ publicKeyDer, subject, ...edit }));
   const approved = { ...csr, status: { conditions: [condition("Approved", "Test")] } };
   api.put(approved);
   api.put({ ...approved, status: { ...approved.status, certificate } });

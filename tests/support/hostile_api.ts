@@ -3,7 +3,7 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { buildCsr, sharedKey } from "./csr_builder.ts";
 import type { FakeAnswer, FakeRequest } from "./fake_api.ts";
 import { FORGING, HOSTILE } from "./hostile_text.ts";
-import { base64Of, type IssuingCa } from "./issuing_ca.ts";
+import { encodeBase64, type IssuingCa } from "./issuing_ca.ts";
 
 /** Objects full of it. */
 export interface HostileObjects {
@@ -48,7 +48,7 @@ export async function createHostileObjects(ca: IssuingCa): Promise<HostileObject
   const node = { username: NODE, groups: ["system:nodes"], commonName: NODE };
   const atWork = await Promise.all([
     stored({ ...serving, commonName: FORGING, conditions: APPROVED }, `signed ${FORGING}`),
-    stored({ ...serving, request: base64Of(FORGING), conditions: APPROVED }, `broken ${FORGING}`),
+    stored({ ...serving, request: encodeBase64(FORGING), conditions: APPROVED }, `broken ${FORGING}`),
     stored({ ...serving, ...node, dnsNames: ["a.example"], conditions: APPROVED }, `served ${FORGING}`),
     stored({ ...serving, ...node, dnsNames: ["a.example"] }, `serving ${FORGING}`),
     stored(node, `renewed ${FORGING}`),
@@ -61,7 +61,7 @@ export async function createHostileObjects(ca: IssuingCa): Promise<HostileObject
     organizations: [HOSTILE, FORGING],
     emailAddresses: ["a@b.example"],
     conditions: APPROVED,
-    certificate: base64Of(certificate),
+    certificate: encodeBase64(certificate),
   }, FORGING);
   const token = {
     apiVersion: "v1",
@@ -69,12 +69,12 @@ export async function createHostileObjects(ca: IssuingCa): Promise<HostileObject
     metadata: { name: "bootstrap-token-abcdef", namespace: "kube-system" },
     type: "bootstrap.kubernetes.io/token",
     data: {
-      "token-id": base64Of("abcdef"),
-      "token-secret": base64Of("0123456789abcdef"),
-      description: base64Of(FORGING),
-      expiration: base64Of(FORGING),
-      [`usage-bootstrap-${HOSTILE}`]: base64Of("true"),
-      "auth-extra-groups": base64Of(FORGING),
+      "token-id": encodeBase64("abcdef"),
+      "token-secret": encodeBase64("0123456789abcdef"),
+      description: encodeBase64(FORGING),
+      expiration: encodeBase64(FORGING),
+      [`usage-bootstrap-${HOSTILE}`]: encodeBase64("true"),
+      "auth-extra-groups": encodeBase64(FORGING),
     },
   } as KubeObject;
   return { certificate, csr, atWork, token };

@@ -55,12 +55,12 @@ export async function writeHostileArchives(folder: TempFolder): Promise<void> {
   await writeFile(folder.join("identity"), `${identity}\n`, { mode: 0o600 });
   const recipients = { kind: "keys", recipients: [await identityToRecipient(identity)] } as const;
   for (const [name, archive] of Object.entries(ARCHIVES)) {
-    await writeFile(folder.join(name), await collect(await encryptBackup(blocksOf(archive), recipients)));
+    await writeFile(folder.join(name), await collect(await encryptBackup(packBlocks(archive), recipients)));
   }
   await writeFile(folder.join("header.backup"), `age-encryption.org/v1\n-> ${HOSTILE}\n${FORGING}\n---\n`);
 }
 
-async function* blocksOf({ paths, manifest, manifestText }: Archive): AsyncGenerator<Uint8Array> {
+async function* packBlocks({ paths, manifest, manifestText }: Archive): AsyncGenerator<Uint8Array> {
   const nothing = new Uint8Array();
   const facts = {
     createdAt: FORGING,

@@ -79,6 +79,6 @@ export async function issueServing(
 }
 
 /** Base64 of a text, as the API carries PEM. */
-export function base64Of(text: string): string {
+export function encodeBase64(text: string): string {
   return Buffer.from(text, "utf8").toString("base64");
 }

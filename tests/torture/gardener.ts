@@ -45,7 +45,7 @@ export function createGardener(options: GardenerOptions): Gardener {
     for (const csr of await store.list(signal)) {
       const uid = csr.metadata.uid ?? "";
       const certificate = decodeBase64(csr.status?.certificate ?? "");
-      if (certificate === undefined || !retired.has(digestOf(certificate)) || random.float() * SHARE > 1) continue;
+      if (certificate === undefined || !retired.has(toDigest(certificate)) || random.float() * SHARE > 1) continue;
       ledger.beginDeletion(uid);
       try {
         await store.delete(getName(csr), signal, { uid });
@@ -58,7 +58,7 @@ export function createGardener(options: GardenerOptions): Gardener {
   }
 
   return {
-    retire: (certificatePem) => void retired.add(digestOf(new TextEncoder().encode(certificatePem))),
+    retire: (certificatePem) => void retired.add(toDigest(new TextEncoder().encode(certificatePem))),
     async run(signal) {
       while (!signal.aborted) {
         await pass(signal).catch((error: unknown) => {
@@ -70,6 +70,6 @@ export function createGardener(options: GardenerOptions): Gardener {
   };
 }
 
-function digestOf(bytes: Uint8Array): string {
+function toDigest(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }

@@ -62,11 +62,11 @@ export class Ledger {
 
   /** Some client was shown an object: in a list, by a watch, or as an answer. */
   show(resource: string, object: Shown): void {
-    const revision = revisionOf(object);
+    const revision = parseObjectRevision(object);
     const uid = object.metadata.uid ?? "";
     const what = describe(resource, object);
     this.#newest = Math.max(this.#newest, revision);
-    const state = digestOf(object);
+    const state = toObjectDigest(object);
     const known = this.#states.get(`${resource} ${revision}`);
     if (known === undefined) this.#states.set(`${resource} ${revision}`, state);
     else if (known !== state) this.violations.push(`${what}: revision ${revision} shows two different states`);
@@ -75,7 +75,7 @@ export class Ledger {
 
   /** A write was acknowledged. `newestBefore` is `newest` from before it was asked for. */
   acknowledge(resource: string, object: Shown, newestBefore: number): void {
-    const revision = revisionOf(object);
+    const revision = parseObjectRevision(object);
     const what = describe(resource, object);
     if (revision <= newestBefore) {
       this.violations.push(`${what}: was written at revision ${revision}, after ${newestBefore} had been seen`);
@@ -155,7 +155,7 @@ export class Ledger {
 }
 
 /** The `resourceVersion` as a number. */
-export function revisionOf(object: KubeObject): number {
+export function parseObjectRevision(object: KubeObject): number {
   return Number(object.metadata.resourceVersion);
 }
 
@@ -164,6 +164,6 @@ function describe(resource: string, { metadata: { namespace, name } }: KubeObjec
 }
 
 /** Items of lists have neither kind nor version, so both are left out. */
-function digestOf({ kind: _kind, apiVersion: _apiVersion, ...rest }: Shown): string {
+function toObjectDigest({ kind: _kind, apiVersion: _apiVersion, ...rest }: Shown): string {
   return createHash("sha256").update(JSON.stringify(rest)).digest("base64");
 }

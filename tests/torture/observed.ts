@@ -8,7 +8,7 @@ const REQUESTS = /^\/apis\/certificates\.k8s\.io\/v1\/certificatesigningrequests
 const COUNTERS = /^\/api\/v1\/namespaces\/[^/]+\/configmaps\b/;
 
 /** The resource that a path is about, of those that are kept account of. */
-export function resourceOf(path: string): string | undefined {
+export function parseResource(path: string): string | undefined {
   if (REQUESTS.test(path)) return "certificatesigningrequests";
   return COUNTERS.test(path) ? "configmaps" : undefined;
 }
@@ -21,7 +21,7 @@ export function observeConnections(connect: Connect, ledger: Ledger): Connect {
       async send(request, signal) {
         const newestBefore = ledger.newest;
         const answer = await transport.send(request, signal);
-        const resource = resourceOf(request.path);
+        const resource = parseResource(request.path);
         if (resource === undefined || answer.status >= 300) return answer;
         return { ...answer, body: observe(answer, request, resource, newestBefore, ledger) };
       },

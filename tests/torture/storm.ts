@@ -17,7 +17,7 @@ import { compareHistories } from "./history.ts";
 import { Ledger, type LedgerCounts, type Shown } from "./ledger.ts";
 import { createLoneInstance } from "./lone_instance.ts";
 import { startNode } from "./node.ts";
-import { observeConnections, resourceOf } from "./observed.ts";
+import { observeConnections, parseResource } from "./observed.ts";
 import { createSharedInstance } from "./shared_instance.ts";
 import type { KillCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
 import { isTransient, readHistory, startWatcher, type Watcher } from "./watcher.ts";
@@ -178,28 +178,28 @@ class Storm {
     const { signal } = this.#stop;
     const rest = { cluster, connect: this.#connect, clock: this.#clock, logger: SILENT };
     // Each with chances of its own: how fast the others are must not change what one does.
-    const chanceOf = (index: number): Random => createSeededRandom(this.#options.seed * 1_000 + index);
+    const createRandom = (index: number): Random => createSeededRandom(this.#options.seed * 1_000 + index);
     const onFault = (fault: string): void => this.#fault(fault);
     this.#comparedMs = this.#clock.elapsedMs();
     this.#begunAt = await this.#list(cluster, "at the start");
     const tasks: Promise<void>[] = [];
     for (const [index, { name, path }] of WATCHERS.entries()) {
-      const random = chanceOf(index);
+      const random = createRandom(index);
       const { watcher, running } = startWatcher({ ...rest, name, path, random, onFault }, this.#begunAt, signal);
       this.#watchers.push(watcher);
       tasks.push(running);
     }
     for (const [index, name] of COUNTERS.entries()) {
-      tasks.push(runCounter({ ...rest, name, random: chanceOf(100 + index), onFault }, signal));
+      tasks.push(runCounter({ ...rest, name, random: createRandom(100 + index), onFault }, signal));
     }
-    const gardener = createGardener({ ...rest, ledger: this.#ledger, random: chanceOf(200) });
+    const gardener = createGardener({ ...rest, ledger: this.#ledger, random: createRandom(200) });
     const nodes = Array.from({ length: this.#options.nodes }, (_, index) =>
       startNode({
         ...rest,
         name: `node${index}`,
         folder: join(this.#options.folder, "nodes"),
         bootstrapKubeconfig: instance.bootstrapKubeconfig,
-        random: chanceOf(1_000 + index),
+        random: createRandom(1_000 + index),
         onFault,
         onStored: (certificatePem) => gardener.retire(certificatePem),
       }, signal));
@@ -211,10 +211,10 @@ class Storm {
   async #list(cluster: ResolvedCluster, when: string): Promise<number> {
     let revision = 0;
     for (const path of [COUNTERS_PATH, REQUESTS_PATH]) {
-      const expectation = this.#ledger.expect(resourceOf(path)!);
+      const expectation = this.#ledger.expect(parseResource(path)!);
       const listing = await this.#ask(cluster, `list ${when}`, (api, signal) => listAll<Shown>(api, path, {}, signal));
       this.#ledger.compare(expectation, listing.items);
-      for (const object of listing.items) this.#ledger.show(resourceOf(path)!, object);
+      for (const object of listing.items) this.#ledger.show(parseResource(path)!, object);
       revision = Number(listing.resourceVersion);
       this.#ledger.observe("lister", revision);
     }
@@ -245,7 +245,7 @@ class Storm {
   /** Compares what each watcher was told since the last time with the whole history. */
   async #compare(cluster: ResolvedCluster): Promise<void> {
     for (const path of [REQUESTS_PATH, COUNTERS_PATH]) {
-      const resource = resourceOf(path)!;
+      const resource = parseResource(path)!;
       const watchers = this.#watchers.filter((watcher) => watcher.path === path);
       const to = Math.max(
         this.#ledger.newestAcknowledged(resource),

@@ -30,7 +30,7 @@ async function main(): Promise<number> {
     await rmdir(folder).catch(() => process.stdout.write(keptLine(folder)));
     throw error;
   });
-  process.stdout.write(`${summaryOf(report, flags, await findCommit())}\n`);
+  process.stdout.write(`${formatSummary(report, flags, await findCommit())}\n`);
   const faults = report.violations.length > 0 ? report.violations : untried(report, flags);
   const account = faults.map((line) => `  ${line}\n`);
   if (account.length === 0) {
@@ -74,7 +74,7 @@ async function findCommit(): Promise<string> {
   return commit === undefined ? "unknown" : `${commit}${changes === "" ? "" : "+"}`;
 }
 
-function summaryOf(report: StormReport, flags: TortureFlags, commit: string): string {
+function formatSummary(report: StormReport, flags: TortureFlags, commit: string): string {
   const { nodes, servers, seed } = flags;
   const broken = report.violations.length;
   const verdict = broken > 0

@@ -10,7 +10,7 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { countFault, orderFault, type Told } from "./history.ts";
-import { revisionOf } from "./ledger.ts";
+import { parseObjectRevision } from "./ledger.ts";
 
 /** What a watcher needs. */
 export interface WatcherOptions {
@@ -70,7 +70,7 @@ export function startWatcher(
         position = Math.max(position, Number(event.resourceVersion));
         continue;
       }
-      const next = toldOf(event.kind, event.object);
+      const next = toObserved(event.kind, event.object);
       const fault = orderFault(position, next) ?? countFault(counts, next);
       if (fault !== undefined) onFault(`watcher ${name}: ${fault}`);
       position = Math.max(position, next.revision);
@@ -120,7 +120,7 @@ export async function readHistory(
   for await (const line of readJsonLines(answer.body)) {
     const event = decodeWatchEvent<KubeObject>(line);
     if (event.kind === "bookmark") continue;
-    const next = toldOf(event.kind, event.object);
+    const next = toObserved(event.kind, event.object);
     if (next.revision > to) break;
     whole.push(next);
     if (next.revision === to) break;
@@ -135,13 +135,16 @@ export function isTransient(error: unknown): boolean {
   return error instanceof StatusError ? error.status.code === UNAVAILABLE : isTransient(error.cause);
 }
 
-function toldOf(kind: Told["kind"], object: KubeObject & { readonly data?: Readonly<Record<string, string>> }): Told {
+function toObserved(
+  kind: Told["kind"],
+  object: KubeObject & { readonly data?: Readonly<Record<string, string>> },
+): Told {
   const { namespace, name } = object.metadata;
   const count = object.data?.["count"];
   return {
     kind,
     name: namespace === undefined ? `${name}` : `${namespace}/${name}`,
-    revision: revisionOf(object),
+    revision: parseObjectRevision(object),
     ...(count === undefined ? {} : { count: Number(count) }),
   };
 }

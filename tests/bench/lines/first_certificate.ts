@@ -1,7 +1,7 @@
 /** From an empty folder to the first certificate on disk. */
 import { existsSync } from "node:fs";
 import type { Grounds } from "../grounds.ts";
-import { secondsOf } from "../measure.ts";
+import { measureSeconds } from "../measure.ts";
 import type { Program } from "../program.ts";
 import { atMost, type Reading, type Scenario } from "../scenario.ts";
 import { type BenchInstance, usedBy } from "../instance.ts";
@@ -14,7 +14,7 @@ export function firstCertificateScenario(grounds: Grounds, client: () => Promise
         what: "empty folder to first certificate",
         unit: "s",
         peer: "control plane",
-        aimOf: (form) => form === "file" ? atMost(0.7, "0.7 s") : atMost(1.2, "1.2 s"),
+        findAim: (form) => form === "file" ? atMost(0.7, "0.7 s") : atMost(1.2, "1.2 s"),
       },
     },
     ours: async (program) => ({ first: await firstCertificate(() => grounds.ours(program), program) }),
@@ -29,7 +29,7 @@ export function firstCertificateScenario(grounds: Grounds, client: () => Promise
 async function firstCertificate(startInstance: () => Promise<BenchInstance>, client: Program): Promise<Reading> {
   let instance: BenchInstance | undefined;
   try {
-    const value = await secondsOf(async () => {
+    const value = await measureSeconds(async () => {
       instance = await startInstance();
       const { folder, bootstrapKubeconfigs: [bootstrapKubeconfig = ""] } = instance;
       await client.run([

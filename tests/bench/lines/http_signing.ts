@@ -8,8 +8,8 @@ import { signWithCfssl, storm } from "../load.ts";
 import { startOurInstance } from "../our_instance.ts";
 import { LIFTED } from "../peer_instance.ts";
 import { mustEnd } from "../program.ts";
-import { aheadOf, type Aim, always, type Line, type Reading, type Readings, type Scenario } from "../scenario.ts";
-import { type BenchInstance, readingOf } from "../instance.ts";
+import { aheadOfPeer, type Aim, always, type Line, type Reading, type Readings, type Scenario } from "../scenario.ts";
+import { type BenchInstance, measureReading } from "../instance.ts";
 
 type Key = "one" | "four";
 
@@ -18,7 +18,7 @@ const CLIENTS: Readonly<Record<Key, number>> = { one: 1, four: 4 };
 /** Beside cfssl. `certificates` are taken by each number of clients. */
 export function httpSigningScenario(certificates: number): Scenario<Key> {
   return {
-    lines: linesOf("cfssl serve", aheadOf("ahead")),
+    lines: createLines("cfssl serve", aheadOfPeer("ahead")),
     ours: async (program) => await readBoth(await startOurInstance(program), rateOfNodes(certificates)),
     theirs: async () =>
       await readBoth(await startCfssl(), async (instance, clients) => {
@@ -31,21 +31,21 @@ export function httpSigningScenario(certificates: number): Scenario<Key> {
 /** The same beside a control plane, which does the same work as we do. */
 export function nodeSigningScenario(grounds: Grounds, certificates: number): Scenario<Key> {
   return {
-    lines: linesOf("control plane, limits lifted", undefined),
+    lines: createLines("control plane, limits lifted", undefined),
     ours: async (program) => await readBoth(await grounds.ours(program), rateOfNodes(certificates)),
     theirs: async () => await readBoth(await grounds.theirs(LIFTED), rateOfNodes(certificates)),
   };
 }
 
-function linesOf(peer: string, aim: Aim | undefined): Readonly<Record<Key, Line>> {
-  const line = (what: string): Line => ({ what, unit: "/s", peer, aimOf: always(aim) });
+function createLines(peer: string, aim: Aim | undefined): Readonly<Record<Key, Line>> {
+  const line = (what: string): Line => ({ what, unit: "/s", peer, findAim: always(aim) });
   return { one: line("certificates over HTTP, 1 client"), four: line("certificates over HTTP, 4 clients") };
 }
 
-type RateOf = (instance: BenchInstance, clients: number) => Promise<Pick<Reading, "value" | "retries">>;
+type MeasureRate = (instance: BenchInstance, clients: number) => Promise<Pick<Reading, "value" | "retries">>;
 
 /** Nodes that bootstrap one after another over connections that stay open. */
-function rateOfNodes(certificates: number): RateOf {
+function rateOfNodes(certificates: number): MeasureRate {
   return async (instance, clients) => {
     const prefix = `signed-${clients}`;
     const { seconds, retries } = await storm(instance.bootstrapKubeconfigs, certificates, { clients, prefix });
@@ -54,9 +54,9 @@ function rateOfNodes(certificates: number): RateOf {
 }
 
 /** Ends the instance. */
-async function readBoth(started: BenchInstance, rateOf: RateOf): Promise<Readings<Key>> {
+async function readBoth(started: BenchInstance, measureRate: MeasureRate): Promise<Readings<Key>> {
   await using instance = started;
-  const read = (key: Key): Promise<Reading> => readingOf(instance, () => rateOf(instance, CLIENTS[key]));
+  const read = (key: Key): Promise<Reading> => measureReading(instance, () => measureRate(instance, CLIENTS[key]));
   // One after the other: together they would share the cores.
   const one = await read("one");
   return { one, four: await read("four") };
@@ -84,7 +84,7 @@ async function startCfssl(): Promise<BenchInstance> {
   try {
     await running.waitFor(/Now listening/);
     const kubeconfig = folder.join("kubeconfig");
-    await writeFile(kubeconfig, JSON.stringify(kubeconfigOf(`http://127.0.0.1:${port}`)));
+    await writeFile(kubeconfig, JSON.stringify(createKubeconfig(`http://127.0.0.1:${port}`)));
     return {
       folder,
       bootstrapKubeconfigs: [kubeconfig],
@@ -100,7 +100,7 @@ async function startCfssl(): Promise<BenchInstance> {
 }
 
 /** The address in the form in which the load program takes it. */
-function kubeconfigOf(server: string): unknown {
+function createKubeconfig(server: string): unknown {
   return {
     apiVersion: "v1",
     kind: "Config",

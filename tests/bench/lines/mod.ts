@@ -23,8 +23,8 @@ export interface Subjects {
 const ON_ETCD = [1, 3] as const;
 
 /** Those of the design, each side as it ships. */
-export function scenariosOf({ node, client, scale }: Subjects): readonly Scenario[] {
-  const scaled = scaleOf(scale);
+export function createScenarios({ node, client, scale }: Subjects): readonly Scenario[] {
+  const scaled = toScaled(scale);
   return [
     versionScenario(node),
     getScenario(node),
@@ -37,21 +37,21 @@ export function scenariosOf({ node, client, scale }: Subjects): readonly Scenari
       aim: FEW_NODES,
     }),
     ...liftedStorms(AS_SHIPPED, scaled),
-    storedScenario({ grounds: AS_SHIPPED, ...storedOf(scaled) }),
+    storedScenario({ grounds: AS_SHIPPED, ...countStored(scaled) }),
     oneThreadScenario(node, scaled(5000)),
     httpSigningScenario(scaled(2000)),
   ];
 }
 
 /** Those that a store has to do with, on etcd. The peer's limits are lifted: else they are what is measured. */
-export function etcdScenariosOf({ client, scale }: Omit<Subjects, "node">): readonly Scenario[] {
-  const scaled = scaleOf(scale);
+export function createEtcdScenarios({ client, scale }: Omit<Subjects, "node">): readonly Scenario[] {
+  const scaled = toScaled(scale);
   return ON_ETCD.flatMap((servers) => {
     const grounds = onEtcd(servers);
     return [
       firstCertificateScenario(grounds, client),
       ...liftedStorms(grounds, scaled),
-      storedScenario({ grounds, ...storedOf(scaled) }),
+      storedScenario({ grounds, ...countStored(scaled) }),
       nodeSigningScenario(grounds, scaled(2000)),
     ].map((scenario) => withServers(servers, scenario));
   });
@@ -59,7 +59,7 @@ export function etcdScenariosOf({ client, scale }: Omit<Subjects, "node">): read
 
 type Scaled = (count: number) => number;
 
-function scaleOf(scale: number): Scaled {
+function toScaled(scale: number): Scaled {
   return (count) => Math.max(1, Math.round(count * scale));
 }
 
@@ -79,7 +79,7 @@ function liftedStorms(grounds: Grounds, scaled: Scaled): readonly Scenario[] {
   );
 }
 
-function storedOf(scaled: Scaled): { readonly requests: number; readonly connections: number } {
+function countStored(scaled: Scaled): { readonly requests: number; readonly connections: number } {
   return { requests: scaled(10_000), connections: scaled(1000) };
 }
 

@@ -18,7 +18,7 @@ export function oneThreadScenario(node: string, certificates: number): Scenario<
         what: "verify a P-256 CSR and issue, one thread",
         unit: "ms",
         peer: "OpenSSL's verify and sign alone",
-        aimOf: () => atMostTimes(3, "within 3 ×"),
+        findAim: () => atMostTimes(3, "within 3 ×"),
       },
     },
     // The file cannot run another program; its core is the same.

@@ -1,5 +1,5 @@
 /** Commands that a person types, beside the start of the Node that they run on. */
-import { secondsOf } from "../measure.ts";
+import { measureSeconds } from "../measure.ts";
 import { startOurInstance } from "../our_instance.ts";
 import { mustEnd } from "../program.ts";
 import { atMostTimes, type Scenario } from "../scenario.ts";
@@ -16,11 +16,11 @@ export function versionScenario(node: string): Scenario<"version"> {
         what: "version",
         unit: "s",
         peer: PEER,
-        aimOf: (form) => form === "file" ? atMostTimes(1.5, "under 1.5 ×") : undefined,
+        findAim: (form) => form === "file" ? atMostTimes(1.5, "under 1.5 ×") : undefined,
       },
     },
     runsPerRound: RUNS_PER_ROUND,
-    ours: async (program) => ({ version: { value: await secondsOf(() => program.run(["version"])) } }),
+    ours: async (program) => ({ version: { value: await measureSeconds(() => program.run(["version"])) } }),
     theirs: async () => ({ version: { value: await emptyStart(node) } }),
   };
 }
@@ -33,7 +33,7 @@ export function getScenario(node: string): Scenario<"get"> {
         what: "get csr",
         unit: "s",
         peer: PEER,
-        aimOf: (form) => form === "file" ? atMostTimes(2, "under 2 ×") : undefined,
+        findAim: (form) => form === "file" ? atMostTimes(2, "under 2 ×") : undefined,
       },
     },
     runsPerRound: RUNS_PER_ROUND,
@@ -42,12 +42,12 @@ export function getScenario(node: string): Scenario<"get"> {
       const list = () => program.run(["get", "csr", "--data-dir", instance.data]);
       // The server's first answer meets cold code, and is not what is measured.
       await list();
-      return { get: { value: await secondsOf(list) } };
+      return { get: { value: await measureSeconds(list) } };
     },
     theirs: async () => ({ get: { value: await emptyStart(node) } }),
   };
 }
 
 function emptyStart(node: string): Promise<number> {
-  return secondsOf(() => mustEnd(node, ["-e", "0"]));
+  return measureSeconds(() => mustEnd(node, ["-e", "0"]));
 }

@@ -15,7 +15,7 @@ import {
   type Scenario,
   type Unit,
 } from "../scenario.ts";
-import { type BenchInstance, readingOf, restingMegabytes, usedBy, usedSince } from "../instance.ts";
+import { type BenchInstance, measureReading, restingMegabytes, usedBy, usedSince } from "../instance.ts";
 
 type Key =
   | "rest"
@@ -44,7 +44,7 @@ export function storedScenario({ grounds, requests, connections }: StoredOptions
     what,
     unit,
     peer: "control plane, limits lifted",
-    aimOf: always(aim),
+    findAim: always(aim),
   });
   const lines: Readonly<Record<Key, Line>> = {
     rest: line("memory at rest", "MB", atMost(90, "90 MB")),
@@ -70,20 +70,20 @@ async function readStored(
 ): Promise<Readings<Key>> {
   await using instance = await startInstance();
   const kubeconfigs = instance.bootstrapKubeconfigs;
-  const readMemory = () => readingOf(instance, async () => ({ value: await restingMegabytes(instance) }));
+  const readMemory = () => measureReading(instance, async () => ({ value: await restingMegabytes(instance) }));
   const rest = await readMemory();
-  const created = await readingOf(instance, async () => {
+  const created = await measureReading(instance, async () => {
     const { rate: value, retries } = await create(kubeconfigs, requests, CLIENTS);
     return { value, retries };
   });
   const after = await readMemory();
   const listed = await readLists(instance, requests);
-  const paged = await readingOf(instance, async () => {
+  const paged = await measureReading(instance, async () => {
     const facts = await page(kubeconfigs, PAGE_LIMIT);
     if (facts.requests !== requests) throw new Error(`the pages hold ${facts.requests} requests, not ${requests}`);
     return { value: facts.seconds * 1000, retries: facts.retries };
   });
-  const idle = await readingOf(instance, async () => {
+  const idle = await measureReading(instance, async () => {
     const [value, { retries }] = await whileIdle(kubeconfigs, connections, () => restingMegabytes(instance));
     return { value, retries };
   });

@@ -2,7 +2,7 @@
 import type { Grounds } from "../grounds.ts";
 import { storm } from "../load.ts";
 import { type Aim, always, type Reading, type Scenario } from "../scenario.ts";
-import { type BenchInstance, readingOf } from "../instance.ts";
+import { type BenchInstance, measureReading } from "../instance.ts";
 
 /** How a storm is measured. */
 export interface StormOptions {
@@ -17,7 +17,7 @@ export interface StormOptions {
 /** The instance of each run is fresh, so the first requests meet cold code; starting it is not counted. */
 export function stormScenario({ grounds, nodes, peer, controllerFlags, aim }: StormOptions): Scenario<"storm"> {
   return {
-    lines: { storm: { what: `${nodes} nodes at once`, unit: "s", peer, aimOf: always(aim) } },
+    lines: { storm: { what: `${nodes} nodes at once`, unit: "s", peer, findAim: always(aim) } },
     ours: async (program) => ({ storm: await readStorm(() => grounds.ours(program), nodes) }),
     theirs: async () => ({ storm: await readStorm(() => grounds.theirs(controllerFlags), nodes) }),
   };
@@ -25,7 +25,7 @@ export function stormScenario({ grounds, nodes, peer, controllerFlags, aim }: St
 
 async function readStorm(startInstance: () => Promise<BenchInstance>, nodes: number): Promise<Reading> {
   await using instance = await startInstance();
-  return await readingOf(instance, async () => {
+  return await measureReading(instance, async () => {
     const { seconds: value, retries } = await storm(instance.bootstrapKubeconfigs, nodes);
     return { value, retries };
   });

@@ -19,7 +19,7 @@ import {
 } from "../../../core/kube/certificates_v1.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
-import { usageOf } from "../processes.ts";
+import { readUsage } from "../processes.ts";
 import type { Reading } from "../scenario.ts";
 import { since } from "../instance.ts";
 
@@ -38,11 +38,11 @@ async function main(): Promise<void> {
   }
   const act = what === "core" ? await prepareCore(count + WARM_UP) : prepareOpenssl();
   for (let index = 0; index < WARM_UP; index++) await act(index);
-  const before = usageOf([process.pid]);
+  const before = readUsage([process.pid]);
   const startedAt = performance.now();
   for (let index = WARM_UP; index < count + WARM_UP; index++) await act(index);
   const value = (performance.now() - startedAt) / count;
-  const reading: Reading = { value, usage: since(before, usageOf([process.pid])) };
+  const reading: Reading = { value, usage: since(before, readUsage([process.pid])) };
   process.stdout.write(`${JSON.stringify(reading)}\n`);
 }
 

@@ -25,7 +25,9 @@ export function readAnswers(bytes: Bytes): readonly WireAnswer[] {
     if (Number.isNaN(code)) throw new Error(`no status line: ${show(rest)}`);
     const odd = lines.find((header) => !HEADER.test(header));
     if (odd !== undefined) throw new Error(`no header: ${JSON.stringify(odd)}`);
-    const headers = new Map(lines.map((header) => [nameOf(header), header.slice(header.indexOf(":") + 1).trim()]));
+    const headers = new Map(
+      lines.map((header) => [parseHeaderName(header), header.slice(header.indexOf(":") + 1).trim()]),
+    );
     rest = rest.subarray(end + 4);
     const read = code < 200 || code === 204 || code === 304 ? { body: Buffer.alloc(0), rest } : readBody(headers, rest);
     if (read === undefined) return [...answers, { code, contentType: "", body: "" }];
@@ -37,7 +39,7 @@ export function readAnswers(bytes: Bytes): readonly WireAnswer[] {
   return answers;
 }
 
-function nameOf(header: string): string {
+function parseHeaderName(header: string): string {
   return header.slice(0, header.indexOf(":")).toLowerCase();
 }
 

@@ -2,8 +2,8 @@
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { join } from "../mutate.ts";
-import { type Bytes, bytesOf, textOf } from "../target.ts";
-import { fromBase64, JSON_WORDS, vectorOf } from "./seeds.ts";
+import { type Bytes, decodeText, encodeText } from "../target.ts";
+import { fromBase64, getVector, JSON_WORDS } from "./seeds.ts";
 
 const NAMESPACE = "default";
 const PATCHES: readonly (readonly [string, string])[] = [
@@ -95,33 +95,38 @@ export function requestSeeds(headers: readonly string[]): readonly Bytes[] {
   const add = (method: string, path: string, type = "", body: Bytes = new Uint8Array(0)) => {
     const sent = body.length === 0 ? [] : [`Content-Type: ${type}`, `Content-Length: ${body.length}`];
     const head = [`${method} ${path} HTTP/1.1`, "Host: localhost", ...headers, ...sent, "", ""].join("\r\n");
-    seeds.push(join(bytesOf(head), body));
+    seeds.push(join(encodeText(head), body));
   };
   for (const kind of ALL_KINDS) {
-    const { json, yaml, protobuf } = vectorOf(kind);
-    const collection = collectionOf(kind);
+    const { json, yaml, protobuf } = getVector(kind);
+    const collection = toCollectionPath(kind);
     const item = `${collection}/x`;
-    const body = bytesOf(creatable(json));
+    const body = encodeText(creatable(json));
     add("POST", collection, "application/json", body);
-    add("POST", `${collection}?dryRun=All`, "application/yaml", bytesOf(yaml));
+    add("POST", `${collection}?dryRun=All`, "application/yaml", encodeText(yaml));
     add("PUT", item, "application/vnd.kubernetes.protobuf", fromBase64(protobuf));
     add("GET", `${collection}?limit=2&labelSelector=a%3Db`);
     add("DELETE", `${item}?gracePeriodSeconds=0`);
     add("PATCH", `${item}?fieldManager=m&force=true`, "application/apply-patch+yaml", body);
-    for (const [type, patch] of PATCHES) add("PATCH", item, type, bytesOf(patch));
+    for (const [type, patch] of PATCHES) add("PATCH", item, type, encodeText(patch));
   }
   for (
     const path of ["/healthz", "/readyz?verbose", "/version", "/metrics", "/api", "/apis", "/openapi/v2", "/openapi/v3"]
   ) {
     add("GET", path);
   }
-  add("DELETE", "/api/v1/namespaces/default/configmaps", "application/json", bytesOf('{"propagationPolicy":"Orphan"}'));
-  add("POST", collectionOf(ALL_KINDS[0]!), "application/json", new Uint8Array(0));
+  add(
+    "DELETE",
+    "/api/v1/namespaces/default/configmaps",
+    "application/json",
+    encodeText('{"propagationPolicy":"Orphan"}'),
+  );
+  add("POST", toCollectionPath(ALL_KINDS[0]!), "application/json", new Uint8Array(0));
   return seeds;
 }
 
 /** Path of a kind's collection. */
-export function collectionOf(kind: Kind): string {
+export function toCollectionPath(kind: Kind): string {
   const root = kind.group === "" ? "/api" : "/apis";
   return `${root}/${formatApiVersion(kind)}${kind.namespaced ? `/namespaces/${NAMESPACE}` : ""}/${kind.plural}`;
 }
@@ -162,10 +167,13 @@ export function inBody<T extends unknown[]>(
   change: (body: Bytes, ...rest: T) => Bytes | undefined,
 ): (input: Bytes, ...rest: T) => Bytes | undefined {
   return (input, ...rest) => {
-    const end = textOf(input).indexOf("\r\n\r\n");
+    const end = decodeText(input).indexOf("\r\n\r\n");
     const changed = end < 0 ? undefined : change(input.subarray(end + 4), ...rest);
     if (changed === undefined) return undefined;
-    const head = textOf(input.subarray(0, end + 4)).replace(/Content-Length: \d+/, `Content-Length: ${changed.length}`);
-    return join(bytesOf(head), changed);
+    const head = decodeText(input.subarray(0, end + 4)).replace(
+      /Content-Length: \d+/,
+      `Content-Length: ${changed.length}`,
+    );
+    return join(encodeText(head), changed);
   };
 }

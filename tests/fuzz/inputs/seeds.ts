@@ -8,16 +8,16 @@ import { type Vector, VECTORS } from "../../../core/kube/kinds/testdata/vectors.
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import type { Kind } from "../../../core/kube/schema.ts";
 import { join } from "../mutate.ts";
-import { type Bytes, bytesOf } from "../target.ts";
+import { type Bytes, encodeText } from "../target.ts";
 
 /** The vector of a kind. */
-export function vectorOf(kind: Kind): Vector {
+export function getVector(kind: Kind): Vector {
   return VECTORS[kind.group === "events.k8s.io" ? "events_v1" : kind.plural]!;
 }
 
 /** The object of a kind's vector, as it is stored. */
 export function vectorObject(kind: Kind): KubeObject {
-  const document = parseJson(vectorOf(kind).json);
+  const document = parseJson(getVector(kind).json);
   return decodeObject(kind.schema, document.value, document).object;
 }
 
@@ -28,7 +28,7 @@ export function kindAndBody(input: Bytes): { readonly kind: Kind; readonly body:
 
 /** An input for a kind. */
 export function forKind(kind: Kind, body: Bytes | string): Bytes {
-  return join(Uint8Array.of(ALL_KINDS.indexOf(kind)), typeof body === "string" ? bytesOf(body) : body);
+  return join(Uint8Array.of(ALL_KINDS.indexOf(kind)), typeof body === "string" ? encodeText(body) : body);
 }
 
 /** Keeps the first byte apart from a change of the rest. */

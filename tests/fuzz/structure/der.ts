@@ -117,10 +117,10 @@ function change(root: Node, random: Random): void {
       list.splice(index, 1);
       break;
     case 1:
-      for (let times = 1 + below(random, 3); times > 0; times--) list.splice(index, 0, copyOf(node));
+      for (let times = 1 + below(random, 3); times > 0; times--) list.splice(index, 0, copyNode(node));
       break;
     case 2:
-      list[index] = copyOf(other.list[other.index]!);
+      list[index] = copyNode(other.list[other.index]!);
       break;
     case 3:
       node.tag = pick(random, TAGS);
@@ -130,7 +130,7 @@ function change(root: Node, random: Random): void {
       node.content = Uint8Array.from(pick(random, CONTENTS));
       break;
     case 5:
-      list[index] = { tag: pick(random, TAGS), content: node.content, children: [copyOf(node)] };
+      list[index] = { tag: pick(random, TAGS), content: node.content, children: [copyNode(node)] };
       break;
     case 6: {
       const content = Uint8Array.from(write(node).subarray(node.content.length > 127 ? 4 : 2));
@@ -149,8 +149,8 @@ function change(root: Node, random: Random): void {
   }
 }
 
-function copyOf(node: Node): Node {
-  return { ...node, children: node.children?.map(copyOf) };
+function copyNode(node: Node): Node {
+  return { ...node, children: node.children?.map(copyNode) };
 }
 
 function write(node: Node): Bytes {
@@ -173,13 +173,13 @@ function readAll(bytes: Bytes, depth: number): Node[] | undefined {
     if (at + length > bytes.length) return undefined;
     const content = bytes.slice(at, at + length);
     at += length;
-    nodes.push({ tag, content, children: depth < 12 && length > 1 ? childrenOf(tag, content, depth) : undefined });
+    nodes.push({ tag, content, children: depth < 12 && length > 1 ? parseNodes(tag, content, depth) : undefined });
   }
   return nodes;
 }
 
 /** Strings are looked into as well: extensions lie in them. */
-function childrenOf(tag: number, content: Bytes, depth: number): Node[] | undefined {
+function parseNodes(tag: number, content: Bytes, depth: number): Node[] | undefined {
   if ((tag & 0x20) !== 0 || tag === 4) return readAll(content, depth + 1);
   return undefined;
 }

@@ -1,7 +1,7 @@
 /** Changes JSON as JSON: members go, come twice, get other values, are wrapped. */
 import type { Random } from "../../../core/ports.ts";
 import { below, oneIn, pick } from "../dice.ts";
-import { type Bytes, bytesOf, textOf } from "../target.ts";
+import { type Bytes, decodeText, encodeText } from "../target.ts";
 
 const VALUES: readonly unknown[] = [
   null,
@@ -47,10 +47,10 @@ const KEYS = [
 export function restructureJson(input: Bytes, random: Random): Bytes | undefined {
   if (input.length > 65_536) return undefined;
   try {
-    const root = { root: JSON.parse(textOf(input)) as unknown };
+    const root = { root: JSON.parse(decodeText(input)) as unknown };
     for (let steps = 1 + below(random, 3); steps > 0; steps--) change(root, random);
     const text = JSON.stringify(root.root);
-    return text === undefined ? undefined : bytesOf(text);
+    return text === undefined ? undefined : encodeText(text);
   } catch {
     return undefined;
   }

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { Random } from "../../../core/ports.ts";
 import { below, oneIn, pick } from "../dice.ts";
-import { type Bytes, bytesOf } from "../target.ts";
+import { type Bytes, encodeText } from "../target.ts";
 
 interface Field {
   number: number;
@@ -74,28 +74,28 @@ function change(root: Field, random: Random): void {
       list.splice(index, 1);
       break;
     case 1:
-      for (let times = 1 + below(random, 3); times > 0; times--) list.splice(index, 0, copyOf(field));
+      for (let times = 1 + below(random, 3); times > 0; times--) list.splice(index, 0, copyField(field));
       break;
     case 2:
-      list[index] = { ...copyOf(other.list[other.index]!), number: field.number };
+      list[index] = { ...copyField(other.list[other.index]!), number: field.number };
       break;
     case 3:
       field.number = 1 + below(random, 24);
       break;
     case 4:
       field.children = undefined;
-      field.value = field.wireType === 0 ? Uint8Array.from(pick(random, VARINTS)) : bytesOf(pick(random, TEXTS));
+      field.value = field.wireType === 0 ? Uint8Array.from(pick(random, VARINTS)) : encodeText(pick(random, TEXTS));
       break;
     case 5:
-      list[index] = { number: 1 + below(random, 12), wireType: 2, value: field.value, children: [copyOf(field)] };
+      list[index] = { number: 1 + below(random, 12), wireType: 2, value: field.value, children: [copyField(field)] };
       break;
     default:
-      list.push(copyOf(other.list[other.index]!));
+      list.push(copyField(other.list[other.index]!));
   }
 }
 
-function copyOf(field: Field): Field {
-  return { ...field, children: field.children?.map(copyOf) };
+function copyField(field: Field): Field {
+  return { ...field, children: field.children?.map(copyField) };
 }
 
 function write({ number, wireType, value, children }: Field): Buffer {
@@ -130,7 +130,7 @@ function readFields(bytes: Bytes, depth: number): Field[] | undefined {
       number,
       wireType,
       value,
-      children: wireType === 2 && depth < 12 ? childrenOf(value, depth) : undefined,
+      children: wireType === 2 && depth < 12 ? parseFields(value, depth) : undefined,
     });
     at = end;
   }
@@ -138,7 +138,7 @@ function readFields(bytes: Bytes, depth: number): Field[] | undefined {
 }
 
 /** Text may look like a message; that does no harm. */
-function childrenOf(value: Bytes, depth: number): Field[] | undefined {
+function parseFields(value: Bytes, depth: number): Field[] | undefined {
   return value.length < 2 ? undefined : readFields(value, depth + 1);
 }
 

@@ -2,7 +2,7 @@
 import { StatusError } from "../../../core/kube/status.ts";
 import { inBody, type LooseRequest, readRequest, REQUEST_WORDS, requestSeeds } from "../inputs/requests.ts";
 import { createTestApp, type TestApp } from "../../support/test_app.ts";
-import { assertHolds, assertSame, outcomeOf } from "../oracle.ts";
+import { assertHolds, assertSame, toOutcome } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
 import { type Bytes, type Target } from "../target.ts";
 
@@ -78,5 +78,5 @@ export function assertWellFormed(code: number, contentType: string, text: string
   if (contentType !== "application/json" || code < 400) return `${code}`;
   const status = JSON.parse(text) as { kind?: unknown; code?: unknown; message?: unknown };
   assertSame([status.kind, status.code], ["Status", code], "Status");
-  return outcomeOf(`${code} ${String(status.message)}`);
+  return toOutcome(`${code} ${String(status.message)}`);
 }

@@ -15,7 +15,7 @@ import { createMemoryLogger, type MemoryLogger } from "../../support/memory_logg
 import { memoryServerOptions } from "../../support/memory_server.ts";
 import { join } from "../mutate.ts";
 import { assertHolds } from "../oracle.ts";
-import { type Bytes, bytesOf, type Target } from "../target.ts";
+import { type Bytes, encodeText, type Target } from "../target.ts";
 import { REQUEST_WORDS, requestSeeds } from "../inputs/requests.ts";
 import { readAnswers } from "../inputs/answers.ts";
 import { assertWellFormed } from "./api.ts";
@@ -79,7 +79,7 @@ export async function http(): Promise<Target> {
     async close() {
       const { bytes } = await exchange(
         client,
-        bytesOf("GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+        encodeText("GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
       );
       assertHolds(readAnswers(bytes)[0]?.body === "ok", "the server is not well at the end");
       assertHolds(process.memoryUsage().rss - before < MEMORY_BYTES, "the server keeps too much memory");
@@ -160,10 +160,10 @@ function http2Seeds(): readonly Bytes[] {
     return join(head, payload);
   };
   const literal = (name: string, value: string) =>
-    join(Uint8Array.of(0, name.length), bytesOf(name), Uint8Array.of(value.length), bytesOf(value));
+    join(Uint8Array.of(0, name.length), encodeText(name), Uint8Array.of(value.length), encodeText(value));
   const preface = join(
     Uint8Array.of(H2),
-    bytesOf("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    encodeText("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     frame(4, 0, 0, new Uint8Array(0)),
   );
   const head = (method: string, path: string) =>
@@ -179,7 +179,7 @@ function http2Seeds(): readonly Bytes[] {
     join(
       preface,
       frame(1, 4, 1, head("POST", "/api/v1/namespaces/default/configmaps")),
-      frame(0, 1, 1, bytesOf('{"metadata":{"name":"h"}}')),
+      frame(0, 1, 1, encodeText('{"metadata":{"name":"h"}}')),
     ),
     join(
       preface,

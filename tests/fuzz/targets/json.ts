@@ -4,10 +4,10 @@ import { encodeObject, jsonText } from "../../../core/kube/codec/encode.ts";
 import { type JsonDocument, parseJson } from "../../../core/kube/codec/json_parser.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import type { Kind } from "../../../core/kube/schema.ts";
-import { assertHolds, assertSame, refusalOf } from "../oracle.ts";
+import { assertHolds, assertSame, describeRefusal } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
-import { type Bytes, type Target, textOf } from "../target.ts";
-import { behindKind, forKind, JSON_WORDS, kindAndBody, vectorOf } from "../inputs/seeds.ts";
+import { type Bytes, decodeText, type Target } from "../target.ts";
+import { behindKind, forKind, getVector, JSON_WORDS, kindAndBody } from "../inputs/seeds.ts";
 
 /** Beyond this, comparing needs more stack than there is. */
 const COMPARED_BYTES = 4096;
@@ -15,7 +15,7 @@ const COMPARED_BYTES = 4096;
 /** `json`. */
 export const json: Target = {
   name: "json",
-  seeds: ALL_KINDS.map((kind) => forKind(kind, vectorOf(kind).json)),
+  seeds: ALL_KINDS.map((kind) => forKind(kind, getVector(kind).json)),
   words: JSON_WORDS,
   maxBytes: 3 * 2 ** 20,
   restructure: behindKind(restructureJson),
@@ -26,7 +26,7 @@ export const json: Target = {
       if (body.length < COMPARED_BYTES) compare(body, document);
       return decodeAgain(kind, document);
     } catch (error) {
-      const outcome = refusalOf(error);
+      const outcome = describeRefusal(error);
       assertRefusedToo(body, outcome);
       return outcome;
     }
@@ -44,7 +44,7 @@ export function decodeAgain(kind: Kind, document: JsonDocument): string {
 }
 
 function compare(body: Bytes, { value }: JsonDocument): void {
-  const theirs: unknown = JSON.parse(textOf(body));
+  const theirs: unknown = JSON.parse(decodeText(body));
   // Half a surrogate pair is U+FFFD here, a byte that is no UTF-8 is one of its own, and comparing forgets that -0 is not 0.
   assertSame(plain(value), plain(theirs), "JSON.parse");
 }
@@ -58,7 +58,7 @@ function assertRefusedToo(body: Bytes, outcome: string): void {
   if (body.length >= COMPARED_BYTES || !/invalid character|unexpected end of JSON/.test(outcome)) return;
   let accepted = true;
   try {
-    JSON.parse(textOf(body));
+    JSON.parse(decodeText(body));
   } catch {
     accepted = false;
   }

@@ -1,8 +1,8 @@
 /** What stands in the head of a request: its target, the options in its query, Accept and Content-Type. */
 import { Buffer } from "node:buffer";
-import { refusalOf } from "../oracle.ts";
+import { describeRefusal } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
-import { bytesOf, type Target } from "../target.ts";
+import { encodeText, type Target } from "../target.ts";
 import {
   assertStreamable,
   bodyMediaType,
@@ -37,7 +37,7 @@ export const requestTarget: Target = {
     "/openapi/v3/apis/%2e%2e/v1?hash=A",
     "*",
     "/%ff%2f%00",
-  ].map(bytesOf),
+  ].map(encodeText),
   words: [
     "/",
     "//",
@@ -69,7 +69,7 @@ export const requestTarget: Target = {
       toAttributes(info);
       return `${info.verb} ${info.isResourceRequest} ${info.parts.length}`;
     } catch (error) {
-      return refusalOf(error);
+      return describeRefusal(error);
     }
   },
 };
@@ -84,7 +84,7 @@ export const query: Target = {
     "gracePeriodSeconds=0&orphanDependents=false&propagationPolicy=Background",
     "continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MSwic3RhcnQiOiJhIn0&limit=1",
     "pretty=true&timeout=1s",
-  ].map(bytesOf),
+  ].map(encodeText),
   words: [
     "&",
     "=",
@@ -121,7 +121,7 @@ export const query: Target = {
 export const continueToken: Target = {
   name: "continue",
   seeds: ['{"v":"meta.k8s.io/v1","rv":1,"start":"/a\\u0000"}', '{"v":"meta.k8s.io/v1","rv":-1,"start":"a/b"}'].map(
-    bytesOf,
+    encodeText,
   ),
   words: JSON_WORDS,
   maxBytes: MAX_TARGET_LENGTH,
@@ -139,7 +139,7 @@ export const accept: Target = {
     "text/html,application/xhtml+xml;q=0.9,image/webp,*/*;q=0.8",
     "application/yaml;stream=watch;pretty=1",
     "*",
-  ].map(bytesOf),
+  ].map(encodeText),
   words: [
     ",",
     ";",
@@ -184,7 +184,7 @@ export const contentType: Target = {
     "application/vnd.kubernetes.protobuf",
     "application/strategic-merge-patch+json",
     "application/apply-patch+yaml; x=y",
-  ].map(bytesOf),
+  ].map(encodeText),
   words: [
     ";",
     "=",
@@ -213,7 +213,7 @@ function attempt(decode: () => unknown): string {
     decode();
     return "ok";
   } catch (error) {
-    return refusalOf(error);
+    return describeRefusal(error);
   }
 }
 

@@ -12,10 +12,10 @@ import { PLAIN_RESOURCES } from "../../../server/registry/resources.ts";
 import { withMeta } from "../../../server/registry/write.ts";
 import { createFakeClock } from "../../support/fake_clock.ts";
 import { ADMIN } from "../../support/test_app.ts";
-import { refusalOf } from "../oracle.ts";
+import { describeRefusal } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
-import { type Bytes, bytesOf, type Target } from "../target.ts";
-import { behindKind, forKind, JSON_WORDS, kindAndBody, vectorObject, vectorOf } from "../inputs/seeds.ts";
+import { type Bytes, encodeText, type Target } from "../target.ts";
+import { behindKind, forKind, getVector, JSON_WORDS, kindAndBody, vectorObject } from "../inputs/seeds.ts";
 
 /** The stored resources that need nothing but themselves, by their kind. */
 const SERVED = new Map(PLAIN_RESOURCES.map((resource) => [resource.kind, resource]));
@@ -86,7 +86,7 @@ export const strategicPatch: Target = patchTarget("strategic_patch", "strategic"
 export const apply: Target = {
   name: "apply",
   seeds: ALL_KINDS.flatMap((kind) =>
-    SERVED.has(kind) ? [forKind(kind, applicable(kind)), forKind(kind, vectorOf(kind).yaml)] : []
+    SERVED.has(kind) ? [forKind(kind, applicable(kind)), forKind(kind, getVector(kind).yaml)] : []
   ),
   words: [...PATCH_WORDS, '"f:N":{},', '"k:{\\"type\\":\\"N\\"}":{},', "- a: b\n", "&a ", "*a"],
   maxBytes: MAX_BYTES,
@@ -102,14 +102,14 @@ export const apply: Target = {
         const options = {
           dryRun: false,
           fieldManager: "m",
-          fieldValidation: validationOf(input),
+          fieldValidation: chooseValidation(input),
           force: body.length % 2 === 0,
         };
         const object = applyBody({ clock: createFakeClock() }, target, exchange(), live, config, options);
         return `ok ${jsonText(object).length > 0}`;
       } catch (error) {
         // kube-apiserver answers 500 to a configuration that does not fit its kind.
-        return refusalOf(error, [500]);
+        return describeRefusal(error, [500]);
       }
     });
     return outcomes.join(" ");
@@ -126,11 +126,11 @@ function patchTarget(name: string, type: Exclude<PatchType, "apply">, patches: r
     run(input) {
       const { kind, body } = kindAndBody(input);
       try {
-        const object = applyPatch(exchange(), kind, type, stored(kind), readPatch(body), validationOf(input));
+        const object = applyPatch(exchange(), kind, type, stored(kind), readPatch(body), chooseValidation(input));
         return `ok ${jsonText(object).length > 0}`;
       } catch (error) {
         // kube-apiserver answers 500 to directives that it cannot follow.
-        return refusalOf(error, [500]);
+        return describeRefusal(error, [500]);
       }
     },
   };
@@ -157,17 +157,17 @@ function stored(kind: Kind): KubeObject {
 }
 
 function vectorValue(kind: Kind): unknown {
-  return JSON.parse(vectorOf(kind).json);
+  return JSON.parse(getVector(kind).json);
 }
 
 /** Nobody may apply managed fields. */
 function applicable(kind: Kind): Bytes {
   const value = vectorValue(kind) as { metadata: Record<string, unknown> };
   delete value.metadata["managedFields"];
-  return bytesOf(JSON.stringify(value));
+  return encodeText(JSON.stringify(value));
 }
 
-function validationOf(input: Bytes): FieldValidation {
+function chooseValidation(input: Bytes): FieldValidation {
   return VALIDATIONS[input.length % VALIDATIONS.length]!;
 }
 

@@ -2,7 +2,7 @@
 import { encodePem, parsePemBlocks } from "../../../core/pki/pem.ts";
 import { FULL_REQUEST, REQUEST_VECTORS } from "../../support/request_vectors.ts";
 import { assertHolds, assertSame } from "../oracle.ts";
-import { bytesOf, type Target, textOf } from "../target.ts";
+import { decodeText, encodeText, type Target } from "../target.ts";
 import { fromBase64 } from "../inputs/seeds.ts";
 
 const BLOCK = encodePem("CERTIFICATE REQUEST", fromBase64(FULL_REQUEST));
@@ -11,11 +11,11 @@ const BLOCK = encodePem("CERTIFICATE REQUEST", fromBase64(FULL_REQUEST));
 export const pem: Target = {
   name: "pem",
   seeds: [
-    bytesOf(BLOCK),
-    bytesOf(`text before\n${BLOCK}text after\n${BLOCK}`),
-    bytesOf("-----BEGIN X-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: a\n\nAAAA\n-----END X-----\n"),
-    bytesOf(encodePem("EMPTY", new Uint8Array(0))),
-    ...REQUEST_VECTORS.slice(0, 3).map(({ base64 }) => bytesOf(encodePem("X", fromBase64(base64)))),
+    encodeText(BLOCK),
+    encodeText(`text before\n${BLOCK}text after\n${BLOCK}`),
+    encodeText("-----BEGIN X-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: a\n\nAAAA\n-----END X-----\n"),
+    encodeText(encodePem("EMPTY", new Uint8Array(0))),
+    ...REQUEST_VECTORS.slice(0, 3).map(({ base64 }) => encodeText(encodePem("X", fromBase64(base64)))),
   ],
   words: [
     "-----BEGIN ",
@@ -38,7 +38,7 @@ export const pem: Target = {
   ],
   maxBytes: 3 * 2 ** 20,
   run(input) {
-    const blocks = parsePemBlocks(textOf(input));
+    const blocks = parsePemBlocks(decodeText(input));
     for (const { label, bytes } of blocks.slice(0, 20)) {
       const [again, ...more] = parsePemBlocks(encodePem(label, bytes));
       assertHolds(more.length === 0 && again !== undefined, "a block is one block");

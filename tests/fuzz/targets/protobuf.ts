@@ -10,10 +10,10 @@ import {
 } from "../../../core/kube/codec/protobuf.ts";
 import { ALL_KINDS, getListSchema } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
-import { assertSame, refusalOf } from "../oracle.ts";
+import { assertSame, describeRefusal } from "../oracle.ts";
 import { inflateProtobuf, restructureProtobuf } from "../structure/protobuf.ts";
 import type { Bytes, Target } from "../target.ts";
-import { behindKind, forKind, fromBase64, kindAndBody, vectorOf } from "../inputs/seeds.ts";
+import { behindKind, forKind, fromBase64, getVector, kindAndBody } from "../inputs/seeds.ts";
 
 const WORDS = [
   "\n",
@@ -29,7 +29,7 @@ const WORDS = [
 /** `protobuf`: a message of a kind and of its list. */
 export const protobuf: Target = {
   name: "protobuf",
-  seeds: ALL_KINDS.map((kind) => forKind(kind, new Uint8Array(decodeEnvelope(protobufOf(kind)).raw))),
+  seeds: ALL_KINDS.map((kind) => forKind(kind, new Uint8Array(decodeEnvelope(getProtobufVector(kind)).raw))),
   words: WORDS,
   maxBytes: 3 * 2 ** 20,
   restructure: behindKind(restructureProtobuf),
@@ -45,8 +45,8 @@ export const protobuf: Target = {
 export const envelope: Target = {
   name: "envelope",
   seeds: ALL_KINDS.slice(0, 4).flatMap((kind) => [
-    protobufOf(kind),
-    new Uint8Array(encodeWatchFrame("ADDED", protobufOf(kind))),
+    getProtobufVector(kind),
+    new Uint8Array(encodeWatchFrame("ADDED", getProtobufVector(kind))),
   ]),
   words: WORDS,
   maxBytes: 3 * 2 ** 20,
@@ -69,8 +69,8 @@ export const envelope: Target = {
   },
 };
 
-function protobufOf(kind: Kind): Bytes {
-  return fromBase64(vectorOf(kind).protobuf);
+function getProtobufVector(kind: Kind): Bytes {
+  return fromBase64(getVector(kind).protobuf);
 }
 
 function checkMessage(kind: Kind, body: Bytes): void {
@@ -87,6 +87,6 @@ function attempt(decode: () => unknown): string {
     decode();
     return "ok";
   } catch (error) {
-    return refusalOf(error);
+    return describeRefusal(error);
   }
 }

@@ -2,7 +2,7 @@
 import { matchesFields, parseFieldSelector } from "../../../core/kube/selectors/fields.ts";
 import { matchesLabels, parseLabelSelector } from "../../../core/kube/selectors/labels.ts";
 import { resultOutcome } from "../oracle.ts";
-import { bytesOf, type Target, textOf } from "../target.ts";
+import { decodeText, encodeText, type Target } from "../target.ts";
 
 /** The listener takes no larger head. */
 const MAX_BYTES = 2 ** 20;
@@ -11,7 +11,7 @@ const MAX_BYTES = 2 ** 20;
 export const labels: Target = {
   name: "labels",
   seeds: ["a=b", "a==b,c!=d", "x in (a,b),y notin (c)", "!a,b", "a>1,b<2", "example.com/role=x", "a in (),b in (,)"]
-    .map(bytesOf),
+    .map(encodeText),
   words: [
     "=",
     "==",
@@ -35,7 +35,7 @@ export const labels: Target = {
   ],
   maxBytes: MAX_BYTES,
   run(input) {
-    const parsed = parseLabelSelector(textOf(input));
+    const parsed = parseLabelSelector(decodeText(input));
     if (parsed.ok) matchesLabels(parsed.value, { a: "b", x: "1" });
     return resultOutcome(parsed);
   },
@@ -45,12 +45,12 @@ export const labels: Target = {
 export const fields: Target = {
   name: "fields",
   seeds: ["metadata.name=a", "spec.signerName!=b,metadata.name==c", "a=\\,\\=\\\\", "", ",", "=", "a=b,a=c"].map(
-    bytesOf,
+    encodeText,
   ),
   words: ["=", "==", "!=", ",", "\\", "\\,", "\\=", "\\\\", "aN=b,", "a=b,", "metadata.name", "é", "\u0000"],
   maxBytes: MAX_BYTES,
   run(input) {
-    const parsed = parseFieldSelector(textOf(input));
+    const parsed = parseFieldSelector(decodeText(input));
     if (parsed.ok) matchesFields(parsed.value, (field) => field);
     return resultOutcome(parsed);
   },

@@ -2,9 +2,9 @@
 import { parse } from "yaml";
 import { formatYaml, parseYaml } from "../../../core/kube/codec/yaml.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
-import { assertSame, refusalOf } from "../oracle.ts";
-import { bytesOf, type Target } from "../target.ts";
-import { vectorOf } from "../inputs/seeds.ts";
+import { assertSame, describeRefusal } from "../oracle.ts";
+import { encodeText, type Target } from "../target.ts";
+import { getVector } from "../inputs/seeds.ts";
 import { decodeAgain } from "./json.ts";
 
 const WORDS = [
@@ -83,7 +83,7 @@ const DOCUMENTS = [
 /** `yaml`. */
 export const yaml: Target = {
   name: "yaml",
-  seeds: [...ALL_KINDS.map((kind) => bytesOf(vectorOf(kind).yaml)), ...DOCUMENTS.map(bytesOf)],
+  seeds: [...ALL_KINDS.map((kind) => encodeText(getVector(kind).yaml)), ...DOCUMENTS.map(encodeText)],
   words: WORDS,
   maxBytes: 3 * 2 ** 20,
   run(input) {
@@ -99,7 +99,7 @@ export const yaml: Target = {
       }
       return decodeAgain(ALL_KINDS[input.length % ALL_KINDS.length]!, document);
     } catch (error) {
-      return refusalOf(error);
+      return describeRefusal(error);
     }
   },
 };

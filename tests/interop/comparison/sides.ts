@@ -52,7 +52,7 @@ export async function startTwins(): Promise<Pair> {
   };
   try {
     await writeClientCertificates(plane);
-    const twin = await startControlPlane({ controllers: false, credentialsOf: plane });
+    const twin = await startControlPlane({ controllers: false, sharedWith: plane });
     const agents = await createAgents(plane);
     const side = (name: SideName, { server }: ControlPlane): Side => {
       const own = agents();

@@ -25,7 +25,7 @@ export interface BareRoot {
   run(args: readonly string[], user: User): Promise<Finished>;
   trace(args: readonly string[], user: User): Promise<Traced>;
   /** Where a library of the host is, by its name. */
-  pathOf(library: string): string;
+  findPath(library: string): string;
   /** Starts a command that goes on. */
   start(args: readonly string[], user: User): BareServer;
 }
@@ -60,7 +60,7 @@ export async function createBareRoot(file: string, folder: TempFolder, libraries
   const root = folder.join("root");
   await mkdir(`${root}${DATA}`, { recursive: true });
   await copyFile(file, `${root}${PROGRAM}`);
-  const needed = await librariesOf(file);
+  const needed = await findLibraries(file);
   for (const library of needed) {
     await mkdir(`${root}${dirname(library)}`, { recursive: true });
     await copyFile(libraries === undefined ? library : findIn(libraries, library), `${root}${library}`);
@@ -78,7 +78,7 @@ export async function createBareRoot(file: string, folder: TempFolder, libraries
     ...["sh", script, "new", root, user, trace, ...args],
   ];
   return {
-    pathOf: (name) => `${root}${needed.find((library) => library.endsWith(`/${name}`))}`,
+    findPath: (name) => `${root}${needed.find((library) => library.endsWith(`/${name}`))}`,
     run: (args, user) => runProgram("unshare", inNew(args, user, "")),
     trace(args, user) {
       const trace = nextTrace();
@@ -102,7 +102,7 @@ export async function createBareRoot(file: string, folder: TempFolder, libraries
 }
 
 /** Paths of the loader and of all libraries that a program needs. */
-async function librariesOf(file: string): Promise<readonly string[]> {
+async function findLibraries(file: string): Promise<readonly string[]> {
   const { code, stdout, stderr } = await runProgram("ldd", [file]);
   if (code !== 0) throw new Error(`ldd ${file}: ${stderr}`);
   return [...stdout.matchAll(/(?:=> |^\s+)(\/\S+) \(/gm)].map(([, path]) => path!);

@@ -4,7 +4,7 @@ import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
-import { fileNameOf, type Target, targetsOf } from "../../../scripts/build/targets.ts";
+import { findTargets, type Target, toFileName } from "../../../scripts/build/targets.ts";
 
 /** Path of the file for this machine. */
 export function hostFile(): string {
@@ -20,7 +20,7 @@ export function releasedFolder(): string {
 
 /** Path of the file of a target, by its name. */
 export function releasedFile(name: string): string {
-  return join(releasedFolder(), fileNameOf(targetOf(name), TLSBOOT_VERSION));
+  return join(releasedFolder(), toFileName(getTarget(name), TLSBOOT_VERSION));
 }
 
 /** Some bytes of a file. */
@@ -35,6 +35,6 @@ export async function readBytes(path: string, offset: number, length: number): P
   }
 }
 
-function targetOf(name: string): Target {
-  return targetsOf(name)[0]!;
+function getTarget(name: string): Target {
+  return findTargets(name)[0]!;
 }

@@ -54,7 +54,7 @@ export interface ControlPlaneOptions {
   /** An etcd that others use too, and that stays its owner's; by default one of its own. */
   readonly etcd?: Etcd;
   /** Another one on the same etcd, whose CA, certificates, keys and tokens it takes; by default it makes its own. */
-  readonly credentialsOf?: ControlPlane;
+  readonly sharedWith?: ControlPlane;
   /** More flags of kube-controller-manager. */
   readonly controllerFlags?: readonly string[];
   /** More flags of kube-apiserver, from the folder where they may have put files. */
@@ -70,9 +70,9 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
     await folder[Symbol.asyncDispose]();
   };
   try {
-    await (options.credentialsOf === undefined
+    await (options.sharedWith === undefined
       ? writePki(folder)
-      : cp(options.credentialsOf.folder.path, folder.path, { recursive: true }));
+      : cp(options.sharedWith.folder.path, folder.path, { recursive: true }));
     const etcd = options.etcd ?? await startEtcd();
     if (options.etcd === undefined) started.push(etcd);
     const port = await findFreePort();

@@ -29,7 +29,7 @@ export async function installInto(folder: string, tarball: string): Promise<void
 export async function writePrograms(folder: string): Promise<readonly string[]> {
   const programs: string[] = [];
   for (const entry of ENTRIES) {
-    const example = exampleOf(await readFile(join(ROOT, entry.source), "utf8"));
+    const example = findExample(await readFile(join(ROOT, entry.source), "utf8"));
     const names = await readFile(join(ROOT, "tests", "golden", "public_api", `${entry.names}.txt`), "utf8");
     for (const [kind, text] of [["example", example], ["names", namesProgram(entry, names)]] as const) {
       programs.push(`${kind}_${entry.names}.ts`);
@@ -40,7 +40,7 @@ export async function writePrograms(folder: string): Promise<readonly string[]> 
 }
 
 /** The first example in the page that a `mod.ts` opens with. */
-function exampleOf(source: string): string {
+function findExample(source: string): string {
   const [, block] = source.match(/^ \* ```ts\n([^]*?)^ \* ```$/m) ?? [];
   assert.ok(block !== undefined, "the entry has no example");
   return block.replaceAll(/^ \* ?/gm, "");

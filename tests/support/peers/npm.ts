@@ -13,7 +13,7 @@ const NAMES = ["client-node"];
 
 /** Folder of an installed program; one whose files change is another one. */
 export function npmPeerPath(name: string): string {
-  const folder = sourceOf(name);
+  const folder = toSourceFolder(name);
   const hash = createHash("sha256");
   for (const file of readdirSync(folder).sort()) hash.update(readFileSync(join(folder, file)));
   return join(cacheDir(), `${name}-${hash.digest("hex").slice(0, 12)}`);
@@ -28,7 +28,7 @@ export async function ensureNpmPeers(): Promise<void> {
     const unfinished = `${path}.new`;
     await rm(unfinished, { recursive: true, force: true });
     await mkdir(dirname(path), { recursive: true });
-    await cp(sourceOf(name), unfinished, { recursive: true });
+    await cp(toSourceFolder(name), unfinished, { recursive: true });
     await mustRun("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], {
       cwd: unfinished,
     });
@@ -37,6 +37,6 @@ export async function ensureNpmPeers(): Promise<void> {
   }
 }
 
-function sourceOf(name: string): string {
+function toSourceFolder(name: string): string {
   return join(process.cwd(), "tests", "interop", "peers", name);
 }
