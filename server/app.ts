@@ -14,7 +14,7 @@ import { createImpersonation, findImpersonationHeaders } from "./authz/impersona
 import { type AuditOptions, beginAudit } from "./http/audit.ts";
 import { type FlowControl, OverloadError } from "./flowcontrol/flow_control.ts";
 import { findPlace } from "./flowcontrol/priority_levels.ts";
-import { refuseWhileDraining, respondOverloaded } from "./http/unavailable.ts";
+import { refuseWhileDraining, respondBytes, respondError, respondOverloaded, respondText } from "./http/respond.ts";
 import { type Answer, isStream } from "./http/answer.ts";
 import { completesWithin, createCommonDeadline, requestedTimeout, respondTimeout } from "./http/deadline.ts";
 import { createDiscovery, listDiscoveredGroups, listIndexPaths } from "./http/discovery.ts";
@@ -24,21 +24,19 @@ import {
   findRepeatedHeaders,
   findSourceIps,
   type IncomingRequest,
+  Warnings,
 } from "./http/exchange.ts";
-import { Warnings } from "./http/warnings.ts";
 import { createHealth, type HealthCheck } from "./http/health.ts";
 import { MAX_TARGET_LENGTH } from "./http/limits.ts";
-import { type Metrics, respondMetrics } from "./http/metrics.ts";
+import { type Metrics, respondMetrics } from "./metrics/api_requests.ts";
 import { createOpenapi } from "./http/openapi.ts";
-import { parseRequestInfo, toAttributes } from "./http/request_info.ts";
-import { parseTarget, type RequestTarget } from "./http/request_target.ts";
+import { parseRequestInfo, parseTarget, type RequestTarget, toAttributes } from "./http/request_info.ts";
 import { createServedCheck } from "./http/served_paths.ts";
 import { respondSnapshot, SNAPSHOT_PATH } from "./http/snapshot.ts";
-import { SharedEncodings } from "./http/shared_encodings.ts";
+import { SharedEncodings } from "./http/watch_events.ts";
 import { createResourceHandler, type Served } from "./http/resource_handler.ts";
-import { respondBytes, respondError, respondText } from "./http/respond.ts";
 import { assertRoute } from "./http/routes.ts";
-import type { Inflight } from "./metrics/inflight.ts";
+import type { Inflight } from "./metrics/flow_control.ts";
 import { createUid, type RegistryDeps } from "./registry/registry.ts";
 
 /** Dependencies of the app. */

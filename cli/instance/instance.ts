@@ -15,7 +15,7 @@ import { planPermittedNames, type ServerNames } from "../../core/pki/serving_cer
 import type { FilePort } from "../../client/files.ts";
 import { readInterfaces } from "../../client/host_facts.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
-import { checkAddress, type ServingPair } from "../../server/http/listener.ts";
+import { checkAddress, type ServingPair } from "../../server/connections/listener.ts";
 import type { HealthCheck } from "../../server/http/health.ts";
 import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";

@@ -6,8 +6,12 @@ import { findPemBlock } from "../../core/pki/pem.ts";
 import { chainNotAfter } from "../../core/pki/authority_chain.ts";
 import type { Clock } from "../../core/ports.ts";
 import { type ControllerMetrics, createControllerMetrics } from "../../server/metrics/controllers.ts";
-import { createExpiryMetrics, type ExpiryMetrics } from "../../server/metrics/expiry.ts";
-import { createMetricsRegistry, type MetricsRegistry } from "../../server/metrics/registry.ts";
+import {
+  createExpiryMetrics,
+  createMetricsRegistry,
+  type ExpiryMetrics,
+  type MetricsRegistry,
+} from "../../server/metrics/registry.ts";
 import { createStorageMetrics, gaugeAuditDisk, type StorageSizes } from "../../server/metrics/storage.ts";
 import type { JournalObserver } from "../../server/storage/memory/observed_journal.ts";
 import type { InstanceAuthorities } from "../authority/instance_authorities.ts";

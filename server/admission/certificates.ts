@@ -1,17 +1,18 @@
 /**
  * The admission plugins for certificate signing requests (`plugin/pkg/admission/certificates`): CertificateApproval,
- * CertificateSigning and CertificateSubjectRestriction.
+ * CertificateSigning and CertificateSubjectRestriction, and the permission for a signer that the first two check
+ * (`pkg/certauthorization/certauthorization.go`).
  */
 import { goQuote } from "../../core/kube/quote.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
-import { isAllowedForSigner } from "../authz/signer_permission.ts";
 import type { AdmissionPlugin } from "./admission.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import { findSubjectRestriction } from "../../core/signing/refusals.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
 
 /** Dependencies of the plugins that check a signer permission. */
 interface SignerCheckDeps {
@@ -75,4 +76,36 @@ export const certificateSubjectRestriction: AdmissionPlugin = {
 /** Whether an object, decoded as this kind, is a CertificateSigningRequest. */
 export function isCsr(kind: Kind, object: KubeObject | undefined): object is CertificateSigningRequest {
   return object !== undefined && kind.group === "certificates.k8s.io" && kind.kind === "CertificateSigningRequest";
+}
+
+/**
+ * Whether a user may `approve` or `sign` for a signer. The authorizer is asked for the full name, then for `<domain>/*`; a
+ * failing authorizer allows nothing.
+ */
+export async function isAllowedForSigner(
+  deps: { readonly authorizer: Pick<Authorizer, "authorize">; readonly logger: Logger },
+  user: UserInfo,
+  verb: "approve" | "sign",
+  signerName: string,
+): Promise<boolean> {
+  const slash = signerName.indexOf("/");
+  const domain = slash < 0 ? signerName : signerName.slice(0, slash);
+  for (const name of [signerName, `${domain}/*`]) {
+    try {
+      const decision = await deps.authorizer.authorize(user, {
+        kind: "resource",
+        verb,
+        apiGroup: "certificates.k8s.io",
+        apiVersion: "*",
+        resource: "signers",
+        subresource: "",
+        name,
+        namespace: "",
+      });
+      if (decision.kind === "allow") return true;
+    } catch (error) {
+      deps.logger.error("signer permission could not be checked", { user: user.username, verb, signerName, error });
+    }
+  }
+  return false;
 }

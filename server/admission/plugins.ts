@@ -1,13 +1,18 @@
-/** The admission plugins that are always enabled, in kube-apiserver's order (`pkg/kubeapiserver/options/plugins.go`). */
+/**
+ * The admission plugins that are always enabled, in kube-apiserver's order (`pkg/kubeapiserver/options/plugins.go`), with
+ * the two small ones: TaintNodesByCondition and NamespaceLifecycle.
+ */
 import type { Namespace } from "../../core/kube/core_v1.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { AdmissionPlugin } from "./admission.ts";
+import type { AdmissionPlugin, MutatingRequest } from "./admission.ts";
 import { certificateSubjectRestriction, createCertificateApproval, createCertificateSigning } from "./certificates.ts";
-import { createNamespaceLifecycle } from "./namespace_lifecycle.ts";
 import { nodeRestriction } from "./node_restriction.ts";
-import { taintNodesByCondition } from "./taint_nodes.ts";
+import { namespaceKind, nodeKind } from "../../core/kube/kinds/mod.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { pathSegmentNameErrors } from "../../core/kube/names.ts";
+import { forbidden, internalError, notFound, StatusError } from "../../core/kube/status.ts";
 
 /** Creates the admission plugins that are always enabled. */
 export function createDefaultPlugins(
@@ -31,4 +36,94 @@ export function createDefaultPlugins(
     createCertificateSigning(deps),
     certificateSubjectRestriction,
   ];
+}
+
+/** The fields of a Node that the plugin reads. */
+interface TaintedNode extends KubeObject {
+  readonly spec?: {
+    readonly taints?: readonly Taint[];
+    readonly configSource?: unknown;
+    readonly externalID?: unknown;
+  };
+}
+
+interface Taint {
+  readonly key: string;
+  readonly effect: string;
+}
+
+const NOT_READY: Taint = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" };
+
+/**
+ * Adds the taint `node.kubernetes.io/not-ready:NoSchedule` to every new node that has none, so that nothing is scheduled on
+ * it too early (`plugin/pkg/admission/nodetaint`). The node lifecycle controller of a cluster removes the taint.
+ */
+export const taintNodesByCondition: AdmissionPlugin = {
+  name: "TaintNodesByCondition",
+  mutate({ operation, kind, subresource, object }) {
+    const isNewNode = operation === "CREATE" && kind === nodeKind && subresource === "";
+    return Promise.resolve({ kind: "admitted", object: isNewNode ? withTaint(object) : object });
+  },
+};
+
+function withTaint(node: TaintedNode): KubeObject {
+  const { taints = [], configSource, externalID, ...rest } = node.spec ?? {};
+  if (taints.some(({ key, effect }) => key === NOT_READY.key && effect === NOT_READY.effect)) return node;
+  // Go's JSON has these two fields after the taints.
+  const spec = {
+    ...rest,
+    taints: [...taints, NOT_READY],
+    ...(configSource === undefined ? {} : { configSource }),
+    ...(externalID === undefined ? {} : { externalID }),
+  };
+  const { metadata, spec: _spec, ...others } = node;
+  return { metadata, spec, ...others } as KubeObject;
+}
+
+/** Namespaces that can never be deleted. */
+const IMMORTAL: ReadonlySet<string> = new Set(["default", "kube-system", "kube-public"]);
+
+/**
+ * Creates NamespaceLifecycle: nothing is created in a namespace that is missing or being terminated
+ * (`apiserver/pkg/admission/plugin/namespace/lifecycle`). It throws StatusError 404 for a missing namespace.
+ */
+export function createNamespaceLifecycle(
+  deps: { getNamespace(name: string): Promise<Namespace | undefined> },
+): AdmissionPlugin {
+  return {
+    name: "NamespaceLifecycle",
+    async mutate(request) {
+      const { operation, kind, namespace, object } = request;
+      // Access reviews must not reveal which namespaces exist.
+      const isExempt = operation !== "CREATE" || namespace === "" || kind.plural === "localsubjectaccessreviews";
+      if (isExempt) return { kind: "admitted", object };
+      // Upstream asks its own API for the namespace, and client-go refuses to put such a name into a path.
+      const faults = pathSegmentNameErrors(namespace);
+      if (faults.length > 0) throw internalError(`invalid resource name "${namespace}": [${faults.join(" ")}]`);
+      const found = await deps.getNamespace(namespace);
+      if (found === undefined) throw notFound(namespaceKind, namespace);
+      if (found.status.phase === "Terminating") throw terminating(request);
+      return { kind: "admitted", object };
+    },
+    validate({ operation, kind, name }) {
+      const isImmortal = operation === "DELETE" && kind === namespaceKind && IMMORTAL.has(name);
+      return Promise.resolve(isImmortal ? { message: "this namespace may not be deleted" } : undefined);
+    },
+  };
+}
+
+/** Creates the 403 with the cause that clients check. */
+function terminating({ kind, name, namespace, object }: MutatingRequest): StatusError {
+  const { status } = forbidden(
+    kind,
+    // Admission's name for an object that has none yet (`apiserver/pkg/admission/errors.go`).
+    name || object.metadata.generateName || "Unknown",
+    `unable to create new content in namespace ${namespace} because it is being terminated`,
+  );
+  const cause = {
+    reason: "NamespaceTerminating",
+    message: `namespace ${namespace} is being terminated`,
+    field: "metadata.namespace",
+  };
+  return new StatusError({ ...status, details: { ...status.details, causes: [cause] } });
 }

@@ -16,8 +16,11 @@ import {
   type MethodResult,
   type TokenAuthenticator,
 } from "./authentication.ts";
-import { parseBearerToken } from "./bearer_token.ts";
-import { createBootstrapTokenAuthenticator, createTokenFileAuthenticator } from "./token_authenticators.ts";
+import {
+  createBootstrapTokenAuthenticator,
+  createTokenFileAuthenticator,
+  parseBearerToken,
+} from "./token_authenticators.ts";
 import { createClientCertificateAuthenticator } from "./client_certificate.ts";
 
 /** Dependencies of the authenticator, and the methods that are enabled. */

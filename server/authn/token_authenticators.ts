@@ -1,4 +1,7 @@
-/** Authenticators for bearer tokens: bootstrap tokens and the tokens of a static token file. */
+/**
+ * Bearer tokens: the Authorization header (`apiserver/pkg/authentication/request/bearertoken/bearertoken.go`), and the
+ * authenticators for bootstrap tokens and for the tokens of a static token file.
+ */
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import { decideTokenSecret, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
@@ -57,4 +60,21 @@ export function createTokenFileAuthenticator(file: TokenFile): TokenAuthenticato
 
 function hashToken(token: string): string {
   return createHash("sha256").update(token, "utf8").digest("base64");
+}
+
+/** The content of an Authorization header. */
+export interface BearerToken {
+  /** Undefined when the header has another scheme or no token. */
+  readonly token: string | undefined;
+  readonly warning?: string;
+}
+
+const EXTRA_SPACE = "the provided Authorization header contains extra space before the bearer token, and is ignored";
+
+/** Parses the Authorization header. A token after a second space is ignored, with a warning. */
+export function parseBearerToken(header: string | undefined): BearerToken {
+  const [scheme = "", token = "", ...rest] = (header ?? "").trim().split(" ");
+  if (scheme.toLowerCase() !== "bearer") return { token: undefined };
+  if (token !== "") return { token };
+  return rest.length > 0 ? { token: undefined, warning: EXTRA_SPACE } : { token: undefined };
 }

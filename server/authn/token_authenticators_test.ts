@@ -7,7 +7,11 @@ import { createTokenSecret, toTokenSecretName } from "../../core/bootstrap/token
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import type { TokenAuthenticator } from "./authentication.ts";
-import { createBootstrapTokenAuthenticator, createTokenFileAuthenticator } from "./token_authenticators.ts";
+import {
+  createBootstrapTokenAuthenticator,
+  createTokenFileAuthenticator,
+  parseBearerToken,
+} from "./token_authenticators.ts";
 
 /** Every method that looks something up by a text, or in a list of texts. */
 const LOOKUPS: readonly (readonly [object, readonly string[]])[] = [
@@ -103,3 +107,23 @@ test("an authenticator that looks up the token itself is detected", async () => 
   const authenticate = byTheTokenItself(tokenFile());
   assert.deepEqual(await lookupsBy(STATIC, () => authenticate(STATIC)), ["get"]);
 });
+
+const warning = "the provided Authorization header contains extra space before the bearer token, and is ignored";
+
+for (
+  const { header, want } of [
+    { header: undefined, want: { token: undefined } },
+    { header: "", want: { token: undefined } },
+    { header: "Bearer", want: { token: undefined } },
+    { header: "Bearer ", want: { token: undefined } },
+    { header: "Bearer tok", want: { token: "tok" } },
+    { header: "  bearer tok  ", want: { token: "tok" } },
+    { header: "BEARER tok", want: { token: "tok" } },
+    { header: "Bearer tok rest of it", want: { token: "tok" } },
+    { header: "Bearer  tok", want: { token: undefined, warning } },
+    { header: "Basic dTpw", want: { token: undefined } },
+    { header: "tok", want: { token: undefined } },
+  ]
+) {
+  test(`parseBearerToken() reads ${JSON.stringify(header)}`, () => assert.deepEqual(parseBearerToken(header), want));
+}

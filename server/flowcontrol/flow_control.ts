@@ -5,8 +5,7 @@
 import type { Clock } from "../../core/ports.ts";
 import { createBodyBudget, type HeldBody } from "./body_budget.ts";
 import { FlowQueue } from "./flow_queue.ts";
-import { LEVEL_NAMES, type LevelName, LEVELS, type Place } from "./priority_levels.ts";
-import { hasFreeSeat, planSeats } from "./seats.ts";
+import { hasFreeSeat, LEVEL_NAMES, type LevelName, LEVELS, type Place, planSeats } from "./priority_levels.ts";
 import { AppError } from "../../core/errors.ts";
 
 /** The seat that a request occupies while it is served, and its body in memory. */

@@ -1,10 +1,11 @@
-/** A request on its way through the pipeline, and its headers. */
+/** A request on its way through the pipeline, its headers, and the warnings for its client. */
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { AuditTrail } from "./audit.ts";
 import type { Seat } from "../flowcontrol/flow_control.ts";
 import type { RequestInfo } from "./request_info.ts";
-import type { Warnings } from "./warnings.ts";
 import { isIP } from "node:net";
+import { Buffer } from "node:buffer";
+import { versions } from "node:process";
 
 /** The part of a `Request` that the server reads, so that in-process clients need not create a whole one. */
 export interface IncomingRequest {
@@ -85,4 +86,69 @@ export function findSourceIps(exchange: Exchange, remoteAddress: string): readon
   const remote = remoteAddress.startsWith("::ffff:") ? remoteAddress.slice("::ffff:".length) : remoteAddress;
   if (isIP(remote) !== 0 && addresses.at(-1) !== remote) addresses.push(remote);
   return addresses;
+}
+
+/** When all warnings together exceed this number of characters, each warning is cut. */
+const MAX_TOTAL = 4096;
+const MAX_CUT = 256;
+
+/** Deno writes header values as UTF-8; Node writes the low byte of each character. */
+const WRITES_UTF8 = "deno" in versions;
+
+/**
+ * Collects the warnings of one request, each only once: header `Warning`, code 299 (RFC 7234 section 5.5, apiserver
+ * `pkg/endpoints/filters/warning.go`).
+ */
+export class Warnings {
+  /** The added texts; undefined for most requests, which have no warning. */
+  #texts: Set<string> | undefined;
+  /** The header values in the order of addition. */
+  #sent: string[] = [];
+  #length = 0;
+  #isCutting = false;
+
+  /** Adds a warning; a warning with control characters is not sent. */
+  add(text: string): void {
+    const texts = this.#texts ??= new Set();
+    if (text === "" || texts.has(text) || (this.#isCutting && this.#length >= MAX_TOTAL)) return;
+    texts.add(text);
+    const characters = Array.from(text);
+    if (!this.#isCutting && this.#length + characters.length > MAX_TOTAL) {
+      this.#isCutting = true;
+      this.#sent = [];
+      this.#length = 0;
+      for (const known of texts) this.#send(Array.from(known).slice(0, MAX_CUT));
+    } else this.#send(this.#isCutting ? characters.slice(0, MAX_CUT) : characters);
+  }
+
+  /** Adds strict decoding errors. The repeated keys of YAML are one error of several lines, each a warning of its own. */
+  addStrict(errors: readonly string[]): void {
+    for (const error of errors) {
+      const heading = HEADINGS.find((prefix) => error.startsWith(prefix));
+      if (heading === undefined) this.add(error);
+      else for (const line of error.slice(heading.length).split("\n")) this.add(line.trim());
+    }
+  }
+
+  /** Returns the header values, such as `299 - "unknown field \"spec.foo\""`. */
+  headers(): readonly string[] {
+    return this.#sent;
+  }
+
+  #send(characters: readonly string[]): void {
+    const text = characters.join("");
+    if (CONTROLS.test(text)) return;
+    this.#length += characters.length;
+    this.#sent.push(headerText(`299 - "${text.replace(/([\\"])/g, "\\$1")}"`));
+  }
+}
+
+const CONTROLS = /\p{Cc}/u;
+const HEADINGS = ["yaml: unmarshal errors:\n", "error converting YAML to JSON: yaml: unmarshal errors:\n"];
+
+function headerText(text: string): string {
+  const wellFormed = text.toWellFormed();
+  // Deno accepts only characters of Latin-1 in a header.
+  if (WRITES_UTF8) return wellFormed.replace(/[\u{100}-\u{10ffff}]/gu, "?");
+  return Buffer.from(wellFormed, "utf8").toString("latin1");
 }

@@ -1,3 +1,6 @@
+/** The kinds and Go types that the messages of kube-apiserver's decoders name. */
+import { goQuote } from "../../core/kube/quote.ts";
+import type { Kind } from "../../core/kube/schema.ts";
 /**
  * Every kind of kube-apiserver 1.37, whether it is served here or not: a body of such a kind is refused with another
  * message than a body of an unknown kind. A star means that the kind also has a list kind.
@@ -104,4 +107,25 @@ export function isKnownKind(apiVersion: string, kind: string): boolean {
   const known = (KNOWN[apiVersion] ?? "").split(" ");
   if (known.includes(kind) || known.includes(`${kind}*`)) return true;
   return kind.endsWith("List") && known.includes(`${kind.slice(0, -"List".length)}*`);
+}
+
+/** The scheme of kube-apiserver's decoders; its position in the sources is part of the message. */
+const SCHEME = "pkg/runtime/scheme.go:111";
+
+/** Returns the internal Go type of a kind, such as `certificates.CertificateSigningRequest`. */
+export function formatGoType({ group, kind }: Pick<Kind, "group" | "kind">): string {
+  // Both groups of events share one internal type.
+  const isCore = group === "" || group === "events.k8s.io";
+  return `${isCore ? "core" : group.split(".")[0]}.${kind}`;
+}
+
+/** Formats the decoder's message for an unknown kind. */
+export function noKindText(apiVersion: string, kind: string): string {
+  return `no kind ${goQuote(kind)} is registered for version ${goQuote(apiVersion)} in scheme "${SCHEME}"`;
+}
+
+/** Formats the decoder's message for an unknown kind without a version. */
+export function noInternalKindText(group: string, kind: string): string {
+  return `no kind ${goQuote(kind)} is registered for the internal version of group ${goQuote(group)} ` +
+    `in scheme "${SCHEME}"`;
 }

@@ -16,14 +16,12 @@ import { applyStrategicMergePatch, printStrategicPatch } from "../../core/kube/p
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, invalidPatchedObject, patchFailure, unsupportedMediaType } from "../../core/kube/status.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import type { FieldValidation } from "./body.ts";
+import { decodeAsNamed, type FieldValidation, goVersionedName, typedDocument, withDefaultNames } from "./body.ts";
 import { toWire } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
-import { formatGoType, noInternalKindText, noKindText } from "./go_names.ts";
-import { isKnownKind } from "./known_kinds.ts";
-import { decodeAsNamed, goVersionedName, typedDocument, withDefaultNames } from "./typed_body.ts";
+import { formatGoType, isKnownKind, noInternalKindText, noKindText } from "./known_kinds.ts";
 
-/** The types of patches; `apply` is server-side apply (`apply_body.ts`). */
+/** The types of patches; `apply` is server-side apply (`patch_handler.ts`). */
 export type PatchType = "json" | "merge" | "strategic" | "apply";
 
 /** The patch types that this file applies. */

@@ -10,10 +10,9 @@ import { refusable } from "../../tests/support/describe_refusal.ts";
 import { ADMIN } from "../../tests/support/test_app.ts";
 import { configMaps } from "../registry/configmaps.ts";
 import type { Resource } from "../registry/resource.ts";
-import { applyBody, readConfig } from "./apply_body.ts";
-import type { Exchange } from "./exchange.ts";
+import { applyBody, readConfig } from "./patch_handler.ts";
+import { type Exchange, Warnings } from "./exchange.ts";
 import { applyPatch, readPatch } from "./patch_body.ts";
-import { Warnings } from "./warnings.ts";
 
 // Of an exchange, patches know the warnings only.
 const EXCHANGE = { warnings: new Warnings() } as unknown as Exchange;

@@ -7,7 +7,7 @@ import {
   partialObjectMetadataListV1beta1Schema,
 } from "../../core/kube/kinds/meta_v1.ts";
 import type { Answer } from "./answer.ts";
-import { formatGoType } from "./go_names.ts";
+import { formatGoType } from "./known_kinds.ts";
 import { assertSelectable, getObject, type ListAnswer, listObjects } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";

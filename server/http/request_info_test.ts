@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseRequestInfo, toAttributes } from "./request_info.ts";
-import { decodePath } from "./request_target.ts";
+import { decodePath, parseRequestInfo, parseTarget, toAttributes } from "./request_info.ts";
+import fc from "../../tests/support/properties.ts";
+import { refusable } from "../../tests/support/describe_refusal.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
@@ -79,4 +80,63 @@ test("parseRequestInfo() reads a path of a million slashes at once", () => {
   const path = `/a${"/".repeat(1_000_000)}b/`;
   // A regular expression took minutes over it, in which nobody else was served.
   assert.equal(parseRequestInfo("GET", path, new URLSearchParams()).isResourceRequest, false);
+});
+
+for (
+  const [target, path] of [
+    ["https://localhost/a?b=c", "/a"],
+    ["/x%2fy?z", "/x/y"],
+    ["https://other/x?z", "/x"],
+    ["*", "/*"],
+    ["https://:", undefined],
+    ["https://[", undefined],
+    ["/%zz", undefined],
+  ] as const
+) {
+  test(`readTarget() reads the path of ${target} as ${path}`, () => {
+    assert.equal(parseTarget(target).path, path);
+  });
+}
+
+for (
+  const [query, want] of [
+    ["a&b=&c=d", [["a", ""], ["b", ""], ["c", "d"]]],
+    ["&&", []],
+    ["=", [["", ""]]],
+    ["a;b&c%zz&d%20e&f=g%", [["d e", ""]]],
+  ] as const
+) {
+  test(`readTarget() reads the query ${query} as ${JSON.stringify(want)}`, () => {
+    assert.deepEqual([...parseTarget(`/?${query}`).query], want);
+  });
+}
+
+test("readTarget() and parseRequestInfo() never throw, whatever the request line", () => {
+  const piece = fc.constantFrom(
+    "/",
+    "//",
+    "..",
+    "api",
+    "apis",
+    "v1",
+    "watch",
+    "namespaces",
+    "%2f",
+    "%ff",
+    "%",
+    "?",
+    "&",
+    "=",
+  );
+  const line = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.array(fc.oneof(piece, fc.string())).map((parts) => `/${parts.join("")}`),
+    fc.webUrl({ withQueryParameters: true, withFragments: true }),
+  );
+  fc.assert(fc.property(fc.constantFrom("GET", "POST", "DELETE", "x"), line, (method, target) => {
+    refusable(() => {
+      const { path = "", query } = parseTarget(target);
+      toAttributes(parseRequestInfo(method, path, query));
+    });
+  }));
 });

@@ -1,19 +1,38 @@
-/** Resource requests: finds the resource, checks the route, and calls the handler of the verb. */
+/**
+ * Resource requests: finds the resource, checks the route, and calls the handler of the verb. A review is answered here,
+ * because it is never stored.
+ */
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import { badRequest, pathNotFound } from "../../core/kube/status.ts";
 import { assertAbsent } from "../registry/absent_kinds.ts";
 import { createConvertedStorage } from "../registry/converted_storage.ts";
-import type { Target } from "../registry/registry.ts";
+import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { Resource, Review } from "../registry/resource.ts";
 import type { Answer } from "./answer.ts";
-import type { Exchange } from "./exchange.ts";
-import { respondText } from "./respond.ts";
-import { handleGet, handleList } from "./read_handlers.ts";
+import { type Exchange, findHeader } from "./exchange.ts";
+import { respondText, respondWire } from "./respond.ts";
+import { handleGet, handleList, representationFor } from "./read_handlers.ts";
 import { handleWatch, type WatchDeps } from "./watch_handler.ts";
 import { handlePatch } from "./patch_handler.ts";
-import { handleReview } from "./review_handler.ts";
 import { assertRoute, methodNotAllowed, toMethods } from "./routes.ts";
-import { handleCreate, handleDelete, handleDeleteCollection, handleUpdate, type UpdateDeps } from "./write_handlers.ts";
+import {
+  handleCreate,
+  handleDelete,
+  handleDeleteCollection,
+  handleUpdate,
+  type UpdateDeps,
+  withNamespace,
+} from "./write_handlers.ts";
+import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
+import { createManagedEndpoint } from "../../core/kube/managed_fields/endpoint.ts";
+import { trackUpdate } from "../../core/kube/managed_fields/track_update.ts";
+import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
+import { withMeta } from "../registry/write.ts";
+import { decodeBody, readBody } from "./body.ts";
+import { toWire } from "./encoding.ts";
+import { formatGoType } from "./known_kinds.ts";
+import { bodyMediaType, otherFormError } from "./negotiation.ts";
+import { parseWriteOptions } from "./options.ts";
 
 /** The resources and reviews that the API serves. */
 export interface Served {
@@ -118,4 +137,42 @@ function methodsOfPath(resource: Resource, { info }: Exchange): readonly string[
 
 function indexKey(served: { readonly kind: Resource["kind"] }): string {
   return `${formatApiVersion(served.kind)}/${served.kind.plural}`;
+}
+
+/** Answers a POST of a review with 201. Its metadata is handled like that of any other creation. */
+export async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Answer> {
+  const { kind } = review;
+  const representation = representationFor(exchange, { table: false, partial: true, serverVersion: "v1" });
+  const mediaType = bodyMediaType(findHeader(exchange, "content-type"));
+  const bytes = await readBody(exchange);
+  const options = parseWriteOptions("create", exchange.query, findHeader(exchange, "user-agent") ?? "");
+  const now = deps.clock.now();
+  const sent = decodeBody(exchange, kind, mediaType, bytes, options.fieldValidation);
+  exchange.audit?.requestObject(kind, sent);
+  const posted = inScope(exchange, sent);
+  const author = { manager: options.fieldManager, time: formatTime(now) };
+  const managedFields = trackUpdate(createManagedEndpoint(kind, "", []), undefined, posted, author);
+  const { namespace } = exchange.info;
+  const answer = await review.answer(withMeta(posted, { managedFields }), { user: exchange.user, namespace, now });
+  if (representation.as === "PartialObjectMetadataList") throw otherFormError(representation.as, formatGoType(kind));
+  if (representation.as !== "object") {
+    const wire = {
+      apiVersion: `meta.k8s.io/${representation.metaVersion}`,
+      kind: "PartialObjectMetadata",
+      schema: partialObjectMetadataSchema,
+    };
+    return respondWire(exchange, 201, wire, { metadata: answer.metadata }, representation);
+  }
+  return respondWire(exchange, 201, toWire(kind), answer, representation);
+}
+
+/** Removes system fields and sets the namespace of the request. Throws StatusError 400 for another namespace. */
+function inScope({ info }: Exchange, posted: KubeObject): KubeObject {
+  return withMeta(withNamespace(info, posted), {
+    selfLink: undefined,
+    uid: undefined,
+    creationTimestamp: undefined,
+    deletionTimestamp: undefined,
+    deletionGracePeriodSeconds: undefined,
+  });
 }

@@ -1,20 +1,25 @@
-/** GET of a watch: its start, its initial events and its timeout (`apiserver/pkg/endpoints/handlers/get.go`). */
+/**
+ * GET of a watch: its start, its initial events and its timeout (`apiserver/pkg/endpoints/handlers/get.go`), and its stream,
+ * which is sent until the watch times out, the client disconnects or the server stops.
+ */
 import { requiredValue } from "../../core/kube/selectors/fields.ts";
 import { badRequest, genericServerError } from "../../core/kube/status.ts";
 import { assertSelectable, malformedRevisionText, parseRevision } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
-import { openWatch, type WatchStart } from "../registry/watch.ts";
-import type { Answer } from "./answer.ts";
+import { openWatch, type RegistryWatch, type WatchEvent, type WatchStart } from "../registry/watch.ts";
+import type { Answer, AnswerStream } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Metrics } from "./metrics.ts";
-import { assertStreamable } from "./negotiation.ts";
+import type { Metrics } from "../metrics/api_requests.ts";
+import { assertStreamable, type Representation } from "./negotiation.ts";
 import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
 import { LIST_CONVERTIBLE, representationFor } from "./read_handlers.ts";
 import { isWatchQuery } from "./request_info.ts";
 import { acceptsGzip, baseHeaders } from "./respond.ts";
-import type { SharedEncodings } from "./shared_encodings.ts";
+import { createEventEncoder, type EventEncoder, type SharedEncodings, type WatchFormat } from "./watch_events.ts";
 import { parseIncludeObject } from "./table.ts";
-import { watchBody, watchContentType } from "./watch_stream.ts";
+import { Buffer } from "node:buffer";
+import { promisify } from "node:util";
+import { constants, crc32, deflateRaw } from "node:zlib";
 
 /** kube-apiserver's `--min-request-timeout`: a watch without `timeoutSeconds` lasts between this and twice this time. */
 const MIN_WATCH_MS = 1_800_000;
@@ -109,4 +114,162 @@ function parseStartRevision(text: string): number {
 function toTimeoutMs({ timeoutSeconds = 0 }: CollectionOptions): number | undefined {
   const nanoseconds = BigInt.asIntN(64, BigInt(timeoutSeconds) * 1_000_000_000n);
   return nanoseconds === 0n ? undefined : Number(nanoseconds / 1_000_000n);
+}
+
+/** The timeout and the bookmarks of one watch. */
+export interface WatchTiming {
+  readonly bookmarks: boolean;
+  /** The duration of the watch; a negative one ends the watch before it begins. */
+  readonly timeoutMs: number;
+}
+
+/** kube-apiserver's times (`storage/cacher/cache_watcher.go`). */
+const BOOKMARK_INTERVAL_MS = 60_000;
+/** The last bookmark lets the client resume close to the end of this watch. */
+const LAST_BOOKMARK_BEFORE_END_MS = 2_000;
+
+/** Returns the Content-Type of a watch. */
+export function watchContentType(representation: Representation): string {
+  return representation.mediaType === "application/vnd.kubernetes.protobuf"
+    ? `${representation.mediaType};stream=watch`
+    : representation.mediaType;
+}
+
+/** Creates the stream of a watch; `signal` ends it cleanly. */
+export function watchBody(
+  watching: RegistryWatch,
+  format: WatchFormat,
+  timing: WatchTiming,
+  signal: AbortSignal,
+): AnswerStream {
+  return new WatchStream(watching, format, timing, signal);
+}
+
+/** One shared error: the stack makes an error expensive, and a thousand watches may end in a second. */
+const OVER = new Error("the watch is over");
+
+class WatchStream implements AnswerStream {
+  readonly #watching: RegistryWatch;
+  readonly #format: WatchFormat;
+  readonly #encode: EventEncoder;
+  readonly #endsAt: number;
+  readonly #bookmarks: Bookmarks;
+  readonly #signal: AbortSignal;
+  readonly #onAbort = (): void => this.cancel();
+  readonly #over = new AbortController();
+  #wake: () => void = () => {};
+  /** Whether the next events are awaited. */
+  #arriving = false;
+  #arrived: { readonly events: readonly WatchEvent[] | undefined } | undefined;
+  #isAlarmSet = false;
+
+  constructor(watching: RegistryWatch, format: WatchFormat, timing: WatchTiming, signal: AbortSignal) {
+    this.#watching = watching;
+    this.#format = format;
+    this.#encode = createEventEncoder(format);
+    const startedAt = format.clock.elapsedMs();
+    this.#endsAt = startedAt + timing.timeoutMs;
+    this.#bookmarks = createBookmarks(timing, startedAt);
+    this.#signal = signal;
+    if (signal.aborted) this.cancel();
+    else signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  async next(): Promise<Uint8Array | undefined> {
+    const events = await this.#nextEvents();
+    const encoded = events === undefined ? undefined : this.#encode(events);
+    if (encoded === undefined || events?.some(({ type }) => type === "ERROR") === true) this.cancel();
+    if (encoded !== undefined) this.#format.onEvents(events?.length ?? 0);
+    return encoded !== undefined && this.#format.compressed ? await gzipMember(encoded) : encoded;
+  }
+
+  cancel(): void {
+    if (this.#over.signal.aborted) return;
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    this.#watching[Symbol.dispose]();
+    this.#format.onEnd();
+    this.#over.abort(OVER);
+    this.#wake();
+  }
+
+  /** Waits for the next events to send; undefined when the watch is over. */
+  async #nextEvents(): Promise<readonly WatchEvent[] | undefined> {
+    while (!this.#over.signal.aborted) {
+      const now = this.#format.clock.elapsedMs();
+      if (now >= this.#endsAt) return undefined;
+      if (this.#arrived !== undefined) {
+        const { events } = this.#arrived;
+        this.#arrived = undefined;
+        return events;
+      }
+      const revision = this.#bookmarks.take(now) ? this.#watching.progress() : undefined;
+      if (revision !== undefined) return [{ type: "BOOKMARK", revision, initialEventsEnd: false }];
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        this.#awaitEvents();
+        this.#setAlarm(Math.min(this.#endsAt, this.#bookmarks.dueAt()) - now);
+      });
+    }
+    return undefined;
+  }
+
+  #awaitEvents(): void {
+    if (this.#arriving) return;
+    this.#arriving = true;
+    this.#watching.next().then((events) => {
+      this.#arriving = false;
+      this.#arrived = { events };
+      this.#wake();
+    });
+  }
+
+  /** Sets one alarm at a time: the due times only grow, and an early check does no harm. */
+  #setAlarm(ms: number): void {
+    if (this.#isAlarmSet) return;
+    this.#isAlarmSet = true;
+    const rung = (): void => {
+      this.#isAlarmSet = false;
+      this.#wake();
+    };
+    this.#format.clock.sleep(ms, this.#over.signal).then(rung, rung);
+  }
+}
+
+/** Plans the bookmarks: about once a minute, and shortly before the end when there is time for it. */
+function createBookmarks({ bookmarks, timeoutMs }: WatchTiming, startedAt: number) {
+  const lastAt = startedAt + timeoutMs - LAST_BOOKMARK_BEFORE_END_MS;
+  let dueAt = bookmarks ? next(startedAt) : Infinity;
+  function next(now: number): number {
+    return now < lastAt ? Math.min(now + BOOKMARK_INTERVAL_MS, lastAt) : Infinity;
+  }
+  return {
+    dueAt: (): number => dueAt,
+    /** Returns whether a bookmark is due, and plans the next one. */
+    take(now: number): boolean {
+      if (now < dueAt) return false;
+      dueAt = next(now);
+      return true;
+    },
+  };
+}
+
+type Bookmarks = ReturnType<typeof createBookmarks>;
+
+/** The header of a member: magic number, deflate, no flags, no time, no hints, unknown system. */
+const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+/** An empty last block of a deflate stream. */
+const LAST_BLOCK = Buffer.from([3, 0]);
+
+const deflate = promisify(deflateRaw);
+
+/**
+ * Compresses bytes to one gzip member with an empty last block. Go's reader, and so client-go, returns the data before the
+ * last block at once, but keeps the data of the last block until it has read the head of the next member.
+ */
+export async function gzipMember(bytes: Uint8Array): Promise<Uint8Array> {
+  const blocks = await deflate(bytes, { finishFlush: constants.Z_SYNC_FLUSH });
+  const trailer = Buffer.alloc(8);
+  trailer.writeUInt32LE(crc32(bytes), 0);
+  trailer.writeUInt32LE(bytes.length, 4);
+  return Buffer.concat([HEADER, blocks, LAST_BLOCK, trailer]);
 }

@@ -1,8 +1,8 @@
-/** The handlers of POST, PUT and DELETE, and what they share with PATCH. */
+/** The handlers of POST, PUT and DELETE, and the checks of a sent object that PATCH and reviews need too. */
 import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import { deleteOptionsSchema } from "../../core/kube/kinds/mod.ts";
-import type { DeleteOptions, KubeObject, StatusDetails } from "../../core/kube/meta.ts";
-import { forbidden, internalError } from "../../core/kube/status.ts";
+import { type DeleteOptions, getName, type KubeObject, type StatusDetails } from "../../core/kube/meta.ts";
+import { badRequest, forbidden, internalError } from "../../core/kube/status.ts";
 import { UNSAFE_DELETE } from "../../core/kube/validation/options.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { deniedError } from "../authz/denied_error.ts";
@@ -16,14 +16,13 @@ import { trackOwners, writeFitting } from "../registry/managed_fields.ts";
 import { withMeta } from "../registry/write.ts";
 import type { Answer } from "./answer.ts";
 import { decodeBody, decodeOptionsBody, readBody } from "./body.ts";
-import type { Exchange } from "./exchange.ts";
-import { findHeader } from "./exchange.ts";
+import { type Exchange, findHeader } from "./exchange.ts";
 import { bodyMediaType, type Representation } from "./negotiation.ts";
 import { assertDeleteOptions, parseCollectionOptions, parseDeleteOptions, parseWriteOptions } from "./options.ts";
 import { toAttributes } from "./request_info.ts";
 import { getConvertible, LIST_CONVERTIBLE, representationFor, respondList, respondStored } from "./read_handlers.ts";
 import { respondWire, STATUS_WIRE } from "./respond.ts";
-import { assertSameName, withDefaults, withNamespace, withoutDuplicateOwners } from "./sent_object.ts";
+import { duplicateOwnersWarning, withDistinctOwners } from "../../core/kube/owner_references.ts";
 
 /** Answers a POST to a collection. */
 export async function handleCreate(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
@@ -205,4 +204,41 @@ function withoutSystemFields(sent: KubeObject): KubeObject {
 /** Returns the User-Agent header, empty when absent. */
 export function getUserAgent(exchange: Exchange): string {
   return findHeader(exchange, "user-agent") ?? "";
+}
+
+/**
+ * Sets the namespace of the URL. A different one in the body is refused, and one in the body is dropped when the URL has
+ * none (`registry/rest/meta.go`, `EnsureObjectNamespaceMatchesRequestNamespace`).
+ */
+export function withNamespace({ namespace }: Pick<Target, "namespace">, sent: KubeObject): KubeObject {
+  const named = sent.metadata.namespace ?? "";
+  if (named !== "" && namespace !== "" && named !== namespace) {
+    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+  }
+  return withMeta(sent, { namespace: namespace === "" ? undefined : namespace });
+}
+
+/** Throws StatusError 400 unless the object has the name in the URL. */
+export function assertSameName(target: Target, sent: KubeObject): void {
+  const name = getName(sent);
+  if (name === "") {
+    throw badRequest(
+      `the name of the object (${target.name} based on URL) was undeterminable: name must be provided`,
+    );
+  }
+  if (name !== target.name) {
+    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${target.name})`);
+  }
+}
+
+/** Removes duplicate owners, with a warning; upstream checks a patch only after mutating admission. */
+export function withoutDuplicateOwners(exchange: Exchange, sent: KubeObject, afterAdmission: boolean): KubeObject {
+  const { object, duplicates } = withDistinctOwners(sent);
+  if (duplicates.length > 0) exchange.warnings.add(duplicateOwnersWarning(duplicates, afterAdmission));
+  return object;
+}
+
+/** Applies the defaults of the object's kind. */
+export function withDefaults(resource: Resource, object: KubeObject): KubeObject {
+  return resource.strategy.applyDefaults?.(object) ?? object;
 }

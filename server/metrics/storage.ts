@@ -1,7 +1,13 @@
-/** Metrics of the storage: the duration and size of commits, the size of its files, and the free disk space. */
+/**
+ * Metrics of the storage: the number of objects, the duration and size of commits, the size of its files, and the free disk
+ * space.
+ */
 import { Counter, Gauge, Histogram } from "prom-client";
 import type { JournalObserver } from "../storage/memory/observed_journal.ts";
 import { exponentialBuckets, type MetricsRegistry } from "./registry.ts";
+import type { Resource } from "../registry/resource.ts";
+import { toKeyPrefix } from "../registry/keys.ts";
+import type { Storage } from "../storage/storage.ts";
 
 /** The sizes of the storage's files and the free disk space, in bytes. */
 export interface StorageSizes {
@@ -71,6 +77,30 @@ export function gaugeAuditDisk(registry: MetricsRegistry, readFree: () => Promis
       // The gauge keeps its value while the disk cannot be read.
       const free = await readFree().catch(() => undefined);
       if (free !== undefined) this.set(free);
+    },
+  });
+}
+
+/** Adds `apiserver_resource_objects`, counted at each scrape. */
+export function countObjects(
+  registry: MetricsRegistry,
+  storage: Pick<Storage, "list">,
+  resources: readonly Resource[],
+): void {
+  // Another version of a stored kind is counted with that kind.
+  const stored = resources.filter(({ conversion }) => conversion === undefined);
+  new Gauge({
+    name: "apiserver_resource_objects",
+    help: "Objects that are stored, by resource.",
+    labelNames: ["group", "resource"],
+    registers: [registry],
+    async collect() {
+      for (const resource of stored) {
+        const { group, plural } = resource.kind;
+        // The gauge keeps its value while the store cannot be read; other metrics show why.
+        const page = await storage.list(toKeyPrefix(resource, ""), { limit: 1 }).catch(() => undefined);
+        if (page !== undefined) this.set({ group, resource: plural }, page.items.length + page.remaining);
+      }
     },
   });
 }

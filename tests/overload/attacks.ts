@@ -86,7 +86,7 @@ export const ATTACKS: readonly Attack[] = [
   {
     name: "rapid reset with a token",
     unit: "streams",
-    // A user's own share of cancelled requests ends them (`server/http/connection_guard.ts`).
+    // A user's own share of cancelled requests ends them (`server/connections/connection_guard.ts`).
     least: { opened: FLOODERS, sent: 80_000, ended: FLOODERS },
     run: (target) => flood(target, rapidReset(target.token)),
   },

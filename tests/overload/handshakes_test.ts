@@ -5,7 +5,7 @@ import process from "node:process";
 import { connect, type TLSSocket } from "node:tls";
 import { test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
-import { listen } from "../../server/http/listener.ts";
+import { listen } from "../../server/connections/listener.ts";
 import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
 import { createMemoryLogger } from "../support/memory_logger.ts";
 import { FRAME, openRaw, PREFACE, requestFrame, until } from "../support/raw_http2.ts";

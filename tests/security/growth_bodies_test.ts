@@ -27,7 +27,7 @@ import { parsePolicy } from "../../core/approval/parse_policy.ts";
 import { parseProfile } from "../../core/signing/profile_file.ts";
 import { decodeBody } from "../../server/http/body.ts";
 import type { MediaType } from "../../server/http/negotiation.ts";
-import { Warnings } from "../../server/http/warnings.ts";
+import { Warnings } from "../../server/http/exchange.ts";
 import { buildRequest, toBase64 } from "../support/csr_builder.ts";
 import { assertLinear } from "../support/growth.ts";
 import { createSamples, type Place } from "../support/privilege/samples.ts";

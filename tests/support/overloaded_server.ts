@@ -2,7 +2,7 @@
 import { Agent, request } from "node:https";
 import { createSystemClock } from "../../cli/system.ts";
 import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
-import type { GuardLimits } from "../../server/http/connection_guard.ts";
+import type { GuardLimits } from "../../server/connections/connection_guard.ts";
 import { type Server, startServer } from "../../server/server.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { createIssuingCa, issueServing } from "./issuing_ca.ts";

@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { createSecureContext } from "node:tls";
 import { Client, type ClientDuplexStream, credentials, Metadata, status } from "@grpc/grpc-js";
-import { deferSessionDestroy } from "../../http2_sessions.ts";
+import { deferSessionDestroy } from "../../connections/http2_sessions.ts";
 import { type After, afterReal } from "./after.ts";
 import { EtcdCredentials } from "./credentials.ts";
 import { etcdError, isCompacted, isUnanswered, isUnsent } from "./errors.ts";

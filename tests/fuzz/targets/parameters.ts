@@ -17,9 +17,8 @@ import {
   parseWriteOptions,
 } from "../../../server/http/options.ts";
 import { parsePatchType } from "../../../server/http/patch_body.ts";
-import { parseRequestInfo, toAttributes } from "../../../server/http/request_info.ts";
+import { parseRequestInfo, parseTarget, toAttributes } from "../../../server/http/request_info.ts";
 import { MAX_HEAD_BYTES, MAX_TARGET_LENGTH } from "../../../server/http/limits.ts";
-import { parseTarget } from "../../../server/http/request_target.ts";
 import { parseContinue } from "../../../server/registry/continue_token.ts";
 import { JSON_WORDS } from "../inputs/seeds.ts";
 

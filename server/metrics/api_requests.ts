@@ -1,16 +1,19 @@
-/** Prometheus metrics with kube-apiserver's names, so that existing dashboards and alerts work. */
+/**
+ * Prometheus metrics of the requests to the API, with kube-apiserver's names, so that existing dashboards and alerts work, and
+ * the answer at `/metrics`.
+ */
 import { Counter, Gauge, Histogram } from "prom-client";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { AuditLevel } from "../../core/audit/policy.ts";
-import { createMetricsRegistry, exponentialBuckets, type MetricsRegistry } from "../metrics/registry.ts";
-import type { Answer } from "./answer.ts";
-import type { AuditCounts } from "./audit.ts";
-import type { Exchange } from "./exchange.ts";
-import { findHeader } from "./exchange.ts";
-import { parseAccept } from "./negotiation.ts";
-import type { RequestInfo } from "./request_info.ts";
-import { acceptsGzip, respondBytes } from "./respond.ts";
+import { createMetricsRegistry, exponentialBuckets, type MetricsRegistry } from "./registry.ts";
+import type { Answer } from "../http/answer.ts";
+import type { AuditCounts } from "../http/audit.ts";
+import type { Exchange } from "../http/exchange.ts";
+import { findHeader } from "../http/exchange.ts";
+import { parseAccept } from "../http/negotiation.ts";
+import type { RequestInfo } from "../http/request_info.ts";
+import { acceptsGzip, respondBytes } from "../http/respond.ts";
 import { lookup } from "../../core/lib/lookup.ts";
 
 /** Counts and times requests, and renders the metrics. */

@@ -9,7 +9,7 @@ import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import { CompactedError, type Storage } from "../storage/storage.ts";
 import { IssuedCertificates } from "./issued_certificates.ts";
 import { createMetricsRegistry } from "./registry.ts";
-import { followRequests } from "./requests.ts";
+import { followRequests } from "./signing_requests.ts";
 
 const OWN = "example.com/own";
 const DAY_MS = 86_400_000;

@@ -1,6 +1,6 @@
 /**
- * The stream of a watch: JSON lines, or protobuf frames (4-byte length and a bare WatchEvent), which are sent until the
- * watch times out, the client disconnects or the server stops.
+ * The events of a watch as bytes: JSON lines, or protobuf frames (4-byte length and a bare WatchEvent). An event is encoded
+ * once for all watches that send the same form.
  */
 import { Buffer } from "node:buffer";
 import { decodeObject } from "../../core/kube/codec/decode.ts";
@@ -12,13 +12,10 @@ import type { Kind } from "../../core/kube/schema.ts";
 import { statusFromError } from "../../core/kube/status.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Resource } from "../registry/resource.ts";
-import type { RegistryWatch, WatchEvent } from "../registry/watch.ts";
+import type { WatchEvent } from "../registry/watch.ts";
 import type { Stored } from "../storage/storage.ts";
-import type { AnswerStream } from "./answer.ts";
 import { storedJson, toWire, type Wire } from "./encoding.ts";
 import type { Representation } from "./negotiation.ts";
-import { gzipMember } from "./gzip_member.ts";
-import type { SharedEncodings } from "./shared_encodings.ts";
 import { createTable, type IncludeObject } from "./table.ts";
 
 /** The encoding of the events of one watch. */
@@ -37,151 +34,14 @@ export interface WatchFormat {
   readonly onEnd: () => void;
 }
 
-/** The timeout and the bookmarks of one watch. */
-export interface WatchTiming {
-  readonly bookmarks: boolean;
-  /** The duration of the watch; a negative one ends the watch before it begins. */
-  readonly timeoutMs: number;
-}
-
-/** kube-apiserver's times (`storage/cacher/cache_watcher.go`). */
-const BOOKMARK_INTERVAL_MS = 60_000;
-/** The last bookmark lets the client resume close to the end of this watch. */
-const LAST_BOOKMARK_BEFORE_END_MS = 2_000;
-
-/** Returns the Content-Type of a watch. */
-export function watchContentType(representation: Representation): string {
-  return representation.mediaType === "application/vnd.kubernetes.protobuf"
-    ? `${representation.mediaType};stream=watch`
-    : representation.mediaType;
-}
-
-/** Creates the stream of a watch; `signal` ends it cleanly. */
-export function watchBody(
-  watching: RegistryWatch,
-  format: WatchFormat,
-  timing: WatchTiming,
-  signal: AbortSignal,
-): AnswerStream {
-  return new WatchStream(watching, format, timing, signal);
-}
-
-/** One shared error: the stack makes an error expensive, and a thousand watches may end in a second. */
-const OVER = new Error("the watch is over");
-
-class WatchStream implements AnswerStream {
-  readonly #watching: RegistryWatch;
-  readonly #format: WatchFormat;
-  readonly #encode: EventEncoder;
-  readonly #endsAt: number;
-  readonly #bookmarks: Bookmarks;
-  readonly #signal: AbortSignal;
-  readonly #onAbort = (): void => this.cancel();
-  readonly #over = new AbortController();
-  #wake: () => void = () => {};
-  /** Whether the next events are awaited. */
-  #arriving = false;
-  #arrived: { readonly events: readonly WatchEvent[] | undefined } | undefined;
-  #isAlarmSet = false;
-
-  constructor(watching: RegistryWatch, format: WatchFormat, timing: WatchTiming, signal: AbortSignal) {
-    this.#watching = watching;
-    this.#format = format;
-    this.#encode = createEventEncoder(format);
-    const startedAt = format.clock.elapsedMs();
-    this.#endsAt = startedAt + timing.timeoutMs;
-    this.#bookmarks = createBookmarks(timing, startedAt);
-    this.#signal = signal;
-    if (signal.aborted) this.cancel();
-    else signal.addEventListener("abort", this.#onAbort, { once: true });
-  }
-
-  async next(): Promise<Uint8Array | undefined> {
-    const events = await this.#nextEvents();
-    const encoded = events === undefined ? undefined : this.#encode(events);
-    if (encoded === undefined || events?.some(({ type }) => type === "ERROR") === true) this.cancel();
-    if (encoded !== undefined) this.#format.onEvents(events?.length ?? 0);
-    return encoded !== undefined && this.#format.compressed ? await gzipMember(encoded) : encoded;
-  }
-
-  cancel(): void {
-    if (this.#over.signal.aborted) return;
-    this.#signal.removeEventListener("abort", this.#onAbort);
-    this.#watching[Symbol.dispose]();
-    this.#format.onEnd();
-    this.#over.abort(OVER);
-    this.#wake();
-  }
-
-  /** Waits for the next events to send; undefined when the watch is over. */
-  async #nextEvents(): Promise<readonly WatchEvent[] | undefined> {
-    while (!this.#over.signal.aborted) {
-      const now = this.#format.clock.elapsedMs();
-      if (now >= this.#endsAt) return undefined;
-      if (this.#arrived !== undefined) {
-        const { events } = this.#arrived;
-        this.#arrived = undefined;
-        return events;
-      }
-      const revision = this.#bookmarks.take(now) ? this.#watching.progress() : undefined;
-      if (revision !== undefined) return [{ type: "BOOKMARK", revision, initialEventsEnd: false }];
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        this.#awaitEvents();
-        this.#setAlarm(Math.min(this.#endsAt, this.#bookmarks.dueAt()) - now);
-      });
-    }
-    return undefined;
-  }
-
-  #awaitEvents(): void {
-    if (this.#arriving) return;
-    this.#arriving = true;
-    this.#watching.next().then((events) => {
-      this.#arriving = false;
-      this.#arrived = { events };
-      this.#wake();
-    });
-  }
-
-  /** Sets one alarm at a time: the due times only grow, and an early check does no harm. */
-  #setAlarm(ms: number): void {
-    if (this.#isAlarmSet) return;
-    this.#isAlarmSet = true;
-    const rung = (): void => {
-      this.#isAlarmSet = false;
-      this.#wake();
-    };
-    this.#format.clock.sleep(ms, this.#over.signal).then(rung, rung);
-  }
-}
-
-/** Plans the bookmarks: about once a minute, and shortly before the end when there is time for it. */
-function createBookmarks({ bookmarks, timeoutMs }: WatchTiming, startedAt: number) {
-  const lastAt = startedAt + timeoutMs - LAST_BOOKMARK_BEFORE_END_MS;
-  let dueAt = bookmarks ? next(startedAt) : Infinity;
-  function next(now: number): number {
-    return now < lastAt ? Math.min(now + BOOKMARK_INTERVAL_MS, lastAt) : Infinity;
-  }
-  return {
-    dueAt: (): number => dueAt,
-    /** Returns whether a bookmark is due, and plans the next one. */
-    take(now: number): boolean {
-      if (now < dueAt) return false;
-      dueAt = next(now);
-      return true;
-    },
-  };
-}
-
-type Bookmarks = ReturnType<typeof createBookmarks>;
-type EventEncoder = (events: readonly WatchEvent[]) => Uint8Array | undefined;
+/** Encodes a batch of events; undefined when the form of the watch cannot represent them. */
+export type EventEncoder = (events: readonly WatchEvent[]) => Uint8Array | undefined;
 
 /**
  * Creates an encoder of event batches, which sends the columns of a Table only once. It returns undefined when the form
  * does not exist, because an object is not a list.
  */
-function createEventEncoder(format: WatchFormat): EventEncoder {
+export function createEventEncoder(format: WatchFormat): EventEncoder {
   const protobuf = format.representation.mediaType === "application/vnd.kubernetes.protobuf";
   let columnsSent = false;
   const encodeOne = (event: WatchEvent): Uint8Array => {
@@ -296,4 +156,36 @@ function storedLine(kind: Kind, type: string, stored: Stored): Uint8Array {
 
 function jsonLine(value: object): Uint8Array {
   return Buffer.from(`${jsonText(value)}\n`, "utf8");
+}
+
+/** The largest number of cached states. All watches get an event in quick succession, so a few are enough. */
+const MAX_STATES = 256;
+/** The largest number of cached bytes. */
+const MAX_BYTES = 16 * 1_048_576;
+
+/** Encodes stored states, each only once. */
+export class SharedEncodings {
+  readonly #known = new Map<Stored, Map<string, Uint8Array>>();
+  #bytes = 0;
+
+  /** Returns the encoding of a state in the form of this name. */
+  getOrEncode(stored: Stored, form: string, encode: () => Uint8Array): Uint8Array {
+    const found = this.#known.get(stored)?.get(form);
+    if (found !== undefined) return found;
+    const bytes = encode();
+    const forms = this.#known.get(stored) ?? new Map<string, Uint8Array>();
+    this.#known.set(stored, forms.set(form, bytes));
+    this.#bytes += bytes.length;
+    this.#evict();
+    return bytes;
+  }
+
+  /** Removes the oldest states beyond the limits. */
+  #evict(): void {
+    for (const [stored, forms] of this.#known) {
+      if (this.#known.size <= MAX_STATES && this.#bytes <= MAX_BYTES) return;
+      this.#known.delete(stored);
+      for (const bytes of forms.values()) this.#bytes -= bytes.length;
+    }
+  }
 }

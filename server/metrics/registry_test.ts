@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type MeasuredDelay, toLagSeconds } from "./event_loop.ts";
-import { createMetricsRegistry } from "./registry.ts";
+import { createMetricsRegistry, type MeasuredDelay, toLagSeconds } from "./registry.ts";
 
 const MS = 1e6;
 

@@ -3,8 +3,7 @@ import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
 import { Writable } from "node:stream";
 import { test } from "node:test";
-import { CHUNK_BYTES, toChunks } from "./answer.ts";
-import { sendAnswer } from "./send_answer.ts";
+import { CHUNK_BYTES, sendAnswer, toChunks } from "./answer.ts";
 
 /** Bytes that differ from place to place. */
 function bytesOf(length: number, seed: number): Uint8Array {

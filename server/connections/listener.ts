@@ -16,9 +16,9 @@ import { getRequestListener } from "@hono/node-server";
 import { AppError } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { PeerCertificate } from "../authn/authentication.ts";
-import { deferSessionDestroy, isEnding } from "../http2_sessions.ts";
-import type { Answer } from "./answer.ts";
-import type { IncomingRequest } from "./exchange.ts";
+import { deferSessionDestroy, isEnding } from "./http2_sessions.ts";
+import { type Answer, answerAsHttp10, sendAnswer } from "../http/answer.ts";
+import type { IncomingRequest } from "../http/exchange.ts";
 import {
   type ConnectionGuard,
   createConnectionGuard,
@@ -28,11 +28,10 @@ import {
   type GuardedRequest,
   type GuardLimits,
 } from "./connection_guard.ts";
-import { MAX_HEAD_BYTES } from "./limits.ts";
+import { MAX_HEAD_BYTES } from "../http/limits.ts";
 import { createRefusals, findHeadFault, refusePlainHttp } from "./malformed_requests.ts";
 import { createPacing } from "./pacing.ts";
 import { findPeerCertificate } from "./peer_certificate.ts";
-import { answerAsHttp10, sendAnswer } from "./send_answer.ts";
 
 /** The connection of a request. */
 export interface Connection {
