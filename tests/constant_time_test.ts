@@ -26,7 +26,8 @@ const REVEALED: Readonly<Record<string, string>> = {
   "cli/authority/passphrase.ts": "two entries, compared in constant time",
   "cli/backup/encryption.ts": "seals and opens a backup",
   "cli/instance/bootstrap_kubeconfig.ts": "parsed, to find its Secret again",
-  "cli/instance/instance_certificates.ts": "written into the key's file, and to TLS",
+  "cli/instance/admin_kubeconfig.ts": "read out of the kubeconfig that it checks",
+  "cli/instance/serving.ts": "written into the key's file, and to TLS",
   "cli/bootstrap/credentials.ts": "a flag that is parsed",
 };
 

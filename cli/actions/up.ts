@@ -35,7 +35,8 @@ import {
   signingDurationSeconds,
   toSigningCaFlags,
 } from "../instance/signing_cas.ts";
-import { type Instance, type InstanceDeps, startInstance } from "../instance/instance.ts";
+import type { InstanceDeps } from "../instance/deps.ts";
+import { type Instance, startInstance } from "../instance/instance.ts";
 
 /** The action of the command `tlsboot up`. */
 export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

@@ -8,7 +8,7 @@ import type { ServerFlags } from "../commands/server_flags.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { openRotatingFile } from "./rotating_file.ts";
-import type { InstanceDeps } from "./instance.ts";
+import type { InstanceDeps } from "./deps.ts";
 
 /** An open audit log; `audit` is undefined when there is none. */
 export interface AuditLog extends AsyncDisposable {

@@ -4,7 +4,8 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { SERVER_FLAGS } from "../commands/server_flags.ts";
 import { openAuditLog } from "./audit_log.ts";
-import { getDefaultSettings, type InstanceDeps } from "./instance.ts";
+import type { InstanceDeps } from "./deps.ts";
+import { getDefaultSettings } from "./instance.ts";
 
 const MINUTE = 60_000;
 

@@ -12,8 +12,8 @@ import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts
 import type { SecretObject as KubeSecret } from "../../core/kube/core_v1.ts";
 import type { ObjectStore } from "../../core/ports.ts";
 import { type DataDir, SECRET_MODE } from "./data_dir.ts";
-import type { InstanceCertificateDeps } from "./instance_certificates.ts";
 import { TLSBOOT_GROUP } from "./instance_rbac.ts";
+import type { CertificateDeps } from "./serving.ts";
 
 const TOKEN_LIFE_MS = 24 * 3_600_000;
 const CLUSTER_NAME = "tlsboot";
@@ -24,7 +24,7 @@ export async function ensureBootstrapKubeconfig(
   dir: DataDir,
   secrets: ObjectStore<KubeSecret>,
   cluster: { readonly server: string; readonly caPem: string },
-  deps: InstanceCertificateDeps,
+  deps: CertificateDeps,
   signal: AbortSignal,
 ): Promise<Date | undefined> {
   const now = deps.clock.now();
@@ -65,7 +65,7 @@ export async function ensureBootstrapKubeconfig(
 async function readToken(
   dir: DataDir,
   cluster: { readonly server: string; readonly caPem: string },
-  deps: InstanceCertificateDeps,
+  deps: CertificateDeps,
 ): Promise<ReturnType<typeof generateBootstrapToken> | undefined> {
   const text = await deps.files.readText(dir.bootstrapKubeconfig);
   if (text === undefined) return undefined;

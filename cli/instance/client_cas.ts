@@ -1,10 +1,13 @@
-/** The CAs that the API trusts for client certificates: those of the instance, and those of `--client-ca-file`. */
+/** The CAs that the API trusts for client certificates: those of the instance, and those of `--client-ca-file`, followed. */
 import { AppError } from "../../core/errors.ts";
 import { encodeCertificates, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import type { FilePort } from "../../client/files.ts";
+import type { Server } from "../../server/server.ts";
 import type { ClientCa } from "../authority/instance_authorities.ts";
+import type { InstanceDeps } from "./deps.ts";
+import type { Part } from "./parts.ts";
 import { type FilePlace, readRequiredFile } from "./required_file.ts";
 
 /** Bundles of CA certificates, as PEM. */
@@ -36,6 +39,27 @@ export async function readTrustedCas(
   }
   const others = clientCaFile === undefined ? [] : await readBundle(clientCaFile, deps);
   return { trusted: encodeOnce([...trusted, ...others]), issuers: encodeOnce(issuers) };
+}
+
+/** Creates the part that reads the CAs again and gives a running server each change of them. */
+export function followClientCas(
+  { server, current, read }: {
+    readonly server: Pick<Server, "setClientCa">;
+    readonly current: ClientCas;
+    readonly read: () => Promise<ClientCas>;
+  },
+  { logger }: Pick<InstanceDeps, "logger">,
+): Part {
+  let { trusted, issuers } = current;
+  return {
+    async renew() {
+      const next = await read();
+      if (next.trusted === trusted && next.issuers === issuers) return;
+      ({ trusted, issuers } = next);
+      server.setClientCa(trusted, issuers);
+      logger.info("client CAs changed");
+    },
+  };
 }
 
 async function readBundle(

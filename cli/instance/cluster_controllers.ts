@@ -30,7 +30,7 @@ import { followStorage } from "../../server/storage/follow.ts";
 import type { Server } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { USER_AGENT } from "../user_agent.ts";
-import type { ControllerDeps } from "./controllers.ts";
+import type { ControllerDeps } from "./deps.ts";
 import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
 import { createNamespaceContent } from "./namespace_content.ts";
 

@@ -12,7 +12,7 @@ import { createObjectStore } from "../../client/objects/object_store.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { ROOT_USER } from "./control_plane.ts";
-import type { ControllerDeps } from "./controllers.ts";
+import type { ControllerDeps } from "./deps.ts";
 
 /**
  * Publishes the address and the CA of a running instance; the bootstrap signer signs it. AppError `ca_invalid` when

@@ -11,7 +11,7 @@ import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import { type Server, startServer } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { getOpenFilesLimit } from "../system.ts";
-import type { ControllerDeps } from "./controllers.ts";
+import type { ControllerDeps } from "./deps.ts";
 
 /** The address, the certificates and the authentication of the server. */
 export interface ServerSettings {

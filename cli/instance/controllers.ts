@@ -11,7 +11,7 @@ import {
 import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../../core/kube/kinds/mod.ts";
-import type { Clock, CsrStore, Logger, ObjectStore, Random, Transport } from "../../core/ports.ts";
+import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
 import { createSharedChanges } from "../../client/objects/shared_changes.ts";
 import { runAggregation } from "../../controllers/aggregation.ts";
@@ -20,24 +20,13 @@ import { runController } from "../../controllers/loop.ts";
 import { followProfiles, type ProfileSource } from "../../controllers/profile_provider.ts";
 import { createSigner } from "../../controllers/signer.ts";
 import { createTokenCleaner } from "../../controllers/token_cleaner.ts";
-import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
 import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
 import { CUSTOM_SIGNER } from "./custom_signer.ts";
+import type { ControllerDeps } from "./deps.ts";
 import { type ApproverSettings, runApprover, UPSTREAM_RULES } from "./run_approver.ts";
-
-/** The adapters that every controller needs. */
-export interface ControllerDeps {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  /** The number of names that the signer and the approver process at once. Default: as upstream. */
-  readonly workers?: number;
-  /** Records the metrics of the queues. */
-  readonly metrics?: ControllerMetrics;
-}
 
 /** The CAs and rules of a signer. */
 export interface SigningSettings {

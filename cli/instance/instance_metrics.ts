@@ -4,7 +4,7 @@ import { basename, dirname } from "node:path";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";
 import { chainNotAfter } from "../../core/pki/authority_chain.ts";
-import type { Clock } from "../../core/ports.ts";
+import type { Clock, Logger } from "../../core/ports.ts";
 import { type ControllerMetrics, createControllerMetrics } from "../../server/metrics/controllers.ts";
 import {
   createExpiryMetrics,
@@ -12,10 +12,14 @@ import {
   type ExpiryMetrics,
   type MetricsRegistry,
 } from "../../server/metrics/registry.ts";
-import { createStorageMetrics, gaugeAuditDisk, type StorageSizes } from "../../server/metrics/storage.ts";
+import { createStorageMetrics, type StorageSizes } from "../../server/metrics/storage.ts";
 import type { JournalObserver } from "../../server/storage/memory/observed_journal.ts";
 import type { InstanceAuthorities } from "../authority/instance_authorities.ts";
+import type { Part } from "./parts.ts";
 import { readFreeBytes } from "./storage_space.ts";
+
+const DAY_MS = 86_400_000;
+const CA_WARNING_MS = 90 * DAY_MS;
 
 /** The metrics of each part of an instance. */
 export interface InstanceMetrics {
@@ -39,20 +43,27 @@ export function registerDatabaseMetrics(registry: MetricsRegistry, database: str
   return createStorageMetrics(registry, () => readSizes(database));
 }
 
-/** Registers the free space of the disk of an audit log. */
-export function registerAuditDiskMetrics(registry: MetricsRegistry, folder: string): void {
-  gaugeAuditDisk(registry, () => readFreeBytes(folder));
-}
-
-/** Records when the CAs and the serving certificate of an instance expire. */
-export function recordExpiry(
+/** Records when the CAs of an instance expire. The part also logs once a day that one of them expires soon. */
+export function watchCaExpiry(
   expiry: ExpiryMetrics,
   { serving, clientCas }: InstanceAuthorities,
-  servingPair: { readonly certificatePem: string },
-): void {
+  { clock, logger }: { readonly clock: Pick<Clock, "now">; readonly logger: Logger },
+): Part {
   expiry.set("serving CA", chainNotAfter(serving));
   for (const { chain, certificateFile } of clientCas) expiry.set(basename(certificateFile), chainNotAfter(chain));
-  recordServingExpiry(expiry, servingPair);
+  const ends = [serving, ...clientCas.map(({ chain }) => chain)].map((chain) => chainNotAfter(chain).getTime());
+  const notAfter = new Date(Math.min(...ends));
+  let warnedAt = -Infinity;
+  return {
+    renew() {
+      const now = clock.now().getTime();
+      if (notAfter.getTime() - now < CA_WARNING_MS && now - warnedAt >= DAY_MS) {
+        warnedAt = now;
+        logger.warn("the CA expires soon, and its certificates expire with it", { notAfter });
+      }
+      return Promise.resolve();
+    },
+  };
 }
 
 /** Records when the serving certificate expires. */

@@ -5,7 +5,7 @@ import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
 import { listAll } from "../../client/objects/listing.ts";
 import type { NamespaceContent, NamespacedResource } from "../../controllers/namespace_controller.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
-import type { ControllerDeps } from "./controllers.ts";
+import type { ControllerDeps } from "./deps.ts";
 
 /** The fields of an APIResourceList that are read. */
 interface ResourceList {

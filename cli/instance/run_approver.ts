@@ -15,7 +15,7 @@ import { createNodeWatch } from "../../controllers/node_watch.ts";
 import { createPolicyApprover, type PolicyApproverDeps } from "../../controllers/policy_approver.ts";
 import type { EvidenceSources } from "../../controllers/policy_input.ts";
 import { createVerdictEvents } from "../../controllers/verdict_events.ts";
-import type { ControllerDeps } from "./controllers.ts";
+import type { ControllerDeps } from "./deps.ts";
 
 /** The settings of an approver, besides the two kubelet client rules of upstream. */
 export interface ApproverSettings {

@@ -8,7 +8,7 @@ import { runWhileLeading } from "../../controllers/leader_election.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { ROOT_USER } from "./control_plane.ts";
-import type { ControllerDeps } from "./controllers.ts";
+import type { ControllerDeps } from "./deps.ts";
 
 const NAMESPACE = "kube-system";
 /** Short times, so that another server takes over within 15 seconds after the leader has stopped. */

@@ -13,11 +13,11 @@ import type { Settings } from "../framework/flags.ts";
 import type { DataDir } from "./data_dir.ts";
 import { readEtcdEndpoints } from "./etcd_endpoints.ts";
 import { writeEtcdPlace } from "./etcd_place.ts";
-import type { InstanceDeps } from "./instance.ts";
+import type { InstanceDeps } from "./deps.ts";
 import { registerDatabaseMetrics } from "./instance_metrics.ts";
 
-/** An open storage, with what is known about its content. */
-export interface InstanceStorage {
+/** An open storage, with what is known about its content. Disposing it closes the storage. */
+export interface InstanceStorage extends AsyncDisposable {
   readonly storage: Storage;
   /** True when the storage was empty. */
   readonly isNew: boolean;
@@ -54,7 +54,7 @@ export async function openStorage(
     observer,
     onLost,
   });
-  return { storage, isNew, contents: undefined, lost: lost.signal };
+  return { storage, isNew, contents: undefined, lost: lost.signal, [Symbol.asyncDispose]: close(storage) };
 }
 
 async function openShared(
@@ -76,9 +76,14 @@ async function openShared(
   try {
     const { items } = await storage.list("/registry/namespaces/", { limit: 1 });
     await writeEtcdPlace(dir, { servers: endpoints.servers, prefix: endpoints.prefix }, deps.files);
-    return { storage, isNew: items.length === 0, contents, lost: new AbortController().signal };
+    const { signal: lost } = new AbortController();
+    return { storage, isNew: items.length === 0, contents, lost, [Symbol.asyncDispose]: close(storage) };
   } catch (error) {
     await storage[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+function close(storage: Storage): () => Promise<void> {
+  return async () => await storage[Symbol.asyncDispose]();
 }

@@ -3,6 +3,10 @@ import { statfs } from "node:fs/promises";
 import { getErrorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { HealthCheck } from "../../server/http/health.ts";
+import type { MetricsRegistry } from "../../server/metrics/registry.ts";
+import { gaugeAuditDisk } from "../../server/metrics/storage.ts";
+import type { AuditLog } from "./audit_log.ts";
+import type { Part } from "./parts.ts";
 
 const MEGABYTE = 1_048_576;
 
@@ -11,6 +15,33 @@ export interface DiskPlace {
   readonly path: string;
   /** The description of the path, such as `data directory`. */
   readonly what: string;
+}
+
+/** The part that watches the disks of an instance. */
+export interface DiskWatch extends Part {
+  /** The check `/readyz/storage-space`. */
+  readonly health: HealthCheck;
+}
+
+/**
+ * Starts to watch the disks of the data directory and of the audit log, and logs which of them are almost full. The disk
+ * of the audit log affects the health only with a strict log, which refuses requests that cannot be audited.
+ */
+export async function watchDisks(
+  { root, auditLog: { audit, folder }, registry, minFreeMegabytes }: {
+    readonly root: string;
+    readonly auditLog: AuditLog;
+    readonly registry: MetricsRegistry;
+    readonly minFreeMegabytes: number;
+  },
+  deps: { readonly logger: Logger },
+): Promise<DiskWatch> {
+  const data = { path: root, what: "data directory" };
+  const log = folder === undefined ? [] : [{ path: folder, what: "audit log" }];
+  for (const { path } of log) gaugeAuditDisk(registry, () => readFreeBytes(path));
+  const renew = createSpaceWatch([data, ...log], minFreeMegabytes, deps);
+  await renew();
+  return { health: createStorageSpaceCheck([data, ...(audit?.isStrict === true ? log : [])], minFreeMegabytes), renew };
 }
 
 /** Reads the free bytes of a disk for an unprivileged user. */

@@ -1,6 +1,6 @@
 /** What an instance takes in the process of a test. */
 import { createFilePort } from "../../client/files.ts";
-import type { InstanceDeps } from "../../cli/instance/instance.ts";
+import type { InstanceDeps } from "../../cli/instance/deps.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createPlainKeys } from "./ca_keys.ts";
 import { createMemoryLogger } from "./memory_logger.ts";

@@ -1,0 +1,82 @@
+/** `admin.kubeconfig` of an instance: a certificate of the group system:masters, renewed in time. */
+import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { MASTERS_GROUP } from "../../core/kube/user.ts";
+import type { Authority } from "../../core/pki/authority.ts";
+import { encodeTrust } from "../../core/pki/authority_chain.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import { findRenewalReason } from "../../core/pki/serving_certificate.ts";
+import type { FilePort } from "../../client/files.ts";
+import { issueClientPair, type IssueDeps } from "../issue_pair.ts";
+import { type DataDir, SECRET_MODE } from "./data_dir.ts";
+import type { Part } from "./parts.ts";
+import type { CertificateDeps } from "./serving.ts";
+
+/** The server of a kubeconfig, and the CAs that sign its certificate and the administrator's. */
+export interface AdminOptions {
+  /** The URL of the server. */
+  readonly server: string;
+  readonly authorities: { readonly serving: Authority; readonly client: Authority };
+}
+
+const LIFE_MS = 365 * 86_400_000;
+const ADMIN_NAME = "kubernetes-admin";
+const CLUSTER_NAME = "tlsboot";
+
+/** Writes the kubeconfig when it is missing, due for renewal, or for another server, now and at each renewal. */
+export async function keepAdminKubeconfig(
+  dir: DataDir,
+  options: AdminOptions,
+  deps: CertificateDeps,
+): Promise<Part> {
+  const renew = () => ensureAdminKubeconfig(dir, options, deps);
+  await renew();
+  return { renew };
+}
+
+/** Issues the certificate of the administrator and encodes the kubeconfig. AppError `ca_expired`. */
+export async function createAdminKubeconfig(
+  { server, authorities }: AdminOptions,
+  deps: IssueDeps,
+): Promise<string> {
+  const identity = { commonName: ADMIN_NAME, organizations: [MASTERS_GROUP], lifeMs: LIFE_MS };
+  const { certificatePem, keyPem } = await issueClientPair(authorities.client, identity, deps);
+  const cluster = { server, certificateAuthorityData: encodeTrust(authorities.serving) };
+  return encodeKubeconfig({
+    clusters: [{ name: CLUSTER_NAME, cluster }],
+    contexts: [{ name: CLUSTER_NAME, context: { cluster: CLUSTER_NAME, user: ADMIN_NAME } }],
+    users: [{ name: ADMIN_NAME, user: { clientCertificateData: certificatePem, clientKeyData: keyPem } }],
+    currentContext: CLUSTER_NAME,
+  });
+}
+
+async function ensureAdminKubeconfig(dir: DataDir, options: AdminOptions, deps: CertificateDeps): Promise<void> {
+  const { server, authorities: { serving, client } } = options;
+  const current = await readAdmin(dir, deps.files);
+  const reason = current === undefined
+    ? "there is none"
+    : current.server !== server || current.caPem !== encodeTrust(serving)
+    ? "the server has changed"
+    : findRenewalReason(current.certificate, client.certificate, undefined, deps.clock.now());
+  if (reason === undefined) return;
+  await deps.files.writeAtomic(dir.adminKubeconfig, await createAdminKubeconfig(options, deps), SECRET_MODE);
+  deps.logger.info("admin kubeconfig written", { path: dir.adminKubeconfig, reason });
+}
+
+async function readAdmin(
+  dir: DataDir,
+  files: FilePort,
+): Promise<{ server: string; caPem: string; certificate: CertificateFacts } | undefined> {
+  const text = await files.readText(dir.adminKubeconfig);
+  if (text === undefined) return undefined;
+  const config = parseKubeconfig(text, dir.adminKubeconfig);
+  if (!config.ok) return undefined;
+  const cluster = config.value.clusters[0]?.cluster;
+  const user = config.value.users[0]?.user;
+  if (cluster === undefined || user?.clientCertificateData === undefined || user.clientKeyData === undefined) {
+    return undefined;
+  }
+  const pair = parseCredentialPair(user.clientCertificateData, user.clientKeyData.reveal());
+  if (!pair.ok) return undefined;
+  return { server: cluster.server ?? "", caPem: cluster.certificateAuthorityData ?? "", certificate: pair.value.leaf };
+}

@@ -1,0 +1,51 @@
+/** The parts of an instance, such as its storage or its server: started in order, renewed in order, disposed in reverse. */
+
+/** A part that has started. */
+export interface Part extends Partial<AsyncDisposable>, Partial<Disposable> {
+  /** Checks what the part holds, such as a certificate, and renews it when it is due. Called each minute. */
+  renew?(): Promise<void>;
+}
+
+/**
+ * The list of the parts that have started. Each part is added as soon as it has started, so a start that fails disposes
+ * all earlier parts:
+ *
+ * ```ts ignore
+ * await using starting = new Parts();
+ * const storage = starting.add(await openStorage());
+ * const server = starting.add(await startServer(storage));
+ * const parts = starting.move();
+ * ```
+ */
+export class Parts implements AsyncDisposable {
+  #disposals = new AsyncDisposableStack();
+  #renewals: (() => Promise<void>)[] = [];
+
+  /** Adds a part, which this list now disposes, and returns it. */
+  add<P extends Part>(part: P): P {
+    const { renew } = part;
+    if (renew !== undefined) this.#renewals.push(() => renew.call(part));
+    this.#disposals.defer(async () => {
+      if (part[Symbol.asyncDispose] !== undefined) await part[Symbol.asyncDispose]?.();
+      else part[Symbol.dispose]?.();
+    });
+    return part;
+  }
+
+  /** Renews the parts in the order in which they started. The first failure ends it. */
+  async renew(): Promise<void> {
+    for (const renew of this.#renewals) await renew();
+  }
+
+  /** Moves all parts into a new list, so that disposing this one does nothing. */
+  move(): Parts {
+    const moved = new Parts();
+    moved.#disposals = this.#disposals.move();
+    moved.#renewals = this.#renewals.splice(0);
+    return moved;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#disposals.disposeAsync();
+  }
+}

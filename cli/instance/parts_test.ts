@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Part, Parts } from "./parts.ts";
+
+/** Creates parts that record what happens to them. */
+function createRecorded(events: string[], fault?: string) {
+  return (name: string): Part => ({
+    renew() {
+      events.push(`renew ${name}`);
+      return fault === name ? Promise.reject(new Error(`${name} failed`)) : Promise.resolve();
+    },
+    [Symbol.asyncDispose]() {
+      events.push(`dispose ${name}`);
+      return Promise.resolve();
+    },
+  });
+}
+
+test("Parts renews parts in the order of their start and disposes them in reverse", async () => {
+  const events: string[] = [];
+  const create = createRecorded(events);
+  {
+    await using parts = new Parts();
+    const first = create("first");
+    assert.equal(parts.add(first), first);
+    parts.add({});
+    parts.add({ [Symbol.dispose]: () => void events.push("dispose plain") });
+    parts.add(create("last"));
+    await parts.renew();
+  }
+  assert.deepEqual(events, ["renew first", "renew last", "dispose last", "dispose plain", "dispose first"]);
+});
+
+test("Parts disposes what has started when a later start fails", async () => {
+  const events: string[] = [];
+  const start = async (): Promise<Parts> => {
+    await using starting = new Parts();
+    starting.add(createRecorded(events)("first"));
+    await Promise.reject(new Error("the second cannot start"));
+    return starting.move();
+  };
+  await assert.rejects(start(), /the second cannot start/);
+  assert.deepEqual(events, ["dispose first"]);
+});
+
+test("Parts.move() leaves nothing to renew or to dispose", async () => {
+  const events: string[] = [];
+  const starting = new Parts();
+  starting.add(createRecorded(events)("first"));
+  const parts = starting.move();
+  await starting[Symbol.asyncDispose]();
+  assert.deepEqual(events, []);
+  await parts.renew();
+  await parts[Symbol.asyncDispose]();
+  assert.deepEqual(events, ["renew first", "dispose first"]);
+});
+
+test("Parts.renew() ends at the first failure", async () => {
+  const events: string[] = [];
+  await using parts = new Parts();
+  for (const name of ["first", "second"]) parts.add(createRecorded(events, "first")(name));
+  await assert.rejects(parts.renew(), /first failed/);
+  assert.deepEqual(events, ["renew first"]);
+});
