@@ -3,7 +3,7 @@
  * would contradict it, stand aside while it is active.
  */
 import type { Clock, LeaseStore } from "../core/ports.ts";
-import { isHeldAt, observe, type ObservedLease } from "./lease.ts";
+import { isHeldAt, observeLease, type ObservedLease } from "./lease.ts";
 
 /** Where kube-controller-manager elects its leader (`--leader-elect-resource-namespace`, `--leader-elect-resource-name`). */
 const LEASE_NAME = "kube-controller-manager";
@@ -30,7 +30,7 @@ export function createControllerManager(
     async isActive(signal) {
       const lease = await leases.get(LEASE_NAME, signal);
       if (lease === undefined) return false;
-      observed = observe(observed, lease, clock.elapsedMs());
+      observed = observeLease(observed, lease, clock.elapsedMs());
       return isHeldAt(observed, clock.elapsedMs());
     },
   };

@@ -17,7 +17,7 @@ import {
   ORPHAN_FINALIZER,
   type OwnerState,
   planCollection,
-} from "../core/garbage/plan.ts";
+} from "../core/kube/garbage_collection.ts";
 import { getName, type KubeObject, type ObjectMeta, type OwnerReference } from "../core/kube/meta.ts";
 import { formatApiVersion, type Kind } from "../core/kube/schema.ts";
 import type { Logger, ObjectChange, ObjectStore } from "../core/ports.ts";

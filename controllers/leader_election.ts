@@ -5,8 +5,8 @@
 import { getErrorMessage, isAppError } from "../core/errors.ts";
 import type { Lease, LeaseSpec } from "../core/kube/coordination_v1.ts";
 import type { Clock, LeaseStore, Logger, Random } from "../core/ports.ts";
-import { createChildAbort } from "./abort.ts";
-import { claimLease, isHeldAt, observe, type ObservedLease, releaseLease } from "./lease.ts";
+import { createChildAbort } from "../core/lib/abort.ts";
+import { claimLease, isHeldAt, observeLease, type ObservedLease, releaseLease } from "./lease.ts";
 
 /** The options of an election; times default to kube-controller-manager's. */
 export interface LeaderElectionOptions {
@@ -160,7 +160,7 @@ function createElector(options: LeaderElectionOptions): Elector {
       observed = { lease: await store.create(made, signal), at: elapsedMs };
       return true;
     }
-    observed = observe(observed, lease, elapsedMs);
+    observed = observeLease(observed, lease, elapsedMs);
     if (!isMine(lease) && isHeldAt(observed, elapsedMs)) return false;
     await write(lease, claimLease(lease.spec, candidate, now), signal);
     return true;

@@ -6,9 +6,9 @@ import { CLOCK_JUMPS } from "../tests/support/clock_jumps.ts";
 import { createFakeClock, type FakeClock, settle } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../tests/support/memory_object_store.ts";
-import { orAbort } from "./abort.ts";
+import { orAbort } from "../core/lib/abort.ts";
 import { runWhileLeading } from "./leader_election.ts";
-import { claimLease, isHeldAt, observe, releaseLease } from "./lease.ts";
+import { claimLease, isHeldAt, observeLease, releaseLease } from "./lease.ts";
 
 const NEVER = new AbortController().signal;
 
@@ -263,8 +263,8 @@ test("claimLease(), releaseLease(), isHeldAt() and observe() keep the record as 
   const store = createMemoryObjectStore<Lease>({ objects: [{ metadata: { name: "l" }, spec: claimed }] });
   const lease = await store.get("l", NEVER);
   assert.ok(lease !== undefined);
-  const seen = observe(undefined, lease, 10_000);
+  const seen = observeLease(undefined, lease, 10_000);
   assert.equal(isHeldAt(seen, 24_999), true);
   assert.equal(isHeldAt(seen, 25_000), false);
-  assert.equal(observe(seen, lease, 15_000).at, 10_000);
+  assert.equal(observeLease(seen, lease, 15_000).at, 10_000);
 });

@@ -22,7 +22,7 @@ export function isHeldAt(observed: ObservedLease, elapsedMs: number): boolean {
 }
 
 /** Updates the observation of a lease; the time starts again when the record has changed. */
-export function observe(known: ObservedLease | undefined, lease: Lease, elapsedMs: number): ObservedLease {
+export function observeLease(known: ObservedLease | undefined, lease: Lease, elapsedMs: number): ObservedLease {
   const changed = known === undefined || JSON.stringify(known.lease.spec) !== JSON.stringify(lease.spec);
   // The resourceVersion may be newer although the record is the same.
   return { lease, at: changed ? elapsedMs : known.at };

@@ -11,7 +11,7 @@ import {
   type EmptyingReport,
   type RemainingContent,
   updateDeletionConditions,
-} from "../core/namespaces/deletion_conditions.ts";
+} from "../core/kube/namespace_deletion.ts";
 import type { Clock, Logger, ObjectStore } from "../core/ports.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";

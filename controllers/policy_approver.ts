@@ -16,7 +16,7 @@ import type { CsrStore, Logger } from "../core/ports.ts";
 import { escapeControls } from "../core/lib/printable.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
 import type { CsrIndex } from "./csr_index.ts";
-import { createKeyedMutex } from "./keyed_mutex.ts";
+import { createKeyedMutex } from "../core/lib/keyed_mutex.ts";
 import { createPendingRequests, MAX_PENDING } from "./pending_requests.ts";
 import { createManualTrigger, DONE, type Outcome, type Trigger } from "./loop.ts";
 import type { NodeWatch } from "./node_watch.ts";

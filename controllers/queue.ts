@@ -3,7 +3,7 @@
  * time, and a name that changes while it is handled is handled again afterwards.
  */
 import type { Clock, QueueObserver } from "../core/ports.ts";
-import { createChildAbort, orAbort } from "./abort.ts";
+import { createChildAbort, orAbort } from "../core/lib/abort.ts";
 import { backoffMs, createTokenBucket, reserveToken } from "./rate_limit.ts";
 import { createWaitQueue } from "./wait_queue.ts";
 

@@ -1,6 +1,6 @@
 /** Keeps the CA bundle of the API server in each namespace (`pkg/controller/certificates/rootcacertpublisher`). */
 import type { ConfigMap, Namespace } from "../core/kube/core_v1.ts";
-import { planRootCa, ROOT_CA_NAME } from "../core/namespaces/root_ca.ts";
+import { planRootCa, ROOT_CA_NAME } from "../core/kube/root_ca.ts";
 import type { Logger, ObjectStore } from "../core/ports.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
 import { isNamespaceTerminating } from "./namespace_terminating.ts";

@@ -12,7 +12,7 @@ import { isSignatureGood } from "../../core/pki/signature.ts";
 import type { CaKey, SignatureAlgorithm } from "../../core/ports.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { CaKeySource } from "../../controllers/ca_key_file.ts";
-import { createKeyedMutex } from "../../controllers/keyed_mutex.ts";
+import { createKeyedMutex } from "../../core/lib/keyed_mutex.ts";
 
 /** A program that holds the key of a CA. */
 export interface KeyProgram {

@@ -11,7 +11,7 @@ import { configMapKind, leaseKind, namespaceKind, secretKind, serviceAccountKind
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import { ROOT_CA_NAME } from "../../core/namespaces/root_ca.ts";
+import { ROOT_CA_NAME } from "../../core/kube/root_ca.ts";
 import { createObjectStore, type ObjectStoreOptions } from "../../client/objects/object_store.ts";
 import { createBootstrapSigner } from "../../controllers/bootstrap_signer.ts";
 import { type ControllerManager, createControllerManager } from "../../controllers/controller_manager.ts";

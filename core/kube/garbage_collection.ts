@@ -2,7 +2,7 @@
  * Plans what the garbage collector does with an object because of its owners and dependents
  * (`pkg/controller/garbagecollector/garbagecollector.go`, `attemptToDeleteItem` and `attemptToOrphanWorker`).
  */
-import type { ObjectMeta, OwnerReference } from "../kube/meta.ts";
+import type { ObjectMeta, OwnerReference } from "./meta.ts";
 
 /** Set by a deletion with the policy Orphan: dependents lose their reference before the object is deleted. */
 export const ORPHAN_FINALIZER = "orphan";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { settle } from "../tests/support/fake_clock.ts";
+import { settle } from "../../tests/support/fake_clock.ts";
 import { createKeyedMutex } from "./keyed_mutex.ts";
 
 test("createKeyedMutex() runs one at a time for each key, after failures too", async () => {

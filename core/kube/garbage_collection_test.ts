@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ObjectMeta } from "../kube/meta.ts";
-import { type CollectionPlan, type Dependent, type OwnerState, planCollection } from "./plan.ts";
+import type { ObjectMeta } from "./meta.ts";
+import { type CollectionPlan, type Dependent, type OwnerState, planCollection } from "./garbage_collection.ts";
 
 const DELETED = { deletionTimestamp: "2026-01-01T00:00:00Z" };
 const owner = (uid: string) => ({ apiVersion: "v1", kind: "Node", name: uid, uid });
