@@ -7,7 +7,7 @@ import { getName } from "../core/kube/meta.ts";
 import type { ClusterRole } from "../core/kube/rbac_v1.ts";
 import type { Clock, Logger, ObjectChange, ObjectStore } from "../core/ports.ts";
 import { planAggregation } from "../core/rbac/aggregate.ts";
-import { backoffMs } from "./rate_limit.ts";
+import { backoffMs } from "./queue.ts";
 
 /** The dependencies of the aggregation controller. */
 export interface AggregationDeps {

@@ -8,7 +8,7 @@ import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts"
 import type { AccessReviewer, CsrStore, Logger } from "../core/ports.ts";
 import { DONE, type Outcome, type Reconciler } from "./loop.ts";
 import type { PolicyApprover } from "./policy_approver.ts";
-import { backoffMs } from "./rate_limit.ts";
+import { backoffMs } from "./queue.ts";
 import type { VerdictEvents } from "./verdict_events.ts";
 
 /** The dependencies of the approving controller. */

@@ -14,8 +14,7 @@ import {
   issueClientCertificate,
   type SigningCa,
 } from "../tests/support/signing_ca.ts";
-import { createKeyFileSource } from "./ca_key_file.ts";
-import { createFileAuthoritySource, type FileAuthorityOptions } from "./ca_provider.ts";
+import { createFileAuthoritySource, createKeyFileSource, type FileAuthorityOptions } from "./ca_provider.ts";
 
 const first = createSigningCa({ commonName: "first" });
 const second = createSigningCa({ commonName: "second" });

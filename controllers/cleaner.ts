@@ -4,7 +4,7 @@ import { getErrorMessage, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { Clock, CsrStore, Logger } from "../core/ports.ts";
-import { backoffMs } from "./rate_limit.ts";
+import { backoffMs } from "./queue.ts";
 
 /** The dependencies of the cleaning controller. */
 export interface CleanerOptions {

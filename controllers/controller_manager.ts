@@ -3,7 +3,7 @@
  * would contradict it, stand aside while it is active.
  */
 import type { Clock, LeaseStore } from "../core/ports.ts";
-import { isHeldAt, observeLease, type ObservedLease } from "./lease.ts";
+import { isHeldAt, type ObservedLease, observeLease } from "./leader_election.ts";
 
 /** Where kube-controller-manager elects its leader (`--leader-elect-resource-namespace`, `--leader-elect-resource-name`). */
 const LEASE_NAME = "kube-controller-manager";

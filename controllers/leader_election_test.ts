@@ -7,8 +7,7 @@ import { createFakeClock, type FakeClock, settle } from "../tests/support/fake_c
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../tests/support/memory_object_store.ts";
 import { orAbort } from "../core/lib/abort.ts";
-import { runWhileLeading } from "./leader_election.ts";
-import { claimLease, isHeldAt, observeLease, releaseLease } from "./lease.ts";
+import { claimLease, isHeldAt, observeLease, releaseLease, runWhileLeading } from "./leader_election.ts";
 
 const NEVER = new AbortController().signal;
 

@@ -6,8 +6,7 @@ import { getErrorMessage, isAppError } from "../core/errors.ts";
 import { getName, type KubeObject } from "../core/kube/meta.ts";
 import type { Clock, Logger, ObjectChange, ObjectStore, QueueObserver, Random } from "../core/ports.ts";
 import { createChildAbort, orAbort } from "../core/lib/abort.ts";
-import { createWorkQueue } from "./queue.ts";
-import { backoffMs } from "./rate_limit.ts";
+import { backoffMs, createWorkQueue } from "./queue.ts";
 
 /** The result of one reconciliation of a name. */
 export type Outcome =

@@ -63,10 +63,16 @@ export {
   type FileProfileSource,
   type ProfileSource,
 } from "./profile_provider.ts";
-export { createCsrIndex, type CsrIndex } from "./csr_index.ts";
-export { createNodeWatch, type NodeWatch, type NodeWatchOptions } from "./node_watch.ts";
+export {
+  createCsrIndex,
+  createNodeWatch,
+  type CsrIndex,
+  type EvidenceSources,
+  type NodeWatch,
+  type NodeWatchOptions,
+  type PolicySettings,
+} from "./evidence.ts";
 export { createPolicyApprover, type Judged, type PolicyApprover, type PolicyApproverDeps } from "./policy_approver.ts";
-export type { EvidenceSources, PolicySettings } from "./policy_input.ts";
 export {
   createVerdictEvents,
   type VerdictEvent,
@@ -79,8 +85,10 @@ export { createTokenCleaner, type TokenCleanerDeps } from "./token_cleaner.ts";
 export { type LeaderElectionOptions, runWhileLeading } from "./leader_election.ts";
 export {
   type CaFiles,
+  type CaKeySource,
   createFileAuthoritySource,
+  createKeyFileSource,
   type FileAuthorityOptions,
   type FileAuthoritySource,
+  type PassphrasePort,
 } from "./ca_provider.ts";
-export { type CaKeySource, createKeyFileSource, type PassphrasePort } from "./ca_key_file.ts";

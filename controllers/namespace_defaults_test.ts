@@ -8,8 +8,7 @@ import { createFailureStatus, StatusError } from "../core/kube/status_error.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../tests/support/memory_object_store.ts";
 import type { Reconcile } from "./loop.ts";
-import { createRootCaPublisher } from "./root_ca_publisher.ts";
-import { createServiceAccountController } from "./service_account_controller.ts";
+import { createRootCaPublisher, createServiceAccountController } from "./namespace_defaults.ts";
 
 const active: Namespace = { metadata: { name: "web" }, spec: {}, status: { phase: "Active" } };
 const terminating: Namespace = { ...active, status: { phase: "Terminating" } };

@@ -15,13 +15,17 @@ import { collectPolicyNeeds } from "../core/approval/needs.ts";
 import type { CsrStore, Logger } from "../core/ports.ts";
 import { escapeControls } from "../core/lib/printable.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
-import type { CsrIndex } from "./csr_index.ts";
+import {
+  type CsrIndex,
+  type EvidenceSources,
+  gatherPolicyInput,
+  type NodeWatch,
+  type PolicySettings,
+} from "./evidence.ts";
 import { createKeyedMutex } from "../core/lib/keyed_mutex.ts";
 import { createPendingRequests, MAX_PENDING } from "./pending_requests.ts";
 import { createManualTrigger, DONE, type Outcome, type Trigger } from "./loop.ts";
-import type { NodeWatch } from "./node_watch.ts";
-import { type EvidenceSources, gatherPolicyInput, type PolicySettings } from "./policy_input.ts";
-import { backoffMs } from "./rate_limit.ts";
+import { backoffMs } from "./queue.ts";
 import type { VerdictEvents } from "./verdict_events.ts";
 
 /** The result of asking the policies about a request. */

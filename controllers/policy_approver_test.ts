@@ -14,11 +14,9 @@ import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_l
 import { createMemoryObjectStore, type MemoryObjectStore } from "../tests/support/memory_object_store.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createApprover } from "./approver.ts";
-import { createCsrIndex } from "./csr_index.ts";
+import { createCsrIndex, createNodeWatch, type PolicySettings } from "./evidence.ts";
 import { createManualTrigger, runController } from "./loop.ts";
-import { createNodeWatch } from "./node_watch.ts";
 import { createPolicyApprover } from "./policy_approver.ts";
-import type { PolicySettings } from "./policy_input.ts";
 import { createVerdictEvents } from "./verdict_events.ts";
 
 const SERVING: CsrOptions = { ...servingOptions("a"), ipAddresses: ["10.0.0.1"] };

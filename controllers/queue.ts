@@ -1,11 +1,13 @@
 /**
- * The work queue of a controller (client-go `util/workqueue`): a name is in it once, never handled by two workers at a
- * time, and a name that changes while it is handled is handled again afterwards.
+ * The work queue of a controller and its rate limiter (client-go `util/workqueue`): a name is in the queue once, never
+ * handled by two workers at a time, and a name that changes while it is handled is handled again afterwards.
  */
-import type { Clock, QueueObserver } from "../core/ports.ts";
 import { createChildAbort, orAbort } from "../core/lib/abort.ts";
-import { backoffMs, createTokenBucket, reserveToken } from "./rate_limit.ts";
-import { createWaitQueue } from "./wait_queue.ts";
+import type { Clock, QueueObserver } from "../core/ports.ts";
+
+/** The rate limiters of upstream's certificate controllers (`pkg/controller/certificates/certificate_controller.go`). */
+const BACKOFF = { baseMs: 200, maxMs: 1_000_000 };
+const RETRIES = { perSecond: 10, burst: 100 };
 
 /** A queue of names that wait for a worker. */
 export interface WorkQueue {
@@ -126,5 +128,95 @@ export function createWorkQueue(clock: Clock, observer?: QueueObserver): WorkQue
     take,
     done,
     runDelays,
+  };
+}
+
+/** A queue of waiters that are woken one at a time, first in, first out. */
+export interface WaitQueue {
+  /** Resolves when the caller is woken. Rejects with the signal's reason, and then the caller is no longer in the queue. */
+  wait(signal: AbortSignal): Promise<void>;
+  /** Wakes the waiter that has waited longest, if there is one. */
+  wakeNext(): void;
+}
+
+interface Waiter {
+  readonly signal: AbortSignal;
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** Creates an empty queue. Waiters with the same signal share one abort listener, because adding one is the main cost. */
+export function createWaitQueue(): WaitQueue {
+  const waiters = new Set<Waiter>();
+  const counts = new Map<AbortSignal, number>();
+
+  function add(waiter: Waiter): void {
+    const { signal } = waiter;
+    const count = counts.get(signal) ?? 0;
+    if (count === 0) signal.addEventListener("abort", rejectAborted);
+    counts.set(signal, count + 1);
+    waiters.add(waiter);
+  }
+
+  function remove(waiter: Waiter): void {
+    const { signal } = waiter;
+    waiters.delete(waiter);
+    const count = (counts.get(signal) ?? 0) - 1;
+    if (count > 0) {
+      counts.set(signal, count);
+      return;
+    }
+    counts.delete(signal);
+    signal.removeEventListener("abort", rejectAborted);
+  }
+
+  function rejectAborted(): void {
+    for (const waiter of [...waiters]) {
+      if (!waiter.signal.aborted) continue;
+      remove(waiter);
+      waiter.reject(waiter.signal.reason);
+    }
+  }
+
+  return {
+    wait(signal) {
+      if (signal.aborted) return Promise.reject(signal.reason);
+      return new Promise((resolve, reject) => add({ signal, resolve, reject }));
+    },
+    wakeNext() {
+      const next = waiters.values().next();
+      if (next.done === true) return;
+      remove(next.value);
+      next.value.resolve();
+    },
+  };
+}
+
+/** Returns the wait after a number of earlier failures in a row: 200 ms, doubled each time, at most 1000 s. */
+export function backoffMs(failures: number): number {
+  return Math.min(BACKOFF.baseMs * 2 ** failures, BACKOFF.maxMs);
+}
+
+/** A token bucket of 10 per second and 100 at once. `tokens` is negative when tokens are reserved in advance. */
+export interface TokenBucket {
+  readonly tokens: number;
+  /** The time of `tokens`, in elapsed milliseconds like all times here. */
+  readonly at: number;
+}
+
+/** Creates a token bucket that is full. */
+export function createTokenBucket(now: number): TokenBucket {
+  return { tokens: RETRIES.burst, at: now };
+}
+
+/** Reserves one token, which is available after `delayMs`. */
+export function reserveToken(
+  bucket: TokenBucket,
+  now: number,
+): { readonly bucket: TokenBucket; readonly delayMs: number } {
+  const tokens = Math.min(RETRIES.burst, bucket.tokens + (now - bucket.at) * RETRIES.perSecond / 1000) - 1;
+  return {
+    bucket: { tokens, at: now },
+    delayMs: tokens >= 0 ? 0 : Math.ceil(-tokens * 1000 / RETRIES.perSecond),
   };
 }

@@ -12,7 +12,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "core/bootstrap/token_secret.ts": "written into the Secret; compared in constant time",
   "core/bootstrap/jws.ts": "the key of an HMAC",
   "core/bootstrap/token.ts": "put together for whoever made the token",
-  "controllers/ca_key_file.ts": "opens the CA's key",
+  "controllers/ca_provider.ts": "opens the CA's key",
   "server/authn/token_authenticators.ts": "hashed at the start",
   "client/transport/tls_transport.ts": "sent to the server, and to TLS",
   "client/certificate/pair_folder.ts": "written into the key's file",

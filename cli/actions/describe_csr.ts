@@ -9,7 +9,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import type { Event } from "../../core/kube/core_v1.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../core/signing/profile.ts";
-import type { EvidenceSources, PolicySettings } from "../../controllers/policy_input.ts";
+import type { EvidenceSources, PolicySettings } from "../../controllers/evidence.ts";
 import { profileFault } from "../../controllers/profile_provider.ts";
 import type { DescribeCsrFlags } from "../commands/describe_csr.ts";
 import { type ApiConnection, connect, type ConnectionSettings } from "../connection.ts";

@@ -19,7 +19,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { getName } from "../../core/kube/meta.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import type { Clock } from "../../core/ports.ts";
-import { type EvidenceSources, gatherPolicyInput, type PolicySettings } from "../../controllers/policy_input.ts";
+import { type EvidenceSources, gatherPolicyInput, type PolicySettings } from "../../controllers/evidence.ts";
 import { type ApiConnection, connect, type ConnectionSettings } from "../connection.ts";
 import type { Io } from "../io.ts";
 import { csrPath, listCsrs, parseCsrNames } from "./csrs.ts";

@@ -14,7 +14,7 @@ import { parsePolicyFixture } from "../../core/approval/policy_fixture.ts";
 import { splitHosts } from "../../core/approval/node_names.ts";
 import type { Lookup } from "../../core/approval/ownership.ts";
 import { readPolicies } from "../instance/policy_files.ts";
-import type { PolicySettings } from "../../controllers/policy_input.ts";
+import type { PolicySettings } from "../../controllers/evidence.ts";
 import { parseCsrFile } from "./kube_file.ts";
 
 /** The result of one case. */

@@ -1,7 +1,7 @@
 /** CAs on disk: a certificate and a key. They are never overwritten, and not used when other users can read the key. */
 import { dirname } from "node:path";
 import type { FilePort } from "../../client/files.ts";
-import { type CaKeySource, openPrivateKey } from "../../controllers/ca_key_file.ts";
+import { type CaKeySource, openPrivateKey } from "../../controllers/ca_provider.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import {
   type Authority,

@@ -7,7 +7,7 @@ import { formatName } from "../../core/pki/names.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { FilePort } from "../../client/files.ts";
 import { createCaKey, type PrivateKey } from "../../core/pki/keys.ts";
-import { openPrivateKey } from "../../controllers/ca_key_file.ts";
+import { openPrivateKey } from "../../controllers/ca_provider.ts";
 import type { CaKey } from "../../core/ports.ts";
 import type { CaKeys } from "./keys.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";

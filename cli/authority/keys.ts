@@ -1,7 +1,7 @@
 /** Opens the keys of CAs during one run, from files or through a program, as the flags of the command say. */
 import { resolve } from "node:path";
 import type { FilePort } from "../../client/files.ts";
-import { type CaKeySource, createKeyFileSource } from "../../controllers/ca_key_file.ts";
+import { type CaKeySource, createKeyFileSource } from "../../controllers/ca_provider.ts";
 import type { Io } from "../io.ts";
 import { createCaFiles } from "../instance/ca_files.ts";
 import { createKeyProgramSource } from "./key_program.ts";

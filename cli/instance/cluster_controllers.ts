@@ -18,11 +18,11 @@ import { type ControllerManager, createControllerManager } from "../../controlle
 import { createGarbageCollector } from "../../controllers/garbage_collector.ts";
 import { runController, type Trigger } from "../../controllers/loop.ts";
 import { createNamespaceController } from "../../controllers/namespace_controller.ts";
-import { createRootCaPublisher } from "../../controllers/root_ca_publisher.ts";
 import {
+  createRootCaPublisher,
   createServiceAccountController,
   DEFAULT_SERVICE_ACCOUNT,
-} from "../../controllers/service_account_controller.ts";
+} from "../../controllers/namespace_defaults.ts";
 import { toKeyPrefix } from "../../server/registry/keys.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";

@@ -11,7 +11,7 @@ import type { Policy } from "../../core/approval/policy.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { UsageError } from "../framework/usage_error.ts";
-import type { PolicySettings } from "../../controllers/policy_input.ts";
+import type { PolicySettings } from "../../controllers/evidence.ts";
 import type { PolicyApproverDeps } from "../../controllers/policy_approver.ts";
 
 /** The settings of the policy flags. */

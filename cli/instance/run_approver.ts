@@ -9,11 +9,9 @@ import { collectPolicyNeeds } from "../../core/approval/needs.ts";
 import type { ReportingNode } from "../../core/approval/node_names.ts";
 import type { CsrStore, Transport } from "../../core/ports.ts";
 import { createApprover } from "../../controllers/approver.ts";
-import { createCsrIndex } from "../../controllers/csr_index.ts";
+import { createCsrIndex, createNodeWatch, type EvidenceSources } from "../../controllers/evidence.ts";
 import { runController } from "../../controllers/loop.ts";
-import { createNodeWatch } from "../../controllers/node_watch.ts";
 import { createPolicyApprover, type PolicyApproverDeps } from "../../controllers/policy_approver.ts";
-import type { EvidenceSources } from "../../controllers/policy_input.ts";
 import { createVerdictEvents } from "../../controllers/verdict_events.ts";
 import type { ControllerDeps } from "./deps.ts";
 

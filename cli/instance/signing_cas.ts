@@ -15,8 +15,11 @@ import type { Authority } from "../../core/pki/authority.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import type { FilePort } from "../../client/files.ts";
-import type { CaKeySource } from "../../controllers/ca_key_file.ts";
-import { createFileAuthoritySource, type FileAuthoritySource } from "../../controllers/ca_provider.ts";
+import {
+  type CaKeySource,
+  createFileAuthoritySource,
+  type FileAuthoritySource,
+} from "../../controllers/ca_provider.ts";
 import type { CaKeys } from "../authority/keys.ts";
 import { hasSplitAuthorities } from "../authority/files.ts";
 import { authorityPaths, type CaPurpose, getSignerPurpose } from "../authority/layout.ts";
