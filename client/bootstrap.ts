@@ -5,26 +5,29 @@
 import { dirname } from "node:path";
 import { bootstrapUsages } from "../core/bootstrap/kubelet_templates.ts";
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
-import { createDigestCsrName } from "../core/bootstrap/csr_name.ts";
+import { createNodeCsrName } from "../core/csr/csr_name.ts";
 import { type NodeName, nodeSubject } from "../core/bootstrap/node_name.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/certificates_v1.ts";
-import { encodeKubeconfig } from "../core/kube/kubeconfig.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
-import type { FindBootstrapCluster } from "./bootstrap_credentials.ts";
 import { forgetKey, keepKey, type StoredPair, toRequestNote } from "./certificate/bootstrap_key.ts";
-import type { Connect } from "./transport/connect.ts";
+import { type Connect, readCluster } from "./transport/connect.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
 import type { CertificateRequest } from "./certificate/csr_request.ts";
 import type { FilePort } from "./files.ts";
-import { checkKubeconfig } from "./kubeconfig_validity.ts";
+import { checkKubeconfig, encodeNodeKubeconfig } from "./node_kubeconfig.ts";
 import { obtainCertificate, type ObtainedCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
 import { findSecretFault } from "./private_file.ts";
 import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "./transport/server_time.ts";
 import { limitTime } from "./transport/time_limit.ts";
+
+/**
+ * Finds the cluster and the bootstrap credentials. It is called each time they are needed, so a new file takes effect.
+ */
+export type FindBootstrapCluster = (signal: AbortSignal) => Promise<ResolvedCluster>;
 
 /** The files, the identity and the adapters of a bootstrap. */
 export interface BootstrapOptions {
@@ -176,7 +179,7 @@ async function obtain(
 function createClientRequest({ nodeName, expirationSeconds }: BootstrapOptions, key: PrivateKey): CertificateRequest {
   const subject = nodeSubject(nodeName);
   const usages = bootstrapUsages(key.algorithm);
-  const name = createDigestCsrName({ publicKeyDer: key.publicKeyDer(), ...subject, usages });
+  const name = createNodeCsrName({ publicKeyDer: key.publicKeyDer(), ...subject, usages });
   return {
     key,
     subject,
@@ -205,31 +208,6 @@ async function writeKubeconfig(
   const text = encodeNodeKubeconfig(cluster, store.currentPath);
   await options.files.makeDirectory(dirname(options.kubeconfigPath), DIRECTORY_MODE);
   await options.files.writeAtomic(options.kubeconfigPath, text, KUBECONFIG_MODE);
-}
-
-/**
- * Encodes the kubeconfig of a node with kubelet's names (`writeKubeconfigFromBootstrapping`). It contains no bootstrap
- * credentials.
- */
-export function encodeNodeKubeconfig(cluster: ResolvedCluster, certificatePath: string): string {
-  const ca = cluster.ca;
-  return encodeKubeconfig({
-    clusters: [{
-      name: "default-cluster",
-      cluster: {
-        server: cluster.server,
-        ...(cluster.insecureSkipTlsVerify ? { insecureSkipTlsVerify: true } : {}),
-        ...(ca?.kind === "file" ? { certificateAuthority: ca.path } : {}),
-        ...(ca?.kind === "pem" ? { certificateAuthorityData: ca.pem } : {}),
-      },
-    }],
-    contexts: [{
-      name: "default-context",
-      context: { cluster: "default-cluster", user: "default-auth", namespace: "default" },
-    }],
-    users: [{ name: "default-auth", user: { clientCertificate: certificatePath, clientKey: certificatePath } }],
-    currentContext: "default-context",
-  });
 }
 
 /** As in kubelet (`waitForServer`): tries for one minute, 2 s and up to a fifth more apart, each with 1 s to answer. */
@@ -270,4 +248,33 @@ async function isAnswering(transport: Transport, clock: Clock, signal: AbortSign
     if (isAppError(error, "unreachable", "timeout")) return false;
     throw error;
   }
+}
+
+/** Finds the cluster in a bootstrap kubeconfig. AppError `kubeconfig_invalid`. */
+export function bootstrapKubeconfig(path: string, files: FilePort): FindBootstrapCluster {
+  return async () => {
+    try {
+      return await readCluster(path, files);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      throw new AppError(error.code, `unable to load bootstrap kubeconfig: ${error.message}`, {
+        cause: error,
+        hint: "create one with: tlsboot kubeconfig bootstrap",
+      });
+    }
+  };
+}
+
+/**
+ * Always fails with AppError `credentials_missing`: only `kubeconfigPath` was given, and its certificate is not valid.
+ */
+export function noBootstrapCredentials(kubeconfigPath: string): FindBootstrapCluster {
+  return () =>
+    Promise.reject(
+      new AppError(
+        "credentials_missing",
+        `cannot request a certificate: "${kubeconfigPath}" has no valid one, and there are no bootstrap credentials`,
+        { hint: "make a token with: tlsboot token create --print-join-command, and run the command it prints" },
+      ),
+    );
 }

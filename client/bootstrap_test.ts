@@ -15,8 +15,7 @@ import {
   NOW,
   parseRequestOrThrow,
 } from "../tests/support/bootstrap_fixture.ts";
-import { bootstrap } from "./bootstrap.ts";
-import { noBootstrapCredentials } from "./bootstrap_credentials.ts";
+import { bootstrap, noBootstrapCredentials } from "./bootstrap.ts";
 
 test("bootstrap() goes kubelet's way: key kept, digest name, watch, files, kubeconfig", async () => {
   await using f = await fixture();

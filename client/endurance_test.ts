@@ -12,9 +12,8 @@ import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
-import { runCertificateManager } from "./rotation.ts";
+import { fixedTemplate, runCertificateManager } from "./rotation.ts";
 import { openCredentialStore } from "./certificate/credential_store.ts";
-import { fixedTemplate } from "./template_source.ts";
 
 const START = new Date("2026-01-01T00:00:00Z");
 const MINUTE = 60_000;

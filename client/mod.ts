@@ -69,20 +69,21 @@ export { createFilePort, type FileFacts, type FilePort } from "./files.ts";
 // Transport → objects.
 export { type ApiClient, type ApiClientOptions, type ApiRequest, createApiClient } from "./objects/api.ts";
 export { createObjectStore, type ObjectStoreOptions } from "./objects/object_store.ts";
-export { createAccessReviewer } from "./objects/access_reviewer.ts";
+export { createAccessReviewer } from "./objects/access_reviews.ts";
 
 // A certificate for this machine.
 export {
   bootstrap,
+  bootstrapKubeconfig,
   type BootstrapOptions,
   type BootstrapOutcome,
   type BootstrapProgress,
   CLIENT_STORE_PREFIX,
+  type FindBootstrapCluster,
+  noBootstrapCredentials,
 } from "./bootstrap.ts";
-export { bootstrapKubeconfig, type FindBootstrapCluster, noBootstrapCredentials } from "./bootstrap_credentials.ts";
 export { discoverCluster, type DiscoveryOptions, type DiscoveryProgress } from "./discover_cluster.ts";
-export { encodeNodeKubeconfig } from "./bootstrap.ts";
-export { checkKubeconfig, type KubeconfigValidity } from "./kubeconfig_validity.ts";
+export { checkKubeconfig, encodeNodeKubeconfig, type KubeconfigValidity } from "./node_kubeconfig.ts";
 export {
   type CredentialStore,
   type CredentialStoreOptions,
@@ -92,31 +93,36 @@ export {
 } from "./certificate/credential_store.ts";
 export {
   bootstrapServing,
+  followServingAddresses,
   SERVING_STORE_PREFIX,
+  type ServingAddressesOptions,
   type ServingBootstrapOptions,
   type ServingOutcome,
   type ServingProgress,
 } from "./serving.ts";
 export { readHostFacts } from "./host_facts.ts";
-export { followServingAddresses, type ServingAddressesOptions } from "./serving_addresses.ts";
-export { createTemplateHolder, fixedTemplate, type TemplateHolder, type TemplateSource } from "./template_source.ts";
 export {
   type CertificateManagerOptions,
+  type CertificateRequesterOptions,
+  createCertificateRequester,
+  createTemplateHolder,
+  fixedTemplate,
   isServerHealthy,
   type RequestCertificate,
   runCertificateManager,
+  type TemplateHolder,
+  type TemplateSource,
 } from "./rotation.ts";
-export { type CertificateRequesterOptions, createCertificateRequester } from "./certificate_requester.ts";
 
 // A certificate from any signer.
 export {
+  type CredentialTarget,
   requestCertificate,
   type RequestCertificateOptions,
   type RequestOutcome,
   type RequestProgress,
   RequestRefusedError,
 } from "./request.ts";
-export type { CredentialTarget } from "./request.ts";
 export { openPairFolder, type PairFolder, type PairPaths } from "./certificate/pair_folder.ts";
 export {
   obtainCertificate,

@@ -8,7 +8,7 @@ import { defaultUsages } from "../core/pki/usages.ts";
 import { findRefusals } from "../core/signing/refusals.ts";
 import { decideRenewal, type ExistingCredentials, type RenewalOptions } from "../core/csr/renewal.ts";
 import { parseRequest } from "../core/csr/request.ts";
-import { createRequestName } from "../core/csr/request_name.ts";
+import { createCsrName } from "../core/csr/csr_name.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import {
@@ -37,7 +37,7 @@ export interface RequestCertificateOptions {
   readonly usages?: readonly string[];
   /** The requested lifetime; the signer chooses when it is absent. */
   readonly expirationSeconds?: number;
-  /** The name of the CSR. Default: `createRequestName`, which gives equal requests the same name. */
+  /** The name of the CSR. Default: `createCsrName`, which gives equal requests the same name. */
   readonly csrName?: string;
   /** The algorithm of a new key, or an existing key. */
   readonly key: KeyAlgorithm | PrivateKey;
@@ -140,7 +140,7 @@ function createCheckedRequest(
   if (refusals.length > 0) throw new RequestRefusedError(refusals);
   const facts = parseRequest(csr.spec.request);
   if (!facts.ok) throw new RequestRefusedError([facts.error]);
-  const name = options.csrName ?? createRequestName({
+  const name = options.csrName ?? createCsrName({
     title: subject.commonName ?? names.dnsNames[0] ?? names.uris[0] ?? "",
     signedDer: facts.value.signedDer,
     signerName,

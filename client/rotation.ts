@@ -11,11 +11,11 @@ import {
   BACKOFF_LIMIT,
   type CertificateTemplate,
   nextStep,
-  type RotationCertificate,
   rotationDeadline,
   type RotationState,
   type RotationStep,
   startRotation,
+  toRotationCertificate,
 } from "../core/bootstrap/rotation.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
@@ -24,7 +24,9 @@ import { Secret } from "../core/lib/brand.ts";
 import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { CredentialStore } from "./certificate/credential_store.ts";
-import type { TemplateSource } from "./template_source.ts";
+import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
+import { observeServerTime } from "./transport/server_time.ts";
+import type { TlsTransport } from "./transport/tls_transport.ts";
 
 /** The certificate to renew, its store, and the adapters. */
 export interface CertificateManagerOptions {
@@ -64,7 +66,7 @@ const EXIT_AFTER_MS = 5 * 60_000;
 export async function runCertificateManager(options: CertificateManagerOptions, signal: AbortSignal): Promise<never> {
   const { clock, random, template } = options;
   let current = await findCurrent(options);
-  let state = startRotation(current && toRotationCertificate(current), template.current(), clock.now());
+  let state = startRotation(current && toRotationCertificate(current.leaf), template.current(), clock.now());
   const rotation = createRotation(options);
   const health = createHealth(clock);
   while (true) {
@@ -94,7 +96,7 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
       if (health.observe(error, state) === "lost") throw createExitError(error);
       continue;
     }
-    state = afterRotation(state, toRotationCertificate(pair), clock.now());
+    state = afterRotation(state, toRotationCertificate(pair.leaf), clock.now());
     health.observe(undefined, state);
     const previous = current;
     current = pair;
@@ -254,9 +256,85 @@ function createExitError(cause: AppError): AppError {
   );
 }
 
-/** Converts the leaf of a pair into the form of `core/bootstrap/rotation`. */
-export function toRotationCertificate(pair: CredentialPair): RotationCertificate {
-  const { notBefore, notAfter, subject, dnsNames, ipAddresses } = pair.leaf;
-  const { commonName, organizations } = subject;
-  return { notBefore, notAfter, commonName, organizations, dnsNames, ipAddresses };
+/** The signer, the usages and the connection of a renewal. */
+export interface CertificateRequesterOptions {
+  readonly signerName: string;
+  /** Returns the usages for a key algorithm, in the order in which they are sent. */
+  readonly usages: (keyAlgorithm: "ECDSA" | "RSA" | "Ed25519") => readonly string[];
+  /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
+  readonly expirationSeconds?: number;
+  /** Opens a new connection for each try, with the current certificate or the bootstrap credentials. */
+  readonly connect: (credentials: "current" | "bootstrap", signal: AbortSignal) => Promise<TlsTransport>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly onProgress?: (event: ObtainProgress) => void;
+}
+
+/** How long to wait for a certificate, as client-go's `certificateWaitTimeout`. */
+const WAIT_SECONDS = 15 * 60;
+
+/**
+ * Creates the `requestCertificate` of a certificate manager: a CSR with a generated name, and at most 15 minutes of
+ * waiting (client-go `util/certificate/certificate_manager.go`, rotateCerts).
+ */
+export function createCertificateRequester(options: CertificateRequesterOptions): RequestCertificate {
+  const { signerName, expirationSeconds, clock, random, logger } = options;
+  return async (key, template, credentials, signal) => {
+    await using connection = await options.connect(credentials, signal);
+    const { commonName, organizations, dnsNames, ipAddresses } = template;
+    const { pair } = await obtainCertificate({
+      transport: observeServerTime(connection, clock),
+      request: {
+        key,
+        subject: { commonName, organizations },
+        dnsNames,
+        ipAddresses,
+        signerName,
+        usages: options.usages(key.algorithm),
+        ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
+        name: { prefix: "csr-" },
+      },
+      timeoutSeconds: WAIT_SECONDS,
+      clock,
+      random,
+      logger,
+      ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+    }, signal);
+    return pair.certificatePem;
+  };
+}
+
+/** Provides the current template and signals a change of it. */
+export interface TemplateSource {
+  current(): CertificateTemplate | undefined;
+  /** Returns a signal that fires when the template changes after this call. */
+  changed(): AbortSignal;
+}
+
+/** A source whose template can be replaced. */
+export interface TemplateHolder extends TemplateSource {
+  set(template: CertificateTemplate | undefined): void;
+}
+
+/** Creates a source whose template never changes. */
+export function fixedTemplate(template: CertificateTemplate): TemplateSource {
+  const never = new AbortController().signal;
+  return { current: () => template, changed: () => never };
+}
+
+/** Creates a source whose template is set by its owner. */
+export function createTemplateHolder(initial: CertificateTemplate | undefined): TemplateHolder {
+  let template = initial;
+  let change = new AbortController();
+  return {
+    current: () => template,
+    changed: () => change.signal,
+    set(next) {
+      template = next;
+      const previous = change;
+      change = new AbortController();
+      previous.abort();
+    },
+  };
 }

@@ -3,11 +3,15 @@
  * that survive a restart, because a person approves it and that may take long.
  */
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
-import { createDigestCsrName } from "../core/bootstrap/csr_name.ts";
+import { createNodeCsrName } from "../core/csr/csr_name.ts";
 import { parseNodeCommonName } from "../core/bootstrap/machine_assessment.ts";
-import { getPairStatus } from "../core/bootstrap/pair_status.ts";
-import { type CertificateTemplate, satisfiesTemplate } from "../core/bootstrap/rotation.ts";
-import { servingUsages } from "../core/bootstrap/kubelet_templates.ts";
+import {
+  type CertificateTemplate,
+  getPairStatus,
+  satisfiesTemplate,
+  toRotationCertificate,
+} from "../core/bootstrap/rotation.ts";
+import { servingTemplate, servingUsages } from "../core/bootstrap/kubelet_templates.ts";
 import { isAppError } from "../core/errors.ts";
 import { KUBELET_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";
@@ -18,9 +22,12 @@ import type { CertificateRequest } from "./certificate/csr_request.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
 import type { FilePort } from "./files.ts";
 import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
-import { toRotationCertificate } from "./rotation.ts";
+import type { TemplateHolder } from "./rotation.ts";
 import { observeServerTime } from "./transport/server_time.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
+import type { ServingNames } from "../core/bootstrap/node_addresses.ts";
+import type { NodeName } from "../core/bootstrap/node_name.ts";
+import { debounce, type Debounced } from "../core/lib/debounce.ts";
 
 /** The names, the files and the adapters of a serving bootstrap. */
 export interface ServingBootstrapOptions {
@@ -107,7 +114,7 @@ async function findCurrent(
 function findRenewalReason(pair: CredentialPair, template: CertificateTemplate, now: Date): string | undefined {
   if (pair.leaf.notAfter < now) return `the certificate expired at ${formatTime(pair.leaf.notAfter)}`;
   if (getPairStatus(pair.leaf, now).state === "renewalDue") return "its renewal is overdue";
-  const certificate = toRotationCertificate(pair);
+  const certificate = toRotationCertificate(pair.leaf);
   return satisfiesTemplate(certificate, template) ? undefined : "the certificate is for other names";
 }
 
@@ -124,6 +131,55 @@ function createServingRequest(options: ServingBootstrapOptions, key: PrivateKey)
     signerName: KUBELET_SERVING_SIGNER,
     usages,
     ...(options.expirationSeconds === undefined ? {} : { expirationSeconds: options.expirationSeconds }),
-    name: { fixed: createDigestCsrName({ publicKeyDer: key.publicKeyDer(), ...subject, usages, names }) },
+    name: { fixed: createNodeCsrName({ publicKeyDer: key.publicKeyDer(), ...subject, usages, names }) },
   };
+}
+
+/** The names to follow, and the template that they change. */
+export interface ServingAddressesOptions {
+  readonly nodeName: NodeName;
+  /** Reads the current names and addresses. */
+  readonly readNames: () => Promise<ServingNames>;
+  /** Receives a new template when the names have changed for good. */
+  readonly template: TemplateHolder;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** kubelet's `nodeStatusUpdateFrequency`, at which it reads the node's addresses. */
+const PAUSE_MS = 10_000;
+/** Three reads: a change that reverts within this time is a cable, a DHCP lease or a container network. */
+const QUIET_MS = 30_000;
+
+/**
+ * Follows a host's addresses, so that its serving certificate is renewed for them
+ * (`pkg/kubelet/certificate/kubelet.go`). It reads the names until the signal fires, then rejects with its reason. A host
+ * without an address keeps its template.
+ */
+export async function followServingAddresses(options: ServingAddressesOptions, signal: AbortSignal): Promise<never> {
+  const { nodeName, readNames, template, clock, logger } = options;
+  let state: Debounced<ServingNames> = { settled: toServingNames(template) };
+  while (true) {
+    const names = await readNames();
+    if (servingTemplate(nodeName, names) !== undefined) {
+      // The first address is taken at once: there is no certificate to lose.
+      const quietMs = template.current() === undefined ? 0 : QUIET_MS;
+      const next = debounce(state, names, clock.elapsedMs(), { quietMs, isEqual });
+      if (!isEqual(next.settled, state.settled)) {
+        logger.warn("addresses have changed", { ...names });
+        template.set(servingTemplate(nodeName, names));
+      }
+      state = next;
+    }
+    await clock.sleep(PAUSE_MS, signal);
+  }
+}
+
+function toServingNames(template: TemplateHolder): ServingNames {
+  const { dnsNames = [], ipAddresses = [] } = template.current() ?? {};
+  return { dnsNames, ipAddresses };
+}
+
+function isEqual(a: ServingNames, b: ServingNames): boolean {
+  return a.dnsNames.join() === b.dnsNames.join() && a.ipAddresses.join() === b.ipAddresses.join();
 }

@@ -189,7 +189,7 @@ export { findCertificateFault } from "./csr/certificate.ts";
 export { parseSubject } from "./pki/subject_text.ts";
 export { defaultUsages } from "./pki/usages.ts";
 export { findRefusals } from "./signing/refusals.ts";
-export { createRequestName, type RequestNameParts } from "./csr/request_name.ts";
+export { createCsrName, type CsrNameParts } from "./csr/csr_name.ts";
 export { findIssuedFault, type RequestedCertificate } from "./csr/issued_fault.ts";
 export {
   decideRenewal,
@@ -327,8 +327,8 @@ export {
   servingNames,
 } from "./bootstrap/node_addresses.ts";
 export type { StatusError } from "./kube/status_error.ts";
-export { getPairStatus, type PairState, type PairStatus } from "./bootstrap/pair_status.ts";
-export { createDigestCsrName, type CsrNameParts } from "./bootstrap/csr_name.ts";
+export { getPairStatus, type PairState, type PairStatus } from "./bootstrap/rotation.ts";
+export { createNodeCsrName, type NodeCsrNameParts } from "./csr/csr_name.ts";
 export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./bootstrap/credential_pair.ts";
 export {
   afterFailure,

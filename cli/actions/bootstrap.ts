@@ -3,7 +3,7 @@ import { bootstrap, type BootstrapOutcome, CLIENT_STORE_PREFIX } from "../../cli
 import { createConnector } from "../../client/transport/connect.ts";
 import { openCredentialStore } from "../../client/certificate/credential_store.ts";
 import { createFilePort } from "../../client/files.ts";
-import { connectAsNode } from "../../client/node_connection.ts";
+import { connectAsNode } from "../../client/node_kubeconfig.ts";
 import { bootstrapServing, type ServingOutcome } from "../../client/serving.ts";
 import { resolve } from "node:path";
 import { formatTime } from "../../core/kube/meta.ts";

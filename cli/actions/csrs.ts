@@ -1,6 +1,5 @@
 /** Certificate signing requests in the API: their names on the command line, their paths, and the list of them. */
-import type { ApiClient } from "../../client/objects/api.ts";
-import { listAll, type Listing } from "../../client/objects/listing.ts";
+import { type ApiClient, listAll, type Listing } from "../../client/objects/api.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { UsageError } from "../framework/usage_error.ts";
 

@@ -1,6 +1,6 @@
 /** Approves and denies requests as kubectl does (`pkg/cmd/certificates/certificates.go`), and records who decided. */
 import type { ApiClient } from "../../client/objects/api.ts";
-import { findOwnUsername } from "../../client/objects/own_rights.ts";
+import { findOwnUsername } from "../../client/objects/access_reviews.ts";
 import { createDecisionText, type DecisionText, withApproval, withDenial } from "../../core/approval/conditions.ts";
 import { getCsrPhase } from "../../core/csr/phase.ts";
 import { describeMissingSigner } from "../../core/csr/missing_signer.ts";

@@ -1,8 +1,7 @@
 /** Describes requests: kubectl's page first, then the requested identity beside the requester, and the rules' verdicts. */
 import { resolve } from "node:path";
-import type { ApiClient } from "../../client/objects/api.ts";
+import { type ApiClient, withQuery } from "../../client/objects/api.ts";
 import { createFilePort } from "../../client/files.ts";
-import { withQuery } from "../../client/objects/listing.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";

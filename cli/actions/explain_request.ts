@@ -3,10 +3,10 @@
  * from the API as it is now or from files alone; nothing is written.
  */
 import { join, resolve } from "node:path";
-import { createAccessReviewer } from "../../client/objects/access_reviewer.ts";
+import { createAccessReviewer } from "../../client/objects/access_reviews.ts";
 import { readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
-import { listAll } from "../../client/objects/listing.ts";
+import { listAll } from "../../client/objects/api.ts";
 import { createServerNames } from "../../client/transport/server_names.ts";
 import { BUILTIN_POLICIES } from "../../core/approval/builtin_policies.ts";
 import { decideRequest, findRequestPermissions } from "../../core/approval/decide_request.ts";

@@ -1,5 +1,5 @@
 /** Shows requests, as Tables from the server or as whole objects. */
-import { withQuery } from "../../client/objects/listing.ts";
+import { withQuery } from "../../client/objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { GetCsrFlags } from "../commands/get_csr.ts";

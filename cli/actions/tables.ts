@@ -2,9 +2,8 @@
  * Tables from the server (apiserver `pkg/endpoints/handlers/response.go`), and watches of them (apiserver
  * `pkg/endpoints/handlers/watch.go`).
  */
-import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
+import { type ApiClient, createApiClient, withQuery } from "../../client/objects/api.ts";
 import { readJsonLines } from "../../client/objects/watch_events.ts";
-import { withQuery } from "../../client/objects/listing.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ListMeta, ObjectMeta } from "../../core/kube/meta.ts";
 import { isRecord } from "../../core/lib/record.ts";

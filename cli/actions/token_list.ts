@@ -1,5 +1,5 @@
 /** Lists bootstrap tokens in kubeadm's columns (`cmd/kubeadm/app/cmd/token.go`). */
-import { listAll } from "../../client/objects/listing.ts";
+import { listAll } from "../../client/objects/api.ts";
 import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts, type TokenFacts } from "../../core/bootstrap/token_secret.ts";
 import { formatBootstrapToken } from "../../core/bootstrap/token.ts";
 import type { SecretObject } from "../../core/kube/core_v1.ts";

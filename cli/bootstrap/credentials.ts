@@ -2,11 +2,7 @@
  * The credentials of the first request, from the settings: a bootstrap kubeconfig, or a token and the hash of the CA.
  */
 import { resolve } from "node:path";
-import {
-  bootstrapKubeconfig,
-  type FindBootstrapCluster,
-  noBootstrapCredentials,
-} from "../../client/bootstrap_credentials.ts";
+import { bootstrapKubeconfig, type FindBootstrapCluster, noBootstrapCredentials } from "../../client/bootstrap.ts";
 import type { Connect } from "../../client/transport/connect.ts";
 import { discoverCluster, type DiscoveryProgress } from "../../client/discover_cluster.ts";
 import type { FilePort } from "../../client/files.ts";

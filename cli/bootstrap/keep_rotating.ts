@@ -1,12 +1,14 @@
 /** Renews a machine's certificates: a certificate manager for each, and a follower of the machine's addresses. */
 import { CLIENT_STORE_PREFIX } from "../../client/bootstrap.ts";
-import { runCertificateManager } from "../../client/rotation.ts";
-import { createCertificateRequester } from "../../client/certificate_requester.ts";
+import {
+  createCertificateRequester,
+  createTemplateHolder,
+  fixedTemplate,
+  runCertificateManager,
+} from "../../client/rotation.ts";
 import { type CredentialStore, openCredentialStore } from "../../client/certificate/credential_store.ts";
-import { adoptKubeconfigPair, connectAsNode } from "../../client/node_connection.ts";
-import { followServingAddresses } from "../../client/serving_addresses.ts";
-import { SERVING_STORE_PREFIX } from "../../client/serving.ts";
-import { createTemplateHolder, fixedTemplate } from "../../client/template_source.ts";
+import { adoptKubeconfigPair, connectAsNode } from "../../client/node_kubeconfig.ts";
+import { followServingAddresses, SERVING_STORE_PREFIX } from "../../client/serving.ts";
 import { rotationUsages, servingTemplate, servingUsages } from "../../core/bootstrap/kubelet_templates.ts";
 import { nodeSubject } from "../../core/bootstrap/node_name.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";

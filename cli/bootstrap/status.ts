@@ -4,10 +4,8 @@ import { findWaitingRequest } from "../../client/certificate/bootstrap_key.ts";
 import { createConnector } from "../../client/transport/connect.ts";
 import { type FoundPair, viewCredentialStore } from "../../client/certificate/credential_store.ts";
 import type { FilePort } from "../../client/files.ts";
-import { checkKubeconfig, type KubeconfigValidity } from "../../client/kubeconfig_validity.ts";
+import { checkKubeconfig, connectAsNode, type KubeconfigValidity } from "../../client/node_kubeconfig.ts";
 import { askServer, findStrayTarget, inspectFolder, inspectSecrets } from "../../client/machine_evidence.ts";
-import { connectAsNode } from "../../client/node_connection.ts";
-import { toRotationCertificate } from "../../client/rotation.ts";
 import { SERVING_STORE_PREFIX } from "../../client/serving.ts";
 import {
   assessMachine,
@@ -17,8 +15,12 @@ import {
   type StoredPairState,
 } from "../../core/bootstrap/machine_assessment.ts";
 import { nodeSubject, parseNodeName } from "../../core/bootstrap/node_name.ts";
-import { getPairStatus } from "../../core/bootstrap/pair_status.ts";
-import { type CertificateTemplate, satisfiesTemplate } from "../../core/bootstrap/rotation.ts";
+import {
+  type CertificateTemplate,
+  getPairStatus,
+  satisfiesTemplate,
+  toRotationCertificate,
+} from "../../core/bootstrap/rotation.ts";
 import { servingTemplate } from "../../core/bootstrap/kubelet_templates.ts";
 import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
@@ -234,7 +236,7 @@ async function readPair(
   if (found === undefined) return { report: { ...base, state: "missing", next: renewal }, found };
   const { leaf } = found.pair;
   const { state: age, renewalFrom, renewalBy } = getPairStatus(leaf, io.clock.now());
-  const fits = wanted === undefined || satisfiesTemplate(toRotationCertificate(found.pair), wanted);
+  const fits = wanted === undefined || satisfiesTemplate(toRotationCertificate(found.pair.leaf), wanted);
   const state: StoredPairState = age === "valid" && !fits ? "mismatched" : age;
   const next = state === "valid"
     ? `renewed between ${formatTime(renewalFrom)} and ${formatTime(renewalBy)} by --rotate-certificates`

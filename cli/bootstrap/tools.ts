@@ -1,5 +1,5 @@
 /** Types that the parts of `tlsboot bootstrap` share. */
-import type { FindBootstrapCluster } from "../../client/bootstrap_credentials.ts";
+import type { FindBootstrapCluster } from "../../client/bootstrap.ts";
 import type { Connect } from "../../client/transport/connect.ts";
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import type { FilePort } from "../../client/files.ts";

@@ -1,7 +1,6 @@
 /** The machines of the demo. Each runs the function of the bootstrap command, with a kubeconfig and an empty folder. */
 import { join } from "node:path";
-import { bootstrap, type BootstrapOutcome } from "../../client/bootstrap.ts";
-import { bootstrapKubeconfig } from "../../client/bootstrap_credentials.ts";
+import { bootstrap, bootstrapKubeconfig, type BootstrapOutcome } from "../../client/bootstrap.ts";
 import type { Connect } from "../../client/transport/connect.ts";
 import type { FilePort } from "../../client/files.ts";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";

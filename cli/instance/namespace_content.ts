@@ -1,8 +1,7 @@
 /** The content of namespaces over a transport: discovery, deletion of collections, lists. */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Transport } from "../../core/ports.ts";
-import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
-import { listAll } from "../../client/objects/listing.ts";
+import { type ApiClient, createApiClient, listAll } from "../../client/objects/api.ts";
 import type { NamespaceContent, NamespacedResource } from "../../controllers/namespace_controller.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import type { ControllerDeps } from "./deps.ts";

@@ -10,7 +10,7 @@ import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
-import { findMissingRights, findOwnUsername } from "../../client/objects/own_rights.ts";
+import { findMissingRights, findOwnUsername } from "../../client/objects/access_reviews.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ManifestPart } from "../../core/rbac/manifest.ts";
 import { listNeededRights, type NeededRight } from "../../core/rbac/needed_rights.ts";

@@ -1,6 +1,6 @@
 /** The approver over a transport, with or without a policy. */
 import { hostname } from "node:os";
-import { createAccessReviewer } from "../../client/objects/access_reviewer.ts";
+import { createAccessReviewer } from "../../client/objects/access_reviews.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
 import { EVENT_NAMESPACE } from "../../core/approval/rbac.ts";
 import type { EventV1 } from "../../core/kube/events_v1.ts";

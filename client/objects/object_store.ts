@@ -3,8 +3,7 @@ import { type AppError, isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { formatApiVersion, formatCollectionPath, formatObjectPath, type Kind } from "../../core/kube/schema.ts";
 import type { Clock, Logger, ObjectStore, Random, Transport } from "../../core/ports.ts";
-import { createApiClient } from "./api.ts";
-import { listAll } from "./listing.ts";
+import { createApiClient, listAll } from "./api.ts";
 import { followChanges } from "./reflector.ts";
 
 /** The objects of a store, and its clock, randomness and logger. */

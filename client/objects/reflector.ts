@@ -6,13 +6,9 @@ import { AppError, isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { StatusError } from "../../core/kube/status.ts";
 import type { Clock, Logger, ObjectChange, Random } from "../../core/ports.ts";
-import type { ApiClient } from "./api.ts";
-import { reconnectDelayMs } from "./backoff.ts";
+import { type ApiClient, isGone, listAll, withQuery } from "./api.ts";
 import { limitTime } from "../transport/time_limit.ts";
-import { readJsonLines } from "./watch_events.ts";
-import { createKnownObjects, type KnownObjects } from "./known_objects.ts";
-import { isGone, listAll, withQuery } from "./listing.ts";
-import { decodeWatchEvent } from "./watch_events.ts";
+import { decodeWatchEvent, readJsonLines } from "./watch_events.ts";
 
 /** The collection to follow, and the adapters. */
 export interface FollowOptions {
@@ -210,4 +206,80 @@ async function pause(
     delayMs,
   });
   await options.clock.sleep(delayMs, signal);
+}
+
+const FIRST_DELAY_MS = 800;
+const MAX_DELAY_MS = 30_000;
+
+/**
+ * Returns the milliseconds before try `attempt` + 1 (attempts count from 0): 800 ms, doubled up to 30 s, then up to
+ * twice that by jitter, so that a thousand nodes do not reconnect at once (client-go `tools/cache/reflector.go`).
+ *
+ * @param random uniform in [0, 1)
+ */
+export function reconnectDelayMs(attempt: number, random: () => number): number {
+  // 2^6 already exceeds the cap; a larger exponent would only overflow.
+  const base = Math.min(FIRST_DELAY_MS * 2 ** Math.min(attempt, 6), MAX_DELAY_MS);
+  return Math.round(base * (1 + random()));
+}
+
+/**
+ * The objects that a watch has delivered, by namespace and name: they filter repeated versions and show which deletions
+ * were missed.
+ */
+interface KnownObjects<T extends KubeObject> {
+  /** Records an object and returns the changes to deliver: none when this version was delivered before. */
+  change(object: T): readonly ObjectChange<T>[];
+  /** Records a deletion and returns the changes to deliver: none when the object was not known. */
+  delete(object: T): readonly ObjectChange<T>[];
+  /** Begins a complete listing: objects that `change` does not receive before `endListing` have been deleted. */
+  beginListing(): void;
+  /** Ends the listing and returns the deletions that were missed. */
+  endListing(): readonly ObjectChange<T>[];
+}
+
+function createKnownObjects<T extends KubeObject>(): KnownObjects<T> {
+  const known = new Map<string, T>();
+  let unseen = new Set<string>();
+  return {
+    change(object) {
+      const key = toObjectKey(object);
+      const before = known.get(key);
+      unseen.delete(key);
+      if (before !== undefined && isSameVersion(before, object)) return [];
+      known.set(key, object);
+      // Deleted and created again between two events: the deletion of the first one is delivered too.
+      const replaced = before !== undefined && before.metadata.uid !== object.metadata.uid;
+      return [
+        ...(replaced ? [{ kind: "deleted", object: before } as const] : []),
+        { kind: "changed", object },
+      ];
+    },
+    delete(object) {
+      unseen.delete(toObjectKey(object));
+      return known.delete(toObjectKey(object)) ? [{ kind: "deleted", object }] : [];
+    },
+    beginListing() {
+      unseen = new Set(known.keys());
+    },
+    endListing() {
+      const deleted: ObjectChange<T>[] = [];
+      for (const key of unseen) {
+        const object = known.get(key);
+        if (object !== undefined) deleted.push({ kind: "deleted", object });
+        known.delete(key);
+      }
+      unseen = new Set();
+      return deleted;
+    },
+  };
+}
+
+/** Returns the key of an object among all objects of its kind. */
+export function toObjectKey(object: KubeObject): string {
+  return `${object.metadata.namespace ?? ""}/${object.metadata.name ?? ""}`;
+}
+
+function isSameVersion(a: KubeObject, b: KubeObject): boolean {
+  return a.metadata.uid === b.metadata.uid && a.metadata.resourceVersion === b.metadata.resourceVersion;
 }

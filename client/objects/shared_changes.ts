@@ -4,7 +4,7 @@
  */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { ObjectChange, ObjectStore } from "../../core/ports.ts";
-import { toObjectKey } from "./known_objects.ts";
+import { toObjectKey } from "./reflector.ts";
 
 interface Follower<T> {
   /** The changes that the follower has not read yet. */

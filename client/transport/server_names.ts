@@ -4,7 +4,7 @@ import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { NodeNames } from "../../core/approval/inventory.ts";
 import { splitHosts } from "../../core/approval/node_names.ts";
 import type { Clock } from "../../core/ports.ts";
-import { findServingCertificate } from "./serving_certificate.ts";
+import { findServingCertificate } from "./tls_transport.ts";
 
 const TIMEOUT_MS = 10_000;
 /** How long the names are kept: a server's certificate rarely changes. */

@@ -2,13 +2,13 @@
 import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
 import { versions } from "node:process";
-import { getCACertificates } from "node:tls";
+import { connect, getCACertificates } from "node:tls";
 import type { Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../../core/ports.ts";
 import { findLifetimeError, isClosedWhileIdle, toConnectionError } from "./connection_error.ts";
 import { createServerIdentityCheck, type ServerIdentityCheck } from "./server_identity.ts";
-import { findServingCertificate } from "./serving_certificate.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 
 /** A client certificate with its key, as PEM. */
 export interface ClientPair {
@@ -216,4 +216,45 @@ function joinHeaders(answer: IncomingMessage): Readonly<Record<string, string>> 
     if (value !== undefined) headers[name] = typeof value === "string" ? value : value.join(", ");
   }
   return headers;
+}
+
+/**
+ * Connects without trusting the server, sends nothing, and reads its certificate. Undefined when the connection fails
+ * or the certificate cannot be parsed.
+ */
+export async function findServingCertificate(
+  server: URL,
+  tlsName: string | undefined,
+  timeoutMs: number,
+): Promise<CertificateFacts | undefined> {
+  const der = await findServingDer(server, tlsName, timeoutMs);
+  const certificate = der === undefined ? undefined : parseCertificate(der);
+  return certificate?.ok === true ? certificate.value : undefined;
+}
+
+function findServingDer(
+  server: URL,
+  tlsName: string | undefined,
+  timeoutMs: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({
+      host: server.hostname.replace(/^\[|\]$/g, ""),
+      port: Number(server.port === "" ? 443 : server.port),
+      minVersion: "TLSv1.2",
+      rejectUnauthorized: false,
+      ...(tlsName === undefined ? {} : { servername: tlsName }),
+    });
+    const finish = (der: Uint8Array<ArrayBuffer> | undefined): void => {
+      socket.destroy();
+      resolve(der);
+    };
+    socket.setTimeout(timeoutMs, () => finish(undefined));
+    socket.once("error", () => finish(undefined));
+    socket.once("secureConnect", () => {
+      const { raw } = socket.getPeerCertificate();
+      // A copy, because the buffer belongs to the socket.
+      finish(raw === undefined ? undefined : new Uint8Array(raw));
+    });
+  });
 }

@@ -7,7 +7,7 @@ import { formatTime } from "../kube/meta.ts";
 import { formatDuration } from "../lib/duration.ts";
 import { shellWord } from "../lib/shell_word.ts";
 import { type NodeName, nodeSubject } from "./node_name.ts";
-import type { PairState } from "./pair_status.ts";
+import type { PairState } from "./rotation.ts";
 
 /** The state of a stored pair. A `mismatched` pair is for other names than the wanted ones. */
 export type StoredPairState = PairState | "missing" | "broken" | "mismatched";

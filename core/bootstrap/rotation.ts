@@ -2,6 +2,7 @@
  * Decides when a client certificate is renewed, as data and a pure step (client-go
  * `util/certificate/certificate_manager.go`). The loop that sleeps and sends requests is `client/rotation.ts`.
  */
+import type { CertificateFacts } from "../pki/certificate.ts";
 
 /** The facts about the current leaf certificate that rotation depends on. */
 export interface RotationCertificate {
@@ -11,6 +12,13 @@ export interface RotationCertificate {
   readonly organizations: readonly string[];
   readonly dnsNames: readonly string[];
   readonly ipAddresses: readonly string[];
+}
+
+/** Takes the facts from a parsed certificate. */
+export function toRotationCertificate(leaf: CertificateFacts): RotationCertificate {
+  const { notBefore, notAfter, subject, dnsNames, ipAddresses } = leaf;
+  const { commonName, organizations } = subject;
+  return { notBefore, notAfter, commonName, organizations, dnsNames, ipAddresses };
 }
 
 /** The subject and names that the certificate should have. */
@@ -143,4 +151,33 @@ export function satisfiesTemplate(
 function decideDeadline(state: RotationState, random: () => number): Date {
   if (state.certificate === undefined || !satisfiesTemplate(state.certificate, state.template)) return AT_ONCE;
   return rotationDeadline(state.certificate, random);
+}
+
+/** The state of a certificate at a given time. */
+export type PairState =
+  | "valid"
+  /** The latest possible renewal time has passed. */
+  | "renewalDue"
+  | "expired"
+  | "notYetValid";
+
+/** The state, and the period in which a certificate manager renews. */
+export interface PairStatus {
+  readonly state: PairState;
+  readonly renewalFrom: Date;
+  readonly renewalBy: Date;
+}
+
+/** Determines the state of a leaf certificate. */
+export function getPairStatus(leaf: { readonly notBefore: Date; readonly notAfter: Date }, now: Date): PairStatus {
+  const renewalFrom = rotationDeadline(leaf, () => 0);
+  const renewalBy = rotationDeadline(leaf, () => 1);
+  const state = leaf.notAfter < now
+    ? "expired"
+    : leaf.notBefore > now
+    ? "notYetValid"
+    : renewalBy <= now
+    ? "renewalDue"
+    : "valid";
+  return { state, renewalFrom, renewalBy };
 }

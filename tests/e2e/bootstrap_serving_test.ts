@@ -4,7 +4,7 @@ import { mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promi
 import { dirname } from "node:path";
 import { test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
-import { encodeNodeKubeconfig } from "../../client/bootstrap.ts";
+import { encodeNodeKubeconfig } from "../../client/node_kubeconfig.ts";
 import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
 import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
 import { startInstanceProcess } from "../support/instance_process.ts";

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import {
   bootstrap,
+  bootstrapKubeconfig,
   type BootstrapOptions,
   type BootstrapOutcome,
   type BootstrapProgress,
 } from "../../client/bootstrap.ts";
-import { bootstrapKubeconfig } from "../../client/bootstrap_credentials.ts";
 import { createConnector } from "../../client/transport/connect.ts";
 import { type NodeName, parseNodeName } from "../../core/bootstrap/node_name.ts";
 import { Secret } from "../../core/lib/brand.ts";

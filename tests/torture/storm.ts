@@ -1,10 +1,9 @@
 /** The whole torture: a storm of clients, an instance that is killed under them, and what is checked meanwhile and at the end. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createApiClient } from "../../client/objects/api.ts";
+import { createApiClient, listAll } from "../../client/objects/api.ts";
 import { type Connect, createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
-import { listAll } from "../../client/objects/listing.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { getErrorMessage } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";

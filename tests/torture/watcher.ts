@@ -1,9 +1,7 @@
 /** A client that watches over all kills: it goes on where it was, and remembers everything that it was told. */
-import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
+import { type ApiClient, createApiClient, withQuery } from "../../client/objects/api.ts";
 import type { Connect } from "../../client/transport/connect.ts";
-import { readJsonLines } from "../../client/objects/watch_events.ts";
-import { withQuery } from "../../client/objects/listing.ts";
-import { decodeWatchEvent } from "../../client/objects/watch_events.ts";
+import { decodeWatchEvent, readJsonLines } from "../../client/objects/watch_events.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { StatusError } from "../../core/kube/status_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";

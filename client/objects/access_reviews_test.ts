@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { startFakeApi } from "../../tests/support/fake_api.ts";
-import { createAccessReviewer } from "./access_reviewer.ts";
+import { createAccessReviewer } from "./access_reviews.ts";
 import { createTlsTransport } from "../transport/tls_transport.ts";
 
 for (

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { reconnectDelayMs } from "./backoff.ts";
+import { reconnectDelayMs } from "./reflector.ts";
 
 test("reconnectDelayMs() doubles from 0.8 s to 30 s and adds up to as much again", () => {
   const delays = [0, 1, 2, 3, 4, 5, 6, 1000].map((attempt) => reconnectDelayMs(attempt, () => 0));
