@@ -1,42 +1,19 @@
 /** Runs server, signer, approver and cleaners until they are stopped. */
+import { once } from "node:events";
 import { isLoopbackServer } from "../../core/bootstrap/cluster_info.ts";
 import { createFilePort } from "../../client/files.ts";
-import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
-import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { createCaKeys } from "../authority/keys.ts";
 import type { UpFlags } from "../commands/up.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
-import type { Settings } from "../framework/flags.ts";
-import { UsageError } from "../framework/usage_error.ts";
+import { startFullInstance } from "../instance/full_instance.ts";
+import type { Instance } from "../instance/instance.ts";
+import { AUTO_APPROVE_COMMAND } from "../instance/instance_rbac.ts";
 import type { Io } from "../io.ts";
 import { createRoleLogger } from "../logging.ts";
 import { displayPath, pathWord } from "../output/display_path.ts";
-import { ROOT_USER } from "../instance/control_plane.ts";
-import { runElected } from "../instance/run_elected.ts";
-import { runInProcess, secretStoreOver, type SigningSettings, trustedBy, UP_SIGNERS } from "../instance/controllers.ts";
-import { AUTO_APPROVE_COMMAND, autoApproveBinding, initialBindings } from "../instance/instance_rbac.ts";
-import { ensureClusterInfo } from "../instance/cluster_info.ts";
-import { customSignerObjects } from "../instance/custom_signer.ts";
-import { ensureBootstrapKubeconfig } from "../instance/bootstrap_kubeconfig.ts";
-import { USER_AGENT } from "../user_agent.ts";
-import { followPolicies } from "../instance/policy_files.ts";
-import { approverObjects, createPolicyApproval } from "../instance/policy_approval.ts";
-import { openSignerProfiles, type SignerChoice } from "../instance/signer_profiles.ts";
-import { keepFresh } from "../instance/keep_fresh.ts";
-import {
-  isForAll,
-  namesSigningCa,
-  openInstanceCas,
-  openSigningCas,
-  signingDurationSeconds,
-  toSigningCaFlags,
-} from "../instance/signing_cas.ts";
-import type { InstanceDeps } from "../instance/deps.ts";
-import { type Instance, startInstance } from "../instance/instance.ts";
 
 /** The action of the command `tlsboot up`. */
 export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -45,87 +22,19 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   const files = createFilePort();
   const keys = createCaKeys(settings, io, files, signal);
   const { clock, random, heap, cwd, stdout } = io;
-  const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
-  const custom = await openSignerProfiles(settings, deps);
-  assertCustom(custom.signerNames);
-  const policies = await followPolicies(settings, deps);
-  await using instance = await startInstance(settings, deps, (isNew) => [
-    ...(isNew ? initialBindings() : []),
-    ...(settings.autoApprove ? [autoApproveBinding()] : []),
-    ...customSignerObjects(custom.signerNames),
-    ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
-  ], { customSigners: custom.signerNames });
-  const { signing, customSigning } = await openSigning(instance, settings, custom, deps);
-  keys.passphrases.stopPrompting();
-  const secrets = secretStoreOver(instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
-  const cluster = { server: instance.url, caPem: encodeTrust(instance.authorities.serving) };
-  await ensureClusterInfo(instance, cluster, deps, signal);
-  const ensureToken = () => ensureBootstrapKubeconfig(instance.dir, secrets, cluster, deps, signal);
-  if (settings.enableBootstrapTokenAuth) await ensureToken();
-
+  await using instance = await startFullInstance(
+    settings,
+    { files, clock, random, heap, logger, cwd, stdout, keys },
+    signal,
+  );
   io.stdout.write(formatGreeting(instance, settings, io.cwd));
-  const watched = { ...deps, metrics: instance.controllerMetrics };
-  const controllers = {
-    ...signing,
-    ...(customSigning === undefined ? {} : { customSigning }),
-    caPem: cluster.caPem,
-    storage: instance.storage,
-    contents: instance.contents,
-    without: [],
-    ...(policies === undefined ? {} : { approval: createPolicyApproval(instance, policies, deps) }),
-  };
-  const runControllers = (life: AbortSignal) => runInProcess(instance.server, controllers, watched, life);
-  const until = AbortSignal.any([signal, instance.lost]);
-  await Promise.all([
-    instance.isShared ? runElected(instance.server, watched, runControllers, until) : runControllers(until),
-    keepFresh(
-      async () => {
-        await instance.renew();
-        if (settings.enableBootstrapTokenAuth) await ensureToken();
-      },
-      deps,
-      until,
-    ),
-  ]);
+  await waitForAbort(AbortSignal.any([signal, instance.lost]));
   instance.lost.throwIfAborted();
   return EXIT.done;
 }
 
-/** Throws UsageError for a built-in signer: `up` runs them anyway, except `legacy-unknown`, which guarantees nothing. */
-function assertCustom(signerNames: readonly string[]): void {
-  const builtin = signerNames.find((name) => BUILTIN_SIGNERS.has(name));
-  if (builtin === undefined) return;
-  const hint = builtin === LEGACY_UNKNOWN_SIGNER
-    ? "run it separately with tlsboot signer"
-    : "omit it: up runs it in any case, and --signer-name is for custom signers";
-  throw new UsageError(`--signer-name: up cannot run "${builtin}" on request`, hint);
-}
-
-/**
- * The CAs that the flags name, or the instance's own. Signers of one's own have the CA for all signers, the
- * instance's own where each of Kubernetes' signers has one of its own.
- */
-async function openSigning(
-  instance: Instance,
-  settings: Settings<UpFlags>,
-  custom: SignerChoice,
-  deps: InstanceDeps,
-): Promise<{ readonly signing: SigningSettings; readonly customSigning: SigningSettings | undefined }> {
-  const flags = toSigningCaFlags(settings);
-  const own = await openInstanceCas(
-    instance.dir.root,
-    [...(namesSigningCa(flags) ? [] : UP_SIGNERS), ...(isForAll(flags) ? [] : custom.signerNames)],
-    deps,
-  );
-  const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], deps) : own;
-  const rest = {
-    signingDurationSeconds: signingDurationSeconds(settings, deps.logger),
-    isTrustedForClients: trustedBy(instance.server),
-  };
-  const signing = { ...cas, ...rest, signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)) };
-  if (custom.signerNames.length === 0) return { signing, customSigning: undefined };
-  const customCas = isForAll(flags) ? await openSigningCas(flags, custom.signerNames, deps) : own;
-  return { signing, customSigning: { ...customCas, ...rest, ...custom } };
+async function waitForAbort(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
 }
 
 function policyFlags({ policy, inventory }: Input<UpFlags>["settings"]): string {

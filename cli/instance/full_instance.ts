@@ -1,0 +1,169 @@
+/**
+ * An instance with everything that `up` runs: the API server, the controllers, `cluster-info`, and `bootstrap.kubeconfig`
+ * with a valid token.
+ */
+import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { encodeTrust } from "../../core/pki/authority_chain.ts";
+import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
+import type { POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../commands/controller_flags.ts";
+import type { ServerFlags } from "../commands/server_flags.ts";
+import type { Settings } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import { USER_AGENT } from "../user_agent.ts";
+import { ensureBootstrapKubeconfig } from "./bootstrap_kubeconfig.ts";
+import { ensureClusterInfo } from "./cluster_info.ts";
+import { ROOT_USER } from "./control_plane.ts";
+import { runInProcess, secretStoreOver, type SigningSettings, trustedBy, UP_SIGNERS } from "./controllers.ts";
+import { customSignerObjects } from "./custom_signer.ts";
+import type { InstanceDeps } from "./deps.ts";
+import { type Instance, startInstance } from "./instance.ts";
+import { autoApproveBinding, initialBindings } from "./instance_rbac.ts";
+import { keepFresh } from "./keep_fresh.ts";
+import { type Part, Parts } from "./parts.ts";
+import { approverObjects, createPolicyApproval } from "./policy_approval.ts";
+import { followPolicies } from "./policy_files.ts";
+import { runElected } from "./run_elected.ts";
+import { openSignerProfiles, type SignerChoice } from "./signer_profiles.ts";
+import {
+  isForAll,
+  namesSigningCa,
+  openInstanceCas,
+  openSigningCas,
+  signingDurationSeconds,
+  toSigningCaFlags,
+} from "./signing_cas.ts";
+
+/** The settings of `up`. */
+export type FullSettings =
+  & Settings<ServerFlags>
+  & Settings<typeof POLICY_FLAGS>
+  & Settings<typeof PROFILE_FLAGS>
+  & Settings<typeof SIGNING_FLAGS>
+  & { readonly autoApprove: boolean };
+
+/**
+ * Starts all parts. They end when the signal aborts or the instance is disposed. `lost` also aborts when a controller
+ * fails. UsageError, and AppError with a hint for faults of files.
+ */
+export async function startFullInstance(
+  settings: FullSettings,
+  deps: InstanceDeps,
+  signal: AbortSignal,
+): Promise<Instance> {
+  const custom = await openSignerProfiles(settings, deps);
+  assertCustom(custom.signerNames);
+  const policies = await followPolicies(settings, deps);
+  await using starting = new Parts();
+  const instance = starting.add(
+    await startInstance(settings, deps, (isNew) => [
+      ...(isNew ? initialBindings() : []),
+      ...(settings.autoApprove ? [autoApproveBinding()] : []),
+      ...customSignerObjects(custom.signerNames),
+      ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
+    ], { customSigners: custom.signerNames }),
+  );
+  const { signing, customSigning } = await openSigning(instance, settings, custom, deps);
+  deps.keys.passphrases.stopPrompting();
+
+  const failure = new AbortController();
+  const lost = AbortSignal.any([instance.lost, failure.signal]);
+  const until = AbortSignal.any([signal, lost]);
+  const cluster = { server: instance.url, caPem: encodeTrust(instance.authorities.serving) };
+  await ensureClusterInfo(instance, cluster, deps, signal);
+  if (settings.enableBootstrapTokenAuth) {
+    const secrets = secretStoreOver(instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
+    const renew = async () => void await ensureBootstrapKubeconfig(instance.dir, secrets, cluster, deps, until);
+    await renew();
+    starting.add({ renew });
+  }
+
+  const watched = { ...deps, metrics: instance.controllerMetrics };
+  const controllers = {
+    ...signing,
+    ...(customSigning === undefined ? {} : { customSigning }),
+    caPem: cluster.caPem,
+    storage: instance.storage,
+    contents: instance.contents,
+    without: [],
+    ...(policies === undefined ? {} : { approval: createPolicyApproval(instance, policies, deps) }),
+  };
+  const runControllers = (life: AbortSignal) => runInProcess(instance.server, controllers, watched, life);
+  const onFailure = (error: unknown): void => failure.abort(error);
+  starting.add(runBeside(
+    (life) => instance.isShared ? runElected(instance.server, watched, runControllers, life) : runControllers(life),
+    { until, onFailure },
+  ));
+  // The first check is a minute after the start.
+  starting.add(runBeside((life) => keepFresh(() => parts.renew(), deps, life), { until, onFailure }));
+  const parts = starting.move();
+  return {
+    ...instance,
+    lost,
+    renew: () => parts.renew(),
+    [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose](),
+  };
+}
+
+/**
+ * Runs work beside the other parts until the signal aborts or the part is disposed, which waits for its end. Work that
+ * fails on its own is passed to `onFailure`.
+ */
+export function runBeside(
+  work: (signal: AbortSignal) => Promise<void>,
+  { until, onFailure }: { readonly until: AbortSignal; readonly onFailure: (error: unknown) => void },
+): Part {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([until, stop.signal]);
+  let isReported = false;
+  const running = work(signal);
+  running.catch((error: unknown) => {
+    if (signal.aborted) return;
+    isReported = true;
+    onFailure(error);
+  });
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort(new Error("the instance is stopping"));
+      await running.catch((error: unknown) => {
+        if (!isReported) throw error;
+      });
+    },
+  };
+}
+
+/** Throws UsageError for a built-in signer: `up` runs them anyway, except `legacy-unknown`, which guarantees nothing. */
+function assertCustom(signerNames: readonly string[]): void {
+  const builtin = signerNames.find((name) => BUILTIN_SIGNERS.has(name));
+  if (builtin === undefined) return;
+  const hint = builtin === LEGACY_UNKNOWN_SIGNER
+    ? "run it separately with tlsboot signer"
+    : "omit it: up runs it in any case, and --signer-name is for custom signers";
+  throw new UsageError(`--signer-name: up cannot run "${builtin}" on request`, hint);
+}
+
+/**
+ * Opens the CAs that the flags name, or the instance's own. Custom signers have the CA for all signers, and the instance's
+ * own where each of Kubernetes' signers has a separate one.
+ */
+async function openSigning(
+  instance: Instance,
+  settings: FullSettings,
+  custom: SignerChoice,
+  deps: InstanceDeps,
+): Promise<{ readonly signing: SigningSettings; readonly customSigning: SigningSettings | undefined }> {
+  const flags = toSigningCaFlags(settings);
+  const own = await openInstanceCas(
+    instance.dir.root,
+    [...(namesSigningCa(flags) ? [] : UP_SIGNERS), ...(isForAll(flags) ? [] : custom.signerNames)],
+    deps,
+  );
+  const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], deps) : own;
+  const rest = {
+    signingDurationSeconds: signingDurationSeconds(settings, deps.logger),
+    isTrustedForClients: trustedBy(instance.server),
+  };
+  const signing = { ...cas, ...rest, signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)) };
+  if (custom.signerNames.length === 0) return { signing, customSigning: undefined };
+  const customCas = isForAll(flags) ? await openSigningCas(flags, custom.signerNames, deps) : own;
+  return { signing, customSigning: { ...customCas, ...rest, ...custom } };
+}
