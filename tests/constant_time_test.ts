@@ -18,17 +18,17 @@ const REVEALED: Readonly<Record<string, string>> = {
   "client/certificate/pair_folder.ts": "written into the key's file",
   "client/certificate/credential_store.ts": "written into the pair's file",
   "client/transport/connect.ts": "read out of a kubeconfig for the transport",
-  "cli/actions/kubeconfig_bootstrap.ts": "a flag that is parsed",
-  "cli/actions/kubeconfig_admin.ts": "written into the key's file",
-  "cli/actions/inspect_kubeconfig.ts": "parsed for its id",
-  "cli/actions/ca_init.ts": "seals the CA's key",
+  "cli/commands/kubeconfig/bootstrap.ts": "a flag that is parsed",
+  "cli/commands/kubeconfig/admin.ts": "written into the key's file",
+  "cli/commands/inspect/kubeconfig.ts": "parsed for its id",
+  "cli/commands/ca/init.ts": "seals the CA's key",
   "cli/authority/files.ts": "seals the CA's key",
   "cli/authority/passphrase.ts": "two entries, compared in constant time",
   "cli/backup/encryption.ts": "seals and opens a backup",
   "cli/instance/bootstrap_kubeconfig.ts": "parsed, to find its Secret again",
   "cli/instance/admin_kubeconfig.ts": "read out of the kubeconfig that it checks",
   "cli/instance/serving.ts": "written into the key's file, and to TLS",
-  "cli/bootstrap/credentials.ts": "a flag that is parsed",
+  "cli/commands/bootstrap/credentials.ts": "a flag that is parsed",
 };
 
 /** Code that the rule finds and that no stranger can put questions to. */

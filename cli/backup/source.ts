@@ -10,7 +10,7 @@ import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import { createApiClient } from "../../client/objects/api.ts";
 import { createFilePort } from "../../client/files.ts";
-import { connect, withAccept } from "../connection.ts";
+import { connect, withAccept } from "../api/connection.ts";
 import type { Io } from "../io.ts";
 import type { DataDir } from "../instance/data_dir.ts";
 import { assertOneInstance } from "./one_instance.ts";

@@ -4,7 +4,7 @@ import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import { parseAuditPolicy } from "../../core/audit/policy_file.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { AuditOptions, AuditSink } from "../../server/http/audit.ts";
-import type { ServerFlags } from "../commands/server_flags.ts";
+import type { ServerFlags } from "../flags/server.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { openRotatingFile } from "./rotating_file.ts";

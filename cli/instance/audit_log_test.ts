@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
-import { SERVER_FLAGS } from "../commands/server_flags.ts";
+import { SERVER_FLAGS } from "../flags/server.ts";
 import { openAuditLog } from "./audit_log.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { getDefaultSettings } from "./instance.ts";

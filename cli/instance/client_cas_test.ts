@@ -5,7 +5,7 @@ import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
-import { SERVER_FLAGS } from "../commands/server_flags.ts";
+import { SERVER_FLAGS } from "../flags/server.ts";
 import { trustedBy } from "./controllers.ts";
 import { getDefaultSettings, startInstance } from "./instance.ts";
 

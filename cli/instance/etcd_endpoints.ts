@@ -7,7 +7,7 @@ import type { FilePort } from "../../client/files.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
 import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
-import { DEFAULT_ETCD_PREFIX, type EtcdFlags } from "../commands/etcd_flags.ts";
+import { DEFAULT_ETCD_PREFIX, type EtcdFlags } from "../flags/etcd.ts";
 import { flagName, type Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { readRequiredFile } from "./required_file.ts";

@@ -5,8 +5,8 @@
 import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
-import type { POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../commands/controller_flags.ts";
-import type { ServerFlags } from "../commands/server_flags.ts";
+import type { POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../flags/controller.ts";
+import type { ServerFlags } from "../flags/server.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { USER_AGENT } from "../user_agent.ts";

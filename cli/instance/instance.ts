@@ -14,7 +14,7 @@ import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import type { Server } from "../../server/server.ts";
 import { ensureAuthorities, type InstanceAuthorities } from "../authority/instance_authorities.ts";
-import type { ServerFlags } from "../commands/server_flags.ts";
+import type { ServerFlags } from "../flags/server.ts";
 import type { FlagSet, Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { keepAdminKubeconfig } from "./admin_kubeconfig.ts";

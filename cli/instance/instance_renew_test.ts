@@ -7,7 +7,7 @@ import type { Clock } from "../../core/ports.ts";
 import { readShownCertificate } from "../../tests/support/shown_certificate.ts";
 import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
-import { SERVER_FLAGS } from "../commands/server_flags.ts";
+import { SERVER_FLAGS } from "../flags/server.ts";
 import { createSystemClock } from "../system.ts";
 import { getDefaultSettings, startInstance } from "./instance.ts";
 

@@ -6,7 +6,7 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
-import { SERVER_FLAGS } from "../commands/server_flags.ts";
+import { SERVER_FLAGS } from "../flags/server.ts";
 import { createSystemClock } from "../system.ts";
 import { getDefaultSettings, startInstance } from "./instance.ts";
 

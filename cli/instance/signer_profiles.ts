@@ -8,7 +8,7 @@ import { parseProfile } from "../../core/signing/profile_file.ts";
 import type { ProfileSpec } from "../../core/signing/profile_spec.ts";
 import type { FilePort } from "../../client/files.ts";
 import { createFileProfileSource, type FileProfileSource, profileFault } from "../../controllers/profile_provider.ts";
-import type { PROFILE_FLAGS } from "../commands/controller_flags.ts";
+import type { PROFILE_FLAGS } from "../flags/controller.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 

@@ -23,7 +23,7 @@ import {
 import type { CaKeys } from "../authority/keys.ts";
 import { hasSplitAuthorities } from "../authority/files.ts";
 import { authorityPaths, type CaPurpose, getSignerPurpose } from "../authority/layout.ts";
-import type { SIGNING_FLAGS } from "../commands/controller_flags.ts";
+import type { SIGNING_FLAGS } from "../flags/controller.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { createCaFiles } from "./ca_files.ts";

@@ -8,7 +8,7 @@ import { createStoredValues } from "../../server/registry/stored_values.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import type { Storage } from "../../server/storage/storage.ts";
-import type { ServerFlags } from "../commands/server_flags.ts";
+import type { ServerFlags } from "../flags/server.ts";
 import type { Settings } from "../framework/flags.ts";
 import type { DataDir } from "./data_dir.ts";
 import { readEtcdEndpoints } from "./etcd_endpoints.ts";

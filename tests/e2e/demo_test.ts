@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { runDemo, type Sabotage } from "../../cli/demo/story.ts";
+import { runDemo, type Sabotage } from "../../cli/commands/demo/story.ts";
 import { createSingleAuthority } from "../../cli/authority/files.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";

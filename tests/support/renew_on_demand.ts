@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { SERVER_FLAGS } from "../../cli/commands/server_flags.ts";
+import { SERVER_FLAGS } from "../../cli/flags/server.ts";
 import { getDefaultSettings, startInstance } from "../../cli/instance/instance.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";

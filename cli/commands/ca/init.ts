@@ -1,108 +1,126 @@
-/** The command `tlsboot ca init`: its flags, help and examples. */
-import { formatCidr, parseCidr } from "../../../core/pki/cidr.ts";
-import { findDnsSubtreeFault } from "../../../core/pki/name_constraints.ts";
-import { err, ok } from "../../../core/lib/result.ts";
-import { defineCommand } from "../../framework/command.ts";
-import { KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
-import { choiceFlag, durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
-import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "../common_flags.ts";
+/** Creates a CA on disk, or one for each purpose, or imports an existing CA. */
+import { resolve } from "node:path";
+import { createFilePort } from "../../../client/files.ts";
+import { type NameConstraints, NO_SUBTREES } from "../../../core/pki/name_constraints.ts";
+import { detectKeyEncryption, encryptPrivateKey } from "../../../core/pki/encrypted_key.ts";
+import { formatName } from "../../../core/pki/names.ts";
+import {
+  type AuthorityDeps,
+  createSingleAuthority,
+  createSplitAuthorities,
+  type NewAuthority,
+  writeImportedAuthority,
+} from "../../authority/files.ts";
+import { type ImportedAuthority, readImportedAuthority } from "./import.ts";
+import { createCaKeys } from "../../authority/keys.ts";
+import { authorityPaths, SPLIT_PURPOSES } from "../../authority/layout.ts";
+import { type CaInitFlags, NEW_CA_SETTINGS } from "./flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { flagName } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { line, oneLine } from "../../output/escape.ts";
+import { startProgress } from "../../output/progress.ts";
+import { describeNameConstraints } from "../../output/certificate_text.ts";
 
-const flags = {
-  dataDir: DATA_DIR_FLAG,
-  commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
-  duration: durationFlag({ default: "87600h", summary: "Life of the CA certificate; 87600h are ten years." }),
-  keyAlgorithm: choiceFlag({
-    choices: KEY_ALGORITHMS,
-    default: "ecdsa-p256",
-    placeholder: "ALGORITHM",
-    summary: "Algorithm of the key.",
-  }),
-  permitDns: parsedListFlag({
-    placeholder: "DOMAIN",
-    summary: "Let the CA certify these DNS names and no others: example.org covers itself and all names below it, " +
-      ".example.org only the names below it. IP addresses are not limited unless --permit-ip is given.",
-    parse(text) {
-      const fault = findDnsSubtreeFault(text);
-      return fault === undefined ? ok(text.toLowerCase()) : err(fault);
-    },
-  }),
-  permitIp: parsedListFlag({
-    placeholder: "CIDR",
-    summary: "Let the CA certify these IP addresses and no others: 10.0.0.0/8, or one address. DNS names are not " +
-      "limited unless --permit-dns is given.",
-    parse(text) {
-      const range = parseCidr(text);
-      return range === undefined
-        ? err("want a range such as 10.0.0.0/8, without bits behind the prefix, or one address")
-        : ok(formatCidr(range));
-    },
-  }),
-  encryptKey: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Encrypt the key with a passphrase that is typed twice; --ca-passphrase-file alone encrypts it with the " +
-      "one in the file. Every command that opens the key then needs the passphrase.",
-  }),
-  ...CA_KEY_FLAGS,
-  split: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Make a CA for each purpose: the API server's certificate, clients of the API, kubelets as clients, " +
-      "kubelets as servers, custom signers.",
-  }),
-  importCert: fileFlag({
-    isCommandLineOnly: true,
-    summary: "Import this CA instead of making one: PEM, the CA first, then each issuer up to the root; with " +
-      "--import-key, or with --signing-key-command.",
-  }),
-  importKey: fileFlag({ isCommandLineOnly: true, summary: "Key of --import-cert, PEM, readable by its owner only." }),
-} as const;
+type CaInitInput = Input<CaInitFlags>;
 
-/** The flags of `ca init`, for the action. */
-export type CaInitFlags = typeof flags;
+/** The minimum life of a CA, a day. A shorter one is probably a mistake. */
+const MIN_LIFE_MS = 24 * 3_600_000;
 
-/** The settings of a new CA; they cannot be combined with an imported one. */
-export const NEW_CA_SETTINGS = ["commonName", "duration", "keyAlgorithm", "permitDns", "permitIp", "split"] as const;
+/** The action of the command `tlsboot ca init`. */
+export async function run(input: CaInitInput, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const files = createFilePort();
+  const keys = createCaKeys(input.settings, io, files, signal);
+  const deps = { files, clock: io.clock, random: io.random, keys };
+  const { importCert, importKey, encryptKey } = input.settings;
+  if (encryptKey && keys.hasProgram) {
+    throw new UsageError(
+      "--encrypt-key is for a key file, and --signing-key-command needs none",
+      "leave one of them out",
+    );
+  }
+  if (importCert === undefined && importKey === undefined) await make(input, deps, io);
+  else await takeOver(input, deps, io);
+  return EXIT.done;
+}
 
-/** The command that makes or imports a CA. */
-export const caInitCommand = defineCommand({
-  path: ["ca", "init"],
-  summary: "Make or import a certificate authority",
-  description: `Make a certificate authority, or import an existing one.
+async function make({ settings }: CaInitInput, deps: AuthorityDeps, io: Io): Promise<void> {
+  const { dataDir, split } = settings;
+  const options = newAuthority(settings);
+  const folder = resolve(io.cwd, dataDir);
+  {
+    // No spinner while the user types a passphrase.
+    using _ = settings.encryptKey ? undefined : startProgress(io, split ? "Making the keys" : "Making the key");
+    if (split) await createSplitAuthorities(folder, options, deps);
+    else await createSingleAuthority(folder, options, deps);
+  }
+  for (const purpose of split ? ["serving", ...SPLIT_PURPOSES] as const : ["serving"] as const) {
+    const { certificate, key } = authorityPaths(dataDir, purpose);
+    io.stdout.write(line`certificate: ${certificate}\n`);
+    if (!deps.keys.hasProgram) io.stdout.write(line`key: ${key}\n`);
+  }
+}
 
- Writes pki/ca.crt and pki/ca.key below --data-dir. An existing CA is never overwritten.
+function newAuthority(settings: CaInitInput["settings"]): NewAuthority {
+  const { commonName, keyAlgorithm, duration, permitDns, permitIp } = settings;
+  if (duration < MIN_LIFE_MS) throw new UsageError("--duration of a CA must be at least 24h");
+  if (commonName === "") throw new UsageError("--common-name must not be empty");
+  const plain = { commonName, keyAlgorithm, lifeMs: duration, isEncrypted: settings.encryptKey };
+  if (permitDns.length + permitIp.length === 0) return plain;
+  const permitted = { ...NO_SUBTREES, dnsNames: permitDns, ipRanges: permitIp };
+  const nameConstraints: NameConstraints = { permitted, excluded: NO_SUBTREES };
+  return { ...plain, nameConstraints };
+}
 
- --permit-dns and --permit-ip write critical name constraints (RFC 5280) into the CA certificate: every verifier refuses
- a certificate with a name outside of them, also one that was signed with a stolen CA key. They limit the subject
- alternative names of a certificate, not its common name, and so not the user name that the API reads from it. A
- constrained CA signs a serving certificate for tlsboot up only if the address in kubeconfigs is permitted.
+async function takeOver({ settings, origins }: CaInitInput, deps: AuthorityDeps, io: Io): Promise<void> {
+  const { importCert, importKey, dataDir } = settings;
+  if (importCert === undefined || (importKey === undefined && !deps.keys.hasProgram)) {
+    throw new UsageError("--import-cert and --import-key go together", "give both, or neither");
+  }
+  if (importKey !== undefined && deps.keys.hasProgram) {
+    throw new UsageError("--import-key and --signing-key-command both name the key", "give one of them");
+  }
+  const foreign = NEW_CA_SETTINGS.find((key) => origins[key] !== "default");
+  if (foreign !== undefined) {
+    throw new UsageError(
+      `--${flagName(foreign)} is for a new CA, --import-cert takes one as it is`,
+      "leave one of them out",
+    );
+  }
+  const keyPath = importKey === undefined ? undefined : resolve(io.cwd, importKey);
+  const paths = { certificate: resolve(io.cwd, importCert), key: keyPath };
+  const imported = await readImportedAuthority(paths, io.clock.now(), deps);
+  const { authority } = imported;
+  const keyPem = await keyToWrite(imported, settings.encryptKey, deps);
+  await writeImportedAuthority(resolve(io.cwd, dataDir), { chain: authority, keyPem }, deps);
+  const { certificate, key } = authorityPaths(dataDir);
+  const issuers = authority.issuers.map((issuer) => formatName(issuer.subject));
+  const lines = [
+    `certificate: ${certificate}`,
+    ...(keyPem === undefined ? [] : [`key: ${key}`]),
+    `subject: ${formatName(authority.certificate.subject)}`,
+    ...(issuers.length === 0 ? [] : [`issued by: ${issuers.join(", issued by ")}`]),
+    ...[authority.certificate, ...authority.issuers].flatMap((one) =>
+      one.nameConstraints === undefined ? [] : [
+        `${one === authority.certificate ? "may" : `"${formatName(one.subject)}" may`} issue for: ${
+          describeNameConstraints(one.nameConstraints)
+        }`,
+      ]
+    ),
+  ];
+  io.stdout.write(`${lines.map(oneLine).join("\n")}\n`);
+}
 
- --split writes client-ca, kubelet-client-ca, kubelet-serving-ca and custom-ca beside ca; tlsboot up then uses each for
- its purpose only. The API accepts clients of the first two, and kubeconfigs trust ca for the server.
-
- --import-cert is checked: that it is a CA and may sign, path lengths, dates, order and signatures of the chain up to
- its root, strength, and that the key belongs to it. The intermediates are sent behind each certificate that it issues.
-
- An encrypted key is PKCS#8 (PBES2: PBKDF2 with HMAC-SHA256, AES-256-CBC), which openssl pkey reads. An imported key that
- is encrypted keeps its passphrase.`,
-  group: "Key and File Commands",
-  args: [],
-  flags,
-  examples: [
-    { comment: "Make a CA in ./tlsboot-data", command: "tlsboot ca init" },
-    {
-      comment: "Make one with an RSA key that lasts two years",
-      command: "tlsboot ca init --key-algorithm rsa-3072 --duration 17520h",
-    },
-    {
-      comment: "Make one for one domain and one network",
-      command: "tlsboot ca init --permit-dns example.org --permit-ip 10.0.0.0/8 --permit-ip 127.0.0.1",
-    },
-    { comment: "Make one with an encrypted key, and type the passphrase", command: "tlsboot ca init --encrypt-key" },
-    { comment: "Make a CA for each purpose", command: "tlsboot ca init --split" },
-    {
-      comment: "Import an intermediate CA of your organization",
-      command: "tlsboot ca init --import-cert chain.pem --import-key intermediate.key",
-    },
-  ],
-  exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },
-  load: () => import("../../actions/ca_init.ts"),
-});
+/** Returns the key as it was given, or encrypted with a passphrase; undefined when a program holds it. */
+async function keyToWrite(
+  { key }: ImportedAuthority,
+  encryptKey: boolean,
+  { keys: { passphrases }, random }: AuthorityDeps,
+): Promise<string | undefined> {
+  if (key === undefined) return undefined;
+  const isPlain = detectKeyEncryption(key.pem) === "none";
+  if (!isPlain || !(encryptKey || passphrases.isGiven)) return key.pem;
+  return await encryptPrivateKey(key.opened, (await passphrases.getForCreating("--import-key")).reveal(), random);
+}

@@ -1,28 +1,154 @@
-/** The command `tlsboot ca show`: its flags, help and examples. */
-import { defineCommand } from "../../framework/command.ts";
-import { DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../common_flags.ts";
+/** Shows the CAs of a data directory. */
+import { resolve } from "node:path";
+import { createFilePort, type FilePort } from "../../../client/files.ts";
+import { findModeFault } from "../../../client/private_file.ts";
+import { AppError } from "../../../core/errors.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { type CertificateChain, isSelfSigned } from "../../../core/pki/authority_chain.ts";
+import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
+import { formatName } from "../../../core/pki/names.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import { hasSplitAuthorities, readChain } from "../../authority/files.ts";
+import {
+  type AuthorityPaths,
+  authorityPaths,
+  type CaPurpose,
+  PURPOSE_TEXT,
+  SPLIT_PURPOSES,
+} from "../../authority/layout.ts";
+import type { CaShowFlags } from "./show_flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Io } from "../../io.ts";
+import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
+import { writeStructured } from "../../output/structured.ts";
+import {
+  describeNameConstraints,
+  formatFingerprint,
+  formatKey,
+  formatValidity,
+  getExtendedUsageName,
+  getValidityState,
+} from "../../output/certificate_text.ts";
 
-const flags = { dataDir: DATA_DIR_FLAG, output: STRUCTURED_OUTPUT } as const;
+/** The facts about one CA that are shown. */
+interface Shown {
+  readonly purpose: CaPurpose;
+  readonly paths: AuthorityPaths;
+  readonly chain: CertificateChain;
+  readonly key: "here" | "encrypted" | "not here";
+  /** The reason why the key is not used: others may read it. */
+  readonly keyFault: string | undefined;
+}
 
-/** The flags of `ca show`, for the action. */
-export type CaShowFlags = typeof flags;
+/** The action of the command `tlsboot ca show`. */
+export async function run({ settings }: Input<CaShowFlags>, io: Io): Promise<ExitCode> {
+  const files = createFilePort();
+  const { dataDir } = settings;
+  const paths = authorityPaths(dataDir);
+  if (await files.stat(resolve(io.cwd, paths.certificate)) === undefined) {
+    throw new AppError("not_found", `cannot read "${paths.certificate}": file does not exist`, {
+      hint: `create a CA with: tlsboot ca init --data-dir ${shellWord(dataDir)}`,
+    });
+  }
+  const split = await hasSplitAuthorities(resolve(io.cwd, dataDir), files);
+  const purposes = split ? ["serving", ...SPLIT_PURPOSES] as const : ["serving"] as const;
+  const shown = await Promise.all(purposes.map((purpose) => read(dataDir, purpose, files, io)));
+  const now = io.clock.now();
+  if (settings.output === undefined) {
+    const texts = shown.map((one) => alignTabs(describeCa(one, split, now).join("\n"), DESCRIBE_TABS));
+    io.stdout.write(`${texts.join("\n\n")}\n`);
+  } else {
+    const [first, ...others] = shown.map(toFacts);
+    await writeStructured({ ...first, ...(split ? { split: others } : {}) }, settings.output, io);
+  }
+  const isValid = shown.every(({ chain }) =>
+    listCertificates(chain).every((one) => getValidityState(one, now) === "valid")
+  );
+  return isValid && shown.every(({ keyFault }) => keyFault === undefined) ? EXIT.done : EXIT.no;
+}
 
-/** The command that shows the CAs of a data directory. */
-export const caShowCommand = defineCommand({
-  path: ["ca", "show"],
-  summary: "Show the certificate authority",
-  description:
-    `Show the certificate authority in --data-dir, or each one of a split set: its issuer, its validity, and the names that
- it may issue for.
+async function read(dataDir: string, purpose: CaPurpose, files: FilePort, io: Io): Promise<Shown> {
+  const paths = authorityPaths(dataDir, purpose);
+  const absolute = authorityPaths(resolve(io.cwd, dataDir), purpose);
+  const chain = await readChain(absolute, files);
+  const keyPem = await files.readText(absolute.key);
+  const key = keyPem === undefined ? "not here" : detectKeyEncryption(keyPem) === "none" ? "here" : "encrypted";
+  const keyFacts = keyPem === undefined ? undefined : await files.stat(absolute.key);
+  const keyFault = keyFacts === undefined ? undefined : findModeFault(keyFacts);
+  return { purpose, paths, chain, key, keyFault };
+}
 
- The last line is the value for kubeadm join --discovery-token-ca-cert-hash.`,
-  group: "Key and File Commands",
-  args: [],
-  flags,
-  examples: [
-    { comment: "Show the CA", command: "tlsboot ca show" },
-    { comment: "Get its pin only", command: "tlsboot ca show -o json | jq -r .publicKeyPin" },
-  ],
-  exitCodes: { 3: "a CA, or one above it, has expired, or others may read its key" },
-  load: () => import("../../actions/ca_show.ts"),
-});
+function describeCa({ purpose, paths, chain, key, keyFault }: Shown, split: boolean, now: Date): readonly string[] {
+  const { certificate, issuers } = chain;
+  const { maxPathLength } = certificate;
+  const usages = certificate.extendedKeyUsages.map(getExtendedUsageName);
+  const top = issuers.at(-1) ?? certificate;
+  return [
+    ...(split ? [`For:\t${PURPOSE_TEXT[purpose]}`] : []),
+    `Certificate:\t${paths.certificate}`,
+    `Private key:\t${key === "not here" ? key : paths.key}${key === "encrypted" ? ", under a passphrase" : ""}`,
+    ...(keyFault === undefined
+      ? []
+      : [`  Problem:\t${keyFault}, so nothing signs with it; run: chmod 600 ${shellWord(paths.key)}`]),
+    `Subject:\t${formatName(certificate.subject)}`,
+    ...issuers.map((issuer) => `Issued by:\t${formatIssuer(issuer, now)}`),
+    ...(isSelfSigned(top) ? [] : [`Issued by:\t${formatName(top.issuer)}, which is not in the file`]),
+    `Serial number:\t${certificate.serialNumber}`,
+    `Key:\t${formatKey(certificate)}`,
+    `Validity:\t${formatValidity(certificate, now)}`,
+    ...listCertificates(chain).flatMap((one) => constraintLine(one, certificate)),
+    ...(usages.length === 0 ? [] : [`Certifies for:\t${usages.join(", ")}`]),
+    ...(maxPathLength === undefined
+      ? []
+      : [`CAs below it:\t${maxPathLength === 0 ? "none" : `at most ${maxPathLength}`}`]),
+    `SHA-256:\t${formatFingerprint(certificate.sha256Fingerprint)}`,
+    `Public key pin:\t${publicKeyPin(certificate)}`,
+  ];
+}
+
+function formatIssuer(issuer: CertificateFacts, now: Date): string {
+  const root = isSelfSigned(issuer) ? ", a root" : "";
+  return `${formatName(issuer.subject)}${root}, ${formatValidity(issuer, now)}`;
+}
+
+function constraintLine(one: CertificateFacts, certificate: CertificateFacts): readonly string[] {
+  if (one.nameConstraints === undefined) return one === certificate ? ["May issue for:\tany name"] : [];
+  const whose = one === certificate ? "" : ` (so says ${formatName(one.subject)})`;
+  return [`May issue for:\t${describeNameConstraints(one.nameConstraints)}${whose}`];
+}
+
+function toFacts({ purpose, paths, chain, key, keyFault }: Shown): Readonly<Record<string, unknown>> {
+  return {
+    purpose,
+    certificate: paths.certificate,
+    hasKey: key !== "not here",
+    isKeyEncrypted: key === "encrypted",
+    ...(key === "not here" ? {} : { isKeyPrivate: keyFault === undefined }),
+    ...certificateFacts(chain.certificate),
+    issuers: chain.issuers.map(certificateFacts),
+  };
+}
+
+function certificateFacts(certificate: CertificateFacts): Readonly<Record<string, unknown>> {
+  return {
+    subject: formatName(certificate.subject),
+    issuer: formatName(certificate.issuer),
+    serialNumber: certificate.serialNumber,
+    keyAlgorithm: certificate.keyAlgorithm,
+    keyBits: certificate.keyBits,
+    notBefore: formatTime(certificate.notBefore),
+    notAfter: formatTime(certificate.notAfter),
+    ...(certificate.maxPathLength === undefined ? {} : { maxPathLength: certificate.maxPathLength }),
+    extendedKeyUsages: certificate.extendedKeyUsages.map(getExtendedUsageName),
+    ...(certificate.nameConstraints === undefined ? {} : { nameConstraints: certificate.nameConstraints }),
+    sha256Fingerprint: certificate.sha256Fingerprint,
+    publicKeyPin: publicKeyPin(certificate),
+  };
+}
+
+function listCertificates({ certificate, issuers }: CertificateChain): readonly CertificateFacts[] {
+  return [certificate, ...issuers];
+}

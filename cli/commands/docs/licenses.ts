@@ -1,23 +1,12 @@
-/** The command `tlsboot docs licenses`: its flags, help and examples. */
-import { defineCommand } from "../../framework/command.ts";
+/** Prints the licence texts of everything inside the single file. */
+import { renderLicenses } from "../../sbom/licenses.ts";
+import type { DocsLicensesFlags } from "./flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Io } from "../../io.ts";
 
-const flags = {} as const;
-
-/** The flags of `docs licenses`, for the action. */
-export type DocsLicensesFlags = typeof flags;
-
-/** The command that prints the licence texts of everything inside the file. */
-export const docsLicensesCommand = defineCommand({
-  path: ["docs", "licenses"],
-  summary: "Print the licence texts of everything inside",
-  description: `Print the licence texts of everything inside the single file.
-
- The licence of tlsboot, those of its packages, and that of Node with everything that Node is built from. For programs
- there is the software bill of materials: tlsboot version --sbom.`,
-  group: "Other Commands",
-  args: [],
-  flags,
-  examples: [{ comment: "Read them", command: "tlsboot docs licenses | less" }],
-  exitCodes: {},
-  load: () => import("../../actions/docs_licenses.ts"),
-});
+/** The action of the command `tlsboot docs licenses`. */
+export function run(_input: Input<DocsLicensesFlags>, io: Io): Promise<ExitCode> {
+  io.stdout.write(renderLicenses());
+  return Promise.resolve(EXIT.done);
+}

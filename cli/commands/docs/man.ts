@@ -1,30 +1,60 @@
-/** The command `tlsboot docs man`: its flags, help and examples. */
-import { argument, defineCommand } from "../../framework/command.ts";
+/** Prints a manual page, or writes all of them. */
+import { join, resolve } from "node:path";
+import { findNearest } from "../../../core/lib/nearest.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { BUILD, UNKNOWN_BUILD } from "../../build.ts";
+import type { DocsManFlags } from "./man_flags.ts";
+import { COMMAND_TABLE } from "../mod.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { HelpTopic } from "../../framework/help.ts";
+import { getTopicPath, type ManEdition, manName, manTopics, renderMan } from "../../framework/man.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { TLSBOOT_VERSION } from "../../version.ts";
 
-const flags = {} as const;
+/** Manual pages and their folder are readable by all users. */
+const FILE_MODE = 0o644;
+const DIRECTORY_MODE = 0o755;
 
-/** The flags of `docs man`, for the action. */
-export type DocsManFlags = typeof flags;
+/** The action of the command `tlsboot docs man`. */
+export async function run({ args }: Input<DocsManFlags>, io: Io): Promise<ExitCode> {
+  const topics = manTopics(COMMAND_TABLE);
+  const topic = topics.find((item) => isNamed(item, args.join(" ")));
+  if (topic !== undefined) {
+    io.stdout.write(renderMan(COMMAND_TABLE, topic, edition()));
+    return EXIT.done;
+  }
+  const files = createFilePort();
+  const [directory = ""] = args;
+  const path = resolve(io.cwd, directory);
+  if (args.length > 1 || !(/[/\\]/.test(directory) || (await files.stat(path))?.kind === "directory")) {
+    throw unknownCommand(args.join(" "), topics);
+  }
+  await files.makeDirectory(path, DIRECTORY_MODE);
+  for (const item of topics) {
+    const page = join(path, `${manName(COMMAND_TABLE, item)}.1`);
+    await files.writeAtomic(page, renderMan(COMMAND_TABLE, item, edition()), FILE_MODE);
+  }
+  io.stderr.write(`${topics.length} pages are in ${directory}\n`);
+  return EXIT.done;
+}
 
-/** The command that prints a manual page, or writes all of them. */
-export const docsManCommand = defineCommand({
-  path: ["docs", "man"],
-  summary: "Print a manual page, or write them all into a folder",
-  description: `Print the manual page of tlsboot or of one of its commands, or write all pages into a folder.
+/** True when a text is the words of a command or the name of its page. */
+function isNamed(topic: HelpTopic, text: string): boolean {
+  return text === getTopicPath(topic).join(" ") || text === manName(COMMAND_TABLE, topic);
+}
 
- The argument is a command, whose page is printed, or a folder: an existing one, or a path with a slash in it, which is
- created. Existing pages are replaced.`,
-  group: "Other Commands",
-  args: [argument("DIR|COMMAND", "A folder, or the words of a command", {
-    optional: true,
-    variadic: true,
-    completion: { kind: "directory" },
-  })],
-  flags,
-  examples: [
-    { comment: "Read about a command", command: "tlsboot docs man token create | man -l -" },
-    { comment: "Install the pages", command: "tlsboot docs man /usr/local/share/man/man1" },
-  ],
-  exitCodes: {},
-  load: () => import("../../actions/docs_man.ts"),
-});
+/** The edition of the pages: the version and the commit date of this program. */
+function edition(): ManEdition {
+  return { version: TLSBOOT_VERSION, date: BUILD.date === UNKNOWN_BUILD.date ? "" : BUILD.date.slice(0, 10) };
+}
+
+function unknownCommand(text: string, topics: readonly HelpTopic[]): UsageError {
+  const nearest = findNearest(text, topics.map((topic) => getTopicPath(topic).join(" ")));
+  const hint = "give the words of a command, or a folder as a path with a slash";
+  return new UsageError(
+    `no command and no folder is named "${text}"`,
+    nearest === undefined || nearest === "" ? hint : `did you mean ${nearest}? ${hint}`,
+  );
+}

@@ -1,39 +1,90 @@
-/** The command `tlsboot kubeconfig admin`: its flags, help and examples. */
-import { defineCommand } from "../../framework/command.ts";
-import { fileFlag, textFlag } from "../../framework/flags.ts";
-import { CA_KEY_FLAGS } from "../common_flags.ts";
-import { lifeFlag } from "../request_flags.ts";
-import { KUBECONFIG_FLAGS } from "./flags.ts";
+/** Issues an administrator's certificate and writes the kubeconfig. */
+import { join, resolve } from "node:path";
+import { createFilePort } from "../../../client/files.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { KubeconfigUser } from "../../../core/kube/kubeconfig.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import { MASTERS_GROUP } from "../../../core/kube/user.ts";
+import { formatDuration } from "../../../core/lib/duration.ts";
+import { hasSplitAuthorities, readAuthority } from "../../authority/files.ts";
+import { createCaKeys } from "../../authority/keys.ts";
+import { authorityPaths } from "../../authority/layout.ts";
+import { issueClientPair, type IssuedPair } from "../../issue_pair.ts";
+import type { KubeconfigAdminFlags } from "./admin_flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { warn } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { PUBLIC_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
+import { checkTarget, readClusterEntry, writeKubeconfig } from "./file.ts";
 
-const flags = {
-  ...KUBECONFIG_FLAGS,
-  ...CA_KEY_FLAGS,
-  out: fileFlag({ summary: "File to write; - is stdout. Without it, admin.kubeconfig in --data-dir." }),
-  clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
-  user: textFlag({ default: "kubernetes-admin", summary: "Name of the administrator." }),
-  duration: lifeFlag({ default: "8760h", summary: "Life of the certificate; 8760h are a year." }),
-} as const;
+/** The names of pairs in `pki/` that must not be replaced by an administrator's, even with --force. */
+const OWN_PAIRS = /^(?:.+-)?ca$|^apiserver$/;
 
-/** The flags of `kubeconfig admin`, for the action. */
-export type KubeconfigAdminFlags = typeof flags;
+/** The action of the command `tlsboot kubeconfig admin`. */
+export async function run(
+  { settings }: Input<KubeconfigAdminFlags>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  if (!/^[^/\\]+$/.test(settings.user)) throw new UsageError(`cannot use "${settings.user}" as --user`);
+  const defaultPath = join(settings.dataDir, "admin.kubeconfig");
+  if (!settings.embedCerts && OWN_PAIRS.test(settings.user)) {
+    throw new UsageError(`cannot use "${settings.user}" as --user: pki/${settings.user}.key is the instance's own`);
+  }
+  await checkTarget(settings, defaultPath, io);
+  const paths = pairPaths(resolve(io.cwd, settings.dataDir), settings.user);
+  if (!settings.embedCerts) await checkPair(paths, settings.force);
+  const cluster = await readClusterEntry(settings, io);
+  const [root, files] = [resolve(io.cwd, settings.dataDir), createFilePort()];
+  const purpose = await hasSplitAuthorities(root, files) ? "client" : "serving";
+  const authority = await readAuthority(
+    authorityPaths(root, purpose),
+    files,
+    createCaKeys(settings, io, files, signal),
+  );
+  const identity = { commonName: settings.user, organizations: [MASTERS_GROUP], lifeMs: settings.duration };
+  const askedAt = io.clock.now().getTime();
+  const pair = await issueClientPair(authority, identity, io);
+  if (pair.notAfter.getTime() < askedAt + settings.duration) {
+    warn(
+      `the certificate ends with its CA at ${formatTime(pair.notAfter)}, ` +
+        `before the ${formatDuration(settings.duration)} that were asked for are over`,
+      io,
+    );
+  }
+  const user: KubeconfigUser = settings.embedCerts
+    ? { clientCertificateData: pair.certificatePem, clientKeyData: pair.keyPem }
+    : await writePair(paths, pair);
+  await writeKubeconfig(settings, defaultPath, { cluster, userName: settings.user, user }, io);
+  return EXIT.done;
+}
 
-/** The command that issues an administrator's certificate from the CA on disk. */
-export const kubeconfigAdminCommand = defineCommand({
-  path: ["kubeconfig", "admin"],
-  summary: "Write an administrator's kubeconfig",
-  description: `Write an administrator's kubeconfig.
+interface PairPaths {
+  readonly clientCertificate: string;
+  readonly clientKey: string;
+}
 
- Makes a key and signs a certificate for the group system:masters with the CA in --data-dir. A holder of the file may do everything, and the certificate cannot be revoked.`,
-  group: "Key and File Commands",
-  args: [],
-  flags,
-  examples: [
-    { comment: "Write admin.kubeconfig in ./tlsboot-data", command: "tlsboot kubeconfig admin" },
-    {
-      comment: "Write one that lasts a day, for another address",
-      command: "tlsboot kubeconfig admin --duration 24h --server https://10.0.0.1:6443 --out ./admin.kubeconfig",
-    },
-  ],
-  exitCodes: { 1: "failed, or the file exists" },
-  load: () => import("../../actions/kubeconfig_admin.ts"),
-});
+function pairPaths(dataDir: string, name: string): PairPaths {
+  return { clientCertificate: join(dataDir, "pki", `${name}.crt`), clientKey: join(dataDir, "pki", `${name}.key`) };
+}
+
+/** Throws AppError `file_exists` when there is a pair already, which another kubeconfig may use. */
+async function checkPair(paths: PairPaths, isForced: boolean): Promise<void> {
+  if (isForced) return;
+  const files = createFilePort();
+  for (const path of [paths.clientKey, paths.clientCertificate]) {
+    if (await files.lstat(path) === undefined) continue;
+    throw new AppError("file_exists", `cannot write the pair of the kubeconfig: "${path}" exists`, {
+      hint: "replace it with --force, or choose another name with --user",
+    });
+  }
+}
+
+async function writePair(paths: PairPaths, pair: IssuedPair): Promise<KubeconfigUser> {
+  const files = createFilePort();
+  await files.writeAtomic(paths.clientKey, pair.keyPem.reveal(), SECRET_MODE);
+  await files.writeAtomic(paths.clientCertificate, pair.certificatePem, PUBLIC_MODE);
+  return { ...paths };
+}

@@ -1,42 +1,48 @@
-/** The command `tlsboot kubeconfig bootstrap`: its flags, help and examples. */
-import { defineCommand } from "../../framework/command.ts";
-import { fileFlag, secretFlag, textFlag } from "../../framework/flags.ts";
-import { KUBECONFIG_FLAGS } from "./flags.ts";
+/** Writes a bootstrap kubeconfig, with the names that the Kubernetes documentation uses. */
+import { join, resolve } from "node:path";
+import { parseBootstrapToken } from "../../../core/bootstrap/token.ts";
+import { Secret } from "../../../core/lib/brand.ts";
+import type { KubeconfigUser } from "../../../core/kube/kubeconfig.ts";
+import type { KubeconfigBootstrapFlags } from "./bootstrap_flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { checkTarget, readClusterEntry, reportLoopback, writeKubeconfig } from "./file.ts";
 
-const flags = {
-  ...KUBECONFIG_FLAGS,
-  out: fileFlag({ summary: "File to write; - is stdout. Without it, bootstrap.kubeconfig in --data-dir." }),
-  clusterName: textFlag({ default: "bootstrap", summary: "Name of the cluster and of the context in the file." }),
-  token: secretFlag({
-    placeholder: "TOKEN",
-    summary: "Bootstrap token, as tlsboot token create prints it; - reads it from stdin.",
-  }),
-  tokenFile: fileFlag({ summary: "File that holds the token; its path is written instead of the token." }),
-} as const;
+/** The name of the user in https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/ */
+const USER_NAME = "kubelet-bootstrap";
 
-/** The flags of `kubeconfig bootstrap`, for the action. */
-export type KubeconfigBootstrapFlags = typeof flags;
+/** The action of the command `tlsboot kubeconfig bootstrap`. */
+export async function run(
+  { settings }: Input<KubeconfigBootstrapFlags>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const defaultPath = join(settings.dataDir, "bootstrap.kubeconfig");
+  await checkTarget(settings, defaultPath, io);
+  const user = await readUser(settings, io, signal);
+  const cluster = await readClusterEntry(settings, io);
+  await writeKubeconfig(settings, defaultPath, { cluster, userName: USER_NAME, user }, io);
+  reportLoopback(settings.server, io);
+  return EXIT.done;
+}
 
-/** The command that writes a bootstrap kubeconfig. */
-export const kubeconfigBootstrapCommand = defineCommand({
-  path: ["kubeconfig", "bootstrap"],
-  summary: "Write a bootstrap kubeconfig",
-  description: `Write a bootstrap kubeconfig, with which a machine requests its first certificate.
-
- The same result as kubectl config set-cluster, set-credentials and set-context.`,
-  group: "Key and File Commands",
-  args: [],
-  flags,
-  examples: [
-    {
-      comment: "Write one with a new token",
-      command: "tlsboot token create | tlsboot kubeconfig bootstrap --token - --out bootstrap.kubeconfig",
-    },
-    {
-      comment: "For a kubelet on another machine",
-      command: "tlsboot kubeconfig bootstrap --server https://10.0.0.1:6443 --token abcdef.0123456789abcdef",
-    },
-  ],
-  exitCodes: { 1: "failed, or the file exists" },
-  load: () => import("../../actions/kubeconfig_bootstrap.ts"),
-});
+async function readUser(
+  { token, tokenFile }: Input<KubeconfigBootstrapFlags>["settings"],
+  io: Io,
+  signal: AbortSignal,
+): Promise<KubeconfigUser> {
+  if (token !== undefined && tokenFile !== undefined) throw new UsageError("give --token or --token-file, not both");
+  if (tokenFile !== undefined) return { tokenFile: resolve(io.cwd, tokenFile) };
+  if (token === undefined) {
+    throw new UsageError(
+      "a bootstrap kubeconfig needs a token",
+      "create one with: tlsboot token create, then give it with --token",
+    );
+  }
+  const text = token.reveal() === "-" ? (await io.stdin.readAll(signal)).trim() : token.reveal();
+  const parsed = parseBootstrapToken(text);
+  if (!parsed.ok) throw new UsageError(`cannot use --token: ${parsed.error}`);
+  return { token: new Secret(text) };
+}

@@ -1,6 +1,6 @@
 /** Flags of the commands that write kubeconfigs. */
 import { fileFlag, switchFlag, textFlag } from "../../framework/flags.ts";
-import { DATA_DIR_FLAG } from "../common_flags.ts";
+import { DATA_DIR_FLAG } from "../../flags/common.ts";
 
 /** The flags for the file and its server. */
 export const KUBECONFIG_FLAGS = {

@@ -1,62 +1,199 @@
-/** The command `tlsboot kubeconfig user`: its flags, help and examples. */
-import { argument, defineCommand } from "../../framework/command.ts";
-import { fileFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
-import { API_FLAGS } from "../common_flags.ts";
-import { KEY_TYPE, lifeFlag, REQUEST_TIMEOUT } from "../request_flags.ts";
+/** Gets a certificate for a person, writes their kubeconfig, and reports their permissions. */
+import { resolve } from "node:path";
+import { createApiClient } from "../../../client/objects/api.ts";
+import { createConnector, readClientPair, readCluster } from "../../../client/transport/connect.ts";
+import type { CredentialTarget } from "../../../client/request.ts";
+import { createFilePort, type FilePort } from "../../../client/files.ts";
+import type { CredentialPair } from "../../../core/bootstrap/credential_pair.ts";
+import { findSubjectRestriction } from "../../../core/signing/refusals.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
+import type { SelfSubjectRulesReview } from "../../../core/kube/authorization_v1.ts";
+import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/certificates_v1.ts";
+import type { KubeconfigCluster } from "../../../core/kube/kubeconfig.ts";
+import type { ResolvedCluster } from "../../../core/kube/kubeconfig_context.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import type { KubeconfigUserFlags } from "./user_flags.ts";
+import { type ApiConnection, connect } from "../../api/connection.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import { SECRET_MODE } from "../../instance/data_dir.ts";
+import type { Io } from "../../io.ts";
+import { createLogger } from "../../logging.ts";
+import { line } from "../../output/escape.ts";
+import { USER_AGENT } from "../../user_agent.ts";
+import { createApproval, decideOne } from "../csr/decide.ts";
+import { checkServer, encodeEntry, reportLoopback } from "./file.ts";
+import { type ApproveSubmitted, reportPending, requestWithSteps } from "../request/run.ts";
+import { reportRights } from "./rights_text.ts";
 
-const flags = {
-  ...API_FLAGS,
-  group: listFlag({ placeholder: "NAME", summary: "Groups of the person; may be repeated." }),
-  ttl: lifeFlag({ default: "8h", summary: "Life of the certificate, at least 10m; it cannot be revoked." }),
-  noApprove: switchFlag({
-    isCommandLineOnly: true,
-    summary: "Send the request without approving it; the same command fetches the certificate after the approval.",
-  }),
-  out: fileFlag({ summary: "File to write. Without it, NAME.kubeconfig in the current folder." }),
-  clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
-  server: textFlag({
-    placeholder: "URL",
-    summary: "Address of the API server for the person. Without it, the one in your own kubeconfig.",
-  }),
-  keyType: KEY_TYPE,
-  timeout: REQUEST_TIMEOUT,
-  force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
-} as const;
+type Settings = Input<KubeconfigUserFlags>["settings"];
 
-/** The flags of `kubeconfig user`, for the action. */
-export type KubeconfigUserFlags = typeof flags;
+/** The action of the command `tlsboot kubeconfig user`. */
+export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings } = input;
+  const name = input.args[0] ?? "";
+  checkSettings(name, settings);
+  const files = createFilePort();
+  const shownPath = settings.out ?? `${name}.kubeconfig`;
+  const path = resolve(io.cwd, shownPath);
+  if (!settings.force && await files.lstat(path) !== undefined) {
+    throw new AppError("file_exists", `cannot write kubeconfig "${path}": it exists`, {
+      hint: "replace it with --force, or choose another file with --out",
+    });
+  }
+  await using connection = await connect(settings, io);
+  const cluster = await createClusterEntry(connection.cluster, settings.server, files);
+  const request = {
+    target: createKubeconfigTarget({ path, clusterName: settings.clusterName, cluster, userName: name, files }),
+    signerName: KUBE_APISERVER_CLIENT_SIGNER,
+    subject: { commonName: name, organizations: settings.group },
+    names: { dnsNames: [], ipAddresses: [], uris: [], emailAddresses: [] },
+    expirationSeconds: Math.floor(settings.ttl / 1000),
+    key: settings.keyType,
+    renewal: { isForced: settings.force },
+    timeoutSeconds: settings.noApprove ? 0 : settings.timeout / 1000,
+    transport: connection.transport,
+    files,
+    clock: io.clock,
+    random: io.random,
+    logger: createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" }),
+  };
+  const approve = settings.noApprove ? undefined : approveWith(connection, io);
+  const outcome = await requestWithSteps(request, io, signal, approve);
+  if (outcome.kind === "pending") {
+    reportPending(outcome, request.signerName, io);
+    return EXIT.done;
+  }
+  if (outcome.kind === "kept") throw new AppError("internal", "a certificate was kept although that was not requested");
+  io.stdout.write(line`${shownPath}\n`);
+  const until = formatTime(outcome.pair.leaf.notAfter);
+  io.stderr.write(line`${name} has access until ${until}: kubectl --kubeconfig ${shellWord(shownPath)} auth whoami\n`);
+  reportLoopback(cluster.server, io);
+  const rights = await askRights(connection.cluster, outcome.pair, files, { path, io, signal });
+  reportRights(rights, { name, settings, io, shownPath });
+  return EXIT.done;
+}
 
-/** The command that gets a certificate for a person and writes their kubeconfig. */
-export const kubeconfigUserCommand = defineCommand({
-  path: ["kubeconfig", "user"],
-  summary: "Get a person a certificate and write their kubeconfig",
-  description: `Get a person a certificate and write their kubeconfig.
+function checkSettings(name: string, { group, server }: Settings): void {
+  if (!/^[^/\\\s-][^/\\\p{Cc}]*$/u.test(name)) throw new UsageError(`cannot use "${name}" as the name of a person`);
+  if (name.startsWith("system:")) {
+    throw new UsageError(
+      `cannot use "${name}" as the name of a person: names that begin with system: are Kubernetes' own`,
+      "for a program of Kubernetes use: tlsboot request",
+    );
+  }
+  const restriction = findSubjectRestriction(KUBE_APISERVER_CLIENT_SIGNER, group);
+  if (restriction !== undefined) {
+    throw new UsageError(
+      restriction,
+      "bind a role to the person instead, or write an administrator's kubeconfig with: tlsboot kubeconfig admin",
+    );
+  }
+  if (server !== undefined) checkServer(server);
+}
 
- Makes a key, requests a certificate with the name and the groups from the signer kubernetes.io/kube-apiserver-client,
- approves the request if you may, waits for the signer, and writes a kubeconfig that contains everything. Then it shows
- what the person may do, or how to grant them permissions: a certificate is only an identity, and permissions come from
- role bindings.
+/** Creates the entry of the caller's cluster with the CA embedded, and without the caller's credentials. */
+async function createClusterEntry(
+  cluster: ResolvedCluster,
+  server: string | undefined,
+  files: FilePort,
+): Promise<KubeconfigCluster> {
+  const { ca, insecureSkipTlsVerify, tlsServerName } = cluster;
+  const caPem = ca?.kind === "file" ? await files.readText(ca.path) : ca?.pem;
+  return {
+    server: server ?? cluster.server,
+    ...(caPem === undefined ? {} : { certificateAuthorityData: caPem }),
+    ...(insecureSkipTlsVerify ? { insecureSkipTlsVerify } : {}),
+    // The TLS server name belongs to the address in the caller's kubeconfig.
+    ...(tlsServerName === undefined || server !== undefined ? {} : { tlsServerName }),
+  };
+}
 
- The same result as openssl, kubectl certificate approve and kubectl config set-cluster, set-credentials and set-context.`,
-  group: "Key and File Commands",
-  args: [argument("NAME", "The person's user name")],
-  flags,
-  examples: [
-    { comment: "Let alice in for a working day", command: "tlsboot kubeconfig user alice --group dev" },
-    {
-      comment: "For another machine, at another cluster",
-      command:
-        "tlsboot kubeconfig user alice --group dev --ttl 1h --kubeconfig admin.conf --server https://10.0.0.1:6443",
+/** Approves as the user of the command. Without permission, or if the request is decided already, the command keeps waiting. */
+function approveWith({ api }: ApiConnection, io: Io): ApproveSubmitted {
+  return async ({ name, uid }, report, signal) => {
+    try {
+      const approval = await createApproval(api, "tlsboot kubeconfig user", signal, {
+        reason: "TlsbootKubeconfigUser",
+      });
+      await decideOne(api, name, approval, io, signal, uid);
+      report("approved with your own rights");
+    } catch (error) {
+      if (!isAppError(error, "access_denied", "invalid")) throw error;
+      const why = error.code === "invalid" ? error.message : "you may not";
+      report(`not approved by this command: ${why}; waiting for: tlsboot approve ${shellWord(name)}`);
+    }
+  };
+}
+
+/** Asks the API as the person, which also tests the certificate. Undefined when the API does not answer the question. */
+async function askRights(
+  cluster: ResolvedCluster,
+  pair: CredentialPair,
+  files: FilePort,
+  { path, io, signal }: { readonly path: string; readonly io: Io; readonly signal: AbortSignal },
+): Promise<SelfSubjectRulesReview["status"] | undefined> {
+  const { token: _token, tokenFile: _tokenFile, ...anonymous } = cluster;
+  const connectAs = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
+  await using transport = await connectAs({
+    ...anonymous,
+    clientCertificate: { kind: "pem", pem: pair.certificatePem },
+    clientKey: { kind: "pem", pem: pair.keyPem },
+  });
+  const body = {
+    apiVersion: "authorization.k8s.io/v1",
+    kind: "SelfSubjectRulesReview",
+    spec: { namespace: "default" },
+  };
+  try {
+    const answer = await createApiClient(transport, { clock: io.clock }).requestJson({
+      method: "POST",
+      path: "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+      body,
+    }, signal);
+    // The path names the kind of the answer.
+    return (answer as SelfSubjectRulesReview).status;
+  } catch (error) {
+    if (isAppError(error, "unauthorized")) {
+      throw new AppError("unauthorized", `"${path}" is written, but the server does not accept its certificate`, {
+        cause: error,
+        hint: "the signer's CA must be among the server's --client-ca-file",
+      });
+    }
+    if (isAppError(error, "access_denied", "not_found")) return undefined;
+    throw error;
+  }
+}
+
+/** The contents of a kubeconfig beside the certificate and its key. */
+interface KubeconfigTargetOptions {
+  /** The absolute path of the file. */
+  readonly path: string;
+  readonly clusterName: string;
+  readonly cluster: KubeconfigCluster;
+  readonly userName: string;
+  readonly files: FilePort;
+}
+
+/** Creates a target that stores cluster, certificate and key in one kubeconfig, replaced by one rename. */
+function createKubeconfigTarget(options: KubeconfigTargetOptions): CredentialTarget {
+  const { path, clusterName, cluster, userName, files } = options;
+  return {
+    pendingKeyPath: `${path}.key.new`,
+    async existing() {
+      if (await files.lstat(path) === undefined) return { kind: "none" };
+      try {
+        return { kind: "usable", leaf: (await readClientPair(await readCluster(path, files), files)).leaf };
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        return { kind: "unusable", reason: `"${path}" exists` };
+      }
     },
-    {
-      comment: "Send the request, and let another user approve it",
-      command: "tlsboot kubeconfig user bob --kubeconfig my.kubeconfig --no-approve",
+    async update(pair) {
+      const user = { clientCertificateData: pair.certificatePem, clientKeyData: pair.keyPem };
+      await files.writeAtomic(path, encodeEntry(clusterName, { cluster, userName, user }), SECRET_MODE);
     },
-  ],
-  exitCodes: {
-    0: "the file is written, or with --no-approve the request is made",
-    1: "failed, or the file exists",
-    3: "the request was denied, refused by the signer, or not decided in time",
-  },
-  load: () => import("../../actions/kubeconfig_user.ts"),
-});
+  };
+}

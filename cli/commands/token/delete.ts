@@ -1,23 +1,37 @@
-/** The command `tlsboot token delete`: its flags, help and examples. */
-import { argument, defineCommand } from "../../framework/command.ts";
-import { API_FLAGS } from "../common_flags.ts";
+/** Deletes bootstrap tokens by their ids. */
+import { parseBootstrapToken } from "../../../core/bootstrap/token.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
+import type { TokenDeleteFlags } from "./delete_flags.ts";
+import { connect } from "../../api/connection.ts";
+import type { ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { forEachName } from "../../framework/for_each_name.ts";
+import { tokenPath } from "./token_api.ts";
 
-const flags = { ...API_FLAGS } as const;
+/** The action of the command `tlsboot token delete`. */
+export async function run(input: Input<TokenDeleteFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const ids = input.args.map(parseId);
+  await using connection = await connect(input.settings, io);
+  return await forEachName(ids, async (id) => {
+    try {
+      await connection.api.requestJson({ method: "DELETE", path: tokenPath(id) }, signal);
+    } catch (error) {
+      if (!isAppError(error, "not_found")) throw error;
+      throw new AppError("not_found", `cannot delete token "${id}": there is no token with that id`, {
+        cause: error,
+        hint: "list the tokens with: tlsboot token list",
+      });
+    }
+    io.stdout.write(`bootstrap token "${id}" deleted\n`);
+  }, { io, isDebug: input.isDebug, signal });
+}
 
-/** The flags of `token delete`, for the action. */
-export type TokenDeleteFlags = typeof flags;
-
-/** The command that deletes bootstrap tokens. */
-export const tokenDeleteCommand = defineCommand({
-  path: ["token", "delete"],
-  summary: "Delete bootstrap tokens",
-  description: `Delete bootstrap tokens.
-
- Certificates that were requested with them stay valid.`,
-  group: "Key and File Commands",
-  args: [argument("TOKEN", "Ids or whole tokens", { variadic: true })],
-  flags,
-  examples: [{ comment: "Delete a token by its id", command: "tlsboot token delete abcdef" }],
-  exitCodes: { 1: "failed for one or more tokens" },
-  load: () => import("../../actions/token_delete.ts"),
-});
+/** Parses an id or a whole token. The error does not repeat the text, which may be a secret. */
+function parseId(text: string): string {
+  if (/^[a-z0-9]{6}$/.test(text)) return text;
+  const token = parseBootstrapToken(text);
+  if (token.ok) return token.value.id;
+  throw new UsageError("cannot read a token: want its id, six characters of a-z or 0-9, or the whole token");
+}

@@ -1,0 +1,58 @@
+/** How user commands reach the API: by the kubeconfig that they name, or by the administrator's in the data directory. */
+import { join, resolve } from "node:path";
+import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
+import { createConnector, readCluster } from "../../client/transport/connect.ts";
+import { createFilePort } from "../../client/files.ts";
+import { AppError } from "../../core/errors.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
+import type { Transport } from "../../core/ports.ts";
+import type { Io } from "../io.ts";
+import { escapeValue } from "../output/escape.ts";
+import { USER_AGENT } from "../user_agent.ts";
+
+/** An open connection to an API server. */
+export interface ApiConnection extends AsyncDisposable {
+  readonly transport: Transport;
+  readonly api: ApiClient;
+  /** The server and the credentials of the connection. */
+  readonly cluster: ResolvedCluster;
+}
+
+/** The settings that name the API server. */
+export interface ConnectionSettings {
+  readonly kubeconfig: string | undefined;
+  readonly dataDir: string;
+}
+
+/** Opens a connection. Throws AppError `kubeconfig_invalid`, with a hint, when there is no kubeconfig. */
+export async function connect(settings: ConnectionSettings, io: Io): Promise<ApiConnection> {
+  const path = resolve(io.cwd, settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
+  const files = createFilePort();
+  if (settings.kubeconfig === undefined && await files.stat(path) === undefined) {
+    throw new AppError("kubeconfig_invalid", `cannot read kubeconfig "${path}": no such file`, {
+      hint: "name one with --kubeconfig or TLSBOOT_KUBECONFIG, or the folder of a running server with --data-dir" +
+        describeIgnoredKubeconfig(io.env),
+    });
+  }
+  const cluster = await readCluster(path, files);
+  const transport = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
+  const onWarning = (text: string): void => io.stderr.write(`Warning: ${escapeValue(text)}\n`);
+  return {
+    transport,
+    api: createApiClient(transport, { clock: io.clock, onWarning }),
+    cluster,
+    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+  };
+}
+
+/** The end of a hint for users whose kubectl reads `KUBECONFIG`; empty when the variable is not set. */
+export function describeIgnoredKubeconfig({ KUBECONFIG = "" }: Io["env"]): string {
+  return KUBECONFIG === "" ? "" : "; KUBECONFIG is set, but tlsboot does not read it";
+}
+
+/** Replaces the Accept header of every request, so that the server answers in another format. */
+export function withAccept(transport: Transport, accept: string): Transport {
+  return {
+    send: (request, signal) => transport.send({ ...request, headers: { ...request.headers, accept } }, signal),
+  };
+}

@@ -1,0 +1,121 @@
+/** Explains how each approval rule judges a request. The verdict is the approver's own, but nothing is written. */
+import { resolve } from "node:path";
+import { createFilePort } from "../../../client/files.ts";
+import { isSettled } from "../../../core/approval/plan_approval.ts";
+import { formatConditionCell } from "../../../core/csr/phase.ts";
+import { parseRequest } from "../../../core/csr/request.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import { getName } from "../../../core/kube/meta.ts";
+import { NODE_USER_PREFIX, NODES_GROUP } from "../../../core/kube/user.ts";
+import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
+import type { PolicyVerdict } from "../../../core/approval/evaluate_policies.ts";
+import type { ApproverExplainFlags } from "./explain_flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Settings } from "../../framework/flags.ts";
+import type { Io } from "../../io.ts";
+import { writeStructured } from "../../output/structured.ts";
+import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
+import { line, oneLine } from "../../output/escape.ts";
+import { readPolicies } from "../../instance/policy_files.ts";
+import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from "./explain_request.ts";
+import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
+import { formatTrace, formatVerdict } from "./trace_text.ts";
+
+/** The action of the command `tlsboot approver explain`. */
+export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings } = input;
+  const [named = ""] = input.args;
+  const files = createFilePort();
+  const chosen = await readPolicies(settings, { files, cwd: io.cwd });
+  const file = await readFile(named, settings, io, signal);
+  const nodesText = settings.nodes === undefined ? undefined : await readText(settings.nodes, io);
+  const nodes = nodesText === undefined ? undefined : parseNodesFile(nodesText, settings.nodes ?? "");
+  await using evidence = file !== undefined && nodes !== undefined
+    ? gatherFromFile(file, nodes, io.clock)
+    : await gatherFromApi(file ?? named, nodes, settings, io, signal);
+  const { csr } = evidence;
+  const request = parseRequest(csr.spec.request);
+  if (!request.ok) throw new AppError("invalid", `cannot read the request of "${getName(csr)}": ${request.error}`);
+  const explained = await explainRequest(csr, request.value, chosen, evidence.sources, signal);
+  if (settings.output === undefined) io.stdout.write(formatExplanation(csr, request.value, explained));
+  else await writeStructured(toFacts(csr, explained), settings.output, io);
+  return explained.verdict.kind === "approve" ? EXIT.done : EXIT.no;
+}
+
+/** Reads the request when the argument is an existing file or stdin; undefined for the name of a request. */
+async function readFile(
+  named: string,
+  { user, group, signerName, usage, expiration }: Settings<ApproverExplainFlags>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<CertificateSigningRequest | undefined> {
+  const text = named === "-" ? await io.stdin.readAll(signal) : await findText(named, io);
+  if (text === undefined) return undefined;
+  const isNode = user?.startsWith(NODE_USER_PREFIX) === true;
+  return parseCsrFile(text, named === "-" ? "stdin" : named, {
+    signerName,
+    username: user,
+    groups: group.length === 0 && isNode ? [NODES_GROUP, "system:authenticated"] : group,
+    usages: usage,
+    expirationSeconds: expiration === undefined ? undefined : Math.round(expiration / 1_000),
+  });
+}
+
+async function findText(path: string, io: Io): Promise<string | undefined> {
+  const files = createFilePort();
+  const absolute = resolve(io.cwd, path);
+  const facts = await files.stat(absolute);
+  return facts?.kind === "file" ? await files.readText(absolute) : undefined;
+}
+
+async function readText(path: string, io: Io): Promise<string> {
+  const text = await findText(path, io);
+  if (text !== undefined) return text;
+  throw new AppError("io", `cannot read "${path}": no such file`, { hint: "kubectl get nodes -o yaml writes one" });
+}
+
+function formatExplanation(
+  csr: CertificateSigningRequest,
+  request: RequestFacts,
+  { verdict, others }: Explanation,
+): string {
+  const { spec } = csr;
+  const names = [...request.dnsNames, ...request.ipAddresses, ...request.emailAddresses, ...request.uris];
+  const now = isSettled(csr)
+    ? `${formatConditionCell(csr)}; the verdict is what the rules would decide about it`
+    : "Pending";
+  const lines = [
+    line`Request:\t${getName(csr)}`,
+    line`Status:\t${now}`,
+    line`Signer:\t${spec.signerName}`,
+    line`Requester:\t${spec.username ?? "(no user)"} (${(spec.groups ?? []).join(", ")})`,
+    line`Common name:\t${request.subject.commonName}`,
+    line`Names:\t${names.length === 0 ? "none" : names.join(", ")}`,
+    "",
+    ...formatTrace(verdict.trace),
+    line`Verdict:\t${formatVerdict(verdict)}`,
+    ...others.flatMap((other) => [
+      "",
+      line`With --policy ${other.policy ?? ""} it would be ${formatVerdict(other)}`,
+      ...formatTrace(other.trace),
+    ]),
+  ];
+  return `${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS).trimEnd()}\n`;
+}
+
+function toFacts(csr: CertificateSigningRequest, { verdict, others }: Explanation): unknown {
+  return {
+    name: getName(csr),
+    signerName: csr.spec.signerName,
+    username: csr.spec.username,
+    isDecided: isSettled(csr),
+    ...verdictFacts(verdict),
+    otherPolicies: others.map(verdictFacts),
+  };
+}
+
+function verdictFacts({ kind, policy, rule, message, trace }: PolicyVerdict): object {
+  return { verdict: kind, policy, rule, message, rules: trace };
+}

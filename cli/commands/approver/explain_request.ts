@@ -1,0 +1,178 @@
+/**
+ * Explains the verdict about one request, for `approver explain` and `describe csr`. The verdict is the approver's own,
+ * from the API as it is now or from files alone; nothing is written.
+ */
+import { join, resolve } from "node:path";
+import { createAccessReviewer } from "../../../client/objects/access_reviews.ts";
+import { readCluster } from "../../../client/transport/connect.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { listAll } from "../../../client/objects/api.ts";
+import { createServerNames } from "../../../client/transport/server_names.ts";
+import { BUILTIN_POLICIES } from "../../../core/approval/builtin_policies.ts";
+import { decideRequest, findRequestPermissions } from "../../../core/approval/decide_request.ts";
+import { evaluatePolicies, policyApplies, type PolicyVerdict } from "../../../core/approval/evaluate_policies.ts";
+import type { NodeNames } from "../../../core/approval/inventory.ts";
+import { listReportedNames, type ReportingNode } from "../../../core/approval/node_names.ts";
+import type { Lookup } from "../../../core/approval/ownership.ts";
+import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import { getName } from "../../../core/kube/meta.ts";
+import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
+import type { Clock } from "../../../core/ports.ts";
+import { type EvidenceSources, gatherPolicyInput, type PolicySettings } from "../../../controllers/evidence.ts";
+import { type ApiConnection, connect, type ConnectionSettings } from "../../api/connection.ts";
+import type { Io } from "../../io.ts";
+import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
+
+/** The verdicts about a request. */
+export interface Explanation {
+  /** The verdict of an approver with the chosen policies. */
+  readonly verdict: PolicyVerdict;
+  /** Without chosen policies: the verdict of each built-in policy that applies to the request. */
+  readonly others: readonly PolicyVerdict[];
+}
+
+/** Gathers the evidence about a request and decides it. */
+export async function explainRequest(
+  csr: CertificateSigningRequest,
+  request: RequestFacts,
+  { policies, inventory }: PolicySettings,
+  sources: EvidenceSources,
+  signal: AbortSignal,
+): Promise<Explanation> {
+  const shipped = policies.length === 0
+    ? [...BUILTIN_POLICIES.values()].filter((policy) => policyApplies(policy, csr))
+    : [];
+  const asked = findRequestPermissions([...policies, ...shipped], csr, request);
+  const input = await gatherPolicyInput(sources, { inventory }, { csr, request }, asked, signal);
+  const verdict = decideRequest(policies, input);
+  // Built-in policies never deny, so they cannot overrule a decision of the kubelet client rules.
+  const others = verdict.kind === "leave" ? shipped.map((policy) => evaluatePolicies([policy], input)) : [];
+  return { verdict, others };
+}
+
+/** A request and the sources of evidence about it. */
+export interface RequestEvidence extends AsyncDisposable {
+  readonly csr: CertificateSigningRequest;
+  readonly sources: EvidenceSources;
+}
+
+/** Gathers evidence from files alone: permissions cannot be checked, and there are no earlier requests. */
+export function gatherFromFile(
+  csr: CertificateSigningRequest,
+  nodes: readonly ReportingNode[],
+  clock: Clock,
+): RequestEvidence {
+  return {
+    csr,
+    sources: {
+      reviewer: { isAllowed: () => Promise.reject(new AppError("unreachable", "there is no API to ask")) },
+      listApproved: () => [],
+      reported: () => ({ kind: "found", value: collectReportedNames(nodes) }),
+      serverNames: () => Promise.resolve({ dns: [], ips: [] }),
+      clock,
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+/** Gathers evidence from the API, also the request when `wanted` is a name. Nodes come from a file if one is given. */
+export async function gatherFromApi(
+  wanted: CertificateSigningRequest | string,
+  nodes: readonly ReportingNode[] | undefined,
+  settings: ConnectionSettings,
+  io: Io,
+  signal: AbortSignal,
+): Promise<RequestEvidence> {
+  const connection = await connect(settings, io);
+  try {
+    const csr = typeof wanted === "string" ? await getCsr(connection, wanted, signal) : wanted;
+    return {
+      csr,
+      sources: withoutOwnApproval(csr, await gatherSources(connection, nodes, settings, io, signal)),
+      [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await connection[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Removes a request's own approval from the evidence, so that it does not count for itself. */
+export function withoutOwnApproval(csr: CertificateSigningRequest, sources: EvidenceSources): EvidenceSources {
+  return {
+    ...sources,
+    listApproved: (username) => [...sources.listApproved(username)].filter((other) => getName(other) !== getName(csr)),
+  };
+}
+
+/** Creates sources with the current state of the API. */
+export async function gatherSources(
+  connection: ApiConnection,
+  nodes: readonly ReportingNode[] | undefined,
+  settings: ConnectionSettings,
+  io: Io,
+  signal: AbortSignal,
+): Promise<EvidenceSources> {
+  const { items } = await listCsrs(connection.api, {}, signal);
+  const reported = nodes === undefined ? await listNodes(connection, signal) : found(nodes);
+  const path = settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig");
+  const cluster = await readCluster(resolve(io.cwd, path), createFilePort());
+  return {
+    reviewer: createAccessReviewer(connection.transport, io),
+    listApproved: (username) => items.filter(({ spec }) => spec.username === username),
+    reported: () => reported,
+    serverNames: createServerNames(cluster, io),
+    clock: io.clock,
+  };
+}
+
+/** Creates sources for a user who may not read other requests and nodes: permissions can still be checked. */
+export function createReviewerOnlySources(
+  { transport }: ApiConnection,
+  io: Io,
+  { message }: AppError,
+): EvidenceSources {
+  return {
+    reviewer: createAccessReviewer(transport, io),
+    listApproved: () => [],
+    reported: () => ({ kind: "failed", message }),
+    serverNames: () => Promise.resolve({ dns: [], ips: [] }),
+    clock: io.clock,
+  };
+}
+
+async function getCsr(
+  { api }: ApiConnection,
+  named: string,
+  signal: AbortSignal,
+): Promise<CertificateSigningRequest> {
+  const [name = ""] = parseCsrNames([named]);
+  try {
+    return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
+  } catch (error) {
+    if (!isAppError(error, "not_found")) throw error;
+    throw new AppError("not_found", `"${named}" is neither a file nor a request: ${error.message}`, { cause: error });
+  }
+}
+
+async function listNodes(
+  { api }: ApiConnection,
+  signal: AbortSignal,
+): Promise<Lookup<ReadonlyMap<string, NodeNames>>> {
+  try {
+    return found((await listAll<ReportingNode>(api, "/api/v1/nodes", {}, signal)).items);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof AppError)) throw error;
+    return { kind: "failed", message: `the nodes cannot be listed: ${getErrorMessage(error)}` };
+  }
+}
+
+function found(nodes: readonly ReportingNode[]): Lookup<ReadonlyMap<string, NodeNames>> {
+  return { kind: "found", value: collectReportedNames(nodes) };
+}
+
+function collectReportedNames(nodes: readonly ReportingNode[]): ReadonlyMap<string, NodeNames> {
+  return new Map(nodes.map((node) => [getName(node), listReportedNames(node)]));
+}

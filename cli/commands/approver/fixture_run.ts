@@ -1,0 +1,143 @@
+/** Runs policy tests. Each case is decided as the approver would decide it, from the contents of the fixture alone. */
+import { dirname, resolve } from "node:path";
+import type { FilePort } from "../../../client/files.ts";
+import { parseRequest } from "../../../core/csr/request.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../../core/pki/keys.ts";
+import { encodePem } from "../../../core/pki/pem.ts";
+import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
+import { decideRequest, findRequestPermissions } from "../../../core/approval/decide_request.ts";
+import type { PolicyInput, PolicyVerdict } from "../../../core/approval/evaluate_policies.ts";
+import type { Expectation, PolicyCase, PolicyFixture } from "../../../core/approval/policy_fixture.ts";
+import { parsePolicyFixture } from "../../../core/approval/policy_fixture.ts";
+import { splitHosts } from "../../../core/approval/node_names.ts";
+import type { Lookup } from "../../../core/approval/ownership.ts";
+import { readPolicies } from "../../instance/policy_files.ts";
+import type { PolicySettings } from "../../../controllers/evidence.ts";
+import { parseCsrFile } from "./kube_file.ts";
+
+/** The result of one case. */
+export interface CaseResult {
+  /** The path of the fixture, as it was given. */
+  readonly file: string;
+  readonly name: string;
+  readonly wanted: Expectation;
+  readonly verdict: PolicyVerdict;
+  /** The difference in words; undefined when the case passed. */
+  readonly failure: string | undefined;
+}
+
+/** The ports that running a fixture uses. */
+export interface FixtureDeps {
+  readonly files: Pick<FilePort, "readText">;
+  readonly cwd: string;
+}
+
+/**
+ * Runs every case of a fixture. Throws AppError `config_invalid` with every fault of the file, its policies and its
+ * inventory.
+ */
+export async function runFixture(path: string, text: string, deps: FixtureDeps): Promise<readonly CaseResult[]> {
+  const read = parsePolicyFixture(text);
+  if (!read.ok) throw new AppError("config_invalid", read.error.map((fault) => `${path}: ${fault}`).join("\n"));
+  const folder = dirname(resolve(deps.cwd, path));
+  const settings = await readPolicies(toPolicyFlags(read.value, folder), { files: deps.files, cwd: folder });
+  const results: CaseResult[] = [];
+  for (const one of read.value.cases) {
+    const csr = await createCsr(one, folder, deps);
+    const verdict = decide(one, csr, settings);
+    results.push({
+      file: path,
+      name: one.name,
+      wanted: one.expect,
+      verdict,
+      failure: findFailure(one.expect, verdict),
+    });
+  }
+  return results;
+}
+
+function toPolicyFlags({ policies, inventory }: PolicyFixture, folder: string): Parameters<typeof readPolicies>[0] {
+  return { policy: policies, inventory: inventory === undefined ? undefined : resolve(folder, inventory) };
+}
+
+function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: PolicySettings): PolicyVerdict {
+  const request = parseRequest(csr.spec.request);
+  if (!request.ok) {
+    const message = `the request cannot be read: ${request.error}`;
+    return { kind: "leave", policy: undefined, rule: undefined, trace: [], message };
+  }
+  const asked = findRequestPermissions(settings.policies, csr, request.value);
+  const input: PolicyInput = {
+    csr,
+    request: request.value,
+    now: one.now,
+    permissions: new Map(asked.map((permission) => [permission, lookUpPermission(one, permission)])),
+    approvedBefore: createPastApprovals(one, settings),
+    evidence: {
+      inventory: settings.inventory,
+      held: one.held === undefined
+        ? { kind: "none" }
+        : { kind: "found", value: splitHosts([...one.held.dns, ...one.held.ips]) },
+      reported: one.unreachable.includes("nodes") ? { kind: "failed", message: "the nodes cannot be listed" } : {
+        kind: "found",
+        value: new Map([...one.nodes].map(([name, { dns, ips }]) => [name, splitHosts([...dns, ...ips])])),
+      },
+      server: splitHosts(one.server),
+    },
+  };
+  return decideRequest(settings.policies, input);
+}
+
+function lookUpPermission({ permissions, unreachable }: PolicyCase, permission: string): Lookup<boolean> {
+  if (unreachable.includes("permissions")) return { kind: "failed", message: "permissions cannot be asked" };
+  return { kind: "found", value: permissions.includes(permission) };
+}
+
+/** Creates approvals from a minute ago, by the expected rule in each policy that has it. */
+function createPastApprovals(
+  { approvedBefore, expect, now }: PolicyCase,
+  { policies }: PolicySettings,
+): PolicyInput["approvedBefore"] {
+  const at = new Date(now.getTime() - 60_000);
+  return policies.flatMap(({ name, rules }) =>
+    rules.some((rule) => rule.name === expect.rule)
+      ? Array.from({ length: approvedBefore }, () => ({ policy: name, rule: expect.rule ?? "", at }))
+      : []
+  );
+}
+
+function findFailure({ verdict, rule, message }: Expectation, was: PolicyVerdict): string | undefined {
+  if (was.kind !== verdict) return `verdict is ${was.kind}, not ${verdict}`;
+  if (rule !== undefined && was.rule !== rule) return `rule is ${was.rule ?? "none"}, not ${rule}`;
+  if (message !== undefined && !was.message.includes(message)) return `the message does not say "${message}"`;
+  return undefined;
+}
+
+const keys = new Map<KeyAlgorithm, Promise<PrivateKey>>();
+
+async function createCsr(one: PolicyCase, folder: string, { files }: FixtureDeps): Promise<CertificateSigningRequest> {
+  const identity = {
+    signerName: one.signerName,
+    username: one.user,
+    groups: one.groups,
+    usages: one.usages,
+    expirationSeconds: one.expirationSeconds,
+  };
+  if (one.request.kind === "file") {
+    const text = await files.readText(resolve(folder, one.request.path));
+    if (text !== undefined) return parseCsrFile(text, one.request.path, identity);
+    throw new AppError("io", `cannot read "${one.request.path}" of case "${one.name}": no such file`);
+  }
+  const { commonName, organizations, dns, ips, emails, uris, key: algorithm } = one.request;
+  const key = keys.get(algorithm) ?? generatePrivateKey(algorithm);
+  keys.set(algorithm, key);
+  const subject = { commonName, organizations };
+  const wanted = { subject, dnsNames: dns, ipAddresses: ips, emailAddresses: emails, uris };
+  return parseCsrFile(
+    encodePem("CERTIFICATE REQUEST", createCertificationRequest(wanted, await key)),
+    one.name,
+    identity,
+  );
+}

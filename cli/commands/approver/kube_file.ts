@@ -1,0 +1,98 @@
+/** Parses Kubernetes objects and requests in files, for `approver explain` and `approver test`. */
+import { decodeObject } from "../../../core/kube/codec/mod.ts";
+import { parseYaml } from "../../../core/kube/codec/yaml.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import { certificateSigningRequestKind, nodeKind } from "../../../core/kube/kinds/mod.ts";
+import { isJsonObject } from "../../../core/kube/json_value.ts";
+import type { Kind } from "../../../core/kube/schema.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import { encodeBase64 } from "../../../core/lib/base64.ts";
+import type { ReportingNode } from "../../../core/approval/node_names.ts";
+
+/** The requester and the parameters of a request, which a CSR object contains and a PEM block does not. */
+export interface RequestIdentity {
+  readonly signerName: string | undefined;
+  readonly username: string | undefined;
+  readonly groups: readonly string[];
+  readonly usages: readonly string[];
+  readonly expirationSeconds: number | undefined;
+}
+
+/**
+ * Parses a request from the text of a file: a PEM block, or a CSR object. The identity is used for a PEM block, and for
+ * fields that a CSR object does not have. Throws AppError `invalid` with the path.
+ */
+export function parseCsrFile(text: string, path: string, identity: RequestIdentity): CertificateSigningRequest {
+  const isPem = /^-----BEGIN /m.test(text) && !/^[ \t]*("?apiVersion|\{)/m.test(text);
+  const given = isPem ? pemRequest(text, path) : decodeCsr<CertificateSigningRequest>(text, path);
+  const { spec } = given;
+  const signerName = spec.signerName === "" ? identity.signerName : spec.signerName;
+  if (signerName === undefined) throw fault(path, "it names no signer", "name it with --signer-name");
+  const username = spec.username ?? identity.username;
+  const seconds = spec.expirationSeconds ?? identity.expirationSeconds;
+  return {
+    ...given,
+    spec: {
+      request: spec.request,
+      signerName,
+      ...(seconds === undefined ? {} : { expirationSeconds: seconds }),
+      usages: spec.usages ?? identity.usages,
+      ...(username === undefined ? {} : { username }),
+      groups: spec.groups ?? identity.groups,
+    },
+  };
+}
+
+/**
+ * Parses the nodes in the text of a file: one Node or a list. Of several documents only the first is read. Throws AppError
+ * `invalid` with the path.
+ */
+export function parseNodesFile(text: string, path: string): readonly ReportingNode[] {
+  return toItems(parse(text, path)).map((item) => decode<ReportingNode>(nodeKind, item, path));
+}
+
+function pemRequest(text: string, path: string): CertificateSigningRequest {
+  return {
+    metadata: { name: path },
+    spec: { request: encodeBase64(new TextEncoder().encode(text)), signerName: "" },
+    status: {},
+  };
+}
+
+function decodeCsr<T extends CertificateSigningRequest>(text: string, path: string): T {
+  const [first, ...more] = toItems(parse(text, path));
+  if (more.length > 0) throw fault(path, "it holds several objects", "give one request at a time");
+  return decode<T>(certificateSigningRequestKind, first, path);
+}
+
+function parse(text: string, path: string): unknown {
+  try {
+    return parseYaml(text).value;
+  } catch (error) {
+    // The file may be a secret that was named by mistake, and the anchor's name could be all of it.
+    const what = getErrorMessage(error).replace(/^yaml: unknown anchor .*/s, "yaml: unknown anchor referenced");
+    throw fault(path, what, "give YAML or JSON as kubectl get -o yaml prints it, or PEM");
+  }
+}
+
+function toItems(value: unknown): readonly unknown[] {
+  if (!isJsonObject(value)) return [value];
+  return Array.isArray(value["items"]) ? value["items"] : [value];
+}
+
+function decode<T>(kind: Kind, value: unknown, path: string): T {
+  if (!isJsonObject(value) || value["kind"] !== undefined && value["kind"] !== kind.kind) {
+    throw fault(path, `no ${kind.kind} found`, `give what kubectl get -o yaml prints of a ${kind.kind}`);
+  }
+  const { apiVersion: _apiVersion, kind: _kind, ...rest } = value;
+  try {
+    // The schema of the kind decides which fields there are, and T is the type of that schema.
+    return decodeObject(kind.schema, rest).object as T;
+  } catch (error) {
+    throw fault(path, getErrorMessage(error), `give what kubectl get -o yaml prints of a ${kind.kind}`);
+  }
+}
+
+function fault(path: string, what: string, hint: string): AppError {
+  return new AppError("invalid", `cannot use "${path}": ${what}`, { hint });
+}

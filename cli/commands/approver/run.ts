@@ -1,0 +1,66 @@
+/** Runs the approving controller against a remote API, or prints the permissions that it needs. */
+import { createFilePort } from "../../../client/files.ts";
+import { createServerNames } from "../../../client/transport/server_names.ts";
+import { APPROVER_LEASE, createApproverManifest, createApproverRbac } from "../../../core/approval/rbac.ts";
+import { collectPolicyNeeds } from "../../../core/approval/needs.ts";
+import type { Policy } from "../../../core/approval/policy.ts";
+import type { ManifestPart } from "../../../core/rbac/manifest.ts";
+import type { ApproverFlags } from "./flags.ts";
+import { describeIgnoredKubeconfig } from "../../api/connection.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { createRoleLogger } from "../../logging.ts";
+import { formatYamlManifest } from "../../output/manifest.ts";
+import { csrStoreOver } from "../../instance/controllers.ts";
+import { runRemoteController } from "../../instance/remote_controller.ts";
+import { followPolicies, readPolicies } from "../../instance/policy_files.ts";
+import { runApprover } from "../../instance/run_approver.ts";
+
+/** The action of the command `tlsboot approver`. */
+export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings } = input;
+  const files = createFilePort();
+  if (settings.printRbac) {
+    const { policies } = await readPolicies(settings, { files, cwd: io.cwd }, { isInventoryOptional: true });
+    io.stdout.write(formatYamlManifest(createRightsManifest(policies, settings)));
+    return EXIT.done;
+  }
+  const { kubeconfig, dryRun } = settings;
+  if (kubeconfig === undefined) {
+    throw new UsageError(
+      "--kubeconfig is required",
+      `see: tlsboot approver --help${describeIgnoredKubeconfig(io.env)}`,
+    );
+  }
+  const logger = createRoleLogger(input, io);
+  const policies = await followPolicies(settings, { files, clock: io.clock, logger, cwd: io.cwd });
+  // A dry run must not take the lease from an approver that decides.
+  const remote = { ...settings, kubeconfig, leaderElect: settings.leaderElect && !dryRun };
+  const manifest = createRightsManifest(policies?.current().policies ?? [], settings);
+  await runRemoteController(
+    { command: "approver", lease: APPROVER_LEASE, manifest },
+    remote,
+    io,
+    logger,
+    async (transport, deps, leading, cluster) => {
+      const serverNames = createServerNames(cluster, deps);
+      const policy = policies === undefined ? {} : { policy: { settings: policies, serverNames } };
+      await runApprover(csrStoreOver(transport, deps), transport, { ...policy, isDryRun: dryRun }, deps, leading);
+    },
+    signal,
+  );
+  return EXIT.done;
+}
+
+function createRightsManifest(policies: readonly Policy[], settings: Settings<ApproverFlags>): readonly ManifestPart[] {
+  const { dryRun } = settings;
+  return createApproverManifest(createApproverRbac({
+    needs: collectPolicyNeeds(policies),
+    events: dryRun || policies.length > 0,
+    dryRun,
+    leaseNamespace: settings.leaderElect && !dryRun ? settings.leaderElectResourceNamespace : undefined,
+  }));
+}

@@ -1,0 +1,108 @@
+/** Writes a backup, or verifies one. */
+import { createReadStream } from "node:fs";
+import { lstat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { describeOmitted, type OmittedResource } from "../../../core/backup/omitted.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import { TLSBOOT_VERSION } from "../../../core/version.ts";
+import { decryptBackup } from "../../backup/encryption.ts";
+import { assertOutside, readDataFiles } from "../../backup/files.ts";
+import { readOpener, readRecipients } from "../../backup/keys.ts";
+import { readBackup } from "../../backup/read.ts";
+import { openSnapshot } from "../../backup/source.ts";
+import { type BackupProgress, existsError, reportBytes, toIoError, writeBackup } from "../../backup/write.ts";
+import type { BackupFlags } from "./flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+import { formatMegabytes, type ProgressLine, startProgress } from "../../output/progress.ts";
+import { warn } from "../../framework/report.ts";
+import { dataDirAt } from "../../instance/data_dir.ts";
+import { DATA_FORMAT } from "../../instance/data_format.ts";
+import { readEtcdEndpoints } from "../../instance/etcd_endpoints.ts";
+import { assertEtcdPlace } from "../../instance/etcd_place.ts";
+import { createFilePort } from "../../../client/files.ts";
+
+/** The action of the command `tlsboot backup`. */
+export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings, args: [name = ""] } = input;
+  const path = resolve(io.cwd, name);
+  if (settings.verify) return await verify(input, path, io, signal);
+  const root = resolve(io.cwd, settings.dataDir);
+  // Checked before the user types a passphrase for nothing.
+  await assertOutside(root, path);
+  if (!settings.force && await lstat(path).catch(() => undefined) !== undefined) throw existsError(path);
+  const files = createFilePort();
+  const dir = dataDirAt(root);
+  await assertEtcdPlace(dir, settings, "back up", files);
+  const endpoints = settings.etcdServers.length === 0
+    ? undefined
+    : await readEtcdEndpoints(settings, { files, cwd: io.cwd });
+  const recipients = await readRecipients(settings, name, io, signal);
+  using progress = startProgress(io, "reading the objects");
+  await using snapshot = await openSnapshot(dir, endpoints, io, signal);
+  const { leftOut, reduced } = snapshot;
+  const { manifest, size } = await writeBackup(
+    path,
+    {
+      files: readDataFiles(root),
+      snapshot: snapshot.chunks,
+      facts: {
+        createdAt: formatTime(io.clock.now()),
+        tlsbootVersion: TLSBOOT_VERSION,
+        dataFormat: DATA_FORMAT,
+        ...(leftOut.length === 0 ? {} : { leftOut }),
+      },
+    },
+    recipients,
+    settings.force,
+    (event) => show(event, progress),
+  );
+  progress[Symbol.dispose]();
+  const count = manifest.parts.filter((part) => part.path.startsWith("files/")).length;
+  io.stdout.write(line`${name}: ${manifest.objects} objects ${snapshot.origin} and ${count} files, ${size} bytes\n`);
+  warnOfLeftOut(leftOut, io);
+  if (reduced.length > 0) {
+    warn(`in it without the fields that tlsboot does not know, if they have any: ${describeOmitted(reduced)}`, io);
+  }
+  return EXIT.done;
+}
+
+const CHECKING = "checking the backup";
+const DOING = { writing: "writing the backup", readingBack: "reading it back" } as const;
+
+function show({ kind, bytes }: BackupProgress, progress: ProgressLine): void {
+  progress.update(DOING[kind], formatMegabytes(bytes));
+}
+
+async function verify(
+  { settings }: Input<BackupFlags>,
+  path: string,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  if (settings.recipient.length > 0) throw new UsageError("--verify opens a backup", "give --identity");
+  const name = path;
+  const opener = await readOpener(settings, name, io, signal);
+  const nothing = () => Promise.resolve();
+  using progress = startProgress(io, CHECKING);
+  const sealed = reportBytes(createReadStream(path), (bytes) => progress.update(CHECKING, formatMegabytes(bytes)));
+  const manifest = await readBackup(await decryptBackup(sealed, opener), { file: nothing, objects: nothing })
+    .catch((error: unknown) => {
+      throw toIoError(`cannot read backup "${name}"`, error);
+    });
+  progress[Symbol.dispose]();
+  io.stdout.write(
+    line`good: made ${manifest.createdAt} by tlsboot ${manifest.tlsbootVersion}, ${manifest.objects} objects, ` +
+      `${manifest.parts.length} parts\n`,
+  );
+  const { leftOut = [] } = manifest;
+  warnOfLeftOut(leftOut, io);
+  return EXIT.done;
+}
+
+function warnOfLeftOut(leftOut: readonly OmittedResource[], io: Io): void {
+  if (leftOut.length > 0) warn(`not in it, since tlsboot does not serve them: ${describeOmitted(leftOut)}`, io);
+}

@@ -1,0 +1,106 @@
+/** Restores a data directory from a backup. */
+import { createReadStream } from "node:fs";
+import { lstat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { describeOmitted } from "../../../core/backup/omitted.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { plainPrefix } from "../../../server/storage/etcd/prefix.ts";
+import { decryptBackup } from "../../backup/encryption.ts";
+import { createEtcdTarget, restoreBackup, type RestoredBackup } from "../../backup/restore.ts";
+import { readOpener } from "../../backup/keys.ts";
+import { reportBytes } from "../../backup/write.ts";
+import type { RestoreFlags } from "./restore_flags.ts";
+import { connect } from "../../api/connection.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { displayPath } from "../../output/display_path.ts";
+import { line } from "../../output/escape.ts";
+import { formatMegabytes, startProgress } from "../../output/progress.ts";
+import { warn } from "../../framework/report.ts";
+import { dataDirAt } from "../../instance/data_dir.ts";
+import { assertEtcdNamed, readEtcdEndpoints } from "../../instance/etcd_endpoints.ts";
+import { readEtcdPlace } from "../../instance/etcd_place.ts";
+
+/** The action of the command `tlsboot restore`. */
+export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings, args: [name = ""] } = input;
+  const path = resolve(io.cwd, name);
+  if (await lstat(path).catch(() => undefined) === undefined) {
+    throw new AppError("not_found", `cannot read backup "${name}": no such file`, { hint: "check the path" });
+  }
+  const files = createFilePort();
+  assertEtcdNamed(settings);
+  const isForEtcd = settings.etcdServers.length > 0;
+  if (settings.forceEtcd && !isForEtcd) {
+    throw new UsageError("--force-etcd has no effect without --etcd-servers", "give both");
+  }
+  const etcd = isForEtcd
+    ? createEtcdTarget(await readEtcdEndpoints(settings, { files, cwd: io.cwd }), io.clock)
+    : undefined;
+  const opener = await readOpener(settings, name, io, signal);
+  const root = resolve(io.cwd, settings.dataDir);
+  const current = await readEtcdPlace(dataDirAt(root), files);
+  using progress = startProgress(io, READING);
+  const sealed = reportBytes(createReadStream(path), (bytes) => progress.update(READING, formatMegabytes(bytes)));
+  const archive = await decryptBackup(sealed, opener);
+  const restored = await restoreBackup(archive, root, {
+    clock: io.clock,
+    force: settings.force,
+    forceEtcd: settings.forceEtcd,
+    etcd,
+    current,
+    findServer: () => findServer(root, io, signal),
+    onProgress: (doing) => progress.update(DOING[doing]),
+  });
+  progress[Symbol.dispose]();
+  reportRestored(restored, root, isForEtcd ? plainPrefix(settings.etcdPrefix) : undefined, io);
+  return EXIT.done;
+}
+
+const READING = "reading the backup";
+const DOING = { checking: "checking what was read", writing: "writing to etcd" } as const;
+
+function reportRestored(
+  { manifest, revision, replaced, aside }: RestoredBackup,
+  root: string,
+  prefix: string | undefined,
+  io: Io,
+): void {
+  const show = (at: string) => displayPath(at, io.cwd);
+  const { createdAt, objects, leftOut = [] } = manifest;
+  const where = prefix === undefined
+    ? line`${objects} objects as of ${createdAt}; resource versions go on from ${revision}`
+    : line`${objects} objects as of ${createdAt}, in etcd below ${prefix}; resource versions are etcd's, now ${revision}`;
+  io.stdout.write(line`${show(root)}: ${where}\n`);
+  if (replaced !== undefined) io.stdout.write(line`what was there before is in ${show(replaced)}\n`);
+  for (const place of aside) io.stdout.write(line`what was in etcd before is there below ${place}/\n`);
+  if (leftOut.length > 0) warn(`was not in the backup: ${describeOmitted(leftOut)}`, io);
+  if (prefix === undefined || revision >= manifest.revision) return;
+  warn(
+    `etcd's revisions continue below the old ${manifest.revision}: a client that is disconnected now and reconnects only after ` +
+      "etcd has passed the revision that it knows must be restarted",
+    io,
+  );
+}
+
+/** The timeout for a running server to answer, in milliseconds. */
+const ANSWER_MS = 3_000;
+
+/** Finds the address at which a server of an instance answers; undefined when none does. */
+async function findServer(root: string, io: Io, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    await using connection = await connect({ dataDir: root, kubeconfig: undefined }, io);
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+    await connection.api.requestJson({ method: "GET", path: "/version" }, soon).catch((error: unknown) => {
+      // A refusal also shows that a server is running.
+      if (!isAppError(error, "unauthorized", "access_denied", "api_error")) throw error;
+    });
+    return connection.cluster.server;
+  } catch {
+    signal.throwIfAborted();
+    return undefined;
+  }
+}

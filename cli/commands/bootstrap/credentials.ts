@@ -1,0 +1,92 @@
+/**
+ * The credentials of the first request, from the settings: a bootstrap kubeconfig, or a token and the hash of the CA.
+ */
+import { resolve } from "node:path";
+import { bootstrapKubeconfig, type FindBootstrapCluster, noBootstrapCredentials } from "../../../client/bootstrap.ts";
+import type { Connect } from "../../../client/transport/connect.ts";
+import { discoverCluster, type DiscoveryProgress } from "../../../client/discover_cluster.ts";
+import type { FilePort } from "../../../client/files.ts";
+import { type BootstrapToken, parseBootstrapToken } from "../../../core/bootstrap/token.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { BootstrapFlags } from "./flags.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+
+/** The adapters for finding the credentials. */
+export interface CredentialTools {
+  readonly io: Io;
+  readonly files: FilePort;
+  readonly connect: Connect;
+  readonly onProgress: (event: DiscoveryProgress) => void;
+}
+
+/** kubeadm's limit for discovery; the whole command may wait longer. */
+const DISCOVERY_SECONDS = 300;
+
+/**
+ * Chooses how to find the cluster. UsageError for settings that are incomplete or contradictory. Files are read only on
+ * use.
+ */
+export function createClusterFinder(settings: Settings<BootstrapFlags>, tools: CredentialTools): FindBootstrapCluster {
+  const { io, files, connect, onProgress } = tools;
+  const { server, caCertHash: pins } = settings;
+  const hasToken = settings.token !== undefined || settings.tokenFile !== undefined;
+  if (settings.bootstrapKubeconfig !== undefined) {
+    if (server !== undefined || hasToken || pins.length > 0) {
+      throw new UsageError("give --bootstrap-kubeconfig, or --server with a token and --ca-cert-hash, not both");
+    }
+    return bootstrapKubeconfig(resolve(io.cwd, settings.bootstrapKubeconfig), files);
+  }
+  if (server === undefined && !hasToken && pins.length === 0) {
+    return noBootstrapCredentials(resolve(io.cwd, settings.kubeconfig ?? ""));
+  }
+  if (server === undefined) throw new UsageError("a token and a hash need --server, the address of the cluster");
+  if (!hasToken) {
+    throw new UsageError("--server needs --token or --token-file", "make a token with: tlsboot token create");
+  }
+  if (pins.length === 0) {
+    throw new UsageError(
+      "--server needs --ca-cert-hash, to verify the cluster",
+      "tlsboot ca show prints it beside the CA, and tlsboot token create --print-join-command the whole command",
+    );
+  }
+  const readToken = createTokenReader(settings, io, files);
+  return async (signal) => {
+    const token = await readToken(signal);
+    const waitSeconds = Math.min(settings.wait / 1000, DISCOVERY_SECONDS);
+    return await discoverCluster({ server, token, pins, connect, clock: io.clock, waitSeconds, onProgress }, signal);
+  };
+}
+
+function createTokenReader(
+  { token, tokenFile }: Settings<BootstrapFlags>,
+  io: Io,
+  files: FilePort,
+): (signal: AbortSignal) => Promise<BootstrapToken> {
+  if (token !== undefined && tokenFile !== undefined) throw new UsageError("give --token or --token-file, not both");
+  if (tokenFile !== undefined) return () => readTokenFile(resolve(io.cwd, tokenFile), files);
+  const text = token?.reveal() ?? "";
+  if (text !== "-") {
+    const given = parseToken(text);
+    return () => Promise.resolve(given);
+  }
+  let typed: Promise<BootstrapToken> | undefined;
+  return (signal) => typed ??= io.stdin.readAll(signal).then((all) => parseToken(all.trim()));
+}
+
+function parseToken(text: string): BootstrapToken {
+  const token = parseBootstrapToken(text);
+  if (token.ok) return token.value;
+  throw new UsageError(`cannot use --token: ${token.error}`);
+}
+
+async function readTokenFile(path: string, files: FilePort): Promise<BootstrapToken> {
+  const text = await files.readText(path);
+  const token = text === undefined ? undefined : parseBootstrapToken(text.trim());
+  if (token?.ok === true) return token.value;
+  const why = token === undefined ? "file does not exist" : token.error;
+  throw new AppError("token_invalid", `cannot read the token in "${path}": ${why}`, {
+    hint: "make a token with: tlsboot token create, and put it into the file",
+  });
+}

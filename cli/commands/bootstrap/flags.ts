@@ -1,0 +1,174 @@
+/** The command `tlsboot bootstrap`: its flags, help and examples. */
+import { canonicalIp } from "../../../core/pki/ip_address.ts";
+import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { err, ok, type Result } from "../../../core/lib/result.ts";
+import { parseSignalHook } from "./signal_hook.ts";
+import { defineCommand } from "../../framework/command.ts";
+import {
+  choiceFlag,
+  directoryFlag,
+  durationFlag,
+  fileFlag,
+  hostListFlag,
+  parsedFlag,
+  parsedListFlag,
+  secretFlag,
+  switchFlag,
+  textFlag,
+} from "../../framework/flags.ts";
+import { lifeFlag } from "../../flags/request.ts";
+
+/** The flags of `bootstrap`. Those that kubelet has too have kubelet's names. */
+export const BOOTSTRAP_FLAGS = {
+  bootstrapKubeconfig: fileFlag({
+    summary: "Kubeconfig with the credentials for the first request, such as a bootstrap token. Used again when the " +
+      "certificate has expired.",
+  }),
+  server: parsedFlag({
+    placeholder: "URL",
+    summary: "Instead of a bootstrap kubeconfig: address of an API server that publishes cluster-info, with --token " +
+      "and --ca-cert-hash.",
+    parse: parseServer,
+  }),
+  token: secretFlag({
+    placeholder: "TOKEN",
+    summary: "Bootstrap token, as tlsboot token create prints it; - reads it from stdin.",
+  }),
+  tokenFile: fileFlag({ summary: "File that holds the token." }),
+  caCertHash: parsedListFlag({
+    placeholder: "HASH",
+    summary: "sha256:... of the CA's public key, as tlsboot ca show and kubeadm print it. Give one for each CA that " +
+      "may vouch for the server.",
+    parse: parsePublicKeyPin,
+  }),
+  kubeconfig: fileFlag({
+    isRequired: true,
+    // TLSBOOT_KUBECONFIG names the kubeconfig of user commands, which must not be overwritten here.
+    isCommandLineOnly: true,
+    summary: "Kubeconfig to write. When it exists and its certificate is valid, there is nothing to do.",
+  }),
+  certDir: directoryFlag({
+    isRequired: true,
+    summary: "Folder for the key and the certificate. Never a running kubelet's: its link would be moved.",
+  }),
+  hostnameOverride: textFlag({ placeholder: "NAME", summary: "Node name. Without it, this machine's name." }),
+  serving: switchFlag({
+    summary: "Also get the serving certificate, as a kubelet with serverTLSBootstrap. A user or a policy approves it.",
+  }),
+  servingDns: hostListFlag({
+    placeholder: "LIST",
+    summary: "Names in the serving certificate. Without it, the node's name.",
+  }),
+  servingIp: parsedListFlag({
+    placeholder: "LIST",
+    summary:
+      "IP addresses in the serving certificate. Without it, the one that a kubelet would choose: what the node's " +
+      "name resolves to, else that of the interface with the default route.",
+    parse: parseIp,
+  }),
+  duration: lifeFlag({
+    summary:
+      "How long the certificates should live, 10m or more. The signer may grant less; without the flag, the signer decides.",
+  }),
+  rotateCertificates: switchFlag({
+    summary: "Keep running, and renew each certificate at 70 to 90 % of its life, the serving certificate also when " +
+      "this machine's addresses change.",
+  }),
+  wait: durationFlag({ default: "1h", summary: "How long to wait for approval and certificate." }),
+  exec: textFlag({
+    placeholder: "COMMAND",
+    isCommandLineOnly: true,
+    summary:
+      "Shell command to run after each change of a certificate. Its environment has TLSBOOT_CHANGED (client or " +
+      "serving), TLSBOOT_CERTIFICATE_FILE, TLSBOOT_NOT_AFTER and TLSBOOT_NODE_NAME.",
+  }),
+  signal: parsedListFlag({
+    placeholder: "NAME:PIDFILE",
+    isCommandLineOnly: true,
+    summary: "Signal to send after each change, and the file with the number of the process that gets it, as in " +
+      "HUP:/run/nginx.pid.",
+    parse: parseSignalHook,
+  }),
+  printSystemdUnit: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Only print a systemd unit that runs this with --rotate-certificates.",
+  }),
+  status: switchFlag({
+    isCommandLineOnly: true,
+    summary:
+      "Only print the certificates, their validity, problems and the next steps. Asks the server whether it still accepts this machine; changes nothing.",
+  }),
+  output: choiceFlag({
+    short: "o",
+    choices: ["json", "yaml"],
+    summary: "Output format of --status. Without it, text.",
+  }),
+} as const;
+
+/** Parses `https://host:port`, or kubeadm's `host:port`. */
+function parseServer(text: string): Result<string, string> {
+  const url = URL.parse(text.includes("://") ? text : `https://${text}`);
+  const isBare = url !== null && url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "";
+  return isBare && url.protocol === "https:" ? ok(url.origin) : err("want https://host:port");
+}
+
+function parseIp(text: string): Result<string, string> {
+  const address = canonicalIp(text);
+  return address === undefined ? err("want an IP address, such as 10.0.0.1 or 2001:db8::1") : ok(address);
+}
+
+/** The type of BOOTSTRAP_FLAGS, for the action. */
+export type BootstrapFlags = typeof BOOTSTRAP_FLAGS;
+
+/** The command that bootstraps a machine as a kubelet does. */
+export const bootstrapCommand = defineCommand({
+  path: ["bootstrap"],
+  summary: "Get this machine its certificate, as a kubelet does",
+  description: `Get this machine its client certificate, as a kubelet does.
+
+ Makes a key, sends a request to the API with the bootstrap credentials, waits until it is approved and issued, checks
+ the certificate, and writes key, certificate and kubeconfig. Run again after an interruption, it continues with its own
+ request.
+
+ The bootstrap credentials are a kubeconfig, or an address, a token and the hash of the CA, as for kubeadm join. In the
+ second case cluster-info is read from the address, accepted when the token has signed it and the CA has the hash, and
+ read again from the server whose certificate this CA has signed. The token is sent to no other server.
+
+ When the certificate has expired the bootstrap credentials are used again.
+
+ --exec and --signal run after the files are written. When they fail, the certificates stay as they are and the failure
+ is reported; a run without --rotate-certificates ends with 1.`,
+  group: "Role Commands",
+  args: [],
+  flags: BOOTSTRAP_FLAGS,
+  examples: [
+    {
+      comment: "Bootstrap the machine n1 once",
+      command:
+        "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
+    },
+    {
+      comment: "Find the cluster by the hash of its CA, with the token on stdin",
+      command:
+        "tlsboot bootstrap --server https://10.0.0.1:6443 --token - --ca-cert-hash sha256:1234...cdef --kubeconfig n1/kubeconfig --cert-dir n1/pki",
+    },
+    {
+      comment: "Keep both certificates of a server fresh",
+      command:
+        "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --serving --rotate-certificates",
+    },
+    {
+      comment: "Write a unit that does so and signals a server after each new certificate",
+      command:
+        "tlsboot bootstrap --bootstrap-kubeconfig /etc/kubernetes/bootstrap.kubeconfig --kubeconfig /etc/kubernetes/n1.conf --cert-dir /var/lib/n1/pki --serving --signal HUP:/run/nginx.pid --print-systemd-unit",
+    },
+    {
+      comment: "See the state of the certificates",
+      command: "tlsboot bootstrap --status --kubeconfig n1/kubeconfig --cert-dir n1/pki",
+    },
+  ],
+  exitCodes: {
+    3: "the request was denied, refused by the signer, or not decided in time; with --status, something is missing, due, or keeps this machine from working",
+  },
+  load: () => import("./run.ts"),
+});

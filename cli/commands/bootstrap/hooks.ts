@@ -1,0 +1,114 @@
+/** Hooks after a certificate change: a shell command, and signals to the processes of pid files. */
+import { spawn } from "node:child_process";
+import { kill } from "node:process";
+import { limitTime } from "../../../client/transport/time_limit.ts";
+import type { FilePort } from "../../../client/files.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import type { Io } from "../../io.ts";
+import type { SignalHook } from "./signal_hook.ts";
+import type { PairChange } from "./tools.ts";
+
+/** The command and the signals after a change. */
+export interface Hooks {
+  readonly exec: string | undefined;
+  /** The signals to send, with absolute paths of the pid files. */
+  readonly signals: readonly SignalHook[];
+}
+
+/** The adapters of hooks, and the name of the node. */
+export interface HookTools {
+  readonly io: Io;
+  readonly files: FilePort;
+  readonly nodeName: string;
+}
+
+/** The time limit of a command, so that a hanging one does not block renewals. */
+const EXEC_LIMIT_MS = 5 * 60_000;
+
+/** Runs every hook, even after a failure, and returns the failures. The certificate is stored in any case. */
+export async function runHooks(
+  hooks: Hooks,
+  change: PairChange,
+  tools: HookTools,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const faults: string[] = [];
+  const attempt = async (operation: () => Promise<void>): Promise<void> => {
+    try {
+      await operation();
+    } catch (error) {
+      signal.throwIfAborted();
+      faults.push(getErrorMessage(error));
+    }
+  };
+  for (const hook of hooks.signals) await attempt(() => sendSignal(hook, tools.files));
+  const { exec } = hooks;
+  if (exec !== undefined) await attempt(() => runCommand(exec, change, tools, signal));
+  return faults;
+}
+
+/** Creates the error of a run whose hooks failed. */
+export function createHookError(faults: readonly string[]): AppError {
+  return new AppError("hook_failed", `the certificate is stored, but ${faults.join("; ")}`, {
+    hint: "fix the hook and run it by hand, because it is not repeated before the next change",
+  });
+}
+
+async function sendSignal({ signal, pidFile }: SignalHook, files: FilePort): Promise<void> {
+  const doing = `cannot send ${signal} to the process in "${pidFile}"`;
+  const text = (await files.readText(pidFile))?.trim();
+  if (text === undefined) throw new Error(`${doing}: file does not exist`);
+  // 0, 1 and negative numbers mean process groups, init and all processes.
+  if (!/^[1-9]\d{0,9}$/.test(text) || text === "1") throw new Error(`${doing}: it holds no process id`);
+  try {
+    kill(Number(text), signal);
+  } catch (error) {
+    throw new Error(`${doing}: ${getErrorMessage(error)}`);
+  }
+}
+
+async function runCommand(command: string, change: PairChange, tools: HookTools, signal: AbortSignal): Promise<void> {
+  const { io } = tools;
+  const doing = `cannot run "${command}"`;
+  const tooLate = () => new Error(`${doing}: still running after ${EXEC_LIMIT_MS / 60_000} minutes, killed`);
+  await using limit = limitTime(io.clock, EXEC_LIMIT_MS, tooLate, signal);
+  await new Promise<void>((resolve, reject) => {
+    const child = spawn(command, {
+      shell: true,
+      cwd: io.cwd,
+      env: { ...io.env, ...createHookEnvironment(change, tools) },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => io.stderr.write(text));
+    }
+    const onAbort = (): void => {
+      child.kill("SIGKILL");
+      reject(limit.signal.reason);
+    };
+    limit.signal.addEventListener("abort", onAbort, { once: true });
+    const settle = (end: () => void): void => {
+      limit.signal.removeEventListener("abort", onAbort);
+      end();
+    };
+    child.once("error", (error) => settle(() => reject(new Error(`${doing}: ${error.message}`))));
+    child.once("close", (code, killedBy) => {
+      const how = code === null ? `ended by ${killedBy}` : `exit code ${code}`;
+      settle(() => code === 0 ? resolve() : reject(new Error(`${doing}: ${how}`)));
+    });
+  });
+}
+
+/** Returns the environment variables that a command gets in addition to those of this program. */
+function createHookEnvironment(
+  { purpose, pair, certificatePath }: PairChange,
+  { nodeName }: Pick<HookTools, "nodeName">,
+): Readonly<Record<string, string>> {
+  return {
+    TLSBOOT_CHANGED: purpose,
+    TLSBOOT_CERTIFICATE_FILE: certificatePath,
+    TLSBOOT_NOT_AFTER: formatTime(pair.leaf.notAfter),
+    TLSBOOT_NODE_NAME: nodeName,
+  };
+}

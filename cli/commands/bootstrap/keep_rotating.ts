@@ -1,0 +1,121 @@
+/** Renews a machine's certificates: a certificate manager for each, and a follower of the machine's addresses. */
+import { CLIENT_STORE_PREFIX } from "../../../client/bootstrap.ts";
+import {
+  createCertificateRequester,
+  createTemplateHolder,
+  fixedTemplate,
+  runCertificateManager,
+} from "../../../client/rotation.ts";
+import { type CredentialStore, openCredentialStore } from "../../../client/certificate/credential_store.ts";
+import { adoptKubeconfigPair, connectAsNode } from "../../../client/node_kubeconfig.ts";
+import { followServingAddresses, SERVING_STORE_PREFIX } from "../../../client/serving.ts";
+import { rotationUsages, servingTemplate, servingUsages } from "../../../core/bootstrap/kubelet_templates.ts";
+import { nodeSubject } from "../../../core/bootstrap/node_name.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
+import type { BootstrapFlags } from "./flags.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { line } from "../../output/escape.ts";
+import type { Machine } from "./machine.ts";
+import { describeProgress } from "./progress_text.ts";
+import { readServingNames } from "./serving_names.ts";
+import type { PairChange, Tools } from "./tools.ts";
+
+/** The settings, the machine and the adapters of the rotation. */
+export interface RotationContext {
+  readonly settings: Settings<BootstrapFlags>;
+  readonly machine: Machine;
+  readonly tools: Tools;
+  /** Receives each new pair; `isFirst` is true when there was none before. The rotation waits for it. */
+  readonly onChange: (change: PairChange, isFirst: boolean) => Promise<void>;
+}
+
+/** Runs until the signal fires or one of the managers ends; then the others end too. */
+export async function keepRotating(context: RotationContext, signal: AbortSignal): Promise<never> {
+  const { settings, machine, tools } = context;
+  const { files, connect, io } = tools;
+  const store = await openCredentialStore({
+    files,
+    clock: io.clock,
+    certDir: machine.certDir,
+    prefix: CLIENT_STORE_PREFIX,
+  });
+  await adoptKubeconfigPair({ kubeconfigPath: machine.kubeconfigPath, store, files, connect });
+  const end = new AbortController();
+  const either = AbortSignal.any([signal, end.signal]);
+  const parts = [
+    rotateClient(context, store, either),
+    ...(settings.serving ? [rotateServing(context, store, either)] : []),
+  ];
+  try {
+    return await Promise.race(parts);
+  } finally {
+    end.abort();
+    await Promise.allSettled(parts);
+  }
+}
+
+async function rotateClient(context: RotationContext, store: CredentialStore, signal: AbortSignal): Promise<never> {
+  const { settings, machine, tools, onChange } = context;
+  const { io, files, connect, logger, findCluster } = tools;
+  const { clock, random } = io;
+  return await runCertificateManager({
+    purpose: "client",
+    store,
+    template: fixedTemplate({ ...nodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] }),
+    requestCertificate: createCertificateRequester({
+      signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+      usages: rotationUsages,
+      ...toExpiration(settings),
+      clock,
+      random,
+      logger,
+      connect: async (credentials, signal) =>
+        credentials === "current"
+          ? await connectAsNode({ kubeconfigPath: machine.kubeconfigPath, store, files, connect })
+          : await connect(await findCluster(signal)),
+    }),
+    clock,
+    random,
+    logger,
+    onRotated: (pair, previous) =>
+      onChange({ purpose: "client", pair, certificatePath: store.currentPath }, previous === undefined),
+  }, signal);
+}
+
+async function rotateServing(context: RotationContext, client: CredentialStore, signal: AbortSignal): Promise<never> {
+  const { settings, machine, tools, onChange } = context;
+  const { io, files, connect, logger } = tools;
+  const { clock, random } = io;
+  const store = await openCredentialStore({ files, clock, certDir: machine.certDir, prefix: SERVING_STORE_PREFIX });
+  const readNames = () => readServingNames(settings, machine, files);
+  const template = createTemplateHolder(servingTemplate(machine.nodeName, await readNames()));
+  const manager = runCertificateManager({
+    purpose: "serving",
+    store,
+    template,
+    requestCertificate: createCertificateRequester({
+      signerName: KUBELET_SERVING_SIGNER,
+      usages: servingUsages,
+      ...toExpiration(settings),
+      clock,
+      random,
+      logger,
+      connect: () => connectAsNode({ kubeconfigPath: machine.kubeconfigPath, store: client, files, connect }),
+      onProgress: (event) => {
+        // A person approves these requests, so they are printed.
+        if (event.kind === "submitted") io.stderr.write(line`${describeProgress(event, io.cwd) ?? ""}\n`);
+      },
+    }),
+    clock,
+    random,
+    logger,
+    onRotated: (pair, previous) =>
+      onChange({ purpose: "serving", pair, certificatePath: store.currentPath }, previous === undefined),
+  }, signal);
+  const follower = followServingAddresses({ nodeName: machine.nodeName, readNames, template, clock, logger }, signal);
+  return await Promise.race([manager, follower]);
+}
+
+function toExpiration({ duration }: Settings<BootstrapFlags>): { readonly expirationSeconds?: number } {
+  return duration === undefined ? {} : { expirationSeconds: duration };
+}

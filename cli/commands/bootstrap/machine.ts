@@ -1,0 +1,26 @@
+/** The machine to bootstrap: its name and its files, from the settings. */
+import { hostname } from "node:os";
+import { resolve } from "node:path";
+import { type NodeName, parseNodeName } from "../../../core/bootstrap/node_name.ts";
+import type { BootstrapFlags } from "./flags.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+
+/** The node name and the absolute paths of a machine. */
+export interface Machine {
+  readonly nodeName: NodeName;
+  readonly kubeconfigPath: string;
+  readonly certDir: string;
+}
+
+/** Resolves the name and the paths. UsageError for an invalid node name. */
+export function resolveMachine(settings: Settings<BootstrapFlags>, io: Pick<Io, "cwd">): Machine {
+  const name = parseNodeName(settings.hostnameOverride ?? hostname());
+  if (!name.ok) throw new UsageError(name.error, "give the node's name with --hostname-override");
+  return {
+    nodeName: name.value,
+    kubeconfigPath: resolve(io.cwd, settings.kubeconfig ?? ""),
+    certDir: resolve(io.cwd, settings.certDir ?? ""),
+  };
+}

@@ -1,0 +1,47 @@
+/** The progress messages of a bootstrap. */
+import type { BootstrapProgress } from "../../../client/bootstrap.ts";
+import type { DiscoveryProgress } from "../../../client/discover_cluster.ts";
+import type { ServingProgress } from "../../../client/serving.ts";
+import { KUBELET_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import { displayPath } from "../../output/display_path.ts";
+
+/** Any step until the files are stored. */
+export type MachineProgress = BootstrapProgress | DiscoveryProgress | ServingProgress;
+
+/** Returns the message for a step; undefined when there is nothing to print. */
+export function describeProgress(event: MachineProgress, cwd: string): string | undefined {
+  switch (event.kind) {
+    case "kubeconfigInvalid":
+      return `the kubeconfig cannot be used: ${event.reason}`;
+    case "servingOutdated":
+      return `requesting another serving certificate: ${event.reason}`;
+    case "discovering":
+      return `reading cluster-info of ${event.server}`;
+    case "discoveryDelayed":
+      return `trying again: ${event.reason}`;
+    case "discovered":
+      return `cluster-info is signed with the token, and its CA has the hash: the server is ${event.server}`;
+    case "keyKept":
+      return event.reused
+        ? `using the key in ${displayPath(event.path, cwd)}`
+        : `key made: ${displayPath(event.path, cwd)}`;
+    case "waitingForServer":
+      return `waiting for ${event.server}`;
+    case "clockSkew":
+      return `this machine's clock differs: the server says ${formatTime(event.skew.serverTime)}`;
+    case "submitted":
+      return `${event.signerName === KUBELET_SERVING_SIGNER ? "serving " : ""}request ${event.name} ${
+        event.adopted ? "taken up again" : "made"
+      }; ` +
+        `waiting for approval: tlsboot approve ${shellWord(event.name)}`;
+    case "approved":
+      return `approved (${event.reason}); waiting for the certificate`;
+    case "issued":
+      return `issued, valid until ${formatTime(event.notAfter)}`;
+    case "stored":
+    case "kubeconfigWritten":
+      return undefined;
+  }
+}

@@ -1,0 +1,206 @@
+/** Runs the bootstrap client: once, or until it is stopped with --rotate-certificates. */
+import { bootstrap, type BootstrapOutcome, CLIENT_STORE_PREFIX } from "../../../client/bootstrap.ts";
+import { createConnector } from "../../../client/transport/connect.ts";
+import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { connectAsNode } from "../../../client/node_kubeconfig.ts";
+import { bootstrapServing, type ServingOutcome } from "../../../client/serving.ts";
+import { resolve } from "node:path";
+import { formatTime } from "../../../core/kube/meta.ts";
+import { AppError } from "../../../core/errors.ts";
+import { commandLine } from "./command_words.ts";
+import { createClusterFinder } from "./credentials.ts";
+import { createHookError, runHooks } from "./hooks.ts";
+import { keepRotating } from "./keep_rotating.ts";
+import { type Machine, resolveMachine } from "./machine.ts";
+import { describeProgress, type MachineProgress } from "./progress_text.ts";
+import { getServingTemplate } from "./serving_names.ts";
+import { findProblems, showStatus } from "./status.ts";
+import { systemdUnit } from "./systemd_unit.ts";
+import type { PairChange, Tools } from "./tools.ts";
+import type { BootstrapFlags } from "./flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { reportError, warn } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { createLogger } from "../../logging.ts";
+import { displayPath } from "../../output/display_path.ts";
+import { escapeControls } from "../../output/escape.ts";
+import { createSteps } from "../../output/progress.ts";
+import { USER_AGENT } from "../../user_agent.ts";
+import { describeCutLife } from "../request/progress.ts";
+
+/** The action of the command `tlsboot bootstrap`. */
+export async function run(
+  { settings, isDebug }: Input<BootstrapFlags>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  checkSettings(settings);
+  const files = createFilePort();
+  const machine = resolveMachine(settings, io);
+  if (settings.printSystemdUnit) {
+    io.stdout.write(systemdUnit(settings, machine, io));
+    return EXIT.done;
+  }
+  if (settings.status) return await showStatus(settings, machine, { io, files }, signal);
+  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: isDebug ? "debug" : "warn" });
+  const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
+  let steps: { step(text: string): void } | undefined;
+  const onProgress = (event: MachineProgress): void => {
+    const text = describeProgress(event, io.cwd);
+    if (text !== undefined) steps?.step(text);
+    if (event.kind === "issued") reportCutLife(event, settings, io);
+  };
+  const findCluster = createClusterFinder(settings, { io, files, connect, onProgress });
+  const tools: Tools = { io, files, connect, logger, findCluster };
+  const runHooksFor = createHookRunner(settings, machine, { io, files }, signal);
+  let once: BootstrappedOnce;
+  {
+    using shown = createSteps(io);
+    steps = shown;
+    once = await bootstrapOnce({ settings, machine, tools, onProgress, runHooksFor }, signal);
+  }
+  if (!settings.rotateCertificates) {
+    if (once.hookFaults.length > 0) throw createHookError(once.hookFaults);
+    return once.isReady ? EXIT.done : EXIT.no;
+  }
+  // A run that renews certificates must not end because of a failure that it can only report.
+  const report = (failed: readonly string[]): void => {
+    if (failed.length > 0) logger.error("the certificate is stored, but what should follow failed", { faults: failed });
+  };
+  report(once.hookFaults);
+  const onChange = async (change: PairChange, isFirst: boolean): Promise<void> => {
+    io.stdout.write(escapeControls(describeChange(change, isFirst, io.cwd)));
+    reportCutLife(change.pair.leaf, settings, io);
+    report(await runHooksFor(change));
+  };
+  return await keepRotating({ settings, machine, tools, onChange }, signal);
+}
+
+/** Runs the hooks for a change and resolves with the failures. */
+type HookRunner = (change: PairChange) => Promise<readonly string[]>;
+
+/** Creates a function that runs the hooks of one change after another, even when two certificates change at once. */
+function createHookRunner(
+  settings: Settings<BootstrapFlags>,
+  { nodeName }: Machine,
+  { io, files }: Pick<Tools, "io" | "files">,
+  signal: AbortSignal,
+): HookRunner {
+  const signals = settings.signal.map((hook) => ({ ...hook, pidFile: resolve(io.cwd, hook.pidFile) }));
+  const hooks = { exec: settings.exec, signals };
+  let turn: Promise<readonly string[]> = Promise.resolve([]);
+  return (change) => turn = turn.then(() => runHooks(hooks, change, { io, files, nodeName }, signal));
+}
+
+interface Context {
+  readonly settings: Settings<BootstrapFlags>;
+  readonly machine: Machine;
+  readonly tools: Tools;
+  readonly onProgress: (event: MachineProgress) => void;
+  readonly runHooksFor: HookRunner;
+}
+
+function checkSettings(settings: Settings<BootstrapFlags>): void {
+  const { serving, servingDns, servingIp, status, output, printSystemdUnit } = settings;
+  if (status && printSystemdUnit) throw new UsageError("give --status or --print-systemd-unit, not both");
+  if (!serving && servingDns.length + servingIp.length > 0) {
+    throw new UsageError("--serving-dns and --serving-ip need --serving");
+  }
+  if (output !== undefined && !status) throw new UsageError("--output needs --status");
+}
+
+interface BootstrappedOnce {
+  /** Failures of hooks after the certificates were stored. */
+  readonly hookFaults: readonly string[];
+  /** False when the certificate exists already but cannot be used. */
+  readonly isReady: boolean;
+}
+
+/** Gets the first certificates. With --rotate-certificates the manager gets the serving certificate later. */
+async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<BootstrappedOnce> {
+  const { settings, machine, tools, onProgress, runHooksFor } = context;
+  const { io, files, connect, logger } = tools;
+  const { clock, random } = io;
+  const life = settings.duration === undefined ? {} : { expirationSeconds: Math.floor(settings.duration / 1000) };
+  const resumeCommand = commandLine(settings, machine, io.cwd);
+  const shared = {
+    files,
+    clock,
+    random,
+    logger,
+    onProgress,
+    waitSeconds: settings.wait / 1000,
+    resumeCommand,
+    ...life,
+  };
+  const outcome = await bootstrap({ ...machine, ...shared, connect, findCluster: tools.findCluster }, signal);
+  const isReady = outcome.kind === "issued" || await checkReadiness(context, signal);
+  if (!isReady && !settings.rotateCertificates) return { hookFaults: [], isReady };
+  if (isReady) io.stdout.write(escapeControls(describeOutcome(outcome, machine, io.cwd)));
+  const hookFaults = outcome.kind === "issued" ? await runHooksFor({ purpose: "client", ...outcome }) : [];
+  if (!settings.serving || settings.rotateCertificates) return { hookFaults, isReady };
+  const { certDir, kubeconfigPath } = machine;
+  const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
+  const template = await getServingTemplate(settings, machine, files);
+  const connectNode = () => connectAsNode({ kubeconfigPath, store, files, connect });
+  const served = await bootstrapServing({ ...shared, template, certDir, connect: connectNode }, signal);
+  io.stdout.write(escapeControls(describeServing(served, io.cwd)));
+  const servingFaults = served.kind === "issued" ? await runHooksFor({ purpose: "serving", ...served }) : [];
+  return { hookFaults: [...hookFaults, ...servingFaults], isReady };
+}
+
+/**
+ * Checks that the existing certificate can be used, and reports problems on stderr. A run that renews certificates
+ * continues in any case, as kubelet does, because a renewal may fix the problem.
+ */
+async function checkReadiness(context: Context, signal: AbortSignal): Promise<boolean> {
+  const { settings, machine, tools: { io, files, logger } } = context;
+  const problems = await findProblems(settings, machine, { io, files }, signal);
+  for (const { severity, message, fix } of problems) {
+    if (settings.rotateCertificates) logger.warn("this machine may not work", { problem: message, fix });
+    else if (severity === "warning") warn(`${message}; ${fix}`, io);
+    else reportError(new AppError("invalid", message, { hint: fix }), io, false);
+  }
+  return !problems.some(({ severity }) => severity === "fault");
+}
+
+/** Warns when the signer grants a shorter life than `--duration`. */
+function reportCutLife(
+  life: { readonly notBefore: Date; readonly notAfter: Date },
+  { duration }: Settings<BootstrapFlags>,
+  io: Io,
+): void {
+  const cut = describeCutLife(life, duration === undefined ? undefined : Math.floor(duration / 1000));
+  if (cut !== undefined) warn(cut, io);
+}
+
+function describeOutcome(outcome: BootstrapOutcome, machine: Machine, cwd: string): string {
+  const kubeconfig = displayPath(machine.kubeconfigPath, cwd);
+  if (outcome.kind === "alreadyValid") {
+    const { subject, notAfter } = outcome.pair.leaf;
+    return `nothing to do: ${kubeconfig} of ${subject.commonName} is valid until ${formatTime(notAfter)}\n`;
+  }
+  return `certificate of ${machine.nodeName} issued, valid until ${formatTime(outcome.pair.leaf.notAfter)}
+certificate and key: ${displayPath(outcome.certificatePath, cwd)}
+kubeconfig: ${kubeconfig}
+`;
+}
+
+function describeServing({ kind, pair, certificatePath }: ServingOutcome, cwd: string): string {
+  const path = displayPath(certificatePath, cwd);
+  const { dnsNames, ipAddresses, notAfter } = pair.leaf;
+  if (kind === "alreadyValid") return `nothing to do: ${path} is valid until ${formatTime(notAfter)}\n`;
+  return `serving certificate of ${[...dnsNames, ...ipAddresses].join(", ")} issued, valid until ${formatTime(notAfter)}
+serving certificate and key: ${path}
+`;
+}
+
+function describeChange({ purpose, pair, certificatePath }: PairChange, isFirst: boolean, cwd: string): string {
+  if (purpose === "serving" && isFirst) return describeServing({ kind: "issued", pair, certificatePath }, cwd);
+  const what = purpose === "client" ? "certificate" : "serving certificate";
+  return `${what} renewed, valid until ${formatTime(pair.leaf.notAfter)}\n`;
+}

@@ -1,0 +1,121 @@
+/** A systemd unit that renews a machine's certificates, in a sandbox without the rights that it does not need. */
+import { basename, dirname, resolve } from "node:path";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import type { BootstrapFlags } from "./flags.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { commandWords } from "./command_words.ts";
+import type { Machine } from "./machine.ts";
+
+const INSTALLED_PROGRAM = "/usr/local/bin/tlsboot";
+/** The folders that ProtectHome hides. */
+const HOMES = /^\/(home|root|run\/user)(\/|$)/;
+
+/**
+ * Formats the unit. UsageError for a token on the command line, because units must not contain secrets, and for a
+ * program that the sandbox hides or a restart of the machine removes.
+ */
+export function systemdUnit(
+  settings: Settings<BootstrapFlags>,
+  machine: Machine,
+  io: Pick<Io, "cwd" | "execPath">,
+): string {
+  if (settings.token !== undefined) {
+    throw new UsageError("every user can read a unit: give the token with --token-file, not --token");
+  }
+  const folders = [...new Set([machine.certDir, dirname(machine.kubeconfigPath)])];
+  const program = basename(io.execPath) === "tlsboot" ? io.execPath : INSTALLED_PROGRAM;
+  const words = [
+    ...commandWords({ ...settings, rotateCertificates: true }, machine, io.cwd),
+    ...["--wait", `${settings.wait / 1000}s`],
+  ];
+  const command = [program, ...words].map(quoteWord).join(" ");
+  const paths = [...folders, ...readPaths(settings, io.cwd)];
+  const seesHomes = paths.some((path) => HOMES.test(path));
+  checkProgram(program, seesHomes);
+  return `# Written by tlsboot bootstrap --print-systemd-unit.
+[Unit]
+Description=Certificates of Kubernetes node ${machine.nodeName}
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=exec
+ExecStartPre=+/bin/mkdir -p ${folders.map(quoteWord).join(" ")}
+ExecStart=${command}
+Restart=always
+RestartSec=10s
+UMask=0077
+
+# Nothing but its own files, the network and the tables of its routes.
+ProtectSystem=strict
+ReadWritePaths=${folders.map(quote).join(" ")}
+${seesHomes ? "" : "ProtectHome=yes\n"}PrivateTmp=${paths.some(isTemporary) ? "no" : "yes"}
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+NoNewPrivileges=yes
+${formatCapabilities(settings)}SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+# Not MemoryDenyWriteExecute: JavaScript is compiled while it runs.
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+function readPaths({ bootstrapKubeconfig, tokenFile }: Settings<BootstrapFlags>, cwd: string): readonly string[] {
+  return [bootstrapKubeconfig, tokenFile].flatMap((path) => path === undefined ? [] : [resolve(cwd, path)]);
+}
+
+/** Refuses a program that systemd cannot find: it would report 203/EXEC at each start of the unit. */
+function checkProgram(program: string, seesHomes: boolean): void {
+  const why = isTemporary(program)
+    ? "files there are removed when the machine restarts"
+    : HOMES.test(program) && !seesHomes
+    ? "the unit hides that folder from its program (ProtectHome=)"
+    : undefined;
+  if (why === undefined) return;
+  throw new UsageError(
+    `a unit cannot start "${program}": ${why}`,
+    `install it first: sudo install -m 755 ${shellWord(program)} ${INSTALLED_PROGRAM}; ` +
+      "then run the same command with the installed program",
+  );
+}
+
+function isTemporary(path: string): boolean {
+  return /^\/(var\/)?tmp(\/|$)/.test(path);
+}
+
+/** Formats the capabilities: a shell command may need any, signals to other processes need CAP_KILL. */
+function formatCapabilities({ exec, signal }: Settings<BootstrapFlags>): string {
+  if (exec !== undefined) return "# --exec runs within these limits too.\n";
+  return `CapabilityBoundingSet=${signal.length > 0 ? "CAP_KILL" : ""}\n`;
+}
+
+/** Quotes a word of a command line, where a dollar sign begins a variable (systemd.service(5)). */
+function quoteWord(word: string): string {
+  return quote(word.replaceAll("$", "$$$$"));
+}
+
+/** Quotes a word of a list (systemd.syntax(7)). */
+function quote(word: string): string {
+  if (/\p{Cc}/u.test(word)) {
+    throw new UsageError("a unit cannot contain control characters: choose other paths and names");
+  }
+  const escaped = word.replaceAll("%", "%%");
+  if (/^[A-Za-z0-9_@%+=:,./$[\]-]+$/.test(escaped)) return escaped;
+  return `"${escaped.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+}

@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
+import { BOOTSTRAP_FLAGS } from "./flags.ts";
+import { resolveSettings } from "../../framework/settings.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import { resolveMachine } from "./machine.ts";
+import { systemdUnit } from "./systemd_unit.ts";
+
+const IO = { cwd: "/instance", execPath: "/usr/bin/node" };
+const NAME = parseNodeName("n1");
+assert.ok(NAME.ok);
+
+function unit(flags: Readonly<Record<string, readonly string[]>>, io = IO): string {
+  const commandLine = { kubeconfig: ["n1.conf"], certDir: ["pki"], hostnameOverride: ["n1"], ...flags };
+  const resolved = resolveSettings(BOOTSTRAP_FLAGS, { commandLine, env: {} });
+  assert.ok(resolved.ok, JSON.stringify(resolved));
+  return systemdUnit(resolved.value.settings, resolveMachine(resolved.value.settings, io), io);
+}
+
+/** Every key of the unit, with the values that systemd accepts (systemd.unit, .service, .exec(5)). */
+const YES_NO = /^(yes|no)$/;
+const SYNTAX: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
+  Unit: {
+    Description: /^\S.*$/,
+    Wants: /^[a-z-]+\.target$/,
+    After: /^[a-z-]+\.target$/,
+  },
+  Service: {
+    Type: /^exec$/,
+    ExecStartPre: /^\+\/\S+( .+)?$/,
+    ExecStart: /^\/\S+( .+)?$/,
+    Restart: /^always$/,
+    RestartSec: /^\d+s$/,
+    UMask: /^0[0-7]{3}$/,
+    ProtectSystem: /^strict$/,
+    ReadWritePaths: /^(?:"?\/.+"? ?)+$/,
+    ProtectHome: YES_NO,
+    PrivateTmp: YES_NO,
+    PrivateDevices: YES_NO,
+    ProtectClock: YES_NO,
+    ProtectControlGroups: YES_NO,
+    ProtectHostname: YES_NO,
+    ProtectKernelLogs: YES_NO,
+    ProtectKernelModules: YES_NO,
+    ProtectKernelTunables: YES_NO,
+    ProtectProc: /^invisible$/,
+    RestrictAddressFamilies: /^(AF_[A-Z0-9]+ ?)+$/,
+    RestrictNamespaces: YES_NO,
+    RestrictRealtime: YES_NO,
+    RestrictSUIDSGID: YES_NO,
+    LockPersonality: YES_NO,
+    NoNewPrivileges: YES_NO,
+    CapabilityBoundingSet: /^(CAP_[A-Z_]+ ?)*$/,
+    SystemCallArchitectures: /^native$/,
+    SystemCallFilter: /^@[a-z-]+$/,
+    SystemCallErrorNumber: /^E[A-Z]+$/,
+  },
+  Install: { WantedBy: /^[a-z-]+\.target$/ },
+};
+
+/** Reads a unit strictly: known sections and keys, each once, each value as systemd accepts it. */
+function read(text: string): Readonly<Record<string, string>> {
+  const values: Record<string, string> = {};
+  let section = "";
+  assert.ok(text.endsWith("\n"));
+  for (const line of text.split("\n")) {
+    if (line === "" || line.startsWith("#")) continue;
+    const heading = /^\[([A-Za-z]+)\]$/.exec(line)?.[1];
+    if (heading !== undefined) {
+      assert.ok(heading in SYNTAX, line);
+      section = heading;
+      continue;
+    }
+    const [, key = "", value = ""] = /^([A-Za-z]+)=(.*)$/.exec(line) ?? assert.fail(line);
+    const syntax = SYNTAX[section]?.[key] ?? assert.fail(`[${section}] ${line}`);
+    assert.match(value, syntax, line);
+    assert.equal(key in values, false, `${key} comes once`);
+    assert.ok(!line.endsWith("\\"), line);
+    values[key] = value;
+  }
+  return values;
+}
+
+/** Splits and unescapes a line as systemd does; only command lines have variables. */
+function words(line: string, kind: "command" | "list" = "command"): readonly string[] {
+  return [...line.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(([, quoted, bare]) => {
+    const word = (quoted?.replace(/\\(.)/g, "$1") ?? bare ?? "").replaceAll("%%", "%");
+    return kind === "command" ? word.replaceAll("$$", "$") : word;
+  });
+}
+
+test("systemdUnit() reads as systemd reads, with every path absolute", () => {
+  const values = read(unit({
+    bootstrapKubeconfig: ["bootstrap.kubeconfig"],
+    serving: ["true"],
+    servingDns: ["a.example,b.example"],
+    servingIp: ["192.0.2.1"],
+    duration: ["24h"],
+    signal: ["HUP:run/a.pid"],
+    wait: ["30m"],
+  }));
+  assert.deepEqual(words(values["ExecStart"] ?? ""), [
+    ...["/usr/local/bin/tlsboot", "bootstrap", "--bootstrap-kubeconfig", "/instance/bootstrap.kubeconfig"],
+    ...["--kubeconfig", "/instance/n1.conf", "--cert-dir", "/instance/pki", "--hostname-override", "n1"],
+    ...["--serving", "--serving-dns", "a.example", "--serving-dns", "b.example", "--serving-ip", "192.0.2.1"],
+    ...["--duration", "86400s", "--signal", "SIGHUP:/instance/run/a.pid", "--rotate-certificates", "--wait", "1800s"],
+  ]);
+  assert.deepEqual(words(values["ReadWritePaths"] ?? ""), ["/instance/pki", "/instance"]);
+  assert.equal(values["CapabilityBoundingSet"], "CAP_KILL");
+  assert.equal(values["ProtectHome"], "yes");
+});
+
+test("systemdUnit() starts the program that printed it, without the rights that it does not need", () => {
+  const values = read(unit({}, { ...IO, execPath: "/opt/bin/tlsboot" }));
+  assert.equal(words(values["ExecStart"] ?? "")[0], "/opt/bin/tlsboot");
+  assert.equal(values["CapabilityBoundingSet"], "");
+});
+
+for (
+  const [program, why] of [
+    ["/tmp/tlsboot", /removed when the machine restarts/],
+    ["/var/tmp/a/tlsboot", /removed when the machine restarts/],
+    ["/root/tlsboot", /the unit hides that folder/],
+    ["/home/jane/bin/tlsboot", /the unit hides that folder/],
+    ["/run/user/1000/tlsboot", /the unit hides that folder/],
+  ] as const
+) {
+  test(`systemdUnit() refuses to start ${program}, and explains how to install it`, () => {
+    assert.throws(() => unit({}, { ...IO, execPath: program }), (error) => {
+      assert.ok(error instanceof UsageError);
+      assert.match(error.message, why);
+      assert.match(error.hint ?? "", new RegExp(`sudo install -m 755 ${program} /usr/local/bin/tlsboot;`));
+      return true;
+    });
+  });
+}
+
+test("systemdUnit() starts a program at home where the unit works there anyway", () => {
+  const values = read(unit({ certDir: ["/home/jane/pki"] }, { ...IO, execPath: "/home/jane/tlsboot" }));
+  assert.equal(words(values["ExecStart"] ?? "")[0], "/home/jane/tlsboot");
+});
+
+test("systemdUnit() discovers with a token file and hashes", () => {
+  const hash = `sha256:${"0".repeat(64)}`;
+  const values = read(unit({ server: ["10.0.0.1:6443"], tokenFile: ["token"], caCertHash: [hash] }));
+  assert.ok(
+    values["ExecStart"]?.includes(
+      `--server https://10.0.0.1:6443 --token-file /instance/token --ca-cert-hash ${hash} `,
+    ),
+  );
+});
+
+for (const odd of ["two words", 'a"quote', "a\\b", "100%", "$HOME", "a;b", "ü"]) {
+  test(`systemdUnit() hands on ${JSON.stringify(odd)} as it is`, () => {
+    const values = read(unit({ certDir: [`/x/${odd}`], exec: [`echo ${odd} "$TLSBOOT_CHANGED"`] }));
+    const all = words(values["ExecStart"] ?? "");
+    assert.equal(all[all.indexOf("--cert-dir") + 1], `/x/${odd}`);
+    assert.equal(all[all.indexOf("--exec") + 1], `echo ${odd} "$TLSBOOT_CHANGED"`);
+    assert.equal(words(values["ReadWritePaths"] ?? "", "list")[0], `/x/${odd}`);
+    assert.equal(values["CapabilityBoundingSet"], undefined, "a command of the shell may need any");
+  });
+}
+
+test("systemdUnit() does not hide homes and temporary folders that it works in", () => {
+  assert.equal(read(unit({ certDir: ["/home/a/pki"] }))["ProtectHome"], undefined);
+  assert.equal(read(unit({ bootstrapKubeconfig: ["/root/b"] }))["ProtectHome"], undefined);
+  assert.equal(read(unit({ certDir: ["/tmp/pki"] }))["PrivateTmp"], "no");
+});
+
+for (
+  const { name, flags } of [
+    { name: "a token", flags: { token: ["abcdef.0123456789abcdef"] } },
+    { name: "a line break", flags: { certDir: ["/x\n[Service]"] } },
+  ]
+) {
+  test(`systemdUnit() refuses ${name}`, () => {
+    assert.throws(() => unit(flags), (error) => error instanceof Error && !error.message.includes("0123456789abcdef"));
+  });
+}

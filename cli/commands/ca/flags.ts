@@ -1,0 +1,108 @@
+/** The command `tlsboot ca init`: its flags, help and examples. */
+import { formatCidr, parseCidr } from "../../../core/pki/cidr.ts";
+import { findDnsSubtreeFault } from "../../../core/pki/name_constraints.ts";
+import { err, ok } from "../../../core/lib/result.ts";
+import { defineCommand } from "../../framework/command.ts";
+import { KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
+import { choiceFlag, durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "../../flags/common.ts";
+
+const flags = {
+  dataDir: DATA_DIR_FLAG,
+  commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
+  duration: durationFlag({ default: "87600h", summary: "Life of the CA certificate; 87600h are ten years." }),
+  keyAlgorithm: choiceFlag({
+    choices: KEY_ALGORITHMS,
+    default: "ecdsa-p256",
+    placeholder: "ALGORITHM",
+    summary: "Algorithm of the key.",
+  }),
+  permitDns: parsedListFlag({
+    placeholder: "DOMAIN",
+    summary: "Let the CA certify these DNS names and no others: example.org covers itself and all names below it, " +
+      ".example.org only the names below it. IP addresses are not limited unless --permit-ip is given.",
+    parse(text) {
+      const fault = findDnsSubtreeFault(text);
+      return fault === undefined ? ok(text.toLowerCase()) : err(fault);
+    },
+  }),
+  permitIp: parsedListFlag({
+    placeholder: "CIDR",
+    summary: "Let the CA certify these IP addresses and no others: 10.0.0.0/8, or one address. DNS names are not " +
+      "limited unless --permit-dns is given.",
+    parse(text) {
+      const range = parseCidr(text);
+      return range === undefined
+        ? err("want a range such as 10.0.0.0/8, without bits behind the prefix, or one address")
+        : ok(formatCidr(range));
+    },
+  }),
+  encryptKey: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Encrypt the key with a passphrase that is typed twice; --ca-passphrase-file alone encrypts it with the " +
+      "one in the file. Every command that opens the key then needs the passphrase.",
+  }),
+  ...CA_KEY_FLAGS,
+  split: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Make a CA for each purpose: the API server's certificate, clients of the API, kubelets as clients, " +
+      "kubelets as servers, custom signers.",
+  }),
+  importCert: fileFlag({
+    isCommandLineOnly: true,
+    summary: "Import this CA instead of making one: PEM, the CA first, then each issuer up to the root; with " +
+      "--import-key, or with --signing-key-command.",
+  }),
+  importKey: fileFlag({ isCommandLineOnly: true, summary: "Key of --import-cert, PEM, readable by its owner only." }),
+} as const;
+
+/** The flags of `ca init`, for the action. */
+export type CaInitFlags = typeof flags;
+
+/** The settings of a new CA; they cannot be combined with an imported one. */
+export const NEW_CA_SETTINGS = ["commonName", "duration", "keyAlgorithm", "permitDns", "permitIp", "split"] as const;
+
+/** The command that makes or imports a CA. */
+export const caInitCommand = defineCommand({
+  path: ["ca", "init"],
+  summary: "Make or import a certificate authority",
+  description: `Make a certificate authority, or import an existing one.
+
+ Writes pki/ca.crt and pki/ca.key below --data-dir. An existing CA is never overwritten.
+
+ --permit-dns and --permit-ip write critical name constraints (RFC 5280) into the CA certificate: every verifier refuses
+ a certificate with a name outside of them, also one that was signed with a stolen CA key. They limit the subject
+ alternative names of a certificate, not its common name, and so not the user name that the API reads from it. A
+ constrained CA signs a serving certificate for tlsboot up only if the address in kubeconfigs is permitted.
+
+ --split writes client-ca, kubelet-client-ca, kubelet-serving-ca and custom-ca beside ca; tlsboot up then uses each for
+ its purpose only. The API accepts clients of the first two, and kubeconfigs trust ca for the server.
+
+ --import-cert is checked: that it is a CA and may sign, path lengths, dates, order and signatures of the chain up to
+ its root, strength, and that the key belongs to it. The intermediates are sent behind each certificate that it issues.
+
+ An encrypted key is PKCS#8 (PBES2: PBKDF2 with HMAC-SHA256, AES-256-CBC), which openssl pkey reads. An imported key that
+ is encrypted keeps its passphrase.`,
+  group: "Key and File Commands",
+  args: [],
+  flags,
+  examples: [
+    { comment: "Make a CA in ./tlsboot-data", command: "tlsboot ca init" },
+    {
+      comment: "Make one with an RSA key that lasts two years",
+      command: "tlsboot ca init --key-algorithm rsa-3072 --duration 17520h",
+    },
+    {
+      comment: "Make one for one domain and one network",
+      command: "tlsboot ca init --permit-dns example.org --permit-ip 10.0.0.0/8 --permit-ip 127.0.0.1",
+    },
+    { comment: "Make one with an encrypted key, and type the passphrase", command: "tlsboot ca init --encrypt-key" },
+    { comment: "Make a CA for each purpose", command: "tlsboot ca init --split" },
+    {
+      comment: "Import an intermediate CA of your organization",
+      command: "tlsboot ca init --import-cert chain.pem --import-key intermediate.key",
+    },
+  ],
+  exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },
+  load: () => import("./init.ts"),
+});

@@ -1,0 +1,117 @@
+/** Reads and checks a CA that is imported. */
+import { AppError } from "../../../core/errors.ts";
+import { type Authority, joinAuthority, parseAuthorityCertificates } from "../../../core/pki/authority.ts";
+import { type CertificateChain, isSelfSigned } from "../../../core/pki/authority_chain.ts";
+import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import { formatName } from "../../../core/pki/names.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import type { FilePort } from "../../../client/files.ts";
+import { createCaKey, type PrivateKey } from "../../../core/pki/keys.ts";
+import { openPrivateKey } from "../../../controllers/ca_provider.ts";
+import type { CaKey } from "../../../core/ports.ts";
+import type { CaKeys } from "../../authority/keys.ts";
+import { checkPrivateFile } from "../../../client/private_file.ts";
+
+/** A CA from two files, checked. */
+export interface ImportedAuthority {
+  readonly authority: Authority;
+  /** The key as text and opened; undefined when a program holds it. */
+  readonly key: { readonly pem: string; readonly opened: PrivateKey } | undefined;
+}
+
+/** The minimum size of an RSA key of a CA (NIST SP 800-57 part 1: 112 bits of security). */
+const MIN_RSA_BITS = 2048;
+const ANY_USAGE = "2.5.29.37.0";
+const NEEDED_USAGES = [["1.3.6.1.5.5.7.3.2", "clients"], ["1.3.6.1.5.5.7.3.1", "servers"]] as const;
+
+/**
+ * Reads and checks a CA: CA:TRUE, keyCertSign, path lengths, dates, strength, order and signatures of the chain up to its
+ * root, and that the key belongs to the certificate. Throws AppError `not_found`, `file_permissions`, `ca_invalid`,
+ * `ca_expired`, `passphrase_missing` and `passphrase_wrong`.
+ */
+export async function readImportedAuthority(
+  paths: { readonly certificate: string; readonly key: string | undefined },
+  now: Date,
+  { files, keys }: { readonly files: FilePort; readonly keys: CaKeys },
+): Promise<ImportedAuthority> {
+  const certificatePem = await readFlagFile(paths.certificate, "--import-cert", files);
+  const hint = "give the CA first, behind it its issuers, and the CA's key";
+  const certificates = parseAuthorityCertificates(certificatePem);
+  if (!certificates.ok) throw refused(paths.certificate, certificates.error, hint);
+  assertUsable(certificates.value, paths.certificate, now);
+  const key = paths.key === undefined ? undefined : await readKey(paths.key, files, keys);
+  const caKey = key === undefined ? await openProgram(paths.certificate, keys) : createCaKey(key.opened);
+  const authority = await joinAuthority(certificates.value, caKey);
+  if (!authority.ok) throw refused(paths.certificate, authority.error, hint);
+  return { authority: authority.value, key };
+}
+
+async function readKey(
+  path: string,
+  files: FilePort,
+  keys: CaKeys,
+): Promise<{ readonly pem: string; readonly opened: PrivateKey }> {
+  const pem = await readFlagFile(path, "--import-key", files);
+  await checkPrivateFile(path, files);
+  const key = await openPrivateKey(pem, path, keys.passphrases.getForOpening);
+  if (!key.ok) throw refused(path, key.error, "give the PEM file of the CA's key");
+  return { pem, opened: key.value };
+}
+
+async function openProgram(certificate: string, keys: CaKeys): Promise<CaKey> {
+  const source = keys.getNamedSource(certificate, undefined);
+  const key = await source.open(await source.state());
+  if (key.ok) return key.value;
+  throw refused(certificate, key.error, "docs/guides/ca.md describes what the program must answer");
+}
+
+function assertUsable(chain: CertificateChain, path: string, now: Date): void {
+  const all = [chain.certificate, ...chain.issuers];
+  for (const certificate of all) {
+    const { notBefore, notAfter } = certificate;
+    const name = quoteSubject(certificate);
+    if (now > notAfter) {
+      throw new AppError("ca_expired", `cannot use the CA in "${path}": ${name} ended at ${formatTime(notAfter)}`, {
+        hint: "give a valid CA with valid issuers",
+      });
+    }
+    if (now < notBefore) {
+      const why = `${name} is not valid before ${formatTime(notBefore)}`;
+      throw refused(path, why, "check this machine's clock, or wait until the certificate is valid");
+    }
+    if (certificate.keyAlgorithm === "RSA" && certificate.keyBits < MIN_RSA_BITS) {
+      const why = `the RSA key of ${name} has ${certificate.keyBits} bits, want ${MIN_RSA_BITS} or more`;
+      throw refused(path, why, "give a CA with a stronger key");
+    }
+    for (const [oid, holders] of NEEDED_USAGES) {
+      const { extendedKeyUsages } = certificate;
+      if (extendedKeyUsages.length === 0 || extendedKeyUsages.includes(ANY_USAGE) || extendedKeyUsages.includes(oid)) {
+        continue;
+      }
+      const why = `the extended key usages of ${name} do not allow certificates of ${holders}`;
+      throw refused(
+        path,
+        why,
+        "give a CA without extended key usages, or name it to one signer with --cluster-signing-*",
+      );
+    }
+  }
+  const top = all.at(-1);
+  if (top === undefined || isSelfSigned(top)) return;
+  const why = `the issuer of ${quoteSubject(top)} is missing: "${formatName(top.issuer)}"`;
+  throw refused(path, why, "put each issuer behind the certificate that it issued, up to the root");
+}
+
+function quoteSubject({ subject }: CertificateFacts): string {
+  return `"${formatName(subject)}"`;
+}
+
+function refused(path: string, why: string, hint: string): AppError {
+  return new AppError("ca_invalid", `cannot use the CA in "${path}": ${why}`, { hint });
+}
+
+async function readFlagFile(path: string, flag: string, files: FilePort): Promise<string> {
+  const text = await files.readText(path);
+  if (text !== undefined) return text;
+  throw new AppError("not_found", `cannot read "${path}": file does not exist`, { hint: `check the path of ${flag}` });
+}

@@ -1,0 +1,22 @@
+/** Prints the completion script for a shell. */
+import type { CompletionFlags } from "./flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { renderCompletionScript, SHELLS } from "../../framework/completion.ts";
+import { findNearest } from "../../../core/lib/nearest.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+
+/** The action of the command `tlsboot completion`. */
+export function run({ args: [name = ""] }: Input<CompletionFlags>, io: Io): Promise<ExitCode> {
+  const shell = SHELLS.find((item) => item === name);
+  if (shell === undefined) {
+    const nearest = findNearest(name, SHELLS);
+    throw new UsageError(
+      `unsupported shell "${name}": want one of ${SHELLS.join(", ")}`,
+      nearest === undefined ? undefined : `did you mean ${nearest}?`,
+    );
+  }
+  io.stdout.write(renderCompletionScript(shell, "tlsboot"));
+  return Promise.resolve(EXIT.done);
+}

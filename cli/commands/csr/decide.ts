@@ -1,0 +1,170 @@
+/** Approves and denies requests as kubectl does (`pkg/cmd/certificates/certificates.go`), and records who decided. */
+import type { ApiClient } from "../../../client/objects/api.ts";
+import { findOwnUsername } from "../../../client/objects/access_reviews.ts";
+import { createDecisionText, type DecisionText, withApproval, withDenial } from "../../../core/approval/conditions.ts";
+import { getCsrPhase } from "../../../core/csr/phase.ts";
+import { describeMissingSigner } from "../../../core/csr/missing_signer.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { DECIDE_FLAGS } from "./decide_flags.ts";
+import { connect } from "../../api/connection.ts";
+import type { ExitCode } from "../../exit_code.ts";
+import type { Action, Input } from "../../framework/command.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+import { CSR_QUALIFIED_KIND, csrPath, parseCsrNames } from "../../api/csrs.ts";
+import { forEachName } from "../../framework/for_each_name.ts";
+
+type DecideFlags = typeof DECIDE_FLAGS;
+
+/** The number of conflicts after which kubectl fails too. */
+const MAX_CONFLICTS = 10;
+
+/** A decision about requests: the condition to add, with its reason and message. */
+export interface CsrDecision {
+  readonly decide: typeof withApproval;
+  readonly text: DecisionText;
+}
+
+/** Creates an approval by the user of a connection, with a tool such as `tlsboot demo`. */
+export async function createApproval(
+  api: ApiClient,
+  tool: string,
+  signal: AbortSignal,
+  own: Partial<DecisionText> = {},
+): Promise<CsrDecision> {
+  const username = await findOwnUsername(api, signal);
+  return { decide: withApproval, text: createDecisionText("approve", { tool, username }, own) };
+}
+
+/** The action of the command `tlsboot approve`. */
+export const approveAction: Action<DecideFlags> = {
+  async run(input: Input<DecideFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+    const names = parseCsrNames(input.args);
+    await using connection = await connect(input.settings, io);
+    const { api } = connection;
+    const approval = await createApproval(api, "tlsboot approve", signal, getDecisionText(input.settings));
+    const context = { io, isDebug: input.isDebug, signal };
+    const { code, decided } = await decideEach(names, api, { ...approval, past: "approved" }, context);
+    await reportUnsigned(api, decided, io, signal);
+    return code;
+  },
+};
+
+/** The action of the command `tlsboot deny`. */
+export const denyAction: Action<DecideFlags> = {
+  async run(input: Input<DecideFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+    const names = parseCsrNames(input.args);
+    await using connection = await connect(input.settings, io);
+    const { api } = connection;
+    const decider = { tool: "tlsboot deny", username: await findOwnUsername(api, signal) };
+    const text = createDecisionText("deny", decider, getDecisionText(input.settings));
+    const context = { io, isDebug: input.isDebug, signal };
+    return (await decideEach(names, api, { decide: withDenial, text, past: "denied" }, context)).code;
+  },
+};
+
+function getDecisionText({ reason, message }: Input<DecideFlags>["settings"]): Partial<DecisionText> {
+  return { ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) };
+}
+
+/** Decides each request; `decided` are the names of those that now have the decision. */
+async function decideEach(
+  names: readonly string[],
+  api: ApiClient,
+  decision: CsrDecision & { readonly past: "approved" | "denied" },
+  context: Parameters<typeof forEachName>[2],
+): Promise<{ readonly code: ExitCode; readonly decided: readonly string[] }> {
+  const { io, signal } = context;
+  const decided: string[] = [];
+  const code = await forEachName(names, async (name) => {
+    const isNew = await decideOne(api, name, decision, io, signal);
+    decided.push(name);
+    io.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${isNew ? "" : "already "}${decision.past}\n`);
+  }, context);
+  return { code, decided };
+}
+
+/** How long approved requests are polled for their certificates; a running signer takes a fraction of this. */
+const SIGNER_WAIT_MS = 1_000;
+const SIGNER_PAUSE_MS = 100;
+
+/** Reports the approved requests that no signer has handled yet, or that a signer has refused. */
+async function reportUnsigned(
+  api: ApiClient,
+  names: readonly string[],
+  io: Pick<Io, "stderr" | "clock">,
+  signal: AbortSignal,
+): Promise<void> {
+  const endsAt = io.clock.elapsedMs() + SIGNER_WAIT_MS;
+  const unsigned = new Map<string, string[]>();
+  for (const name of names) {
+    let csr = await findCsr(api, name, signal);
+    while (csr !== undefined && getCsrPhase(csr).kind === "approved" && io.clock.elapsedMs() < endsAt) {
+      await io.clock.sleep(SIGNER_PAUSE_MS, signal);
+      csr = await findCsr(api, name, signal);
+    }
+    if (csr === undefined) continue;
+    const phase = getCsrPhase(csr);
+    if (phase.kind === "failed") {
+      io.stderr.write(line`the signer refused ${name}: ${phase.message || phase.reason}\n`);
+    } else if (phase.kind === "approved") {
+      const { signerName } = csr.spec;
+      unsigned.set(signerName, [...unsigned.get(signerName) ?? [], name]);
+    }
+  }
+  for (const [signerName, late] of unsigned) {
+    const advice = describeMissingSigner(signerName);
+    io.stderr.write(line`approved, but not signed yet: ${late.join(", ")}. If it stays so, ${advice}\n`);
+  }
+}
+
+async function findCsr(
+  api: ApiClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<CertificateSigningRequest | undefined> {
+  try {
+    return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    // The decision is written, so an error after it is not a failure of the command.
+    if (!(error instanceof AppError)) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * Reads a request, adds the decision and writes it, and starts again after a conflict. Returns false without writing when
+ * the request has the same decision already. With `uid` only that object is decided: throws AppError `csr_deleted` for
+ * another one of the same name.
+ */
+export async function decideOne(
+  api: ApiClient,
+  name: string,
+  decision: CsrDecision,
+  io: Pick<Io, "clock">,
+  signal: AbortSignal,
+  uid?: string,
+): Promise<boolean> {
+  for (let conflicts = 0;; conflicts++) {
+    const path = csrPath(name);
+    const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, signal);
+    if (uid !== undefined && csr.metadata.uid !== uid) {
+      throw new AppError("csr_deleted", `csr "${name}" changed UIDs`, { hint: "run the command again" });
+    }
+    const decided = decision.decide(csr, decision.text, io.clock.now());
+    if (!decided.ok) {
+      throw new AppError("invalid", decided.error.message, {
+        hint: "a decision cannot be taken back: delete the request and let the client ask again",
+      });
+    }
+    if (decided.value === csr) return false;
+    try {
+      await api.requestObject({ method: "PUT", path: `${path}/approval`, body: decided.value }, signal);
+      return true;
+    } catch (error) {
+      if (!isAppError(error, "conflict") || conflicts >= MAX_CONFLICTS) throw error;
+    }
+  }
+}

@@ -1,0 +1,20 @@
+/** Deletes certificate signing requests by their names. */
+import type { DeleteCsrFlags } from "./delete_flags.ts";
+import { connect } from "../../api/connection.ts";
+import type { ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+import { csrPath, parseCsrNames } from "../../api/csrs.ts";
+import { forEachName } from "../../framework/for_each_name.ts";
+
+/** The action of the command `tlsboot delete csr`. */
+export async function run(input: Input<DeleteCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const names = parseCsrNames(input.args);
+  await using connection = await connect(input.settings, io);
+  return await forEachName(names, async (name) => {
+    const body = { propagationPolicy: "Background" };
+    await connection.api.requestJson({ method: "DELETE", path: csrPath(name), body }, signal);
+    io.stdout.write(line`certificatesigningrequest.certificates.k8s.io "${name}" deleted\n`);
+  }, { io, isDebug: input.isDebug, signal });
+}

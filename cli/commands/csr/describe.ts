@@ -1,0 +1,116 @@
+/** Describes requests: kubectl's page first, then the requested identity beside the requester, and the rules' verdicts. */
+import { resolve } from "node:path";
+import { type ApiClient, withQuery } from "../../../client/objects/api.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { parseRequest } from "../../../core/csr/request.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { Event } from "../../../core/kube/core_v1.ts";
+import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
+import type { SigningProfile } from "../../../core/signing/profile.ts";
+import type { EvidenceSources, PolicySettings } from "../../../controllers/evidence.ts";
+import { profileFault } from "../../../controllers/profile_provider.ts";
+import type { DescribeCsrFlags } from "./describe_flags.ts";
+import { type ApiConnection, connect, type ConnectionSettings } from "../../api/connection.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Io } from "../../io.ts";
+import { readPolicies } from "../../instance/policy_files.ts";
+import { readProfileFile } from "../../instance/signer_profiles.ts";
+import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
+import { describeRequest, type KnownProfiles } from "./describe_text.ts";
+import { forEachName } from "../../framework/for_each_name.ts";
+import {
+  createReviewerOnlySources,
+  explainRequest,
+  type Explanation,
+  gatherSources,
+  withoutOwnApproval,
+} from "../approver/explain_request.ts";
+
+/** The action of the command `tlsboot describe csr`. */
+export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const names = parseCsrNames(input.args);
+  const profiles = await readProfiles(input.settings.profile, io.cwd);
+  await using connection = await connect(input.settings, io);
+  const { api } = connection;
+  const policies = await readPolicies(input.settings, { files: createFilePort(), cwd: io.cwd });
+  const explain = createExplainer(connection, policies, input.settings, io);
+  let isFirst = true;
+  const show = async (csr: CertificateSigningRequest): Promise<void> => {
+    const events = await findEvents(api, csr, signal);
+    const explanation = await explain(csr, signal);
+    const page = describeRequest(csr, events, explanation, io.clock.now(), profiles);
+    io.stdout.write(`${isFirst ? "" : "\n\n"}${page}`);
+    isFirst = false;
+  };
+  if (names.length > 0) {
+    return await forEachName(
+      names,
+      async (name) => await show(await api.requestObject({ method: "GET", path: csrPath(name) }, signal)),
+      { io, isDebug: input.isDebug, signal },
+    );
+  }
+  const { items } = await listCsrs(api, {}, signal);
+  if (items.length === 0) io.stderr.write("No resources found\n");
+  for (const csr of items) await show(csr);
+  return EXIT.done;
+}
+
+/** Creates a function that explains requests, undefined for one that cannot be read. Data about other requests is fetched once. */
+function createExplainer(
+  connection: ApiConnection,
+  policies: PolicySettings,
+  settings: ConnectionSettings,
+  io: Io,
+): (csr: CertificateSigningRequest, signal: AbortSignal) => Promise<Explanation | undefined> {
+  let gathered: Promise<EvidenceSources> | undefined;
+  return async (csr, signal) => {
+    const request = parseRequest(csr.spec.request);
+    if (!request.ok) return undefined;
+    gathered ??= gatherSources(connection, undefined, settings, io, signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      // A user who may read the request but nothing else still gets the description.
+      if (error instanceof AppError) return createReviewerOnlySources(connection, io, error);
+      throw error;
+    });
+    return await explainRequest(csr, request.value, policies, withoutOwnApproval(csr, await gathered), signal);
+  };
+}
+
+/** Reads profiles and returns them by signer name. A file without a signer name is refused. */
+async function readProfiles(paths: readonly string[], cwd: string): Promise<KnownProfiles> {
+  const files = createFilePort();
+  const profiles = new Map<string, SigningProfile>();
+  for (const path of paths) {
+    const spec = await readProfileFile(resolve(cwd, path), files);
+    if (spec.signerName === undefined) {
+      throw profileFault(path, ["signerName: missing; name the signer that these rules are for"]);
+    }
+    profiles.set(spec.signerName, createCustomProfile(spec.signerName, spec));
+  }
+  return profiles;
+}
+
+/** Reads the Events about a request; undefined when the user may not read them, as kubectl then omits them. */
+async function findEvents(
+  api: ApiClient,
+  csr: CertificateSigningRequest,
+  signal: AbortSignal,
+): Promise<readonly Event[] | undefined> {
+  const { name = "", uid = "" } = csr.metadata;
+  const fieldSelector = [
+    `involvedObject.name=${name}`,
+    "involvedObject.namespace=",
+    "involvedObject.kind=CertificateSigningRequest",
+    `involvedObject.uid=${uid}`,
+  ].join(",");
+  try {
+    const path = withQuery("/api/v1/events", { fieldSelector, limit: "500" });
+    return (await api.requestList<Event>({ method: "GET", path }, signal)).items;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof AppError)) throw error;
+    return undefined;
+  }
+}

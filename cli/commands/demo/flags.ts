@@ -1,0 +1,38 @@
+/** The command `tlsboot demo`: its flags, help and examples. */
+import { defineCommand } from "../../framework/command.ts";
+import { directoryFlag, integerFlag, switchFlag } from "../../framework/flags.ts";
+
+/** The flags of the command `tlsboot demo`. */
+const DEMO_FLAGS = {
+  nodes: integerFlag({ default: 3, min: 1, max: 1000, summary: "How many machines bootstrap." }),
+  dataDir: directoryFlag({
+    default: "./tlsboot-demo",
+    summary:
+      "Folder for everything; it may be empty, or contain an earlier demo, which is replaced. Any other folder is refused.",
+  }),
+  keep: switchFlag({ isCommandLineOnly: true, summary: "Go on serving at the end, until interrupted." }),
+  step: switchFlag({ isCommandLineOnly: true, summary: "Wait for Enter before each step, for teachers." }),
+} as const;
+
+/** The type of DEMO_FLAGS, for the action. */
+export type DemoFlags = typeof DEMO_FLAGS;
+
+/** The command that shows TLS bootstrapping from beginning to end. */
+export const demoCommand = defineCommand({
+  path: ["demo"],
+  summary: "Show TLS bootstrapping from beginning to end",
+  description: `Show TLS bootstrapping from beginning to end, in one process and one folder.
+
+ Makes a CA, starts the API server, signer and approver, bootstraps machines that have only a token, verifies their
+ certificates, and shows a request that is refused. Everything is real; the files are kept, so that you can look at them
+ and run the commands that are shown.`,
+  group: "Starting Commands",
+  args: [],
+  flags: DEMO_FLAGS,
+  examples: [
+    { comment: "Three machines, a few seconds", command: "tlsboot demo" },
+    { comment: "Step by step in front of a class, and go on serving", command: "tlsboot demo --step --keep" },
+  ],
+  exitCodes: { 0: "the demo is complete; with --keep, stopped by SIGINT or SIGTERM" },
+  load: () => import("./run.ts"),
+});

@@ -1,0 +1,104 @@
+/** The machines of the demo. Each runs the function of the bootstrap command, with a kubeconfig and an empty folder. */
+import { join } from "node:path";
+import { bootstrap, bootstrapKubeconfig, type BootstrapOutcome } from "../../../client/bootstrap.ts";
+import type { Connect } from "../../../client/transport/connect.ts";
+import type { FilePort } from "../../../client/files.ts";
+import { parseCredentialPair } from "../../../core/bootstrap/credential_pair.ts";
+import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { Authority } from "../../../core/pki/authority.ts";
+import { verifyChain } from "../../../core/pki/chain.ts";
+import type { Clock, Logger, Random } from "../../../core/ports.ts";
+import type { DataDir } from "../../instance/data_dir.ts";
+
+/** A machine of the demo and its paths. */
+export interface DemoMachine {
+  readonly name: string;
+  readonly folder: string;
+  readonly kubeconfigPath: string;
+  readonly certDir: string;
+  readonly certificatePath: string;
+}
+
+/** A machine while it bootstraps. */
+export interface Bootstrapping {
+  readonly machine: DemoMachine;
+  /** Resolves with the name of the request when it is submitted. */
+  readonly submitted: Promise<string>;
+  /** Resolves when the machine has its certificate; rejects when it gets none. */
+  readonly outcome: Promise<BootstrapOutcome>;
+}
+
+/** The adapters of the machines. */
+export interface MachineDeps {
+  readonly files: FilePort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly connect: Connect;
+}
+
+/** Plans the machines `node-1` to `node-N`. */
+export function planMachines(dir: DataDir, count: number): readonly DemoMachine[] {
+  return Array.from({ length: count }, (_, index) => {
+    const name = `node-${index + 1}`;
+    const folder = join(dir.nodes, name);
+    const certDir = join(folder, "pki");
+    return {
+      name,
+      folder,
+      kubeconfigPath: join(folder, "kubeconfig"),
+      certDir,
+      certificatePath: join(certDir, "kubelet-client-current.pem"),
+    };
+  });
+}
+
+/** Starts to bootstrap one machine. */
+export function startMachine(
+  machine: DemoMachine,
+  bootstrapKubeconfigPath: string,
+  waitSeconds: number,
+  deps: MachineDeps,
+  signal: AbortSignal,
+): Bootstrapping {
+  const nodeName = parseNodeName(machine.name);
+  if (!nodeName.ok) throw new AppError("internal", nodeName.error);
+  const submitted = Promise.withResolvers<string>();
+  const outcome = bootstrap({
+    ...deps,
+    nodeName: nodeName.value,
+    findCluster: bootstrapKubeconfig(bootstrapKubeconfigPath, deps.files),
+    kubeconfigPath: machine.kubeconfigPath,
+    certDir: machine.certDir,
+    waitSeconds,
+    onProgress: (event) => {
+      if (event.kind === "submitted") submitted.resolve(event.name);
+    },
+  }, signal);
+  outcome.catch((error: unknown) => submitted.reject(error));
+  // A failure is reported by `outcome`; this handler only prevents an unhandled rejection.
+  submitted.promise.catch(() => {});
+  return { machine, submitted: submitted.promise, outcome };
+}
+
+/** Reads a machine's certificate and key from disk and verifies them against the CA. AppError `pki_invalid`. */
+export async function verifyMachine(
+  machine: DemoMachine,
+  authority: Authority,
+  files: FilePort,
+  now: Date,
+): Promise<Date> {
+  const text = await files.readText(machine.certificatePath);
+  if (text === undefined) throw new AppError("pki_invalid", `${machine.name} has no certificate`);
+  const pair = parseCredentialPair(text, text);
+  if (!pair.ok) throw new AppError("pki_invalid", `cannot use the certificate of ${machine.name}: ${pair.error}`);
+  const { leaf } = pair.value;
+  const chain = verifyChain(leaf, [], [authority.certificate], { at: now, usage: "client" });
+  if (!chain.ok) throw new AppError("pki_invalid", `cannot verify the certificate of ${machine.name}: ${chain.error}`);
+  const { commonName, organizations } = leaf.subject;
+  if (commonName !== `system:node:${machine.name}` || organizations.join() !== "system:nodes") {
+    throw new AppError("pki_invalid", `the certificate of ${machine.name} is for ${commonName}`);
+  }
+  return leaf.notAfter;
+}

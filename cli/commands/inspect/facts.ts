@@ -1,0 +1,184 @@
+/** Describes certificates, requests and keys. */
+import { verifyRequest } from "../../../core/csr/request.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import { type PrivateKey, publicKeysEqual } from "../../../core/pki/keys.ts";
+import { formatName } from "../../../core/pki/names.ts";
+import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
+import {
+  describeNameConstraints,
+  formatFingerprint,
+  formatKey,
+  formatValidity,
+  getExtendedUsageName,
+  getValidityState,
+} from "../../output/certificate_text.ts";
+
+/** A certificate, request, key or kubeconfig that was found. */
+export interface Finding {
+  /** The title in the output: `certificate "CN=…"`. */
+  readonly title: string;
+  /** The names and values that are shown. */
+  readonly lines: readonly (readonly [string, string])[];
+  /** The facts for `-o json`; they always include `kind`. */
+  readonly facts: Readonly<Record<string, unknown>>;
+  /** True when a certificate has expired or is not valid yet, or when a key does not belong to its certificate. */
+  readonly isUnusable: boolean;
+  /** The certificate, if it is one. */
+  readonly certificate?: CertificateFacts;
+  /** The private key, if it is one. */
+  readonly key?: PrivateKey;
+  /** True for secrets: private keys, and kubeconfigs that contain a key or a token. */
+  readonly isSecret?: boolean;
+}
+
+/** Describes a certificate for people and for `-o json`. */
+export function describeCertificate(certificate: CertificateFacts, now: Date): Finding {
+  const subject = formatName(certificate.subject);
+  const names = listNames(certificate);
+  const extended = certificate.extendedKeyUsages.map(getExtendedUsageName);
+  const usages = [...certificate.keyUsages, ...extended];
+  const state = getValidityState(certificate, now);
+  return {
+    title: `${certificate.isCa ? "CA certificate" : "certificate"} "${subject}"`,
+    lines: [
+      ["Issuer", formatName(certificate.issuer)],
+      ["Serial number", certificate.serialNumber],
+      ["Key", formatKey(certificate)],
+      ["Signature", certificate.signatureAlgorithm],
+      ["Validity", formatValidity(certificate, now)],
+      ...(usages.length === 0 ? [] : [["Usages", usages.join(", ")] as const]),
+      ...(names.length === 0 ? [] : [["Names", names.join(", ")] as const]),
+      ...(certificate.nameConstraints === undefined
+        ? []
+        : [["May issue for", describeNameConstraints(certificate.nameConstraints)] as const]),
+      ["SHA-256", formatFingerprint(certificate.sha256Fingerprint)],
+    ],
+    facts: {
+      kind: "certificate",
+      subject,
+      issuer: formatName(certificate.issuer),
+      serialNumber: certificate.serialNumber,
+      keyAlgorithm: certificate.keyAlgorithm,
+      keyBits: certificate.keyBits,
+      signatureAlgorithm: certificate.signatureAlgorithm,
+      notBefore: formatTime(certificate.notBefore),
+      notAfter: formatTime(certificate.notAfter),
+      state,
+      isCa: certificate.isCa,
+      keyUsages: certificate.keyUsages,
+      extendedKeyUsages: extended,
+      ...alternativeNames(certificate),
+      ...(certificate.nameConstraints === undefined ? {} : { nameConstraints: certificate.nameConstraints }),
+      sha256Fingerprint: certificate.sha256Fingerprint,
+    },
+    isUnusable: state !== "valid",
+    certificate,
+  };
+}
+
+/** Describes a certificate request for people and for `-o json`. */
+export function describeRequestFacts(request: RequestFacts): Finding {
+  const subject = formatName(request.subject);
+  const signature = verifyRequest(request);
+  const names = listNames(request);
+  const extensions = request.requestedExtensions.map(({ oid }) => oid);
+  return {
+    title: `certificate request "${subject}"`,
+    lines: [
+      ["Key", formatKey(request)],
+      ["Signature", `${request.signatureAlgorithm}, ${signature.ok ? "verified" : `not valid: ${signature.error}`}`],
+      ...(names.length === 0 ? [] : [["Names", names.join(", ")] as const]),
+      ...(extensions.length === 0 ? [] : [["Requested extensions", extensions.join(", ")] as const]),
+    ],
+    facts: {
+      kind: "certificateRequest",
+      subject,
+      keyAlgorithm: request.keyAlgorithm,
+      keyBits: request.keyBits,
+      signatureAlgorithm: request.signatureAlgorithm,
+      isSignatureValid: signature.ok,
+      ...alternativeNames(request),
+      requestedExtensions: extensions,
+    },
+    isUnusable: false,
+  };
+}
+
+/** Describes a private key without showing it. */
+export function describeKey(key: PrivateKey): Finding {
+  return {
+    title: `private key ${formatKey({ keyAlgorithm: key.algorithm, keyBits: key.bits })}`,
+    lines: [],
+    facts: { kind: "privateKey", keyAlgorithm: key.algorithm, keyBits: key.bits },
+    isUnusable: false,
+    key,
+    isSecret: true,
+  };
+}
+
+/** A finding and the file that contains it. */
+export interface FoundIn {
+  readonly file: string;
+  readonly finding: Finding;
+}
+
+/**
+ * Adds to each key the certificate that it belongs to. A key without one is a fault if there is also a leaf certificate
+ * without a key, because the two were probably meant for each other.
+ */
+export function relateKeys(all: readonly FoundIn[]): readonly FoundIn[] {
+  const certificates = all.flatMap(({ file, finding: { certificate } }) => certificate ? [{ file, certificate }] : []);
+  const keys = all.flatMap(({ finding: { key } }) => key ? [key.publicKeyDer()] : []);
+  const hasLoneLeaf = certificates.some(({ certificate: { isCa, publicKeyDer } }) =>
+    !isCa && !keys.some((key) => publicKeysEqual(key, publicKeyDer))
+  );
+  return all.map(({ file, finding }) => {
+    const { key } = finding;
+    if (key === undefined || certificates.length === 0) return { file, finding };
+    const owners = certificates.filter(({ certificate }) =>
+      publicKeysEqual(certificate.publicKeyDer, key.publicKeyDer())
+    );
+    const owner = owners.find((one) => one.file === file) ?? owners[0];
+    const isAlone = certificates.every((one) => one.file === file);
+    const belongs = owner === undefined
+      ? `to no certificate in ${isAlone ? "this file" : "these files"}`
+      : `to certificate "${formatName(owner.certificate.subject)}"${owner.file === file ? "" : ` in ${owner.file}`}`;
+    return {
+      file,
+      finding: {
+        ...finding,
+        lines: [["Belongs", belongs], ...finding.lines],
+        facts: {
+          ...finding.facts,
+          belongsToCertificate: owner !== undefined,
+          ...(owner === undefined ? {} : { certificate: owner.certificate.sha256Fingerprint }),
+        },
+        isUnusable: owner === undefined && hasLoneLeaf,
+      },
+    };
+  });
+}
+
+/** Describes a block that cannot be parsed. */
+export function describeUnreadable(kind: string, error: string): Finding {
+  return {
+    title: `unreadable ${kind === "unknown" ? "block" : kind}`,
+    lines: [["Error", error]],
+    facts: { kind, error },
+    isUnusable: false,
+  };
+}
+
+function listNames(facts: CertificateFacts | RequestFacts): readonly string[] {
+  return [...facts.dnsNames, ...facts.ipAddresses, ...facts.emailAddresses, ...facts.uris];
+}
+
+function alternativeNames(facts: CertificateFacts | RequestFacts): Readonly<Record<string, unknown>> {
+  return {
+    dnsNames: facts.dnsNames,
+    ipAddresses: facts.ipAddresses,
+    emailAddresses: facts.emailAddresses,
+    uris: facts.uris,
+  };
+}

@@ -1,0 +1,44 @@
+/** The command `tlsboot inspect`: its flags, help and examples. */
+import { argument, defineCommand } from "../../framework/command.ts";
+import { STRUCTURED_OUTPUT } from "../../flags/common.ts";
+
+const flags = { output: STRUCTURED_OUTPUT } as const;
+
+/** The flags of `inspect`, for the action. */
+export type InspectFlags = typeof flags;
+
+/** The command that shows the contents of files. */
+export const inspectCommand = defineCommand({
+  path: ["inspect"],
+  summary: "Show the contents of certificates, requests, bundles, keys and kubeconfigs",
+  description: `Show the contents of certificates, requests, bundles, keys and kubeconfigs, and when they expire.
+
+ In a folder, every file of a known type is inspected. For each private key it shows the certificate in any of the files
+ that the key belongs to, and whether other users may read it. Private keys and tokens are recognized, but never shown.`,
+  group: "Key and File Commands",
+  args: [
+    argument("FILE", "PEM or DER files, kubeconfigs, or folders of them; - is stdin", {
+      variadic: true,
+      completion: { kind: "file" },
+    }),
+  ],
+  flags,
+  examples: [
+    {
+      comment: "Look at a kubelet's certificate",
+      command: "tlsboot inspect /var/lib/kubelet/pki/kubelet-client-current.pem",
+    },
+    { comment: "Look at what tlsboot request wrote", command: "tlsboot inspect web" },
+    { comment: "Compare a certificate with a key", command: "tlsboot inspect server.crt server.key" },
+    {
+      comment: "Check a kubeconfig in a script",
+      command: "tlsboot inspect admin.kubeconfig >/dev/null || echo expired",
+    },
+  ],
+  exitCodes: {
+    0: "everything was read and is valid now",
+    1: "a file could not be read",
+    3: "a certificate has expired or is not valid yet, or a key does not belong to its certificate",
+  },
+  load: () => import("./run.ts"),
+});

@@ -1,0 +1,100 @@
+/** Describes a kubeconfig: its server, the CAs that it trusts, its credentials and their validity. */
+import { readFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { parseBootstrapToken } from "../../../core/bootstrap/token.ts";
+import type { Secret } from "../../../core/lib/brand.ts";
+import { parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
+import { type PemSource, resolveContext } from "../../../core/kube/kubeconfig_context.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import { type CertificateFacts, parseCertificate } from "../../../core/pki/certificate.ts";
+import { parsePrivateKey, publicKeysEqual } from "../../../core/pki/keys.ts";
+import { formatName } from "../../../core/pki/names.ts";
+import { parsePemBlocks } from "../../../core/pki/pem.ts";
+import { formatValidity, getValidityState } from "../../output/certificate_text.ts";
+import { describeUnreadable, type Finding } from "./facts.ts";
+
+/** Describes the kubeconfig in a text; empty when the text is not a kubeconfig. */
+export async function inspectKubeconfig(text: string, path: string, now: Date): Promise<readonly Finding[]> {
+  if (!/^[ \t]*["']?kind["']?[ \t]*:[ \t]*["']?Config\b/m.test(text)) return [];
+  const config = parseKubeconfig(text, path);
+  if (!config.ok) return [describeUnreadable("kubeconfig", config.error)];
+  const context = resolveContext(config.value, dirname(path));
+  if (!context.ok) return [describeUnreadable("kubeconfig", context.error)];
+  const { server, ca, clientCertificate, clientKey, token, tokenFile } = context.value;
+  const authorities = ca === undefined ? [] : await readCertificates(ca);
+  const identities = clientCertificate === undefined ? [] : await readCertificates(clientCertificate);
+  const certificates = [
+    ...authorities.map((certificate) => ["Trusts", certificate] as const),
+    ...identities.slice(0, 1).map((certificate) => ["Client certificate", certificate] as const),
+  ];
+  const keyFault = clientKey === undefined ? undefined : await findKeyFault(clientKey, identities[0]);
+  const bootstrap = token === undefined ? undefined : parseBootstrapToken(token.reveal());
+  const tokenWords = bootstrap === undefined
+    ? undefined
+    : bootstrap.ok
+    ? `bootstrap token ${bootstrap.value.id}`
+    : "a token";
+  return [{
+    title: `kubeconfig, context "${config.value.currentContext}"`,
+    lines: [
+      ["Server", server],
+      ...certificates.map(([name, certificate]) => [name, summarizeCertificate(certificate, now)] as const),
+      ...(ca !== undefined && authorities.length === 0 ? [["Trusts", "cannot be read"] as const] : []),
+      ...(clientCertificate !== undefined && identities.length === 0
+        ? [["Client certificate", "cannot be read"] as const]
+        : []),
+      ...(clientKey === undefined ? [] : [["Client key", keyFault ?? "belongs to the client certificate"] as const]),
+      ...(tokenWords === undefined ? [] : [["Token", tokenWords] as const]),
+      ...(tokenFile === undefined ? [] : [["Token file", tokenFile] as const]),
+    ],
+    facts: {
+      kind: "kubeconfig",
+      context: config.value.currentContext,
+      server,
+      trusts: authorities.map((certificate) => toCertificateFacts(certificate, now)),
+      ...(identities[0] === undefined ? {} : { clientCertificate: toCertificateFacts(identities[0], now) }),
+      ...(clientKey === undefined ? {} : { isClientKeyGood: keyFault === undefined }),
+      ...(bootstrap?.ok === true ? { bootstrapTokenId: bootstrap.value.id } : {}),
+      ...(tokenFile === undefined ? {} : { tokenFile }),
+    },
+    isUnusable: keyFault !== undefined ||
+      (ca !== undefined && authorities.length === 0) ||
+      (clientCertificate !== undefined && identities.length === 0) ||
+      certificates.some(([, certificate]) => getValidityState(certificate, now) !== "valid"),
+    isSecret: token !== undefined || clientKey?.kind === "pem",
+  }];
+}
+
+function summarizeCertificate(certificate: CertificateFacts, now: Date): string {
+  return `"${formatName(certificate.subject)}" ${formatValidity(certificate, now)}`;
+}
+
+function toCertificateFacts(certificate: CertificateFacts, now: Date): Readonly<Record<string, unknown>> {
+  return {
+    subject: formatName(certificate.subject),
+    notAfter: formatTime(certificate.notAfter),
+    state: getValidityState(certificate, now),
+  };
+}
+
+/** Explains why a key does not belong to the client certificate; undefined when it does. */
+async function findKeyFault(
+  source: PemSource<Secret<string>>,
+  certificate: CertificateFacts | undefined,
+): Promise<string | undefined> {
+  const pem = source.kind === "pem" ? source.pem.reveal() : await readFile(source.path, "utf8").catch(() => undefined);
+  const key = pem === undefined ? undefined : parsePrivateKey(pem);
+  if (key?.ok !== true) return `cannot be read${key === undefined ? "" : `: ${key.error}`}`;
+  if (certificate === undefined) return undefined;
+  return publicKeysEqual(key.value.publicKeyDer(), certificate.publicKeyDer)
+    ? undefined
+    : "does not belong to the client certificate";
+}
+
+async function readCertificates(source: PemSource): Promise<readonly CertificateFacts[]> {
+  const pem = source.kind === "pem" ? source.pem : await readFile(source.path, "utf8").catch(() => "");
+  return parsePemBlocks(pem)
+    .filter(({ label }) => label === "CERTIFICATE")
+    .map(({ bytes }) => parseCertificate(bytes))
+    .flatMap((parsed) => (parsed.ok ? [parsed.value] : []));
+}

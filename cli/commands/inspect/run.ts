@@ -1,0 +1,175 @@
+/** Shows the contents of files: certificates, requests, keys and kubeconfigs, in PEM or DER. */
+import { readdir, readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { createFilePort } from "../../../client/files.ts";
+import { findStrayTarget } from "../../../client/machine_evidence.ts";
+import { findModeFault, isWindowsMode } from "../../../client/private_file.ts";
+import { AppError, findErrorCode, getErrorMessage, isAppError } from "../../../core/errors.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import { parseCertificate } from "../../../core/pki/certificate.ts";
+import { parsePrivateKey } from "../../../core/pki/keys.ts";
+import { encodePem, parsePemBlocks, type PemBlock } from "../../../core/pki/pem.ts";
+import { parseCertificationRequest } from "../../../core/pki/pkcs10.ts";
+import type { InspectFlags } from "./flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+import { writeStructured } from "../../output/structured.ts";
+import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
+import { forEachName } from "../../framework/for_each_name.ts";
+import {
+  describeCertificate,
+  describeKey,
+  describeRequestFacts,
+  describeUnreadable,
+  type Finding,
+  type FoundIn,
+  relateKeys,
+} from "./facts.ts";
+import { inspectKubeconfig } from "./kubeconfig.ts";
+
+/** The maximum size of a file. Certificates, requests and kubeconfigs are much smaller. */
+const MAX_BYTES = 16 * 1024 * 1024;
+/** Names of kubelet's older pairs, which are beside the link to the current one. */
+const OLDER_PAIR = /^kubelet-(?:client|server)-\d{4}(?:-\d\d){5}\.pem$/;
+/** The tag of a SEQUENCE, with which every DER structure here starts. */
+const DER_SEQUENCE = 0x30;
+
+/** The action of the command `tlsboot inspect`. */
+export async function run(input: Input<InspectFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { output } = input.settings;
+  const found: FoundIn[] = [];
+  const code = await forEachName(input.args, async (name) => {
+    const findings = await inspectName(name, io, signal);
+    if (findings.length === 0) {
+      throw new AppError("invalid", `cannot inspect "${name}": no certificate, request, key or kubeconfig is in it`);
+    }
+    found.push(...findings);
+  }, { io, isDebug: input.isDebug, signal });
+  // A key and its certificate may be in two files, so all files are read before anything is printed.
+  const all = relateKeys(found);
+  if (output === undefined) { for (const one of all) io.stdout.write(render(one)); }
+  else await writeStructured(all.map(({ file, finding }) => ({ file, ...finding.facts })), output, io);
+  if (code !== EXIT.done) return code;
+  return all.some(({ finding }) => finding.isUnusable) ? EXIT.no : EXIT.done;
+}
+
+/** Inspects a file, or the files of a folder, in which unknown files are ignored. */
+async function inspectName(name: string, io: Io, signal: AbortSignal): Promise<readonly FoundIn[]> {
+  if (name === "-") return await inspectFile(name, io, signal);
+  const entries = await readdir(resolve(io.cwd, name), { withFileTypes: true }).catch(() => undefined);
+  if (entries === undefined) return await inspectFile(name, io, signal);
+  const found: FoundIn[] = [];
+  for (const entry of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
+    if (entry.name.startsWith(".") || OLDER_PAIR.test(entry.name)) continue;
+    const facts = await createFilePort().stat(resolve(io.cwd, name, entry.name));
+    if (facts?.kind !== "file") continue;
+    const inside = inspectFile(join(name, entry.name), io, signal).catch((error: unknown) => {
+      // The file is too large, such as a database.
+      if (isAppError(error, "invalid")) return [];
+      throw error;
+    });
+    found.push(...await inside);
+  }
+  return found;
+}
+
+async function inspectFile(file: string, io: Io, signal: AbortSignal): Promise<readonly FoundIn[]> {
+  const findings = await inspectBytes(await readBytes(file, io, signal), resolve(io.cwd, file), io.clock.now());
+  if (file === "-") return findings.map((finding) => ({ file, finding }));
+  return await Promise.all(findings.map(async (finding) => ({ file, finding: await withFile(finding, file, io) })));
+}
+
+/** Adds facts about the file itself: who may read a secret, and the target of a link. */
+async function withFile(finding: Finding, file: string, io: Io): Promise<Finding> {
+  const files = createFilePort();
+  const path = resolve(io.cwd, file);
+  const facts = await files.stat(path);
+  const target = await findStrayTarget(path, files);
+  const linked = target === undefined
+    ? finding
+    : { ...finding, lines: [...finding.lines, ["Link", `to ${target}, in another folder`] as const] };
+  if (finding.isSecret !== true || facts === undefined || isWindowsMode(facts.mode)) return linked;
+  const mode = facts.mode.toString(8);
+  const fault = findModeFault(facts);
+  return {
+    ...linked,
+    lines: [...linked.lines, [
+      "File mode",
+      fault === undefined ? mode : `${mode}: others may read it; chmod 600 ${shellWord(file)}`,
+    ]],
+    facts: { ...linked.facts, fileMode: mode, isPrivate: fault === undefined },
+  };
+}
+
+async function readBytes(file: string, io: Io, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  if (file === "-") return new TextEncoder().encode(await io.stdin.readAll(signal));
+  try {
+    const bytes = await readFile(resolve(io.cwd, file), { signal });
+    if (bytes.length > MAX_BYTES) {
+      throw new AppError("invalid", `cannot inspect "${file}": it is larger than ${MAX_BYTES} bytes`);
+    }
+    return new Uint8Array(bytes);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof AppError) throw error;
+    const why = findErrorCode(error) === "ENOENT" ? "no such file" : getErrorMessage(error);
+    throw new AppError("io", `cannot read "${file}": ${why}`, { cause: error });
+  }
+}
+
+function render({ file, finding: { title, lines } }: FoundIn): string {
+  const body = lines.map(([name, value]) => line`  ${name}:\t${value}`).join("\n");
+  return `${line`${file}: ${title}`}\n${alignTabs(body, DESCRIBE_TABS)}\n`;
+}
+
+/** Finds everything in the bytes, in order; empty when nothing is recognized. A kubeconfig's paths are relative to `path`. */
+async function inspectBytes(
+  bytes: Uint8Array<ArrayBuffer>,
+  path: string,
+  now: Date,
+): Promise<readonly Finding[]> {
+  const text = new TextDecoder("latin1").decode(bytes);
+  const blocks = parsePemBlocks(text);
+  if (blocks.length > 0) return inspectBlocks(blocks, now);
+  if (bytes[0] === DER_SEQUENCE) {
+    const found = inspectDer(bytes, now);
+    return found === undefined ? [] : [found];
+  }
+  return await inspectKubeconfig(new TextDecoder().decode(bytes), path, now);
+}
+
+function inspectBlocks(blocks: readonly PemBlock[], now: Date): readonly Finding[] {
+  return blocks.map((block) => {
+    if (block.label === "CERTIFICATE") {
+      const certificate = parseCertificate(block.bytes);
+      return certificate.ok
+        ? describeCertificate(certificate.value, now)
+        : describeUnreadable("certificate", certificate.error);
+    }
+    if (block.label === "CERTIFICATE REQUEST" || block.label === "NEW CERTIFICATE REQUEST") {
+      const request = parseCertificationRequest(block.bytes);
+      return request.ok ? describeRequestFacts(request.value) : describeUnreadable("certificateRequest", request.error);
+    }
+    if (block.label.endsWith("PRIVATE KEY")) {
+      const headers = Object.entries(block.headers).map(([name, value]) => `${name}: ${value}\n`).join("");
+      const pem = encodePem(block.label, block.bytes);
+      const key = parsePrivateKey(headers === "" ? pem : pem.replace("\n", () => `\n${headers}\n`));
+      return key.ok ? describeKey(key.value) : describeUnreadable("privateKey", key.error);
+    }
+    return describeUnreadable("unknown", `a PEM block "${block.label}" is not known here`);
+  });
+}
+
+function inspectDer(bytes: Uint8Array<ArrayBuffer>, now: Date): Finding | undefined {
+  const certificate = parseCertificate(bytes);
+  if (certificate.ok) return describeCertificate(certificate.value, now);
+  const request = parseCertificationRequest(bytes);
+  if (request.ok) return describeRequestFacts(request.value);
+  for (const label of ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"]) {
+    const key = parsePrivateKey(encodePem(label, bytes));
+    if (key.ok) return describeKey(key.value);
+  }
+  return undefined;
+}

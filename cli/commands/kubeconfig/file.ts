@@ -1,0 +1,100 @@
+/** Writes kubeconfigs with one cluster, one user and one context. */
+import { resolve } from "node:path";
+import { createFilePort } from "../../../client/files.ts";
+import { isLoopbackServer } from "../../../core/bootstrap/cluster_info.ts";
+import { AppError } from "../../../core/errors.ts";
+import { encodeKubeconfig, type KubeconfigCluster, type KubeconfigUser } from "../../../core/kube/kubeconfig.ts";
+import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
+import { authorityPaths } from "../../authority/layout.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+import { FOLDER_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
+
+/** The settings that the commands for kubeconfigs share. */
+export interface KubeconfigSettings {
+  readonly dataDir: string;
+  readonly server: string;
+  readonly certificateAuthority: string | undefined;
+  readonly embedCerts: boolean;
+  readonly clusterName: string;
+  readonly force: boolean;
+  readonly out: string | undefined;
+}
+
+/** Creates the entry of the cluster, with its CA read from the file and checked. */
+export async function readClusterEntry(settings: KubeconfigSettings, io: Io): Promise<KubeconfigCluster> {
+  checkServer(settings.server);
+  const path = resolve(io.cwd, settings.certificateAuthority ?? authorityPaths(settings.dataDir).certificate);
+  const text = await createFilePort().readText(path);
+  if (text === undefined) {
+    throw new AppError("not_found", `cannot read CA bundle "${path}": file does not exist`, {
+      hint: "name the server's CA with --certificate-authority, or the folder that has it with --data-dir",
+    });
+  }
+  const bundle = parseCaBundle(text);
+  if (!bundle.ok) throw new AppError("ca_invalid", `cannot use CA bundle "${path}": ${bundle.error}`);
+  return {
+    server: settings.server,
+    ...(settings.embedCerts ? { certificateAuthorityData: text } : { certificateAuthority: path }),
+  };
+}
+
+/** Throws UsageError for the address of a server that is not an https URL. */
+export function checkServer(server: string): void {
+  if (URL.parse(server)?.protocol === "https:") return;
+  throw new UsageError(`cannot use "${server}" as --server: want https://host:port`);
+}
+
+/** Reports on stderr when the server of a kubeconfig for another machine is reachable from this machine only. */
+export function reportLoopback(server: string, io: Io): void {
+  if (!isLoopbackServer(server)) return;
+  io.stderr.write(line`the file names ${server}, which only this machine reaches: give --server for another one\n`);
+}
+
+/** Throws AppError `file_exists` for an existing file, before anything is created. */
+export async function checkTarget(settings: KubeconfigSettings, defaultPath: string, io: Io): Promise<void> {
+  if (settings.out === "-" || settings.force) return;
+  const path = resolve(io.cwd, settings.out ?? defaultPath);
+  if (await createFilePort().lstat(path) === undefined) return;
+  throw new AppError("file_exists", `cannot write kubeconfig "${path}": it exists`, {
+    hint: "replace it with --force, or choose another file with --out",
+  });
+}
+
+/** The contents of a kubeconfig with one user. */
+export interface KubeconfigEntry {
+  readonly cluster: KubeconfigCluster;
+  readonly userName: string;
+  readonly user: KubeconfigUser;
+}
+
+/** Encodes a kubeconfig with one cluster, one user, and one context that has the name of the cluster. */
+export function encodeEntry(name: string, { cluster, userName, user }: KubeconfigEntry): string {
+  return encodeKubeconfig({
+    clusters: [{ name, cluster }],
+    contexts: [{ name, context: { cluster: name, user: userName } }],
+    users: [{ name: userName, user }],
+    currentContext: name,
+  });
+}
+
+/** Writes the file with mode 0600 and one rename, or prints it for `--out -`. */
+export async function writeKubeconfig(
+  settings: KubeconfigSettings,
+  defaultPath: string,
+  entry: KubeconfigEntry,
+  io: Io,
+): Promise<void> {
+  const text = encodeEntry(settings.clusterName, entry);
+  if (settings.out === "-") {
+    io.stdout.write(text);
+    return;
+  }
+  const files = createFilePort();
+  if (settings.out === undefined) await files.makeDirectory(resolve(io.cwd, settings.dataDir), FOLDER_MODE);
+  const path = settings.out ?? defaultPath;
+  const target = resolve(io.cwd, path);
+  await files.writeAtomic(target, text, SECRET_MODE);
+  io.stdout.write(line`${path}\n`);
+}

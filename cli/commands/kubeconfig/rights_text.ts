@@ -1,0 +1,80 @@
+/** Describes the permissions of a user in a few lines, from a SelfSubjectRulesReview. */
+import { join } from "node:path";
+import type { ResourceRule, SubjectRulesReviewStatus } from "../../../core/kube/authorization_v1.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+
+const MAX_LINES = 10;
+const MAX_RESOURCES = 8;
+/** The API groups in which all users may ask about themselves (`system:basic-user`). */
+const OWN_GROUPS = ["authorization.k8s.io", "authentication.k8s.io"];
+
+/** Formats a line for each set of verbs, without the permissions that all users have; empty when there are no others. */
+export function describeRights(status: SubjectRulesReviewStatus): readonly string[] {
+  const resourcesByVerbs = new Map<string, Set<string>>();
+  for (const rule of status.resourceRules.filter((rule) => !isForAllUsers(rule))) {
+    const verbs = rule.verbs.includes("*") ? "everything with" : [...rule.verbs].sort().join(", ");
+    const resources = resourcesByVerbs.get(verbs) ?? new Set();
+    resourcesByVerbs.set(verbs, resources);
+    for (const resource of describeResources(rule)) resources.add(resource);
+  }
+  const lines = [...resourcesByVerbs].map(([verbs, resources]) => `${verbs}: ${shorten([...resources].sort())}`).sort();
+  return lines.length <= MAX_LINES ? lines : [...lines.slice(0, MAX_LINES), `and ${lines.length - MAX_LINES} more`];
+}
+
+function isForAllUsers({ apiGroups = [], resources = [] }: ResourceRule): boolean {
+  return apiGroups.length > 0 && apiGroups.every((group) => OWN_GROUPS.includes(group)) &&
+    resources.every((resource) => resource.startsWith("selfsubject"));
+}
+
+/** Names the resources of a rule: `pods`, `deployments.apps`. A subresource is named only if its resource is not. */
+function describeResources({ apiGroups = [], resources = [], resourceNames = [] }: ResourceRule): readonly string[] {
+  const named = resourceNames.length === 0 ? "" : ` (${resourceNames.join(", ")})`;
+  const tops = resources.filter((resource) =>
+    !resources.includes(resource.split("/")[0] ?? "") || !resource.includes("/")
+  );
+  return apiGroups.flatMap((group) =>
+    tops.map((resource) => {
+      if (group === "*" && resource === "*") return `every resource${named}`;
+      return `${group === "" ? resource : `${resource}.${group}`}${named}`;
+    })
+  );
+}
+
+function shorten(resources: readonly string[]): string {
+  const rest = resources.length - MAX_RESOURCES;
+  if (rest <= 1) return resources.join(", ");
+  return `${resources.slice(0, MAX_RESOURCES).join(", ")} and ${rest} more`;
+}
+
+/** The person whose permissions are reported, and the settings of the command. */
+export interface RightsContext {
+  readonly name: string;
+  readonly settings: { readonly kubeconfig: string | undefined; readonly dataDir: string };
+  readonly shownPath: string;
+  readonly io: Pick<Io, "stderr">;
+}
+
+/** Prints a person's permissions on stderr, or the kubectl command that shows or grants them. */
+export function reportRights(status: SubjectRulesReviewStatus | undefined, context: RightsContext): void {
+  const { name, settings, shownPath, io } = context;
+  if (status === undefined) {
+    io.stderr.write(line`see what ${name} may do: kubectl --kubeconfig ${shellWord(shownPath)} auth can-i --list\n`);
+    return;
+  }
+  const rights = describeRights(status);
+  if (rights.length > 0) {
+    io.stderr.write(
+      line`${name} may, in the namespace default:\n` + rights.map((right) => line`  ${right}\n`).join(""),
+    );
+    return;
+  }
+  const admin = shellWord(settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
+  const user = name.toLowerCase().replaceAll(/[^a-z0-9.-]+/g, "-").replace(/^[.-]+/, "");
+  io.stderr.write(line`${name} may do nothing yet. To let them look around in the namespace default:
+  kubectl --kubeconfig ${admin} create rolebinding ${user}${
+    user === "" ? "" : "-"
+  }view --namespace=default --clusterrole=view --user=${shellWord(name)}
+`);
+}

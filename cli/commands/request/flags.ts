@@ -1,0 +1,129 @@
+/** The command `tlsboot request`: its flags, help and examples. */
+import {
+  parseRequestedDnsName,
+  parseRequestedEmail,
+  parseRequestedIpAddress,
+  parseRequestedUri,
+  parseRequestedUsage,
+} from "../../../core/csr/requested_names.ts";
+import { parseSubject } from "../../../core/pki/subject_text.ts";
+import { defineCommand } from "../../framework/command.ts";
+import {
+  directoryFlag,
+  durationFlag,
+  fileFlag,
+  parsedFlag,
+  parsedListFlag,
+  switchFlag,
+  textFlag,
+} from "../../framework/flags.ts";
+import { API_FLAGS, STRUCTURED_OUTPUT } from "../../flags/common.ts";
+import { KEY_TYPE, lifeFlag, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
+
+const flags = {
+  ...API_FLAGS,
+  signerName: textFlag({
+    isRequired: true,
+    placeholder: "NAME",
+    completion: {
+      kind: "suggestions",
+      suggestions: [
+        "kubernetes.io/kube-apiserver-client",
+        "kubernetes.io/kube-apiserver-client-kubelet",
+        "kubernetes.io/kubelet-serving",
+      ],
+    },
+    summary: "Signer to issue the certificate: one of Kubernetes' signers, or any other as domain/name.",
+  }),
+  subject: parsedFlag({ summary: "Subject, as CN=web,O=shop or /CN=web/O=shop.", parse: parseSubject }),
+  dns: parsedListFlag({ placeholder: "NAME", summary: "DNS names; may be repeated.", parse: parseRequestedDnsName }),
+  ip: parsedListFlag({
+    placeholder: "ADDRESS",
+    summary: "IP addresses; may be repeated.",
+    parse: parseRequestedIpAddress,
+  }),
+  uri: parsedListFlag({
+    placeholder: "URI",
+    summary: "URIs, such as a SPIFFE ID; may be repeated.",
+    parse: parseRequestedUri,
+  }),
+  email: parsedListFlag({
+    placeholder: "ADDRESS",
+    summary: "Email addresses; may be repeated.",
+    parse: parseRequestedEmail,
+  }),
+  usage: parsedListFlag({
+    placeholder: "USAGE",
+    completion: { kind: "choices", choices: USAGE_CHOICES },
+    summary:
+      "Usages; may be repeated. Without it, digital-signature, key-encipherment for RSA, and the purpose of the signer; for other signers server-auth with --dns or --ip, else client-auth.",
+    parse: parseRequestedUsage,
+  }),
+  duration: lifeFlag({
+    summary: "Requested life of the certificate, at least 10m. The signer's own life is the default and the maximum.",
+  }),
+  name: textFlag({
+    placeholder: "NAME",
+    summary:
+      "Name of the certificate signing request. Without it, a name derived from the request, the same each time.",
+  }),
+  keyType: KEY_TYPE,
+  key: fileFlag({ summary: "Private key to use instead of a new one." }),
+  out: directoryFlag({ isRequired: true, summary: "Folder for tls.crt, tls.key and both in tls.pem." }),
+  timeout: REQUEST_TIMEOUT,
+  noWait: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Do not wait; the same command continues with the request later.",
+  }),
+  renewBefore: durationFlag({
+    summary:
+      "Do nothing while the certificate in --out matches the request and lives longer than this; else replace it.",
+  }),
+  force: switchFlag({ isCommandLineOnly: true, summary: "Replace a certificate in --out in any case." }),
+  output: STRUCTURED_OUTPUT,
+} as const;
+
+/** The flags of `request`, for the action. */
+export type RequestFlags = typeof flags;
+
+/** The command that gets a certificate for any program from any signer. */
+export const requestCommand = defineCommand({
+  path: ["request"],
+  summary: "Get a certificate for any program from any signer",
+  description: `Get a certificate for any program from any signer.
+
+ Makes a key, sends a request to the API, waits until it is approved and issued, checks the certificate, and writes
+ tls.crt, tls.key and tls.pem into --out, all at once. Until then the key is in tls.key.new. Run again after an
+ interruption, it continues with its own request. With --renew-before it may run each hour: it replaces the certificate
+ in time, and at once when the request has changed.`,
+  group: "Certificate Signing Request Commands",
+  args: [],
+  flags,
+  examples: [
+    {
+      comment: "Get a serving certificate from a custom signer",
+      command:
+        "tlsboot request --signer-name example.com/web --subject CN=web --dns web.example.com --ip 10.0.0.7 --out web",
+    },
+    {
+      comment: "Get a client certificate for the API server that lives a day",
+      command:
+        "tlsboot request --signer-name kubernetes.io/kube-apiserver-client --subject CN=deployer,O=ci --duration 24h --out deployer",
+    },
+    {
+      comment: "Send the request now, and fetch the certificate after the approval",
+      command: "tlsboot request --signer-name example.com/web --subject CN=web --out web --no-wait",
+    },
+    {
+      comment: "Keep a certificate fresh, from cron or a systemd timer",
+      command:
+        "tlsboot request --signer-name example.com/web --subject CN=web --dns web.example.com --out web --renew-before 240h",
+    },
+  ],
+  exitCodes: {
+    0: "the certificate is there, or with --no-wait the request is",
+    1: "failed, or there is a certificate already",
+    3: "the request was denied, refused by the signer, or not decided in time",
+  },
+  load: () => import("./run.ts"),
+});

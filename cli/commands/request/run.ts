@@ -1,0 +1,196 @@
+/** Gets a certificate for any program and writes it with its key. */
+import { resolve } from "node:path";
+import type { SubmittedRequest } from "../../../client/certificate/csr_request.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { openPairFolder, type PairFolder } from "../../../client/certificate/pair_folder.ts";
+import {
+  requestCertificate,
+  type RequestCertificateOptions,
+  type RequestOutcome,
+  RequestRefusedError,
+} from "../../../client/request.ts";
+import { describeMissingSigner } from "../../../core/csr/missing_signer.ts";
+import { AppError } from "../../../core/errors.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import { formatName } from "../../../core/pki/names.ts";
+import { parsePrivateKey, type PrivateKey } from "../../../core/pki/keys.ts";
+import { checkPrivateFile } from "../../../client/private_file.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import type { RequestFlags } from "./flags.ts";
+import { connect } from "../../api/connection.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { createLogger } from "../../logging.ts";
+import { displayPath } from "../../output/display_path.ts";
+import { escapeControls, line } from "../../output/escape.ts";
+import { createSteps } from "../../output/progress.ts";
+import { writeStructured } from "../../output/structured.ts";
+import { parseCsrNames } from "../../api/csrs.ts";
+import { describeCertificate } from "../inspect/facts.ts";
+import { describeCutLife, describeRequestProgress } from "./progress.ts";
+
+type RequestSettings = Input<RequestFlags>["settings"];
+
+/** The action of the command `tlsboot request`. */
+export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings } = input;
+  checkSettings(input);
+  const files = createFilePort();
+  const folder = openPairFolder(resolve(io.cwd, settings.out ?? ""), files);
+  const key = settings.key === undefined ? settings.keyType : await readKey(resolve(io.cwd, settings.key), io);
+  await using connection = await connect(settings, io);
+  const outcome = await requestWithSteps(
+    {
+      ...toRequestOptions(settings),
+      target: folder,
+      key,
+      transport: connection.transport,
+      files,
+      clock: io.clock,
+      random: io.random,
+      logger: createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" }),
+    },
+    io,
+    signal,
+  );
+  if (settings.output === undefined) io.stdout.write(escapeControls(describeOutcome(outcome, folder, io)));
+  else await writeStructured(toFacts(outcome, folder, settings, io), settings.output, io);
+  if (outcome.kind === "pending") reportPending(outcome, settings.signerName ?? "", io);
+  return EXIT.done;
+}
+
+/** Approves a request that was just submitted, and reports the result with `report`. */
+export type ApproveSubmitted = (
+  submitted: SubmittedRequest,
+  report: (text: string) => void,
+  signal: AbortSignal,
+) => Promise<void>;
+
+/** Requests a certificate and prints each step on stderr. A request that is sure to be refused throws UsageError. */
+export async function requestWithSteps(
+  options: RequestCertificateOptions,
+  io: Io,
+  signal: AbortSignal,
+  approve?: ApproveSubmitted,
+): Promise<RequestOutcome> {
+  using steps = createSteps(io);
+  const report = (text: string): void => steps.step(text);
+  try {
+    const outcome = await requestCertificate({
+      ...options,
+      onProgress: (event) => {
+        const text = describeRequestProgress(event, io.cwd);
+        if (text !== undefined) report(text);
+      },
+      async afterSubmit(submitted, inner) {
+        if (approve !== undefined) await approve(submitted, report, inner);
+        else if (options.timeoutSeconds > 0) {
+          report(`waiting for approval: tlsboot approve ${shellWord(submitted.name)}`);
+        }
+      },
+    }, signal);
+    const cut = outcome.kind === "issued" ? describeCutLife(outcome.pair.leaf, options.expirationSeconds) : undefined;
+    if (cut !== undefined) steps.step(cut);
+    return outcome;
+  } catch (error) {
+    throw error instanceof RequestRefusedError ? new UsageError(error.message) : error;
+  }
+}
+
+/** Reports what a request without a certificate is waiting for. */
+export function reportPending(
+  { submitted, isApproved }: RequestOutcome & { readonly kind: "pending" },
+  signerName: string,
+  io: Pick<Io, "stderr">,
+): void {
+  const next = isApproved
+    ? line`it is approved, but not signed yet: ${describeMissingSigner(signerName)}`
+    : line`approve it with: tlsboot approve ${shellWord(submitted.name)}`;
+  io.stderr.write(`${next}\nthen run the same command again to get the certificate\n`);
+}
+
+function checkSettings({ settings, origins }: Input<RequestFlags>): void {
+  const { duration, renewBefore } = settings;
+  if (settings.key !== undefined && origins["keyType"] !== "default") {
+    throw new UsageError("give --key or --key-type, not both");
+  }
+  if (settings.force && renewBefore !== undefined) throw new UsageError("give --renew-before or --force, not both");
+  if (duration !== undefined && renewBefore !== undefined && renewBefore >= duration) {
+    throw new UsageError("--renew-before must be shorter than --duration: the certificate would be replaced each time");
+  }
+  if (settings.name !== undefined) parseCsrNames([settings.name]);
+  const names = [settings.dns, settings.ip, settings.uri, settings.email];
+  if (settings.subject === undefined && names.every((list) => list.length === 0)) {
+    throw new UsageError(
+      "the certificate needs a name",
+      "give --subject CN=name, or --dns, --ip, --uri or --email",
+    );
+  }
+}
+
+function toRequestOptions(
+  settings: RequestSettings,
+): Pick<
+  RequestCertificateOptions,
+  "signerName" | "subject" | "names" | "usages" | "expirationSeconds" | "csrName" | "renewal" | "timeoutSeconds"
+> {
+  const { duration, renewBefore, usage, name } = settings;
+  return {
+    signerName: settings.signerName ?? "",
+    subject: settings.subject ?? {},
+    names: {
+      dnsNames: settings.dns,
+      ipAddresses: settings.ip,
+      uris: settings.uri,
+      emailAddresses: settings.email,
+    },
+    ...(usage.length === 0 ? {} : { usages: usage }),
+    ...(duration === undefined ? {} : { expirationSeconds: Math.floor(duration / 1000) }),
+    ...(name === undefined ? {} : { csrName: name }),
+    renewal: { isForced: settings.force, ...(renewBefore === undefined ? {} : { renewBeforeMs: renewBefore }) },
+    timeoutSeconds: settings.noWait ? 0 : settings.timeout / 1000,
+  };
+}
+
+async function readKey(path: string, io: Io): Promise<PrivateKey> {
+  const files = createFilePort();
+  const text = await files.readText(path);
+  if (text === undefined) throw new AppError("not_found", `cannot read key "${path}": file does not exist`);
+  await checkPrivateFile(path, files);
+  const key = parsePrivateKey(text);
+  if (key.ok) return key.value;
+  throw new AppError("key_invalid", `cannot use key "${displayPath(path, io.cwd)}": ${key.error}`);
+}
+
+function describeOutcome(outcome: RequestOutcome, folder: PairFolder, io: Io): string {
+  if (outcome.kind === "pending") return `request ${outcome.submitted.name} is pending\n`;
+  const leaf = outcome.kind === "kept" ? outcome.leaf : outcome.pair.leaf;
+  const subject = formatName(leaf.subject) ||
+    [...leaf.dnsNames, ...leaf.ipAddresses, ...leaf.uris, ...leaf.emailAddresses].join(",");
+  const until = `valid until ${formatTime(leaf.notAfter)}`;
+  if (outcome.kind === "kept") return `nothing to do: the certificate of ${subject} is ${until}\n`;
+  const { certificate, key, combined } = folder.paths;
+  return `certificate of ${subject} issued, ${until}
+certificate: ${displayPath(certificate, io.cwd)}
+key: ${displayPath(key, io.cwd)}
+both: ${displayPath(combined, io.cwd)}
+`;
+}
+
+/** Returns the answer for programs. Keys may be added, but never removed or changed. */
+function toFacts(outcome: RequestOutcome, folder: PairFolder, settings: RequestSettings, io: Io): unknown {
+  const leaf = outcome.kind === "kept" ? outcome.leaf : outcome.kind === "issued" ? outcome.pair.leaf : undefined;
+  return {
+    outcome: outcome.kind,
+    signerName: settings.signerName,
+    ...(outcome.kind === "kept" ? {} : {
+      request: { name: outcome.submitted.name, uid: outcome.submitted.uid, adopted: outcome.submitted.adopted },
+    }),
+    ...(leaf === undefined ? { pendingKey: folder.pendingKeyPath } : {
+      files: folder.paths,
+      certificate: describeCertificate(leaf, io.clock.now()).facts,
+    }),
+  };
+}

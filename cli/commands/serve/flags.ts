@@ -1,0 +1,26 @@
+/** The command `tlsboot serve`: its flags, help and examples. */
+import { defineCommand } from "../../framework/command.ts";
+import { SERVER_FLAGS } from "../../flags/server.ts";
+
+/** The command that runs the API server alone. */
+export const serveCommand = defineCommand({
+  path: ["serve"],
+  summary: "Run the API server alone",
+  description:
+    `Run the API server alone: certificates.k8s.io and the resources that its clients need, without signer and approver.
+
+ Keeps its data in --data-dir and makes a CA and a serving certificate there when there are none. Run tlsboot signer
+ and tlsboot approver, or your own controllers, beside it.`,
+  group: "Role Commands",
+  args: [],
+  flags: SERVER_FLAGS,
+  examples: [
+    { comment: "Serve on loopback", command: "tlsboot serve" },
+    {
+      comment: "Serve to the network with static tokens",
+      command: "tlsboot serve --bind-address 0.0.0.0 --advertise-address boot.example.com --token-auth-file tokens.csv",
+    },
+  ],
+  exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
+  load: () => import("./run.ts"),
+});

@@ -1,0 +1,30 @@
+/** Runs the API server until it is stopped. */
+import { createFilePort } from "../../../client/files.ts";
+import { createCaKeys } from "../../authority/keys.ts";
+import type { ServerFlags } from "../../flags/server.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Io } from "../../io.ts";
+import { createRoleLogger } from "../../logging.ts";
+import { keepFresh } from "../../instance/keep_fresh.ts";
+import { startInstance } from "../../instance/instance.ts";
+import { pathWord } from "../../output/display_path.ts";
+
+/** The action of the command `tlsboot serve`. */
+export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const logger = createRoleLogger(input, io);
+  const files = createFilePort();
+  const keys = createCaKeys(input.settings, io, files, signal);
+  const { clock, random, heap, cwd, stdout } = io;
+  const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
+  await using instance = await startInstance(input.settings, deps, () => []);
+  keys.passphrases.stopPrompting();
+  io.stdout.write(
+    `tlsboot serves ${instance.url}\n\n  kubectl --kubeconfig ${
+      pathWord(instance.dir.adminKubeconfig, io.cwd)
+    } get csr\n`,
+  );
+  await keepFresh(() => instance.renew(), deps, AbortSignal.any([signal, instance.lost]));
+  instance.lost.throwIfAborted();
+  return EXIT.done;
+}

@@ -1,0 +1,79 @@
+/** The command `tlsboot sign`: its flags, help and examples. */
+import { parseRequestedUsage } from "../../../core/csr/requested_names.ts";
+import { argument, defineCommand } from "../../framework/command.ts";
+import { durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "../../flags/common.ts";
+import { SIGNING_FLAGS } from "../../flags/controller.ts";
+import { USAGE_CHOICES } from "../../flags/request.ts";
+
+const flags = {
+  dataDir: DATA_DIR_FLAG,
+  signerName: textFlag({
+    placeholder: "NAME",
+    summary: "Signer whose rules apply: one of Kubernetes' signers, or that of --profile.",
+  }),
+  profile: fileFlag({ summary: "Rules of a custom signer (kind: SigningProfile)." }),
+  usage: parsedListFlag({
+    placeholder: "USAGE",
+    completion: { kind: "choices", choices: USAGE_CHOICES },
+    summary: "Usages, such as server-auth; may be repeated. Without it, the usages of the signer or its profile.",
+    parse: parseRequestedUsage,
+  }),
+  chain: switchFlag({
+    default: true,
+    summary: "Put the CA's intermediates behind each certificate. A profile with chain: false never has them.",
+  }),
+  duration: durationFlag({
+    summary: "Requested life of the certificate. The signer's own life is the default and the maximum.",
+  }),
+  out: fileFlag({ summary: "File for the certificate; for several requests a folder, for NAME.crt each." }),
+  force: switchFlag({ isCommandLineOnly: true, summary: "Replace a certificate that exists." }),
+  clusterSigningCertFile: {
+    ...SIGNING_FLAGS.clusterSigningCertFile,
+    summary: "CA certificate, PEM. Without it, the CA in --data-dir.",
+  },
+  clusterSigningKeyFile: SIGNING_FLAGS.clusterSigningKeyFile,
+  ...CA_KEY_FLAGS,
+  clusterSigningDuration: SIGNING_FLAGS.clusterSigningDuration,
+} as const;
+
+/** The flags of `sign`, for the action. */
+export type SignFlags = typeof flags;
+
+/** The command that signs requests in files without an API. */
+export const signCommand = defineCommand({
+  path: ["sign"],
+  summary: "Sign certificate requests in files, without a server",
+  description: `Sign certificate requests in files, without a server, by the rules of a signer.
+
+ Reads PKCS#10 requests, PEM or DER, checks them against the rules of the signer, and issues certificates for those that
+ pass. A request that the rules refuse gets no certificate, and the reason is printed. Running the command approves the
+ requests: check them with tlsboot inspect first.
+
+ The CA is the one in --data-dir, or the signer's if there is one for each purpose, or another one that flags name. With
+ a CA whose client certificates a server on --data-dir accepts, only Kubernetes' two client signers issue client
+ certificates. The command does not know the CAs in a server's --client-ca-file.`,
+  group: "Certificate Signing Request Commands",
+  args: [argument("FILE", "Requests, PEM or DER; - is stdin", { variadic: true, completion: { kind: "file" } })],
+  flags,
+  examples: [
+    {
+      comment: "Sign a web server's request by the rules of a profile",
+      command: "tlsboot sign web.csr --profile web.yaml --out web.crt",
+    },
+    {
+      comment: "Sign a user's request for the API server, for a day",
+      command: "tlsboot sign alice.csr --signer-name kubernetes.io/kube-apiserver-client --duration 24h",
+    },
+    {
+      comment: "Sign many with another CA",
+      command:
+        "tlsboot sign *.csr --profile web.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key --out certificates",
+    },
+  ],
+  exitCodes: {
+    1: "a request cannot be read, or a certificate cannot be written",
+    3: "the rules refuse a request",
+  },
+  load: () => import("./run.ts"),
+});

@@ -1,0 +1,205 @@
+/** Signs requests in files by the rules of a signer, without an API. */
+import { readFile } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import { createFilePort, type FilePort } from "../../../client/files.ts";
+import { verifyRequest } from "../../../core/csr/request.ts";
+import { findSubjectRestriction } from "../../../core/signing/refusals.ts";
+import { AppError, findErrorCode, getErrorMessage } from "../../../core/errors.ts";
+import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/certificates_v1.ts";
+import type { Authority } from "../../../core/pki/authority.ts";
+import { chainNotAfter, encodeIssued } from "../../../core/pki/authority_chain.ts";
+import { issueCertificate } from "../../../core/pki/certificate.ts";
+import { type ClientTrust, planCertificate } from "../../../core/signing/plan.ts";
+import { BUILTIN_SIGNERS, type SigningProfile } from "../../../core/signing/profile.ts";
+import { parseRequestFile, type RequestFileOptions } from "../../../core/signing/request_file.ts";
+import { createCaKeys } from "../../authority/keys.ts";
+import type { SignFlags } from "./flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { reportError } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { createLogger } from "../../logging.ts";
+import { displayPath } from "../../output/display_path.ts";
+import { line } from "../../output/escape.ts";
+import { FOLDER_MODE, PUBLIC_MODE } from "../../instance/data_dir.ts";
+import { openOfflineCa } from "../../instance/offline_ca.ts";
+import { openSignerProfiles } from "../../instance/signer_profiles.ts";
+import { signingDurationSeconds } from "../../instance/signing_cas.ts";
+
+/** The length of serial numbers, the same as the signing controller's. */
+const SERIAL_BYTES = 16;
+/** The maximum size of a request in a file; real ones are much smaller. */
+const MAX_BYTES = 1024 * 1024;
+const STDIN = "-";
+/** The minimum life of certificates by Kubernetes' signers. A custom profile has a limit of its own. */
+const MIN_LIFE_MS = MIN_EXPIRATION_SECONDS * 1_000;
+
+/** The rules and the CA that all requests of a run share. */
+interface Signing {
+  readonly profile: SigningProfile;
+  readonly authority: Authority;
+  readonly clientTrust: ClientTrust;
+  readonly asked: RequestFileOptions;
+  readonly signingDurationSeconds: number;
+  /** Whether the intermediates of the CA come behind each certificate. */
+  readonly chain: boolean;
+}
+
+/** The action of the command `tlsboot sign`. */
+export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings, args } = input;
+  const files = createFilePort();
+  const targets = await planTargets(args, settings, files, io.cwd);
+  const signing = await openSigning(settings, files, io, signal);
+  const codes = new Set<ExitCode>();
+  for (const [index, file] of args.entries()) {
+    try {
+      const pem = await signFile(await readBytes(file, io, signal), file, signing, io);
+      const target = targets?.[index];
+      if (target === undefined) io.stdout.write(pem);
+      else {
+        await writeCertificate(target, pem, settings.force, files);
+        io.stdout.write(line`${displayPath(target, io.cwd)}\n`);
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError)) throw error;
+      reportError(error, io, input.isDebug);
+      codes.add(error.code === "csr_denied" ? EXIT.no : EXIT.failed);
+    }
+  }
+  // A failure that can be fixed takes precedence over a refusal of another request.
+  if (codes.has(EXIT.failed)) return EXIT.failed;
+  return codes.has(EXIT.no) ? EXIT.no : EXIT.done;
+}
+
+async function openSigning(
+  settings: Settings<SignFlags>,
+  files: FilePort,
+  io: Io,
+  signal: AbortSignal,
+): Promise<Signing> {
+  const logger = createLogger({ stderr: io.stderr, clock: io.clock });
+  const keys = createCaKeys(settings, io, files, signal);
+  const deps = { files, clock: io.clock, logger, cwd: io.cwd, keys };
+  const { signerNames: [signerName], profiles } = await openSignerProfiles({
+    signerName: settings.signerName === undefined ? [] : [settings.signerName],
+    profile: settings.profile === undefined ? [] : [settings.profile],
+  }, deps);
+  if (signerName === undefined) {
+    throw new UsageError(
+      "no rules are named: neither --signer-name nor --profile is given",
+      "see: tlsboot sign --help",
+    );
+  }
+  const profile = BUILTIN_SIGNERS.get(signerName) ?? await profiles.get(signerName)?.current();
+  if (profile === undefined) throw new AppError("internal", `no profile for "${signerName}"`);
+  const { authority, clientTrust } = await openOfflineCa(settings, signerName, deps);
+  const { duration, usage } = settings;
+  if (duration !== undefined && duration < MIN_LIFE_MS && profile.lifetime === undefined) {
+    throw new UsageError("--duration: at least 10m expected", "Kubernetes' signers issue for ten minutes or longer");
+  }
+  const life = duration === undefined ? {} : { expirationSeconds: Math.floor(duration / 1_000) };
+  const asked = { signerName, usages: usage, ...life };
+  return {
+    profile,
+    authority,
+    clientTrust,
+    asked,
+    signingDurationSeconds: signingDurationSeconds(settings, logger),
+    chain: settings.chain && profile.chain !== false,
+  };
+}
+
+/**
+ * Signs a request and returns the certificate, PEM, followed by its chain. Throws AppError `csr_denied` when the rules
+ * refuse it, `invalid` when it is not a request, and `ca_expired`.
+ */
+async function signFile(bytes: Uint8Array, file: string, signing: Signing, io: Io): Promise<string> {
+  const { profile, authority, clientTrust } = signing;
+  const request = parseRequestFile(basename(file), bytes, signing.asked);
+  if (!request.ok) throw new AppError("invalid", `cannot sign "${file}": ${request.error}`);
+  const { csr, facts } = request.value;
+  const verified = verifyRequest(facts);
+  const fault = verified.ok ? findSubjectRestriction(profile.signerName, facts.subject.organizations) : verified.error;
+  if (fault !== undefined) throw refusal(file, fault);
+  const plan = planCertificate({
+    csr,
+    facts,
+    profile,
+    caNotAfter: chainNotAfter(authority),
+    issuers: [authority.certificate, ...authority.issuers],
+    clientTrust,
+    signingDurationSeconds: signing.signingDurationSeconds,
+    now: io.clock.now(),
+  });
+  if (plan.ok) {
+    const der = await issueCertificate(plan.value, authority, io.random.bytes(SERIAL_BYTES));
+    return encodeIssued(der, authority, signing.chain);
+  }
+  if (plan.error.kind === "failed") throw refusal(file, plan.error.message);
+  throw new AppError("ca_expired", `cannot sign "${file}": ${plan.error.message}`);
+}
+
+function refusal(file: string, why: string): AppError {
+  return new AppError("csr_denied", `cannot sign "${file}": ${why}`, {
+    hint: "see its contents with: tlsboot inspect FILE",
+  });
+}
+
+/** Returns the path for each certificate; undefined for stdout. All paths are checked before anything is signed. */
+async function planTargets(
+  sources: readonly string[],
+  { out, force }: Settings<SignFlags>,
+  files: FilePort,
+  cwd: string,
+): Promise<readonly string[] | undefined> {
+  if (out === undefined || out === STDIN) return undefined;
+  const folder = resolve(cwd, out);
+  const isFolder = sources.length > 1 || (await files.stat(folder))?.kind === "directory";
+  const targets = sources.map((source) => isFolder ? join(folder, `${getBaseName(source)}.crt`) : folder);
+  for (const [index, target] of targets.entries()) {
+    if (targets.indexOf(target) < index) {
+      throw new UsageError(`--out: two requests would be written to "${target}"`, "sign them one by one");
+    }
+    if (sources.some((source) => source !== STDIN && resolve(cwd, source) === target)) {
+      throw new UsageError(`--out: "${target}" is a request that is to be signed`);
+    }
+    if (!force) await refuseExisting(target, files);
+  }
+  if (isFolder) await files.makeDirectory(folder, FOLDER_MODE);
+  return targets;
+}
+
+function getBaseName(source: string): string {
+  return source === STDIN ? "stdin" : basename(source).replace(/\.(?:csr|req|pem|der|p10)$/i, "");
+}
+
+async function refuseExisting(target: string, files: FilePort): Promise<void> {
+  if (await files.lstat(target) === undefined) return;
+  throw new AppError("file_exists", `cannot write certificate "${target}": it exists`, {
+    hint: "replace it with --force, or choose another place with --out",
+  });
+}
+
+async function writeCertificate(target: string, pem: string, force: boolean, files: FilePort): Promise<void> {
+  // Another program may have created the file while the certificate was signed.
+  if (!force) await refuseExisting(target, files);
+  await files.writeAtomic(target, pem, PUBLIC_MODE);
+}
+
+async function readBytes(file: string, io: Io, signal: AbortSignal): Promise<Uint8Array> {
+  if (file === STDIN) return new TextEncoder().encode(await io.stdin.readAll(signal));
+  try {
+    const bytes = await readFile(resolve(io.cwd, file), { signal });
+    if (bytes.length <= MAX_BYTES) return bytes;
+  } catch (error) {
+    signal.throwIfAborted();
+    const code = findErrorCode(error);
+    const why = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : getErrorMessage(error);
+    throw new AppError("io", `cannot read "${file}": ${why}`, { cause: error });
+  }
+  throw new AppError("invalid", `cannot sign "${file}": it is larger than ${MAX_BYTES} bytes`);
+}

@@ -1,0 +1,72 @@
+/** The command `tlsboot signer`: its flags, help and examples. */
+import { defineCommand } from "../../framework/command.ts";
+import { fileFlag, switchFlag } from "../../framework/flags.ts";
+import { CA_KEY_FLAGS } from "../../flags/common.ts";
+import { CONTROLLER_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
+
+/** The flags of the command `tlsboot signer`. */
+const SIGNER_FLAGS = {
+  ...CONTROLLER_FLAGS,
+  // The two flags that only print a text need no server.
+  kubeconfig: fileFlag({
+    summary: "Kubeconfig of the API server to work for. Required but for --check and --print-rbac.",
+  }),
+  ...PROFILE_FLAGS,
+  ...SIGNING_FLAGS,
+  ...CA_KEY_FLAGS,
+  check: fileFlag({
+    isCommandLineOnly: true,
+    summary: "Read a profile, describe its rules in sentences, and end; an invalid one is reported with every fault.",
+  }),
+  printRbac: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Print the minimal permissions for these signers as a manifest for kubectl apply, and end.",
+  }),
+} as const;
+
+/** The type of SIGNER_FLAGS, for the action. */
+export type SignerFlags = typeof SIGNER_FLAGS;
+
+/** The command that runs the signing controller alone. */
+export const signerCommand = defineCommand({
+  path: ["signer"],
+  summary: "Run the signing controller",
+  description: `Run the signing controller for the built-in signers, or for custom ones, against any Kubernetes API.
+
+ Issues certificates for approved requests, by the rules of kube-controller-manager, from a CA on disk. There is one CA
+ for all signers, or one per signer, and a signer without a CA does not run then. Changed CA files are loaded while it
+ runs.
+
+ A custom signer has a name such as example.com/web and a profile: a file that defines which subjects, names, usages,
+ keys and lifetimes are allowed, and what is added. Everything that the profile does not name is refused. A changed
+ profile is loaded too; an invalid one is reported as an error, and the old one stays in use. Only the two built-in
+ client signers issue client certificates for the API: custom signers refuse them if the API trusts their CA for clients.
+
+ At the start it asks the API for the permissions of its user. It ends with the missing ones when it could sign nothing,
+ and warns about others that are missing; --print-rbac prints all of them.`,
+  group: "Role Commands",
+  args: [],
+  flags: SIGNER_FLAGS,
+  examples: [
+    {
+      comment: "Sign for a cluster with the CA on this machine",
+      command:
+        "tlsboot signer --kubeconfig signer.kubeconfig --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
+    },
+    {
+      comment: "See the rules of a profile before it is used",
+      command: "tlsboot signer --check web.yaml",
+    },
+    {
+      comment: "Run a custom signer, with the rules of a file",
+      command:
+        "tlsboot signer --kubeconfig signer.kubeconfig --signer-name example.com/web --profile web.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
+    },
+    {
+      comment: "Grant it the permissions that it needs, and no more",
+      command: "tlsboot signer --print-rbac --signer-name example.com/web --profile web.yaml | kubectl apply -f -",
+    },
+  ],
+  exitCodes: { 0: "stopped by SIGINT or SIGTERM, or the text is printed" },
+  load: () => import("./run.ts"),
+});

@@ -1,0 +1,81 @@
+/** Runs the signing controller against a remote API, or prints its permissions or the rules of a profile. */
+import { resolve } from "node:path";
+import { createClientTrust } from "../../../client/objects/client_trust.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
+import { BUILTIN_SIGNERS, describeProfile } from "../../../core/signing/profile.ts";
+import type { ManifestPart } from "../../../core/rbac/manifest.ts";
+import { createSignerManifest, createSignerObjectNames } from "../../../core/signing/rbac.ts";
+import { createCaKeys } from "../../authority/keys.ts";
+import type { SignerFlags } from "./flags.ts";
+import { describeIgnoredKubeconfig } from "../../api/connection.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { createRoleLogger } from "../../logging.ts";
+import { formatYamlManifest } from "../../output/manifest.ts";
+import { escapeControls } from "../../output/escape.ts";
+import { csrStoreOver, runSigner } from "../../instance/controllers.ts";
+import { runRemoteController } from "../../instance/remote_controller.ts";
+import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../../instance/signer_profiles.ts";
+import { openSigningCas, signingDurationSeconds, toSigningCaFlags } from "../../instance/signing_cas.ts";
+
+/** The action of the command `tlsboot signer`. */
+export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings } = input;
+  const logger = createRoleLogger(input, io);
+  const files = createFilePort();
+  const keys = createCaKeys(settings, io, files, signal);
+  const deps = { files, clock: io.clock, logger, cwd: io.cwd, keys };
+  if (settings.check !== undefined) {
+    io.stdout.write(`${await checkProfileFile(settings.check, settings, deps)}\n`);
+    return EXIT.done;
+  }
+  const { signerNames: chosen, profiles } = await openSignerProfiles(settings, deps);
+  if (settings.printRbac) {
+    io.stdout.write(
+      formatYamlManifest(
+        createRightsManifest(chosen, chosen.length > 0 ? chosen : [...BUILTIN_SIGNERS.keys()], settings),
+      ),
+    );
+    return EXIT.done;
+  }
+  if (settings.kubeconfig === undefined) {
+    throw new UsageError("--kubeconfig is required", `see: tlsboot signer --help${describeIgnoredKubeconfig(io.env)}`);
+  }
+  const cas = await openSigningCas(toSigningCaFlags(settings), chosen, deps);
+  keys.passphrases.stopPrompting();
+  const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings, logger) };
+  const manifest = createRightsManifest(chosen, cas.signerNames, settings);
+  const { lease } = createSignerObjectNames(chosen);
+  await runRemoteController(
+    { command: "signer", lease, manifest },
+    settings,
+    io,
+    logger,
+    async (transport, deps, leading) => {
+      const isTrustedForClients = createClientTrust(transport, deps, leading);
+      await runSigner(csrStoreOver(transport, deps), { ...signing, isTrustedForClients }, deps, leading);
+    },
+    signal,
+  );
+  return EXIT.done;
+}
+
+/** Describes the rules of a profile in sentences. A file that names no signer gets the name of the flag. */
+async function checkProfileFile(file: string, settings: Settings<SignerFlags>, deps: ProfileDeps): Promise<string> {
+  const spec = await readProfileFile(resolve(deps.cwd, file), deps.files);
+  const signerName = spec.signerName ?? settings.signerName[0] ?? "without a name";
+  return describeProfile(createCustomProfile(signerName, spec)).map(escapeControls).join("\n");
+}
+
+function createRightsManifest(
+  chosen: readonly string[],
+  signerNames: readonly string[],
+  settings: Settings<SignerFlags>,
+): readonly ManifestPart[] {
+  const leaseNamespace = settings.leaderElect ? settings.leaderElectResourceNamespace : undefined;
+  return createSignerManifest({ signerNames, names: createSignerObjectNames(chosen), leaseNamespace });
+}

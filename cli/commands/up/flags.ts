@@ -1,0 +1,57 @@
+/** The command `tlsboot up`: its flags, help and examples. */
+import { defineCommand } from "../../framework/command.ts";
+import { switchFlag } from "../../framework/flags.ts";
+import { POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
+import { SERVER_FLAGS } from "../../flags/server.ts";
+
+/** The flags of `up`: those of the server, and those of its signer and approver. */
+const UP_FLAGS = {
+  ...SERVER_FLAGS,
+  autoApprove: switchFlag({
+    summary: "Approve requests for kubelet client certificates by machines with a bootstrap token of this command. " +
+      "Such a token then gets a certificate for any node name.",
+  }),
+  ...POLICY_FLAGS,
+  ...PROFILE_FLAGS,
+  signerName: {
+    ...PROFILE_FLAGS.signerName,
+    summary: "Custom signers to run beside Kubernetes'; domain/path, each with a --profile.",
+  },
+  ...SIGNING_FLAGS,
+} as const;
+
+/** The type of UP_FLAGS, for the action. */
+export type UpFlags = typeof UP_FLAGS;
+
+/** The command that runs server, signer and approver in one process. */
+export const upCommand = defineCommand({
+  path: ["up"],
+  summary: "Run server, signer and approver together",
+  description: `Run server, signer, approver and cleaner together, until stopped.
+
+ Makes the files that are missing in --data-dir: a CA for ten years, a serving certificate, a database, admin.kubeconfig
+ and bootstrap.kubeconfig with a token for 24 hours. A second run on the same folder keeps the CA, the data and every
+ token that is still valid. The server's own certificates are renewed while it runs.
+
+ Only the renewals of nodes and the requests of administrators are approved automatically. Approve other requests with
+ tlsboot approve or kubectl certificate approve, or start it with --auto-approve for kubelet client certificates, and
+ with --policy for others: tlsboot approver --help describes what each policy grants.`,
+  group: "Starting Commands",
+  args: [],
+  flags: UP_FLAGS,
+  examples: [
+    { comment: "Run everything on loopback", command: "tlsboot up" },
+    {
+      comment: "Open it to the network",
+      command: "tlsboot up --bind-address 0.0.0.0 --advertise-address boot.example.com",
+    },
+    { comment: "Approve kubelets automatically", command: "tlsboot up --auto-approve" },
+    {
+      comment: "Approve their serving certificates too, for the names and addresses of each node in the inventory",
+      command: "tlsboot up --auto-approve --policy kubelet-serving --inventory inventory.yaml",
+    },
+    { comment: "Run a custom signer too", command: "tlsboot up --profile web.yaml" },
+  ],
+  exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
+  load: () => import("./run.ts"),
+});

@@ -1,0 +1,78 @@
+/** Runs server, signer, approver and cleaners until they are stopped. */
+import { once } from "node:events";
+import { isLoopbackServer } from "../../../core/bootstrap/cluster_info.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import { createCaKeys } from "../../authority/keys.ts";
+import type { UpFlags } from "./flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { startFullInstance } from "../../instance/full_instance.ts";
+import type { Instance } from "../../instance/instance.ts";
+import { AUTO_APPROVE_COMMAND } from "../../instance/instance_rbac.ts";
+import type { Io } from "../../io.ts";
+import { createRoleLogger } from "../../logging.ts";
+import { displayPath, pathWord } from "../../output/display_path.ts";
+
+/** The action of the command `tlsboot up`. */
+export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings } = input;
+  const logger = createRoleLogger(input, io);
+  const files = createFilePort();
+  const keys = createCaKeys(settings, io, files, signal);
+  const { clock, random, heap, cwd, stdout } = io;
+  await using instance = await startFullInstance(
+    settings,
+    { files, clock, random, heap, logger, cwd, stdout, keys },
+    signal,
+  );
+  io.stdout.write(formatGreeting(instance, settings, io.cwd));
+  await waitForAbort(AbortSignal.any([signal, instance.lost]));
+  instance.lost.throwIfAborted();
+  return EXIT.done;
+}
+
+async function waitForAbort(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
+}
+
+function policyFlags({ policy, inventory }: Input<UpFlags>["settings"]): string {
+  const flags = policy.map((name) => `--policy ${shellWord(name)}`);
+  return [...flags, ...(inventory === undefined ? [] : [`--inventory ${shellWord(inventory)}`])].join(" ");
+}
+
+function formatGreeting(instance: Instance, settings: Input<UpFlags>["settings"], cwd: string): string {
+  const word = (path: string) => pathWord(path, cwd);
+  const dataDir = settings.dataDir === "./tlsboot-data" ? "" : ` --data-dir ${word(instance.dir.root)}`;
+  const approval = settings.autoApprove
+    ? "Requests of kubelets with this instance's bootstrap tokens are approved by themselves, for any node name."
+    : `Nothing is approved by itself but a node's renewal. To approve kubelets with this instance's bootstrap tokens, for any node name:
+  ${AUTO_APPROVE_COMMAND.replace("kubectl", () => `kubectl --kubeconfig ${word(instance.dir.adminKubeconfig)}`)}`;
+  const policy = settings.policy.length === 0
+    ? ""
+    : `\nBy policy ${settings.policy.join(", ")} other requests are decided too. Ask why a request stays pending with:
+  tlsboot approver explain NAME${dataDir} ${policyFlags(settings)}`;
+  const open = isLoopbackServer(instance.url)
+    ? "\nOnly this machine can reach it. To open it to the network, start it with --bind-address 0.0.0.0\nand --advertise-address NAME.\n"
+    : "";
+  return `tlsboot is up at ${instance.url}
+CA ${publicKeyPin(instance.authorities.serving.certificate)}
+data in ${displayPath(instance.dir.root, cwd)}
+
+Next, in another terminal:
+
+  # ask for the certificate of a machine called n1
+  tlsboot bootstrap --bootstrap-kubeconfig ${
+    word(instance.dir.bootstrapKubeconfig)
+  } --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1
+
+  # see the requests
+  tlsboot get csr${dataDir}
+
+  # approve one
+  tlsboot approve NAME${dataDir}
+
+${approval}${policy}
+${open}`;
+}

@@ -1,0 +1,44 @@
+/** Prints the version or the bill of materials. */
+import type { VersionFlags } from "./flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Io } from "../../io.ts";
+import { BUILD } from "../../build.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import { getVersionFacts, TLSBOOT_VERSION, type VersionFacts } from "../../version.ts";
+
+/** The action of the command `tlsboot version`. */
+export async function run({ settings }: Input<VersionFlags>, io: Io): Promise<ExitCode> {
+  if (settings.sbom) return await printSbom(settings.output, io);
+  const facts = getVersionFacts(io.versions);
+  if (settings.output === undefined) {
+    io.stdout.write(words(facts));
+    return EXIT.done;
+  }
+  const { writeStructured } = await import("../../output/structured.ts");
+  await writeStructured(facts, settings.output, io);
+  return EXIT.done;
+}
+
+async function printSbom(output: "json" | "yaml" | undefined, io: Io): Promise<ExitCode> {
+  if (output === "yaml") throw new UsageError("--sbom is JSON only", "leave out -o yaml");
+  const [{ createSbom }, { PACKAGES }] = await Promise.all([
+    import("../../sbom/sbom.ts"),
+    import("../../sbom/packages.ts"),
+  ]);
+  const sbom = createSbom({ version: TLSBOOT_VERSION, build: BUILD, packages: PACKAGES, versions: io.versions });
+  // The format's own order of keys, which people know.
+  io.stdout.write(`${JSON.stringify(sbom, null, 2)}\n`);
+  return EXIT.done;
+}
+
+function words({ version, kubernetesVersion, commit, buildDate, runtime, opensslVersion }: VersionFacts): string {
+  const openssl = opensslVersion === undefined ? "" : `, OpenSSL ${opensslVersion}`;
+  return [
+    `tlsboot version: ${version}`,
+    `Kubernetes API: ${kubernetesVersion}`,
+    `Commit: ${commit}${buildDate === "unknown" ? "" : ` of ${buildDate}`}`,
+    `Runtime: ${runtime.name} ${runtime.version}${openssl}`,
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,81 @@
+/** Flags of controllers that run alone, against a remote API. */
+import { LOG_FLAGS } from "./common.ts";
+import { addressFlag, durationFlag, fileFlag, listFlag, switchFlag, textFlag } from "../framework/flags.ts";
+
+/** The flags for the API, leader election, log and metrics of a controller. */
+export const CONTROLLER_FLAGS = {
+  ...LOG_FLAGS,
+  kubeconfig: fileFlag({ isRequired: true, summary: "Kubeconfig of the API server to work for." }),
+  leaderElect: switchFlag({
+    default: true,
+    summary: "Take part in leader election: of several controllers, only the holder of the Lease works.",
+  }),
+  leaderElectResourceNamespace: textFlag({
+    default: "kube-system",
+    placeholder: "NAME",
+    summary: "Namespace of the Lease.",
+  }),
+  metricsBindAddress: addressFlag({
+    default: "0",
+    summary:
+      "Address for /metrics and /healthz, over plain HTTP and without authentication: 127.0.0.1:9443, or :9443 for all " +
+      "addresses. 0 disables both.",
+  }),
+} as const;
+
+/** The flags for policies, which extend the two kubelet client rules of the approver. */
+export const POLICY_FLAGS = {
+  policy: listFlag({
+    placeholder: "NAME|FILE",
+    completion: { kind: "file" },
+    summary:
+      "Policy for other requests than those for kubelet client certificates: kubelet-serving, kubelet-serving-trusting, " +
+      "or a file of kind ApprovalPolicy. Several are evaluated in this order; the first rule that applies decides. Files " +
+      "are read again when they change.",
+  }),
+  inventory: fileFlag({
+    summary: "File of kind Inventory: which DNS names and addresses belong to which node. Read again when it changes.",
+  }),
+} as const;
+
+/** The flags of kube-controller-manager for its signing controllers. */
+export const SIGNING_FLAGS = {
+  clusterSigningCertFile: fileFlag({ summary: "CA certificate for all signers, PEM." }),
+  clusterSigningKeyFile: fileFlag({ summary: "Key of --cluster-signing-cert-file, PEM, readable by its owner only." }),
+  clusterSigningKubeletServingCertFile: fileFlag({ summary: "CA certificate of kubernetes.io/kubelet-serving alone." }),
+  clusterSigningKubeletServingKeyFile: fileFlag({ summary: "Its key." }),
+  clusterSigningKubeletClientCertFile: fileFlag({
+    summary: "CA certificate of kubernetes.io/kube-apiserver-client-kubelet alone.",
+  }),
+  clusterSigningKubeletClientKeyFile: fileFlag({ summary: "Its key." }),
+  clusterSigningKubeApiserverClientCertFile: fileFlag({
+    summary: "CA certificate of kubernetes.io/kube-apiserver-client alone.",
+  }),
+  clusterSigningKubeApiserverClientKeyFile: fileFlag({ summary: "Its key." }),
+  clusterSigningLegacyUnknownCertFile: fileFlag({ summary: "CA certificate of kubernetes.io/legacy-unknown alone." }),
+  clusterSigningLegacyUnknownKeyFile: fileFlag({ summary: "Its key." }),
+  clusterSigningChain: switchFlag({
+    summary: "Let the CA files of the flags above hold the CA first and its issuers behind it, and put the " +
+      "intermediates behind each certificate that is issued, never a self-signed root. Without it such a file contains " +
+      "one certificate, and certificates are issued without a chain, as with kube-controller-manager. For custom " +
+      "signers the profile decides: chain.",
+  }),
+  clusterSigningDuration: durationFlag({
+    default: "8760h0m0s",
+    summary: "Default and maximum life of issued certificates. Below 10m, which is the minimum that a request can " +
+      "have, it is the life of every certificate.",
+  }),
+} as const;
+
+/** The flags for custom signers. */
+export const PROFILE_FLAGS = {
+  signerName: listFlag({
+    placeholder: "NAME",
+    summary: "Signers to run, instead of Kubernetes' own; domain/path. A custom signer needs a --profile.",
+  }),
+  profile: listFlag({
+    placeholder: "FILE",
+    completion: { kind: "file" },
+    summary: "Rules of a custom signer (kind: SigningProfile). Read again when the file changes.",
+  }),
+} as const;

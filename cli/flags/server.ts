@@ -1,0 +1,112 @@
+/** kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names. */
+import {
+  choiceFlag,
+  durationFlag,
+  fileFlag,
+  hostFlag,
+  hostListFlag,
+  integerFlag,
+  switchFlag,
+  textFlag,
+} from "../framework/flags.ts";
+import { CA_KEY_FLAGS, DATA_DIR_FLAG, LOG_FLAGS } from "./common.ts";
+import { etcdFlags } from "./etcd.ts";
+
+/** The flags of commands that serve the API. */
+export const SERVER_FLAGS = {
+  dataDir: DATA_DIR_FLAG,
+  ...CA_KEY_FLAGS,
+  ...LOG_FLAGS,
+  bindAddress: hostFlag({
+    default: "127.0.0.1",
+    placeholder: "IP",
+    summary: "Address to listen on; 0.0.0.0, and :: with IPv6, open the server to the network.",
+  }),
+  securePort: integerFlag({ default: 6443, min: 0, max: 65_535, summary: "Port to listen on; 0 takes a free one." }),
+  advertiseAddress: hostFlag({
+    summary:
+      "Address or name of the server in kubeconfigs. Without it, the bind address; when that is 0.0.0.0 or ::, " +
+      "the address of the interface with the default route.",
+  }),
+  tlsSan: hostListFlag({ summary: "Further names and addresses of the serving certificate." }),
+  tlsCertFile: fileFlag({ summary: "Your own serving certificate, PEM, leaf first; with --tls-private-key-file." }),
+  tlsPrivateKeyFile: fileFlag({ summary: "Key of --tls-cert-file, PEM." }),
+  clientCaFile: fileFlag({
+    summary: "PEM bundle of CAs whose client certificates are accepted, beside the CA in --data-dir.",
+  }),
+  tokenAuthFile: fileFlag({ summary: 'Static tokens: lines of token,user,uid,"group1,group2". Read once.' }),
+  enableBootstrapTokenAuth: switchFlag({
+    default: true,
+    summary: "Let bootstrap tokens (Secrets of type bootstrap.kubernetes.io/token in kube-system) authenticate.",
+  }),
+  anonymousAuth: switchFlag({
+    default: true,
+    summary: "Accept requests without credentials as system:anonymous, who may read health and version.",
+  }),
+  authorizationMode: textFlag({
+    default: "Node,RBAC",
+    placeholder: "LIST",
+    summary: "Always Node,RBAC; there is no AlwaysAllow.",
+  }),
+  maxRequestsInflight: integerFlag({
+    default: 400,
+    min: 1,
+    max: 100_000,
+    summary: "With --max-mutating-requests-inflight: how many requests are served at the same time. Others wait by " +
+      "priority, and are rejected after 15 s with the advice to retry.",
+  }),
+  maxMutatingRequestsInflight: integerFlag({
+    default: 200,
+    min: 0,
+    max: 100_000,
+    summary: "Added to --max-requests-inflight; see there.",
+  }),
+  ...etcdFlags(
+    "Keep the objects in this etcd instead of a database in --data-dir; URLs of its members (3.5.13 or later), all " +
+      "http or all https. Any number of servers may share it.",
+  ),
+  etcdCompactionInterval: durationFlag({
+    default: "5m0s",
+    summary: "How often etcd is compacted, and the age of the revisions that are removed; 0 disables it.",
+  }),
+  storageQuota: integerFlag({
+    default: 2048,
+    placeholder: "MB",
+    min: 1,
+    max: 1_000_000,
+    summary: "Megabytes that all objects of the database may take: a full one accepts no new objects until others " +
+      "are deleted. For etcd, its own --quota-backend-bytes applies.",
+  }),
+  storageMinFree: integerFlag({
+    default: 64,
+    placeholder: "MB",
+    summary:
+      "Megabytes that must be free on the disk of --data-dir, and on that of a blocking-strict audit log: with " +
+      "less, /readyz fails. 0 for no limit.",
+  }),
+  auditLogPath: fileFlag({
+    summary: "File that gets a line for each request, in Kubernetes' audit format; - for stdout.",
+  }),
+  auditPolicyFile: fileFlag({
+    summary:
+      "Policy of audit.k8s.io/v1, which defines what is logged of which requests. Without it, the metadata of each. " +
+      "Bodies of Secrets and TokenReviews are never logged.",
+  }),
+  auditLogFormat: choiceFlag({
+    choices: ["json", "legacy"],
+    default: "json",
+    summary: "A JSON event in each line, or text.",
+  }),
+  auditLogMode: choiceFlag({
+    choices: ["blocking", "blocking-strict"],
+    default: "blocking",
+    summary: "When the log cannot be written, requests go on (blocking) or are refused (blocking-strict).",
+  }),
+  auditLogMaxsize: integerFlag({ default: 100, summary: "Megabytes after which the audit log is rotated." }),
+  auditLogMaxage: integerFlag({ default: 366, summary: "Days that rotated audit logs are kept; 0 for ever." }),
+  auditLogMaxbackup: integerFlag({ default: 100, summary: "Number of rotated audit logs that are kept; 0 for all." }),
+  auditLogCompress: switchFlag({ summary: "Compress rotated audit logs with gzip." }),
+} as const;
+
+/** The type of SERVER_FLAGS, for the actions. */
+export type ServerFlags = typeof SERVER_FLAGS;
