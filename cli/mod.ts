@@ -37,6 +37,7 @@ export {
   COMMAND_GROUPS,
   type CommandFamily,
   type CommandGroup,
+  type CommandSpec,
   type CommandTable,
   type Example,
   type Input,

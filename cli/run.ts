@@ -56,7 +56,7 @@ export async function run(
       for (const line of described) io.stderr.write(`tlsboot: debug: ${line}\n`);
     }
     const action = await command.load();
-    return await action.run({ args, settings: resolved.settings, origins: resolved.origins, isDebug }, io, signal);
+    return await action.run({ args, ...resolved, isDebug, table }, io, signal);
   } catch (error) {
     const isBare = error instanceof UsageError && error.hint === undefined;
     return fail(isBare ? new UsageError(error.message, seeHelp) : error, io, signal, isDebug);

@@ -1,34 +1,25 @@
 /** The command table: all commands in the order of help. */
-import type { CommandFamily, CommandTable } from "../framework/command.ts";
-import { approveCommand } from "./csr/approve_flags.ts";
-import { approverCommand } from "./approver/flags.ts";
-import { approverClearCommand } from "./approver/clear_flags.ts";
-import { approverExplainCommand } from "./approver/explain_flags.ts";
-import { approverTestCommand } from "./approver/fixtures_flags.ts";
-import { backupCommand } from "./backup/flags.ts";
+import { type CommandFamily, type CommandTable, withAction } from "../framework/command.ts";
+import {
+  approverClearCommand,
+  approverCommand,
+  approverExplainCommand,
+  approverTestCommand,
+} from "./approver/flags.ts";
+import { backupCommand, restoreCommand } from "./backup/flags.ts";
 import { bootstrapCommand } from "./bootstrap/flags.ts";
-import { caInitCommand } from "./ca/flags.ts";
-import { caShowCommand } from "./ca/show_flags.ts";
+import { caInitCommand, caShowCommand } from "./ca/flags.ts";
 import { completionCommand } from "./completion/flags.ts";
-import { deleteCsrCommand } from "./csr/delete_flags.ts";
+import { approveCommand, deleteCsrCommand, denyCommand, describeCsrCommand, getCsrCommand } from "./csr/flags.ts";
 import { demoCommand } from "./demo/flags.ts";
-import { denyCommand } from "./csr/deny_flags.ts";
-import { describeCsrCommand } from "./csr/describe_flags.ts";
-import { docsLicensesCommand } from "./docs/flags.ts";
-import { docsManCommand } from "./docs/man_flags.ts";
-import { getCsrCommand } from "./csr/flags.ts";
+import { docsLicensesCommand, docsManCommand } from "./docs/flags.ts";
 import { inspectCommand } from "./inspect/flags.ts";
-import { kubeconfigAdminCommand } from "./kubeconfig/admin_flags.ts";
-import { kubeconfigBootstrapCommand } from "./kubeconfig/bootstrap_flags.ts";
-import { kubeconfigUserCommand } from "./kubeconfig/user_flags.ts";
+import { kubeconfigAdminCommand, kubeconfigBootstrapCommand, kubeconfigUserCommand } from "./kubeconfig/flags.ts";
 import { requestCommand } from "./request/flags.ts";
-import { restoreCommand } from "./backup/restore_flags.ts";
 import { serveCommand } from "./serve/flags.ts";
 import { signCommand } from "./sign/flags.ts";
 import { signerCommand } from "./signer/flags.ts";
-import { tokenCreateCommand } from "./token/flags.ts";
-import { tokenDeleteCommand } from "./token/delete_flags.ts";
-import { tokenListCommand } from "./token/list_flags.ts";
+import { tokenCreateCommand, tokenDeleteCommand, tokenListCommand } from "./token/flags.ts";
 import { upCommand } from "./up/flags.ts";
 import { versionCommand } from "./version/flags.ts";
 
@@ -86,36 +77,36 @@ export const COMMAND_TABLE: CommandTable = {
  A certificates.k8s.io API, a signer, an approver and a kubelet-style client in one file.`,
   families: FAMILIES,
   commands: [
-    demoCommand,
-    upCommand,
-    serveCommand,
-    signerCommand,
-    approverCommand,
-    approverExplainCommand,
-    approverTestCommand,
-    approverClearCommand,
-    bootstrapCommand,
-    getCsrCommand,
-    describeCsrCommand,
-    approveCommand,
-    denyCommand,
-    deleteCsrCommand,
-    requestCommand,
-    signCommand,
-    caInitCommand,
-    caShowCommand,
-    backupCommand,
-    restoreCommand,
-    tokenCreateCommand,
-    tokenListCommand,
-    tokenDeleteCommand,
-    kubeconfigAdminCommand,
-    kubeconfigBootstrapCommand,
-    kubeconfigUserCommand,
-    inspectCommand,
-    completionCommand,
-    docsManCommand,
-    docsLicensesCommand,
-    versionCommand,
+    withAction(demoCommand, () => import("./demo/run.ts")),
+    withAction(upCommand, () => import("./up/run.ts")),
+    withAction(serveCommand, () => import("./serve/run.ts")),
+    withAction(signerCommand, () => import("./signer/run.ts")),
+    withAction(approverCommand, () => import("./approver/run.ts")),
+    withAction(approverExplainCommand, () => import("./approver/explain.ts")),
+    withAction(approverTestCommand, () => import("./approver/fixtures.ts")),
+    withAction(approverClearCommand, () => import("./approver/clear.ts")),
+    withAction(bootstrapCommand, () => import("./bootstrap/run.ts")),
+    withAction(getCsrCommand, () => import("./csr/get.ts")),
+    withAction(describeCsrCommand, () => import("./csr/describe.ts")),
+    withAction(approveCommand, async () => (await import("./csr/decide.ts")).approveAction),
+    withAction(denyCommand, async () => (await import("./csr/decide.ts")).denyAction),
+    withAction(deleteCsrCommand, () => import("./csr/delete.ts")),
+    withAction(requestCommand, () => import("./request/run.ts")),
+    withAction(signCommand, () => import("./sign/run.ts")),
+    withAction(caInitCommand, () => import("./ca/init.ts")),
+    withAction(caShowCommand, () => import("./ca/show.ts")),
+    withAction(backupCommand, () => import("./backup/backup.ts")),
+    withAction(restoreCommand, () => import("./backup/restore.ts")),
+    withAction(tokenCreateCommand, () => import("./token/create.ts")),
+    withAction(tokenListCommand, () => import("./token/list.ts")),
+    withAction(tokenDeleteCommand, () => import("./token/delete.ts")),
+    withAction(kubeconfigAdminCommand, () => import("./kubeconfig/admin.ts")),
+    withAction(kubeconfigBootstrapCommand, () => import("./kubeconfig/bootstrap.ts")),
+    withAction(kubeconfigUserCommand, () => import("./kubeconfig/user.ts")),
+    withAction(inspectCommand, () => import("./inspect/run.ts")),
+    withAction(completionCommand, () => import("./completion/run.ts")),
+    withAction(docsManCommand, () => import("./docs/man.ts")),
+    withAction(docsLicensesCommand, () => import("./docs/licenses.ts")),
+    withAction(versionCommand, () => import("./version/run.ts")),
   ],
 };

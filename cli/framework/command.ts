@@ -1,4 +1,4 @@
-/** A command is a value. Help, manual, completion and parser are derived from it, and its action is loaded when it runs. */
+/** A command is a value. Help, manual, completion and parser are derived from it; the code that runs it is loaded later. */
 import { EXIT_MEANING, type ExitCode } from "../exit_code.ts";
 import type { Io } from "../io.ts";
 import type { Completion, FlagSet, Settings } from "./flags.ts";
@@ -33,7 +33,7 @@ export interface Example {
   readonly command: string;
 }
 
-/** The arguments and settings that an action runs with. */
+/** The arguments and settings that a command runs with. */
 export interface Input<F extends FlagSet = FlagSet> {
   /** The positional arguments, in order. */
   readonly args: readonly string[];
@@ -43,6 +43,8 @@ export interface Input<F extends FlagSet = FlagSet> {
   readonly origins: Readonly<Record<string, string>>;
   /** True when `--debug` is given. */
   readonly isDebug: boolean;
+  /** The program that the command belongs to. */
+  readonly table: CommandTable;
 }
 
 /** The code of a command, loaded when the command runs. */
@@ -51,8 +53,8 @@ export interface Action<F extends FlagSet = FlagSet> {
   run(input: Input<F>, io: Io, signal: AbortSignal): Promise<ExitCode>;
 }
 
-/** A command of the program, with everything that help and parser need. */
-export interface Command<F extends FlagSet = FlagSet> {
+/** The data of a command: everything that help, manual, completion and parser need. */
+export interface CommandSpec<F extends FlagSet = FlagSet> {
   /** The words of the command: `["token", "create"]`. */
   readonly path: readonly string[];
   /** Other spellings of the last word, which help does not show. */
@@ -67,6 +69,10 @@ export interface Command<F extends FlagSet = FlagSet> {
   readonly examples: readonly Example[];
   /** Exit codes that mean something special for this command, with their meaning. */
   readonly exitCodes: Partial<Record<ExitCode, string>>;
+}
+
+/** A command of the program, with a function that loads its code. */
+export interface Command<F extends FlagSet = FlagSet> extends CommandSpec<F> {
   load(): Promise<Action<F>>;
 }
 
@@ -88,9 +94,17 @@ export interface CommandTable {
   readonly commands: readonly Command[];
 }
 
-/** Freezes a command and infers its type from its flags. */
-export function defineCommand<F extends FlagSet>(command: Command<F>): Command<F> {
-  return Object.freeze(command);
+/** Freezes the data of a command and infers its type from its flags. */
+export function defineCommand<F extends FlagSet>(spec: CommandSpec<F>): CommandSpec<F> {
+  return Object.freeze(spec);
+}
+
+/**
+ * Adds the code to the data of a command. Only the command table does this: the code imports the type of its flags, so
+ * the file of the flags must not import the code, not even lazily.
+ */
+export function withAction<F extends FlagSet>(spec: CommandSpec<F>, load: () => Promise<Action<F>>): Command<F> {
+  return Object.freeze({ ...spec, load });
 }
 
 /** Creates a positional argument; it is required unless `optional` is set. */

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { argument, type CommandTable, defineCommand } from "./command.ts";
-import { switchFlag, textFlag } from "./flags.ts";
+import { argument, type Command, type CommandSpec, type CommandTable, withAction } from "./command.ts";
+import { type FlagSet, switchFlag, textFlag } from "./flags.ts";
 import { parseCommandLine } from "./parse.ts";
 import { UsageError } from "./usage_error.ts";
 
-const load = () => Promise.resolve({ run: () => Promise.resolve(0 as const) });
-const base = { summary: "S", description: "D.", group: "Other Commands", examples: [], exitCodes: {}, load } as const;
+const base = { summary: "S", description: "D.", group: "Other Commands", examples: [], exitCodes: {} } as const;
 const table: CommandTable = {
   program: "tlsboot",
   description: "Program.",
@@ -15,7 +14,7 @@ const table: CommandTable = {
     { word: "token", summary: "T", description: "T.", group: "Other Commands" },
   ],
   commands: [
-    defineCommand({
+    createCommand({
       ...base,
       path: ["get", "csr"],
       aliases: ["certificatesigningrequests"],
@@ -25,21 +24,21 @@ const table: CommandTable = {
         watch: switchFlag({ short: "w", summary: "W." }),
       },
     }),
-    defineCommand({ ...base, path: ["token", "create"], args: [], flags: { ttl: textFlag({ summary: "T." }) } }),
-    defineCommand({ ...base, path: ["token", "list"], args: [], flags: {} }),
-    defineCommand({
+    createCommand({ ...base, path: ["token", "create"], args: [], flags: { ttl: textFlag({ summary: "T." }) } }),
+    createCommand({ ...base, path: ["token", "list"], args: [], flags: {} }),
+    createCommand({
       ...base,
       path: ["approve"],
       args: [argument("NAME", "Names", { variadic: true })],
       flags: { message: textFlag({ summary: "M." }), noWait: switchFlag({ summary: "N." }) },
     }),
-    defineCommand({
+    createCommand({
       ...base,
       path: ["role"],
       args: [],
       flags: { file: textFlag({ summary: "F." }), elect: switchFlag({ summary: "E." }) },
     }),
-    defineCommand({
+    createCommand({
       ...base,
       path: ["role", "explain"],
       args: [argument("NAME", "Name")],
@@ -47,6 +46,10 @@ const table: CommandTable = {
     }),
   ],
 };
+
+function createCommand<F extends FlagSet>(spec: CommandSpec<F>): Command<F> {
+  return withAction(spec, () => Promise.resolve({ run: () => Promise.resolve(0 as const) }));
+}
 
 for (
   const { line, path, args, raw } of [

@@ -4,7 +4,7 @@ import { isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { ApiClient } from "../../../client/objects/api.ts";
-import type { ApproverClearFlags } from "./clear_flags.ts";
+import type { ApproverClearFlags } from "./flags.ts";
 import { connect } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

@@ -10,7 +10,7 @@ import { getName } from "../../../core/kube/meta.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../../../core/kube/user.ts";
 import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
 import type { PolicyVerdict } from "../../../core/approval/evaluate_policies.ts";
-import type { ApproverExplainFlags } from "./explain_flags.ts";
+import type { ApproverExplainFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";

@@ -5,7 +5,7 @@ import { createFilePort } from "../../../client/files.ts";
 import type { PolicyVerdict } from "../../../core/approval/evaluate_policies.ts";
 import { POLICY_TEST_KIND } from "../../../core/approval/policy_fixture.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
-import type { ApproverFixturesFlags } from "./fixtures_flags.ts";
+import type { ApproverFixturesFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";

@@ -1,9 +1,9 @@
-/** The command `tlsboot backup`: its flags, help and examples. */
+/** The commands `tlsboot backup` and `tlsboot restore`: flags, help and examples. */
 import { err } from "../../../core/lib/result.ts";
-import { argument, defineCommand } from "../../framework/command.ts";
-import { fileFlag, type Flag, type FlagOptions, listFlag, switchFlag } from "../../framework/flags.ts";
 import { DATA_DIR_FLAG } from "../../flags/common.ts";
 import { etcdFlags } from "../../flags/etcd.ts";
+import { argument, defineCommand } from "../../framework/command.ts";
+import { fileFlag, type Flag, type FlagOptions, listFlag, switchFlag } from "../../framework/flags.ts";
 
 /** The flags that open a backup, for the commands that read one. */
 export const OPENING_FLAGS = {
@@ -16,7 +16,7 @@ export const OPENING_FLAGS = {
   }),
 } as const;
 
-const flags = {
+const BACKUP_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   recipient: recipientFlag({
     placeholder: "KEY",
@@ -47,8 +47,8 @@ function recipientFlag(options: FlagOptions): Flag<readonly string[]> {
   };
 }
 
-/** The flags of `backup`, for the action. */
-export type BackupFlags = typeof flags;
+/** The type of the flags of `backup`. */
+export type BackupFlags = typeof BACKUP_FLAGS;
 
 /** The command that writes a data directory into one encrypted file. */
 export const backupCommand = defineCommand({
@@ -66,7 +66,7 @@ export const backupCommand = defineCommand({
  its name.`,
   group: "Key and File Commands",
   args: [argument("FILE", "file of the backup", { completion: { kind: "file" } })],
-  flags,
+  flags: BACKUP_FLAGS,
   examples: [
     { comment: "Back up with a passphrase", command: "tlsboot backup tlsboot.backup" },
     {
@@ -81,5 +81,56 @@ export const backupCommand = defineCommand({
     { comment: "Verify a backup", command: "tlsboot backup tlsboot.backup --verify" },
   ],
   exitCodes: {},
-  load: () => import("./backup.ts"),
+});
+
+const RESTORE_FLAGS = {
+  dataDir: DATA_DIR_FLAG,
+  ...OPENING_FLAGS,
+  ...etcdFlags("Restore the objects into this etcd instead of a database in --data-dir; URLs of its members."),
+  force: switchFlag({ summary: "Move an existing --data-dir aside: it is renamed, not removed." }),
+  forceEtcd: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Move existing keys below --etcd-prefix in etcd aside: they are renamed, not removed.",
+  }),
+} as const;
+
+/** The type of the flags of `restore`. */
+export type RestoreFlags = typeof RESTORE_FLAGS;
+
+/** The command that restores a data directory from a backup. */
+export const restoreCommand = defineCommand({
+  path: ["restore"],
+  summary: "Restore a data directory from a backup",
+  description:
+    `Restore --data-dir from a backup. The new folder is built beside its place and checked; until then nothing in the old
+ one changes. No server may be running on it.
+
+ Resource versions continue far beyond those of the backup, so that no number has two meanings: clients that watch have
+ to list again, and do.
+
+ With --etcd-servers the objects go into an etcd, whichever store the backup was made from, and resource versions are
+ etcd's; without it, they go into a database. There must be no keys below --etcd-prefix: --force does not change that,
+ but --force-etcd moves them aside. Until everything is written no tlsboot server starts on the etcd; after an
+ interruption the same command continues.`,
+  group: "Key and File Commands",
+  args: [argument("FILE", "file that tlsboot backup wrote", { completion: { kind: "file" } })],
+  flags: RESTORE_FLAGS,
+  examples: [
+    { comment: "Restore on a new machine", command: "tlsboot restore tlsboot.backup --data-dir /var/lib/tlsboot" },
+    {
+      comment: "Go back to a backup that is encrypted for a key",
+      command: "tlsboot restore tlsboot.backup --identity key.txt --force",
+    },
+    {
+      comment: "Move an instance into etcd",
+      command:
+        "tlsboot restore tlsboot.backup --data-dir /var/lib/tlsboot --force --etcd-servers https://etcd-0:2379 " +
+        "--etcd-cafile etcd-ca.crt --etcd-certfile client.crt --etcd-keyfile client.key",
+    },
+    {
+      comment: "Restore an instance on etcd from its backup",
+      command: "tlsboot restore tlsboot.backup --force --force-etcd --etcd-servers http://127.0.0.1:2379",
+    },
+  ],
+  exitCodes: {},
 });

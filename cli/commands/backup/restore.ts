@@ -10,7 +10,7 @@ import { decryptBackup } from "../../backup/encryption.ts";
 import { createEtcdTarget, restoreBackup, type RestoredBackup } from "../../backup/restore.ts";
 import { readOpener } from "../../backup/keys.ts";
 import { reportBytes } from "../../backup/write.ts";
-import type { RestoreFlags } from "./restore_flags.ts";
+import type { RestoreFlags } from "./flags.ts";
 import { connect } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

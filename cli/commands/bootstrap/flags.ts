@@ -1,8 +1,8 @@
 /** The command `tlsboot bootstrap`: its flags, help and examples. */
+import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { canonicalIp } from "../../../core/pki/ip_address.ts";
 import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
-import { err, ok, type Result } from "../../../core/lib/result.ts";
-import { parseSignalHook } from "./signal_hook.ts";
+import { lifeFlag } from "../../flags/request.ts";
 import { defineCommand } from "../../framework/command.ts";
 import {
   choiceFlag,
@@ -16,7 +16,7 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
-import { lifeFlag } from "../../flags/request.ts";
+import { parseSignalHook } from "./signal_hook.ts";
 
 /** The flags of `bootstrap`. Those that kubelet has too have kubelet's names. */
 export const BOOTSTRAP_FLAGS = {
@@ -117,7 +117,7 @@ function parseIp(text: string): Result<string, string> {
   return address === undefined ? err("want an IP address, such as 10.0.0.1 or 2001:db8::1") : ok(address);
 }
 
-/** The type of BOOTSTRAP_FLAGS, for the action. */
+/** The type of BOOTSTRAP_FLAGS, for the code that runs the command. */
 export type BootstrapFlags = typeof BOOTSTRAP_FLAGS;
 
 /** The command that bootstraps a machine as a kubelet does. */
@@ -170,5 +170,4 @@ export const bootstrapCommand = defineCommand({
   exitCodes: {
     3: "the request was denied, refused by the signer, or not decided in time; with --status, something is missing, due, or keeps this machine from working",
   },
-  load: () => import("./run.ts"),
 });

@@ -1,13 +1,13 @@
-/** The command `tlsboot ca init`: its flags, help and examples. */
-import { formatCidr, parseCidr } from "../../../core/pki/cidr.ts";
-import { findDnsSubtreeFault } from "../../../core/pki/name_constraints.ts";
+/** The commands `tlsboot ca init` and `tlsboot ca show`: flags, help and examples. */
 import { err, ok } from "../../../core/lib/result.ts";
-import { defineCommand } from "../../framework/command.ts";
+import { formatCidr, parseCidr } from "../../../core/pki/cidr.ts";
 import { KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
+import { findDnsSubtreeFault } from "../../../core/pki/name_constraints.ts";
+import { CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
+import { defineCommand } from "../../framework/command.ts";
 import { choiceFlag, durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
-import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "../../flags/common.ts";
 
-const flags = {
+const CA_INIT_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
   duration: durationFlag({ default: "87600h", summary: "Life of the CA certificate; 87600h are ten years." }),
@@ -56,8 +56,8 @@ const flags = {
   importKey: fileFlag({ isCommandLineOnly: true, summary: "Key of --import-cert, PEM, readable by its owner only." }),
 } as const;
 
-/** The flags of `ca init`, for the action. */
-export type CaInitFlags = typeof flags;
+/** The type of the flags of `ca init`. */
+export type CaInitFlags = typeof CA_INIT_FLAGS;
 
 /** The settings of a new CA; they cannot be combined with an imported one. */
 export const NEW_CA_SETTINGS = ["commonName", "duration", "keyAlgorithm", "permitDns", "permitIp", "split"] as const;
@@ -85,7 +85,7 @@ export const caInitCommand = defineCommand({
  is encrypted keeps its passphrase.`,
   group: "Key and File Commands",
   args: [],
-  flags,
+  flags: CA_INIT_FLAGS,
   examples: [
     { comment: "Make a CA in ./tlsboot-data", command: "tlsboot ca init" },
     {
@@ -104,5 +104,28 @@ export const caInitCommand = defineCommand({
     },
   ],
   exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },
-  load: () => import("./init.ts"),
+});
+
+const CA_SHOW_FLAGS = { dataDir: DATA_DIR_FLAG, output: STRUCTURED_OUTPUT } as const;
+
+/** The type of the flags of `ca show`. */
+export type CaShowFlags = typeof CA_SHOW_FLAGS;
+
+/** The command that shows the CAs of a data directory. */
+export const caShowCommand = defineCommand({
+  path: ["ca", "show"],
+  summary: "Show the certificate authority",
+  description:
+    `Show the certificate authority in --data-dir, or each one of a split set: its issuer, its validity, and the names that
+ it may issue for.
+
+ The last line is the value for kubeadm join --discovery-token-ca-cert-hash.`,
+  group: "Key and File Commands",
+  args: [],
+  flags: CA_SHOW_FLAGS,
+  examples: [
+    { comment: "Show the CA", command: "tlsboot ca show" },
+    { comment: "Get its pin only", command: "tlsboot ca show -o json | jq -r .publicKeyPin" },
+  ],
+  exitCodes: { 3: "a CA, or one above it, has expired, or others may read its key" },
 });

@@ -18,7 +18,7 @@ import {
   PURPOSE_TEXT,
   SPLIT_PURPOSES,
 } from "../../authority/layout.ts";
-import type { CaShowFlags } from "./show_flags.ts";
+import type { CaShowFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";

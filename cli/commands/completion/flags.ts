@@ -1,10 +1,10 @@
 /** The command `tlsboot completion`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
 
-const flags = {} as const;
+const COMPLETION_FLAGS = {} as const;
 
-/** The flags of `completion`, for the action. */
-export type CompletionFlags = typeof flags;
+/** The type of the flags of `completion`. */
+export type CompletionFlags = typeof COMPLETION_FLAGS;
 
 /** The command that prints a completion script for a shell. */
 export const completionCommand = defineCommand({
@@ -19,7 +19,7 @@ export const completionCommand = defineCommand({
       completion: { kind: "choices", choices: ["bash", "zsh", "fish", "powershell"] },
     }),
   ],
-  flags,
+  flags: COMPLETION_FLAGS,
   examples: [
     { comment: "bash, in the current shell", command: "source <(tlsboot completion bash)" },
     { comment: "zsh, for every shell", command: 'tlsboot completion zsh > "${fpath[1]}/_tlsboot"' },
@@ -30,5 +30,4 @@ export const completionCommand = defineCommand({
     },
   ],
   exitCodes: {},
-  load: () => import("./run.ts"),
 });

@@ -8,7 +8,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 
 /** The action of the command `tlsboot completion`. */
-export function run({ args: [name = ""] }: Input<CompletionFlags>, io: Io): Promise<ExitCode> {
+export function run({ args: [name = ""], table }: Input<CompletionFlags>, io: Io): Promise<ExitCode> {
   const shell = SHELLS.find((item) => item === name);
   if (shell === undefined) {
     const nearest = findNearest(name, SHELLS);
@@ -17,6 +17,6 @@ export function run({ args: [name = ""] }: Input<CompletionFlags>, io: Io): Prom
       nearest === undefined ? undefined : `did you mean ${nearest}?`,
     );
   }
-  io.stdout.write(renderCompletionScript(shell, "tlsboot"));
+  io.stdout.write(renderCompletionScript(shell, table.program));
   return Promise.resolve(EXIT.done);
 }

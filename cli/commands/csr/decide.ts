@@ -6,7 +6,7 @@ import { getCsrPhase } from "../../../core/csr/phase.ts";
 import { describeMissingSigner } from "../../../core/csr/missing_signer.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
-import type { DECIDE_FLAGS } from "./decide_flags.ts";
+import type { DECIDE_FLAGS } from "./flags.ts";
 import { connect } from "../../api/connection.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";

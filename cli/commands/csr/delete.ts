@@ -1,5 +1,5 @@
 /** Deletes certificate signing requests by their names. */
-import type { DeleteCsrFlags } from "./delete_flags.ts";
+import type { DeleteCsrFlags } from "./flags.ts";
 import { connect } from "../../api/connection.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

@@ -10,7 +10,7 @@ import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../../core/signing/profile.ts";
 import type { EvidenceSources, PolicySettings } from "../../../controllers/evidence.ts";
 import { profileFault } from "../../../controllers/profile_provider.ts";
-import type { DescribeCsrFlags } from "./describe_flags.ts";
+import type { DescribeCsrFlags } from "./flags.ts";
 import { type ApiConnection, connect, type ConnectionSettings } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

@@ -14,7 +14,7 @@ const DEMO_FLAGS = {
   step: switchFlag({ isCommandLineOnly: true, summary: "Wait for Enter before each step, for teachers." }),
 } as const;
 
-/** The type of DEMO_FLAGS, for the action. */
+/** The type of DEMO_FLAGS, for the code that runs the command. */
 export type DemoFlags = typeof DEMO_FLAGS;
 
 /** The command that shows TLS bootstrapping from beginning to end. */
@@ -34,5 +34,4 @@ export const demoCommand = defineCommand({
     { comment: "Step by step in front of a class, and go on serving", command: "tlsboot demo --step --keep" },
   ],
   exitCodes: { 0: "the demo is complete; with --keep, stopped by SIGINT or SIGTERM" },
-  load: () => import("./run.ts"),
 });

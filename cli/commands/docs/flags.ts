@@ -1,10 +1,37 @@
-/** The command `tlsboot docs licenses`: its flags, help and examples. */
-import { defineCommand } from "../../framework/command.ts";
+/** The commands `tlsboot docs man` and `tlsboot docs licenses`: flags, help and examples. */
+import { argument, defineCommand } from "../../framework/command.ts";
 
-const flags = {} as const;
+const DOCS_MAN_FLAGS = {} as const;
 
-/** The flags of `docs licenses`, for the action. */
-export type DocsLicensesFlags = typeof flags;
+/** The type of the flags of `docs man`. */
+export type DocsManFlags = typeof DOCS_MAN_FLAGS;
+
+/** The command that prints a manual page, or writes all of them. */
+export const docsManCommand = defineCommand({
+  path: ["docs", "man"],
+  summary: "Print a manual page, or write them all into a folder",
+  description: `Print the manual page of tlsboot or of one of its commands, or write all pages into a folder.
+
+ The argument is a command, whose page is printed, or a folder: an existing one, or a path with a slash in it, which is
+ created. Existing pages are replaced.`,
+  group: "Other Commands",
+  args: [argument("DIR|COMMAND", "A folder, or the words of a command", {
+    optional: true,
+    variadic: true,
+    completion: { kind: "directory" },
+  })],
+  flags: DOCS_MAN_FLAGS,
+  examples: [
+    { comment: "Read about a command", command: "tlsboot docs man token create | man -l -" },
+    { comment: "Install the pages", command: "tlsboot docs man /usr/local/share/man/man1" },
+  ],
+  exitCodes: {},
+});
+
+const DOCS_LICENSES_FLAGS = {} as const;
+
+/** The type of the flags of `docs licenses`. */
+export type DocsLicensesFlags = typeof DOCS_LICENSES_FLAGS;
 
 /** The command that prints the licence texts of everything inside the file. */
 export const docsLicensesCommand = defineCommand({
@@ -16,8 +43,7 @@ export const docsLicensesCommand = defineCommand({
  there is the software bill of materials: tlsboot version --sbom.`,
   group: "Other Commands",
   args: [],
-  flags,
+  flags: DOCS_LICENSES_FLAGS,
   examples: [{ comment: "Read them", command: "tlsboot docs licenses | less" }],
   exitCodes: {},
-  load: () => import("./licenses.ts"),
 });

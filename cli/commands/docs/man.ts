@@ -3,10 +3,9 @@ import { join, resolve } from "node:path";
 import { findNearest } from "../../../core/lib/nearest.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { BUILD, UNKNOWN_BUILD } from "../../build.ts";
-import type { DocsManFlags } from "./man_flags.ts";
-import { COMMAND_TABLE } from "../mod.ts";
+import type { DocsManFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import type { Input } from "../../framework/command.ts";
+import type { CommandTable, Input } from "../../framework/command.ts";
 import type { HelpTopic } from "../../framework/help.ts";
 import { getTopicPath, type ManEdition, manName, manTopics, renderMan } from "../../framework/man.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -18,11 +17,11 @@ const FILE_MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
 
 /** The action of the command `tlsboot docs man`. */
-export async function run({ args }: Input<DocsManFlags>, io: Io): Promise<ExitCode> {
-  const topics = manTopics(COMMAND_TABLE);
-  const topic = topics.find((item) => isNamed(item, args.join(" ")));
+export async function run({ args, table }: Input<DocsManFlags>, io: Io): Promise<ExitCode> {
+  const topics = manTopics(table);
+  const topic = topics.find((item) => isNamed(item, args.join(" "), table));
   if (topic !== undefined) {
-    io.stdout.write(renderMan(COMMAND_TABLE, topic, edition()));
+    io.stdout.write(renderMan(table, topic, edition()));
     return EXIT.done;
   }
   const files = createFilePort();
@@ -33,16 +32,16 @@ export async function run({ args }: Input<DocsManFlags>, io: Io): Promise<ExitCo
   }
   await files.makeDirectory(path, DIRECTORY_MODE);
   for (const item of topics) {
-    const page = join(path, `${manName(COMMAND_TABLE, item)}.1`);
-    await files.writeAtomic(page, renderMan(COMMAND_TABLE, item, edition()), FILE_MODE);
+    const page = join(path, `${manName(table, item)}.1`);
+    await files.writeAtomic(page, renderMan(table, item, edition()), FILE_MODE);
   }
   io.stderr.write(`${topics.length} pages are in ${directory}\n`);
   return EXIT.done;
 }
 
 /** True when a text is the words of a command or the name of its page. */
-function isNamed(topic: HelpTopic, text: string): boolean {
-  return text === getTopicPath(topic).join(" ") || text === manName(COMMAND_TABLE, topic);
+function isNamed(topic: HelpTopic, text: string, table: CommandTable): boolean {
+  return text === getTopicPath(topic).join(" ") || text === manName(table, topic);
 }
 
 /** The edition of the pages: the version and the commit date of this program. */

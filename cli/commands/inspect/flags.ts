@@ -1,11 +1,11 @@
 /** The command `tlsboot inspect`: its flags, help and examples. */
-import { argument, defineCommand } from "../../framework/command.ts";
 import { STRUCTURED_OUTPUT } from "../../flags/common.ts";
+import { argument, defineCommand } from "../../framework/command.ts";
 
-const flags = { output: STRUCTURED_OUTPUT } as const;
+const INSPECT_FLAGS = { output: STRUCTURED_OUTPUT } as const;
 
-/** The flags of `inspect`, for the action. */
-export type InspectFlags = typeof flags;
+/** The type of the flags of `inspect`. */
+export type InspectFlags = typeof INSPECT_FLAGS;
 
 /** The command that shows the contents of files. */
 export const inspectCommand = defineCommand({
@@ -22,7 +22,7 @@ export const inspectCommand = defineCommand({
       completion: { kind: "file" },
     }),
   ],
-  flags,
+  flags: INSPECT_FLAGS,
   examples: [
     {
       comment: "Look at a kubelet's certificate",
@@ -40,5 +40,4 @@ export const inspectCommand = defineCommand({
     1: "a file could not be read",
     3: "a certificate has expired or is not valid yet, or a key does not belong to its certificate",
   },
-  load: () => import("./run.ts"),
 });

@@ -10,7 +10,7 @@ import { hasSplitAuthorities, readAuthority } from "../../authority/files.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import { authorityPaths } from "../../authority/layout.ts";
 import { issueClientPair, type IssuedPair } from "../../issue_pair.ts";
-import type { KubeconfigAdminFlags } from "./admin_flags.ts";
+import type { KubeconfigAdminFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { parseBootstrapToken } from "../../../core/bootstrap/token.ts";
 import { Secret } from "../../../core/lib/brand.ts";
 import type { KubeconfigUser } from "../../../core/kube/kubeconfig.ts";
-import type { KubeconfigBootstrapFlags } from "./bootstrap_flags.ts";
+import type { KubeconfigBootstrapFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";

@@ -1,6 +1,8 @@
-/** Flags of the commands that write kubeconfigs. */
-import { fileFlag, switchFlag, textFlag } from "../../framework/flags.ts";
-import { DATA_DIR_FLAG } from "../../flags/common.ts";
+/** The commands `tlsboot kubeconfig admin`, `kubeconfig bootstrap` and `kubeconfig user`: flags, help and examples. */
+import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG } from "../../flags/common.ts";
+import { KEY_TYPE, lifeFlag, REQUEST_TIMEOUT } from "../../flags/request.ts";
+import { argument, defineCommand } from "../../framework/command.ts";
+import { fileFlag, listFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 
 /** The flags for the file and its server. */
 export const KUBECONFIG_FLAGS = {
@@ -19,3 +21,128 @@ export const KUBECONFIG_FLAGS = {
   }),
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
 } as const;
+
+const KUBECONFIG_ADMIN_FLAGS = {
+  ...KUBECONFIG_FLAGS,
+  ...CA_KEY_FLAGS,
+  out: fileFlag({ summary: "File to write; - is stdout. Without it, admin.kubeconfig in --data-dir." }),
+  clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
+  user: textFlag({ default: "kubernetes-admin", summary: "Name of the administrator." }),
+  duration: lifeFlag({ default: "8760h", summary: "Life of the certificate; 8760h are a year." }),
+} as const;
+
+/** The type of the flags of `kubeconfig admin`. */
+export type KubeconfigAdminFlags = typeof KUBECONFIG_ADMIN_FLAGS;
+
+/** The command that issues an administrator's certificate from the CA on disk. */
+export const kubeconfigAdminCommand = defineCommand({
+  path: ["kubeconfig", "admin"],
+  summary: "Write an administrator's kubeconfig",
+  description: `Write an administrator's kubeconfig.
+
+ Makes a key and signs a certificate for the group system:masters with the CA in --data-dir. A holder of the file may do everything, and the certificate cannot be revoked.`,
+  group: "Key and File Commands",
+  args: [],
+  flags: KUBECONFIG_ADMIN_FLAGS,
+  examples: [
+    { comment: "Write admin.kubeconfig in ./tlsboot-data", command: "tlsboot kubeconfig admin" },
+    {
+      comment: "Write one that lasts a day, for another address",
+      command: "tlsboot kubeconfig admin --duration 24h --server https://10.0.0.1:6443 --out ./admin.kubeconfig",
+    },
+  ],
+  exitCodes: { 1: "failed, or the file exists" },
+});
+
+const KUBECONFIG_BOOTSTRAP_FLAGS = {
+  ...KUBECONFIG_FLAGS,
+  out: fileFlag({ summary: "File to write; - is stdout. Without it, bootstrap.kubeconfig in --data-dir." }),
+  clusterName: textFlag({ default: "bootstrap", summary: "Name of the cluster and of the context in the file." }),
+  token: secretFlag({
+    placeholder: "TOKEN",
+    summary: "Bootstrap token, as tlsboot token create prints it; - reads it from stdin.",
+  }),
+  tokenFile: fileFlag({ summary: "File that holds the token; its path is written instead of the token." }),
+} as const;
+
+/** The type of the flags of `kubeconfig bootstrap`. */
+export type KubeconfigBootstrapFlags = typeof KUBECONFIG_BOOTSTRAP_FLAGS;
+
+/** The command that writes a bootstrap kubeconfig. */
+export const kubeconfigBootstrapCommand = defineCommand({
+  path: ["kubeconfig", "bootstrap"],
+  summary: "Write a bootstrap kubeconfig",
+  description: `Write a bootstrap kubeconfig, with which a machine requests its first certificate.
+
+ The same result as kubectl config set-cluster, set-credentials and set-context.`,
+  group: "Key and File Commands",
+  args: [],
+  flags: KUBECONFIG_BOOTSTRAP_FLAGS,
+  examples: [
+    {
+      comment: "Write one with a new token",
+      command: "tlsboot token create | tlsboot kubeconfig bootstrap --token - --out bootstrap.kubeconfig",
+    },
+    {
+      comment: "For a kubelet on another machine",
+      command: "tlsboot kubeconfig bootstrap --server https://10.0.0.1:6443 --token abcdef.0123456789abcdef",
+    },
+  ],
+  exitCodes: { 1: "failed, or the file exists" },
+});
+
+const KUBECONFIG_USER_FLAGS = {
+  ...API_FLAGS,
+  group: listFlag({ placeholder: "NAME", summary: "Groups of the person; may be repeated." }),
+  ttl: lifeFlag({ default: "8h", summary: "Life of the certificate, at least 10m; it cannot be revoked." }),
+  noApprove: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Send the request without approving it; the same command fetches the certificate after the approval.",
+  }),
+  out: fileFlag({ summary: "File to write. Without it, NAME.kubeconfig in the current folder." }),
+  clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
+  server: textFlag({
+    placeholder: "URL",
+    summary: "Address of the API server for the person. Without it, the one in your own kubeconfig.",
+  }),
+  keyType: KEY_TYPE,
+  timeout: REQUEST_TIMEOUT,
+  force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
+} as const;
+
+/** The type of the flags of `kubeconfig user`. */
+export type KubeconfigUserFlags = typeof KUBECONFIG_USER_FLAGS;
+
+/** The command that gets a certificate for a person and writes their kubeconfig. */
+export const kubeconfigUserCommand = defineCommand({
+  path: ["kubeconfig", "user"],
+  summary: "Get a person a certificate and write their kubeconfig",
+  description: `Get a person a certificate and write their kubeconfig.
+
+ Makes a key, requests a certificate with the name and the groups from the signer kubernetes.io/kube-apiserver-client,
+ approves the request if you may, waits for the signer, and writes a kubeconfig that contains everything. Then it shows
+ what the person may do, or how to grant them permissions: a certificate is only an identity, and permissions come from
+ role bindings.
+
+ The same result as openssl, kubectl certificate approve and kubectl config set-cluster, set-credentials and set-context.`,
+  group: "Key and File Commands",
+  args: [argument("NAME", "The person's user name")],
+  flags: KUBECONFIG_USER_FLAGS,
+  examples: [
+    { comment: "Let alice in for a working day", command: "tlsboot kubeconfig user alice --group dev" },
+    {
+      comment: "For another machine, at another cluster",
+      command:
+        "tlsboot kubeconfig user alice --group dev --ttl 1h --kubeconfig admin.conf --server https://10.0.0.1:6443",
+    },
+    {
+      comment: "Send the request, and let another user approve it",
+      command: "tlsboot kubeconfig user bob --kubeconfig my.kubeconfig --no-approve",
+    },
+  ],
+  exitCodes: {
+    0: "the file is written, or with --no-approve the request is made",
+    1: "failed, or the file exists",
+    3: "the request was denied, refused by the signer, or not decided in time",
+  },
+});

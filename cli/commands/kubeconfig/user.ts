@@ -13,7 +13,7 @@ import type { KubeconfigCluster } from "../../../core/kube/kubeconfig.ts";
 import type { ResolvedCluster } from "../../../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import type { KubeconfigUserFlags } from "./user_flags.ts";
+import type { KubeconfigUserFlags } from "./flags.ts";
 import { type ApiConnection, connect } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

@@ -7,6 +7,8 @@ import {
   parseRequestedUsage,
 } from "../../../core/csr/requested_names.ts";
 import { parseSubject } from "../../../core/pki/subject_text.ts";
+import { API_FLAGS, STRUCTURED_OUTPUT } from "../../flags/common.ts";
+import { KEY_TYPE, lifeFlag, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
 import { defineCommand } from "../../framework/command.ts";
 import {
   directoryFlag,
@@ -17,10 +19,8 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
-import { API_FLAGS, STRUCTURED_OUTPUT } from "../../flags/common.ts";
-import { KEY_TYPE, lifeFlag, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
 
-const flags = {
+const REQUEST_FLAGS = {
   ...API_FLAGS,
   signerName: textFlag({
     isRequired: true,
@@ -83,8 +83,8 @@ const flags = {
   output: STRUCTURED_OUTPUT,
 } as const;
 
-/** The flags of `request`, for the action. */
-export type RequestFlags = typeof flags;
+/** The type of the flags of `request`. */
+export type RequestFlags = typeof REQUEST_FLAGS;
 
 /** The command that gets a certificate for any program from any signer. */
 export const requestCommand = defineCommand({
@@ -98,7 +98,7 @@ export const requestCommand = defineCommand({
  in time, and at once when the request has changed.`,
   group: "Certificate Signing Request Commands",
   args: [],
-  flags,
+  flags: REQUEST_FLAGS,
   examples: [
     {
       comment: "Get a serving certificate from a custom signer",
@@ -125,5 +125,4 @@ export const requestCommand = defineCommand({
     1: "failed, or there is a certificate already",
     3: "the request was denied, refused by the signer, or not decided in time",
   },
-  load: () => import("./run.ts"),
 });

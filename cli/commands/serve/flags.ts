@@ -1,6 +1,6 @@
 /** The command `tlsboot serve`: its flags, help and examples. */
-import { defineCommand } from "../../framework/command.ts";
 import { SERVER_FLAGS } from "../../flags/server.ts";
+import { defineCommand } from "../../framework/command.ts";
 
 /** The command that runs the API server alone. */
 export const serveCommand = defineCommand({
@@ -22,5 +22,4 @@ export const serveCommand = defineCommand({
     },
   ],
   exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
-  load: () => import("./run.ts"),
 });

@@ -1,12 +1,12 @@
 /** The command `tlsboot sign`: its flags, help and examples. */
 import { parseRequestedUsage } from "../../../core/csr/requested_names.ts";
-import { argument, defineCommand } from "../../framework/command.ts";
-import { durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "../../flags/common.ts";
 import { SIGNING_FLAGS } from "../../flags/controller.ts";
 import { USAGE_CHOICES } from "../../flags/request.ts";
+import { argument, defineCommand } from "../../framework/command.ts";
+import { durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 
-const flags = {
+const SIGN_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   signerName: textFlag({
     placeholder: "NAME",
@@ -37,8 +37,8 @@ const flags = {
   clusterSigningDuration: SIGNING_FLAGS.clusterSigningDuration,
 } as const;
 
-/** The flags of `sign`, for the action. */
-export type SignFlags = typeof flags;
+/** The type of the flags of `sign`. */
+export type SignFlags = typeof SIGN_FLAGS;
 
 /** The command that signs requests in files without an API. */
 export const signCommand = defineCommand({
@@ -55,7 +55,7 @@ export const signCommand = defineCommand({
  certificates. The command does not know the CAs in a server's --client-ca-file.`,
   group: "Certificate Signing Request Commands",
   args: [argument("FILE", "Requests, PEM or DER; - is stdin", { variadic: true, completion: { kind: "file" } })],
-  flags,
+  flags: SIGN_FLAGS,
   examples: [
     {
       comment: "Sign a web server's request by the rules of a profile",
@@ -75,5 +75,4 @@ export const signCommand = defineCommand({
     1: "a request cannot be read, or a certificate cannot be written",
     3: "the rules refuse a request",
   },
-  load: () => import("./run.ts"),
 });

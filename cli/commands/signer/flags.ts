@@ -1,8 +1,8 @@
 /** The command `tlsboot signer`: its flags, help and examples. */
-import { defineCommand } from "../../framework/command.ts";
-import { fileFlag, switchFlag } from "../../framework/flags.ts";
 import { CA_KEY_FLAGS } from "../../flags/common.ts";
 import { CONTROLLER_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
+import { defineCommand } from "../../framework/command.ts";
+import { fileFlag, switchFlag } from "../../framework/flags.ts";
 
 /** The flags of the command `tlsboot signer`. */
 const SIGNER_FLAGS = {
@@ -24,7 +24,7 @@ const SIGNER_FLAGS = {
   }),
 } as const;
 
-/** The type of SIGNER_FLAGS, for the action. */
+/** The type of SIGNER_FLAGS, for the code that runs the command. */
 export type SignerFlags = typeof SIGNER_FLAGS;
 
 /** The command that runs the signing controller alone. */
@@ -68,5 +68,4 @@ export const signerCommand = defineCommand({
     },
   ],
   exitCodes: { 0: "stopped by SIGINT or SIGTERM, or the text is printed" },
-  load: () => import("./run.ts"),
 });

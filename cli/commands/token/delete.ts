@@ -1,7 +1,7 @@
 /** Deletes bootstrap tokens by their ids. */
 import { parseBootstrapToken } from "../../../core/bootstrap/token.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import type { TokenDeleteFlags } from "./delete_flags.ts";
+import type { TokenDeleteFlags } from "./flags.ts";
 import { connect } from "../../api/connection.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

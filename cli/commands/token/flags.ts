@@ -1,12 +1,12 @@
-/** The command `tlsboot token create`: its flags, help and examples. */
+/** The commands `tlsboot token create`, `token list` and `token delete`: flags, help and examples. */
+import { API_FLAGS, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { durationFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
-import { API_FLAGS } from "../../flags/common.ts";
 
 /** The group that may request node certificates from `tlsboot up`. */
 const DEFAULT_TOKEN_GROUP = "system:bootstrappers:tlsboot";
 
-const flags = {
+const TOKEN_CREATE_FLAGS = {
   ...API_FLAGS,
   ttl: durationFlag({ default: "24h", summary: "Life of the token; 0 makes one that never expires." }),
   description: textFlag({ summary: "Purpose of the token, for people." }),
@@ -28,8 +28,8 @@ const flags = {
   }),
 } as const;
 
-/** The flags of `token create`, for the action. */
-export type TokenCreateFlags = typeof flags;
+/** The type of the flags of `token create`. */
+export type TokenCreateFlags = typeof TOKEN_CREATE_FLAGS;
 
 /** The command that creates a bootstrap token. */
 export const tokenCreateCommand = defineCommand({
@@ -40,7 +40,7 @@ export const tokenCreateCommand = defineCommand({
  A holder of the token can request the certificates that its groups may request. The token is stored as a Secret in kube-system, as kubeadm stores its own.`,
   group: "Key and File Commands",
   args: [argument("TOKEN", "The token, id and secret; a new one without it", { optional: true })],
-  flags,
+  flags: TOKEN_CREATE_FLAGS,
   examples: [
     { comment: "Create a token that lasts a day", command: "tlsboot token create" },
     {
@@ -51,5 +51,44 @@ export const tokenCreateCommand = defineCommand({
     { comment: "Make the Secret for another cluster", command: "tlsboot token create --print | kubectl apply -f -" },
   ],
   exitCodes: {},
-  load: () => import("./create.ts"),
+});
+
+const TOKEN_LIST_FLAGS = {
+  ...API_FLAGS,
+  output: STRUCTURED_OUTPUT,
+  showSecrets: switchFlag({ isCommandLineOnly: true, summary: "Show whole tokens instead of their ids." }),
+} as const;
+
+/** The type of the flags of `token list`. */
+export type TokenListFlags = typeof TOKEN_LIST_FLAGS;
+
+/** The command that lists bootstrap tokens. */
+export const tokenListCommand = defineCommand({
+  path: ["token", "list"],
+  summary: "List bootstrap tokens",
+  description: "List bootstrap tokens by their ids.",
+  group: "Key and File Commands",
+  args: [],
+  flags: TOKEN_LIST_FLAGS,
+  examples: [{ comment: "List tokens", command: "tlsboot token list" }],
+  exitCodes: {},
+});
+
+const TOKEN_DELETE_FLAGS = { ...API_FLAGS } as const;
+
+/** The type of the flags of `token delete`. */
+export type TokenDeleteFlags = typeof TOKEN_DELETE_FLAGS;
+
+/** The command that deletes bootstrap tokens. */
+export const tokenDeleteCommand = defineCommand({
+  path: ["token", "delete"],
+  summary: "Delete bootstrap tokens",
+  description: `Delete bootstrap tokens.
+
+ Certificates that were requested with them stay valid.`,
+  group: "Key and File Commands",
+  args: [argument("TOKEN", "Ids or whole tokens", { variadic: true })],
+  flags: TOKEN_DELETE_FLAGS,
+  examples: [{ comment: "Delete a token by its id", command: "tlsboot token delete abcdef" }],
+  exitCodes: { 1: "failed for one or more tokens" },
 });

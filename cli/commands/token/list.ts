@@ -4,7 +4,7 @@ import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts, type TokenFacts } from "../../../
 import { formatBootstrapToken } from "../../../core/bootstrap/token.ts";
 import type { SecretObject } from "../../../core/kube/core_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
-import type { TokenListFlags } from "./list_flags.ts";
+import type { TokenListFlags } from "./flags.ts";
 import { connect } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

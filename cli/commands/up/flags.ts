@@ -1,8 +1,8 @@
 /** The command `tlsboot up`: its flags, help and examples. */
-import { defineCommand } from "../../framework/command.ts";
-import { switchFlag } from "../../framework/flags.ts";
 import { POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
 import { SERVER_FLAGS } from "../../flags/server.ts";
+import { defineCommand } from "../../framework/command.ts";
+import { switchFlag } from "../../framework/flags.ts";
 
 /** The flags of `up`: those of the server, and those of its signer and approver. */
 const UP_FLAGS = {
@@ -20,7 +20,7 @@ const UP_FLAGS = {
   ...SIGNING_FLAGS,
 } as const;
 
-/** The type of UP_FLAGS, for the action. */
+/** The type of UP_FLAGS, for the code that runs the command. */
 export type UpFlags = typeof UP_FLAGS;
 
 /** The command that runs server, signer and approver in one process. */
@@ -53,5 +53,4 @@ export const upCommand = defineCommand({
     { comment: "Run a custom signer too", command: "tlsboot up --profile web.yaml" },
   ],
   exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
-  load: () => import("./run.ts"),
 });

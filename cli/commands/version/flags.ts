@@ -1,9 +1,9 @@
 /** The command `tlsboot version`: its flags, help and examples. */
+import { STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { switchFlag } from "../../framework/flags.ts";
-import { STRUCTURED_OUTPUT } from "../../flags/common.ts";
 
-const flags = {
+const VERSION_FLAGS = {
   output: STRUCTURED_OUTPUT,
   sbom: switchFlag({
     summary:
@@ -12,8 +12,8 @@ const flags = {
   }),
 } as const;
 
-/** The flags of `version`, for the action. */
-export type VersionFlags = typeof flags;
+/** The type of the flags of `version`. */
+export type VersionFlags = typeof VERSION_FLAGS;
 
 /** The command that prints the version of the program, without asking a server. */
 export const versionCommand = defineCommand({
@@ -24,11 +24,10 @@ export const versionCommand = defineCommand({
  Also prints the commit that the program was built from, the runtime inside and its OpenSSL.`,
   group: "Other Commands",
   args: [],
-  flags,
+  flags: VERSION_FLAGS,
   examples: [
     { comment: "Print the version for a script", command: "tlsboot version -o json" },
     { comment: "Write the bill of materials for a scanner", command: "tlsboot version --sbom > tlsboot.cdx.json" },
   ],
   exitCodes: {},
-  load: () => import("./run.ts"),
 });
