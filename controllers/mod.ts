@@ -73,12 +73,7 @@ export {
   type PolicySettings,
 } from "./evidence.ts";
 export { createPolicyApprover, type Judged, type PolicyApprover, type PolicyApproverDeps } from "./policy_approver.ts";
-export {
-  createVerdictEvents,
-  type VerdictEvent,
-  type VerdictEvents,
-  type VerdictEventsOptions,
-} from "./verdict_events.ts";
+export { createVerdictEvents, type VerdictEvents, type VerdictEventsOptions } from "./verdict_events.ts";
 export { createSigner, type SignerDeps } from "./signer.ts";
 export { type CleanerOptions, runCleaner } from "./cleaner.ts";
 export { createTokenCleaner, type TokenCleanerDeps } from "./token_cleaner.ts";
@@ -92,3 +87,4 @@ export {
   type FileAuthoritySource,
   type PassphrasePort,
 } from "./ca_provider.ts";
+export type { VerdictEvent } from "../core/approval/request_states.ts";

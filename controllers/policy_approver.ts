@@ -1,9 +1,5 @@
-/** Decides requests by policies: reads the evidence, lets core decide, writes the verdict and records it as an Event. */
+/** Decides requests by policies: gathers the evidence, lets core decide, writes the decision and records it as an Event. */
 import { withApproval, withDenial } from "../core/approval/conditions.ts";
-import { hasCertificate } from "../core/csr/phase.ts";
-import { parseRequest } from "../core/csr/request.ts";
-import { AppError } from "../core/errors.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import {
   evaluateDenials,
   evaluatePolicies,
@@ -12,9 +8,15 @@ import {
   type PolicyVerdict,
 } from "../core/approval/evaluate_policies.ts";
 import { collectPolicyNeeds } from "../core/approval/needs.ts";
-import type { CsrStore, Logger } from "../core/ports.ts";
+import { MAX_PENDING, planApprovalStep, type Recheck, RequestStates } from "../core/approval/request_states.ts";
+import { hasCertificate } from "../core/csr/phase.ts";
+import { parseRequest } from "../core/csr/request.ts";
+import { AppError } from "../core/errors.ts";
+import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import { createKeyedMutex } from "../core/lib/keyed_mutex.ts";
 import { escapeControls } from "../core/lib/printable.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
+import type { CsrStore, Logger } from "../core/ports.ts";
 import {
   type CsrIndex,
   type EvidenceSources,
@@ -22,8 +24,6 @@ import {
   type NodeWatch,
   type PolicySettings,
 } from "./evidence.ts";
-import { createKeyedMutex } from "../core/lib/keyed_mutex.ts";
-import { createPendingRequests, MAX_PENDING } from "./pending_requests.ts";
 import { createManualTrigger, DONE, type Outcome, type Trigger } from "./loop.ts";
 import { backoffMs } from "./queue.ts";
 import type { VerdictEvents } from "./verdict_events.ts";
@@ -68,23 +68,15 @@ export interface PolicyApproverDeps {
   readonly maxPending?: number;
 }
 
-/** How often checks that depend on the time of day are repeated. */
-const RECHECK_MS = 60_000;
 /** How long a request waits while the nodes are being listed for the first time. */
 const NODE_LIST_WAIT_MS = 250;
 
 /** Creates the policy approver. The controller that runs it must also use its triggers. */
 export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
-  const { settings, events, logger, index, nodes, maxPending = MAX_PENDING } = deps;
-  const pending = createPendingRequests(maxPending);
+  const { settings, events, logger, index, nodes, isDryRun, maxPending = MAX_PENDING } = deps;
+  const requests = new RequestStates(maxPending);
   const mutex = createKeyedMutex();
   const requeue = createManualTrigger();
-  /** The last verdict reported for each request. */
-  const lastReported = new Map<string, string>();
-  const failedChecks = new Map<string, number>();
-  /** Requests that no policy is about: checked again when policies change, and not counted against their requester. */
-  const unmatched = new Set<string>();
-  const reportedInDryRun = new Set<string>();
   const sources: EvidenceSources = {
     ...deps.sources,
     listApproved: (username) => index.listApproved(username),
@@ -93,36 +85,33 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
 
   /** Has no limit for each requester, because a denial settles the request. */
   async function deny(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Outcome | undefined> {
-    const { policies } = settings.current();
-    if (findDenialRules(policies, csr).length === 0) return undefined;
-    return await mutex.runExclusive(csr.spec.username ?? "", async () => {
-      const verdict = await ask(csr, evaluateDenials, signal);
-      return verdict === undefined || verdict.kind === "leave" ? undefined : await act(name, csr, verdict, signal);
+    if (findDenialRules(settings.current().policies, csr).length === 0) return undefined;
+    return await mutex.runExclusive(getRequester(csr), async () => {
+      const verdict = await evaluate(evaluateDenials, csr, signal);
+      return verdict === undefined || verdict.kind === "leave" ? undefined : await carryOut(name, csr, verdict, signal);
     });
   }
 
   /** Judges one request at a time for each requester, so that counts and rates include the one just decided. */
   async function judge(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Judged> {
-    const requester = csr.spec.username ?? "";
+    const requester = getRequester(csr);
     return await mutex.runExclusive(requester, async () => {
-      const admission = pending.admit(name, requester);
-      if (admission.kind === "check") return await decide(name, csr, signal);
-      if (admission.isFirst) await reportTooMany(csr, requester, signal);
-      return { kind: "pending", outcome: DONE };
+      const admission = requests.admit(name, requester);
+      if (admission.kind === "wait") {
+        if (admission.isFirst) await reportTooMany(csr, requester, signal);
+        return { kind: "pending", outcome: DONE };
+      }
+      const verdict = await evaluate(evaluatePolicies, csr, signal);
+      if (verdict === undefined) return { kind: "pending", outcome: DONE };
+      const outcome = await carryOut(name, csr, verdict, signal);
+      return { kind: verdict.kind === "leave" ? "pending" : "settled", outcome };
     });
   }
 
-  async function decide(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Judged> {
-    const verdict = await ask(csr, evaluatePolicies, signal);
-    if (verdict === undefined) return { kind: "pending", outcome: DONE };
-    if (verdict.kind === "leave") return { kind: "pending", outcome: await keepPending(name, csr, verdict, signal) };
-    return { kind: "settled", outcome: await act(name, csr, verdict, signal) };
-  }
-
-  /** Evaluates policies for a request; undefined when the request cannot be parsed. */
-  async function ask(
+  /** Reads the facts and evaluates policies; undefined when the request cannot be parsed. */
+  async function evaluate(
+    decide: typeof evaluatePolicies,
     csr: CertificateSigningRequest,
-    evaluate: typeof evaluatePolicies,
     signal: AbortSignal,
   ): Promise<PolicyVerdict | undefined> {
     const request = parseRequest(csr.spec.request);
@@ -130,79 +119,37 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     const { policies, inventory } = settings.current();
     const about = { csr, request: request.value };
     const input = await gatherPolicyInput(sources, { inventory }, about, findPolicyPermissions(policies, csr), signal);
-    return evaluate(policies, input);
+    return decide(policies, input);
   }
 
-  async function act(
-    name: string,
-    csr: CertificateSigningRequest,
-    verdict: Exclude<PolicyVerdict, { readonly kind: "leave" }>,
-    signal: AbortSignal,
-  ): Promise<Outcome> {
-    if (verdict.kind !== "unknown") return await settle(name, csr, verdict, signal);
-    if (nodes.isStarting()) return { kind: "requeueAfter", ms: NODE_LIST_WAIT_MS };
-    return { kind: "retry", error: new AppError("unreachable", verdict.message) };
-  }
-
-  async function settle(
-    name: string,
-    csr: CertificateSigningRequest,
-    verdict: PolicyVerdict & { readonly kind: "approve" | "deny" },
-    signal: AbortSignal,
-  ): Promise<Outcome> {
-    const isApproval = verdict.kind === "approve";
-    const fields = toLogFields(name, csr, verdict);
-    if (deps.isDryRun) {
-      reportedInDryRun.add(name);
-      if (!isUnreported(name, verdict)) return DONE;
-      logger.info(isApproval ? "CSR would be approved" : "CSR would be denied", fields);
-      const note = `Dry run, nothing was written. ${verdict.message}`;
-      const reason = isApproval ? "WouldApprove" : "WouldDeny";
-      await events.record(csr, { type: "Normal", reason, note }, signal);
-      return DONE;
-    }
-    const decided = (isApproval ? withApproval : withDenial)(csr, verdict);
-    if (!decided.ok) return DONE;
-    index.put(await deps.store.update(decided.value, signal, "approval"));
-    logger.info(isApproval ? "CSR approved" : "CSR denied", fields);
-    const type = isApproval ? "Normal" : "Warning";
-    await events.record(csr, { type, reason: verdict.reason, note: verdict.message }, signal);
-    return DONE;
-  }
-
-  async function keepPending(
+  async function carryOut(
     name: string,
     csr: CertificateSigningRequest,
     verdict: PolicyVerdict,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    if (verdict.rule === undefined) {
-      requeue.fire(pending.forget(name));
-      unmatched.add(name);
-      logger.debug("CSR is about no policy", { csr: name, signerName: csr.spec.signerName });
-      return DONE;
+    const step = planApprovalStep(name, requests.get(name), verdict, isDryRun);
+    switch (step.kind) {
+      case "retry":
+        if (nodes.isStarting()) return { kind: "requeueAfter", ms: NODE_LIST_WAIT_MS };
+        return { kind: "retry", error: new AppError("unreachable", step.message) };
+      case "decide": {
+        const decided = (step.decision.kind === "approve" ? withApproval : withDenial)(csr, step.decision);
+        if (!decided.ok) return DONE;
+        index.put(await deps.store.update(decided.value, signal, "approval"));
+        break;
+      }
+      case "keep":
+        requeue.fire(requests.set(name, getRequester(csr), step.state));
+        if (step.state.kind === "unmatched") {
+          logger.debug("CSR is about no policy", { csr: name, signerName: csr.spec.signerName });
+        }
     }
-    pending.add(name, csr.spec.username ?? "");
-    if (isUnreported(name, verdict)) {
-      logger.info("CSR left pending", toLogFields(name, csr, verdict));
-      const note = `Left pending: ${verdict.message}. Ask why with: tlsboot approver explain ${
-        shellWord(name)
-      }, and this approver's --policy and --inventory`;
-      await events.record(csr, { type: "Normal", reason: "PolicyLeftPending", note }, signal);
+    if (step.report !== undefined) {
+      logger.info(step.report.log, toLogFields(name, csr, verdict));
+      await events.record(csr, step.report.event, signal);
     }
-    return planNextCheck(name, verdict);
-  }
-
-  /** Repeats checks of time and permissions, which change without any change to a watched object. */
-  function planNextCheck(name: string, verdict: PolicyVerdict): Outcome {
-    const failing = verdict.trace.flatMap(({ checks }) => checks).filter(({ outcome }) => outcome === "fails");
-    if (failing.some(({ what }) => what === "permission")) {
-      const count = failedChecks.get(name) ?? 0;
-      failedChecks.set(name, count + 1);
-      return { kind: "requeueAfter", ms: backoffMs(count) };
-    }
-    const isTimely = failing.some(({ what }) => what === "hours" || what === "rate");
-    return isTimely ? { kind: "requeueAfter", ms: RECHECK_MS } : DONE;
+    return step.kind === "keep" ? toOutcome(step.recheck) : DONE;
   }
 
   async function reportTooMany(csr: CertificateSigningRequest, requester: string, signal: AbortSignal): Promise<void> {
@@ -212,39 +159,40 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
       pending: maxPending,
       clear,
     });
-    const note =
-      `${maxPending} requests of "${
-        escapeControls(requester)
-      }" stay pending; this one and later ones are not checked ` +
-      `until there are fewer. To delete them: ${clear}`;
+    const note = `${maxPending} requests of "${escapeControls(requester)}" stay pending; this one and later ones are ` +
+      `not checked until there are fewer. To delete them: ${clear}`;
     await events.record(csr, { type: "Warning", reason: "TooManyRequests", note }, signal, true);
-  }
-
-  function isUnreported(name: string, { kind, message }: PolicyVerdict): boolean {
-    const words = `${kind}\n${message}`;
-    if (lastReported.get(name) === words) return false;
-    lastReported.set(name, words);
-    return true;
   }
 
   return {
     deny,
     judge,
     forget(name, settled) {
-      lastReported.delete(name);
-      failedChecks.delete(name);
-      unmatched.delete(name);
-      reportedInDryRun.delete(name);
-      requeue.fire(pending.forget(name));
+      requeue.fire(requests.forget(name));
       // A certificate that was just issued is evidence for the next requests of its holder.
-      if (settled !== undefined && hasCertificate(settled)) requeue.fire(pending.namesFor(settled.spec.username ?? ""));
+      if (settled !== undefined && hasCertificate(settled)) requeue.fire(requests.listPending(getRequester(settled)));
     },
     triggers: [
       requeue,
-      { changes: nodes.changes, nameFor: () => [...pending.names(), ...reportedInDryRun] },
-      { changes: settings.changes, nameFor: () => [...pending.names(), ...reportedInDryRun, ...unmatched] },
+      { changes: nodes.changes, nameFor: () => requests.list("pending", "simulated") },
+      { changes: settings.changes, nameFor: () => requests.list("pending", "simulated", "unmatched") },
     ],
   };
+}
+
+function getRequester({ spec }: CertificateSigningRequest): string {
+  return spec.username ?? "";
+}
+
+function toOutcome(recheck: Recheck): Outcome {
+  switch (recheck.kind) {
+    case "onChange":
+      return DONE;
+    case "after":
+      return { kind: "requeueAfter", ms: recheck.ms };
+    case "backoff":
+      return { kind: "requeueAfter", ms: backoffMs(recheck.refusals) };
+  }
 }
 
 function toLogFields(

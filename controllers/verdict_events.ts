@@ -4,6 +4,7 @@
  * in client-go's spam filter.
  */
 import { EVENT_NAMESPACE } from "../core/approval/rbac.ts";
+import type { VerdictEvent } from "../core/approval/request_states.ts";
 import { getErrorMessage } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import type { EventV1 } from "../core/kube/events_v1.ts";
@@ -11,14 +12,6 @@ import { formatMicroTime, getName } from "../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../core/ports.ts";
 import { createTokenBuckets } from "../core/lib/token_buckets.ts";
 import { trimEndChars } from "../core/lib/trim.ts";
-
-/** The content of an Event about a request. */
-export interface VerdictEvent {
-  readonly type: "Normal" | "Warning";
-  /** The reason as a CamelCase word, for programs. */
-  readonly reason: string;
-  readonly note: string;
-}
 
 /** Records Events about requests. */
 export interface VerdictEvents {

@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Check, PolicyVerdict } from "./evaluate_policies.ts";
+import { type ApprovalStep, planApprovalStep, type RequestState, RequestStates } from "./request_states.ts";
+
+const ABOUT = { policy: "p", rule: "r", trace: [] };
+const APPROVE: PolicyVerdict = { ...ABOUT, kind: "approve", reason: "PolicyApproved", message: "proven" };
+const DENY: PolicyVerdict = { ...ABOUT, kind: "deny", reason: "PolicyDenied", message: "stolen" };
+const UNKNOWN: PolicyVerdict = { ...ABOUT, kind: "unknown", message: "no answer" };
+const UNMATCHED: PolicyVerdict = { kind: "leave", policy: undefined, rule: undefined, trace: [], message: "none" };
+
+function leave(message: string, ...failing: readonly string[]): PolicyVerdict {
+  const checks: Check[] = [
+    { what: "subject", saw: "CN=a", outcome: "holds" },
+    ...failing.map((what): Check => ({ what, saw: "", outcome: "fails" })),
+  ];
+  const trace = [{ policy: "p", rule: "r", notAbout: undefined, checks, outcome: "leave" as const }];
+  return { ...ABOUT, kind: "leave", trace, message };
+}
+
+function pending(reported: string, refusals = 0): RequestState {
+  return { kind: "pending", reported, refusals };
+}
+
+/** Writes a step in one line: what is written, or the next state and the next check, and what is reported. */
+function format(step: ApprovalStep): string {
+  if (step.kind === "retry") return `retry: ${step.message}`;
+  const { log, event } = step.report ?? {};
+  const report = event === undefined ? "silent" : `${log} / ${event.type} ${event.reason}: ${event.note}`;
+  if (step.kind === "decide") return `${step.decision.kind}; ${report}`;
+  const { state, recheck } = step;
+  const known = state.kind === "pending" ? `pending(${state.refusals})` : state.kind;
+  const next = recheck.kind === "after"
+    ? `${recheck.ms} ms`
+    : recheck.kind === "backoff"
+    ? `backoff ${recheck.refusals}`
+    : "";
+  return `${known}${next === "" ? "" : `, ${next}`}; ${report}`;
+}
+
+const EXPLAIN = "Ask why with: tlsboot approver explain 'csr 1', and this approver's --policy and --inventory";
+const LEFT = (message: string) => `CSR left pending / Normal PolicyLeftPending: Left pending: ${message}. ${EXPLAIN}`;
+const DRY = "Dry run, nothing was written.";
+
+for (
+  const { name, state, verdict, isDryRun = false, want } of [
+    { name: "an approval", verdict: APPROVE, want: "approve; CSR approved / Normal PolicyApproved: proven" },
+    {
+      name: "an approval of a pending request",
+      state: pending("old"),
+      verdict: APPROVE,
+      want: "approve; CSR approved / Normal PolicyApproved: proven",
+    },
+    { name: "a denial", verdict: DENY, want: "deny; CSR denied / Warning PolicyDenied: stolen" },
+    { name: "a missing fact", state: pending("old"), verdict: UNKNOWN, want: "retry: no answer" },
+    { name: "a missing fact in a dry run", verdict: UNKNOWN, isDryRun: true, want: "retry: no answer" },
+    { name: "no matching rule", verdict: UNMATCHED, want: "unmatched; silent" },
+    { name: "no matching rule any more", state: pending("old"), verdict: UNMATCHED, want: "unmatched; silent" },
+    { name: "no decision", verdict: leave("why", "names"), want: `pending(0); ${LEFT("why")}` },
+    {
+      name: "no decision after it matched no rule",
+      state: { kind: "unmatched" },
+      verdict: leave("why", "names"),
+      want: `pending(0); ${LEFT("why")}`,
+    },
+    {
+      name: "no decision for the same reason",
+      state: pending("why"),
+      verdict: leave("why", "names"),
+      want: "pending(0); silent",
+    },
+    {
+      name: "no decision for another reason",
+      state: pending("old"),
+      verdict: leave("why", "names"),
+      want: `pending(0); ${LEFT("why")}`,
+    },
+    {
+      name: "the wrong hour",
+      state: pending("why"),
+      verdict: leave("why", "hours"),
+      want: "pending(0), 60000 ms; silent",
+    },
+    {
+      name: "too many approvals",
+      state: pending("why", 3),
+      verdict: leave("why", "rate"),
+      want: "pending(3), 60000 ms; silent",
+    },
+    {
+      name: "a refused permission",
+      verdict: leave("why", "permission"),
+      want: `pending(1), backoff 0; ${LEFT("why")}`,
+    },
+    {
+      name: "a permission refused again, whatever else fails",
+      state: pending("why", 4),
+      verdict: leave("why", "hours", "permission"),
+      want: "pending(5), backoff 4; silent",
+    },
+    {
+      name: "an approval in a dry run",
+      state: pending("old"),
+      verdict: APPROVE,
+      isDryRun: true,
+      want: `simulated; CSR would be approved / Normal WouldApprove: ${DRY} proven`,
+    },
+    {
+      name: "a denial in a dry run",
+      verdict: DENY,
+      isDryRun: true,
+      want: `simulated; CSR would be denied / Normal WouldDeny: ${DRY} stolen`,
+    },
+    {
+      name: "the same approval in a dry run",
+      state: { kind: "simulated", reported: "proven" },
+      verdict: APPROVE,
+      isDryRun: true,
+      want: "simulated; silent",
+    },
+    {
+      name: "a denial after an approval in a dry run",
+      state: { kind: "simulated", reported: "proven" },
+      verdict: DENY,
+      isDryRun: true,
+      want: `simulated; CSR would be denied / Normal WouldDeny: ${DRY} stolen`,
+    },
+    {
+      name: "no decision in a dry run",
+      state: { kind: "simulated", reported: "why" },
+      verdict: leave("why", "names"),
+      isDryRun: true,
+      want: `pending(0); ${LEFT("why")}`,
+    },
+  ] as readonly {
+    readonly name: string;
+    readonly state?: RequestState;
+    readonly verdict: PolicyVerdict;
+    readonly isDryRun?: boolean;
+    readonly want: string;
+  }[]
+) {
+  test(`planApprovalStep() after ${name}: ${want.slice(0, 40)}`, () => {
+    assert.equal(format(planApprovalStep("csr 1", state, verdict, isDryRun)), want);
+  });
+}
+
+test("RequestStates admits up to its limit for each requester, and marks the first that waits", () => {
+  const requests = new RequestStates(2);
+  for (const name of ["a1", "a2"]) {
+    assert.deepEqual(requests.admit(name, "a"), { kind: "check" });
+    requests.set(name, "a", pending("why"));
+  }
+  assert.deepEqual(requests.admit("a3", "a"), { kind: "wait", isFirst: true });
+  assert.deepEqual(requests.admit("a4", "a"), { kind: "wait", isFirst: false });
+  assert.deepEqual(requests.admit("a1", "a"), { kind: "check" });
+  assert.deepEqual(requests.admit("b1", "b"), { kind: "check" });
+  assert.deepEqual(requests.list("pending"), ["a1", "a2"]);
+  assert.deepEqual(requests.listPending("a"), ["a1", "a2"]);
+  assert.deepEqual(requests.listPending("b"), []);
+});
+
+test("RequestStates releases as many waiting requests as there is room for", () => {
+  const requests = new RequestStates(2);
+  for (const name of ["a1", "a2"]) assert.deepEqual(requests.set(name, "a", pending("why")), []);
+  for (const name of ["a3", "a4", "a5"]) requests.admit(name, "a");
+  assert.deepEqual(requests.forget("a4"), []);
+  assert.deepEqual(requests.forget("a1"), ["a3"]);
+  assert.deepEqual(requests.get("a3"), { kind: "released" });
+  assert.deepEqual(requests.forget("a2"), ["a5"]);
+  assert.deepEqual(requests.forget("unknown"), []);
+  // The limit is reached again, and the first that waits then is marked.
+  for (const name of ["a3", "a5"]) {
+    assert.deepEqual(requests.admit(name, "a"), { kind: "check" });
+    requests.set(name, "a", pending("why"));
+  }
+  assert.deepEqual(requests.admit("a6", "a"), { kind: "wait", isFirst: true });
+});
+
+test("RequestStates gives the room of a decided or unmatched request to the next", () => {
+  const requests = new RequestStates(1);
+  requests.set("a1", "a", pending("why"));
+  for (const name of ["a2", "a3"]) requests.admit(name, "a");
+  assert.deepEqual(requests.set("a1", "a", { kind: "unmatched" }), ["a2"]);
+  // The released request was approved: it never became pending, and its room is still free.
+  assert.deepEqual(requests.forget("a2"), ["a3"]);
+  assert.deepEqual(requests.list("waiting", "released", "unmatched"), ["a3", "a1"]);
+});
+
+test("RequestStates keeps requesters apart whatever their names are", () => {
+  const requests = new RequestStates(1);
+  requests.set("one", "", pending("why"));
+  requests.set("two", " ", pending("why"));
+  assert.deepEqual(requests.listPending(""), ["one"]);
+  assert.deepEqual(requests.listPending(" "), ["two"]);
+  assert.deepEqual(requests.list("pending"), ["one", "two"]);
+  requests.forget("one");
+  assert.deepEqual(requests.admit("three", ""), { kind: "check" });
+  assert.deepEqual(requests.admit("three", " "), { kind: "wait", isFirst: true });
+});
