@@ -36,16 +36,16 @@ function textsModule(own: string, bill: readonly Licensed[], nodeText: string): 
   const texts = Object.fromEntries(bill.map((item) => [packageId(item), item.text]));
   return `/** Licence texts; made by scripts/licenses.ts, do not edit. */
 
-/** Our own. */
+/** The licence of tlsboot itself. */
 export const OWN_LICENSE = ${JSON.stringify(own)};
 
-/** Of each package, by name and version. */
+/** The licence of each package, by name and version. */
 export const PACKAGE_LICENSES: Readonly<Record<string, string>> = ${JSON.stringify(texts)};
 
-/** The Node of the single file. */
+/** The version of Node in the single file. */
 export const NODE_VERSION = ${JSON.stringify(NODE_VERSION)};
 
-/** Of Node and of what it is built from. */
+/** The licences of Node and of what it is built from. */
 export const NODE_LICENSE = ${JSON.stringify(nodeText)};
 `;
 }

@@ -36,7 +36,7 @@ export async function mustRun(
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}`);
 }
 
-/** Runs a program that must succeed; what it says is told when it does not. */
+/** Runs a program that must succeed; the error holds its output when it does not. */
 export async function runQuietly(command: string, args: readonly string[], stdin = ""): Promise<void> {
   const { code, output } = await capture(command, args, stdin);
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}\n${output}`);
@@ -47,7 +47,6 @@ export function runAside(command: string, args: readonly string[]): Promise<Ende
   return capture(command, args, "");
 }
 
-/** How a program ended. */
 export interface Ended {
   readonly code: number;
   readonly output: string;

@@ -6,7 +6,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { findSecretUses } from "./support/secret_rule.ts";
 
-/** Where a secret leaves its `Secret`, and for what. A new place is read by whoever adds it here. */
+/** Where a secret leaves its `Secret`, and for what. The author of a new place reviews it here. */
 const REVEALED: Readonly<Record<string, string>> = {
   "core/kube/kubeconfig.ts": "written into the kubeconfig that is asked for",
   "core/bootstrap/token_secret.ts": "written into the Secret; compared in constant time",
@@ -31,7 +31,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "cli/commands/bootstrap/credentials.ts": "a flag that is parsed",
 };
 
-/** Code that the rule finds and that no stranger can put questions to. */
+/** Code that the rule finds and that unauthenticated clients cannot reach. */
 const HARMLESS: readonly { readonly path: string; readonly code: RegExp; readonly why: string }[] = [
   { path: "core/lib/pattern.ts", code: /^token === char$/, why: "tokens of a grammar" },
   {
@@ -60,7 +60,7 @@ test("a secret leaves its Secret where it is used, and nowhere else", async () =
   assert.deepEqual(found.map(({ path }) => path).sort(), Object.keys(REVEALED).sort());
 });
 
-test("nobody looks at a secret but in constant time", async () => {
+test("secrets are compared in constant time only", async () => {
   const used = new Set<unknown>();
   for (const { path, text, code } of await sources) {
     if (path === "core/lib/constant_time.ts") {
@@ -126,7 +126,7 @@ for (
 interface Source {
   readonly path: string;
   readonly text: string;
-  /** Without its comments. */
+  /** The text of the file without its comments. */
   readonly code: string;
 }
 

@@ -45,7 +45,7 @@ test("every link in the pages leads to a file, and to a heading that it has", as
   assert.deepEqual(broken, []);
 });
 
-/** Pages that sources name. */
+/** Matches pages of this repository that sources name. */
 const DOCS_PATH = /(?<![\w/.-])docs\/[\w/-]+\.(?:md|svg|yaml)\b/g;
 /** Files of the repository that pages name. */
 const PATH =

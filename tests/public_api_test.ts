@@ -28,7 +28,7 @@ const ENTRIES: readonly { readonly path: string; readonly values: object }[] = [
 ];
 
 for (const { path, values } of ENTRIES) {
-  test(`${path} exports what tests/golden/public_api says`, async () => {
+  test(`${path} exports the names in tests/golden/public_api`, async () => {
     const names = (await findNames(path)).sort((a, b) => a.name < b.name ? -1 : 1);
     const golden = path === "mod.ts" ? "all" : dirname(path);
     const lines = names.map(({ name, isType }) => isType ? `type ${name}` : name);

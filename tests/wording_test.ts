@@ -1,4 +1,4 @@
-/** The rules of wording that a program can check: plain words, names with a verb, references that a reader can open. */
+/** The rules of wording that a program can check: plain words, names with a verb, whole sentences, live references. */
 import assert from "node:assert/strict";
 import { glob, readFile } from "node:fs/promises";
 import { basename } from "node:path";
@@ -22,45 +22,106 @@ const WORDS: Readonly<Record<string, string>> = {
   gardener: "cleaner",
 };
 
-const PRODUCT = ["core/**/*.ts", "controllers/**/*.ts", "server/**/*.ts", "client/**/*.ts", "cli/**/*.ts", "mod.ts"];
+const PRODUCT = [
+  "core/**/*.ts",
+  "controllers/**/*.ts",
+  "server/**/*.ts",
+  "client/**/*.ts",
+  "cli/**/*.ts",
+  "mod.ts",
+];
 const PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "docs/{engineering,guides,reference}/*.md"];
 const TESTS = ["tests/**/*.ts", "scripts/**/*.ts"];
 
+/** Files whose doc comments are checked. */
+const WITH_SENTENCES = TESTS;
+
 const TEST_FILE = /_test\.ts$/;
 
-/** A name that only says "of": `nameOf`. ASN.1's own SET OF is none. */
+/** A name that only says "of", such as `nameOf`. ASN.1's own SET OF is allowed. */
 const FUNCTION_OF = /\bfunction [a-z]\w*(?<!Set)Of\(/;
+
+/** The prose of a test: lines of comments, and names of tests. Users and values of test data may have any name. */
+const COMMENT_LINE = /^\s*(?:\/\*\*|\*|\/\/).*$/;
+const TEST_NAME = /\btest\(\s*(["`].*)$/;
+
+/** The fewest words that make a useful sentence. */
+const MIN_WORDS = 5;
+
+/** The parts of a comment that need no sentence: tags, and the usage of a program. */
+const NOT_PROSE = /^(?:@(?:example|module|param|returns|see|throws)\b|Usage: )/m;
+
+/** The end of a sentence, of a list or table, or of an example. */
+const SENTENCE_END = /[.!?:…|)`\]]$/;
 
 interface Line {
   readonly place: string;
   readonly text: string;
 }
 
-async function readLines(patterns: readonly string[], skipped = /^$/): Promise<readonly Line[]> {
-  const lines: Line[] = [];
+interface Source {
+  readonly path: string;
+  readonly text: string;
+}
+
+async function readSources(patterns: readonly string[], skipped = /^$/): Promise<readonly Source[]> {
+  const sources: Source[] = [];
   for (const pattern of patterns) {
     for await (const path of glob(pattern)) {
-      if (skipped.test(path)) continue;
-      const text = await readFile(path, "utf8");
-      text.split("\n").forEach((line, index) => lines.push({ place: `${path}:${index + 1}`, text: line }));
+      if (skipped.test(path) || path.includes("node_modules")) continue;
+      sources.push({ path, text: await readFile(path, "utf8") });
     }
   }
-  return lines;
+  return sources;
+}
+
+async function readLines(patterns: readonly string[], skipped?: RegExp): Promise<readonly Line[]> {
+  return (await readSources(patterns, skipped)).flatMap(({ path, text }) =>
+    text.split("\n").map((line, index) => ({ place: `${path}:${index + 1}`, text: line }))
+  );
 }
 
 function show(lines: readonly Line[]): string {
   return lines.map(({ place, text }) => `${place}: ${text.trim()}`).join("\n");
 }
 
+/** Returns the doc comments of a source without their frame. */
+function findDocComments({ path, text }: Source): readonly Line[] {
+  return [...text.matchAll(/^[ \t]*\/\*\*(?!\/)([^]*?)\*\//gm)].map((match) => ({
+    place: `${path}:${text.slice(0, match.index).split("\n").length}`,
+    text: (match[1] ?? "").replace(/\n\s*\* ?/g, "\n").trim(),
+  }));
+}
+
 test("wording: plain words stand where this project once had its own", async () => {
   const words = new RegExp(`\\b(?:${Object.keys(WORDS).join("|")})\\b`, "i");
-  const found = (await readLines([...PRODUCT, ...PAGES], TEST_FILE)).filter(({ text }) => words.test(text));
+  const lines = await readLines([...PRODUCT, ...PAGES], TEST_FILE);
+  const prose = (await readLines(TESTS)).flatMap(({ place, text }) => {
+    const [comment, name] = [COMMENT_LINE.exec(text)?.[0], TEST_NAME.exec(text)?.[1]];
+    return comment === undefined && name === undefined ? [] : [{ place, text: comment ?? name ?? "" }];
+  });
+  const found = [...lines, ...prose].filter(({ text }) => words.test(text));
   assert.equal(show(found), "", `write instead: ${JSON.stringify(WORDS, null, 2)}`);
 });
 
-test("wording: the name of a function says what it does, with a verb", async () => {
-  const found = (await readLines(PRODUCT, TEST_FILE)).filter(({ text }) => FUNCTION_OF.test(text));
+test("wording: the name of a function has a verb", async () => {
+  const lines = [...await readLines(PRODUCT, TEST_FILE), ...await readLines(TESTS)];
+  const found = lines.filter(({ text }) => FUNCTION_OF.test(text));
   assert.equal(show(found), "", "parseX, findX, getX, toX, createX … say what a call costs and how it fails");
+});
+
+test("wording: the name of a file begins with a letter, because folders say what is private", async () => {
+  const sources = await readSources([...PRODUCT, ...TESTS]);
+  assert.deepEqual(sources.map(({ path }) => path).filter((path) => basename(path).startsWith("_")), []);
+});
+
+test("wording: a doc comment is a whole sentence of five words or more", async () => {
+  const found = (await readSources(WITH_SENTENCES)).flatMap(findDocComments).filter(({ text }) => {
+    const prose = (text.split(NOT_PROSE)[0] ?? "").trim();
+    const words = prose.split(/\s+/).filter((word) => /\w/.test(word));
+    return words.length < MIN_WORDS || !SENTENCE_END.test(prose);
+  });
+  assert.equal(show(found), "", "say more, or leave the comment out; a sentence ends where its comment ends");
 });
 
 test("wording: a page that is named is in the repository", async () => {

@@ -20,7 +20,7 @@ export interface Bundle {
   readonly metafile: Metafile;
 }
 
-/** Common to both steps. */
+/** The esbuild options that scripts and the loader share. */
 const FORM = {
   target: "node24",
   // `tlsboot docs licenses` prints the licences.

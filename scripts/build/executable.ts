@@ -17,7 +17,6 @@ const RESOURCE = "NODE_SEA_BLOB";
 const MACHO_SEGMENT = "NODE_SEA";
 const FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 
-/** Files of one build. */
 export interface Parts {
   /** The script that starts the bundle. */
   readonly loader: string;
@@ -41,9 +40,9 @@ export async function writeExecutable(target: Target, parts: Parts, folder: stri
 }
 
 /**
- * As a download or a package puts it there, 64 kB at a time. What is written in larger pieces Linux keeps and maps in
- * larger pieces, until it is read from the disk anew: a process would have up to 30 MB more of the file, and whoever
- * measures what he has just built would measure that.
+ * Copies a file in pieces of 64 kB, as a download or a package manager writes it. Linux keeps and maps larger pieces as
+ * they were written until the file is read from the disk again: a process would map up to 30 MB more of the file, and a
+ * measurement right after the build would count that.
  */
 async function copyInPieces(from: string, to: string): Promise<void> {
   await pipeline(createReadStream(from), createWriteStream(to));
@@ -59,10 +58,9 @@ async function writeBlob(target: Target, parts: Parts, folder: string): Promise<
       output,
       disableExperimentalSEAWarning: true,
       useCodeCache: false,
-      // The user's environment changes nothing of the runtime: NODE_OPTIONS is for other programs. And with another list
-      // of roots as its default, Node does not read its own, 150 certificates, whenever TLS is loaded: the client always
-      // names whom it trusts.
-      // DEP0123 tells of etcd members that are named by an IP address, which is fine.
+      // The user's environment must not change the runtime: NODE_OPTIONS is for other programs. With another list of
+      // roots as its default, Node does not parse its own 150 certificates whenever TLS is loaded; the client always
+      // names the CAs that it trusts. DEP0123 warns about etcd members that are named by an IP address, which is fine.
       execArgv: [
         "--disable-warning=ExperimentalWarning",
         "--disable-warning=DEP0123",

@@ -11,7 +11,7 @@ import { type BuildCommit, UNKNOWN_BUILD } from "../../cli/build.ts";
 /** Where to look instead of git, for builders that have no checkout. */
 export interface BuildEnvironment {
   readonly TLSBOOT_BUILD_COMMIT?: string | undefined;
-  /** Seconds since 1970 (reproducible-builds.org/specs/source-date-epoch). */
+  /** The date of the build in seconds since 1970 (reproducible-builds.org/specs/source-date-epoch). */
   readonly SOURCE_DATE_EPOCH?: string | undefined;
 }
 
@@ -28,7 +28,7 @@ export function readBuildFacts(folder: string = process.cwd(), env: BuildEnviron
   };
 }
 
-/** The line that tells a built program its commit. */
+/** Formats the line that defines the commit of a built program. */
 export function defineBuild({ commit, date }: BuildCommit): string {
   return `const TLSBOOT_BUILD = ${JSON.stringify({ commit, date })};\n`;
 }

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { buildSeconds, defineBuild, readBuildFacts } from "./facts.ts";
 
-test("readBuildFacts() tells commit and date of a checkout, and that it was modified", async () => {
+test("readBuildFacts() returns commit and date of a checkout, and whether it was modified", async () => {
   await using folder = await createTempFolder();
   const git = (...args: readonly string[]) =>
     execFileSync("git", ["-C", folder.path, "-c", "user.name=n", "-c", "user.email=e@example.com", ...args], {

@@ -27,7 +27,6 @@ export const SEGMENT = { name: 8, memoryBytes: 32, fileOffset: 40, fileBytes: 48
 /** Segments end in memory at a multiple of this. */
 export const SEGMENT_ALIGNMENT = 0x4000;
 
-/** A load command. */
 export interface LoadCommand {
   readonly command: number;
   /** Where it stands in the file. */

@@ -1,8 +1,7 @@
 /**
- * The ad-hoc signature that macOS on arm64 asks of each program: hashes of its pages, made by nobody in particular. Here
- * because `codesign` runs on macOS alone.
- *
- * The layout is that of `<mach-o/loader.h>` and of the code directory, version 0x20400, in xnu's `cs_blobs.h`.
+ * The ad-hoc signature that macOS on arm64 requires of each program: hashes of its pages, without a signer. It is made
+ * here because `codesign` runs on macOS alone. The layout is that of `<mach-o/loader.h>` and of the code directory,
+ * version 0x20400, in xnu's `cs_blobs.h`.
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";

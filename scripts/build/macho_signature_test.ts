@@ -37,7 +37,7 @@ test("signAdHoc() lengthens __LINKEDIT over the signature", () => {
   assert.ok(memory >= file && memory % 0x4000n === 0n);
 });
 
-test("signAdHoc() refuses what it does not know", () => {
+test("signAdHoc() refuses unknown files", () => {
   assert.throws(() => signAdHoc(Buffer.alloc(64), "tlsboot"), /want a 64-bit Mach-O file/);
   assert.throws(() => signAdHoc(signAdHoc(createMacho(), "tlsboot"), "tlsboot"), /has a signature/);
   const more = Buffer.concat([createMacho(), Buffer.alloc(4)]);

@@ -41,7 +41,7 @@ export function hostPlatform(): Platform {
   return platform as Platform;
 }
 
-/** Path of the Node executable of a platform, the host's unless told otherwise; installs it when it is missing. */
+/** Returns the path of the Node executable of a platform, by default the host's; installs it when it is missing. */
 export async function ensureNode(
   platform: Platform = hostPlatform(),
   version: string = NODE_VERSIONS[platform],

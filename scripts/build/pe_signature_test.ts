@@ -19,7 +19,7 @@ test("removePeSignature() leaves a file without one as it is", () => {
   assert.deepEqual(removePeSignature(createPe("")), createPe(""));
 });
 
-test("removePeSignature() refuses what it does not know", () => {
+test("removePeSignature() refuses unknown files", () => {
   assert.throws(() => removePeSignature(Buffer.alloc(512)), /want a 64-bit PE file/);
   const more = Buffer.concat([createPe("a signature"), Buffer.from("more")]);
   assert.throws(() => removePeSignature(more), /has more behind its signature/);

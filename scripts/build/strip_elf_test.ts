@@ -8,7 +8,6 @@ interface Section {
   readonly type: number;
   readonly isLoaded: boolean;
   readonly bytes: string;
-  /** Name of another section. */
   readonly link?: string;
 }
 
@@ -20,7 +19,7 @@ const DEBUG = { name: ".debug_info", type: 1, isLoaded: false, bytes: "where thi
 const SYMTAB = { name: ".symtab", type: 2, isLoaded: false, bytes: "all symbols", link: ".strtab" };
 const STRTAB = { name: ".strtab", type: 3, isLoaded: false, bytes: "\0main\0" };
 
-test("stripElf() keeps what is loaded, where it is, and its names", () => {
+test("stripElf() keeps loaded segments in their place, and section names", () => {
   const elf = createElf([TEXT, DEBUG, SYMTAB, DYNSYM, STRTAB, DYNSTR, BSS]);
   const stripped = stripElf(elf);
   const sections = readElf(stripped);
@@ -40,7 +39,7 @@ test("stripElf() leaves a stripped file as it is", () => {
   assert.deepEqual(stripElf(stripped), stripped);
 });
 
-test("stripElf() refuses what is no 64-bit little-endian ELF file", () => {
+test("stripElf() refuses files other than 64-bit little-endian ELF", () => {
   assert.throws(() => stripElf(Buffer.from("#!/bin/sh\n")), /want a 64-bit little-endian ELF file/);
   assert.throws(() => stripElf(Buffer.from("\x7fELF\x01\x01", "latin1")), /want a 64-bit little-endian ELF file/);
 });

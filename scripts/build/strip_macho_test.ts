@@ -11,7 +11,7 @@ const LOCAL = 0x80000000;
 
 const SYMBOLS = ["_local", "_other", "_shown", "_called"];
 
-test("stripMacho() leaves out local symbols and their names, and numbers those that are left anew", () => {
+test("stripMacho() removes local symbols and their names, and renumbers the others", () => {
   const stripped = stripMacho(createMacho());
   const symbols = readFields(stripped, COMMAND.symbolTable);
   const [symbolsAt, count, namesAt, namesBytes] = symbols as [number, number, number, number];
@@ -31,7 +31,7 @@ test("stripMacho() leaves out local symbols and their names, and numbers those t
   assert.deepEqual([stripped.readUInt32LE(indirectAt), stripped.readUInt32LE(indirectAt + 4)], [1, LOCAL]);
 });
 
-test("stripMacho() keeps what is loaded and what the loader reads, and ends with __LINKEDIT", () => {
+test("stripMacho() keeps the parts that are loaded or read by the loader, and ends with __LINKEDIT", () => {
   const macho = createMacho();
   const stripped = stripMacho(macho);
   assert.ok(stripped.length < macho.length);
@@ -51,7 +51,7 @@ test("stripMacho() leaves out the signature and its command", () => {
   assert.deepEqual(stripped.subarray(last.at + last.bytes, last.at + last.bytes + 16), Buffer.alloc(16));
 });
 
-test("stripMacho() refuses what it does not know", () => {
+test("stripMacho() refuses unknown files", () => {
   assert.throws(() => stripMacho(Buffer.alloc(64)), /want a 64-bit Mach-O file/);
   const dynamicAt = readCommands(createMacho()).find(({ command }) => command === COMMAND.dynamicSymbolTable)!.at;
   const mixed = createMacho();

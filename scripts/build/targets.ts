@@ -11,7 +11,6 @@ export interface Target {
   readonly nodeVersion: string;
 }
 
-/** All of them. */
 export const TARGETS: readonly Target[] = [
   createTarget("linux-x64", "linux-x64", "elf"),
   createTarget("linux-arm64", "linux-arm64", "elf"),

@@ -10,7 +10,7 @@ import { environmentName, type Flag, flagName, type FlagSet } from "../../cli/fr
 import { GLOBAL_FLAGS } from "../../cli/framework/globals.ts";
 import { flagHeading, flagText, usageLine } from "../../cli/framework/help.ts";
 
-/** The whole of `docs/reference/cli.md`. */
+/** Renders the whole page `docs/reference/cli.md` from the command table. */
 export function renderManual(table: CommandTable): string {
   const groups = COMMAND_GROUPS.map((group) => {
     const commands = table.commands.filter((command) => command.group === group);

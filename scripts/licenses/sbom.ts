@@ -59,7 +59,7 @@ function findImports(text: string): readonly string[] {
   return [...statements].map(([, from, bare, dynamic]) => (from ?? bare ?? dynamic)!);
 }
 
-/** `@hono/node-server` of `@hono/node-server/x`. */
+/** Returns the package of a specifier: `@hono/node-server` for `@hono/node-server/x`. */
 function toPackageName(specifier: string): string {
   return specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
 }
@@ -71,7 +71,7 @@ function findWanted({ specifiers }: Lock, name: string): string {
   return `${name}@${found[1].split("_")[0]}`;
 }
 
-/** The lock file's key of `name` or `name@version`; several versions of one name are told apart there. */
+/** Finds the lock file's key of `name` or `name@version`, which may hold several versions of one name. */
 function findKey(lock: Lock, wanted: string): string {
   const isExact = wanted.lastIndexOf("@") > 0;
   const keys = Object.keys(lock.npm).filter((key) => {

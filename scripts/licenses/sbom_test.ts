@@ -11,7 +11,7 @@ import { NODE_VERSION as NODE_OF_THE_FILE } from "../build/node_runtime.ts";
 
 const STALE = "run: deno task licenses";
 
-test("cli/sbom is what deno.lock and the installed packages say", async () => {
+test("cli/sbom agrees with deno.lock and the installed packages", async () => {
   const bill = await readSbom(ROOT);
   assert.deepEqual(PACKAGES, bill.map(({ text: _, ...facts }) => facts), STALE);
   assert.deepEqual(PACKAGE_LICENSES, Object.fromEntries(bill.map((item) => [packageId(item), item.text])), STALE);

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { createAr } from "./ar.ts";
 
-test("createAr() is what deb(5) describes, with members at even places", () => {
+test("createAr() follows deb(5), with members at even places", () => {
   const archive = createAr([
     { name: "debian-binary", data: Buffer.from("2.0\n") },
     { name: "odd", data: Buffer.from("abc") },

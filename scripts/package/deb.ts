@@ -18,7 +18,7 @@ export interface DebianPackage {
   readonly files: readonly PackageFile[];
   /** The text of `control`, with `@size@` for the kilobytes that it takes. */
   readonly control: string;
-  /** postinst, prerm, postrm by name. */
+  /** The maintainer scripts postinst, prerm and postrm, by name. */
   readonly scripts: Readonly<Record<string, string>>;
   /** Paths of files that people edit: an upgrade keeps what they wrote. */
   readonly configurationFiles: readonly string[];

@@ -106,7 +106,7 @@ function packageJson({ name, version, license, exports, imports }: Manifest, pac
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-/** `4.13.19` of `npm:hono@4.13.19`. */
+/** Returns the version in a specifier: `4.13.19` for `npm:hono@4.13.19`. */
 function parseVersion(specifier: string): string {
   return specifier.slice(specifier.lastIndexOf("@") + 1);
 }

@@ -1,4 +1,4 @@
-/** Archives whose bytes follow from their contents alone: tar with the dates and owners it is told. */
+/** Archives whose bytes follow from their contents alone: tar with fixed dates and owners. */
 import { Buffer } from "node:buffer";
 import { encodeTarHeader, TAR_BLOCK, TAR_END, tarPadding } from "../../core/lib/tar.ts";
 
@@ -6,7 +6,7 @@ import { encodeTarHeader, TAR_BLOCK, TAR_END, tarPadding } from "../../core/lib/
 export interface TarEntry {
   /** With slashes; a folder's ends with one. */
   readonly path: string;
-  /** Permission bits. */
+  /** The permission bits of the entry, such as 0o644. */
   readonly mode: number;
   /** Absent for folders and links. */
   readonly data?: Uint8Array;

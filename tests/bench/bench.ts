@@ -12,7 +12,7 @@ export interface Bench {
   readonly programs: () => Promise<readonly Program[]>;
   /** The released file, whatever is asked for; built when it is first asked for, which takes a while. */
   readonly file: () => Promise<Program>;
-  /** A line on stderr. */
+  /** Prints a line of progress on stderr. */
   readonly progress: (text: string) => void;
   /** Looks at the machine; asked at the end, for the load. */
   readonly machine: () => Machine;

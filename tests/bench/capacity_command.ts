@@ -40,7 +40,6 @@ interface CapacityReport {
   readonly acts: readonly Act[];
 }
 
-/** Measures it. */
 export async function runCapacity({ options, programs, progress, machine }: Bench): Promise<Section> {
   const reports: CapacityReport[] = [];
   for (const program of await programs()) reports.push(...findSetups(program).map(({ name }) => createReport(name)));

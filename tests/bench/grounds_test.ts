@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { withServers } from "./grounds.ts";
 import { aheadOfPeer, type Aim, always, atLeast, atMost, atMostTimes, type Scenario } from "./scenario.ts";
 
-test("withServers() tells the number in each line, and keeps the aims beside the peer alone", () => {
+test("withServers() adds the number of servers to each line, and keeps only the aims beside the peer", () => {
   const createLine = (what: string, aim: Aim | undefined) =>
     ({ what, unit: "s", peer: "peer", findAim: always(aim) }) as const;
   const readings = () => Promise.resolve({});

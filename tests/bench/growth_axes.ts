@@ -4,10 +4,9 @@ import { create, list, storm, watch } from "./load.ts";
 import { readUsage } from "./processes.ts";
 import { type BenchInstance, since } from "./instance.ts";
 
-/** Something that grows. */
 export interface Axis {
   readonly key: string;
-  /** What is counted. */
+  /** The noun for what is counted, in the plural. */
   readonly items: string;
   readonly counts: readonly number[];
   /** The costs that it answers, in words, by key. */
@@ -24,7 +23,6 @@ const CLIENTS = 16;
 const WRITES = 20;
 const LIST_ROUNDS = 3;
 
-/** All of them. */
 export const AXES: readonly Axis[] = [
   {
     key: "nodes",

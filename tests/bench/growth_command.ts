@@ -26,7 +26,6 @@ interface Side {
   start(): Promise<BenchInstance>;
 }
 
-/** Measures it. */
 export async function runGrowth(bench: Bench): Promise<Section> {
   const { options, progress, machine } = bench;
   const { words, rounds, scale } = options;

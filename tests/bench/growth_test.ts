@@ -8,7 +8,7 @@ test("risesAtTheEnd() is about the last two, with room for noise", () => {
   assert.equal(risesAtTheEnd([1]), false);
 });
 
-test("bendsUpward() tells a straight line from one that gets steeper", () => {
+test("bendsUpward() distinguishes a straight line from one that gets steeper", () => {
   const line = (...heights: readonly number[]) => heights.map((y, index) => ({ x: [100, 1000, 5000][index] ?? 0, y }));
   assert.equal(bendsUpward(line(110, 200, 600)), false);
   assert.equal(bendsUpward(line(110, 200, 300)), false);

@@ -1,4 +1,4 @@
-/** `deno task bench idle`: what servers use that nobody asks anything. */
+/** `deno task bench idle`: the CPU time of servers without clients. */
 import { measure } from "./measure.ts";
 import { startOurInstance } from "./our_instance.ts";
 import { startPeerInstance } from "./peer_instance.ts";
@@ -13,7 +13,6 @@ const SETTLE_MS = 15_000;
 /** A person does not notice less, in percent of a core. */
 const AIM = 0.5;
 
-/** Measures it. */
 export async function runIdle({ options, programs, progress, machine }: Bench): Promise<Section> {
   const { rounds, seconds } = options;
   const scenario: Scenario<"idle"> = {

@@ -5,7 +5,6 @@ import { start } from "../support/child.ts";
 import { checkOpenFiles } from "./processes.ts";
 import { mustEnd } from "./program.ts";
 
-/** What every load tells. */
 interface Facts {
   /** Times that a client had no answer and asked again. */
   readonly retries: number;
@@ -24,7 +23,6 @@ export interface StormFacts extends Facts, Times {
   readonly seconds: number;
 }
 
-/** Requests that were created. */
 export interface CreateFacts extends Facts, Times {
   readonly requests: number;
   readonly clients: number;
@@ -45,7 +43,6 @@ export interface PageFacts extends Facts, Times {
   readonly seconds: number;
 }
 
-/** Watchers of one resource. */
 export interface WatchFacts extends Facts {
   readonly watchers: number;
   readonly opened: number;
@@ -53,12 +50,10 @@ export interface WatchFacts extends Facts {
   readonly acknowledged: Times;
 }
 
-/** Deletions of everything. */
 export interface CleanFacts extends Facts {
   readonly seconds: number;
 }
 
-/** Connections that did nothing. */
 export interface IdleFacts extends Facts {
   readonly connections: number;
   readonly opened: number;
@@ -88,7 +83,7 @@ export async function storm(
   return facts;
 }
 
-/** Requests for a signer that nobody is. */
+/** Creates requests for a signer that does not exist. */
 export function create(kubeconfigs: Kubeconfigs, requests: number, clients: number): Promise<CreateFacts> {
   return load("create", kubeconfigs, [`-requests=${requests}`, `-clients=${clients}`]);
 }
@@ -137,13 +132,13 @@ export async function whileIdle<Result>(
   return [result, JSON.parse(stdout) as IdleFacts];
 }
 
-async function load<Told extends Facts>(
+async function load<Report extends Facts>(
   mode: string,
   kubeconfigs: Kubeconfigs,
   flags: readonly string[],
-): Promise<Told> {
+): Promise<Report> {
   const { stdout } = await mustEnd(peerPath("load"), toWords(mode, kubeconfigs, flags));
-  return JSON.parse(stdout) as Told;
+  return JSON.parse(stdout) as Report;
 }
 
 function toWords(mode: string, kubeconfigs: Kubeconfigs, flags: readonly string[]): readonly string[] {

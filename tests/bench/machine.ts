@@ -39,7 +39,7 @@ export function readMachine(node: string): Machine {
   };
 }
 
-/** In one line. */
+/** Formats the facts about the machine in one line. */
 export function formatMachine(machine: Machine): string {
   const { date, cores, processor, memoryGib, system, versions, load } = machine;
   return [

@@ -10,11 +10,10 @@ export interface Measured {
   readonly theirs: readonly Reading[];
 }
 
-/** How to measure. */
 export interface MeasureOptions {
   readonly rounds: number;
   readonly programs: readonly Program[];
-  /** Told what is being done. */
+  /** Receives a line about the step that begins. */
   readonly progress: (text: string) => void;
 }
 
@@ -52,7 +51,7 @@ export async function measure(scenario: Scenario, options: MeasureOptions): Prom
   );
 }
 
-/** Who goes first changes, so that nobody always finds the warmer machine. */
+/** Rotates the order of the sides, so that none of them always runs on the warmer machine. */
 export function rotate<Item>(items: readonly Item[], by: number): readonly Item[] {
   const start = by % items.length;
   return [...items.slice(start), ...items.slice(0, start)];
@@ -62,7 +61,6 @@ function findReadings(side: Side | undefined, key: string): readonly Reading[] {
   return side?.readings.flatMap((readings) => readings[key] ?? []) ?? [];
 }
 
-/** Seconds that something takes. */
 export async function measureSeconds(action: () => Promise<unknown>): Promise<number> {
   const startedAt = performance.now();
   await action();

@@ -34,7 +34,7 @@ test("measure() acts every side in every round, each first in turn, and sorts re
   assert.deepEqual(first?.theirs.map(({ value }) => value), [3, 5, 7]);
 });
 
-test("measure() leaves a form alone that a scenario does not have, and the peer too when none is left", async () => {
+test("measure() skips a form that a scenario does not have, and the peer too when no form remains", async () => {
   const one = createScenario({ forms: ["sources"] });
   const options = { rounds: 1, progress: () => {} };
   assert.equal((await measure(one.scenario, { ...options, programs: [SOURCES, FILE] })).length, 2);
@@ -44,7 +44,7 @@ test("measure() leaves a form alone that a scenario does not have, and the peer 
   assert.deepEqual(none.acted, []);
 });
 
-test("measure() takes more runs of what is short, and fails with a run that fails", async () => {
+test("measure() repeats short scenarios more often, and fails with a run that fails", async () => {
   const { scenario, acted } = createScenario({ runsPerRound: 2 });
   await measure(scenario, { rounds: 2, programs: [FILE], progress: () => {} });
   assert.equal(acted.length, 8);

@@ -127,7 +127,7 @@ function statusPatch(name: string) {
   } as const;
 }
 
-/** A `MicroTime`. */
+/** Formats the current time as a Kubernetes `MicroTime`. */
 function microTime(): string {
   return new Date().toISOString().replace("Z", "000Z");
 }

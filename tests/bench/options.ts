@@ -12,17 +12,17 @@ export interface Options {
   readonly forms: readonly Program["form"][];
   /** 1 for the counts of the design. */
   readonly scale: number;
-  /** How long `idle` looks. */
+  /** How many seconds `idle` measures the servers. */
   readonly seconds: number;
-  /** How long `steady` lasts. */
+  /** How many minutes the load of `steady` lasts. */
   readonly minutes: number;
   /** Where the numbers go as JSON; undefined for nowhere. */
   readonly json: string | undefined;
-  /** Whether docs/engineering/benchmarks.md is written. */
+  /** Whether the command rewrites docs/engineering/benchmarks.md. */
   readonly writes: boolean;
 }
 
-/** Rounds when nobody says otherwise: growth takes minutes a round. */
+/** The default number of rounds of each command: growth takes minutes a round. */
 const ROUNDS: Readonly<Record<Command, number>> = {
   table: 3,
   etcd: 3,

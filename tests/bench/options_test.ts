@@ -17,7 +17,7 @@ test("parseOptions() takes the table, three rounds and both forms when nothing i
   });
 });
 
-test("parseOptions() tells a command from a word of a line", () => {
+test("parseOptions() distinguishes a command from a word of a line", () => {
   const growth = parseOptions(["growth", "nodes", "--rounds", "2", "--form=sources", "--write"]);
   assert.equal(growth?.command, "growth");
   assert.deepEqual(growth?.words, ["nodes"]);
@@ -34,7 +34,7 @@ test("parseOptions() tells a command from a word of a line", () => {
   assert.deepEqual([etcd?.command, etcd?.words, etcd?.rounds, etcd?.forms], ["etcd", ["3", "servers"], 3, ["file"]]);
 });
 
-test("parseOptions() refuses what it does not understand", () => {
+test("parseOptions() refuses unknown words", () => {
   const wrong = [
     ["--rounds", "0"],
     ["--rounds", "1.5"],

@@ -3,9 +3,7 @@ import { createTempFolder } from "../support/temp.ts";
 import type { Program } from "./program.ts";
 import type { BenchInstance } from "./instance.ts";
 
-/** One that we serve. */
 export interface OurInstance extends BenchInstance {
-  /** The data directory. */
   readonly data: string;
   /** Asks the server to end, and waits until it has. */
   stop(): Promise<void>;

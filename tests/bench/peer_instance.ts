@@ -6,7 +6,7 @@ import { startEtcd } from "../support/interop/etcd.ts";
 import type { BenchInstance } from "./instance.ts";
 import { startTogether } from "./together.ts";
 
-/** kube-controller-manager asks the API at most 20 times a second unless told otherwise; this lifts that. */
+/** Flags that lift the default limit of kube-controller-manager, 20 requests to the API a second. */
 export const LIFTED = ["--kube-api-qps=10000", "--kube-api-burst=10000"] as const;
 
 const BINDINGS = ["system:node-bootstrapper", "system:certificates.k8s.io:certificatesigningrequests:nodeclient"];

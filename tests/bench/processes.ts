@@ -1,7 +1,6 @@
 /** What running processes have used, as Linux says it in /proc: CPU time and resident memory, children included. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 
-/** What processes have used. */
 export interface Usage {
   /** Of all cores, in user and kernel mode, since their start. */
   readonly cpuSeconds: number;
@@ -79,7 +78,10 @@ function findFamily(pid: number): readonly number[] {
   return [pid, ...children.flatMap(findFamily)];
 }
 
-/** Of one thread; none when it ended since it was listed, or when the kernel does not tell. */
+/**
+ * Reads the children of one thread; empty when the thread has ended since it was listed, or when the kernel does not
+ * report them.
+ */
 function findChildren(path: string): readonly number[] {
   try {
     return readFileSync(path, "utf8").split(" ").filter((text) => text !== "").map(Number);

@@ -26,7 +26,7 @@ test("openFilesIn() reads the hard limit, which may be none", () => {
   assert.throws(() => openFilesIn("Limit\n"), /open files/);
 });
 
-test("checkOpenFiles() says what is wanted, what is allowed and what to do", () => {
+test("checkOpenFiles() reports the wanted and the allowed number, and the remedy", () => {
   if (!existsSync("/proc/self/limits")) return;
   checkOpenFiles(1);
   assert.throws(() => checkOpenFiles(1e12), /1000000000000 connections take .* allows a program \d+: .*--scale/);

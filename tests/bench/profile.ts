@@ -3,9 +3,9 @@
 /** The part of a `.cpuprofile` that is read. */
 export interface CpuProfile {
   readonly nodes: readonly ProfileNode[];
-  /** Ids of nodes. */
+  /** The ids of the profile nodes that were sampled. */
   readonly samples: readonly number[];
-  /** Microseconds before each sample. */
+  /** The microseconds that passed before each sample. */
   readonly timeDeltas: readonly number[];
 }
 
@@ -18,7 +18,6 @@ interface ProfileNode {
 /** Milliseconds by name, the largest first. */
 export type Ranking = readonly (readonly [string, number])[];
 
-/** Where time went. */
 export interface Hotspots {
   readonly busyMs: number;
   readonly idleMs: number;

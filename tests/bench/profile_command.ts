@@ -24,10 +24,9 @@ const LOADS: Readonly<
   watch: (instance, scaled) => watch(instance.bootstrapKubeconfigs, scaled(1000), 50),
 };
 
-/** Rows of each ranking. */
+/** The number of rows shown of each ranking. */
 const SHOWN = 40;
 
-/** Profiles one load. */
 export async function runProfile({ options, node, progress, machine }: Bench): Promise<Section> {
   const [name = "storm", ...more] = options.words;
   const load = Object.hasOwn(LOADS, name) && more.length === 0 ? LOADS[name] : undefined;

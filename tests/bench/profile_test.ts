@@ -19,7 +19,7 @@ const PROFILE: CpuProfile = {
   timeDeltas: [1000, 1000, 1000, 1000, 500, 250, 4000, 4000],
 };
 
-test("findHotspots() tells time of a function itself from time with what it called", () => {
+test("findHotspots() separates the time of a function itself from the time with its callees", () => {
   const { self, inclusive } = findHotspots(PROFILE, "/code");
   assert.deepEqual(self, [
     ["read core/read.ts:1", 3],

@@ -4,7 +4,6 @@ import process from "node:process";
 import { type Finished, NODE_FLAGS, type Running, start } from "../support/child.ts";
 import { runBuild } from "../../scripts/build/run.ts";
 
-/** tlsboot in one form. */
 export interface Program {
   readonly form: "sources" | "file";
   /** Runs a command to its end; throws with its output unless it exits 0. */

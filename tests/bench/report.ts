@@ -37,7 +37,6 @@ export interface LineReport {
   readonly isMet?: boolean;
 }
 
-/** Reports what was measured. */
 export function createLineReport({ line, form, ours, theirs }: Measured): LineReport {
   const [mine, peers] = [toSideReport(ours), toSideReport(theirs)];
   const aim = line.findAim(form);

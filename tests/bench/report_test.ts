@@ -13,7 +13,7 @@ import {
 } from "./report.ts";
 import { aheadOfPeer, type Aim, atLeast, atMost, atMostTimes } from "./scenario.ts";
 
-test("createLineReport() takes medians of numbers and of what the servers used", () => {
+test("createLineReport() takes medians of the numbers and of the servers' usage", () => {
   const report = createLineReport(measured(atMost(2, "2 s")));
   assert.equal(report.ours.median, 2);
   assert.equal(report.theirs.median, 10);

@@ -18,12 +18,12 @@ export interface Reading {
   readonly etcd?: Usage;
 }
 
-/** A wish of the design, never a limit. */
+/** An aim of the design, never a limit. */
 export interface Aim {
   readonly text: string;
   /** Whether it is a ratio, so that it stands wherever both sides are measured alike. */
   readonly isBesidePeer: boolean;
-  /** Of the two medians. */
+  /** Compares the medians of the two sides. */
   isMet(ours: number, theirs: number): boolean;
 }
 
@@ -39,7 +39,6 @@ export interface Line {
 /** Readings by the key of their line. */
 export type Readings<Key extends string> = Readonly<Record<Key, Reading>>;
 
-/** What is acted. */
 export interface Scenario<Key extends string = string> {
   readonly lines: Readonly<Record<Key, Line>>;
   /** For short ones that need more runs: how many in one round. */

@@ -7,10 +7,8 @@ import { formatTable } from "./table.ts";
 /** The commands, in the order of the page. */
 export const COMMANDS = ["table", "etcd", "growth", "idle", "steady", "capacity", "profile"] as const;
 
-/** One of them. */
 export type Command = typeof COMMANDS[number];
 
-/** What was measured. */
 export interface Section {
   readonly command: Command;
   readonly title: string;
@@ -24,9 +22,8 @@ export interface Section {
   readonly data: unknown;
 }
 
-/** A plot. */
 export interface Picture {
-  /** File name without ending. */
+  /** The name of the file without its extension. */
   readonly name: string;
   readonly title: string;
   readonly svg: string;
@@ -35,17 +32,16 @@ export interface Picture {
 /** What is kept of a section: a picture is a file of its own. */
 export type KeptSection = Omit<Section, "pictures"> & { readonly pictures: readonly Omit<Picture, "svg">[] };
 
-/** For the terminal. */
+/** Formats the section as text for the terminal. */
 export function formatSection({ head, rows, settings, machine }: Section): string {
   return `\n${formatTable(head, rows)}\n${settings}\n${formatMachine(machine)}\n`;
 }
 
-/** As data, without pictures. */
+/** Returns the section as data, without its pictures. */
 export function keep(section: Section): KeptSection {
   return { ...section, pictures: section.pictures.map(({ name, title }) => ({ name, title })) };
 }
 
-/** The page. */
 export function formatPage(sections: readonly KeptSection[]): string {
   const parts = sections.map(({ title, machine, settings, head, rows, pictures }) =>
     [

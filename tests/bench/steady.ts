@@ -1,9 +1,8 @@
 /** Whether memory stays where it was. */
 import { findMedian } from "./stats.ts";
 
-/** Memory at one instant. */
 export interface Sample {
-  /** Since the start. */
+  /** Milliseconds since the start of the measurement. */
   readonly atMs: number;
   readonly residentBytes: number;
 }

@@ -27,7 +27,6 @@ interface SteadyReport {
   readonly peakMegabytes: number;
 }
 
-/** Measures it. */
 export async function runSteady({ options, programs, progress, machine }: Bench): Promise<Section> {
   const { minutes, scale } = options;
   const nodes = Math.max(1, Math.round(NODES * scale));

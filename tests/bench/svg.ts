@@ -1,18 +1,15 @@
 /** Line plots as SVG: a few series over one axis, readable on light and dark ground, without a script or a font. */
 
-/** A line. */
 export interface Series {
   readonly name: string;
   readonly points: readonly Point[];
 }
 
-/** One measurement. */
 export interface Point {
   readonly x: number;
   readonly y: number;
 }
 
-/** What is drawn. */
 export interface Plot {
   readonly title: string;
   readonly xLabel: string;
@@ -28,7 +25,7 @@ const LEFT = 72;
 const RIGHT = 24;
 const TOP = 48;
 const BOTTOM = 84;
-/** Told apart also by those who see few colours; each line has its name beside its mark. */
+/** Colours that readers with colour blindness can distinguish; each line also has its name beside its mark. */
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"] as const;
 const GREY = "#808080";
 const MARKS = 5;

@@ -31,7 +31,7 @@ test("drawPlot() places points by x itself when the scale is linear", () => {
   assert.ok(second !== undefined && second < 130);
 });
 
-test("drawPlot() escapes what is written and closes what it opens", () => {
+test("drawPlot() escapes text and closes its elements", () => {
   const svg = drawPlot(PLOT);
   assert.match(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" [^>]*>\n<title>Time &amp; &lt;memory&gt;<\/title>/);
   assert.equal(svg.match(/<text/g)?.length, svg.match(/<\/text>/g)?.length);

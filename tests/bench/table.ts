@@ -1,6 +1,5 @@
 /** Markdown tables whose columns stand under each other, so that they are read in a terminal too. */
 
-/** Formats one. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(3, title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const format = (cells: readonly string[]): string =>

@@ -1,6 +1,9 @@
 /** Several things of one kind that start at the same time. */
 
-/** Starts so many; whoever has the stack ends them, also those that did start when one of them did not. */
+/**
+ * Starts several servers at once. The owner of the stack ends them, including those that did start when another one
+ * failed.
+ */
 export async function startTogether<Started extends AsyncDisposable>(
   stack: AsyncDisposableStack,
   count: number,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startTogether } from "./together.ts";
 
-test("startTogether() leaves to its stack what has started, also when another has not", async () => {
+test("startTogether() hands started instances to its stack, even when another one fails", async () => {
   const ended: string[] = [];
   const createStart = (names: string[]) => () => {
     const name = names.shift();

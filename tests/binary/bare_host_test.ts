@@ -23,7 +23,7 @@ for (const { who, user } of USERS) {
     assertLoopback(calls);
   });
 
-  test(`the file serves and asks as ${who} on a bare host, and connects to loopback alone`, async () => {
+  test(`the file runs server and client as ${who} on a bare host, and connects to loopback alone`, async () => {
     await using folder = await createTempFolder();
     const host = await createBareRoot(hostFile(), folder);
     await using server = host.start(["up", "--data-dir", `${DATA}/instance`], user);
@@ -34,7 +34,7 @@ for (const { who, user } of USERS) {
     assertLoopback(await server.calls());
   });
 
-  test(`the file tells ${who} what it cannot write on a read-only root`, async () => {
+  test(`the file reports to ${who} the path that it cannot write on a read-only root`, async () => {
     await using folder = await createTempFolder();
     const host = await createBareRoot(hostFile(), folder);
     const { code, stderr } = await host.run(["up"], user);
@@ -44,7 +44,7 @@ for (const { who, user } of USERS) {
   });
 }
 
-test("the file asks no network for what needs none", async () => {
+test("the file needs no network for local commands", async () => {
   await using folder = await createTempFolder();
   const host = await createBareRoot(hostFile(), folder);
   for (

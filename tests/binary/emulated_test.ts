@@ -11,7 +11,7 @@ function emulate(args: readonly string[]): ReturnType<typeof runProgram> {
   return runProgram("qemu-aarch64-static", ["-L", LIBRARIES, releasedFile("linux-arm64"), ...args]);
 }
 
-test("the linux-arm64 file starts and tells its version", async () => {
+test("the linux-arm64 file starts and prints its version", async () => {
   const { code, stdout, stderr } = await emulate(["version", "-o", "json"]);
   assert.equal(code, 0, stderr);
   assert.equal(JSON.parse(stdout).kubernetesVersion, "v1.37.2");

@@ -11,7 +11,7 @@ import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { TARGETS, toFileName } from "../../scripts/build/targets.ts";
 import { readBytes, releasedFile, releasedFolder } from "../support/binary/released.ts";
 
-/** docs/engineering/measurements.md. */
+/** The largest size that a released file may have, see docs/engineering/measurements.md. */
 const MAX_BYTES = 115e6;
 const MAX_COMPRESSED_BYTES = 42e6;
 
@@ -23,7 +23,6 @@ const ARM64_ELF = 183;
 const X64_PE = 0x8664;
 const ARM64_MACHO = 0x0100000c;
 
-/** Load commands of Mach-O. */
 const LC_SYMTAB = 0x2;
 const LC_DYSYMTAB = 0xb;
 const LC_CODE_SIGNATURE = 0x1d;
@@ -49,7 +48,7 @@ for (const [name, machine] of [["linux-x64", X64_ELF], ["linux-arm64", ARM64_ELF
     const segments = readProgramHeaders(elf);
     const first = segments.find(({ type }) => type === PT_LOAD)!;
     const table = segments.find(({ type }) => type === PT_PHDR)!;
-    // Before 5.18 Linux tells the loader this address, whatever PT_PHDR says.
+    // Linux before 5.18 passes this address to the loader, whatever PT_PHDR says.
     assert.equal(table.address, first.address - BigInt(first.offset) + elf.readBigUInt64LE(32));
   });
 }

@@ -1,6 +1,6 @@
 /**
- * What a start of the file costs beside its own Node: processor time, as wall-clock time belongs to whoever else runs.
- * The bounds are loose, for machines that do other things too; the aims are the business of `deno task bench`.
+ * Measures what a start of the file costs beside its own Node, in processor time, because wall-clock time depends on
+ * other processes. The bounds are loose, for machines that do other work too; `deno task bench` has the aims.
  */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
@@ -14,7 +14,7 @@ const RUNS = 15;
 /** Above what docs/engineering/measurements.md has as measured: 1.3 and 3.1. */
 const [VERSION_TIMES, GET_CSR_TIMES] = [2.5, 6];
 
-/** bash tells the seconds of user and system. */
+/** Makes bash print the user and system seconds. */
 const TIMED = 'TIMEFORMAT="%3U %3S"; time "$@" >/dev/null 2>&1';
 
 let node: string;
@@ -44,12 +44,12 @@ function findMedian(values: readonly number[]): number {
   return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)]!;
 }
 
-test(`tlsboot version takes less than ${VERSION_TIMES} times what node -e 0 takes`, async () => {
+test(`tlsboot version takes less than ${VERSION_TIMES} times as long as node -e 0`, async () => {
   const times = await timesOfNode([hostFile(), "version"]);
   assert.ok(times < VERSION_TIMES, `it takes ${times.toFixed(2)} times as much`);
 });
 
-test(`tlsboot get csr takes less than ${GET_CSR_TIMES} times what node -e 0 takes`, async () => {
+test(`tlsboot get csr takes less than ${GET_CSR_TIMES} times as long as node -e 0`, async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder);
   const times = await timesOfNode([hostFile(), "get", "csr", "--data-dir", instance.data]);

@@ -30,7 +30,7 @@ export type OpenStorage = (clock: Clock) => Promise<OpenedStorage>;
 export interface StorageTraits {
   /** Writes of one turn take effect in the order of their calls. */
   readonly keepsCallOrder: boolean;
-  /** Events end by the clock that was handed in, not by a clock of somebody else. */
+  /** Whether events expire by the clock that the test passes in. */
   readonly expiresByClock: boolean;
 }
 
@@ -40,13 +40,13 @@ export const OWN: StorageTraits = { keepsCallOrder: true, expiresByClock: true }
 const PREFIX = "/registry/things/";
 const MINUTE = 60_000;
 
-/** An object with a value that tells its versions apart. */
+/** An object with a value that distinguishes its versions. */
 export function thing(name: string, value: number | string = 0): KubeObject {
   const object = { metadata: { name, uid: `uid-${name}`, creationTimestamp: "2026-01-01T00:00:00Z" }, value };
   return object;
 }
 
-/** Everything a watch has been told. */
+/** Collects every event of a watch. */
 export function collect(storage: Storage, prefix: string, afterRevision: number): {
   readonly events: StorageEvent[];
   stop(): void;
@@ -61,7 +61,7 @@ export async function readContent(storage: Storage): Promise<ReadonlyMap<string,
   return new Map((await storage.list("/registry/")).items.map(({ key, revision }) => [key, revision]));
 }
 
-/** One line per event. */
+/** Formats each event as one line. */
 export function describeEvents(events: readonly StorageEvent[]): string[] {
   return events.map(({ key, revision, current, previous }) =>
     `${revision} ${key.slice("/registry/".length)} ${previous?.revision ?? "-"}>${current?.revision ?? "-"}`

@@ -12,7 +12,6 @@ import { collect, type OpenedStorage, type OpenStorage, thing } from "./storage_
 const KEYS = ["a", "a/b", "a-b", "a0", "b/c", "b/d", "z", "\uffee", "\u{1f600}"].map((name) => `/registry/m/${name}`);
 const PREFIXES = ["/registry/m/", "/registry/m/a/", "/registry/m/b/", "/registry/", "/registry/none/"];
 
-/** What one key holds. */
 interface ModelState {
   readonly revision: number;
   readonly value: number;
@@ -26,7 +25,7 @@ interface Model {
 interface Real {
   readonly opened: OpenedStorage;
   readonly clock: FakeClock;
-  /** Revisions that the watch from the very start has told. */
+  /** The revisions that the watch from the very start has received. */
   readonly watched: number[];
 }
 
@@ -50,7 +49,7 @@ class WriteCommand implements fc.AsyncCommand<Model, Real> {
     for (const [index, outcome] of outcomes.entries()) {
       const write = this.#writes[index]!;
       const { keys, revision: last } = model.states.at(-1)!;
-      // Within a turn nobody knows the revisions of pending writes, so only untouched keys can be changed.
+      // Within a batch the revisions of pending writes are not known yet, so only untouched keys can be changed.
       const untouched = keys.get(write.key)?.revision === before.keys.get(write.key)?.revision;
       const exists = keys.has(write.key);
       const wins = write.kind === "create" ? !exists : exists && untouched && write.kind !== "stale";
@@ -200,14 +199,14 @@ class ReopenCommand implements fc.AsyncCommand<Model, Real> {
   }
 }
 
-/** Notes every revision that a watch tells. */
+/** Records every revision that a watch receives. */
 function follow(storage: Storage, afterRevision: number, watched: number[]): void {
   storage.watch("/registry/", afterRevision, (events) => void watched.push(...events.map((event) => event.revision)));
 }
 
 /**
- * Registers the property for one implementation whose watches tell the past before `watch` returns; `writesPerTurn` is
- * 1 for one that does not keep the order of calls.
+ * Registers the property for one implementation whose watches deliver past events before `watch` returns;
+ * `writesPerTurn` is 1 for one that does not keep the order of calls.
  */
 export function testStorageModel(implementation: string, open: OpenStorage, runs: number, writesPerTurn = 6): void {
   const write = fc.record({

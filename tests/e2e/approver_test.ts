@@ -268,7 +268,7 @@ for (
     },
   ]
 ) {
-  test(`tlsboot approver test ${format.join(" ")} reports what failed and why`, async () => {
+  test(`tlsboot approver test ${format.join(" ")} reports each failure and its reason`, async () => {
     await mkdir(folder.join("fixtures"), { recursive: true });
     await writeFile(folder.join("fixtures/one.yaml"), FIXTURE);
     const { code, stdout } = await tlsboot("approver", "test", "fixtures", ...format);

@@ -16,7 +16,7 @@ rules:
 - level: None
 `;
 
-test("serve logs what the policy selects, and rotates and compresses a full log", async () => {
+test("serve logs the requests that the policy selects, and rotates and compresses a full log", async () => {
   await using folder = await createTempFolder();
   const policy = folder.join("policy.yaml");
   await writeFile(policy, POLICY);

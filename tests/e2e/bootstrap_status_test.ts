@@ -38,7 +38,7 @@ async function edit(path: string, change: (text: string) => string): Promise<voi
   await writeFile(path, change(text));
 }
 
-test("tlsboot bootstrap --status asks the server and reports what keeps a machine from working, as bootstrap does", async () => {
+test("tlsboot bootstrap --status asks the server and reports the obstacles that bootstrap would meet", async () => {
   await using folder = await createTempFolder();
   await using instance = await startWithNode(folder);
   const kubeconfig = folder.join("n1/kubeconfig");

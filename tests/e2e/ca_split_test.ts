@@ -138,7 +138,7 @@ test("up over a constrained CA serves under the names it may, and issues for no 
   assert.match(JSON.stringify(outside.conditions), /name constraints forbid it: DNS name \\"n1\.example\.com\\"/);
 });
 
-test("up refuses to serve under a name that its CA may not certify, and shows what to do", async () => {
+test("up refuses to serve under a name that its CA may not certify, with a hint", async () => {
   await using folder = await createTempFolder();
   const init = await runTlsboot(["ca", "init", "--data-dir", "data", "--permit-ip", "10.0.0.0/8"], {
     cwd: folder.path,

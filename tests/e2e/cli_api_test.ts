@@ -159,7 +159,7 @@ test("tlsboot approve and deny answer as kubectl does, record who decided, and r
   );
 });
 
-test("tlsboot describe csr shows what kubectl shows, then requester, rules and conditions", async () => {
+test("tlsboot describe csr prints kubectl's output, then requester, rules and conditions", async () => {
   await submit({ name: "describe", usages: ["client auth"], expirationSeconds: 3600 });
   const { code, stdout } = await tlsboot(["describe", "csr", "describe"]);
   assert.equal(code, 0);

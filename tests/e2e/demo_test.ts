@@ -66,7 +66,7 @@ test("tlsboot demo refuses numbers of machines that it cannot show", async () =>
 
 for (
   const { name, nodes, sabotage, want } of [
-    { name: "nobody approves", nodes: 1, sabotage: { withoutApproval: true }, want: /timed out/ },
+    { name: "no approval", nodes: 1, sabotage: { withoutApproval: true }, want: /timed out/ },
     { name: "the approver does not run", nodes: 2, sabotage: { without: ["approver"] }, want: /timed out/ },
     { name: "the signer does not run", nodes: 1, sabotage: { without: ["signer"] }, want: /timed out/ },
     {

@@ -14,7 +14,6 @@ export interface Finding {
   readonly input: Bytes;
 }
 
-/** What a run found. */
 export interface Report {
   readonly inputs: number;
   readonly seconds: number;
@@ -27,9 +26,9 @@ export interface Report {
 export interface FuzzOptions {
   readonly seed: number;
   readonly seconds: number;
-  /** At most so many. */
+  /** The largest number of inputs to run. */
   readonly inputs: number;
-  /** Is told of each input before it is run. */
+  /** Called with each input before it is run. */
   readonly onInput: (count: number, input: Bytes) => void;
 }
 

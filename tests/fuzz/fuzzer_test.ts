@@ -15,7 +15,7 @@ function createTarget(run: Target["run"]): Target {
   return { name: "t", seeds: ["hello", "a<b>c"].map(encodeText), words: WORDS, maxBytes: 1000, run };
 }
 
-test("fuzz() finds what throws, with a smaller input that throws the same", async () => {
+test("fuzz() finds an input that throws, and a smaller one that throws the same", async () => {
   const target = createTarget((input) => {
     const text = decodeText(input);
     if (text.includes("<<")) throw new Error("two of them");
@@ -63,7 +63,7 @@ test("fuzz() finds time that is not linear where it is still short", async () =>
   assert.match(finding?.message ?? "", /not linear$/);
 });
 
-test("judge() reports what is slow again and again", async () => {
+test("judge() reports an input that is slow again and again", async () => {
   let runs = 0;
   const spin = () => {
     runs++;
@@ -75,7 +75,7 @@ test("judge() reports what is slow again and again", async () => {
   assert.equal(runs, 3);
 });
 
-test("minimize() leaves only what is needed", async () => {
+test("minimize() removes all unneeded bytes", async () => {
   const input = encodeText("..a.......b..c");
   const isSame = (bytes: Bytes) => Promise.resolve(/a.*b.*c/.test(decodeText(bytes)));
   assert.equal(decodeText(await minimize(input, isSame, () => false)), "abc");

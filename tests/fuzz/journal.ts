@@ -1,4 +1,4 @@
-/** The input that is being run, in a file: a process that hangs or dies cannot tell any more what it was fed. */
+/** Keeps the input that is being run in a file, because a process that hangs or dies cannot report it. */
 import { Buffer } from "node:buffer";
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import type { Bytes } from "./target.ts";

@@ -18,7 +18,7 @@ import { supervise } from "./supervise.ts";
 import type { Bytes } from "./target.ts";
 import { TARGETS } from "./targets.ts";
 
-/** Over all targets. */
+/** The default number of seconds, shared by all targets. */
 const SECONDS = "60";
 const SEED = "20261125";
 /** Longer inputs are printed by their file only. */

@@ -4,12 +4,11 @@ import type { Random } from "../../core/ports.ts";
 import { below, mostlySmall, oneIn, pick } from "./dice.ts";
 import { type Bytes, encodeText } from "./target.ts";
 
-/** What mutations draw from. */
 export interface Pool {
   readonly random: Random;
   /** Inputs that are worth building on. */
   readonly inputs: readonly Bytes[];
-  /** Pieces of the grammar. */
+  /** Words of the input's grammar, inserted by mutations. */
   readonly words: readonly string[];
 }
 
@@ -156,7 +155,6 @@ function repeatNumbered(part: Bytes, times: number): Bytes {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-/** Bytes one after another. */
 export function join(...parts: readonly Uint8Array[]): Bytes {
   return new Uint8Array(Buffer.concat(parts));
 }

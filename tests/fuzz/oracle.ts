@@ -1,4 +1,4 @@
-/** How outcomes are told from findings, and from each other. */
+/** Distinguishes expected outcomes from findings, and outcomes from each other. */
 import { isDeepStrictEqual } from "node:util";
 import type { Result } from "../../core/lib/result.ts";
 import { describeRefusal as statusRefusal } from "../support/describe_refusal.ts";
@@ -23,7 +23,7 @@ export function assertSame(actual: unknown, wanted: unknown, what: string): void
   if (!isDeepStrictEqual(actual, wanted)) throw new Error(`${what}: ${show(actual)} is not ${show(wanted)}`);
 }
 
-/** Throws unless it holds. */
+/** Throws an error that says `what` unless the condition holds. */
 export function assertHolds(holds: boolean, what: string): void {
   if (!holds) throw new Error(what);
 }

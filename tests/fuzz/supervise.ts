@@ -15,9 +15,9 @@ export interface Run {
   readonly target: string;
   readonly seed: number;
   readonly seconds: number;
-  /** At most so many. */
+  /** The largest number of inputs to run. */
   readonly inputs: number;
-  /** Runs this input alone. */
+  /** Runs this input alone, for a replay. */
   readonly input?: Bytes;
   readonly folder: string;
 }

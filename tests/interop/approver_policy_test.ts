@@ -25,7 +25,7 @@ async function findServingRequest(kubectl: Kubectl, node: string): Promise<strin
   return name;
 }
 
-test("tlsboot up --policy kubelet-serving: a kubelet gets what the inventory gives to it, one that says the same does not", async () => {
+test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its inventory entry, another one that claims them does not", async () => {
   await using folder = await createTempFolder();
   const inventory = await writeInventory(folder, "first");
   await using instance = await startInstance({

@@ -67,7 +67,7 @@ async function exercise(send: ApiClient): Promise<void> {
   await send("GET", CONFIG_MAPS, { headers: { "impersonate-user": "jane", "impersonate-group": "dev", ...claimed } });
   await send("GET", "/nothing", { headers: { "user-agent": `${AGENT} ${"x".repeat(2000)}` } });
   await send("GET", "/api/v1/nothing");
-  // What comes last tells that everything before has been written.
+  // The last request proves that all earlier ones have been written.
   await send("GET", "/metrics?last");
 }
 

@@ -17,7 +17,7 @@ async function makeKey(folder: TempFolder): Promise<{ readonly recipient: string
   return { recipient, path };
 }
 
-test("age opens a backup and tar unpacks it; what age sealed, restore opens; kubectl goes on with what is restored", async () => {
+test("age opens a backup and tar unpacks it; restore opens a backup sealed by age; kubectl works against the restored instance", async () => {
   await using folder = await createTempFolder();
   const { recipient, path } = await makeKey(folder);
   const backup = folder.join("instance.backup");
@@ -115,7 +115,7 @@ test("readiness turns red before the disk is full, and green again; a full disk 
   );
 });
 
-test("the disk of an audit log is told of, and readiness turns red for it where the log is strict", async () => {
+test("a failing disk of the audit log is reported, and fails readiness where the log is strict", async () => {
   for (const isStrict of [false, true]) {
     await using folder = await createTempFolder();
     await using disk = await mountSmallDisk(folder.join("disk"), 8192);

@@ -10,7 +10,7 @@ import { assertChain, assertKeyMatches, assertNodePair, readMode, readSubject } 
 import { type PublishedCluster, startPublishedCluster } from "../support/interop/published_cluster.ts";
 import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
 
-/** Backdated by five minutes, so whoever rotates does so at once. */
+/** Backdated by five minutes, so that a client with rotation renews at once. */
 const SHORT_LIFE = "--cluster-signing-duration=60s";
 
 /** The line that `token create --print-join-command` prints, as words behind `tlsboot`, without paths. */
@@ -79,7 +79,7 @@ test("kube-apiserver: both certificates by the hash of the CA, and a kubelet liv
   assert.equal((await kubectl.run("get", "csr", "--output=name")).trim().split("\n").length, 2);
 });
 
-test("kube-apiserver: what a kubelet wrote is taken over, renewed, and given back", async () => {
+test("kube-apiserver: files of a kubelet are taken over, renewed, and used by the kubelet again", async () => {
   await using plane = await startPublishedCluster([SHORT_LIFE]);
   const { kubectl, folder } = plane;
   const token = (await joinWords(plane)).join(" ").match(/--token (\S+)/)?.[1] ?? "";

@@ -9,7 +9,7 @@ import { assertNodePair } from "../support/interop/openssl.ts";
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
-/** Backdated by five minutes, so whoever rotates does so at once, again and again. */
+/** Backdated by five minutes, so that a client with rotation renews at once, again and again. */
 const SHORT_LIFE = ["--auto-approve", "--cluster-signing-duration", "60s"];
 
 function rotate(bootstrap: string, folder: string): Running {

@@ -53,7 +53,6 @@ async function assertChainedTo(rootPath: string, chainPath: string, purpose: str
   assert.equal(text.match(/BEGIN CERTIFICATE/g)?.length, 2, text);
 }
 
-/** Answers every request with `{}`. */
 async function serveHttps(folder: TempFolder, name: string): Promise<AsyncDisposable & { readonly port: number }> {
   const [cert, key] = await Promise.all([
     readFile(folder.join(`${name}.crt`), "utf8"),
@@ -102,7 +101,7 @@ test("a kubelet bootstraps from up over an intermediate that openssl made, and k
   const { code, stderr } = await runProgram("openssl", client);
   assert.equal(code, 0, stderr);
 
-  // The organization's root makes another administrator, elsewhere: nobody here.
+  // The organization's root makes an administrator of another instance, who has no rights here.
   const extensions = ["extendedKeyUsage=clientAuth", "authorityKeyIdentifier=keyid"];
   await makeCertificate(folder, { name: "stranger", issuer: "root", extensions });
   const stranger = ["--client-certificate", folder.join("stranger.crt"), "--client-key", folder.join("stranger.key")];

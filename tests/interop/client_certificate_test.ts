@@ -7,7 +7,7 @@ import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { assertChain, assertKeyMatches, openssl } from "../support/interop/openssl.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
-test("kubectl authenticates with an issued certificate, and may do what RBAC gives to its name", async () => {
+test("kubectl authenticates with an issued certificate, and has the rights that RBAC grants its name", async () => {
   await using instance = await startInstance();
   const { folder, kubectl } = instance;
   const [key, certificate] = [folder.join("tester.key"), folder.join("tester.crt")];

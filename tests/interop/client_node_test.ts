@@ -1,4 +1,4 @@
-/** @kubernetes/client-node, which speaks JSON only, is told the same by `up` as by a kube-apiserver. */
+/** @kubernetes/client-node, which speaks JSON only, receives the same answers from `up` as from a kube-apiserver. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { startControlPlane } from "../support/interop/control_plane.ts";
 import { createRequest } from "../support/interop/csr_manifest.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
-test("client-node is told the same by up and kube-apiserver: lists, watches, approval, patches, informer, refusals", async () => {
+test("client-node gets the same answers from up and kube-apiserver: lists, watches, approval, patches, informer, refusals", async () => {
   await using instance = await startInstance();
   await using plane = await startControlPlane({ controllers: true });
   const request = await createRequest("/CN=story");
@@ -18,7 +18,7 @@ test("client-node is told the same by up and kube-apiserver: lists, watches, app
   assert.equal(ours[WHO], "kubernetes-admin of system:masters, system:authenticated");
 });
 
-test("client-node is told the same with a bearer token as with a client certificate", async () => {
+test("client-node gets the same answers with a bearer token as with a client certificate", async () => {
   await using instance = await startInstance({ tokens: ["story-token,storyteller,u1,system:masters"] });
   const request = await createRequest("/CN=story");
   const withToken = await tellStory(await tokenKubeconfig(instance, "story-token"), request);

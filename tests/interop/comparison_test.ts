@@ -71,7 +71,7 @@ test("the corpus covers each verb, media type, parameter and refusal of each res
   assert.deepEqual(unused, [], "entries of grid.yaml that are not needed");
 });
 
-test("docs/reference/compatibility.md says what was proven", async () => {
+test("docs/reference/compatibility.md agrees with the proven results", async () => {
   const { verdicts, served } = await compared();
   for (const { test: file } of PROVEN_CLIENTS) assert.ok(existsSync(join("tests", "interop", file)), file);
   const page = formatCompatibility(verdicts, countCells(verdicts), served, PROVEN_CLIENTS);

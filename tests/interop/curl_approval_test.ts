@@ -76,7 +76,7 @@ test("curl gets 409 for an old resourceVersion, and without one needs none", asy
   assert.equal((await put(instance, "h3", withCondition({ ...csr, metadata }, "Approved"))).status, 200);
 });
 
-test("curl is refused who may not approve, and who is nobody", async () => {
+test("curl is refused without the right to approve, and without a known user", async () => {
   await using instance = await startInstance({ tokens: TOKENS });
   const approved = withCondition(await createCsr(instance, "h4"), "Approved");
   const forbidden = await put(instance, "h4", approved, "plain-token");

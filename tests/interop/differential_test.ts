@@ -29,7 +29,7 @@ const SHOWN = 5;
 const startedAt = new Date();
 
 interface Outcome {
-  /** Of a hundred exchanges. */
+  /** The number of exchanges of a hundred that must agree. */
   readonly agreement: number;
   readonly report: string;
 }

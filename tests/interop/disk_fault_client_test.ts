@@ -67,13 +67,13 @@ test("pairs and kubeconfigs on a disk that fails at every call in turn are the o
     },
   };
   for (const [target, readNow] of Object.entries(read)) {
-    assert.match(await program.tell(`${target} first`), /done/);
+    assert.match(await program.send(`${target} first`), /done/);
     // A file is written beside its place first, under a name that begins with a dot.
     const needle = target === "kubeconfig" ? target : `${folder.path}/${target}`;
     await tryEachCall(disk, needle, async ({ fault, call, what }) => {
       const before = await readNow();
       const name = `${target}-${FAULTS.indexOf(fault)}-${call}`;
-      const said = await program.tell(`${target} ${name}`);
+      const said = await program.send(`${target} ${name}`);
       const hits = await disk.hits();
       const after = await readNow();
       const isNew = after !== before;
@@ -82,7 +82,7 @@ test("pairs and kubeconfigs on a disk that fails at every call in turn are the o
       if (!isNew) assert.match(said, /failed cannot /, `${what}: ${hits}`);
       if (/failed/.test(said)) assert.doesNotMatch(said, /badly/);
       await disk.disarm();
-      assert.match(await program.tell(`${target} ${name}-after`), /done/, `after ${what}: ${hits}`);
+      assert.match(await program.send(`${target} ${name}-after`), /done/, `after ${what}: ${hits}`);
       assert.notEqual(await readNow(), after);
     });
   }

@@ -27,7 +27,7 @@ rules:
 `;
 /** So long that a megabyte has room for one line. */
 const LINE_BYTES = 600_000;
-/** Of one request. */
+/** The longest time that one request may take to be answered. */
 const ANSWERED_WITHIN_MS = 60_000;
 const LOST = /^apiserver_audit_error_total\{plugin="log"\} (\d+)/m;
 /** What is half written cannot be taken back either. */
@@ -114,7 +114,7 @@ async function tidied(folder: TempFolder, disk?: FaultyDisk): Promise<void> {
   });
 }
 
-test("serve whose audit log fails at every call in turn answers on, counts what is lost, and writes whole lines", async () => {
+test("serve whose audit log fails at every call in turn continues to answer, counts lost events, and writes whole lines", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
   await using instance = await startAudited(folder, disk);

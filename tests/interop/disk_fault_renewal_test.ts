@@ -45,12 +45,12 @@ for (
     await using instance = startOnDemand("renew_on_demand.ts", dataDir, disk);
     const port = Number(new URL(await instance.said()).port);
     let [failures, halves] = [0, 0];
-    assert.equal(await instance.tell("turn"), "done");
+    assert.equal(await instance.send("turn"), "done");
     const needle = name.startsWith("/") ? `${folder.path}${name}` : name;
     await tryEachCall(disk, needle, async ({ fault, what }) => {
       const [before, adminBefore] = [await readShownCertificate(port), await admin(dataDir)];
       assert.equal(await served(dataDir), before);
-      const said = await instance.tell("turn");
+      const said = await instance.send("turn");
       const hits = await disk.hits();
       await disk.disarm();
       const isDone = hits.length === 0 || fault.short === "harmless";
@@ -64,7 +64,7 @@ for (
       // Whole, old or new.
       const adminAfter = await admin(dataDir);
       if (isDone) assert.notDeepEqual([after, adminAfter.leaf], [before, adminBefore.leaf]);
-      assert.equal(await instance.tell("look"), "done", `after ${what}`);
+      assert.equal(await instance.send("look"), "done", `after ${what}`);
       const mended = await readShownCertificate(port);
       assert.notEqual(mended, before, `after ${what}`);
       assert.equal(await served(dataDir), mended, `after ${what}`);
@@ -73,7 +73,7 @@ for (
       assert.deepEqual(rest, [], `after ${what}`);
     });
     assert.ok(failures > 10, `${failures} failures`);
-    // Two files cannot be written at once: what is between them is no pair to whoever reads it.
+    // Two files cannot be written at once, so a reader in between sees no valid pair.
     if (name === "/data/pki") assert.ok(halves > 0);
   });
 }

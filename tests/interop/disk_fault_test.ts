@@ -113,7 +113,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
   assert.deepEqual([...acknowledged].filter((name) => !names.has(name)), []);
 });
 
-test("up that cannot put on the disk what a killed one left leaves it to the next start", async () => {
+test("up that cannot sync the files of a killed one leaves them to the next start", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
   const [dataDir, port] = [folder.join("data"), await findServerPort()];

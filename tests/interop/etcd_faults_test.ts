@@ -25,7 +25,7 @@ async function waitReady(kubectl: Kubectl): Promise<void> {
   );
 }
 
-test("an etcd that is not there is said so, with what to do", async () => {
+test("a missing etcd is reported, with a hint", async () => {
   await using folder = await createTempFolder();
   const { code, stderr } = await runTlsboot(
     ["serve", "--etcd-servers", "http://127.0.0.1:1", "--secure-port", "0", "--data-dir", folder.join("data")],
@@ -103,7 +103,7 @@ test("a full etcd takes nothing, the server says so and still reads, and is read
   await kubectl.run("create", "cm", "after");
 });
 
-test("a revision that another server was told of is read at a server whose keys have not changed", async () => {
+test("a revision that another server returned can be read at a server whose keys have not changed", async () => {
   await using etcd = await startEtcd();
   await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
   const { header } = await call(etcd.urls[0]!, "kv/put", { key: btoa("/elsewhere"), value: "" }) as {

@@ -51,7 +51,7 @@ const READS: readonly { readonly path: string; readonly find: RegExp }[] = [
   { path: `${MAPS}?limit=100`, find: /"n":"(\d+)"/ },
 ];
 
-/** Reads in turn until it is told to stop. What is answered must be no older than what was acknowledged before. */
+/** Reads in a loop until it is stopped. Answers must be no older than what was acknowledged before. */
 async function readWhile(send: ApiClient, counter: Counter, stop: AbortSignal): Promise<readonly number[]> {
   const codes: number[] = [];
   for (let turn = 0; !stop.aborted; turn++) {
@@ -85,7 +85,7 @@ async function startThree(etcd: Etcd) {
   return await startServers([[one, two], [lagging], [lagging, one, two]], { tokens: TOKENS });
 }
 
-test("a member that stands still: who knows no other serves nothing, who does soon goes on, no watch misses anything", async () => {
+test("a member that stands still: a server without another member serves nothing, one with another soon continues, no watch misses an event", async () => {
   await using etcd = await startEtcd({ members: 3 });
   await using servers = await startThree(etcd);
   const [steady, bound, free] = servers.instances as [RunningInstance, RunningInstance, RunningInstance];
@@ -124,7 +124,7 @@ test("a member that stands still: who knows no other serves nothing, who does so
     }));
 });
 
-test("a member that is late again and again: what is read is never older than what was acknowledged before", async () => {
+test("a member that is late again and again: reads are never older than acknowledged writes", async () => {
   await using etcd = await startEtcd({ members: 3 });
   await using servers = await startThree(etcd);
   const [steady, bound, free] = servers.instances as [RunningInstance, RunningInstance, RunningInstance];
@@ -155,7 +155,7 @@ test("a member that is late again and again: what is read is never older than wh
   }
 });
 
-test("a member that is cut off with its server: nothing old is served, and all is told in order afterwards", async () => {
+test("a member that is cut off with its server: no stale data is served, and all events arrive in order afterwards", async () => {
   await using network = await createNetworkNamespace();
   await using etcd = await startEtcd({
     members: 3,

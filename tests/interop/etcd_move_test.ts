@@ -210,7 +210,7 @@ test("a controller of Kubernetes that watches lists again by itself when version
     instance = await startInstanceProcess(folder, [...port, ...inEtcd], "serve");
     await sign("after", "60s");
     assert.equal(signer.hasEnded(), false);
-    // Who watches by hand is told the same.
+    // A watch without kubectl receives the same events.
     const path = `/api/v1/namespaces?watch=true&resourceVersion=${metadata.resourceVersion}`;
     assert.match(await kubectl.run("get", "--raw", path), /"code":410/);
   } finally {

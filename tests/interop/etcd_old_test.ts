@@ -15,7 +15,7 @@ const CLUSTERS: Readonly<Record<string, EtcdOptions>> = {
 
 for (const [name, options] of Object.entries(CLUSTERS)) {
   for (const command of ["up", "serve"]) {
-    test(`${command} refuses ${name}, and says what would do`, async () => {
+    test(`${command} refuses ${name}, and names a version that is supported`, async () => {
       await using etcd = await startEtcd(options);
       await using folder = await createTempFolder();
       const { code, stderr } = await runTlsboot(
@@ -29,7 +29,7 @@ for (const [name, options] of Object.entries(CLUSTERS)) {
   }
 }
 
-/** By etcd's JSON gateway. */
+/** Counts the keys through etcd's JSON gateway. */
 async function countKeys(url: string): Promise<number> {
   const body = JSON.stringify({ key: btoa("\0"), range_end: btoa("\0"), count_only: true });
   const response = await fetch(`${url}/v3/kv/range`, { method: "POST", body });

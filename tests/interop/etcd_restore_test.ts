@@ -125,7 +125,7 @@ async function putMarkerBack(name: string): Promise<void> {
   await etcd.members[0]!.put(`/${name}/${MARKER}`, JSON.stringify(marker));
 }
 
-test("a restore that died when only the marker was left goes on without force, another backup does not", async () => {
+test("a restore that died with only the marker remaining resumes without force, another backup does not", async () => {
   const [backup, other] = [await makeBackup("last", 5), await makeBackup("other", 5)];
   const command = restore(backup, "last", "last");
   await must(command);
@@ -161,7 +161,7 @@ test("a restore that another program writes into ends, and --force-etcd puts asi
   assert.equal((await keysBelow("spoiled")).length, 5);
 });
 
-test("--force-etcd gives what is below the prefix another one, also where that was interrupted, and all of it is there", async () => {
+test("--force-etcd moves existing keys below another prefix, also after an interruption, and loses none", async () => {
   const [first, second] = [await makeBackup("first", 40), await makeBackup("second", 3)];
   await must(restore(first, "taken", "taken"));
   await etcd.members[0]!.put("/taken/pods/default/strange", "whatever");
@@ -191,7 +191,7 @@ test("--force-etcd gives what is below the prefix another one, also where that w
   assert.equal((await keysBelow("taken")).length, 40);
 });
 
-test("a backup tells what of an etcd is not in it, and takes nothing that it cannot read", async () => {
+test("a backup reports the parts of an etcd that are not in it, and holds nothing that it cannot read", async () => {
   await must(restore(await makeBackup("told", 3), "told", "told"));
   const [member, instance] = [etcd.members[0]!, ["--data-dir", folder.join("told"), ...flags("told")]];
   const backup = ["backup", folder.join("told-2.backup"), ...instance, ...seal];
@@ -255,7 +255,7 @@ test("a backup pairs no folder with the objects of another instance", async () =
   await must(back("any", foreign, "nobody"));
 });
 
-test("a prefix of / is all of an etcd, as for kube-apiserver, and what is put aside is not below it", async () => {
+test("a prefix of / is all of an etcd, as for kube-apiserver, and keys put aside are not below it", async () => {
   await using whole = await startEtcd();
   const member = whole.members[0]!;
   const into = (backup: string, root: string, ...more: readonly string[]) =>

@@ -43,7 +43,7 @@ async function timeUntil(what: string, isDone: () => Promise<boolean>): Promise<
   return performance.now() - start;
 }
 
-test("a watch at one server tells what is written through the others, in order", async () => {
+test("a watch at one server delivers the writes of the others, in order", async () => {
   await withServers(async ([a, b, c]) => {
     await a.kubectl.run("create", "cm", "numbers", "-n", "default", "--from-literal=n=0");
     const columns = '--output=jsonpath={.data.n}{"\\n"}';
@@ -59,14 +59,14 @@ test("a watch at one server tells what is written through the others, in order",
   });
 });
 
-test("what is taken away at one server is taken away at the others within a second, and from open watches within seconds", async () => {
+test("a right that is revoked at one server is revoked at the others within a second, and for open watches within seconds", async () => {
   await withServers(async ([a, b]) => {
     const token = (await a.tlsboot("token", "create", "--kubeconfig", a.adminKubeconfig)).stdout.trim();
     const bearer = await kubeconfigWithToken(b, token);
     const canAsk = async () => (await bearer.try("auth", "can-i", "create", "csr")).code === 0;
     await eventually("the token is good at the other server", async () => (await canAsk()) || undefined);
 
-    // A right that comes by a binding.
+    // A right that a binding grants.
     await a.kubectl.run("create", "clusterrolebinding", "look", "--clusterrole=view", "--group=system:bootstrappers");
     const canLook = async () => (await bearer.try("get", "cm", "-n", "default")).code === 0;
     await eventually("the binding is good at the other server", async () => (await canLook()) || undefined);
@@ -133,7 +133,7 @@ test("controllers work at one server; another one takes over when it is killed, 
   });
 });
 
-test("a server with another CA is refused, with what to do", async () => {
+test("a server with another CA is refused, with a hint", async () => {
   await using etcd = await startEtcd();
   await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
   const { code, stderr } = await instance.tlsboot(

@@ -125,7 +125,7 @@ async function listKeys(etcd: Etcd, namespace: string): Promise<readonly string[
   return keys.filter((key) => key.split("/").includes(namespace));
 }
 
-test("a namespace that is deleted takes everything with it, whoever deletes it and whichever controllers run", async () => {
+test("a deleted namespace takes all its objects with it, for every client and every set of controllers", async () => {
   await using etcd = await startEtcd();
   await using plane = await startControlPlane({ controllers: false, etcd });
   await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });

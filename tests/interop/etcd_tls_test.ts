@@ -1,4 +1,4 @@
-/** An etcd that speaks TLS and believes client certificates alone: who gets in, and what the others are told. */
+/** An etcd that requires TLS with client certificates: which clients get in, and which errors the others see. */
 import assert from "node:assert/strict";
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
@@ -148,7 +148,7 @@ for (
     },
   ]
 ) {
-  test(`refused, with what to do: ${name}`, async () => {
+  test(`refused, with a hint: ${name}`, async () => {
     const data = ["--secure-port", "0", "--data-dir", folder.join("data")];
     const finished = await runTlsboot(["serve", "--etcd-servers", server(), ...flags(), ...data]);
     assert.equal(finished.code, code, finished.stderr);
@@ -173,7 +173,7 @@ test("the runtime of this test reads an etcd by its address, and none whose cert
   await assert.rejects(open(elsewhere), /its certificate does not name the host in --etcd-servers/);
 });
 
-test("https to an etcd without TLS is refused, with what to do", async () => {
+test("https to an etcd without TLS is refused, with a hint", async () => {
   await using plain = await startEtcd();
   const server = plain.urls[0]!.replace("http:", "https:");
   const data = ["--secure-port", "0", "--data-dir", folder.join("data")];

@@ -52,7 +52,7 @@ test("air_gap: requests in files are signed without a server", async () => {
   assert.match(out, /printer\.crt: OK/);
 });
 
-test("person: people and a program get in, and may do what they are granted", async () => {
+test("person: people and a program get in, with the rights that they are granted", async () => {
   const out = await type(await readGuide("person"), { before: ["tlsboot up"] });
   assert.match(out, /Username +alice\n/);
 });

@@ -1,4 +1,7 @@
-/** Stock kubeadm 1.37 cannot tell `up` from a real control plane: tokens, phases of init, discovery, a machine that joins. */
+/**
+ * Stock kubeadm 1.37 cannot distinguish `up` from a real control plane: tokens, phases of init, discovery, a machine
+ * that joins.
+ */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
@@ -18,7 +21,7 @@ const whatIsThere = () => FOREIGN.filter((path) => existsSync(path));
 /** kubeadm's own group, which the phases of init give what a machine that joins must read. */
 const KUBEADM_GROUP = "system:bootstrappers:kubeadm:default-node-token";
 
-test("kubeadm says of up what it says of a real control plane: tokens, phases of init, discovery, join, reset", async () => {
+test("kubeadm prints the same about up as about a real control plane: tokens, phases of init, discovery, join, reset", async () => {
   const before = whatIsThere();
   await using clusters = await startClusters();
   const compared = await compareScripts(clusters.places, [tokens, preparing, discovery, joining, randomTokens]);
@@ -35,7 +38,7 @@ test("kubeadm join finds up by the cluster-info that up publishes, with tokens o
   const shown = await readAnswer(instance, "ca", "show", ...dataDir);
   const [pin = ""] = shown.match(/sha256:[0-9a-f]{64}/) ?? [];
 
-  // The cluster is found and trusted; kubeadm goes on to ask for what nobody has uploaded.
+  // The cluster is found and trusted; kubeadm goes on to ask for a file that has not been uploaded.
   const alone = await discover(instance, token, pin);
   assert.equal(alone.code, 1);
   assert.match(alone.stderr, /unable to fetch the kubeadm-config ConfigMap/);

@@ -61,7 +61,7 @@ for (const [name, start] of Object.entries(CLUSTERS)) {
     );
   });
 
-  test(`${name}: tlsboot kubeconfig user writes what kubectl config writes`, async () => {
+  test(`${name}: tlsboot kubeconfig user writes the same file as kubectl config`, async () => {
     await using cluster = await start();
     const { folder, kubectl, caPath, server } = cluster;
     await letIn(cluster, "bob", "--cluster-name", "lab");

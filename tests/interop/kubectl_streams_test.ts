@@ -1,4 +1,4 @@
-/** kubectl commands that stay and are told: get --watch and the three kinds of wait. */
+/** kubectl commands that keep a stream open: get --watch and the three kinds of wait. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { csrManifest } from "../support/interop/csr_manifest.ts";

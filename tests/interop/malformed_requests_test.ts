@@ -12,7 +12,6 @@ before(async () => {
 });
 after(() => pair[Symbol.asyncDispose]());
 
-/** What both answer. */
 async function answers(connect: (port: number) => Socket, request: string): Promise<readonly string[]> {
   return await Promise.all(pair.sides.map(async ({ port }) => {
     const socket = connect(port);

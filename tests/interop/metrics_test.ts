@@ -46,7 +46,7 @@ async function exercise(kubectl: Kubectl): Promise<void> {
   await kubectl.run("auth", "can-i", "--list", "--as=jane");
 }
 
-/** What kube-apiserver and kube-controller-manager tell, together. */
+/** Reads the metric families of kube-apiserver and kube-controller-manager together. */
 async function theirFamilies(): Promise<ReadonlyMap<string, Family>> {
   const port = await findFreePort();
   await using plane = await startControlPlane({
@@ -81,7 +81,7 @@ async function ourPage(instance: RunningInstance): Promise<string> {
 const NOT_OUR_NAMES =
   /^(?:process_|authentication_attempts|authenticated_user_requests|apiserver_certificates_|rest_client_)/;
 
-test("metrics are what Prometheus reads, and those with Kubernetes' names have its types and labels", async () => {
+test("Prometheus reads the metrics, and those with Kubernetes' names have its types and labels", async () => {
   const theirs = await theirFamilies();
   await using instance = await startInstance({
     args: ["--audit-log-path", "audit.log"],
@@ -120,7 +120,7 @@ test("metrics are what Prometheus reads, and those with Kubernetes' names have i
   ) assert.ok(names.includes(name), `${name} is not served by both`);
 });
 
-test("what alerts and the page for operators speak of is served", async () => {
+test("metrics named by alerts and by the page for operators are served", async () => {
   await using instance = await startInstance({ tokens: ['monitor-token,monitor,1,"system:monitoring"'] });
   const { families } = await check(await ourPage(instance));
   const rules = await readFile("packaging/prometheus/tlsboot.rules.yaml", "utf8");
@@ -133,7 +133,7 @@ test("what alerts and the page for operators speak of is served", async () => {
   assert.deepEqual([...new Set(wanted)].filter((name) => !known.includes(name)), []);
 });
 
-/** Nothing is told of these before it happens. */
+/** Families that have no sample before their first event. */
 const ONLY_ONCE_USED: readonly string[] = [
   ...["apiserver_audit_error_total", "leader_election_master_status", "tlsboot_audit_disk_free_bytes"],
   ...["apiserver_client_certificate_expiration_seconds", "tlsboot_certificates_issued_total"],
@@ -164,7 +164,7 @@ test("labels hold nothing that a client invents", async () => {
   assert.ok(count(after) - count(before) < inventions, "a series for each invention");
 });
 
-test("signer alone answers /metrics and /healthz where it is told, and nothing else", async () => {
+test("signer alone answers /metrics and /healthz at the given address, and nothing else", async () => {
   const port = await findFreePort();
   await using instance = await startInstance();
   await using signer = instance.startTlsboot(

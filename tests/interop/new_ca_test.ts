@@ -13,7 +13,7 @@ async function steps(server: string): Promise<readonly string[]> {
   );
 }
 
-test("docs/guides/new_ca.md: after a new CA everybody who followed the page is served, and nobody of the old one", async () => {
+test("docs/guides/new_ca.md: after a new CA every client that followed the page is served, and no client of the old one", async () => {
   await using folder = await createTempFolder();
   const shell = await createShell(folder);
   const port = await findServerPort();

@@ -73,7 +73,7 @@ test("openssl s_client trusts the listener by its CA and its name, and TLS 1.2 i
 });
 
 for (const version of ["1.2", "1.3"]) {
-  test(`openssl resumes a session of TLS ${version}, and is who it was`, async () => {
+  test(`openssl resumes a session of TLS ${version}, and keeps its identity`, async () => {
     await using instance = await startInstance();
     const kubeconfig = await readFile(instance.adminKubeconfig, "utf8");
     for (const name of ["certificate", "key"]) {
@@ -117,7 +117,7 @@ test("tlsboot refuses a server of openssl's that speaks TLS 1.1 alone", async ()
   assert.match(stderr, /hint: enable TLS 1\.2 or 1\.3 on the server/);
 });
 
-test("openssl verifies what the signer issues for a request that openssl made", async () => {
+test("openssl verifies the certificate that the signer issues for a request made by openssl", async () => {
   await using instance = await startInstance();
   const manifest = await csrManifest("robot", { subject: "/O=robots/CN=robot", spec: { expirationSeconds: 3600 } });
   await instance.kubectl.given({ stdin: manifest }).run("create", "-f", "-");

@@ -49,7 +49,7 @@ test("every command that the demo prints works against up in an empty folder", a
   assert.match(await kubectl.run("get", "csr", "--no-headers"), /^node-csr-\S+ .* Approved,Issued\n$/);
 });
 
-test("a folder that the demo left can be served by up, and its nodes' kubeconfigs still work", async () => {
+test("a folder written by the demo can be served by up, and its nodes' kubeconfigs still work", async () => {
   await using folder = await createTempFolder();
   const shell = await createShell(folder);
   const shown = await shell.run("tlsboot demo --nodes 2");

@@ -10,7 +10,7 @@ import { judgeServer, type Row } from "../support/privilege/matrix.ts";
 import { readRoutes, type Route } from "../support/privilege/routes.ts";
 import { startControlPlane } from "../support/interop/control_plane.ts";
 
-test("kube-apiserver answers every write of everybody as tlsboot serve does", async () => {
+test("kube-apiserver answers every write of every identity as tlsboot serve does", async () => {
   await using plane = await startControlPlane({ controllers: false });
   const { folder } = plane;
   await using serve = startTlsboot([
@@ -43,7 +43,7 @@ test("kube-apiserver answers every write of everybody as tlsboot serve does", as
 
 function differences(mine: readonly Row[], real: readonly Row[]): readonly string[] {
   return mine.flatMap(({ route, label, verb, codes }, row) =>
-    // A path of ours, which is 404 there to whoever may ask for anything.
+    // A path that only tlsboot has, which is 404 there for clients with every right.
     route === SNAPSHOT_PATH ? [] : codes.flatMap((code, column) => {
       const other = real[row]?.codes[column];
       const who = IDENTITIES[column]?.name;

@@ -79,7 +79,7 @@ test(`${scripts.length} programs do the same at tlsboot as at a real control pla
 });
 
 if (RUNS_ALL) {
-  test("kube-state-metrics tells of tlsboot's objects what it tells of a real control plane's", async () => {
+  test("kube-state-metrics reports the same about tlsboot's objects as about a real control plane's", async () => {
     await using running = await startPlaces();
     const [theirs, ours] = await Promise.all(running.places.map((place) => scrapeState(place, running.folder)));
     assert.deepEqual(ours, theirs);

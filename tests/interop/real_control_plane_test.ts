@@ -12,7 +12,7 @@ import { assertNodePair } from "../support/interop/openssl.ts";
 
 /**
  * Certificates are backdated by five minutes, so after half a minute of life more than 90 % of their span is over from
- * the beginning: whoever rotates does so at once.
+ * the beginning, and a client with rotation renews at once.
  */
 const SHORT_LIFE = "30s";
 
@@ -72,7 +72,7 @@ test("kube-apiserver with our controllers and our client: the certificate rotate
   await using _approver = await startApprover(plane);
   await using client = startTlsboot([...await bootstrapArguments(plane, "n1"), "--rotate-certificates"]);
   await client.waitFor(/(certificate renewed[^]*){2}/);
-  // Not looked at while it changes.
+  // The directory is not read while it changes.
   client.kill("SIGKILL");
   await client.finished();
   await assertBootstrapped(plane, kubectl, "n1");

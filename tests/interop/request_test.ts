@@ -112,7 +112,7 @@ for (const [name, start] of Object.entries(CLUSTERS)) {
     assert.match(await whoami(cluster, "killed"), /Username +killed\n/);
   });
 
-  test(`${name}: tlsboot request tells a denial with its reason and ends with 3`, async () => {
+  test(`${name}: tlsboot request reports a denial with its reason and ends with 3`, async () => {
     await using cluster = await start();
     const more = ["--signer-name", "kubernetes.io/kube-apiserver-client", "--subject", "CN=denied"];
     const asked = await runTlsboot([...requestLine(cluster, "denied", more), "--no-wait", "-o", "json"]);
@@ -123,7 +123,7 @@ for (const [name, start] of Object.entries(CLUSTERS)) {
   });
 }
 
-test("kube-apiserver with a signer of one's own: tlsboot request gets what its profile allows, after kill -9 too", async () => {
+test("kube-apiserver with a custom signer: tlsboot request gets the certificate of its profile, after kill -9 too", async () => {
   await using plane = await startControlPlane({ controllers: false });
   await mkdir(plane.folder.join("home"));
   const cluster = { ...plane, kubectl: createKubectl(plane.folder, plane.adminKubeconfig) };
@@ -139,7 +139,7 @@ test("kube-apiserver with a signer of one's own: tlsboot request gets what its p
   await killAt(startTlsboot(line), /waiting for approval/);
   const name = (await cluster.kubectl.run("get", "csr", "--output=name")).trim().replace(/^.*\//, "");
   await cluster.kubectl.run("certificate", "approve", name);
-  // Approved, and nobody signs yet.
+  // The request is approved but not signed yet.
   await killAt(startTlsboot(line), /approved \(KubectlApprove\); waiting for the certificate/);
   await using _signer = startTlsboot([
     ...["signer", "--kubeconfig", plane.adminKubeconfig, "--profile", plane.folder.join("web.yaml")],

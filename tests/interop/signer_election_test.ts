@@ -35,7 +35,7 @@ async function assertTakesOver(start: () => Running, kubectl: Kubectl): Promise<
     await waitForCertificate(kubectl, `web-${count}`);
     assert.equal(signedBy(second).length, 0, "only the leader works");
 
-    // Some are approved before, some while nobody leads.
+    // Some are approved before, some while there is no leader.
     await approveSome();
     first.kill("SIGKILL");
     await first.finished();
@@ -54,7 +54,7 @@ async function assertTakesOver(start: () => Running, kubectl: Kubectl): Promise<
     const signed = signers.flatMap(signedBy);
     assert.deepEqual(signed, [...new Set(signed)], "no request is signed twice");
     assert.ok(signedBy(second).length >= 3 && signedBy(third).length >= 3);
-    // The API lets nobody replace a certificate; nobody tried.
+    // The API refuses to replace a certificate; no signer tried.
     for (const signer of signers) assert.doesNotMatch(signer.stderr(), /error updating signature/);
   } finally {
     for (const signer of signers) await signer[Symbol.asyncDispose]();

@@ -6,7 +6,7 @@ import { start } from "../support/child.ts";
 import { startInstance } from "../support/interop/instance.ts";
 import { pause, restart, SOAK_SECONDS, type SoakVerdict } from "../support/interop/soak.ts";
 
-/** Longer than a leader waits for its renewal, so that nobody leads when the server is there again. */
+/** Longer than a leader waits for its renewal, so that there is no leader when the server is back. */
 const LONG_OUTAGE_SECONDS = 12;
 
 /**

@@ -89,7 +89,6 @@ test("testssl.sh finds nothing of weight at the port of tlsboot up, with keys of
   }
 });
 
-/** The scanner's report. */
 async function scan({ instance, caPath }: ScannedInstance): Promise<readonly Finding[]> {
   const report = instance.folder.join("scan.json");
   // It does not write over one.

@@ -31,7 +31,7 @@ import { assertLints, certificateBlocks, zlintErrors } from "../support/interop/
  * (`signer_comparison_test.ts`), so clients may lean on it.
  */
 const AS_UPSTREAM: ReadonlyMap<string, string> = new Map([
-  // Nobody is named: the API's client signer has no rule about subjects.
+  // The subject is empty: the API's client signer has no rule about subjects.
   ["subject: empty", "e_subject_empty_without_san"],
   // Names are copied, whatever a host may be called.
   ["extensions: names of four kinds, out of order", "e_ext_san_uri_host_not_fqdn_or_ip"],
@@ -129,7 +129,7 @@ async function caFiles(folder: TempFolder, ...names: readonly string[]): Promise
   );
 }
 
-test("zlint finds no error in a CA of any key, nor in what it issues", async () => {
+test("zlint finds no error in a CA of any key, nor in its certificates", async () => {
   await using folder = await createTempFolder();
   for (const algorithm of KEY_ALGORITHMS) {
     await tlsboot(folder, "ca", "init", "--key-algorithm", algorithm, "--data-dir", algorithm);
@@ -139,7 +139,7 @@ test("zlint finds no error in a CA of any key, nor in what it issues", async () 
   }
 });
 
-test("zlint finds no error in what every signer issues, for keys of every kind", async () => {
+test("zlint finds no error in the certificates of every signer, for keys of every kind", async () => {
   await using folder = await createTempFolder();
   await tlsboot(folder, "ca", "init", "--split");
   const keys = Object.keys(KEYS) as readonly KeyName[];
@@ -152,7 +152,7 @@ test("zlint finds no error in what every signer issues, for keys of every kind",
   await assertLints(folder, new Map([...files, ...issued]));
 });
 
-test("zlint finds no error below an intermediate, nor in a CA with name constraints and what it issues", async () => {
+test("zlint finds no error below an intermediate, nor in a CA with name constraints and its certificates", async () => {
   await using folder = await createTempFolder();
   await makeCertificate(folder, { name: "root", extensions: CA_EXTENSIONS });
   const extensions = [...CA_EXTENSIONS, "authorityKeyIdentifier=keyid"];
@@ -184,7 +184,7 @@ test("zlint finds no error in all that up and bootstrap write", async () => {
   await assertLints(instance.folder, named);
 });
 
-test("zlint finds in odd requests only what kube-controller-manager issues alike", async () => {
+test("zlint finds in certificates for odd requests only faults that kube-controller-manager's have too", async () => {
   await using folder = await createTempFolder();
   const ca = await createSigningCa();
   const issued = new Map<string, string>();

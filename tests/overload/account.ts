@@ -3,7 +3,6 @@
 /** What honest clients want: a list, to know that the server is ready, a certificate. */
 export const KINDS = ["admin", "probe", "node"] as const;
 
-/** One of them. */
 export type Kind = (typeof KINDS)[number];
 
 /** One answer, as `honest.ts` prints it. */
@@ -17,7 +16,7 @@ export interface Answer {
 
 /** What has been printed so far, read once. */
 export interface Account {
-  /** The answers that nobody has taken yet. */
+  /** Takes the answers that have not been taken yet. */
   take(): readonly Answer[];
 }
 

@@ -1,5 +1,3 @@
-/** What attackers ask for. */
-
 /** Answers to any user who that is. */
 export const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 /** What a bootstrap token is for. */
@@ -7,7 +5,6 @@ export const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 /** The largest answer that a bootstrap token gets. */
 export const LARGE = "/openapi/v2";
 
-/** Headers of somebody. */
 export function bearer(token: string): Readonly<Record<string, string>> {
   return { authorization: `Bearer ${token}`, "content-type": "application/json" };
 }

@@ -1,6 +1,5 @@
 /** What an attack is, and the account of it: nothing is shown by one that did not take place. */
 
-/** What is counted. */
 export const DEEDS = ["opened", "refused", "sent", "answered", "created", "ended"] as const;
 
 /** What an attack did, and what became of it. */
@@ -28,7 +27,7 @@ export interface Target {
   readonly scale: number;
   /** How long a flood lasts at least, or what has been opened is held. */
   readonly ms: number;
-  /** Uniform in [0, 1). */
+  /** Returns a random number, uniform in [0, 1). */
   random(): number;
   readonly tally: Tally;
   /** Whether it has come to what it has to. */
@@ -37,10 +36,9 @@ export interface Target {
   readonly deadline: AbortSignal;
 }
 
-/** An attack. */
 export interface Attack {
   readonly name: string;
-  /** What `sent` counts. */
+  /** The noun for what `sent` counts. */
   readonly unit: string;
   /** What it has to come to at scale 1, and to a share of at less. */
   readonly least: Partial<Tally>;
@@ -48,7 +46,7 @@ export interface Attack {
   run(target: Target): Promise<void>;
 }
 
-/** Before anything was done. */
+/** Creates a tally before anything has been done. */
 export function createTally(): Tally {
   return { opened: 0, refused: 0, sent: 0, answered: 0, created: 0, ended: 0 };
 }

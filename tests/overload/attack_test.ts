@@ -27,7 +27,7 @@ for (
   });
 }
 
-test("formatTally() says what was done and leaves out what was not", () => {
+test("formatTally() lists the counts that are not zero", () => {
   assert.equal(
     formatTally("pieces", { ...createTally(), opened: 10_000, sent: 3, ended: 9_000 }),
     "10,000 opened, 3 pieces, 9,000 ended",

@@ -11,10 +11,9 @@ import {
   rapidReset,
   requests,
 } from "./floods.ts";
-import { holdKnown, holdSilent, holdStrangers } from "./holding.ts";
+import { holdIdle, holdKnown, holdSilent } from "./holding.ts";
 import { largeBodies, slowBodies, slowHeaders, unreadAnswers, unreadWatches } from "./slowness.ts";
 
-/** All of them. */
 export const ATTACKS: readonly Attack[] = [
   {
     name: "10,000 connections without a handshake",
@@ -26,7 +25,7 @@ export const ATTACKS: readonly Attack[] = [
     name: "10,000 idle TLS connections",
     unit: "",
     least: { opened: 10_000 },
-    run: (target) => holdStrangers(10_000, target),
+    run: (target) => holdIdle(10_000, target),
   },
   {
     name: "10,000 idle authenticated connections",

@@ -4,10 +4,10 @@ import { connect, type Socket } from "node:net";
 import { FRAME, frame, openRaw, PREFACE } from "../support/raw_http2.ts";
 import type { Tally, Target } from "./attack.ts";
 
-/** One of them. Disposing it ends it, which counts as nobody's doing. */
+/** One connection of an attack. Disposing it closes it without counting an end by the server. */
 export interface AttackConnection extends Disposable {
   isClosed(): boolean;
-  /** Answers on this one. */
+  /** The number of answers received on this connection. */
   answers(): number;
   /** Requests over HTTP/2 that are over, with whatever answer or none. */
   settled(): number;
@@ -17,7 +17,6 @@ export interface AttackConnection extends Disposable {
   write(bytes: Uint8Array | string): Promise<boolean>;
 }
 
-/** How one is opened. */
 export interface OpenOptions {
   readonly protocol: "h2" | "http/1.1";
   /** Of answers over HTTP/1.1; others are not counted. Over HTTP/2 those with 200 are. */
@@ -26,11 +25,11 @@ export interface OpenOptions {
   readonly isReading?: boolean;
 }
 
-/** Who is neither connected nor refused for so long is refused: TCP tries again after 1, 3, 7, 15 and 31 seconds. */
+/** A connection attempt that takes longer counts as refused: TCP retries after 1, 3, 7, 15 and 31 seconds. */
 const OPENED_WITHIN_MS = 40_000;
-/** Of HTTP/2: all answers of a connection together may be as large as they like, */
+/** An HTTP/2 window that never limits the answers of a connection together. */
 const WIDE_WINDOW = frame(FRAME.windowUpdate, 0, 0, Uint8Array.of(0x7f, 0, 0, 0));
-/** and of one that is not read nothing but its headers may be sent. */
+/** HTTP/2 settings for a client that does not read: the server may send headers and no data. */
 const NO_WINDOW = frame(FRAME.settings, 0, 0, Uint8Array.of(0, 4, 0, 0, 0, 0));
 
 /** Opens a TLS connection; over HTTP/2 with the preface. Rejects when it is refused. */

@@ -1,4 +1,4 @@
-/** Many certificate signing requests of somebody with a bootstrap token. */
+/** Sends many certificate signing requests with a bootstrap token. */
 import { createTally, type Target } from "./attack.ts";
 import { CSRS } from "./asking.ts";
 import { open } from "./connection.ts";
@@ -36,7 +36,7 @@ export async function createRequests(count: number, target: Target): Promise<voi
             `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
         );
       }
-      // What nobody answered, or refused, is asked for again.
+      // Requests that were not answered, or were refused, are sent again.
       begun -= own - connection.answers();
     }
   });

@@ -1,7 +1,6 @@
 /** The command line of `deno task overload`. */
 import { parseArgs } from "node:util";
 
-/** What is asked for. */
 export interface OverloadFlags {
   readonly scale: number;
   readonly seconds: number;
@@ -10,7 +9,7 @@ export interface OverloadFlags {
   readonly binary: boolean;
   /** Where the numbers go as JSON; undefined for nowhere. */
   readonly json: string | undefined;
-  /** Whether docs/engineering/measurements.md is written. */
+  /** Whether the run rewrites docs/engineering/measurements.md. */
   readonly writes: boolean;
   /** Only attacks with all of these in their name. */
   readonly words: readonly string[];
@@ -19,7 +18,7 @@ export interface OverloadFlags {
 /** What is wrong with the command line. */
 export class UsageError extends Error {}
 
-/** Reads it. Throws UsageError. */
+/** Parses the command line; throws `UsageError` for unknown flags. */
 export function readFlags(args: readonly string[]): OverloadFlags {
   const { values, positionals } = parse(args);
   const flags: OverloadFlags = {

@@ -8,7 +8,7 @@ import { pause, repeat, until, waitUntil } from "./waiting.ts";
 
 /** Connections at a time, at scale 1. */
 export const FLOODERS = 20;
-/** Written at once. */
+/** The number of frames written at once. */
 const BATCH = 50;
 /** What the server lets one connection have. */
 const STREAMS = 100;
@@ -44,7 +44,7 @@ export async function continuations(connection: AttackConnection, target: Target
   await writeOn(connection, target, over, 1, () => frame(FRAME.continuation, 0, 1, block));
 }
 
-/** The same over HTTP/1.1. */
+/** Sends header blocks without an end over HTTP/1.1. */
 export async function endlessHeaders(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
   await connection.write("GET /version HTTP/1.1\r\nhost: localhost\r\n");
   await writeOn(connection, target, over, 1, (turn) => `x-${turn}: ${"y".repeat(4_000)}\r\n`);
@@ -69,7 +69,7 @@ export function pings(connection: AttackConnection, target: Target, over: AbortS
   return writeOn(connection, target, over, 500, () => piece);
 }
 
-/** Requests of somebody, as many at once as the server lets one connection have. */
+/** Sends authenticated requests, as many at once as the server allows on one connection. */
 export async function requests(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
   const headers = bearer(target.token);
   await writeOn(connection, target, over, BATCH, async (turn) => {
@@ -80,7 +80,7 @@ export async function requests(connection: AttackConnection, target: Target, ove
   });
 }
 
-/** The connection is all. */
+/** Does nothing more: the open connection is the whole attack. */
 export function nothing(): Promise<void> {
   return Promise.resolve();
 }
@@ -104,7 +104,7 @@ async function writeOn(
 /** On one connection at most so many tokens wait for their answer, so that the kernel does not keep them. */
 const UNANSWERED = 200;
 
-/** So many tokens that nobody has; goes on until all are answered. Over HTTP/1.1, where a connection takes many. */
+/** Sends tokens that no user has, until all are answered. It uses HTTP/1.1, where a connection takes many. */
 export async function badTokens(count: number, target: Target): Promise<void> {
   const { tally, deadline, random } = target;
   const wanted = scaled(count, target.scale);

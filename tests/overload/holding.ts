@@ -8,17 +8,17 @@ import { pause, repeat, waitUntil } from "./waiting.ts";
 const WIDTH = 50;
 const ANSWERED_WITHIN_MS = 30_000;
 
-/** Connections without a handshake. */
+/** Holds connections open that never begin a TLS handshake. */
 export function holdSilent(count: number, target: Target): Promise<void> {
   return hold(count, target, () => openSilent(target));
 }
 
-/** Connections of strangers with TLS and no request. */
-export function holdStrangers(count: number, target: Target): Promise<void> {
+/** Holds connections that finish the TLS handshake and send no request. */
+export function holdIdle(count: number, target: Target): Promise<void> {
   return hold(count, target, () => open(target, { protocol: "h2" }));
 }
 
-/** Connections of somebody: each has had an answer. */
+/** Holds connections of authenticated clients, each of which has had an answer. */
 export function holdKnown(count: number, target: Target): Promise<void> {
   return hold(count, target, async () => {
     const connection = await open(target, { protocol: "h2" });

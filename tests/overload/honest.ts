@@ -16,7 +16,7 @@ import { createNodeRequest } from "./node_request.ts";
 
 const PAUSE_MS: Readonly<Record<Kind, number>> = { admin: 50, probe: 250, node: 500 };
 const LOOK_EVERY_MS = 50;
-/** Of one answer. */
+/** The longest time that one answer may take. */
 const ANSWERED_WITHIN_MS = 20_000;
 /** From asking to the certificate. */
 const ISSUED_WITHIN_MS = 60_000;
@@ -25,7 +25,7 @@ interface Asked {
   readonly path: string;
   readonly agent: Agent;
   readonly token?: string;
-  /** A POST of it. */
+  /** The JSON body of a POST request; other requests have none. */
   readonly body?: object;
 }
 

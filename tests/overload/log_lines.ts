@@ -16,7 +16,6 @@ export function countLines(text: string): LogLines {
   return counts;
 }
 
-/** All of them. */
 export function sumLines(lines: LogLines): number {
   return Object.values(lines).reduce((sum, count) => sum + count, 0);
 }

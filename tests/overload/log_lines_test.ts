@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { countLines, NO_MESSAGE, sumLines } from "./log_lines.ts";
 
-test("countLines() counts by message, and what is no line of the log by itself", () => {
+test("countLines() counts by message, and counts other lines apart", () => {
   const line = (message: string) => `${JSON.stringify({ level: "INFO", message })}\n`;
   const lines = countLines(
     `${line("request refused")}not JSON\n\n${line("CSR approved")}${line("request refused")}{}\n`,

@@ -25,7 +25,7 @@ import { ATTACKS } from "./attacks.ts";
 import { type OverloadFlags, readFlags, UsageError } from "./flags.ts";
 import type { Observation } from "./observation.ts";
 import { formatJson, formatReport, type Report, writtenInto } from "./report.ts";
-import { besiege, type Instance } from "./siege.ts";
+import { type Instance, overload } from "./overload.ts";
 import { findFaults } from "./verdict.ts";
 import { pause } from "./waiting.ts";
 
@@ -97,7 +97,7 @@ async function actAll(
     for (const attack of [CALM, ...attacks]) {
       process.stderr.write(`overload: ${round} of ${rounds}, ${attack.name}\n`);
       observations.push(
-        await besiege(instance, attack).catch((error: unknown) => {
+        await overload(instance, attack).catch((error: unknown) => {
           if (!instance.server.hasEnded()) throw error;
           throw new Error(`the server has ended during "${attack.name}": ${instance.server.stderr().slice(-2_000)}`);
         }),

@@ -3,7 +3,6 @@ import type { Answer, Kind } from "./account.ts";
 import type { Attack, Tally } from "./attack.ts";
 import type { LogLines } from "./log_lines.ts";
 
-/** What was seen. */
 export interface Observation {
   readonly attack: Pick<Attack, "name" | "unit" | "least">;
   readonly tally: Tally;
@@ -23,7 +22,7 @@ export interface Memory {
   readonly after: number;
 }
 
-/** Milliseconds. */
+/** Response times of one kind, in milliseconds. */
 export interface Times {
   readonly p50: number;
   readonly p99: number;

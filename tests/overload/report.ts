@@ -6,10 +6,8 @@ import { formatTally } from "./attack.ts";
 import { sumLines } from "./log_lines.ts";
 import { type Observation, summarizeTimes, type Times } from "./observation.ts";
 
-/** Everything that is told. */
 export interface Report {
   readonly machine: Machine;
-  /** How it was measured. */
   readonly settings: string;
   /** Each round began with no attack. */
   readonly rounds: readonly (readonly Observation[])[];

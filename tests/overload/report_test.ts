@@ -48,14 +48,14 @@ test("formatReport() has a row for each attack, with memory of each time and tim
   );
 });
 
-test("formatJson() keeps what was counted, without every answer", () => {
+test("formatJson() keeps the counts, without the single answers", () => {
   const { rounds } = JSON.parse(formatJson(REPORT));
   assert.deepEqual(rounds[1][1].rss, { before: 150, peak: 210, after: 160 });
   assert.deepEqual(rounds[0][1].honest.probe, { answers: 1, failed: 1, p50: 30, p99: 30 });
   assert.deepEqual([rounds[0][1].attack, rounds[0][1].tally.sent], ["a flood", 1_000]);
 });
 
-test("writtenInto() replaces what stands between the marks, and nothing else", () => {
+test("writtenInto() replaces the text between the marks, and nothing else", () => {
   const page = writtenInto(
     "# Title\n\n<!-- Written by `deno task overload --write`. Do not edit. -->\n\nold\n\n<!-- The end of what is written. -->\n\nMore.\n",
     "new\n",

@@ -12,15 +12,18 @@ export const MAX_HONEST_P99_MS = 20_000;
 /** Of each message `server/log_limiter.ts` lets so many lines pass in so many seconds. */
 const LINES = 20;
 const WINDOW_SECONDS = 10;
-/** More than the server has for all that strangers do; a message that is made up of what they send has no end. */
+/**
+ * More messages than the server has for all that unauthenticated clients do; messages made of client input would be
+ * unlimited.
+ */
 const MOST_MESSAGES = 20;
 
 /** An idle server with what it has when it has been used for a while. */
 const IDLE_MB = 300;
 /**
- * What attacks may add, all of it as the memory of one is not all used by the next: 10,000 connections without a
- * handshake, 10,000 of somebody, bodies as they come and as they are put together, a batch of each watch, and the history
- * of what they create (`server/storage/memory/history.ts`).
+ * The memory that attacks may add, all of it as the memory of one is not all used by the next: 10,000 connections
+ * without a handshake, 10,000 authenticated ones, bodies as they come and as they are put together, a batch of each
+ * watch, and the history of what they create (`server/storage/memory/history.ts`).
  */
 const ATTACKED_MB = 10_000 * 0.04 + 10_000 * 0.08 + 2 * 128 + 500 * 0.25 + 256;
 /**
@@ -51,7 +54,7 @@ function findFaultsInOne(observation: Observation, scale: number): readonly stri
   return [
     ...lacking(attack, tally, scale),
     ...(failed.length === 0 ? [] : [`${failed.length} honest requests failed: ${failed.slice(0, 5).join(", ")}`]),
-    ...missingKinds(answers).map((kind) => `nobody answered ${kind}`),
+    ...missingKinds(answers).map((kind) => `no answers of the kind ${kind}`),
     ...(rss.peak > maxRssMb(scale) ? [`${rss.peak} MB of memory, ${maxRssMb(scale)} are allowed`] : []),
     ...logFaults(observation),
   ].map((fault) => `${attack.name}: ${fault}`);
@@ -67,7 +70,7 @@ function lateFaults(rounds: readonly (readonly Observation[])[]): readonly strin
   });
 }
 
-/** What is asked for and issued may be told of each time. */
+/** Requested and issued certificates may be logged each time; other messages may not repeat. */
 function logFaults({ log, seconds, answers, tally }: Observation): readonly string[] {
   const certificates = answers.filter(({ kind }) => kind === "node").length + tally.created;
   const most = LINES * (Math.ceil(seconds / WINDOW_SECONDS) + 1) + certificates;

@@ -42,9 +42,9 @@ for (
       want: /1 honest requests failed: node 429$/,
     },
     {
-      name: "nobody who was given a certificate",
+      name: "no node with a certificate",
       edit: { answers: ANSWERS.slice(0, 2) },
-      want: /nobody answered node$/,
+      want: /no answers of the kind node$/,
     },
     {
       name: "a health check that waited",

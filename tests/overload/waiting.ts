@@ -1,4 +1,4 @@
-/** Waiting, for as long as nobody has ended it. */
+/** Waits until the signal of the attack fires. */
 
 /** Waits for so long, or until the signal ends it. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {

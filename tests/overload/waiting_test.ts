@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { repeat } from "./waiting.ts";
 
-test("repeat() tries again what failed, until there were as many as wanted", async () => {
+test("repeat() retries failures until the wanted number has succeeded", async () => {
   let [tried, done] = [0, 0];
   await repeat(10, 3, new AbortController().signal, () => {
     if (++tried % 2 === 0) return Promise.reject(new Error("refused"));
@@ -12,7 +12,7 @@ test("repeat() tries again what failed, until there were as many as wanted", asy
   assert.equal(done, 10);
 });
 
-test("repeat() gives up when it is told to", async () => {
+test("repeat() gives up when the signal fires", async () => {
   const over = new AbortController();
   let tried = 0;
   await repeat(10, 1, over.signal, () => {

@@ -1,4 +1,4 @@
-/** The npm package of the library, installed by npm into a project of somebody else. */
+/** The npm package of the library, installed by npm into a foreign project. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
@@ -40,7 +40,7 @@ test("the package is the same bytes each time", async () => {
   assert.deepEqual(await readFile(folder.join("second", TARBALL)), await readFile(folder.join("first", TARBALL)));
 });
 
-test("the package depends on what it imports, by the versions of deno.json", async () => {
+test("the package depends on its imports, with the versions of deno.json", async () => {
   const { dependencies, exports, version } = JSON.parse(
     await readFile(folder.join("node_modules", "@tlsboot", "tlsboot", "package.json"), "utf8"),
   );
@@ -164,7 +164,7 @@ test("the package brings the program", async () => {
   assert.equal(facts.version, manifest.version);
   assert.equal(facts.runtime.name, "Node");
   const head = await runProgram("git", ["-C", ROOT, "rev-parse", "HEAD"]);
-  // Outside of a checkout nobody knows.
+  // Outside of a checkout the commit is unknown.
   const commit = head.code === 0 ? head.stdout.trim() : "unknown";
   assert.equal(facts.commit.replace(/-modified$/, ""), commit);
   const demo = await runProgram(program, ["demo", "--nodes", "1"], options);

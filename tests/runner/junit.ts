@@ -1,7 +1,6 @@
 /** What the reports say that the test runners write (JUnit XML). */
 import { readFile } from "node:fs/promises";
 
-/** How a suite ended. */
 export interface Outcome {
   readonly passed: number;
   readonly failed: number;

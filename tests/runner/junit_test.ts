@@ -47,7 +47,7 @@ test("a <b> & 'c'", async (t) => {
 });
 `;
 
-test("readOutcome() tells which tests failed and what was said, from the report of the runtime that runs this", async () => {
+test("readOutcome() finds the failed tests and their messages in the report of the runtime that runs this", async () => {
   await using folder = await createTempFolder();
   const [file, report] = [folder.join("failing_test.mjs"), folder.join("report.xml")];
   await writeFile(file, FAILING);
@@ -78,7 +78,7 @@ test("sumOutcomes() has the failures of all", () => {
   assert.deepEqual(sumOutcomes([failed, { passed: 2, failed: 0, failures: [] }]), { ...failed, passed: 3 });
 });
 
-test("formatFailures() has each name and the beginning of what was said", () => {
+test("formatFailures() has each name and the beginning of its message", () => {
   const failures = [{ name: "a", text: "one\ntwo\nthree" }, { name: "b", text: "one" }];
   assert.equal(formatFailures(failures, 2), "FAILED: a\n    one\n    two\n    …\nFAILED: b\n    one\n");
 });

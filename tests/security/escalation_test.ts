@@ -147,7 +147,7 @@ for (
       code: 403,
     },
     {
-      name: "a ClusterRole of what is held",
+      name: "a ClusterRole of held rights",
       who: editor,
       method: "POST",
       path: cluster,
@@ -214,7 +214,7 @@ for (
       code: 403,
     },
     {
-      name: "a binding of what is held",
+      name: "a binding of held rights",
       who: editor,
       method: "POST",
       path: `${RBAC}/clusterrolebindings`,

@@ -30,7 +30,6 @@ interface Verdict {
 
 type Check = (source: string, flags: string, options: { readonly timeout: number }) => Verdict;
 
-/** Verdicts by expression. */
 type Verdicts = Record<string, Verdict>;
 
 async function main(): Promise<number> {
@@ -120,7 +119,10 @@ function readExpression(node: ts.Node, source: ts.SourceFile): string | undefine
   return `/${foldText(pattern, source)}/${flags === undefined ? "" : foldText(flags, source)}`;
 }
 
-/** The text of an expression of literals and constants of its file; a part that only running it would tell is an `x`. */
+/**
+ * Returns the text of an expression of literals and constants of its file; a part that only running it would yield is
+ * an `x`.
+ */
 function foldText(node: ts.Expression, source: ts.SourceFile): string {
   if (ts.isStringLiteralLike(node)) return node.text;
   if (ts.isTemplateExpression(node)) {

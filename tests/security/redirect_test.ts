@@ -35,7 +35,6 @@ let thief: FakeApi;
 let plain: Plain;
 /** An open database like that of a running server, so that a backup asks that server. */
 let database: AsyncDisposable;
-/** The recipient of backups. */
 let recipient: string;
 
 interface Plain extends AsyncDisposable {

@@ -89,7 +89,7 @@ for (
     { name: "deny with approve on another signer", who: other, status: denied, code: 403, message: NOT_APPROVE },
     { name: "approve without update of /approval", who: rightless, status: approved, code: 403 },
     { name: "sign alone", who: signs, status: approved, code: 403 },
-    { name: "having asked for it", who: requester, status: approved, code: 403 },
+    { name: "the requester itself", who: requester, status: approved, code: 403 },
   ]
 ) {
   test(`PUT /approval by a user with ${name} gets ${code}`, async () => {

@@ -210,7 +210,6 @@ test("signer and approver have processed the hostile requests and logged them", 
   }
 });
 
-/** Hostile arguments and files. */
 const LOCAL: readonly (readonly string[])[] = [
   [HOSTILE],
   ["get", HOSTILE],

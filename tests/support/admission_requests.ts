@@ -1,4 +1,3 @@
-/** Admission requests for tests. */
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { getName } from "../../core/kube/meta.ts";

@@ -26,11 +26,8 @@ import { createSeededRandom } from "./seeded_random.ts";
 // TLS stacks look at the machine's own time, so the world is made around it; the fake clock starts there.
 /** Where the fake clock starts, to the second. */
 export const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);
-/** An hour in milliseconds. */
 export const HOUR_MS = 3_600_000;
-/** The collection. */
 export const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-/** Where the key waits. */
 export const KEY = "/node/pki/kubelet-client.key.tmp";
 /** The link to the current pair. */
 export const CURRENT = "/node/pki/kubelet-client-current.pem";

@@ -3,7 +3,7 @@ import { createFilePort } from "../../client/files.ts";
 import { type CaKeys, createCaKeys } from "../../cli/authority/keys.ts";
 import { createCapturedIo } from "./captured_io.ts";
 
-/** Plain keys: there is no passphrase, and nobody to ask. */
+/** Creates a store of plain keys: there is no passphrase and no prompt. */
 export function createPlainKeys(): CaKeys {
   const signal = new AbortController().signal;
   const settings = { caPassphraseFile: undefined, signingKeyCommand: undefined };

@@ -4,7 +4,6 @@ import type { InputStream, Io, OutputStream } from "../../cli/io.ts";
 import { createFakeClock } from "./fake_clock.ts";
 import { createSeededRandom } from "./seeded_random.ts";
 
-/** Io that remembers. */
 export interface CapturedIo extends Io {
   stdoutText(): string;
   stderrText(): string;

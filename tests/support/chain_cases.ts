@@ -49,10 +49,9 @@ import {
   subjectKeyId,
 } from "./odd_certificate.ts";
 
-/** One case. */
 export interface ChainCase extends Judgements {
   readonly name: string;
-  /** What our own verification says, and whoever else is not said to differ. */
+  /** The verdict of our own verification, and of every verifier that is not listed with another one. */
   readonly want: Verdict;
   /** The leaf's DER first; then what a server would show behind it. */
   readonly chain: readonly Bytes[];
@@ -92,7 +91,7 @@ const PATHS: readonly Outline[] = [
     leaf: leaf("upper"),
     behind: [{ ...upper, from: -48, to: -24 }, upper],
   },
-  { name: "nobody trusted signed", want: "refuse", leaf: leaf("elsewhere") },
+  { name: "an untrusted issuer", want: "refuse", leaf: leaf("elsewhere") },
   { name: "the intermediate is missing", want: "refuse", leaf: leaf("upper") },
   { name: "another key signed the leaf", want: "refuse", leaf: leaf("root", { signer: "another root" }) },
   { name: "another key signed the intermediate", want: "refuse", ...below({ ...upper, signer: "another root" }) },

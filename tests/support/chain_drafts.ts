@@ -18,7 +18,7 @@ export type Verdict = "accept" | "refuse";
 export interface Draft {
   readonly subject: string;
   readonly issuer: string;
-  /** Hours from now. */
+  /** The start of validity, in hours from now. */
   readonly from?: number;
   readonly to?: number;
   readonly version?: 1 | 3;
@@ -45,7 +45,6 @@ export interface Judgements {
   readonly openssl: Verdict;
 }
 
-/** A case in short. */
 export interface Outline extends Partial<Judgements> {
   readonly name: string;
   readonly want: Verdict;

@@ -94,7 +94,7 @@ const USAGES: readonly Outline[] = [
   {
     name: "a CA as a server",
     want: "accept",
-    // rustls tells the two apart.
+    // rustls distinguishes the two.
     deno: "refuse",
     leaf: leaf("root", { extensions: [basicConstraints(true), NAMES] }),
   },
@@ -122,7 +122,7 @@ const SIGNATURES: readonly Outline[] = [
   },
   // Sound where the padding is checked to its end.
   { name: "an intermediate with an RSA key of exponent 3", want: "accept", ...keyed("RSA-2048 with exponent 3") },
-  // Everybody can sign with it. OpenSSL takes it; what our client adds on Node does not.
+  // Anyone can sign with it. OpenSSL accepts it; what our client adds on Node does not.
   {
     name: "an intermediate with an RSA key of exponent 1",
     want: "refuse",
@@ -351,7 +351,7 @@ const SIZES: readonly Outline[] = [
     }),
   },
   {
-    name: "a thousand extensions that nobody knows",
+    name: "a thousand unknown extensions",
     want: "accept",
     ...leafWith(
       ...Array.from({ length: 1_000 }, (_, index) => extension(`${UNKNOWN}.${index}`)),
@@ -359,7 +359,6 @@ const SIZES: readonly Outline[] = [
   },
 ];
 
-/** All of them. */
 export const CHAIN_ODDITIES: readonly Outline[] = [
   ...DATES,
   ...USAGES.map((one) => ({ ...one, name: `usages: ${one.name}` })),

@@ -42,7 +42,6 @@ export const NODE_FLAGS: readonly string[] = [
   "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
 ];
 
-/** The checkout. */
 export const ROOT = process.cwd();
 
 /**
@@ -61,7 +60,6 @@ export function tlsbootCommand(args: readonly string[]): readonly [string, reado
   return [node ?? process.execPath, [...NODE_FLAGS, main, ...args]];
 }
 
-/** Starts tlsboot. */
 export function startTlsboot(args: readonly string[], options: StartOptions = {}): Running {
   const [command, all] = tlsbootCommand(args);
   return start(command, all, options);
@@ -102,7 +100,6 @@ function sendSignal({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.
   if (pid !== undefined && exitCode === null && signalCode === null) process.kill(pid, signal);
 }
 
-/** Starts any program. */
 export function start(command: string, args: readonly string[], options: StartOptions = {}): Running {
   const child: ChildProcess = spawn(command, [...args], {
     stdio: ["pipe", "pipe", "pipe"],

@@ -2,7 +2,6 @@
 
 const HOUR_MS = 3_600_000;
 
-/** Both ways. */
 export const CLOCK_JUMPS: readonly { readonly name: string; readonly ms: number }[] = [
   { name: "an hour forward", ms: HOUR_MS },
   { name: "an hour back", ms: -HOUR_MS },

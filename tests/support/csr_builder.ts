@@ -29,7 +29,7 @@ export interface CsrOptions {
   /** Instead of a request that is built. */
   readonly request?: string | null;
   readonly conditions?: readonly CertificateSigningRequestCondition[];
-  /** Base64 of PEM. */
+  /** The certificate in the status, base64 of its PEM. */
   readonly certificate?: string;
 }
 
@@ -48,7 +48,6 @@ export async function buildRequest(options: RequestOptions, keyAlgorithm?: KeyAl
   return toBase64(encodePem("CERTIFICATE REQUEST", der));
 }
 
-/** Builds a CSR object. */
 export async function buildCsr(options: CsrOptions = {}): Promise<CertificateSigningRequest> {
   const {
     commonName = "system:node:n1",
@@ -94,7 +93,7 @@ export function toBase64(text: string): string {
   return Buffer.from(text).toString("base64");
 }
 
-/** The reverse. */
+/** Decodes base64 into text, the reverse of `toBase64`. */
 export function fromBase64(base64: string): string {
   return Buffer.from(base64, "base64").toString();
 }

@@ -12,7 +12,6 @@ export const FILE_FAULTS: readonly FileFault[] = [
   { name: "a failing fsync", text: "EIO: i/o error, fsync", done: "all" },
 ];
 
-/** One of them. */
 export interface FileFault {
   readonly name: string;
   readonly text: string;

@@ -5,7 +5,7 @@ import { settle } from "./fake_clock.ts";
 /** Timers under a test's control. */
 export interface FakeAfter {
   readonly after: After;
-  /** How many are set. */
+  /** The number of timers that are set. */
   readonly pending: number;
   /** Moves on, running each at its own time and letting what it starts run. */
   advance(ms: number): Promise<void>;

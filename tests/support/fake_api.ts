@@ -12,7 +12,7 @@ import { createIssuingCa, type IssuedCertificate, issueServing, type IssuingCa }
 /** One request as it arrived. */
 export interface FakeRequest {
   readonly method: string;
-  /** Path and query, decoded. */
+  /** The path and query of the request, decoded. */
   readonly url: string;
   readonly path: string;
   readonly query: URLSearchParams;
@@ -29,7 +29,6 @@ export interface FakeAnswer {
   readonly body?: unknown;
 }
 
-/** How the API begins. */
 export interface FakeApiOptions {
   readonly ca?: IssuingCa;
   readonly serving?: Partial<IssuedCertificate>;
@@ -37,7 +36,6 @@ export interface FakeApiOptions {
   readonly now?: Date;
 }
 
-/** A running API. */
 export interface FakeApi extends AsyncDisposable {
   readonly server: string;
   readonly ca: IssuingCa;
@@ -45,7 +43,7 @@ export interface FakeApi extends AsyncDisposable {
   readonly requests: string[];
   readonly received: FakeRequest[];
   readonly objects: Map<string, KubeObject>;
-  /** Looked at first; undefined lets the API answer. */
+  /** Called before the API; undefined lets the API answer. */
   intercept: ((request: FakeRequest) => FakeAnswer | "destroy" | undefined) | undefined;
   /** Called after a creation was answered for. */
   onCreate: ((object: KubeObject) => void | Promise<void>) | undefined;
@@ -90,7 +88,7 @@ export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeAp
   );
 
   async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    // A client that goes away, before its request is whole or before it is answered, is nobody's fault.
+    // A client may go away before its request is whole or before it is answered.
     incoming.on("error", () => {});
     const request = await readRequest(incoming).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ECONNRESET") throw error;

@@ -3,14 +3,16 @@ import type { Clock } from "../../core/ports.ts";
 
 /** Time under a test's control. */
 export interface FakeClock extends Clock {
-  /** How many sleepers wait. */
+  /** The number of callers that are sleeping. */
   readonly sleepers: number;
   /**
    * Moves on, waking each sleeper at its own deadline and letting what it starts run, so that sleeps that follow one
    * another within the span are all seen.
    */
   advance(ms: number): Promise<void>;
-  /** Jumps without waking anybody, as a machine that slept does; the next `advance` wakes all whose time has come. */
+  /**
+   * Jumps without waking the sleepers, as a machine that slept does; the next `advance` wakes all whose time has come.
+   */
   jump(ms: number): void;
   /** Sets the wall clock so much forward or back, as a person or NTP does; no time passes. */
   set(ms: number): void;

@@ -9,7 +9,6 @@ export const DISK_FAULTS: readonly { readonly name: string; readonly errcode: nu
   { name: "EIO on fsync", errcode: 1034, text: "disk I/O error" },
 ];
 
-/** One kind of fault. */
 export type DiskFault = typeof DISK_FAULTS[number];
 
 /** Databases that share a count of calls. */

@@ -5,15 +5,12 @@ import type { FakeAnswer, FakeRequest } from "./fake_api.ts";
 import { FORGING, HOSTILE } from "./hostile_text.ts";
 import { encodeBase64, type IssuingCa } from "./issuing_ca.ts";
 
-/** Objects full of it. */
 export interface HostileObjects {
-  /** PEM. */
   readonly certificate: string;
-  /** Issued, for a signer that nobody knows. */
+  /** A request with a certificate, for a signer that does not exist. */
   readonly csr: KubeObject;
   /** What a signer and an approver have to do with. */
   readonly atWork: readonly KubeObject[];
-  /** A bootstrap token. */
   readonly token: KubeObject;
 }
 
@@ -28,7 +25,6 @@ const APPROVED = [{
   lastTransitionTime: TIME,
 }];
 
-/** Makes them. */
 export async function createHostileObjects(ca: IssuingCa): Promise<HostileObjects> {
   const certificate = await ca.issue({
     subject: { commonName: FORGING, organizations: [HOSTILE] },
@@ -169,7 +165,7 @@ function createTable({ metadata }: KubeObject): object {
   };
 }
 
-/** A watch that lists, tells a change of no kind that there is, and ends with an error. */
+/** Creates a watch that lists, sends an event of an unknown type, and ends with an error. */
 function createEvents(objects: readonly unknown[]): string {
   const annotations = { "k8s.io/initial-events-end": "true" };
   const events = [

@@ -1,4 +1,4 @@
-/** Backups that somebody else made: whole ones and broken ones, with hostile text wherever text can be. */
+/** Backups from an untrusted source: whole ones and broken ones, with hostile text wherever text can be. */
 import { Buffer } from "node:buffer";
 import { writeFile } from "node:fs/promises";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
@@ -16,7 +16,7 @@ interface Archive {
   /** Paths of its files, which are empty. */
   readonly paths: readonly string[];
   readonly manifest?: Partial<BackupManifest> & Readonly<Record<string, unknown>>;
-  /** Instead of a manifest. */
+  /** Text written in place of a valid manifest. */
   readonly manifestText?: string;
   /** Only who has read it says this. */
   readonly says: RegExp;

@@ -13,7 +13,6 @@ export interface InstanceProcess extends AsyncDisposable {
   readonly running: Running;
   readonly url: string;
   readonly port: number;
-  /** The data directory. */
   readonly data: string;
   /** Ends it by a signal and waits. */
   end(signal: NodeJS.Signals): Promise<Finished>;
@@ -50,7 +49,7 @@ export async function startInstanceProcess(
   }
 }
 
-/** What a test that got no answer should tell: whether the program has ended, and what it said. */
+/** Describes for a failed test whether the program has ended, and what it printed. */
 export async function describeFate({ running }: Pick<InstanceProcess, "running">): Promise<string> {
   // It has ended a moment before it is known to have.
   await Promise.race([running.finished(), setTimeout(1_000, undefined, { ref: false })]);
@@ -62,7 +61,6 @@ export interface Connected extends AsyncDisposable {
   readonly api: ApiClient;
 }
 
-/** Connects with a kubeconfig. */
 export async function connectWith(kubeconfig: string): Promise<Connected> {
   const clock = createSystemClock();
   const files = createFilePort();

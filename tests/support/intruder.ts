@@ -1,4 +1,4 @@
-/** Somebody whom a CA has made an administrator, to see whether the API believes that CA. */
+/** A user whom a foreign CA has made an administrator, to test whether the API trusts that CA. */
 import { writeFile } from "node:fs/promises";
 import { issueClientPair } from "../../cli/issue_pair.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";

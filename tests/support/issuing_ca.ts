@@ -1,4 +1,4 @@
-/** A CA that issues whatever a test tells it to, serving certificates included. */
+/** A CA that issues any certificate that a test needs, serving certificates included. */
 import { Buffer } from "node:buffer";
 import { type Authority, createAuthority } from "../../core/pki/authority.ts";
 import { issueCertificate } from "../../core/pki/certificate.ts";
@@ -17,11 +17,11 @@ export interface IssuedCertificate {
   readonly usages?: readonly string[];
 }
 
-/** A CA that issues whatever it is told. */
+/** A CA that issues any requested certificate. */
 export interface IssuingCa {
   readonly authority: Authority;
   readonly caPem: string;
-  /** PEM. */
+  /** Issues a certificate and returns its PEM. */
   issue(certificate: IssuedCertificate): Promise<string>;
 }
 

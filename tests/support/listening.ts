@@ -1,4 +1,7 @@
-/** What a process listens on, as the kernel tells: TCP, UDP and UNIX sockets, of the process and its children. */
+/**
+ * Finds what a process listens on, as the kernel reports it: TCP, UDP and UNIX sockets, of the process and its
+ * children.
+ */
 import { readdir, readFile, readlink } from "node:fs/promises";
 
 /** One socket that is bound and waits for others. */
@@ -34,7 +37,7 @@ export async function readListening(pid: number): Promise<readonly ListeningSock
   }
   for (const line of await read("unix")) {
     const fields = line.trim().split(/\s+/);
-    // The flag that says somebody waits for connections.
+    // The flag of a socket that accepts connections.
     const isAccepting = (Number.parseInt(fields[3] ?? "0", 16) & 0x10000) !== 0;
     if (isAccepting && inodes.has(fields[6] ?? "")) found.push({ kind: "unix", at: fields[7] ?? "" });
   }

@@ -20,7 +20,6 @@ export interface MemoryFiles extends FilePort {
   mode(path: string): number | undefined;
 }
 
-/** An empty file system. */
 export function createMemoryFiles(initial: Readonly<Record<string, string>> = {}): MemoryFiles {
   const entries = new Map<string, Entry>();
   const calls: string[] = [];

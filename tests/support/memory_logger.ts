@@ -1,7 +1,5 @@
-/** A logger that remembers. */
 import type { LogFields, Logger } from "../../core/ports.ts";
 
-/** One line. */
 export interface LogEntry {
   readonly level: "debug" | "info" | "warn" | "error";
   readonly message: string;
@@ -15,7 +13,6 @@ export interface MemoryLogger extends Logger {
   messages(level?: LogEntry["level"]): readonly string[];
 }
 
-/** Makes an empty log. */
 export function createMemoryLogger(): MemoryLogger {
   const entries: LogEntry[] = [];
   return {

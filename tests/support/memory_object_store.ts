@@ -12,7 +12,7 @@ export interface MemoryObjectStore<T extends KubeObject> extends ObjectStore<T> 
   readonly calls: readonly StoreCall[];
   /** The object as it is now, without a call; throws when there is none. */
   peek(name: string): T;
-  /** Writes like somebody else: no guard, no call. */
+  /** Writes like another client: without a guard and without a recorded call. */
   put(object: T): T;
   /** The next call that starts with this text fails with this error, once. */
   failNext(call: string, error: unknown): void;
@@ -20,7 +20,6 @@ export interface MemoryObjectStore<T extends KubeObject> extends ObjectStore<T> 
   breakWatches(error: unknown): void;
 }
 
-/** How the store behaves. */
 export interface MemoryObjectStoreOptions<T extends KubeObject> {
   readonly objects?: readonly T[];
   /** Stamps creation times when given. */

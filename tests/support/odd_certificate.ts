@@ -39,7 +39,7 @@ export interface OddCertificate {
   readonly serial: Bytes;
   readonly version: 1 | 3;
   readonly extensions: readonly OddExtension[];
-  /** Signed with SHA-1. */
+  /** Whether the certificate is signed with SHA-1. */
   readonly isSha1?: boolean;
   /** Another algorithm outside than inside. */
   readonly isOfTwoAlgorithms?: boolean;
@@ -52,7 +52,6 @@ const RSA_SHA1 = "1.2.840.113549.1.1.5";
 const RSA_SHA256 = "1.2.840.113549.1.1.11";
 const ASCII = new TextEncoder();
 
-/** Writes and signs one. */
 export function encodeOddCertificate(odd: OddCertificate): Bytes {
   const isSha1 = odd.isSha1 === true;
   const algorithm = odd.signer.algorithm === "RSA"
@@ -99,7 +98,7 @@ export function alternativeNames(...names: readonly string[]): OddExtension {
   return extension("2.5.29.17", encodeSequence(...names.map(generalName)));
 }
 
-/** NameConstraints of bases such as `DNS:example.org`, `IP:10.0.0.0/255.0.0.0`, `DIR:somebody`. */
+/** Encodes NameConstraints of bases such as `DNS:example.org`, `IP:10.0.0.0/255.0.0.0`, `DIR:a`. */
 export function nameConstraints(permitted: readonly string[], excluded: readonly string[] = []): OddExtension {
   const subtrees = (tag: number, bases: readonly string[]): readonly Bytes[] =>
     bases.length === 0
@@ -108,17 +107,16 @@ export function nameConstraints(permitted: readonly string[], excluded: readonly
   return extension("2.5.29.30", encodeSequence(...subtrees(0, permitted), ...subtrees(1, excluded)), true);
 }
 
-/** SubjectKeyIdentifier of a text. */
+/** Encodes a SubjectKeyIdentifier extension from a text. */
 export function subjectKeyId(id: string): OddExtension {
   return extension("2.5.29.14", encodeOctetString(ASCII.encode(id)));
 }
 
-/** AuthorityKeyIdentifier of a text. */
+/** Encodes an AuthorityKeyIdentifier extension from a text. */
 export function authorityKeyId(id: string): OddExtension {
   return extension("2.5.29.35", encodeSequence(encodeValue(contextTag(0, false), ASCII.encode(id))));
 }
 
-/** Any extension. */
 export function extension(oid: string, value: Bytes = encodeNull(), critical = false): OddExtension {
   return { oid, critical, value };
 }

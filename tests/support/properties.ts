@@ -1,4 +1,4 @@
-/** fast-check with one seed for all runs: a failure is seen again until it is mended. TLSBOOT_SEED chooses another. */
+/** fast-check with one seed for all runs, so that a failure repeats until it is fixed. TLSBOOT_SEED chooses another. */
 import process from "node:process";
 import fc from "fast-check";
 

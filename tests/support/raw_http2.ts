@@ -24,7 +24,6 @@ export const PREFACE: Buffer = Buffer.concat([
   frame(FRAME.settings, 0, 0),
 ]);
 
-/** One frame. */
 export function frame(type: number, flags: number, stream: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.length, 0, 3);
@@ -53,7 +52,7 @@ export function openHeadersFrame(stream: number): Buffer {
   return frame(FRAME.headers, END_STREAM, stream, Buffer.concat(Object.entries(fields).map(([n, v]) => literal(n, v))));
 }
 
-/** RST_STREAM with CANCEL. */
+/** Encodes an HTTP/2 RST_STREAM frame with the code CANCEL. */
 export function resetFrame(stream: number): Buffer {
   return frame(FRAME.reset, 0, stream, Buffer.from([0, 0, 0, 8]));
 }

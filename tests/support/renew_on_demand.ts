@@ -1,6 +1,6 @@
 /**
- * An instance that renews its own certificates when it is told to: `renew_on_demand.ts DATA_DIR`. It says where it serves. At
- * each line on stdin it looks after its certificates and says `done` or `failed`; at the line `turn` its clock is set
+ * An instance that renews its own certificates on demand: `renew_on_demand.ts DATA_DIR`. It prints where it serves. At
+ * each line on stdin it checks its certificates and prints `done` or `failed`; at the line `turn` its clock is set
  * before, most of a year forward or back again, so that they have to be made anew.
  */
 import process from "node:process";

@@ -2,7 +2,6 @@
 import { run } from "../../cli/run.ts";
 import { type CapturedIoOptions, createCapturedIo } from "./captured_io.ts";
 
-/** What a run left. */
 export interface CapturedRun {
   readonly code: number;
   readonly stdout: string;

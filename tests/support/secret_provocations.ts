@@ -10,14 +10,14 @@ export interface Pair {
   readonly key?: string;
 }
 
-/** What is sent, and must be told nowhere. */
+/** Secrets that are sent, and must appear nowhere. */
 export interface SentSecrets {
   /** Of a user of the token file. */
   readonly token: string;
   readonly wrongToken: string;
   /** An Authorization header that is none. */
   readonly malformed: string;
-  /** Stands in a Secret. */
+  /** A text that stands in a Secret. */
   readonly content: string;
 }
 
@@ -33,10 +33,10 @@ export async function provoke(run: SecretRun, port: string, admin: Pair, sent: S
     ask(port, "POST", SECRETS, { authorization: `Bearer ${token}` }, createSecret("x", { a: content })),
     ask(port, "POST", SECRETS, {}, createSecret("y", { [`not a key ${content}`]: "x" }), admin),
   ]);
-  // Whoever sends an object may be told what is wrong with it, in its own words; strangers are told nothing.
+  // The sender of an object may see what is wrong with it, in its own words; unauthenticated clients see nothing.
   refused.slice(0, -1).forEach((text, index) => run.tell(`refusal ${index}`, text));
   await ask(port, "POST", SECRETS, {}, createSecret("s", { a: content }), admin);
-  // Whoever may patch an object is answered with it, and is told what they made of it; nobody else is.
+  // A user who may patch an object receives it with the patch applied; no other user does.
   const patch = { "content-type": "application/merge-patch+json" };
   await ask(port, "PATCH", `${SECRETS}/s`, patch, { stringData: { a: [content] } }, admin);
   await ask(port, "PATCH", `${SECRETS}/s`, patch, { stringData: { b: content } }, admin);

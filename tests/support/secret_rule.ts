@@ -1,7 +1,6 @@
 /** Which code looks at a secret byte by byte: it compares it, or looks something up by it. Found in the syntax tree. */
 import ts from "typescript";
 
-/** A place that does. */
 export interface SecretUse {
   readonly line: number;
   readonly code: string;

@@ -1,4 +1,4 @@
-/** Looks for the secrets of a run in what the run told: each secret in each form that it could have. */
+/** Searches the output of a run for its secrets: each secret in each form that it could have. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createPrivateKey } from "node:crypto";
@@ -16,16 +16,15 @@ export interface Known {
   readonly value: Value;
 }
 
-/** Text, or bytes. */
 export type Value = string | Buffer;
 
-/** Something that was told, and by whom. */
-export interface Told {
+/** A piece of output and its source. */
+export interface RunOutput {
   readonly where: string;
   readonly text: string;
 }
 
-/** No shorter piece of a secret counts; whoever has twelve characters has not got them by chance. */
+/** The shortest piece of a secret that counts as a leak; twelve equal characters are no coincidence. */
 export const PIECE = 12;
 
 /** The forms of a secret: as it is, base64 at each of its three offsets, hexadecimal, in URLs, in JSON. */
@@ -49,8 +48,8 @@ function listPieces(form: string): readonly string[] {
 }
 
 /**
- * The private parts of the keys in a text, each as its bytes and as it stands in PEM: around it stands the public key,
- * which may be told.
+ * Finds the private parts of the keys in a text, each as its bytes and as it stands in PEM: the public key beside it
+ * may be printed.
  */
 function privateParts(text: string): readonly Value[] {
   const blocks = text.match(/-----BEGIN (?:EC )?PRIVATE KEY-----[^-]*-----END (?:EC )?PRIVATE KEY-----/g) ?? [];
@@ -75,7 +74,7 @@ function createIndex(secrets: readonly Known[]): ReadonlyMap<string, string> {
 }
 
 /** Where secrets stand, with what stands before them. */
-export function findSecrets(told: readonly Told[], secrets: readonly Known[]): readonly string[] {
+export function findSecrets(told: readonly RunOutput[], secrets: readonly Known[]): readonly string[] {
   const index = createIndex(secrets);
   const found = new Map<string, string>();
   for (const { where, text } of told) {
@@ -99,7 +98,7 @@ export interface CommandOptions {
   readonly timeoutMs?: number;
 }
 
-/** Commands at the highest verbosity in one folder, what they told, and the secrets that they must not tell. */
+/** Commands at the highest verbosity in one folder, their output, and the secrets that it must not hold. */
 export interface SecretRun {
   tell(where: string, text: string): void;
   toldBy(where: string): string;
@@ -107,18 +106,17 @@ export interface SecretRun {
   succeeds(words: string, options?: CommandOptions): Promise<string>;
   fails(words: string, options?: CommandOptions): Promise<string>;
   tlsboot(words: string, options?: CommandOptions): Promise<Finished>;
-  /** Starts a server or a role; what it tells is heard when it is ended by `end`. */
+  /** Starts a server or a role; its output is searched when `end` ends it. */
   start(words: string): Running;
   end(running: Running): Promise<Finished>;
   /** Knows the keys in all files of the folder, those under the passphrase too; answers how many. */
   knowKeys(passphrase: string): Promise<number>;
-  /** Every place where a secret was told. */
+  /** Returns every place where a secret was printed. */
   found(): readonly string[];
 }
 
-/** Makes one. */
 export function createSecretRun(cwd: string): SecretRun {
-  const told: Told[] = [];
+  const told: RunOutput[] = [];
   const secrets: Known[] = [];
   const started = new Map<Running, string>();
   const tell = (where: string, text: string): void => void told.push({ where, text });

@@ -1,8 +1,7 @@
-/** What a server shows. */
 import { Buffer } from "node:buffer";
 import { connect } from "node:tls";
 
-/** The certificate that a server on this machine shows, PEM without its frame; nobody looks whether it is valid. */
+/** Reads the certificate that a server on this machine presents, PEM without its frame, without verifying it. */
 export function readShownCertificate(port: number): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {

@@ -18,7 +18,6 @@ export interface TempFolder extends AsyncDisposable {
   join(...parts: readonly string[]): string;
 }
 
-/** Makes one. */
 export async function createTempFolder(): Promise<TempFolder> {
   const path = await mkdtemp(join(tmpdir(), "tlsboot-"));
   return {

@@ -1,4 +1,4 @@
-/** The whole API in memory: real pipeline, fake clock, no sockets. Requests come as whoever the test says. */
+/** The whole API in memory: real pipeline, fake clock, no sockets. The test chooses the user of each request. */
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import { toResponse } from "../../server/http/answer.ts";
 import type { PeerCertificate } from "../../server/authn/authentication.ts";
@@ -65,7 +65,7 @@ export interface TestApp extends AsyncDisposable {
   open(method: string, path: string, request?: TestRequest): Promise<Response>;
 }
 
-/** A member of system:masters. */
+/** A user who is a member of system:masters. */
 export const ADMIN: UserInfo = createUser("admin", MASTERS_GROUP);
 
 /** A user of some groups. */

@@ -26,7 +26,7 @@ export function hoursFromNow(hours: number): Date {
   return new Date(NOW.getTime() + hours * 3_600_000);
 }
 
-/** A root, valid a day before and after `NOW` unless told otherwise. */
+/** Creates a root CA, by default valid a day before and after `NOW`. */
 export async function createTestAuthority(
   algorithm: KeyAlgorithm = "ecdsa-p256",
   validity: { readonly notBefore?: Date; readonly notAfter?: Date; readonly commonName?: string } = {},
@@ -54,7 +54,7 @@ export function planTestLeaf(key: PrivateKey, edit: Partial<CertificatePlan> = {
   };
 }
 
-/** A CA below another one, for as long as a leaf unless told otherwise; it knows its issuers. */
+/** Creates a CA below another one, by default valid for as long as a leaf, together with its issuers. */
 export async function createIntermediate(
   parent: Authority,
   commonName: string,
@@ -74,7 +74,6 @@ export async function createIntermediate(
   };
 }
 
-/** Issues and reads back. */
 export async function issueTestCertificate(
   issuer: Authority,
   plan: CertificatePlan,

@@ -13,7 +13,6 @@ import type { RbacObjects } from "../../core/rbac/evaluate.ts";
 
 const RBAC_GROUP = "rbac.authorization.k8s.io";
 
-/** A user in groups. */
 export function testUser(username: string, ...groups: string[]): UserInfo {
   return { username, uid: "", groups, extra: {} };
 }
@@ -33,22 +32,18 @@ export function resourceRequest(edit: Partial<ResourceAttributes> = {}): Resourc
   };
 }
 
-/** A path request. */
 export function pathRequest(path: string, verb = "get"): PathAttributes {
   return { kind: "path", verb, path };
 }
 
-/** A User subject. */
 export function userSubject(name: string): Subject {
   return { kind: "User", apiGroup: RBAC_GROUP, name };
 }
 
-/** A Group subject. */
 export function groupSubject(name: string): Subject {
   return { kind: "Group", apiGroup: RBAC_GROUP, name };
 }
 
-/** A ClusterRole. */
 export function clusterRole(
   name: string,
   rules: readonly PolicyRule[],
@@ -57,7 +52,6 @@ export function clusterRole(
   return { metadata: { name, labels }, rules };
 }
 
-/** A Role. */
 export function role(namespace: string, name: string, rules: readonly PolicyRule[]): Role {
   return { metadata: { name, namespace }, rules };
 }

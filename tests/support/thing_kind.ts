@@ -54,7 +54,6 @@ export const thingSchema: ObjectSchema = {
   },
 };
 
-/** `Thing` of `test.example/v1`. */
 export const thingKind: Kind = {
   group: "test.example",
   version: "v1",

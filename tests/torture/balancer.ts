@@ -7,25 +7,24 @@ import { text } from "node:stream/consumers";
 import { start } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 
-/** What it is told. */
+/** The options of a load balancer. */
 export interface BalancerOptions {
   /** For its configuration and its socket. */
   readonly folder: string;
   readonly port: number;
-  /** Ports of the servers. */
+  /** The ports of the servers behind it. */
   readonly servers: readonly number[];
   /** Whom the servers' certificates are believed by, when they are asked whether they are ready. */
   readonly caPath: string;
 }
 
-/** One that runs. */
 export interface Balancer extends AsyncDisposable {
   /** How many connections each server has had. */
   counts(): Promise<readonly number[]>;
   stderr(): string;
 }
 
-/** Debian's place is not on everybody's PATH. */
+/** Debian's folder is not on every user's PATH. */
 const PROGRAMS = ["haproxy", "/usr/sbin/haproxy"];
 const PAGE = join("docs", "guides", "etcd.md");
 /** Columns of `show stat`: the name of a server and the connections that it has had. */
@@ -71,7 +70,10 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   }
 }
 
-/** The one of the page, with ports of loopback for its addresses, and a socket that tells what it did. */
+/**
+ * Fills in the configuration of the page, with ports of loopback for its addresses, and adds a socket that reports
+ * statistics.
+ */
 function configuration(page: string, { port, servers, caPath }: BalancerOptions, socketPath: string): string {
   const block = /```\n(defaults\n[^]*?)```/.exec(page)?.[1];
   if (block === undefined) throw new Error(`${PAGE} has no configuration of HAProxy`);

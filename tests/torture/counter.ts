@@ -8,10 +8,8 @@ import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { isTransient } from "./watcher.ts";
 
-/** Where the counters are. */
 export const COUNTERS_PATH = "/api/v1/namespaces/default/configmaps";
 
-/** What a counter needs. */
 export interface CounterOptions {
   readonly name: string;
   readonly cluster: ResolvedCluster;
@@ -47,7 +45,7 @@ export async function runCounter(options: CounterOptions, signal: AbortSignal): 
       acknowledged = tried;
     } catch (error) {
       if (signal.aborted) return;
-      // A request that was cut off is sent again by nobody: what stands in the way can only be our own.
+      // A request that was cut off is not sent again, so a conflict can only come from this counter's own writes.
       if (!isTransient(error) && !isAppError(error, "conflict", "already_exists")) {
         onFault(`counter ${name}: ${getErrorMessage(error)}`);
       }

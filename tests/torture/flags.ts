@@ -1,7 +1,6 @@
 /** The command line of `deno task torture`. */
 import { parseArgs } from "node:util";
 
-/** What is asked for. */
 export interface TortureFlags {
   readonly kills: number;
   /** With fewer nothing is proved; the time is made longer for them. */
@@ -24,7 +23,7 @@ const LONGEST_SECONDS = "3600";
 /** Of one server without flags: an idle machine of two cores reaches twice as many in time, a busy one takes longer. */
 const LEAST_KILLS = 25;
 
-/** Reads it. Throws UsageError. */
+/** Parses the command line; throws `UsageError` for unknown flags. */
 export function readFlags(args: readonly string[]): TortureFlags {
   const values = parse(args);
   return {

@@ -19,7 +19,7 @@ for (
   });
 }
 
-test("readFlags() refuses what is no number", () => {
+test("readFlags() refuses values that are no numbers", () => {
   assert.throws(() => readFlags(["--kills", "many"]), UsageError);
   assert.throws(() => readFlags(["--servers", "0"]), UsageError);
 });

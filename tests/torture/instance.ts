@@ -10,9 +10,9 @@ export interface TorturedInstanceOptions {
   readonly pause: (ms: number) => Promise<void>;
   /** False once no more kills are wanted. */
   readonly hasTime: () => boolean;
-  /** The newest revision that anybody was told. */
+  /** Returns the newest revision that a client has seen. */
   readonly newestShown: () => number;
-  /** Told of each broken promise. */
+  /** Called for each broken promise. */
   readonly onFault: (fault: string) => void;
 }
 

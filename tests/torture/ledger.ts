@@ -1,6 +1,6 @@
 /**
- * What the clients of a tortured server were told, and whether what they are told later agrees with it. It knows nothing
- * of sockets, files or time, so that a broken promise can be put to it in a test.
+ * Records the answers of a tortured server, and whether later answers agree with them. It has no sockets, files or
+ * clock, so that a test can present a broken promise to it.
  */
 import { createHash } from "node:crypto";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -8,7 +8,6 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 /** An object as an answer shows it; only requests have a certificate. */
 export type Shown = KubeObject & { readonly status?: { readonly certificate?: string } };
 
-/** Counts for the summary. */
 export interface LedgerCounts {
   readonly certificates: number;
   readonly writes: number;
@@ -32,12 +31,11 @@ export interface Expectation {
 /** The memory of all clients together. Each way to break a promise adds a line to `violations`. */
 export class Ledger {
   readonly violations: string[] = [];
-  /** The newest revision that anybody was told. */
+  /** The newest revision that a client has seen. */
   #newest = 0;
   #writes = 0;
   /** Digest of the state that each revision shows, by resource and revision. */
   readonly #states = new Map<string, string>();
-  /** Acknowledged objects by uid. */
   readonly #promised = new Map<string, Promised>();
   readonly #certificateDigests = new Map<string, string>();
   readonly #deleting = new Set<string>();
@@ -89,7 +87,7 @@ export class Ledger {
     else revisions.push(revision);
   }
 
-  /** Somebody is about to ask for a deletion: until the answer the object may be there or not. */
+  /** Announces a deletion: until its answer the object may exist or not. */
   beginDeletion(uid: string): void {
     this.#deleting.add(uid);
   }
@@ -99,7 +97,7 @@ export class Ledger {
     this.#deleted.add(uid);
   }
 
-  /** An observer, which asks one thing after the other, was told a revision of a whole list. */
+  /** Records that an observer, which sends one request after the other, has seen a revision of a whole list. */
   observe(observer: string, revision: number): void {
     const before = this.#observed.get(observer) ?? 0;
     if (revision < before) this.violations.push(`${observer}: the revision went back from ${before} to ${revision}`);

@@ -27,7 +27,7 @@ test("Ledger finds nothing wrong with a history in which every promise is kept",
   assert.equal(ledger.newest, 5);
 });
 
-test("Ledger expects of a list what was acknowledged before it was asked for, and of its resource", () => {
+test("Ledger expects in a list the objects of its resource that were acknowledged before the request", () => {
   const ledger = new Ledger();
   ledger.acknowledge("configmaps", csr("c", 2), 0);
   const expectation = ledger.expect(CSRS);
@@ -81,7 +81,7 @@ for (
       want: "certificatesigningrequests b: revision 2 shows two different states",
     },
     {
-      name: "a write below what was seen before it",
+      name: "a write below an already seen revision",
       story: (ledger: Ledger) => {
         ledger.observe("lister", 7);
         ledger.acknowledge(CSRS, csr("a", 7), ledger.newest);
@@ -99,7 +99,7 @@ for (
     },
   ]
 ) {
-  test(`Ledger tells of ${name}`, () => {
+  test(`Ledger reports ${name}`, () => {
     const ledger = new Ledger();
     story(ledger);
     assert.deepEqual(ledger.violations, [want]);

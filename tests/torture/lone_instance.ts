@@ -35,7 +35,10 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
     await check(victim);
   }
 
-  /** Before a server touches it again. Nobody was shown anything of one that is being born. */
+  /**
+   * Checks the database before a server opens it again. One that was just being created has not been seen by any
+   * client.
+   */
   async function check({ dataDir }: TorturedServer): Promise<void> {
     counts.checks++;
     const shown = dataDir === server.dataDir ? newestShown() : 0;

@@ -17,7 +17,6 @@ import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { createHastyClock, type HastyClock } from "./clock.ts";
 import { isTransient } from "./watcher.ts";
 
-/** What a node needs. */
 export interface NodeOptions {
   readonly name: string;
   /** Where its folders are made. */
@@ -27,13 +26,13 @@ export interface NodeOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly onFault: (fault: string) => void;
-  /** Told of each pair that is on the node's disk. */
+  /** Called for each pair that is on the node's disk. */
   readonly onStored: (certificatePem: string) => void;
 }
 
 /** A node of the storm. */
 export interface StormNode {
-  /** Runs until it is told to settle and has a fresh pair then, or until the signal fires. */
+  /** Runs until it is settled and has a fresh pair, or until the signal fires. */
   readonly running: Promise<void>;
   /** The next pair is the last one. */
   settle(): void;
@@ -48,7 +47,6 @@ const RETRY_PAUSE_MS = 300;
 /** What a server says that has lost its etcd. */
 const WITHOUT_ETCD = /cannot (?:read|write) etcd/;
 
-/** Begins one. */
 export function startNode(options: NodeOptions, signal: AbortSignal): StormNode {
   const { random, clock, onFault } = options;
   const files = createFilePort();
@@ -168,7 +166,7 @@ function beginLife(options: NodeOptions, number: number, files: FilePort): Life 
   };
 }
 
-/** The manager tells its failures to the log only. */
+/** Collects the failures of the manager, which reports them to the log only. */
 function createFaultLogger(onFault: (code: string, message: string) => void): Logger {
   const logger: Logger = {
     debug() {},

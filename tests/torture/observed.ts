@@ -13,7 +13,7 @@ export function parseResource(path: string): string | undefined {
   return COUNTERS.test(path) ? "configmaps" : undefined;
 }
 
-/** Connections that tell the ledger what they are told. */
+/** Wraps connections so that the ledger records their answers. */
 export function observeConnections(connect: Connect, ledger: Ledger): Connect {
   return async (cluster) => {
     const transport = await connect(cluster);
@@ -49,7 +49,7 @@ async function* observe(
   for await (const chunk of answer.body) {
     const lines = (rest + Buffer.from(chunk).toString("latin1")).split("\n");
     rest = lines.pop() ?? "";
-    // Before the chunk is passed on: whoever gets it may act on it at once.
+    // This happens before the chunk is passed on, because its reader may act on it at once.
     for (const line of lines) take(line);
     yield chunk;
   }
@@ -62,7 +62,7 @@ function parse(line: string): Shown | undefined {
     const object = value?.object ?? value;
     return object?.metadata?.uid === undefined ? undefined : object;
   } catch {
-    // What was cut off in the middle was not told.
+    // A line that was cut off in the middle was not received.
     return undefined;
   }
 }

@@ -23,7 +23,7 @@ export interface TorturedServer extends AsyncDisposable {
   up(): Promise<void>;
   /** Ends it at once, as a power cut would end the process, and waits until it is gone. */
   kill(): Promise<void>;
-  /** What it said last. */
+  /** Returns what the server last wrote to stderr. */
   stderr(): string;
 }
 
@@ -58,9 +58,8 @@ export function createTorturedServer(
 const DATABASE = /^tlsboot\.db(?:-wal|-journal)?$/;
 
 /**
- * Looks into a copy of the database as the kill left it, its log with it. Answers what is wrong with it.
- * `newestShown` is the newest revision that anybody was told before the kill, 0 when nobody was told any: then there may
- * be none yet.
+ * Checks a copy of the database as the kill left it, its log with it, and returns what is wrong. `newestShown` is the
+ * newest revision that a client had seen before the kill, or 0: then there may be no database yet.
  */
 export async function findDatabaseFault(
   dataDir: string,

@@ -11,7 +11,7 @@ import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { COUNTERS_PATH, runCounter } from "./counter.ts";
-import { createGardener } from "./gardener.ts";
+import { createTortureCleaner } from "./cleaner.ts";
 import { compareHistories } from "./history.ts";
 import { Ledger, type LedgerCounts, type Shown } from "./ledger.ts";
 import { createLoneInstance } from "./lone_instance.ts";
@@ -21,14 +21,13 @@ import { createSharedInstance } from "./shared_instance.ts";
 import type { KillCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
 import { isTransient, readHistory, startWatcher, type Watcher } from "./watcher.ts";
 
-/** What is tried. */
 export interface StormOptions {
   readonly folder: string;
   readonly seed: number;
-  /** No more than so many, and no longer than so many seconds, */
+  /** The largest number of kills within `seconds`. */
   readonly kills: number;
   readonly seconds: number;
-  /** but as long as it takes until there are so many, within reason. */
+  /** The smallest number of kills, for which a slow machine may take longer than `seconds`. */
   readonly leastKills: number;
   readonly nodes: number;
   /** More than one share an etcd of three members, behind a load balancer. */
@@ -36,7 +35,6 @@ export interface StormOptions {
   readonly onProgress: (line: string) => void;
 }
 
-/** What came of it. */
 export interface StormReport extends LedgerCounts, KillCounts {
   readonly violations: readonly string[];
   readonly seconds: number;
@@ -191,7 +189,7 @@ class Storm {
     for (const [index, name] of COUNTERS.entries()) {
       tasks.push(runCounter({ ...rest, name, random: createRandom(100 + index), onFault }, signal));
     }
-    const gardener = createGardener({ ...rest, ledger: this.#ledger, random: createRandom(200) });
+    const cleaner = createTortureCleaner({ ...rest, ledger: this.#ledger, random: createRandom(200) });
     const nodes = Array.from({ length: this.#options.nodes }, (_, index) =>
       startNode({
         ...rest,
@@ -200,9 +198,9 @@ class Storm {
         bootstrapKubeconfig: instance.bootstrapKubeconfig,
         random: createRandom(1_000 + index),
         onFault,
-        onStored: (certificatePem) => gardener.retire(certificatePem),
+        onStored: (certificatePem) => cleaner.retire(certificatePem),
       }, signal));
-    tasks.push(gardener.run(signal), ...nodes.map((node) => node.running));
+    tasks.push(cleaner.run(signal), ...nodes.map((node) => node.running));
     return { tasks, nodes };
   }
 
@@ -241,7 +239,7 @@ class Storm {
     }
   }
 
-  /** Compares what each watcher was told since the last time with the whole history. */
+  /** Compares the events of each watcher since the last comparison with the whole history. */
   async #compare(cluster: ResolvedCluster): Promise<void> {
     for (const path of [REQUESTS_PATH, COUNTERS_PATH]) {
       const resource = parseResource(path)!;

@@ -1,4 +1,4 @@
-/** A client that watches over all kills: it goes on where it was, and remembers everything that it was told. */
+/** A client that watches over all kills: it resumes where it was, and records every event. */
 import { type ApiClient, createApiClient, withQuery } from "../../client/objects/api.ts";
 import type { Connect } from "../../client/transport/connect.ts";
 import { decodeWatchEvent, readJsonLines } from "../../client/objects/watch_events.ts";
@@ -7,10 +7,9 @@ import { StatusError } from "../../core/kube/status_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { Clock, Random } from "../../core/ports.ts";
-import { countFault, orderFault, type Told } from "./history.ts";
+import { countFault, orderFault, type SeenEvent } from "./history.ts";
 import { parseObjectRevision } from "./ledger.ts";
 
-/** What a watcher needs. */
 export interface WatcherOptions {
   readonly name: string;
   readonly path: string;
@@ -18,29 +17,28 @@ export interface WatcherOptions {
   readonly connect: Connect;
   readonly clock: Clock;
   readonly random: Random;
-  /** Told of each broken promise. */
+  /** Called for each broken promise. */
   readonly onFault: (fault: string) => void;
 }
 
-/** A watcher that runs. */
 export interface Watcher {
   readonly name: string;
   readonly path: string;
-  /** The newest revision that it was told, by an event or a bookmark. */
+  /** Returns the newest revision that it has received, by an event or a bookmark. */
   position(): number;
   /** The revision of the last event. */
   lastEvent(): number;
   /** How many connections it has had. */
   connections(): number;
   /** Takes the events up to a revision away. */
-  take(upTo: number): readonly Told[];
+  take(upTo: number): readonly SeenEvent[];
 }
 
 /** More than it takes to read what five minutes leave. */
 const HISTORY_SECONDS = 20;
 /** The longest pause before it connects again. */
 const PAUSE_MS = 200;
-/** HTTP's Service Unavailable. */
+/** The HTTP status code Service Unavailable. */
 const UNAVAILABLE = 503;
 
 /** Watches after a revision until the signal fires; `watcher` can be asked meanwhile. */
@@ -53,7 +51,7 @@ export function startWatcher(
   let position = from;
   let lastEvent = from;
   let connections = 0;
-  let told: Told[] = [];
+  let seen: SeenEvent[] = [];
   const counts = new Map<string, number>();
 
   async function follow(api: ApiClient): Promise<void> {
@@ -68,12 +66,12 @@ export function startWatcher(
         position = Math.max(position, Number(event.resourceVersion));
         continue;
       }
-      const next = toObserved(event.kind, event.object);
+      const next = toSeenEvent(event.kind, event.object);
       const fault = orderFault(position, next) ?? countFault(counts, next);
       if (fault !== undefined) onFault(`watcher ${name}: ${fault}`);
       position = Math.max(position, next.revision);
       lastEvent = next.revision;
-      told.push(next);
+      seen.push(next);
     }
   }
 
@@ -97,28 +95,28 @@ export function startWatcher(
     lastEvent: () => lastEvent,
     connections: () => connections,
     take(upTo) {
-      const taken = told.filter((event) => event.revision <= upTo);
-      told = told.filter((event) => event.revision > upTo);
+      const taken = seen.filter((event) => event.revision <= upTo);
+      seen = seen.filter((event) => event.revision > upTo);
       return taken;
     },
   };
   return { watcher, running: run() };
 }
 
-/** The whole history after a revision, as one new watch tells it, up to the change that made another revision. */
+/** Reads the whole history after a revision with one new watch, up to the change that made another revision. */
 export async function readHistory(
   api: ApiClient,
   path: string,
   { from, to }: { readonly from: number; readonly to: number },
   signal: AbortSignal,
-): Promise<readonly Told[]> {
-  const whole: Told[] = [];
+): Promise<readonly SeenEvent[]> {
+  const whole: SeenEvent[] = [];
   const query = { resourceVersion: `${from}`, timeoutSeconds: `${HISTORY_SECONDS}`, watch: "true" };
   const answer = await api.open({ method: "GET", path: withQuery(path, query) }, signal);
   for await (const line of readJsonLines(answer.body)) {
     const event = decodeWatchEvent<KubeObject>(line);
     if (event.kind === "bookmark") continue;
-    const next = toObserved(event.kind, event.object);
+    const next = toSeenEvent(event.kind, event.object);
     if (next.revision > to) break;
     whole.push(next);
     if (next.revision === to) break;
@@ -133,10 +131,10 @@ export function isTransient(error: unknown): boolean {
   return error instanceof StatusError ? error.status.code === UNAVAILABLE : isTransient(error.cause);
 }
 
-function toObserved(
-  kind: Told["kind"],
+function toSeenEvent(
+  kind: SeenEvent["kind"],
   object: KubeObject & { readonly data?: Readonly<Record<string, string>> },
-): Told {
+): SeenEvent {
   const { namespace, name } = object.metadata;
   const count = object.data?.["count"];
   return {

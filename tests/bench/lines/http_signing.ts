@@ -53,7 +53,7 @@ function rateOfNodes(certificates: number): MeasureRate {
   };
 }
 
-/** Ends the instance. */
+/** Measures both numbers, then ends the instance. */
 async function readBoth(started: BenchInstance, measureRate: MeasureRate): Promise<Readings<Key>> {
   await using instance = started;
   const read = (key: Key): Promise<Reading> => measureReading(instance, () => measureRate(instance, CLIENTS[key]));

@@ -10,7 +10,6 @@ import { getScenario, versionScenario } from "./starts.ts";
 import { storedScenario } from "./stored.ts";
 import { stormScenario } from "./storm.ts";
 
-/** What the scenarios run. */
 export interface Subjects {
   readonly node: string;
   /** The form that bootstraps the peer's nodes. */

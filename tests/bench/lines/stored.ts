@@ -31,7 +31,6 @@ const CLIENTS = 16;
 const LIST_ROUNDS = 5;
 const PAGE_LIMIT = 500;
 
-/** How much of it. */
 export interface StoredOptions {
   readonly grounds: Grounds;
   readonly requests: number;

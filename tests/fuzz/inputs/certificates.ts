@@ -1,4 +1,7 @@
-/** Certificates that are the same in every run: their keys are those of the request vectors, nobody signed them. */
+/**
+ * Certificates that are the same in every run: their keys are those of the request vectors, and their signatures are
+ * not valid.
+ */
 import { signCertificate } from "../../../core/pki/issue.ts";
 import { parsePublicKey } from "../../../core/pki/public_key.ts";
 import { encodeName } from "../../../core/pki/names.ts";

@@ -1,4 +1,4 @@
-/** Requests as they stand on the wire: seeds and words for whoever reads requests. */
+/** Requests as they stand on the wire: seeds and words for the targets that read requests. */
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { join } from "../mutate.ts";
@@ -18,7 +18,6 @@ const PATCHES: readonly (readonly [string, string])[] = [
   ],
 ];
 
-/** Pieces of requests. */
 export const REQUEST_WORDS: readonly string[] = [
   "\r\n",
   "\n",

@@ -41,12 +41,10 @@ export function behindKind<T extends unknown[]>(
   };
 }
 
-/** Bytes of base64 text. */
 export function fromBase64(text: string): Bytes {
   return new Uint8Array(Buffer.from(text, "base64"));
 }
 
-/** Pieces of JSON. */
 export const JSON_WORDS: readonly string[] = [
   "{",
   "}",

@@ -11,7 +11,6 @@ const REQUESTS_PER_APP = 500;
 /** kube-apiserver fails on these paths, and so do we. */
 const CUT_PATH = /failed to create RequestInfo/;
 
-/** `api`. */
 export async function api(): Promise<Target> {
   let app = await createTestApp();
   let count = 0;
@@ -48,12 +47,12 @@ async function answer(app: TestApp, input: Bytes): Promise<string> {
     signal: abort.signal,
     ...(body.length === 0 ? {} : { body }),
   });
-  // Watches go on until somebody ends them.
+  // Watches run until they are aborted.
   abort.abort();
   const text = await response.text();
   const failures = app.logger.entries.slice(logged).filter(({ message }) => message === "request failed");
   for (const { fields } of failures) {
-    // An error that is no Status was foreseen by nobody.
+    // An error that is no Status is a bug.
     if (!(fields["error"] instanceof StatusError)) throw fields["error"];
   }
   if (response.status >= 500) {

@@ -37,7 +37,6 @@ const WORDS = [
 ];
 const MAX_BYTES = 2 ** 21;
 
-/** `request`: PKCS#10. */
 export const request: Target = {
   name: "request",
   seeds: REQUESTS,
@@ -55,7 +54,6 @@ export const request: Target = {
   },
 };
 
-/** `certificate`: X.509. */
 export async function certificate(): Promise<Target> {
   return {
     name: "certificate",

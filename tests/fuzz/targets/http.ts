@@ -31,7 +31,6 @@ const QUIET_MS = 40;
 const MEMORY_BYTES = 512 * 2 ** 20;
 const CUT_PATH = /failed to create RequestInfo/;
 
-/** `http`. */
 export async function http(): Promise<Target> {
   const clock = createSystemClock();
   const ca = await createIssuingCa(clock.now());
@@ -134,7 +133,7 @@ function exchange({ port, ca }: Client, input: Bytes): Promise<Received> {
   });
 }
 
-/** Errors that nobody foresaw are logged, whatever the client was told. */
+/** Checks that unexpected errors were logged, whatever the client received. */
 function assertForeseen(logger: MemoryLogger, from: number): void {
   for (const { level, message, fields } of logger.entries.slice(from)) {
     if (level !== "error") continue;

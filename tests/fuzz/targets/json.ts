@@ -12,7 +12,6 @@ import { behindKind, forKind, getVector, JSON_WORDS, kindAndBody } from "../inpu
 /** Beyond this, comparing needs more stack than there is. */
 const COMPARED_BYTES = 4096;
 
-/** `json`. */
 export const json: Target = {
   name: "json",
   seeds: ALL_KINDS.map((kind) => forKind(kind, getVector(kind).json)),

@@ -128,7 +128,6 @@ export const continueToken: Target = {
   run: (input) => attempt(() => parseContinue(Buffer.from(input).toString("base64url"))),
 };
 
-/** `accept`: negotiation of answers. */
 export const accept: Target = {
   name: "accept",
   seeds: [

@@ -71,11 +71,8 @@ const PATCH_WORDS = [
 const VALIDATIONS: readonly FieldValidation[] = ["Warn", "Strict", "Ignore"];
 const MAX_BYTES = 3 * 2 ** 20;
 
-/** `json_patch`. */
 export const jsonPatch: Target = patchTarget("json_patch", "json", [...JSON_PATCHES, []]);
-/** `merge_patch`. */
 export const mergePatch: Target = patchTarget("merge_patch", "merge", [...DIRECTIVES, ...ALL_KINDS.map(vectorValue)]);
-/** `strategic_patch`. */
 export const strategicPatch: Target = patchTarget("strategic_patch", "strategic", [
   ...DIRECTIVES,
   ...ALL_KINDS.map(vectorValue),
@@ -137,7 +134,7 @@ function patchTarget(name: string, type: Exclude<PatchType, "apply">, patches: r
 
 const objects = new Map<Kind, KubeObject>();
 
-/** The vector of a kind, whose fields somebody owns. */
+/** Returns the vector of a kind with an owner for its fields. */
 function stored(kind: Kind): KubeObject {
   const known = objects.get(kind);
   if (known !== undefined) return known;
@@ -159,7 +156,7 @@ function vectorValue(kind: Kind): unknown {
   return JSON.parse(getVector(kind).json);
 }
 
-/** Nobody may apply managed fields. */
+/** Removes the managed fields, which a client may not apply. */
 function applicable(kind: Kind): Bytes {
   const value = vectorValue(kind) as { metadata: Record<string, unknown> };
   delete value.metadata["managedFields"];

@@ -1,4 +1,3 @@
-/** PEM: blocks among anything. */
 import { encodePem, parsePemBlocks } from "../../../core/pki/pem.ts";
 import { FULL_REQUEST, REQUEST_VECTORS } from "../../support/request_vectors.ts";
 import { assertHolds, assertSame } from "../oracle.ts";
@@ -7,7 +6,6 @@ import { fromBase64 } from "../inputs/seeds.ts";
 
 const BLOCK = encodePem("CERTIFICATE REQUEST", fromBase64(FULL_REQUEST));
 
-/** `pem`. */
 export const pem: Target = {
   name: "pem",
   seeds: [

@@ -1,4 +1,3 @@
-/** Label and field selectors. */
 import { matchesFields, parseFieldSelector } from "../../../core/kube/selectors/fields.ts";
 import { matchesLabels, parseLabelSelector } from "../../../core/kube/selectors/labels.ts";
 import { resultOutcome } from "../oracle.ts";
@@ -7,7 +6,6 @@ import { decodeText, encodeText, type Target } from "../target.ts";
 /** The listener takes no larger head. */
 const MAX_BYTES = 2 ** 20;
 
-/** `labels`. */
 export const labels: Target = {
   name: "labels",
   seeds: ["a=b", "a==b,c!=d", "x in (a,b),y notin (c)", "!a,b", "a>1,b<2", "example.com/role=x", "a in (),b in (,)"]
@@ -41,7 +39,6 @@ export const labels: Target = {
   },
 };
 
-/** `fields`. */
 export const fields: Target = {
   name: "fields",
   seeds: ["metadata.name=a", "spec.signerName!=b,metadata.name==c", "a=\\,\\=\\\\", "", ",", "=", "a=b,a=c"].map(

@@ -80,7 +80,6 @@ const DOCUMENTS = [
   "a: plain\n  folded text\nb: 'single\n\n  quoted'\n",
 ];
 
-/** `yaml`. */
 export const yaml: Target = {
   name: "yaml",
   seeds: [...ALL_KINDS.map((kind) => encodeText(getVector(kind).yaml)), ...DOCUMENTS.map(encodeText)],
@@ -111,7 +110,7 @@ function compareWithPackage(written: string, value: unknown): void {
   if (fault !== undefined) throw new Error(`the package reads another document: ${fault} in ${written.slice(0, 200)}`);
 }
 
-/** Where two readings differ; words that are no text here are not looked at. */
+/** Finds where two readings differ; words that are not text here are not compared. */
 function shapeFault(ours: unknown, theirs: unknown, path: string): string | undefined {
   if (typeof ours === "string" && typeof theirs === "string") {
     return ours === theirs ? undefined : `${path}: ${JSON.stringify(ours)} and ${JSON.stringify(theirs)}`;

@@ -16,7 +16,7 @@ const AGE_COLUMNS: readonly string[] = ["Age", "Last Seen", "First Seen"];
 /** What surrounds revisions in texts. */
 const REVISION_IN_TEXT =
   /((?:(?:resource version:?|resourceVersion:?|ResourceVersion|current:|record|precondition|object meta:|precondition:) \(?)|resourceVersion\\*":\\*"|resourceVersion:)([1-9]\d*)(?: \(([1-9]\d*)\))?/gi;
-/** Members of `/version` that tell of a build. */
+/** Members of `/version` that describe a build. */
 const BUILD: readonly string[] = [
   "gitVersion",
   "gitCommit",
@@ -31,7 +31,7 @@ const SLACK_MS = 2_000;
 
 /** Blanks the answers of one server during one corpus file. */
 export interface Blanker {
-  /** Tells of a `generateName` that was sent: the names made of it are blanked wherever they stand. */
+  /** Announces a `generateName` that was sent: names made of it are blanked wherever they stand. */
   expectGenerated(base: string): void;
   /** Blanks a body, a header, any value. */
   blank(value: unknown): unknown;
@@ -47,7 +47,6 @@ export interface BlankerOptions {
   now(): Date;
 }
 
-/** Makes one. */
 export function createBlanker(options: BlankerOptions): Blanker {
   const uids = createLabels("uid");
   const revisions = createLabels("rv");

@@ -26,12 +26,12 @@ test("blank() keeps equal uids equal and different ones different", () => {
   });
 });
 
-test("blank() leaves what stands literally in the corpus", () => {
+test("blank() keeps the literals of the corpus", () => {
   const blank = blankerFor(`json: {uid: "${UID}"}`);
   assert.deepEqual(blank({ uid: UID, other: OTHER_UID }), { uid: UID, other: "<uid 1>" });
 });
 
-test("blank() blanks times of the run only, and tells seconds from fractions", () => {
+test("blank() blanks times of the run only, and distinguishes seconds from fractions", () => {
   const blank = blankerFor();
   for (
     const [text, blanked] of [

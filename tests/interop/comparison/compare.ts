@@ -1,7 +1,6 @@
 /** Where two blanked answers differ. */
 import { isRecord } from "../../../core/lib/record.ts";
 
-/** One place. */
 export interface Difference {
   /** Dotted path, such as `body.metadata.labels.a` or `headers.content-type`. */
   readonly path: string;

@@ -7,7 +7,7 @@ import { countIdentical } from "./report.ts";
 export interface ProvenClient {
   readonly client: string;
   readonly shown: string;
-  /** File below `tests/interop`. */
+  /** The name of a file below `tests/interop`. */
   readonly test: string;
 }
 

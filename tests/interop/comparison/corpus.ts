@@ -16,7 +16,6 @@ export const IDENTITIES = [
   "anonymous",
 ] as const;
 
-/** One of the identities. */
 export type Identity = (typeof IDENTITIES)[number];
 
 /** One request and what is done with its answer. Texts hold placeholders, see `variables.ts`. */
@@ -64,7 +63,7 @@ export interface RequestFixture {
 
 /** One file of the corpus. */
 export interface CorpusFile {
-  /** File name without `.yaml`. */
+  /** The name of the file without `.yaml`. */
   readonly name: string;
   readonly title: string;
   readonly requests: Readonly<Record<string, RequestFixture>>;
@@ -73,7 +72,6 @@ export interface CorpusFile {
   readonly text: string;
 }
 
-/** Folder of the corpus. */
 export const CORPUS = join("tests", "interop", "corpus");
 
 /** What is in the folder beside exchanges. */

@@ -4,7 +4,7 @@ import { parseCorpusFile } from "./corpus.ts";
 import { expectedCells, findHoles } from "./grid.ts";
 import { fillText, fillValue } from "./variables.ts";
 
-test("fillText() fills variables, repetitions and base64, and leaves what is escaped", () => {
+test("fillText() fills variables, repetitions and base64, and keeps escaped text", () => {
   const variables = { uid: "u1", object: {}, "csr:web": "LS0t" };
   for (
     const [text, filled] of [
@@ -19,7 +19,7 @@ test("fillText() fills variables, repetitions and base64, and leaves what is esc
   assert.throws(() => fillText("a ${object}", variables), /is no text/);
 });
 
-test("fillValue() puts whole values in, and fills what is within them", () => {
+test("fillValue() inserts whole values, and fills their content", () => {
   const variables = { object: { metadata: { name: "${name}" } }, name: "x", limit: 5 };
   assert.deepEqual(fillValue({ a: "${object}", b: ["${limit}", "n=${limit}"] }, variables), {
     a: { metadata: { name: "x" } },
@@ -41,7 +41,7 @@ exchanges: [{name: list, send: "GET \${path}"}]
   assert.deepEqual(file.exchanges.map(({ project }) => project), [undefined, "rules"]);
 });
 
-test("parseCorpusFile() refuses what it does not understand", () => {
+test("parseCorpusFile() refuses unknown entries", () => {
   const of = (exchange: string) => () => parseCorpusFile("f", `title: t\nexchanges:\n  - ${exchange}\n`);
   assert.throws(of("{name: a, send: GET /, body: x}"), /f: a: unknown key body; known are name, as/);
   assert.throws(of("{name: a, send: GET /, as: bob}"), /f: a: nobody is called bob/);

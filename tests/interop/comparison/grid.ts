@@ -24,7 +24,6 @@ export const COLUMNS = {
   refusal: ["400", "401", "403", "404", "405", "406", "409", "410", "413", "415", "422"],
 } as const;
 
-/** A group of columns. */
 export type ColumnGroup = keyof typeof COLUMNS;
 
 /** A resource that the server says it has. */
@@ -50,7 +49,6 @@ export async function readEmptyCells(): Promise<readonly EmptyCell[]> {
   return (parse(await readFile(join(CORPUS, "grid.yaml"), "utf8")) ?? []) as readonly EmptyCell[];
 }
 
-/** Counts what was proven. */
 export function countCells(verdicts: readonly Verdict[]): Grid {
   const grid = new Map<string, Map<string, number>>();
   for (const verdict of verdicts) {

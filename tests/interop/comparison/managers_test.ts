@@ -18,7 +18,7 @@ test("sortManagers() makes one order of those on both sides of a second", () => 
   assert.deepEqual(managers(sortManagers(across)), ["z", "a", "b"]);
 });
 
-test("sortManagers() leaves what is in no order", () => {
+test("sortManagers() keeps lists that have no order of their own", () => {
   for (
     const list of [
       [entry("Update", "b", 1), entry("Update", "a", 1)],
@@ -30,7 +30,7 @@ test("sortManagers() leaves what is in no order", () => {
   ) assert.equal(sortManagers(list), list);
 });
 
-test("sortManagersInYaml() sorts within what kubectl prints, and leaves any other text alone", () => {
+test("sortManagersInYaml() sorts within kubectl's output, and keeps any other text", () => {
   const within = [entry("Update", "a", 1), entry("Update", "b", 1)];
   const across = [entry("Update", "b", 1), entry("Update", "a", 2)];
   const object = (managedFields: unknown) =>

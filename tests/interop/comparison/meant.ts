@@ -6,7 +6,6 @@ import { parse } from "yaml";
 import type { Difference } from "./compare.ts";
 import { CORPUS } from "./corpus.ts";
 
-/** One entry. */
 export interface MeantDifference extends Difference {
   /** The id of the exchange. */
   readonly exchange: string;
@@ -36,7 +35,7 @@ export function parseMeantDifferences(text: string): readonly MeantDifference[] 
   });
 }
 
-/** Tells whether an entry is about a difference: all four must agree. */
+/** Reports whether an entry is about a difference: all four values must agree. */
 export function isMeant(entry: MeantDifference, exchange: string, difference: Difference): boolean {
   return entry.exchange === exchange && entry.path === difference.path &&
     isDeepStrictEqual(entry["kube-apiserver"], difference["kube-apiserver"] ?? null) &&

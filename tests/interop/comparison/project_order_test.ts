@@ -25,7 +25,7 @@ test("projectOrder() keeps the order of other faults", () => {
   }
 });
 
-test("projectOrder() reads of typed errors what is no chance", () => {
+test("projectOrder() keeps the parts of typed errors that do not depend on chance", () => {
   const message = (errors: string) => ({ message: `failed to create typed patch object (a/b; v1, Kind=X): ${errors}` });
   assert.deepEqual(
     projectOrder(message("errors:\n  .b: expected string\n  .a: expected string")),

@@ -4,7 +4,7 @@ import { project } from "./project.ts";
 
 const CERTIFICATES = "certificates.k8s.io";
 
-test("project() cuts lists of groups and of resources down to what is served, and keeps what is wrong with the rest", () => {
+test("project() reduces lists of groups and of resources to the served ones, and keeps faults of the rest", () => {
   const groups = [{ name: CERTIFICATES, versions: [] }, { name: "apps", versions: [] }];
   assert.deepEqual(project("groups", { kind: "APIGroupList", groups }), { kind: "APIGroupList", groups: [groups[0]] });
   const resources = [
@@ -52,7 +52,7 @@ test("project() keeps the checks that are served, and lines that are none", () =
   assert.equal(project("checks", text), "[+]ping ok\n[-]etcd failed: reason withheld\nlivez check failed\n");
 });
 
-test("project() compares OpenAPI without descriptions, and only what served paths lead to", () => {
+test("project() compares OpenAPI without descriptions, and only the schemas of served paths", () => {
   const path = `/apis/${CERTIFICATES}/v1/certificatesigningrequests`;
   const operation = (name: string) => ({
     get: { description: "words", schema: { $ref: `#/components/schemas/${name}` } },

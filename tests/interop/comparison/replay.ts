@@ -17,7 +17,7 @@ import { fillText, fillValue, type Variables } from "./variables.ts";
 export interface Verdict {
   readonly exchange: Exchange;
   readonly file: string;
-  /** Of the real server. */
+  /** The status code of the real server's answer. */
   readonly status: number;
   readonly ourStatus: number;
   readonly sent: Sent;
@@ -43,7 +43,6 @@ const UNTIL_TRIES = 100;
 /** kube-apiserver's authorizer learns of roles and bindings a moment after they were written. */
 const GRANTS_KNOWN_MS = 300;
 
-/** Headers that clients read. */
 const COMPARED_HEADERS: readonly string[] = [
   "content-type",
   "cache-control",
@@ -58,7 +57,6 @@ const COMPARED_HEADERS: readonly string[] = [
   "x-content-type-options",
 ];
 
-/** Replays files in order. */
 export async function replayCorpus(
   pair: Pair,
   files: readonly CorpusFile[],
@@ -146,7 +144,7 @@ export async function replayExchange(
   });
 }
 
-/** Tells whether an exchange changes who may do what. */
+/** Reports whether an exchange changes permissions. */
 function isGrant({ send }: Exchange): boolean {
   return /^(?!GET )\S+ \/apis\/rbac\.authorization\.k8s\.io\//.test(send);
 }

@@ -42,11 +42,9 @@ export const SERVED_KINDS: readonly ServedKind[] = [
 ];
 /** `group/version/resource` and `group/version/resource/subresource`; the core group is empty. */
 export const SERVED_RESOURCES: ReadonlySet<string> = new Set(keys);
-/** `group/version` of them. */
+/** The API versions of the served kinds, as `group/version`. */
 export const SERVED_VERSIONS: ReadonlySet<string> = new Set(keys.map((key) => key.split("/").slice(0, 2).join("/")));
-/** Their groups. */
 export const SERVED_GROUPS: ReadonlySet<string> = new Set(keys.map((key) => key.split("/")[0]!));
-/** Names of health checks. */
 export const SERVED_CHECKS: ReadonlySet<string> = new Set(
   createHealthChecks({ storage: { health: nobody }, stopping: new AbortController().signal }).map(({ name }) => name),
 );

@@ -9,7 +9,6 @@ import { IDENTITIES, type Identity } from "./corpus.ts";
 /** The names of the two servers, as reports and the file of meant differences write them. */
 export const SIDES = ["kube-apiserver", "tlsboot"] as const;
 
-/** One of the two. */
 export type SideName = (typeof SIDES)[number];
 
 /** A server and the ways to reach it. */
@@ -43,7 +42,7 @@ const SUBJECTS: Readonly<Record<string, string>> = {
   alice: "/O=developers/CN=alice",
 };
 
-/** Starts a second kube-apiserver in the place of ours: what those two differ in is no fault of anybody. */
+/** Starts a second kube-apiserver in place of tlsboot: differences between those two are no faults. */
 export async function startTwins(): Promise<Pair> {
   const plane = await startControlPlane({ controllers: false });
   const dispose = async (twin?: ControlPlane) => {
@@ -69,7 +68,6 @@ export async function startTwins(): Promise<Pair> {
   }
 }
 
-/** Starts both. */
 export async function startPair(): Promise<Pair> {
   const plane = await startControlPlane({ controllers: false });
   try {

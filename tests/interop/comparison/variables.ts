@@ -1,7 +1,6 @@
 /** Placeholders in the corpus: values that each server made itself, fixtures, and long texts. */
 import { Buffer } from "node:buffer";
 
-/** Values by name. */
 export type Variables = Readonly<Record<string, unknown>>;
 
 const PLACEHOLDER = /\$\$\{|\$\{([^{}]*)\}/g;

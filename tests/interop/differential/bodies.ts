@@ -53,7 +53,6 @@ export function objectBody(object: Fields, kind: Kind, random: Random): SentBody
   return writeBody(oneIn(random, 60) ? doubled(changed, random) : changed, random);
 }
 
-/** Options of a deletion. */
 export function deletionBody(random: Random): SentBody {
   if (!oneIn(random, 3)) return { body: undefined, contentType: undefined };
   if (oneIn(random, 20)) return brokenBody(random);

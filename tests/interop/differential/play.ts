@@ -17,7 +17,6 @@ export interface Finding {
   readonly differences: readonly Difference[];
 }
 
-/** What came of scenes. */
 export interface Played {
   /** How many exchanges were compared. */
   readonly compared: number;

@@ -5,7 +5,6 @@ import type { Exchange } from "../comparison/corpus.ts";
 import type { Finding, Played } from "./play.ts";
 import { FIXTURES, type Scene } from "./scenes.ts";
 
-/** Findings with one signature. */
 export interface Group {
   readonly signature: string;
   readonly findings: readonly Finding[];

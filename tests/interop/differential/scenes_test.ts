@@ -30,7 +30,7 @@ test("createScene() reaches every kind, method, patch type and form of a body", 
   for (const form of ["json", "yaml", "protobuf", "text", undefined]) assert.ok(forms.has(form as "json"), form);
 });
 
-test("createScene() never lists or deletes what belongs to other scenes", () => {
+test("createScene() never lists or deletes objects of other scenes", () => {
   for (const { exchanges, index } of scenes) {
     for (const { send } of exchanges) {
       const isCollection =
@@ -41,7 +41,7 @@ test("createScene() never lists or deletes what belongs to other scenes", () => 
   }
 });
 
-test("formatCorpusFile() writes what the corpus reads", () => {
+test("formatCorpusFile() writes entries that the corpus reads", () => {
   const some = scenes.slice(0, 50);
   const text = formatCorpusFile(some, "Found by chance");
   const { exchanges } = parseCorpusFile("found", text);

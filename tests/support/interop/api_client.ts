@@ -7,7 +7,7 @@ export interface ApiRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** An object is sent as JSON. */
   readonly body?: object | string;
-  /** Without the client's token. */
+  /** Sends the request without the client's token. */
   readonly isAnonymous?: boolean;
 }
 
@@ -17,7 +17,6 @@ export interface ApiAnswer {
   readonly text: string;
 }
 
-/** Sends one request. */
 export type ApiClient = (method: string, path: string, request?: ApiRequest) => Promise<ApiAnswer>;
 
 /** Makes a client of a server. */

@@ -5,7 +5,7 @@ import { ensureNode } from "../../../scripts/build/node_runtime.ts";
 import { npmPeerPath } from "../peers/npm.ts";
 import { runProgram } from "../child.ts";
 
-/** What the program was told, by step; peers/client-node/story.mjs says what the steps are. */
+/** The results of the program, by step; peers/client-node/story.mjs describes the steps. */
 export type Story = Readonly<Record<string, unknown>>;
 
 /** The step in which it asks who it is. */
@@ -20,7 +20,7 @@ export async function tellStory(kubeconfig: string, request: string): Promise<St
   return JSON.parse(stdout) as Story;
 }
 
-/** The story without who told it. */
+/** Returns the story without the names of the servers. */
 export function withoutWho(story: Story): Story {
   return Object.fromEntries(Object.entries(story).filter(([step]) => step !== WHO));
 }

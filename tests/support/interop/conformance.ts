@@ -7,7 +7,7 @@ import type { TempFolder } from "../temp.ts";
 /** How the tests that were chosen ended, by their full names; sorted. */
 export interface ConformanceReport {
   readonly passed: readonly string[];
-  /** With what they said. */
+  /** The tests that failed, with their messages. */
   readonly failed: readonly { readonly name: string; readonly message: string }[];
   /** The whole output, for a report that is not as it should be. */
   readonly output: string;

@@ -2,9 +2,7 @@
 import { peerPath } from "../peers/go.ts";
 import { start } from "../child.ts";
 
-/** A running one. */
 export interface ContainerRuntime extends AsyncDisposable {
-  /** Path of its socket. */
   readonly socket: string;
 }
 

@@ -12,7 +12,6 @@ import { type Running, runProgram, start } from "../child.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../temp.ts";
 import { type Etcd, startEtcd } from "./etcd.ts";
 
-/** A running control plane. */
 export interface ControlPlane extends AsyncDisposable {
   readonly folder: TempFolder;
   readonly server: string;
@@ -22,7 +21,7 @@ export interface ControlPlane extends AsyncDisposable {
   readonly adminKubeconfig: string;
   /** A kubeconfig with a bearer token; the token file has `bootstrap-token` and one for each of our controllers. */
   kubeconfigWithToken(name: string, token: string): Promise<string>;
-  /** Starts kube-controller-manager with these controllers, as administrator; ended by whoever started it. */
+  /** Starts kube-controller-manager with these controllers, as administrator; the caller ends it. */
   startControllers(controllers: readonly string[], flags: readonly string[]): Running;
   /** Writes a value straight into etcd: what the API would not take today, but may have taken once. */
   putStored(key: string, value: string): Promise<void>;
@@ -49,13 +48,13 @@ const CONTROLLERS: readonly string[] = [
 
 /** How a control plane is started. */
 export interface ControlPlaneOptions {
-  /** Also kube-controller-manager. */
+  /** Starts kube-controller-manager beside the API server. */
   readonly controllers: boolean;
   /** An etcd that others use too, and that stays its owner's; by default one of its own. */
   readonly etcd?: Etcd;
   /** Another one on the same etcd, whose CA, certificates, keys and tokens it takes; by default it makes its own. */
   readonly sharedWith?: ControlPlane;
-  /** More flags of kube-controller-manager. */
+  /** Additional flags to start kube-controller-manager with. */
   readonly controllerFlags?: readonly string[];
   /** More flags of kube-apiserver, from the folder where they may have put files. */
   readonly apiserverFlags?: (folder: TempFolder) => Promise<readonly string[]>;
@@ -135,7 +134,7 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
   }
 }
 
-/** Through etcd's JSON gateway. */
+/** Writes a value through etcd's JSON gateway. */
 async function putStored(etcd: string, key: string, value: string): Promise<void> {
   const encoded = { key: Buffer.from(key).toString("base64"), value: Buffer.from(value).toString("base64") };
   const response = await fetch(`${etcd}/v3/kv/put`, { method: "POST", body: JSON.stringify(encoded) });

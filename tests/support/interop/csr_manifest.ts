@@ -19,7 +19,6 @@ export async function createRequest(subject: string): Promise<string> {
   );
 }
 
-/** A manifest as JSON. */
 export async function csrManifest(name: string, options: ManifestOptions = {}): Promise<string> {
   return JSON.stringify({
     apiVersion: "certificates.k8s.io/v1",

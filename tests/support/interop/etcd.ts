@@ -4,11 +4,10 @@ import { peerPath } from "../peers/go.ts";
 import { type Running, start } from "../child.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../temp.ts";
 
-/** One member. */
 export interface EtcdMember {
   readonly name: string;
   readonly url: string;
-  /** SIGKILL. */
+  /** Kills the member with SIGKILL. */
   kill(): Promise<void>;
   /** Starts it again with its data. */
   restart(): void;
@@ -24,7 +23,6 @@ export interface EtcdMember {
   log(): string;
 }
 
-/** A running etcd. */
 export interface Etcd extends AsyncDisposable {
   readonly members: readonly EtcdMember[];
   readonly urls: readonly string[];
@@ -37,7 +35,7 @@ export interface EtcdOptions {
   readonly members?: number;
   /** Further flags of each member. */
   readonly flags?: readonly string[];
-  /** Where clients find it. */
+  /** The address at which clients find etcd. */
   readonly address?: string;
   /** The peers that the members are, in turn: other releases. */
   readonly releases?: readonly ("etcd" | "etcd-3.5" | "etcd-3.5.12")[];
@@ -54,7 +52,7 @@ interface MemberPlan {
   readonly wrap: Wrap;
   readonly program: string;
   readonly client: string;
-  /** Here nobody asks for a certificate. */
+  /** The URL of the metrics, where no client certificate is required. */
   readonly metrics: string;
   readonly peer: string;
 }
@@ -144,7 +142,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
   }
 }
 
-/** etcd's JSON gateway. */
+/** Sends a request to etcd's JSON gateway. */
 async function askGateway(url: string, body: object) {
   const answer = await fetch(url, { method: "POST", body: JSON.stringify(body) });
   if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);

@@ -1,4 +1,4 @@
-/** A disk that fails for one program: `disk_fault.c`, preloaded, and the file that tells it what to do. */
+/** A disk that fails for one program: `disk_fault.c`, preloaded, and the file that controls it. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";
@@ -10,7 +10,6 @@ import type { TempFolder } from "../temp.ts";
 /** Calls that can fail: open for writing, write, sync, truncate, and names (rename, link, unlink, mkdir, rmdir). */
 export type CallKinds = string;
 
-/** What fails. */
 export interface Failing {
   readonly errno: "ENOSPC" | "EIO" | "EROFS";
   /** Letters of o, w, s, t and n, see `disk_fault.c`. */
@@ -53,12 +52,11 @@ export interface FaultyDisk {
 /** More than anything here makes. */
 const MAX_CALLS = 400;
 
-/** One call that fails. */
 export interface Round {
   readonly fault: Fault;
   /** How many calls went well before it. */
   readonly call: number;
-  /** For messages. */
+  /** Describes the failing call in messages of the test. */
   readonly what: string;
 }
 
@@ -101,7 +99,7 @@ export async function tryEachCall(
   return failed;
 }
 
-/** As `disk_fault.c` numbers them. */
+/** The kinds of short writes, numbered as in `disk_fault.c`. */
 const SHORT = { not: 0, harmless: 1, first: 2 } as const;
 
 /** Builds the library and makes a control file; needs a C compiler. */

@@ -1,4 +1,4 @@
-/** An instance on a disk that fails, a client that notes what it is told, and what a failure may look like. */
+/** An instance on a disk that fails, a client that records its answers, and the failures that are allowed. */
 import assert from "node:assert/strict";
 import { createApiClient } from "../../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../../client/transport/connect.ts";
@@ -22,17 +22,16 @@ export interface Refusal {
   readonly message: string;
 }
 
-/** Somebody who writes objects and reads them again. */
+/** A client that writes objects and reads them again. */
 export interface Client extends AsyncDisposable {
   /** Undefined when it was acknowledged, else the refusal. */
   create(name: string, bytes: number): Promise<Refusal | undefined>;
   names(): Promise<ReadonlySet<string>>;
-  /** The newest revision. */
+  /** Returns the newest revision of the storage. */
   revision(): Promise<string>;
   isReady(): Promise<boolean>;
 }
 
-/** Connects as the administrator. */
 export async function connect(dataDir: string): Promise<Client> {
   const clock = createSystemClock();
   const files = createFilePort();
@@ -69,7 +68,6 @@ export async function connect(dataDir: string): Promise<Client> {
   };
 }
 
-/** Starts `up`. */
 export function startUp(dataDir: string, port: number, disk?: FaultyDisk): Running {
   const args = ["up", "--secure-port", `${port}`, "--data-dir", dataDir];
   return startTlsboot(args, disk === undefined ? {} : { env: disk.env });
@@ -103,7 +101,7 @@ export function assertClearEnd(
   assert.doesNotMatch(stderr, /\n {4}at /, what);
 }
 
-/** A server, and somebody who asks it. */
+/** A server and a client that sends it requests. */
 export interface Life extends AsyncDisposable {
   readonly running: Running;
   readonly client: Client;

@@ -4,7 +4,6 @@ import { type Finished, type Running, runTlsboot, startTlsboot } from "../child.
 import { createTempFolder, type TempFolder } from "../temp.ts";
 import { createKubectl, type Kubectl } from "./kubectl.ts";
 
-/** How `up` is started. */
 export interface InstanceOptions {
   readonly args?: readonly string[];
   /** Lines of a token file, handed over as --token-auth-file. */
@@ -13,7 +12,6 @@ export interface InstanceOptions {
   readonly dataDir?: string;
 }
 
-/** A running `up`. */
 export interface RunningInstance extends AsyncDisposable {
   readonly folder: TempFolder;
   readonly running: Running;

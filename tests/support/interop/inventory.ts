@@ -1,4 +1,4 @@
-/** What a policy is told of the nodes on this machine. */
+/** The inventory that a policy receives about the nodes on this machine. */
 import { writeFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { TempFolder } from "../temp.ts";

@@ -3,7 +3,7 @@ import type { Command, Script } from "./kubectl_comparison.ts";
 import { NODE } from "./kubeadm_places.ts";
 import { JOIN_TOKEN, kubectl } from "./kubeadm_scripts.ts";
 
-/** A step on the machine of the place, which must succeed unless told otherwise. */
+/** A step on the machine of the place, which must succeed unless `code` is given. */
 function machine(run: string, code = 0): Command {
   return { run, program: "machine", code };
 }

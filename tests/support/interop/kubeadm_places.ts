@@ -24,11 +24,10 @@ const BOOTSTRAPPER = "abcdef.0123456789abcdef";
 export interface Clusters extends AsyncDisposable {
   readonly plane: ControlPlane;
   readonly instance: RunningInstance;
-  /** First the real one. */
+  /** The real cluster, followed by tlsboot. */
   readonly places: readonly [Place, Place];
 }
 
-/** Starts both. */
 export async function startClusters(): Promise<Clusters> {
   await using stack = new AsyncDisposableStack();
   const plane = stack.use(await startControlPlane());
@@ -99,7 +98,7 @@ function bootstrapKubeconfig(server: string, caPath: string): string {
   });
 }
 
-/** As `--discovery-token-ca-cert-hash` wants it. */
+/** Hashes a public key as `--discovery-token-ca-cert-hash` expects it. */
 function publicKeyHash(pem: string): string {
   const spki = new X509Certificate(pem).publicKey.export({ type: "spki", format: "der" });
   return `sha256:${createHash("sha256").update(spki).digest("hex")}`;

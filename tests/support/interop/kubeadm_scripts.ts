@@ -4,7 +4,7 @@ import type { Command, Script } from "./kubectl_comparison.ts";
 /** The token that machines join with, made by `kubeadm init phase bootstrap-token`. */
 export const JOIN_TOKEN = "joiner.0123456789abcdef";
 
-/** A step with stock kubeadm, which must succeed unless told otherwise. */
+/** A step with stock kubeadm, which must succeed unless a code is given. */
 function kubeadm(run: string, more: Omit<Command, "run" | "program"> = {}): Command {
   return { run, program: "kubeadm", code: 0, ...more };
 }
@@ -27,7 +27,10 @@ kubernetesVersion: v1.37.2
 controlPlaneEndpoint: \${server}
 `;
 
-/** What `kubeadm init` is told of `${server}`; the kubelet's part lets one start on any machine. kubeadm refuses a loopback address. */
+/**
+ * The configuration of `kubeadm init` for `${server}`; the kubelet's part lets one start on any machine. kubeadm
+ * refuses a loopback address.
+ */
 export const INIT_CONFIG = `
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
@@ -116,7 +119,7 @@ ${CLUSTER_CONFIG}`,
   ],
 };
 
-/** Tokens that kubeadm makes up: nobody lists them afterwards. */
+/** Tokens that kubeadm generates, which no later step lists. */
 export const randomTokens: Script = {
   title: "kubeadm token create without a token",
   steps: [

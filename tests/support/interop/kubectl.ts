@@ -6,7 +6,6 @@ import type { TempFolder } from "../temp.ts";
 
 const PATIENCE_MS = 60_000;
 
-/** kubectl as one user. */
 export interface Kubectl {
   /** Runs to the end, whatever the exit code. */
   try(...args: readonly string[]): Promise<Finished>;

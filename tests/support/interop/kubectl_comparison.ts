@@ -20,7 +20,7 @@ import { writeKubeconfigs } from "./kubectl_comparison_kubeconfig.ts";
 export interface Command {
   /** What is typed behind the name of the program; words may stand in single quotes. */
   readonly run: string;
-  /** kubectl when left out. */
+  /** The program to run; kubectl when left out. */
   readonly program?: string;
   readonly stdin?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -78,7 +78,7 @@ const KLOG_LINE = /^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ .*\n?/gm;
 
 /** Where commands are run: a server, and a folder to run in. */
 export interface Place {
-  /** Host and port. */
+  /** The host and port of the server. */
   readonly server: string;
   /** It has `<identity>.kubeconfig` for each identity that scripts name, and takes what the commands write. */
   readonly home: string;
@@ -183,7 +183,7 @@ async function createRunner(
   });
   return async (step) => {
     if (!("watch" in step)) return blankAll(await runCommand(step));
-    // The log of requests tells when the watch has begun: what is changed before might be missed.
+    // The log of requests shows when the watch has begun: earlier changes might be missed.
     const watch = { run: `${step.watch} -v=6` };
     const [program, ...words] = toWords(watch);
     await using running = start(program, words, toOptions(watch));

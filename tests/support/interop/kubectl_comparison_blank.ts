@@ -29,7 +29,7 @@ export interface TextBlankerOptions {
   readonly values: Readonly<Record<string, string>>;
   /** Times from then on are blanked. */
   readonly startedAt: Date;
-  /** `generateName`s in use. */
+  /** The `generateName` prefixes that the scripts use. */
   readonly generated: readonly string[];
 }
 

@@ -1,4 +1,3 @@
-/** kubectl describe and events. */
 import type { Script } from "./kubectl_comparison.ts";
 
 /** describe of every kind that has a describer of its own, and of one that has none. */

@@ -8,7 +8,6 @@ metadata: {name: ${name}, labels: {theme: ${label}}}
 spec: {request: "\${csr:${name}}", signerName: example.com/${label}, usages: [client auth]}
 `;
 
-/** certificate approve and deny. */
 export const deciding: Script = {
   title: "certificate approve and deny",
   files: {

@@ -117,7 +117,6 @@ const KINDS = [
   "nodes",
 ];
 
-/** Everything that `-o` takes. */
 export const outputs: Script = {
   title: "get: every kind, every output",
   files: {
@@ -176,7 +175,6 @@ export const outputs: Script = {
   ],
 };
 
-/** Which objects. */
 export const selectors: Script = {
   title: "get: selectors",
   files: {

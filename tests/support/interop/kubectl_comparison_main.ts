@@ -1,4 +1,4 @@
-/** Replays the scripts whose title contains a text: deno run -A …/kubectl_comparison_main.ts [TEXT [--all]] */
+/** Replays the scripts whose title contains a text. The arguments are `[TEXT [--all]]`. */
 import process from "node:process";
 import { startPair } from "../../interop/comparison/sides.ts";
 import { compareKubectl, formatStep } from "./kubectl_comparison.ts";

@@ -8,7 +8,7 @@ export interface Step {
   readonly args: readonly string[];
   readonly stdin?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** 0 when left out. */
+  /** The expected exit code; 0 when left out. */
   readonly code?: number;
   readonly stdout?: string | RegExp;
   readonly stderr?: string | RegExp;

@@ -32,7 +32,7 @@ export interface Machine extends AsyncDisposable {
 
 /**
  * Makes the machine out of a folder, in namespaces of its own. Programs are those of the outer machine and cannot be
- * written; kernel settings that a kubelet changes for everybody are files of the machine.
+ * written; kernel settings that a kubelet changes globally are files of the machine.
  */
 const SETUP = `
 set -eu

@@ -6,7 +6,7 @@ import { runProgram } from "../child.ts";
 export interface NetworkNamespace extends AsyncDisposable {
   /** The address of this side of the cable. */
   readonly hostAddress: string;
-  /** The address in there. */
+  /** The address of the end inside the namespace. */
   readonly innerAddress: string;
   /** Puts a program in there: command and arguments that run it. */
   wrap(command: string, args: readonly string[]): readonly [string, readonly string[]];
@@ -38,7 +38,7 @@ export async function createNetworkNamespace(): Promise<NetworkNamespace> {
     await ip("-n", name, "link", "set", inner, "up");
     await ip("-n", name, "link", "set", "lo", "up");
   } catch (error) {
-    // The first error tells more.
+    // The first error is the more useful one.
     await remove().catch(() => undefined);
     throw error;
   }

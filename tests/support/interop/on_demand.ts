@@ -1,4 +1,4 @@
-/** Programs of tests/support that do one thing for each line that they are told, on a disk that fails. */
+/** Starts programs of tests/support that do one action for each line on stdin, on a disk that fails. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -11,8 +11,8 @@ import type { FaultyDisk } from "./faulty_disk.ts";
 export interface OnDemand extends AsyncDisposable {
   /** The next line that it says. */
   said(): Promise<string>;
-  /** Tells it a line and answers what it says to that. */
-  tell(line: string): Promise<string>;
+  /** Sends a line and returns the line that the program answers. */
+  send(line: string): Promise<string>;
 }
 
 /** Starts one on Node, whose file calls are libc's. */
@@ -28,7 +28,7 @@ export function startOnDemand(name: string, folder: string, disk: FaultyDisk): O
   const said = async (): Promise<string> => (await lines.next()).value ?? "ended";
   return {
     said,
-    tell(line) {
+    send(line) {
       child.stdin!.write(`${line}\n`);
       return said();
     },

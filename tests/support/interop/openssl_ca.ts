@@ -10,7 +10,6 @@ export const CA_EXTENSIONS = [
   "subjectKeyIdentifier=hash",
 ] as const;
 
-/** What a certificate says. */
 export interface OpensslCertificate {
   readonly name: string;
   /** Who signs it: the name of an earlier one; itself without. */
@@ -18,7 +17,7 @@ export interface OpensslCertificate {
   readonly extensions: readonly string[];
   /** How long it lives; 30 when absent. */
   readonly days?: number;
-  /** Arguments of `openssl genpkey`. */
+  /** Additional arguments for `openssl genpkey`. */
   readonly key?: readonly string[];
 }
 

@@ -7,7 +7,7 @@ export interface RunningServers extends AsyncDisposable {
   readonly instances: readonly RunningInstance[];
 }
 
-/** Starts one for each list of members that it is told of: the CA of the first one in all their folders. */
+/** Starts a server for each list of members, all with the CA of the first one. */
 export async function startServers(
   membersOfEach: readonly (readonly string[])[],
   options: InstanceOptions = {},

@@ -18,12 +18,10 @@ export const KEYS = {
   "ed25519": ["ED25519"],
 } as const;
 
-/** One of them. */
 export type KeyName = keyof typeof KEYS;
 
-/** One request. */
 export interface SigningCase {
-  /** Unique. */
+  /** A unique name, also used as the name of the request. */
   readonly name: string;
   readonly signerName: string;
   readonly usages: readonly string[];

@@ -8,7 +8,6 @@ import type { Kubectl } from "./kubectl.ts";
 import { openssl } from "./openssl.ts";
 import type { SigningRequest } from "./signing_requests.ts";
 
-/** One of three things. */
 export type Outcome =
   | { readonly kind: "issued"; readonly pem: string; readonly after: Date }
   | { readonly kind: "failed"; readonly condition: unknown }
@@ -59,7 +58,7 @@ function findOutcome({ metadata, status }: CertificateSigningRequest, log: strin
   return error === undefined ? undefined : { kind: "retried", error };
 }
 
-/** Of kube-controller-manager's log. */
+/** Finds the error in the log of kube-controller-manager. */
 function findTheirError(log: string, name: string): string | undefined {
   for (const [, quoted = '""'] of log.matchAll(/ err=("(?:[^"\\]|\\.)*")/g)) {
     const text: unknown = JSON.parse(quoted);
@@ -69,7 +68,7 @@ function findTheirError(log: string, name: string): string | undefined {
   return undefined;
 }
 
-/** Of ours. */
+/** Finds the error in the log of tlsboot. */
 function findOurError(log: string, name: string): string | undefined {
   for (const line of log.split("\n").filter((one) => one.includes("reconciliation failed"))) {
     const entry: { readonly properties?: unknown; readonly name?: unknown; readonly error?: unknown } = JSON.parse(

@@ -7,7 +7,7 @@ export interface SmallDisk extends AsyncDisposable {
   readonly path: string;
   /** Writes ballast until nothing more fits; answers the bytes it took. */
   fill(): Promise<number>;
-  /** Throws the ballast out. */
+  /** Deletes the ballast, which frees space on the disk. */
   free(): Promise<void>;
 }
 

@@ -13,7 +13,7 @@ export const KIND = "certificatesigningrequest.certificates.k8s.io";
 /** How the API writes the resource in its errors. */
 export const RESOURCE = "certificatesigningrequests.certificates.k8s.io";
 
-/** Creates what stdin has. */
+/** kubectl arguments that create the objects given on stdin. */
 export const CREATE: readonly string[] = ["create", "-f", "-"];
 
 /** kubectl's words when there is no such CSR. */

@@ -4,7 +4,6 @@ import type { TempFolder } from "../temp.ts";
 import { csrManifest } from "./csr_manifest.ts";
 import type { Kubectl } from "./kubectl.ts";
 
-/** Its name. */
 export const WEB_SIGNER = "example.com/web";
 
 const PROFILE = `apiVersion: tlsboot/v1alpha1
@@ -23,7 +22,7 @@ export async function writeWebProfile(folder: TempFolder): Promise<string> {
   return path;
 }
 
-/** Creates and approves a request as whoever kubectl is. */
+/** Creates and approves a request as the user of `kubectl`. */
 export async function approveWebRequest(
   kubectl: Kubectl,
   name: string,

@@ -1,4 +1,4 @@
-/** A project of somebody else that depends on the packed library: what npm installs, and the programs over it. */
+/** A foreign project that depends on the packed library: what npm installs, and the programs over it. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,10 +14,9 @@ export const ENTRIES = [
   { specifier: "@tlsboot/tlsboot/cli", source: "cli/mod.ts", names: "cli" },
 ] as const;
 
-/** One of them. */
 export type Entry = (typeof ENTRIES)[number];
 
-/** Makes the project and installs the package into it, as anybody would. */
+/** Creates the project and installs the package into it with npm. */
 export async function installInto(folder: string, tarball: string): Promise<void> {
   await writeFile(join(folder, "package.json"), JSON.stringify({ name: "consumer", private: true, type: "module" }));
   const options = ["--no-audit", "--no-fund", "--loglevel=error", "--ignore-scripts", "--prefer-offline"];

@@ -11,7 +11,7 @@ import { cacheDir, mustRun, run } from "../../../scripts/processes.ts";
 
 /** The release that the peers are. */
 export const KUBERNETES = "v1.37.2";
-/** The store below it. */
+/** The version of etcd below the API server. */
 export const ETCD = "v3.7.3";
 /** The oldest one that is supported. */
 const OLDEST_ETCD = "v3.5.35";
@@ -19,7 +19,6 @@ const OLDEST_ETCD = "v3.5.35";
 const REFUSED_ETCD = "v3.5.12";
 /** The signer over HTTP that the benchmarks compare with. */
 export const CFSSL = "v1.6.5";
-/** The linter of certificates. */
 const ZLINT = "v3.7.3";
 
 interface Peer {
@@ -34,7 +33,7 @@ interface Peer {
   readonly use?: "bench" | "programs";
   /** The release of Kubernetes that it says it is; `KUBERNETES` for what is built from there. */
   readonly release?: string;
-  /** Its sources hold C. */
+  /** Whether its sources hold C, so that cgo is needed. */
   readonly needsC?: boolean;
 }
 
@@ -104,7 +103,10 @@ export function isPeer(name: string): boolean {
   return PEERS.some((peer) => peer.name === name);
 }
 
-/** Where a peer's executable is. Programs of our own are told apart by their sources, so that a changed one is built. */
+/**
+ * Returns the path of a peer's executable. The path of a program of this repository holds a hash of its sources, so
+ * that a changed one is built.
+ */
 export function peerPath(name: string): string {
   const peer = PEERS.find((candidate) => candidate.name === name);
   if (peer === undefined) throw new Error(`no peer is called ${name}`);

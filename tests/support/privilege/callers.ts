@@ -13,7 +13,6 @@ export interface JudgedServer {
   readonly clientCaKeyPem: string;
 }
 
-/** One request. */
 export interface Call {
   readonly method: string;
   readonly path: string;
@@ -22,18 +21,17 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** One answer. */
 export interface Reply {
   readonly code: number;
   readonly text: string;
 }
 
-/** Sends as whoever is named. Disposing it closes every connection. */
+/** Sends requests as any of the identities. Disposing it closes every connection. */
 export interface Callers extends Disposable {
   call(identity: Identity, call: Call): Promise<Reply>;
 }
 
-/** Issues the certificates of everybody. */
+/** Issues the certificates of all identities. */
 export async function createCallers(server: JudgedServer, identities = IDENTITIES): Promise<Callers> {
   const authority = parseAuthority(server.clientCaPem, server.clientCaKeyPem);
   if (!authority.ok) throw new Error(authority.error);

@@ -1,12 +1,11 @@
-/** Everybody who may turn up at a server, from strangers to its administrator. */
+/** Every identity that may turn up at a server, from unauthenticated clients to its administrator. */
 
-/** What an identity shows. */
 export type Credential =
   | { readonly kind: "none" }
   | { readonly kind: "token"; readonly token: string }
   | { readonly kind: "certificate"; readonly commonName: string; readonly organizations: readonly string[] };
 
-/** Somebody; the name is a column of the matrix. */
+/** An identity; the name is a column of the matrix. */
 export interface Identity {
   readonly name: string;
   /** Who that is, in the heading of the matrix. */
@@ -76,7 +75,7 @@ export const MASTERS: Identity = certified("masters", "in group system:masters",
 /** All of them, in the order of the columns. */
 export const IDENTITIES: readonly Identity[] = [
   { name: "anon", is: "shows nothing", credential: { kind: "none" } },
-  { name: "badtok", is: "a bearer token that nobody knows", credential: { kind: "token", token: "nobody-knows-me" } },
+  { name: "badtok", is: "an unknown bearer token", credential: { kind: "token", token: "nobody-knows-me" } },
   bearer("boot", "a bootstrap token whose group may ask for certificates"),
   bearer("bootold", "one that has expired"),
   bearer("bootgrp", "one whose group may do nothing"),

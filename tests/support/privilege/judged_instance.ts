@@ -1,4 +1,4 @@
-/** A running `tlsboot serve` whose answers to different people are looked at. */
+/** A running `tlsboot serve` whose answers to different users are compared. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describeFate, startInstanceProcess } from "../instance_process.ts";
@@ -16,7 +16,7 @@ export interface JudgedReply {
   at(path: string): unknown;
 }
 
-/** The server, and a way to ask it as anybody. */
+/** The server, and a way to send it requests as any identity. */
 export interface JudgedInstance extends AsyncDisposable {
   readonly server: JudgedServer;
   readonly stderr: () => string;
@@ -27,19 +27,16 @@ export interface JudgedInstance extends AsyncDisposable {
   grant(user: string, ...rules: readonly object[]): Promise<void>;
 }
 
-/** Where RBAC lies. */
 export const RBAC = "/apis/rbac.authorization.k8s.io/v1";
-/** Where certificate requests lie. */
 export const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 /** The content type of merge patches. */
 export const MERGE = { contentType: "application/merge-patch+json" } as const;
 
-/** Somebody with a certificate. */
 export function certified(name: string, ...organizations: readonly string[]): Identity {
   return { name, is: name, credential: { kind: "certificate", commonName: name, organizations } };
 }
 
-/** Somebody with a bearer token. */
+/** An identity with a bearer token. */
 export function bearer(token: string): Identity {
   return { name: token, is: "a token", credential: { kind: "token", token } };
 }

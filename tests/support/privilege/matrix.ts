@@ -1,4 +1,4 @@
-/** Every way to write × everybody: which code each gets. Nothing is changed by asking: every request is a dry run. */
+/** Every way to write × every identity: which code each gets. Nothing changes, because every request is a dry run. */
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { SNAPSHOT_PATH } from "../../../server/http/snapshot.ts";
 import type { Call, Callers, JudgedServer } from "./callers.ts";
@@ -109,7 +109,7 @@ function attemptsAt(
               body: { ...stored, ...(change ?? { metadata: { ...metadata, annotations: { matrix: "updated" } } }) },
             },
           },
-          // Of some kinds it makes what is not there, of the others it is 404 to whoever may.
+          // For some kinds this creates a missing object, for the others it is 404 with the right to write.
           ...(change !== undefined
             ? []
             : [{ verb: "update new", call: { method: "PUT", path: named(fresh), body: fresh } }]),

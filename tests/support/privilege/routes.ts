@@ -1,4 +1,4 @@
-/** Every way to write, as the server itself tells them. */
+/** Every way to write, as the server's discovery lists them. */
 import type { Callers } from "./callers.ts";
 import { MASTERS } from "./identities.ts";
 
@@ -6,7 +6,7 @@ import { MASTERS } from "./identities.ts";
 export interface Route {
   /** Such as `csinodes.storage.k8s.io` or `nodes/status`; core has no group. */
   readonly key: string;
-  /** `/api/v1` or `/apis/<group>/<version>`. */
+  /** The root of the API group: `/api/v1` or `/apis/<group>/<version>`. */
   readonly root: string;
   readonly plural: string;
   readonly subresource: string;
@@ -16,7 +16,7 @@ export interface Route {
 
 const WRITES: readonly string[] = ["create", "update", "patch", "delete", "deletecollection"];
 
-/** Reads them from discovery. */
+/** Reads the routes from the API's discovery documents. */
 export async function readRoutes(callers: Callers): Promise<readonly Route[]> {
   const read = async <T>(path: string): Promise<T> => {
     const { code, text } = await callers.call(MASTERS, { method: "GET", path });

@@ -1,6 +1,6 @@
 /**
- * An object of each resource for the matrix: one that is there, one that could be made, and a change. A resource without
- * a sample fails the matrix: whoever adds one says here what is written to it.
+ * An object of each resource for the matrix: one that exists, one that could be created, and a change. A resource
+ * without a sample fails the matrix: the author of a new one adds its sample here.
  */
 import type { KubeObject } from "../../../core/kube/meta.ts";
 

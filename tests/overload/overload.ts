@@ -15,7 +15,7 @@ export interface Instance {
   readonly token: string;
   readonly scale: number;
   readonly ms: number;
-  /** Uniform in [0, 1). */
+  /** Returns a random number, uniform in [0, 1). */
   random(): number;
 }
 
@@ -28,7 +28,7 @@ const ENOUGH_AT_SCALE_MS = 240_000;
 const ANSWERED_WITHIN_MS = 120_000;
 
 /** Attacks, and waits until honest clients have been answered once more. */
-export async function besiege(instance: Instance, attack: Attack): Promise<Observation> {
+export async function overload(instance: Instance, attack: Attack): Promise<Observation> {
   const { server, account } = instance;
   const startedAt = performance.now();
   const readLines = linesFrom(server);

@@ -12,8 +12,7 @@ import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { Ledger } from "./ledger.ts";
 import { isTransient } from "./watcher.ts";
 
-/** What the gardener needs. */
-export interface GardenerOptions {
+export interface TortureCleanerOptions {
   readonly cluster: ResolvedCluster;
   readonly connect: Connect;
   readonly clock: Clock;
@@ -23,7 +22,7 @@ export interface GardenerOptions {
 }
 
 /** Who deletes, and who says what may be deleted. */
-export interface Gardener {
+export interface TortureCleaner {
   /** A certificate that its node has stored. */
   retire(certificatePem: string): void;
   /** Deletes until the signal fires. */
@@ -34,8 +33,7 @@ const PAUSE_MS = 1_000;
 /** Of the requests that may be deleted, one in so many is each time. */
 const SHARE = 3;
 
-/** Makes one. */
-export function createGardener(options: GardenerOptions): Gardener {
+export function createTortureCleaner(options: TortureCleanerOptions): TortureCleaner {
   const { clock, random, ledger } = options;
   const retired = new Set<string>();
 
@@ -62,7 +60,7 @@ export function createGardener(options: GardenerOptions): Gardener {
     async run(signal) {
       while (!signal.aborted) {
         await pass(signal).catch((error: unknown) => {
-          if (!signal.aborted && !isTransient(error)) ledger.violations.push(`gardener: ${getErrorMessage(error)}`);
+          if (!signal.aborted && !isTransient(error)) ledger.violations.push(`cleaner: ${getErrorMessage(error)}`);
         });
         await clock.sleep(random.float() * PAUSE_MS, signal).catch(() => {});
       }
