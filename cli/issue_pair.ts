@@ -2,7 +2,7 @@
 import { formatTime } from "../core/kube/meta.ts";
 import type { Authority } from "../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../core/pki/authority_chain.ts";
-import { issueCertificate } from "../core/pki/certificate.ts";
+import { issueCertificate } from "../core/pki/issue.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";
 import type { SubjectFields } from "../core/pki/names.ts";
 import { AppError } from "../core/errors.ts";

@@ -2,7 +2,7 @@
  * The evidence that policies decide by: the approved requests of each requester, the names that nodes report, the names of
  * the API server, permissions, and the inventory.
  */
-import { findRequestingNode, type PolicyInput } from "../core/approval/evaluate_policies.ts";
+import { findRequestingNode } from "../core/approval/evaluate_policies.ts";
 import type { Inventory, NodeNames } from "../core/approval/inventory.ts";
 import { findHeldNames, listReportedNames, type ReportingNode } from "../core/approval/node_names.ts";
 import type { Lookup } from "../core/approval/ownership.ts";
@@ -16,6 +16,7 @@ import { getName } from "../core/kube/meta.ts";
 import { isSameSet } from "../core/lib/sets.ts";
 import type { RequestFacts } from "../core/pki/pkcs10.ts";
 import type { AccessReviewer, Clock, CsrStore, ObjectChange, ObjectStore } from "../core/ports.ts";
+import type { PolicyInput } from "../core/approval/checks.ts";
 
 /** The policies and the inventory that the operator has configured. */
 export interface PolicySettings {

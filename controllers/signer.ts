@@ -7,7 +7,7 @@ import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts"
 import { formatTime } from "../core/kube/meta.ts";
 import type { Authority } from "../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../core/pki/authority_chain.ts";
-import { type CertificatePlan, issueCertificate } from "../core/pki/certificate.ts";
+import { type CertificatePlan, issueCertificate } from "../core/pki/issue.ts";
 import { encodeBase64 } from "../core/lib/base64.ts";
 import type { Clock, CsrStore, Logger, Random } from "../core/ports.ts";
 import { decideClientTrust } from "../core/signing/client_trust.ts";

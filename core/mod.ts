@@ -213,11 +213,10 @@ export {
 // Policies for requests other than those of kubelet clients.
 export { BUILTIN_POLICIES } from "./approval/builtin_policies.ts";
 export { describePolicy } from "./approval/describe_policy.ts";
+export { type Check, type PolicyInput } from "./approval/checks.ts";
 export {
-  type Check,
   evaluatePolicies,
   findPolicyPermissions,
-  type PolicyInput,
   type PolicyVerdict,
   type RuleTrace,
 } from "./approval/evaluate_policies.ts";
@@ -377,12 +376,11 @@ export {
 } from "./pki/pkcs10.ts";
 export {
   type CertificateFacts,
-  type CertificatePlan,
-  issueCertificate,
   parseCertificate,
   parseCertificates,
   verifyCertificateSignature,
 } from "./pki/certificate.ts";
+export { type CertificatePlan, issueCertificate } from "./pki/issue.ts";
 export {
   type Authority,
   type AuthorityCertificates,

@@ -3,7 +3,7 @@
  * → take a seat → authorize → dispatch. Requests of in-process clients pass them too, only without TLS.
  */
 import { type Context, Hono, type Next } from "hono";
-import { goQuote } from "../core/kube/quote.ts";
+import { goQuote } from "../core/lib/quote.ts";
 import { internalError, pathNotFound, StatusError, statusFromError, unauthorized } from "../core/kube/status.ts";
 import { ANONYMOUS_USER, UNAUTHENTICATED_GROUP, type UserInfo } from "../core/kube/user.ts";
 import type { Authenticator, PeerCertificate } from "./authn/authentication.ts";

@@ -132,7 +132,7 @@ export type {
   WriteContext,
 } from "./registry/resource.ts";
 export type { Conversion } from "./registry/converted_storage.ts";
-export type { Beginning, DeletionRequest, DeletionRules } from "./registry/deletion.ts";
+export type { Beginning, DeletionRequest, DeletionRules } from "./registry/resource.ts";
 export { createResources } from "./registry/resources.ts";
 export { createReviews, type ReviewDeps } from "./registry/reviews.ts";
 

@@ -18,6 +18,32 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
   cli: ["core", "controllers", "server", "client"],
 };
 
+/**
+ * Rooms and folders whose files are in no import cycle, not even one through types or `import()`: such files can only be
+ * read, moved and tested together.
+ */
+const WITHOUT_CYCLES = ["core/", "server/registry/", "server/storage/"];
+
+/** The folders and files of core, lowest first: each imports itself and those before it only. */
+const CORE_ORDER = [
+  "lib",
+  "errors.ts",
+  "version.ts",
+  "kube",
+  "ports.ts",
+  "pki",
+  "csr",
+  "rbac",
+  "signing",
+  "approval",
+  "audit",
+  "bootstrap",
+  "garbage",
+  "namespaces",
+  "backup",
+  "mod.ts",
+];
+
 interface Source {
   /** Path from the root, with slashes. */
   readonly path: string;
@@ -37,6 +63,39 @@ test("architecture: rooms import only what stands below them, and controllers, s
         target === room || MAY_IMPORT[room].includes(target),
         `${path} imports ${specifier}: ${room} may import ${["itself", ...MAY_IMPORT[room]].join(", ")} only`,
       );
+    }
+  }
+});
+
+test("architecture: files do not import each other in a circle, also not through types or import()", async () => {
+  const graph = new Map((await sources).map((source) => [source.path, listTargets(source)]));
+  for (const path of graph.keys()) {
+    if (!WITHOUT_CYCLES.some((prefix) => path.startsWith(prefix))) continue;
+    const cycle = findCycle(graph, path);
+    assert.equal(cycle, undefined, `an import cycle: ${cycle?.join(" → ")}`);
+  }
+});
+
+test("architecture: neighbours in core import each other one way only", async () => {
+  for (const source of await sources) {
+    if (source.room !== "core") continue;
+    const own = rankInCore(source.path);
+    for (const target of listTargets(source)) {
+      const folder = CORE_ORDER.slice(0, own + 1).join(", ");
+      assert.ok(rankInCore(target) <= own, `${source.path} imports ${target}: it may import ${folder} only`);
+    }
+  }
+});
+
+test("architecture: an exported name has one meaning", async () => {
+  const places = new Map<string, string>();
+  for (const { path, text } of await sources) {
+    for (const name of listDeclaredExports(text)) {
+      // Every command has a `run`, which is loaded with its file and imported nowhere by its name.
+      if (name === "run" && path.startsWith("cli/")) continue;
+      const other = places.get(name);
+      assert.equal(other, undefined, `${other} and ${path} both export ${name}`);
+      places.set(name, path);
     }
   }
 });
@@ -128,6 +187,40 @@ function findImports(text: string): readonly string[] {
     /(?:\bfrom\s*|\bimport\s*\(\s*|^import\s+)["']([^"']+)["']/gm,
   );
   return [...statements].map(([, specifier]) => specifier!);
+}
+
+/** Lists the files that a file imports, types and `import()` included. */
+function listTargets({ path, imports }: Source): readonly string[] {
+  return imports.filter((name) => name.startsWith(".")).map((name) => normalize(join(dirname(path), name)));
+}
+
+/** Finds the shortest way from a file along imports back to it. */
+function findCycle(graph: ReadonlyMap<string, readonly string[]>, start: string): readonly string[] | undefined {
+  const waysTo = new Map<string, readonly string[]>([[start, [start]]]);
+  // A map is walked in the order of insertion, and what is added on the way is walked too.
+  for (const [path, way] of waysTo) {
+    for (const target of graph.get(path) ?? []) {
+      if (target === start) return [...way, start];
+      if (!waysTo.has(target)) waysTo.set(target, [...way, target]);
+    }
+  }
+  return undefined;
+}
+
+/** Returns the place of a file of core in `CORE_ORDER`. */
+function rankInCore(path: string): number {
+  const folder = path.split("/")[1] ?? "";
+  const rank = CORE_ORDER.indexOf(folder);
+  assert.ok(rank >= 0, `core/${folder} has no place in CORE_ORDER of this test`);
+  return rank;
+}
+
+/** Lists the names that a file declares and exports, each once; names that it exports from another file do not count. */
+function listDeclaredExports(text: string): ReadonlySet<string> {
+  const declarations = withoutComments(text).matchAll(
+    /^export (?:declare )?(?:abstract )?(?:async )?(?:function\*?|const|let|class|interface|type) (\w+)/gm,
+  );
+  return new Set([...declarations].map(([, name]) => name!));
 }
 
 function withoutComments(text: string): string {

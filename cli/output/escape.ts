@@ -11,7 +11,7 @@ const ALL_CONTROLS = /[\x00-\x1f\x7f]/g;
 const OWN = /(\x1b\[(?:0|1|2|31|32|33|36)m|\r\x1b\[2K)/;
 
 /** Escapes text of several lines. ESC becomes `^[`, as in kubectl; bidirectional and similar controls become `\u202e`. */
-export function escapeControls(text: string): string {
+export function escapeText(text: string): string {
   return escapeUnseen(text.replace(CONTROLS, toCaret));
 }
 
@@ -53,7 +53,7 @@ export function guardStream(
 }
 
 function withoutForeign(text: string): string {
-  return text.split(OWN).map((part, index) => index % 2 === 1 ? part : escapeControls(part)).join("");
+  return text.split(OWN).map((part, index) => index % 2 === 1 ? part : escapeText(part)).join("");
 }
 
 function toCaret(char: string): string {

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { escapeControls, escapeValue, guardStream, line } from "./escape.ts";
+import { escapeText, escapeValue, guardStream, line } from "./escape.ts";
 
-test("escapeControls() keeps tabs and line breaks", () => {
-  assert.equal(escapeControls("a\tb\nc\x07"), "a\tb\nc^G");
+test("escapeText() keeps tabs and line breaks", () => {
+  assert.equal(escapeText("a\tb\nc\x07"), "a\tb\nc^G");
 });
 
-test("escapeControls() escapes bidirectional and invisible characters", () => {
-  assert.equal(escapeControls("a\u202eb\u2066\x9bc\u200d\x7f"), "a\\u202eb\\u2066\\u009bc\\u200d^?");
+test("escapeText() escapes bidirectional and invisible characters", () => {
+  assert.equal(escapeText("a\u202eb\u2066\x9bc\u200d\x7f"), "a\\u202eb\\u2066\\u009bc\\u200d^?");
 });
 
 test("escapeValue() keeps a value from starting a line or a column", () => {

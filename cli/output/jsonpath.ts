@@ -1,7 +1,7 @@
 /** Evaluates kubectl's JSONPath templates (client-go `util/jsonpath`) over an object. Missing fields print nothing. */
 import { isRecord } from "../../core/lib/record.ts";
 import { AppError } from "../../core/errors.ts";
-import { marshalJson } from "../../core/kube/quote.ts";
+import { marshalJson } from "../../core/lib/quote.ts";
 import { type Filter, type Operand, parseJsonPath, type Path, type Step, type TemplateNode } from "./jsonpath_parse.ts";
 import { sortKeys } from "./json.ts";
 

@@ -1,12 +1,11 @@
 /** Checks the requirements of a rule one by one: the actual value, the outcome, and what would fix a failure. */
 import { formatDuration } from "../lib/duration.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import { isWithin, parseCidr } from "../pki/cidr.ts";
-import { parseIpAddress } from "../pki/ip_address.ts";
+import { isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
 import { type DistinguishedName, formatName } from "../pki/names.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
-import type { Check, PolicyInput } from "./evaluate_policies.ts";
-import { decideOwnership } from "./ownership.ts";
+import type { RequestFacts } from "../pki/pkcs10.ts";
+import { decideOwnership, type Evidence, type Lookup } from "./ownership.ts";
 import { matchesPattern, matchesRequesterPattern } from "../lib/pattern.ts";
 import {
   type EvidenceSettings,
@@ -19,8 +18,32 @@ import {
   type UsagesRequirement,
   WEEKDAYS,
 } from "./policy.ts";
+import type { PastApproval } from "./past_approvals.ts";
 
 const NO_NAMES: NamesRequirement = { owned: false, atLeastOne: false, dns: [], ips: [], uris: [], emails: [] };
+
+/** The facts that a policy is evaluated with. */
+export interface PolicyInput {
+  readonly csr: CertificateSigningRequest;
+  readonly request: RequestFacts;
+  readonly now: Date;
+  readonly evidence: Evidence;
+  /** Whether the requester may `create` a virtual subresource of certificatesigningrequests, by subresource. */
+  readonly permissions: ReadonlyMap<string, Lookup<boolean>>;
+  /** Earlier approvals of the same requester. */
+  readonly approvedBefore: readonly PastApproval[];
+}
+
+/** The outcome of one requirement. */
+export interface Check {
+  /** The checked part of the request, such as `subject`, `names`, `usages`. */
+  readonly what: string;
+  readonly saw: string;
+  readonly outcome: "holds" | "fails" | "unknown";
+  /** What is wrong, and what would fix it, when the requirement does not hold. A rule that denies has no fix. */
+  readonly fault?: string;
+  readonly fix?: string;
+}
 
 /** Checks common name and organizations, and that the subject has no other attribute. */
 export function checkSubject(wanted: SubjectRequirement, { csr, request }: PolicyInput): Check {

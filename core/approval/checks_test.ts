@@ -5,8 +5,9 @@ import { parseRequest } from "../csr/request.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/der_writer.ts";
 import { parseName } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
-import { evaluatePolicy, type PolicyInput, type PolicyVerdict } from "./evaluate_policies.ts";
+import { evaluatePolicy, type PolicyVerdict } from "./evaluate_policies.ts";
 import type { ApprovalRule, Policy, Requirements } from "./policy.ts";
+import type { PolicyInput } from "./checks.ts";
 
 const WEB: CsrOptions = {
   signerName: "example.com/web",

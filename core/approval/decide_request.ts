@@ -4,15 +4,10 @@
  */
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
-import {
-  evaluateDenials,
-  evaluatePolicies,
-  findPolicyPermissions,
-  type PolicyInput,
-  type PolicyVerdict,
-} from "./evaluate_policies.ts";
+import { evaluateDenials, evaluatePolicies, findPolicyPermissions, type PolicyVerdict } from "./evaluate_policies.ts";
 import { evaluateKubeletClient, findKubeletClientPermissions } from "./kubelet_client.ts";
 import type { Policy } from "./policy.ts";
+import type { PolicyInput } from "./checks.ts";
 
 /** Applies the rules that deny, then the two kubelet client rules, then the policies in order. */
 export function decideRequest(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {

@@ -1,8 +1,8 @@
 /** Evaluates policies for a request: a verdict, and the reasons of every rule. The caller passes in all facts. */
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
-import type { RequestFacts } from "../pki/pkcs10.ts";
 import {
+  type Check,
   checkDeniedNames,
   checkDeniedSubject,
   checkHours,
@@ -14,35 +14,12 @@ import {
   checkRate,
   checkSubject,
   checkUsages,
+  type PolicyInput,
 } from "./checks.ts";
-import type { Evidence, Lookup } from "./ownership.ts";
-import { formatApprovedBy, type PastApproval, POLICY_APPROVED } from "./past_approvals.ts";
+import { formatApprovedBy, POLICY_APPROVED } from "./past_approvals.ts";
 import { matchesPattern } from "../lib/pattern.ts";
 import { escapeControls } from "../lib/printable.ts";
 import type { ApprovalRule, Policy, RuleMatch } from "./policy.ts";
-
-/** The facts that a policy is evaluated with. */
-export interface PolicyInput {
-  readonly csr: CertificateSigningRequest;
-  readonly request: RequestFacts;
-  readonly now: Date;
-  readonly evidence: Evidence;
-  /** Whether the requester may `create` a virtual subresource of certificatesigningrequests, by subresource. */
-  readonly permissions: ReadonlyMap<string, Lookup<boolean>>;
-  /** Earlier approvals of the same requester. */
-  readonly approvedBefore: readonly PastApproval[];
-}
-
-/** The outcome of one requirement. */
-export interface Check {
-  /** The checked part of the request, such as `subject`, `names`, `usages`. */
-  readonly what: string;
-  readonly saw: string;
-  readonly outcome: "holds" | "fails" | "unknown";
-  /** What is wrong, and what would fix it, when the requirement does not hold. A rule that denies has no fix. */
-  readonly fault?: string;
-  readonly fix?: string;
-}
 
 /** The evaluation of one rule. */
 export interface RuleTrace {

@@ -3,10 +3,11 @@ import { test } from "node:test";
 import { buildCsr, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
 import { BUILTIN_POLICIES } from "./builtin_policies.ts";
-import { evaluatePolicies, evaluatePolicy, type PolicyInput, type PolicyVerdict } from "./evaluate_policies.ts";
+import { evaluatePolicies, evaluatePolicy, type PolicyVerdict } from "./evaluate_policies.ts";
 import type { NodeNames } from "./inventory.ts";
 import type { Evidence } from "./ownership.ts";
 import type { Policy } from "./policy.ts";
+import type { PolicyInput } from "./checks.ts";
 
 const NOW = new Date("2026-03-02T10:30:00Z");
 

@@ -8,7 +8,7 @@ import {
   requiredKey,
   text,
 } from "../lib/config_file.ts";
-import { canonicalIp, parseIpAddress } from "../pki/ip_address.ts";
+import { canonicalIp, parseIpAddress } from "../lib/ip_address.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 

@@ -8,8 +8,8 @@ import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts
 import { BUILTIN_SIGNERS } from "../signing/profile.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { KUBELET_CLIENT } from "./builtin_policies.ts";
-import { checkPermission } from "./checks.ts";
-import type { Check, PolicyInput, PolicyVerdict, RuleTrace } from "./evaluate_policies.ts";
+import { type Check, checkPermission, type PolicyInput } from "./checks.ts";
+import type { PolicyVerdict, RuleTrace } from "./evaluate_policies.ts";
 
 /** Evaluates the rules in order. The first one whose checks and permission hold approves; otherwise the policies follow. */
 export function evaluateKubeletClient(input: PolicyInput): PolicyVerdict {

@@ -5,7 +5,7 @@ import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/
 import type { KubeObject } from "../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../kube/user.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
-import { canonicalIp } from "../pki/ip_address.ts";
+import { canonicalIp } from "../lib/ip_address.ts";
 import type { NodeNames } from "./inventory.ts";
 import type { Lookup } from "./ownership.ts";
 

@@ -4,7 +4,7 @@
  */
 import type { EvidenceSettings } from "./policy.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
-import { canonicalIp } from "../pki/ip_address.ts";
+import { canonicalIp } from "../lib/ip_address.ts";
 import { type Inventory, type NodeNames } from "./inventory.ts";
 
 /** The evidence at the time of a decision. Every part may be missing. */

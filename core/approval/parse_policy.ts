@@ -1,6 +1,6 @@
 /** Parses a policy file (`kind: ApprovalPolicy`). Every unknown key is a fault. */
 import { findUnknownUsages } from "../pki/usages.ts";
-import { parseCidr } from "../pki/cidr.ts";
+import { parseCidr } from "../lib/ip_address.ts";
 import {
   checkedText,
   duration,

@@ -135,7 +135,7 @@ function reportPending(name: string, message: string): StepReport {
 export const MAX_PENDING = 100;
 
 /** Whether a request may be checked. `isFirst` marks the request with which its requester reached the limit. */
-export type Admission = { readonly kind: "check" } | { readonly kind: "wait"; readonly isFirst: boolean };
+export type CheckDecision = { readonly kind: "check" } | { readonly kind: "wait"; readonly isFirst: boolean };
 
 /**
  * The states of all requests. Further requests of a requester with too many pending ones wait until some are gone, so that
@@ -166,7 +166,7 @@ export class RequestStates {
   }
 
   /** Decides whether a request may be checked now; otherwise it waits until its requester has fewer pending requests. */
-  admit(name: string, requester: string): Admission {
+  admit(name: string, requester: string): CheckDecision {
     const state = this.get(name);
     if (state?.kind === "pending") return { kind: "check" };
     if (this.#countRoom(requester) > 0) {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Check, PolicyVerdict } from "./evaluate_policies.ts";
+import type { PolicyVerdict } from "./evaluate_policies.ts";
 import { type ApprovalStep, planApprovalStep, type RequestState, RequestStates } from "./request_states.ts";
+import type { Check } from "./checks.ts";
 
 const ABOUT = { policy: "p", rule: "r", trace: [] };
 const APPROVE: PolicyVerdict = { ...ABOUT, kind: "approve", reason: "PolicyApproved", message: "proven" };

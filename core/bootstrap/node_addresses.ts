@@ -2,8 +2,7 @@
  * Chooses the address of a node and the names of its serving certificate as kubelet does
  * (`pkg/kubelet/nodestatus/setters.go` NodeAddress, `pkg/kubelet/certificate/kubelet.go`, apimachinery `util/net`).
  */
-import { isWithin, parseCidr } from "../pki/cidr.ts";
-import { canonicalIp, formatIpAddress, parseIpAddress } from "../pki/ip_address.ts";
+import { canonicalIp, formatIpAddress, isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
 
 /** The host name, addresses and interfaces of a host. */
 export interface HostFacts {

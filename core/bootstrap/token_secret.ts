@@ -6,7 +6,7 @@ import { parseRfc3339 } from "./token_cleaning.ts";
 import { equalsInConstantTime } from "../lib/constant_time.ts";
 import type { SecretObject } from "../kube/core_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
-import { goQuote } from "../kube/quote.ts";
+import { goQuote } from "../lib/quote.ts";
 import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type BootstrapToken, parseBootstrapToken } from "./token.ts";

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { type CertificateFacts, parseCertificates } from "../pki/certificate.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { findPemBlock, type PemBlock } from "../pki/pem.ts";
-import { goQuote } from "../kube/quote.ts";
+import { goQuote } from "../lib/quote.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
 import type { Result } from "../lib/result.ts";
 

@@ -1,7 +1,7 @@
 /** Compares an issued certificate with its request. A signer may add names and usages, but not omit them. */
 import type { CertificateFacts } from "../pki/certificate.ts";
 import { formatName, type SubjectFields } from "../pki/names.ts";
-import { canonicalIp } from "../pki/ip_address.ts";
+import { canonicalIp } from "../lib/ip_address.ts";
 import type { AlternativeNames } from "../pki/subject_alternative_names.ts";
 import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/usages.ts";
 

@@ -1,7 +1,7 @@
 /** Parses the names of a certificate as users type them. The errors say what is expected. */
 import { findDnsNameFault } from "../pki/dns_name.ts";
 import { KEY_USAGES } from "../kube/certificates_v1.ts";
-import { canonicalIp, parseIpAddress } from "../pki/ip_address.ts";
+import { canonicalIp, parseIpAddress } from "../lib/ip_address.ts";
 import { parseUri } from "../pki/uri.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 

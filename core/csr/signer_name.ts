@@ -6,7 +6,7 @@ import {
   DNS_LABEL_MAX_LENGTH,
   DNS_SUBDOMAIN_MAX_LENGTH,
 } from "../kube/names.ts";
-import { byteLength, goQuote } from "../kube/quote.ts";
+import { byteLength, goQuote } from "../lib/quote.ts";
 
 /** A domain, a slash, and a path that consists of a namespace, a dot and a name. */
 const MAX_LENGTH = DNS_SUBDOMAIN_MAX_LENGTH + 1 + DNS_LABEL_MAX_LENGTH + 1 + DNS_SUBDOMAIN_MAX_LENGTH;

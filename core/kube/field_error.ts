@@ -4,7 +4,7 @@
  */
 
 import { INT64_LIMIT } from "./int64.ts";
-import { goQuote, marshalJson } from "./quote.ts";
+import { goQuote, marshalJson } from "../lib/quote.ts";
 
 /** The classes of faults, spelled like the `reason` of a Status cause. */
 export type FieldErrorType =

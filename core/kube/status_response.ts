@@ -1,7 +1,7 @@
 /** Converts a failed HTTP answer to an error: with the Status it holds, or with the one that client-go makes up. */
 import { isRecord } from "../lib/record.ts";
 import type { ListMeta, Status, StatusCause, StatusDetails } from "./meta.ts";
-import { goQuote } from "./quote.ts";
+import { goQuote } from "../lib/quote.ts";
 import { formatQualifiedResource } from "./schema.ts";
 import {
   createFailureStatus,

@@ -1,5 +1,5 @@
 /** Comma-separated values as Go's `encoding/csv` reads them: RFC 4180 quotes, spaces kept, empty lines skipped. */
-import { byteLength } from "../kube/quote.ts";
+import { byteLength } from "./quote.ts";
 import { err, ok, type Result } from "./result.ts";
 
 const BARE_QUOTE = 'bare " in non-quoted-field';

@@ -1,5 +1,5 @@
 /** Durations as Go writes them (`time.ParseDuration`): `10m`, `24h`, `1h30m0.5s`. */
-import { goQuote } from "../kube/quote.ts";
+import { goQuote } from "./quote.ts";
 import { err, ok, type Result } from "./result.ts";
 
 const UNIT_MS: Readonly<Record<string, number>> = {

@@ -1,7 +1,6 @@
 /** Reads config files and kubeconfigs in linear time, because a kubeconfig can come from a server (`cluster-info`). */
 import { isAlias, isCollection, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import { err, ok, type Result } from "./result.ts";
-import { getErrorMessage } from "../errors.ts";
 
 /** The largest number of aliases, which prevents alias bombs. */
 const MAX_ALIASES = 100;
@@ -66,7 +65,7 @@ const PLACE = / at line \d+, column \d+:?$/;
 
 /** Describes a fault in one line without quoting the text, because the file may be a secret that was named by mistake. */
 export function describeYamlFault(error: unknown): string {
-  const [line = ""] = getErrorMessage(error).split("\n");
+  const [line = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
   const place = PLACE.exec(line)?.[0] ?? "";
   const said = line.slice(0, line.length - place.length);
   const [plain] = QUOTING.flatMap((form) => form.exec(said)?.[0] ?? []);

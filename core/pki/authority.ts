@@ -12,8 +12,6 @@ import { encodePem, parsePemBlocks } from "./pem.ts";
 import { parsePublicKey, publicKeysEqual } from "./public_key.ts";
 import { isSignatureGood } from "./signature.ts";
 
-export { chooseSignatureAlgorithm } from "./issue.ts";
-
 /** A certificate authority with its key. */
 export interface Authority {
   readonly certificate: CertificateFacts;

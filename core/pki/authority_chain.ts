@@ -3,7 +3,6 @@
  * needs to trust it (decision 8).
  */
 import { err, ok, type Result } from "../lib/result.ts";
-import type { Authority } from "./authority.ts";
 import { parseCaBundle } from "./ca_bundle.ts";
 import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "./certificate.ts";
 import { equalBytes } from "./der.ts";
@@ -75,7 +74,7 @@ export function getIntermediates({ certificate, issuers }: CertificateChain): re
  */
 export function encodeIssued(
   leafDer: Uint8Array,
-  authority: Pick<Authority, "certificate" | "issuers" | "intermediates">,
+  authority: CertificateChain & { readonly intermediates: readonly CertificateFacts[] },
   withChain?: boolean,
 ): string {
   const behind = withChain === undefined ? authority.intermediates : withChain ? getIntermediates(authority) : [];

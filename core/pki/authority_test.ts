@@ -7,10 +7,11 @@ import {
   planTestLeaf,
   unwrap,
 } from "../../tests/support/test_authority.ts";
-import { chooseSignatureAlgorithm, parseAuthority } from "./authority.ts";
+import { parseAuthority } from "./authority.ts";
 import { parseCaBundle } from "./ca_bundle.ts";
 import { publicKeyPin } from "./public_key_pin.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
+import { chooseSignatureAlgorithm } from "./issue.ts";
 
 test("createAuthority() makes a root like kubeadm's", async () => {
   const { certificate } = await createTestAuthority();

@@ -22,8 +22,6 @@ import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts } from "./
 import { findSignatureFault } from "./signature.ts";
 import { parseSignatureAlgorithm, type SignatureAlgorithmFacts } from "./signature_algorithm.ts";
 
-export { type CertificatePlan, issueCertificate } from "./issue.ts";
-
 /** The contents of a certificate, frozen. Nothing in it is proven until a chain is verified. */
 export interface CertificateFacts extends ExtensionFacts {
   readonly der: Uint8Array<ArrayBuffer>;

@@ -14,11 +14,12 @@ import {
   planTestLeaf,
   unwrap,
 } from "../../tests/support/test_authority.ts";
-import { issueCertificate, parseCertificate, parseCertificates, verifyCertificateSignature } from "./certificate.ts";
+import { parseCertificate, parseCertificates, verifyCertificateSignature } from "./certificate.ts";
 import { encodeSequence } from "./der_writer.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "./keys.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { parseCertificationRequest } from "./pkcs10.ts";
+import { issueCertificate } from "./issue.ts";
 
 const authorities: readonly { readonly algorithm: KeyAlgorithm; readonly want: string }[] = [
   { algorithm: "ecdsa-p256", want: "ECDSA-SHA256" },

@@ -1,5 +1,5 @@
 /** DNS names in the one spelling that policies and profiles compare. */
-import { parseIpAddress } from "./ip_address.ts";
+import { parseIpAddress } from "../lib/ip_address.ts";
 
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 

@@ -3,7 +3,7 @@
  * without its legacy parts): a common name does not count, and a wildcard must be the whole first label.
  */
 import type { CertificateFacts } from "./certificate.ts";
-import { canonicalIp } from "./ip_address.ts";
+import { canonicalIp } from "../lib/ip_address.ts";
 
 /** Describes a mismatch in Go's words; undefined when the certificate is for the host. An IPv6 address may have brackets. */
 export function findHostFault(certificate: CertificateFacts, host: string): string | undefined {

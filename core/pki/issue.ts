@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { findUnknownUsages, KEY_USAGE_BITS, toExtendedKeyUsageOids, toKeyUsageBits } from "./usages.ts";
 import { AppError } from "../errors.ts";
 import type { CaKey, SignatureAlgorithm } from "../ports.ts";
-import type { Authority } from "./authority.ts";
+import type { CertificateFacts } from "./certificate.ts";
 import { EXTENSION_OID } from "./certificate_extensions.ts";
 import { type Bytes, contextTag, equalBytes, toResult } from "./der.ts";
 import {
@@ -56,13 +56,19 @@ export interface Issuer {
   readonly key: CaKey;
 }
 
+/** The certificate of an issuer and its key; an `Authority` is one. */
+export interface IssuingAuthority {
+  readonly certificate: Pick<CertificateFacts, "subject" | "publicKey" | "subjectKeyId">;
+  readonly key: CaKey;
+}
+
 /**
  * Issues a certificate; `serial` are big-endian bytes (signers pass 16 random ones). Rejects with AppError `invalid` for a
  * plan that cannot be encoded: an unknown usage, a name of the wrong type, a path length or name constraints without a CA.
  */
 export function issueCertificate(
   plan: CertificatePlan,
-  issuer: Authority,
+  issuer: IssuingAuthority,
   serial: Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { subject, publicKey, subjectKeyId } = issuer.certificate;

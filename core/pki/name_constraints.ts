@@ -3,11 +3,10 @@
  * issue. They are parsed, encoded and checked as in Go (`crypto/x509/constraints.go`), which does not support constraints on
  * directory names and other kinds.
  */
-import { formatCidr, isWithin, parseCidr } from "./cidr.ts";
 import { type Bytes, contextTag, DerError, DerReader, TAG, withText } from "./der.ts";
 import { decodeAscii } from "./der_text.ts";
 import { encodeSequence, encodeValue } from "./der_writer.ts";
-import { parseIpAddress } from "./ip_address.ts";
+import { formatCidr, isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
 import type { AlternativeNames } from "./subject_alternative_names.ts";
 
 /** The subtrees of a constraint, by kind of name. */

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { createTestAuthority, issueTestCertificate, planTestLeaf, unwrap } from "../../tests/support/test_authority.ts";
 import { parseCertificate } from "./certificate.ts";
-import { formatCidr, parseCidr } from "./cidr.ts";
+import { formatCidr, parseCidr } from "../lib/ip_address.ts";
 import { toResult } from "./der.ts";
 import {
   encodeNameConstraints,

@@ -17,9 +17,10 @@ import fc from "../../tests/support/properties.ts";
 import { KEY_USAGE_BITS } from "./usages.ts";
 import { KEY_USAGES } from "../kube/certificates_v1.ts";
 import { createTestAuthority, planTestLeaf, unwrap } from "../../tests/support/test_authority.ts";
-import { issueCertificate, parseCertificate } from "./certificate.ts";
+import { parseCertificate } from "./certificate.ts";
 import { createCertificationRequest, parseCertificationRequest } from "./pkcs10.ts";
 import type { AlternativeNames } from "./subject_alternative_names.ts";
+import { issueCertificate } from "./issue.ts";
 
 const text = fc.string({ unit: fc.constantFrom(..."aZ09 '()+,-./:=?äЖ漢@*&_\"#;<>\\"), minLength: 1, maxLength: 80 });
 const label = fc.string({ unit: fc.constantFrom(..."abcxyz019-"), minLength: 1, maxLength: 63 });

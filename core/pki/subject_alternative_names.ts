@@ -3,7 +3,7 @@ import { AppError } from "../errors.ts";
 import { type Bytes, contextTag, DerError, DerReader, TAG, withText } from "./der.ts";
 import { decodeAscii, isAscii } from "./der_text.ts";
 import { encodeParts, encodeValue } from "./der_writer.ts";
-import { formatIpAddress, parseIpAddress } from "./ip_address.ts";
+import { formatIpAddress, parseIpAddress } from "../lib/ip_address.ts";
 import { parseUri } from "./uri.ts";
 
 /** The names, in the order of the extension within each kind. */

@@ -2,7 +2,7 @@
  * Prevents privilege escalation: finds the wanted rules that the held rules do not cover
  * (component-helpers `auth/rbac/validation/policy_comparator.go`, `pkg/registry/rbac/validation/rule.go`).
  */
-import { goQuote } from "../kube/quote.ts";
+import { goQuote } from "../lib/quote.ts";
 import type { PolicyRule } from "../kube/rbac_v1.ts";
 import type { UserInfo } from "../kube/user.ts";
 import { matchesPath } from "./rules.ts";

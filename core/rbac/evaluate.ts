@@ -3,7 +3,7 @@
  * `plugin/pkg/auth/authorizer/rbac/rbac.go`). RBAC never denies; without a matching rule it has no opinion.
  */
 import type { NonResourceRule, ResourceRule, SubjectRulesReviewStatus } from "../kube/authorization_v1.ts";
-import { goQuote } from "../kube/quote.ts";
+import { goQuote } from "../lib/quote.ts";
 import { getName } from "../kube/meta.ts";
 import type {
   ClusterRole,

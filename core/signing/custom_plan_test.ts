@@ -8,12 +8,13 @@ import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { parseRequest } from "../csr/request.ts";
 import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/usages.ts";
 import { KEY_USAGES } from "../kube/certificates_v1.ts";
-import { type CertificateFacts, type CertificatePlan, issueCertificate, parseCertificate } from "../pki/certificate.ts";
+import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
 import type { Result } from "../lib/result.ts";
 import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { planCertificate, type PlanInput, type SigningRefusal } from "./plan.ts";
 import type { ProfileSpec } from "./profile_spec.ts";
+import { type CertificatePlan, issueCertificate } from "../pki/issue.ts";
 
 const NOW = new Date("2026-05-04T03:02:01Z");
 const HOUR_S = 3_600;

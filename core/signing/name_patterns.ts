@@ -3,8 +3,7 @@
  * segment in `spiffe://example.com/*`. `**` crosses separators, where that is safe.
  */
 import { matchesDeepPattern } from "../lib/pattern.ts";
-import { isWithin, parseCidr } from "../pki/cidr.ts";
-import { parseIpAddress } from "../pki/ip_address.ts";
+import { isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 
 /** Matches a common name. A star stays within one label, because many programs interpret it as a host name. */

@@ -9,13 +9,14 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
 } from "../kube/certificates_v1.ts";
-import { goQuote } from "../kube/quote.ts";
-import type { CertificateFacts, CertificatePlan } from "../pki/certificate.ts";
+import { goQuote } from "../lib/quote.ts";
+import type { CertificateFacts } from "../pki/certificate.ts";
 import type { DistinguishedName, SubjectFields } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { findIssuersFault } from "../pki/serving_certificate.ts";
 import { checkProfile, type ProfileLifetime, type SigningProfile } from "./profile.ts";
+import type { CertificatePlan } from "../pki/issue.ts";
 
 /** How far certificates are backdated, for clients whose clock is behind. */
 export const BACKDATE_MS = 5 * 60_000;

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { buildCsr, type CsrOptions, fromBase64, toBase64 } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
-import type { CertificatePlan } from "../pki/certificate.ts";
+import type { CertificatePlan } from "../pki/issue.ts";
 import { createIntermediate, createTestAuthority } from "../../tests/support/test_authority.ts";
 import { NO_SUBTREES } from "../pki/name_constraints.ts";
 import type { Result } from "../lib/result.ts";

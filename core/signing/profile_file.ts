@@ -15,9 +15,8 @@ import {
   type Shape,
   text,
 } from "../lib/config_file.ts";
-import { parseCidr } from "../pki/cidr.ts";
 import { findDerValueFault } from "../pki/extra_extensions.ts";
-import { canonicalIp, parseIpAddress } from "../pki/ip_address.ts";
+import { canonicalIp, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { findDnsPatternFault, findEmailPatternFault, findUriPatternFault } from "./name_patterns.ts";

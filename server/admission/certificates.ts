@@ -3,7 +3,7 @@
  * CertificateSigning and CertificateSubjectRestriction, and the permission for a signer that the first two check
  * (`pkg/certauthorization/certauthorization.go`).
  */
-import { goQuote } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/lib/quote.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { AdmissionPlugin } from "./admission.ts";

@@ -5,7 +5,7 @@
 import { parseRequest } from "../../core/csr/request.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
-import { goQuote } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/lib/quote.ts";
 import { formatQualifiedResource } from "../../core/kube/schema.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
 import { findNodeName } from "../authz/node_authorizer.ts";

@@ -1,5 +1,5 @@
 /** The 403 of a denied request (`apiserver/pkg/endpoints/handlers/responsewriters/errors.go`). */
-import { goQuote } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/lib/quote.ts";
 import { forbidden, NO_RESOURCE, StatusError } from "../../core/kube/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Attributes } from "../../core/rbac/attributes.ts";

@@ -22,7 +22,7 @@ import type { Authorizer } from "./authorizer.ts";
 import { deniedError } from "./denied_error.ts";
 import { parseImpersonation } from "./impersonation_headers.ts";
 import { formatFieldError, invalid } from "../../core/kube/field_error.ts";
-import { goQuote } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/lib/quote.ts";
 
 /** The classic mode `impersonate` and the constrained modes. */
 type Mode = "impersonate" | "arbitrary-node" | "serviceaccount" | "user-info";

@@ -7,7 +7,7 @@ import { NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/us
 import type { Attributes, Decision, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { NODE_RULES } from "../../core/rbac/default_rules/nodes.ts";
 import { rulesAllow } from "../../core/rbac/rules.ts";
-import { goQuote } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/lib/quote.ts";
 
 /** The evaluation error of a rules review for a node. */
 export const NODE_RULES_ERROR = "node authorizer does not support user rule resolution";

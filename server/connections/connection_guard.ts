@@ -21,14 +21,14 @@ export interface GuardedConnection {
   /** The connection is authenticated: by its client certificate, or by a request, which also names the user. */
   authenticated(user?: string): void;
   /** A request has begun, on an HTTP/2 stream or alone; `abort` ends it. */
-  startRequest(abort: () => void, isStream: boolean): GuardedRequest;
+  startRequest(abort: () => void, isStream: boolean): RunningRequest;
   readonly isAuthenticated: boolean;
   /** The connection is closed. */
   closed(): void;
 }
 
 /** One request on a guarded connection. */
-export interface GuardedRequest {
+export interface RunningRequest {
   /** The answer is a stream without a timeout, such as a watch. */
   markStreaming(): void;
   /** The request has been answered. */

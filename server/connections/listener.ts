@@ -25,8 +25,8 @@ import {
   type Endings,
   GUARD_LIMITS,
   type GuardedConnection,
-  type GuardedRequest,
   type GuardLimits,
+  type RunningRequest,
 } from "./connection_guard.ts";
 import { MAX_HEAD_BYTES } from "../http/limits.ts";
 import { createRefusals, findHeadFault, refusePlainHttp } from "./malformed_requests.ts";
@@ -371,7 +371,7 @@ function createConnection(
   incoming: IncomingMessage | Http2ServerRequest,
   session: ServerHttp2Session | undefined,
   guarded: WeakMap<object, GuardedConnection>,
-  request: GuardedRequest | undefined,
+  request: RunningRequest | undefined,
 ): Connection {
   const socket = (session?.socket ?? incoming.socket) as TLSSocket;
   return {

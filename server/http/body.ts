@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
 import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { goQuote } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/lib/quote.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/kube/status.ts";
 import type { Seat } from "../flowcontrol/flow_control.ts";

@@ -13,7 +13,7 @@ import {
   validateUpdateOptions,
 } from "../../core/kube/validation/options.ts";
 import type { FieldError } from "../../core/kube/field_error.ts";
-import { byteLength, goQuote, isPrintable } from "../../core/kube/quote.ts";
+import { byteLength, goQuote, isPrintable } from "../../core/lib/quote.ts";
 import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/validation/object_meta.ts";
 import type { ListQuery } from "../registry/read.ts";
 import type { FieldValidation } from "./body.ts";

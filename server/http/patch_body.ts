@@ -2,7 +2,7 @@
 import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
 import { encodeObject } from "../../core/kube/codec/encode.ts";
 import { goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
-import { goQuote, marshalJson } from "../../core/kube/quote.ts";
+import { goQuote, marshalJson } from "../../core/lib/quote.ts";
 import { findObjectFault } from "../../core/kube/codec/unstructured.ts";
 import { compareBytes } from "../../core/lib/byte_order.ts";
 import { type JsonDocument, parseJson } from "../../core/kube/codec/json_parser.ts";

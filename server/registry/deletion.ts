@@ -1,33 +1,7 @@
 /** The rules of deletion, and how resources deviate from them (`registry/generic/registry/store.go`, strategies). */
 import { type DeleteOptions, formatTime, type KubeObject } from "../../core/kube/meta.ts";
 import { withMeta } from "./write.ts";
-
-/** The deviations of a resource from the usual deletion. */
-export interface DeletionRules<T extends KubeObject = KubeObject> {
-  /** The answer is the object that went (`ReturnDeletedObject`), not a Status. */
-  readonly answersObject?: true;
-  /** The garbage collector does not handle it, so policies are ignored (`rest.Unsupported`). */
-  readonly withoutPolicy?: true;
-  /** Objects that the store cannot read cannot be deleted: in kube-apiserver these are not plain stores. */
-  readonly withoutUnsafe?: true;
-  /** Handles a deletion before the usual steps. */
-  begin?(object: T, request: DeletionRequest): Beginning<T>;
-}
-
-/** The options and the time of a deletion. */
-export interface DeletionRequest {
-  readonly options: DeleteOptions;
-  readonly now: Date;
-}
-
-/** The result of a resource's own first step of a deletion. */
-export type Beginning<T extends KubeObject = KubeObject> =
-  /** This state is stored, and the object waits for its finalizers. */
-  | { readonly kind: "mark"; readonly object: T }
-  /** The object waits already: admission is not asked, and nothing is written. */
-  | { readonly kind: "waiting" }
-  /** The usual deletion continues. */
-  | { readonly kind: "usual" };
+import type { DeletionRules } from "./resource.ts";
 
 const ORPHAN = "orphan";
 const FOREGROUND = "foregroundDeletion";

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
-import { type DeletionRules, finalizersAfterDeletion, markedForDeletion } from "./deletion.ts";
+import { finalizersAfterDeletion, markedForDeletion } from "./deletion.ts";
+import type { DeletionRules } from "./resource.ts";
 
 function held(...finalizers: string[]): KubeObject {
   return { metadata: { name: "a", ...(finalizers.length === 0 ? {} : { finalizers }) } };

@@ -1,6 +1,6 @@
 /** Storage keys of resources in upstream's layout, `/registry/<resource>/[<namespace>/]<name>`. */
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import { goQuote } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/lib/quote.ts";
 import { badRequest } from "../../core/kube/status.ts";
 import type { Target } from "./registry.ts";
 import type { StoredResource } from "./resource.ts";

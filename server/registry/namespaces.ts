@@ -14,8 +14,7 @@ import {
   validateNamespaceUpdate,
 } from "../../core/kube/validation/namespaces.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import type { Beginning, DeletionRequest } from "./deletion.ts";
-import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
+import { type Beginning, type DeletionRequest, type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 import { createPlainStrategy } from "./strategies.ts";
 import { withMeta } from "./write.ts";
 

@@ -1,5 +1,5 @@
 /** Reads one object, or a list at one revision. */
-import { goQuote } from "../../core/kube/quote.ts";
+import { goQuote } from "../../core/lib/quote.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { type FieldRequirement, matchesFields, requiredValue } from "../../core/kube/selectors/fields.ts";
 import { type LabelSelectorRequirements, matchesLabels } from "../../core/kube/selectors/labels.ts";

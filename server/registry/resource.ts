@@ -3,11 +3,10 @@
  * in `resources.ts`.
  */
 import type { FieldError } from "../../core/kube/field_error.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
+import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Conversion } from "./converted_storage.ts";
-import type { DeletionRules } from "./deletion.ts";
 
 /** A column of a Table (`meta/v1` TableColumnDefinition). */
 export interface ColumnDefinition {
@@ -128,6 +127,33 @@ export interface ReviewContext {
   readonly namespace: string;
   readonly now: Date;
 }
+
+/** The deviations of a resource from the usual deletion. */
+export interface DeletionRules<T extends KubeObject = KubeObject> {
+  /** The answer is the object that went (`ReturnDeletedObject`), not a Status. */
+  readonly answersObject?: true;
+  /** The garbage collector does not handle it, so policies are ignored (`rest.Unsupported`). */
+  readonly withoutPolicy?: true;
+  /** Objects that the store cannot read cannot be deleted: in kube-apiserver these are not plain stores. */
+  readonly withoutUnsafe?: true;
+  /** Handles a deletion before the usual steps. */
+  begin?(object: T, request: DeletionRequest): Beginning<T>;
+}
+
+/** The options and the time of a deletion. */
+export interface DeletionRequest {
+  readonly options: DeleteOptions;
+  readonly now: Date;
+}
+
+/** The result of a resource's own first step of a deletion. */
+export type Beginning<T extends KubeObject = KubeObject> =
+  /** This state is stored, and the object waits for its finalizers. */
+  | { readonly kind: "mark"; readonly object: T }
+  /** The object waits already: admission is not asked, and nothing is written. */
+  | { readonly kind: "waiting" }
+  /** The usual deletion continues. */
+  | { readonly kind: "usual" };
 
 /** The usual verbs of a stored resource, in discovery order. */
 export const STANDARD_VERBS: readonly string[] = [

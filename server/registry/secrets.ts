@@ -1,13 +1,10 @@
 /** The resource of core `v1` secrets. */
+import { decodeCanonicalBase64 } from "../../core/kube/codec/base64.ts";
 import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import {
-  defaultSecret,
-  getWarningsForSecret,
-  validateSecretCreate,
-  validateSecretUpdate,
-} from "../../core/kube/validation/secrets.ts";
+import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "../../core/kube/validation/secrets.ts";
+import { findTlsPairFault } from "../../core/pki/tls_pair.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
 import { createPlainStrategy } from "./strategies.ts";
@@ -41,3 +38,11 @@ export const secrets: Resource<SecretObject> = {
   }),
   subresources: [],
 };
+
+/** Creates the warnings about a valid Secret: a TLS certificate and key that do not belong together. */
+export function getWarningsForSecret(secret: SecretObject): string[] {
+  if (secret.type !== "kubernetes.io/tls") return [];
+  const decodeValue = (key: string) => new TextDecoder().decode(decodeCanonicalBase64(secret.data?.[key] ?? ""));
+  const fault = findTlsPairFault(decodeValue("tls.crt"), decodeValue("tls.key"));
+  return fault === undefined ? [] : [fault];
+}

@@ -4,11 +4,11 @@ import type { Logger } from "../../core/ports.ts";
 import type { CompactedError, StorageEvent, StorageWatch } from "./storage.ts";
 
 /** A callback that gets the events of a watch. */
-export type Listener = (events: readonly StorageEvent[]) => void;
+export type WatchListener = (events: readonly StorageEvent[]) => void;
 
 interface Watcher {
   readonly afterRevision: number;
-  readonly listener: Listener;
+  readonly listener: WatchListener;
   readonly onLost: ((error: CompactedError) => void) | undefined;
   active: boolean;
 }
@@ -31,7 +31,7 @@ export class Watchers {
     prefix: string,
     afterRevision: number,
     missed: readonly StorageEvent[],
-    listener: Listener,
+    listener: WatchListener,
     onLost?: (error: CompactedError) => void,
   ): StorageWatch {
     const watcher: Watcher = { afterRevision, listener, onLost, active: true };

@@ -10,7 +10,7 @@ import {
 } from "../../core/kube/certificates_v1.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import type { Authority } from "../../core/pki/authority.ts";
-import { issueCertificate } from "../../core/pki/certificate.ts";
+import { issueCertificate } from "../../core/pki/issue.ts";
 import { KEY_ALGORITHMS } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { planCertificate } from "../../core/signing/plan.ts";

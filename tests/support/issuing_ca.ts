@@ -1,7 +1,7 @@
 /** A CA that issues any certificate that a test needs, serving certificates included. */
 import { Buffer } from "node:buffer";
 import { type Authority, createAuthority } from "../../core/pki/authority.ts";
-import { issueCertificate } from "../../core/pki/certificate.ts";
+import { issueCertificate } from "../../core/pki/issue.ts";
 import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
 import type { SubjectFields } from "../../core/pki/names.ts";
 import { encodePem } from "../../core/pki/pem.ts";

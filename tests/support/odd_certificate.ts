@@ -13,7 +13,7 @@ import {
   encodeTrue,
   encodeValue,
 } from "../../core/pki/der_writer.ts";
-import { parseIpAddress } from "../../core/pki/ip_address.ts";
+import { parseIpAddress } from "../../core/lib/ip_address.ts";
 import { encodeName } from "../../core/pki/names.ts";
 
 /** An extension as it will stand there, right or wrong. */

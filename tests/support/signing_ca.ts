@@ -1,7 +1,7 @@
 /** A CA that tests of signers use, and certificates from it. */
 import { type Authority, createAuthority, parseChainedAuthority } from "../../core/pki/authority.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
-import { type CertificatePlan, issueCertificate } from "../../core/pki/certificate.ts";
+import { type CertificatePlan, issueCertificate } from "../../core/pki/issue.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 

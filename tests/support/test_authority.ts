@@ -3,14 +3,10 @@ import { strict as assert } from "node:assert";
 import type { Result } from "../../core/lib/result.ts";
 import { type Authority, createAuthority } from "../../core/pki/authority.ts";
 import { getIntermediates } from "../../core/pki/authority_chain.ts";
-import {
-  type CertificateFacts,
-  type CertificatePlan,
-  issueCertificate,
-  parseCertificate,
-} from "../../core/pki/certificate.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { createCaKey, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
+import { type CertificatePlan, issueCertificate } from "../../core/pki/issue.ts";
 
 /** The moment at which the tests happen. */
 export const NOW = new Date("2026-11-25T12:00:00Z");

@@ -1,6 +1,6 @@
 /** Client certificates as the listener passes them on. */
 import { type Authority, createAuthority } from "../../core/pki/authority.ts";
-import { type CertificatePlan, issueCertificate } from "../../core/pki/certificate.ts";
+import { type CertificatePlan, issueCertificate } from "../../core/pki/issue.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import type { SubjectFields } from "../../core/pki/names.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";

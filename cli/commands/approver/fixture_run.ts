@@ -8,7 +8,7 @@ import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../..
 import { encodePem } from "../../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
 import { decideRequest, findRequestPermissions } from "../../../core/approval/decide_request.ts";
-import type { PolicyInput, PolicyVerdict } from "../../../core/approval/evaluate_policies.ts";
+import type { PolicyVerdict } from "../../../core/approval/evaluate_policies.ts";
 import type { Expectation, PolicyCase, PolicyFixture } from "../../../core/approval/policy_fixture.ts";
 import { parsePolicyFixture } from "../../../core/approval/policy_fixture.ts";
 import { splitHosts } from "../../../core/approval/node_names.ts";
@@ -16,6 +16,7 @@ import type { Lookup } from "../../../core/approval/ownership.ts";
 import { readPolicies } from "../../instance/policy_files.ts";
 import type { PolicySettings } from "../../../controllers/evidence.ts";
 import { parseCsrFile } from "./kube_file.ts";
+import type { PolicyInput } from "../../../core/approval/checks.ts";
 
 /** The result of one case. */
 export interface CaseResult {

@@ -1,6 +1,6 @@
 /** The command `tlsboot bootstrap`: its flags, help and examples. */
 import { err, ok, type Result } from "../../../core/lib/result.ts";
-import { canonicalIp } from "../../../core/pki/ip_address.ts";
+import { canonicalIp } from "../../../core/lib/ip_address.ts";
 import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { lifeFlag } from "../../flags/request.ts";
 import { defineCommand } from "../../framework/command.ts";

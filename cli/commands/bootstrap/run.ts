@@ -27,7 +27,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { escapeControls } from "../../output/escape.ts";
+import { escapeText } from "../../output/escape.ts";
 import { createSteps } from "../../output/progress.ts";
 import { USER_AGENT } from "../../user_agent.ts";
 import { describeCutLife } from "../request/progress.ts";
@@ -73,7 +73,7 @@ export async function run(
   };
   report(once.hookFaults);
   const onChange = async (change: PairChange, isFirst: boolean): Promise<void> => {
-    io.stdout.write(escapeControls(describeChange(change, isFirst, io.cwd)));
+    io.stdout.write(escapeText(describeChange(change, isFirst, io.cwd)));
     reportCutLife(change.pair.leaf, settings, io);
     report(await runHooksFor(change));
   };
@@ -140,7 +140,7 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
   const outcome = await bootstrap({ ...machine, ...shared, connect, findCluster: tools.findCluster }, signal);
   const isReady = outcome.kind === "issued" || await checkReadiness(context, signal);
   if (!isReady && !settings.rotateCertificates) return { hookFaults: [], isReady };
-  if (isReady) io.stdout.write(escapeControls(describeOutcome(outcome, machine, io.cwd)));
+  if (isReady) io.stdout.write(escapeText(describeOutcome(outcome, machine, io.cwd)));
   const hookFaults = outcome.kind === "issued" ? await runHooksFor({ purpose: "client", ...outcome }) : [];
   if (!settings.serving || settings.rotateCertificates) return { hookFaults, isReady };
   const { certDir, kubeconfigPath } = machine;
@@ -148,7 +148,7 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
   const template = await getServingTemplate(settings, machine, files);
   const connectNode = () => connectAsNode({ kubeconfigPath, store, files, connect });
   const served = await bootstrapServing({ ...shared, template, certDir, connect: connectNode }, signal);
-  io.stdout.write(escapeControls(describeServing(served, io.cwd)));
+  io.stdout.write(escapeText(describeServing(served, io.cwd)));
   const servingFaults = served.kind === "issued" ? await runHooksFor({ purpose: "serving", ...served }) : [];
   return { hookFaults: [...hookFaults, ...servingFaults], isReady };
 }

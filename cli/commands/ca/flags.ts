@@ -1,6 +1,6 @@
 /** The commands `tlsboot ca init` and `tlsboot ca show`: flags, help and examples. */
 import { err, ok } from "../../../core/lib/result.ts";
-import { formatCidr, parseCidr } from "../../../core/pki/cidr.ts";
+import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/name_constraints.ts";
 import { CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";

@@ -24,7 +24,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
-import { escapeControls, line } from "../../output/escape.ts";
+import { escapeText, line } from "../../output/escape.ts";
 import { createSteps } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { parseCsrNames } from "../../api/csrs.ts";
@@ -55,7 +55,7 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
     io,
     signal,
   );
-  if (settings.output === undefined) io.stdout.write(escapeControls(describeOutcome(outcome, folder, io)));
+  if (settings.output === undefined) io.stdout.write(escapeText(describeOutcome(outcome, folder, io)));
   else await writeStructured(toFacts(outcome, folder, settings, io), settings.output, io);
   if (outcome.kind === "pending") reportPending(outcome, settings.signerName ?? "", io);
   return EXIT.done;

@@ -8,7 +8,7 @@ import { AppError, findErrorCode, getErrorMessage } from "../../../core/errors.t
 import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/certificates_v1.ts";
 import type { Authority } from "../../../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../../../core/pki/authority_chain.ts";
-import { issueCertificate } from "../../../core/pki/certificate.ts";
+import { issueCertificate } from "../../../core/pki/issue.ts";
 import { type ClientTrust, planCertificate } from "../../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../../core/signing/profile.ts";
 import { parseRequestFile, type RequestFileOptions } from "../../../core/signing/request_file.ts";

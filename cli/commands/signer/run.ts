@@ -16,7 +16,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/manifest.ts";
-import { escapeControls } from "../../output/escape.ts";
+import { escapeText } from "../../output/escape.ts";
 import { csrStoreOver, runSigner } from "../../instance/controllers.ts";
 import { runRemoteController } from "../../instance/remote_controller.ts";
 import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../../instance/signer_profiles.ts";
@@ -68,7 +68,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
 async function checkProfileFile(file: string, settings: Settings<SignerFlags>, deps: ProfileDeps): Promise<string> {
   const spec = await readProfileFile(resolve(deps.cwd, file), deps.files);
   const signerName = spec.signerName ?? settings.signerName[0] ?? "without a name";
-  return describeProfile(createCustomProfile(signerName, spec)).map(escapeControls).join("\n");
+  return describeProfile(createCustomProfile(signerName, spec)).map(escapeText).join("\n");
 }
 
 function createRightsManifest(

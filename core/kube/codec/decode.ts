@@ -20,7 +20,7 @@ import { compareBytes } from "../../lib/byte_order.ts";
 import { encodeBase64 } from "../../lib/base64.ts";
 import { canonicalBase64 } from "./base64.ts";
 import { DecodeError, goJsonType } from "./errors.ts";
-import { goQuote } from "../quote.ts";
+import { goQuote } from "../../lib/quote.ts";
 import { type JsonDocument, type JsonMember, listMembers, setOwn } from "./json_document.ts";
 import { canonicalQuantity } from "./quantity.ts";
 import { canonicalMicroTime, canonicalTime } from "./time.ts";

@@ -2,10 +2,10 @@
  * Parses JSON as Kubernetes does. `JSON.parse` hides two things that a strict server must report, duplicate keys and
  * numbers that are not in the form of an integer, and its messages are not Go's (sigs.k8s.io/json `scanner.go`).
  */
-import { decodeUtf8, escapedByte } from "./utf8.ts";
+import { decodeUtf8, escapedByte } from "../../lib/utf8.ts";
 import { ElementBudget } from "./element_budget.ts";
 import { JsonSyntaxError } from "./errors.ts";
-import { goEscape } from "../quote.ts";
+import { goEscape } from "../../lib/quote.ts";
 import { isNumberLike, type JsonDocument, type JsonMember, MAX_JSON_DEPTH, setOwn } from "./json_document.ts";
 export { type JsonDocument, type JsonMember, listMembers, setOwn } from "./json_document.ts";
 

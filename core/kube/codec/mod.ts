@@ -3,6 +3,6 @@ export { canonicalObject, type DecodedObject, decodeObject, type DecodeOptions }
 export { encodeObject, jsonBytes, jsonText, type TypeMeta } from "./encode.ts";
 export { DecodeError, JsonSyntaxError } from "./errors.ts";
 export { type JsonDocument, parseJson } from "./json_parser.ts";
-export { decodeUtf8 } from "./utf8.ts";
+export { decodeUtf8 } from "../../lib/utf8.ts";
 export * from "./protobuf.ts";
 export { formatYaml, parseYaml } from "./yaml.ts";

@@ -1,6 +1,6 @@
 /** Reads the wire format as gogo's generated code does, with its messages. Strings need not be valid UTF-8. */
 import { Buffer } from "node:buffer";
-import { decodeUtf8 } from "./utf8.ts";
+import { decodeUtf8 } from "../../lib/utf8.ts";
 import { clampToInt64 } from "../int64.ts";
 import { ElementBudget } from "./element_budget.ts";
 import { DecodeError } from "./errors.ts";

@@ -1,5 +1,5 @@
 /** Converts a YAML tree to values (go-yaml v2 `decode.go`): tags, merge keys, aliases and the limit on them. */
-import { goQuote } from "../quote.ts";
+import { goQuote } from "../../lib/quote.ts";
 import { finishWalk, type Walk } from "./walk.ts";
 import { GoMap, type GoScalar, type GoValue, printGoSyntax } from "./yaml_go_value.ts";
 import type { AliasNode, CollectionNode, ScalarNode, YamlNode } from "./yaml_node.ts";

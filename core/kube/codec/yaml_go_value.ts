@@ -1,5 +1,5 @@
 /** Values as go-yaml decodes them: keys have any scalar type, and integers differ from floats, unlike in JSON. */
-import { goQuote } from "../quote.ts";
+import { goQuote } from "../../lib/quote.ts";
 
 /** An integer or a float; `literal` is how JSON writes it. */
 export interface GoNumber {

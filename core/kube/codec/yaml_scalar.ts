@@ -2,7 +2,7 @@
  * Resolves plain YAML scalars as the library of Kubernetes does (go-yaml v2 `resolve.go`): YAML 1.1 words and Go's number
  * forms; timestamps stay text. Both parsing and printing use it, as printing must quote text that would be misread.
  */
-import { decodeUtf8 } from "./utf8.ts";
+import { decodeUtf8 } from "../../lib/utf8.ts";
 import type { GoNumber, GoScalar } from "./yaml_go_value.ts";
 import { canonicalBase64, decodeCanonicalBase64 } from "./base64.ts";
 import { DecodeError, JsonSyntaxError } from "./errors.ts";

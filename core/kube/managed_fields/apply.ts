@@ -20,7 +20,7 @@ import { pruneFields } from "./prune.ts";
 import { type Overlaps, takeOver } from "./take_over.ts";
 import { type Author, reconcileManagers, recordUpdate } from "./track_update.ts";
 import { compareBytes } from "../../lib/byte_order.ts";
-import { goQuote } from "../quote.ts";
+import { goQuote } from "../../lib/quote.ts";
 import { compareElements, printElement } from "./path_element.ts";
 
 /** The reason why a configuration was not applied. */

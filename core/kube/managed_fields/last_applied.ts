@@ -2,7 +2,7 @@
  * The annotation of client-side apply: kubectl may take over the fields that it lists, and server-side apply keeps it up
  * to date (apimachinery `managedfields/internal/lastapplied*.go`).
  */
-import { byteLength, marshalJson } from "../quote.ts";
+import { byteLength, marshalJson } from "../../lib/quote.ts";
 import { isJsonObject, type JsonObject } from "../json_value.ts";
 import { sortedKeys } from "../../lib/byte_order.ts";
 import { formatApiVersion } from "../schema.ts";

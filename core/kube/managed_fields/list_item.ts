@@ -1,5 +1,5 @@
 /** The path element of a list item (structured-merge-diff `typed/helpers.go`). */
-import { goQuote } from "../quote.ts";
+import { goQuote } from "../../lib/quote.ts";
 import { isJsonObject } from "../json_value.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { AssociativeList, ListKey } from "./atom.ts";

@@ -1,6 +1,6 @@
 /** Decodes and encodes `metadata.managedFields` (apimachinery `managedfields/internal/managedfields.go`). */
 import { compareBytes } from "../../lib/byte_order.ts";
-import { goQuote, marshalJson } from "../quote.ts";
+import { goQuote, marshalJson } from "../../lib/quote.ts";
 import type { ManagedFieldsEntry } from "../meta.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { type FieldSet, uniteAll } from "./field_set.ts";

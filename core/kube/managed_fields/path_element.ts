@@ -4,7 +4,7 @@
  * its canonical spelling, so that equal elements are equal strings.
  */
 import { compareBytes } from "../../lib/byte_order.ts";
-import { goQuote, marshalJson } from "../quote.ts";
+import { goQuote, marshalJson } from "../../lib/quote.ts";
 import { isJsonObject } from "../json_value.ts";
 
 /** Returns the element of a field or of a map's entry. */

@@ -1,6 +1,6 @@
 /** Prints JSON values as Go does, for the error messages of patches and of apply. */
 import { goFloat } from "../codec/yaml_go_value.ts";
-import { goQuote } from "../quote.ts";
+import { goQuote } from "../../lib/quote.ts";
 import { toInt64 } from "../int64.ts";
 import { ExactNumber, formatJsonNumber, isJsonObject, type JsonObject } from "../json_value.ts";
 

@@ -4,7 +4,7 @@
  * packages refuse these, so tlsboot has its own implementation.
  */
 import { setOwn } from "../codec/json_parser.ts";
-import { goQuote, marshalJson } from "../quote.ts";
+import { goQuote, marshalJson } from "../../lib/quote.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import {
   cloneJson,

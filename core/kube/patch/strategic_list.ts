@@ -7,7 +7,7 @@ import type { FieldSchema, FieldType } from "../schema.ts";
 import { badPatchType, badType, listOfLists, noMergeKey, otherFault } from "./patch_fault.ts";
 import { getJsonType, isJsonObject, type JsonObject } from "../json_value.ts";
 import { printGoValue } from "./go_value.ts";
-import { goQuote } from "../quote.ts";
+import { goQuote } from "../../lib/quote.ts";
 
 /** Merges one map into another. It is handed in, because maps and lists contain each other. */
 export type MergeMaps = (stored: JsonObject, patch: JsonObject, type: FieldType) => JsonObject;

@@ -2,7 +2,7 @@
 import type { ConfigMap } from "../core_v1.ts";
 import { checkEach, type FieldError, forbiddenField, invalid, tooLong } from "../field_error.ts";
 import { dataKeyErrors } from "../names.ts";
-import { byteLength } from "../quote.ts";
+import { byteLength } from "../../lib/quote.ts";
 import { isEqualJson } from "../json_value.ts";
 import { base64Size, DATA_MAX_BYTES, IMMUTABLE_DETAIL } from "./secrets.ts";
 

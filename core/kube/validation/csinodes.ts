@@ -2,7 +2,7 @@
 import { checkEach, duplicate, type FieldError, invalid, requiredField, tooLong } from "../field_error.ts";
 import type { KubeObject } from "../meta.ts";
 import { dns1123SubdomainErrors, qualifiedNameErrors } from "../names.ts";
-import { byteLength } from "../quote.ts";
+import { byteLength } from "../../lib/quote.ts";
 import { isEqualJson } from "../json_value.ts";
 
 /** The parts of a CSINode that have rules. */

@@ -5,7 +5,7 @@
 import type { Event, ObjectReference } from "../core_v1.ts";
 import { type FieldError, invalid, requiredField } from "../field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
-import { byteLength } from "../quote.ts";
+import { byteLength } from "../../lib/quote.ts";
 import { validateImmutable } from "./object_meta.ts";
 
 /** The API through which an event is written. */

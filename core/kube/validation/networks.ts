@@ -1,9 +1,8 @@
 /** Networks in CIDR form (`apimachinery/pkg/util/validation/ip.go`). */
 import { isIPv4, isIPv6 } from "node:net";
-import { parseCidr } from "../../pki/cidr.ts";
-import { formatIpAddress, parseIpAddress } from "../../pki/ip_address.ts";
+import { formatIpAddress, parseCidr, parseIpAddress } from "../../lib/ip_address.ts";
 import { type FieldError, invalid } from "../field_error.ts";
-import { goQuote } from "../quote.ts";
+import { goQuote } from "../../lib/quote.ts";
 
 /** Faults of a network: it must be one, and written without leading zeros, a mapped IPv4 address or bits of a host. */
 export function validateCidr(field: string, value: string): FieldError[] {

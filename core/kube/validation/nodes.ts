@@ -12,7 +12,7 @@ import {
 } from "../field_error.ts";
 import type { KubeObject } from "../meta.ts";
 import { labelValueErrors } from "../names.ts";
-import { byteLength, goQuote } from "../quote.ts";
+import { byteLength, goQuote } from "../../lib/quote.ts";
 import { getWarningsForCidr, networkFamily, validateCidr } from "./networks.ts";
 import { validateLabelName } from "./object_meta.ts";
 import { validateAmount } from "./resource_amounts.ts";

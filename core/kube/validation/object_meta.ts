@@ -13,7 +13,7 @@ import {
 } from "../field_error.ts";
 import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from "../meta.ts";
 import { labelNameErrors, labelValueErrors, type NameCheck, qualifiedNameErrors } from "../names.ts";
-import { byteLength, isPrintable, printStringSlice } from "../quote.ts";
+import { byteLength, isPrintable, printStringSlice } from "../../lib/quote.ts";
 
 /** The largest size of all annotations of an object, in bytes of their keys and values. */
 const ANNOTATIONS_MAX_BYTES = 256 * 1024;

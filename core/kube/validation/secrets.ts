@@ -10,7 +10,6 @@ import { checkEach, type FieldError, forbiddenField, invalid, requiredField, too
 import { dataKeyErrors } from "../names.ts";
 import { isEqualJson } from "../json_value.ts";
 import { validateImmutable } from "./object_meta.ts";
-import { findTlsPairFault } from "./tls_pair.ts";
 
 /** The largest size of all values of a Secret or a ConfigMap, in bytes. */
 export const DATA_MAX_BYTES = 1024 * 1024;
@@ -53,14 +52,6 @@ export function validateSecretUpdate(secret: SecretObject, old: SecretObject): F
     if (!isEqualJson(secret.data ?? {}, old.data ?? {})) errors.push(forbiddenField("data", IMMUTABLE_DETAIL));
   }
   return [...errors, ...validateSecretCreate(secret)];
-}
-
-/** Creates the warnings about a valid Secret: a TLS certificate and key that do not belong together. */
-export function getWarningsForSecret(secret: SecretObject): string[] {
-  if (secret.type !== "kubernetes.io/tls") return [];
-  const decodeValue = (key: string) => new TextDecoder().decode(decodeCanonicalBase64(secret.data?.[key] ?? ""));
-  const fault = findTlsPairFault(decodeValue("tls.crt"), decodeValue("tls.key"));
-  return fault === undefined ? [] : [fault];
 }
 
 /** Returns the number of bytes that canonical base64 text encodes. */

@@ -10,10 +10,10 @@ import { type After, afterReal } from "./after.ts";
 import { EtcdCredentials } from "./credentials.ts";
 import { etcdError, isCompacted, isUnanswered, isUnsent } from "./errors.ts";
 import {
+  decodeEtcdStatus,
   decodeGuardedWrite,
   decodeLeaseGrant,
   decodeRange,
-  decodeStatus,
   decodeWatch,
   encodeCompaction,
   encodeGuardedWrite,
@@ -283,7 +283,7 @@ export class EtcdClient {
   }
 
   async #status(index: number): Promise<EtcdStatus> {
-    return decodeStatus(
+    return decodeEtcdStatus(
       await this.#call(index, "/etcdserverpb.Maintenance/Status", Buffer.alloc(0), READ_TIMEOUT_MS),
     );
   }

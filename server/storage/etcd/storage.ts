@@ -8,7 +8,7 @@ import type { EventLeases } from "./leases.ts";
 import { currentRevision, type EtcdMirror } from "./mirror.ts";
 import type { GuardedWrite, GuardedWriteResponse } from "./wire.ts";
 import { assertSendable } from "../size_limit.ts";
-import type { Listener } from "../watchers.ts";
+import type { WatchListener } from "../watchers.ts";
 import {
   AlreadyExistsError,
   type CompactedError,
@@ -108,7 +108,7 @@ export class EtcdStorage implements Storage {
   watch(
     prefix: string,
     afterRevision: number,
-    onEvents: Listener,
+    onEvents: WatchListener,
     onLost?: (error: CompactedError) => void,
   ): StorageWatch {
     this.#assertOpen();

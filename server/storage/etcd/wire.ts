@@ -199,7 +199,7 @@ export function decodeLeaseGrant(bytes: Uint8Array): bigint {
 }
 
 /** Decodes a `StatusResponse` of etcd's API. */
-export function decodeStatus(bytes: Uint8Array): EtcdStatus {
+export function decodeEtcdStatus(bytes: Uint8Array): EtcdStatus {
   let version = "";
   const errors: string[] = [];
   readMessage(bytes, {

@@ -14,7 +14,7 @@ import { createSteadyNow } from "../steady_now.ts";
 import { measureStored } from "./key_index.ts";
 import { assertAcceptable } from "../size_limit.ts";
 import { createStored, releaseObject } from "../stored.ts";
-import { type Listener, Watchers } from "../watchers.ts";
+import { Watchers, type WatchListener } from "../watchers.ts";
 import {
   AlreadyExistsError,
   RevisionConflictError,
@@ -148,7 +148,7 @@ export class JournaledStorage implements Storage {
     return await this.#pending().add({ key, revision, previous }, { previous, revision });
   }
 
-  watch(prefix: string, afterRevision: number, onEvents: Listener): StorageWatch {
+  watch(prefix: string, afterRevision: number, onEvents: WatchListener): StorageWatch {
     this.#assertOpen();
     return this.#watchers.add(prefix, afterRevision, this.#deps.engine.eventsSince(afterRevision), onEvents);
   }

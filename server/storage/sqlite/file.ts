@@ -25,6 +25,7 @@ import { promisify } from "node:util";
 import { findErrorCode } from "../../../core/errors.ts";
 import { APPLICATION_ID, assertFormat, assertIntact, assertUsable, FORMAT_VERSION, getFileSize } from "./check.ts";
 import { lockedError } from "./errors.ts";
+import type { DatabaseFile } from "./journal.ts";
 
 const PRIVATE = 0o600;
 
@@ -44,23 +45,6 @@ const TABLES = `
 
 /** Device and inode of the files that this process has open. */
 const inUse = new Set<string>();
-
-/** An open database that no other process can use. */
-export interface DatabaseFile {
-  readonly database: DatabaseSync;
-  /** Throws when the path no longer leads to the open file: what is written would be lost. */
-  assertInPlace(): void;
-  /** Syncs the commits to the disk; until then they are only in the log, and lost if the machine loses power. */
-  sync(): Promise<void>;
-  /** Moves the synced part of the log into the database, so that the log starts again. */
-  checkpoint(): void;
-  close(): void;
-  /**
-   * Keeps the database open until the process ends by `process.exit` or a signal. Closing it would move the log into the
-   * database without a check that the log is intact; the next start uses its intact part.
-   */
-  abandon(): void;
-}
 
 /** Opens a database file, which may not be valid. */
 type OpenDatabase = (path: string) => DatabaseSync;

@@ -13,7 +13,6 @@ import type { EngineStart } from "../memory/engine.ts";
 import type { Compaction, LoggedEvent } from "../memory/history.ts";
 import type { Journal } from "../memory/journaled_storage.ts";
 import { corruptError, ioError, lostError } from "./errors.ts";
-import type { DatabaseFile } from "./file.ts";
 import { readStored, releaseObject } from "../stored.ts";
 import type { StorageEvent, Stored } from "../storage.ts";
 
@@ -35,6 +34,23 @@ function estimatePages(changes: readonly LoggedEvent[], compaction: Compaction |
   let bytes = 0;
   for (const { event } of changes) bytes += 100 + (event.current?.bytes.length ?? 0);
   return 3 + Math.ceil(bytes / PAGE_BYTES) + Math.ceil((compaction?.forgotten.length ?? 0) / 4);
+}
+
+/** An open database that no other process can use. */
+export interface DatabaseFile {
+  readonly database: DatabaseSync;
+  /** Throws when the path no longer leads to the open file: what is written would be lost. */
+  assertInPlace(): void;
+  /** Syncs the commits to the disk; until then they are only in the log, and lost if the machine loses power. */
+  sync(): Promise<void>;
+  /** Moves the synced part of the log into the database, so that the log starts again. */
+  checkpoint(): void;
+  close(): void;
+  /**
+   * Keeps the database open until the process ends by `process.exit` or a signal. Closing it would move the log into the
+   * database without a check that the log is intact; the next start uses its intact part.
+   */
+  abandon(): void;
 }
 
 /** A journal that commits to an open database file. */

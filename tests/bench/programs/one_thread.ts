@@ -9,7 +9,7 @@ import process from "node:process";
 import { parseRequest } from "../../../core/csr/request.ts";
 import { createAuthority } from "../../../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../../../core/pki/authority_chain.ts";
-import { issueCertificate } from "../../../core/pki/certificate.ts";
+import { issueCertificate } from "../../../core/pki/issue.ts";
 import { generatePrivateKey } from "../../../core/pki/keys.ts";
 import { planCertificate } from "../../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";

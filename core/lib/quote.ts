@@ -1,5 +1,5 @@
 /** Text and JSON as Go measures and prints them: the messages that Kubernetes clients see depend on it. */
-import { escapedByte } from "./codec/utf8.ts";
+import { escapedByte } from "./utf8.ts";
 
 /** Returns the length of text in UTF-8, the unit of every limit on names and values. */
 export function byteLength(text: string): number {

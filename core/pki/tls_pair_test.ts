@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createIssuingCa } from "../../../tests/support/issuing_ca.ts";
-import { generatePrivateKey } from "../../pki/keys.ts";
+import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
+import { generatePrivateKey } from "./keys.ts";
 import { findTlsPairFault } from "./tls_pair.ts";
 
 const made = makePair();

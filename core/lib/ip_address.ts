@@ -1,9 +1,8 @@
-/** IP addresses of subject alternative names: bytes ⇄ canonical text (RFC 5952, as Go's `net.IP` prints). */
+/** IP addresses, bytes ⇄ canonical text (RFC 5952, as Go's `net.IP` prints), and ranges of them (RFC 4632). */
 import { isIP, isIPv4 } from "node:net";
-import type { Bytes } from "./der.ts";
 
 /** Formats 4 or 16 bytes as canonical text; an IPv4-mapped IPv6 address is printed as IPv4. */
-export function formatIpAddress(bytes: Bytes): string {
+export function formatIpAddress(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
   const isMapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
   if (isMapped) return bytes.subarray(12).join(".");
@@ -23,7 +22,7 @@ export function canonicalIp(text: string): string | undefined {
 }
 
 /** Parses an address without a zone into 4 or 16 bytes; IPv4-mapped ones become 4. Undefined when it is malformed. */
-export function parseIpAddress(text: string): Bytes | undefined {
+export function parseIpAddress(text: string): Uint8Array<ArrayBuffer> | undefined {
   if (isIPv4(text)) return Uint8Array.from(text.split(".").map(Number));
   if (isIP(text) !== 6 || text.includes("%")) return undefined;
   const [head = "", tail] = text.split("::");
@@ -59,5 +58,45 @@ function parseGroups(text: string): readonly number[] {
     if (group.includes(".")) return group.split(".").map(Number);
     const value = parseInt(group, 16);
     return [value >> 8, value & 0xff];
+  });
+}
+
+/** A range such as `10.0.0.0/8`, or one address: its first address, and the length of its prefix in bits. */
+export interface IpRange {
+  readonly bytes: Uint8Array;
+  readonly prefixBits: number;
+}
+
+/** Parses a range; undefined when it is malformed, or when bits beyond the prefix are set. */
+export function parseCidr(text: string): IpRange | undefined {
+  const [address = "", prefix, ...rest] = text.split("/");
+  const bytes = parseIpAddress(address);
+  if (bytes === undefined || rest.length > 0) return undefined;
+  const width = bytes.length * 8;
+  if (prefix === undefined) return { bytes, prefixBits: width };
+  if (!/^(?:0|[1-9]\d{0,2})$/.test(prefix) || Number(prefix) > width) return undefined;
+  const prefixBits = Number(prefix);
+  return isWithin(bytes, { bytes: masked(bytes, prefixBits), prefixBits: width }) ? { bytes, prefixBits } : undefined;
+}
+
+/** Formats a range with the bits beyond the prefix cleared; IPv4-mapped addresses become IPv4 addresses. */
+export function formatCidr({ bytes, prefixBits }: IpRange): string {
+  const base = Uint8Array.from(masked(bytes, prefixBits));
+  const isMapped = base.length === 16 && prefixBits >= 96 && base.subarray(10, 12).every((byte) => byte === 0xff) &&
+    base.subarray(0, 10).every((byte) => byte === 0);
+  return isMapped ? `${formatIpAddress(base.slice(12))}/${prefixBits - 96}` : `${formatIpAddress(base)}/${prefixBits}`;
+}
+
+/** Tells whether an address is in a range of its own family. */
+export function isWithin(address: Uint8Array, { bytes, prefixBits }: IpRange): boolean {
+  if (address.length !== bytes.length) return false;
+  const cut = masked(address, prefixBits);
+  return cut.every((byte, index) => byte === bytes[index]);
+}
+
+function masked(bytes: Uint8Array, prefixBits: number): Uint8Array {
+  return bytes.map((byte, index) => {
+    const bits = Math.max(0, Math.min(8, prefixBits - index * 8));
+    return byte & (0xff00 >> bits);
   });
 }
