@@ -12,7 +12,7 @@ import { caInitCommand, caShowCommand } from "./ca/flags.ts";
 import { completionCommand } from "./completion/flags.ts";
 import { approveCommand, deleteCsrCommand, denyCommand, describeCsrCommand, getCsrCommand } from "./csr/flags.ts";
 import { demoCommand } from "./demo/flags.ts";
-import { docsLicensesCommand, docsManCommand } from "./docs/flags.ts";
+import { docsGuideCommand, docsLicensesCommand, docsManCommand } from "./docs/flags.ts";
 import { inspectCommand } from "./inspect/flags.ts";
 import { kubeconfigAdminCommand, kubeconfigBootstrapCommand, kubeconfigUserCommand } from "./kubeconfig/flags.ts";
 import { requestCommand } from "./request/flags.ts";
@@ -63,8 +63,8 @@ const FAMILIES: readonly CommandFamily[] = [
   },
   {
     word: "docs",
-    summary: "Print manual pages and licences",
-    description: "Print manual pages, and the licences of everything inside the file.",
+    summary: "Print guides, manual pages and licences",
+    description: "Print guides, manual pages, and the licences of everything inside the file.",
     group: "Other Commands",
   },
 ];
@@ -105,6 +105,7 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(kubeconfigUserCommand, () => import("./kubeconfig/user.ts")),
     withAction(inspectCommand, () => import("./inspect/run.ts")),
     withAction(completionCommand, () => import("./completion/run.ts")),
+    withAction(docsGuideCommand, () => import("./docs/guide.ts")),
     withAction(docsManCommand, () => import("./docs/man.ts")),
     withAction(docsLicensesCommand, () => import("./docs/licenses.ts")),
     withAction(versionCommand, () => import("./version/run.ts")),

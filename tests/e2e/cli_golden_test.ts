@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
+import { EXIT_MEANING } from "../../cli/exit_code.ts";
 import { flagName } from "../../cli/framework/flags.ts";
 import { run } from "../../cli/run.ts";
 import { renderManual } from "../../scripts/docs/manual.ts";
@@ -31,6 +33,15 @@ test("tlsboot alone prints its help", async () => {
   assert.equal(await run(["--help"], asked, signal), 0);
   assert.equal(alone.stdoutText(), asked.stdoutText());
 });
+
+for (const page of ["README.md", "CHANGELOG.md"]) {
+  test(`${page} names the exit codes as help does`, async () => {
+    const text = (await readFile(page, "utf8")).replace(/\s+/g, " ");
+    for (const [code, meaning] of Object.entries(EXIT_MEANING)) {
+      assert.ok(text.includes(`${code} ${meaning}`), `${code} ${meaning}`);
+    }
+  });
+}
 
 test("docs/reference/cli.md is made from the command table", () =>
   assertGolden("docs/reference/cli.md", renderManual(COMMAND_TABLE)));

@@ -1,9 +1,12 @@
-/** The documentation in the program: manual pages, licences, the bill of materials. */
+/** The documentation in the program: guides, manual pages, licences, the bill of materials. */
 import assert from "node:assert/strict";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
-import { runTlsboot } from "../support/child.ts";
+import { GUIDE_NAMES } from "../../cli/commands/docs/flags.ts";
+import { GUIDES } from "../../cli/commands/docs/guide_texts.ts";
+import { readGuides } from "../../scripts/docs/guides.ts";
+import { ROOT, runTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 test("tlsboot docs man prints the page of a command, by its words or its name", async () => {
@@ -36,6 +39,40 @@ test("tlsboot docs man creates no folder for a mistyped command", async () => {
   assert.equal(code, 2);
   assert.match(stderr, /no command and no folder is named "bootstap"\n.*did you mean bootstrap\?/);
   assert.deepEqual(await readdir(folder.path), []);
+});
+
+test("tlsboot docs guide lists the guides with their titles", async () => {
+  const { code, stdout, stderr } = await runTlsboot(["docs", "guide"]);
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+  const lines = stdout.trimEnd().split("\n");
+  assert.match(lines[0] ?? "", /^NAME +TITLE$/);
+  assert.deepEqual(lines.slice(1).map((line) => line.split(" ")[0]), [...GUIDE_NAMES]);
+  assert.match(stdout, /^homelab +\S/m);
+});
+
+test("tlsboot docs guide prints a guide, with the commands that print the guides it links to", async () => {
+  const [guide, hyphens] = await Promise.all([
+    runTlsboot(["docs", "guide", "air_gap"]),
+    runTlsboot(["docs", "guide", "air-gap"]),
+  ]);
+  assert.deepEqual({ code: guide.code, stderr: guide.stderr }, { code: 0, stderr: "" });
+  assert.deepEqual(hyphens, guide);
+  assert.match(guide.stdout, /^# /);
+  assert.match(guide.stdout, /tlsboot docs guide web_server/);
+  assert.doesNotMatch(guide.stdout, /<!--|\]\(/);
+});
+
+test("tlsboot docs guide suggests the nearest name for an unknown one", async () => {
+  const { code, stdout, stderr } = await runTlsboot(["docs", "guide", "homelib"]);
+  assert.deepEqual({ code, stdout }, { code: 2, stdout: "" });
+  assert.match(stderr, /no guide is named "homelib"\n.*did you mean homelab\?/);
+  assert.match((await runTlsboot(["docs", "guide", "zzzzzzzz"])).stderr, /hint: list them with: tlsboot docs guide/);
+});
+
+test("the guides inside the program are those of docs/guides; otherwise run deno task docs", async () => {
+  const guides = await readGuides(ROOT);
+  assert.deepEqual(GUIDES, guides);
+  assert.deepEqual(Object.keys(guides), [...GUIDE_NAMES]);
 });
 
 test("tlsboot docs licenses has the texts of everything inside", async () => {

@@ -1,4 +1,4 @@
-/** The commands `tlsboot docs man` and `tlsboot docs licenses`: flags, help and examples. */
+/** The commands below `tlsboot docs`: flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
 
 const DOCS_MAN_FLAGS = {} as const;
@@ -45,5 +45,48 @@ export const docsLicensesCommand = defineCommand({
   args: [],
   flags: DOCS_LICENSES_FLAGS,
   examples: [{ comment: "Read them", command: "tlsboot docs licenses | less" }],
+  exitCodes: {},
+});
+
+/** The names of the guides inside, as `docs guide` takes them. A test compares them with the folder `docs/guides`. */
+export const GUIDE_NAMES = [
+  "air_gap",
+  "backup",
+  "beside_a_cluster",
+  "ca",
+  "class",
+  "etcd",
+  "homelab",
+  "install",
+  "kubeadm",
+  "library",
+  "monitoring",
+  "new_ca",
+  "person",
+  "web_server",
+] as const;
+
+const DOCS_GUIDE_FLAGS = {} as const;
+
+/** The type of the flags of `docs guide`. */
+export type DocsGuideFlags = typeof DOCS_GUIDE_FLAGS;
+
+/** The command that prints a guide, or lists them. */
+export const docsGuideCommand = defineCommand({
+  path: ["docs", "guide"],
+  summary: "Print a guide, or list the guides",
+  description: `Print a guide, or list the guides without a name.
+
+ A guide leads through one task, command by command. All guides are inside the file, so they need no network.`,
+  group: "Other Commands",
+  args: [argument("NAME", "The name of a guide, such as homelab", {
+    optional: true,
+    completion: { kind: "choices", choices: GUIDE_NAMES },
+  })],
+  flags: DOCS_GUIDE_FLAGS,
+  examples: [
+    { comment: "List the guides", command: "tlsboot docs guide" },
+    { comment: "Read one", command: "tlsboot docs guide homelab | less" },
+  ],
   exitCodes: {},
 });

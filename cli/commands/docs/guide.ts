@@ -1,0 +1,46 @@
+/** Prints a guide of `docs/guides`, or lists all of them. */
+import { findNearest } from "../../../core/lib/nearest.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { createTablePrinter } from "../../output/table.ts";
+import { type DocsGuideFlags, GUIDE_NAMES } from "./flags.ts";
+import { GUIDES } from "./guide_texts.ts";
+
+/** The action of the command `tlsboot docs guide`. */
+export function run({ args: [name] }: Input<DocsGuideFlags>, io: Io): Promise<ExitCode> {
+  io.stdout.write(name === undefined ? formatList() : formatGuide(getGuide(name)));
+  return Promise.resolve(EXIT.done);
+}
+
+function formatList(): string {
+  const rows = Object.entries(GUIDES).map(([name, page]) => ({ cells: [name, findTitle(page)] }));
+  return createTablePrinter({ isWide: false }).print([{ name: "Name" }, { name: "Title" }], rows);
+}
+
+function findTitle(page: string): string {
+  return /^# (.*)$/m.exec(page)?.[1] ?? "";
+}
+
+/** Finds a guide by its name, which may also be typed with hyphens. */
+function getGuide(name: string): string {
+  const page = GUIDES[name.replaceAll("-", "_").replace(/\.md$/, "")];
+  if (page !== undefined) return page;
+  const nearest = findNearest(name, GUIDE_NAMES);
+  throw new UsageError(
+    `no guide is named "${name}"`,
+    nearest === undefined ? "list them with: tlsboot docs guide" : `did you mean ${nearest}?`,
+  );
+}
+
+/** Formats a page for the terminal: without comments, and with links to other guides as the command that prints them. */
+function formatGuide(page: string): string {
+  return page
+    .replace(/<!--[^]*?-->\n+/g, "")
+    .replace(/\[([^\]]+)\]\(([^)\s]+)\)/g, (_, label: string, target: string) => {
+      const name = /^([a-z_]+)\.md(?:#|$)/.exec(target)?.[1];
+      if (name === undefined || GUIDES[name] === undefined) return label;
+      return label === `${name}.md` ? `\`tlsboot docs guide ${name}\`` : `${label} (\`tlsboot docs guide ${name}\`)`;
+    });
+}
