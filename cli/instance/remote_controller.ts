@@ -13,7 +13,12 @@ import { createObjectStore } from "../../client/objects/object_store.ts";
 import { findMissingRights, findOwnUsername } from "../../client/objects/access_reviews.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ManifestPart } from "../../core/rbac/manifest.ts";
-import { listNeededRights, type NeededRight } from "../../core/rbac/needed_rights.ts";
+import {
+  describeMissingRights,
+  listNeededRights,
+  type MissingRights,
+  type NeededRight,
+} from "../../core/rbac/needed_rights.ts";
 import { parseListenAddress } from "../framework/flags.ts";
 import { type ControllerMetrics, createControllerMetrics } from "../../server/metrics/controllers.ts";
 import { listenForMetrics } from "../../server/metrics/listener.ts";
@@ -101,13 +106,12 @@ async function checkRights(
   deps: RemoteDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const missing = await findRights(api, listNeededRights(manifest), deps, signal);
-  if (missing.length === 0) return;
-  const rights = missing.map(({ text }) => text);
-  if (missing.every(({ isEssential }) => !isEssential)) return deps.logger.warn("some rights are missing", { rights });
+  const { texts, isFatal } = await findRights(api, listNeededRights(manifest), deps, signal);
+  if (texts.length === 0) return;
+  if (!isFatal) return deps.logger.warn("some rights are missing", { rights: texts });
   const username = await findOwnUsername(api, signal);
   const who = username === undefined ? "its user" : `user "${escapeValue(username)}"`;
-  throw new AppError("access_denied", `tlsboot ${command} cannot work: ${who} may not ${rights.join("; ")}`, {
+  throw new AppError("access_denied", `tlsboot ${command} cannot work: ${who} may not ${texts.join("; ")}`, {
     hint: `grant it what tlsboot ${command} --print-rbac prints, with the same flags, or give the kubeconfig of ` +
       "a user who has these rights",
   });
@@ -116,20 +120,20 @@ async function checkRights(
 /** Finds the missing rights. When the API does not answer, none are reported, because the work waits for the API. */
 async function findRights(
   api: ApiClient,
-  rights: readonly NeededRight[],
+  needed: readonly NeededRight[],
   { clock, logger }: RemoteDeps,
   signal: AbortSignal,
-): Promise<readonly NeededRight[]> {
+): Promise<MissingRights> {
   try {
     for (let attempt = 1;; attempt++) {
-      const missing = await findMissingRights(api, rights, signal);
-      if (attempt === RIGHTS_ATTEMPTS || missing.every(({ isEssential }) => !isEssential)) return missing;
+      const missing = describeMissingRights(needed, await findMissingRights(api, needed, signal));
+      if (attempt === RIGHTS_ATTEMPTS || !missing.isFatal) return missing;
       await clock.sleep(RIGHTS_PAUSE_MS, signal);
     }
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof AppError)) throw error;
     logger.warn("cannot check the rights of this user", { error: error.message });
-    return [];
+    return { texts: [], isFatal: false };
   }
 }

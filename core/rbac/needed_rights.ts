@@ -9,8 +9,35 @@ export interface NeededRight {
   readonly text: string;
   /** Any of these is enough, because the permission for a signer may be granted for its whole domain. */
   readonly anyOf: readonly ResourceAttributesSpec[];
-  /** Whether the controller cannot work without it. Without another permission it only lacks Events or one signer. */
-  readonly isEssential: boolean;
+  /**
+   * Whether the controller can work without it: no; yes, as it only lacks Events, for instance; or as long as it has the
+   * permission for another signer.
+   */
+  readonly need: "essential" | "optional" | "oneSigner";
+}
+
+/** The permissions that a controller lacks. */
+export interface MissingRights {
+  /** The permissions in words, each once. */
+  readonly texts: readonly string[];
+  /** Whether the controller cannot work without them. */
+  readonly isFatal: boolean;
+}
+
+/** Describes the missing ones of the needed permissions. When those for all signers are missing, they are one text. */
+export function describeMissingRights(
+  needed: readonly NeededRight[],
+  missing: readonly NeededRight[],
+): MissingRights {
+  const forSigners = missing.filter(({ need }) => need === "oneSigner");
+  const needsSigner = needed.some(({ need }) => need === "oneSigner");
+  const lacksSigners = needsSigner && forSigners.length === needed.filter(({ need }) => need === "oneSigner").length;
+  const joint = forSigners.map(({ text, anyOf }, index) => index === 0 ? text : `"${anyOf[0]?.name}"`).join(" or ");
+  const texts = missing.map((right) => lacksSigners && right.need === "oneSigner" ? joint : right.text);
+  return {
+    texts: [...new Set(texts)],
+    isFatal: lacksSigners || missing.some(({ need }) => need === "essential"),
+  };
 }
 
 /** Lists every permission that the roles of a manifest grant. */
@@ -43,28 +70,25 @@ function toNeededRights(rule: PolicyRule, namespace: string | undefined): readon
         return {
           text: `${what}${named === "" ? "" : ` ${named}`}${where}`,
           anyOf: resourceNames.length === 0 ? [attributes] : resourceNames.map((name) => ({ ...attributes, name })),
-          isEssential: !isSpared(verb, plural),
+          need: isSpared(verb, plural) ? "optional" : "essential",
         };
       })
     )
   );
 }
 
-/** Creates the permissions for signers. One signer is enough, so the others are not essential. */
+/** Creates the permission for each signer. */
 function signerRights(
   what: string,
   attributes: ResourceAttributesSpec,
   names: readonly string[],
 ): readonly NeededRight[] {
-  const rightFor = (some: readonly string[], isEssential: boolean): NeededRight => ({
-    text: `${what} ${some.map((name) => `"${name}"`).join(" or ")}`,
+  return names.map((name) => ({
+    text: `${what} "${name}"`,
     // The API checks the name, then the whole domain (`pkg/registry/certificates/authorization/helpers.go`).
-    anyOf: some.flatMap((name) => [name, `${name.split("/")[0] ?? ""}/*`]).map((name) => ({ ...attributes, name })),
-    isEssential,
-  });
-  return names.length === 1
-    ? [rightFor(names, true)]
-    : [rightFor(names, true), ...names.map((name) => rightFor([name], false))];
+    anyOf: [name, `${name.split("/")[0] ?? ""}/*`].map((allowed) => ({ ...attributes, name: allowed })),
+    need: "oneSigner",
+  }));
 }
 
 /** Tells whether a controller works without the permission: Events, the API's CAs, an existing Lease, get of one CSR. */

@@ -2,31 +2,31 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createApproverManifest, createApproverRbac } from "../approval/rbac.ts";
 import { createSignerManifest, createSignerObjectNames } from "../signing/rbac.ts";
-import { listNeededRights } from "./needed_rights.ts";
+import { describeMissingRights, listNeededRights } from "./needed_rights.ts";
 
 test("listNeededRights() asks for what the manifest of a signer grants, one signer of several being enough", () => {
   const signerNames = ["example.com/a", "example.com/b"];
   const names = createSignerObjectNames(signerNames);
   const rights = listNeededRights(createSignerManifest({ signerNames, names, leaseNamespace: "kube-system" }));
-  assert.deepEqual(rights.filter(({ isEssential }) => isEssential).map(({ text }) => text), [
+  const listTexts = (wanted: string) => rights.filter(({ need }) => need === wanted).map(({ text }) => text);
+  assert.deepEqual(listTexts("essential"), [
     "list certificatesigningrequests.certificates.k8s.io",
     "watch certificatesigningrequests.certificates.k8s.io",
     "update certificatesigningrequests/status.certificates.k8s.io",
-    'sign signers.certificates.k8s.io "example.com/a" or "example.com/b"',
     'get leases.coordination.k8s.io "tlsboot-signer.example.com.a.example.com.b" in namespace kube-system',
     'update leases.coordination.k8s.io "tlsboot-signer.example.com.a.example.com.b" in namespace kube-system',
   ]);
-  assert.deepEqual(rights.filter(({ isEssential }) => !isEssential).map(({ text }) => text), [
-    "get certificatesigningrequests.certificates.k8s.io",
+  assert.deepEqual(listTexts("oneSigner"), [
     'sign signers.certificates.k8s.io "example.com/a"',
     'sign signers.certificates.k8s.io "example.com/b"',
+  ]);
+  assert.deepEqual(listTexts("optional"), [
+    "get certificatesigningrequests.certificates.k8s.io",
     'get configmaps "extension-apiserver-authentication" in namespace kube-system',
     "create leases.coordination.k8s.io in namespace kube-system",
   ]);
-  const both = rights.find(({ text }) => text.includes(" or "));
-  assert.deepEqual(both?.anyOf.map(({ verb, resource, name }) => [verb, resource, name]), [
-    ["sign", "signers", "example.com/a"],
-    ["sign", "signers", "example.com/*"],
+  const second = rights.find(({ text }) => text.includes('"example.com/b"'));
+  assert.deepEqual(second?.anyOf.map(({ verb, resource, name }) => [verb, resource, name]), [
     ["sign", "signers", "example.com/b"],
     ["sign", "signers", "example.com/*"],
   ]);
@@ -39,15 +39,50 @@ test("listNeededRights() of an approver in a dry run has nothing to write into r
   const needs = { signerNames: ["example.com/a"], nodes: true };
   const rbac = createApproverRbac({ needs, events: true, dryRun: true, leaseNamespace: undefined });
   assert.deepEqual(
-    listNeededRights(createApproverManifest(rbac)).map(({ text, isEssential }) => `${text} ${isEssential}`),
+    listNeededRights(createApproverManifest(rbac)).map(({ text, need }) => `${text} ${need}`),
     [
-      "get certificatesigningrequests.certificates.k8s.io false",
-      "list certificatesigningrequests.certificates.k8s.io true",
-      "watch certificatesigningrequests.certificates.k8s.io true",
-      "create subjectaccessreviews.authorization.k8s.io true",
-      "list nodes true",
-      "watch nodes true",
-      "create events.events.k8s.io in namespace default false",
+      "get certificatesigningrequests.certificates.k8s.io optional",
+      "list certificatesigningrequests.certificates.k8s.io essential",
+      "watch certificatesigningrequests.certificates.k8s.io essential",
+      "create subjectaccessreviews.authorization.k8s.io essential",
+      "list nodes essential",
+      "watch nodes essential",
+      "create events.events.k8s.io in namespace default optional",
     ],
   );
 });
+
+for (
+  const { name, lacks, want } of [
+    { name: "nothing", lacks: [], want: { texts: [], isFatal: false } },
+    {
+      name: "one signer of several",
+      lacks: ['"example.com/b"'],
+      want: { texts: ['sign signers.certificates.k8s.io "example.com/b"'], isFatal: false },
+    },
+    {
+      name: "every signer, which is one text",
+      lacks: ['"example.com/a"', '"example.com/b"', "get configmaps"],
+      want: {
+        texts: [
+          'sign signers.certificates.k8s.io "example.com/a" or "example.com/b"',
+          'get configmaps "extension-apiserver-authentication" in namespace kube-system',
+        ],
+        isFatal: true,
+      },
+    },
+    {
+      name: "an essential permission",
+      lacks: ["watch"],
+      want: { texts: ["watch certificatesigningrequests.certificates.k8s.io"], isFatal: true },
+    },
+  ]
+) {
+  test(`describeMissingRights() is ${want.isFatal ? "fatal" : "not fatal"} for a controller that lacks ${name}`, () => {
+    const signerNames = ["example.com/a", "example.com/b"];
+    const names = createSignerObjectNames(signerNames);
+    const needed = listNeededRights(createSignerManifest({ signerNames, names, leaseNamespace: undefined }));
+    const missing = needed.filter(({ text }) => lacks.some((part) => text.includes(part)));
+    assert.deepEqual(describeMissingRights(needed, missing), want);
+  });
+}
