@@ -22,7 +22,7 @@ import { keepFresh } from "./keep_fresh.ts";
 import { type Part, Parts } from "./parts.ts";
 import { approverObjects, createPolicyApproval } from "./policy_approval.ts";
 import { followPolicies } from "./policy_files.ts";
-import { runElected } from "./run_elected.ts";
+import { runElected, SHARED_STORE_ELECTION } from "./run_elected.ts";
 import { openSignerProfiles, type SignerChoice } from "./signer_profiles.ts";
 import {
   isForAll,
@@ -90,7 +90,16 @@ export async function startFullInstance(
   const runControllers = (life: AbortSignal) => runInProcess(instance.server, controllers, watched, life);
   const onFailure = (error: unknown): void => failure.abort(error);
   starting.add(runBeside(
-    (life) => instance.isShared ? runElected(instance.server, watched, runControllers, life) : runControllers(life),
+    (life) =>
+      instance.isShared
+        ? runElected(
+          instance.server.transportFor(ROOT_USER, USER_AGENT),
+          SHARED_STORE_ELECTION,
+          watched,
+          runControllers,
+          life,
+        )
+        : runControllers(life),
     { until, onFailure },
   ));
   // The first check is a minute after the start.

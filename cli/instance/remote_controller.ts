@@ -1,15 +1,10 @@
 /** Controllers of a remote API: the connection, the check of rights, and leader election around the work. */
-import { Buffer } from "node:buffer";
-import { hostname } from "node:os";
 import { resolve } from "node:path";
-import type { Lease } from "../../core/kube/coordination_v1.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
-import { leaseKind } from "../../core/kube/kinds/mod.ts";
-import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
+import type { Logger, Transport } from "../../core/ports.ts";
 import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
-import { createObjectStore } from "../../client/objects/object_store.ts";
 import { findMissingRights, findOwnUsername } from "../../client/objects/access_reviews.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ManifestPart } from "../../core/rbac/manifest.ts";
@@ -20,14 +15,15 @@ import {
   type NeededRight,
 } from "../../core/rbac/needed_rights.ts";
 import { parseListenAddress } from "../framework/flags.ts";
-import { type ControllerMetrics, createControllerMetrics } from "../../server/metrics/controllers.ts";
+import { createControllerMetrics } from "../../server/metrics/controllers.ts";
 import { listenForMetrics } from "../../server/metrics/listener.ts";
 import { createMetricsRegistry } from "../../server/metrics/registry.ts";
 import { observeTransport } from "../../server/metrics/rest_client.ts";
-import { runWhileLeading } from "../../controllers/leader_election.ts";
 import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
 import { USER_AGENT } from "../user_agent.ts";
+import type { ControllerDeps } from "./deps.ts";
+import { runElected } from "./run_elected.ts";
 
 /** A controller: its command, its Lease, and the manifest of the rights that it needs. */
 export interface RemoteRole {
@@ -44,14 +40,6 @@ export interface RemoteSettings {
   readonly metricsBindAddress: string;
 }
 
-/** The adapters that the work receives. */
-export interface RemoteDeps {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly metrics: ControllerMetrics;
-}
-
 /** A server that has just started may not know the roles yet; after this many tries its answer is final. */
 const RIGHTS_ATTEMPTS = 5;
 const RIGHTS_PAUSE_MS = 1_000;
@@ -65,13 +53,13 @@ export async function runRemoteController(
   settings: RemoteSettings,
   io: Io,
   logger: Logger,
-  work: (transport: Transport, deps: RemoteDeps, signal: AbortSignal, cluster: ResolvedCluster) => Promise<void>,
+  work: (transport: Transport, deps: ControllerDeps, signal: AbortSignal, cluster: ResolvedCluster) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const files = createFilePort();
   const registry = createMetricsRegistry();
   const metrics = createControllerMetrics(registry, io.clock);
-  const deps: RemoteDeps = { clock: io.clock, random: io.random, logger, metrics };
+  const deps: ControllerDeps = { clock: io.clock, random: io.random, logger, metrics };
   const cluster = await readCluster(resolve(io.cwd, settings.kubeconfig ?? ""), files);
   await using connection = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
   const transport = observeTransport(connection, new URL(cluster.server).host, registry, io.clock);
@@ -84,18 +72,8 @@ export async function runRemoteController(
     await work(transport, deps, signal, cluster);
     return;
   }
-  const namespace = settings.leaderElectResourceNamespace;
-  await runWhileLeading(
-    {
-      ...deps,
-      store: createObjectStore<Lease>(transport, leaseKind, { ...deps, namespace }),
-      namespace,
-      leaseName: role.lease,
-      identity: `${hostname()}_${Buffer.from(io.random.bytes(8)).toString("hex")}`,
-    },
-    (leading) => work(transport, deps, leading, cluster),
-    signal,
-  );
+  const election = { namespace: settings.leaderElectResourceNamespace, leaseName: role.lease };
+  await runElected(transport, election, deps, (leading) => work(transport, deps, leading, cluster), signal);
 }
 
 /** Throws when essential rights are missing, and logs other missing rights. */
@@ -103,7 +81,7 @@ async function checkRights(
   api: ApiClient,
   command: string,
   manifest: readonly ManifestPart[],
-  deps: RemoteDeps,
+  deps: ControllerDeps,
   signal: AbortSignal,
 ): Promise<void> {
   const { texts, isFatal } = await findRights(api, listNeededRights(manifest), deps, signal);
@@ -121,7 +99,7 @@ async function checkRights(
 async function findRights(
   api: ApiClient,
   needed: readonly NeededRight[],
-  { clock, logger }: RemoteDeps,
+  { clock, logger }: ControllerDeps,
   signal: AbortSignal,
 ): Promise<MissingRights> {
   try {

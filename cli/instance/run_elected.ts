@@ -1,37 +1,37 @@
-/** Leader election for the controllers of servers that share a store: one of the servers runs them. */
+/** Leader election around controllers: of replicas beside a cluster, and of servers that share a store. */
 import { Buffer } from "node:buffer";
 import { hostname } from "node:os";
 import type { Lease } from "../../core/kube/coordination_v1.ts";
 import { leaseKind } from "../../core/kube/kinds/mod.ts";
+import type { Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
-import { runWhileLeading } from "../../controllers/leader_election.ts";
-import type { Server } from "../../server/server.ts";
-import { USER_AGENT } from "../user_agent.ts";
-import { ROOT_USER } from "./control_plane.ts";
+import { type LeaderElectionOptions, runWhileLeading } from "../../controllers/leader_election.ts";
 import type { ControllerDeps } from "./deps.ts";
 
-const NAMESPACE = "kube-system";
-/** Short times, so that another server takes over within 15 seconds after the leader has stopped. */
-const TIMES = { leaseDurationMs: 10_000, renewDeadlineMs: 7_000, retryPeriodMs: 1_500 };
+/** The Lease of an election; its times default to kube-controller-manager's. */
+export type Election = Pick<
+  LeaderElectionOptions,
+  "namespace" | "leaseName" | "leaseDurationMs" | "renewDeadlineMs" | "retryPeriodMs"
+>;
 
-/** Runs the work while this server leads, until the signal aborts. */
+/** The election of servers that share a store: another one takes over within 15 seconds after the leader has stopped. */
+export const SHARED_STORE_ELECTION: Election = {
+  namespace: "kube-system",
+  leaseName: "tlsboot-controllers",
+  leaseDurationMs: 10_000,
+  renewDeadlineMs: 7_000,
+  retryPeriodMs: 1_500,
+};
+
+/** Runs the work while this process leads, until the signal aborts. */
 export async function runElected(
-  server: Pick<Server, "transportFor">,
+  transport: Transport,
+  election: Election,
   deps: ControllerDeps,
   work: (signal: AbortSignal) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  const transport = server.transportFor(ROOT_USER, USER_AGENT);
-  await runWhileLeading(
-    {
-      ...deps,
-      ...TIMES,
-      store: createObjectStore<Lease>(transport, leaseKind, { ...deps, namespace: NAMESPACE }),
-      namespace: NAMESPACE,
-      leaseName: "tlsboot-controllers",
-      identity: `${hostname()}_${Buffer.from(deps.random.bytes(8)).toString("hex")}`,
-    },
-    work,
-    signal,
-  );
+  const store = createObjectStore<Lease>(transport, leaseKind, { ...deps, namespace: election.namespace });
+  const identity = `${hostname()}_${Buffer.from(deps.random.bytes(8)).toString("hex")}`;
+  await runWhileLeading({ ...deps, ...election, store, identity }, work, signal);
 }
