@@ -18,6 +18,18 @@ export type HelpTopic =
   | { readonly kind: "family"; readonly family: CommandFamily }
   | { readonly kind: "command"; readonly command: Command };
 
+/** Returns the words of the command or family that a topic is about; none for the program. */
+export function getTopicPath(topic: HelpTopic): readonly string[] {
+  switch (topic.kind) {
+    case "program":
+      return [];
+    case "family":
+      return [topic.family.word];
+    case "command":
+      return topic.command.path;
+  }
+}
+
 /** Renders the help text, with a line break at its end. */
 export function renderHelp(table: CommandTable, topic: HelpTopic): string {
   const sections = topic.kind === "command"

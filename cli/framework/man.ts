@@ -11,7 +11,7 @@ import {
 } from "./command.ts";
 import { environmentName, type Flag, flagName, type FlagSet } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./globals.ts";
-import { argumentText, flagText, type HelpTopic, usageWords } from "./help.ts";
+import { argumentText, flagText, getTopicPath, type HelpTopic, usageWords } from "./help.ts";
 
 /** The version and the date at the foot of each page. */
 export interface ManEdition {
@@ -34,18 +34,6 @@ export function manTopics(table: CommandTable): readonly HelpTopic[] {
 /** Returns the name of a page: `tlsboot-token-create`. Its file has the suffix `.1`. */
 export function manName(table: CommandTable, topic: HelpTopic): string {
   return [table.program, ...getTopicPath(topic)].join("-");
-}
-
-/** Returns the words of the command or family that a page is about; none for the program. */
-export function getTopicPath(topic: HelpTopic): readonly string[] {
-  switch (topic.kind) {
-    case "program":
-      return [];
-    case "family":
-      return [topic.family.word];
-    case "command":
-      return topic.command.path;
-  }
 }
 
 /** Renders the source of a page for `man -l`, groff or mandoc. */

@@ -74,6 +74,11 @@ for (
     { line: "approve -- -x --watch=1", path: "approve", args: ["-x", "--watch=1"], raw: {} },
     { line: "approve --no-wait n1", path: "approve", args: ["n1"], raw: { noWait: ["true"] } },
     { line: "approve --no-wait=false n1", path: "approve", args: ["n1"], raw: { noWait: ["false"] } },
+    { line: "approve n1 --message -w=1", path: "approve", args: ["n1"], raw: { message: ["-w=1"] } },
+    { line: "token --ttl 1h create", path: "token create", args: [], raw: { ttl: ["1h"] } },
+    { line: "-o wide get csr", path: "get csr", args: [], raw: { output: ["wide"] } },
+    { line: "get csr -wojson", path: "get csr", args: [], raw: { watch: ["true"], output: ["json"] } },
+    { line: "get csr --no-watch -", path: "get csr", args: ["-"], raw: { watch: ["false"] } },
     { line: "approve n1 --message= n2", path: "approve", args: ["n1", "n2"], raw: { message: [""] } },
   ]
 ) {
@@ -109,6 +114,10 @@ for (
     { line: "token list extra", message: 'too many arguments for "tlsboot token list"' },
     { line: "get csr -o", message: "flag --output needs a value" },
     { line: "get csr --watch=maybe", message: 'cannot read --watch: "maybe" found, want true or false' },
+    { line: "get csr -w=maybe", message: 'cannot read -w: "maybe" found, want true or false' },
+    { line: "token list -o=json", message: 'unknown flag "-o" for "tlsboot token list"' },
+    { line: "get csr --no-output", message: 'unknown flag "--no-output" for "tlsboot get csr"' },
+    { line: "--ttl 1h", message: 'unknown flag "--ttl" for "tlsboot"', hint: "see: tlsboot --help" },
   ]
 ) {
   test(`parseCommandLine() refuses: ${line}`, () => {
@@ -122,7 +131,18 @@ for (
 }
 
 for (
-  const line of ["", "--debug", "--help", "-h", "help", "get --help", "help token", "approve --help", "get csr -h"]
+  const line of [
+    "",
+    "--debug",
+    "--help",
+    "-h",
+    "help",
+    "get --help",
+    "help token",
+    "approve --help",
+    "get csr -h",
+    "-h get csr",
+  ]
 ) {
   test(`parseCommandLine() answers with help: ${line === "" ? "nothing at all" : line}`, () => {
     const invocation = parseCommandLine(line === "" ? [] : line.split(" "), table);

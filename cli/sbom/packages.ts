@@ -8,7 +8,7 @@ export const PACKAGES: readonly BundledPackage[] = [{
   "integrity": "sha512-l5IuWpV7szqG4MM6A7I+qPMmP2qPMq2TD4veIXaOH0sD53dV0Tv8WZPARp5O5Kp4+y4fnVCl3VL1HZKNghO1yg==",
   "isDirect": true,
   "license": "MIT",
-  "dependencies": ["commander"],
+  "dependencies": [],
 }, {
   "name": "@bufbuild/protobuf",
   "version": "2.17.0",
@@ -217,13 +217,6 @@ export const PACKAGES: readonly BundledPackage[] = [{
   "version": "1.1.4",
   "integrity": "sha512-dOy+3AuW3a2wNbZHIuMZpTcgjGuLU/uBL/ubcZF9OXbDo8ff4O8yVp5Bf0efS8uEoYo5q4Fx7dY9OgQGXgAsQA==",
   "isDirect": false,
-  "license": "MIT",
-  "dependencies": [],
-}, {
-  "name": "commander",
-  "version": "15.1.0",
-  "integrity": "sha512-cgnQ88TRrWcC7pVq46RzJVRMktu3W2RcbnoidnfBsl1bmDCBwJS/udcIZpKoCrbAYYaCqsz1yZCVIgbIaU3ddQ==",
-  "isDirect": true,
   "license": "MIT",
   "dependencies": [],
 }, {

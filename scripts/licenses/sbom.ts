@@ -82,7 +82,7 @@ function findKey(lock: Lock, wanted: string): string {
   return keys[0]!;
 }
 
-/** `@bomb.sh/tab@0.0.22_commander@15.1.0`: the peers follow the version. */
+/** `@hono/node-server@2.1.9_hono@4.13.19`: the peers follow the version. */
 function splitKey(key: string): { readonly name: string; readonly version: string } {
   const at = key.indexOf("@", 1);
   return { name: key.slice(0, at), version: key.slice(at + 1).split("_")[0]! };

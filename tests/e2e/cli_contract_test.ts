@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
+import { flagName } from "../../cli/framework/flags.ts";
+import { GLOBAL_FLAGS } from "../../cli/framework/globals.ts";
 import { run } from "../../cli/run.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 
@@ -122,4 +124,19 @@ for (const { command } of CONTRACT.filter((row) => !built.has(row.command))) {
 test("contract: nothing is built that the design does not know", () => {
   const known = new Set(CONTRACT.map((row) => row.command));
   assert.deepEqual([...built].filter((command) => !known.has(command)), []);
+});
+
+test("contract: a flag is a switch in every command or in none, and a letter stands for one flag", () => {
+  const kinds = new Map<string, string>();
+  const flags = [GLOBAL_FLAGS, ...COMMAND_TABLE.commands.map((command) => command.flags)].flatMap((set) =>
+    Object.entries(set)
+  );
+  for (const [key, { placeholder, short }] of flags) {
+    const facts = [[flagName(key), placeholder === undefined ? "switch" : "value"]];
+    if (short !== undefined) facts.push([`-${short}`, flagName(key)]);
+    for (const [name = "", kind = ""] of facts) {
+      assert.equal(kinds.get(name) ?? kind, kind, name);
+      kinds.set(name, kind);
+    }
+  }
 });
