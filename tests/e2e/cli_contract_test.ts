@@ -88,6 +88,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "inspect", flags: [] },
   { command: "completion", flags: [] },
   { command: "docs man", flags: [] },
+  { command: "docs guide", flags: [] },
   { command: "docs licenses", flags: [] },
   { command: "version", flags: ["output", "sbom"] },
 ];
