@@ -1,0 +1,60 @@
+/** Checks that docs/reference/metrics.md lists every metric that the product exports, with its type and labels. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createMetrics } from "../server/metrics/api_requests.ts";
+import { createControllerMetrics } from "../server/metrics/controllers.ts";
+import { createEtcdMetrics } from "../server/metrics/etcd.ts";
+import { countRejections, gaugeInflight, gaugeLevels } from "../server/metrics/flow_control.ts";
+import { createFlowControl } from "../server/flowcontrol/flow_control.ts";
+import { addBuildInfo, createExpiryMetrics, createMetricsRegistry } from "../server/metrics/registry.ts";
+import { observeTransport } from "../server/metrics/rest_client.ts";
+import { followRequests } from "../server/metrics/signing_requests.ts";
+import { countObjects, createStorageMetrics, gaugeAuditDisk } from "../server/metrics/storage.ts";
+import { createFakeClock } from "./support/fake_clock.ts";
+import { createMemoryStorage } from "../server/storage/memory/memory_storage.ts";
+
+const PAGE = "docs/reference/metrics.md";
+
+/** The members of a metric of prom-client that are not in its types. */
+interface KnownMetric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+  readonly labelNames: readonly string[];
+}
+
+/** Creates all metrics of the product in one registry, which no process does: etcd and a Lease belong to some only. */
+async function collectMetrics(): Promise<readonly KnownMetric[]> {
+  const registry = createMetricsRegistry();
+  const [clock, storage] = [createFakeClock(), createMemoryStorage({ clock: createFakeClock() })];
+  const transport = { send: () => Promise.reject(new Error("not used here")) };
+  addBuildInfo(registry, { version: {} });
+  createMetrics(registry);
+  createControllerMetrics(registry, clock);
+  createEtcdMetrics(registry, []);
+  createExpiryMetrics(registry);
+  createStorageMetrics(registry, () => Promise.resolve({ database: 0, journal: 0, diskFree: 0 }));
+  gaugeAuditDisk(registry, () => Promise.resolve(0));
+  countObjects(registry, storage, []);
+  countRejections(registry);
+  gaugeLevels(registry, createFlowControl({ clock, seats: 1 }));
+  gaugeInflight(registry, clock);
+  observeTransport(transport, "host", registry, clock);
+  using _following = await followRequests(storage, registry, clock);
+  return registry.getMetricsAsArray() as unknown as readonly KnownMetric[];
+}
+
+/** Metrics of the process and the runtime, which depend on the platform. */
+const RUNTIME = /^(?:process|nodejs)_/;
+
+test(`${PAGE} lists every metric with its type and labels`, async () => {
+  const page = (await readFile(PAGE, "utf8")).replace(/\n +/g, " ");
+  const listed = [...page.matchAll(/^- `([a-z0-9_]+)(?:\{([A-Za-z_, ]+)\})?` \((\w+)\): \S/gm)].map(
+    ([, name, labels = "", type]) => `${type} ${name} ${labels}`,
+  );
+  const exported = (await collectMetrics()).filter(({ name }) => !RUNTIME.test(name)).map(
+    ({ name, type, labelNames }) => `${type} ${name} ${labelNames.join(", ")}`,
+  );
+  assert.deepEqual(listed.toSorted(), exported.toSorted());
+});
