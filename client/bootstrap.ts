@@ -2,7 +2,6 @@
  * A machine's first certificate, as kubelet obtains it (`pkg/kubelet/certificate/bootstrap/bootstrap.go`): bootstrap
  * kubeconfig → stored key → CSR with a digest name → wait → check → store → kubeconfig.
  */
-import { dirname } from "node:path";
 import { bootstrapUsages } from "../core/bootstrap/kubelet_templates.ts";
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { createNodeCsrName } from "../core/csr/csr_name.ts";
@@ -13,15 +12,15 @@ import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
-import { forgetKey, keepKey, type StoredPair, toRequestNote } from "./certificate/bootstrap_key.ts";
+import { forgetKey, keepKey, type KeptKey } from "./certificate/kept_key.ts";
 import { type Connect, readCluster } from "./transport/connect.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
-import type { CertificateRequest } from "./certificate/csr_request.ts";
+import type { CertificateRequest } from "./certificate/submit_request.ts";
 import type { FilePort } from "./files.ts";
-import { checkKubeconfig, encodeNodeKubeconfig } from "./node_kubeconfig.ts";
-import { obtainCertificate, type ObtainedCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
+import { checkKubeconfig, writeNodeKubeconfig } from "./node_kubeconfig.ts";
+import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
 import { findSecretFault } from "./private_file.ts";
-import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "./transport/server_time.ts";
+import { type ClockSkew, isSkewed, type TimedTransport } from "./transport/server_time.ts";
 import { limitTime } from "./transport/time_limit.ts";
 
 /**
@@ -79,8 +78,6 @@ export type BootstrapOutcome =
 export const CLIENT_STORE_PREFIX = "kubelet-client";
 
 const WAIT_SECONDS = 3600;
-const KUBECONFIG_MODE = 0o600;
-const DIRECTORY_MODE = 0o700;
 
 /**
  * Obtains a certificate and a kubeconfig, unless a valid kubeconfig exists. AppError: `kubeconfig_invalid`,
@@ -103,23 +100,30 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
   const store = await openCredentialStore({ files, clock, certDir: options.certDir, prefix: CLIENT_STORE_PREFIX });
   const stored = await findStored(options, store);
   await checkTargets(options, store);
-  const kept = await keepKey(store, files, stored, toRequestNote(options.nodeName, options.resumeCommand));
-  options.onProgress?.({ kind: "keyKept", path: kept.path, reused: kept.reused });
-  await using connection = await options.connect(cluster);
-  const transport = observeServerTime(connection, clock);
-  const issued = await obtain(options, cluster, createClientRequest(options, kept.key), transport, signal);
-  const pair = await store.update(issued.pair.certificatePem, issued.pair.keyPem);
-  options.onProgress?.({ kind: "stored", path: store.currentPath });
-  await forgetKey(store, options);
-  await writeKubeconfig(options, cluster, store);
+  const { submitted, pair } = await obtainCertificate({
+    ...options,
+    keepKey: () => keepNodeKey(options, store, stored),
+    createRequest: (key) => createClientRequest(options, key),
+    connect: () => options.connect(cluster),
+    beforeSubmit: (transport) => prepareServer(options, cluster, transport, signal),
+    timeoutSeconds: options.waitSeconds ?? WAIT_SECONDS,
+    async store(pair) {
+      await store.update(pair.certificatePem, pair.keyPem);
+      options.onProgress?.({ kind: "stored", path: store.currentPath });
+      await forgetKey(store.temporaryKeyPath, files, logger);
+    },
+  }, signal);
+  await writeNodeKubeconfig(options.kubeconfigPath, cluster, store.currentPath, files);
   options.onProgress?.({ kind: "kubeconfigWritten", path: options.kubeconfigPath });
-  return {
-    kind: "issued",
-    csrName: issued.submitted.name,
-    adopted: issued.submitted.adopted,
-    pair,
-    certificatePath: store.currentPath,
-  };
+  const { name: csrName, adopted } = submitted;
+  return { kind: "issued", csrName, adopted, pair, certificatePath: store.currentPath };
+}
+
+/** The stored pair, for the choice of a key. */
+interface StoredPair {
+  readonly pair: CredentialPair | undefined;
+  /** Whether a new request may use the pair's key. */
+  readonly isReusable: boolean;
 }
 
 /**
@@ -162,18 +166,36 @@ function checkOwner(pair: CredentialPair, nodeName: NodeName, path: string): voi
   });
 }
 
-async function obtain(
+/**
+ * Chooses a key: that of the stored pair when it is RSA or ECDSA, else that of an interrupted run, else a new one, as in
+ * kubelet (`pkg/kubelet/certificate/bootstrap/bootstrap.go`, LoadClientCert).
+ */
+async function keepNodeKey(
+  { files, nodeName, resumeCommand: command, onProgress }: BootstrapOptions,
+  store: CredentialStore,
+  { pair, isReusable }: StoredPair,
+): Promise<KeptKey> {
+  const kept = isReusable && pair !== undefined && pair.key.algorithm !== "Ed25519"
+    ? { key: pair.key, path: store.currentPath, isReused: true }
+    : await keepKey({
+      path: store.temporaryKeyPath,
+      files,
+      stored: pair?.leaf,
+      note: command === undefined ? undefined : { nodeName, command },
+    });
+  onProgress?.({ kind: "keyKept", path: kept.path, reused: kept.isReused });
+  return kept;
+}
+
+async function prepareServer(
   options: BootstrapOptions,
   cluster: ResolvedCluster,
-  request: CertificateRequest,
   transport: TimedTransport,
   signal: AbortSignal,
-): Promise<ObtainedCertificate> {
+): Promise<void> {
   options.onProgress?.({ kind: "waitingForServer", server: cluster.server });
   await waitForServer(transport, options, signal);
   reportSkew(options, transport);
-  const timeoutSeconds = options.waitSeconds ?? WAIT_SECONDS;
-  return await obtainCertificate({ ...options, transport, request, timeoutSeconds }, signal);
 }
 
 function createClientRequest({ nodeName, expirationSeconds }: BootstrapOptions, key: PrivateKey): CertificateRequest {
@@ -198,16 +220,6 @@ function reportSkew(options: BootstrapOptions, transport: TimedTransport): void 
     ourTime: formatTime(skew.ourTime),
   });
   options.onProgress?.({ kind: "clockSkew", skew });
-}
-
-async function writeKubeconfig(
-  options: BootstrapOptions,
-  cluster: ResolvedCluster,
-  store: CredentialStore,
-): Promise<void> {
-  const text = encodeNodeKubeconfig(cluster, store.currentPath);
-  await options.files.makeDirectory(dirname(options.kubeconfigPath), DIRECTORY_MODE);
-  await options.files.writeAtomic(options.kubeconfigPath, text, KUBECONFIG_MODE);
 }
 
 /** As in kubelet (`waitForServer`): tries for one minute, 2 s and up to a fifth more apart, each with 1 s to answer. */

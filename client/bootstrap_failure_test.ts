@@ -277,7 +277,7 @@ for (
 }
 
 for (
-  const failOn of [/^writeAtomic .*key\.tmp/, /^writeAtomic .*\.pem/, /^rename/, /^writeAtomic \/node\/kubeconfig/]
+  const failOn of [/^createExclusive .*key\.tmp/, /^writeAtomic .*\.pem/, /^rename/, /^writeAtomic \/node\/kubeconfig/]
 ) {
   test(`bootstrap() recovers from a full disk at ${failOn.source}`, async () => {
     await using f = await fixture();

@@ -132,5 +132,5 @@ export {
   type PendingCertificate,
   tryToObtainCertificate,
 } from "./certificate/obtain_certificate.ts";
-export { type CertificateRequest, submitRequest, type SubmittedRequest } from "./certificate/csr_request.ts";
-export { findIssuedCertificate, waitForCertificate, type WaitOptions } from "./certificate/csr_wait.ts";
+export { type CertificateRequest, submitRequest, type SubmittedRequest } from "./certificate/submit_request.ts";
+export { findIssuedCertificate, waitForCertificate, type WaitOptions } from "./certificate/wait_for_certificate.ts";

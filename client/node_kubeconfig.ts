@@ -1,4 +1,5 @@
 /** The kubeconfig of a node: whether it makes bootstrapping unnecessary, connections with it, and its contents. */
+import { dirname } from "node:path";
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { AppError } from "../core/errors.ts";
 import { encodeKubeconfig } from "../core/kube/kubeconfig.ts";
@@ -91,6 +92,20 @@ export async function adoptKubeconfigPair(options: NodeConnectionOptions): Promi
   if (await store.current() !== undefined) return;
   const pair = await readClientPair(await readCluster(kubeconfigPath, files), files);
   await store.update(pair.certificatePem, pair.keyPem);
+}
+
+const KUBECONFIG_MODE = 0o600;
+const FOLDER_MODE = 0o700;
+
+/** Writes the kubeconfig of a node, and creates its folder when it is missing. */
+export async function writeNodeKubeconfig(
+  path: string,
+  cluster: ResolvedCluster,
+  certificatePath: string,
+  files: FilePort,
+): Promise<void> {
+  await files.makeDirectory(dirname(path), FOLDER_MODE);
+  await files.writeAtomic(path, encodeNodeKubeconfig(cluster, certificatePath), KUBECONFIG_MODE);
 }
 
 /**

@@ -11,21 +11,14 @@ import { parseRequest } from "../core/csr/request.ts";
 import { createCsrName } from "../core/csr/csr_name.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
-import {
-  generatePrivateKey,
-  type KeyAlgorithm,
-  parsePrivateKey,
-  type PrivateKey,
-  publicKeysEqual,
-} from "../core/pki/keys.ts";
+import type { KeyAlgorithm, PrivateKey } from "../core/pki/keys.ts";
 import type { SubjectFields } from "../core/pki/names.ts";
 import type { AlternativeNames } from "../core/pki/subject_alternative_names.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
-import { buildCsr, type CertificateRequest, type SubmittedRequest } from "./certificate/csr_request.ts";
+import { buildCsr, type CertificateRequest, type SubmittedRequest } from "./certificate/submit_request.ts";
 import type { FilePort } from "./files.ts";
 import { obtainCertificate, type ObtainProgress, tryToObtainCertificate } from "./certificate/obtain_certificate.ts";
-import { findPendingKey, keepPendingKey } from "./certificate/pending_key.ts";
-import { observeServerTime } from "./transport/server_time.ts";
+import { forgetKey, forgetSpentKey, keepKey } from "./certificate/kept_key.ts";
 
 /** The requested certificate, its target, and the adapters. */
 export interface RequestCertificateOptions {
@@ -91,41 +84,65 @@ export async function requestCertificate(
 ): Promise<RequestOutcome> {
   const { target, files, clock, onProgress } = options;
   const existing = await target.existing();
-  const keyKind = typeof options.key === "string" ? keyFamily(options.key) : options.key.algorithm;
-  const usages = options.usages ?? defaultUsages(options.signerName, keyKind, options.names);
-  await forgetFinishedKey(target, existing, files);
+  const stored = existing.kind === "usable" ? existing.leaf : undefined;
+  await forgetSpentKey({ path: target.pendingKeyPath, files, stored });
+  const usages = options.usages ?? defaultUsages(options.signerName, findKeyFamily(options.key), options.names);
   const wantedKey = typeof options.key === "string" ? options.key : options.key.publicKeyDer();
   const wanted = { subject: options.subject, ...options.names, usages, key: wantedKey };
   const verdict = decideRenewal(existing, wanted, options.renewal, clock.now());
   if (verdict.kind === "keep" && existing.kind === "usable") return { kind: "kept", leaf: existing.leaf };
   if (verdict.kind === "exists") throw createExistsError(existing);
   if (existing.kind !== "none" && verdict.kind === "ask") onProgress?.({ kind: "needed", reason: verdict.reason });
-  const pending = typeof options.key === "string"
-    ? await findPendingKey(target.pendingKeyPath, options.key, files)
-    : undefined;
-  const key = pending ?? (typeof options.key === "string" ? await generatePrivateKey(options.key) : options.key);
-  const request = createCheckedRequest(options, existing, key, usages);
-  const kept = typeof options.key !== "string"
-    ? key
-    : pending ?? await keepPendingKey(target.pendingKeyPath, key, files);
-  if (kept === key) return await ask(options, request, pending !== undefined, signal);
-  // Another run has just started with the same target: its request is adopted.
-  return await ask(options, createCheckedRequest(options, existing, kept, usages), true, signal);
+  const attempt = options.timeoutSeconds === 0 ? tryToObtainCertificate : obtainCertificate;
+  const createRequest = (key: PrivateKey) => createCheckedRequest(options, existing, key, usages);
+  const { submitted, ...obtained } = await attempt({
+    ...options,
+    async keepKey() {
+      const key = await keepCheckedKey(options, createRequest);
+      onProgress?.({ kind: "asking", usages });
+      return { key };
+    },
+    createRequest,
+    connect: () => Promise.resolve(borrow(options.transport)),
+    async store(pair) {
+      await target.update(pair);
+      await forgetKey(target.pendingKeyPath, files);
+    },
+  }, signal).catch((error: unknown) => {
+    throw withUserHint(error);
+  });
+  return obtained.pair === undefined
+    ? { kind: "pending", submitted, isApproved: obtained.isApproved }
+    : { kind: "issued", submitted, pair: obtained.pair };
 }
 
-/** Removes the pending key of a run that stored its pair but ended before it removed the key. */
-async function forgetFinishedKey(
-  target: CredentialTarget,
-  existing: ExistingCredentials,
-  files: FilePort,
-): Promise<void> {
-  if (existing.kind !== "usable") return;
-  const key = parsePrivateKey(await files.readText(target.pendingKeyPath) ?? "");
-  if (!key.ok || !publicKeysEqual(key.value.publicKeyDer(), existing.leaf.publicKeyDer)) return;
-  await files.unlink(target.pendingKeyPath);
+/**
+ * Keeps a key beside the target, after checking that Kubernetes is not known to refuse its request. The caller keeps a
+ * key that it hands in.
+ */
+async function keepCheckedKey(
+  { key: wanted, target, files, onProgress }: RequestCertificateOptions,
+  createRequest: (key: PrivateKey) => CertificateRequest,
+): Promise<PrivateKey> {
+  const check = (key: PrivateKey): void => void createRequest(key);
+  if (typeof wanted !== "string") {
+    check(wanted);
+    return wanted;
+  }
+  const { key, path, isReused } = await keepKey({ path: target.pendingKeyPath, files, algorithm: wanted, check });
+  onProgress?.({ kind: "keyKept", path, reused: isReused });
+  return key;
 }
 
-/** Creates the request. It throws RequestRefusedError before a key is stored when Kubernetes is known to refuse it. */
+/** Returns the transport as a connection that its owner closes. */
+function borrow(transport: Transport): Transport & AsyncDisposable {
+  return {
+    send: (request, signal) => transport.send(request, signal),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+/** Creates the request. RequestRefusedError when Kubernetes is known to refuse it. */
 function createCheckedRequest(
   options: RequestCertificateOptions,
   existing: ExistingCredentials,
@@ -151,38 +168,6 @@ function createCheckedRequest(
   return { ...unnamed, name: { fixed: name } };
 }
 
-async function ask(
-  options: RequestCertificateOptions,
-  request: CertificateRequest,
-  isKeyReused: boolean,
-  signal: AbortSignal,
-): Promise<RequestOutcome> {
-  const { target, clock, random, logger, timeoutSeconds, onProgress, afterSubmit } = options;
-  if (typeof options.key === "string") {
-    onProgress?.({ kind: "keyKept", path: target.pendingKeyPath, reused: isKeyReused });
-  }
-  onProgress?.({ kind: "asking", usages: request.usages });
-  const obtain = {
-    transport: observeServerTime(options.transport, clock),
-    request,
-    timeoutSeconds,
-    clock,
-    random,
-    logger,
-    ...(onProgress === undefined ? {} : { onProgress }),
-    ...(afterSubmit === undefined ? {} : { afterSubmit }),
-  };
-  const attempt = timeoutSeconds === 0 ? tryToObtainCertificate : obtainCertificate;
-  const obtained = await attempt(obtain, signal).catch((error: unknown) => {
-    throw withUserHint(error);
-  });
-  const { submitted, pair } = obtained;
-  if (pair === undefined) return { kind: "pending", submitted, isApproved: obtained.isApproved };
-  await target.update(pair);
-  await options.files.unlink(target.pendingKeyPath);
-  return { kind: "issued", submitted, pair };
-}
-
 /** Replaces the hints for machines that bootstrap by hints for a user with a kubeconfig. */
 function withUserHint(error: unknown): unknown {
   if (!(error instanceof AppError) || (error.code !== "unauthorized" && error.code !== "access_denied")) return error;
@@ -202,9 +187,10 @@ function createExistsError(existing: ExistingCredentials): AppError {
   });
 }
 
-function keyFamily(algorithm: KeyAlgorithm): "ECDSA" | "RSA" | "Ed25519" {
-  if (algorithm === "ed25519") return "Ed25519";
-  return algorithm.startsWith("rsa") ? "RSA" : "ECDSA";
+function findKeyFamily(key: KeyAlgorithm | PrivateKey): PrivateKey["algorithm"] {
+  if (typeof key !== "string") return key.algorithm;
+  if (key === "ed25519") return "Ed25519";
+  return key.startsWith("rsa") ? "RSA" : "ECDSA";
 }
 
 /** Where a certificate and its key are stored, such as a folder or a kubeconfig. */

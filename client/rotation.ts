@@ -25,7 +25,6 @@ import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { CredentialStore } from "./certificate/credential_store.ts";
 import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
-import { observeServerTime } from "./transport/server_time.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
 
 /** The certificate to renew, its store, and the adapters. */
@@ -276,16 +275,17 @@ const WAIT_SECONDS = 15 * 60;
 
 /**
  * Creates the `requestCertificate` of a certificate manager: a CSR with a generated name, and at most 15 minutes of
- * waiting (client-go `util/certificate/certificate_manager.go`, rotateCerts).
+ * waiting (client-go `util/certificate/certificate_manager.go`, rotateCerts). The key is kept in memory only: after a
+ * restart, another request costs nothing while the current certificate is valid.
  */
 export function createCertificateRequester(options: CertificateRequesterOptions): RequestCertificate {
-  const { signerName, expirationSeconds, clock, random, logger } = options;
+  const { signerName, expirationSeconds } = options;
   return async (key, template, credentials, signal) => {
-    await using connection = await options.connect(credentials, signal);
     const { commonName, organizations, dnsNames, ipAddresses } = template;
     const { pair } = await obtainCertificate({
-      transport: observeServerTime(connection, clock),
-      request: {
+      ...options,
+      keepKey: () => Promise.resolve({ key }),
+      createRequest: () => ({
         key,
         subject: { commonName, organizations },
         dnsNames,
@@ -294,12 +294,9 @@ export function createCertificateRequester(options: CertificateRequesterOptions)
         usages: options.usages(key.algorithm),
         ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
         name: { prefix: "csr-" },
-      },
+      }),
+      connect: () => options.connect(credentials, signal),
       timeoutSeconds: WAIT_SECONDS,
-      clock,
-      random,
-      logger,
-      ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
     }, signal);
     return pair.certificatePem;
   };

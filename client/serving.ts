@@ -17,13 +17,12 @@ import { KUBELET_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
-import { forgetKey, keepKey, toRequestNote } from "./certificate/bootstrap_key.ts";
-import type { CertificateRequest } from "./certificate/csr_request.ts";
+import { forgetKey, keepKey } from "./certificate/kept_key.ts";
+import type { CertificateRequest } from "./certificate/submit_request.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
 import type { FilePort } from "./files.ts";
 import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
 import type { TemplateHolder } from "./rotation.ts";
-import { observeServerTime } from "./transport/server_time.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
 import type { ServingNames } from "../core/bootstrap/node_addresses.ts";
 import type { NodeName } from "../core/bootstrap/node_name.ts";
@@ -81,21 +80,23 @@ export async function bootstrapServing(
   }
   if (reason !== undefined) options.onProgress?.({ kind: "servingOutdated", reason });
   await store.checkUpdatable();
-  const { key } = await keepKey(
-    store,
-    files,
-    { pair: current.pair, isReusable: false },
-    toRequestNote(parseNodeCommonName(template.commonName), options.resumeCommand),
-  );
-  await using connection = await options.connect();
+  const [nodeName, command] = [parseNodeCommonName(template.commonName), options.resumeCommand];
   const { pair } = await obtainCertificate({
     ...options,
-    transport: observeServerTime(connection, clock),
-    request: createServingRequest(options, key),
+    keepKey: () =>
+      keepKey({
+        path: store.temporaryKeyPath,
+        files,
+        stored: current.pair?.leaf,
+        note: nodeName === undefined || command === undefined ? undefined : { nodeName, command },
+      }),
+    createRequest: (key) => createServingRequest(options, key),
     timeoutSeconds: options.waitSeconds,
+    async store(pair) {
+      await store.update(pair.certificatePem, pair.keyPem);
+      await forgetKey(store.temporaryKeyPath, files, options.logger);
+    },
   }, signal);
-  await store.update(pair.certificatePem, pair.keyPem);
-  await forgetKey(store, options);
   return { kind: "issued", pair, certificatePath: store.currentPath };
 }
 

@@ -1,4 +1,4 @@
-/** Obtains one certificate over the API: submits or adopts a request, waits, and checks the result. */
+/** The way to a certificate: keep a key → submit a request → wait → check the certificate → store it. */
 import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { findIssuedFault } from "../../core/csr/issued_fault.ts";
 import { AppError } from "../../core/errors.ts";
@@ -6,23 +6,32 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import type { Clock, Logger, Random } from "../../core/ports.ts";
-import { type CertificateRequest, submitRequest, type SubmittedRequest } from "./csr_request.ts";
-import { findIssuedCertificate, waitForCertificate, type WaitOptions } from "./csr_wait.ts";
+import type { PrivateKey } from "../../core/pki/keys.ts";
+import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
+import type { KeptKey } from "./kept_key.ts";
+import { type CertificateRequest, submitRequest, type SubmittedRequest } from "./submit_request.ts";
+import { findIssuedCertificate, waitForCertificate, type WaitOptions } from "./wait_for_certificate.ts";
 import { createObjectStore } from "../objects/object_store.ts";
-import { type ClockSkew, isSkewed, type TimedTransport } from "../transport/server_time.ts";
+import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "../transport/server_time.ts";
 
-/** The request, the API, and how long to wait. */
+/** The steps of obtaining a certificate that differ between its callers, and the adapters. */
 export interface ObtainOptions {
-  readonly transport: TimedTransport;
-  readonly request: CertificateRequest;
+  /** Chooses the key, and keeps it where a later run finds it. Without a file, an interruption starts from the beginning. */
+  readonly keepKey: () => Promise<Pick<KeptKey, "key">>;
+  readonly createRequest: (key: PrivateKey) => CertificateRequest;
+  /** Opens a connection, which is closed at the end. */
+  readonly connect: () => Promise<Transport & AsyncDisposable>;
+  /** Runs before the request is submitted; for example it waits for the server. */
+  readonly beforeSubmit?: (transport: TimedTransport, signal: AbortSignal) => Promise<void>;
+  /** Runs between submitting and waiting; for example it approves the request. */
+  readonly afterSubmit?: (submitted: SubmittedRequest, signal: AbortSignal) => Promise<void>;
   readonly timeoutSeconds: number;
+  /** Stores the certificate with its key, and then forgets the kept key. */
+  readonly store?: (pair: CredentialPair) => Promise<void>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly onProgress?: (event: ObtainProgress) => void;
-  /** Runs between submitting and waiting; for example it approves the request. */
-  readonly afterSubmit?: (submitted: SubmittedRequest, signal: AbortSignal) => Promise<void>;
 }
 
 /** A step of obtaining a certificate, for progress output. */
@@ -37,17 +46,6 @@ export interface ObtainedCertificate {
   readonly pair: CredentialPair;
 }
 
-/**
- * Submits the request or adopts an earlier one, waits for the certificate, and checks it. AppError: those of
- * `submitRequest` and `waitForCertificate`, `csr_failed` for a certificate that does not match the request, and
- * `clock_skew`.
- */
-export async function obtainCertificate(options: ObtainOptions, signal: AbortSignal): Promise<ObtainedCertificate> {
-  const submitted = await submit(options, signal);
-  const certificatePem = await waitForCertificate(waitOptions(options, submitted), signal);
-  return { submitted, pair: check(options, submitted, certificatePem) };
-}
-
 /** A request without a certificate: it waits for a decision or, once it is approved, for the signer. */
 export interface PendingCertificate {
   readonly submitted: SubmittedRequest;
@@ -55,55 +53,88 @@ export interface PendingCertificate {
   readonly isApproved: boolean;
 }
 
+/**
+ * Obtains a certificate: keeps a key, submits the request or adopts an earlier one, waits, checks the certificate, and
+ * stores it. AppError: those of the callbacks, of `submitRequest` and of `waitForCertificate`, `csr_failed` for a
+ * certificate that does not match the request, and `clock_skew`.
+ */
+export async function obtainCertificate(options: ObtainOptions, signal: AbortSignal): Promise<ObtainedCertificate> {
+  return await submit(options, signal, async (attempt) => {
+    const certificatePem = await waitForCertificate(toWaitOptions(options, attempt), signal);
+    return await finish(options, attempt, certificatePem);
+  });
+}
+
 /** Like `obtainCertificate`, but returns the pending request instead of waiting. */
 export async function tryToObtainCertificate(
   options: ObtainOptions,
   signal: AbortSignal,
 ): Promise<ObtainedCertificate | PendingCertificate> {
-  const submitted = await submit(options, signal);
-  const wait = waitOptions(options, submitted);
-  let isApproved = false;
-  const onApproved = (reason: string): void => {
-    isApproved = true;
-    wait.onApproved?.(reason);
-  };
-  const certificatePem = await findIssuedCertificate({ ...wait, onApproved }, signal);
-  if (certificatePem === undefined) return { submitted, pair: undefined, isApproved };
-  return { submitted, pair: check(options, submitted, certificatePem) };
+  return await submit(options, signal, async (attempt) => {
+    const wait = toWaitOptions(options, attempt);
+    let isApproved = false;
+    const onApproved = (reason: string): void => {
+      isApproved = true;
+      wait.onApproved?.(reason);
+    };
+    const certificatePem = await findIssuedCertificate({ ...wait, onApproved }, signal);
+    if (certificatePem === undefined) return { submitted: attempt.submitted, pair: undefined, isApproved };
+    return await finish(options, attempt, certificatePem);
+  });
 }
 
-async function submit(options: ObtainOptions, signal: AbortSignal): Promise<SubmittedRequest> {
-  const { transport, request, clock, logger, onProgress } = options;
-  const { signerName } = request;
+/** A submitted request, and the transport over which its certificate comes. */
+interface Attempt {
+  readonly request: CertificateRequest;
+  readonly transport: TimedTransport;
+  readonly submitted: SubmittedRequest;
+}
+
+/** Keeps a key, submits the request, and calls `proceed` while the connection is open. */
+async function submit<T>(
+  options: ObtainOptions,
+  signal: AbortSignal,
+  proceed: (attempt: Attempt) => Promise<T>,
+): Promise<T> {
+  const { clock, logger, onProgress } = options;
+  const { key } = await options.keepKey();
+  const request = options.createRequest(key);
+  await using connection = await options.connect();
+  const transport = observeServerTime(connection, clock);
+  await options.beforeSubmit?.(transport, signal);
   const csrs = createObjectStore<CertificateSigningRequest>(transport, certificateSigningRequestKind, options);
   const submitted = await submitRequest(csrs, request, clock, signal).catch((error: unknown) => {
     throw blameClock(error, transport.findSkew());
   });
   const { name, adopted } = submitted;
+  const { signerName } = request;
   logger.info(adopted ? "CSR adopted" : "CSR created", { csr: name, signerName });
   onProgress?.({ kind: "submitted", name, adopted, signerName });
   await options.afterSubmit?.(submitted, signal);
-  return submitted;
+  return await proceed({ request, transport, submitted });
 }
 
-function waitOptions(options: ObtainOptions, { name, uid }: SubmittedRequest): WaitOptions {
-  const { transport, timeoutSeconds, clock, random, logger, onProgress } = options;
+function toWaitOptions(options: ObtainOptions, { transport, submitted: { name, uid } }: Attempt): WaitOptions {
+  const { timeoutSeconds, clock, random, logger, onProgress } = options;
   const onApproved = (reason: string): void => onProgress?.({ kind: "approved", name, reason });
   return { transport, name, uid, clock, random, logger, timeoutSeconds, onApproved };
 }
 
-function check(options: ObtainOptions, { name }: SubmittedRequest, certificatePem: string): CredentialPair {
-  const { transport, request, clock, logger, onProgress } = options;
-  const pair = checkIssued(certificatePem, { csrName: name, request, now: clock.now(), skew: transport.findSkew() });
+async function finish(options: ObtainOptions, attempt: Attempt, certificatePem: string): Promise<ObtainedCertificate> {
+  const { clock, logger, onProgress } = options;
+  const { request, transport, submitted } = attempt;
+  const csrName = submitted.name;
+  const pair = checkIssued(certificatePem, { csrName, request, now: clock.now(), skew: transport.findSkew() });
   const { notBefore, notAfter, sha256Fingerprint } = pair.leaf;
   logger.info("certificate issued", {
-    csr: name,
+    csr: csrName,
     signerName: request.signerName,
     fingerprint: sha256Fingerprint,
     notAfter,
   });
-  onProgress?.({ kind: "issued", name, notBefore, notAfter });
-  return pair;
+  onProgress?.({ kind: "issued", name: csrName, notBefore, notAfter });
+  await options.store?.(pair);
+  return { submitted, pair };
 }
 
 /** The request of a certificate, and the readings of the clocks. */

@@ -1,54 +1,67 @@
 /** Decides whether an existing CSR of the wanted name may be used (client-go `util/certificate/csr/csr.go`). */
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest, CertificateSigningRequestSpec } from "../kube/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { publicKeysEqual } from "../pki/keys.ts";
 import { formatName } from "../pki/names.ts";
 import { decodeBase64 } from "../lib/base64.ts";
-import { findPemBlock } from "../pki/pem.ts";
-import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
+import { type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { parseCertificateChain } from "./credential_pair.ts";
 import { parseRequest } from "../csr/request.ts";
 
-/** The request that the client would have created. */
-export interface ExpectedRequest {
-  /** The PEM text of the client's request. */
-  readonly requestPem: string;
-  readonly signerName: string;
+/** The client's key, and how much of the request must be the same. */
+export interface AdoptionOptions {
   /** DER SubjectPublicKeyInfo of the client's key. */
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;
+  readonly now: Date;
+  /**
+   * Whether names, usages and lifetime must be the same too. This is stricter than client-go, for requests whose name
+   * was chosen by a user.
+   */
+  readonly isExact: boolean;
 }
 
 /**
- * Checks that a stored request has the same subject, signer and key, and that its certificate, if any, is still valid.
- * The error is client-go's text (ensureCompatible). Like client-go, it checks neither usages nor a denial.
+ * Checks that a stored CSR is the one that the client would have created: it has the same subject, signer and key, and its
+ * certificate, if any, is still valid. The error is client-go's text (ensureCompatible). Like client-go, it does not check
+ * a denial, and usages only for an exact request.
  */
-export function checkCompatible(
+export function checkAdoptable(
   stored: CertificateSigningRequest,
-  own: ExpectedRequest,
-  now: Date,
+  own: CertificateSigningRequest,
+  { publicKeyDer, now, isExact }: AdoptionOptions,
 ): Result<true, string> {
-  const storedRequest = parseRequestPem(stored.spec.request === null ? undefined : decodeText(stored.spec.request));
-  if (!storedRequest.ok) return err(`unable to parse new csr: ${storedRequest.error}`);
-  const ownRequest = parseRequestPem(own.requestPem);
-  if (!ownRequest.ok) return err(`unable to parse original csr: ${ownRequest.error}`);
-  const [storedName, ownName] = [formatName(storedRequest.value.subject), formatName(ownRequest.value.subject)];
-  if (storedName !== ownName) return err(`csr subjects differ: new: ${storedName}, orig: ${ownName}`);
-  const signerName = stored.spec.signerName;
-  if (signerName !== "" && own.signerName !== "" && signerName !== own.signerName) {
-    return err(`csr signerNames differ: new "${signerName}", orig: "${own.signerName}"`);
+  const theirs = parseRequest(stored.spec.request);
+  if (!theirs.ok) return err(`unable to parse new csr: ${theirs.error}`);
+  const ours = parseRequest(own.spec.request);
+  if (!ours.ok) return err(`unable to parse original csr: ${ours.error}`);
+  if (isExact) {
+    const difference = findDifference(stored.spec, own.spec) ?? findOtherNames(theirs.value, ours.value);
+    if (difference !== undefined) return err(difference);
   }
-  const signature = checkSignature(storedRequest.value, own.publicKeyDer);
+  const [theirName, ourName] = [formatName(theirs.value.subject), formatName(ours.value.subject)];
+  if (theirName !== ourName) return err(`csr subjects differ: new: ${theirName}, orig: ${ourName}`);
+  const [theirSigner, ourSigner] = [stored.spec.signerName, own.spec.signerName];
+  if (theirSigner !== "" && ourSigner !== "" && theirSigner !== ourSigner) {
+    return err(`csr signerNames differ: new "${theirSigner}", orig: "${ourSigner}"`);
+  }
+  const signature = checkSignature(theirs.value, publicKeyDer);
   if (!signature.ok) return err(`error validating signature new CSR against old key: ${signature.error}`);
   return checkCertificate(stored.status?.certificate ?? "", now);
 }
 
-function parseRequestPem(pem: string | undefined): Result<RequestFacts, string> {
-  const block = pem === undefined ? undefined : findPemBlock(pem)?.block;
-  if (block === undefined || block.label !== "CERTIFICATE REQUEST") {
-    return err("PEM block type must be CERTIFICATE REQUEST");
+function findDifference(stored: CertificateSigningRequestSpec, own: CertificateSigningRequestSpec): string | undefined {
+  const [theirs, ours] = [stored, own].map(({ usages = [] }) => [...usages].sort().join(", "));
+  if (theirs !== ours) return `csr usages differ: new: ${theirs}, orig: ${ours}`;
+  return stored.expirationSeconds === own.expirationSeconds ? undefined : "csr expirationSeconds differ";
+}
+
+function findOtherNames(theirs: RequestFacts, ours: RequestFacts): string | undefined {
+  for (const field of ["dnsNames", "ipAddresses", "emailAddresses", "uris"] as const) {
+    const [found, wanted] = [theirs[field].join(", "), ours[field].join(", ")];
+    if (found !== wanted) return `csr ${field} differ: new: ${found}, orig: ${wanted}`;
   }
-  return parseCertificationRequest(block.bytes);
+  return undefined;
 }
 
 function checkSignature(request: RequestFacts, publicKeyDer: Uint8Array<ArrayBuffer>): Result<true, string> {
@@ -70,22 +83,4 @@ function checkCertificate(base64: string, now: Date): Result<true, string> {
 function decodeText(base64: string): string | undefined {
   const bytes = decodeBase64(base64);
   return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
-}
-
-/**
- * Checks that a stored CSR has the same names, usages and lifetime; the error names the first difference. This is stricter
- * than client-go, for requests whose name was chosen by a user.
- */
-export function checkSame(stored: CertificateSigningRequest, own: CertificateSigningRequest): Result<true, string> {
-  const [theirs, ours] = [parseRequest(stored.spec.request), parseRequest(own.spec.request)];
-  if (!theirs.ok) return err(`unable to parse new csr: ${theirs.error}`);
-  if (!ours.ok) return err(`unable to parse original csr: ${ours.error}`);
-  const usages = (csr: CertificateSigningRequest): string => [...csr.spec.usages ?? []].sort().join(", ");
-  if (usages(stored) !== usages(own)) return err(`csr usages differ: new: ${usages(stored)}, orig: ${usages(own)}`);
-  if (stored.spec.expirationSeconds !== own.spec.expirationSeconds) return err("csr expirationSeconds differ");
-  for (const field of ["dnsNames", "ipAddresses", "emailAddresses", "uris"] as const) {
-    const [found, asked] = [theirs.value[field].join(", "), ours.value[field].join(", ")];
-    if (found !== asked) return err(`csr ${field} differ: new: ${found}, orig: ${asked}`);
-  }
-  return ok(true);
 }

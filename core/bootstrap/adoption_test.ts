@@ -1,26 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../pki/keys.ts";
-import { buildCsr, fromBase64, sharedKey, toBase64 } from "../../tests/support/csr_builder.ts";
+import { buildCsr, sharedKey, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
-import { checkCompatible, type ExpectedRequest } from "./adoption.ts";
+import { type AdoptionOptions, checkAdoptable } from "./adoption.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
 
-async function createExpected(csr: CertificateSigningRequest, algorithm?: KeyAlgorithm): Promise<ExpectedRequest> {
-  const key = await sharedKey(algorithm);
-  return {
-    requestPem: fromBase64(csr.spec.request ?? ""),
-    signerName: csr.spec.signerName,
-    publicKeyDer: key.publicKeyDer(),
-  };
+async function toOptions(algorithm?: KeyAlgorithm): Promise<AdoptionOptions> {
+  return { publicKeyDer: (await sharedKey(algorithm)).publicKeyDer(), now: NOW, isExact: false };
 }
 
 for (const algorithm of ["ecdsa-p256", "rsa-2048"] as const) {
-  test(`checkCompatible() accepts our own request: ${algorithm}`, async () => {
+  test(`checkAdoptable() accepts our own request: ${algorithm}`, async () => {
     const csr = await buildCsr({ keyAlgorithm: algorithm });
-    assert.deepEqual(checkCompatible(csr, await createExpected(csr, algorithm), NOW), { ok: true, value: true });
+    assert.deepEqual(checkAdoptable(csr, csr, await toOptions(algorithm)), { ok: true, value: true });
   });
 }
 
@@ -37,23 +31,23 @@ for (
     },
   ]
 ) {
-  test(`checkCompatible() compares the signers "${stored}" and "${own}"`, async () => {
+  test(`checkAdoptable() compares the signers "${stored}" and "${own}"`, async () => {
     const csr = await buildCsr({ signerName: stored });
-    const result = checkCompatible(csr, { ...await createExpected(csr), signerName: own }, NOW);
+    const result = checkAdoptable(csr, await buildCsr({ signerName: own }), await toOptions());
     assert.equal(result.ok ? "ok" : result.error, want);
   });
 }
 
-test("checkCompatible() refuses another subject", async () => {
+test("checkAdoptable() refuses another subject", async () => {
   const stored = await buildCsr({ commonName: "system:node:n2" });
-  const result = checkCompatible(stored, await createExpected(await buildCsr()), NOW);
+  const result = checkAdoptable(stored, await buildCsr(), await toOptions());
   assert.match(result.ok ? "" : result.error, /^csr subjects differ: new: .*n2.*, orig: .*n1/);
 });
 
-test("checkCompatible() refuses a request of another key", async () => {
+test("checkAdoptable() refuses a request of another key", async () => {
   const csr = await buildCsr();
   const other = await generatePrivateKey("ecdsa-p256");
-  const result = checkCompatible(csr, { ...await createExpected(csr), publicKeyDer: other.publicKeyDer() }, NOW);
+  const result = checkAdoptable(csr, csr, { ...await toOptions(), publicKeyDer: other.publicKeyDer() });
   assert.match(result.ok ? "" : result.error, /^error validating signature new CSR against old key: /);
 });
 
@@ -64,9 +58,8 @@ for (
     { name: "no base64", request: "@@", want: /^unable to parse new csr: / },
   ]
 ) {
-  test(`checkCompatible() refuses a stored object with ${name}`, async () => {
-    const own = await createExpected(await buildCsr());
-    const result = checkCompatible(await buildCsr({ request }), own, NOW);
+  test(`checkAdoptable() refuses a stored object with ${name}`, async () => {
+    const result = checkAdoptable(await buildCsr({ request }), await buildCsr(), await toOptions());
     assert.match(result.ok ? "" : result.error, want);
   });
 }
@@ -83,13 +76,35 @@ for (
     { name: "broken", notAfter: NOW, certificate: toBase64("x"), want: /^error parsing signed certificate for CSR: / },
   ]
 ) {
-  test(`checkCompatible() checks an existing certificate: ${name}`, async () => {
+  test(`checkAdoptable() checks an existing certificate: ${name}`, async () => {
     const ca = await createIssuingCa(NOW);
     const key = await sharedKey();
     const notBefore = new Date("2025-12-31T00:00:00Z");
     const pem = await ca.issue({ publicKeyDer: key.publicKeyDer(), notBefore, notAfter });
     const csr = await buildCsr({ certificate: certificate ?? toBase64(pem) });
-    const result = checkCompatible(csr, await createExpected(csr), NOW);
+    const result = checkAdoptable(csr, csr, await toOptions());
     assert.match(result.ok ? "" : result.error, want);
+  });
+}
+
+for (
+  const { name, edit, want } of [
+    { name: "the same request", edit: {}, want: /^$/ },
+    { name: "the usages in another order", edit: { usages: ["client auth", "digital signature"] }, want: /^$/ },
+    {
+      name: "other usages",
+      edit: { usages: ["digital signature"] },
+      want: /^csr usages differ: new: digital signature, /,
+    },
+    { name: "another lifetime", edit: { expirationSeconds: 3600 }, want: /^csr expirationSeconds differ$/ },
+    { name: "another DNS name", edit: { dnsNames: ["b"] }, want: /^csr dnsNames differ: new: b, orig: $/ },
+  ]
+) {
+  test(`checkAdoptable() compares an exact request with ${name}`, async () => {
+    const usages = ["digital signature", "client auth"];
+    const [stored, own] = [await buildCsr({ usages, ...edit }), await buildCsr({ usages })];
+    const result = checkAdoptable(stored, own, { ...await toOptions(), isExact: true });
+    assert.match(result.ok ? "" : result.error, want);
+    assert.ok(checkAdoptable(stored, own, await toOptions()).ok, "client-go compares none of these");
   });
 }

@@ -1,5 +1,5 @@
 /** What a node asks for when it comes. */
-import { buildCsr } from "../../client/certificate/csr_request.ts";
+import { buildCsr } from "../../client/certificate/submit_request.ts";
 import { nodeSubject, parseNodeName } from "../../core/bootstrap/node_name.ts";
 import {
   type CertificateSigningRequest,

@@ -1,6 +1,6 @@
 /** `tlsboot bootstrap --status`: the certificates of a machine, their validity, problems, and the next steps. */
 import { CLIENT_STORE_PREFIX } from "../../../client/bootstrap.ts";
-import { findWaitingRequest } from "../../../client/certificate/bootstrap_key.ts";
+import { findWaitingRequest } from "../../../client/certificate/kept_key.ts";
 import { createConnector } from "../../../client/transport/connect.ts";
 import { type FoundPair, viewCredentialStore } from "../../../client/certificate/credential_store.ts";
 import type { FilePort } from "../../../client/files.ts";

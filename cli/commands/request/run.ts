@@ -1,6 +1,6 @@
 /** Gets a certificate for any program and writes it with its key. */
 import { resolve } from "node:path";
-import type { SubmittedRequest } from "../../../client/certificate/csr_request.ts";
+import type { SubmittedRequest } from "../../../client/certificate/submit_request.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { openPairFolder, type PairFolder } from "../../../client/certificate/pair_folder.ts";
 import {

@@ -1,5 +1,5 @@
 /** Submits a certificate request: creates the CSR, or adopts an earlier one with the same name. */
-import { checkCompatible, checkSame } from "../../core/bootstrap/adoption.ts";
+import { checkAdoptable } from "../../core/bootstrap/adoption.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind as kind } from "../../core/kube/kinds/mod.ts";
@@ -10,7 +10,6 @@ import { encodeBase64 } from "../../core/lib/base64.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
 import type { Clock, CsrStore } from "../../core/ports.ts";
-import { ok, type Result } from "../../core/lib/result.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 
 /** The content of a certificate request. */
@@ -49,22 +48,22 @@ export async function submitRequest(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<SubmittedRequest> {
-  const requestPem = encodeRequestPem(request);
+  const csr = buildCsr(request);
   try {
-    return toSubmitted(await store.create(buildCsr(request, requestPem), signal), false);
+    return toSubmitted(await store.create(csr, signal), false);
   } catch (error) {
     if (!isAppError(error, "already_exists") || !("fixed" in request.name)) {
       throw explain(error, "cannot create certificate signing request");
     }
-    return toSubmitted(await adopt(store, request, request.name.fixed, requestPem, clock, signal), true);
+    return toSubmitted(await adopt(store, request, csr, request.name.fixed, clock, signal), true);
   }
 }
 
 async function adopt(
   store: CsrStore,
   request: CertificateRequest,
+  own: CertificateSigningRequest,
   name: string,
-  requestPem: string,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<CertificateSigningRequest> {
@@ -78,22 +77,17 @@ async function adopt(
       { retryable: true, hint: "run the command again" },
     );
   }
-  const expected = { requestPem, signerName: request.signerName, publicKeyDer: request.key.publicKeyDer() };
-  const same: Result<true, string> = request.isExact === true
-    ? checkSame(stored, buildCsr(request, requestPem))
-    : ok(true);
-  const compatible = same.ok ? checkCompatible(stored, expected, clock.now()) : same;
-  if (compatible.ok) return stored;
-  throw new AppError("csr_incompatible", `retrieved csr is not compatible: ${compatible.error}`, {
+  const publicKeyDer = request.key.publicKeyDer();
+  const adoptable = checkAdoptable(stored, own, { publicKeyDer, now: clock.now(), isExact: request.isExact ?? false });
+  if (adoptable.ok) return stored;
+  throw new AppError("csr_incompatible", `retrieved csr is not compatible: ${adoptable.error}`, {
     hint: `delete it, then run the command again: tlsboot delete csr ${shellWord(name)}`,
   });
 }
 
 /** Builds the CSR object for a request. */
-export function buildCsr(
-  request: CertificateRequest,
-  requestPem: string = encodeRequestPem(request),
-): CertificateSigningRequest {
+export function buildCsr(request: CertificateRequest): CertificateSigningRequest {
+  const requestPem = encodePem("CERTIFICATE REQUEST", createCertificationRequest(request, request.key));
   return {
     apiVersion: formatApiVersion(kind),
     kind: kind.kind,
@@ -106,10 +100,6 @@ export function buildCsr(
     },
     status: {},
   };
-}
-
-function encodeRequestPem(request: CertificateRequest): string {
-  return encodePem("CERTIFICATE REQUEST", createCertificationRequest(request, request.key));
 }
 
 function toSubmitted(csr: CertificateSigningRequest, adopted: boolean): SubmittedRequest {

@@ -9,7 +9,7 @@ import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { decodeBase64 } from "../../core/lib/base64.ts";
 import type { Clock, CsrStore, Logger, Random, Transport } from "../../core/ports.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { explain } from "./csr_request.ts";
+import { explain } from "./submit_request.ts";
 import { limitTime } from "../transport/time_limit.ts";
 import { createObjectStore } from "../objects/object_store.ts";
 
