@@ -2,7 +2,7 @@
 import { lookup } from "../../core/lib/lookup.ts";
 import { flagName, type FlagSet } from "./flags.ts";
 import { findNearest } from "../../core/lib/nearest.ts";
-import { readYaml } from "../../core/lib/yaml_document.ts";
+import { readYaml } from "../../core/lib/yaml/document.ts";
 import type { RawFlags } from "./parse.ts";
 
 /** The only version of the configuration file. */

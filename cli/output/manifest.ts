@@ -1,5 +1,5 @@
 /** Manifests for `kubectl apply -f -`, in which each object has a comment that explains it. */
-import { formatYaml } from "../../core/kube/codec/yaml.ts";
+import { formatYaml } from "../../core/lib/yaml/format.ts";
 import type { ManifestPart } from "../../core/rbac/manifest.ts";
 
 /** Formats the parts as YAML documents, in their order. */

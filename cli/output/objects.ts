@@ -1,5 +1,5 @@
 /** Prints whole objects as json, yaml, name or jsonpath. Several objects become a List, as in kubectl. */
-import { formatYaml } from "../../core/kube/codec/yaml.ts";
+import { formatYaml } from "../../core/lib/yaml/format.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { line } from "./escape.ts";
 import type { OutputFormat } from "./format.ts";

@@ -8,6 +8,6 @@ export async function writeStructured(facts: unknown, format: "json" | "yaml", i
     io.stdout.write(formatJson(facts));
     return;
   }
-  const { formatYaml } = await import("../../core/kube/codec/yaml.ts");
+  const { formatYaml } = await import("../../core/lib/yaml/format.ts");
   io.stdout.write(formatYaml(sortKeys(facts)));
 }

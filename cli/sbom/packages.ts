@@ -344,13 +344,6 @@ export const PACKAGES: readonly BundledPackage[] = [{
   "license": "ISC",
   "dependencies": [],
 }, {
-  "name": "yaml",
-  "version": "2.9.1",
-  "integrity": "sha512-3NxN8+78OdzbT7C/WjGsyfPAtJaN3FNDsWxv7Y7mcDsT/oOmgW8BpyQQFFBnvZE3j9Y2Sdz1ULFLezL7Eb2yFw==",
-  "isDirect": true,
-  "license": "ISC",
-  "dependencies": [],
-}, {
   "name": "yargs-parser",
   "version": "21.1.1",
   "integrity": "sha512-tVpsJW7DdjecAiFpbIB1e3qxIQsE6NoPc5/eTdrbbIC4h0LVsWhnoa3g+m2HclBIujHzsxZ4VJVA+GUuc2/LBw==",

@@ -2,11 +2,11 @@
  * Kubeconfig files (client-go `tools/clientcmd/api/v1`): read as kubectl reads them, written in the key order of Go's
  * YAML. `kubeconfig_context.ts` picks the context in use.
  */
-import { stringify } from "yaml";
 import { Secret } from "../lib/brand.ts";
 import { decodeBase64, encodeBase64 } from "../lib/base64.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { readYaml } from "../lib/yaml_document.ts";
+import { readYaml } from "../lib/yaml/document.ts";
+import { formatYaml } from "../lib/yaml/format.ts";
 
 /** The address of a server and how its certificate is verified. */
 export interface KubeconfigCluster {
@@ -52,16 +52,15 @@ export interface Kubeconfig {
   readonly currentContext: string;
 }
 
-/** Options that make `yaml` write what Go's YAML writes: no folding, sequences at their key's column. */
-const GO_YAML = { indentSeq: false, lineWidth: 0, version: "1.1" } as const;
-
 /**
  * Parses a kubeconfig. Types are strict (a number where text is expected is an error), unknown keys are ignored as in
  * kubectl, and an empty text is an empty configuration. The error is one whole sentence that names the path.
  */
 export function parseKubeconfig(text: string, path: string): Result<Kubeconfig, string> {
   try {
-    return ok(decodeKubeconfig(parseYaml(text)));
+    const read = readYaml(text, "1.1");
+    if (!read.ok) throw new ShapeError(`not YAML: ${read.error}`);
+    return ok(decodeKubeconfig(read.value));
   } catch (error) {
     if (!(error instanceof ShapeError)) throw error;
     return err(`cannot parse kubeconfig "${path}": ${error.message}`);
@@ -78,7 +77,7 @@ export function encodeKubeconfig(config: Kubeconfig): string {
     kind: "Config",
     users: toNullIfEmpty(config.users.map(({ name, user }) => ({ name, user: userToPlain(user) }))),
   };
-  return stringify(plain, GO_YAML);
+  return formatYaml(plain);
 }
 
 /** Returns null for a list without elements, as Go writes it. */
@@ -138,16 +137,6 @@ function toBase64(text: string | undefined): string | undefined {
 class ShapeError extends Error {}
 
 type Fields = Readonly<Record<string, unknown>>;
-
-function parseYaml(text: string): unknown {
-  // YAML 1.1 as Go reads it: `yes` is a boolean. Go keeps dates as text, so the timestamp tag is removed.
-  const read = readYaml(text, {
-    version: "1.1",
-    customTags: (tags) => tags.filter((tag) => typeof tag === "string" || tag.tag !== "tag:yaml.org,2002:timestamp"),
-  });
-  if (!read.ok) throw new ShapeError(`not YAML: ${read.error}`);
-  return read.value;
-}
 
 function decodeKubeconfig(value: unknown): Kubeconfig {
   const config = decodeFields(value, "");

@@ -4,7 +4,7 @@
  */
 import { isRecord } from "./record.ts";
 import { err, ok, type Result } from "./result.ts";
-import { readYaml } from "./yaml_document.ts";
+import { readYaml } from "./yaml/document.ts";
 import { parseDurationOrDays } from "./duration.ts";
 import { findNearest } from "./nearest.ts";
 

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
 import { encodeEnvelope, encodeListItem, encodeListOfItems, encodeMessage } from "../../core/kube/codec/protobuf.ts";
-import { formatYaml } from "../../core/kube/codec/yaml.ts";
+import { formatYaml } from "../../core/lib/yaml/format.ts";
 import type { ListMeta } from "../../core/kube/meta.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import type { Stored } from "../storage/storage.ts";

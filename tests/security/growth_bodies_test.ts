@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { after, before, test } from "node:test";
 import { encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
-import { formatYaml } from "../../core/kube/codec/yaml.ts";
+import { formatYaml } from "../../core/lib/yaml/format.ts";
 import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
 import { findCertificateFault } from "../../core/csr/certificate.ts";
 import { parseRequest } from "../../core/csr/request.ts";

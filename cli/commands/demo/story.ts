@@ -9,7 +9,7 @@ import type { FilePort } from "../../../client/files.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
 import type { SelfSubjectReview } from "../../../core/kube/authorization_v1.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/certificates_v1.ts";
-import { formatYaml } from "../../../core/kube/codec/yaml.ts";
+import { formatYaml } from "../../../core/lib/yaml/format.ts";
 import { MASTERS_GROUP } from "../../../core/kube/user.ts";
 import { encodeTrust } from "../../../core/pki/authority_chain.ts";
 import { generatePrivateKey } from "../../../core/pki/keys.ts";

@@ -45,7 +45,7 @@ export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortS
     }),
   };
   if (print) {
-    const { formatYaml } = await import("../../../core/kube/codec/yaml.ts");
+    const { formatYaml } = await import("../../../core/lib/yaml/format.ts");
     io.stdout.write(formatYaml(sortKeys(secret)));
     return EXIT.done;
   }

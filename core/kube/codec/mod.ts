@@ -5,4 +5,5 @@ export { DecodeError, JsonSyntaxError } from "./errors.ts";
 export { type JsonDocument, parseJson } from "./json_parser.ts";
 export { decodeUtf8 } from "../../lib/utf8.ts";
 export * from "./protobuf.ts";
-export { formatYaml, parseYaml } from "./yaml.ts";
+export { formatYaml } from "../../lib/yaml/format.ts";
+export { parseYaml } from "./yaml.ts";

@@ -1,15 +1,6 @@
 /** Values as go-yaml decodes them: keys have any scalar type, and integers differ from floats, unlike in JSON. */
+import type { GoNumber, GoScalar } from "../../lib/yaml/scalar.ts";
 import { goQuote } from "../../lib/quote.ts";
-
-/** An integer or a float; `literal` is how JSON writes it. */
-export interface GoNumber {
-  readonly kind: "int" | "uint64" | "float64";
-  readonly value: number;
-  readonly literal: string;
-}
-
-/** A scalar value of go-yaml. */
-export type GoScalar = string | boolean | null | GoNumber;
 
 /** Any value of go-yaml. */
 export type GoValue = GoScalar | GoMap | readonly GoValue[];

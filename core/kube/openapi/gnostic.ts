@@ -3,7 +3,7 @@
  * for each version maps the members to fields.
  */
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { formatYaml } from "../codec/yaml.ts";
+import { formatYaml } from "../../lib/yaml/format.ts";
 
 /** The way in which a JSON value becomes a field. */
 export type GnosticType =

@@ -1,6 +1,7 @@
 /** YAML: whatever it is, in linear time; what is written of it is read the same, by npm's reader too. */
 import { parse } from "yaml";
-import { formatYaml, parseYaml } from "../../../core/kube/codec/yaml.ts";
+import { formatYaml } from "../../../core/lib/yaml/format.ts";
+import { parseYaml } from "../../../core/kube/codec/yaml.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import { assertSame, describeRefusal } from "../oracle.ts";
 import { encodeText, type Target } from "../target.ts";

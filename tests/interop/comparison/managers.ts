@@ -6,7 +6,7 @@
 
 import { isRecord } from "../../../core/lib/record.ts";
 import { parse } from "yaml";
-import { formatYaml } from "../../../core/kube/codec/yaml.ts";
+import { formatYaml } from "../../../core/lib/yaml/format.ts";
 
 type Key = readonly (string | number)[];
 

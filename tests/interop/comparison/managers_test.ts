@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatYaml } from "../../../core/kube/codec/yaml.ts";
+import { formatYaml } from "../../../core/lib/yaml/format.ts";
 import { sortManagers, sortManagersInYaml } from "./managers.ts";
 
 const entry = (operation: string, manager: string, second: number) => ({

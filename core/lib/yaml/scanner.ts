@@ -2,18 +2,17 @@
  * Scans YAML text into tokens in one pass (go-yaml v2 `scannerc.go`, after libyaml): indentation becomes tokens, and a
  * `:` turns the node before it into a key.
  */
-import { Cursor, isBlankOrEnd, isBreak, type Mark, SPACE, TAB } from "./yaml_cursor.ts";
-import { isDocumentIndicator, scanBlockScalar, scanPlainScalar, scanQuotedScalar } from "./yaml_scalar_scan.ts";
-import type { YamlSource } from "./yaml_source.ts";
-import { type Directive, scanDirective, scanName, scanTag } from "./yaml_tag_scan.ts";
+import { Cursor, isBlankOrEnd, isBreak, type Mark, SPACE, TAB, type YamlSource } from "./cursor.ts";
+import { isDocumentIndicator, scanBlockScalar, scanPlainScalar, scanQuotedScalar } from "./scalar_scan.ts";
+import { type Directive, scanDirective, scanName, scanTag } from "./tag_scan.ts";
 
-/** A token for the parser. `line` counts from 0. */
+/** A token for the parser. */
 export type Token =
-  | { readonly kind: "scalar"; readonly line: number; readonly text: string; readonly isPlain: boolean }
-  | { readonly kind: "anchor" | "alias"; readonly line: number; readonly name: string }
-  | { readonly kind: "tag"; readonly line: number; readonly handle: string; readonly suffix: string }
-  | { readonly kind: "directive"; readonly line: number; readonly directive: Directive }
-  | { readonly kind: Indicator; readonly line: number };
+  | { readonly kind: "scalar"; readonly mark: Mark; readonly text: string; readonly isPlain: boolean }
+  | { readonly kind: "anchor" | "alias"; readonly mark: Mark; readonly name: string }
+  | { readonly kind: "tag"; readonly mark: Mark; readonly handle: string; readonly suffix: string }
+  | { readonly kind: "directive"; readonly mark: Mark; readonly directive: Directive }
+  | { readonly kind: Indicator; readonly mark: Mark };
 
 /** Tokens that only have a position. */
 export type Indicator =
@@ -33,6 +32,9 @@ export type Indicator =
   | "key"
   | "value";
 
+/** A version of YAML. */
+export type YamlVersion = "1.1" | "1.2";
+
 /** A position where a key without `?` may have started. */
 interface SimpleKey {
   possible: boolean;
@@ -51,9 +53,15 @@ const TOKEN_PORTION = 1024;
 /** The characters with which no plain scalar may start. */
 const INDICATORS: ReadonlySet<number> = new Set(Array.from("-?:,[]{}#&*!|>'\"%@`", (char) => char.charCodeAt(0)));
 
-/** Scans tokens one by one. Throws JsonSyntaxError with go-yaml's message. */
+/** The characters that end plain text inside `[` or `{`. */
+const FLOW_ENDS_1_2: ReadonlySet<number> = new Set(Array.from(",[]{}", (char) => char.charCodeAt(0)));
+const FLOW_ENDS_1_1: ReadonlySet<number> = new Set([...FLOW_ENDS_1_2, 63]);
+const NO_ENDS: ReadonlySet<number> = new Set();
+
+/** Scans tokens one by one. Throws YamlError with go-yaml's message. */
 export class Scanner {
   readonly #cursor: Cursor;
+  readonly #version: YamlVersion;
   readonly #indents: number[] = [];
   readonly #simpleKeys: SimpleKey[] = [];
   readonly #simpleKeyByToken = new Map<number, number>();
@@ -67,15 +75,16 @@ export class Scanner {
   #flowLevel = 0;
   #keyAllowed = false;
 
-  constructor(source: YamlSource) {
+  constructor(source: YamlSource, version: YamlVersion) {
     this.#cursor = new Cursor(source);
+    this.#version = version;
   }
 
   /** Returns the next token without skipping it. Must not be called after `streamEnd`. */
   peek(): Token {
     if (!this.#ready) this.#fetchMore();
     this.#ready = true;
-    return this.#tokens[this.#head] ?? { kind: "streamEnd", line: this.#cursor.line };
+    return this.#tokens[this.#head] ?? { kind: "streamEnd", mark: this.#cursor.mark() };
   }
 
   /** Skips the token that `peek` returned. */
@@ -107,7 +116,7 @@ export class Scanner {
       this.#started = true;
       this.#simpleKeys.push({ possible: false, required: false, tokenNumber: 0, mark: cursor.mark() });
       this.#keyAllowed = true;
-      this.#append({ kind: "streamStart", line: cursor.line });
+      this.#append({ kind: "streamStart", mark: cursor.mark() });
       return;
     }
     this.#skipToToken();
@@ -133,22 +142,22 @@ export class Scanner {
         if (isAlone) return this.#fetchBlockEntry();
         return this.#fetchPlain();
       case "?":
-        if (this.#flowLevel > 0 || isAlone) return this.#fetchKey();
+        if (isAlone || (this.#flowLevel > 0 && this.#version === "1.1")) return this.#fetchKey();
         return this.#fetchPlain();
       case ":":
         if (this.#flowLevel > 0 || isAlone) return this.#fetchValue();
         return this.#fetchPlain();
       case "*":
-        return this.#fetchInline(() => ({ kind: "alias", line: cursor.line, name: scanName(cursor) }));
+        return this.#fetchInline(() => ({ kind: "alias", mark: cursor.mark(), name: scanName(cursor) }));
       case "&":
-        return this.#fetchInline(() => ({ kind: "anchor", line: cursor.line, name: scanName(cursor) }));
+        return this.#fetchInline(() => ({ kind: "anchor", mark: cursor.mark(), name: scanName(cursor) }));
       case "!":
-        return this.#fetchInline(() => ({ kind: "tag", line: cursor.line, ...scanTag(cursor) }));
+        return this.#fetchInline(() => ({ kind: "tag", mark: cursor.mark(), ...scanTag(cursor) }));
       case "'":
       case '"':
         return this.#fetchInline(() => ({
           kind: "scalar",
-          line: cursor.line,
+          mark: cursor.mark(),
           text: scanQuotedScalar(cursor, code === 39),
           isPlain: false,
         }));
@@ -210,13 +219,13 @@ export class Scanner {
   }
 
   /** Opens a block collection if the column is greater than the indentation around it; `at` is a token number. */
-  #rollIndent(column: number, kind: Indicator, line: number, at?: number): void {
+  #rollIndent(column: number, kind: Indicator, mark: Mark, at?: number): void {
     if (this.#flowLevel > 0 || this.#indent >= column) return;
     this.#indents.push(this.#indent);
     this.#indent = column;
     if (this.#indents.length > MAX_DEPTH) throw this.#cursor.error(`exceeded max depth of ${MAX_DEPTH}`);
-    if (at === undefined) this.#append({ kind, line });
-    else this.#insert(at, { kind, line });
+    if (at === undefined) this.#append({ kind, mark });
+    else this.#insert(at, { kind, mark });
   }
 
   #insert(tokenNumber: number, token: Token): void {
@@ -226,7 +235,7 @@ export class Scanner {
   #unrollIndent(column: number): void {
     if (this.#flowLevel > 0) return;
     while (this.#indent > column) {
-      this.#append({ kind: "blockEnd", line: this.#cursor.line });
+      this.#append({ kind: "blockEnd", mark: this.#cursor.mark() });
       this.#indent = this.#indents.pop() ?? -1;
     }
   }
@@ -240,22 +249,22 @@ export class Scanner {
     this.#unrollIndent(-1);
     this.#removeKey();
     this.#keyAllowed = false;
-    this.#append({ kind: "streamEnd", line: cursor.line });
+    this.#append({ kind: "streamEnd", mark: cursor.mark() });
   }
 
   #fetchDirective(): void {
     this.#unrollIndent(-1);
     this.#removeKey();
     this.#keyAllowed = false;
-    const { line } = this.#cursor;
-    this.#append({ kind: "directive", line, directive: scanDirective(this.#cursor) });
+    const mark = this.#cursor.mark();
+    this.#append({ kind: "directive", mark, directive: scanDirective(this.#cursor) });
   }
 
   #fetchDocumentIndicator(kind: "documentStart" | "documentEnd"): void {
     this.#unrollIndent(-1);
     this.#removeKey();
     this.#keyAllowed = false;
-    this.#append({ kind, line: this.#cursor.line });
+    this.#append({ kind, mark: this.#cursor.mark() });
     for (let i = 0; i < 3; i++) this.#cursor.skip();
   }
 
@@ -293,7 +302,7 @@ export class Scanner {
   #fetchBlockEntry(): void {
     if (this.#flowLevel === 0) {
       this.#assertKeyAllowed("block sequence entries are not allowed in this context");
-      this.#rollIndent(this.#cursor.column, "blockSequenceStart", this.#cursor.line);
+      this.#rollIndent(this.#cursor.column, "blockSequenceStart", this.#cursor.mark());
     }
     this.#removeKey();
     this.#keyAllowed = true;
@@ -303,7 +312,7 @@ export class Scanner {
   #fetchKey(): void {
     if (this.#flowLevel === 0) {
       this.#assertKeyAllowed("mapping keys are not allowed in this context");
-      this.#rollIndent(this.#cursor.column, "blockMappingStart", this.#cursor.line);
+      this.#rollIndent(this.#cursor.column, "blockMappingStart", this.#cursor.mark());
     }
     this.#removeKey();
     this.#keyAllowed = this.#flowLevel === 0;
@@ -313,15 +322,15 @@ export class Scanner {
   #fetchValue(): void {
     const key = this.#simpleKeys.at(-1);
     if (key !== undefined && this.#isStillKey(key)) {
-      this.#insert(key.tokenNumber, { kind: "key", line: key.mark.line });
-      this.#rollIndent(key.mark.column, "blockMappingStart", key.mark.line, key.tokenNumber);
+      this.#insert(key.tokenNumber, { kind: "key", mark: key.mark });
+      this.#rollIndent(key.mark.column, "blockMappingStart", key.mark, key.tokenNumber);
       key.possible = false;
       this.#simpleKeyByToken.delete(key.tokenNumber);
       this.#keyAllowed = false;
     } else {
       if (this.#flowLevel === 0) {
         this.#assertKeyAllowed("mapping values are not allowed in this context");
-        this.#rollIndent(this.#cursor.column, "blockMappingStart", this.#cursor.line);
+        this.#rollIndent(this.#cursor.column, "blockMappingStart", this.#cursor.mark());
       }
       this.#keyAllowed = this.#flowLevel === 0;
     }
@@ -333,7 +342,7 @@ export class Scanner {
   }
 
   #indicate(kind: Indicator): void {
-    this.#append({ kind, line: this.#cursor.line });
+    this.#append({ kind, mark: this.#cursor.mark() });
     this.#cursor.skip();
   }
 
@@ -347,17 +356,21 @@ export class Scanner {
   #fetchBlockScalar(literal: boolean): void {
     this.#removeKey();
     this.#keyAllowed = true;
-    const { line } = this.#cursor;
+    const mark = this.#cursor.mark();
     const text = scanBlockScalar(this.#cursor, literal, this.#indent);
-    this.#append({ kind: "scalar", line, text, isPlain: false });
+    this.#append({ kind: "scalar", mark, text, isPlain: false });
+  }
+
+  #flowEnds(): ReadonlySet<number> {
+    return this.#flowLevel === 0 ? NO_ENDS : this.#version === "1.1" ? FLOW_ENDS_1_1 : FLOW_ENDS_1_2;
   }
 
   #fetchPlain(): void {
     this.#saveKey();
     this.#keyAllowed = false;
-    const { line } = this.#cursor;
-    const { text, crossedLine } = scanPlainScalar(this.#cursor, this.#indent, this.#flowLevel > 0);
-    this.#append({ kind: "scalar", line, text, isPlain: true });
+    const mark = this.#cursor.mark();
+    const { text, crossedLine } = scanPlainScalar(this.#cursor, this.#indent, this.#flowEnds());
+    this.#append({ kind: "scalar", mark, text, isPlain: true });
     if (crossedLine) this.#keyAllowed = true;
   }
 }

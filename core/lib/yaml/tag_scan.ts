@@ -1,6 +1,6 @@
 /** Scans directives, tags, anchors and aliases (go-yaml v2 `scannerc.go`). */
 import { Buffer } from "node:buffer";
-import { type Cursor, isBlank, isBlankOrEnd, isBreakOrEnd, isWord } from "./yaml_cursor.ts";
+import { type Cursor, isBlank, isBlankOrEnd, isBreakOrEnd, isWord } from "./cursor.ts";
 
 /** The content of a line that starts with `%`. */
 export type Directive =

@@ -1,11 +1,20 @@
 /**
- * Resolves plain YAML scalars as the library of Kubernetes does (go-yaml v2 `resolve.go`): YAML 1.1 words and Go's number
- * forms; timestamps stay text. Both parsing and printing use it, as printing must quote text that would be misread.
+ * Resolves YAML scalars: as the library of Kubernetes does (go-yaml v2 `resolve.go`), which knows YAML 1.1 words and Go's
+ * number forms and leaves timestamps as text, or by the core schema of YAML 1.2. Both parsing and printing use it, as
+ * printing must quote text that would be misread.
  */
-import { decodeUtf8 } from "../../lib/utf8.ts";
-import type { GoNumber, GoScalar } from "./yaml_go_value.ts";
-import { canonicalBase64, decodeCanonicalBase64 } from "./base64.ts";
-import { DecodeError, JsonSyntaxError } from "./errors.ts";
+import { type Mark, YamlError } from "./cursor.ts";
+import type { YamlVersion } from "./scanner.ts";
+
+/** An integer or a float; `literal` is how JSON writes it. */
+export interface GoNumber {
+  readonly kind: "int" | "uint64" | "float64";
+  readonly value: number;
+  readonly literal: string;
+}
+
+/** A scalar value of go-yaml. */
+export type GoScalar = string | boolean | null | GoNumber;
 
 const WORDS: ReadonlyMap<string, boolean | null> = new Map([
   ...words(["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"], true),
@@ -49,23 +58,56 @@ export function resolvePlain(text: string): Resolved {
   return { kind, value: Number(integer), literal: String(integer) };
 }
 
-/** Resolves a scalar with a tag to a Go value. Throws JsonSyntaxError if the text does not fit the tag. */
-export function resolveTagged(tag: string, text: string): GoScalar {
-  if (tag === `${STANDARD_TAG}binary`) return decodeBinary(text);
+/** A scalar of a document. The tag is empty where the text determines the type. */
+interface TaggedText {
+  readonly tag: string;
+  readonly text: string;
+  readonly mark: Mark;
+}
+
+/**
+ * Resolves a scalar whose text determines its type, or whose tag does. Throws YamlError if the text does not fit the tag. Text with
+ * a tag that names no scalar type stays text.
+ */
+export function resolveTagged(node: TaggedText, version: YamlVersion): GoScalar {
+  const { tag, text, mark } = node;
   const name = tag.startsWith(STANDARD_TAG) ? tag.slice(STANDARD_TAG.length) : undefined;
   if (tag !== "" && (name === undefined || !RESOLVED_TAGS.has(name))) return text;
   if (name === "str") return text;
-  const resolved = resolvePlain(text);
+  const resolved = version === "1.1" ? resolvePlain(text) : resolveCore(text);
   const found = getTagName(resolved);
   if (name === undefined || name === found) return toScalar(resolved, text);
   if (name === "float" && resolved.kind === "int") return createFloat(resolved.value);
-  throw new JsonSyntaxError(`yaml: cannot decode !!${found} \`${text}\` as a !!${name}`);
+  // go-yaml looks for a timestamp only where no other tag is given.
+  const problem = `cannot decode !!${found === "timestamp" ? "str" : found}`;
+  throw new YamlError(`${problem} as a !!${name}`, { mark }, `${problem} \`${text}\` as a !!${name}`);
 }
 
-const STANDARD_TAG = "tag:yaml.org,2002:";
+/** The beginning of the tags that YAML itself defines. */
+export const STANDARD_TAG = "tag:yaml.org,2002:";
 /** The tags whose text is resolved; scalars with any other tag are text. */
 const RESOLVED_TAGS: ReadonlySet<string> = new Set(["str", "bool", "int", "float", "null", "timestamp"]);
 const STRING: Resolved = { kind: "string" };
+
+const CORE_WORDS: ReadonlyMap<string, boolean | null> = new Map([
+  ...words(["true", "True", "TRUE"], true),
+  ...words(["false", "False", "FALSE"], false),
+  ...words(["", "~", "null", "Null", "NULL"], null),
+]);
+const CORE_INTEGER = /^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$/;
+
+/** Resolves text without quotes by the core schema of YAML 1.2 (section 10.3.2 of its specification). */
+function resolveCore(text: string): Resolved {
+  const word = CORE_WORDS.get(text);
+  if (word !== undefined) return { kind: "value", value: word };
+  const special = SPECIAL_FLOATS.get(text.toLowerCase());
+  if (special !== undefined && SPECIAL_FLOAT.test(text)) return createFloat(special);
+  if (CORE_INTEGER.test(text)) {
+    const value = Number(text);
+    return { kind: "int", value, literal: String(value) };
+  }
+  return FLOAT.test(text) ? createFloat(Number(text)) : STRING;
+}
 
 function getTagName(resolved: Resolved): string {
   switch (resolved.kind) {
@@ -86,15 +128,6 @@ function getTagName(resolved: Resolved): string {
 function toScalar(resolved: Resolved, text: string): GoScalar {
   if (resolved.kind === "value") return resolved.value;
   return "literal" in resolved ? resolved : text;
-}
-
-function decodeBinary(text: string): string {
-  try {
-    return decodeUtf8(decodeCanonicalBase64(canonicalBase64(text))).toWellFormed();
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
-    throw new JsonSyntaxError("yaml: !!binary value contains invalid base64 data", error);
-  }
 }
 
 /** Creates a float. Go prints it again when it converts YAML to JSON, so that 1.0 becomes 1. */

@@ -1,5 +1,5 @@
 /** Prints YAML as kubectl does: two spaces, lists not indented, keys in natural order, quotes only where needed. */
-import { resolvePlain } from "./yaml_scalar.ts";
+import { resolvePlain } from "./scalar.ts";
 
 /** Formats a JSON value, without members that are undefined. The text ends with a line break. */
 export function formatYaml(value: unknown): string {
@@ -23,7 +23,7 @@ function writeMap(lines: string[], map: Readonly<Record<string, unknown>>, head:
   for (const key of Object.keys(map).sort(compareNatural)) {
     const value = map[key];
     if (value === undefined) continue;
-    if (BREAK.test(key) || key.length > MAX_SIMPLE_KEY) {
+    if (/[\n\r\u2028\u2029]/.test(key) || key.length > MAX_SIMPLE_KEY) {
       lines.push(`${before}? ${formatString(key, `${pad}  `, Number.NEGATIVE_INFINITY)}`);
       writeValue(lines, value, `${pad}: `, `${pad}  `, `${pad}  `);
     } else writePair(lines, `${before}${formatLine(key)}:`, value, pad);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
 import { assertLinear } from "../../../tests/support/growth.ts";
-import { compareNatural, formatYaml } from "./yaml_format.ts";
-import { parseYaml } from "./yaml_parse.ts";
+import { compareNatural, formatYaml } from "./format.ts";
+import { parseYaml } from "../../kube/codec/yaml.ts";
 
 /** A string and what sigs.k8s.io/yaml v1.6.0 prints for it under the key `a`. */
 const STRINGS: readonly (readonly [string, string])[] = [
@@ -240,6 +240,7 @@ const VALUES: readonly (readonly [unknown, string])[] = [
   ],
   [[], "[]\n"],
   [{}, "{}\n"],
+  [{ "a\rb": 1 }, '? "a\\rb"\n: 1\n'],
   ["x", "x\n"],
   ["x\ny", "|-\n  x\n  y\n"],
   [5, "5\n"],

@@ -4,7 +4,7 @@ import fc from "../../../tests/support/properties.ts";
 import { certificateSigningRequestKind } from "../kinds/mod.ts";
 import { decodeObject } from "./decode.ts";
 import { JsonSyntaxError } from "./errors.ts";
-import { parseYaml } from "./yaml_parse.ts";
+import { parseYaml } from "./yaml.ts";
 
 /** Text, its value and its strict errors, recorded from sigs.k8s.io/yaml v1.6.0. */
 const DOCUMENTS: readonly { readonly text: string; readonly value: unknown; readonly strict?: readonly string[] }[] = [
@@ -74,6 +74,11 @@ for (
     assert.throws(() => parseYaml(text), { name: "JsonSyntaxError", code: "invalid" });
   });
 }
+
+test("parseYaml() does not look for a timestamp where another tag is given", () => {
+  const message = "yaml: cannot decode !!str `2020-01-01` as a !!float";
+  assert.throws(() => parseYaml("a: !!float 2020-01-01"), { message });
+});
 
 test("parseYaml() copies merged mappings, the first of several winning", () => {
   const { value } = parseYaml("one: &x {k: 1, l: 1}\ntwo: &y {k: 2, m: 2}\nall:\n  <<: [*x, *y]\n  o: 3\n");

@@ -1,5 +1,5 @@
 /** Scans scalars in their three styles: block, quoted and plain (go-yaml v2 `scannerc.go`). */
-import { Cursor, isBlank, isBlankOrEnd, isBreak, isBreakOrEnd, SPACE, TAB } from "./yaml_cursor.ts";
+import { Cursor, isBlank, isBlankOrEnd, isBreak, isBreakOrEnd, SPACE, TAB } from "./cursor.ts";
 
 const QUOTE = 39;
 const DOUBLE_QUOTE = 34;
@@ -233,18 +233,18 @@ function scanEscape(cursor: Cursor): string {
   return String.fromCodePoint(code);
 }
 
-/** The characters that end a plain scalar inside `[` or `{`: `,?[]{}`. */
-const FLOW_ENDS: ReadonlySet<number> = new Set([44, 63, 91, 93, 123, 125]);
-
-/** Scans a scalar without quotes. `crossedLine` is true if a line ended after it, so that a key may follow. */
+/**
+ * Scans a scalar without quotes; `ends` are the characters that end it where it is inside `[` or `{`, else empty.
+ * `crossedLine` is true if a line ended after it, so that a key may follow.
+ */
 export function scanPlainScalar(
   cursor: Cursor,
   indent: number,
-  inFlow: boolean,
+  ends: ReadonlySet<number>,
 ): { readonly text: string; readonly crossedLine: boolean } {
   const parts: string[] = [];
   const gap = new Gap();
-  const isText = (code: number): boolean => !isBlankOrEnd(code) && code !== COLON && !(inFlow && FLOW_ENDS.has(code));
+  const isText = (code: number): boolean => !isBlankOrEnd(code) && code !== COLON && !ends.has(code);
   for (;;) {
     cursor.need(4);
     if (isDocumentIndicator(cursor) || cursor.at() === HASH) break;
@@ -264,7 +264,7 @@ export function scanPlainScalar(
       }
       gap.read(cursor);
     }
-    if (!inFlow && cursor.column <= indent) break;
+    if (ends.size === 0 && cursor.column <= indent) break;
   }
   return { text: parts.join(""), crossedLine: gap.broken };
 }

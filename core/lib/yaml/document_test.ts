@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { assertLinear } from "../../../tests/support/growth.ts";
+import { readYaml } from "./document.ts";
+
+for (
+  const { text, want } of [
+    { text: "", want: null },
+    { text: "a: 1\nb: [x, *n]", want: "unknown anchor referenced at line 2, column 8" },
+    { text: "a: &n 1\nb: [x, *n]", want: { a: 1, b: ["x", 1] } },
+    { text: 'a: 1\n"1": b\n1: c', want: { a: 1, 1: "c" } },
+    { text: "a:\n  b: 1\n  b: 2", want: "Map keys must be unique at line 3, column 3" },
+    { text: "? [a]\n: 1", want: "A key must be plain text at line 1, column 3" },
+    { text: "a: &n b\n*n : 1", want: "A key must be plain text at line 2, column 1" },
+    { text: "a: [", want: "did not find expected node content at line 1, column 5" },
+    { text: `a: ${"[".repeat(100_000)}`, want: /./ },
+  ]
+) {
+  test(`readYaml() of ${JSON.stringify(text.slice(0, 40))}`, () => {
+    const read = readYaml(text);
+    const got = read.ok ? read.value : read.error;
+    if (want instanceof RegExp) assert.match(String(got), want);
+    else assert.deepEqual(got, want);
+  });
+}
+
+test("readYaml() takes linear time, whatever is repeated", async () => {
+  for (const piece of ["? ", "- ", "[", "{", "&a ", "a: ", "#\n", "? [a]\n", "- *a\n", "a ", "'"]) {
+    const input = (size: number) => piece.repeat(size / piece.length);
+    await assertLinear({ input, read: (text) => readYaml(text), limit: 4_096 }).catch((error: unknown) => {
+      throw new Error(`repeating ${JSON.stringify(piece)}`, { cause: error });
+    });
+  }
+  const keys = (size: number) => Array.from({ length: size / 8 }, (_, index) => `k${index}: 1\n`).join("");
+  await assertLinear({ input: keys, read: (text) => readYaml(text), limit: 65_536 });
+});
+
+for (
+  const { text, want } of [
+    { text: "a: *otter", want: "unknown anchor referenced at line 1, column 4" },
+    { text: "|otter", want: "did not find expected comment or line break at line 1, column 2" },
+    { text: ">otter", want: "did not find expected comment or line break at line 1, column 2" },
+    { text: "!otter!x", want: "found undefined tag handle at line 1, column 1" },
+    { text: "!otter!", want: "did not find expected tag URI at line 1, column 8" },
+    { text: '"\\xotter"', want: "did not find expected hexdecimal number at line 1, column 4" },
+    { text: "*otter", want: "unknown anchor referenced at line 1, column 1" },
+    { text: "a: !!int otter", want: "cannot decode !!str as a !!int at line 1, column 4" },
+    { text: "otter: &a [*a]", want: "an anchor contains itself at line 1, column 12" },
+    { text: "otter: 1\n---\notter: 2", want: "found a second document at line 2, column 1" },
+    { text: "otter: 1\n  b: 2", want: "mapping values are not allowed in this context at line 2, column 4" },
+    { text: "%YAML 2.0\n---\notter: 1", want: "found incompatible YAML document at line 1, column 1" },
+    {
+      text: `a: &a [${"x,".repeat(500)}]\nb: [${"*a,".repeat(50)}]`,
+      want: "Excessive alias count at line 2, column 62",
+    },
+  ]
+) {
+  test(`readYaml() names the fault of ${JSON.stringify(text.slice(0, 40))} and quotes nothing`, () => {
+    const read = readYaml(text);
+    assert.equal(read.ok ? read.value : read.error, want);
+  });
+}
+
+for (
+  const { text, core, go } of [
+    {
+      text: "[yes, No, y, on, 0o17, 017, 0x1f, 1_0]",
+      core: ["yes", "No", "y", "on", 15, 17, 31, "1_0"],
+      go: [true, false, true, true, 15, 15, 31, 10],
+    },
+    {
+      text: "[~, True, .5, 1e3, -.inf, 2020-01-01, 1:30]",
+      core: [null, true, 0.5, 1000, -Infinity, "2020-01-01", "1:30"],
+      go: [null, true, 0.5, 1000, -Infinity, "2020-01-01", "1:30"],
+    },
+    {
+      text: "{a: &a {b: 1}, c: {<<: *a, d: 2}}",
+      core: { a: { b: 1 }, c: { "<<": { b: 1 }, d: 2 } },
+      go: { a: { b: 1 }, c: { d: 2, b: 1 } },
+    },
+    {
+      text: "{a: &a {b: 1}, c: {b: 2, <<: [*a, {b: 3, e: 4}]}}",
+      core: undefined,
+      go: { a: { b: 1 }, c: { b: 2, e: 4 } },
+    },
+    { text: "%YAML 1.2\n---\n[a?b, node-?]\n...\n", core: ["a?b", "node-?"], go: undefined },
+    {
+      text: '{"__proto__": 1, !!str 5: x, !other y: "5"}',
+      core: JSON.parse('{"__proto__":1,"5":"x","y":"5"}'),
+      go: JSON.parse('{"__proto__":1,"5":"x","y":"5"}'),
+    },
+  ]
+) {
+  test(`readYaml() reads ${JSON.stringify(text)} by either version`, () => {
+    for (const [version, want] of [["1.2", core], ["1.1", go]] as const) {
+      const read = readYaml(text, version);
+      if (want !== undefined) assert.deepEqual(read, { ok: true, value: want });
+    }
+  });
+}
