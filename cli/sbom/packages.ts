@@ -10,13 +10,6 @@ export const PACKAGES: readonly BundledPackage[] = [{
   "license": "MIT",
   "dependencies": [],
 }, {
-  "name": "@bufbuild/protobuf",
-  "version": "2.17.0",
-  "integrity": "sha512-hcPkSz6D7MiTU/5VBBhK+kxaYDoOdQ6yJRFJ3kS8Nydp+VZXfg1vrpABKPNod8bXMufsVCmiUJVIKFzCzta4uw==",
-  "isDirect": true,
-  "license": "Apache-2.0 AND BSD-3-Clause",
-  "dependencies": [],
-}, {
   "name": "@grpc/grpc-js",
   "version": "1.14.7",
   "integrity": "sha512-W4W/fcBMGRVtG6dW2c7cw2mnpS3hvbBd+oQXjh2iYFTZDk1JJmcNqkM5KSaPubQpamlUUurrlb7G1s9NJeERmQ==",

@@ -2,10 +2,10 @@
  * The frames of a protobuf watch: four bytes of length, big-endian, then a bare `WatchEvent` whose object is a full
  * envelope (apimachinery `pkg/util/framer/framer.go`, apiserver `pkg/endpoints/handlers/watch.go`).
  */
-import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { WireWriter } from "./wire_writer.ts";
 import { DecodeError } from "./errors.ts";
 import { decodeEnvelope, type Envelope } from "./protobuf_envelope.ts";
+import { LENGTH_DELIMITED, WireReader } from "./wire_reader.ts";
+import { WireWriter } from "./wire_writer.ts";
 
 /** One event of a watch. */
 export interface WatchFrame {
@@ -21,8 +21,7 @@ const LENGTH_BYTES = 4;
 /** Encodes one event around the envelope of its object. */
 export function encodeWatchFrame(type: string, envelope: Uint8Array): Uint8Array<ArrayBuffer> {
   const writer = new WireWriter();
-  writer.bytes(1, envelope);
-  writer.message(2, 0);
+  writer.nested(2, () => writer.bytes(1, envelope));
   writer.string(1, type);
   const { size } = writer;
   writer.raw([size >>> 24, size >>> 16, size >>> 8, size]);
@@ -65,12 +64,12 @@ function decodeWatchEvent(bytes: Uint8Array): WatchFrame {
   let type = "";
   let raw: Uint8Array = new Uint8Array();
   try {
-    const reader = new BinaryReader(bytes);
-    while (reader.pos < reader.len) {
-      const [number, wireType] = reader.tag();
-      if (number === 1 && wireType === WireType.LengthDelimited) type = reader.string();
-      else if (number === 2 && wireType === WireType.LengthDelimited) raw = readExtension(reader.bytes());
-      else reader.skip(wireType, number);
+    const reader = new WireReader(bytes);
+    while (reader.hasMore) {
+      const { number, wireType } = reader.tag("WatchEvent");
+      if (number === 1 && wireType === LENGTH_DELIMITED) type = reader.text();
+      else if (number === 2 && wireType === LENGTH_DELIMITED) raw = readExtension(reader.nested());
+      else reader.skip(wireType);
     }
   } catch (error) {
     throw new DecodeError("unexpected EOF", error);
@@ -78,13 +77,12 @@ function decodeWatchEvent(bytes: Uint8Array): WatchFrame {
   return { type, object: decodeEnvelope(raw) };
 }
 
-function readExtension(bytes: Uint8Array): Uint8Array {
+function readExtension(reader: WireReader): Uint8Array {
   let raw: Uint8Array = new Uint8Array();
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [number, wireType] = reader.tag();
-    if (number === 1 && wireType === WireType.LengthDelimited) raw = reader.bytes();
-    else reader.skip(wireType, number);
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag("RawExtension");
+    if (number === 1 && wireType === LENGTH_DELIMITED) raw = reader.bytes();
+    else reader.skip(wireType);
   }
   return raw;
 }

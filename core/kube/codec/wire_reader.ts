@@ -7,6 +7,8 @@ import { DecodeError } from "./errors.ts";
 
 /** The wire type of a varint. */
 export const VARINT = 0;
+/** The wire type of eight bytes. */
+export const FIXED64 = 1;
 /** The wire type of a length followed by bytes. */
 export const LENGTH_DELIMITED = 2;
 
@@ -34,16 +36,17 @@ export class WireReader {
   tag(message: string): { readonly number: number; readonly wireType: number } {
     const tag = this.entryTag();
     if (tag.wireType === 4) throw new DecodeError(`proto: ${message}: wiretype end group for non-group`);
-    if (tag.number <= 0) throw new DecodeError(`proto: ${message}: illegal tag ${tag.number} (wire type ${tag.whole})`);
+    if (tag.number <= 0) {
+      const whole = (BigInt(this.#high) << 32n) | BigInt(((tag.number << 3) | tag.wireType) >>> 0);
+      throw new DecodeError(`proto: ${message}: illegal tag ${tag.number} (wire type ${whole})`);
+    }
     return tag;
   }
 
   /** Reads the tag of any next field; the field number has 32 bits. */
-  entryTag(): { readonly number: number; readonly wireType: number; readonly whole: string } {
+  entryTag(): { readonly number: number; readonly wireType: number } {
     const { low } = this.#varint();
-    const number = (low >>> 3) | (this.#high << 29);
-    const whole = this.#high === 0 ? String(low) : String(BigInt(this.#high) * 2n ** 32n + BigInt(low));
-    return { number, wireType: low & 7, whole };
+    return { number: (low >>> 3) | (this.#high << 29), wireType: low & 7 };
   }
 
   bool(): boolean {
@@ -59,6 +62,12 @@ export class WireReader {
   int64(): number {
     const { low } = this.#varint();
     return clampToInt64((this.#high | 0) * 2 ** 32 + low);
+  }
+
+  /** Reads an int64 exactly. */
+  bigInt64(): bigint {
+    const { low } = this.#varint();
+    return BigInt.asIntN(64, (BigInt(this.#high) << 32n) | BigInt(low));
   }
 
   bytes(): Uint8Array {
@@ -94,7 +103,7 @@ export class WireReader {
         case VARINT:
           this.#varint();
           break;
-        case 1:
+        case FIXED64:
           this.#advance(8);
           break;
         case LENGTH_DELIMITED:

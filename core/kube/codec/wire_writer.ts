@@ -1,6 +1,6 @@
 /** Writes the wire format from its end to its start, so that a message has a length when its head is written. */
 import { Buffer } from "node:buffer";
-import { LENGTH_DELIMITED, VARINT } from "./wire_reader.ts";
+import { FIXED64, LENGTH_DELIMITED, VARINT } from "./wire_reader.ts";
 
 /** The first size of the scratch buffer, which is enough for most objects. */
 const FIRST_BYTES = 16 * 1024;
@@ -40,10 +40,22 @@ export class WireWriter {
     this.int64(number, value);
   }
 
-  int64(number: number, value: number): void {
+  int64(number: number, value: number | bigint): void {
+    if (typeof value === "bigint") {
+      if (BigInt.asIntN(64, value) !== value) throw new Error(`invalid int64: ${value}`);
+      this.#varint(Number(BigInt.asUintN(32, value)), Number(BigInt.asUintN(32, value >> 32n)));
+      return this.#tag(number, VARINT);
+    }
     if (!Number.isInteger(value) || value < -(2 ** 63) || value >= 2 ** 63) throw new Error(`invalid int64: ${value}`);
     this.#varint(value >>> 0, Math.floor(value / 2 ** 32) >>> 0);
     this.#tag(number, VARINT);
+  }
+
+  /** Writes a float of 64 bits. */
+  double(number: number, value: number): void {
+    const at = this.#place(8);
+    this.#scratch.writeDoubleLE(value, at);
+    this.#tag(number, FIXED64);
   }
 
   /** Writes text; a lone surrogate becomes U+FFFD. */
@@ -79,6 +91,13 @@ export class WireWriter {
   /** Turns everything that was written since the size was `before` into the message of a field. */
   message(number: number, before: number): void {
     this.messageHead(number, this.size - before);
+  }
+
+  /** Writes a message as a field, with the fields that `write` writes. */
+  nested(number: number, write: () => void): void {
+    const before = this.size;
+    write();
+    this.message(number, before);
   }
 
   /** Writes the head of a message that another writer has written. */

@@ -10,6 +10,8 @@ type Field =
   & (
     | { readonly kind: "bool"; readonly value: boolean }
     | { readonly kind: "int32" | "int64"; readonly value: number }
+    | { readonly kind: "double"; readonly value: number }
+    | { readonly kind: "bigint"; readonly value: bigint }
     | { readonly kind: "string"; readonly value: string }
     | { readonly kind: "bytes" | "base64"; readonly value: Uint8Array<ArrayBuffer> }
     | { readonly kind: "message"; readonly value: readonly Field[] }
@@ -41,6 +43,8 @@ const { fields } = fc.letrec<{ fields: readonly Field[]; field: Field }>((tie) =
       fc.record({ kind: fc.constant("bool" as const), value: fc.boolean() }),
       fc.record({ kind: fc.constant("int32" as const), value: fc.integer() }),
       fc.record({ kind: fc.constant("int64" as const), value: int64 }),
+      fc.record({ kind: fc.constant("double" as const), value: fc.double() }),
+      fc.record({ kind: fc.constant("bigint" as const), value: fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n) }),
       fc.record({ kind: fc.constant("string" as const), value: text }),
       fc.record({
         kind: fc.constantFrom("bytes" as const, "base64" as const),
@@ -102,6 +106,12 @@ for (
   });
 }
 
+test("WireWriter refuses a bigint beyond 64 bits", () => {
+  for (const value of [2n ** 63n, -(2n ** 63n) - 1n]) {
+    assert.throws(() => new WireWriter().int64(1, value), { message: `invalid int64: ${value}` });
+  }
+});
+
 test("WireWriter does not mix what two of them write at once", () => {
   const outer = new WireWriter();
   outer.string(2, "outer");
@@ -135,6 +145,12 @@ function write(writer: WireWriter, message: readonly Field[]): void {
       case "int64":
         writer[field.kind](field.number, field.value);
         break;
+      case "double":
+        writer.double(field.number, field.value);
+        break;
+      case "bigint":
+        writer.int64(field.number, field.value);
+        break;
       case "string":
         writer.string(field.number, field.value);
         break;
@@ -144,11 +160,8 @@ function write(writer: WireWriter, message: readonly Field[]): void {
       case "base64":
         writer.base64(field.number, Buffer.from(field.value).toString("base64"));
         break;
-      case "message": {
-        const before = writer.size;
-        write(writer, field.value);
-        writer.message(field.number, before);
-      }
+      case "message":
+        writer.nested(field.number, () => write(writer, field.value));
     }
   }
 }
@@ -165,7 +178,11 @@ function expected(message: readonly Field[]): Uint8Array {
         writer.tag(number, WireType.Varint).int32(value);
         break;
       case "int64":
+      case "bigint":
         writer.tag(number, WireType.Varint).int64(BigInt(value));
+        break;
+      case "double":
+        writer.tag(number, WireType.Bit64).double(value);
         break;
       case "string":
         writer.tag(number, WireType.LengthDelimited).string(value);

@@ -2,8 +2,8 @@
  * Encodes JSON documents as gnostic's protobuf messages (`gnostic-models`), from which client-go reads OpenAPI. A table
  * for each version maps the members to fields.
  */
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { formatYaml } from "../../lib/yaml/format.ts";
+import { WireWriter } from "../codec/wire_writer.ts";
 
 /** The way in which a JSON value becomes a field. */
 export type GnosticType =
@@ -36,7 +36,7 @@ export function encodeGnostic(
   document: Extract<GnosticType, { kind: "message" }>,
   value: object,
 ): Uint8Array<ArrayBuffer> {
-  const writer = new BinaryWriter();
+  const writer = new WireWriter();
   writeMembers(writer, document, value);
   return writer.finish();
 }
@@ -46,32 +46,32 @@ export function isReference(value: unknown): boolean {
   return typeof value === "object" && value !== null && "$ref" in value;
 }
 
-function write(writer: BinaryWriter, number: number, type: GnosticType, value: unknown): void {
+/** Writes one value. As `WireWriter` writes from the end, the last element or member comes first. */
+function write(writer: WireWriter, number: number, type: GnosticType, value: unknown): void {
   switch (type.kind) {
     case "text":
-      writer.tag(number, WireType.LengthDelimited).string(String(value));
-      return;
+      return writer.string(number, String(value));
     case "flag":
-      writer.tag(number, WireType.Varint).bool(value === true);
-      return;
+      return writer.bool(number, value === true);
     case "number":
-      writer.tag(number, WireType.Bit64).double(Number(value));
-      return;
+      return writer.double(number, Number(value));
     case "any":
-      return inside(writer, number, () => write(writer, 2, TEXT, formatAnyYaml(value)));
+      return writer.nested(number, () => write(writer, 2, TEXT, formatAnyYaml(value)));
     case "message":
-      return inside(writer, number, () => writeMembers(writer, type, value as object));
+      return writer.nested(number, () => writeMembers(writer, type, value as object));
     case "each":
-      for (const item of value as readonly unknown[]) write(writer, number, type.of, item);
+      for (const item of (value as readonly unknown[]).toReversed()) write(writer, number, type.of, item);
       return;
     case "named":
-      for (const [name, member] of Object.entries(value as object)) writeNamed(writer, number, type.of, name, member);
+      for (const [name, member] of Object.entries(value as object).reverse()) {
+        writeNamed(writer, number, type.of, name, member);
+      }
       return;
     case "inside":
-      return inside(writer, number, () => write(writer, type.number, type.of, value));
+      return writer.nested(number, () => write(writer, type.number, type.of, value));
     case "either": {
       const choice = type.choices.find((one) => one.fits(value));
-      return inside(writer, number, () => {
+      return writer.nested(number, () => {
         if (choice !== undefined) write(writer, choice.number, choice.of, value);
       });
     }
@@ -81,28 +81,24 @@ function write(writer: BinaryWriter, number: number, type: GnosticType, value: u
 const TEXT: GnosticType = { kind: "text" };
 const ANY: GnosticType = { kind: "any" };
 
-function writeMembers(writer: BinaryWriter, type: Extract<GnosticType, { kind: "message" }>, value: object): void {
-  for (const [name, [number, of]] of Object.entries(type.fields())) {
+/** Writes the members of an object, which stand in the order of the table and before its extensions. */
+function writeMembers(writer: WireWriter, type: Extract<GnosticType, { kind: "message" }>, value: object): void {
+  if (type.extensions !== undefined) {
+    for (const [name, member] of Object.entries(value).reverse()) {
+      if (name.startsWith("x-")) writeNamed(writer, type.extensions, ANY, name, member);
+    }
+  }
+  for (const [name, [number, of]] of Object.entries(type.fields()).reverse()) {
     const member: unknown = Reflect.get(value, name);
     if (member !== undefined) write(writer, number, of, member);
   }
-  if (type.extensions === undefined) return;
-  for (const [name, member] of Object.entries(value)) {
-    if (name.startsWith("x-")) writeNamed(writer, type.extensions, ANY, name, member);
-  }
 }
 
-function writeNamed(writer: BinaryWriter, number: number, of: GnosticType, name: string, value: unknown): void {
-  inside(writer, number, () => {
-    write(writer, 1, TEXT, name);
+function writeNamed(writer: WireWriter, number: number, of: GnosticType, name: string, value: unknown): void {
+  writer.nested(number, () => {
     write(writer, 2, of, value);
+    write(writer, 1, TEXT, name);
   });
-}
-
-function inside(writer: BinaryWriter, number: number, writeInside: () => void): void {
-  writer.tag(number, WireType.LengthDelimited).fork();
-  writeInside();
-  writer.join();
 }
 
 /** Formats scalars, and lists and maps of them, as YAML with the members in their order, as gnostic does. */

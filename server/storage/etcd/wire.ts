@@ -1,6 +1,7 @@
 /** The few messages of etcd's v3 API that a store needs, as protobuf (etcd `rpc.proto` and `kv.proto`). */
 import { Buffer } from "node:buffer";
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { WireReader } from "../../../core/kube/codec/wire_reader.ts";
+import { WireWriter } from "../../../core/kube/codec/wire_writer.ts";
 
 /** One key and its value as etcd stores them. */
 export interface EtcdKeyValue {
@@ -87,60 +88,52 @@ const TARGET_MOD_REVISION = 2;
 
 /** Encodes a `RangeRequest` of etcd's API. */
 export function encodeRange(request: RangeRequest): Buffer {
-  return finished(rangeWriter(request));
+  return encode((writer) => writeRange(writer, request));
 }
 
 /** Encodes a `TxnRequest` with one guard. */
 export function encodeGuardedWrite(write: GuardedWrite): Buffer {
-  return finished(otherwiseRead(writeWriter(write), write.key));
+  return encode((writer) => writeTransaction(writer, write, true));
 }
 
 /** Returns the size of kube-apiserver's `TxnRequest` for the same write, which reads nothing if it cannot create. */
 export function sizeOfTransaction(write: GuardedWrite): number {
-  const writer = writeWriter(write);
   const isCreation = "modRevision" in write.guard && write.guard.modRevision === 0;
-  return (isCreation ? writer : otherwiseRead(writer, write.key)).finish().length;
-}
-
-function writeWriter({ key, guard, value, lease }: GuardedWrite): BinaryWriter {
-  const writer = guardWriter(key, guard);
-  return value === undefined ? deletion(writer, key) : put(writer, key, value, lease);
-}
-
-/** Adds the read that takes place when the guard does not hold. */
-function otherwiseRead(writer: BinaryWriter, key: string): BinaryWriter {
-  return writer.tag(3, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited).bytes(
-    rangeWriter({ key }).finish(),
-  ).join();
+  return encode((writer) => writeTransaction(writer, write, !isCreation)).length;
 }
 
 /** Encodes a `TxnRequest` that renames a key, with its value and its lease, unless it was written meanwhile. */
 export function encodeMove({ key, modRevision, value, lease }: EtcdKeyValue, to: string): Buffer {
-  return finished(deletion(put(guardWriter(key, { modRevision }), to, value, lease), key));
+  return encode((writer) => {
+    writeDeletion(writer, key);
+    writePut(writer, to, value, lease);
+    writeGuard(writer, key, { modRevision });
+  });
 }
 
 /** Encodes a `WatchRequest` that creates a watch or requests its progress. */
 export function encodeWatch(
   request: { readonly key: string; readonly rangeEnd: string; readonly startRevision: number } | "progress",
 ): Buffer {
-  const writer = new BinaryWriter();
-  if (request === "progress") return finished(writer.tag(3, WireType.LengthDelimited).bytes(new Uint8Array()));
-  writer.tag(1, WireType.LengthDelimited).fork();
-  text(writer, 1, request.key);
-  text(writer, 2, request.rangeEnd);
-  integer(writer, 3, request.startRevision);
-  writer.tag(4, WireType.Varint).bool(true);
-  return finished(writer.join());
+  return encode((writer) => {
+    if (request === "progress") return writer.bytes(3, new Uint8Array());
+    writer.nested(1, () => {
+      writer.bool(4, true);
+      writeInteger(writer, 3, request.startRevision);
+      writer.string(2, request.rangeEnd);
+      writer.string(1, request.key);
+    });
+  });
 }
 
 /** Encodes a `CompactionRequest` of etcd's API. */
 export function encodeCompaction(revision: number): Buffer {
-  return finished(integer(new BinaryWriter(), 1, revision));
+  return encode((writer) => writeInteger(writer, 1, revision));
 }
 
 /** Encodes a `LeaseGrantRequest`; etcd chooses the lease's number. */
 export function encodeLeaseGrant(ttlSeconds: number): Buffer {
-  return finished(integer(new BinaryWriter(), 1, ttlSeconds));
+  return encode((writer) => writeInteger(writer, 1, ttlSeconds));
 }
 
 /** Decodes a `RangeResponse` of etcd's API. */
@@ -149,11 +142,11 @@ export function decodeRange(bytes: Uint8Array): RangeResponse {
   let more = false;
   let count = 0;
   const kvs: EtcdKeyValue[] = [];
-  readMessage(bytes, {
-    1: (reader) => (revision = readHeader(reader.bytes())),
-    2: (reader) => kvs.push(readKeyValue(reader.bytes())),
+  readMessage(new WireReader(bytes), {
+    1: (reader) => (revision = readHeader(reader.nested())),
+    2: (reader) => kvs.push(readKeyValue(reader.nested())),
     3: (reader) => (more = reader.bool()),
-    4: (reader) => (count = Number(reader.int64())),
+    4: (reader) => (count = reader.int64()),
   });
   return { revision, kvs, more, count };
 }
@@ -163,11 +156,11 @@ export function decodeGuardedWrite(bytes: Uint8Array): GuardedWriteResponse {
   let revision = 0;
   let succeeded = false;
   let current: EtcdKeyValue | undefined;
-  readMessage(bytes, {
-    1: (reader) => (revision = readHeader(reader.bytes())),
+  readMessage(new WireReader(bytes), {
+    1: (reader) => (revision = readHeader(reader.nested())),
     2: (reader) => (succeeded = reader.bool()),
     3: (reader) =>
-      readMessage(reader.bytes(), { 1: (range) => (current = decodeRange(range.bytes()).kvs[0] ?? current) }),
+      readMessage(reader.nested(), { 1: (range) => (current = decodeRange(range.bytes()).kvs[0] ?? current) }),
   });
   return { succeeded, revision, current: succeeded ? undefined : current };
 }
@@ -180,13 +173,13 @@ export function decodeWatch(bytes: Uint8Array): WatchResponse {
   let compactRevision = 0;
   let cancelReason = "";
   const events: EtcdEvent[] = [];
-  readMessage(bytes, {
-    1: (reader) => (revision = readHeader(reader.bytes())),
+  readMessage(new WireReader(bytes), {
+    1: (reader) => (revision = readHeader(reader.nested())),
     3: (reader) => (created = reader.bool()),
     4: (reader) => (canceled = reader.bool()),
-    5: (reader) => (compactRevision = Number(reader.int64())),
-    6: (reader) => (cancelReason = reader.string()),
-    11: (reader) => events.push(readEvent(reader.bytes())),
+    5: (reader) => (compactRevision = reader.int64()),
+    6: (reader) => (cancelReason = reader.text()),
+    11: (reader) => events.push(readEvent(reader.nested())),
   });
   return { revision, created, canceled, compactRevision, cancelReason, events };
 }
@@ -194,7 +187,7 @@ export function decodeWatch(bytes: Uint8Array): WatchResponse {
 /** Decodes a `LeaseGrantResponse` and returns the lease's number. */
 export function decodeLeaseGrant(bytes: Uint8Array): bigint {
   let id = 0n;
-  readMessage(bytes, { 2: (reader) => (id = BigInt(reader.int64())) });
+  readMessage(new WireReader(bytes), { 2: (reader) => (id = reader.bigInt64()) });
   return id;
 }
 
@@ -202,9 +195,9 @@ export function decodeLeaseGrant(bytes: Uint8Array): bigint {
 export function decodeEtcdStatus(bytes: Uint8Array): EtcdStatus {
   let version = "";
   const errors: string[] = [];
-  readMessage(bytes, {
-    2: (reader) => (version = reader.string()),
-    8: (reader) => errors.push(reader.string()),
+  readMessage(new WireReader(bytes), {
+    2: (reader) => (version = reader.text()),
+    8: (reader) => errors.push(reader.text()),
   });
   return { version, errors };
 }
@@ -214,93 +207,106 @@ export function endOfPrefix(prefix: string): string {
   return `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
 }
 
-function guardWriter(key: string, guard: GuardedWrite["guard"]): BinaryWriter {
-  const writer = new BinaryWriter();
-  writer.tag(1, WireType.LengthDelimited).fork();
-  const isVersion = "version" in guard;
-  integer(writer, 2, isVersion ? TARGET_VERSION : TARGET_MOD_REVISION);
-  text(writer, 3, key);
-  // A member of a oneof is written even when it is zero.
-  writer.tag(isVersion ? 4 : 6, WireType.Varint).int64(isVersion ? guard.version : guard.modRevision);
-  return writer.join();
+/** Encodes a message; `write` begins with its last field. */
+function encode(write: (writer: WireWriter) => void): Buffer {
+  const writer = new WireWriter();
+  write(writer);
+  const { buffer, byteOffset, byteLength } = writer.finish();
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+/** Writes a guarded write; `readsOtherwise` adds the read that takes place when the guard does not hold. */
+function writeTransaction(
+  writer: WireWriter,
+  { key, guard, value, lease }: GuardedWrite,
+  readsOtherwise: boolean,
+): void {
+  if (readsOtherwise) writer.nested(3, () => writer.nested(1, () => writeRange(writer, { key })));
+  if (value === undefined) writeDeletion(writer, key);
+  else writePut(writer, key, value, lease);
+  writeGuard(writer, key, guard);
+}
+
+function writeGuard(writer: WireWriter, key: string, guard: GuardedWrite["guard"]): void {
+  writer.nested(1, () => {
+    const isVersion = "version" in guard;
+    // A member of a oneof is written even when it is zero.
+    writer.int64(isVersion ? 4 : 6, isVersion ? guard.version : guard.modRevision);
+    writer.string(3, key);
+    writeInteger(writer, 2, isVersion ? TARGET_VERSION : TARGET_MOD_REVISION);
+  });
 }
 
 /** Adds the write that takes place when the guard holds. */
-function put(writer: BinaryWriter, key: string, value: Uint8Array, lease: bigint | undefined): BinaryWriter {
-  writer.tag(2, WireType.LengthDelimited).fork().tag(2, WireType.LengthDelimited).fork();
-  text(writer, 1, key);
-  writer.tag(2, WireType.LengthDelimited).bytes(value);
-  if (lease !== undefined) writer.tag(3, WireType.Varint).int64(lease);
-  return writer.join().join();
+function writePut(writer: WireWriter, key: string, value: Uint8Array, lease: bigint | undefined): void {
+  writer.nested(2, () =>
+    writer.nested(2, () => {
+      if (lease !== undefined) writer.int64(3, lease);
+      writer.bytes(2, value);
+      writer.string(1, key);
+    }));
 }
 
-function deletion(writer: BinaryWriter, key: string): BinaryWriter {
-  writer.tag(2, WireType.LengthDelimited).fork().tag(3, WireType.LengthDelimited).fork();
-  return text(writer, 1, key).join().join();
+function writeDeletion(writer: WireWriter, key: string): void {
+  writer.nested(2, () => writer.nested(3, () => writer.string(1, key)));
 }
 
-function rangeWriter({ key, rangeEnd, limit = 0, revision = 0, countOnly = false }: RangeRequest): BinaryWriter {
-  const writer = new BinaryWriter();
-  text(writer, 1, key);
-  if (rangeEnd !== undefined) text(writer, 2, rangeEnd);
-  integer(writer, 3, limit);
-  integer(writer, 4, revision);
-  if (countOnly) writer.tag(9, WireType.Varint).bool(true);
-  return writer;
+function writeRange(
+  writer: WireWriter,
+  { key, rangeEnd, limit = 0, revision = 0, countOnly = false }: RangeRequest,
+): void {
+  if (countOnly) writer.bool(9, true);
+  writeInteger(writer, 4, revision);
+  writeInteger(writer, 3, limit);
+  if (rangeEnd !== undefined) writer.string(2, rangeEnd);
+  writer.string(1, key);
 }
 
-function text(writer: BinaryWriter, field: number, value: string): BinaryWriter {
-  return writer.tag(field, WireType.LengthDelimited).string(value);
-}
-
-function integer(writer: BinaryWriter, field: number, value: number): BinaryWriter {
-  return value === 0 ? writer : writer.tag(field, WireType.Varint).int64(value);
-}
-
-function finished(writer: BinaryWriter): Buffer {
-  return Buffer.from(writer.finish());
+function writeInteger(writer: WireWriter, field: number, value: number): void {
+  if (value !== 0) writer.int64(field, value);
 }
 
 /** Reads fields by number; other fields are skipped. */
-function readMessage(bytes: Uint8Array, fields: Readonly<Record<number, (reader: BinaryReader) => unknown>>): void {
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [field, wireType] = reader.tag();
-    const read = fields[field];
+function readMessage(reader: WireReader, fields: Readonly<Record<number, (reader: WireReader) => unknown>>): void {
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag("Message");
+    const read = fields[number];
     if (read === undefined) reader.skip(wireType);
     else read(reader);
   }
 }
 
 /** Reads the revision of the whole etcd from a `ResponseHeader`. */
-function readHeader(bytes: Uint8Array): number {
+function readHeader(reader: WireReader): number {
   let revision = 0;
-  readMessage(bytes, { 3: (reader) => (revision = Number(reader.int64())) });
+  readMessage(reader, { 3: (reader) => (revision = reader.int64()) });
   return revision;
 }
 
-function readKeyValue(bytes: Uint8Array): EtcdKeyValue {
+function readKeyValue(reader: WireReader): EtcdKeyValue {
   let key = "";
   let modRevision = 0;
   let version = 0;
   let value: Uint8Array = new Uint8Array();
   let lease = 0n;
-  readMessage(bytes, {
-    1: (reader) => (key = reader.string()),
-    3: (reader) => (modRevision = Number(reader.int64())),
-    4: (reader) => (version = Number(reader.int64())),
+  readMessage(reader, {
+    1: (reader) => (key = reader.text()),
+    3: (reader) => (modRevision = reader.int64()),
+    4: (reader) => (version = reader.int64()),
     5: (reader) => (value = reader.bytes()),
-    6: (reader) => (lease = BigInt(reader.int64())),
+    6: (reader) => (lease = reader.bigInt64()),
   });
   return { key, modRevision, version, value, ...(lease === 0n ? {} : { lease }) };
 }
 
-function readEvent(bytes: Uint8Array): EtcdEvent {
+const EMPTY_KEY_VALUE: EtcdKeyValue = { key: "", modRevision: 0, version: 0, value: new Uint8Array() };
+
+function readEvent(reader: WireReader): EtcdEvent {
   let isDeletion = false;
   let kv: EtcdKeyValue | undefined;
-  readMessage(bytes, {
+  readMessage(reader, {
     1: (reader) => (isDeletion = reader.int32() === 1),
-    2: (reader) => (kv = readKeyValue(reader.bytes())),
+    2: (reader) => (kv = readKeyValue(reader.nested())),
   });
-  return { isDeletion, kv: kv ?? readKeyValue(new Uint8Array()) };
+  return { isDeletion, kv: kv ?? EMPTY_KEY_VALUE };
 }
