@@ -4,7 +4,6 @@
  * break.
  */
 import { Buffer } from "node:buffer";
-import { AppError } from "../../errors.ts";
 
 /** A position: characters from the start, line and column from 0. */
 export interface Mark {
@@ -13,8 +12,8 @@ export interface Mark {
   readonly column: number;
 }
 
-/** Reports text that is not YAML. The message is go-yaml's; code `invalid`. */
-export class YamlError extends AppError {
+/** Reports text that is not YAML. The message is go-yaml's. Callers translate it. */
+export class YamlError extends Error {
   /** What is wrong, without a word of the text. */
   readonly problem: string;
   /** The place in the text, where it is known. */
@@ -27,7 +26,7 @@ export class YamlError extends AppError {
    */
   constructor(problem: string, place: { readonly mark?: Mark; readonly line?: number } = {}, detail: string = problem) {
     const { mark, line = 0 } = place;
-    super("invalid", `yaml: ${line === 0 ? "" : `line ${line}: `}${detail}`);
+    super(`yaml: ${line === 0 ? "" : `line ${line}: `}${detail}`);
     this.problem = problem;
     this.mark = mark;
   }
