@@ -47,7 +47,7 @@ export async function runWhileLeading(
   run: (signal: AbortSignal) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  const elector = createElector(options);
+  const elector = new Elector(options);
   const logger = options.logger.with({ lease: options.leaseName, identity: options.identity });
   options.metrics?.setLeading(options.leaseName, false);
   while (!signal.aborted) {
@@ -78,76 +78,88 @@ export async function runWhileLeading(
   }
 }
 
-interface Elector {
+/** Claims, renews and releases one Lease for this process. */
+class Elector {
+  readonly #options: Required<Omit<LeaderElectionOptions, "metrics">>;
+  /** The lease as it was read or written last. */
+  #observed: ObservedLease | undefined;
+  #reported: { readonly failure: string; readonly atMs: number } | undefined;
+
+  constructor(options: LeaderElectionOptions) {
+    this.#options = {
+      leaseDurationMs: LEASE_DURATION_MS,
+      renewDeadlineMs: RENEW_DEADLINE_MS,
+      retryPeriodMs: RETRY_PERIOD_MS,
+      ...options,
+    };
+  }
+
   /** Waits until the lease is ours; false when the signal aborts first. */
-  acquire(signal: AbortSignal): Promise<boolean>;
-  /** Renews the lease until that fails for too long, or until the signal aborts. */
-  keep(signal: AbortSignal): Promise<void>;
-  release(): Promise<void>;
-}
-
-function createElector(options: LeaderElectionOptions): Elector {
-  const { store, leaseName: name, namespace, identity, clock, random, logger } = options;
-  const {
-    leaseDurationMs = LEASE_DURATION_MS,
-    renewDeadlineMs = RENEW_DEADLINE_MS,
-    retryPeriodMs = RETRY_PERIOD_MS,
-  } = options;
-  const candidate = { identity, leaseDurationMs };
-  let observed: ObservedLease | undefined;
-
-  async function acquire(signal: AbortSignal): Promise<boolean> {
+  async acquire(signal: AbortSignal): Promise<boolean> {
+    const { retryPeriodMs, random } = this.#options;
     while (!signal.aborted) {
-      if (await tryClaim(signal)) return true;
-      await pause(retryPeriodMs * (1 + JITTER_FACTOR * random.float()), signal);
+      if (await this.#tryClaim(signal)) return true;
+      await this.#pause(retryPeriodMs * (1 + JITTER_FACTOR * random.float()), signal);
     }
     return false;
   }
 
-  async function keep(signal: AbortSignal): Promise<void> {
+  /** Renews the lease until that fails for too long, or until the signal aborts. */
+  async keep(signal: AbortSignal): Promise<void> {
+    const { retryPeriodMs, leaseName, logger } = this.#options;
     while (!signal.aborted) {
-      if (!(await withDeadline(signal, renew))) {
-        if (!signal.aborted) logger.warn("leader lease cannot be renewed", { lease: name });
+      if (!(await this.#withDeadline(signal, (limited) => this.#renew(limited)))) {
+        if (!signal.aborted) logger.warn("leader lease cannot be renewed", { lease: leaseName });
         return;
       }
-      await pause(retryPeriodMs, signal);
+      await this.#pause(retryPeriodMs, signal);
     }
   }
 
-  async function renew(signal: AbortSignal): Promise<boolean> {
+  /** Releases the lease with its own deadline, because the caller's signal has usually aborted by now. */
+  async release(): Promise<void> {
+    const { leaseName, logger } = this.#options;
+    const isReleased = await this.#withDeadline(new AbortController().signal, (signal) => this.#tryRelease(signal));
+    if (isReleased) logger.debug("leader lease released", { lease: leaseName });
+  }
+
+  async #renew(signal: AbortSignal): Promise<boolean> {
     while (!signal.aborted) {
-      if (await tryClaim(signal)) return true;
-      await pause(retryPeriodMs, signal);
+      if (await this.#tryClaim(signal)) return true;
+      await this.#pause(this.#options.retryPeriodMs, signal);
     }
     return false;
   }
 
-  let reported: { readonly failure: string; readonly atMs: number } | undefined;
-
   /** Makes one attempt. Every failure counts as "not leading", and the next attempt reads the Lease again. */
-  async function tryClaim(signal: AbortSignal): Promise<boolean> {
+  async #tryClaim(signal: AbortSignal): Promise<boolean> {
     try {
-      const claimed = await claim(signal);
-      reported = undefined;
-      return claimed;
+      const isClaimed = await this.#claim(signal);
+      this.#reported = undefined;
+      return isClaimed;
     } catch (error) {
-      const failure = getErrorMessage(error);
-      // Reported again each minute, so that a controller that can never lead does not look like one that waits.
-      const isDue = reported?.failure !== failure || clock.elapsedMs() - reported.atMs >= REPORT_AGAIN_MS;
-      if (!signal.aborted && isDue) {
-        logger.warn("leader lease cannot be claimed", { lease: name, error: failure });
-        reported = { failure, atMs: clock.elapsedMs() };
-      }
+      if (!signal.aborted) this.#reportFailure(getErrorMessage(error));
       return false;
     }
   }
 
-  async function claim(signal: AbortSignal): Promise<boolean> {
+  /** Reports a failure, and the same one again each minute, so that a controller that can never lead is noticed. */
+  #reportFailure(failure: string): void {
+    const { leaseName, clock, logger } = this.#options;
+    const atMs = clock.elapsedMs();
+    if (this.#reported?.failure === failure && atMs - this.#reported.atMs < REPORT_AGAIN_MS) return;
+    logger.warn("leader lease cannot be claimed", { lease: leaseName, error: failure });
+    this.#reported = { failure, atMs };
+  }
+
+  async #claim(signal: AbortSignal): Promise<boolean> {
+    const { store, leaseName: name, namespace, clock } = this.#options;
     const now = clock.now();
     const elapsedMs = clock.elapsedMs();
-    if (observed !== undefined && isMine(observed.lease) && isHeldAt(observed, elapsedMs)) {
+    const known = this.#observed;
+    if (known !== undefined && this.#isMine(known.lease) && isHeldAt(known, elapsedMs)) {
       // No other replica can hold it, so it is written without being read first, as long as that works.
-      const written = await write(observed.lease, claimLease(observed.lease.spec, candidate, now), signal)
+      const written = await this.#write(known.lease, claimLease(known.lease.spec, this.#options, now), signal)
         .catch(() => undefined);
       if (written !== undefined) return true;
       signal.throwIfAborted();
@@ -155,47 +167,44 @@ function createElector(options: LeaderElectionOptions): Elector {
     const lease = await store.get(name, signal);
     if (lease === undefined) {
       const metadata = { name, namespace };
-      const spec = claimLease(undefined, candidate, now);
+      const spec = claimLease(undefined, this.#options, now);
       const made = { kind: "Lease", apiVersion: "coordination.k8s.io/v1", metadata, spec };
-      observed = { lease: await store.create(made, signal), at: elapsedMs };
+      this.#observed = { lease: await store.create(made, signal), at: elapsedMs };
       return true;
     }
-    observed = observeLease(observed, lease, elapsedMs);
-    if (!isMine(lease) && isHeldAt(observed, elapsedMs)) return false;
-    await write(lease, claimLease(lease.spec, candidate, now), signal);
+    const observed = observeLease(this.#observed, lease, elapsedMs);
+    this.#observed = observed;
+    if (!this.#isMine(lease) && isHeldAt(observed, elapsedMs)) return false;
+    await this.#write(lease, claimLease(lease.spec, this.#options, now), signal);
     return true;
   }
 
-  async function write(lease: Lease, spec: LeaseSpec, signal: AbortSignal): Promise<Lease> {
+  async #write(lease: Lease, spec: LeaseSpec, signal: AbortSignal): Promise<Lease> {
+    const { store, clock } = this.#options;
     const written = await store.update({ ...lease, spec }, signal);
-    observed = { lease: written, at: clock.elapsedMs() };
+    this.#observed = { lease: written, at: clock.elapsedMs() };
     return written;
   }
 
-  /** Releases the lease with its own deadline, because the caller's signal has usually aborted by now. */
-  async function release(): Promise<void> {
-    const given = await withDeadline(new AbortController().signal, async (signal) => {
-      while (!signal.aborted) {
-        try {
-          const lease = await store.get(name, signal);
-          if (lease === undefined || !isMine(lease)) return true;
-          await write(lease, releaseLease(lease.spec, clock.now()), signal);
-          return true;
-        } catch (error) {
-          if (isAppError(error, "conflict")) continue;
-          logger.warn("leader lease cannot be released", { lease: name, error: getErrorMessage(error) });
-          return false;
-        }
+  async #tryRelease(signal: AbortSignal): Promise<boolean> {
+    const { store, leaseName, clock, logger } = this.#options;
+    while (!signal.aborted) {
+      try {
+        const lease = await store.get(leaseName, signal);
+        if (lease === undefined || !this.#isMine(lease)) return true;
+        await this.#write(lease, releaseLease(lease.spec, clock.now()), signal);
+        return true;
+      } catch (error) {
+        if (isAppError(error, "conflict")) continue;
+        logger.warn("leader lease cannot be released", { lease: leaseName, error: getErrorMessage(error) });
+        return false;
       }
-      return false;
-    });
-    if (given) logger.debug("leader lease released", { lease: name });
+    }
+    return false;
   }
 
-  async function withDeadline(
-    parent: AbortSignal,
-    act: (signal: AbortSignal) => Promise<boolean>,
-  ): Promise<boolean> {
+  async #withDeadline(parent: AbortSignal, act: (signal: AbortSignal) => Promise<boolean>): Promise<boolean> {
+    const { clock, renewDeadlineMs } = this.#options;
     using limit = createChildAbort(parent);
     using timer = createChildAbort(limit.signal);
     const alarm = clock.sleep(renewDeadlineMs, timer.signal).then(() => limit.abort(), () => undefined);
@@ -208,17 +217,15 @@ function createElector(options: LeaderElectionOptions): Elector {
   }
 
   /** Sleeps until the time is over or the signal aborts; the loops check the signal themselves. */
-  async function pause(ms: number, signal: AbortSignal): Promise<void> {
-    await clock.sleep(ms, signal).catch((error: unknown) => {
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#options.clock.sleep(ms, signal).catch((error: unknown) => {
       if (!signal.aborted) throw error;
     });
   }
 
-  function isMine(lease: Lease): boolean {
-    return lease.spec.holderIdentity === identity;
+  #isMine(lease: Lease): boolean {
+    return lease.spec.holderIdentity === this.#options.identity;
   }
-
-  return { acquire, keep, release };
 }
 
 /** A lease and the time of its last observed change. Only our own clock is used, because the holder's may be wrong. */

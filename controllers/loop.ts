@@ -6,7 +6,7 @@ import { getErrorMessage, isAppError } from "../core/errors.ts";
 import { getName, type KubeObject } from "../core/kube/meta.ts";
 import type { Clock, Logger, ObjectChange, ObjectStore, QueueObserver, Random } from "../core/ports.ts";
 import { createChildAbort, orAbort } from "../core/lib/abort.ts";
-import { backoffMs, createWorkQueue } from "./queue.ts";
+import { backoffMs, createWorkQueue, type WorkQueue } from "./queue.ts";
 
 /** The result of one reconciliation of a name. */
 export type Outcome =
@@ -101,137 +101,164 @@ export async function runController<T extends KubeObject>(
   parent: AbortSignal,
 ): Promise<void> {
   using life = createChildAbort(parent);
-  const { signal } = life;
-  const { store, triggers = [], reconcile, workers = WORKERS, resyncMs = RESYNC_MS, clock, random } = options;
-  const concerns = options.concerns ?? (() => true);
+  const { store, triggers = [], workers = WORKERS } = options;
   const logger = options.logger.with({ controller: options.name });
-  const queue = createWorkQueue(clock, options.metrics?.queue(options.name));
-  const cache = new Map<string, T>();
-  const synced = Promise.withResolvers<void>();
+  const controller = new Controller({ ...options, logger }, life.signal);
+  logger.debug("controller started", { workers });
+  const tasks = [
+    controller.followObjects(store),
+    ...triggers.map((trigger) => controller.followTrigger(trigger)),
+    controller.runDelays(),
+    controller.resync(),
+    ...Array.from({ length: workers }, () => controller.work()),
+  ];
+  // Tasks end only by the signal. A bug in one must stop the others and must not be lost.
+  await Promise.all(tasks.map((task) => task.catch((error: unknown) => life.abort(error))));
+  if (!parent.aborted) throw life.signal.reason;
+  logger.debug("controller stopped");
+}
 
-  /** Watches until the signal aborts; `begin` is called at each start and its result gets the changes from then on. */
-  async function follow<U>(
-    changes: (signal: AbortSignal) => AsyncIterable<ObjectChange<U>>,
-    begin: () => (change: ObjectChange<U>) => void,
-  ): Promise<void> {
-    for (let failures = 0;; failures += 1) {
-      const apply = begin();
-      try {
-        for await (const change of changes(signal)) {
-          apply(change);
-          failures = 0;
-        }
-        signal.throwIfAborted();
-        logger.warn("watch ended, starting it again");
-      } catch (error) {
-        signal.throwIfAborted();
-        logger.error("watch failed, starting it again", { error: getErrorMessage(error) });
-      }
-      await sleep(backoffMs(failures));
+/** A running controller: the cache of its objects, the queue of names, and the tasks between them. */
+class Controller<T extends KubeObject> {
+  readonly #options: ControllerOptions<T>;
+  readonly #signal: AbortSignal;
+  readonly #queue: WorkQueue;
+  readonly #cache = new Map<string, T>();
+  readonly #synced = Promise.withResolvers<void>();
+
+  constructor(options: ControllerOptions<T>, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+    this.#queue = createWorkQueue(options.clock, options.metrics?.queue(options.name));
+  }
+
+  /** Keeps the cache up to date, and queues each changed object. */
+  followObjects(store: ControllerOptions<T>["store"]): Promise<never> {
+    return this.#follow((signal) => store.changes(signal), () => {
+      // A watch that starts again reports the existing objects, but not those deleted in between.
+      const missing = new Set(this.#cache.keys());
+      return (change) => this.#apply(change, missing);
+    });
+  }
+
+  /** Queues the names that a change of another object makes it necessary to reconcile. */
+  followTrigger(trigger: Trigger): Promise<never> {
+    return this.#follow((signal) => trigger.changes(signal), () => (change) => {
+      if (change.kind === "synced") return;
+      for (const name of [trigger.nameFor(change.object)].flat()) this.#queue.add(name);
+    });
+  }
+
+  runDelays(): Promise<void> {
+    return this.#queue.runDelays(this.#signal);
+  }
+
+  async resync(): Promise<never> {
+    const { resyncMs = RESYNC_MS, random } = this.#options;
+    while (true) {
+      await this.#sleep(resyncMs * (1 + random.float()));
+      for (const [name, object] of this.#cache) if (this.#concerns(object)) this.#queue.add(name);
     }
   }
 
-  function beginObjects(): (change: ObjectChange<T>) => void {
-    // A watch that starts again reports the existing objects, but not those deleted in between.
-    const missing = new Set(cache.keys());
-    return (change) => apply(change, missing);
+  /** Reconciles one name after the other, once all objects are in the cache. */
+  async work(): Promise<never> {
+    await orAbort(this.#synced.promise, this.#signal);
+    while (true) {
+      const name = await this.#queue.take(this.#signal);
+      try {
+        this.#settle(name, await this.#attempt(name));
+      } finally {
+        this.#queue.done(name);
+      }
+    }
   }
 
-  function beginTrigger({ nameFor }: Trigger): (change: ObjectChange<KubeObject>) => void {
-    return (change) => {
-      if (change.kind !== "synced") { for (const name of [nameFor(change.object)].flat()) queue.add(name); }
-    };
+  /** Watches until the signal aborts; `begin` is called at each start and its result gets the changes from then on. */
+  async #follow<U>(
+    changes: (signal: AbortSignal) => AsyncIterable<ObjectChange<U>>,
+    begin: () => (change: ObjectChange<U>) => void,
+  ): Promise<never> {
+    const { logger } = this.#options;
+    for (let failures = 0;; failures += 1) {
+      const apply = begin();
+      try {
+        for await (const change of changes(this.#signal)) {
+          apply(change);
+          failures = 0;
+        }
+        this.#signal.throwIfAborted();
+        logger.warn("watch ended, starting it again");
+      } catch (error) {
+        this.#signal.throwIfAborted();
+        logger.error("watch failed, starting it again", { error: getErrorMessage(error) });
+      }
+      await this.#sleep(backoffMs(failures));
+    }
   }
 
-  function apply(change: ObjectChange<T>, missing: Set<string>): void {
+  #apply(change: ObjectChange<T>, missing: Set<string>): void {
     if (change.kind === "synced") {
-      for (const name of missing) drop(name);
+      for (const name of missing) this.#drop(name);
       missing.clear();
-      synced.resolve();
+      this.#synced.resolve();
       return;
     }
     const name = getName(change.object);
     missing.delete(name);
-    if (change.kind === "deleted") return drop(name);
-    cache.set(name, change.object);
-    if (concerns(change.object)) queue.add(name);
+    if (change.kind === "deleted") return this.#drop(name);
+    this.#cache.set(name, change.object);
+    if (this.#concerns(change.object)) this.#queue.add(name);
   }
 
-  function drop(name: string): void {
-    const before = cache.get(name);
-    cache.delete(name);
-    if (before === undefined || concerns(before)) queue.add(name);
+  #drop(name: string): void {
+    const before = this.#cache.get(name);
+    this.#cache.delete(name);
+    if (before === undefined || this.#concerns(before)) this.#queue.add(name);
   }
 
-  async function work(): Promise<void> {
-    await orAbort(synced.promise, signal);
-    while (true) {
-      const name = await queue.take(signal);
-      try {
-        settle(name, await attempt(name));
-      } finally {
-        queue.done(name);
-      }
-    }
+  #concerns(object: T): boolean {
+    return this.#options.concerns?.(object) ?? true;
   }
 
-  async function attempt(name: string): Promise<Outcome> {
+  async #attempt(name: string): Promise<Outcome> {
     try {
-      return await reconcile(name, cache.get(name), signal);
+      return await this.#options.reconcile(name, this.#cache.get(name), this.#signal);
     } catch (error) {
       return { kind: "retry", error };
     }
   }
 
-  function settle(name: string, outcome: Outcome): void {
+  #settle(name: string, outcome: Outcome): void {
     switch (outcome.kind) {
       case "done":
-        queue.forget(name);
+        this.#queue.forget(name);
         break;
       case "requeueAfter":
-        queue.forget(name);
-        queue.addAfter(name, outcome.ms);
+        this.#queue.forget(name);
+        this.#queue.addAfter(name, outcome.ms);
         break;
       case "retry":
-        if (signal.aborted) break;
-        queue.addRateLimited(name);
-        logRetry(name, outcome.error, outcome.quiet ?? isRace(outcome.error));
+        if (this.#signal.aborted) break;
+        this.#queue.addRateLimited(name);
+        this.#logRetry(name, outcome.error, outcome.quiet ?? isRace(outcome.error));
         break;
       case "terminal":
-        queue.forget(name);
-        logger.error("reconciliation failed for good", { name, error: getErrorMessage(outcome.error) });
+        this.#queue.forget(name);
+        this.#options.logger.error("reconciliation failed for good", { name, error: getErrorMessage(outcome.error) });
     }
   }
 
-  function logRetry(name: string, error: unknown, quiet: boolean): void {
-    const fields = { name, attempt: queue.failures(name), error: getErrorMessage(error) };
+  #logRetry(name: string, error: unknown, quiet: boolean): void {
+    const { logger } = this.#options;
+    const fields = { name, attempt: this.#queue.failures(name), error: getErrorMessage(error) };
     if (quiet) logger.debug("reconciliation will be tried again", fields);
     else logger.error("reconciliation failed, will be tried again", fields);
   }
 
-  async function resync(): Promise<void> {
-    while (true) {
-      await sleep(resyncMs * (1 + random.float()));
-      for (const [name, object] of cache) if (concerns(object)) queue.add(name);
-    }
+  #sleep(ms: number): Promise<void> {
+    return this.#options.clock.sleep(ms, this.#signal);
   }
-
-  function sleep(ms: number): Promise<void> {
-    return clock.sleep(ms, signal);
-  }
-
-  logger.debug("controller started", { workers });
-  const tasks = [
-    follow((stop) => store.changes(stop), beginObjects),
-    ...triggers.map((trigger) => follow((stop) => trigger.changes(stop), () => beginTrigger(trigger))),
-    queue.runDelays(signal),
-    resync(),
-    ...Array.from({ length: workers }, work),
-  ];
-  // Tasks end only by the signal. A bug in one must stop the others and must not be lost.
-  await Promise.all(tasks.map((task) => task.catch((error: unknown) => life.abort(error))));
-  if (!parent.aborted) throw signal.reason;
-  logger.debug("controller stopped");
 }
 
 /** True when another client wrote or deleted the object in between; the watch then brings the newer state. */
