@@ -88,51 +88,74 @@ export interface GarbageCollector extends Reconciler<KubeObject> {
 
 /** Creates the collector; run it with `runController`. */
 export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageCollector {
-  const { storage, contents, resources, objectsFor, controllerManager, logger } = deps;
-  const owners = new Map(
-    resources.map((resource) => [`${formatApiVersion(resource.kind)}/${resource.kind.kind}`, resource]),
-  );
-  const collected = new Map(resources.filter(isCollected).map((resource) => [resource.keyPrefix, resource]));
-  const index = new OwnerIndex((key) => collected.has(toCollectionPrefix(key)));
+  const collector = new Collector(deps);
+  return {
+    reconcile: (key, _name, signal) => collector.reconcile(key, signal),
+    store: { changes: (signal) => collector.changes(signal) },
+  };
+}
 
-  async function reconcile(key: string, _name: KubeObject | undefined, signal: AbortSignal): Promise<Outcome> {
-    const resource = collected.get(toCollectionPrefix(key));
-    const object = (await storage.get(key))?.object;
+class Collector {
+  readonly #deps: GarbageCollectorDeps;
+  /** All resources by API version and kind, because any of them may own objects. */
+  readonly #owners: ReadonlyMap<string, KeyedResource>;
+  /** The resources whose objects are collected, by key prefix. */
+  readonly #collected: ReadonlyMap<string, KeyedResource>;
+  readonly #index: OwnerIndex;
+
+  constructor(deps: GarbageCollectorDeps) {
+    const { resources } = deps;
+    this.#deps = deps;
+    this.#owners = new Map(resources.map((one) => [`${formatApiVersion(one.kind)}/${one.kind.kind}`, one]));
+    this.#collected = new Map(resources.filter(isCollected).map((one) => [one.keyPrefix, one]));
+    this.#index = new OwnerIndex((key) => this.#collected.has(toCollectionPrefix(key)));
+  }
+
+  changes(signal: AbortSignal): AsyncIterable<ObjectChange<KubeObject>> {
+    return this.#index.changes(this.#deps.storage, signal);
+  }
+
+  async reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
+    const resource = this.#collected.get(toCollectionPrefix(key));
+    const object = (await this.#deps.storage.get(key))?.object;
     if (resource === undefined || object === undefined) return DONE;
     const { metadata } = object;
     const states = new Map<OwnerReference, OwnerState>();
-    for (const owner of metadata.ownerReferences ?? []) states.set(owner, await findState(owner, metadata));
+    for (const owner of metadata.ownerReferences ?? []) states.set(owner, await this.#findState(owner, metadata));
     const plan = planCollection(
       metadata,
       (owner) => states.get(owner) ?? "unknown",
-      index.findDependents(metadata.uid),
+      this.#index.findDependents(metadata.uid),
     );
     if (plan.kind === "none") return DONE;
-    if (await controllerManager.isActive(signal)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
-    return await carryOut(plan, resource, object, signal);
+    if (await this.#deps.controllerManager.isActive(signal)) {
+      return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
+    }
+    return await this.#carryOut(plan, resource, object, signal);
   }
 
   /** Looks for an owner where upstream does: a namespaced one in the namespace of the dependent. */
-  async function findState(owner: OwnerReference, { namespace = "" }: ObjectMeta): Promise<OwnerState> {
-    const resource = owners.get(`${owner.apiVersion}/${owner.kind}`);
+  async #findState(owner: OwnerReference, { namespace = "" }: ObjectMeta): Promise<OwnerState> {
+    const resource = this.#owners.get(`${owner.apiVersion}/${owner.kind}`);
     if (resource === undefined || (resource.kind.namespaced && namespace === "")) return "unknown";
     const folder = resource.kind.namespaced ? `${resource.keyPrefix}${namespace}/` : resource.keyPrefix;
-    const found = (await storage.get(`${folder}${owner.name}`))?.object.metadata;
+    const found = (await this.#deps.storage.get(`${folder}${owner.name}`))?.object.metadata;
     if (found?.uid !== owner.uid) return "absent";
     return isWaitingForDependents(found) ? "waiting" : "solid";
   }
 
-  async function carryOut(
+  async #carryOut(
     plan: Exclude<CollectionPlan, { readonly kind: "none" }>,
     resource: KeyedResource,
     object: KubeObject,
     signal: AbortSignal,
   ): Promise<Outcome> {
+    const { logger } = this.#deps;
     const { kind } = resource;
     const { uid = "", namespace = "", ownerReferences = [], finalizers = [] } = object.metadata;
     const name = getName(object);
     const fields = { kind: kind.kind, ...(namespace === "" ? {} : { namespace }), name };
-    const objects = objectsFor(kind, namespace);
+    const objects = this.#deps.objectsFor(kind, namespace);
     switch (plan.kind) {
       case "delete": {
         const current = plan.unblock
@@ -148,11 +171,11 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         logger.info("references to absent owners removed", fields);
         return DONE;
       case "await":
-        for (const { key } of plan.dependents) index.enqueue(key);
+        for (const { key } of plan.dependents) this.#index.enqueue(key);
         return DONE;
       case "orphan":
       case "release": {
-        const key = await findUnservedMention(uid);
+        const key = await this.#findUnservedMention(uid);
         if (key !== undefined) {
           logger.warn("deletion waits for a kube-controller-manager: a dependent is not served here", {
             ...fields,
@@ -161,7 +184,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
           return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
         }
         if (plan.kind === "orphan") {
-          for (const dependent of plan.dependents) await orphan(dependent.key, uid, signal);
+          for (const dependent of plan.dependents) await this.#orphan(dependent.key, uid, signal);
           return { kind: "requeueAfter", ms: 0 };
         }
         const rest = finalizers.filter((finalizer) => finalizer !== plan.finalizer);
@@ -172,30 +195,30 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     }
   }
 
-  async function orphan(key: string, ownerUid: string, signal: AbortSignal): Promise<void> {
-    const resource = collected.get(toCollectionPrefix(key));
-    const object = (await storage.get(key))?.object;
+  async #orphan(key: string, ownerUid: string, signal: AbortSignal): Promise<void> {
+    const resource = this.#collected.get(toCollectionPrefix(key));
+    const object = (await this.#deps.storage.get(key))?.object;
     if (resource === undefined || object === undefined) return;
     const rest = (object.metadata.ownerReferences ?? []).filter(({ uid }) => uid !== ownerUid);
     try {
-      await objectsFor(resource.kind, object.metadata.namespace ?? "").update(withOwners(object, rest), signal);
+      const objects = this.#deps.objectsFor(resource.kind, object.metadata.namespace ?? "");
+      await objects.update(withOwners(object, rest), signal);
     } catch (error) {
       if (!isAppError(error, "not_found")) throw error;
     }
   }
 
   /** Finds the key of an object of an unserved kind that may depend on an owner, because it holds the owner's uid. */
-  async function findUnservedMention(uid: string): Promise<string | undefined> {
+  async #findUnservedMention(uid: string): Promise<string | undefined> {
+    const { contents } = this.#deps;
     if (contents === undefined) return undefined;
     for (const { prefix } of await contents.collections()) {
-      if (collected.has(prefix) || prefix === EVENTS) continue;
+      if (this.#collected.has(prefix) || prefix === EVENTS) continue;
       const key = await contents.findMention(prefix, uid);
       if (key !== undefined) return key;
     }
     return undefined;
   }
-
-  return { reconcile, store: { changes: (signal) => index.changes(storage, signal) } };
 }
 
 /** Upstream's collector ignores Events too (`DefaultIgnoredResources`). */
