@@ -85,7 +85,7 @@ function signerRights(
 ): readonly NeededRight[] {
   return names.map((name) => ({
     text: `${what} "${name}"`,
-    // The API checks the name, then the whole domain (`pkg/registry/certificates/authorization/helpers.go`).
+    // The API checks the name, then the whole domain (`pkg/certauthorization/certauthorization.go`).
     anyOf: [name, `${name.split("/")[0] ?? ""}/*`].map((allowed) => ({ ...attributes, name: allowed })),
     need: "oneSigner",
   }));

@@ -1,13 +1,20 @@
 /** The documentation in the program: guides, manual pages, licences, the bill of materials. */
 import assert from "node:assert/strict";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { GUIDE_NAMES } from "../../cli/commands/docs/flags.ts";
 import { GUIDES } from "../../cli/commands/docs/guide_texts.ts";
 import { readGuides } from "../../scripts/docs/guides.ts";
-import { ROOT, runTlsboot } from "../support/child.ts";
+import { NODE_FLAGS, ROOT, runProgram, runTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
+
+/** The arguments with which the runtime of this test runs a file. */
+const RUN = process.versions["deno"] === undefined
+  ? NODE_FLAGS
+  : ["run", "-A", "--no-check", "--quiet", "--config", join(ROOT, "deno.json")];
 
 test("tlsboot docs man prints the page of a command, by its words or its name", async () => {
   const [words, name, program] = await Promise.all([
@@ -73,6 +80,21 @@ test("the guides inside the program are those of docs/guides; otherwise run deno
   const guides = await readGuides(ROOT);
   assert.deepEqual(GUIDES, guides);
   assert.deepEqual(Object.keys(guides), [...GUIDE_NAMES]);
+});
+
+test("docs/guides/library.md: each example runs as it stands, and prints what its comments say", async () => {
+  await using folder = await createTempFolder();
+  const page = await readFile("docs/guides/library.md", "utf8");
+  const examples = [...page.matchAll(/^```ts\n([^]*?)^```/gm)].map(([, code = ""]) => code);
+  assert.ok(examples.length > 0);
+  for (const [index, code] of examples.entries()) {
+    const file = folder.join(`example-${index}.ts`);
+    await writeFile(file, code.replaceAll('"./', `"${ROOT}/`));
+    const { code: exit, stdout, stderr } = await runProgram(process.execPath, [...RUN, file], { cwd: ROOT });
+    assert.equal(exit, 0, stderr);
+    const printed = [...code.matchAll(/^console\.log\(.*\); \/\/ (.*)$/gm)].map(([, text]) => text);
+    if (printed.length > 0) assert.equal(stdout, `${printed.join("\n")}\n`);
+  }
 });
 
 test("tlsboot docs licenses has the texts of everything inside", async () => {

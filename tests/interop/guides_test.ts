@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { ROOT } from "../support/child.ts";
 import { type Guide, parseGuide, readGuide, toScript } from "../support/guide.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { createShell } from "../support/interop/shell.ts";
@@ -81,6 +82,36 @@ test("backup: an instance is backed up with a passphrase and with a key, and res
     },
   });
   assert.match(out, /good: made [^]*No resources found/);
+});
+
+test("ca: a CA from elsewhere, one under a passphrase, and one behind a program", async () => {
+  const guide = await readGuide("ca");
+  // Each block is about an instance of its own. A terminal and another cluster are left to other tests.
+  const blocks = guide.blocks.map((block, index) =>
+    [
+      `export TLSBOOT_DATA_DIR=ca-${index}`,
+      ...block.split("\n").filter((line) => !/--encrypt-key|^tlsboot signer/.test(line)),
+    ]
+      .join("\n")
+  );
+  const out = await type({
+    ...guide,
+    blocks: [...blocks, "tlsboot ca show", "openssl x509 -noout -subject -in ca-0/pki/ca.crt"],
+  }, {
+    before: [
+      "umask 077; echo correct-horse > ca-passphrase",
+      `cp ${ROOT}/docs/examples/ca-key-openssl .; export TLSBOOT_KEY=$PWD/program.key`,
+      "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out program.key",
+      "openssl req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.pem -subj /CN=root -days 9 2>/dev/null",
+      "openssl req -newkey rsa:2048 -nodes -keyout intermediate.key -out request.pem -subj /CN=intermediate 2>/dev/null",
+      "printf 'basicConstraints=critical,CA:TRUE\\nkeyUsage=critical,keyCertSign,cRLSign\\n' > extensions",
+      "openssl x509 -req -in request.pem -CA root.pem -CAkey root.key -CAcreateserial -days 8 -extfile extensions " +
+      "-out intermediate.pem 2>/dev/null",
+      "cat intermediate.pem root.pem > chain.pem",
+    ],
+    values: { "/run/secrets/": "", "pass show tlsboot": "echo correct-horse" },
+  });
+  assert.match(out, /subject=CN = intermediate/);
 });
 
 test("README: a machine is let in by hand, and a person by one command", async () => {

@@ -55,6 +55,7 @@ export const GUIDE_NAMES = [
   "beside_a_cluster",
   "ca",
   "class",
+  "containers",
   "etcd",
   "homelab",
   "install",

@@ -1,7 +1,7 @@
 /**
  * Installs what tests need from Debian: an emulator and libraries for arm64, tools that make a bare host, the libraries of
  * an old release, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, age, which opens our
- * backups, and clients of Kubernetes. Does nothing where they are there.
+ * backups, clients of Kubernetes, and podman. Does nothing where they are there.
  */
 import process from "node:process";
 import { ensureDebianPackages } from "./debian.ts";
@@ -16,9 +16,20 @@ const BALANCER = ["haproxy"];
 const BACKUP = ["age"];
 /** The client of tests/support/interop/programs.ts that is written in Python. */
 const PROGRAMS = ["python3-kubernetes"];
+/** runc accepts the control groups of a machine that is a container itself, which crun does not. */
+const CONTAINERS = ["podman", "runc"];
 
 async function main(): Promise<void> {
-  await ensureDebianPackages([...EMULATOR, ...BARE_HOST, ...FAULTS, ...SCANNER, ...BALANCER, ...BACKUP, ...PROGRAMS]);
+  await ensureDebianPackages([
+    ...EMULATOR,
+    ...BARE_HOST,
+    ...FAULTS,
+    ...SCANNER,
+    ...BALANCER,
+    ...BACKUP,
+    ...PROGRAMS,
+    ...CONTAINERS,
+  ]);
   await ensureOldLibraries();
 }
 
