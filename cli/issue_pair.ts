@@ -2,7 +2,8 @@
 import { formatTime } from "../core/kube/meta.ts";
 import type { Authority } from "../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../core/pki/authority_chain.ts";
-import { issueCertificate } from "../core/pki/issue.ts";
+import { issueCertificate, SERIAL_BYTES } from "../core/pki/issue.ts";
+import { BACKDATE_MS } from "../core/signing/plan.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";
 import type { SubjectFields } from "../core/pki/names.ts";
 import { AppError } from "../core/errors.ts";
@@ -37,10 +38,6 @@ export interface IssueDeps {
   readonly clock: Pick<Clock, "now">;
   readonly random: Random;
 }
-
-/** Clocks of other machines may be slow (kubeadm `CertificateBackdate`, `cmd/kubeadm/app/constants/constants.go`). */
-const BACKDATE_MS = 5 * 60_000;
-const SERIAL_BYTES = 16;
 
 /** Issues a certificate for a new P-256 key. It never outlives the CA. Throws AppError `ca_expired`. */
 export async function issuePair(authority: Authority, plan: PairPlan, deps: IssueDeps): Promise<IssuedPair> {

@@ -45,8 +45,7 @@ export {
 export type { Completion, Flag, FlagSet, Settings } from "./framework/flags.ts";
 export { COMMAND_TABLE } from "./commands/mod.ts";
 export { EXIT, type ExitCode } from "./exit_code.ts";
-export type { Heap } from "./heap.ts";
-export type { InputStream, Io, OutputStream } from "./io.ts";
+export type { Heap, InputStream, Io, OutputStream } from "./io.ts";
 export { createLogger, type LogFormat, type LoggerOptions, type LogLevel } from "./logging.ts";
 export { run } from "./run.ts";
 export { createSystemClock, createSystemRandom } from "./system.ts";

@@ -1,8 +1,11 @@
-/** The operating system's clock and randomness as ports, and what it reports about this process. */
+/** The operating system's clock and randomness as ports, the heap of this process, and what the system reports about it. */
 import { getRandomValues } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { Clock, Random } from "../core/ports.ts";
+import type { Heap } from "./io.ts";
 
 /**
  * The longest single timer. After the machine was suspended, a deadline is noticed within this time. Timers above
@@ -37,6 +40,39 @@ export function createSystemRandom(): Random {
     bytes: createPool(),
     float: () => Math.random(),
   };
+}
+
+/** The heap of Node; undefined on Deno, which has no way to start a collection. */
+export function createSystemHeap(process: Pick<NodeJS.Process, "versions" | "memoryUsage">): Heap | undefined {
+  if (process.versions["deno"] !== undefined) return undefined;
+  let since = performance.eventLoopUtilization();
+  let collectNow: ((options: object) => void) | undefined;
+  return {
+    busyShare() {
+      const now = performance.eventLoopUtilization();
+      const { utilization } = performance.eventLoopUtilization(now, since);
+      since = now;
+      return utilization;
+    },
+    usedBytes: () => process.memoryUsage().heapUsed,
+    collect() {
+      collectNow ??= findCollector();
+      collectNow({ type: "major", execution: "sync" });
+    },
+  };
+}
+
+/**
+ * Gets V8's collector from a new context, which has `gc` while the flag is set. The flag is cleared again because Node
+ * reuses its compile cache only under the same flags.
+ */
+function findCollector(): (options: object) => void {
+  setFlagsFromString("--expose-gc");
+  try {
+    return runInNewContext("gc");
+  } finally {
+    setFlagsFromString("--no-expose-gc");
+  }
 }
 
 /** The number of files and connections that the process may have open; undefined where the system does not report it. */

@@ -7,7 +7,7 @@ import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts"
 import { formatTime } from "../core/kube/meta.ts";
 import type { Authority } from "../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../core/pki/authority_chain.ts";
-import { type CertificatePlan, issueCertificate } from "../core/pki/issue.ts";
+import { type CertificatePlan, issueCertificate, SERIAL_BYTES } from "../core/pki/issue.ts";
 import { encodeBase64 } from "../core/lib/base64.ts";
 import type { Clock, CsrStore, Logger, Random } from "../core/ports.ts";
 import { decideClientTrust } from "../core/signing/client_trust.ts";
@@ -36,9 +36,6 @@ export interface SignerDeps {
   readonly random: Random;
   readonly logger: Logger;
 }
-
-/** 128 bits, as upstream; not checked for uniqueness. */
-const SERIAL_BYTES = 16;
 
 /** Creates the signer, to be run with `runController`. Throws AppError `config_invalid` for a name without a profile. */
 export function createSigner(deps: SignerDeps): Reconciler<CertificateSigningRequest> {

@@ -212,7 +212,6 @@ export {
 
 // Policies for requests other than those of kubelet clients.
 export { BUILTIN_POLICIES } from "./approval/builtin_policies.ts";
-export { describePolicy } from "./approval/describe_policy.ts";
 export { type Check, type PolicyInput } from "./approval/checks.ts";
 export {
   evaluatePolicies,

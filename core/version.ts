@@ -6,5 +6,8 @@ export const TLSBOOT_VERSION = "0.1.0";
 /** The Kubernetes release whose API tlsboot implements (`gitVersion` without build metadata). */
 export const KUBERNETES_VERSION = "v1.37.2";
 
+/** The API version of tlsboot's own files: policies, profiles, the configuration file, the parts of a backup. */
+export const TLSBOOT_API_VERSION = "tlsboot/v1alpha1";
+
 /** The `gitVersion` in the response of `/version`: the API's release with tlsboot's own as build metadata (semver §10). */
 export const GIT_VERSION = `${KUBERNETES_VERSION}+tlsboot.${TLSBOOT_VERSION}`;

@@ -6,7 +6,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { packageId } from "../cli/sbom/bundled_package.ts";
+import { packageId } from "../cli/sbom/sbom.ts";
 import { mustRun } from "./processes.ts";
 import { type Licensed, readSbom, tidy } from "./licenses/sbom.ts";
 import { ensureNode, NODE_VERSION } from "./build/node_runtime.ts";
@@ -25,7 +25,7 @@ async function main(): Promise<void> {
 function packagesModule(bill: readonly Licensed[]): string {
   const facts = bill.map(({ text: _, ...rest }) => rest);
   return `/** The packages inside; made by scripts/licenses.ts, do not edit. */
-import type { BundledPackage } from "./bundled_package.ts";
+import type { BundledPackage } from "./sbom.ts";
 
 /** What the single file is made of beside Node and our own sources. */
 export const PACKAGES: readonly BundledPackage[] = ${JSON.stringify(facts)};

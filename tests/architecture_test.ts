@@ -26,9 +26,9 @@ const WITHOUT_CYCLES = ["core/", "server/registry/", "server/storage/"];
 
 /** The folders and files of core, lowest first: each imports itself and those before it only. */
 const CORE_ORDER = [
+  "version.ts",
   "lib",
   "errors.ts",
-  "version.ts",
   "kube",
   "ports.ts",
   "pki",

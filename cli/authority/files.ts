@@ -1,4 +1,6 @@
 /** CAs on disk: a certificate and a key. They are never overwritten, and not used when other users can read the key. */
+import { SERIAL_BYTES } from "../../core/pki/issue.ts";
+import { BACKDATE_MS } from "../../core/signing/plan.ts";
 import { dirname } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { type CaKeySource, openPrivateKey } from "../../controllers/ca_provider.ts";
@@ -37,10 +39,6 @@ export interface AuthorityDeps {
   readonly random: Random;
   readonly keys: CaKeys;
 }
-
-/** Clocks of other machines may be slow (kubeadm `CertificateBackdate`, `cmd/kubeadm/app/constants/constants.go`). */
-const BACKDATE_MS = 5 * 60_000;
-const SERIAL_BYTES = 16;
 
 /**
  * Reads a CA. Throws AppError `not_found` when a file is missing, `file_permissions`, `ca_invalid`, `passphrase_missing`

@@ -1,7 +1,7 @@
 /** A command is a value. Help, manual, completion and parser are derived from it; the code that runs it is loaded later. */
 import { EXIT_MEANING, type ExitCode } from "../exit_code.ts";
 import type { Io } from "../io.ts";
-import type { Completion, FlagSet, Settings } from "./flags.ts";
+import { type Completion, fileFlag, type FlagSet, type Settings, switchFlag } from "./flags.ts";
 
 /** The headings of the program's help, in the order of the help. */
 export const COMMAND_GROUPS = [
@@ -75,6 +75,16 @@ export interface CommandSpec<F extends FlagSet = FlagSet> {
 export interface Command<F extends FlagSet = FlagSet> extends CommandSpec<F> {
   load(): Promise<Action<F>>;
 }
+
+/** The flags of every command. They may be given before or after the command's words. */
+export const GLOBAL_FLAGS = {
+  config: fileFlag({
+    summary: "Configuration file: YAML with apiVersion tlsboot/v1alpha1, kind Config and flags by name in camelCase.",
+  }),
+  debug: switchFlag({
+    summary: "Print every setting with its origin, and the causes of a failure, on stderr.",
+  }),
+} as const;
 
 /** A word that only groups commands, such as `token`. */
 export interface CommandFamily {

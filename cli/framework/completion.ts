@@ -1,8 +1,7 @@
 /** Shell completion from the command table. The only user of @bomb.sh/tab. */
 import { type Complete, RootCommand, script } from "@bomb.sh/tab";
-import type { Command, CommandTable } from "./command.ts";
+import { type Command, type CommandTable, GLOBAL_FLAGS } from "./command.ts";
 import { type Completion, type Flag, flagName } from "./flags.ts";
-import { GLOBAL_FLAGS } from "./globals.ts";
 
 /** The shells that have a completion script. */
 export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;

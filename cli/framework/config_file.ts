@@ -1,12 +1,11 @@
 /** The `--config` file. Keys are names of flags, values are scalars or lists; every other content is a fault. */
 import { lookup } from "../../core/lib/lookup.ts";
+import { TLSBOOT_API_VERSION } from "../../core/version.ts";
 import { flagName, type FlagSet } from "./flags.ts";
 import { findNearest } from "../../core/lib/nearest.ts";
 import { readYaml } from "../../core/lib/yaml/document.ts";
 import type { RawFlags } from "./parse.ts";
 
-/** The only version of the configuration file. */
-const CONFIG_API_VERSION = "tlsboot/v1alpha1";
 /** The only kind of configuration file. */
 const CONFIG_KIND = "Config";
 
@@ -28,7 +27,7 @@ export function parseConfigFile(text: string, path: string, known: FlagSet): Con
   const raw: Record<string, readonly string[]> = {};
   const { apiVersion, kind, ...settings }: Record<string, unknown> = { ...content };
   const faults = [
-    ...(apiVersion === CONFIG_API_VERSION ? [] : [`${origin}: apiVersion must be "${CONFIG_API_VERSION}"`]),
+    ...(apiVersion === TLSBOOT_API_VERSION ? [] : [`${origin}: apiVersion must be "${TLSBOOT_API_VERSION}"`]),
     ...(kind === CONFIG_KIND ? [] : [`${origin}: kind must be "${CONFIG_KIND}"`]),
   ];
   for (const [key, value] of Object.entries(settings)) {

@@ -8,9 +8,9 @@ import {
   findSubcommands,
   getCommandName,
   getExitCodes,
+  GLOBAL_FLAGS,
 } from "./command.ts";
 import { environmentName, type Flag, flagName, type FlagSet } from "./flags.ts";
-import { GLOBAL_FLAGS } from "./globals.ts";
 
 /** The subject of a help text or a manual page. */
 export type HelpTopic =

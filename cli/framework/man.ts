@@ -8,9 +8,9 @@ import {
   findSubcommands,
   getCommandName,
   getExitCodes,
+  GLOBAL_FLAGS,
 } from "./command.ts";
 import { environmentName, type Flag, flagName, type FlagSet } from "./flags.ts";
-import { GLOBAL_FLAGS } from "./globals.ts";
 import { argumentText, flagText, getTopicPath, type HelpTopic, usageWords } from "./help.ts";
 
 /** The version and the date at the foot of each page. */

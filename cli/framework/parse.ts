@@ -4,9 +4,8 @@
  */
 import { parseArgs } from "node:util";
 import { findNearest } from "../../core/lib/nearest.ts";
-import { type Command, type CommandTable, findSubcommands } from "./command.ts";
+import { type Command, type CommandTable, findSubcommands, GLOBAL_FLAGS } from "./command.ts";
 import { flagName, type FlagSet, parseSwitch } from "./flags.ts";
-import { GLOBAL_FLAGS } from "./globals.ts";
 import { getTopicPath, type HelpTopic, renderHelp } from "./help.ts";
 import { UsageError } from "./usage_error.ts";
 

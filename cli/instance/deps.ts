@@ -3,7 +3,7 @@ import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import type { CaKeys } from "../authority/keys.ts";
-import type { Heap } from "../heap.ts";
+import type { Heap } from "../io.ts";
 
 /** The adapters of an instance. */
 export interface InstanceDeps {

@@ -9,8 +9,8 @@ import {
   parseConfigDocument,
   requiredKey,
   text,
-  TLSBOOT_API_VERSION,
 } from "../../core/lib/config_file.ts";
+import { TLSBOOT_API_VERSION } from "../../core/version.ts";
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";

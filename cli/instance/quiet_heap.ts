@@ -4,7 +4,7 @@
  */
 import { getErrorMessage } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import type { Heap } from "../heap.ts";
+import type { Heap } from "../io.ts";
 
 const CHECK_INTERVAL_MS = 2_000;
 /** The leases of a thousand nodes need less, and so does an idle server on a busy machine. */

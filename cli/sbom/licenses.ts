@@ -1,6 +1,6 @@
 /** The licence texts of everything inside the single file. */
 import { TLSBOOT_VERSION } from "../../core/version.ts";
-import { packageId } from "./bundled_package.ts";
+import { packageId } from "./sbom.ts";
 import { PACKAGES } from "./packages.ts";
 import { NODE_LICENSE, NODE_VERSION, OWN_LICENSE, PACKAGE_LICENSES } from "./license_texts.ts";
 

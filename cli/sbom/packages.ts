@@ -1,5 +1,5 @@
 /** The packages inside; made by scripts/licenses.ts, do not edit. */
-import type { BundledPackage } from "./bundled_package.ts";
+import type { BundledPackage } from "./sbom.ts";
 
 /** What the single file is made of beside Node and our own sources. */
 export const PACKAGES: readonly BundledPackage[] = [{

@@ -1,4 +1,5 @@
 /** The manifest of a backup. It is the last entry of the archive, so an archive without it is truncated. */
+import { TLSBOOT_API_VERSION } from "../version.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type OmittedResource, parseOmitted } from "./omitted.ts";
 
@@ -37,11 +38,10 @@ export const MAX_PART_BYTES = 268_435_456;
 /** The format version of the archive. */
 const BACKUP_FORMAT = 1;
 const KIND = "Backup";
-const API_VERSION = "tlsboot/v1alpha1";
 
 /** Formats a manifest as JSON. */
 export function formatManifest(manifest: BackupManifest): string {
-  const head = { apiVersion: API_VERSION, kind: KIND, format: BACKUP_FORMAT };
+  const head = { apiVersion: TLSBOOT_API_VERSION, kind: KIND, format: BACKUP_FORMAT };
   return `${JSON.stringify({ ...head, ...manifest }, undefined, 2)}\n`;
 }
 
@@ -53,7 +53,7 @@ export function parseManifest(text: string, dataFormat: number): Result<BackupMa
   } catch {
     return err("its manifest is not JSON");
   }
-  if (value?.["kind"] !== KIND || value["apiVersion"] !== API_VERSION) {
+  if (value?.["kind"] !== KIND || value["apiVersion"] !== TLSBOOT_API_VERSION) {
     return err("its manifest is not the manifest of a backup");
   }
   const format = Number(value["format"]);

@@ -3,6 +3,7 @@
  * number of objects, then one line of JSON per object.
  */
 import { Buffer } from "node:buffer";
+import { TLSBOOT_API_VERSION } from "../version.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
 /** The first line of a snapshot. */
@@ -22,11 +23,10 @@ export interface SnapshotObject {
 }
 
 const KIND = "Snapshot";
-const API_VERSION = "tlsboot/v1alpha1";
 
 /** Formats the line of a head, with its newline. */
 export function formatSnapshotHead({ revision, objects }: SnapshotHead): Uint8Array {
-  return Buffer.from(`${JSON.stringify({ apiVersion: API_VERSION, kind: KIND, revision, objects })}\n`);
+  return Buffer.from(`${JSON.stringify({ apiVersion: TLSBOOT_API_VERSION, kind: KIND, revision, objects })}\n`);
 }
 
 /** Formats the line of an object, with its newline. The JSON of an object contains no newline. */
@@ -40,7 +40,9 @@ const END = Buffer.from("}\n");
 export function parseSnapshotHead(line: string): Result<SnapshotHead, string> {
   const value = parseRecord(line);
   const { apiVersion, kind, revision, objects } = value ?? {};
-  if (kind !== KIND || apiVersion !== API_VERSION) return err("it does not begin as a snapshot of this version does");
+  if (kind !== KIND || apiVersion !== TLSBOOT_API_VERSION) {
+    return err("it does not begin as a snapshot of this version does");
+  }
   if (!isCount(revision) || !isCount(objects)) return err("its head holds no revision and number of objects");
   return ok({ revision, objects });
 }

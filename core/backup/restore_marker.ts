@@ -2,6 +2,7 @@
  * The marker that an etcd contains while a backup is restored into it. It is written first and removed last. While it
  * exists, no tlsboot server uses the prefix, and an interrupted restore continues from it.
  */
+import { TLSBOOT_API_VERSION } from "../version.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
 /** A restore in progress. */
@@ -20,12 +21,11 @@ export interface RestoreMarker {
 export const RESTORE_MARKER_KEY = "/registry/tlsboot/restore";
 
 const KIND = "EtcdRestore";
-const API_VERSION = "tlsboot/v1alpha1";
 const PHASES: readonly unknown[] = ["puttingAside", "writing", "spoiled"] satisfies RestoreMarker["phase"][];
 
 /** Formats a marker as JSON text. */
 export function formatRestoreMarker(marker: RestoreMarker): string {
-  return JSON.stringify({ apiVersion: API_VERSION, kind: KIND, ...marker });
+  return JSON.stringify({ apiVersion: TLSBOOT_API_VERSION, kind: KIND, ...marker });
 }
 
 /** Parses the JSON text of a marker. */
@@ -37,7 +37,7 @@ export function parseRestoreMarker(text: string): Result<RestoreMarker, string> 
     return err("it is not JSON");
   }
   const { apiVersion, kind, backup, createdAt, phase, aside } = value ?? {};
-  if (kind !== KIND || apiVersion !== API_VERSION) return err("it is of another version");
+  if (kind !== KIND || apiVersion !== TLSBOOT_API_VERSION) return err("it is of another version");
   const isWhole = typeof backup === "string" && typeof createdAt === "string" && Array.isArray(aside) &&
     aside.every((prefix) => typeof prefix === "string");
   if (!isWhole || !PHASES.includes(phase)) return err("it is not complete");

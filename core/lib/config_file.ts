@@ -2,6 +2,7 @@
  * Parses tlsboot's own YAML files (policies, profiles, inventories) strictly: every fault is reported with its place, and an
  * unknown key with the nearest known one. Kubernetes objects have their own rules and messages in `core/kube`.
  */
+import { TLSBOOT_API_VERSION } from "../version.ts";
 import { isRecord } from "./record.ts";
 import { err, ok, type Result } from "./result.ts";
 import { readYaml } from "./yaml/document.ts";
@@ -146,9 +147,6 @@ function suggestion(word: string, known: readonly string[]): string {
   const nearest = findNearest(word, known);
   return nearest === undefined ? `; known are ${known.join(", ")}` : `; did you mean ${nearest}?`;
 }
-
-/** The API version of tlsboot's own files. */
-export const TLSBOOT_API_VERSION = "tlsboot/v1alpha1";
 
 /** Parses a file of one kind. The error lists every fault; the caller adds the name of the file. */
 export function parseConfigDocument<T>(

@@ -47,6 +47,12 @@ export interface CertificatePlan extends AlternativeNames {
   readonly extensions?: readonly PlannedExtension[];
 }
 
+/**
+ * The length of the serial numbers of certificates: 128 bits from a random source, as upstream. They are not checked for
+ * uniqueness.
+ */
+export const SERIAL_BYTES = 16;
+
 /** The issuer: its name exactly as in its own certificate, its key and the key's identifier. */
 export interface Issuer {
   readonly nameDer: Bytes;

@@ -18,7 +18,10 @@ import { findIssuersFault } from "../pki/serving_certificate.ts";
 import { checkProfile, type ProfileLifetime, type SigningProfile } from "./profile.ts";
 import type { CertificatePlan } from "../pki/issue.ts";
 
-/** How far certificates are backdated, for clients whose clock is behind. */
+/**
+ * How far certificates are backdated, for clients whose clock is behind; kubeadm does the same with its own
+ * (`CertificateBackdate`, `cmd/kubeadm/app/constants/constants.go`).
+ */
 export const BACKDATE_MS = 5 * 60_000;
 /** For shorter lifetimes the backdate is added, so that the client gets the whole requested lifetime. */
 const SHORT_LIFE_MS = 8 * 3_600_000;

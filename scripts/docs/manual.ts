@@ -5,9 +5,9 @@ import {
   type CommandTable,
   getCommandName,
   getExitCodes,
+  GLOBAL_FLAGS,
 } from "../../cli/framework/command.ts";
 import { environmentName, type Flag, flagName, type FlagSet } from "../../cli/framework/flags.ts";
-import { GLOBAL_FLAGS } from "../../cli/framework/globals.ts";
 import { flagHeading, flagText, usageLine } from "../../cli/framework/help.ts";
 
 /** Renders the whole page `docs/reference/cli.md` from the command table. */

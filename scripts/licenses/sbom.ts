@@ -1,7 +1,7 @@
 /** What goes into the single file: the packages that `cli/main.ts` reaches, from deno.lock, with their licence texts. */
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
-import { type BundledPackage, packageId } from "../../cli/sbom/bundled_package.ts";
+import { type BundledPackage, packageId } from "../../cli/sbom/sbom.ts";
 
 /** The part of deno.lock that is read. */
 interface Lock {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { packageId } from "../../cli/sbom/bundled_package.ts";
+import { packageId } from "../../cli/sbom/sbom.ts";
 import { renderLicenses } from "../../cli/sbom/licenses.ts";
 import { PACKAGES } from "../../cli/sbom/packages.ts";
 import { NODE_LICENSE, NODE_VERSION, OWN_LICENSE, PACKAGE_LICENSES } from "../../cli/sbom/license_texts.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
+import { GLOBAL_FLAGS } from "../../cli/framework/command.ts";
 import { flagName } from "../../cli/framework/flags.ts";
-import { GLOBAL_FLAGS } from "../../cli/framework/globals.ts";
 import { run } from "../../cli/run.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 

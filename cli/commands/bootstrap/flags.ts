@@ -16,7 +16,6 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
-import { parseSignalHook } from "./signal_hook.ts";
 
 /** The flags of `bootstrap`. Those that kubelet has too have kubelet's names. */
 export const BOOTSTRAP_FLAGS = {
@@ -115,6 +114,23 @@ function parseServer(text: string): Result<string, string> {
 function parseIp(text: string): Result<string, string> {
   const address = canonicalIp(text);
   return address === undefined ? err("want an IP address, such as 10.0.0.1 or 2001:db8::1") : ok(address);
+}
+
+/** A signal, and the pid file of the process that gets it. */
+export interface SignalHook {
+  readonly signal: NodeJS.Signals;
+  readonly pidFile: string;
+}
+
+/** The signals that programs use to reload their files or to end. */
+const SIGNALS: readonly NodeJS.Signals[] = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH"];
+
+/** Parses a value such as `HUP:/run/nginx.pid`. */
+export function parseSignalHook(text: string): Result<SignalHook, string> {
+  const [, name = "", pidFile = ""] = /^([A-Za-z0-9]+):(.+)$/.exec(text) ?? [];
+  const signal = SIGNALS.find((item) => item === name.toUpperCase() || item === `SIG${name.toUpperCase()}`);
+  if (signal !== undefined && pidFile !== "") return ok({ signal, pidFile });
+  return err(`want NAME:PIDFILE, such as HUP:/run/nginx.pid, with one of ${SIGNALS.join(", ")}`);
 }
 
 /** The type of BOOTSTRAP_FLAGS, for the code that runs the command. */

@@ -6,8 +6,8 @@ import type { FilePort } from "../../../client/files.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { Io } from "../../io.ts";
-import type { SignalHook } from "./signal_hook.ts";
-import type { PairChange } from "./tools.ts";
+import type { SignalHook } from "./flags.ts";
+import type { PairChange } from "./machine.ts";
 
 /** The command and the signals after a change. */
 export interface Hooks {

@@ -15,10 +15,9 @@ import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "..
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { line } from "../../output/escape.ts";
-import type { Machine } from "./machine.ts";
+import type { Machine, PairChange, Tools } from "./machine.ts";
 import { describeProgress } from "./progress_text.ts";
 import { readServingNames } from "./serving_names.ts";
-import type { PairChange, Tools } from "./tools.ts";
 
 /** The settings, the machine and the adapters of the rotation. */
 export interface RotationContext {

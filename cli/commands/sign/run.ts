@@ -8,7 +8,7 @@ import { AppError, findErrorCode, getErrorMessage } from "../../../core/errors.t
 import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/certificates_v1.ts";
 import type { Authority } from "../../../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../../../core/pki/authority_chain.ts";
-import { issueCertificate } from "../../../core/pki/issue.ts";
+import { issueCertificate, SERIAL_BYTES } from "../../../core/pki/issue.ts";
 import { type ClientTrust, planCertificate } from "../../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../../core/signing/profile.ts";
 import { parseRequestFile, type RequestFileOptions } from "../../../core/signing/request_file.ts";
@@ -28,8 +28,6 @@ import { openOfflineCa } from "../../instance/offline_ca.ts";
 import { openSignerProfiles } from "../../instance/signer_profiles.ts";
 import { signingDurationSeconds } from "../../instance/signing_cas.ts";
 
-/** The length of serial numbers, the same as the signing controller's. */
-const SERIAL_BYTES = 16;
 /** The maximum size of a request in a file; real ones are much smaller. */
 const MAX_BYTES = 1024 * 1024;
 const STDIN = "-";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseSignalHook } from "./signal_hook.ts";
+import { parseSignalHook } from "./flags.ts";
 
 for (
   const { text, want } of [
