@@ -1,4 +1,5 @@
 /** Deletion of one object or of a selection (`registry/generic/registry/store.go`, `rest/delete.go`). */
+import { isAppError } from "../../core/errors.ts";
 import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { conflict, forbidden, notFound } from "../../core/kube/status.ts";
@@ -103,7 +104,7 @@ export async function deleteCollection(
     try {
       await deleteObject(deps, { ...target, name: getName(object) }, options);
     } catch (error) {
-      if (!isGone(error)) throw error;
+      if (!isAppError(error, "not_found")) throw error;
     }
   }
   const { revision, continueToken, remainingItemCount } = list;
@@ -132,8 +133,4 @@ function assertPreconditions(target: Target, stored: Stored, options: DeleteOpti
         `(${record.resourceVersion}). The object might have been modified`,
     );
   }
-}
-
-function isGone(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "not_found";
 }

@@ -5,9 +5,16 @@ import type {
   SubjectAccessReview,
   SubjectAccessReviewSpec,
 } from "../authorization_v1.ts";
-import { checkEach, type FieldError, invalid, requiredField } from "../field_error.ts";
+import { byteLength } from "../../lib/quote.ts";
+import { checkEach, type FieldError, invalid, requiredField, tooLong } from "../field_error.ts";
 import type { ObjectMeta } from "../meta.ts";
 import { type SelectorRequirement, validateFieldRequirement, validateLabelRequirement } from "./selectors.ts";
+
+/**
+ * The largest selector of a review as text: as large as one in a query may be, so that a review can be asked about every
+ * request that is served. kube-apiserver has no limit of its own here.
+ */
+export const MAX_RAW_SELECTOR_BYTES = 65_536;
 
 /** Validates a SubjectAccessReview, which must name a user or a group. */
 export function validateSubjectAccessReview(review: SubjectAccessReview): FieldError[] {
@@ -75,6 +82,9 @@ function validateSelector(
   const errors: FieldError[] = [];
   if (rawSelector !== "" && requirements.length > 0) {
     errors.push(invalid(`${path}.rawSelector`, rawSelector, "may not specified at the same time as requirements"));
+  }
+  if (byteLength(rawSelector) > MAX_RAW_SELECTOR_BYTES) {
+    errors.push(tooLong(`${path}.rawSelector`, MAX_RAW_SELECTOR_BYTES));
   }
   if (rawSelector === "" && requirements.length === 0) {
     const detail = `when ${path} is specified, requirements or rawSelector is required`;

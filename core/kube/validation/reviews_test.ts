@@ -4,6 +4,7 @@ import type { SubjectAccessReview } from "../authorization_v1.ts";
 import { formatFieldError } from "../field_error.ts";
 import { invalidObject } from "../status.ts";
 import {
+  MAX_RAW_SELECTOR_BYTES,
   validateLocalSubjectAccessReview,
   validateSelfSubjectAccessReview,
   validateSubjectAccessReview,
@@ -85,6 +86,29 @@ for (
         "spec.resourceAttributes.labelSelector.requirements: Required value: when " +
         "spec.resourceAttributes.labelSelector is specified, requirements or rawSelector is required",
       ],
+    },
+    {
+      name: "selectors that are longer than any in a query",
+      errors: validateSelfSubjectAccessReview(review({
+        resourceAttributes: {
+          fieldSelector: { rawSelector: `a=${"b".repeat(MAX_RAW_SELECTOR_BYTES - 1)}` },
+          labelSelector: { rawSelector: `a=${"ß".repeat(MAX_RAW_SELECTOR_BYTES / 2)}` },
+        },
+      })),
+      want: [
+        "spec.resourceAttributes.fieldSelector.rawSelector: Too long: may not be more than 65536 bytes",
+        "spec.resourceAttributes.labelSelector.rawSelector: Too long: may not be more than 65536 bytes",
+      ],
+    },
+    {
+      name: "selectors that are as long as in a query",
+      errors: validateSelfSubjectAccessReview(review({
+        resourceAttributes: {
+          fieldSelector: { rawSelector: `a=${"b".repeat(MAX_RAW_SELECTOR_BYTES - 2)}` },
+          labelSelector: { rawSelector: `a=${"b".repeat(MAX_RAW_SELECTOR_BYTES - 2)}` },
+        },
+      })),
+      want: [],
     },
     {
       name: "operators of a newer server",
