@@ -291,7 +291,7 @@ export {
 } from "./audit/policy.ts";
 export { parseAuditPolicy } from "./audit/policy_file.ts";
 export { type Cleaning, decideCleaning } from "./csr/cleaning.ts";
-export { decideTokenCleaning, type TokenCleaning } from "./bootstrap/token_cleaning.ts";
+export { decideTokenCleaning, type TokenCleaning } from "./bootstrap/token_secret.ts";
 
 // The comparison of secrets.
 export { equalsInConstantTime } from "./lib/constant_time.ts";

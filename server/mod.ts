@@ -153,6 +153,6 @@ export { createMemoryStorage, type MemoryStorageDeps } from "./storage/memory/me
 export type { JournalObserver } from "./storage/memory/observed_journal.ts";
 export { openSqliteStorage, type SqliteStorageDeps } from "./storage/sqlite/sqlite_storage.ts";
 export type { StorageLimits, StorageTimes } from "./storage/memory/journaled_storage.ts";
-export type { StoredValues } from "./storage/stored_values.ts";
+export type { StoredValues } from "./storage/etcd/contents.ts";
 export type { RbacObjects } from "../core/rbac/evaluate.ts";
 export type { ReconcilePlan } from "../core/rbac/reconcile.ts";

@@ -10,7 +10,7 @@ import { findSecretUses } from "./support/secret_rule.ts";
 const REVEALED: Readonly<Record<string, string>> = {
   "core/kube/kubeconfig.ts": "written into the kubeconfig that is asked for",
   "core/bootstrap/token_secret.ts": "written into the Secret; compared in constant time",
-  "core/bootstrap/jws.ts": "the key of an HMAC",
+  "core/bootstrap/cluster_info_signatures.ts": "the key of an HMAC",
   "core/bootstrap/token.ts": "put together for whoever made the token",
   "controllers/ca_provider.ts": "opens the CA's key",
   "server/authn/token_authenticators.ts": "hashed at the start",
@@ -81,7 +81,13 @@ test("secrets are compared in constant time only", async () => {
 });
 
 test("the three that compare secrets compare them in constant time", async () => {
-  for (const path of ["core/bootstrap/token_secret.ts", "core/bootstrap/jws.ts", "cli/authority/passphrase.ts"]) {
+  for (
+    const path of [
+      "core/bootstrap/token_secret.ts",
+      "core/bootstrap/cluster_info_signatures.ts",
+      "cli/authority/passphrase.ts",
+    ]
+  ) {
     const source = (await sources).find((one) => one.path === path);
     assert.match(source?.code ?? "", /\bequalsInConstantTime\(/, path);
   }

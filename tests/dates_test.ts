@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { parseCertificateChain } from "../core/bootstrap/credential_pair.ts";
 import { nextStep, rotationDeadline, startRotation } from "../core/bootstrap/rotation.ts";
 import { decideCleaning } from "../core/csr/cleaning.ts";
-import { decideTokenCleaning, parseRfc3339 } from "../core/bootstrap/token_cleaning.ts";
+import { decideTokenCleaning, parseRfc3339 } from "../core/bootstrap/token_secret.ts";
 import type { SecretObject } from "../core/kube/core_v1.ts";
 import { formatMicroTime, formatTime } from "../core/kube/meta.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";

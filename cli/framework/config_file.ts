@@ -1,5 +1,5 @@
 /** The `--config` file. Keys are names of flags, values are scalars or lists; every other content is a fault. */
-import { lookup } from "../../core/lib/lookup.ts";
+import { lookup } from "../../core/lib/record.ts";
 import { TLSBOOT_API_VERSION } from "../../core/version.ts";
 import { flagName, type FlagSet } from "./flags.ts";
 import { findNearest } from "../../core/lib/nearest.ts";

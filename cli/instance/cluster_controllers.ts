@@ -23,7 +23,7 @@ import {
   createServiceAccountController,
   DEFAULT_SERVICE_ACCOUNT,
 } from "../../controllers/namespace_defaults.ts";
-import { toKeyPrefix } from "../../server/registry/keys.ts";
+import { toKeyPrefix } from "../../server/registry/registry.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import { followStorage } from "../../server/storage/follow.ts";

@@ -4,7 +4,7 @@
  */
 import type { ConfigMap } from "../kube/core_v1.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../kube/kubeconfig.ts";
-import type { PolicyRule, Role, RoleBinding } from "../kube/rbac_v1.ts";
+import { type PolicyRule, RBAC_GROUP, type Role, type RoleBinding } from "../kube/rbac_v1.ts";
 
 /** The name of the config map. */
 export const CLUSTER_INFO_NAME = "cluster-info";
@@ -15,7 +15,6 @@ export const CLUSTER_INFO_KUBECONFIG_KEY = "kubeconfig";
 
 /** kubeadm's name for the role and its binding. */
 const READER_NAME = "kubeadm:bootstrap-signer-clusterinfo";
-const RBAC_GROUP = "rbac.authorization.k8s.io";
 const READ_RULE: PolicyRule = {
   verbs: ["get"],
   apiGroups: [""],

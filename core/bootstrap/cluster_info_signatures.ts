@@ -1,12 +1,15 @@
 /**
  * The signatures in `cluster-info`, one for each token with the usage `signing`. The holder of a token verifies the CA with
- * them (`pkg/controller/bootstrap/bootstrapsigner.go`).
+ * them (`pkg/controller/bootstrap/bootstrapsigner.go`). They are detached JSON web signatures with the token as the key
+ * (RFC 7515 appendix F; cluster-bootstrap `token/jws`).
  */
 import { Secret } from "../lib/brand.ts";
 import type { ConfigMap, SecretObject as KubeSecret } from "../kube/core_v1.ts";
 import { CLUSTER_INFO_KUBECONFIG_KEY } from "./cluster_info.ts";
-import { signDetached } from "./jws.ts";
+import { createHmac } from "node:crypto";
 import { decodeSecretValue, listTokenFacts } from "./token_secret.ts";
+import { equalsInConstantTime } from "../lib/constant_time.ts";
+import { Buffer } from "node:buffer";
 
 /** The prefix of the keys of signatures, which the token's id follows. */
 export const SIGNATURE_PREFIX = "jws-kubeconfig-";
@@ -38,4 +41,20 @@ function signingTokenId(secret: KubeSecret, now: Date): string | undefined {
   if (decodeSecretValue(secret, "token-secret") === "" || facts.expiration.kind === "unreadable") return undefined;
   const isOver = facts.expiration.kind === "at" && facts.expiration.at.getTime() <= now.getTime();
   return isOver ? undefined : facts.id;
+}
+
+/** Signs a text: the result is header and MAC with nothing between the dots. The key id is public. */
+export function signDetached(content: string, keyId: string, key: Secret<string>): string {
+  const header = encodeText(JSON.stringify({ alg: "HS256", kid: keyId }));
+  const mac = createHmac("sha256", key.reveal()).update(`${header}.${encodeText(content)}`).digest("base64url");
+  return `${header}..${mac}`;
+}
+
+/** Tells whether this key made the signature, header and key id included (`DetachedTokenIsValid`). */
+export function isSignedDetached(signature: string, content: string, keyId: string, key: Secret<string>): boolean {
+  return equalsInConstantTime(signature, signDetached(content, keyId, key));
+}
+
+function encodeText(text: string): string {
+  return Buffer.from(text, "utf8").toString("base64url");
 }

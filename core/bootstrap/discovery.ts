@@ -9,8 +9,7 @@ import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
 import { encodePem } from "../pki/pem.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { CLUSTER_INFO_KUBECONFIG_KEY, CLUSTER_INFO_NAME, type PublishedCluster } from "./cluster_info.ts";
-import { SIGNATURE_PREFIX } from "./cluster_info_signatures.ts";
-import { isSignedDetached } from "./jws.ts";
+import { isSignedDetached, SIGNATURE_PREFIX } from "./cluster_info_signatures.ts";
 import type { BootstrapToken } from "./token.ts";
 
 /** The outcome of checking the signature of a token in `cluster-info`. */

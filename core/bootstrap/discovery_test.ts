@@ -7,7 +7,7 @@ import { parseCaBundle } from "../pki/ca_bundle.ts";
 import { publicKeyPin } from "../pki/public_key_pin.ts";
 import { encodeClusterInfo } from "./cluster_info.ts";
 import { checkClusterInfoSignature, checkPins } from "./discovery.ts";
-import { signDetached } from "./jws.ts";
+import { signDetached } from "./cluster_info_signatures.ts";
 
 const TOKEN = { id: "abcdef", secret: new Secret("0123456789abcdef") };
 const KUBECONFIG = "any text";

@@ -6,6 +6,7 @@ import { findPemBlock, type PemBlock } from "../pki/pem.ts";
 import { goQuote } from "../lib/quote.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
 import type { Result } from "../lib/result.ts";
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 
 /** A parsed block of `status.certificate`, and the text after it. */
 interface CertificateBlock {
@@ -51,6 +52,25 @@ export function findCertificateFault(certificate: string): string | undefined {
 export function findLeafCertificate(certificate: string): CertificateFacts | undefined {
   const certificates = readFirstBlock(certificate)?.certificates;
   return certificates?.ok === true ? certificates.value[0] : undefined;
+}
+
+/** The difference in seconds that is always tolerated (`pkg/registry/certificates/certificates/storage/metrics.go`). */
+const TOLERANCE_SECONDS = 300;
+
+/** The divisor that gives a tolerance of five percent in addition to the absolute one. */
+const TOLERATED_PART = 20;
+
+/**
+ * Classifies whether the signer honored the requested lifetime of a CSR whose certificate has just been set. It is
+ * `unasked` without `expirationSeconds` or with a malformed
+ * certificate.
+ */
+export function classifyDuration(csr: CertificateSigningRequest): "unasked" | "honored" | "ignored" {
+  const requested = csr.spec.expirationSeconds;
+  const leaf = csr.status.certificate === undefined ? undefined : findLeafCertificate(csr.status.certificate);
+  if (requested === undefined || leaf === undefined) return "unasked";
+  const given = (leaf.notAfter.getTime() - leaf.notBefore.getTime()) / 1000;
+  return Math.abs(given - requested) < TOLERANCE_SECONDS + requested / TOLERATED_PART ? "honored" : "ignored";
 }
 
 function readFirstBlock(certificate: string): CertificateBlock | undefined {

@@ -1,6 +1,9 @@
 /** The kinds of `rbac.authorization.k8s.io/v1` (staging `k8s.io/api/rbac/v1/types.go`). */
 import type { KubeObject } from "./meta.ts";
 
+/** The API group of roles, of users and of groups. */
+export const RBAC_GROUP = "rbac.authorization.k8s.io";
+
 /** Verbs that are allowed on resources or on paths. */
 export interface PolicyRule {
   readonly verbs: readonly string[] | null;

@@ -142,11 +142,6 @@ export function requestEntityTooLarge(message: string): StatusError {
   return failure(413, "RequestEntityTooLarge", `Request entity too large: ${message}`);
 }
 
-/** 429: the client has to wait before it tries again. */
-export function tooManyRequests(message: string, retryAfterSeconds: number): StatusError {
-  return failure(429, "TooManyRequests", message, createRetryDetails(retryAfterSeconds));
-}
-
 /** 500 with a reason; the client sees the message, so it must contain no secret. */
 export function internalError(error: unknown): StatusError {
   const text = error instanceof Error ? error.message : String(error);

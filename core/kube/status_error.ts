@@ -1,6 +1,6 @@
 /** The error that carries a Status. */
 import { AppError, type ErrorCode } from "../errors.ts";
-import { lookup } from "../lib/lookup.ts";
+import { lookup } from "../lib/record.ts";
 import type { Status, StatusDetails } from "./meta.ts";
 
 /** A resource as a Status names it. */

@@ -25,7 +25,6 @@ import {
   statusFromError,
   timeout,
   tooLargeResourceVersion,
-  tooManyRequests,
   unauthorized,
   unprocessable,
   unsupportedMediaType,
@@ -184,12 +183,6 @@ for (
         "the server rejected our request due to an error in our request",
         '"details":{}',
       ),
-    },
-    {
-      name: "tooManyRequests",
-      error: tooManyRequests("slow down", 3),
-      code: "api_error",
-      want: failureJson(429, "TooManyRequests", "slow down", '"details":{"retryAfterSeconds":3}'),
     },
     {
       name: "internalError",

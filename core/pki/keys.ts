@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from "node:crypto";
 import { AppError, getErrorMessage } from "../errors.ts";
-import { lookup } from "../lib/lookup.ts";
+import { lookup } from "../lib/record.ts";
 import type { CaKey, SignatureAlgorithm } from "../ports.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { CurveName } from "./curves.ts";

@@ -4,7 +4,15 @@
  * `selfnodeclient` here; that is the operator's decision.
  */
 import type { ObjectMeta } from "../kube/meta.ts";
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
+import {
+  type ClusterRole,
+  type ClusterRoleBinding,
+  type PolicyRule,
+  RBAC_GROUP,
+  type Role,
+  type RoleBinding,
+  type Subject,
+} from "../kube/rbac_v1.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP, UNAUTHENTICATED_GROUP } from "../kube/user.ts";
 import { COMPONENT_RULES } from "./default_rules/components.ts";
 import { CONTROLLER_RULES } from "./default_rules/controllers.ts";
@@ -22,7 +30,6 @@ export interface RbacDefaults {
   readonly roleBindings: readonly RoleBinding[];
 }
 
-const RBAC_GROUP = "rbac.authorization.k8s.io";
 const SYSTEM = "kube-system";
 const PUBLIC = "kube-public";
 const CONTROLLER_PREFIX = "system:controller:";

@@ -8,7 +8,7 @@ import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding } f
 import type { Kind } from "../../core/kube/schema.ts";
 import { forbidden, genericServerError, notFound } from "../../core/kube/status.ts";
 import { MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
-import { lookup } from "../../core/lib/lookup.ts";
+import { lookup } from "../../core/lib/record.ts";
 import { findUncoveredRules, formatEscalationMessage } from "../../core/rbac/escalation.ts";
 import { describeMissingRoles, findRoleRules, resolveRules } from "../../core/rbac/evaluate.ts";
 import type { Authorizer } from "./authorizer.ts";

@@ -8,7 +8,6 @@ import {
   notFound,
   type StatusError,
 } from "../../core/kube/status.ts";
-import { createAuthor, getManagedEndpoint, trackOwners, writeFitting } from "../registry/managed_fields.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import { type Change, updateObject } from "../registry/update.ts";
 import type { Answer } from "./answer.ts";
@@ -37,7 +36,7 @@ import { isJsonObject, isTooDeep, type JsonObject, toExactValue } from "../../co
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
 import { applyConfig, type ApplyRefusal, describeApplied } from "../../core/kube/managed_fields/apply.ts";
-import { withMeta } from "../registry/write.ts";
+import { createAuthor, getManagedEndpoint, trackOwners, withMeta, writeFitting } from "../registry/write.ts";
 
 /** Answers a PATCH. Server-side apply creates a missing object when the user may create an object of that name. */
 export async function handlePatch(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Answer> {

@@ -8,7 +8,7 @@ import { parseInt64 } from "../../core/kube/int64.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { parseFieldSelector, requiredValue } from "../../core/kube/selectors/fields.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
-import { lookup } from "../../core/lib/lookup.ts";
+import { lookup } from "../../core/lib/record.ts";
 import { trimChars } from "../../core/lib/trim.ts";
 import { Buffer } from "node:buffer";
 import { decodeUtf8 } from "../../core/kube/codec/mod.ts";

@@ -1,7 +1,14 @@
 /** The handlers of POST, PUT and DELETE, and the checks of a sent object that PATCH and reviews need too. */
 import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import { deleteOptionsSchema } from "../../core/kube/kinds/mod.ts";
-import { type DeleteOptions, getName, type KubeObject, type StatusDetails } from "../../core/kube/meta.ts";
+import {
+  type DeleteOptions,
+  duplicateOwnersWarning,
+  getName,
+  type KubeObject,
+  type StatusDetails,
+  withDistinctOwners,
+} from "../../core/kube/meta.ts";
 import { badRequest, forbidden, internalError } from "../../core/kube/status.ts";
 import { UNSAFE_DELETE } from "../../core/kube/validation/options.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
@@ -12,8 +19,7 @@ import { assertSelectable } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
 import { type Updated, updateObject } from "../registry/update.ts";
-import { trackOwners, writeFitting } from "../registry/managed_fields.ts";
-import { withMeta } from "../registry/write.ts";
+import { trackOwners, withMeta, writeFitting } from "../registry/write.ts";
 import type { Answer } from "./answer.ts";
 import { decodeBody, decodeOptionsBody, readBody } from "./body.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
@@ -22,7 +28,6 @@ import { assertDeleteOptions, parseCollectionOptions, parseDeleteOptions, parseW
 import { toAttributes } from "./request_info.ts";
 import { getConvertible, LIST_CONVERTIBLE, representationFor, respondList, respondStored } from "./read_handlers.ts";
 import { respondWire, STATUS_WIRE } from "./respond.ts";
-import { duplicateOwnersWarning, withDistinctOwners } from "../../core/kube/owner_references.ts";
 
 /** Answers a POST to a collection. */
 export async function handleCreate(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {

@@ -14,7 +14,7 @@ import { findHeader } from "../http/exchange.ts";
 import { parseAccept } from "../http/negotiation.ts";
 import type { RequestInfo } from "../http/request_info.ts";
 import { acceptsGzip, respondBytes } from "../http/respond.ts";
-import { lookup } from "../../core/lib/lookup.ts";
+import { lookup } from "../../core/lib/record.ts";
 
 /** Counts and times requests, and renders the metrics. */
 export interface Metrics {

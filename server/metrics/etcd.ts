@@ -1,6 +1,6 @@
 /** Metrics of the server's etcd, under kube-apiserver's names if it has such a metric. */
 import { Counter, Histogram } from "prom-client";
-import { toKeyPrefix } from "../registry/keys.ts";
+import { toKeyPrefix } from "../registry/registry.ts";
 import type { StoredResource } from "../registry/resource.ts";
 import type { EtcdObserver } from "../storage/etcd/observer.ts";
 import { exponentialBuckets, type MetricsRegistry } from "./registry.ts";

@@ -4,8 +4,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { Counter, Gauge } from "prom-client";
-import { findLeafCertificate } from "../../core/csr/certificate.ts";
-import { classifyDuration } from "../../core/csr/honored_duration.ts";
+import { classifyDuration, findLeafCertificate } from "../../core/csr/certificate.ts";
 import { findCondition, getCsrPhase } from "../../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Clock } from "../../core/ports.ts";

@@ -6,7 +6,7 @@ import { Counter, Gauge, Histogram } from "prom-client";
 import type { JournalObserver } from "../storage/memory/observed_journal.ts";
 import { exponentialBuckets, type MetricsRegistry } from "./registry.ts";
 import type { Resource } from "../registry/resource.ts";
-import { toKeyPrefix } from "../registry/keys.ts";
+import { toKeyPrefix } from "../registry/registry.ts";
 import type { Storage } from "../storage/storage.ts";
 
 /** The sizes of the storage's files and the free disk space, in bytes. */

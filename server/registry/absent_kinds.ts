@@ -9,9 +9,8 @@ import { pathNotFound } from "../../core/kube/status.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Storage } from "../storage/storage.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
-import { toKeyPrefix } from "./keys.ts";
-import type { Resource } from "./resource.ts";
-import { createPlainStrategy } from "./strategies.ts";
+import { toKeyPrefix } from "./registry.ts";
+import { createPlainStrategy, type Resource } from "./resource.ts";
 
 /** Creates the resource of a kind that has no objects. */
 function absent(kind: Kind, rest: Pick<Resource, "storageName" | "selectableFields">): Resource {

@@ -2,10 +2,9 @@
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import { validateConfigMapCreate, validateConfigMapUpdate } from "../../core/kube/validation/configmaps.ts";
+import { validateConfigMapCreate, validateConfigMapUpdate } from "../../core/kube/validation/secrets.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
-import { type Resource, STANDARD_VERBS } from "./resource.ts";
-import { createPlainStrategy } from "./strategies.ts";
+import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
 
 /** Plain data, such as `kube-public/cluster-info`. */
 export const configMaps: Resource<ConfigMap> = {

@@ -9,7 +9,7 @@ import { listMembers, parseJson } from "../../core/kube/codec/json_parser.ts";
 import { parseInt64 } from "../../core/kube/int64.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
 import { badRequest } from "../../core/kube/status.ts";
-import { lookup } from "../../core/lib/lookup.ts";
+import { lookup } from "../../core/lib/record.ts";
 
 /** The place where a list continues. A negative revision means the newest state. */
 export interface ContinueToken {

@@ -10,8 +10,7 @@ import {
   validateStandardFinalizers,
 } from "../../core/kube/validation/object_meta.ts";
 import { AlreadyExistsError, type Stored } from "../storage/storage.ts";
-import { toStorageKey } from "./keys.ts";
-import { createUid, generateName, type RegistryDeps, type Target } from "./registry.ts";
+import { createUid, generateName, type RegistryDeps, type Target, toStorageKey } from "./registry.ts";
 import type { Resource, WriteContext } from "./resource.ts";
 import { assertVersionText, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
 

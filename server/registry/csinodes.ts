@@ -7,8 +7,7 @@ import {
   validateCsiNodeUpdate,
 } from "../../core/kube/validation/csinodes.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
-import { type Resource, STANDARD_VERBS } from "./resource.ts";
-import { createPlainStrategy } from "./strategies.ts";
+import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
 
 /** A CSINode with its status, which clients do not write. */
 interface CsiNode extends CsiNodeShape {

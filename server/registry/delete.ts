@@ -6,9 +6,8 @@ import { conflict, forbidden, notFound } from "../../core/kube/status.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { finalizersAfterDeletion, markedForDeletion } from "./deletion.ts";
 import { UNSAFE_DELETE } from "../../core/kube/validation/options.ts";
-import { invalidStoredObject, parseRequestedKey } from "./keys.ts";
 import { type ListAnswer, listObjects, type ListQuery } from "./read.ts";
-import type { RegistryDeps, Target } from "./registry.ts";
+import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target } from "./registry.ts";
 import { getInternalKind, withMeta } from "./write.ts";
 
 /** The result of a deletion. */

@@ -6,8 +6,7 @@ import type { Event } from "../../core/kube/core_v1.ts";
 import { eventKind } from "../../core/kube/kinds/mod.ts";
 import { validateEventSense, validateEventUpdate } from "../../core/kube/validation/events.ts";
 import { sinceColumn, textColumn } from "./columns.ts";
-import { type Column, type Resource, STANDARD_VERBS } from "./resource.ts";
-import { createPlainStrategy } from "./strategies.ts";
+import { type Column, createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
 
 const REFERENCE_FIELDS: readonly string[] = [
   "involvedObject.kind",

@@ -5,8 +5,7 @@ import { eventKind, eventV1Kind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { validateEventSense, validateEventUpdate, validateNewEvent } from "../../core/kube/validation/events.ts";
 import { EVENT_COLUMNS, events, selectEventField } from "./events.ts";
-import type { Resource } from "./resource.ts";
-import { createPlainStrategy } from "./strategies.ts";
+import { createPlainStrategy, type Resource } from "./resource.ts";
 
 /** The core `v1` names of the selectable fields (`pkg/apis/events/v1/conversion.go`). */
 const CORE_FIELD: Readonly<Record<string, string>> = {

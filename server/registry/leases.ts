@@ -9,8 +9,7 @@ import {
   validateLeaseUpdate,
 } from "../../core/kube/validation/leases.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { type Resource, STANDARD_VERBS } from "./resource.ts";
-import { createPlainStrategy } from "./strategies.ts";
+import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
 
 /** Leases, whose holders renew them until they expire. */
 export const leases: Resource<Lease> = {

@@ -14,8 +14,14 @@ import {
   validateNamespaceUpdate,
 } from "../../core/kube/validation/namespaces.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { type Beginning, type DeletionRequest, type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
-import { createPlainStrategy } from "./strategies.ts";
+import {
+  type Beginning,
+  createPlainStrategy,
+  type DeletionRequest,
+  type Resource,
+  STANDARD_VERBS,
+  SUBRESOURCE_VERBS,
+} from "./resource.ts";
 import { withMeta } from "./write.ts";
 
 /** Namespaces, which have no deletion of a whole collection. */

@@ -12,8 +12,7 @@ import {
   withoutDisabledSpec,
 } from "../../core/kube/validation/nodes.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
-import { createPlainStrategy } from "./strategies.ts";
+import { createPlainStrategy, type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 
 /** The parts of a Node that the table shows. */
 interface Node extends NodeShape {

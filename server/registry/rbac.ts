@@ -18,8 +18,7 @@ import type { Authorizer } from "../authz/authorizer.ts";
 import { checkBindingEscalation, checkRoleEscalation } from "../authz/escalation_check.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
 import { ageColumn, createdAtColumn, nameColumn } from "./columns.ts";
-import { type Column, type Resource, STANDARD_VERBS } from "./resource.ts";
-import { createPlainStrategy } from "./strategies.ts";
+import { type Column, createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
 
 /** A binding of either scope. */
 type Binding = KubeObject & { readonly subjects?: readonly Subject[]; readonly roleRef: RoleRef };

@@ -12,8 +12,7 @@ import {
 } from "../../core/kube/status.ts";
 import { CompactedError, type Storage, type Stored } from "../storage/storage.ts";
 import { encodeContinue, parseContinue } from "./continue_token.ts";
-import { parseRequestedKey, toKeyPrefix } from "./keys.ts";
-import type { RegistryDeps, Target } from "./registry.ts";
+import { parseRequestedKey, type RegistryDeps, type Target, toKeyPrefix } from "./registry.ts";
 import type { Resource } from "./resource.ts";
 
 /** Selects objects of a collection by labels and fields. */

@@ -1,9 +1,12 @@
-/** The dependencies and helpers of the generic verbs. */
+/** What all generic verbs share: their dependencies, the object of a request and its storage key, new uids and names. */
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Admission } from "../admission/admission.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { Resource } from "./resource.ts";
+import type { Resource, StoredResource } from "./resource.ts";
+import { badRequest } from "../../core/kube/status.ts";
+import { pathSegmentNameErrors } from "../../core/kube/names.ts";
+import { goQuote } from "../../core/lib/quote.ts";
 
 /** The dependencies that all verbs share. */
 export interface RegistryDeps {
@@ -57,4 +60,37 @@ export function generateName(base: string, random: Random): string {
     }
   }
   return base.slice(0, MAX_GENERATED_BASE) + suffix;
+}
+
+/** Returns the key prefix of a resource, or of one namespace of it. */
+export function toKeyPrefix(resource: StoredResource, namespace: string): string {
+  const root = `/registry/${resource.storageName ?? resource.kind.plural}/`;
+  return resource.kind.namespaced && namespace !== "" ? `${root}${namespace}/` : root;
+}
+
+/** Returns the storage key of one object. */
+export function toStorageKey(resource: StoredResource, namespace: string, name: string): string {
+  return `${toKeyPrefix(resource, namespace)}${name}`;
+}
+
+/**
+ * Returns the key of the object that a request names. Throws StatusError 400 for names that cannot be in a key; this is
+ * checked after options and body (`registry/generic/registry/store.go`, NamespaceKeyFunc).
+ */
+export function parseRequestedKey({ resource, namespace, name }: Target): string {
+  if (resource.kind.namespaced && namespace === "") throw badRequest("Namespace parameter required.");
+  const faults = pathSegmentNameErrors(name);
+  if (faults.length > 0) throw badRequest(`Name parameter invalid: ${goQuote(name)}: ${faults.join(";")}`);
+  return toStorageKey(resource, namespace, name);
+}
+
+/**
+ * Returns kube-apiserver's message for a stored object that is not as a request expects it
+ * (`apiserver/pkg/storage/errors.go`). A dry run checks before the prefix of etcd is added to the key
+ * (`registry/generic/registry/dryrun.go`).
+ */
+export function invalidStoredObject(target: Target, why: string, isDryRun = false): string {
+  const stored = toStorageKey(target.resource, target.namespace, target.name);
+  const key = isDryRun ? stored.slice("/registry".length) : stored;
+  return `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`;
 }

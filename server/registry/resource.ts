@@ -1,5 +1,5 @@
 /**
- * The description of a resource for the generic registry. A new resource is one file that builds a `Resource`, and one line
+ * The description of a resource for the generic registry, and the strategy of most. A new resource is one file that builds a `Resource`, and one line
  * in `resources.ts`.
  */
 import type { FieldError } from "../../core/kube/field_error.ts";
@@ -7,6 +7,7 @@ import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Conversion } from "./converted_storage.ts";
+import type { NameCheck } from "../../core/kube/names.ts";
 
 /** A column of a Table (`meta/v1` TableColumnDefinition). */
 export interface ColumnDefinition {
@@ -169,3 +170,43 @@ export const STANDARD_VERBS: readonly string[] = [
 
 /** The verbs of `/status` and similar subresources. */
 export const SUBRESOURCE_VERBS: readonly string[] = ["get", "patch", "update"];
+
+/** The rules that differ between plain resources. */
+export interface PlainRules<T extends KubeObject> {
+  readonly validateName: NameCheck;
+  validateCreate?(object: T): readonly FieldError[];
+  validateBeforeMetadata?(object: T): readonly FieldError[];
+  validateUpdate?(object: T, stored: T): readonly FieldError[];
+  applyDefaults?(object: T): T;
+  /** Restores what only the server sets. */
+  prepareForCreate?(object: T): T;
+  prepareForUpdate?(object: T, stored: T): T;
+  /** Returns warnings for the client about an accepted object. */
+  warn?(object: T, stored: T | undefined): readonly string[];
+  readonly anyMetadata?: true;
+  readonly anyFinalizer?: true;
+  readonly checksGenerateName?: true;
+  readonly createOnUpdate?: boolean;
+  readonly unconditionalUpdate?: boolean;
+  readonly resetFields?: readonly string[];
+}
+
+/** Creates a strategy that stores the object as it was sent. */
+export function createPlainStrategy<T extends KubeObject>(rules: PlainRules<T>): Strategy<T> {
+  return {
+    ...(rules.applyDefaults === undefined ? {} : { applyDefaults: rules.applyDefaults }),
+    ...(rules.validateBeforeMetadata === undefined ? {} : { validateBeforeMetadata: rules.validateBeforeMetadata }),
+    ...(rules.anyMetadata === undefined ? {} : { anyMetadata: rules.anyMetadata }),
+    ...(rules.checksGenerateName === undefined ? {} : { checksGenerateName: rules.checksGenerateName }),
+    ...(rules.anyFinalizer === undefined ? {} : { anyFinalizer: rules.anyFinalizer }),
+    ...(rules.warn === undefined ? {} : { warn: rules.warn }),
+    prepareForCreate: (object) => rules.prepareForCreate?.(object) ?? object,
+    validateCreate: (object) => rules.validateCreate?.(object) ?? [],
+    validateName: rules.validateName,
+    prepareForUpdate: (object, stored) => rules.prepareForUpdate?.(object, stored) ?? object,
+    validateUpdate: (object, stored) => rules.validateUpdate?.(object, stored) ?? [],
+    createOnUpdate: rules.createOnUpdate ?? false,
+    unconditionalUpdate: rules.unconditionalUpdate ?? true,
+    resetFields: rules.resetFields ?? [],
+  };
+}

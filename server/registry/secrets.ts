@@ -6,8 +6,7 @@ import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "../../core/kube/validation/secrets.ts";
 import { findTlsPairFault } from "../../core/pki/tls_pair.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { type Resource, STANDARD_VERBS } from "./resource.ts";
-import { createPlainStrategy } from "./strategies.ts";
+import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
 
 /** Secrets, which include the bootstrap tokens. */
 export const secrets: Resource<SecretObject> = {
@@ -40,7 +39,7 @@ export const secrets: Resource<SecretObject> = {
 };
 
 /** Creates the warnings about a valid Secret: a TLS certificate and key that do not belong together. */
-export function getWarningsForSecret(secret: SecretObject): string[] {
+function getWarningsForSecret(secret: SecretObject): string[] {
   if (secret.type !== "kubernetes.io/tls") return [];
   const decodeValue = (key: string) => new TextDecoder().decode(decodeCanonicalBase64(secret.data?.[key] ?? ""));
   const fault = findTlsPairFault(decodeValue("tls.crt"), decodeValue("tls.key"));

@@ -7,8 +7,7 @@ import { serviceKind } from "../../core/kube/kinds/core_v1.ts";
 import type { BootstrapObject } from "../bootstrap_objects.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { Resource } from "./resource.ts";
-import { createPlainStrategy } from "./strategies.ts";
+import { createPlainStrategy, type Resource } from "./resource.ts";
 
 /** The fields of a Service that tables show. */
 interface Service extends KubeObject {

@@ -10,9 +10,8 @@ import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "..
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
-import { isEncrypted } from "../storage/etcd/contents.ts";
-import type { StoredValues } from "../storage/stored_values.ts";
-import { toKeyPrefix } from "./keys.ts";
+import { isEncrypted, type StoredValues } from "../storage/etcd/contents.ts";
+import { toKeyPrefix } from "./registry.ts";
 import type { StoredResource } from "./resource.ts";
 
 /** The placeholder for an object that exists but is not decoded. */

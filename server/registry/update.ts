@@ -16,8 +16,7 @@ import {
 } from "../../core/kube/validation/object_meta.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { createObject } from "./create.ts";
-import { invalidStoredObject, parseRequestedKey } from "./keys.ts";
-import type { RegistryDeps, Target } from "./registry.ts";
+import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target } from "./registry.ts";
 import type { Resource, UpdateStrategy, WriteContext } from "./resource.ts";
 import { assertVersionText, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
 

@@ -6,9 +6,8 @@ import { resourceExpired } from "../../core/kube/status.ts";
 import { StatusError } from "../../core/kube/status_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { CompactedError, type Storage, type StorageEvent, type Stored } from "../storage/storage.ts";
-import { toKeyPrefix, toStorageKey } from "./keys.ts";
 import { isSelected, listObjects, type Selection, waitForRevision } from "./read.ts";
-import type { RegistryDeps, Target } from "./registry.ts";
+import { type RegistryDeps, type Target, toKeyPrefix, toStorageKey } from "./registry.ts";
 import type { Resource } from "./resource.ts";
 import { withMeta } from "./write.ts";
 
@@ -148,7 +147,7 @@ function toWatchedPrefix({ resource, namespace }: Target, { fields }: Selection)
 }
 
 /** Translates a change to an event of a selection, because an object may start or stop matching. */
-export function selectEvent(resource: Resource, event: StorageEvent, selection: Selection): WatchEvent | undefined {
+function selectEvent(resource: Resource, event: StorageEvent, selection: Selection): WatchEvent | undefined {
   const { current, previous } = event;
   const matches = current !== undefined && isSelected(resource, current.object, selection);
   const matched = previous !== undefined && isSelected(resource, previous.object, selection);

@@ -12,6 +12,7 @@
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { AppError } from "../../core/errors.ts";
 import { createFailureStatus, StatusError } from "../../core/kube/status_error.ts";
+import type { Clock } from "../../core/ports.ts";
 
 /** An object as stored, with the revision that wrote it. */
 export interface Stored<T extends KubeObject = KubeObject> {
@@ -140,4 +141,14 @@ export class CompactedError extends AppError {
     this.requestedRevision = requestedRevision;
     this.compactedRevision = compactedRevision;
   }
+}
+
+/**
+ * Creates a function that returns the time of a store opened now, in milliseconds since 1970: the wall clock at its opening
+ * plus the elapsed time since. History and Events age by it, so that setting the clock forward ends no watch, and setting
+ * it back keeps nothing forever.
+ */
+export function createSteadyNow(clock: Clock): () => number {
+  const offsetMs = clock.now().getTime() - clock.elapsedMs();
+  return () => Math.floor(offsetMs + clock.elapsedMs());
 }

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { after, before } from "node:test";
 import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
-import type { StoredValues } from "../../server/storage/stored_values.ts";
+import type { StoredValues } from "../../server/storage/etcd/contents.ts";
 import { type OpenStorage, testStorage } from "../contract/storage_contract.ts";
 import { testStorageModel } from "../contract/storage_model.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";

@@ -3,7 +3,7 @@
  * `pkg/labels/selector.go`, `pkg/apis/meta/v1/helpers.go`).
  */
 import { compareBytes } from "../../lib/byte_order.ts";
-import { lookup } from "../../lib/lookup.ts";
+import { lookup } from "../../lib/record.ts";
 import { parseInt64 } from "../int64.ts";
 import { type FieldError, formatFieldError, invalid, notSupportedName } from "../field_error.ts";
 import { labelValueErrors, qualifiedNameErrors } from "../names.ts";

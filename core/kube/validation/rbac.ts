@@ -4,12 +4,18 @@
  */
 import { checkEach, type FieldError, invalid, notSupported, requiredField } from "../field_error.ts";
 import { pathSegmentNameErrors, subdomainNameErrors } from "../names.ts";
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject } from "../rbac_v1.ts";
+import {
+  type ClusterRole,
+  type ClusterRoleBinding,
+  type PolicyRule,
+  RBAC_GROUP,
+  type Role,
+  type RoleBinding,
+  type RoleRef,
+  type Subject,
+} from "../rbac_v1.ts";
 import { selectorFromLabelSelector } from "../selectors/labels.ts";
 import { validateLabelSelector } from "./selectors.ts";
-
-/** The API group of roles, of users and of groups. */
-export const RBAC_GROUP = "rbac.authorization.k8s.io";
 
 /** Validates a new Role apart from its metadata. */
 export function validateRoleCreate(role: Role): FieldError[] {

@@ -1,15 +1,16 @@
 /**
- * The rules of Secrets apart from metadata (`pkg/apis/core/validation/validation.go`, `pkg/apis/core/v1/defaults.go`).
+ * The rules of Secrets and ConfigMaps apart from metadata (`pkg/apis/core/validation/validation.go`, `pkg/apis/core/v1/defaults.go`).
  */
 import { encodeBase64 } from "../../lib/base64.ts";
 import { decodeCanonicalBase64 } from "../codec/base64.ts";
 import { JsonSyntaxError } from "../codec/errors.ts";
 import { parseJson } from "../codec/json_parser.ts";
-import type { SecretObject } from "../core_v1.ts";
+import type { ConfigMap, SecretObject } from "../core_v1.ts";
 import { checkEach, type FieldError, forbiddenField, invalid, requiredField, tooLong } from "../field_error.ts";
 import { dataKeyErrors } from "../names.ts";
 import { isEqualJson } from "../json_value.ts";
 import { validateImmutable } from "./object_meta.ts";
+import { byteLength } from "../../lib/quote.ts";
 
 /** The largest size of all values of a Secret or a ConfigMap, in bytes. */
 export const DATA_MAX_BYTES = 1024 * 1024;
@@ -52,6 +53,39 @@ export function validateSecretUpdate(secret: SecretObject, old: SecretObject): F
     if (!isEqualJson(secret.data ?? {}, old.data ?? {})) errors.push(forbiddenField("data", IMMUTABLE_DETAIL));
   }
   return [...errors, ...validateSecretCreate(secret)];
+}
+
+/** Validates a new ConfigMap: the names of keys, keys in both maps, and the size. */
+export function validateConfigMapCreate(map: ConfigMap): FieldError[] {
+  const { data = {}, binaryData = {} } = map;
+  const errors = [
+    ...checkEach(Object.keys(data), (key) => [
+      ...dataKeyErrors(key).map((text) => invalid(`data[${key}]`, key, text)),
+      ...(Object.hasOwn(binaryData, key)
+        ? [invalid(`data[${key}]`, key, "duplicate of key present in binaryData")]
+        : []),
+    ]),
+    ...checkEach(
+      Object.keys(binaryData),
+      (key) => dataKeyErrors(key).map((text) => invalid(`binaryData[${key}]`, key, text)),
+    ),
+  ];
+  const size = Object.values(data).reduce((sum, value) => sum + byteLength(value), 0) +
+    Object.values(binaryData).reduce((sum, value) => sum + base64Size(value), 0);
+  // Go prints the empty path of the whole object like this.
+  return size > DATA_MAX_BYTES ? [...errors, tooLong("[]", DATA_MAX_BYTES)] : errors;
+}
+
+/** Validates a changed ConfigMap: of an immutable one, only the metadata may change. */
+export function validateConfigMapUpdate(map: ConfigMap, old: ConfigMap): FieldError[] {
+  const errors: FieldError[] = [];
+  if (old.immutable === true) {
+    if (map.immutable !== true) errors.push(forbiddenField("immutable", IMMUTABLE_DETAIL));
+    for (const field of ["data", "binaryData"] as const) {
+      if (!isEqualJson(map[field] ?? {}, old[field] ?? {})) errors.push(forbiddenField(field, IMMUTABLE_DETAIL));
+    }
+  }
+  return [...errors, ...validateConfigMapCreate(map)];
 }
 
 /** Returns the number of bytes that canonical base64 text encodes. */

@@ -3,8 +3,13 @@ import { test } from "node:test";
 import { Buffer } from "node:buffer";
 import type { ConfigMap, SecretObject } from "../core_v1.ts";
 import { formatFieldError } from "../field_error.ts";
-import { validateConfigMapCreate, validateConfigMapUpdate } from "./configmaps.ts";
-import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "./secrets.ts";
+import {
+  defaultSecret,
+  validateConfigMapCreate,
+  validateConfigMapUpdate,
+  validateSecretCreate,
+  validateSecretUpdate,
+} from "./secrets.ts";
 
 const MIB = 1024 * 1024;
 const KEY_TEXT = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or " +

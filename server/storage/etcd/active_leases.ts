@@ -2,7 +2,7 @@
 import type { Lease } from "../../../core/kube/coordination_v1.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { EtcdClient } from "./client.ts";
-import type { StoredValues } from "../stored_values.ts";
+import type { StoredValues } from "./contents.ts";
 
 /** The Leases of `up`, kube-apiserver and kube-controller-manager; those of nodes are elsewhere. */
 const LEASES = "/registry/leases/kube-system/";

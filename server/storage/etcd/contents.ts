@@ -1,11 +1,13 @@
 /**
- * Lists what an etcd holds below our prefix, whether it is served here or not. A kube-apiserver that shares the etcd stores
- * kinds that are not served here, and controllers have to know of them before they act.
+ * The objects in an etcd: how their values are encoded, and a list of what is stored below our prefix, whether it is served
+ * here or not. A kube-apiserver that shares the etcd stores kinds that are not served here, and controllers have to know of
+ * them before they act.
  */
 import { Buffer } from "node:buffer";
 import { decodeEnvelope } from "../../../core/kube/codec/protobuf.ts";
 import type { EtcdClient } from "./client.ts";
 import { endOfPrefix, type EtcdKeyValue } from "./wire.ts";
+import type { KubeObject } from "../../../core/kube/meta.ts";
 
 /** The objects of one kind in a store. */
 export interface StoredCollection {
@@ -106,3 +108,18 @@ function findGroup(value: Uint8Array): string {
 }
 
 const OPENING_BRACE = 0x7b;
+
+/** Encodes objects to stored values and decodes them. */
+export interface StoredValues {
+  /** The prefix of all keys; it ends in `/`. */
+  readonly root: string;
+  /** The prefixes of the served objects, each below `root` and ending in `/`. */
+  readonly prefixes: readonly string[];
+  /** Encodes an object without `metadata.resourceVersion`, because the store has its own revisions. */
+  encode(key: string, object: KubeObject): Uint8Array;
+  /**
+   * Decodes the object of a value; undefined for a key that is not served. Throws AppError `storage_corrupt` for a value
+   * that cannot be decoded.
+   */
+  decode(key: string, value: Uint8Array): KubeObject | undefined;
+}

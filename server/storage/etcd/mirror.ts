@@ -12,11 +12,10 @@ import { isCompacted } from "./errors.ts";
 import type { EtcdEvent, EtcdKeyValue, WatchResponse } from "./wire.ts";
 import type { LoggedEvent } from "../memory/history.ts";
 import type { EtcdObserver } from "./observer.ts";
-import { createSteadyNow } from "../steady_now.ts";
 import { createStored, releaseObject } from "../stored.ts";
 import { Watchers } from "../watchers.ts";
-import { CompactedError, type StorageEvent, type Stored } from "../storage.ts";
-import type { StoredValues } from "../stored_values.ts";
+import { CompactedError, createSteadyNow, type StorageEvent, type Stored } from "../storage.ts";
+import type { StoredValues } from "./contents.ts";
 
 /** The calls of etcd that a mirror needs. */
 export type MirrorClient = Pick<EtcdClient, "range" | "watch" | "compactedRevision">;

@@ -6,7 +6,7 @@ import { createFakeClock, settle } from "../../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../../tests/support/memory_logger.ts";
 import { EtcdMirror, type MirrorClient } from "./mirror.ts";
 import type { EtcdKeyValue, WatchResponse } from "./wire.ts";
-import type { StoredValues } from "../stored_values.ts";
+import type { StoredValues } from "./contents.ts";
 
 const VALUES: StoredValues = {
   root: "/registry/",

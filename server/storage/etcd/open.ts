@@ -1,8 +1,7 @@
-/** Opens a store on an etcd (3.5.13 and later), which other tlsboot servers and kube-apiservers may share. */
-import { AppError } from "../../../core/errors.ts";
+/** Opens a store on an etcd (3.5.13 and later), which other tlsboot servers and kube-apiservers may share, and compacts it. */
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import { EtcdClient, type EtcdEndpoints } from "./client.ts";
-import { runCompactor } from "./compactor.ts";
 import { assertReleases } from "./release.ts";
 import { assertNotRestoring } from "./restore_marker.ts";
 import { EventLeases } from "./leases.ts";
@@ -10,9 +9,8 @@ import { EtcdMirror } from "./mirror.ts";
 import { EtcdStorage } from "./storage.ts";
 import { DEFAULT_STORAGE_TIMES, type StorageTimes } from "../memory/journaled_storage.ts";
 import type { EtcdObserver } from "./observer.ts";
-import { createStoreContents, type StoreContents } from "./contents.ts";
+import { createStoreContents, type StoreContents, type StoredValues } from "./contents.ts";
 import type { Storage } from "../storage.ts";
-import type { StoredValues } from "../stored_values.ts";
 
 export type { EtcdEndpoints };
 
@@ -67,4 +65,51 @@ export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<OpenEtcd> 
     client.close();
     throw error;
   }
+}
+
+/** The key that kube-apiserver uses to coordinate compaction. */
+const COMPACT_KEY = "compact_rev_key";
+
+/** The dependencies of a compactor; the interval is in milliseconds. */
+export interface CompactorDeps {
+  readonly client: EtcdClient;
+  readonly clock: Clock;
+  readonly logger: Logger | undefined;
+  readonly intervalMs: number;
+}
+
+/**
+ * Compacts, every five minutes, the history of etcd that is older than five minutes. All servers of an etcd try it,
+ * kube-apiservers too, and the version of one key decides which one does (`apiserver/pkg/storage/etcd3/compact.go`). Runs
+ * until the signal aborts; a failure is logged, and the next interval tries again.
+ */
+export async function runCompactor(
+  { client, clock, logger, intervalMs }: CompactorDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  /** The key's last seen version, and the revision at that time, which is compacted after the next interval. */
+  let seen = { version: 0, revision: 0 };
+  while (!signal.aborted) {
+    try {
+      await clock.sleep(intervalMs, signal);
+      seen = await compactOnce(client, seen);
+    } catch (error) {
+      if (!signal.aborted) logger?.warn("cannot compact etcd", { error: getErrorMessage(error) });
+    }
+  }
+}
+
+async function compactOnce(
+  client: EtcdClient,
+  { version, revision }: { readonly version: number; readonly revision: number },
+): Promise<{ readonly version: number; readonly revision: number }> {
+  const answer = await client.write({
+    key: COMPACT_KEY,
+    guard: { version },
+    value: new TextEncoder().encode(String(revision)),
+  });
+  // Another server was faster in this interval.
+  if (!answer.succeeded) return { version: answer.current?.version ?? 0, revision: answer.revision };
+  if (revision > 0) await client.compact(revision);
+  return { version: version + 1, revision: answer.revision };
 }

@@ -26,7 +26,7 @@ import { releaseObject } from "../stored.ts";
 import { asidePrefix, plainPrefix } from "./prefix.ts";
 import { readBelow } from "./snapshot.ts";
 import type { Stored } from "../storage.ts";
-import type { StoredValues } from "../stored_values.ts";
+import type { StoredValues } from "./contents.ts";
 
 /** The options of a restore. */
 export interface EtcdRestoreDeps {

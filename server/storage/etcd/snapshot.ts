@@ -9,7 +9,7 @@ import type { EtcdKeyValue } from "./wire.ts";
 import { createStored } from "../stored.ts";
 import { plainPrefix } from "./prefix.ts";
 import type { Stored } from "../storage.ts";
-import type { StoredValues } from "../stored_values.ts";
+import type { StoredValues } from "./contents.ts";
 
 /** The content of an etcd prefix at one revision. */
 export interface EtcdSnapshot {

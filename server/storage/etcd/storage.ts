@@ -19,7 +19,7 @@ import {
   type StorageWatch,
   type Stored,
 } from "../storage.ts";
-import type { StoredValues } from "../stored_values.ts";
+import type { StoredValues } from "./contents.ts";
 
 /** The parts of a store on etcd. */
 export interface EtcdStorageParts {

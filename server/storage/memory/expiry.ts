@@ -17,7 +17,7 @@ const RETRY_MS = 60_000;
 /** The dependencies of the expiry of Events. */
 export interface ExpiryDeps {
   readonly clock: Clock;
-  /** The store's time; see `steady_now.ts`. */
+  /** The store's time; see `createSteadyNow`. */
   readonly now: () => number;
   readonly logger: Logger | undefined;
   readonly eventTtlMs: number;

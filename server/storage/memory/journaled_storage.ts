@@ -10,13 +10,13 @@ import { Batch } from "./batch.ts";
 import type { Engine } from "./engine.ts";
 import { EventExpiry } from "./expiry.ts";
 import type { Compaction, LoggedEvent } from "./history.ts";
-import { createSteadyNow } from "../steady_now.ts";
 import { measureStored } from "./key_index.ts";
 import { assertAcceptable } from "../size_limit.ts";
 import { createStored, releaseObject } from "../stored.ts";
 import { Watchers, type WatchListener } from "../watchers.ts";
 import {
   AlreadyExistsError,
+  createSteadyNow,
   RevisionConflictError,
   type Storage,
   type StorageListOptions,
@@ -25,7 +25,7 @@ import {
   type Stored,
   WriteRefusedError,
 } from "../storage.ts";
-import type { StoredValues } from "../stored_values.ts";
+import type { StoredValues } from "../etcd/contents.ts";
 
 /** A journal that makes commits durable. */
 export interface Journal {

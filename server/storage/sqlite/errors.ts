@@ -20,10 +20,10 @@ const SYSTEM_CODES: Readonly<Record<string, SqliteFailure>> = {
 };
 
 /** Kinds of failure that have advice of their own. */
-export type SqliteFailure = "locked" | "readonly" | "corrupt" | "full" | "other";
+type SqliteFailure = "locked" | "readonly" | "corrupt" | "full" | "other";
 
 /** Classifies an error thrown by `node:sqlite` or `node:fs`. */
-export function classifyFailure(error: unknown): SqliteFailure {
+function classifyFailure(error: unknown): SqliteFailure {
   const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
   const system = error instanceof Error && "code" in error ? SYSTEM_CODES[String(error.code)] : undefined;
   if (system !== undefined) return system;

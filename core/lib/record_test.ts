@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { lookup } from "./lookup.ts";
+import { lookup } from "./record.ts";
 
 test("lookup() finds what a table has and nothing that every object inherits", () => {
   const table = { get: "GET" };
