@@ -183,6 +183,38 @@ test("malformed escapes in a path are 400, and HEAD works only outside the API",
   assert.equal((await app.send("HEAD", "/healthz")).code, 200);
 });
 
+// Each path is routed as Go's `net/url` parses it: decoded once, and never normalized.
+for (
+  const { path, code, text } of [
+    { path: "/health%7A", code: 200, text: /^ok$/ },
+    { path: "/healthz%0A", code: 404, text: /^404 page not found\n$/ },
+    { path: "/healthz/poststarthook/start%0Asystem-namespaces-controller", code: 404, text: /^404 page not found\n$/ },
+    { path: "//version", code: 404, text: /^404 page not found\n$/ },
+    { path: "/version/", code: 200, text: /"gitVersion"/ },
+    { path: "/version/x", code: 404, text: /"reason":"NotFound"/ },
+    { path: "/api%2Fv1%2Fnodes", code: 200, text: /"kind":"NodeList"/ },
+    { path: "/api/v1/namespaces/default/configmaps/a%0Ab", code: 404, text: /"name":"a\\nb"/ },
+    { path: "/api/v1/namespaces/default/configmaps/..", code: 400, text: /may not be '..'/ },
+    { path: "//api/v1/nodes", code: 404, text: /^404 page not found\n$/ },
+    { path: "/api/v2", code: 404, text: /"reason":"NotFound"/ },
+    { path: "/apis/unknown.io/v1", code: 404, text: /^404 page not found\n$/ },
+  ]
+) {
+  test(`GET ${path} answers ${code}`, async () => {
+    const answer = await app.send("GET", path);
+    assert.equal(answer.code, code, answer.text);
+    assert.match(answer.text, text);
+  });
+}
+
+test("the document at / lists the paths that answer", async () => {
+  const paths = (await app.send("GET", "/")).at("paths") as readonly string[];
+  assert.deepEqual(paths, [...paths].sort());
+  for (const path of paths.filter((path) => path !== "/openapi/v3/")) {
+    assert.equal((await app.send("GET", path)).code, 200, path);
+  }
+});
+
 test("a request that accepts no media type of the answer is 406 with the router's text, in indented JSON", async () => {
   const answer = await app.send("GET", CSRS, { headers: { accept: "text/plain" } });
   assert.equal(answer.code, 406);

@@ -74,7 +74,7 @@
 
 // The server, and its parts for a server of your own.
 export { type Server, type ServerOptions, startServer } from "./server.ts";
-export { type App, type AppDeps, type Caller, createApp, type RequestConnection } from "./app.ts";
+export { type App, type AppDeps, createApp } from "./app.ts";
 export {
   createFlowControl,
   type FlowControl,
@@ -88,7 +88,7 @@ export type { GuardLimits } from "./connections/connection_guard.ts";
 export type { Inflight } from "./metrics/flow_control.ts";
 export { createLoopbackTransport } from "./loopback.ts";
 export { type Answer, type AnswerBody, type AnswerHeaders, type AnswerStream, toResponse } from "./http/answer.ts";
-export type { IncomingRequest } from "./http/exchange.ts";
+export type { Caller, IncomingRequest, RequestConnection } from "./http/exchange.ts";
 export type { ServingPair } from "./connections/listener.ts";
 export type { PeerCertificate } from "./authn/authentication.ts";
 export type { AuditCounts, AuditOptions, AuditSink } from "./http/audit.ts";

@@ -3,8 +3,8 @@
  * certificate, is known. Unauthenticated connections have shorter timeouts, and when there are too many of them the one
  * that has been idle longest is closed first. The timeouts are kube-apiserver's (`apiserver/pkg/server/secure_serving.go`).
  */
-
 import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
+import type { RequestConnection } from "../http/exchange.ts";
 
 /** The ways to end a connection. */
 export interface Endings {
@@ -27,10 +27,8 @@ export interface GuardedConnection {
   closed(): void;
 }
 
-/** One request on a guarded connection. */
-export interface RunningRequest {
-  /** The answer is a stream without a timeout, such as a watch. */
-  markStreaming(): void;
+/** One request on a guarded connection. A streamed answer, such as a watch, has no timeout. */
+export interface RunningRequest extends RequestConnection {
   /** The request has been answered. */
   finished(): void;
   /** The client cancelled the request before it had the whole answer. */
@@ -137,6 +135,12 @@ export function createConnectionGuard(
     (connection.isAuthenticated ? idle : unauthenticated).add(connection);
   }
 
+  function markAuthenticated(connection: Connection, user?: string): void {
+    connection.user ??= user;
+    connection.isAuthenticated = true;
+    if (unauthenticated.delete(connection)) markIdle(connection);
+  }
+
   function markBusy(connection: Connection): void {
     unauthenticated.delete(connection);
     idle.delete(connection);
@@ -197,11 +201,7 @@ export function createConnectionGuard(
       markIdle(connection);
       return {
         secured: (next) => connection.endings = next,
-        authenticated(user) {
-          connection.user ??= user;
-          connection.isAuthenticated = true;
-          if (unauthenticated.delete(connection)) markIdle(connection);
-        },
+        authenticated: (user) => markAuthenticated(connection, user),
         get isAuthenticated() {
           return connection.isAuthenticated;
         },
@@ -221,6 +221,7 @@ export function createConnectionGuard(
             if (--connection.open === 0) markIdle(connection);
           };
           return {
+            authenticated: (user) => markAuthenticated(connection, user),
             markStreaming: () => requests.delete(request),
             finished: ended,
             cancelled() {

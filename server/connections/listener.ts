@@ -15,10 +15,9 @@ import type { TLSSocket } from "node:tls";
 import { getRequestListener } from "@hono/node-server";
 import { AppError } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
-import type { PeerCertificate } from "../authn/authentication.ts";
 import { deferSessionDestroy, isEnding } from "./http2_sessions.ts";
 import { type Answer, answerAsHttp10, sendAnswer } from "../http/answer.ts";
-import type { IncomingRequest } from "../http/exchange.ts";
+import type { Caller, IncomingRequest, RequestConnection } from "../http/exchange.ts";
 import {
   type ConnectionGuard,
   createConnectionGuard,
@@ -26,30 +25,14 @@ import {
   GUARD_LIMITS,
   type GuardedConnection,
   type GuardLimits,
-  type RunningRequest,
 } from "./connection_guard.ts";
 import { MAX_HEAD_BYTES } from "../http/limits.ts";
 import { createRefusals, findHeadFault, refusePlainHttp } from "./malformed_requests.ts";
 import { createPacing } from "./pacing.ts";
 import { findPeerCertificate } from "./peer_certificate.ts";
 
-/** The connection of a request. */
-export interface Connection {
-  /** The client certificate; undefined when the client presented none. */
-  readonly peer: PeerCertificate | undefined;
-  /** The client's address without its port. */
-  readonly remoteAddress: string;
-  /** The unparsed headers, as a flat list of names and values. */
-  readonly rawHeaders: readonly string[];
-  /** The unparsed path and query. */
-  readonly target: string;
-  readonly isHttp2: boolean;
-  /** Receives the user of the request, and whether the answer is a stream. */
-  readonly held: { authenticated(user: string): void; markStreaming(): void };
-}
-
 /** Answers one request. */
-export type AnswerHandler = (request: IncomingRequest, connection: Connection) => Promise<Answer> | Answer;
+export type AnswerHandler = (request: IncomingRequest, caller: Caller) => Promise<Answer> | Answer;
 
 /** The serving certificate (leaf first) and its key, in PEM. */
 export interface ServingPair {
@@ -161,7 +144,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       ) {
         return ALREADY_SENT;
       }
-      const answer = await options.answer(request, createConnection(incoming, session, guarded, held));
+      const answer = await options.answer(request, createCaller(incoming, session, held));
       await sendAnswer(session === undefined ? answer : closeAfterAnswer(answer, session), outgoing);
       isAnswered = true;
       return ALREADY_SENT;
@@ -367,12 +350,11 @@ function findSession(incoming: IncomingMessage | Http2ServerRequest): ServerHttp
   return "stream" in incoming ? incoming.stream?.session as ServerHttp2Session | undefined : undefined;
 }
 
-function createConnection(
+function createCaller(
   incoming: IncomingMessage | Http2ServerRequest,
   session: ServerHttp2Session | undefined,
-  guarded: WeakMap<object, GuardedConnection>,
-  request: RunningRequest | undefined,
-): Connection {
+  connection: RequestConnection | undefined,
+): Caller {
   const socket = (session?.socket ?? incoming.socket) as TLSSocket;
   return {
     peer: findPeerCertificate(socket),
@@ -380,9 +362,6 @@ function createConnection(
     rawHeaders: incoming.rawHeaders,
     target: incoming.url ?? "/",
     isHttp2: session !== undefined,
-    held: {
-      authenticated: (user) => guarded.get(session ?? incoming.socket)?.authenticated(user),
-      markStreaming: () => request?.markStreaming(),
-    },
+    ...(connection === undefined ? {} : { connection }),
   };
 }

@@ -4,7 +4,7 @@
  * the same time (`apiserver/pkg/util/flowcontrol/apf_controller.go`, `NominalConcurrencyLimit` and borrowing).
  */
 import { MASTERS_GROUP, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
-import type { RequestInfo } from "../http/request_info.ts";
+import { PROBE_PATHS, type RequestInfo } from "../http/request_info.ts";
 
 /** The name of a priority level with a limit. */
 export type LevelName =
@@ -49,13 +49,12 @@ const SERVICE_ACCOUNTS = "system:serviceaccounts";
 const KUBE_SYSTEM_ACCOUNT = "system:serviceaccount:kube-system:";
 const CONTROLLER_MANAGER = "system:kube-controller-manager";
 const SCHEDULER = "system:kube-scheduler";
-const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/livez"]);
 const LEASE_VERBS: ReadonlySet<string> = new Set(["get", "create", "update"]);
 
 /** Finds the place of a request; undefined for requests that never wait: those of administrators, and health checks. */
 export function findPlace({ username, groups }: UserInfo, info: RequestInfo): Place | undefined {
   if (groups.includes(MASTERS_GROUP)) return undefined;
-  if (!info.isResourceRequest && info.verb === "get" && PROBES.has(info.path)) return undefined;
+  if (!info.isResourceRequest && info.verb === "get" && PROBE_PATHS.includes(info.path)) return undefined;
   const isKubeSystemAccount = username.startsWith(KUBE_SYSTEM_ACCOUNT);
   const isComponent = username === CONTROLLER_MANAGER || username === SCHEDULER;
   if ((isComponent || isKubeSystemAccount) && isLease(info) && LEASE_VERBS.has(info.verb)) {

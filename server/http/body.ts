@@ -34,10 +34,11 @@ const MAX_DRAINED_BYTES = 8 * MAX_BODY_BYTES;
  * truncated body, 504 when the request has timed out, and OverloadError when too many bytes are in memory at once.
  */
 export async function readBody(
-  { request, seat, isTimedOut }: Pick<Exchange, "request" | "seat" | "isTimedOut">,
+  exchange: Pick<Exchange, "request" | "seat" | "isTimedOut">,
 ): Promise<Uint8Array> {
+  const { request, seat } = exchange;
   const bytes = await (seat === undefined ? readAll(request) : seat.yieldWhile(() => readAll(request, seat)));
-  if (isTimedOut()) throw timeoutError();
+  if (exchange.isTimedOut) throw timeoutError();
   return bytes;
 }
 

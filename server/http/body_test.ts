@@ -224,7 +224,7 @@ test("readBody() refuses a body that ends before its end, and one whose chunks a
     // A body that is a stream needs the option, which the types do not have.
     const request = new Request("https://a", { method: "POST", body, headers, duplex: "half" } as RequestInit);
     await assert.rejects(
-      readBody({ request, isTimedOut: () => false }),
+      readBody({ request, seat: undefined, isTimedOut: false }),
       (error) => describeRefusal(error) === "400 unexpected EOF",
     );
   }

@@ -1,6 +1,6 @@
 /**
- * Discovery of the served groups, versions, resources and verbs: the aggregated form, which clients request first, the
- * older form (`/api`, `/apis`, `/apis/<group>`, `/apis/<group>/<version>`), and the list of paths at `/`.
+ * Discovery of the served groups, versions, resources and verbs: the aggregated form, which clients request first, and the
+ * older form (`/api`, `/apis`, `/apis/<group>`, `/apis/<group>/<version>`).
  */
 import { createHash } from "node:crypto";
 import {
@@ -10,62 +10,65 @@ import {
   apiVersionsSchema,
 } from "../../core/kube/kinds/mod.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import { pathNotFound } from "../../core/kube/status.ts";
 import type { Answer } from "./answer.ts";
 import { encodeWire, type Wire } from "./encoding.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { representationFor } from "./read_handlers.ts";
 import { respondBytes, respondEmpty, respondWire } from "./respond.ts";
-import { assertRoute } from "./routes.ts";
+import { assertRoute, type ServedRoute } from "./routes.ts";
 import { Buffer } from "node:buffer";
 import { jsonText } from "../../core/kube/codec/encode.ts";
 import { apiGroupDiscoveryListSchema } from "../../core/kube/kinds/apidiscovery_v2.ts";
 import { type MediaType, negotiateTransformation } from "./negotiation.ts";
 import { formatDocumentName, type ServedKind } from "../../core/kube/openapi/mod.ts";
 import type { Served } from "./resource_handler.ts";
-import { type HealthCheck, listHealthPaths } from "./health.ts";
 
-/** Answers a discovery path; undefined for other paths and unknown groups. Throws StatusError 404, 405, 406. */
-export type DiscoveryHandler = (exchange: Exchange) => Promise<Answer> | undefined;
-
-type Respond = (exchange: Exchange) => Promise<Answer>;
-
-/** Creates the handler for the served groups. */
-export function createDiscovery(groups: readonly DiscoveredGroup[], serverAddress: () => string): DiscoveryHandler {
-  const answers = new Map<string, Respond>();
+/** Creates the routes of the served groups; their handlers throw StatusError 405 and 406. */
+export function createDiscoveryRoutes(
+  groups: readonly DiscoveredGroup[],
+  serverAddress: () => string,
+): readonly ServedRoute[] {
   const named = groups.filter(({ group }) => group !== "");
   const aggregatedCore = createAggregated(groups.filter(({ group }) => group === ""));
-  answers.set("/api", (exchange) => {
-    assertRoute(exchange, ["GET"]);
-    return aggregatedCore(exchange) ?? respondLegacy(exchange, VERSIONS, {
-      versions: ["v1"],
-      serverAddressByClientCIDRs: [{ clientCIDR: "0.0.0.0/0", serverAddress: serverAddress() }],
-    });
-  });
   // kube-apiserver's aggregator answers the paths of groups for any method; the other paths have routes.
   const aggregated = createAggregated(named);
   const groupList = { groups: named.map(toLegacyGroup) };
-  answers.set("/apis", (exchange) => aggregated(exchange) ?? respondLegacy(exchange, GROUP_LIST, groupList));
-  for (const { group, version, resources } of groups) {
-    const list = toResourceList(group === "" ? version : `${group}/${version}`, resources);
-    answers.set(group === "" ? `/api/${version}` : `/apis/${group}/${version}`, (exchange) => {
-      assertRoute(exchange, ["GET"]);
-      return respondLegacy(exchange, group === "" ? RESOURCE_LIST_CORE : RESOURCE_LIST, list);
-    });
-    if (group === "") continue;
-    const one = toLegacyGroup({ group, version, resources });
-    answers.set(`/apis/${group}`, (exchange) => respondLegacy(exchange, GROUP, one));
-  }
-  const roots = ["/api", ...named.map(({ group }) => `/apis/${group}`)];
-  return (exchange) => {
-    const path = exchange.info.path.replace(/\/$/, "");
-    const answer = answers.get(path);
-    if (answer !== undefined) return answer(exchange);
-    if (roots.some((root) => path.startsWith(`${root}/`))) throw pathNotFound();
-    return undefined;
-  };
+  const routes: readonly ServedRoute[] = [
+    {
+      path: "/api",
+      answer(exchange) {
+        assertRoute(exchange, ["GET"]);
+        return aggregatedCore(exchange) ?? respondLegacy(exchange, VERSIONS, {
+          versions: ["v1"],
+          serverAddressByClientCIDRs: [{ clientCIDR: "0.0.0.0/0", serverAddress: serverAddress() }],
+        });
+      },
+    },
+    { path: APIS_PATH, answer: (exchange) => aggregated(exchange) ?? respondLegacy(exchange, GROUP_LIST, groupList) },
+    ...named.map((group): ServedRoute => {
+      const one = toLegacyGroup(group);
+      return { path: `${APIS_PATH}/${group.group}`, answer: (exchange) => respondLegacy(exchange, GROUP, one) };
+    }),
+    ...groups.map((discovered): ServedRoute => {
+      const { group, version, resources } = discovered;
+      const list = toResourceList(group === "" ? version : `${group}/${version}`, resources);
+      const wire = group === "" ? RESOURCE_LIST_CORE : RESOURCE_LIST;
+      return {
+        path: `/${formatDocumentName(discovered)}`,
+        answer(exchange) {
+          assertRoute(exchange, ["GET"]);
+          return respondLegacy(exchange, wire, list);
+        },
+      };
+    }),
+  ];
+  return routes.flatMap((route) => [
+    { ...route, isListed: true },
+    { ...route, path: `${route.path}/`, isListed: route.path === APIS_PATH },
+  ]);
 }
 
+const APIS_PATH = "/apis";
 const GROUP_LIST: Wire = { kind: "APIGroupList", apiVersion: "v1", schema: apiGroupListSchema };
 const GROUP: Wire = { kind: "APIGroup", apiVersion: "v1", schema: apiGroupSchema };
 const RESOURCE_LIST: Wire = { kind: "APIResourceList", apiVersion: "v1", schema: apiResourceListSchema };
@@ -219,24 +222,4 @@ export function listDiscoveredGroups({ resources, reviews }: Served): readonly D
     if (version === undefined) return [];
     return [{ group, version, resources: members.sort((a, b) => a.kind.plural < b.kind.plural ? -1 : 1) }];
   });
-}
-
-const OTHER_PATHS: readonly string[] = [
-  "/api",
-  "/apis",
-  "/apis/",
-  "/metrics",
-  "/openapi/v2",
-  "/openapi/v3",
-  "/openapi/v3/",
-  "/version",
-];
-
-/** Lists the paths for the document at `/`, sorted. */
-export function listIndexPaths(groups: readonly DiscoveredGroup[], checks: readonly HealthCheck[]): readonly string[] {
-  const ofGroups = groups.flatMap((group) => [
-    ...(group.group === "" ? [] : [`/apis/${group.group}`]),
-    `/${formatDocumentName(group)}`,
-  ]);
-  return [...OTHER_PATHS, ...ofGroups, ...listHealthPaths(checks)].sort();
 }

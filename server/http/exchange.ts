@@ -2,7 +2,10 @@
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { AuditTrail } from "./audit.ts";
 import type { Seat } from "../flowcontrol/flow_control.ts";
-import type { RequestInfo } from "./request_info.ts";
+import type { PeerCertificate } from "../authn/authentication.ts";
+import type { OpenStream } from "../authn/reauthentication.ts";
+import type { Answer } from "./answer.ts";
+import { parseRequestInfo, type RequestInfo, type RequestTarget } from "./request_info.ts";
 import { isIP } from "node:net";
 import { Buffer } from "node:buffer";
 import { versions } from "node:process";
@@ -19,36 +22,149 @@ export interface IncomingRequest {
   readonly signal: AbortSignal;
 }
 
-/** The request as a handler gets it. */
-export interface Exchange {
+/** Receives what the server learns about a request that matters to its connection. */
+export interface RequestConnection {
+  /** The request is authenticated as this user. */
+  authenticated(user: string): void;
+  /** The answer is a stream that lasts as long as the client wants. */
+  markStreaming(): void;
+}
+
+/** The client of a request. */
+export interface Caller {
+  readonly peer: PeerCertificate | undefined;
+  /** The client's address without its port. */
+  readonly remoteAddress: string;
+  /** The unparsed headers, as a flat list of names and values in which repeated headers stay separate. */
+  readonly rawHeaders: readonly string[];
+  /** The unparsed path and query, with dot segments and escapes; the request's own URL when absent. */
+  readonly target?: string;
+  /** The user of an in-process client, which needs no authentication. */
+  readonly user?: UserInfo;
+  /** Aborts when the client disconnects; the request's own signal when absent. */
+  readonly signal?: AbortSignal;
+  /** Whether the request came over HTTP/2, where an unauthenticated client gets one answer per connection. */
+  readonly isHttp2?: boolean;
+  /** The connection of the request; absent for in-process clients. */
+  readonly connection?: RequestConnection;
+}
+
+/** The facts of a request that are known before its first step. */
+export interface ExchangeStart {
   readonly request: IncomingRequest;
+  readonly caller: Caller;
+  readonly target: RequestTarget;
+  readonly receivedAt: Date;
+  /** Creates the audit id of a request whose client names none. */
+  readonly createId: () => string;
+  /** Aborts when the server stops. */
+  readonly stopping: AbortSignal;
+}
+
+const NO_USER: UserInfo = { username: "", uid: "", groups: [], extra: {} };
+
+/** A request and its answer: the one record that the steps of the pipeline complete, and that handlers get. */
+export class Exchange {
+  readonly request: IncomingRequest;
+  readonly caller: Caller;
+  /** The unparsed path and query. */
+  readonly requestUri: string;
   readonly query: URLSearchParams;
   readonly info: RequestInfo;
-  /** The user, after impersonation. */
-  readonly user: UserInfo;
+  readonly receivedAt: Date;
   readonly auditId: string;
-  readonly warnings: Warnings;
-  /** Called when the answer is a stream, with the promise of its end, which never rejects. */
-  readonly onStream?: (ended: Promise<void>) => void;
-  /** The audit trail of the request; absent when the request is not audited. */
-  readonly audit?: AuditTrail;
-  /** Returns a signal that aborts when the client disconnects, the request times out or the server stops; created lazily. */
-  readonly signal: () => AbortSignal;
-  /** Whether the request has timed out and was answered so; it must have no effect any more. */
-  readonly isTimedOut: () => boolean;
-  /** The seat of the request in flow control; absent for requests that are exempt. */
-  readonly seat?: Seat;
+  readonly warnings: Warnings = new Warnings();
   /** The first values of repeated headers, by lower-case name; `request.headers` joins all values. */
-  readonly repeated?: ReadonlyMap<string, string>;
+  readonly repeated: ReadonlyMap<string, string> | undefined;
+  /** The credentials of the client and the user whom they identified; undefined for in-process clients. */
+  authenticated: Pick<OpenStream, "credentials" | "user"> | undefined;
+  /** The user, after impersonation. */
+  user: UserInfo = NO_USER;
+  /** The audit trail of the request; undefined when the request is not audited. */
+  audit: AuditTrail | undefined;
+  /** The seat of the request in flow control; undefined for requests that are exempt. */
+  seat: Seat | undefined;
+  /** Whether the connection is closed after the answer. */
+  isLast = false;
+  /** The promise of the end of an answer that is a stream, which never rejects. */
+  streamEnded: Promise<void> | undefined;
+  readonly #stopping: AbortSignal;
+  #answer: Answer | undefined;
+  #isTimedOut = false;
+  #expiry: AbortController | undefined;
+  #signal: AbortSignal | undefined;
+
+  constructor({ request, caller, target, receivedAt, createId, stopping }: ExchangeStart) {
+    this.request = request;
+    this.caller = caller;
+    this.requestUri = target.requestUri;
+    this.query = target.query;
+    this.info = parseRequestInfo(request.method, target.path ?? "", target.query);
+    this.receivedAt = receivedAt;
+    this.repeated = findRepeatedHeaders(caller.rawHeaders);
+    this.auditId = findHeader(this, "audit-id") || createId();
+    this.#stopping = stopping;
+  }
+
+  /** The answer to the client; undefined until a step has one. */
+  get answer(): Answer | undefined {
+    return this.#answer;
+  }
+
+  /** Whether the request has timed out and was answered so; it must have no effect any more. */
+  get isTimedOut(): boolean {
+    return this.#isTimedOut;
+  }
+
+  /** Returns a signal that aborts when the client disconnects, the request times out or the server stops. */
+  readonly signal = (): AbortSignal => {
+    this.#expiry ??= new AbortController();
+    const { signal = this.request.signal } = this.caller;
+    return this.#signal ??= AbortSignal.any([signal, this.#stopping, this.#expiry.signal]);
+  };
+
+  /** Sets the answer, unless the request has timed out. */
+  complete(answer: Answer): void {
+    if (!this.#isTimedOut) this.#answer = answer;
+  }
+
+  /** Sets the answer of a request that timed out. A later answer is ignored, and the wait for it ends. */
+  timeOut(answer: Answer): void {
+    this.complete(answer);
+    this.#isTimedOut = true;
+    this.abort(new Error("the request timed out"));
+  }
+
+  /** Has the connection closed after the answer. */
+  closeConnection(): void {
+    if (this.#answer !== undefined) {
+      this.#answer = { ...this.#answer, headers: { ...this.#answer.headers, connection: "close" } };
+    }
+  }
+
+  /** Ends the work for the request, or its stream. */
+  abort(reason: Error): void {
+    this.#expiry ??= new AbortController();
+    this.#expiry.abort(reason);
+  }
+
+  /** Records that the answer is a stream. `ended` resolves at its end, and never rejects. */
+  beginStream(ended: Promise<void>): void {
+    this.streamEnded = ended;
+    this.caller.connection?.markStreaming();
+  }
 }
 
 /** Finds the first value of a header; undefined when absent. */
-export function findHeader({ request, repeated }: Exchange, name: string): string | undefined {
+export function findHeader(
+  { request, repeated }: Pick<Exchange, "request" | "repeated">,
+  name: string,
+): string | undefined {
   return repeated?.get(name) ?? request.headers.get(name) ?? undefined;
 }
 
 /** Finds the first values of repeated headers in a flat list of names and values; undefined when none is repeated. */
-export function findRepeatedHeaders(raw: readonly string[]): ReadonlyMap<string, string> | undefined {
+function findRepeatedHeaders(raw: readonly string[]): ReadonlyMap<string, string> | undefined {
   if (raw.length <= 2 * FEW_HEADERS && !hasRepeated(raw)) return undefined;
   const first = new Map<string, string>();
   const repeated = new Map<string, string>();
@@ -78,11 +194,12 @@ function hasRepeated(raw: readonly string[]): boolean {
  * Finds the source addresses (apimachinery `util/net`, `SourceIPs`): those of `X-Forwarded-For` and `X-Real-Ip`, which any
  * client can set, and last the address of the connection.
  */
-export function findSourceIps(exchange: Exchange, remoteAddress: string): readonly string[] {
+export function findSourceIps(exchange: Exchange): readonly string[] {
   const forwarded = (findHeader(exchange, "x-forwarded-for") ?? "").split(",").map((part) => part.trim());
   const addresses = forwarded.filter((address) => isIP(address) !== 0);
   const real = findHeader(exchange, "x-real-ip")?.trim() ?? "";
   if (isIP(real) !== 0 && !addresses.includes(real)) addresses.push(real);
+  const { remoteAddress } = exchange.caller;
   const remote = remoteAddress.startsWith("::ffff:") ? remoteAddress.slice("::ffff:".length) : remoteAddress;
   if (isIP(remote) !== 0 && addresses.at(-1) !== remote) addresses.push(remote);
   return addresses;

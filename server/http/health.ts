@@ -3,6 +3,8 @@ import { goQuote } from "../../core/lib/quote.ts";
 import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondBytes, respondText } from "./respond.ts";
+import { PROBE_PATHS } from "./request_info.ts";
+import type { ServedRoute } from "./routes.ts";
 import type { Storage } from "../storage/storage.ts";
 
 /** One health check: it resolves when the server is healthy, and throws the fault otherwise. */
@@ -13,36 +15,23 @@ export interface HealthCheck {
   readonly readyOnly?: boolean;
 }
 
-/** Answers a health path; undefined for any other path. */
-export type HealthHandler = (exchange: Exchange) => Promise<Answer> | undefined;
-
-const ENDPOINTS: readonly string[] = ["healthz", "livez", "readyz"];
-
-/** Creates the handler for the given checks. */
-export function createHealth(checks: readonly HealthCheck[]): HealthHandler {
-  const endpoints = new Map(ENDPOINTS.map((endpoint) => [`/${endpoint}`, selectChecks(endpoint, checks)]));
-  const singles = new Map<string, HealthCheck>(
-    [...endpoints].flatMap(([path, own]) => own.map((check) => [`${path}/${check.name}`, check] as const)),
-  );
-  return (exchange) => {
-    const { path } = exchange.info;
-    const all = endpoints.get(path);
-    if (all !== undefined) return answerAll(exchange, path.slice(1), all);
-    const single = singles.get(path);
-    return single === undefined ? undefined : answerOne(exchange, single);
-  };
+/** Creates the routes of the given checks: all checks of an endpoint together, and each one alone. */
+export function createHealthRoutes(checks: readonly HealthCheck[]): readonly ServedRoute[] {
+  return PROBE_PATHS.flatMap((path) => {
+    const own = selectChecks(path, checks);
+    return [
+      { path, isListed: true, isLabel: true, answer: (exchange: Exchange) => answerAll(exchange, path.slice(1), own) },
+      ...own.map((check) => ({
+        path: `${path}/${check.name}`,
+        isListed: true,
+        answer: (exchange: Exchange) => answerOne(exchange, check),
+      })),
+    ];
+  });
 }
 
-/** Lists every path that the handler answers. */
-export function listHealthPaths(checks: readonly HealthCheck[]): readonly string[] {
-  return ENDPOINTS.flatMap((endpoint) => [
-    `/${endpoint}`,
-    ...selectChecks(endpoint, checks).map(({ name }) => `/${endpoint}/${name}`),
-  ]);
-}
-
-function selectChecks(endpoint: string, checks: readonly HealthCheck[]): readonly HealthCheck[] {
-  return checks.filter(({ readyOnly }) => readyOnly !== true || endpoint === "readyz");
+function selectChecks(path: string, checks: readonly HealthCheck[]): readonly HealthCheck[] {
+  return checks.filter(({ readyOnly }) => readyOnly !== true || path === "/readyz");
 }
 
 async function answerOne(exchange: Exchange, check: HealthCheck): Promise<Answer> {

@@ -20,7 +20,7 @@ for (
       remoteAddress: "192.0.2.1",
       rawHeaders: [],
       ...(who === undefined ? {} : { user: who }),
-      held: { authenticated: () => {}, markStreaming: () => stays++ },
+      connection: { authenticated: () => {}, markStreaming: () => stays++ },
     });
     assert.equal(stays, isStaying ? 1 : 0);
     if (isStream(body)) body.cancel();

@@ -18,10 +18,8 @@ import type { Exchange } from "./exchange.ts";
 import { findHeader } from "./exchange.ts";
 import { matchesClause, parseAccept } from "./negotiation.ts";
 import { acceptsGzip, respondEmpty } from "./respond.ts";
+import type { ServedRoute } from "./routes.ts";
 import { type Content, serveContent } from "./serve_content.ts";
-
-/** Answers an OpenAPI path; undefined for any other path. */
-export type OpenapiHandler = (exchange: Exchange) => Promise<Answer> | undefined;
 
 /** One document in its forms, each encoded at its first request. */
 interface Document {
@@ -45,35 +43,42 @@ const GZIP_FROM_BYTES = 1400;
 
 const compress = promisify(gzip);
 
-/** Creates the handler for the served kinds. */
-export function createOpenapi(
+/** Creates the routes of the documents for the served kinds. */
+export function createOpenapiRoutes(
   served: readonly ServedKind[],
   serverVersion: string,
   clock: Pick<Clock, "now">,
-): OpenapiHandler {
+): readonly ServedRoute[] {
   const madeAt = clock.now();
   const v2 = createDocument("v2", madeAt, () => createOpenApiV2(served, serverVersion));
-  const v3 = new Map([...createOpenApiV3Documents(served, serverVersion)].map(([name, make]) => {
-    return [name, createDocument("v3", madeAt, make)] as const;
-  }));
+  const v3 = [...createOpenApiV3Documents(served, serverVersion)].map(([name, make]) => {
+    return { name, document: createDocument("v3", madeAt, make) };
+  });
   const index = lazy(() => {
-    const paths = [...v3].map(([name, document]) => [name, { serverRelativeURL: getDocumentUrl(name, document) }]);
+    const paths = v3.map(({ name, document }) => [name, { serverRelativeURL: getDocumentUrl(name, document) }]);
     return encodeText(jsonText({ paths: Object.fromEntries(paths) }));
   });
-  return (exchange) => {
-    const { path } = exchange.info;
-    if (path === "/openapi/v2") return respondV2(exchange, v2);
-    if (path === "/openapi/v3") {
-      // kube-apiserver creates the list for each request, and Go detects its content type.
-      const content = { bytes: index(), contentType: "text/plain; charset=utf-8", modifiedAt: clock.now() };
-      return serveContent(exchange, content);
-    }
-    if (!path.startsWith("/openapi/v3/")) return undefined;
-    const name = path.slice("/openapi/v3/".length);
-    const document = v3.get(name);
-    return document === undefined ? respondEmpty(exchange, 404) : respondV3(exchange, name, document);
-  };
+  return [
+    { path: "/openapi/v2", isListed: true, answer: (exchange) => respondV2(exchange, v2) },
+    {
+      path: V3_PATH,
+      isListed: true,
+      answer(exchange) {
+        // kube-apiserver creates the list for each request, and Go detects its content type.
+        const content = { bytes: index(), contentType: "text/plain; charset=utf-8", modifiedAt: clock.now() };
+        return serveContent(exchange, content);
+      },
+    },
+    { path: `${V3_PATH}/`, isListed: true, answer: (exchange) => respondEmpty(exchange, 404) },
+    ...v3.map(({ name, document }): ServedRoute => ({
+      path: `${V3_PATH}/${name}`,
+      answer: (exchange) => respondV3(exchange, name, document),
+    })),
+    { path: `${V3_PATH}/*`, answer: (exchange) => respondEmpty(exchange, 404) },
+  ];
 }
+
+const V3_PATH = "/openapi/v3";
 
 function respondV3(exchange: Exchange, name: string, document: Document): Promise<Answer> {
   const vary = { vary: "Accept" };
@@ -146,7 +151,7 @@ function createDocument(version: "v2" | "v3", modifiedAt: Date, make: () => Open
 }
 
 function getDocumentUrl(name: string, document: Document): string {
-  return `/openapi/v3/${name}?hash=${document.etag()}`;
+  return `${V3_PATH}/${name}?hash=${document.etag()}`;
 }
 
 function lazy<T>(make: () => T): () => T {

@@ -35,6 +35,9 @@ export interface RequestInfo {
   readonly parts: readonly string[];
 }
 
+/** The paths of health probes, which are served without a queue, and until the process ends. */
+export const PROBE_PATHS: readonly string[] = ["/healthz", "/livez", "/readyz"];
+
 const METHOD_VERBS: Readonly<Record<string, string>> = {
   POST: "create",
   GET: "get",

@@ -14,7 +14,8 @@ import { respondText, respondWire } from "./respond.ts";
 import { handleGet, handleList, representationFor } from "./read_handlers.ts";
 import { handleWatch, type WatchDeps } from "./watch_handler.ts";
 import { handlePatch } from "./patch_handler.ts";
-import { assertRoute, methodNotAllowed, toMethods } from "./routes.ts";
+import type { RequestInfo } from "./request_info.ts";
+import { assertRoute, methodNotAllowed, type ServedRoute, toMethods } from "./routes.ts";
 import {
   handleCreate,
   handleDelete,
@@ -42,30 +43,48 @@ export interface Served {
 
 const WATCH_BY_PATH = /^\/+apis\/[^/]+\/[^/]+\/watch\//;
 
-/** Answers one resource request. */
-export type ResourceHandler = (exchange: Exchange) => Promise<Answer>;
-
 /** The dependencies of the handlers of all verbs. */
 export type HandlerDeps = UpdateDeps & WatchDeps;
 
-/** Creates the handler of the paths below `/api/<version>` and `/apis/<group>/<version>`. */
-export function createResourceHandler(deps: HandlerDeps, served: Served): ResourceHandler {
+/** Creates the routes of the paths below `/api` and `/apis/<group>`. The routes of discovery come before them. */
+export function createApiRoutes(deps: HandlerDeps, served: Served): readonly ServedRoute[] {
   const resources = new Map(served.resources.map((resource) => [indexKey(resource), resource]));
   const reviews = new Map(served.reviews.map((review) => [indexKey(review), review]));
+  const shown = [...served.resources.filter(({ isHidden }) => isHidden !== true), ...served.reviews];
   const groups = new Set([...served.resources, ...served.reviews].map(({ kind }) => kind.group));
-  return (exchange) => {
-    const { info } = exchange;
-    // Such a path is authorized like the resource, but kube-apiserver's router does not know it.
-    const isUnrouted = info.path.startsWith("//") || (info.apiGroup === "" && info.path.startsWith("/apis/"));
-    if (isUnrouted) return respondText(exchange, 404, "404 page not found\n");
-    const key = `${info.apiGroup === "" ? info.apiVersion : `${info.apiGroup}/${info.apiVersion}`}/${info.resource}`;
-    const review = reviews.get(key);
-    if (review !== undefined) return answerReview(deps, review, exchange);
-    const resource = resources.get(key);
-    if (resource !== undefined) return dispatch(deps, resource, exchange);
-    if (!groups.has(info.apiGroup)) return respondText(exchange, 404, "404 page not found\n");
-    throw pathNotFound();
-  };
+  return [...groups].map((group) => ({
+    path: group === "" ? "/api/*" : `/apis/${group}/*`,
+    async answer(exchange) {
+      const { info } = exchange;
+      if (!info.isResourceRequest && !shown.some(({ kind }) => kind.group === group)) return respondUnknown(exchange);
+      const key = `${group === "" ? info.apiVersion : `${group}/${info.apiVersion}`}/${info.resource}`;
+      const review = reviews.get(key);
+      if (review !== undefined) return await answerReview(deps, review, exchange);
+      const resource = resources.get(key);
+      if (resource !== undefined) return await dispatch(deps, resource, exchange);
+      throw pathNotFound();
+    },
+  }));
+}
+
+/** Answers a request for a path that no route has. */
+export function respondUnknown(exchange: Exchange): Promise<Answer> {
+  return respondText(exchange, 404, "404 page not found\n");
+}
+
+/** Creates the check whether a request is for a served resource, because only those become labels of metrics. */
+export function createServedCheck({ resources, reviews }: Served): (info: RequestInfo) => boolean {
+  const createKey = (group: string, version: string, resource: string, sub = "") =>
+    [group, version, resource, sub].join("/");
+  const known = new Set([
+    ...reviews.map(({ kind }) => createKey(kind.group, kind.version, kind.plural)),
+    ...resources.flatMap(({ kind: { group, version, plural }, subresources }) => [
+      createKey(group, version, plural),
+      ...subresources.map(({ name }) => createKey(group, version, plural, name)),
+    ]),
+  ]);
+  return ({ isResourceRequest, apiGroup, apiVersion, resource, subresource }) =>
+    isResourceRequest && known.has(createKey(apiGroup, apiVersion, resource, subresource));
 }
 
 function answerReview(deps: UpdateDeps, review: Review, exchange: Exchange): Promise<Answer> {

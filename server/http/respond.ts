@@ -10,6 +10,7 @@ import { type Answer, type AnswerBody, type AnswerHeaders, CHUNK_BYTES, joinPiec
 import { type Exchange, findHeader } from "./exchange.ts";
 import { encodeWire } from "./encoding.ts";
 import { negotiateError, type Representation } from "./negotiation.ts";
+import { PROBE_PATHS } from "./request_info.ts";
 import { jsonText } from "../../core/kube/codec/encode.ts";
 
 /** Larger bodies are compressed for clients that accept gzip (kube-apiserver's threshold). */
@@ -128,8 +129,10 @@ export function acceptsGzip(exchange: Exchange): boolean {
   return (findHeader(exchange, "accept-encoding") ?? "").split(",").some((part) => part.trim() === "gzip");
 }
 
+/** The path of the metrics. */
+export const METRICS_PATH = "/metrics";
 /** Probes and metrics are served until the process ends. */
-const ANSWERED_TO_THE_END: readonly string[] = ["/readyz", "/livez", "/healthz", "/metrics"];
+const ANSWERED_TO_THE_END: readonly string[] = [...PROBE_PATHS, METRICS_PATH];
 
 /**
  * Refuses a new request while the server stops (apiserver `pkg/server/filters/waitgroup.go`); undefined for requests that

@@ -1,12 +1,25 @@
 /**
- * The checks of kube-apiserver's router (go-restful) before any handler runs: the methods of a path, and the media types
- * of its bodies and answers. The router's refusals have messages of their own.
+ * Routes, and the checks of kube-apiserver's router (go-restful) before any handler runs: the methods of a path, and the
+ * media types of its bodies and answers. The router's refusals have messages of their own.
  */
 import { createFailureStatus, StatusError } from "../../core/kube/status_error.ts";
+import type { Answer } from "./answer.ts";
 import type { RequestInfo } from "./request_info.ts";
 import type { Exchange } from "./exchange.ts";
 import { findHeader } from "./exchange.ts";
 import { MEDIA_TYPES } from "./negotiation.ts";
+
+/** A path of the server with its handler. */
+export interface ServedRoute {
+  /** The decoded path; `/*` at its end stands for every path below. */
+  readonly path: string;
+  /** Whether the document at `/` lists the path. */
+  readonly isListed?: boolean;
+  /** Whether the path is a label in metrics; the labels of resource requests are the names of the resource. */
+  readonly isLabel?: boolean;
+  /** Answers a request of any method. Throws StatusError. */
+  answer(exchange: Exchange): Promise<Answer>;
+}
 
 /** The content types of patches; a body of another type is refused unread. */
 const PATCH_TYPES: readonly string[] = [

@@ -50,7 +50,7 @@ export async function respondSnapshot(exchange: Exchange, { storage, authorizer 
   const { items, revision } = await storage.list("/registry/");
   const chunks = encodeSnapshot(items, revision);
   const ended = Promise.withResolvers<void>();
-  exchange.onStream?.(ended.promise);
+  exchange.beginStream(ended.promise);
   const body: AnswerStream = {
     next() {
       const { value } = chunks.next();

@@ -46,7 +46,7 @@ export async function handleWatch(deps: WatchDeps, target: Target, exchange: Exc
   const compressed = isStreamingList(options) && acceptsGzip(exchange);
   const { group, version, plural } = target.resource.kind;
   const ended = Promise.withResolvers<void>();
-  exchange.onStream?.(ended.promise);
+  exchange.beginStream(ended.promise);
   const watched = { group, version, resource: plural };
   const format = {
     resource: target.resource,

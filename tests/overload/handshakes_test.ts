@@ -26,9 +26,9 @@ test("the listener accepts a hundred connections before a thousand requests have
     serving: { certificatePem, privateKeyPem: keyPem },
     clientCaPem: undefined,
     logger: createMemoryLogger(),
-    answer: (_request, { held }) => {
+    answer: (_request, { connection }) => {
       begun++;
-      held.authenticated("jane");
+      connection?.authenticated("jane");
       return { status: 200, headers: {}, body: new Uint8Array(1) };
     },
   });
