@@ -89,7 +89,7 @@ export type { Inflight } from "./metrics/flow_control.ts";
 export { createLoopbackTransport } from "./loopback.ts";
 export { type Answer, type AnswerBody, type AnswerHeaders, type AnswerStream, toResponse } from "./http/answer.ts";
 export type { Caller, IncomingRequest, RequestConnection } from "./http/exchange.ts";
-export type { ServingPair } from "./connections/listener.ts";
+export type { ServingPair } from "./connections/tls.ts";
 export type { PeerCertificate } from "./authn/authentication.ts";
 export type { AuditCounts, AuditOptions, AuditSink } from "./http/audit.ts";
 export type { HealthCheck } from "./http/health.ts";

@@ -5,7 +5,7 @@ import { GIT_VERSION } from "../../core/version.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import type { AuditOptions } from "../../server/http/audit.ts";
 import type { HealthCheck } from "../../server/http/health.ts";
-import type { ServingPair } from "../../server/connections/listener.ts";
+import type { ServingPair } from "../../server/connections/tls.ts";
 import type { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import { type Server, startServer } from "../../server/server.ts";

@@ -15,7 +15,7 @@ import {
 import type { Logger } from "../../core/ports.ts";
 import type { FilePort } from "../../client/files.ts";
 import { readInterfaces } from "../../client/host_facts.ts";
-import type { ServingPair } from "../../server/connections/listener.ts";
+import type { ServingPair } from "../../server/connections/tls.ts";
 import type { ServerFlags } from "../flags/server.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";

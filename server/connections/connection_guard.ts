@@ -83,16 +83,6 @@ export type GuardReason =
   | "too many cancelled requests"
   | "too many connections";
 
-/** Enforces the timeouts and limits on all connections of a listener. */
-export interface ConnectionGuard {
-  /** Registers a new connection; undefined when the limit is reached and the connection was ended. */
-  accept(endings: Endings): GuardedConnection | undefined;
-  /** Ends the connections and requests that have timed out. Called about once a second. */
-  sweep(): void;
-  /** The number of connections. */
-  readonly size: number;
-}
-
 interface Connection {
   endings: Endings;
   isAuthenticated: boolean;
@@ -109,58 +99,155 @@ interface Connection {
 interface Request {
   readonly startedAt: number;
   readonly abort: () => void;
+  isOpen: boolean;
   /** Whether the guard has ended the request. */
   isAborted: boolean;
 }
 
-/** Creates a guard. `now` is monotonic, in milliseconds; `onEnded` is called for each connection that the guard ends. */
-export function createConnectionGuard(
-  now: () => number,
-  limits: GuardLimits = GUARD_LIMITS,
-  onEnded: (reason: GuardReason) => void = () => {},
-): ConnectionGuard {
+/** Enforces the timeouts and limits on all connections of a listener. */
+export class ConnectionGuard {
+  readonly #now: () => number;
+  readonly #limits: GuardLimits;
+  readonly #onEnded: (reason: GuardReason) => void;
   // The connections are in the order in which they became idle: the one that is idle longest is first.
-  const unauthenticated = new Set<Connection>();
-  const idle = new Set<Connection>();
-  const requests = new Set<Request>();
-  const cancellations = createTokenBuckets(now, {
-    burst: limits.userCancellationBurst,
-    refillMs: 1_000 / limits.userCancellationsPerSecond,
-  });
-  let size = 0;
+  readonly #unauthenticated = new Set<Connection>();
+  readonly #idle = new Set<Connection>();
+  readonly #requests = new Set<Request>();
+  readonly #cancellations: ReturnType<typeof createTokenBuckets>;
+  #size = 0;
 
-  function markIdle(connection: Connection): void {
-    if (connection.isDestroyed || connection.isGone) return;
-    connection.since = now();
-    (connection.isAuthenticated ? idle : unauthenticated).add(connection);
+  /** `now` is monotonic, in milliseconds; `onEnded` is called for each connection that the guard ends. */
+  constructor(
+    now: () => number,
+    limits: GuardLimits = GUARD_LIMITS,
+    onEnded: (reason: GuardReason) => void = () => {},
+  ) {
+    this.#now = now;
+    this.#limits = limits;
+    this.#onEnded = onEnded;
+    this.#cancellations = createTokenBuckets(now, {
+      burst: limits.userCancellationBurst,
+      refillMs: 1_000 / limits.userCancellationsPerSecond,
+    });
   }
 
-  function markAuthenticated(connection: Connection, user?: string): void {
+  /** The number of connections. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Registers a new connection; undefined when the limit is reached and the connection was ended. */
+  accept(endings: Endings): GuardedConnection | undefined {
+    if (!this.#makeRoom()) {
+      this.#onEnded("too many connections");
+      endings.destroy();
+      return undefined;
+    }
+    const connection: Connection = {
+      ...{ endings, isAuthenticated: false, user: undefined, since: 0 },
+      ...{ open: 0, streams: 0, cancelled: 0, isDestroyed: false, isGone: false },
+    };
+    this.#size++;
+    this.#markIdle(connection);
+    return {
+      secured: (next) => connection.endings = next,
+      authenticated: (user) => this.#markAuthenticated(connection, user),
+      get isAuthenticated() {
+        return connection.isAuthenticated;
+      },
+      startRequest: (abort, isStream) => this.#startRequest(connection, abort, isStream),
+      closed: () => this.#markGone(connection),
+    };
+  }
+
+  /** Ends the connections and requests that have timed out. Called about once a second. */
+  sweep(): void {
+    const limits = this.#limits;
+    const unauthenticated = this.#unauthenticated;
+    this.#endFirst(unauthenticated, "unauthenticated timeout", (age) => age >= limits.unauthenticatedTimeoutMs);
+    this.#endFirst(
+      unauthenticated,
+      "too many unauthenticated connections",
+      (age) => unauthenticated.size > limits.maxUnauthenticated && age >= limits.unauthenticatedIdleMs,
+    );
+    this.#endFirst(this.#idle, "idle", (age) => age >= limits.idleTimeoutMs);
+    this.#cancellations.sweep();
+    const at = this.#now();
+    for (const request of this.#requests) {
+      if (at - request.startedAt < limits.requestTimeoutMs) break;
+      this.#requests.delete(request);
+      request.isAborted = true;
+      request.abort();
+    }
+  }
+
+  #startRequest(connection: Connection, abort: () => void, isStream: boolean): RunningRequest {
+    const request: Request = { startedAt: this.#now(), abort, isOpen: true, isAborted: false };
+    this.#requests.add(request);
+    connection.open++;
+    this.#markBusy(connection);
+    const { maxUnauthenticatedStreams } = this.#limits;
+    if (isStream && !connection.isAuthenticated && ++connection.streams > maxUnauthenticatedStreams) {
+      this.#end(connection, "too many unauthenticated requests");
+    }
+    return {
+      authenticated: (user) => this.#markAuthenticated(connection, user),
+      markStreaming: () => void this.#requests.delete(request),
+      finished: () => this.#endRequest(connection, request),
+      cancelled: () => {
+        const isCancelled = request.isOpen && isStream && !request.isAborted;
+        if (isCancelled && this.#isOverCancelled(connection)) this.#end(connection, "too many cancelled requests");
+        this.#endRequest(connection, request);
+      },
+    };
+  }
+
+  #endRequest(connection: Connection, request: Request): void {
+    if (!request.isOpen) return;
+    request.isOpen = false;
+    this.#requests.delete(request);
+    if (--connection.open === 0) this.#markIdle(connection);
+  }
+
+  #markIdle(connection: Connection): void {
+    if (connection.isDestroyed || connection.isGone) return;
+    connection.since = this.#now();
+    (connection.isAuthenticated ? this.#idle : this.#unauthenticated).add(connection);
+  }
+
+  #markBusy(connection: Connection): void {
+    this.#unauthenticated.delete(connection);
+    this.#idle.delete(connection);
+  }
+
+  #markAuthenticated(connection: Connection, user?: string): void {
     connection.user ??= user;
     connection.isAuthenticated = true;
-    if (unauthenticated.delete(connection)) markIdle(connection);
+    if (this.#unauthenticated.delete(connection)) this.#markIdle(connection);
   }
 
-  function markBusy(connection: Connection): void {
-    unauthenticated.delete(connection);
-    idle.delete(connection);
+  #markGone(connection: Connection): void {
+    if (connection.isGone) return;
+    connection.isGone = true;
+    this.#size--;
+    this.#markBusy(connection);
   }
 
-  function end(connection: Connection, reason: GuardReason): void {
-    markBusy(connection);
+  #end(connection: Connection, reason: GuardReason): void {
+    this.#markBusy(connection);
     if (connection.isDestroyed) return;
-    onEnded(reason);
+    this.#onEnded(reason);
     if (reason === "idle") return connection.endings.close();
     connection.isDestroyed = true;
     connection.endings.destroy();
   }
 
   /** Ends connections from the front, for as long as `isOver` holds. */
-  function endFirst(waiting: Set<Connection>, reason: GuardReason, isOver: (ageMs: number) => boolean): void {
-    const at = now();
+  #endFirst(waiting: Set<Connection>, reason: GuardReason, isOver: (ageMs: number) => boolean): void {
+    const at = this.#now();
     for (const connection of waiting) {
       if (!isOver(at - connection.since)) return;
-      end(connection, reason);
+      this.#end(connection, reason);
     }
   }
 
@@ -168,93 +255,18 @@ export function createConnectionGuard(
    * A request that is cancelled as soon as it is sent costs the server work and the client nothing (CVE-2023-44487), on any
    * number of connections. So each connection may cancel some requests, and each user some more.
    */
-  function isOverCancelled(connection: Connection): boolean {
+  #isOverCancelled(connection: Connection): boolean {
     // The open requests of an ended connection are cancelled by its end.
     if (connection.isDestroyed || connection.isGone) return false;
-    if (++connection.cancelled <= limits.maxCancelledRequests) return false;
-    return connection.user === undefined || !cancellations.take(connection.user);
+    if (++connection.cancelled <= this.#limits.maxCancelledRequests) return false;
+    return connection.user === undefined || !this.#cancellations.take(connection.user);
   }
 
-  function makeRoom(): boolean {
-    if (size < limits.maxConnections) return true;
-    const [oldest] = unauthenticated;
+  #makeRoom(): boolean {
+    if (this.#size < this.#limits.maxConnections) return true;
+    const [oldest] = this.#unauthenticated;
     if (oldest === undefined) return false;
-    end(oldest, "too many connections");
+    this.#end(oldest, "too many connections");
     return true;
   }
-
-  return {
-    get size() {
-      return size;
-    },
-    accept(endings) {
-      if (!makeRoom()) {
-        onEnded("too many connections");
-        endings.destroy();
-        return undefined;
-      }
-      const connection: Connection = {
-        ...{ endings, isAuthenticated: false, user: undefined, since: 0 },
-        ...{ open: 0, streams: 0, cancelled: 0, isDestroyed: false, isGone: false },
-      };
-      size++;
-      markIdle(connection);
-      return {
-        secured: (next) => connection.endings = next,
-        authenticated: (user) => markAuthenticated(connection, user),
-        get isAuthenticated() {
-          return connection.isAuthenticated;
-        },
-        startRequest(abort, isStream) {
-          const request: Request = { startedAt: now(), abort, isAborted: false };
-          requests.add(request);
-          connection.open++;
-          markBusy(connection);
-          if (isStream && !connection.isAuthenticated && ++connection.streams > limits.maxUnauthenticatedStreams) {
-            end(connection, "too many unauthenticated requests");
-          }
-          let isOpen = true;
-          const ended = (): void => {
-            if (!isOpen) return;
-            isOpen = false;
-            requests.delete(request);
-            if (--connection.open === 0) markIdle(connection);
-          };
-          return {
-            authenticated: (user) => markAuthenticated(connection, user),
-            markStreaming: () => requests.delete(request),
-            finished: ended,
-            cancelled() {
-              const isCancelled = isOpen && isStream && !request.isAborted;
-              if (isCancelled && isOverCancelled(connection)) end(connection, "too many cancelled requests");
-              ended();
-            },
-          };
-        },
-        closed() {
-          if (connection.isGone) return;
-          connection.isGone = true;
-          size--;
-          markBusy(connection);
-        },
-      };
-    },
-    sweep() {
-      endFirst(unauthenticated, "unauthenticated timeout", (age) => age >= limits.unauthenticatedTimeoutMs);
-      endFirst(
-        unauthenticated,
-        "too many unauthenticated connections",
-        (age) => unauthenticated.size > limits.maxUnauthenticated && age >= limits.unauthenticatedIdleMs,
-      );
-      endFirst(idle, "idle", (age) => age >= limits.idleTimeoutMs);
-      cancellations.sweep();
-      const at = now();
-      for (const request of requests) {
-        if (at - request.startedAt < limits.requestTimeoutMs) break;
-        requests.delete(request);
-        request.isAborted = true;
-        request.abort();
-      }
-    },
-  };
 }

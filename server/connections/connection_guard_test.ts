@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createConnectionGuard, GUARD_LIMITS, type GuardLimits } from "./connection_guard.ts";
+import { ConnectionGuard, GUARD_LIMITS, type GuardLimits } from "./connection_guard.ts";
 
 /** Creates a guard with a clock that the test moves, and records the end of each connection. */
 function createGuarded(edit: Partial<GuardLimits> = {}) {
   let at = 0;
   const ends: string[] = [];
   const reasons: string[] = [];
-  const guard = createConnectionGuard(() => at, { ...GUARD_LIMITS, ...edit }, (reason) => reasons.push(reason));
+  const guard = new ConnectionGuard(() => at, { ...GUARD_LIMITS, ...edit }, (reason) => reasons.push(reason));
   return {
     guard,
     ends,
@@ -21,7 +21,7 @@ function createGuarded(edit: Partial<GuardLimits> = {}) {
   };
 }
 
-test("createConnectionGuard() ends a connection without a request within 32 s, whatever bytes arrived", () => {
+test("ConnectionGuard ends a connection without a request within 32 s, whatever bytes arrived", () => {
   const { accept, ends, pass, reasons } = createGuarded();
   accept("silent");
   pass(31_999);
@@ -31,7 +31,7 @@ test("createConnectionGuard() ends a connection without a request within 32 s, w
   assert.deepEqual(reasons, ["unauthenticated timeout"]);
 });
 
-test("createConnectionGuard() closes an authenticated idle connection after 90 s, never one with a request", () => {
+test("ConnectionGuard closes an authenticated idle connection after 90 s, never one with a request", () => {
   const { accept, ends, pass } = createGuarded();
   const known = accept("known")!;
   known.authenticated();
@@ -46,7 +46,7 @@ test("createConnectionGuard() closes an authenticated idle connection after 90 s
   assert.deepEqual(ends, ["known closed"]);
 });
 
-test("createConnectionGuard() aborts a request that takes longer than a minute", () => {
+test("ConnectionGuard aborts a request that takes longer than a minute", () => {
   const { accept, ends, pass } = createGuarded();
   const known = accept("known")!;
   known.authenticated();
@@ -57,7 +57,7 @@ test("createConnectionGuard() aborts a request that takes longer than a minute",
   assert.deepEqual(ends, ["first aborted"]);
 });
 
-test("createConnectionGuard() ends unauthenticated connections beyond a thousand, the longest idle first, none before 5 s", () => {
+test("ConnectionGuard ends unauthenticated connections beyond a thousand, the longest idle first, none before 5 s", () => {
   const { accept, ends, pass } = createGuarded();
   for (let index = 0; index < 1_500; index++) accept(`${index}`);
   pass(4_999);
@@ -67,7 +67,7 @@ test("createConnectionGuard() ends unauthenticated connections beyond a thousand
   assert.deepEqual(ends.slice(0, 2), ["0 destroyed", "1 destroyed"]);
 });
 
-test("createConnectionGuard() accepts a storm of 5,000 that send a request in time", () => {
+test("ConnectionGuard accepts a storm of 5,000 that send a request in time", () => {
   const { accept, ends, pass } = createGuarded();
   const storm = Array.from({ length: 5_000 }, (_, index) => accept(`${index}`)!);
   pass(4_000);
@@ -79,7 +79,7 @@ test("createConnectionGuard() accepts a storm of 5,000 that send a request in ti
   assert.deepEqual(ends, []);
 });
 
-test("createConnectionGuard() closes an idle unauthenticated connection for a new one", () => {
+test("ConnectionGuard closes an idle unauthenticated connection for a new one", () => {
   const { accept, ends, guard } = createGuarded({ maxConnections: 2 });
   const first = accept("first")!;
   const second = accept("second")!;
@@ -93,7 +93,7 @@ test("createConnectionGuard() closes an idle unauthenticated connection for a ne
   assert.equal(guard.size, 2);
 });
 
-test("createConnectionGuard() refuses a new connection when all others are busy", () => {
+test("ConnectionGuard refuses a new connection when all others are busy", () => {
   const { accept, ends, reasons } = createGuarded({ maxConnections: 1 });
   accept("first")!.startRequest(() => {}, true);
   assert.equal(accept("second"), undefined);
@@ -101,7 +101,7 @@ test("createConnectionGuard() refuses a new connection when all others are busy"
   assert.deepEqual(reasons, ["too many connections"]);
 });
 
-test("createConnectionGuard() ends an unauthenticated connection with many requests, never an authenticated one", () => {
+test("ConnectionGuard ends an unauthenticated connection with many requests, never an authenticated one", () => {
   const { accept, ends, reasons } = createGuarded();
   const known = accept("known")!;
   known.authenticated();
@@ -121,7 +121,7 @@ function cancel(connection: ReturnType<ReturnType<typeof createGuarded>["accept"
   for (let index = 0; index < count; index++) connection!.startRequest(() => {}, true).cancelled();
 }
 
-test("createConnectionGuard() ends a connection of a user who cancels many requests on any connections", () => {
+test("ConnectionGuard ends a connection of a user who cancels many requests on any connections", () => {
   const { accept, ends, reasons, pass } = createGuarded();
   const open = (name: string, user: string) => {
     const connection = accept(name)!;
@@ -151,7 +151,7 @@ test("createConnectionGuard() ends a connection of a user who cancels many reque
   assert.equal(ends.length, 3);
 });
 
-test("createConnectionGuard() does not count requests that were answered, nor those of a connection of HTTP/1.1", () => {
+test("ConnectionGuard does not count requests that were answered, nor those of a connection of HTTP/1.1", () => {
   const { accept, ends } = createGuarded({ maxCancelledRequests: 1, userCancellationBurst: 1 });
   const known = accept("known")!;
   known.authenticated("jane");
@@ -164,7 +164,7 @@ test("createConnectionGuard() does not count requests that were answered, nor th
   assert.deepEqual(ends, []);
 });
 
-test("createConnectionGuard() does not count requests that it aborts itself", () => {
+test("ConnectionGuard does not count requests that it aborts itself", () => {
   const { accept, ends, pass } = createGuarded({ maxCancelledRequests: 0, userCancellationBurst: 0 });
   const known = accept("known")!;
   known.authenticated("jane");
@@ -173,7 +173,7 @@ test("createConnectionGuard() does not count requests that it aborts itself", ()
   assert.deepEqual(ends, []);
 });
 
-test("createConnectionGuard() does not let a certificate cancel more requests before the user is known", () => {
+test("ConnectionGuard does not let a certificate cancel more requests before the user is known", () => {
   const { accept, ends } = createGuarded();
   const known = accept("known")!;
   known.authenticated();
@@ -183,7 +183,7 @@ test("createConnectionGuard() does not let a certificate cancel more requests be
   assert.deepEqual(ends, ["known destroyed"]);
 });
 
-test("createConnectionGuard() gives an authenticated connection without a request the longer timeout", () => {
+test("ConnectionGuard gives an authenticated connection without a request the longer timeout", () => {
   const { accept, ends, pass } = createGuarded();
   const known = accept("known")!;
   pass(1_000);

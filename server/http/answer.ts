@@ -101,7 +101,7 @@ type Outgoing = ServerResponse & { readonly stream?: { readonly destroyed: boole
 
 /** Sends an answer; resolves when the runtime has all of it, or when the client has disconnected. */
 export async function sendAnswer({ status, headers, body }: Answer, outgoing: Outgoing): Promise<void> {
-  if (isGone(outgoing)) return cancel(body);
+  if (isClosed(outgoing)) return cancel(body);
   // Node's types do not accept readonly lists, which Node does not change.
   outgoing.writeHead(status, headers as OutgoingHttpHeaders);
   if (body === undefined) return void outgoing.end();
@@ -149,7 +149,7 @@ async function sendStream(body: AnswerStream, outgoing: Outgoing): Promise<void>
 
 /** Writes a chunk, and returns false when the client has disconnected. */
 async function write(chunk: Uint8Array, outgoing: Outgoing, written?: () => void): Promise<boolean> {
-  if (isGone(outgoing)) return false;
+  if (isClosed(outgoing)) return false;
   if (outgoing.write(chunk, written)) return true;
   await new Promise<void>((resolve) => {
     const done = (): void => {
@@ -160,13 +160,14 @@ async function write(chunk: Uint8Array, outgoing: Outgoing, written?: () => void
     outgoing.on("drain", done);
     outgoing.on("close", done);
   });
-  return !isGone(outgoing);
+  return !isClosed(outgoing);
 }
 
 function cancel(body: AnswerBody): void {
   if (isStream(body)) body.cancel();
 }
 
-function isGone(outgoing: Outgoing): boolean {
+/** Whether the client has disconnected, or the answer is complete. */
+export function isClosed(outgoing: Outgoing): boolean {
   return outgoing.destroyed || outgoing.writableEnded || outgoing.stream?.destroyed === true;
 }

@@ -1,7 +1,47 @@
-/** Reads the client certificate of a TLS connection. */
+/** The TLS context of the listener, and the client certificate of a connection. */
 import { Buffer } from "node:buffer";
-import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
+import type { DetailedPeerCertificate, SecureContextOptions, TLSSocket } from "node:tls";
 import type { PeerCertificate } from "../authn/authentication.ts";
+
+/** The serving certificate (leaf first) and its key, in PEM. */
+export interface ServingPair {
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+}
+
+/** The ciphers of TLS 1.3, and those of TLS 1.2 with forward secrecy and authenticated encryption. */
+const CIPHERS = [
+  "TLS_AES_128_GCM_SHA256",
+  "TLS_AES_256_GCM_SHA384",
+  "TLS_CHACHA20_POLY1305_SHA256",
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+  "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305",
+].join(":");
+
+/** The certificates of the listener. */
+export interface TlsCertificates {
+  readonly serving: ServingPair;
+  /** The PEM bundle that client certificates are verified against; undefined when none are trusted. */
+  readonly clientCaPem: string | undefined;
+}
+
+/**
+ * Creates the options of a TLS context. `setSecureContext()` resets every missing option to Node's default, so it always
+ * gets all of them.
+ */
+export function createTlsContext({ serving, clientCaPem }: TlsCertificates): SecureContextOptions {
+  return {
+    minVersion: "TLSv1.2",
+    ciphers: CIPHERS,
+    cert: serving.certificatePem,
+    key: serving.privateKeyPem,
+    ...(clientCaPem === undefined ? {} : { ca: clientCaPem }),
+  };
+}
 
 /** The certificate of each connection that was read before; null for a connection without one. */
 const peers = new WeakMap<object, PeerCertificate | null>();
