@@ -2,10 +2,10 @@
  * A machine's first certificate, as kubelet obtains it (`pkg/kubelet/certificate/bootstrap/bootstrap.go`): bootstrap
  * kubeconfig → stored key → CSR with a digest name → wait → check → store → kubeconfig.
  */
-import { bootstrapUsages } from "../core/bootstrap/kubelet_templates.ts";
+import { getKubeletUsages } from "../core/bootstrap/kubelet_templates.ts";
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { createNodeCsrName } from "../core/csr/csr_name.ts";
-import { type NodeName, nodeSubject } from "../core/bootstrap/node_name.ts";
+import { type NodeName, toNodeSubject } from "../core/bootstrap/node_name.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/certificates_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
@@ -158,7 +158,7 @@ async function checkTargets({ files, kubeconfigPath }: BootstrapOptions, store: 
 
 /** Refuses the kubeconfig of another node: two nodes that share files would overwrite each other's certificates. */
 function checkOwner(pair: CredentialPair, nodeName: NodeName, path: string): void {
-  const { commonName } = nodeSubject(nodeName);
+  const { commonName } = toNodeSubject(nodeName);
   const found = pair.leaf.subject.commonName;
   if (found === commonName) return;
   throw new AppError("file_exists", `cannot use "${path}" for "${commonName}": its certificate is for "${found}"`, {
@@ -199,8 +199,8 @@ async function prepareServer(
 }
 
 function createClientRequest({ nodeName, expirationSeconds }: BootstrapOptions, key: PrivateKey): CertificateRequest {
-  const subject = nodeSubject(nodeName);
-  const usages = bootstrapUsages(key.algorithm);
+  const subject = toNodeSubject(nodeName);
+  const usages = getKubeletUsages("first", key.algorithm);
   const name = createNodeCsrName({ publicKeyDer: key.publicKeyDer(), ...subject, usages });
   return {
     key,
@@ -263,7 +263,7 @@ async function isAnswering(transport: Transport, clock: Clock, signal: AbortSign
 }
 
 /** Finds the cluster in a bootstrap kubeconfig. AppError `kubeconfig_invalid`. */
-export function bootstrapKubeconfig(path: string, files: FilePort): FindBootstrapCluster {
+export function createKubeconfigFinder(path: string, files: FilePort): FindBootstrapCluster {
   return async () => {
     try {
       return await readCluster(path, files);
@@ -280,7 +280,7 @@ export function bootstrapKubeconfig(path: string, files: FilePort): FindBootstra
 /**
  * Always fails with AppError `credentials_missing`: only `kubeconfigPath` was given, and its certificate is not valid.
  */
-export function noBootstrapCredentials(kubeconfigPath: string): FindBootstrapCluster {
+export function createMissingCredentialsFinder(kubeconfigPath: string): FindBootstrapCluster {
   return () =>
     Promise.reject(
       new AppError(

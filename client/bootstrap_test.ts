@@ -15,7 +15,7 @@ import {
   NOW,
   parseRequestOrThrow,
 } from "../tests/support/bootstrap_fixture.ts";
-import { bootstrap, noBootstrapCredentials } from "./bootstrap.ts";
+import { bootstrap, createMissingCredentialsFinder } from "./bootstrap.ts";
 
 test("bootstrap() goes kubelet's way: key kept, digest name, watch, files, kubeconfig", async () => {
   await using f = await fixture();
@@ -229,7 +229,7 @@ for (const path of ["/node/kubeconfig", "/node/pki"]) {
 
 test("bootstrap() names the command that helps when there are no bootstrap credentials", async () => {
   await using f = await fixture();
-  const options = { ...f.options, findCluster: noBootstrapCredentials("/node/kubeconfig") };
+  const options = { ...f.options, findCluster: createMissingCredentialsFinder("/node/kubeconfig") };
   await assert.rejects(bootstrap(options, f.abort.signal), (error) => {
     assert.ok(isAppError(error, "credentials_missing"));
     assert.match(error.hint ?? "", /tlsboot token create --print-join-command/);

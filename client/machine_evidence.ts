@@ -9,7 +9,7 @@ import { createApiClient } from "./objects/api.ts";
 import type { FoundPair } from "./certificate/credential_store.ts";
 import { limitTime } from "./transport/time_limit.ts";
 import type { FilePort } from "./files.ts";
-import { findSecretFault, groupMayWrite, isOpenToAll } from "./private_file.ts";
+import { findSecretFault, isOpenToAll, isOpenToGroup } from "./private_file.ts";
 import { observeServerTime } from "./transport/server_time.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
 
@@ -82,7 +82,7 @@ export async function inspectSecrets(
 export async function inspectFolder(path: string, files: FilePort): Promise<MachineEvidence["folderWriters"]> {
   const facts = await files.stat(path);
   if (facts === undefined) return "none";
-  return isOpenToAll(facts) ? "every user" : groupMayWrite(facts) ? "group" : "none";
+  return isOpenToAll(facts) ? "every user" : isOpenToGroup(facts) ? "group" : "none";
 }
 
 /**

@@ -74,13 +74,13 @@ export { createAccessReviewer } from "./objects/access_reviews.ts";
 // A certificate for this machine.
 export {
   bootstrap,
-  bootstrapKubeconfig,
   type BootstrapOptions,
   type BootstrapOutcome,
   type BootstrapProgress,
   CLIENT_STORE_PREFIX,
+  createKubeconfigFinder,
+  createMissingCredentialsFinder,
   type FindBootstrapCluster,
-  noBootstrapCredentials,
 } from "./bootstrap.ts";
 export { discoverCluster, type DiscoveryOptions, type DiscoveryProgress } from "./discover_cluster.ts";
 export { checkKubeconfig, encodeNodeKubeconfig, type KubeconfigValidity } from "./node_kubeconfig.ts";
@@ -105,8 +105,8 @@ export {
   type CertificateManagerOptions,
   type CertificateRequesterOptions,
   createCertificateRequester,
+  createFixedTemplate,
   createTemplateHolder,
-  fixedTemplate,
   isServerHealthy,
   type RequestCertificate,
   runCertificateManager,

@@ -23,7 +23,7 @@ export async function checkPrivateFile(path: string, files: Pick<FilePort, "stat
 export async function checkSecretFolder(path: string, files: Pick<FilePort, "stat">): Promise<{ isForGroup: boolean }> {
   const facts = await files.stat(path);
   if (facts === undefined || isWindowsMode(facts.mode)) return { isForGroup: false };
-  if (!isOpenToAll(facts)) return { isForGroup: groupMayWrite(facts) };
+  if (!isOpenToAll(facts)) return { isForGroup: isOpenToGroup(facts) };
   throw new AppError(
     "file_permissions",
     `cannot use folder "${path}": every user may write to it (mode ${facts.mode.toString(8)})`,
@@ -39,7 +39,7 @@ export function isOpenToAll({ mode }: FileFacts): boolean {
 }
 
 /** Reports whether a folder is group-writable. */
-export function groupMayWrite({ mode }: FileFacts): boolean {
+export function isOpenToGroup({ mode }: FileFacts): boolean {
   return !isWindowsMode(mode) && (mode & GROUP_WRITE) !== 0;
 }
 

@@ -5,13 +5,13 @@
  */
 import { type CredentialPair, parseCertificateChain } from "../core/bootstrap/credential_pair.ts";
 import {
-  afterFailure,
-  afterRotation,
-  afterTemplateChange,
+  applyFailure,
+  applyRotation,
+  applyTemplateChange,
   BACKOFF_LIMIT,
   type CertificateTemplate,
-  nextStep,
-  rotationDeadline,
+  decideNextStep,
+  decideRotationDeadline,
   type RotationState,
   type RotationStep,
   startRotation,
@@ -70,9 +70,9 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
   const health = createHealth(clock);
   while (true) {
     const change = template.changed();
-    if (template.current() !== state.template) state = afterTemplateChange(state, template.current());
+    if (template.current() !== state.template) state = applyTemplateChange(state, template.current());
     const either = AbortSignal.any([signal, change]);
-    const step = nextStep(state, clock.now(), () => random.float());
+    const step = decideNextStep(state, clock.now(), () => random.float());
     state = step.state;
     let pair: CredentialPair;
     try {
@@ -95,7 +95,7 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
       if (health.observe(error, state) === "lost") throw createExitError(error);
       continue;
     }
-    state = afterRotation(state, toRotationCertificate(pair.leaf), clock.now());
+    state = applyRotation(state, toRotationCertificate(pair.leaf), clock.now());
     health.observe(undefined, state);
     const previous = current;
     current = pair;
@@ -169,7 +169,9 @@ async function request(
   const leaf = chain.ok ? chain.value[0] : undefined;
   // Computed from the remaining lifetime, because certificates are backdated.
   const notBefore = clock.now();
-  const staleFrom = leaf === undefined ? notBefore : rotationDeadline({ notBefore, notAfter: leaf.notAfter }, () => 0);
+  const staleFrom = leaf === undefined
+    ? notBefore
+    : decideRotationDeadline({ notBefore, notAfter: leaf.notAfter }, () => 0);
   return { template, certificatePem, key, staleFrom };
 }
 
@@ -193,7 +195,7 @@ function createHealth(
 
 function fail(options: CertificateManagerOptions, state: RotationState, error: AppError): RotationState {
   const { purpose, logger, clock, random } = options;
-  const next = afterFailure(state, clock.now(), () => random.float());
+  const next = applyFailure(state, clock.now(), () => random.float());
   logger.warn("cannot rotate the certificate", {
     purpose,
     code: error.code,
@@ -315,7 +317,7 @@ export interface TemplateHolder extends TemplateSource {
 }
 
 /** Creates a source whose template never changes. */
-export function fixedTemplate(template: CertificateTemplate): TemplateSource {
+export function createFixedTemplate(template: CertificateTemplate): TemplateSource {
   const never = new AbortController().signal;
   return { current: () => template, changed: () => never };
 }

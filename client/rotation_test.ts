@@ -13,14 +13,14 @@ import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_fil
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
 import {
   createCertificateRequester,
+  createFixedTemplate,
   createTemplateHolder,
-  fixedTemplate,
   isServerHealthy,
   runCertificateManager,
   type TemplateHolder,
 } from "./rotation.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
-import { rotationUsages } from "../core/bootstrap/kubelet_templates.ts";
+import { getKubeletUsages } from "../core/bootstrap/kubelet_templates.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/certificates_v1.ts";
 import { startFakeApi } from "../tests/support/fake_api.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
@@ -300,7 +300,7 @@ test("runCertificateManager() refuses a corrupt store", async () => {
   const manager = runCertificateManager({
     purpose: "client",
     store,
-    template: fixedTemplate(TEMPLATE),
+    template: createFixedTemplate(TEMPLATE),
     clock,
     random: { float: () => 0, bytes: (length) => new Uint8Array(length) },
     logger: createMemoryLogger(),
@@ -348,7 +348,10 @@ const template = {
   ipAddresses: [],
 };
 
-const CLIENT = { signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER, usages: rotationUsages };
+const CLIENT = {
+  signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  usages: (algorithm: PrivateKey["algorithm"]) => getKubeletUsages("renewal", algorithm),
+};
 
 test("a renewal posts a generated name, kubelet's usages and order, and answers the certificate", async () => {
   await using api = await startFakeApi({ now: NOW });

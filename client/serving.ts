@@ -11,7 +11,7 @@ import {
   satisfiesTemplate,
   toRotationCertificate,
 } from "../core/bootstrap/rotation.ts";
-import { servingTemplate, servingUsages } from "../core/bootstrap/kubelet_templates.ts";
+import { createServingTemplate, getKubeletUsages } from "../core/bootstrap/kubelet_templates.ts";
 import { isAppError } from "../core/errors.ts";
 import { KUBELET_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";
@@ -121,7 +121,7 @@ function findRenewalReason(pair: CredentialPair, template: CertificateTemplate, 
 
 function createServingRequest(options: ServingBootstrapOptions, key: PrivateKey): CertificateRequest {
   const { commonName, organizations, dnsNames, ipAddresses } = options.template;
-  const usages = servingUsages(key.algorithm);
+  const usages = getKubeletUsages("serving", key.algorithm);
   const subject = { commonName, organizations };
   const names = [...dnsNames, ...ipAddresses];
   return {
@@ -162,13 +162,13 @@ export async function followServingAddresses(options: ServingAddressesOptions, s
   let state: Debounced<ServingNames> = { settled: toServingNames(template) };
   while (true) {
     const names = await readNames();
-    if (servingTemplate(nodeName, names) !== undefined) {
+    if (createServingTemplate(nodeName, names) !== undefined) {
       // The first address is taken at once: there is no certificate to lose.
       const quietMs = template.current() === undefined ? 0 : QUIET_MS;
       const next = debounce(state, names, clock.elapsedMs(), { quietMs, isEqual });
       if (!isEqual(next.settled, state.settled)) {
         logger.warn("addresses have changed", { ...names });
-        template.set(servingTemplate(nodeName, names));
+        template.set(createServingTemplate(nodeName, names));
       }
       state = next;
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseNodeName } from "../core/bootstrap/node_name.ts";
-import { servingTemplate } from "../core/bootstrap/kubelet_templates.ts";
+import { createServingTemplate } from "../core/bootstrap/kubelet_templates.ts";
 import { isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
@@ -26,7 +26,7 @@ import { createTemplateHolder, type TemplateHolder } from "./rotation.ts";
 const NAME = parseNodeName("n1");
 assert.ok(NAME.ok);
 const NAMES = { dnsNames: ["n1"], ipAddresses: ["192.0.2.1"] };
-const TEMPLATE = servingTemplate(NAME.value, NAMES);
+const TEMPLATE = createServingTemplate(NAME.value, NAMES);
 assert.ok(TEMPLATE);
 const CURRENT = "/pki/kubelet-server-current.pem";
 const KEY = "/pki/kubelet-server.key.tmp";
@@ -195,7 +195,7 @@ interface Following extends AsyncDisposable {
 
 function follow(initial: ServingNames): Following {
   const clock = createFakeClock();
-  const template = createTemplateHolder(servingTemplate(nodeName, initial));
+  const template = createTemplateHolder(createServingTemplate(nodeName, initial));
   const abort = new AbortController();
   let now = initial;
   const readNames = () => Promise.resolve(now);

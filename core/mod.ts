@@ -10,7 +10,7 @@
  * - CSRs: `CertificateSigningRequest`, `parseRequest`, `getCsrPhase`, `validateCsrCreate`
  * - approval: `RECOGNIZERS`, `planApproval`, `parsePolicy`, `evaluatePolicies`, `withApproval`, `withDenial`
  * - signing: `BUILTIN_SIGNERS`, `createCustomProfile`, `planCertificate`, `issueCertificate`
- * - bootstrapping a machine: `generateBootstrapToken`, `createTokenSecret`, `encodeKubeconfig`, `nextStep` (rotation)
+ * - bootstrapping a machine: `generateBootstrapToken`, `createTokenSecret`, `encodeKubeconfig`, `decideNextStep` (rotation)
  * - keys and certificates: `generatePrivateKey`, `createCertificationRequest`, `createAuthority`, `parseCertificate`
  *
  * Functions whose refusal callers must handle return a `Result` or a verdict. Failures throw an `AppError` with a code.
@@ -314,28 +314,27 @@ export {
   toTokenSecretName,
 } from "./bootstrap/token_secret.ts";
 export { parseTokenFile, type TokenFile, type TokenFileEntry } from "./bootstrap/token_file.ts";
-export { type NodeName, nodeSubject, parseNodeName } from "./bootstrap/node_name.ts";
-export { bootstrapUsages, rotationUsages } from "./bootstrap/kubelet_templates.ts";
-export { servingTemplate, servingUsages } from "./bootstrap/kubelet_templates.ts";
+export { type NodeName, parseNodeName, toNodeSubject } from "./bootstrap/node_name.ts";
+export { createServingTemplate, getKubeletUsages, type KubeletRequest } from "./bootstrap/kubelet_templates.ts";
 export {
   chooseNodeIp,
+  decideServingNames,
   type HostFacts,
   type HostInterface,
   type ServingNames,
-  servingNames,
 } from "./bootstrap/node_addresses.ts";
 export type { StatusError } from "./kube/status_error.ts";
 export { getPairStatus, type PairState, type PairStatus } from "./bootstrap/rotation.ts";
 export { createNodeCsrName, type NodeCsrNameParts } from "./csr/csr_name.ts";
 export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./bootstrap/credential_pair.ts";
 export {
-  afterFailure,
-  afterRotation,
-  afterTemplateChange,
+  applyFailure,
+  applyRotation,
+  applyTemplateChange,
   type CertificateTemplate,
-  nextStep,
+  decideNextStep,
+  decideRotationDeadline,
   type RotationCertificate,
-  rotationDeadline,
   type RotationState,
   type RotationStep,
   satisfiesTemplate,

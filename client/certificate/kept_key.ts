@@ -59,7 +59,7 @@ const NOTE = /^# The request of node (\S+) waits; to go on with it: (.+)$/;
 export async function keepKey(options: KeepKeyOptions): Promise<KeptKey> {
   const { path, files, algorithm, stored, note, check } = options;
   const kept = await readKeptKey(path, files);
-  if (kept !== undefined && !isKeyOf(stored, kept.key)) {
+  if (kept !== undefined && !matchesCertificate(stored, kept.key)) {
     if (algorithm !== undefined) checkAlgorithm(kept.key, algorithm, path);
     check?.(kept.key);
     const text = formatKey(kept.key, note);
@@ -96,7 +96,7 @@ export async function forgetSpentKey(
 ): Promise<void> {
   if (stored === undefined) return;
   const key = parsePrivateKey(await files.readText(path) ?? "");
-  if (key.ok && isKeyOf(stored, key.value)) await files.unlink(path);
+  if (key.ok && matchesCertificate(stored, key.value)) await files.unlink(path);
 }
 
 /**
@@ -130,7 +130,7 @@ async function readKeptKey(
   return { key: key.value, text: found.text };
 }
 
-function isKeyOf(certificate: CertificateFacts | undefined, key: PrivateKey): boolean {
+function matchesCertificate(certificate: CertificateFacts | undefined, key: PrivateKey): boolean {
   return certificate !== undefined && publicKeysEqual(key.publicKeyDer(), certificate.publicKeyDer);
 }
 

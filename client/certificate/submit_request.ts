@@ -53,7 +53,7 @@ export async function submitRequest(
     return toSubmitted(await store.create(csr, signal), false);
   } catch (error) {
     if (!isAppError(error, "already_exists") || !("fixed" in request.name)) {
-      throw explain(error, "cannot create certificate signing request");
+      throw explainFailure(error, "cannot create certificate signing request");
     }
     return toSubmitted(await adopt(store, request, csr, request.name.fixed, clock, signal), true);
   }
@@ -68,7 +68,7 @@ async function adopt(
   signal: AbortSignal,
 ): Promise<CertificateSigningRequest> {
   const stored = await store.get(name, signal).catch((error: unknown) => {
-    throw explain(error, "cannot retrieve certificate signing request");
+    throw explainFailure(error, "cannot retrieve certificate signing request");
   });
   if (stored === undefined) {
     throw new AppError(
@@ -107,7 +107,7 @@ function toSubmitted(csr: CertificateSigningRequest, adopted: boolean): Submitte
 }
 
 /** Prefixes an error with the failed operation, and adds a hint to it. */
-export function explain(error: unknown, doing: string): unknown {
+export function explainFailure(error: unknown, doing: string): unknown {
   if (!(error instanceof AppError)) return error;
   const hint = error.hint ?? HINTS[error.code];
   return new AppError(error.code, `${doing}: ${getErrorMessage(error)}`, {

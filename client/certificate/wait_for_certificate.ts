@@ -9,7 +9,7 @@ import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { decodeBase64 } from "../../core/lib/base64.ts";
 import type { Clock, CsrStore, Logger, Random, Transport } from "../../core/ports.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
-import { explain } from "./submit_request.ts";
+import { explainFailure } from "./submit_request.ts";
 import { limitTime } from "../transport/time_limit.ts";
 import { createObjectStore } from "../objects/object_store.ts";
 
@@ -106,7 +106,7 @@ function createFollowedStore(options: WaitOptions): CsrStore {
     onFailure(error) {
       if (isAppError(error, "tls_untrusted")) throw error;
       refusals = isAppError(error, "unauthorized", "access_denied") ? refusals + 1 : 0;
-      if (refusals >= MAX_REFUSALS) throw explain(error, "cannot watch on the certificate signing request");
+      if (refusals >= MAX_REFUSALS) throw explainFailure(error, "cannot watch on the certificate signing request");
     },
   });
 }
@@ -121,7 +121,7 @@ async function probe(store: CsrStore, clock: Clock, signal: AbortSignal): Promis
       signal.throwIfAborted();
       if (!(error instanceof AppError) || error.code === "tls_untrusted") throw error;
       refusals = isAppError(error, "unauthorized", "access_denied") ? refusals + 1 : 0;
-      if (refusals >= MAX_REFUSALS) throw explain(error, "cannot watch on the certificate signing request");
+      if (refusals >= MAX_REFUSALS) throw explainFailure(error, "cannot watch on the certificate signing request");
     }
     await clock.sleep(PROBE_PAUSE_MS, signal);
   }

@@ -1,33 +1,28 @@
-/** What kubelet requests: usages (key encipherment for RSA keys only, since 1.27) and the names of a serving certificate. */
+/** The contents of kubelet's requests: usages, and the names of a serving certificate. */
 import type { ServingNames } from "./node_addresses.ts";
-import { type NodeName, nodeSubject } from "./node_name.ts";
+import { type NodeName, toNodeSubject } from "./node_name.ts";
 import type { CertificateTemplate } from "./rotation.ts";
 
+/** A request of a kubelet: its first one, a renewal of its client certificate, or one for its serving certificate. */
+export type KubeletRequest = "first" | "renewal" | "serving";
+
 /**
- * The usages of kubelet's first request, in kubelet's order, because the order is part of the request's name
- * (`pkg/kubelet/certificate/bootstrap/bootstrap.go` requestNodeCertificate).
+ * Returns the usages of a request in kubelet's order, which is part of the name of the first one. Since Kubernetes 1.27
+ * only RSA keys have key encipherment (`pkg/kubelet/certificate/bootstrap/bootstrap.go` requestNodeCertificate,
+ * `pkg/kubelet/certificate/kubelet.go` NewKubeletClientCertificateManager and NewKubeletServerCertificateManager).
  */
-export function bootstrapUsages(keyAlgorithm: "ECDSA" | "RSA" | "Ed25519"): readonly string[] {
-  return keyAlgorithm === "RSA"
-    ? ["digital signature", "client auth", "key encipherment"]
-    : ["digital signature", "client auth"];
+export function getKubeletUsages(
+  request: KubeletRequest,
+  keyAlgorithm: "ECDSA" | "RSA" | "Ed25519",
+): readonly string[] {
+  const purpose = request === "serving" ? "server auth" : "client auth";
+  if (keyAlgorithm !== "RSA") return ["digital signature", purpose];
+  return request === "first"
+    ? ["digital signature", purpose, "key encipherment"]
+    : ["digital signature", "key encipherment", purpose];
 }
 
-/** The usages of a renewal, in the order of `pkg/kubelet/certificate/kubelet.go` NewKubeletClientCertificateManager. */
-export function rotationUsages(keyAlgorithm: "ECDSA" | "RSA" | "Ed25519"): readonly string[] {
-  return keyAlgorithm === "RSA"
-    ? ["digital signature", "key encipherment", "client auth"]
-    : ["digital signature", "client auth"];
-}
-
-/** The usages of every serving certificate (`pkg/kubelet/certificate/kubelet.go` NewKubeletServerCertificateManager). */
-export function servingUsages(keyAlgorithm: "ECDSA" | "RSA" | "Ed25519"): readonly string[] {
-  return keyAlgorithm === "RSA"
-    ? ["digital signature", "key encipherment", "server auth"]
-    : ["digital signature", "server auth"];
-}
-
-/** The contents of a serving certificate; undefined while no address is known, because kubelet 1.31 requires one. */
-export function servingTemplate(nodeName: NodeName, names: ServingNames): CertificateTemplate | undefined {
-  return names.ipAddresses.length === 0 ? undefined : { ...nodeSubject(nodeName), ...names };
+/** Creates the contents of a serving certificate; undefined without an address, because kubelet 1.31 requires one. */
+export function createServingTemplate(nodeName: NodeName, names: ServingNames): CertificateTemplate | undefined {
+  return names.ipAddresses.length === 0 ? undefined : { ...toNodeSubject(nodeName), ...names };
 }

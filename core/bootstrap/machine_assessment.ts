@@ -6,7 +6,7 @@ import { NODE_USER_PREFIX } from "../kube/user.ts";
 import { formatTime } from "../kube/meta.ts";
 import { formatDuration } from "../lib/duration.ts";
 import { shellWord } from "../lib/shell_word.ts";
-import { type NodeName, nodeSubject } from "./node_name.ts";
+import { type NodeName, toNodeSubject } from "./node_name.ts";
 import type { PairState } from "./rotation.ts";
 
 /** The state of a stored pair. A `mismatched` pair is for other names than the wanted ones. */
@@ -143,7 +143,7 @@ function assessServer({ server, nodeName, clientState }: MachineEvidence, comman
         `get a new one: ${commandAgain}`,
       )];
     case "accepted": {
-      const { commonName } = nodeSubject(nodeName);
+      const { commonName } = toNodeSubject(nodeName);
       if (server.username === undefined || server.username === commonName) return [];
       return [fault(
         `the server takes this machine for "${server.username}", not for "${commonName}"`,

@@ -93,7 +93,7 @@ function isUnspecified(address: string): boolean {
 }
 
 /** The host's name and address, or the given ones instead; sorted and without duplicates, as kubelet requests them. */
-export function servingNames(
+export function decideServingNames(
   given: { readonly dnsNames: readonly string[]; readonly ipAddresses: readonly string[] },
   facts: HostFacts,
 ): ServingNames {

@@ -5,9 +5,9 @@ import {
   type AdvertisedHost,
   chooseAdvertisedHost,
   chooseNodeIp,
+  decideServingNames,
   type HostFacts,
   parseDefaultInterfaces,
-  servingNames,
 } from "./node_addresses.ts";
 
 const HOST: HostFacts = {
@@ -123,7 +123,8 @@ for (
     },
   ]
 ) {
-  test(`servingNames() has ${name}`, () => assert.deepEqual(servingNames(given, { ...HOST, ...edit }), want));
+  test(`decideServingNames() has ${name}`, () =>
+    assert.deepEqual(decideServingNames(given, { ...HOST, ...edit }), want));
 }
 
 test("parseDefaultInterfaces() reads Linux's tables, IPv4 first, without the loopback interface", () => {

@@ -30,6 +30,6 @@ export function parseNodeName(text: string): Result<NodeName, string> {
 }
 
 /** The subject of a node's client certificate: CN `system:node:<name>`, O `system:nodes`. */
-export function nodeSubject(nodeName: NodeName): { readonly commonName: string; readonly organizations: string[] } {
+export function toNodeSubject(nodeName: NodeName): { readonly commonName: string; readonly organizations: string[] } {
   return { commonName: `${NODE_USER_PREFIX}${nodeName}`, organizations: [NODES_GROUP] };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nodeSubject, parseNodeName } from "./node_name.ts";
+import { parseNodeName, toNodeSubject } from "./node_name.ts";
 
 for (
   const { text, want } of [
@@ -22,8 +22,8 @@ for (
   });
 }
 
-test("nodeSubject() names the node and the group of nodes", () => {
+test("toNodeSubject() names the node and the group of nodes", () => {
   const parsed = parseNodeName("n1");
   assert.ok(parsed.ok);
-  assert.deepEqual(nodeSubject(parsed.value), { commonName: "system:node:n1", organizations: ["system:nodes"] });
+  assert.deepEqual(toNodeSubject(parsed.value), { commonName: "system:node:n1", organizations: ["system:nodes"] });
 });

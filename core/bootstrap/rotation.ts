@@ -88,7 +88,7 @@ export function startRotation(
 }
 
 /** Decides whether to sleep, to pause, or to send a request now. `random` is uniform in [0, 1) and used once per round. */
-export function nextStep(state: RotationState, now: Date, random: () => number): RotationStep {
+export function decideNextStep(state: RotationState, now: Date, random: () => number): RotationStep {
   const deadline = state.deadline ?? (state.forced ? AT_ONCE : decideDeadline(state, random));
   const settled: RotationState = { ...state, deadline };
   if (deadline > now) return { kind: "sleep", until: deadline, state: settled };
@@ -102,7 +102,7 @@ export function nextStep(state: RotationState, now: Date, random: () => number):
 }
 
 /** The state after a new certificate, which starts another round. */
-export function afterRotation(state: RotationState, certificate: RotationCertificate, now: Date): RotationState {
+export function applyRotation(state: RotationState, certificate: RotationCertificate, now: Date): RotationState {
   return {
     ...state,
     certificate,
@@ -114,19 +114,19 @@ export function afterRotation(state: RotationState, certificate: RotationCertifi
 }
 
 /** The state after a template change: a new round, which requests at once unless the certificate already satisfies it. */
-export function afterTemplateChange(state: RotationState, template: CertificateTemplate | undefined): RotationState {
+export function applyTemplateChange(state: RotationState, template: CertificateTemplate | undefined): RotationState {
   return { ...state, template, deadline: undefined, failures: 0, notUntil: undefined };
 }
 
 /** The state after a failed attempt: pauses of 2, 4, 8 and 16 s, then always 32 s. */
-export function afterFailure(state: RotationState, now: Date, random: () => number): RotationState {
+export function applyFailure(state: RotationState, now: Date, random: () => number): RotationState {
   const pause = RETRY_PAUSES_MS[state.failures];
   const pauseMs = pause === undefined ? LATE_RETRY_PAUSE_MS : pause * (1 + 0.1 * random());
   return { ...state, failures: state.failures + 1, notUntil: new Date(now.getTime() + pauseMs) };
 }
 
 /** Picks a time at 70 to 90 % of the lifetime, counted from notBefore. */
-export function rotationDeadline(
+export function decideRotationDeadline(
   certificate: Pick<RotationCertificate, "notBefore" | "notAfter">,
   random: () => number,
 ): Date {
@@ -150,7 +150,7 @@ export function satisfiesTemplate(
 
 function decideDeadline(state: RotationState, random: () => number): Date {
   if (state.certificate === undefined || !satisfiesTemplate(state.certificate, state.template)) return AT_ONCE;
-  return rotationDeadline(state.certificate, random);
+  return decideRotationDeadline(state.certificate, random);
 }
 
 /** The state of a certificate at a given time. */
@@ -170,8 +170,8 @@ export interface PairStatus {
 
 /** Determines the state of a leaf certificate. */
 export function getPairStatus(leaf: { readonly notBefore: Date; readonly notAfter: Date }, now: Date): PairStatus {
-  const renewalFrom = rotationDeadline(leaf, () => 0);
-  const renewalBy = rotationDeadline(leaf, () => 1);
+  const renewalFrom = decideRotationDeadline(leaf, () => 0);
+  const renewalBy = decideRotationDeadline(leaf, () => 1);
   const state = leaf.notAfter < now
     ? "expired"
     : leaf.notBefore > now

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import {
-  afterFailure,
-  afterRotation,
-  afterTemplateChange,
+  applyFailure,
+  applyRotation,
+  applyTemplateChange,
   type CertificateTemplate,
+  decideNextStep,
+  decideRotationDeadline,
   getPairStatus,
-  nextStep,
   type RotationCertificate,
-  rotationDeadline,
   satisfiesTemplate,
   startRotation,
 } from "./rotation.ts";
@@ -47,17 +47,17 @@ for (
     { name: "short life", notBefore: at(-30 * SECOND), notAfter: at(30 * SECOND) },
   ]
 ) {
-  test(`rotationDeadline() is at 70 to 90 % of life: ${name}`, () => {
+  test(`decideRotationDeadline() is at 70 to 90 % of life: ${name}`, () => {
     const life = notAfter.getTime() - notBefore.getTime();
-    assert.equal(rotationDeadline({ notBefore, notAfter }, () => 0).getTime(), notBefore.getTime() + life * 0.7);
-    assert.equal(rotationDeadline({ notBefore, notAfter }, () => 1).getTime(), notBefore.getTime() + life * 0.9);
+    assert.equal(decideRotationDeadline({ notBefore, notAfter }, () => 0).getTime(), notBefore.getTime() + life * 0.7);
+    assert.equal(decideRotationDeadline({ notBefore, notAfter }, () => 1).getTime(), notBefore.getTime() + life * 0.9);
   });
 }
 
-test("rotationDeadline() never leaves the window, whatever the randomness", () => {
+test("decideRotationDeadline() never leaves the window, whatever the randomness", () => {
   const life = fc.integer({ min: 1, max: 10 * 365 * 24 * 3600 });
   fc.assert(fc.property(life, fc.double({ min: 0, max: 0.999999, noNaN: true }), (seconds, random) => {
-    const deadline = rotationDeadline({ notBefore: NOW, notAfter: at(seconds * SECOND) }, () => random).getTime();
+    const deadline = decideRotationDeadline({ notBefore: NOW, notAfter: at(seconds * SECOND) }, () => random).getTime();
     const share = (deadline - NOW.getTime()) / (seconds * SECOND);
     assert.ok(share >= 0.7 - 1e-3 && share <= 0.9 + 1e-3, String(share));
   }));
@@ -112,74 +112,78 @@ for (
     { name: "a fresh certificate", have: certificate(), want: { kind: "sleep", until: at(8 * HOUR) } },
   ]
 ) {
-  test(`nextStep() at start: ${want.kind}s with ${name}`, () => {
-    const { state: _, ...step } = nextStep(startRotation(have, TEMPLATE, NOW), NOW, () => 0.5);
+  test(`decideNextStep() at start: ${want.kind}s with ${name}`, () => {
+    const { state: _, ...step } = decideNextStep(startRotation(have, TEMPLATE, NOW), NOW, () => 0.5);
     assert.deepEqual(step, want);
   });
 }
 
-test("nextStep() is idle without a template, and requests once there is one", () => {
-  const idle = nextStep(startRotation(undefined, undefined, NOW), NOW, () => 0);
+test("decideNextStep() is idle without a template, and requests once there is one", () => {
+  const idle = decideNextStep(startRotation(undefined, undefined, NOW), NOW, () => 0);
   assert.equal(idle.kind, "idle");
-  const step = nextStep(afterTemplateChange(idle.state, TEMPLATE), at(HOUR), () => 0);
+  const step = decideNextStep(applyTemplateChange(idle.state, TEMPLATE), at(HOUR), () => 0);
   assert.deepEqual(step.kind === "request" && step.template, TEMPLATE);
 });
 
-test("nextStep() asks at once for another template that the certificate does not have, failures forgotten", () => {
-  const asleep = nextStep(startRotation(certificate(), TEMPLATE, NOW), NOW, () => 0.5);
-  const failing = afterFailure(asleep.state, NOW, () => 0);
+test("decideNextStep() asks at once for another template that the certificate does not have, failures forgotten", () => {
+  const asleep = decideNextStep(startRotation(certificate(), TEMPLATE, NOW), NOW, () => 0.5);
+  const failing = applyFailure(asleep.state, NOW, () => 0);
   const wider = { ...TEMPLATE, ipAddresses: ["10.0.0.1"] };
-  const step = nextStep(afterTemplateChange(failing, wider), NOW, () => 0.5);
+  const step = decideNextStep(applyTemplateChange(failing, wider), NOW, () => 0.5);
   assert.deepEqual(step.kind === "request" && step.template, wider);
   assert.equal(step.state.failures, 0);
 });
 
-test("nextStep() sleeps on when the certificate has another template already", () => {
+test("decideNextStep() sleeps on when the certificate has another template already", () => {
   const wide = certificate({ ipAddresses: ["10.0.0.1", "10.0.0.2"] });
-  const asleep = nextStep(startRotation(wide, TEMPLATE, NOW), NOW, () => 0.5);
-  const step = nextStep(afterTemplateChange(asleep.state, { ...TEMPLATE, ipAddresses: ["10.0.0.2"] }), NOW, () => 0.5);
+  const asleep = decideNextStep(startRotation(wide, TEMPLATE, NOW), NOW, () => 0.5);
+  const step = decideNextStep(
+    applyTemplateChange(asleep.state, { ...TEMPLATE, ipAddresses: ["10.0.0.2"] }),
+    NOW,
+    () => 0.5,
+  );
   assert.deepEqual(step.kind === "sleep" && step.until, at(8 * HOUR));
 });
 
-test("nextStep() keeps the deadline of a round and chooses another one for the next", () => {
-  const first = nextStep(startRotation(certificate(), TEMPLATE, NOW), NOW, () => 0);
+test("decideNextStep() keeps the deadline of a round and chooses another one for the next", () => {
+  const first = decideNextStep(startRotation(certificate(), TEMPLATE, NOW), NOW, () => 0);
   assert.equal(first.kind, "sleep");
-  const again = nextStep(first.state, at(7 * HOUR), () => 1);
+  const again = decideNextStep(first.state, at(7 * HOUR), () => 1);
   assert.equal(again.kind, "request");
   const renewed = certificate({ notBefore: at(7 * HOUR), notAfter: at(17 * HOUR) });
-  const next = nextStep(afterRotation(again.state, renewed, at(7 * HOUR)), at(7 * HOUR), () => 1);
+  const next = decideNextStep(applyRotation(again.state, renewed, at(7 * HOUR)), at(7 * HOUR), () => 1);
   assert.deepEqual(next.kind === "sleep" && next.until, at(16 * HOUR));
 });
 
-test("nextStep() pauses a second after a certificate that is due again at once", () => {
+test("decideNextStep() pauses a second after a certificate that is due again at once", () => {
   const state = startRotation(undefined, TEMPLATE, NOW);
-  const step = nextStep(afterRotation(state, certificate({ commonName: "other" }), NOW), NOW, () => 0);
+  const step = decideNextStep(applyRotation(state, certificate({ commonName: "other" }), NOW), NOW, () => 0);
   assert.equal(step.kind === "pause" && step.ms, SECOND);
 });
 
-test("nextStep() asks at once when the clock was set back during a pause", () => {
-  const state = afterFailure(startRotation(undefined, TEMPLATE, NOW), NOW, () => 0);
-  assert.equal(nextStep(state, at(SECOND), () => 0).kind, "pause");
-  for (const back of [-HOUR, -365 * 24 * HOUR]) assert.equal(nextStep(state, at(back), () => 0).kind, "request");
+test("decideNextStep() asks at once when the clock was set back during a pause", () => {
+  const state = applyFailure(startRotation(undefined, TEMPLATE, NOW), NOW, () => 0);
+  assert.equal(decideNextStep(state, at(SECOND), () => 0).kind, "pause");
+  for (const back of [-HOUR, -365 * 24 * HOUR]) assert.equal(decideNextStep(state, at(back), () => 0).kind, "request");
 });
 
-test("afterFailure() waits 2, 4, 8, 16 s, then 32 s for ever", () => {
+test("applyFailure() waits 2, 4, 8, 16 s, then 32 s for ever", () => {
   let state = startRotation(undefined, TEMPLATE, NOW);
   const pauses: number[] = [];
   for (let failure = 0; failure < 7; failure++) {
-    state = afterFailure(state, NOW, () => 0);
+    state = applyFailure(state, NOW, () => 0);
     pauses.push((state.notUntil?.getTime() ?? 0) - NOW.getTime());
   }
   assert.deepEqual(pauses, [2, 4, 8, 16, 32, 32, 32].map((seconds) => seconds * SECOND));
-  const jittered = afterFailure(startRotation(undefined, TEMPLATE, NOW), NOW, () => 1);
+  const jittered = applyFailure(startRotation(undefined, TEMPLATE, NOW), NOW, () => 1);
   assert.deepEqual(jittered.notUntil, at(2.2 * SECOND));
 });
 
-test("nextStep() turns to the bootstrap credentials when the certificate expires while tries fail", () => {
+test("decideNextStep() turns to the bootstrap credentials when the certificate expires while tries fail", () => {
   const dying = startRotation(certificate({ notBefore: at(-9 * HOUR), notAfter: at(SECOND) }), TEMPLATE, NOW);
-  const first = nextStep(dying, NOW, () => 0);
+  const first = decideNextStep(dying, NOW, () => 0);
   assert.equal(first.kind === "request" && first.credentials, "current");
-  const later = nextStep(afterFailure(first.state, NOW, () => 0), at(3 * SECOND), () => 0);
+  const later = decideNextStep(applyFailure(first.state, NOW, () => 0), at(3 * SECOND), () => 0);
   assert.equal(later.kind === "request" && later.credentials, "bootstrap");
 });
 

@@ -1,6 +1,6 @@
 /** What a node asks for when it comes. */
 import { buildCsr } from "../../client/certificate/submit_request.ts";
-import { nodeSubject, parseNodeName } from "../../core/bootstrap/node_name.ts";
+import { parseNodeName, toNodeSubject } from "../../core/bootstrap/node_name.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
@@ -13,7 +13,7 @@ export async function createNodeRequest(name: string): Promise<CertificateSignin
   if (!nodeName.ok) throw new Error(nodeName.error);
   return buildCsr({
     key: await generatePrivateKey("ecdsa-p256"),
-    subject: nodeSubject(nodeName.value),
+    subject: toNodeSubject(nodeName.value),
     signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
     usages: ["digital signature", "client auth"],
     name: { fixed: name },

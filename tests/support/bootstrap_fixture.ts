@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import {
   bootstrap,
-  bootstrapKubeconfig,
   type BootstrapOptions,
   type BootstrapOutcome,
   type BootstrapProgress,
+  createKubeconfigFinder,
 } from "../../client/bootstrap.ts";
 import { createConnector } from "../../client/transport/connect.ts";
 import { type NodeName, parseNodeName } from "../../core/bootstrap/node_name.ts";
@@ -60,7 +60,7 @@ export async function fixture(apiOptions: FakeApiOptions = {}): Promise<Fixture>
   const progress: BootstrapProgress[] = [];
   const abort = new AbortController();
   const options: BootstrapOptions = {
-    findCluster: bootstrapKubeconfig("/node/bootstrap.kubeconfig", files),
+    findCluster: createKubeconfigFinder("/node/bootstrap.kubeconfig", files),
     kubeconfigPath: "/node/kubeconfig",
     certDir: "/node/pki",
     nodeName: parseNodeNameOrThrow("n1"),

@@ -2,14 +2,14 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createApiClient } from "../../client/objects/api.ts";
-import { bootstrap, bootstrapKubeconfig, CLIENT_STORE_PREFIX } from "../../client/bootstrap.ts";
-import { createCertificateRequester, fixedTemplate, runCertificateManager } from "../../client/rotation.ts";
+import { bootstrap, CLIENT_STORE_PREFIX, createKubeconfigFinder } from "../../client/bootstrap.ts";
+import { createCertificateRequester, createFixedTemplate, runCertificateManager } from "../../client/rotation.ts";
 import type { Connect } from "../../client/transport/connect.ts";
 import { openCredentialStore } from "../../client/certificate/credential_store.ts";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import { connectAsNode } from "../../client/node_kubeconfig.ts";
-import { rotationUsages } from "../../core/bootstrap/kubelet_templates.ts";
-import { type NodeName, nodeSubject, parseNodeName } from "../../core/bootstrap/node_name.ts";
+import { getKubeletUsages } from "../../core/bootstrap/kubelet_templates.ts";
+import { type NodeName, parseNodeName, toNodeSubject } from "../../core/bootstrap/node_name.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/certificate.ts";
@@ -103,7 +103,7 @@ function beginLife(options: NodeOptions, number: number, files: FilePort): Life 
   const certDir = join(folder, "pki");
   const clock: HastyClock = createHastyClock(options.clock, random);
   const logger = createFaultLogger((code, message) => onFault(`node ${nodeName}: ${code}: ${message}`));
-  const findCluster = bootstrapKubeconfig(options.bootstrapKubeconfig, files);
+  const findCluster = createKubeconfigFinder(options.bootstrapKubeconfig, files);
   const openStore = () => openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
 
   return {
@@ -124,10 +124,10 @@ function beginLife(options: NodeOptions, number: number, files: FilePort): Life 
       await runCertificateManager({
         purpose: "client",
         store,
-        template: fixedTemplate({ ...nodeSubject(nodeName), dnsNames: [], ipAddresses: [] }),
+        template: createFixedTemplate({ ...toNodeSubject(nodeName), dnsNames: [], ipAddresses: [] }),
         requestCertificate: createCertificateRequester({
           signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-          usages: rotationUsages,
+          usages: (algorithm) => getKubeletUsages("renewal", algorithm),
           expirationSeconds: EXPIRATION_SECONDS,
           clock,
           random,

@@ -2,7 +2,11 @@
  * The credentials of the first request, from the settings: a bootstrap kubeconfig, or a token and the hash of the CA.
  */
 import { resolve } from "node:path";
-import { bootstrapKubeconfig, type FindBootstrapCluster, noBootstrapCredentials } from "../../../client/bootstrap.ts";
+import {
+  createKubeconfigFinder,
+  createMissingCredentialsFinder,
+  type FindBootstrapCluster,
+} from "../../../client/bootstrap.ts";
 import type { Connect } from "../../../client/transport/connect.ts";
 import { discoverCluster, type DiscoveryProgress } from "../../../client/discover_cluster.ts";
 import type { FilePort } from "../../../client/files.ts";
@@ -36,10 +40,10 @@ export function createClusterFinder(settings: Settings<BootstrapFlags>, tools: C
     if (server !== undefined || hasToken || pins.length > 0) {
       throw new UsageError("give --bootstrap-kubeconfig, or --server with a token and --ca-cert-hash, not both");
     }
-    return bootstrapKubeconfig(resolve(io.cwd, settings.bootstrapKubeconfig), files);
+    return createKubeconfigFinder(resolve(io.cwd, settings.bootstrapKubeconfig), files);
   }
   if (server === undefined && !hasToken && pins.length === 0) {
-    return noBootstrapCredentials(resolve(io.cwd, settings.kubeconfig ?? ""));
+    return createMissingCredentialsFinder(resolve(io.cwd, settings.kubeconfig ?? ""));
   }
   if (server === undefined) throw new UsageError("a token and a hash need --server, the address of the cluster");
   if (!hasToken) {

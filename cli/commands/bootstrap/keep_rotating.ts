@@ -2,15 +2,15 @@
 import { CLIENT_STORE_PREFIX } from "../../../client/bootstrap.ts";
 import {
   createCertificateRequester,
+  createFixedTemplate,
   createTemplateHolder,
-  fixedTemplate,
   runCertificateManager,
 } from "../../../client/rotation.ts";
 import { type CredentialStore, openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { adoptKubeconfigPair, connectAsNode } from "../../../client/node_kubeconfig.ts";
 import { followServingAddresses, SERVING_STORE_PREFIX } from "../../../client/serving.ts";
-import { rotationUsages, servingTemplate, servingUsages } from "../../../core/bootstrap/kubelet_templates.ts";
-import { nodeSubject } from "../../../core/bootstrap/node_name.ts";
+import { createServingTemplate, getKubeletUsages } from "../../../core/bootstrap/kubelet_templates.ts";
+import { toNodeSubject } from "../../../core/bootstrap/node_name.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -60,10 +60,10 @@ async function rotateClient(context: RotationContext, store: CredentialStore, si
   return await runCertificateManager({
     purpose: "client",
     store,
-    template: fixedTemplate({ ...nodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] }),
+    template: createFixedTemplate({ ...toNodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] }),
     requestCertificate: createCertificateRequester({
       signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-      usages: rotationUsages,
+      usages: (algorithm) => getKubeletUsages("renewal", algorithm),
       ...toExpiration(settings),
       clock,
       random,
@@ -87,14 +87,14 @@ async function rotateServing(context: RotationContext, client: CredentialStore, 
   const { clock, random } = io;
   const store = await openCredentialStore({ files, clock, certDir: machine.certDir, prefix: SERVING_STORE_PREFIX });
   const readNames = () => readServingNames(settings, machine, files);
-  const template = createTemplateHolder(servingTemplate(machine.nodeName, await readNames()));
+  const template = createTemplateHolder(createServingTemplate(machine.nodeName, await readNames()));
   const manager = runCertificateManager({
     purpose: "serving",
     store,
     template,
     requestCertificate: createCertificateRequester({
       signerName: KUBELET_SERVING_SIGNER,
-      usages: servingUsages,
+      usages: (algorithm) => getKubeletUsages("serving", algorithm),
       ...toExpiration(settings),
       clock,
       random,

@@ -1,8 +1,8 @@
 /** The names of the serving certificate, from the settings and this machine. */
 import type { FilePort } from "../../../client/files.ts";
 import { readHostFacts } from "../../../client/host_facts.ts";
-import { type ServingNames, servingNames } from "../../../core/bootstrap/node_addresses.ts";
-import { servingTemplate } from "../../../core/bootstrap/kubelet_templates.ts";
+import { decideServingNames, type ServingNames } from "../../../core/bootstrap/node_addresses.ts";
+import { createServingTemplate } from "../../../core/bootstrap/kubelet_templates.ts";
 import type { CertificateTemplate } from "../../../core/bootstrap/rotation.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { BootstrapFlags } from "./flags.ts";
@@ -16,7 +16,7 @@ export async function readServingNames(
   files: FilePort,
 ): Promise<ServingNames> {
   const given = { dnsNames: settings.servingDns, ipAddresses: settings.servingIp };
-  return servingNames(given, await readHostFacts(machine.nodeName, files));
+  return decideServingNames(given, await readHostFacts(machine.nodeName, files));
 }
 
 /** Returns the template of the serving certificate. AppError `not_found` on a machine without an address. */
@@ -25,7 +25,7 @@ export async function getServingTemplate(
   machine: Machine,
   files: FilePort,
 ): Promise<CertificateTemplate> {
-  const template = servingTemplate(machine.nodeName, await readServingNames(settings, machine, files));
+  const template = createServingTemplate(machine.nodeName, await readServingNames(settings, machine, files));
   if (template !== undefined) return template;
   throw new AppError(
     "not_found",

@@ -14,14 +14,14 @@ import {
   type ServerAnswer,
   type StoredPairState,
 } from "../../../core/bootstrap/machine_assessment.ts";
-import { nodeSubject, parseNodeName } from "../../../core/bootstrap/node_name.ts";
+import { parseNodeName, toNodeSubject } from "../../../core/bootstrap/node_name.ts";
 import {
   type CertificateTemplate,
   getPairStatus,
   satisfiesTemplate,
   toRotationCertificate,
 } from "../../../core/bootstrap/rotation.ts";
-import { servingTemplate } from "../../../core/bootstrap/kubelet_templates.ts";
+import { createServingTemplate } from "../../../core/bootstrap/kubelet_templates.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { formatName } from "../../../core/pki/names.ts";
@@ -138,10 +138,10 @@ async function readStatus(
       (await findWaitingRequest(clientStore.temporaryKeyPath, files))?.note?.nodeName,
     ])
     : given;
-  const own = { ...nodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] };
+  const own = { ...toNodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] };
   const client = await readPair(CLIENT_STORE_PREFIX, machine, own, settings, tools, held);
   const wanted = settings.serving
-    ? servingTemplate(machine.nodeName, await readServingNames(settings, machine, files))
+    ? createServingTemplate(machine.nodeName, await readServingNames(settings, machine, files))
     : undefined;
   const serving = await readPair(SERVING_STORE_PREFIX, machine, wanted, { ...settings, serving: true }, tools);
   const isServing = settings.serving || serving.report.state !== "missing" || serving.report.isRequested;

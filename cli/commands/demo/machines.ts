@@ -1,6 +1,6 @@
 /** The machines of the demo. Each runs the function of the bootstrap command, with a kubeconfig and an empty folder. */
 import { join } from "node:path";
-import { bootstrap, bootstrapKubeconfig, type BootstrapOutcome } from "../../../client/bootstrap.ts";
+import { bootstrap, type BootstrapOutcome, createKubeconfigFinder } from "../../../client/bootstrap.ts";
 import type { Connect } from "../../../client/transport/connect.ts";
 import type { FilePort } from "../../../client/files.ts";
 import { parseCredentialPair } from "../../../core/bootstrap/credential_pair.ts";
@@ -68,7 +68,7 @@ export function startMachine(
   const outcome = bootstrap({
     ...deps,
     nodeName: nodeName.value,
-    findCluster: bootstrapKubeconfig(bootstrapKubeconfigPath, deps.files),
+    findCluster: createKubeconfigFinder(bootstrapKubeconfigPath, deps.files),
     kubeconfigPath: machine.kubeconfigPath,
     certDir: machine.certDir,
     waitSeconds,
