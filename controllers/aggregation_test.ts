@@ -10,7 +10,7 @@ import { runAggregation } from "./aggregation.ts";
 const READ: PolicyRule = { verbs: ["get"], apiGroups: [""], resources: ["secrets"] };
 const WRITE: PolicyRule = { verbs: ["update"], apiGroups: [""], resources: ["secrets"] };
 
-test("runAggregation() gives an aggregated role what its selectors find, and takes it away again", async () => {
+test("runAggregation() grants an aggregated role the rules of the selected roles, and removes them again", async () => {
   const clock = createFakeClock();
   const store = createMemoryObjectStore<ClusterRole>({ objects: [gathering("all"), part("a", READ)] });
   const logger = createMemoryLogger();
@@ -34,7 +34,7 @@ test("runAggregation() gives an aggregated role what its selectors find, and tak
   await running;
 });
 
-test("runAggregation() goes on after an API that was away", async () => {
+test("runAggregation() continues after the API was unreachable", async () => {
   const clock = createFakeClock();
   const store = createMemoryObjectStore<ClusterRole>({ objects: [gathering("all"), part("a", READ)] });
   store.failNext("update all", new AppError("unreachable", "cannot reach"));

@@ -103,7 +103,7 @@ for (
   });
 }
 
-test("createApprover() looks again at what it knows but nobody grants", async () => {
+test("createApprover() checks a recognized request again when no permission is granted", async () => {
   const reviewer = createReviewer("selfnodeclient");
   const { outcome, store } = await run({ username: "system:node:n2" }, reviewer);
   assert.deepEqual(outcome, { kind: "requeueAfter", ms: 200 });
@@ -111,7 +111,7 @@ test("createApprover() looks again at what it knows but nobody grants", async ()
   assert.deepEqual(store.calls, []);
 });
 
-test("createApprover() forgets the refusals of what it approves", async () => {
+test("createApprover() resets the back-off of a request that it approves", async () => {
   const reviewer = createReviewer();
   const store = createMemoryObjectStore({ objects: [await buildCsr()] });
   const { reconcile } = createApprover({ store, reviewer, logger: createMemoryLogger() });
@@ -128,13 +128,13 @@ test("createApprover() forgets the refusals of what it approves", async () => {
   assert.deepEqual(await look(), { kind: "requeueAfter", ms: 200 });
 });
 
-test("createApprover() retries aloud what it cannot read", async () => {
+test("createApprover() reports and retries a request that it cannot parse", async () => {
   const { outcome } = await run({ request: "" }, createReviewer());
   assert.ok(outcome.kind === "retry" && outcome.error instanceof Error);
   assert.equal(outcome.error.message, 'unable to parse csr "csr-1": PEM block type must be CERTIFICATE REQUEST');
 });
 
-test("createApprover() passes on the error of a review", async () => {
+test("createApprover() returns the error of a review", async () => {
   const reviewer: AccessReviewer = { isAllowed: () => Promise.reject(new AppError("unreachable", "cannot reach")) };
   await assert.rejects(run({}, reviewer), /cannot reach/);
 });

@@ -19,7 +19,7 @@ function token(id: string): KubeSecret {
   });
 }
 
-test("createBootstrapSigner() follows tokens and map, and is quiet when all is signed", async () => {
+test("createBootstrapSigner() follows tokens and the config map, and writes nothing when all is signed", async () => {
   const clock = createFakeClock();
   const logger = createMemoryLogger();
   const configMaps = createMemoryObjectStore<ConfigMap>();

@@ -93,7 +93,7 @@ for (
   });
 }
 
-test("createFileAuthoritySource() refuses to start with a key that is no key", async () => {
+test("createFileAuthoritySource() refuses to start with an invalid key", async () => {
   const disk = { ...createDisk(await first), "ca.key": "garbage" };
   await assert.rejects(createFileAuthoritySource(createOptions(disk)), (error) => {
     assert.ok(isAppError(error, "ca_invalid"));
@@ -102,7 +102,7 @@ test("createFileAuthoritySource() refuses to start with a key that is no key", a
   });
 });
 
-test("createFileAuthoritySource() refuses an empty path in upstream's words", async () => {
+test("createFileAuthoritySource() refuses an empty path with upstream's message", async () => {
   const options = { ...createOptions(createDisk(await first)), certFile: "" };
   await assert.rejects(createFileAuthoritySource(options), {
     message: 'error reading CA cert file "": missing filename for serving cert',
@@ -120,7 +120,7 @@ for (const mode of [0o100640, 0o100604, 0o100660]) {
   });
 }
 
-test("createFileAuthoritySource() looks at the files once a second and takes a new pair", async () => {
+test("createFileAuthoritySource() checks the files once a second and uses a new pair", async () => {
   const disk = createDisk(await first);
   const options = createOptions(disk);
   const source = await createFileAuthoritySource(options);
@@ -137,7 +137,7 @@ test("createFileAuthoritySource() looks at the files once a second and takes a n
   assert.deepEqual(options.logger.messages(), ["CA reloaded"]);
 });
 
-test("createFileAuthoritySource() keeps the old pair when the new one is broken, and says so once", async () => {
+test("createFileAuthoritySource() keeps the old pair when the new one is broken, and logs that once", async () => {
   const disk = createDisk(await first);
   const options = createOptions(disk);
   const source = await createFileAuthoritySource(options);
@@ -153,7 +153,7 @@ test("createFileAuthoritySource() keeps the old pair when the new one is broken,
   assert.equal(JSON.stringify(options.logger.entries).includes("PRIVATE KEY"), false);
 });
 
-test("createFileAuthoritySource() takes a CA with its issuers when it is told to, and reloads it", async () => {
+test("createFileAuthoritySource() accepts a CA with its issuers when the option is set, and reloads it", async () => {
   const root = await first;
   const intermediate = await createIntermediateCa(root, "lower");
   const disk = { ...createDisk(intermediate), "ca.crt": encodeTrust(intermediate) };
@@ -171,7 +171,7 @@ test("createFileAuthoritySource() takes a CA with its issuers when it is told to
   assert.deepEqual((await source.current()).intermediates, []);
 });
 
-test("createFileAuthoritySource() sends the leaf of a lone intermediate alone unless it is told otherwise", async () => {
+test("createFileAuthoritySource() issues the leaf of an intermediate without its chain unless the option is set", async () => {
   const disk = createDisk(await createIntermediateCa(await first));
   const alone = await createFileAuthoritySource(createOptions(disk));
   assert.deepEqual((await alone.current()).intermediates, []);
@@ -179,7 +179,7 @@ test("createFileAuthoritySource() sends the leaf of a lone intermediate alone un
   assert.equal((await chained.current()).intermediates.length, 1);
 });
 
-test("createFileAuthoritySource() opens a key under a passphrase, and keeps the old pair when the next one stays shut", async () => {
+test("createFileAuthoritySource() decrypts a key with a passphrase, and keeps the old pair when the next key cannot be decrypted", async () => {
   const ca = await first;
   const key = parsePrivateKey(ca.keyPem);
   assert.ok(key.ok);

@@ -10,7 +10,7 @@ import { runCleaner } from "./cleaner.ts";
 
 const denied = [condition("Denied", "2026-01-01T00:00:00Z")];
 
-test("runCleaner() passes at the start and each hour, and goes on after a failing delete", async () => {
+test("runCleaner() makes a pass at the start and each hour, and continues after a deletion that fails", async () => {
   const clock = createFakeClock("2026-01-01T02:00:00Z");
   const logger = createMemoryLogger();
   const later = [condition("Denied", "2026-01-01T01:30:00Z")];
@@ -37,7 +37,7 @@ test("runCleaner() passes at the start and each hour, and goes on after a failin
 });
 
 for (const { name, ms } of CLOCK_JUMPS) {
-  test(`runCleaner() passes each hour when the clock is set ${name}, and judges age by the clock as upstream does`, async () => {
+  test(`runCleaner() makes a pass each hour when the clock is set ${name}, and judges age by the clock as upstream does`, async () => {
     const clock = createFakeClock("2026-01-01T00:30:00Z");
     const store = createMemoryObjectStore({ objects: [await buildCsr({ name: "denied", conditions: denied })] });
     const abort = new AbortController();
@@ -52,7 +52,7 @@ for (const { name, ms } of CLOCK_JUMPS) {
   });
 }
 
-test("runCleaner() tries a failing list again soon", async () => {
+test("runCleaner() repeats a list that fails after a short pause", async () => {
   const clock = createFakeClock("2026-01-01T02:00:00Z");
   const store = createMemoryObjectStore({ objects: [await buildCsr({ conditions: denied })] });
   store.failNext("list", new AppError("unreachable", "cannot reach"));
@@ -64,7 +64,7 @@ test("runCleaner() tries a failing list again soon", async () => {
   await running;
 });
 
-test("runCleaner() spares a CSR that was made anew under the same name", async () => {
+test("runCleaner() keeps a CSR that was created again under the same name", async () => {
   const clock = createFakeClock("2026-01-01T02:00:00Z");
   const logger = createMemoryLogger();
   const store = createMemoryObjectStore({ objects: [await buildCsr({ conditions: denied })] });

@@ -18,7 +18,7 @@ async function watching(...leases: readonly Lease[]) {
   return { store, clock, isActive: () => manager.isActive(signal) };
 }
 
-test("isActive() is false where no kube-controller-manager ever had its Lease, or where it gave it up", async () => {
+test("isActive() is false when no kube-controller-manager has held its Lease, or when it has released it", async () => {
   assert.equal(await (await watching()).isActive(), false);
   assert.equal(await (await watching(held("2026-01-01T00:00:00.000000Z", ""))).isActive(), false);
 });

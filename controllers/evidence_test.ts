@@ -10,7 +10,7 @@ import { createCsrIndex, createNodeWatch } from "./evidence.ts";
 
 const approved = (name: string, username: string) => buildCsr({ name, username, conditions: [condition("Approved")] });
 
-test("createCsrIndex() knows the approved requests of each requester, also after a watch that broke", async () => {
+test("createCsrIndex() lists the approved requests of each requester, also after a watch that broke", async () => {
   const store = createMemoryObjectStore<CertificateSigningRequest>({
     objects: [await approved("a1", "a"), await buildCsr({ name: "a2", username: "a" }), await approved("b1", "b")],
   });
@@ -18,7 +18,7 @@ test("createCsrIndex() knows the approved requests of each requester, also after
   const listNames = (username: string) => [...index.listApproved(username)].map(getName);
   const abort = new AbortController();
   const follow = async () => {
-    for await (const _ of index.changes(abort.signal)) { /* noted as it passes */ }
+    for await (const _ of index.changes(abort.signal)) { /* recorded by the index */ }
   };
   const first = assert.rejects(follow(), /broken/);
   await settle();
@@ -40,7 +40,7 @@ test("createCsrIndex() knows the approved requests of each requester, also after
   await second;
 });
 
-test("createNodeWatch() knows nothing before the first listing, and says why it failed", async () => {
+test("createNodeWatch() reports no names before the first listing, and why it failed", async () => {
   const clock = createFakeClock();
   const nodes = createMemoryObjectStore<KubeObject>({ objects: [{ metadata: { name: "a" } }] });
   let isNeeded = false;

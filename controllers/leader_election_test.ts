@@ -43,7 +43,7 @@ function stand(
   return { terms, running, stop };
 }
 
-test("runWhileLeading() creates the lease as client-go does, renews it and gives it up", async () => {
+test("runWhileLeading() creates the lease as client-go does, renews it and releases it", async () => {
   const clock = createFakeClock("2026-01-01T00:00:00Z");
   const store = createMemoryObjectStore<Lease>();
   const one = stand("one", store, clock);
@@ -69,7 +69,7 @@ test("runWhileLeading() creates the lease as client-go does, renews it and gives
   assert.equal(clock.sleepers, 0);
 });
 
-test("runWhileLeading() goes on saying each minute why the lease cannot be claimed", async () => {
+test("runWhileLeading() logs each minute why the lease cannot be claimed", async () => {
   const clock = createFakeClock();
   const logger = createMemoryLogger();
   const abort = new AbortController();
@@ -127,7 +127,7 @@ test("runWhileLeading() hands over at once when the leader stops", async () => {
   await two.stop();
 });
 
-test("runWhileLeading() takes over 15 s after a leader fell silent, by its own clock only", async () => {
+test("runWhileLeading() takes over 15 s after the last renewal of a leader, by its own clock only", async () => {
   const clock = createFakeClock();
   const store = createMemoryObjectStore<Lease>();
   const spec = { holderIdentity: "dead", leaseDurationSeconds: 15, renewTime: "2099-01-01T00:00:00.000000Z" };
@@ -141,7 +141,7 @@ test("runWhileLeading() takes over 15 s after a leader fell silent, by its own c
 });
 
 for (const { name, ms } of CLOCK_JUMPS) {
-  test(`runWhileLeading() keeps its term, and its rival waits on, when the clock is set ${name}`, async () => {
+  test(`runWhileLeading() keeps its term, and another candidate keeps waiting, when the clock is set ${name}`, async () => {
     const clock = createFakeClock();
     const store = createMemoryObjectStore<Lease>();
     const one = stand("one", store, clock);
@@ -157,7 +157,7 @@ for (const { name, ms } of CLOCK_JUMPS) {
   });
 }
 
-test("runWhileLeading() stops its work after 10 s without a renewal, and stands again", async () => {
+test("runWhileLeading() stops its work after 10 s without a renewal, and is a candidate again", async () => {
   const clock = createFakeClock();
   const store = createMemoryObjectStore<Lease>();
   let reachable = true;
@@ -209,7 +209,7 @@ test("runWhileLeading() stops its work when a renewal hangs", async () => {
   await stopped;
 });
 
-test("runWhileLeading() lets somebody who took the lease have it", async () => {
+test("runWhileLeading() does not take back a lease that another replica has claimed", async () => {
   const clock = createFakeClock();
   const store = createMemoryObjectStore<Lease>();
   const one = stand("one", store, clock);
@@ -221,7 +221,7 @@ test("runWhileLeading() lets somebody who took the lease have it", async () => {
   await one.stop();
 });
 
-test("runWhileLeading() ends, lease released, when the work ends or fails", async () => {
+test("runWhileLeading() releases the lease and ends when the work ends or fails", async () => {
   const clock = createFakeClock();
   const store = createMemoryObjectStore<Lease>();
   await stand("one", store, clock, () => Promise.resolve()).running;
@@ -230,7 +230,7 @@ test("runWhileLeading() ends, lease released, when the work ends or fails", asyn
   assert.equal(store.peek("tlsboot").spec.holderIdentity, undefined);
 });
 
-test("runWhileLeading() releases over a conflict", async () => {
+test("runWhileLeading() releases the lease after a conflict", async () => {
   const clock = createFakeClock();
   const store = createMemoryObjectStore<Lease>();
   const one = stand("one", store, clock);
@@ -249,7 +249,7 @@ test("runWhileLeading() lets one of two new candidates lead", async () => {
   await Promise.all(both.map((candidate) => candidate.stop()));
 });
 
-test("claimLease(), releaseLease(), isHeldAt() and observe() keep the record as client-go does", async () => {
+test("claimLease(), releaseLease(), isHeldAt() and observeLease() keep the record as client-go does", async () => {
   const now = new Date("2026-01-01T00:00:10Z");
   const candidate = { identity: "me", leaseDurationMs: 15_000 };
   const theirs = { holderIdentity: "you", leaseTransitions: 4, acquireTime: "x", renewTime: "y", strategy: "s" };

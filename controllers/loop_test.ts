@@ -51,7 +51,7 @@ function start(
 
 const isDone = (): Promise<Outcome> => Promise.resolve(DONE);
 
-test("runController() reconciles what is there, what changes and what goes", async () => {
+test("runController() reconciles existing, changed and deleted objects", async () => {
   const rig = start(isDone, ["a", "b"]);
   await settle();
   assert.deepEqual(rig.seen, ["a", "b"]);
@@ -63,7 +63,7 @@ test("runController() reconciles what is there, what changes and what goes", asy
   await rig.stop();
 });
 
-test("runController() gives the newest object it knows", async () => {
+test("runController() passes the newest known object", async () => {
   const versions: string[] = [];
   const rig = start((_name, object) => {
     versions.push(object?.metadata.resourceVersion ?? "none");
@@ -76,7 +76,7 @@ test("runController() gives the newest object it knows", async () => {
   await rig.stop();
 });
 
-test("runController() tries a failure again with back-off and logs each attempt", async () => {
+test("runController() retries a failure with back-off and logs each attempt", async () => {
   const rig = start(() => Promise.reject(new Error("boom")), ["a"]);
   await rig.clock.advance(700);
   assert.deepEqual(rig.seen, ["a", "a", "a"]);
@@ -87,7 +87,7 @@ test("runController() tries a failure again with back-off and logs each attempt"
   await rig.stop();
 });
 
-test("runController() tries a conflict again without an error in the log", async () => {
+test("runController() retries a conflict without an error in the log", async () => {
   let failures = 2;
   const rig = start(() => {
     failures -= 1;
@@ -99,7 +99,7 @@ test("runController() tries a conflict again without an error in the log", async
   await rig.stop();
 });
 
-test("runController() starts the back-off anew after a success", async () => {
+test("runController() resets the back-off after a success", async () => {
   const outcomes: Outcome[] = [{ kind: "retry", error: "x" }, { kind: "retry", error: "x" }, DONE];
   const rig = start(() => Promise.resolve(outcomes.shift() ?? { kind: "retry", error: "x" }), ["a"]);
   await rig.clock.advance(600);
@@ -109,7 +109,7 @@ test("runController() starts the back-off anew after a success", async () => {
   await rig.stop();
 });
 
-test("runController() leaves a terminal failure until the object changes", async () => {
+test("runController() does not retry a terminal failure until the object changes", async () => {
   const rig = start(() => Promise.resolve<Outcome>({ kind: "terminal", error: new Error("never") }), ["a"]);
   await rig.clock.advance(100_000);
   assert.deepEqual(rig.seen, ["a"]);
@@ -120,7 +120,7 @@ test("runController() leaves a terminal failure until the object changes", async
   await rig.stop();
 });
 
-test("runController() starts a broken watch again and sees what went away meanwhile", async () => {
+test("runController() restarts a broken watch and notices objects that were deleted meanwhile", async () => {
   const rig = start(isDone, ["a", "b"]);
   await settle();
   rig.store.breakWatches(new Error("reset"));
@@ -132,7 +132,7 @@ test("runController() starts a broken watch again and sees what went away meanwh
   await rig.stop();
 });
 
-test("runController() lets workers start only when everything is known", async () => {
+test("runController() starts its workers when all objects are known", async () => {
   const gate = Promise.withResolvers<void>();
   const rig = start(isDone);
   await rig.stop();
@@ -164,7 +164,7 @@ test("runController() lets workers start only when everything is known", async (
   await running;
 });
 
-test("runController() runs as many at once as it has workers", async () => {
+test("runController() reconciles as many names at once as it has workers", async () => {
   let running = 0;
   let most = 0;
   const gate = Promise.withResolvers<void>();
@@ -187,7 +187,7 @@ test("runController() runs as many at once as it has workers", async () => {
   await rig.stop();
 });
 
-test("runController() looks at everything again after one to two resync periods", async () => {
+test("runController() reconciles every object again after one to two resync periods", async () => {
   const rig = start(isDone, ["a"], { resyncMs: 1_000 });
   await rig.clock.advance(999);
   assert.deepEqual(rig.seen, ["a"]);
@@ -196,7 +196,7 @@ test("runController() looks at everything again after one to two resync periods"
   await rig.stop();
 });
 
-test("runController() looks at what concerns it, at what waits for a look, and at what was of concern and goes", async () => {
+test("runController() reconciles selected objects, queued names, and selected objects that are deleted", async () => {
   const concerns = ({ data = {} }: ConfigMap): boolean => data["open"] === "yes";
   const outcomes: Outcome[] = [DONE, { kind: "requeueAfter", ms: 3_000 }];
   const rig = start(() => Promise.resolve(outcomes.shift() ?? DONE), ["a"], { concerns, resyncMs: 1_000 });

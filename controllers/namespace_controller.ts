@@ -142,10 +142,10 @@ async function empty(deps: NamespaceControllerDeps, namespace: string, signal: A
   for (const resource of resources) {
     try {
       await content.deleteCollection(resource, namespace, signal);
-      const left = await content.list(resource, namespace, signal);
-      if (left.length === 0) continue;
-      const finalizers = left.flatMap(({ metadata }) => metadata.finalizers ?? []);
-      remaining.push({ group: resource.group, resource: resource.resource, count: left.length, finalizers });
+      const rest = await content.list(resource, namespace, signal);
+      if (rest.length === 0) continue;
+      const finalizers = rest.flatMap(({ metadata }) => metadata.finalizers ?? []);
+      remaining.push({ group: resource.group, resource: resource.resource, count: rest.length, finalizers });
       // No finalizer holds these objects, so they should have been deleted.
       if (finalizers.length === 0) deletionFailures.push(unexpectedRest(namespace, resource));
     } catch (error) {

@@ -21,7 +21,7 @@ interface Setup {
   readonly left?: Readonly<Record<string, readonly KubeObject[]>>;
   readonly failing?: string;
   readonly undiscovered?: boolean;
-  /** What the store holds in the namespace, asked once and again after it was emptied. */
+  /** The content of the store in the namespace: first, and after it was emptied. */
   readonly stored?: readonly (readonly { group: string; resource: string; count: number }[])[];
   readonly isActive?: boolean;
 }
@@ -32,7 +32,7 @@ async function reconcileOnce(setup: Setup) {
   const emptied: string[] = [];
   const content: NamespaceContent = {
     resources: () =>
-      undiscovered ? Promise.reject(new AppError("unreachable", "nobody there")) : Promise.resolve(RESOURCES),
+      undiscovered ? Promise.reject(new AppError("unreachable", "no answer")) : Promise.resolve(RESOURCES),
     deleteCollection({ resource }, name) {
       if (resource === failing) return Promise.reject(new AppError("api_error", `cannot delete ${resource}`));
       emptied.push(`${name}/${resource}`);
@@ -60,7 +60,7 @@ function problems({ status }: Namespace): readonly string[] {
   return (status.conditions ?? []).filter((condition) => condition.status === "True").map(({ type }) => type);
 }
 
-test("createNamespaceController() empties a namespace, tells of it and takes its own finalizer away", async () => {
+test("createNamespaceController() empties a namespace, writes conditions and removes its finalizer", async () => {
   const { outcome, emptied, calls, now } = await reconcileOnce({});
   assert.deepEqual(outcome, { kind: "done" });
   assert.deepEqual(emptied, ["web/configmaps", "web/secrets"]);
@@ -69,14 +69,14 @@ test("createNamespaceController() empties a namespace, tells of it and takes its
   assert.deepEqual([now.status.conditions?.length, problems(now)], [5, []]);
 });
 
-test("createNamespaceController() leaves a namespace alone that nobody deletes, or that has been emptied", async () => {
+test("createNamespaceController() does nothing for a namespace that is not being deleted, or that has been emptied", async () => {
   const { deletionTimestamp: _, ...metadata } = going.metadata;
   const active = { ...going, metadata, status: { phase: "Active" } };
   assert.deepEqual((await reconcileOnce({ namespace: active })).calls, []);
   assert.deepEqual((await reconcileOnce({ namespace: { ...going, spec: {} } })).calls, ["get web"]);
 });
 
-test("createNamespaceController() puts the phase right first", async () => {
+test("createNamespaceController() corrects the phase first", async () => {
   const { calls, now } = await reconcileOnce({ namespace: { ...going, status: { phase: "Active" } } });
   assert.deepEqual(calls.slice(0, 2), ["get web", "update web/status"]);
   assert.equal(now.status.phase, "Terminating");
@@ -98,7 +98,7 @@ for (
       type: "NamespaceDeletionContentFailure",
     },
     {
-      name: "something stays that nobody holds",
+      name: "an object remains that no finalizer holds",
       setup: { left: { secrets: [{ metadata: { name: "stays" } }] } },
       type: "NamespaceDeletionContentFailure",
     },
@@ -109,7 +109,7 @@ for (
     },
   ]
 ) {
-  test(`createNamespaceController() tries again when ${name}, and says so`, async () => {
+  test(`createNamespaceController() retries when ${name}, and reports it`, async () => {
     const { outcome, now } = await reconcileOnce(setup);
     assert.equal(outcome.kind, "retry");
     assert.ok(problems(now).includes(type));
@@ -117,12 +117,12 @@ for (
   });
 }
 
-test("createNamespaceController() leaves a namespace to a kube-controller-manager that is at work", async () => {
+test("createNamespaceController() leaves a namespace to an active kube-controller-manager", async () => {
   const { outcome, emptied, calls } = await reconcileOnce({ isActive: true });
   assert.deepEqual([outcome, emptied, calls], [{ kind: "requeueAfter", ms: 15_000 }, [], ["get web"]]);
 });
 
-test("createNamespaceController() touches nothing while the store holds objects that are not served", async () => {
+test("createNamespaceController() deletes nothing while the store holds objects that are not served", async () => {
   const pods = { group: "", resource: "pods", count: 3 };
   const deployments = { group: "apps", resource: "deployments", count: 1 };
   const secrets = { group: "", resource: "secrets", count: 2 };
@@ -144,7 +144,7 @@ test("createNamespaceController() does not finalize over values that cannot be r
   assert.deepEqual(problems(now), ["NamespaceContentRemaining"]);
 });
 
-test("createNamespaceController() gives other API servers five seconds to hear of a deletion", async () => {
+test("createNamespaceController() waits five seconds for other API servers to learn of a deletion", async () => {
   const namespaces = createMemoryObjectStore<Namespace>({ objects: [going] });
   const clock = createFakeClock("2026-01-01T00:00:00Z");
   const nothing: NamespaceContent = {
@@ -171,6 +171,6 @@ test("createNamespaceController() gives other API servers five seconds to hear o
   assert.deepEqual(namespaces.peek("web").spec.finalizers, ["example.com/own"]);
 });
 
-test("createNamespaceController() goes on with other resources when one fails", async () => {
+test("createNamespaceController() continues with other resources when one fails", async () => {
   assert.deepEqual((await reconcileOnce({ failing: "configmaps" })).emptied, ["web/secrets"]);
 });

@@ -29,7 +29,7 @@ interface Subject {
 }
 
 const logger = createMemoryLogger();
-/** A publisher where no kube-controller-manager is at work. */
+/** A publisher beside which no kube-controller-manager is active. */
 const PUBLISHER = { caPem: "PEM", logger, controllerManager: { isActive: () => Promise.resolve(false) } };
 const SUBJECTS: readonly Subject[] = [
   {
@@ -54,7 +54,7 @@ const SUBJECTS: readonly Subject[] = [
 const { signal } = new AbortController();
 
 for (const { title, name, make } of SUBJECTS) {
-  test(`${title} makes what an active namespace lacks, once`, async () => {
+  test(`${title} creates what an active namespace lacks, once`, async () => {
     const { store, reconcile } = make();
     assert.deepEqual(await reconcile("web", active, signal), { kind: "done" });
     assert.equal(store.peek(name).metadata.namespace, "web");
@@ -62,14 +62,14 @@ for (const { title, name, make } of SUBJECTS) {
     assert.deepEqual(store.calls, [`get ${name}`, `create ${name}`, `get ${name}`]);
   });
 
-  test(`${title} asks for nothing in a namespace that goes or is gone`, async () => {
+  test(`${title} does nothing in a namespace that is being deleted or gone`, async () => {
     const { store, reconcile } = make();
     await reconcile("web", terminating, signal);
     await reconcile("web", undefined, signal);
     assert.deepEqual(store.calls, []);
   });
 
-  test(`${title} is content when the namespace goes meanwhile`, async () => {
+  test(`${title} succeeds when the namespace is deleted meanwhile`, async () => {
     for (const error of [LEAVING, new AppError("not_found", "no such namespace")]) {
       const { store, reconcile } = make();
       store.failNext("create", error);
@@ -77,20 +77,20 @@ for (const { title, name, make } of SUBJECTS) {
     }
   });
 
-  test(`${title} tries again after any other refusal`, async () => {
+  test(`${title} retries after any other refusal`, async () => {
     const { store, reconcile } = make();
     store.failNext("create", new AppError("access_denied", "not you"));
     await assert.rejects(reconcile("web", active, signal), { code: "access_denied" });
   });
 }
 
-test("createServiceAccountController() is content when somebody else was faster", async () => {
+test("createServiceAccountController() succeeds when another client was faster", async () => {
   const { store, reconcile } = SUBJECTS[0]!.make();
   store.failNext("create", new AppError("already_exists", "it is there"));
   assert.deepEqual(await reconcile("web", active, signal), { kind: "done" });
 });
 
-test("createRootCaPublisher() puts a changed bundle right, guarded by its version", async () => {
+test("createRootCaPublisher() corrects a changed bundle, guarded by its version", async () => {
   const store = createMemoryObjectStore<ConfigMap>({
     objects: [{ metadata: { name: "kube-root-ca.crt", namespace: "web" }, data: { "ca.crt": "EVIL" } }],
   });
@@ -100,7 +100,7 @@ test("createRootCaPublisher() puts a changed bundle right, guarded by its versio
   assert.deepEqual(store.calls, ["get kube-root-ca.crt", "update kube-root-ca.crt"]);
 });
 
-test("createRootCaPublisher() leaves the bundle of a kube-controller-manager that is at work as it is", async () => {
+test("createRootCaPublisher() keeps the bundle of an active kube-controller-manager", async () => {
   const store = createMemoryObjectStore<ConfigMap>({
     objects: [{ metadata: { name: "kube-root-ca.crt", namespace: "web" }, data: { "ca.crt": "THEIRS" } }],
   });

@@ -30,13 +30,13 @@ interface Instance extends AsyncDisposable {
   readonly events: MemoryObjectStore<EventV1>;
   readonly clock: FakeClock;
   readonly logger: MemoryLogger;
-  readonly asked: string[];
-  /** What is granted. */
+  readonly reviewed: string[];
+  /** The granted permissions. */
   readonly permissions: Set<string>;
-  /** What cannot be asked just now. */
+  /** The permissions whose review fails. */
   readonly unreachable: Set<string>;
   set(settings: Partial<PolicySettings>): void;
-  told(): Promise<readonly string[]>;
+  listEvents(): Promise<readonly string[]>;
   getCondition(name: string): string;
 }
 
@@ -47,7 +47,7 @@ interface InstanceOptions {
   readonly inventory?: Inventory;
   readonly isDryRun?: boolean;
   readonly maxPending?: number;
-  /** The watch is so late that it never tells what was approved. */
+  /** The watch is so late that it never delivers approved requests. */
   readonly isWatchLate?: boolean;
   readonly server?: () => Promise<{ readonly dns: readonly string[]; readonly ips: readonly string[] }>;
 }
@@ -95,20 +95,20 @@ function run(options: InstanceOptions): Instance {
   const nodes = createMemoryObjectStore<ReportingNode>({ objects: options.nodes ?? [] });
   const events = createMemoryObjectStore<EventV1>();
   const changed = createManualTrigger();
-  const asked: string[] = [];
+  const reviewed: string[] = [];
   const permissions = new Set<string>();
   const unreachable = new Set<string>();
   let current: PolicySettings = { policies: options.policies ?? [STRICT], inventory: options.inventory };
   const reviewer = {
     isAllowed: (spec: { readonly resourceAttributes?: { readonly subresource?: string } }) => {
       const permission = spec.resourceAttributes?.subresource ?? "";
-      asked.push(permission);
+      reviewed.push(permission);
       if (unreachable.has(permission)) return Promise.reject(new AppError("unreachable", "no answer"));
       return Promise.resolve(permissions.has(permission));
     },
   };
   const index = createCsrIndex(options.isWatchLate === true ? pendingOnly(csrs) : csrs);
-  const teller = createVerdictEvents({ store: events, instance: "test", clock, random, logger });
+  const recorder = createVerdictEvents({ store: events, instance: "test", clock, random, logger });
   const isDryRun = options.isDryRun ?? false;
   const policy = createPolicyApprover({
     store: csrs,
@@ -120,7 +120,7 @@ function run(options: InstanceOptions): Instance {
       clock,
     },
     settings: { current: () => current, changes: changed.changes },
-    events: teller,
+    events: recorder,
     logger,
     isDryRun,
     ...(options.maxPending === undefined ? {} : { maxPending: options.maxPending }),
@@ -130,7 +130,7 @@ function run(options: InstanceOptions): Instance {
     reviewer,
     logger,
     policy,
-    ...(isDryRun ? { dryRun: { events: teller } } : {}),
+    ...(isDryRun ? { dryRun: { events: recorder } } : {}),
   });
   const abort = new AbortController();
   const running = runController(
@@ -143,14 +143,14 @@ function run(options: InstanceOptions): Instance {
     events,
     clock,
     logger,
-    asked,
+    reviewed,
     permissions,
     unreachable,
     set(settings) {
       current = { ...current, ...settings };
       changed.fire(["settings"]);
     },
-    told: async () =>
+    listEvents: async () =>
       (await events.list(new AbortController().signal)).map(({ type, reason, note }) => `${type} ${reason}: ${note}`),
     getCondition: (name) => (csrs.peek(name).status.conditions ?? []).map(({ type }) => type).join(),
     async [Symbol.asyncDispose]() {
@@ -160,7 +160,7 @@ function run(options: InstanceOptions): Instance {
   };
 }
 
-test("createPolicyApprover() approves with words in the condition and an Event about the request", async () => {
+test("createPolicyApprover() approves with the evidence in the condition and in an Event about the request", async () => {
   await using instance = run({ csrs: [await buildCsr(SERVING)], inventory: INVENTORY });
   await instance.clock.advance(2_000);
   const [approved] = instance.csrs.peek("csr-1").status.conditions ?? [];
@@ -180,7 +180,7 @@ test("createPolicyApprover() approves with words in the condition and an Event a
     },
   );
   assert.deepEqual([event?.type, event?.reason, event?.note], ["Normal", "PolicyApproved", approved?.message]);
-  assert.deepEqual(instance.asked, []);
+  assert.deepEqual(instance.reviewed, []);
 });
 
 test("createPolicyApprover() denies where the policy says so", async () => {
@@ -192,7 +192,10 @@ test("createPolicyApprover() denies where the policy says so", async () => {
   });
   await instance.clock.advance(2_000);
   assert.equal(instance.getCondition("csr-1"), "Denied");
-  assert.match((await instance.told()).join(), /^Warning PolicyDenied: Denied by rule .*"\*\.example" is a wildcard/);
+  assert.match(
+    (await instance.listEvents()).join(),
+    /^Warning PolicyDenied: Denied by rule .*"\*\.example" is a wildcard/,
+  );
 });
 
 const STOP: Policy = {
@@ -208,15 +211,18 @@ const STOP: Policy = {
 };
 const RENEWAL: CsrOptions = { username: "system:node:n1", groups: ["system:nodes"] };
 
-test("createApprover() lets a rule that denies decide before the kubelet client rules, and asks no permission for it", async () => {
+test("createApprover() lets a rule that denies decide before the kubelet client rules, without a review of permissions", async () => {
   const other = { ...RENEWAL, name: "other", username: "system:node:n2", commonName: "system:node:n2" };
   await using instance = run({ csrs: [await buildCsr(RENEWAL), await buildCsr(other)], policies: [STRICT, STOP] });
   instance.permissions.add("selfnodeclient");
   await instance.clock.advance(2_000);
   assert.equal(instance.getCondition("csr-1"), "Denied");
   assert.equal(instance.getCondition("other"), "Approved");
-  assert.deepEqual(instance.asked, ["selfnodeclient"]);
-  assert.match((await instance.told()).join(), /^Warning PolicyDenied: Denied by rule "stolen" of policy "stop": /);
+  assert.deepEqual(instance.reviewed, ["selfnodeclient"]);
+  assert.match(
+    (await instance.listEvents()).join(),
+    /^Warning PolicyDenied: Denied by rule "stolen" of policy "stop": /,
+  );
 });
 
 test("createApprover() lets a rule that denies decide however many requests of its requester stay pending", async () => {
@@ -230,7 +236,7 @@ test("createApprover() lets a rule that denies decide however many requests of i
   await until(() => instance.getCondition("left") === "Denied");
 });
 
-test("createApprover() approves nothing while a rule that denies cannot be asked", async () => {
+test("createApprover() approves nothing while a rule that denies cannot be evaluated", async () => {
   const [rule] = STOP.rules;
   const asking: Policy = { ...STOP, rules: [{ ...rule!, require: { permission: "stolen" } }] };
   await using instance = run({ csrs: [await buildCsr(RENEWAL)], policies: [asking] });
@@ -243,25 +249,25 @@ test("createApprover() approves nothing while a rule that denies cannot be asked
   await until(() => instance.getCondition("csr-1") === "Approved");
 });
 
-test("createPolicyApprover() looks again when the address appears, not at each heartbeat, and tells once", async () => {
+test("createPolicyApprover() checks again when the address appears, not at each heartbeat, and reports once", async () => {
   await using instance = run({ csrs: [await buildCsr(SERVING)], nodes: [node("a")], policies: [TRUSTING] });
   await instance.clock.advance(2_000);
   assert.equal(instance.getCondition("csr-1"), "");
-  const told = await instance.told();
-  assert.equal(told.length, 1);
+  const events = await instance.listEvents();
+  assert.equal(events.length, 1);
   assert.match(
-    told[0] ?? "",
+    events[0] ?? "",
     /^Normal PolicyLeftPending: Left pending: .*nothing proves that 10\.0\.0\.1 belongs to node a.*explain csr-1, and this approver's --policy and --inventory$/,
   );
   instance.nodes.put(node("a"));
   instance.nodes.put(node("b", "10.0.0.2"));
   await instance.clock.advance(60_000);
-  assert.deepEqual(await instance.told(), told);
+  assert.deepEqual(await instance.listEvents(), events);
   instance.nodes.put(node("a", "10.0.0.1"));
   await until(() => instance.getCondition("csr-1") === "Approved");
 });
 
-test("createPolicyApprover() approves nothing that a second node reports, until that one has gone", async () => {
+test("createPolicyApprover() approves no name that a second node reports, until that node is deleted", async () => {
   await using instance = run({
     csrs: [await buildCsr(SERVING)],
     nodes: [node("a", "10.0.0.1"), node("b", "10.0.0.1")],
@@ -269,12 +275,12 @@ test("createPolicyApprover() approves nothing that a second node reports, until 
   });
   await instance.clock.advance(60_000);
   assert.equal(instance.getCondition("csr-1"), "");
-  assert.match((await instance.told()).join(), /10\.0\.0\.1 belongs to node b too, by its own status/);
+  assert.match((await instance.listEvents()).join(), /10\.0\.0\.1 belongs to node b too, by its own status/);
   await instance.nodes.delete("b", new AbortController().signal);
   await until(() => instance.getCondition("csr-1") === "Approved");
 });
 
-test("createPolicyApprover() takes up what is read anew: policies and inventory", async () => {
+test("createPolicyApprover() uses reloaded policies and a reloaded inventory", async () => {
   const foreign = await buildCsr({ ...SERVING, name: "other", signerName: "example.com/web" });
   await using instance = run({ csrs: [await buildCsr(SERVING), foreign], policies: [STRICT] });
   await instance.clock.advance(2_000);
@@ -286,7 +292,7 @@ test("createPolicyApprover() takes up what is read anew: policies and inventory"
   await until(() => instance.getCondition("other") === "Denied");
 });
 
-test("createPolicyApprover() renews by the certificate that was issued a moment ago", async () => {
+test("createPolicyApprover() renews by a certificate that was issued a moment ago", async () => {
   const pending = await buildCsr({ ...SERVING, name: "second" });
   await using instance = run({ csrs: [pending], policies: [STRICT], inventory: new Map() });
   await instance.clock.advance(2_000);
@@ -307,7 +313,7 @@ test("createPolicyApprover() renews by the certificate that was issued a moment 
   assert.match(message, /10\.0\.0\.1 by held certificate/);
 });
 
-test("createPolicyApprover() never decides by a question that could not be asked, and asks again", async () => {
+test("createPolicyApprover() decides nothing while a fact cannot be read, and checks again", async () => {
   let isDown = true;
   const server = () =>
     isDown ? Promise.reject(new AppError("unreachable", "no way")) : Promise.resolve({ dns: [], ips: [] });
@@ -320,7 +326,7 @@ test("createPolicyApprover() never decides by a question that could not be asked
   assert.equal(instance.getCondition("csr-1"), "Approved");
 });
 
-test("createPolicyApprover() counts what it approves at the same moment", async () => {
+test("createPolicyApprover() counts the approvals of the same moment", async () => {
   const one = await buildCsr(SERVING);
   const csrs = Array.from({ length: 15 }, (_, index) => ({ ...one, metadata: { name: `csr-${index}` } }));
   await using instance = run({ csrs, inventory: INVENTORY });
@@ -331,7 +337,7 @@ test("createPolicyApprover() counts what it approves at the same moment", async 
   assert.equal(approved(), 15);
 });
 
-test("createPolicyApprover() counts what it has approved before the watch tells it", async () => {
+test("createPolicyApprover() counts its approvals before the watch delivers them", async () => {
   const one = await buildCsr(SERVING);
   const csrs = Array.from({ length: 15 }, (_, index) => ({ ...one, metadata: { name: `csr-${index}` } }));
   await using instance = run({ csrs, inventory: INVENTORY, isWatchLate: true });
@@ -339,7 +345,7 @@ test("createPolicyApprover() counts what it has approved before the watch tells 
   assert.equal(csrs.filter(({ metadata }) => instance.getCondition(metadata.name) === "Approved").length, 10);
 });
 
-test("createPolicyApprover() stops looking at a requester with 10,000 pending requests, says how to clear them, and goes on", async () => {
+test("createPolicyApprover() stops checking a requester with 10,000 pending requests, reports how to clear them, and serves others", async () => {
   const bad = await buildCsr({ ...SERVING, ipAddresses: ["10.0.0.2"] });
   const csrs = Array.from({ length: 10_000 }, (_, index) => ({ ...bad, metadata: { name: `csr-${index}` } }));
   await using instance = run({ csrs, inventory: INVENTORY });
@@ -349,11 +355,11 @@ test("createPolicyApprover() stops looking at a requester with 10,000 pending re
     "a requester has too many pending requests, further ones are not checked",
   ]);
   assert.equal(instance.logger.messages("info").filter((message) => message === "CSR left pending").length, 100);
-  const told = await instance.told();
-  // 25 in the bucket of the requester, and the one that says why the others are not told.
-  assert.equal(told.length, 26);
+  const events = await instance.listEvents();
+  // 25 in the bucket of the requester, and the one that says why there are no others.
+  assert.equal(events.length, 26);
   assert.match(
-    told.join("\n"),
+    events.join("\n"),
     /Warning TooManyRequests: 100 requests of "system:node:a" stay pending; .*tlsboot approver clear system:node:a/,
   );
   const fields = instance.logger.entries.find(({ level }) => level === "warn")?.fields;
@@ -376,7 +382,7 @@ test("createPolicyApprover() stops looking at a requester with 10,000 pending re
   await until(() => instance.getCondition("good") === "Approved");
 });
 
-test("createPolicyApprover() looks at those that waited once there are fewer", async () => {
+test("createPolicyApprover() checks waiting requests when there are fewer pending ones", async () => {
   const bad = await buildCsr({ ...SERVING, ipAddresses: ["10.0.0.2"] });
   const good = await buildCsr({ ...SERVING, name: "good" });
   const csrs = [...Array.from({ length: 3 }, (_, index) => ({ ...bad, metadata: { name: `bad-${index}` } })), good];
@@ -387,7 +393,7 @@ test("createPolicyApprover() looks at those that waited once there are fewer", a
   await until(() => instance.getCondition("good") === "Approved");
 });
 
-test("createPolicyApprover() in a dry run writes nothing into requests and tells once what it would do", async () => {
+test("createPolicyApprover() in a dry run writes nothing into requests and reports once what it would do", async () => {
   const client = await buildCsr({ name: "client" });
   await using instance = run({ csrs: [await buildCsr(SERVING), client], inventory: INVENTORY, isDryRun: true });
   instance.permissions.add("nodeclient");
@@ -395,13 +401,13 @@ test("createPolicyApprover() in a dry run writes nothing into requests and tells
   instance.nodes.put(node("x", "10.9.9.9"));
   await instance.clock.advance(60_000);
   assert.deepEqual(instance.csrs.calls.filter((call) => call.startsWith("update")), []);
-  const told = await instance.told();
-  assert.equal(told.length, 2);
-  for (const line of told) assert.match(line, /^Normal WouldApprove: Dry run, nothing was written\. /);
+  const events = await instance.listEvents();
+  assert.equal(events.length, 2);
+  for (const line of events) assert.match(line, /^Normal WouldApprove: Dry run, nothing was written\. /);
   assert.equal(instance.logger.messages("info").filter((message) => message === "CSR would be approved").length, 2);
 });
 
-test("createPolicyApprover() is asked about a kubelet client request when its permission is refused", async () => {
+test("createPolicyApprover() decides a kubelet client request when its permission is refused", async () => {
   const rule: Policy["rules"][number] = {
     name: "rack",
     match: { signerNames: ["kubernetes.io/kube-apiserver-client-kubelet"] },
@@ -420,5 +426,5 @@ test("createPolicyApprover() is asked about a kubelet client request when its pe
   instance.permissions.add("rack");
   await instance.clock.advance(60_000);
   assert.equal(instance.getCondition("csr-1"), "Approved");
-  assert.deepEqual(instance.asked.slice(0, 2), ["nodeclient", "rack"]);
+  assert.deepEqual(instance.reviewed.slice(0, 2), ["nodeclient", "rack"]);
 });

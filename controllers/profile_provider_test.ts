@@ -21,7 +21,7 @@ function createOptions(disk: { text: string | undefined }, signerName?: string) 
 for (
   const { name, text, signerName, want } of [
     { name: "the file's", text: profile("example.com/a", "1h"), signerName: undefined, want: "example.com/a" },
-    { name: "the one that is asked for", text: profile("", "1h"), signerName: "example.com/b", want: "example.com/b" },
+    { name: "the given one", text: profile("", "1h"), signerName: "example.com/b", want: "example.com/b" },
     { name: "both", text: profile("example.com/a", "1h"), signerName: "example.com/a", want: "example.com/a" },
   ]
 ) {
@@ -84,7 +84,7 @@ test("createFileProfileSource() reads the file again when it changes, and keeps 
     await turn(bad);
     assert.equal(await life(), 7_200);
   }
-  // An empty file and half a word are the same fault: no mapping. Each fault is told once.
+  // An empty file and half a word are the same fault: no mapping. Each fault is logged once.
   assert.equal(logger.messages("error").length, 3);
   await turn(profile("example.com/other", "3h"));
   assert.equal(await life(), 7_200);
@@ -94,7 +94,7 @@ test("createFileProfileSource() reads the file again when it changes, and keeps 
   assert.equal(await life(), 10_800);
 });
 
-test("followProfiles() looks at the files without being asked, until it is told to stop", async () => {
+test("followProfiles() checks the files regularly until it is aborted", async () => {
   const disk = { text: profile("example.com/a", "1h") };
   const options = createOptions(disk);
   const source = await createFileProfileSource(options);

@@ -34,7 +34,7 @@ test("reserveToken() gives 100 at once, then 10 a second", () => {
   assert.equal(reserveToken(bucket, now + 400).delayMs, 0);
 });
 
-test("createWorkQueue() hands out a name once, in order of arrival", async () => {
+test("createWorkQueue() returns a name once, first in, first out", async () => {
   const queue = createWorkQueue(createFakeClock());
   for (const name of ["a", "b", "a"]) queue.add(name);
   assert.equal(await queue.take(NEVER), "a");
@@ -44,7 +44,7 @@ test("createWorkQueue() hands out a name once, in order of arrival", async () =>
   assert.equal(await third, "c");
 });
 
-test("createWorkQueue() hands a name out again after done when it changed meanwhile, never in parallel", async () => {
+test("createWorkQueue() returns a name again after done when it changed meanwhile, never in parallel", async () => {
   const queue = createWorkQueue(createFakeClock());
   queue.add("a");
   await queue.take(NEVER);
@@ -67,7 +67,7 @@ test("createWorkQueue() rejects a take with the reason of the abort", async () =
   assert.equal(await queue.take(NEVER), "a");
 });
 
-test("createWorkQueue() delays names, the shorter of two waits counts", async () => {
+test("createWorkQueue() delays names; of two delays the shorter one counts", async () => {
   const clock = createFakeClock();
   const queue = createWorkQueue(clock);
   const abort = new AbortController();
@@ -91,7 +91,7 @@ test("createWorkQueue() delays names, the shorter of two waits counts", async ()
   assert.equal(clock.sleepers, 0);
 });
 
-test("createWorkQueue() counts failures until they are forgotten", async () => {
+test("createWorkQueue() counts failures until they are reset", async () => {
   const clock = createFakeClock();
   const queue = createWorkQueue(clock);
   const abort = new AbortController();
@@ -161,7 +161,7 @@ test("createWorkQueue() loses no name, whatever the order of adds and dones", as
 });
 
 for (const { name, ms } of CLOCK_JUMPS) {
-  test(`createWorkQueue() keeps its waits when the clock is set ${name}`, async () => {
+  test(`createWorkQueue() keeps its delays when the clock is set ${name}`, async () => {
     const clock = createFakeClock();
     const queue = createWorkQueue(clock);
     const abort = new AbortController();
@@ -182,41 +182,41 @@ for (const { name, ms } of CLOCK_JUMPS) {
   });
 }
 
-test("createWaitQueue() wakes one waiter per call, in the order they came", async () => {
+test("createWaitQueue() wakes one waiter per call, first in, first out", async () => {
   const { signal } = new AbortController();
-  const line = createWaitQueue();
+  const queue = createWaitQueue();
   const gone: string[] = [];
-  line.wakeNext();
-  for (const name of ["a", "b", "c"]) line.wait(signal).then(() => gone.push(name));
+  queue.wakeNext();
+  for (const name of ["a", "b", "c"]) queue.wait(signal).then(() => gone.push(name));
   await settle();
   assert.deepEqual(gone, []);
-  line.wakeNext();
-  line.wakeNext();
+  queue.wakeNext();
+  queue.wakeNext();
   await settle();
   assert.deepEqual(gone, ["a", "b"]);
 });
 
 test("createWaitQueue() rejects only the waiters whose signal aborts", async () => {
-  const [impatient, patient] = [new AbortController(), new AbortController()];
-  const line = createWaitQueue();
-  const sent = [line.wait(impatient.signal), line.wait(impatient.signal)];
-  const stays = line.wait(patient.signal);
-  impatient.abort(new Error("enough"));
+  const [short, long] = [new AbortController(), new AbortController()];
+  const queue = createWaitQueue();
+  const sent = [queue.wait(short.signal), queue.wait(short.signal)];
+  const stays = queue.wait(long.signal);
+  short.abort(new Error("enough"));
   for (const wait of sent) await assert.rejects(wait, /enough/);
-  await assert.rejects(line.wait(impatient.signal), /enough/);
-  line.wakeNext();
+  await assert.rejects(queue.wait(short.signal), /enough/);
+  queue.wakeNext();
   await stays;
 });
 
 test("createWaitQueue() listens to a signal once, and only while something waits with it", async () => {
   const { signal } = new AbortController();
   const listeners = (): number => getEventListeners(signal, "abort").length;
-  const line = createWaitQueue();
-  const waits = [line.wait(signal), line.wait(signal)];
+  const queue = createWaitQueue();
+  const waits = [queue.wait(signal), queue.wait(signal)];
   assert.equal(listeners(), 1);
-  line.wakeNext();
+  queue.wakeNext();
   assert.equal(listeners(), 1);
-  line.wakeNext();
+  queue.wakeNext();
   assert.equal(listeners(), 0);
   await Promise.all(waits);
 });

@@ -30,7 +30,7 @@ function watch(): Watched {
   return Object.assign(watched, { current });
 }
 
-test("createReloading() looks at most once a second, once for all who ask at that moment", async () => {
+test("createReloader() checks at most once a second, once for all callers of that moment", async () => {
   const watched = watch();
   watched.text = "two";
   await watched.clock.advance(999);
@@ -43,7 +43,7 @@ test("createReloading() looks at most once a second, once for all who ask at tha
   assert.deepEqual([watched.loads, watched.changes], [1, ["two"]]);
 });
 
-test("createReloading() is silent where nothing has changed, and looks again although the clock was set back", async () => {
+test("createReloader() reports nothing when nothing has changed, and checks again although the clock was set back", async () => {
   const watched = watch();
   await watched.clock.advance(1_000);
   const before = await watched.current();
@@ -53,7 +53,7 @@ test("createReloading() is silent where nothing has changed, and looks again alt
   assert.deepEqual([watched.loads, watched.changes, watched.faults], [2, [], []]);
 });
 
-test("createReloading() keeps the old value, tells each fault once, and again when it was mended in between", async () => {
+test("createReloader() keeps the old value, reports each fault once, and again when it was fixed in between", async () => {
   const watched = watch();
   for (const text of ["bad", "bad", "bad too", "one", "bad too", "three"]) {
     watched.text = text;

@@ -99,14 +99,14 @@ for (
     { name: "issued", edit: { certificate: "eA==" } },
   ]
 ) {
-  test(`createSigner() leaves alone: ${name}`, async () => {
+  test(`createSigner() ignores: ${name}`, async () => {
     const { outcome, store } = await run(edit);
     assert.deepEqual(outcome, { kind: "done" });
     assert.deepEqual(store.calls, []);
   });
 }
 
-test("createSigner() marks as Failed what breaks the profile, with one write", async () => {
+test("createSigner() marks a request outside the profile as Failed, with one write", async () => {
   const { outcome, store } = await run({ signerName: API_CLIENT, usages: [...THREE, "server auth"] });
   assert.deepEqual(outcome, { kind: "done" });
   assert.deepEqual(store.calls, ["update csr-1/status"]);
@@ -195,7 +195,7 @@ const trustCases: readonly {
     want: "it is unknown whether the API trusts this CA for clients",
   },
   { signerName: KUBELET, usages: TWO, trusted: true },
-  // As upstream where nobody knows: only who says that it is so is believed.
+  // As upstream, it signs while the trust is unknown, and refuses only when the API is known to trust the CA.
   { signerName: "kubernetes.io/legacy-unknown", usages: ["client auth"], trusted: undefined },
   {
     signerName: "kubernetes.io/legacy-unknown",
@@ -256,7 +256,7 @@ for (
     { name: "a failure", edit: { usages: [] }, want: "error adding failure condition for csr: cannot update" },
   ]
 ) {
-  test(`createSigner() says what it could not write: ${name}`, async () => {
+  test(`createSigner() reports a failed write: ${name}`, async () => {
     const store = createMemoryObjectStore({ objects: [await buildCsr({ conditions: approved, ...edit })] });
     store.failNext("update", new AppError("conflict", "cannot update"));
     await assert.rejects(run(edit, { store }), (error) => {
@@ -269,7 +269,7 @@ for (
 }
 
 for (const keyAlgorithm of ["rsa-2048", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519"] as const) {
-  test(`createSigner() issues what upstream issues, from a CA with ${keyAlgorithm}`, async () => {
+  test(`createSigner() issues the same certificate as upstream, from a CA with ${keyAlgorithm}`, async () => {
     const ca = await createSigningCa({ keyAlgorithm });
     const { store } = await run({
       signerName: "kubernetes.io/legacy-unknown",
@@ -313,7 +313,7 @@ for (const keyAlgorithm of ["rsa-2048", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521"
   });
 }
 
-test("createSigner() puts the intermediates of its CA behind the leaf, and ends with the first of them", async () => {
+test("createSigner() appends the intermediates of its CA to the leaf, and limits its life to theirs", async () => {
   const root = await createSigningCa({ commonName: "root" });
   const upper = await createIntermediateCa(root, "upper", { notAfter: new Date("2026-03-04T05:30:00Z") });
   const lower = await createIntermediateCa(upper, "lower", { notAfter: root.certificate.notAfter });
@@ -325,7 +325,7 @@ test("createSigner() puts the intermediates of its CA behind the leaf, and ends 
   assert.equal(new Date(chain[0]?.validTo ?? "").toISOString(), "2026-03-04T05:30:00.000Z");
 });
 
-test("createSigner() signs in the loop, over a conflict, and gives every certificate its own serial", async () => {
+test("createSigner() signs in the loop after a conflict, and gives every certificate its own serial", async () => {
   const clock = createFakeClock();
   const logger = createMemoryLogger();
   const names = ["a", "b", "c", "d", "e", "f"];

@@ -17,7 +17,7 @@ function token(name: string, expiration: string | undefined): SecretObject {
   };
 }
 
-test("createTokenCleaner() deletes each token when it expires, broken ones at once", async () => {
+test("createTokenCleaner() deletes each token when it expires, and malformed ones at once", async () => {
   const clock = createFakeClock("2026-01-01T00:00:00Z");
   const logger = createMemoryLogger();
   const store = createMemoryObjectStore<SecretObject>({
@@ -49,7 +49,7 @@ test("createTokenCleaner() deletes each token when it expires, broken ones at on
 });
 
 for (const code of ["not_found", "conflict"] as const) {
-  test(`createTokenCleaner() is content when the token is ${code} on deletion`, async () => {
+  test(`createTokenCleaner() succeeds when the token is ${code} on deletion`, async () => {
     const clock = createFakeClock("2026-01-01T00:00:00Z");
     const store = createMemoryObjectStore<SecretObject>({ objects: [token("t", "2009-01-01T00:00:00Z")] });
     store.failNext("delete t", new AppError(code, "cannot delete"));

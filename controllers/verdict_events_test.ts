@@ -9,7 +9,7 @@ import { createMemoryObjectStore } from "../tests/support/memory_object_store.ts
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createVerdictEvents } from "./verdict_events.ts";
 
-test("createVerdictEvents() logs what cannot be told, and shortens what is too long", async () => {
+test("createVerdictEvents() logs an Event that cannot be written, and shortens a long note", async () => {
   const clock = createFakeClock();
   const logger = createMemoryLogger();
   const events = createMemoryObjectStore<EventV1>();

@@ -3,21 +3,21 @@ import { test } from "node:test";
 import { settle } from "../../tests/support/fake_clock.ts";
 import { createKeyedMutex } from "./keyed_mutex.ts";
 
-test("createKeyedMutex() runs one at a time for each key, after failures too", async () => {
-  const turns = createKeyedMutex();
+test("createKeyedMutex() runs one task at a time for each key, after failures too", async () => {
+  const mutex = createKeyedMutex();
   const order: string[] = [];
   const gate = Promise.withResolvers<void>();
-  const first = turns.runExclusive("a", async () => {
+  const first = mutex.runExclusive("a", async () => {
     order.push("first");
     await gate.promise;
     throw new Error("failed");
   });
   const refused = assert.rejects(first, /failed/);
-  const second = turns.runExclusive("a", () => {
+  const second = mutex.runExclusive("a", () => {
     order.push("second");
     return Promise.resolve(2);
   });
-  await turns.runExclusive("b", () => Promise.resolve(order.push("other")));
+  await mutex.runExclusive("b", () => Promise.resolve(order.push("other")));
   await settle();
   assert.deepEqual(order, ["first", "other"]);
   gate.resolve();
