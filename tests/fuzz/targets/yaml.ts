@@ -91,11 +91,10 @@ export const yaml: Target = {
       const document = parseYaml(input);
       const { value } = document;
       // Go writes a member called `<<` bare, as we do, and reads it again as a merge.
-      const mergesWhenRead = JSON.stringify(value)?.includes('"<<":') ?? false;
-      if (input.length < 8192 && !mergesWhenRead) {
+      if (input.length < 8192 && JSON.stringify(value)?.includes('"<<":') !== true) {
         const written = formatYaml(value);
         assertSame(JSON.stringify(parseYaml(written).value), JSON.stringify(value), "written and read");
-        compareWithPackage(written, value);
+        if (!MISREAD_BY_PACKAGE.test(written)) compareWithPackage(written, value);
       }
       return decodeAgain(ALL_KINDS[input.length % ALL_KINDS.length]!, document);
     } catch (error) {
@@ -103,6 +102,12 @@ export const yaml: Target = {
     }
   },
 };
+
+/**
+ * Matches text that Go reads and npm's `yaml` reads otherwise: it drops the rest beyond about a thousand levels, and does
+ * not know the line breaks of YAML 1.1.
+ */
+const MISREAD_BY_PACKAGE = /^(?:[- ] ){500}|[\u2028\u2029]/m;
 
 /** What is written here means the same to others. */
 function compareWithPackage(written: string, value: unknown): void {
