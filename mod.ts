@@ -1,114 +1,183 @@
 /**
  * tlsboot as a library: Kubernetes TLS bootstrapping from both ends.
  *
- * This entry has all of `core` (decisions), `client` (the node side), `server` (the control-plane side) and `controllers`
- * (signer, approver and others); import `@tlsboot/tlsboot/core` and so on to load less. `@tlsboot/tlsboot/cli` runs the
- * command line.
+ * - `openInstance` runs what `tlsboot up` runs: an API server over a data directory, a signer, an approver.
+ * - `startTestServer` starts the same in memory, for the tests of programs that talk to an API server.
+ * - `connectToCluster` gives typed access to any Kubernetes API by a kubeconfig.
+ * - `bootstrap` obtains the certificate of a machine, as a kubelet does.
+ * - `loadAuthority` and `signCertificate` issue certificates without a server.
  *
- * @example A CA, a server, a signer and a machine that gets a certificate, in one process
+ * These have defaults for clock, randomness and log. The rest of this entry is what programs need beside them. Every part
+ * is in the entry of its room, where its adapters are handed in: `@tlsboot/tlsboot/core` (decisions), `/client` (the node
+ * side), `/controllers`, `/server` (the API) and `/cli` (the command line).
+ *
+ * @example An instance, and a machine that gets its certificate from it
  * ```ts
  * import assert from "node:assert/strict";
- * import {
- *   type CertificateSigningRequest,
- *   certificateSigningRequestKind,
- *   createAuthority,
- *   createObjectStore,
- *   createSigner,
- *   encodePem,
- *   generatePrivateKey,
- *   issueCertificate,
- *   KUBE_APISERVER_CLIENT_SIGNER,
- *   type Logger,
- *   createMemoryStorage,
- *   parseCredentialPair,
- *   runController,
- *   startServer,
- *   submitRequest,
- *   verifyChain,
- *   waitForCertificate,
- *   withApproval,
- * } from "@tlsboot/tlsboot";
- * import { createSystemClock, createSystemRandom } from "@tlsboot/tlsboot/cli";
+ * import { mkdtemp } from "node:fs/promises";
+ * import { tmpdir } from "node:os";
+ * import { join } from "node:path";
+ * import { bootstrap, getCsrPhase, openInstance } from "@tlsboot/tlsboot";
  *
- * const clock = createSystemClock();
- * const random = createSystemRandom();
- * const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => logger };
- * const deps = { clock, random, logger };
+ * const dataDir = await mkdtemp(join(tmpdir(), "tlsboot-"));
+ * await using instance = await openInstance({ dataDir, port: 0, autoApprove: true });
  *
- * const notBefore = clock.now();
- * const validity = { notBefore, notAfter: new Date(notBefore.getTime() + 3_600_000) };
- * const caKey = await generatePrivateKey("ecdsa-p256");
- * const ca = await createAuthority({ commonName: "ca", ...validity, key: caKey, serial: random.bytes(16) });
- * const servingKey = await generatePrivateKey("ecdsa-p256");
- * const serving = await issueCertificate({
- *   subject: { commonName: "server" },
- *   publicKeyDer: servingKey.publicKeyDer(),
- *   dnsNames: ["localhost"],
- *   ipAddresses: ["127.0.0.1"],
- *   emailAddresses: [],
- *   uris: [],
- *   ...validity,
- *   usages: ["digital signature", "server auth"],
- *   isCa: false,
- * }, ca, random.bytes(16));
- *
- * await using storage = createMemoryStorage(deps);
- * await using server = await startServer({
- *   ...deps,
- *   storage,
- *   bindAddress: "127.0.0.1",
- *   port: 0,
- *   serving: { certificatePem: encodePem("CERTIFICATE", serving), privateKeyPem: servingKey.toPem() },
- *   clientCaPem: ca.certificatePem,
- *   tokenFile: undefined,
- *   bootstrapTokens: true,
- *   anonymous: false,
- *   audit: undefined,
- *   version: { gitVersion: "v1.37.2" },
- *   objects: [],
+ * const outcome = await bootstrap({
+ *   bootstrapKubeconfig: instance.bootstrapKubeconfigPath,
+ *   kubeconfig: join(dataDir, "n1", "kubeconfig"),
+ *   nodeName: "n1",
  * });
+ * assert.equal(outcome.pair.leaf.subject.commonName, "system:node:n1");
  *
- * // An administrator inside the process; the controller acts as it here, in an instance it has an account of its own.
- * const admin = { username: "admin", uid: "", groups: ["system:masters", "system:authenticated"], extra: {} };
- * const transport = server.transportFor(admin, "example");
- * const store = createObjectStore<CertificateSigningRequest>(transport, certificateSigningRequestKind, deps);
- * const { reconcile } = createSigner({
- *   ...deps,
- *   store,
- *   authorities: async () => ca,
- *   signerNames: [KUBE_APISERVER_CLIENT_SIGNER],
- *   signingDurationSeconds: 1_800,
- * });
- * const stop = new AbortController();
- * const signer = runController({ ...deps, name: "signer", store, reconcile }, stop.signal);
- *
- * // Ask, approve, wait, check.
- * const key = await generatePrivateKey("ecdsa-p256");
- * const asked = await submitRequest(store, {
- *   key,
- *   subject: { commonName: "jane" },
- *   signerName: KUBE_APISERVER_CLIENT_SIGNER,
- *   usages: ["digital signature", "client auth"],
- *   name: { prefix: "jane-" },
- * }, clock, stop.signal);
- * const csr = await store.get(asked.name, stop.signal);
- * const approved = withApproval(csr!, { reason: "Example", message: "Checked by hand." });
- * assert(approved.ok);
- * await store.update(approved.value, stop.signal, "approval");
- * const pem = await waitForCertificate({ ...deps, ...asked, transport, timeoutSeconds: 30 }, stop.signal);
- *
- * const pair = parseCredentialPair(pem, key.toPem());
- * assert(pair.ok);
- * assert.equal(pair.value.leaf.subject.commonName, "jane");
- * assert(verifyChain(pair.value.leaf, [], [ca.certificate], { at: clock.now(), usage: "client" }).ok);
- *
- * stop.abort();
- * await signer;
+ * const [csr] = await instance.csrs.list(AbortSignal.timeout(5_000));
+ * assert.equal(getCsrPhase(csr!).kind, "issued");
  * ```
  *
  * @module
  */
-export * from "./core/mod.ts";
-export * from "./client/mod.ts";
-export * from "./controllers/mod.ts";
-export * from "./server/mod.ts";
+
+// With defaults for everything.
+export { type InstanceSettings, type OpenInstance, openInstance } from "./cli/library/open_instance.ts";
+export { startTestServer, type TestServer, type TestServerSettings } from "./cli/library/test_server.ts";
+export {
+  type AdminAccess,
+  type ApiAccess,
+  type CertificateSettings,
+  type ConnectSettings,
+  connectToCluster,
+  type TokenOptions,
+} from "./cli/library/api_access.ts";
+export {
+  type AuthoritySettings,
+  loadAuthority,
+  signCertificate,
+  type SignSettings,
+} from "./cli/library/certificates.ts";
+export { bootstrapMachine as bootstrap, type MachineSettings } from "./cli/library/bootstrap_machine.ts";
+export { createSystemPorts, type SystemPorts } from "./cli/library/defaults.ts";
+
+// Errors, results, ports.
+export {
+  AppError,
+  type Clock,
+  type CsrStore,
+  type DeletionOptions,
+  type ErrorCode,
+  isAppError,
+  type LogFields,
+  type Logger,
+  type ObjectChange,
+  type ObjectStore,
+  type Random,
+  type Result,
+  Secret,
+  type Transport,
+  type TransportRequest,
+  type TransportResponse,
+} from "./core/mod.ts";
+export { createLogger, type LoggerOptions } from "./cli/mod.ts";
+
+// Kubernetes objects and kubeconfigs.
+export {
+  type CertificateSigningRequest,
+  type CertificateSigningRequestCondition,
+  certificateSigningRequestKind,
+  type CertificateSigningRequestSpec,
+  type CertificateSigningRequestStatus,
+  encodeKubeconfig,
+  findKind,
+  type Kind,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  type Kubeconfig,
+  KUBELET_SERVING_SIGNER,
+  type KubeObject,
+  type ObjectMeta,
+  parseKubeconfig,
+  secretKind,
+  type SecretObject,
+  type UserInfo,
+} from "./core/mod.ts";
+export { createObjectStore, type ObjectStoreOptions } from "./client/mod.ts";
+
+// Requests: their content, their phase, the decision.
+export {
+  type CsrPhase,
+  type DecisionRefusal,
+  type DecisionText,
+  getCsrPhase,
+  hasCertificate,
+  isApproved,
+  isDenied,
+  isFailed,
+  type ParsedRequest,
+  parseRequest,
+  withApproval,
+  withDenial,
+} from "./core/mod.ts";
+export {
+  BUILTIN_POLICIES,
+  evaluatePolicies,
+  type Inventory,
+  parseInventory,
+  parsePolicy,
+  type Policy,
+  type PolicyInput,
+  type PolicyVerdict,
+} from "./core/mod.ts";
+export {
+  BUILTIN_SIGNERS,
+  createCustomProfile,
+  parseProfile,
+  type ProfileSpec,
+  type SigningProfile,
+} from "./core/mod.ts";
+export { DONE, type Outcome, type Reconcile, type Reconciler, runController, type Trigger } from "./controllers/mod.ts";
+
+// A machine and its certificates.
+export {
+  type BootstrapToken,
+  createTokenSecret,
+  formatBootstrapToken,
+  generateBootstrapToken,
+  parseBootstrapToken,
+  type TokenSecretOptions,
+} from "./core/mod.ts";
+export {
+  type BootstrapOutcome,
+  type BootstrapProgress,
+  type CertificateRequest,
+  submitRequest,
+  type SubmittedRequest,
+  waitForCertificate,
+  type WaitOptions,
+} from "./client/mod.ts";
+
+// Keys, requests, certificates, CAs.
+export {
+  type Authority,
+  type AuthorityOptions,
+  type CertificateFacts,
+  type CertificatePlan,
+  type ChainOptions,
+  createAuthority,
+  createCertificationRequest,
+  type CredentialPair,
+  type DistinguishedName,
+  encodePem,
+  generatePrivateKey,
+  issueCertificate,
+  type KeyAlgorithm,
+  parseAuthority,
+  parseCertificate,
+  parseCertificates,
+  parseCertificationRequest,
+  parseCredentialPair,
+  parsePrivateKey,
+  type PrivateKey,
+  publicKeyPin,
+  type RequestFacts,
+  type RequestOptions,
+  type SubjectFields,
+  verifyChain,
+} from "./core/mod.ts";

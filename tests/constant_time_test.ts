@@ -25,9 +25,10 @@ const REVEALED: Readonly<Record<string, string>> = {
   "cli/authority/files.ts": "seals the CA's key",
   "cli/authority/passphrase.ts": "two entries, compared in constant time",
   "cli/backup/encryption.ts": "seals and opens a backup",
-  "cli/instance/bootstrap_kubeconfig.ts": "parsed, to find its Secret again",
+  "cli/instance/joining.ts": "parsed, to find its Secret again",
   "cli/instance/admin_kubeconfig.ts": "read out of the kubeconfig that it checks",
   "cli/instance/serving.ts": "written into the key's file, and to TLS",
+  "cli/library/test_server.ts": "given to TLS",
   "cli/commands/bootstrap/credentials.ts": "a flag that is parsed",
 };
 

@@ -7,7 +7,7 @@ import { settle } from "../../tests/support/fake_clock.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
-import { ensureClusterInfo } from "./cluster_info.ts";
+import { ensureClusterInfo } from "./joining.ts";
 
 const CLUSTER = {
   server: "https://192.0.2.1:6443",

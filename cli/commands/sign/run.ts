@@ -2,16 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
-import { verifyRequest } from "../../../core/csr/request.ts";
-import { findSubjectRestriction } from "../../../core/signing/refusals.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../../core/errors.ts";
 import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/certificates_v1.ts";
-import type { Authority } from "../../../core/pki/authority.ts";
-import { chainNotAfter, encodeIssued } from "../../../core/pki/authority_chain.ts";
-import { issueCertificate, SERIAL_BYTES } from "../../../core/pki/issue.ts";
-import { type ClientTrust, planCertificate } from "../../../core/signing/plan.ts";
-import { BUILTIN_SIGNERS, type SigningProfile } from "../../../core/signing/profile.ts";
-import { parseRequestFile, type RequestFileOptions } from "../../../core/signing/request_file.ts";
+import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
+import { type RequestSigning, signRequest } from "../../sign_request.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import type { SignFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -34,17 +28,6 @@ const STDIN = "-";
 /** The minimum life of certificates by Kubernetes' signers. A custom profile has a limit of its own. */
 const MIN_LIFE_MS = MIN_EXPIRATION_SECONDS * 1_000;
 
-/** The rules and the CA that all requests of a run share. */
-interface Signing {
-  readonly profile: SigningProfile;
-  readonly authority: Authority;
-  readonly clientTrust: ClientTrust;
-  readonly asked: RequestFileOptions;
-  readonly signingDurationSeconds: number;
-  /** Whether the intermediates of the CA come behind each certificate. */
-  readonly chain: boolean;
-}
-
 /** The action of the command `tlsboot sign`. */
 export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings, args } = input;
@@ -54,7 +37,7 @@ export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal):
   const codes = new Set<ExitCode>();
   for (const [index, file] of args.entries()) {
     try {
-      const pem = await signFile(await readBytes(file, io, signal), file, signing, io);
+      const pem = await signRequest(await readBytes(file, io, signal), file, signing, io);
       const target = targets?.[index];
       if (target === undefined) io.stdout.write(pem);
       else {
@@ -78,7 +61,7 @@ async function openSigning(
   files: FilePort,
   io: Io,
   signal: AbortSignal,
-): Promise<Signing> {
+): Promise<RequestSigning> {
   const logger = createLogger({ stderr: io.stderr, clock: io.clock });
   const keys = createCaKeys(settings, io, files, signal);
   const deps = { files, clock: io.clock, logger, cwd: io.cwd, keys };
@@ -109,42 +92,6 @@ async function openSigning(
     signingDurationSeconds: signingDurationSeconds(settings, logger),
     chain: settings.chain && profile.chain !== false,
   };
-}
-
-/**
- * Signs a request and returns the certificate, PEM, followed by its chain. Throws AppError `csr_denied` when the rules
- * refuse it, `invalid` when it is not a request, and `ca_expired`.
- */
-async function signFile(bytes: Uint8Array, file: string, signing: Signing, io: Io): Promise<string> {
-  const { profile, authority, clientTrust } = signing;
-  const request = parseRequestFile(basename(file), bytes, signing.asked);
-  if (!request.ok) throw new AppError("invalid", `cannot sign "${file}": ${request.error}`);
-  const { csr, facts } = request.value;
-  const verified = verifyRequest(facts);
-  const fault = verified.ok ? findSubjectRestriction(profile.signerName, facts.subject.organizations) : verified.error;
-  if (fault !== undefined) throw refusal(file, fault);
-  const plan = planCertificate({
-    csr,
-    facts,
-    profile,
-    caNotAfter: chainNotAfter(authority),
-    issuers: [authority.certificate, ...authority.issuers],
-    clientTrust,
-    signingDurationSeconds: signing.signingDurationSeconds,
-    now: io.clock.now(),
-  });
-  if (plan.ok) {
-    const der = await issueCertificate(plan.value, authority, io.random.bytes(SERIAL_BYTES));
-    return encodeIssued(der, authority, signing.chain);
-  }
-  if (plan.error.kind === "failed") throw refusal(file, plan.error.message);
-  throw new AppError("ca_expired", `cannot sign "${file}": ${plan.error.message}`);
-}
-
-function refusal(file: string, why: string): AppError {
-  return new AppError("csr_denied", `cannot sign "${file}": ${why}`, {
-    hint: "see its contents with: tlsboot inspect FILE",
-  });
 }
 
 /** Returns the path for each certificate; undefined for stdout. All paths are checked before anything is signed. */

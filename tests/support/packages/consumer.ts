@@ -16,6 +16,9 @@ export const ENTRIES = [
 
 export type Entry = (typeof ENTRIES)[number];
 
+/** The programs of docs/examples that run to their end by themselves. */
+const EXAMPLES: readonly string[] = ["sign_without_a_server.ts", "bootstrap_a_machine.ts"];
+
 /** Creates the project and installs the package into it with npm. */
 export async function installInto(folder: string, tarball: string): Promise<void> {
   await writeFile(join(folder, "package.json"), JSON.stringify({ name: "consumer", private: true, type: "module" }));
@@ -34,6 +37,10 @@ export async function writePrograms(folder: string): Promise<readonly string[]> 
       programs.push(`${kind}_${entry.names}.ts`);
       await writeFile(join(folder, programs.at(-1)!), text);
     }
+  }
+  for (const name of EXAMPLES) {
+    programs.push(name);
+    await writeFile(join(folder, name), await readFile(join(ROOT, "docs", "examples", name), "utf8"));
   }
   return programs;
 }

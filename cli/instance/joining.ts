@@ -1,0 +1,153 @@
+/**
+ * What machines join an instance with: `cluster-info`, as kubeadm publishes it, and `bootstrap.kubeconfig` with a bootstrap
+ * token that is replaced when it has expired or was deleted.
+ */
+import {
+  CLUSTER_INFO_NAME,
+  CLUSTER_INFO_NAMESPACE,
+  planClusterInfo,
+  type PublishedCluster,
+} from "../../core/bootstrap/cluster_info.ts";
+import {
+  type BootstrapToken,
+  formatBootstrapToken,
+  generateBootstrapToken,
+  parseBootstrapToken,
+} from "../../core/bootstrap/token.ts";
+import {
+  BOOTSTRAP_TOKEN_USAGES,
+  createTokenSecret,
+  decideTokenSecret,
+  listTokenFacts,
+  toTokenSecretName,
+} from "../../core/bootstrap/token_secret.ts";
+import { AppError } from "../../core/errors.ts";
+import type { ConfigMap, SecretObject as KubeSecret } from "../../core/kube/core_v1.ts";
+import { configMapKind } from "../../core/kube/kinds/mod.ts";
+import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { Secret } from "../../core/lib/brand.ts";
+import type { Clock, ObjectStore, Random } from "../../core/ports.ts";
+import { createObjectStore } from "../../client/objects/object_store.ts";
+import type { Server } from "../../server/server.ts";
+import { USER_AGENT } from "../user_agent.ts";
+import { ROOT_USER } from "./control_plane.ts";
+import { type DataDir, SECRET_MODE } from "./data_dir.ts";
+import type { ControllerDeps } from "./deps.ts";
+import { TLSBOOT_GROUP } from "./instance_rbac.ts";
+import type { CertificateDeps } from "./serving.ts";
+
+/** The properties of a new bootstrap token. */
+export interface NewToken {
+  /** Default: 24 hours. */
+  readonly lifeMs?: number;
+  /** Default: the group of the bootstrap tokens of `up`. */
+  readonly groups?: readonly string[];
+  readonly description?: string;
+}
+
+const TOKEN_LIFE_MS = 24 * 3_600_000;
+const CLUSTER_NAME = "tlsboot";
+const USER_NAME = "tls-bootstrap-token-user";
+
+/**
+ * Publishes the address and the CA of a running instance; the bootstrap signer signs it. AppError `ca_invalid` when
+ * other servers of the same store have another CA.
+ */
+export async function ensureClusterInfo(
+  { server, isShared }: { readonly server: Pick<Server, "transportFor">; readonly isShared: boolean },
+  cluster: PublishedCluster,
+  deps: ControllerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const transport = server.transportFor(ROOT_USER, USER_AGENT);
+  const configMaps = createObjectStore<ConfigMap>(transport, configMapKind, {
+    ...deps,
+    namespace: CLUSTER_INFO_NAMESPACE,
+  });
+  const plan = planClusterInfo(await configMaps.get(CLUSTER_INFO_NAME, signal), cluster, { isShared });
+  switch (plan.kind) {
+    case "none":
+      return;
+    case "foreign":
+      if (!isShared) {
+        deps.logger.warn("cluster-info names another server and is not changed", { server: plan.server });
+      }
+      return;
+    case "otherCa":
+      throw new AppError("ca_invalid", "cannot share this etcd: its instance has another CA", {
+        hint:
+          "copy pki/ca.crt and pki/ca.key from the data directory of the instance's first server, or choose another " +
+          "--etcd-prefix for a separate instance",
+      });
+    case "create":
+      await configMaps.create(plan.configMap, signal);
+      break;
+    case "update":
+      await configMaps.update(plan.configMap, signal);
+  }
+  deps.logger.info("cluster-info published", { server: cluster.server });
+}
+
+/** Ensures that the kubeconfig has a valid token. Returns its expiration, undefined for a token that never expires. */
+export async function ensureBootstrapKubeconfig(
+  dir: DataDir,
+  secrets: ObjectStore<KubeSecret>,
+  cluster: PublishedCluster,
+  deps: CertificateDeps,
+  signal: AbortSignal,
+): Promise<Date | undefined> {
+  const kept = await readToken(dir, cluster, deps);
+  if (kept !== undefined) {
+    const secret = await secrets.get(toTokenSecretName(kept.id), signal);
+    if (secret !== undefined && decideTokenSecret(secret, kept, deps.clock.now()).ok) {
+      const expiration = listTokenFacts(secret)?.expiration;
+      return expiration?.kind === "at" ? expiration.at : undefined;
+    }
+  }
+  const description = "made by tlsboot up for bootstrap.kubeconfig";
+  const { token, expiration } = await createBootstrapToken(secrets, { description }, deps, signal);
+  await deps.files.writeAtomic(dir.bootstrapKubeconfig, encodeBootstrapKubeconfig(cluster, token), SECRET_MODE);
+  deps.logger.info("bootstrap kubeconfig written", { path: dir.bootstrapKubeconfig, tokenId: token.id, expiration });
+  return expiration;
+}
+
+/** Creates a bootstrap token at the API. */
+export async function createBootstrapToken(
+  secrets: Pick<ObjectStore<KubeSecret>, "create">,
+  { lifeMs = TOKEN_LIFE_MS, groups = [TLSBOOT_GROUP], description = "" }: NewToken,
+  { clock, random }: { readonly clock: Pick<Clock, "now">; readonly random: Random },
+  signal: AbortSignal,
+): Promise<{ readonly token: BootstrapToken; readonly expiration: Date }> {
+  const token = generateBootstrapToken(random);
+  const expiration = new Date(clock.now().getTime() + lifeMs);
+  const secret = createTokenSecret({ token, expiration, usages: BOOTSTRAP_TOKEN_USAGES, groups, description });
+  await secrets.create(secret, signal);
+  return { token, expiration };
+}
+
+/** Encodes a kubeconfig that authenticates with a bootstrap token. */
+export function encodeBootstrapKubeconfig(cluster: PublishedCluster, token: BootstrapToken): string {
+  return encodeKubeconfig({
+    clusters: [{ name: CLUSTER_NAME, cluster: { server: cluster.server, certificateAuthorityData: cluster.caPem } }],
+    contexts: [{ name: CLUSTER_NAME, context: { cluster: CLUSTER_NAME, user: USER_NAME } }],
+    users: [{ name: USER_NAME, user: { token: new Secret(formatBootstrapToken(token)) } }],
+    currentContext: CLUSTER_NAME,
+  });
+}
+
+async function readToken(
+  dir: DataDir,
+  cluster: PublishedCluster,
+  { files }: CertificateDeps,
+): Promise<BootstrapToken | undefined> {
+  const text = await files.readText(dir.bootstrapKubeconfig);
+  if (text === undefined) return undefined;
+  const config = parseKubeconfig(text, dir.bootstrapKubeconfig);
+  if (!config.ok) return undefined;
+  const entry = config.value.clusters[0]?.cluster;
+  if (entry?.server !== cluster.server || entry.certificateAuthorityData !== cluster.caPem) return undefined;
+  const token = config.value.users[0]?.user.token;
+  if (token === undefined) return undefined;
+  const parsed = parseBootstrapToken(token.reveal());
+  return parsed.ok ? parsed.value : undefined;
+}

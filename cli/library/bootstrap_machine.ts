@@ -1,0 +1,61 @@
+/** `bootstrap`: the first certificate of a machine, with the defaults of `tlsboot bootstrap`. */
+import { hostname } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { parseNodeName } from "../../core/bootstrap/node_name.ts";
+import { AppError } from "../../core/errors.ts";
+import {
+  bootstrap,
+  bootstrapKubeconfig,
+  type BootstrapOutcome,
+  type BootstrapProgress,
+} from "../../client/bootstrap.ts";
+import { createFilePort } from "../../client/files.ts";
+import { createConnector } from "../../client/transport/connect.ts";
+import { USER_AGENT } from "../user_agent.ts";
+import { createSystemPorts, type SystemPorts } from "./defaults.ts";
+
+/** The files and the name of a machine. */
+export interface MachineSettings extends Partial<SystemPorts> {
+  /** The path of a kubeconfig with a bootstrap token. */
+  readonly bootstrapKubeconfig: string;
+  /** The path of the kubeconfig to write. When it is valid already, there is nothing to do. */
+  readonly kubeconfig: string;
+  /** The folder for the key and the certificate; by default `pki` beside the kubeconfig. */
+  readonly certDir?: string;
+  /** The name of the node; by default the name of this host. */
+  readonly nodeName?: string;
+  /** How long to wait for the certificate, in seconds; an hour by default, as kubelet. */
+  readonly waitSeconds?: number;
+  /** The requested lifetime; by default the signer chooses. */
+  readonly expirationSeconds?: number;
+  readonly onProgress?: (event: BootstrapProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Obtains the certificate of a machine as a kubelet does, and writes a kubeconfig that uses it. Run again after an
+ * interruption, it continues its own request.
+ *
+ * AppError with a code and a hint, for example `unreachable`, `unauthorized`, `csr_denied` or `timeout`.
+ */
+export async function bootstrapMachine(settings: MachineSettings): Promise<BootstrapOutcome> {
+  const { nodeName: name = hostname(), signal = new AbortController().signal } = settings;
+  const { onProgress, waitSeconds, expirationSeconds } = settings;
+  const nodeName = parseNodeName(name);
+  if (!nodeName.ok) throw new AppError("invalid", nodeName.error);
+  const files = createFilePort();
+  const ports = createSystemPorts(settings);
+  const kubeconfigPath = resolve(settings.kubeconfig);
+  return await bootstrap({
+    ...ports,
+    files,
+    connect: createConnector({ files, clock: ports.clock, userAgent: USER_AGENT }),
+    findCluster: bootstrapKubeconfig(resolve(settings.bootstrapKubeconfig), files),
+    kubeconfigPath,
+    certDir: resolve(settings.certDir ?? join(dirname(kubeconfigPath), "pki")),
+    nodeName: nodeName.value,
+    ...(onProgress === undefined ? {} : { onProgress }),
+    ...(waitSeconds === undefined ? {} : { waitSeconds }),
+    ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
+  }, signal);
+}

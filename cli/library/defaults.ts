@@ -1,0 +1,47 @@
+/** The adapters that programs get which use the library without their own: the system's clock and randomness, no log. */
+import process from "node:process";
+import { createFilePort } from "../../client/files.ts";
+import type { Clock, Logger, Random } from "../../core/ports.ts";
+import { createCaKeys } from "../authority/keys.ts";
+import type { InstanceDeps } from "../instance/deps.ts";
+import { createSystemClock, createSystemRandom } from "../system.ts";
+
+/** Clock, randomness and log, which every part of the library takes. */
+export interface SystemPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => SILENT };
+
+/** Creates the ports of the system, with a logger that drops every message; each may be replaced. */
+export function createSystemPorts({ clock, random, logger }: Partial<SystemPorts> = {}): SystemPorts {
+  return {
+    clock: clock ?? createSystemClock(),
+    random: random ?? createSystemRandom(),
+    logger: logger ?? SILENT,
+  };
+}
+
+/** Creates the adapters of an instance, which never prompts. */
+export function createLibraryDeps(
+  ports: Partial<SystemPorts>,
+  passphraseFile: string | undefined,
+  signal: AbortSignal,
+): InstanceDeps {
+  const files = createFilePort();
+  const cwd = process.cwd();
+  const nothing = () => Promise.resolve(undefined);
+  const stdin = { isTerminal: false, readAll: () => Promise.resolve(""), readLine: nothing, readHidden: nothing };
+  const stderr = { isTerminal: false, columns: undefined, write() {} };
+  const settings = { caPassphraseFile: passphraseFile, signingKeyCommand: undefined };
+  return {
+    ...createSystemPorts(ports),
+    files,
+    cwd,
+    keys: createCaKeys(settings, { stdin, stderr, cwd, env: process.env }, files, signal),
+    heap: undefined,
+    stdout: { write() {} },
+  };
+}

@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { request } from "node:https";
+import { test } from "node:test";
+import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
+import { withDenial } from "../../core/approval/conditions.ts";
+import { createCustomProfile } from "../../core/signing/custom_profile.ts";
+import { getCsrPhase } from "../../core/csr/phase.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { secretKind } from "../../core/kube/kinds/mod.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { parseCertificate } from "../../core/pki/certificate.ts";
+import { verifyChain } from "../../core/pki/chain.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { encodePem, findPemBlock } from "../../core/pki/pem.ts";
+import { LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
+import { createTempFolder } from "../../tests/support/temp.ts";
+import { connectToCluster } from "./api_access.ts";
+import { bootstrapMachine } from "./bootstrap_machine.ts";
+import { loadAuthority, signCertificate } from "./certificates.ts";
+import { openInstance } from "./open_instance.ts";
+import { startTestServer } from "./test_server.ts";
+
+const SIGNAL = AbortSignal.timeout(120_000);
+const FIRST_DEADLINE_MS = 20_000;
+
+/** Sends a request over the network and returns its status. */
+function getStatus(url: string, ca: string, token?: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const sent = request(url, { ca, headers }, (response) => {
+      response.resume().on("end", () => resolve(response.statusCode));
+    });
+    sent.on("error", reject).end();
+  });
+}
+
+async function createRequestPem(commonName: string, organizations?: readonly string[]): Promise<string> {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const subject = { commonName, ...(organizations === undefined ? {} : { organizations }) };
+  return encodePem("CERTIFICATE REQUEST", createCertificationRequest({ subject }, key));
+}
+
+test("startTestServer() accepts its token over the network, and refuses another and none", async () => {
+  await using server = await startTestServer();
+  const csrs = `${server.url}/apis/certificates.k8s.io/v1/certificatesigningrequests`;
+  assert.equal(await getStatus(csrs, server.caPem, server.token), 200);
+  assert.equal(await getStatus(csrs, server.caPem), 403);
+  assert.equal(await getStatus(csrs, server.caPem, "other"), 401);
+  assert.equal(new URL(server.url).port, `${server.port}`);
+});
+
+test("startTestServer() starts many servers, each with its own CA, objects and token", async () => {
+  const started = performance.now();
+  await using stack = new AsyncDisposableStack();
+  const servers = await Promise.all(Array.from({ length: 3 }, async () => stack.use(await startTestServer())));
+  assert.ok(performance.now() - started < FIRST_DEADLINE_MS);
+  assert.equal(new Set(servers.map(({ url }) => url)).size, 3);
+  assert.equal(new Set(servers.map(({ caPem }) => caPem)).size, 3);
+  const [first, second] = servers;
+  assert.equal(await getStatus(`${second!.url}/api`, second!.caPem, first!.token), 401);
+});
+
+test("startTestServer() stops at its port when it is disposed", async () => {
+  const server = await startTestServer();
+  await server[Symbol.asyncDispose]();
+  await assert.rejects(getStatus(`${server.url}/healthz`, server.caPem), { code: "ECONNREFUSED" });
+});
+
+test("a machine bootstraps at a test server, and with its kubeconfig it is the node", async () => {
+  await using folder = await createTempFolder();
+  await using server = await startTestServer({ autoApprove: true, signingDurationSeconds: 3_600 });
+  const first = folder.join("bootstrap.kubeconfig");
+  await writeFile(first, await server.createBootstrapKubeconfig(), { mode: 0o600 });
+  const machine = { bootstrapKubeconfig: first, kubeconfig: folder.join("n1/kubeconfig"), nodeName: "n1" };
+  const outcome = await bootstrapMachine({ ...machine, waitSeconds: 60, signal: SIGNAL });
+  assert.equal(outcome.kind, "issued");
+  const { subject, notBefore, notAfter } = outcome.pair.leaf;
+  assert.equal(subject.commonName, "system:node:n1");
+  assert.ok(notAfter.getTime() - notBefore.getTime() <= 3_900_000);
+  assert.equal((await bootstrapMachine(machine)).kind, "alreadyValid");
+  await using node = await connectToCluster(machine.kubeconfig);
+  await assert.rejects(node.objects(secretKind, { namespace: "kube-system" }).list(SIGNAL), { code: "access_denied" });
+});
+
+test("bootstrapMachine() refuses the name of no node", async () => {
+  const files = { bootstrapKubeconfig: "none", kubeconfig: "none" };
+  await assert.rejects(bootstrapMachine({ ...files, nodeName: "a_b" }), { code: "invalid" });
+});
+
+test("startTestServer() without its approver leaves a request pending, and denials reach requestCertificate()", async () => {
+  await using server = await startTestServer({ without: ["approver"] });
+  const key = await generatePrivateKey("ecdsa-p256");
+  const asked = {
+    key,
+    subject: { commonName: "system:node:n1", organizations: ["system:nodes"] },
+    signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+    name: { fixed: "n1" },
+  };
+  await assert.rejects(server.requestCertificate({ ...asked, waitSeconds: 0.2 }), { code: "timeout" });
+  const csr = await server.csrs.get("n1", SIGNAL);
+  assert.equal(getCsrPhase(csr!).kind, "pending");
+  const denied = withDenial(csr!, { reason: "Test", message: "not today" });
+  assert.ok(denied.ok);
+  await server.csrs.update(denied.value, SIGNAL, "approval");
+  await assert.rejects(server.requestCertificate(asked), { code: "csr_denied" });
+});
+
+test("openInstance() keeps its CA and objects between runs, and its kubeconfig opens it", async () => {
+  await using folder = await createTempFolder();
+  const settings = { dataDir: folder.join("data"), port: 0 };
+  let caPem: string;
+  let token: string;
+  {
+    await using instance = await openInstance(settings);
+    ({ caPem } = instance);
+    token = await instance.createToken({ description: "for the next run" });
+    const path = folder.join("admin.kubeconfig");
+    await writeFile(path, instance.kubeconfig, { mode: 0o600 });
+    await using cluster = await connectToCluster(path);
+    assert.equal(cluster.url, instance.url);
+    assert.deepEqual(await cluster.csrs.list(SIGNAL), []);
+    const text = await readFile(instance.bootstrapKubeconfigPath, "utf8");
+    assert.ok(parseKubeconfig(text, "bootstrap.kubeconfig").ok);
+    assert.equal(instance.lost.aborted, false);
+    await assert.rejects(openInstance(settings), { code: "storage_locked" });
+  }
+  await using again = await openInstance(settings);
+  assert.equal(again.caPem, caPem);
+  const secrets = again.objects(secretKind, { namespace: "kube-system" });
+  assert.ok(await secrets.get(`bootstrap-token-${token.split(".")[0]}`, SIGNAL) !== undefined);
+});
+
+test("openInstance() rejects settings with the error of the command", async () => {
+  await using folder = await createTempFolder();
+  const settings = { dataDir: folder.join("data"), port: 0 };
+  await assert.rejects(openInstance({ ...settings, policies: ["no-such-policy"] }), { code: "config_invalid" });
+  await assert.rejects(openInstance({ ...settings, inventory: "inventory.yaml" }), /--inventory/);
+});
+
+test("signCertificate() signs with a CA that loadAuthority() created, by the rules of the signer", async () => {
+  await using folder = await createTempFolder();
+  await assert.rejects(loadAuthority(folder.join("ca")), { code: "not_found" });
+  const authority = await loadAuthority(folder.join("ca"), { create: true });
+  assert.equal((await loadAuthority(folder.join("ca"))).certificatePem, authority.certificatePem);
+  const signerName = KUBE_APISERVER_CLIENT_SIGNER;
+  const pem = await signCertificate(authority, {
+    request: await createRequestPem("jane"),
+    signerName,
+    expirationSeconds: 3_600,
+  });
+  const leaf = parseCertificate(findPemBlock(pem)!.block.bytes);
+  assert.ok(leaf.ok);
+  assert.equal(leaf.value.subject.commonName, "jane");
+  assert.ok(verifyChain(leaf.value, [], [authority.certificate], { at: leaf.value.notBefore, usage: "client" }).ok);
+  const masters = await createRequestPem("mallory", ["system:masters"]);
+  await assert.rejects(signCertificate(authority, { request: masters, signerName }), { code: "csr_denied" });
+  await assert.rejects(signCertificate(authority, { request: "none", signerName }), { code: "invalid" });
+});
+
+test("signCertificate() signs for a custom signer with its profile only", async () => {
+  await using folder = await createTempFolder();
+  const authority = await loadAuthority(folder.join("ca"), { create: true });
+  const request = await createRequestPem("web-1");
+  const signerName = "example.com/web";
+  await assert.rejects(signCertificate(authority, { request, signerName }), { code: "invalid" });
+  const rules = LEAST.replace("usages:", 'subject: { commonName: { allowed: ["web-*"] } }\nusages:');
+  const profile = createCustomProfile(signerName, parseProfileOrThrow(rules));
+  assert.match(await signCertificate(authority, { request, signerName, profile }), /BEGIN CERTIFICATE/);
+  const other = await createRequestPem("other");
+  await assert.rejects(signCertificate(authority, { request: other, signerName, profile }), { code: "csr_denied" });
+});

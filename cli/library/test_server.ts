@@ -1,0 +1,119 @@
+/** `startTestServer`: an API server in memory with its controllers, for the tests of programs that talk to one. */
+import { Buffer } from "node:buffer";
+import { MASTERS_GROUP } from "../../core/kube/user.ts";
+import { Secret } from "../../core/lib/brand.ts";
+import { createAuthority } from "../../core/pki/authority.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
+import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { createAdminKubeconfig } from "../instance/admin_kubeconfig.ts";
+import { startApiServer } from "../instance/control_plane.ts";
+import { runInProcess, trustedBy, UP_SIGNERS } from "../instance/controllers.ts";
+import { runBeside } from "../instance/full_instance.ts";
+import { createInstanceMetrics } from "../instance/instance_metrics.ts";
+import { autoApproveBinding, initialBindings } from "../instance/instance_rbac.ts";
+import { ensureClusterInfo } from "../instance/joining.ts";
+import { Parts } from "../instance/parts.ts";
+import { issuePair } from "../issue_pair.ts";
+import { type AdminAccess, createAdminAccess } from "./api_access.ts";
+import { createSystemPorts, type SystemPorts } from "./defaults.ts";
+
+/** The settings of a test server. */
+export interface TestServerSettings extends Partial<SystemPorts> {
+  /** Approves requests for kubelet client certificates by machines with a bootstrap token. */
+  readonly autoApprove?: boolean;
+  /** Built-in controllers that do not run, so that a test can put another in their place. */
+  readonly without?: readonly ("approver" | "signer")[];
+  /** The life of issued certificates, in seconds; a year by default. */
+  readonly signingDurationSeconds?: number;
+}
+
+/** A running test server. Disposing it stops the controllers and the server, and drops all objects. */
+export interface TestServer extends AdminAccess {
+  readonly port: number;
+  /** A bearer token of an administrator, for clients without a kubeconfig. */
+  readonly token: string;
+}
+
+const YEAR_MS = 365 * 86_400_000;
+const CA_LIFE_MS = 10 * YEAR_MS;
+const BACKDATE_MS = 86_400_000;
+const BIND_ADDRESS = "127.0.0.1";
+const ADMIN_NAME = "kubernetes-admin";
+
+/**
+ * Starts an API server on a free port of `127.0.0.1`, with its controllers and a new CA. It keeps everything in memory and
+ * writes no file, so tests may start as many as they like.
+ */
+export async function startTestServer(settings: TestServerSettings = {}): Promise<TestServer> {
+  const ports = createSystemPorts(settings);
+  const { clock, random } = ports;
+  const now = clock.now().getTime();
+  const ca = await createAuthority({
+    commonName: "tlsboot-test-ca",
+    notBefore: new Date(now - BACKDATE_MS),
+    notAfter: new Date(now + CA_LIFE_MS),
+    key: await generatePrivateKey("ecdsa-p256"),
+    serial: random.bytes(16),
+  });
+  const serving = await issuePair(ca, {
+    subject: { commonName: "tlsboot-test-server" },
+    dnsNames: ["localhost"],
+    ipAddresses: [BIND_ADDRESS, "::1"],
+    usages: ["digital signature", "server auth"],
+    lifeMs: YEAR_MS,
+  }, ports);
+  const token = Buffer.from(random.bytes(16)).toString("hex");
+  const metrics = createInstanceMetrics(clock);
+
+  await using starting = new Parts();
+  const storage = starting.add(createMemoryStorage(ports));
+  const server = starting.add(
+    await startApiServer({
+      bindAddress: BIND_ADDRESS,
+      port: 0,
+      serving: { certificatePem: serving.certificatePem, privateKeyPem: serving.keyPem.reveal() },
+      clientCaPem: ca.certificatePem,
+      clientIssuersPem: "",
+      tokenFile: {
+        entries: [{ token: new Secret(token), username: ADMIN_NAME, uid: "", groups: [MASTERS_GROUP] }],
+        warnings: [],
+      },
+      bootstrapTokens: true,
+      anonymous: true,
+      audit: undefined,
+      maxRequestsInflight: 600,
+      objects: [...initialBindings(), ...(settings.autoApprove === true ? [autoApproveBinding()] : [])],
+      registry: metrics.registry,
+      issued: new IssuedCertificates([]),
+      checks: [],
+    }, { ...ports, storage }),
+  );
+  const url = `https://${BIND_ADDRESS}:${server.port}`;
+  const cluster = { server: url, caPem: ca.certificatePem };
+  const life = new AbortController().signal;
+  await ensureClusterInfo({ server, isShared: false }, cluster, ports, life);
+  const controllers = {
+    signerNames: UP_SIGNERS,
+    authorities: () => Promise.resolve(ca),
+    signingDurationSeconds: settings.signingDurationSeconds ?? YEAR_MS / 1000,
+    isTrustedForClients: trustedBy(server),
+    caPem: cluster.caPem,
+    storage,
+    without: settings.without ?? [],
+  };
+  starting.add(
+    runBeside((signal) => runInProcess(server, controllers, { ...ports, metrics: metrics.controllers }, signal), {
+      until: life,
+      onFailure: (error) => ports.logger.error("a controller of the test server failed", { error }),
+    }),
+  );
+  const kubeconfig = await createAdminKubeconfig({ server: url, authorities: { serving: ca, client: ca } }, ports);
+  const parts = starting.move();
+  return {
+    ...createAdminAccess({ ...cluster, url, server, kubeconfig }, ports),
+    port: server.port,
+    token,
+    [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,64 @@
+/** Signs a request by the rules of a signer, without an API. */
+import { basename } from "node:path";
+import { verifyRequest } from "../core/csr/request.ts";
+import { AppError } from "../core/errors.ts";
+import type { Authority } from "../core/pki/authority.ts";
+import { chainNotAfter, encodeIssued } from "../core/pki/authority_chain.ts";
+import { issueCertificate, SERIAL_BYTES } from "../core/pki/issue.ts";
+import type { Clock, Random } from "../core/ports.ts";
+import { type ClientTrust, planCertificate } from "../core/signing/plan.ts";
+import type { SigningProfile } from "../core/signing/profile.ts";
+import { findSubjectRestriction } from "../core/signing/refusals.ts";
+import { parseRequestFile, type RequestFileOptions } from "../core/signing/request_file.ts";
+
+/** The rules and the CA that all requests of a run share. */
+export interface RequestSigning {
+  readonly profile: SigningProfile;
+  readonly authority: Authority;
+  readonly clientTrust: ClientTrust;
+  readonly asked: RequestFileOptions;
+  readonly signingDurationSeconds: number;
+  /** Whether the intermediates of the CA come behind each certificate. */
+  readonly chain: boolean;
+}
+
+/**
+ * Signs a request and returns the certificate, PEM, followed by its chain. Throws AppError `csr_denied` when the rules
+ * refuse it, `invalid` when it is not a request, and `ca_expired`. `file` is the path of the request in messages.
+ */
+export async function signRequest(
+  bytes: Uint8Array,
+  file: string,
+  signing: RequestSigning,
+  { clock, random }: { readonly clock: Pick<Clock, "now">; readonly random: Random },
+): Promise<string> {
+  const { profile, authority, clientTrust } = signing;
+  const request = parseRequestFile(basename(file), bytes, signing.asked);
+  if (!request.ok) throw new AppError("invalid", `cannot sign "${file}": ${request.error}`);
+  const { csr, facts } = request.value;
+  const verified = verifyRequest(facts);
+  const fault = verified.ok ? findSubjectRestriction(profile.signerName, facts.subject.organizations) : verified.error;
+  if (fault !== undefined) throw createRefusal(file, fault);
+  const plan = planCertificate({
+    csr,
+    facts,
+    profile,
+    caNotAfter: chainNotAfter(authority),
+    issuers: [authority.certificate, ...authority.issuers],
+    clientTrust,
+    signingDurationSeconds: signing.signingDurationSeconds,
+    now: clock.now(),
+  });
+  if (plan.ok) {
+    const der = await issueCertificate(plan.value, authority, random.bytes(SERIAL_BYTES));
+    return encodeIssued(der, authority, signing.chain);
+  }
+  if (plan.error.kind === "failed") throw createRefusal(file, plan.error.message);
+  throw new AppError("ca_expired", `cannot sign "${file}": ${plan.error.message}`);
+}
+
+function createRefusal(file: string, why: string): AppError {
+  return new AppError("csr_denied", `cannot sign "${file}": ${why}`, {
+    hint: "see its contents with: tlsboot inspect FILE",
+  });
+}
