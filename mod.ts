@@ -50,7 +50,7 @@ export {
 export {
   type AuthoritySettings,
   loadAuthority,
-  signCertificate,
+  signCertificateFor as signCertificate,
   type SignSettings,
 } from "./cli/library/certificates.ts";
 export { bootstrapMachine as bootstrap, type MachineSettings } from "./cli/library/bootstrap_machine.ts";

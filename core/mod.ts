@@ -378,7 +378,7 @@ export {
   parseCertificates,
   verifyCertificateSignature,
 } from "./pki/certificate.ts";
-export { type CertificatePlan, issueCertificate } from "./pki/issue.ts";
+export { type CertificatePlan, issueCertificate, type IssuingAuthority } from "./pki/issue.ts";
 export {
   type Authority,
   type AuthorityCertificates,

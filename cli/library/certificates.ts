@@ -1,4 +1,4 @@
-/** `loadAuthority` and `signCertificate`: a CA in a folder, and certificates by the rules of a signer, without an API. */
+/** `loadAuthority` and `signCertificate` of `mod.ts`: a CA in a folder, and certificates by the rules of a signer, without an API. */
 import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { Authority } from "../../core/pki/authority.ts";
@@ -61,7 +61,7 @@ const YEAR_SECONDS = 365 * 86_400;
  * Signs a request by the rules of a signer, without approval, and returns the certificate and its intermediates, PEM.
  * Throws AppError `csr_denied` with the reason when the rules refuse the request, `invalid` when it is none, `ca_expired`.
  */
-export async function signCertificate(authority: Authority, settings: SignSettings): Promise<string> {
+export async function signCertificateFor(authority: Authority, settings: SignSettings): Promise<string> {
   const { request, signerName, usages = [], expirationSeconds, isTrustedForClients } = settings;
   const profile = settings.profile ?? BUILTIN_SIGNERS.get(signerName);
   if (profile === undefined) throw new AppError("invalid", `cannot sign for "${signerName}": it has no profile`);

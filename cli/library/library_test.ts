@@ -17,7 +17,7 @@ import { LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { connectToCluster } from "./api_access.ts";
 import { bootstrapMachine } from "./bootstrap_machine.ts";
-import { loadAuthority, signCertificate } from "./certificates.ts";
+import { loadAuthority, signCertificateFor } from "./certificates.ts";
 import { openInstance } from "./open_instance.ts";
 import { startTestServer } from "./test_server.ts";
 
@@ -138,13 +138,13 @@ test("openInstance() rejects settings with the error of the command", async () =
   await assert.rejects(openInstance({ ...settings, inventory: "inventory.yaml" }), /--inventory/);
 });
 
-test("signCertificate() signs with a CA that loadAuthority() created, by the rules of the signer", async () => {
+test("signCertificateFor() signs with a CA that loadAuthority() created, by the rules of the signer", async () => {
   await using folder = await createTempFolder();
   await assert.rejects(loadAuthority(folder.join("ca")), { code: "not_found" });
   const authority = await loadAuthority(folder.join("ca"), { create: true });
   assert.equal((await loadAuthority(folder.join("ca"))).certificatePem, authority.certificatePem);
   const signerName = KUBE_APISERVER_CLIENT_SIGNER;
-  const pem = await signCertificate(authority, {
+  const pem = await signCertificateFor(authority, {
     request: await createRequestPem("jane"),
     signerName,
     expirationSeconds: 3_600,
@@ -154,19 +154,22 @@ test("signCertificate() signs with a CA that loadAuthority() created, by the rul
   assert.equal(leaf.value.subject.commonName, "jane");
   assert.ok(verifyChain(leaf.value, [], [authority.certificate], { at: leaf.value.notBefore, usage: "client" }).ok);
   const masters = await createRequestPem("mallory", ["system:masters"]);
-  await assert.rejects(signCertificate(authority, { request: masters, signerName }), { code: "csr_denied" });
-  await assert.rejects(signCertificate(authority, { request: "none", signerName }), { code: "invalid" });
+  await assert.rejects(signCertificateFor(authority, { request: masters, signerName }), { code: "csr_denied" });
+  await assert.rejects(signCertificateFor(authority, { request: "none", signerName }), { code: "invalid" });
 });
 
-test("signCertificate() signs for a custom signer with its profile only", async () => {
+test("signCertificateFor() signs for a custom signer with its profile only", async () => {
   await using folder = await createTempFolder();
   const authority = await loadAuthority(folder.join("ca"), { create: true });
   const request = await createRequestPem("web-1");
+  const usages = ["digital signature", "server auth"];
   const signerName = "example.com/web";
-  await assert.rejects(signCertificate(authority, { request, signerName }), { code: "invalid" });
+  await assert.rejects(signCertificateFor(authority, { request, signerName }), { code: "invalid" });
   const rules = LEAST.replace("usages:", 'subject: { commonName: { allowed: ["web-*"] } }\nusages:');
   const profile = createCustomProfile(signerName, parseProfileOrThrow(rules));
-  assert.match(await signCertificate(authority, { request, signerName, profile }), /BEGIN CERTIFICATE/);
+  assert.match(await signCertificateFor(authority, { request, signerName, profile, usages }), /BEGIN CERTIFICATE/);
   const other = await createRequestPem("other");
-  await assert.rejects(signCertificate(authority, { request: other, signerName, profile }), { code: "csr_denied" });
+  await assert.rejects(signCertificateFor(authority, { request: other, signerName, profile, usages }), {
+    code: "csr_denied",
+  });
 });
