@@ -8,11 +8,16 @@ import type { Kind } from "../../core/kube/schema.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { defaultUsages } from "../../core/pki/usages.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
-import { type CertificateRequest, submitRequest } from "../../client/certificate/submit_request.ts";
-import { waitForCertificate } from "../../client/certificate/wait_for_certificate.ts";
-import { createObjectStore, type ObjectStoreOptions } from "../../client/objects/object_store.ts";
-import { createConnector, readCluster } from "../../client/transport/connect.ts";
-import { createFilePort } from "../../client/files.ts";
+import {
+  type CertificateRequest,
+  createConnector,
+  createFilePort,
+  createObjectStore,
+  type ObjectStoreOptions,
+  readCluster,
+  submitRequest,
+  waitForCertificate,
+} from "../../client/mod.ts";
 import type { Server } from "../../server/server.ts";
 import { secretStoreOver } from "../instance/controllers.ts";
 import { createBootstrapToken, encodeBootstrapKubeconfig } from "../instance/joining.ts";

@@ -5,12 +5,12 @@ import { parseNodeName } from "../../core/bootstrap/node_name.ts";
 import { AppError } from "../../core/errors.ts";
 import {
   bootstrap,
-  bootstrapKubeconfig,
   type BootstrapOutcome,
   type BootstrapProgress,
-} from "../../client/bootstrap.ts";
-import { createFilePort } from "../../client/files.ts";
-import { createConnector } from "../../client/transport/connect.ts";
+  createConnector,
+  createFilePort,
+  createKubeconfigFinder,
+} from "../../client/mod.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
 
@@ -50,7 +50,7 @@ export async function bootstrapMachine(settings: MachineSettings): Promise<Boots
     ...ports,
     files,
     connect: createConnector({ files, clock: ports.clock, userAgent: USER_AGENT }),
-    findCluster: bootstrapKubeconfig(resolve(settings.bootstrapKubeconfig), files),
+    findCluster: createKubeconfigFinder(resolve(settings.bootstrapKubeconfig), files),
     kubeconfigPath,
     certDir: resolve(settings.certDir ?? join(dirname(kubeconfigPath), "pki")),
     nodeName: nodeName.value,

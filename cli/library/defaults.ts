@@ -1,6 +1,6 @@
 /** The adapters that programs get which use the library without their own: the system's clock and randomness, no log. */
 import process from "node:process";
-import { createFilePort } from "../../client/files.ts";
+import { createFilePort } from "../../client/mod.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { createCaKeys } from "../authority/keys.ts";
 import type { InstanceDeps } from "../instance/deps.ts";

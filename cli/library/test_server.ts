@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { createAuthority } from "../../core/pki/authority.ts";
+import { SERIAL_BYTES } from "../../core/pki/issue.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
@@ -54,7 +55,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
     notBefore: new Date(now - BACKDATE_MS),
     notAfter: new Date(now + CA_LIFE_MS),
     key: await generatePrivateKey("ecdsa-p256"),
-    serial: random.bytes(16),
+    serial: random.bytes(SERIAL_BYTES),
   });
   const serving = await issuePair(ca, {
     subject: { commonName: "tlsboot-test-server" },
