@@ -43,8 +43,12 @@ export async function runQuietly(command: string, args: readonly string[], stdin
 }
 
 /** Runs a program to its end beside others. The output is that of both streams as they came. */
-export function runAside(command: string, args: readonly string[]): Promise<Ended> {
-  return capture(command, args, "");
+export function runAside(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  return capture(command, args, "", env);
 }
 
 export interface Ended {
@@ -56,9 +60,13 @@ function capture(
   command: string,
   args: readonly string[],
   stdin: string,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, [...args], { stdio: ["pipe", "pipe", "pipe"], env: process.env });
+    const child = spawn(command, [...args], {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+    });
     let output = "";
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (chunk: string) => output += chunk);

@@ -1,12 +1,17 @@
-/** The build as the tests and the benchmarks start it. */
+/** The released file as the tests and the benchmarks start it. */
 import { join } from "node:path";
 import process from "node:process";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { runQuietly } from "../processes.ts";
 import { findTargets, toFileName } from "./targets.ts";
 
-/** Builds the files of a target, of `host` or of `all` into a folder; answers the path of the one for this machine. */
-export async function runBuild(target: string, out: string): Promise<string> {
+/**
+ * Returns the path of the released file for this machine. That is the file that `TLSBOOT_TEST_BINARY` names, or one that
+ * is built into a folder with the others of a target, of `host` or of `all`.
+ */
+export async function ensureReleasedFile(target: string, out: string): Promise<string> {
+  const built = process.env["TLSBOOT_TEST_BINARY"];
+  if (built !== undefined) return built;
   await runQuietly(process.execPath, ["run", "-A", "--no-check", "scripts/build.ts", "--target", target, "--out", out]);
   return join(out, toFileName(findTargets("host")[0]!, TLSBOOT_VERSION));
 }

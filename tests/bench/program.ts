@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import process from "node:process";
 import { type Finished, NODE_FLAGS, type Running, start } from "../support/child.ts";
-import { runBuild } from "../../scripts/build/run.ts";
+import { ensureReleasedFile } from "../../scripts/build/run.ts";
 
 export interface Program {
   readonly form: "sources" | "file";
@@ -23,7 +23,7 @@ export function profiledSourcesOn(node: string, folder: string): Program {
 
 /** The released file, built into a folder. */
 export async function releasedFile(folder: string): Promise<Program> {
-  return createProgram("file", await runBuild("host", folder), []);
+  return createProgram("file", await ensureReleasedFile("host", folder), []);
 }
 
 function createProgram(form: Program["form"], command: string, before: readonly string[]): Program {

@@ -3,20 +3,21 @@
  *
  * `deno task test` runs everything that needs only npm; `deno task interop` the suite against a real Kubernetes, `deno
  * task programs` more programs of others than that suite tries, `deno task packages` what is handed out: built, installed,
- * used. Tests that start programs run on Deno; `--all` runs them on Node too. With `--binary` tlsboot is the released
- * file, built first: the end-to-end and security tests and those of the file itself, or the suite against a real
- * Kubernetes. `--timings` lists the slowest processes.
+ * used. Slow tests run on Deno; `--all` runs them on Node too: those that start tlsboot start the released file, which is
+ * a Node, built first, and the tests of that file run as well. `--binary` runs only the tests that use the released file,
+ * or the suite against a real Kubernetes with it. `--timings` lists the slowest processes.
  * Usage: main.ts unit|interop|programs|packages [--all] [--binary] [--timings] [--report FILE] [filter…]
  */
+import { readFileSync } from "node:fs";
 import { glob, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { NODE_FLAGS } from "../support/child.ts";
 import { formatFailures, type Outcome, readOutcome, sumOutcomes } from "./junit.ts";
 import { runAside } from "../../scripts/processes.ts";
-import { runBuild } from "../../scripts/build/run.ts";
+import { ensureReleasedFile } from "../../scripts/build/run.ts";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
 
 const UNIT = [
@@ -47,14 +48,23 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   packages: ["tests/packages/*_test.ts"],
   programs: ["tests/interop/programs_test.ts"],
 };
-/** The files of the unit suite that run with the released file too. */
-const BINARY = ["tests/binary/*_test.ts", "tests/e2e/*_test.ts", "tests/security/*_test.ts"];
+/** The tests of the released file. */
+const FILE = ["tests/binary/*_test.ts"];
 
-/**
- * Files whose tests start programs or build them, and take most of the time. Each runs in a process of its own; on Node
- * they run with `--all` only.
- */
-const PROGRAMS = /^(?:tests\/(?:binary|e2e|interop|overload|packages|security)|scripts\/build)\//;
+/** Files whose tests are slow; most of them start programs. Each runs in a process of its own. */
+const SLOW = /^(?:tests\/(?:binary|e2e|interop|overload|packages|security)|scripts\/build)\//;
+
+/** The module that starts tlsboot as a program. The end-to-end and security tests that use it try the released file too. */
+const STARTS_TLSBOOT = "tests/support/child.ts";
+
+/** Files that start the sources on Node, with `--all`, although they try the released file: a cache, and a whole story. */
+const NODE_SOURCES = ["tests/e2e/compile_cache_test.ts", "tests/e2e/bootstrap_test.ts"];
+
+/** The suites that run beside a real Kubernetes. */
+const NEEDS_PEERS: readonly string[] = ["interop", "programs"];
+
+/** Where the released files are built. */
+const DIST = join(process.cwd(), "dist");
 
 /** How many lines of each failure are printed again at the end. */
 const LINES_EACH = 20;
@@ -82,8 +92,10 @@ const LONG = [
 
 /** Runs test files in one process and writes a JUnit report. */
 interface Runtime {
-  readonly name: "Deno" | "Node";
+  /** What the tests run on, or `File` for the released file, whose tests run on Deno. */
+  readonly name: "Deno" | "Node" | "File";
   readonly command: string;
+  readonly env: Readonly<Record<string, string>>;
   readonly args: (files: readonly string[], report: string) => readonly string[];
 }
 
@@ -111,27 +123,14 @@ async function main(): Promise<number> {
     },
     allowPositionals: true,
   });
-  const isInterop = suite === "interop" || suite === "programs";
-  const patterns = values.binary && suite === "unit" ? BINARY : SUITES[suite];
-  if (patterns === undefined) throw new Error(`no suite is called ${suite}; there are ${Object.keys(SUITES)}`);
-  const files = (await findFiles(patterns)).filter((file) =>
-    filters.length === 0 || filters.some((filter) => file.includes(filter))
-  );
-  if (files.length === 0) throw new Error(`no file of the suite ${suite} has ${filters.join(", ")} in its path`);
+  if (SUITES[suite] === undefined) throw new Error(`no suite is called ${suite}; there are ${Object.keys(SUITES)}`);
   const reports = await mkdtemp(join(tmpdir(), "tlsboot-test-"));
   try {
-    // The released file runs on Node, and so do the servers that stock programs are set before.
-    if (isInterop) process.env["TLSBOOT_TEST_NODE"] = await ensureNode();
-    // The tests of the file look at all targets.
-    if (values.binary) {
-      process.env["TLSBOOT_TEST_BINARY"] = await runBuild(isInterop ? "host" : "all", join(process.cwd(), "dist"));
-    }
-    const batches = planBatches(deno(), files);
-    if (suite === "unit" && !values.binary) {
-      const onNode = files.filter((file) => values.all || !PROGRAMS.test(file));
-      batches.push(...planBatches(node(await ensureNode()), onNode));
-    }
-    const lanes = availableParallelism() * (isInterop ? LANES_PER_CORE.interop : LANES_PER_CORE.unit);
+    const batches = suite === "unit"
+      ? await planUnitTests(filters, { isAll: values.all, isBinary: values.binary })
+      : planBatches(deno(await createPeerEnvironment(suite, values.binary)), await findFiles(SUITES[suite], filters));
+    if (batches.length === 0) throw new Error(`no file of the suite ${suite} has ${filters.join(", ")} in its path`);
+    const lanes = availableParallelism() * (NEEDS_PEERS.includes(suite) ? LANES_PER_CORE.interop : LANES_PER_CORE.unit);
     const results = await runBatches(batches.sort((a, b) => a.rank - b.rank), reports, lanes);
     if (values.timings) process.stdout.write(formatTimings(results));
     for (const name of new Set(batches.map(({ runtime }) => runtime.name))) {
@@ -150,18 +149,69 @@ async function main(): Promise<number> {
   }
 }
 
-function deno(): Runtime {
+/** Plans everything that needs only npm: all of it on Deno, the quick tests on Node, and more with the two flags. */
+async function planUnitTests(
+  filters: readonly string[],
+  { isAll, isBinary }: { readonly isAll: boolean; readonly isBinary: boolean },
+): Promise<Batch[]> {
+  const files = await findFiles(UNIT, filters);
+  const batches: Batch[] = [];
+  if (!isBinary) {
+    const onNode = files.filter((file) =>
+      !SLOW.test(file) || isAll && (NODE_SOURCES.includes(file) || !triesFile(file))
+    );
+    batches.push(...planBatches(deno(), files), ...planBatches(node(await ensureNode()), onNode));
+  }
+  if (isAll || isBinary) {
+    const withFile = [...await findFiles(FILE, filters), ...files.filter(triesFile)];
+    // The tests of the file look at all targets.
+    if (withFile.length > 0) {
+      batches.push(...planBatches(releasedFile(await ensureReleasedFile("all", DIST)), withFile));
+    }
+  }
+  return batches;
+}
+
+/** The environment of tests beside a real Kubernetes: servers run on Node, as the released file does. */
+async function createPeerEnvironment(suite: string, isBinary: boolean): Promise<Readonly<Record<string, string>>> {
+  return {
+    ...(NEEDS_PEERS.includes(suite) ? { TLSBOOT_TEST_NODE: await ensureNode() } : {}),
+    ...(isBinary ? { TLSBOOT_TEST_BINARY: await ensureReleasedFile("host", DIST) } : {}),
+  };
+}
+
+/** Reports whether a file's tests try the released file too. */
+function triesFile(file: string): boolean {
+  return /^tests\/(?:e2e|security)\//.test(file) && startsTlsboot(file, new Set());
+}
+
+/** Reports whether a file imports, itself or through other files of the tests, the module that starts tlsboot. */
+function startsTlsboot(file: string, seen: Set<string>): boolean {
+  if (file === STARTS_TLSBOOT) return true;
+  if (seen.has(file) || !file.startsWith("tests/")) return false;
+  seen.add(file);
+  const imports = readFileSync(file, "utf8").matchAll(/\bfrom "(\.[^"]+)"/g);
+  return [...imports].some(([, name = ""]) => startsTlsboot(posix.join(posix.dirname(file), name), seen));
+}
+
+function deno(env: Readonly<Record<string, string>> = {}): Runtime {
   return {
     name: "Deno",
     command: process.execPath,
+    env,
     args: (files, report) => ["test", "-A", "--no-check", "--quiet", `--junit-path=${report}`, ...files],
   };
+}
+
+function releasedFile(path: string): Runtime {
+  return { ...deno({ TLSBOOT_TEST_BINARY: path }), name: "File" };
 }
 
 function node(command: string): Runtime {
   return {
     name: "Node",
     command,
+    env: {},
     args: (files, report) => [
       "--test",
       "--test-isolation=none",
@@ -181,7 +231,7 @@ function planBatches(runtime: Runtime, files: readonly string[]): Batch[] {
   const units: string[] = [];
   for (const file of files) {
     if (LONG.includes(file)) batches.push({ rank: 0, runtime, files: [file] });
-    else if (PROGRAMS.test(file)) batches.push({ rank: 1, runtime, files: [file] });
+    else if (SLOW.test(file)) batches.push({ rank: 1, runtime, files: [file] });
     else units.push(file);
   }
   for (let at = 0; at < units.length; at += FILES_IN_A_BATCH) {
@@ -198,7 +248,11 @@ async function runBatches(batches: readonly Batch[], reports: string, lanes: num
     for (const [index, batch] of waiting) {
       const report = join(reports, `${index}.xml`);
       const start = performance.now();
-      const { code, output } = await runAside(batch.runtime.command, batch.runtime.args(batch.files, report));
+      const { code, output } = await runAside(
+        batch.runtime.command,
+        batch.runtime.args(batch.files, report),
+        batch.runtime.env,
+      );
       const result = {
         ...batch,
         outcome: await readOutcome(report, code),
@@ -225,10 +279,11 @@ function formatTimings(results: readonly BatchResult[]): string {
   return `The slowest:\n${slowest.map((result) => `  ${formatResult(result)}\n`).join("")}`;
 }
 
-async function findFiles(patterns: readonly string[]): Promise<readonly string[]> {
+/** Returns the files of some patterns whose paths hold one of the filters, or all without filters. */
+async function findFiles(patterns: readonly string[], filters: readonly string[]): Promise<readonly string[]> {
   const files: string[] = [];
   for (const pattern of patterns) for await (const file of glob(pattern)) files.push(file);
-  return files.sort();
+  return files.filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter))).sort();
 }
 
 main().then((code) => process.exit(code), (error: unknown) => {

@@ -19,7 +19,7 @@ import { getErrorMessage } from "../../core/errors.ts";
 import { NODE_FLAGS } from "../support/child.ts";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
 import { run } from "../../scripts/processes.ts";
-import { runBuild } from "../../scripts/build/run.ts";
+import { ensureReleasedFile } from "../../scripts/build/run.ts";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { ensurePeers } from "../support/peers/go.ts";
 import { findHaproxy } from "./balancer.ts";
@@ -34,7 +34,7 @@ async function main(): Promise<number> {
   }
   const node = await ensureNode();
   const env: Record<string, string> = binary
-    ? { TLSBOOT_TEST_BINARY: await runBuild("host", join(process.cwd(), "dist")) }
+    ? { TLSBOOT_TEST_BINARY: await ensureReleasedFile("host", join(process.cwd(), "dist")) }
     : { TLSBOOT_TEST_NODE: node };
   return await run(node, [...NODE_FLAGS, join("tests", "torture", "storm_process.ts"), ...args], { env });
 }
