@@ -94,25 +94,8 @@ function readCertificate(reader: DerReader): CertificateFacts {
   const body = signed.enter();
   const version = withText("x509: malformed version", () => readVersion(body));
   if (version > MAX_VERSION) throw new DerError("x509: invalid version");
-  const serial = withText(
-    "x509: malformed serial number",
-    () => body.read(TAG.integer, "serialNumber").content,
-  );
-  const serialDigits = withText("x509: malformed serial number", () => decodeUnsigned(serial));
-  if (serialDigits === undefined) throw new DerError("x509: negative serial number");
-
-  const inner = withText(
-    "x509: malformed signature algorithm identifier",
-    () => body.read(TAG.sequence, "signature").content,
-  );
-  const outerAlgorithm = withText(
-    "x509: malformed algorithm identifier",
-    () => outer.read(TAG.sequence, "signatureAlgorithm").content,
-  );
-  if (!equalBytes(inner, outerAlgorithm)) {
-    throw new DerError("x509: inner and outer signature algorithm identifiers don't match");
-  }
-  const algorithm = withText("x509: malformed OID", () => parseSignatureAlgorithm(inner));
+  const serialNumber = readSerialNumber(body);
+  const algorithm = readAlgorithm(body, outer);
   const issuerDer = withText("x509: malformed issuer", () => body.read(TAG.sequence, "issuer").raw);
   const issuer = parseName(issuerDer, "certificate");
   const validity = withText("x509: malformed validity", () => body.enter(TAG.sequence, "validity"));
@@ -132,7 +115,7 @@ function readCertificate(reader: DerReader): CertificateFacts {
     ...extensions,
     der,
     version,
-    serialNumber: Buffer.from(serialDigits).toString("hex"),
+    serialNumber,
     subject,
     issuer,
     notBefore,
@@ -147,6 +130,29 @@ function readCertificate(reader: DerReader): CertificateFacts {
     algorithm,
     publicKey,
   });
+}
+
+function readSerialNumber(body: DerReader): string {
+  const serial = withText("x509: malformed serial number", () => body.read(TAG.integer, "serialNumber").content);
+  const digits = withText("x509: malformed serial number", () => decodeUnsigned(serial));
+  if (digits === undefined) throw new DerError("x509: negative serial number");
+  return Buffer.from(digits).toString("hex");
+}
+
+/** Reads the signature algorithm, which is written twice: in the signed part, and beside the signature. */
+function readAlgorithm(body: DerReader, outer: DerReader): SignatureAlgorithmFacts {
+  const inner = withText(
+    "x509: malformed signature algorithm identifier",
+    () => body.read(TAG.sequence, "signature").content,
+  );
+  const outerAlgorithm = withText(
+    "x509: malformed algorithm identifier",
+    () => outer.read(TAG.sequence, "signatureAlgorithm").content,
+  );
+  if (!equalBytes(inner, outerAlgorithm)) {
+    throw new DerError("x509: inner and outer signature algorithm identifiers don't match");
+  }
+  return withText("x509: malformed OID", () => parseSignatureAlgorithm(inner));
 }
 
 /** Parses the public key. Structural faults have one text, faults of the key have their own, as in Go. */

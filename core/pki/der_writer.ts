@@ -1,4 +1,5 @@
 /** Writes DER (X.690 §10): every function returns one complete value. */
+import { Buffer } from "node:buffer";
 import { type Bytes, TAG } from "./der.ts";
 
 const UTF8 = new TextEncoder();
@@ -40,7 +41,7 @@ export function encodeSequence(...parts: readonly Uint8Array[]): Bytes {
 
 /** Encodes a SET OF complete values, sorted by their bytes as DER requires (X.690 §11.6). */
 export function encodeSetOf(values: readonly Bytes[]): Bytes {
-  return encodeParts(TAG.set, [...values].sort(compareBytes));
+  return encodeParts(TAG.set, [...values].sort(Buffer.compare));
 }
 
 /** Encodes BOOLEAN TRUE. FALSE is the default everywhere, so it is never encoded. */
@@ -123,13 +124,4 @@ function startValue(tag: number, length: number): Bytes {
     for (let at = header - 1, rest = length; at > 1; at--, rest = Math.floor(rest / 256)) bytes[at] = rest % 256;
   }
   return bytes;
-}
-
-function compareBytes(a: Bytes, b: Bytes): number {
-  const length = Math.min(a.length, b.length);
-  for (let at = 0; at < length; at++) {
-    const difference = (a[at] ?? 0) - (b[at] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
 }

@@ -3,6 +3,7 @@ import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } fr
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding, RoleRef, Subject } from "../../core/kube/rbac_v1.ts";
+import type { Kind } from "../../core/kube/schema.ts";
 import {
   defaultBinding,
   validateClusterRoleBindingCreate,
@@ -18,7 +19,7 @@ import type { Authorizer } from "../authz/authorizer.ts";
 import { checkBindingEscalation, checkRoleEscalation } from "../authz/escalation_check.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
 import { ageColumn, createdAtColumn, nameColumn } from "./columns.ts";
-import { type Column, createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { type Column, createPlainStrategy, type PlainRules, type Resource, STANDARD_VERBS } from "./resource.ts";
 
 /** A binding of either scope. */
 type Binding = KubeObject & { readonly subjects?: readonly Subject[]; readonly roleRef: RoleRef };
@@ -26,73 +27,81 @@ type Binding = KubeObject & { readonly subjects?: readonly Subject[]; readonly r
 /** The kinds of the four resources. */
 export const RBAC_KINDS = [clusterRoleKind, clusterRoleBindingKind, roleKind, roleBindingKind] as const;
 
-/** Creates the resources of the four RBAC kinds. */
-export function createRbacResources(deps: {
+/** The dependencies of the checks that a user grants no more than the user has. */
+interface RbacResourceDeps {
   readonly authorizer: Authorizer;
   readonly rbac: RbacSource;
-}): readonly [Resource<ClusterRole>, Resource<ClusterRoleBinding>, Resource<Role>, Resource<RoleBinding>] {
-  const shared = {
-    verbs: STANDARD_VERBS,
-    selectableFields: [],
-    subresources: [],
-    deletion: { withoutUnsafe: true as const },
-  };
+}
+
+/** What all four resources have in common. */
+const SHARED = {
+  verbs: STANDARD_VERBS,
+  selectableFields: [],
+  subresources: [],
+  deletion: { withoutUnsafe: true },
+} as const;
+
+/** The rules of all four strategies. */
+const SHARED_RULES = {
+  checksGenerateName: true,
+  validateName: pathSegmentNameErrors,
+  createOnUpdate: true,
+} as const;
+
+/** Creates the resources of the four RBAC kinds. */
+export function createRbacResources(
+  deps: RbacResourceDeps,
+): readonly [Resource<ClusterRole>, Resource<ClusterRoleBinding>, Resource<Role>, Resource<RoleBinding>] {
   return [
-    {
-      ...shared,
-      kind: clusterRoleKind,
-      columns: [nameColumn, createdAtColumn],
-      strategy: createPlainStrategy<ClusterRole>({
-        checksGenerateName: true,
-        validateName: pathSegmentNameErrors,
-        validateCreate: validateClusterRoleCreate,
-        validateUpdate: validateClusterRoleUpdate,
-        createOnUpdate: true,
-      }),
-      guard: (role, stored, request) => checkRoleEscalation(deps, clusterRoleKind, role, stored, request),
-    },
-    {
-      ...shared,
-      kind: clusterRoleBindingKind,
-      columns: bindingColumns("cluster role binding"),
-      strategy: createPlainStrategy<ClusterRoleBinding>({
-        checksGenerateName: true,
-        validateName: pathSegmentNameErrors,
-        applyDefaults: defaultBinding,
-        validateCreate: validateClusterRoleBindingCreate,
-        validateUpdate: validateClusterRoleBindingUpdate,
-        createOnUpdate: true,
-      }),
-      guard: (binding, stored, { user }) => checkBindingEscalation(deps, clusterRoleBindingKind, binding, stored, user),
-    },
-    {
-      ...shared,
-      kind: roleKind,
-      columns: [nameColumn, createdAtColumn],
-      strategy: createPlainStrategy<Role>({
-        checksGenerateName: true,
-        validateName: pathSegmentNameErrors,
-        validateCreate: validateRoleCreate,
-        validateUpdate: validateRoleUpdate,
-        createOnUpdate: true,
-      }),
-      guard: (role, stored, request) => checkRoleEscalation(deps, roleKind, role, stored, request),
-    },
-    {
-      ...shared,
-      kind: roleBindingKind,
-      columns: bindingColumns("role binding"),
-      strategy: createPlainStrategy<RoleBinding>({
-        checksGenerateName: true,
-        validateName: pathSegmentNameErrors,
-        applyDefaults: defaultBinding,
-        validateCreate: validateRoleBindingCreate,
-        validateUpdate: validateRoleBindingUpdate,
-        createOnUpdate: true,
-      }),
-      guard: (binding, stored, { user }) => checkBindingEscalation(deps, roleBindingKind, binding, stored, user),
-    },
+    createRoleResource<ClusterRole>(deps, clusterRoleKind, {
+      validateCreate: validateClusterRoleCreate,
+      validateUpdate: validateClusterRoleUpdate,
+    }),
+    createBindingResource<ClusterRoleBinding>(deps, clusterRoleBindingKind, "cluster role binding", {
+      validateCreate: validateClusterRoleBindingCreate,
+      validateUpdate: validateClusterRoleBindingUpdate,
+    }),
+    createRoleResource<Role>(deps, roleKind, {
+      validateCreate: validateRoleCreate,
+      validateUpdate: validateRoleUpdate,
+    }),
+    createBindingResource<RoleBinding>(deps, roleBindingKind, "role binding", {
+      validateCreate: validateRoleBindingCreate,
+      validateUpdate: validateRoleBindingUpdate,
+    }),
   ];
+}
+
+/** The validation of a kind. */
+type Validation<T extends KubeObject> = Required<Pick<PlainRules<T>, "validateCreate" | "validateUpdate">>;
+
+function createRoleResource<T extends Role | ClusterRole>(
+  deps: RbacResourceDeps,
+  kind: Kind,
+  validation: Validation<T>,
+): Resource<T> {
+  return {
+    ...SHARED,
+    kind,
+    columns: [nameColumn, createdAtColumn],
+    strategy: createPlainStrategy<T>({ ...SHARED_RULES, ...validation }),
+    guard: (role, stored, request) => checkRoleEscalation(deps, kind, role, stored, request),
+  };
+}
+
+function createBindingResource<T extends RoleBinding | ClusterRoleBinding>(
+  deps: RbacResourceDeps,
+  kind: Kind,
+  what: string,
+  validation: Validation<T>,
+): Resource<T> {
+  return {
+    ...SHARED,
+    kind,
+    columns: bindingColumns(what),
+    strategy: createPlainStrategy<T>({ ...SHARED_RULES, applyDefaults: defaultBinding, ...validation }),
+    guard: (binding, stored, { user }) => checkBindingEscalation(deps, kind, binding, stored, user),
+  };
 }
 
 function bindingColumns(what: string): readonly Column<Binding>[] {

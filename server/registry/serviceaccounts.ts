@@ -25,13 +25,13 @@ export const serviceAccounts: Resource<ServiceAccount> = {
 const MOUNTABLE_SECRETS = "kubernetes.io/enforce-mountable-secrets";
 
 /** Keeps only the names of referenced secrets, which are in the namespace of the account. */
-export function prepareServiceAccount(account: ServiceAccount): ServiceAccount {
+function prepareServiceAccount(account: ServiceAccount): ServiceAccount {
   const { secrets } = account;
   return secrets === undefined ? account : { ...account, secrets: secrets.map(onlyName) };
 }
 
 /** Creates the warnings about a valid account: a deprecated annotation that was not there before. */
-export function getWarningsForServiceAccount(account: ServiceAccount, old: ServiceAccount | undefined): string[] {
+function getWarningsForServiceAccount(account: ServiceAccount, old: ServiceAccount | undefined): string[] {
   const has = ({ metadata }: ServiceAccount) => Object.hasOwn(metadata.annotations ?? {}, MOUNTABLE_SECRETS);
   if (!has(account) || (old !== undefined && has(old))) return [];
   return [

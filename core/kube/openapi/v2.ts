@@ -2,6 +2,7 @@
  * OpenAPI v2, a single document that only clients older than v3 request, and then as protobuf (kube-openapi
  * `pkg/builder`, `pkg/builder/parameters.go`).
  */
+import { encodeBase64 } from "../../lib/base64.ts";
 import { ANSWERS, byName, createPathItems, formatVersionLabel, getOwnParameters } from "./path_items.ts";
 import type { Parameter } from "./parameters.ts";
 import { listGroupVersions, type Route, type ServedKind } from "./route.ts";
@@ -119,6 +120,6 @@ const FNV_PRIME = 0x100000001b3n;
 function hashParameter(text: string): string {
   let hash = FNV_OFFSET;
   for (const byte of new TextEncoder().encode(text)) hash = BigInt.asUintN(64, hash * FNV_PRIME) ^ BigInt(byte);
-  const bytes = Array.from({ length: 6 }, (_, index) => Number(BigInt.asUintN(8, hash >> BigInt(56 - 8 * index))));
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
+  const bytes = Uint8Array.from({ length: 6 }, (_, index) => Number(BigInt.asUintN(8, hash >> BigInt(56 - 8 * index))));
+  return encodeBase64(bytes).replaceAll("+", "-").replaceAll("/", "_");
 }

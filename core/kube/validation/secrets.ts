@@ -13,10 +13,10 @@ import { validateImmutable } from "./object_meta.ts";
 import { byteLength } from "../../lib/quote.ts";
 
 /** The largest size of all values of a Secret or a ConfigMap, in bytes. */
-export const DATA_MAX_BYTES = 1024 * 1024;
+const DATA_MAX_BYTES = 1024 * 1024;
 
 /** The message about a change of an immutable Secret or ConfigMap. */
-export const IMMUTABLE_DETAIL = "field is immutable when `immutable` is set";
+const IMMUTABLE_DETAIL = "field is immutable when `immutable` is set";
 
 /** Fills defaults: `stringData` is moved into `data`, and a missing type becomes `Opaque`. */
 export function defaultSecret(secret: SecretObject): SecretObject {
@@ -89,7 +89,7 @@ export function validateConfigMapUpdate(map: ConfigMap, old: ConfigMap): FieldEr
 }
 
 /** Returns the number of bytes that canonical base64 text encodes. */
-export function base64Size(text: string): number {
+function base64Size(text: string): number {
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   return (text.length / 4) * 3 - padding;
 }

@@ -71,7 +71,7 @@ export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<OpenEtcd> 
 const COMPACT_KEY = "compact_rev_key";
 
 /** The dependencies of a compactor; the interval is in milliseconds. */
-export interface CompactorDeps {
+interface CompactorDeps {
   readonly client: EtcdClient;
   readonly clock: Clock;
   readonly logger: Logger | undefined;
@@ -83,7 +83,7 @@ export interface CompactorDeps {
  * kube-apiservers too, and the version of one key decides which one does (`apiserver/pkg/storage/etcd3/compact.go`). Runs
  * until the signal aborts; a failure is logged, and the next interval tries again.
  */
-export async function runCompactor(
+async function runCompactor(
   { client, clock, logger, intervalMs }: CompactorDeps,
   signal: AbortSignal,
 ): Promise<void> {
