@@ -21,14 +21,18 @@ export function printStringSlice(items: readonly string[]): string {
   return `[]string{${items.map(goQuote).join(", ")}}`;
 }
 
-/** Prints JSON as Go's `json.Marshal` does: `<`, `>`, `&` and the two line separators are escaped. */
+/** Prints JSON as Go's `json.Marshal` does. */
 export function marshalJson(value: unknown): string {
-  const text = value === undefined ? "null" : JSON.stringify(value);
-  return text.replace(/[<>&\u2028\u2029]/g, (character) => unicodeEscape(character.charCodeAt(0)));
+  return value === undefined ? "null" : escapeGoJson(JSON.stringify(value));
 }
 
-function unicodeEscape(code: number): string {
-  return `\\u${code.toString(16).padStart(4, "0")}`;
+/** The characters that Go's encoder escapes although JSON does not require it; they only occur in strings. */
+const UNSAFE = /[<>&\u2028\u2029]/;
+
+/** Escapes `<`, `>`, `&` and the two line separators in JSON text, as Go's encoder does. */
+export function escapeGoJson(text: string): string {
+  if (!UNSAFE.test(text)) return text;
+  return text.replace(new RegExp(UNSAFE, "g"), (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 function isPairAt(text: string, index: number): boolean {

@@ -1,6 +1,7 @@
 /** Encodes canonical objects as JSON, with `kind` and `apiVersion` first, as in every answer. */
 import { formatApiVersion, type Kind } from "../schema.ts";
 import { compareBytes } from "../../lib/byte_order.ts";
+import { escapeGoJson } from "../../lib/quote.ts";
 import { isNumberLike } from "./json_document.ts";
 
 /** The type of an object to encode: a kind, or `kind` and `apiVersion` themselves (for lists, Status and others). */
@@ -22,7 +23,7 @@ export function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
 export function jsonText(value: unknown, indent?: number): string {
   const plain = JSON.stringify(value, undefined, indent) ?? "null";
   const text = NUMBER_LIKE_NAME.test(plain) ? orderedText(value, " ".repeat(indent ?? 0), "") : plain;
-  const safe = UNSAFE.test(text) ? text.replace(new RegExp(UNSAFE, "g"), escape) : text;
+  const safe = escapeGoJson(text);
   return safe.includes("\\ud") ? safe.replace(LONE_SURROGATE, toReplacement) : safe;
 }
 
@@ -32,13 +33,6 @@ const LONE_SURROGATE = /\\\\|\\ud[89a-f][0-9a-f]{2}/g;
 /** Replaces a lone surrogate with U+FFFD, which Go writes for text that is not valid UTF-8. */
 function toReplacement(found: string): string {
   return found === "\\\\" ? found : "\\ufffd";
-}
-
-/** The characters that Go's encoder escapes although JSON does not require it; they only occur in strings. */
-const UNSAFE = /[<>&\u2028\u2029]/;
-
-function escape(char: string): string {
-  return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 /** Matches the start of a member whose name JavaScript moves before all others. Strings cannot contain it unescaped. */
