@@ -20,7 +20,7 @@ import {
   type TemplateHolder,
 } from "./rotation.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
-import { getKubeletUsages } from "../core/bootstrap/kubelet_templates.ts";
+import { getKubeletUsages } from "../core/bootstrap/node_name.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/certificates_v1.ts";
 import { startFakeApi } from "../tests/support/fake_api.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";

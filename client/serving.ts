@@ -11,7 +11,7 @@ import {
   satisfiesTemplate,
   toRotationCertificate,
 } from "../core/bootstrap/rotation.ts";
-import { createServingTemplate, getKubeletUsages } from "../core/bootstrap/kubelet_templates.ts";
+import { createServingTemplate, getKubeletUsages, type NodeName } from "../core/bootstrap/node_name.ts";
 import { isAppError } from "../core/errors.ts";
 import { KUBELET_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";
@@ -25,7 +25,6 @@ import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_cer
 import type { TemplateHolder } from "./rotation.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
 import type { ServingNames } from "../core/bootstrap/node_addresses.ts";
-import type { NodeName } from "../core/bootstrap/node_name.ts";
 import { debounce, type Debounced } from "../core/lib/debounce.ts";
 
 /** The names, the files and the adapters of a serving bootstrap. */

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseNodeName } from "../core/bootstrap/node_name.ts";
-import { createServingTemplate } from "../core/bootstrap/kubelet_templates.ts";
+import { createServingTemplate, parseNodeName } from "../core/bootstrap/node_name.ts";
 import { isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import type { KubeObject } from "../core/kube/meta.ts";

@@ -314,8 +314,14 @@ export {
   toTokenSecretName,
 } from "./bootstrap/token_secret.ts";
 export { parseTokenFile, type TokenFile, type TokenFileEntry } from "./bootstrap/token_file.ts";
-export { type NodeName, parseNodeName, toNodeSubject } from "./bootstrap/node_name.ts";
-export { createServingTemplate, getKubeletUsages, type KubeletRequest } from "./bootstrap/kubelet_templates.ts";
+export {
+  createServingTemplate,
+  getKubeletUsages,
+  type KubeletRequest,
+  type NodeName,
+  parseNodeName,
+  toNodeSubject,
+} from "./bootstrap/node_name.ts";
 export {
   chooseNodeIp,
   decideServingNames,

@@ -9,8 +9,7 @@ import {
 import { type CredentialStore, openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { adoptKubeconfigPair, connectAsNode } from "../../../client/node_kubeconfig.ts";
 import { followServingAddresses, SERVING_STORE_PREFIX } from "../../../client/serving.ts";
-import { createServingTemplate, getKubeletUsages } from "../../../core/bootstrap/kubelet_templates.ts";
-import { toNodeSubject } from "../../../core/bootstrap/node_name.ts";
+import { createServingTemplate, getKubeletUsages, toNodeSubject } from "../../../core/bootstrap/node_name.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";

@@ -2,7 +2,7 @@
 import type { FilePort } from "../../../client/files.ts";
 import { readHostFacts } from "../../../client/host_facts.ts";
 import { decideServingNames, type ServingNames } from "../../../core/bootstrap/node_addresses.ts";
-import { createServingTemplate } from "../../../core/bootstrap/kubelet_templates.ts";
+import { createServingTemplate } from "../../../core/bootstrap/node_name.ts";
 import type { CertificateTemplate } from "../../../core/bootstrap/rotation.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { BootstrapFlags } from "./flags.ts";

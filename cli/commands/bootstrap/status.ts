@@ -14,14 +14,13 @@ import {
   type ServerAnswer,
   type StoredPairState,
 } from "../../../core/bootstrap/machine_assessment.ts";
-import { parseNodeName, toNodeSubject } from "../../../core/bootstrap/node_name.ts";
+import { createServingTemplate, parseNodeName, toNodeSubject } from "../../../core/bootstrap/node_name.ts";
 import {
   type CertificateTemplate,
   getPairStatus,
   satisfiesTemplate,
   toRotationCertificate,
 } from "../../../core/bootstrap/rotation.ts";
-import { createServingTemplate } from "../../../core/bootstrap/kubelet_templates.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { formatName } from "../../../core/pki/names.ts";
