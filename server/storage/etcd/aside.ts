@@ -1,10 +1,11 @@
-/** Moves every key below a prefix to another prefix, one by one. */
+/** Moves every key below a prefix to another prefix. */
 import { RESTORE_MARKER_KEY } from "../../../core/backup/restore_marker.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { EtcdClient } from "./client.ts";
 import { isLeaseGone } from "./errors.ts";
-import { inParallel } from "./in_parallel.ts";
 
+/** How many tasks run at the same time; etcd writes to its disk once for all requests that come together. */
+const WIDTH = 64;
 /** How many keys are read at a time. */
 const PAGE = 500;
 /** How often keys that were written meanwhile are moved again before another writer is assumed. */
@@ -36,4 +37,18 @@ async function moveOnce(client: Pick<EtcdClient, "range" | "move">, root: string
     if (!more) return isClear;
     key = `${kvs.at(-1)!.key}\u0000`;
   }
+}
+
+/** Runs a task for each item, a limited number at once. The first failure rejects after the running tasks have ended. */
+export async function inParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  const rest = items.values();
+  const failures: unknown[] = [];
+  const work = async () => {
+    for (const item of rest) {
+      if (failures.length > 0) return;
+      await run(item).catch((error: unknown) => void failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(WIDTH, items.length) }, work));
+  if (failures.length > 0) throw failures[0];
 }

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RESTORE_MARKER_KEY } from "../../../core/backup/restore_marker.ts";
-import { putAside } from "./aside.ts";
-import { inParallel } from "./in_parallel.ts";
+import { inParallel, putAside } from "./aside.ts";
 import type { EtcdKeyValue } from "./wire.ts";
 
 /** An etcd of keys; `move` may be told to fail. */

@@ -1,5 +1,6 @@
 /** YAML: whatever it is, in linear time; what is written of it is read the same, by npm's reader too. */
 import { parse } from "yaml";
+import { readYaml } from "../../../core/lib/yaml/document.ts";
 import { formatYaml } from "../../../core/lib/yaml/format.ts";
 import { parseYaml } from "../../../core/kube/codec/yaml.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
@@ -87,6 +88,9 @@ export const yaml: Target = {
   words: WORDS,
   maxBytes: 3 * 2 ** 20,
   run(input) {
+    // It returns whatever it is given: config files and kubeconfigs.
+    const text = new TextDecoder().decode(input);
+    for (const version of ["1.1", "1.2"] as const) readYaml(text, version);
     try {
       const document = parseYaml(input);
       const { value } = document;
