@@ -7,6 +7,7 @@ import { writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import process from "node:process";
 import type { BuildCommit } from "../../cli/build.ts";
+import { NOT_CARRIED } from "../licenses/sbom.ts";
 import { readBuildFacts } from "./facts.ts";
 import { ENTRY, packScripts } from "./assets.ts";
 
@@ -39,6 +40,7 @@ const SPLIT = {
   outdir: "dist",
   write: false,
   metafile: true,
+  external: [...NOT_CARRIED],
 } as const satisfies BuildOptions;
 
 const TO_COMMON_JS = {

@@ -3,6 +3,7 @@ import { cp } from "node:fs/promises";
 import { basename, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { PACKAGES } from "../../cli/sbom/packages.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { bundle, findAssets, findNeeds } from "./bundle.ts";
 
@@ -36,6 +37,16 @@ test("bundle() takes in no tool of the tests and of the build", async () => {
   const tools = ["esbuild", "postject", "fast-check", "@peculiar/x509", "reflect-metadata"];
   assert.deepEqual(tools.filter((name) => packages.includes(name)), []);
   assert.ok(packages.includes("hono"));
+});
+
+test("bundle() takes in the packages of the bill of materials and no others", async () => {
+  const { metafile } = await bundle();
+  const packages = Object.keys(metafile.inputs).flatMap((path) =>
+    /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []
+  );
+  const listed = PACKAGES.map(({ name }) => name);
+  assert.deepEqual([...new Set(packages)].filter((name) => !listed.includes(name)), []);
+  assert.ok(listed.includes("@grpc/grpc-js") && !listed.includes("protobufjs"));
 });
 
 test("bundle() makes scripts that need each other in one direction only, so that none meets another half made", async () => {
