@@ -1,12 +1,13 @@
 /** Opens the keys of CAs during one run, from files or through a program, as the flags of the command say. */
 import { resolve } from "node:path";
 import type { FilePort } from "../../client/files.ts";
-import { type CaKeySource, createKeyFileSource } from "../../controllers/ca_provider.ts";
+import { type CaFiles, type CaKeySource, createKeyFileSource } from "../../controllers/ca_provider.ts";
 import type { Io } from "../io.ts";
-import { createCaFiles } from "../instance/ca_files.ts";
 import { createKeyProgramSource } from "./key_program.ts";
 import type { AuthorityPaths } from "./layout.ts";
 import { createPassphrases, type Passphrases } from "./passphrase.ts";
+import { AppError } from "../../core/errors.ts";
+import { isWindowsMode } from "../../client/private_file.ts";
 
 /** Access to the keys of CAs. */
 export interface CaKeys {
@@ -50,5 +51,20 @@ export function createCaKeys(
       keyFile === undefined
         ? sourceIn(certificate, "")
         : createKeyFileSource(caFiles, resolve(io.cwd, keyFile), passphrases.getForOpening),
+  };
+}
+
+/** Creates access to files and their modes. A missing file is AppError `io`. */
+export function createCaFiles(files: FilePort): CaFiles {
+  return {
+    async read(path) {
+      const text = await files.readText(path);
+      if (text === undefined) throw new AppError("io", `open ${path}: no such file or directory`);
+      return text;
+    },
+    async mode(path) {
+      const mode = (await files.stat(path))?.mode ?? 0;
+      return isWindowsMode(mode) ? 0 : mode;
+    },
   };
 }

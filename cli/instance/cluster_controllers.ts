@@ -17,7 +17,11 @@ import { createBootstrapSigner } from "../../controllers/bootstrap_signer.ts";
 import { type ControllerManager, createControllerManager } from "../../controllers/controller_manager.ts";
 import { createGarbageCollector } from "../../controllers/garbage_collector.ts";
 import { runController, type Trigger } from "../../controllers/loop.ts";
-import { createNamespaceController } from "../../controllers/namespace_controller.ts";
+import {
+  createNamespaceController,
+  type NamespaceContent,
+  type NamespacedResource,
+} from "../../controllers/namespace_controller.ts";
 import {
   createRootCaPublisher,
   createServiceAccountController,
@@ -32,7 +36,8 @@ import type { Storage } from "../../server/storage/storage.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
-import { createNamespaceContent } from "./namespace_content.ts";
+import type { Transport } from "../../core/ports.ts";
+import { type ApiClient, createApiClient, listAll } from "../../client/objects/api.ts";
 
 /** The settings of these controllers. */
 export interface ClusterSettings {
@@ -166,4 +171,72 @@ function createStores(server: Pick<Server, "transportFor">, user: UserInfo, deps
 function createNameTrigger(stores: Stores, kind: Kind, name: string): Trigger {
   const store = stores(kind, { fieldSelector: `metadata.name=${name}` });
   return { changes: store.changes, nameFor: ({ metadata }) => metadata.namespace ?? "" };
+}
+
+/** The fields of an APIResourceList that are read. */
+interface ResourceList {
+  readonly resources?: readonly {
+    readonly name: string;
+    readonly namespaced: boolean;
+    readonly verbs: readonly string[];
+  }[];
+}
+
+/** The fields of an APIGroupList that are read. */
+interface GroupList {
+  readonly groups?: readonly { readonly preferredVersion?: { readonly groupVersion: string } }[];
+}
+
+/**
+ * Creates the access of the namespace controller to the content of namespaces: discovery, deletion of collections, lists.
+ * `contents` has the objects of a shared store that this API does not serve.
+ */
+function createNamespaceContent(
+  transport: Transport,
+  contents: StoreContents | undefined,
+  deps: ControllerDeps,
+): NamespaceContent {
+  const api = createApiClient(transport, deps);
+  return {
+    resources: (signal) => discover(api, signal),
+    async deleteCollection(resource, namespace, signal) {
+      const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: "Background" };
+      await api.requestJson({ method: "DELETE", path: toCollectionPath(resource, namespace), body }, signal);
+    },
+    list: async (resource, namespace, signal) =>
+      (await listAll<KubeObject>(api, toCollectionPath(resource, namespace), {}, signal)).items,
+    async stored(namespace) {
+      const collections = await contents?.collections() ?? [];
+      const counted = collections.map(async ({ prefix, group, resource }) => ({
+        group,
+        resource,
+        count: await contents?.count(`${prefix}${namespace}/`) ?? 0,
+      }));
+      return (await Promise.all(counted)).filter(({ count }) => count > 0);
+    },
+  };
+}
+
+/** Lists the resources in the preferred version of every group, as client-go's `ServerPreferredNamespacedResources`. */
+async function discover(api: ApiClient, signal: AbortSignal): Promise<readonly NamespacedResource[]> {
+  const read = (path: string) => api.requestJson({ method: "GET", path }, signal);
+  // Discovery documents have the form that Kubernetes guarantees; any other answer fails below.
+  const { groups = [] } = await read("/apis") as GroupList;
+  const named = groups.flatMap(({ preferredVersion }) => preferredVersion?.groupVersion ?? []);
+  const found = ["v1", ...named].map(async (groupVersion) => {
+    const [group, version] = groupVersion.includes("/") ? groupVersion.split("/") : ["", groupVersion];
+    const { resources = [] } = await read(toGroupPath(group ?? "", version ?? "")) as ResourceList;
+    return resources
+      .filter(({ namespaced, verbs }) => namespaced && verbs.includes("deletecollection"))
+      .map(({ name }) => ({ group: group ?? "", version: version ?? "", resource: name }));
+  });
+  return (await Promise.all(found)).flat();
+}
+
+function toGroupPath(group: string, version: string): string {
+  return group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
+}
+
+function toCollectionPath({ group, version, resource }: NamespacedResource, namespace: string): string {
+  return `${toGroupPath(group, version)}/namespaces/${encodeURIComponent(namespace)}/${resource}`;
 }

@@ -9,7 +9,6 @@ import {
   KUBELET_SERVING_SIGNER,
 } from "../../core/kube/certificates_v1.ts";
 import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
-import type { UserInfo } from "../../core/kube/user.ts";
 import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../../core/kube/kinds/mod.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
@@ -23,10 +22,9 @@ import { createTokenCleaner } from "../../controllers/token_cleaner.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
-import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
-import { CUSTOM_SIGNER } from "./custom_signer.ts";
+import { CONTROLLER_MANAGER, controllerUser, CUSTOM_SIGNER } from "./in_process_users.ts";
 import type { ControllerDeps } from "./deps.ts";
-import { type ApproverSettings, runApprover, UPSTREAM_RULES } from "./run_approver.ts";
+import { type PolicyApproval, runApprover, UPSTREAM_RULES } from "./approver.ts";
 
 /** The CAs and rules of a signer. */
 export interface SigningSettings {
@@ -47,7 +45,7 @@ export interface InProcessSettings extends SigningSettings, ClusterSettings {
   /** Custom signers, with separate rights. */
   readonly customSigning?: SigningSettings;
   /** An approver with a policy, and its user. When absent, only the two kubelet client rules apply. */
-  readonly approval?: { readonly user: UserInfo; readonly settings: ApproverSettings };
+  readonly approval?: PolicyApproval;
 }
 
 /** The signers that run in process: all built-in ones except `legacy-unknown`, which guarantees nothing. */

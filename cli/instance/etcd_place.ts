@@ -16,8 +16,7 @@ import type { FilePort } from "../../client/files.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
 import { DEFAULT_ETCD_PREFIX } from "../flags/etcd.ts";
-import { type DataDir, PUBLIC_MODE } from "./data_dir.ts";
-import { assertKnownFormat } from "./data_format.ts";
+import { assertKnownFormat, type DataDir, PUBLIC_MODE } from "./data_dir.ts";
 import { assertEtcdNamed, type EtcdSettings } from "./etcd_endpoints.ts";
 
 /** The etcd that holds the objects of a data directory. */

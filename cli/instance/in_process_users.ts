@@ -1,5 +1,8 @@
-/** The users of the in-process controllers, as with kube-controller-manager's `--use-service-account-credentials`. */
-import { AUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
+/**
+ * The users inside the process of an instance. Each controller has a service account, as with kube-controller-manager's
+ * `--use-service-account-credentials`.
+ */
+import { AUTHENTICATED_GROUP, MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 
 /** Returns the service account of a controller in kube-system. */
 export function controllerUser(name: string): UserInfo {
@@ -18,3 +21,17 @@ export const CONTROLLER_MANAGER: UserInfo = {
   groups: [AUTHENTICATED_GROUP],
   extra: {},
 };
+
+/** The name of the service account of the custom signers of `up`. */
+export const CUSTOM_SIGNER_ACCOUNT = "tlsboot-custom-signer";
+
+/** The user of the composition root, for the objects that it maintains. */
+export const ROOT_USER: UserInfo = {
+  username: "system:apiserver",
+  uid: "",
+  groups: [MASTERS_GROUP, AUTHENTICATED_GROUP],
+  extra: {},
+};
+
+/** The user of the custom signers of `up`. */
+export const CUSTOM_SIGNER: UserInfo = controllerUser(CUSTOM_SIGNER_ACCOUNT);

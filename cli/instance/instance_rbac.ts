@@ -1,12 +1,15 @@
-/** The rights that `up` grants: to its bootstrap group, to nodes, and to all users for `cluster-info`. */
+/** The rights that `up` grants: to its bootstrap group, nodes and custom signers, and to all users for `cluster-info`. */
 import { createClusterInfoRbac } from "../../core/bootstrap/cluster_info.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../../core/kube/rbac_v1.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { rbacObject } from "../../server/authz/default_objects.ts";
+import { signerClusterRole, signerClusterRoleBinding } from "../../core/signing/rbac.ts";
+import { CUSTOM_SIGNER_ACCOUNT } from "./in_process_users.ts";
 
 /** The group of the bootstrap tokens of `up`. */
 export const TLSBOOT_GROUP = "system:bootstrappers:tlsboot";
 
+const CUSTOM_SIGNER_ROLE = "tlsboot:custom-signer";
 const AUTO_APPROVE_NAME = "tlsboot:node-autoapprove-bootstrap";
 const NODE_CLIENT_ROLE = "system:certificates.k8s.io:certificatesigningrequests:nodeclient";
 const SELF_NODE_CLIENT_ROLE = "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient";
@@ -40,6 +43,19 @@ export const AUTO_APPROVE_BINDING: ClusterRoleBinding = {
   apiVersion: "rbac.authorization.k8s.io/v1",
   ...bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, TLSBOOT_GROUP),
 };
+
+/**
+ * Creates the role and the binding of the custom signers, for the start of the server. A removed signer name loses its
+ * right to be signed for.
+ */
+export function customSignerObjects(signerNames: readonly string[]): readonly BootstrapObject[] {
+  if (signerNames.length === 0) return [];
+  const role = signerClusterRole(CUSTOM_SIGNER_ROLE, signerNames);
+  return [
+    exactRole(role),
+    rbacObject("clusterrolebindings", signerClusterRoleBinding(CUSTOM_SIGNER_ROLE, CUSTOM_SIGNER_ACCOUNT)),
+  ];
+}
 
 /** Creates a role with exactly these rules, even when an earlier start stored others. */
 export function exactRole(role: ClusterRole): BootstrapObject {

@@ -20,13 +20,12 @@ import {
   createFileAuthoritySource,
   type FileAuthoritySource,
 } from "../../controllers/ca_provider.ts";
-import type { CaKeys } from "../authority/keys.ts";
+import { type CaKeys, createCaFiles } from "../authority/keys.ts";
 import { hasSplitAuthorities } from "../authority/files.ts";
 import { authorityPaths, type CaPurpose, getSignerPurpose } from "../authority/layout.ts";
 import type { SIGNING_FLAGS } from "../flags/controller.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
-import { createCaFiles } from "./ca_files.ts";
 
 /** The paths of a certificate and its key. */
 export interface CaPaths {

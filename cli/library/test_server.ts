@@ -8,7 +8,7 @@ import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { createAdminKubeconfig } from "../instance/admin_kubeconfig.ts";
-import { startApiServer } from "../instance/control_plane.ts";
+import { startApiServer } from "../instance/api_server.ts";
 import { runInProcess, trustedBy, UP_SIGNERS } from "../instance/controllers.ts";
 import { runBeside } from "../instance/full_instance.ts";
 import { createInstanceMetrics } from "../instance/instance_metrics.ts";

@@ -17,7 +17,7 @@ import { formatYamlManifest } from "../../output/manifest.ts";
 import { csrStoreOver } from "../../instance/controllers.ts";
 import { runRemoteController } from "../../instance/remote_controller.ts";
 import { followPolicies, readPolicies } from "../../instance/policy_files.ts";
-import { runApprover } from "../../instance/run_approver.ts";
+import { runApprover } from "../../instance/approver.ts";
 
 /** The action of the command `tlsboot approver`. */
 export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

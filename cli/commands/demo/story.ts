@@ -23,7 +23,7 @@ import { CSR_COLLECTION } from "../../api/csrs.ts";
 import { createTableApi, decodeTable } from "../../api/tables.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import { SERVER_FLAGS } from "../../flags/server.ts";
-import { ROOT_USER } from "../../instance/control_plane.ts";
+import { ROOT_USER } from "../../instance/in_process_users.ts";
 import { runInProcess, secretStoreOver, trustedBy, UP_SIGNERS } from "../../instance/controllers.ts";
 import { PUBLIC_MODE } from "../../instance/data_dir.ts";
 import { getDefaultSettings, type Instance, startInstance } from "../../instance/instance.ts";

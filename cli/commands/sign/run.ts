@@ -18,9 +18,19 @@ import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { FOLDER_MODE, PUBLIC_MODE } from "../../instance/data_dir.ts";
-import { openOfflineCa } from "../../instance/offline_ca.ts";
 import { openSignerProfiles } from "../../instance/signer_profiles.ts";
-import { signingDurationSeconds } from "../../instance/signing_cas.ts";
+import {
+  openInstanceCas,
+  openSigningCas,
+  type SigningCaDeps,
+  signingDurationSeconds,
+} from "../../instance/signing_cas.ts";
+import type { Authority } from "../../../core/pki/authority.ts";
+import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import { decideClientTrust, findClientTrust } from "../../../core/signing/client_trust.ts";
+import type { ClientTrust } from "../../../core/signing/plan.ts";
+import { authorityPaths } from "../../authority/layout.ts";
+import { readClientCas } from "../../authority/instance_authorities.ts";
 
 /** The maximum size of a request in a file; real ones are much smaller. */
 const MAX_BYTES = 1024 * 1024;
@@ -147,4 +157,44 @@ async function readBytes(file: string, io: Io, signal: AbortSignal): Promise<Uin
     throw new AppError("io", `cannot read "${file}": ${why}`, { cause: error });
   }
   throw new AppError("invalid", `cannot sign "${file}": it is larger than ${MAX_BYTES} bytes`);
+}
+
+/** The data directory, and the flags of a CA. */
+interface OfflineCaSettings {
+  readonly dataDir: string;
+  readonly clusterSigningCertFile: string | undefined;
+  readonly clusterSigningKeyFile: string | undefined;
+}
+
+/** A CA, and whether the server of the data directory trusts it for client certificates. */
+interface OfflineCa {
+  readonly authority: Authority;
+  readonly clientTrust: ClientTrust;
+}
+
+const NONE = { certFile: undefined, keyFile: undefined };
+
+/** Opens the CA as `up` does. UsageError for half a pair; AppError `not_found`, `ca_invalid`, `file_permissions`. */
+async function openOfflineCa(
+  settings: OfflineCaSettings,
+  signerName: string,
+  deps: SigningCaDeps & { readonly cwd: string },
+): Promise<OfflineCa> {
+  const dataDir = resolve(deps.cwd, settings.dataDir);
+  const all = { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile };
+  const none = { kubeletServing: NONE, kubeletClient: NONE, kubeApiserverClient: NONE, legacyUnknown: NONE };
+  const { authorities } = all.certFile === undefined && all.keyFile === undefined
+    ? await openInstanceCas(dataDir, [signerName], deps)
+    // Kubernetes has no such command, so a file with issuers is allowed.
+    : await openSigningCas({ all, ...none, withIssuers: true }, [signerName], deps);
+  const authority = await authorities(signerName);
+  if (authority === undefined) throw new AppError("internal", `no CA for "${signerName}"`);
+  // Only the server of the data directory can be checked here; no remote API is called.
+  const isTrusted = findClientTrust(authority, await readTrustedCas(dataDir, deps.files));
+  return { authority, clientTrust: decideClientTrust(signerName, isTrusted) };
+}
+
+async function readTrustedCas(dataDir: string, files: FilePort): Promise<readonly CertificateFacts[]> {
+  if (await files.lstat(authorityPaths(dataDir).certificate) === undefined) return [];
+  return (await readClientCas(dataDir, files)).map(({ chain }) => chain.certificate);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createMemoryFiles } from "../../tests/support/memory_files.ts";
-import { assertKnownFormat, DATA_FORMAT, ensureFormat } from "./data_format.ts";
+import { assertKnownFormat, DATA_FORMAT, ensureFormat } from "./data_dir.ts";
 
 const ROOT = "/data";
 const PATH = "/data/format";

@@ -1,6 +1,5 @@
-/** The API server of an instance, and the user of its composition root. */
+/** The API server of an instance, with the limits of this machine and the version that it reports. */
 import type { TokenFile } from "../../core/bootstrap/token_file.ts";
-import { AUTHENTICATED_GROUP, MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { GIT_VERSION } from "../../core/version.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import type { AuditOptions } from "../../server/http/audit.ts";
@@ -31,14 +30,6 @@ export interface ServerSettings {
   readonly issued: IssuedCertificates;
   readonly checks: readonly HealthCheck[];
 }
-
-/** The user of the composition root, for the objects that it maintains. */
-export const ROOT_USER: UserInfo = {
-  username: "system:apiserver",
-  uid: "",
-  groups: [MASTERS_GROUP, AUTHENTICATED_GROUP],
-  extra: {},
-};
 
 /** Starts the API server over a storage. AppError `port_in_use`, `io`. */
 export function startApiServer(
