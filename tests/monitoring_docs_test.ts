@@ -1,4 +1,4 @@
-/** What docs/guides/monitoring.md says about alerts and about a token for Prometheus holds. */
+/** Checks the statements of docs/guides/monitoring.md about alerts and about a token for Prometheus. */
 import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
 import { test } from "node:test";

@@ -38,8 +38,8 @@ const WITH_SENTENCES = TESTS;
 
 const TEST_FILE = /_test\.ts$/;
 
-/** A name that only says "of", such as `nameOf`. ASN.1's own SET OF is allowed. */
-const FUNCTION_OF = /\bfunction [a-z]\w*(?<!Set)Of\(/;
+/** A name that only says "of", such as `nameOf`. ASN.1's SET OF and predicates such as `isKeyOf` are allowed. */
+const FUNCTION_OF = /\bfunction (?!is|has)[a-z]\w*(?<!Set)Of\(/;
 
 /** The prose of a test: lines of comments, and names of tests. Users and values of test data may have any name. */
 const COMMENT_LINE = /^\s*(?:\/\*\*|\*|\/\/).*$/;

@@ -1,13 +1,13 @@
-/** What the executable carries beside its first script, and how that is run. */
+/** The assets of the executable beside its first script, and how they are run. */
 import { Script } from "node:vm";
 
 /** Name of the script of the bundle to begin with. */
 export const ENTRY = "main.js";
 
-/** What a script of the bundle requires. */
+/** The `require` function of a script of the bundle. */
 export type Require = (name: string) => unknown;
 
-/** What an asset evaluates to: scripts of the bundle by name, each as a function that fills in a CommonJS module. */
+/** The value of an asset: scripts of the bundle by name, each as a function that fills in a CommonJS module. */
 type Pack = Readonly<Record<string, (require: Require, module: { exports: unknown }) => void>>;
 
 /** The name under which the code cache of an asset is carried; empty where none can be made. */

@@ -20,7 +20,7 @@ const FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 export interface Parts {
   /** The script that starts the bundle. */
   readonly loader: string;
-  /** What is carried, by name, and the files that have it. */
+  /** The assets by name, with the files that hold them. */
   readonly assets: Readonly<Record<string, string>>;
 }
 

@@ -8,7 +8,7 @@ import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { type BuildCommit, UNKNOWN_BUILD } from "../../cli/build.ts";
 
-/** Where to look instead of git, for builders that have no checkout. */
+/** The variables that replace git, for builders that have no checkout. */
 export interface BuildEnvironment {
   readonly TLSBOOT_BUILD_COMMIT?: string | undefined;
   /** The date of the build in seconds since 1970 (reproducible-builds.org/specs/source-date-epoch). */

@@ -12,7 +12,7 @@ type BuiltIn = Readonly<Record<PropertyKey, unknown>>;
 
 declare const require: (name: string) => BuiltIn;
 
-/** Those that take time. They are bags of names; others, such as `assert`, are functions themselves. */
+/** Modules that load slowly. They are plain objects; others, such as `assert`, are functions themselves. */
 const SLOW = new Set([
   ...["child_process", "cluster", "crypto", "dns/promises", "fs/promises", "http", "http2", "https", "net", "sqlite"],
   ...["tls", "zlib"],

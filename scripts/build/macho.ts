@@ -6,7 +6,7 @@ const MAGIC_64 = 0xfeedfacf;
 /** Bytes of the header; load commands follow it. */
 export const HEADER_BYTES = 32;
 
-/** Where a field stands in the header. */
+/** The offsets of fields in the header. */
 export const HEADER = { commandCount: 16, commandBytes: 20 } as const;
 
 /** Load commands by what they are. */
@@ -21,7 +21,7 @@ export const COMMAND = {
   chainedFixups: 0x80000034,
 } as const;
 
-/** Where a field stands in the command of a segment. */
+/** The offsets of fields in the command of a segment. */
 export const SEGMENT = { name: 8, memoryBytes: 32, fileOffset: 40, fileBytes: 48 } as const;
 
 /** Segments end in memory at a multiple of this. */
@@ -29,20 +29,20 @@ export const SEGMENT_ALIGNMENT = 0x4000;
 
 export interface LoadCommand {
   readonly command: number;
-  /** Where it stands in the file. */
+  /** The offset of the section in the file. */
   readonly at: number;
   readonly bytes: number;
 }
 
 /** A segment of the file. */
 export interface Segment {
-  /** Where its load command stands. */
+  /** The offset of its load command. */
   readonly at: number;
   readonly fileOffset: number;
   readonly fileBytes: number;
 }
 
-/** All commands, in their order. Throws for another kind of file. */
+/** Reads all commands, in their order. Throws for another kind of file. */
 export function readCommands(file: Buffer): readonly LoadCommand[] {
   if (file.readUInt32LE(0) !== MAGIC_64) throw new Error("want a 64-bit Mach-O file");
   let next = HEADER_BYTES;
@@ -68,7 +68,7 @@ export function getSegment(file: Buffer, name: string): Segment {
   };
 }
 
-/** Says in a segment's command how long it is. */
+/** Writes the length of a segment into its command. */
 export function setSegmentBytes(file: Buffer, { at }: Segment, bytes: number): void {
   file.writeBigUInt64LE(BigInt(Math.ceil(bytes / SEGMENT_ALIGNMENT) * SEGMENT_ALIGNMENT), at + SEGMENT.memoryBytes);
   file.writeBigUInt64LE(BigInt(bytes), at + SEGMENT.fileBytes);

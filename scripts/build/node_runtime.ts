@@ -21,9 +21,9 @@ export const NODE_VERSIONS: Readonly<Record<Platform, string>> = {
 export const NODE_VERSION: string = NODE_VERSIONS["linux-x64"];
 
 /**
- * Of the released file. With 16 MB what a storm needs for a moment is mostly gone before it is moved to the old
- * generation, where it would stay for longer: a tenth less CPU than with 4, and no more memory. 32 MB spare another
- * twentieth and take 50 MB more.
+ * The flag of the released file for the size of V8's young generation. With 16 MB most objects of a storm are collected
+ * before they move to the old generation, where they would stay longer: a tenth less CPU than with 4 MB, and no more
+ * memory. 32 MB save another twentieth and take 50 MB more.
  */
 export const YOUNG_GENERATION_FLAG = "--max-semi-space-size=16";
 

@@ -10,10 +10,10 @@ const SECTION_HEADER_BYTES = 64;
 const SHT_NOBITS = 8;
 const SHF_ALLOC = 2n;
 
-/** Where a field stands in the file's header. */
+/** The offsets of fields in the file's header. */
 const FILE = { sectionsAt: 0x28, sectionCount: 0x3c, namesIndex: 0x3e } as const;
 
-/** Where a field stands in a section's header. */
+/** The offsets of fields in a section's header. */
 const SECTION = { type: 0x04, flags: 0x08, offset: 0x18, size: 0x20, link: 0x28 } as const;
 
 /** The executable with the sections that are loaded, and their names. */

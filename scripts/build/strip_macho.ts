@@ -11,13 +11,13 @@ const SYMBOL_BYTES = 16;
 const INDEX_BYTES = 4;
 /** Marks of indices that are none. */
 const NO_SYMBOL = 0xc0000000;
-/** What is in the last segment is aligned to this. */
+/** The alignment of the parts of the last segment. */
 const ALIGNMENT = 8;
 
-/** Where a field stands in LC_SYMTAB. */
+/** The offsets of fields in LC_SYMTAB. */
 const SYMBOLS = { offset: 8, count: 12, namesOffset: 16, namesBytes: 20 } as const;
 
-/** Where a field stands in LC_DYSYMTAB. */
+/** The offsets of fields in LC_DYSYMTAB. */
 const DYNAMIC = {
   ...{ localFirst: 8, localCount: 12, externalFirst: 16, externalCount: 20, undefinedFirst: 24, undefinedCount: 28 },
   ...{ indirectOffset: 56, indirectCount: 60 },

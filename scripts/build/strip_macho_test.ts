@@ -62,7 +62,7 @@ test("stripMacho() refuses unknown files", () => {
   assert.throws(() => stripMacho(older), /tables of older linkers/);
 });
 
-/** What follows the two words of a command, as words. */
+/** Reads the words that follow the two words of a command. */
 function readFields(macho: Buffer, wanted: number): readonly number[] {
   const { at, bytes } = readCommands(macho).find(({ command }) => command === wanted)!;
   return Array.from({ length: bytes / 4 - 2 }, (_, index) => macho.readUInt32LE(at + 8 + index * 4));

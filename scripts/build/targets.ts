@@ -1,4 +1,4 @@
-/** What the released file exists for. */
+/** The systems and processors that the released file exists for. */
 import { hostPlatform, NODE_VERSIONS, type Platform } from "./node_runtime.ts";
 
 /** One form of the released file. */
@@ -18,7 +18,7 @@ export const TARGETS: readonly Target[] = [
   createTarget("darwin-arm64", "darwin-arm64", "macho"),
 ];
 
-/** Those that a `--target` names: `host`, `all` or one by its name. */
+/** Finds the targets that a `--target` names: `host`, `all` or one by its name. */
 export function findTargets(name: string): readonly Target[] {
   if (name === "all") return TARGETS;
   const found = TARGETS.filter((target) => name === "host" ? target.platform === hostPlatform() : target.name === name);

@@ -8,7 +8,7 @@ export interface RecordedLine {
 
 /** The largest number of characters of a line that are shown; longer lines end with "…". */
 const COLUMNS = 118;
-/** How much of a wide column of a table is shown. */
+/** The number of characters that a wide column of a table keeps. */
 const KEPT_OF_COLUMN = 20;
 const [CHARACTER_WIDTH, LINE_HEIGHT, MARGIN, TITLE_HEIGHT] = [7.25, 17, 16, 34];
 

@@ -1,4 +1,6 @@
-/** What goes into the single file: the packages that `cli/main.ts` reaches, from deno.lock, with their licence texts. */
+/**
+ * The content of the single file: the packages that `cli/main.ts` reaches, from deno.lock, with their licence texts.
+ */
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
 import { type BundledPackage, packageId } from "../../cli/sbom/sbom.ts";
@@ -71,7 +73,10 @@ function toPackageName(specifier: string): string {
   return specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
 }
 
-/** What the project itself wants of a package, `name@version`: others may want another version. */
+/**
+ * Finds the version of a package that the project itself wants, `name@version`: other packages may want another
+ * version.
+ */
 function findWanted({ specifiers }: Lock, name: string): string {
   const found = Object.entries(specifiers).find(([specifier]) => specifier.startsWith(`npm:${name}@`));
   if (found === undefined) throw new Error(`deno.lock has no ${name}; run deno install`);

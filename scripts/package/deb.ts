@@ -13,7 +13,7 @@ export interface PackageFile {
   readonly data: Uint8Array;
 }
 
-/** What a package is made of. */
+/** The content of a package. */
 export interface DebianPackage {
   readonly files: readonly PackageFile[];
   /** The text of `control`, with `@size@` for the kilobytes that it takes. */
@@ -54,7 +54,7 @@ function text(path: string, content: string, mode = 0o644): TarEntry {
   return { path, mode, data: Buffer.from(content) };
 }
 
-/** Every folder above the files, the package's root too. */
+/** Returns every folder above the files, the package's root included. */
 function findFolders(paths: readonly string[]): readonly TarEntry[] {
   const folders = new Set([""]);
   for (const path of paths) {

@@ -1,4 +1,4 @@
-/** What the Debian package installs beside the program: units, manual pages, completion, licences. */
+/** The files that the Debian package installs beside the program: units, manual pages, completion, licences. */
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import type { PackageFile } from "./deb.ts";
 /** The one file that people edit. */
 export const CONFIGURATION_FILE = "etc/tlsboot/up.yaml";
 
-/** Where the files of `packaging/systemd` go. */
+/** The targets of the files of `packaging/systemd`. */
 const SYSTEMD: readonly (readonly [source: string, target: string])[] = [
   ["tlsboot.service", "usr/lib/systemd/system/tlsboot.service"],
   ["tlsboot-signer@.service", "usr/lib/systemd/system/tlsboot-signer@.service"],

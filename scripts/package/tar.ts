@@ -4,13 +4,13 @@ import { encodeTarHeader, TAR_BLOCK, TAR_END, tarPadding } from "../../core/lib/
 
 /** A file, a folder or a link of an archive. */
 export interface TarEntry {
-  /** With slashes; a folder's ends with one. */
+  /** The path, with slashes; that of a folder ends with one. */
   readonly path: string;
   /** The permission bits of the entry, such as 0o644. */
   readonly mode: number;
   /** Absent for folders and links. */
   readonly data?: Uint8Array;
-  /** Where a symbolic link leads. */
+  /** The target of a symbolic link. */
   readonly target?: string;
 }
 

@@ -1,4 +1,4 @@
-/** What every command of the benchmarks is handed. */
+/** The dependencies of every command of the benchmarks. */
 import type { Machine } from "./machine.ts";
 import type { Options } from "./options.ts";
 import type { Program } from "./program.ts";

@@ -11,7 +11,7 @@ import type { Section } from "./section.ts";
 import { type BenchInstance, usedBy, usedSince } from "./instance.ts";
 import { findMedian } from "./stats.ts";
 
-/** How often each is asked, before `--scale`. */
+/** How many requests of each kind are sent, before `--scale`. */
 const COUNTS = { renewals: 6_000, patches: 2_000, joins: 300 };
 /** Servers that share an etcd. */
 const SHARING = 3;
@@ -121,7 +121,7 @@ async function measureCost(instance: BenchInstance, count: number, drive: () => 
   return { servers: each(usage.cpuSeconds - ofEtcd), etcd: each(ofEtcd), perSecond, retries };
 }
 
-/** What fails when it has no answer. */
+/** Throws when an act has no answer. */
 async function answered(act: Promise<unknown>): Promise<number> {
   await act;
   return 0;

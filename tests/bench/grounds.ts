@@ -1,4 +1,4 @@
-/** Where the lines of a table are measured: what is started on each side. */
+/** Where the lines of a table are measured: the servers that are started on each side. */
 import { startOurServers } from "./our_servers.ts";
 import { startOurInstance } from "./our_instance.ts";
 import { startPeerInstance } from "./peer_instance.ts";
@@ -9,14 +9,14 @@ import type { BenchInstance } from "./instance.ts";
 /** Fresh instances of both sides. */
 export interface Grounds {
   ours(program: Program): Promise<BenchInstance>;
-  /** With more flags of kube-controller-manager. */
+  /** Starts the peer with additional flags of kube-controller-manager. */
   theirs(controllerFlags: readonly string[]): Promise<BenchInstance>;
 }
 
-/** Each as it ships on one machine: ours on SQLite, the peer on etcd. */
+/** Both sides as they ship on one machine: tlsboot on SQLite, the peer on etcd. */
 export const AS_SHIPPED: Grounds = { ours: startOurInstance, theirs: startPeerInstance };
 
-/** So many servers of each side, on an etcd of one member. */
+/** Several servers of each side, on an etcd of one member. */
 export function onEtcd(servers: number): Grounds {
   return {
     ours: (program) => startOurServers(program, servers),

@@ -1,9 +1,9 @@
-/** What grows, and whether a line bends upward. */
+/** The axes of growth, and whether a line bends upward. */
 
 /** One count of one side. */
 export interface GrowthPoint {
   readonly count: number;
-  /** Of one node, request or event, in milliseconds. */
+  /** The milliseconds of one node, request or event. */
   readonly milliseconds: number;
   readonly megabytes: number;
   readonly cpuSeconds: number;
@@ -11,16 +11,16 @@ export interface GrowthPoint {
   readonly retries: number;
 }
 
-/** What noise may add to a line that is flat or straight, as a factor. */
+/** The factor that noise may add to a line that is flat or straight. */
 const NOISE = 1.25;
 
-/** Whether a cost per item is higher for the largest count than for the one before it. */
+/** Reports whether a cost per item is higher for the largest count than for the one before it. */
 export function risesAtTheEnd(costs: readonly number[]): boolean {
   const [before, last] = costs.slice(-2);
   return before !== undefined && last !== undefined && last > before * NOISE;
 }
 
-/** Whether the last stretch of a line is steeper than the one before; a line of two points is straight. */
+/** Reports whether the last stretch of a line is steeper than the one before; a line of two points is straight. */
 export function bendsUpward(points: readonly { readonly x: number; readonly y: number }[]): boolean {
   const [first, middle, last] = points.slice(-3);
   if (first === undefined || middle === undefined || last === undefined) return false;

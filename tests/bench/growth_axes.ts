@@ -89,7 +89,7 @@ export const AXES: readonly Axis[] = [
   },
 ];
 
-/** What one of so many items cost. */
+/** Measures the cost of one of many items. */
 async function measurePoint(
   instance: BenchInstance,
   count: number,

@@ -8,7 +8,7 @@ import type { Bench } from "./bench.ts";
 import type { Section } from "./section.ts";
 import { type BenchInstance, usedBy, usedSince } from "./instance.ts";
 
-/** What a start leaves to be done is over by then. */
+/** The work that a start leaves behind is over after this time. */
 const SETTLE_MS = 15_000;
 /** A person does not notice less, in percent of a core. */
 const AIM = 0.5;

@@ -6,9 +6,9 @@ import type { Reading } from "./scenario.ts";
 /** One that runs. Disposing it ends its processes and removes its folder. */
 export interface BenchInstance extends AsyncDisposable {
   readonly folder: TempFolder;
-  /** One of each of its servers, over which clients are spread. */
+  /** One bootstrap kubeconfig for each of its servers, over which clients are spread. */
   readonly bootstrapKubeconfigs: readonly string[];
-  /** The same for its administrator. */
+  /** One administrator's kubeconfig for each of its servers. */
   readonly adminKubeconfigs: readonly string[];
   /** Its servers, with the etcd below them. */
   readonly pids: readonly number[];
@@ -16,7 +16,7 @@ export interface BenchInstance extends AsyncDisposable {
   readonly etcdPids: readonly number[];
 }
 
-/** What an instance uses: all of it, and etcd's part where it has one. */
+/** The usage of an instance: all of it, and etcd's part where it has one. */
 export type Used = Required<Pick<Reading, "usage">> & Pick<Reading, "etcd">;
 
 /** Does something to an instance: what comes of it, CPU seconds that the servers used for it, memory at its end. */
@@ -28,12 +28,12 @@ export async function measureReading(
   return { ...await act(), ...usedSince(before, instance) };
 }
 
-/** What an instance has used since its start. */
+/** Reads the usage of an instance since its start. */
 export function usedBy({ pids, etcdPids }: BenchInstance): Used {
   return { usage: readUsage(pids), ...(etcdPids.length === 0 ? {} : { etcd: readUsage(etcdPids) }) };
 }
 
-/** What an instance has used since a look at it. */
+/** Reads the usage of an instance since an earlier reading. */
 export function usedSince(before: Used, instance: BenchInstance): Used {
   const now = usedBy(instance);
   const usage = since(before.usage, now.usage);

@@ -57,14 +57,14 @@ export interface CleanFacts extends Facts {
 export interface IdleFacts extends Facts {
   readonly connections: number;
   readonly opened: number;
-  /** Those that still answered at the end. */
+  /** The number of connections that still answered at the end. */
   readonly alive: number;
 }
 
 /** The kubeconfig of each server that clients are spread over. */
 type Kubeconfigs = readonly string[];
 
-/** As long as a client asks again. */
+/** How long a client retries. */
 const TIMEOUT = "-timeout=15m";
 const OPEN_WITHIN_MS = 300_000;
 

@@ -4,7 +4,7 @@ import { cpus, loadavg, release, totalmem, type } from "node:os";
 import process from "node:process";
 import { CFSSL, ETCD, KUBERNETES } from "../support/peers/go.ts";
 
-/** Where and with what something was measured. */
+/** The machine and the versions of a measurement. */
 export interface Machine {
   /** ISO 8601, to the second. */
   readonly date: string;
@@ -14,7 +14,7 @@ export interface Machine {
   readonly system: string;
   /** Name and version of each program. */
   readonly versions: Readonly<Record<string, string>>;
-  /** Of the last minute, at the end. */
+  /** The load of the last minute, at the end. */
   readonly load: number;
 }
 
@@ -52,7 +52,7 @@ export function formatMachine(machine: Machine): string {
   ].join(", ");
 }
 
-/** What the checkout is; the numbers are of no release when it has changes of its own. */
+/** Reads the commit of the checkout, marked when the checkout has changes. */
 function readCommit(): string {
   try {
     return execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim();

@@ -2,7 +2,7 @@
 import type { Program } from "./program.ts";
 import type { Line, Reading, Scenario } from "./scenario.ts";
 
-/** All readings of one line in one form. */
+/** The readings of one line in one form. */
 export interface Measured {
   readonly line: Line;
   readonly form: Program["form"];

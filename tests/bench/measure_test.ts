@@ -52,7 +52,7 @@ test("measure() repeats short scenarios more often, and fails with a run that fa
   await assert.rejects(measure(failing, { rounds: 1, programs: [FILE], progress: () => {} }), /no peer/);
 });
 
-/** Each run answers its number, and its number below zero for the second line. */
+/** Creates a scenario whose runs return their number, and its negative for the second line. */
 function createScenario(edit: Partial<Scenario>): { readonly scenario: Scenario; readonly acted: readonly string[] } {
   const acted: string[] = [];
   const act = (who: string) => {

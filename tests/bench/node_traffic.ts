@@ -1,10 +1,10 @@
-/** What nodes ask of a server day and night: their Lease is renewed, and now and then their status is patched. */
+/** The usual traffic of nodes: each renews its Lease, and now and then patches its status. */
 import { createApiClient } from "../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 
-/** Over so many connections that stay open. */
+/** The number of connections that stay open. */
 const CLIENTS = 16;
 /** Objects that are written in turn, for each connection. */
 const NODES = 8;
@@ -12,13 +12,13 @@ const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
 /** Nodes whose objects are there. */
 export interface NodeTraffic extends AsyncDisposable {
-  /** So many renewals of Leases, as kubelet does: the whole object is put. Answers seconds. */
+  /** Renews Leases as kubelet does, with a PUT of the whole object, and returns the seconds that it took. */
   renewLeases(count: number): Promise<number>;
-  /** So many patches of a Node's status, as kubelet sends when nothing has changed but the heartbeat. */
+  /** Patches the status of Nodes as kubelet does when only the heartbeat has changed. */
   patchStatuses(count: number): Promise<number>;
 }
 
-/** Makes the nodes, as administrator, over connections to each of the servers in turn. */
+/** Creates the nodes, as administrator, over connections to each of the servers in turn. */
 export async function openNodeTraffic(kubeconfigs: readonly string[]): Promise<NodeTraffic> {
   const [files, clock] = [createFilePort(), createSystemClock()];
   const connect = createConnector({ files, clock, userAgent: "tlsboot-bench" });
@@ -30,7 +30,7 @@ export async function openNodeTraffic(kubeconfigs: readonly string[]): Promise<N
     return { transport, api, nodes, leases: new Map<string, Lease>() };
   }));
 
-  /** All connections at once, each with one act after the other, until there were so many in all. */
+  /** Drives all connections at once, each with one act after the other, until the count is reached. */
   async function drive(count: number, act: (client: typeof clients[number], name: string) => Promise<void>) {
     const startedAt = performance.now();
     let begun = 0;

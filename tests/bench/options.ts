@@ -1,12 +1,12 @@
-/** What is asked for on the command line. */
+/** The command line of the benchmarks. */
 import { parseArgs } from "node:util";
 import { type Command, COMMANDS } from "./section.ts";
 import type { Program } from "./program.ts";
 
-/** What to measure and how. */
+/** The parts to measure, and how. */
 export interface Options {
   readonly command: Command;
-  /** Only the lines with all of these words; all when there are none. */
+  /** Selects only the lines with all of these words; all lines when there are none. */
   readonly words: readonly string[];
   readonly rounds: number;
   readonly forms: readonly Program["form"][];
@@ -16,7 +16,7 @@ export interface Options {
   readonly seconds: number;
   /** How many minutes the load of `steady` lasts. */
   readonly minutes: number;
-  /** Where the numbers go as JSON; undefined for nowhere. */
+  /** The file for the numbers as JSON; undefined for none. */
   readonly json: string | undefined;
   /** Whether the command rewrites docs/engineering/benchmarks.md. */
   readonly writes: boolean;
@@ -60,7 +60,7 @@ The table goes to stdout, progress to stderr. It ends with 1 when a peer cannot 
 not get its certificate, never because something was slow; with 2 when it is called wrongly.
 `;
 
-/** What is wrong with the command line. */
+/** An error in the command line. */
 export class UsageError extends Error {}
 
 /** Reads a command line; undefined when help is asked for. Throws UsageError. */

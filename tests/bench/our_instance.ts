@@ -5,7 +5,7 @@ import type { BenchInstance } from "./instance.ts";
 
 export interface OurInstance extends BenchInstance {
   readonly data: string;
-  /** Asks the server to end, and waits until it has. */
+  /** Stops the server and waits for its end. */
   stop(): Promise<void>;
 }
 

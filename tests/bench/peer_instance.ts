@@ -44,7 +44,7 @@ export async function startPeerInstance(controllerFlags: readonly string[], coun
   };
 }
 
-/** By a plain request: starting kubectl would be charged to the peer. */
+/** Sends a plain request, because the start of kubectl would be charged to the peer. */
 async function bindBootstrappers(plane: ControlPlane, name: string, role: string): Promise<void> {
   const [ca, cert, key] = await Promise.all([
     readFile(plane.caPath, "utf8"),

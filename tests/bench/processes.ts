@@ -1,8 +1,8 @@
-/** What running processes have used, as Linux says it in /proc: CPU time and resident memory, children included. */
+/** The usage of running processes as Linux reports it in /proc: CPU time and resident memory, children included. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 
 export interface Usage {
-  /** Of all cores, in user and kernel mode, since their start. */
+  /** The CPU seconds on all cores, in user and kernel mode, since their start. */
   readonly cpuSeconds: number;
   /** Memory that is theirs now (VmRSS). */
   readonly residentBytes: number;
@@ -21,7 +21,7 @@ export function checkProc(): void {
   if (!existsSync("/proc/self/stat")) throw new Error("the benchmarks read /proc: run them on Linux");
 }
 
-/** What a program opens besides its connections, and more than enough. */
+/** More than the number of files that a program opens besides its connections. */
 const OTHER_FILES = 500;
 
 /**

@@ -1,4 +1,4 @@
-/** What a V8 CPU profile says: where time went, by function, function with all that it called, and file. */
+/** Reads a V8 CPU profile: where time went, by function, function with its callees, and file. */
 
 /** The part of a `.cpuprofile` that is read. */
 export interface CpuProfile {

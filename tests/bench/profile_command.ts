@@ -10,7 +10,7 @@ import { profiledSourcesOn } from "./program.ts";
 import type { Section } from "./section.ts";
 import type { BenchInstance } from "./instance.ts";
 
-/** What it is profiled with, in the counts of the design. */
+/** The loads that can be profiled, with the counts of the design. */
 const LOADS: Readonly<
   Record<string, (instance: BenchInstance, scaled: (count: number) => number) => Promise<unknown>>
 > = {

@@ -16,7 +16,7 @@ export function sourcesOn(node: string, flags: readonly string[] = []): Program 
   return createProgram("sources", node, [...flags, ...NODE_FLAGS, join(process.cwd(), "cli", "main.ts")]);
 }
 
-/** The same under Node's profiler, which writes into a folder when the program ends by itself. */
+/** The sources under Node's profiler, which writes into a folder when the program ends by itself. */
 export function profiledSourcesOn(node: string, folder: string): Program {
   return sourcesOn(node, ["--cpu-prof", `--cpu-prof-dir=${folder}`]);
 }

@@ -1,4 +1,4 @@
-/** What was measured, as data that can be kept and as the table that a person reads. */
+/** The results as data that can be kept, and as the table that a person reads. */
 import type { Measured } from "./measure.ts";
 import type { Usage } from "./processes.ts";
 import type { Reading, Unit } from "./scenario.ts";
@@ -15,11 +15,11 @@ export interface UsageReport {
 export interface SideReport extends Partial<UsageReport> {
   readonly median: number;
   readonly values: readonly number[];
-  /** Of the answer that was timed. */
+  /** The size of the answer that was timed. */
   readonly bodyMegabytes?: number;
-  /** Of all runs together: times that a client had no answer and asked again. */
+  /** The number of retries in all runs together, after a request without an answer. */
   readonly retries: number;
-  /** What of it was etcd's. */
+  /** The part of it that etcd used. */
   readonly etcd?: UsageReport;
 }
 
@@ -74,7 +74,7 @@ export function toRow(line: LineReport): readonly string[] {
   return toCells(line, USED.map(([key, , digits]) => formatBoth(line.ours[key], line.theirs[key], digits)));
 }
 
-/** The same where etcd's part stands beside the whole. */
+/** Formats a row with etcd's part beside the whole. */
 export function toEtcdRow(line: LineReport): readonly string[] {
   const { ours, theirs } = line;
   return toCells(

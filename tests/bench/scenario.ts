@@ -1,27 +1,30 @@
-/** What a benchmark is made of: a scenario is acted by us and by a peer in turn, and gives a number for each of its lines. */
+/**
+ * The parts of a benchmark: a scenario runs on our side and on a peer in turn, and yields a number for each of its
+ * lines.
+ */
 import type { Program } from "./program.ts";
 import type { Usage } from "./processes.ts";
 
-/** What a number of a line means. */
+/** The unit of a line's number. */
 export type Unit = "s" | "ms" | "/s" | "MB" | "%";
 
 /** One number of one run. */
 export interface Reading {
   readonly value: number;
-  /** Of the body of the answer that was timed. */
+  /** The size of the body of the answer that was timed. */
   readonly bytes?: number;
   /** Times that a client had no answer and asked again. */
   readonly retries?: number;
-  /** What the servers used for it, etcd included: CPU seconds of this line alone, memory at its end. */
+  /** The usage of the servers, etcd included: CPU seconds of this line alone, memory at its end. */
   readonly usage?: Usage;
-  /** What of that was etcd's. */
+  /** The part of the usage that belongs to etcd. */
   readonly etcd?: Usage;
 }
 
 /** An aim of the design, never a limit. */
 export interface Aim {
   readonly text: string;
-  /** Whether it is a ratio, so that it stands wherever both sides are measured alike. */
+  /** Whether the aim is a ratio, so that it holds wherever both sides are measured alike. */
   readonly isBesidePeer: boolean;
   /** Compares the medians of the two sides. */
   isMet(ours: number, theirs: number): boolean;
@@ -41,7 +44,7 @@ export type Readings<Key extends string> = Readonly<Record<Key, Reading>>;
 
 export interface Scenario<Key extends string = string> {
   readonly lines: Readonly<Record<Key, Line>>;
-  /** For short ones that need more runs: how many in one round. */
+  /** The number of runs in one round, for short scenarios. */
   readonly runsPerRound?: number;
   /** Forms that it can be acted in; all when undefined. */
   readonly forms?: readonly Program["form"][];
@@ -49,27 +52,27 @@ export interface Scenario<Key extends string = string> {
   theirs(): Promise<Readings<Key>>;
 }
 
-/** At most so much, in the unit of the line. */
+/** Creates an aim that is an upper limit, in the unit of the line. */
 export function atMost(limit: number, text: string): Aim {
   return { text, isBesidePeer: false, isMet: (ours) => ours <= limit };
 }
 
-/** At least so much, in the unit of the line. */
+/** Creates an aim that is a lower limit, in the unit of the line. */
 export function atLeast(limit: number, text: string): Aim {
   return { text, isBesidePeer: false, isMet: (ours) => ours >= limit };
 }
 
-/** At most so many times the peer's number. */
+/** Creates an aim that is a multiple of the peer's number. */
 export function atMostTimes(ratio: number, text: string): Aim {
   return { text, isBesidePeer: true, isMet: (ours, theirs) => ours <= ratio * theirs };
 }
 
-/** More than the peer's number. */
+/** Creates the aim to exceed the peer's number. */
 export function aheadOfPeer(text: string): Aim {
   return { text, isBesidePeer: true, isMet: (ours, theirs) => ours > theirs };
 }
 
-/** The same aim for every form. */
+/** Returns the same aim for every form. */
 export function always(aim: Aim | undefined): Line["findAim"] {
   return () => aim;
 }

@@ -1,4 +1,4 @@
-/** What one command of the benchmarks has to say, and the page that keeps the last word of each. */
+/** The section of one command of the benchmarks, and the page that keeps the last section of each. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formatMachine, type Machine } from "./machine.ts";
@@ -13,7 +13,7 @@ export interface Section {
   readonly command: Command;
   readonly title: string;
   readonly machine: Machine;
-  /** How it was measured: rounds, forms, durations. */
+  /** The settings of the measurement: rounds, forms, durations. */
   readonly settings: string;
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
@@ -29,7 +29,7 @@ export interface Picture {
   readonly svg: string;
 }
 
-/** What is kept of a section: a picture is a file of its own. */
+/** The part of a section that is kept as data: a picture is a file of its own. */
 export type KeptSection = Omit<Section, "pictures"> & { readonly pictures: readonly Omit<Picture, "svg">[] };
 
 /** Formats the section as text for the terminal. */

@@ -1,4 +1,4 @@
-/** Whether memory stays where it was. */
+/** Reports whether memory stays constant. */
 import { findMedian } from "./stats.ts";
 
 export interface Sample {

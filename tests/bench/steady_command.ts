@@ -11,7 +11,7 @@ import { drawPlot } from "./svg.ts";
 
 const NODES = 200;
 const SAMPLE_MS = 1000;
-/** What the last quarter may have more than the one before, as a factor. */
+/** The factor by which the last quarter may exceed the one before. */
 const AIM = 1.1;
 
 interface SteadyReport {

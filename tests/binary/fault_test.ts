@@ -1,4 +1,4 @@
-/** What goes wrong with one file: on the way to a machine, and on a machine that cannot take what it writes. */
+/** Faults of one file: on the way to a machine, and on a machine whose disk refuses its writes. */
 import assert from "node:assert/strict";
 import { chmod, copyFile, open, readFile, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";

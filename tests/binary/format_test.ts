@@ -1,4 +1,7 @@
-/** Each released file is an executable of its system and processor, as far as that can be seen without running it. */
+/**
+ * Checks that each released file is an executable of its system and processor, as far as that is visible without
+ * running it.
+ */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
@@ -146,7 +149,7 @@ function readCodeSignature(macho: Buffer): { readonly offset: number; readonly b
   return { offset: macho.readUInt32LE(at + 8), bytes: macho.readUInt32LE(at + 12) };
 }
 
-/** Where a load command stands. */
+/** Finds the offset of a load command. */
 function findLoadCommand(macho: Buffer, wanted: number): number {
   let at = 32;
   for (let left = macho.readUInt32LE(16); left > 0; left--) {

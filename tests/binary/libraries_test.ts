@@ -1,4 +1,4 @@
-/** What a host must have for the Linux files: the libraries, and the versions of their symbols. */
+/** The requirements of the Linux files: the libraries, and the versions of their symbols. */
 import assert from "node:assert/strict";
 import type { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
@@ -33,7 +33,7 @@ test("README names the glibc that is needed", async () => {
   assert.ok(/glibc\s+2\.28\s/.test(await readFile(join(process.cwd(), "README.md"), "utf8")));
 });
 
-/** What the section of needed versions says (the LSB's "Symbol Versioning"). */
+/** Reads the section of needed versions (the LSB's "Symbol Versioning"). */
 function neededVersions(elf: Buffer): readonly { readonly library: string; readonly version: string }[] {
   const start = Number(elf.readBigUInt64LE(40));
   const headers = Array.from({ length: elf.readUInt16LE(60) }, (_, index) => elf.subarray(start + index * 64));

@@ -30,7 +30,7 @@ async function measureSeconds(command: readonly string[]): Promise<number> {
   return user + system;
 }
 
-/** How many times the time of `node -e 0` a command takes: medians of runs that take turns. */
+/** Measures how many times the time of `node -e 0` a command takes: medians of alternating runs. */
 async function timesOfNode(command: readonly string[]): Promise<number> {
   const [ours, theirs]: [number[], number[]] = [[], []];
   for (let run = 0; run < RUNS; run++) {

@@ -1,4 +1,4 @@
-/** What every Storage promises, as tests that run against any implementation. */
+/** The promises of every Storage, as tests that run against any implementation. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
@@ -26,7 +26,7 @@ export interface OpenedStorage extends AsyncDisposable {
 /** Opens an empty store with five minutes of history. */
 export type OpenStorage = (clock: Clock) => Promise<OpenedStorage>;
 
-/** What a store that others share cannot promise. */
+/** The promises that a store shared with other servers cannot keep. */
 export interface StorageTraits {
   /** Writes of one turn take effect in the order of their calls. */
   readonly keepsCallOrder: boolean;

@@ -17,7 +17,7 @@ interface ModelState {
   readonly value: number;
 }
 
-/** Every state there ever was, by revision. */
+/** Holds every state of the storage by its revision. */
 interface Model {
   readonly states: { revision: number; keys: ReadonlyMap<string, ModelState> }[];
 }

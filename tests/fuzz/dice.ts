@@ -11,7 +11,7 @@ export function oneIn(random: Random, times: number): boolean {
   return below(random, times) === 0;
 }
 
-/** One of a list, which is not empty. */
+/** Picks an element of a list, which is not empty. */
 export function pick<T>(random: Random, list: readonly T[]): T {
   return list[below(random, list.length)] as T;
 }

@@ -7,7 +7,7 @@ import { findSteepGrowth } from "../support/growth.ts";
 import { inflate, mutate, type Pool, pump, pumpEach, type Sized } from "./mutate.ts";
 import type { Bytes, Target } from "./target.ts";
 
-/** What is wrong, and with what. */
+/** A fault and the input that shows it. */
 export interface Finding {
   readonly kind: "wrong" | "slow" | "memory" | "hang" | "crash";
   readonly message: string;
@@ -35,15 +35,15 @@ export interface FuzzOptions {
 /** Linear time: so much for each MiB beside the target's grace. */
 const MS_PER_MIB = 500;
 const GRACE_MS = 250;
-/** What a target may keep. */
+/** The memory that a target may keep. */
 const MEMORY_BYTES = 512 * 2 ** 20;
 const MINIMIZE_MS = 10_000;
 const POOL_LIMIT = 2_000;
 const POOL_ENTRY_BYTES = 8_192;
 const MEDIUM_BYTES = 65_536;
-/** So large are the inputs whose growth is measured: a quadratic reader takes a second, a linear one a millisecond. */
+/** The size of the inputs whose growth is measured: a quadratic reader takes a second, a linear one a millisecond. */
 const PUMPED_BYTES = 32_768;
-/** In the seeds up to this size, each byte is repeated in turn. */
+/** The largest size of a seed in which each byte is repeated in turn. */
 const PUMPED_SEED_BYTES = 200;
 /** One in so many inputs is a piece of another one that is repeated, and measured at growing sizes. */
 const PUMP_EVERY = 2;
@@ -107,7 +107,7 @@ function nextInput(target: Target, pool: Pool, count: number): Bytes {
   return mutate(pool, base, target.maxBytes);
 }
 
-/** What one input leads to. */
+/** The result of one input. */
 export interface Judgement {
   readonly label: string;
   readonly ms: number;

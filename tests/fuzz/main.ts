@@ -75,7 +75,7 @@ function formatLine(target: string, { inputs, seconds, slowestMs, slowestBytes }
   return `${target.padEnd(16)} ${`${inputs}`.padStart(9)} inputs ${`${rate}`.padStart(7)}/s  ${slowest}`;
 }
 
-/** What was found, and the command that shows it again. The input stays in a file when it is long. */
+/** Describes a finding, and the command that shows it again. A long input stays in a file. */
 async function describe(target: string, seed: number, { kind, message, input }: Finding): Promise<string> {
   const hex = Buffer.from(input).toString("hex");
   let replay = hex;

@@ -65,7 +65,10 @@ export function pump(pool: Pool, input: Bytes): Sized {
   return pumped(input.subarray(0, at), repeated, join(end, input.subarray(oneIn(random, 2) ? at : input.length)));
 }
 
-/** The same for every byte of some inputs in turn, which ends the input with a byte that no grammar expects. */
+/**
+ * Generates one function for every byte of some inputs in turn, which ends the input with a byte that no grammar
+ * expects.
+ */
 export function* pumpEach(inputs: readonly Bytes[]): Generator<Sized> {
   const end = Uint8Array.of(0x7f);
   for (const input of inputs) {

@@ -10,7 +10,7 @@ import { readJournal } from "./journal.ts";
 import { minimize } from "./minimize.ts";
 import type { Bytes } from "./target.ts";
 
-/** What is run, and where its files may lie. */
+/** The target to run, and the folder for its files. */
 export interface Run {
   readonly target: string;
   readonly seed: number;
@@ -27,7 +27,7 @@ const HANG_MS = 20_000;
 /** The most that V8 gives to a target's objects. */
 const HEAP_MIB = 1024;
 const POLL_MS = 250;
-/** From the checkout, where tasks run. */
+/** The program of the child, relative to the checkout, where tasks run. */
 const CHILD = "tests/fuzz/child.ts";
 const MINIMIZE_MS = 120_000;
 

@@ -1,4 +1,4 @@
-/** What is fuzzed: one decoder of foreign bytes, with what it is fed and what must hold for every input. */
+/** A target of the fuzzer: one decoder of foreign bytes, with its inputs and what must hold for every input. */
 import type { Random } from "../../core/ports.ts";
 
 export type Bytes = Uint8Array<ArrayBuffer>;

@@ -1,7 +1,7 @@
 /** Every target by name. A target is loaded when it is run. */
 import type { Target } from "./target.ts";
 
-/** What opens each target, in the order in which they run. */
+/** The functions that load each target, in the order in which they run. */
 export const TARGETS: Readonly<Record<string, () => Promise<Target>>> = {
   json: async () => (await import("./targets/json.ts")).json,
   yaml: async () => (await import("./targets/yaml.ts")).yaml,

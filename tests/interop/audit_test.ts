@@ -31,7 +31,7 @@ const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const AGENT = "tlsboot-interop";
 
-/** Every kind of request that is written down in a way of its own. */
+/** Sends every kind of request that has an audit event of its own form. */
 async function exercise(send: ApiClient): Promise<void> {
   const config = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" }, data: { x: "1" } };
   const yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  z: '3'\n";

@@ -9,7 +9,7 @@ import type { Verdict } from "../support/chain_drafts.ts";
 import { runProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-/** Where openssl's command says otherwise of a leaf than we, who read it as Go does. */
+/** The cases in which openssl's command decides otherwise than Go, which we follow. */
 const DIFFERENT: Readonly<Record<string, Verdict>> = {
   // It keeps what RFC 6125 calls legacy.
   "host: a common name alone": "accept",

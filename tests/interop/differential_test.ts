@@ -19,11 +19,11 @@ import { shrink } from "./differential/shrink.ts";
 
 /** Seeds whose exchanges are answered alike, all of them. */
 const FIXED_SEEDS = [1, 2];
-/** How many exchanges of each seed are sent. */
+/** The number of exchanges sent for each seed. */
 const EXCHANGES = 2_500;
 /** The part of the exchanges of a new seed, in percent, that is answered alike. */
 const AIM = 99.8;
-/** How many groups of differences are made smaller for the report; each takes a few seconds. */
+/** The number of groups that are made smaller for the report; each takes a few seconds. */
 const SHOWN = 5;
 
 const startedAt = new Date();
@@ -69,7 +69,7 @@ test(`differential: of the day's exchanges ${AIM} % are answered as kube-apiserv
   assert.ok(agreement >= AIM, report);
 });
 
-/** What a person needs: the groups, and for the largest the entries of the corpus that show them. */
+/** Describes the groups, and for the largest ones the entries of the corpus that show them. */
 async function describe(stage: Stage, findings: readonly Finding[]): Promise<string> {
   const groups = groupFindings(findings, toSignature);
   const lines = groups.map(({ signature, findings }) => `${findings.length} × ${signature}`);

@@ -128,7 +128,10 @@ const DATABASE_FAULTS: readonly Fault[] = [
   { name: "failing fsyncs", errno: "EIO", kinds: "s", count: 1_000_000 },
 ];
 
-/** What a restore makes, below the folder of the test: one file stands for all, as some calls do for those of the database. */
+/**
+ * The files that a restore creates, below the folder of the test: one file stands for all, as some calls do for those
+ * of the database.
+ */
 const RESTORING: readonly ({ readonly name: string; readonly isForced: boolean } & EachCall)[] = [
   { name: "/place/instance.restoring$", isForced: false, faults: WITHOUT_WRITES },
   { name: "/place/instance.restoring/pki/ca.key", isForced: false },

@@ -25,12 +25,12 @@ rules:
   omitStages: [RequestReceived]
 - level: None
 `;
-/** So long that a megabyte has room for one line. */
+/** The length of a line of which a megabyte holds just one. */
 const LINE_BYTES = 600_000;
 /** The longest time that one request may take to be answered. */
 const ANSWERED_WITHIN_MS = 60_000;
 const LOST = /^apiserver_audit_error_total\{plugin="log"\} (\d+)/m;
-/** What is half written cannot be taken back either. */
+/** A fault after which a half-written line cannot be taken back either. */
 const BEYOND_MENDING: Fault = {
   name: "EIO in the middle of a write and when it is taken back",
   errno: "EIO",

@@ -14,7 +14,7 @@ import { startOnDemand } from "../support/interop/on_demand.ts";
 
 const toBase64 = (pem: string): string => (/CERTIFICATE-----([^-]*)-----END/.exec(pem)?.[1] ?? "").replace(/\s/g, "");
 
-/** What is on the disk: undefined where two files do not belong together. */
+/** Reads the pair on the disk: undefined where two files do not belong together. */
 async function served(dataDir: string): Promise<string | undefined> {
   const [certificate, key] = await Promise.all(
     ["apiserver.crt", "apiserver.key"].map((name) => readFile(`${dataDir}/pki/${name}`, "utf8")),

@@ -157,7 +157,7 @@ test("a watch from a revision that etcd has compacted ends with 410, one from a 
   assert.match(seen, /"type":"ADDED","object":\{"kind":"ConfigMap","apiVersion":"v1","metadata":\{"name":"b"/);
 });
 
-/** What etcd refuses to read names no revision; a watch from the first one does. */
+/** Returns the compacted revision, which etcd reports for a watch from the first one, but not for a read. */
 async function compactedRevision(url: string): Promise<number> {
   const body = JSON.stringify({ create_request: { key: btoa("/"), range_end: btoa("0"), start_revision: 1 } });
   const response = await fetch(`${url}/v3/watch`, { method: "POST", body });

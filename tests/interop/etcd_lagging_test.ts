@@ -44,7 +44,7 @@ async function countTo(counter: Counter, number: number): Promise<void> {
   while (counter.acknowledged < number) await counter.next();
 }
 
-/** Every way of reading that promises to be current. */
+/** Every read that promises to be current. */
 const READS: readonly { readonly path: string; readonly find: RegExp }[] = [
   { path: `${MAPS}/numbers`, find: /"n":"(\d+)"/ },
   { path: MAPS, find: /"n":"(\d+)"/ },
@@ -73,7 +73,7 @@ async function watchTold(kubectl: Kubectl, until: number, during: () => Promise<
   assertInOrder(watch.stdout(), until);
 }
 
-/** Each number once, in order. */
+/** Checks that each number comes once, in order. */
 function assertInOrder(told: string, until: number): void {
   const numbers = told.split("\n").filter((line) => /^\d+$/.test(line)).map(Number);
   assert.deepEqual(numbers, Array.from({ length: until + 1 }, (_, index) => index));

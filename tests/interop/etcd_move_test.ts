@@ -48,7 +48,7 @@ async function stop(instance: RunningInstance): Promise<void> {
   assert.equal((await instance.running.finished()).code, 0, instance.running.stderr());
 }
 
-/** What may differ: leases, and what a start makes anew. */
+/** Reads the objects without what may differ: leases, and what a start makes anew. */
 async function readState(kubectl: Kubectl): Promise<Record<string, string>> {
   const all = withoutVersions(steady(await everything(kubectl)));
   return Object.fromEntries(Object.entries(all).filter(([key]) => !/cluster-info|events /.test(key)));

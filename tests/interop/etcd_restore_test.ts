@@ -114,7 +114,7 @@ test("a restore that is killed looks like no instance, and the same command fini
   assert.ok(hits >= 2, `${hits} restores were killed before their end`);
 });
 
-/** What a restore leaves that died before its last step: prefix and folder have the same name. */
+/** Restores the state of a restore that died before its last step: prefix and folder have the same name. */
 async function putMarkerBack(name: string): Promise<void> {
   const [, digest = ""] = /^backup: "(\w+)"$/m.exec(await readFile(folder.join(`${name}/etcd.yaml`), "utf8")) ?? [];
   const marker = {

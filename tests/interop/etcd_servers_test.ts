@@ -36,7 +36,7 @@ async function kubeconfigWithToken(instance: RunningInstance, token: string): Pr
   return instance.kubectl.as(path);
 }
 
-/** How long something that one server did takes to bite at another, in milliseconds. */
+/** Measures the milliseconds until a change at one server takes effect at another. */
 async function timeUntil(what: string, isDone: () => Promise<boolean>): Promise<number> {
   const start = performance.now();
   await eventually(what, async () => (await isDone()) || undefined);

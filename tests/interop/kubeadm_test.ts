@@ -14,7 +14,7 @@ import { INIT_CONFIG, preparing, randomTokens, tokens } from "../support/interop
 import { compareScripts, formatStep } from "../support/interop/kubectl_comparison.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
-/** What kubeadm alone writes, on a machine that is not one of the test's. */
+/** Files that only kubeadm writes, on a machine that is not one of the test's. */
 const FOREIGN = ["/etc/kubernetes", "/var/lib/kubelet/config.yaml"];
 const whatIsThere = () => FOREIGN.filter((path) => existsSync(path));
 

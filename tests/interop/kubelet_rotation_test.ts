@@ -76,7 +76,7 @@ test("kube-apiserver with our signer and our approver with a policy: a kubelet r
   assert.doesNotMatch(signer.stderr() + approver.stderr(), /forbidden|access_denied/);
 });
 
-/** Where a link points, as soon as that is elsewhere than before. */
+/** Resolves with the target of a link once it has changed. */
 async function untilOther(link: string, seconds: number, before = ""): Promise<string> {
   for (const deadline = Date.now() + seconds * 1000;;) {
     const target = await readlink(link).catch(() => "");

@@ -77,7 +77,7 @@ async function ourPage(instance: RunningInstance): Promise<string> {
   return text;
 }
 
-/** What Prometheus' linter says of names that Kubernetes, or Prometheus' own clients, chose. */
+/** Problems that Prometheus' linter finds in names that Kubernetes, or Prometheus' own clients, chose. */
 const NOT_OUR_NAMES =
   /^(?:process_|authentication_attempts|authenticated_user_requests|apiserver_certificates_|rest_client_)/;
 

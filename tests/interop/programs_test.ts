@@ -59,7 +59,7 @@ async function startPlaces() {
   return { places, folder, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-/** The same person at both places: each has an administrator of another name. */
+/** Returns the output with one name for the administrator, who has another name at each place. */
 async function asAdministrator(kubeconfig: string): Promise<string> {
   const config = parse(await readFile(kubeconfig, "utf8")) as { readonly users: readonly { readonly user: object }[] };
   const users = config.users.map(({ user, ...rest }) => ({
@@ -130,7 +130,7 @@ async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonl
   }, 60_000);
 }
 
-/** What kwok does with a node that is not Ready. */
+/** The stage of kwok that makes a node Ready. */
 const STAGE = `
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: Stage
@@ -152,7 +152,7 @@ spec:
         lastTransitionTime: {{ $now | Quote }}
 `;
 
-/** What is seen of a node that kwok plays. */
+/** Plays a node with kwok and returns what kubectl shows of it. */
 async function playKwok({ home }: Place, folder: TempFolder) {
   const kubeconfig = join(home, "admin.kubeconfig");
   const kubectl = createKubectl(folder, kubeconfig);

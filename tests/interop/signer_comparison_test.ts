@@ -37,7 +37,7 @@ const ODD_CAS: Readonly<Record<string, OddCa>> = {
   "legacy-unknown": { key: ["ED25519"], subject: "/CN=legacy CA" },
 };
 
-/** Makes `NAME.crt` and `NAME.key`, good for ten days, so that a year of signing ends with the CA. */
+/** Creates `NAME.crt` and `NAME.key`, valid for ten days, so that a year of signing ends with the CA. */
 async function makeOddCa(folder: TempFolder, name: string): Promise<void> {
   const { key: [algorithm = "", ...options], subject, extensions = ["subjectKeyIdentifier=hash"] } = ODD_CAS[name]!;
   const configuration = folder.join("ca.cnf");

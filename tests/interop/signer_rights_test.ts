@@ -67,7 +67,7 @@ test("a custom signer issues and refuses with the rights of --print-rbac, and ma
   }
 });
 
-/** Asks the server; `kubectl auth can-i` knows no resources that only exist in rules. */
+/** Asks the server for a right; `kubectl auth can-i` knows no resources that only exist in rules. */
 async function mayDo(kubectl: Kubectl, resourceAttributes: Readonly<Record<string, string>>): Promise<boolean> {
   const review = {
     apiVersion: "authorization.k8s.io/v1",

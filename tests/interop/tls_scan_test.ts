@@ -16,13 +16,13 @@ interface Finding {
 
 const OF_WEIGHT: readonly string[] = ["MEDIUM", "HIGH", "CRITICAL", "FATAL"];
 
-/** What the scanner marks down, and why it is so. */
+/** Findings that the scanner marks down, each with the reason for it. */
 const ACCEPTED: Readonly<Record<string, string>> = {
   cert_revocation:
     "an instance's own CA publishes no CRL and answers no OCSP: an air-gapped client could reach neither",
 };
 
-/** What must be found, by the scanner's names. */
+/** Findings that must be there, by the scanner's names. */
 const WANTED: Readonly<Record<string, RegExp>> = {
   SSLv2: /not offered/,
   SSLv3: /not offered/,
@@ -48,17 +48,17 @@ const WANTED: Readonly<Record<string, RegExp>> = {
 
 interface ScannedInstance extends AsyncDisposable {
   readonly instance: RunningInstance;
-  /** Who signed its serving certificate. */
+  /** The CA of its serving certificate. */
   readonly caPath: string;
 }
 
-/** As it comes: with keys on P-256. */
+/** Starts an instance with its default keys, on P-256. */
 async function startEllipticInstance(): Promise<ScannedInstance> {
   const instance = await startInstance();
   return { instance, caPath: instance.caPath, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
 }
 
-/** With an RSA certificate of one's own, below an RSA CA. */
+/** Starts an instance with an imported RSA certificate, below an RSA CA. */
 async function startRsaInstance(): Promise<ScannedInstance> {
   const folder = await createTempFolder();
   const key = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];

@@ -21,7 +21,7 @@ const NO_IMAGES =
 const NO_OOM_SCORE =
   /Failed to ensure process in container with oom score.*(failed to find pid namespace of init|failed to apply oom score)/;
 
-/** What a kubelet says while it starts, also beside a kube-apiserver. */
+/** How long a kubelet logs messages of its start, also beside a kube-apiserver. */
 const START_SECONDS = 30;
 
 /** A reflector that backs off for up to half a minute asks at most this often in a minute. */
@@ -84,7 +84,7 @@ async function renewedAt(kubectl: Kubectl): Promise<Date> {
   return new Date(await kubectl.run("get", ...lease, "--output=jsonpath={.spec.renewTime}"));
 }
 
-/** Only APIs that are absent are complained about, and not more and more often. */
+/** Checks that a kubelet complains about absent APIs only, and not more and more often. */
 function assertContent(complaints: readonly Complaint[]): void {
   const texts = complaints.map(({ text }) => text);
   assert.deepEqual(texts.filter((text) => ![ABSENT, NO_IMAGES, NO_OOM_SCORE].some((known) => known.test(text))), []);

@@ -198,7 +198,7 @@ test("zlint finds in certificates for odd requests only faults that kube-control
   assert.deepEqual(new Map(found.filter(([, lints]) => lints !== "")), AS_UPSTREAM);
 });
 
-/** As the signing controller does; undefined when the rules refuse. */
+/** Issues as the signing controller does; undefined when the rules refuse. */
 async function issue(request: SigningRequest, ca: Authority): Promise<Uint8Array | undefined> {
   const { signerName, usages, expirationSeconds, pem } = request;
   const profile = BUILTIN_SIGNERS.get(signerName);

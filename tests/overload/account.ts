@@ -1,6 +1,6 @@
 /** The account of an honest client: every answer that it was given, none left out and none counted twice. */
 
-/** What honest clients want: a list, to know that the server is ready, a certificate. */
+/** The kinds of honest requests: a list, a readiness probe, a certificate. */
 export const KINDS = ["admin", "probe", "node"] as const;
 
 export type Kind = (typeof KINDS)[number];
@@ -10,17 +10,17 @@ export interface Answer {
   readonly kind: Kind;
   /** 200 when it is what was wanted, 0 when there was none. */
   readonly code: number;
-  /** Of a certificate: from asking for it until it is there. */
+  /** The time of a certificate, from its request until it is issued. */
   readonly ms: number;
 }
 
-/** What has been printed so far, read once. */
+/** The answers printed so far, each returned once. */
 export interface Account {
   /** Takes the answers that have not been taken yet. */
   take(): readonly Answer[];
 }
 
-/** Makes one of a text that grows by lines. */
+/** Creates an account of a text that grows by lines. */
 export function createAccount(text: () => string): Account {
   let read = 0;
   return {

@@ -1,6 +1,6 @@
-/** Answers to any user who that is. */
+/** The path of a review that every authenticated user may create. */
 export const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-/** What a bootstrap token is for. */
+/** The path of the requests that a bootstrap token may create. */
 export const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 /** The largest answer that a bootstrap token gets. */
 export const LARGE = "/openapi/v2";

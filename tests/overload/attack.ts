@@ -1,8 +1,8 @@
-/** What an attack is, and the account of it: nothing is shown by one that did not take place. */
+/** The definition of an attack, and the account of it: an attack that did not take place proves nothing. */
 
 export const DEEDS = ["opened", "refused", "sent", "answered", "created", "ended"] as const;
 
-/** What an attack did, and what became of it. */
+/** The deeds of an attack, and their results. */
 export interface Tally {
   /** Connections that were made, with their handshake if the attack wants one. */
   opened: number;
@@ -10,7 +10,7 @@ export interface Tally {
   refused: number;
   /** Requests, bytes or frames that the kernel took; each attack says which. */
   sent: number;
-  /** Answers of the kind that the attack waits for. */
+  /** The number of answers of the kind that the attack waits for. */
   answered: number;
   /** Certificate signing requests that were created. */
   created: number;
@@ -18,19 +18,19 @@ export interface Tally {
   ended: number;
 }
 
-/** What an attack works with. */
+/** The dependencies of an attack. */
 export interface Target {
   readonly port: number;
   /** A bootstrap token: what any machine of the instance has. */
   readonly token: string;
   /** 1 for the figures of the manual, less for a short run. */
   readonly scale: number;
-  /** How long a flood lasts at least, or what has been opened is held. */
+  /** The shortest duration of a flood, or how long opened connections are held. */
   readonly ms: number;
   /** Returns a random number, uniform in [0, 1). */
   random(): number;
   readonly tally: Tally;
-  /** Whether it has come to what it has to. */
+  /** Reports whether the attack has reached its aim. */
   isEnough(): boolean;
   /** Ends what would not end by itself, such as a count that is never reached. */
   readonly deadline: AbortSignal;
@@ -40,9 +40,9 @@ export interface Attack {
   readonly name: string;
   /** The noun for what `sent` counts. */
   readonly unit: string;
-  /** What it has to come to at scale 1, and to a share of at less. */
+  /** The aim at scale 1, of which a smaller scale takes a share. */
   readonly least: Partial<Tally>;
-  /** Goes on until its time is over and it has done enough, or the deadline is there. */
+  /** Runs until its time is over and its aim is reached, or until the deadline. */
   run(target: Target): Promise<void>;
 }
 
@@ -51,12 +51,12 @@ export function createTally(): Tally {
   return { opened: 0, refused: 0, sent: 0, answered: 0, created: 0, ended: 0 };
 }
 
-/** So many at a scale, one at least. */
+/** Scales a count, to at least one. */
 export function scaled(count: number, scale: number): number {
   return Math.max(1, Math.round(count * scale));
 }
 
-/** What is lacking before it can be said that the attack took place. */
+/** Lists what is missing before the attack counts as having taken place. */
 export function lacking(
   { least, unit }: Pick<Attack, "least" | "unit">,
   tally: Tally,
@@ -70,7 +70,7 @@ export function lacking(
   });
 }
 
-/** What was done, in words. */
+/** Formats the deeds of an attack in words. */
 export function formatTally(unit: string, tally: Tally): string {
   return DEEDS.filter((deed) => tally[deed] > 0).map((deed) => {
     const count = tally[deed].toLocaleString("en");

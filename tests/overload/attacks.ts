@@ -1,4 +1,7 @@
-/** What is done to the server, each as a value: written by hand on sockets, bounded, counted, the same with the same seed. */
+/**
+ * The attacks on the server, each as a value: written by hand on sockets, bounded, counted, the same with the same
+ * seed.
+ */
 import type { Attack } from "./attack.ts";
 import {
   badTokens,

@@ -19,7 +19,7 @@ export interface AttackConnection extends Disposable {
 
 export interface OpenOptions {
   readonly protocol: "h2" | "http/1.1";
-  /** Of answers over HTTP/1.1; others are not counted. Over HTTP/2 those with 200 are. */
+  /** The status code of the counted answers over HTTP/1.1. Over HTTP/2 those with 200 are counted. */
   readonly code?: number;
   /** False leaves what comes in the kernel, and no answer is counted. */
   readonly isReading?: boolean;

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { FRAME, frame } from "../support/raw_http2.ts";
 import { frameReader, statusReader } from "./connection.ts";
 
-/** All ways to cut bytes in two. */
+/** Returns all ways to cut bytes in two. */
 function toPairs(bytes: Buffer): readonly (readonly [Buffer, Buffer])[] {
   return Array.from({ length: bytes.length }, (_, at) => [bytes.subarray(0, at), bytes.subarray(at)] as const);
 }

@@ -7,15 +7,15 @@ export interface OverloadFlags {
   readonly rounds: number;
   readonly seed: number;
   readonly binary: boolean;
-  /** Where the numbers go as JSON; undefined for nowhere. */
+  /** The file for the numbers as JSON; undefined for none. */
   readonly json: string | undefined;
   /** Whether the run rewrites docs/engineering/measurements.md. */
   readonly writes: boolean;
-  /** Only attacks with all of these in their name. */
+  /** Selects the attacks with all of these words in their name. */
   readonly words: readonly string[];
 }
 
-/** What is wrong with the command line. */
+/** An error in the command line. */
 export class UsageError extends Error {}
 
 /** Parses the command line; throws `UsageError` for unknown flags. */

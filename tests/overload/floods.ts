@@ -10,13 +10,13 @@ import { pause, repeat, until, waitUntil } from "./waiting.ts";
 export const FLOODERS = 20;
 /** The number of frames written at once. */
 const BATCH = 50;
-/** What the server lets one connection have. */
+/** The number of streams that the server allows on one connection. */
 const STREAMS = 100;
 
-/** What is done on each connection until it is gone, or the flood is over. */
+/** What an attacker does on each connection until it is closed, or the flood is over. */
 type Flood = (connection: AttackConnection, target: Target, over: AbortSignal) => Promise<void>;
 
-/** Goes on for the time of the target, and until it is enough. */
+/** Repeats a flood for the time of the target, and until its aim is reached. */
 export async function flood(target: Target, act: Flood, options: OpenOptions = { protocol: "h2" }): Promise<void> {
   const enough = new AbortController();
   const over = AbortSignal.any([enough.signal, target.deadline]);
@@ -85,7 +85,7 @@ export function nothing(): Promise<void> {
   return Promise.resolve();
 }
 
-/** On one connection, so that the numbers of streams suffice. */
+/** The number of pieces on one connection, for which the numbers of streams suffice. */
 const PIECES = 10_000;
 
 async function writeOn(
@@ -101,7 +101,7 @@ async function writeOn(
   }
 }
 
-/** On one connection at most so many tokens wait for their answer, so that the kernel does not keep them. */
+/** The largest number of tokens on one connection that wait for their answer, so that the kernel does not keep them. */
 const UNANSWERED = 200;
 
 /** Sends tokens that no user has, until all are answered. It uses HTTP/1.1, where a connection takes many. */

@@ -19,7 +19,7 @@ import {
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-/** More than both kernels buffer for a connection that is not read. */
+/** More bytes than both kernels buffer for a connection that is not read. */
 const FAR_TOO_MUCH_BYTES = 16_777_216;
 
 /** Writes pieces until the connection is closed, which must happen before the server has accepted too many bytes. */

@@ -4,7 +4,7 @@ import { scaled, type Target } from "./attack.ts";
 import { open, openSilent } from "./connection.ts";
 import { pause, repeat, waitUntil } from "./waiting.ts";
 
-/** So many are opened at a time. */
+/** The number of connections that are opened at a time. */
 const WIDTH = 50;
 const ANSWERED_WITHIN_MS = 30_000;
 
@@ -31,7 +31,7 @@ export function holdKnown(count: number, target: Target): Promise<void> {
   });
 }
 
-/** Those that the server has ended are not opened again. */
+/** Opens connections and holds them. Those that the server has ended are not opened again. */
 async function hold(count: number, target: Target, connect: () => Promise<Disposable>): Promise<void> {
   using held = new DisposableStack();
   await repeat(scaled(count, target.scale), WIDTH, target.deadline, async () => void held.use(await connect()));

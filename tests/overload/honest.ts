@@ -18,7 +18,7 @@ const PAUSE_MS: Readonly<Record<Kind, number>> = { admin: 50, probe: 250, node: 
 const LOOK_EVERY_MS = 50;
 /** The longest time that one answer may take. */
 const ANSWERED_WITHIN_MS = 20_000;
-/** From asking to the certificate. */
+/** The longest time from a request to its certificate. */
 const ISSUED_WITHIN_MS = 60_000;
 
 interface Asked {
@@ -62,7 +62,7 @@ async function every(kind: Kind, act: () => Promise<number>): Promise<void> {
   }
 }
 
-/** Asks for a certificate and waits for it, never asking again what was refused; answers 200 once it is there. */
+/** Requests a certificate and waits for it, without retrying a refusal; returns 200 once it is there. */
 async function bootstrap(
   name: string,
   ask: (asked: Omit<Asked, "agent" | "token">) => Promise<{ readonly code: number; readonly text: string }>,

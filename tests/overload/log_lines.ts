@@ -1,6 +1,6 @@
 /** The lines of a log by their message: messages are constants, so that there are only so many. */
 
-/** How many lines each message has. */
+/** The number of lines of each message. */
 export type LogLines = Readonly<Record<string, number>>;
 
 /** Lines that are not of the log, such as what `up` says to a person. */

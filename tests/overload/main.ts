@@ -33,7 +33,7 @@ const PAGE = join("docs", "engineering", "measurements.md");
 /** Connections of the largest attack at scale 1. */
 const CONNECTIONS = 10_000;
 
-/** What everything else is held against. */
+/** A time without an attack, with which everything else is compared. */
 const CALM: Attack = {
   name: "no attack",
   unit: "",

@@ -1,4 +1,4 @@
-/** What a node asks for when it comes. */
+/** The request of a node that joins. */
 import { buildCsr } from "../../client/certificate/submit_request.ts";
 import { parseNodeName, toNodeSubject } from "../../core/bootstrap/node_name.ts";
 import {

@@ -1,4 +1,4 @@
-/** What was seen during one attack, and times in it. */
+/** The observations during one attack, and response times in it. */
 import type { Answer, Kind } from "./account.ts";
 import type { Attack, Tally } from "./attack.ts";
 import type { LogLines } from "./log_lines.ts";
@@ -6,16 +6,16 @@ import type { LogLines } from "./log_lines.ts";
 export interface Observation {
   readonly attack: Pick<Attack, "name" | "unit" | "least">;
   readonly tally: Tally;
-  /** How long it took with the rest after it. */
+  /** How long the attack took, with the rest after it. */
   readonly seconds: number;
   /** Resident memory of the server, in megabytes. */
   readonly rss: Memory;
-  /** What honest clients were answered. */
+  /** The answers that honest clients received. */
   readonly answers: readonly Answer[];
   readonly log: LogLines;
 }
 
-/** Before an attack, at most during it, and after it. */
+/** Memory before an attack, its maximum during it, and after it. */
 export interface Memory {
   readonly before: number;
   readonly peak: number;

@@ -6,7 +6,7 @@ import { type Attack, createTally, lacking } from "./attack.ts";
 import { countLines } from "./log_lines.ts";
 import type { Observation } from "./observation.ts";
 
-/** Where the attacks take place. */
+/** The instance that is attacked. */
 export interface Instance {
   readonly server: Running;
   readonly honest: Running;
@@ -19,7 +19,7 @@ export interface Instance {
   random(): number;
 }
 
-/** After each attack, for what it has left to end. */
+/** The pause after each attack, in which its remains end. */
 const REST_MS = 500;
 /** An attack goes on until it has done enough, but not for ever: so long and, at scale 1, so much longer. */
 const ENOUGH_WITHIN_MS = 180_000;

@@ -1,4 +1,4 @@
-/** What was seen as a table, as data that can be kept, and in docs/engineering/measurements.md. */
+/** Formats the observations as a table, as data that can be kept, and in docs/engineering/measurements.md. */
 import { formatMachine, type Machine } from "../bench/machine.ts";
 import { formatTable } from "../bench/table.ts";
 import { KINDS } from "./account.ts";
@@ -9,13 +9,13 @@ import { type Observation, summarizeTimes, type Times } from "./observation.ts";
 export interface Report {
   readonly machine: Machine;
   readonly settings: string;
-  /** Each round began with no attack. */
+  /** The rounds, each of which began without an attack. */
   readonly rounds: readonly (readonly Observation[])[];
 }
 
 const HEAD = ["attack", "done", "memory before, at most, after", "again"];
 const PROGRAMS = ["tlsboot", "Node", "Deno"];
-/** As `deno fmt` wants it. */
+/** The line width of `deno fmt`. */
 const LINE_WIDTH = 120;
 
 /** The table, with the machine and how it was measured. */
@@ -41,7 +41,7 @@ export function formatReport({ machine, settings, rounds }: Report): string {
   return `${table}\n${wrapped(`${formatMachine({ ...machine, versions })}, ${settings}`)}\n`;
 }
 
-/** As data, with times instead of every answer. */
+/** Formats the report as data, with times instead of every answer. */
 export function formatJson({ machine, settings, rounds }: Report): string {
   const data = rounds.map((round) =>
     round.map(({ attack, answers, ...seen }) => ({
@@ -58,7 +58,7 @@ export function formatJson({ machine, settings, rounds }: Report): string {
   return `${JSON.stringify({ machine, settings, rounds: data }, null, 2)}\n`;
 }
 
-/** Of a row: all rounds together, but for memory. */
+/** Creates one row for each attack, over all rounds except for memory. */
 function rows(rounds: Report["rounds"]) {
   const [first = [], ...later] = rounds;
   return first.map((_, index) => {

@@ -1,4 +1,4 @@
-/** What the server promises under attack, held against what was seen. */
+/** The promises of the server under attack, compared with the observations. */
 import { KINDS, missingKinds } from "./account.ts";
 import { lacking } from "./attack.ts";
 import { findPeak, type Observation, summarizeTimes } from "./observation.ts";
@@ -9,7 +9,7 @@ import { findPeak, type Observation, summarizeTimes } from "./observation.ts";
  */
 export const MAX_HONEST_P99_MS = 20_000;
 
-/** Of each message `server/log_limiter.ts` lets so many lines pass in so many seconds. */
+/** The number of lines that `server/log_limiter.ts` passes of each message within its period. */
 const LINES = 20;
 const WINDOW_SECONDS = 10;
 /**
@@ -27,14 +27,15 @@ const IDLE_MB = 300;
  */
 const ATTACKED_MB = 10_000 * 0.04 + 10_000 * 0.08 + 2 * 128 + 500 * 0.25 + 256;
 /**
- * What malloc can give out again is not all of what was given back: of the same flood, six times took an eighth more
- * than one, twenty a fifth more, and from then on next to nothing is added (docs/engineering/measurements.md). A leak goes on.
+ * The factor by which a repeated flood may grow memory. malloc cannot reuse all of what was freed: six times the same
+ * flood took an eighth more than one, twenty a fifth more, and from then on next to nothing is added
+ * (docs/engineering/measurements.md). A leak goes on.
  */
 const MAX_GROWTH = 1.2;
-/** The same where there is little of it: history and what was compiled meanwhile weigh as much at any scale. */
+/** The growth in megabytes that is always allowed: history and compiled code weigh as much at any scale. */
 const MAX_GROWTH_MB = 80;
 
-/** All that is wrong, a line each. */
+/** Finds everything that is wrong, as one line each. */
 export function findFaults(rounds: readonly (readonly Observation[])[], scale: number): readonly string[] {
   return [
     ...rounds.flat().flatMap((one) => findFaultsInOne(one, scale)),
@@ -60,7 +61,7 @@ function findFaultsInOne(observation: Observation, scale: number): readonly stri
   ].map((fault) => `${attack.name}: ${fault}`);
 }
 
-/** Of each attack in all rounds: one round has too few answers for one in a hundred. */
+/** Finds attacks with late answers over all rounds: one round has too few answers for one in a hundred. */
 function lateFaults(rounds: readonly (readonly Observation[])[]): readonly string[] {
   return (rounds[0] ?? []).flatMap(({ attack }, index) => {
     const answers = rounds.flatMap((round) => round[index]?.answers ?? []);

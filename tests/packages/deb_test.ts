@@ -35,7 +35,7 @@ function toFileName(revision: number): string {
   return `tlsboot_${version}-${revision}_${ARCHITECTURE}.deb`;
 }
 
-/** Of the file that deno task build has made. */
+/** Packages the file that `deno task build` has made. */
 async function makePackage(dist: string, revision: number): Promise<void> {
   const args = ["run", "-A", "scripts/package/debian.ts", "--dist", folder.join(dist), "--revision", String(revision)];
   const { code, stderr } = await runProgram(process.execPath, args);

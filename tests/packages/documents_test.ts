@@ -1,4 +1,7 @@
-/** What documents itself, judged by others: manual pages by groff and mandoc, the bill of materials by CycloneDX's schema. */
+/**
+ * Judges the documents in the program with other tools: manual pages with groff and mandoc, the bill of materials with
+ * CycloneDX's schema.
+ */
 import assert from "node:assert/strict";
 import { cp, readdir } from "node:fs/promises";
 import { join } from "node:path";

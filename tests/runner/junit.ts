@@ -1,10 +1,10 @@
-/** What the reports say that the test runners write (JUnit XML). */
+/** Reads the reports that the test runners write (JUnit XML). */
 import { readFile } from "node:fs/promises";
 
 export interface Outcome {
   readonly passed: number;
   readonly failed: number;
-  /** What is known of each failure. */
+  /** The failed tests with their messages. */
   readonly failures: readonly Failure[];
 }
 
@@ -12,7 +12,7 @@ export interface Outcome {
 export interface Failure {
   /** The test's name as its report has it, after the names of the tests that it is a step of. */
   readonly name: string;
-  /** What the runner said of it. */
+  /** The message of the runner. */
   readonly text: string;
 }
 
@@ -44,7 +44,7 @@ export async function readOutcome(path: string, code: number): Promise<Outcome> 
   return { passed, failed: failures.length, failures };
 }
 
-/** All of them as one. */
+/** Adds up outcomes to a single one. */
 export function sumOutcomes(outcomes: readonly Outcome[]): Outcome {
   return {
     passed: outcomes.reduce((sum, { passed }) => sum + passed, 0),

@@ -66,16 +66,16 @@ const NEEDS_PEERS: readonly string[] = ["interop", "programs"];
 /** Where the released files are built. */
 const DIST = join(process.cwd(), "dist");
 
-/** How many lines of each failure are printed again at the end. */
+/** The number of lines of each failure that are printed again at the end. */
 const LINES_EACH = 20;
 
 /**
- * How many test processes run side by side for each core. Most tests wait most of the time, for a program to start or for
- * a deadline; those before a real Kubernetes wait the longest.
+ * The number of test processes that run side by side for each core. Most tests wait most of the time, for a program to
+ * start or for a deadline; those before a real Kubernetes wait the longest.
  */
 const LANES_PER_CORE = { unit: 3, interop: 4 };
 
-/** How many files of unit tests share a process. A process for each file would take twice as long. */
+/** The number of files of unit tests that share a process. A process for each file would take twice as long. */
 const FILES_IN_A_BATCH = 24;
 
 /** Tests that take a minute or longer. They start first, so that nothing waits for them at the end. */
@@ -107,7 +107,7 @@ interface Batch {
   readonly files: readonly string[];
 }
 
-/** What became of a batch. */
+/** The result of a batch. */
 interface BatchResult extends Batch {
   readonly outcome: Outcome;
   readonly seconds: number;

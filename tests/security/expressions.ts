@@ -20,7 +20,7 @@ const ROOMS = "{core,controllers,server,client,cli}/**/*.ts";
 /** An expression that is not shown to be linear, and why it stays: each entry is a debt. There is none. */
 const EXEMPT: Readonly<Record<string, string>> = {};
 
-/** What recheck says of an expression (its `Diagnostics`). */
+/** The verdict of recheck about an expression (its `Diagnostics`). */
 interface Verdict {
   readonly status: "safe" | "vulnerable" | "unknown";
   readonly complexity?: { readonly summary: string };
@@ -83,7 +83,7 @@ function describe({ status, complexity, error, attack }: Verdict): string {
   return `${complexity?.summary}, for instance on ${attack?.pattern.slice(0, 200)}`;
 }
 
-/** Every regular expression of the product, and where it stands. */
+/** Finds every regular expression of the product, with its place. */
 async function findExpressions(): Promise<ReadonlyMap<string, readonly string[]>> {
   const places = new Map<string, string[]>();
   for await (const path of glob(ROOMS)) {

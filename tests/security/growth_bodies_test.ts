@@ -37,7 +37,9 @@ import { createTestApp, type TestApp } from "../support/test_app.ts";
 const MOST_ELEMENTS = 1_024;
 /** Characters of a text, for each of so many elements. */
 const CHARS_PER_ELEMENT = 16;
-/** What texts repeat: what one of their readers may take in several ways. A last character makes it try them all. */
+/**
+ * Texts that are repeated: each has several readings for one of the parsers. A last character makes it try them all.
+ */
 const PIECES = ["1.", "a-", "/:"];
 const END = "!";
 /** Messages within messages that are filled. */

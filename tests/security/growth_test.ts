@@ -15,13 +15,13 @@ import { ADMIN, createTestApp, type TestApp } from "../support/test_app.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-/** What is repeated in a target, beside a path and the name of a parameter. */
+/** The number of bytes repeated in a target, beside a path and the name of a parameter. */
 const TARGET = MAX_TARGET_LENGTH - 256;
-/** More DER than that is refused unread. */
+/** The size above which DER is refused unread. */
 const MAX_DER_BYTES = 262_144;
 const DOCUMENT = "/openapi/v3/api/v1";
 
-/** What is repeated: each character that means something to one of the readers, and words made of them. */
+/** The repeated pieces: each character that means something to one of the parsers, and words made of them. */
 const PIECES = [
   ...' 0a,;=/.-%+"\\(!',
   ...["a,", "a;", "a=,", "a=b,", "a/b,", "a in (b),", "!a,", ";q=0", "%2f", '"a\\"', "1h", "a.", "..", "é"],
@@ -94,7 +94,7 @@ test("assertLinear() passes a linear reader and fails a quadratic and a cubic on
   await assert.rejects(reading(/a*a*x/), /: not linear$/);
 });
 
-/** Every header that is read, with what stands before the repeated piece. */
+/** Every header that is parsed, with the text before the repeated piece. */
 const HEADERS: readonly (readonly [name: string, start: string, sent: Sent])[] = [
   ["accept", "", { path: MAPS, user: ADMIN }],
   ["accept", "application/json;q=0", { path: MAPS, user: ADMIN }],
@@ -134,7 +134,7 @@ for (const [name, start, sent] of HEADERS) {
   });
 }
 
-/** Every query parameter that is parsed, on the requests that have it. Pieces go in as they are, and escaped. */
+/** Every query parameter that is parsed, on the requests that have it. Pieces are sent as they are, and escaped. */
 const PARAMETERS: readonly (readonly [name: string, sent: Sent])[] = [
   ...[
     "labelSelector",

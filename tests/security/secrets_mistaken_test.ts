@@ -91,9 +91,9 @@ after(() => folder[Symbol.asyncDispose]());
 
 /** Roles that start all the same when a kubeconfig is as it should be, or is not there yet. */
 const STARTING = /^(?:approver|signer) --kubeconfig FILE|^bootstrap /;
-/** Then they are stopped: they have tried by then. */
+/** How long roles run before they are stopped, having tried once. */
 const TRIED_MS = 300;
-/** What stands before a file that is named because of what is in it. */
+/** The text before a file that is named because of its content. */
 const NAMES_FILE = /(?:^tlsboot: error: |"level":"(?:WARN|ERROR)").*FILE/m;
 /** Commands that named the file; which of the mistakes a command can see depends on what it looks for. */
 const naming = new Set<string>();

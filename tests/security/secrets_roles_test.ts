@@ -21,7 +21,7 @@ const TOKEN_FILE_SECRET = "static-Token+of/b=user-4711";
 const WRONG_TOKEN = "zzzzzz.falsefalsefalse1";
 const MALFORMED = "malformed header clandestine-Word";
 const SECRET_DATA = "body-Of+a/Secret=under-policy";
-/** All that is secret of a secret key of age: its beginning is the same for all. */
+/** The length of the public beginning of a secret key of age, which is the same for all. */
 const IDENTITY_START = "AGE-SECRET-KEY-1".length;
 
 /** An audit policy that logs every body. */
@@ -37,7 +37,7 @@ names: { dns: { allowed: ["*.example.com"] } }
 usages: { allowed: [server auth, digital signature] }
 lifetime: { max: 24h }
 `;
-/** What a person binds where \`serve\` runs, which grants nothing by itself. */
+/** The role bindings that a person creates for `serve`, which grants nothing by itself. */
 const BINDINGS = {
   "system:node-bootstrapper": "system:bootstrappers",
   "system:certificates.k8s.io:certificatesigningrequests:nodeclient": "system:bootstrappers",

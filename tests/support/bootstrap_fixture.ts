@@ -24,7 +24,7 @@ import { createMemoryLogger, type MemoryLogger } from "./memory_logger.ts";
 import { createSeededRandom } from "./seeded_random.ts";
 
 // TLS stacks look at the machine's own time, so the world is made around it; the fake clock starts there.
-/** Where the fake clock starts, to the second. */
+/** The start of the fake clock, to the second. */
 export const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);
 export const HOUR_MS = 3_600_000;
 export const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";

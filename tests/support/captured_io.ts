@@ -9,7 +9,7 @@ export interface CapturedIo extends Io {
   stderrText(): string;
 }
 
-/** What a test may decide. */
+/** The parts of the captured Io that a test may set. */
 export interface CapturedIoOptions {
   readonly stdin?: string;
   readonly isTerminal?: boolean;
@@ -22,7 +22,7 @@ export interface CapturedIoOptions {
   readonly random?: Random;
 }
 
-/** Makes one: no terminal, empty environment, clock at 2026-01-01. */
+/** Creates an Io without a terminal, with an empty environment and its clock at 2026-01-01. */
 export function createCapturedIo(options: CapturedIoOptions = {}): CapturedIo {
   const written = { stdout: "", stderr: "" };
   const stream = (name: "stdout" | "stderr"): OutputStream => ({

@@ -1,4 +1,6 @@
-/** What the cases of `chain_cases.ts` are made of: certificates in short, of which what is not said is as it should be. */
+/**
+ * The parts of the cases of `chain_cases.ts`: certificates in short, whose unmentioned fields have their usual values.
+ */
 import type { Bytes } from "../../core/pki/der.ts";
 import {
   alternativeNames,
@@ -11,7 +13,7 @@ import {
   subjectKeyId,
 } from "./odd_certificate.ts";
 
-/** What is to become of it. */
+/** The verdict about a chain. */
 export type Verdict = "accept" | "refuse";
 
 /** A certificate in short: what is not said is as it should be. */
@@ -23,9 +25,9 @@ export interface Draft {
   readonly to?: number;
   readonly version?: 1 | 3;
   readonly extensions: readonly OddExtension[];
-  /** By name; the subject's own when absent. */
+  /** The name of the key; the subject's own when absent. */
   readonly key?: string;
-  /** By name; the issuer's own when absent. */
+  /** The name of the signing key; the issuer's own when absent. */
   readonly signer?: string;
   /** The content of the INTEGER; one of its own when absent. */
   readonly serial?: Bytes;
@@ -33,7 +35,7 @@ export interface Draft {
   readonly isOfTwoAlgorithms?: boolean;
 }
 
-/** What others say who look at the same certificates; what is not said is what we say. */
+/** The verdicts of other verifiers about the same certificates; a missing one equals ours. */
 export interface Judgements {
   /** Go's client, beside which ours stands. */
   readonly go: Verdict;
@@ -87,7 +89,7 @@ export function below(behind: Draft, edit: Partial<Draft> = {}): Pick<Outline, "
   return { leaf: leaf(behind.subject, edit), behind: [behind] };
 }
 
-/** With key identifiers, by which a runtime that never turns back finds the right CA of a name at once. */
+/** Adds key identifiers, with which a verifier without backtracking finds the right CA of a name at once. */
 export function identified(ca: Draft, own: string, issuer?: string): Draft {
   const ids = [subjectKeyId(own), ...(issuer === undefined ? [] : [authorityKeyId(issuer)])];
   return { ...ca, extensions: [...ca.extensions, ...ids] };

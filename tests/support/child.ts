@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 
-/** What a finished program left. */
+/** The result of a finished program. */
 export interface Finished {
   readonly code: number;
   readonly stdout: string;
@@ -33,7 +33,7 @@ export interface StartOptions {
   readonly stdin?: string;
 }
 
-/** How long a program that a test runs to its end may take, on a machine that does other things too. */
+/** The longest time for a program that a test runs to its end, on a machine that does other work too. */
 const END_WITHIN_MS = 120_000;
 
 /** Flags of Node for sources: none of its warnings. */
@@ -95,7 +95,9 @@ async function awaitEnd(running: Running, words: readonly string[]): Promise<Fin
   }
 }
 
-/** By its pid while it lives: on Deno `kill` of the child does nothing once it has sent a signal, whichever it was. */
+/**
+ * Sends a signal by pid while the child lives: on Deno `kill` of the child does nothing once it has sent any signal.
+ */
 function sendSignal({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signals): void {
   if (pid !== undefined && exitCode === null && signalCode === null) process.kill(pid, signal);
 }

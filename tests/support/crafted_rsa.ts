@@ -30,7 +30,7 @@ const DIGEST_INFO: Readonly<Partial<Record<HashName, string>>> = {
   sha256: "3031300d060960864801650304020105000420",
 };
 
-/** Makes a key of so many bits or a few more; a multiple of 512. */
+/** Creates a key of a number of bits, a multiple of 512, or of a few more. */
 export function craftRsaKey(bits: number, exponent = 65_537n): OddKey {
   const primes = generatePrimes(bits / BITS_A_PRIME, exponent);
   const modulus = primes.reduce((product, prime) => product * prime, 1n);

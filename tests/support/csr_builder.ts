@@ -10,7 +10,7 @@ import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../co
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest, type RequestOptions } from "../../core/pki/pkcs10.ts";
 
-/** What to build; the default is a first request of the kubelet `n1`. */
+/** The CSR to build; the default is a first request of the kubelet `n1`. */
 export interface CsrOptions {
   readonly name?: string;
   readonly metadata?: ObjectMeta;
@@ -105,7 +105,7 @@ function createStatus({ conditions, certificate }: CsrOptions): CertificateSigni
   };
 }
 
-/** What the kubelet of a node asks for, to serve under its name. */
+/** Returns the options of a kubelet's serving certificate request. */
 export function servingOptions(node: string): CsrOptions {
   return {
     signerName: KUBELET_SERVING_SIGNER,

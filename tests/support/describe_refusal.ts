@@ -1,4 +1,4 @@
-/** What a decoder may answer to bad input: whatever the API's own mapping of errors makes a 4xx. */
+/** The allowed answers of a decoder to bad input: everything that the API's own mapping of errors makes a 4xx. */
 import { StatusError, statusFromError } from "../../core/kube/status.ts";
 
 /**

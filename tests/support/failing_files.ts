@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 
-/** What a disk does to a call, and the words of `createFilePort` for it. */
+/** The faults of a disk, and the words of `createFilePort` for them. */
 export const FILE_FAULTS: readonly FileFault[] = [
   { name: "ENOSPC", text: "no space left on device", done: "nothing" },
   { name: "EROFS", text: "the file system is read-only", done: "nothing" },
@@ -15,7 +15,10 @@ export const FILE_FAULTS: readonly FileFault[] = [
 export interface FileFault {
   readonly name: string;
   readonly text: string;
-  /** Of a call that writes: half leaves half of the text beside the file, where it was written and cannot be removed. */
+  /**
+   * The effect of a failing write: half leaves half of the text beside the file, where it was written and cannot be
+   * removed.
+   */
   readonly done: "nothing" | "half" | "all";
 }
 

@@ -11,7 +11,7 @@ export interface FakeAfter {
   advance(ms: number): Promise<void>;
 }
 
-/** Makes timers that stand still. */
+/** Creates timers that only the test advances. */
 export function createFakeAfter(): FakeAfter {
   const timers = new Set<{ readonly at: number; readonly run: () => void }>();
   let now = 0;

@@ -23,7 +23,7 @@ interface Sleeper {
   wake(): void;
 }
 
-/** Makes a clock that stands at a time. */
+/** Creates a clock that stands still at a time. */
 export function createFakeClock(start: Date | string = "2026-01-01T00:00:00Z"): FakeClock {
   let now = new Date(start).getTime();
   let elapsed = 0;
@@ -85,7 +85,7 @@ export async function settle(turns = 5): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
-/** For so many turns nothing but the event loop is waited for; a disk takes longer. */
+/** The number of turns in which only the event loop is waited for; a disk takes longer. */
 const QUICK_TURNS = 1_000;
 const LOOK_EVERY_MS = 5;
 const LOOK_FOR_MS = 20_000;

@@ -1,7 +1,7 @@
 /** A real SQLite database whose n-th call fails, as it does on a disk that is full, broken or read-only. */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
-/** What SQLite says of a disk (sqlite.org/rescode.html), as `node:sqlite` throws it. */
+/** The errors of SQLite about a disk (sqlite.org/rescode.html), as `node:sqlite` throws them. */
 export const DISK_FAULTS: readonly { readonly name: string; readonly errcode: number; readonly text: string }[] = [
   { name: "ENOSPC", errcode: 13, text: "database or disk is full" },
   { name: "EROFS", errcode: 8, text: "attempt to write a readonly database" },
@@ -17,7 +17,7 @@ export interface FaultyDatabases {
   /** Lets so many calls through, then fails so many; what `fault` says. Counts from now. */
   arm(fault: DiskFault, skipped: number, failing?: number): void;
   disarm(): void;
-  /** Whether a call has failed since it was armed. */
+  /** Reports whether a call has failed since it was armed. */
   hasFailed(): boolean;
 }
 

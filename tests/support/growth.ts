@@ -15,7 +15,7 @@ export interface Growth<Input> {
 
 /** Time for twice the input over time for the input: 2 for a linear reader, 4 for a quadratic one, 8 for a cubic one. */
 const MAX_RATIO = 3;
-/** Where measuring begins. A cubic reader of a large input is found long before the limit. */
+/** The first size of the measurement. A cubic reader of a large input is found long before the limit. */
 const FIRST_SIZE = 256;
 /** A single reading shorter than this does not decide anything before the limit is reached. */
 const NOTABLE_MS = 25;
@@ -26,9 +26,9 @@ const NOTABLE_MS = 25;
 const HARMLESS_MS = 10;
 /** Readings are repeated until one measurement takes as long as this, because the clock is coarse. */
 const MEASURE_MS = 3;
-/** How often sizes are measured before they count as too slow: noise only ever adds time. */
+/** The number of measurements of a size before it counts as too slow: noise only ever adds time. */
 const ROUNDS = 6;
-/** Beside a reading as long as this, noise is short: two rounds are enough. */
+/** The duration beside which noise is short, so that two rounds are enough. */
 const LONG_MS = 200;
 
 /** Asserts that a reader takes less than three times as long for twice the input, at every size up to its limit. */

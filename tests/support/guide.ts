@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ROOT } from "./child.ts";
 
-/** What a guide asks its reader to do. */
+/** The commands and files of a guide. */
 export interface Guide {
   /** Files to save, by name. */
   readonly files: ReadonlyMap<string, string>;

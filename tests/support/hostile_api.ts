@@ -9,7 +9,7 @@ export interface HostileObjects {
   readonly certificate: string;
   /** A request with a certificate, for a signer that does not exist. */
   readonly csr: KubeObject;
-  /** What a signer and an approver have to do with. */
+  /** The objects that a signer and an approver work on. */
   readonly atWork: readonly KubeObject[];
   readonly token: KubeObject;
 }
@@ -109,7 +109,7 @@ const CLUSTER_INFO = {
 };
 const REVIEWED = { allowed: false, denied: true, reason: FORGING, evaluationError: HOSTILE };
 
-/** Where controllers ask for their own rights, before anything else. */
+/** The path at which controllers check their own rights, before anything else. */
 export const OWN_RIGHTS = "/selfsubjectaccessreviews";
 
 /** Headers take no ASCII controls, but those above; ESC [ is one character there. */
@@ -119,7 +119,7 @@ function respond(body: unknown): FakeAnswer {
   return { status: 200, headers: { warning: WARNING }, body };
 }
 
-/** With hostile text wherever text can be. */
+/** Answers with hostile text wherever text can be. */
 export function hostileAnswer(request: FakeRequest, objects: HostileObjects): FakeAnswer {
   const { method, path, query, headers } = request;
   const { csr, atWork, token } = objects;

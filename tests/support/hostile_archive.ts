@@ -18,7 +18,7 @@ interface Archive {
   readonly manifest?: Partial<BackupManifest> & Readonly<Record<string, unknown>>;
   /** Text written in place of a valid manifest. */
   readonly manifestText?: string;
-  /** Only who has read it says this. */
+  /** A text that is printed only after the archive has been read. */
   readonly says: RegExp;
 }
 

@@ -1,11 +1,11 @@
 /** Text that moves a terminal, turns writing around, hides, or makes lines of its own. */
 import assert from "node:assert/strict";
 
-/** One of each: screen, title, hyperlink, C1, carriage return, bidirectional, unseen, line separators. */
+/** One sample of each attack: screen, title, hyperlink, C1, carriage return, bidirectional, unseen, line separators. */
 export const HOSTILE =
   "x\x1b[2J\x1b]0;pwned\x07\x1b]8;;http://evil\x1b\\\x9b31m\rtlsboot: ok\u202eevil\u2066\u200b\ufeff\u2028\u{e0041}";
 
-/** The same with a column and a line of its own. */
+/** Adds a column and a line of its own to the hostile text. */
 export const FORGING = `y\tforged column\nforged: line ${HOSTILE}`;
 
 // deno-lint-ignore no-control-regex -- these are what must not be there
@@ -14,7 +14,7 @@ const OBEYED = /[\x00-\x08\x0b-\x1f\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/u;
 // deno-lint-ignore no-control-regex -- they begin with one
 const OWN = /\x1b\[(?:0|1|2|31|32|33|36)m|\r\x1b\[2K/g;
 
-/** What a terminal would obey in an output; undefined when there is nothing. */
+/** Finds what a terminal would obey in an output; undefined when there is nothing. */
 export function findObeyed(output: string, isTerminal: boolean): string | undefined {
   const rest = isTerminal ? output.replace(OWN, "") : output;
   const found = OBEYED.exec(rest);

@@ -1,4 +1,4 @@
-/** What an instance takes in the process of a test. */
+/** The dependencies of an instance in the process of a test. */
 import { createFilePort } from "../../client/files.ts";
 import type { InstanceDeps } from "../../cli/instance/deps.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";

@@ -6,7 +6,7 @@ import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
 import type { SubjectFields } from "../../core/pki/names.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 
-/** What a certificate says; the default lives from an hour before to a day after the CA's time. */
+/** The fields of a certificate; by default it is valid from an hour before to a day after the CA's time. */
 export interface IssuedCertificate {
   readonly subject?: SubjectFields;
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;
@@ -27,7 +27,7 @@ export interface IssuingCa {
 
 const HOUR_MS = 3_600_000;
 
-/** Makes a CA around a time: the machine's own where TLS stacks look at its certificates. */
+/** Creates a CA around a time: the machine's own where TLS stacks verify its certificates. */
 export async function createIssuingCa(now: Date, commonName = "test-ca"): Promise<IssuingCa> {
   let serial = 1;
   const authority = await createAuthority({

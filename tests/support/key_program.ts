@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import type { TempFolder } from "./temp.ts";
 
-/** How the program is broken. */
+/** The faults that the program can have. */
 export type Breakage =
   | "none"
   | "exits with 3 when it signs"

@@ -16,7 +16,7 @@ export interface MemoryObjectStore<T extends KubeObject> extends ObjectStore<T> 
   put(object: T): T;
   /** The next call that starts with this text fails with this error, once. */
   failNext(call: string, error: unknown): void;
-  /** Every watch ends with this error. */
+  /** Ends every watch with this error. */
   breakWatches(error: unknown): void;
 }
 
@@ -24,7 +24,7 @@ export interface MemoryObjectStoreOptions<T extends KubeObject> {
   readonly objects?: readonly T[];
   /** Stamps creation times when given. */
   readonly clock?: Clock;
-  /** What an endpoint makes of an update, such as `prepareCsrForApprovalUpdate`. */
+  /** Prepares an update as an endpoint does, such as `prepareCsrForApprovalUpdate`. */
   readonly prepareUpdate?: (object: T, stored: T, subresource: string | undefined) => T;
 }
 
@@ -33,7 +33,7 @@ interface Watch<T> {
   wake: PromiseWithResolvers<void>;
 }
 
-/** Makes a store with some objects. */
+/** Creates a store with some objects. */
 export function createMemoryObjectStore<T extends KubeObject>(
   options: MemoryObjectStoreOptions<T> = {},
 ): MemoryObjectStore<T> {

@@ -1,11 +1,11 @@
-/** What a server over real sockets needs that keeps nothing: objects in memory, a free port on loopback. */
+/** The dependencies of a server over real sockets that keeps nothing: objects in memory, a free port on loopback. */
 import type { Clock } from "../../core/ports.ts";
 import type { ServerOptions } from "../../server/server.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { createMemoryLogger } from "./memory_logger.ts";
 import { createSeededRandom } from "./seeded_random.ts";
 
-/** What each test says for itself. */
+/** The options that a test may set. */
 export type MemoryServerEdit = Pick<ServerOptions, "serving" | "clientCaPem"> & Partial<ServerOptions>;
 
 /** Options of a server without tokens of any kind, unless the edit says otherwise. */

@@ -8,7 +8,7 @@ import { buildCsr, type CsrOptions, servingOptions } from "./csr_builder.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-/** What the kubelet of a node asks for, to serve. */
+/** Creates the request of a kubelet for its serving certificate. */
 export function servingRequest(node: string, edit: CsrOptions = {}): Promise<CertificateSigningRequest> {
   return buildCsr({ name: `serving-${node}`, ...servingOptions(node), ...edit });
 }

@@ -121,7 +121,7 @@ export function extension(oid: string, value: Bytes = encodeNull(), critical = f
   return { oid, critical, value };
 }
 
-/** The same one, critical or not. */
+/** Returns the same extension, critical or not. */
 export function marked(critical: boolean, odd: OddExtension): OddExtension {
   return { ...odd, critical };
 }

@@ -9,9 +9,9 @@ export interface RawAnswer {
   readonly isClosed: boolean;
 }
 
-/** How long a handshake may take, and then the first byte, on a machine that does other things too. */
+/** The longest time of a handshake, and then of the first byte, on a machine that does other work too. */
 const FIRST_MS = 20_000;
-/** How long a server that keeps a connection is waited for after it has said something. */
+/** How long a server that keeps a connection open is waited for after its last byte. */
 const QUIET_MS = 1_500;
 
 /** Sends bytes as they are. */

@@ -12,7 +12,7 @@ export interface Pair {
 
 /** Secrets that are sent, and must appear nowhere. */
 export interface SentSecrets {
-  /** Of a user of the token file. */
+  /** The bearer token of a user of the token file. */
   readonly token: string;
   readonly wrongToken: string;
   /** An Authorization header that is none. */
@@ -54,7 +54,7 @@ function withoutSpec(answer: string): string {
   return answer.replace(/"spec":\{[^}]*\}/, "");
 }
 
-/** What the API shows to an administrator, but for Secrets. */
+/** Records the objects that the API shows to an administrator, except Secrets. */
 export async function tellObjects(run: SecretRun, port: string, admin: Pair): Promise<void> {
   const paths = [
     "/metrics",

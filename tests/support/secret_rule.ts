@@ -93,7 +93,7 @@ function looksAtSecret(node: ts.Node, isSecret: (node: ts.Node) => boolean): boo
   return COMPARING.test(name) && isEitherSecret(receiver, node.arguments, isSecret);
 }
 
-/** What is compared with a literal is a question about form: whether there is one at all. */
+/** Reports whether a secret is compared, except with a literal, which is a question about form. */
 function isEitherSecret(
   one: ts.Node | undefined,
   others: readonly ts.Node[],

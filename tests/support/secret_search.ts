@@ -64,7 +64,7 @@ function privateParts(text: string): readonly Value[] {
   });
 }
 
-/** Every piece of each secret, with the secret's name. */
+/** Creates an index of every piece of each secret, with the secret's name. */
 function createIndex(secrets: readonly Known[]): ReadonlyMap<string, string> {
   const index = new Map<string, string>();
   for (const { name, value } of secrets) {
@@ -73,7 +73,7 @@ function createIndex(secrets: readonly Known[]): ReadonlyMap<string, string> {
   return index;
 }
 
-/** Where secrets stand, with what stands before them. */
+/** Finds secrets in outputs, with the text before them. */
 export function findSecrets(told: readonly RunOutput[], secrets: readonly Known[]): readonly string[] {
   const index = createIndex(secrets);
   const found = new Map<string, string>();
@@ -87,9 +87,9 @@ export function findSecrets(told: readonly RunOutput[], secrets: readonly Known[
   return [...found].map(([place, before]) => `${place}, behind: ${before}`);
 }
 
-/** What may be said of a command of a run. */
+/** The options of a command of a run. */
 export interface CommandOptions {
-  /** What was asked for may be a secret; everything else may not. */
+  /** Whether stdout may hold a secret because the command was asked for one; nothing else may. */
   readonly isAnswerSecret?: boolean;
   readonly stdin?: string;
   /** Runs in the process of the test, which is faster. */

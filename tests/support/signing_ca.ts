@@ -10,13 +10,13 @@ export interface SigningCa extends Authority {
   readonly keyPem: string;
 }
 
-/** How the CA differs from the usual one. */
+/** The differences of the CA from the usual one. */
 export interface SigningCaOptions {
   readonly commonName?: string;
   readonly keyAlgorithm?: KeyAlgorithm;
 }
 
-/** Makes a CA with a key of its own, valid from 2025 to 2035. */
+/** Creates a CA with a key of its own, valid from 2025 to 2035. */
 export async function createSigningCa(options: SigningCaOptions = {}): Promise<SigningCa> {
   const key = await generatePrivateKey(options.keyAlgorithm ?? "ecdsa-p256");
   const authority = await createAuthority({

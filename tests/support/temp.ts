@@ -36,7 +36,7 @@ export async function findFreePort(): Promise<number> {
 
 const given = new Set<number>();
 
-/** The same for a server that goes and comes back: no client is given this port meanwhile, and no second caller. */
+/** Finds a port for a server that restarts: no client is given this port meanwhile, and no second caller. */
 export async function findServerPort(): Promise<number> {
   while (true) {
     const port = LOWEST_SERVER_PORT + randomInt(SERVER_PORTS);

@@ -13,7 +13,7 @@ import { createFakeClock, type FakeClock } from "./fake_clock.ts";
 import { createMemoryLogger, type MemoryLogger } from "./memory_logger.ts";
 import { createSeededRandom } from "./seeded_random.ts";
 
-/** What one request carries beside method and path. */
+/** The optional parts of a request beside method and path. */
 export interface TestRequest {
   /** An in-process user; undefined sends the request through authentication. */
   readonly user?: UserInfo | undefined;
@@ -59,7 +59,7 @@ export interface TestApp extends AsyncDisposable {
   readonly clock: FakeClock;
   readonly logger: MemoryLogger;
   readonly auditLines: readonly string[];
-  /** Answers a request as the admin, or as who is named. */
+  /** Sends a request as the admin, or as the named user. */
   send(method: string, path: string, request?: TestRequest): Promise<Answer>;
   /** The answer with its body unread: for watches. */
   open(method: string, path: string, request?: TestRequest): Promise<Response>;

@@ -31,7 +31,7 @@ function main(source: string): void {
   writeFileSync(TARGET, `${head}${START}${entries.join("")}};\n`);
 }
 
-/** What stands before the first vector stays as it is. */
+/** The text before the first vector, which stays as it is. */
 const START = "export const VECTORS: Readonly<Record<string, Vector>> = {\n";
 
 const source = process.argv[2];

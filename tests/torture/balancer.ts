@@ -9,7 +9,7 @@ import { eventually } from "../support/eventually.ts";
 
 /** The options of a load balancer. */
 export interface BalancerOptions {
-  /** For its configuration and its socket. */
+  /** The folder for its configuration and its socket. */
   readonly folder: string;
   readonly port: number;
   /** The ports of the servers behind it. */
@@ -19,7 +19,7 @@ export interface BalancerOptions {
 }
 
 export interface Balancer extends AsyncDisposable {
-  /** How many connections each server has had. */
+  /** Returns the number of connections that each server has had. */
   counts(): Promise<readonly number[]>;
   stderr(): string;
 }
@@ -31,7 +31,7 @@ const PAGE = join("docs", "guides", "etcd.md");
 const NAME_COLUMN = 1;
 const TOTAL_COLUMN = 7;
 
-/** What HAProxy is called here; undefined where it is not installed. */
+/** Finds the executable of HAProxy; undefined where it is not installed. */
 export function findHaproxy(): string | undefined {
   return PROGRAMS.find((candidate) => spawnSync(candidate, ["-v"]).status === 0);
 }

@@ -21,7 +21,7 @@ export interface TortureCleanerOptions {
   readonly ledger: Ledger;
 }
 
-/** Who deletes, and who says what may be deleted. */
+/** Deletes old requests, and reports which requests may be deleted. */
 export interface TortureCleaner {
   /** A certificate that its node has stored. */
   retire(certificatePem: string): void;
@@ -30,7 +30,7 @@ export interface TortureCleaner {
 }
 
 const PAUSE_MS = 1_000;
-/** Of the requests that may be deleted, one in so many is each time. */
+/** The cleaner deletes one in this many of the requests that may be deleted. */
 const SHARE = 3;
 
 export function createTortureCleaner(options: TortureCleanerOptions): TortureCleaner {

@@ -1,9 +1,9 @@
 /** A node's clock, on which the time until a renewal goes by in a moment. */
 import type { Clock, Random } from "../../core/ports.ts";
 
-/** How long the wait for a renewal takes at most. */
+/** The longest wait for a renewal. */
 const RENEWAL_PAUSE_MS = 1_500;
-/** How many times faster the pauses between two tries go by; else most of a storm would be waiting. */
+/** The factor by which pauses between two attempts are shortened; otherwise most of a storm would be waiting. */
 const HASTE = 20;
 /** Pauses are between these; what is shorter or longer is the limit of something. */
 const [SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS] = [1_001, 60_000];

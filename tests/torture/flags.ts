@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 
 export interface TortureFlags {
   readonly kills: number;
-  /** With fewer nothing is proved; the time is made longer for them. */
+  /** The smallest number of kills that proves anything; the time is extended for them. */
   readonly leastKills: number;
   readonly seconds: number;
   readonly nodes: number;
@@ -12,15 +12,18 @@ export interface TortureFlags {
   readonly binary: boolean;
 }
 
-/** What is wrong with the command line. */
+/** An error in the command line. */
 export class UsageError extends Error {}
 
 const KILLS = "200";
-/** Of kills; what follows them takes some more, about two minutes with it. */
+/** The seconds of kills; the comparison after them takes some more, about two minutes in all. */
 const SECONDS = "90";
-/** For a number of kills that was asked for. */
+/** The longest time for a requested number of kills. */
 const LONGEST_SECONDS = "3600";
-/** Of one server without flags: an idle machine of two cores reaches twice as many in time, a busy one takes longer. */
+/**
+ * The smallest number of kills of one server without flags: an idle machine of two cores reaches twice as many in time,
+ * a busy one takes longer.
+ */
 const LEAST_KILLS = 25;
 
 /** Parses the command line; throws `UsageError` for unknown flags. */
@@ -37,7 +40,7 @@ export function readFlags(args: readonly string[]): TortureFlags {
   };
 }
 
-/** As many as were asked for; with nothing but a time of one's own, or with several servers, any. */
+/** Returns the requested number of kills; without one, any number for a given time or for several servers. */
 function leastKills({ kills, seconds, servers }: ReturnType<typeof parse>): number {
   if (kills !== undefined) return wholeNumber("kills", kills);
   return seconds === undefined && servers === "1" ? LEAST_KILLS : 1;

@@ -1,7 +1,7 @@
-/** What is under torture, seen from the storm: it is killed and started again, and keeps what it has acknowledged. */
+/** The tortured instance as the storm sees it: it is killed and started again, and keeps what it has acknowledged. */
 import type { Clock, Random } from "../../core/ports.ts";
 
-/** What a tortured instance needs. */
+/** The options of a tortured instance. */
 export interface TorturedInstanceOptions {
   readonly folder: string;
   readonly clock: Clock;
@@ -16,7 +16,7 @@ export interface TorturedInstanceOptions {
   readonly onFault: (fault: string) => void;
 }
 
-/** What was done to an instance. */
+/** The number of kills of an instance. */
 export interface KillCounts {
   readonly kills: number;
   /** Kills before the server had said that it is up. */
@@ -27,7 +27,7 @@ export interface KillCounts {
 
 /** One server or several, with what they keep their objects in. */
 export interface TorturedInstance extends AsyncDisposable {
-  /** Where the CA and the credentials are, once it has begun. */
+  /** The path of the CA and of the credentials, once it has started. */
   readonly caPath: string;
   readonly adminKubeconfig: string;
   readonly bootstrapKubeconfig: string;
@@ -40,6 +40,6 @@ export interface TorturedInstance extends AsyncDisposable {
   counts(): KillCounts;
   /** Connections that a load balancer gave each server; none without one. */
   shares(): Promise<readonly number[]>;
-  /** What its servers said last. */
+  /** Returns the last output of its servers. */
   stderr(): string;
 }

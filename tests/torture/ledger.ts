@@ -22,7 +22,7 @@ interface Promised {
   readonly certificate: string | undefined;
 }
 
-/** What has to be in a list that is asked for now. */
+/** The objects that must be in a list that is requested now. */
 export interface Expectation {
   readonly present: ReadonlyMap<string, Promised>;
   readonly gone: ReadonlySet<string>;
@@ -105,7 +105,7 @@ export class Ledger {
     this.#newest = Math.max(this.#newest, revision);
   }
 
-  /** What a list of a resource that is asked for from now on must show. */
+  /** Returns the objects that a list of a resource must show from now on. */
   expect(resource: string): Expectation {
     const present = [...this.#promised].filter(([, promised]) => promised.resource === resource);
     return { present: new Map(present), gone: new Set(this.#deleted) };

@@ -12,13 +12,13 @@ const LONGEST_RUN_MS = 800;
 /** One kill in so many comes while it starts. */
 const STARTING_KILLS = 5;
 
-/** Makes one; `kills` is how many are wanted. */
+/** Creates an instance; `kills` is the wanted number of kills. */
 export async function createLoneInstance(options: TorturedInstanceOptions, kills: number): Promise<TorturedInstance> {
   const { folder, clock, random, pause, hasTime, newestShown, onFault } = options;
   const port = await findServerPort();
   const server = createTorturedServer(join(folder, "data"), port);
   const counts = { kills: 0, killedStarting: 0, checks: 0 };
-  /** How long starts take, for kills in the middle of one. */
+  /** The duration of the last starts, for kills in the middle of one. */
   let startMs = 1_000;
 
   async function bear(born: TorturedServer): Promise<void> {

@@ -18,7 +18,7 @@ import { isTransient } from "./watcher.ts";
 
 export interface NodeOptions {
   readonly name: string;
-  /** Where its folders are made. */
+  /** The folder in which it creates its files. */
   readonly folder: string;
   readonly bootstrapKubeconfig: string;
   readonly connect: Connect;
@@ -35,7 +35,7 @@ export interface StormNode {
   readonly running: Promise<void>;
   /** The next pair is the last one. */
   settle(): void;
-  /** What is wrong with the pair that it ended with, undefined for nothing. */
+  /** Returns the fault of the pair that it ended with, undefined for none. */
   findFault(ca: CertificateFacts, signal: AbortSignal): Promise<string | undefined>;
 }
 
@@ -43,7 +43,7 @@ export interface StormNode {
 const EXPIRATION_SECONDS = 3_600;
 const MAX_RENEWALS = 4;
 const RETRY_PAUSE_MS = 300;
-/** What a server says that has lost its etcd. */
+/** The error of a server that has lost its etcd. */
 const WITHOUT_ETCD = /cannot (?:read|write) etcd/;
 
 export function startNode(options: NodeOptions, signal: AbortSignal): StormNode {
@@ -63,7 +63,7 @@ export function startNode(options: NodeOptions, signal: AbortSignal): StormNode 
     }
   }
 
-  /** What fails because the server is away is begun again, as a service manager would. */
+  /** Repeats a step that fails because the server is away, as a service manager would. */
   async function untilDone(step: () => Promise<void>): Promise<void> {
     while (!signal.aborted) {
       try {

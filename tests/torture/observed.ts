@@ -30,7 +30,7 @@ export function observeConnections(connect: Connect, ledger: Ledger): Connect {
   };
 }
 
-/** Each line is a whole JSON value: an object, a list, or one event of a watch. */
+/** Records each line, which is a whole JSON value: an object, a list, or one event of a watch. */
 async function* observe(
   answer: TransportResponse,
   request: TransportRequest,

@@ -6,7 +6,7 @@ import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { type Running, startTlsboot } from "../support/child.ts";
 
-/** How long a start may take on a machine that does other things too. */
+/** The longest time of a start on a machine that does other work too. */
 const START_WITHIN_MS = 60_000;
 /** Under a storm it says a line for each request. */
 const SHOWN_LINES = 20;
@@ -54,7 +54,7 @@ export function createTorturedServer(
   };
 }
 
-/** What a database consists of on the disk; the index of the log (`-shm`) is made anew. */
+/** The files of a database on the disk; the index of the log (`-shm`) is made anew. */
 const DATABASE = /^tlsboot\.db(?:-wal|-journal)?$/;
 
 /**

@@ -9,13 +9,13 @@ import type { KillCounts, TorturedInstance, TorturedInstanceOptions } from "./in
 
 /** A majority of them stays. */
 const MEMBERS = 3;
-/** All is up at most so long before the next kill. */
+/** The longest time until the next kill, with all members up. */
 const LONGEST_RUN_MS = 4_000;
-/** What was killed is away at most so long before it is started again. */
+/** The longest time until a killed member is started again. */
 const LONGEST_ABSENCE_MS = 2_000;
 /** One kill in so many comes while the server starts. */
 const STARTING_KILLS = 5;
-/** How long a start takes at most when it is cut off. */
+/** The longest time until a start is cut off. */
 const LONGEST_START_MS = 2_000;
 
 /** Starts etcd; the servers and the load balancer before them are started by `begin`. */

@@ -30,7 +30,7 @@ export interface StormOptions {
   /** The smallest number of kills, for which a slow machine may take longer than `seconds`. */
   readonly leastKills: number;
   readonly nodes: number;
-  /** More than one share an etcd of three members, behind a load balancer. */
+  /** The number of servers; several share an etcd of three members, behind a load balancer. */
   readonly servers: number;
   readonly onProgress: (line: string) => void;
 }
@@ -57,9 +57,9 @@ const COUNTERS = ["counter-a", "counter-b"];
 const LONGEST_MS = 900_000;
 /** Kills between two lines of progress, at least. */
 const KILLS_PER_LINE = 10;
-/** More often than history is forgotten (five minutes). */
+/** The interval of comparisons, shorter than the five minutes for which history is kept. */
 const COMPARE_EVERY_MS = 60_000;
-/** For all clients to get where they were going, on a machine that does other things too. */
+/** The longest time for all clients to settle, on a machine that does other work too. */
 const SETTLE_WITHIN_MS = 90_000;
 /** And so much more for each node, whose last pair is made then. */
 const SETTLE_PER_NODE_MS = 300;
@@ -271,7 +271,7 @@ class Storm {
     this.#comparedMs = this.#clock.elapsedMs();
   }
 
-  /** No more kills: every node gets one more pair, every watcher everything. */
+  /** Stops the kills and waits until every node has one more pair, and every watcher has seen everything. */
   async #settle(
     instance: TorturedInstance,
     cluster: ResolvedCluster,

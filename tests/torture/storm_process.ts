@@ -48,7 +48,7 @@ function keptLine(folder: string): string {
   return `  the folder is kept: ${folder}\n`;
 }
 
-/** What has to be tried before nothing can be said to be lost. */
+/** Lists the faults that must have been tried before nothing can be said to be lost. */
 function untried(
   { kills, certificates, events, checks, shares }: StormReport,
   { leastKills }: TortureFlags,
@@ -64,7 +64,7 @@ function untried(
   return missing.map((what) => `nothing is proved: ${what}; allow more --seconds, --kills or --nodes`);
 }
 
-/** Of the sources that were tried; with a plus where they have been changed since. */
+/** Finds the commit of the sources under test, with a plus where they have been changed since. */
 async function findCommit(): Promise<string> {
   const git = async (...args: readonly string[]): Promise<string | undefined> => {
     const { code, stdout } = await runProgram("git", args).catch(() => ({ code: 1, stdout: "" }));

@@ -28,13 +28,13 @@ export interface Watcher {
   position(): number;
   /** The revision of the last event. */
   lastEvent(): number;
-  /** How many connections it has had. */
+  /** Returns the number of connections that it has had. */
   connections(): number;
   /** Takes the events up to a revision away. */
   take(upTo: number): readonly SeenEvent[];
 }
 
-/** More than it takes to read what five minutes leave. */
+/** More than the seconds it takes to read five minutes of history. */
 const HISTORY_SECONDS = 20;
 /** The longest pause before it connects again. */
 const PAUSE_MS = 200;

@@ -1,4 +1,4 @@
-/** From an empty folder to the first certificate on disk. */
+/** Measures the time from an empty folder to the first certificate on disk. */
 import { existsSync } from "node:fs";
 import type { Grounds } from "../grounds.ts";
 import { measureSeconds } from "../measure.ts";

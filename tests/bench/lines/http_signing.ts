@@ -15,7 +15,7 @@ type Key = "one" | "four";
 
 const CLIENTS: Readonly<Record<Key, number>> = { one: 1, four: 4 };
 
-/** Beside cfssl. `certificates` are taken by each number of clients. */
+/** Compares with cfssl. `certificates` are requested by each number of clients. */
 export function httpSigningScenario(certificates: number): Scenario<Key> {
   return {
     lines: createLines("cfssl serve", aheadOfPeer("ahead")),
@@ -28,7 +28,7 @@ export function httpSigningScenario(certificates: number): Scenario<Key> {
   };
 }
 
-/** The same beside a control plane, which does the same work as we do. */
+/** Compares with a control plane, which does the same work. */
 export function nodeSigningScenario(grounds: Grounds, certificates: number): Scenario<Key> {
   return {
     lines: createLines("control plane, limits lifted", undefined),

@@ -21,7 +21,7 @@ export interface Subjects {
 /** Servers on an etcd: one, and as many as an instance has that is to lose one. */
 const ON_ETCD = [1, 3] as const;
 
-/** Those of the design, each side as it ships. */
+/** Creates the scenarios of the first table, with each side as it ships. */
 export function createScenarios({ node, client, scale }: Subjects): readonly Scenario[] {
   const scaled = toScaled(scale);
   return [
@@ -42,7 +42,10 @@ export function createScenarios({ node, client, scale }: Subjects): readonly Sce
   ];
 }
 
-/** Those that a store has to do with, on etcd. The peer's limits are lifted: else they are what is measured. */
+/**
+ * Creates the scenarios that depend on storage, on etcd. The peer's limits are lifted, because they would be measured
+ * otherwise.
+ */
 export function createEtcdScenarios({ client, scale }: Omit<Subjects, "node">): readonly Scenario[] {
   const scaled = toScaled(scale);
   return ON_ETCD.flatMap((servers) => {
@@ -82,7 +85,7 @@ function countStored(scaled: Scaled): { readonly requests: number; readonly conn
   return { requests: scaled(10_000), connections: scaled(1000) };
 }
 
-/** Whether one of its lines has all of these words, each as a whole. */
+/** Reports whether a line of a scenario has all of these words, each as a whole. */
 export function isWanted(scenario: Scenario, words: readonly string[]): boolean {
   return Object.values(scenario.lines).some(({ what, peer }) => {
     const had = `${what} ${peer}`.split(/[\s,]+/);

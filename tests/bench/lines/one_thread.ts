@@ -1,4 +1,4 @@
-/** What a signature costs without a wire: core's signer on one thread, beside OpenSSL's verify and sign alone. */
+/** Measures a signature without a connection: core's signer on one thread, beside OpenSSL's verify and sign alone. */
 import { join } from "node:path";
 import process from "node:process";
 import { NODE_FLAGS } from "../../support/child.ts";

@@ -37,7 +37,7 @@ export interface StoredOptions {
   readonly connections: number;
 }
 
-/** All lines come from one instance, in the order in which they stand here. */
+/** Creates a scenario whose lines come from one instance, in this order. */
 export function storedScenario({ grounds, requests, connections }: StoredOptions): Scenario<Key> {
   const line = (what: string, unit: Unit, aim?: Aim): Line => ({
     what,

@@ -8,7 +8,7 @@ import { type BenchInstance, measureReading } from "../instance.ts";
 export interface StormOptions {
   readonly grounds: Grounds;
   readonly nodes: number;
-  /** What the peer is called, and more flags of its kube-controller-manager. */
+  /** The name of the peer, and additional flags of its kube-controller-manager. */
   readonly peer: string;
   readonly controllerFlags: readonly string[];
   readonly aim: Aim | undefined;

@@ -24,7 +24,7 @@ import type { Reading } from "../scenario.ts";
 import { since } from "../instance.ts";
 
 const YEAR_SECONDS = 365 * 24 * 3600;
-/** So many come before the clock starts, or a compiler is measured. */
+/** The number of runs before the clock starts, because the compiler would be measured otherwise. */
 const WARM_UP = 500;
 const SERIAL_BYTES = 16;
 /** About what a certificate without its signature has. */
@@ -46,7 +46,7 @@ async function main(): Promise<void> {
   process.stdout.write(`${JSON.stringify(reading)}\n`);
 }
 
-/** Every request has a key of its own, and is seen once. */
+/** Creates requests with a key of their own each, which are verified once. */
 async function prepareCore(count: number): Promise<(index: number) => Promise<void>> {
   const now = new Date();
   const authority = await createAuthority({

@@ -1,4 +1,4 @@
-/** Answers of HTTP/1.1 as they came over a connection; each must be well-formed. */
+/** Parses answers of HTTP/1.1 as they came over a connection; each must be well-formed. */
 import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
 import type { Bytes } from "../target.ts";

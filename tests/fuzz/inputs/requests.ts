@@ -88,7 +88,7 @@ export const REQUEST_WORDS: readonly string[] = [
   ...JSON_WORDS,
 ];
 
-/** Every verb on every kind, patches of every type, and the paths that are about no resource. */
+/** Returns every verb on every kind, patches of every type, and the paths that are about no resource. */
 export function requestSeeds(headers: readonly string[]): readonly Bytes[] {
   const seeds: Bytes[] = [];
   const add = (method: string, path: string, type = "", body: Bytes = new Uint8Array(0)) => {

@@ -91,7 +91,7 @@ export function inflateDer(input: Bytes, random: Random, size: number): Bytes | 
   return new Uint8Array(Buffer.concat(roots.map(write))).subarray(0, size);
 }
 
-/** With a number at the end of its first value. */
+/** Returns the node with a number at the end of its first value. */
 function numbered(node: Node, number: number): Node {
   if (node.children !== undefined && node.children.length > 0) {
     return { ...node, children: node.children.map((child, at) => at === 0 ? numbered(child, number) : child) };

@@ -6,7 +6,7 @@ import { assertHolds, assertSame, toOutcome } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
 import { type Bytes, type Target } from "../target.ts";
 
-/** What is created stays: after so many requests all begins anew. */
+/** Created objects stay: after this many requests the app is created anew. */
 const REQUESTS_PER_APP = 500;
 /** kube-apiserver fails on these paths, and so do we. */
 const CUT_PATH = /failed to create RequestInfo/;
@@ -61,7 +61,7 @@ async function answer(app: TestApp, input: Bytes): Promise<string> {
   return assertWellFormed(response.status, response.headers.get("content-type") ?? "", text);
 }
 
-/** What HTTP itself refuses is the listener's business. */
+/** Filters requests that HTTP itself refuses, which is the listener's task. */
 function isRequest(method: string, path: string, headers: LooseRequest["headers"], body: Bytes): boolean {
   if (!path.startsWith("/") || (/^(?:GET|HEAD)$/i.test(method) && body.length > 0)) return false;
   try {

@@ -23,11 +23,11 @@ import { assertWellFormed } from "./api.ts";
 /** Belongs to this target's own server. */
 const TOKEN = "fuzz-token";
 const H2 = 2;
-/** After its last byte, an answer or the end of the connection has to come within this time. */
+/** An answer or the end of the connection must come within this time after the last byte. */
 const PATIENCE_MS = 10_000;
 /** A connection on which nothing happens is ours to end; watches are like that. */
 const QUIET_MS = 40;
-/** What the server may keep after everything. */
+/** The memory that the server may keep after all inputs. */
 const MEMORY_BYTES = 512 * 2 ** 20;
 const CUT_PATH = /failed to create RequestInfo/;
 

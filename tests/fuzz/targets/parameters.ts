@@ -1,4 +1,4 @@
-/** What stands in the head of a request: its target, the options in its query, Accept and Content-Type. */
+/** The parts of a request's head: its target, the options in its query, Accept and Content-Type. */
 import { Buffer } from "node:buffer";
 import { describeRefusal } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";

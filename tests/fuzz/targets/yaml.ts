@@ -113,7 +113,7 @@ export const yaml: Target = {
  */
 const MISREAD_BY_PACKAGE = /^(?:[- ] ){500}|[\u2028\u2029]/m;
 
-/** What is written here means the same to others. */
+/** Checks that printed YAML means the same to another parser. */
 function compareWithPackage(written: string, value: unknown): void {
   const theirs: unknown = parse(written, { version: "1.1", logLevel: "silent", schema: "failsafe", stringKeys: true });
   const fault = shapeFault(value, theirs, "");

@@ -24,7 +24,7 @@ export interface RawAnswer {
   /** Names in lower case; a repeated header has several values. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
   readonly body: Uint8Array;
-  /** For streams: how the reading ended. */
+  /** How the reading of a stream ended. */
   readonly end?: "events" | "server" | "timeout";
 }
 

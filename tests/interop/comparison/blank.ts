@@ -13,7 +13,7 @@ const REVISION = /^[1-9]\d*$/;
 const DURATION = /^(?:\d+[smhdy]){1,2}$/;
 /** Columns of Tables that say how long ago something was. */
 const AGE_COLUMNS: readonly string[] = ["Age", "Last Seen", "First Seen"];
-/** What surrounds revisions in texts. */
+/** The text that surrounds revisions. */
 const REVISION_IN_TEXT =
   /((?:(?:resource version:?|resourceVersion:?|ResourceVersion|current:|record|precondition|object meta:|precondition:) \(?)|resourceVersion\\*":\\*"|resourceVersion:)([1-9]\d*)(?: \(([1-9]\d*)\))?/gi;
 /** Members of `/version` that describe a build. */
@@ -37,7 +37,7 @@ export interface Blanker {
   blank(value: unknown): unknown;
 }
 
-/** What a blanker must know of its server. */
+/** The facts about a server that a blanker needs. */
 export interface BlankerOptions {
   /** Text of the corpus file. */
   readonly literal: string;

@@ -1,7 +1,7 @@
 /** Stock programs that the interoperability suite runs to the end, for `docs/reference/compatibility.md`. */
 import type { ProvenClient } from "./compatibility.ts";
 
-/** In the order of the page. */
+/** The programs in the order of the page. */
 export const PROVEN_CLIENTS: readonly ProvenClient[] = [
   {
     client: "kubectl",

@@ -4,12 +4,12 @@ import { isRecord } from "../../../core/lib/record.ts";
 export interface Difference {
   /** Dotted path, such as `body.metadata.labels.a` or `headers.content-type`. */
   readonly path: string;
-  /** What the real server says there; `undefined` when it has nothing there. */
+  /** The value of the real server; `undefined` when it has none. */
   readonly "kube-apiserver": unknown;
   readonly tlsboot: unknown;
 }
 
-/** Every place where two values differ, in the order of the first. The order of members counts too. */
+/** Finds every place where two values differ, in the order of the first. The order of members counts too. */
 export function findDifferences(real: unknown, ours: unknown, path: string): readonly Difference[] {
   if (Object.is(real, ours)) return [];
   if (Array.isArray(real) && Array.isArray(ours)) {

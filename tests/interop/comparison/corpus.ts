@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import type { KeyAlgorithm } from "../../../core/pki/keys.ts";
 
-/** Who may send an exchange. */
+/** The identities that may send an exchange. */
 export const IDENTITIES = [
   "admin",
   "bootstrap",
@@ -74,7 +74,7 @@ export interface CorpusFile {
 
 export const CORPUS = join("tests", "interop", "corpus");
 
-/** What is in the folder beside exchanges. */
+/** The files of the folder that hold no exchanges. */
 const OTHER_FILES: readonly string[] = ["differences.yaml", "grid.yaml", "identical.yaml"];
 
 /** Reads the files whose name contains the filter, by name. Throws on anything that is not understood. */

@@ -9,7 +9,7 @@ import { parseRequestInfo } from "../../../server/http/request_info.ts";
 import { CORPUS } from "./corpus.ts";
 import type { Verdict } from "./replay.ts";
 
-/** What is counted of a resource, by groups of columns. */
+/** The counted properties of a resource, by groups of columns. */
 export const COLUMNS = {
   verb: ["create", "get", "list", "watch", "update", "patch", "delete", "deletecollection"],
   patch: ["json", "merge", "strategic", "apply"],

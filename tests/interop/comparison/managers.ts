@@ -19,7 +19,7 @@ export function sortManagers(managedFields: unknown): unknown {
   return managedFields.toSorted((a, b) => compareKeys(untimed(toManagerKey(a)), untimed(toManagerKey(b))));
 }
 
-/** The same in an object that kubectl printed as YAML; any other text comes back as it is. */
+/** Sorts the managers in an object that kubectl printed as YAML; any other text comes back as it is. */
 export function sortManagersInYaml(text: string): string {
   if (!text.includes("\n  managedFields:\n")) return text;
   const object: unknown = parse(text, { intAsBigInt: false, schema: "core" });
@@ -28,7 +28,7 @@ export function sortManagersInYaml(text: string): string {
   return formatYaml({ ...object, metadata: { ...metadata, managedFields: sortManagers(metadata["managedFields"]) } });
 }
 
-/** What apimachinery's `managedfields` sorts by. */
+/** Returns the key by which apimachinery's `managedfields` sorts. */
 function toManagerKey(entry: Readonly<Record<string, unknown>>): Key {
   const text = (name: string) => String(entry[name] ?? "");
   const seconds = entry["time"] === undefined ? 0 : Math.floor(Date.parse(text("time")) / 1000);

@@ -13,7 +13,7 @@ import { send, type Sent } from "./send.ts";
 import { BOOTSTRAP_TOKEN, type Pair, type Side } from "./sides.ts";
 import { fillText, fillValue, type Variables } from "./variables.ts";
 
-/** What came of one exchange. */
+/** The result of one exchange. */
 export interface Verdict {
   readonly exchange: Exchange;
   readonly file: string;
@@ -26,18 +26,18 @@ export interface Verdict {
   /** The body of the real server's answer. */
   readonly value: unknown;
   readonly differences: readonly Difference[];
-  /** Those of them that are not listed as meant. */
+  /** The differences that are not listed as meant. */
   readonly unmeant: readonly Difference[];
 }
 
-/** What came of the corpus. */
+/** The result of the corpus. */
 export interface Replayed {
   readonly verdicts: readonly Verdict[];
   /** Entries that no exchange needed. */
   readonly unused: readonly MeantDifference[];
 }
 
-/** How often, and how many times more, an exchange is sent that waits for a status. */
+/** The interval and the number of retries for an exchange that waits for a status. */
 const UNTIL_EVERY_MS = 50;
 const UNTIL_TRIES = 100;
 /** kube-apiserver's authorizer learns of roles and bindings a moment after they were written. */
@@ -88,7 +88,7 @@ interface Seen {
   readonly blanked: unknown;
 }
 
-/** What one server has answered so far during a file. */
+/** The answers of one server so far during a file. */
 export interface Session {
   readonly side: Side;
   readonly blanker: Blanker;
@@ -204,7 +204,7 @@ function keep(session: Session, exchange: Exchange, body: unknown): void {
   }
 }
 
-/** What is written gets a resourceVersion greater than all before, or keeps the one that it had. */
+/** Checks that a written object gets a resourceVersion greater than all before, or keeps the one that it had. */
 function checkWritten(session: Session, exchange: Exchange, raw: RawAnswer, body: unknown): object {
   if (!/^(POST|PUT|PATCH) /.test(exchange.send) || raw.status > 201 || exchange.send.includes("dryRun")) return {};
   const version = (body as { readonly metadata?: { readonly resourceVersion?: string } } | null)?.metadata
@@ -227,7 +227,7 @@ function sentGenerateName({ body }: Exchange, variables: Variables): string | un
   return typeof base === "string" && base !== "" ? base : undefined;
 }
 
-/** What a text says as YAML, of a key that is there twice the last; null where it says nothing. */
+/** Parses a text as YAML, with the last value of a repeated key; null where it is no YAML. */
 function parseText(text: string): unknown {
   try {
     return parse(text, { uniqueKeys: false, logLevel: "silent" });
@@ -281,7 +281,10 @@ export async function buildFixtures(requests: CorpusFile["requests"]): Promise<V
   return built;
 }
 
-/** What both servers have beyond their defaults: a bootstrap token, and that its bearers may ask for certificates. */
+/**
+ * Creates the objects that both servers have beyond their defaults: a bootstrap token, and the right of its bearers to
+ * request certificates.
+ */
 export async function preparePair(pair: Pair): Promise<void> {
   const base = {
     as: "admin" as const,

@@ -25,7 +25,7 @@ export function formatReport({ verdicts, unused }: Replayed): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** How many exchanges were answered alike; those with listed differences do not count. */
+/** Counts the exchanges that were answered alike; those with listed differences do not count. */
 export function countIdentical(verdicts: readonly Verdict[]): number {
   return verdicts.filter(({ differences }) => differences.length === 0).length;
 }

@@ -15,7 +15,7 @@ import { fillText, fillValue, type Variables } from "./variables.ts";
 const ANSWER_WITHIN_MS = 30_000;
 const STREAM_WITHIN_MS = 15_000;
 
-/** What was sent, with its placeholders filled. */
+/** A request that was sent, with its placeholders filled. */
 export interface Sent {
   readonly method: string;
   readonly target: string;
@@ -201,7 +201,7 @@ function countEvents(body: Buffer, isProtobuf: boolean): number {
   return eventEnds(body, isProtobuf).length;
 }
 
-/** What came after the last event that was waited for does not count. */
+/** Cuts off the events after the last one that was waited for. */
 function cutToEvents(body: Buffer, events: number | "end", isProtobuf: boolean): Buffer {
   if (events === "end") return body;
   return body.subarray(0, eventEnds(body, isProtobuf)[events - 1] ?? (events === 0 ? 0 : body.length));

@@ -1,4 +1,4 @@
-/** What tlsboot itself says it serves: the rows of the grid. */
+/** The kinds that tlsboot itself lists: the rows of the grid. */
 import { Buffer } from "node:buffer";
 import type { Exchange } from "./corpus.ts";
 import type { ServedResource } from "./grid.ts";

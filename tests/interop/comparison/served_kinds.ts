@@ -1,4 +1,4 @@
-/** What tlsboot serves, as its own code says it: whatever else a document lists is not compared. */
+/** The kinds that tlsboot serves, from its own code: whatever else a document lists is not compared. */
 import type { Kind } from "../../../core/kube/schema.ts";
 import type { Authorizer } from "../../../server/authz/authorizer.ts";
 import type { RbacSource } from "../../../server/authz/rbac_source.ts";

@@ -15,7 +15,7 @@ export type SideName = (typeof SIDES)[number];
 export interface Side {
   readonly name: SideName;
   readonly port: number;
-  /** What an identity authenticates with. */
+  /** Returns the credentials of an identity. */
   getCredential(identity: Identity): Credential;
 }
 
@@ -28,7 +28,7 @@ export interface Credential {
 /** Both servers. Disposing them ends them. */
 export interface Pair extends AsyncDisposable {
   readonly sides: readonly [Side, Side];
-  /** What our server has written, for when something is wrong. */
+  /** Returns the output of our server, to explain a failure. */
   log(): string;
 }
 

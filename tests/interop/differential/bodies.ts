@@ -18,7 +18,7 @@ export interface SentBody {
   readonly contentType: string | undefined;
 }
 
-/** How many places of an object are changed: a third of all objects stays as it is. */
+/** Returns how many places of an object are changed: a third of all objects stays as it is. */
 export function anyChanges(random: Random): number {
   return pick(random, [0, 0, 1, 1, 1, 2, 3]);
 }

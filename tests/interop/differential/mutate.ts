@@ -15,7 +15,7 @@ export interface Slot {
   readonly field: Pick<FieldSchema, "type" | "enum" | "patchMergeKey" | "listMapKeys"> | undefined;
 }
 
-/** Every place of an object: its members, and the fields that it could have. */
+/** Finds every place of an object: its members, and the fields that it could have. */
 export function findSlots(object: Container, schema: MessageSchema | undefined): readonly Slot[] {
   const slots: Slot[] = [];
   const walkMessage = (container: Container, message: MessageSchema | undefined, path: readonly string[]): void => {

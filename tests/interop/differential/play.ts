@@ -18,7 +18,7 @@ export interface Finding {
 }
 
 export interface Played {
-  /** How many exchanges were compared. */
+  /** The number of exchanges that were compared. */
   readonly compared: number;
   readonly findings: readonly Finding[];
 }
@@ -82,7 +82,7 @@ export class Stage {
     return { compared: scene.exchanges.length, findings };
   }
 
-  /** Those of the findings that show again when their scenes are played alone: the others were chance. */
+  /** Plays the scenes of findings alone, and returns the findings that show again: the others were chance. */
   async confirm(findings: readonly Finding[]): Promise<readonly Finding[]> {
     const again: Finding[] = [];
     for (const finding of findings) {

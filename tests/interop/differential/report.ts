@@ -16,7 +16,10 @@ export function toSignature(finding: Finding): string {
   return `${method} ${parseResource(finding.exchange)} ${toLikeness(finding)}`;
 }
 
-/** What stays the same of a finding when it is made smaller: both statuses, the place, and how the values begin. */
+/**
+ * Returns what stays the same of a finding when it is made smaller: both statuses, the place, and the shape of the
+ * values.
+ */
 export function toLikeness({ statuses, differences: [first] }: Finding): string {
   const values = [first?.["kube-apiserver"], first?.tlsboot].map(describeShape);
   const place = (first?.path ?? "").replace(/\[\d+\]/g, "[]").replace(/\.(labels|annotations|data)\..*/, ".$1");
@@ -25,7 +28,7 @@ export function toLikeness({ statuses, differences: [first] }: Finding): string 
 
 const SHAPE_LENGTH = 60;
 
-/** How a value begins, without what is special to one object. */
+/** Describes the shape of a value, without what is special to one object. */
 function describeShape(value: unknown): string {
   const text = value === undefined ? "nothing" : typeof value === "string" ? value : typeof value;
   return text.replace(/"(?:[^"\\]|\\.)*"/g, "_").replace(/\d+/g, "0").replace(/[[\]]/g, "").slice(0, SHAPE_LENGTH);
@@ -48,7 +51,7 @@ export function groupFindings(findings: readonly Finding[], by: (finding: Findin
     .toSorted((a, b) => b.findings.length - a.findings.length);
 }
 
-/** How many of a hundred exchanges were answered alike. */
+/** Computes how many of a hundred exchanges were answered alike. */
 export function computeAgreement({ compared, findings }: Played): number {
   return compared === 0 ? 100 : 100 * (compared - findings.length) / compared;
 }

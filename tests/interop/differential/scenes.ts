@@ -13,7 +13,7 @@ import { createSample } from "./samples.ts";
 export interface Scene {
   readonly seed: number;
   readonly index: number;
-  /** What it needs to be there; these exchanges are not counted. */
+  /** The exchanges that create what the scene needs; they are not counted. */
   readonly setup: readonly Exchange[];
   readonly exchanges: readonly Exchange[];
 }
@@ -24,9 +24,9 @@ export const FIXTURES: Readonly<Record<string, RequestFixture>> = {
   node: { commonName: "system:node:n1", organizations: ["system:nodes"] },
 };
 
-/** How many scenes are played side by side; a scene belongs to the lane that its number says. */
+/** The number of scenes that are played side by side; a scene's number decides its lane. */
 export const LANES = 4;
-/** How many exchanges a scene has at most. */
+/** The largest number of exchanges in a scene. */
 const MAX_EXCHANGES = 14;
 /** The nodes that have certificates. Each is in the scenes of one lane only: no other scene writes there meanwhile. */
 const NODES = ["n1", "n2"];
@@ -71,7 +71,7 @@ function anyIdentity(random: Random): Identity {
   return oneIn(random, 8) ? pick(random, ["alice", "anonymous", "token", "badtoken", "bootstrap", "node"]) : "admin";
 }
 
-/** What a node writes: its own Node, Lease and CSINode, and a request for its certificate. */
+/** Creates the objects of a node: its own Node, Lease and CSINode, and a request for its certificate. */
 function placeOfNode(node: string, random: Random): Place {
   const own = SERVED_KINDS.filter(({ kind }) =>
     ["nodes", "leases", "csinodes", "certificatesigningrequests"].includes(kind.plural)
@@ -187,12 +187,12 @@ function usualStep(verb: string, { served, names, namespace }: Place, random: Ra
   };
 }
 
-/** What two real servers do not list in the same order either is compared without its order. */
+/** Chooses a comparison without order for lists that two real servers do not order alike either. */
 function chooseProjection(kind: Kind, method: string): string {
   return kind.plural === "selfsubjectrulesreviews" && method === "POST" ? "rules" : "order";
 }
 
-/** What the metadata of a sample does not have: versions and names that a server makes. */
+/** Adds metadata that a sample does not have: versions and names that a server makes. */
 function adorn(object: Record<string, unknown>, verb: string, random: Random): void {
   const metadata = object["metadata"] as Record<string, unknown>;
   if (verb === "create" && oneIn(random, 16)) {

@@ -46,7 +46,7 @@ export async function shrinkList<T>(
   return best;
 }
 
-/** The same exchange without one of its parts, the large parts first. */
+/** Generates the same exchange without one of its parts, the large parts first. */
 function simplerThan(exchange: Exchange): readonly Exchange[] {
   const [line = "", query] = splitAtFirst(exchange.send, "?");
   const parameters = query?.split("&") ?? [];
@@ -81,7 +81,7 @@ function simplerBodies(exchange: Exchange): readonly Exchange[] {
   }
 }
 
-/** Every value that has one member or element less, those near the root first. */
+/** Returns every value with one member or element less, those near the root first. */
 function withoutOne(value: unknown): readonly unknown[] {
   if (Array.isArray(value)) {
     const inner = value.flatMap((item, index) => withoutOne(item).map((less) => value.with(index, less)));

@@ -8,14 +8,14 @@ import { dirname, isAbsolute, join } from "node:path";
 import { type Finished, type Running, runProgram, start } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
 
-/** Where the file is on such a host, and the one folder that can be written, which is empty at each start. */
+/** The path of the file on such a host, and the one folder that can be written, which is empty at each start. */
 export const PROGRAM = "/tlsboot";
 export const DATA = "/data";
 
 /** Ids of user and group. */
 export type User = "0:0" | "65534:65534";
 
-/** What a traced run left: the calls of the network that it made, as strace writes them. */
+/** The result of a traced run: its network calls, as strace writes them. */
 export interface Traced extends Finished {
   readonly calls: readonly string[];
 }
@@ -24,7 +24,7 @@ export interface Traced extends Finished {
 export interface BareRoot {
   run(args: readonly string[], user: User): Promise<Finished>;
   trace(args: readonly string[], user: User): Promise<Traced>;
-  /** Where a library of the host is, by its name. */
+  /** Returns the path of a library of the host, by its name. */
   findPath(library: string): string;
   /** Starts a command that goes on. */
   start(args: readonly string[], user: User): BareServer;
@@ -55,7 +55,7 @@ set -- "$(command -v chroot)" "--userspec=$user" "$root" ${PROGRAM} "$@"
 exec env -i "$@"
 `;
 
-/** Makes one in a folder; with the libraries of another root, if it is given. Needs root. */
+/** Creates a bare host in a folder; with the libraries of another root, if it is given. Needs root. */
 export async function createBareRoot(file: string, folder: TempFolder, libraries?: string): Promise<BareRoot> {
   const root = folder.join("root");
   await mkdir(`${root}${DATA}`, { recursive: true });

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { request } from "node:https";
 
-/** What goes with a request. */
+/** The optional parts of a request. */
 export interface ApiRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** An object is sent as JSON. */
@@ -19,7 +19,7 @@ export interface ApiAnswer {
 
 export type ApiClient = (method: string, path: string, request?: ApiRequest) => Promise<ApiAnswer>;
 
-/** Makes a client of a server. */
+/** Creates a client of a server. */
 export async function createApiClient(
   { server, caPath }: { readonly server: string; readonly caPath: string },
   token: string,

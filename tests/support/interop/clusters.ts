@@ -14,7 +14,7 @@ export interface Cluster extends AsyncDisposable {
   readonly kubectl: Kubectl;
 }
 
-/** By the name that a test is called after; both sign client certificates by themselves once approved. */
+/** The servers by the name that a test is called after; both sign client certificates by themselves once approved. */
 export const CLUSTERS: Readonly<Record<string, () => Promise<Cluster>>> = {
   "tlsboot up": () => startInstance(),
   "kube-apiserver and kube-controller-manager": async () => {

@@ -4,7 +4,7 @@ import { peerPath } from "../peers/go.ts";
 import { start } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
 
-/** How the tests that were chosen ended, by their full names; sorted. */
+/** The results of the chosen tests, by their full names; sorted. */
 export interface ConformanceReport {
   readonly passed: readonly string[];
   /** The tests that failed, with their messages. */
@@ -30,7 +30,7 @@ export const WITHOUT_PODS: readonly string[] = [
   "ServiceAccounts should (run through|update|guarantee)",
 ];
 
-/** What setting up the suite waits for beside an API: a node that could run something. */
+/** The node that the setup of the suite waits for: one that could run something. */
 export const READY_NODE = JSON.stringify({
   apiVersion: "v1",
   kind: "Node",

@@ -26,7 +26,7 @@ export interface ControlPlane extends AsyncDisposable {
   /** Writes a value straight into etcd: what the API would not take today, but may have taken once. */
   putStored(key: string, value: string): Promise<void>;
   apiserverLog(): string;
-  /** Of the programs that were started with it. */
+  /** Returns the pids of the programs that were started with it. */
   pids(): readonly number[];
 }
 
@@ -56,7 +56,7 @@ export interface ControlPlaneOptions {
   readonly sharedWith?: ControlPlane;
   /** Additional flags to start kube-controller-manager with. */
   readonly controllerFlags?: readonly string[];
-  /** More flags of kube-apiserver, from the folder where they may have put files. */
+  /** Additional flags of kube-apiserver, from the folder where they may have put files. */
   readonly apiserverFlags?: (folder: TempFolder) => Promise<readonly string[]>;
 }
 

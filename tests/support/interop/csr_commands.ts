@@ -4,5 +4,5 @@ import { asking, discovering, reading } from "./csr_reading_commands.ts";
 import { changing, creating } from "./csr_writing_commands.ts";
 import type { Theme } from "./theme.ts";
 
-/** Every theme; the last of them empties the collection. */
+/** Every theme; the last one empties the collection. */
 export const THEMES: readonly Theme[] = [creating, reading, deciding, changing, asking, discovering, deleting];

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { openssl } from "./openssl.ts";
 
-/** What a manifest says; without anything it is a client's, for the built-in client signer. */
+/** The fields of a manifest; the default is a client's, for the built-in client signer. */
 export interface ManifestOptions {
   readonly metadata?: Readonly<Record<string, unknown>>;
   readonly spec?: Readonly<Record<string, unknown>>;

@@ -102,7 +102,7 @@ export const asking: Theme = {
     ]),
 };
 
-/** What a client asks before it knows anything. */
+/** The requests that a client sends before it knows the API. */
 export const discovering: Theme = {
   name: "discovery, version, explain and the first look around",
   steps: () =>

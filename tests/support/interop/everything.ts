@@ -1,9 +1,9 @@
-/** All that a server serves, to be compared with what another one does. */
+/** All objects that a server holds, for a comparison with another server. */
 import { csrManifest } from "./csr_manifest.ts";
 import type { Kubectl } from "./kubectl.ts";
 import { SAMPLE_OBJECTS } from "./sample_objects.ts";
 
-/** Where every served kind is listed. */
+/** The collections of every served kind. */
 export const COLLECTIONS = [
   "/api/v1/configmaps",
   "/api/v1/events",
@@ -25,7 +25,7 @@ interface Item {
   readonly metadata: { readonly name: string; readonly namespace?: string; readonly resourceVersion: string };
 }
 
-/** Every object of every kind, as JSON text by collection and name. */
+/** Reads every object of every kind, as JSON text by collection and name. */
 export async function everything(kubectl: Kubectl): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const collection of COLLECTIONS) {
@@ -37,7 +37,7 @@ export async function everything(kubectl: Kubectl): Promise<Map<string, string>>
   return found;
 }
 
-/** What changes by itself meanwhile: leases that are renewed. */
+/** Removes what changes by itself: leases that are renewed. */
 export function steady(all: ReadonlyMap<string, string>): Record<string, string> {
   return Object.fromEntries(
     [...all].filter(([key]) => !/leases .*\/(apiserver-|tlsboot-controllers)/.test(key)).sort(),

@@ -16,11 +16,11 @@ export interface Failing {
   readonly kinds: CallKinds;
   /** Part of the path, or its end where it ends with `$`. */
   readonly needle: string;
-  /** Half of the bytes are written: with `harmless` that is all, with `first` the calls that follow fail. */
+  /** Writes only half of the bytes: with `harmless` that is all, with `first` the calls that follow fail. */
   readonly short?: "harmless" | "first";
 }
 
-/** What a disk does, wherever it does it. */
+/** A fault of a disk, at any place. */
 export interface Fault extends Omit<Failing, "needle"> {
   readonly name: string;
   /** Calls that fail, one without it. */
@@ -40,7 +40,7 @@ export const FAULTS: readonly Fault[] = [
 
 /** The control of the disk. */
 export interface FaultyDisk {
-  /** For the program that is to have this disk. */
+  /** The environment of the program that gets this disk. */
   readonly env: Readonly<Record<string, string>>;
   /** Lets so many calls through, then fails so many (one without it). Counts from now. */
   arm(failing: Failing, skipped: number, count?: number): Promise<void>;
@@ -49,20 +49,20 @@ export interface FaultyDisk {
   hits(): Promise<readonly string[]>;
 }
 
-/** More than anything here makes. */
+/** More calls than any program here makes. */
 const MAX_CALLS = 400;
 
 export interface Round {
   readonly fault: Fault;
-  /** How many calls went well before it. */
+  /** The number of calls that succeeded before the fault. */
   readonly call: number;
   /** Describes the failing call in messages of the test. */
   readonly what: string;
 }
 
-/** What is tried with each call. */
+/** The calls and faults to try. */
 export interface EachCall {
-  /** All without it. Each must come, or the test proves nothing of it. */
+  /** The faults to try, by default all. Each must occur, or the test proves nothing about it. */
   readonly faults?: readonly Fault[];
   /** Which calls, in order; all without it. A fault of writes must come at each of them. */
   readonly calls?: readonly number[];

@@ -11,12 +11,12 @@ import type { FaultyDisk } from "./faulty_disk.ts";
 import { waitUntilUp } from "./instance.ts";
 
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
-/** Of one request, with the retries that clients make. */
+/** The longest time of one request, with the retries that clients make. */
 const ANSWERED_WITHIN_MS = 60_000;
 /** A new instance settles beside whatever else the machine does. */
 const QUIET_WITHIN_MS = 120_000;
 
-/** What a write was refused with. */
+/** The reason for a refused write. */
 export interface Refusal {
   readonly code: number;
   readonly message: string;

@@ -41,7 +41,7 @@ contexts: [{name: lab, context: {cluster: lab, user: lab}}]
 current-context: lab
 `;
 
-/** Every way to find the cluster, and those that must fail. */
+/** Every way to find the cluster, and the ways that must fail. */
 export const discovery: Script = {
   title: "kubeadm join discovery",
   files: {

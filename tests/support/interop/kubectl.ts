@@ -14,11 +14,11 @@ export interface Kubectl {
   start(...args: readonly string[]): Running;
   /** The same, with something on stdin (`-f -`) or in the environment. */
   given(more: { readonly stdin?: string; readonly env?: Readonly<Record<string, string>> }): Kubectl;
-  /** The same folder and home, another kubeconfig. */
+  /** Returns the same kubectl with another kubeconfig. */
   as(kubeconfig: string): Kubectl;
 }
 
-/** Makes one that runs in `folder`; its home is the folder `home` in there. */
+/** Creates a kubectl that runs in `folder`; its home is the folder `home` in there. */
 export function createKubectl(
   folder: TempFolder,
   kubeconfig: string,

@@ -18,17 +18,17 @@ import { writeKubeconfigs } from "./kubectl_comparison_kubeconfig.ts";
 
 /** A command that ends by itself; a bare text is one without anything else. */
 export interface Command {
-  /** What is typed behind the name of the program; words may stand in single quotes. */
+  /** The arguments of the program; words may stand in single quotes. */
   readonly run: string;
   /** The program to run; kubectl when left out. */
   readonly program?: string;
   readonly stdin?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** How it must end at both places; anything will do when left out, as long as it is the same. */
+  /** The exit code at both places; when left out, any code that is the same at both. */
   readonly code?: number;
-  /** Whose kubeconfig; admin when left out. */
+  /** The identity whose kubeconfig is used; admin when left out. */
   readonly as?: Identity;
-  /** What the server documents in sentences, or has more of than we serve, and is left out of the comparison. */
+  /** Left out of the comparison: documentation in sentences, or lines about more than tlsboot serves. */
   readonly cut?: "descriptions" | "lines that tlsboot lacks";
   /** Why this one differs, and what its difference as `formatDiff` writes it must then match. */
   readonly meant?: { readonly reason: string; readonly difference: RegExp };
@@ -54,7 +54,7 @@ export interface Script {
   readonly steps: readonly (string | Command | Watch)[];
 }
 
-/** What came out of one step on one side, blanked. */
+/** The blanked output of one step on one side. */
 export interface Outcome {
   readonly code: number;
   readonly stdout: string;
@@ -72,11 +72,11 @@ export interface ComparedStep {
 
 /** kubectl delete and wait go on for ever when the server never gives the answer they wait for. */
 const PATIENCE = ["timeout", "--signal=KILL", "60"] as const;
-/** What `timeout` ends with when there is no such program, or when it cannot be run. */
+/** The exit codes of `timeout` for a program that is missing or cannot be run. */
 const NOT_RUN: readonly number[] = [126, 127];
 const KLOG_LINE = /^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ .*\n?/gm;
 
-/** Where commands are run: a server, and a folder to run in. */
+/** A place where commands are run: a server, and a folder to run in. */
 export interface Place {
   /** The host and port of the server. */
   readonly server: string;
@@ -84,7 +84,7 @@ export interface Place {
   readonly home: string;
   /** Folder of programs that are found before others. */
   readonly bin?: string;
-  /** What else differs between places: `${name}` stands for it in files and commands, `<name>` in outputs. */
+  /** Other values that differ between places: `${name}` stands for one in files and commands, `<name>` in outputs. */
   readonly values?: Readonly<Record<string, string>>;
 }
 

@@ -210,7 +210,7 @@ spec: {request: "\${csr:changing-web}", signerName: example.com/changing, usages
   ],
 };
 
-/** What is done to nodes. */
+/** Commands that change nodes, such as cordon and taint. */
 export const nodes: Script = {
   title: "taint, cordon, drain",
   files: {

@@ -1,7 +1,7 @@
 /** Blanks what the outputs of stock programs differ in from run to run; values that were equal stay equal. */
 
 const UUID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b/g;
-/** As objects have it, as describe writes it, as diff heads its files with it, as helm says it. */
+/** Times as objects have them, as describe writes them, as diff heads its files with them, as helm prints them. */
 const TIMES = [
   /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g,
   /\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}/g,
@@ -10,7 +10,7 @@ const TIMES = [
 ];
 /** An age of less than ten minutes: a whole cell, or what stands with it in the cells of events. */
 const AGE = /(?<=[\s("]|^)(?:\d+s|[2-9]m(?:\d+s)?)(?=[\s)"]|$)/gm;
-/** How long something took, to the nanosecond. */
+/** A duration to the nanosecond, as kubectl prints it. */
 const DURATION = /\b\d+\.\d{3,}m?s\b/g;
 const REVISION = /((?:resourceVersion|ResourceVersion|Resource Version)\\?"?: *\\?"?)([1-9]\d*)/g;
 /** A bootstrap token, and the signature that proves its secret. */
@@ -18,14 +18,14 @@ const TOKEN = /\b[a-z0-9]{6}\.[a-z0-9]{16}\b/g;
 const SIGNATURE = /\beyJ[\w-]+\.\.[\w-]{43}\b/g;
 /** Time and process in the head of a line of klog's. */
 const KLOG_HEAD = /^([IWEF])\d{4} [\d:.]+ +\d+ /gm;
-/** What client-go says, or not, of a watch that it ends itself, as its goroutines happen to run. */
+/** Messages of client-go about a watch that it ends itself, which depend on its goroutines. */
 const SHORT_WATCH = /^[IWE] reflector\.go:.*"very short watch: .*\n?/gm;
-/** What kubectl and diff name their temporary files. */
+/** The names of temporary files of kubectl and diff. */
 const TEMPORARY = /\b(LIVE-|MERGED-|kubectl-edit-)\d+/g;
 
-/** What is known of the side whose output is blanked. */
+/** The facts about the side whose output is blanked. */
 export interface TextBlankerOptions {
-  /** What only this side has, such as its server and its folder, by the names that stand for it. */
+  /** Values of this side only, such as its server and its folder, by the names that stand for them. */
   readonly values: Readonly<Record<string, string>>;
   /** Times from then on are blanked. */
   readonly startedAt: Date;
@@ -33,7 +33,7 @@ export interface TextBlankerOptions {
   readonly generated: readonly string[];
 }
 
-/** Makes a function that blanks the outputs of one script, in order. */
+/** Creates a function that blanks the outputs of one script, in order. */
 export function createTextBlanker(options: TextBlankerOptions): (text: string) => string {
   // Objects that the servers make for themselves are a few seconds older.
   const from = options.startedAt.getTime() - 120_000;

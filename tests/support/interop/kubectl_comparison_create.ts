@@ -87,7 +87,7 @@ export const generators: Script = {
   ],
 };
 
-/** From files, with and without validation. */
+/** Creates objects from files, with and without validation. */
 export const creating: Script = {
   title: "create: files, dry runs, validation",
   generated: ["creating-", "creating-csr-"],

@@ -19,7 +19,7 @@ const FIELDS = [
   "csinodes.spec.drivers",
 ];
 
-/** What a person asks first. */
+/** Commands that read the version, the API and the cluster. */
 export const looking: Script = {
   title: "version, api-resources, explain, raw",
   steps: [
@@ -71,7 +71,7 @@ export const looking: Script = {
   ],
 };
 
-/** Who am I, and what may I. */
+/** Commands about the user and the user's rights. */
 export const asking: Script = {
   title: "auth",
   files: {

@@ -7,7 +7,7 @@ import { deciding, deleting, waiting, watching } from "./kubectl_comparison_end.
 import { outputs, selectors, subresources } from "./kubectl_comparison_get.ts";
 import { asking, looking } from "./kubectl_comparison_look.ts";
 
-/** In the order in which they are replayed. */
+/** The scripts in the order in which they are replayed. */
 export const SCRIPTS: readonly Script[] = [
   ...[
     looking,

@@ -10,7 +10,7 @@ import { peerPath } from "../peers/go.ts";
 import { start } from "../child.ts";
 import { startContainerRuntime } from "./container_runtime.ts";
 
-/** What a kubelet sets when it starts (pkg/kubelet/cm, kernel tunables). */
+/** The kernel settings that a kubelet sets when it starts (pkg/kubelet/cm, kernel tunables). */
 const KERNEL_SETTINGS: readonly string[] = [
   "vm/overcommit_memory",
   "vm/panic_on_oom",
@@ -22,7 +22,7 @@ const KERNEL_SETTINGS: readonly string[] = [
 
 /** A running machine. Disposing it ends everything that runs on it. */
 export interface Machine extends AsyncDisposable {
-  /** Where its root folder is from outside. */
+  /** The path of its root folder from outside. */
   readonly root: string;
   /** Path of the socket of its container runtime, inside and outside. */
   readonly runtimeSocket: string;
@@ -68,7 +68,10 @@ echo "machine $pid"
 exec chroot "$root" sleep infinity
 `;
 
-/** All that kubeadm asks of systemd, for one service, as the package of Kubernetes sets it up (10-kubeadm.conf). */
+/**
+ * The answers that kubeadm needs from systemd, for one service, as the package of Kubernetes sets it up
+ * (10-kubeadm.conf).
+ */
 const SYSTEMCTL = `#!/bin/sh
 pid=/run/kubelet.pid
 stop() {

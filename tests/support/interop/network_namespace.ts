@@ -14,7 +14,7 @@ export interface NetworkNamespace extends AsyncDisposable {
   plug(): Promise<void>;
 }
 
-/** Makes the one of this process; needs root, and fails loudly without. */
+/** Creates the namespace of this process; needs root, and fails loudly without. */
 export async function createNetworkNamespace(): Promise<NetworkNamespace> {
   // Names of interfaces have at most 15 characters, ids of processes at most 7 digits.
   const name = `tb-${process.pid}`;

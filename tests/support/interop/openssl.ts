@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { stat } from "node:fs/promises";
 import { runProgram } from "../child.ts";
 
-/** What a certificate is for, in OpenSSL's words. */
+/** The purpose of a certificate, in OpenSSL's words. */
 export type Purpose = "sslclient" | "sslserver";
 
 /** Runs openssl; it must succeed. */

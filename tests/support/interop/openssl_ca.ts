@@ -12,10 +12,10 @@ export const CA_EXTENSIONS = [
 
 export interface OpensslCertificate {
   readonly name: string;
-  /** Who signs it: the name of an earlier one; itself without. */
+  /** The name of an earlier certificate that signs it; itself when absent. */
   readonly issuer?: string;
   readonly extensions: readonly string[];
-  /** How long it lives; 30 when absent. */
+  /** The number of days that it is valid; 30 when absent. */
   readonly days?: number;
   /** Additional arguments for `openssl genpkey`. */
   readonly key?: readonly string[];
@@ -23,7 +23,7 @@ export interface OpensslCertificate {
 
 const P256 = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"] as const;
 
-/** Makes `<name>.crt` and `<name>.key` in the folder. */
+/** Creates `<name>.crt` and `<name>.key` in the folder. */
 export async function makeCertificate(folder: TempFolder, certificate: OpensslCertificate): Promise<void> {
   const { name, issuer, extensions, days = 30, key = P256 } = certificate;
   const at = (suffix: string) => folder.join(`${name}.${suffix}`);

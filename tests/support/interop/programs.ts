@@ -12,7 +12,7 @@ export interface Program {
   readonly isQuick: boolean;
 }
 
-/** Where the description of a namespace differs: quotas and limits are not served. */
+/** The differing lines in the description of a namespace: quotas and limits are not served. */
 const NO_QUOTAS = {
   reason: "there are no resources resourcequotas and limitranges",
   difference: /^(?: .*\n)+- No resource quota\.\n- \n- No LimitRange resource\.\n-\s*$/,
@@ -278,7 +278,7 @@ core.delete_namespace("python")
 
 const PYTHON = "/usr/bin/python3";
 
-/** Every program, the quick ones first. */
+/** Every program, the fast ones first. */
 export const PROGRAMS: readonly Program[] = [
   { isQuick: true, script: administrate("kubectl", ["events -n default", "auth whoami"]) },
   { isQuick: true, script: administrate("kubectl-1.20") },

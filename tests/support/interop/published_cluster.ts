@@ -33,7 +33,7 @@ export async function startPublishedCluster(controllerFlags: readonly string[] =
   }
 }
 
-/** With kubectl alone, so that no code of ours vouches for itself. */
+/** Publishes the cluster with kubectl alone, so that no code of tlsboot is involved. */
 async function publish(plane: ControlPlane, kubectl: Kubectl): Promise<void> {
   const path = plane.folder.join("cluster-info.kubeconfig");
   await kubectl.run(

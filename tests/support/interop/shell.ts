@@ -9,11 +9,11 @@ import { kubeletConfig } from "./kubelet.ts";
 /** A shell in a folder, with `tlsboot`, `kubectl` and `kubelet` on its PATH. */
 export interface Shell {
   run(line: string): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
-  /** For commands that stay; the shell is replaced by the program, so that ending it ends the program. */
+  /** Starts a command that stays; the shell is replaced by the program, so that ending it ends the program. */
   start(line: string): Running;
 }
 
-/** Makes one that works in the folder `work` of a temporary folder. */
+/** Creates a shell that works in the folder `work` of a temporary folder. */
 export async function createShell(folder: TempFolder): Promise<Shell> {
   for (const name of ["bin", "home", "work"]) await mkdir(folder.join(name));
   const [runtime, args] = tlsbootCommand([]);

@@ -25,7 +25,7 @@ export interface SigningCase {
   readonly name: string;
   readonly signerName: string;
   readonly usages: readonly string[];
-  /** As `openssl req -subj` takes it. */
+  /** The subject in the form of `openssl req -subj`. */
   readonly subject: string;
   readonly key?: KeyName;
   readonly expirationSeconds?: number;
@@ -55,7 +55,7 @@ const legacy = { signerName: LEGACY, usages: ["digital signature"], subject: "/C
 
 const keys = Object.keys(KEYS) as readonly KeyName[];
 
-/** What the subject may be made of; the client signer lets it all through. */
+/** Subjects of every composition; the client signer passes them all. */
 const SUBJECTS: readonly Pick<SigningCase, "name" | "subject" | "stringMask">[] = [
   { name: "empty", subject: "/" },
   { name: "organizations out of order", subject: "/O=zebra/O=ant/O=mole/CN=alice" },
@@ -132,7 +132,7 @@ const LIFETIMES: readonly (number | undefined)[] = [
   2_147_483_647,
 ];
 
-/** What is decided with one CA for all signers. */
+/** Cases that are decided with one CA for all signers. */
 export const CASES: readonly SigningCase[] = [
   ...keys.map((key) => ({ name: `kubelet client with ${key}`, ...kubelet, key })),
   ...keys.map((key) => ({ name: `kubelet serving with ${key}`, ...serving, key })),
@@ -174,7 +174,7 @@ export const CASES: readonly SigningCase[] = [
   { ...kubelet, name: "a forged signature and a broken rule", subject: "/CN=mike", isForged: true },
 ];
 
-/** What depends on the CA: one request for each signer, and one whose subject is the CA's. */
+/** Cases that depend on the CA: one request for each signer, and one whose subject is the CA's. */
 export const CASES_OF_EACH_CA: readonly SigningCase[] = [
   { ...kubelet, name: "kubelet client" },
   { ...serving, name: "kubelet serving" },
@@ -184,7 +184,7 @@ export const CASES_OF_EACH_CA: readonly SigningCase[] = [
   { ...client, name: "client for an hour", expirationSeconds: 3_600 },
 ];
 
-/** What depends on a signing duration below ten minutes. */
+/** Cases that depend on a signing duration below ten minutes. */
 export const CASES_OF_SHORT_DURATION: readonly SigningCase[] = [
   { ...client, name: "for as long as the signer likes" },
   { ...client, name: "for an hour", expirationSeconds: 3_600 },

@@ -1,4 +1,4 @@
-/** What became of approved requests, and in what two outcomes differ. */
+/** Reads the outcomes of approved requests, and compares two of them. */
 import { Buffer } from "node:buffer";
 import type { Running } from "../child.ts";
 import { DerReader, TAG } from "../../../core/pki/der.ts";
@@ -79,7 +79,7 @@ function findOurError(log: string, name: string): string | undefined {
   return undefined;
 }
 
-/** Says in what two outcomes differ; empty when they agree but for serial number, signature and the moment. */
+/** Describes how two outcomes differ; empty when they agree but for serial number, signature and the moment. */
 export async function compareOutcomes(theirs: Outcome, ours: Outcome): Promise<readonly string[]> {
   if (theirs.kind !== "issued" || ours.kind !== "issued") {
     const [want, got] = [JSON.stringify(toText(theirs)), JSON.stringify(toText(ours))];
@@ -107,7 +107,7 @@ interface Parts {
   readonly notAfter: Date;
 }
 
-/** Every byte of the certificate but its serial number, validity and signature, by field. */
+/** Returns every byte of the certificate but its serial number, validity and signature, by field. */
 function parseParts(pem: string): Parts {
   const der = Uint8Array.from(Buffer.from(pem.replace(/-----[^\n]*\n/g, ""), "base64"));
   const facts = parseCertificate(der);

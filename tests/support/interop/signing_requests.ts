@@ -1,4 +1,4 @@
-/** Makes the requests of signing cases with OpenSSL, and brings them before an API server, approved. */
+/** Creates the requests of signing cases with OpenSSL, and submits them to an API server, approved. */
 import { Buffer } from "node:buffer";
 import { writeFile } from "node:fs/promises";
 import type { TempFolder } from "../temp.ts";
@@ -21,7 +21,7 @@ unknownAttribute = 1.3.9999.1
 CN = other
 `;
 
-/** Makes them all; each kind of key is made once. */
+/** Creates all requests; each kind of key is made once. */
 export async function makeRequests(folder: TempFolder, cases: readonly SigningCase[]): Promise<SigningRequest[]> {
   const made: SigningRequest[] = [];
   for (const [index, one] of cases.entries()) {

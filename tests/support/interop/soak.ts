@@ -6,7 +6,7 @@ import { type RunningInstance, waitUntilUp } from "./instance.ts";
 /** How long a soak lasts: five minutes, or the seconds in TLSBOOT_SOAK_SECONDS while one is being worked on. */
 export const SOAK_SECONDS: number = Number(process.env["TLSBOOT_SOAK_SECONDS"] ?? "300");
 
-/** What tests/interop/peers/kubernetes/cmd/soak prints at its end; its sources say what the fields mean. */
+/** The output of tests/interop/peers/kubernetes/cmd/soak at its end; its sources describe the fields. */
 export interface SoakVerdict {
   readonly seconds: number;
   readonly informers: readonly {
@@ -42,7 +42,7 @@ export function pause(seconds: number): Promise<void> {
 /** `up` on the same port and folder after it ended, and the instants of both. */
 export interface Restart extends AsyncDisposable {
   readonly running: Running;
-  /** How the one before ended. */
+  /** The exit code of the previous one. */
   readonly code: number;
   /** Between the signal and the end, in milliseconds. */
   readonly stoppedWithinMs: number;

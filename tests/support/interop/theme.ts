@@ -1,4 +1,4 @@
-/** What the tables of kubectl commands share: the answers to them are those of a real kube-apiserver 1.37.2. */
+/** The shared parts of the tables of kubectl commands: their answers are those of a real kube-apiserver 1.37.2. */
 import type { Step } from "./kubectl_steps.ts";
 
 /** A table that leaves other themes' objects alone. */
@@ -7,10 +7,10 @@ export interface Theme {
   steps(): Promise<readonly Step[]>;
 }
 
-/** How kubectl writes the kind in its answers. */
+/** The name of the kind in kubectl's answers. */
 export const KIND = "certificatesigningrequest.certificates.k8s.io";
 
-/** How the API writes the resource in its errors. */
+/** The name of the resource in the API's errors. */
 export const RESOURCE = "certificatesigningrequests.certificates.k8s.io";
 
 /** kubectl arguments that create the objects given on stdin. */

@@ -5,7 +5,7 @@ import { peerPath } from "../peers/go.ts";
 import { runProgram } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
 
-/** What zlint says of one certificate, by the name of the lint. */
+/** The verdict of zlint about one certificate, by the name of the lint. */
 type Judgement = Readonly<Record<string, { readonly result: string; readonly details?: string }>>;
 
 /** Errors of certificates, one PEM block each: for each of them the names of the lints that refuse it. */
@@ -27,12 +27,12 @@ export async function zlintErrors(
   });
 }
 
-/** Every certificate of a PEM text, one block each. */
+/** Returns every certificate of a PEM text, one block each. */
 export function certificateBlocks(text: string): readonly string[] {
   return text.match(/-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----\n/g) ?? [];
 }
 
-/** No certificate has an error. */
+/** Asserts that no certificate has an error. */
 export async function assertLints(folder: TempFolder, certificates: ReadonlyMap<string, string>): Promise<void> {
   const errors = await zlintErrors(folder, [...certificates.values()]);
   const told = [...certificates.keys()].map((name, index) => `${name}: ${errors[index]?.join(", ")}`);

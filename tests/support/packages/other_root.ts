@@ -16,7 +16,7 @@ export interface OtherRoot extends AsyncDisposable {
   start(command: string, args: readonly string[]): Running;
 }
 
-/** What is mounted: the machine below, memory above, and what programs need of the kernel. */
+/** Mounts the machine below, memory above, and the kernel's file systems that programs need. */
 const MOUNTS = `set -e
 read pid rest < /proc/self/stat
 mount --make-rprivate /
@@ -33,7 +33,7 @@ echo "root of $pid"
 exec sleep infinity
 `;
 
-/** Makes one; `mountPoint` is an empty folder, `shared` appears in it as /tmp/share. */
+/** Creates another root; `mountPoint` is an empty folder, `shared` appears in it as /tmp/share. */
 export async function createOtherRoot(mountPoint: string, shared: string): Promise<OtherRoot> {
   const holder = start("unshare", [
     ...["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", MOUNTS, "sh", mountPoint, shared],

@@ -29,7 +29,7 @@ interface Peer {
   readonly version: string;
   /** `test` for a program that the Go tool makes of a package's tests. */
   readonly build: "build" | "test";
-  /** What alone runs it, where it is not the interoperability suite: the benchmarks, or `deno task programs`. */
+  /** The only user of the peer, where it is not the interoperability suite: the benchmarks, or `deno task programs`. */
   readonly use?: "bench" | "programs";
   /** The release of Kubernetes that it says it is; `KUBERNETES` for what is built from there. */
   readonly release?: string;

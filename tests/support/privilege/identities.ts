@@ -8,10 +8,10 @@ export type Credential =
 /** An identity; the name is a column of the matrix. */
 export interface Identity {
   readonly name: string;
-  /** Who that is, in the heading of the matrix. */
+  /** A description of the identity, in the heading of the matrix. */
   readonly is: string;
   readonly credential: Credential;
-  /** What else it sends with each request. */
+  /** Additional headers of each request. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -72,7 +72,7 @@ const SERVICE_ACCOUNTS = ["system:serviceaccounts", "system:serviceaccounts:kube
 /** The one who may do everything, and prepares the objects. */
 export const MASTERS: Identity = certified("masters", "in group system:masters", "root", ["system:masters"]);
 
-/** All of them, in the order of the columns. */
+/** All identities, in the order of the columns. */
 export const IDENTITIES: readonly Identity[] = [
   { name: "anon", is: "shows nothing", credential: { kind: "none" } },
   { name: "badtok", is: "an unknown bearer token", credential: { kind: "token", token: "nobody-knows-me" } },

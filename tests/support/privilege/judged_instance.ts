@@ -21,7 +21,7 @@ export interface JudgedInstance extends AsyncDisposable {
   readonly server: JudgedServer;
   readonly stderr: () => string;
   as(identity: Identity, method: string, path: string, body?: unknown, more?: Partial<Call>): Promise<JudgedReply>;
-  /** As the administrator; anything but success fails the test. */
+  /** Sends a request as the administrator; anything but success fails the test. */
   admin(method: string, path: string, body?: unknown, more?: Partial<Call>): Promise<JudgedReply>;
   /** Roles and bindings for a user, cluster-wide. */
   grant(user: string, ...rules: readonly object[]): Promise<void>;

@@ -21,7 +21,7 @@ interface Attempt {
   readonly call: Call;
 }
 
-/** What is no resource; most of it answers to any method, and nothing of it changes anything. */
+/** Paths that are no resource; most of them answer to any method, and none of them changes anything. */
 const PATHS: readonly string[] = [
   ...["/", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/version"],
   ...["/openapi/v2", "/openapi/v3", "/nowhere", SNAPSHOT_PATH],
@@ -157,7 +157,7 @@ function nameIn(place: Place, held: KubeObject): string {
   return (held.metadata.name ?? "").slice(prefix);
 }
 
-/** For people: a table, with who is who above it. */
+/** Formats the matrix as a table, with a list of the identities above it. */
 export function formatMatrix(rows: readonly Row[]): string {
   const width = Math.max(...IDENTITIES.map(({ name }) => name.length)) + 1;
   const first = 22;
@@ -182,7 +182,7 @@ ${who}
 ${heading}${lines.map((line) => `${line}\n`).join("").replace(/^/, "\n")}`;
 }
 
-/** What is let in should meet the eye. */
+/** Formats a code so that a permitted write catches the eye. */
 function toMatrixCell(code: number): string {
   return code === 403 ? "-" : code === 401 ? "?" : `${code}`;
 }

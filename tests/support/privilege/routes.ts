@@ -4,7 +4,7 @@ import { MASTERS } from "./identities.ts";
 
 /** A resource or subresource with verbs that write. */
 export interface Route {
-  /** Such as `csinodes.storage.k8s.io` or `nodes/status`; core has no group. */
+  /** The resource and its group, such as `csinodes.storage.k8s.io` or `nodes/status`; core has no group. */
   readonly key: string;
   /** The root of the API group: `/api/v1` or `/apis/<group>/<version>`. */
   readonly root: string;

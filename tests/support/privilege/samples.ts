@@ -4,7 +4,7 @@
  */
 import type { KubeObject } from "../../../core/kube/meta.ts";
 
-/** Where objects of a resource lie, or what sort they are of. */
+/** The place of the objects of a resource, and their sort. */
 export interface Place {
   /** Namespace, or what is special; the row says it. */
   readonly label: string;
@@ -12,7 +12,7 @@ export interface Place {
   object(name: string): KubeObject;
 }
 
-/** What samples are made of beside constants. */
+/** The variable parts of samples. */
 export interface SampleParts {
   /** A certificate request of `system:node:<name>`, base64. */
   request(name: string): string;
@@ -115,7 +115,7 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
   };
 }
 
-/** What is written to a subresource, over the object that is there. */
+/** Creates the changes that are written to subresources of existing objects. */
 export function createChanges({ certificate }: SampleParts): Readonly<Record<string, Fields>> {
   return {
     "certificatesigningrequests.certificates.k8s.io/approval": {

@@ -1,4 +1,4 @@
-/** What stands on a server before the matrix is asked for: rights, tokens, and an object of each resource. */
+/** The content of a server before the matrix is tested: rights, tokens, and an object of each resource. */
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { parseAllDocuments } from "yaml";
@@ -28,7 +28,9 @@ export async function createParts(server: JudgedServer): Promise<SampleParts> {
   };
 }
 
-/** Makes namespaces, rights and tokens; RBAC of a real server takes a moment to follow, which the caller waits for. */
+/**
+ * Creates namespaces, rights and tokens; RBAC of a real server takes a moment to follow, which the caller waits for.
+ */
 export async function createWorld(callers: Callers): Promise<void> {
   const post = (path: string, body: object) => made(callers, path, body);
   for (const name of ["team", "other"]) await post("/api/v1/namespaces", { metadata: { name } });
@@ -60,7 +62,7 @@ export async function createWorld(callers: Callers): Promise<void> {
   }
 }
 
-/** What our own documents grant, as an operator applies it. */
+/** Applies the rights that our own documents grant, as an operator does. */
 async function applyDocument(callers: Callers, path: string): Promise<void> {
   for (const document of parseAllDocuments(await readFile(path, "utf8"))) {
     const object = document.toJS() as KubeObject;
@@ -71,7 +73,7 @@ async function applyDocument(callers: Callers, path: string): Promise<void> {
   }
 }
 
-/** Makes the object of a place that is there, and answers with what is stored. */
+/** Creates the existing object of a place, and returns the stored one. */
 export async function createHeld(callers: Callers, route: Route, place: Place): Promise<KubeObject> {
   const { text } = await made(callers, toCollectionRoute(route, place.namespace), place.object(HELD));
   return JSON.parse(text) as KubeObject;
