@@ -6,7 +6,7 @@
 import { type ErrorCode, isAppError } from "../errors.ts";
 import { type FieldError, fitAnswer, formatFieldError, invalid } from "./field_error.ts";
 import type { StatusCause, StatusDetails } from "./meta.ts";
-import type { PatchError } from "./patch/patch_error.ts";
+import type { PatchError } from "./patch/patch_result.ts";
 import { goQuote } from "../lib/quote.ts";
 import { formatQualifiedKind, formatQualifiedResource } from "./schema.ts";
 import {

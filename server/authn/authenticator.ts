@@ -95,7 +95,7 @@ function accept(user: UserInfo, audiences: readonly string[]): AuthnResult {
 }
 
 /** The user of a request without credentials: `system:anonymous`, in the group `system:unauthenticated` only. */
-export const ANONYMOUS: UserInfo = {
+const ANONYMOUS: UserInfo = {
   username: ANONYMOUS_USER,
   uid: "",
   groups: [UNAUTHENTICATED_GROUP],

@@ -9,7 +9,7 @@ import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { MethodResult, PeerCertificate } from "./authentication.ts";
 
 /** Key of the fingerprint in a user's extra. */
-export const CREDENTIAL_ID_KEY = "authentication.kubernetes.io/credential-id";
+const CREDENTIAL_ID_KEY = "authentication.kubernetes.io/credential-id";
 /** Subject attribute that holds the user's uid (apimachinery `pkg/apis/asn1`). */
 const UID_OID = "1.3.6.1.4.1.57683.2";
 

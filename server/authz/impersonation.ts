@@ -248,7 +248,7 @@ const PATH = /^[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$/;
 const PATH_TEXT = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
 
 /** Finds the first fault of the extra of a user that is impersonated in a constrained mode (`impersonation/mode.go`). */
-export function findExtraFault(extra: Readonly<Record<string, readonly string[]>>): string | undefined {
+function findExtraFault(extra: Readonly<Record<string, readonly string[]>>): string | undefined {
   for (const [key, values] of Object.entries(extra)) {
     if (key === "") return "impersonating the empty string key in extra is not allowed";
     const faults = findKeyFaults(key);

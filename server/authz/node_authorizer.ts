@@ -5,7 +5,7 @@
  */
 import { NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Attributes, Decision, ResourceAttributes } from "../../core/rbac/attributes.ts";
-import { NODE_RULES } from "../../core/rbac/default_rules/nodes.ts";
+import { NODE_RULES } from "../../core/rbac/default_rules/components.ts";
 import { rulesAllow } from "../../core/rbac/rules.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 

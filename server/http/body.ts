@@ -179,7 +179,7 @@ export interface BodyNames {
 }
 
 /** Parses a body of any media type and finds its kind and API version; the error is Go's message. */
-export function readTypedBody(mediaType: MediaType, bytes: Uint8Array): Result<TypedBody, string> {
+function readTypedBody(mediaType: MediaType, bytes: Uint8Array): Result<TypedBody, string> {
   try {
     if (mediaType === "application/vnd.kubernetes.protobuf") return ok(typedEnvelope(bytes));
     return typedDocument(mediaType === "application/yaml" ? parseYaml(bytes) : parseJson(bytes));
@@ -250,7 +250,7 @@ export function withDefaultNames(body: Pick<TypedBody, "apiVersion" | "kind">, k
  * @param source the body as text
  * @param handleStrict called with the strict decoding errors of an object in another version, before it is refused
  */
-export function findKindFault(
+function findKindFault(
   kind: Kind,
   names: BodyNames,
   body: Pick<TypedBody, "decode">,

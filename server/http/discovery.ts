@@ -123,7 +123,7 @@ const WIRE = { apiVersion: `${TARGET.g}/${TARGET.v}`, kind: TARGET.as, schema: a
 export type AggregatedHandler = (exchange: Exchange) => Promise<Answer> | undefined;
 
 /** Creates the handler of one aggregated document, with the groups in their order. */
-export function createAggregated(groups: readonly DiscoveredGroup[]): AggregatedHandler {
+function createAggregated(groups: readonly DiscoveredGroup[]): AggregatedHandler {
   const list = { metadata: {}, items: groups.map(toAggregatedGroup) };
   const etag = `"${createHash("sha512").update(jsonText(list)).digest("hex").toUpperCase()}"`;
   const encoded = new Map<string, Uint8Array>();

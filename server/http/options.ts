@@ -182,7 +182,7 @@ const SHORTEST_SHARED = 256;
  * Creates a parser that returns the same value for the same long text while a request or a watch holds that value: a
  * parsed selector takes forty times the memory of its text. The value must not change.
  */
-export function createSharedParser<T extends object>(
+function createSharedParser<T extends object>(
   parse: (text: string) => Result<T, string>,
 ): (text: string) => Result<T, string> {
   const shared = new Map<string, WeakRef<T>>();

@@ -10,8 +10,7 @@ import { findInfinite, isJsonObject, type JsonObject, toExactValue } from "../..
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { applyJsonPatch, findUnknownOperationFields } from "../../core/kube/patch/json_patch.ts";
 import { applyMergePatch } from "../../core/kube/patch/merge_patch.ts";
-import { badPatch, type PatchError } from "../../core/kube/patch/patch_error.ts";
-import { type PatchedDocument, sortInGoOrder } from "../../core/kube/patch/patched_document.ts";
+import { badPatch, type PatchedDocument, type PatchError, sortInGoOrder } from "../../core/kube/patch/patch_result.ts";
 import { applyStrategicMergePatch, printStrategicPatch } from "../../core/kube/patch/strategic.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, invalidPatchedObject, patchFailure, unsupportedMediaType } from "../../core/kube/status.ts";

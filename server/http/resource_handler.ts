@@ -159,7 +159,7 @@ function indexKey(served: { readonly kind: Resource["kind"] }): string {
 }
 
 /** Answers a POST of a review with 201. Its metadata is handled like that of any other creation. */
-export async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Answer> {
+async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Answer> {
   const { kind } = review;
   const representation = representationFor(exchange, { table: false, partial: true, serverVersion: "v1" });
   const mediaType = bodyMediaType(findHeader(exchange, "content-type"));

@@ -51,12 +51,12 @@ export function createTable(
 }
 
 /** Returns the rows of an empty Table: for kinds without a printer upstream creates no list (`apiserver/pkg/registry/rest/table.go`). */
-export function emptyRows({ columns }: Resource): readonly [] | null {
+function emptyRows({ columns }: Resource): readonly [] | null {
   return columns.includes(createdAtColumn) ? null : [];
 }
 
 /** Converts the columns to their definitions in a Table. */
-export function toColumnDefinitions(resource: Resource): readonly ColumnDefinition[] {
+function toColumnDefinitions(resource: Resource): readonly ColumnDefinition[] {
   return resource.columns.map(({ name, type, format, description, priority }) => ({
     name,
     type,
@@ -67,7 +67,7 @@ export function toColumnDefinitions(resource: Resource): readonly ColumnDefiniti
 }
 
 /** Creates the object of a row. */
-export function createRowObject(
+function createRowObject(
   resource: Resource,
   object: KubeObject,
   include: IncludeObject,

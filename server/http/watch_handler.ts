@@ -129,14 +129,14 @@ const BOOKMARK_INTERVAL_MS = 60_000;
 const LAST_BOOKMARK_BEFORE_END_MS = 2_000;
 
 /** Returns the Content-Type of a watch. */
-export function watchContentType(representation: Representation): string {
+function watchContentType(representation: Representation): string {
   return representation.mediaType === "application/vnd.kubernetes.protobuf"
     ? `${representation.mediaType};stream=watch`
     : representation.mediaType;
 }
 
 /** Creates the stream of a watch; `signal` ends it cleanly. */
-export function watchBody(
+function watchBody(
   watching: RegistryWatch,
   format: WatchFormat,
   timing: WatchTiming,

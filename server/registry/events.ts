@@ -3,10 +3,12 @@
  * `events.k8s.io/v1` (`pkg/registry/core/event`).
  */
 import type { Event } from "../../core/kube/core_v1.ts";
-import { eventKind } from "../../core/kube/kinds/mod.ts";
-import { validateEventSense, validateEventUpdate } from "../../core/kube/validation/events.ts";
+import { eventKind, eventV1Kind } from "../../core/kube/kinds/mod.ts";
+import { validateEventSense, validateEventUpdate, validateNewEvent } from "../../core/kube/validation/events.ts";
 import { sinceColumn, textColumn } from "./columns.ts";
 import { type Column, createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { type EventV1, toCoreEvent, toEventV1 } from "../../core/kube/events_v1.ts";
+import { subdomainNameErrors } from "../../core/kube/names.ts";
 
 const REFERENCE_FIELDS: readonly string[] = [
   "involvedObject.kind",
@@ -19,7 +21,7 @@ const REFERENCE_FIELDS: readonly string[] = [
 ];
 
 /** The columns of both versions; a table shows the stored form. */
-export const EVENT_COLUMNS: readonly Column<Event>[] = [
+const EVENT_COLUMNS: readonly Column<Event>[] = [
   sinceColumn("Last Seen", "Time since the event was last seen.", lastSeen),
   textColumn("Type", "Normal or Warning.", (event) => event.type ?? ""),
   textColumn("Reason", "Why it happened, in one word.", (event) => event.reason ?? ""),
@@ -60,7 +62,7 @@ export const events: Resource<Event> = {
 };
 
 /** Returns the value of a field by its name in core `v1`. */
-export function selectEventField(event: Event, field: string): string {
+function selectEventField(event: Event, field: string): string {
   switch (field) {
     case "reason":
       return event.reason ?? "";
@@ -95,3 +97,42 @@ function sourceText(event: Event): string {
   const { component = event.reportingComponent, host = event.reportingInstance } = event.source;
   return host === "" ? component : `${component}, ${host}`;
 }
+
+/** The core `v1` names of the selectable fields (`pkg/apis/events/v1/conversion.go`). */
+const CORE_FIELD: Readonly<Record<string, string>> = {
+  reason: "reason",
+  "regarding.kind": "involvedObject.kind",
+  "regarding.namespace": "involvedObject.namespace",
+  "regarding.name": "involvedObject.name",
+  "regarding.uid": "involvedObject.uid",
+  "regarding.apiVersion": "involvedObject.apiVersion",
+  "regarding.resourceVersion": "involvedObject.resourceVersion",
+  "regarding.fieldPath": "involvedObject.fieldPath",
+  reportingController: "reportingComponent",
+  type: "type",
+};
+
+/** The events of `events.k8s.io/v1`, as newer recorders write them. */
+export const eventsV1: Resource<EventV1> = {
+  kind: eventV1Kind,
+  uncached: true,
+  // Every object below the prefix of events has passed the strategy of one of the two versions.
+  conversion: { kind: eventKind, toStored: toCoreEvent, fromStored: (stored) => toEventV1(stored as Event) },
+  verbs: events.verbs,
+  columns: EVENT_COLUMNS.map((column) =>
+    "since" in column
+      ? { ...column, since: (event) => column.since(toCoreEvent(event)) }
+      : { ...column, cell: (event) => column.cell(toCoreEvent(event)) }
+  ),
+  selectableFields: Object.keys(CORE_FIELD),
+  selectField: (event, field) => selectEventField(toCoreEvent(event), CORE_FIELD[field] ?? ""),
+  strategy: createPlainStrategy<EventV1>({
+    validateName: subdomainNameErrors,
+    validateBeforeMetadata: (event) => validateEventSense(toCoreEvent(event), "events.k8s.io/v1"),
+    validateCreate: (event) => validateNewEvent(toCoreEvent(event)),
+    validateUpdate: (event, stored) => validateEventUpdate(toCoreEvent(event), toCoreEvent(stored), "events.k8s.io/v1"),
+    createOnUpdate: true,
+  }),
+  subresources: [],
+  deletion: { withoutPolicy: true },
+};

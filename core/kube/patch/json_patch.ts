@@ -16,8 +16,7 @@ import {
   isTooDeep,
   type JsonObject,
 } from "../json_value.ts";
-import { badPatch, type PatchError, unfitPatch } from "./patch_error.ts";
-import { addObjects, type PatchedDocument } from "./patched_document.ts";
+import { addObjects, badPatch, type PatchedDocument, type PatchError, unfitPatch } from "./patch_result.ts";
 
 /** The largest number of operations in one patch (`apiserver/pkg/endpoints/handlers/patch.go`). */
 const MAX_JSON_PATCH_OPERATIONS = 10_000;

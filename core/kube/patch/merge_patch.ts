@@ -2,8 +2,7 @@
 import { setOwn } from "../codec/json_parser.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { cloneJson, getMember, isJsonObject, isTooDeep, type JsonObject, withoutNulls } from "../json_value.ts";
-import { badPatch, type PatchError } from "./patch_error.ts";
-import { addObjects, type PatchedDocument } from "./patched_document.ts";
+import { addObjects, badPatch, type PatchedDocument, type PatchError } from "./patch_result.ts";
 
 /** Applies a patch to a document and returns the new document; the inputs are not changed. */
 export function applyMergePatch(document: unknown, patch: unknown): Result<PatchedDocument, PatchError> {

@@ -2,7 +2,7 @@
 import { AppError } from "../../errors.ts";
 import { isJsonObject } from "../json_value.ts";
 import { getGoType, printGoValue } from "./go_value.ts";
-import type { PatchError } from "./patch_error.ts";
+import type { PatchError } from "./patch_result.ts";
 
 /** Ends a strategic merge. It is caught within this folder. */
 export class PatchFault extends AppError {

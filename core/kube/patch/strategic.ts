@@ -26,7 +26,7 @@ import {
   storedOrderAfter,
 } from "./strategic_list.ts";
 import { printGoValue } from "./go_value.ts";
-import { badPatch, type PatchError } from "./patch_error.ts";
+import { badPatch, type PatchError } from "./patch_result.ts";
 
 const DIRECTIVE = "$patch";
 const RETAIN_KEYS = "$retainKeys";

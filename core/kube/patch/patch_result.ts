@@ -1,11 +1,34 @@
 /**
- * The result of a JSON or merge patch. evanphx/json-patch only reads the objects that a patch touches, and writes those
- * with their members sorted; all others it copies as text.
+ * The result of a patch: a document, or an error, which `core/kube/status.ts` converts to an answer. evanphx/json-patch
+ * only reads the objects that a JSON or merge patch touches, and writes those with their members sorted; all others it
+ * copies as text.
  */
 import { compareBytes } from "../../lib/byte_order.ts";
 import { isJsonObject } from "../json_value.ts";
 
-/** A document after a patch. */
+/**
+ * The reason why a patch cannot be applied.
+ * - `badRequest`: the patch itself is wrong (400);
+ * - `unprocessable`: it does not fit the object (422, the client sees no detail);
+ * - `tooLarge`: too many operations (413);
+ * - `internal`: an error that upstream answers with 500.
+ */
+export interface PatchError {
+  readonly kind: "badRequest" | "unprocessable" | "tooLarge" | "internal";
+  readonly message: string;
+}
+
+/** Creates the error of a patch that is wrong in itself. */
+export function badPatch(message: string): PatchError {
+  return { kind: "badRequest", message };
+}
+
+/** Creates the error of a patch that does not fit the object. */
+export function unfitPatch(message: string): PatchError {
+  return { kind: "unprocessable", message };
+}
+
+/** A document after a JSON or merge patch. */
 export interface PatchedDocument {
   readonly value: unknown;
   /** The objects in the document that the patch has read. */
