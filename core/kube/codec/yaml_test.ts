@@ -75,10 +75,21 @@ for (
   });
 }
 
-test("parseYaml() does not look for a timestamp where another tag is given", () => {
-  const message = "yaml: cannot decode !!str `2020-01-01` as a !!float";
-  assert.throws(() => parseYaml("a: !!float 2020-01-01"), { message });
-});
+/** Text, and the message of sigs.k8s.io/yaml v1.6.0 for it. */
+for (
+  const { name, text, message } of [
+    {
+      name: "a timestamp with another tag",
+      text: "a: !!float 2020-01-01",
+      message: "yaml: cannot decode !!str `2020-01-01` as a !!float",
+    },
+    {
+      name: "an empty flow mapping as a key, which go-yaml splits from its colon",
+      text: "x:\n{}: 9\n",
+      message: "unsupported map key of type: %!s(<nil>), key: <nil>, value: 9",
+    },
+  ]
+) test(`parseYaml() refuses ${name}`, () => assert.throws(() => parseYaml(text), { message }));
 
 test("parseYaml() copies merged mappings, the first of several winning", () => {
   const { value } = parseYaml("one: &x {k: 1, l: 1}\ntwo: &y {k: 2, m: 2}\nall:\n  <<: [*x, *y]\n  o: 3\n");

@@ -228,8 +228,11 @@ export class Scanner {
     else this.#insert(at, { kind, mark });
   }
 
+  /** Inserts a token before the one of that number; as in go-yaml, at the end if that one was skipped already. */
   #insert(tokenNumber: number, token: Token): void {
-    this.#tokens.splice(this.#head + tokenNumber - this.#taken, 0, token);
+    const ahead = tokenNumber - this.#taken;
+    if (ahead < 0) this.#tokens.push(token);
+    else this.#tokens.splice(this.#head + ahead, 0, token);
   }
 
   #unrollIndent(column: number): void {
