@@ -6,7 +6,7 @@ import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { SERVER_FLAGS } from "../flags/server.ts";
-import { trustedBy } from "./controllers.ts";
+import { createTrustLookup } from "./controllers.ts";
 import { getDefaultSettings, startInstance } from "./instance.ts";
 
 test("a signer follows a change of --client-ca-file while the instance runs", async () => {
@@ -23,7 +23,7 @@ test("a signer follows a change of --client-ca-file while the instance runs", as
     createInstanceDeps(folder.path, { logger }),
     () => [],
   );
-  const isTrusted = trustedBy(instance.server);
+  const isTrusted = createTrustLookup(instance.server);
   const answers = () => Promise.all([instance.authorities.serving, first, second].map(isTrusted));
   assert.deepEqual(await answers(), [true, true, false]);
   await writeFile(clientCaFile, second.certificatePem);

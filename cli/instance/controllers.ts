@@ -70,11 +70,11 @@ export async function runInProcess(
   deps: ControllerDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const { changes } = createSharedChanges(csrStoreOver(server.transportFor(CONTROLLER_MANAGER, USER_AGENT), deps));
-  const createStore = (transport: Transport): CsrStore => ({ ...csrStoreOver(transport, deps), changes });
+  const { changes } = createSharedChanges(createCsrStore(server.transportFor(CONTROLLER_MANAGER, USER_AGENT), deps));
+  const createStore = (transport: Transport): CsrStore => ({ ...createCsrStore(transport, deps), changes });
   const store = createStore(server.transportFor(CERTIFICATE_CONTROLLER, USER_AGENT));
   const { clock, logger } = deps;
-  const secrets = secretStoreOver(server.transportFor(controllerUser("token-cleaner"), USER_AGENT), deps);
+  const secrets = createSecretStore(server.transportFor(controllerUser("token-cleaner"), USER_AGENT), deps);
   const tokenCleaner = createTokenCleaner({ store: secrets, clock, logger });
   const { reconcile } = tokenCleaner;
   const roles = createObjectStore<ClusterRole>(
@@ -127,17 +127,19 @@ export async function runSigner(
 }
 
 /** Creates a store of CSRs over a transport. */
-export function csrStoreOver(transport: Transport, deps: ControllerDeps): CsrStore {
+export function createCsrStore(transport: Transport, deps: ControllerDeps): CsrStore {
   return createObjectStore<CertificateSigningRequest>(transport, certificateSigningRequestKind, deps);
 }
 
 /** Creates a store of the Secrets in kube-system, which holds bootstrap tokens, over a transport. */
-export function secretStoreOver(transport: Transport, deps: ControllerDeps): ObjectStore<SecretObject> {
+export function createSecretStore(transport: Transport, deps: ControllerDeps): ObjectStore<SecretObject> {
   return createObjectStore<SecretObject>(transport, secretKind, { ...deps, namespace: "kube-system" });
 }
 
 /** Creates a lookup that reports whether a server accepts client certificates of a CA at that moment. */
-export function trustedBy(server: Pick<Server, "clientCas">): (authority: Authority) => Promise<boolean | undefined> {
+export function createTrustLookup(
+  server: Pick<Server, "clientCas">,
+): (authority: Authority) => Promise<boolean | undefined> {
   // The CAs are new values when their files change, so the result is cached until then.
   let answers = new WeakMap<Authority, boolean | undefined>();
   let trusted = server.clientCas();

@@ -3,12 +3,12 @@ import { test } from "node:test";
 import { parseAuthority } from "../../core/pki/authority.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
-import { trustedBy } from "./controllers.ts";
+import { createTrustLookup } from "./controllers.ts";
 
-test("trustedBy() follows the CAs of a server as they change", async () => {
+test("createTrustLookup() follows the CAs of a server as they change", async () => {
   const [ours, other] = [await createSigningCa(), await createSigningCa()];
   let believed: readonly CertificateFacts[] = [other.certificate];
-  const isTrusted = trustedBy({ clientCas: () => believed });
+  const isTrusted = createTrustLookup({ clientCas: () => believed });
   assert.equal(await isTrusted(ours), false);
   assert.equal(await isTrusted(other), true);
   believed = [ours.certificate];

@@ -11,7 +11,7 @@ import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { ROOT_USER } from "./in_process_users.ts";
-import { runInProcess, secretStoreOver, type SigningSettings, trustedBy, UP_SIGNERS } from "./controllers.ts";
+import { createSecretStore, createTrustLookup, runInProcess, type SigningSettings, UP_SIGNERS } from "./controllers.ts";
 import { autoApproveBinding, customSignerObjects, initialBindings } from "./instance_rbac.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { type Instance, startInstance } from "./instance.ts";
@@ -69,7 +69,7 @@ export async function startFullInstance(
   const cluster = { server: instance.url, caPem: encodeTrust(instance.authorities.serving) };
   await ensureClusterInfo(instance, cluster, deps, signal);
   if (settings.enableBootstrapTokenAuth) {
-    const secrets = secretStoreOver(instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
+    const secrets = createSecretStore(instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
     const renew = async () => void await ensureBootstrapKubeconfig(instance.dir, secrets, cluster, deps, until);
     await renew();
     starting.add({ renew });
@@ -167,7 +167,7 @@ async function openSigning(
   const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], deps) : own;
   const rest = {
     signingDurationSeconds: signingDurationSeconds(settings, deps.logger),
-    isTrustedForClients: trustedBy(instance.server),
+    isTrustedForClients: createTrustLookup(instance.server),
   };
   const signing = { ...cas, ...rest, signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)) };
   if (custom.signerNames.length === 0) return { signing, customSigning: undefined };

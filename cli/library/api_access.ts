@@ -19,7 +19,7 @@ import {
   waitForCertificate,
 } from "../../client/mod.ts";
 import type { Server } from "../../server/server.ts";
-import { secretStoreOver } from "../instance/controllers.ts";
+import { createSecretStore } from "../instance/controllers.ts";
 import { createBootstrapToken, encodeBootstrapKubeconfig } from "../instance/joining.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
@@ -110,7 +110,7 @@ export function createAdminAccess(
   ports: SystemPorts,
 ): Omit<AdminAccess, typeof Symbol.asyncDispose> {
   const transport = server.transportFor(ADMIN, USER_AGENT);
-  const secrets = secretStoreOver(transport, ports);
+  const secrets = createSecretStore(transport, ports);
   const forever = new AbortController().signal;
   const create = (options: TokenOptions) => createBootstrapToken(secrets, options, ports, forever);
   return {

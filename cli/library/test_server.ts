@@ -9,7 +9,7 @@ import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts"
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { createAdminKubeconfig } from "../instance/admin_kubeconfig.ts";
 import { startApiServer } from "../instance/api_server.ts";
-import { runInProcess, trustedBy, UP_SIGNERS } from "../instance/controllers.ts";
+import { createTrustLookup, runInProcess, UP_SIGNERS } from "../instance/controllers.ts";
 import { runBeside } from "../instance/full_instance.ts";
 import { createInstanceMetrics } from "../instance/instance_metrics.ts";
 import { autoApproveBinding, initialBindings } from "../instance/instance_rbac.ts";
@@ -98,7 +98,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
     signerNames: UP_SIGNERS,
     authorities: () => Promise.resolve(ca),
     signingDurationSeconds: settings.signingDurationSeconds ?? YEAR_MS / 1000,
-    isTrustedForClients: trustedBy(server),
+    isTrustedForClients: createTrustLookup(server),
     caPem: cluster.caPem,
     storage,
     without: settings.without ?? [],

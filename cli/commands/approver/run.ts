@@ -14,7 +14,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/manifest.ts";
-import { csrStoreOver } from "../../instance/controllers.ts";
+import { createCsrStore } from "../../instance/controllers.ts";
 import { runRemoteController } from "../../instance/remote_controller.ts";
 import { followPolicies, readPolicies } from "../../instance/policy_files.ts";
 import { runApprover } from "../../instance/approver.ts";
@@ -48,7 +48,7 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
     async (transport, deps, leading, cluster) => {
       const serverNames = createServerNames(cluster, deps);
       const policy = policies === undefined ? {} : { policy: { settings: policies, serverNames } };
-      await runApprover(csrStoreOver(transport, deps), transport, { ...policy, isDryRun: dryRun }, deps, leading);
+      await runApprover(createCsrStore(transport, deps), transport, { ...policy, isDryRun: dryRun }, deps, leading);
     },
     signal,
   );

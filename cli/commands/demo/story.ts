@@ -24,7 +24,7 @@ import { createTableApi, decodeTable } from "../../api/tables.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import { SERVER_FLAGS } from "../../flags/server.ts";
 import { ROOT_USER } from "../../instance/in_process_users.ts";
-import { runInProcess, secretStoreOver, trustedBy, UP_SIGNERS } from "../../instance/controllers.ts";
+import { createSecretStore, createTrustLookup, runInProcess, UP_SIGNERS } from "../../instance/controllers.ts";
 import { PUBLIC_MODE } from "../../instance/data_dir.ts";
 import { getDefaultSettings, type Instance, startInstance } from "../../instance/instance.ts";
 import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND, initialBindings } from "../../instance/instance_rbac.ts";
@@ -141,7 +141,7 @@ async function startControllers(
   signal: AbortSignal,
 ): Promise<{ readonly running: Promise<void> }> {
   const cas = await openInstanceCas(instance.dir.root, UP_SIGNERS, deps);
-  const secrets = secretStoreOver(instance.server.transportFor(ROOT_USER, USER_AGENT), deps);
+  const secrets = createSecretStore(instance.server.transportFor(ROOT_USER, USER_AGENT), deps);
   const cluster = { server: instance.url, caPem: encodeTrust(instance.authorities.serving) };
   await ensureClusterInfo(instance, cluster, deps, signal);
   await ensureBootstrapKubeconfig(instance.dir, secrets, cluster, deps, signal);
@@ -150,7 +150,7 @@ async function startControllers(
     {
       ...cas,
       signingDurationSeconds: 365 * 86_400,
-      isTrustedForClients: trustedBy(instance.server),
+      isTrustedForClients: createTrustLookup(instance.server),
       caPem: cluster.caPem,
       storage: instance.storage,
       without: options.sabotage?.without ?? [],

@@ -17,7 +17,7 @@ import type { Io } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/manifest.ts";
 import { escapeText } from "../../output/escape.ts";
-import { csrStoreOver, runSigner } from "../../instance/controllers.ts";
+import { createCsrStore, runSigner } from "../../instance/controllers.ts";
 import { runRemoteController } from "../../instance/remote_controller.ts";
 import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../../instance/signer_profiles.ts";
 import { openSigningCas, signingDurationSeconds, toSigningCaFlags } from "../../instance/signing_cas.ts";
@@ -57,7 +57,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
     logger,
     async (transport, deps, leading) => {
       const isTrustedForClients = createClientTrust(transport, deps, leading);
-      await runSigner(csrStoreOver(transport, deps), { ...signing, isTrustedForClients }, deps, leading);
+      await runSigner(createCsrStore(transport, deps), { ...signing, isTrustedForClients }, deps, leading);
     },
     signal,
   );
