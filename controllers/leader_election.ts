@@ -10,7 +10,7 @@ import type { Clock, LeaseStore, Logger, Random } from "../core/ports.ts";
 
 /** The options of an election; times default to kube-controller-manager's. */
 export interface LeaderElectionOptions {
-  /** The Leases of `namespace`. */
+  /** The store of the Leases in `namespace`. */
   readonly store: LeaseStore;
   readonly namespace: string;
   readonly leaseName: string;

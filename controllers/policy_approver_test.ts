@@ -31,7 +31,7 @@ interface Instance extends AsyncDisposable {
   readonly clock: FakeClock;
   readonly logger: MemoryLogger;
   readonly reviewed: string[];
-  /** The granted permissions. */
+  /** The permissions that the test grants. */
   readonly permissions: Set<string>;
   /** The permissions whose review fails. */
   readonly unreachable: Set<string>;

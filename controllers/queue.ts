@@ -28,7 +28,7 @@ export interface WorkQueue {
   runDelays(signal: AbortSignal): Promise<void>;
 }
 
-/** Creates an empty queue. */
+/** Creates an empty queue for the names of objects. */
 export function createWorkQueue(clock: Clock, observer?: QueueObserver): WorkQueue {
   const ready = new Set<string>();
   const working = new Set<string>();

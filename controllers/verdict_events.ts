@@ -13,7 +13,7 @@ import type { Clock, Logger, ObjectStore, Random } from "../core/ports.ts";
 import { createTokenBuckets } from "../core/lib/token_buckets.ts";
 import { trimEndChars } from "../core/lib/trim.ts";
 
-/** Records Events about requests. */
+/** Records Events about approvals, denials and open questions. */
 export interface VerdictEvents {
   /** Writes an Event. It rejects only for the signal; other failures are logged. `urgent` ignores the token bucket. */
   record(csr: CertificateSigningRequest, event: VerdictEvent, signal: AbortSignal, urgent?: boolean): Promise<void>;

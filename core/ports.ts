@@ -21,9 +21,9 @@ export interface Clock {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** A source of randomness. */
+/** A source of randomness that adapters provide. */
 export interface Random {
-  /** Returns cryptographically strong bytes. */
+  /** Returns bytes from a cryptographically strong source. */
   bytes(length: number): Uint8Array<ArrayBuffer>;
   /** Returns a number that is uniform in [0, 1), for jitter. */
   float(): number;
@@ -123,7 +123,7 @@ export interface AccessReviewer {
 
 /** The private key of a CA, which may be in an encrypted file, a helper program or an HSM. */
 export interface CaKey {
-  /** DER SubjectPublicKeyInfo. */
+  /** Returns the public key as DER of SubjectPublicKeyInfo. */
   publicKey(): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * Signs `data` (hashed by the implementation according to `algorithm`): ECDSA in ASN.1 DER form,

@@ -39,7 +39,7 @@ import { type Metrics, respondMetrics } from "./metrics/api_requests.ts";
 import type { Inflight } from "./metrics/flow_control.ts";
 import { createUid, type RegistryDeps } from "./registry/registry.ts";
 
-/** Dependencies of the app. */
+/** The dependencies of the app. */
 export interface AppDeps extends RegistryDeps {
   readonly served: Served;
   readonly authenticate: Authenticator;
@@ -49,7 +49,7 @@ export interface AppDeps extends RegistryDeps {
   readonly metrics: Metrics;
   readonly inflight: Inflight;
   readonly checks: readonly HealthCheck[];
-  /** The object at `/version`. */
+  /** The object that is served at `/version`. */
   readonly version: Readonly<Record<string, string>>;
   /** Returns the `host:port` at which clients reach the server, for the older discovery. */
   readonly serverAddress: () => string;

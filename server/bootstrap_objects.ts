@@ -28,7 +28,7 @@ export interface BootstrapObject {
 /** The namespaces that always exist. */
 const SYSTEM_NAMESPACES: readonly string[] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
-/** Dependencies of the writes. */
+/** The dependencies of the writes at startup. */
 export interface ReconcileDeps {
   readonly storage: Storage;
   readonly clock: Clock;
@@ -36,7 +36,7 @@ export interface ReconcileDeps {
   readonly logger: Logger;
 }
 
-/** The manager in `managedFields`. */
+/** The name of the manager in `managedFields`. */
 const MANAGER = "kube-apiserver";
 
 /** Another server on the same storage may write the same objects at the same moment, so a write is retried. */

@@ -55,7 +55,7 @@ export interface ServerOptions {
   readonly bootstrapTokens: boolean;
   readonly anonymous: boolean;
   readonly audit: AuditOptions | undefined;
-  /** The object at `/version`. */
+  /** The object that is served at `/version`. */
   readonly version: Readonly<Record<string, string>>;
   /** The number of requests that are served at the same time; 600 by default. */
   readonly maxRequestsInflight?: number;

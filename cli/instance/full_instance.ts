@@ -31,7 +31,7 @@ import {
   toSigningCaFlags,
 } from "./signing_cas.ts";
 
-/** The settings of `up`. */
+/** The settings of the command `up`. */
 export type FullSettings =
   & Settings<ServerFlags>
   & Settings<typeof POLICY_FLAGS>

@@ -38,7 +38,7 @@ import type { CertificateDeps } from "./serving.ts";
 
 /** The properties of a new bootstrap token. */
 export interface NewToken {
-  /** Default: 24 hours. */
+  /** The lifetime of the token in milliseconds; 24 hours by default. */
   readonly lifeMs?: number;
   /** Default: the group of the bootstrap tokens of `up`. */
   readonly groups?: readonly string[];

@@ -19,7 +19,7 @@ export interface DiskPlace {
 
 /** The part that watches the disks of an instance. */
 export interface DiskWatch extends Part {
-  /** The check `/readyz/storage-space`. */
+  /** The health check that serves `/readyz/storage-space`. */
   readonly health: HealthCheck;
 }
 

@@ -49,7 +49,7 @@ export interface ApiAccess extends AsyncDisposable {
   readonly url: string;
   /** Sends requests to the API. */
   readonly transport: Transport;
-  /** The certificate signing requests. */
+  /** The certificate signing requests of the API. */
   readonly csrs: CsrStore;
   /** Returns the objects of another kind. */
   objects<T extends KubeObject>(kind: Kind, options?: Partial<ObjectStoreOptions>): ObjectStore<T>;

@@ -216,7 +216,7 @@ export function checkKey(keys: readonly KeyRequirement[], { request }: PolicyInp
   return fails("key", saw, `a key ${saw} is not allowed`, `make a new key: ${wanted}`);
 }
 
-/** Checks the requested lifetime. */
+/** Checks the requested lifetime against the requirement. */
 export function checkLifetime({ maxMs, mayBeAbsent }: LifetimeRequirement, { csr }: PolicyInput): Check {
   const seconds = csr.spec.expirationSeconds;
   if (seconds === undefined) {

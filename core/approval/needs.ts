@@ -7,7 +7,7 @@ import type { Policy } from "./policy.ts";
 export interface PolicyNeeds {
   /** Signers whose requests are approved or denied; `domain/*` among them. */
   readonly signerNames: readonly string[];
-  /** Whether nodes are watched. */
+  /** Whether Nodes must be watched for the evidence. */
   readonly nodes: boolean;
 }
 

@@ -35,7 +35,7 @@ export interface ApprovalRule {
 
 /** The requests that a rule applies to. In patterns, `*` stands for one or more characters. */
 export interface RuleMatch {
-  /** Signer names, or `domain/*`. */
+  /** The names of signers, exact or as `domain/*`. */
   readonly signerNames: readonly string[];
   /** Patterns of the requester's name, one of which must match. */
   readonly users?: readonly string[];
@@ -94,7 +94,7 @@ export interface KeyRequirement {
   readonly minBits?: number;
 }
 
-/** The requirement on `spec.expirationSeconds`. */
+/** The requirement on `spec.expirationSeconds` of a request. */
 export interface LifetimeRequirement {
   readonly maxMs?: number;
   /** Whether a request without `expirationSeconds` is allowed, so that the signer chooses. */
@@ -111,7 +111,7 @@ export interface HoursRequirement {
 
 /** The days of the week as policies write them. */
 export const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"] as const;
-/** One of WEEKDAYS. */
+/** One of the names in WEEKDAYS. */
 export type Weekday = (typeof WEEKDAYS)[number];
 
 /** The largest number of requests per requester that a rule approves within a period. */

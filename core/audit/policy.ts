@@ -5,12 +5,12 @@ import { trimEndChars } from "../lib/trim.ts";
 
 /** How much of a request is recorded, least first. */
 export const AUDIT_LEVELS = ["None", "Metadata", "Request", "RequestResponse"] as const;
-/** One of AUDIT_LEVELS. */
+/** One of the levels in AUDIT_LEVELS. */
 export type AuditLevel = (typeof AUDIT_LEVELS)[number];
 
 /** The stages of a request at which an event is recorded. */
 export const AUDIT_STAGES = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"] as const;
-/** One of AUDIT_STAGES. */
+/** One of the stages in AUDIT_STAGES. */
 export type AuditStage = (typeof AUDIT_STAGES)[number];
 
 /** The resources of a group: `pods`, `pods/log`, `pods/*`, `*\/scale`, `*`; an empty list means all of the group. */
@@ -35,7 +35,7 @@ export interface AuditRule {
   readonly omitManagedFields: boolean | undefined;
 }
 
-/** An audit policy. */
+/** An audit policy, parsed and validated. */
 export interface AuditPolicy {
   readonly rules: readonly AuditRule[];
   readonly omitStages: readonly AuditStage[];

@@ -5,7 +5,7 @@
 import { TLSBOOT_API_VERSION } from "../version.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** A restore in progress. */
+/** A restore that has begun and not ended. */
 export interface RestoreMarker {
   /** The backup, identified by the digest of its manifest. */
   readonly backup: string;

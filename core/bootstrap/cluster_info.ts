@@ -24,7 +24,7 @@ const READ_RULE: PolicyRule = {
 
 /** The address and the CA that clients get. */
 export interface PublishedCluster {
-  /** `https://host:port`. */
+  /** The address of the server, `https://host:port`. */
   readonly server: string;
   readonly caPem: string;
 }

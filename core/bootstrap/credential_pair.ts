@@ -8,7 +8,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 /** A certificate chain and the private key of its leaf. */
 export interface CredentialPair {
   readonly leaf: CertificateFacts;
-  /** Leaf first. */
+  /** The certificates of the chain, leaf first. */
   readonly chain: readonly CertificateFacts[];
   /** The chain as `CERTIFICATE` blocks and nothing else. */
   readonly certificatePem: string;

@@ -9,7 +9,7 @@ import { type BootstrapToken, formatBootstrapToken } from "./token.ts";
 
 /** The address and the CA pins that a join command contains. */
 export interface JoinTarget {
-  /** `https://host:port`. */
+  /** The address of the server, `https://host:port`. */
   readonly server: string;
   /** The pin of each CA in the bundle. */
   readonly pins: readonly PublicKeyPin[];

@@ -24,7 +24,7 @@ export interface HostInterface {
 /** The names in a serving certificate. */
 export interface ServingNames {
   readonly dnsNames: readonly string[];
-  /** In canonical form. */
+  /** The IP addresses in canonical form. */
   readonly ipAddresses: readonly string[];
 }
 

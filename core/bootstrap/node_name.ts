@@ -9,7 +9,7 @@ import type { CertificateTemplate } from "./rotation.ts";
 export type NodeName = Brand<string, "NodeName">;
 
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-/** apimachinery `DNS1123SubdomainMaxLength`. */
+// apimachinery `DNS1123SubdomainMaxLength`.
 const MAX_LENGTH = 253;
 
 /**

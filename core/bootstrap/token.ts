@@ -3,11 +3,11 @@ import { Secret } from "../lib/brand.ts";
 import type { Random } from "../ports.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** A well-formed token. */
+/** A well-formed bootstrap token: its id and its secret. */
 export interface BootstrapToken {
   /** Six characters; names the Secret and the user. */
   readonly id: string;
-  /** Sixteen characters. */
+  /** The secret part of sixteen characters. */
   readonly secret: Secret<string>;
 }
 

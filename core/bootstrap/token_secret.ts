@@ -16,7 +16,7 @@ import { type BootstrapToken, parseBootstrapToken } from "./token.ts";
 export const BOOTSTRAP_TOKEN_TYPE = "bootstrap.kubernetes.io/token";
 /** The namespace of those Secrets. */
 export const BOOTSTRAP_TOKEN_NAMESPACE = "kube-system";
-/** Every bootstrap token's group. */
+/** The group of every bootstrap token. */
 const BOOTSTRAPPERS_GROUP = "system:bootstrappers";
 /** The usages that a token may have. */
 export const BOOTSTRAP_TOKEN_USAGES: readonly string[] = ["signing", "authentication"];
@@ -32,11 +32,11 @@ export interface TokenSecretOptions {
   readonly token: BootstrapToken;
   /** When it expires; absent for a token that never expires. */
   readonly expiration?: Date;
-  /** `signing`, `authentication`. */
+  /** The permitted usages: `signing`, `authentication`. */
   readonly usages: readonly string[];
   /** Extra groups; each must pass `isBootstrapGroup`. */
   readonly groups: readonly string[];
-  /** Empty for none. */
+  /** The description; empty when there is none. */
   readonly description: string;
 }
 
@@ -55,7 +55,7 @@ export interface TokenFacts {
   readonly expiration:
     | { readonly kind: "never" }
     | { readonly kind: "at"; readonly at: Date }
-    /** Counts as expired. */
+    /** A time that cannot be read, which counts as expired. */
     | { readonly kind: "unreadable"; readonly text: string };
   readonly usages: readonly string[];
   readonly groups: readonly string[];

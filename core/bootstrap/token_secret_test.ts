@@ -33,7 +33,10 @@ function createSecret(data: Readonly<Record<string, string>>, edit: Partial<Secr
 
 const MATCHING = "Bootstrap secret kube-system/bootstrap-token-foobar matching bearer token";
 
-/** `plugin/pkg/auth/authenticator/token/bootstrap/bootstrap_test.go`, `cluster-bootstrap/util/secrets/secrets_test.go`. */
+/**
+ * Cases of `plugin/pkg/auth/authenticator/token/bootstrap/bootstrap_test.go` and
+ * `cluster-bootstrap/util/secrets/secrets_test.go`.
+ */
 const cases: readonly {
   name: string;
   secret: SecretObject | undefined;

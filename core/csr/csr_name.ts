@@ -8,7 +8,7 @@ import { trimChars } from "../lib/trim.ts";
 
 /** The parts of a node's request that determine its name. */
 export interface NodeCsrNameParts {
-  /** DER SubjectPublicKeyInfo. */
+  /** The public key as DER of SubjectPublicKeyInfo. */
   readonly publicKeyDer: Uint8Array;
   readonly commonName: string;
   readonly organizations: readonly string[];

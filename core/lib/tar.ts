@@ -8,7 +8,7 @@ export interface TarHeader {
   /** Permission bits; what else a mode has, such as setuid, is not read from an archive. */
   readonly mode: number;
   readonly size: number;
-  /** Seconds since 1970. */
+  /** The time of modification in seconds since 1970. */
   readonly modifiedSeconds: number;
   /** The target of a symbolic link. */
   readonly target?: string;

@@ -33,7 +33,7 @@ export interface CertificateFacts extends ExtensionFacts {
   readonly issuer: DistinguishedName;
   readonly notBefore: Date;
   readonly notAfter: Date;
-  /** DER SubjectPublicKeyInfo. */
+  /** The public key as DER of SubjectPublicKeyInfo. */
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;
   readonly keyAlgorithm: PublicKeyAlgorithm;
   readonly keyBits: number;

@@ -38,9 +38,9 @@ export interface ExtensionFacts extends AlternativeNames {
   readonly extendedKeyUsages: readonly string[];
   readonly isCa: boolean;
   readonly maxPathLength?: number;
-  /** Hexadecimal. */
+  /** The SubjectKeyIdentifier in lower-case hexadecimal digits. */
   readonly subjectKeyId?: string;
-  /** Hexadecimal. */
+  /** The AuthorityKeyIdentifier in lower-case hexadecimal digits. */
   readonly authorityKeyId?: string;
   /** The names for which a CA may issue; undefined without a constraint. */
   readonly nameConstraints?: NameConstraints;
@@ -48,7 +48,7 @@ export interface ExtensionFacts extends AlternativeNames {
   readonly unknownCriticalExtensions: readonly string[];
 }
 
-/** The facts under construction. */
+/** The facts while they are being collected. */
 type Draft = { -readonly [Key in keyof ExtensionFacts]: ExtensionFacts[Key] };
 
 /** Parses the content of `Extensions`; without bytes it returns the facts of a certificate without extensions. */

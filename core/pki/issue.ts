@@ -31,7 +31,7 @@ import { type AlternativeNames, encodeAlternativeNames } from "./subject_alterna
 /** The contents of a certificate except its serial number and issuer. */
 export interface CertificatePlan extends AlternativeNames {
   readonly subject: SubjectFields;
-  /** DER SubjectPublicKeyInfo. */
+  /** The public key as DER of SubjectPublicKeyInfo. */
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;
   /** Written to the second, rounded down. */
   readonly notBefore: Date;

@@ -22,7 +22,7 @@ export interface PrivateKey {
   readonly bits: number;
   /** The curve of an ECDSA key. */
   readonly curve?: CurveName;
-  /** DER SubjectPublicKeyInfo. */
+  /** Returns the public key as DER of SubjectPublicKeyInfo. */
   publicKeyDer(): Uint8Array<ArrayBuffer>;
   /** `EC PRIVATE KEY` (SEC 1), `RSA PRIVATE KEY` (PKCS#1), or `PRIVATE KEY` (PKCS#8) for Ed25519. */
   toPem(): string;

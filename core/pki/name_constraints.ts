@@ -13,7 +13,7 @@ import type { AlternativeNames } from "./subject_alternative_names.ts";
 export interface NameSubtrees {
   /** `example.org` is the domain and all its subdomains, `.example.org` only the subdomains, the empty text every name. */
   readonly dnsNames: readonly string[];
-  /** Ranges such as `10.0.0.0/8`. */
+  /** The permitted or excluded ranges, such as `10.0.0.0/8`. */
   readonly ipRanges: readonly string[];
   /** A mailbox, or a domain in the forms of `dnsNames`. */
   readonly emailAddresses: readonly string[];
@@ -27,7 +27,7 @@ export interface NameConstraints {
   readonly excluded: NameSubtrees;
 }
 
-/** Subtrees without any entry. */
+/** Name subtrees without any entry. */
 export const NO_SUBTREES: NameSubtrees = Object.freeze({ dnsNames: [], ipRanges: [], emailAddresses: [], uris: [] });
 
 /** The largest number of comparisons per certificate, which limits the cost of a hostile one. */

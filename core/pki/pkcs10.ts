@@ -51,7 +51,7 @@ export interface RequestFacts extends AlternativeNames {
   readonly subject: DistinguishedName;
   /** The number of subject alternative names that are not DNS, email, IP or URI. */
   readonly otherNames: number;
-  /** DER SubjectPublicKeyInfo. */
+  /** The public key as DER of SubjectPublicKeyInfo. */
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;
   readonly keyAlgorithm: PublicKeyAlgorithm;
   readonly keyBits: number;

@@ -26,7 +26,7 @@ export interface PublicKeyDescription {
 
 /** A parsed public key that verifies signatures. */
 export interface PublicKeyFacts extends PublicKeyDescription {
-  /** The whole SubjectPublicKeyInfo. */
+  /** The whole SubjectPublicKeyInfo in DER. */
   readonly der: Bytes;
   /** The key's own bytes, out of the BIT STRING. */
   readonly keyBytes: Bytes;

@@ -4,7 +4,7 @@ import { type Bytes, contextTag, decodeOid, decodeSmallInteger, DerError, DerRea
 import { encodeNull, encodeOid, encodeSequence } from "./der_writer.ts";
 import type { PublicKeyAlgorithm } from "./public_key.ts";
 
-/** The hashes of signatures. */
+/** The hash functions of supported signatures. */
 export type HashName = "sha1" | "sha256" | "sha384" | "sha512";
 
 /** A signature algorithm, parsed from an AlgorithmIdentifier. */

@@ -1,4 +1,4 @@
-/** Aggregated ClusterRoles (`pkg/controller/clusterroleaggregation`). */
+/** The rules of aggregated ClusterRoles (`pkg/controller/clusterroleaggregation`). */
 import { getName } from "../kube/meta.ts";
 import type { ClusterRole, LabelSelector, PolicyRule } from "../kube/rbac_v1.ts";
 

@@ -21,12 +21,12 @@ import { ruleAllows } from "./rules.ts";
 
 /** A snapshot of all roles and bindings. Bindings are tried in the given order. */
 export interface RbacObjects {
-  /** The ClusterRoles by name. */
+  /** The ClusterRoles by their name. */
   readonly clusterRoles: ReadonlyMap<string, ClusterRole>;
   readonly clusterRoleBindings: readonly ClusterRoleBinding[];
-  /** The Roles by `namespace/name`. */
+  /** The Roles by their `namespace/name`. */
   readonly roles: ReadonlyMap<string, Role>;
-  /** The RoleBindings by namespace. */
+  /** The RoleBindings by their namespace. */
   readonly roleBindings: ReadonlyMap<string, readonly RoleBinding[]>;
 }
 

@@ -40,7 +40,7 @@ export const SUBJECT_FIELDS = [
   "serialNumber",
 ] as const;
 
-/** One of SUBJECT_FIELDS. */
+/** One of the names in SUBJECT_FIELDS. */
 export type SubjectField = (typeof SUBJECT_FIELDS)[number];
 
 /** The rules for the subject; an attribute without a rule must be absent. */

@@ -13,12 +13,12 @@ export interface AdmissionRequest {
   /** Empty for the main resource. */
   readonly subresource: string;
   readonly name: string;
-  /** Empty for cluster-scoped kinds. */
+  /** The namespace; empty for cluster-scoped kinds. */
   readonly namespace: string;
   readonly user: UserInfo;
-  /** Absent for DELETE. */
+  /** The new object; absent for DELETE. */
   readonly object?: KubeObject;
-  /** Absent for CREATE. */
+  /** The stored object; absent for CREATE. */
   readonly oldObject?: KubeObject;
 }
 

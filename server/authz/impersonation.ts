@@ -243,7 +243,7 @@ export function findImpersonationHeaders(raw: readonly string[]): readonly (read
   return pairs;
 }
 
-/** Apimachinery `validation.IsDomainPrefixedPath`. */
+/** The allowed characters, as in apimachinery's `validation.IsDomainPrefixedPath`. */
 const PATH = /^[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$/;
 const PATH_TEXT = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
 

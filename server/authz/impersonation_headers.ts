@@ -1,4 +1,6 @@
-/** The `Impersonate-*` headers (`apiserver/pkg/endpoints/filters/impersonation/constrained_impersonation.go`). */
+/**
+ * Parses the `Impersonate-*` headers (`apiserver/pkg/endpoints/filters/impersonation/constrained_impersonation.go`).
+ */
 import { goQuote } from "../../core/lib/quote.ts";
 import { badRequest } from "../../core/kube/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";

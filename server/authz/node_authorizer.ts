@@ -45,7 +45,7 @@ type Rule = (nodeName: string, attributes: ResourceAttributes) => Decision;
 const NODE_LEASE_NAMESPACE = "kube-node-lease";
 const OWN_OBJECT_VERBS: readonly string[] = ["get", "create", "update", "patch", "delete"];
 
-/** The rules by `resource.group`. */
+/** The rules of the authorizer by `resource.group`. */
 const RULES: Readonly<Record<string, Rule>> = {
   "configmaps.": readNamespaced,
   "csinodes.storage.k8s.io": useCsiNode,

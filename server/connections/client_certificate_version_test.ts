@@ -87,11 +87,11 @@ for (
       version: {},
       objects: [],
     });
-    assert.match(await outcomeOf(server.port, cert, key), want);
+    assert.match(await findOutcome(server.port, cert, key), want);
   });
 }
 
-function outcomeOf(port: number, cert: string, key: string): Promise<string> {
+function findOutcome(port: number, cert: string, key: string): Promise<string> {
   return new Promise((resolve) => {
     try {
       const options = { host: "127.0.0.1", port, path: CSRS, rejectUnauthorized: false, cert, key, agent: false };

@@ -23,7 +23,7 @@ export interface GuardedConnection {
   /** A request has begun, on an HTTP/2 stream or alone; `abort` ends it. */
   startRequest(abort: () => void, isStream: boolean): RunningRequest;
   readonly isAuthenticated: boolean;
-  /** The connection is closed. */
+  /** Records that the connection is closed. */
   closed(): void;
 }
 
@@ -131,7 +131,7 @@ export class ConnectionGuard {
     });
   }
 
-  /** The number of connections. */
+  /** Returns the number of open connections. */
   get size(): number {
     return this.#size;
   }

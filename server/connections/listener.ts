@@ -27,7 +27,7 @@ import { OpenConnections } from "./open_connections.ts";
 import { createPacing } from "./pacing.ts";
 import { createTlsContext, findPeerCertificate, type ServingPair, type TlsCertificates } from "./tls.ts";
 
-/** Answers one request. */
+/** A function that answers one request. */
 export type AnswerHandler = (request: IncomingRequest, caller: Caller) => Promise<Answer> | Answer;
 
 /** The address, certificates and limits of a listener. */

@@ -73,7 +73,7 @@ interface Credentials {
 }
 
 /** A client certificate of a CA for `tester`. */
-async function clientOf(authority: IssuingCa, notAfter?: Date): Promise<Credentials> {
+async function createClient(authority: IssuingCa, notAfter?: Date): Promise<Credentials> {
   const key = await generatePrivateKey("ecdsa-p256");
   const cert = await authority.issue({
     subject: { commonName: "tester", organizations: ["dev"] },
@@ -83,7 +83,7 @@ async function clientOf(authority: IssuingCa, notAfter?: Date): Promise<Credenti
   return { cert, key: key.toPem() };
 }
 
-/** One request over HTTP/1.1. */
+/** Sends one request over HTTP/1.1. */
 function http1(
   port: number,
   method: string,
@@ -172,7 +172,7 @@ function closeSession(session: ClientHttp2Session): Promise<void> {
 }
 
 test("a client certificate of the CA is who its subject says", async () => {
-  const me = await http1(server.port, "POST", WHOAMI, { ...await clientOf(ca), body: "{}" });
+  const me = await http1(server.port, "POST", WHOAMI, { ...await createClient(ca), body: "{}" });
   assert.equal(me.code, 201);
   const { status } = JSON.parse(me.body.toString());
   assert.equal(status.userInfo.username, "tester");
@@ -187,13 +187,13 @@ test("no client certificate is nobody in particular", async () => {
 
 test("a client certificate of another CA, or an expired one, is 401 and no broken handshake", async () => {
   const other = await createIssuingCa(NOW, "another-ca");
-  assert.equal((await http1(server.port, "GET", "/version", await clientOf(other))).code, 401);
-  const expired = await clientOf(ca, new Date(NOW.getTime() - 60_000));
+  assert.equal((await http1(server.port, "GET", "/version", await createClient(other))).code, 401);
+  const expired = await createClient(ca, new Date(NOW.getTime() - 60_000));
   assert.equal((await http1(server.port, "GET", "/version", expired)).code, 401);
 });
 
 test("HTTP/2 and HTTP/1.1 send each value of Vary in a line of its own", async () => {
-  const credentials = await clientOf(ca);
+  const credentials = await createClient(ca);
   const { rawHeaders } = await http1(server.port, "GET", "/openapi/v2", credentials);
   const lines = rawHeaders.flatMap((name, index) => name.toLowerCase() === "vary" ? [rawHeaders[index + 1]] : []);
   assert.deepEqual(lines, ["Accept-Encoding", "Accept"]);
@@ -203,7 +203,7 @@ test("HTTP/2 and HTTP/1.1 send each value of Vary in a line of its own", async (
 });
 
 test("HTTP/2 and HTTP/1.1 answer the same big list, compressed for those who take it", async () => {
-  const credentials = await clientOf(ca);
+  const credentials = await createClient(ca);
   const plain = await http1(server.port, "GET", CSRS, credentials);
   assert.equal(plain.code, 200);
   assert.ok(plain.body.length > 131_072);
@@ -221,7 +221,7 @@ test("HTTP/2 and HTTP/1.1 answer the same big list, compressed for those who tak
 });
 
 test("one HTTP/2 session carries many requests at once", async () => {
-  const session = await openSession(server.port, await clientOf(ca));
+  const session = await openSession(server.port, await createClient(ca));
   const paths = Array.from({ length: 100 }, (_, index) => index % 10 === 0 ? CSRS : `${CSRS}/big-${index}`);
   const answers = await Promise.all(paths.map((path) => http2(session, path)));
   assert.deepEqual(new Set(answers.map(({ code }) => code)), new Set([200]));
@@ -229,7 +229,7 @@ test("one HTTP/2 session carries many requests at once", async () => {
 });
 
 test("the headers of a watch arrive before its first event", async () => {
-  const session = await openSession(server.port, await clientOf(ca));
+  const session = await openSession(server.port, await createClient(ca));
   const stream = session.request({ ":path": `${CSRS}?watch=1&fieldSelector=metadata.name%3Dnobody` });
   const code = await new Promise((resolve) => stream.once("response", (answer) => resolve(answer[":status"])));
   assert.equal(code, 200);
@@ -238,13 +238,13 @@ test("the headers of a watch arrive before its first event", async () => {
 });
 
 test("dot segments of a path reach the API, which refuses them", async () => {
-  const answer = await http1(server.port, "GET", `${CSRS}/..`, await clientOf(ca));
+  const answer = await http1(server.port, "GET", `${CSRS}/..`, await createClient(ca));
   assert.equal(answer.code, 400);
   assert.equal(JSON.parse(answer.body.toString()).message, "Name parameter invalid: \"..\": may not be '..'");
 });
 
 test("a body of 3 MiB and a byte is 413 over both ways of sending it", async () => {
-  const credentials = await clientOf(ca);
+  const credentials = await createClient(ca);
   const body = "x".repeat(3_145_729);
   const declared = await http1(server.port, "POST", CSRS, {
     ...credentials,
@@ -262,7 +262,7 @@ test("a body of 3 MiB and a byte is 413 over both ways of sending it", async () 
 
 test("setServing() changes the certificate of new connections only", async () => {
   await using own = await start();
-  const credentials = await clientOf(ca);
+  const credentials = await createClient(ca);
   const session = await openSession(own.port, credentials);
   const other = await createIssuingCa(NOW, "next-ca");
   own.setServing(await servingPair(other));
@@ -277,11 +277,11 @@ test("setServing() changes the certificate of new connections only", async () =>
 test("setClientCa() changes whose client certificates new connections are believed by", async () => {
   await using own = await start();
   const next = await createIssuingCa(NOW, "next-ca");
-  const credentials = await clientOf(next);
+  const credentials = await createClient(next);
   assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, body: "{}" })).code, 401);
   own.setClientCa(`${ca.caPem}${next.caPem}`);
   assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, body: "{}" })).code, 201);
-  const before = await clientOf(ca);
+  const before = await createClient(ca);
   assert.equal((await http1(own.port, "POST", WHOAMI, { ...before, body: "{}" })).code, 201);
 
   // Taking a CA away is the one revocation there is: it reaches open connections too.
@@ -347,7 +347,7 @@ test("an address of another machine is an error", async () => {
 
 test("disposing ends open watches, idle connections and half-open ones within a second", async () => {
   const own = await start();
-  const credentials = await clientOf(ca);
+  const credentials = await createClient(ca);
   const session = await openSession(own.port, credentials);
   session.on("error", () => {});
   const stream = session.request({ ":path": `${CSRS}?watch=1` });

@@ -46,7 +46,7 @@ function open(options: ConnectionOptions): Promise<TLSSocket> {
 interface Asked {
   /** The answer's code, and who the server takes the client for. */
   readonly code: string;
-  /** To take up later. */
+  /** The TLS session, to be resumed later. */
   readonly session: Buffer | undefined;
   readonly isResumed: boolean;
 }

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { CHUNK_BYTES, sendAnswer, toChunks } from "./answer.ts";
 
 /** Bytes that differ from place to place. */
-function bytesOf(length: number, seed: number): Uint8Array {
+function createBytes(length: number, seed: number): Uint8Array {
   return Uint8Array.from({ length }, (_, at) => (at * 31 + seed + (at >> 8)) % 251);
 }
 
@@ -19,7 +19,7 @@ test("chunksOf() gives every byte once, in chunks of one size and a last one", (
     { name: "a piece of three chunks and five bytes", lengths: [7, 3 * CHUNK_BYTES + 5, 1] },
   ];
   for (const { name, lengths } of cases) {
-    const pieces = lengths.map(bytesOf);
+    const pieces = lengths.map(createBytes);
     const chunks = [...toChunks(pieces)];
     assert.ok(Buffer.concat(chunks).equals(Buffer.concat(pieces)), name);
     assert.ok(chunks.slice(0, -1).every((chunk) => chunk.length === CHUNK_BYTES), name);
@@ -27,7 +27,7 @@ test("chunksOf() gives every byte once, in chunks of one size and a last one", (
 });
 
 test("sendAnswer() does not touch a chunk again before it is written", async () => {
-  const pieces = Array.from({ length: 40 }, (_, index) => bytesOf(50_000 + index, index));
+  const pieces = Array.from({ length: 40 }, (_, index) => createBytes(50_000 + index, index));
   const written: Buffer[] = [];
   // It takes several chunks at once, and reads each only when it writes it.
   const slow = new Writable({

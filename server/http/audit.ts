@@ -46,7 +46,7 @@ export interface AuditedRequest {
   readonly auditId: string;
   readonly requestUri: string;
   readonly info: RequestInfo;
-  /** Undefined when authentication failed. */
+  /** The user; undefined when authentication failed. */
   readonly user: UserInfo | undefined;
   readonly sourceIps: readonly string[];
   readonly userAgent: string;

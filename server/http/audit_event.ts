@@ -26,7 +26,7 @@ export interface AuditObjectRef {
   readonly subresource?: string;
 }
 
-/** One audit event. */
+/** One event of the audit log. */
 export interface AuditEvent {
   readonly level: AuditLevel;
   readonly auditID: string;

@@ -78,7 +78,7 @@ export class Exchange {
   readonly repeated: ReadonlyMap<string, string> | undefined;
   /** The credentials of the client and the user whom they identified; undefined for in-process clients. */
   authenticated: Pick<OpenStream, "credentials" | "user"> | undefined;
-  /** The user, after impersonation. */
+  /** The user of the request, after impersonation. */
   user: UserInfo = NO_USER;
   /** The audit trail of the request; undefined when the request is not audited. */
   audit: AuditTrail | undefined;

@@ -104,7 +104,7 @@ export function respondText(
   });
 }
 
-/** Answers without a body. */
+/** Creates an answer without a body. */
 export function respondEmpty(
   exchange: Exchange,
   status: number,

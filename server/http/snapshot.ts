@@ -34,7 +34,7 @@ const EVERYTHING: ResourceAttributes = {
   namespace: "",
 };
 
-/** Dependencies of the snapshot. */
+/** The dependencies of the snapshot endpoint. */
 export interface SnapshotDeps {
   readonly storage: Pick<Storage, "list">;
   readonly authorizer: Pick<Authorizer, "authorize">;

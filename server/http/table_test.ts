@@ -38,7 +38,7 @@ const event = {
   count: 3,
 };
 
-function textOf(pieces: readonly Uint8Array[]): string {
+function joinText(pieces: readonly Uint8Array[]): string {
   return Buffer.concat(pieces).toString("utf8");
 }
 
@@ -72,7 +72,7 @@ for (
       for (const now of ["2026-01-01T00:00:05Z", "2026-01-01T00:07:05Z", "2025-12-31T00:00:00Z"]) {
         const at = new Date(now);
         assert.equal(
-          textOf(encodeTable(resource as Resource, metadata, items, version, at)),
+          joinText(encodeTable(resource as Resource, metadata, items, version, at)),
           wanted(resource as Resource, items.map(({ object }) => object), version, at),
         );
       }
@@ -93,7 +93,7 @@ test("encodeTable() of one object for two resources is right for each", () => {
   const now = new Date("2026-01-02T00:00:00Z");
   for (const resource of [certificateSigningRequests, { ...certificateSigningRequests, columns: [] }] as Resource[]) {
     assert.equal(
-      textOf(encodeTable(resource, metadata, items, "v1", now)),
+      joinText(encodeTable(resource, metadata, items, "v1", now)),
       wanted(resource, [csr as KubeObject], "v1", now),
     );
   }

@@ -123,7 +123,7 @@ export interface WatchTiming {
   readonly timeoutMs: number;
 }
 
-/** kube-apiserver's times (`storage/cacher/cache_watcher.go`). */
+// The times of kube-apiserver (`storage/cacher/cache_watcher.go`).
 const BOOKMARK_INTERVAL_MS = 60_000;
 /** The last bookmark lets the client resume close to the end of this watch. */
 const LAST_BOOKMARK_BEFORE_END_MS = 2_000;

@@ -4,7 +4,7 @@ import { createTestApp, type TestApp, WatchReader } from "../../tests/support/te
 
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 
-async function valueOf(app: TestApp, name: string, ...labels: readonly string[]): Promise<number | undefined> {
+async function readValue(app: TestApp, name: string, ...labels: readonly string[]): Promise<number | undefined> {
   const { text } = await app.send("GET", "/metrics");
   const lines = text.split("\n").filter((line) => line.startsWith(name));
   const found = lines.find((line) => labels.every((label) => line.includes(label)));
@@ -39,12 +39,12 @@ for (
 
 test("a watch is open from its start to its end, and its events are counted", async () => {
   await using app = await createTestApp();
-  const open = () => valueOf(app, "apiserver_longrunning_requests", "configmaps");
+  const open = () => readValue(app, "apiserver_longrunning_requests", "configmaps");
   const reader = new WatchReader(await app.open("GET", `${CONFIG_MAPS}?watch=true`));
   assert.equal(await open(), 1);
   await app.send("POST", CONFIG_MAPS, { body: { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" } } });
   assert.equal((await reader.next())?.type, "ADDED");
-  assert.equal(await valueOf(app, "apiserver_watch_events_total", "configmaps"), 1);
+  assert.equal(await readValue(app, "apiserver_watch_events_total", "configmaps"), 1);
   await reader[Symbol.asyncDispose]();
   assert.equal(await open(), 0);
 });
@@ -53,16 +53,16 @@ test("attempts to authenticate and to do something are counted by their result",
   await using app = await createTestApp();
   await app.send("GET", CONFIG_MAPS, { user: undefined });
   await app.send("GET", CONFIG_MAPS, { user: undefined, headers: { authorization: "Bearer wrong" } });
-  assert.equal(await valueOf(app, "authentication_attempts", '"success"'), 1);
-  assert.equal(await valueOf(app, "authentication_attempts", '"error"'), 1);
-  assert.equal(await valueOf(app, "authenticated_user_requests", '"other"'), 1);
-  assert.equal(await valueOf(app, "authorization_attempts_total", '"no-opinion"'), 1);
-  assert.ok((await valueOf(app, "authorization_attempts_total", '"allowed"') ?? 0) >= 1);
+  assert.equal(await readValue(app, "authentication_attempts", '"success"'), 1);
+  assert.equal(await readValue(app, "authentication_attempts", '"error"'), 1);
+  assert.equal(await readValue(app, "authenticated_user_requests", '"other"'), 1);
+  assert.equal(await readValue(app, "authorization_attempts_total", '"no-opinion"'), 1);
+  assert.ok((await readValue(app, "authorization_attempts_total", '"allowed"') ?? 0) >= 1);
 });
 
 test("objects are counted by their resource", async () => {
   await using app = await createTestApp();
-  const count = () => valueOf(app, "apiserver_resource_objects", '"configmaps"');
+  const count = () => readValue(app, "apiserver_resource_objects", '"configmaps"');
   assert.equal(await count(), 0);
   for (const name of ["a", "b"]) {
     await app.send("POST", CONFIG_MAPS, { body: { apiVersion: "v1", kind: "ConfigMap", metadata: { name } } });

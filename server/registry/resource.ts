@@ -153,7 +153,7 @@ export type Beginning<T extends KubeObject = KubeObject> =
   | { readonly kind: "mark"; readonly object: T }
   /** The object waits already: admission is not asked, and nothing is written. */
   | { readonly kind: "waiting" }
-  /** The usual deletion continues. */
+  /** The usual deletion of the object continues. */
   | { readonly kind: "usual" };
 
 /** The usual verbs of a stored resource, in discovery order. */

@@ -35,7 +35,7 @@ export interface ReviewDeps {
   readonly authenticate: Authenticator;
 }
 
-/** Creates all review kinds. */
+/** Creates the handlers of all review kinds. */
 export function createReviews(deps: ReviewDeps): readonly Review[] {
   return [
     selfSubjectReview(),

@@ -10,7 +10,7 @@ import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { checkTarget, readClusterEntry, reportLoopback, writeKubeconfig } from "./file.ts";
 
-/** The name of the user in https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/ */
+// https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/
 const USER_NAME = "kubelet-bootstrap";
 
 /** The action of the command `tlsboot kubeconfig bootstrap`. */

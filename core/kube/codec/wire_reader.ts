@@ -64,7 +64,7 @@ export class WireReader {
     return clampToInt64((this.#high | 0) * 2 ** 32 + low);
   }
 
-  /** Reads an int64 exactly. */
+  /** Reads an int64 without loss of precision. */
   bigInt64(): bigint {
     const { low } = this.#varint();
     return BigInt.asIntN(64, (BigInt(this.#high) << 32n) | BigInt(low));

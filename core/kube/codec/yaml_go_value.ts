@@ -2,7 +2,7 @@
 import type { GoNumber, GoScalar } from "../../lib/yaml/scalar.ts";
 import { goQuote } from "../../lib/quote.ts";
 
-/** Any value of go-yaml. */
+/** Any value that go-yaml decodes into. */
 export type GoValue = GoScalar | GoMap | readonly GoValue[];
 
 /** A `map[interface {}]interface {}`, in which `1` and `"1"` are two keys, in the order in which they were first set. */

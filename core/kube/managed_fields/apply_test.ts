@@ -44,7 +44,7 @@ function storedFrom(object: object, managedFields: readonly ManagedFieldsEntry[]
   return { metadata: kept, ...rest };
 }
 
-/** Updates as a manager. */
+/** Updates an object as a manager. */
 function updated(live: KubeObject, manager: string, spec: object): KubeObject {
   const next = storedFrom({ metadata: { name: "t" }, spec }, undefined);
   return storedFrom(next, trackUpdate(MAIN, live, next, { manager, time: TIME }));

@@ -32,7 +32,7 @@ export type Indicator =
   | "key"
   | "value";
 
-/** A version of YAML. */
+/** A version of the YAML specification. */
 export type YamlVersion = "1.1" | "1.2";
 
 /** A position where a key without `?` may have started. */

@@ -34,7 +34,7 @@ function createFakeEtcd(kvs: readonly EtcdKeyValue[] = [], compacted = 0) {
     revision: 1,
     compacted,
     kvs,
-    /** What reads fail with. */
+    /** The error with which reads fail. */
     fault: undefined as Error | undefined,
     watches,
     /** Whether a watch answers at once that it is there, and how far etcd is. */

@@ -28,7 +28,7 @@ export interface EtcdStorageParts {
   readonly mirror: EtcdMirror;
   readonly leases: EventLeases;
   readonly values: StoredValues;
-  /** Stops the background tasks. */
+  /** Stops the background tasks of the storage. */
   stop(): Promise<void>;
 }
 

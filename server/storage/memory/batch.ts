@@ -7,7 +7,7 @@ import type { StorageEvent, Stored } from "../storage.ts";
 
 /** The caller of one write, which waits for the commit. */
 interface Waiter {
-  /** Called after the commit. */
+  /** Called once the commit is durable. */
   settle(): void;
   /** Called when the commit failed. */
   reject(error: unknown): void;

@@ -16,10 +16,10 @@ import {
 
 /** What a store holds when it is opened. */
 export interface EngineStart {
-  /** The newest revision. */
+  /** The newest revision of the storage. */
   readonly revision: number;
   readonly compactedRevision: number;
-  /** The state at `compactedRevision`. */
+  /** The state of the objects at `compactedRevision`. */
   readonly base: readonly Stored[];
   /** Every change after it, oldest first. */
   readonly changes: readonly LoggedEvent[];
