@@ -2,8 +2,6 @@
 import { GIT_VERSION, KUBERNETES_VERSION, TLSBOOT_VERSION } from "../core/version.ts";
 import { BUILD } from "./build.ts";
 
-export { TLSBOOT_VERSION };
-
 /** The versions, as `-o json` prints them; keys are only ever added. */
 export interface VersionFacts {
   readonly version: string;

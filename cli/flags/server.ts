@@ -108,5 +108,5 @@ export const SERVER_FLAGS = {
   auditLogCompress: switchFlag({ summary: "Compress rotated audit logs with gzip." }),
 } as const;
 
-/** The type of SERVER_FLAGS, for the actions. */
+/** The type of SERVER_FLAGS, for the code that runs a server. */
 export type ServerFlags = typeof SERVER_FLAGS;

@@ -3,11 +3,8 @@ import { type Complete, RootCommand, script } from "@bomb.sh/tab";
 import { type Command, type CommandTable, GLOBAL_FLAGS } from "./command.ts";
 import { type Completion, type Flag, flagName } from "./flags.ts";
 
-/** The shells that have a completion script. */
-export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
-
 /** A shell that has a completion script. */
-export type Shell = (typeof SHELLS)[number];
+export type Shell = Parameters<typeof script>[0];
 
 /** The directive that keeps the shell from offering file names (cobra's ShellCompDirective, which tab uses). */
 const NO_FILES = ":4";

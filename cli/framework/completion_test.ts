@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../commands/mod.ts";
-import { completeWords, renderCompletionScript, SHELLS } from "./completion.ts";
+import { SHELLS } from "../commands/completion/flags.ts";
+import { completeWords, renderCompletionScript } from "./completion.ts";
 
 function candidates(words: readonly string[]): readonly string[] {
   return completeWords(words, COMMAND_TABLE).split("\n").map((line) => line.split("\t")[0] ?? "");

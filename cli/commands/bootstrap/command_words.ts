@@ -1,8 +1,10 @@
-/** The command line that repeats a run of `tlsboot bootstrap`. */
+/** The command line that repeats a run of `tlsboot bootstrap`, and what its user may do next in words. */
 import { resolve } from "node:path";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
+import type { Io } from "../../io.ts";
+import { pathWord } from "../../output/display_path.ts";
 import type { Machine } from "./machine.ts";
 
 /**
@@ -42,4 +44,49 @@ const FLAG = /^--[a-z-]+$/;
 export function commandLine(settings: Settings<BootstrapFlags>, machine: Machine, cwd: string): string {
   const words = commandWords(settings, machine, cwd).map((word) => FLAG.test(word) ? word : shellWord(word));
   return ["tlsboot", ...words].join(" ");
+}
+
+/** Describes how to get a certificate: with the given credentials, or first how to get a token. */
+export function describeNextRequest(
+  settings: Settings<BootstrapFlags>,
+  machine: Machine,
+  io: Io,
+  isServing = false,
+): string {
+  // A serving certificate is requested with the client certificate of the node.
+  if (isServing || namesCredentials(settings)) return `run: ${commandLine(settings, machine, io.cwd)}`;
+  return "make a token with: tlsboot token create --print-join-command, and run the command it prints with " +
+    `--kubeconfig ${pathWord(machine.kubeconfigPath, io.cwd)} --cert-dir ${pathWord(machine.certDir, io.cwd)} ` +
+    `--hostname-override ${machine.nodeName}`;
+}
+
+/** Describes how to replace credentials. Their key must be removed too, because the old request belongs to it. */
+export function describeRemoval(
+  settings: Settings<BootstrapFlags>,
+  machine: Machine,
+  currentPath: string,
+  io: Io,
+): string {
+  const removal = `rm -f ${pathWord(machine.kubeconfigPath, io.cwd)} ${pathWord(currentPath, io.cwd)}`;
+  return namesCredentials(settings)
+    ? `${removal} && ${commandLine(settings, machine, io.cwd)}`
+    : `${removal}, and then ${describeNextRequest(settings, machine, io)}`;
+}
+
+/** Describes how to continue a request: by the present command, or by the one that was stored with its key. */
+export function describeContinuation(
+  kept: string | undefined,
+  settings: Settings<BootstrapFlags>,
+  machine: Machine,
+  io: Io,
+  isServing: boolean,
+): string {
+  if (namesCredentials(settings)) return `go on with: ${commandLine(settings, machine, io.cwd)}`;
+  if (kept !== undefined) return `go on with: ${kept}`;
+  if (isServing) return `go on with: ${commandLine(settings, machine, io.cwd)}`;
+  return "run the command that made it again";
+}
+
+function namesCredentials({ bootstrapKubeconfig, server }: Settings<BootstrapFlags>): boolean {
+  return bootstrapKubeconfig !== undefined || server !== undefined;
 }

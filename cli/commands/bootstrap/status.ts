@@ -29,12 +29,12 @@ import type { BootstrapFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io } from "../../io.ts";
-import { displayPath, pathWord } from "../../output/display_path.ts";
+import { displayPath } from "../../output/display_path.ts";
 import { oneLine } from "../../output/escape.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { USER_AGENT } from "../../user_agent.ts";
-import { commandLine } from "./command_words.ts";
+import { commandLine, describeContinuation, describeNextRequest, describeRemoval } from "./command_words.ts";
 import type { Machine } from "./machine.ts";
 import { readServingNames } from "./serving_names.ts";
 
@@ -221,7 +221,7 @@ async function readPair(
   const waiting = await findWaitingRequest(store.temporaryKeyPath, files);
   const base = { path: store.currentPath, isRequested: waiting !== undefined };
   const renewal = waiting === undefined
-    ? describeRequest(settings, machine, io, prefix === SERVING_STORE_PREFIX)
+    ? describeNextRequest(settings, machine, io, prefix === SERVING_STORE_PREFIX)
     : `its request is waiting; ${
       describeContinuation(waiting.note?.command, settings, machine, io, prefix === SERVING_STORE_PREFIX)
     }`;
@@ -262,41 +262,6 @@ async function readPair(
       renewalBy: renewalBy.toISOString(),
     },
   };
-}
-
-/** Describes how to get a certificate: with the given credentials, or first how to get a token. */
-function describeRequest(settings: Settings<BootstrapFlags>, machine: Machine, io: Io, isServing = false): string {
-  // A serving certificate is requested with the client certificate of the node.
-  if (isServing || namesCredentials(settings)) return `run: ${commandLine(settings, machine, io.cwd)}`;
-  return "make a token with: tlsboot token create --print-join-command, and run the command it prints with " +
-    `--kubeconfig ${pathWord(machine.kubeconfigPath, io.cwd)} --cert-dir ${pathWord(machine.certDir, io.cwd)} ` +
-    `--hostname-override ${machine.nodeName}`;
-}
-
-/** Describes how to replace credentials. Their key must be removed too, because the old request belongs to it. */
-function describeRemoval(settings: Settings<BootstrapFlags>, machine: Machine, currentPath: string, io: Io): string {
-  const removal = `rm -f ${pathWord(machine.kubeconfigPath, io.cwd)} ${pathWord(currentPath, io.cwd)}`;
-  return namesCredentials(settings)
-    ? `${removal} && ${commandLine(settings, machine, io.cwd)}`
-    : `${removal}, and then ${describeRequest(settings, machine, io)}`;
-}
-
-/** Describes how to continue a request: by the present command, or by the one that was stored with its key. */
-function describeContinuation(
-  kept: string | undefined,
-  settings: Settings<BootstrapFlags>,
-  machine: Machine,
-  io: Io,
-  isServing: boolean,
-): string {
-  if (namesCredentials(settings)) return `go on with: ${commandLine(settings, machine, io.cwd)}`;
-  if (kept !== undefined) return `go on with: ${kept}`;
-  if (isServing) return `go on with: ${commandLine(settings, machine, io.cwd)}`;
-  return "run the command that made it again";
-}
-
-function namesCredentials({ bootstrapKubeconfig, server }: Settings<BootstrapFlags>): boolean {
-  return bootstrapKubeconfig !== undefined || server !== undefined;
 }
 
 function formatNames({ commonName, dnsNames, ipAddresses }: CertificateTemplate): string {

@@ -1,6 +1,9 @@
 /** The command `tlsboot completion`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
 
+/** The shells that have a completion script. */
+export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
+
 const COMPLETION_FLAGS = {} as const;
 
 /** The type of the flags of `completion`. */
@@ -16,7 +19,7 @@ export const completionCommand = defineCommand({
   group: "Settings Commands",
   args: [
     argument("SHELL", "bash, zsh, fish or powershell", {
-      completion: { kind: "choices", choices: ["bash", "zsh", "fish", "powershell"] },
+      completion: { kind: "choices", choices: SHELLS },
     }),
   ],
   flags: COMPLETION_FLAGS,

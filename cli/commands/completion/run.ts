@@ -1,8 +1,8 @@
 /** Prints the completion script for a shell. */
-import type { CompletionFlags } from "./flags.ts";
+import { type CompletionFlags, SHELLS } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { renderCompletionScript, SHELLS } from "../../framework/completion.ts";
+import { renderCompletionScript } from "../../framework/completion.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";

@@ -10,7 +10,7 @@ import { getTopicPath, type HelpTopic } from "../../framework/help.ts";
 import { type ManEdition, manName, manTopics, renderMan } from "../../framework/man.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
-import { TLSBOOT_VERSION } from "../../version.ts";
+import { TLSBOOT_VERSION } from "../../../core/version.ts";
 
 /** Manual pages and their folder are readable by all users. */
 const FILE_MODE = 0o644;

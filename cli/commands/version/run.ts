@@ -5,7 +5,8 @@ import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { BUILD } from "../../build.ts";
 import { UsageError } from "../../framework/usage_error.ts";
-import { getVersionFacts, TLSBOOT_VERSION, type VersionFacts } from "../../version.ts";
+import { TLSBOOT_VERSION } from "../../../core/version.ts";
+import { getVersionFacts, type VersionFacts } from "../../version.ts";
 
 /** The action of the command `tlsboot version`. */
 export async function run({ settings }: Input<VersionFlags>, io: Io): Promise<ExitCode> {
