@@ -7,7 +7,7 @@ import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { findRenewalReason } from "../../core/pki/serving_certificate.ts";
 import type { FilePort } from "../../client/files.ts";
-import { issueClientPair, type IssueDeps } from "../issue_pair.ts";
+import { issueClientPair, type IssueDeps } from "../authority/issue_pair.ts";
 import { type DataDir, SECRET_MODE } from "./data_dir.ts";
 import type { Part } from "./parts.ts";
 import type { CertificateDeps } from "./serving.ts";

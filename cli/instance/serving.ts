@@ -19,7 +19,7 @@ import type { ServingPair } from "../../server/connections/tls.ts";
 import type { ServerFlags } from "../flags/server.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
-import { issuePair } from "../issue_pair.ts";
+import { issuePair } from "../authority/issue_pair.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";
 import type { Part } from "./parts.ts";

@@ -15,7 +15,7 @@ import { createInstanceMetrics } from "../instance/instance_metrics.ts";
 import { autoApproveBinding, initialBindings } from "../instance/instance_rbac.ts";
 import { ensureClusterInfo } from "../instance/joining.ts";
 import { Parts } from "../instance/parts.ts";
-import { issuePair } from "../issue_pair.ts";
+import { issuePair } from "../authority/issue_pair.ts";
 import { type AdminAccess, createAdminAccess } from "./api_access.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
 

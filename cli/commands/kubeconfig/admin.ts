@@ -9,7 +9,7 @@ import { formatDuration } from "../../../core/lib/duration.ts";
 import { hasSplitAuthorities, readAuthority } from "../../authority/files.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import { authorityPaths } from "../../authority/layout.ts";
-import { issueClientPair, type IssuedPair } from "../../issue_pair.ts";
+import { issueClientPair, type IssuedPair } from "../../authority/issue_pair.ts";
 import type { KubeconfigAdminFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
