@@ -64,17 +64,16 @@ export function createBlanker(options: BlankerOptions): Blanker {
     if (Number.isNaN(at) || at < from || at > options.now().getTime() + SLACK_MS) return text;
     return fraction === undefined ? "<time>" : `<time with ${fraction.length - 1} digits>`;
   };
+  const blankUid = (uid: string): string => options.literal.includes(uid) ? uid : uids.getLabel(uid);
   const blankText = (text: string): string => {
     if (options.literal.includes(`"${text}"`) && !/[0-9a-f]{8}-/.test(text)) return text;
-    let out = text;
+    // UIDs first: the end of one can look like a generated name.
+    let out = text.includes("-") ? text.replace(UUID, blankUid) : text;
     for (const base of bases) {
       if (out.includes(base)) out = out.replace(generatedFrom(base), (name) => generated.getLabel(name, base));
     }
     out = out.replaceAll(`127.0.0.1:${options.port}`, "<server>").replaceAll(`localhost:${options.port}`, "<server>");
-    if (out.includes("-")) {
-      out = out.replace(UUID, (uid) => options.literal.includes(uid) ? uid : uids.getLabel(uid));
-      out = out.replace(TIME, blankTime);
-    }
+    if (out.includes("-")) out = out.replace(TIME, blankTime);
     out = out.replace(HASH, (hash) => hashes.getLabel(hash));
     if (/version|precondition/i.test(out)) {
       out = out.replace(REVISION_IN_TEXT, (whole, before: string, first: string, second: string | undefined) => {

@@ -82,6 +82,13 @@ test("blank() shows of a continue token all but its revision", () => {
   assert.deepEqual(blank(list("no token")), list("no token"));
 });
 
+test("blank() takes the end of a uid for no generated name", () => {
+  const blanker = createBlanker({ literal: "", port: 1, startedAt: STARTED, now: () => STARTED });
+  blanker.expectGenerated("b");
+  const uid = "f206d846-eb4e-4089-847c-b35a60b94525";
+  assert.deepEqual(blanker.blank({ name: "bxk2z7", uid }), { name: "b<generated 1>", uid: "<uid 1>" });
+});
+
 test("blank() blanks generated names wherever they stand, once their base was sent", () => {
   const blanker = createBlanker({ literal: "", port: 1, startedAt: STARTED, now: () => STARTED });
   blanker.expectGenerated("web-");
