@@ -8,23 +8,21 @@
  * - `requestCertificate` gets any program a certificate from any signer; `submitRequest` and `waitForCertificate` are
  *   its steps.
  *
- * Clock, randomness and logger are handed in; `@tlsboot/tlsboot/cli` has those of the machine.
+ * Clock, randomness and logger are handed in; `createSystemPorts` of `@tlsboot/tlsboot` makes those of the machine.
  *
  * @example Reading objects through a transport; a real one comes from `createConnector`
  * ```ts
  * import assert from "node:assert/strict";
- * import { createSystemClock, createSystemRandom } from "@tlsboot/tlsboot/cli";
+ * import { createSystemPorts } from "@tlsboot/tlsboot";
  * import { createObjectStore } from "@tlsboot/tlsboot/client";
  * import {
  *   type CertificateSigningRequest,
  *   certificateSigningRequestKind,
- *   type Logger,
  *   getCsrPhase,
  *   type Transport,
  * } from "@tlsboot/tlsboot/core";
  *
- * const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => logger };
- * const deps = { clock: createSystemClock(), random: createSystemRandom(), logger };
+ * const deps = createSystemPorts();
  *
  * // Stands in for a server that has one pending request.
  * const pending = { metadata: { name: "n1" }, spec: { request: "", signerName: "x.org/y" }, status: {} };

@@ -9,17 +9,16 @@
  * - `createPolicyApprover` gives the approver policies, and `createFileAuthoritySource` the signer its CA from files.
  *
  * A store of any API, near or far, is `createObjectStore` of `@tlsboot/tlsboot/client`. Clock, randomness and logger are
- * handed in; `@tlsboot/tlsboot/cli` has those of the machine.
+ * handed in; `createSystemPorts` of `@tlsboot/tlsboot` makes those of the machine.
  *
  * @example A controller of your own, over a store that delivers one object
  * ```ts
  * import assert from "node:assert/strict";
- * import { createSystemClock, createSystemRandom } from "@tlsboot/tlsboot/cli";
+ * import { createSystemPorts } from "@tlsboot/tlsboot";
  * import { DONE, runController } from "@tlsboot/tlsboot/controllers";
- * import type { KubeObject, Logger, ObjectChange } from "@tlsboot/tlsboot/core";
+ * import type { KubeObject, ObjectChange } from "@tlsboot/tlsboot/core";
  *
- * const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => logger };
- * const deps = { clock: createSystemClock(), random: createSystemRandom(), logger };
+ * const deps = createSystemPorts();
  * const stop = new AbortController();
  *
  * const store = {

@@ -5,24 +5,16 @@
  * - `createMemoryStorage` and `openSqliteStorage` are the two storages.
  * - The controllers that work on the objects of this server or of any other are `@tlsboot/tlsboot/controllers`.
  *
- * Clock, randomness and logger are handed in; `@tlsboot/tlsboot/cli` has those of the machine.
+ * Clock, randomness and logger are handed in; `createSystemPorts` of `@tlsboot/tlsboot` makes those of the machine.
  *
- * @example A server in memory, asked from inside the process
+ * @example A server in memory, called from inside the process
  * ```ts
  * import assert from "node:assert/strict";
- * import { createSystemClock, createSystemRandom } from "@tlsboot/tlsboot/cli";
- * import {
- *   createAuthority,
- *   encodePem,
- *   generatePrivateKey,
- *   issueCertificate,
- *   type Logger,
- * } from "@tlsboot/tlsboot/core";
+ * import { createSystemPorts } from "@tlsboot/tlsboot";
+ * import { createAuthority, encodePem, generatePrivateKey, issueCertificate } from "@tlsboot/tlsboot/core";
  * import { createMemoryStorage, startServer } from "@tlsboot/tlsboot/server";
  *
- * const clock = createSystemClock();
- * const random = createSystemRandom();
- * const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => logger };
+ * const { clock, random, logger } = createSystemPorts();
  *
  * // A CA, and a serving certificate from it.
  * const notBefore = clock.now();
