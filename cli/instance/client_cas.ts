@@ -1,4 +1,4 @@
-/** The CAs that the API trusts for client certificates: those of the instance, and those of `--client-ca-file`, followed. */
+/** The CAs that the API trusts for client certificates, the instance's own and those of `--client-ca-file`, as they change. */
 import { AppError } from "../../core/errors.ts";
 import { encodeCertificates, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";

@@ -1,4 +1,4 @@
-/** The parts of an instance, such as its storage or its server: started in order, renewed in order, disposed in reverse. */
+/** The parts of an instance, such as its storage or its server: they start and renew in order, and end in reverse. */
 
 /** A part that has started. */
 export interface Part extends Partial<AsyncDisposable>, Partial<Disposable> {

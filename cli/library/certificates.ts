@@ -1,4 +1,4 @@
-/** `loadAuthority` and `signCertificate` of `mod.ts`: a CA in a folder, and certificates by the rules of a signer, without an API. */
+/** `loadAuthority` and `signCertificate` of `mod.ts`: a CA in a folder, and certificates from it, without an API. */
 import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { Authority } from "../../core/pki/authority.ts";

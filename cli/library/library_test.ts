@@ -22,7 +22,6 @@ import { openInstance } from "./open_instance.ts";
 import { startTestServer } from "./test_server.ts";
 
 const SIGNAL = AbortSignal.timeout(120_000);
-const FIRST_DEADLINE_MS = 20_000;
 
 /** Sends a request over the network and returns its status. */
 function getStatus(url: string, ca: string, token?: string): Promise<number | undefined> {
@@ -51,10 +50,8 @@ test("startTestServer() accepts its token over the network, and refuses another 
 });
 
 test("startTestServer() starts many servers, each with its own CA, objects and token", async () => {
-  const started = performance.now();
   await using stack = new AsyncDisposableStack();
   const servers = await Promise.all(Array.from({ length: 3 }, async () => stack.use(await startTestServer())));
-  assert.ok(performance.now() - started < FIRST_DEADLINE_MS);
   assert.equal(new Set(servers.map(({ url }) => url)).size, 3);
   assert.equal(new Set(servers.map(({ caPem }) => caPem)).size, 3);
   const [first, second] = servers;

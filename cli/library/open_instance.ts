@@ -28,7 +28,7 @@ export interface InstanceSettings extends Partial<SystemPorts> {
   readonly profiles?: readonly string[];
   /** The path of a file with the passphrase of the CA's key. */
   readonly caPassphraseFile?: string;
-  /** Ends the instance when it aborts. */
+  /** Ends the start, or the work of the controllers, when it aborts; disposing the instance ends everything. */
   readonly signal?: AbortSignal;
 }
 
@@ -46,7 +46,8 @@ export interface OpenInstance extends AdminAccess {
  * Starts what `tlsboot up` runs: the API server over a data directory, signer, approver and the other controllers. The
  * certificates of the server and `admin.kubeconfig` are renewed while it runs.
  *
- * AppError with a code and a hint, for example `port_in_use`, `storage_locked`, `ca_invalid` or `config_invalid`.
+ * Throws AppError with a code and a hint, for example `port_in_use`, `storage_locked`, `ca_invalid` or `config_invalid`. The
+ * messages name the flags of the command.
  */
 export async function openInstance(settings: InstanceSettings): Promise<OpenInstance> {
   const { signal = new AbortController().signal, caPassphraseFile } = settings;
