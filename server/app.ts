@@ -9,14 +9,13 @@ import { internalError, pathNotFound, StatusError, statusFromError, unauthorized
 import { ANONYMOUS_USER, UNAUTHENTICATED_GROUP, type UserInfo } from "../core/kube/user.ts";
 import type { Authenticator } from "./authn/authentication.ts";
 import { createReauthentication } from "./authn/reauthentication.ts";
-import type { Authorizer } from "./authz/authorizer.ts";
-import { deniedError, escapeMarkup, withNosniff } from "./authz/denied_error.ts";
+import { type Authorizer, createDeniedError, escapeMarkup, withNosniff } from "./authz/authorizer.ts";
 import { createImpersonation, findImpersonationHeaders } from "./authz/impersonation.ts";
 import { type FlowControl, OverloadError } from "./flowcontrol/flow_control.ts";
 import { findPlace } from "./flowcontrol/priority_levels.ts";
 import { type Answer, isStream } from "./http/answer.ts";
 import { type AuditOptions, beginAudit } from "./http/audit.ts";
-import { completesWithin, createCommonDeadline, requestedTimeout, respondTimeout } from "./http/deadline.ts";
+import { completesWithin, createCommonDeadline, parseRequestedTimeout, respondTimeout } from "./http/deadline.ts";
 import { createDiscoveryRoutes, listDiscoveredGroups } from "./http/discovery.ts";
 import { type Caller, Exchange, findHeader, findSourceIps, type IncomingRequest } from "./http/exchange.ts";
 import { createHealthRoutes, type HealthCheck } from "./http/health.ts";
@@ -204,7 +203,7 @@ function endStream({ logger }: AppDeps, exchange: Exchange): void {
 function deadline(deps: AppDeps): Step {
   const common = createCommonDeadline(deps.clock, deps.stopping);
   return async ({ env: { exchange } }, next) => {
-    const milliseconds = requestedTimeout(exchange);
+    const milliseconds = parseRequestedTimeout(exchange);
     if (milliseconds === undefined && (exchange.caller.user !== undefined || exchange.info.verb === "watch")) {
       return await next();
     }
@@ -331,7 +330,7 @@ function authorize(deps: AppDeps): Step {
     const decision = await deps.authorizer.authorize(user, attributes);
     deps.metrics.authorized(RESULTS[decision.kind], (deps.clock.elapsedMs() - startedMs) / 1000);
     audit?.authorized(decision);
-    if (decision.kind !== "allow") throw withNosniff(deniedError(user, attributes, decision.reason));
+    if (decision.kind !== "allow") throw withNosniff(createDeniedError(user, attributes, decision.reason));
     await next();
   };
 }

@@ -3,16 +3,24 @@
  * are reconciled at each start (`pkg/registry/rbac/rest/storage_rbac.go`).
  */
 import { isAppError } from "../core/errors.ts";
-import { namespaceKind } from "../core/kube/kinds/mod.ts";
+import {
+  clusterRoleBindingKind,
+  clusterRoleKind,
+  namespaceKind,
+  roleBindingKind,
+  roleKind,
+} from "../core/kube/kinds/mod.ts";
 import { createManagedEndpoint } from "../core/kube/managed_fields/endpoint.ts";
 import { trackUpdate } from "../core/kube/managed_fields/track_update.ts";
 import { formatTime, getName, type KubeObject } from "../core/kube/meta.ts";
 import type { Kind } from "../core/kube/schema.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
-import type { ReconcilePlan } from "../core/rbac/reconcile.ts";
+import { planReconcile, type ReconcilePlan } from "../core/rbac/reconcile.ts";
 import { createUid } from "./registry/registry.ts";
 import { withMeta } from "./registry/write.ts";
 import { type Storage, WriteRefusedError } from "./storage/storage.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../core/kube/rbac_v1.ts";
+import { createDefaultRbac } from "../core/rbac/default_roles.ts";
 
 /** An object that must exist under its key. */
 export interface BootstrapObject {
@@ -99,7 +107,7 @@ function withOwner(
 }
 
 /** Creates the bootstrap objects of the system namespaces. */
-export function systemNamespaces(): readonly BootstrapObject[] {
+export function createSystemNamespaces(): readonly BootstrapObject[] {
   return SYSTEM_NAMESPACES.map((name) => ({
     key: `/registry/namespaces/${name}`,
     kind: namespaceKind,
@@ -111,4 +119,37 @@ export function systemNamespaces(): readonly BootstrapObject[] {
     } as KubeObject,
     plan: () => ({ kind: "none" }),
   }));
+}
+
+const RBAC_KINDS = {
+  clusterroles: clusterRoleKind,
+  clusterrolebindings: clusterRoleBindingKind,
+  roles: roleKind,
+  rolebindings: roleBindingKind,
+} as const;
+
+/** Creates every default role and binding under its storage key; bindings come after the roles that they name. */
+export function createDefaultRbacObjects(): readonly BootstrapObject[] {
+  const { clusterRoles, clusterRoleBindings, roles, roleBindings } = createDefaultRbac();
+  return [
+    ...clusterRoles.map((object) => createRbacObject("clusterroles", object)),
+    ...clusterRoleBindings.map((object) => createRbacObject("clusterrolebindings", object)),
+    ...roles.map((object) => createRbacObject("roles", object)),
+    ...roleBindings.map((object) => createRbacObject("rolebindings", object)),
+  ];
+}
+
+/** Creates one RBAC bootstrap object; a changed object is reconciled unless its annotation forbids it. */
+export function createRbacObject<T extends ClusterRole | ClusterRoleBinding | Role | RoleBinding>(
+  plural: "clusterroles" | "clusterrolebindings" | "roles" | "rolebindings",
+  wanted: T,
+): BootstrapObject {
+  const namespace = wanted.metadata.namespace === undefined ? "" : `${wanted.metadata.namespace}/`;
+  return {
+    key: `/registry/${plural}/${namespace}${getName(wanted)}`,
+    kind: RBAC_KINDS[plural],
+    object: wanted,
+    // Every object under this key passed the strategy of this kind.
+    plan: (existing) => planReconcile(existing as T, wanted),
+  };
 }

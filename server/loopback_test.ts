@@ -7,7 +7,7 @@ import { createLoopbackTransport } from "./loopback.ts";
 const USER: UserInfo = { username: "test", uid: "", groups: [], extra: {} };
 
 /** An app whose answers never end, and which ignores the request's signal. */
-function endlessApp(end: PromiseWithResolvers<undefined>): () => Promise<Answer> {
+function createEndlessApp(end: PromiseWithResolvers<undefined>): () => Promise<Answer> {
   const cancel = (): void => end.resolve(undefined);
   return () => Promise.resolve({ status: 200, headers: {}, body: { next: () => end.promise, cancel } });
 }
@@ -15,7 +15,7 @@ function endlessApp(end: PromiseWithResolvers<undefined>): () => Promise<Answer>
 test("createLoopbackTransport() ends the body and cancels the stream when the signal aborts", async () => {
   const life = new AbortController();
   const end = Promise.withResolvers<undefined>();
-  const transport = createLoopbackTransport(endlessApp(end), USER, "test");
+  const transport = createLoopbackTransport(createEndlessApp(end), USER, "test");
   const answer = await transport.send({ method: "GET", path: "/watch", headers: {} }, life.signal);
   const ended = Array.fromAsync(answer.body);
   life.abort(new Error("enough"));
@@ -26,7 +26,7 @@ test("createLoopbackTransport() ends the body and cancels the stream when the si
 test("createLoopbackTransport() reads nothing once the signal has aborted", async () => {
   const life = new AbortController();
   const end = Promise.withResolvers<undefined>();
-  const transport = createLoopbackTransport(endlessApp(end), USER, "test");
+  const transport = createLoopbackTransport(createEndlessApp(end), USER, "test");
   const answer = await transport.send({ method: "GET", path: "/watch", headers: {} }, life.signal);
   life.abort(new Error("enough"));
   assert.deepEqual(await Array.fromAsync(answer.body), []);

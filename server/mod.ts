@@ -96,8 +96,13 @@ export { type AuthenticatorDeps, createAuthenticator } from "./authn/authenticat
 export type { BootstrapTokenDeps } from "./authn/token_authenticators.ts";
 export { type Authorizer, createAuthorizer } from "./authz/authorizer.ts";
 export { createRbacSource, type RbacSource } from "./authz/rbac_source.ts";
-export { defaultRbacObjects, rbacObject } from "./authz/default_objects.ts";
-export { type BootstrapObject, type ReconcileDeps, reconcileObjects, systemNamespaces } from "./bootstrap_objects.ts";
+export { createDefaultRbacObjects, createRbacObject } from "./bootstrap_objects.ts";
+export {
+  type BootstrapObject,
+  createSystemNamespaces,
+  type ReconcileDeps,
+  reconcileObjects,
+} from "./bootstrap_objects.ts";
 export {
   type Admission,
   type AdmissionPlugin,

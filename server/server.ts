@@ -15,8 +15,12 @@ import { type App, createApp } from "./app.ts";
 import { createAuthenticator } from "./authn/authenticator.ts";
 import { createAuthorizer } from "./authz/authorizer.ts";
 import { createRbacSource } from "./authz/rbac_source.ts";
-import { defaultRbacObjects } from "./authz/default_objects.ts";
-import { type BootstrapObject, reconcileObjects, systemNamespaces } from "./bootstrap_objects.ts";
+import {
+  type BootstrapObject,
+  createDefaultRbacObjects,
+  createSystemNamespaces,
+  reconcileObjects,
+} from "./bootstrap_objects.ts";
 import { createFlowControl } from "./flowcontrol/flow_control.ts";
 import { createHealthChecks, type HealthCheck } from "./http/health.ts";
 import type { AuditOptions } from "./http/audit.ts";
@@ -164,9 +168,9 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const stopping = new AbortController();
   const logger = limitRepeats(options.logger, clock, stopping.signal);
   await reconcileObjects(options, [
-    ...systemNamespaces(),
+    ...createSystemNamespaces(),
     apiService(),
-    ...defaultRbacObjects(),
+    ...createDefaultRbacObjects(),
     ...options.objects,
   ]);
   const { registry = createMetricsRegistry() } = options;
@@ -182,7 +186,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     anonymous: options.anonymous,
     onClientCertificate: (secondsLeft) => metrics.clientCertificate(secondsLeft),
     ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
-    ...(options.bootstrapTokens ? { bootstrapTokens: { getSecret: secretLookup(storage) } } : {}),
+    ...(options.bootstrapTokens ? { bootstrapTokens: { getSecret: createSecretLookup(storage) } } : {}),
   });
   const resources = createResources({ authorizer, rbac });
   countObjects(registry, storage, resources);
@@ -220,7 +224,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
 }
 
 /** Bootstrap tokens are Secrets in kube-system. They are read for each request, so a deleted token is refused at once. */
-function secretLookup(storage: Storage): (name: string) => Promise<SecretObject | undefined> {
+function createSecretLookup(storage: Storage): (name: string) => Promise<SecretObject | undefined> {
   return async (name) => {
     const stored = await storage.get(`/registry/secrets/kube-system/${name}`);
     return stored?.object as SecretObject | undefined;

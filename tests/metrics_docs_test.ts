@@ -4,13 +4,12 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createMetrics } from "../server/metrics/api_requests.ts";
 import { createControllerMetrics } from "../server/metrics/controllers.ts";
-import { createEtcdMetrics } from "../server/metrics/etcd.ts";
+import { countObjects, createEtcdMetrics, createStorageMetrics, gaugeAuditDisk } from "../server/metrics/storage.ts";
 import { countRejections, gaugeInflight, gaugeLevels } from "../server/metrics/flow_control.ts";
 import { createFlowControl } from "../server/flowcontrol/flow_control.ts";
 import { addBuildInfo, createExpiryMetrics, createMetricsRegistry } from "../server/metrics/registry.ts";
-import { observeTransport } from "../server/metrics/rest_client.ts";
+import { observeTransport } from "../server/metrics/client_role.ts";
 import { followRequests } from "../server/metrics/signing_requests.ts";
-import { countObjects, createStorageMetrics, gaugeAuditDisk } from "../server/metrics/storage.ts";
 import { createFakeClock } from "./support/fake_clock.ts";
 import { createMemoryStorage } from "../server/storage/memory/memory_storage.ts";
 

@@ -16,7 +16,7 @@ import { createVerdictEvents } from "../../controllers/verdict_events.ts";
 import type { ControllerDeps } from "./deps.ts";
 import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
 import type { Policy } from "../../core/approval/policy.ts";
-import { rbacObject } from "../../server/authz/default_objects.ts";
+import { createRbacObject } from "../../server/bootstrap_objects.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { controllerUser, ROOT_USER } from "./in_process_users.ts";
@@ -87,9 +87,9 @@ export function approverObjects(policies: readonly Policy[]): readonly Bootstrap
   const { clusterRole, clusterRoleBinding, roles, roleBindings } = createRbac(policies);
   return [
     exactRole(clusterRole.object),
-    rbacObject("clusterrolebindings", clusterRoleBinding),
-    ...roles.map(({ object }) => rbacObject("roles", object)),
-    ...roleBindings.map((object) => rbacObject("rolebindings", object)),
+    createRbacObject("clusterrolebindings", clusterRoleBinding),
+    ...roles.map(({ object }) => createRbacObject("roles", object)),
+    ...roleBindings.map((object) => createRbacObject("rolebindings", object)),
   ];
 }
 

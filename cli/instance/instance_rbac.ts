@@ -1,8 +1,7 @@
 /** The rights that `up` grants: to its bootstrap group, nodes and custom signers, and to all users for `cluster-info`. */
 import { createClusterInfoRbac } from "../../core/bootstrap/cluster_info.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../../core/kube/rbac_v1.ts";
-import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
-import { rbacObject } from "../../server/authz/default_objects.ts";
+import { type BootstrapObject, createRbacObject } from "../../server/bootstrap_objects.ts";
 import { signerClusterRole, signerClusterRoleBinding } from "../../core/signing/rbac.ts";
 import { CUSTOM_SIGNER_ACCOUNT } from "./in_process_users.ts";
 
@@ -21,8 +20,8 @@ const SELF_NODE_CLIENT_ROLE = "system:certificates.k8s.io:certificatesigningrequ
 export function initialBindings(): readonly BootstrapObject[] {
   const readers = createClusterInfoRbac();
   return [
-    rbacObject("roles", readers.role),
-    rbacObject("rolebindings", readers.roleBinding),
+    createRbacObject("roles", readers.role),
+    createRbacObject("rolebindings", readers.roleBinding),
     binding("tlsboot:node-bootstrapper", "system:node-bootstrapper", TLSBOOT_GROUP),
     binding("tlsboot:node-autoapprove-certificate-rotation", SELF_NODE_CLIENT_ROLE, "system:nodes"),
   ];
@@ -30,7 +29,7 @@ export function initialBindings(): readonly BootstrapObject[] {
 
 /** Creates the binding of `--auto-approve`: requests of the bootstrap group are approved for any node name. */
 export function autoApproveBinding(): BootstrapObject {
-  return rbacObject("clusterrolebindings", bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, TLSBOOT_GROUP));
+  return createRbacObject("clusterrolebindings", bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, TLSBOOT_GROUP));
 }
 
 /** The command that creates the same binding later. */
@@ -53,14 +52,14 @@ export function customSignerObjects(signerNames: readonly string[]): readonly Bo
   const role = signerClusterRole(CUSTOM_SIGNER_ROLE, signerNames);
   return [
     exactRole(role),
-    rbacObject("clusterrolebindings", signerClusterRoleBinding(CUSTOM_SIGNER_ROLE, CUSTOM_SIGNER_ACCOUNT)),
+    createRbacObject("clusterrolebindings", signerClusterRoleBinding(CUSTOM_SIGNER_ROLE, CUSTOM_SIGNER_ACCOUNT)),
   ];
 }
 
 /** Creates a role with exactly these rules, even when an earlier start stored others. */
 export function exactRole(role: ClusterRole): BootstrapObject {
   return {
-    ...rbacObject("clusterroles", role),
+    ...createRbacObject("clusterroles", role),
     plan(existing) {
       // The object under this key was validated as a ClusterRole.
       const present = existing as ClusterRole;
@@ -72,7 +71,7 @@ export function exactRole(role: ClusterRole): BootstrapObject {
 }
 
 function binding(name: string, role: string, group: string): BootstrapObject {
-  return rbacObject("clusterrolebindings", bindingObject(name, role, group));
+  return createRbacObject("clusterrolebindings", bindingObject(name, role, group));
 }
 
 function bindingObject(name: string, role: string, group: string): ClusterRoleBinding {

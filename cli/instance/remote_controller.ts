@@ -16,9 +16,8 @@ import {
 } from "../../core/rbac/needed_rights.ts";
 import { parseListenAddress } from "../framework/flags.ts";
 import { createControllerMetrics } from "../../server/metrics/controllers.ts";
-import { listenForMetrics } from "../../server/metrics/listener.ts";
+import { listenForMetrics, observeTransport } from "../../server/metrics/client_role.ts";
 import { createMetricsRegistry } from "../../server/metrics/registry.ts";
-import { observeTransport } from "../../server/metrics/rest_client.ts";
 import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
 import { USER_AGENT } from "../user_agent.ts";

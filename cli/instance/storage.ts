@@ -1,6 +1,6 @@
 /** The storage of an instance: a database in its data directory, or an etcd that other servers may share. */
 import type { AppError } from "../../core/errors.ts";
-import { createEtcdMetrics } from "../../server/metrics/etcd.ts";
+import { createEtcdMetrics } from "../../server/metrics/storage.ts";
 import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import { ABSENT_RESOURCES } from "../../server/registry/absent_kinds.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";

@@ -83,12 +83,12 @@ function checkLease(nodeName: string, request: AdmissionRequest): Refusal | unde
   if (request.namespace !== NODE_LEASE_NAMESPACE) {
     return { message: `can only access leases in the "${NODE_LEASE_NAMESPACE}" system namespace` };
   }
-  if (targetName(request) === nodeName) return undefined;
+  if (getTargetName(request) === nodeName) return undefined;
   return { message: "can only access node lease with the same name as the requesting node" };
 }
 
 function checkCsiNode(nodeName: string, request: AdmissionRequest): Refusal | undefined {
-  if (targetName(request) === nodeName) return undefined;
+  if (getTargetName(request) === nodeName) return undefined;
   return { message: "can only access CSINode with the same name as the requesting node" };
 }
 
@@ -105,7 +105,7 @@ function checkCsr(nodeName: string, { operation, kind, object }: AdmissionReques
 }
 
 /** The name of a created object is in its metadata, because the URL of a POST has none. */
-function targetName({ operation, name, object }: AdmissionRequest): string {
+function getTargetName({ operation, name, object }: AdmissionRequest): string {
   return operation === "CREATE" && object !== undefined ? getName(object) : name;
 }
 

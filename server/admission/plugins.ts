@@ -102,7 +102,7 @@ export function createNamespaceLifecycle(
       if (faults.length > 0) throw internalError(`invalid resource name "${namespace}": [${faults.join(" ")}]`);
       const found = await deps.getNamespace(namespace);
       if (found === undefined) throw notFound(namespaceKind, namespace);
-      if (found.status.phase === "Terminating") throw terminating(request);
+      if (found.status.phase === "Terminating") throw createTerminatingError(request);
       return { kind: "admitted", object };
     },
     validate({ operation, kind, name }) {
@@ -113,7 +113,7 @@ export function createNamespaceLifecycle(
 }
 
 /** Creates the 403 with the cause that clients check. */
-function terminating({ kind, name, namespace, object }: MutatingRequest): StatusError {
+function createTerminatingError({ kind, name, namespace, object }: MutatingRequest): StatusError {
   const { status } = forbidden(
     kind,
     // Admission's name for an object that has none yet (`apiserver/pkg/admission/errors.go`).

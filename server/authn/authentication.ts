@@ -48,7 +48,7 @@ export type TokenAuthenticator = (token: string) => Promise<Exclude<MethodResult
 export const API_AUDIENCES: readonly string[] = ["https://kubernetes.default.svc"];
 
 /** The requested audiences that this server has, in the order of the request and with its duplicates. */
-export function acceptedAudiences(wanted: readonly string[]): readonly string[] {
+export function selectAcceptedAudiences(wanted: readonly string[]): readonly string[] {
   return wanted.filter((audience) => API_AUDIENCES.includes(audience));
 }
 

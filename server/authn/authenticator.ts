@@ -9,11 +9,11 @@ import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import {
-  acceptedAudiences,
   API_AUDIENCES,
   type Authenticator,
   type AuthnResult,
   type MethodResult,
+  selectAcceptedAudiences,
   type TokenAuthenticator,
 } from "./authentication.ts";
 import {
@@ -40,7 +40,7 @@ export interface AuthenticatorDeps {
 /** Creates the chain of authenticators. */
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const byCertificate = createClientCertificateAuthenticator(deps.clientCas, deps.onClientCertificate);
-  const byToken = tokenAuthenticators(deps);
+  const byToken = createTokenAuthenticators(deps);
   return async ({ authorizationHeader, peerCertificate, audiences = API_AUDIENCES, isRepeated = false }) => {
     const failures: string[] = [];
     const shown = byCertificate(peerCertificate, deps.clock.now(), isRepeated);
@@ -49,7 +49,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     const { token, warning } = parseBearerToken(authorizationHeader);
     const warnings = warning === undefined ? {} : { warnings: [warning] };
     if (token !== undefined) {
-      const accepted = acceptedAudiences(audiences);
+      const accepted = selectAcceptedAudiences(audiences);
       // A token that must be meant for other audiences matches no method.
       const result = await tryToken(token, accepted.length === 0 ? [] : byToken);
       if (result.kind === "user") return accept(result.user, accepted);
@@ -59,7 +59,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   };
 }
 
-function tokenAuthenticators(deps: AuthenticatorDeps): readonly TokenAuthenticator[] {
+function createTokenAuthenticators(deps: AuthenticatorDeps): readonly TokenAuthenticator[] {
   const { clock, logger, tokenFile, bootstrapTokens } = deps;
   return [
     ...(tokenFile === undefined ? [] : [createTokenFileAuthenticator(tokenFile)]),

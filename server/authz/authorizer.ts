@@ -1,6 +1,7 @@
 /**
  * The authorizer chain `Node,RBAC`: the privileged group, then nodes, then roles. The first allow decides, and a request
- * that no authorizer allows is refused (`pkg/kubeapiserver/authorizer/config.go`).
+ * that no authorizer allows is refused (`pkg/kubeapiserver/authorizer/config.go`) with a 403
+ * (`apiserver/pkg/endpoints/handlers/responsewriters/errors.go`).
  */
 import type { SubjectRulesReviewStatus } from "../../core/kube/authorization_v1.ts";
 import { MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
@@ -8,6 +9,8 @@ import type { Attributes, Decision } from "../../core/rbac/attributes.ts";
 import { createRulesReview, evaluateRbac } from "../../core/rbac/evaluate.ts";
 import { authorizeNode, isNodeUser, NODE_RULES_ERROR } from "./node_authorizer.ts";
 import type { RbacSource } from "./rbac_source.ts";
+import { goQuote } from "../../core/lib/quote.ts";
+import { forbidden, NO_RESOURCE, StatusError } from "../../core/kube/status.ts";
 
 /** Decides what a user may do. */
 export interface Authorizer {
@@ -44,4 +47,38 @@ function joinReasons(reasons: Readonly<Record<string, string>>): string {
 /** Joins several errors into one text (apimachinery `util/errors`, `Aggregate`). */
 export function joinErrors(errors: readonly string[]): string {
   return errors.length === 1 ? errors[0] ?? "" : `[${errors.join(", ")}]`;
+}
+
+/** Creates the StatusError 403 for a request that is not allowed; `reason` may be empty. */
+export function createDeniedError(user: UserInfo, attributes: Attributes, reason: string): StatusError {
+  const suffix = reason === "" ? "" : `: ${reason}`;
+  const why = `${
+    escapeMarkup(`User ${goQuote(user.username)} cannot ${attributes.verb} ${describe(attributes)}`)
+  }${suffix}`;
+  if (attributes.kind === "path") return forbidden(NO_RESOURCE, "", why);
+  return forbidden({ group: attributes.apiGroup, plural: attributes.resource }, attributes.name, why);
+}
+
+/**
+ * Adds `X-Content-Type-Options: nosniff` to an error. A request that is refused before it reaches its handler gets this
+ * header (`Forbidden` in `responsewriters/errors.go`).
+ */
+export function withNosniff(error: StatusError): StatusError {
+  return new StatusError(error.status, {
+    cause: error.cause,
+    headers: { ...error.headers, "x-content-type-options": "nosniff" },
+  });
+}
+
+function describe(attributes: Attributes): string {
+  if (attributes.kind === "path") return `path ${goQuote(attributes.path)}`;
+  const { resource, subresource, apiGroup, namespace } = attributes;
+  const target = goQuote(subresource === "" ? resource : `${resource}/${subresource}`);
+  const scope = namespace === "" ? "at the cluster scope" : `in the namespace ${goQuote(namespace)}`;
+  return `resource ${target} in API group ${goQuote(apiGroup)} ${scope}`;
+}
+
+/** Escapes markup, so that a browser shows the names in a message as text. */
+export function escapeMarkup(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

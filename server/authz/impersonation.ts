@@ -16,11 +16,9 @@ import {
   type UserInfo,
 } from "../../core/kube/user.ts";
 import { dns1123LabelErrors, dns1123SubdomainErrors } from "../../core/kube/names.ts";
-import type { StatusError } from "../../core/kube/status.ts";
+import { badRequest, type StatusError } from "../../core/kube/status.ts";
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
-import type { Authorizer } from "./authorizer.ts";
-import { deniedError } from "./denied_error.ts";
-import { parseImpersonation } from "./impersonation_headers.ts";
+import { type Authorizer, createDeniedError } from "./authorizer.ts";
 import { formatFieldError, invalid } from "../../core/kube/field_error.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 
@@ -67,7 +65,7 @@ export function createImpersonation(authorizer: Pick<Authorizer, "authorize">): 
     if (wanted === undefined) return requester;
     const last = lastModes.get(requester.username);
     let refusal: StatusError | undefined;
-    for (const mode of inOrder([...constrainedModesFor(wanted), "impersonate"], last)) {
+    for (const mode of putFirst([...listConstrainedModes(wanted), "impersonate"], last)) {
       const refused = await findRefusal({ authorizer, requester, mode }, wanted, attributes);
       if (refused === undefined) {
         if (mode !== "impersonate") onConstraint?.(`impersonate:${mode}`);
@@ -80,7 +78,7 @@ export function createImpersonation(authorizer: Pick<Authorizer, "authorize">): 
   };
 }
 
-function inOrder(modes: readonly Mode[], first: Mode | undefined): readonly Mode[] {
+function putFirst(modes: readonly Mode[], first: Mode | undefined): readonly Mode[] {
   if (first === undefined || !modes.includes(first)) return modes;
   return [first, ...modes.filter((mode) => mode !== first)];
 }
@@ -97,7 +95,7 @@ function cacheMode(lastModes: Map<string, Mode>, username: string, mode: Mode): 
 }
 
 /** Nodes and service accounts have fixed groups, so their modes accept only a user name. */
-function constrainedModesFor(wanted: UserInfo): readonly Mode[] {
+function listConstrainedModes(wanted: UserInfo): readonly Mode[] {
   const isPlain = wanted.uid === "" && wanted.groups.length === 0 && Object.keys(wanted.extra).length === 0;
   if (isNodeUsername(wanted.username)) return isPlain ? ["arbitrary-node"] : [];
   if (splitServiceAccount(wanted.username) !== undefined) return isPlain ? ["serviceaccount"] : [];
@@ -130,26 +128,26 @@ async function findRefusal(
     const refused = await authorize(check, { ...attributes, verb });
     if (refused !== undefined) return refused;
   }
-  return await authorize(check, usernameAttributes(check.mode, wanted.username)) ??
+  return await authorize(check, toUsernameAttributes(check.mode, wanted.username)) ??
     await findUidRefusal(check, wanted.uid) ??
     await findGroupRefusal(check, wanted.groups) ??
     await findExtraRefusal(check, wanted.extra);
 }
 
-function usernameAttributes(mode: Mode, username: string): ResourceAttributes {
-  if (mode === "arbitrary-node") return attributesFor(mode, "nodes", username.slice(NODE_USER_PREFIX.length));
+function toUsernameAttributes(mode: Mode, username: string): ResourceAttributes {
+  if (mode === "arbitrary-node") return createCheckAttributes(mode, "nodes", username.slice(NODE_USER_PREFIX.length));
   const account = splitServiceAccount(username);
-  if (account === undefined) return attributesFor(mode, "users", username);
-  return { ...attributesFor(mode, "serviceaccounts", account.name), namespace: account.namespace };
+  if (account === undefined) return createCheckAttributes(mode, "users", username);
+  return { ...createCheckAttributes(mode, "serviceaccounts", account.name), namespace: account.namespace };
 }
 
 async function findUidRefusal(check: Check, uid: string): Promise<StatusError | undefined> {
-  return uid === "" ? undefined : await authorize(check, authenticationAttributes(check.mode, "uids", "", uid));
+  return uid === "" ? undefined : await authorize(check, createAuthenticationAttributes(check.mode, "uids", "", uid));
 }
 
 async function findGroupRefusal(check: Check, groups: readonly string[]): Promise<StatusError | undefined> {
-  const attributes = (name: string) => attributesFor(check.mode, "groups", name);
-  const refuse = (name: string, reason: string) => deniedError(check.requester, attributes(name), reason);
+  const attributes = (name: string) => createCheckAttributes(check.mode, "groups", name);
+  const refuse = (name: string, reason: string) => createDeniedError(check.requester, attributes(name), reason);
   if (check.mode !== "impersonate") {
     if (groups.includes("")) return refuse("", "impersonating the empty string group is not allowed");
     if (groups.includes(MASTERS_GROUP)) {
@@ -169,10 +167,11 @@ async function findExtraRefusal(
   extra: Readonly<Record<string, readonly string[]>>,
 ): Promise<StatusError | undefined> {
   const pairs = Object.entries(extra).flatMap(([key, values]) => values.map((value) => [key, value] as const));
-  const attributes = (key: string, value: string) => authenticationAttributes(check.mode, "userextras", key, value);
+  const attributes = (key: string, value: string) =>
+    createAuthenticationAttributes(check.mode, "userextras", key, value);
   if (check.mode !== "impersonate") {
     const fault = findExtraFault(extra);
-    if (fault !== undefined) return deniedError(check.requester, attributes("", ""), fault);
+    if (fault !== undefined) return createDeniedError(check.requester, attributes("", ""), fault);
     if (pairs.length >= WILDCARD_CHECK_FROM && await authorize(check, attributes("*", "*")) === undefined) {
       return undefined;
     }
@@ -194,16 +193,21 @@ async function authorize(check: Check, attributes: Attributes): Promise<StatusEr
   } catch (error) {
     reason = getErrorMessage(error);
   }
-  return deniedError(check.requester, attributes, reason);
+  return createDeniedError(check.requester, attributes, reason);
 }
 
 /** The classic mode checks users and groups in the core API group, the constrained modes in the authentication group. */
-function attributesFor(mode: Mode, resource: string, name: string): ResourceAttributes {
-  if (mode !== "impersonate") return authenticationAttributes(mode, resource, "", name);
-  return { ...authenticationAttributes(mode, resource, "", name), apiGroup: "" };
+function createCheckAttributes(mode: Mode, resource: string, name: string): ResourceAttributes {
+  if (mode !== "impersonate") return createAuthenticationAttributes(mode, resource, "", name);
+  return { ...createAuthenticationAttributes(mode, resource, "", name), apiGroup: "" };
 }
 
-function authenticationAttributes(mode: Mode, resource: string, subresource: string, name: string): ResourceAttributes {
+function createAuthenticationAttributes(
+  mode: Mode,
+  resource: string,
+  subresource: string,
+  name: string,
+): ResourceAttributes {
   return {
     kind: "resource",
     verb: mode === "impersonate" ? mode : `impersonate:${mode}`,
@@ -276,4 +280,55 @@ function findKeyFaults(key: string): readonly string[] {
     ...dns1123SubdomainErrors(host).map((text) => fault(host, text)),
     ...(PATH.test(path) ? [] : [fault(path, PATH_TEXT)]),
   ];
+}
+
+const EXTRA_PREFIX = "impersonate-extra-";
+
+/**
+ * Parses the user in the headers, without defaults and without authorization. Undefined when there is no such header.
+ * Throws StatusError 400 when a group, uid or extra comes without a user.
+ *
+ * @param headers name and value of every header, with every repetition
+ */
+function parseImpersonation(headers: readonly (readonly [string, string])[]): UserInfo | undefined {
+  const lower = headers.map(([name, value]) => [name.toLowerCase(), value] as const);
+  const findValues = (name: string) => lower.filter(([key]) => key === name).map(([, value]) => value);
+  const username = findValues("impersonate-user")[0] ?? "";
+  const uid = findValues("impersonate-uid")[0] ?? "";
+  const groups = findValues("impersonate-group");
+  // A Map, because a key may be `__proto__`.
+  const extra = new Map<string, string[]>();
+  for (const [name, value] of lower) {
+    if (!name.startsWith(EXTRA_PREFIX)) continue;
+    const key = unescapeKey(name.slice(EXTRA_PREFIX.length));
+    extra.set(key, [...extra.get(key) ?? [], value]);
+  }
+  // Go's JSON sorts the keys, and the extra is printed and stored in this order.
+  const sorted = [...extra].sort(([a], [b]) => (a < b ? -1 : 1));
+  const wanted: UserInfo = { username, uid, groups, extra: Object.fromEntries(sorted) };
+  if (username !== "") return wanted;
+  if (uid === "" && groups.length === 0 && extra.size === 0) return undefined;
+  throw badRequest(`requested ${printUser(wanted)} without impersonating a user name`);
+}
+
+/** Decodes percent escapes; a key with a malformed escape stays as it is. */
+function unescapeKey(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
+}
+
+/** Prints the user like Go's `%#v`. */
+function printUser({ username, uid, groups, extra }: UserInfo): string {
+  const keys = Object.keys(extra);
+  const groupText = groups.length === 0 ? "[]string(nil)" : printStrings(groups);
+  const entries = keys.map((key) => `${goQuote(key)}:${printStrings(extra[key] ?? [])}`);
+  const extraText = keys.length === 0 ? "map[string][]string(nil)" : `map[string][]string{${entries.join(", ")}}`;
+  return `&user.DefaultInfo{Name:${goQuote(username)}, UID:${goQuote(uid)}, Groups:${groupText}, Extra:${extraText}}`;
+}
+
+function printStrings(values: readonly string[]): string {
+  return `[]string{${values.map(goQuote).join(", ")}}`;
 }

@@ -5,7 +5,15 @@
 import type { Clock } from "../../core/ports.ts";
 import { createBodyBudget, type HeldBody } from "./body_budget.ts";
 import { FlowQueue } from "./flow_queue.ts";
-import { hasFreeSeat, LEVEL_NAMES, type LevelName, LEVELS, type Place, planSeats } from "./priority_levels.ts";
+import {
+  hasFreeSeat,
+  LEVEL_NAMES,
+  type LevelName,
+  LEVELS,
+  type Place,
+  planSeats,
+  type Seats,
+} from "./priority_levels.ts";
 import { AppError } from "../../core/errors.ts";
 
 /** The seat that a request occupies while it is served, and its body in memory. */
@@ -55,36 +63,89 @@ interface Waiting extends Place {
 }
 
 /** Creates flow control with every seat free. */
-export function createFlowControl({ clock, seats: total, onRejected }: FlowControlOptions): FlowControl {
-  const seats = planSeats(total);
-  const seated = createLevelRecord(() => 0);
-  const queues = createLevelRecord((name) => new FlowQueue<Waiting>(LEVELS[name].queueLimit));
-  const budget = createBodyBudget(MAX_BODY_BYTES_HELD);
+export function createFlowControl(options: FlowControlOptions): FlowControl {
+  return new SeatedFlowControl(options);
+}
+
+class SeatedFlowControl implements FlowControl {
+  readonly #clock: Clock;
+  readonly #onRejected: FlowControlOptions["onRejected"];
+  readonly #seats: Seats;
+  readonly #seated = createLevelRecord(() => 0);
+  readonly #queues = createLevelRecord((name) => new FlowQueue<Waiting>(LEVELS[name].queueLimit));
+  readonly #budget = createBodyBudget(MAX_BODY_BYTES_HELD);
+
+  constructor({ clock, seats, onRejected }: FlowControlOptions) {
+    this.#clock = clock;
+    this.#seats = planSeats(seats);
+    this.#onRejected = onRejected;
+  }
+
+  async acquireSeat(place: Place, signal: () => AbortSignal): Promise<Seat> {
+    await this.#takeSeat(place, signal);
+    const body = this.#budget.open();
+    let isSeated = true;
+    return {
+      yieldWhile: async (step) => {
+        isSeated = false;
+        this.#freeSeat(place.level);
+        const evicted = Promise.withResolvers<never>();
+        body.onEvicted(() => evicted.reject(this.#reject(place, "queue-full")));
+        const result = await Promise.race([step(), evicted.promise]);
+        if (body.isEvicted) throw new OverloadError("queue-full");
+        const turn = this.#takeSeat(place, signal, body);
+        if (turn !== undefined) await turn;
+        isSeated = true;
+        // The body may have been evicted after the seat was granted.
+        if (body.isEvicted) throw this.#reject(place, "queue-full");
+        body.pin();
+        return result;
+      },
+      holdBytes: (bytes) => body.grow(bytes),
+      release: () => {
+        body.release();
+        if (isSeated) this.#freeSeat(place.level);
+        isSeated = false;
+      },
+    };
+  }
+
+  figures(): Readonly<Record<LevelName, LevelFigures>> {
+    return createLevelRecord((name) => ({
+      executing: this.#seated[name],
+      waiting: this.#queues[name].size,
+      seats: this.#seats.of[name].nominal,
+    }));
+  }
 
   /** Takes a seat at once when no request of the level waits and a seat is free; otherwise returns the wait. */
-  function takeSeat(place: Place, signal: () => AbortSignal, body?: HeldBody): Promise<void> | undefined {
-    if (queues[place.level].size > 0 || !hasFreeSeat(seats, seated, place.level)) return wait(place, signal(), body);
-    seated[place.level]++;
+  #takeSeat(place: Place, signal: () => AbortSignal, body?: HeldBody): Promise<void> | undefined {
+    const { level } = place;
+    if (this.#queues[level].size > 0 || !hasFreeSeat(this.#seats, this.#seated, level)) {
+      return this.#wait(place, signal(), body);
+    }
+    this.#seated[level]++;
     return undefined;
   }
 
-  async function wait(place: Place, signal: AbortSignal, body?: HeldBody): Promise<void> {
-    if (signal.aborted) throw reject(place, "cancelled");
+  async #wait(place: Place, signal: AbortSignal, body?: HeldBody): Promise<void> {
+    if (signal.aborted) throw this.#reject(place, "cancelled");
     const { promise, resolve, reject: fail } = Promise.withResolvers<void>();
     const done = new AbortController();
+    const queue = this.#queues[place.level];
     const waiting: Waiting = {
       ...place,
-      settle: (reason) => reason === undefined ? resolve() : fail(reject(place, reason)),
+      settle: (reason) => reason === undefined ? resolve() : fail(this.#reject(place, reason)),
     };
     const stopWaiting = (reason: RejectReason): void => {
-      if (queues[place.level].remove(waiting)) waiting.settle(reason);
+      if (queue.remove(waiting)) waiting.settle(reason);
     };
     const cancel = (): void => stopWaiting("cancelled");
     signal.addEventListener("abort", cancel, { once: true });
     body?.onEvicted(() => stopWaiting("queue-full"));
-    clock.sleep(MAX_WAIT_MS, done.signal)
+    this.#clock.sleep(MAX_WAIT_MS, done.signal)
       .then(() => stopWaiting("time-out"), () => undefined);
-    queues[place.level].add(waiting)?.settle("queue-full");
+    queue.add(waiting)?.settle("queue-full");
     try {
       await promise;
     } finally {
@@ -93,65 +154,25 @@ export function createFlowControl({ clock, seats: total, onRejected }: FlowContr
     }
   }
 
-  function reject(place: Place, reason: RejectReason): OverloadError {
-    onRejected?.(place, reason);
+  #reject(place: Place, reason: RejectReason): OverloadError {
+    this.#onRejected?.(place, reason);
     return new OverloadError(reason);
   }
 
-  function freeSeat(level: LevelName): void {
-    seated[level]--;
+  #freeSeat(level: LevelName): void {
+    this.#seated[level]--;
     // A level that has lent a seat gets one back before another level borrows.
-    for (const name of LEVEL_NAMES) seatWaiting(name, seats.of[name].nominal);
-    for (const name of LEVEL_NAMES) seatWaiting(name, Infinity);
+    for (const name of LEVEL_NAMES) this.#seatWaiting(name, this.#seats.of[name].nominal);
+    for (const name of LEVEL_NAMES) this.#seatWaiting(name, Infinity);
   }
 
-  function seatWaiting(name: LevelName, limit: number): void {
-    while (queues[name].size > 0 && seated[name] < limit && hasFreeSeat(seats, seated, name)) {
+  #seatWaiting(name: LevelName, limit: number): void {
+    const seated = this.#seated;
+    while (this.#queues[name].size > 0 && seated[name] < limit && hasFreeSeat(this.#seats, seated, name)) {
       seated[name]++;
-      queues[name].take()?.settle(undefined);
+      this.#queues[name].take()?.settle(undefined);
     }
   }
-
-  function createSeat(place: Place, signal: () => AbortSignal): Seat {
-    const body: HeldBody = budget.open();
-    let isSeated = true;
-    return {
-      async yieldWhile(step) {
-        isSeated = false;
-        freeSeat(place.level);
-        const evicted = Promise.withResolvers<never>();
-        body.onEvicted(() => evicted.reject(reject(place, "queue-full")));
-        const result = await Promise.race([step(), evicted.promise]);
-        if (body.isEvicted) throw new OverloadError("queue-full");
-        const turn = takeSeat(place, signal, body);
-        if (turn !== undefined) await turn;
-        isSeated = true;
-        // The body may have been evicted after the seat was granted.
-        if (body.isEvicted) throw reject(place, "queue-full");
-        body.pin();
-        return result;
-      },
-      holdBytes: (bytes) => body.grow(bytes),
-      release() {
-        body.release();
-        if (isSeated) freeSeat(place.level);
-        isSeated = false;
-      },
-    };
-  }
-
-  return {
-    async acquireSeat(place, signal) {
-      await takeSeat(place, signal);
-      return createSeat(place, signal);
-    },
-    figures: () =>
-      createLevelRecord((name) => ({
-        executing: seated[name],
-        waiting: queues[name].size,
-        seats: seats.of[name].nominal,
-      })),
-  };
 }
 
 function createLevelRecord<T>(make: (name: LevelName) => T): Record<LevelName, T> {

@@ -103,23 +103,23 @@ export function formatLegacyEvent(event: AuditEvent): string {
     ["ip", goQuote(event.sourceIPs[0] ?? "<unknown>")],
     ["method", goQuote(event.verb)],
     ["user", goQuote(username)],
-    ["groups", goQuote(user.username === undefined ? "<none>" : quotedList(user.groups, "<none>"))],
+    ["groups", goQuote(user.username === undefined ? "<none>" : formatQuotedList(user.groups, "<none>"))],
     ["as", goQuote(impersonatedUser?.username ?? "<self>")],
-    ["asgroups", goQuote(quotedList(impersonatedUser?.groups, "<lookup>"))],
+    ["asgroups", goQuote(formatQuotedList(impersonatedUser?.groups, "<lookup>"))],
     ["user-agent", goQuote(event.userAgent)],
     ["namespace", goQuote(objectRef?.namespace ?? "<none>")],
     ["uri", goQuote(event.requestURI)],
     ["response", `"${responseStatus?.["code"] ?? "<deferred>"}"`],
   ] as const;
-  const time = nanoTime(event.requestReceivedTimestamp);
+  const time = formatNanoTime(event.requestReceivedTimestamp);
   return `${time} AUDIT: ${fields.map(([name, value]) => `${name}=${value}`).join(" ")}`;
 }
 
-function quotedList(values: readonly string[] | undefined, otherwise: string): string {
+function formatQuotedList(values: readonly string[] | undefined, otherwise: string): string {
   return values === undefined || values.length === 0 ? otherwise : values.map(goQuote).join(",");
 }
 
 /** Formats a time like Go's `RFC3339Nano`, without trailing zeros in the fraction. */
-function nanoTime(date: Date): string {
+function formatNanoTime(date: Date): string {
   return date.toISOString().replace(/\.?0{1,3}Z$/, "Z");
 }

@@ -10,10 +10,10 @@ import { goQuote } from "../../core/lib/quote.ts";
 import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/kube/status.ts";
 import type { Seat } from "../flowcontrol/flow_control.ts";
-import { timeoutError } from "./deadline.ts";
+import { createTimeoutError } from "./deadline.ts";
 import type { Exchange, IncomingRequest } from "./exchange.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
-import { formatGoType, isKnownKind, noKindText, UNVERSIONED_KINDS } from "./known_kinds.ts";
+import { formatGoType, formatUnknownKind, isKnownKind, UNVERSIONED_KINDS } from "./known_kinds.ts";
 import type { MediaType } from "./negotiation.ts";
 import { goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
 import { type JsonDocument, listMembers, parseJson } from "../../core/kube/codec/json_parser.ts";
@@ -38,13 +38,13 @@ export async function readBody(
 ): Promise<Uint8Array> {
   const { request, seat } = exchange;
   const bytes = await (seat === undefined ? readAll(request) : seat.yieldWhile(() => readAll(request, seat)));
-  if (exchange.isTimedOut) throw timeoutError();
+  if (exchange.isTimedOut) throw createTimeoutError();
   return bytes;
 }
 
 async function readAll(request: IncomingRequest, seat?: Pick<Seat, "holdBytes">): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? "0");
-  if (declared > MAX_DRAINED_BYTES) throw tooLarge();
+  if (declared > MAX_DRAINED_BYTES) throw createTooLargeError();
   // Reading the body as a stream costs more than the rest of a small request.
   if (declared > 0 && declared <= MAX_BODY_BYTES) {
     seat?.holdBytes(declared);
@@ -53,7 +53,7 @@ async function readAll(request: IncomingRequest, seat?: Pick<Seat, "holdBytes">)
   if (request.body === null) return new Uint8Array(0);
   const chunks: Uint8Array[] = [];
   const length = await drain(request.body, chunks, seat).catch(refuseCutBody);
-  if (length > MAX_BODY_BYTES) throw tooLarge();
+  if (length > MAX_BODY_BYTES) throw createTooLargeError();
   return Buffer.concat(chunks);
 }
 
@@ -130,7 +130,9 @@ export function decodeOptionsBody<T extends object>(
     throw badRequest(`converting (v1.${named}) to (v1.${kind.kind}): unknown conversion`);
   }
   if (named !== "" && named !== kind.kind) {
-    throw badRequest(noKindText(read.value.apiVersion === "" ? formatApiVersion(kind) : read.value.apiVersion, named));
+    throw badRequest(
+      formatUnknownKind(read.value.apiVersion === "" ? formatApiVersion(kind) : read.value.apiVersion, named),
+    );
   }
   return orRefuse(() => read.value.decode(kind), "").object;
 }
@@ -153,17 +155,17 @@ function summarize(bytes: Uint8Array): string {
   return bytes.length > 30 ? `${shown} ...` : shown;
 }
 
-function tooLarge(): StatusError {
+function createTooLargeError(): StatusError {
   return requestEntityTooLarge(`limit is ${MAX_BODY_BYTES}`);
 }
 
 /** A type with a schema. */
-export interface Described<T extends object> {
+interface Described<T extends object> {
   readonly schema: MessageSchema<T>;
 }
 
 /** A body with its kind and API version, ready to be decoded. */
-export interface TypedBody {
+interface TypedBody {
   /** The API version, empty when the body has none. */
   readonly apiVersion: string;
   readonly kind: string;
@@ -172,7 +174,7 @@ export interface TypedBody {
 }
 
 /** The kind, group and version of a body, with the defaults of the endpoint. */
-export interface BodyNames {
+interface BodyNames {
   readonly group: string;
   readonly version: string;
   readonly kind: string;
@@ -181,16 +183,16 @@ export interface BodyNames {
 /** Parses a body of any media type and finds its kind and API version; the error is Go's message. */
 function readTypedBody(mediaType: MediaType, bytes: Uint8Array): Result<TypedBody, string> {
   try {
-    if (mediaType === "application/vnd.kubernetes.protobuf") return ok(typedEnvelope(bytes));
-    return typedDocument(mediaType === "application/yaml" ? parseYaml(bytes) : parseJson(bytes));
+    if (mediaType === "application/vnd.kubernetes.protobuf") return ok(readTypedEnvelope(bytes));
+    return readTypedDocument(mediaType === "application/yaml" ? parseYaml(bytes) : parseJson(bytes));
   } catch (error) {
     if (error instanceof DecodeError) return err(error.message);
     if (!(error instanceof JsonSyntaxError)) throw error;
-    return err(mediaType === "application/yaml" ? error.message : noTypeText(error.message));
+    return err(mediaType === "application/yaml" ? error.message : formatNoType(error.message));
   }
 }
 
-function typedEnvelope(bytes: Uint8Array): TypedBody {
+function readTypedEnvelope(bytes: Uint8Array): TypedBody {
   const { apiVersion, kind, raw } = decodeEnvelope(bytes);
   return {
     // A malformed API version counts as none here (`schema.FromAPIVersionAndKind`, `copyKindDefaults`).
@@ -204,11 +206,11 @@ const GO_TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\
   '"json:\\"kind,omitempty\\"" }';
 
 /** Finds kind and API version in parsed JSON; the error is Go's message. */
-export function typedDocument(document: JsonDocument): Result<TypedBody, string> {
+export function readTypedDocument(document: JsonDocument): Result<TypedBody, string> {
   // `null` and an empty YAML document are an object without fields.
   const value = document.value ?? {};
   if (!isJsonObject(value)) {
-    return err(noTypeText(`json: cannot unmarshal ${goJsonType(value)} into Go value of type ${GO_TYPE_META}`));
+    return err(formatNoType(`json: cannot unmarshal ${goJsonType(value)} into Go value of type ${GO_TYPE_META}`));
   }
   const names = { apiVersion: "", kind: "" };
   let fault: string | undefined;
@@ -219,7 +221,7 @@ export function typedDocument(document: JsonDocument): Result<TypedBody, string>
     if (typeof named === "string") names[name] = named;
     else fault ??= `json: cannot unmarshal ${goJsonType(named)} into Go struct field .${name} of type string`;
   }
-  if (fault !== undefined) return err(noTypeText(fault));
+  if (fault !== undefined) return err(formatNoType(fault));
   if (names.apiVersion.split("/").length > 2) return err(`unexpected GroupVersion string: ${names.apiVersion}`);
   return ok({
     ...names,
@@ -227,7 +229,7 @@ export function typedDocument(document: JsonDocument): Result<TypedBody, string>
   });
 }
 
-function noTypeText(why: string): string {
+function formatNoType(why: string): string {
   return `couldn't get version/kind; json parse error: ${why}`;
 }
 
@@ -262,13 +264,13 @@ function findKindFault(
   if (found === wanted && names.kind === kind.kind && names.version !== "") return undefined;
   const subject = `${names.kind} in version ${goQuote(names.version)} cannot be handled as a ${kind.kind}`;
   if (names.version === "") return `${subject}: Object 'apiVersion' is missing in '${source()}'`;
-  if (!isKnownKind(found, names.kind)) return `${subject}: ${noKindText(found, names.kind)}`;
+  if (!isKnownKind(found, names.kind)) return `${subject}: ${formatUnknownKind(found, names.kind)}`;
   const strictErrors = decodeAsNamed(names, body);
   if (names.kind === kind.kind && formatGoType(names) === formatGoType(kind)) {
     handleStrict(strictErrors);
     return `the API version in the data (${found}) does not match the expected API version (${wanted})`;
   }
-  return `${subject}: converting (${goVersionedName(names)}) to (${formatGoType(kind)}): unknown conversion`;
+  return `${subject}: converting (${formatVersionedGoType(names)}) to (${formatGoType(kind)}): unknown conversion`;
 }
 
 /**
@@ -284,6 +286,6 @@ export function decodeAsNamed(names: BodyNames, body: Pick<TypedBody, "decode">)
 }
 
 /** Returns the versioned Go type of a kind; options and watch events are those of `meta/v1` in every version. */
-export function goVersionedName({ version, kind }: BodyNames): string {
+export function formatVersionedGoType({ version, kind }: BodyNames): string {
   return `${/(?:Options|^WatchEvent)$/.test(kind) || UNVERSIONED_KINDS.includes(kind) ? "v1" : version}.${kind}`;
 }

@@ -14,7 +14,7 @@ const MAX_TIMEOUT_MS = 60_000;
  * Parses the query parameter `timeout` to milliseconds. Undefined when it is absent, not positive or too long, and for
  * watches, which have no timeout. Throws StatusError 400.
  */
-export function requestedTimeout({ info, query }: Exchange): number | undefined {
+export function parseRequestedTimeout({ info, query }: Exchange): number | undefined {
   const text = query.get("timeout") ?? "";
   if (text === "" || info.verb === "watch") return undefined;
   const parsed = parseDuration(text);
@@ -77,13 +77,13 @@ export async function completesWithin(clock: Clock, ms: number, run: () => Promi
 }
 
 /** Creates the StatusError of a request that timed out. */
-export function timeoutError(): StatusError {
+export function createTimeoutError(): StatusError {
   return timeout("request did not complete within the allotted timeout", 0);
 }
 
 /** Answers a request that timed out. Go detects the content type of this answer, which is plain text. */
 export function respondTimeout(exchange: Exchange): Promise<Answer> {
-  const { status } = timeoutError();
+  const { status } = createTimeoutError();
   const body = new TextEncoder().encode(`${jsonText({ ...status, details: {} })}\n`);
   return respondBytes(exchange, 504, "text/plain; charset=utf-8", body);
 }

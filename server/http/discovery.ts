@@ -13,7 +13,7 @@ import type { Kind } from "../../core/kube/schema.ts";
 import type { Answer } from "./answer.ts";
 import { encodeWire, type Wire } from "./encoding.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
-import { representationFor } from "./read_handlers.ts";
+import { chooseRepresentation } from "./read_handlers.ts";
 import { respondBytes, respondEmpty, respondWire } from "./respond.ts";
 import { assertRoute, type ServedRoute } from "./routes.ts";
 import { Buffer } from "node:buffer";
@@ -77,7 +77,7 @@ const VERSIONS: Wire = { kind: "APIVersions", apiVersion: "", schema: apiVersion
 const RESOURCE_LIST_CORE: Wire = { kind: "APIResourceList", apiVersion: "", schema: apiResourceListSchema };
 
 function respondLegacy(exchange: Exchange, wire: Wire, object: object): Promise<Answer> {
-  return respondWire(exchange, 200, wire, object, representationFor(exchange, { table: false, partial: false }));
+  return respondWire(exchange, 200, wire, object, chooseRepresentation(exchange, { table: false, partial: false }));
 }
 
 function toLegacyGroup({ group, version }: DiscoveredGroup): object {
@@ -98,7 +98,7 @@ function toLegacyResources({ kind, verbs, subresources, storedAs }: DiscoveredRe
     verbs,
     ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
     ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
-    ...(storedAs === undefined ? {} : { storageVersionHash: storageVersionHash(storedAs) }),
+    ...(storedAs === undefined ? {} : { storageVersionHash: hashStorageVersion(storedAs) }),
   };
   const subs = subresources.map((sub) => ({
     name: `${kind.plural}/${sub.name}`,
@@ -111,7 +111,7 @@ function toLegacyResources({ kind, verbs, subresources, storedAs }: DiscoveredRe
 }
 
 /** Hashes group, version and kind to eight bytes of SHA-256 (apiserver `discovery.StorageVersionHash`). */
-function storageVersionHash(kind: Kind): string {
+function hashStorageVersion(kind: Kind): string {
   const subject = `${kind.group}/${kind.version}/${kind.kind}`;
   return createHash("sha256").update(subject).digest().subarray(0, 8).toString("base64");
 }
@@ -120,7 +120,7 @@ const TARGET = { g: "apidiscovery.k8s.io", v: "v2", as: "APIGroupDiscoveryList" 
 const WIRE = { apiVersion: `${TARGET.g}/${TARGET.v}`, kind: TARGET.as, schema: apiGroupDiscoveryListSchema };
 
 /** Answers a request for the aggregated form; undefined when the client accepts only the older form. */
-export type AggregatedHandler = (exchange: Exchange) => Promise<Answer> | undefined;
+type AggregatedHandler = (exchange: Exchange) => Promise<Answer> | undefined;
 
 /** Creates the handler of one aggregated document, with the groups in their order. */
 function createAggregated(groups: readonly DiscoveredGroup[]): AggregatedHandler {

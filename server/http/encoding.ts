@@ -39,7 +39,7 @@ export function encodeStored(
   pretty: boolean,
 ): Uint8Array {
   if (mediaType !== "application/json" || pretty) return encodeWire(toWire(kind), stored.object, mediaType, pretty);
-  return Buffer.concat([typeHead(kind), stored.bytes.subarray(1), NEWLINE]);
+  return Buffer.concat([getTypeHead(kind), stored.bytes.subarray(1), NEWLINE]);
 }
 
 /** Encodes a list at one revision; its compact JSON is the stored bytes of the items, one after the other. */
@@ -81,8 +81,8 @@ function getListItem(kind: Kind, item: Pick<Stored, "object">): Uint8Array {
 }
 
 /** Encodes a stored object with its type as JSON, without the newline. */
-export function storedJson(kind: Kind, stored: Stored): Uint8Array {
-  return Buffer.concat([typeHead(kind), stored.bytes.subarray(1)]);
+export function encodeStoredJson(kind: Kind, stored: Stored): Uint8Array {
+  return Buffer.concat([getTypeHead(kind), stored.bytes.subarray(1)]);
 }
 
 const NEWLINE = Buffer.from("\n");
@@ -90,7 +90,7 @@ const COMMA = Buffer.from(",");
 const LIST_END = Buffer.from("]}\n");
 const heads = new WeakMap<Kind, Buffer>();
 
-function typeHead(kind: Kind): Buffer {
+function getTypeHead(kind: Kind): Buffer {
   let head = heads.get(kind);
   if (head === undefined) {
     head = Buffer.from(`{"kind":"${kind.kind}","apiVersion":"${formatApiVersion(kind)}",`, "utf8");

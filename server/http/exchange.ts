@@ -256,14 +256,14 @@ export class Warnings {
     const text = characters.join("");
     if (CONTROLS.test(text)) return;
     this.#length += characters.length;
-    this.#sent.push(headerText(`299 - "${text.replace(/([\\"])/g, "\\$1")}"`));
+    this.#sent.push(toHeaderText(`299 - "${text.replace(/([\\"])/g, "\\$1")}"`));
   }
 }
 
 const CONTROLS = /\p{Cc}/u;
 const HEADINGS = ["yaml: unmarshal errors:\n", "error converting YAML to JSON: yaml: unmarshal errors:\n"];
 
-function headerText(text: string): string {
+function toHeaderText(text: string): string {
   const wellFormed = text.toWellFormed();
   // Deno accepts only characters of Latin-1 in a header.
   if (WRITES_UTF8) return wellFormed.replace(/[\u{100}-\u{10ffff}]/gu, "?");

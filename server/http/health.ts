@@ -84,21 +84,21 @@ export function createHealthChecks(
 ): readonly HealthCheck[] {
   const askStorage = () => storage.health();
   return [
-    { name: "ping", check: wellOnceStarted },
-    { name: "log", check: wellOnceStarted },
+    { name: "ping", check: passOnceStarted },
+    { name: "log", check: passOnceStarted },
     // The storage takes the place of kube-apiserver's etcd.
     { name: "etcd", check: askStorage },
     { name: "etcd-readiness", readyOnly: true, check: askStorage },
     // The next three are complete before the server listens.
-    { name: "informer-sync", readyOnly: true, check: wellOnceStarted },
-    { name: "poststarthook/start-system-namespaces-controller", check: wellOnceStarted },
-    { name: "poststarthook/rbac/bootstrap-roles", check: wellOnceStarted },
+    { name: "informer-sync", readyOnly: true, check: passOnceStarted },
+    { name: "poststarthook/start-system-namespaces-controller", check: passOnceStarted },
+    { name: "poststarthook/rbac/bootstrap-roles", check: passOnceStarted },
     ...more,
     { name: "shutdown", readyOnly: true, check: () => refuseWhenStopping(stopping) },
   ];
 }
 
-function wellOnceStarted(): Promise<void> {
+function passOnceStarted(): Promise<void> {
   return Promise.resolve();
 }
 

@@ -120,12 +120,12 @@ export function formatGoType({ group, kind }: Pick<Kind, "group" | "kind">): str
 }
 
 /** Formats the decoder's message for an unknown kind. */
-export function noKindText(apiVersion: string, kind: string): string {
+export function formatUnknownKind(apiVersion: string, kind: string): string {
   return `no kind ${goQuote(kind)} is registered for version ${goQuote(apiVersion)} in scheme "${SCHEME}"`;
 }
 
 /** Formats the decoder's message for an unknown kind without a version. */
-export function noInternalKindText(group: string, kind: string): string {
+export function formatUnknownInternalKind(group: string, kind: string): string {
   return `no kind ${goQuote(kind)} is registered for the internal version of group ${goQuote(group)} ` +
     `in scheme "${SCHEME}"`;
 }

@@ -183,14 +183,17 @@ export function negotiateError(accept: string | undefined, query: URLSearchParam
  *
  * @param goType the Go type of the answer
  */
-export function otherFormError(as: "PartialObjectMetadata" | "PartialObjectMetadataList", goType: string): StatusError {
+export function createOtherFormError(
+  as: "PartialObjectMetadata" | "PartialObjectMetadataList",
+  goType: string,
+): StatusError {
   const is = as === "PartialObjectMetadata" ? "is a list" : "is not a list";
   const message = `you requested ${as}, but the requested object ${is} (*${goType})`;
   return new StatusError(createFailureStatus(406, "NotAcceptable", message));
 }
 
 /** Parses the media type of a body, JSON by default. Throws StatusError 415. */
-export function bodyMediaType(contentType: string | undefined): MediaType {
+export function parseBodyMediaType(contentType: string | undefined): MediaType {
   if (contentType === undefined || contentType === "") return "application/json";
   const [name, parameters] = splitAtFirst(contentType, ";");
   const found = MEDIA_TYPES.find((type) => type === name.trim().toLowerCase());

@@ -5,11 +5,11 @@ import fc from "../../tests/support/properties.ts";
 import { refusable } from "../../tests/support/describe_refusal.ts";
 import {
   assertStreamable,
-  bodyMediaType,
   type Convertible,
   negotiate,
   negotiateError,
   parseAccept,
+  parseBodyMediaType,
 } from "./negotiation.ts";
 import { parsePatchType } from "./patch_body.ts";
 
@@ -99,11 +99,11 @@ test("negotiateError() falls back to indented JSON", () => {
 });
 
 test("bodyMediaType() ignores parameters, takes JSON for nothing and refuses the rest", () => {
-  assert.equal(bodyMediaType(undefined), "application/json");
-  assert.equal(bodyMediaType("application/json; charset=utf-8"), "application/json");
-  assert.equal(bodyMediaType("application/yaml"), "application/yaml");
+  assert.equal(parseBodyMediaType(undefined), "application/json");
+  assert.equal(parseBodyMediaType("application/json; charset=utf-8"), "application/json");
+  assert.equal(parseBodyMediaType("application/yaml"), "application/yaml");
   assert.throws(
-    () => bodyMediaType("text/plain"),
+    () => parseBodyMediaType("text/plain"),
     (error) => error instanceof StatusError && error.status.code === 415,
   );
 });
@@ -138,7 +138,7 @@ test("negotiation refuses with a 4xx, whatever the header", () => {
       const chosen = negotiate(text, NONE, text, OBJECT);
       if (streaming) assertStreamable(chosen);
     });
-    refusable(() => bodyMediaType(text));
+    refusable(() => parseBodyMediaType(text));
     refusable(() => parsePatchType(text));
     negotiateError(text, NONE, text);
   }));

@@ -15,10 +15,16 @@ import { applyStrategicMergePatch, printStrategicPatch } from "../../core/kube/p
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, invalidPatchedObject, patchFailure, unsupportedMediaType } from "../../core/kube/status.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { decodeAsNamed, type FieldValidation, goVersionedName, typedDocument, withDefaultNames } from "./body.ts";
+import {
+  decodeAsNamed,
+  type FieldValidation,
+  formatVersionedGoType,
+  readTypedDocument,
+  withDefaultNames,
+} from "./body.ts";
 import { toWire } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
-import { formatGoType, isKnownKind, noInternalKindText, noKindText } from "./known_kinds.ts";
+import { formatGoType, formatUnknownInternalKind, formatUnknownKind, isKnownKind } from "./known_kinds.ts";
 
 /** The types of patches; `apply` is server-side apply (`patch_handler.ts`). */
 export type PatchType = "json" | "merge" | "strategic" | "apply";
@@ -72,7 +78,7 @@ export function applyPatch(
     throw invalidPatchedObject(shown, detail);
   };
   try {
-    const fault = isStrategic ? findObjectFault(kind.schema, patched) : findKindFault(kind, patched);
+    const fault = isStrategic ? findObjectFault(kind.schema, patched) : findPatchedKindFault(kind, patched);
     if (fault !== undefined) refuse(fault);
     const decoded = isStrategic || !isUnversioned(patched)
       ? decodeObject(kind.schema, patched, { isUnstructured: isStrategic })
@@ -113,9 +119,9 @@ function applyDocument(
     case "merge":
       return isMap || !isValidated
         ? applyMergePatch(versioned, patch)
-        : err(badPatch(`error decoding patch: ${noMapText(patch)}`));
+        : err(badPatch(`error decoding patch: ${formatNoMap(patch)}`));
     case "strategic":
-      return isMap ? applyStrategic(kind, versioned, patch ?? {}) : err(badPatch(noMapText(patch)));
+      return isMap ? applyStrategic(kind, versioned, patch ?? {}) : err(badPatch(formatNoMap(patch)));
   }
 }
 
@@ -124,7 +130,7 @@ function applyStrategic(kind: Kind, versioned: object, patch: unknown): Result<P
   return applied.ok ? ok({ value: applied.value, sorted: new Set() }) : applied;
 }
 
-function noMapText(value: unknown): string {
+function formatNoMap(value: unknown): string {
   return `json: cannot unmarshal ${goJsonType(value)} into Go value of type map[string]interface {}`;
 }
 
@@ -153,15 +159,17 @@ function findStrictErrors(type: DocumentPatch, patch: JsonDocument): readonly st
 }
 
 /** Finds a change of the object's kind, which is a fault. Throws DecodeError when the new kind cannot be decoded. */
-function findKindFault(kind: Kind, patched: unknown): string | undefined {
-  const typed = typedDocument({ value: patched, duplicates: [] });
+function findPatchedKindFault(kind: Kind, patched: unknown): string | undefined {
+  const typed = readTypedDocument({ value: patched, duplicates: [] });
   if (!typed.ok) return typed.error;
   const names = withDefaultNames(typed.value, kind);
   const apiVersion = formatApiVersion(names);
   if (apiVersion === formatApiVersion(kind) && names.kind === kind.kind) return undefined;
   if (!isKnownKind(apiVersion, names.kind)) {
-    return isUnversioned(patched) ? noInternalKindText(kind.group, names.kind) : noKindText(apiVersion, names.kind);
+    return isUnversioned(patched)
+      ? formatUnknownInternalKind(kind.group, names.kind)
+      : formatUnknownKind(apiVersion, names.kind);
   }
   decodeAsNamed(names, typed.value);
-  return `converting (${goVersionedName(names)}) to (${formatGoType(kind)}): unknown conversion`;
+  return `converting (${formatVersionedGoType(names)}) to (${formatGoType(kind)}): unknown conversion`;
 }

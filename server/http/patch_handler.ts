@@ -15,7 +15,7 @@ import { readBody } from "./body.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { parseWriteOptions, type WriteOptions } from "./options.ts";
 import { applyPatch, parsePatchType, type PatchType, readPatch } from "./patch_body.ts";
-import { getConvertible, representationFor } from "./read_handlers.ts";
+import { chooseRepresentation, getConvertible } from "./read_handlers.ts";
 import {
   assertSameName,
   authorizeCreate,
@@ -41,13 +41,13 @@ import { createAuthor, getManagedEndpoint, trackOwners, withMeta, writeFitting }
 /** Answers a PATCH. Server-side apply creates a missing object when the user may create an object of that name. */
 export async function handlePatch(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const type = parsePatchType(findHeader(exchange, "content-type"));
-  const representation = representationFor(exchange, getConvertible(target));
+  const representation = chooseRepresentation(exchange, getConvertible(target));
   const bytes = await readBody(exchange);
   const verb = type === "apply" ? "apply" : "patch";
   const options = parseWriteOptions(verb, exchange.query, getUserAgent(exchange));
   const patched = type === "apply"
-    ? applyChange(deps, target, exchange, bytes, options)
-    : patchChange(deps, target, exchange, { type, bytes }, options);
+    ? createApplyChange(deps, target, exchange, bytes, options)
+    : createPatchChange(deps, target, exchange, { type, bytes }, options);
   const change: Change = (stored) => {
     const changed = withNamespace(target, patched(stored));
     assertSameName(target, changed);
@@ -63,7 +63,7 @@ export async function handlePatch(deps: UpdateDeps, target: Target, exchange: Ex
   return respondUpdated(deps, exchange, target.resource, updated, representation);
 }
 
-function applyChange(
+function createApplyChange(
   deps: UpdateDeps,
   target: Target,
   exchange: Exchange,
@@ -75,7 +75,7 @@ function applyChange(
   return (stored) => withDefaults(target.resource, applyBody(deps, target, exchange, stored, body, options));
 }
 
-function patchChange(
+function createPatchChange(
   deps: UpdateDeps,
   target: Target,
   exchange: Exchange,
@@ -95,7 +95,7 @@ function patchChange(
 const NO_MAP = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal";
 
 /** The configuration in the body of a server-side apply. */
-export interface ConfigBody {
+interface ConfigBody {
   /** The parsed body; only an object can be applied. */
   readonly value: unknown;
   /** The syntax error of a body that looks like JSON, which upstream parses only when it is applied. */
@@ -152,7 +152,7 @@ export function applyBody(
   const endpoint = getManagedEndpoint(target);
   const author = { ...createAuthor(deps, options.fieldManager), force: options.force ?? false };
   const applied = applyConfig(endpoint, stored, config, author);
-  if (!applied.ok) throw refusalError(applied.error);
+  if (!applied.ok) throw toRefusalError(applied.error);
   const { object, managedFields } = applied.value;
   const decoded = decodeApplied(target, config, object);
   if (strictFault !== undefined) {
@@ -185,7 +185,7 @@ function decodeApplied({ resource: { kind } }: Target, config: JsonObject, objec
   }
 }
 
-function refusalError(refusal: ApplyRefusal): StatusError {
+function toRefusalError(refusal: ApplyRefusal): StatusError {
   switch (refusal.kind) {
     case "badRequest":
       return badRequest(refusal.message);

@@ -14,7 +14,7 @@ import type { Resource } from "../registry/resource.ts";
 import type { Stored } from "../storage/storage.ts";
 import { encodeStored, encodeStoredList } from "./encoding.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
-import { type Convertible, negotiate, otherFormError, type Representation } from "./negotiation.ts";
+import { type Convertible, createOtherFormError, negotiate, type Representation } from "./negotiation.ts";
 import { parseCollectionOptions } from "./options.ts";
 import { respondBytes, respondWire } from "./respond.ts";
 import { createTable, encodeTable, parseIncludeObject } from "./table.ts";
@@ -35,13 +35,13 @@ export function getConvertible(target: Target): Convertible {
 export const LIST_CONVERTIBLE: Convertible = { table: true, partial: true, serverVersion: "v1" };
 
 /** Chooses the representation of an answer. */
-export function representationFor(exchange: Exchange, can: Convertible): Representation {
+export function chooseRepresentation(exchange: Exchange, can: Convertible): Representation {
   return negotiate(findHeader(exchange, "accept"), exchange.query, findHeader(exchange, "user-agent") ?? "", can);
 }
 
 /** Answers a GET of one object or its subresource. */
 export async function handleGet(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
-  const representation = representationFor(exchange, getConvertible(target));
+  const representation = chooseRepresentation(exchange, getConvertible(target));
   const stored = await getObject(deps, target, exchange.query.get("resourceVersion") ?? "", exchange.signal);
   return respondStored(deps, exchange, 200, target.resource, stored, representation);
 }
@@ -66,7 +66,7 @@ export function respondStored(
       return respondTable(deps, exchange, status, resource, metadata, [stored], representation);
     }
     case "PartialObjectMetadataList":
-      throw otherFormError(as, formatGoType(resource.kind));
+      throw createOtherFormError(as, formatGoType(resource.kind));
     case "PartialObjectMetadata":
       return respondWire(
         exchange,
@@ -84,7 +84,7 @@ export function respondStored(
 
 /** Answers a GET of a collection. */
 export async function handleList(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
-  const representation = representationFor(exchange, LIST_CONVERTIBLE);
+  const representation = chooseRepresentation(exchange, LIST_CONVERTIBLE);
   const options = parseCollectionOptions(exchange.query, false);
   assertSelectable(target.resource, options.fields);
   const list = await listObjects(deps, target, options, exchange.signal);
@@ -122,7 +122,7 @@ export function respondList(
     case "Table":
       return respondTable(deps, exchange, 200, resource, metadata, list.items, representation);
     case "PartialObjectMetadata":
-      throw otherFormError(as, `${formatGoType(resource.kind)}List`);
+      throw createOtherFormError(as, `${formatGoType(resource.kind)}List`);
     case "PartialObjectMetadataList":
       return respondWire(
         exchange,

@@ -97,7 +97,7 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   const subresource = verb === "proxy" ? "" : rest[2] ?? "";
   if (name === "" && verb === "get") {
     verb = isWatchQuery(query) ? "watch" : "list";
-    name = selectedName(query);
+    name = findSelectedName(query);
   } else if (name === "" && verb === "delete") verb = "deletecollection";
   return {
     isResourceRequest: true,
@@ -150,7 +150,7 @@ export function isWatchQuery(query: URLSearchParams): boolean {
  * Returns the name in an exact `metadata.name` field selector, when it is safe in a path; empty when another parameter of
  * the list is malformed.
  */
-function selectedName(query: URLSearchParams): string {
+function findSelectedName(query: URLSearchParams): string {
   const text = query.get("fieldSelector");
   if (text === null || text === "") return "";
   const selector = parseFieldSelector(text);
@@ -173,13 +173,13 @@ export interface RequestTarget {
 
 /** Parses the target of a request line. Only the path and query of an absolute target count. */
 export function parseTarget(target: string): RequestTarget {
-  const requestUri = target.startsWith("/") ? target : pathAndQuery(target);
+  const requestUri = target.startsWith("/") ? target : findPathAndQuery(target);
   if (requestUri === undefined) return { requestUri: target, path: undefined, query: new URLSearchParams() };
   const mark = requestUri.indexOf("?");
   return {
     requestUri,
     path: decodePath(mark < 0 ? requestUri : requestUri.slice(0, mark)),
-    query: new URLSearchParams(mark < 0 ? "" : readableQuery(requestUri.slice(mark + 1))),
+    query: new URLSearchParams(mark < 0 ? "" : keepReadable(requestUri.slice(mark + 1))),
   };
 }
 
@@ -208,7 +208,7 @@ const BROKEN_ESCAPE = /%(?![0-9a-f]{2})/i;
  * Removes members that Go refuses (`net/url`, `parseQuery`), and adds `=` to a name without a value, which means the same:
  * Node's URLSearchParams takes quadratic time for names without `=`.
  */
-function readableQuery(query: string): string {
+function keepReadable(query: string): string {
   return query.split("&").filter(isReadable).map((member) => member.includes("=") ? member : `${member}=`).join("&");
 }
 
@@ -217,7 +217,7 @@ function isReadable(member: string): boolean {
 }
 
 /** Finds the path and query of an absolute URL; undefined when it is malformed. */
-function pathAndQuery(url: string): string | undefined {
+function findPathAndQuery(url: string): string | undefined {
   if (!URL.canParse(url, "https://localhost")) return undefined;
   const { pathname, search } = new URL(url, "https://localhost");
   return `${pathname}${search}`;

@@ -11,11 +11,11 @@ import type { Resource, Review } from "../registry/resource.ts";
 import type { Answer } from "./answer.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { respondText, respondWire } from "./respond.ts";
-import { handleGet, handleList, representationFor } from "./read_handlers.ts";
+import { chooseRepresentation, handleGet, handleList } from "./read_handlers.ts";
 import { handleWatch, type WatchDeps } from "./watch_handler.ts";
 import { handlePatch } from "./patch_handler.ts";
 import type { RequestInfo } from "./request_info.ts";
-import { assertRoute, methodNotAllowed, type ServedRoute, toMethods } from "./routes.ts";
+import { assertRoute, createMethodNotAllowed, type ServedRoute, toMethods } from "./routes.ts";
 import {
   handleCreate,
   handleDelete,
@@ -32,7 +32,7 @@ import { withMeta } from "../registry/write.ts";
 import { decodeBody, readBody } from "./body.ts";
 import { toWire } from "./encoding.ts";
 import { formatGoType } from "./known_kinds.ts";
-import { bodyMediaType, otherFormError } from "./negotiation.ts";
+import { createOtherFormError, parseBodyMediaType } from "./negotiation.ts";
 import { parseWriteOptions } from "./options.ts";
 
 /** The resources and reviews that the API serves. */
@@ -48,8 +48,8 @@ export type HandlerDeps = UpdateDeps & WatchDeps;
 
 /** Creates the routes of the paths below `/api` and `/apis/<group>`. The routes of discovery come before them. */
 export function createApiRoutes(deps: HandlerDeps, served: Served): readonly ServedRoute[] {
-  const resources = new Map(served.resources.map((resource) => [indexKey(resource), resource]));
-  const reviews = new Map(served.reviews.map((review) => [indexKey(review), review]));
+  const resources = new Map(served.resources.map((resource) => [toIndexKey(resource), resource]));
+  const reviews = new Map(served.reviews.map((review) => [toIndexKey(review), review]));
   const shown = [...served.resources.filter(({ isHidden }) => isHidden !== true), ...served.reviews];
   const groups = new Set([...served.resources, ...served.reviews].map(({ kind }) => kind.group));
   return [...groups].map((group) => ({
@@ -103,7 +103,7 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
     : { ...served, storage: createConvertedStorage(served.storage, conversion) };
   const { info } = exchange;
   if (!isServedPath(resource, exchange)) throw pathNotFound();
-  assertRoute(exchange, methodsOfPath(resource, exchange));
+  assertRoute(exchange, listMethods(resource, exchange));
   const [, name = "", ...below] = info.parts;
   if (name === "" && below.length > 0) throw badRequest("name must be provided");
   const target: Target = {
@@ -134,7 +134,7 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
     case "deletecollection":
       return handleDeleteCollection(deps, target, exchange);
     default:
-      throw methodNotAllowed();
+      throw createMethodNotAllowed();
   }
 }
 
@@ -147,33 +147,35 @@ function isServedPath(resource: Resource, { info }: Exchange): boolean {
   return resource.kind.namespaced ? info.hasNamespace || info.parts.length === 1 : !info.hasNamespace;
 }
 
-function methodsOfPath(resource: Resource, { info }: Exchange): readonly string[] {
+function listMethods(resource: Resource, { info }: Exchange): readonly string[] {
   if (info.verb === "watch" || (resource.kind.namespaced && !info.hasNamespace)) return ["GET"];
   if (info.parts.length === 1) return toMethods("collection", resource.verbs);
   const subresource = resource.subresources.find((candidate) => candidate.name === info.subresource);
   return toMethods("item", info.subresource === "" ? resource.verbs : subresource?.verbs ?? []);
 }
 
-function indexKey(served: { readonly kind: Resource["kind"] }): string {
+function toIndexKey(served: { readonly kind: Resource["kind"] }): string {
   return `${formatApiVersion(served.kind)}/${served.kind.plural}`;
 }
 
 /** Answers a POST of a review with 201. Its metadata is handled like that of any other creation. */
 async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Answer> {
   const { kind } = review;
-  const representation = representationFor(exchange, { table: false, partial: true, serverVersion: "v1" });
-  const mediaType = bodyMediaType(findHeader(exchange, "content-type"));
+  const representation = chooseRepresentation(exchange, { table: false, partial: true, serverVersion: "v1" });
+  const mediaType = parseBodyMediaType(findHeader(exchange, "content-type"));
   const bytes = await readBody(exchange);
   const options = parseWriteOptions("create", exchange.query, findHeader(exchange, "user-agent") ?? "");
   const now = deps.clock.now();
   const sent = decodeBody(exchange, kind, mediaType, bytes, options.fieldValidation);
   exchange.audit?.requestObject(kind, sent);
-  const posted = inScope(exchange, sent);
+  const posted = placeInScope(exchange, sent);
   const author = { manager: options.fieldManager, time: formatTime(now) };
   const managedFields = trackUpdate(createManagedEndpoint(kind, "", []), undefined, posted, author);
   const { namespace } = exchange.info;
   const answer = await review.answer(withMeta(posted, { managedFields }), { user: exchange.user, namespace, now });
-  if (representation.as === "PartialObjectMetadataList") throw otherFormError(representation.as, formatGoType(kind));
+  if (representation.as === "PartialObjectMetadataList") {
+    throw createOtherFormError(representation.as, formatGoType(kind));
+  }
   if (representation.as !== "object") {
     const wire = {
       apiVersion: `meta.k8s.io/${representation.metaVersion}`,
@@ -186,7 +188,7 @@ async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchan
 }
 
 /** Removes system fields and sets the namespace of the request. Throws StatusError 400 for another namespace. */
-function inScope({ info }: Exchange, posted: KubeObject): KubeObject {
+function placeInScope({ info }: Exchange, posted: KubeObject): KubeObject {
   return withMeta(withNamespace(info, posted), {
     selfLink: undefined,
     uid: undefined,

@@ -51,7 +51,7 @@ function createAnswer(
   extra: AnswerHeaders,
 ): Answer {
   const headers = {
-    ...baseHeaders(exchange, extra),
+    ...createBaseHeaders(exchange, extra),
     "content-type": contentType,
     "content-length": String(length),
   };
@@ -110,11 +110,11 @@ export function respondEmpty(
   status: number,
   extra: AnswerHeaders = {},
 ): Promise<Answer> {
-  return Promise.resolve({ status, headers: baseHeaders(exchange, extra), body: undefined });
+  return Promise.resolve({ status, headers: createBaseHeaders(exchange, extra), body: undefined });
 }
 
 /** Creates the headers of every answer, with those of this one. */
-export function baseHeaders(exchange: Exchange, extra: AnswerHeaders = {}): AnswerHeaders {
+export function createBaseHeaders(exchange: Exchange, extra: AnswerHeaders = {}): AnswerHeaders {
   const warnings = exchange.warnings.headers();
   return {
     "audit-id": exchange.auditId,

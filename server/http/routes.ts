@@ -42,7 +42,7 @@ const VERB_METHODS: Readonly<Record<"collection" | "item", Readonly<Record<strin
 };
 
 /** Creates the 405 for a path that is served, but not with this method. */
-export function methodNotAllowed(): StatusError {
+export function createMethodNotAllowed(): StatusError {
   const message = "the server does not allow this method on the requested resource";
   return new StatusError(createFailureStatus(405, "MethodNotAllowed", message, {}));
 }
@@ -54,7 +54,7 @@ export function assertRoute(
   types: readonly string[] = MEDIA_TYPES,
 ): void {
   const { method } = exchange.request;
-  if (!methods.includes(method)) throw methodNotAllowed();
+  if (!methods.includes(method)) throw createMethodNotAllowed();
   if (method === "PATCH") assertPatchType(findHeader(exchange, "content-type"));
   const streams = isCollectionRead(exchange.info, method) ? STREAM_TYPES : [];
   assertProducible(findHeader(exchange, "accept"), types, streams);

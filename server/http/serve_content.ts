@@ -2,7 +2,7 @@
 import type { Answer, AnswerHeaders } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { findHeader } from "./exchange.ts";
-import { baseHeaders, respondEmpty, respondText } from "./respond.ts";
+import { createBaseHeaders, respondEmpty, respondText } from "./respond.ts";
 
 /** A document with its validators. */
 export interface Content {
@@ -25,21 +25,21 @@ export function serveContent(exchange: Exchange, content: Content, extra: Answer
   if (outcome === "failed") return respondEmpty(exchange, 412, typed);
   const header = findHeader(exchange, "range") ?? "";
   const range = header === "" || !isRangeCurrent(exchange, content) ? undefined : parseRange(header, bytes.length);
-  if (range === undefined) return full(exchange, 200, bytes, { ...typed, "accept-ranges": "bytes" });
+  if (range === undefined) return respondContent(exchange, 200, bytes, { ...typed, "accept-ranges": "bytes" });
   if (range === "invalid") return respondText(exchange, 416, "invalid range\n", extra);
   if (range === "outside") {
     const headers = { ...extra, "content-range": `bytes */${bytes.length}` };
     return respondText(exchange, 416, "invalid range: failed to overlap\n", headers);
   }
-  return full(exchange, 206, bytes.subarray(range.start, range.end), {
+  return respondContent(exchange, 206, bytes.subarray(range.start, range.end), {
     ...typed,
     "accept-ranges": "bytes",
     "content-range": `bytes ${range.start}-${range.end - 1}/${bytes.length}`,
   });
 }
 
-function full(exchange: Exchange, status: number, bytes: Uint8Array, extra: AnswerHeaders): Promise<Answer> {
-  const headers = baseHeaders(exchange, { ...extra, "content-length": String(bytes.length) });
+function respondContent(exchange: Exchange, status: number, bytes: Uint8Array, extra: AnswerHeaders): Promise<Answer> {
+  const headers = createBaseHeaders(exchange, { ...extra, "content-length": String(bytes.length) });
   return Promise.resolve({ status, headers, body: bytes });
 }
 

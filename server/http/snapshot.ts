@@ -6,12 +6,11 @@
 import { Buffer } from "node:buffer";
 import { formatSnapshotHead, formatSnapshotObject } from "../../core/backup/objects.ts";
 import type { ResourceAttributes } from "../../core/rbac/attributes.ts";
-import type { Authorizer } from "../authz/authorizer.ts";
-import { deniedError } from "../authz/denied_error.ts";
+import { type Authorizer, createDeniedError } from "../authz/authorizer.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 import type { Answer, AnswerStream } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
-import { baseHeaders } from "./respond.ts";
+import { createBaseHeaders } from "./respond.ts";
 import { assertRoute } from "./routes.ts";
 
 /** The path of the snapshot. */
@@ -46,7 +45,7 @@ export interface SnapshotDeps {
 export async function respondSnapshot(exchange: Exchange, { storage, authorizer }: SnapshotDeps): Promise<Answer> {
   assertRoute(exchange, ["GET"], [SNAPSHOT_TYPE]);
   const decision = await authorizer.authorize(exchange.user, EVERYTHING);
-  if (decision.kind !== "allow") throw deniedError(exchange.user, EVERYTHING, decision.reason);
+  if (decision.kind !== "allow") throw createDeniedError(exchange.user, EVERYTHING, decision.reason);
   const { items, revision } = await storage.list("/registry/");
   const chunks = encodeSnapshot(items, revision);
   const ended = Promise.withResolvers<void>();
@@ -62,7 +61,7 @@ export async function respondSnapshot(exchange: Exchange, { storage, authorizer 
       ended.resolve();
     },
   };
-  return { status: 200, headers: baseHeaders(exchange, { "content-type": SNAPSHOT_TYPE }), body };
+  return { status: 200, headers: createBaseHeaders(exchange, { "content-type": SNAPSHOT_TYPE }), body };
 }
 
 /** Encodes the lines of a snapshot, in chunks. */

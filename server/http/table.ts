@@ -43,7 +43,7 @@ export function createTable(
   return {
     metadata,
     columnDefinitions: toColumnDefinitions(resource),
-    rows: objects.length === 0 ? emptyRows(resource) : objects.map((object) => ({
+    rows: objects.length === 0 ? createEmptyRows(resource) : objects.map((object) => ({
       cells: resource.columns.map((column) => renderCell(column, object, now)),
       object: createRowObject(resource, object, include, metaVersion),
     })),
@@ -51,7 +51,7 @@ export function createTable(
 }
 
 /** Returns the rows of an empty Table: for kinds without a printer upstream creates no list (`apiserver/pkg/registry/rest/table.go`). */
-function emptyRows({ columns }: Resource): readonly [] | null {
+function createEmptyRows({ columns }: Resource): readonly [] | null {
   return columns.includes(createdAtColumn) ? null : [];
 }
 
@@ -106,7 +106,9 @@ export function encodeTable(
 ): readonly Uint8Array[] {
   const columnDefinitions = toColumnDefinitions(resource);
   const identity = { kind: "Table", apiVersion: `meta.k8s.io/${metaVersion}`, metadata, columnDefinitions };
-  if (items.length === 0) return [Buffer.from(`${jsonText({ ...identity, rows: emptyRows(resource) })}\n`, "utf8")];
+  if (items.length === 0) {
+    return [Buffer.from(`${jsonText({ ...identity, rows: createEmptyRows(resource) })}\n`, "utf8")];
+  }
   const empty = jsonText({ ...identity, rows: [] });
   const head = empty.slice(0, -"]}".length);
   return [Buffer.from(head, "utf8"), ...encodeRows(resource, items, metaVersion, now), Buffer.from(TABLE_END, "utf8")];
@@ -126,14 +128,14 @@ function encodeRows(
   };
   const pieces: Uint8Array[] = [];
   for (const item of items) {
-    const { texts, moments } = keptRow(resource, item, metaVersion);
+    const { texts, moments } = getKeptRow(resource, item, metaVersion);
     pieces.push(pieces.length === 0 ? texts[0]!.subarray(1) : texts[0]!);
     for (let index = 0; index < moments.length; index++) pieces.push(ageSince(moments[index]), texts[index + 1]!);
   }
   return pieces;
 }
 
-function keptRow(resource: Resource, item: Pick<Stored, "object">, metaVersion: string): KeptRow {
+function getKeptRow(resource: Resource, item: Pick<Stored, "object">, metaVersion: string): KeptRow {
   const known = keptRows.get(item);
   if (known?.resource === resource && known.metaVersion === metaVersion) return known;
   const made = makeRow(resource, item, metaVersion);

@@ -14,7 +14,7 @@ import type { Clock } from "../../core/ports.ts";
 import type { Resource } from "../registry/resource.ts";
 import type { WatchEvent } from "../registry/watch.ts";
 import type { Stored } from "../storage/storage.ts";
-import { storedJson, toWire, type Wire } from "./encoding.ts";
+import { encodeStoredJson, toWire, type Wire } from "./encoding.ts";
 import type { Representation } from "./negotiation.ts";
 import { createTable, type IncludeObject } from "./table.ts";
 
@@ -49,21 +49,21 @@ export function createEventEncoder(format: WatchFormat): EventEncoder {
     if (event.type === "ERROR") return encodeError(event.error, protobuf);
     // The stored bytes are available, but the object of a replaced state would have to be parsed again.
     if (format.representation.as === "object" && (event.type === "ADDED" || event.type === "MODIFIED")) {
-      return sharedEvent(format.encodings, format.resource.kind, event.type, event.stored, protobuf);
+      return getSharedEvent(format.encodings, format.resource.kind, event.type, event.stored, protobuf);
     }
     const object = getEventObject(event);
     if (format.representation.as === "Table") {
-      const line = { type, object: tableObject(format, event, object, columnsSent) };
+      const line = { type, object: createTableObject(format, event, object, columnsSent) };
       columnsSent = true;
-      return jsonLine(line);
+      return encodeJsonLine(line);
     }
-    const wire = format.representation.as === "object" ? toWire(format.resource.kind) : partialWire(format);
+    const wire = format.representation.as === "object" ? toWire(format.resource.kind) : toPartialWire(format);
     const shown = format.representation.as === "object" ? object : { metadata: object.metadata };
     if (protobuf) {
       const raw = encodeEnvelope(wire.apiVersion, wire.kind, encodeMessage(wire.schema!, shown));
       return encodeWatchFrame(type, raw);
     }
-    return jsonLine({ type, object: encodeObject(wire, shown) });
+    return encodeJsonLine({ type, object: encodeObject(wire, shown) });
   };
   return (events) => {
     const isList = format.representation.as === "PartialObjectMetadataList";
@@ -79,13 +79,13 @@ export function createEventEncoder(format: WatchFormat): EventEncoder {
       case "DELETED":
         return event.object;
       case "BOOKMARK":
-        return bookmarkObject(format.resource, event.revision, event.initialEventsEnd);
+        return createBookmarkObject(format.resource, event.revision, event.initialEventsEnd);
     }
   }
 }
 
 /** Creates an object of the kind with only a resourceVersion, and with the empty fields of Go. */
-function bookmarkObject(resource: Resource, revision: number, initialEventsEnd: boolean): KubeObject {
+function createBookmarkObject(resource: Resource, revision: number, initialEventsEnd: boolean): KubeObject {
   const { object: empty } = decodeObject(resource.kind.schema, {}, {});
   return {
     ...empty,
@@ -96,7 +96,7 @@ function bookmarkObject(resource: Resource, revision: number, initialEventsEnd: 
   };
 }
 
-function tableObject(
+function createTableObject(
   format: WatchFormat,
   event: Exclude<WatchEvent, { type: "ERROR" }>,
   object: KubeObject,
@@ -118,7 +118,7 @@ function tableObject(
   };
 }
 
-function partialWire(format: WatchFormat): Wire {
+function toPartialWire(format: WatchFormat): Wire {
   return {
     apiVersion: `meta.k8s.io/${format.representation.metaVersion}`,
     kind: "PartialObjectMetadata",
@@ -129,13 +129,13 @@ function partialWire(format: WatchFormat): Wire {
 function encodeError(error: unknown, protobuf: boolean): Uint8Array {
   const { status } = statusFromError(error);
   if (protobuf) return encodeWatchFrame("ERROR", encodeEnvelope("v1", "Status", encodeMessage(statusSchema, status)));
-  return jsonLine({ type: "ERROR", object: { kind: "Status", apiVersion: "v1", ...status } });
+  return encodeJsonLine({ type: "ERROR", object: { kind: "Status", apiVersion: "v1", ...status } });
 }
 
 const LINE_END = Buffer.from("}\n");
 
 /** Encodes an event with a whole stored object, once for all watches. */
-function sharedEvent(
+function getSharedEvent(
   encodings: SharedEncodings,
   kind: Kind,
   type: string,
@@ -144,17 +144,17 @@ function sharedEvent(
 ): Uint8Array {
   const { apiVersion, kind: name } = toWire(kind);
   return encodings.getOrEncode(stored, `${protobuf ? "protobuf" : "json"} ${type} ${apiVersion} ${name}`, () => {
-    if (!protobuf) return storedLine(kind, type, stored);
+    if (!protobuf) return encodeStoredLine(kind, type, stored);
     return encodeWatchFrame(type, encodeEnvelope(apiVersion, name, encodeMessage(kind.schema, stored.object)));
   });
 }
 
 /** Encodes an event around the JSON of the stored object. */
-function storedLine(kind: Kind, type: string, stored: Stored): Uint8Array {
-  return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), storedJson(kind, stored), LINE_END]);
+function encodeStoredLine(kind: Kind, type: string, stored: Stored): Uint8Array {
+  return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), encodeStoredJson(kind, stored), LINE_END]);
 }
 
-function jsonLine(value: object): Uint8Array {
+function encodeJsonLine(value: object): Uint8Array {
   return Buffer.from(`${jsonText(value)}\n`, "utf8");
 }
 

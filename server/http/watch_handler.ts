@@ -12,9 +12,9 @@ import type { Exchange } from "./exchange.ts";
 import type { Metrics } from "../metrics/api_requests.ts";
 import { assertStreamable, type Representation } from "./negotiation.ts";
 import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
-import { LIST_CONVERTIBLE, representationFor } from "./read_handlers.ts";
+import { chooseRepresentation, LIST_CONVERTIBLE } from "./read_handlers.ts";
 import { isWatchQuery } from "./request_info.ts";
-import { acceptsGzip, baseHeaders } from "./respond.ts";
+import { acceptsGzip, createBaseHeaders } from "./respond.ts";
 import { createEventEncoder, type EventEncoder, type SharedEncodings, type WatchFormat } from "./watch_events.ts";
 import { parseIncludeObject } from "./table.ts";
 import { Buffer } from "node:buffer";
@@ -32,7 +32,7 @@ export interface WatchDeps extends RegistryDeps {
 
 /** Answers a watch of a collection, or of one object by a field selector or the old `/watch/` path. */
 export async function handleWatch(deps: WatchDeps, target: Target, exchange: Exchange): Promise<Answer> {
-  const representation = representationFor(exchange, LIST_CONVERTIBLE);
+  const representation = chooseRepresentation(exchange, LIST_CONVERTIBLE);
   // A request by the old path needs no `watch` parameter, and without it its options are validated like those of a list.
   const parsed = parseCollectionOptions(exchange.query, isWatchQuery(exchange.query));
   assertSelectable(target.resource, parsed.fields);
@@ -63,11 +63,11 @@ export async function handleWatch(deps: WatchDeps, target: Target, exchange: Exc
     bookmarks: options.allowWatchBookmarks && target.resource.uncached !== true,
     timeoutMs: toTimeoutMs(options) ?? MIN_WATCH_MS * (1 + deps.random.float()),
   };
-  const headers = baseHeaders(exchange, {
+  const headers = createBaseHeaders(exchange, {
     ...(compressed ? { "content-encoding": "gzip", vary: "Accept-Encoding" } : {}),
-    "content-type": watchContentType(representation),
+    "content-type": getWatchContentType(representation),
   });
-  return { status: 200, headers, body: watchBody(watching, format, timing, signal) };
+  return { status: 200, headers, body: createWatchBody(watching, format, timing, signal) };
 }
 
 /**
@@ -117,7 +117,7 @@ function toTimeoutMs({ timeoutSeconds = 0 }: CollectionOptions): number | undefi
 }
 
 /** The timeout and the bookmarks of one watch. */
-export interface WatchTiming {
+interface WatchTiming {
   readonly bookmarks: boolean;
   /** The duration of the watch; a negative one ends the watch before it begins. */
   readonly timeoutMs: number;
@@ -129,14 +129,14 @@ const BOOKMARK_INTERVAL_MS = 60_000;
 const LAST_BOOKMARK_BEFORE_END_MS = 2_000;
 
 /** Returns the Content-Type of a watch. */
-function watchContentType(representation: Representation): string {
+function getWatchContentType(representation: Representation): string {
   return representation.mediaType === "application/vnd.kubernetes.protobuf"
     ? `${representation.mediaType};stream=watch`
     : representation.mediaType;
 }
 
 /** Creates the stream of a watch; `signal` ends it cleanly. */
-function watchBody(
+function createWatchBody(
   watching: RegistryWatch,
   format: WatchFormat,
   timing: WatchTiming,
@@ -180,7 +180,7 @@ class WatchStream implements AnswerStream {
     const encoded = events === undefined ? undefined : this.#encode(events);
     if (encoded === undefined || events?.some(({ type }) => type === "ERROR") === true) this.cancel();
     if (encoded !== undefined) this.#format.onEvents(events?.length ?? 0);
-    return encoded !== undefined && this.#format.compressed ? await gzipMember(encoded) : encoded;
+    return encoded !== undefined && this.#format.compressed ? await compressMember(encoded) : encoded;
   }
 
   cancel(): void {
@@ -266,7 +266,7 @@ const deflate = promisify(deflateRaw);
  * Compresses bytes to one gzip member with an empty last block. Go's reader, and so client-go, returns the data before the
  * last block at once, but keeps the data of the last block until it has read the head of the next member.
  */
-export async function gzipMember(bytes: Uint8Array): Promise<Uint8Array> {
+export async function compressMember(bytes: Uint8Array): Promise<Uint8Array> {
   const blocks = await deflate(bytes, { finishFlush: constants.Z_SYNC_FLUSH });
   const trailer = Buffer.alloc(8);
   trailer.writeUInt32LE(crc32(bytes), 0);

@@ -5,7 +5,7 @@ import { SharedEncodings } from "./watch_events.ts";
 import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
 import fc from "fast-check";
-import { gzipMember } from "./watch_handler.ts";
+import { compressMember } from "./watch_handler.ts";
 
 const BYTES = new Uint8Array([1]);
 
@@ -61,17 +61,17 @@ test("SharedEncodings forgets the oldest beyond 16 MiB, and keeps none that is l
   assert.equal(made, 12);
 });
 
-test("gzipMember() makes members that can be read one by one and together", async () => {
+test("compressMember() makes members that can be read one by one and together", async () => {
   const parts = fc.array(fc.uint8Array({ maxLength: 2_000 }), { minLength: 1, maxLength: 4 });
   await fc.assert(fc.asyncProperty(parts, async (parts) => {
-    const members = await Promise.all(parts.map(gzipMember));
+    const members = await Promise.all(parts.map(compressMember));
     for (const [index, member] of members.entries()) assert.deepEqual([...gunzipSync(member)], [...parts[index]!]);
     assert.deepEqual([...gunzipSync(Buffer.concat(members))], [...Buffer.concat(parts)]);
   }));
 });
 
-test("gzipMember() flushes what is in it before its last block, which has nothing", async () => {
-  const member = Buffer.from(await gzipMember(Buffer.from("an event\n".repeat(20))));
+test("compressMember() flushes what is in it before its last block, which has nothing", async () => {
+  const member = Buffer.from(await compressMember(Buffer.from("an event\n".repeat(20))));
   // An empty stored block, then an empty last one, then checksum and size.
   assert.equal(member.subarray(-14, -8).toString("hex"), "0000ffff0300");
 });

@@ -11,8 +11,7 @@ import {
 } from "../../core/kube/meta.ts";
 import { badRequest, forbidden, internalError } from "../../core/kube/status.ts";
 import { UNSAFE_DELETE } from "../../core/kube/validation/options.ts";
-import type { Authorizer } from "../authz/authorizer.ts";
-import { deniedError } from "../authz/denied_error.ts";
+import { type Authorizer, createDeniedError } from "../authz/authorizer.ts";
 import { createObject } from "../registry/create.ts";
 import { deleteCollection, deleteObject } from "../registry/delete.ts";
 import { assertSelectable } from "../registry/read.ts";
@@ -23,16 +22,16 @@ import { trackOwners, withMeta, writeFitting } from "../registry/write.ts";
 import type { Answer } from "./answer.ts";
 import { decodeBody, decodeOptionsBody, readBody } from "./body.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
-import { bodyMediaType, type Representation } from "./negotiation.ts";
+import { parseBodyMediaType, type Representation } from "./negotiation.ts";
 import { assertDeleteOptions, parseCollectionOptions, parseDeleteOptions, parseWriteOptions } from "./options.ts";
 import { toAttributes } from "./request_info.ts";
-import { getConvertible, LIST_CONVERTIBLE, representationFor, respondList, respondStored } from "./read_handlers.ts";
+import { chooseRepresentation, getConvertible, LIST_CONVERTIBLE, respondList, respondStored } from "./read_handlers.ts";
 import { respondWire, STATUS_WIRE } from "./respond.ts";
 
 /** Answers a POST to a collection. */
 export async function handleCreate(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
-  const representation = representationFor(exchange, getConvertible(target));
-  const mediaType = bodyMediaType(findHeader(exchange, "content-type"));
+  const representation = chooseRepresentation(exchange, getConvertible(target));
+  const mediaType = parseBodyMediaType(findHeader(exchange, "content-type"));
   const bytes = await readBody(exchange);
   const options = parseWriteOptions("create", exchange.query, getUserAgent(exchange));
   const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
@@ -53,10 +52,10 @@ export interface UpdateDeps extends RegistryDeps {
 
 /** Answers a PUT of an object or subresource. */
 export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Answer> {
-  const representation = representationFor(exchange, getConvertible(target));
+  const representation = chooseRepresentation(exchange, getConvertible(target));
   const bytes = await readBody(exchange);
   const options = parseWriteOptions("update", exchange.query, getUserAgent(exchange));
-  const mediaType = bodyMediaType(findHeader(exchange, "content-type"));
+  const mediaType = parseBodyMediaType(findHeader(exchange, "content-type"));
   const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
   exchange.audit?.requestObject(target.resource.kind, withDefaults(target.resource, sent));
   const placed = withNamespace(target, sent);
@@ -83,12 +82,12 @@ export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: E
 export async function authorizeCreate(authorizer: Pick<Authorizer, "authorize">, exchange: Exchange): Promise<void> {
   const attributes = { ...toAttributes(exchange.info), verb: "create" };
   const decision = await authorizer.authorize(exchange.user, attributes);
-  if (decision.kind !== "allow") throw deniedError(exchange.user, attributes, decision.reason);
+  if (decision.kind !== "allow") throw createDeniedError(exchange.user, attributes, decision.reason);
 }
 
 /** Answers a DELETE of one object with a Status, or with the object while finalizers keep it. */
 export async function handleDelete(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Answer> {
-  const representation = representationFor(exchange, getConvertible(target));
+  const representation = chooseRepresentation(exchange, getConvertible(target));
   const options = await readDeleteOptions(exchange, false);
   if (options[UNSAFE_DELETE] === true) await assertUnsafeDelete(deps.authorizer, target, exchange);
   const deleted = await deleteObject(deps, target, options);
@@ -135,7 +134,7 @@ export async function handleDeleteCollection(
   target: Target,
   exchange: Exchange,
 ): Promise<Answer> {
-  const representation = representationFor(exchange, LIST_CONVERTIBLE);
+  const representation = chooseRepresentation(exchange, LIST_CONVERTIBLE);
   const query = parseCollectionOptions(exchange.query, false);
   assertSelectable(target.resource, query.fields);
   const options = await readDeleteOptions(exchange, true);
@@ -177,7 +176,7 @@ async function readDeleteOptions(exchange: Exchange, ofCollection: boolean): Pro
   if (bytes.length === 0) {
     options = parseDeleteOptions(exchange.query);
   } else {
-    const mediaType = bodyMediaType(findHeader(exchange, "content-type"));
+    const mediaType = parseBodyMediaType(findHeader(exchange, "content-type"));
     options = decodeOptionsBody(DELETE_OPTIONS, mediaType, bytes);
     exchange.audit?.requestObject(AUDITED_DELETE_OPTIONS, options);
   }

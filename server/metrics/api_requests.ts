@@ -6,7 +6,7 @@ import { Counter, Gauge, Histogram } from "prom-client";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { AuditLevel } from "../../core/audit/policy.ts";
-import { createMetricsRegistry, exponentialBuckets, type MetricsRegistry } from "./registry.ts";
+import { createExponentialBuckets, createMetricsRegistry, type MetricsRegistry } from "./registry.ts";
 import type { Answer } from "../http/answer.ts";
 import type { AuditCounts } from "../http/audit.ts";
 import type { Exchange } from "../http/exchange.ts";
@@ -56,89 +56,53 @@ const LONG_RUNNING: ReadonlySet<string> = new Set(["watch"]);
 const LABELS = ["verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component"] as const;
 const LONG_LABELS = LABELS.filter((label) => label !== "dry_run");
 /** The buckets of kube-apiserver's authentication and authorization durations. */
-const AUTH_BUCKETS = exponentialBuckets(0.001, 2, 15);
+const AUTH_BUCKETS = createExponentialBuckets(0.001, 2, 15);
 const HOUR = 3600;
 const DAY = 24 * HOUR;
 
 /** Creates the metrics in a registry, by default a new one; there is no global registry. */
 export function createMetrics(registry: MetricsRegistry = createMetricsRegistry()): Metrics {
-  const options = (name: string, help: string) => ({ name, help, registers: [registry] });
-  const requests = new Counter({
-    ...options("apiserver_request_total", "Requests by verb, resource and HTTP code."),
-    labelNames: [...LABELS, "code"],
-  });
-  const durations = new Histogram({
-    ...options(
-      "apiserver_request_duration_seconds",
-      "Time from receiving a request to its answer, in seconds; watches left out.",
-    ),
-    labelNames: [...LABELS],
-    buckets: [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60],
-  });
-  const longRunning = new Gauge({
-    ...options("apiserver_longrunning_requests", "Watches that are open."),
-    labelNames: LONG_LABELS,
-  });
-  const watchEvents = new Counter({
-    ...options("apiserver_watch_events_total", "Events sent to watchers."),
-    labelNames: ["group", "version", "resource"],
-  });
-  const attempts = new Counter({
-    ...options("authentication_attempts", "Attempts to authenticate, by their result."),
-    labelNames: ["result"],
-  });
-  const authenticationTimes = new Histogram({
-    ...options("authentication_duration_seconds", "Time of an authentication, by its result."),
-    labelNames: ["result"],
-    buckets: AUTH_BUCKETS,
-  });
-  const users = new Counter({
-    ...options(
-      "authenticated_user_requests",
-      "Authenticated requests by user; all but a few well-known names are other.",
-    ),
-    labelNames: ["username"],
-  });
-  const clientCertificates = new Histogram({
-    ...options(
-      "apiserver_client_certificate_expiration_seconds",
-      "What client certificates have left when they are shown.",
-    ),
-    buckets: [
-      ...[0, 0.5, 1, 2, 6, 12].map((hours) => hours * HOUR),
-      ...[1, 2, 4, 7, 30, 90, 180, 360].map((days) => days * DAY),
-    ],
-  });
-  const decisions = new Counter({
-    ...options("authorization_attempts_total", "Decisions of the authorizer, by their result."),
-    labelNames: ["result"],
-  });
-  const authorizationTimes = new Histogram({
-    ...options("authorization_duration_seconds", "Time of an authorization, by its result."),
-    labelNames: ["result"],
-    buckets: AUTH_BUCKETS,
-  });
-  const audit = createAuditCounts(registry);
-  // The labels of a request are looked up as one text, because a labelled metric costs more than a small request.
-  const series = new Map<string, { inc(): void; observe(seconds: number): void }>();
-  const once = <T>(make: (key: string) => T): (key: string) => T => {
-    const known = new Map<string, T>();
-    return (key) => {
-      const found = known.get(key) ?? make(key);
-      known.set(key, found);
-      return found;
-    };
-  };
-  const ofAuthentication = once((result) =>
-    [attempts.labels({ result }), authenticationTimes.labels({ result })] as const
-  );
-  const ofAuthorization = once((result) =>
-    [decisions.labels({ result }), authorizationTimes.labels({ result })] as const
-  );
-  const ofUser = once((username) => users.labels({ username }));
   return {
     startedAt: Math.floor(performance.timeOrigin / 1000),
-    audit,
+    ...createRequestCounts(registry),
+    ...createAuthenticationCounts(registry),
+    ...createAuthorizationCounts(registry),
+    audit: createAuditCounts(registry),
+    async render() {
+      return new TextEncoder().encode(await registry.metrics());
+    },
+  };
+}
+
+function createRequestCounts(registry: MetricsRegistry): Pick<Metrics, "observe" | "beginLongRunning" | "watched"> {
+  const requests = new Counter({
+    name: "apiserver_request_total",
+    help: "Requests by verb, resource and HTTP code.",
+    labelNames: [...LABELS, "code"],
+    registers: [registry],
+  });
+  const durations = new Histogram({
+    name: "apiserver_request_duration_seconds",
+    help: "Time from receiving a request to its answer, in seconds; watches left out.",
+    labelNames: [...LABELS],
+    buckets: [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60],
+    registers: [registry],
+  });
+  const longRunning = new Gauge({
+    name: "apiserver_longrunning_requests",
+    help: "Watches that are open.",
+    labelNames: LONG_LABELS,
+    registers: [registry],
+  });
+  const watchEvents = new Counter({
+    name: "apiserver_watch_events_total",
+    help: "Events sent to watchers.",
+    labelNames: ["group", "version", "resource"],
+    registers: [registry],
+  });
+  // The labels of a request are looked up as one text, because a labelled metric costs more than a small request.
+  const series = new Map<string, { inc(): void; observe(seconds: number): void }>();
+  return {
     observe(request, code, seconds) {
       const values = toLabels(request);
       const key = `${Object.values(values).join(" ")} ${code}`;
@@ -159,21 +123,77 @@ export function createMetrics(registry: MetricsRegistry = createMetricsRegistry(
       return () => gauge.dec();
     },
     watched: ({ group, version, resource }, events) => watchEvents.inc({ group, version, resource }, events),
+  };
+}
+
+function createAuthenticationCounts(registry: MetricsRegistry): Pick<Metrics, "authenticated" | "clientCertificate"> {
+  const countAttempt = createResultCounts(registry, "authentication", {
+    total: { name: "authentication_attempts", help: "Attempts to authenticate, by their result." },
+    seconds: "Time of an authentication, by its result.",
+  });
+  const users = new Counter({
+    name: "authenticated_user_requests",
+    help: "Authenticated requests by user; all but a few well-known names are other.",
+    labelNames: ["username"],
+    registers: [registry],
+  });
+  const clientCertificates = new Histogram({
+    name: "apiserver_client_certificate_expiration_seconds",
+    help: "What client certificates have left when they are shown.",
+    buckets: [
+      ...[0, 0.5, 1, 2, 6, 12].map((hours) => hours * HOUR),
+      ...[1, 2, 4, 7, 30, 90, 180, 360].map((days) => days * DAY),
+    ],
+    registers: [registry],
+  });
+  const getUserCounter = cacheByKey((username) => users.labels({ username }));
+  return {
     authenticated(result, username, seconds) {
-      const [counter, histogram] = ofAuthentication(result);
-      counter.inc();
-      histogram.observe(seconds);
-      if (result === "success") ofUser(compressedUsername(username)).inc();
+      countAttempt(result, seconds);
+      if (result === "success") getUserCounter(toUsernameLabel(username)).inc();
     },
     clientCertificate: (secondsLeft) => clientCertificates.observe(secondsLeft),
-    authorized(result, seconds) {
-      const [counter, histogram] = ofAuthorization(result);
-      counter.inc();
-      histogram.observe(seconds);
-    },
-    async render() {
-      return new TextEncoder().encode(await registry.metrics());
-    },
+  };
+}
+
+function createAuthorizationCounts(registry: MetricsRegistry): Pick<Metrics, "authorized"> {
+  return {
+    authorized: createResultCounts(registry, "authorization", {
+      total: { name: "authorization_attempts_total", help: "Decisions of the authorizer, by their result." },
+      seconds: "Time of an authorization, by its result.",
+    }),
+  };
+}
+
+/** Creates a counter and a histogram of one step by its result, and the function that records both. */
+function createResultCounts(
+  registry: MetricsRegistry,
+  step: string,
+  help: { readonly total: { readonly name: string; readonly help: string }; readonly seconds: string },
+): (result: string, seconds: number) => void {
+  const total = new Counter({ ...help.total, labelNames: ["result"], registers: [registry] });
+  const times = new Histogram({
+    name: `${step}_duration_seconds`,
+    help: help.seconds,
+    labelNames: ["result"],
+    buckets: AUTH_BUCKETS,
+    registers: [registry],
+  });
+  const getSeries = cacheByKey((result) => ({ total: total.labels({ result }), times: times.labels({ result }) }));
+  return (result, seconds) => {
+    const own = getSeries(result);
+    own.total.inc();
+    own.times.observe(seconds);
+  };
+}
+
+/** Wraps a function so that it runs once for each key; the keys must be few. */
+function cacheByKey<T>(make: (key: string) => T): (key: string) => T {
+  const known = new Map<string, T>();
+  return (key) => {
+    const found = known.get(key) ?? make(key);
+    known.set(key, found);
+    return found;
   };
 }
 
@@ -208,7 +228,7 @@ const COUNTED_USERS: ReadonlySet<string> = new Set([
   "system:serviceaccount:kube-system:default",
 ]);
 
-function compressedUsername(username: string): string {
+function toUsernameLabel(username: string): string {
   if (COUNTED_USERS.has(username)) return username;
   return username.includes("@") ? "email_id" : "other";
 }

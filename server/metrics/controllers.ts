@@ -1,7 +1,7 @@
 /** Metrics of controllers, under the names of client-go's work queues and leader election. */
 import { Counter, Gauge, Histogram } from "prom-client";
 import type { Clock, QueueObserver } from "../../core/ports.ts";
-import { exponentialBuckets, type MetricsRegistry } from "./registry.ts";
+import { createExponentialBuckets, type MetricsRegistry } from "./registry.ts";
 
 /** The metrics that controllers update. */
 export interface ControllerMetrics {
@@ -12,7 +12,7 @@ export interface ControllerMetrics {
 }
 
 /** Ten decades from ten nanoseconds on, as in client-go. */
-const BUCKETS = exponentialBuckets(1e-8, 10, 10);
+const BUCKETS = createExponentialBuckets(1e-8, 10, 10);
 
 /** Adds the metrics of controllers to a registry. */
 export function createControllerMetrics(registry: MetricsRegistry, clock: Pick<Clock, "elapsedMs">): ControllerMetrics {
@@ -46,7 +46,7 @@ export function createControllerMetrics(registry: MetricsRegistry, clock: Pick<C
   return {
     setLeading: (leaseName, isLeading) => leading.set({ name: leaseName }, isLeading ? 1 : 0),
     queue(name) {
-      const queue = observers.get(name) ?? timedQueue(clock, {
+      const queue = observers.get(name) ?? timeQueue(clock, {
         depth: depth.labels({ name }),
         adds: adds.labels({ name }),
         retries: retries.labels({ name }),
@@ -72,7 +72,7 @@ interface QueueSeries {
   readonly worked: Pick<Histogram.Internal<string>, "observe">;
 }
 
-function timedQueue(clock: Pick<Clock, "elapsedMs">, series: QueueSeries): TimedQueue {
+function timeQueue(clock: Pick<Clock, "elapsedMs">, series: QueueSeries): TimedQueue {
   const addedAt = new Map<string, number>();
   const takenAt = new Map<string, number>();
   // An unused queue must be in the metrics too.

@@ -21,7 +21,7 @@ export function countRejections(registry: MetricsRegistry): NonNullable<FlowCont
 }
 
 /** Adds gauges of the executing and waiting requests of each level, and of its seats. */
-export function gaugeLevels(registry: MetricsRegistry, { figures }: Pick<FlowControl, "figures">): void {
+export function gaugeLevels(registry: MetricsRegistry, flowControl: Pick<FlowControl, "figures">): void {
   const gauge = (name: string, help: string, figure: keyof LevelFigures) =>
     new Gauge({
       name,
@@ -29,7 +29,9 @@ export function gaugeLevels(registry: MetricsRegistry, { figures }: Pick<FlowCon
       labelNames: ["priority_level"],
       registers: [registry],
       collect() {
-        for (const [level, of] of Object.entries(figures())) this.set({ priority_level: level }, of[figure]);
+        for (const [level, of] of Object.entries(flowControl.figures())) {
+          this.set({ priority_level: level }, of[figure]);
+        }
       },
     });
   gauge("tlsboot_flowcontrol_executing_requests", "Requests that are being served, by priority level.", "executing");

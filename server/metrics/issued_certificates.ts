@@ -102,9 +102,9 @@ export class IssuedCertificates {
   summarize(now: Date): ReadonlyMap<string, IssuedSummary> {
     const seconds = now.getTime() / 1000;
     for (const signerName of this.#bySigner.keys()) this.#reported.add(this.getSignerLabel(signerName));
-    const summaries = new Map([...this.#reported].map((label) => [label, emptySummary()]));
+    const summaries = new Map([...this.#reported].map((label) => [label, createEmptySummary()]));
     for (const [signerName, own] of this.#bySigner) {
-      const summary = summaries.get(this.getSignerLabel(signerName)) ?? emptySummary();
+      const summary = summaries.get(this.getSignerLabel(signerName)) ?? createEmptySummary();
       for (const [subject, life] of own) {
         const left = life.until - seconds;
         if (left <= 0) {
@@ -143,7 +143,7 @@ export class IssuedCertificates {
   }
 }
 
-function emptySummary() {
+function createEmptySummary() {
   return { within: TERMS.map(() => 0), overdue: 0, soonest: Infinity };
 }
 

@@ -57,7 +57,7 @@ export function addBuildInfo(registry: MetricsRegistry, { version }: BuildFacts)
 }
 
 /** Creates bucket limits of a histogram that grow by a factor. */
-export function exponentialBuckets(start: number, factor: number, count: number): number[] {
+export function createExponentialBuckets(start: number, factor: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => Number((start * factor ** index).toPrecision(12)));
 }
 

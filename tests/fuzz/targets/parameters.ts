@@ -5,10 +5,10 @@ import { restructureJson } from "../structure/json.ts";
 import { encodeText, type Target } from "../target.ts";
 import {
   assertStreamable,
-  bodyMediaType,
   negotiate,
   negotiateError,
   negotiateTransformation,
+  parseBodyMediaType,
 } from "../../../server/http/negotiation.ts";
 import {
   assertDeleteOptions,
@@ -202,7 +202,7 @@ export const contentType: Target = {
   maxBytes: MAX_HEAD_BYTES,
   run(input) {
     const header = latin1(input);
-    return [() => bodyMediaType(header), () => parsePatchType(header)].map(attempt).join(" ");
+    return [() => parseBodyMediaType(header), () => parsePatchType(header)].map(attempt).join(" ");
   },
 };
 

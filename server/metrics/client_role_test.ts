@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Gauge } from "prom-client";
-import { listenForMetrics } from "./listener.ts";
+import { listenForMetrics } from "./client_role.ts";
 import { createMetricsRegistry } from "./registry.ts";
 
 test("listenForMetrics() answers 500 while a metric cannot be gathered, and goes on", async () => {
