@@ -24,7 +24,6 @@ import {
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { formatName } from "../../../core/pki/names.ts";
-import { formatValidity } from "../../output/certificate_text.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -37,54 +36,12 @@ import { USER_AGENT } from "../../user_agent.ts";
 import { commandLine, describeContinuation, describeNextRequest, describeRemoval } from "./command_words.ts";
 import type { Machine } from "./machine.ts";
 import { readServingNames } from "./serving_names.ts";
+import { formatStatus, type ReportedPair, STATE_TEXT, type StatusReport } from "./status_report.ts";
 
 /** The adapters for reading the status. */
 export interface StatusTools {
   readonly io: Io;
   readonly files: FilePort;
-}
-
-/** One pair in the output. Keys of the JSON may be added, but never removed. */
-interface PairReport {
-  readonly path: string;
-  readonly state: StoredPairState;
-  /** The reason why the pair cannot be used. */
-  readonly reason?: string;
-  /** True while a first request is pending. */
-  readonly isRequested: boolean;
-  readonly next: string;
-  readonly subject?: string;
-  readonly dnsNames?: readonly string[];
-  readonly ipAddresses?: readonly string[];
-  readonly serialNumber?: string;
-  readonly sha256Fingerprint?: string;
-  readonly notBefore?: string;
-  readonly notAfter?: string;
-  readonly renewalFrom?: string;
-  readonly renewalBy?: string;
-}
-
-/** The status of a machine, as printed with `--output`. */
-export interface StatusReport {
-  readonly nodeName: string;
-  readonly isReady: boolean;
-  readonly kubeconfig: {
-    readonly path: string;
-    readonly state: KubeconfigValidity["kind"];
-    readonly reason?: string;
-  };
-  readonly client: PairReport;
-  /** Absent when there is no serving certificate and none is requested. */
-  readonly serving?: PairReport;
-  readonly server: {
-    readonly state: ServerAnswer["kind"];
-    readonly url?: string;
-    readonly reason?: string;
-    readonly username?: string;
-    /** How far this machine's clock is ahead of the server's; negative when it is behind. */
-    readonly clockSkewSeconds?: number;
-  };
-  readonly problems: readonly Problem[];
 }
 
 /** Prints the status. The exit code is `no` when something is missing, broken, due or refused. */
@@ -118,6 +75,18 @@ interface Status {
   readonly lines: readonly string[];
 }
 
+/** Everything that is known about a machine before it is assessed. */
+interface StatusEvidence {
+  readonly machine: Machine;
+  readonly kubeconfig: KubeconfigValidity;
+  readonly client: ReportedPair;
+  /** Undefined when there is no serving certificate and none is requested. */
+  readonly serving: ReportedPair | undefined;
+  readonly server: ServerAnswer;
+  /** The link to the client certificate in use. */
+  readonly currentPath: string;
+}
+
 async function readStatus(
   settings: Settings<BootstrapFlags>,
   given: Machine,
@@ -125,16 +94,60 @@ async function readStatus(
   signal: AbortSignal,
 ): Promise<Status> {
   const { io, files } = tools;
-  const { clock, cwd } = io;
+  const evidence = await readEvidence(settings, given, tools, signal);
+  const { machine, kubeconfig, client, serving, server, currentPath } = evidence;
+  const show = (path: string): string => displayPath(path, io.cwd);
+  const secrets = await inspectSecrets(
+    [client.found, serving?.found],
+    { path: machine.kubeconfigPath, cluster: kubeconfig.kind === "valid" ? kubeconfig.cluster : undefined },
+    files,
+  );
+  const assessment = assessMachine(
+    {
+      nodeName: machine.nodeName,
+      certDir: show(machine.certDir),
+      kubeconfigState: kubeconfig.kind,
+      clientState: client.report.state,
+      servingState: serving?.report.state,
+      secrets: secrets.map((secret) => ({ ...secret, path: show(secret.path) })),
+      folderWriters: await inspectFolder(machine.certDir, files),
+      strayTarget: await findStrayTarget(currentPath, files),
+      server,
+    },
+    describeRemoval(settings, machine, currentPath, io),
+  );
+  const report: StatusReport = {
+    nodeName: machine.nodeName,
+    ...assessment,
+    kubeconfig: {
+      path: machine.kubeconfigPath,
+      state: kubeconfig.kind,
+      ...(kubeconfig.kind === "invalid" ? { reason: kubeconfig.reason } : {}),
+    },
+    client: client.report,
+    ...(serving === undefined ? {} : { serving: serving.report }),
+    server: createServerReport(server, kubeconfig),
+  };
+  return { report, lines: formatStatus(report, { client, serving }, io) };
+}
+
+/** Reads the files of a machine, and asks the server whether it accepts the machine. */
+async function readEvidence(
+  settings: Settings<BootstrapFlags>,
+  given: Machine,
+  tools: StatusTools,
+  signal: AbortSignal,
+): Promise<StatusEvidence> {
+  const { io: { clock }, files } = tools;
   const connect = createConnector({ files, clock, userAgent: USER_AGENT });
-  const validity = await checkKubeconfig(given.kubeconfigPath, { files, clock, connect });
+  const kubeconfig = await checkKubeconfig(given.kubeconfigPath, { files, clock, connect });
   // A node's kubeconfig may contain its pair, which is in use until a renewal stores one in the folder.
-  const held = validity.kind === "valid" ? { pair: validity.pair, keyPath: given.kubeconfigPath } : undefined;
-  const clientStore = viewCredentialStore({ files, clock, certDir: given.certDir, prefix: CLIENT_STORE_PREFIX });
+  const held = kubeconfig.kind === "valid" ? { pair: kubeconfig.pair, keyPath: given.kubeconfigPath } : undefined;
+  const store = viewCredentialStore({ files, clock, certDir: given.certDir, prefix: CLIENT_STORE_PREFIX });
   const machine = settings.hostnameOverride === undefined
     ? withKnownName(given, [
-      parseNodeCommonName((held?.pair ?? await clientStore.current().catch(() => undefined))?.leaf.subject.commonName),
-      (await findWaitingRequest(clientStore.temporaryKeyPath, files))?.note?.nodeName,
+      parseNodeCommonName((held?.pair ?? await store.current().catch(() => undefined))?.leaf.subject.commonName),
+      (await findWaitingRequest(store.temporaryKeyPath, files))?.note?.nodeName,
     ])
     : given;
   const own = { ...toNodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] };
@@ -144,57 +157,17 @@ async function readStatus(
     : undefined;
   const serving = await readPair(SERVING_STORE_PREFIX, machine, wanted, { ...settings, serving: true }, tools);
   const isServing = settings.serving || serving.report.state !== "missing" || serving.report.isRequested;
-  const server = validity.kind === "valid"
-    ? await askServer(
-      () => connectAsNode({ kubeconfigPath: machine.kubeconfigPath, store: clientStore, files, connect }),
-      clock,
-      signal,
-    )
-    : { kind: "notAsked", reason: "there is no valid kubeconfig" } as const;
-  const show = (path: string): string => displayPath(path, cwd);
-  const secrets = await inspectSecrets(
-    [client.found, isServing ? serving.found : undefined],
-    { path: machine.kubeconfigPath, cluster: validity.kind === "valid" ? validity.cluster : undefined },
-    files,
-  );
-  const assessment = assessMachine(
-    {
-      nodeName: machine.nodeName,
-      certDir: show(machine.certDir),
-      kubeconfigState: validity.kind,
-      clientState: client.report.state,
-      servingState: isServing ? serving.report.state : undefined,
-      secrets: secrets.map((secret) => ({ ...secret, path: show(secret.path) })),
-      folderWriters: await inspectFolder(machine.certDir, files),
-      strayTarget: await findStrayTarget(clientStore.currentPath, files),
-      server,
-    },
-    describeRemoval(settings, machine, clientStore.currentPath, io),
-  );
-  const report: StatusReport = {
-    nodeName: machine.nodeName,
-    ...assessment,
-    kubeconfig: {
-      path: machine.kubeconfigPath,
-      state: validity.kind,
-      ...(validity.kind === "invalid" ? { reason: validity.reason } : {}),
-    },
-    client: client.report,
-    ...(isServing ? { serving: serving.report } : {}),
-    server: serverReport(server, validity),
-  };
+  const connectNode = () => connectAsNode({ kubeconfigPath: machine.kubeconfigPath, store, files, connect });
+  const server: ServerAnswer = kubeconfig.kind === "valid"
+    ? await askServer(connectNode, clock, signal)
+    : { kind: "notAsked", reason: "there is no valid kubeconfig" };
   return {
-    report,
-    lines: [
-      ...headLines(report, machine, io),
-      ...formatPairLines("Client certificate", client, io),
-      ...(isServing ? formatPairLines("Serving certificate", serving, io) : []),
-      ...serverLines(report),
-      ...assessment.problems.flatMap(({ severity, message, fix }) => [
-        `${severity === "fault" ? "Problem" : "Warning"}:\t${message}`,
-        `  Fix:\t${fix}`,
-      ]),
-    ],
+    machine,
+    kubeconfig,
+    client,
+    serving: isServing ? serving : undefined,
+    server,
+    currentPath: store.currentPath,
   };
 }
 
@@ -204,11 +177,6 @@ function withKnownName(machine: Machine, names: readonly (string | undefined)[])
   return name.ok ? { ...machine, nodeName: name.value } : machine;
 }
 
-interface ReadPair {
-  readonly report: PairReport;
-  readonly found: FoundPair | undefined;
-}
-
 async function readPair(
   prefix: string,
   machine: Machine,
@@ -216,7 +184,7 @@ async function readPair(
   settings: Settings<BootstrapFlags>,
   { io, files }: StatusTools,
   held?: FoundPair,
-): Promise<ReadPair> {
+): Promise<ReportedPair> {
   const store = viewCredentialStore({ files, clock: io.clock, certDir: machine.certDir, prefix });
   const waiting = await findWaitingRequest(store.temporaryKeyPath, files);
   const base = { path: store.currentPath, isRequested: waiting !== undefined };
@@ -268,7 +236,7 @@ function formatNames({ commonName, dnsNames, ipAddresses }: CertificateTemplate)
   return [commonName, ...dnsNames, ...ipAddresses].join(", ");
 }
 
-function serverReport(server: ServerAnswer, validity: KubeconfigValidity): StatusReport["server"] {
+function createServerReport(server: ServerAnswer, validity: KubeconfigValidity): StatusReport["server"] {
   const skewMs = "clock" in server && server.clock !== undefined
     ? server.clock.ourTime.getTime() - server.clock.serverTime.getTime()
     : undefined;
@@ -279,53 +247,4 @@ function serverReport(server: ServerAnswer, validity: KubeconfigValidity): Statu
     ...("username" in server && server.username !== undefined ? { username: server.username } : {}),
     ...(skewMs === undefined ? {} : { clockSkewSeconds: Math.round(skewMs / 1000) }),
   };
-}
-
-const STATE_TEXT: Readonly<Record<StoredPairState, string>> = {
-  valid: "valid",
-  renewalDue: "valid, but its renewal is overdue",
-  expired: "expired",
-  notYetValid: "not valid yet",
-  missing: "missing",
-  broken: "broken",
-  mismatched: "for other names",
-};
-
-function headLines({ nodeName, isReady, kubeconfig }: StatusReport, machine: Machine, io: Io): readonly string[] {
-  return [
-    `Node:\t${nodeName}`,
-    `Ready:\t${isReady ? "yes" : "no"}`,
-    `Kubeconfig:\t${displayPath(machine.kubeconfigPath, io.cwd)}`,
-    `  State:\t${kubeconfig.reason === undefined ? kubeconfig.state : `invalid, ${kubeconfig.reason}`}`,
-  ];
-}
-
-const SERVER_TEXT: Readonly<Record<ServerAnswer["kind"], string>> = {
-  accepted: "accepts this machine",
-  refused: "does not accept this machine",
-  untrusted: "not trusted",
-  unreachable: "could not be reached",
-  notAsked: "not contacted",
-};
-
-function serverLines({ server: { url, state, reason, username } }: StatusReport): readonly string[] {
-  const what = username === undefined ? SERVER_TEXT[state] : `${SERVER_TEXT[state]} as ${username}`;
-  return [
-    ...(url === undefined ? [`Server:\t${what}`] : [`Server:\t${url}`, `  State:\t${what}`]),
-    ...(state === "notAsked" && reason !== undefined ? [`  Reason:\t${reason}`] : []),
-  ];
-}
-
-function formatPairLines(title: string, { report, found }: ReadPair, io: Io): readonly string[] {
-  const { state, reason, next } = report;
-  const leaf = found?.pair.leaf;
-  const names = leaf === undefined ? [] : [...leaf.dnsNames, ...leaf.ipAddresses];
-  return [
-    `${title}:\t${displayPath(report.path, io.cwd)}`,
-    `  State:\t${STATE_TEXT[state]}${reason === undefined ? "" : `: ${reason}`}`,
-    ...(leaf === undefined ? [] : [`  Subject:\t${formatName(leaf.subject)}`]),
-    ...(names.length === 0 ? [] : [`  Names:\t${names.join(", ")}`]),
-    ...(leaf === undefined ? [] : [`  Validity:\t${formatValidity(leaf, io.clock.now())}`]),
-    `  Next:\t${next}`,
-  ];
 }
