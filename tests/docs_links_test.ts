@@ -66,3 +66,19 @@ test("every path that a page names is there, and so is every page that a program
   }
   assert.deepEqual(broken, []);
 });
+
+test("docs/engineering/a-request-file-by-file.md: each story lists files that are there, each once", async () => {
+  const page = await readFile(join(ROOT, "docs", "engineering", "a-request-file-by-file.md"), "utf8");
+  const stories = page.split(/^## /m).slice(1);
+  assert.equal(stories.length, 3);
+  for (const story of stories) {
+    const entries = [...story.matchAll(/^(\d+)\. `([\w/.-]+\.ts)`: \S/gm)].map(([, number, file = ""]) => ({
+      number,
+      file,
+    }));
+    assert.ok(entries.length >= 20, "a story has its files");
+    assert.deepEqual(entries.map(({ number }) => Number(number)), entries.map((_, index) => index + 1));
+    assert.equal(new Set(entries.map(({ file }) => file)).size, entries.length, "a file is listed twice");
+    assert.deepEqual(entries.map(({ file }) => file).filter((file) => !existsSync(join(ROOT, file))), []);
+  }
+});
