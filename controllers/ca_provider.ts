@@ -66,7 +66,7 @@ export async function createFileAuthoritySource(options: FileAuthorityOptions): 
       logger.info("CA reloaded", { certFile, fingerprint: authority.certificate.sha256Fingerprint });
     },
     onFault: (error) =>
-      logger.error("CA files changed but are no CA, the old one stays in use", { certFile, keyFile, error }),
+      logger.error("CA files changed but do not hold a CA, the old one stays in use", { certFile, keyFile, error }),
   });
   return { current: async () => (await current()).authority };
 }
@@ -169,7 +169,7 @@ function refuseOpenKey(path: string, mode: number): void {
   if ((mode & GROUP_AND_OTHERS) === 0) return;
   throw new AppError(
     "file_permissions",
-    `cannot use CA key "${path}": its mode ${(mode & 0o777).toString(8).padStart(4, "0")} lets others at it`,
+    `cannot use CA key "${path}": its mode ${(mode & 0o777).toString(8).padStart(4, "0")} lets other users access it`,
     { hint: `chmod 600 ${shellWord(path)}` },
   );
 }

@@ -146,7 +146,7 @@ test("createFileAuthoritySource() keeps the old pair when the new one is broken,
     await options.clock.advance(1_000);
     assert.equal((await source.current()).certificate.subject.commonName, "first");
   }
-  assert.deepEqual(options.logger.messages(), ["CA files changed but are no CA, the old one stays in use"]);
+  assert.deepEqual(options.logger.messages(), ["CA files changed but do not hold a CA, the old one stays in use"]);
   disk["ca.key"] = (await second).keyPem;
   await options.clock.advance(1_000);
   assert.equal((await source.current()).certificate.subject.commonName, "second");
@@ -204,7 +204,7 @@ test("createFileAuthoritySource() decrypts a key with a passphrase, and keeps th
   disk["ca.key"] = await encryptPrivateKey(key.value, "right", createSeededRandom(7));
   await options.clock.advance(1_000);
   assert.equal((await opened.current()).certificate.subject.commonName, "first");
-  assert.deepEqual(options.logger.messages(), ["CA files changed but are no CA, the old one stays in use"]);
+  assert.deepEqual(options.logger.messages(), ["CA files changed but do not hold a CA, the old one stays in use"]);
   passphrase = "right";
   await options.clock.advance(1_000);
   await opened.current();

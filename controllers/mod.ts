@@ -8,8 +8,8 @@
  * - `runWhileLeading` lets one of several replicas work.
  * - `createPolicyApprover` gives the approver policies, and `createFileAuthoritySource` the signer its CA from files.
  *
- * A store of any API, near or far, is `createObjectStore` of `@tlsboot/tlsboot/client`. Clock, randomness and logger are
- * handed in; `createSystemPorts` of `@tlsboot/tlsboot` makes those of the machine.
+ * A store of any API, local or remote, is `createObjectStore` of `@tlsboot/tlsboot/client`. Clock, randomness and logger
+ * are handed in; `createSystemPorts` of `@tlsboot/tlsboot` makes those of the machine.
  *
  * @example A controller of your own, over a store that delivers one object
  * ```ts

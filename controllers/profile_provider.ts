@@ -44,7 +44,7 @@ export async function createFileProfileSource(options: FileProfileOptions): Prom
     clock,
     onChange: () => logger.info("profile reloaded", { file, signerName }),
     onFault: (error) =>
-      logger.error("PROFILE CHANGED BUT CANNOT BE USED, the old one stays in use", { file, signerName, error }),
+      logger.error("profile changed but cannot be used, the old one stays in use", { file, signerName, error }),
   });
   return { signerName, current: async () => (await current()).profile };
 }
@@ -83,10 +83,10 @@ async function load(
   if (!spec.ok) throw profileFault(file, spec.error);
   const named = spec.value.signerName;
   if (named === undefined && signerName === undefined) {
-    throw profileFault(file, ["signerName: missing; say it here or with --signer-name"]);
+    throw profileFault(file, ["signerName: missing; set it here or with --signer-name"]);
   }
   if (named !== undefined && signerName !== undefined && named !== signerName) {
-    throw profileFault(file, [`signerName: is "${named}" here, and "${signerName}" is asked for`]);
+    throw profileFault(file, [`signerName: is "${named}" here, but "${signerName}" is requested`]);
   }
   return { profile: createCustomProfile(named ?? signerName ?? "", spec.value), content };
 }
@@ -95,6 +95,6 @@ async function load(
 export function profileFault(file: string, faults: readonly string[]): AppError {
   const list = faults.length === 1 ? ` ${faults[0]}` : faults.map((fault) => `\n  ${fault}`).join("");
   return new AppError("config_invalid", `cannot use profile "${file}":${list}`, {
-    hint: "see what a profile says with: tlsboot signer --check FILE",
+    hint: "check a profile with: tlsboot signer --check FILE",
   });
 }

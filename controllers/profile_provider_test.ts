@@ -38,13 +38,13 @@ for (
       name: "no signer name",
       text: profile("", "1h"),
       signerName: undefined,
-      want: 'cannot use profile "web.yaml": signerName: missing; say it here or with --signer-name',
+      want: 'cannot use profile "web.yaml": signerName: missing; set it here or with --signer-name',
     },
     {
       name: "another signer name",
       text: profile("example.com/a", "1h"),
       signerName: "example.com/b",
-      want: 'cannot use profile "web.yaml": signerName: is "example.com/a" here, and "example.com/b" is asked for',
+      want: 'cannot use profile "web.yaml": signerName: is "example.com/a" here, but "example.com/b" is requested',
     },
     {
       name: "every fault",

@@ -192,7 +192,7 @@ test("tlsboot kubeconfig admin refuses a CA key that others can read", async () 
   await chmod(folder.join("tlsboot-data/pki/ca.key"), 0o644);
   const refused = await tlsboot("kubeconfig admin");
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /its mode 0644 lets others at it\ntlsboot: hint: chmod 600 /);
+  assert.match(refused.stderr, /its mode 0644 lets other users access it\ntlsboot: hint: chmod 600 /);
 });
 
 test("tlsboot kubeconfig bootstrap reads the token from stdin and never prints it", async () => {

@@ -93,7 +93,7 @@ test("tlsboot up signs and refuses by a profile, and loads a changed one without
   assert.match(described.stdout, /\n {2}note +OCSP responders are at http:\/\/ocsp\.example\.com\.\n/);
 
   await writeFile(file, createProfile("24h").replace("lifetime", "lifetyme"));
-  await instance.running.waitFor(/PROFILE CHANGED BUT CANNOT BE USED, the old one stays in use.*did you mean lifetime/);
+  await instance.running.waitFor(/profile changed but cannot be used, the old one stays in use.*did you mean lifetime/);
   assert.equal(getLifeInHours(getCertificate(await decide(api, "d", {}))), 24);
   await writeFile(file, createProfile("10h"));
   await instance.running.waitFor(/profile reloaded/);

@@ -238,7 +238,7 @@ test("faults that keep an instance from starting are reported with their exit co
     fails(
       ["--data-dir", "open"],
       1,
-      /error: cannot use CA key ".*open\/pki\/ca\.key": its mode 0644 lets others at it\n.*hint: chmod 600 /,
+      /error: cannot use CA key ".*open\/pki\/ca\.key": its mode 0644 lets other users access it\n.*hint: chmod 600 /,
     ),
     fails(["--data-dir", "lonely"], 1, /error: cannot (use|read) ".*lonely\/pki\/ca\.key": /),
   ]);

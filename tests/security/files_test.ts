@@ -248,7 +248,7 @@ for (const mode of [0o640, 0o604, 0o660, 0o666]) {
     await chmod(folder.join("data/pki/ca.key"), mode);
     const { code, stderr } = await runTlsboot(["up", "--data-dir", "data", "--secure-port", "0"], { cwd: folder.path });
     assert.equal(code, 1);
-    assert.match(stderr, /ca\.key".*(?:lets others at it|others may read it)/);
+    assert.match(stderr, /ca\.key".*(?:lets other users access it|others may read it)/);
   });
 }
 
