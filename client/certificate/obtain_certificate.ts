@@ -8,7 +8,6 @@ import { formatTime } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { PrivateKey } from "../../core/pki/keys.ts";
 import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
-import type { KeptKey } from "./kept_key.ts";
 import { type CertificateRequest, submitRequest, type SubmittedRequest } from "./submit_request.ts";
 import { findIssuedCertificate, waitForCertificate, type WaitOptions } from "./wait_for_certificate.ts";
 import { createObjectStore } from "../objects/object_store.ts";
@@ -17,7 +16,7 @@ import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from
 /** The steps of obtaining a certificate that differ between its callers, and the adapters. */
 export interface ObtainOptions {
   /** Chooses the key, and keeps it where a later run finds it. Without a file, an interruption starts from the beginning. */
-  readonly keepKey: () => Promise<Pick<KeptKey, "key">>;
+  readonly keepKey: () => Promise<{ readonly key: PrivateKey }>;
   readonly createRequest: (key: PrivateKey) => CertificateRequest;
   /** Opens a connection, which is closed at the end. */
   readonly connect: () => Promise<Transport & AsyncDisposable>;
