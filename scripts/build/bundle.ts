@@ -104,7 +104,7 @@ export async function writeBundle({ entry, scripts }: Bundle, folder: string): P
   return join(folder, entry);
 }
 
-/** One script of the build's own, as CommonJS. */
+/** Bundles one script of the build as CommonJS. */
 export async function bundleScript(path: string): Promise<string> {
   const { outputFiles: [output] } = await build({
     ...FORM,

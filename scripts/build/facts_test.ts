@@ -38,6 +38,6 @@ test("defineBuild() is one line that a program reads the facts from", () => {
   const facts = { commit: 'a"b', date: "2026-01-31T12:00:00Z" };
   const line = defineBuild(facts);
   assert.match(line, /^[^\n]*\n$/);
-  // What the built program does with the line in front of it.
+  // The built program does the same with the line in front of it.
   assert.deepEqual(new Function(`${line}return TLSBOOT_BUILD;`)(), facts);
 });

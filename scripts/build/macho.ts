@@ -1,9 +1,9 @@
-/** What a Mach-O file of a 64-bit processor says of itself, for whatever changes it. The layout is that of `<mach-o/loader.h>`. */
+/** Reads the structure of a Mach-O file of a 64-bit processor. The layout is that of `<mach-o/loader.h>`. */
 import type { Buffer } from "node:buffer";
 
 const MAGIC_64 = 0xfeedfacf;
 
-/** Bytes of the header; load commands follow it. */
+/** The length of the header in bytes; load commands follow it. */
 export const HEADER_BYTES = 32;
 
 /** The offsets of fields in the header. */

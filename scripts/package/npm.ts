@@ -58,9 +58,9 @@ async function main(): Promise<void> {
 }
 
 /**
- * What Node loads of an entry. Node parses all modules of an ES module before it runs the first, so an old one would end
- * with a SyntaxError inside the package: a CommonJS module checks the version first. The ES module before it has the
- * entry's names and no others.
+ * The code that Node loads for an entry. Node parses all modules of an ES module before it runs the first, so an old
+ * one would end with a SyntaxError inside the package: a CommonJS module checks the version first. The ES module before
+ * it has the entry's names and no others.
  */
 async function nodeEntry(root: string, source: string): Promise<readonly (readonly [path: string, text: string])[]> {
   const path = source.replace(/^\.\//, "").replace(/\.ts$/, "");

@@ -3,7 +3,7 @@ import type { TempFolder } from "../support/temp.ts";
 import { readUsage, type Usage } from "./processes.ts";
 import type { Reading } from "./scenario.ts";
 
-/** One that runs. Disposing it ends its processes and removes its folder. */
+/** A running instance. Disposing it ends its processes and removes its folder. */
 export interface BenchInstance extends AsyncDisposable {
   readonly folder: TempFolder;
   /** One bootstrap kubeconfig for each of its servers, over which clients are spread. */

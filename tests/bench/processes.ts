@@ -56,7 +56,7 @@ export function cpuSecondsIn(stat: string): number {
   return (Number(fields[USER_TICKS]) + Number(fields[SYSTEM_TICKS])) / TICKS_PER_SECOND;
 }
 
-/** Bytes of one line of a /proc/PID/status, such as `VmRSS`. */
+/** Reads the bytes in one line of a /proc/PID/status, such as `VmRSS`. */
 export function bytesIn(status: string, name: string): number {
   const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status);
   return match === null ? 0 : Number(match[1]) * 1024;

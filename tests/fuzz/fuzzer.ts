@@ -45,7 +45,7 @@ const MEDIUM_BYTES = 65_536;
 const PUMPED_BYTES = 32_768;
 /** The largest size of a seed in which each byte is repeated in turn. */
 const PUMPED_SEED_BYTES = 200;
-/** One in so many inputs is a piece of another one that is repeated, and measured at growing sizes. */
+/** One in this many inputs is a piece of another one that is repeated, and measured at growing sizes. */
 const PUMP_EVERY = 2;
 
 /** Runs the seeds, then inputs made from them. */
@@ -64,7 +64,7 @@ export async function fuzz(target: Target, { seed, seconds, inputs: most, onInpu
     if (count >= target.seeds.length && count % PUMP_EVERY === 0) {
       const sized = pumps.next().value ?? pump(pool, pick(random, inputs));
       const finding = await judgeGrowth(target, sized, (input) => onInput(count, input));
-      // Of an input that shows how the time grows, a smaller one shows less.
+      // A smaller input would show less of how the time grows.
       if (finding?.kind === "slow") return report(finding);
       if (finding !== undefined) return report(await minimized(target, finding, (smaller) => onInput(count, smaller)));
       continue;
@@ -164,7 +164,7 @@ async function judgeGrowth(
 function findMemoryFault(input: Bytes, count: number, before: number): Finding | undefined {
   if (before === 0 || (input.length < MEDIUM_BYTES && count % 256 !== 0)) return undefined;
   if (process.memoryUsage().rss - before <= MEMORY_BYTES) return undefined;
-  // What is only garbage does not count; what V8 has no room for ends the process.
+  // Garbage does not count; memory that V8 cannot provide ends the process.
   (globalThis as { gc?: () => void }).gc?.();
   const { heapUsed, external } = process.memoryUsage();
   const grown = heapUsed + external;

@@ -31,7 +31,7 @@ export function encodeText(text: string): Bytes {
   return new TextEncoder().encode(text);
 }
 
-/** Bytes to text, in the way of a decoder that takes what comes. */
+/** Decodes bytes into text like a decoder that accepts any input. */
 export function decodeText(bytes: Bytes): string {
   return new TextDecoder().decode(bytes);
 }

@@ -115,7 +115,7 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
     await kubectl.run("get", "events", "--namespace=default", "--output=jsonpath={.items[*].reason}"),
     /PolicyApproved/,
   );
-  // Nothing it did was beyond its rights.
+  // The approver never needed a right that it does not have.
   assert.doesNotMatch(follower.stderr() + leader.stderr(), /forbidden|access_denied/);
 });
 

@@ -17,7 +17,10 @@ const RECOVERS_WITHIN_MS = 60_000;
 
 interface SetClock {
   readonly env: Readonly<Record<string, string>>;
-  /** As `faketime` takes it: an offset such as `+365d`, or an instant `@2038-01-19 03:14:00` from which it goes on. */
+  /**
+   * Sets the clock in the form of `faketime`: an offset such as `+365d`, or an instant `@2038-01-19 03:14:00` from
+   * which it continues.
+   */
   set(time: string): Promise<void>;
 }
 

@@ -61,7 +61,7 @@ for (
       if (left === undefined) halves++;
       // A pair that may not be on the disk is not served before it has been written again.
       if (!isDone && name === "/data/pki") assert.equal(after, before, what);
-      // Whole, old or new.
+      // The file is whole, old or new.
       const adminAfter = await admin(dataDir);
       if (isDone) assert.notDeepEqual([after, adminAfter.leaf], [before, adminBefore.leaf]);
       assert.equal(await instance.send("look"), "done", `after ${what}`);

@@ -61,7 +61,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
         await life[Symbol.asyncDispose]();
         life = await begin(dataDir, port, disk);
         await quiet(life.client);
-        // What it was for may be there, as after any end.
+        // The new object may exist, as after any crash.
         for (const one of doubtful) refused.delete(one);
       }
       doubtful.clear();
@@ -81,7 +81,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
           hits = await disk.hits();
         }
         if (refusal !== undefined) assertRefusal(refusal, `${what}: ${hits}`);
-        // What reaches the journal is not acknowledged; half a write is gone on with.
+        // The content of the journal is not acknowledged; a write continues after its half.
         if (!isCheckpoint && fault.short !== "harmless") {
           assert.equal(refusal !== undefined, hits.length > 0, `${what}: ${hits}`);
         }
@@ -152,8 +152,9 @@ test("up that cannot sync the files of a killed one leaves them to the next star
 const EIO = FAULTS.filter(({ name }) => name === "EIO");
 
 /**
- * What `up` makes, and which of its calls are tried: all of them with EIO, and with everything else one file that may be
- * there already and one that may not, as files are made in these two ways. The journal has hundreds of calls, all alike.
+ * The files that `up` creates, and the calls to try: all of them with EIO, and with every other fault one file that may
+ * exist already and one that may not, as files are made in these two ways. The journal has hundreds of calls, all
+ * alike.
  */
 const STARTING = [
   { name: "/instance$", faults: EIO },

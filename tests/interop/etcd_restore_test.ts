@@ -180,7 +180,7 @@ test("--force-etcd moves existing keys below another prefix, also after an inter
   );
   assert.equal((await keysBelow("taken")).length, 3);
 
-  // As a restore leaves it that died while it put aside.
+  // This is the state after a restore that died while it moved keys aside.
   const marker = { apiVersion: "tlsboot/v1alpha1", kind: "EtcdRestore", backup: "x", createdAt: "then" };
   const interrupted = { ...marker, phase: "puttingAside", aside: ["/taken.replaced-then"] };
   await etcd.members[0]!.put(`/taken/${MARKER}`, JSON.stringify(interrupted));

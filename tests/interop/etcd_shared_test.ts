@@ -40,7 +40,7 @@ test("kube-apiserver and tlsboot serve each other's objects from one etcd, byte 
     }
   }
 
-  // Of services we show what the API's own needs, and nothing else than they do.
+  // Services show only what the API's own needs, and nothing else than theirs do.
   const service = async (kubectl: Kubectl) =>
     JSON.parse(await kubectl.run("get", "--raw", "/api/v1/namespaces/default/services/kubernetes"));
   const [mine, whole] = [await service(ours), await service(theirs)];
@@ -54,7 +54,7 @@ test("kube-apiserver and tlsboot serve each other's objects from one etcd, byte 
   assert.match(refused.stderr, /You must be logged in to the server/);
   assert.match((await ours.try("create", "token", "default")).stderr, /could not find the requested resource/);
 
-  // What one changes the other can change again, and delete.
+  // Each server can change and delete the objects of the other.
   await ours.run("label", "node", "sample-theirs", "changed-by=tlsboot");
   await theirs.run("label", "node", "sample-theirs", "and-by=kube-apiserver");
   const node = JSON.parse(await ours.run("get", "node", "sample-theirs", "--output=json"));

@@ -11,7 +11,10 @@ import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { NODE_FLAGS, start } from "../support/child.ts";
 
 const NODES = Number(process.env["TLSBOOT_STORM_NODES"] ?? "200");
-/** Of kills; each node is given a last pair afterwards. The more nodes, the longer each list and start takes. */
+/**
+ * The seconds of kills; each node is given a last pair afterwards. The more nodes, the longer each list and start
+ * takes.
+ */
 const SECONDS = Math.ceil(30 + NODES / 20);
 const FLAGS = { servers: 3, nodes: NODES, seconds: SECONDS, seed: 8 };
 

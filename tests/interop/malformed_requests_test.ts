@@ -1,4 +1,4 @@
-/** What kube-apiserver answers to requests that no HTTP library sends, byte for byte, and what we answer. */
+/** The answers of kube-apiserver to requests that no HTTP library sends, byte for byte, and ours. */
 import assert from "node:assert/strict";
 import { connect as connectTcp, type Socket } from "node:net";
 import { text } from "node:stream/consumers";

@@ -104,7 +104,7 @@ test("Prometheus reads the metrics, and those with Kubernetes' names have its ty
       return { name, type, labels };
     }),
   );
-  // What is ours alone says so in its name.
+  // Metrics that only tlsboot has begin with its name.
   const own = [...families.keys()].filter((name) => !theirs.has(name) && !/^(?:nodejs|process|tlsboot)_/.test(name));
   assert.deepEqual(own, []);
   const names = shared.map(({ name }) => name);

@@ -1,4 +1,4 @@
-/** The same writes of the same people to a real kube-apiserver and to `tlsboot serve`: every code is the same. */
+/** Sends the same writes of the same users to a real kube-apiserver and to `tlsboot serve`: every code is the same. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";

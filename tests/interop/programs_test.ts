@@ -48,7 +48,7 @@ async function startPlaces() {
     await createPlace("kube-apiserver", plane.server, plane.adminKubeconfig),
     await createPlace("tlsboot", instance.server, instance.adminKubeconfig),
   ] as const;
-  // What every namespace has is there before anything is compared.
+  // The objects of every namespace exist before anything is compared.
   for (const { home } of places) {
     const kubectl = createKubectl(folder, join(home, "admin.kubeconfig"));
     for (const object of ["serviceaccount/default", "configmap/kube-root-ca.crt"]) {

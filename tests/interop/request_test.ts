@@ -26,7 +26,7 @@ function requestLine({ folder, adminKubeconfig }: Cluster, out: string, more: re
   return ["request", "--kubeconfig", adminKubeconfig, "--out", folder.join(out), ...more];
 }
 
-/** Asks, lets kubectl approve, and fetches. */
+/** Sends a request, lets kubectl approve it, and fetches the certificate. */
 async function obtain(cluster: Cluster, out: string, more: readonly string[]): Promise<void> {
   const line = requestLine(cluster, out, more);
   const asked = await runTlsboot([...line, "--no-wait", "-o", "json"]);

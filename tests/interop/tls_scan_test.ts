@@ -1,4 +1,4 @@
-/** What a TLS scanner finds at the port of `tlsboot up`: nothing of weight but what is listed here, with its reason. */
+/** The findings of a TLS scanner at the port of `tlsboot up`: only those that are listed here, with their reasons. */
 import assert from "node:assert/strict";
 import { readFile, rm } from "node:fs/promises";
 import { test } from "node:test";
@@ -81,7 +81,7 @@ async function startRsaInstance(): Promise<ScannedInstance> {
 }
 
 test("testssl.sh finds nothing of weight at the port of tlsboot up, with keys of both kinds", async () => {
-  // One after the other: to a scanner that waits for its turn an answer is missing, and its findings are others.
+  // The scans run one after the other: a scanner that waits for its turn misses answers, and reports other findings.
   for (const startScanned of [startEllipticInstance, startRsaInstance]) {
     await using scanned = await startScanned();
     await scan(scanned).then(assertFindings)
@@ -118,6 +118,6 @@ function assertFindings(findings: readonly Finding[]): void {
     [],
     "a new finding is mended, or listed with its reason",
   );
-  // What is accepted and no longer found leaves the list.
+  // A finding that is listed and no longer found leaves the list.
   assert.deepEqual(weighty.map(({ id }) => id).sort(), Object.keys(ACCEPTED));
 }

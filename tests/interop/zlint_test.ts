@@ -27,8 +27,8 @@ import { startInstance } from "../support/interop/instance.ts";
 import { assertLints, certificateBlocks, zlintErrors } from "../support/interop/zlint.ts";
 
 /**
- * What a requester may ask for against RFC 5280: kube-controller-manager issues each of these byte for byte alike
- * (`signer_comparison_test.ts`), so clients may lean on it.
+ * Requests against RFC 5280 that are still signed: kube-controller-manager issues each of these byte for byte alike
+ * (`signer_comparison_test.ts`), so clients may depend on it.
  */
 const AS_UPSTREAM: ReadonlyMap<string, string> = new Map([
   // The subject is empty: the API's client signer has no rule about subjects.

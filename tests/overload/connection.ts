@@ -77,7 +77,7 @@ export async function open(
   };
 }
 
-/** The same, where answers have no room. */
+/** Opens a connection whose window has no room for answers. */
 export async function openUnread(target: Target): Promise<AttackConnection> {
   const connection = await open(target, { protocol: "h2" });
   await connection.write(NO_WINDOW);

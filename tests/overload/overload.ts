@@ -1,4 +1,4 @@
-/** One attack on a server, and what is seen of both meanwhile. */
+/** Runs one attack on a server, and observes both meanwhile. */
 import { readFile, writeFile } from "node:fs/promises";
 import type { Running } from "../support/child.ts";
 import { type Account, type Answer, missingKinds } from "./account.ts";
@@ -38,7 +38,7 @@ export async function overload(instance: Instance, attack: Attack): Promise<Obse
   const isEnough = () => lacking(attack, tally, instance.scale).length === 0;
   const deadline = AbortSignal.timeout(ENOUGH_WITHIN_MS + ENOUGH_AT_SCALE_MS * instance.scale);
   await attack.run({ ...instance, tally, isEnough, deadline });
-  // What happens to connections from here on is of our own doing.
+  // From here on, connections end because of the test itself.
   const counted = { ...tally };
   const answers = [...account.take(), ...await answersOfEachKind(instance)];
   await new Promise((resolve) => setTimeout(resolve, REST_MS));

@@ -1,4 +1,4 @@
-/** Attacks by those who begin and do not end: what they send, or what they are sent, stands still. */
+/** Attacks that begin and do not end: a transfer in one of the directions stands still. */
 import { Buffer } from "node:buffer";
 import { FRAME, frame, requestFrame } from "../support/raw_http2.ts";
 import { scaled, type Target } from "./attack.ts";

@@ -92,7 +92,7 @@ const LONG = [
 
 /** Runs test files in one process and writes a JUnit report. */
 interface Runtime {
-  /** What the tests run on, or `File` for the released file, whose tests run on Deno. */
+  /** The runtime of the tests, or `File` for the released file, whose tests run on Deno. */
   readonly name: "Deno" | "Node" | "File";
   readonly command: string;
   readonly env: Readonly<Record<string, string>>;

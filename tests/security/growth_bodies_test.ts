@@ -267,7 +267,7 @@ for (const { mediaType, encode } of ENCODINGS) {
       await assertAllLinear(encodable(shapes, encodeOver), encodeOver, read);
     };
     await decode(getServed("configmaps"), shapesOfMetadata(configMapKind));
-    // Of YAML the reader is the same for all kinds, and slow.
+    // The YAML reader is the same for all kinds, and slow.
     const served = mediaType === "application/yaml" ? MERGED.map(getServed) : allServed();
     for (const one of served) await decode(one, shapesOfKind(one.kind));
   });

@@ -202,7 +202,7 @@ test("backup and restore print no passphrase, identity or key, neither valid nor
   const pass = "--passphrase-file backup-passphrase";
   await succeeds(`backup pass.backup --data-dir data ${pass}`, within);
   await succeeds(`backup key.backup --data-dir data --recipient ${recipient}`, within);
-  // What passphrases cost is their strength; the others are opened with one that costs little.
+  // A passphrase is expensive by design; the other files are opened with a cheap one.
   await writeFile(folder.join("cheap.backup"), await resealed(folder));
   await succeeds(`backup cheap.backup --verify ${pass}`, within);
   await succeeds("backup key.backup --verify --identity identity", within);

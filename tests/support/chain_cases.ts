@@ -270,7 +270,7 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
   {
     name: "more comparisons than a verification should cost",
     want: "refuse",
-    // As of 1.26 Go sorts them first.
+    // Since 1.26 Go sorts them first.
     go: "accept",
     ...below(constrained(many(1_100)), { extensions: [alternativeNames(`DNS:${HOST}`, ...many(1_100))] }),
   },

@@ -45,7 +45,7 @@ function findNamed(file: ts.SourceFile): ReadonlySet<string> {
     ) named.add(node.name.text);
     ts.forEachChild(node, visit);
   };
-  // Once more for those that are made of one that stands below.
+  // A second pass finds those that are built from a secret further down.
   for (let before = -1; before < named.size;) {
     before = named.size;
     visit(file);

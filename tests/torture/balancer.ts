@@ -14,7 +14,7 @@ export interface BalancerOptions {
   readonly port: number;
   /** The ports of the servers behind it. */
   readonly servers: readonly number[];
-  /** Whom the servers' certificates are believed by, when they are asked whether they are ready. */
+  /** The CA of the servers' certificates, for readiness checks. */
   readonly caPath: string;
 }
 

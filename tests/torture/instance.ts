@@ -25,7 +25,7 @@ export interface KillCounts {
   readonly checks: number;
 }
 
-/** One server or several, with what they keep their objects in. */
+/** One server or several, with their storage. */
 export interface TorturedInstance extends AsyncDisposable {
   /** The path of the CA and of the credentials, once it has started. */
   readonly caPath: string;

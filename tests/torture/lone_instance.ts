@@ -9,7 +9,7 @@ import type { TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
 const KILLS_PER_BIRTH = 25;
 /** The server runs at most so long before the next kill. */
 const LONGEST_RUN_MS = 800;
-/** One kill in so many comes while it starts. */
+/** One in this many kills comes while it starts. */
 const STARTING_KILLS = 5;
 
 /** Creates an instance; `kills` is the wanted number of kills. */

@@ -39,7 +39,7 @@ async function main(): Promise<number> {
   }
   await writeFile(join(folder, "violations.txt"), account.join(""));
   process.stdout.write(account.slice(0, SHOWN_VIOLATIONS).join(""));
-  // As it was called: a time or a number of kills says how many kills are wanted.
+  // The flags as given: a time or a number of kills decides how many kills are wanted.
   process.stdout.write(`${keptLine(folder)}  again: ${["deno task torture", ...args].join(" ")}\n`);
   return 1;
 }

@@ -10,7 +10,7 @@ import { REQUEST_VECTORS } from "../../support/request_vectors.ts";
 import type { Bytes } from "../target.ts";
 import { fromBase64 } from "./seeds.ts";
 
-/** One for each of some keys, every second a CA. */
+/** Creates a certificate for each of some keys, every second one a CA. */
 export async function makeCertificates(): Promise<readonly Bytes[]> {
   const made: Bytes[] = [];
   for (const [index, { base64 }] of REQUEST_VECTORS.entries()) {

@@ -143,7 +143,7 @@ function compareCertificate(
 ): void {
   let theirs: X509Certificate;
   try {
-    // By text: Deno reads DER only of its own making.
+    // This compares texts, because Deno reads only DER of its own.
     theirs = new X509Certificate(encodePem("CERTIFICATE", input));
   } catch {
     return;

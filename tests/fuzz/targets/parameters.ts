@@ -167,7 +167,7 @@ export const accept: Target = {
       () => negotiateError(header, none, ""),
       () => negotiateTransformation(header, none, "", discovery),
     ];
-    // One for each input: a client sends the header once.
+    // Each input stands alone, because a client sends the header once.
     return attempt(readers[input.length % readers.length]!);
   },
 };

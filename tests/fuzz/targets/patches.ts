@@ -168,6 +168,6 @@ function chooseValidation(input: Bytes): FieldValidation {
 }
 
 function exchange(): Exchange {
-  // Of an exchange, patches know the warnings only.
+  // Patches use only the warnings of an exchange.
   return { warnings: new Warnings() } as unknown as Exchange;
 }

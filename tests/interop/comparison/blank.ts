@@ -123,7 +123,7 @@ export function createBlanker(options: BlankerOptions): Blanker {
       else if (key === "object" || key === "event") {
         out[key] = blank(item, record["type"] === "BOOKMARK" || (isOfStore && "cells" in record));
       } else if (key === "rows" && Array.isArray(item)) {
-        // Of the rows, only that of a bookmark is about the store.
+        // Only the row of a bookmark is about the store.
         out[key] = item.map((row) => blank(blankAges(row, ages), isOfStore));
       } else if (key === "columnDefinitions" && Array.isArray(item)) out[key] = item.map(blankColumn);
       else if (BUILD.includes(key) && "gitVersion" in record && typeof item === "string") out[key] = "<build>";

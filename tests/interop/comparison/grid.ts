@@ -1,6 +1,6 @@
 /**
- * What the corpus covers: for each resource each verb, media type, parameter and refusal. An empty cell is a failure,
- * unless an entry in `grid.yaml` says why.
+ * The coverage of the corpus: for each resource each verb, media type, parameter and refusal. An empty cell is a
+ * failure, unless an entry in `grid.yaml` says why.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -189,7 +189,7 @@ async function readStream(
   });
   await whileOpen();
   await finished;
-  // What is compressed comes in members of one flush each.
+  // Compressed answers come in members of one flush each.
   return { body: isCompressed ? body : cutToEvents(body, events, isProtobuf), end: end ?? "timeout" };
 }
 

@@ -58,7 +58,7 @@ function changeOnce(object: Container, schema: MessageSchema, random: Random): v
   const elsewhere = slots.filter(({ path: [first] }) => first !== "metadata");
   const slot = pick(random, oneIn(random, 2) && elsewhere.length > 0 ? elsewhere : slots);
   const set = (value: unknown) => setMember(slot.container, slot.key, value);
-  // What has no members can only get some.
+  // A value without members can only get some.
   switch (there.length === 0 ? 9 : below(random, 10)) {
     case 0: {
       const { container, key } = pick(random, there);

@@ -5,7 +5,7 @@ import { startControlPlane } from "./control_plane.ts";
 import { createKubectl, type Kubectl } from "./kubectl.ts";
 import { startInstance } from "./instance.ts";
 
-/** One of the two servers. */
+/** One of the two servers of a comparison. */
 export interface Cluster extends AsyncDisposable {
   readonly folder: TempFolder;
   readonly server: string;

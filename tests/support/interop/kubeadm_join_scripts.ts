@@ -79,7 +79,7 @@ export const joining: Script = {
   title: "kubeadm join",
   generated: ["csr-"],
   steps: [
-    // What it prints of cluster-info names who wrote it.
+    // The printed cluster-info names the manager that wrote it.
     machine(
       `sh -c 'KUBEADM_JOIN_DRYRUN_DIR=/tmp kubeadm join \${server} --token ${JOIN_TOKEN} ${PIN} ${ANY_MACHINE} ` +
         `--dry-run | grep ^.kubelet'`,

@@ -72,7 +72,7 @@ bootstrapTokens:
 - {token: config.0123456789abcdef, ttl: 48h0m0s, description: from a file}
 ---
 ${CLUSTER_CONFIG}`,
-    // By itself kubeadm asks again for a minute.
+    // Without the flag kubeadm retries for a minute.
     "forbidden.yaml": `
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration

@@ -12,7 +12,7 @@ export interface Kubectl {
   /** Runs, must succeed, answers stdout. */
   run(...args: readonly string[]): Promise<string>;
   start(...args: readonly string[]): Running;
-  /** The same, with something on stdin (`-f -`) or in the environment. */
+  /** Returns the same kubectl with something on stdin (`-f -`) or in the environment. */
   given(more: { readonly stdin?: string; readonly env?: Readonly<Record<string, string>> }): Kubectl;
   /** Returns the same kubectl with another kubeconfig. */
   as(kubeconfig: string): Kubectl;

@@ -61,7 +61,7 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** One step with what came out of it on both sides. */
+/** One step with its outcome on both sides. */
 export interface ComparedStep {
   readonly script: string;
   readonly command: string;

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { NODE_FLAGS, ROOT } from "../child.ts";
 import type { FaultyDisk } from "./faulty_disk.ts";
 
-/** One that runs. Disposing it ends its input and waits for its end. */
+/** A running program. Disposing it ends its input and waits for its end. */
 export interface OnDemand extends AsyncDisposable {
   /** The next line that it says. */
   said(): Promise<string>;

@@ -42,7 +42,7 @@ async function fetchPackages(folder: string): Promise<void> {
   await mkdir(join(folder, "lists", "partial"), { recursive: true });
   const settings = {
     "Dir::State::lists": join(folder, "lists"),
-    // What is installed is newer, and would be preferred.
+    // The installed packages are newer, and would be preferred.
     "Dir::State::status": "/dev/null",
     "Dir::Cache::pkgcache": "",
     "Dir::Cache::srcpkgcache": "",

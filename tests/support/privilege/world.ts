@@ -44,7 +44,7 @@ export async function createWorld(callers: Callers): Promise<void> {
   const impersonated = { apiGroups: [""], resources: ["users"], resourceNames: ["nsadm"], verbs: ["impersonate"] };
   await clusterRole(callers, "imp", [impersonated]);
   const configMaps = { apiGroups: [""], resources: ["configmaps"], verbs: ["create", "update"] };
-  // Who may update alone makes no new object by it.
+  // A user who may only update creates no object by it.
   const leases = { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["update"] };
   await clusterRole(callers, TOKEN_FILE_USER.username, [configMaps, leases]);
   for (const name of ["approver", "signer"]) await applyDocument(callers, `docs/rbac/${name}.yaml`);
