@@ -1,6 +1,9 @@
-/** The versions that `tlsboot version` prints. */
+/** The versions of the program: what `tlsboot version` prints, and what API servers read. */
 import { GIT_VERSION, KUBERNETES_VERSION, TLSBOOT_VERSION } from "../core/version.ts";
 import { BUILD } from "./build.ts";
+
+/** The User-Agent header. Kubernetes uses the part before the slash as the field manager. */
+export const USER_AGENT = `tlsboot/${TLSBOOT_VERSION}`;
 
 /** The versions, as `-o json` prints them; keys are only ever added. */
 export interface VersionFacts {

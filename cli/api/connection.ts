@@ -8,7 +8,7 @@ import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { Transport } from "../../core/ports.ts";
 import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
-import { USER_AGENT } from "../user_agent.ts";
+import { USER_AGENT } from "../version.ts";
 
 /** An open connection to an API server. */
 export interface ApiConnection extends AsyncDisposable {

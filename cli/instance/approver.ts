@@ -18,7 +18,7 @@ import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
 import type { Policy } from "../../core/approval/policy.ts";
 import { createRbacObject } from "../../server/bootstrap_objects.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
-import { USER_AGENT } from "../user_agent.ts";
+import { USER_AGENT } from "../version.ts";
 import { controllerUser, ROOT_USER } from "./in_process_users.ts";
 import { exactRole } from "./instance_rbac.ts";
 import type { UserInfo } from "../../core/kube/user.ts";

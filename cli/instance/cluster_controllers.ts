@@ -33,7 +33,7 @@ import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import { followStorage } from "../../server/storage/follow.ts";
 import type { Server } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
-import { USER_AGENT } from "../user_agent.ts";
+import { USER_AGENT } from "../version.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
 import type { Transport } from "../../core/ports.ts";

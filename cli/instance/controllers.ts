@@ -20,7 +20,7 @@ import { followProfiles, type ProfileSource } from "../../controllers/profile_pr
 import { createSigner } from "../../controllers/signer.ts";
 import { createTokenCleaner } from "../../controllers/token_cleaner.ts";
 import type { Server } from "../../server/server.ts";
-import { USER_AGENT } from "../user_agent.ts";
+import { USER_AGENT } from "../version.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
 import { CONTROLLER_MANAGER, controllerUser, CUSTOM_SIGNER } from "./in_process_users.ts";
 import type { ControllerDeps } from "./deps.ts";

@@ -9,7 +9,7 @@ import type { POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../flags/contro
 import type { ServerFlags } from "../flags/server.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
-import { USER_AGENT } from "../user_agent.ts";
+import { USER_AGENT } from "../version.ts";
 import { ROOT_USER } from "./in_process_users.ts";
 import { createSecretStore, createTrustLookup, runInProcess, type SigningSettings, UP_SIGNERS } from "./controllers.ts";
 import { autoApproveBinding, customSignerObjects, initialBindings } from "./instance_rbac.ts";

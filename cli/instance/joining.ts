@@ -29,7 +29,7 @@ import { Secret } from "../../core/lib/brand.ts";
 import type { Clock, ObjectStore, Random } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
 import type { Server } from "../../server/server.ts";
-import { USER_AGENT } from "../user_agent.ts";
+import { USER_AGENT } from "../version.ts";
 import { ROOT_USER } from "./in_process_users.ts";
 import { type DataDir, SECRET_MODE } from "./data_dir.ts";
 import type { ControllerDeps } from "./deps.ts";

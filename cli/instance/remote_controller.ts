@@ -20,7 +20,7 @@ import { listenForMetrics, observeTransport } from "../../server/metrics/client_
 import { createMetricsRegistry } from "../../server/metrics/registry.ts";
 import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
-import { USER_AGENT } from "../user_agent.ts";
+import { USER_AGENT } from "../version.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { runElected } from "./run_elected.ts";
 

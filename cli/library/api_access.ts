@@ -21,7 +21,7 @@ import {
 import type { Server } from "../../server/server.ts";
 import { createSecretStore } from "../instance/controllers.ts";
 import { createBootstrapToken, encodeBootstrapKubeconfig } from "../instance/joining.ts";
-import { USER_AGENT } from "../user_agent.ts";
+import { USER_AGENT } from "../version.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
 
 /** The properties of a new bootstrap token. */

@@ -11,7 +11,7 @@ import {
   createFilePort,
   createKubeconfigFinder,
 } from "../../client/mod.ts";
-import { USER_AGENT } from "../user_agent.ts";
+import { USER_AGENT } from "../version.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
 
 /** The files and the name of a machine. */

@@ -3,7 +3,7 @@ import { isRecord } from "../../core/lib/record.ts";
 import { AppError } from "../../core/errors.ts";
 import { marshalJson } from "../../core/lib/quote.ts";
 import { type Filter, type Operand, parseJsonPath, type Path, type Step, type TemplateNode } from "./jsonpath_parse.ts";
-import { sortKeys } from "./json.ts";
+import { sortKeys } from "./structured.ts";
 
 export { parseJsonPath, type TemplateNode };
 

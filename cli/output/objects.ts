@@ -1,9 +1,8 @@
 /** Prints whole objects as json, yaml, name or jsonpath. Several objects become a List, as in kubectl. */
-import { formatYaml } from "../../core/lib/yaml/format.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { line } from "./escape.ts";
 import type { OutputFormat } from "./format.ts";
-import { formatJson, sortKeys } from "./json.ts";
+import { formatJson, formatSortedYaml } from "./structured.ts";
 import { evaluateJsonPath, parseJsonPath } from "./jsonpath.ts";
 
 /** A format that prints objects rather than table rows. */
@@ -26,7 +25,7 @@ export function createObjectPrinter(format: ObjectFormat, qualifiedKind: string)
     case "json":
       return valuePrinter(formatJson);
     case "yaml":
-      return valuePrinter((value) => formatYaml(sortKeys(value)));
+      return valuePrinter(formatSortedYaml);
     case "jsonpath": {
       const template = parseJsonPath(format.template);
       return valuePrinter((value) => evaluateJsonPath(template, value));

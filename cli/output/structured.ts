@@ -1,13 +1,44 @@
-/** Answers of our own commands as JSON or YAML. */
+/** JSON and YAML as kubectl prints them. */
+import { escapeUnseen } from "../../core/lib/printable.ts";
+import { formatYaml } from "../../core/lib/yaml/format.ts";
+import type { ManifestPart } from "../../core/rbac/manifest.ts";
 import type { Io } from "../io.ts";
-import { formatJson, sortKeys } from "./json.ts";
 
-/** Prints facts on stdout as JSON or YAML. */
-export async function writeStructured(facts: unknown, format: "json" | "yaml", io: Pick<Io, "stdout">): Promise<void> {
-  if (format === "json") {
-    io.stdout.write(formatJson(facts));
-    return;
-  }
-  const { formatYaml } = await import("../../core/lib/yaml/format.ts");
-  io.stdout.write(formatYaml(sortKeys(facts)));
+/** Prints the facts of a command on stdout as JSON or YAML. */
+export function writeStructured(facts: unknown, format: "json" | "yaml", io: Pick<Io, "stdout">): void {
+  io.stdout.write(format === "json" ? formatJson(facts) : formatSortedYaml(facts));
+}
+
+/**
+ * Formats a value as JSON, with a line break at its end: four spaces, keys sorted, `<`, `>` and `&` escaped as in Go.
+ * Undefined members are omitted, and terminal control characters are escaped too.
+ */
+export function formatJson(value: unknown): string {
+  const text = JSON.stringify(sortKeys(value), undefined, 4);
+  const likeGo = text.replace(/[<>&]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return `${escapeUnseen(likeGo)}\n`;
+}
+
+/** Copies a value with the keys of every object sorted by their bytes. */
+export function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (typeof value !== "object" || value === null) return value;
+  const plain: Readonly<Record<string, unknown>> = "toJSON" in value ? JSON.parse(JSON.stringify(value)) : { ...value };
+  const keys = Object.keys(plain).sort();
+  // A null prototype, so that no key is special.
+  const sorted: Record<string, unknown> = Object.create(null);
+  for (const key of keys) sorted[key] = sortKeys(plain[key]);
+  return sorted;
+}
+
+/** Formats a value as YAML with sorted keys. */
+export function formatSortedYaml(value: unknown): string {
+  return formatYaml(sortKeys(value));
+}
+
+/** Formats a manifest for `kubectl apply -f -`: a YAML document for each part, after a comment that explains it. */
+export function formatYamlManifest(parts: readonly ManifestPart[]): string {
+  return parts
+    .map(({ comment, object }) => `${comment === "" ? "" : `# ${comment}\n`}${formatYaml(object)}`)
+    .join("---\n");
 }

@@ -40,7 +40,7 @@ export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: Ab
   if (!request.ok) throw new AppError("invalid", `cannot read the request of "${getName(csr)}": ${request.error}`);
   const explained = await explainRequest(csr, request.value, chosen, evidence.sources, signal);
   if (settings.output === undefined) io.stdout.write(formatExplanation(csr, request.value, explained));
-  else await writeStructured(toFacts(csr, explained), settings.output, io);
+  else writeStructured(toFacts(csr, explained), settings.output, io);
   return explained.verdict.kind === "approve" ? EXIT.done : EXIT.no;
 }
 

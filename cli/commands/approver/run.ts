@@ -13,7 +13,7 @@ import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
-import { formatYamlManifest } from "../../output/manifest.ts";
+import { formatYamlManifest } from "../../output/structured.ts";
 import { createCsrStore } from "../../instance/controllers.ts";
 import { runRemoteController } from "../../instance/remote_controller.ts";
 import { followPolicies, readPolicies } from "../../instance/policy_files.ts";

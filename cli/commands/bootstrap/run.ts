@@ -28,7 +28,7 @@ import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
 import { createSteps } from "../../output/progress.ts";
-import { USER_AGENT } from "../../user_agent.ts";
+import { USER_AGENT } from "../../version.ts";
 import { describeCutLife } from "../request/progress.ts";
 
 /** The action of the command `tlsboot bootstrap`. */

@@ -32,7 +32,7 @@ import { displayPath } from "../../output/display_path.ts";
 import { oneLine } from "../../output/escape.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
-import { USER_AGENT } from "../../user_agent.ts";
+import { USER_AGENT } from "../../version.ts";
 import { commandLine, describeContinuation, describeNextRequest, describeRemoval } from "./command_words.ts";
 import type { Machine } from "./machine.ts";
 import { readServingNames } from "./serving_names.ts";
@@ -52,7 +52,7 @@ export async function showStatus(
   signal: AbortSignal,
 ): Promise<ExitCode> {
   const { report, lines } = await readStatus(settings, machine, tools, signal);
-  if (settings.output !== undefined) await writeStructured(report, settings.output, tools.io);
+  if (settings.output !== undefined) writeStructured(report, settings.output, tools.io);
   else tools.io.stdout.write(`${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS)}\n`);
   return report.isReady ? EXIT.done : EXIT.no;
 }

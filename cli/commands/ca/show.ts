@@ -62,7 +62,7 @@ export async function run({ settings }: Input<CaShowFlags>, io: Io): Promise<Exi
     io.stdout.write(`${texts.join("\n\n")}\n`);
   } else {
     const [first, ...others] = shown.map(toFacts);
-    await writeStructured({ ...first, ...(split ? { split: others } : {}) }, settings.output, io);
+    writeStructured({ ...first, ...(split ? { split: others } : {}) }, settings.output, io);
   }
   const isValid = shown.every(({ chain }) =>
     listCertificates(chain).every((one) => getValidityState(one, now) === "valid")

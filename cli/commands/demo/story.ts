@@ -34,7 +34,7 @@ import type { Io } from "../../io.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
 import { startProgress } from "../../output/progress.ts";
 import { createTablePrinter } from "../../output/table.ts";
-import { USER_AGENT } from "../../user_agent.ts";
+import { USER_AGENT } from "../../version.ts";
 import { type Bootstrapping, type DemoMachine, planMachines, startMachine, verifyMachine } from "./machines.ts";
 import { createNarrator, type Narrator } from "./narrator.ts";
 

@@ -50,7 +50,7 @@ export async function run(input: Input<InspectFlags>, io: Io, signal: AbortSigna
   // A key and its certificate may be in two files, so all files are read before anything is printed.
   const all = relateKeys(found);
   if (output === undefined) { for (const one of all) io.stdout.write(render(one)); }
-  else await writeStructured(all.map(({ file, finding }) => ({ file, ...finding.facts })), output, io);
+  else writeStructured(all.map(({ file, finding }) => ({ file, ...finding.facts })), output, io);
   if (code !== EXIT.done) return code;
   return all.some(({ finding }) => finding.isUnusable) ? EXIT.no : EXIT.done;
 }

@@ -22,7 +22,7 @@ import { SECRET_MODE } from "../../instance/data_dir.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { line } from "../../output/escape.ts";
-import { USER_AGENT } from "../../user_agent.ts";
+import { USER_AGENT } from "../../version.ts";
 import { createApproval, decideOne } from "../csr/decide.ts";
 import { checkServer, encodeEntry, reportLoopback } from "./file.ts";
 import { type ApproveSubmitted, reportPending, requestWithSteps } from "../request/run.ts";

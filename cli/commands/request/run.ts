@@ -56,7 +56,7 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
     signal,
   );
   if (settings.output === undefined) io.stdout.write(escapeText(describeOutcome(outcome, folder, io)));
-  else await writeStructured(toFacts(outcome, folder, settings, io), settings.output, io);
+  else writeStructured(toFacts(outcome, folder, settings, io), settings.output, io);
   if (outcome.kind === "pending") reportPending(outcome, settings.signerName ?? "", io);
   return EXIT.done;
 }

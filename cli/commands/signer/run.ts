@@ -15,7 +15,7 @@ import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createRoleLogger } from "../../logging.ts";
-import { formatYamlManifest } from "../../output/manifest.ts";
+import { formatYamlManifest } from "../../output/structured.ts";
 import { escapeText } from "../../output/escape.ts";
 import { createCsrStore, runSigner } from "../../instance/controllers.ts";
 import { runRemoteController } from "../../instance/remote_controller.ts";

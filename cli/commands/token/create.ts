@@ -22,7 +22,7 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
-import { sortKeys } from "../../output/json.ts";
+import { formatSortedYaml } from "../../output/structured.ts";
 import { warn } from "../../framework/report.ts";
 import { TOKEN_COLLECTION } from "./token_api.ts";
 
@@ -45,8 +45,7 @@ export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortS
     }),
   };
   if (print) {
-    const { formatYaml } = await import("../../../core/lib/yaml/format.ts");
-    io.stdout.write(formatYaml(sortKeys(secret)));
+    io.stdout.write(formatSortedYaml(secret));
     return EXIT.done;
   }
   await using connection = await connect(input.settings, io);

@@ -26,7 +26,7 @@ export async function run(input: Input<TokenListFlags>, io: Io, signal: AbortSig
   const tokens = items.map(listTokenFacts).filter((facts) => facts !== undefined);
   const now = io.clock.now();
   if (output !== undefined) {
-    await writeStructured(tokens.map((facts) => plainFacts(facts, showSecrets, now)), output, io);
+    writeStructured(tokens.map((facts) => plainFacts(facts, showSecrets, now)), output, io);
     return EXIT.done;
   }
   if (tokens.length === 0) {

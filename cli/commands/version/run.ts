@@ -17,7 +17,7 @@ export async function run({ settings }: Input<VersionFlags>, io: Io): Promise<Ex
     return EXIT.done;
   }
   const { writeStructured } = await import("../../output/structured.ts");
-  await writeStructured(facts, settings.output, io);
+  writeStructured(facts, settings.output, io);
   return EXIT.done;
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatJson } from "./json.ts";
+import { formatJson } from "./structured.ts";
 
 test("formatJson() sorts keys, indents by four and escapes as Go does", () => {
   assert.equal(
