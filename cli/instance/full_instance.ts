@@ -5,8 +5,8 @@
 import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
-import type { POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../flags/controller.ts";
-import type { ServerFlags } from "../flags/server.ts";
+import { POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../flags/controller.ts";
+import { SERVER_FLAGS, type ServerFlags } from "../flags/server.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { USER_AGENT } from "../version.ts";
@@ -14,7 +14,7 @@ import { ROOT_USER } from "./in_process_users.ts";
 import { createSecretStore, createTrustLookup, runInProcess, type SigningSettings, UP_SIGNERS } from "./controllers.ts";
 import { autoApproveBinding, customSignerObjects, initialBindings } from "./instance_rbac.ts";
 import type { InstanceDeps } from "./deps.ts";
-import { type Instance, startInstance } from "./instance.ts";
+import { getDefaultSettings, type Instance, startInstance } from "./instance.ts";
 import { ensureBootstrapKubeconfig, ensureClusterInfo } from "./joining.ts";
 import { keepFresh } from "./keep_fresh.ts";
 import { type Part, Parts } from "./parts.ts";
@@ -39,6 +39,20 @@ export type FullSettings =
   & Settings<typeof SIGNING_FLAGS>
   & { readonly autoApprove: boolean };
 
+/** What a program may change, beside the settings. */
+export interface FullOptions {
+  /** Runs when the API server has started, before the signers open their CAs. */
+  readonly onServing?: (instance: Instance) => Promise<void>;
+  /** The controllers that do not run. */
+  readonly without?: readonly ("approver" | "signer")[];
+}
+
+/** Returns the settings of `up` without any flag. */
+export function getDefaultFullSettings(): FullSettings {
+  const flags = { ...SERVER_FLAGS, ...POLICY_FLAGS, ...PROFILE_FLAGS, ...SIGNING_FLAGS };
+  return { ...getDefaultSettings(flags), autoApprove: false };
+}
+
 /**
  * Starts all parts. They end when the signal aborts or the instance is disposed. `lost` also aborts when a controller
  * fails. UsageError, and AppError with a hint for faults of files.
@@ -47,6 +61,7 @@ export async function startFullInstance(
   settings: FullSettings,
   deps: InstanceDeps,
   signal: AbortSignal,
+  { onServing, without = [] }: FullOptions = {},
 ): Promise<Instance> {
   const custom = await openSignerProfiles(settings, deps);
   assertCustom(custom.signerNames);
@@ -60,6 +75,7 @@ export async function startFullInstance(
       ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
     ], { customSigners: custom.signerNames }),
   );
+  await onServing?.(instance);
   const { signing, customSigning } = await openSigning(instance, settings, custom, deps);
   deps.keys.passphrases.stopPrompting();
 
@@ -82,7 +98,7 @@ export async function startFullInstance(
     caPem: cluster.caPem,
     storage: instance.storage,
     contents: instance.contents,
-    without: [],
+    without,
     ...(policies === undefined ? {} : { approval: createPolicyApproval(instance, policies, deps) }),
   };
   const runControllers = (life: AbortSignal) => runInProcess(instance.server, controllers, watched, life);

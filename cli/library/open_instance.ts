@@ -1,10 +1,7 @@
 /** `openInstance`: what `tlsboot up` runs, inside a program. */
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { AppError } from "../../core/errors.ts";
-import { POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../flags/controller.ts";
-import { SERVER_FLAGS } from "../flags/server.ts";
-import { startFullInstance } from "../instance/full_instance.ts";
-import { getDefaultSettings } from "../instance/instance.ts";
+import { getDefaultFullSettings, startFullInstance } from "../instance/full_instance.ts";
 import { type AdminAccess, createAdminAccess } from "./api_access.ts";
 import { createLibraryDeps, type SystemPorts } from "./defaults.ts";
 
@@ -53,7 +50,7 @@ export async function openInstance(settings: InstanceSettings): Promise<OpenInst
   const { signal = new AbortController().signal, caPassphraseFile } = settings;
   const deps = createLibraryDeps(settings, caPassphraseFile, signal);
   const { dataDir, bindAddress, port, advertiseAddress, autoApprove = false, policies, inventory, profiles } = settings;
-  const defaults = getDefaultSettings({ ...SERVER_FLAGS, ...POLICY_FLAGS, ...PROFILE_FLAGS, ...SIGNING_FLAGS });
+  const defaults = getDefaultFullSettings();
   const instance = await startFullInstance(
     {
       ...defaults,

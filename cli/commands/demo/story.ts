@@ -2,6 +2,7 @@
  * The demo of TLS bootstrapping, with the parts of the program over real TLS. Tables and refusals are answers of the
  * server; any failure ends the demo with an error.
  */
+import { once } from "node:events";
 import { isAbsolute } from "node:path";
 import { type ApiClient, createApiClient } from "../../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../../client/transport/connect.ts";
@@ -11,7 +12,6 @@ import type { SelfSubjectReview } from "../../../core/kube/authorization_v1.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import { formatYaml } from "../../../core/lib/yaml/format.ts";
 import { MASTERS_GROUP } from "../../../core/kube/user.ts";
-import { encodeTrust } from "../../../core/pki/authority_chain.ts";
 import { generatePrivateKey } from "../../../core/pki/keys.ts";
 import { encodeBase64 } from "../../../core/lib/base64.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
@@ -22,14 +22,10 @@ import { createApproval, decideOne } from "../csr/decide.ts";
 import { CSR_COLLECTION } from "../../api/csrs.ts";
 import { createTableApi, decodeTable } from "../../api/tables.ts";
 import { createCaKeys } from "../../authority/keys.ts";
-import { SERVER_FLAGS } from "../../flags/server.ts";
-import { ROOT_USER } from "../../instance/in_process_users.ts";
-import { createSecretStore, createTrustLookup, runInProcess, UP_SIGNERS } from "../../instance/controllers.ts";
-import { PUBLIC_MODE } from "../../instance/data_dir.ts";
-import { getDefaultSettings, type Instance, startInstance } from "../../instance/instance.ts";
-import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND, initialBindings } from "../../instance/instance_rbac.ts";
-import { ensureBootstrapKubeconfig, ensureClusterInfo } from "../../instance/joining.ts";
-import { openInstanceCas } from "../../instance/signing_cas.ts";
+import { type DataDir, PUBLIC_MODE } from "../../instance/data_dir.ts";
+import { getDefaultFullSettings, startFullInstance } from "../../instance/full_instance.ts";
+import type { Instance } from "../../instance/instance.ts";
+import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND } from "../../instance/instance_rbac.ts";
 import type { Io } from "../../io.ts";
 import { displayPath, pathWord } from "../../output/display_path.ts";
 import { startProgress } from "../../output/progress.ts";
@@ -59,7 +55,7 @@ export interface Sabotage {
   readonly withoutApproval?: boolean;
   readonly without?: readonly ("approver" | "signer")[];
   /** Runs when the server has started, but not its controllers. */
-  readonly beforeControllers?: (instance: Instance) => Promise<void>;
+  readonly beforeControllers?: (dir: DataDir) => Promise<void>;
 }
 
 const SHOWN_ROWS = 10;
@@ -79,22 +75,23 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
   const show = (path: string): string => pathWord(path, io.cwd);
   narrator.say(`TLS bootstrapping with ${options.nodes} ${options.nodes === 1 ? "machine" : "machines"}.`);
 
-  const settings = { ...getDefaultSettings(SERVER_FLAGS), dataDir: options.root, securePort: 0 };
-  await using instance = await startInstance(settings, deps, () => initialBindings());
-  await narrator.step("A certificate authority is made", signal);
-  narrator.command(`tlsboot ca init --data-dir ${show(options.root)}`);
-  narrator.say(
-    `${displayPath(instance.dir.caCertificate, io.cwd)}, ${publicKeyPin(instance.authorities.serving.certificate)}`,
-  );
-
-  await narrator.step("The API server, the signer and the approver start", signal);
-  narrator.command(`tlsboot up --data-dir ${show(options.root)} --secure-port ${instance.server.port}`);
-  await options.sabotage?.beforeControllers?.(instance);
-  using life = new Controllers(AbortSignal.any([signal, instance.lost]));
-  life.run(await startControllers(instance, options, deps, life.signal));
+  const settings = { ...getDefaultFullSettings(), dataDir: options.root, securePort: 0 };
+  const { without = [], beforeControllers } = options.sabotage ?? {};
+  await using instance = await startFullInstance(settings, deps, signal, {
+    without,
+    async onServing({ dir, authorities, server }) {
+      await narrator.step("A certificate authority is made", signal);
+      narrator.command(`tlsboot ca init --data-dir ${show(options.root)}`);
+      narrator.say(`${displayPath(dir.caCertificate, io.cwd)}, ${publicKeyPin(authorities.serving.certificate)}`);
+      await narrator.step("The API server, the signer and the approver start", signal);
+      narrator.command(`tlsboot up --data-dir ${show(options.root)} --secure-port ${server.port}`);
+      await beforeControllers?.(dir);
+    },
+  });
   narrator.say(`serving at ${instance.url}`);
 
-  const story = new Story(options, instance, narrator, show, life.signal);
+  const until = AbortSignal.any([signal, instance.lost]);
+  const story = new Story(options, instance, narrator, show, until);
   await story.bootstrapMachines();
   await story.useACertificate();
   await story.showRefusal();
@@ -104,61 +101,8 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
   );
   if (!options.keep) return;
   narrator.say(`Serving on at ${instance.url}; Ctrl-C ends it.`);
-  await life.ended();
+  if (!until.aborted) await once(until, "abort");
   instance.lost.throwIfAborted();
-}
-
-/** The running controllers. They end with the demo, and the demo ends when one of them fails. */
-class Controllers implements Disposable {
-  readonly #stop = new AbortController();
-  readonly signal: AbortSignal;
-  #running: Promise<void> = Promise.resolve();
-
-  constructor(outer: AbortSignal) {
-    this.signal = AbortSignal.any([outer, this.#stop.signal]);
-  }
-
-  run({ running }: { readonly running: Promise<void> }): void {
-    this.#running = running;
-    this.#running.catch((error: unknown) => this.#stop.abort(error));
-  }
-
-  ended(): Promise<void> {
-    return this.#running;
-  }
-
-  [Symbol.dispose](): void {
-    this.#stop.abort(new AppError("aborted", "the demo is over"));
-  }
-}
-
-type InstanceDeps = Parameters<typeof startInstance>[1];
-
-async function startControllers(
-  instance: Instance,
-  options: DemoOptions,
-  deps: InstanceDeps,
-  signal: AbortSignal,
-): Promise<{ readonly running: Promise<void> }> {
-  const cas = await openInstanceCas(instance.dir.root, UP_SIGNERS, deps);
-  const secrets = createSecretStore(instance.server.transportFor(ROOT_USER, USER_AGENT), deps);
-  const cluster = { server: instance.url, caPem: encodeTrust(instance.authorities.serving) };
-  await ensureClusterInfo(instance, cluster, deps, signal);
-  await ensureBootstrapKubeconfig(instance.dir, secrets, cluster, deps, signal);
-  const running = runInProcess(
-    instance.server,
-    {
-      ...cas,
-      signingDurationSeconds: 365 * 86_400,
-      isTrustedForClients: createTrustLookup(instance.server),
-      caPem: cluster.caPem,
-      storage: instance.storage,
-      without: options.sabotage?.without ?? [],
-    },
-    deps,
-    signal,
-  );
-  return { running };
 }
 
 /** The steps of the demo after the start. */
