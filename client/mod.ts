@@ -114,14 +114,13 @@ export {
 
 // A certificate from any signer.
 export {
-  type CredentialTarget,
   requestCertificate,
   type RequestCertificateOptions,
   type RequestOutcome,
   type RequestProgress,
   RequestRefusedError,
 } from "./request.ts";
-export { openPairFolder, type PairFolder, type PairPaths } from "./certificate/pair_folder.ts";
+export { type CredentialTarget, openPairFolder, type PairFolder, type PairPaths } from "./certificate/pair_folder.ts";
 export {
   obtainCertificate,
   type ObtainedCertificate,

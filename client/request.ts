@@ -19,6 +19,7 @@ import { buildCsr, type CertificateRequest, type SubmittedRequest } from "./cert
 import type { FilePort } from "./files.ts";
 import { obtainCertificate, type ObtainProgress, tryToObtainCertificate } from "./certificate/obtain_certificate.ts";
 import { forgetKey, forgetSpentKey, keepKey } from "./certificate/kept_key.ts";
+import type { CredentialTarget } from "./certificate/pair_folder.ts";
 
 /** The requested certificate, its target, and the adapters. */
 export interface RequestCertificateOptions {
@@ -191,14 +192,4 @@ function findKeyFamily(key: KeyAlgorithm | PrivateKey): PrivateKey["algorithm"] 
   if (typeof key !== "string") return key.algorithm;
   if (key === "ed25519") return "Ed25519";
   return key.startsWith("rsa") ? "RSA" : "ECDSA";
-}
-
-/** Where a certificate and its key are stored, such as a folder or a kubeconfig. */
-export interface CredentialTarget {
-  /** The file that holds the key from before the request until its certificate is stored. */
-  readonly pendingKeyPath: string;
-  /** Reads the existing credentials, after completing an interrupted update. */
-  existing(): Promise<ExistingCredentials>;
-  /** Stores a pair in one step; the previous pair stays until then. */
-  update(pair: CredentialPair): Promise<void>;
 }

@@ -3,11 +3,21 @@
  * links through another link, `..data`, as in a volume of a Secret: replacing that one changes all of them at once.
  */
 import { basename, dirname, join, resolve } from "node:path";
-import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { CredentialTarget } from "../request.ts";
+import type { ExistingCredentials } from "../../core/csr/renewal.ts";
 import type { FilePort } from "../files.ts";
 import { checkSecretFolder } from "../private_file.ts";
+
+/** Where a certificate and its key are stored, such as a folder or a kubeconfig. */
+export interface CredentialTarget {
+  /** The file that holds the key from before the request until its certificate is stored. */
+  readonly pendingKeyPath: string;
+  /** Reads the existing credentials, after completing an interrupted update. */
+  existing(): Promise<ExistingCredentials>;
+  /** Stores a pair in one step; the previous pair stays until then. */
+  update(pair: CredentialPair): Promise<void>;
+}
 
 /** The absolute paths of the three files. */
 export interface PairPaths {

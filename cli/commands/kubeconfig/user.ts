@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { createApiClient } from "../../../client/objects/api.ts";
 import { createConnector, readClientPair, readCluster } from "../../../client/transport/connect.ts";
-import type { CredentialTarget } from "../../../client/request.ts";
+import type { CredentialTarget } from "../../../client/certificate/pair_folder.ts";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import type { CredentialPair } from "../../../core/bootstrap/credential_pair.ts";
 import { findSubjectRestriction } from "../../../core/signing/refusals.ts";
