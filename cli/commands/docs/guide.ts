@@ -37,8 +37,8 @@ function getGuide(name: string): string {
 /** Formats a page for the terminal: without comments, and with links to other guides as the command that prints them. */
 function formatGuide(page: string): string {
   return page
-    .replace(/<!--[^]*?-->\n+/g, "")
-    .replace(/\[([^\]]+)\]\(([^)\s]+)\)/g, (_, label: string, target: string) => {
+    .replace(/^<!--.*-->\n\n?/gm, "")
+    .replace(/\[([^[\]]+)\]\(([^()\s]+)\)/g, (_, label: string, target: string) => {
       const name = /^([a-z_]+)\.md(?:#|$)/.exec(target)?.[1];
       if (name === undefined || GUIDES[name] === undefined) return label;
       return label === `${name}.md` ? `\`tlsboot docs guide ${name}\`` : `${label} (\`tlsboot docs guide ${name}\`)`;
