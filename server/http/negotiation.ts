@@ -4,6 +4,7 @@
 import { FifoCache } from "../../core/lib/fifo_cache.ts";
 import { notAcceptable, unsupportedMediaType } from "../../core/kube/status.ts";
 import { createFailureStatus, StatusError } from "../../core/kube/status_error.ts";
+import { lookup } from "../../core/lib/record.ts";
 import { trimChars } from "../../core/lib/trim.ts";
 
 /** The media types of objects. */
@@ -204,6 +205,28 @@ export function parseBodyMediaType(contentType: string | undefined): MediaType {
 /** The valid parameters after the first semicolon of a media type (Go's `mime.ParseMediaType`). */
 const MEDIA_PARAMETERS =
   /^\s*(?:[!#$%&'*+.^_`|~\w-]+\s*=\s*(?:[!#$%&'*+.^_`|~\w-]+|"(?:[^"\\\r\n]|\\.)*")\s*(?:;\s*|$))*$/;
+
+/** The types of patches; `apply` is server-side apply (`patch_handler.ts`). */
+export type PatchType = "json" | "merge" | "strategic" | "apply";
+
+const PATCH_TYPES: Readonly<Record<string, PatchType>> = {
+  "application/json-patch+json": "json",
+  "application/merge-patch+json": "merge",
+  "application/strategic-merge-patch+json": "strategic",
+  "application/apply-patch+yaml": "apply",
+};
+
+/** Finds the type of a patch by its Content-Type; undefined for other types. */
+export function findPatchType(contentType: string | undefined): PatchType | undefined {
+  return lookup(PATCH_TYPES, (contentType ?? "").split(";")[0]!.trim().toLowerCase());
+}
+
+/** Parses the Content-Type of a patch. Throws StatusError 415. */
+export function parsePatchType(contentType: string | undefined): PatchType {
+  const type = findPatchType(contentType);
+  if (type === undefined) throw unsupportedMediaType(Object.keys(PATCH_TYPES));
+  return type;
+}
 
 function parseClause(text: string): AcceptClause | undefined {
   const [name, rest] = splitAtFirst(trimSpaces(text), ";");

@@ -10,8 +10,8 @@ import {
   negotiateError,
   parseAccept,
   parseBodyMediaType,
+  parsePatchType,
 } from "./negotiation.ts";
-import { parsePatchType } from "./patch_body.ts";
 
 const NONE = new URLSearchParams();
 const OBJECT = { table: true, partial: true };

@@ -14,8 +14,7 @@ import {
 } from "../../core/kube/openapi/mod.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Answer } from "./answer.ts";
-import type { Exchange } from "./exchange.ts";
-import { findHeader } from "./exchange.ts";
+import { type Exchange, findHeader } from "./exchange.ts";
 import { matchesClause, parseAccept } from "./negotiation.ts";
 import { acceptsGzip, respondEmpty } from "./respond.ts";
 import type { ServedRoute } from "./routes.ts";

@@ -13,7 +13,7 @@ import { applyMergePatch } from "../../core/kube/patch/merge_patch.ts";
 import { badPatch, type PatchedDocument, type PatchError, sortInGoOrder } from "../../core/kube/patch/patch_result.ts";
 import { applyStrategicMergePatch, printStrategicPatch } from "../../core/kube/patch/strategic.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
-import { badRequest, invalidPatchedObject, patchFailure, unsupportedMediaType } from "../../core/kube/status.ts";
+import { badRequest, invalidPatchedObject, patchFailure } from "../../core/kube/status.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import {
   decodeAsNamed,
@@ -25,27 +25,10 @@ import {
 import { toWire } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
 import { formatGoType, formatUnknownInternalKind, formatUnknownKind, isKnownKind } from "./known_kinds.ts";
-
-/** The types of patches; `apply` is server-side apply (`patch_handler.ts`). */
-export type PatchType = "json" | "merge" | "strategic" | "apply";
+import type { PatchType } from "./negotiation.ts";
 
 /** The patch types that this file applies. */
 type DocumentPatch = Exclude<PatchType, "apply">;
-
-const PATCH_TYPES: Readonly<Record<string, PatchType>> = {
-  "application/json-patch+json": "json",
-  "application/merge-patch+json": "merge",
-  "application/strategic-merge-patch+json": "strategic",
-  "application/apply-patch+yaml": "apply",
-};
-
-/** Parses the Content-Type of a patch. Throws StatusError 415. */
-export function parsePatchType(contentType: string | undefined): PatchType {
-  const name = (contentType ?? "").split(";")[0]!.trim().toLowerCase();
-  const type = PATCH_TYPES[name];
-  if (type === undefined) throw unsupportedMediaType(Object.keys(PATCH_TYPES));
-  return type;
-}
 
 /** Parses a patch. Throws StatusError 400 when it is not JSON; its shape is checked after the object was read. */
 export function readPatch(bytes: Uint8Array): JsonDocument {

@@ -14,7 +14,8 @@ import type { Answer } from "./answer.ts";
 import { readBody } from "./body.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { parseWriteOptions, type WriteOptions } from "./options.ts";
-import { applyPatch, parsePatchType, type PatchType, readPatch } from "./patch_body.ts";
+import { parsePatchType, type PatchType } from "./negotiation.ts";
+import { applyPatch, readPatch } from "./patch_body.ts";
 import { chooseRepresentation, getConvertible } from "./read_handlers.ts";
 import {
   assertSameName,

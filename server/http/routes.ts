@@ -5,9 +5,8 @@
 import { createFailureStatus, StatusError } from "../../core/kube/status_error.ts";
 import type { Answer } from "./answer.ts";
 import type { RequestInfo } from "./request_info.ts";
-import type { Exchange } from "./exchange.ts";
-import { findHeader } from "./exchange.ts";
-import { MEDIA_TYPES } from "./negotiation.ts";
+import { type Exchange, findHeader } from "./exchange.ts";
+import { findPatchType, MEDIA_TYPES } from "./negotiation.ts";
 
 /** A path of the server with its handler. */
 export interface ServedRoute {
@@ -20,14 +19,6 @@ export interface ServedRoute {
   /** Answers a request of any method. Throws StatusError. */
   answer(exchange: Exchange): Promise<Answer>;
 }
-
-/** The content types of patches; a body of another type is refused unread. */
-const PATCH_TYPES: readonly string[] = [
-  "application/json-patch+json",
-  "application/merge-patch+json",
-  "application/strategic-merge-patch+json",
-  "application/apply-patch+yaml",
-];
 
 /** The media types of a watch, which every list route also produces. */
 const STREAM_TYPES: readonly string[] = [
@@ -72,7 +63,7 @@ function isCollectionRead({ isResourceRequest, verb, subresource }: RequestInfo,
 }
 
 function assertPatchType(contentType: string | undefined): void {
-  if (PATCH_TYPES.includes(parseMediaName(contentType ?? ""))) return;
+  if (findPatchType(contentType) !== undefined) return;
   throw new StatusError(createFailureStatus(415, "UnsupportedMediaType", "415: Unsupported Media Type", {}));
 }
 
@@ -83,8 +74,4 @@ function assertProducible(accept: string | undefined, types: readonly string[], 
   if (names.some((name) => name === "*/*" || types.includes(name))) return;
   const message = `406: Not Acceptable\n\nAvailable representations: ${[...types, ...streams].join(", ")}`;
   throw new StatusError(createFailureStatus(406, "NotAcceptable", message, {}));
-}
-
-function parseMediaName(clause: string): string {
-  return clause.split(";")[0]!.trim().toLowerCase();
 }

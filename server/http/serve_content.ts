@@ -1,7 +1,6 @@
 /** Serves documents with conditions and ranges, like Go's `http.ServeContent`. */
 import type { Answer, AnswerHeaders } from "./answer.ts";
-import type { Exchange } from "./exchange.ts";
-import { findHeader } from "./exchange.ts";
+import { type Exchange, findHeader } from "./exchange.ts";
 import { createBaseHeaders, respondEmpty, respondText } from "./respond.ts";
 
 /** A document with its validators. */

@@ -9,6 +9,7 @@ import {
   negotiateError,
   negotiateTransformation,
   parseBodyMediaType,
+  parsePatchType,
 } from "../../../server/http/negotiation.ts";
 import {
   assertDeleteOptions,
@@ -16,7 +17,6 @@ import {
   parseDeleteOptions,
   parseWriteOptions,
 } from "../../../server/http/options.ts";
-import { parsePatchType } from "../../../server/http/patch_body.ts";
 import { parseRequestInfo, parseTarget, toAttributes } from "../../../server/http/request_info.ts";
 import { MAX_HEAD_BYTES, MAX_TARGET_LENGTH } from "../../../server/http/limits.ts";
 import { parseContinue } from "../../../server/registry/continue_token.ts";
