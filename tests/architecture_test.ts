@@ -116,7 +116,7 @@ test("architecture: gRPC stays with the store on etcd, age with backups, npm's y
     for (const name of imports) {
       if (name.startsWith("@grpc/")) assert.match(path, /^server\/storage\/etcd\//, `${path} imports ${name}`);
       assert.notEqual(name, "yaml", `${path} imports yaml: core/lib/yaml reads and prints YAML`);
-      if (name === "age-encryption") assert.match(path, /^cli\/backup\//, `${path} imports ${name}`);
+      if (name === "age-encryption") assert.match(path, /^cli\/commands\/backup\//, `${path} imports ${name}`);
     }
   }
 });

@@ -24,7 +24,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "cli/commands/ca/init.ts": "seals the CA's key",
   "cli/authority/files.ts": "seals the CA's key",
   "cli/authority/passphrase.ts": "two entries, compared in constant time",
-  "cli/backup/encryption.ts": "seals and opens a backup",
+  "cli/commands/backup/encryption.ts": "seals and opens a backup",
   "cli/instance/joining.ts": "parsed, to find its Secret again",
   "cli/instance/admin_kubeconfig.ts": "read out of the kubeconfig that it checks",
   "cli/instance/serving.ts": "written into the key's file, and to TLS",

@@ -9,11 +9,11 @@ import {
   MANIFEST_PATH,
   MAX_PART_BYTES,
   parseManifest,
-} from "../../core/backup/manifest.ts";
-import { parseSnapshotObject, type SnapshotObject } from "../../core/backup/objects.ts";
-import { AppError, getErrorMessage } from "../../core/errors.ts";
-import { decodeTarHeader, TAR_BLOCK, tarPadding } from "../../core/lib/tar.ts";
-import { DATA_FORMAT } from "../instance/data_dir.ts";
+} from "../../../core/backup/manifest.ts";
+import { parseSnapshotObject, type SnapshotObject } from "../../../core/backup/objects.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import { decodeTarHeader, TAR_BLOCK, tarPadding } from "../../../core/lib/tar.ts";
+import { DATA_FORMAT } from "../../instance/data_dir.ts";
 import { toBackupPart } from "./archive.ts";
 import type { BackupFile } from "./files.ts";
 

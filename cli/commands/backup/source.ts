@@ -1,18 +1,18 @@
 /** Reads the objects of a backup from an etcd, from the running server of a data directory, or from its database. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { countOmitted, type OmittedResource } from "../../core/backup/omitted.ts";
-import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
-import { encodeSnapshot, SNAPSHOT_PATH, SNAPSHOT_TYPE } from "../../server/http/snapshot.ts";
-import { STORED_RESOURCES } from "../../server/registry/resources.ts";
-import { createStoredValues } from "../../server/registry/stored_values.ts";
-import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
-import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
-import { createApiClient } from "../../client/objects/api.ts";
-import { createFilePort } from "../../client/files.ts";
-import { connect, withAccept } from "../api/connection.ts";
-import type { Io } from "../io.ts";
-import type { DataDir } from "../instance/data_dir.ts";
+import { countOmitted, type OmittedResource } from "../../../core/backup/omitted.ts";
+import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
+import { encodeSnapshot, SNAPSHOT_PATH, SNAPSHOT_TYPE } from "../../../server/http/snapshot.ts";
+import { STORED_RESOURCES } from "../../../server/registry/resources.ts";
+import { createStoredValues } from "../../../server/registry/stored_values.ts";
+import type { EtcdEndpoints } from "../../../server/storage/etcd/open.ts";
+import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
+import { createApiClient } from "../../../client/objects/api.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { connect, withAccept } from "../../api/connection.ts";
+import type { Io } from "../../io.ts";
+import type { DataDir } from "../../instance/data_dir.ts";
 import { assertOneInstance } from "./one_instance.ts";
 
 /** The objects of an instance as lines of JSON. Disposing it closes the connection or the database. */
@@ -68,7 +68,7 @@ export async function openSnapshot(
 /** Reads all objects from etcd at one revision. It does not matter whether servers run. */
 async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints): Promise<SnapshotSource> {
   // Loaded on demand, so that instances with a database do not load it.
-  const { readEtcdSnapshot } = await import("../../server/storage/etcd/snapshot.ts");
+  const { readEtcdSnapshot } = await import("../../../server/storage/etcd/snapshot.ts");
   const { items, revision, leftOut, reduced } = await readEtcdSnapshot({
     endpoints,
     values: createStoredValues(STORED_RESOURCES),

@@ -8,10 +8,10 @@ import {
   formatManifest,
   MANIFEST_PATH,
   OBJECTS_PREFIX,
-} from "../../core/backup/manifest.ts";
-import { parseSnapshotHead } from "../../core/backup/objects.ts";
-import { AppError } from "../../core/errors.ts";
-import { encodeTarHeader, TAR_END, tarPadding } from "../../core/lib/tar.ts";
+} from "../../../core/backup/manifest.ts";
+import { parseSnapshotHead } from "../../../core/backup/objects.ts";
+import { AppError } from "../../../core/errors.ts";
+import { encodeTarHeader, TAR_END, tarPadding } from "../../../core/lib/tar.ts";
 import type { BackupFile } from "./files.ts";
 
 /** The contents of an archive. */

@@ -1,12 +1,12 @@
 /** Reads the keys of backups from the flags: public keys, secret keys, or a passphrase. */
 import { resolve } from "node:path";
-import { Secret } from "../../core/lib/brand.ts";
-import { AppError } from "../../core/errors.ts";
-import { createFilePort } from "../../client/files.ts";
-import { createPassphrases } from "../authority/passphrase.ts";
-import { checkPrivateFile } from "../../client/private_file.ts";
-import { UsageError } from "../framework/usage_error.ts";
-import type { Io } from "../io.ts";
+import { Secret } from "../../../core/lib/brand.ts";
+import { AppError } from "../../../core/errors.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { createPassphrases } from "../../authority/passphrase.ts";
+import { checkPrivateFile } from "../../../client/private_file.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
 import type { BackupOpener, BackupRecipients } from "./encryption.ts";
 
 /** The settings that name the key of a backup. */

@@ -1,7 +1,7 @@
 /** Replaces a folder by another one. If that fails, the old folder is moved back. */
 import { rename } from "node:fs/promises";
-import { AppError, getErrorMessage } from "../../core/errors.ts";
-import { toIoError } from "./write.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import { toIoError } from "./write_backup.ts";
 
 /** The paths of the folders of a swap. */
 export interface Swap {
