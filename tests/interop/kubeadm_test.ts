@@ -11,7 +11,7 @@ import { type Finished, runProgram } from "../support/child.ts";
 import { startClusters } from "../support/interop/kubeadm_places.ts";
 import { discovery, joining } from "../support/interop/kubeadm_join_scripts.ts";
 import { INIT_CONFIG, preparing, randomTokens, tokens } from "../support/interop/kubeadm_scripts.ts";
-import { compareScripts, formatStep } from "../support/interop/kubectl_comparison.ts";
+import { compareScripts, formatStep } from "../support/interop/kubectl_comparison/comparison.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
 /** Files that only kubeadm writes, on a machine that is not one of the test's. */

@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startPair } from "./comparison/sides.ts";
-import { compareKubectl, formatStep } from "../support/interop/kubectl_comparison.ts";
-import { SCRIPTS } from "../support/interop/kubectl_comparison_scripts.ts";
+import { compareKubectl, formatStep } from "../support/interop/kubectl_comparison/comparison.ts";
+import { SCRIPTS } from "../support/interop/kubectl_comparison/scripts.ts";
 
 test("kubectl prints the same against tlsboot serve as against kube-apiserver", async () => {
   await using pair = await startPair();

@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { test } from "node:test";
 import { startControlPlane } from "../support/interop/control_plane.ts";
-import { THEMES } from "../support/interop/csr_commands.ts";
+import { THEMES } from "../support/interop/csr_commands/all.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
 import { runSteps } from "../support/interop/kubectl_steps.ts";
 import { startInstance } from "../support/interop/instance.ts";

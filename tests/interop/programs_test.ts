@@ -15,7 +15,7 @@ import { eventually } from "../support/eventually.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
 import { startControlPlane } from "../support/interop/control_plane.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
-import { compareScripts, formatStep, type Place } from "../support/interop/kubectl_comparison.ts";
+import { compareScripts, formatStep, type Place } from "../support/interop/kubectl_comparison/comparison.ts";
 import { PROGRAMS } from "../support/interop/programs.ts";
 import { startInstance } from "../support/interop/instance.ts";
 

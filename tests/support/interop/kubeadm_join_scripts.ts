@@ -1,5 +1,5 @@
 /** kubeadm join on a machine: how it finds the cluster, what it refuses to trust, and the whole of it. */
-import type { Command, Script } from "./kubectl_comparison.ts";
+import type { Command, Script } from "./kubectl_comparison/comparison.ts";
 import { NODE } from "./kubeadm_places.ts";
 import { JOIN_TOKEN, kubectl } from "./kubeadm_scripts.ts";
 

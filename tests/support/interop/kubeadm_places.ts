@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import type { SecretObject } from "../../../core/kube/core_v1.ts";
 import { findFreePort } from "../temp.ts";
 import { type ControlPlane, startControlPlane } from "./control_plane.ts";
-import type { Place } from "./kubectl_comparison.ts";
+import type { Place } from "./kubectl_comparison/comparison.ts";
 import { createKubectl } from "./kubectl.ts";
 import { type Machine, startMachine } from "./machine.ts";
 import { type RunningInstance, startInstance } from "./instance.ts";

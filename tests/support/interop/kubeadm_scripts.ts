@@ -1,5 +1,5 @@
 /** kubeadm's commands that make a cluster ready for others to join: tokens, and the phases of `kubeadm init`. */
-import type { Command, Script } from "./kubectl_comparison.ts";
+import type { Command, Script } from "./kubectl_comparison/comparison.ts";
 
 /** The token that machines join with, made by `kubeadm init phase bootstrap-token`. */
 export const JOIN_TOKEN = "joiner.0123456789abcdef";

@@ -3,7 +3,7 @@
  * peer in `tests/support/peers/go.ts` (a Go module below tests/interop/peers), a package in `tests/support/peers/install_debian.ts`, or one
  * in `tests/support/peers/debian_programs.ts`; then its script here.
  */
-import type { Script } from "./kubectl_comparison.ts";
+import type { Script } from "./kubectl_comparison/comparison.ts";
 
 /** A program with what it does. */
 export interface Program {

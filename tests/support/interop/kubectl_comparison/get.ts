@@ -1,5 +1,5 @@
 /** kubectl get in every form of output, with every selector and every kind. */
-import type { Script } from "./kubectl_comparison.ts";
+import type { Script } from "./comparison.ts";
 
 const OBJECTS = `
 apiVersion: v1

@@ -1,5 +1,5 @@
 /** kubectl commands that ask about the server and about rights. */
-import type { Script } from "./kubectl_comparison.ts";
+import type { Script } from "./comparison.ts";
 
 const FIELDS = [
   "csr",

@@ -1,5 +1,5 @@
 /** kubectl apply in both ways, diff, replace, edit, patch. */
-import type { Script } from "./kubectl_comparison.ts";
+import type { Script } from "./comparison.ts";
 
 const map = (data: string, metadata = "") => `
 apiVersion: v1

@@ -1,6 +1,6 @@
 /** kubectl commands that end the life of a request: approve, deny, delete. */
-import { csrManifest } from "./csr_manifest.ts";
-import { CREATE, KIND, notFound, type Theme } from "./theme.ts";
+import { csrManifest } from "../csr_manifest.ts";
+import { CREATE, KIND, notFound, type Theme } from "../theme.ts";
 
 /** certificate approve and certificate deny. */
 export const deciding: Theme = {

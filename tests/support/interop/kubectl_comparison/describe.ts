@@ -1,4 +1,4 @@
-import type { Script } from "./kubectl_comparison.ts";
+import type { Script } from "./comparison.ts";
 
 /** describe of every kind that has a describer of its own, and of one that has none. */
 export const describing: Script = {

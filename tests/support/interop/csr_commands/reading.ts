@@ -1,6 +1,6 @@
 /** kubectl commands that read: CSRs, permissions, the API itself. */
-import { csrManifest } from "./csr_manifest.ts";
-import { CREATE, KIND, notFound, RESOURCE, type Theme } from "./theme.ts";
+import { csrManifest } from "../csr_manifest.ts";
+import { CREATE, KIND, notFound, RESOURCE, type Theme } from "../theme.ts";
 
 /** get and describe, every output and selector. */
 export const reading: Theme = {

@@ -2,8 +2,8 @@
 import { Buffer } from "node:buffer";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { IDENTITIES, type Identity } from "../../interop/comparison/corpus.ts";
-import type { Side } from "../../interop/comparison/sides.ts";
+import { IDENTITIES, type Identity } from "../../../interop/comparison/corpus.ts";
+import type { Side } from "../../../interop/comparison/sides.ts";
 
 /** Writes one for each user: `<identity>.kubeconfig`, the same on both sides but for the port. */
 export async function writeKubeconfigs(side: Side, folder: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** kubectl delete, wait, certificate, and the commands that watch. */
-import type { Script } from "./kubectl_comparison.ts";
+import type { Script } from "./comparison.ts";
 
 const csr = (name: string, label: string) => `
 apiVersion: certificates.k8s.io/v1

@@ -1,5 +1,5 @@
 /** kubectl create: its generators, dry runs and what the server says of mistakes. */
-import type { Script } from "./kubectl_comparison.ts";
+import type { Script } from "./comparison.ts";
 
 const review = (kind: string, version: string, spec: string) =>
   `{apiVersion: ${version}, kind: ${kind}, metadata: {}, spec: {${spec}}}`;

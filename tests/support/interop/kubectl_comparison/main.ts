@@ -1,8 +1,8 @@
 /** Replays the scripts whose title contains a text. The arguments are `[TEXT [--all]]`. */
 import process from "node:process";
-import { startPair } from "../../interop/comparison/sides.ts";
-import { compareKubectl, formatStep } from "./kubectl_comparison.ts";
-import { SCRIPTS } from "./kubectl_comparison_scripts.ts";
+import { startPair } from "../../../interop/comparison/sides.ts";
+import { compareKubectl, formatStep } from "./comparison.ts";
+import { SCRIPTS } from "./scripts.ts";
 
 const [, , text = "", all] = process.argv;
 await using pair = await startPair();

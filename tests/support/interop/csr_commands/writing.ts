@@ -1,6 +1,6 @@
 /** kubectl commands that write CSRs. */
-import { csrManifest } from "./csr_manifest.ts";
-import { CREATE, KIND, notFound, RESOURCE, type Theme } from "./theme.ts";
+import { csrManifest } from "../csr_manifest.ts";
+import { CREATE, KIND, notFound, RESOURCE, type Theme } from "../theme.ts";
 
 /** create: dry runs, strictness, validation. */
 export const creating: Theme = {

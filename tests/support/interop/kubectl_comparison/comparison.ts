@@ -5,16 +5,16 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { isPeer, peerPath } from "../peers/go.ts";
-import { type Finished, runProgram, start } from "../child.ts";
-import { sortManagersInYaml } from "../../interop/comparison/managers.ts";
-import { createTempFolder } from "../temp.ts";
-import type { Identity } from "../../interop/comparison/corpus.ts";
-import type { Pair, Side } from "../../interop/comparison/sides.ts";
-import { createRequest } from "./csr_manifest.ts";
-import { createTextBlanker, cutDescriptions, keepLines } from "./kubectl_comparison_blank.ts";
-import { formatDiff } from "./kubectl_comparison_diff.ts";
-import { writeKubeconfigs } from "./kubectl_comparison_kubeconfig.ts";
+import { isPeer, peerPath } from "../../peers/go.ts";
+import { type Finished, runProgram, start } from "../../child.ts";
+import { sortManagersInYaml } from "../../../interop/comparison/managers.ts";
+import { createTempFolder } from "../../temp.ts";
+import type { Identity } from "../../../interop/comparison/corpus.ts";
+import type { Pair, Side } from "../../../interop/comparison/sides.ts";
+import { createRequest } from "../csr_manifest.ts";
+import { createTextBlanker, cutDescriptions, keepLines } from "./blank.ts";
+import { formatDiff } from "./diff.ts";
+import { writeKubeconfigs } from "./kubeconfig.ts";
 
 /** A command that ends by itself; a bare text is one without anything else. */
 export interface Command {

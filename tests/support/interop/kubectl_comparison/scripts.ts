@@ -1,0 +1,26 @@
+/** Every script of the comparison. */
+import type { Script } from "./comparison.ts";
+import { applying, applyingOnServer, changing, nodes } from "./apply.ts";
+import { creating, generators, reviewing } from "./create.ts";
+import { describing, describingNodes, events } from "./describe.ts";
+import { deciding, deleting, waiting, watching } from "./end.ts";
+import { outputs, selectors, subresources } from "./get.ts";
+import { asking, looking } from "./look.ts";
+
+/** The scripts in the order in which they are replayed. */
+export const SCRIPTS: readonly Script[] = [
+  ...[
+    looking,
+    asking,
+    generators,
+    creating,
+    reviewing,
+    outputs,
+    selectors,
+    subresources,
+    describing,
+    describingNodes,
+    events,
+  ],
+  ...[applying, applyingOnServer, changing, nodes, deciding, waiting, watching, deleting],
+];
