@@ -12,6 +12,7 @@ import type { FilePort } from "./files.ts";
 import { findSecretFault, isOpenToAll, isOpenToGroup } from "./private_file.ts";
 import { observeServerTime } from "./transport/server_time.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
+import { ANONYMOUS_USER } from "../core/kube/user.ts";
 
 /** How long the server may take to answer: people and scripts wait for the status. */
 const ANSWER_MS = 5_000;
@@ -44,7 +45,7 @@ export async function askServer(
       if (isAppError(error, "unauthorized")) return { kind: "refused", reason: error.message, ...reading() };
       // An older server, or one that forbids the review, names the user that it refuses.
       const username = isAppError(error, "access_denied") ? /User "([^"]*)"/.exec(error.message)?.[1] : undefined;
-      if (username === ANONYMOUS) {
+      if (username === ANONYMOUS_USER) {
         return { kind: "refused", reason: "it treats this machine as an anonymous user", ...reading() };
       }
       if (isAppError(error, "access_denied", "not_found")) return { kind: "accepted", username, ...reading() };
@@ -58,8 +59,6 @@ export async function askServer(
     return { kind: isLocal ? "notAsked" : "unreachable", reason: error.message };
   }
 }
-
-const ANONYMOUS = "system:anonymous";
 
 /** Checks each file that holds a private key or a token once, and reports whether it is private. */
 export async function inspectSecrets(

@@ -12,10 +12,8 @@ import { findKeyFault, verifyChain } from "../../core/pki/chain.ts";
 import { findHostFault } from "../../core/pki/host_names.ts";
 import { findNameFault, NO_SUBTREES } from "../../core/pki/name_constraints.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
-import type { AlternativeNames } from "../../core/pki/subject_alternative_names.ts";
+import { NO_ALTERNATIVE_NAMES } from "../../core/pki/subject_alternative_names.ts";
 import type { Result } from "../../core/lib/result.ts";
-
-const NO_NAMES: AlternativeNames = { dnsNames: [], emailAddresses: [], ipAddresses: [], uris: [] };
 
 /** The roots that a client trusts, and how it checks them. */
 export interface ServerIdentityOptions {
@@ -79,7 +77,7 @@ export const HOST_HINT =
  * Without this check, such a CA could certify a server for an excluded name.
  */
 function findWildcardFault({ dnsNames }: CertificateFacts, issuers: readonly CertificateFacts[]): string | undefined {
-  const wildcards = { ...NO_NAMES, dnsNames: dnsNames.filter((name) => name.startsWith("*.")) };
+  const wildcards = { ...NO_ALTERNATIVE_NAMES, dnsNames: dnsNames.filter((name) => name.startsWith("*.")) };
   for (const { nameConstraints } of issuers) {
     if (nameConstraints === undefined) continue;
     const fault = findNameFault({ permitted: NO_SUBTREES, excluded: nameConstraints.excluded }, wildcards);

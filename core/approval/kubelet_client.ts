@@ -3,8 +3,7 @@
  * running approver uses `planApproval`, which follows upstream exactly; a test compares the two.
  */
 import { AUTO_APPROVED, type Recognizer, RECOGNIZERS } from "./plan_approval.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
 import { BUILTIN_SIGNERS } from "../signing/profile.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { KUBELET_CLIENT } from "./builtin_policies.ts";

@@ -1,11 +1,11 @@
 /** Parses a policy file (`kind: ApprovalPolicy`). Every unknown key is a fault. */
 import { findUnknownUsages } from "../pki/usages.ts";
-import { parseCidr } from "../lib/ip_address.ts";
 import {
   checkedText,
   duration,
   flag,
   integer,
+  ipRange,
   listOf,
   mapping,
   nonEmptyListOf,
@@ -33,9 +33,6 @@ const usage = checkedText((value) =>
     ? undefined
     : `"${value}" is not a key usage, such as "digital signature" or "server auth"`
 );
-const range = checkedText((value) =>
-  parseCidr(value) === undefined ? `"${value}" is neither an IP address nor a CIDR range` : undefined
-);
 const timeOfDay = checkedText((value) =>
   parseMinutes(value) === undefined ? `"${value}" is not a time of day, such as 08:00 or 24:00` : undefined
 );
@@ -52,7 +49,7 @@ const REQUIREMENTS = {
     owned: optionalKey(flag),
     atLeastOne: optionalKey(flag),
     dns: optionalKey(listOf(text)),
-    ips: optionalKey(listOf(range)),
+    ips: optionalKey(listOf(ipRange)),
     uris: optionalKey(listOf(text)),
     emails: optionalKey(listOf(text)),
   })),

@@ -17,8 +17,7 @@ import {
   type Shape,
   text,
 } from "../lib/config_file.ts";
-import type { Result } from "../lib/result.ts";
-import { ok } from "../lib/result.ts";
+import { ok, type Result } from "../lib/result.ts";
 import { AUDIT_LEVELS, AUDIT_STAGES, type AuditPolicy } from "./policy.ts";
 
 /** The API version of an audit policy file. */

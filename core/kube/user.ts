@@ -21,3 +21,7 @@ export const AUTHENTICATED_GROUP = "system:authenticated";
 export const UNAUTHENTICATED_GROUP = "system:unauthenticated";
 /** The user of a request that presents no credential. */
 export const ANONYMOUS_USER = "system:anonymous";
+/** The user as which kube-controller-manager authenticates, where its controllers have no accounts of their own. */
+export const CONTROLLER_MANAGER_USER = "system:kube-controller-manager";
+/** The user as which kube-scheduler authenticates. */
+export const SCHEDULER_USER = "system:kube-scheduler";

@@ -8,6 +8,7 @@ import { err, ok, type Result } from "./result.ts";
 import { readYaml } from "./yaml/document.ts";
 import { parseDurationOrDays } from "./duration.ts";
 import { findNearest } from "./nearest.ts";
+import { parseCidr } from "./ip_address.ts";
 
 /** The path of a value in its file, and the list that collects faults. */
 export interface ConfigPlace {
@@ -131,6 +132,11 @@ export function checkedText(check: (value: string) => string | undefined): Shape
     return wrong === undefined ? read : fault(place, wrong);
   };
 }
+
+/** An IP address or a range of them, as text. */
+export const ipRange: Shape<string> = checkedText((value) =>
+  parseCidr(value) === undefined ? `"${value}" is neither an IP address nor a CIDR range` : undefined
+);
 
 /** Adds a fault at a place. */
 export function fault(place: ConfigPlace, what: string): undefined {

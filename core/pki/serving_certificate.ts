@@ -5,7 +5,7 @@
 import { isSameSet } from "../lib/sets.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "./certificate.ts";
 import { findNameFault } from "./name_constraints.ts";
-import type { AlternativeNames } from "./subject_alternative_names.ts";
+import { type AlternativeNames, NO_ALTERNATIVE_NAMES } from "./subject_alternative_names.ts";
 
 /** The part of its lifetime after which a certificate is replaced. */
 const RENEW_AT = 0.7;
@@ -62,8 +62,10 @@ export function planPermittedNames(wanted: ServerNames, issuers: readonly Certif
     return fault === undefined;
   };
   const names = {
-    dnsNames: wanted.dnsNames.filter((name) => isPermitted(name, { ...NO_NAMES, dnsNames: [name] })),
-    ipAddresses: wanted.ipAddresses.filter((name) => isPermitted(name, { ...NO_NAMES, ipAddresses: [name] })),
+    dnsNames: wanted.dnsNames.filter((name) => isPermitted(name, { ...NO_ALTERNATIVE_NAMES, dnsNames: [name] })),
+    ipAddresses: wanted.ipAddresses.filter((name) =>
+      isPermitted(name, { ...NO_ALTERNATIVE_NAMES, ipAddresses: [name] })
+    ),
   };
   return { names, refused };
 }
@@ -76,5 +78,3 @@ export function findIssuersFault(issuers: readonly CertificateFacts[], names: Al
   }
   return undefined;
 }
-
-const NO_NAMES: AlternativeNames = { dnsNames: [], emailAddresses: [], ipAddresses: [], uris: [] };

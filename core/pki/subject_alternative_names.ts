@@ -15,6 +15,9 @@ export interface AlternativeNames {
   readonly uris: readonly string[];
 }
 
+/** The names of a certificate that has none. */
+export const NO_ALTERNATIVE_NAMES: AlternativeNames = { dnsNames: [], emailAddresses: [], ipAddresses: [], uris: [] };
+
 /** Object identifier of the extension. */
 export const SUBJECT_ALT_NAME_OID = "2.5.29.17";
 

@@ -13,7 +13,13 @@ import {
   type RoleBinding,
   type Subject,
 } from "../kube/rbac_v1.ts";
-import { AUTHENTICATED_GROUP, MASTERS_GROUP, UNAUTHENTICATED_GROUP } from "../kube/user.ts";
+import {
+  AUTHENTICATED_GROUP,
+  CONTROLLER_MANAGER_USER,
+  MASTERS_GROUP,
+  SCHEDULER_USER,
+  UNAUTHENTICATED_GROUP,
+} from "../kube/user.ts";
 import { COMPONENT_RULES } from "./default_rules/components.ts";
 import { CONTROLLER_RULES } from "./default_rules/controllers.ts";
 import { ADMIN_RULES, EDIT_RULES, VIEW_RULES } from "./default_rules/humans.ts";
@@ -33,8 +39,6 @@ export interface RbacDefaults {
 const SYSTEM = "kube-system";
 const PUBLIC = "kube-public";
 const CONTROLLER_PREFIX = "system:controller:";
-const CONTROLLER_MANAGER = "system:kube-controller-manager";
-const SCHEDULER = "system:kube-scheduler";
 const BOOTSTRAP_SIGNER = "system:controller:bootstrap-signer";
 const TOKEN_CLEANER = "system:controller:token-cleaner";
 const CLOUD_PROVIDER = "system:controller:cloud-provider";
@@ -76,16 +80,16 @@ function clusterRoleBindings(): readonly ClusterRoleBinding[] {
     clusterRoleBinding("system:basic-user", [group(AUTHENTICATED_GROUP)]),
     clusterRoleBinding("system:cluster-trust-bundle-discovery", [group("system:serviceaccounts")]),
     clusterRoleBinding("system:discovery", [group(AUTHENTICATED_GROUP)]),
-    clusterRoleBinding(CONTROLLER_MANAGER, [user(CONTROLLER_MANAGER)]),
+    clusterRoleBinding(CONTROLLER_MANAGER_USER, [user(CONTROLLER_MANAGER_USER)]),
     clusterRoleBinding("system:kube-dns", [serviceAccount("kube-dns")]),
-    clusterRoleBinding(SCHEDULER, [user(SCHEDULER)]),
+    clusterRoleBinding(SCHEDULER_USER, [user(SCHEDULER_USER)]),
     clusterRoleBinding("system:monitoring", [group("system:monitoring")]),
     // Without subjects: the Node authorizer grants the role.
     clusterRoleBinding("system:node", []),
     clusterRoleBinding("system:node-proxier", [user("system:kube-proxy")]),
     clusterRoleBinding("system:public-info-viewer", [group(AUTHENTICATED_GROUP), group(UNAUTHENTICATED_GROUP)]),
     clusterRoleBinding("system:service-account-issuer-discovery", [group("system:serviceaccounts")]),
-    clusterRoleBinding("system:volume-scheduler", [user(SCHEDULER)]),
+    clusterRoleBinding("system:volume-scheduler", [user(SCHEDULER_USER)]),
     ...Object.keys(CONTROLLER_RULES).map((name) =>
       clusterRoleBinding(`${CONTROLLER_PREFIX}${name}`, [serviceAccount(name)])
     ),
@@ -114,15 +118,15 @@ function roleBindings(): readonly RoleBinding[] {
   return [
     roleBinding(PUBLIC, BOOTSTRAP_SIGNER, BOOTSTRAP_SIGNER, [serviceAccount("bootstrap-signer")]),
     roleBinding(SYSTEM, `system::${AUTHENTICATION_READER}`, AUTHENTICATION_READER, [
-      user(CONTROLLER_MANAGER),
-      user(SCHEDULER),
+      user(CONTROLLER_MANAGER_USER),
+      user(SCHEDULER_USER),
     ]),
     roleBinding(SYSTEM, CONTROLLER_MANAGER_LOCKING, CONTROLLER_MANAGER_LOCKING, [
-      user(CONTROLLER_MANAGER),
+      user(CONTROLLER_MANAGER_USER),
       serviceAccount("kube-controller-manager"),
       serviceAccount("leader-election-controller"),
     ]),
-    roleBinding(SYSTEM, SCHEDULER_LOCKING, SCHEDULER_LOCKING, [user(SCHEDULER), serviceAccount("kube-scheduler")]),
+    roleBinding(SYSTEM, SCHEDULER_LOCKING, SCHEDULER_LOCKING, [user(SCHEDULER_USER), serviceAccount("kube-scheduler")]),
     roleBinding(SYSTEM, BOOTSTRAP_SIGNER, BOOTSTRAP_SIGNER, [serviceAccount("bootstrap-signer")]),
     roleBinding(SYSTEM, CLOUD_PROVIDER, CLOUD_PROVIDER, [serviceAccount("cloud-provider")]),
     roleBinding(SYSTEM, TOKEN_CLEANER, TOKEN_CLEANER, [serviceAccount("token-cleaner")]),

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
-import { parseCertificate } from "../pki/certificate.ts";
+import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
 import { generatePrivateKey } from "../pki/keys.ts";
-import type { CertificateFacts } from "../pki/certificate.ts";
 import { findClientTrust } from "./client_trust.ts";
 import { issueCertificate } from "../pki/issue.ts";
 

@@ -6,6 +6,7 @@ import {
   duration,
   flag,
   integer,
+  ipRange,
   mapping,
   nonEmptyListOf,
   oneOf,
@@ -16,7 +17,7 @@ import {
   text,
 } from "../lib/config_file.ts";
 import { findDerValueFault } from "../pki/extra_extensions.ts";
-import { canonicalIp, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
+import { canonicalIp, parseIpAddress } from "../lib/ip_address.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { findDnsPatternFault, findEmailPatternFault, findUriPatternFault } from "./name_patterns.ts";
@@ -92,9 +93,6 @@ const SUBJECT = {
 const address = checkedText((value) =>
   parseIpAddress(value) === undefined ? `"${value}" is not an IP address` : undefined
 );
-const range = checkedText((value) =>
-  parseCidr(value) === undefined ? `"${value}" is neither an IP address nor a CIDR range` : undefined
-);
 const dnsPattern = checkedText(findDnsPatternFault);
 const exactDns = checkedText((value) => findDnsNameFault(value.replace(/^\*\./, "x.")));
 
@@ -113,7 +111,7 @@ const PROFILE = mapping({
   subject: optionalKey(mapping(SUBJECT)),
   names: optionalKey(mapping({
     dns: optionalKey(mapping({ ...valueKeys(dnsPattern, exactDns), wildcards: optionalKey(flag) })),
-    ips: optionalKey(mapping(valueKeys(range, address))),
+    ips: optionalKey(mapping(valueKeys(ipRange, address))),
     uris: optionalKey(mapping(valueKeys(uriPattern, text))),
     emails: optionalKey(mapping(valueKeys(emailPattern, text))),
     atLeastOne: optionalKey(flag),

@@ -3,7 +3,13 @@
  * are built in; there is no API to change them. Each level has a number of seats, which are the requests that are served at
  * the same time (`apiserver/pkg/util/flowcontrol/apf_controller.go`, `NominalConcurrencyLimit` and borrowing).
  */
-import { MASTERS_GROUP, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
+import {
+  CONTROLLER_MANAGER_USER,
+  MASTERS_GROUP,
+  NODES_GROUP,
+  SCHEDULER_USER,
+  type UserInfo,
+} from "../../core/kube/user.ts";
 import { PROBE_PATHS, type RequestInfo } from "../http/request_info.ts";
 
 /** The name of a priority level with a limit. */
@@ -47,8 +53,6 @@ export interface Place {
 
 const SERVICE_ACCOUNTS = "system:serviceaccounts";
 const KUBE_SYSTEM_ACCOUNT = "system:serviceaccount:kube-system:";
-const CONTROLLER_MANAGER = "system:kube-controller-manager";
-const SCHEDULER = "system:kube-scheduler";
 const LEASE_VERBS: ReadonlySet<string> = new Set(["get", "create", "update"]);
 
 /** Finds the place of a request; undefined for requests that never wait: those of administrators, and health checks. */
@@ -56,7 +60,7 @@ export function findPlace({ username, groups }: UserInfo, info: RequestInfo): Pl
   if (groups.includes(MASTERS_GROUP)) return undefined;
   if (!info.isResourceRequest && info.verb === "get" && PROBE_PATHS.includes(info.path)) return undefined;
   const isKubeSystemAccount = username.startsWith(KUBE_SYSTEM_ACCOUNT);
-  const isComponent = username === CONTROLLER_MANAGER || username === SCHEDULER;
+  const isComponent = username === CONTROLLER_MANAGER_USER || username === SCHEDULER_USER;
   if ((isComponent || isKubeSystemAccount) && isLease(info) && LEASE_VERBS.has(info.verb)) {
     return { level: "leader-election", flow: `system-leader-election/${username}` };
   }

@@ -1,7 +1,6 @@
 /** Deletion of one object or of a selection (`registry/generic/registry/store.go`, `rest/delete.go`). */
 import { isAppError } from "../../core/errors.ts";
-import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
-import { getName } from "../../core/kube/meta.ts";
+import { type DeleteOptions, getName, type KubeObject } from "../../core/kube/meta.ts";
 import { conflict, forbidden, notFound } from "../../core/kube/status.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { finalizersAfterDeletion, markedForDeletion } from "./deletion.ts";

@@ -2,9 +2,7 @@
 import { type DeleteOptions, formatTime, type KubeObject } from "../../core/kube/meta.ts";
 import { withMeta } from "./write.ts";
 import type { DeletionRules } from "./resource.ts";
-
-const ORPHAN = "orphan";
-const FOREGROUND = "foregroundDeletion";
+import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from "../../core/kube/garbage_collection.ts";
 
 /**
  * Returns the finalizers after a deletion: those of the garbage collector follow the options, or stay unchanged. An object
@@ -16,7 +14,7 @@ export function finalizersAfterDeletion(
   rules: DeletionRules,
 ): readonly string[] {
   const old = object.metadata.finalizers ?? [];
-  const kept = old.filter((finalizer) => finalizer !== ORPHAN && finalizer !== FOREGROUND);
+  const kept = old.filter((finalizer) => finalizer !== ORPHAN_FINALIZER && finalizer !== FOREGROUND_FINALIZER);
   const wanted = rules.withoutPolicy === true ? undefined : collectorFinalizer(options, old);
   const next = wanted === undefined ? kept : [...kept, wanted];
   const before = new Set(old);
@@ -24,16 +22,16 @@ export function finalizersAfterDeletion(
 }
 
 function collectorFinalizer({ orphanDependents, propagationPolicy }: DeleteOptions, old: readonly string[]) {
-  if (orphanDependents !== undefined) return orphanDependents ? ORPHAN : undefined;
+  if (orphanDependents !== undefined) return orphanDependents ? ORPHAN_FINALIZER : undefined;
   switch (propagationPolicy) {
     case "Orphan":
-      return ORPHAN;
+      return ORPHAN_FINALIZER;
     case "Foreground":
-      return FOREGROUND;
+      return FOREGROUND_FINALIZER;
     case "Background":
       return undefined;
     default:
-      return old.find((finalizer) => finalizer === ORPHAN || finalizer === FOREGROUND);
+      return old.find((finalizer) => finalizer === ORPHAN_FINALIZER || finalizer === FOREGROUND_FINALIZER);
   }
 }
 

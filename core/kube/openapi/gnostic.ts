@@ -31,6 +31,14 @@ export interface GnosticChoice {
 /** Field numbers and types by member name. */
 export type GnosticFields = Readonly<Record<string, readonly [number: number, type: GnosticType]>>;
 
+/** The type of an object with known members. */
+export type GnosticMessage = Extract<GnosticType, { kind: "message" }>;
+
+/** Creates the type of an object with these members; `extensions` is the field of its `x-` members. */
+export function createGnosticMessage(fields: () => GnosticFields, extensions?: number): GnosticMessage {
+  return { kind: "message", fields, ...(extensions === undefined ? {} : { extensions }) };
+}
+
 /** Encodes a document. Members that the table does not know are omitted. */
 export function encodeGnostic(
   document: Extract<GnosticType, { kind: "message" }>,

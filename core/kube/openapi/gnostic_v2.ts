@@ -1,17 +1,10 @@
 /** Maps the members of an OpenAPI v2 document to gnostic's messages (`openapiv2/OpenAPIv2.proto`). */
-import type { GnosticFields, GnosticType } from "./gnostic.ts";
-import { isReference } from "./gnostic.ts";
-
-type Message = Extract<GnosticType, { kind: "message" }>;
+import { createGnosticMessage, type GnosticMessage, type GnosticType, isReference } from "./gnostic.ts";
 
 const TEXT: GnosticType = { kind: "text" };
 const FLAG: GnosticType = { kind: "flag" };
 const ANY: GnosticType = { kind: "any" };
 const TEXTS: GnosticType = { kind: "each", of: TEXT };
-
-function message(fields: () => GnosticFields, extensions?: number): Message {
-  return { kind: "message", fields, ...(extensions === undefined ? {} : { extensions }) };
-}
 
 const namedInside = (of: GnosticType, number = 1): GnosticType => ({
   kind: "inside",
@@ -19,7 +12,7 @@ const namedInside = (of: GnosticType, number = 1): GnosticType => ({
   of: { kind: "named", of },
 });
 
-const SCHEMA: Message = message(() => ({
+const SCHEMA: GnosticMessage = createGnosticMessage(() => ({
   $ref: [1, TEXT],
   format: [2, TEXT],
   description: [4, TEXT],
@@ -32,9 +25,9 @@ const SCHEMA: Message = message(() => ({
   properties: [25, namedInside(SCHEMA)],
 }), 31);
 
-const REFERENCE = message(() => ({ $ref: [1, TEXT], description: [2, TEXT] }));
+const REFERENCE = createGnosticMessage(() => ({ $ref: [1, TEXT], description: [2, TEXT] }));
 
-const BODY_PARAMETER = message(() => ({
+const BODY_PARAMETER = createGnosticMessage(() => ({
   description: [1, TEXT],
   name: [2, TEXT],
   in: [3, TEXT],
@@ -42,7 +35,7 @@ const BODY_PARAMETER = message(() => ({
   schema: [5, SCHEMA],
 }), 6);
 
-const QUERY_PARAMETER = message(() => ({
+const QUERY_PARAMETER = createGnosticMessage(() => ({
   required: [1, FLAG],
   in: [2, TEXT],
   description: [3, TEXT],
@@ -51,7 +44,7 @@ const QUERY_PARAMETER = message(() => ({
   uniqueItems: [20, FLAG],
 }), 23);
 
-const PATH_PARAMETER = message(() => ({
+const PATH_PARAMETER = createGnosticMessage(() => ({
   required: [1, FLAG],
   in: [2, TEXT],
   description: [3, TEXT],
@@ -86,12 +79,12 @@ const PARAMETER_OR_REFERENCE: GnosticType = {
   ],
 };
 
-const RESPONSE = message(() => ({
+const RESPONSE = createGnosticMessage(() => ({
   description: [1, TEXT],
   schema: [2, { kind: "inside", number: 1, of: SCHEMA }],
 }), 5);
 
-const OPERATION = message(() => ({
+const OPERATION = createGnosticMessage(() => ({
   tags: [1, TEXTS],
   description: [3, TEXT],
   operationId: [5, TEXT],
@@ -102,7 +95,7 @@ const OPERATION = message(() => ({
   schemes: [10, TEXTS],
 }), 13);
 
-const PATH_ITEM = message(() => ({
+const PATH_ITEM = createGnosticMessage(() => ({
   get: [2, OPERATION],
   put: [3, OPERATION],
   post: [4, OPERATION],
@@ -111,9 +104,9 @@ const PATH_ITEM = message(() => ({
   parameters: [9, { kind: "each", of: PARAMETER_OR_REFERENCE }],
 }), 10);
 
-const INFO = message(() => ({ title: [1, TEXT], version: [2, TEXT] }), 7);
+const INFO = createGnosticMessage(() => ({ title: [1, TEXT], version: [2, TEXT] }), 7);
 
-const API_KEY = message(() => ({
+const API_KEY = createGnosticMessage(() => ({
   type: [1, TEXT],
   name: [2, TEXT],
   in: [3, TEXT],
@@ -121,7 +114,7 @@ const API_KEY = message(() => ({
 }), 5);
 
 /** The table of the message `openapi.v2.Document`. */
-export const GNOSTIC_V2: Message = message(() => ({
+export const GNOSTIC_V2: GnosticMessage = createGnosticMessage(() => ({
   swagger: [1, TEXT],
   info: [2, INFO],
   paths: [8, namedInside(PATH_ITEM, 2)],

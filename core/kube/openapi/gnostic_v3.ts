@@ -1,22 +1,15 @@
 /** Maps the members of an OpenAPI v3 document to gnostic's messages (`openapiv3/OpenAPIv3.proto`). */
-import type { GnosticFields, GnosticType } from "./gnostic.ts";
-import { isReference } from "./gnostic.ts";
-
-type Message = Extract<GnosticType, { kind: "message" }>;
+import { createGnosticMessage, type GnosticMessage, type GnosticType, isReference } from "./gnostic.ts";
 
 const TEXT: GnosticType = { kind: "text" };
 const FLAG: GnosticType = { kind: "flag" };
 const TEXTS: GnosticType = { kind: "each", of: TEXT };
 
-function message(fields: () => GnosticFields, extensions?: number): Message {
-  return { kind: "message", fields, ...(extensions === undefined ? {} : { extensions }) };
-}
-
 const inside = (of: GnosticType, number = 1): GnosticType => ({ kind: "inside", number, of });
 const namedInside = (of: GnosticType): GnosticType => inside({ kind: "named", of });
 const always = (): boolean => true;
 
-const REFERENCE = message(() => ({ $ref: [1, TEXT] }));
+const REFERENCE = createGnosticMessage(() => ({ $ref: [1, TEXT] }));
 
 function orReference(of: GnosticType): GnosticType {
   return {
@@ -35,7 +28,7 @@ const DEFAULT: GnosticType = {
   ],
 };
 
-const SCHEMA: Message = message(() => ({
+const SCHEMA: GnosticMessage = createGnosticMessage(() => ({
   uniqueItems: [20, FLAG],
   required: [23, TEXTS],
   enum: [24, { kind: "each", of: { kind: "any" } }],
@@ -50,9 +43,9 @@ const SCHEMA: Message = message(() => ({
   format: [35, TEXT],
 }), 36);
 
-const CONTENT = namedInside(message(() => ({ schema: [1, orReference(SCHEMA)] }), 5));
+const CONTENT = namedInside(createGnosticMessage(() => ({ schema: [1, orReference(SCHEMA)] }), 5));
 
-const PARAMETER = message(() => ({
+const PARAMETER = createGnosticMessage(() => ({
   name: [1, TEXT],
   in: [2, TEXT],
   description: [3, TEXT],
@@ -60,13 +53,16 @@ const PARAMETER = message(() => ({
   schema: [10, orReference(SCHEMA)],
 }), 14);
 
-const REQUEST_BODY = message(() => ({ description: [1, TEXT], content: [2, CONTENT], required: [3, FLAG] }), 4);
+const REQUEST_BODY = createGnosticMessage(
+  () => ({ description: [1, TEXT], content: [2, CONTENT], required: [3, FLAG] }),
+  4,
+);
 
-const RESPONSE = message(() => ({ description: [1, TEXT], content: [3, CONTENT] }), 5);
+const RESPONSE = createGnosticMessage(() => ({ description: [1, TEXT], content: [3, CONTENT] }), 5);
 
 const PARAMETERS: GnosticType = { kind: "each", of: orReference(PARAMETER) };
 
-const OPERATION = message(() => ({
+const OPERATION = createGnosticMessage(() => ({
   tags: [1, TEXTS],
   description: [3, TEXT],
   operationId: [5, TEXT],
@@ -75,7 +71,7 @@ const OPERATION = message(() => ({
   responses: [8, { kind: "inside", number: 2, of: { kind: "named", of: orReference(RESPONSE) } }],
 }), 13);
 
-const PATH_ITEM = message(() => ({
+const PATH_ITEM = createGnosticMessage(() => ({
   get: [4, OPERATION],
   put: [5, OPERATION],
   post: [6, OPERATION],
@@ -84,22 +80,22 @@ const PATH_ITEM = message(() => ({
   parameters: [13, PARAMETERS],
 }), 14);
 
-const SECURITY_SCHEME = message(() => ({
+const SECURITY_SCHEME = createGnosticMessage(() => ({
   type: [1, TEXT],
   description: [2, TEXT],
   name: [3, TEXT],
   in: [4, TEXT],
 }), 9);
 
-const COMPONENTS = message(() => ({
+const COMPONENTS = createGnosticMessage(() => ({
   schemas: [1, namedInside(orReference(SCHEMA))],
   securitySchemes: [7, namedInside(orReference(SECURITY_SCHEME))],
 }), 10);
 
-const INFO = message(() => ({ title: [1, TEXT], version: [6, TEXT] }), 7);
+const INFO = createGnosticMessage(() => ({ title: [1, TEXT], version: [6, TEXT] }), 7);
 
 /** The table of the message `openapi.v3.Document`. */
-export const GNOSTIC_V3: Message = message(() => ({
+export const GNOSTIC_V3: GnosticMessage = createGnosticMessage(() => ({
   openapi: [1, TEXT],
   info: [2, INFO],
   paths: [4, inside({ kind: "named", of: PATH_ITEM })],

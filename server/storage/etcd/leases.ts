@@ -4,9 +4,8 @@
  */
 import type { Clock } from "../../../core/ports.ts";
 import type { EtcdClient } from "./client.ts";
+import { EVENTS_PREFIX } from "../memory/expiry.ts";
 
-/** The prefix of `core/v1` and `events.k8s.io` Events. */
-const EVENTS_PREFIX = "/registry/events/";
 /** How long a lease serves new writes at most; Events may live longer by this time. */
 const MAX_REUSE_MS = 60_000;
 /** The share of an Event's lifetime during which a lease is reused. */

@@ -8,7 +8,7 @@ import type { LoggedEvent } from "./history.ts";
 import { RevisionConflictError, type Storage } from "../storage.ts";
 
 /** The prefix of `core/v1` and `events.k8s.io` Events, as in etcd. */
-const EVENTS_PREFIX = "/registry/events/";
+export const EVENTS_PREFIX = "/registry/events/";
 /** The largest number of Events that one commit deletes. */
 const MAX_SWEEP = 500;
 /** The pause between a failed deletion and the next attempt. */
