@@ -1,6 +1,6 @@
 /**
  * The controllers of TLS bootstrapping. Each works on the objects of a Kubernetes API, which it sees through the
- * `ObjectStore` port; so the same code runs in the process of a server and beside a distant cluster.
+ * `ObjectStore` port; so the same code runs in the process of a server and beside a remote cluster.
  *
  * - `runController` is the loop: watch, cache, queue, reconcile. `createApprover`, `createSigner` and
  *   `createTokenCleaner` make the reconcilers that it runs, and so can you.
