@@ -221,7 +221,10 @@ function reportSkew(options: BootstrapOptions, transport: TimedTransport): void 
   options.onProgress?.({ kind: "clockSkew", skew });
 }
 
-/** As in kubelet (`waitForServer`): tries for one minute, 2 s and up to a fifth more apart, each with 1 s to answer. */
+/**
+ * Waits for the server as kubelet does (`waitForServer`): attempts for one minute, 2 s and up to a fifth more apart,
+ * each with 1 s to answer.
+ */
 const HEALTH_WAIT_MS = 60_000;
 const HEALTH_PAUSE_MS = 2_000;
 const HEALTH_TIMEOUT_MS = 1_000;

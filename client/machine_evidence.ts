@@ -19,7 +19,7 @@ const ANSWER_MS = 5_000;
 const REVIEW_PATH = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 const REVIEW = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview", metadata: {} };
 
-/** Asks the server for this machine's user name, as any authenticated user may. Only an abort makes it throw. */
+/** Requests this machine's user name from the server, as any authenticated user may. Only an abort makes it throw. */
 export async function askServer(
   connect: () => Promise<TlsTransport>,
   clock: Clock,

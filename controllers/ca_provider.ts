@@ -131,7 +131,7 @@ export interface CaKeySource {
   open(state: string): Promise<Result<CaKey, string>>;
 }
 
-/** Asks for the passphrase of the named key. Throws AppError `passphrase_missing`. */
+/** Prompts for the passphrase of the named key. Throws AppError `passphrase_missing`. */
 export type PassphrasePort = (keyName: string) => Promise<Secret<string>>;
 
 const GROUP_AND_OTHERS = 0o077;

@@ -17,7 +17,7 @@ const RESOURCES = ["configmaps", "secrets"].map((resource) => ({ group: "", vers
 
 interface Setup {
   readonly namespace?: Namespace;
-  /** What stays when a collection is deleted. */
+  /** The objects that remain when a collection is deleted. */
   readonly left?: Readonly<Record<string, readonly KubeObject[]>>;
   readonly failing?: string;
   readonly undiscovered?: boolean;

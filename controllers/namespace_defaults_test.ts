@@ -1,4 +1,4 @@
-/** What each namespace has: its default service account and the CA bundle. */
+/** Tests the content of each namespace: its default service account and the CA bundle. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";

@@ -37,10 +37,11 @@ export type Judged =
 /** Decides requests by the configured policies. */
 export interface PolicyApprover {
   /**
-   * Asks the rules that deny, before anything may approve. Undefined when none of them decides, so that other rules go on.
+   * Evaluates the rules that deny, before anything may approve. Undefined when none of them decides, so that other
+   * rules follow.
    */
   deny(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Outcome | undefined>;
-  /** Asks all rules. Requests of the same requester are judged one at a time. */
+  /** Evaluates all rules. Requests of the same requester are judged one at a time. */
   judge(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Judged>;
   /** Drops the state of a request that was deleted or settled; a settled one is passed. */
   forget(name: string, settled?: CertificateSigningRequest): void;

@@ -70,7 +70,7 @@ export class AppError extends Error {
   }
 }
 
-/** Tells whether a caught value is a typed error with one of the given codes (any code when none is given). */
+/** Reports whether a caught value is a typed error with one of the given codes (any code when none is given). */
 export function isAppError(value: unknown, ...codes: ErrorCode[]): value is AppError {
   return value instanceof AppError && (codes.length === 0 || codes.includes(value.code));
 }

@@ -116,7 +116,7 @@ export interface QueueObserver {
   retried(name: string): void;
 }
 
-/** Asks the API whether a subject may do something (SubjectAccessReview). */
+/** Checks with the API whether a subject may do something (SubjectAccessReview). */
 export interface AccessReviewer {
   isAllowed(spec: SubjectAccessReviewSpec, signal: AbortSignal): Promise<boolean>;
 }

@@ -20,6 +20,7 @@ const WORDS: Readonly<Record<string, string>> = {
   "is wished": "is requested",
   "siege|besieged?": "overload, overloaded",
   gardener: "cleaner",
+  "tells whether": "reports whether",
 };
 
 const PRODUCT = [

@@ -1,4 +1,4 @@
-/** What an instance and its controllers take from outside: the adapters that the composition root chooses. */
+/** The dependencies of an instance and its controllers: the adapters that the composition root chooses. */
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { ControllerMetrics } from "../../server/metrics/controllers.ts";

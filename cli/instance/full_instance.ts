@@ -39,7 +39,7 @@ export type FullSettings =
   & Settings<typeof SIGNING_FLAGS>
   & { readonly autoApprove: boolean };
 
-/** What a program may change, beside the settings. */
+/** The parts that a program may change, beside the settings. */
 export interface FullOptions {
   /** Runs when the API server has started, before the signers open their CAs. */
   readonly onServing?: (instance: Instance) => Promise<void>;

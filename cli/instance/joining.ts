@@ -1,6 +1,6 @@
 /**
- * What machines join an instance with: `cluster-info`, as kubeadm publishes it, and `bootstrap.kubeconfig` with a bootstrap
- * token that is replaced when it has expired or was deleted.
+ * The objects with which machines join an instance: `cluster-info`, as kubeadm publishes it, and `bootstrap.kubeconfig`
+ * with a bootstrap token that is replaced when it has expired or was deleted.
  */
 import {
   CLUSTER_INFO_NAME,

@@ -18,7 +18,7 @@ export interface Validity {
   readonly notAfter: Date;
 }
 
-/** Tells whether a period of validity has begun and has not ended. */
+/** Reports whether a period of validity has begun and has not ended. */
 export function getValidityState(validity: Validity, now: Date): "valid" | "expired" | "not yet valid" {
   if (now < validity.notBefore) return "not yet valid";
   return now > validity.notAfter ? "expired" : "valid";

@@ -48,7 +48,10 @@ export interface TransportTimeouts {
 export type TlsTransport = Transport & AsyncDisposable;
 
 const IS_DENO = versions["deno"] !== undefined;
-/** As in client-go. It is set here because the default of a runtime can be lowered, for example by NODE_OPTIONS. */
+/**
+ * The minimum version of client-go. It is set here because the default of a runtime can be lowered, for example by
+ * NODE_OPTIONS.
+ */
 const MIN_TLS_VERSION = "TLSv1.2";
 const CONNECT_MS = 30_000;
 /** kubelet's idle connections per host (`pkg/kubelet/certificate/transport.go`). */

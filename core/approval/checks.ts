@@ -40,7 +40,7 @@ export interface Check {
   readonly what: string;
   readonly saw: string;
   readonly outcome: "holds" | "fails" | "unknown";
-  /** What is wrong, and what would fix it, when the requirement does not hold. A rule that denies has no fix. */
+  /** The fault and its fix when the requirement does not hold. A rule that denies has no fix. */
   readonly fault?: string;
   readonly fix?: string;
 }

@@ -107,7 +107,7 @@ export function findRequestingNode({ spec }: CertificateSigningRequest): string 
   return name === "" ? undefined : name;
 }
 
-/** Tells whether any rule of a policy applies to a request. */
+/** Reports whether any rule of a policy applies to a request. */
 export function policyApplies({ rules }: Policy, csr: CertificateSigningRequest): boolean {
   return rules.some(({ match }) => findMismatch(match, csr) === undefined);
 }

@@ -11,7 +11,7 @@ import type { PolicyInput } from "./checks.ts";
 
 const NOW = new Date("2026-03-02T10:30:00Z");
 
-/** What the kubelet of node `a` asks for. */
+/** Creates the request of the kubelet of node `a`. */
 const SERVING: CsrOptions = { ...servingOptions("a"), ipAddresses: ["10.0.0.1"] };
 
 const INVENTORY = new Map<string, NodeNames>([

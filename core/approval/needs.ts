@@ -23,7 +23,7 @@ export function collectPolicyNeeds(policies: readonly Policy[]): PolicyNeeds {
   };
 }
 
-/** Tells whether a policy can only approve renewals when there is no inventory. */
+/** Reports whether a policy can only approve renewals when there is no inventory. */
 export function needsInventory(policy: Policy): boolean {
   return asksForOwnership(policy) && policy.evidence.inventory && !policy.evidence.trustNodeStatus;
 }

@@ -116,7 +116,7 @@ function adviceFor(node: string, field: keyof NodeNames, wanted: string, evidenc
   return `if ${wanted}${known} is this machine's, add it to ${field} of node ${node} in the inventory (--inventory)`;
 }
 
-/** Tells whether node status is read, either as evidence or to detect that a second node claims the same name. */
+/** Reports whether node status is read, either as evidence or to detect that a second node claims the same name. */
 export function usesNodeReports({ heldCertificate, trustNodeStatus }: EvidenceSettings): boolean {
   return heldCertificate || trustNodeStatus;
 }

@@ -49,7 +49,7 @@ export interface ApprovalAttempt {
   readonly message: string;
 }
 
-/** What the approver does with the CSR. */
+/** The action of the approver on the CSR. */
 export type ApprovalPlan =
   /** Nothing: the CSR is already decided or issued, or this approver does not recognize it. */
   | { readonly kind: "ignore" }
@@ -82,7 +82,7 @@ export function planApproval(
   };
 }
 
-/** Tells whether the CSR already has a decision or a certificate. */
+/** Reports whether the CSR already has a decision or a certificate. */
 export function isSettled(csr: CertificateSigningRequest): boolean {
   return hasCertificate(csr) || findCondition(csr, "Approved") !== undefined ||
     findCondition(csr, "Denied") !== undefined;

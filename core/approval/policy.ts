@@ -6,7 +6,7 @@
 /** A policy. Rules that deny come first, then all rules in order; the first one that applies to a request decides. */
 export interface Policy {
   readonly name: string;
-  /** What the policy grants, in a sentence for the operator. */
+  /** The effect of the policy, in a sentence for the operator. */
   readonly description: string;
   readonly evidence: EvidenceSettings;
   readonly rules: readonly ApprovalRule[];

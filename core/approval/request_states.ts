@@ -42,7 +42,7 @@ export type Recheck =
   /** After the back-off of so many earlier refusals. */
   | { readonly kind: "backoff"; readonly refusals: number };
 
-/** What an approver does after a verdict. */
+/** The action of an approver after a verdict. */
 export type ApprovalStep =
   /** Write the decision. The state stays until the watch brings the decided request. */
   | {

@@ -42,7 +42,7 @@ export interface AuditPolicy {
   readonly omitManagedFields: boolean;
 }
 
-/** What is recorded of one request. */
+/** The parts of one request that are recorded. */
 export interface AuditDecision {
   readonly level: AuditLevel;
   readonly omitStages: ReadonlySet<AuditStage>;
@@ -76,7 +76,7 @@ export function decideAudit(policy: AuditPolicy, user: UserInfo | undefined, att
   };
 }
 
-/** Tells whether a level is at least another level. */
+/** Reports whether a level is at least another level. */
 export function isAtLeast(level: AuditLevel, least: AuditLevel): boolean {
   return AUDIT_LEVELS.indexOf(level) >= AUDIT_LEVELS.indexOf(least);
 }
@@ -84,7 +84,7 @@ export function isAtLeast(level: AuditLevel, least: AuditLevel): boolean {
 /** Resources whose bodies are secrets. Only their metadata is recorded, whatever the policy says. */
 const SECRET_RESOURCES: ReadonlySet<string> = new Set(["/secrets", "authentication.k8s.io/tokenreviews"]);
 
-/** Tells whether the bodies of a request contain secrets. */
+/** Reports whether the bodies of a request contain secrets. */
 export function isAboutSecrets(attributes: Attributes): boolean {
   return attributes.kind === "resource" && SECRET_RESOURCES.has(`${attributes.apiGroup}/${attributes.resource}`);
 }

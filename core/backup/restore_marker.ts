@@ -51,7 +51,7 @@ export interface RestoreGround {
   readonly isTaken: boolean;
 }
 
-/** What a restore does to a prefix. It never deletes objects; it keeps them or moves them to another prefix. */
+/** The action of a restore on a prefix. It never deletes objects; it keeps them or moves them to another prefix. */
 export type RestorePlan =
   /** Write every missing object; with `resumed` some may already exist. */
   | { readonly kind: "write"; readonly resumed: boolean; readonly aside: readonly string[] }

@@ -29,7 +29,7 @@ export interface PublishedCluster {
   readonly caPem: string;
 }
 
-/** What the publisher does with the config map. */
+/** The action of the publisher on the config map. */
 export type ClusterInfoPlan =
   | { readonly kind: "create" | "update"; readonly configMap: ConfigMap }
   | { readonly kind: "none" }
@@ -64,7 +64,7 @@ export function planClusterInfo(
   return { kind: "update", configMap: { ...existing, data: { ...existing.data, ...data } } };
 }
 
-/** Tells whether the config map names another CA than this one; false when it names none. */
+/** Reports whether the config map names another CA than this one; false when it names none. */
 export function namesOtherCa(clusterInfo: ConfigMap, caPem: string): boolean {
   const published = parsePublishedCluster(clusterInfo)?.certificateAuthorityData;
   return published !== undefined && published !== caPem;
@@ -98,7 +98,7 @@ export function createClusterInfoRbac(): { readonly role: Role; readonly roleBin
   };
 }
 
-/** Tells whether a server's URL is `localhost` or a loopback address, which is useless on another machine. */
+/** Reports whether a server's URL is `localhost` or a loopback address, which is useless on another machine. */
 export function isLoopbackServer(server: string): boolean {
   const host = URL.canParse(server) ? new URL(server).hostname : "";
   return host === "localhost" || host === "[::1]" || /^127\./.test(host);

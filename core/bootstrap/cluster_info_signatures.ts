@@ -50,7 +50,7 @@ export function signDetached(content: string, keyId: string, key: Secret<string>
   return `${header}..${mac}`;
 }
 
-/** Tells whether this key made the signature, header and key id included (`DetachedTokenIsValid`). */
+/** Reports whether this key made the signature, header and key id included (`DetachedTokenIsValid`). */
 export function isSignedDetached(signature: string, content: string, keyId: string, key: Secret<string>): boolean {
   return equalsInConstantTime(signature, signDetached(content, keyId, key));
 }

@@ -87,7 +87,7 @@ export function chooseAdvertisedHost(
   return { host, others };
 }
 
-/** Tells whether an address is `0.0.0.0` or `::`, in whatever spelling. */
+/** Reports whether an address is `0.0.0.0` or `::`, in whatever spelling. */
 function isUnspecified(address: string): boolean {
   return ["0.0.0.0", "::"].includes(canonicalIp(address) ?? "");
 }

@@ -44,7 +44,7 @@ export interface RotationState {
   readonly notUntil: Date | undefined;
 }
 
-/** What the loop does next. It continues with `state`. */
+/** The next action of the loop, which continues with `state`. */
 export type RotationStep =
   | { readonly kind: "sleep"; readonly until: Date; readonly state: RotationState }
   /** A wait after an attempt. It is a duration, so that a clock change does not extend it. */
@@ -135,7 +135,7 @@ export function decideRotationDeadline(
   return new Date(start + lifetimeMs * (0.7 + 0.2 * random()));
 }
 
-/** Tells whether the common name is equal and every organization, DNS name and IP of the template is present. */
+/** Reports whether the common name is equal and every organization, DNS name and IP of the template is present. */
 export function satisfiesTemplate(
   certificate: RotationCertificate | undefined,
   template: CertificateTemplate | undefined,

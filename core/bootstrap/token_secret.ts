@@ -67,7 +67,7 @@ export function toTokenSecretName(id: string): string {
   return `${NAME_PREFIX}${id}`;
 }
 
-/** Tells whether a token may assign a group to its bearer. */
+/** Reports whether a token may assign a group to its bearer. */
 export function isBootstrapGroup(group: string): boolean {
   return GROUP.test(group) && !group.endsWith("\n");
 }

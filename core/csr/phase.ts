@@ -35,22 +35,28 @@ export function formatConditionCell(csr: CertificateSigningRequest): string {
   return `${base}${failed}${hasCertificate(csr) ? ",Issued" : ""}`;
 }
 
-/** Tells whether there is a condition Approved and none Denied, whatever their status (`IsCertificateRequestApproved`). */
+/**
+ * Reports whether there is a condition Approved and none Denied, whatever their status
+ * (`IsCertificateRequestApproved`).
+ */
 export function isApproved(csr: CertificateSigningRequest): boolean {
   return findCondition(csr, "Approved") !== undefined && !isDenied(csr);
 }
 
-/** Tells whether there is a condition Denied, whatever its status. */
+/** Reports whether there is a condition Denied, whatever its status. */
 export function isDenied(csr: CertificateSigningRequest): boolean {
   return findCondition(csr, "Denied") !== undefined;
 }
 
-/** Tells whether there is a condition Failed with the status `True` or without one, as for a signer (`HasTrueCondition`). */
+/**
+ * Reports whether there is a condition Failed with the status `True` or without one, as for a signer
+ * (`HasTrueCondition`).
+ */
 export function isFailed(csr: CertificateSigningRequest): boolean {
   return getConditions(csr).some((item) => item.type === "Failed" && (item.status === "" || item.status === "True"));
 }
 
-/** Tells whether `status.certificate` is not empty. */
+/** Reports whether `status.certificate` is not empty. */
 export function hasCertificate(csr: CertificateSigningRequest): boolean {
   return (csr.status.certificate ?? "") !== "";
 }

@@ -5,7 +5,7 @@ export function joinPath(baseDir: string, path: string): string {
   return isAbsolutePath(path) ? path : cleanPath(`${baseDir}/${path}`);
 }
 
-/** Tells whether a path is absolute: `/a`, `C:\a`, `C:/a` and `\\server\share` are. */
+/** Reports whether a path is absolute: `/a`, `C:\a`, `C:/a` and `\\server\share` are. */
 export function isAbsolutePath(path: string): boolean {
   return /^(?:\/|[A-Za-z]:[\\/]|\\\\)/.test(path);
 }

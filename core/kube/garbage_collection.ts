@@ -30,7 +30,7 @@ export interface Dependent {
   readonly isWaiting: boolean;
 }
 
-/** What the garbage collector does with an object. */
+/** The action of the garbage collector on an object. */
 export type CollectionPlan =
   | { readonly kind: "none" }
   /** Delete it, because its owners are gone or wait for its deletion. `unblock` removes blocking first, against cycles. */
@@ -50,12 +50,12 @@ export type CollectionPlan =
 
 const NONE: CollectionPlan = { kind: "none" };
 
-/** Tells whether an object waits for the deletion of its dependents. */
+/** Reports whether an object waits for the deletion of its dependents. */
 export function isWaitingForDependents({ deletionTimestamp, finalizers = [] }: ObjectMeta): boolean {
   return deletionTimestamp !== undefined && finalizers.includes(FOREGROUND_FINALIZER);
 }
 
-/** Tells whether an object waits until its dependents are orphaned. */
+/** Reports whether an object waits until its dependents are orphaned. */
 export function isWaitingForOrphans({ deletionTimestamp, finalizers = [] }: ObjectMeta): boolean {
   return deletionTimestamp !== undefined && finalizers.includes(ORPHAN_FINALIZER);
 }

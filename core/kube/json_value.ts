@@ -37,7 +37,7 @@ export type JsonType = "object" | "array" | "string" | "number" | "boolean" | "n
 /** The greatest depth of a document that recursive functions accept. No Kubernetes object comes near it. */
 const MAX_DEPTH = 1_000;
 
-/** Tells a JSON object from lists and scalars. */
+/** Reports whether a value is a JSON object, and not a list or a scalar. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 }
@@ -135,7 +135,7 @@ export function findInfinite(value: unknown): string | undefined {
   return undefined;
 }
 
-/** Tells whether a document is nested too deeply for recursive functions. */
+/** Reports whether a document is nested too deeply for recursive functions. */
 export function isTooDeep(value: unknown): boolean {
   let level: unknown[] = [value];
   for (let depth = 0; depth <= MAX_DEPTH; depth++) {

@@ -10,7 +10,7 @@ const DESCRIPTION =
   "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes " +
   "clusters.";
 
-/** What the publisher does with the config map of a namespace. */
+/** The action of the publisher on the config map of a namespace. */
 export type RootCaPlan =
   | { readonly kind: "none" }
   | { readonly kind: "create" | "update"; readonly configMap: ConfigMap };

@@ -95,7 +95,7 @@ export function createStatusDetails(resource: ResourceName, name: string): Statu
   };
 }
 
-/** Tells whether the same request may succeed later: the server or a gateway was overloaded or unavailable. */
+/** Reports whether the same request may succeed later: the server or a gateway was overloaded or unavailable. */
 function isRetryable(status: Status): boolean {
   if ((status.details?.retryAfterSeconds ?? 0) > 0 || status.reason === "ServerTimeout") return true;
   return [429, 502, 503, 504].includes(status.code ?? 0);

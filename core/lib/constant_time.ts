@@ -2,7 +2,7 @@
 import { hash, timingSafeEqual } from "node:crypto";
 
 /**
- * Tells whether two texts are equal, in a time that does not depend on where they differ. It compares digests, so the
+ * Reports whether two texts are equal, in a time that does not depend on where they differ. It compares digests, so the
  * lengths may differ too.
  */
 export function equalsInConstantTime(a: string, b: string): boolean {

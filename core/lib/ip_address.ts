@@ -87,7 +87,7 @@ export function formatCidr({ bytes, prefixBits }: IpRange): string {
   return isMapped ? `${formatIpAddress(base.slice(12))}/${prefixBits - 96}` : `${formatIpAddress(base)}/${prefixBits}`;
 }
 
-/** Tells whether an address is in a range of its own family. */
+/** Reports whether an address is in a range of its own family. */
 export function isWithin(address: Uint8Array, { bytes, prefixBits }: IpRange): boolean {
   if (address.length !== bytes.length) return false;
   const cut = masked(address, prefixBits);

@@ -7,8 +7,8 @@
 type Token = string | ((char: string) => boolean);
 
 /**
- * Tells whether a value matches a pattern. `*` stands for one or more characters and does not cross a separator. It never
- * stands for a star, so a wildcard name only matches when the pattern names it literally.
+ * Reports whether a value matches a pattern. `*` stands for one or more characters and does not cross a separator. It
+ * never stands for a star, so a wildcard name only matches when the pattern names it literally.
  */
 export function matchesPattern(value: string, pattern: string, separator = ""): boolean {
   if (value === pattern) return true;
@@ -17,8 +17,8 @@ export function matchesPattern(value: string, pattern: string, separator = ""): 
 }
 
 /**
- * Tells whether a value matches a pattern in which `${requester}` stands for the requester's name. The name is matched
- * literally, also when it contains a star.
+ * Reports whether a value matches a pattern in which `${requester}` stands for the requester's name. The name is
+ * matched literally, also when it contains a star.
  */
 export function matchesRequesterPattern(value: string, pattern: string, requester: string): boolean {
   const parts = pattern.split("${requester}");
@@ -32,7 +32,7 @@ export function matchesRequesterPattern(value: string, pattern: string, requeste
 }
 
 /**
- * Tells whether a value matches a pattern with two kinds of stars: `*` stands for one or more characters except the
+ * Reports whether a value matches a pattern with two kinds of stars: `*` stands for one or more characters except the
  * separators, `**` for one or more of any characters. Neither stands for a star or a control character.
  */
 export function matchesDeepPattern(value: string, pattern: string, separators: string): boolean {

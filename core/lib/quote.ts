@@ -56,7 +56,9 @@ const SHORT: ReadonlyMap<string, string> = new Map([
 /** Compiled when text beyond ASCII is met, because the Unicode tables behind it take a while to load. */
 let printable: RegExp | undefined;
 
-/** Tells whether Go's `unicode.IsPrint` holds for one character: letters, marks, numbers, punctuation, symbols, space. */
+/**
+ * Reports whether Go's `unicode.IsPrint` holds for one character: letters, marks, numbers, punctuation, symbols, space.
+ */
 export function isPrintable(character: string): boolean {
   printable ??= /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
   return printable.test(character);

@@ -1,4 +1,4 @@
-/** Tells a JSON object, or any other object with named members, from lists and scalars. */
+/** Reports whether a value is a JSON object, or any other object with named members, and not a list or a scalar. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -56,7 +56,9 @@ export function findAuthorityFault(certificate: CertificateFacts): string | unde
   return unknown === undefined ? undefined : `the certificate has an unknown critical extension (${unknown})`;
 }
 
-/** Tells whether a certificate is a self-signed root. SHA-1 is accepted, because no one relies on a root's signature. */
+/**
+ * Reports whether a certificate is a self-signed root. SHA-1 is accepted, because no one relies on a root's signature.
+ */
 export function isSelfSigned(certificate: CertificateFacts): boolean {
   const { algorithm, publicKey: key, signedDer: data, signature } = certificate;
   return isSelfIssued(certificate) &&

@@ -71,8 +71,8 @@ export function parseCertificates(der: Uint8Array<ArrayBuffer>): Result<readonly
 }
 
 /**
- * Tells whether the issuer's key made the certificate's signature. SHA-1 and MD5 are refused. It does not check names, dates
- * or whether the issuer is a CA; `verifyChain` does.
+ * Reports whether the issuer's key made the certificate's signature. SHA-1 and MD5 are refused. It does not check
+ * names, dates or whether the issuer is a CA; `verifyChain` does.
  */
 export function verifyCertificateSignature(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
   const { algorithm, signedDer, signature } = certificate;
@@ -81,7 +81,7 @@ export function verifyCertificateSignature(certificate: CertificateFacts, issuer
     undefined;
 }
 
-/** Tells whether subject and issuer are the same name. The signature may still be another key's. */
+/** Reports whether subject and issuer are the same name. The signature may still be another key's. */
 export function isSelfIssued(certificate: CertificateFacts): boolean {
   return equalBytes(certificate.subject.raw, certificate.issuer.raw);
 }

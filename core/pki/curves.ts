@@ -92,7 +92,7 @@ export function findCurveByName(name: CurveName): Curve | undefined {
   return CURVES.find((curve) => curve.name === name);
 }
 
-/** Tells whether bytes are an uncompressed point (0x04 ‖ x ‖ y) on the curve. */
+/** Reports whether bytes are an uncompressed point (0x04 ‖ x ‖ y) on the curve. */
 export function isPointOnCurve(curve: Curve, point: Uint8Array): boolean {
   if (point.length !== 1 + 2 * curve.size || point[0] !== 4) return false;
   const { x, y } = decodePoint(curve, point);

@@ -88,12 +88,12 @@ export class DerReader {
     this.#at = start;
   }
 
-  /** Tells whether all bytes have been read. */
+  /** Reports whether all bytes have been read. */
   isAtEnd(): boolean {
     return this.#at >= this.#end;
   }
 
-  /** Tells whether the next value has this identifier octet. */
+  /** Reports whether the next value has this identifier octet. */
   isNext(tag: number): boolean {
     return this.#at < this.#end && this.#bytes[this.#at] === tag;
   }
@@ -195,7 +195,7 @@ export function toResult<T>(parse: () => T): Result<T, string> {
   }
 }
 
-/** Tells whether both hold the same bytes. It stops at the first difference, so it is for public data only. */
+/** Reports whether both hold the same bytes. It stops at the first difference, so it is for public data only. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;

@@ -48,7 +48,7 @@ export function decodeAscii(content: Bytes): string | undefined {
   return ASCII_ONLY.test(text) ? text : undefined;
 }
 
-/** Tells whether a text can be encoded as an IA5String. */
+/** Reports whether a text can be encoded as an IA5String. */
 export function isAscii(text: string): boolean {
   return ASCII_ONLY.test(text);
 }

@@ -28,7 +28,7 @@ export function findHostFault(certificate: CertificateFacts, host: string): stri
     : `x509: certificate is valid for ${dnsNames.join(", ")}, not ${host}`;
 }
 
-/** Tells whether a name matches a host, both in lower case. */
+/** Reports whether a name matches a host, both in lower case. */
 function matchesHost(name: string, host: string): boolean {
   if (!name.startsWith("*.")) return name === host && !name.includes("*");
   const dot = host.indexOf(".");

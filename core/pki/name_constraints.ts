@@ -140,7 +140,7 @@ function isInRange(address: string, subtree: string): boolean {
   return bytes !== undefined && range !== undefined && isWithin(bytes, range);
 }
 
-/** Tells whether a name is in a subtree. A wildcard is excluded when one of the names that it stands for is. */
+/** Reports whether a name is in a subtree. A wildcard is excluded when one of the names that it stands for is. */
 function isBelow(name: string, subtree: string, isExclusion: boolean): boolean {
   if (subtree === "") return true;
   if (subtree.startsWith(".") ? name.endsWith(subtree) : name === subtree || name.endsWith(`.${subtree}`)) return true;

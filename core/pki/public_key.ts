@@ -56,7 +56,7 @@ export function describePublicKey(spki: Uint8Array<ArrayBuffer>): PublicKeyDescr
   }
 }
 
-/** Tells whether both SubjectPublicKeyInfos are the same key. The keys are public, so it needs no constant time. */
+/** Reports whether both SubjectPublicKeyInfos are the same key. The keys are public, so it needs no constant time. */
 export function publicKeysEqual(a: Uint8Array, b: Uint8Array): boolean {
   return equalBytes(a, b);
 }

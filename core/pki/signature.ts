@@ -64,7 +64,7 @@ export function findSignatureFault(signed: SignedBytes): string | undefined {
   }
 }
 
-/** Tells whether a CA's key made a signature with one of the algorithms of CAs. */
+/** Reports whether a CA's key made a signature with one of the algorithms of CAs. */
 export function isSignatureGood(
   name: SignatureAlgorithm,
   key: PublicKeyFacts,

@@ -59,7 +59,7 @@ function ruleKey(rule: PolicyRule): string {
   ]);
 }
 
-/** Tells whether a `meta/v1` LabelSelector matches these labels; an empty one matches everything. */
+/** Reports whether a `meta/v1` LabelSelector matches these labels; an empty one matches everything. */
 function selects(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
   const isMatch = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
   return isMatch && (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {

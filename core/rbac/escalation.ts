@@ -132,7 +132,7 @@ class Holdings {
     }));
   }
 
-  /** Tells whether a held rule covers a wanted one; always false after the last allowed lookup. */
+  /** Reports whether a held rule covers a wanted one; always false after the last allowed lookup. */
   cover(wanted: PolicyRule): boolean {
     return this.#lookupsLeft > 0 &&
       this.#rules.some((rule) =>

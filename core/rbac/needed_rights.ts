@@ -91,7 +91,9 @@ function signerRights(
   }));
 }
 
-/** Tells whether a controller works without the permission: Events, the API's CAs, an existing Lease, get of one CSR. */
+/**
+ * Reports whether a controller works without the permission: Events, the API's CAs, an existing Lease, get of one CSR.
+ */
 function isSpared(verb: string, plural: string): boolean {
   return plural === "events" || plural === "configmaps" || (plural === "leases" && verb === "create") ||
     (plural === "certificatesigningrequests" && verb === "get");

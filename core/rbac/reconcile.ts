@@ -7,7 +7,7 @@ import type { ClusterRole, ClusterRoleBinding, LabelSelector, Role, RoleBinding,
 import { AUTOUPDATE_ANNOTATION } from "./default_roles.ts";
 import { findUncoveredRules } from "./escalation.ts";
 
-/** What the reconciliation does with one default object. */
+/** The action of the reconciliation on one default object. */
 export type ReconcilePlan<T> =
   | { readonly kind: "none" }
   | { readonly kind: "create"; readonly object: T }

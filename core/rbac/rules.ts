@@ -2,13 +2,13 @@
 import type { PolicyRule } from "../kube/rbac_v1.ts";
 import type { Attributes, ResourceAttributes } from "./attributes.ts";
 
-/** Tells whether any rule allows a request. */
+/** Reports whether any rule allows a request. */
 export function rulesAllow(attributes: Attributes, rules: readonly PolicyRule[]): boolean {
   return rules.some((rule) => ruleAllows(attributes, rule));
 }
 
 /**
- * Tells whether a rule allows a request. `*` covers every verb, group, resource or path; `*` and a slash cover one
+ * Reports whether a rule allows a request. `*` covers every verb, group, resource or path; `*` and a slash cover one
  * subresource of every resource; names are compared literally, so a rule with names never allows a request without one.
  */
 export function ruleAllows(attributes: Attributes, rule: PolicyRule): boolean {
@@ -18,7 +18,7 @@ export function ruleAllows(attributes: Attributes, rule: PolicyRule): boolean {
     matchesName(rule.resourceNames, attributes.name);
 }
 
-/** Tells whether a path, or a pattern that ends in `*`, covers a path. */
+/** Reports whether a path, or a pattern that ends in `*`, covers a path. */
 export function matchesPath(pattern: string, path: string): boolean {
   if (pattern === path) return true;
   if (!pattern.endsWith("*")) return false;

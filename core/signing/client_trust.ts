@@ -7,8 +7,8 @@ import type { ClientTrust } from "./plan.ts";
 import { BUILTIN_SIGNERS } from "./profile.ts";
 
 /**
- * Tells whether the CA or one of its issuers is trusted; undefined when the highest known issuer has an unknown issuer,
- * which may itself be below a trusted CA.
+ * Reports whether the CA or one of its issuers is trusted; undefined when the highest known issuer has an unknown
+ * issuer, which may itself be below a trusted CA.
  */
 export function findClientTrust(
   { certificate, issuers = [] }: Pick<Authority, "certificate"> & Partial<Pick<Authority, "issuers">>,

@@ -166,7 +166,7 @@ const requests = fc.record({
   keyAlgorithm: fc.constantFrom("ecdsa-p256" as const, "ed25519" as const),
 });
 
-/** What the pattern lets through, said again with regular expressions. */
+/** Restates the pattern with regular expressions. */
 function isNamed(name: string, pattern: string, wildcards: boolean): boolean {
   if (name.startsWith("*.") && !(wildcards && /^\*\*?\./.test(pattern))) return false;
   const source = pattern.replaceAll(".", "\\.").replaceAll("**", "§").replaceAll("*", "[a-z0-9*]+").replace(

@@ -158,7 +158,7 @@ function copySubjectFields(subject: DistinguishedName): SubjectFields {
   };
 }
 
-/** Tells whether a certificate is valid for clients, which it also is without extended key usages. */
+/** Reports whether a certificate is valid for clients, which it also is without extended key usages. */
 function passesAsClient(usages: readonly string[]): boolean {
   const known = toExtendedKeyUsageOids(usages);
   return known.length === 0 || ["any", "client auth"].some((usage) => usages.includes(usage));

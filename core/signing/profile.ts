@@ -148,7 +148,7 @@ export const BUILTIN_SIGNERS: ReadonlyMap<string, SigningProfile> = new Map(
   [kubeletServing, kubeletClient, apiServerClient, legacyUnknown].map((profile) => [profile.signerName, profile]),
 );
 
-/** Tells whether a request has the shape of a kubelet's client request, whatever its signer. */
+/** Reports whether a request has the shape of a kubelet's client request, whatever its signer. */
 export function isKubeletClientRequest(facts: RequestFacts, usages: readonly string[]): boolean {
   return checkProfile(kubeletClient, facts, usages) === undefined;
 }

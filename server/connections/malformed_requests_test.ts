@@ -54,7 +54,7 @@ for (
   });
 }
 
-/** What a port answers to bytes without TLS. */
+/** Returns the answer of a port to bytes without TLS. */
 async function sendPlain(...pieces: readonly string[]): Promise<string> {
   const socket = connect(server.port, "127.0.0.1").setEncoding("latin1");
   for (const piece of pieces) socket.write(piece);

@@ -42,7 +42,7 @@ function open(options: ConnectionOptions): Promise<TLSSocket> {
   });
 }
 
-/** What came of a connection. */
+/** The outcome of a connection to the port. */
 interface Asked {
   /** The answer's code, and who the server takes the client for. */
   readonly code: string;

@@ -5,7 +5,7 @@ import { ABSENT_RESOURCES } from "./absent_kinds.ts";
 import { createStoredValues } from "./stored_values.ts";
 
 const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-/** What kubectl asks for of a node. */
+/** The requests that kubectl sends about a node. */
 const OF_NODE = "fieldSelector=spec.nodeName%3Dn1%2Cstatus.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed&limit=500";
 
 async function withApp(run: (app: TestApp) => Promise<void>): Promise<void> {

@@ -33,7 +33,7 @@ interface RbacResourceDeps {
   readonly rbac: RbacSource;
 }
 
-/** What all four resources have in common. */
+/** The parts that all four resources have in common. */
 const SHARED = {
   verbs: STANDARD_VERBS,
   selectableFields: [],

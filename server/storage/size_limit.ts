@@ -7,7 +7,7 @@ import { WriteRefusedError } from "./storage.ts";
 
 /** The largest request that etcd accepts (`--max-request-bytes`, 1.5 MiB by default). */
 const MAX_REQUEST_BYTES = 1_572_864;
-/** What etcd adds to a transaction: its length and the number of the request (`InternalRaftRequest`). */
+/** The bytes that etcd adds to a transaction: its length and the number of the request (`InternalRaftRequest`). */
 const RAFT_BYTES = 17;
 /** The largest message that kube-apiserver sends to etcd (`clientv3` defaultMaxCallSendMsgSize). */
 const MAX_MESSAGE_BYTES = 2_097_152;

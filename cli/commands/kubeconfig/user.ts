@@ -128,7 +128,9 @@ function approveWith({ api }: ApiConnection, io: Io): ApproveSubmitted {
   };
 }
 
-/** Asks the API as the person, which also tests the certificate. Undefined when the API does not answer the question. */
+/**
+ * Sends a request to the API as the person, which also tests the certificate. Undefined when the API does not answer.
+ */
 async function askRights(
   cluster: ResolvedCluster,
   pair: CredentialPair,

@@ -306,7 +306,7 @@ function elementZero(type: FieldType): unknown {
   }
 }
 
-/** Tells the types that `null` makes nil or zero: lists, maps, bytes and times. */
+/** Reports whether `null` makes a type nil or zero: lists, maps, bytes and times. */
 function isNullable(type: FieldType): boolean {
   return type.kind !== "string" && type.kind !== "bool" && type.kind !== "int32" && type.kind !== "int64" &&
     type.kind !== "message";
@@ -321,7 +321,7 @@ function inOrder(map: Record<string, unknown>): Record<string, unknown> {
   return ordered;
 }
 
-/** Tells whether a name is that of a field, or `kind` or `apiVersion` of an object. */
+/** Reports whether a name is that of a field, or `kind` or `apiVersion` of an object. */
 function isMember(plan: MessagePlan, key: string, isRoot: boolean): boolean {
   return plan.byName.has(key) || ((key === "kind" || key === "apiVersion") && (isRoot || plan.hasTypeMeta));
 }

@@ -34,7 +34,7 @@ export function listMembers(
   return document.members?.get(object) ?? Object.keys(object).map((key) => ({ key, value: object[key] }));
 }
 
-/** Tells whether JavaScript sorts a name before all others. */
+/** Reports whether JavaScript sorts a name before all others. */
 export function isNumberLike(key: string): boolean {
   const first = key.charCodeAt(0);
   return first >= 48 && first <= 57 && /^(?:0|[1-9][0-9]{0,9})$/.test(key);

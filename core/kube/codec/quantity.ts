@@ -55,7 +55,7 @@ function readQuantity(text: string): Quantity {
   return { whole, fraction, unit, amount: sign === "-" ? -magnitude : magnitude };
 }
 
-/** Tells whether Go keeps the text: of a short decimal without a greater fitting unit, also `+5` or `1E3`. */
+/** Reports whether Go keeps the text: of a short decimal without a greater fitting unit, also `+5` or `1E3`. */
 function isKept(whole: string, fraction: string, unit: string): boolean {
   if (unit.endsWith("i")) return false;
   const shifted = `${whole.replace(/^0+/, "") || "0"}${fraction}`;

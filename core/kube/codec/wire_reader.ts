@@ -132,7 +132,7 @@ export class WireReader {
     if (this.#pos > this.#bytes.length) throw new DecodeError(END);
   }
 
-  /** Tells whether a length is so close to 2^63 that adding the position overflows. */
+  /** Reports whether a length is so close to 2^63 that adding the position overflows. */
   #isPastInt(low: number): boolean {
     return this.#high === 0x7fffffff && low + this.#pos > 0xffffffff;
   }

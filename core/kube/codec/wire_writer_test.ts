@@ -166,7 +166,7 @@ function write(writer: WireWriter, message: readonly Field[]): void {
   }
 }
 
-/** The same by the other library, in the order in which it reads. */
+/** Decodes with the other library, in the order in which it reads. */
 function expected(message: readonly Field[]): Uint8Array {
   const writer = new BinaryWriter();
   for (const { number, kind, value } of message) {

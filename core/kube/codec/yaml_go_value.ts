@@ -29,7 +29,7 @@ function toKeyId(key: GoScalar): string {
   return `${key.kind} ${key.literal}`;
 }
 
-/** Tells whether a value is a number. */
+/** Reports whether a value is a number. */
 export function isGoNumber(value: GoValue): value is GoNumber {
   return typeof value === "object" && value !== null && "literal" in value;
 }

@@ -126,7 +126,7 @@ class Walk implements Comparison {
   }
 }
 
-/** Tells whether two values are compared as a whole; two empty containers are, so that `null` and `[]` differ. */
+/** Reports whether two values are compared as a whole; two empty containers are, so that `null` and `[]` differ. */
 function isLeaf(before: unknown, after: unknown, atom: Atom): boolean {
   switch (atom.kind) {
     case "scalar":

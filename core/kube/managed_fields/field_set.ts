@@ -101,7 +101,7 @@ export function subtract(a: FieldSet, b: FieldSet): FieldSet {
   return rest;
 }
 
-/** Tells whether two sets have the same members. */
+/** Reports whether two sets have the same members. */
 export function isSameFieldSet(a: FieldSet, b: FieldSet): boolean {
   if (a === b) return true;
   if (a.size !== b.size) return false;

@@ -26,7 +26,7 @@ function members(set: FieldSet): readonly (readonly string[])[] {
   return ALL_PATHS.filter((path) => hasPath(set, path));
 }
 
-/** Tells whether the field at a path is a member. */
+/** Reports whether the field at a path is a member. */
 function hasPath(set: FieldSet, path: readonly string[]): boolean {
   let node: FieldNode | undefined;
   for (const element of path) {

@@ -16,7 +16,7 @@ const ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration";
 /** The largest size of all annotations of an object. */
 const MAX_ANNOTATIONS_BYTES = 256 * 1024;
 
-/** Tells whether a manager is kubectl, the only one that has used client-side apply. */
+/** Reports whether a manager is kubectl, the only one that has used client-side apply. */
 export function isLastAppliedManager(manager: string): boolean {
   return manager === "kubectl";
 }

@@ -49,7 +49,7 @@ export function encodeGnostic(
   return writer.finish();
 }
 
-/** Tells a reference, which is an object with `$ref`. */
+/** Reports whether a value is a reference, which is an object with `$ref`. */
 export function isReference(value: unknown): boolean {
   return typeof value === "object" && value !== null && "$ref" in value;
 }

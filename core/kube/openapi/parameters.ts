@@ -82,5 +82,5 @@ export const LIST_PARAMETERS: readonly Parameter[] = [
   query("watch", "boolean", "True streams changes instead of a list."),
 ];
 
-/** Of the deletion of a collection. */
+/** The parameters of the deletion of a collection. */
 export const DELETE_COLLECTION_PARAMETERS: readonly Parameter[] = [...DELETE_PARAMETERS, ...SELECTION_PARAMETERS];

@@ -107,7 +107,7 @@ class SharedParameters {
   }
 }
 
-/** Tells whether a parameter is shared. Of the bodies, those that every kind has are: options and patches. */
+/** Reports whether a parameter is shared. Of the bodies, those that every kind has are: options and patches. */
 function isShared({ name, schema }: OpenApiObject): boolean {
   if (typeof schema !== "object" || schema === null) return !KEPT_IN_PLACE.includes(String(name));
   return String(Reflect.get(schema, "$ref")).startsWith("#/definitions/io.k8s.apimachinery");

@@ -138,7 +138,7 @@ export function getElementKey(item: unknown, mergeKey: string): unknown {
   return item[mergeKey];
 }
 
-/** Tells whether all elements are maps or scalars of one type. Throws PatchFault for anything else. */
+/** Reports whether all elements are maps or scalars of one type. Throws PatchFault for anything else. */
 export function elementKind(...lists: readonly (readonly unknown[])[]): "map" | "scalar" {
   const items = lists.flat();
   if (items.length === 0) throw otherFault("no elements in any of the given slices");

@@ -29,7 +29,7 @@ export function parseFieldSelector(text: string): Result<readonly FieldRequireme
   return ok(requirements);
 }
 
-/** Tells whether an object fulfils every requirement; `read` returns the empty string for an absent value. */
+/** Reports whether an object fulfils every requirement; `read` returns the empty string for an absent value. */
 export function matchesFields(
   requirements: readonly FieldRequirement[],
   read: (field: string) => string,

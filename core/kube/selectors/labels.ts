@@ -62,7 +62,7 @@ export function parseLabelSelector(text: string): Result<LabelSelectorRequiremen
   return ok(sortByKey(requirements));
 }
 
-/** Tells whether labels fulfil every requirement. */
+/** Reports whether labels fulfil every requirement. */
 export function matchesLabels(
   selector: LabelSelectorRequirements,
   labels: Readonly<Record<string, string>> = {},

@@ -183,7 +183,7 @@ function validateOwnerReference(reference: OwnerReference, path: string): FieldE
   return errors;
 }
 
-/** Tells whether text is `v1` or `group/v1`: it has at most one slash, and a version at the end. */
+/** Reports whether text is `v1` or `group/v1`: it has at most one slash, and a version at the end. */
 function isGroupVersion(text: string): boolean {
   const parts = text.split("/");
   return parts.length <= 2 && parts.at(-1) !== "";

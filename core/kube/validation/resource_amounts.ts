@@ -29,7 +29,7 @@ function isCounted(name: string): boolean {
   return COUNTED.includes(name) || isExtended(name);
 }
 
-/** Tells whether a resource is an extended one, which has a domain: `example.com/gpu`. */
+/** Reports whether a resource is an extended one, which has a domain: `example.com/gpu`. */
 function isExtended(name: string): boolean {
   if (!name.includes("/") || name.includes("kubernetes.io/") || name.startsWith("requests.")) return false;
   return qualifiedNameErrors(`requests.${name}`).length === 0;

@@ -14,7 +14,7 @@ export interface Mark {
 
 /** Reports text that is not YAML. The message is go-yaml's. Callers translate it. */
 export class YamlError extends Error {
-  /** What is wrong, without a word of the text. */
+  /** The fault, without a word of the text. */
   readonly problem: string;
   /** The place in the text, where it is known. */
   readonly mark: Mark | undefined;
@@ -139,27 +139,29 @@ const CR = 13;
 /** The space, the only character that indents. */
 export const SPACE = 32;
 
-/** Tells whether a character is a line break of YAML 1.1. */
+/** Reports whether a character is a line break of YAML 1.1. */
 export function isBreak(code: number): boolean {
   return code === LF || code === CR || code === 0x85 || code === 0x2028 || code === 0x2029;
 }
 
-/** Tells whether a character is a line break or the end, which reads as 0. */
+/** Reports whether a character is a line break or the end, which reads as 0. */
 export function isBreakOrEnd(code: number): boolean {
   return code === 0 || isBreak(code);
 }
 
-/** Tells whether a character is a space or a tab. */
+/** Reports whether a character is a space or a tab. */
 export function isBlank(code: number): boolean {
   return code === SPACE || code === TAB;
 }
 
-/** Tells whether a character is a space, a tab, a line break or the end. */
+/** Reports whether a character is a space, a tab, a line break or the end. */
 export function isBlankOrEnd(code: number): boolean {
   return isBlank(code) || isBreakOrEnd(code);
 }
 
-/** Tells whether a character may be in the name of an anchor, tag or directive: ASCII letters, digits, `_` and `-`. */
+/**
+ * Reports whether a character may be in the name of an anchor, tag or directive: ASCII letters, digits, `_` and `-`.
+ */
 export function isWord(code: number): boolean {
   return (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || (code >= 97 && code <= 122) || code === 95 ||
     code === 45;

@@ -218,7 +218,7 @@ function isLetter(codePoint: number): boolean {
     : /\p{L}/u.test(String.fromCodePoint(codePoint));
 }
 
-/** Tells whether the digits right before a position have a value other than zero. */
+/** Reports whether the digits right before a position have a value other than zero. */
 function endsInNumber(text: string, end: number): boolean {
   for (let at = end - 1; at >= 0; at--) {
     const code = text.charCodeAt(at);

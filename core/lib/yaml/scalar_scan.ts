@@ -7,7 +7,7 @@ const BACKSLASH = 92;
 const HASH = 35;
 const COLON = 58;
 
-/** Tells whether a line starts with a document marker, `---` or `...`. */
+/** Reports whether a line starts with a document marker, `---` or `...`. */
 export function isDocumentIndicator(cursor: Cursor): boolean {
   if (cursor.column !== 0) return false;
   const code = cursor.at();

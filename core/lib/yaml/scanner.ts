@@ -98,7 +98,7 @@ export class Scanner {
     }
   }
 
-  /** Tells whether the next token is ready: nothing that follows can insert a key before it. */
+  /** Reports whether the next token is ready: nothing that follows can insert a key before it. */
   #fetchMore(): void {
     for (;;) {
       if (this.#head < this.#tokens.length) {

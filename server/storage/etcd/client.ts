@@ -82,7 +82,7 @@ const CHANNEL_OPTIONS = {
 
 /** A running watch stream of one member. */
 export interface EtcdWatch {
-  /** Asks etcd for its revision; the answer is a response without events. */
+  /** Requests the revision of etcd; the answer is a response without events. */
   requestProgress(): void;
   /** Stops the watch. An error is passed to `onEnd`, and the next watch then goes to another member. */
   stop(error?: Error): void;

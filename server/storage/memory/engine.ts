@@ -14,7 +14,7 @@ import {
   type Stored,
 } from "../storage.ts";
 
-/** What a store holds when it is opened. */
+/** The content of a store when it is opened. */
 export interface EngineStart {
   /** The newest revision of the storage. */
   readonly revision: number;

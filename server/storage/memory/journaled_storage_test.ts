@@ -1,4 +1,4 @@
-/** What happens to writes that come while a commit is on its way to the disk. */
+/** Tests writes that come while a commit is on its way to the disk. */
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import { test } from "node:test";
@@ -44,7 +44,7 @@ interface Commit {
   fail(error: Error): void;
 }
 
-/** What became of a promise so far. */
+/** Returns the state of a promise so far. */
 function follow(promise: Promise<unknown>): () => string {
   let state = "waits";
   promise.then(() => state = "done", (error: Error) => state = error.message);

@@ -138,7 +138,7 @@ test("openSqliteStorage() loses nothing that was acknowledged before kill -9", a
     acknowledged.push(...news.sort((a, b) => a.revision - b.revision));
 
     await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
-    // What was found may not have been on the disk: it is, before anybody is told of it.
+    // The found changes may not have been on the disk; they are before any client sees them.
     assert.equal((await stat(`${path}-wal`)).size, 0);
     const known = new Map(collect(storage, "/registry/", 1).events.map((event) => [event.revision, event.key]));
     for (const { revision, key } of acknowledged) assert.equal(known.get(revision), key);
