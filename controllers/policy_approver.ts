@@ -89,7 +89,9 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     if (findDenialRules(settings.current().policies, csr).length === 0) return undefined;
     return await mutex.runExclusive(getRequester(csr), async () => {
       const verdict = await evaluate(evaluateDenials, csr, signal);
-      return verdict === undefined || verdict.kind === "leave" ? undefined : await carryOut(name, csr, verdict, signal);
+      return verdict === undefined || verdict.kind === "pending"
+        ? undefined
+        : await carryOut(name, csr, verdict, signal);
     });
   }
 
@@ -105,7 +107,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
       const verdict = await evaluate(evaluatePolicies, csr, signal);
       if (verdict === undefined) return { kind: "pending", outcome: DONE };
       const outcome = await carryOut(name, csr, verdict, signal);
-      return { kind: verdict.kind === "leave" ? "pending" : "settled", outcome };
+      return { kind: verdict.kind === "pending" ? "pending" : "settled", outcome };
     });
   }
 

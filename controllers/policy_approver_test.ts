@@ -287,7 +287,13 @@ test("createPolicyApprover() uses reloaded policies and a reloaded inventory", a
   assert.deepEqual([instance.getCondition("csr-1"), instance.getCondition("other")], ["", ""]);
   instance.set({ inventory: INVENTORY });
   await until(() => instance.getCondition("csr-1") === "Approved");
-  const rule = { name: "no", match: { signerNames: ["example.com/*"] }, require: {}, then: "deny", otherwise: "leave" };
+  const rule = {
+    name: "no",
+    match: { signerNames: ["example.com/*"] },
+    require: {},
+    then: "deny",
+    otherwise: "pending",
+  };
   instance.set({ policies: [STRICT, { ...STRICT, name: "web", rules: [rule as Policy["rules"][number]] }] });
   await until(() => instance.getCondition("other") === "Denied");
 });
@@ -417,7 +423,7 @@ test("createPolicyApprover() decides a kubelet client request when its permissio
       permission: "rack",
     },
     then: "approve",
-    otherwise: "leave",
+    otherwise: "pending",
   };
   const csr = await buildCsr({ commonName: "system:node:rack1-a" });
   await using instance = run({ csrs: [csr], policies: [{ ...TRUSTING, name: "racks", rules: [rule] }] });

@@ -27,7 +27,7 @@ const SERVING_RULE: ApprovalRule = {
     rate: { max: 10, perMs: 3_600_000 },
   },
   then: "approve",
-  otherwise: "leave",
+  otherwise: "pending",
 };
 
 function serving(name: string, description: string, evidence: EvidenceSettings): Policy {

@@ -34,7 +34,7 @@ async function decide(
       match: { signerNames: ["example.com/*"], users: ["web-*"], groups: ["web"] },
       require: { subject: { commonNames: ["*.web.example"], organizations: [] }, ...require },
       then: "approve",
-      otherwise: "leave",
+      otherwise: "pending",
       ...rule,
     }],
   };
@@ -224,7 +224,7 @@ for (
 ) {
   test(`a rule ${fault === undefined ? "approves" : "refuses"} ${name}`, async () => {
     const verdict = await decide(require, edit);
-    assert.equal(verdict.kind, fault === undefined ? "approve" : "leave", verdict.message);
+    assert.equal(verdict.kind, fault === undefined ? "approve" : "pending", verdict.message);
     if (fault !== undefined) assert.match(verdict.message, fault);
   });
 }
@@ -232,8 +232,8 @@ for (
 for (
   const [answer, kind] of [
     [{ kind: "found", value: true }, "approve"],
-    [{ kind: "found", value: false }, "leave"],
-    [{ kind: "none" }, "leave"],
+    [{ kind: "found", value: false }, "pending"],
+    [{ kind: "none" }, "pending"],
     [{ kind: "failed", message: "no answer" }, "unknown"],
   ] as const
 ) {
@@ -241,23 +241,23 @@ for (
     const permissions = new Map([["web", answer]]);
     assert.equal((await decide({ permission: "web" }, {}, { permissions })).kind, kind);
     const denying = await decide({ permission: "web" }, {}, { permissions }, { otherwise: "deny" });
-    assert.equal(denying.kind, kind === "leave" ? "deny" : kind);
+    assert.equal(denying.kind, kind === "pending" ? "deny" : kind);
   });
 }
 
 for (
   const { requester, commonName, pattern = "${requester}", kind } of [
     { requester: "web-1", commonName: "web-1", kind: "approve" },
-    { requester: "web-1", commonName: "web-2", kind: "leave" },
-    { requester: "web-*", commonName: "web-payments", kind: "leave" },
+    { requester: "web-1", commonName: "web-2", kind: "pending" },
+    { requester: "web-*", commonName: "web-payments", kind: "pending" },
     { requester: "web-*", commonName: "web-*", kind: "approve" },
-    { requester: "web-payments$'", commonName: "web-payments", kind: "leave" },
+    { requester: "web-payments$'", commonName: "web-payments", kind: "pending" },
     { requester: "web-payments$'", commonName: "web-payments$'", kind: "approve" },
-    { requester: "web-$$", commonName: "web-$", kind: "leave" },
-    { requester: "web-$&", commonName: "web-${requester}", kind: "leave" },
-    { requester: "web-1", commonName: "${requester}", kind: "leave" },
+    { requester: "web-$$", commonName: "web-$", kind: "pending" },
+    { requester: "web-$&", commonName: "web-${requester}", kind: "pending" },
+    { requester: "web-1", commonName: "${requester}", kind: "pending" },
     { requester: "web-1", commonName: "a.web-1.example", pattern: "*.${requester}.example", kind: "approve" },
-    { requester: "web-*", commonName: "a.web-x.example", pattern: "*.${requester}.example", kind: "leave" },
+    { requester: "web-*", commonName: "a.web-x.example", pattern: "*.${requester}.example", kind: "pending" },
   ] as const
 ) {
   test(`a rule for ${pattern} ${kind}s the common name ${commonName} of requester ${requester}`, async () => {
@@ -303,7 +303,7 @@ for (
   const words = attributes.map(([type, value]) => `${type}=${value}`).join(",");
   test(`a rule ${fault === undefined ? "approves" : "refuses"} the subject ${words}`, async () => {
     const verdict = await decide({}, {}, {}, {}, subjectWith(...attributes));
-    assert.equal(verdict.kind, fault === undefined ? "approve" : "leave", verdict.message);
+    assert.equal(verdict.kind, fault === undefined ? "approve" : "pending", verdict.message);
     if (fault !== undefined) assert.match(verdict.message, fault);
   });
 
@@ -325,13 +325,13 @@ for (
       name: "another organization",
       require: { subject: { commonNames: [], organizations: ["a"] } },
       edit: { organizations: ["b"] },
-      kind: "leave",
+      kind: "pending",
     },
     {
       name: "another common name",
       require: { subject: { commonNames: ["b.web.example"], organizations: [] } },
       edit: {},
-      kind: "leave",
+      kind: "pending",
     },
     {
       name: "a name among others, in whatever case",
@@ -349,7 +349,7 @@ for (
       name: "other names",
       require: { names: { ...names, dns: ["*.pay.example"], ips: ["10.9.0.0/16"] } },
       edit: { dnsNames: ["a.web.example"], ipAddresses: ["10.1.0.1"] },
-      kind: "leave",
+      kind: "pending",
     },
   ] as readonly {
     readonly name: string;
@@ -365,7 +365,7 @@ for (
 
 test("a rule that passes a request on leaves it to the next", async () => {
   const verdict = await decide({}, { commonName: "x" }, {}, { otherwise: "next" });
-  assert.equal(verdict.kind, "leave");
+  assert.equal(verdict.kind, "pending");
   assert.equal(verdict.rule, undefined);
   assert.equal(verdict.trace[0]?.outcome, "next");
 });

@@ -12,9 +12,9 @@ import type { PolicyInput } from "./checks.ts";
 /** Applies the rules that deny, then the two kubelet client rules, then the policies in order. */
 export function decideRequest(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
   const denial = evaluateDenials(policies, input);
-  if (denial.kind !== "leave") return denial;
+  if (denial.kind !== "pending") return denial;
   const client = evaluateKubeletClient(input);
-  if (client.kind !== "leave") return { ...client, trace: [...denial.trace, ...client.trace] };
+  if (client.kind !== "pending") return { ...client, trace: [...denial.trace, ...client.trace] };
   const verdict = evaluatePolicies(policies, input);
   const trace = [...client.trace, ...verdict.trace];
   // When no policy applies, the reason of the kubelet client rules is more useful.

@@ -19,7 +19,7 @@ function createPolicy(...rules: readonly Partial<ApprovalRule>[]): Policy {
       name: `rule-${index + 1}`,
       match: { signerNames: ["kubernetes.io/*"] },
       require: {},
-      then: "leave",
+      then: "pending",
       otherwise: "next",
       ...rule,
     })),
@@ -108,7 +108,7 @@ for (
     },
     {
       name: "a rule that leaves, which is asked behind the two rules",
-      policies: [createPolicy({ then: "leave" })],
+      policies: [createPolicy({ then: "pending" })],
       edit: OWN,
       kind: "approve",
       rule: "selfnodeclient",

@@ -28,7 +28,7 @@ export interface RuleTrace {
   /** Why the rule does not apply to the request; undefined when it does. */
   readonly notAbout: string | undefined;
   readonly checks: readonly Check[];
-  readonly outcome: "approve" | "deny" | "leave" | "next" | "unknown";
+  readonly outcome: "approve" | "deny" | "pending" | "next" | "unknown";
 }
 
 /** The verdict of policies on a request. */
@@ -36,7 +36,7 @@ export type PolicyVerdict =
   & { readonly policy: string | undefined; readonly trace: readonly RuleTrace[] }
   & (
     | { readonly kind: "approve" | "deny"; readonly rule: string; readonly reason: string; readonly message: string }
-    | { readonly kind: "leave"; readonly rule: string | undefined; readonly message: string }
+    | { readonly kind: "pending"; readonly rule: string | undefined; readonly message: string }
     /** A fact is missing because the API could not be asked; the approver tries again. */
     | { readonly kind: "unknown"; readonly rule: string; readonly message: string }
   );
@@ -46,7 +46,7 @@ const POLICY_DENIED = "PolicyDenied";
 
 /**
  * Evaluates every rule with `then: deny` of all policies. They come before any approval, so a denial counts wherever it is
- * in a policy. The verdict is `deny`, `unknown` when a fact is missing, or `leave` without a rule.
+ * in a policy. The verdict is `deny`, `unknown` when a fact is missing, or `pending` without a rule.
  */
 export function evaluateDenials(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
   const trace: RuleTrace[] = [];
@@ -55,7 +55,7 @@ export function evaluateDenials(policies: readonly Policy[], input: PolicyInput)
     trace.push(one);
     if (one.outcome === "deny" || one.outcome === "unknown") return escapeMessage(toVerdict(policy, rule, one, trace));
   }
-  return { kind: "leave", policy: undefined, rule: undefined, trace, message: "no rule denies it" };
+  return { kind: "pending", policy: undefined, rule: undefined, trace, message: "no rule denies it" };
 }
 
 /** Finds the rules with `then: deny` that apply to a request. */
@@ -72,7 +72,7 @@ export function findDenialRules(
 /** Evaluates the rules that deny, then several policies as if their rules were one list. */
 export function evaluatePolicies(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
   const denial = evaluateDenials(policies, input);
-  if (denial.kind !== "leave") return denial;
+  if (denial.kind !== "pending") return denial;
   const trace: RuleTrace[] = [];
   for (const policy of policies) {
     const verdict = evaluatePolicy(policy, input);
@@ -83,7 +83,7 @@ export function evaluatePolicies(policies: readonly Policy[], input: PolicyInput
   const message = policies.length === 0
     ? "there is no policy"
     : `no rule of ${policies.length === 1 ? "policy" : "the policies"} ${names} is about it`;
-  return { kind: "leave", policy: undefined, rule: undefined, trace, message };
+  return { kind: "pending", policy: undefined, rule: undefined, trace, message };
 }
 
 /** Evaluates the rules in order. The first rule that applies and does not continue with the next one decides. */
@@ -96,7 +96,7 @@ export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdic
     return escapeMessage(toVerdict(policy, rule, one, trace));
   }
   const message = `no rule of policy "${policy.name}" is about it`;
-  return { kind: "leave", policy: policy.name, trace, rule: undefined, message };
+  return { kind: "pending", policy: policy.name, trace, rule: undefined, message };
 }
 
 /** Finds the name of the requesting node; undefined when the requester is not a node. */
@@ -174,7 +174,7 @@ function toVerdict(policy: Policy, rule: ApprovalRule, one: RuleTrace, trace: re
     case "unknown":
       return { ...base, kind: "unknown", message: `${by}: ${faults}` };
     default:
-      return { ...base, kind: "leave", message: faults === "" ? `${by} leaves it to a person` : `${by}: ${faults}` };
+      return { ...base, kind: "pending", message: faults === "" ? `${by} leaves it to a person` : `${by}: ${faults}` };
   }
 }
 

@@ -123,7 +123,7 @@ for (
   test(`evaluatePolicy() ${message === undefined ? "approves" : "leaves pending"}: ${name}`, async () => {
     const verdict = await decide(edit, { inventory: INVENTORY });
     if (message === undefined) return assert.equal(verdict.kind, "approve");
-    assert.equal(verdict.kind, "leave");
+    assert.equal(verdict.kind, "pending");
     assert.match(verdict.message, message);
     const failed = verdict.trace[0]?.checks.filter(({ outcome }) => outcome === "fails") ?? [];
     assert.ok(
@@ -147,7 +147,7 @@ test("evaluatePolicy() is not about other signers, other users and nodes outside
     ] as const
   ) {
     const verdict = await decide(edit, { inventory: INVENTORY });
-    assert.equal(verdict.kind, "leave");
+    assert.equal(verdict.kind, "pending");
     assert.equal(verdict.trace[0]?.notAbout, message);
   }
 });
@@ -159,18 +159,18 @@ test("evaluatePolicy() lets the inventory alone decide about a node that it know
     held: { kind: "found", value: own },
     reported: reporting({ a: own }),
   }, TRUSTING);
-  assert.equal(verdict.kind, "leave");
+  assert.equal(verdict.kind, "pending");
 });
 
 test("evaluatePolicy() renews the names of the held certificate, and no more than these", async () => {
   const held = { kind: "found" as const, value: { dns: ["a.example"], ips: ["10.0.0.1"] } };
   assert.equal((await decide({}, { held })).kind, "approve");
-  assert.equal((await decide({ ipAddresses: ["10.0.0.1", "10.0.0.3"] }, { held })).kind, "leave");
+  assert.equal((await decide({ ipAddresses: ["10.0.0.1", "10.0.0.3"] }, { held })).kind, "pending");
 });
 
 test("evaluatePolicy() accepts a node's own status only where the policy does", async () => {
   const reported = reporting({ a: { dns: ["a.example"], ips: ["10.0.0.1"] } });
-  assert.equal((await decide({}, { reported })).kind, "leave");
+  assert.equal((await decide({}, { reported })).kind, "pending");
   assert.equal((await decide({}, { reported }, TRUSTING)).kind, "approve");
 });
 
@@ -178,7 +178,7 @@ test("evaluatePolicy() gives no node an address that two nodes report", async ()
   const both = { dns: ["a.example"], ips: ["10.0.0.1"] };
   const reported = reporting({ a: both, b: { dns: [], ips: ["10.0.0.1"] } });
   const verdict = await decide({}, { reported }, TRUSTING);
-  assert.equal(verdict.kind, "leave");
+  assert.equal(verdict.kind, "pending");
   assert.match(verdict.message, /10\.0\.0\.1 belongs to node b too, by its own status/);
   // What the operator has said cannot be taken away by a node that says otherwise.
   assert.equal((await decide({}, { inventory: INVENTORY, reported }, TRUSTING)).kind, "approve");
@@ -190,7 +190,7 @@ for (const value of ["127.0.0.1", "::1", "0.0.0.0", "::ffff:127.0.0.1"]) {
     const verdict = await decide({ ipAddresses: [value] }, {
       inventory: new Map([["a", { dns: ["a.example"], ips }]]),
     });
-    assert.equal(verdict.kind, "leave");
+    assert.equal(verdict.kind, "pending");
     assert.match(verdict.message, /is the same on every machine/);
   });
 }
@@ -198,7 +198,7 @@ for (const value of ["127.0.0.1", "::1", "0.0.0.0", "::ffff:127.0.0.1"]) {
 test("evaluatePolicy() renews nothing that a second node reports, and nothing before it knows what nodes report", async () => {
   const held = { kind: "found" as const, value: { dns: ["a.example"], ips: ["10.0.0.1"] } };
   const taken = await decide({}, { held, reported: reporting({ b: { dns: [], ips: ["10.0.0.1"] } }) });
-  assert.equal(taken.kind, "leave");
+  assert.equal(taken.kind, "pending");
   assert.match(taken.message, /10\.0\.0\.1 belongs to node b too, by its own status/);
   const failed = await decide({}, { held, reported: { kind: "failed", message: "no answer" } });
   assert.equal(failed.kind, "unknown");
@@ -230,7 +230,7 @@ test("evaluatePolicies() asks rules that deny first, then policies in order: the
   assert.equal(evaluatePolicies([strict, TRUSTING], input).kind, "deny");
   assert.equal(evaluatePolicies([TRUSTING, strict], input).kind, "approve");
   const none = evaluatePolicies([{ ...deny, rules: [] }], input);
-  assert.equal(none.kind, "leave");
+  assert.equal(none.kind, "pending");
   assert.equal(none.message, 'no rule of policy "no" is about it');
 });
 
@@ -258,7 +258,7 @@ test("evaluatePolicy() counts what was approved before within the time", async (
   const past = { policy: "kubelet-serving", rule: "kubelet-serving" };
   const approvedBefore = Array.from({ length: 10 }, (_, index) => ({ ...past, at: at(index * 5 + 1) }));
   const verdict = await decide({}, { inventory: INVENTORY }, undefined, { approvedBefore });
-  assert.equal(verdict.kind, "leave");
+  assert.equal(verdict.kind, "pending");
   assert.match(verdict.message, /10 requests of this requester were approved within 1h0m0s, 10 are allowed/);
   const earlier = Array.from({ length: 10 }, () => ({ ...past, at: at(61) }));
   const others = Array.from({ length: 10 }, () => ({ ...past, policy: "another", at: at(1) }));

@@ -26,7 +26,7 @@ export function evaluateKubeletClient(input: PolicyInput): PolicyVerdict {
   }
   const isAbout = trace.some(({ notAbout }) => notAbout === undefined);
   const message = isAbout ? "the requester may not have it" : "it is not a kubelet client request";
-  return { kind: "leave", policy: KUBELET_CLIENT, rule: undefined, message, trace };
+  return { kind: "pending", policy: KUBELET_CLIENT, rule: undefined, message, trace };
 }
 
 /** Finds the permissions that the rules require for a request. */

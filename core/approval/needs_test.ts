@@ -20,7 +20,13 @@ test("collectPolicyNeeds() names the signers that rules decide about, and nodes 
   assert.equal(collectPolicyNeeds([inventoryOnly]).nodes, false);
   const leaving: Policy = {
     ...client!,
-    rules: [{ name: "x", match: { signerNames: ["example.com/*"] }, require: {}, then: "leave", otherwise: "leave" }],
+    rules: [{
+      name: "x",
+      match: { signerNames: ["example.com/*"] },
+      require: {},
+      then: "pending",
+      otherwise: "pending",
+    }],
   };
   assert.deepEqual(collectPolicyNeeds([leaving]).signerNames, [KUBELET]);
 });

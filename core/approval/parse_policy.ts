@@ -79,8 +79,8 @@ const RULE = mapping({
     groups: optionalKey(nonEmptyListOf(text)),
   })),
   require: optionalKey(mapping(REQUIREMENTS)),
-  then: requiredKey(oneOf(["approve", "deny", "leave"])),
-  otherwise: optionalKey(oneOf(["leave", "deny", "next"])),
+  then: requiredKey(oneOf(["approve", "deny", "pending"])),
+  otherwise: optionalKey(oneOf(["pending", "deny", "next"])),
 });
 
 const POLICY = mapping({
@@ -155,7 +155,7 @@ function toPolicy({ name, description, evidence = {}, rules }: ReadPolicy): Poli
 
 function toApprovalRule({ name, match, require: wanted = {}, then, otherwise }: ReadRule): ApprovalRule {
   // A rule that denies does not decide about other requests.
-  const passing = then === "deny" ? "next" : "leave";
+  const passing = then === "deny" ? "next" : "pending";
   return { name, match, require: toRequirements(wanted), then, otherwise: otherwise ?? passing };
 }
 

@@ -37,7 +37,7 @@ test("parsePolicy() reads every requirement, with its defaults", () => {
         rate: { max: 5, perMs: 3_600_000 },
       },
       then: "approve",
-      otherwise: "leave",
+      otherwise: "pending",
     }],
   });
 });
@@ -155,7 +155,7 @@ test("parseInventory() refuses names that cannot be compared and values that two
   }
 });
 
-for (const [then, otherwise] of [["deny", "next"], ["leave", "leave"]] as const) {
+for (const [then, otherwise] of [["deny", "next"], ["pending", "pending"]] as const) {
   test(`parsePolicy() lets a rule with then: ${then} go on with ${otherwise} when nothing is said`, () => {
     const file = `${HEAD}name: p\nrules:\n  - {name: r, match: {signerNames: [example.com/web]}, then: ${then}}\n`;
     const policy = parsePolicy(file);

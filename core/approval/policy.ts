@@ -28,9 +28,9 @@ export interface ApprovalRule {
   readonly match: RuleMatch;
   readonly require: Requirements;
   /** The outcome when every requirement holds. */
-  readonly then: "approve" | "deny" | "leave";
-  /** The outcome otherwise; `next` continues with the next rule. The default is `leave`, and `next` in a rule that denies. */
-  readonly otherwise: "leave" | "deny" | "next";
+  readonly then: "approve" | "deny" | "pending";
+  /** The outcome otherwise; `next` continues with the next rule. The default is `pending`, and `next` in a rule that denies. */
+  readonly otherwise: "pending" | "deny" | "next";
 }
 
 /** The requests that a rule applies to. In patterns, `*` stands for one or more characters. */

@@ -72,7 +72,7 @@ export type RequestSource =
 
 /** The expected outcome of a case. */
 export interface Expectation {
-  readonly verdict: "approve" | "deny" | "leave" | "unknown";
+  readonly verdict: "approve" | "deny" | "pending" | "unknown";
   /** The rule that decides; not checked when absent. */
   readonly rule: string | undefined;
   /** A part of the message; not checked when absent. */
@@ -122,7 +122,7 @@ const FIXTURE = mapping({
     ...COMMON,
     name: requiredKey(text),
     expect: requiredKey(mapping({
-      verdict: requiredKey(oneOf(["approve", "deny", "leave", "unknown"])),
+      verdict: requiredKey(oneOf(["approve", "deny", "pending", "unknown"])),
       rule: optionalKey(text),
       message: optionalKey(text),
     })),

@@ -85,7 +85,7 @@ export function planApprovalStep(
         recheck: { kind: "onChange" },
       };
     }
-    case "leave": {
+    case "pending": {
       if (verdict.rule === undefined) {
         return { kind: "keep", state: { kind: "unmatched" }, report: undefined, recheck: { kind: "onChange" } };
       }

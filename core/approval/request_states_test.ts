@@ -8,15 +8,15 @@ const ABOUT = { policy: "p", rule: "r", trace: [] };
 const APPROVE: PolicyVerdict = { ...ABOUT, kind: "approve", reason: "PolicyApproved", message: "proven" };
 const DENY: PolicyVerdict = { ...ABOUT, kind: "deny", reason: "PolicyDenied", message: "stolen" };
 const UNKNOWN: PolicyVerdict = { ...ABOUT, kind: "unknown", message: "no answer" };
-const UNMATCHED: PolicyVerdict = { kind: "leave", policy: undefined, rule: undefined, trace: [], message: "none" };
+const UNMATCHED: PolicyVerdict = { kind: "pending", policy: undefined, rule: undefined, trace: [], message: "none" };
 
-function leave(message: string, ...failing: readonly string[]): PolicyVerdict {
+function undecided(message: string, ...failing: readonly string[]): PolicyVerdict {
   const checks: Check[] = [
     { what: "subject", saw: "CN=a", outcome: "holds" },
     ...failing.map((what): Check => ({ what, saw: "", outcome: "fails" })),
   ];
-  const trace = [{ policy: "p", rule: "r", notAbout: undefined, checks, outcome: "leave" as const }];
-  return { ...ABOUT, kind: "leave", trace, message };
+  const trace = [{ policy: "p", rule: "r", notAbout: undefined, checks, outcome: "pending" as const }];
+  return { ...ABOUT, kind: "pending", trace, message };
 }
 
 function pending(reported: string, refusals = 0): RequestState {
@@ -57,46 +57,46 @@ for (
     { name: "a missing fact in a dry run", verdict: UNKNOWN, isDryRun: true, want: "retry: no answer" },
     { name: "no matching rule", verdict: UNMATCHED, want: "unmatched; silent" },
     { name: "no matching rule any more", state: pending("old"), verdict: UNMATCHED, want: "unmatched; silent" },
-    { name: "no decision", verdict: leave("why", "names"), want: `pending(0); ${LEFT("why")}` },
+    { name: "no decision", verdict: undecided("why", "names"), want: `pending(0); ${LEFT("why")}` },
     {
       name: "no decision after it matched no rule",
       state: { kind: "unmatched" },
-      verdict: leave("why", "names"),
+      verdict: undecided("why", "names"),
       want: `pending(0); ${LEFT("why")}`,
     },
     {
       name: "no decision for the same reason",
       state: pending("why"),
-      verdict: leave("why", "names"),
+      verdict: undecided("why", "names"),
       want: "pending(0); silent",
     },
     {
       name: "no decision for another reason",
       state: pending("old"),
-      verdict: leave("why", "names"),
+      verdict: undecided("why", "names"),
       want: `pending(0); ${LEFT("why")}`,
     },
     {
       name: "the wrong hour",
       state: pending("why"),
-      verdict: leave("why", "hours"),
+      verdict: undecided("why", "hours"),
       want: "pending(0), 60000 ms; silent",
     },
     {
       name: "too many approvals",
       state: pending("why", 3),
-      verdict: leave("why", "rate"),
+      verdict: undecided("why", "rate"),
       want: "pending(3), 60000 ms; silent",
     },
     {
       name: "a refused permission",
-      verdict: leave("why", "permission"),
+      verdict: undecided("why", "permission"),
       want: `pending(1), backoff 0; ${LEFT("why")}`,
     },
     {
       name: "a permission refused again, whatever else fails",
       state: pending("why", 4),
-      verdict: leave("why", "hours", "permission"),
+      verdict: undecided("why", "hours", "permission"),
       want: "pending(5), backoff 4; silent",
     },
     {
@@ -129,7 +129,7 @@ for (
     {
       name: "no decision in a dry run",
       state: { kind: "simulated", reported: "why" },
-      verdict: leave("why", "names"),
+      verdict: undecided("why", "names"),
       isDryRun: true,
       want: `pending(0); ${LEFT("why")}`,
     },

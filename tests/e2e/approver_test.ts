@@ -80,10 +80,10 @@ test("tlsboot approver explain shows why a request stays pending, and how to fix
     readonly otherPolicies: readonly { readonly policy: string; readonly verdict: string }[];
   }
   const facts: Facts = JSON.parse(shipped.stdout);
-  assert.deepEqual([facts.verdict, facts.message], ["leave", "there is no policy"]);
+  assert.deepEqual([facts.verdict, facts.message], ["pending", "there is no policy"]);
   assert.deepEqual(facts.otherPolicies.map(({ policy, verdict }) => `${policy} ${verdict}`), [
-    "kubelet-serving leave",
-    "kubelet-serving-trusting leave",
+    "kubelet-serving pending",
+    "kubelet-serving-trusting pending",
   ]);
   const page = await tlsboot("approver", "explain", "serving-b");
   assert.equal(page.stdout.match(/^Verdict:/gm)?.length, 1);
@@ -254,7 +254,7 @@ for (
     {
       format: [],
       wanted:
-        /^fixtures\/one\.yaml\n {2}ok {4}good\n {2}FAIL {2}<bad> & # wrong\n {8}why +verdict is leave, not approve\n {8}wanted +approve\n {8}was +leave by rule kubelet-serving: [^]* {12}no +ownership +a\.example by nothing\n[^]*\n\n1 passed, 1 failed\n$/,
+        /^fixtures\/one\.yaml\n {2}ok {4}good\n {2}FAIL {2}<bad> & # wrong\n {8}why +verdict is pending, not approve\n {8}wanted +approve\n {8}was +pending by rule kubelet-serving: [^]* {12}no +ownership +a\.example by nothing\n[^]*\n\n1 passed, 1 failed\n$/,
     },
     {
       format: ["-o", "tap"],
@@ -264,7 +264,7 @@ for (
     {
       format: ["-o", "junit"],
       wanted:
-        /^<\?xml [^]*<testsuite name="fixtures\/one\.yaml" tests="2" failures="1">\n {4}<testcase classname="fixtures\/one\.yaml" name="good"\/>\n {4}<testcase classname="fixtures\/one\.yaml" name="&lt;bad&gt; &amp; # wrong">\n {6}<failure message="verdict is leave, not approve">why /,
+        /^<\?xml [^]*<testsuite name="fixtures\/one\.yaml" tests="2" failures="1">\n {4}<testcase classname="fixtures\/one\.yaml" name="good"\/>\n {4}<testcase classname="fixtures\/one\.yaml" name="&lt;bad&gt; &amp; # wrong">\n {6}<failure message="verdict is pending, not approve">why /,
     },
   ]
 ) {

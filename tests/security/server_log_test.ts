@@ -27,7 +27,7 @@ name: hostile
 rules:
   - name: hostile
     match: { signerNames: ["${SIGNER}"] }
-    then: leave
+    then: pending
 `;
 const AUDIT_POLICY = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{ level: RequestResponse }]\n";
 

@@ -47,7 +47,7 @@ export async function explainRequest(
   const input = await gatherPolicyInput(sources, { inventory }, { csr, request }, asked, signal);
   const verdict = decideRequest(policies, input);
   // Built-in policies never deny, so they cannot overrule a decision of the kubelet client rules.
-  const others = verdict.kind === "leave" ? shipped.map((policy) => evaluatePolicies([policy], input)) : [];
+  const others = verdict.kind === "pending" ? shipped.map((policy) => evaluatePolicies([policy], input)) : [];
   return { verdict, others };
 }
 

@@ -67,7 +67,7 @@ function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: Polic
   const request = parseRequest(csr.spec.request);
   if (!request.ok) {
     const message = `the request cannot be read: ${request.error}`;
-    return { kind: "leave", policy: undefined, rule: undefined, trace: [], message };
+    return { kind: "pending", policy: undefined, rule: undefined, trace: [], message };
   }
   const asked = findRequestPermissions(settings.policies, csr, request.value);
   const input: PolicyInput = {

@@ -5,7 +5,7 @@ import { line } from "../../output/escape.ts";
 const OUTCOMES: Readonly<Record<RuleTrace["outcome"], string>> = {
   approve: "approves",
   deny: "denies",
-  leave: "leaves it pending",
+  pending: "leaves it pending",
   next: "passes it on",
   unknown: "cannot decide now, it is tried again",
 };
@@ -32,7 +32,7 @@ export function formatVerdict(verdict: PolicyVerdict): string {
       return `approved: ${verdict.message}`;
     case "deny":
       return `denied: ${verdict.message}`;
-    case "leave":
+    case "pending":
       return `left pending: ${verdict.message}`;
     case "unknown":
       return `undecided, it is tried again: ${verdict.message}`;
