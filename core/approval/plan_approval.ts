@@ -6,7 +6,11 @@
 import { findCondition, hasCertificate } from "../csr/phase.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { SubjectAccessReviewSpec } from "../kube/authorization_v1.ts";
-import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
+import {
+  CERTIFICATES_GROUP,
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../kube/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { isKubeletClientRequest } from "../signing/profile.ts";
@@ -94,7 +98,7 @@ export function createAccessReviewSpec(csr: CertificateSigningRequest, permissio
   return {
     resourceAttributes: {
       verb: "create",
-      group: "certificates.k8s.io",
+      group: CERTIFICATES_GROUP,
       version: "*",
       resource: "certificatesigningrequests",
       subresource: permission,

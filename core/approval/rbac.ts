@@ -13,6 +13,7 @@ import type { KubeObject } from "../kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
 import type { PolicyNeeds } from "./needs.ts";
 import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
+import { CERTIFICATES_GROUP } from "../kube/certificates_v1.ts";
 
 /** The options of an approver that determine its permissions. */
 export interface ApproverRbacOptions {
@@ -43,7 +44,6 @@ export const APPROVER_LEASE = "tlsboot-approver";
 /** The service account of the approver. */
 export const APPROVER_SUBJECT: Subject = { kind: "ServiceAccount", name: "tlsboot-approver", namespace: "kube-system" };
 
-const CERTIFICATES = "certificates.k8s.io";
 /** The namespace of Events about cluster-scoped objects, as in Kubernetes' own recorders (client-go `tools/record`). */
 export const EVENT_NAMESPACE = "default";
 
@@ -89,11 +89,11 @@ export function createApproverManifest(rbac: ApproverRbac): readonly ManifestPar
 
 function clusterRole({ needs, dryRun }: ApproverRbacOptions): ManifestPart<ClusterRole> {
   const decide: readonly PolicyRule[] = [
-    { verbs: ["update"], apiGroups: [CERTIFICATES], resources: ["certificatesigningrequests/approval"] },
-    { verbs: ["approve"], apiGroups: [CERTIFICATES], resources: ["signers"], resourceNames: needs.signerNames },
+    { verbs: ["update"], apiGroups: [CERTIFICATES_GROUP], resources: ["certificatesigningrequests/approval"] },
+    { verbs: ["approve"], apiGroups: [CERTIFICATES_GROUP], resources: ["signers"], resourceNames: needs.signerNames },
   ];
   const rules: readonly PolicyRule[] = [
-    { verbs: ["get", "list", "watch"], apiGroups: [CERTIFICATES], resources: ["certificatesigningrequests"] },
+    { verbs: ["get", "list", "watch"], apiGroups: [CERTIFICATES_GROUP], resources: ["certificatesigningrequests"] },
     ...(dryRun ? [] : decide),
     { verbs: ["create"], apiGroups: ["authorization.k8s.io"], resources: ["subjectaccessreviews"] },
     ...(needs.nodes ? [{ verbs: ["list", "watch"], apiGroups: [""], resources: ["nodes"] }] : []),

@@ -1,6 +1,9 @@
 /** CertificateSigningRequest of `certificates.k8s.io/v1` (staging `k8s.io/api/certificates/v1/types.go`). */
 import type { KubeObject } from "./meta.ts";
 
+/** The API group of certificate signing requests. */
+export const CERTIFICATES_GROUP = "certificates.k8s.io";
+
 /** A request for a certificate with its approval and, once issued, the certificate. */
 export interface CertificateSigningRequest extends KubeObject {
   readonly spec: CertificateSigningRequestSpec;

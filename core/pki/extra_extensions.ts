@@ -1,6 +1,7 @@
 /** Extensions that a signer adds to each certificate (RFC 5280 §4.2), such as revocation URLs and policies. */
 import { type Bytes, contextTag, DerError, DerReader, equalBytes } from "./der.ts";
 import { encodeOid, encodeSequence, encodeValue } from "./der_writer.ts";
+import { GENERAL_NAME_TAG } from "./subject_alternative_names.ts";
 
 /** An extension of a certificate that will be issued. */
 export interface PlannedExtension {
@@ -16,8 +17,7 @@ const CERTIFICATE_POLICIES = "2.5.29.32";
 const OCSP = "1.3.6.1.5.5.7.48.1";
 const CA_ISSUERS = "1.3.6.1.5.5.7.48.2";
 const CPS = "1.3.6.1.5.5.7.2.1";
-/** `uniformResourceIdentifier` of a GeneralName; in a distribution point it is nested in two tags with number 0. */
-const URI = contextTag(6, false);
+/** A distribution point nests a GeneralName in two of these. */
 const NESTED = contextTag(0, true);
 const IA5_STRING = 0x16;
 const ASCII = new TextEncoder();
@@ -66,5 +66,5 @@ export function findDerValueFault(bytes: Bytes): string | undefined {
 }
 
 function encodeUri(url: string): Bytes {
-  return encodeValue(URI, ASCII.encode(url));
+  return encodeValue(GENERAL_NAME_TAG.uri, ASCII.encode(url));
 }

@@ -7,7 +7,7 @@ import { type Bytes, contextTag, DerError, DerReader, TAG, withText } from "./de
 import { decodeAscii } from "./der_text.ts";
 import { encodeSequence, encodeValue } from "./der_writer.ts";
 import { formatCidr, isWithin, parseCidr, parseIpAddress } from "../lib/ip_address.ts";
-import type { AlternativeNames } from "./subject_alternative_names.ts";
+import { type AlternativeNames, GENERAL_NAME_TAG } from "./subject_alternative_names.ts";
 
 /** The subtrees of a constraint, by kind of name. */
 export interface NameSubtrees {
@@ -35,10 +35,6 @@ const MAX_COMPARISONS = 250_000;
 
 const PERMITTED = contextTag(0, true);
 const EXCLUDED = contextTag(1, true);
-const EMAIL = contextTag(1, false);
-const DNS = contextTag(2, false);
-const URI = contextTag(6, false);
-const IP = contextTag(7, false);
 const INVALID = "x509: invalid NameConstraints extension";
 const ASCII = new TextEncoder();
 
@@ -177,10 +173,10 @@ function readSubtrees(content: Bytes | undefined): { readonly subtrees: NameSubt
   const reader = new DerReader(content ?? new Uint8Array(0));
   while (!reader.isAtEnd()) {
     const base = withText(INVALID, () => reader.enter(TAG.sequence, "GeneralSubtree").readAny());
-    if (base.tag === DNS) dnsNames.push(readDomain(base.content, "dnsName"));
-    else if (base.tag === IP) ipRanges.push(readRange(base.content));
-    else if (base.tag === EMAIL) emailAddresses.push(readMailbox(base.content));
-    else if (base.tag === URI) uris.push(readHost(base.content));
+    if (base.tag === GENERAL_NAME_TAG.dns) dnsNames.push(readDomain(base.content, "dnsName"));
+    else if (base.tag === GENERAL_NAME_TAG.ip) ipRanges.push(readRange(base.content));
+    else if (base.tag === GENERAL_NAME_TAG.email) emailAddresses.push(readMailbox(base.content));
+    else if (base.tag === GENERAL_NAME_TAG.uri) uris.push(readHost(base.content));
     else isUnderstood = false;
   }
   return { subtrees: Object.freeze({ dnsNames, ipRanges, emailAddresses, uris }), isUnderstood };
@@ -232,10 +228,10 @@ function readRange(content: Bytes): string {
 
 function encodeBases(subtrees: NameSubtrees): readonly Bytes[] {
   return [
-    ...subtrees.dnsNames.map((name) => encodeValue(DNS, ASCII.encode(name))),
-    ...subtrees.ipRanges.map((range) => encodeValue(IP, encodeRange(range))),
-    ...subtrees.emailAddresses.map((address) => encodeValue(EMAIL, ASCII.encode(address))),
-    ...subtrees.uris.map((host) => encodeValue(URI, ASCII.encode(host))),
+    ...subtrees.dnsNames.map((name) => encodeValue(GENERAL_NAME_TAG.dns, ASCII.encode(name))),
+    ...subtrees.ipRanges.map((range) => encodeValue(GENERAL_NAME_TAG.ip, encodeRange(range))),
+    ...subtrees.emailAddresses.map((address) => encodeValue(GENERAL_NAME_TAG.email, ASCII.encode(address))),
+    ...subtrees.uris.map((host) => encodeValue(GENERAL_NAME_TAG.uri, ASCII.encode(host))),
   ];
 }
 

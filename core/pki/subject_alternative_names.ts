@@ -21,10 +21,13 @@ export const NO_ALTERNATIVE_NAMES: AlternativeNames = { dnsNames: [], emailAddre
 /** Object identifier of the extension. */
 export const SUBJECT_ALT_NAME_OID = "2.5.29.17";
 
-const EMAIL = contextTag(1, false);
-const DNS = contextTag(2, false);
-const URI = contextTag(6, false);
-const IP = contextTag(7, false);
+/** The tags of the kinds of names that are read and written (RFC 5280 §4.2.1.6, GeneralName). */
+export const GENERAL_NAME_TAG = {
+  email: contextTag(1, false),
+  dns: contextTag(2, false),
+  uri: contextTag(6, false),
+  ip: contextTag(7, false),
+} as const;
 const ASCII = new TextEncoder();
 
 /** Parses the extension's value; throws `DerError` in the words of Go's x509. `otherNames` counts other kinds of names. */
@@ -40,10 +43,10 @@ export function parseAlternativeNames(value: Bytes): AlternativeNames & { readon
   );
   while (!reader.isAtEnd()) {
     const { tag, content } = withText("x509: invalid subject alternative name", () => reader.readAny());
-    if (tag === DNS) dnsNames.push(readAscii(content, "dNSName"));
-    else if (tag === EMAIL) emailAddresses.push(readAscii(content, "rfc822Name"));
-    else if (tag === URI) uris.push(readUri(content));
-    else if (tag === IP) ipAddresses.push(readIp(content));
+    if (tag === GENERAL_NAME_TAG.dns) dnsNames.push(readAscii(content, "dNSName"));
+    else if (tag === GENERAL_NAME_TAG.email) emailAddresses.push(readAscii(content, "rfc822Name"));
+    else if (tag === GENERAL_NAME_TAG.uri) uris.push(readUri(content));
+    else if (tag === GENERAL_NAME_TAG.ip) ipAddresses.push(readIp(content));
     else otherNames++;
   }
   return {
@@ -61,10 +64,10 @@ export function parseAlternativeNames(value: Bytes): AlternativeNames & { readon
  */
 export function encodeAlternativeNames(names: AlternativeNames): Bytes | undefined {
   const values = [
-    ...names.dnsNames.map((name) => encodeValue(DNS, encodeAscii("DNS name", name))),
-    ...names.emailAddresses.map((name) => encodeValue(EMAIL, encodeAscii("email address", name))),
-    ...names.ipAddresses.map((name) => encodeValue(IP, encodeIp(name))),
-    ...names.uris.map((name) => encodeValue(URI, encodeAscii("URI", name))),
+    ...names.dnsNames.map((name) => encodeValue(GENERAL_NAME_TAG.dns, encodeAscii("DNS name", name))),
+    ...names.emailAddresses.map((name) => encodeValue(GENERAL_NAME_TAG.email, encodeAscii("email address", name))),
+    ...names.ipAddresses.map((name) => encodeValue(GENERAL_NAME_TAG.ip, encodeIp(name))),
+    ...names.uris.map((name) => encodeValue(GENERAL_NAME_TAG.uri, encodeAscii("URI", name))),
   ];
   return values.length === 0 ? undefined : encodeParts(TAG.sequence, values);
 }

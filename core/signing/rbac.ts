@@ -13,6 +13,7 @@ import {
 import type { KubeObject } from "../kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
 import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
+import { CERTIFICATES_GROUP } from "../kube/certificates_v1.ts";
 
 /** The options of a signer that determine its permissions. */
 export interface SignerRbacOptions {
@@ -33,7 +34,6 @@ export interface SignerObjectNames {
 
 /** The namespace of its service account, and of the config map with the CAs that the API trusts. */
 const NAMESPACE = "kube-system";
-const CERTIFICATES = "certificates.k8s.io";
 const MAX_NAME = 253;
 
 /**
@@ -89,9 +89,14 @@ export function signerClusterRole(name: string, signerNames: readonly string[]):
   return {
     metadata: { name },
     rules: [
-      { verbs: ["get", "list", "watch"], apiGroups: [CERTIFICATES], resources: ["certificatesigningrequests"] },
-      { verbs: ["update"], apiGroups: [CERTIFICATES], resources: ["certificatesigningrequests/status"] },
-      { verbs: ["sign"], apiGroups: [CERTIFICATES], resources: ["signers"], resourceNames: [...signerNames].sort() },
+      { verbs: ["get", "list", "watch"], apiGroups: [CERTIFICATES_GROUP], resources: ["certificatesigningrequests"] },
+      { verbs: ["update"], apiGroups: [CERTIFICATES_GROUP], resources: ["certificatesigningrequests/status"] },
+      {
+        verbs: ["sign"],
+        apiGroups: [CERTIFICATES_GROUP],
+        resources: ["signers"],
+        resourceNames: [...signerNames].sort(),
+      },
     ],
   };
 }

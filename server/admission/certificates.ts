@@ -7,7 +7,11 @@ import { goQuote } from "../../core/lib/quote.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { AdmissionPlugin } from "./admission.ts";
-import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
+import {
+  CERTIFICATES_GROUP,
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_SIGNER,
+} from "../../core/kube/certificates_v1.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import { findSubjectRestriction } from "../../core/signing/refusals.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -75,7 +79,7 @@ export const certificateSubjectRestriction: AdmissionPlugin = {
 
 /** Whether an object, decoded as this kind, is a CertificateSigningRequest. */
 export function isCsr(kind: Kind, object: KubeObject | undefined): object is CertificateSigningRequest {
-  return object !== undefined && kind.group === "certificates.k8s.io" && kind.kind === "CertificateSigningRequest";
+  return object !== undefined && kind.group === CERTIFICATES_GROUP && kind.kind === "CertificateSigningRequest";
 }
 
 /**
@@ -95,7 +99,7 @@ export async function isAllowedForSigner(
       const decision = await deps.authorizer.authorize(user, {
         kind: "resource",
         verb,
-        apiGroup: "certificates.k8s.io",
+        apiGroup: CERTIFICATES_GROUP,
         apiVersion: "*",
         resource: "signers",
         subresource: "",

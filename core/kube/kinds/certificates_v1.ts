@@ -1,5 +1,5 @@
 /** CertificateSigningRequest of `certificates.k8s.io/v1` (staging `k8s.io/api/certificates/v1/types.go`). */
-import { KEY_USAGES } from "../certificates_v1.ts";
+import { CERTIFICATES_GROUP, KEY_USAGES } from "../certificates_v1.ts";
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 import { BYTES, INT32, list, map, message, STRING, TIME } from "./fields.ts";
 import { METADATA } from "./object_meta.ts";
@@ -28,7 +28,7 @@ const certificateSigningRequestSchema: ObjectSchema = {
 
 /** Describes the kind `CertificateSigningRequest` of `certificates.k8s.io/v1` for all codecs. */
 export const certificateSigningRequestKind: Kind = {
-  group: "certificates.k8s.io",
+  group: CERTIFICATES_GROUP,
   version: "v1",
   kind: "CertificateSigningRequest",
   listKind: "CertificateSigningRequestList",
