@@ -145,7 +145,7 @@ export function fault(place: ConfigPlace, what: string): undefined {
 }
 
 /** The place of a key within a mapping. */
-export function within(place: ConfigPlace, key: string): ConfigPlace {
+function within(place: ConfigPlace, key: string): ConfigPlace {
   return { ...place, path: place.path === "" ? key : `${place.path}.${key}` };
 }
 

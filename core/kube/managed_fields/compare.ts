@@ -21,7 +21,7 @@ export function getChangedFields(comparison: Comparison): FieldSet {
  * Compares two states of one type; undefined if an item of a list has no identity. Fields at or below `ignored` do not
  * count. Parts that are identical by reference are not compared.
  */
-export function compare(before: unknown, after: unknown, atom: Atom, ignored?: FieldSet): Comparison | undefined {
+export function compareFields(before: unknown, after: unknown, atom: Atom, ignored?: FieldSet): Comparison | undefined {
   const walk = new Walk();
   walk.visit(before, after, atom, ignored);
   return walk.isFaulty ? undefined : walk;

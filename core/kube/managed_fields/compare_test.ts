@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { getAtom } from "./atom.ts";
-import { compare } from "./compare.ts";
+import { compareFields } from "./compare.ts";
 import { createFieldSet } from "./field_set.ts";
 import { formatFieldsV1 } from "./fields_v1.ts";
 import { collectLeaves } from "./leaves.ts";
@@ -10,7 +10,7 @@ import { thingSchema } from "../../../tests/support/thing_kind.ts";
 const THING = getAtom(thingSchema);
 
 function compared(before: unknown, after: unknown) {
-  const result = compare({ spec: before }, { spec: after }, THING);
+  const result = compareFields({ spec: before }, { spec: after }, THING);
   if (result === undefined) return undefined;
   const spec = (set: typeof result.added): unknown => formatFieldsV1(set)["f:spec"] ?? {};
   return { removed: spec(result.removed), modified: spec(result.modified), added: spec(result.added) };
@@ -93,22 +93,22 @@ for (
     added?: object;
   }[]
 ) {
-  test(`compare() finds ${name}`, () => assert.deepEqual(compared(before, after), { removed, modified, added }));
+  test(`compareFields() finds ${name}`, () => assert.deepEqual(compared(before, after), { removed, modified, added }));
 }
 
-test("compare() gives up where an item has no key", () => {
+test("compareFields() gives up where an item has no key", () => {
   assert.equal(compared({ parts: [null] }, {}), undefined);
 });
 
-test("compare() passes over what is ignored, and what is the same by reference", () => {
+test("compareFields() passes over what is ignored, and what is the same by reference", () => {
   const ignored = createFieldSet(["f:spec", "f:map"], ["f:status"]);
   const before = { spec: { text: "a", map: { a: "1" } } };
   const after = { spec: { text: "b", map: { a: "2" } }, status: { name: "x" } };
-  const result = compare(before, after, THING, ignored);
+  const result = compareFields(before, after, THING, ignored);
   assert.deepEqual(formatFieldsV1(result!.modified), { "f:spec": { "f:text": {} } });
   assert.equal(result!.added.size, 0);
   const shared = new Proxy({}, { ownKeys: () => assert.fail("was looked into") });
-  assert.equal(compare({ spec: shared }, { spec: shared }, THING)?.modified.size, 0);
+  assert.equal(compareFields({ spec: shared }, { spec: shared }, THING)?.modified.size, 0);
 });
 
 // structured-merge-diff `typed/toset_test.go`

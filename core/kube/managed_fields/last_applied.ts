@@ -7,7 +7,7 @@ import { isJsonObject, type JsonObject } from "../json_value.ts";
 import { sortedKeys } from "../../lib/byte_order.ts";
 import { formatApiVersion } from "../schema.ts";
 import { findConfigFault } from "./check_config.ts";
-import { compare } from "./compare.ts";
+import { compareFields } from "./compare.ts";
 import type { ManagedEndpoint } from "./endpoint.ts";
 import { type FieldSet, subtract } from "./field_set.ts";
 import { collectLeaves } from "./leaves.ts";
@@ -29,7 +29,7 @@ export function findLastAppliedFields(endpoint: ManagedEndpoint, live: JsonObjec
   if (config === undefined || config["apiVersion"] !== formatApiVersion(endpoint.kind)) return undefined;
   const { apiVersion: _apiVersion, kind: _kind, ...fields } = config;
   if (findConfigFault(fields, endpoint.atom) !== undefined) return undefined;
-  const comparison = compare(fields, live, endpoint.atom);
+  const comparison = compareFields(fields, live, endpoint.atom);
   if (comparison === undefined) return undefined;
   return [comparison.modified, comparison.added, comparison.removed]
     .reduce(subtract, collectLeaves(fields, endpoint.atom));

@@ -2,7 +2,7 @@
  * The effect of a change on the other managers: a manager no longer owns the fields that another one has changed or
  * removed (structured-merge-diff `merge/update.go`).
  */
-import { compare, type Comparison, getChangedFields } from "./compare.ts";
+import { compareFields, type Comparison, getChangedFields } from "./compare.ts";
 import { getApiVersion, type ManagedEndpoint } from "./endpoint.ts";
 import { type FieldSet, intersect, subtract } from "./field_set.ts";
 import type { Managers } from "./managers.ts";
@@ -27,7 +27,7 @@ export function takeOver(
   managers: Managers,
   author: string | undefined,
 ): TakeOver | undefined {
-  const comparison = compare(before, after, endpoint.atom, endpoint.ignored);
+  const comparison = compareFields(before, after, endpoint.atom, endpoint.ignored);
   if (comparison === undefined) return undefined;
   const version = getApiVersion(endpoint);
   const changed = getChangedFields(comparison);
