@@ -43,7 +43,8 @@ trap 'kill $up $boot 2>/dev/null || true; wait' EXIT
 # Starts the server in place of the one that runs, and waits until it is ready.
 start_up() {
   if [ -n "$up" ]; then kill $up; wait $up || true; fi
-  "$@" > up.log 2>&1 & up=$!
+  : > up.log # the server that ran before must not be taken for this one
+  "$@" >> up.log 2>&1 & up=$!
   until grep -q 'tlsboot is up at' up.log; do kill -0 $up || { cat up.log; exit 1; }; sleep 0.1; done
 }
 # Prints the name of the pending request, once there is one.
