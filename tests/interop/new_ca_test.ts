@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { readGuide } from "../support/guide.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { createShell } from "../support/interop/shell.ts";
 
 /** The commands of the page, for an instance in `data`. */
 async function steps(server: string): Promise<readonly string[]> {
-  const page = await readFile("docs/guides/new_ca.md", "utf8");
-  return [...page.matchAll(/```sh\n([^]*?)```/g)].map(([, block = ""]) =>
+  const { blocks } = await readGuide("new_ca");
+  return blocks.map((block) =>
     block.replaceAll("/var/lib/tlsboot", "data").replaceAll("https://boot.example.com:6443", server)
   );
 }

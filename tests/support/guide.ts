@@ -19,10 +19,12 @@ export async function readGuide(name: string): Promise<Guide> {
 /** Finds the files and the commands in the text of a page. */
 export function parseGuide(page: string): Guide {
   const files = [...page.matchAll(/[Ss]ave this as `([^`]+)`[^`]*(?:`[^`]+`[^`]*)*?\n```yaml\n([^]*?)```/g)];
-  const blocks = [...page.matchAll(/(<!-- not run: [^]*?-->\s*)?^```sh\n([^]*?)^```/gm)];
+  const blocks = [...page.matchAll(/(<!-- not run: [^]*?-->\s*)?^( *)```sh\n([^]*?)^ *```/gm)];
   return {
     files: new Map(files.map(([, file = "", text = ""]) => [file, text])),
-    blocks: blocks.filter(([, isNotRun]) => isNotRun === undefined).map(([, , block = ""]) => block),
+    blocks: blocks.filter(([, isNotRun]) => isNotRun === undefined)
+      // A block below a numbered step is indented.
+      .map(([, , indent = "", block = ""]) => block.replaceAll(`\n${indent}`, "\n").slice(indent.length)),
   };
 }
 
