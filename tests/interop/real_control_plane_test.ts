@@ -1,14 +1,18 @@
 /** tlsboot beside a real kube-apiserver 1.37: all of ours, then one cross pair each way. */
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { cp, mkdir } from "node:fs/promises";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
-import { type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
+import { ROOT, type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
+import { readGuide, toScript } from "../support/guide.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
+import { writeInventory } from "../support/interop/inventory.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import { createKubectl, type Kubectl, waitForCsr } from "../support/interop/kubectl.ts";
 import { assertNodePair } from "../support/interop/openssl.ts";
+import { publishClusterInfo } from "../support/interop/published_cluster.ts";
+import { createShell } from "../support/interop/shell.ts";
 
 /**
  * Certificates are backdated by five minutes, so after half a minute of life more than 90 % of their span is over from
@@ -118,4 +122,52 @@ test("kube-apiserver with our controllers and stock clients: a kubelet bootstrap
   assert.equal(code, 0, `${stdout}${stderr}`);
   await assertNodePair(plane.caPath, plane.folder.join("manager", "kubelet-client-current.pem"), "n2");
   assert.match(await kubectl.run("get", "csr"), /system:node:n2/);
+});
+
+test("docs/guides/beside_a_cluster.md: the roles, a policy, and a machine without a kubelet, typed as they stand", async () => {
+  await using plane = await startControlPlane({ controllers: false });
+  const shell = await createShell(plane.folder);
+  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  for (const namespace of ["kube-system", "kube-public"]) {
+    await kubectl.run("wait", `namespace/${namespace}`, "--for=create", "--timeout=30s");
+  }
+  await publishClusterInfo(plane, kubectl);
+  await using _controllers = plane.startControllers(["bootstrap-signer-controller", "token-cleaner-controller"], []);
+  const work = plane.folder.join("work");
+  for (const file of ["ca.crt", "ca.key", "admin.kubeconfig"]) await cp(plane.folder.join(file), `${work}/${file}`);
+  await cp(`${ROOT}/docs/rbac`, `${work}/docs/rbac`, { recursive: true });
+  await cp(await writeInventory(plane.folder, "n1"), `${work}/inventory.yaml`);
+
+  const { blocks } = await readGuide("beside_a_cluster");
+  assert.equal(blocks.length, 4);
+  const [roles, policy, join, elsewhere] = blocks as [string, string, string, string];
+  // "The same for tlsboot-approver."
+  const toApprover = roles.slice(roles.indexOf("kubectl config"), roles.indexOf("tlsboot signer --"))
+    .replaceAll("signer", "approver");
+  const serving = "tlsboot bootstrap --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1 --serving";
+  let script = toScript([
+    "export KUBECONFIG=$PWD/admin.kubeconfig",
+    roles.replace("tlsboot signer --", `${toApprover}tlsboot signer --`),
+    join.replace("--print-join-command", "--print-join-command | tee join"),
+    elsewhere,
+    // The approver with the policy decides about what the machine requests.
+    policy.replace("tlsboot approver explain", `${serving}\nwait $boot\ntlsboot approver explain`),
+    "openssl verify -CAfile ca.crt joined/pki/kubelet-client-current.pem n1/pki/kubelet-server-current.pem",
+    "kubectl auth whoami --kubeconfig n1/kubeconfig",
+  ], 0);
+  for (
+    const [from, to] of Object.entries({
+      "https://10.0.0.1:6443": plane.server,
+      "abcdef.0123456789abcdef": "$(grep -om1 '[a-z0-9]\\{6\\}\\.[a-z0-9]\\{16\\}' join)",
+      "sha256:1234…cdef": "$(grep -om1 'sha256:[0-9a-f]*' join)",
+      "/etc/kubernetes/kubelet.conf": "joined/kubeconfig",
+      "/var/lib/kubelet/pki": "joined/pki",
+      "csr-x7k2p":
+        "$(kubectl get csr -o name --field-selector spec.signerName=kubernetes.io/kubelet-serving | cut -d/ -f2)",
+    })
+  ) script = script.replaceAll(from, () => to);
+  const { code, stdout, stderr } = await shell.run(script);
+  assert.equal(code, 0, `${script}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`);
+  assert.match(stdout, /joined\/pki\/kubelet-client-current\.pem: OK\nn1\/pki\/kubelet-server-current\.pem: OK/);
+  assert.match(stdout, /Username +system:node:n1\n/);
 });

@@ -29,8 +29,8 @@ export function parseGuide(page: string): Guide {
 }
 
 /**
- * Makes a bash script of the blocks. A server and a `bootstrap` that waits go to the background, as in a terminal of
- * their own, and `NAME` becomes the name of the pending request.
+ * Makes a bash script of the blocks. A server, a controller and a `bootstrap` that waits go to the background, as in a
+ * terminal of their own, and `NAME` becomes the name of the pending request.
  */
 export function toScript(blocks: readonly string[], port: number): string {
   const commands = blocks.join("\n").replaceAll("\\\n", " ").split("\n").map((line) =>
@@ -41,13 +41,22 @@ export function toScript(blocks: readonly string[], port: number): string {
 
 const PRELUDE = `set -eo pipefail
 up= boot=
-trap 'kill $up $boot 2>/dev/null || true; wait' EXIT
+declare -A controllers
+trap 'kill $up $boot "\${controllers[@]}" 2>/dev/null || true; wait' EXIT
 # Starts the server in place of the one that runs, and waits until it is ready.
 start_up() {
   if [ -n "$up" ]; then kill $up; wait $up || true; fi
   : > up.log # the server that ran before must not be taken for this one
   "$@" >> up.log 2>&1 & up=$!
   until grep -q 'tlsboot is up at' up.log; do kill -0 $up || { cat up.log; exit 1; }; sleep 0.1; done
+}
+# Starts a signer or an approver in place of the one that runs, and waits until it leads.
+start_controller() {
+  local role=$2 log=$2.log
+  if [ -n "\${controllers[$role]}" ]; then kill \${controllers[$role]}; wait \${controllers[$role]} || true; fi
+  : > $log
+  "$@" >> $log 2>&1 & controllers[$role]=$!
+  until grep -q leading $log; do kill -0 \${controllers[$role]} || { cat $log; exit 1; }; sleep 0.1; done
 }
 # Prints the name of the pending request, once there is one.
 pending() {
@@ -62,6 +71,7 @@ finish_boot() { if [ -n "$boot" ]; then wait $boot; boot=; fi; }`;
 
 function toCommand(line: string): string {
   if (/^tlsboot up\b/.test(line)) return `start_up ${line}`;
+  if (/^tlsboot (?:signer|approver) --kubeconfig\b/.test(line)) return `start_controller ${line}`;
   if (/^tlsboot bootstrap\b/.test(line) && !/--status|--print/.test(line)) return `${line} & boot=$!`;
   const found = /^((?:tlsboot approve|tlsboot describe csr|kubectl certificate approve) )NAME\b(.*)$/.exec(line);
   if (found === null) return line;

@@ -20,7 +20,7 @@ export async function startPublishedCluster(controllerFlags: readonly string[] =
     for (const namespace of ["kube-system", "kube-public"]) {
       await kubectl.run("wait", `namespace/${namespace}`, "--for=create", "--timeout=30s");
     }
-    await publish(plane, kubectl);
+    await publishClusterInfo(plane, kubectl);
     await kubectl.given({ stdin: await readFile("docs/rbac/bootstrap.yaml", "utf8") }).run("create", "-f", "-");
     await kubectl.run(
       ...["create", "clusterrolebinding", "interop:autoapprove", "--group=system:bootstrappers"],
@@ -34,7 +34,7 @@ export async function startPublishedCluster(controllerFlags: readonly string[] =
 }
 
 /** Publishes the cluster with kubectl alone, so that no code of tlsboot is involved. */
-async function publish(plane: ControlPlane, kubectl: Kubectl): Promise<void> {
+export async function publishClusterInfo(plane: ControlPlane, kubectl: Kubectl): Promise<void> {
   const path = plane.folder.join("cluster-info.kubeconfig");
   await kubectl.run(
     ...["config", `--kubeconfig=${path}`, "set-cluster", "kubernetes", `--server=${plane.server}`],
