@@ -37,7 +37,10 @@ export interface FilePort {
    * when there is nothing.
    */
   readOpened(path: string): Promise<{ readonly facts: FileFacts; readonly text: string } | undefined>;
-  /** Writes all or nothing, even across a crash: to a file beside the target, which is synced and renamed over it. */
+  /**
+   * Writes all or nothing, even across a crash: to a temporary file next to the target, which is synced and renamed
+   * over it.
+   */
   writeAtomic(path: string, text: string, mode: number): Promise<void>;
   /** Writes all or nothing like `writeAtomic`, but never replaces anything: AppError `file_exists`. */
   createExclusive(path: string, text: string, mode: number): Promise<void>;
@@ -59,7 +62,10 @@ export interface FilePort {
   lstat(path: string): Promise<FileFacts | undefined>;
 }
 
-/** How many names are tried for a temporary file: each taken one is another writer, or the rest of a crash. */
+/**
+ * How many names are tried for a temporary file. A name in use belongs to another writer, or was left behind by a
+ * crash.
+ */
 const MAX_TEMPORARY_NAMES = 1_000;
 
 /** Creates the adapter to the file system. */
@@ -100,7 +106,7 @@ async function readOpened(path: string): Promise<{ readonly facts: FileFacts; re
 }
 
 /**
- * Creates a folder level by level: Node's recursive mkdir never returns below a parent that takes no child, like
+ * Creates a folder level by level: Node's recursive mkdir never returns for a parent that accepts no children, such as
  * `/proc`.
  */
 async function makeDirectory(path: string, mode: number): Promise<void> {

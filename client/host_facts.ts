@@ -5,7 +5,7 @@ import type { NodeName } from "../core/bootstrap/node_name.ts";
 import { type HostFacts, parseDefaultInterfaces } from "../core/bootstrap/node_addresses.ts";
 import type { FilePort } from "./files.ts";
 
-/** Reads the names and addresses of this host. Facts that the system does not report are left out. */
+/** Reads the names and addresses of this host. Facts that the system does not report are omitted. */
 export async function readHostFacts(nodeName: NodeName, files: Pick<FilePort, "readText">): Promise<HostFacts> {
   const [resolved, interfaces] = await Promise.all([
     lookup(nodeName, { all: true, order: "verbatim" }).catch(() => []),

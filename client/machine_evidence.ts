@@ -14,7 +14,7 @@ import { observeServerTime } from "./transport/server_time.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
 import { ANONYMOUS_USER } from "../core/kube/user.ts";
 
-/** How long the server may take to answer: people and scripts wait for the status. */
+/** The timeout for the server's answer, because users and scripts wait for the status. */
 const ANSWER_MS = 5_000;
 const REVIEW_PATH = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 const REVIEW = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview", metadata: {} };
@@ -43,7 +43,7 @@ export async function askServer(
       return { kind: "accepted", username: review.status.userInfo?.username, ...reading() };
     } catch (error) {
       if (isAppError(error, "unauthorized")) return { kind: "refused", reason: error.message, ...reading() };
-      // An older server, or one that forbids the review, names the user that it refuses.
+      // A server that refuses the review, or does not have it yet, names the user in its error.
       const username = isAppError(error, "access_denied") ? /User "([^"]*)"/.exec(error.message)?.[1] : undefined;
       if (username === ANONYMOUS_USER) {
         return { kind: "refused", reason: "it treats this machine as an anonymous user", ...reading() };

@@ -2,7 +2,7 @@
  * The node side of TLS bootstrapping, and typed access to any Kubernetes API.
  *
  * - `readCluster` and `createConnector` turn a kubeconfig into a transport.
- * - `createObjectStore` gives the objects of one kind over a transport: get, list, create, update, delete, changes.
+ * - `createObjectStore` accesses the objects of one kind over a transport: get, list, create, update, delete, changes.
  * - `bootstrap` gets a machine its first client certificate as a kubelet does, `bootstrapServing` its serving
  *   certificate; `runCertificateManager` keeps either fresh.
  * - `requestCertificate` gets any program a certificate from any signer; `submitRequest` and `waitForCertificate` are

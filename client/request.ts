@@ -31,7 +31,7 @@ export interface RequestCertificateOptions {
   readonly usages?: readonly string[];
   /** The requested lifetime; the signer chooses when it is absent. */
   readonly expirationSeconds?: number;
-  /** The name of the CSR. Default: `createCsrName`, which gives equal requests the same name. */
+  /** The name of the CSR. Default: the result of `createCsrName`, which is the same for equal requests. */
   readonly csrName?: string;
   /** The algorithm of a new key, or an existing key. */
   readonly key: KeyAlgorithm | PrivateKey;
@@ -118,8 +118,8 @@ export async function requestCertificate(
 }
 
 /**
- * Keeps a key beside the target, after checking that Kubernetes is not known to refuse its request. The caller keeps a
- * key that it hands in.
+ * Keeps a key beside the target, after checking that Kubernetes is not known to refuse its request. A key passed in by
+ * the caller is not stored.
  */
 async function keepCheckedKey(
   { key: wanted, target, files, onProgress }: RequestCertificateOptions,

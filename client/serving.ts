@@ -1,6 +1,6 @@
 /**
  * A machine's first serving certificate: the request of kubelet's certificate manager, but with a key and a CSR name
- * that survive a restart, because a person approves it and that may take long.
+ * that survive a restart, because a person approves it, which may take long.
  */
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { createNodeCsrName } from "../core/csr/csr_name.ts";

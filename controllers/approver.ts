@@ -16,7 +16,10 @@ export interface ApproverDeps {
   readonly store: CsrStore;
   readonly reviewer: AccessReviewer;
   readonly logger: Logger;
-  /** Denies before the two rules, and decides the requests that they do not approve. Without it those stay pending. */
+  /**
+   * Denies requests before the two kubelet client rules apply, and decides requests that those rules do not approve.
+   * Without a policy approver such requests stay pending.
+   */
   readonly policy?: PolicyApprover;
   /** Reports what would be done, and writes nothing into requests. */
   readonly dryRun?: { readonly events: VerdictEvents };
@@ -51,9 +54,9 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
         }
       }
     }
-    const judged = await deps.policy?.judge(name, csr, signal);
-    if (judged !== undefined && judged.kind !== "pending") return judged.outcome;
-    if (plan.kind === "ignore") return judged?.outcome ?? DONE;
+    const decided = await deps.policy?.decide(name, csr, signal);
+    if (decided !== undefined && decided.kind !== "pending") return decided.outcome;
+    if (plan.kind === "ignore") return decided?.outcome ?? DONE;
     // A permission that is granted later takes effect without a change to the CSR, so it is checked again, quietly. Each
     // CSR has its own back-off outside the queue's common rate: a thousand nodes that wait for one permission must not
     // wait for each other.

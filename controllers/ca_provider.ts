@@ -31,8 +31,8 @@ export interface FileAuthorityOptions {
   /** The source of the key when it is not a plain file; `keyFile` then only names it. */
   readonly key?: CaKeySource;
   /**
-   * Accept a certificate file that holds the CA followed by its issuers, and append the intermediates to each issued
-   * certificate. Without it the file holds one certificate, and issued certificates come alone, as in
+   * Accepts a certificate file with the CA followed by its issuers, and appends the intermediates to each issued
+   * certificate. By default the file must contain exactly one certificate, and nothing is appended, as in
    * kube-controller-manager.
    */
   readonly withIssuers?: boolean;
@@ -74,7 +74,7 @@ export async function createFileAuthoritySource(options: FileAuthorityOptions): 
 /** Reads and checks the pair; returns `known` itself when the files have not changed since. */
 async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Loaded> {
   const { certFile, keyFile, files } = options;
-  // Upstream names its loader like this in errors about content that it could read.
+  // Upstream prefixes errors about the content of a file with the name of its loader.
   const loader = `csr-controller::${certFile}::${keyFile}`;
   if (certFile === "" || keyFile === "") {
     throw invalidCa(`error reading CA cert file "${certFile}": missing filename for serving cert`);
@@ -125,9 +125,12 @@ function invalidCa(message: string, options: { readonly hint?: string; readonly 
 export interface CaKeySource {
   /** The path of a file or a program, for messages. */
   readonly name: string;
-  /** Returns the present state; a different text means that the key may be a different one. Rejects when there is nothing. */
+  /** Returns a text that changes whenever the key may have changed. Rejects when the key does not exist. */
   state(): Promise<string>;
-  /** Opens the key of a state; an error says what is wrong with it. Rejects with AppError when the key is refused. */
+  /**
+   * Opens the key in a given state; the error result describes what is wrong with the key. Rejects with AppError when
+   * the key is refused.
+   */
   open(state: string): Promise<Result<CaKey, string>>;
 }
 
@@ -149,7 +152,7 @@ export function createKeyFileSource(files: CaFiles, path: string, passphrase?: P
   };
 }
 
-/** Reads a private key and decrypts it where it is encrypted; an error says what is wrong with the text. */
+/** Parses a private key, and decrypts an encrypted one; the error describes what is wrong with the text. */
 export async function openPrivateKey(
   pem: string,
   name: string,

@@ -26,7 +26,7 @@ export async function runCleaner(options: CleanerOptions, signal: AbortSignal): 
   try {
     for (let failures = 0;;) {
       const passed = await makePass(options, signal);
-      // A list that fails is tried again soon, an hour would be long.
+      // A failed list is retried soon, because the next regular pass is an hour away.
       const pause = passed ? intervalMs : Math.min(backoffMs(failures), intervalMs);
       failures = passed ? 0 : failures + 1;
       await clock.sleep(pause, signal);

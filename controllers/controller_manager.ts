@@ -1,6 +1,6 @@
 /**
- * Detects a kube-controller-manager that works on the same objects. Controllers that know less than it does, or that
- * would contradict it, stand aside while it is active.
+ * Detects a kube-controller-manager that works on the same objects. Controllers that know fewer kinds, or that would
+ * contradict it, pause while it is active.
  */
 import type { Clock, LeaseStore } from "../core/ports.ts";
 import { isHeldAt, type ObservedLease, observeLease } from "./leader_election.ts";
@@ -8,12 +8,17 @@ import { isHeldAt, type ObservedLease, observeLease } from "./leader_election.ts
 /** Where kube-controller-manager elects its leader (`--leader-elect-resource-namespace`, `--leader-elect-resource-name`). */
 const LEASE_NAME = "kube-controller-manager";
 
-/** How long a controller stands aside before it asks again: a Lease that is not renewed lasts 15 s. */
+/**
+ * How long a controller stays paused before it checks the Lease again: without a renewal, the Lease expires after 15 s.
+ */
 export const CONTROLLER_MANAGER_WAIT_MS = 15_000;
 
 /** Reports whether a kube-controller-manager is active. */
 export interface ControllerManager {
-  /** True while one holds its Lease and renews it. One that runs with `--leader-elect=false` is not detected. */
+  /**
+   * True while a kube-controller-manager holds and renews the Lease. An instance that runs with `--leader-elect=false`
+   * is not detected.
+   */
   isActive(signal: AbortSignal): Promise<boolean>;
 }
 

@@ -139,9 +139,9 @@ export function createCsrIndex(store: Pick<CsrStore, "changes">): CsrIndex {
 export interface NodeWatch {
   /** Returns the names by node; `failed` until every node has been listed once. */
   reported(): Lookup<ReadonlyMap<string, NodeNames>>;
-  /** True while the first listing is under way and nothing has gone wrong with it. */
+  /** True while the first list is in progress and has not failed. */
   isStarting(): boolean;
-  /** Yields when names or addresses of a node have changed; heartbeats are left out. */
+  /** Yields when names or addresses of a node have changed, but not for heartbeats. */
   changes(signal: AbortSignal): AsyncIterable<ObjectChange<ReportingNode>>;
 }
 
@@ -154,8 +154,8 @@ export interface NodeWatchOptions {
   readonly clock: Clock;
 }
 
-/** How often it is checked whether reloaded policies need nodes. */
-const ASK_EVERY_MS = 1_000;
+/** The interval at which to check whether reloaded policies need nodes. */
+const NEED_CHECK_INTERVAL_MS = 1_000;
 
 /** Creates a watch, which runs while its changes are being iterated. */
 export function createNodeWatch({ nodes, isNeeded, clock }: NodeWatchOptions): NodeWatch {
@@ -180,7 +180,7 @@ export function createNodeWatch({ nodes, isNeeded, clock }: NodeWatchOptions): N
   }
 
   async function* changes(signal: AbortSignal): AsyncIterable<ObjectChange<ReportingNode>> {
-    while (!isNeeded()) await clock.sleep(ASK_EVERY_MS, signal);
+    while (!isNeeded()) await clock.sleep(NEED_CHECK_INTERVAL_MS, signal);
     const missing = new Set(known.keys());
     try {
       for await (const change of store.changes(signal)) {

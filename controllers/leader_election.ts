@@ -1,6 +1,6 @@
 /**
- * Leader election by Lease, as client-go does it (`tools/leaderelection`): one of several replicas acts, and another takes
- * over when it is silent. Durations of 15, 10 and 2 seconds are kube-controller-manager's.
+ * Leader election by Lease, as client-go does it (`tools/leaderelection`): one of several replicas is active, and
+ * another takes over when it stops renewing the Lease. Durations of 15, 10 and 2 seconds are kube-controller-manager's.
  */
 import { getErrorMessage, isAppError } from "../core/errors.ts";
 import type { Lease, LeaseSpec } from "../core/kube/coordination_v1.ts";
@@ -16,7 +16,7 @@ export interface LeaderElectionOptions {
   readonly leaseName: string;
   /** A name that is unique among the replicas. */
   readonly identity: string;
-  /** How long a leader may be silent before it is replaced. */
+  /** How long a leader may go without a renewal before it is replaced. */
   readonly leaseDurationMs?: number;
   /** How long a leader may fail to renew before it stops. */
   readonly renewDeadlineMs?: number;
@@ -34,7 +34,7 @@ const RENEW_DEADLINE_MS = 10_000;
 const RETRY_PERIOD_MS = 2_000;
 /** How long until the same failure is reported again. */
 const REPORT_AGAIN_MS = 60_000;
-/** Spreads the attempts of candidates, so that they do not come at the same time. */
+/** Spreads the attempts of candidates, so that they are not made at the same time. */
 const JITTER_FACTOR = 1.2;
 
 /**
@@ -158,7 +158,7 @@ class Elector {
     const elapsedMs = clock.elapsedMs();
     const known = this.#observed;
     if (known !== undefined && this.#isMine(known.lease) && isHeldAt(known, elapsedMs)) {
-      // No other replica can hold it, so it is written without being read first, as long as that works.
+      // The leader renews without reading first, as client-go does, because no other replica may hold the Lease now.
       const written = await this.#write(known.lease, claimLease(known.lease.spec, this.#options, now), signal)
         .catch(() => undefined);
       if (written !== undefined) return true;

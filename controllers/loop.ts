@@ -21,14 +21,14 @@ export type Outcome =
 /** The outcome of a reconciliation that needs nothing more. */
 export const DONE: Outcome = { kind: "done" };
 
-/** Brings one object to where it should be; `object` is undefined when there is none of that name. */
+/** Reconciles one object; `object` is undefined when no object has the name. */
 export type Reconcile<T extends KubeObject> = (
   name: string,
   object: T | undefined,
   signal: AbortSignal,
 ) => Promise<Outcome>;
 
-/** Other objects whose changes make it necessary to reconcile a name. */
+/** Watches other objects whose changes require a name to be reconciled. */
 export interface Trigger {
   changes(signal: AbortSignal): AsyncIterable<ObjectChange<KubeObject>>;
   /** Returns the name to reconcile, or several. */
@@ -64,8 +64,8 @@ export function createManualTrigger(): ManualTrigger {
 export interface Reconciler<T extends KubeObject> {
   readonly reconcile: Reconcile<T>;
   /**
-   * Selects the objects that are reconciled; every object when absent. Other names are only reconciled when they already
-   * wait for it. A deleted object is reconciled if it was selected before.
+   * Selects the objects that are reconciled; every object when absent. Other names are only reconciled when they are
+   * already queued. A deleted object is reconciled if it was selected before.
    */
   readonly concerns?: (object: T) => boolean;
 }
@@ -141,7 +141,7 @@ class Controller<T extends KubeObject> {
     });
   }
 
-  /** Queues the names that a change of another object makes it necessary to reconcile. */
+  /** Queues the names to reconcile after a change of another object. */
   followTrigger(trigger: Trigger): Promise<never> {
     return this.#follow((signal) => trigger.changes(signal), () => (change) => {
       if (change.kind === "synced") return;
@@ -174,7 +174,10 @@ class Controller<T extends KubeObject> {
     }
   }
 
-  /** Watches until the signal aborts; `begin` is called at each start and its result gets the changes from then on. */
+  /**
+   * Watches until the signal aborts. `begin` is called each time the watch starts, and the function that it returns
+   * receives the changes.
+   */
   async #follow<U>(
     changes: (signal: AbortSignal) => AsyncIterable<ObjectChange<U>>,
     begin: () => (change: ObjectChange<U>) => void,
@@ -261,7 +264,7 @@ class Controller<T extends KubeObject> {
   }
 }
 
-/** True when another client wrote or deleted the object in between; the watch then brings the newer state. */
+/** True when another client wrote or deleted the object in between; the watch then delivers the newer state. */
 function isRace(error: unknown): boolean {
   return isAppError(error, "conflict", "not_found");
 }

@@ -1,15 +1,16 @@
 /**
- * The controllers of TLS bootstrapping. Each works on the objects of a Kubernetes API, which it sees through the
- * `ObjectStore` port; so the same code runs in the process of a server and beside a remote cluster.
+ * The controllers of TLS bootstrapping. Each works on the objects of a Kubernetes API, which it accesses through the
+ * `ObjectStore` port, so the same code runs in a server's process and against a remote cluster.
  *
  * - `runController` is the loop: watch, cache, queue, reconcile. `createApprover`, `createSigner` and
- *   `createTokenCleaner` make the reconcilers that it runs, and so can you.
+ *   `createTokenCleaner` create reconcilers for the loop, and you can write your own.
  * - `runCleaner` deletes old CSRs, in a loop of its own.
  * - `runWhileLeading` lets one of several replicas work.
- * - `createPolicyApprover` gives the approver policies, and `createFileAuthoritySource` the signer its CA from files.
+ * - `createPolicyApprover` adds policies to the approver.
+ * - `createFileAuthoritySource` reads the signer's CA from files.
  *
- * A store of any API, local or remote, is `createObjectStore` of `@tlsboot/tlsboot/client`. Clock, randomness and logger
- * are handed in; `createSystemPorts` of `@tlsboot/tlsboot` makes those of the machine.
+ * A store of any API, local or remote, is `createObjectStore` of `@tlsboot/tlsboot/client`. Clock, randomness and
+ * logger are passed in; `createSystemPorts` of `@tlsboot/tlsboot` creates those of the machine.
  *
  * @example A controller of your own, over a store that delivers one object
  * ```ts
@@ -71,7 +72,12 @@ export {
   type NodeWatchOptions,
   type PolicySettings,
 } from "./evidence.ts";
-export { createPolicyApprover, type Judged, type PolicyApprover, type PolicyApproverDeps } from "./policy_approver.ts";
+export {
+  createPolicyApprover,
+  type PolicyApprover,
+  type PolicyApproverDeps,
+  type PolicyOutcome,
+} from "./policy_approver.ts";
 export { createVerdictEvents, type VerdictEvents, type VerdictEventsOptions } from "./verdict_events.ts";
 export { createSigner, type SignerDeps } from "./signer.ts";
 export { type CleanerOptions, runCleaner } from "./cleaner.ts";

@@ -48,10 +48,12 @@ export interface NamespaceControllerDeps {
   readonly logger: Logger;
 }
 
-/** How long finalizers get before the next check: half of upstream's estimate of 15 s, and one second. */
+/** How long to wait for finalizers before the next check: half of upstream's estimate of 15 s, and one second. */
 const FINALIZERS_WAIT_MS = 8_000;
 
-/** How long other API servers get to learn that a namespace is being deleted (`namespaceDeletionGracePeriod`). */
+/**
+ * How long to wait until other API servers have observed the deletion of a namespace (`namespaceDeletionGracePeriod`).
+ */
 const GRACE_PERIOD_MS = 5_000;
 
 /** Creates the namespace controller; run its `reconcile` with `runController`. */
@@ -137,7 +139,7 @@ async function empty(deps: NamespaceControllerDeps, namespace: string, signal: A
   const unserved = (await content.stored(namespace, signal)).filter((stored) =>
     !resources.some(({ group, resource }) => stored.group === group && stored.resource === resource)
   );
-  // Running pods may need the config maps and secrets, so nothing is deleted before everything can be deleted.
+  // Running pods may need the config maps and secrets, so nothing is deleted until everything can be deleted.
   if (unserved.length > 0) return { deletionFailures, remaining: unserved.map(withoutFinalizers) };
   for (const resource of resources) {
     try {

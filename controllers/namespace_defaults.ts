@@ -1,4 +1,7 @@
-/** Gives each namespace what its programs need: the service account `default`, and the CA bundle of the API server. */
+/**
+ * Creates the defaults of each namespace: the service account `default`, and a config map with the CA bundle of the API
+ * server.
+ */
 import { isAppError } from "../core/errors.ts";
 import type { ConfigMap, Namespace, ServiceAccount } from "../core/kube/core_v1.ts";
 import { planRootCa, ROOT_CA_NAME } from "../core/kube/root_ca.ts";

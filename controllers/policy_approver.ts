@@ -28,10 +28,10 @@ import { createManualTrigger, DONE, type Outcome, type Trigger } from "./loop.ts
 import { backoffMs } from "./queue.ts";
 import type { VerdictEvents } from "./verdict_events.ts";
 
-/** The result of asking the policies about a request. */
-export type Judged =
+/** The result of evaluating the policies for a request. */
+export type PolicyOutcome =
   | { readonly kind: "settled"; readonly outcome: Outcome }
-  /** It stays pending; the outcome says when the policies are asked again. */
+  /** The request stays pending; the outcome determines when the policies are evaluated again. */
   | { readonly kind: "pending"; readonly outcome: Outcome };
 
 /** Decides requests by the configured policies. */
@@ -41,8 +41,8 @@ export interface PolicyApprover {
    * rules follow.
    */
   deny(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Outcome | undefined>;
-  /** Evaluates all rules. Requests of the same requester are judged one at a time. */
-  judge(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Judged>;
+  /** Evaluates all rules. Requests of the same requester are evaluated one at a time. */
+  decide(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<PolicyOutcome>;
   /** Drops the state of a request that was deleted or settled; a settled one is passed. */
   forget(name: string, settled?: CertificateSigningRequest): void;
   /** Triggers that make the controller check pending requests again. */
@@ -84,7 +84,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     reported: () => collectPolicyNeeds(settings.current().policies).nodes ? nodes.reported() : { kind: "none" },
   };
 
-  /** Has no limit for each requester, because a denial settles the request. */
+  /** Evaluates requests without a limit per requester, because a denial settles the request. */
   async function deny(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Outcome | undefined> {
     if (findDenialRules(settings.current().policies, csr).length === 0) return undefined;
     return await mutex.runExclusive(getRequester(csr), async () => {
@@ -95,8 +95,8 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     });
   }
 
-  /** Judges one request at a time for each requester, so that counts and rates include the one just decided. */
-  async function judge(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Judged> {
+  /** Evaluates one request at a time for each requester, so that counts and rates include the previous decision. */
+  async function decide(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<PolicyOutcome> {
     const requester = getRequester(csr);
     return await mutex.runExclusive(requester, async () => {
       const admission = requests.admit(name, requester);
@@ -169,7 +169,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
 
   return {
     deny,
-    judge,
+    decide,
     forget(name, settled) {
       requeue.fire(requests.forget(name));
       // A certificate that was just issued is evidence for the next requests of its holder.

@@ -21,7 +21,7 @@ export interface FileProfileOptions {
   readonly file: string;
   /** Reads the text of a file; rejects when the file does not exist. */
   readonly read: (path: string) => Promise<string>;
-  /** The signer name for a file that has none; a file with a different name is refused. */
+  /** The signer name for a file without one; a file with a different name is refused. */
   readonly signerName?: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -1,6 +1,7 @@
 /**
- * The work queue of a controller and its rate limiter (client-go `util/workqueue`): a name is in the queue once, never
- * handled by two workers at a time, and a name that changes while it is handled is handled again afterwards.
+ * The work queue of a controller and its rate limiter (client-go `util/workqueue`): a name is queued only once and is
+ * never processed by two workers at a time. A name that is added while it is being processed is processed again
+ * afterwards.
  */
 import { createChildAbort, orAbort } from "../core/lib/abort.ts";
 import type { Clock, QueueObserver } from "../core/ports.ts";
@@ -11,7 +12,7 @@ const RETRIES = { perSecond: 10, burst: 100 };
 
 /** A queue of names that wait for a worker. */
 export interface WorkQueue {
-  /** Adds a name now, or after the current run when the name is being handled. */
+  /** Adds a name now, or after the current run when the name is being processed. */
   add(name: string): void;
   /** Adds a name after `ms`; of two delays the shorter one counts. */
   addAfter(name: string, ms: number): void;

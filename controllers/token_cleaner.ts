@@ -25,7 +25,7 @@ export function createTokenCleaner(deps: TokenCleanerDeps): { readonly reconcile
       await deps.store.delete(name, signal, uid === undefined ? {} : { uid });
       deps.logger.info("expired bootstrap token deleted", { secret: name });
     } catch (error) {
-      // It is gone already, or replaced by another secret, which is reconciled on its own.
+      // The secret has already been deleted, or replaced by another one, which is reconciled separately.
       if (!isAppError(error, "not_found", "conflict")) throw error;
     }
     return DONE;

@@ -32,9 +32,12 @@ export interface VerdictEventsOptions {
 
 /** client-go's EventSourceObjectSpamFilter: 25 at once, then one in five minutes. */
 const SPAM = { burst: 25, refillMs: 300_000 };
-/** events.k8s.io/v1: longest note, in bytes. */
+/** The largest size of a note in `events.k8s.io/v1`, in bytes. */
 const LONGEST_NOTE = 1_024;
-/** A request may have any name, an event only a DNS subdomain of at most 253 characters, the suffix included. */
+/**
+ * Matches names that an Event may be derived from. A request may have any name, but the name of an Event is a DNS
+ * subdomain of at most 253 characters, including the suffix.
+ */
 const EVENT_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,230}[a-z0-9])?$/;
 const ACTION = "Approving";
 const CONTROLLER = "tlsboot-approver";
@@ -104,6 +107,6 @@ function shorten(note: string): string {
   if (bytes.length <= LONGEST_NOTE) return note;
   const dots = "…";
   const room = LONGEST_NOTE - new TextEncoder().encode(dots).length;
-  // A character that is cut in two is dropped.
+  // A character that the limit cuts in two is dropped.
   return trimEndChars(new TextDecoder().decode(bytes.slice(0, room)), "\uFFFD") + dots;
 }

@@ -155,11 +155,14 @@ async function switchCurrent(
     throw new AppError("io", `file "${path}" does not exist so it can not be used as the currently selected cert/key`);
   }
   await files.symlink(path, updatedPath);
-  // kubelet removes `current` first; a rename replaces it without a moment without a current pair.
+  // kubelet removes `current` first. A rename replaces it atomically, so that there is always a current pair.
   await files.rename(updatedPath, currentPath);
 }
 
-/** Returns true for a symbolic link and false for nothing. Throws for a regular file, which is never overwritten. */
+/**
+ * Returns true for a symbolic link, and false when the path does not exist. Throws for a regular file, which is never
+ * overwritten.
+ */
 async function checkLink(files: FilePort, path: string): Promise<boolean> {
   const facts = await files.lstat(path);
   if (facts === undefined) return false;

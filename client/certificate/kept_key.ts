@@ -1,6 +1,6 @@
 /**
  * The key of a certificate that is not issued yet. It is kept on disk from before the request until the certificate is
- * stored, so that the next run after an interruption makes the same request, which the API knows by its name.
+ * stored, so that the next run after an interruption repeats the same request and finds it in the API by its name.
  */
 import { dirname } from "node:path";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";

@@ -1,4 +1,4 @@
-/** The way to a certificate: keep a key → submit a request → wait → check the certificate → store it. */
+/** Obtains a certificate: keep a key → submit a request → wait → check the certificate → store it. */
 import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { findIssuedFault } from "../../core/csr/issued_fault.ts";
 import { AppError } from "../../core/errors.ts";
@@ -82,7 +82,7 @@ export async function tryToObtainCertificate(
   });
 }
 
-/** A submitted request, and the transport over which its certificate comes. */
+/** A submitted request, and the transport over which its certificate is fetched. */
 interface Attempt {
   readonly request: CertificateRequest;
   readonly transport: TimedTransport;

@@ -1,6 +1,6 @@
 /**
  * A certificate and its key in a folder, for any program: `tls.crt`, `tls.key`, and both in `tls.pem`. All three are
- * links through another link, `..data`, as in a volume of a Secret: replacing that one changes all of them at once.
+ * links through another link, `..data`, as in a volume of a Secret: replacing `..data` changes all three at once.
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
@@ -34,14 +34,17 @@ export interface PairFolder extends CredentialTarget {
 }
 
 const NAMES = { certificate: "tls.crt", key: "tls.key", combined: "tls.pem" } as const;
-/** The name that kubelet gives this link (`pkg/volume/util/atomic_writer.go`). */
+/** kubelet's name for this link (`pkg/volume/util/atomic_writer.go`). */
 const DATA = "..data";
 /** The folders of the current and the previous pair; each update writes to the other one. */
 const SLOTS = ["..pair-1", "..pair-2"] as const;
 const SECRET_MODE = 0o600;
 const PUBLIC_MODE = 0o644;
 const FOLDER_MODE = 0o700;
-/** How many names are tried for a temporary link: each taken one is another writer, or the rest of a crash. */
+/**
+ * How many names are tried for a temporary link. A name in use belongs to another writer, or was left behind by a
+ * crash.
+ */
 const MAX_TEMPORARY_LINKS = 1_000;
 
 /**

@@ -34,7 +34,8 @@ const MAX_REFUSALS = 5;
 
 /**
  * Waits for the certificate and returns it as PEM. AppError `csr_denied`, `csr_failed`, `csr_deleted`, `timeout`, and
- * `unauthorized` or `access_denied` when the API keeps refusing the watch. A CSR that does not exist yet is waited for.
+ * `unauthorized` or `access_denied` when the API keeps refusing the watch. Also waits for a CSR that does not exist
+ * yet.
  */
 export async function waitForCertificate(options: WaitOptions, signal: AbortSignal): Promise<string> {
   const { name, clock, timeoutSeconds } = options;

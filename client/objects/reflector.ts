@@ -92,7 +92,7 @@ async function* listFromStart<T extends KubeObject>(
   position: Position,
   signal: AbortSignal,
 ): AsyncGenerator<ObjectChange<T>> {
-  // The first list may come from any cache; a later one must not be older than what was seen.
+  // The first list may be served from any cache; a later one must not be older than the state already seen.
   const parameters = { ...options.selectors, resourceVersion: position.resourceVersion || "0" };
   const listing = await listAll<T>(options.api, options.collection, parameters, signal);
   known.beginListing();

@@ -72,7 +72,7 @@ function parseLine(pieces: readonly Uint8Array[]): unknown {
 
 function decodeLine(pieces: readonly Uint8Array[]): string {
   const decoder = new TextDecoder();
-  // Most lines come in one piece, and decoding that at once is much faster.
+  // Most lines arrive in one chunk, and decoding it at once is much faster.
   if (pieces.length === 1) return decoder.decode(pieces[0]);
   return pieces.map((piece) => decoder.decode(piece, { stream: true })).join("") + decoder.decode();
 }

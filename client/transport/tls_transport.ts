@@ -18,7 +18,7 @@ export interface ClientPair {
 
 /** The server, the trust and the credentials of a transport. */
 export interface TlsTransportOptions {
-  /** `https://host:port`, with a path when the API lives below one. */
+  /** The URL of the server: `https://host:port`, with a path when the API is served below one. */
   readonly server: string;
   /** The CAs trusted for the serving certificate. When absent, the system's roots are trusted, as in client-go. */
   readonly caPem?: string;
