@@ -1,9 +1,9 @@
 /**
  * The decisions of TLS bootstrapping, as pure functions over typed values.
  *
- * Nothing here reads a clock, a file or the network: what a function needs is an argument, and clock, randomness and
- * the API come in as ports (`Clock`, `Random`, `ObjectStore`). The same functions run in `tlsboot`, in your controller
- * and in a test.
+ * Nothing here reads a clock, a file or the network: every input of a function is an argument, and clock, randomness
+ * and the API are passed in as ports (`Clock`, `Random`, `ObjectStore`). The same functions run in `tlsboot`, in your
+ * controller and in a test.
  *
  * Where to look:
  *

@@ -37,7 +37,7 @@ export type PolicyVerdict =
   & (
     | { readonly kind: "approve" | "deny"; readonly rule: string; readonly reason: string; readonly message: string }
     | { readonly kind: "pending"; readonly rule: string | undefined; readonly message: string }
-    /** A fact is missing because the API could not be asked; the approver tries again. */
+    /** A fact is missing because the API could not be reached; the approver tries again. */
     | { readonly kind: "unknown"; readonly rule: string; readonly message: string }
   );
 
@@ -45,8 +45,8 @@ export type PolicyVerdict =
 const POLICY_DENIED = "PolicyDenied";
 
 /**
- * Evaluates every rule with `then: deny` of all policies. They come before any approval, so a denial counts wherever it is
- * in a policy. The verdict is `deny`, `unknown` when a fact is missing, or `pending` without a rule.
+ * Evaluates every rule with `then: deny` of all policies. These rules precede any approval, so a denial counts wherever
+ * it is in a policy. The verdict is `deny`, `unknown` when a fact is missing, or `pending` without a rule.
  */
 export function evaluateDenials(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
   const trace: RuleTrace[] = [];

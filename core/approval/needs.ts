@@ -1,4 +1,4 @@
-/** The permissions that policies need at the API, so that an approver gets no others. */
+/** The permissions that policies need at the API; an approver is granted no others. */
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
 import { usesNodeReports } from "./ownership.ts";
 import type { Policy } from "./policy.ts";

@@ -10,7 +10,7 @@ import { type Inventory, type NodeNames } from "./inventory.ts";
 /** The evidence at the time of a decision. Every part may be missing. */
 export interface Evidence {
   readonly inventory: Inventory | undefined;
-  /** Names of the serving certificate that a node holds now. */
+  /** Names in the node's current serving certificate. */
   readonly held: Lookup<NodeNames>;
   /** The names and addresses in each node's `status.addresses`, by node. */
   readonly reported: Lookup<ReadonlyMap<string, NodeNames>>;
@@ -28,7 +28,7 @@ export type Lookup<T> =
 export type Ownership =
   | { readonly kind: "owned"; readonly by: "inventory" | "held certificate" | "node status" }
   | { readonly kind: "foreign"; readonly fault: string; readonly fix: string }
-  /** It cannot be decided now, which is never a denial. */
+  /** Ownership cannot be decided now, which is never a denial. */
   | { readonly kind: "unknown"; readonly message: string };
 
 /** Decides about one DNS name (`dns`) or address (`ips`). */

@@ -172,7 +172,7 @@ function createCase(own: ReadCase, defaults: Common, fault: (text: string) => vo
   };
 }
 
-/** Takes each field of a generated request from the case, else from the defaults. */
+/** Creates a generated request: each field is from the case, else from the defaults. */
 function createRequestSource(own: ReadCase, defaults: Common): RequestSource {
   if (own.requestFile !== undefined) return { kind: "file", path: own.requestFile };
   if (own.request === undefined && defaults.requestFile !== undefined) {

@@ -18,11 +18,11 @@ import { CERTIFICATES_GROUP } from "../kube/certificates_v1.ts";
 /** The options of an approver that determine its permissions. */
 export interface ApproverRbacOptions {
   readonly needs: PolicyNeeds;
-  /** Whether it reports its decisions as Events, which it does with a policy or with `--dry-run`. */
+  /** Whether the approver reports its decisions as Events, as it does with a policy or with `--dry-run`. */
   readonly events: boolean;
-  /** Whether it only reports what it would do. */
+  /** Whether the approver only reports what it would do. */
   readonly dryRun: boolean;
-  /** The namespace of its Lease; undefined without leader election. */
+  /** The namespace of the approver's Lease; undefined without leader election. */
   readonly leaseNamespace: string | undefined;
   /** The subject of the bindings; by default the service account `tlsboot-approver` in kube-system. */
   readonly subject?: Subject;

@@ -7,15 +7,15 @@ import type { PolicyVerdict } from "./evaluate_policies.ts";
 
 /** The state of one request. */
 export type RequestState =
-  /** Its requester has too many pending requests, so the policies are not asked about it. */
+  /** The requester has too many pending requests, so the policies are not evaluated for this one. */
   | { readonly kind: "waiting" }
-  /** Its requester has fewer pending requests again, and it is about to be checked. */
+  /** The requester has fewer pending requests again, and this one is checked next. */
   | { readonly kind: "released" }
-  /** No rule is about it. It is checked again when policies change, and does not count as pending. */
+  /** No rule applies to the request. It is checked again when policies change, and does not count as pending. */
   | { readonly kind: "unmatched" }
   /**
-   * A rule is about it and does not decide it. `reported` is the message that was reported last, and `refusals` counts the
-   * checks that lacked a permission.
+   * A rule applies to the request but does not decide it. `reported` is the message that was reported last, and
+   * `refusals` counts the checks that lacked a permission.
    */
   | { readonly kind: "pending"; readonly reported: string; readonly refusals: number }
   /** A dry run has reported the decision that it would write. */
@@ -44,13 +44,13 @@ export type Recheck =
 
 /** The action of an approver after a verdict. */
 export type ApprovalStep =
-  /** Write the decision. The state stays until the watch brings the decided request. */
+  /** Write the decision. The state is kept until the watch delivers the decided request. */
   | {
     readonly kind: "decide";
     readonly decision: PolicyVerdict & { readonly kind: "approve" | "deny" };
     readonly report: StepReport;
   }
-  /** Ask again soon, because a fact could not be read. The state stays. */
+  /** Evaluate again soon, because a fact could not be read. The state is kept. */
   | { readonly kind: "retry"; readonly message: string }
   /** Write nothing, and keep the request in this state. The report is undefined when it was made before. */
   | {
@@ -192,7 +192,7 @@ export class RequestStates {
     return this.#release(known.requester);
   }
 
-  /** Releases as many waiting requests as there is room for. One that comes too late for the room waits again. */
+  /** Releases as many waiting requests as there is room for. A request for which no room is left waits again. */
   #release(requester: string): readonly string[] {
     const waiting = this.#groups.get(toGroup("waiting", requester));
     const released = waiting?.values().take(this.#countRoom(requester)).toArray() ?? [];

@@ -33,9 +33,9 @@ export interface PublishedCluster {
 export type ClusterInfoPlan =
   | { readonly kind: "create" | "update"; readonly configMap: ConfigMap }
   | { readonly kind: "none" }
-  /** It names another server, which a user may have set on purpose. */
+  /** The config map names another server, which a user may have set on purpose. */
   | { readonly kind: "foreign"; readonly server: string }
-  /** It names another CA, although servers that share a store must share the CA. */
+  /** The config map names another CA, although servers that share a store must share the CA. */
   | { readonly kind: "otherCa" };
 
 /**

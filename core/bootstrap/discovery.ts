@@ -14,7 +14,7 @@ import type { BootstrapToken } from "./token.ts";
 
 /** The outcome of checking the signature of a token in `cluster-info`. */
 export type SignatureVerdict =
-  /** The kubeconfig in it was signed with the token's secret. */
+  /** The kubeconfig in `cluster-info` was signed with the token's secret. */
   | { readonly kind: "signed"; readonly kubeconfig: string }
   /** There is no signature for this token: it is unknown, expired, or so new that the controller has not signed yet. */
   | { readonly kind: "unsigned" }
@@ -40,7 +40,7 @@ export interface PinnedCluster extends PublishedCluster {
   readonly pinnedPem: string;
 }
 
-/** Parses the signed kubeconfig and requires a pinned key among its CAs. The error says what was found instead. */
+/** Parses the signed kubeconfig and requires a pinned key among its CAs. The error describes what was found instead. */
 export function checkPins(kubeconfig: string, pins: readonly PublicKeyPin[]): Result<PinnedCluster, string> {
   const config = parseKubeconfig(kubeconfig, CLUSTER_INFO_NAME);
   if (!config.ok) return config;

@@ -9,14 +9,14 @@ import { shellWord } from "../lib/shell_word.ts";
 import { type NodeName, toNodeSubject } from "./node_name.ts";
 import type { PairState } from "./rotation.ts";
 
-/** The state of a stored pair. A `mismatched` pair is for other names than the wanted ones. */
+/** The state of a stored pair. A `mismatched` pair has other names than the requested ones. */
 export type StoredPairState = PairState | "missing" | "broken" | "mismatched";
 
 /** The outcome of asking the server who this machine is. */
 export type ServerAnswer =
-  /** There were no credentials to ask with; `reason` says why. */
+  /** The server was not asked, because there were no usable credentials; `reason` explains why. */
   | { readonly kind: "notAsked"; readonly reason: string }
-  /** The server gave no usable answer; `reason` says why. */
+  /** The server returned no usable response; `reason` explains why. */
   | { readonly kind: "unreachable"; readonly reason: string }
   /** The kubeconfig's CA does not vouch for the server, or the certificate is not valid at this time. */
   | { readonly kind: "untrusted"; readonly reason: string; readonly hint: string | undefined }
@@ -118,7 +118,7 @@ export function findSkewMs(clock: ClockReading | undefined): number | undefined 
 function assessServer({ server, nodeName, clientState }: MachineEvidence, commandAgain: string): readonly Problem[] {
   const fault = (message: string, fix: string): Problem => ({ subject: "server", severity: "fault", message, fix });
   switch (server.kind) {
-    // The state of the kubeconfig already says why.
+    // The state of the kubeconfig already explains the problem.
     case "notAsked":
       return [];
     case "unreachable":

@@ -92,7 +92,10 @@ function isUnspecified(address: string): boolean {
   return ["0.0.0.0", "::"].includes(canonicalIp(address) ?? "");
 }
 
-/** The host's name and address, or the given ones instead; sorted and without duplicates, as kubelet requests them. */
+/**
+ * Returns the host's name and address, or the given ones instead, sorted and without duplicates, as kubelet requests
+ * them.
+ */
 export function decideServingNames(
   given: { readonly dnsNames: readonly string[]; readonly ipAddresses: readonly string[] },
   facts: HostFacts,

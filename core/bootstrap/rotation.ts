@@ -49,7 +49,7 @@ export type RotationStep =
   | { readonly kind: "sleep"; readonly until: Date; readonly state: RotationState }
   /** A wait after an attempt. It is a duration, so that a clock change does not extend it. */
   | { readonly kind: "pause"; readonly ms: number; readonly state: RotationState }
-  /** A renewal is due, but it has to wait until there is a template. */
+  /** A renewal is due, but has to wait for a template. */
   | { readonly kind: "idle"; readonly state: RotationState }
   /** Create a key and a request, authenticated by the current certificate while it is valid, else by the bootstrap credentials. */
   | {

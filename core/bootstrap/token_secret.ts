@@ -72,7 +72,9 @@ export function isBootstrapGroup(group: string): boolean {
   return GROUP.test(group) && !group.endsWith("\n");
 }
 
-/** Builds the Secret that kubeadm would create for a token. It holds the token in clear, as upstream does. */
+/**
+ * Builds the Secret that kubeadm would create for a token. The Secret contains the token in plain text, as upstream.
+ */
 export function createTokenSecret(options: TokenSecretOptions): SecretObject {
   const { token, expiration, usages, groups, description } = options;
   const data: Record<string, string> = { "token-id": token.id, "token-secret": token.secret.reveal() };
@@ -173,7 +175,7 @@ function readExpiration(secret: SecretObject): TokenFacts["expiration"] {
   return at === undefined ? { kind: "unreadable", text } : { kind: "at", at };
 }
 
-/** Why a Secret has expired, or undefined. */
+/** Explains why a Secret has expired; undefined when it has not. */
 function findExpiry(secret: SecretObject, now: Date): string | undefined {
   const expiration = getExpiration(secret);
   switch (expiration.kind) {

@@ -57,18 +57,17 @@ export function findLeafCertificate(certificate: string): CertificateFacts | und
 /** The difference in seconds that is always tolerated (`pkg/registry/certificates/certificates/storage/metrics.go`). */
 const TOLERANCE_SECONDS = 300;
 
-/** The divisor that gives a tolerance of five percent in addition to the absolute one. */
+/** The divisor for a tolerance of five percent, in addition to the absolute tolerance. */
 const TOLERATED_PART = 20;
 
 /**
- * Classifies whether the signer honored the requested lifetime of a CSR whose certificate has just been set. It is
- * `unasked` without `expirationSeconds` or with a malformed
- * certificate.
+ * Classifies whether the signer honored the requested lifetime of a CSR whose certificate has just been set. The result
+ * is `unrequested` without `expirationSeconds` or with a malformed certificate.
  */
-export function classifyDuration(csr: CertificateSigningRequest): "unasked" | "honored" | "ignored" {
+export function classifyDuration(csr: CertificateSigningRequest): "unrequested" | "honored" | "ignored" {
   const requested = csr.spec.expirationSeconds;
   const leaf = csr.status.certificate === undefined ? undefined : findLeafCertificate(csr.status.certificate);
-  if (requested === undefined || leaf === undefined) return "unasked";
+  if (requested === undefined || leaf === undefined) return "unrequested";
   const given = (leaf.notAfter.getTime() - leaf.notBefore.getTime()) / 1000;
   return Math.abs(given - requested) < TOLERANCE_SECONDS + requested / TOLERATED_PART ? "honored" : "ignored";
 }

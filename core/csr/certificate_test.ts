@@ -84,7 +84,7 @@ const NOW = new Date("2026-11-25T12:00:00Z");
 // The upstream integration test: signing duration 24 h, seven requests that ask, six that get what they asked for.
 for (
   const { requested, given, want } of [
-    { requested: undefined, given: 24 * HOUR, want: "unasked" },
+    { requested: undefined, given: 24 * HOUR, want: "unrequested" },
     { requested: 24 * HOUR, given: 24 * HOUR, want: "honored" },
     { requested: 48 * HOUR, given: 24 * HOUR, want: "ignored" },
     { requested: 20 * HOUR, given: 20 * HOUR, want: "honored" },
@@ -105,6 +105,6 @@ for (
 }
 
 test("classifyDuration() asks nothing of a certificate that cannot be read", async () => {
-  assert.equal(classifyDuration(await buildCsr({ expirationSeconds: 600, certificate: "AAAA" })), "unasked");
-  assert.equal(classifyDuration(await buildCsr({ expirationSeconds: 600 })), "unasked");
+  assert.equal(classifyDuration(await buildCsr({ expirationSeconds: 600, certificate: "AAAA" })), "unrequested");
+  assert.equal(classifyDuration(await buildCsr({ expirationSeconds: 600 })), "unrequested");
 });

@@ -1,6 +1,6 @@
 /**
  * Names a CSR by a digest of its contents, so that a client that repeats a request finds its own CSR again: the first
- * request of a node as kubelet does, any other request by all that the API gets.
+ * request of a node as kubelet does, any other request by everything that is sent to the API.
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
@@ -23,7 +23,7 @@ export interface NodeCsrNameParts {
  * (`pkg/kubelet/certificate/bootstrap/bootstrap.go` digestedName).
  */
 export function createNodeCsrName(parts: NodeCsrNameParts): string {
-  // SHA-512/256 has its own initial state, so that a truncated SHA-512 gives another digest.
+  // SHA-512/256 has its own initial state, so a truncated SHA-512 digest would differ.
   const hash = createHash("sha512-256");
   const encoder = new TextEncoder();
   const { commonName, organizations, usages, names = [] } = parts;
@@ -46,7 +46,7 @@ export interface CsrNameParts {
   /** In the order of `spec.usages`. */
   readonly usages: readonly string[];
   readonly expirationSeconds?: number;
-  /** The fingerprint of the replaced certificate, so that a renewal gets another name than the request before it. */
+  /** The fingerprint of the replaced certificate, so that a renewal has another name than the request before it. */
   readonly replaces?: string;
 }
 

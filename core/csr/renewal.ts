@@ -18,9 +18,12 @@ export interface RequestedCredentials extends RequestedCertificate {
 
 /** When an existing certificate is replaced. */
 export interface RenewalOptions {
-  /** Whether it is always replaced. */
+  /** Whether an existing certificate is always replaced. */
   readonly isForced: boolean;
-  /** Replace it when its remaining lifetime is shorter, or when it does not match the request; else keep it. */
+  /**
+   * Replace the certificate when its remaining lifetime is shorter, or when it does not match the request; keep it
+   * otherwise.
+   */
   readonly renewBeforeMs?: number;
 }
 
@@ -28,7 +31,7 @@ export interface RenewalOptions {
 export type RenewalVerdict =
   | { readonly kind: "ask"; readonly reason: string }
   | { readonly kind: "keep" }
-  /** A certificate exists, and the options do not allow to replace it. */
+  /** A certificate exists, and the options do not allow replacing it. */
   | { readonly kind: "exists" };
 
 /** Decides whether to request a certificate. Without options an existing file is never replaced, valid or not. */

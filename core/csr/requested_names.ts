@@ -1,4 +1,4 @@
-/** Parses the names of a certificate as users type them. The errors say what is expected. */
+/** Parses the names of a certificate as users type them. The errors describe what is expected. */
 import { findDnsNameFault } from "../pki/dns_name.ts";
 import { KEY_USAGES } from "../kube/certificates_v1.ts";
 import { canonicalIp, parseIpAddress } from "../lib/ip_address.ts";

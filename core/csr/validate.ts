@@ -162,7 +162,7 @@ function validateCertificateChange(
   return [forbiddenField(CERTIFICATE, "updates may not modify existing certificate content")];
 }
 
-/** Validates what 1.37 checks by a declarative rule, whose message comes last. */
+/** Validates what Kubernetes 1.37 checks by a declarative rule; this fault is reported last. */
 function validateExclusivity(csr: CertificateSigningRequest, tolerance: Tolerance): FieldError[] {
   if (tolerance.approvedAndDenied || !isApprovedAndDenied(csr)) return [];
   const members = APPROVAL_TYPES.map((type) => `conditions[{"type": "${type}"}]`);

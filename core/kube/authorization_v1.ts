@@ -54,7 +54,7 @@ export interface SubjectAccessReview extends KubeObject {
   readonly status: SubjectAccessReviewStatus;
 }
 
-/** A question about everything that the caller may do in a namespace, with the answer in `status`. */
+/** A request to list everything that the caller may do in a namespace; the result is in `status`. */
 export interface SelfSubjectRulesReview extends KubeObject {
   readonly spec: { readonly namespace?: string };
   readonly status: SubjectRulesReviewStatus;
@@ -68,7 +68,7 @@ export interface SubjectRulesReviewStatus {
   readonly evaluationError?: string;
 }
 
-/** A set of requests for resources that is allowed. */
+/** Verbs that are allowed on resources. */
 export interface ResourceRule {
   readonly verbs: readonly string[];
   readonly apiGroups?: readonly string[];
@@ -76,7 +76,7 @@ export interface ResourceRule {
   readonly resourceNames?: readonly string[];
 }
 
-/** A set of requests for paths that is allowed. */
+/** Verbs that are allowed on paths. */
 export interface NonResourceRule {
   readonly verbs: readonly string[];
   readonly nonResourceURLs?: readonly string[];
@@ -90,12 +90,12 @@ export interface UserInfoWire {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** A question about who the caller is, with the answer in `status`. */
+/** A request to identify the caller; the result is in `status`. */
 export interface SelfSubjectReview extends KubeObject {
   readonly status: { readonly userInfo?: UserInfoWire };
 }
 
-/** A question about which user a token belongs to, with the answer in `status`. */
+/** A request to authenticate a token; the result is in `status`. */
 export interface TokenReview extends KubeObject {
   readonly spec: { readonly token?: string; readonly audiences?: readonly string[] };
   readonly status: {

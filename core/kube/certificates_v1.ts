@@ -15,7 +15,7 @@ export interface CertificateSigningRequestSpec {
   /** Base64 of a PEM block `CERTIFICATE REQUEST`; `null` when absent. */
   readonly request: string | null;
   readonly signerName: string;
-  /** At least 600 when given. */
+  /** The requested lifetime in seconds, at least 600. */
   readonly expirationSeconds?: number;
   readonly usages?: readonly string[];
   /** The requester; set by the server, as are the three fields below. */
@@ -45,7 +45,7 @@ export interface CertificateSigningRequestCondition {
   readonly lastTransitionTime: string | null;
 }
 
-/** The least `expirationSeconds` that the API takes. */
+/** The minimum `expirationSeconds` that the API accepts. */
 export const MIN_EXPIRATION_SECONDS = 600;
 
 /** The signer of client certificates for the API server; its requests are never approved automatically. */

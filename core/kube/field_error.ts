@@ -93,8 +93,8 @@ function fault(type: FieldErrorType, field: string, print: () => string): FieldE
 }
 
 /**
- * The largest number of faults that are collected for one list or map. A fault has at least 21 characters, so that this
- * many fill an answer (`fitAnswer`).
+ * The largest number of faults that are collected for one list or map. A fault has at least 21 characters, so this many
+ * fill a response (`fitAnswer`).
  */
 const MAX_COLLECTED = 50_000;
 

@@ -26,14 +26,17 @@ export interface Dependent {
   readonly key: string;
   /** The field `blockOwnerDeletion` of its reference. */
   readonly isBlocking: boolean;
-  /** Whether it waits for the deletion of its own dependents. */
+  /** Whether the dependent waits for the deletion of its own dependents. */
   readonly isWaiting: boolean;
 }
 
 /** The action of the garbage collector on an object. */
 export type CollectionPlan =
   | { readonly kind: "none" }
-  /** Delete it, because its owners are gone or wait for its deletion. `unblock` removes blocking first, against cycles. */
+  /**
+   * Delete the object, because its owners are gone or wait for its deletion. `unblock` removes the blocking references
+   * first, to break cycles.
+   */
   | {
     readonly kind: "delete";
     readonly policy: "Background" | "Foreground" | "Orphan";
@@ -41,7 +44,7 @@ export type CollectionPlan =
   }
   /** Remove the references to some owners, because others remain. */
   | { readonly kind: "dropOwners"; readonly uids: ReadonlySet<string> }
-  /** Remove the reference to it from its dependents. */
+  /** Remove the references to the object from its dependents. */
   | { readonly kind: "orphan"; readonly dependents: readonly Dependent[] }
   /** Wait for these dependents, which are processed next. */
   | { readonly kind: "await"; readonly dependents: readonly Dependent[] }

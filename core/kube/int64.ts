@@ -23,7 +23,7 @@ const MAX_INT64 = 2n ** 63n - 1n;
  * text as int64 and any other as float64 (sigs.k8s.io/json `decode.go`).
  */
 export function toInt64(literal: string): bigint | undefined {
-  // BigInt takes more than linear time, and more digits than these do not fit anyway.
+  // BigInt parses in more than linear time, and longer numbers do not fit anyway.
   if (!/^-?[0-9]{1,20}$/.test(literal)) return undefined;
   const whole = BigInt(literal);
   return whole < MIN_INT64 || whole > MAX_INT64 ? undefined : whole;

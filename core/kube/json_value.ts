@@ -2,8 +2,8 @@
 import { type JsonDocument, setOwn } from "./codec/json_document.ts";
 
 /**
- * A number in the text in which it was sent. Go works on the text of a JSON or merge patch, so that `1.0`, `1e3` and
- * integers beyond 2^53 come out unchanged; a number of JavaScript would not keep them.
+ * A number in the text in which it was sent. Go works on the text of a JSON or merge patch, so `1.0`, `1e3` and
+ * integers beyond 2^53 stay unchanged, which a JavaScript number would not preserve.
  */
 export class ExactNumber {
   readonly literal: string;
@@ -34,7 +34,7 @@ export type JsonObject = { [key: string]: unknown };
 /** The six types of JSON values. */
 export type JsonType = "object" | "array" | "string" | "number" | "boolean" | "null";
 
-/** The greatest depth of a document that recursive functions accept. No Kubernetes object comes near it. */
+/** The greatest depth of a document that recursive functions accept. No Kubernetes object is nearly that deep. */
 const MAX_DEPTH = 1_000;
 
 /** Reports whether a value is a JSON object, and not a list or a scalar. */

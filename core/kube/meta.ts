@@ -149,7 +149,7 @@ export function withDistinctOwners<T extends KubeObject>(object: T): DistinctOwn
   return { object: { ...object, metadata: { ...object.metadata, ownerReferences: kept } }, duplicates };
 }
 
-/** Formats the warning for the client. A patch is only checked after mutating admission, and its warning says so. */
+/** Formats the warning for the client. A patch is only checked after mutating admission, which its warning mentions. */
 export function duplicateOwnersWarning(duplicates: readonly string[], afterAdmission: boolean): string {
   const when = afterAdmission ? " after mutating admission happens" : "";
   return `.metadata.ownerReferences contains duplicate entries${when}; API server dedups owner references in 1.20+, ` +

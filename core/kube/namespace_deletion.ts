@@ -17,9 +17,9 @@ export interface RemainingContent {
 
 /** The outcome of one attempt to delete the contents of a namespace. */
 export interface EmptyingReport {
-  /** Why the resources could not be discovered. */
+  /** The reason why the resources could not be discovered. */
   readonly discoveryFailure?: string;
-  /** Why objects of some resources could not be deleted. */
+  /** The reasons why objects of some resources could not be deleted. */
   readonly deletionFailures: readonly string[];
   readonly remaining: readonly RemainingContent[];
 }

@@ -34,7 +34,7 @@ export interface LabelSelector {
   }[];
 }
 
-/** A user, group or service account that gets a role. */
+/** A user, group or service account that is granted a role. */
 export interface Subject {
   readonly kind: string;
   readonly apiGroup?: string;

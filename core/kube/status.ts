@@ -75,7 +75,7 @@ export function applyConflict(causes: readonly StatusCause[], message: string): 
   return failure(409, "Conflict", message, causes.length === 0 ? {} : { causes });
 }
 
-/** 410: history does not reach back that far; `continueToken` continues from the newest state. */
+/** 410: the history does not reach back to the revision; `continueToken` continues from the newest state. */
 export function resourceExpired(message: string, continueToken = ""): StatusError {
   return failure(410, "Expired", message, undefined, continueToken);
 }
@@ -123,7 +123,7 @@ export function patchFailure(error: PatchError): StatusError {
   }
 }
 
-/** 406; `target` names what the answer should have been converted to. */
+/** 406: the response cannot be converted; `target` names the requested form. */
 export function notAcceptable(mediaTypes: readonly string[], target = ""): StatusError {
   const conversion = target === "" ? "" : ` when converting to ${target}`;
   const message = `only the following media types are accepted${conversion}: ${mediaTypes.join(", ")}`;
@@ -137,7 +137,7 @@ export function unsupportedMediaType(mediaTypes: readonly string[]): StatusError
   return failure(415, "UnsupportedMediaType", message);
 }
 
-/** 413: the body is too large; `message` says what the limit is, such as `limit is 3145728`. */
+/** 413: the body is too large; `message` names the limit, such as `limit is 3145728`. */
 export function requestEntityTooLarge(message: string): StatusError {
   return failure(413, "RequestEntityTooLarge", `Request entity too large: ${message}`);
 }
@@ -166,7 +166,7 @@ export function timeout(message: string, retryAfterSeconds: number): StatusError
   return failure(504, "Timeout", `Timeout: ${message}`, createRetryDetails(retryAfterSeconds));
 }
 
-/** 504: the client asks for a revision that the store has not reached. */
+/** 504: the client requests a revision that the store has not reached. */
 export function tooLargeResourceVersion(
   requested: number | string,
   current: number | string,

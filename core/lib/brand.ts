@@ -2,8 +2,8 @@
 export type Brand<T, Name extends string> = T & { readonly __brand: Name };
 
 /**
- * A value that must not be printed. Its conversion to text, to JSON or for inspection gives `[redacted]`; only `reveal`
- * returns the content.
+ * A value that must not be printed. Its conversion to text, to JSON or for inspection returns `[redacted]`; only
+ * `reveal` returns the content.
  */
 export class Secret<T> {
   readonly #value: T;

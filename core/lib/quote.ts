@@ -53,7 +53,7 @@ const SHORT: ReadonlyMap<string, string> = new Map([
   ['"', '\\"'],
 ]);
 
-/** Compiled when text beyond ASCII is met, because the Unicode tables behind it take a while to load. */
+/** Compiled at the first character beyond ASCII, because the Unicode tables behind it load slowly. */
 let printable: RegExp | undefined;
 
 /**

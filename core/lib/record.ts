@@ -3,7 +3,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Looks a word of a client up in a table. Properties that every object inherits, such as `constructor`, are not found. */
+/** Finds the value of a client's word in a table. Inherited properties, such as `constructor`, are not found. */
 export function lookup<T>(table: Readonly<Record<string, T>>, word: string): T | undefined {
   return Object.hasOwn(table, word) ? table[word] : undefined;
 }

@@ -5,7 +5,7 @@ import { Buffer } from "node:buffer";
 export interface TarHeader {
   /** The path with slashes; the path of a folder ends with a slash. */
   readonly path: string;
-  /** Permission bits; what else a mode has, such as setuid, is not read from an archive. */
+  /** Permission bits; other mode bits, such as setuid, are not read from an archive. */
   readonly mode: number;
   readonly size: number;
   /** The time of modification in seconds since 1970. */
@@ -73,7 +73,7 @@ export function decodeTarHeader(block: Uint8Array): TarHeader | undefined {
   };
 }
 
-/** The padding after contents of the given size, up to the next block. */
+/** Creates the padding after contents of the given size, up to the next block. */
 export function tarPadding(size: number, unit: number = TAR_BLOCK): Uint8Array {
   return new Uint8Array((unit - (size % unit)) % unit);
 }

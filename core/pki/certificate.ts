@@ -22,7 +22,7 @@ import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts } from "./
 import { findSignatureFault } from "./signature.ts";
 import { parseSignatureAlgorithm, type SignatureAlgorithmFacts } from "./signature_algorithm.ts";
 
-/** The contents of a certificate, frozen. Nothing in it is proven until a chain is verified. */
+/** The contents of a certificate, frozen. Nothing in it is trustworthy until a chain is verified. */
 export interface CertificateFacts extends ExtensionFacts {
   readonly der: Uint8Array<ArrayBuffer>;
   /** The version of the certificate: 1, 2 or 3. */
@@ -81,7 +81,7 @@ export function verifyCertificateSignature(certificate: CertificateFacts, issuer
     undefined;
 }
 
-/** Reports whether subject and issuer are the same name. The signature may still be another key's. */
+/** Reports whether subject and issuer are the same name. The signature may still be made by another key. */
 export function isSelfIssued(certificate: CertificateFacts): boolean {
   return equalBytes(certificate.subject.raw, certificate.issuer.raw);
 }
@@ -139,7 +139,7 @@ function readSerialNumber(body: DerReader): string {
   return Buffer.from(digits).toString("hex");
 }
 
-/** Reads the signature algorithm, which is written twice: in the signed part, and beside the signature. */
+/** Reads the signature algorithm, which occurs twice: in the signed part and next to the signature. */
 function readAlgorithm(body: DerReader, outer: DerReader): SignatureAlgorithmFacts {
   const inner = withText(
     "x509: malformed signature algorithm identifier",

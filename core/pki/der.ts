@@ -5,7 +5,7 @@
  */
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** A fault in the encoding. It does not leave core/pki. */
+/** A fault in the encoding. It is caught within core/pki. */
 export class DerError extends Error {}
 
 /** Bytes in an `ArrayBuffer`, which WebCrypto requires. */
@@ -195,7 +195,10 @@ export function toResult<T>(parse: () => T): Result<T, string> {
   }
 }
 
-/** Reports whether both hold the same bytes. It stops at the first difference, so it is for public data only. */
+/**
+ * Reports whether both contain the same bytes. The comparison stops at the first difference, so it is for public data
+ * only.
+ */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;

@@ -12,7 +12,7 @@ import { encodeNull, encodeOctetString, encodeOid, encodeSequence, encodeSmallIn
 import type { PrivateKey } from "./keys.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
 
-/** Why an encrypted key could not be decrypted. */
+/** The reason why an encrypted key could not be decrypted. */
 export type DecryptionFault =
   /** The passphrase is wrong or the file is damaged, which cannot be distinguished. */
   | { readonly kind: "wrong passphrase" }
@@ -46,7 +46,7 @@ const CIPHERS: Readonly<Record<string, Cipher>> = {
   "1.2.840.113549.3.7": { name: "des-ede3-cbc", keyBytes: 24, ivBytes: 8 },
 };
 
-/** OWASP's count for PBKDF2 with HMAC-SHA256 (2023). It takes 0.1 s in Node and almost 1 s in Deno. */
+/** OWASP's count for PBKDF2 with HMAC-SHA256 (2023). Deriving a key takes 0.1 s in Node and almost 1 s in Deno. */
 const ITERATIONS = 600_000;
 /** The largest accepted count, which takes a few seconds. */
 const MAX_ITERATIONS = 20_000_000;
@@ -98,7 +98,7 @@ export async function decryptPrivateKey(pem: string, passphrase: string): Promis
   try {
     const decipher = createDecipheriv(cipher.name, derived, iv);
     const plain = new Uint8Array(Buffer.concat([decipher.update(encrypted), decipher.final()]));
-    // A wrong passphrase gives valid padding once in 256 times, but not a SEQUENCE of the right length.
+    // A wrong passphrase produces valid padding once in 256 times, but not a SEQUENCE of the right length.
     const reader = new DerReader(plain);
     reader.enter(TAG.sequence, "PrivateKeyInfo").read(TAG.integer, "version");
     reader.expectEnd();
@@ -133,7 +133,7 @@ function parse(der: Bytes): Parsed {
   return typeof derive === "string" ? { fault: derive } : { derive, cipher, iv, encrypted };
 }
 
-/** Parses the key derivation function; a text says why it is not supported. */
+/** Parses the key derivation function; the result is a text when the function is not supported. */
 function parseKdf(reader: DerReader): Derive | string {
   const oid = decodeOid(reader.read(TAG.oid, "algorithm").content);
   const parameters = reader.enter(TAG.sequence, "parameters");

@@ -47,7 +47,7 @@ export function planPolicies(
   return { oid: CERTIFICATE_POLICIES, critical: false, value };
 }
 
-/** Extensions that a profile cannot give as bytes, because other parts of the profile or plan determine them. */
+/** Extensions that a profile cannot define as bytes, because other parts of the profile or plan determine them. */
 export const RESERVED_EXTENSIONS: ReadonlySet<string> = new Set([
   ...[9, 14, 15, 16, 17, 18, 19, 30, 31, 32, 33, 35, 36, 37, 54].map((arc) => `2.5.29.${arc}`),
   AUTHORITY_INFORMATION_ACCESS,

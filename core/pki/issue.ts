@@ -137,7 +137,7 @@ function computeKeyId(publicKeyDer: Bytes): string {
 const VERSION_3 = encodeValue(contextTag(0, true), encodeSmallInteger(2));
 const NO_NAME = encodeSequence();
 const CRITICAL = encodeTrue();
-/** CA:FALSE, which every certificate has that is not a CA. */
+/** The extension CA:FALSE of every certificate that is not a CA. */
 const NO_AUTHORITY = encodeExtension(EXTENSION_OID.basicConstraints, true, encodeSequence());
 
 /** Encodes the extensions in Go's order: KeyUsage, ExtKeyUsage, BasicConstraints, SubjectKeyId, AuthorityKeyId, SubjectAltName, NameConstraints. */
@@ -177,7 +177,7 @@ function encodeExtension(oid: string, critical: boolean, value: Bytes): Bytes {
   return critical ? encodeSequence(encodeOid(oid), CRITICAL, octets) : encodeSequence(encodeOid(oid), octets);
 }
 
-/** Encodes the shortest BIT STRING that holds the highest bit (X.690 §11.2.2); undefined when no bit is set. */
+/** Encodes the shortest BIT STRING that contains the highest bit (X.690 §11.2.2); undefined when no bit is set. */
 function encodeKeyUsage(usages: readonly string[]): Bytes | undefined {
   const bits = toKeyUsageBits(usages).map((bit) => KEY_USAGE_BITS.indexOf(bit));
   const highest = bits.at(-1);

@@ -50,7 +50,7 @@ const ALGORITHM_HASH: Readonly<Record<Exclude<SignatureAlgorithm, "Ed25519">, Ha
   "ECDSA-SHA512": "sha512",
 };
 
-/** Generates a key; RSA takes a second or more in the background. */
+/** Generates a key; an RSA key takes a second or more in the background. */
 export async function generatePrivateKey(algorithm: KeyAlgorithm): Promise<PrivateKey> {
   return createKey(await generateKeyObject(algorithm));
 }

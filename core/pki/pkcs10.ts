@@ -44,7 +44,7 @@ export interface RequestedExtension {
   readonly critical: boolean;
 }
 
-/** The contents of a request, frozen. Nothing in it is proven until `verifyRequestSignature` succeeds. */
+/** The contents of a request, frozen. Nothing in it is trustworthy until `verifyRequestSignature` succeeds. */
 export interface RequestFacts extends AlternativeNames {
   readonly der: Uint8Array<ArrayBuffer>;
   readonly version: number;

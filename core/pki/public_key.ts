@@ -30,11 +30,11 @@ export interface PublicKeyFacts extends PublicKeyDescription {
   readonly der: Bytes;
   /** The key's own bytes, out of the BIT STRING. */
   readonly keyBytes: Bytes;
-  /** Why Go's crypto/rsa refuses to verify with it. */
+  /** The reason why Go's crypto/rsa refuses to verify with the key. */
   readonly weakness?: string;
 }
 
-/** OpenSSL's limit, above which nothing verifies (OPENSSL_RSA_MAX_MODULUS_BITS); Go has none. */
+/** OpenSSL's limit, above which no signature can be verified (OPENSSL_RSA_MAX_MODULUS_BITS); Go has none. */
 const MAX_RSA_BITS = 16_384;
 
 /** Object identifiers of public keys (RFC 3279 §2.3, RFC 8410 §3). */

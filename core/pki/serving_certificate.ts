@@ -1,6 +1,6 @@
 /**
- * Decides when a control plane's own certificates are replaced (at 70 % of their lifetime, when the names change, or when
- * the CA changes), and which names they get.
+ * Decides when a control plane's own certificates are replaced (at 70 % of their lifetime, when the names change, or
+ * when the CA changes), and which names they have.
  */
 import { isSameSet } from "../lib/sets.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "./certificate.ts";
@@ -31,7 +31,7 @@ export function findRenewalReason(
   return same ? undefined : "its names have changed";
 }
 
-/** When a certificate reaches 70 % of its life. */
+/** Returns the time at which a certificate reaches 70 % of its lifetime. */
 export function renewalDate(certificate: CertificateFacts): Date {
   const start = certificate.notBefore.getTime();
   return new Date(start + (certificate.notAfter.getTime() - start) * RENEW_AT);

@@ -97,7 +97,7 @@ export async function handleDelete(deps: UpdateDeps, target: Target, exchange: E
     const status = options.orphanDependents === false ? 202 : 200;
     return respondUnstored(deps, exchange, status, target.resource, deleted.object, representation);
   }
-  if (target.resource.deletion?.answersObject === true) {
+  if (target.resource.deletion?.returnsObject === true) {
     return respondUnstored(deps, exchange, 200, target.resource, deleted.previous, representation);
   }
   const details: StatusDetails = {

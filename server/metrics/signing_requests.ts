@@ -125,7 +125,7 @@ function createCounts(registry: MetricsRegistry) {
     issued(csr: CertificateSigningRequest, signer: string): void {
       certificates.inc({ signer });
       const verdict = classifyDuration(csr);
-      if (verdict === "unasked") return;
+      if (verdict === "unrequested") return;
       const label = { signerName: csr.spec.signerName.startsWith("kubernetes.io/") ? csr.spec.signerName : "other" };
       requested.inc(label);
       if (verdict === "honored") honored.inc(label);

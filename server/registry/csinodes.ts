@@ -43,5 +43,5 @@ export const csiNodes: Resource<CsiNode> = {
     resetFields: ["status"],
   }),
   subresources: [],
-  deletion: { answersObject: true },
+  deletion: { returnsObject: true },
 };

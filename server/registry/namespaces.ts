@@ -63,7 +63,7 @@ export const namespaces: Resource<Namespace> = {
       resetFields: ["spec"],
     },
   ],
-  deletion: { answersObject: true, withoutUnsafe: true, begin: beginDeletion },
+  deletion: { returnsObject: true, withoutUnsafe: true, begin: beginDeletion },
 };
 
 /** Marks the namespace at the first request. Later ones wait until the finalizers of the spec are gone. */

@@ -132,7 +132,7 @@ export interface ReviewContext {
 /** The deviations of a resource from the usual deletion. */
 export interface DeletionRules<T extends KubeObject = KubeObject> {
   /** The answer is the object that went (`ReturnDeletedObject`), not a Status. */
-  readonly answersObject?: true;
+  readonly returnsObject?: true;
   /** The garbage collector does not handle it, so policies are ignored (`rest.Unsupported`). */
   readonly withoutPolicy?: true;
   /** Objects that the store cannot read cannot be deleted: in kube-apiserver these are not plain stores. */

@@ -19,7 +19,7 @@ export const serviceAccounts: Resource<ServiceAccount> = {
     warn: getWarningsForServiceAccount,
   }),
   subresources: [],
-  deletion: { answersObject: true },
+  deletion: { returnsObject: true },
 };
 
 const MOUNTABLE_SECRETS = "kubernetes.io/enforce-mountable-secrets";

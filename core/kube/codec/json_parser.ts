@@ -42,7 +42,7 @@ interface Frame {
 
 /**
  * Parses JSON text, or its bytes; throws `JsonSyntaxError` with Go's message, StatusError 413 for too many values.
- * Nesting takes memory and no stack.
+ * Nested values use heap memory, not the stack.
  */
 export function parseJson(source: string | Uint8Array, budget: ElementBudget = new ElementBudget()): JsonDocument {
   return new Parser(typeof source === "string" ? source : decodeUtf8(source), budget).parse();
@@ -167,7 +167,7 @@ class Parser {
     } else if (isNumberLike(key)) frame.members ??= plainMembers(frame);
   }
 
-  /** Records a finished value as it was written, if that is recorded for its object or array. */
+  /** Records the original text of a finished value, if its object or array keeps it. */
   #keep(frame: Frame, value: unknown): void {
     const literal = this.#literal;
     if (literal !== undefined) {
@@ -275,7 +275,7 @@ class Parser {
   #unexpected(at: number, context: string): JsonSyntaxError {
     const code = this.#text.codePointAt(at);
     if (code === undefined) {
-      // At the end of the text, Go tries a blank, which is only wrong inside words, numbers and escapes.
+      // At the end of the text, Go's scanner reads a blank, which is only an error inside words, numbers and escapes.
       if (!MIDST.test(context)) return new JsonSyntaxError("unexpected end of JSON input");
       return new JsonSyntaxError(`invalid character ' ' ${context}`);
     }

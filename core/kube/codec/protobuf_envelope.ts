@@ -40,7 +40,7 @@ export function encodeEnvelopeOfPieces(
 /** The fields contentEncoding and contentType, which are always written and always empty. */
 const END = Uint8Array.from([0x1a, 0, 0x22, 0]);
 
-/** Writes everything that comes before the object, and finishes the writer. */
+/** Writes everything that precedes the object, and finishes the writer. */
 function beginEnvelope(writer: WireWriter, apiVersion: string, kind: string): Uint8Array<ArrayBuffer> {
   const before = writer.size;
   writer.string(2, kind);

@@ -14,9 +14,9 @@ const EXPONENT = /^[eE][+-]?[0-9]/;
 const MAX_INT64_DIGITS = 18;
 /** The greatest amount with a binary unit; greater ones are reduced to it. */
 const MAX = (2n ** 63n - 1n) * NANO;
-/** The greatest exponent; greater ones are reduced to it, so that a hostile exponent does not take memory. */
+/** The largest exponent; larger ones are reduced to it, so that a hostile exponent cannot exhaust memory. */
 const MAX_EXPONENT = 1_000;
-/** The largest number of digits that are accepted, so that a hostile amount does not take time. */
+/** The largest number of accepted digits, so that a hostile amount cannot exhaust the CPU. */
 const MAX_DIGITS = 128;
 
 /** Converts a quantity to canonical form; throws `DecodeError` with Go's message. */
@@ -55,7 +55,10 @@ function readQuantity(text: string): Quantity {
   return { whole, fraction, unit, amount: sign === "-" ? -magnitude : magnitude };
 }
 
-/** Reports whether Go keeps the text: of a short decimal without a greater fitting unit, also `+5` or `1E3`. */
+/**
+ * Reports whether Go keeps the text unchanged: that of a short decimal number that has no larger fitting unit,
+ * including `+5` and `1E3`.
+ */
 function isKept(whole: string, fraction: string, unit: string): boolean {
   if (unit.endsWith("i")) return false;
   const shifted = `${whole.replace(/^0+/, "") || "0"}${fraction}`;

@@ -1,13 +1,13 @@
 /**
- * The form of an object after it has been in the store of a Kubernetes API server: protobuf does not distinguish an empty
- * list from none, so that lists which Go always writes come back as `null`.
+ * The form of an object after it has been in the store of a Kubernetes API server: protobuf does not distinguish an
+ * empty list from none, so lists that Go always writes are read back as `null`.
  */
 import type { FieldType, MessageSchema } from "../schema.ts";
 
 /** A cache of whether storing can change a message; most cannot change. */
 const changing = new WeakMap<MessageSchema, boolean>();
 
-/** Returns an object as it comes back from the store, or the same object if nothing changes. */
+/** Returns an object as it is read back from the store, or the same object if nothing changes. */
 export function storedForm<T extends object>(schema: MessageSchema, object: T): T {
   return canChange(schema) ? formOfMessage(schema, object as Record<string, unknown>) as T : object;
 }

@@ -22,7 +22,7 @@ export function findUnstructuredFault(schema: MessageSchema, value: unknown): st
   return undefined;
 }
 
-/** Finds the first fault of a whole object, whose `kind` and `apiVersion` come before its fields. */
+/** Finds the first fault of a whole object; `kind` and `apiVersion` are checked before its fields. */
 export function findObjectFault(schema: MessageSchema, value: unknown): string | undefined {
   if (isJsonObject(value)) {
     for (const name of ["kind", "apiVersion"]) {

@@ -1,4 +1,4 @@
-/** Recursion that takes memory instead of stack, for documents that may be thousands of levels deep. */
+/** Recursion that uses heap memory instead of the stack, for documents that may be thousands of levels deep. */
 
 /** A walk over one node, which yields the walks over its children and receives their results. */
 export type Walk<T> = Generator<Walk<T>, T, T>;

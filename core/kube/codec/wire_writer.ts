@@ -1,4 +1,6 @@
-/** Writes the wire format from its end to its start, so that a message has a length when its head is written. */
+/**
+ * Writes the wire format from its end to its start, so that the length of a message is known when its head is written.
+ */
 import { Buffer } from "node:buffer";
 import { FIXED64, LENGTH_DELIMITED, VARINT } from "./wire_reader.ts";
 
@@ -9,7 +11,10 @@ const KEPT_BYTES = 1024 * 1024;
 /** The length of text up to which a loop is faster than a call into the runtime. */
 const SHORT_TEXT = 32;
 
-/** The scratch buffer of the last writer that finished. The next writer takes it, so that it is never shared. */
+/**
+ * The scratch buffer of the last writer that finished. The next writer takes it out of this variable, so that it is
+ * never shared.
+ */
 let spare: Buffer | undefined;
 
 /** Writes one message, with its last field first. A writer that is not finished does not affect the next one. */

@@ -1,6 +1,6 @@
 /**
- * Parses YAML as the API machinery does (sigs.k8s.io/yaml over go-yaml v2): only the first document, with YAML 1.1 words
- * and limited aliases. Then it is converted to JSON: keys become text and are sorted. It takes linear time.
+ * Parses YAML as the API machinery does (sigs.k8s.io/yaml over go-yaml v2): only the first document, with YAML 1.1
+ * words and limited aliases. Then it is converted to JSON: keys become text and are sorted. It runs in linear time.
  */
 import { compareBytes } from "../../lib/byte_order.ts";
 import { readYamlSource, YamlError } from "../../lib/yaml/cursor.ts";

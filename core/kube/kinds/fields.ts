@@ -12,9 +12,9 @@ export const BOOL: FieldType = { kind: "bool" };
 export const TIME: FieldType = { kind: "time" };
 /** A time as RFC 3339 text with microseconds. */
 export const MICRO_TIME: FieldType = { kind: "microTime" };
-/** Any JSON value, which is kept as it came. */
+/** Any JSON value, which is kept unchanged. */
 export const JSON_VALUE: FieldType = { kind: "json" };
-/** An object of any kind, which is kept as it came. */
+/** An object of any kind, which is kept unchanged. */
 export const RAW_EXTENSION: FieldType = { kind: "json", anyKind: true };
 /** An amount with an optional unit, such as `250m` or `1Gi`. */
 export const QUANTITY: FieldType = { kind: "quantity" };
@@ -29,7 +29,7 @@ export function map(of: FieldType): FieldType {
   return { kind: "map", of };
 }
 
-/** Describes a message. A function hands in its schema, so that schemas may refer to each other in any order. */
+/** Describes a message. The schema is passed as a function, so that schemas may refer to each other in any order. */
 export function message(message: () => MessageSchema): FieldType {
   return { kind: "message", message };
 }

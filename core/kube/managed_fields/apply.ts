@@ -69,7 +69,9 @@ export function applyConfig(
   });
 }
 
-/** Applies fields. Those that client-side apply set and no one has changed since are the applier's already. */
+/**
+ * Applies fields. Fields that client-side apply has set, and no one has changed since, already belong to the applier.
+ */
 function applyFields(
   endpoint: ManagedEndpoint,
   before: JsonObject,
@@ -113,7 +115,7 @@ function applyFields(
 
 const NO_OVERLAPS: Overlaps = new Map();
 
-/** Finds the conflicts. For kubectl, the fields that its client-side apply has set are none. */
+/** Finds the conflicts. A field that kubectl's client-side apply has set is no conflict for kubectl. */
 function findConflicts(endpoint: ManagedEndpoint, before: JsonObject, overlaps: Overlaps, manager: string): Overlaps {
   const allowed = isLastAppliedManager(manager) && overlaps.size > 0
     ? findLastAppliedFields(endpoint, before)
@@ -216,7 +218,7 @@ function printOwner({ manager, operation, apiVersion, subresource }: ManagerEntr
   return `${goQuote(manager)}${through}${operation === "Update" ? ` using ${apiVersion}` : ""}`;
 }
 
-/** Prints the paths of a set in upstream's order: the members of one level come before those below. */
+/** Prints the paths of a set in upstream's order: the members of one level precede those below. */
 function printPaths(set: FieldSet, prefix = ""): string[] {
   const sorted = [...set].sort(([a], [b]) => compareElements(a, b));
   return [

@@ -21,7 +21,7 @@ export function isLastAppliedManager(manager: string): boolean {
   return manager === "kubectl";
 }
 
-/** Finds the fields that have the value that the annotation gives them; undefined if there is no valid annotation. */
+/** Finds the fields whose values equal those in the annotation; undefined if there is no valid annotation. */
 export function findLastAppliedFields(endpoint: ManagedEndpoint, live: JsonObject): FieldSet | undefined {
   const text = getLastApplied(live);
   if (text === "") return undefined;

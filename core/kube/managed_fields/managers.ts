@@ -71,7 +71,7 @@ export function encodeManagers(managers: Managers): readonly ManagedFieldsEntry[
   }));
 }
 
-/** Compares entries: appliers come first, then time, name, version and subresource decide. */
+/** Compares entries: appliers are first, then time, name, version and subresource decide. */
 function compareEntries(a: ManagerEntry, b: ManagerEntry): number {
   return compareBytes(a.operation, b.operation) || parseSeconds(a) - parseSeconds(b) ||
     compareBytes(a.manager, b.manager) || compareBytes(a.apiVersion, b.apiVersion) ||
@@ -124,7 +124,7 @@ function mergeOldest(
     if (!merged.has(bucketKey)) merged.set(bucketKey, [bucket.set]);
     merged.get(bucketKey)!.push(entry.set);
     managers.set(bucketKey, { ...bucketName, set: bucket.set, time: entry.time });
-    // Upstream loses a bucket that is not the oldest in this way. Its answers are reproduced.
+    // In this way upstream loses a bucket that is not the oldest; its behavior is reproduced here.
     managers.delete(key);
     merged.delete(key);
     count--;

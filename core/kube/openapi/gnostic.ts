@@ -54,7 +54,7 @@ export function isReference(value: unknown): boolean {
   return typeof value === "object" && value !== null && "$ref" in value;
 }
 
-/** Writes one value. As `WireWriter` writes from the end, the last element or member comes first. */
+/** Writes one value. Because `WireWriter` writes from the end, the last element or member is written first. */
 function write(writer: WireWriter, number: number, type: GnosticType, value: unknown): void {
   switch (type.kind) {
     case "text":
@@ -89,7 +89,7 @@ function write(writer: WireWriter, number: number, type: GnosticType, value: unk
 const TEXT: GnosticType = { kind: "text" };
 const ANY: GnosticType = { kind: "any" };
 
-/** Writes the members of an object, which stand in the order of the table and before its extensions. */
+/** Writes the members of an object, in the order of the table and before its extensions. */
 function writeMembers(writer: WireWriter, type: Extract<GnosticType, { kind: "message" }>, value: object): void {
   if (type.extensions !== undefined) {
     for (const [name, member] of Object.entries(value).reverse()) {

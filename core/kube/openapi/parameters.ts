@@ -24,7 +24,7 @@ export const NAMESPACE_PARAMETER: Parameter = {
   type: "string",
   description: "Namespace of the object.",
 };
-/** The query parameter that asks for indented output. */
+/** The query parameter that requests indented output. */
 export const PRETTY_PARAMETER: Parameter = query("pretty", "string", "True indents the answer.");
 
 const DRY_RUN = query("dryRun", "string", "All: go through every stage but store nothing.");
@@ -62,7 +62,7 @@ export const DELETE_PARAMETERS: readonly Parameter[] = [
   query("propagationPolicy", "string", "What becomes of dependents: Orphan, Background or Foreground."),
 ];
 
-/** Which objects a list, a watch or a deletion of many is about. */
+/** The query parameters that select the objects of a list, a watch or the deletion of a collection. */
 const SELECTION_PARAMETERS: readonly Parameter[] = [
   query("continue", "string", "Token of the next page."),
   query("fieldSelector", "string", "Restricts the list by fields."),

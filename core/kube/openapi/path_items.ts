@@ -1,4 +1,4 @@
-/** Operations put together by path, as OpenAPI wants them. */
+/** Groups operations by path, as OpenAPI requires. */
 import type { Parameter } from "./parameters.ts";
 import type { Route } from "./route.ts";
 

@@ -122,7 +122,10 @@ function createWatchRoutes(kind: Kind, collection: Place, object: Place): readon
   ];
 }
 
-/** Creates routes. `tagged` is the kind that the operation is about, which names nothing; `kind` is the resource's. */
+/**
+ * Creates routes. `kind` is the kind of the resource, which names the operations. `tagged` is the kind in the extension
+ * `x-kubernetes-group-version-kind`.
+ */
 function createRoutesAt(
   kind: Kind,
   place: Place,
@@ -155,7 +158,10 @@ function createOperations(
   return wanted.filter((verb) => verbs.includes(verb)).map((verb) => createOperation(served, verb));
 }
 
-function createOperation({ kind, verbs, deleteAnswersObject }: ServedKind, verb: string): Operation {
+function createOperation(
+  { kind, verbs, deleteReturnsObject: deleteAnswersObject }: ServedKind,
+  verb: string,
+): Operation {
   const object = objectType(kind);
   const body = { type: object, required: true };
   switch (verb) {
@@ -189,7 +195,7 @@ function createOperation({ kind, verbs, deleteAnswersObject }: ServedKind, verb:
         answers: { 200: object, 201: object },
       };
     case "delete": {
-      const answer: WireType = deleteAnswersObject === true ? object : STATUS_TYPE;
+      const answer: WireType = deleteReturnsObject === true ? object : STATUS_TYPE;
       return deletion("delete", DELETE_PARAMETERS, { 200: answer, 202: answer });
     }
     default:

@@ -36,7 +36,7 @@ export function groupTag(group: string): string {
   return `${first}${rest.map(capitalized).join("")}`;
 }
 
-/** With a capital first letter. */
+/** Capitalizes the first letter of a text. */
 export function capitalized(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
@@ -111,8 +111,8 @@ export interface ServedKind {
   readonly kind: Kind;
   readonly verbs: readonly string[];
   readonly subresources: readonly ServedSubresource[];
-  /** True if DELETE answers with the object instead of a Status. */
-  readonly deleteAnswersObject?: boolean;
+  /** True if DELETE returns the object instead of a Status. */
+  readonly deleteReturnsObject?: boolean;
 }
 
 /** A subresource. Without `kind`, its objects are of the resource's kind. */

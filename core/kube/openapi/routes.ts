@@ -1,6 +1,6 @@
 /**
- * Every operation that the served kinds make, as kube-apiserver's router has them: the common ground of OpenAPI v2 and
- * v3 (apiserver `pkg/endpoints/installer.go`, `pkg/endpoints/openapi`).
+ * Every operation of the served kinds, as in kube-apiserver's router: the input of both OpenAPI v2 and v3 (apiserver
+ * `pkg/endpoints/installer.go`, `pkg/endpoints/openapi`).
  */
 import {
   apiGroupListSchema,

@@ -32,7 +32,7 @@ export class SchemaCollector {
 
   /**
    * @param types every type that is the body or an answer of an operation
-   * @param groupVersions those that know messages such as DeleteOptions
+   * @param groupVersions the group versions in which messages such as DeleteOptions are registered
    */
   constructor(version: 2 | 3, types: readonly WireType[], groupVersions: readonly GroupVersion[]) {
     this.#version = version;
@@ -118,7 +118,9 @@ export class SchemaCollector {
     };
   }
 
-  /** @param values those that the innermost text may have */
+  /**
+   * @param values the allowed values of the innermost string
+   */
   #type(type: FieldType, values?: readonly string[]): OpenApiObject {
     switch (type.kind) {
       case "string":
@@ -166,7 +168,10 @@ function omitTypeAndFormat({ type: _type, format: _format, ...rest }: OpenApiObj
   return rest;
 }
 
-/** The zero value of what is never absent in Go: fields without `omitempty`, and messages that are no pointers. */
+/**
+ * Finds the zero value of a field that is never absent in Go: one without `omitempty`, or a message that is not a
+ * pointer.
+ */
 function findDefault({ type, presence }: FieldSchema): unknown {
   if (type.kind === "message") return presence === "optional" ? undefined : {};
   if (presence !== "always") return undefined;

@@ -1,5 +1,5 @@
 /**
- * OpenAPI v2, a single document that only clients older than v3 request, and then as protobuf (kube-openapi
+ * OpenAPI v2, a single document that only clients without support for v3 request, as protobuf (kube-openapi
  * `pkg/builder`, `pkg/builder/parameters.go`).
  */
 import { encodeBase64 } from "../../lib/base64.ts";
@@ -107,7 +107,7 @@ class SharedParameters {
   }
 }
 
-/** Reports whether a parameter is shared. Of the bodies, those that every kind has are: options and patches. */
+/** Reports whether a parameter is shared. The only shared bodies are those that every kind has: options and patches. */
 function isShared({ name, schema }: OpenApiObject): boolean {
   if (typeof schema !== "object" || schema === null) return !KEPT_IN_PLACE.includes(String(name));
   return String(Reflect.get(schema, "$ref")).startsWith("#/definitions/io.k8s.apimachinery");

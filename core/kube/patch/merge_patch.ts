@@ -27,7 +27,7 @@ function mergeObjects(target: JsonObject, patch: JsonObject, sorted: Set<object>
   }
 }
 
-/** Removes null members. Every object in the value counts as read afterwards. */
+/** Removes null members, and marks every object in the value as read. */
 function pruned(value: unknown, sorted: Set<object>): unknown {
   const kept = withoutNulls(value);
   addObjects(kept, sorted);

@@ -44,7 +44,7 @@ export function badPatchType(directive: unknown, map: unknown): PatchFault {
   return otherFault(`unknown patch type: ${printAsText(directive)} in map: ${printGoValue(map)}`);
 }
 
-/** Prints a value as `fmt.Sprintf("%s")` does, which only takes text. */
+/** Prints a value as `fmt.Sprintf("%s")` does, which marks values that are not text. */
 function printAsText(value: unknown): string {
   if (typeof value === "string") return value;
   if (Array.isArray(value)) return `[${value.map(printAsText).join(" ")}]`;

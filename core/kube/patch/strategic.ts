@@ -154,8 +154,8 @@ function withoutDirectives(value: unknown): unknown {
 }
 
 /**
- * Merges every list whose order the patch gives (`$setElementOrder/<list>`), and takes both list and directive out of the
- * patch (strategicpatch `mergePatchIntoOriginal`). Throws PatchFault.
+ * Merges every list whose order the patch sets (`$setElementOrder/<list>`), and removes both list and directive from
+ * the patch (strategicpatch `mergePatchIntoOriginal`). Throws PatchFault.
  */
 function applyElementOrder(
   stored: JsonObject,

@@ -9,7 +9,7 @@ import { getJsonType, isJsonObject, type JsonObject } from "../json_value.ts";
 import { printGoValue } from "./go_value.ts";
 import { goQuote } from "../../lib/quote.ts";
 
-/** Merges one map into another. It is handed in, because maps and lists contain each other. */
+/** Merges one map into another. The function is passed in, because maps and lists contain each other. */
 export type MergeMaps = (stored: JsonObject, patch: JsonObject, type: FieldType) => JsonObject;
 
 /** Returns the list after a patch. Throws PatchFault. */
@@ -44,7 +44,7 @@ export function mergeList(
 }
 
 /**
- * Returns the order of the stored list that upstream has after merging. It merges in place, so that new elements take
+ * Returns the order that the stored list has in upstream after merging. Upstream merges in place, so new elements take
  * the places of deleted ones.
  */
 export function storedOrderAfter(
@@ -169,8 +169,8 @@ function sortBy(items: readonly unknown[], order: readonly unknown[], mergeKey: 
   if (placed.length > MAX_INSERTION || placed.every(({ place }) => place !== undefined)) {
     return placed.sort((a, b) => (a.place ?? 0) - (b.place ?? 0)).map(({ item }) => item);
   }
-  // Upstream treats an element without a place as smaller than any other and sorts by insertion. Only the same algorithm
-  // gives the same order.
+  // Upstream treats an element without a place as smaller than any other and sorts by insertion. Only the same
+  // algorithm produces the same order.
   const sorted: typeof placed = [];
   for (const next of placed) {
     let index = sorted.length;
@@ -186,7 +186,7 @@ function sortBy(items: readonly unknown[], order: readonly unknown[], mergeKey: 
 /** The size of the blocks that Go sorts by insertion. */
 const MAX_INSERTION = 20;
 
-/** Inserts each server-only element before the first named one that comes after it in the stored list. */
+/** Inserts each server-only element before the first named element that follows it in the stored list. */
 function interleave(
   serverOnly: readonly unknown[],
   named: readonly unknown[],
@@ -213,13 +213,15 @@ export interface MergeMeta {
   readonly type: FieldType;
 }
 
-/** Finds how a field that holds an object merges. Throws PatchFault if the schema does not have the field. */
+/**
+ * Finds the merge rules of a field that contains an object. Throws PatchFault if the schema does not have the field.
+ */
 export function findObjectMeta(parent: FieldType, key: string): MergeMeta {
   const field = findField(parent, key);
   return { strategy: getStrategy(field), mergeKey: field.patchMergeKey ?? "", type: field.type };
 }
 
-/** Finds how a field that holds a list merges; `type` is that of the elements. Throws PatchFault. */
+/** Finds the merge rules of a field that contains a list; `type` is the type of its elements. Throws PatchFault. */
 export function findListMeta(parent: FieldType, key: string): MergeMeta {
   const meta = findObjectMeta(parent, key);
   if (meta.type.kind !== "list") throw otherFault("expected slice or array type, but got: struct");

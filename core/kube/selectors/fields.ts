@@ -15,7 +15,7 @@ const OPERATORS = ["!=", "==", "="] as const;
 /** Parses a selector such as `metadata.name=a,spec.signerName!=b`; the error is the text for the client. */
 export function parseFieldSelector(text: string): Result<readonly FieldRequirement[], string> {
   const requirements: FieldRequirement[] = [];
-  // Sorted, so that of several faults the one that upstream reports is reported.
+  // Sorted, so that the first of several faults is the one that upstream reports.
   for (const term of splitTerms(text).sort(compareBytes)) {
     if (term === "") continue;
     const parts = splitTerm(term);

@@ -289,7 +289,7 @@ interface Token {
 const MARKS = "=!(),><";
 const SPACES = " \t\r\n";
 
-/** Every token of a text, the last one is `end`. A NUL character ends the text, as it does upstream. */
+/** Splits a text into tokens, the last of which is `end`. A NUL character ends the text, as it does upstream. */
 function tokenize(source: string): readonly Token[] {
   const text = source.split("\u0000", 1)[0] ?? "";
   const tokens: Token[] = [];
@@ -308,7 +308,7 @@ function tokenize(source: string): readonly Token[] {
   return tokens;
 }
 
-/** The longest of `==`, `!=` and the single marks. */
+/** Scans the longest of `==`, `!=` and the single marks. */
 function scanMark(text: string, position: number): Token {
   const pair = text.slice(position, position + 2);
   if (pair === "==" || pair === "!=") return { kind: pair, text: pair };

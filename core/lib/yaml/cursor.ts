@@ -57,7 +57,7 @@ export function readYamlSource(source: string | Uint8Array): YamlSource {
   return readPieces(bytes, start, utf8Reader(bytes));
 }
 
-/** Reads one character, or returns what is wrong with it. */
+/** Reads one character, or returns its fault. */
 type Read = (at: number) => { readonly code: number; readonly width: number } | string;
 
 function readPieces(bytes: Uint8Array, start: number, read: Read): YamlSource {
@@ -68,7 +68,7 @@ function readPieces(bytes: Uint8Array, start: number, read: Read): YamlSource {
     const found = read(at);
     if (typeof found === "string" || isForbidden(found.code)) {
       const fault = typeof found === "string" ? found : "control characters are not allowed";
-      // Upstream reads on for the rest of a character before it finds that there is none.
+      // Upstream tries to read the rest of a character before it detects the end of the text.
       const isCut = fault.startsWith("incomplete");
       return { text: isCut ? text + piece : text, fault: new YamlError(fault) };
     }
@@ -117,7 +117,9 @@ function utf8Reader(bytes: Uint8Array): Read {
   };
 }
 
-/** @param low which byte of each pair is the low one */
+/**
+ * @param low the index of the low byte in each pair
+ */
 function utf16Reader(bytes: Uint8Array, low: 0 | 1): Read {
   const unit = (at: number): number => (bytes[at + low] ?? 0) | ((bytes[at + 1 - low] ?? 0) << 8);
   return (at) => {

@@ -106,7 +106,7 @@ class PlainReader {
     return key.isImplicit || key.tag === `${STANDARD_TAG}merge`;
   }
 
-  /** Adds the members of the mappings that `<<` names; a member that is there already counts. */
+  /** Adds the members of the mappings that `<<` names; an existing member takes precedence. */
   #merge(node: YamlNode, into: Map<string, unknown>, level: number): void {
     if (level > MAX_LEVELS) throw new YamlError("too many levels", { mark: node.mark });
     if (node.kind === "alias") return this.#expand(node, () => this.#merge(node.target, into, level + 1));

@@ -9,8 +9,8 @@ export function formatYaml(value: unknown): string {
 }
 
 /**
- * Writes any value. `head` is the text before it on its line, `pad` comes before its further lines, and `textPad` before
- * the further lines of a text.
+ * Writes any value. `head` precedes the value on its line, `pad` precedes its further lines, and `textPad` the further
+ * lines of a string.
  */
 function writeValue(lines: string[], value: unknown, head: string, pad: string, textPad: string): void {
   if (isNonEmptyMap(value)) writeMap(lines, value, head, pad);

@@ -1,6 +1,6 @@
 /**
  * Parses tokens into events (go-yaml v2 `parserc.go`), and events into the tree of the first document (`decode.go`). An
- * alias points at the node that its anchor names. Nesting takes memory and no stack.
+ * alias points at the node that its anchor names. Nested nodes use heap memory, not the stack.
  */
 import { type Mark, YamlError, type YamlSource } from "./cursor.ts";
 import { type Indicator, Scanner, type Token, type YamlVersion } from "./scanner.ts";

@@ -78,7 +78,7 @@ export function resolveTagged(node: TaggedText, version: YamlVersion): GoScalar 
   const found = getTagName(resolved);
   if (name === undefined || name === found) return toScalar(resolved, text);
   if (name === "float" && resolved.kind === "int") return createFloat(resolved.value);
-  // go-yaml looks for a timestamp only where no other tag is given.
+  // go-yaml checks for a timestamp only if there is no other tag.
   const problem = `cannot decode !!${found === "timestamp" ? "str" : found}`;
   throw new YamlError(`${problem} as a !!${name}`, { mark }, `${problem} \`${text}\` as a !!${name}`);
 }
@@ -144,7 +144,7 @@ function parseFloat64(text: string): Resolved {
 const MAX_INTEGER_LENGTH = 3 + 64;
 
 function parseInteger(text: string): bigint | undefined {
-  // BigInt takes more than linear time.
+  // BigInt parses in more than linear time.
   if (text.length > MAX_INTEGER_LENGTH) return undefined;
   const match = INTEGER.exec(text);
   if (match === null) return parseSignedBinary(text);

@@ -127,7 +127,7 @@ class Gap {
     }
   }
 
-  /** Returns the folded white space: one line break is a space, several are one less. Then it starts anew. */
+  /** Returns the folded white space: one line break is a space, several are one less. Then the state is reset. */
   take(): string {
     const text = !this.broken
       ? this.#blanks

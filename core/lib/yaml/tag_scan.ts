@@ -94,7 +94,9 @@ function scanTagHandle(cursor: Cursor, isDirective: boolean): string {
   return handle;
 }
 
-/** @param head what was read of it already, with a leading `!` */
+/**
+ * @param head the part that was already read, with a leading `!`
+ */
 function scanTagUri(cursor: Cursor, head: string): string {
   let uri = head.slice(1);
   let found = head !== "";
