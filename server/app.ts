@@ -148,7 +148,7 @@ function createPlainText(status: number, text: string): Answer {
   return { status, headers: { "content-type": "text/plain; charset=utf-8" }, body: new TextEncoder().encode(text) };
 }
 
-/** Hono gets a response that says that the answer is sent elsewhere: the listener and the loopback send it. */
+/** Returns a response by which Hono learns that the answer is sent elsewhere: the listener and the loopback send it. */
 function reply(exchange: Exchange, answer: Answer): Response {
   exchange.complete(answer);
   return RESPONSE_ALREADY_SENT;
@@ -242,7 +242,7 @@ function authenticate(deps: AppDeps): Step {
   };
 }
 
-/** Begins the audit trail of a request, if the policy asks for one. */
+/** Begins the audit trail of a request, if the policy requires one. */
 function createAuditTrail(deps: AppDeps, exchange: Exchange, user: UserInfo | undefined): Exchange["audit"] {
   if (deps.audit === undefined) return undefined;
   return beginAudit(deps.audit, deps.metrics.audit, () => deps.clock.now(), {

@@ -128,7 +128,7 @@ const RBAC_KINDS = {
   rolebindings: roleBindingKind,
 } as const;
 
-/** Creates every default role and binding under its storage key; bindings come after the roles that they name. */
+/** Creates every default role and binding under its storage key; bindings follow the roles that they name. */
 export function createDefaultRbacObjects(): readonly BootstrapObject[] {
   const { clusterRoles, clusterRoleBindings, roles, roleBindings } = createDefaultRbac();
   return [

@@ -139,7 +139,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     clientCas: () => clientCas,
     transportFor: (user, userAgent) => api.transportFor(user, userAgent),
     async [Symbol.asyncDispose]() {
-      // Watches end first, so that the listener has nothing to wait for.
+      // Watches end first, so that the listener need not wait for them.
       await api[Symbol.asyncDispose]();
       await listener[Symbol.asyncDispose]();
       stopping.abort(new Error("the server is stopping"));

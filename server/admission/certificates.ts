@@ -25,8 +25,8 @@ interface SignerCheckDeps {
 }
 
 /**
- * Creates CertificateApproval: writing `/approval` takes the permission to approve for the signer of the stored object.
- * The sent object may name another signer.
+ * Creates CertificateApproval: writing `/approval` requires the permission to approve for the signer of the stored
+ * object. The sent object may name another signer.
  */
 export function createCertificateApproval(deps: SignerCheckDeps): AdmissionPlugin {
   return {
@@ -41,8 +41,8 @@ export function createCertificateApproval(deps: SignerCheckDeps): AdmissionPlugi
 }
 
 /**
- * Creates CertificateSigning: a write of `/status` that changes the certificate or the conditions takes the permission to
- * sign for the signer.
+ * Creates CertificateSigning: a write of `/status` that changes the certificate or the conditions requires the
+ * permission to sign for the signer.
  */
 export function createCertificateSigning(deps: SignerCheckDeps): AdmissionPlugin {
   return {
@@ -77,13 +77,13 @@ export const certificateSubjectRestriction: AdmissionPlugin = {
   },
 };
 
-/** Whether an object, decoded as this kind, is a CertificateSigningRequest. */
+/** Reports whether an object, decoded as this kind, is a CertificateSigningRequest. */
 export function isCsr(kind: Kind, object: KubeObject | undefined): object is CertificateSigningRequest {
   return object !== undefined && kind.group === CERTIFICATES_GROUP && kind.kind === "CertificateSigningRequest";
 }
 
 /**
- * Whether a user may `approve` or `sign` for a signer. The authorizer is asked for the full name, then for `<domain>/*`; a
+ * Reports whether a user may `approve` or `sign` for a signer. The full name is authorized first, then `<domain>/*`; a
  * failing authorizer allows nothing.
  */
 export async function isAllowedForSigner(

@@ -97,7 +97,7 @@ export function createNamespaceLifecycle(
       // Access reviews must not reveal which namespaces exist.
       const isExempt = operation !== "CREATE" || namespace === "" || kind.plural === "localsubjectaccessreviews";
       if (isExempt) return { kind: "admitted", object };
-      // Upstream asks its own API for the namespace, and client-go refuses to put such a name into a path.
+      // Upstream reads the namespace from its own API, and client-go refuses to put such a name into a path.
       const faults = pathSegmentNameErrors(namespace);
       if (faults.length > 0) throw internalError(`invalid resource name "${namespace}": [${faults.join(" ")}]`);
       const found = await deps.getNamespace(namespace);

@@ -1,6 +1,6 @@
 /**
  * The chain of authenticators (`pkg/kubeapiserver/authenticator/config.go`): client certificate, then bearer token
- * (token file, bootstrap tokens), then anonymous. The first success wins; a bad credential is never downgraded to
+ * (token file, bootstrap tokens), then anonymous. The first success wins; an invalid credential is never downgraded to
  * anonymous.
  */
 import type { TokenFile } from "../../core/bootstrap/token_file.ts";
@@ -50,7 +50,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     const warnings = warning === undefined ? {} : { warnings: [warning] };
     if (token !== undefined) {
       const accepted = selectAcceptedAudiences(audiences);
-      // A token that must be meant for other audiences matches no method.
+      // No method accepts a token for other audiences.
       const result = await tryToken(token, accepted.length === 0 ? [] : byToken);
       if (result.kind === "user") return accept(result.user, accepted);
       if (result.kind === "failed") failures.push(result.reason);

@@ -1,7 +1,8 @@
 /**
  * Ends open streams, such as watches, whose credentials are no longer valid. kube-apiserver authenticates only when a
- * request begins: a watch goes on for as long as its client wants (`timeoutSeconds` has no limit, there and here), past the
- * end of its token or certificate and the removal of the CA. This server authenticates each stream again every few seconds.
+ * request begins: a watch continues for as long as its client wants (`timeoutSeconds` has no limit, there and here),
+ * past the end of its token or certificate and the removal of the CA. This server authenticates each stream again every
+ * few seconds.
  */
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Clock } from "../../core/ports.ts";

@@ -23,7 +23,7 @@ export interface EscalationDeps {
 /** The kinds that a roleRef may name. */
 const ROLE_RESOURCES: Readonly<Record<string, Kind | undefined>> = { ClusterRole: clusterRoleKind, Role: roleKind };
 
-/** An aggregation rule can select any role by its labels, so it takes every permission. */
+/** An aggregation rule can select any role by its labels, so it requires every permission. */
 const EVERYTHING: readonly PolicyRule[] = [
   { verbs: ["*"], apiGroups: ["*"], resources: ["*"] },
   { verbs: ["*"], nonResourceURLs: ["*"] },
@@ -70,7 +70,8 @@ export async function checkBindingEscalation(
   if (roleResource === undefined) throw genericServerError(describeMissingRoles([roleRef]));
   if (await isAllowed(deps, user, "bind", roleResource.plural, roleRef.name, namespace)) return;
   const rules = findRoleRules(roleRef, namespace, deps.rbac.objects());
-  // The text names the resource that is written, not the role: kube-apiserver reads the role in the request's context.
+  // The message names the resource of the request, not the role: kube-apiserver reads the role in the request's
+  // context.
   if (rules === undefined) throw notFound(kind, roleRef.name);
   const message = findEscalation(deps, kind, user, namespace, rules);
   if (message !== undefined) throw forbidden(kind, getName(binding), message);
@@ -119,7 +120,10 @@ function hasSelectors(role: Role | ClusterRole): boolean {
   return "aggregationRule" in role && (role.aggregationRule?.clusterRoleSelectors ?? []).length > 0;
 }
 
-/** Whether the objects differ only in what a garbage collector changes: owners and finalizers (`pkg/registry/rbac/helpers.go`). */
+/**
+ * Reports whether the objects differ only in owners and finalizers, which a garbage collector changes
+ * (`pkg/registry/rbac/helpers.go`).
+ */
 function isOwnershipOnly(object: KubeObject, stored: KubeObject): boolean {
   return toComparableText(object) === toComparableText(stored);
 }

@@ -33,7 +33,7 @@ interface Check {
 }
 
 const SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:";
-/** From this number of groups or extra values on, one check for all of them comes first. */
+/** From this number of groups or extra values on, a single check for all of them is tried first. */
 const WILDCARD_CHECK_FROM = 4;
 /** The largest number of user names whose last mode is cached (`impersonation/cache.go`). */
 const MAX_CACHED_MODES = 10_000;
@@ -286,7 +286,7 @@ const EXTRA_PREFIX = "impersonate-extra-";
 
 /**
  * Parses the user in the headers, without defaults and without authorization. Undefined when there is no such header.
- * Throws StatusError 400 when a group, uid or extra comes without a user.
+ * Throws StatusError 400 for a group, uid or extra without a user.
  *
  * @param headers name and value of every header, with every repetition
  */

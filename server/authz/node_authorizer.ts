@@ -1,7 +1,7 @@
 /**
- * The Node authorizer (`plugin/pkg/auth/authorizer/node/node_authorizer.go`): the permissions of a kubelet follow from its
- * user name (`pkg/auth/nodeidentifier/default.go`), not from a binding. No pods run here, so nothing relates a node to
- * secrets, claims or service accounts: the graph that upstream keeps has no edges.
+ * The Node authorizer (`plugin/pkg/auth/authorizer/node/node_authorizer.go`): the permissions of a kubelet follow from
+ * its user name (`pkg/auth/nodeidentifier/default.go`), not from a binding. No pods run here, so no node is related to
+ * secrets, claims or service accounts, and upstream's graph would have no edges.
  */
 import { NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Attributes, Decision, ResourceAttributes } from "../../core/rbac/attributes.ts";
@@ -29,7 +29,7 @@ function noOpinion(reason: string): Decision {
   return { kind: "noOpinion", reason };
 }
 
-/** Whether a user is a node, which takes both the name and the group. */
+/** Reports whether a user is a node, which requires both the name and the group. */
 export function isNodeUser(user: UserInfo): boolean {
   return user.username.startsWith(NODE_USER_PREFIX) && user.groups.includes(NODES_GROUP);
 }

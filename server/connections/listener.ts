@@ -53,8 +53,8 @@ export interface Listener extends AsyncDisposable {
 
 /**
  * A storm of nodes opens a thousand connections at once, and Node's default of 511 would delay some for a second. In a
- * longer backlog the last client of a slow machine would wait for its handshake until its timeout of ten seconds. A client
- * without a place is not connected yet, and its kernel retries.
+ * longer backlog the last client of a slow machine would wait for its handshake until its timeout of ten seconds. A
+ * client for which the backlog has no room is not connected yet, and its kernel retries.
  */
 const BACKLOG = 1024;
 /** Node's default of 10 MB per session refuses parallel large lists on one connection. */
@@ -182,7 +182,7 @@ class HttpsListener implements Listener {
     });
   }
 
-  /** Answers a request when its turn comes, unless its client has disconnected by then. */
+  /** Serves a request when it is scheduled, unless its client has disconnected by then. */
   async #respond(request: IncomingRequest, bindings: Bindings): Promise<Response> {
     const { incoming } = bindings;
     const outgoing = bindings.outgoing as ServerResponse;

@@ -96,13 +96,13 @@ function toWebBody(body: AnswerBody): ReadableStream<Uint8Array> | Uint8Array | 
   }, { highWaterMark: 0 });
 }
 
-/** Node's response. That of HTTP/2 imitates the one of HTTP/1, but its state is that of its stream. */
+/** Node's response. The response of HTTP/2 imitates that of HTTP/1, but the stream has its state. */
 type Outgoing = ServerResponse & { readonly stream?: { readonly destroyed: boolean } | null };
 
 /** Sends an answer; resolves when the runtime has all of it, or when the client has disconnected. */
 export async function sendAnswer({ status, headers, body }: Answer, outgoing: Outgoing): Promise<void> {
   if (isClosed(outgoing)) return cancel(body);
-  // Node's types do not accept readonly lists, which Node does not change.
+  // Node does not change the list, but its types do not accept a readonly one.
   outgoing.writeHead(status, headers as OutgoingHttpHeaders);
   if (body === undefined) return void outgoing.end();
   if (body instanceof Uint8Array) return void outgoing.end(body);

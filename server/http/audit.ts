@@ -141,7 +141,7 @@ export class AuditTrail {
     if (isAtLeast(this.#decision.level, "Request")) this.#event.requestObject = patch;
   }
 
-  /** Records the object of the answer: a Status always, another object only when the policy asks for bodies. */
+  /** Records the object of the response: a Status always, any other object only when the policy includes bodies. */
   responseObject(type: TypeMeta, object: () => object): void {
     if (type.kind === "Status") {
       const { status, message, reason, details, code } = object() as Readonly<Record<string, unknown>>;

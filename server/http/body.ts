@@ -30,7 +30,7 @@ export type FieldValidation = "Ignore" | "Warn" | "Strict";
 const MAX_DRAINED_BYTES = 8 * MAX_BODY_BYTES;
 
 /**
- * Reads the whole body, and gives up the seat of the request meanwhile. Throws StatusError 413 beyond 3 MiB, 400 for a
+ * Reads the whole body, and frees the seat of the request meanwhile. Throws StatusError 413 beyond 3 MiB, 400 for a
  * truncated body, 504 when the request has timed out, and OverloadError when too many bytes are in memory at once.
  */
 export async function readBody(
@@ -115,7 +115,7 @@ export function decodeBody(
 }
 
 /**
- * Decodes an options body such as DeleteOptions, which may come in any API version. Throws StatusError 400 with the
+ * Decodes an options body such as DeleteOptions, which may have any API version. Throws StatusError 400 with the
  * decoder's bare text.
  */
 export function decodeOptionsBody<T extends object>(

@@ -7,7 +7,7 @@ import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondBytes } from "./respond.ts";
 
-/** The timeout of a request that asks for none or for a longer one. */
+/** The timeout of a request that specifies none, or a longer one. */
 const MAX_TIMEOUT_MS = 60_000;
 
 /**
@@ -23,7 +23,7 @@ export function parseRequestedTimeout({ info, query }: Exchange): number | undef
 }
 
 /**
- * Creates the timeout of the requests that ask for none. They all have the same one, so that a single timer is enough; a
+ * Creates the timeout of the requests that specify none. They all have the same timeout, so a single timer is enough; a
  * timer for each would cost more than a small request.
  */
 export function createCommonDeadline(clock: Clock, signal: AbortSignal): {

@@ -209,7 +209,7 @@ export function listDiscoveredGroups({ resources, reviews }: Served): readonly D
       verbs,
       subresources: [...subresources].sort((a, b) => a.name < b.name ? -1 : 1),
       // Deleting a namespace returns the namespace, but kube-apiserver's documents do not describe that.
-      deleteAnswersObject: deletion?.returnsObject === true && deletion.begin === undefined,
+      deleteReturnsObject: deletion?.returnsObject === true && deletion.begin === undefined,
       storedAs: conversion === undefined
         ? kind
         : resources.find((other) => other.kind.kind === kind.kind && other.conversion === undefined)?.kind,

@@ -111,7 +111,7 @@ export class Exchange {
     return this.#answer;
   }
 
-  /** Whether the request has timed out and was answered so; it must have no effect any more. */
+  /** True when the request has timed out and was answered with the timeout; from then on it must have no effect. */
   get isTimedOut(): boolean {
     return this.#isTimedOut;
   }
@@ -135,7 +135,7 @@ export class Exchange {
     this.abort(new Error("the request timed out"));
   }
 
-  /** Has the connection closed after the answer. */
+  /** Marks the connection to be closed after the answer. */
   closeConnection(): void {
     if (this.#answer !== undefined) {
       this.#answer = { ...this.#answer, headers: { ...this.#answer.headers, connection: "close" } };

@@ -1,9 +1,9 @@
 /**
- * The limits of a request at the HTTP edge, each checked before anything parses what it bounds. Readers further inside have
- * their own beside them: elements of a body `core/kube/codec/element_budget.ts`, nesting `json_document.ts` there, collected
- * errors `core/kube/field_error.ts`, selectors within a body
- * `core/kube/validation/reviews.ts`, the DER of a request `core/csr/request.ts`, the size of an object
- * `server/storage/size_limit.ts`. The table of docs/engineering/threat_model.md has all of them.
+ * The limits of a request at the HTTP edge, each checked before anything parses what it bounds. Parsers further inside
+ * have limits of their own: elements of a body `core/kube/codec/element_budget.ts`, nesting `json_document.ts` there,
+ * collected errors `core/kube/field_error.ts`, selectors within a body `core/kube/validation/reviews.ts`, the DER of a
+ * request `core/csr/request.ts`, the size of an object `server/storage/size_limit.ts`. The table of
+ * docs/engineering/threat_model.md has all of them.
  */
 
 /**
@@ -13,8 +13,8 @@
 export const MAX_TARGET_LENGTH = 65_536;
 
 /**
- * The most bytes of a request line with all of its header lines, and so of a header value: a target and, beside it, as
- * much as HTTP/2 takes on both runtimes (nghttp2's `NGHTTP2_MAX_HEADERSLEN`, 64 KiB).
+ * The largest size of a request line with all headers, which also limits each header value. It has room for a target
+ * and for as many headers as HTTP/2 accepts on both runtimes (nghttp2's `NGHTTP2_MAX_HEADERSLEN`, 64 KiB).
  */
 export const MAX_HEAD_BYTES = 131_072;
 

@@ -46,7 +46,7 @@ export const MEDIA_TYPES: readonly MediaType[] = [
 /** Watches have no YAML form. */
 const STREAMING_TYPES: readonly MediaType[] = MEDIA_TYPES.filter((type) => type !== "application/yaml");
 
-/** The user agents of people, who get indented JSON in a terminal or a browser. */
+/** The user agents of browsers and command-line tools, for which JSON is indented. */
 const PRETTY_AGENTS: readonly string[] = ["curl", "Wget", "Mozilla/5.0"];
 
 /** Up to this number of clauses, Go uses an insertion sort (`sort/zsortinterface.go`, `maxInsertion`). */
@@ -55,7 +55,7 @@ const FEW_CLAUSES = 12;
 /** A cache of parsed headers: all clients of one kind send the same header with every request. */
 const readHeaders = new FifoCache<readonly AcceptClause[]>({ maxEntries: 64, maxKeyLength: 512 });
 
-/** Parses an Accept header like goautoneg: malformed clauses are skipped, and the best clause comes first. */
+/** Parses an Accept header like goautoneg: malformed clauses are skipped, and the best clause is first. */
 export function parseAccept(header: string): readonly AcceptClause[] {
   const known = readHeaders.get(header);
   if (known !== undefined) return known;
@@ -66,7 +66,7 @@ export function parseAccept(header: string): readonly AcceptClause[] {
 
 function readAccept(header: string): readonly AcceptClause[] {
   const clauses = header.split(",").map(parseClause).filter((clause) => clause !== undefined);
-  // An insertion sort takes quadratic time, and Go does not use it for many clauses either.
+  // An insertion sort takes quadratic time, and Go does not use one for many clauses either.
   if (clauses.length > FEW_CLAUSES) {
     return clauses.sort((a, b) => isBetter(a, b) ? -1 : isBetter(b, a) ? 1 : 0);
   }
@@ -114,7 +114,10 @@ export interface Transformation {
   readonly as: string;
 }
 
-/** Chooses the encoding of a transformation; undefined when no clause asks for it. Clauses for the plain object are ignored. */
+/**
+ * Chooses the encoding of a transformation; undefined when no clause requests one. Clauses for the plain object are
+ * ignored.
+ */
 export function negotiateTransformation(
   accept: string,
   query: URLSearchParams,
@@ -151,7 +154,7 @@ function choose(accept: string, can: Convertible): Representation | undefined {
   return undefined;
 }
 
-/** Finds the representation that a clause's parameters ask for; undefined when the endpoint does not support it. */
+/** Finds the representation that a clause's parameters request; undefined when the endpoint does not support it. */
 function findRepresentation(clause: AcceptClause, mediaType: MediaType, can: Convertible): Representation | undefined {
   if (!isAllowed(clause, mediaType, can.serverVersion)) return undefined;
   const { as, g, v, pretty: indented } = clause.parameters;
@@ -179,8 +182,8 @@ export function negotiateError(accept: string | undefined, query: URLSearchParam
 }
 
 /**
- * Creates a 406: an object has no list form, and a list has no object form. Upstream refuses when it encodes the answer,
- * so a write has happened by then (`apiserver/pkg/endpoints/handlers/response.go`, `asPartialObjectMetadata`).
+ * Creates a 406: an object has no list form, and a list has no object form. Upstream refuses when it encodes the
+ * response, after a write was stored (`apiserver/pkg/endpoints/handlers/response.go`, `asPartialObjectMetadata`).
  *
  * @param goType the Go type of the answer
  */

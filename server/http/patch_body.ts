@@ -82,7 +82,7 @@ export function applyPatch(
   }
 }
 
-/** Applies a patch of any shape. A validated patch is first decoded into Go types, whose faults come first. */
+/** Applies a patch of any shape. A validated patch is first decoded into Go types, whose faults are reported first. */
 function applyDocument(
   type: DocumentPatch,
   kind: Kind,

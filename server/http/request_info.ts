@@ -140,7 +140,7 @@ function toSelectorAttribute({ fieldSelector }: RequestInfo): Pick<ResourceAttri
   return parsed.ok ? { fieldSelector: parsed.value } : {};
 }
 
-/** Whether a query asks for a watch, with any value except `0` and `false`. */
+/** Reports whether a query requests a watch, with any value except `0` and `false`. */
 export function isWatchQuery(query: URLSearchParams): boolean {
   const value = query.get("watch");
   return value !== null && value !== "0" && value.toLowerCase() !== "false";

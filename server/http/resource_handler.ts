@@ -46,7 +46,7 @@ const WATCH_BY_PATH = /^\/+apis\/[^/]+\/[^/]+\/watch\//;
 /** The dependencies of the handlers of all verbs. */
 export type HandlerDeps = UpdateDeps & WatchDeps;
 
-/** Creates the routes of the paths below `/api` and `/apis/<group>`. The routes of discovery come before them. */
+/** Creates the routes of the paths below `/api` and `/apis/<group>`. The routes of discovery must precede them. */
 export function createApiRoutes(deps: HandlerDeps, served: Served): readonly ServedRoute[] {
   const resources = new Map(served.resources.map((resource) => [toIndexKey(resource), resource]));
   const reviews = new Map(served.reviews.map((review) => [toIndexKey(review), review]));

@@ -1,7 +1,7 @@
 /**
- * Every object of the storage at one revision, for `tlsboot backup`. This path does not exist in Kubernetes. The snapshot
- * contains every Secret, so it takes the permission for the path and every permission for every resource. See
- * docs/decisions/0022-backup.md.
+ * Every object of the storage at one revision, for `tlsboot backup`. This path does not exist in Kubernetes. The
+ * snapshot contains every Secret, so it requires the permission for the path and every permission for every resource.
+ * See docs/decisions/0022-backup.md.
  */
 import { Buffer } from "node:buffer";
 import { formatSnapshotHead, formatSnapshotObject } from "../../core/backup/objects.ts";
@@ -21,7 +21,7 @@ export const SNAPSHOT_TYPE = "application/x-ndjson";
 /** The approximate size of one chunk. */
 const CHUNK_BYTES = 1_048_576;
 
-/** The permission that the snapshot takes besides the one for its path. */
+/** The permission that the snapshot requires in addition to the one for its path. */
 const EVERYTHING: ResourceAttributes = {
   kind: "resource",
   verb: "*",

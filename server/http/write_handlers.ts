@@ -93,7 +93,7 @@ export async function handleDelete(deps: UpdateDeps, target: Target, exchange: E
   const deleted = await deleteObject(deps, target, options);
   const { kind } = target.resource;
   if (deleted.kind === "marked") {
-    // Old clients that ask for a cascade get 202 when it is not complete yet (`endpoints/handlers/delete.go`).
+    // Old clients that request a cascade get 202 when it is not complete yet (`endpoints/handlers/delete.go`).
     const status = options.orphanDependents === false ? 202 : 200;
     return respondUnstored(deps, exchange, status, target.resource, deleted.object, representation);
   }

@@ -248,8 +248,8 @@ export async function respondMetrics(exchange: Exchange, metrics: Metrics): Prom
 const ESCAPINGS: readonly string[] = ["allow-utf-8", "underscores", "dots", "values"];
 
 /**
- * The text format, whatever the client prefers: Prometheus asks for protobuf or OpenMetrics first and takes text from a
- * server that has neither. The escaping that it asks for is repeated, as there are no names that it would change.
+ * The text format, whatever the client prefers: Prometheus prefers protobuf or OpenMetrics, and accepts text from a
+ * server that supports neither. The requested escaping is repeated in the header, because no name here needs escaping.
  */
 function toContentType(accept: string): string {
   const text = parseAccept(accept).find(({ type, subtype, parameters: { version = "" } }) =>

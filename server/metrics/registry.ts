@@ -27,8 +27,8 @@ export function createMetricsRegistry(): MetricsRegistry {
 }
 
 /**
- * The lag of the event loop, which is measured less often here, and `nodejs_active_resources_total` and its like: gauges
- * whose names say that they are counters, and that only add up the gauges of each type beside them.
+ * The default metrics that are omitted: the lag of the event loop, which is measured less often here, and
+ * `nodejs_active_resources_total` and the like, gauges that are named like counters and only add up other gauges.
  */
 const LEFT_OUT = /^nodejs_(?:eventloop_lag_|active_.+_total$)/;
 
@@ -61,7 +61,9 @@ export function createExponentialBuckets(start: number, factor: number, count: n
   return Array.from({ length: count }, (_, index) => Number((start * factor ** index).toPrecision(12)));
 }
 
-/** Measuring every 10 ms, prom-client's default, takes half a percent of a core; every 100 ms, a tenth of that. */
+/**
+ * The interval of measurements. prom-client's default of 10 ms uses half a percent of a core, 100 ms a tenth of that.
+ */
 const EVERY_MS = 100;
 const NS_PER_MS = 1e6;
 const NS_PER_S = 1e9;
@@ -73,7 +75,7 @@ export type MeasuredDelay = Pick<
   "count" | "min" | "max" | "mean" | "stddev" | "percentile"
 >;
 
-/** Adds `nodejs_eventloop_lag_*_seconds`, measured since the last scrape. An idle server wakes for little else. */
+/** Adds `nodejs_eventloop_lag_*_seconds`, measured since the last scrape. An idle server wakes up for little else. */
 function addEventLoopLag(registry: MetricsRegistry): void {
   const histogram = monitorEventLoopDelay({ resolution: EVERY_MS });
   histogram.enable();
@@ -101,8 +103,9 @@ function addEventLoopLag(registry: MetricsRegistry): void {
 }
 
 /**
- * Lags in seconds by name. Node counts the time between two measurements in, Deno does not; it is no lag. Half of them
- * tell which: a single one is nothing on Node too, where the one before was very late.
+ * Returns the lags in seconds by name. On Node, a measurement includes the interval itself, which is subtracted; on
+ * Deno it does not. The median distinguishes the two, because on Node a single measurement after a late one may be
+ * close to zero.
  */
 export function toLagSeconds(measured: MeasuredDelay, everyMs: number): Readonly<Record<string, number>> {
   const everyNs = everyMs * NS_PER_MS;

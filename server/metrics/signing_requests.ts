@@ -29,7 +29,7 @@ type Wait = (typeof WAITS)[number];
 
 const decoder = new TextDecoder();
 
-/** How many certificates are parsed before the event loop gets a turn. */
+/** How many certificates are parsed before other work may run. */
 const READ_AT_ONCE = 100;
 
 interface Waiting {

@@ -59,7 +59,7 @@ async function createOnce(
 ): Promise<Created> {
   const { resource } = target;
   const context: WriteContext = { user: target.user, now: deps.clock.now() };
-  // Admission and guard see the object before a name is generated, and before anything is validated.
+  // Admission and guard are called before a name is generated and before anything is validated.
   const admitted = await mutate(deps, target, sent);
   await resource.guard?.(admitted, undefined, target);
   if (authorize !== undefined) assertVersionText(admitted);
@@ -71,7 +71,7 @@ async function createOnce(
     ...metadataErrors(resource, prepared),
     ...resource.strategy.validateCreate(prepared),
   ]);
-  // The path rules come last and alone, as the API machinery has them.
+  // The path rules are checked last and alone, as in the API machinery.
   refuseInvalid(
     target,
     prepared,

@@ -13,7 +13,7 @@ import { getInternalKind, withMeta } from "./write.ts";
 export type Deleted =
   /** The object is gone; `previous` is its last state with the resourceVersion of the deletion. */
   | { readonly kind: "deleted"; readonly previous: KubeObject }
-  /** The object is marked, and a finalizer still holds it. */
+  /** The object is marked, and a finalizer still keeps it. */
   | { readonly kind: "marked"; readonly object: KubeObject };
 
 /** Deletes one object. Throws StatusError 403, 404, 409. */
@@ -55,7 +55,7 @@ export async function deleteObject(
 type DeletionPlan =
   | { readonly kind: "remove" }
   | { readonly kind: "mark"; readonly object: KubeObject }
-  /** The object waits already: admission is not asked, and nothing is written. */
+  /** The object is already waiting: admission is skipped, and nothing is written. */
   | { readonly kind: "waiting" };
 
 /** Plans the deletion of an object. Throws StatusError 409 when the preconditions do not hold. */
@@ -112,7 +112,7 @@ export async function deleteCollection(
 function assertPreconditions(target: Target, stored: Stored, options: DeleteOptions): void {
   const { uid, resourceVersion } = options.preconditions ?? {};
   const record = stored.object.metadata;
-  // The name slot holds the Kind here, as kube-apiserver answers it.
+  // kube-apiserver's message has the kind in the place of the name.
   const { group, kind } = getInternalKind(target.resource);
   const subject = { group, plural: kind };
   if (uid !== undefined && uid !== record.uid) {

@@ -35,7 +35,7 @@ function collectorFinalizer({ orphanDependents, propagationPolicy }: DeleteOptio
   }
 }
 
-/** Returns the marked state of an object that finalizers hold; the object itself when it is marked already. */
+/** Returns the marked state of an object that finalizers keep; the object itself when it is already marked. */
 export function markedForDeletion(object: KubeObject, finalizers: readonly string[], now: Date): KubeObject {
   const { metadata } = object;
   const isMarked = metadata.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0;

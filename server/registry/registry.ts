@@ -1,4 +1,7 @@
-/** What all generic verbs share: their dependencies, the object of a request and its storage key, new uids and names. */
+/**
+ * The parts that all generic verbs share: their dependencies, the object of a request and its storage key, new uids and
+ * names.
+ */
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Admission } from "../admission/admission.ts";

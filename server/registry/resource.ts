@@ -93,19 +93,22 @@ export interface Resource<T extends KubeObject = KubeObject> extends StoredResou
   /** There are no objects of this kind here; see `absent_kinds.ts`. */
   readonly isAbsent?: true;
   readonly columns: readonly Column<T>[];
-  /** Field selectors beside `metadata.name` and (namespaced kinds) `metadata.namespace`. */
+  /** Field selectors in addition to `metadata.name` and (namespaced kinds) `metadata.namespace`. */
   readonly selectableFields: readonly string[];
   /** The value of one selectable field, empty when absent. */
   selectField?(object: T, field: string): string;
   readonly strategy: Strategy<T>;
   readonly subresources: readonly Subresource<T>[];
-  /** kube-apiserver has no watch cache for it, so lists at version 0 have pages too, and tokens have another form. */
+  /**
+   * kube-apiserver has no watch cache for the resource, so lists at version 0 have pages too, and tokens have another
+   * form.
+   */
   readonly uncached?: true;
   /**
    * An asynchronous check before each create and update, before anything is validated; refuses by throwing a StatusError.
    */
   guard?(object: T, stored: T | undefined, request: GuardedRequest): Promise<void>;
-  /** How deletion differs from the usual. */
+  /** The deviations from the usual deletion. */
   readonly deletion?: DeletionRules<T>;
 }
 
@@ -131,9 +134,9 @@ export interface ReviewContext {
 
 /** The deviations of a resource from the usual deletion. */
 export interface DeletionRules<T extends KubeObject = KubeObject> {
-  /** The answer is the object that went (`ReturnDeletedObject`), not a Status. */
+  /** The response is the deleted object (`ReturnDeletedObject`), not a Status. */
   readonly returnsObject?: true;
-  /** The garbage collector does not handle it, so policies are ignored (`rest.Unsupported`). */
+  /** The garbage collector does not process the resource, so policies are ignored (`rest.Unsupported`). */
   readonly withoutPolicy?: true;
   /** Objects that the store cannot read cannot be deleted: in kube-apiserver these are not plain stores. */
   readonly withoutUnsafe?: true;
@@ -149,9 +152,9 @@ export interface DeletionRequest {
 
 /** The result of a resource's own first step of a deletion. */
 export type Beginning<T extends KubeObject = KubeObject> =
-  /** This state is stored, and the object waits for its finalizers. */
+  /** The state is stored, and the object waits for its finalizers. */
   | { readonly kind: "mark"; readonly object: T }
-  /** The object waits already: admission is not asked, and nothing is written. */
+  /** The object is already waiting: admission is skipped, and nothing is written. */
   | { readonly kind: "waiting" }
   /** The usual deletion of the object continues. */
   | { readonly kind: "usual" };

@@ -42,7 +42,7 @@ export const STORED_RESOURCES: readonly DescribedResource[] = [
   ...RBAC_KINDS.map((kind) => ({ kind, verbs: STANDARD_VERBS })),
 ];
 
-/** Builds the list of everything that is served; the RBAC resources ask the authorizer before they grant anything. */
+/** Builds the list of everything that is served; the RBAC resources call the authorizer before they grant anything. */
 export function createResources(
   deps: { readonly authorizer: Authorizer; readonly rbac: RbacSource },
 ): readonly Resource[] {

@@ -72,7 +72,7 @@ export async function updateObject(
     try {
       return await commit(deps, stored, next);
     } catch (error) {
-      // A conditional update meets its stale resourceVersion on the next round; an unconditional one goes through.
+      // A conditional update fails on its stale resourceVersion in the next round; an unconditional one succeeds.
       if (!(error instanceof RevisionConflictError)) throw error;
     }
   }
@@ -81,7 +81,7 @@ export async function updateObject(
 async function commit(deps: RegistryDeps, stored: Stored, next: KubeObject): Promise<Updated> {
   if (isFinalized(next)) {
     await deps.storage.delete(stored.key, stored.revision);
-    // The answer is the sent object with the resourceVersion that it replaced.
+    // The response is the sent object with the resourceVersion that it replaced.
     return { kind: "object", object: next, created: false };
   }
   const written = await deps.storage.update(stored.key, next, stored.revision);
@@ -151,13 +151,13 @@ function getStrategy(target: Target): UpdateStrategy {
 function persistMeta(target: Target, object: KubeObject, old: KubeObject, dryRun: boolean): KubeObject {
   return withMeta(object, {
     namespace: target.resource.kind.namespaced ? object.metadata.namespace ?? old.metadata.namespace : undefined,
-    // What is stored has none (`PrepareObjectForStorage`), and a dry run ends before that.
+    // A stored object has none (`PrepareObjectForStorage`), and a dry run ends before that step.
     selfLink: dryRun ? object.metadata.selfLink : undefined,
     uid: object.metadata.uid ?? old.metadata.uid,
     resourceVersion: old.metadata.resourceVersion,
     generation: old.metadata.generation,
     creationTimestamp: old.metadata.creationTimestamp,
-    // Validation refuses to set what is unset, and another grace period.
+    // Validation refuses a deletion timestamp that was not set, and a changed grace period.
     deletionTimestamp: old.metadata.deletionTimestamp ?? object.metadata.deletionTimestamp,
     deletionGracePeriodSeconds: object.metadata.deletionGracePeriodSeconds ?? old.metadata.deletionGracePeriodSeconds,
   });
@@ -186,7 +186,7 @@ function assertResourceVersion(target: Target, object: KubeObject, stored: Store
   assertVersionText(object);
   if (sent === "" || Number(sent) === 0) {
     if (target.resource.strategy.unconditionalUpdate) return;
-    // The resource stands in the place of the kind here, as kube-apiserver answers it.
+    // kube-apiserver's message has the resource in the place of the kind.
     const { group, plural } = target.resource.kind;
     throw invalidObject({ group, kind: plural }, target.name, [
       invalid("metadata.resourceVersion", 0, "must be specified for an update"),

@@ -48,8 +48,8 @@ const BATCH_EVENTS = 256;
 const BATCH_BYTES = 262_144;
 
 /**
- * Opens a watch. A compacted revision gives an ERROR event (410), and so does a state that is not reached (504), as in
- * kube-apiserver after it has parsed the request. A watch from a future revision waits for it, but not forever
+ * Opens a watch. A compacted revision results in an ERROR event (410), and so does a state that is not reached (504),
+ * as in kube-apiserver once it has parsed the request. A watch from a future revision waits for it, but not forever
  * (`failUnknownRevision`).
  */
 export async function openWatch(
@@ -139,7 +139,10 @@ function toExpiredError({ requestedRevision, compactedRevision }: CompactedError
   return resourceExpired(`too old resource version: ${requestedRevision} (${compactedRevision})`);
 }
 
-/** Returns the prefix to watch, or the one key that can match, so that a thousand such watches do not get each other's events. */
+/**
+ * Returns the prefix to watch, or the one key that can match, so that a thousand such watches do not receive each
+ * other's events.
+ */
 function toWatchedPrefix({ resource, namespace }: Target, { fields }: Selection): string {
   const named = fields.find(({ field, operator }) => field === "metadata.name" && operator === "=");
   if (named === undefined || (resource.kind.namespaced && namespace === "")) return toKeyPrefix(resource, namespace);
@@ -170,7 +173,7 @@ function measureEvent(event: WatchEvent): number {
   }
 }
 
-/** Events wait here between the commit that made them and the stream that sends them. */
+/** Queues events between the commit that made them and the stream that sends them. */
 class EventQueue implements RegistryWatch {
   readonly #storage: Pick<Storage, "revision">;
   #waiting: WatchEvent[] = [];

@@ -37,7 +37,10 @@ export function withMeta<T extends KubeObject>(object: T, edit: MetaEdit): T {
   return { ...object, metadata: editInPlace(object.metadata, edit) ?? editInOrder(object.metadata, edit) };
 }
 
-/** Undefined when a key comes or goes. Where none does, each has its place: ordering them costs several times as much. */
+/**
+ * Edits metadata in place; undefined when a key is added or removed. Otherwise the keys keep their order, and sorting
+ * them would cost several times as much.
+ */
 function editInPlace(metadata: ObjectMeta, edit: MetaEdit): ObjectMeta | undefined {
   const edited: Record<string, unknown> = { ...metadata };
   for (const [key, value] of Object.entries(edit)) {

@@ -1,8 +1,10 @@
-/** A cache of limited size that evicts entries which have not been used since their last turn (CLOCK). */
+/**
+ * A cache of limited size that evicts entries which have not been used since the clock hand last passed them (CLOCK).
+ */
 
 /** An entry that can be released and loaded again. */
 export interface Reclaimable {
-  /** Set by each use, and cleared when the entry's turn comes. */
+  /** Set by each use, and cleared when the clock hand passes the entry. */
   isUsed: boolean;
   release(): void;
 }
@@ -10,12 +12,14 @@ export interface Reclaimable {
 /** Keeps entries whose sizes add up to at most a limit. */
 export class ClockCache<T extends Reclaimable> {
   readonly #most: number;
-  /** Entries in the order of their turns; those before `#next` have had theirs. */
+  /** Entries in the order in which the clock hand passes them; it has passed those before `#next`. */
   #line: { readonly thing: T; readonly size: number }[] = [];
   #next = 0;
   #size = 0;
 
-  /** `most` is the limit for the sum of all sizes. */
+  /**
+   * @param most the limit for the sum of all sizes
+   */
   constructor(most: number) {
     this.#most = most;
   }

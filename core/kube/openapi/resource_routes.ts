@@ -159,7 +159,7 @@ function createOperations(
 }
 
 function createOperation(
-  { kind, verbs, deleteReturnsObject: deleteAnswersObject }: ServedKind,
+  { kind, verbs, deleteReturnsObject }: ServedKind,
   verb: string,
 ): Operation {
   const object = objectType(kind);

@@ -1,4 +1,4 @@
-/** Timers that a test can hand in. */
+/** Timers that a test can replace. */
 import { clearTimeout, setTimeout } from "node:timers";
 
 /** Runs a function once after a number of milliseconds; the returned function cancels it. */

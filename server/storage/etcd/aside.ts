@@ -4,11 +4,11 @@ import { AppError } from "../../../core/errors.ts";
 import type { EtcdClient } from "./client.ts";
 import { isLeaseGone } from "./errors.ts";
 
-/** How many tasks run at the same time; etcd writes to its disk once for all requests that come together. */
+/** How many tasks run at the same time; etcd syncs its disk once for all requests that arrive together. */
 const WIDTH = 64;
 /** How many keys are read at a time. */
 const PAGE = 500;
-/** How often keys that were written meanwhile are moved again before another writer is assumed. */
+/** How often keys written in the meantime are moved again before another writer is assumed. */
 const ROUNDS = 3;
 
 /** Moves all keys below `root` except the marker below `place`. Throws AppError `conflict` when another program keeps writing. */
@@ -27,7 +27,7 @@ async function moveOnce(client: Pick<EtcdClient, "range" | "move">, root: string
   for (let key = root;;) {
     const { kvs, more } = await client.range({ key, below: root, limit: PAGE });
     await inParallel(kvs.filter((kv) => kv.key !== RESTORE_MARKER_KEY), async (kv) => {
-      // A key that ended with its lease meanwhile need not be moved.
+      // A key whose lease has expired in the meantime need not be moved.
       const isMoved = await client.move(kv, `${place}/${kv.key.slice(root.length)}`).catch((error: unknown) => {
         if (!isLeaseGone(error)) throw error;
         return false;

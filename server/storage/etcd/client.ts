@@ -1,6 +1,7 @@
 /**
- * Calls to an etcd of one or more members over gRPC. One member is used at a time; when it does not answer, the next one
- * is. Reads are retried, writes only when they were never sent, because otherwise it is unknown whether they took place.
+ * Calls to an etcd of one or more members over gRPC. One member is used at a time; when it does not answer, the next
+ * one is tried. Reads are retried, writes only when they were never sent, because otherwise it is unknown whether they
+ * were applied.
  */
 import { Buffer } from "node:buffer";
 import { createSecureContext } from "node:tls";
@@ -58,7 +59,7 @@ export interface ReadRequest extends Omit<RangeRequest, "rangeEnd"> {
   readonly below?: string;
 }
 
-/** How long a read waits for one member before it asks another one, in milliseconds. */
+/** How long a read waits for one member before it tries another one, in milliseconds. */
 const READ_TIMEOUT_MS = 3_000;
 /** How long a write may take, in milliseconds; etcd itself gives up after about seven seconds. */
 const WRITE_TIMEOUT_MS = 10_000;
@@ -166,7 +167,7 @@ export class EtcdClient {
     );
   }
 
-  /** Renames a key; the new name gets no prefix. False when the key was written meanwhile. */
+  /** Renames a key, without adding the prefix to the new name. False when the key was written in the meantime. */
   async move(kv: EtcdKeyValue, to: string): Promise<boolean> {
     const message = encodeMove({ ...kv, key: this.#outer(kv.key) }, to);
     return decodeGuardedWrite(await this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS)).succeeded;

@@ -3,7 +3,7 @@ import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { status } from "@grpc/grpc-js";
 import { WriteRefusedError } from "../storage.ts";
 
-/** No connection, our own timeout, and the answers of a member that has lost the others. */
+/** No connection, our own timeout, and the errors of a member that has lost the others. */
 const UNANSWERED: ReadonlySet<number> = new Set([
   status.UNAVAILABLE,
   status.CANCELLED,
@@ -18,7 +18,7 @@ export function isUnanswered(error: unknown): boolean {
   return code !== undefined && UNANSWERED.has(code);
 }
 
-/** Creates AppError `unreachable` or `io` with advice; `verb` says what could not be done. */
+/** Creates AppError `unreachable` or `io` with advice; `verb` names the failed operation. */
 export function etcdError(verb: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
   const text = describeFailure(error);

@@ -1,6 +1,7 @@
 /**
- * Gives Event objects a lease, so that etcd deletes them an hour after their last write (kube-apiserver `--event-ttl`). One
- * lease serves many Events, because one lease for each would burden etcd (`apiserver/pkg/storage/etcd3/lease_manager.go`).
+ * Assigns leases to Event objects, so that etcd deletes them an hour after their last write (kube-apiserver
+ * `--event-ttl`). One lease serves many Events, because one lease for each would burden etcd
+ * (`apiserver/pkg/storage/etcd3/lease_manager.go`).
  */
 import type { Clock } from "../../../core/ports.ts";
 import type { EtcdClient } from "./client.ts";

@@ -1,7 +1,7 @@
 /**
  * A copy in memory of the keys below our prefix in etcd, kept up to date by one watch. It serves reads, lists of past
- * revisions and watches, as kube-apiserver does from its watch cache. The history reaches back as far as etcd's own, also
- * after a start.
+ * revisions and watches, as kube-apiserver does from its watch cache. The history reaches back as far as etcd's own,
+ * even after a restart.
  */
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
@@ -94,7 +94,7 @@ export class EtcdMirror {
     }
   }
 
-  /** The state as far as it is known. */
+  /** The state as of the last change received. */
   get engine(): Engine {
     return this.#engine;
   }
@@ -268,7 +268,7 @@ export async function currentRevision(client: Pick<EtcdClient, "range">): Promis
   return (await client.range({ key: "compact_rev_key", countOnly: true })).revision;
 }
 
-/** Loads the state at the oldest revision that etcd still has; the watch brings the changes after it. */
+/** Loads the state at the oldest revision that etcd still has; the watch delivers the changes after it. */
 async function load(deps: MirrorDeps): Promise<Engine> {
   for (let attempt = 1;; attempt++) {
     const revision = await deps.client.compactedRevision(deps.values.root);

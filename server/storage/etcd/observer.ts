@@ -13,6 +13,6 @@ export interface EtcdObserver {
   called(call: EtcdCall): void;
   /** Called with the seconds from learning of a revision until its changes arrived. */
   caughtUp(seconds: number): void;
-  /** Called when the watch that brings the changes has ended unexpectedly. */
+  /** Called when the watch that delivers the changes has ended unexpectedly. */
   watchBroke(): void;
 }

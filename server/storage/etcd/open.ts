@@ -25,7 +25,7 @@ export interface EtcdStorageDeps extends Partial<StorageTimes> {
   readonly compactionIntervalMs?: number;
 }
 
-/** A store on etcd, and access to everything that etcd holds. */
+/** A store on etcd, and access to everything in etcd. */
 export interface OpenEtcd {
   readonly storage: Storage;
   readonly contents: StoreContents;

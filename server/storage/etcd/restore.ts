@@ -1,7 +1,7 @@
 /**
- * Restores the objects of a backup into an etcd. A marker is there from the first write to the last, so that a partial
- * restore is not used as an instance; an interrupted restore continues where it ended. Nothing is overwritten or removed:
- * with `force`, existing keys are moved to another prefix.
+ * Restores the objects of a backup into an etcd. A marker exists from the first write to the last, so that a partial
+ * restore is not used as an instance; an interrupted restore continues where it stopped. Nothing is overwritten or
+ * removed: with `force`, existing keys are moved to another prefix.
  */
 import { Buffer } from "node:buffer";
 import {
@@ -92,8 +92,9 @@ export class EtcdRestore implements AsyncDisposable {
   }
 
   /**
-   * Writes the objects, reads everything back, and compacts the earlier history, so that no watch resumes there. The marker
-   * stays. Throws AppError `conflict` when another program writes below the prefix, `unreachable`, or `io`.
+   * Writes the objects, reads everything back, and compacts the earlier history, so that no watch resumes before the
+   * restore. The marker stays. Throws AppError `conflict` when another program writes below the prefix, `unreachable`,
+   * or `io`.
    */
   async write(objects: readonly Stored[]): Promise<EtcdRestored> {
     const { aside } = this.#plan;

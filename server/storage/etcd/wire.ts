@@ -38,7 +38,7 @@ export interface RangeResponse {
   readonly count: number;
 }
 
-/** A write that takes place only if its guard holds; otherwise the key is read. */
+/** A write that is applied only if its guard is true; otherwise the key is read. */
 export interface GuardedWrite {
   readonly key: string;
   /** The expected revision of the key's last change, 0 for a key that does not exist; or the expected version. */
@@ -54,7 +54,7 @@ export interface GuardedWriteResponse {
   readonly succeeded: boolean;
   /** The revision of the write, if it took place. */
   readonly revision: number;
-  /** The present key, when the guard did not hold and the key exists. */
+  /** The present key, when the guard was false and the key exists. */
   readonly current: EtcdKeyValue | undefined;
 }
 
@@ -215,7 +215,7 @@ function encode(write: (writer: WireWriter) => void): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
-/** Writes a guarded write; `readsOtherwise` adds the read that takes place when the guard does not hold. */
+/** Encodes a guarded write; `readsOtherwise` adds a read for the case that the guard is false. */
 function writeTransaction(
   writer: WireWriter,
   { key, guard, value, lease }: GuardedWrite,
@@ -237,7 +237,7 @@ function writeGuard(writer: WireWriter, key: string, guard: GuardedWrite["guard"
   });
 }
 
-/** Adds the write that takes place when the guard holds. */
+/** Adds the write for the case that the guard is true. */
 function writePut(writer: WireWriter, key: string, value: Uint8Array, lease: bigint | undefined): void {
   writer.nested(2, () =>
     writer.nested(2, () => {

@@ -1,6 +1,6 @@
 /**
- * The state of a store in memory: the newest objects, the history, and past states computed from both. It holds
- * committed writes only and knows nothing of promises, watchers or files.
+ * The state of a store in memory: the newest objects, the history, and past states computed from both. It contains
+ * committed writes only, and has no promises, watchers or files.
  */
 import { AppError } from "../../../core/errors.ts";
 import { type Compaction, History, type LoggedEvent } from "./history.ts";

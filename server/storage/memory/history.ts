@@ -20,13 +20,15 @@ export interface Compaction {
  * kube-apiserver's watch caches (`cacher/watch_cache.go`, `defaultUpperBoundCapacity`).
  */
 const MAX_BYTES = 256 * 1_048_576;
-/** The overhead of each change beside the state that it replaced: its objects, its key, the header of its bytes. */
+/**
+ * The overhead of each change in addition to the state that it replaced: its objects, its key, the header of its bytes.
+ */
 const OVERHEAD_BYTES = 500;
 
 /** Changes in revision order; the oldest are dropped first. */
 export class History {
   #entries: (LoggedEvent | undefined)[] = [];
-  /** Entries before this one are gone. */
+  /** Entries before this index were dropped. */
   #head = 0;
   #bytes = 0;
   #compactedRevision: number;
@@ -87,7 +89,7 @@ export class History {
     this.#entries.fill(undefined, this.#head, this.#head + count);
     this.#head += count;
     this.#compactedRevision = revision;
-    // Moving the rest only when half is gone keeps the cost of dropping constant for each change.
+    // Moving the rest only when half was dropped keeps the cost of dropping a change constant.
     if (this.#head * 2 < this.#entries.length) return;
     this.#entries = this.#entries.slice(this.#head);
     this.#head = 0;

@@ -271,7 +271,7 @@ export class JournaledStorage implements Storage {
     });
   }
 
-  /** Rejects the failed commit, and the writes that came meanwhile, because those were checked against it. */
+  /** Rejects the failed commit and all later writes, because those were checked against it. */
   #refuseUncommitted(error: unknown): void {
     const refused = [this.#committing, this.#batch];
     this.#committing = undefined;

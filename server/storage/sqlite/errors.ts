@@ -1,7 +1,7 @@
 /** Translates SQLite's failures into errors with advice for the operator. */
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 
-/** Primary result codes (sqlite.org/rescode.html), with their texts: Deno's `exec` gives the text only. */
+/** Primary result codes (sqlite.org/rescode.html), with their texts, because Deno's `exec` reports only the text. */
 const CODES: readonly (readonly [code: number, text: string, name: SqliteFailure])[] = [
   [5, "database is locked", "locked"],
   [8, "attempt to write a readonly database", "readonly"],
@@ -61,7 +61,7 @@ export function openError(path: string, error: unknown): AppError {
   }
 }
 
-/** Creates AppError `io` with advice; `what` says what could not be done. */
+/** Creates AppError `io` with advice; `what` names the failed operation. */
 export function ioError(what: string, error: unknown): AppError {
   return new AppError("io", `${what}: ${getErrorMessage(error)}`, {
     cause: error,

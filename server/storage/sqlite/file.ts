@@ -122,7 +122,7 @@ function recoverLog(left: Uint8Array, logPath: string, log: number, database: Da
   if (answer?.["busy"] !== 0) throw new Error("its log cannot be put into it");
 }
 
-/** SQLite gives `-wal` and `-shm` the mode of the main file, whatever the umask. */
+/** SQLite creates `-wal` and `-shm` with the mode of the main file, whatever the umask. */
 function createPrivate(path: string): void {
   try {
     const descriptor = openSync(path, "wx", PRIVATE);

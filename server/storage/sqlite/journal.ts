@@ -29,7 +29,7 @@ interface Row {
 const CHECKPOINT_PAGES = 1000;
 const PAGE_BYTES = 4096;
 
-/** Estimates how many pages of the log a commit takes: those of its rows, and a few above them. */
+/** Estimates how many pages of the log a commit needs: those of its rows, and a few above them. */
 function estimatePages(changes: readonly LoggedEvent[], compaction: Compaction | undefined): number {
   let bytes = 0;
   for (const { event } of changes) bytes += 100 + (event.current?.bytes.length ?? 0);
