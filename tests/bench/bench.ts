@@ -8,9 +8,9 @@ export interface Bench {
   readonly options: Options;
   /** The Node that ours runs on. */
   readonly node: string;
-  /** The forms that are asked for. */
+  /** The requested forms of the program. */
   readonly programs: () => Promise<readonly Program[]>;
-  /** The released file, whatever is asked for; built when it is first asked for, which takes a while. */
+  /** The released file, whatever the requested forms; built on first use, which takes a while. */
   readonly file: () => Promise<Program>;
   /** Prints a line of progress on stderr. */
   readonly progress: (text: string) => void;

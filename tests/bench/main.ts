@@ -1,6 +1,6 @@
 /**
- * `deno task bench`: measures tlsboot beside a peer in the same run. A slow number is a number; a missing peer or a node
- * without its certificate is a failure. `--help` says how it is called.
+ * `deno task bench`: measures tlsboot and its peers in the same run. A missing peer or a node without its certificate
+ * is a failure, a slow result is not. `--help` prints the usage.
  */
 import { writeFile } from "node:fs/promises";
 import process from "node:process";

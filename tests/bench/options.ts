@@ -35,41 +35,43 @@ const ROUNDS: Readonly<Record<Command, number>> = {
 
 /** The text of `deno task bench --help`. */
 export const HELP =
-  `Measures tlsboot beside its peers in the same run. docs/engineering/measurements.md says what each line means.
+  `Measures tlsboot and its peers in the same run. docs/engineering/measurements.md explains each line.
 
 Usage:
-  deno task bench [WORD…]           the table: only lines that have all words, or all of them
-  deno task bench etcd [WORD…]      its lines with etcd below both sides: one server, and three on one etcd
-  deno task bench growth [WORD…]    nodes, stored requests, watchers: time and memory as they grow, as SVG
-  deno task bench idle              the CPU time of servers that nobody asks anything
-  deno task bench steady            memory while nodes come and requests are cleaned away, as SVG
-  deno task bench capacity          what a Lease, a status and a join cost: SQLite, etcd, three servers, kube-apiserver
-  deno task bench profile LOAD      where our server's time goes under a storm, create, list or watch
+  deno task bench [WORD…]           the table: lines that contain all words; all lines by default
+  deno task bench etcd [WORD…]      the lines with etcd on both sides: one server, and three servers on one etcd
+  deno task bench growth [WORD…]    time and memory as nodes, stored requests and watchers grow, as SVG
+  deno task bench idle              the CPU time of idle servers
+  deno task bench steady            memory while nodes join and requests are cleaned up, as SVG
+  deno task bench capacity          the cost of a Lease, a status and a join: SQLite, etcd, three servers, kube-apiserver
+  deno task bench profile LOAD      a CPU profile of our server; LOAD is storm, create, list or watch
 
 Options:
-  --rounds N         rounds of every line; the median counts (table, etcd and capacity 3, the others 1)
-  --form FORM        file, sources or both (table both, the others file)
-  --scale X          a part of the counts of nodes and requests, to try whether everything works; aims mean nothing then
-  --seconds N        how long idle looks (60)
+  --rounds N         the number of rounds; the median is reported (3 for table, etcd and capacity, otherwise 1)
+  --form FORM        file, sources or both (both for table, otherwise file)
+  --scale X          scales the numbers of nodes and requests, for a quick trial; the targets do not apply then
+  --seconds N        how long idle measures (60)
   --minutes N        how long steady lasts (10)
   --json FILE        also writes the numbers as JSON
   --write            also writes docs/engineering/benchmarks.md, docs/engineering/bench/*.json and docs/engineering/bench/*.svg
-  -h, --help         this text
+  -h, --help         prints this text
 
-The table goes to stdout, progress to stderr. It ends with 1 when a peer cannot be had, a program fails or a node does
-not get its certificate, never because something was slow; with 2 when it is called wrongly.
+The table is printed on stdout, progress on stderr. The exit code is 1 when a peer is not available, a program fails or
+a node gets no certificate, but not when a number is bad; it is 2 for an invalid command line.
 `;
 
 /** An error in the command line. */
 export class UsageError extends Error {}
 
-/** Reads a command line; undefined when help is asked for. Throws UsageError. */
+/** Reads a command line; undefined when help is requested. Throws UsageError. */
 export function parseOptions(args: readonly string[]): Options | undefined {
   const { values, positionals } = parsed(args);
   if (values.help === true) return undefined;
   const named = COMMANDS.find((command) => command === positionals[0]);
   const command = named ?? "table";
-  if (command === "profile" && values.write === true) throw new UsageError("--write keeps no profile: take --json");
+  if (command === "profile" && values.write === true) {
+    throw new UsageError("--write does not store a profile: use --json");
+  }
   return {
     command,
     words: named === undefined ? positionals : positionals.slice(1),

@@ -1,7 +1,7 @@
 /**
- * `deno task fuzz`: feeds every decoder of foreign bytes with inputs made from real ones, and checks that each answers
- * as it should, in linear time and bounded memory. The same seed makes the same inputs; with `--inputs`, at most so many
- * for each target, a run is the same on a fast machine and on a slow one.
+ * `deno task fuzz`: runs every decoder of untrusted bytes on mutated real inputs, and checks its result, linear time
+ * and bounded memory. The same seed produces the same inputs; `--inputs` limits their number for each target, so that a
+ * run is the same on a fast and on a slow machine.
  *
  * Usage: main.ts [--seconds N] [--inputs N] [--seed S] [--target NAME] [--replay FILE|HEX]
  */

@@ -40,7 +40,9 @@ export function readFlags(args: readonly string[]): OverloadFlags {
     throw new UsageError(`--rounds must be a whole number from 1 on, not ${values.rounds}`);
   }
   if (!Number.isInteger(seed)) throw new UsageError(`--seed must be a whole number, not ${values.seed}`);
-  if (flags.writes && positionals.length > 0) throw new UsageError("--write wants all attacks: give no words with it");
+  if (flags.writes && positionals.length > 0) {
+    throw new UsageError("--write requires all attacks: run it without words");
+  }
   return flags;
 }
 

@@ -1,8 +1,8 @@
 /**
  * `deno task overload`: attacks a running `tlsboot up` in every way of `tests/overload/attacks.ts`, one after another
- * and then all once more, while honest clients ask on. Prints a table of what was done, of memory and of the honest
- * clients' times. Ends with 1 when a promise of `tests/overload/verdict.ts` is broken, an attack did not take place, or
- * the server or the honest clients have ended; with 2 when it is called wrongly.
+ * and then all once more, while honest clients keep sending requests. It prints a table of the attacks, of memory and
+ * of the honest clients' response times. The exit code is 1 when a promise of `tests/overload/verdict.ts` is broken, an
+ * attack did not take place, or the server or the honest clients have ended; it is 2 for an invalid command line.
  *
  * With `--binary` the released file is attacked, `--json` writes the numbers to a file, and `--write` the table into
  * docs/engineering/measurements.md.

@@ -1,16 +1,17 @@
 /**
  * `deno task torture`: a storm of nodes that bootstrap and renew, while the server is killed with SIGKILL at random
  * instants and started again. Nothing that was acknowledged may be lost, signed twice, numbered anew or missed by a
- * watch; the database must pass its check, and every node end with a working pair. docs/engineering/measurements.md has the promises.
+ * watch; the database must pass its check, and every node end with a working pair. docs/engineering/measurements.md has
+ * the promises.
  *
- * The seed decides when kills come and what clients do; how far the server is by then is up to the machine. On a broken
- * promise, or when there was no time to try any, it ends with 1 and the folder is kept, with the account in
- * `violations.txt`; with 2 when it is called wrongly. Without flags it takes about two minutes, and kills as often as it
- * can within; at least 25 times, for which a slow machine goes on for up to a quarter of an hour. `--kills 200` takes as
- * long as 200 kills do, an hour at most, and proves nothing with fewer; where only `--seconds` or `--servers` is given,
- * one kill is enough. One line, the last when nothing is wrong, has seed, commit, kills and seconds.
- * With `--servers 3` that many servers share a real etcd of three members behind HAProxy, and one server and one
- * member are killed at a time.
+ * The seed determines the times of the kills and the actions of the clients, but not the progress of the server, which
+ * depends on the machine. When a promise is broken, or too few kills happened, the exit code is 1 and the folder is
+ * kept, with a report in `violations.txt`; the exit code is 2 for an invalid command line. Without flags a run takes
+ * about two minutes with as many kills as possible, but at least 25, for which a slow machine may need up to a quarter
+ * of an hour. `--kills 200` runs until 200 kills have happened, at most one hour, and fails with fewer; with only
+ * `--seconds` or `--servers`, one kill is enough. The last line of a successful run has seed, commit, kills and
+ * seconds. With `--servers 3` that many servers share a real etcd of three members behind HAProxy, and one server and
+ * one member are killed at a time.
  * Usage: main.ts [--kills N] [--seconds N] [--nodes N] [--servers N] [--seed S] [--binary]
  */
 import { join } from "node:path";
