@@ -1,11 +1,15 @@
-/** The Debian package: installed, used, upgraded and removed with Debian's own tools, in a root of its own. */
+/**
+ * The Debian package: installed, used, upgraded and removed with Debian's own tools, in a root of its own. Then the guide
+ * that installs it, or the file without it, is typed as it stands.
+ */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { mkdir, readFile, symlink } from "node:fs/promises";
+import { copyFile, cp, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, test } from "node:test";
 import { ROOT, runProgram } from "../support/child.ts";
+import { readGuide } from "../support/guide.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { createOtherRoot, type OtherRoot } from "../support/packages/other_root.ts";
 
@@ -21,7 +25,7 @@ let root: OtherRoot;
 before(async () => {
   folder = await createTempFolder();
   for (const name of ["share", "again", "mount"]) await mkdir(folder.join(name));
-  for (const name of ["share", "again"]) await symlink(join(ROOT, "dist", PROGRAM), folder.join(name, PROGRAM));
+  for (const name of ["share", "again"]) await copyFile(join(ROOT, "dist", PROGRAM), folder.join(name, PROGRAM));
   await makePackage("share", 1);
   await makePackage("share", 2);
   root = await createOtherRoot(folder.join("mount"), folder.join("share"));
@@ -42,9 +46,9 @@ async function makePackage(dist: string, revision: number): Promise<void> {
   assert.equal(code, 0, stderr);
 }
 
-/** Runs the server as its unit does, asks it something as root, and ends it. */
-async function useServer(): Promise<void> {
-  const unit = await root.run("cat /usr/lib/systemd/system/tlsboot.service");
+/** Runs the server as its unit does, asks it something as root, and ends it. Answers its URL. */
+async function useServer(root: OtherRoot, unitFolder = "/usr/lib/systemd/system"): Promise<string> {
+  const unit = await root.run(`cat ${unitFolder}/tlsboot.service`);
   const [, command = ""] = unit.match(/^ExecStart=(.*)$/m) ?? [];
   assert.match(command, /^tlsboot up /);
   await root.run(`install -d -o tlsboot -g tlsboot -m 700 ${DATA}`);
@@ -53,9 +57,10 @@ async function useServer(): Promise<void> {
     ...["-u", "tlsboot", "--", "sh", "-c", `cd / && echo $$ > ${pid} && exec ${command} --secure-port 0`],
   ]);
   try {
-    await server.waitFor(/is up at https:\/\//);
+    const [, url = ""] = await server.waitFor(/is up at (https:\/\/[^\s"]+)/);
     const answer = await root.attempt(`tlsboot get csr --data-dir ${DATA}`);
     assert.deepEqual({ code: answer.code, stderr: answer.stderr }, { code: 0, stderr: "No resources found\n" });
+    return url;
   } finally {
     await root.run(`kill -TERM "$(cat ${pid})" && rm ${pid}`);
     await server.finished();
@@ -93,7 +98,7 @@ test("systemd understands its units, and finds little that they could do", async
 });
 
 test("the server runs as the unit starts it", async () => {
-  await useServer();
+  await useServer(root);
   assert.match(await root.run(`stat -c '%U %a' ${DATA}/pki/ca.key ${DATA}/tlsboot.db`), /^(tlsboot 600\n){2}$/);
 });
 
@@ -103,7 +108,7 @@ test("an upgrade keeps settings and data, and opens them", async () => {
   await root.run(`dpkg -i /tmp/share/${toFileName(2)}`);
   assert.equal(await root.run("dpkg-query -W -f '${Version}' tlsboot"), `${version}-2`);
   assert.equal(await root.run(`sha256sum ${DATA}/pki/ca.crt; id tlsboot`), before);
-  await useServer();
+  await useServer(root);
   assert.match(await root.run(`cat ${DATA}/audit.log`), /"verb":"list"/);
 });
 
@@ -115,4 +120,55 @@ test("it is removed with all but the settings, and purged with all but the insta
   assert.match(await root.run("dpkg -P tlsboot"), /CA and data stay in \/var\/lib\/tlsboot/);
   await root.run(`test ! -e /etc/tlsboot && test -f ${DATA}/pki/ca.key`);
   assert.match(await root.run("getent passwd tlsboot"), /tlsboot/);
+});
+
+/**
+ * Types a block of the guide in a root of its own. Not every machine has `sudo`, an editor needs a person, and without a
+ * running systemd a service is only enabled: `useServer` starts it then.
+ */
+async function typeBlock(
+  index: number,
+  folderInRoot: string,
+  check: (root: OtherRoot) => Promise<void>,
+): Promise<void> {
+  const { blocks } = await readGuide("install");
+  assert.equal(blocks.length, 3);
+  const block = (blocks[index] ?? "").replaceAll("amd64", ARCHITECTURE).replaceAll("linux-x64", `linux-${process.arch}`)
+    .replace("systemctl enable --now", "systemctl enable");
+  await mkdir(folder.join(`mount-${index}`));
+  await using root = await createOtherRoot(folder.join(`mount-${index}`), folder.join("share"));
+  await root.run(`
+    printf '#!/bin/sh\nexec "$@"\n' > /usr/local/bin/sudo
+    printf '#!/bin/sh\necho "bindAddress: 127.0.0.2" >> "$1"\n' > /usr/local/bin/sudoedit
+    chmod 755 /usr/local/bin/sudo /usr/local/bin/sudoedit
+    mkdir -p "$(dirname ${folderInRoot})" && ln -sfn /tmp/share ${folderInRoot}`);
+  await root.run(`set -e\ncd ${folderInRoot}\n${block}`);
+  await check(root);
+}
+
+test("docs/guides/install.md: the file is checked and installed", async () => {
+  await copyFile(join(ROOT, "dist", "SHA256SUMS"), folder.join("share", "SHA256SUMS"));
+  await typeBlock(0, "/media/stick", async (root) => {
+    assert.equal(JSON.parse(await root.run("/usr/local/bin/tlsboot version -o json")).version, version);
+    const { code, stdout } = await root.attempt(`
+      cp /tmp/share/SHA256SUMS /tmp && head -c 1000000 /tmp/share/${PROGRAM} > /tmp/${PROGRAM}
+      cd /tmp && sha256sum --check --ignore-missing SHA256SUMS`);
+    assert.deepEqual({ code, stdout }, { code: 1, stdout: `${PROGRAM}: FAILED\n` });
+  });
+});
+
+test("docs/guides/install.md: apt installs the package, and its service is enabled and runs as edited", async () => {
+  await typeBlock(1, "/tmp/download", async (root) => {
+    assert.equal(await root.run("systemctl is-enabled tlsboot"), "enabled\n");
+    assert.match(await useServer(root), /^https:\/\/127\.0\.0\.2:/);
+  });
+});
+
+test("docs/guides/install.md: on any other machine with systemd the service is enabled and runs", async () => {
+  await cp(join(ROOT, "packaging"), folder.join("share", "packaging"), { recursive: true });
+  await typeBlock(2, "/tmp/download", async (root) => {
+    assert.equal(await root.run("systemctl is-enabled tlsboot"), "enabled\n");
+    await root.run(`systemd-analyze verify --man=no ${UNITS.join(" ")}`);
+    await useServer(root, "/etc/systemd/system");
+  });
 });
