@@ -1,11 +1,13 @@
 /** The guides, typed as they stand, with stock kubectl, curl and openssl. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { ROOT } from "../support/child.ts";
 import { type Guide, parseGuide, readGuide, toScript } from "../support/guide.ts";
-import { createTempFolder, findServerPort } from "../support/temp.ts";
+import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
+import { createTempFolder, findFreePort, findServerPort } from "../support/temp.ts";
 import { createShell } from "../support/interop/shell.ts";
 
 /** Types a guide; `before` is typed first, and `values` stand for what a reader fills in. */
@@ -112,6 +114,42 @@ test("ca: a CA from elsewhere, one under a passphrase, and one behind a program"
     values: { "/run/secrets/": "", "pass show tlsboot": "echo correct-horse" },
   });
   assert.match(out, /subject=CN = intermediate/);
+});
+
+test("monitoring: Prometheus scrapes with the token, evaluates the alerts, and the audit log follows the policy", async () => {
+  const guide = await readGuide("monitoring");
+  const [makeToken = "", installFiles = "", ...others] = guide.blocks;
+  assert.deepEqual(others, []);
+  const prometheus = await ensureDebianProgram("prometheus");
+  const url = `127.0.0.1:${await findFreePort()}`;
+  // Files are named from the folder of the configuration. Once a minute, as by default, would be long for a test.
+  const config = (guide.files.get("prometheus.yml") ?? "").replaceAll("/etc/prometheus/", "") +
+    "global: { scrape_interval: 1s, evaluation_interval: 1s }\n";
+  const out = await type({
+    files: new Map([...guide.files, ["prometheus.yml", config]]),
+    blocks: [
+      `export PATH=$PATH:${join(prometheus, "usr", "bin")} TLSBOOT_DATA_DIR=data KUBECONFIG=data/admin.kubeconfig`,
+      makeToken,
+      "tlsboot up --token-auth-file tokens.csv --audit-policy-file audit-policy.yaml --audit-log-path audit.log",
+      `mkdir etc && cp data/pki/ca.crt ${ROOT}/packaging/prometheus/tlsboot.rules.yaml .`,
+      "sed -i s/boot.example.com:6443/127.0.0.1:$TLSBOOT_SECURE_PORT/ prometheus.yml",
+      installFiles,
+      "test ! -e tlsboot.token",
+      `prometheus --config.file=etc/prometheus.yml --storage.tsdb.path=tsdb --web.listen-address=${url} 2> prometheus.log &`,
+      // The trap of the script ends it with the server.
+      "boot=$!",
+      'retry() { for _ in $(seq 150); do if eval "$1"; then return; fi; sleep 0.2; done; cat prometheus.log; exit 1; }',
+      `retry "promtool query instant http://${url} up 2> /dev/null | grep '=> 1 '"`,
+      `retry "curl -sf http://${url}/api/v1/rules > rules.json && ! grep -q unknown rules.json"`,
+      'grep -o \'"health":"[a-z]*"\' rules.json | sort | uniq -c',
+      "kubectl get --raw '/readyz?verbose'; kubectl get --raw /readyz/etcd; kubectl get --raw /readyz/storage-space; echo",
+      "kubectl get csr",
+      "retry 'grep -o \"RequestResponse.*certificatesigningrequests.*kubernetes-admin\" audit.log'",
+      "if grep -e /readyz -e /metrics -e RequestReceived audit.log; then exit 1; fi",
+    ],
+  }, { values: { "/etc/prometheus": "etc", "-o prometheus": '-o "$(id -un)"' } });
+  assert.match(out, /SUCCESS: [0-9]+ rules found[^]*^up\{[^}]*job="tlsboot"/m);
+  assert.match(out, /^ +[0-9]+ "health":"ok"\n\[\+\]/m);
 });
 
 test("README: a machine is let in by hand, and a person by one command", async () => {
