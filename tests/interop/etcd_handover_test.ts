@@ -1,64 +1,102 @@
-/** docs/guides/etcd.md, "A kube-apiserver": one with the instance's own CA and certificates beside ours, then in its place. */
+/** docs/guides/etcd.md, typed as it stands: servers share an etcd; a kube-apiserver runs beside them, then in their place. */
 import assert from "node:assert/strict";
+import { cp } from "node:fs/promises";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
 import { start } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
-import { findFreePort } from "../support/temp.ts";
-import { startApiserver } from "../support/interop/apiserver.ts";
+import { readGuide } from "../support/guide.ts";
+import { createTempFolder, findFreePort, findServerPort } from "../support/temp.ts";
+import { GUIDE_ETCD_SERVERS, startApiserver } from "../support/interop/apiserver.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
-import { startInstance } from "../support/interop/instance.ts";
+import { waitUntilUp } from "../support/interop/instance.ts";
+import { createKubectl } from "../support/interop/kubectl.ts";
+import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
+import { createShell } from "../support/interop/shell.ts";
 
-test("a kube-apiserver with the instance's CA serves its kubeconfigs, beside tlsboot and in its place", async () => {
-  await using etcd = await startEtcd();
-  const url = etcd.urls[0]!;
-  await using instance = await startInstance({ args: ["--etcd-servers", url, "--auto-approve"] });
-  const port = await findFreePort();
-  const bootstrap = async (name: string) =>
-    await instance.tlsboot(
-      ...["bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, "--hostname-override", name],
-      ...[
-        "--kubeconfig",
-        instance.folder.join(`${name}/kubeconfig`),
-        "--cert-dir",
-        instance.folder.join(`${name}/pki`),
-      ],
+test("a kube-apiserver with the instance's CA serves its kubeconfigs, beside two servers of tlsboot and in their place", async () => {
+  await using folder = await createTempFolder();
+  const shell = await createShell(folder);
+  const work = (path: string) => folder.join("work", path);
+  const both = "extendedKeyUsage=serverAuth,clientAuth";
+  await makeCertificate(folder, { name: "etcd-ca", extensions: CA_EXTENSIONS });
+  await makeCertificate(folder, { name: "etcd", issuer: "etcd-ca", extensions: ["subjectAltName=IP:127.0.0.1", both] });
+  await makeCertificate(folder, { name: "client", issuer: "etcd-ca", extensions: ["extendedKeyUsage=clientAuth"] });
+  for (const file of ["etcd-ca.crt", "client.crt", "client.key"]) await cp(folder.join(file), work(file));
+  await using etcd = await startEtcd({
+    members: 3,
+    isTls: true,
+    flags: [
+      ...[`--cert-file=${folder.join("etcd.crt")}`, `--key-file=${folder.join("etcd.key")}`],
+      ...["--client-cert-auth", `--trusted-ca-file=${folder.join("etcd-ca.crt")}`],
+    ],
+  });
+  const urls = etcd.urls.join(",");
+
+  const { blocks } = await readGuide("etcd");
+  assert.equal(blocks.length, 3);
+  const [up, copy] = blocks as [string, string, string];
+  const startServer = (name: string, port: number) =>
+    shell.start(
+      up.trimEnd()
+        .replace("/var/lib/tlsboot", name)
+        .replace("0.0.0.0", "127.0.0.1")
+        .replace("boot.example.com", "127.0.0.1")
+        .replace("6443", String(port))
+        .replace(GUIDE_ETCD_SERVERS, urls) + " --auto-approve",
     );
-  const first = await bootstrap("n1");
-  assert.equal(first.code, 0, first.stderr);
-  await instance.kubectl.run("create", "cm", "ours");
+  const port = await findServerPort();
+  await using first = startServer("first", port);
+  await waitUntilUp(first);
+  const copied = await shell.run(
+    `set -e\n${copy.replaceAll("first:/var/lib/tlsboot", work("first")).replaceAll("/var/lib/tlsboot", "next")}`,
+  );
+  assert.equal(copied.code, 0, copied.stderr);
+  await using next = startServer("next", await findServerPort());
+  await waitUntilUp(next);
 
-  await using beside = await startApiserver(instance, url, port);
-  const at = (place: string) => ["--server", place];
-  const theirs = `https://127.0.0.1:${port}`;
+  const kubectl = createKubectl(folder, work("first/admin.kubeconfig"));
+  const bootstrap = async (name: string) =>
+    await shell.run(
+      `tlsboot bootstrap --bootstrap-kubeconfig first/bootstrap.kubeconfig --hostname-override ${name} ` +
+        `--kubeconfig ${name}/kubeconfig --cert-dir ${name}/pki`,
+    );
+  const joined = await bootstrap("n1");
+  assert.equal(joined.code, 0, joined.stderr);
+  await kubectl.run("create", "cm", "ours");
+  assert.match(await kubectl.as(work("next/admin.kubeconfig")).run("get", "cm", "--output=name"), /configmap\/ours/);
+
+  const place = await findFreePort();
+  await using beside = await startApiserver({ dataDir: work("first") }, urls, place);
+  const there = ["--server", `https://127.0.0.1:${place}`];
   await eventually(
     "kube-apiserver is ready",
-    async () => (await instance.kubectl.try(...at(theirs), "get", "--raw", "/readyz")).code === 0 || undefined,
+    async () => (await kubectl.try(...there, "get", "--raw", "/readyz")).code === 0 || undefined,
     60_000,
   );
-  await instance.kubectl.run(...at(theirs), "create", "cm", "theirs");
-  assert.match(await instance.kubectl.run("get", "cm", "--output=name"), /configmap\/ours\nconfigmap\/theirs/);
+  await kubectl.run(...there, "create", "cm", "theirs");
+  assert.match(await kubectl.run("get", "cm", "--output=name"), /configmap\/ours\nconfigmap\/theirs/);
   // A node that joined here is known there, by its certificate.
-  const node = instance.kubectl.as(instance.folder.join("n1/kubeconfig"));
-  assert.match(await node.run(...at(theirs), "auth", "whoami"), /system:node:n1/);
-  beside.kill("SIGTERM");
-  await beside.finished();
+  const node = kubectl.as(work("n1/kubeconfig"));
+  assert.match(await node.run(...there, "auth", "whoami"), /system:node:n1/);
+  for (const server of [beside, next, first]) {
+    server.kill("SIGTERM");
+    await server.finished();
+  }
 
-  instance.running.kill("SIGTERM");
-  await instance.running.finished();
   // Where the servers are is all that the clients know.
-  await using instead = await startApiserver(instance, url, Number(new URL(instance.server).port));
+  await using instead = await startApiserver({ dataDir: work("first") }, urls, port);
   await using signer = start(peerPath("kube-controller-manager"), [
-    `--kubeconfig=${instance.adminKubeconfig}`,
-    `--cluster-signing-cert-file=${instance.dataDir}/pki/ca.crt`,
-    `--cluster-signing-key-file=${instance.dataDir}/pki/ca.key`,
+    `--kubeconfig=${work("first/admin.kubeconfig")}`,
+    `--cluster-signing-cert-file=${work("first/pki/ca.crt")}`,
+    `--cluster-signing-key-file=${work("first/pki/ca.key")}`,
     "--controllers=certificatesigningrequest-approving-controller,certificatesigningrequest-signing-controller",
     "--leader-elect=false",
     "--secure-port=0",
   ]);
   await eventually(
     "kube-apiserver is ready in its place",
-    async () => (await instance.kubectl.try("get", "--raw", "/readyz")).code === 0 || undefined,
+    async () => (await kubectl.try("get", "--raw", "/readyz")).code === 0 || undefined,
     60_000,
   );
   assert.match(await node.run("auth", "whoami"), /system:node:n1/);

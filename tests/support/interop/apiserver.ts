@@ -1,35 +1,29 @@
 /** A kube-apiserver on an instance's etcd, with the instance's own CA and certificates, as docs/guides/etcd.md starts it. */
-import { existsSync } from "node:fs";
+import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import { peerPath } from "../peers/go.ts";
 import { type Running, start } from "../child.ts";
-import { openssl } from "./openssl.ts";
+import { readGuide } from "../guide.ts";
 import type { RunningInstance } from "./instance.ts";
 
-/** The flags of docs/guides/etcd.md; on loopback nothing else can be advertised. */
+/** The servers of etcd in docs/guides/etcd.md. */
+export const GUIDE_ETCD_SERVERS = "https://etcd-0:2379,https://etcd-1:2379,https://etcd-2:2379";
+
+/** Types the commands of docs/guides/etcd.md in the folder above the data directory, where its certificates are too. */
 export async function startApiserver(
-  instance: Pick<RunningInstance, "dataDir" | "folder">,
-  etcdUrl: string,
+  { dataDir }: Pick<RunningInstance, "dataDir">,
+  etcdUrls: string,
   port: number,
   flags: readonly string[] = [],
 ): Promise<Running> {
-  const pki = `${instance.dataDir}/pki`;
-  const serviceAccountKey = instance.folder.join("sa.key");
-  if (!existsSync(serviceAccountKey)) await openssl(["genrsa", "-out", serviceAccountKey, "2048"]);
-  return start(peerPath("kube-apiserver"), [
-    `--etcd-servers=${etcdUrl}`,
-    `--client-ca-file=${pki}/ca.crt`,
-    `--tls-cert-file=${pki}/apiserver.crt`,
-    `--tls-private-key-file=${pki}/apiserver.key`,
-    "--authorization-mode=Node,RBAC",
-    "--enable-admission-plugins=NodeRestriction",
-    "--enable-bootstrap-token-auth",
-    "--service-account-issuer=https://kubernetes.default.svc",
-    `--service-account-key-file=${serviceAccountKey}`,
-    `--service-account-signing-key-file=${serviceAccountKey}`,
-    "--service-cluster-ip-range=10.96.0.0/16",
-    `--secure-port=${port}`,
-    "--bind-address=127.0.0.1",
-    "--endpoint-reconciler-type=none",
-    ...flags,
-  ]);
+  const block = (await readGuide("etcd")).blocks.find((commands) => /^kube-apiserver /m.test(commands));
+  assert.ok(block !== undefined, "docs/guides/etcd.md starts a kube-apiserver");
+  const typed = block.trimEnd()
+    .replace(/^kube-apiserver /m, `exec ${peerPath("kube-apiserver")} `)
+    .replace(GUIDE_ETCD_SERVERS, etcdUrls)
+    .replaceAll("=pki/", `=${dataDir}/pki/`)
+    .replace("--secure-port=6443", `--secure-port=${port}`);
+  // On loopback nothing else can be advertised.
+  const more = ["--bind-address=127.0.0.1", "--endpoint-reconciler-type=none", ...flags];
+  return start("bash", ["-c", ["set -e", `${typed} ${more.join(" ")}`].join("\n")], { cwd: dirname(dataDir) });
 }
