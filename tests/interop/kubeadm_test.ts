@@ -8,8 +8,11 @@ import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
 import { type Finished, runProgram } from "../support/child.ts";
-import { startClusters } from "../support/interop/kubeadm_places.ts";
+import { readGuide } from "../support/guide.ts";
+import { findFreePort } from "../support/temp.ts";
+import { NODE, startClusters } from "../support/interop/kubeadm_places.ts";
 import { discovery, joining } from "../support/interop/kubeadm_join_scripts.ts";
+import { startMachine } from "../support/interop/machine.ts";
 import { INIT_CONFIG, preparing, randomTokens, tokens } from "../support/interop/kubeadm_scripts.ts";
 import { compareScripts, formatStep } from "../support/interop/kubectl_comparison/comparison.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
@@ -46,11 +49,24 @@ test("kubeadm join finds up by the cluster-info that up publishes, with tokens o
   assert.equal(stranger.code, 1);
   assert.match(stranger.stderr, /cluster CA found in cluster-info ConfigMap is invalid/);
 
-  await upload(instance);
+  await prepare(instance);
   const member = await readAnswer(instance, "token", "create", ...dataDir, "--groups", KUBEADM_GROUP);
   const { code, stdout, stderr } = await discover(instance, member, pin);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /Reading configuration from the "kubeadm-config" ConfigMap in namespace "kube-system"/);
+  assert.deepEqual(whatIsThere(), before);
+});
+
+test("docs/guides/kubeadm.md: after its commands the printed line makes a machine a Ready node", async () => {
+  const before = whatIsThere();
+  await using instance = await startInstance();
+  const line = await prepare(instance);
+  await using machine = await startMachine(instance.folder.path, NODE);
+  const anyMachine = `--node-name ${NODE} --cri-socket unix://${machine.runtimeSocket} --ignore-preflight-errors all`;
+  const { code, stdout, stderr } = await runProgram(machine.enter, ["sh", "-c", `${line} ${anyMachine}`]);
+  assert.equal(code, 0, `${line}\n${stdout}${stderr}`);
+  await instance.kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=30s");
+  await instance.kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
   assert.deepEqual(whatIsThere(), before);
 });
 
@@ -75,11 +91,20 @@ async function discover({ server, folder }: RunningInstance, token: string, pin:
   return await runProgram(peerPath("kubeadm"), phase, { cwd: folder.path });
 }
 
-async function upload({ server, folder, adminKubeconfig }: RunningInstance): Promise<void> {
-  const path = folder.join("init.yaml");
-  const values: Readonly<Record<string, string>> = { server: new URL(server).host, port: "10250", healthPort: "10248" };
-  await writeFile(path, INIT_CONFIG.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => values[name] ?? ""));
-  const phase = ["init", "phase", "upload-config", "all", "--config", path, "--kubeconfig", adminKubeconfig];
-  const { code, stderr } = await runProgram(peerPath("kubeadm"), phase, { cwd: folder.path });
-  assert.equal(code, 0, stderr);
+/** Types the commands of docs/guides/kubeadm.md, and returns the line that the last of them prints for the machine. */
+async function prepare({ server, folder, dataDir }: RunningInstance): Promise<string> {
+  const ports = { port: String(await findFreePort()), healthPort: String(await findFreePort()) };
+  const values: Readonly<Record<string, string>> = { server: new URL(server).host, ...ports };
+  await writeFile(
+    folder.join("init.yaml"),
+    INIT_CONFIG.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => values[name] ?? ""),
+  );
+  const { blocks } = await readGuide("kubeadm");
+  assert.equal(blocks.length, 1);
+  const script = ["set -e", `kubeadm() { '${peerPath("kubeadm")}' "$@"; }`, ...blocks].join("\n");
+  const typed = await runProgram("bash", ["-c", script.replaceAll("tlsboot-data", dataDir)], { cwd: folder.path });
+  assert.equal(typed.code, 0, typed.stderr);
+  const [line] = typed.stdout.match(/^kubeadm join .*$/m) ?? [];
+  assert.ok(line !== undefined, typed.stdout);
+  return line;
 }
