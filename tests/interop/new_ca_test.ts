@@ -1,10 +1,18 @@
 /** docs/guides/new_ca.md, typed in step by step: no one who followed it is locked out. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
+import { ROOT } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { createShell } from "../support/interop/shell.ts";
+
+/** The flags that the text of the page starts the instance with: first that of its second step, then those of its fourth. */
+async function readFlags(): Promise<readonly string[]> {
+  const page = await readFile(join(ROOT, "docs", "guides", "new_ca.md"), "utf8");
+  return [...page.matchAll(/`(--(?:client-ca|cluster-signing)\S+ \S+)`/g)].map(([, flag = ""]) => flag);
+}
 
 /** The commands of the page, for an instance in `data`. */
 async function steps(server: string): Promise<readonly string[]> {
@@ -47,13 +55,15 @@ test("docs/guides/new_ca.md: after a new CA every client that followed the page 
     for (const name of ["n1", "late"]) await run(bootstrap(name, "data/bootstrap.kubeconfig"));
   });
   await run(make);
-  const believed = "--client-ca-file new/pki/ca.crt";
+  const flags = await readFlags();
+  assert.equal(flags.length, 3);
+  const [believed = ""] = flags;
   await up(believed, async () => {
     await run(share);
     await isServed("n1/kubeconfig", "late/kubeconfig", "data/admin.kubeconfig");
   });
   await up(
-    `${believed} --cluster-signing-cert-file new/pki/ca.crt --cluster-signing-key-file new/pki/ca.key`,
+    flags.join(" "),
     async () => {
       await isServed("n1/kubeconfig", "late/kubeconfig");
       assert.notEqual((await shell.run(verify)).code, 0, "it was signed by the old CA");
