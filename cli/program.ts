@@ -56,7 +56,10 @@ function createIo(process: Process, stdout: OutputStream, stderr: OutputStream):
   };
 }
 
-/** An output of the process. The stream is created on first use, because that takes a good part of a short run. */
+/**
+ * An output of the process. The stream is created on first use, because creating it is a considerable part of a short
+ * run.
+ */
 function createOutput(
   process: Process,
   name: "stdout" | "stderr",

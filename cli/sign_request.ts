@@ -18,7 +18,7 @@ export interface RequestSigning {
   readonly clientTrust: ClientTrust;
   readonly asked: RequestFileOptions;
   readonly signingDurationSeconds: number;
-  /** Whether the intermediates of the CA come behind each certificate. */
+  /** Whether the intermediates of the CA follow each certificate. */
   readonly chain: boolean;
 }
 

@@ -1,4 +1,7 @@
-/** How user commands reach the API: by the kubeconfig that they name, or by the administrator's in the data directory. */
+/**
+ * Connects user commands to the API, with the kubeconfig that a flag names or the administrator's in the data
+ * directory.
+ */
 import { join, resolve } from "node:path";
 import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../client/transport/connect.ts";

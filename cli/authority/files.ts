@@ -131,7 +131,7 @@ export async function createSplitAuthorities(
 }
 
 /**
- * Writes an imported CA, without its key when a program holds it. Throws AppError `file_exists` when there is a CA or
+ * Writes an imported CA, without its key when a program has it. Throws AppError `file_exists` when there is a CA or
  * another key.
  */
 export async function writeImportedAuthority(
@@ -211,7 +211,7 @@ function invalidCa(path: string, error: string): AppError {
   });
 }
 
-/** Opens the key that a program holds; there is no key file then. */
+/** Opens the key that a program has; there is no key file then. */
 async function openProgram(paths: AuthorityPaths, keys: CaKeys): Promise<CaKey> {
   const source = keys.getSource(paths);
   const key = await source.open(await source.state());

@@ -15,7 +15,7 @@ export interface AuthorityPaths {
   readonly key: string;
 }
 
-/** The purposes beside `serving`, each with a CA of its own in a split instance. */
+/** The purposes other than `serving`, each with a CA of its own in a split instance. */
 export const SPLIT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client", "kubelet-serving", "custom"];
 
 /** The purpose of each CA in words. */

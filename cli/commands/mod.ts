@@ -23,7 +23,7 @@ import { tokenCreateCommand, tokenDeleteCommand, tokenListCommand } from "./toke
 import { upCommand } from "./up/flags.ts";
 import { versionCommand } from "./version/flags.ts";
 
-/** The words that hold commands. Their order does not matter: help follows the order of the commands. */
+/** The words that group commands. Their order does not matter, because help follows the order of the commands. */
 const FAMILIES: readonly CommandFamily[] = [
   {
     word: "get",

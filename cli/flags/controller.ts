@@ -62,8 +62,9 @@ export const SIGNING_FLAGS = {
   }),
   clusterSigningDuration: durationFlag({
     default: "8760h0m0s",
-    summary: "Default and maximum life of issued certificates. Below 10m, which is the minimum that a request can " +
-      "have, it is the life of every certificate.",
+    summary:
+      "Default and maximum lifetime of issued certificates. Below 10m, which is the minimum that a request can " +
+      "have, it is the lifetime of every certificate.",
   }),
 } as const;
 

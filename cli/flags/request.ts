@@ -18,10 +18,10 @@ export const REQUEST_TIMEOUT = durationFlag({
 });
 
 /**
- * Creates a flag for the requested life of a certificate. The API accepts ten minutes or more
+ * Creates a flag for the requested lifetime of a certificate. The API accepts ten minutes or more
  * (`pkg/apis/certificates/validation/validation.go`) and stores the seconds in an int32.
  */
-export function lifeFlag<D extends string | undefined = undefined>(
+export function lifetimeFlag<D extends string | undefined = undefined>(
   options: FlagOptions & { readonly default?: D },
 ): Flag<number | (D extends string ? never : undefined)> {
   return durationFlag({ ...options, min: "10m", max: "596523h" });

@@ -100,7 +100,7 @@ export const SERVER_FLAGS = {
   auditLogMode: choiceFlag({
     choices: ["blocking", "blocking-strict"],
     default: "blocking",
-    summary: "When the log cannot be written, requests go on (blocking) or are refused (blocking-strict).",
+    summary: "When the log cannot be written, requests continue (blocking) or are refused (blocking-strict).",
   }),
   auditLogMaxsize: integerFlag({ default: 100, summary: "Megabytes after which the audit log is rotated." }),
   auditLogMaxage: integerFlag({ default: 366, summary: "Days that rotated audit logs are kept; 0 for ever." }),

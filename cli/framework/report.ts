@@ -34,7 +34,7 @@ function findHint(error: unknown, isDebug: boolean): string | undefined {
   return isDebug ? undefined : "this is a bug in tlsboot: run the command again with --debug and report what it prints";
 }
 
-/** Prints a warning on stderr, in one line. The command itself goes on. */
+/** Prints a warning on stderr, in one line. The command itself continues. */
 export function warn(text: string, io: Pick<Io, "stderr" | "env">): void {
   io.stderr.write(`tlsboot: ${createStyle(io.stderr, io.env).yellow("warning:")} ${escapeValue(text)}\n`);
 }

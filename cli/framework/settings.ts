@@ -59,7 +59,7 @@ export function describeSettings(flags: FlagSet, resolved: ResolvedSettings<Flag
 /**
  * Finds variables that have no effect, and returns a warning for each: those that are nearly the name of a setting, and
  * those of flags for the command line only. Others are not reported, because Kubernetes sets `TLSBOOT_SERVICE_HOST` and
- * the like in every pod beside a Service of this name, and hooks get variables of their own.
+ * the like in every pod in the namespace of a Service with this name, and hooks get variables of their own.
  */
 export function findIgnoredVariables(
   env: Readonly<Record<string, string | undefined>>,

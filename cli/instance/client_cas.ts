@@ -41,7 +41,7 @@ export async function readTrustedCas(
   return { trusted: encodeOnce([...trusted, ...others]), issuers: encodeOnce(issuers) };
 }
 
-/** Creates the part that reads the CAs again and gives a running server each change of them. */
+/** Creates the part that rereads the CAs and passes each change to a running server. */
 export function followClientCas(
   { server, current, read }: {
     readonly server: Pick<Server, "setClientCa">;

@@ -13,7 +13,7 @@ export interface DataDir {
   readonly servingCertificate: string;
   readonly servingKey: string;
   readonly database: string;
-  /** Names the etcd that holds the objects, when they are not in the database. */
+  /** The file that names the etcd with the objects, when they are not in the database. */
   readonly etcdPlace: string;
   /** The issued certificates that have not expired, kept between runs. */
   readonly issued: string;
@@ -28,7 +28,7 @@ export const ETCD_PLACE_NAME = "etcd.yaml";
 
 /** The mode of folders in a data directory. */
 export const FOLDER_MODE = 0o700;
-/** The mode of files that hold a secret. */
+/** The mode of files that contain a secret. */
 export const SECRET_MODE = 0o600;
 /** The mode of certificates and other public files. */
 export const PUBLIC_MODE = 0o644;

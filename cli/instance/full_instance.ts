@@ -39,7 +39,7 @@ export type FullSettings =
   & Settings<typeof SIGNING_FLAGS>
   & { readonly autoApprove: boolean };
 
-/** The parts that a program may change, beside the settings. */
+/** The parts that a program may change, in addition to the settings. */
 export interface FullOptions {
   /** Runs when the API server has started, before the signers open their CAs. */
   readonly onServing?: (instance: Instance) => Promise<void>;
@@ -128,8 +128,8 @@ export async function startFullInstance(
 }
 
 /**
- * Runs work beside the other parts until the signal aborts or the part is disposed, which waits for its end. Work that
- * fails on its own is passed to `onFailure`.
+ * Runs work concurrently with the other parts until the signal aborts or the part is disposed, which waits for its end.
+ * Work that fails on its own is passed to `onFailure`.
  */
 export function runBeside(
   work: (signal: AbortSignal) => Promise<void>,

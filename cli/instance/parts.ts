@@ -2,7 +2,7 @@
 
 /** A part that has started. */
 export interface Part extends Partial<AsyncDisposable>, Partial<Disposable> {
-  /** Checks what the part holds, such as a certificate, and renews it when it is due. Called each minute. */
+  /** Checks the certificates and other contents of the part, and renews those that are due. Called each minute. */
   renew?(): Promise<void>;
 }
 

@@ -163,7 +163,8 @@ async function readText(
 }
 
 /**
- * Reads all files of the flags as one text. A file that cannot be read gives a text too, so its fault is logged once.
+ * Reads all files of the flags as one text. A file that cannot be read is represented by its fault, so that the fault
+ * is logged once.
  */
 async function readContent(flags: PolicyFlags, { files, cwd }: PolicyFileDeps): Promise<string> {
   const paths = [

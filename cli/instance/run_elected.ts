@@ -1,4 +1,6 @@
-/** Leader election around controllers: of replicas beside a cluster, and of servers that share a store. */
+/**
+ * Leader election around controllers: for replicas that work on a remote cluster, and for servers that share a store.
+ */
 import { Buffer } from "node:buffer";
 import { hostname } from "node:os";
 import type { Lease } from "../../core/kube/coordination_v1.ts";

@@ -6,7 +6,7 @@ import { createCaKeys } from "../authority/keys.ts";
 import type { InstanceDeps } from "../instance/deps.ts";
 import { createSystemClock, createSystemRandom } from "../system.ts";
 
-/** Clock, randomness and log, which every part of the library takes. */
+/** Clock, randomness and log, which are passed to every part of the library. */
 export interface SystemPorts {
   readonly clock: Clock;
   readonly random: Random;

@@ -25,7 +25,7 @@ export interface TestServerSettings extends Partial<SystemPorts> {
   readonly autoApprove?: boolean;
   /** Built-in controllers that do not run, so that a test can put another in their place. */
   readonly without?: readonly ("approver" | "signer")[];
-  /** The life of issued certificates, in seconds; a year by default. */
+  /** The lifetime of issued certificates, in seconds; a year by default. */
   readonly signingDurationSeconds?: number;
 }
 

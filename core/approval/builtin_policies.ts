@@ -47,7 +47,7 @@ export const BUILTIN_POLICIES: ReadonlyMap<string, Policy> = new Map([
   },
   serving(
     "kubelet-serving",
-    "Approves a kubelet's serving certificate when the inventory gives every name and address in it to that node; for a " +
+    "Approves a kubelet's serving certificate when the inventory assigns every name and address in it to that node; for a " +
       "node that the inventory does not know, a renewal of the names it holds. A node cannot get a name by saying that it " +
       "is its own. Needs --inventory.",
     { inventory: true, heldCertificate: true, trustNodeStatus: false },

@@ -97,7 +97,7 @@ function usageRules({ allowed, required }: UsageRules): readonly ProfileRule[] {
 }
 
 function lifetimeRule({ minMs }: LifetimeRules): ProfileRule {
-  const sentence = `the lifetime that is asked for, if any, is at least ${formatDuration(minMs)}`;
+  const sentence = `the requested lifetime, if any, is at least ${formatDuration(minMs)}`;
   return rule("lifetime", sentence, (_facts, _usages, seconds) => {
     if (seconds === undefined || seconds * 1_000 >= minMs) return undefined;
     return `lifetime is too short: ${formatDuration(seconds * 1_000)}, at least ${formatDuration(minMs)} expected`;

@@ -41,7 +41,7 @@ test("describeProfile() describes every requirement and every property of a prof
     "  the key is RSA of 3072 to 4096 bits or ECDSA of 256 bits or Ed25519",
     "  the usages are among digital signature, key encipherment, server auth",
     "  the usages have server auth",
-    "  the lifetime that is asked for, if any, is at least 1h0m0s",
+    "  the requested lifetime, if any, is at least 1h0m0s",
     "Serving certificates of the web team.",
     "Certificates are valid for at most 2160h0m0s, for 720h0m0s by default.",
     "A request file without usages gets digital signature, server auth.",

@@ -125,7 +125,7 @@ test("backup works on a folder without a server, reports its contents, and verif
   const restored = await onTerminal("restore", "a.backup", "--data-dir", "new");
   assert.equal(restored.code, 0, restored.stderr);
   assert.match(restored.stderr, /reading the backup[^]*checking what was read[^]*\[2K$/);
-  assert.match(restored.stdout, /^new: \d+ objects as of .*; resource versions go on from 10\d+\n$/);
+  assert.match(restored.stdout, /^new: \d+ objects as of .*; resource versions continue from 10\d+\n$/);
 });
 
 test("backup and restore report clearly what is wrong", async () => {

@@ -92,7 +92,7 @@ test("tlsboot bootstrap --serving waits for approval and continues with its own 
   const name = /serving request (\S+) made/.exec(late.stderr)?.[1] ?? "";
   assert.match(
     (await status(folder, "--serving")).stdout,
-    /Next: +its request is waiting; go on with: tlsboot bootstrap /,
+    /Next: +its request is waiting; continue with: tlsboot bootstrap /,
   );
   const approved = await runTlsboot(["approve", name, "--data-dir", folder.join("data")], { cwd: folder.path });
   assert.equal(approved.code, 0, approved.stderr);

@@ -150,7 +150,7 @@ test("tlsboot bootstrap --status prints a command that goes on with a waiting re
   const waiting = await run(folder, STATUS);
   assert.equal(waiting.code, 3);
   assert.match(waiting.stdout, /^Node: +n1\n/);
-  const [, command = ""] = /Next: +its request is waiting; go on with: (tlsboot .*)/.exec(waiting.stdout) ?? [];
+  const [, command = ""] = /Next: +its request is waiting; continue with: (tlsboot .*)/.exec(waiting.stdout) ?? [];
   const approved = await runTlsboot(["approve", name, "--data-dir", instance.data]);
   assert.equal(approved.code, 0, approved.stderr);
   // From another folder than the first run, which had relative paths.

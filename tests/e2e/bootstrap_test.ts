@@ -200,7 +200,7 @@ test("tlsboot bootstrap --rotate-certificates renews automatically", async () =>
   await using instance = await startInstanceProcess(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
   await using running = startBootstrap(folder, "n1", "--rotate-certificates", "--duration", "1h");
   await running.waitFor(/certificate of n1 issued/);
-  const cut = "tlsboot: warning: the signer gives a life of 5m20s, not the 1h0m0s that were asked for\n";
+  const cut = "tlsboot: warning: the signer grants a lifetime of 5m20s, not the requested 1h0m0s\n";
   await running.waitFor(new RegExp(cut));
   const first = await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8");
   await running.waitFor(/certificate renewed, valid until /, 40_000);

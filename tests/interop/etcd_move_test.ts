@@ -159,7 +159,7 @@ test("an instance with a node moves into an etcd by TLS, where a kube-apiserver 
   assert.match(offline.stderr, /without the fields that tlsboot does not know, if they have any: services \(\d\)\n/);
   assert.match((await must("backup", second, "--verify", ...open)).stderr, /\bdeployments \(1\)/);
   const back = await must("restore", second, ...data, ...open, "--force");
-  assert.match(back.stdout, /resource versions go on from 1000\d+\n/);
+  assert.match(back.stdout, /resource versions continue from 1000\d+\n/);
   assert.match(back.stderr, /warning: was not in the backup: .*\bdeployments \(1\)/);
   assert.ok(!existsSync(`${dataDir}/etcd.yaml`));
 

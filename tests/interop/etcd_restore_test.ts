@@ -185,7 +185,7 @@ test("--force-etcd moves existing keys below another prefix, also after an inter
   const interrupted = { ...marker, phase: "puttingAside", aside: ["/taken.replaced-then"] };
   await etcd.members[0]!.put(`/taken/${MARKER}`, JSON.stringify(interrupted));
   await serveIsRefused("taken");
-  await refused(restore(first, "taken", "taken-3"), /is half put aside\n.*hint: go on with --force-etcd/);
+  await refused(restore(first, "taken", "taken-3"), /is half put aside\n.*hint: continue with --force-etcd/);
   await must(restore(first, "taken", "taken-3", "--force-etcd"));
   assert.equal((await keysBelow("taken.replaced-then")).length, 3);
   assert.equal((await keysBelow("taken")).length, 40);

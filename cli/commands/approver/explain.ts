@@ -1,4 +1,7 @@
-/** Explains how each approval rule judges a request. The verdict is the approver's own, but nothing is written. */
+/**
+ * Explains the verdict of each approval rule about a request. The verdict is the approver's own, but nothing is
+ * written.
+ */
 import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
 import { isSettled } from "../../../core/approval/plan_approval.ts";

@@ -72,7 +72,7 @@ function reportRestored(
   const show = (at: string) => displayPath(at, io.cwd);
   const { createdAt, objects, leftOut = [] } = manifest;
   const where = prefix === undefined
-    ? line`${objects} objects as of ${createdAt}; resource versions go on from ${revision}`
+    ? line`${objects} objects as of ${createdAt}; resource versions continue from ${revision}`
     : line`${objects} objects as of ${createdAt}, in etcd below ${prefix}; resource versions are etcd's, now ${revision}`;
   io.stdout.write(line`${show(root)}: ${where}\n`);
   if (replaced !== undefined) io.stdout.write(line`what was there before is in ${show(replaced)}\n`);

@@ -1,6 +1,6 @@
 /**
- * Restores a data directory: builds it completely beside its place, reads it as a server would, and only then moves it
- * there with one rename. The old folder is kept beside it. The objects may be written to an etcd instead.
+ * Restores a data directory: builds it completely next to its final path, reads it as a server would, and only then
+ * renames it. The old folder is kept next to the new one. The objects may be written to an etcd instead.
  */
 import { createHash } from "node:crypto";
 import { chown, mkdir, open, readdir, rm, stat } from "node:fs/promises";

@@ -81,9 +81,9 @@ export function describeContinuation(
   io: Io,
   isServing: boolean,
 ): string {
-  if (namesCredentials(settings)) return `go on with: ${commandLine(settings, machine, io.cwd)}`;
-  if (kept !== undefined) return `go on with: ${kept}`;
-  if (isServing) return `go on with: ${commandLine(settings, machine, io.cwd)}`;
+  if (namesCredentials(settings)) return `continue with: ${commandLine(settings, machine, io.cwd)}`;
+  if (kept !== undefined) return `continue with: ${kept}`;
+  if (isServing) return `continue with: ${commandLine(settings, machine, io.cwd)}`;
   return "run the command that made it again";
 }
 

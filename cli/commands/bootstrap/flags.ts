@@ -2,7 +2,7 @@
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { canonicalIp } from "../../../core/lib/ip_address.ts";
 import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
-import { lifeFlag } from "../../flags/request.ts";
+import { lifetimeFlag } from "../../flags/request.ts";
 import { defineCommand } from "../../framework/command.ts";
 import {
   choiceFlag,
@@ -65,7 +65,7 @@ export const BOOTSTRAP_FLAGS = {
       "name resolves to, else that of the interface with the default route.",
     parse: parseIp,
   }),
-  duration: lifeFlag({
+  duration: lifetimeFlag({
     summary:
       "How long the certificates should live, 10m or more. The signer may grant less; without the flag, the signer decides.",
   }),

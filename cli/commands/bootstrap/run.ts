@@ -29,7 +29,7 @@ import { displayPath } from "../../output/display_path.ts";
 import { escapeText } from "../../output/escape.ts";
 import { createSteps } from "../../output/progress.ts";
 import { USER_AGENT } from "../../version.ts";
-import { describeCutLife } from "../request/progress.ts";
+import { describeShortenedLifetime } from "../request/progress.ts";
 
 /** The action of the command `tlsboot bootstrap`. */
 export async function run(
@@ -51,7 +51,7 @@ export async function run(
   const onProgress = (event: MachineProgress): void => {
     const text = describeProgress(event, io.cwd);
     if (text !== undefined) steps?.step(text);
-    if (event.kind === "issued") reportCutLife(event, settings, io);
+    if (event.kind === "issued") reportShortenedLifetime(event, settings, io);
   };
   const findCluster = createClusterFinder(settings, { io, files, connect, onProgress });
   const tools: Tools = { io, files, connect, logger, findCluster };
@@ -66,14 +66,14 @@ export async function run(
     if (once.hookFaults.length > 0) throw createHookError(once.hookFaults);
     return once.isReady ? EXIT.done : EXIT.no;
   }
-  // A run that renews certificates must not end because of a failure that it can only report.
+  // A run that renews certificates must not exit because of a failure that it can only report.
   const report = (failed: readonly string[]): void => {
     if (failed.length > 0) logger.error("the certificate is stored, but what should follow failed", { faults: failed });
   };
   report(once.hookFaults);
   const onChange = async (change: PairChange, isFirst: boolean): Promise<void> => {
     io.stdout.write(escapeText(describeChange(change, isFirst, io.cwd)));
-    reportCutLife(change.pair.leaf, settings, io);
+    reportShortenedLifetime(change.pair.leaf, settings, io);
     report(await runHooksFor(change));
   };
   return await keepRotating({ settings, machine, tools, onChange }, signal);
@@ -167,13 +167,13 @@ async function checkReadiness(context: Context, signal: AbortSignal): Promise<bo
   return !problems.some(({ severity }) => severity === "fault");
 }
 
-/** Warns when the signer grants a shorter life than `--duration`. */
-function reportCutLife(
+/** Warns when the signer grants a shorter lifetime than `--duration`. */
+function reportShortenedLifetime(
   life: { readonly notBefore: Date; readonly notAfter: Date },
   { duration }: Settings<BootstrapFlags>,
   io: Io,
 ): void {
-  const cut = describeCutLife(life, duration === undefined ? undefined : Math.floor(duration / 1000));
+  const cut = describeShortenedLifetime(life, duration === undefined ? undefined : Math.floor(duration / 1000));
   if (cut !== undefined) warn(cut, io);
 }
 

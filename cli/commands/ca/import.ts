@@ -15,7 +15,7 @@ import { checkPrivateFile } from "../../../client/private_file.ts";
 /** A CA from two files, checked. */
 export interface ImportedAuthority {
   readonly authority: Authority;
-  /** The key as text and opened; undefined when a program holds it. */
+  /** The key as text and opened; undefined when a program has it. */
   readonly key: { readonly pem: string; readonly opened: PrivateKey } | undefined;
 }
 

@@ -26,8 +26,8 @@ import { describeNameConstraints } from "../../output/certificate_text.ts";
 
 type CaInitInput = Input<CaInitFlags>;
 
-/** The minimum life of a CA, a day. A shorter one is probably a mistake. */
-const MIN_LIFE_MS = 24 * 3_600_000;
+/** The minimum lifetime of a CA, one day. A shorter one is probably a mistake. */
+const MIN_LIFETIME_MS = 24 * 3_600_000;
 
 /** The action of the command `tlsboot ca init`. */
 export async function run(input: CaInitInput, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -65,7 +65,7 @@ async function make({ settings }: CaInitInput, deps: AuthorityDeps, io: Io): Pro
 
 function newAuthority(settings: CaInitInput["settings"]): NewAuthority {
   const { commonName, keyAlgorithm, duration, permitDns, permitIp } = settings;
-  if (duration < MIN_LIFE_MS) throw new UsageError("--duration of a CA must be at least 24h");
+  if (duration < MIN_LIFETIME_MS) throw new UsageError("--duration of a CA must be at least 24h");
   if (commonName === "") throw new UsageError("--common-name must not be empty");
   const plain = { commonName, keyAlgorithm, lifeMs: duration, isEncrypted: settings.encryptKey };
   if (permitDns.length + permitIp.length === 0) return plain;
@@ -113,7 +113,7 @@ async function takeOver({ settings, origins }: CaInitInput, deps: AuthorityDeps,
   io.stdout.write(`${lines.map(oneLine).join("\n")}\n`);
 }
 
-/** Returns the key as it was given, or encrypted with a passphrase; undefined when a program holds it. */
+/** Returns the key unchanged, or encrypted with a passphrase; undefined when a program has it. */
 async function keyToWrite(
   { key }: ImportedAuthority,
   encryptKey: boolean,

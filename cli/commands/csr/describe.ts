@@ -1,4 +1,6 @@
-/** Describes requests: kubectl's page first, then the requested identity beside the requester, and the rules' verdicts. */
+/**
+ * Describes requests: kubectl's page first, then the requested identity next to the requester, and the rules' verdicts.
+ */
 import { resolve } from "node:path";
 import { type ApiClient, withQuery } from "../../../client/objects/api.ts";
 import { createFilePort } from "../../../client/files.ts";

@@ -109,7 +109,7 @@ function getEventTime(event: Event): number {
   return Date.parse(event.lastTimestamp ?? event.eventTime ?? event.firstTimestamp ?? "") || 0;
 }
 
-/** Shows the requested identity beside the requester: an approver decides about the difference. */
+/** Shows the requested identity next to the requester, because an approver decides about the difference. */
 function requesterLines(csr: CertificateSigningRequest, facts: RequestFacts): string[] {
   const { username = "", groups = [] } = csr.spec;
   const rows = Math.max(facts.subject.organizations.length, groups.length, 1);

@@ -76,7 +76,7 @@ const DESCRIBE_CSR_FLAGS = {
   profile: listFlag({
     placeholder: "FILE",
     completion: { kind: "file" },
-    summary: "Rules of custom signers (kind: SigningProfile), to show how they judge their requests.",
+    summary: "Rules of custom signers (kind: SigningProfile), to show their verdicts about requests.",
   }),
 } as const;
 

@@ -72,7 +72,7 @@ async function showTables(connection: ApiConnection, request: Request): Promise<
     version = await printPages(ask, print, selectors, io, input.settings.watch);
   }
   if (!input.settings.watch || code !== EXIT.done) return code;
-  // An object that has not changed for long has a version that is older than the history: its watch starts at 0, which
+  // The version of an object that has not changed for long is older than the history, so its watch starts at 0, which
   // delivers the object once more.
   const isSingle = names.length > 0;
   const parameters = isSingle ? { fieldSelector: `metadata.name=${names[0]}` } : selectors;

@@ -31,7 +31,7 @@ export const demoCommand = defineCommand({
   flags: DEMO_FLAGS,
   examples: [
     { comment: "Three machines, a few seconds", command: "tlsboot demo" },
-    { comment: "Step by step in front of a class, and go on serving", command: "tlsboot demo --step --keep" },
+    { comment: "Step by step in front of a class, and keep serving", command: "tlsboot demo --step --keep" },
   ],
   exitCodes: { 0: "the demo is complete; with --keep, stopped by SIGINT or SIGTERM" },
 });

@@ -187,7 +187,7 @@ class Story {
     this.#narrator.answer(`Username  ${username}\nGroups    [${groups.join(" ")}]`);
   }
 
-  /** The server refuses a request and gives the reason. */
+  /** Shows that the server refuses a request, with the reason. */
   async showRefusal(): Promise<void> {
     const request = await createMastersRequest();
     const path = `${this.#instance.dir.root}/refused.yaml`;

@@ -48,7 +48,10 @@ export const docsLicensesCommand = defineCommand({
   exitCodes: {},
 });
 
-/** The names of the guides inside, as `docs guide` takes them. A test compares them with the folder `docs/guides`. */
+/**
+ * The names of the built-in guides, which are the arguments of `docs guide`. A test compares them with the folder
+ * `docs/guides`.
+ */
 export const GUIDE_NAMES = [
   "air_gap",
   "backup",

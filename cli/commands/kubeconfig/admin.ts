@@ -50,7 +50,7 @@ export async function run(
   if (pair.notAfter.getTime() < askedAt + settings.duration) {
     warn(
       `the certificate ends with its CA at ${formatTime(pair.notAfter)}, ` +
-        `before the ${formatDuration(settings.duration)} that were asked for are over`,
+        `before the requested ${formatDuration(settings.duration)} are over`,
       io,
     );
   }

@@ -1,6 +1,6 @@
 /** The commands `tlsboot kubeconfig admin`, `kubeconfig bootstrap` and `kubeconfig user`: flags, help and examples. */
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG } from "../../flags/common.ts";
-import { KEY_TYPE, lifeFlag, REQUEST_TIMEOUT } from "../../flags/request.ts";
+import { KEY_TYPE, lifetimeFlag, REQUEST_TIMEOUT } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, listFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 
@@ -28,7 +28,7 @@ const KUBECONFIG_ADMIN_FLAGS = {
   out: fileFlag({ summary: "File to write; - is stdout. Without it, admin.kubeconfig in --data-dir." }),
   clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
   user: textFlag({ default: "kubernetes-admin", summary: "Name of the administrator." }),
-  duration: lifeFlag({ default: "8760h", summary: "Life of the certificate; 8760h are a year." }),
+  duration: lifetimeFlag({ default: "8760h", summary: "Lifetime of the certificate; 8760h are a year." }),
 } as const;
 
 /** The type of the flags of `kubeconfig admin`. */
@@ -94,7 +94,7 @@ export const kubeconfigBootstrapCommand = defineCommand({
 const KUBECONFIG_USER_FLAGS = {
   ...API_FLAGS,
   group: listFlag({ placeholder: "NAME", summary: "Groups of the person; may be repeated." }),
-  ttl: lifeFlag({ default: "8h", summary: "Life of the certificate, at least 10m; it cannot be revoked." }),
+  ttl: lifetimeFlag({ default: "8h", summary: "Lifetime of the certificate, at least 10m; it cannot be revoked." }),
   noApprove: switchFlag({
     isCommandLineOnly: true,
     summary: "Send the request without approving it; the same command fetches the certificate after the approval.",

@@ -169,7 +169,7 @@ async function askRights(
   }
 }
 
-/** The contents of a kubeconfig beside the certificate and its key. */
+/** The contents of a kubeconfig apart from the certificate and its key. */
 interface KubeconfigTargetOptions {
   /** The absolute path of the file. */
   readonly path: string;

@@ -8,7 +8,7 @@ import {
 } from "../../../core/csr/requested_names.ts";
 import { parseSubject } from "../../../core/pki/subject_text.ts";
 import { API_FLAGS, STRUCTURED_OUTPUT } from "../../flags/common.ts";
-import { KEY_TYPE, lifeFlag, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
+import { KEY_TYPE, lifetimeFlag, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
 import { defineCommand } from "../../framework/command.ts";
 import {
   directoryFlag,
@@ -59,8 +59,9 @@ const REQUEST_FLAGS = {
       "Usages; may be repeated. Without it, digital-signature, key-encipherment for RSA, and the purpose of the signer; for other signers server-auth with --dns or --ip, else client-auth.",
     parse: parseRequestedUsage,
   }),
-  duration: lifeFlag({
-    summary: "Requested life of the certificate, at least 10m. The signer's own life is the default and the maximum.",
+  duration: lifetimeFlag({
+    summary:
+      "Requested lifetime of the certificate, at least 10m. The signer's own lifetime is the default and the maximum.",
   }),
   name: textFlag({
     placeholder: "NAME",

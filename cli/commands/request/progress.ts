@@ -22,17 +22,17 @@ export function describeRequestProgress(event: RequestProgress, cwd: string): st
 }
 
 /**
- * Reports a certificate whose life is shorter than requested; undefined for any other. Signers that
- * backdate, as kube-controller-manager does by five minutes, take that off a long life but never off the span between
- * both dates (`PermissiveSigningPolicy`, pkg/controller/certificates/authority/policies.go).
+ * Describes a certificate whose lifetime is shorter than requested; undefined for any other. Signers that backdate,
+ * such as kube-controller-manager by five minutes, subtract that time from a long lifetime, but never from the span
+ * between both dates (`PermissiveSigningPolicy`, pkg/controller/certificates/authority/policies.go).
  */
-export function describeCutLife(
+export function describeShortenedLifetime(
   { notBefore, notAfter }: { readonly notBefore: Date; readonly notAfter: Date },
   askedSeconds: number | undefined,
 ): string | undefined {
   const given = notAfter.getTime() - notBefore.getTime();
   if (askedSeconds === undefined || given >= askedSeconds * 1_000) return undefined;
-  return `the signer gives a life of ${formatDuration(given)}, not the ${
+  return `the signer grants a lifetime of ${formatDuration(given)}, not the requested ${
     formatDuration(askedSeconds * 1_000)
-  } that were asked for`;
+  }`;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describeCutLife } from "./progress.ts";
+import { describeShortenedLifetime } from "./progress.ts";
 
 const HOUR = 3_600;
 const START = Date.UTC(2026, 0, 1);
@@ -8,14 +8,19 @@ const spanning = (seconds: number) => ({ notBefore: new Date(START), notAfter: n
 
 for (
   const { name, given, asked, want } of [
-    { name: "a year of three", given: 8_760 * HOUR, asked: 26_280 * HOUR, want: /8760h0m0s, not the 26280h0m0s that/ },
-    { name: "all of a long life", given: 24 * HOUR, asked: 24 * HOUR, want: undefined },
-    { name: "all of a short life, backdated", given: HOUR + 300, asked: HOUR, want: undefined },
-    { name: "what the signer likes", given: HOUR, asked: undefined, want: undefined },
+    {
+      name: "a year of three",
+      given: 8_760 * HOUR,
+      asked: 26_280 * HOUR,
+      want: /8760h0m0s, not the requested 26280h0m0s$/,
+    },
+    { name: "the whole of a long lifetime", given: 24 * HOUR, asked: 24 * HOUR, want: undefined },
+    { name: "the whole of a short lifetime, backdated", given: HOUR + 300, asked: HOUR, want: undefined },
+    { name: "no requested lifetime", given: HOUR, asked: undefined, want: undefined },
   ]
 ) {
-  test(`describeCutLife() of ${name}`, () => {
-    const said = describeCutLife(spanning(given), asked);
+  test(`describeShortenedLifetime() of ${name}`, () => {
+    const said = describeShortenedLifetime(spanning(given), asked);
     if (want === undefined) assert.equal(said, undefined);
     else assert.match(said ?? "", want);
   });

@@ -29,7 +29,7 @@ import { createSteps } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { parseCsrNames } from "../../api/csrs.ts";
 import { describeCertificate } from "../inspect/facts.ts";
-import { describeCutLife, describeRequestProgress } from "./progress.ts";
+import { describeRequestProgress, describeShortenedLifetime } from "./progress.ts";
 
 type RequestSettings = Input<RequestFlags>["settings"];
 
@@ -91,7 +91,9 @@ export async function requestWithSteps(
         }
       },
     }, signal);
-    const cut = outcome.kind === "issued" ? describeCutLife(outcome.pair.leaf, options.expirationSeconds) : undefined;
+    const cut = outcome.kind === "issued"
+      ? describeShortenedLifetime(outcome.pair.leaf, options.expirationSeconds)
+      : undefined;
     if (cut !== undefined) steps.step(cut);
     return outcome;
   } catch (error) {

@@ -24,7 +24,7 @@ const SIGN_FLAGS = {
     summary: "Put the CA's intermediates behind each certificate. A profile with chain: false never has them.",
   }),
   duration: durationFlag({
-    summary: "Requested life of the certificate. The signer's own life is the default and the maximum.",
+    summary: "Requested lifetime of the certificate. The signer's own lifetime is the default and the maximum.",
   }),
   out: fileFlag({ summary: "File for the certificate; for several requests a folder, for NAME.crt each." }),
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace a certificate that exists." }),

@@ -35,8 +35,8 @@ import { readClientCas } from "../../authority/instance_authorities.ts";
 /** The maximum size of a request in a file; real ones are much smaller. */
 const MAX_BYTES = 1024 * 1024;
 const STDIN = "-";
-/** The minimum life of certificates by Kubernetes' signers. A custom profile has a limit of its own. */
-const MIN_LIFE_MS = MIN_EXPIRATION_SECONDS * 1_000;
+/** The minimum lifetime of certificates of Kubernetes' signers. A custom profile has a limit of its own. */
+const MIN_LIFETIME_MS = MIN_EXPIRATION_SECONDS * 1_000;
 
 /** The action of the command `tlsboot sign`. */
 export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -89,7 +89,7 @@ async function openSigning(
   if (profile === undefined) throw new AppError("internal", `no profile for "${signerName}"`);
   const { authority, clientTrust } = await openOfflineCa(settings, signerName, deps);
   const { duration, usage } = settings;
-  if (duration !== undefined && duration < MIN_LIFE_MS && profile.lifetime === undefined) {
+  if (duration !== undefined && duration < MIN_LIFETIME_MS && profile.lifetime === undefined) {
     throw new UsageError("--duration: at least 10m expected", "Kubernetes' signers issue for ten minutes or longer");
   }
   const life = duration === undefined ? {} : { expirationSeconds: Math.floor(duration / 1_000) };

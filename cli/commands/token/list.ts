@@ -49,7 +49,7 @@ interface PlainToken {
   readonly id: string;
   /** The whole token; present with `--show-secrets` only. */
   readonly token?: string;
-  /** The remaining life for people: `23h`, `<forever>`, or `<invalid>` when it has expired. */
+  /** The remaining lifetime for people: `23h`, `<forever>`, or `<invalid>` when it has expired. */
   readonly ttl: string;
   /** The expiration in RFC 3339, or the invalid text in the Secret; absent when the token never expires. */
   readonly expires?: string;

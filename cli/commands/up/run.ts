@@ -46,7 +46,7 @@ function formatGreeting(instance: Instance, settings: Input<UpFlags>["settings"]
   const word = (path: string) => pathWord(path, cwd);
   const dataDir = settings.dataDir === "./tlsboot-data" ? "" : ` --data-dir ${word(instance.dir.root)}`;
   const approval = settings.autoApprove
-    ? "Requests of kubelets with this instance's bootstrap tokens are approved by themselves, for any node name."
+    ? "Requests of kubelets with this instance's bootstrap tokens are approved automatically, for any node name."
     : `Nothing is approved by itself but a node's renewal. To approve kubelets with this instance's bootstrap tokens, for any node name:
   ${AUTO_APPROVE_COMMAND.replace("kubectl", () => `kubectl --kubeconfig ${word(instance.dir.adminKubeconfig)}`)}`;
   const policy = settings.policy.length === 0

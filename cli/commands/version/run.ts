@@ -28,7 +28,7 @@ async function printSbom(output: "json" | "yaml" | undefined, io: Io): Promise<E
     import("../../sbom/packages.ts"),
   ]);
   const sbom = createSbom({ version: TLSBOOT_VERSION, build: BUILD, packages: PACKAGES, versions: io.versions });
-  // The format's own order of keys, which people know.
+  // The usual order of keys in this format.
   io.stdout.write(`${JSON.stringify(sbom, null, 2)}\n`);
   return EXIT.done;
 }

@@ -184,7 +184,7 @@ export class EtcdRestore implements AsyncDisposable {
     const missing = [...wanted.keys()].find((key) => !found.has(key));
     if (missing === undefined) return revision;
     throw new AppError("conflict", `cannot restore into etcd: "${missing}" was written and is gone`, {
-      hint: `${OTHERS_WRITE}, then run the same command again: it goes on`,
+      hint: `${OTHERS_WRITE}, then run the same command again, which continues`,
     });
   }
 }
@@ -225,7 +225,7 @@ function refusal(
       );
     case "halfAside":
       return new AppError("file_exists", `cannot restore: what was below ${place} is half put aside`, {
-        hint: "go on with --force-etcd",
+        hint: "continue with --force-etcd",
       });
   }
 }
@@ -239,6 +239,6 @@ function elsewhereError(): AppError {
 /** Adds to an error that the next run continues the restore. */
 function unfinished(error: unknown): unknown {
   if (!(error instanceof AppError) || error.code === "conflict") return error;
-  const hint = `${error.hint === undefined ? "" : `${error.hint}; `}then run the same command again: it goes on`;
+  const hint = `${error.hint === undefined ? "" : `${error.hint}; `}then run the same command again, which continues`;
   return new AppError(error.code, `cannot finish the restore: ${error.message}`, { cause: error, hint });
 }

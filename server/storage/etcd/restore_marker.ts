@@ -26,7 +26,7 @@ function readMarker({ value }: EtcdKeyValue): RestoreMarker {
   const marker = parseRestoreMarker(Buffer.from(value).toString("utf8"));
   if (marker.ok) return marker.value;
   throw new AppError("storage_corrupt", `cannot read "${RESTORE_MARKER_KEY}" in etcd: ${marker.error}`, {
-    hint: "a restore was not finished there: go on with the tlsboot that began it",
+    hint: "a restore was not finished there: continue with the tlsboot that began it",
   });
 }
 

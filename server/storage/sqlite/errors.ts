@@ -84,7 +84,7 @@ export function lostError(error: unknown): AppError {
 function adviceFor(failure: SqliteFailure): string {
   switch (failure) {
     case "full":
-      return "free some space on the disk; nothing stored is lost and writes go on by themselves";
+      return "free some space on the disk; nothing stored is lost, and writes resume automatically";
     case "readonly":
       return "make the file and its folder writable";
     default:
