@@ -13,7 +13,7 @@ import { authorityPaths, SPLIT_PURPOSES } from "./layout.ts";
 
 /** A limit above the number of calls in any of these runs. */
 const MAX_CALLS = 120;
-const NEW_CA: NewAuthority = { commonName: "instance", keyAlgorithm: "ecdsa-p256", lifeMs: 86_400_000 };
+const NEW_CA: NewAuthority = { commonName: "instance", keyAlgorithm: "ecdsa-p256", lifetimeMs: 86_400_000 };
 
 function createDeps(files: FilePort) {
   const io = createCapturedIo();

@@ -25,7 +25,7 @@ import { type AuthorityPaths, authorityPaths, type CaPurpose, SPLIT_PURPOSES } f
 export interface NewAuthority {
   readonly commonName: string;
   readonly keyAlgorithm: KeyAlgorithm;
-  readonly lifeMs: number;
+  readonly lifetimeMs: number;
   readonly nameConstraints?: NameConstraints;
   /** Encrypts the key, and prompts for a passphrase when no file is given. */
   readonly isEncrypted?: boolean;
@@ -163,7 +163,7 @@ async function create(paths: AuthorityPaths, options: NewAuthority, deps: Author
   const authority = await createAuthority({
     commonName,
     notBefore: new Date(now - BACKDATE_MS),
-    notAfter: new Date(now + options.lifeMs),
+    notAfter: new Date(now + options.lifetimeMs),
     ...(nameConstraints === undefined ? {} : { nameConstraints }),
     key,
     serial: random.bytes(SERIAL_BYTES),

@@ -24,7 +24,7 @@ const DAY_MS = 86_400_000;
 const NEW_CA = {
   commonName: "tlsboot-ca",
   keyAlgorithm: "ecdsa-p256",
-  lifeMs: 3650 * DAY_MS,
+  lifetimeMs: 3650 * DAY_MS,
   isEncrypted: false,
 } as const;
 const CLIENT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client"];

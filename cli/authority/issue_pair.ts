@@ -16,14 +16,14 @@ export interface PairPlan {
   readonly dnsNames?: readonly string[];
   readonly ipAddresses?: readonly string[];
   readonly usages: readonly string[];
-  readonly lifeMs: number;
+  readonly lifetimeMs: number;
 }
 
 /** The subject and the lifetime of a client certificate. */
 export interface ClientIdentity {
   readonly commonName: string;
   readonly organizations: readonly string[];
-  readonly lifeMs: number;
+  readonly lifetimeMs: number;
 }
 
 /** A certificate followed by the intermediates of its CA, and its private key, both PEM. */
@@ -49,7 +49,7 @@ export async function issuePair(authority: Authority, plan: PairPlan, deps: Issu
     });
   }
   const key = await generatePrivateKey("ecdsa-p256");
-  const notAfter = new Date(Math.min(now + plan.lifeMs, caEnd.getTime()));
+  const notAfter = new Date(Math.min(now + plan.lifetimeMs, caEnd.getTime()));
   const der = await issueCertificate(
     {
       subject: plan.subject,
@@ -71,10 +71,10 @@ export async function issuePair(authority: Authority, plan: PairPlan, deps: Issu
 
 /** Issues a client certificate for a new key. Throws AppError `ca_expired`. */
 export function issueClientPair(authority: Authority, identity: ClientIdentity, deps: IssueDeps): Promise<IssuedPair> {
-  const { commonName, organizations, lifeMs } = identity;
+  const { commonName, organizations, lifetimeMs } = identity;
   return issuePair(
     authority,
-    { subject: { commonName, organizations }, usages: ["digital signature", "client auth"], lifeMs },
+    { subject: { commonName, organizations }, usages: ["digital signature", "client auth"], lifetimeMs },
     deps,
   );
 }

@@ -19,7 +19,7 @@ export interface AdminOptions {
   readonly authorities: { readonly serving: Authority; readonly client: Authority };
 }
 
-const LIFE_MS = 365 * 86_400_000;
+const LIFETIME_MS = 365 * 86_400_000;
 const ADMIN_NAME = "kubernetes-admin";
 const CLUSTER_NAME = "tlsboot";
 
@@ -39,7 +39,7 @@ export async function createAdminKubeconfig(
   { server, authorities }: AdminOptions,
   deps: IssueDeps,
 ): Promise<string> {
-  const identity = { commonName: ADMIN_NAME, organizations: [MASTERS_GROUP], lifeMs: LIFE_MS };
+  const identity = { commonName: ADMIN_NAME, organizations: [MASTERS_GROUP], lifetimeMs: LIFETIME_MS };
   const { certificatePem, keyPem } = await issueClientPair(authorities.client, identity, deps);
   const cluster = { server, certificateAuthorityData: encodeTrust(authorities.serving) };
   return encodeKubeconfig({

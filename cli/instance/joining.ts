@@ -39,13 +39,13 @@ import type { CertificateDeps } from "./serving.ts";
 /** The properties of a new bootstrap token. */
 export interface NewToken {
   /** The lifetime of the token in milliseconds; 24 hours by default. */
-  readonly lifeMs?: number;
+  readonly lifetimeMs?: number;
   /** Default: the group of the bootstrap tokens of `up`. */
   readonly groups?: readonly string[];
   readonly description?: string;
 }
 
-const TOKEN_LIFE_MS = 24 * 3_600_000;
+const TOKEN_LIFETIME_MS = 24 * 3_600_000;
 const CLUSTER_NAME = "tlsboot";
 const USER_NAME = "tls-bootstrap-token-user";
 
@@ -114,12 +114,12 @@ export async function ensureBootstrapKubeconfig(
 /** Creates a bootstrap token at the API. */
 export async function createBootstrapToken(
   secrets: Pick<ObjectStore<KubeSecret>, "create">,
-  { lifeMs = TOKEN_LIFE_MS, groups = [TLSBOOT_GROUP], description = "" }: NewToken,
+  { lifetimeMs = TOKEN_LIFETIME_MS, groups = [TLSBOOT_GROUP], description = "" }: NewToken,
   { clock, random }: { readonly clock: Pick<Clock, "now">; readonly random: Random },
   signal: AbortSignal,
 ): Promise<{ readonly token: BootstrapToken; readonly expiration: Date }> {
   const token = generateBootstrapToken(random);
-  const expiration = new Date(clock.now().getTime() + lifeMs);
+  const expiration = new Date(clock.now().getTime() + lifetimeMs);
   const secret = createTokenSecret({ token, expiration, usages: BOOTSTRAP_TOKEN_USAGES, groups, description });
   await secrets.create(secret, signal);
   return { token, expiration };

@@ -28,7 +28,7 @@ import { readRequiredFile } from "./required_file.ts";
 /** The adapters for issuing certificates. */
 export type CertificateDeps = Pick<InstanceDeps, "files" | "clock" | "random" | "logger">;
 
-const LIFE_MS = 365 * 86_400_000;
+const LIFETIME_MS = 365 * 86_400_000;
 const USAGES = ["digital signature", "server auth"];
 
 /**
@@ -117,7 +117,7 @@ export async function ensureServing(
     ? "there is none"
     : findRenewalReason(current.certificate, authority.certificate, names, deps.clock.now());
   if (current !== undefined && reason === undefined) return current.serving;
-  const plan = { subject: { commonName: "tlsboot" }, ...names, usages: USAGES, lifeMs: LIFE_MS };
+  const plan = { subject: { commonName: "tlsboot" }, ...names, usages: USAGES, lifetimeMs: LIFETIME_MS };
   const { certificatePem, keyPem } = await issuePair(authority, plan, deps);
   const privateKeyPem = keyPem.reveal();
   await deps.files.makeDirectory(dir.pki, FOLDER_MODE);

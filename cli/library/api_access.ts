@@ -27,7 +27,7 @@ import { createSystemPorts, type SystemPorts } from "./defaults.ts";
 /** The properties of a new bootstrap token. */
 export interface TokenOptions {
   /** The lifetime of the token, in milliseconds; 24 hours by default. */
-  readonly lifeMs?: number;
+  readonly lifetimeMs?: number;
   /** The groups of the token besides `system:bootstrappers`; `system:bootstrappers:tlsboot` by default. */
   readonly groups?: readonly string[];
   readonly description?: string;

@@ -62,7 +62,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
     dnsNames: ["localhost"],
     ipAddresses: [BIND_ADDRESS, "::1"],
     usages: ["digital signature", "server auth"],
-    lifeMs: YEAR_MS,
+    lifetimeMs: YEAR_MS,
   }, ports);
   const token = Buffer.from(random.bytes(16)).toString("hex");
   const metrics = createInstanceMetrics(clock);

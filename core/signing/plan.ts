@@ -24,7 +24,7 @@ import type { CertificatePlan } from "../pki/issue.ts";
  */
 export const BACKDATE_MS = 5 * 60_000;
 /** For shorter lifetimes the backdate is added, so that the client gets the whole requested lifetime. */
-const SHORT_LIFE_MS = 8 * 3_600_000;
+const SHORT_LIFETIME_MS = 8 * 3_600_000;
 /** The shortest lifetime, for stored requests that are older than the API's own limit. */
 const MIN_DURATION_SECONDS = 600;
 /** The signers of certificates for API clients. */
@@ -123,13 +123,13 @@ function planLife(
 /** Plans the validity in whole seconds; the error is the text of kube-controller-manager. */
 export function planValidity(
   now: Date,
-  lifeMs: number,
+  lifetimeMs: number,
   caNotAfter: Date,
   backdateMs: number = BACKDATE_MS,
-  shortLifeMs: number = SHORT_LIFE_MS,
+  shortLifetimeMs: number = SHORT_LIFETIME_MS,
 ): Result<{ readonly notBefore: Date; readonly notAfter: Date }, string> {
   const notBefore = now.getTime() - backdateMs;
-  const wanted = now.getTime() + lifeMs - (lifeMs < shortLifeMs ? 0 : backdateMs);
+  const wanted = now.getTime() + lifetimeMs - (lifetimeMs < shortLifetimeMs ? 0 : backdateMs);
   const end = caNotAfter.getTime();
   if (notBefore >= end) return err(`the signer has expired: NotAfter=${formatGoTime(caNotAfter)}`);
   if (now.getTime() >= end) {

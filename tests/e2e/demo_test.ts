@@ -98,7 +98,7 @@ for (
 /** Replaces the files of the CA by those of another one, so that later certificates are not of the first CA. */
 async function replaceCa(dir: Parameters<NonNullable<Sabotage["beforeControllers"]>>[0]): Promise<void> {
   await using folder = await createTempFolder();
-  const options = { commonName: "another", keyAlgorithm: "ecdsa-p256", lifeMs: 86_400_000 } as const;
+  const options = { commonName: "another", keyAlgorithm: "ecdsa-p256", lifetimeMs: 86_400_000 } as const;
   const keys = createPlainKeys();
   const deps = { files: createFilePort(), clock: createSystemClock(), random: createSystemRandom(), keys };
   await createSingleAuthority(folder.path, options, deps);

@@ -185,7 +185,7 @@ async function masters(
   const { certificatePem, keyPem } = await issuePair(authority, {
     subject: { commonName: "intruder", organizations: ["system:masters"] },
     usages: ["digital signature", "client auth"],
-    lifeMs: HOUR_MS,
+    lifetimeMs: HOUR_MS,
     ...edit,
   }, { clock: { now: () => now }, random: createSystemRandom() });
   return { cert: certificatePem, key: keyPem.reveal() };

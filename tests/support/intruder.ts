@@ -11,7 +11,7 @@ export async function writeIntruder(
   cluster: { readonly server: string; readonly caPem: string },
   authority: Authority,
 ): Promise<string> {
-  const identity = { commonName: "intruder", organizations: ["system:masters"], lifeMs: 3_600_000 };
+  const identity = { commonName: "intruder", organizations: ["system:masters"], lifetimeMs: 3_600_000 };
   const deps = { clock: createSystemClock(), random: createSystemRandom() };
   const { certificatePem, keyPem } = await issueClientPair(authority, identity, deps);
   const { server, caPem } = cluster;

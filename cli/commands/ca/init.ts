@@ -67,7 +67,7 @@ function newAuthority(settings: CaInitInput["settings"]): NewAuthority {
   const { commonName, keyAlgorithm, duration, permitDns, permitIp } = settings;
   if (duration < MIN_LIFETIME_MS) throw new UsageError("--duration of a CA must be at least 24h");
   if (commonName === "") throw new UsageError("--common-name must not be empty");
-  const plain = { commonName, keyAlgorithm, lifeMs: duration, isEncrypted: settings.encryptKey };
+  const plain = { commonName, keyAlgorithm, lifetimeMs: duration, isEncrypted: settings.encryptKey };
   if (permitDns.length + permitIp.length === 0) return plain;
   const permitted = { ...NO_SUBTREES, dnsNames: permitDns, ipRanges: permitIp };
   const nameConstraints: NameConstraints = { permitted, excluded: NO_SUBTREES };

@@ -44,7 +44,7 @@ export async function run(
     files,
     createCaKeys(settings, io, files, signal),
   );
-  const identity = { commonName: settings.user, organizations: [MASTERS_GROUP], lifeMs: settings.duration };
+  const identity = { commonName: settings.user, organizations: [MASTERS_GROUP], lifetimeMs: settings.duration };
   const askedAt = io.clock.now().getTime();
   const pair = await issueClientPair(authority, identity, io);
   if (pair.notAfter.getTime() < askedAt + settings.duration) {

@@ -39,7 +39,7 @@ export async function createCallers(server: JudgedServer, identities = IDENTITIE
   const agents = new Map<string, Agent>();
   for (const { name, credential } of identities) {
     const pair = credential.kind === "certificate"
-      ? await issueClientPair(authority.value, { ...credential, lifeMs: 3_600_000 }, deps)
+      ? await issueClientPair(authority.value, { ...credential, lifetimeMs: 3_600_000 }, deps)
       : undefined;
     agents.set(
       name,
