@@ -39,7 +39,7 @@ export function manName(table: CommandTable, topic: HelpTopic): string {
 /** Renders the source of a page for `man -l`, groff or mandoc. */
 export function renderMan(table: CommandTable, topic: HelpTopic, edition: ManEdition): string {
   const name = manName(table, topic);
-  const head = [name.toUpperCase(), "1", edition.date, `${table.program} ${edition.version}`, "tlsboot Manual"];
+  const [title, source] = [macroWord(name.toUpperCase()), macroWord(`${table.program} ${edition.version}`)];
   const body = topic.kind === "command"
     ? commandBody(table, topic.command)
     : topic.kind === "family"
@@ -47,7 +47,8 @@ export function renderMan(table: CommandTable, topic: HelpTopic, edition: ManEdi
     : programBody(table);
   const lines = [
     `.\\" Made by ${table.program} docs man from its command table.`,
-    `.TH ${head.map(macroWord).join(" ")}`,
+    // mandoc parses the date, which must not have escapes.
+    `.TH ${title} "1" "${edition.date}" ${source} "tlsboot Manual"`,
     // Names and variables must not be hyphenated, nor lines justified.
     ".nh",
     ".ad l",

@@ -27,7 +27,7 @@ for (const { name, text } of pages) {
       assert.equal(line.split("\\fR").length, line.split(/\\f[BI]/).length, `fonts end: ${line}`);
     }
     assert.equal(depth, 0);
-    assert.match(text, /^\.\\" [^\n]+\n\.TH "[A-Z\\-]+" "1" "2026\\-01\\-31" "tlsboot 1\.2\.3" "tlsboot Manual"\n/);
+    assert.match(text, /^\.\\" [^\n]+\n\.TH "[A-Z\\-]+" "1" "2026-01-31" "tlsboot 1\.2\.3" "tlsboot Manual"\n/);
   });
 }
 

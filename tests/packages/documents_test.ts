@@ -30,7 +30,7 @@ test("groff has nothing against any manual page", async () => {
   }
 });
 
-test("mandoc has no warning about any manual page but for the date, which sources do not know", async () => {
+test("mandoc has no warning about any manual page but for the date, which only the released file knows", async () => {
   const { stdout } = await runProgram("mandoc", ["-Tlint", "-Wwarning", ...pages]);
   assert.deepEqual(stdout.split("\n").filter((line) => line !== "" && !line.includes("missing date")), []);
 });
