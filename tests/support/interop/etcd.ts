@@ -57,8 +57,21 @@ interface MemberPlan {
   readonly peer: string;
 }
 
+/** How often an etcd is started anew because another process took one of its ports in the meantime. */
+const STARTS = 3;
+
 /** Starts one and waits until it has a leader. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await startMembers(options);
+    } catch (error) {
+      if (attempt === STARTS || !String(error).includes("address already in use")) throw error;
+    }
+  }
+}
+
+async function startMembers(options: EtcdOptions): Promise<Etcd> {
   const { members = 1, flags = [], address = "127.0.0.1", releases = ["etcd"], isTls = false, apart } = options;
   const folder = await createTempFolder();
   const plans: MemberPlan[] = [];
@@ -104,7 +117,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
         await member.finished();
       },
       restart: () => launch(plan),
-      healthy: () => waitHealthy(plan.metrics),
+      healthy: () => waitHealthy(plan.metrics, running.get(plan.name)!),
       async revision() {
         const body = JSON.stringify({ key: btoa("/"), count_only: true });
         const answer = await fetch(`${plan.client}/v3/kv/range`, { method: "POST", body });
@@ -134,7 +147,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
     },
   };
   try {
-    for (const { metrics } of plans) await waitHealthy(metrics);
+    for (const { metrics, name } of plans) await waitHealthy(metrics, running.get(name)!);
     return etcd;
   } catch (error) {
     await etcd[Symbol.asyncDispose]();
@@ -149,11 +162,12 @@ async function askGateway(url: string, body: object) {
   return await answer.json() as { readonly kvs?: readonly { readonly key: string; readonly value?: string }[] };
 }
 
-async function waitHealthy(url: string): Promise<void> {
-  for (let attempt = 0; attempt < 300; attempt++) {
+async function waitHealthy(url: string, member: Running): Promise<void> {
+  for (let attempt = 0; attempt < 300 && !member.hasEnded(); attempt++) {
     const isHealthy = await fetch(`${url}/health`).then((response) => response.ok, () => false);
     if (isHealthy) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`etcd at ${url} has not become healthy within 30 s`);
+  const fate = member.hasEnded() ? "has ended" : "has not become healthy within 30 s";
+  throw new Error(`etcd at ${url} ${fate}:\n${member.stderr().slice(-4000)}`);
 }
