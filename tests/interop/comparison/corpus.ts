@@ -47,7 +47,9 @@ export type Body =
 export interface Stream {
   /** Closes after so many events, or reads to the end. */
   readonly events: number | "end";
+  /** Sent while the stream is open, once this many events are there. */
   readonly while: readonly Exchange[];
+  readonly after: number;
 }
 
 /** A PKCS#10 request that both servers get. */
@@ -146,11 +148,13 @@ function parseBody(id: string, raw: Readonly<Record<string, unknown>>): Body | u
 
 function parseStream(file: string, id: string, entry: unknown, variables: Readonly<Record<string, unknown>>): Stream {
   const raw = asRecord(entry, `${id}: stream`);
-  refuseUnknown(raw, ["events", "while"], `${id}: stream`);
+  refuseUnknown(raw, ["events", "after", "while"], `${id}: stream`);
   const events = raw["events"];
   if (events !== "end" && typeof events !== "number") throw new Error(`${id}: stream.events is a number or "end"`);
+  const after = raw["after"] ?? 0;
+  if (typeof after !== "number") throw new Error(`${id}: stream.after is a number`);
   const inner = raw["while"] === undefined ? [] : asList(raw["while"], `${id}: stream.while`);
-  return { events, while: inner.map((one) => parseExchange(file, one, variables)) };
+  return { events, after, while: inner.map((one) => parseExchange(file, one, variables)) };
 }
 
 function refuseDuplicates(exchanges: readonly Exchange[]): void {

@@ -39,7 +39,7 @@ export interface Replayed {
 
 /** The interval and the number of retries for an exchange that waits for a status. */
 const UNTIL_EVERY_MS = 50;
-const UNTIL_TRIES = 100;
+const UNTIL_TRIES = 600;
 /** kube-apiserver's authorizer learns of roles and bindings a moment after they were written. */
 const GRANTS_KNOWN_MS = 300;
 

@@ -8,7 +8,7 @@ import { canonicalObject } from "../../../core/kube/codec/decode.ts";
 import { ALL_KINDS, deleteOptionsSchema, getListSchema } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../../../core/kube/schema.ts";
 import type { RawAnswer } from "./answer.ts";
-import type { Body, Exchange } from "./corpus.ts";
+import type { Body, Exchange, Stream } from "./corpus.ts";
 import type { Side } from "./sides.ts";
 import { fillText, fillValue, type Variables } from "./variables.ts";
 
@@ -26,7 +26,7 @@ export interface Sent {
   readonly bodyMembers: readonly string[];
 }
 
-/** Sends; `whileOpen` runs once the headers of a stream are there. Rejects when there is no answer in time. */
+/** Sends; `whileOpen` runs once the headers of a stream are there, and the events that it waits for. Rejects when there is no answer in time. */
 export async function send(
   side: Side,
   exchange: Exchange,
@@ -40,7 +40,7 @@ export async function send(
   try {
     const read = exchange.stream === undefined || response.statusCode !== 200
       ? await readAll(response)
-      : await readStream(response, exchange.stream.events, whileOpen);
+      : await readStream(response, exchange.stream, whileOpen);
     return {
       sent: toSentRequest(exchange, method, target, headers, variables),
       answer: { status: response.statusCode ?? 0, headers: headerValues(response.rawHeaders), ...read },
@@ -160,22 +160,26 @@ async function readAll(response: IncomingMessage): Promise<Pick<RawAnswer, "body
 /** Reads until there are enough events, the server ends the stream, or time is up. */
 async function readStream(
   response: IncomingMessage,
-  events: number | "end",
+  { events, after }: Stream,
   whileOpen: () => Promise<void>,
 ): Promise<Pick<RawAnswer, "body" | "end">> {
   const isProtobuf = (response.headers["content-type"] ?? "").includes("protobuf");
   const isCompressed = response.headers["content-encoding"] === "gzip";
   let body = Buffer.alloc(0);
   let end: RawAnswer["end"];
+  const begun = Promise.withResolvers<void>();
   const finished = new Promise<void>((resolve) => {
     const timer = setTimeout(() => stop("timeout"), STREAM_WITHIN_MS);
     const stop = (how: NonNullable<RawAnswer["end"]>) => {
       clearTimeout(timer);
       end ??= how;
+      begun.resolve();
       resolve();
     };
     const look = () => {
-      if (typeof events === "number" && countEvents(plain(body), isProtobuf) >= events) stop("events");
+      const count = countEvents(plain(body), isProtobuf);
+      if (count >= after) begun.resolve();
+      if (typeof events === "number" && count >= events) stop("events");
     };
     const plain = (bytes: Buffer): Buffer => isCompressed ? gunzipStarted(bytes) : bytes;
     response.on("data", (chunk: Uint8Array) => {
@@ -187,6 +191,7 @@ async function readStream(
     response.on("error", () => stop("server"));
     look();
   });
+  await begun.promise;
   await whileOpen();
   await finished;
   // Compressed answers come in members of one flush each.

@@ -182,7 +182,7 @@ function usualStep(verb: string, { served, names, namespace }: Place, random: Ra
     keep: isCollection && verb !== "create"
       ? { more: "metadata.continue?" }
       : { rv: "metadata.resourceVersion?", uid: "metadata.uid?" },
-    stream: verb === "watch" ? { events: "end", while: [] } : undefined,
+    stream: verb === "watch" ? { events: "end", after: 0, while: [] } : undefined,
     project: chooseProjection(kind, METHODS[verb] ?? "GET"),
   };
 }
@@ -273,7 +273,7 @@ function oddStep({ served, names, namespace }: Place, random: Random): Exchange 
     send: `${method} ${path}${query}`,
     headers: headersFor(contentType, random),
     body,
-    stream: isWatch ? { events: "end", while: [] } : undefined,
+    stream: isWatch ? { events: "end", after: 0, while: [] } : undefined,
     project: chooseProjection(kind, method),
   };
 }
