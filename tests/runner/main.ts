@@ -78,16 +78,22 @@ const LANES_PER_CORE = { unit: 3, interop: 4 };
 /** The number of files of unit tests that share a process. A process for each file would take twice as long. */
 const FILES_IN_A_BATCH = 24;
 
-/** Tests that take a minute or longer. They start first, so that nothing waits for them at the end. */
+/** Tests that take a minute or longer, the longest first. They start in this order, so that nothing waits for them. */
 const LONG = [
-  "tests/interop/clock_test.ts",
-  "tests/interop/disk_fault_backup_test.ts",
-  "tests/interop/disk_fault_client_test.ts",
-  "tests/interop/disk_fault_test.ts",
-  "tests/interop/kubelet_rotation_test.ts",
-  "tests/interop/soak_test.ts",
-  "tests/interop/tls_scan_test.ts",
   "tests/interop/whole_kubelet_test.ts",
+  "tests/interop/soak_test.ts",
+  "tests/interop/disk_fault_test.ts",
+  "tests/interop/comparison_test.ts",
+  "tests/interop/kubectl_comparison_test.ts",
+  "tests/interop/tls_scan_test.ts",
+  "tests/interop/disk_fault_backup_test.ts",
+  "tests/interop/signer_comparison_test.ts",
+  "tests/interop/etcd_shared_test.ts",
+  "tests/interop/kubectl_csr_commands_test.ts",
+  "tests/interop/disk_fault_client_test.ts",
+  "tests/interop/etcd_storm_test.ts",
+  "tests/interop/clock_test.ts",
+  "tests/interop/kubelet_rotation_test.ts",
 ];
 
 /** Runs test files in one process and writes a JUnit report. */
@@ -230,12 +236,13 @@ function planBatches(runtime: Runtime, files: readonly string[]): Batch[] {
   const batches: Batch[] = [];
   const units: string[] = [];
   for (const file of files) {
-    if (LONG.includes(file)) batches.push({ rank: 0, runtime, files: [file] });
-    else if (SLOW.test(file)) batches.push({ rank: 1, runtime, files: [file] });
+    const place = LONG.indexOf(file);
+    if (place >= 0) batches.push({ rank: place, runtime, files: [file] });
+    else if (SLOW.test(file)) batches.push({ rank: LONG.length, runtime, files: [file] });
     else units.push(file);
   }
   for (let at = 0; at < units.length; at += FILES_IN_A_BATCH) {
-    batches.push({ rank: 2, runtime, files: units.slice(at, at + FILES_IN_A_BATCH) });
+    batches.push({ rank: LONG.length + 1, runtime, files: units.slice(at, at + FILES_IN_A_BATCH) });
   }
   return batches;
 }
