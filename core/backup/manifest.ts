@@ -22,7 +22,7 @@ export interface BackupManifest {
   readonly objects: number;
   readonly parts: readonly BackupPart[];
   /** The objects of an etcd that the backup omits. */
-  readonly leftOut?: readonly OmittedResource[];
+  readonly omitted?: readonly OmittedResource[];
 }
 
 /** The path of the manifest in the archive. */
@@ -65,7 +65,7 @@ export function parseManifest(text: string, dataFormat: number): Result<BackupMa
   }
   const hasOrigin = typeof manifest.createdAt === "string" && typeof manifest.tlsbootVersion === "string";
   const isWhole = hasOrigin && Number.isSafeInteger(manifest.revision) && Number.isSafeInteger(manifest.objects) &&
-    Array.isArray(manifest.parts) && parseOmitted(manifest.leftOut).ok;
+    Array.isArray(manifest.parts) && parseOmitted(manifest.omitted).ok;
   return isWhole ? ok(manifest) : err("its manifest is not complete");
 }
 

@@ -40,7 +40,7 @@ for (
     ["a newer data directory", formatManifest({ ...manifest, dataFormat: 2 }), /data directory has format 2/],
     [
       "no number of omitted objects",
-      formatManifest({ ...manifest, leftOut: [{ resource: "pods", objects: NaN }] }),
+      formatManifest({ ...manifest, omitted: [{ resource: "pods", objects: NaN }] }),
       /not complete/,
     ],
     ["no revision", formatManifest(manifest).replace('"revision": 7', '"revision": null'), /not complete/],
@@ -53,7 +53,7 @@ for (
   });
 }
 
-test("findPathFault() lets nothing out of the folder", () => {
+test("findPathFault() refuses every path outside of the folder", () => {
   for (const path of ["files/a", "files/pki/ca.key", "objects/000001.ndjson", "manifest.json"]) {
     assert.equal(findPathFault(path), undefined, path);
   }
@@ -67,7 +67,7 @@ test("findPathFault() lets nothing out of the folder", () => {
   }
 });
 
-test("findPartsFault() finds what is missing, strange or changed", () => {
+test("findPartsFault() finds missing, unknown and changed parts", () => {
   assert.equal(findPartsFault(manifest, [part]), undefined);
   assert.match(findPartsFault(manifest, []) ?? "", /missing/);
   assert.match(findPartsFault(manifest, [{ ...part, sha256: "ac" }]) ?? "", /damaged/);

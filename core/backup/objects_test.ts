@@ -5,7 +5,7 @@ import { formatSnapshotHead, formatSnapshotObject, parseSnapshotHead, parseSnaps
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
-test("parseSnapshotObject() gives back what formatSnapshotObject() was given, to the byte", () => {
+test("parseSnapshotObject() returns the input of formatSnapshotObject(), byte for byte", () => {
   fc.assert(fc.property(fc.string(), fc.nat(), fc.dictionary(fc.string(), fc.jsonValue()), (name, revision, object) => {
     const bytes = new TextEncoder().encode(JSON.stringify(object));
     const key = `/registry/${name.toWellFormed()}`;

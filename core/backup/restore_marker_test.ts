@@ -34,7 +34,7 @@ for (
   const { name, marker, isTaken, backup = "aa", force = false, want } of [
     { name: "an empty prefix", isTaken: false, want: { kind: "write", resumed: false, aside: [] } },
     { name: "a prefix that is taken", isTaken: true, want: { kind: "refuse", why: "taken" } },
-    { name: "one that is taken, by force", isTaken: true, force: true, want: { kind: "putAside", aside: ["new"] } },
+    { name: "a taken prefix, by force", isTaken: true, force: true, want: { kind: "putAside", aside: ["new"] } },
     {
       name: "its own beginning",
       marker: writing,
@@ -71,13 +71,13 @@ for (
       want: { kind: "write", resumed: false, aside: writing.aside },
     },
     {
-      name: "what is half put aside",
+      name: "contents that are partly moved aside",
       marker: halfAside,
       isTaken: true,
       want: { kind: "refuse", why: "halfAside" },
     },
     {
-      name: "what is half put aside, by force, into the same place",
+      name: "contents that are partly moved aside, by force, into the same place",
       marker: halfAside,
       isTaken: true,
       force: true,
@@ -97,7 +97,7 @@ for (
       want: { kind: "putAside", aside: [...spoiled.aside, "new"] },
     },
     {
-      name: "what is all put aside",
+      name: "contents that are completely moved aside",
       marker: halfAside,
       isTaken: false,
       want: { kind: "write", resumed: false, aside: halfAside.aside },

@@ -69,7 +69,7 @@ async function* packBlocks({ paths, manifest, manifestText }: Archive): AsyncGen
     revision: 5,
     objects: 0,
     parts: paths.map((path) => toBackupPart(path, nothing)),
-    leftOut: [{ resource: FORGING, objects: 1 }],
+    omitted: [{ resource: FORGING, objects: 1 }],
     ...manifest,
   };
   const last = { path: MANIFEST_PATH, bytes: Buffer.from(manifestText ?? formatManifest(facts)) };

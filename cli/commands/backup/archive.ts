@@ -18,7 +18,7 @@ import type { BackupFile } from "./files.ts";
 export interface ArchiveContents {
   readonly files: AsyncIterable<BackupFile>;
   readonly snapshot: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-  readonly facts: Pick<BackupManifest, "createdAt" | "tlsbootVersion" | "dataFormat" | "leftOut">;
+  readonly facts: Pick<BackupManifest, "createdAt" | "tlsbootVersion" | "dataFormat" | "omitted">;
 }
 
 /** Objects are stored in pieces of about this size, so that neither side needs to hold all of them in memory. */

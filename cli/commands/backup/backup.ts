@@ -42,7 +42,7 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
   const recipients = await readRecipients(settings, name, io, signal);
   using progress = startProgress(io, "reading the objects");
   await using snapshot = await openSnapshot(dir, endpoints, io, signal);
-  const { leftOut, reduced } = snapshot;
+  const { omitted, pruned } = snapshot;
   const { manifest, size } = await writeBackup(
     path,
     {
@@ -52,7 +52,7 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
         createdAt: formatTime(io.clock.now()),
         tlsbootVersion: TLSBOOT_VERSION,
         dataFormat: DATA_FORMAT,
-        ...(leftOut.length === 0 ? {} : { leftOut }),
+        ...(omitted.length === 0 ? {} : { omitted }),
       },
     },
     recipients,
@@ -62,9 +62,9 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
   progress[Symbol.dispose]();
   const count = manifest.parts.filter((part) => part.path.startsWith("files/")).length;
   io.stdout.write(line`${name}: ${manifest.objects} objects ${snapshot.origin} and ${count} files, ${size} bytes\n`);
-  warnOfLeftOut(leftOut, io);
-  if (reduced.length > 0) {
-    warn(`in it without the fields that tlsboot does not know, if they have any: ${describeOmitted(reduced)}`, io);
+  warnOfOmitted(omitted, io);
+  if (pruned.length > 0) {
+    warn(`in it without the fields that tlsboot does not know, if they have any: ${describeOmitted(pruned)}`, io);
   }
   return EXIT.done;
 }
@@ -97,11 +97,11 @@ async function verify(
     line`good: made ${manifest.createdAt} by tlsboot ${manifest.tlsbootVersion}, ${manifest.objects} objects, ` +
       `${manifest.parts.length} parts\n`,
   );
-  const { leftOut = [] } = manifest;
-  warnOfLeftOut(leftOut, io);
+  const { omitted = [] } = manifest;
+  warnOfOmitted(omitted, io);
   return EXIT.done;
 }
 
-function warnOfLeftOut(leftOut: readonly OmittedResource[], io: Io): void {
-  if (leftOut.length > 0) warn(`not in it, since tlsboot does not serve them: ${describeOmitted(leftOut)}`, io);
+function warnOfOmitted(omitted: readonly OmittedResource[], io: Io): void {
+  if (omitted.length > 0) warn(`not in it, since tlsboot does not serve them: ${describeOmitted(omitted)}`, io);
 }

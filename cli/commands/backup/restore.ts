@@ -70,14 +70,14 @@ function reportRestored(
   io: Io,
 ): void {
   const show = (at: string) => displayPath(at, io.cwd);
-  const { createdAt, objects, leftOut = [] } = manifest;
+  const { createdAt, objects, omitted = [] } = manifest;
   const where = prefix === undefined
     ? line`${objects} objects as of ${createdAt}; resource versions continue from ${revision}`
     : line`${objects} objects as of ${createdAt}, in etcd below ${prefix}; resource versions are etcd's, now ${revision}`;
   io.stdout.write(line`${show(root)}: ${where}\n`);
   if (replaced !== undefined) io.stdout.write(line`what was there before is in ${show(replaced)}\n`);
   for (const place of aside) io.stdout.write(line`what was in etcd before is there below ${place}/\n`);
-  if (leftOut.length > 0) warn(`was not in the backup: ${describeOmitted(leftOut)}`, io);
+  if (omitted.length > 0) warn(`was not in the backup: ${describeOmitted(omitted)}`, io);
   if (prefix === undefined || revision >= manifest.revision) return;
   warn(
     `etcd's revisions continue below the old ${manifest.revision}: a client that is disconnected now and reconnects only after ` +

@@ -21,12 +21,12 @@ export interface SnapshotSource extends AsyncDisposable {
   /** The source in words: `of the database`. */
   readonly origin: string;
   /** Objects in etcd whose kinds tlsboot does not serve; they are not backed up. */
-  readonly leftOut: readonly OmittedResource[];
+  readonly omitted: readonly OmittedResource[];
   /** Objects that are backed up without fields that tlsboot does not know. */
-  readonly reduced: readonly OmittedResource[];
+  readonly pruned: readonly OmittedResource[];
 }
 
-const NOTHING_OMITTED = { leftOut: [], reduced: [] };
+const NOTHING_OMITTED = { omitted: [], pruned: [] };
 
 /**
  * Opens the source. Throws AppError `not_found` for a folder without an instance, `ca_invalid` when the objects in etcd
@@ -69,7 +69,7 @@ export async function openSnapshot(
 async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints): Promise<SnapshotSource> {
   // Loaded on demand, so that instances with a database do not load it.
   const { readEtcdSnapshot } = await import("../../../server/storage/etcd/snapshot.ts");
-  const { items, revision, leftOut, reduced } = await readEtcdSnapshot({
+  const { items, revision, omitted, pruned } = await readEtcdSnapshot({
     endpoints,
     values: createStoredValues(STORED_RESOURCES),
   });
@@ -77,8 +77,8 @@ async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints): Promise<Snapsho
   return {
     origin: `of etcd at revision ${revision}`,
     chunks: encodeSnapshot(items, revision),
-    leftOut: countOmitted(leftOut),
-    reduced: countOmitted(reduced),
+    omitted: countOmitted(omitted),
+    pruned: countOmitted(pruned),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

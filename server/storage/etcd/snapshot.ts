@@ -16,9 +16,9 @@ export interface EtcdSnapshot {
   readonly revision: number;
   readonly items: readonly Stored[];
   /** The keys of unserved objects, which are not among the items. */
-  readonly leftOut: readonly string[];
+  readonly omitted: readonly string[];
   /** The keys of items whose unknown fields were dropped. */
-  readonly reduced: readonly string[];
+  readonly pruned: readonly string[];
 }
 
 /** The etcd to read, and the encoding of its values. */
@@ -88,19 +88,19 @@ async function readPages(client: Pick<EtcdClient, "range">, prefix: string) {
 
 function sort(kvs: readonly EtcdKeyValue[], values: StoredValues): Omit<EtcdSnapshot, "revision"> {
   const items: Stored[] = [];
-  const leftOut: string[] = [];
-  const reduced: string[] = [];
+  const omitted: string[] = [];
+  const pruned: string[] = [];
   for (const { key, value, modRevision } of kvs) {
     const object = decode(values, key, value);
     if (object === undefined) {
-      leftOut.push(key);
+      omitted.push(key);
       continue;
     }
     items.push(createStored(key, object, modRevision));
     // Decoding drops unknown fields, so the encoded value then differs.
-    if (!Buffer.from(value).equals(values.encode(key, object))) reduced.push(key);
+    if (!Buffer.from(value).equals(values.encode(key, object))) pruned.push(key);
   }
-  return { items, leftOut, reduced };
+  return { items, omitted, pruned };
 }
 
 function decode(values: StoredValues, key: string, value: Uint8Array) {
