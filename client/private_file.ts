@@ -18,7 +18,7 @@ export async function checkPrivateFile(path: string, files: Pick<FilePort, "stat
 
 /**
  * Refuses a world-writable folder of secrets, because any user could plant a key or a link there. `isForGroup` is true
- * when the folder is group-writable: the caller warns of that and goes on, because volumes of containers often are.
+ * when the folder is group-writable: the caller warns of that and continues, because volumes of containers often are.
  */
 export async function checkSecretFolder(path: string, files: Pick<FilePort, "stat">): Promise<{ isForGroup: boolean }> {
   const facts = await files.stat(path);

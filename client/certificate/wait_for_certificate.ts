@@ -70,7 +70,7 @@ export async function findIssuedCertificate(options: WaitOptions, signal: AbortS
   const store = createObjectStore<CertificateSigningRequest>(options.transport, certificateSigningRequestKind, options);
   const csr = await store.get(options.name, signal);
   if (csr === undefined) throw createDeletedError(options.name);
-  const outcome = judge(csr, options);
+  const outcome = getOutcome(csr, options);
   if (outcome.kind === "approved") options.onApproved?.(outcome.reason);
   return outcome.kind === "issued" ? outcome.certificatePem : undefined;
 }
@@ -86,7 +86,7 @@ async function follow(
   for await (const change of store.changes(signal)) {
     if (change.kind === "synced") continue;
     if (change.kind === "deleted") throw createDeletedError(options.name);
-    const outcome = judge(change.object, options);
+    const outcome = getOutcome(change.object, options);
     if (outcome.kind === "issued") return outcome.certificatePem;
     if (outcome.kind === "approved" && !isApprovalReported) {
       isApprovalReported = true;
@@ -128,12 +128,12 @@ async function probe(store: CsrStore, clock: Clock, signal: AbortSignal): Promis
   }
 }
 
-type Judgement =
+type CsrOutcome =
   | { readonly kind: "pending" }
   | { readonly kind: "approved"; readonly reason: string }
   | { readonly kind: "issued"; readonly certificatePem: string };
 
-function judge(csr: CertificateSigningRequest, options: WaitOptions): Judgement {
+function getOutcome(csr: CertificateSigningRequest, options: WaitOptions): CsrOutcome {
   const { name } = options;
   if (csr.metadata.uid !== options.uid) {
     throw new AppError("csr_deleted", `csr "${name}" changed UIDs`, { hint: "run the command again" });

@@ -110,7 +110,7 @@ function adviceFor(node: string, field: keyof NodeNames, wanted: string, evidenc
     (reports === undefined ? undefined : findClaim(reports, node, field, wanted)) ??
     (field === "dns" ? nodes.find(isNodesName) : undefined);
   if (other !== undefined) {
-    return `find out why node ${node} asks for what looks like node ${other}'s; deny the request if you cannot`;
+    return `find out why node ${node} requests what looks like node ${other}'s; deny the request if you cannot`;
   }
   const known = reports === undefined ? "" : ", which no other node reports,";
   return `if ${wanted}${known} is this machine's, add it to ${field} of node ${node} in the inventory (--inventory)`;

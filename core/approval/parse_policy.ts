@@ -130,7 +130,7 @@ function findRuleFaults({ then, require: wanted = {} }: ReadRule): readonly stri
   }
   const { names, hours, rate } = wanted;
   if (names?.owned === true && (names.dns ?? names.ips) !== undefined) {
-    faults.push("require.names: owned asks for evidence instead of patterns; leave dns and ips out");
+    faults.push("require.names: owned requires evidence instead of patterns; leave dns and ips out");
   }
   const [from, to] = [parseMinutes(hours?.from ?? "00:00"), parseMinutes(hours?.to ?? "24:00")];
   if (rate !== undefined && rate.per > LONGEST_RATE_MS) {

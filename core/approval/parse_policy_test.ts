@@ -83,7 +83,7 @@ for (
     [
       "ownership with patterns",
       rule("      names: {owned: true, dns: [a.b]}\n"),
-      "rules[0].require.names: owned asks for evidence instead of patterns; leave dns and ips out",
+      "rules[0].require.names: owned requires evidence instead of patterns; leave dns and ips out",
     ],
     [
       "an approving rule without subject",
@@ -156,7 +156,7 @@ test("parseInventory() refuses names that cannot be compared and values that two
 });
 
 for (const [then, otherwise] of [["deny", "next"], ["pending", "pending"]] as const) {
-  test(`parsePolicy() lets a rule with then: ${then} go on with ${otherwise} when nothing is said`, () => {
+  test(`parsePolicy() lets a rule with then: ${then} continue with ${otherwise} by default`, () => {
     const file = `${HEAD}name: p\nrules:\n  - {name: r, match: {signerNames: [example.com/web]}, then: ${then}}\n`;
     const policy = parsePolicy(file);
     assert.equal(policy.ok && policy.value.rules[0]?.otherwise, otherwise);

@@ -110,7 +110,7 @@ function clusterRole({ needs, dryRun }: ApproverRbacOptions): ManifestPart<Clust
 
 function eventRole(): ManifestPart<Role> {
   return {
-    comment: "It tells what it decides as Events; those about requests lie in this namespace.",
+    comment: "It records its decisions as Events; those about requests are in this namespace.",
     object: {
       metadata: { name: `${APPROVER_ROLE}-events`, namespace: EVENT_NAMESPACE },
       rules: [{ verbs: ["create"], apiGroups: ["events.k8s.io"], resources: ["events"] }],

@@ -130,8 +130,8 @@ function getGrants(user: UserInfo, namespace: string, objects: RbacObjects): rea
   // JSON separates the names unambiguously.
   const key = JSON.stringify([namespace, user.username, user.groups]);
   let ofAll = known.get(objects);
-  const remembered = ofAll?.get(key);
-  if (remembered !== undefined) return remembered;
+  const cached = ofAll?.get(key);
+  if (cached !== undefined) return cached;
   const grants = [...findGrants(user, namespace, objects)];
   if (ofAll === undefined) known.set(objects, ofAll = new FifoCache(KNOWN));
   ofAll.set(key, grants);

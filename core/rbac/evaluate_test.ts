@@ -88,7 +88,7 @@ test("evaluateRbac() reports missing roles once each when no rule allows", () =>
   );
 });
 
-test("evaluateRbac() forgets missing roles when another binding allows", () => {
+test("evaluateRbac() reports no missing roles when another binding allows", () => {
   const objects = rbacObjects({
     clusterRoles: [reader],
     clusterRoleBindings: [
@@ -99,7 +99,7 @@ test("evaluateRbac() forgets missing roles when another binding allows", () => {
   assert.equal(evaluateRbac(testUser("u"), resourceRequest(), objects).kind, "allow");
 });
 
-test("createRulesReview() lists what applies, resources and paths apart, as the roles have them", () => {
+test("createRulesReview() lists the rules that apply, resources and paths apart, as the roles have them", () => {
   const objects = rbacObjects({
     clusterRoles: [reader, clusterRole("mixed", [{ verbs: ["get"], nonResourceURLs: ["/x"] }, getPods])],
     clusterRoleBindings: [
@@ -122,13 +122,13 @@ test("createRulesReview() lists what applies, resources and paths apart, as the 
   });
 });
 
-test("findRoleRules() finds nothing behind a roleRef of another kind", () => {
+test("findRoleRules() finds no rules for a roleRef of another kind", () => {
   const roleRef = { apiGroup: "", kind: "Group", name: "x" };
   assert.equal(findRoleRules(roleRef, "", rbacObjects({})), undefined);
   assert.equal(describeMissingRoles([roleRef]), 'unsupported role reference kind: "Group"');
 });
 
-test("evaluateRbac() remembers the grants of a thousand users, and forgets the oldest alone", () => {
+test("evaluateRbac() caches the grants of a thousand users, and evicts only the oldest", () => {
   let searches = 0;
   const objects = {
     ...rbacObjects({}),
@@ -140,11 +140,11 @@ test("evaluateRbac() remembers the grants of a thousand users, and forgets the o
   const ask = (name: string, ...groups: readonly string[]) => {
     const before = searches;
     evaluateRbac(testUser(name, ...groups), resourceRequest(), objects);
-    return searches > before ? "searched" : "remembered";
+    return searches > before ? "searched" : "cached";
   };
   for (let index = 0; index < 1_000; index++) ask(`user ${index}`);
-  assert.equal(ask("somebody", "g".repeat(3_000)), "searched");
-  assert.equal(ask("user 0"), "remembered", "an entry that is not cached evicts no other");
+  assert.equal(ask("another user", "g".repeat(3_000)), "searched");
+  assert.equal(ask("user 0"), "cached", "an entry that is not cached evicts no other");
   ask("newcomer");
-  assert.deepEqual([ask("user 1"), ask("user 999"), ask("user 0")], ["remembered", "remembered", "searched"]);
+  assert.deepEqual([ask("user 1"), ask("user 999"), ask("user 0")], ["cached", "cached", "searched"]);
 });

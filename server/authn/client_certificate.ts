@@ -45,13 +45,13 @@ export function createClientCertificateAuthenticator(
     const trusted = roots();
     if (peer === undefined || trusted.length === 0) return { kind: "none" };
     if (peer.kind === "unverified") return failed(peer.reason);
-    const remembered = known.get(peer);
+    const cached = known.get(peer);
     if (
-      remembered !== undefined && remembered.roots === trusted && now >= remembered.notBefore &&
-      now <= remembered.notAfter
+      cached !== undefined && cached.roots === trusted && now >= cached.notBefore &&
+      now <= cached.notAfter
     ) {
-      report(remembered.leaf);
-      return remembered.user;
+      report(cached.leaf);
+      return cached.user;
     }
     const read = readPeer(peer.chain, trusted, now);
     if (!read.ok) return failed(read.error);

@@ -113,12 +113,12 @@ function createCounts(registry: MetricsRegistry) {
   const certificates = counter("tlsboot_certificates_issued_total", "Certificates issued, by signer.", "signer");
   const requested = counter(
     "apiserver_certificates_registry_csr_requested_duration_total",
-    "Certificates issued to requests that asked for a duration.",
+    "Certificates issued to requests that specified a duration.",
     "signerName",
   );
   const honored = counter(
     "apiserver_certificates_registry_csr_honored_duration_total",
-    "Certificates issued with the duration that was asked for.",
+    "Certificates issued with the requested duration.",
     "signerName",
   );
   return {

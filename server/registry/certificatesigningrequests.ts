@@ -28,7 +28,7 @@ export const certificateSigningRequests: Resource<CertificateSigningRequest> = {
       type: "string",
       format: "",
       priority: 0,
-      description: "The signer that is asked for the certificate.",
+      description: "The requested signer of the certificate.",
       cell: (csr) => csr.spec.signerName === "" ? "<none>" : csr.spec.signerName,
     },
     {
@@ -44,7 +44,7 @@ export const certificateSigningRequests: Resource<CertificateSigningRequest> = {
       type: "string",
       format: "",
       priority: 0,
-      description: "The lifetime that is asked for.",
+      description: "The requested lifetime.",
       cell: (csr) =>
         csr.spec.expirationSeconds === undefined ? "<none>" : formatHumanDuration(csr.spec.expirationSeconds * 1000),
     },

@@ -14,7 +14,7 @@ import { createUid, generateName, type RegistryDeps, type Target, toStorageKey }
 import type { Resource, WriteContext } from "./resource.ts";
 import { assertVersionText, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
 
-/** How often a generated name is tried before the client is told to try again. */
+/** The number of generated names that are tried before the client has to try again. */
 const GENERATE_ATTEMPTS = 8;
 
 /** The result of a creation: the stored object, or for a dry run the object that would be stored. */

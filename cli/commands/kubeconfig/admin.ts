@@ -20,7 +20,7 @@ import { PUBLIC_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
 import { checkTarget, readClusterEntry, writeKubeconfig } from "./file.ts";
 
 /** The names of pairs in `pki/` that must not be replaced by an administrator's, even with --force. */
-const OWN_PAIRS = /^(?:.+-)?ca$|^apiserver$/;
+const INSTANCE_PAIR_NAMES = /^(?:.+-)?ca$|^apiserver$/;
 
 /** The action of the command `tlsboot kubeconfig admin`. */
 export async function run(
@@ -30,7 +30,7 @@ export async function run(
 ): Promise<ExitCode> {
   if (!/^[^/\\]+$/.test(settings.user)) throw new UsageError(`cannot use "${settings.user}" as --user`);
   const defaultPath = join(settings.dataDir, "admin.kubeconfig");
-  if (!settings.embedCerts && OWN_PAIRS.test(settings.user)) {
+  if (!settings.embedCerts && INSTANCE_PAIR_NAMES.test(settings.user)) {
     throw new UsageError(`cannot use "${settings.user}" as --user: pki/${settings.user}.key is the instance's own`);
   }
   await checkTarget(settings, defaultPath, io);

@@ -8,7 +8,7 @@ import { line } from "../../output/escape.ts";
 const MAX_LINES = 10;
 const MAX_RESOURCES = 8;
 /** The API groups in which all users may ask about themselves (`system:basic-user`). */
-const OWN_GROUPS = ["authorization.k8s.io", "authentication.k8s.io"];
+const SELF_REVIEW_GROUPS = ["authorization.k8s.io", "authentication.k8s.io"];
 
 /** Formats a line for each set of verbs, without the permissions that all users have; empty when there are no others. */
 export function describeRights(status: SubjectRulesReviewStatus): readonly string[] {
@@ -24,7 +24,7 @@ export function describeRights(status: SubjectRulesReviewStatus): readonly strin
 }
 
 function isForAllUsers({ apiGroups = [], resources = [] }: ResourceRule): boolean {
-  return apiGroups.length > 0 && apiGroups.every((group) => OWN_GROUPS.includes(group)) &&
+  return apiGroups.length > 0 && apiGroups.every((group) => SELF_REVIEW_GROUPS.includes(group)) &&
     resources.every((resource) => resource.startsWith("selfsubject"));
 }
 

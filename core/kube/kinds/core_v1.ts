@@ -61,7 +61,7 @@ const secretSchema: ObjectSchema = {
       type: STRING,
       presence: "omitempty",
       goType: "v1.SecretType",
-      description: "Tells programs how to interpret the values.",
+      description: "Identifies for programs how to interpret the values.",
     },
   },
 };

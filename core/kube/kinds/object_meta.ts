@@ -66,7 +66,7 @@ export const objectMetaSchema: MessageSchema = {
       number: 10,
       type: INT64,
       presence: "optional",
-      description: "Seconds the object may take to end once its deletion was asked for.",
+      description: "Seconds the object may take to end once its deletion was requested.",
     },
     labels: {
       number: 11,
