@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { fuzz, judge, type Report } from "./fuzzer.ts";
+import { fuzz, type Report, runInput } from "./fuzzer.ts";
 import { openJournal } from "./journal.ts";
 import type { Bytes, Target } from "./target.ts";
 import { TARGETS } from "./targets.ts";
@@ -34,7 +34,7 @@ async function main(
 
 async function runOnce(target: Target, input: Bytes, onInput: (count: number, input: Bytes) => void): Promise<Report> {
   onInput(0, input);
-  const { ms, finding } = await judge(target, input);
+  const { ms, finding } = await runInput(target, input);
   return { inputs: 1, seconds: ms / 1000, slowestMs: ms, slowestBytes: input.length, finding };
 }
 

@@ -6,7 +6,7 @@ export function below(random: Random, bound: number): number {
   return Math.floor(random.float() * Math.max(bound, 0));
 }
 
-/** True once in so many times. */
+/** Returns true once in `times` times, on average. */
 export function oneIn(random: Random, times: number): boolean {
   return below(random, times) === 0;
 }

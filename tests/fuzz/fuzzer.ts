@@ -32,7 +32,7 @@ export interface FuzzOptions {
   readonly onInput: (count: number, input: Bytes) => void;
 }
 
-/** Linear time: so much for each MiB beside the target's grace. */
+/** The time for each MiB beside the target's grace, because time has to be linear. */
 const MS_PER_MIB = 500;
 const GRACE_MS = 250;
 /** The memory that a target may keep. */
@@ -63,7 +63,7 @@ export async function fuzz(target: Target, { seed, seconds, inputs: most, onInpu
   for (; count < inputs.length && count < target.seeds.length || !isOver(); count++) {
     if (count >= target.seeds.length && count % PUMP_EVERY === 0) {
       const sized = pumps.next().value ?? pump(pool, pick(random, inputs));
-      const finding = await judgeGrowth(target, sized, (input) => onInput(count, input));
+      const finding = await findGrowth(target, sized, (input) => onInput(count, input));
       // A smaller input would show less of how the time grows.
       if (finding?.kind === "slow") return report(finding);
       if (finding !== undefined) return report(await minimized(target, finding, (smaller) => onInput(count, smaller)));
@@ -71,7 +71,7 @@ export async function fuzz(target: Target, { seed, seconds, inputs: most, onInpu
     }
     const input = count < target.seeds.length ? target.seeds[count]! : nextInput(target, pool, count);
     onInput(count, input);
-    const outcome = await judge(target, input);
+    const outcome = await runInput(target, input);
     if (memoryAtStart === 0 && count >= target.seeds.length) memoryAtStart = process.memoryUsage().rss;
     if (outcome.ms > slowest.ms) slowest = { ms: outcome.ms, bytes: input.length };
     const finding = outcome.finding ?? findMemoryFault(input, count, memoryAtStart);
@@ -108,7 +108,7 @@ function nextInput(target: Target, pool: Pool, count: number): Bytes {
 }
 
 /** The result of one input. */
-export interface Judgement {
+export interface InputResult {
   readonly label: string;
   readonly ms: number;
   readonly finding: Finding | undefined;
@@ -118,7 +118,7 @@ export interface Judgement {
  * Runs one input. One that is slow is run again, and then only the processor's time counts: the machine may have been
  * busy with something else.
  */
-export async function judge(target: Target, input: Bytes): Promise<Judgement> {
+export async function runInput(target: Target, input: Bytes): Promise<InputResult> {
   const limit = (target.graceMs ?? GRACE_MS) + MS_PER_MIB * input.length / 2 ** 20;
   let ms = Infinity;
   let label = "";
@@ -139,8 +139,8 @@ export async function judge(target: Target, input: Bytes): Promise<Judgement> {
   return { label, ms, finding: { kind: "slow", message, input } };
 }
 
-/** Looks for more than linear time, where the time itself is still within its bounds. */
-async function judgeGrowth(
+/** Finds more than linear time, where the time itself is still within its bounds. */
+async function findGrowth(
   target: Target,
   sized: Sized,
   onInput: (input: Bytes) => void,
@@ -179,7 +179,7 @@ async function minimized(target: Target, finding: Finding, onInput: (input: Byte
   let last = finding;
   await minimize(finding.input, async (input) => {
     onInput(input);
-    const found = (await judge(target, input)).finding;
+    const found = (await runInput(target, input)).finding;
     if (found?.kind !== finding.kind) return false;
     if (finding.kind === "wrong" && found.message.split("\n", 1)[0]?.slice(0, 30) !== firstLine?.slice(0, 30)) {
       return false;

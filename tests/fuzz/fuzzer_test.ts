@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSeededRandom } from "../support/seeded_random.ts";
-import { fuzz, judge } from "./fuzzer.ts";
+import { fuzz, runInput } from "./fuzzer.ts";
 import { minimize } from "./minimize.ts";
 import { inflate, mutate } from "./mutate.ts";
 import { restructureDer } from "./structure/der.ts";
@@ -53,7 +53,7 @@ test("fuzz() ends after as many inputs as it was given", async () => {
   assert.equal(report.finding, undefined);
 });
 
-test("fuzz() finds time that is not linear where it is still short", async () => {
+test("fuzz() finds time that is not linear while it is still short", async () => {
   const target = {
     ...createTarget((input) => `${/^a<\w*b?\w*>c$/.test(decodeText(input).slice(0, 20_000))}`),
     maxBytes: 8_192,
@@ -63,14 +63,14 @@ test("fuzz() finds time that is not linear where it is still short", async () =>
   assert.match(finding?.message ?? "", /not linear$/);
 });
 
-test("judge() reports an input that is slow again and again", async () => {
+test("runInput() reports an input that is slow each time", async () => {
   let runs = 0;
   const spin = () => {
     runs++;
     for (const until = performance.now() + 20; performance.now() < until;);
     return "slow";
   };
-  const { finding } = await judge({ ...createTarget(spin), graceMs: 1 }, encodeText("x"));
+  const { finding } = await runInput({ ...createTarget(spin), graceMs: 1 }, encodeText("x"));
   assert.equal(finding?.kind, "slow");
   assert.equal(runs, 3);
 });
@@ -81,7 +81,7 @@ test("minimize() removes all unneeded bytes", async () => {
   assert.equal(decodeText(await minimize(input, isSame, () => false)), "abc");
 });
 
-test("mutate() and inflate() keep to the limit", () => {
+test("mutate() and inflate() respect the limit", () => {
   const random = createSeededRandom(3);
   const pool = { random, inputs: [encodeText("a<b>c"), encodeText("123")], words: WORDS };
   for (let i = 0; i < 500; i++) {
@@ -97,7 +97,7 @@ for (
     { name: "restructureProtobuf()", restructure: restructureProtobuf, input: Uint8Array.of(8, 1, 0x12, 2, 8, 5) },
   ]
 ) {
-  test(`${name} changes its own grammar, and leaves anything else alone`, () => {
+  test(`${name} changes inputs of its own grammar, and no others`, () => {
     const random = createSeededRandom(4);
     const made = new Set(Array.from({ length: 50 }, () => String(restructure(input, random))));
     assert.ok(made.size > 10, `${made.size}`);

@@ -35,7 +35,7 @@ export function mutate(pool: Pool, input: Bytes, maxBytes: number): Bytes {
 }
 
 /**
- * An input that is large because one piece of it comes again and again, or because its pieces enclose each other: what
+ * An input that is large because one piece of it is repeated, or because its pieces enclose each other: what
  * takes more than linear time shows here.
  */
 export function inflate(pool: Pool, input: Bytes, size: number): Bytes {

@@ -1,4 +1,4 @@
-/** Runs a target in a process of its own, so that an input that hangs or kills it is known, and is made smaller. */
+/** Runs a target in a separate process, so that an input that hangs or kills it is recorded and minimized. */
 import { spawn } from "node:child_process";
 import { Buffer } from "node:buffer";
 import { rm, writeFile } from "node:fs/promises";
@@ -22,7 +22,7 @@ export interface Run {
   readonly folder: string;
 }
 
-/** An input that takes longer hangs, whatever else the machine does. */
+/** An input that takes longer counts as hanging, even on a busy machine. */
 const HANG_MS = 20_000;
 /** The most that V8 gives to a target's objects. */
 const HEAP_MIB = 1024;

@@ -14,7 +14,7 @@ export interface Target {
   readonly maxBytes: number;
   /** Changes an input within its own grammar; undefined where the input is too broken for that. */
   readonly restructure?: (input: Bytes, random: Random) => Bytes | undefined;
-  /** Makes an input large within its own grammar; undefined where the input is too broken for that. */
+  /** Enlarges an input within its own grammar; undefined where the input is too broken for that. */
   readonly inflate?: (input: Bytes, random: Random, size: number) => Bytes | undefined;
   /**
    * Decodes one input and checks what must hold. The result names the kind of outcome: an input with a new kind is kept

@@ -178,7 +178,7 @@ function readAll(bytes: Bytes, depth: number): Node[] | undefined {
   return nodes;
 }
 
-/** Strings are looked into as well: extensions lie in them. */
+/** Strings are parsed as well, because they contain extensions. */
 function parseNodes(tag: number, content: Bytes, depth: number): Node[] | undefined {
   if ((tag & 0x20) !== 0 || tag === 4) return readAll(content, depth + 1);
   return undefined;

@@ -137,7 +137,7 @@ function readFields(bytes: Bytes, depth: number): Field[] | undefined {
   return fields;
 }
 
-/** Text may look like a message; that does no harm. */
+/** Text may also parse as a message, which does no harm. */
 function parseFields(value: Bytes, depth: number): Field[] | undefined {
   return value.length < 2 ? undefined : readFields(value, depth + 1);
 }

@@ -143,7 +143,7 @@ function compareCertificate(
 ): void {
   let theirs: X509Certificate;
   try {
-    // This compares texts, because Deno reads only DER of its own.
+    // This compares texts, because Deno reads only its own DER.
     theirs = new X509Certificate(encodePem("CERTIFICATE", input));
   } catch {
     return;

@@ -24,7 +24,7 @@ import { assertWellFormed } from "./api.ts";
 const TOKEN = "fuzz-token";
 const H2 = 2;
 /** An answer or the end of the connection must come within this time after the last byte. */
-const PATIENCE_MS = 10_000;
+const ANSWER_TIMEOUT_MS = 10_000;
 /** A connection on which nothing happens is ours to end; watches are like that. */
 const QUIET_MS = 40;
 /** The memory that the server may keep after all inputs. */
@@ -58,11 +58,11 @@ export async function http(): Promise<Target> {
       "\u0000\u0000\u0004\u0003\u0000\u0000\u0000\u0000\u0001\u0000\u0000\u0000\u0008",
     ],
     maxBytes: 2 ** 20,
-    graceMs: 2 * PATIENCE_MS,
+    graceMs: 2 * ANSWER_TIMEOUT_MS,
     async run(input) {
       const logged = logger.entries.length;
       const { bytes, end } = await exchange(client, input);
-      assertHolds(end !== "silent", `no answer and no end within ${PATIENCE_MS} ms`);
+      assertHolds(end !== "silent", `no answer and no end within ${ANSWER_TIMEOUT_MS} ms`);
       assertForeseen(logger, logged);
       if (input[0] === H2) return `h2 ${end} ${bytes.length > 0}`;
       const answers = readAnswers(bytes);
@@ -99,7 +99,7 @@ interface Received {
   readonly end: "closed" | "answered" | "silent";
 }
 
-/** Sends everything, then nothing more, and takes what comes. */
+/** Sends everything, ends its side, and returns what the server sends. */
 function exchange({ port, ca }: Client, input: Bytes): Promise<Received> {
   const isH2 = input[0] === H2;
   const sent = isH2 ? input.subarray(1) : input;
@@ -115,12 +115,12 @@ function exchange({ port, ca }: Client, input: Bytes): Promise<Received> {
     }, () => void socket.end(sent));
     let quiet: ReturnType<typeof setTimeout> | undefined;
     const finish = (end: Received["end"]): void => {
-      clearTimeout(patience);
+      clearTimeout(timer);
       clearTimeout(quiet);
       socket.destroy();
       resolve({ bytes: new Uint8Array(Buffer.concat(chunks)), end });
     };
-    const patience = setTimeout(() => finish(chunks.length > 0 ? "answered" : "silent"), PATIENCE_MS);
+    const timer = setTimeout(() => finish(chunks.length > 0 ? "answered" : "silent"), ANSWER_TIMEOUT_MS);
     socket.on("data", (chunk: Buffer) => {
       chunks.push(chunk);
       clearTimeout(quiet);
@@ -133,7 +133,7 @@ function exchange({ port, ca }: Client, input: Bytes): Promise<Received> {
   });
 }
 
-/** Checks that unexpected errors were logged, whatever the client received. */
+/** Checks that unexpected errors were logged, independent of the answer to the client. */
 function assertForeseen(logger: MemoryLogger, from: number): void {
   for (const { level, message, fields } of logger.entries.slice(from)) {
     if (level !== "error") continue;
@@ -143,7 +143,7 @@ function assertForeseen(logger: MemoryLogger, from: number): void {
   }
 }
 
-/** A failure that kube-apiserver has as well is a Status of its own. */
+/** A failure that kube-apiserver has as well is a Status with its own text. */
 function isMeant(logger: MemoryLogger, from: number): boolean {
   return logger.entries.slice(from).some(({ fields }) => fields["error"] instanceof StatusError);
 }

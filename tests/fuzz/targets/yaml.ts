@@ -1,4 +1,4 @@
-/** YAML: whatever it is, in linear time; what is written of it is read the same, by npm's reader too. */
+/** YAML: any text is read in linear time, and the written form is read the same, by npm's reader too. */
 import { parse } from "yaml";
 import { readYaml } from "../../../core/lib/yaml/document.ts";
 import { formatYaml } from "../../../core/lib/yaml/format.ts";
@@ -88,7 +88,7 @@ export const yaml: Target = {
   words: WORDS,
   maxBytes: 3 * 2 ** 20,
   run(input) {
-    // It returns whatever it is given: config files and kubeconfigs.
+    // It returns for any text of config files and kubeconfigs.
     const text = new TextDecoder().decode(input);
     for (const version of ["1.1", "1.2"] as const) readYaml(text, version);
     try {
