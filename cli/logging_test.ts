@@ -30,7 +30,7 @@ test("createLogger() writes text on a terminal and JSON elsewhere", () => {
   assert.equal(JSON.parse(pipe.stderrText()).message, "failed");
 });
 
-test("createLogger() lets no field stand in for what every line has, and writes one line whatever is in it", () => {
+test("createLogger() lets no field replace a standard one, and writes one line whatever the content", () => {
   const fields = {
     message: "a",
     level: "b",
@@ -48,7 +48,7 @@ test("createLogger() lets no field stand in for what every line has, and writes 
 });
 
 for (const format of ["text", "json"] as const) {
-  test(`createLogger() shows what a terminal would obey, as ${format}`, () => {
+  test(`createLogger() escapes control characters of a terminal, as ${format}`, () => {
     const line = logged(format, (logger) =>
       logger.info(HOSTILE, {
         text: FORGING,
@@ -61,7 +61,7 @@ for (const format of ["text", "json"] as const) {
   });
 }
 
-test("createRoleLogger() writes as the flags say", () => {
+test("createRoleLogger() follows the flags", () => {
   for (
     const [settings, isDebug, expected] of [
       [{ loggingFormat: undefined, v: 0 }, false, 0],
@@ -77,7 +77,7 @@ test("createRoleLogger() writes as the flags say", () => {
   }
 });
 
-test("createLogger() leaves out what is below its level", () => {
+test("createLogger() omits messages below its level", () => {
   const io = createCapturedIo();
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: "warn" });
   logger.debug("a");
@@ -86,7 +86,7 @@ test("createLogger() leaves out what is below its level", () => {
 });
 
 for (const format of ["text", "json"] as const) {
-  test(`createLogger() redacts secrets wherever they stand, as ${format}`, () => {
+  test(`createLogger() redacts secrets anywhere in a line, as ${format}`, () => {
     const key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY-----\n";
     const line = logged(format, (logger) =>
       logger.info("seen", {
@@ -100,7 +100,7 @@ for (const format of ["text", "json"] as const) {
   });
 }
 
-test("createLogger() cuts texts that a client chose, wherever they stand in the fields, after secrets are taken out", () => {
+test("createLogger() cuts texts that a client chose, anywhere in the fields, after redacting secrets", () => {
   const long = `/${"a".repeat(1_009)} abcdef.0123456789abcdef ${"b".repeat(60_000)}`;
   const fields = { path: long, error: new Error(long), failures: [long], nested: { text: long } };
   for (const format of ["text", "json"] as const) {

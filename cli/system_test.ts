@@ -7,7 +7,7 @@ test("sleepUntil() returns at once for a time that is past", async () => {
   await createSystemClock().sleepUntil(new Date(0), new AbortController().signal);
 });
 
-test("sleepUntil() ends with the signal's reason, also when years are left", async () => {
+test("sleepUntil() ends with the signal's reason, also when years remain", async () => {
   const abort = new AbortController();
   const sleep = createSystemClock().sleepUntil(new Date("9999-01-01T00:00:00Z"), abort.signal);
   const reason = new Error("stop");

@@ -260,7 +260,7 @@ for (
     },
   ] satisfies { name: string; edit: Record<string, string | undefined>; code: ErrorCode; message: RegExp }[]
 ) {
-  test(`bootstrap() refuses ${name} before it asks anybody`, async () => {
+  test(`bootstrap() refuses ${name} before it sends a request`, async () => {
     await using f = await fixture();
     for (const [path, text] of Object.entries(edit)) {
       if (text === undefined) f.files.entries.delete(path);
@@ -295,18 +295,18 @@ for (
 for (
   const { name, put } of [
     {
-      name: "a file where its link goes",
+      name: "a file in place of its link",
       put: (f: Fixture) => void f.files.entries.set(CURRENT, { kind: "file", text: "mine", mode: 0o600 }),
     },
     {
-      name: "a folder where its kubeconfig goes",
+      name: "a folder in place of its kubeconfig",
       put: (f: Fixture) => {
         f.files.entries.set("/node/kubeconfig", { kind: "directory", mode: 0o755 });
       },
     },
   ]
 ) {
-  test(`bootstrap() asks for nothing with ${name}`, async () => {
+  test(`bootstrap() requests nothing with ${name}`, async () => {
     await using f = await fixture();
     put(f);
     await assert.rejects(f.run(), (error) => error instanceof AppError && ["file_exists", "io"].includes(error.code));

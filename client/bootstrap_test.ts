@@ -17,7 +17,7 @@ import {
 } from "../tests/support/bootstrap_fixture.ts";
 import { bootstrap, createMissingCredentialsFinder } from "./bootstrap.ts";
 
-test("bootstrap() goes kubelet's way: key kept, digest name, watch, files, kubeconfig", async () => {
+test("bootstrap() works as kubelet does: key kept, digest name, watch, files, kubeconfig", async () => {
   await using f = await fixture();
   let keyAtCreation: string | undefined;
   f.api.onCreate = (csr) => {
@@ -120,7 +120,7 @@ for (
     },
   ]
 ) {
-  test(`bootstrap() begins again with ${name}`, async () => {
+  test(`bootstrap() starts over with ${name}`, async () => {
     await using f = await fixture();
     const soon = { notBefore: NOW, notAfter: new Date(NOW.getTime() + 24 * HOUR_MS) };
     f.api.onCreate = (csr) => f.issue(csr, soon);
@@ -210,7 +210,7 @@ test("bootstrap() uses a new key when the stored pair has expired, so that no ol
 });
 
 for (const path of ["/node/kubeconfig", "/node/pki"]) {
-  test(`bootstrap() refuses ${path} of another node, and leaves it`, async () => {
+  test(`bootstrap() refuses ${path} of another node, and does not change it`, async () => {
     await using f = await fixture();
     f.api.onCreate = (csr) => f.issue(csr);
     await f.run();

@@ -71,7 +71,7 @@ function failsWith(code: ErrorCode, message: RegExp): (error: unknown) => boolea
   };
 }
 
-test("discoverCluster() reads cluster-info twice, without the token, and believes the second time", async () => {
+test("discoverCluster() reads cluster-info twice, without the token, and trusts the second answer", async () => {
   await using api = await startFakeApi({ now: NOW });
   api.intercept = () => clusterInfo(api.ca.caPem);
   const { found, progress } = discover(api);
@@ -104,7 +104,7 @@ test("discoverCluster() waits for a server that starts and for the signature, an
   assert.match(reasons[2] ?? "", /it has no signature for token "abcdef"/);
 });
 
-test("discoverCluster() gives up after five minutes with the reason of the last try", async () => {
+test("discoverCluster() gives up after five minutes with the reason of the last attempt", async () => {
   await using api = await startFakeApi({ now: NOW });
   api.intercept = unsigned;
   await assert.rejects(discover(api).found, failsWith("token_invalid", /has no signature for token "abcdef"$/));

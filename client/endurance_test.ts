@@ -18,7 +18,7 @@ import { openCredentialStore } from "./certificate/credential_store.ts";
 const START = new Date("2026-01-01T00:00:00Z");
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const LIFE = 24 * HOUR;
+const LIFETIME = 24 * HOUR;
 const WEEKS = 6;
 const TEMPLATE = { commonName: "system:node:n1", organizations: ["system:nodes"], dnsNames: [], ipAddresses: [] };
 
@@ -32,7 +32,7 @@ test("a certificate manager survives six weeks of failures", async () => {
   const abort = new AbortController();
   const world = { isApiAway: false, asked: { current: 0, bootstrap: 0 } };
   const rotations: Date[] = [];
-  const lives: number[] = [];
+  const shares: number[] = [];
   const manager = runCertificateManager({
     purpose: "client",
     store,
@@ -46,13 +46,13 @@ test("a certificate manager survives six weeks of failures", async () => {
       world.isApiAway = false;
       world.asked[credentials]++;
       const now = clock.now();
-      const notAfter = new Date(now.getTime() + LIFE);
+      const notAfter = new Date(now.getTime() + LIFETIME);
       const subject = { commonName, organizations };
       return await ca.issue({ publicKeyDer: key.publicKeyDer(), subject, notBefore: now, notAfter });
     },
     onRotated(pair) {
       const before = rotations.at(-1);
-      if (before !== undefined) lives.push((clock.now().getTime() - before.getTime()) / LIFE);
+      if (before !== undefined) shares.push((clock.now().getTime() - before.getTime()) / LIFETIME);
       rotations.push(clock.now());
       assert.equal(pair.leaf.subject.commonName, "system:node:n1");
     },
@@ -80,6 +80,6 @@ test("a certificate manager survives six weeks of failures", async () => {
   abort.abort(new Error("over"));
   assert.deepEqual(await manager, new Error("over"));
   assert.ok(rotations.length > 30, String(rotations.length));
-  assert.ok(world.asked.bootstrap > 1, "slept past the end, and asked with the bootstrap credentials again");
-  assert.ok(Math.min(...lives) > 0.5, "near 70 % of its life or later, clocks set back included");
+  assert.ok(world.asked.bootstrap > 1, "it slept past the end, and used the bootstrap credentials again");
+  assert.ok(Math.min(...shares) > 0.5, "near 70 % of its lifetime or later, clocks set back included");
 });

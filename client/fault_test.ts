@@ -103,7 +103,7 @@ for (const { place, update, read } of PLACES) {
 }
 
 for (const fault of FILE_FAULTS) {
-  test(`bootstrap() on a disk that fails with ${fault.name} at each call in turn reports it, and goes on with its request`, async () => {
+  test(`bootstrap() on a disk that fails with ${fault.name} at each call in turn reports it, and continues with its request`, async () => {
     let failures = 0;
     for (let call = 0, isOver = false; !isOver; call++) {
       assert.ok(call < MAX_CALLS);

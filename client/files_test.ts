@@ -65,7 +65,7 @@ test("symlink(), rename(), lstat() and stat() distinguish links from files", () 
     assert.equal(await files.lstat(link), undefined);
   }));
 
-test("nothing there is undefined to readers and fine to unlink()", () =>
+test("a missing file is undefined to readers, and unlink() accepts it", () =>
   inTemp(async (folder) => {
     const path = join(folder, "none");
     assert.equal(await files.readText(path), undefined);

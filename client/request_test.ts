@@ -202,7 +202,7 @@ for (
       edit: { signerName: "web" },
       want: /spec\.signerName: Invalid value: "web"/,
     },
-    { name: "a short life", edit: { expirationSeconds: 60 }, want: /less than 600 seconds \(10 minutes\)/ },
+    { name: "a short lifetime", edit: { expirationSeconds: 60 }, want: /less than 600 seconds \(10 minutes\)/ },
     {
       name: "an administrator",
       edit: {
@@ -321,7 +321,7 @@ test("requestCertificate() refuses a pending key that is broken or of another ki
   );
   await writeFile(f.temp.join("web/tls.key.new"), "half");
   await assert.rejects(f.run({ timeoutSeconds: 0 }), (error) => isAppError(error, "key_invalid"));
-  assert.equal(await readFile(f.temp.join("web/tls.key.new"), "utf8"), "half", "it is left as it is");
+  assert.equal(await readFile(f.temp.join("web/tls.key.new"), "utf8"), "half", "it is unchanged");
 });
 
 test("requestCertificate() called twice at once makes one request with one key", async () => {

@@ -184,7 +184,7 @@ test("runCertificateManager() tries again with growing pauses, then every 32 s",
 });
 
 for (const { name, ms } of CLOCK_JUMPS.filter((jump) => jump.ms < 0)) {
-  test(`runCertificateManager() tries again as soon when the clock is set ${name} between two tries`, async () => {
+  test(`runCertificateManager() keeps its pause when the clock is set ${name} between two attempts`, async () => {
     await using f = await fixture({ initial: false, failure: DOWN, failures: 1, isPatient: true });
     await until(() => f.requests.length === 1 && f.clock.sleepers > 0);
     f.clock.set(ms);
@@ -228,7 +228,7 @@ test("runCertificateManager() grants another five minutes after a machine slept 
   assert.ok(triedMs >= 5 * MINUTE && triedMs < 6 * MINUTE, String(triedMs));
 });
 
-test("runCertificateManager() ends at once when its certificate is over and there is nothing to ask with", async () => {
+test("runCertificateManager() ends at once when its certificate has expired and there are no bootstrap credentials", async () => {
   await using f = await fixture({ initial: false, failure: coded("credentials_missing") });
   const end = await f.ended;
   assert.ok(end instanceof AppError && end.code === "credentials_missing");
@@ -242,7 +242,7 @@ test("runCertificateManager() never ends for the lack of a serving certificate",
 });
 
 for (const failOn of [/^writeAtomic/, /^symlink/, /^rename/]) {
-  test(`runCertificateManager() stores what was issued once the disk takes it (${failOn.source})`, async () => {
+  test(`runCertificateManager() stores an issued certificate once the disk accepts it (${failOn.source})`, async () => {
     await using f = await fixture({ initial: true });
     await f.rotated(0);
     const first = await f.store.current();
@@ -250,7 +250,7 @@ for (const failOn of [/^writeAtomic/, /^symlink/, /^rename/]) {
     f.clock.jump(8 * HOUR);
     await f.clock.advance(0);
     await until(() => f.logger.messages("warn").length > 9);
-    assert.equal(f.requests.length, 1, "asked once");
+    assert.equal(f.requests.length, 1, "one request");
     assert.equal((await f.store.current())?.leaf.serialNumber, first?.leaf.serialNumber);
     f.files.failOn = undefined;
     await f.rotated(1);
@@ -261,7 +261,7 @@ for (const failOn of [/^writeAtomic/, /^symlink/, /^rename/]) {
 
 const WIDER: CertificateTemplate = { ...TEMPLATE, ipAddresses: ["192.0.2.1"] };
 
-test("runCertificateManager() asks at once for another template while it sleeps", async () => {
+test("runCertificateManager() requests another template at once while it sleeps", async () => {
   await using f = await fixture({ initial: true });
   await f.rotated(0);
   f.template.set(WIDER);
@@ -326,7 +326,7 @@ for (
   test(`isServerHealthy() is ${want} after ${name}`, () => assert.equal(isServerHealthy(error), want));
 }
 
-test("isServerHealthy() finds a proxy's page below other errors", () => {
+test("isServerHealthy() finds a proxy's page among the causes of an error", () => {
   const page = errorFromStatus(404, "page not found");
   assert.equal(isServerHealthy(new AppError("not_found", "cannot create: …", { cause: page })), false);
 });

@@ -77,7 +77,7 @@ async function issue(api: FakeApi, object: KubeObject, now: Date, names = NAMES)
   api.put({ ...csr, status: { conditions: [condition("Approved", "Test")], certificate: encodeBase64(pem) } });
 }
 
-test("bootstrapServing() asks for kubelet's subject, usages and names, and keeps kubelet's files", async () => {
+test("bootstrapServing() requests kubelet's subject, usages and names, and keeps kubelet's files", async () => {
   await using f = await fixture();
   const outcome = await f.run({ expirationSeconds: 600 });
   assert.equal(outcome.kind, "issued");
@@ -115,7 +115,7 @@ for (
     },
   ]
 ) {
-  test(`bootstrapServing() asks again, with a new key, when the certificate ${name}`, async () => {
+  test(`bootstrapServing() sends a new request, with a new key, when the certificate ${name}`, async () => {
     await using f = await fixture();
     f.files.entries.set("/pki/broken", { kind: "file", text: "garbage", mode: 0o600 });
     const first = await f.run();
@@ -132,7 +132,7 @@ for (
   });
 }
 
-test("bootstrapServing() asks again for other names, and keeps the old pair until it has them", async () => {
+test("bootstrapServing() sends a new request for other names, and keeps the old pair until it has them", async () => {
   await using f = await fixture();
   const first = await f.run();
   f.api.onCreate = undefined;
@@ -211,7 +211,7 @@ function follow(initial: ServingNames): Following {
   };
 }
 
-test("followServingAddresses() uses another address when it has lasted", async () => {
+test("followServingAddresses() uses another address once it has lasted", async () => {
   await using f = follow(names("10.0.0.1"));
   await f.clock.advance(60 * SECOND);
   const change = f.template.changed();

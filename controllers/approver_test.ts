@@ -116,16 +116,16 @@ test("createApprover() resets the back-off of a request that it approves", async
   const store = createMemoryObjectStore({ objects: [await buildCsr()] });
   const { reconcile } = createApprover({ store, reviewer, logger: createMemoryLogger() });
   const pending = store.peek("csr-1");
-  const look = () => reconcile("csr-1", pending, NEVER);
-  assert.deepEqual([await look(), await look()].map((outcome) => outcome.kind === "requeueAfter" && outcome.ms), [
+  const check = () => reconcile("csr-1", pending, NEVER);
+  assert.deepEqual([await check(), await check()].map((outcome) => outcome.kind === "requeueAfter" && outcome.ms), [
     200,
     400,
   ]);
   reviewer.granted.add("nodeclient");
-  assert.deepEqual(await look(), { kind: "done" });
-  // Nobody looks at the name again, until there is another request of it.
+  assert.deepEqual(await check(), { kind: "done" });
+  // The name is not checked again until there is another request with it.
   reviewer.granted.clear();
-  assert.deepEqual(await look(), { kind: "requeueAfter", ms: 200 });
+  assert.deepEqual(await check(), { kind: "requeueAfter", ms: 200 });
 });
 
 test("createApprover() reports and retries a request that it cannot parse", async () => {

@@ -44,7 +44,7 @@ function start(
   const stop = async (): Promise<void> => {
     abort.abort();
     await running;
-    assert.equal(clock.sleepers, 0, "a timer was left");
+    assert.equal(clock.sleepers, 0, "a timer remained");
   };
   return { store, clock, logger, seen, stop };
 }

@@ -103,7 +103,7 @@ for (
       type: "NamespaceDeletionContentFailure",
     },
     {
-      name: "it is not known what there is",
+      name: "the objects are unknown",
       setup: { undiscovered: true },
       type: "NamespaceDeletionDiscoveryFailure",
     },

@@ -183,7 +183,7 @@ test("createPolicyApprover() approves with the evidence in the condition and in 
   assert.deepEqual(instance.reviewed, []);
 });
 
-test("createPolicyApprover() denies where the policy says so", async () => {
+test("createPolicyApprover() denies where the policy does", async () => {
   const strict: Policy = { ...STRICT, rules: STRICT.rules.map((rule) => ({ ...rule, otherwise: "deny" })) };
   await using instance = run({
     csrs: [await buildCsr({ ...SERVING, dnsNames: ["*.example"] })],
@@ -226,14 +226,14 @@ test("createApprover() lets a rule that denies decide before the kubelet client 
 });
 
 test("createApprover() lets a rule that denies decide however many requests of its requester stay pending", async () => {
-  const left = await buildCsr({ ...RENEWAL, name: "left", signerName: "kubernetes.io/kubelet-serving" });
-  await using instance = run({ csrs: [left], policies: [STRICT], maxPending: 1 });
+  const pending = await buildCsr({ ...RENEWAL, name: "pending", signerName: "kubernetes.io/kubelet-serving" });
+  await using instance = run({ csrs: [pending], policies: [STRICT], maxPending: 1 });
   instance.permissions.add("selfnodeclient");
   await instance.clock.advance(2_000);
   instance.set({ policies: [STOP] });
   instance.csrs.put(await buildCsr(RENEWAL));
   await until(() => instance.getCondition("csr-1") === "Denied");
-  await until(() => instance.getCondition("left") === "Denied");
+  await until(() => instance.getCondition("pending") === "Denied");
 });
 
 test("createApprover() approves nothing while a rule that denies cannot be evaluated", async () => {

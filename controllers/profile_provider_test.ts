@@ -69,29 +69,29 @@ test("createFileProfileSource() reads the file again when it changes, and keeps 
   const options = createOptions(disk);
   const { clock, logger } = options;
   const source = await createFileProfileSource(options);
-  const life = async () => (await source.current()).lifetime?.max;
+  const readLifetime = async () => (await source.current()).lifetime?.max;
   const turn = async (text: string | undefined) => {
     disk.text = text;
     await clock.advance(1_000);
   };
   disk.text = profile("example.com/a", "2h");
-  assert.equal(await life(), 3_600, "not within a second");
+  assert.equal(await readLifetime(), 3_600, "not within a second");
   await turn(disk.text);
-  assert.equal(await life(), 7_200);
+  assert.equal(await readLifetime(), 7_200);
   assert.deepEqual(logger.messages("info"), ["profile reloaded"]);
 
   for (const bad of ["", "half a fi", undefined, profile("example.com/other", "3h")]) {
     await turn(bad);
-    assert.equal(await life(), 7_200);
+    assert.equal(await readLifetime(), 7_200);
   }
   // An empty file and half a word are the same fault: no mapping. Each fault is logged once.
   assert.equal(logger.messages("error").length, 3);
   await turn(profile("example.com/other", "3h"));
-  assert.equal(await life(), 7_200);
+  assert.equal(await readLifetime(), 7_200);
   assert.equal(logger.messages("error").length, 3);
 
   await turn(profile("example.com/a", "3h"));
-  assert.equal(await life(), 10_800);
+  assert.equal(await readLifetime(), 10_800);
 });
 
 test("followProfiles() checks the files regularly until it is aborted", async () => {

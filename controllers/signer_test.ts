@@ -225,7 +225,7 @@ for (const { signerName, usages, trusted, want } of trustCases) {
 for (
   const { name, signerName, chain, sends, want } of [
     {
-      name: "Kubernetes' signer sends them where the CA says so",
+      name: "Kubernetes' signer sends them when the CA is configured to",
       signerName: API_CLIENT,
       sends: true,
       want: ["lower"],
@@ -260,7 +260,7 @@ for (
     const store = createMemoryObjectStore({ objects: [await buildCsr({ conditions: approved, ...edit })] });
     store.failNext("update", new AppError("conflict", "cannot update"));
     await assert.rejects(run(edit, { store }), (error) => {
-      // The loop tells a race by its code.
+      // The loop recognizes a race by its code.
       assert.ok(error instanceof AppError && error.code === "conflict");
       assert.equal(error.message, want);
       return true;
@@ -313,7 +313,7 @@ for (const keyAlgorithm of ["rsa-2048", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521"
   });
 }
 
-test("createSigner() appends the intermediates of its CA to the leaf, and limits its life to theirs", async () => {
+test("createSigner() appends the intermediates of its CA to the leaf, and limits its lifetime to theirs", async () => {
   const root = await createSigningCa({ commonName: "root" });
   const upper = await createIntermediateCa(root, "upper", { notAfter: new Date("2026-03-04T05:30:00Z") });
   const lower = await createIntermediateCa(upper, "lower", { notAfter: root.certificate.notAfter });

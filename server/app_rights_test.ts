@@ -140,7 +140,7 @@ test("the permission to watch everything does not allow reviews for other users 
   assert.equal((await app.send("POST", `${REVIEWS}/watch/subjectaccessreviews`, { user, body })).code, 404);
 });
 
-test("a PUT that creates takes the permission to create besides the one to update", async () => {
+test("a PUT that creates requires the permission to create besides the one to update", async () => {
   const leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
   const body = { metadata: { name: "put" }, spec: {} };
   const rule = { apiGroups: ["coordination.k8s.io"], resources: ["leases"] };

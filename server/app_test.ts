@@ -89,13 +89,13 @@ for (const path of ["/healthz", "/livez", "/readyz", "/version"]) {
 }
 
 for (const path of ["/metrics", "/api", "/apis", "/openapi/v3", "/"]) {
-  test(`reading ${path} takes credentials`, async () => assert.equal((await call("GET", path)).code, 403));
+  test(`reading ${path} requires credentials`, async () => assert.equal((await call("GET", path)).code, 403));
 }
 
 // apiserver/pkg/server/healthz.
 const HOOKS = "[+]poststarthook/start-system-namespaces-controller ok\n[+]poststarthook/rbac/bootstrap-roles ok\n";
 
-test("health answers ok, its checks on demand, and what cannot be excluded", async () => {
+test("health answers ok, its checks on demand, and checks that cannot be excluded", async () => {
   const plain = await app.send("GET", "/healthz");
   assert.equal(plain.text, "ok");
   assert.equal(plain.headers.get("content-type"), "text/plain; charset=utf-8");
@@ -207,7 +207,7 @@ for (
   });
 }
 
-test("the document at / lists the paths that answer", async () => {
+test("the document at / lists the served paths", async () => {
   const paths = (await app.send("GET", "/")).at("paths") as readonly string[];
   assert.deepEqual(paths, [...paths].sort());
   for (const path of paths.filter((path) => path !== "/openapi/v3/")) {
@@ -283,13 +283,13 @@ test("SelfSubjectReview returns the user after impersonation with repeated group
     groups: ["g,1", "g2", "system:authenticated"],
     extra: { "foo/bar": ["v"] },
   });
-  const nobody = await call("POST", WHOAMI, { ...root, "impersonate-group": "g" }, review);
-  assert.equal(nobody.code, 400);
+  const nameless = await call("POST", WHOAMI, { ...root, "impersonate-group": "g" }, review);
+  assert.equal(nameless.code, 400);
   const refused = await call("POST", WHOAMI, { ...jane, "impersonate-user": "u" }, review);
   assert.equal(refused.code, 403);
 });
 
-test("reviews of access answer for the user they name, and check what they are given", async () => {
+test("access reviews answer for the named user, and validate their input", async () => {
   const ask = (resource: string, spec: object) => app.send("POST", `${REVIEWS}/${resource}`, { body: { spec } });
   const resourceAttributes = { verb: "create", group: "certificates.k8s.io", resource: "certificatesigningrequests" };
   const node = await ask("subjectaccessreviews", {
@@ -299,8 +299,8 @@ test("reviews of access answer for the user they name, and check what they are g
   });
   assert.equal(node.code, 201);
   assert.equal(node.at("status/allowed"), true);
-  const nobody = await ask("subjectaccessreviews", { user: "u", resourceAttributes });
-  assert.deepEqual(nobody.at("status"), { allowed: false });
+  const unbound = await ask("subjectaccessreviews", { user: "u", resourceAttributes });
+  assert.deepEqual(unbound.at("status"), { allowed: false });
   const self = await ask("selfsubjectaccessreviews", { nonResourceAttributes: { path: "/x", verb: "get" } });
   assert.equal(self.at("status/allowed"), true);
   const both = await ask("selfsubjectaccessreviews", { resourceAttributes, nonResourceAttributes: { path: "/" } });

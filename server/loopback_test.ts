@@ -13,22 +13,22 @@ function createEndlessApp(end: PromiseWithResolvers<undefined>): () => Promise<A
 }
 
 test("createLoopbackTransport() ends the body and cancels the stream when the signal aborts", async () => {
-  const life = new AbortController();
+  const abort = new AbortController();
   const end = Promise.withResolvers<undefined>();
   const transport = createLoopbackTransport(createEndlessApp(end), USER, "test");
-  const answer = await transport.send({ method: "GET", path: "/watch", headers: {} }, life.signal);
+  const answer = await transport.send({ method: "GET", path: "/watch", headers: {} }, abort.signal);
   const ended = Array.fromAsync(answer.body);
-  life.abort(new Error("enough"));
+  abort.abort(new Error("enough"));
   assert.deepEqual(await ended, []);
   await end.promise;
 });
 
 test("createLoopbackTransport() reads nothing once the signal has aborted", async () => {
-  const life = new AbortController();
+  const abort = new AbortController();
   const end = Promise.withResolvers<undefined>();
   const transport = createLoopbackTransport(createEndlessApp(end), USER, "test");
-  const answer = await transport.send({ method: "GET", path: "/watch", headers: {} }, life.signal);
-  life.abort(new Error("enough"));
+  const answer = await transport.send({ method: "GET", path: "/watch", headers: {} }, abort.signal);
+  abort.abort(new Error("enough"));
   assert.deepEqual(await Array.fromAsync(answer.body), []);
   await end.promise;
 });

@@ -70,7 +70,7 @@ for (
     },
     {
       request: `POST ${MAPS}`,
-      body: { apiVersion: "nobody/v3", kind: "Status" },
+      body: { apiVersion: "unknown/v3", kind: "Status" },
       code: 400,
       message: 'Status in version "v3" cannot be handled as a ConfigMap: converting (v1.Status) to (core.ConfigMap): ' +
         "unknown conversion",

@@ -48,7 +48,7 @@ interface Source {
 
 const sources = readSources();
 
-test("architecture: rooms import only what stands below them, and controllers, server and client never meet", async () => {
+test("architecture: rooms import only rooms below them, and controllers, server and client never meet", async () => {
   for (const { path, room, imports } of await sources) {
     if (room === "root") continue;
     for (const specifier of imports.filter((name) => name.startsWith("."))) {
@@ -140,7 +140,7 @@ test("architecture: clock, randomness, console and process are handed in", async
   }
 });
 
-test("architecture: nothing stands in the way of the single file", async () => {
+test("architecture: every module fits into the single file", async () => {
   for (const { path, text } of await sources) {
     const code = withoutComments(text);
     assert.ok(!/\bimport\.meta\b/.test(code), `${path} uses import.meta`);

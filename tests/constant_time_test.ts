@@ -8,7 +8,7 @@ import { findSecretUses } from "./support/secret_rule.ts";
 
 /** Where a secret leaves its `Secret`, and for what. The author of a new place reviews it here. */
 const REVEALED: Readonly<Record<string, string>> = {
-  "core/kube/kubeconfig.ts": "written into the kubeconfig that is asked for",
+  "core/kube/kubeconfig.ts": "written into the requested kubeconfig",
   "core/bootstrap/token_secret.ts": "written into the Secret; compared in constant time",
   "core/bootstrap/cluster_info_signatures.ts": "the key of an HMAC",
   "core/bootstrap/token.ts": "put together for whoever made the token",
@@ -74,11 +74,11 @@ test("secrets are compared in constant time only", async () => {
       used.add(reason);
       assert.ok(
         reason !== undefined,
-        `${path}:${use.line} looks at a secret: ${use.code}: use equalsInConstantTime(), or a digest as the key`,
+        `${path}:${use.line} compares or looks up a secret: ${use.code}: use equalsInConstantTime(), or a digest as the key`,
       );
     }
   }
-  assert.deepEqual(HARMLESS.filter((one) => !used.has(one)), [], "what is found no more");
+  assert.deepEqual(HARMLESS.filter((one) => !used.has(one)), [], "entries that match no code");
 });
 
 test("the three that compare secrets compare them in constant time", async () => {

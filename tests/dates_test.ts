@@ -46,7 +46,7 @@ for (const { name, at } of DATES) {
     }
   });
 
-  test(`renewal over ${name} is due at its share of the life`, () => {
+  test(`renewal over ${name} is due at its share of the lifetime`, () => {
     const validity = { notBefore: later(-HOUR), notAfter: later(HOUR) };
     assert.deepEqual(decideRotationDeadline(validity, () => 0), later(0.4 * HOUR));
     const names = { commonName: "n", organizations: [], dnsNames: [], ipAddresses: [] };

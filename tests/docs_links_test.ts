@@ -51,7 +51,7 @@ const DOCS_PATH = /(?<![\w/.-])docs\/[\w/-]+\.(?:md|svg|yaml)\b/g;
 const PATH =
   /(?<![\w/.-])(?:core|server|controllers|client|cli|scripts|tests|packaging|docs)\/[\w/.-]+\.(?:ts|md|svg|yaml|txt)\b/g;
 
-test("every path that a page names is there, and so is every page that a program or a test names", async () => {
+test("every path that a page names exists, and every page that a program or a test names", async () => {
   const broken: string[] = [];
   const check = async (path: string, pattern: RegExp) => {
     for (const [named] of (await readFile(join(ROOT, path), "utf8")).matchAll(pattern)) {
@@ -67,7 +67,7 @@ test("every path that a page names is there, and so is every page that a program
   assert.deepEqual(broken, []);
 });
 
-test("docs/engineering/a-request-file-by-file.md: each story lists files that are there, each once", async () => {
+test("docs/engineering/a-request-file-by-file.md: each story lists existing files, each once", async () => {
   const page = await readFile(join(ROOT, "docs", "engineering", "a-request-file-by-file.md"), "utf8");
   const stories = page.split(/^## /m).slice(1);
   assert.equal(stories.length, 3);

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { runProgram } from "./support/child.ts";
 import { createTempFolder } from "./support/temp.ts";
 
-test("docs/guides/monitoring.md: each alert has a row, and rows name alerts that are there", async () => {
+test("docs/guides/monitoring.md: each alert has a row, and rows name existing alerts", async () => {
   const page = await readFile("docs/guides/monitoring.md", "utf8");
   const rules = await readFile("packaging/prometheus/tlsboot.rules.yaml", "utf8");
   const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name = ""]) => name);

@@ -144,7 +144,7 @@ for (
     "-h get csr",
   ]
 ) {
-  test(`parseCommandLine() answers with help: ${line === "" ? "nothing at all" : line}`, () => {
+  test(`parseCommandLine() prints help for: ${line === "" ? "an empty line" : line}`, () => {
     const invocation = parseCommandLine(line === "" ? [] : line.split(" "), table);
     assert.ok(invocation.kind === "help");
     assert.match(invocation.text, /\nUsage:\n {2}tlsboot/);
@@ -167,7 +167,7 @@ for (
   });
 }
 
-test("parseCommandLine() refuses what only the other of two such commands knows, and lists them in help", () => {
+test("parseCommandLine() refuses flags of only the other of two such commands, and lists them in help", () => {
   for (
     const [line, message] of [
       ["role explain n --elect", 'unknown flag "--elect" for "tlsboot role explain"'],

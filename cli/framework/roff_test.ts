@@ -16,7 +16,7 @@ for (
   ]
 ) test(`roffText() keeps ${JSON.stringify(text)} as words`, () => assert.equal(roffText(text), want));
 
-test("roffText() gives one line that commands nothing, whatever the text", () => {
+test("roffText() returns one line without macros, whatever the text", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
     const roff = roffText(text);
     assert.match(roff, /^(?![.'])[\x20-\x7e]*$/);

@@ -17,7 +17,7 @@ import { describeSettings, findIgnoredVariables, resolveSettings, type Sources }
 const flags = {
   dataDir: textFlag({ default: "./d", summary: "Folder." }),
   port: integerFlag({ default: 6443, min: 0, max: 65_535, summary: "Port." }),
-  ttl: durationFlag({ default: "24h", summary: "Life." }),
+  ttl: durationFlag({ default: "24h", summary: "Lifetime." }),
   watch: switchFlag({ summary: "Watch." }),
   groups: listFlag({ summary: "Groups." }),
   mode: choiceFlag({ choices: ["a", "b"], summary: "Mode." }),

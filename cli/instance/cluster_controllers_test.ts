@@ -42,7 +42,7 @@ async function withControllers(
 /** Waits for several requests in a row, each of which takes some turns of the event loop. */
 const rest = () => settle(300);
 
-test("runClusterControllers() furnishes every namespace, and again when something is taken away", async () => {
+test("runClusterControllers() fills every namespace, and again when an object is removed", async () => {
   await withControllers(async (app) => {
     await app.send("POST", "/api/v1/namespaces", { body: { metadata: { name: "web" } } });
     await rest();
@@ -112,7 +112,7 @@ test("runClusterControllers() waits for objects with a foreign finalizer, and re
   });
 });
 
-test("runClusterControllers() signs cluster-info for tokens as they come and go, then rests", async () => {
+test("runClusterControllers() signs cluster-info as tokens are created and deleted, then is idle", async () => {
   await withControllers(async (app) => {
     const path = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
     const token = { id: "abcdef", secret: new Secret("0123456789abcdef") };

@@ -7,7 +7,7 @@ const ROOT = "/data";
 const PATH = "/data/format";
 
 for (const text of [`${DATA_FORMAT}\n`, `${DATA_FORMAT}`, " 1\r\n"]) {
-  test(`ensureFormat() opens a folder of format ${JSON.stringify(text)} and leaves its number`, async () => {
+  test(`ensureFormat() opens a folder of format ${JSON.stringify(text)} and keeps its number`, async () => {
     const files = createMemoryFiles({ [PATH]: text });
     await ensureFormat(ROOT, files);
     assert.equal(files.text(PATH), text);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runBeside } from "./full_instance.ts";
 
-/** Work that ends when it is aborted, and then fails if told to. */
+/** Work that ends when it is aborted, and can be made to fail then. */
 async function workUntilAborted(signal: AbortSignal, fault?: Error): Promise<void> {
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
   if (fault !== undefined) throw fault;

@@ -66,7 +66,7 @@ test("openIssuedFile() writes each half hour, and only when there are new certif
   assert.equal(writes(), 1);
 });
 
-test("openIssuedFile() goes on when it cannot be written, and writes it later", async () => {
+test("openIssuedFile() continues when the file cannot be written, and writes it later", async () => {
   const { open, one, writes, clock, state, logger } = setUp();
   const { issued, file } = await open();
   issued.restore(one("CN=a", 100));

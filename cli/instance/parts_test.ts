@@ -43,7 +43,7 @@ test("Parts disposes what has started when a later start fails", async () => {
   assert.deepEqual(events, ["dispose first"]);
 });
 
-test("Parts.move() leaves nothing to renew or to dispose", async () => {
+test("after Parts.move() there is nothing to renew or to dispose", async () => {
   const events: string[] = [];
   const starting = new Parts();
   starting.add(createRecorded(events)("first"));

@@ -42,8 +42,8 @@ for (
     { name: "once after the start", shares: [0, 0, 0, 0, 0, 0], want: [2] },
     { name: "not while there is work", shares: [0.9, 0, 0.26, 0, 0.26, 0], want: [] },
     { name: "after each time of work", shares: [1, 0.01, 0.25, ...idle(12), 1, 0, 0, 0], want: [3, 18] },
-    { name: "not each time of work that comes and goes", shares: [1, 0, 0, 1, 0, 0, 1, ...idle(12)], want: [3, 13] },
-    { name: "not for what hardly is work", shares: [0, 0, 0.25, 0.24, ...idle(12), 0.2, 0.25], want: [2] },
+    { name: "not on each gap in intermittent work", shares: [1, 0, 0, 1, 0, 0, 1, ...idle(12)], want: [3, 13] },
+    { name: "not after negligible work", shares: [0, 0, 0.25, 0.24, ...idle(12), 0.2, 0.25], want: [2] },
   ]
 ) {
   test(`keepHeapSmall() collects ${name}`, async () => {
@@ -51,11 +51,11 @@ for (
   });
 }
 
-test("keepHeapSmall() leaves a large heap to V8", async () => {
+test("keepHeapSmall() does not collect a large heap", async () => {
   assert.deepEqual(await listCollections([0, 0, 0], 201e6), []);
 });
 
-test("keepHeapSmall() logs once that it cannot go on", async () => {
+test("keepHeapSmall() logs once that it cannot continue", async () => {
   const clock = createFakeClock();
   const logger = createMemoryLogger();
   const heap = { busyShare: () => 0, usedBytes: () => 0, collect: () => assert.fail("not here") };

@@ -84,7 +84,7 @@ test("openRotatingFile() throws the error of the system", async () => {
   assert.throws(() => open(folder.join("audit.log")), /EISDIR/);
 });
 
-test("openRotatingFile() goes on with a full file that cannot be renamed, logs it once, and rotates when it can", async () => {
+test("openRotatingFile() keeps writing to a full file that cannot be renamed, logs the failure once, and rotates later", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("audit.log");
   const logger = createMemoryLogger();

@@ -36,7 +36,7 @@ test("createSpaceWatch() logs when a disk is almost full, and when it has space 
   assert.deepEqual(await readLog(), [["info", "/log", 64]]);
 });
 
-test("createSpaceWatch() goes on when a disk cannot be read, and logs nothing with 0", async () => {
+test("createSpaceWatch() continues when a disk cannot be read, and logs nothing with 0", async () => {
   const logger = createMemoryLogger();
   const free = (path: string) => path === "/data" ? Promise.reject(new Error("gone")) : Promise.resolve(0);
   await createSpaceWatch([DATA, LOG], 64, { logger, free })();

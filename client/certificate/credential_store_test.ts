@@ -106,7 +106,7 @@ for (const path of [CURRENT, UPDATED]) {
   });
 }
 
-test("update() leaves the current pair when the disk is full", async () => {
+test("update() keeps the current pair when the disk is full", async () => {
   const [first, second] = [await issue("a"), await issue("b")];
   for (const failOn of [/^writeAtomic/, /^symlink/, /^rename/]) {
     const files = createMemoryFiles();

@@ -55,7 +55,7 @@ for (
     pem: "x",
   }]] as const
 ) {
-  test(`createClientTrust() does not know when the ConfigMap ${name}`, async () => {
+  test(`createClientTrust() returns undefined when the ConfigMap ${name}`, async () => {
     const logger = createMemoryLogger();
     const api = createApi({ ...state, reads: 0 });
     const isTrusted = createClientTrust(api, { clock: createFakeClock(), logger }, NEVER);

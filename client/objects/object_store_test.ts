@@ -114,7 +114,7 @@ test("changes() falls back to list and watch on a server without watch-lists", a
 });
 
 for (const how of ["clean", "cut"] as const) {
-  test(`changes() goes on where it was after a ${how} end, each event once`, async () => {
+  test(`changes() resumes after a ${how} end, with each event once`, async () => {
     await using f = await fixture();
     f.api.put(object("a"));
     f.follow();
@@ -186,7 +186,7 @@ for (
     { name: "cuts the connection", answer: "destroy" as const },
   ]
 ) {
-  test(`changes() asks for a watch-list again when the server ${name}`, async () => {
+  test(`changes() requests a watch-list again when the server ${name}`, async () => {
     await using f = await fixture();
     f.api.put(object("a"));
     f.api.intercept = () => answer;
@@ -198,7 +198,7 @@ for (
   });
 }
 
-test("changes() gives up a connection that stays silent longer than agreed", async () => {
+test("changes() closes a connection that is silent for longer than the agreed time", async () => {
   await using f = await fixture();
   f.follow();
   await f.sees("synced");

@@ -22,7 +22,7 @@ async function startServer(): Promise<Server> {
   return server;
 }
 
-test("createServerNames() has the names of the certificate, of the kubeconfig and of the service, and keeps them", async () => {
+test("createServerNames() returns the names of the certificate, the kubeconfig and the service, and keeps them", async () => {
   const server = await startServer();
   const { port } = server.address() as AddressInfo;
   const clock = createFakeClock();

@@ -16,7 +16,7 @@ const IS_DENO = process.versions["deno"] !== undefined;
 /** The limit of one case. A too expensive path search would never end; these cases take milliseconds each. */
 const NEVER_ENDING_MS = 120_000;
 
-test("createTlsTransport() believes a server as RFC 5280 and RFC 6125 do", async (t) => {
+test("createTlsTransport() trusts a server as RFC 5280 and RFC 6125 require", async (t) => {
   const all = await buildChainCases(new Date());
   // A machine may have no IPv6 to listen on; server_identity_test.ts checks those.
   const cases = all.filter(({ host }) => !isIPv6(host));

@@ -61,7 +61,7 @@ test("send() authenticates the server and carries token, user agent and body", a
   assert.equal(received?.headers["accept"], "a/b");
 });
 
-test("send() shows the client certificate of the moment", async () => {
+test("send() presents the current client certificate", async () => {
   await using api = await startFakeApi({ now: NOW });
   const pairs = [await issuePair(api.ca, "first"), await issuePair(api.ca, "second")];
   let current = pairs[0];
@@ -83,14 +83,14 @@ test("send() tries once more when the server has closed a kept connection", asyn
   assert.equal(api.requests.length, 3);
 });
 
-test("send() gives a connection cut before the answer as unreachable", async () => {
+test("send() reports a connection that is cut before the answer as unreachable", async () => {
   await using api = await startFakeApi({ now: NOW });
   await using transport = open(api.server, { caPem: api.ca.caPem });
   api.intercept = () => "destroy";
   await assert.rejects(get(transport), (error) => isAppError(error, "unreachable") && error.retryable);
 });
 
-test("send() rejects with the signal's reason, before and in the middle", async () => {
+test("send() rejects with the signal's reason, before and during a request", async () => {
   await using api = await startFakeApi({ now: NOW });
   await using transport = open(api.server, { caPem: api.ca.caPem });
   const reason = new Error("stop");

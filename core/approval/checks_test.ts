@@ -167,25 +167,25 @@ for (
       fault: undefined,
     },
     {
-      name: "a short life",
+      name: "a short lifetime",
       require: { lifetime: { maxMs: 3_600_000, mayBeAbsent: false } },
       edit: { expirationSeconds: 3600 },
       fault: undefined,
     },
     {
-      name: "a long life",
+      name: "a long lifetime",
       require: { lifetime: { maxMs: 3_600_000, mayBeAbsent: false } },
       edit: { expirationSeconds: 3601 },
       fault: /1h0m1s is longer than 1h0m0s/,
     },
     {
-      name: "no life named",
+      name: "no lifetime named",
       require: { lifetime: { maxMs: 3_600_000, mayBeAbsent: false } },
       edit: {},
       fault: /names no lifetime/,
     },
     {
-      name: "no life named where that may be",
+      name: "no lifetime named where none is required",
       require: { lifetime: { mayBeAbsent: true } },
       edit: {},
       fault: undefined,
@@ -363,14 +363,14 @@ for (
   });
 }
 
-test("a rule that passes a request on leaves it to the next", async () => {
+test("a rule that passes a request on lets the next rule decide", async () => {
   const verdict = await decide({}, { commonName: "x" }, {}, { otherwise: "next" });
   assert.equal(verdict.kind, "pending");
   assert.equal(verdict.rule, undefined);
   assert.equal(verdict.trace[0]?.outcome, "next");
 });
 
-test("a verdict spells out what would move a terminal", async () => {
+test("a verdict escapes control characters of a terminal", async () => {
   const verdict = await decide({}, { commonName: "x\u001b[2J\u202e" });
   assert.match(verdict.message, /common name "x\\u001b\[2J\\u202e" is not/);
 });

@@ -107,14 +107,14 @@ for (
       rule: "rule-1",
     },
     {
-      name: "a rule that leaves, which is asked behind the two rules",
+      name: "a rule that makes no decision, evaluated after the two rules",
       policies: [createPolicy({ then: "pending" })],
       edit: OWN,
       kind: "approve",
       rule: "selfnodeclient",
     },
     {
-      name: "a rule that denies otherwise, which is asked behind the two rules",
+      name: "a rule that denies otherwise, evaluated after the two rules",
       policies: [createPolicy({ ...APPROVING, otherwise: "deny" })],
       edit: OWN,
       kind: "approve",
@@ -122,7 +122,7 @@ for (
     },
   ] as const
 ) {
-  test(`decideRequest() says ${kind} by ${rule}: ${name}`, async () => {
+  test(`decideRequest() returns ${kind} by ${rule}: ${name}`, async () => {
     const verdict = await decide(policies, edit);
     assert.equal(verdict.kind, kind, verdict.message);
     assert.equal(verdict.rule, rule);
@@ -142,9 +142,11 @@ test("decideRequest() lists each evaluated rule once", async () => {
     "kubelet-client/selfnodeclient",
     "kubelet-client/nodeclient",
   ]);
-  const left = await decide([createPolicy(APPROVING, BY_SUBJECT)], { commonName: "system:node:n2" }, { kind: "none" });
-  assert.deepEqual(left.trace.map(({ rule }) => rule), ["selfnodeclient", "nodeclient", "rule-1"]);
-  assert.equal(left.kind, "approve");
+  const outcome = await decide([createPolicy(APPROVING, BY_SUBJECT)], { commonName: "system:node:n2" }, {
+    kind: "none",
+  });
+  assert.deepEqual(outcome.trace.map(({ rule }) => rule), ["selfnodeclient", "nodeclient", "rule-1"]);
+  assert.equal(outcome.kind, "approve");
 });
 
 test("decideRequest() gives the reason of the two rules when no policy applies", async () => {

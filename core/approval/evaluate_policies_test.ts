@@ -120,7 +120,7 @@ for (
     { name: "a short RSA key", edit: { keyAlgorithm: "rsa-2048" as const }, message: undefined },
   ]
 ) {
-  test(`evaluatePolicy() ${message === undefined ? "approves" : "leaves pending"}: ${name}`, async () => {
+  test(`evaluatePolicy() ${message === undefined ? "approves" : "keeps pending"}: ${name}`, async () => {
     const verdict = await decide(edit, { inventory: INVENTORY });
     if (message === undefined) return assert.equal(verdict.kind, "approve");
     assert.equal(verdict.kind, "pending");
@@ -138,7 +138,7 @@ test("evaluatePolicy() compares addresses in canonical form", async () => {
   assert.equal(verdict.kind, "approve");
 });
 
-test("evaluatePolicy() is not about other signers, other users and nodes outside of their group", async () => {
+test("evaluatePolicy() ignores other signers, other users and nodes outside of their group", async () => {
   for (
     const [edit, message] of [
       [{ signerName: "example.com/web" }, "signer example.com/web is another"],
@@ -180,7 +180,7 @@ test("evaluatePolicy() gives no node an address that two nodes report", async ()
   const verdict = await decide({}, { reported }, TRUSTING);
   assert.equal(verdict.kind, "pending");
   assert.match(verdict.message, /10\.0\.0\.1 belongs to node b too, by its own status/);
-  // What the operator has said cannot be taken away by a node that says otherwise.
+  // A node cannot revoke an assignment of the operator by a different report.
   assert.equal((await decide({}, { inventory: INVENTORY, reported }, TRUSTING)).kind, "approve");
 });
 
@@ -195,7 +195,7 @@ for (const value of ["127.0.0.1", "::1", "0.0.0.0", "::ffff:127.0.0.1"]) {
   });
 }
 
-test("evaluatePolicy() renews nothing that a second node reports, and nothing before it knows what nodes report", async () => {
+test("evaluatePolicy() renews nothing that a second node reports, and nothing before it knows the reports of nodes", async () => {
   const held = { kind: "found" as const, value: { dns: ["a.example"], ips: ["10.0.0.1"] } };
   const taken = await decide({}, { held, reported: reporting({ b: { dns: [], ips: ["10.0.0.1"] } }) });
   assert.equal(taken.kind, "pending");
@@ -204,7 +204,7 @@ test("evaluatePolicy() renews nothing that a second node reports, and nothing be
   assert.equal(failed.kind, "unknown");
 });
 
-test("evaluatePolicies() asks rules that deny first, then policies in order: the first rule about a request decides", async () => {
+test("evaluatePolicies() evaluates rules that deny first, then policies in order: the first matching rule decides", async () => {
   const deny: Policy = {
     ...TRUSTING,
     name: "no",
@@ -234,7 +234,7 @@ test("evaluatePolicies() asks rules that deny first, then policies in order: the
   assert.equal(none.message, 'no rule of policy "no" is about it');
 });
 
-test("evaluatePolicy() tries again when evidence could not be had, and never denies for it", async () => {
+test("evaluatePolicy() tries again when evidence is missing, and never denies because of it", async () => {
   const failed = { kind: "failed" as const, message: "cannot list nodes: connection refused" };
   const strict: Policy = { ...TRUSTING, rules: TRUSTING.rules.map((rule) => ({ ...rule, otherwise: "deny" })) };
   const verdict = await decide({}, { reported: failed }, strict);
@@ -242,7 +242,7 @@ test("evaluatePolicy() tries again when evidence could not be had, and never den
   assert.match(verdict.message, /cannot list nodes: connection refused/);
 });
 
-test("evaluatePolicy() denies where a rule says so", async () => {
+test("evaluatePolicy() denies where a rule does", async () => {
   const strict: Policy = { ...TRUSTING, rules: TRUSTING.rules.map((rule) => ({ ...rule, otherwise: "deny" })) };
   const verdict = await decide({ dnsNames: ["*.example"] }, {}, strict);
   assert.ok(verdict.kind === "deny");
@@ -253,7 +253,7 @@ test("evaluatePolicy() denies where a rule says so", async () => {
   );
 });
 
-test("evaluatePolicy() counts what was approved before within the time", async () => {
+test("evaluatePolicy() counts earlier approvals within the time", async () => {
   const at = (minutes: number) => new Date(NOW.getTime() - minutes * 60_000);
   const past = { policy: "kubelet-serving", rule: "kubelet-serving" };
   const approvedBefore = Array.from({ length: 10 }, (_, index) => ({ ...past, at: at(index * 5 + 1) }));

@@ -67,13 +67,13 @@ for (
     },
   ] as const
 ) {
-  test(`evaluateKubeletClient() ${rule === undefined ? "leaves" : `approves by ${rule}`}: ${name}`, async () => {
+  test(`evaluateKubeletClient() ${rule === undefined ? "keeps pending" : `approves by ${rule}`}: ${name}`, async () => {
     const verdict = await decide(edit, granted);
     assert.equal(verdict.kind, rule === undefined ? "pending" : "approve");
     assert.equal(verdict.rule, rule);
   });
 
-  test(`evaluateKubeletClient() asks and answers as the approver does: ${name}`, async () => {
+  test(`evaluateKubeletClient() reviews and decides as the approver does: ${name}`, async () => {
     const csr = await buildCsr(edit);
     const facts = parseRequest(csr.spec.request);
     const plan = planApproval(csr);
@@ -88,6 +88,6 @@ for (
   });
 }
 
-test("evaluateKubeletClient() does not know when it could not ask", async () => {
+test("evaluateKubeletClient() returns unknown when the review fails", async () => {
   assert.equal((await decide({}, BOTH, "nodeclient")).kind, "unknown");
 });

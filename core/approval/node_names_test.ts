@@ -57,7 +57,7 @@ test("splitHosts() separates names and addresses", () => {
   });
 });
 
-test("findHeldNames() takes the newest certificate that is still valid", async () => {
+test("findHeldNames() uses the newest valid certificate", async () => {
   const at = (hours: number) => new Date(NOW.getTime() + hours * HOUR_MS);
   const older = await issued({ notBefore: at(-2), ipAddresses: ["10.0.0.9"] });
   const newer = await issued({ notBefore: at(-1) });

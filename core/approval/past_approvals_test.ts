@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { formatApprovedBy, listPastApprovals, POLICY_APPROVED } from "./past_approvals.ts";
 
-test("listPastApprovals() reads what a policy has written, and nothing else", async () => {
+test("listPastApprovals() reads the conditions that a policy has written, and no others", async () => {
   const at = "2026-03-02T10:30:00Z";
   const approved = (reason: string, message: string) =>
     buildCsr({

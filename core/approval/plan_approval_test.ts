@@ -36,14 +36,14 @@ for (
     { name: "a certificate", edit: { certificate: "eA==" }, want: [] },
   ]
 ) {
-  test(`planApproval() asks for ${want.join(" and ") || "nothing"}: ${name}`, async () => {
+  test(`planApproval() requests ${want.join(" and ") || "nothing"}: ${name}`, async () => {
     const plan = planApproval(await buildCsr(edit));
     assert.equal(plan.kind, want.length === 0 ? "ignore" : "review");
     if (plan.kind === "review") assert.deepEqual(plan.attempts.map((attempt) => attempt.permission), want);
   });
 }
 
-test("planApproval() asks in the requester's name and has upstream's texts", async () => {
+test("planApproval() reviews in the requester's name, with upstream's texts", async () => {
   const csr = await buildCsr({ ...own, groups: ["system:nodes", "system:authenticated"] });
   const plan = planApproval({ ...csr, spec: { ...csr.spec, uid: "7", extra: { k: ["v"] } } });
   assert.ok(plan.kind === "review");

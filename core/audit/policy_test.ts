@@ -62,7 +62,7 @@ for (
   });
 }
 
-test("decideAudit() lets the first rule decide, and knows no user where none authenticated", () => {
+test("decideAudit() lets the first rule decide, and has no user for a request without authentication", () => {
   const rules = [rule({ level: "Metadata", users: ["jane"] }), rule({ level: "RequestResponse" })];
   const policy = { ...DEFAULT_AUDIT_POLICY, rules };
   assert.equal(decideAudit(policy, jane, resource()).level, "Metadata");
@@ -84,7 +84,7 @@ test("decideAudit() joins the stages to omit, and lets a rule overrule the polic
 for (
   const [group, name] of [["", "secrets"], ["authentication.k8s.io", "tokenreviews"]] as const
 ) {
-  test(`decideAudit() never gives the bodies of ${name}, whatever the policy asks`, () => {
+  test(`decideAudit() never records the bodies of ${name}, whatever the policy requests`, () => {
     const policy = { ...DEFAULT_AUDIT_POLICY, rules: [rule({ level: "RequestResponse" })] };
     const decide = (apiGroup: string) => decideAudit(policy, jane, resource({ apiGroup, resource: name })).level;
     assert.equal(decide(group), "Metadata");

@@ -81,7 +81,7 @@ for (
   });
 }
 
-test("planClusterInfo() keeps what else is in the map when it puts it right", () => {
+test("planClusterInfo() keeps the other keys of the map that it corrects", () => {
   const plan = planClusterInfo(published("x"), CLUSTER);
   assert.ok(plan.kind === "update");
   assert.equal(plan.configMap.metadata.resourceVersion, "7");

@@ -140,7 +140,7 @@ test("assessMachine() puts the command into the fixes that need a new certificat
   }
 });
 
-test("findNodeName() has the name in a node's common name alone", () => {
+test("findNodeName() returns only the name in a node's common name", () => {
   assert.equal(parseNodeCommonName("system:node:n1"), "n1");
   for (const other of ["alice", "system:nodes", undefined]) assert.equal(parseNodeCommonName(other), undefined);
 });

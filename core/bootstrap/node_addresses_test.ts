@@ -24,7 +24,7 @@ const HOST: HostFacts = {
 for (
   const { name, edit, want } of [
     { name: "a name that is an address", edit: { hostname: "10.9.9.9" }, want: "10.9.9.9" },
-    { name: "what the name resolves to", edit: { resolved: ["172.17.0.1"] }, want: "172.17.0.1" },
+    { name: "the address that the name resolves to", edit: { resolved: ["172.17.0.1"] }, want: "172.17.0.1" },
     { name: "IPv4 before IPv6", edit: { resolved: ["2001:db8::5", "10.0.0.5"] }, want: "10.0.0.5" },
     { name: "IPv6 when the name has no other", edit: { resolved: ["2001:db8:0::5"] }, want: "2001:db8::5" },
     { name: "no loopback of /etc/hosts", edit: { resolved: ["127.0.1.1", "127.0.0.1"] }, want: "10.0.0.5" },
@@ -123,7 +123,7 @@ for (
     },
   ]
 ) {
-  test(`decideServingNames() has ${name}`, () =>
+  test(`decideServingNames() returns ${name}`, () =>
     assert.deepEqual(decideServingNames(given, { ...HOST, ...edit }), want));
 }
 

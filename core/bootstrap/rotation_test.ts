@@ -43,20 +43,26 @@ for (
     { name: "just about expired", notBefore: at(-91 * HOUR), notAfter: at(9 * HOUR) },
     { name: "nearly expired", notBefore: at(-99 * HOUR), notAfter: at(HOUR) },
     { name: "already expired", notBefore: at(-10 * HOUR), notAfter: at(-HOUR) },
-    { name: "long life", notBefore: at(-6 * 30 * DAY), notAfter: at(6 * 30 * DAY) },
-    { name: "short life", notBefore: at(-30 * SECOND), notAfter: at(30 * SECOND) },
+    { name: "long lifetime", notBefore: at(-6 * 30 * DAY), notAfter: at(6 * 30 * DAY) },
+    { name: "short lifetime", notBefore: at(-30 * SECOND), notAfter: at(30 * SECOND) },
   ]
 ) {
-  test(`decideRotationDeadline() is at 70 to 90 % of life: ${name}`, () => {
-    const life = notAfter.getTime() - notBefore.getTime();
-    assert.equal(decideRotationDeadline({ notBefore, notAfter }, () => 0).getTime(), notBefore.getTime() + life * 0.7);
-    assert.equal(decideRotationDeadline({ notBefore, notAfter }, () => 1).getTime(), notBefore.getTime() + life * 0.9);
+  test(`decideRotationDeadline() is at 70 to 90 % of the lifetime: ${name}`, () => {
+    const lifetime = notAfter.getTime() - notBefore.getTime();
+    assert.equal(
+      decideRotationDeadline({ notBefore, notAfter }, () => 0).getTime(),
+      notBefore.getTime() + lifetime * 0.7,
+    );
+    assert.equal(
+      decideRotationDeadline({ notBefore, notAfter }, () => 1).getTime(),
+      notBefore.getTime() + lifetime * 0.9,
+    );
   });
 }
 
 test("decideRotationDeadline() never leaves the window, whatever the randomness", () => {
-  const life = fc.integer({ min: 1, max: 10 * 365 * 24 * 3600 });
-  fc.assert(fc.property(life, fc.double({ min: 0, max: 0.999999, noNaN: true }), (seconds, random) => {
+  const lifetime = fc.integer({ min: 1, max: 10 * 365 * 24 * 3600 });
+  fc.assert(fc.property(lifetime, fc.double({ min: 0, max: 0.999999, noNaN: true }), (seconds, random) => {
     const deadline = decideRotationDeadline({ notBefore: NOW, notAfter: at(seconds * SECOND) }, () => random).getTime();
     const share = (deadline - NOW.getTime()) / (seconds * SECOND);
     assert.ok(share >= 0.7 - 1e-3 && share <= 0.9 + 1e-3, String(share));
@@ -125,7 +131,7 @@ test("decideNextStep() is idle without a template, and requests once there is on
   assert.deepEqual(step.kind === "request" && step.template, TEMPLATE);
 });
 
-test("decideNextStep() asks at once for another template that the certificate does not have, failures forgotten", () => {
+test("decideNextStep() requests at once what a new template adds, and forgets failures", () => {
   const asleep = decideNextStep(startRotation(certificate(), TEMPLATE, NOW), NOW, () => 0.5);
   const failing = applyFailure(asleep.state, NOW, () => 0);
   const wider = { ...TEMPLATE, ipAddresses: ["10.0.0.1"] };
@@ -134,7 +140,7 @@ test("decideNextStep() asks at once for another template that the certificate do
   assert.equal(step.state.failures, 0);
 });
 
-test("decideNextStep() sleeps on when the certificate has another template already", () => {
+test("decideNextStep() keeps sleeping when the certificate already matches another template", () => {
   const wide = certificate({ ipAddresses: ["10.0.0.1", "10.0.0.2"] });
   const asleep = decideNextStep(startRotation(wide, TEMPLATE, NOW), NOW, () => 0.5);
   const step = decideNextStep(
@@ -161,7 +167,7 @@ test("decideNextStep() pauses a second after a certificate that is due again at 
   assert.equal(step.kind === "pause" && step.ms, SECOND);
 });
 
-test("decideNextStep() asks at once when the clock was set back during a pause", () => {
+test("decideNextStep() sends a request at once when the clock was set back during a pause", () => {
   const state = applyFailure(startRotation(undefined, TEMPLATE, NOW), NOW, () => 0);
   assert.equal(decideNextStep(state, at(SECOND), () => 0).kind, "pause");
   for (const back of [-HOUR, -365 * 24 * HOUR]) assert.equal(decideNextStep(state, at(back), () => 0).kind, "request");
@@ -179,7 +185,7 @@ test("applyFailure() waits 2, 4, 8, 16 s, then 32 s for ever", () => {
   assert.deepEqual(jittered.notUntil, at(2.2 * SECOND));
 });
 
-test("decideNextStep() turns to the bootstrap credentials when the certificate expires while tries fail", () => {
+test("decideNextStep() uses the bootstrap credentials when the certificate expires while attempts fail", () => {
   const dying = startRotation(certificate({ notBefore: at(-9 * HOUR), notAfter: at(SECOND) }), TEMPLATE, NOW);
   const first = decideNextStep(dying, NOW, () => 0);
   assert.equal(first.kind === "request" && first.credentials, "current");

@@ -208,7 +208,7 @@ test("listTokenFacts() parses what createTokenSecret() has created", () => {
   assert.deepEqual([facts?.usages, facts?.groups, facts?.description], [["signing"], ["system:bootstrappers:a"], "d"]);
 });
 
-test("listTokenFacts() passes over Secrets of another type or name, and keeps broken tokens visible", () => {
+test("listTokenFacts() skips Secrets of another type or name, and keeps broken tokens visible", () => {
   assert.equal(listTokenFacts(createSecret(GOOD, { type: "Opaque" })), undefined);
   assert.equal(listTokenFacts(createSecret(GOOD, { metadata: { name: "other" } })), undefined);
   const broken = listTokenFacts(createSecret({ ...GOOD, "token-secret": "short", expiration: "soon" }));

@@ -33,7 +33,7 @@ for (
   });
 }
 
-test("generateBootstrapToken() makes tokens that can be read, no two alike", () => {
+test("generateBootstrapToken() makes valid tokens, no two alike", () => {
   const random = createSeededRandom(7);
   const texts = Array.from({ length: 100 }, () => formatBootstrapToken(generateBootstrapToken(random)));
   assert.ok(texts.every((text) => parseBootstrapToken(text).ok));

@@ -53,7 +53,7 @@ for (
     { name: "half a certificate behind the leaf", pem: LEAF + CUT, fault: "x509: malformed certificate", leaf: NAME },
   ]
 ) {
-  test(`findCertificateFault() and findLeafCertificate() say the same each time: ${name}`, () => {
+  test(`findCertificateFault() and findLeafCertificate() return the same each time: ${name}`, () => {
     const certificate = toBase64(pem);
     for (let time = 0; time < 3; time++) {
       assert.equal(findCertificateFault(certificate), fault);
@@ -62,8 +62,8 @@ for (
   });
 }
 
-test("findLeafCertificate() reads a text once, also after the validation, and forgets what others follow", () => {
-  const certificate = toBase64(`remembered\n${LEAF}`);
+test("findLeafCertificate() parses a text once, also after the validation, and evicts old texts", () => {
+  const certificate = toBase64(`cached\n${LEAF}`);
   assert.equal(findCertificateFault(certificate), undefined);
   const leaf = findLeafCertificate(certificate);
   assert.equal(findLeafCertificate(certificate), leaf);
@@ -72,7 +72,7 @@ test("findLeafCertificate() reads a text once, also after the validation, and fo
   assert.deepEqual(findLeafCertificate(certificate), leaf);
 });
 
-test("findLeafCertificate() does not remember long texts", () => {
+test("findLeafCertificate() does not cache long texts", () => {
   const certificate = toBase64(`${"x".repeat(10_000)}\n${LEAF}`);
   assert.notEqual(findLeafCertificate(certificate), findLeafCertificate(certificate));
 });
@@ -81,7 +81,7 @@ const HOUR = 3600;
 
 const NOW = new Date("2026-11-25T12:00:00Z");
 
-// The upstream integration test: signing duration 24 h, seven requests that ask, six that get what they asked for.
+// The upstream integration test: signing duration 24 h, seven requests that ask, six that get what they requested.
 for (
   const { requested, given, want } of [
     { requested: undefined, given: 24 * HOUR, want: "unrequested" },
@@ -104,7 +104,7 @@ for (
   });
 }
 
-test("classifyDuration() asks nothing of a certificate that cannot be read", async () => {
+test("classifyDuration() ignores a certificate that cannot be read", async () => {
   assert.equal(classifyDuration(await buildCsr({ expirationSeconds: 600, certificate: "AAAA" })), "unrequested");
   assert.equal(classifyDuration(await buildCsr({ expirationSeconds: 600 })), "unrequested");
 });

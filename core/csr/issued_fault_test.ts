@@ -78,49 +78,55 @@ const renewals: readonly {
   existing?: "none" | "unusable";
   edit?: Partial<IssuedCertificate>;
   asked?: Partial<RequestedCredentials>;
-  wish: RenewalOptions;
+  options: RenewalOptions;
   want: RenewalVerdict["kind"];
   reason?: RegExp;
 }[] = [
-  { name: "nothing there", existing: "none", wish: { isForced: false }, want: "ask", reason: /none yet/ },
-  { name: "something there", wish: { isForced: false }, want: "exists" },
-  { name: "something broken there", existing: "unusable", wish: { isForced: false }, want: "exists" },
-  { name: "force", wish: { isForced: true }, want: "ask" },
-  { name: "something broken, in time", existing: "unusable", wish: later, want: "ask", reason: /broken/ },
-  { name: "a good one", wish: later, want: "keep" },
+  { name: "nothing there", existing: "none", options: { isForced: false }, want: "ask", reason: /none yet/ },
+  { name: "something there", options: { isForced: false }, want: "exists" },
+  { name: "something broken there", existing: "unusable", options: { isForced: false }, want: "exists" },
+  { name: "force", options: { isForced: true }, want: "ask" },
+  { name: "something broken, in time", existing: "unusable", options: later, want: "ask", reason: /broken/ },
+  { name: "a good one", options: later, want: "keep" },
   {
-    name: "one that ends in exactly that time",
+    name: "a certificate that ends in exactly that time",
     edit: { notAfter: new Date(NOW.getTime() + HOUR_MS) },
-    wish: later,
+    options: later,
     want: "ask",
     reason: /it expires at 2026-01-01T01:00:00Z/,
   },
   {
-    name: "one that is over",
+    name: "an expired certificate",
     edit: { notAfter: new Date(NOW.getTime() - 1000) },
-    wish: later,
+    options: later,
     want: "ask",
     reason: /it expired at/,
   },
-  { name: "another name asked", asked: { dnsNames: ["www"] }, wish: later, want: "ask", reason: /it lacks www/ },
-  { name: "the same kind of key asked", asked: { key: "ecdsa-p256" }, wish: later, want: "keep" },
+  { name: "another name requested", asked: { dnsNames: ["www"] }, options: later, want: "ask", reason: /it lacks www/ },
+  { name: "the same kind of key requested", asked: { key: "ecdsa-p256" }, options: later, want: "keep" },
   {
-    name: "another kind of key asked",
+    name: "another kind of key requested",
     asked: { key: "rsa-2048" },
-    wish: later,
+    options: later,
     want: "ask",
     reason: /its key is ecdsa-p256, but the request was for rsa-2048/,
   },
-  { name: "another key asked", asked: { key: Uint8Array.of(1) }, wish: later, want: "ask", reason: /another key/ },
+  {
+    name: "another key requested",
+    asked: { key: Uint8Array.of(1) },
+    options: later,
+    want: "ask",
+    reason: /another key/,
+  },
 ];
-for (const { name, existing, edit, asked: more, wish, want, reason } of renewals) {
-  test(`decideRenewal() says ${want} for ${name}`, async () => {
+for (const { name, existing, edit, asked: more, options, want, reason } of renewals) {
+  test(`decideRenewal() returns ${want} for ${name}`, async () => {
     const found = existing === "none"
       ? { kind: "none" as const }
       : existing === "unusable"
       ? { kind: "unusable" as const, reason: "broken" }
       : { kind: "usable" as const, leaf: await issued(edit) };
-    const verdict = decideRenewal(found, { ...asked, ...more }, wish, NOW);
+    const verdict = decideRenewal(found, { ...asked, ...more }, options, NOW);
     assert.equal(verdict.kind, want);
     if (reason !== undefined) assert.match(verdict.kind === "ask" ? verdict.reason : "", reason);
   });

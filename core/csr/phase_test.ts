@@ -45,7 +45,7 @@ test("getCsrPhase() carries reason, message and certificate", () => {
   assert.deepEqual(getCsrPhase(csrWith(["Approved"], "eA==")), { kind: "issued", certificate: "eA==" });
 });
 
-test("isApproved() wants Approved and no Denied, whatever the status", () => {
+test("isApproved() requires Approved and no Denied, whatever the status", () => {
   assert.equal(isApproved(csrWith(["Approved"], "", "False")), true);
   assert.equal(isApproved(csrWith(["Approved", "Denied"])), false);
   assert.equal(isDenied(csrWith(["Denied"], "", "False")), true);

@@ -53,7 +53,7 @@ test("parseVerifiedRequest() refuses a request that was changed after signing", 
   assert.ok(unverified.ok);
 });
 
-test("parseVerifiedRequest() answers whatever the bytes, the same every time", () => {
+test("parseVerifiedRequest() returns the same result every time, whatever the bytes", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
     const body = Buffer.from(bytes).toString("base64");
     const pem = `-----BEGIN CERTIFICATE REQUEST-----\n${body}\n-----END CERTIFICATE REQUEST-----\n`;

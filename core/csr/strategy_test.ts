@@ -15,7 +15,7 @@ import {
   prepareCsrForUpdate,
 } from "./strategy.ts";
 
-const NOBODY: UserInfo = { username: "", uid: "", groups: [], extra: {} };
+const NO_USER: UserInfo = { username: "", uid: "", groups: [], extra: {} };
 const NOW = new Date("2026-01-01T10:00:00.500Z");
 const NOW_TEXT = "2026-01-01T10:00:00Z";
 const LATER = "2026-01-01T11:00:00Z";
@@ -53,25 +53,25 @@ for (
     },
     {
       name: "no user, user fields in the object",
-      user: NOBODY,
+      user: NO_USER,
       sent: createCsr({ username: "bob", uid: "123", groups: ["group1"], extra: { foo: ["bar"] } }),
       want: createCsr({}),
     },
     {
       name: "user in context replaces the one in the object",
-      user: { ...NOBODY, username: "alice", uid: "234" },
+      user: { ...NO_USER, username: "alice", uid: "234" },
       sent: createCsr({ username: "bob", uid: "123", groups: ["group1"] }),
       want: createCsr({ username: "alice", uid: "234" }),
     },
     {
       name: "pre-approved status",
-      user: NOBODY,
+      user: NO_USER,
       sent: createCsr({}, { conditions: [condition("Approved")], certificate: "eA==" }),
       want: createCsr({}),
     },
     {
       name: "expirationSeconds",
-      user: NOBODY,
+      user: NO_USER,
       sent: createCsr({ expirationSeconds: 1234 }),
       want: createCsr({ expirationSeconds: 1234 }),
     },
@@ -92,7 +92,7 @@ test("prepareCsrForCreate() keeps the order of Go's JSON, extra keys sorted", ()
   );
 });
 
-test("prepareCsrForUpdate() lets nothing but metadata change", () => {
+test("prepareCsrForUpdate() lets only metadata change", () => {
   const old = createCsr({ username: "bob" }, { conditions: [condition("Approved")] });
   const sent = { ...createCsr({ username: "eve" }, {}), metadata: { name: "c", labels: { a: "b" } } };
   assert.deepEqual(prepareCsrForUpdate(sent, old), { ...old, metadata: sent.metadata });
@@ -130,14 +130,14 @@ test("prepareCsrForStatusUpdate() keeps an added Approved as sent, for validatio
   ]);
 });
 
-test("prepareCsrForStatusUpdate() puts the spec back and takes the certificate", () => {
+test("prepareCsrForStatusUpdate() restores the spec and accepts the certificate", () => {
   const sent = createCsr({ username: "eve" }, { certificate: "eA==" });
   const got = prepareCsrForStatusUpdate(sent, createCsr({ username: "bob" }), NOW);
   assert.equal(got.spec.username, "bob");
   assert.equal(got.status.certificate, "eA==");
 });
 
-test("prepareCsrForApprovalUpdate() takes conditions and puts the rest back", () => {
+test("prepareCsrForApprovalUpdate() accepts conditions and restores the rest", () => {
   const sent = createCsr({ username: "eve" }, { conditions: [condition("Approved", "r")], certificate: "eQ==" });
   const old = createCsr({ username: "bob" }, { certificate: "eA==" });
   const got = prepareCsrForApprovalUpdate(sent, old, NOW);

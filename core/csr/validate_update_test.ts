@@ -107,7 +107,7 @@ const cases: readonly Case[] = [
     want: everywhere("status.conditions[0].status: Required value"),
   },
   {
-    name: "no tolerance for an unreadable request, missing usages, a short life",
+    name: "no tolerance for an unreadable request, missing usages, a short lifetime",
     old: { request: "", usages: [], expirationSeconds: 5 },
     now: { request: "", usages: [], expirationSeconds: 5 },
     want: everywhere(

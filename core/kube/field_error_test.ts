@@ -35,7 +35,7 @@ test("selectReportedErrors() prints no more than fits into an answer, but the fi
   assert.equal(selectReportedErrors(errors.map(({ field }) => requiredField(field))).length > 10_000, true);
 });
 
-test("checkEach() stops once the faults fill an answer, and answers as if it had gone on", () => {
+test("checkEach() stops once the faults fill an answer, and the answer is the same as without stopping", () => {
   let checked = 0;
   const elements = Array.from({ length: 1_500_000 }, () => "");
   const check = (_: string, index: number) => {
@@ -48,7 +48,7 @@ test("checkEach() stops once the faults fill an answer, and answers as if it had
   assert.deepEqual(fitAnswer(errors), fitAnswer(all));
 });
 
-test("a fault prints its text when it is read, not before", () => {
+test("a fault formats its text only when it is read", () => {
   let printed = 0;
   const value = { toJSON: () => ++printed };
   const errors = [invalid("a", value, "odd"), notSupported("a", value, ["b"]), duplicate("a", value)];

@@ -20,7 +20,7 @@ const FULL: Kubeconfig = {
   currentContext: "x",
 };
 
-test("encodeKubeconfig() writes what kubectl writes", () => {
+test("encodeKubeconfig() writes the same text as kubectl", () => {
   assert.equal(
     encodeKubeconfig({
       clusters: [{ name: "c", cluster: { server: "https://a:6443", certificateAuthority: "/ca.crt" } }],
@@ -50,14 +50,14 @@ users:
   );
 });
 
-test("parseKubeconfig() reads what encodeKubeconfig() wrote", () => {
+test("parseKubeconfig() reads the output of encodeKubeconfig()", () => {
   const parsed = parseKubeconfig(encodeKubeconfig(FULL), "k");
   assert.ok(parsed.ok);
   assert.equal(encodeKubeconfig(parsed.value), encodeKubeconfig(FULL));
   assert.equal(parsed.value.users[1]?.user.token?.reveal(), "123456.1");
 });
 
-test("parseKubeconfig() keeps any text that encodeKubeconfig() was given", () => {
+test("parseKubeconfig() keeps any text through encodeKubeconfig()", () => {
   fc.assert(fc.property(fc.string({ minLength: 1 }), fc.string({ minLength: 1 }), (name, token) => {
     const config: Kubeconfig = {
       clusters: [{ name, cluster: { server: token } }],
@@ -114,7 +114,7 @@ test("parseKubeconfig() ignores unknown keys and takes an empty file for an empt
   }
 });
 
-test("parseKubeconfig() gives secrets that do not print", () => {
+test("parseKubeconfig() returns secrets that cannot be printed", () => {
   const parsed = parseKubeconfig("users: [{name: a, user: {token: hunter2}}]", "k");
   assert.ok(!inspect(parsed, { depth: 9 }).includes("hunter2"));
   assert.ok(!JSON.stringify(parsed).includes("hunter2"));

@@ -9,7 +9,7 @@ function made(): ConfigMap {
   return plan.configMap;
 }
 
-test("planRootCa() makes the map with the bundle and a description", () => {
+test("planRootCa() creates the map with the bundle and a description", () => {
   const { metadata, data } = made();
   assert.equal(`${metadata.namespace}/${metadata.name}`, "web/kube-root-ca.crt");
   assert.deepEqual(data, { "ca.crt": "PEM" });

@@ -75,7 +75,7 @@ for (
     },
   ] as const
 ) {
-  test(`errorFromStatus() makes up a Status for ${status} ${JSON.stringify(body)}`, () => {
+  test(`errorFromStatus() synthesizes a Status for ${status} ${JSON.stringify(body)}`, () => {
     const error = errorFromStatus(status, body, request);
     assert.equal(error.message, message);
     assert.equal(error.status.reason, reason);
@@ -84,7 +84,7 @@ for (
   });
 }
 
-test("errorFromStatus() takes Retry-After along and calls the error retryable", () => {
+test("errorFromStatus() keeps Retry-After and marks the error as retryable", () => {
   const error = errorFromStatus(503, "busy", { retryAfterSeconds: 7 });
   assert.equal(error.status.details?.retryAfterSeconds, 7);
   assert.equal(error.retryable, true);

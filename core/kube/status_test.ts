@@ -259,7 +259,7 @@ test("invalidObject() states each text once and keeps every cause", () => {
   assert.equal(error.status.details?.causes?.length, 3);
 });
 
-test("invalidObject() leaves an empty kind and an empty field out", () => {
+test("invalidObject() omits an empty kind and an empty field", () => {
   const error = invalidObject({ group: "authorization.k8s.io", kind: "" }, "", [invalid("", "x", "bad")]);
   assert.equal(error.status.message, '.authorization.k8s.io "" is invalid: : Invalid value: "x": bad');
   assert.deepEqual(error.status.details, {

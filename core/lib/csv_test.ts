@@ -70,7 +70,7 @@ for (
   test(`parseCsv() refuses: ${name}`, () => assert.deepEqual(parseCsv(text), { ok: false, error: want }));
 }
 
-test("parseCsv() reads back whatever is quoted", () => {
+test("parseCsv() reads back any quoted text", () => {
   const field = fc.string().map((text) => text.replaceAll("\r", ""));
   fc.assert(fc.property(fc.array(fc.array(field, { minLength: 1 })), (records) => {
     const text = records.map((record) => record.map((value) => `"${value.replaceAll('"', '""')}"`).join(",")).join(

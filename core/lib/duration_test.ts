@@ -71,7 +71,7 @@ for (
   test(`formatDuration() prints ${want}`, () => assert.equal(formatDuration(ms), want));
 }
 
-test("parseDuration() reads back what formatDuration() prints", () => {
+test("parseDuration() reads the output of formatDuration()", () => {
   fc.assert(fc.property(fc.integer({ min: -1e12, max: 1e12 }), (ms) => {
     const read = parseDuration(formatDuration(ms));
     assert.ok(read.ok && Math.abs(read.value - ms) < 0.01);

@@ -25,7 +25,7 @@ for (
   });
 }
 
-test("parseIpAddress() reads back what formatIpAddress() wrote", () => {
+test("parseIpAddress() reads the output of formatIpAddress()", () => {
   const size = fc.constantFrom(4, 16);
   fc.assert(fc.property(size.chain((length) => fc.uint8Array({ minLength: length, maxLength: length })), (raw) => {
     const text = formatIpAddress(new Uint8Array(raw));
@@ -34,7 +34,7 @@ test("parseIpAddress() reads back what formatIpAddress() wrote", () => {
   }));
 });
 
-test("parseCidr() and isWithin() agree on what lies in a range", () => {
+test("parseCidr() and isWithin() agree on the addresses of a range", () => {
   for (
     const [range, address, isIn] of [
       ["10.0.0.0/8", "10.255.0.1", true],

@@ -10,13 +10,13 @@ for (
     { name: "a line break", text: "a\r\nb", want: "a\\u000d\\u000ab" },
     { name: "a C1 control", text: "\x9b31m", want: "\\u009b31m" },
     { name: "a turn of direction", text: "a\u202eb\u2066c", want: "a\\u202eb\\u2066c" },
-    { name: "what is not seen", text: "a\u200bb\ufeffc\u00add", want: "a\\u200bb\\ufeffc\\u00add" },
+    { name: "invisible characters", text: "a\u200bb\ufeffc\u00add", want: "a\\u200bb\\ufeffc\\u00add" },
     { name: "a tag beyond the first plane", text: "\u{e0041}", want: "\\udb40\\udc41" },
     { name: "a separator of lines", text: "a\u2028b", want: "a\\u2028b" },
   ]
 ) test(`printable() shows ${name}`, () => assert.equal(escapeControls(text), want));
 
-test("escapeUnseen() leaves a JSON text the same value", () => {
+test("escapeUnseen() keeps the value of a JSON text", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
     assert.equal(JSON.parse(escapeUnseen(JSON.stringify(text))), text);
   }));

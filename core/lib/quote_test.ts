@@ -32,7 +32,7 @@ for (
   test(`printValue() prints ${String(value)} as ${want}`, () => assert.equal(printValue(value), want));
 }
 
-test("marshalJson() escapes what Go escapes", () => {
+test("marshalJson() escapes as Go does", () => {
   assert.equal(marshalJson("<\u2028>"), '"\\u003c\\u2028\\u003e"');
 });
 

@@ -4,7 +4,7 @@ import { decodeTarHeader, encodeTarHeader, TAR_BLOCK } from "./tar.ts";
 
 const header = { path: "files/pki/ca.key", mode: 0o600, size: 241, modifiedSeconds: 1_790_000_000 };
 
-test("decodeTarHeader() reads what encodeTarHeader() wrote, long paths too", () => {
+test("decodeTarHeader() reads the output of encodeTarHeader(), long paths too", () => {
   for (const path of [header.path, "a".repeat(100), `${"b".repeat(120)}/${"c".repeat(90)}`]) {
     assert.deepEqual(decodeTarHeader(encodeTarHeader({ ...header, path })), { ...header, path });
   }
@@ -24,6 +24,6 @@ test("decodeTarHeader() refuses a changed byte and entries that are not files", 
   assert.throws(() => decodeTarHeader(encodeTarHeader({ ...header, target: "elsewhere" })), /no header/);
 });
 
-test("encodeTarHeader() says so when a path is too long", () => {
+test("encodeTarHeader() reports a path that is too long", () => {
   assert.throws(() => encodeTarHeader({ ...header, path: `${"b".repeat(200)}/${"c".repeat(90)}` }), /too long for tar/);
 });

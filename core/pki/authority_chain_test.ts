@@ -42,13 +42,13 @@ test("encodeIssued() puts the intermediates behind the leaf, without the root", 
   for (const { pem, key, want } of files) assert.equal(await issuedBy(pem, key.toPem()), want);
 });
 
-test("parseAuthority() makes an intermediate that sends its leaf alone", async () => {
+test("parseAuthority() creates an intermediate that sends only its leaf", async () => {
   const { certificatePem, privateKey } = await upper;
   const authority = unwrap(parseAuthority(certificatePem, privateKey.toPem()));
   assert.deepEqual([authority.issuers, authority.intermediates], [[], []]);
 });
 
-test("encodeTrust() is the CA with all that its file holds above it", async () => {
+test("encodeTrust() returns the CA with all certificates above it in its file", async () => {
   assert.equal(names(encodeTrust(await lower)), "lower < upper < root");
   assert.equal(names(encodeTrust(await root)), "root");
 });

@@ -42,7 +42,7 @@ test("chooseSignatureAlgorithm() refuses malformed keys", () => {
   assert.throws(() => chooseSignatureAlgorithm(new Uint8Array(3)), { code: "key_invalid" });
 });
 
-test("parseAuthority() refuses what is not one CA with its key", async () => {
+test("parseAuthority() refuses anything but one CA with its key", async () => {
   const one = await createTestAuthority();
   const other = await createTestAuthority();
   const keyPem = one.privateKey.toPem();
@@ -80,7 +80,7 @@ test("parseCaBundle() reads every certificate, text between them included", asyn
   assert.deepEqual(bundle.map(({ der }) => der), [one.certificate.der, other.certificate.der]);
 });
 
-test("parseCaBundle() refuses what is not a bundle of certificates", async () => {
+test("parseCaBundle() refuses anything but a bundle of certificates", async () => {
   const { certificatePem, privateKey } = await createTestAuthority();
   const error = (pem: string): string => {
     const result = parseCaBundle(pem);

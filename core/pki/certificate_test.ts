@@ -175,7 +175,7 @@ for (
   });
 }
 
-test("parseCertificate() refuses what is broken, and never throws", async () => {
+test("parseCertificate() refuses broken certificates, and never throws", async () => {
   const { certificate } = await createTestAuthority();
   const { der } = certificate;
   const error = (bytes: Uint8Array<ArrayBuffer>): string | undefined => {
@@ -201,7 +201,7 @@ test("parseCertificate() refuses what is broken, and never throws", async () => 
   }));
 });
 
-test("parseCertificates() reads several in a row, and none", async () => {
+test("parseCertificates() reads any number of certificates, also zero", async () => {
   const { certificate } = await createTestAuthority();
   const two = Uint8Array.of(...certificate.der, ...certificate.der);
   assert.equal(unwrap(parseCertificates(two)).length, 2);

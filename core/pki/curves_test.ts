@@ -30,7 +30,7 @@ for (const name of ["P-224", "P-256", "P-384", "P-521"] as const) {
     });
   }
 
-  test(`isPointOnCurve() knows the generator of ${name}, and no neighbour`, () => {
+  test(`isPointOnCurve() accepts the generator of ${name}, and no neighbour`, () => {
     const curve = findCurveByName(name);
     assert.ok(curve !== undefined);
     const encode = (x: bigint, y: bigint): Uint8Array =>

@@ -107,7 +107,7 @@ for (
   });
 }
 
-test("decodeOid() reads back what encodeOid() wrote", () => {
+test("decodeOid() reads the output of encodeOid()", () => {
   const arc = fc.nat({ max: 0x7fffffff });
   fc.assert(fc.property(fc.nat({ max: 2 }), fc.nat({ max: 39 }), fc.array(arc, { maxLength: 6 }), (a, b, rest) => {
     const dotted = [a, b, ...rest].join(".");

@@ -10,7 +10,7 @@ import { encodePem, parsePemBlocks } from "./pem.ts";
 const PASSPHRASE = "correct horse bättery";
 
 for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "ed25519"] as const) {
-  test(`encryptPrivateKey() puts a key under a passphrase that decryptPrivateKey() takes off: ${algorithm}`, async () => {
+  test(`encryptPrivateKey() encrypts a key that decryptPrivateKey() decrypts: ${algorithm}`, async () => {
     const key = await generatePrivateKey(algorithm);
     const pem = await encryptPrivateKey(key, PASSPHRASE, createSeededRandom());
     assert.equal(detectKeyEncryption(pem), "pkcs8");
@@ -63,7 +63,7 @@ M9X2RrEG
 };
 
 for (const [name, pem] of Object.entries(FOREIGN)) {
-  test(`decryptPrivateKey() reads what openssl wrote: ${name}`, async () => {
+  test(`decryptPrivateKey() reads the output of openssl: ${name}`, async () => {
     const plain = await decryptPrivateKey(pem, "secret");
     assert.ok(plain.ok, JSON.stringify(plain));
     assert.equal(unwrap(parsePrivateKey(plain.value)).algorithm, "Ed25519");

@@ -56,7 +56,7 @@ for (const { algorithm, label, description, hash } of cases) {
     assert.ok(verify(hash, data, publicKey, again.value.sign(data)));
   });
 
-  test(`PrivateKey shows nothing of itself: ${algorithm}`, async () => {
+  test(`PrivateKey cannot be printed: ${algorithm}`, async () => {
     const key = await generatePrivateKey(algorithm);
     const secret = parsePemBlocks(key.toPem())[0]?.bytes ?? new Uint8Array(0);
     const shown = [inspect(key, { depth: 9, showHidden: true }), JSON.stringify({ key }), `${key}`].join("\n");

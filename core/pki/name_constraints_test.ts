@@ -90,7 +90,7 @@ test("findNameFault() gives up when it would have to compare too much", () => {
   assert.equal(findNameFault(permit({ dnsNames }), { ...NO_NAMES, dnsNames }), "too many name constraints");
 });
 
-test("parseNameConstraints() reads back what encodeNameConstraints() writes", () => {
+test("parseNameConstraints() reads the output of encodeNameConstraints()", () => {
   const constraints = createConstraints({
     permit: {
       dnsNames: ["example.org", ".example.net"],
@@ -145,7 +145,7 @@ test("issueCertificate() gives name constraints to a CA alone", async () => {
   await assert.rejects(issueTestCertificate(root, plan), { code: "invalid" });
 });
 
-test("findDnsSubtreeFault() says what is expected", () => {
+test("findDnsSubtreeFault() describes the expected form", () => {
   for (const good of ["example.org", ".example.org", "localhost", "a_b.example"]) {
     assert.equal(findDnsSubtreeFault(good), undefined, good);
   }

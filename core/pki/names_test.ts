@@ -70,7 +70,7 @@ test("encodeName() writes C, ST, L, STREET, POSTALCODE, O, OU, CN, SERIALNUMBER,
   );
 });
 
-test("parseName() reads back what encodeName() wrote", () => {
+test("parseName() reads the output of encodeName()", () => {
   const text = fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 });
   fc.assert(fc.property(text, fc.uniqueArray(text, { maxLength: 4 }), (commonName, organizations) => {
     const name = parseName(encodeName({ commonName, organizations }), "certificate");

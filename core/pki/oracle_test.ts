@@ -43,7 +43,7 @@ const usages = fc.uniqueArray(fc.constantFrom(...KEY_USAGES), { maxLength: 6 });
 const moment = fc.integer({ min: -599_616_000, max: 5_648_745_600 }).map((seconds) => new Date(seconds * 1_000));
 const serials = fc.uint8Array({ minLength: 1, maxLength: 20 }).map((bytes) => Uint8Array.from(bytes));
 
-test("issueCertificate() writes of any plan what two other readers and our own understand alike", async () => {
+test("issueCertificate() writes certificates that two other readers and our own read alike, for any plan", async () => {
   const root = await createTestAuthority();
   const plans = fc.record({ names, subject, usages, notBefore: moment, notAfter: moment, serial: serials });
   await fc.assert(fc.asyncProperty(plans, async ({ names, subject, serial, ...rest }) => {
@@ -76,7 +76,7 @@ test("issueCertificate() writes of any plan what two other readers and our own u
   }));
 });
 
-test("createCertificationRequest() writes of any names what @peculiar/x509 and our own reader understand alike", async () => {
+test("createCertificationRequest() writes requests that @peculiar/x509 and our own reader read alike, for any names", async () => {
   const { privateKey } = await createTestAuthority();
   await fc.assert(fc.asyncProperty(names, subject, async (names, subject) => {
     const der = createCertificationRequest({ subject, ...names }, privateKey);

@@ -46,7 +46,7 @@ test("encodePem() writes 64 columns and a trailing newline", () => {
   assert.deepEqual(lines.map(({ length }) => length), [17, 64, 64, 8, 15, 0]);
 });
 
-test("parsePemBlocks() reads back what encodePem() wrote, whatever the bytes", () => {
+test("parsePemBlocks() reads the output of encodePem(), whatever the bytes", () => {
   fc.assert(fc.property(fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 4 }), (contents) => {
     const text = contents.map((bytes) => encodePem("SOME LABEL", bytes)).join("text\n");
     assert.deepEqual(parsePemBlocks(text).map(({ bytes }) => [...bytes]), contents.map((bytes) => [...bytes]));
@@ -62,7 +62,7 @@ for (const text of ["QQ", "QQ=", "Q===", "-_--", "QQ==QQ==", " QQ==", "QQ=\u00e9
   test(`decodeBase64() refuses ${JSON.stringify(text)}`, () => assert.equal(decodeBase64(text), undefined));
 }
 
-test("decodeBase64() reads back what encodeBase64() wrote", () => {
+test("decodeBase64() reads the output of encodeBase64()", () => {
   fc.assert(fc.property(fc.uint8Array(), (bytes) => {
     assert.deepEqual([...decodeBase64(encodeBase64(bytes)) ?? []], [...bytes]);
   }));

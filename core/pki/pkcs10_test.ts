@@ -19,7 +19,7 @@ function decodeBytes(base64: string): Uint8Array<ArrayBuffer> {
 }
 
 for (const { name, base64, verdict } of REQUEST_VECTORS) {
-  test(`verifyRequestSignature() says ${verdict}: ${name}`, () => {
+  test(`verifyRequestSignature() returns ${verdict}: ${name}`, () => {
     const result = verifyRequestSignature(unwrap(parseCertificationRequest(decodeBytes(base64))));
     assert.equal(result.ok ? "good" : result.error, verdict);
   });
@@ -35,14 +35,14 @@ for (
     { key: "Ed25519", want: "x509: Ed25519 verification failure" },
   ]
 ) {
-  test(`verifyRequestSignature() says ${want} of a changed signature: ${key}`, () => {
+  test(`verifyRequestSignature() returns ${want} for a changed signature: ${key}`, () => {
     const der = decodeBytes(REQUEST_VECTORS.find(({ name }) => name === key)?.base64 ?? "");
     der[der.length - 1] = (der[der.length - 1] ?? 0) ^ 1;
     assert.deepEqual(verifyRequestSignature(unwrap(parseCertificationRequest(der))), { ok: false, error: want });
   });
 }
 
-test("verifyRequestSignature() says when key and algorithm are of two kinds", () => {
+test("verifyRequestSignature() reports a key and an algorithm of different kinds", () => {
   const der = decodeBytes(REQUEST_VECTORS.find(({ name }) => name === "P-256, SHA-256")?.base64 ?? "");
   const facts = unwrap(parseCertificationRequest(der));
   const algorithm = { name: "SHA256-RSA", keyAlgorithm: "RSA", hash: "sha256", isPss: false } as const;
@@ -105,7 +105,7 @@ test("parseCertificationRequest() refuses a point that is not on its curve", () 
   assert.deepEqual(parseCertificationRequest(der), { ok: false, error: "P256 point not on curve" });
 });
 
-test("parseCertificationRequest() passes over an unknown attribute 10,000 levels deep", async () => {
+test("parseCertificationRequest() skips an unknown attribute 10,000 levels deep", async () => {
   const der = createCertificationRequest({ subject: {} }, await generatePrivateKey("ed25519"));
   const facts = unwrap(parseCertificationRequest(der));
   const [version, subject] = [Uint8Array.of(2, 1, 0), Uint8Array.of(0x30, 0)];
@@ -164,7 +164,7 @@ for (const { key: algorithm, want } of algorithms) {
   });
 }
 
-test("createCertificationRequest() writes what @peculiar/x509 reads and verifies", async () => {
+test("createCertificationRequest() writes a request that @peculiar/x509 reads and verifies", async () => {
   const key = await generatePrivateKey("ecdsa-p256");
   const subject = { commonName: "system:node:n1", organizations: ["system:nodes"] };
   const request = new Pkcs10CertificateRequest(createCertificationRequest({ subject, dnsNames: ["n1"] }, key));

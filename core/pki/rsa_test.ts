@@ -34,13 +34,13 @@ test("verifyRsa() refuses signatures that are shorter, longer, changed, or no nu
   for (const signature of bad) assert.equal(verifyRsa(keyBytes, "sha256", hashMessage("sha256"), signature), false);
 });
 
-test("verifyRsa() verifies with a key that no runtime makes", () => {
+test("verifyRsa() verifies with a key that no runtime generates", () => {
   const key = craftRsaKey(7_680);
   const { keyBytes } = parsePublicKey(key.publicKeyDer());
   assert.equal(verifyRsa(keyBytes, "sha256", hashMessage("sha256"), key.sign(DATA)), true);
 });
 
-test("verifyRsa() wants padding up to the end, so that exponent 3 forges nothing", () => {
+test("verifyRsa() requires padding up to the end, so that exponent 3 allows no forgery", () => {
   const { keyBytes } = parsePublicKey(craftRsaKey(2_048, 3n).publicKeyDer());
   // Bleichenbacher's forgery: the cube of a small number begins like padding, and garbage follows the digest.
   const info = "3031300d060960864801650304020105000420";

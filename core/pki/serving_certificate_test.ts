@@ -22,11 +22,11 @@ function serving(authority = ca) {
 for (
   const { name, hours, wanted, want } of [
     { name: "a fresh one", hours: 1, wanted: names, want: undefined },
-    { name: "one just before 70 % of its life", hours: 6.99, wanted: names, want: undefined },
-    { name: "one at 70 % of its life", hours: 7, wanted: names, want: "it has reached 70 % of its life" },
-    { name: "one that is not valid yet", hours: -1, wanted: names, want: "it is not valid yet" },
+    { name: "one just before 70 % of its lifetime", hours: 6.99, wanted: names, want: undefined },
+    { name: "one at 70 % of its lifetime", hours: 7, wanted: names, want: "it has reached 70 % of its life" },
+    { name: "a certificate that is not valid yet", hours: -1, wanted: names, want: "it is not valid yet" },
     {
-      name: "one that lacks a name",
+      name: "a certificate that lacks a name",
       hours: 1,
       wanted: { ...names, dnsNames: ["localhost", "boot.example.com"] },
       want: "its names have changed",
@@ -40,17 +40,17 @@ for (
     { name: "a client's, whose names do not matter", hours: 1, wanted: undefined, want: undefined },
   ]
 ) {
-  test(`findRenewalReason() says ${want ?? "nothing"} of ${name}`, async () => {
+  test(`findRenewalReason() returns ${want ?? "nothing"} for ${name}`, async () => {
     assert.equal(findRenewalReason(await serving(), ca.certificate, wanted, hoursFromNow(hours)), want);
   });
 }
 
-test("findRenewalReason() replaces what another CA has signed", async () => {
+test("findRenewalReason() replaces a certificate of another CA", async () => {
   const other = await createTestAuthority();
   assert.equal(findRenewalReason(await serving(other), ca.certificate, names, NOW), "it is from another CA");
 });
 
-test("renewalDate() is at 70 % of the life", async () => {
+test("renewalDate() is at 70 % of the lifetime", async () => {
   assert.deepEqual(renewalDate(await serving()), hoursFromNow(7));
 });
 
@@ -65,7 +65,7 @@ test("planServingNames() separates names and addresses, and omits duplicates and
 
 const wanted = { dnsNames: ["localhost", "api.example.org"], ipAddresses: ["127.0.0.1", "::1"] };
 
-test("planPermittedNames() lets every name pass without constraints", async () => {
+test("planPermittedNames() keeps every name without constraints", async () => {
   const { certificate } = await createTestAuthority();
   assert.deepEqual(planPermittedNames(wanted, [certificate]), { names: wanted, refused: new Map() });
 });

@@ -7,7 +7,7 @@ import { encodeSequence, encodeValue } from "./der_writer.ts";
 
 const ascii = fc.stringMatching(/^[a-z0-9.@-]*$/);
 
-test("parseAlternativeNames() reads back what encodeAlternativeNames() wrote", () => {
+test("parseAlternativeNames() reads the output of encodeAlternativeNames()", () => {
   const names = fc.record(
     {
       dnsNames: fc.array(ascii, { minLength: 1, maxLength: 4 }),
@@ -24,7 +24,7 @@ test("parseAlternativeNames() reads back what encodeAlternativeNames() wrote", (
   }));
 });
 
-test("parseAlternativeNames() throws nothing but DerError, whatever the names", () => {
+test("parseAlternativeNames() throws only DerError, whatever the names", () => {
   const name = fc.tuple(fc.constantFrom(0x80, 0x81, 0x82, 0x86, 0x87, 0xa0, 0x30), fc.uint8Array({ maxLength: 20 }));
   const value = fc.oneof(
     fc.uint8Array().map((bytes) => new Uint8Array(bytes)),

@@ -63,7 +63,7 @@ for (const { text, want } of bad) {
 }
 
 const value = fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 }).filter((text) => text.isWellFormed());
-test("parseSubject() reads what formatName() prints", () => {
+test("parseSubject() reads the output of formatName()", () => {
   fc.assert(fc.property(
     value,
     fc.array(value, { minLength: 1, maxLength: 3 }),
@@ -75,7 +75,7 @@ test("parseSubject() reads what formatName() prints", () => {
   ));
 });
 
-test("parseSubject() takes no other space than U+0020 away", () => {
+test("parseSubject() trims no space but U+0020", () => {
   for (const space of ["\u00a0", "\u2003", "\u3000", "\t"]) {
     assert.deepEqual(parseSubject(`CN=${space}a${space}`), { ok: true, value: { commonName: `${space}a${space}` } });
   }

@@ -34,7 +34,7 @@ for (
   });
 }
 
-test("parseUri() keeps what it wrote, and never throws", () => {
+test("parseUri() reads its own output, and never throws", () => {
   const piece = fc.constantFrom("http", ":", "/", "//", "?", "#", "%", "%41", "a", "@", "[", "]", ".", " ", "80");
   fc.assert(fc.property(fc.array(piece, { maxLength: 10 }), (pieces) => {
     const once = parseUri(pieces.join(""));

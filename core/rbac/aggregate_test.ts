@@ -41,7 +41,7 @@ for (
     { name: "an unknown operator", selector: { matchExpressions: [{ key: "k", operator: "Like" }] }, want: false },
   ]
 ) {
-  test(`aggregateRules() ${want ? "selects" : "leaves out"}: ${name}`, () => {
+  test(`aggregateRules() ${want ? "selects" : "omits"}: ${name}`, () => {
     const role = aggregated("sum", selector);
     const rules = aggregateRules(role, [role, clusterRole("a", [rule("a")], { k: "v" })]);
     assert.equal(rules.length, want ? 1 : 0);
@@ -53,7 +53,7 @@ test("aggregateRules() does not change a role without aggregation", () => {
   assert.deepEqual(aggregateRules(role, [role, clusterRole("b", [rule("b")])]), [rule("a")]);
 });
 
-test("planAggregation() fills roles that are made of aggregated roles, and is done when nothing changes", () => {
+test("planAggregation() fills roles that aggregate aggregated roles, and ends when nothing changes", () => {
   const top = aggregated("top", { matchLabels: { "to-middle": "true" } });
   const middle = aggregated("middle", { matchLabels: { leaf: "true" } });
   const leaf = clusterRole("leaf", [rule("x")], { leaf: "true" });

@@ -25,7 +25,7 @@ const cases: readonly { name: string; user: ReturnType<typeof testUser>; request
   { name: "every user discovers", user: anybody, request: pathRequest("/apis/certificates.k8s.io/v1"), want: true },
   { name: "an ordinary user does not read metrics", user: anybody, request: pathRequest("/metrics"), want: false },
   {
-    name: "every user asks for their own permissions",
+    name: "every user reviews their own permissions",
     user: anybody,
     request: resourceRequest({
       verb: "create",

@@ -58,7 +58,7 @@ for (const { name, held, wanted, missing } of cases) {
   });
 }
 
-test("formatEscalationMessage() lists what is missing in upstream's form, compacted and sorted", () => {
+test("formatEscalationMessage() lists missing rules in upstream's form, compacted and sorted", () => {
   const missing = findUncoveredRules([], [
     { verbs: ["get"], nonResourceURLs: ["/x"] },
     rule({ verbs: ["get", "list"], resources: ["secrets"] }),
@@ -73,7 +73,7 @@ test("formatEscalationMessage() lists what is missing in upstream's form, compac
   );
 });
 
-test("formatEscalationMessage() appends what went wrong while the user's rules were looked up", () => {
+test("formatEscalationMessage() appends the errors of the lookup of the user's rules", () => {
   const message = formatEscalationMessage(testUser("u"), [rule({})], [
     'clusterrole.rbac.authorization.k8s.io "x" not found',
   ]);

@@ -4,7 +4,7 @@ import { createApproverManifest, createApproverRbac } from "../approval/rbac.ts"
 import { createSignerManifest, createSignerObjectNames } from "../signing/rbac.ts";
 import { describeMissingRights, listNeededRights } from "./needed_rights.ts";
 
-test("listNeededRights() asks for what the manifest of a signer grants, one signer of several being enough", () => {
+test("listNeededRights() returns what the manifest of a signer grants, and one of several signers is enough", () => {
   const signerNames = ["example.com/a", "example.com/b"];
   const names = createSignerObjectNames(signerNames);
   const rights = listNeededRights(createSignerManifest({ signerNames, names, leaseNamespace: "kube-system" }));

@@ -16,11 +16,11 @@ const binding: ClusterRoleBinding = {
   roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "r" },
 };
 
-test("planReconcile() creates what is missing", () => {
+test("planReconcile() creates missing objects", () => {
   assert.deepEqual(planReconcile(undefined, role), { kind: "create", object: role });
 });
 
-test("planReconcile() adds missing rules behind those that are there", () => {
+test("planReconcile() appends missing rules to the existing ones", () => {
   const existing: ClusterRole = { ...role, rules: [rule("get"), rule("delete")] };
   assert.deepEqual(planReconcile(existing, role), {
     kind: "update",

@@ -14,7 +14,7 @@ test("toReviewAttributes() reads a question about a path", () => {
   });
 });
 
-test("toReviewAttributes() fills what is not given with empty text", () => {
+test("toReviewAttributes() fills missing fields with empty text", () => {
   assert.deepEqual(question({ verb: "get", group: "g" }).attributes, {
     kind: "resource",
     verb: "get",
@@ -68,10 +68,14 @@ for (
       ask: { labelSelector: { requirements: [exists, { key: "b", operator: "Like" }] } },
       want: `${LABELS} partially ignored due to parse error`,
     },
-    { name: "nothing of what is understood", ask: { labelSelector: { rawSelector: "a,!b,c in (d)" } }, want: "" },
+    {
+      name: "nothing of a selector that it understands",
+      ask: { labelSelector: { rawSelector: "a,!b,c in (d)" } },
+      want: "",
+    },
   ]
 ) {
-  test(`toReviewAttributes() leaves out ${name}`, () => {
+  test(`toReviewAttributes() omits ${name}`, () => {
     assert.equal(question(ask).evaluationError, want);
   });
 }

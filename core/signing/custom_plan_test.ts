@@ -45,13 +45,13 @@ async function issue(planned: CertificatePlan): Promise<CertificateFacts> {
   return facts.value;
 }
 
-const lives = parseProfileOrThrow(LEAST.replace("{ max: 24h }", "{ max: 24h, default: 10h, min: 2h }"));
+const bounded = parseProfileOrThrow(LEAST.replace("{ max: 24h }", "{ max: 24h, default: 10h, min: 2h }"));
 
 for (
   const { name, seconds, signing = 8_760 * HOUR_S, want } of [
     { name: "no requested lifetime gives the default", seconds: undefined, want: 10 * HOUR_S },
     { name: "more than the most is the most", seconds: 48 * HOUR_S, want: 24 * HOUR_S },
-    { name: "in between is as asked", seconds: 12 * HOUR_S, want: 12 * HOUR_S },
+    { name: "in between is as requested", seconds: 12 * HOUR_S, want: 12 * HOUR_S },
     { name: "the least is fine", seconds: 2 * HOUR_S, want: 2 * HOUR_S + 300 },
     { name: "the signer's own limit holds too", seconds: 12 * HOUR_S, signing: 3 * HOUR_S, want: 3 * HOUR_S + 300 },
     { name: "also for the default", seconds: undefined, signing: 3 * HOUR_S, want: 3 * HOUR_S + 300 },
@@ -59,7 +59,7 @@ for (
 ) {
   test(`planCertificate() with lifetimes of a profile: ${name}`, async () => {
     const edit = seconds === undefined ? {} : { expirationSeconds: seconds };
-    const planned = await plan(lives, edit, { signingDurationSeconds: signing });
+    const planned = await plan(bounded, edit, { signingDurationSeconds: signing });
     assert.ok(planned.ok);
     assert.equal((planned.value.notAfter.getTime() - planned.value.notBefore.getTime()) / 1_000, want);
   });
@@ -78,7 +78,7 @@ for (
       want: { kind: "error", message: "the signing duration is below the least lifetime of this profile" },
     },
     {
-      name: "a CA that ends before the least is over",
+      name: "a CA that ends before the minimum lifetime",
       options: { caNotAfter: new Date(NOW.getTime() + HOUR_S * 1_000) },
       want: {
         kind: "error",
@@ -88,7 +88,7 @@ for (
   ]
 ) {
   test(`planCertificate() with lifetimes of a profile refuses: ${name}`, async () => {
-    const planned = await plan(lives, edit, options);
+    const planned = await plan(bounded, edit, options);
     assert.ok(!planned.ok);
     assert.deepEqual({ kind: planned.error.kind, message: planned.error.message }, want);
   });

@@ -129,7 +129,7 @@ for (
     },
   ]
 ) {
-  test(`createCustomProfile() lets nothing through that is not named: ${name}`, async () => {
+  test(`createCustomProfile() allows nothing that is not named: ${name}`, async () => {
     assert.equal(await check(least, bare), undefined);
     assert.equal(await check(least, { ...bare, ...edit }), want);
   });
@@ -152,7 +152,7 @@ test("createCustomProfile() refuses a second common name, of which signers would
 
 for (
   const [name, pattern] of [
-    ["wildcards are not asked for", '{ allowed: ["*.a.example"] }'],
+    ["wildcards are not requested", '{ allowed: ["*.a.example"] }'],
     ["no pattern has a label of stars there", '{ allowed: ["x*.a.example", "*.b.example"], wildcards: true }'],
   ]
 ) {

@@ -80,19 +80,26 @@ for (
 }
 
 for (
-  const { name, life, backdate, short, from, to } of [
-    { name: "1 h, no short", life: HOUR, backdate: 5 * MINUTE, short: 0, from: -5, to: 55 },
-    { name: "1 min, no short", life: MINUTE, backdate: 5 * MINUTE, short: 0, from: -5, to: -4 },
-    { name: "1 h", life: HOUR, backdate: 5 * MINUTE, short: 8 * HOUR, from: -5, to: 60 },
-    { name: "1 min", life: MINUTE, backdate: 5 * MINUTE, short: 8 * HOUR, from: -5, to: 1 },
-    { name: "24 h", life: 24 * HOUR, backdate: 5 * MINUTE, short: 8 * HOUR, from: -5, to: 24 * 60 - 5 },
-    { name: "48 h, as far as the CA", life: 48 * HOUR, backdate: 5 * MINUTE, short: 8 * HOUR, from: -5, to: 24 * 60 },
+  const { name, lifetime, backdate, short, from, to } of [
+    { name: "1 h, no short", lifetime: HOUR, backdate: 5 * MINUTE, short: 0, from: -5, to: 55 },
+    { name: "1 min, no short", lifetime: MINUTE, backdate: 5 * MINUTE, short: 0, from: -5, to: -4 },
+    { name: "1 h", lifetime: HOUR, backdate: 5 * MINUTE, short: 8 * HOUR, from: -5, to: 60 },
+    { name: "1 min", lifetime: MINUTE, backdate: 5 * MINUTE, short: 8 * HOUR, from: -5, to: 1 },
+    { name: "24 h", lifetime: 24 * HOUR, backdate: 5 * MINUTE, short: 8 * HOUR, from: -5, to: 24 * 60 - 5 },
+    {
+      name: "48 h, as far as the CA",
+      lifetime: 48 * HOUR,
+      backdate: 5 * MINUTE,
+      short: 8 * HOUR,
+      from: -5,
+      to: 24 * 60,
+    },
   ]
 ) {
   test(`planValidity() spans ${from}..${to} min: ${name}`, () => {
     const now = new Date("2026-01-01T00:00:00Z");
     const ca = new Date(now.getTime() + 24 * HOUR);
-    const validity = planValidity(now, life, ca, backdate, short);
+    const validity = planValidity(now, lifetime, ca, backdate, short);
     assert.ok(validity.ok);
     assert.equal((validity.value.notBefore.getTime() - now.getTime()) / MINUTE, from);
     assert.equal((validity.value.notAfter.getTime() - now.getTime()) / MINUTE, to);
@@ -116,13 +123,15 @@ test("planValidity() refuses a CA that has expired, in Go's words", () => {
 });
 
 test("planValidity() never ends after the CA, never starts after now", () => {
-  fc.assert(fc.property(fc.integer({ min: -1e9, max: 1e12 }), fc.integer({ min: 0, max: 1e12 }), (life, caLife) => {
-    const ca = new Date(Math.floor((NOW.getTime() + caLife) / 1000) * 1000);
-    const validity = planValidity(NOW, life, ca);
-    if (!validity.ok) return;
-    assert.ok(validity.value.notAfter <= ca);
-    assert.ok(validity.value.notBefore < NOW);
-  }));
+  fc.assert(
+    fc.property(fc.integer({ min: -1e9, max: 1e12 }), fc.integer({ min: 0, max: 1e12 }), (lifetime, caLifetime) => {
+      const ca = new Date(Math.floor((NOW.getTime() + caLifetime) / 1000) * 1000);
+      const validity = planValidity(NOW, lifetime, ca);
+      if (!validity.ok) return;
+      assert.ok(validity.value.notAfter <= ca);
+      assert.ok(validity.value.notBefore < NOW);
+    }),
+  );
 });
 
 test("planCertificate() carries subject, key, SANs and usages, and nothing else", async () => {
@@ -152,7 +161,7 @@ test("planCertificate() carries subject, key, SANs and usages, and nothing else"
   });
 });
 
-test("planCertificate() fails for good when the profile is broken", async () => {
+test("planCertificate() fails permanently when the profile is broken", async () => {
   assert.deepEqual(await plan({ organizations: ["x"] }), {
     ok: false,
     error: {
@@ -171,7 +180,7 @@ test("planCertificate() names all unknown usages as Go prints them", async () =>
   });
 });
 
-test("planCertificate() refuses an expired CA for now", async () => {
+test("planCertificate() refuses an expired CA temporarily", async () => {
   assert.deepEqual(await plan({}, { caNotAfter: new Date("2020-01-01T00:00:00Z") }), {
     ok: false,
     error: { kind: "error", message: "the signer has expired: NotAfter=2020-01-01 00:00:00 +0000 UTC" },
@@ -231,7 +240,7 @@ for (
   });
 }
 
-test("planCertificate() refuses for good what the name constraints of the CA, or of one above it, forbid", async () => {
+test("planCertificate() permanently refuses names that the constraints of the CA, or of one above it, forbid", async () => {
   const root = await createTestAuthority();
   const permitted = { ...NO_SUBTREES, dnsNames: ["example.org"] };
   const nameConstraints = { permitted, excluded: NO_SUBTREES };

@@ -56,7 +56,7 @@ test("describeProfile() describes every requirement and every property of a prof
 
 const HEAD = "apiVersion: tlsboot/v1alpha1\nkind: SigningProfile\n";
 const USAGES = "usages: { allowed: [server auth] }\n";
-const LIFE = "lifetime: { max: 24h }\n";
+const LIFETIME = "lifetime: { max: 24h }\n";
 
 for (
   const { name, text, want } of [
@@ -76,17 +76,17 @@ for (
     },
     {
       name: "signer name",
-      text: `${HEAD}signerName: web\n${USAGES}${LIFE}`,
+      text: `${HEAD}signerName: web\n${USAGES}${LIFETIME}`,
       want: ['signerName: "web" is not a signer name; write domain/path, such as example.com/web'],
     },
     {
       name: "a signer of Kubernetes",
-      text: `${HEAD}signerName: kubernetes.io/kubelet-serving\n${USAGES}${LIFE}`,
+      text: `${HEAD}signerName: kubernetes.io/kubelet-serving\n${USAGES}${LIFETIME}`,
       want: ['signerName: "kubernetes.io/kubelet-serving" is Kubernetes\' own; its rules cannot be changed'],
     },
     {
       name: "usages",
-      text: `${HEAD}${LIFE}usages: { allowed: [server auth, servr auth, cert sign] }\n`,
+      text: `${HEAD}${LIFETIME}usages: { allowed: [server auth, servr auth, cert sign] }\n`,
       want: [
         'usages.allowed[1]: "servr auth" is not a key usage, such as "digital signature" or "server auth"',
         'usages.allowed[2]: "cert sign" is for CAs; a signer issues no CA certificates',
@@ -94,7 +94,7 @@ for (
     },
     {
       name: "usages that contradict",
-      text: `${HEAD}${LIFE}usages: { allowed: [server auth, signing], required: [any], default: [signing] }\n`,
+      text: `${HEAD}${LIFETIME}usages: { allowed: [server auth, signing], required: [any], default: [signing] }\n`,
       want: [
         'usages.required: "any" is not allowed above',
         'usages.default: "any" is required',
@@ -103,7 +103,7 @@ for (
     },
     {
       name: "patterns of DNS names",
-      text: `${HEAD}${USAGES}${LIFE}names: { dns: { allowed: ["a.**", "x**.a", "**", "A.b", "a_b.*.c", "."] } }\n`,
+      text: `${HEAD}${USAGES}${LIFETIME}names: { dns: { allowed: ["a.**", "x**.a", "**", "A.b", "a_b.*.c", "."] } }\n`,
       want: [
         'names.dns.allowed[0]: "a.**": ** stands for whole labels, and only in front, as in **.example.com',
         'names.dns.allowed[1]: "x**.a": ** stands for whole labels, and only in front, as in **.example.com',
@@ -114,7 +114,7 @@ for (
     },
     {
       name: "ranges, URIs, e-mail addresses",
-      text: `${HEAD}${USAGES}${LIFE}names:
+      text: `${HEAD}${USAGES}${LIFETIME}names:
   ips: { allowed: [10.0.0.1/24], exactly: [] }
   uris: { allowed: [example.com, "spiffe://**", "spiffe://a/**/b"] }
   emails: { allowed: [example.com, "**@a"] }
@@ -131,7 +131,7 @@ for (
     },
     {
       name: "values that contradict",
-      text: `${HEAD}${USAGES}${LIFE}subject:
+      text: `${HEAD}${USAGES}${LIFETIME}subject:
   organizations: { allowed: [a], exactly: [b, b], min: 1 }
   countries: { min: 3, max: 2 }
 names: { dns: { allowed: [a.b], wildcards: true }, atLeastOne: true }
@@ -147,7 +147,7 @@ names: { dns: { allowed: [a.b], wildcards: true }, atLeastOne: true }
     },
     {
       name: "a name without a kind",
-      text: `${HEAD}${USAGES}${LIFE}names: { atLeastOne: true }\n`,
+      text: `${HEAD}${USAGES}${LIFETIME}names: { atLeastOne: true }\n`,
       want: ["names.atLeastOne: no kind of name is allowed"],
     },
     {
@@ -163,16 +163,16 @@ names: { dns: { allowed: [a.b], wildcards: true }, atLeastOne: true }
         "lifetime.min: a duration such as 10m, 24h or 90d expected",
       ],
     },
-    { name: "a tiny life", text: `${HEAD}${USAGES}lifetime: { max: 10ms }\n`, want: [/^lifetime.max: at least/] },
+    { name: "a tiny lifetime", text: `${HEAD}${USAGES}lifetime: { max: 10ms }\n`, want: [/^lifetime.max: at least/] },
     {
       name: "keys",
       text:
-        `${HEAD}${USAGES}${LIFE}keys: [{ type: DSA }, { type: RSA, minBits: 1024 }, { type: Ed25519, minBits: 1 }]\n`,
+        `${HEAD}${USAGES}${LIFETIME}keys: [{ type: DSA }, { type: RSA, minBits: 1024 }, { type: Ed25519, minBits: 1 }]\n`,
       want: [/^keys\[0\]\.type: "DSA" is not possible/],
     },
     {
       name: "weak keys",
-      text: `${HEAD}${USAGES}${LIFE}keys:
+      text: `${HEAD}${USAGES}${LIFETIME}keys:
   - { type: RSA, minBits: 1024, maxBits: 512 }
   - { type: ECDSA, maxBits: 224 }
   - { type: Ed25519, minBits: 1 }
@@ -186,7 +186,7 @@ names: { dns: { allowed: [a.b], wildcards: true }, atLeastOne: true }
     },
     {
       name: "extensions",
-      text: `${HEAD}${USAGES}${LIFE}extensions:
+      text: `${HEAD}${USAGES}${LIFETIME}extensions:
   ocsp: [ocsp.example.com, "http://a b"]
   policies: [{ oid: "1.99" }, { oid: "3.1" }, { oid: 1.02.3 }]
   raw:
@@ -207,7 +207,7 @@ names: { dns: { allowed: [a.b], wildcards: true }, atLeastOne: true }
     },
     {
       name: "extensions that follow from the plan, or stand there twice",
-      text: `${HEAD}${USAGES}${LIFE}extensions:
+      text: `${HEAD}${USAGES}${LIFETIME}extensions:
   raw: [{ oid: 2.5.29.19, der: "0500" }, { oid: 1.2.3, der: "0500" }, { oid: 1.2.3, der: "0500" }]
 `,
       want: [

@@ -8,7 +8,7 @@ const SCRIPTS = {
   far: 'module.exports = { far: require("./near.js").near + 1 };',
 };
 
-test("createRequire() runs packed scripts and scripts of their own, each once, and asks elsewhere for the rest", () => {
+test("createRequire() runs packed and separate scripts, each once, and requires the rest elsewhere", () => {
   const assets: Readonly<Record<string, string>> = {
     "main.js": packScripts([["main.js", SCRIPTS.main], ["near.js", SCRIPTS.near]]),
     "far.js": packScripts([["far.js", SCRIPTS.far]]),
@@ -30,7 +30,7 @@ test("createRequire() names the asset that does not have its script", () => {
   assert.throws(() => require("./main.js"), /the asset main\.js does not have the script of its name/);
 });
 
-test("compileAsset() does without a code cache that is not for it", () => {
+test("compileAsset() ignores a code cache that does not fit", () => {
   const script = compileAsset("main.js", packScripts([["main.js", SCRIPTS.near]]), new Uint8Array(100));
   const require = createRequire(() => script, () => undefined);
   assert.deepEqual(require("./main.js"), { near: 1 });

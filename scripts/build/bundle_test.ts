@@ -14,7 +14,7 @@ function isInput(path: string): boolean {
   return !basename(path).startsWith(".deno.lock");
 }
 
-test("bundle() makes the same bytes of the same sources in another folder", async () => {
+test("bundle() makes the same bytes from the same sources in another folder", async () => {
   await using folder = await createTempFolder();
   const facts = { commit: "0123456789abcdef", date: "2026-01-31T12:00:00Z" };
   for (const name of INPUTS) {
@@ -29,7 +29,7 @@ test("bundle() makes the same bytes of the same sources in another folder", asyn
   for (const [name, code] of here.scripts) assert.ok(code === there.scripts.get(name), `${name} differs`);
 });
 
-test("bundle() takes in no tool of the tests and of the build", async () => {
+test("bundle() includes no tool of the tests or of the build", async () => {
   const { metafile } = await bundle();
   const packages = Object.keys(metafile.inputs).flatMap((path) =>
     /\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []
@@ -39,7 +39,7 @@ test("bundle() takes in no tool of the tests and of the build", async () => {
   assert.ok(packages.includes("hono"));
 });
 
-test("bundle() takes in the packages of the bill of materials and no others", async () => {
+test("bundle() includes the packages of the bill of materials and no others", async () => {
   const { metafile } = await bundle();
   const packages = Object.keys(metafile.inputs).flatMap((path) =>
     /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []
@@ -49,7 +49,7 @@ test("bundle() takes in the packages of the bill of materials and no others", as
   assert.ok(listed.includes("@grpc/grpc-js") && !listed.includes("protobufjs"));
 });
 
-test("bundle() makes scripts that need each other in one direction only, so that none meets another half made", async () => {
+test("bundle() makes scripts that need each other in one direction only, so that none sees another half initialized", async () => {
   const { entry, scripts, metafile } = await bundle();
   const left = new Map([...scripts.keys()].map((name) => [name, findNeeds(metafile, name)]));
   assert.ok(left.has(entry));

@@ -25,7 +25,7 @@ test("readBuildFacts() returns commit and date of a checkout, and whether it was
   assert.equal(readBuildFacts(folder.path, {}).commit, `${commit}-modified`);
 });
 
-test("readBuildFacts() takes a builder's word, and knows nothing outside of a checkout", async () => {
+test("readBuildFacts() accepts facts from a builder, and has none outside of a checkout", async () => {
   await using folder = await createTempFolder();
   assert.deepEqual(readBuildFacts(folder.path, {}), { commit: "unknown", date: "unknown" });
   const facts = readBuildFacts(folder.path, { TLSBOOT_BUILD_COMMIT: "abc", SOURCE_DATE_EPOCH: "1769860800" });

@@ -7,7 +7,7 @@ import { signAdHoc } from "./macho_signature.ts";
 const TEXT_BYTES = 0x4000;
 const LINK_EDIT_BYTES = 100;
 
-test("signAdHoc() puts hashes of all pages behind the file, and says where they are", () => {
+test("signAdHoc() appends hashes of all pages to the file, and records their position", () => {
   const signed = signAdHoc(createMacho(), "tlsboot");
   const { offset, bytes } = readSignature(signed);
   assert.equal(offset, Math.ceil((TEXT_BYTES + LINK_EDIT_BYTES) / 16) * 16);

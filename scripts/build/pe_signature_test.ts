@@ -7,7 +7,7 @@ const PE_AT = 0x80;
 const CHECK_SUM_AT = PE_AT + 24 + 64;
 const CERTIFICATES_AT = PE_AT + 24 + 144;
 
-test("removePeSignature() cuts the signature off and forgets the checksum", () => {
+test("removePeSignature() removes the signature and the checksum", () => {
   const { length } = createPe("");
   const plain = removePeSignature(createPe("a signature"));
   assert.equal(plain.length, length);
@@ -15,7 +15,7 @@ test("removePeSignature() cuts the signature off and forgets the checksum", () =
   assert.equal(plain.readUInt32LE(CHECK_SUM_AT), 0);
 });
 
-test("removePeSignature() leaves a file without one as it is", () => {
+test("removePeSignature() does not change a file without a signature", () => {
   assert.deepEqual(removePeSignature(createPe("")), createPe(""));
 });
 

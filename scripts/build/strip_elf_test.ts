@@ -34,7 +34,7 @@ test("stripElf() keeps loaded segments in their place, and section names", () =>
   assert.ok(!stripped.includes("all symbols") && !stripped.includes("where things come from"));
 });
 
-test("stripElf() leaves a stripped file as it is", () => {
+test("stripElf() does not change a stripped file", () => {
   const stripped = stripElf(createElf([TEXT, SYMTAB, STRTAB]));
   assert.deepEqual(stripElf(stripped), stripped);
 });

@@ -42,7 +42,7 @@ test("stripMacho() keeps the parts that are loaded or read by the loader, and en
   assert.deepEqual([fileOffset, fileOffset + fileBytes], [LINK_EDIT, stripped.length]);
 });
 
-test("stripMacho() leaves out the signature and its command", () => {
+test("stripMacho() removes the signature and its command", () => {
   const stripped = stripMacho(createMacho());
   const commands = readCommands(stripped);
   assert.ok(!commands.some(({ command }) => command === COMMAND.codeSignature));

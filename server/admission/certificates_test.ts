@@ -93,7 +93,7 @@ test("createCertificateApproval() checks the stored signer, not the sent one", a
   assert.deepEqual(refusal, { message: 'user not permitted to approve requests with signerName "example.com/old"' });
 });
 
-test("createCertificateApproval() passes what is not an update of /approval", async () => {
+test("createCertificateApproval() passes everything but an update of /approval", async () => {
   const csr = await csrFor("example.com/a");
   const plugin = createCertificateApproval({ authorizer: failing, logger });
   assert.equal(await plugin.validate?.(update(csr, csr)), undefined);

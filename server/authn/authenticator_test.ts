@@ -142,7 +142,7 @@ for (
   });
 }
 
-test("createAuthenticator() refuses a token even when no token method is on", async () => {
+test("createAuthenticator() refuses a token even when no token method is enabled", async () => {
   const authenticate = createAuthenticator({
     clock: createFakeClock(NOW),
     logger: createMemoryLogger(),

@@ -67,7 +67,7 @@ for (
     },
   ]
 ) {
-  test(`a watch ends within seconds when ${name}, and others go on`, async () => {
+  test(`a watch ends within seconds when ${name}, and others continue`, async () => {
     await using app = await createTestApp();
     await openToAll(app);
     for (const id of ["abcdef", "stays0"]) await app.send("POST", SECRETS, { body: tokenSecret(id) });
@@ -101,7 +101,7 @@ test("a watch ends when its token expires", async () => {
   assert.equal(one.isOver(), true);
 });
 
-test("a watch ends when its certificate's CA is taken away or replaced, and goes on when the CAs are only read again", async () => {
+test("a watch ends when its certificate's CA is removed or replaced, and continues when the CAs are only read again", async () => {
   const clock = createFakeClock();
   const [ca, other] = [await createClientCa(clock.now()), await createClientCa(clock.now())];
   let clientCas = [ca.certificate];
@@ -117,7 +117,7 @@ test("a watch ends when its certificate's CA is taken away or replaced, and goes
   assert.equal(one.isOver(), true);
 });
 
-test("a watch ends when its certificate expires, and its repeated authentication is not counted", async () => {
+test("a watch ends when its certificate expires, and repeated authentication is not counted", async () => {
   const clock = createFakeClock();
   const ca = await createClientCa(clock.now());
   await using app = await createTestApp({ clock, clientCas: () => [ca.certificate] });

@@ -36,8 +36,8 @@ async function lookupsBy(secret: string, run: () => Promise<unknown>): Promise<r
       ...property,
       value(this: unknown, ...args: readonly unknown[]) {
         // The stored value of a Map is not a key.
-        const looked = name === "set" ? args.slice(0, 1) : args;
-        if (looked.some(isPart)) found.push(name);
+        const keys = name === "set" ? args.slice(0, 1) : args;
+        if (keys.some(isPart)) found.push(name);
         return Reflect.apply(method, this, args);
       },
     });
@@ -90,7 +90,7 @@ for (
   ]
 ) {
   for (const isGuess of [false, true]) {
-    test(`${what} are asked for ${isGuess ? "a guess" : "a token"} and look nothing up by it`, async () => {
+    test(`${what} check ${isGuess ? "a guess" : "a token"} and look nothing up by it`, async () => {
       const authenticate = create();
       const last = isGuess ? "0" : "";
       const sent = isGuess ? token.slice(0, -1) + last : token;

@@ -43,7 +43,7 @@ test("createAuthorizer() follows every write at once", async () => {
   assert.equal(await kind(), "allow");
 });
 
-test("createAuthorizer() joins the reasons of those that have no opinion, each behind its name", async () => {
+test("createAuthorizer() joins the reasons of authorizers without an opinion, each after its name", async () => {
   const { authorizer } = await createRbacWorld([
     ["clusterrolebindings", clusterRoleBinding("b", "gone", groupSubject("system:nodes"))],
   ]);
@@ -55,7 +55,7 @@ test("createAuthorizer() joins the reasons of those that have no opinion, each b
   });
 });
 
-test("createAuthorizer() lets RBAC give a node what the Node authorizer does not", async () => {
+test("createAuthorizer() lets RBAC grant a node more than the Node authorizer does", async () => {
   const nodes = clusterRole("nodes", [{ verbs: ["list"], apiGroups: [""], resources: ["nodes"] }]);
   const { authorizer } = await createRbacWorld([
     ["clusterroles", nodes],
@@ -66,7 +66,7 @@ test("createAuthorizer() lets RBAC give a node what the Node authorizer does not
   assert.equal(decision.kind, "allow");
 });
 
-test("createAuthorizer() says that a node's rules are incomplete", async () => {
+test("createAuthorizer() reports that a node's rules are incomplete", async () => {
   const { authorizer } = await createRbacWorld();
   assert.deepEqual(await authorizer.rulesFor(testUser("system:node:n1", "system:nodes"), "default"), {
     resourceRules: [],

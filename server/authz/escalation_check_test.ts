@@ -176,7 +176,7 @@ test("checkBindingEscalation() fails for a role of an unknown kind", async () =>
   );
 });
 
-test("checkRoleEscalation() says which of the user's own roles are missing, as the resource that is written", async () => {
+test("checkRoleEscalation() reports the user's missing roles, under the name of the written resource", async () => {
   const world = await createRbacWorld([
     ["clusterrolebindings", clusterRoleBinding("b", "gone", userSubject("u"))],
   ]);

@@ -117,7 +117,7 @@ test("createImpersonation() checks service accounts in their namespace", async (
   assert.deepEqual(asked.filter(classic), ["impersonate serviceaccounts sa ns"]);
 });
 
-test("createImpersonation() tries the mode first that last succeeded for the user name", async () => {
+test("createImpersonation() first tries the mode that last succeeded for the user name", async () => {
   const authorizer = fakeAuthorizer((asked) => classic(describe(asked)) && !describe(asked).endsWith(" dave"));
   const impersonate = createImpersonation(authorizer);
   await impersonate([name("bob")], admin, request);

@@ -157,12 +157,12 @@ for (
     },
   ]
 ) {
-  test(`authorizeNode() has no opinion of users that are no node: ${name}`, () => {
+  test(`authorizeNode() has no opinion on users that are not nodes: ${name}`, () => {
     const request: Attributes = resourceRequest({ ...csrs, verb: "create" });
     assert.deepEqual(authorizeNode(user, request), { kind: "noOpinion", reason });
   });
 }
 
-test("authorizeNode() has no opinion of paths", () => {
+test("authorizeNode() has no opinion on paths", () => {
   assert.equal(authorizeNode(node, pathRequest("/healthz")).kind, "noOpinion");
 });

@@ -58,7 +58,7 @@ gzt+zoSJlEAg4or0lhOphD0vXFXxMBTZYw==
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-// Deno completes the handshake of a v1 certificate that is shown with somebody else's key; Node's client will not even
+// Deno completes the handshake of a v1 certificate that is shown with another key; Node's client will not even
 // send one. Whatever the runtime does, the answer is never the certificate's owner's.
 for (
   const { name, cert, key, want } of [

@@ -67,7 +67,7 @@ test("ConnectionGuard ends unauthenticated connections beyond a thousand, the lo
   assert.deepEqual(ends.slice(0, 2), ["0 destroyed", "1 destroyed"]);
 });
 
-test("ConnectionGuard accepts a storm of 5,000 that send a request in time", () => {
+test("ConnectionGuard accepts a burst of 5,000 connections that send a request in time", () => {
   const { accept, ends, pass } = createGuarded();
   const storm = Array.from({ length: 5_000 }, (_, index) => accept(`${index}`)!);
   pass(4_000);
@@ -140,7 +140,7 @@ test("ConnectionGuard ends a connection of a user who cancels many requests on a
   assert.deepEqual(reasons, ["too many cancelled requests"]);
   cancel(open("second", "token"), 101);
   assert.deepEqual(ends, ["first destroyed", "second destroyed"]);
-  // A node may cancel its one watch, whatever other nodes with the same token cancelled.
+  // A node may cancel its one watch, even if other nodes with the same token cancelled many.
   cancel(open("a node", "token"), 100);
   cancel(open("another user", "other"), 101);
   pass(1_000);

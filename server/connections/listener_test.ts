@@ -19,7 +19,7 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { memoryServerOptions } from "../../tests/support/memory_server.ts";
 
-// Certificates live in the machine's own time: TLS stacks look at no other.
+// The dates of certificates follow the machine's clock, because TLS stacks use no other.
 const clock = createSystemClock();
 const NOW = clock.now();
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -171,7 +171,7 @@ function closeSession(session: ClientHttp2Session): Promise<void> {
   });
 }
 
-test("a client certificate of the CA is who its subject says", async () => {
+test("a client certificate of the CA gives the user of its subject", async () => {
   const me = await http1(server.port, "POST", WHOAMI, { ...await createClient(ca), body: "{}" });
   assert.equal(me.code, 201);
   const { status } = JSON.parse(me.body.toString());
@@ -180,7 +180,7 @@ test("a client certificate of the CA is who its subject says", async () => {
   assert.match(status.userInfo.extra["authentication.kubernetes.io/credential-id"][0], /^X509SHA256=[0-9a-f]{64}$/);
 });
 
-test("no client certificate is nobody in particular", async () => {
+test("a connection without a client certificate has no user", async () => {
   assert.equal((await http1(server.port, "GET", "/version")).code, 200);
   assert.equal((await http1(server.port, "GET", CSRS)).code, 403);
 });
@@ -202,7 +202,7 @@ test("HTTP/2 and HTTP/1.1 send each value of Vary in a line of its own", async (
   await closeSession(session);
 });
 
-test("HTTP/2 and HTTP/1.1 answer the same big list, compressed for those who take it", async () => {
+test("HTTP/2 and HTTP/1.1 answer the same big list, compressed for clients that accept it", async () => {
   const credentials = await createClient(ca);
   const plain = await http1(server.port, "GET", CSRS, credentials);
   assert.equal(plain.code, 200);
@@ -274,7 +274,7 @@ test("setServing() changes the certificate of new connections only", async () =>
   assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, ca: other.caPem, body: "{}" })).code, 201);
 });
 
-test("setClientCa() changes whose client certificates new connections are believed by", async () => {
+test("setClientCa() changes the CA of the client certificates that new connections accept", async () => {
   await using own = await start();
   const next = await createIssuingCa(NOW, "next-ca");
   const credentials = await createClient(next);
@@ -292,7 +292,7 @@ test("setClientCa() changes whose client certificates new connections are believ
   await closeSession(session);
 });
 
-test("taking a CA away ends open watches over both protocols, with a store in SQLite", async () => {
+test("removing a CA ends open watches over both protocols, with a store in SQLite", async () => {
   const fake = createFakeClock(NOW);
   await using folder = await createTempFolder();
   await using storage = await openSqliteStorage({ path: folder.join("tlsboot.db"), clock: fake });

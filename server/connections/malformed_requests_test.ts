@@ -62,13 +62,13 @@ async function sendPlain(...pieces: readonly string[]): Promise<string> {
 }
 
 for (const request of ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "OPTIONS * HTTP/1.0\r\n\r\n", "PUT / HTTP/1.1\r\n"]) {
-  test(`HTTP without TLS is told so: ${JSON.stringify(request)}`, async () => {
+  test(`HTTP without TLS gets an answer that says so: ${JSON.stringify(request)}`, async () => {
     const want = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
     assert.equal(await sendPlain(request, "x".repeat(100_000)), want);
   });
 }
 
-test("what is neither TLS nor a request that Go recognizes gets no text", async () => {
+test("bytes that are neither TLS nor a request that Go recognizes get no text", async () => {
   for (const bytes of ["DELETE / HTTP/1.1\r\n\r\n", "hello hello hello"]) {
     assert.ok(!(await sendPlain(bytes)).includes("HTTP"), bytes);
   }

@@ -69,7 +69,7 @@ async function askWho(options: ConnectionOptions): Promise<Asked> {
 }
 
 for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
-  test(`listen() knows who resumes a session over ${version}, for as long as the CA is believed`, async () => {
+  test(`listen() identifies the user of a session resumed over ${version} while the CA is trusted`, async () => {
     server.setClientCa(ca.caPem);
     const tls: ConnectionOptions = { ...credentials, minVersion: version, maxVersion: version };
     const first = await askWho(tls);

@@ -25,7 +25,7 @@ async function audited(
   return { app, events: () => lines.splice(0).map((line) => JSON.parse(line)) };
 }
 
-test("the audit log holds both bodies at RequestResponse, and what only the body says", async () => {
+test("the audit log has both bodies at RequestResponse, and facts that only the body has", async () => {
   const { app, events } = await audited("- level: RequestResponse");
   await using _ = app;
   await app.send("POST", CONFIG_MAPS, { body: config });
@@ -92,7 +92,7 @@ test("the audit log holds the sent body alone at Request, and no managed fields 
   assert.ok(!JSON.stringify(bodies).includes("managedFields"));
 });
 
-test("the audit log writes a patch as it came, and the Status of a refusal", async () => {
+test("the audit log records a patch as it was sent, and the Status of a refusal", async () => {
   const { app, events } = await audited("- level: RequestResponse");
   await using _ = app;
   await app.send("POST", CONFIG_MAPS, { body: config });
@@ -120,7 +120,7 @@ test("the audit log never holds the body of a secret or a token review", async (
   assert.ok(!text.includes("hidden-word") && !text.includes(btoa("hidden-word")));
 });
 
-test("the audit log tells of failed authentication when it answers, with no user", async () => {
+test("the audit log records failed authentication with the answer, without a user", async () => {
   const { app, events } = await audited("- level: Metadata");
   await using _ = app;
   await app.send("GET", CONFIG_MAPS, { user: undefined, headers: { authorization: "Bearer wrong" } });
@@ -128,7 +128,7 @@ test("the audit log tells of failed authentication when it answers, with no user
   assert.deepEqual([event.stage, event.user, event.responseStatus.code, more], ["ResponseStarted", {}, 401, []]);
 });
 
-test("the audit log names every address that a request claims, and last the one it came from", async () => {
+test("the audit log names every address that a request claims, and last the one of its connection", async () => {
   const { app, events } = await audited("- level: Metadata\n  omitStages: [RequestReceived]");
   await using _ = app;
   const headers = { "x-forwarded-for": "10.0.0.1, nonsense,10.0.0.2", "x-real-ip": "10.0.0.3" };
@@ -136,7 +136,7 @@ test("the audit log names every address that a request claims, and last the one 
   assert.deepEqual(events()[0].sourceIPs, ["10.0.0.1", "10.0.0.2", "10.0.0.3", "192.0.2.1"]);
 });
 
-test("a request whose arrival cannot be written is refused where the log is strict, and goes on where not", async () => {
+test("a request whose arrival cannot be written is refused where the log is strict, and served where not", async () => {
   for (const [isStrict, code] of [[true, 500], [false, 200]] as const) {
     const { app } = await audited("- level: Metadata", { sink: { write: () => false }, isStrict });
     await using _ = app;
@@ -161,7 +161,7 @@ test("the legacy form is one line of text", async () => {
   assert.equal(line.slice(line.indexOf("AUDIT")), end);
 });
 
-test("an audit line has nothing that a terminal would obey, and its values are what was sent", async () => {
+test("an audit line has no control characters of a terminal, and its values are those that were sent", async () => {
   const read = parseAuditPolicy("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{ level: RequestResponse }]\n");
   assert.ok(read.ok);
   const user = { username: FORGING, uid: HOSTILE, groups: ["system:masters", HOSTILE], extra: {} };

@@ -183,7 +183,7 @@ test("POST decides about unknown and duplicate fields by fieldValidation", async
   );
 });
 
-test("PATCH tells of unknown fields in the order in which Go writes what came out", async () => {
+test("PATCH reports unknown fields in the order in which Go writes the result", async () => {
   const path = "/api/v1/namespaces/default/configmaps";
   await app.send("POST", path, { body: { metadata: { name: "patched" } } });
   const warn = async (type: string, body: object) => {
@@ -214,7 +214,7 @@ test("protobuf and JSON reads of an object are equal, and unknown protobuf field
   assert.deepEqual(dry.at("metadata"), created.at("metadata"));
 });
 
-test("readBody() refuses a body that ends before its end, and one whose chunks are none", async () => {
+test("readBody() refuses a truncated body and one with malformed chunks", async () => {
   for (const headers of [{ "content-length": "5" }, {}]) {
     const body = new ReadableStream<Uint8Array>({
       pull(controller) {

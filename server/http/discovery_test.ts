@@ -10,7 +10,7 @@ after(() => app[Symbol.asyncDispose]());
 
 // apiserver/pkg/endpoints/discovery/aggregated.
 for (const path of ["/api", "/apis"]) {
-  test(`${path} is aggregated for clients that ask so, with an ETag`, async () => {
+  test(`${path} is aggregated for clients that request it, with an ETag`, async () => {
     const accept = `${AGGREGATED},application/json`;
     const answer = await app.send("GET", `${path}?timeout=32s`, { headers: { accept } });
     assert.equal(answer.headers.get("content-type"), AGGREGATED);
@@ -27,7 +27,7 @@ for (const path of ["/api", "/apis"]) {
   });
 }
 
-test("aggregated discovery tells the CSR resource as kubectl needs it", async () => {
+test("aggregated discovery describes the CSR resource as kubectl needs it", async () => {
   const answer = await app.send("GET", "/apis", { headers: { accept: `${AGGREGATED};profile=nopeer` } });
   const items = answer.at("items") as readonly {
     metadata: { name: string };
@@ -69,7 +69,7 @@ test("the older discovery lists groups, versions and resources", async () => {
   assert.deepEqual([...protobuf.bytes.subarray(0, 4)], [0x6b, 0x38, 0x73, 0x00]);
 });
 
-test("everything that a group's discovery names is served", async () => {
+test("every resource that a group's discovery names is served", async () => {
   const groups = await app.send("GET", "/apis");
   const versions = (groups.at("groups") as { versions: { groupVersion: string }[] }[]).flatMap(({ versions }) =>
     versions
@@ -108,7 +108,7 @@ test("OpenAPI v3 documents are found by their hash, which never changes", async 
   assert.equal((await app.send("GET", "/openapi/v3/apis/foo/v1")).code, 404);
 });
 
-test("OpenAPI v2 comes as protobuf to kubectl and as JSON to people", async () => {
+test("OpenAPI v2 is protobuf for kubectl and JSON for people", async () => {
   const type = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
   const protobuf = await app.send("GET", "/openapi/v2", { headers: { accept: type } });
   assert.equal(protobuf.headers.get("content-type"), "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");

@@ -53,7 +53,7 @@ for (
   });
 }
 
-test("negotiate() refuses a Table where there is none", () => {
+test("negotiate() refuses a Table for resources without one", () => {
   assert.throws(
     () => negotiate(TABLE, NONE, "", { ...OBJECT, table: false }),
     (error) =>
@@ -80,7 +80,7 @@ test("assertStreamable() has no YAML for watches", () => {
   );
 });
 
-test("negotiate() knows the version of the server where there is one", () => {
+test("negotiate() accepts the version of the server for resources that have one", () => {
   const resource = { ...OBJECT, serverVersion: "v1" as const };
   const chosen = (accept: string, can: Convertible) => negotiate(`${accept},application/yaml`, NONE, "", can).mediaType;
   assert.equal(chosen("application/json;sv=v1", resource), "application/json");
@@ -108,7 +108,7 @@ test("bodyMediaType() ignores parameters, takes JSON for nothing and refuses the
   );
 });
 
-test("parseAccept() puts the best first among clauses so many that sorting step by step would never end", () => {
+test("parseAccept() sorts very many clauses by preference in short time", () => {
   const clauses = parseAccept(`${"*,".repeat(150_000)}${"a/b,".repeat(150_000)}c/d;q=2`);
   assert.equal(clauses.length, 300_001);
   assert.equal(clauses[0]?.type, "c");

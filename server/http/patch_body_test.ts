@@ -87,21 +87,21 @@ test("configurations are applied, or refused with a 4xx, whatever the body", () 
   }));
 });
 
-test("readPatch() refuses what is no JSON", () => {
+test("readPatch() refuses text that is not JSON", () => {
   assert.throws(
     () => readPatch(Uint8Array.of(0x7b)),
     (error) => error instanceof StatusError && error.status.code === 400,
   );
 });
 
-test("readConfig() refuses what is nested too deeply to be worked on", () => {
+test("readConfig() refuses a configuration that is nested too deeply", () => {
   const deep = `{"data":${'{"a":'.repeat(5000)}1${"}".repeat(5001)}`;
   assert.throws(() => readConfig(new TextEncoder().encode(deep)), {
     message: "error decoding patch: exceeded max depth",
   });
 });
 
-test("applyPatch() keeps numbers as they were sent, and sorts what the patch went through", () => {
+test("applyPatch() keeps numbers as they were sent, and sorts the members that the patch visited", () => {
   const stored = decodeObject(configMaps.kind.schema, { metadata: { name: "a" }, data: { b: "c" } }).object;
   const patched = (type: "json" | "merge" | "strategic", patch: string) => () =>
     applyPatch(
@@ -159,7 +159,7 @@ test("applyPatch() refuses a number beyond every float where Go reads numbers", 
   }
 });
 
-test("an applied configuration keeps integers of 64 bits, and JSON that is none is refused when it is applied", () => {
+test("an applied configuration keeps integers of 64 bits, and invalid JSON is refused when it is applied", () => {
   const target = { resource: configMaps as Resource, subresource: "", namespace: "n", name: "a", user: ADMIN };
   const options = { dryRun: false, fieldManager: "m", fieldValidation: "Warn", force: false } as const;
   const applied = (text: string) => () =>

@@ -78,7 +78,7 @@ test("decodePath() refuses broken escapes", () => {
 
 test("parseRequestInfo() reads a path of a million slashes at once", () => {
   const path = `/a${"/".repeat(1_000_000)}b/`;
-  // A regular expression took minutes over it, in which nobody else was served.
+  // A regular expression took minutes for it, and no other request was served meanwhile.
   assert.equal(parseRequestInfo("GET", path, new URLSearchParams()).isResourceRequest, false);
 });
 

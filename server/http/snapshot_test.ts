@@ -28,14 +28,14 @@ test("/tlsboot/snapshot answers every object at one revision", async () => {
   assert.deepEqual(keys, items.map(({ key }) => key));
 });
 
-test("/tlsboot/snapshot is for nobody but who has every right, and only to be read", async () => {
+test("/tlsboot/snapshot is read-only, and only for users with every right", async () => {
   await using app = await createTestApp();
-  const strangers = [
+  const unprivileged = [
     createUser("jane"),
     createUser("m", "system:monitoring"),
     createUser("system:node:n1", "system:nodes"),
   ];
-  for (const user of [...strangers, createUser("system:kube-controller-manager")]) {
+  for (const user of [...unprivileged, createUser("system:kube-controller-manager")]) {
     assert.equal((await app.send("GET", PATH, { user })).code, 403, user.username);
   }
   assert.equal((await app.send("GET", PATH, { user: undefined })).code, 403);
@@ -63,7 +63,7 @@ for (
     },
   ]
 ) {
-  test(`/tlsboot/snapshot answers ${code} to who has the right to ${name}`, async () => {
+  test(`/tlsboot/snapshot answers ${code} to a user with the right to ${name}`, async () => {
     await using app = await createTestApp();
     const roles = "/apis/rbac.authorization.k8s.io/v1";
     await app.send("POST", `${roles}/clusterroles`, {

@@ -52,7 +52,7 @@ function wanted(resource: Resource, objects: readonly KubeObject[], version: str
 for (
   const { name, resource, objects } of [
     { name: "nothing", resource: certificateSigningRequests, objects: [] },
-    { name: "nothing, without columns of its own", resource: roles as Resource, objects: [] },
+    { name: "nothing, without its own columns", resource: roles as Resource, objects: [] },
     { name: "one request", resource: certificateSigningRequests, objects: [csr] },
     {
       name: "requests, of one of which the age is not known",
@@ -66,7 +66,7 @@ for (
     },
   ]
 ) {
-  test(`encodeTable() of ${name} is the Table as it is written otherwise, at any time and in both versions`, () => {
+  test(`encodeTable() of ${name} equals the generally encoded Table, at any time and in both versions`, () => {
     const items = objects.map((object) => ({ object: object as KubeObject }));
     for (const version of ["v1", "v1beta1", "v1"]) {
       for (const now of ["2026-01-01T00:00:05Z", "2026-01-01T00:07:05Z", "2025-12-31T00:00:00Z"]) {
@@ -80,7 +80,7 @@ for (
   });
 }
 
-test("tableOf() of nothing has no list of rows where kube-apiserver never makes one", () => {
+test("tableOf() of nothing has no list of rows where kube-apiserver has none", () => {
   assert.equal(createTable(roles as Resource, metadata, [], "Metadata", "v1", new Date(0)).rows, null);
   assert.deepEqual(
     createTable(certificateSigningRequests as Resource, metadata, [], "Metadata", "v1", new Date(0)).rows,

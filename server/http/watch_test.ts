@@ -53,7 +53,7 @@ test("SharedEncodings forgets the oldest beyond 16 MiB, and keeps none that is l
   const states = Array.from({ length: 9 }, (_, index) => state(index));
   for (const each of states) encodings.getOrEncode(each, "json", encode(2));
   for (const each of states.slice(1)) encodings.getOrEncode(each, "json", encode(2));
-  assert.equal(made, 9, "eight of nine are still known");
+  assert.equal(made, 9, "eight of nine are still cached");
   encodings.getOrEncode(states[0]!, "json", encode(2));
   assert.equal(made, 10);
   const huge = state(10);
@@ -61,7 +61,7 @@ test("SharedEncodings forgets the oldest beyond 16 MiB, and keeps none that is l
   assert.equal(made, 12);
 });
 
-test("compressMember() makes members that can be read one by one and together", async () => {
+test("compressMember() writes members that can be read one by one and together", async () => {
   const parts = fc.array(fc.uint8Array({ maxLength: 2_000 }), { minLength: 1, maxLength: 4 });
   await fc.assert(fc.asyncProperty(parts, async (parts) => {
     const members = await Promise.all(parts.map(compressMember));
@@ -70,7 +70,7 @@ test("compressMember() makes members that can be read one by one and together", 
   }));
 });
 
-test("compressMember() flushes what is in it before its last block, which has nothing", async () => {
+test("compressMember() flushes its content before its last block, which is empty", async () => {
   const member = Buffer.from(await compressMember(Buffer.from("an event\n".repeat(20))));
   // An empty stored block, then an empty last one, then checksum and size.
   assert.equal(member.subarray(-14, -8).toString("hex"), "0000ffff0300");

@@ -23,7 +23,7 @@ const FROM_PROMETHEUS = {
 for (
   const { name, accept, escaping } of [
     { name: "nothing", accept: "", escaping: "underscores" },
-    { name: "what Prometheus asks for", accept: FROM_PROMETHEUS.text, escaping: "underscores" },
+    { name: "the format that Prometheus requests", accept: FROM_PROMETHEUS.text, escaping: "underscores" },
     { name: "protobuf first", accept: FROM_PROMETHEUS.protobuf, escaping: "dots" },
     { name: "protobuf alone", accept: "application/vnd.google.protobuf", escaping: "underscores" },
   ]
@@ -49,7 +49,7 @@ test("a watch is open from its start to its end, and its events are counted", as
   assert.equal(await open(), 0);
 });
 
-test("attempts to authenticate and to do something are counted by their result", async () => {
+test("authentications and authorizations are counted by their result", async () => {
   await using app = await createTestApp();
   await app.send("GET", CONFIG_MAPS, { user: undefined });
   await app.send("GET", CONFIG_MAPS, { user: undefined, headers: { authorization: "Bearer wrong" } });

@@ -4,7 +4,7 @@ import { Gauge } from "prom-client";
 import { listenForMetrics } from "./client_role.ts";
 import { createMetricsRegistry } from "./registry.ts";
 
-test("listenForMetrics() answers 500 while a metric cannot be gathered, and goes on", async () => {
+test("listenForMetrics() answers 500 while a metric cannot be gathered, and keeps serving", async () => {
   const registry = createMetricsRegistry();
   let isBroken = true;
   new Gauge({

@@ -7,7 +7,7 @@ import { createMetricsRegistry } from "./registry.ts";
 
 const NEVER = new AbortController().signal;
 
-test("createControllerMetrics() counts what waits and times waiting and work, each name once", async () => {
+test("createControllerMetrics() counts queued names, each once, and measures waiting and work", async () => {
   const clock = createFakeClock();
   const registry = createMetricsRegistry();
   const metrics = createControllerMetrics(registry, clock);
@@ -42,7 +42,7 @@ test("createControllerMetrics() counts what waits and times waiting and work, ea
   assert.equal(await readMetric("workqueue_retries_total"), 1);
 });
 
-test("createControllerMetrics() tells who leads", async () => {
+test("createControllerMetrics() reports the leader", async () => {
   const registry = createMetricsRegistry();
   const metrics = createControllerMetrics(registry, createFakeClock());
   for (const [isLeading, value] of [[false, 0], [true, 1], [false, 0]] as const) {

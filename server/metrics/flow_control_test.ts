@@ -7,7 +7,7 @@ import type { Place } from "../flowcontrol/priority_levels.ts";
 import { countRejections, gaugeInflight, gaugeLevels } from "./flow_control.ts";
 import { createMetricsRegistry } from "./registry.ts";
 
-test("flow control is told of by level: who is served, who waits, who was turned away and why", async () => {
+test("flow control is reported by level: requests that execute, wait or were rejected, with the reason", async () => {
   const registry = createMetricsRegistry();
   const clock = createFakeClock();
   const flow = createFlowControl({ clock, seats: 1, onRejected: countRejections(registry) });
@@ -28,7 +28,7 @@ test("flow control is told of by level: who is served, who waits, who was turned
   );
 });
 
-test("createApi() tells of its flow control in its metrics", async () => {
+test("createApi() reports its flow control in its metrics", async () => {
   await using app = await createTestApp();
   const { text } = await app.send("GET", "/metrics");
   assert.match(text, /^tlsboot_flowcontrol_executing_requests\{priority_level="node-high"\} 0$/m);
@@ -52,7 +52,7 @@ function create() {
   };
 }
 
-test("gaugeInflight() tells the most of the second before, not of now", async () => {
+test("gaugeInflight() reports the maximum of the last whole second, not the current number", async () => {
   const { clock, begin, assertShown } = create();
   const ends = ["get", "list", "watch"].map(begin);
   for (const end of ends) end();
@@ -66,7 +66,7 @@ test("gaugeInflight() tells the most of the second before, not of now", async ()
   await assertShown(0, 0);
 });
 
-test("gaugeInflight() counts what may change something by itself", async () => {
+test("gaugeInflight() counts mutating requests separately", async () => {
   const { clock, begin, assertShown } = create();
   for (const verb of ["create", "update", "patch", "delete", "deletecollection", "post"]) begin(verb);
   begin("get");
@@ -74,7 +74,7 @@ test("gaugeInflight() counts what may change something by itself", async () => {
   await assertShown(1, 6);
 });
 
-test("gaugeInflight() keeps who stays for longer, however seldom somebody looks", async () => {
+test("gaugeInflight() keeps counting long requests, however rarely it is read", async () => {
   const { clock, begin, assertShown } = create();
   const ends = [begin("get"), begin("get")];
   await clock.advance(60_000);
@@ -89,7 +89,7 @@ test("gaugeInflight() keeps who stays for longer, however seldom somebody looks"
   await assertShown(0, 0);
 });
 
-test("createApi() counts requests of all who are served, in the process too, and watches until they have begun", async () => {
+test("createApi() counts all served requests, in the process too, and watches until they have begun", async () => {
   await using app = await createTestApp();
   const shown = async (): Promise<readonly string[]> =>
     [...(await app.send("GET", "/metrics")).text.matchAll(/^apiserver_current_inflight_requests\{[^}]*\} \d+$/gm)]

@@ -26,16 +26,21 @@ for (
   const { name, entries, day = 0, want } of [
     { name: "each in all of its terms", entries: [one("a", 0, 5), one("b", 0, 60)], want: [[0, 0, 1, 1, 2, 2], 0] },
     { name: "none of its last day", entries: [one("a", 0, 0.5)], want: [[0, 1, 1, 1, 1, 1], 0] },
-    { name: "what is not renewed", entries: [one("a", 0, 100)], day: 91, want: [[0, 0, 0, 1, 1, 1], 1] },
-    { name: "what may yet be renewed", entries: [one("a", 0, 100)], day: 89, want: [[0, 0, 0, 1, 1, 1], 0] },
+    { name: "certificates that are not renewed", entries: [one("a", 0, 100)], day: 91, want: [[0, 0, 0, 1, 1, 1], 1] },
     {
-      name: "what was renewed once",
+      name: "certificates that may still be renewed",
+      entries: [one("a", 0, 100)],
+      day: 89,
+      want: [[0, 0, 0, 1, 1, 1], 0],
+    },
+    {
+      name: "certificates that were renewed once",
       entries: [one("a", 0, 100), one("a", 80, 180)],
       day: 91,
       want: [[0, 0, 0, 0, 1, 1], 0],
     },
     {
-      name: "the newest whatever comes first, and though it ends earlier",
+      name: "the newest in any order, even if it ends earlier",
       entries: [one("a", 80, 85), one("a", 0, 100)],
       day: 81,
       want: [[0, 0, 1, 1, 1, 1], 0],
@@ -60,7 +65,7 @@ for (
   });
 }
 
-test("IssuedCertificates forgets what has ended", () => {
+test("IssuedCertificates forgets ended certificates", () => {
   const issued = holding(one("a", 0, 1), one("b", 0, 2), one("c", 0, 1, SERVING));
   const soonest = (day: number) => [...issued.summarize(at(day))].map(([, found]) => found.soonest);
   assert.deepEqual(soonest(0), [START + DAY, START + DAY]);
@@ -71,14 +76,14 @@ test("IssuedCertificates forgets what has ended", () => {
   assert.deepEqual([...issued.entries()], [one("b", 0, 2)]);
 });
 
-test("IssuedCertificates calls signers that it does not know other, and keeps them apart", () => {
+test("IssuedCertificates reports unknown signers as other, and tracks them separately", () => {
   const issued = holding(one("a", 0, 100, "strange.io/a"), one("a", 90, 190, "strange.io/b"));
   assert.deepEqual([...issued.summarize(at(95)).keys()], ["other"]);
   assert.equal(issued.summarize(at(95)).get("other")?.overdue, 1);
   assert.equal(new IssuedCertificates(["strange.io/a"]).getSignerLabel("strange.io/a"), "strange.io/a");
 });
 
-test("IssuedCertificates takes so many, counts the others, and still sees renewals", () => {
+test("IssuedCertificates tracks a limited number, counts the others, and still sees renewals", () => {
   const issued = new IssuedCertificates([], 2);
   for (const subject of ["a", "b", "c", "d"]) issued.restore(one(subject, 0, 100));
   assert.deepEqual([issued.size, issued.untracked], [2, 2]);
@@ -89,13 +94,14 @@ test("IssuedCertificates takes so many, counts the others, and still sees renewa
   assert.deepEqual([issued.size, issued.untracked], [2, 2]);
 });
 
-test("IssuedCertificates tells each once as it becomes overdue", () => {
+test("IssuedCertificates reports each certificate once when it becomes overdue", () => {
   const issued = holding(one("a", 0, 100), one("b", 0, 200), one("ended", 0, 50));
-  const told = (from: number, to: number) => [...issued.becameOverdue(at(from), at(to))].map(({ subject }) => subject);
-  assert.deepEqual([told(0, 89), told(89, 95), told(95, 99), told(0, 185)], [[], ["a"], [], ["b"]]);
+  const reported = (from: number, to: number) =>
+    [...issued.becameOverdue(at(from), at(to))].map(({ subject }) => subject);
+  assert.deepEqual([reported(0, 89), reported(89, 95), reported(95, 99), reported(0, 185)], [[], ["a"], [], ["b"]]);
 });
 
-test("IssuedCertificates knows a certificate by its name, of which a long one is cut", async () => {
+test("IssuedCertificates identifies a certificate by its name, and cuts a long one", async () => {
   const ca = await createSigningCa();
   const issued = new IssuedCertificates();
   const names = ["system:node:n1", `${"x".repeat(300)}1`, `${"x".repeat(300)}2`];

@@ -45,7 +45,7 @@ test("toLagSeconds() returns zeros while nothing has been measured", () => {
   assert.deepEqual([...new Set(Object.values(toLagSeconds(measured([], 0), 100)))], [0]);
 });
 
-test("createMetricsRegistry() has each lag once, and what else the runtime tells", async () => {
+test("createMetricsRegistry() has each lag once, and the runtime's other metrics", async () => {
   const text = await createMetricsRegistry().metrics();
   const names: readonly string[] = text.match(/(?<=^# TYPE )\S+/gm) ?? [];
   assert.deepEqual(

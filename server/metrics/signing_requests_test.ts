@@ -23,7 +23,7 @@ async function setUp() {
   const revisions = new Map<string, number>();
   const start = clock.now();
 
-  /** A request as it is stored, issued for so many days where that is said. */
+  /** Stores a request, with a certificate for `days` days when given. */
   async function put(name: string, fields: Partial<CertificateSigningRequest["spec"]>, state: {
     readonly approved?: boolean;
     readonly days?: number;
@@ -61,7 +61,7 @@ async function setUp() {
   return { clock, storage, put, remove, valueOf: readMetric, follow, start };
 }
 
-test("followRequests() counts certificates by signer, and calls signers that it does not know other", async () => {
+test("followRequests() counts certificates by signer, and unknown signers as other", async () => {
   const { put, follow, valueOf, storage } = await setUp();
   await using _ = storage;
   await put("before", { signerName: OWN }, { days: 1 });
@@ -77,7 +77,7 @@ test("followRequests() counts certificates by signer, and calls signers that it 
   assert.equal(await valueOf(name, "strange"), undefined);
 });
 
-test("followRequests() tells what ends soonest and is still good, also of what was there before", async () => {
+test("followRequests() reports the valid certificate that ends soonest, also of earlier requests", async () => {
   const { put, follow, valueOf, storage, clock, start } = await setUp();
   await using _ = storage;
   await put("soon", { signerName: OWN }, { days: 1 });
@@ -90,7 +90,7 @@ test("followRequests() tells what ends soonest and is still good, also of what w
   assert.equal(await valueOf(EXPIRY, OWN), undefined);
 });
 
-test("followRequests() tells of a certificate until it ends, whatever becomes of its request", async () => {
+test("followRequests() counts a certificate until it ends, even when its request is deleted", async () => {
   const { put, remove, follow, valueOf, storage, clock } = await setUp();
   await using _ = storage;
   await put("there-before", { signerName: OWN }, { days: 100 });
@@ -100,17 +100,17 @@ test("followRequests() tells of a certificate until it ends, whatever becomes of
   await remove("issued-now");
   const within = (term: string) => valueOf("tlsboot_issued_certificates", OWN, `"${term}"`);
   const overdue = () => valueOf("tlsboot_issued_certificates_overdue", OWN);
-  const tell = async () => [await within("7d"), await within("30d"), await within("any"), await overdue()];
-  assert.deepEqual(await tell(), [0, 0, 2, 0]);
+  const readCounts = async () => [await within("7d"), await within("30d"), await within("any"), await overdue()];
+  assert.deepEqual(await readCounts(), [0, 0, 2, 0]);
   clock.jump(95 * DAY_MS);
-  assert.deepEqual(await tell(), [1, 1, 2, 1]);
+  assert.deepEqual(await readCounts(), [1, 1, 2, 1]);
   clock.jump(6 * DAY_MS);
-  assert.deepEqual(await tell(), [0, 0, 1, 0], "what has ended is told no more");
+  assert.deepEqual(await readCounts(), [0, 0, 1, 0], "an ended certificate is not counted");
   clock.jump(200 * DAY_MS);
-  assert.deepEqual(await tell(), [0, 0, 0, 0]);
+  assert.deepEqual(await readCounts(), [0, 0, 0, 0]);
 });
 
-test("followRequests() tells how many wait for an approval or a signature, and how long", async () => {
+test("followRequests() reports how many requests wait for an approval or a signature, and how long", async () => {
   const { put, follow, valueOf, storage, clock } = await setUp();
   await using _ = storage;
   using _following = await follow();
@@ -127,7 +127,7 @@ test("followRequests() tells how many wait for an approval or a signature, and h
   assert.equal(await waiting("signature", "0s"), 0);
 });
 
-test("followRequests() counts whether a duration that was asked for was honored", async () => {
+test("followRequests() counts whether a requested duration was honored", async () => {
   const { put, follow, valueOf, storage } = await setUp();
   await using _ = storage;
   using _following = await follow();
@@ -139,7 +139,7 @@ test("followRequests() counts whether a duration that was asked for was honored"
   assert.equal(await valueOf(`${prefix}_honored_duration_total`, '"other"'), 1);
 });
 
-/** A storage with some of its methods in other hands. */
+/** A storage with some of its methods replaced. */
 function withMethods(storage: Storage, methods: Partial<Storage>): Storage {
   return new Proxy(storage, {
     get(target, name) {
@@ -167,10 +167,10 @@ test("followRequests() reads all certificates at once, and each only once", asyn
   const ending = () => valueOf(EXPIRY, OWN);
   const first = start.getTime() / 1000 + 86_400;
   assert.deepEqual([await ending(), reads], [first, 1]);
-  assert.deepEqual([await ending(), reads], [first, 1], "what is known is not read again");
+  assert.deepEqual([await ending(), reads], [first, 1], "known certificates are not read again");
 });
 
-test("followRequests() tells what it knows while certificates cannot be read, and reads them later", async () => {
+test("followRequests() reports what it knows while certificates cannot be read, and reads them later", async () => {
   const { put, follow, valueOf, storage, start } = await setUp();
   await using _ = storage;
   await put("before", { signerName: OWN }, { days: 1 });

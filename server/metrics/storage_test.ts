@@ -7,7 +7,7 @@ import type { Storage } from "../storage/storage.ts";
 import { STORED_RESOURCES } from "../registry/resources.ts";
 import type { EtcdCall } from "../storage/etcd/observer.ts";
 
-test("createStorageMetrics() tells on each page what is so at that moment, and asks once for it", async () => {
+test("createStorageMetrics() reports the current state on each page, and reads it once", async () => {
   const registry = createMetricsRegistry();
   let asked = 0;
   createStorageMetrics(registry, () => {
@@ -23,7 +23,7 @@ test("createStorageMetrics() tells on each page what is so at that moment, and a
   }
 });
 
-test("countObjects() leaves a figure as it was while the storage cannot be read", async () => {
+test("countObjects() keeps the last number while the storage cannot be read", async () => {
   let isBroken = false;
   const list: Storage["list"] = () =>
     isBroken
@@ -69,7 +69,7 @@ for (
   });
 }
 
-test("createEtcdMetrics() tells how far what is served is behind, and breaks of the watch", async () => {
+test("createEtcdMetrics() reports how far the served state is behind, and interruptions of the watch", async () => {
   const registry = createMetricsRegistry();
   const observer = createEtcdMetrics(registry, []);
   observer.caughtUp(0);

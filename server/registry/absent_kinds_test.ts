@@ -45,7 +45,7 @@ test("an absent kind is authorized like any other", async () => {
   });
 });
 
-test("an absent kind stands in no discovery document and takes no writes", async () => {
+test("an absent kind is in no discovery document and accepts no writes", async () => {
   await withApp(async (app) => {
     for (const path of ["/api/v1", "/apis", "/openapi/v2", "/openapi/v3/api/v1"]) {
       const { text } = await app.send("GET", path);
@@ -57,7 +57,7 @@ test("an absent kind stands in no discovery document and takes no writes", async
   });
 });
 
-test("an absent kind has a silent watch, which says at once that nothing is there", async () => {
+test("an absent kind has a silent watch, which reports at once that there are no objects", async () => {
   await withApp(async (app) => {
     const query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
     await using watch = new WatchReader(await app.open("GET", `/api/v1/pods?${query}`));
@@ -83,7 +83,7 @@ test("an absent kind is not served while a kube-apiserver has such objects in th
   });
 });
 
-test("createStoredValues() knows that an absent object is there without reading it, and never writes one", () => {
+test("createStoredValues() detects an object of an absent kind without reading it, and never writes one", () => {
   const values = createStoredValues([], ABSENT_RESOURCES);
   assert.deepEqual(values.decode("/registry/pods/default/a", new Uint8Array([1])), { metadata: {} });
   assert.equal(values.decode("/registry/deployments/default/a", new Uint8Array([1])), undefined);

@@ -34,12 +34,12 @@ for (
   });
 }
 
-test("parseContinue() refuses what is no base64", () => {
+test("parseContinue() refuses text that is not base64", () => {
   const message = `${INVALID}: illegal base64 data at input byte 0`;
   for (const text of ["x", "!!!"]) assert.throws(() => parseContinue(text), { message });
 });
 
-test("parseContinue() reads back what encodeContinue() wrote", () => {
+test("parseContinue() reads the output of encodeContinue()", () => {
   const key = fc.array(fc.stringMatching(/^[a-z0-9.:-]+$/).filter((part) => !/^\.+$/.test(part)), { minLength: 1 });
   fc.assert(
     fc.property(fc.integer().filter((revision) => revision !== 0), key, fc.boolean(), (revision, parts, rooted) => {

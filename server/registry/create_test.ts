@@ -15,7 +15,7 @@ async function post(options: CsrOptions, query = "") {
   return await app.send("POST", `${CSRS}${query}`, { body: await buildCsr(options) });
 }
 
-test("create answers 201 with what the server sets, and 409 the second time", async () => {
+test("create answers 201 with the fields that the server sets, and 409 the second time", async () => {
   const created = await post({ name: "one", metadata: { labels: { a: "b" }, finalizers: ["x.y/z"] } });
   assert.equal(created.code, 201);
   assert.match(
@@ -66,7 +66,7 @@ test("create stamps the requester, in the user's group order, and wipes the stat
   assert.equal(plain.at("spec/extra"), undefined);
 });
 
-test("create ignores what clients may not set", async () => {
+test("create ignores fields that clients may not set", async () => {
   const created = await post({
     name: "ignored",
     metadata: {
@@ -93,7 +93,7 @@ test("create refuses a resourceVersion with 500, and keeps it in a dry run", asy
   assert.equal(dry.at("metadata/resourceVersion"), "5");
 });
 
-test("create with dryRun=All stores nothing, but refuses what is there", async () => {
+test("create with dryRun=All stores nothing, but refuses an existing object", async () => {
   const before = app.storage.revision();
   const dry = await post({ name: "dry" }, "?dryRun=All");
   assert.equal(dry.code, 201);
@@ -112,7 +112,7 @@ test("create generates names: 58 bytes and five characters", async () => {
   assert.equal(named.at("metadata/name"), "wins");
 });
 
-test("create tries eight generated names, then asks the client to try again", async () => {
+test("create tries eight generated names, then answers that the client should try again", async () => {
   let calls = 0;
   const random = {
     float: () => 0,
@@ -159,7 +159,7 @@ for (
   });
 }
 
-test("create tells every fault of the spec at once, and of the name only when the spec is good", async () => {
+test("create reports every fault of the spec at once, and a fault of the name only when the spec is valid", async () => {
   const answer = await post({ name: "a/b", usages: ["foo", "foo"], signerName: "x", expirationSeconds: 5 });
   assert.equal(answer.code, 422);
   const causes = answer.at("details/causes") as readonly { field: string; reason: string }[];
@@ -172,7 +172,7 @@ test("create tells every fault of the spec at once, and of the name only when th
   ]);
 });
 
-test("create in a namespace wants it to exist, and the body to agree", async () => {
+test("create in a namespace requires that it exists, and that the body agrees", async () => {
   const create = (namespace: string, metadata: object) =>
     app.send("POST", `/api/v1/namespaces/${namespace}/configmaps`, { body: { metadata, data: { a: "b" } } });
   assert.equal((await create("default", { name: "c" })).code, 201);

@@ -17,7 +17,7 @@ async function create(name: string, metadata: object = {}): Promise<string> {
   return String(created.at("metadata/uid"));
 }
 
-test("delete answers a Status with the uid, then there is 404", async () => {
+test("delete answers a Status with the uid, then 404", async () => {
   const uid = await create("gone");
   const deleted = await app.send("DELETE", `${CSRS}/gone`, { body: { propagationPolicy: "Background" } });
   assert.equal(deleted.code, 200);
@@ -161,7 +161,7 @@ test("delete marks an object with finalizers; it goes with the last of them", as
   assert.equal(event?.at("metadata/resourceVersion"), String(app.storage.revision()));
 });
 
-test("deletecollection deletes what the selectors choose and lists it", async () => {
+test("deletecollection deletes and lists the selected objects", async () => {
   await create("many-1", { labels: { many: "yes" } });
   await create("many-2", { labels: { many: "yes" } });
   await create("few", { labels: { many: "no" } });
@@ -205,7 +205,7 @@ test("delete of an object that waits for a finalizer already writes nothing, how
 });
 
 // `apiserver/pkg/endpoints/handlers/delete.go` and `registry/generic/registry/corrupt_obj_deleter.go`.
-test("delete of what cannot be read refuses what can be read, and takes a right of its own", async () => {
+test("an unsafe delete refuses readable objects, and requires a separate permission", async () => {
   const UNSAFE = "ignoreStoreReadErrorWithClusterBreakingPotential";
   await create("readable");
   for (const query of [`?${UNSAFE}=true`, `?${UNSAFE}=F&dryRun=All`]) {

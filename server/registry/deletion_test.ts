@@ -12,8 +12,8 @@ function held(...finalizers: string[]): KubeObject {
 // apiserver pkg/registry/generic/registry/store.go, shouldOrphanDependents and shouldDeleteDependentsInForeground.
 for (
   const { name, object = held(), options = {}, rules = {}, want } of [
-    { name: "nothing is asked", want: [] },
-    { name: "somebody holds it", object: held("x.example/h"), want: ["x.example/h"] },
+    { name: "no options are given", want: [] },
+    { name: "a finalizer holds it", object: held("x.example/h"), want: ["x.example/h"] },
     { name: "dependents are to be orphans", options: { propagationPolicy: "Orphan" }, want: ["orphan"] },
     {
       name: "dependents are to go first",
@@ -39,7 +39,7 @@ for (
     },
   ] as { name: string; object?: KubeObject; options?: DeleteOptions; rules?: DeletionRules; want: string[] }[]
 ) {
-  test(`finalizersAfterDeletion() leaves ${want.length} when ${name}`, () => {
+  test(`finalizersAfterDeletion() returns ${want.length} when ${name}`, () => {
     assert.deepEqual(finalizersAfterDeletion(object, options, rules), want);
   });
 }

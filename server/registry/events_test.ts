@@ -22,7 +22,7 @@ function coreEvent(name: string): object {
   };
 }
 
-test("events: what one version writes the other shows under its own names", async () => {
+test("events: each version shows the objects of the other under its own names", async () => {
   assert.equal((await app.send("POST", CORE, { body: coreEvent("both") })).code, 201);
   const shown = await app.send("GET", `${NEW}/both`);
   assert.deepEqual(
@@ -51,7 +51,7 @@ test("events: the newer version is strict, and its refusals name the stored kind
   );
 });
 
-test("events: a watch of one version sees what the other does", async () => {
+test("events: a watch of one version sees the changes of the other", async () => {
   const { at } = await app.send("GET", NEW);
   const query = `watch=1&resourceVersion=${at("metadata/resourceVersion")}`;
   await using watch = new WatchReader(await app.open("GET", `${NEW}?${query}`));

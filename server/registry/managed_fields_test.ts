@@ -28,7 +28,7 @@ test("a create is owned by its fieldManager, else by its user agent", async () =
   assert.deepEqual(owners(byAgent), ['kubectl Update {"f:data":{".":{},"f:a":{}}}']);
 });
 
-test("apply creates what is missing, for who may create as well as patch", async () => {
+test("apply creates a missing object for users who may create as well as patch", async () => {
   const rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
   const rules = [{ apiGroups: [""], resources: ["configmaps"], verbs: ["patch"] }];
   await app.send("POST", `${rbac}/roles`, { body: { metadata: { name: "patcher" }, rules } });
@@ -46,7 +46,7 @@ test("apply creates what is missing, for who may create as well as patch", async
   assert.equal((await app.send("PATCH", path, { ...sent, user: createUser("patcher") })).code, 200);
 });
 
-test("an apply of what is there keeps the resourceVersion, though time goes on", async () => {
+test("an apply without a change keeps the resourceVersion, although time passes", async () => {
   const path = `${MAPS}/kept?fieldManager=me`;
   const first = await app.send("PATCH", path, { body: configMap("kept", { a: "b" }), headers: APPLY });
   app.clock.advance(60_000);
@@ -75,7 +75,7 @@ test("an object of an older database, without managers, is updated and applied t
   ]);
 });
 
-test("a version of an event does not know the managers of the other", async () => {
+test("a version of an event does not have the managers of the other", async () => {
   const newer = "/apis/events.k8s.io/v1/namespaces/default/events";
   const made = await app.send("POST", `${newer}?fieldManager=a`, {
     body: {

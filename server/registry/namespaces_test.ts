@@ -19,7 +19,7 @@ function finalize(name: string, finalizers: readonly string[], metadata: object 
   return app.send("PUT", `${NAMESPACES}/${name}/finalize`, { body });
 }
 
-test("namespaces: deletion marks, and the last finalizer lets go", async () => {
+test("namespaces: a deletion marks them, and the last finalizer removes them", async () => {
   await create("going");
   const deleted = await app.send("DELETE", `${NAMESPACES}/going`);
   assert.deepEqual([deleted.code, deleted.at("kind"), deleted.at("status/phase")], [200, "Namespace", "Terminating"]);
@@ -42,7 +42,7 @@ test("namespaces: finalizers of metadata hold an emptied one", async () => {
   assert.equal((await app.send("GET", `${NAMESPACES}/held`)).code, 404);
 });
 
-test("namespaces: one without finalizers goes at the second deletion, and is the answer", async () => {
+test("namespaces: one without finalizers is deleted at the second deletion, and is the answer", async () => {
   await create("empty");
   await finalize("empty", []);
   assert.equal((await app.send("DELETE", `${NAMESPACES}/empty`)).at("status/phase"), "Terminating");
@@ -51,7 +51,7 @@ test("namespaces: one without finalizers goes at the second deletion, and is the
   assert.equal((await app.send("GET", `${NAMESPACES}/empty`)).code, 404);
 });
 
-test("namespaces: what is being deleted takes nothing new", async () => {
+test("namespaces: a namespace that is being deleted accepts no new objects", async () => {
   await create("full");
   await app.send("DELETE", `${NAMESPACES}/full`);
   const refused = await app.send("POST", `${NAMESPACES}/full/configmaps`, {
@@ -65,7 +65,7 @@ test("namespaces: what is being deleted takes nothing new", async () => {
   assert.equal(refused.at("details/causes/0/reason"), "NamespaceTerminating");
 });
 
-test("namespaces: old clients that ask for a cascade are told to wait", async () => {
+test("namespaces: old clients that request a cascade get an answer that makes them wait", async () => {
   await create("cascade");
   const deleted = await app.send("DELETE", `${NAMESPACES}/cascade?orphanDependents=false`);
   assert.equal(deleted.code, 202);

@@ -103,7 +103,7 @@ for (
   });
 }
 
-test("paging stays at one revision while writes go on", async () => {
+test("paging stays at one revision during writes", async () => {
   await using paged = await createTestApp();
   const add = async (name: string) => {
     const created = await paged.send("POST", CSRS, { body: await buildCsr({ name }) });
@@ -133,7 +133,7 @@ test("paging stays at one revision while writes go on", async () => {
   assert.equal(mixed.at("message"), "specifying resource version is not allowed when using continue");
 });
 
-test("a continue token of compacted history is 410 with a token to go on with", async () => {
+test("a continue token of compacted history is 410 with a token to continue with", async () => {
   const clock = createFakeClock();
   const storage = createMemoryStorage({ clock });
   await using old = await createTestApp({ storage, clock });
@@ -163,7 +163,7 @@ test("a continue token of compacted history is 410 with a token to go on with", 
   assert.match(String(watch.at("object/message")), /^too old resource version: \d+ \(\d+\)$/);
 });
 
-test("get and list wait three seconds for a revision that is to come, then answer 504", async () => {
+test("get and list wait three seconds for a future revision, then answer 504", async () => {
   await using ahead = await createTestApp();
   const future = ahead.storage.revision() + 100;
   for (const path of [`${CSRS}/x?resourceVersion=${future}`, `${CSRS}?resourceVersion=${future}`]) {
@@ -181,7 +181,7 @@ test("get and list wait three seconds for a revision that is to come, then answe
   assert.equal(malformed.at("reason"), undefined);
 });
 
-test("a read of a revision that another server was told of asks the store for it", async () => {
+test("a read at a revision of another server waits until the store has it", async () => {
   const clock = createFakeClock();
   let revision = 7;
   const storage = { revision: () => revision, catchUp: async () => void (revision = 9) };

@@ -11,9 +11,9 @@ import { openWatch, type RegistryWatch } from "./watch.ts";
 const TARGET = { resource: configMaps, subresource: "", namespace: "a", name: "", user: ADMIN } as unknown as Target;
 const open = new AbortController().signal;
 
-/** A watch that nobody reads, and a way to tell it of events of a size each. */
+/** Opens a watch that is not read, with a function that sends it events of a given size. */
 async function openUnread(): Promise<
-  { watching: RegistryWatch; tell(count: number, bytes: number, isDeletion?: boolean): void }
+  { watching: RegistryWatch; emit(count: number, bytes: number, isDeletion?: boolean): void }
 > {
   const memory = createMemoryStorage({ clock: createFakeClock() });
   let notify: (events: readonly StorageEvent[]) => void = () => {};
@@ -40,7 +40,7 @@ async function openUnread(): Promise<
   let revision = 1;
   return {
     watching,
-    tell(count, bytes, isDeletion = false) {
+    emit(count, bytes, isDeletion = false) {
       for (let index = 0; index < count; index++) {
         revision++;
         const object = { metadata: { name: `n${revision}`, namespace: "a" } };
@@ -52,21 +52,21 @@ async function openUnread(): Promise<
   };
 }
 
-test("openWatch() hands over what waits in batches, so that little is encoded for who does not read", async () => {
-  const { watching, tell } = await openUnread();
-  tell(1_000, 100);
+test("openWatch() returns waiting events in batches, so that little is encoded for a client that does not read", async () => {
+  const { watching, emit } = await openUnread();
+  emit(1_000, 100);
   assert.equal((await watching.next())?.length, 256);
   assert.equal((await watching.next())?.length, 256);
-  tell(10, 200_000);
+  emit(10, 200_000);
   assert.equal((await watching.next())?.length, 256);
   assert.equal((await watching.next())?.length, 233);
   assert.equal((await watching.next())?.length, 1);
   watching[Symbol.dispose]();
 });
 
-test("openWatch() says where it stands only when everything has been handed over", async () => {
-  const { watching, tell } = await openUnread();
-  tell(300, 100);
+test("openWatch() reports its progress only when all events have been returned", async () => {
+  const { watching, emit } = await openUnread();
+  emit(300, 100);
   await watching.next();
   assert.equal(watching.progress(), undefined);
   await watching.next();
@@ -80,11 +80,11 @@ for (
     { name: "65 MiB of deletions", count: 65, bytes: 1_048_576, isDeletion: true },
   ]
 ) {
-  test(`openWatch() ends a watch that lets ${name} wait`, async () => {
-    const { watching, tell } = await openUnread();
-    tell(1, bytes);
+  test(`openWatch() ends a watch whose client leaves ${name} unread`, async () => {
+    const { watching, emit } = await openUnread();
+    emit(1, bytes);
     assert.equal((await watching.next())?.length, 1);
-    tell(count, bytes, isDeletion);
+    emit(count, bytes, isDeletion);
     assert.equal(await watching.next(), undefined);
   });
 }

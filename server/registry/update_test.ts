@@ -26,7 +26,7 @@ function withMetadata(csr: object, metadata: object): object {
   return { ...csr, metadata: { ...Reflect.get(csr, "metadata"), ...metadata } };
 }
 
-test("update changes metadata only, keeps what the server owns and spec and status", async () => {
+test("update changes metadata only, and keeps spec, status and the server's own fields", async () => {
   const { path, csr, version } = await made();
   const body = {
     ...withMetadata(csr, {
@@ -60,14 +60,14 @@ test("update names the key of an object of another uid, of a dry run without the
 });
 
 // `dryrun.go` returns before the store clears the link (`storage.PrepareObjectForStorage`).
-test("update gives a selfLink back in a dry run only", async () => {
+test("update returns a selfLink in a dry run only", async () => {
   const { path, csr } = await made();
   const body = withMetadata(csr, { selfLink: "/a" });
   assert.equal((await app.send("PUT", `${path}?dryRun=All`, { body })).at("metadata/selfLink"), "/a");
   assert.equal((await app.send("PUT", path, { body })).at("metadata/selfLink"), undefined);
 });
 
-test("update of nothing keeps the resourceVersion and makes no event", async () => {
+test("update without a change keeps the resourceVersion and makes no event", async () => {
   const { path, csr, version } = await made({ annotations: { a: "b" } });
   const before = app.storage.revision();
   assert.equal((await app.send("PUT", path, { body: csr })).at("metadata/resourceVersion"), version);
@@ -142,7 +142,7 @@ test("update of a missing CSR is 404, of a missing role creates it", async () =>
   assert.equal((await app.send("PUT", `${roles}/made`, { body: role })).code, 200);
 });
 
-test("update of a lease wants a resourceVersion", async () => {
+test("update of a lease requires a resourceVersion", async () => {
   const leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
   const lease = { metadata: { name: "l" }, spec: { holderIdentity: "me" } };
   assert.equal((await app.send("PUT", `${leases}/l`, { body: lease })).code, 201);
@@ -281,12 +281,12 @@ for (
   });
 }
 
-test("patch of a missing object is 404, but syntax is looked at first", async () => {
+test("patch of a missing object is 404, but its syntax is checked first", async () => {
   assert.equal((await app.send("PATCH", `${CSRS}/missing`, { body: "{}", headers: MERGE })).code, 404);
   assert.equal((await app.send("PATCH", `${CSRS}/missing`, { body: "{", headers: MERGE })).code, 400);
 });
 
-test("patch of each type changes what it says", async () => {
+test("patch of each type changes what it names", async () => {
   const { path } = await made({ labels: { old: "1" } });
   const send = (headers: Record<string, string>, body: unknown) =>
     app.send("PATCH", path, { body: JSON.stringify(body), headers });
@@ -321,7 +321,7 @@ test("dryRun=All of update and patch shows the object and stores nothing", async
   assert.equal((await app.send("GET", path)).at("metadata/resourceVersion"), version);
 });
 
-test("parallel patches without a resourceVersion all go through", async () => {
+test("parallel patches without a resourceVersion all succeed", async () => {
   const { path } = await made();
   const keys = Array.from({ length: 20 }, (_, index) => `k${index}`);
   const answers = await Promise.all(

@@ -26,7 +26,7 @@ async function watch(app: TestApp, query: string, headers: Record<string, string
 
 // The start of a watch: apiserver `pkg/storage/cacher/cacher.go`.
 for (const query of ["", "resourceVersion=0"]) {
-  test(`watch ${query === "" ? "without resourceVersion" : "from 0"} shows what there is, then what happens`, async () => {
+  test(`watch ${query === "" ? "without resourceVersion" : "from 0"} shows the existing objects, then the changes`, async () => {
     await using app = await createTestApp();
     await create(app, "a");
     await using events = await watch(app, query);
@@ -57,7 +57,7 @@ test("watch from a revision shows every change after it, in order, and a deletio
   assert.deepEqual(seen[2]?.at("metadata/labels"), { x: "1" });
 });
 
-test("watch from a revision that is to come waits for it", async () => {
+test("watch from a future revision waits for it", async () => {
   await using app = await createTestApp();
   const now = app.storage.revision();
   await using events = await watch(app, `resourceVersion=${now + 1}`);
@@ -71,7 +71,7 @@ test("watch from a revision that is to come waits for it", async () => {
   assert.equal((await events.next())?.at("metadata/name"), "later");
 });
 
-test("watch from a revision that does not come is told to list again: it is of a store before this one", async () => {
+test("watch from a revision that never arrives gets 410: it belongs to an earlier store", async () => {
   await using app = await createTestApp();
   const now = app.storage.revision();
   await using events = await watch(app, `resourceVersion=${now + 1_000}`);
@@ -84,7 +84,7 @@ test("watch from a revision that does not come is told to list again: it is of a
   assert.equal(await events.next(), undefined);
 });
 
-test("watch from a revision that is to come goes on while the store does not tell whether it is there", async () => {
+test("watch from a future revision continues while the store does not answer whether it has it", async () => {
   await using app = await createTestApp();
   const now = app.storage.revision();
   let isAway = true;
@@ -101,7 +101,7 @@ test("watch from a revision that is to come goes on while the store does not tel
   assert.equal((await strange.next())?.at("code"), 410);
 });
 
-test("watch with a selector adds what starts to match and deletes what stops", async () => {
+test("watch with a selector adds objects that start to match and deletes those that stop", async () => {
   await using app = await createTestApp();
   const version = await create(app, "a", { in: "no" });
   await using events = await watch(app, `resourceVersion=${version}&labelSelector=in%3Dyes`);
@@ -166,7 +166,7 @@ for (const query of ["", "&resourceVersion=0"]) {
   });
 }
 
-test("watch-list is compressed for those who take it, each flush by itself; other watches are not", async () => {
+test("watch-list is compressed for clients that accept it, each flush by itself; other watches are not", async () => {
   await using app = await createTestApp();
   await create(app, "a");
   const headers = { "accept-encoding": "gzip" };
@@ -184,7 +184,7 @@ test("watch-list is compressed for those who take it, each flush by itself; othe
   await plain.body!.cancel();
 });
 
-test("watch-list at a revision that does not come ends with an error", async () => {
+test("watch-list at a revision that never arrives ends with an error", async () => {
   await using app = await createTestApp();
   const opened = watch(
     app,
@@ -197,7 +197,7 @@ test("watch-list at a revision that does not come ends with an error", async () 
   assert.equal(await events.next(), undefined);
 });
 
-test("sendInitialEvents=false shows only what happens", async () => {
+test("sendInitialEvents=false shows only changes", async () => {
   await using app = await createTestApp();
   await create(app, "a");
   await using events = await watch(app, "sendInitialEvents=false&resourceVersionMatch=NotOlderThan");
@@ -228,7 +228,7 @@ test("watch sends bookmarks each minute and before its end, then ends cleanly", 
   assert.equal(await end, undefined);
 });
 
-test("watch sends no bookmark of where it began", async () => {
+test("watch sends no bookmark of its start", async () => {
   await using app = await createTestApp();
   const version = await create(app, "a");
   await create(app, "b");
@@ -247,7 +247,7 @@ test("watch sends no bookmark of where it began", async () => {
 });
 
 for (const timeoutSeconds of ["-1", "9223372037"]) {
-  test(`watch is over at once with timeoutSeconds=${timeoutSeconds}`, async () => {
+  test(`watch ends at once with timeoutSeconds=${timeoutSeconds}`, async () => {
     await using app = await createTestApp();
     await create(app, "a");
     await using events = await watch(app, `timeoutSeconds=${timeoutSeconds}`);
@@ -255,7 +255,7 @@ for (const timeoutSeconds of ["-1", "9223372037"]) {
   });
 }
 
-test("watch of one name sees nothing of others, also of names that begin alike, and its bookmarks move on", async () => {
+test("watch of one name sees no other names, also with the same prefix, and its bookmarks advance", async () => {
   await using app = await createTestApp();
   await using events = await watch(
     app,
@@ -321,7 +321,7 @@ test("watch of Tables sends the columns once, also for deletions", async () => {
 });
 
 for (const includeObject of ["None", "Metadata", "Object"]) {
-  test(`watch of Tables with includeObject=${includeObject} tells the end of the initial events by a row`, async () => {
+  test(`watch of Tables with includeObject=${includeObject} marks the end of the initial events with a row`, async () => {
     await using app = await createTestApp();
     await using events = await watch(app, `allowWatchBookmarks=true&includeObject=${includeObject}`, TABLE);
     const end = await events.next();
@@ -334,7 +334,7 @@ for (const includeObject of ["None", "Metadata", "Object"]) {
   });
 }
 
-test("watch as lists of metadata ends at the first object, and as YAML is refused once all else is right", async () => {
+test("watch as lists of metadata ends at the first object, and as YAML is refused after all other checks", async () => {
   await using app = await createTestApp();
   const accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
   await using events = await watch(app, `resourceVersion=${app.storage.revision()}`, { accept });

@@ -6,13 +6,13 @@ import { withMeta } from "./write.ts";
 
 const KEYS = Object.keys(objectMetaSchema.fields);
 
-/** Metadata in Go's order with some of the keys; the value tells where a key is from. */
+/** Metadata in Go's order with some of the keys; the value says where a key is from. */
 function pickSome(value: fc.Arbitrary<string | undefined>): fc.Arbitrary<Record<string, string | undefined>> {
   return fc.subarray(KEYS).chain((keys) => fc.tuple(...keys.map((key) => value.map((text) => [key, text] as const))))
     .map((entries) => Object.fromEntries(entries));
 }
 
-test("withMeta() keeps metadata in Go's order, whatever comes, goes or is replaced", () => {
+test("withMeta() keeps metadata in Go's order, whatever is added, removed or replaced", () => {
   fc.assert(fc.property(
     pickSome(fc.constant("old")),
     pickSome(fc.constantFrom("new", undefined)),

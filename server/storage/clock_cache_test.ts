@@ -33,7 +33,7 @@ test("ClockCache keeps the newest entries that fit, and used ones longer", () =>
   assert.equal(listKept(things), "ef", "a was not used again");
 });
 
-test("ClockCache releases an entry larger than its capacity, and goes on", () => {
+test("ClockCache releases an entry larger than its capacity, and keeps working", () => {
   const kept = new ClockCache<Entry>(30);
   const [small, large, after] = [new Entry("s"), new Entry("l"), new Entry("a")];
   kept.add(small, 10);

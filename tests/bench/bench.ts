@@ -14,6 +14,6 @@ export interface Bench {
   readonly file: () => Promise<Program>;
   /** Prints a line of progress on stderr. */
   readonly progress: (text: string) => void;
-  /** Looks at the machine; asked at the end, for the load. */
+  /** Reads the facts of the machine; called at the end, because the load is one of them. */
   readonly machine: () => Machine;
 }

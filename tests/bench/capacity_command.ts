@@ -1,4 +1,4 @@
-/** `deno task bench capacity`: the CPU time that each thing a node asks for costs, by what the objects are kept in. */
+/** `deno task bench capacity`: the CPU time of each kind of request that a node sends, by storage. */
 import type { Bench } from "./bench.ts";
 import { storm } from "./load.ts";
 import { openNodeTraffic } from "./node_traffic.ts";
@@ -26,7 +26,7 @@ interface Cost {
   readonly servers: number;
   readonly etcd: number;
   readonly perSecond: number;
-  /** Times that a client had no answer and asked again. */
+  /** How often a client had no answer and retried. */
   readonly retries: number;
 }
 

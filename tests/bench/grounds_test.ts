@@ -18,16 +18,16 @@ test("withServers() adds the number of servers to each line, and keeps only the 
     ours: readings,
     theirs: readings,
   };
-  const told = (servers: number) =>
+  const listAims = (servers: number) =>
     Object.values(withServers(servers, scenario).lines).map((
       { what, findAim },
     ) => [what, findAim("file")?.text]);
-  assert.deepEqual(told(3), [
+  assert.deepEqual(listAims(3), [
     ["nodes, 3 servers", "a half"],
     ["certificates, 3 servers", "ahead"],
     ["memory, 3 servers", undefined],
     ["create, 3 servers", undefined],
     ["idle, 3 servers", undefined],
   ]);
-  assert.equal(told(1)[0]?.[0], "nodes, 1 server");
+  assert.equal(listAims(1)[0]?.[0], "nodes, 1 server");
 });

@@ -7,7 +7,7 @@ export interface GrowthPoint {
   readonly milliseconds: number;
   readonly megabytes: number;
   readonly cpuSeconds: number;
-  /** Times that a client had no answer and asked again. */
+  /** How often a client had no answer and retried. */
   readonly retries: number;
 }
 

@@ -71,9 +71,9 @@ async function measureAxis(
   const results = new Map<Side, Readonly<Record<string, readonly GrowthPoint[]>>[]>(sides.map((side) => [side, []]));
   for (let round = 0; round < rounds; round++) {
     for (const side of rotate(sides, round)) {
-      const told = (text: string): void =>
+      const report = (text: string): void =>
         progress(`${axis.key}, round ${round + 1} of ${rounds}, ${side.name}: ${text}`);
-      results.get(side)?.push(await axis.measure(() => side.start(), counts, told));
+      results.get(side)?.push(await axis.measure(() => side.start(), counts, report));
     }
   }
   return Object.entries(axis.costs).flatMap(([key, cost]) =>
@@ -96,7 +96,7 @@ function medianPoint(runs: readonly (readonly GrowthPoint[])[], at: number): Gro
   };
 }
 
-/** The aim stands with the largest count, which decides. */
+/** The aim is in the row of the largest count, which decides. */
 function toGrowthRows({ cost, side, isOurs, points }: Track): readonly (readonly string[])[] {
   const isMet = !risesAtTheEnd(points.map(({ milliseconds }) => milliseconds)) && !bendsUpward(toMemoryPoints(points));
   return points.map(({ count, milliseconds, megabytes, cpuSeconds, retries }, index) => [

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bendsUpward, risesAtTheEnd } from "./growth.ts";
 
-test("risesAtTheEnd() is about the last two, with room for noise", () => {
+test("risesAtTheEnd() compares the last two values, with tolerance for noise", () => {
   assert.equal(risesAtTheEnd([9, 1, 1.2]), false);
   assert.equal(risesAtTheEnd([1, 1, 1.3]), true);
   assert.equal(risesAtTheEnd([1]), false);

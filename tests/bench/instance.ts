@@ -12,14 +12,14 @@ export interface BenchInstance extends AsyncDisposable {
   readonly adminKubeconfigs: readonly string[];
   /** Its servers, with the etcd below them. */
   readonly pids: readonly number[];
-  /** Which of them are etcd. */
+  /** The processes among them that are etcd. */
   readonly etcdPids: readonly number[];
 }
 
 /** The usage of an instance: all of it, and etcd's part where it has one. */
 export type Used = Required<Pick<Reading, "usage">> & Pick<Reading, "etcd">;
 
-/** Does something to an instance: what comes of it, CPU seconds that the servers used for it, memory at its end. */
+/** Acts on an instance, and returns the result with the CPU seconds that the servers used and their memory at the end. */
 export async function measureReading(
   instance: BenchInstance,
   act: () => Promise<Omit<Reading, keyof Used>>,
@@ -47,7 +47,7 @@ export function since(before: Usage, after: Usage): Usage {
   return { ...after, cpuSeconds: after.cpuSeconds - before.cpuSeconds };
 }
 
-/** Resident memory of an instance in MB (10^6 bytes), once it has come to rest. */
+/** Resident memory of an instance in MB (10^6 bytes), once it is idle. */
 export async function restingMegabytes(instance: BenchInstance): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, REST_MS));
   return readUsage(instance.pids).residentBytes / 1e6;

@@ -6,7 +6,7 @@ import { checkOpenFiles } from "./processes.ts";
 import { mustEnd } from "./program.ts";
 
 interface Facts {
-  /** Times that a client had no answer and asked again. */
+  /** How often a client had no answer and retried. */
   readonly retries: number;
 }
 
@@ -68,7 +68,7 @@ type Kubeconfigs = readonly string[];
 const TIMEOUT = "-timeout=15m";
 const OPEN_WITHIN_MS = 300_000;
 
-/** Nodes that bootstrap at once; with `clients`, over so many connections that stay open. */
+/** Nodes that bootstrap at once; with `clients`, over that number of persistent connections. */
 export async function storm(
   kubeconfigs: Kubeconfigs,
   nodes: number,

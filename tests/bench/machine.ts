@@ -18,7 +18,7 @@ export interface Machine {
   readonly load: number;
 }
 
-/** Looks at this one. `node` is the Node that ours ran on. */
+/** Reads the facts of this machine. `node` is the Node that our program ran on. */
 export function readMachine(node: string): Machine {
   const [cpu] = cpus();
   return {

@@ -12,12 +12,12 @@ const [SOURCES, FILE] = (["sources", "file"] as const).map((form): Program => ({
   },
 })) as [Program, Program];
 
-test("rotate() begins with another one each time", () => {
+test("rotate() begins with another element each time", () => {
   const items = ["a", "b", "c"];
   assert.deepEqual([0, 1, 2, 3].map((by) => rotate(items, by).join("")), ["abc", "bca", "cab", "abc"]);
 });
 
-test("measure() acts every side in every round, each first in turn, and sorts readings by line", async () => {
+test("measure() runs every side in every round, each first in turn, and sorts readings by line", async () => {
   const { scenario, acted } = createScenario({});
   const measured = await measure(scenario, { rounds: 3, programs: [SOURCES, FILE], progress: () => {} });
   assert.deepEqual(acted, [

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { HELP, parseOptions, UsageError } from "./options.ts";
 import { COMMANDS } from "./section.ts";
 
-test("parseOptions() takes the table, three rounds and both forms when nothing is said", () => {
+test("parseOptions() takes the table, three rounds and both forms by default", () => {
   assert.deepEqual(parseOptions([]), {
     command: "table",
     words: [],
@@ -48,7 +48,7 @@ test("parseOptions() refuses unknown words", () => {
   for (const args of wrong) assert.throws(() => parseOptions(args), UsageError, args.join(" "));
 });
 
-test("the help names every command and option, and asking for it is not a run", () => {
+test("the help names every command and option, and printing it runs nothing", () => {
   for (const args of [["--help"], ["growth", "-h"]]) assert.equal(parseOptions(args), undefined);
   for (const command of COMMANDS.filter((name) => name !== "table")) assert.ok(HELP.includes(`bench ${command}`));
   for (const option of ["rounds", "form", "scale", "seconds", "minutes", "json", "write"]) {

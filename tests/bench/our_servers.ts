@@ -1,4 +1,4 @@
-/** Several `tlsboot up --auto-approve` on one etcd; each has a folder of its own, with the CA of the first one. */
+/** Several `tlsboot up --auto-approve` on one etcd; each has its own folder, with the CA of the first one. */
 import { cp, mkdir } from "node:fs/promises";
 import { startEtcd } from "../support/interop/etcd.ts";
 import { type OurInstance, startOurInstance } from "./our_instance.ts";
@@ -6,7 +6,7 @@ import type { Program } from "./program.ts";
 import type { BenchInstance } from "./instance.ts";
 import { startTogether } from "./together.ts";
 
-/** Starts an etcd of one member and so many servers on it: one, then the others at the same time. */
+/** Starts an etcd of one member and `count` servers on it: one, then the others at the same time. */
 export async function startOurServers(program: Program, count: number): Promise<BenchInstance> {
   await using stack = new AsyncDisposableStack();
   const etcd = stack.use(await startEtcd());

@@ -15,7 +15,7 @@ const BINDINGS = ["system:node-bootstrapper", "system:certificates.k8s.io:certif
 const ELECTED = ["--leader-elect=true"] as const;
 
 /**
- * Starts an etcd of one member and so many kube-apiservers on it, each with its kube-controller-manager: one, and once it
+ * Starts an etcd of one member and `count` kube-apiservers on it, each with its kube-controller-manager: one, and once it
  * is ready and has the bindings, the others at the same time. Answers once all of them are ready.
  */
 export async function startPeerInstance(controllerFlags: readonly string[], count = 1): Promise<BenchInstance> {

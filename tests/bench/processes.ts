@@ -25,7 +25,7 @@ export function checkProc(): void {
 const OTHER_FILES = 500;
 
 /**
- * Fails when a program cannot have so many connections. What counts is the hard limit: Node and Go raise their own soft
+ * Fails when a program cannot have that many connections. The hard limit counts: Node and Go raise their own soft
  * one to it when they start.
  */
 export function checkOpenFiles(connections: number): void {
@@ -41,7 +41,7 @@ export function checkOpenFiles(connections: number): void {
 /** Files that a program may have open, from the text of a /proc/PID/limits: the hard limit. */
 export function openFilesIn(limits: string): number {
   const match = /^Max open files +\S+ +(\S+)/m.exec(limits);
-  if (match === null) throw new Error("/proc/self/limits does not tell of open files");
+  if (match === null) throw new Error("/proc/self/limits does not list open files");
   return match[1] === "unlimited" ? Infinity : Number(match[1]);
 }
 

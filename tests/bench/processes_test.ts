@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { bytesIn, checkOpenFiles, cpuSecondsIn, openFilesIn, readUsage } from "./processes.ts";
 
-test("cpuSecondsIn() counts behind a command that has spaces and parentheses", () => {
+test("cpuSecondsIn() reads after a command that has spaces and parentheses", () => {
   const stat = "42 (a) b (c)) S 1 42 42 0 -1 4194304 101 0 0 0 250 50 7 8 20 0 1 0 1872280";
   assert.equal(cpuSecondsIn(stat), 3);
 });
@@ -38,7 +38,7 @@ const BUSY_THEN_STILL = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo
 test("readUsage() sums processes", async () => {
   // Only Linux has what it reads; elsewhere the benchmarks say so before they begin.
   if (!existsSync("/proc/self/stat")) return;
-  // A process of its own: this one has children of other tests, which end when they like.
+  // Runs in a separate process, because this one has children of other tests, which end at any time.
   const still = spawn("sh", ["-c", BUSY_THEN_STILL]);
   const ended = once(still, "close");
   try {

@@ -62,7 +62,7 @@ function findStack(
   const stack: ProfileNode[] = [];
   for (let id: number | undefined = leaf; id !== undefined; id = parents.get(id)) {
     const node = nodes.get(id);
-    // The root is in every stack, and says nothing.
+    // The root is in every stack, so it has no information.
     if (node !== undefined && node.callFrame.functionName !== "(root)") stack.push(node);
   }
   return stack;

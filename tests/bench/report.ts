@@ -137,7 +137,7 @@ function formatSide({ median, values, bodyMegabytes, retries }: SideReport, unit
   return `${formatNumber(median)} ${unit} (${spread})${body}${again}`;
 }
 
-/** Times that clients asked again; nothing where they never had to. */
+/** How often clients retried; empty without retries. */
 export function formatRetries(retries: number): string {
   return retries === 0 ? "" : formatNumber(retries);
 }

@@ -50,7 +50,7 @@ test("toRow() has a cell for each column, ours before the peer's", () => {
   assert.deepEqual(without.slice(5, 7), ["–", ""]);
 });
 
-test("toEtcdRow() has etcd's part beside each number of the whole", () => {
+test("toEtcdRow() has etcd's part beside each total", () => {
   const usage = { cpuSeconds: 0.5, residentBytes: 90e6, peakBytes: 100e6 };
   const etcd = { cpuSeconds: 0.2, residentBytes: 30e6, peakBytes: 40e6 };
   const { line, form } = measured(undefined);
@@ -65,11 +65,11 @@ test("formatNumber() keeps three digits that count", () => {
   assert.deepEqual([0.123, 1.234, 12.34, 123.4, 1234.5].map(formatNumber), ["0.12", "1.23", "12.3", "123", "1235"]);
 });
 
-test("formatRetries() says nothing of none", () => {
+test("formatRetries() is empty without retries", () => {
   assert.deepEqual([0, 0.5, 5000].map(formatRetries), ["", "0.50", "5000"]);
 });
 
-test("formatCount() knows one from many", () => {
+test("formatCount() distinguishes one from many", () => {
   assert.deepEqual([formatCount(1, "round"), formatCount(3, "round")], ["1 round", "3 rounds"]);
 });
 

@@ -13,7 +13,7 @@ export interface Reading {
   readonly value: number;
   /** The size of the body of the answer that was timed. */
   readonly bytes?: number;
-  /** Times that a client had no answer and asked again. */
+  /** How often a client had no answer and retried. */
   readonly retries?: number;
   /** The usage of the servers, etcd included: CPU seconds of this line alone, memory at its end. */
   readonly usage?: Usage;

@@ -29,7 +29,7 @@ export interface Picture {
   readonly svg: string;
 }
 
-/** The part of a section that is kept as data: a picture is a file of its own. */
+/** The part of a section that is kept as data: a picture is a separate file. */
 export type KeptSection = Omit<Section, "pictures"> & { readonly pictures: readonly Omit<Picture, "svg">[] };
 
 /** Formats the section as text for the terminal. */

@@ -19,7 +19,7 @@ interface SteadyReport {
   readonly nodes: number;
   readonly storms: number;
   readonly cpuSeconds: number;
-  /** Times that a client had no answer and asked again. */
+  /** How often a client had no answer and retried. */
   readonly retries: number;
   readonly samples: readonly Sample[];
   /** Median of the last quarter divided by that of the quarter before. */

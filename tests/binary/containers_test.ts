@@ -1,4 +1,4 @@
-/** The guide for containers, typed as it stands with podman and the released file. */
+/** The guide for containers, typed unchanged with podman and the released file. */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -38,7 +38,7 @@ test("containers: podman runs the server and a machine from an image of the file
   const name = "$(podman exec tlsboot tlsboot get csr --data-dir /data | awk '$NF == \"Pending\" { print $1 }')";
   const script = guide.blocks.join("\n")
     .replace("up --data-dir /data", `up --data-dir /data --secure-port ${port}`)
-    // A person looks until the request is there.
+    // A person would check until the request is there.
     .replace(
       /^(podman exec tlsboot tlsboot get csr --data-dir \/data) +#.*$/m,
       "until $1 | grep Pending; do sleep 1; done",
@@ -54,7 +54,7 @@ interface Podman extends AsyncDisposable {
   run(script: string): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
 }
 
-/** Prepares a folder with the file, and a podman whose images and containers lie in the folder too. */
+/** Prepares a folder with the file, and a podman with its images and containers in the same folder. */
 async function createPodman(folder: TempFolder): Promise<Podman> {
   const [work, bin] = [folder.join("work"), folder.join("bin")];
   for (const path of [work, bin, folder.join("run")]) await mkdir(path);

@@ -53,7 +53,7 @@ test("the checksum command refuses a file with one changed bit among our scripts
   assert.equal((await check(folder)).code, 1);
 });
 
-test("a shell says that a file for another processor cannot run", async () => {
+test("a shell reports that a file for another processor cannot run", async () => {
   await using folder = await createTempFolder();
   // Without the kernel's help for emulators, which a host may have.
   const file = folder.join("tlsboot");
@@ -64,7 +64,7 @@ test("a shell says that a file for another processor cannot run", async () => {
   assert.match(stderr, /cannot execute binary file: Exec format error/);
 });
 
-test("the file says that the disk is full when it starts, and starts when there is room", async () => {
+test("the file reports at its start that the disk is full, and starts when there is room", async () => {
   await using folder = await createTempFolder();
   await using disk = await mountSmallDisk(folder.join("disk"), 4096);
   await disk.fill();
@@ -77,7 +77,7 @@ test("the file says that the disk is full when it starts, and starts when there 
   assert.equal((await runProgram(hostFile(), args)).code, 0);
 });
 
-test("the file says that a data folder of an instance is read-only, and changes nothing", async () => {
+test("the file reports that a data folder of an instance is read-only, and changes nothing", async () => {
   await using folder = await createTempFolder();
   const data = folder.join("data");
   assert.equal((await runProgram(hostFile(), ["ca", "init", "--data-dir", data])).code, 0);
@@ -96,7 +96,7 @@ test("the file runs through a link of another name", async () => {
   assert.match(stdout, /^tlsboot version: /);
 });
 
-test("the file takes nothing from NODE_OPTIONS and no script beside it", async () => {
+test("the file ignores NODE_OPTIONS and scripts beside it", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("main.js"), "throw new Error('not ours')");
   await writeFile(folder.join("package.json"), "not JSON");

@@ -51,12 +51,12 @@ for (const [name, machine] of [["linux-x64", X64_ELF], ["linux-arm64", ARM64_ELF
     const segments = readProgramHeaders(elf);
     const first = segments.find(({ type }) => type === PT_LOAD)!;
     const table = segments.find(({ type }) => type === PT_PHDR)!;
-    // Linux before 5.18 passes this address to the loader, whatever PT_PHDR says.
+    // Linux before 5.18 passes this address to the loader and ignores PT_PHDR.
     assert.equal(table.address, first.address - BigInt(first.offset) + elf.readBigUInt64LE(32));
   });
 }
 
-test("the win-x64 file is a PE executable for its processor, without the signature that it no longer deserves", async () => {
+test("the win-x64 file is a PE executable for its processor, without its invalid signature", async () => {
   const path = releasedFile("win-x64");
   const head = await readBytes(path, 0, 4096);
   const start = head.readUInt32LE(0x3c);

@@ -113,7 +113,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.equal("resourceVersion" in object.metadata, false);
   });
 
-  check("get() knows nothing of a key that was never written", async (storage) => {
+  check("get() returns undefined for a key that was never written", async (storage) => {
     assert.equal(await storage.get(`${PREFIX}a`), undefined);
   });
 
@@ -122,7 +122,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     await assert.rejects(storage.create(`${PREFIX}a`, thing("a")), AlreadyExistsError);
   });
 
-  check("update() replaces the state it was told of and no other", async (storage) => {
+  check("update() replaces the expected state and no other", async (storage) => {
     const first = await storage.create(`${PREFIX}a`, thing("a", 1));
     const second = await storage.update(`${PREFIX}a`, { ...first.object, ...thing("a", 2) }, first.revision);
     assert.ok(second.revision > first.revision);
@@ -137,7 +137,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.deepEqual(await storage.get(`${PREFIX}a`), second);
   });
 
-  check("refuses what etcd would find too large, in its words, and goes on", async (storage) => {
+  check("refuses what is too large for etcd, in etcd's words, and keeps working", async (storage) => {
     const large = (bytes: number) => thing("a", "x".repeat(bytes));
     const refusal = (message: RegExp) => (error: unknown) =>
       error instanceof WriteRefusedError && error.why === "tooLarge" && error.status.code === 500 &&
@@ -154,7 +154,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.equal((await storage.create(`${PREFIX}b`, thing("b"))).revision, stored.revision + 2, "no number is lost");
   });
 
-  check("delete() answers the last state and a revision of its own", async (storage) => {
+  check("delete() returns the last state and a new revision", async (storage) => {
     const stored = await storage.create(`${PREFIX}a`, thing("a"));
     await assert.rejects(storage.delete(`${PREFIX}a`, stored.revision + 1), RevisionConflictError);
     const deleted = await storage.delete(`${PREFIX}a`, stored.revision);
@@ -178,7 +178,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.equal((await storage.list("/registry/")).items.length, 10);
   });
 
-  check("list() pages through one revision while writes go on", async (storage) => {
+  check("list() pages through one revision during writes", async (storage) => {
     const names = Array.from({ length: 23 }, (_, i) => `n${String(i).padStart(2, "0")}`);
     await createAll(storage, names);
     const seen: string[] = [];
@@ -215,7 +215,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     await assert.rejects(at(gone.revision + 1), (error) => isAppError(error, "invalid"));
   });
 
-  check("watch() tells what happens below its prefix, in order, before the writer hears of it", async (storage) => {
+  check("watch() reports changes below its prefix, in order, before the write returns", async (storage) => {
     const start = storage.revision();
     const { events, stop } = collect(storage, PREFIX, start);
     const a = await storage.create(`${PREFIX}a`, thing("a"));
@@ -357,7 +357,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.equal((await storage.list(PREFIX)).items.length, 256);
   });
 
-  check("lets one of many win who write the same key in one turn", async (storage) => {
+  check("lets one of many writers of the same key in one turn win", async (storage) => {
     const creations = await Promise.allSettled(
       Array.from({ length: 16 }, (_, i) => storage.create(`${PREFIX}a`, thing("a", i))),
     );
@@ -376,7 +376,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.deepEqual(refused.reason.current, await storage.get(`${PREFIX}a`));
   });
 
-  check("lets writers that read, change and try again all through", async (storage) => {
+  check("lets all writers succeed that read, change and try again", async (storage) => {
     await storage.create(`${PREFIX}a`, thing("a", 0));
     await Promise.all(Array.from({ length: 8 }, async () => {
       while (true) {
@@ -392,7 +392,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.equal((await storage.get(`${PREFIX}a`))!.object["value" as never], 8);
   });
 
-  check("finishes what was asked for when it is closed, and refuses afterwards", async (storage) => {
+  check("finishes the requested writes when it is closed, and refuses later ones", async (storage) => {
     const { events } = collect(storage, PREFIX, storage.revision());
     const pending = storage.create(`${PREFIX}a`, thing("a"));
     await Promise.all([storage[Symbol.asyncDispose](), storage[Symbol.asyncDispose]()]);

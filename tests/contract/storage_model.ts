@@ -1,4 +1,4 @@
-/** A property: whatever is done to a store, it answers as a plain map with a copy per revision would. */
+/** A property: after any operations a store answers as a plain map with a copy per revision would. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
@@ -31,7 +31,7 @@ interface Real {
 
 type Write = { readonly kind: "create" | "update" | "delete" | "stale"; readonly key: string; readonly value: number };
 
-/** Writes asked for in one turn: they take effect in the order of the calls. */
+/** Writes requested in one turn. They take effect in the order of the calls. */
 class WriteCommand implements fc.AsyncCommand<Model, Real> {
   readonly #writes: readonly Write[];
 

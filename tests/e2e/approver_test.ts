@@ -152,7 +152,7 @@ test("tlsboot approver explain answers from files alone", async () => {
 for (
   const { name, text, args, fault } of [
     {
-      name: "what is neither",
+      name: "a name that is neither",
       text: "hello",
       args: [],
       fault: /cannot use "bad.txt": no CertificateSigningRequest found/,
@@ -306,7 +306,7 @@ test("tlsboot approver test reports every fault of its files, and a folder witho
   }
 });
 
-test("tlsboot up --auto-approve --policy stops a stolen node: a rule that denies comes before the kubelet client rules", async () => {
+test("tlsboot up --auto-approve --policy stops a stolen node: a rule that denies precedes the kubelet client rules", async () => {
   await using own = await createTempFolder();
   const head = "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: stop\nrules:\n";
   const rule = (name: string, more: string) =>

@@ -50,7 +50,7 @@ test("serve logs the requests that the policy selects, and rotates and compresse
   }
 });
 
-test("a policy that cannot be used ends the start with every fault, before anything is made", async () => {
+test("an invalid policy ends the start with every fault, before anything is created", async () => {
   await using folder = await createTempFolder();
   const policy = folder.join("policy.yaml");
   await writeFile(policy, POLICY.replace("omitStages", "omitStage").replace("None", "Non"));

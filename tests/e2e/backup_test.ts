@@ -128,7 +128,7 @@ test("backup works on a folder without a server, reports its contents, and verif
   assert.match(restored.stdout, /^new: \d+ objects as of .*; resource versions continue from 10\d+\n$/);
 });
 
-test("backup and restore report clearly what is wrong", async () => {
+test("backup and restore report each fault clearly", async () => {
   await using folder = await createTempFolder();
   const secret = ["--passphrase-file", await passphraseFile(folder)];
   {

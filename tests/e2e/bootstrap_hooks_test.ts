@@ -52,7 +52,7 @@ test("tlsboot bootstrap reports a hook that fails, and keeps the certificate", a
   assert.equal(after.code, 0, after.stdout);
 });
 
-test("tlsboot bootstrap --rotate-certificates goes on after a hook that fails, and signals at each renewal", async () => {
+test("tlsboot bootstrap --rotate-certificates continues after a hook that fails, and signals at each renewal", async () => {
   await using folder = await createTempFolder();
   await using _instance = await startInstanceProcess(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
   // The child counts its signals until it is killed.

@@ -12,7 +12,7 @@ import { createTempFolder } from "../support/temp.ts";
 
 const KILLS = 12;
 
-test("a credential store killed at any moment has a whole pair, and goes on", async () => {
+test("a credential store killed at any moment has a whole pair, and continues", async () => {
   await using folder = await createTempFolder();
   const certDir = folder.join("pki");
   for (let kill = 0; kill < KILLS; kill++) {

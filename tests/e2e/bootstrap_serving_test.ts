@@ -152,7 +152,7 @@ test("tlsboot bootstrap recovers after its certificate expired, or explains how 
   assert.equal(await readFile(dated, "utf8"), old.certificatePem + old.keyPem, "the old file stays");
 });
 
-test("tlsboot bootstrap gets over files that are broken, and refuses those of another node", async () => {
+test("tlsboot bootstrap replaces broken files, and refuses those of another node", async () => {
   await using folder = await createTempFolder();
   await using _instance = await startInstanceProcess(folder, ["--auto-approve"]);
   const first = await runTlsboot(bootstrapArgs(folder), { cwd: folder.path });

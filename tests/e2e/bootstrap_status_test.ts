@@ -140,7 +140,7 @@ function runInShell(folder: TempFolder, command: string): ReturnType<typeof runP
   return runProgram("sh", ["-c", `tlsboot() { ${words} "$@"; }\n${command}`], { cwd: folder.path });
 }
 
-test("tlsboot bootstrap --status prints a command that goes on with a waiting request, as it stands", async () => {
+test("tlsboot bootstrap --status prints a command that continues with a pending request and works unchanged", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder);
   const late = await run(folder, [...AGAIN, "--wait", "1s"]);

@@ -91,7 +91,7 @@ test("tlsboot ca init --split makes a CA for each purpose, and ca show shows the
   assert.deepEqual(after, before);
 });
 
-test("tlsboot ca init --split goes on after an interruption, and nothing else does", async () => {
+test("tlsboot ca init --split continues after an interruption, and nothing else does", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   const at = (name: string) => folder.join(`tlsboot-data/pki/${name}`);

@@ -60,7 +60,7 @@ test("tlsboot ca init with --ca-passphrase-file encrypts the key, and commands t
   assert.equal((await tlsboot(`kubeconfig admin ${FILE}`)).code, 0);
 });
 
-test("a passphrase comes from stdin with --ca-passphrase-file -", async () => {
+test("a passphrase is read from stdin with --ca-passphrase-file -", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   const stdin = `${PASSPHRASE}\n`;

@@ -97,7 +97,7 @@ const signal = new AbortController().signal;
 const built = new Set(COMMAND_TABLE.commands.map((command) => command.path.join(" ")));
 
 for (const { command, flags } of CONTRACT.filter((row) => built.has(row.command))) {
-  test(`contract: "${command}" is there with its flags`, async () => {
+  test(`contract: "${command}" exists with its flags`, async () => {
     const io = createCapturedIo();
     assert.equal(await run([...command.split(" "), "--help"], io, signal), 0);
     for (const flag of flags) assert.match(io.stdoutText(), new RegExp(`--${flag}=`), flag);
@@ -122,7 +122,7 @@ for (const { command } of CONTRACT.filter((row) => !built.has(row.command))) {
   });
 }
 
-test("contract: nothing is built that the design does not know", () => {
+test("contract: every command is in the design", () => {
   const known = new Set(CONTRACT.map((row) => row.command));
   assert.deepEqual([...built].filter((command) => !known.has(command)), []);
 });

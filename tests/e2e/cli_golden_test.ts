@@ -19,7 +19,7 @@ const pages: readonly (readonly string[])[] = [
 
 for (const path of pages) {
   const name = ["tlsboot", ...path].join(" ");
-  test(`help of "${name}" is an answer and reads as agreed`, async () => {
+  test(`help of "${name}" goes to stdout and matches the golden file`, async () => {
     const io = createCapturedIo();
     assert.equal(await run([...path, "--help"], io, signal), 0);
     assert.equal(io.stderrText(), "");

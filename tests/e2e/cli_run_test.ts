@@ -143,7 +143,7 @@ test("tlsboot kubeconfig admin writes a file for its owner only, and not twice w
   assert.match(seen.stdout, /Client certificate: +"CN=kubernetes-admin,O=system:masters" from .* valid for 365d more/);
 });
 
-test("tlsboot kubeconfig admin reports a CA that ends before the requested life", async () => {
+test("tlsboot kubeconfig admin reports a CA that ends before the requested lifetime", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   await tlsboot("ca init");
@@ -339,7 +339,7 @@ test("tlsboot ca show reports a key that others may read, which sign refuses", a
   assert.equal(JSON.parse((await tlsboot("ca show -o json")).stdout).isKeyPrivate, false);
 });
 
-test("tlsboot inspect goes on after a file it cannot read, and ends with 1", async () => {
+test("tlsboot inspect continues after a file it cannot read, and ends with 1", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   await tlsboot("ca init");

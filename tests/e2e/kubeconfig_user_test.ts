@@ -78,7 +78,7 @@ test("tlsboot kubeconfig user gives a person access, and shows their permissions
   assert.match(config.value.clusters[0]?.cluster.certificateAuthorityData ?? "", /BEGIN CERTIFICATE/);
 });
 
-test("tlsboot kubeconfig user reports a shorter life, and prints commands that a shell parses correctly", async () => {
+test("tlsboot kubeconfig user reports a shorter lifetime, and prints commands that a shell parses correctly", async () => {
   const { code, stderr } = await tlsboot("kubeconfig", "user", "Jürgen Müller", "--ttl", "20000h");
   assert.equal(code, 0, stderr);
   assert.match(stderr, /\nthe signer grants a lifetime of 8760h0m0s, not the requested 20000h0m0s\n/);

@@ -62,7 +62,7 @@ async function assertPair(out: string, commonName: string): Promise<void> {
   assert.equal((await stat(folder.join(out, "tls.key"))).mode & 0o777, 0o600);
 }
 
-test("tlsboot request waits for a person's yes, and writes certificate and key", async () => {
+test("tlsboot request waits for a person's approval, and writes certificate and key", async () => {
   const line = [...CLIENT, "--subject", "CN=waits,O=ci", "--duration", "24h", "--out", "waits"];
   await using asking = startTlsboot([...line, "--data-dir", "data"], { cwd: folder.path });
   const [, name = ""] = await asking.waitFor(/waiting for approval: tlsboot approve (\S+)\n/);
@@ -103,7 +103,7 @@ test("tlsboot request --no-wait submits the request, and the same command fetche
   await assertPair("later", "later");
 });
 
-test("tlsboot request ends with 3 for a denial, a failure and a wait that is over, and keeps its key", async () => {
+test("tlsboot request ends with 3 for a denial, a failure and a timeout, and keeps its key", async () => {
   const denied = [...CLIENT, "--subject", "CN=denied", "--out", "denied"];
   await tlsboot("deny", await ask(...denied), "--reason", "Policy", "--message", "Not you.");
   const no = await tlsboot(...denied);
@@ -114,9 +114,9 @@ test("tlsboot request ends with 3 for a denial, a failure and a wait that is ove
   );
   assert.deepEqual(await readdir(folder.join("denied")), ["tls.key.new"]);
 
-  const nobody = await tlsboot(...CLIENT, "--subject", "CN=nobody", "--out", "nobody", "--timeout", "100ms");
-  assert.equal(nobody.code, 3);
-  assert.match(nobody.stderr, /timed out waiting for the condition\ntlsboot: hint: approve it.*nobody-/);
+  const pending = await tlsboot(...CLIENT, "--subject", "CN=nobody", "--out", "nobody", "--timeout", "100ms");
+  assert.equal(pending.code, 3);
+  assert.match(pending.stderr, /timed out waiting for the condition\ntlsboot: hint: approve it.*nobody-/);
 });
 
 test("tlsboot request and describe csr report an approved request that no signer issues", async () => {
@@ -188,7 +188,7 @@ for (
       want: /--usage: "x" found, want one of any, cert-sign/,
     },
     {
-      name: "a short life",
+      name: "a short lifetime",
       args: ["--signer-name", "a.b/c", "--dns", "a", "--duration", "1m"],
       want: /--duration: "1m" found, want a duration from 10m to 596523h/,
     },
@@ -203,7 +203,7 @@ for (
       want: /--renew-before or --force, not both/,
     },
     {
-      name: "a time longer than the life",
+      name: "a time longer than the lifetime",
       args: ["--signer-name", "a.b/c", "--dns", "a", "--duration", "1h", "--renew-before", "2h"],
       want: /--renew-before must be shorter than --duration/,
     },
@@ -222,7 +222,7 @@ for (
   });
 }
 
-test("tlsboot request killed while it waits goes on with the same request", async () => {
+test("tlsboot request killed while it waits continues with the same request", async () => {
   const line = [...CLIENT, "--subject", "CN=killed", "--out", "killed", "--data-dir", "data"];
   await using first = startTlsboot(line, { cwd: folder.path });
   const [, name = ""] = await first.waitFor(/waiting for approval: tlsboot approve (\S+)\n/);

@@ -74,7 +74,7 @@ async function readIssuer(dataDir: string): Promise<X509Certificate> {
   return new X509Certificate(await readFile(folder.join(dataDir, "pki", "ca.crt")));
 }
 
-test("tlsboot sign prints the certificate that a profile lets through, by the CA of the data directory", async () => {
+test("tlsboot sign prints a certificate that a profile allows, signed by the CA of the data directory", async () => {
   const { code, stdout, stderr } = await tlsboot("sign", "good.csr", "--profile", "web.yaml", "--duration", "2h");
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
   const certificate = new X509Certificate(stdout);
@@ -149,13 +149,13 @@ for (
       want: /usage is not allowed: code signing/,
     },
     {
-      name: "a life that is too short",
+      name: "a lifetime that is too short",
       args: ["good.csr", "--profile", "web.yaml", "--duration", "10m"],
       code: 3,
       want: /lifetime is too short: 10m0s, at least 1h0m0s expected/,
     },
     {
-      name: "a life that Kubernetes' signers do not issue",
+      name: "a lifetime that Kubernetes' signers do not issue",
       args: ["alice.csr", "--signer-name", API_CLIENT, "--duration", "5m"],
       code: 2,
       want: /--duration: at least 10m expected/,

@@ -120,7 +120,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
-test("kill -9 loses nothing that was acknowledged, and a watch goes on from its revision", async () => {
+test("kill -9 loses nothing that was acknowledged, and a watch continues from its revision", async () => {
   await using folder = await createTempFolder();
   const port = String(await findFreePort());
   const names = Array.from({ length: 30 }, (_, index) => `n-${String(index).padStart(2, "0")}`);

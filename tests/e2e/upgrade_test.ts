@@ -65,7 +65,7 @@ test("a data directory of the first format opens: objects, revisions, CA", async
   assert.equal((await instance.end("SIGINT")).code, 0);
 });
 
-test("up goes on in a data directory of the first format, and again in its own", async () => {
+test("up continues in a data directory of the first format, and again in its own", async () => {
   await using folder = await createTempFolder();
   const data = await copyFormat1(folder);
   for (let start = 0; start < 2; start++) {

@@ -6,7 +6,7 @@ const ADMIN = { kind: "admin", code: 200, ms: 3 } as const;
 const PROBE = { kind: "probe", code: 0, ms: 20_000 } as const;
 const NODE = { kind: "node", code: 200, ms: 90 } as const;
 
-test("createAccount() takes each whole line once, also when one comes in pieces", () => {
+test("createAccount() takes each whole line once, also when it arrives in pieces", () => {
   let text = "";
   const account = createAccount(() => text);
   assert.deepEqual(account.take(), []);

@@ -51,7 +51,7 @@ export const ATTACKS: readonly Attack[] = [
   {
     name: "200 bodies of 3 MB at once, unfinished",
     unit: "pieces",
-    // 128 MiB are received; of a body beyond that no more than a piece may be.
+    // 128 MiB are received; of a larger body at most another piece.
     least: { opened: 200, sent: 2_000 },
     run: (target) => largeBodies(200, target),
   },

@@ -9,7 +9,7 @@ export interface AttackConnection extends Disposable {
   isClosed(): boolean;
   /** The number of answers received on this connection. */
   answers(): number;
-  /** Requests over HTTP/2 that are over, with whatever answer or none. */
+  /** Requests over HTTP/2 that have ended, with any answer or none. */
   settled(): number;
   /** PINGs that the server has answered: it has taken everything before them. */
   pongs(): number;
@@ -21,7 +21,7 @@ export interface OpenOptions {
   readonly protocol: "h2" | "http/1.1";
   /** The status code of the counted answers over HTTP/1.1. Over HTTP/2 those with 200 are counted. */
   readonly code?: number;
-  /** False leaves what comes in the kernel, and no answer is counted. */
+  /** False leaves received bytes in the kernel, and no answer is counted. */
   readonly isReading?: boolean;
 }
 
@@ -84,7 +84,7 @@ export async function openUnread(target: Target): Promise<AttackConnection> {
   return connection;
 }
 
-/** Opens a connection that says nothing. */
+/** Opens a connection that sends nothing. */
 export async function openSilent({ port, tally }: Target): Promise<Disposable> {
   const socket = await counted(tally, () =>
     new Promise<Socket>((resolve, reject) => {
@@ -120,7 +120,7 @@ async function counted<T>(tally: Tally, connect: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Hears of each status line of HTTP/1.1 with a code, also of one that comes in pieces. */
+/** Creates a reader that reports each HTTP/1.1 status line with a code, also one that arrives in pieces. */
 export function statusReader(code: number, onAnswer: () => void): (chunk: Buffer) => void {
   const line = `HTTP/1.1 ${code}`;
   let rest = "";
@@ -136,7 +136,7 @@ const STATUS_OK = 0x88;
 const ACK = 1;
 const END_STREAM = 1;
 
-/** Hears of each answer of HTTP/2 with the code 200, of each stream that is over, and of each answered PING. */
+/** Creates a reader that reports HTTP/2 answers with the code 200, streams that have ended, and answered PINGs. */
 export function frameReader(
   onAnswer: () => void,
   onSettled: () => void,

@@ -10,7 +10,7 @@ const UNANSWERED = 10;
 /** A connection on which nothing happens any more, as an answer was none of those that are counted. */
 const REOPENED_AFTER_MS = 30_000;
 
-/** Creates so many, which is all that it adds to the tally; goes on until all are answered. */
+/** Creates `count` requests, the only ones that it adds to the tally; continues until all are answered. */
 export async function createRequests(count: number, target: Target): Promise<void> {
   const tally = createTally();
   const { deadline } = target;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readFlags, UsageError } from "./flags.ts";
 
-test("readFlags() takes all attacks twice at full scale when nothing is said", () => {
+test("readFlags() takes all attacks twice at full scale by default", () => {
   assert.deepEqual(readFlags([]), {
     ...{ scale: 1, seconds: 10, rounds: 2, seed: 1 },
     ...{ binary: false, json: undefined, writes: false, words: [] },

@@ -13,7 +13,7 @@ const BATCH = 50;
 /** The number of streams that the server allows on one connection. */
 const STREAMS = 100;
 
-/** What an attacker does on each connection until it is closed, or the flood is over. */
+/** The action of an attacker on each connection until it is closed or the flood has ended. */
 type Flood = (connection: AttackConnection, target: Target, over: AbortSignal) => Promise<void>;
 
 /** Repeats a flood for the time of the target, and until its aim is reached. */
@@ -80,7 +80,7 @@ export async function requests(connection: AttackConnection, target: Target, ove
   });
 }
 
-/** Does nothing more: the open connection is the whole attack. */
+/** The action of an attack that consists of the open connection only. */
 export function nothing(): Promise<void> {
   return Promise.resolve();
 }

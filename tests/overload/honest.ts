@@ -1,6 +1,6 @@
 /**
- * Honest clients, in a process of their own so that no attacker takes their time: an administrator who asks on an open
- * connection, a health check on a connection of its own each time, and nodes that come and want a certificate, with the
+ * Honest clients, in a separate process so that no attacker takes their time: an administrator with requests on an open
+ * connection, a health check on a new connection each time, and new nodes that request a certificate, with the
  * token that the attackers have. None waits for another. Prints a line of JSON for each answer.
  *
  * Usage: honest.ts PORT ADMIN_KUBECONFIG BOOTSTRAP_TOKEN

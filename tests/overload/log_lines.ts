@@ -1,4 +1,4 @@
-/** The lines of a log by their message: messages are constants, so that there are only so many. */
+/** The lines of a log by their message: messages are constants, so there are few of them. */
 
 /** The number of lines of each message. */
 export type LogLines = Readonly<Record<string, number>>;

@@ -7,7 +7,7 @@ import {
 } from "../../core/kube/certificates_v1.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 
-/** A request of a node, signed with a key of its own. */
+/** Creates a request of a node, signed with its own new key. */
 export async function createNodeRequest(name: string): Promise<CertificateSigningRequest> {
   const nodeName = parseNodeName(name);
   if (!nodeName.ok) throw new Error(nodeName.error);

@@ -21,10 +21,10 @@ export interface Instance {
 
 /** The pause after each attack, in which its remains end. */
 const REST_MS = 500;
-/** An attack goes on until it has done enough, but not for ever: so long and, at scale 1, so much longer. */
+/** The time limit of an attack, which otherwise continues until it has done enough; at scale 1 the second is added. */
 const ENOUGH_WITHIN_MS = 180_000;
 const ENOUGH_AT_SCALE_MS = 240_000;
-/** Longer than honest clients wait for all that they ask for from one answer to the next. */
+/** Longer than honest clients wait for an answer after the previous one. */
 const ANSWERED_WITHIN_MS = 120_000;
 
 /** Attacks, and waits until honest clients have been answered once more. */
@@ -64,7 +64,7 @@ async function answersOfEachKind({ honest, account }: Instance): Promise<readonl
   return answers;
 }
 
-/** The most that it has had begins anew, from what it has now (proc(5), `clear_refs`). */
+/** Resets the peak of its memory to the current value (proc(5), `clear_refs`). */
 async function forgetPeak(pid: number): Promise<void> {
   await writeFile(`/proc/${pid}/clear_refs`, "5");
 }

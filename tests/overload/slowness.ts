@@ -81,7 +81,7 @@ export async function unreadWatches(count: number, changes: number, target: Targ
   await pause(target.ms, target.deadline);
 }
 
-/** Opens so many streams whose answers have no room, a hundred on a connection; resolves when the server has them. */
+/** Opens `count` streams without a window for answers, a hundred on a connection; resolves when the server has them. */
 async function openStreams(
   count: number,
   target: Target,

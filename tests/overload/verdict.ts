@@ -29,7 +29,7 @@ const ATTACKED_MB = 10_000 * 0.04 + 10_000 * 0.08 + 2 * 128 + 500 * 0.25 + 256;
 /**
  * The factor by which a repeated flood may grow memory. malloc cannot reuse all of what was freed: six times the same
  * flood took an eighth more than one, twenty a fifth more, and from then on next to nothing is added
- * (docs/engineering/measurements.md). A leak goes on.
+ * (docs/engineering/measurements.md). A leak keeps growing.
  */
 const MAX_GROWTH = 1.2;
 /** The growth in megabytes that is always allowed: history and compiled code weigh as much at any scale. */

@@ -23,7 +23,7 @@ function seen(edit: Partial<Observation> = {}, peak = 200): Observation {
   };
 }
 
-test("findFaults() finds none in an attack that took place, was borne and needed no more memory again", () => {
+test("findFaults() finds none in an attack that ran, was survived and needed no more memory when repeated", () => {
   assert.deepEqual(findFaults([[seen()], [seen({}, 239)]], 1), []);
 });
 
@@ -76,7 +76,7 @@ test("findFaults() allows less memory at a smaller scale", () => {
   assert.match(findFaults([[seen({}, 393)]], 0.05).join(), /393 MB of memory, 392 are allowed/);
 });
 
-test("findFaults() finds memory that grows when everything is done again", () => {
+test("findFaults() finds memory that grows when everything is repeated", () => {
   const faults = findFaults([[seen(), seen({}, 500)], [seen({}, 601), seen()]], 1);
   assert.deepEqual(faults, ["memory grows: 500 MB at most the first time, 601 MB when everything was done again"]);
 });

@@ -1,6 +1,6 @@
 /** Waits until the signal of the attack fires. */
 
-/** Waits for so long, or until the signal ends it. */
+/** Waits for a time, or until the signal ends the wait. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
@@ -29,7 +29,7 @@ export async function waitUntil(isSo: () => boolean, signal: AbortSignal, within
   return true;
 }
 
-/** Does something so many times that succeed, several at once; what failed is tried again until the signal ends it. */
+/** Repeats a task, several at once, until `count` of them have succeeded; retries failures until the signal fires. */
 export async function repeat(
   count: number,
   width: number,

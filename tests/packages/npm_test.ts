@@ -74,7 +74,7 @@ test("on Node 24 every entry exports its names, and its example runs", async () 
 /** The last of a release line that is still installed widely. */
 const OLD_NODE = "20.20.2";
 
-test("on an older Node every entry and the program say in one sentence which Node they need", async () => {
+test("on an older Node every entry and the program report in one sentence which Node they need", async () => {
   const node = await ensureNode(hostPlatform(), OLD_NODE);
   const sentence = `tlsboot needs Node 24 or newer, and this is Node ${OLD_NODE}`;
   for (const { specifier } of ENTRIES) {
@@ -91,7 +91,7 @@ test("on an older Node every entry and the program say in one sentence which Nod
   }
 });
 
-test("require() of every entry gives its names", async () => {
+test("require() of every entry returns its names", async () => {
   const node = await ensureNode();
   for (const { specifier } of ENTRIES) {
     const text = `import("${specifier}").then((module) => {

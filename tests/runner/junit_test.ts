@@ -31,7 +31,7 @@ for (
   });
 }
 
-test("readOutcome() takes a missing report for a failure, and says so", async () => {
+test("readOutcome() reports a missing report as a failure", async () => {
   const { passed, failed, failures } = await readOutcome("/nowhere/report.xml", 1);
   assert.deepEqual([passed, failed], [0, 1]);
   assert.match(failures[0]?.text ?? "", /cannot be read: .*\/nowhere\/report\.xml/);
@@ -65,7 +65,7 @@ test("readOutcome() finds the failed tests and their messages in the report of t
   assert.match(step?.text ?? "", /<no> & "no"/);
 });
 
-test("readOutcome() takes a runner that fails without a failing test for a failure", async () => {
+test("readOutcome() reports a runner that fails without a failing test as a failure", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("report.xml"), '<testcase name="a"/>');
   const { passed, failed, failures } = await readOutcome(folder.join("report.xml"), 1);

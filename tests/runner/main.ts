@@ -170,7 +170,7 @@ async function planUnitTests(
   }
   if (isAll || isBinary) {
     const withFile = [...await findFiles(FILE, filters), ...files.filter(triesFile)];
-    // The tests of the file look at all targets.
+    // The tests of the file cover all targets.
     if (withFile.length > 0) {
       batches.push(...planBatches(releasedFile(await ensureReleasedFile("all", DIST)), withFile));
     }

@@ -18,7 +18,7 @@ import {
 
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
 const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-const anonymous: Identity = { name: "anonymous", is: "nobody", credential: { kind: "none" } };
+const anonymous: Identity = { name: "anonymous", is: "no user", credential: { kind: "none" } };
 const HOUR_MS = 3_600_000;
 
 /** The changes to a valid Secret; `null` removes a key. */
@@ -229,5 +229,9 @@ test("a valid certificate wins over an invalid token, and a valid token is accep
   assert.equal(await codeFor(await masters(own.value), "Bearer wrong"), 200);
   await instance.admin("POST", SECRETS, createTokenSecret("helper", { name: "" }));
   const foreign = await masters((await createIssuingCa(new Date())).authority);
-  assert.equal(await codeFor(foreign, `Bearer helper.${SECRET}`), 403, "the token's user may not, but is known");
+  assert.equal(
+    await codeFor(foreign, `Bearer helper.${SECRET}`),
+    403,
+    "the token's user is authenticated but not allowed",
+  );
 });

@@ -132,7 +132,7 @@ test("impersonation makes the impersonated user the requester, without the imper
   assert.equal(reply.code, 201, reply.text);
   assert.equal(reply.at("spec/username"), "bob");
   const root = await instance.as(MASTERS, "GET", "/api/v1/secrets", undefined, { headers });
-  assert.equal(root.code, 403, "an administrator who is bob may do what bob may");
+  assert.equal(root.code, 403, "an administrator who impersonates bob has bob's permissions");
 });
 
 const cluster = `${RBAC}/clusterroles`;

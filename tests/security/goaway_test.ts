@@ -46,7 +46,7 @@ async function endByGoaway(): Promise<void> {
   await client.closed;
 }
 
-test(`a server goes on after the GOAWAY of ${CLIENTS} clients`, { timeout: 120_000 }, async () => {
+test(`a server keeps serving after the GOAWAY of ${CLIENTS} clients`, { timeout: 120_000 }, async () => {
   let index = 0;
   try {
     // The clients run one after the other, so that freed memory is used for something else meanwhile.

@@ -35,7 +35,7 @@ import { createTestApp, type TestApp } from "../support/test_app.ts";
 
 /** Elements of a list or a map, at most. */
 const MOST_ELEMENTS = 1_024;
-/** Characters of a text, for each of so many elements. */
+/** The number of characters of a text, for each number of elements. */
 const CHARS_PER_ELEMENT = 16;
 /**
  * Texts that are repeated: each has several readings for one of the parsers. A last character makes it try them all.
@@ -414,7 +414,7 @@ function der(tag: number, content: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.concat([Buffer.from(head), content]));
 }
 
-test("a certificate and a request for one are read in linear time, whatever stands in them", async () => {
+test("a certificate and a request for one are read in linear time, whatever they contain", async () => {
   const limit = 65_536;
   const begin = "-----BEGIN CERTIFICATE REQUEST-----\n";
   for (const piece of [begin, "-----END X-----\n", "-----BEGIN ", "-", "AAAA\n", "A", "\n", " ", "=", "A: b\n"]) {
@@ -437,7 +437,7 @@ test("a certificate and a request for one are read in linear time, whatever stan
   }
 });
 
-test("a token file is read in linear time, whatever stands in it", async () => {
+test("a token file is read in linear time, whatever it contains", async () => {
   for (const piece of ["a,", '"', '"a",', "a\n", "a,b,c\n", ",", " ", '""']) {
     await assertLinear({
       input: (size) => `${piece.repeat(Math.ceil(size / piece.length))}!`,
@@ -447,7 +447,7 @@ test("a token file is read in linear time, whatever stands in it", async () => {
   }
 });
 
-test("policies, profiles and inventories are read in linear time, however much is in them", async () => {
+test("policies, profiles and inventories are read in linear time, however large they are", async () => {
   const head = (kind: string) => `apiVersion: tlsboot/v1alpha1\nkind: ${kind}\n`;
   const lines = (size: number, line: (index: number) => string) => repeat(Math.ceil(size / 8), line).join("");
   const rule = (index: number) =>

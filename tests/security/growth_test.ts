@@ -26,7 +26,7 @@ const PIECES = [
   ...' 0a,;=/.-%+"\\(!',
   ...["a,", "a;", "a=,", "a=b,", "a/b,", "a in (b),", "!a,", ";q=0", "%2f", '"a\\"', "1h", "a.", "..", "é"],
 ] as const;
-/** Stands at the end, so that a reader that can take what comes before in many ways has to try them all. */
+/** The end of each input. It makes a reader that can read the beginning in several ways try them all. */
 const END = "!";
 
 /** One request and where its repeated piece goes. */

@@ -1,4 +1,4 @@
-/** Every limit of docs/engineering/threat_model.md on what a request holds, over the wire: a 4xx that says why, and the server goes on. */
+/** Every limit of docs/engineering/threat_model.md on what a request holds, over the wire: a 4xx that says why, and the server keeps serving. */
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { after, before, test } from "node:test";
@@ -85,7 +85,7 @@ const LIMITS: readonly Limit[] = [
 ];
 
 for (const { name, code, says, body } of LIMITS) {
-  test(`${name} is refused with ${code}, and the server goes on`, async () => {
+  test(`${name} is refused with ${code}, and the server keeps serving`, async () => {
     const sent = await body();
     assert.ok(code === 413 || sent.length <= MAX_BODY_BYTES, `${sent.length} bytes: another limit would answer`);
     const reply = await instance.as(MASTERS, "POST", CSRS, sent);
@@ -132,7 +132,7 @@ for (
     { what: "what is no HTTP", bytes: "hello", code: 400 },
   ]
 ) {
-  test(`${what}: refused with ${code} while the client still writes, and the server goes on`, async () => {
+  test(`${what}: refused with ${code} while the client still writes, and the server keeps serving`, async () => {
     const { text, codes, isClosed } = await sendRaw(instance.server.port, `${bytes}\r\n\r\n${"b".repeat(4_000_000)}`);
     assert.deepEqual(codes, [code], text);
     assert.ok(isClosed);
@@ -160,14 +160,14 @@ test("refused requests write little to the log, however long they are", async ()
   assert.ok(written.length < 32_768, `${written.length} characters`);
 });
 
-test("headers of 200 KiB over HTTP/2 are refused or end the session, and the server goes on", async () => {
+test("headers of 200 KiB over HTTP/2 are refused or end the session, and the server keeps serving", async () => {
   assert.equal(await sendHeader(1_024), 200, "headers as such are taken");
   const code = await sendHeader(200_000);
   assert.ok([0, 431].includes(code), `${code}`);
   assert.equal((await instance.as(MASTERS, "GET", "/healthz")).code, 200);
 });
 
-/** The code of the answer to a header so long over HTTP/2; 0 when there was none. */
+/** Returns the code of the answer to a header of this length over HTTP/2; 0 without an answer. */
 async function sendHeader(length: number): Promise<number> {
   const session = connectHttp2(`https://127.0.0.1:${instance.server.port}`, {
     rejectUnauthorized: false,

@@ -132,8 +132,8 @@ async function assertGoesNowhere(
   const [asked, stolen, heard] = [api.received.length, thief.received.length, plain.heard.length];
   const { code, stderr } = await run();
   assert.ok(code !== 0 || isStopped(), stderr);
-  assert.equal(thief.received.length, stolen, "the other server was asked");
-  assert.equal(plain.heard.length, heard, "the other server was asked in plain text");
+  assert.equal(thief.received.length, stolen, "the other server got a request");
+  assert.equal(plain.heard.length, heard, "the other server got a request in plain text");
   assert.ok(!stderr.includes("0123456789abcdef"), "the token was printed");
   return api.received.slice(asked);
 }
@@ -265,7 +265,7 @@ test("proxies of the environment get no request, and no token when the runtime i
   const before = api.received.length;
   const { code, stderr } = await runTlsboot(args, { cwd: folder.path, env });
   assert.equal(code, 0, stderr);
-  assert.ok(api.received.length > before, "the server itself was asked");
+  assert.ok(api.received.length > before, "the server itself got a request");
   assert.deepEqual(plain.heard.slice(heard), []);
   // Deno then opens a tunnel and Node does not; TLS in the tunnel is verified all the same.
   await runTlsboot(args, { cwd: folder.path, env: { ...env, NODE_USE_ENV_PROXY: "1" } });

@@ -95,11 +95,11 @@ const STARTING = /^(?:approver|signer) --kubeconfig FILE|^bootstrap /;
 const TRIED_MS = 300;
 /** The text before a file that is named because of its content. */
 const NAMES_FILE = /(?:^tlsboot: error: |"level":"(?:WARN|ERROR)").*FILE/m;
-/** Commands that named the file; which of the mistakes a command can see depends on what it looks for. */
+/** Commands that named the file. A command can detect a mistake only where it expects a certain kind of file. */
 const naming = new Set<string>();
 
 for (const [what, formatMistake] of Object.entries(MISTAKEN)) {
-  test(`no command prints the secret in ${what} that it takes for something else`, async () => {
+  test(`no command prints the secret in ${what} that it mistakes for something else`, async () => {
     const run = createSecretRun(folder.path);
     run.know("the secret", SECRET);
     for (const words of TAKING_FILES) {

@@ -139,8 +139,8 @@ test("serve, signer, approver and a rotating bootstrap print no secret, also in 
   await rotating.waitFor(/certificate renewed/);
 
   for (const [name, page] of pages) {
-    run.tell(`metrics of ${name}`, await fetchPlain(page));
-    assert.match(run.toldBy(`metrics of ${name}`), /rest_client_requests_total/);
+    run.record(`metrics of ${name}`, await fetchPlain(page));
+    assert.match(run.getOutput(`metrics of ${name}`), /rest_client_requests_total/);
   }
   const alone = "--cluster-signing-cert-file data/pki/ca.crt --cluster-signing-key-file data/pki/ca.key";
   const wrong = "--ca-passphrase-file wrong-passphrase";
@@ -155,7 +155,7 @@ test("serve, signer, approver and a rotating bootstrap print no secret, also in 
   }
 
   const audit = await readFile(folder.join("audit.log"), "utf8");
-  run.tell("audit.log", audit);
+  run.record("audit.log", audit);
   const lines = audit.trim().split("\n").map((line) => JSON.parse(line));
   const withBody = lines.filter((line) => line.requestObject !== undefined || line.responseObject !== undefined);
   const resources = new Set(withBody.map((line) => line.objectRef?.resource));
@@ -164,7 +164,7 @@ test("serve, signer, approver and a rotating bootstrap print no secret, also in 
   }
   assert.ok(lines.some((line) => line.objectRef?.resource === "secrets" && line.verb === "create"));
   assert.ok(lines.some((line) => line.requestURI === "/tlsboot/snapshot"));
-  run.tell("the backup", await readFile(folder.join("live.backup"), "latin1"));
+  run.record("the backup", await readFile(folder.join("live.backup"), "latin1"));
   assert.ok(await run.knowKeys(PASSPHRASE) >= 12, "keys of the run are known");
   assert.deepEqual(run.found(), []);
 });
@@ -228,7 +228,7 @@ test("backup and restore print no passphrase, identity or key, neither valid nor
       `backup other.backup --data-dir data ${pass} --recipient ${recipient}`,
     ]
   ) await fails(words, within);
-  for (const name of ["pass.backup", "key.backup"]) run.tell(name, await readFile(folder.join(name), "latin1"));
+  for (const name of ["pass.backup", "key.backup"]) run.record(name, await readFile(folder.join(name), "latin1"));
   assert.ok(await run.knowKeys(PASSPHRASE) >= 12, "keys of the run are known");
   assert.deepEqual(run.found(), []);
 });

@@ -111,9 +111,9 @@ test("a whole run prints no secret in logs, events, metrics, audit lines and err
 
   await tellObjects(run, port, admin);
   const { stderr } = await run.end(up);
-  run.tell("audit.log", await readFile(at("audit.log"), "utf8"));
+  run.record("audit.log", await readFile(at("audit.log"), "utf8"));
   assert.ok(await run.knowKeys(PASSPHRASE) >= 12, "keys of the run are known");
-  assert.ok(run.toldBy("audit.log").includes("/certificatesigningrequests"), "the audit log is there");
+  assert.ok(run.getOutput("audit.log").includes("/certificatesigningrequests"), "the audit log is there");
   assert.match(stderr, /bootstrap token refused|not authenticated/, "the log is there");
   assert.deepEqual(run.found(), []);
 });

@@ -152,7 +152,7 @@ test("a certificate that is sent to /approval is dropped", async () => {
   assert.equal(reply.at("status/certificate"), undefined);
 });
 
-test("a dry run of signing leaves the request as it was", async () => {
+test("a dry run of signing does not change the request", async () => {
   const csr = await submit();
   const path = `${CSRS}/${csr.metadata.name}/status`;
   const dry = await instance.as(signs, "PUT", `${path}?dryRun=All`, { ...csr, status: { certificate } });
@@ -161,7 +161,7 @@ test("a dry run of signing leaves the request as it was", async () => {
   assert.equal(real.code, 200, "the next writer with the same resourceVersion succeeds");
 });
 
-test("a new request belongs to its requester, and is pending and unsigned, whatever its body says", async () => {
+test("a new request belongs to its requester, and is pending and unsigned, whatever its body contains", async () => {
   const csr = await buildCsr({ name: "boasting", signerName: "example.com/something" });
   const reply = await instance.as(requester, "POST", CSRS, {
     ...csr,

@@ -149,7 +149,7 @@ async function runBefore(
     AbortSignal.any([stop.signal, late]),
   );
   assert.ok(!late.aborted, `${asked} requests in 60 s\n${run.stderr.slice(0, 5_000)}`);
-  assert.ok(asked > 0, `the server was never asked\n${run.stderr.slice(0, 5_000)}`);
+  assert.ok(asked > 0, `the server got no request\n${run.stderr.slice(0, 5_000)}`);
   return run;
 }
 

@@ -23,7 +23,7 @@ import { createMemoryFiles, type MemoryFiles } from "./memory_files.ts";
 import { createMemoryLogger, type MemoryLogger } from "./memory_logger.ts";
 import { createSeededRandom } from "./seeded_random.ts";
 
-// TLS stacks look at the machine's own time, so the world is made around it; the fake clock starts there.
+// TLS stacks use the machine's clock, so certificates are dated around it, and the fake clock starts there.
 /** The start of the fake clock, to the second. */
 export const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);
 export const HOUR_MS = 3_600_000;

@@ -1,6 +1,6 @@
 /**
  * Certification paths, good and bad, with the verdict of RFC 5280 (section 6) and of RFC 6125 on names, in the manner of
- * x509-limbo. Each stands for a TLS server that shows `chain`, before a client that trusts `roots` and asks for `host`.
+ * x509-limbo. Each stands for a TLS server that shows `chain`, before a client that trusts `roots` and connects to `host`.
  */
 import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
 import type { Bytes } from "../../core/pki/der.ts";
@@ -68,7 +68,7 @@ const PATHS: readonly Outline[] = [
   { name: "two intermediates", want: "accept", leaf: leaf("lower"), behind: [lower, upper] },
   { name: "intermediates out of order", want: "accept", leaf: leaf("lower"), behind: [upper, lower] },
   {
-    name: "a stranger among the intermediates",
+    name: "an unrelated certificate among the intermediates",
     want: "accept",
     leaf: leaf("upper"),
     behind: [authority("stranger", "elsewhere"), upper],
@@ -253,7 +253,7 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
     behind: [lower, constrained(["DNS:example.com"])],
   },
   {
-    name: "a CA below loosens what the one above it forbids",
+    name: "a CA loosens the constraints of the one above it",
     want: "refuse",
     leaf: leaf("lower"),
     behind: [

@@ -29,7 +29,7 @@ export interface Draft {
   readonly key?: string;
   /** The name of the signing key; the issuer's own when absent. */
   readonly signer?: string;
-  /** The content of the INTEGER; one of its own when absent. */
+  /** The content of the INTEGER; a default when absent. */
   readonly serial?: Bytes;
   readonly isSha1?: boolean;
   readonly isOfTwoAlgorithms?: boolean;

@@ -175,9 +175,9 @@ const KEY_IDS: readonly Outline[] = [
 ];
 
 const NAME_CONSTRAINTS: readonly Outline[] = [
-  { name: "a leading dot permits what is below", want: "accept", ...below(constrained(["DNS:.example.org"])) },
+  { name: "a leading dot permits names below", want: "accept", ...below(constrained(["DNS:.example.org"])) },
   { name: "a leading dot does not permit the domain itself", want: "refuse", ...below(constrained([`DNS:.${HOST}`])) },
-  { name: "a leading dot excludes what is below", want: "refuse", ...below(constrained([], ["DNS:.example.org"])) },
+  { name: "a leading dot excludes names below", want: "refuse", ...below(constrained([], ["DNS:.example.org"])) },
   {
     name: "a leading dot does not exclude the domain itself",
     want: "accept",
@@ -328,7 +328,7 @@ const HOSTS: readonly Outline[] = [
   named("a name that is not ASCII", "refuse", ["DNS:n1.exämple.org"]),
   named("a name that is not ASCII beside a good one", "refuse", [`DNS:${HOST}`, "DNS:n1.exämple.org"]),
   named("a final dot in the certificate", "refuse", [`DNS:${HOST}.`]),
-  named("a final dot in what is asked for", "accept", [`DNS:${HOST}`], `${HOST}.`),
+  named("a final dot in the requested name", "accept", [`DNS:${HOST}`], `${HOST}.`),
   named("an empty name", "refuse", ["DNS:"]),
   named("an address of 5 octets", "refuse", [`DNS:${HOST}`, "IP:1.2.3.4/1.2.3.4"]),
   named("an IPv6 address", "accept", ["IP:::1"], "::1"),

@@ -50,7 +50,7 @@ export function craftRsaKey(bits: number, exponent = 65_537n): OddKey {
   };
 }
 
-/** `spec.request` for a key of so many bits, signed by it. */
+/** Creates `spec.request` for a key of `bits` bits, signed by it. */
 export function buildRsaRequest(bits: number): string {
   const key = craftRsaKey(bits);
   const body = encodeSequence(

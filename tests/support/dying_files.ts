@@ -1,7 +1,7 @@
-/** A file system under which the process is killed: after so many changes nothing more happens. */
+/** A file system that simulates a kill of the process: after a number of changes nothing more happens. */
 import type { FilePort } from "../../client/files.ts";
 
-/** The error that stands for the kill. */
+/** The error that represents the kill. */
 export class Killed extends Error {}
 
 const CHANGES = ["writeAtomic", "createExclusive", "symlink", "rename", "unlink", "makeDirectory"] as const;

@@ -30,7 +30,7 @@ export interface FailingFiles {
 
 type Call = (...args: readonly unknown[]) => Promise<unknown>;
 
-/** Lets so many calls through, then fails one. A whole disk may fail on a write only; this one is worse. */
+/** Passes a number of calls, then fails one. A real disk may fail on writes only; this one is worse. */
 export function createFailingFiles(files: FilePort, skipped: number, { text, done }: FileFault): FailingFiles {
   let left = skipped;
   let failed = false;

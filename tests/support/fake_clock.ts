@@ -14,7 +14,7 @@ export interface FakeClock extends Clock {
    * Jumps without waking the sleepers, as a machine that slept does; the next `advance` wakes all whose time has come.
    */
   jump(ms: number): void;
-  /** Sets the wall clock so much forward or back, as a person or NTP does; no time passes. */
+  /** Sets the wall clock forward or back, as a person or NTP does; no time passes. */
   set(ms: number): void;
 }
 

@@ -14,14 +14,14 @@ export type DiskFault = typeof DISK_FAULTS[number];
 /** Databases that share a count of calls. */
 export interface FaultyDatabases {
   readonly open: (path: string) => DatabaseSync;
-  /** Lets so many calls through, then fails so many; what `fault` says. Counts from now. */
+  /** Passes a number of calls, then fails a number of them with `fault`. Counts from now. */
   arm(fault: DiskFault, skipped: number, failing?: number): void;
   disarm(): void;
   /** Reports whether a call has failed since it was armed. */
   hasFailed(): boolean;
 }
 
-/** `close` is none: SQLite says nothing of a disk there. */
+/** `close` is none of them, because SQLite reports no disk errors there. */
 const CALLS = ["exec", "prepare", "run", "get", "all", "iterate"];
 
 /** Opens real databases; nothing fails until it is armed. */

@@ -14,5 +14,5 @@ export async function assertGolden(path: string, actual: string): Promise<void> 
     return;
   }
   const expected = await readFile(file, "utf8").catch(() => "");
-  assert.equal(actual, expected, `${path} differs; refresh it with TLSBOOT_UPDATE_GOLDEN=1 and look at what changed`);
+  assert.equal(actual, expected, `${path} differs; refresh it with TLSBOOT_UPDATE_GOLDEN=1 and review the changes`);
 }

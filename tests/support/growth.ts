@@ -89,7 +89,7 @@ function createMeter<Input>(read: (input: Input) => unknown) {
 
   return {
     once: (input: Input) => timed(() => readOnce(input)),
-    /** The time of one reading, over so many that they can be measured. */
+    /** The time of one reading, over enough of them for a measurement. */
     async measure(input: Input): Promise<number> {
       for (let count = 1;; count *= 4) {
         const ms = await timed(async () => {

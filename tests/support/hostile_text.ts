@@ -1,11 +1,11 @@
-/** Text that moves a terminal, turns writing around, hides, or makes lines of its own. */
+/** Text that controls a terminal, reverses writing, hides, or forges lines. */
 import assert from "node:assert/strict";
 
 /** One sample of each attack: screen, title, hyperlink, C1, carriage return, bidirectional, unseen, line separators. */
 export const HOSTILE =
   "x\x1b[2J\x1b]0;pwned\x07\x1b]8;;http://evil\x1b\\\x9b31m\rtlsboot: ok\u202eevil\u2066\u200b\ufeff\u2028\u{e0041}";
 
-/** Adds a column and a line of its own to the hostile text. */
+/** Adds a forged column and a forged line to the hostile text. */
 export const FORGING = `y\tforged column\nforged: line ${HOSTILE}`;
 
 // deno-lint-ignore no-control-regex -- these are what must not be there
@@ -21,7 +21,7 @@ export function findObeyed(output: string, isTerminal: boolean): string | undefi
   return found === null ? undefined : JSON.stringify(rest.slice(Math.max(0, found.index - 60), found.index + 20));
 }
 
-/** Fails when a terminal would obey anything in an output, or when a line of its own was made. */
+/** Fails when an output has control characters of a terminal, or a forged line or column. */
 export function assertShown(output: string, isTerminal: boolean, what: string): void {
   assert.equal(findObeyed(output, isTerminal), undefined, what);
   assert.doesNotMatch(output, /^forged: line/m, `${what}: a value made a line`);

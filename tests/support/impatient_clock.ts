@@ -3,7 +3,7 @@ import type { Clock } from "../../core/ports.ts";
 import type { FakeClock } from "./fake_clock.ts";
 
 /**
- * Sleeps whose length lies in the range move the fake clock to their end; all others wait for it. So backoff takes no
+ * Sleeps whose length is in the range move the fake clock to their end; all others wait for it. So backoff takes no
  * time, while the limit of a watch cannot fire just because the machine is slow.
  */
 export function createImpatientClock(clock: FakeClock, fromMs: number, toMs: number): Clock {

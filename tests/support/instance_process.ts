@@ -53,7 +53,7 @@ export async function startInstanceProcess(
 export async function describeFate({ running }: Pick<InstanceProcess, "running">): Promise<string> {
   // It has ended a moment before it is known to have.
   await Promise.race([running.finished(), setTimeout(1_000, undefined, { ref: false })]);
-  return running.hasEnded() ? `tlsboot has ended:\n${running.stderr()}` : "tlsboot goes on";
+  return running.hasEnded() ? `tlsboot has ended:\n${running.stderr()}` : "tlsboot is still running";
 }
 
 /** An API over a kubeconfig. */

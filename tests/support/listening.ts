@@ -4,7 +4,7 @@
  */
 import { readdir, readFile, readlink } from "node:fs/promises";
 
-/** One socket that is bound and waits for others. */
+/** A socket that listens. */
 export interface ListeningSocket {
   readonly kind: "tcp" | "udp" | "unix";
   /** `127.0.0.1:6443`, or the path of a UNIX socket. */

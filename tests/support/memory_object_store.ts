@@ -8,7 +8,7 @@ export type StoreCall = string;
 
 /** A store whose calls a test can read and break. */
 export interface MemoryObjectStore<T extends KubeObject> extends ObjectStore<T> {
-  /** Everything that was asked, refused calls included. */
+  /** Every call, refused ones included. */
   readonly calls: readonly StoreCall[];
   /** The object as it is now, without a call; throws when there is none. */
   peek(name: string): T;
@@ -140,7 +140,7 @@ export function createMemoryObjectStore<T extends KubeObject>(
       const stored = getStored(name);
       const { resourceVersion } = object.metadata;
       if (resourceVersion !== undefined && resourceVersion !== stored.metadata.resourceVersion) {
-        throw new AppError("conflict", `cannot update "${name}": somebody else wrote it`, { retryable: true });
+        throw new AppError("conflict", `cannot update "${name}": another client wrote it`, { retryable: true });
       }
       return await Promise.resolve(save(prepareUpdate(object, stored, subresource), stored));
     },
@@ -157,7 +157,7 @@ export function createMemoryObjectStore<T extends KubeObject>(
   };
 }
 
-/** It may be rejected while the reader is busy elsewhere; the reader sees it when it comes back. */
+/** A rejection may arrive while the reader is busy elsewhere; the reader sees it when it waits again. */
 function createWake(): PromiseWithResolvers<void> {
   const wake = Promise.withResolvers<void>();
   wake.promise.catch(() => undefined);

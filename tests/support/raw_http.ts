@@ -11,7 +11,7 @@ export interface RawAnswer {
 
 /** The longest time of a handshake, and then of the first byte, on a machine that does other work too. */
 const FIRST_MS = 20_000;
-/** How long a server that keeps a connection open is waited for after its last byte. */
+/** How long to wait for more bytes from a server that keeps a connection open. */
 const QUIET_MS = 1_500;
 
 /** Sends bytes as they are. */

@@ -90,7 +90,7 @@ export interface RawConnection extends Disposable {
   write(bytes: Uint8Array | string): Promise<void>;
 }
 
-/** Opens one. `isReading` false leaves what comes in the kernel; `stays` does not close when the server does. */
+/** Opens a connection. `isReading` false leaves received bytes in the kernel; `stays` keeps it open when the server closes. */
 export async function openRaw(
   port: number,
   protocol: "h2" | "http/1.1",

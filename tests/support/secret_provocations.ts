@@ -17,14 +17,14 @@ export interface SentSecrets {
   readonly wrongToken: string;
   /** An Authorization header that is none. */
   readonly malformed: string;
-  /** A text that stands in a Secret. */
+  /** A text that is in a Secret. */
   readonly content: string;
 }
 
 const SECRETS = "/api/v1/namespaces/default/secrets";
 const REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews";
 
-/** Refused credentials, refused and accepted writes of a Secret, a token that is asked about. */
+/** Refused credentials, refused and accepted writes of a Secret, a reviewed token. */
 export async function provoke(run: SecretRun, port: string, admin: Pair, sent: SentSecrets): Promise<void> {
   const { token, wrongToken, malformed, content } = sent;
   const headers = [`Bearer ${wrongToken}`, malformed, `Bearer  ${token}`, `Basic ${token}`, `Bearer ${token}`];
@@ -34,7 +34,7 @@ export async function provoke(run: SecretRun, port: string, admin: Pair, sent: S
     ask(port, "POST", SECRETS, {}, createSecret("y", { [`not a key ${content}`]: "x" }), admin),
   ]);
   // The sender of an object may see what is wrong with it, in its own words; unauthenticated clients see nothing.
-  refused.slice(0, -1).forEach((text, index) => run.tell(`refusal ${index}`, text));
+  refused.slice(0, -1).forEach((text, index) => run.record(`refusal ${index}`, text));
   await ask(port, "POST", SECRETS, {}, createSecret("s", { a: content }), admin);
   // A user who may patch an object receives it with the patch applied; no other user does.
   const patch = { "content-type": "application/merge-patch+json" };
@@ -42,14 +42,14 @@ export async function provoke(run: SecretRun, port: string, admin: Pair, sent: S
   await ask(port, "PATCH", `${SECRETS}/s`, patch, { stringData: { b: content } }, admin);
   await ask(port, "GET", SECRETS, {}, undefined, admin);
   const review = { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token } };
-  run.tell("a token review", await ask(port, "POST", REVIEWS, {}, review, admin).then(withoutSpec));
+  run.record("a token review", await ask(port, "POST", REVIEWS, {}, review, admin).then(withoutSpec));
 }
 
 function createSecret(name: string, stringData: Readonly<Record<string, string>>): object {
   return { apiVersion: "v1", kind: "Secret", metadata: { name }, stringData };
 }
 
-/** The answer repeats what was asked. */
+/** The answer repeats the question. */
 function withoutSpec(answer: string): string {
   return answer.replace(/"spec":\{[^}]*\}/, "");
 }
@@ -63,7 +63,7 @@ export async function tellObjects(run: SecretRun, port: string, admin: Pair): Pr
     "/apis/certificates.k8s.io/v1/certificatesigningrequests",
     "/apis/coordination.k8s.io/v1/leases",
   ];
-  for (const path of paths) run.tell(path, await ask(port, "GET", path, {}, undefined, admin));
+  for (const path of paths) run.record(path, await ask(port, "GET", path, {}, undefined, admin));
 }
 
 /** The client certificate of a kubeconfig. */

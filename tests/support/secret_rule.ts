@@ -1,4 +1,4 @@
-/** Which code looks at a secret byte by byte: it compares it, or looks something up by it. Found in the syntax tree. */
+/** Finds code, in the syntax tree, that reads a secret byte by byte: it compares the secret or looks something up by it. */
 import ts from "typescript";
 
 export interface SecretUse {
@@ -25,7 +25,7 @@ export function findSecretUses(text: string): readonly SecretUse[] {
   const named = findNamed(file);
   const uses: SecretUse[] = [];
   const visit = (node: ts.Node): void => {
-    if (looksAtSecret(node, (one) => isSecret(one, named))) {
+    if (readsSecret(node, (one) => isSecret(one, named))) {
       const line = file.getLineAndCharacterOfPosition(node.getStart()).line + 1;
       uses.push({ line, code: node.getText().replaceAll(/\s+/g, " ") });
     }
@@ -35,7 +35,7 @@ export function findSecretUses(text: string): readonly SecretUse[] {
   return uses;
 }
 
-/** Variables of the file that are made of a secret, whatever they are called. */
+/** Finds the variables of the file that are derived from a secret, whatever their names. */
 function findNamed(file: ts.SourceFile): ReadonlySet<string> {
   const named = new Set<string>();
   const visit = (node: ts.Node): void => {
@@ -74,7 +74,7 @@ function isSecret(node: ts.Node, named: ReadonlySet<string>): boolean {
   return WRAPPING.test(name) && node.arguments.some((one) => isSecret(one, named));
 }
 
-function looksAtSecret(node: ts.Node, isSecret: (node: ts.Node) => boolean): boolean {
+function readsSecret(node: ts.Node, isSecret: (node: ts.Node) => boolean): boolean {
   if (ts.isBinaryExpression(node)) {
     const operator = node.operatorToken.getText();
     if (operator === "in") return isSecret(node.left);

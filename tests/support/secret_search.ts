@@ -74,10 +74,10 @@ function createIndex(secrets: readonly Known[]): ReadonlyMap<string, string> {
 }
 
 /** Finds secrets in outputs, with the text before them. */
-export function findSecrets(told: readonly RunOutput[], secrets: readonly Known[]): readonly string[] {
+export function findSecrets(outputs: readonly RunOutput[], secrets: readonly Known[]): readonly string[] {
   const index = createIndex(secrets);
   const found = new Map<string, string>();
-  for (const { where, text } of told) {
+  for (const { where, text } of outputs) {
     for (let at = 0; at + PIECE <= text.length; at++) {
       const name = index.get(text.slice(at, at + PIECE));
       const place = `${name} in ${where}`;
@@ -89,7 +89,7 @@ export function findSecrets(told: readonly RunOutput[], secrets: readonly Known[
 
 /** The options of a command of a run. */
 export interface CommandOptions {
-  /** Whether stdout may hold a secret because the command was asked for one; nothing else may. */
+  /** Whether stdout may hold a secret because the command prints one on request; nothing else may. */
   readonly isAnswerSecret?: boolean;
   readonly stdin?: string;
   /** Runs in the process of the test, which is faster. */
@@ -100,8 +100,8 @@ export interface CommandOptions {
 
 /** Commands at the highest verbosity in one folder, their output, and the secrets that it must not hold. */
 export interface SecretRun {
-  tell(where: string, text: string): void;
-  toldBy(where: string): string;
+  record(where: string, text: string): void;
+  getOutput(where: string): string;
   know(name: string, value: Value): void;
   succeeds(words: string, options?: CommandOptions): Promise<string>;
   fails(words: string, options?: CommandOptions): Promise<string>;
@@ -116,10 +116,10 @@ export interface SecretRun {
 }
 
 export function createSecretRun(cwd: string): SecretRun {
-  const told: RunOutput[] = [];
+  const outputs: RunOutput[] = [];
   const secrets: Known[] = [];
   const started = new Map<Running, string>();
-  const tell = (where: string, text: string): void => void told.push({ where, text });
+  const record = (where: string, text: string): void => void outputs.push({ where, text });
   const know = (name: string, value: Value): void => void secrets.push({ name, value });
 
   async function tlsboot(words: string, options: CommandOptions = {}): Promise<Finished> {
@@ -132,16 +132,16 @@ export function createSecretRun(cwd: string): SecretRun {
         AbortSignal.timeout(timeoutMs),
       )
       : await runTlsboot(args, { cwd, stdin });
-    tell(`stderr of ${words}`, finished.stderr);
-    if (!isAnswerSecret) tell(`stdout of ${words}`, finished.stdout);
+    record(`stderr of ${words}`, finished.stderr);
+    if (!isAnswerSecret) record(`stdout of ${words}`, finished.stdout);
     return finished;
   }
 
   return {
-    tell,
+    record,
     know,
     tlsboot,
-    toldBy: (where) => told.filter((one) => one.where === where).map(({ text }) => text).join("\n"),
+    getOutput: (where) => outputs.filter((one) => one.where === where).map(({ text }) => text).join("\n"),
     async succeeds(words, options) {
       const { code, stdout, stderr } = await tlsboot(words, options);
       assert.equal(code, 0, `${words}: ${stderr}`);
@@ -160,8 +160,8 @@ export function createSecretRun(cwd: string): SecretRun {
     async end(running) {
       running.kill("SIGTERM");
       const finished = await running.finished();
-      tell(`stdout of ${started.get(running)}`, finished.stdout);
-      tell(`stderr of ${started.get(running)}`, finished.stderr);
+      record(`stdout of ${started.get(running)}`, finished.stdout);
+      record(`stderr of ${started.get(running)}`, finished.stderr);
       return finished;
     },
     async knowKeys(passphrase) {
@@ -176,7 +176,7 @@ export function createSecretRun(cwd: string): SecretRun {
       }
       return secrets.length - before;
     },
-    found: () => findSecrets(told, secrets),
+    found: () => findSecrets(outputs, secrets),
   };
 }
 

@@ -16,7 +16,7 @@ export interface SigningCaOptions {
   readonly keyAlgorithm?: KeyAlgorithm;
 }
 
-/** Creates a CA with a key of its own, valid from 2025 to 2035. */
+/** Creates a CA with its own key, valid from 2025 to 2035. */
 export async function createSigningCa(options: SigningCaOptions = {}): Promise<SigningCa> {
   const key = await generatePrivateKey(options.keyAlgorithm ?? "ecdsa-p256");
   const authority = await createAuthority({

@@ -65,7 +65,7 @@ export interface TestApp extends AsyncDisposable {
   open(method: string, path: string, request?: TestRequest): Promise<Response>;
 }
 
-/** A user who is a member of system:masters. */
+/** A user in the group system:masters. */
 export const ADMIN: UserInfo = createUser("admin", MASTERS_GROUP);
 
 /** A user of some groups. */

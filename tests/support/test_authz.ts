@@ -9,7 +9,7 @@ import { createRbacSource } from "../../server/authz/rbac_source.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 
-/** An authorizer that decides by a function and records the attributes that it was asked for. */
+/** An authorizer that decides by a function and records the attributes of each call. */
 export interface FakeAuthorizer extends Pick<Authorizer, "authorize"> {
   readonly asked: readonly Attributes[];
 }

@@ -1,4 +1,4 @@
-/** A node's clock, on which the time until a renewal goes by in a moment. */
+/** A node's clock, on which the time until a renewal passes in a moment. */
 import type { Clock, Random } from "../../core/ports.ts";
 
 /** The longest wait for a renewal. */

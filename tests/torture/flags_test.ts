@@ -13,13 +13,13 @@ for (
     { args: ["--servers", "3", "--kills", "40"], kills: 40, leastKills: 40, seconds: 3600 },
   ]
 ) {
-  test(`readFlags() wants ${leastKills} kills of at most ${kills} for ${JSON.stringify(args.join(" "))}`, () => {
+  test(`readFlags() requires ${leastKills} kills of at most ${kills} for ${JSON.stringify(args.join(" "))}`, () => {
     const flags = readFlags(args);
     assert.deepEqual([flags.kills, flags.leastKills, flags.seconds], [kills, leastKills, seconds]);
   });
 }
 
-test("readFlags() refuses values that are no numbers", () => {
+test("readFlags() refuses values that are not numbers", () => {
   assert.throws(() => readFlags(["--kills", "many"]), UsageError);
   assert.throws(() => readFlags(["--servers", "0"]), UsageError);
 });

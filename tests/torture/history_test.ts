@@ -6,14 +6,14 @@ function seen(revision: number, name = "a", kind: SeenEvent["kind"] = "changed")
   return { revision, name, kind };
 }
 
-test("orderFault() wants rising revisions", () => {
+test("orderFault() requires rising revisions", () => {
   assert.equal(orderFault(4, seen(5)), undefined);
   assert.equal(orderFault(4, seen(9)), undefined);
   assert.equal(orderFault(5, seen(5)), "revision 5 came twice");
   assert.equal(orderFault(5, seen(4)), "revision 4 of a came after 5");
 });
 
-test("countFault() wants each number of a counter, whose first may be any", () => {
+test("countFault() requires each number of a counter after the first", () => {
   const counts = new Map<string, number>();
   const see = (name: string, count?: number) =>
     countFault(counts, { ...seen(1, name), ...(count === undefined ? {} : { count }) });

@@ -21,7 +21,7 @@ export interface KillCounts {
   readonly kills: number;
   /** Kills before the server had said that it is up. */
   readonly killedStarting: number;
-  /** Looks into what the instance keeps its objects in. */
+  /** How often the storage of the instance was checked. */
   readonly checks: number;
 }
 
@@ -35,7 +35,7 @@ export interface TorturedInstance extends AsyncDisposable {
   begin(): Promise<void>;
   /** Lets it run for a moment, kills, and starts again; resolves once all of it serves. */
   killOnce(): Promise<void>;
-  /** Ends it and looks into what it leaves. */
+  /** Ends it and checks the storage that it leaves. */
   end(): Promise<void>;
   counts(): KillCounts;
   /** Connections that a load balancer gave each server; none without one. */

@@ -71,7 +71,7 @@ export class Ledger {
     this.#showCertificate(uid, { resource, what, certificate: object.status?.certificate });
   }
 
-  /** A write was acknowledged. `newestBefore` is `newest` from before it was asked for. */
+  /** A write was acknowledged. `newestBefore` is `newest` from before it was requested. */
   acknowledge(resource: string, object: Shown, newestBefore: number): void {
     const revision = parseObjectRevision(object);
     const what = describe(resource, object);
@@ -111,7 +111,7 @@ export class Ledger {
     return { present: new Map(present), gone: new Set(this.#deleted) };
   }
 
-  /** Compares a whole list with what was expected before it was asked for. */
+  /** Compares a whole list with what was expected before it was requested. */
   compare({ present, gone }: Expectation, objects: readonly Shown[]): void {
     const found = new Map(objects.map((object) => [object.metadata.uid ?? "", object]));
     for (const uid of gone) {

@@ -12,7 +12,7 @@ function csr(name: string, revision: number, certificate?: string): Shown {
 test("Ledger finds nothing wrong with a history in which every promise is kept", () => {
   const ledger = new Ledger();
   ledger.acknowledge(CSRS, csr("a", 2), ledger.newest);
-  ledger.acknowledge(CSRS, csr("b", 3), 1); // asked for before the other was answered
+  ledger.acknowledge(CSRS, csr("b", 3), 1); // requested before the other was answered
   ledger.show(CSRS, csr("a", 4, "one"));
   ledger.show(CSRS, csr("a", 5, "one"));
   ledger.observe("lister", 5);
@@ -89,7 +89,7 @@ for (
       want: "certificatesigningrequests a: was written at revision 7, after 7 had been seen",
     },
     {
-      name: "a list that goes back",
+      name: "a list of an earlier revision",
       story: (ledger: Ledger) => {
         ledger.observe("lister", 7);
         ledger.observe("other", 6);

@@ -1,15 +1,15 @@
-/** One server on a database of its own, killed as often as it can start. */
+/** One server on its own database, killed as often as it can start. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { findServerPort } from "../support/temp.ts";
 import { createTorturedServer, findDatabaseFault, type TorturedServer } from "./server.ts";
 import type { TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
 
-/** Folders whose making is cut off, so many kills one. */
+/** The number of kills for each folder whose creation is interrupted. */
 const KILLS_PER_BIRTH = 25;
-/** The server runs at most so long before the next kill. */
+/** How long the server runs at most before the next kill. */
 const LONGEST_RUN_MS = 800;
-/** One in this many kills comes while it starts. */
+/** One in this many kills happens while it starts. */
 const STARTING_KILLS = 5;
 
 /** Creates an instance; `kills` is the wanted number of kills. */

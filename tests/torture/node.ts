@@ -87,7 +87,7 @@ interface Life {
   readonly nodeName: NodeName;
   readonly folder: string;
   bootstrap(signal: AbortSignal): Promise<void>;
-  /** Renews until so many renewals are enough. */
+  /** Renews until the number of renewals is enough. */
   renew(isEnough: (done: number) => boolean, signal: AbortSignal): Promise<void>;
   findFault(ca: CertificateFacts, signal: AbortSignal): Promise<string | undefined>;
 }

@@ -42,7 +42,7 @@ async function* observe(
   const take = (line: string): void => {
     const object = parse(line);
     if (object === undefined) return;
-    // A deletion is acknowledged with a Status, or by who asks for it.
+    // A deletion is acknowledged with a Status, or by the caller.
     if (["POST", "PUT", "PATCH"].includes(request.method)) ledger.acknowledge(resource, object, newestBefore);
     else ledger.show(resource, object);
   };

@@ -13,7 +13,7 @@ const MEMBERS = 3;
 const LONGEST_RUN_MS = 4_000;
 /** The longest time until a killed member is started again. */
 const LONGEST_ABSENCE_MS = 2_000;
-/** One in this many kills comes while the server starts. */
+/** One in this many kills happens while the server starts. */
 const STARTING_KILLS = 5;
 /** The longest time until a start is cut off. */
 const LONGEST_START_MS = 2_000;

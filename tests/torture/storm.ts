@@ -53,7 +53,7 @@ const WATCHERS = [
   ...Array.from({ length: 2 }, (_, index) => ({ name: `counters-${index}`, path: COUNTERS_PATH })),
 ];
 const COUNTERS = ["counter-a", "counter-b"];
-/** However few kills there were by then. */
+/** The time limit, however few kills there were. */
 const LONGEST_MS = 900_000;
 /** Kills between two lines of progress, at least. */
 const KILLS_PER_LINE = 10;
@@ -61,7 +61,7 @@ const KILLS_PER_LINE = 10;
 const COMPARE_EVERY_MS = 60_000;
 /** The longest time for all clients to settle, on a machine that does other work too. */
 const SETTLE_WITHIN_MS = 90_000;
-/** And so much more for each node, whose last pair is made then. */
+/** The additional time for each node, which gets its last pair then. */
 const SETTLE_PER_NODE_MS = 300;
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => SILENT };
 
@@ -174,7 +174,7 @@ class Storm {
   async #startClients(instance: TorturedInstance, cluster: ResolvedCluster) {
     const { signal } = this.#stop;
     const rest = { cluster, connect: this.#connect, clock: this.#clock, logger: SILENT };
-    // Each with chances of its own: how fast the others are must not change what one does.
+    // Each has its own random numbers, so that the speed of the others does not change what one does.
     const createRandom = (index: number): Random => createSeededRandom(this.#options.seed * 1_000 + index);
     const onFault = (fault: string): void => this.#fault(fault);
     this.#comparedMs = this.#clock.elapsedMs();
@@ -262,9 +262,9 @@ class Storm {
         if (!revisions.has(revision)) this.#fault(`${resource}: write ${revision} is not in the history`);
       }
       for (const watcher of watchers) {
-        const told = watcher.take(to);
-        this.#events += told.length;
-        for (const fault of compareHistories(whole, told)) this.#fault(`watcher ${watcher.name}: ${fault}`);
+        const seen = watcher.take(to);
+        this.#events += seen.length;
+        for (const fault of compareHistories(whole, seen)) this.#fault(`watcher ${watcher.name}: ${fault}`);
       }
       this.#comparedUpTo.set(path, to);
     }

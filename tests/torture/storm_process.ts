@@ -56,7 +56,7 @@ function untried(
   const counts = {
     certificates,
     "events compared": events,
-    "looks into the database": checks,
+    "checks of the database": checks,
     ...Object.fromEntries(shares.map((share, index) => [`connections of server ${index}`, share])),
   };
   const missing = Object.entries(counts).filter(([, count]) => !(count > 0)).map(([what]) => `no ${what}`);
@@ -89,7 +89,7 @@ function formatSummary(report: StormReport, flags: TortureFlags, commit: string)
     `${report.states} states shown`,
     `${report.watchers} watchers saw ${report.events} events over ${report.connections} connections`,
     ...(report.shares.length === 0 ? [] : [`connections by server ${report.shares.join(", ")}`]),
-    `${report.checks} looks into the ${servers === 1 ? "database" : "etcd"}`,
+    `${report.checks} checks of the ${servers === 1 ? "database" : "etcd"}`,
     `${report.pairs} of ${nodes} nodes with a working pair`,
     verdict,
   ].join("; ");

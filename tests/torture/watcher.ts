@@ -41,7 +41,7 @@ const PAUSE_MS = 200;
 /** The HTTP status code Service Unavailable. */
 const UNAVAILABLE = 503;
 
-/** Watches after a revision until the signal fires; `watcher` can be asked meanwhile. */
+/** Watches after a revision until the signal fires; `watcher` can be read meanwhile. */
 export function startWatcher(
   options: WatcherOptions,
   from: number,

@@ -75,7 +75,7 @@ function read(text: string): Readonly<Record<string, string>> {
     const [, key = "", value = ""] = /^([A-Za-z]+)=(.*)$/.exec(line) ?? assert.fail(line);
     const syntax = SYNTAX[section]?.[key] ?? assert.fail(`[${section}] ${line}`);
     assert.match(value, syntax, line);
-    assert.equal(key in values, false, `${key} comes once`);
+    assert.equal(key in values, false, `${key} occurs once`);
     assert.ok(!line.endsWith("\\"), line);
     values[key] = value;
   }

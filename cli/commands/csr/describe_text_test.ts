@@ -11,25 +11,25 @@ for (
   const { name, conditions, seconds, want } of [
     { name: "a pending request", conditions: [], seconds: 60, want: undefined },
     {
-      name: "one that was approved a moment ago",
+      name: "a request that was approved a moment ago",
       conditions: [condition("Approved", APPROVED)],
       seconds: 9,
       want: undefined,
     },
     {
-      name: "one that was approved a minute ago",
+      name: "a request that was approved a minute ago",
       conditions: [condition("Approved", APPROVED)],
       seconds: 60,
       want: 'approved for 60s, but no signer has issued it: see that a signer for "example.com/web" runs and has a CA',
     },
     {
-      name: "one that the signer refused",
+      name: "a request that the signer refused",
       conditions: [condition("Approved", APPROVED), condition("Failed", APPROVED)],
       seconds: 60,
       want: undefined,
     },
     {
-      name: "one that was denied",
+      name: "a denied request",
       conditions: [condition("Denied", APPROVED)],
       seconds: 60,
       want: undefined,

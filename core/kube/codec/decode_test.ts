@@ -63,7 +63,7 @@ test("decodeObject() reports at most 100 strict errors", () => {
   assert.equal(decodeObject(secretKind.schema, value).strictErrors.length, 100);
 });
 
-test("decodeObject() passes over kind and apiVersion, also in the items of a list", () => {
+test("decodeObject() ignores kind and apiVersion, also in the items of a list", () => {
   const item = { kind: "Secret", apiVersion: "v1", metadata: { name: "a" } };
   const list = { kind: "SecretList", apiVersion: "v1", metadata: { resourceVersion: "1" }, items: [item] };
   const { object, strictErrors } = decodeObject(getListSchema(secretKind), list);
@@ -130,7 +130,7 @@ test("decodeObject() refuses free-form JSON that could not be printed again", ()
   assert.throws(() => decodeObject(secretKind.schema, object), { message: "exceeded max depth" });
 });
 
-test("decodeObject() throws nothing but DecodeError, and what it gives is stable", () => {
+test("decodeObject() throws only DecodeError, and its result is stable", () => {
   const names = [
     ...new Set(ALL_KINDS.flatMap((kind) => [...Object.keys(kind.schema.fields), "name", "labels", "request"])),
   ];

@@ -14,11 +14,11 @@ test("encodeObject() puts kind and apiVersion first, also if the object has othe
   assert.equal(JSON.stringify(list), '{"kind":"SecretList","apiVersion":"v1","metadata":{},"items":[]}');
 });
 
-test("jsonText() escapes what Go's encoder escapes", () => {
+test("jsonText() escapes as Go's encoder does", () => {
   assert.equal(jsonText({ a: "<b> & \u2028\u2029é" }), '{"a":"\\u003cb\\u003e \\u0026 \\u2028\\u2029é"}');
   assert.deepEqual(JSON.parse(jsonText({ a: "<&>" })), { a: "<&>" });
 });
 
-test("jsonBytes() gives UTF-8 without a line break", () => {
+test("jsonBytes() returns UTF-8 without a line break", () => {
   assert.deepEqual([...jsonBytes("é")], [0x22, 0xc3, 0xa9, 0x22]);
 });

@@ -62,18 +62,18 @@ for (const [text, message] of FAULTS) {
   });
 }
 
-test("parseJson() reads what JSON.parse reads", () => {
+test("parseJson() agrees with JSON.parse", () => {
   fc.assert(fc.property(fc.json(), (text) => {
     assert.deepEqual(parseJson(text).value, JSON.parse(text));
   }));
 });
 
-test("parseJson() reads escapes and mends half a surrogate pair", () => {
+test("parseJson() reads escapes and replaces half a surrogate pair", () => {
   const { value } = parseJson('"\\u00e9\\n\\ud83d\\ude00\\ud800\\/"');
   assert.equal(value, "é\n😀\ufffd/");
 });
 
-test("parseJson() throws nothing but JsonSyntaxError", () => {
+test("parseJson() throws only JsonSyntaxError", () => {
   const fragment = fc.constantFrom(
     "{",
     "}",
@@ -154,7 +154,7 @@ test("parseJson() reads 10,000 levels and refuses more", () => {
   assert.throws(() => parseJson('{"a":'.repeat(1_000_000)), { message: "invalid character '{' exceeded max depth" });
 });
 
-test("parseJson() bounds what it records of hostile bodies", () => {
+test("parseJson() limits what it records of hostile bodies", () => {
   const repeated = `{"${"k".repeat(100_000)}":{${'"a":1,'.repeat(1_000)}"a":1e3}}`;
   const { duplicates } = parseJson(repeated);
   assert.ok(duplicates.length > 0 && duplicates.length < 100);

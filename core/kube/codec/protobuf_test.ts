@@ -40,7 +40,7 @@ function roundTrip(body: Uint8Array): { readonly object: Record<string, unknown>
   return { object, again: encodeEnvelope(apiVersion, kind, encodeMessage(found.schema, object)) };
 }
 
-test("decodeMessage() reads the approval that kubectl puts, and encodeMessage() gives it back", () => {
+test("decodeMessage() reads the approval that kubectl puts, and encodeMessage() writes it back", () => {
   const { object, again } = roundTrip(Buffer.from(APPROVAL_PUT, "base64"));
   assert.equal(Buffer.from(again).toString("base64"), APPROVAL_PUT);
   const { spec, status, metadata } = object as Record<string, Record<string, unknown>>;
@@ -70,14 +70,14 @@ for (
     }],
   ] as const
 ) {
-  test(`decodeMessage() reads the review of ${name}, and encodeMessage() gives it back`, () => {
+  test(`decodeMessage() reads the review of ${name}, and encodeMessage() writes it back`, () => {
     const { object, again } = roundTrip(Buffer.from(hex, "hex"));
     assert.deepEqual(object, { metadata: {}, spec: attributes, status: { allowed: false } });
     assert.equal(Buffer.from(again).toString("hex"), hex);
   });
 }
 
-test("encodeMessage() writes scalars that are zero, and of pointers and lists only what is set", () => {
+test("encodeMessage() writes scalars that are zero, but no pointers and lists that are not set", () => {
   const bytes = encodeMessage(selfSubjectAccessReviewKind.schema, {
     metadata: {},
     spec: {},
@@ -118,7 +118,7 @@ test("decodeMessage() drops the nanoseconds of a Time and refuses one that canno
   assert.throws(() => decodeMessage(secretKind.schema, secretCreatedAt(2n ** 62n)), DecodeError);
 });
 
-test("decodeMessage() brings maps into order, whatever the order on the wire", () => {
+test("decodeMessage() sorts maps, whatever the order on the wire", () => {
   const entry = (key: string): number[] => [0x5a, 6, 0x0a, 1, key.charCodeAt(0), 0x12, 1, 0x31];
   const labels = [...entry("b"), ...entry("a")];
   const object = decodeMessage(secretKind.schema, Uint8Array.from([0x0a, labels.length, ...labels]));
@@ -144,7 +144,7 @@ test("decodeMessage() skips unknown fields and refuses wrong wire types and cut 
   assert.throws(() => decodeMessage(statusSchema, Buffer.from("120561", "hex")), DecodeError);
 });
 
-test("decodeEnvelope() names what is wrong with a body", () => {
+test("decodeEnvelope() names the fault of a body", () => {
   assert.throws(() => decodeEnvelope(new Uint8Array()), { message: "empty data" });
   assert.throws(() => decodeEnvelope(Buffer.from("k8s\0")), { message: "empty body" });
   assert.throws(() => decodeEnvelope(Buffer.from('{"kind":"x"}')), {
@@ -169,7 +169,7 @@ test("encodeList() and decodeList() keep a list, from objects or from encoded it
   assert.deepEqual(decodeList(secretKind, empty.raw), { metadata: {}, items: [] });
 });
 
-test("decodeMessage() throws nothing but DecodeError, whatever the bytes", () => {
+test("decodeMessage() throws only DecodeError, whatever the bytes", () => {
   const vectors = Object.values(VECTORS).map(({ protobuf }) => decodeEnvelope(Buffer.from(protobuf, "base64")).raw);
   const damaged = fc.tuple(fc.constantFrom(...vectors), fc.nat(), fc.nat(255)).map(([bytes, at, byte]) => {
     const copy = Uint8Array.from(bytes);
@@ -190,7 +190,7 @@ test("decodeMessage() throws nothing but DecodeError, whatever the bytes", () =>
   );
 });
 
-test("decodeMessage() keeps what is near 2^63 within an int64, in protobuf and in the JSON of it", () => {
+test("decodeMessage() keeps numbers near 2^63 within an int64, in protobuf and in its JSON", () => {
   const { schema } = leaseKind;
   for (const number of [2n ** 63n - 1n, -(2n ** 63n), 2n ** 63n - 1025n]) {
     const metadata = new BinaryWriter().tag(7, WireType.Varint).int64(number).finish();

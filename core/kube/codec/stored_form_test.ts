@@ -14,7 +14,7 @@ test("storedForm() turns empty lists that Go always writes into null at any dept
   assert.deepEqual(spec, { drivers: [{ name: "d", nodeID: "n", topologyKeys: null }] });
 });
 
-test("storedForm() answers the same object where nothing changes", () => {
+test("storedForm() returns the same object when nothing changes", () => {
   const role = canonicalObject(roleKind.schema, { rules: [{ verbs: ["get"] }] });
   assert.equal(storedForm(roleKind.schema, role), role);
   const csr = canonicalObject(certificateSigningRequestKind.schema, { spec: { request: "eA==" } });

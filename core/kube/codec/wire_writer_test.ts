@@ -55,7 +55,7 @@ const { fields } = fc.letrec<{ fields: readonly Field[]; field: Field }>((tie) =
   ).map(([number, field]) => ({ number, ...field })),
 }));
 
-test("WireWriter writes what BinaryWriter of @bufbuild/protobuf writes", () => {
+test("WireWriter writes the same bytes as BinaryWriter of @bufbuild/protobuf", () => {
   fc.assert(fc.property(fields, (message) => isAsExpected(message)), { numRuns: 500 });
 });
 
@@ -68,14 +68,14 @@ test("WireWriter writes a message that is larger than any before, and small ones
   for (const message of [large.slice(2), large, large.slice(0, 1)]) assert.ok(isAsExpected(message));
 });
 
-test("WireWriter makes room in time, wherever a field meets the start of its scratch", () => {
+test("WireWriter makes room in time, wherever a field meets the start of its scratch buffer", () => {
   for (let length = 2 ** 14 - 20; length < 2 ** 14 + 20; length++) {
     const content: Field = { number: 2, kind: "bytes", value: new Uint8Array(length).fill(7) };
     assert.ok(isAsExpected([{ number: 1, kind: "bool", value: true }, content]), String(length));
   }
 });
 
-test("WireWriter skips what is no base64, as Buffer does", () => {
+test("WireWriter skips characters that are not base64, as Buffer does", () => {
   for (const base64 of ["", "YQ==", "Y\nW\nI=", "YQ", "!", "YWJj\r\nZA==\r\n"]) {
     const writer = new WireWriter();
     writer.base64(1, base64);
@@ -98,7 +98,7 @@ for (
     { kind: "int64", value: NaN },
   ] as const
 ) {
-  test(`WireWriter refuses ${value} as ${kind}, and the next one writes as ever`, () => {
+  test(`WireWriter refuses ${value} as ${kind}, and the next one works as before`, () => {
     const writer = new WireWriter();
     writer.string(1, "given up");
     assert.throws(() => writer[kind](1, value), { message: `invalid ${kind}: ${value}` });
@@ -112,7 +112,7 @@ test("WireWriter refuses a bigint beyond 64 bits", () => {
   }
 });
 
-test("WireWriter does not mix what two of them write at once", () => {
+test("two WireWriters in use at once do not mix their bytes", () => {
   const outer = new WireWriter();
   outer.string(2, "outer");
   assert.deepEqual(

@@ -102,7 +102,7 @@ test("parseYaml() keeps the digits of integers beyond 2^53 for the decoder", () 
   assert.equal(element?.literal, "9223372036854775808");
 });
 
-test("parseYaml() hands repeated keys to decodeObject() beside unknown ones", () => {
+test("parseYaml() passes repeated keys to decodeObject() beside unknown ones", () => {
   const document = parseYaml("metadata:\n  name: x\nspec:\n  usages: [a]\n  usages: [b]\n  foo: 1\n");
   const { object, strictErrors } = decodeObject(certificateSigningRequestKind.schema, document.value, document);
   assert.deepEqual((object["spec"] as Record<string, unknown>)["usages"], ["b"]);
@@ -122,7 +122,7 @@ test("parseYaml() stops alias bombs and deep nesting", () => {
   assert.throws(() => parseYaml("[".repeat(100_000)), JsonSyntaxError);
 });
 
-test("parseYaml() throws nothing but JsonSyntaxError", () => {
+test("parseYaml() throws only JsonSyntaxError", () => {
   const fragment = fc.constantFrom(
     "{",
     "}",

@@ -67,7 +67,7 @@ function listConflicts(live: KubeObject, manager: string, sent: JsonObject) {
   return result.error.report;
 }
 
-test("applyConfig() creates, and owns what was sent", () => {
+test("applyConfig() creates an object, and owns the sent fields", () => {
   const made = applied(undefined, "a", config({ text: "x", map: { b: "1" } }));
   assert.deepEqual(getSpec(made), { text: "x", map: { b: "1" } });
   assert.deepEqual(made.metadata.managedFields, [{
@@ -163,7 +163,7 @@ test("applyConfig() names several conflicts by owner, a level before what is bel
   );
 });
 
-test("applyConfig() takes with force, and shares what is the same", () => {
+test("applyConfig() takes fields with force, and shares equal ones", () => {
   const live = applied(undefined, "a", config({ text: "x", count: 1 }));
   const taken = applied(live, "b", config({ text: "y", count: 1 }), true);
   assert.deepEqual(listOwners(taken), {
@@ -180,7 +180,7 @@ test("applyConfig() keeps the time of an entry when nothing changes, and gives a
   assert.deepEqual(times(applied(live, "b", config({ text: "x" }), false, later)), [["b", undefined], ["a", TIME]]);
 });
 
-test("applyConfig() gives what was there before any manager to before-first-apply", () => {
+test("applyConfig() assigns fields without a manager to before-first-apply", () => {
   const { managedFields: _managedFields, ...metadata } = applied(undefined, "a", config({ text: "x" })).metadata;
   const old = { ...applied(undefined, "a", config({ text: "x" })), metadata };
   const owners = listOwners(applied(old, "b", config({ text: "x", count: 1 })));
@@ -191,7 +191,7 @@ test("applyConfig() gives what was there before any manager to before-first-appl
   );
 });
 
-test("applyConfig() owns nothing that the endpoint resets, and names the subresource in conflicts", () => {
+test("applyConfig() owns no field that the endpoint resets, and names the subresource in conflicts", () => {
   const live = applied(undefined, "a", config({ text: "x" }));
   const author = { manager: "s", time: TIME, force: false };
   const first = applyConfig(STATUS, live, config({ text: "y" }, {}, { status: { name: "n" } }), author);
@@ -260,7 +260,7 @@ for (
   });
 }
 
-test("applyConfig() lets kubectl take over what its client-side apply had set, and keeps the annotation", () => {
+test("applyConfig() lets kubectl take over the fields of its client-side apply, and keeps the annotation", () => {
   const annotation = JSON.stringify({
     apiVersion: VERSION,
     kind: "Thing",
@@ -303,7 +303,7 @@ const SPEC = fc.record({
   pair: fc.record({ left: fc.constantFrom("l", "m") }, { noNullPrototype: true }),
 }, { requiredKeys: [], noNullPrototype: true });
 
-test("applyConfig() twice is the same as once, and the object has what was applied", () => {
+test("applyConfig() twice is the same as once, and the object has the applied fields", () => {
   fc.assert(fc.property(SPEC, SPEC, SPEC, (first, second, third) => {
     const live = applied(applied(undefined, "a", config(first)), "b", config(second), true);
     const once = applied(live, "a", config(third), true);
@@ -317,7 +317,7 @@ test("applyConfig() twice is the same as once, and the object has what was appli
   }));
 });
 
-test("applyConfig() of nothing leaves what others own, and only that", () => {
+test("applyConfig() of nothing keeps the fields of other owners, and only those", () => {
   fc.assert(fc.property(SPEC, SPEC, (first, second) => {
     const alone = applied(undefined, "b", config(second));
     const both = applied(applied(undefined, "a", config(first)), "b", config(second), true);
@@ -328,7 +328,7 @@ test("applyConfig() of nothing leaves what others own, and only that", () => {
   }));
 });
 
-test("applyConfig() records exactly the leaves of what was sent", () => {
+test("applyConfig() records exactly the leaves of the sent configuration", () => {
   fc.assert(fc.property(SPEC, (spec) => {
     const entry = applied(undefined, "a", config(spec)).metadata.managedFields?.[0];
     const set = parseFieldsV1(entry?.fieldsV1);

@@ -100,14 +100,14 @@ test("compareFields() gives up where an item has no key", () => {
   assert.equal(compared({ parts: [null] }, {}), undefined);
 });
 
-test("compareFields() passes over what is ignored, and what is the same by reference", () => {
+test("compareFields() skips ignored fields and values that are the same by reference", () => {
   const ignored = createFieldSet(["f:spec", "f:map"], ["f:status"]);
   const before = { spec: { text: "a", map: { a: "1" } } };
   const after = { spec: { text: "b", map: { a: "2" } }, status: { name: "x" } };
   const result = compareFields(before, after, THING, ignored);
   assert.deepEqual(formatFieldsV1(result!.modified), { "f:spec": { "f:text": {} } });
   assert.equal(result!.added.size, 0);
-  const shared = new Proxy({}, { ownKeys: () => assert.fail("was looked into") });
+  const shared = new Proxy({}, { ownKeys: () => assert.fail("was read") });
   assert.equal(compareFields({ spec: shared }, { spec: shared }, THING)?.modified.size, 0);
 });
 
@@ -142,7 +142,7 @@ for (
     },
   ]
 ) {
-  test(`collectLeaves() has ${name}`, () => {
+  test(`collectLeaves() returns ${name}`, () => {
     assert.deepEqual(formatFieldsV1(collectLeaves({ spec: value }, THING))["f:spec"] ?? {}, want);
   });
 }

@@ -41,7 +41,7 @@ function isSound(set: FieldSet): boolean {
   return [...set.values()].every(({ isMember, children }) => (isMember || children.size > 0) && isSound(children));
 }
 
-test("createFieldSet() has its paths and no others, not those above them", () => {
+test("createFieldSet() contains its paths and no others, also not their parents", () => {
   const set = createFieldSet(["f:a", "f:b"], ["f:a", "f:b", 'v:"y"']);
   assert.deepEqual(members(set), [["f:a", "f:b"], ["f:a", "f:b", 'v:"y"']]);
   assert.equal(hasPath(set, []), false);

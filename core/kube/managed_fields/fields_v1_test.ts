@@ -10,7 +10,7 @@ for (
     { name: "nothing", tree: {}, want: "{}" },
     { name: "an absent tree", tree: undefined, want: "{}" },
     {
-      name: "members and what is below them",
+      name: "members and their children",
       tree: { "f:b": {}, "f:a": { "f:x": {}, ".": {} } },
       want: '{"f:a":{".":{},"f:x":{}},"f:b":{}}',
     },

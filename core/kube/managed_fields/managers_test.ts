@@ -108,7 +108,7 @@ test("capUpdateManagers() merges the oldest, with the time of the youngest of th
   assert.equal(capped(updaters(12)).length, 10);
 });
 
-test("capUpdateManagers() merges into what it has merged before", () => {
+test("capUpdateManagers() merges into an entry that it merged before", () => {
   const old = updaters(11, (index) => index === 0 ? { manager: "ancient-changes" } : {});
   assert.deepEqual(capped(old).slice(0, 2), ["ancient-changes v1 01 f:0,f:1", "m2 v1 02 f:2"]);
 });

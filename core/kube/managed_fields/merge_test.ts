@@ -49,7 +49,7 @@ for (
     // structured-merge-diff `typed/merge_test.go`, the order of items
     { name: "appends items", live: { set: ["a", "b"] }, config: { set: ["c"] }, want: { set: ["a", "b", "c"] } },
     {
-      name: "keeps the order of what it does not change",
+      name: "keeps the order of unchanged items",
       live: { set: ["a", "b", "c"] },
       config: { set: ["b"] },
       want: { set: ["a", "b", "c"] },

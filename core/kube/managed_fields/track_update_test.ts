@@ -33,7 +33,7 @@ function stored(object: KubeObject, ...managedFields: readonly ManagedFieldsEntr
   return { ...object, metadata: { ...object.metadata, uid: "u", managedFields } };
 }
 
-test("trackUpdate() gives a new object's fields to its maker, but for what the server sets", () => {
+test("trackUpdate() assigns a new object's fields to its creator, except those that the server sets", () => {
   const object = thing({ text: "a", map: { b: "1" } }, { labels: { l: "1" }, generateName: "g", uid: "u" });
   assert.deepEqual(trackUpdate(MAIN, undefined, object, { manager: "m", time: at(1) }), [
     owned("m", {
@@ -51,7 +51,7 @@ test("trackUpdate() has no entry for an object without fields, and a name for an
   );
 });
 
-test("trackUpdate() leaves out what the endpoint resets", () => {
+test("trackUpdate() omits fields that the endpoint resets", () => {
   const object = thing({ text: "a" }, {}, { status: { name: "s" } });
   const author = { manager: "m", time: at(1) };
   assert.deepEqual(trackUpdate(MAIN, undefined, object, author), [owned("m", { "f:spec": { "f:text": {} } })]);
@@ -62,7 +62,7 @@ test("trackUpdate() leaves out what the endpoint resets", () => {
   ]);
 });
 
-test("trackUpdate() moves what changes to who changes it", () => {
+test("trackUpdate() moves a changed field to the manager that changed it", () => {
   const live = stored(
     thing({ text: "a", map: { b: "1", c: "1" } }),
     owned("old", { "f:spec": { "f:map": { ".": {}, "f:b": {}, "f:c": {} }, "f:text": {} } }),
@@ -73,7 +73,7 @@ test("trackUpdate() moves what changes to who changes it", () => {
   ]);
 });
 
-test("trackUpdate() adds to what a manager has, and keeps its time when nothing changes", () => {
+test("trackUpdate() adds to the fields of a manager, and keeps its time when nothing changes", () => {
   const live = stored(thing({ text: "a" }), owned("m", { "f:spec": { "f:text": {} } }));
   const author = { manager: "m", time: at(2) };
   assert.deepEqual(trackUpdate(MAIN, live, thing({ text: "a" }), author), live.metadata.managedFields);
@@ -82,7 +82,7 @@ test("trackUpdate() adds to what a manager has, and keeps its time when nothing 
   ]);
 });
 
-test("trackUpdate() drops who owns nothing any more", () => {
+test("trackUpdate() drops a manager that owns no field any more", () => {
   const live = stored(thing({ text: "a" }), owned("m", { "f:spec": { "f:text": {} } }));
   assert.equal(trackUpdate(MAIN, live, thing({}), { manager: "n", time: at(2) }), undefined);
 });
@@ -95,8 +95,8 @@ test("trackUpdate() starts no entries on a stored object that has none", () => {
 const LIVE = stored(thing({ text: "a" }), owned("m", { "f:spec": { "f:text": {} } }));
 for (
   const { name, sent, want } of [
-    { name: "an empty list forgets all", sent: [], want: undefined },
-    { name: "one empty entry forgets all", sent: [{}], want: undefined },
+    { name: "an empty list removes all", sent: [], want: undefined },
+    { name: "one empty entry removes all", sent: [{}], want: undefined },
     { name: "entries that make no sense are ignored", sent: [{ manager: "x" }], want: LIVE.metadata.managedFields },
     {
       name: "entries that do are taken",
@@ -121,7 +121,7 @@ test("trackUpdate() takes no entries from the body of a subresource", () => {
   assert.deepEqual(trackUpdate(STATUS, LIVE, object, { manager: "n", time: at(2) }), LIVE.metadata.managedFields);
 });
 
-test("trackUpdate() leaves an object without readable entries as one without any", () => {
+test("trackUpdate() treats an object without readable entries as one without entries", () => {
   const live = stored(thing({ text: "a" }), { manager: "x", operation: "Odd" });
   assert.equal(trackUpdate(MAIN, live, thing({ text: "b" }), { manager: "n", time: at(2) }), undefined);
 });
@@ -136,7 +136,7 @@ test("trackUpdate() caps the entries of updates", () => {
   assert.equal(names?.[0], "ancient-changes");
 });
 
-test("trackUpdate() lets go of managers that wrote in another version", () => {
+test("trackUpdate() drops managers that wrote in another version", () => {
   const other = owned("x", { "f:spec": { "f:map": {} } }, { apiVersion: "v1" });
   const kept = owned("y", { "f:spec": { "f:map": {} } });
   const live = stored(thing({ text: "a" }), other, kept);

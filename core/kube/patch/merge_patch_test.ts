@@ -38,13 +38,13 @@ for (const patch of [null, 1, "x", true]) {
   });
 }
 
-test("applyMergePatch() refuses a patch without bottom", () => {
+test("applyMergePatch() refuses a patch that is nested too deeply", () => {
   let patch: unknown = {};
   for (let depth = 0; depth < 20_000; depth++) patch = { a: patch };
   assert.equal(applyMergePatch({}, patch).ok, false);
 });
 
-test("applyMergePatch() leaves what the patch does not name", () => {
+test("applyMergePatch() keeps members that the patch does not name", () => {
   const objects = fc.dictionary(fc.string(), fc.jsonValue());
   fc.assert(fc.property(objects, objects, (document, patch) => {
     const result = applyMergePatch(document, patch);

@@ -125,7 +125,7 @@ for (
       want: { conditions: [B, C, A] },
     },
     {
-      name: "puts what only the server has between",
+      name: "puts the server's own items between",
       document: { conditions: [A, B] },
       patch: { conditions: [C], "$setElementOrder/conditions": [{ type: "A" }, { type: "C" }] },
       want: { conditions: [A, C, B] },

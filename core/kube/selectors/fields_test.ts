@@ -43,7 +43,7 @@ test("parseFieldSelector() returns for any text", () => {
   );
 });
 
-test("matchesFields() wants every requirement", () => {
+test("matchesFields() requires every requirement to match", () => {
   const parsed = parseFieldSelector("spec.signerName=s,metadata.name!=a");
   assert.ok(parsed.ok);
   const createReader = (signerName: string, name: string) => (field: string) =>

@@ -39,7 +39,7 @@ test("defaultNamespace() waits for a generated name", () => {
   assert.deepEqual(defaultNamespace(namespace), namespace);
 });
 
-test("prepareNamespaceForCreate() adds the finalizer and starts the status anew", () => {
+test("prepareNamespaceForCreate() adds the finalizer and resets the status", () => {
   const namespace: Namespace = {
     metadata: { name: "n" },
     spec: { finalizers: ["x/y"] },
@@ -84,7 +84,7 @@ test("validateNamespaceStatusUpdate() ties the phase to the deletion", () => {
 
 const lease = (spec: LeaseSpec): Lease => ({ metadata: { name: "l", namespace: "n" }, spec });
 
-test("validateLeaseCreate() wants sensible numbers", () => {
+test("validateLeaseCreate() refuses numbers out of range", () => {
   assert.deepEqual(validateLeaseCreate(lease({ leaseDurationSeconds: 15, leaseTransitions: 0 })), []);
   assert.deepEqual(
     validateLeaseCreate(lease({ leaseDurationSeconds: 0, leaseTransitions: -1 })).map(formatFieldError),
@@ -111,7 +111,7 @@ const node = (spec: NodeShape["spec"], status: NodeShape["status"] = {}): NodeSh
   status,
 });
 
-test("defaultNode() takes the capacity for allocatable", () => {
+test("defaultNode() copies the capacity to allocatable", () => {
   assert.deepEqual(defaultNode(node({}, { capacity: { cpu: "2" } })).status, {
     capacity: { cpu: "2" },
     allocatable: { cpu: "2" },
@@ -226,7 +226,7 @@ test("getWarningsForNode() reports the former id and networks that are not canon
   ]);
 });
 
-test("withoutDisabledSpec() and withoutConfigStatus() leave the rest", () => {
+test("withoutDisabledSpec() and withoutConfigStatus() keep the rest", () => {
   const sent = node({ configSource: {}, podPreemptionPolicy: {}, podCIDR: "a" });
   assert.deepEqual(withoutDisabledSpec(sent), node({ podCIDR: "a" }));
   assert.deepEqual(withoutConfigStatus(node({}, { config: {}, addresses: [] })), node({}, { addresses: [] }));
@@ -322,7 +322,7 @@ test("validateCsiNodeUpdate() lets a driver change its count only", () => {
   ]);
 });
 
-test("validateNodeCreate() wants networks that are some, at most one of each family", () => {
+test("validateNodeCreate() requires valid networks, at most one of each family", () => {
   const faults = (...podCIDRs: string[]) =>
     validateNodeCreate({ metadata: {}, spec: { podCIDRs }, status: {} }).map(({ field }) => field);
   assert.deepEqual(faults("10.0.0.0/24", "fd00::/64"), []);

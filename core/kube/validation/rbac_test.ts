@@ -156,7 +156,7 @@ for (
   });
 }
 
-test("validateRoleBindingCreate() wants a role it knows", () => {
+test("validateRoleBindingCreate() requires a role of a known kind", () => {
   const binding = { metadata, roleRef: { apiGroup: "x", kind: "Rule", name: "" } };
   assert.deepEqual(validateRoleBindingCreate(binding).map(formatFieldError), [
     `roleRef.apiGroup: Unsupported value: "x": supported values: "${GROUP}"`,

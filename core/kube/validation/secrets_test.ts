@@ -25,7 +25,7 @@ test("defaultSecret() merges stringData over data and sets the type", () => {
   );
 });
 
-test("defaultSecret() keeps a type and leaves empty data out", () => {
+test("defaultSecret() keeps a type and omits empty data", () => {
   assert.equal(
     JSON.stringify(defaultSecret({ ...meta, immutable: true, type: "x" })),
     '{"metadata":{"name":"s","namespace":"n"},"immutable":true,"type":"x"}',
@@ -147,7 +147,7 @@ for (
   });
 }
 
-test("validateConfigMapUpdate() holds an immutable map to its values", () => {
+test("validateConfigMapUpdate() refuses changes of an immutable map", () => {
   const stored: ConfigMap = { ...meta, immutable: true, data: { a: "1" } };
   assert.deepEqual(validateConfigMapUpdate(stored, stored), []);
   assert.deepEqual(validateConfigMapUpdate({ ...meta, binaryData: { b: "" } }, stored).map(formatFieldError), [

@@ -254,7 +254,7 @@ for (const [value, want] of VALUES) {
   });
 }
 
-test("formatYaml() leaves out members that are undefined", () => {
+test("formatYaml() omits undefined members", () => {
   assert.equal(formatYaml({ a: undefined, b: { c: undefined } }), "b: {}\n");
 });
 

@@ -4,7 +4,7 @@ import { RESTORE_MARKER_KEY } from "../../../core/backup/restore_marker.ts";
 import { inParallel, putAside } from "./aside.ts";
 import type { EtcdKeyValue } from "./wire.ts";
 
-/** An etcd of keys; `move` may be told to fail. */
+/** An etcd of keys; `move` can be made to fail. */
 function etcdWith(names: readonly string[], move: (key: string) => boolean | Error = () => true) {
   const keys = new Map(names.map((key) => [key, 1]));
   return {
@@ -36,7 +36,7 @@ test("putAside() moves every key but the marker, however many there are", async 
   assert.deepEqual([...keys.keys()].sort(), ["/other/a", ...moved, RESTORE_MARKER_KEY].sort());
 });
 
-test("putAside() looks again where a key was written or its lease ended meanwhile, and gives up on who goes on", async () => {
+test("putAside() retries a key that was written or whose lease ended meanwhile, and gives up while others keep writing", async () => {
   let attempts = 0;
   const lease = new Error("etcdserver: requested lease not found");
   const { keys, client } = etcdWith(["/registry/a", "/registry/b"], (key) => {

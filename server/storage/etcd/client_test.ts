@@ -21,7 +21,7 @@ const ENDPOINTS = { servers: [], caPem: undefined, certificate: undefined, prefi
 /** `TxnResponse` of a write that took place. */
 const TAKEN = Buffer.from(new BinaryWriter().uint32(16).bool(true).finish());
 
-/** One that answers every call alike, and watches with what etcd has compacted up to. */
+/** Creates an etcd that answers every call alike, and watches with the compacted revision. */
 function createMember(answer: Answer, compacted?: number) {
   const calls: string[] = [];
   const member = {

@@ -7,7 +7,7 @@ import { createStoreContents } from "./contents.ts";
 
 const protobuf = (apiVersion: string) => encodeEnvelope(apiVersion, "Any", new Uint8Array());
 
-/** An etcd that holds these keys, and how often it was asked. */
+/** Creates an etcd with these keys that records its calls. */
 function etcdWith(values: Readonly<Record<string, Uint8Array>>) {
   const keys = Object.keys(values).sort();
   const asked: ReadRequest[] = [];
@@ -70,7 +70,7 @@ test("count() counts the keys that begin with a prefix, without reading them", a
   assert.deepEqual(etcd.asked.map(({ countOnly }) => countOnly), [true]);
 });
 
-test("findMention() finds a value with a text in it on any page, and one that nobody can search", async () => {
+test("findMention() finds a value with a text in it on any page, and a value that cannot be searched", async () => {
   const many = Object.fromEntries(
     Array.from(
       { length: 1_100 },

@@ -19,7 +19,7 @@ const ALERT = "SSL routines:ssl3_read_bytes:tlsv13 alert";
 for (
   const { name, error, message, hint } of [
     {
-      name: "nobody listens",
+      name: "connection refused",
       error: unconnected(`Error: connect ECONNREFUSED 127.0.0.1:1\n ${WHEN}`),
       message: "connect ECONNREFUSED 127.0.0.1:1",
       hint: /a majority/,
@@ -76,14 +76,14 @@ for (
     },
   ]
 ) {
-  test(`etcdError() says in words: ${name}`, () => {
-    const told = etcdError("read", error);
-    assert.equal(told.message, `cannot read etcd: ${message}`);
-    assert.match(told.hint ?? "", hint);
+  test(`etcdError() describes: ${name}`, () => {
+    const reported = etcdError("read", error);
+    assert.equal(reported.message, `cannot read etcd: ${message}`);
+    assert.match(reported.hint ?? "", hint);
   });
 }
 
-test("isUnanswered() lets another member be asked when one cannot be trusted", () => {
+test("isUnanswered() allows a request to another member when one cannot be trusted", () => {
   assert.ok(isUnanswered(unconnected("unable to verify the first certificate")));
   assert.ok(!isUnanswered(serviceError(status.RESOURCE_EXHAUSTED, "database space exceeded")));
 });

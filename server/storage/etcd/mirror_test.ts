@@ -17,7 +17,7 @@ const VALUES: StoredValues = {
 
 interface FakeWatch {
   readonly startRevision: number;
-  tell(response: Partial<WatchResponse>): void;
+  respond(response: Partial<WatchResponse>): void;
   readonly end: (error: unknown) => void;
   progressAsked: number;
   ended: boolean;
@@ -60,7 +60,7 @@ function createFakeEtcd(kvs: readonly EtcdKeyValue[] = [], compacted = 0) {
         progressAsked: 0,
         ended: false,
         end,
-        tell: (response) =>
+        respond: (response) =>
           void (watch.ended || onResponse({
             revision: etcd.revision,
             created: false,
@@ -72,11 +72,11 @@ function createFakeEtcd(kvs: readonly EtcdKeyValue[] = [], compacted = 0) {
           })),
       };
       watches.push(watch);
-      if (etcd.answers) queueMicrotask(() => watch.tell({ created: true }));
+      if (etcd.answers) queueMicrotask(() => watch.respond({ created: true }));
       return {
         requestProgress() {
           watch.progressAsked++;
-          if (etcd.answers) queueMicrotask(() => watch.tell({}));
+          if (etcd.answers) queueMicrotask(() => watch.respond({}));
         },
         stop: end,
       };
@@ -107,13 +107,13 @@ test("EtcdMirror.open() that fails leaves neither a watch nor a timer", async ()
   assert.equal(timers.pending, 0);
 });
 
-test("EtcdMirror leaves out a value that cannot be read, at the start as later, and says which", async () => {
+test("EtcdMirror omits a value that cannot be read, at the start and later, and logs its key", async () => {
   const { etcd, open, newest, logger } = createFakeEtcd([kv("a", 2), kv("b", 3, "k8s:enc:")], 3);
   etcd.revision = 3;
   const mirror = await open();
   assert.equal(mirror.engine.get("/registry/a")?.revision, 2);
   assert.equal(mirror.engine.get("/registry/b"), undefined);
-  newest().tell({ events: [{ isDeletion: false, kv: kv("a", 4, "k8s:enc:") }] });
+  newest().respond({ events: [{ isDeletion: false, kv: kv("a", 4, "k8s:enc:") }] });
   assert.equal(mirror.engine.get("/registry/a"), undefined);
   assert.deepEqual(
     logger.entries.filter(({ level }) => level === "error").map(({ fields }) => fields.key),
@@ -122,17 +122,17 @@ test("EtcdMirror leaves out a value that cannot be read, at the start as later, 
   mirror.close();
 });
 
-test("EtcdMirror logs why etcd cancelled its watch, and follows again, the later the more often", async () => {
+test("EtcdMirror logs why etcd cancelled its watch, and follows again with growing pauses", async () => {
   const { open, timers, newest, logger, etcd } = createFakeEtcd();
   const mirror = await open();
   etcd.answers = false;
-  newest().tell({ canceled: true, cancelReason: "etcdserver: permission denied" });
+  newest().respond({ canceled: true, cancelReason: "etcdserver: permission denied" });
   for (const [attempt, waitMs] of [200, 400, 800, 1600, 2000, 2000].entries()) {
     await timers.advance(waitMs - 1);
     assert.equal(etcd.watches.length, attempt + 1);
     await timers.advance(1);
     assert.equal(etcd.watches.length, attempt + 2);
-    newest().tell({ created: true, canceled: true, cancelReason: "etcdserver: permission denied" });
+    newest().respond({ created: true, canceled: true, cancelReason: "etcdserver: permission denied" });
   }
   assert.deepEqual(logger.entries.filter(({ level }) => level === "warn").map(({ fields }) => fields), [
     { error: "etcdserver: permission denied" },
@@ -140,7 +140,7 @@ test("EtcdMirror logs why etcd cancelled its watch, and follows again, the later
   mirror.close();
 });
 
-test("EtcdMirror.reach() in vain ends the watch once; who has waited for less waits for the next one", async () => {
+test("EtcdMirror.reach() in vain ends the watch once; shorter waits continue with the next one", async () => {
   const { open, timers, newest, etcd } = createFakeEtcd();
   const mirror = await open();
   etcd.answers = false;
@@ -155,9 +155,9 @@ test("EtcdMirror.reach() in vain ends the watch once; who has waited for less wa
   assert.equal(first.ended, true);
   await timers.advance(200);
   assert.notEqual(newest(), first);
-  newest().tell({ created: true });
+  newest().respond({ created: true });
   assert.ok(newest().progressAsked > 0);
-  newest().tell({});
+  newest().respond({});
   await later;
   await timers.advance(4_800);
   await tooFar;
@@ -165,7 +165,7 @@ test("EtcdMirror.reach() in vain ends the watch once; who has waited for less wa
   mirror.close();
 });
 
-test("EtcdMirror reads again what etcd has forgotten: one watch, tried until it succeeds, then watches are lost", async () => {
+test("EtcdMirror reads again after a compaction: one watch, tried until it succeeds, then watches are lost", async () => {
   const { open, timers, newest, etcd, logger } = createFakeEtcd([kv("a", 2)], 2);
   etcd.revision = 2;
   const mirror = await open();
@@ -176,7 +176,7 @@ test("EtcdMirror reads again what etcd has forgotten: one watch, tried until it 
   etcd.compacted = 50;
   etcd.revision = 50;
   etcd.kvs = [kv("b", 50)];
-  first.tell({ compactRevision: 50, canceled: true });
+  first.respond({ compactRevision: 50, canceled: true });
   assert.equal(first.ended, true);
   first.end(new Error("again"));
   await timers.advance(1_000);
@@ -197,7 +197,7 @@ test("EtcdMirror reads again what etcd has forgotten: one watch, tried until it 
 test("EtcdMirror that is closed while it reads again does not follow", async () => {
   const { open, newest, etcd, timers } = createFakeEtcd();
   const mirror = await open();
-  newest().tell({ compactRevision: 50, canceled: true });
+  newest().respond({ compactRevision: 50, canceled: true });
   mirror.close();
   await settle();
   assert.equal(etcd.watches.length, 1);

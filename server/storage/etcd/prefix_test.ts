@@ -26,7 +26,7 @@ for (
   });
 }
 
-test("asidePrefix() is never below what it is for", () => {
+test("asidePrefix() is never below the prefix that it replaces", () => {
   const now = new Date("2026-11-25T10:00:00.500Z");
   assert.equal(asidePrefix("a//b/", now), "/a/b.replaced-2026-11-25T10-00-00-500Z");
   assert.equal(asidePrefix("/", now), "replaced-2026-11-25T10-00-00-500Z");

@@ -28,7 +28,7 @@ test("readBelow() reads every page at the revision of the first one", async () =
   ]);
 });
 
-test("readBelow() begins anew where etcd has forgotten the revision meanwhile, and not for ever", async () => {
+test("readBelow() starts over when etcd has compacted the revision meanwhile, and not for ever", async () => {
   let calls = 0;
   const compacted = new Error("etcdserver: mvcc: required revision has been compacted");
   const once = {

@@ -47,7 +47,7 @@ function createStorage(
   return { storage, engine, isClosed: () => closed };
 }
 
-test("EtcdStorage.health() fails while etcd says that it is full, and no longer", async () => {
+test("EtcdStorage.health() fails only while etcd reports that it is full", async () => {
   let errors: readonly string[] = ["memberID:1 alarm:NOSPACE "];
   const { storage } = createStorage({ client: { status: async () => ({ version: "3.7.0", errors }) } });
   await assert.rejects(storage.health(), {
@@ -120,7 +120,7 @@ test("EtcdStorage that is closed finishes a deletion that has only begun", async
   await assert.rejects(storage.get("/registry/a"), { code: "aborted" });
 });
 
-test("EtcdStorage's reads share a question, and do not wait for one another's mirror", async () => {
+test("EtcdStorage's reads share a request, and do not wait for one another's mirror", async () => {
   let questions = 0;
   const reached: PromiseWithResolvers<void>[] = [];
   const { storage } = createStorage({

@@ -74,7 +74,7 @@ for (
     { name: "encodeWatch() of a request for progress", got: encodeWatch("progress"), want: message([3, message()]) },
   ]
 ) {
-  test(`${name} writes what @bufbuild/protobuf writes`, () => {
+  test(`${name} writes the same bytes as @bufbuild/protobuf`, () => {
     assert.deepEqual(Uint8Array.from(got), Uint8Array.from(want));
   });
 }

@@ -13,7 +13,7 @@ function changes(count: number, bytes: number): LoggedEvent[] {
   });
 }
 
-/** How many changes are known after each was appended, and what was due was forgotten. */
+/** Returns the number of known changes after each append and the removal of old ones. */
 function keep(history: History, count: number, bytes: number, historyMs: number, atMost = 2): number[] {
   return changes(count, bytes).map((entry) => {
     history.append(entry);
@@ -23,11 +23,11 @@ function keep(history: History, count: number, bytes: number, historyMs: number,
   });
 }
 
-test("History forgets what is older than it has to be, and nothing else where there is room", () => {
+test("History forgets states older than its limit, and no others while there is room", () => {
   assert.deepEqual(keep(new History(1), 6, 1_000, 3_000), [1, 2, 3, 4, 4, 4]);
 });
 
-test("History forgets what is younger, too, where it would take too much", () => {
+test("History also forgets younger states when they would need too much memory", () => {
   const history = new History(1, 4_600);
   // 500 for the first, which replaced nothing, and 1,500 for each that follows.
   assert.deepEqual(keep(history, 8, 1_000, 3_600_000), [1, 2, 3, 3, 3, 3, 3, 3]);
@@ -35,7 +35,7 @@ test("History forgets what is younger, too, where it would take too much", () =>
   assert.deepEqual(history.since(7).map(({ revision }) => revision), [8, 9]);
 });
 
-test("History keeps what is newest of one object however large it is", () => {
+test("History keeps the newest state of an object however large it is", () => {
   assert.deepEqual(keep(new History(1, 4_600), 4, 1_000_000, 3_600_000).at(-1), 0);
   const history = new History(1, 4_600);
   for (const entry of changes(1, 1_000_000)) history.append(entry);

@@ -51,7 +51,7 @@ function follow(promise: Promise<unknown>): () => string {
   return () => state;
 }
 
-test("JournaledStorage gathers the writes that come during a commit for the next, and shows none before it is made", async () => {
+test("JournaledStorage gathers the writes during a commit for the next, and shows none before they are committed", async () => {
   const { storage, commits } = openSlow();
   const first = storage.create(`${PREFIX}a`, thing("a", 1));
   await turn();
@@ -79,14 +79,14 @@ test("JournaledStorage gathers the writes that come during a commit for the next
   await storage[Symbol.asyncDispose]();
 });
 
-test("JournaledStorage checks a write against the commit that is on its way, and refuses once that is made", async () => {
+test("JournaledStorage checks a write against the pending commit, and refuses it once that is made", async () => {
   const { storage, commits } = openSlow();
   const created = storage.create(`${PREFIX}a`, thing("a"));
   await turn();
   const again = storage.create(`${PREFIX}a`, thing("a"));
   const stale = storage.update(`${PREFIX}a`, thing("a"), 1);
   const states = [again, stale].map(follow);
-  // Nobody but the test has the number already.
+  // Only the test has the number already.
   const next = storage.update(`${PREFIX}a`, thing("a", 2), 2);
   const early = storage.update(`${PREFIX}a`, thing("a", 3), 3);
   await turn();
@@ -102,7 +102,7 @@ test("JournaledStorage checks a write against the commit that is on its way, and
   await storage[Symbol.asyncDispose]();
 });
 
-test("JournaledStorage fails with a commit what was checked against it, shows none of it, and goes on", async () => {
+test("JournaledStorage fails the writes that were checked against a failed commit, shows none of it, and keeps working", async () => {
   const { storage, commits } = openSlow();
   const created = storage.create(`${PREFIX}a`, thing("a"));
   await turn();
@@ -122,7 +122,7 @@ test("JournaledStorage fails with a commit what was checked against it, shows no
   await storage[Symbol.asyncDispose]();
 });
 
-test("JournaledStorage commits everything that was asked for before it closes", async () => {
+test("JournaledStorage commits every requested write before it closes", async () => {
   const { storage, commits } = openSlow();
   const first = storage.create(`${PREFIX}a`, thing("a"));
   await turn();
@@ -139,7 +139,7 @@ test("JournaledStorage commits everything that was asked for before it closes", 
   assert.deepEqual(commits.map(({ keys }) => keys), [["a"], ["b"], ["closed"]]);
 });
 
-test("JournaledStorage is not well while the disk does not answer", async () => {
+test("JournaledStorage is unhealthy while the disk does not answer", async () => {
   const clock = createFakeClock();
   const { storage, commits } = openSlow(clock);
   const created = storage.create(`${PREFIX}a`, thing("a"));

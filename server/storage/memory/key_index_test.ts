@@ -9,7 +9,7 @@ import { createStored } from "../stored.ts";
 const COUNT = 3000;
 const NAMES = Array.from({ length: COUNT }, (_, i) => `/r/${i % 3}/${String(i * 7919 % COUNT).padStart(5, "0")}`);
 
-test("KeyIndex agrees with a sorted array, however many keys come and go", () => {
+test("KeyIndex agrees with a sorted array, however many keys are added and removed", () => {
   const index = new KeyIndex();
   const present = new Map<string, number>();
   const set = (key: string, revision: number) => {

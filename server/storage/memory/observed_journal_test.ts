@@ -4,7 +4,7 @@ import type { LoggedEvent } from "./history.ts";
 import { observeJournal } from "./observed_journal.ts";
 
 test("observeJournal() times each commit with its changes, and counts those that fail", async () => {
-  const told: string[] = [];
+  const observed: string[] = [];
   let now = 0;
   let fails = false;
   const commit = async () => {
@@ -12,13 +12,13 @@ test("observeJournal() times each commit with its changes, and counts those that
     if (fails) throw new Error("full");
   };
   const observer = {
-    committed: (changes: number, seconds: number) => void told.push(`${changes} in ${seconds}`),
-    failed: () => void told.push("failed"),
+    committed: (changes: number, seconds: number) => void observed.push(`${changes} in ${seconds}`),
+    failed: () => void observed.push("failed"),
   };
   const journal = observeJournal({ commit, check() {}, close() {} }, observer, () => now);
   const change: LoggedEvent = { event: { key: "/registry/x", revision: 2 }, at: 0 };
   await journal.commit([change, change], undefined);
   fails = true;
   await assert.rejects(journal.commit([change], undefined), /full/);
-  assert.deepEqual(told, ["2 in 0.25", "failed"]);
+  assert.deepEqual(observed, ["2 in 0.25", "failed"]);
 });

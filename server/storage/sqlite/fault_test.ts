@@ -1,4 +1,4 @@
-/** A disk that fails at every call in turn: nothing is acknowledged that is not stored, and the store goes on afterwards. */
+/** A disk that fails at every call in turn: nothing is acknowledged that is not stored, and the store keeps working afterwards. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isAppError } from "../../../core/errors.ts";
@@ -14,7 +14,7 @@ const MINUTE = 60_000;
 /** More than any of these have. */
 const MAX_CALLS = 60;
 
-/** Writes in two commits, the second of which forgets old history; tells the model what was acknowledged. */
+/** Writes in two commits, the second of which forgets old history; records in the model what was acknowledged. */
 async function write(storage: Storage, acknowledged: Map<string, number>, round: string): Promise<number> {
   const a = await storage.get(`${PREFIX}a`);
   const doomed = await storage.get(`${PREFIX}doomed`);
@@ -40,7 +40,7 @@ async function write(storage: Storage, acknowledged: Map<string, number>, round:
 for (const fault of DISK_FAULTS) {
   for (const failing of [1, Infinity]) {
     const length = failing === 1 ? "once" : "from then on";
-    test(`a store whose disk says ${fault.name} at each of its calls ${length} refuses and recovers`, async () => {
+    test(`a store whose disk fails with ${fault.name} at each of its calls ${length} refuses and recovers`, async () => {
       let refusals = 0;
       for (let call = 0, isOver = false; !isOver; call++) {
         assert.ok(call < MAX_CALLS);
@@ -78,7 +78,7 @@ for (const fault of DISK_FAULTS) {
     });
   }
 
-  test(`openSqliteStorage() on a disk that says ${fault.name} at each of its calls says so and leaves the store whole`, async () => {
+  test(`openSqliteStorage() on a disk that fails with ${fault.name} at each call reports it and keeps the store whole`, async () => {
     for (const isNew of [true, false]) {
       for (let call = 0, isOver = false; !isOver; call++) {
         assert.ok(call < MAX_CALLS);

@@ -65,7 +65,7 @@ test("openSqliteStorage() finds everything again: objects, past states, changes,
   assert.equal((await after.create(`${PREFIX}d`, thing("d"))).revision, newest + 1);
 });
 
-test("openSqliteStorage() remembers what is compacted, and keeps no row that nobody can ask for", async () => {
+test("openSqliteStorage() records what is compacted, and keeps no row that cannot be requested", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("tlsboot.db");
   const clock = createFakeClock();
@@ -185,7 +185,7 @@ for (
     { name: "zeros in the middle", damage: zeroSecondPage, want: /storage/ },
   ]
 ) {
-  test(`openSqliteStorage() refuses ${name} and leaves the file as it is`, async () => {
+  test(`openSqliteStorage() refuses ${name} and does not change the file`, async () => {
     await using folder = await createTempFolder();
     const path = folder.join("tlsboot.db");
     const storage = await openSqliteStorage({ path, clock: createFakeClock() });
@@ -206,7 +206,7 @@ for (
   });
 }
 
-test("openSqliteStorage() leaves a damaged file alone, and what a crash left beside it", async () => {
+test("openSqliteStorage() changes neither a damaged file nor the remains of a crash beside it", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("tlsboot.db");
   const storage = await openSqliteStorage({ path, clock: createFakeClock() });
@@ -269,7 +269,7 @@ async function zeroSecondPage(path: string): Promise<void> {
   await writeFile(path, bytes.fill(0, 4096, 8192));
 }
 
-test("openSqliteStorage() says io for a path where no file can be", async () => {
+test("openSqliteStorage() throws io for a path where no file can be", async () => {
   await using folder = await createTempFolder();
   for (const path of [folder.join("missing", "tlsboot.db"), folder.path]) {
     await assert.rejects(openSqliteStorage({ path, clock: createFakeClock() }), (error) => {
@@ -322,7 +322,7 @@ for (
     },
   ]
 ) {
-  test(`openSqliteStorage() shows nothing of a commit that failed on a ${name}, and goes on afterwards`, async () => {
+  test(`openSqliteStorage() shows nothing of a commit that failed on a ${name}, and keeps working afterwards`, async () => {
     await using folder = await createTempFolder();
     const path = folder.join("tlsboot.db");
     const { database, openDatabase } = keepDatabase();

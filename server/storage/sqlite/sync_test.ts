@@ -40,7 +40,7 @@ test("openSqliteStorage() acknowledges and shows a write once its log is on the 
 
 for (const loses of [false, true]) {
   const what = loses ? "and what it was for is gone" : "and what it was for may be there";
-  test(`a store whose sync fails ${what} refuses all writes from then on, and a new start has what was acknowledged`, async () => {
+  test(`a store whose sync fails ${what} refuses all writes from then on, and a new start has every acknowledged write`, async () => {
     await using folder = await createTempFolder();
     const path = folder.join("tlsboot.db");
     const log = `${path}-wal`;
@@ -62,8 +62,8 @@ for (const loses of [false, true]) {
       }
       throw Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" });
     };
-    const told: AppError[] = [];
-    const storage = await openSqliteStorage({ path, clock, sync, onLost: (error) => told.push(error) });
+    const lost: AppError[] = [];
+    const storage = await openSqliteStorage({ path, clock, sync, onLost: (error) => lost.push(error) });
     // So few that the log is not begun anew meanwhile.
     for (let i = 0; i < 100; i++) await storage.create(`${PREFIX}n${i}`, thing(`n${i}`, "x".repeat(9_000)));
     const content = await readContent(storage);
@@ -74,7 +74,7 @@ for (const loses of [false, true]) {
     await assert.rejects(storage.create(`${PREFIX}after`, thing("after")), (error) => isAppError(error, "io"));
     await assert.rejects(storage.health(), (error) => isAppError(error, "io"));
     assert.deepEqual(await readContent(storage), content);
-    assert.deepEqual(told.map(({ message }) => message.includes("EIO")), [true]);
+    assert.deepEqual(lost.map(({ message }) => message.includes("EIO")), [true]);
     await storage[Symbol.asyncDispose]();
 
     // The process would end here; what it leaves is what another one finds.

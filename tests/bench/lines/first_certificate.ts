@@ -6,7 +6,7 @@ import type { Program } from "../program.ts";
 import { atMost, type Reading, type Scenario } from "../scenario.ts";
 import { type BenchInstance, usedBy } from "../instance.ts";
 
-/** The peer's nodes bootstrap with `client`, whatever form of ours is measured. */
+/** The peer's nodes bootstrap with `client` for every form of ours. */
 export function firstCertificateScenario(grounds: Grounds, client: () => Promise<Program>): Scenario<"first"> {
   return {
     lines: {

@@ -26,7 +26,7 @@ export interface BareRoot {
   trace(args: readonly string[], user: User): Promise<Traced>;
   /** Returns the path of a library of the host, by its name. */
   findPath(library: string): string;
-  /** Starts a command that goes on. */
+  /** Starts a command that keeps running. */
   start(args: readonly string[], user: User): BareServer;
 }
 

@@ -1,5 +1,5 @@
 /**
- * A root file system of its own over this machine's: what is installed and removed there stays there. An overlay whose
+ * A separate root file system over this machine's. Installations and removals there do not affect this machine. An overlay whose
  * upper side is memory, in mount and process namespaces that end with the process that holds them. Needs root.
  */
 import assert from "node:assert/strict";

@@ -45,7 +45,7 @@ const kubernetes = (name: string, target: string): Peer => ({
   build: "build",
 });
 
-/** A program of others, of a module of its own. */
+/** A program by others, in a separate module. */
 function program(name: string, target: string, version: string, release?: string): Peer {
   const rest = release === undefined ? {} : { release };
   return { name, module: name, target, version, build: "build", use: "programs", ...rest };

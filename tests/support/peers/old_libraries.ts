@@ -1,6 +1,6 @@
 /**
  * The C libraries of an old Debian, from the mirror that this machine's apt uses: what the released file must do with.
- * They lie in a folder of their own, once a machine.
+ * They are in a separate folder, once per machine.
  */
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
@@ -35,7 +35,7 @@ export async function ensureOldLibraries(): Promise<string> {
   return folder;
 }
 
-/** Into a folder, by an apt that has lists and settings of its own: this machine's know nothing of it. */
+/** Downloads into a folder, by an apt with its own lists and settings, without an effect on this machine's. */
 async function fetchPackages(folder: string): Promise<void> {
   const sources = join(folder, "sources.list");
   await writeFile(sources, `deb ${await findMirror()} ${RELEASE} main\n`);

@@ -56,7 +56,7 @@ export async function createCallers(server: JudgedServer, identities = IDENTITIE
       new Promise((resolve, reject) => {
         const text = body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body);
         const agent = agents.get(name);
-        if (agent === undefined) throw new Error(`nobody is called ${name}`);
+        if (agent === undefined) throw new Error(`no identity is called ${name}`);
         const outgoing = request({
           host: "127.0.0.1",
           port: server.port,

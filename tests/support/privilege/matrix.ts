@@ -142,7 +142,7 @@ function attemptsAt(
       case "delete":
         return [{ verb, call: { method: "DELETE", path: named(held) } }];
       default:
-        throw new Error(`${route.key} has the verb ${verb}: say how it is asked for`);
+        throw new Error(`${route.key} has the verb ${verb}: say how it is requested`);
     }
   });
 }

@@ -16,7 +16,7 @@ export interface Place {
 export interface SampleParts {
   /** A certificate request of `system:node:<name>`, base64. */
   request(name: string): string;
-  /** Any certificate, base64 of PEM: the API does not look at what it says. */
+  /** Any certificate, base64 of PEM: the API does not check its content. */
   readonly certificate: string;
 }
 
@@ -62,7 +62,7 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
           eventTime: "2026-01-01T00:00:00.000000Z",
           reportingController: "example.com/c",
           reportingInstance: "i",
-          // Both versions lie in one store.
+          // Both versions are in one store.
         },
         namespace,
         "new-",
@@ -159,7 +159,7 @@ function review(apiVersion: string, kind: string, content: Fields, namespace?: s
   return { label, ...metadata, object: () => ({ apiVersion, kind, metadata, ...content }) };
 }
 
-/** CSRs of two signers lie in one place and must not have the same names. */
+/** CSRs of two signers share one collection and must not have the same names. */
 function shortenSigner(signer: string): string {
   return signer.startsWith("kubernetes.io/") ? "kubelet-" : "";
 }
