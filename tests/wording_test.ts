@@ -4,12 +4,15 @@ import { glob, readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { test } from "node:test";
 
-/** Words that this project once used in senses of its own, each with what to write instead. */
+/** Words that this project once used in its own senses, each with its replacement. */
 const WORDS: Readonly<Record<string, string>> = {
   "strangers?": "unauthenticated clients",
   somebody: "a user",
   nobody: "no one, or the subject itself",
   untold: "unreported",
+  told: "reported, logged, answered",
+  "tells?": "report, log, print",
+  remembered: "cached, recorded",
   "looked at": "checked",
   "nudge[sd]?": "trigger, wake-up",
   farewell: "close grace",
@@ -17,10 +20,9 @@ const WORDS: Readonly<Record<string, string>> = {
   foretold: "already reported in dry run",
   mended: "fixed",
   "comes by": "passes",
-  "is wished": "is requested",
+  "wish|wished|wishes": "request, requested",
   "siege|besieged?": "overload, overloaded",
   gardener: "cleaner",
-  "tells whether": "reports whether",
 };
 
 const PRODUCT = [
@@ -33,15 +35,17 @@ const PRODUCT = [
 ];
 const PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "docs/{engineering,guides,reference}/*.md"];
 const TESTS = ["tests/**/*.ts", "scripts/**/*.ts"];
+const UNIT_TESTS = ["{core,controllers,server,client,cli}/**/*_test.ts"];
 
-const TEST_FILE = /_test\.ts$/;
+/** Tests, which only have prose to check, and the licences of others. */
+const NOT_OUR_WORDS = /(?:_test|\/license_texts)\.ts$/;
 
 /** A name that only says "of", such as `nameOf`. ASN.1's SET OF and predicates such as `isKeyOf` are allowed. */
 const FUNCTION_OF = /\bfunction (?!is|has)[a-z]\w*(?<!Set)Of\(/;
 
 /** The prose of a test: lines of comments, and names of tests. Users and values of test data may have any name. */
 const COMMENT_LINE = /^\s*(?:\/\*\*|\*|\/\/).*$/;
-const TEST_NAME = /\btest\(\s*(["`].*)$/;
+const TEST_NAME = /\b(?:test|check)\(\s*(["`].*)$/;
 
 /** The fewest words that make a useful sentence. */
 const MIN_WORDS = 5;
@@ -93,8 +97,8 @@ function findDocComments({ path, text }: Source): readonly Line[] {
 
 test("wording: plain words stand where this project once had its own", async () => {
   const words = new RegExp(`\\b(?:${Object.keys(WORDS).join("|")})\\b`, "i");
-  const lines = await readLines([...PRODUCT, ...PAGES], TEST_FILE);
-  const prose = (await readLines(TESTS)).flatMap(({ place, text }) => {
+  const lines = await readLines([...PRODUCT, ...PAGES], NOT_OUR_WORDS);
+  const prose = (await readLines([...TESTS, ...UNIT_TESTS])).flatMap(({ place, text }) => {
     const [comment, name] = [COMMENT_LINE.exec(text)?.[0], TEST_NAME.exec(text)?.[1]];
     return comment === undefined && name === undefined ? [] : [{ place, text: comment ?? name ?? "" }];
   });
