@@ -1,4 +1,4 @@
-/** The file on a host with glibc and nothing else, and what it connects to there. */
+/** The file on a host with glibc and nothing else, and its connections there. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";

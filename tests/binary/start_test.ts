@@ -11,7 +11,7 @@ import { createTempFolder } from "../support/temp.ts";
 import { hostFile } from "../support/binary/released.ts";
 
 const RUNS = 15;
-/** Above what docs/engineering/measurements.md has as measured: 1.3 and 3.1. */
+/** Larger than the measured values in docs/engineering/measurements.md, 1.3 and 3.1. */
 const [VERSION_TIMES, GET_CSR_TIMES] = [2.5, 6];
 
 /** Makes bash print the user and system seconds. */

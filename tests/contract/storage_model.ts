@@ -130,7 +130,7 @@ class ListCommand implements fc.AsyncCommand<Model, Real> {
   }
 }
 
-/** Watches from some known revision and compares with what the first watch has heard. */
+/** Watches from some known revision and compares with the events of the first watch. */
 class WatchCommand implements fc.AsyncCommand<Model, Real> {
   readonly #back: number;
 

@@ -1,9 +1,9 @@
-/** A smaller input with the same fault: pieces are left out as long as it fails in the same way. */
+/** Minimizes an input: pieces are removed as long as it fails in the same way. */
 import { join } from "./mutate.ts";
 import type { Bytes } from "./target.ts";
 
 /**
- * Leaves out halves, quarters and so on down to single bytes.
+ * Removes halves, quarters and so on down to single bytes.
  *
  * @param isSame whether an input fails as the first one did
  * @param isOver whether the time is over

@@ -13,7 +13,7 @@ export function resultOutcome(result: Result<unknown, string>): string {
   return result.ok ? "ok" : toOutcome(result.error);
 }
 
-/** A text without what differs from input to input. */
+/** A text without the parts that differ from input to input. */
 export function toOutcome(text: string): string {
   return text.slice(0, 400).replace(/"[^"]*"|'[^']*'|[0-9]+/g, "#").slice(0, 60);
 }

@@ -21,7 +21,7 @@ export interface Target {
    * for further mutations. Throws for a finding, whatever the error.
    */
   readonly run: (input: Bytes) => string | Promise<string>;
-  /** The time that one input may take beside its size, in milliseconds; 250 when left out. */
+  /** The time that one input may take beside its size, in milliseconds; 250 when omitted. */
   readonly graceMs?: number;
   /** Ends what runs beside the target, and checks what must hold at the end. */
   readonly close?: () => Promise<void>;

@@ -1,4 +1,4 @@
-/** The account of an honest client: every answer that it was given, none left out and none counted twice. */
+/** The account of an honest client: every answer that it received, none omitted and none counted twice. */
 
 /** The kinds of honest requests: a list, a readiness probe, a certificate. */
 export const KINDS = ["admin", "probe", "node"] as const;
@@ -8,7 +8,7 @@ export type Kind = (typeof KINDS)[number];
 /** One answer, as `honest.ts` prints it. */
 export interface Answer {
   readonly kind: Kind;
-  /** 200 when it is what was wanted, 0 when there was none. */
+  /** 200 for the expected answer, 0 when there was none. */
   readonly code: number;
   /** The time of a certificate, from its request until it is issued. */
   readonly ms: number;

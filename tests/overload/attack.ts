@@ -2,7 +2,7 @@
 
 export const DEEDS = ["opened", "refused", "sent", "answered", "created", "ended"] as const;
 
-/** The deeds of an attack, and their results. */
+/** The actions of an attack, and their results. */
 export interface Tally {
   /** Connections that were made, with their handshake if the attack wants one. */
   opened: number;
@@ -32,7 +32,7 @@ export interface Target {
   readonly tally: Tally;
   /** Reports whether the attack has reached its aim. */
   isEnough(): boolean;
-  /** Ends what would not end by itself, such as a count that is never reached. */
+  /** Ends an attack that would not end by itself, such as a count that is never reached. */
   readonly deadline: AbortSignal;
 }
 
@@ -70,7 +70,7 @@ export function lacking(
   });
 }
 
-/** Formats the deeds of an attack in words. */
+/** Formats the actions of an attack in words. */
 export function formatTally(unit: string, tally: Tally): string {
   return DEEDS.filter((deed) => tally[deed] > 0).map((deed) => {
     const count = tally[deed].toLocaleString("en");

@@ -1,4 +1,4 @@
-/** An attacker's connections, on whose tally everything stands that happens to them. */
+/** An attacker's connections, which record their events in a tally. */
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import { FRAME, frame, openRaw, PREFACE } from "../support/raw_http2.ts";

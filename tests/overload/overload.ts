@@ -53,7 +53,7 @@ export async function overload(instance: Instance, attack: Attack): Promise<Obse
   };
 }
 
-/** Waits for one more of each: what an attack keeps from being answered counts as its own. */
+/** Waits for one more of each, because answers that an attack delays count as answers during it. */
 async function answersOfEachKind({ honest, account }: Instance): Promise<readonly Answer[]> {
   const answers: Answer[] = [];
   for (const until = performance.now() + ANSWERED_WITHIN_MS; performance.now() < until && !honest.hasEnded();) {

@@ -94,7 +94,7 @@ function wrapped(text: string): string {
 const BEGIN = "<!-- Written by `deno task overload --write`. Do not edit. -->";
 const END = "<!-- The end of what is written. -->";
 
-/** The page with what is written into it between its marks. Throws when it has none. */
+/** Returns the page with a text between its marks. Throws when it has no marks. */
 export function writtenInto(page: string, text: string): string {
   const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (begin === -1 || end < begin) throw new Error(`the page lacks "${BEGIN}" before "${END}"`);

@@ -11,7 +11,7 @@ const STREAMS = 100;
 const TAKEN_WITHIN_MS = 30_000;
 const PING = frame(FRAME.ping, 0, 0, new Uint8Array(8));
 
-/** Requests whose headers come byte by byte; `sent` counts bytes. */
+/** Requests whose headers arrive byte by byte; `sent` counts bytes. */
 export async function slowHeaders(count: number, target: Target): Promise<void> {
   using held = new DisposableStack();
   const all: AttackConnection[] = [];
@@ -30,7 +30,7 @@ export async function slowHeaders(count: number, target: Target): Promise<void> 
   }
 }
 
-/** Bodies that never come; `sent` counts requests that the server has taken. */
+/** Bodies that never arrive; `sent` counts requests that the server has taken. */
 export async function slowBodies(count: number, target: Target): Promise<void> {
   using held = new DisposableStack();
   await openStreams(count, target, held, (stream) => requestFrame(stream, "POST", WHOAMI, bearer(target.token), true));

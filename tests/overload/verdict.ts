@@ -18,11 +18,11 @@ const WINDOW_SECONDS = 10;
  */
 const MOST_MESSAGES = 20;
 
-/** An idle server with what it has when it has been used for a while. */
+/** The memory of an idle server that has been used for a while. */
 const IDLE_MB = 300;
 /**
  * The memory that attacks may add, all of it as the memory of one is not all used by the next: 10,000 connections
- * without a handshake, 10,000 authenticated ones, bodies as they come and as they are put together, a batch of each
+ * without a handshake, 10,000 authenticated ones, bodies in pieces and joined, a batch of each
  * watch, and the history of what they create (`server/storage/memory/history.ts`).
  */
 const ATTACKED_MB = 10_000 * 0.04 + 10_000 * 0.08 + 2 * 128 + 500 * 0.25 + 256;

@@ -14,13 +14,13 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Waits until the signal says that it is over. */
+/** Waits until the signal fires. */
 export function until(over: AbortSignal): Promise<void> {
   if (over.aborted) return Promise.resolve();
   return new Promise((resolve) => over.addEventListener("abort", () => resolve(), { once: true }));
 }
 
-/** Waits until something is so; false when it was not in time, or the signal ended it. */
+/** Waits until a condition holds; false when it did not in time, or when the signal fired. */
 export async function waitUntil(isSo: () => boolean, signal: AbortSignal, withinMs = Infinity): Promise<boolean> {
   for (const end = performance.now() + withinMs; !isSo();) {
     if (signal.aborted || performance.now() > end) return false;

@@ -105,7 +105,7 @@ function visit(node: ts.Node, act: (node: ts.Node) => void): void {
   ts.forEachChild(node, (child) => visit(child, act));
 }
 
-/** A literal, or what `RegExp()` is given; undefined for any other node, and for a copy of a literal. */
+/** A literal, or the argument of `RegExp()`; undefined for any other node, and for a copy of a literal. */
 function readExpression(node: ts.Node, source: ts.SourceFile): string | undefined {
   if (node.kind === ts.SyntaxKind.RegularExpressionLiteral) return node.getText();
   if (!(ts.isNewExpression(node) || ts.isCallExpression(node)) || node.expression.getText() !== "RegExp") {

@@ -199,7 +199,7 @@ async function assertAllLinear<Input>(
 }
 
 const NAME = "n1";
-/** Resources whose fields merge in every way that there is: as maps, as sets, by keys, as a whole. */
+/** Resources whose fields merge in every possible way: as maps, as sets, by keys, as a whole. */
 const MERGED = ["configmaps", "nodes", "roles.rbac.authorization.k8s.io"];
 const MERGE = "application/merge-patch+json";
 const STRATEGIC = "application/strategic-merge-patch+json";

@@ -180,7 +180,7 @@ for (
   });
 }
 
-/** Texts in bodies that readers of their own take apart, with what means something to these. */
+/** Texts in bodies that have separate parsers, with pieces that mean something to these. */
 for (
   const [what, limit, pieces, sent] of [
     ["a token that is reviewed", MAX_BODY_BYTES, ["a", "."], review],
@@ -202,7 +202,7 @@ for (
   ] as readonly (readonly [string, number, readonly string[], (text: string) => Sent])[]
 ) {
   test(`${what} takes linear time`, async () => {
-    // Base64 of the text, and what stands around it.
+    // Base64 of the text, and the text around it.
     await assertLinearForPieces(limit * 0.7, sent, pieces);
   });
 }

@@ -46,7 +46,7 @@ const TAKING_FILES: readonly string[] = [
   "token list --kubeconfig FILE",
 ];
 
-/** Secrets in files that are not what they should be. */
+/** Secrets in files of the wrong kind. */
 const MISTAKEN: Readonly<Record<string, (secret: string) => string>> = {
   "a bare line": (secret) => `${secret}\n`,
   "a broken mapping": (secret) => `apiVersion: v1\nkind: {Config: ${secret}\n`,

@@ -48,7 +48,7 @@ export interface Fixture extends AsyncDisposable {
   issue(csr: KubeObject, edit?: Partial<IssuedCertificate>): Promise<void>;
 }
 
-/** A fresh world; nothing is approved until a test says so. */
+/** Creates a new fixture; nothing is approved until a test approves it. */
 export async function fixture(apiOptions: FakeApiOptions = {}): Promise<Fixture> {
   const api = await startFakeApi({ now: NOW, ...apiOptions });
   const clock = createFakeClock(NOW);

@@ -53,7 +53,7 @@ export interface ChainCase extends Judgements {
   readonly name: string;
   /** The verdict of our own verification, and of every verifier that is not listed with another one. */
   readonly want: Verdict;
-  /** The leaf's DER first; then what a server would show behind it. */
+  /** The leaf's DER first, then the certificates that a server would send after it. */
   readonly chain: readonly Bytes[];
   readonly roots: readonly Bytes[];
   /** A DNS name, or an address. */
@@ -331,7 +331,7 @@ const CRAFTED: Readonly<Record<string, () => OddKey>> = {
   "RSA-16896": () => craftRsaKey(16_896),
 };
 
-/** Builds them all; `now` is when they are to be judged. */
+/** Builds all cases; `now` is the time at which they are verified. */
 export async function buildChainCases(now: Date): Promise<readonly ChainCase[]> {
   const keys = new Map<string, PrivateKey>();
   const crafted = new Map<string, OddKey>();

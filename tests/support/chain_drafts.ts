@@ -16,7 +16,7 @@ import {
 /** The verdict about a chain. */
 export type Verdict = "accept" | "refuse";
 
-/** A certificate in short: what is not said is as it should be. */
+/** A short description of a certificate; everything else is valid. */
 export interface Draft {
   readonly subject: string;
   readonly issuer: string;

@@ -1,8 +1,8 @@
-/** Waiting for what another process does. */
+/** Waits for the effects of another process. */
 
 const LOOK_EVERY_MS = 50;
 
-/** The first answer that is there; fails with what was waited for. */
+/** Returns the first answer; fails with the description of the awaited condition. */
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined>,

@@ -32,7 +32,7 @@ export interface FakeAnswer {
 export interface FakeApiOptions {
   readonly ca?: IssuingCa;
   readonly serving?: Partial<IssuedCertificate>;
-  /** The machine's time; the CA and the serving certificate live around it. */
+  /** The machine's time; the dates of the CA and the serving certificate are around it. */
   readonly now?: Date;
 }
 

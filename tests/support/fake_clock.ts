@@ -1,4 +1,4 @@
-/** A clock that moves only when a test says so. */
+/** A clock that moves only when a test moves it. */
 import type { Clock } from "../../core/ports.ts";
 
 /** Time under a test's control. */

@@ -44,7 +44,7 @@ export function createFaultyDatabases(): FaultyDatabases {
         return (...args: readonly unknown[]) => {
           if (CALLS.includes(String(name))) count();
           const result: unknown = Reflect.apply(value, target, args);
-          // The one call that gives a thing to call.
+          // The one call whose result has calls itself.
           return name === "prepare" ? wrap(result as StatementSync) : result;
         };
       },

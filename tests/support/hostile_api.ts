@@ -1,4 +1,4 @@
-/** Servers that answer everything, with hostile text wherever text can be, and what is in them. */
+/** Servers that answer everything, with hostile text wherever text can be, and their objects. */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { buildCsr, sharedKey } from "./csr_builder.ts";
 import type { FakeAnswer, FakeRequest } from "./fake_api.ts";

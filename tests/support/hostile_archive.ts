@@ -43,13 +43,13 @@ const ARCHIVES: Readonly<Record<string, Archive>> = {
   "objects.backup": { paths: [`objects/${NAME}`], manifest: { objects: 1 }, says: /it contains 0 of 1 objects/ },
 };
 
-/** Names of what `writeHostileArchives` writes, and what only those say who have read it. */
+/** The files of `writeHostileArchives`, and messages that appear only when they were read. */
 export const HOSTILE_ARCHIVES: Readonly<Record<string, RegExp>> = {
   ...Object.fromEntries(Object.entries(ARCHIVES).map(([name, { says }]) => [name, says])),
   "header.backup": /it is not an age file, or it is damaged: invalid non-ASCII byte in header/,
 };
 
-/** Writes them, and the file `identity` that opens them. */
+/** Writes the archives, and the file `identity` that opens them. */
 export async function writeHostileArchives(folder: TempFolder): Promise<void> {
   const identity = await generateX25519Identity();
   await writeFile(folder.join("identity"), `${identity}\n`, { mode: 0o600 });

@@ -8,13 +8,13 @@ export const HOSTILE =
 /** Adds a forged column and a forged line to the hostile text. */
 export const FORGING = `y\tforged column\nforged: line ${HOSTILE}`;
 
-// deno-lint-ignore no-control-regex -- these are what must not be there
+// deno-lint-ignore no-control-regex -- the test looks for these characters
 const OBEYED = /[\x00-\x08\x0b-\x1f\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/u;
 /** Colours and the erased line that tlsboot itself writes to terminals. */
 // deno-lint-ignore no-control-regex -- they begin with one
 const OWN = /\x1b\[(?:0|1|2|31|32|33|36)m|\r\x1b\[2K/g;
 
-/** Finds what a terminal would obey in an output; undefined when there is nothing. */
+/** Finds control characters of a terminal in an output; undefined when there are none. */
 export function findObeyed(output: string, isTerminal: boolean): string | undefined {
   const rest = isTerminal ? output.replace(OWN, "") : output;
   const found = OBEYED.exec(rest);

@@ -1,4 +1,4 @@
-/** A clock for tests over real sockets: short pauses are over at once, long limits only when the test says so. */
+/** A clock for tests over real sockets: short pauses end at once, long limits only when the test ends them. */
 import type { Clock } from "../../core/ports.ts";
 import type { FakeClock } from "./fake_clock.ts";
 

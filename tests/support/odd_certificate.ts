@@ -1,4 +1,4 @@
-/** Certificates that no signer of ours would issue, written value by value: for tests of those who verify them. */
+/** Certificates that no signer of ours would issue, written value by value, for tests of verifiers. */
 import type { PrivateKey } from "../../core/pki/keys.ts";
 import type { Bytes } from "../../core/pki/der.ts";
 import { contextTag, TAG } from "../../core/pki/der.ts";
@@ -16,7 +16,7 @@ import {
 import { parseIpAddress } from "../../core/lib/ip_address.ts";
 import { encodeName } from "../../core/pki/names.ts";
 
-/** An extension as it will stand there, right or wrong. */
+/** An extension as it is written, valid or not. */
 export interface OddExtension {
   readonly oid: string;
   readonly critical: boolean;
@@ -35,7 +35,7 @@ export interface OddCertificate {
   readonly signer: OddKey;
   readonly notBefore: Date;
   readonly notAfter: Date;
-  /** The content of the INTEGER, as it will stand there. */
+  /** The content of the INTEGER, as it is written. */
   readonly serial: Bytes;
   readonly version: 1 | 3;
   readonly extensions: readonly OddExtension[];

@@ -1,4 +1,4 @@
-/** A server over real sockets with short times, for those who attack it, and an honest client of it. */
+/** A server over real sockets with short timeouts, for attacks, and an honest client of it. */
 import { Agent, request } from "node:https";
 import { createSystemClock } from "../../cli/system.ts";
 import { parseTokenFile } from "../../core/bootstrap/token_file.ts";

@@ -1,7 +1,7 @@
-/** HTTP/1.1 by hand over TLS: what no client library would send. */
+/** HTTP/1.1 by hand over TLS, for bytes that no client library would send. */
 import { connect } from "node:tls";
 
-/** Everything that came back until the server closed, or nothing came for a while. */
+/** The bytes of the server until it closed or was quiet for a while. */
 export interface RawAnswer {
   readonly text: string;
   /** The codes of all answers in it: more than one where a request was smuggled. */

@@ -1,4 +1,4 @@
-/** HTTP/2 written by hand, for clients that do what no library lets them do. */
+/** HTTP/2 written by hand, for behaviour that no library allows. */
 import { Buffer } from "node:buffer";
 import { connect, type TLSSocket } from "node:tls";
 import { eventually } from "./eventually.ts";
@@ -33,7 +33,7 @@ export function frame(type: number, flags: number, stream: number, payload: Uint
   return Buffer.concat([head, payload]);
 }
 
-/** A request without a body, or one whose body is still to come. */
+/** A request without a body, or one whose body follows. */
 export function requestFrame(
   stream: number,
   method: string,
@@ -82,9 +82,9 @@ export interface RawConnection extends Disposable {
   /** Settles when the connection is gone. */
   readonly closed: Promise<void>;
   isClosed(): boolean;
-  /** Everything that has come, as long as it is read. */
+  /** All received bytes, as long as it reads. */
   received(): Buffer;
-  /** The frames that have come. */
+  /** The received frames. */
   frames(): readonly { readonly type: number; readonly stream: number; readonly payload: Buffer }[];
   /** Writes and waits until the kernel has taken it, or the connection is gone. */
   write(bytes: Uint8Array | string): Promise<void>;
@@ -130,7 +130,7 @@ export async function openRaw(
   };
 }
 
-/** Waits for what the other end does. */
+/** Waits for a reaction of the other end. */
 export async function until(what: string, isSo: () => boolean): Promise<void> {
   await eventually(what, () => Promise.resolve(isSo() ? true : undefined));
 }

@@ -15,7 +15,7 @@ export interface SentSecrets {
   /** The bearer token of a user of the token file. */
   readonly token: string;
   readonly wrongToken: string;
-  /** An Authorization header that is none. */
+  /** An Authorization header that is malformed. */
   readonly malformed: string;
   /** A text that is in a Secret. */
   readonly content: string;

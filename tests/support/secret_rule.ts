@@ -6,12 +6,12 @@ export interface SecretUse {
   readonly code: string;
 }
 
-/** Names that end so hold a secret. */
+/** Names with these endings have a secret. */
 const SECRET_NAME = /(?:^|[a-z_])(?:[tT]oken|[sS]ecret|[pP]assphrase|[pP]assword|[hH]mac|[bB]earer|[kK]eyPem)$/;
 /** Methods that answer the secret, or a part of it. */
 const PASSING =
   /^(?:trim|slice|subarray|substring|substr|toString|toLowerCase|toUpperCase|normalize|valueOf|at|charAt)$/;
-/** Functions whose answer is what they are given, in other clothes. */
+/** Functions that return their argument in another form. */
 const WRAPPING = /^(?:from|encode|decode|String|encodeBase64|encodeText)$/;
 /** Methods that stop at the first byte that differs; the secret is on either side. */
 const COMPARING =
@@ -19,7 +19,7 @@ const COMPARING =
 /** Methods of maps and sets: the secret is the key. */
 const KEYED = /^(?:get|has|set|add|delete)$/;
 
-/** Finds them in one file. */
+/** Finds the uses of secrets in one file. */
 export function findSecretUses(text: string): readonly SecretUse[] {
   const file = ts.createSourceFile("a.ts", text, ts.ScriptTarget.ESNext, true);
   const named = findNamed(file);

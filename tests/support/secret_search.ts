@@ -39,7 +39,7 @@ export function listForms(value: Value): readonly string[] {
   return [...text, ...base64, hex, hex.toUpperCase()];
 }
 
-/** Pieces of a form that would give it away: overlapping, so that any long run of it holds one. */
+/** Pieces of a form that reveal it. They overlap, so that any long part of it contains one. */
 function listPieces(form: string): readonly string[] {
   if (form.length <= PIECE) return [form];
   const pieces: string[] = [];

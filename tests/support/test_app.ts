@@ -52,7 +52,7 @@ export function valueAt(value: unknown, path: string): unknown {
   );
 }
 
-/** The API and what stands around it. */
+/** The API and its surroundings. */
 export interface TestApp extends AsyncDisposable {
   readonly api: Api;
   readonly storage: Storage;
@@ -73,7 +73,7 @@ export function createUser(username: string, ...groups: readonly string[]): User
   return { username, uid: "", groups: [...groups, AUTHENTICATED_GROUP], extra: {} };
 }
 
-/** Builds one over an empty store. */
+/** Builds a test app over an empty store. */
 export async function createTestApp(
   { clock = createFakeClock(), ...options }: Partial<ApiOptions> & { readonly clock?: FakeClock } = {},
 ): Promise<TestApp> {
@@ -140,7 +140,7 @@ export async function createTestApp(
   };
 }
 
-/** Reads the lines of a watch as they come. */
+/** Reads the lines of a watch as they arrive. */
 export class WatchReader implements AsyncDisposable {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #decoder = new TextDecoder();

@@ -1,4 +1,4 @@
-/** Parses answers of HTTP/1.1 as they came over a connection; each must be well-formed. */
+/** Parses the HTTP/1.1 answers of a connection; each must be well-formed. */
 import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
 import type { Bytes } from "../target.ts";
@@ -13,7 +13,7 @@ export interface WireAnswer {
 const STATUS_LINE = /^HTTP\/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?$/;
 const HEADER = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n]*$/;
 
-/** Reads all of them; throws for what is no answer. The last may be cut, as a watch is. */
+/** Reads all answers; throws for malformed bytes. The last answer may be cut, as a watch is. */
 export function readAnswers(bytes: Bytes): readonly WireAnswer[] {
   const answers: WireAnswer[] = [];
   let rest: Buffer = Buffer.from(bytes);
@@ -43,7 +43,7 @@ function parseHeaderName(header: string): string {
   return header.slice(0, header.indexOf(":")).toLowerCase();
 }
 
-/** Undefined when the rest of it did not come, or when it answers HEAD and has none. */
+/** Undefined when the rest is missing, or when it answers HEAD and has none. */
 function readBody(
   headers: ReadonlyMap<string, string>,
   bytes: Buffer,

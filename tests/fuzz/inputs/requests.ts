@@ -1,4 +1,4 @@
-/** Requests as they stand on the wire: seeds and words for the targets that read requests. */
+/** Requests in their wire form: seeds and words for the targets that read requests. */
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { join } from "../mutate.ts";
@@ -140,7 +140,7 @@ function creatable(json: string): string {
   return JSON.stringify(object);
 }
 
-/** A request taken apart as well as it goes. */
+/** A request, parsed as far as possible. */
 export interface LooseRequest {
   readonly method: string;
   readonly path: string;
@@ -148,7 +148,7 @@ export interface LooseRequest {
   readonly body: Bytes;
 }
 
-/** Splits a request at its first empty line; what is no header is left out. */
+/** Splits a request at its first empty line; lines that are not headers are omitted. */
 export function readRequest(input: Bytes): LooseRequest {
   const text = new TextDecoder("latin1").decode(input);
   const end = text.indexOf("\r\n\r\n");

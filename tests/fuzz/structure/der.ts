@@ -1,4 +1,4 @@
-/** Changes DER as DER: values go, come twice, change places or tags, and every length around them stays right. */
+/** Changes DER as DER: values are removed, repeated, moved or retagged, and every length around them stays right. */
 import { Buffer } from "node:buffer";
 import { encodeValue } from "../../../core/pki/der_writer.ts";
 import type { Random } from "../../../core/ports.ts";
@@ -59,7 +59,7 @@ export function restructureDer(input: Bytes, random: Random): Bytes | undefined 
 }
 
 /**
- * The input with one value coming again and again up to a size, each with another end; or enclosed in itself. Undefined
+ * The input with one value repeated up to a size, each with another end; or enclosed in itself. Undefined
  * when it is no DER.
  */
 export function inflateDer(input: Bytes, random: Random, size: number): Bytes | undefined {

@@ -1,4 +1,4 @@
-/** Changes JSON as JSON: members go, come twice, get other values, are wrapped. */
+/** Changes JSON as JSON: members are removed, repeated, replaced or wrapped. */
 import type { Random } from "../../../core/ports.ts";
 import { below, oneIn, pick } from "../dice.ts";
 import { type Bytes, decodeText, encodeText } from "../target.ts";

@@ -1,4 +1,4 @@
-/** Changes protobuf as protobuf: fields go, come twice, change numbers or places, and every length stays right. */
+/** Changes protobuf as protobuf: fields are removed, repeated, renumbered or moved, and every length stays right. */
 import { Buffer } from "node:buffer";
 import type { Random } from "../../../core/ports.ts";
 import { below, oneIn, pick } from "../dice.ts";
@@ -33,7 +33,7 @@ export function restructureProtobuf(input: Bytes, random: Random): Bytes | undef
   return new Uint8Array(Buffer.concat((root.children ?? []).map(write)));
 }
 
-/** The input with one field coming again and again up to a size, or enclosed in itself; undefined for no protobuf. */
+/** The input with one field repeated up to a size, or enclosed in itself; undefined when it is not protobuf. */
 export function inflateProtobuf(input: Bytes, random: Random, size: number): Bytes | undefined {
   const fields = readFields(input, 0);
   if (fields === undefined || fields.length === 0) return undefined;

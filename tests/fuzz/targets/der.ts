@@ -1,4 +1,4 @@
-/** DER: requests, certificates, names; what they say is what @peculiar/x509 and node:crypto read where these accept. */
+/** DER: requests, certificates, names; ours agrees with @peculiar/x509 and node:crypto where these accept them. */
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 import "reflect-metadata";
@@ -131,7 +131,7 @@ function compareRequest(input: Bytes, ours: { readonly publicKeyDer: Bytes; read
   } catch {
     return;
   }
-  // The package writes keys anew, and leaves out what it does not know of their algorithm.
+  // The package encodes keys again, and omits unknown parts of their algorithm.
   const written = hex(new Uint8Array(theirs.publicKey.rawData));
   if (written.length === ours.publicKeyDer.length * 2) assertSame(hex(ours.publicKeyDer), written, "public key");
   assertSame(hex(ours.signature), hex(new Uint8Array(theirs.signature)), "signature of the request");

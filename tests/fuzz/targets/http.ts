@@ -25,7 +25,7 @@ const TOKEN = "fuzz-token";
 const H2 = 2;
 /** An answer or the end of the connection must come within this time after the last byte. */
 const ANSWER_TIMEOUT_MS = 10_000;
-/** A connection on which nothing happens is ours to end; watches are like that. */
+/** The client ends a connection that is quiet for this time, such as a watch. */
 const QUIET_MS = 40;
 /** The memory that the server may keep after all inputs. */
 const MEMORY_BYTES = 512 * 2 ** 20;
@@ -95,7 +95,7 @@ interface Client {
 
 interface Received {
   readonly bytes: Bytes;
-  /** The server closed, or was quiet after an answer, or said nothing at all. */
+  /** The server closed, was quiet after an answer, or sent nothing at all. */
   readonly end: "closed" | "answered" | "silent";
 }
 

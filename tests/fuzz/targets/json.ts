@@ -1,4 +1,4 @@
-/** JSON, alone and as objects: what JSON.parse makes of it, and what is decoded is encoded the same. */
+/** JSON, alone and as objects: it is read as by JSON.parse, and encoded as it was decoded. */
 import { decodeObject } from "../../../core/kube/codec/decode.ts";
 import { encodeObject, jsonText } from "../../../core/kube/codec/encode.ts";
 import { type JsonDocument, parseJson } from "../../../core/kube/codec/json_parser.ts";
@@ -32,7 +32,7 @@ export const json: Target = {
   },
 };
 
-/** Decodes, and decodes what is written of that. */
+/** Decodes an input, and decodes its encoding again. */
 export function decodeAgain(kind: Kind, document: JsonDocument): string {
   const { object, strictErrors } = decodeObject(kind.schema, document.value, document);
   const text = jsonText(encodeObject(kind, object));

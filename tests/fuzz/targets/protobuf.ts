@@ -41,7 +41,7 @@ export const protobuf: Target = {
   },
 };
 
-/** `envelope`: what stands around a message, and the frames of a watch. */
+/** `envelope`: the envelope of a message, and the frames of a watch. */
 export const envelope: Target = {
   name: "envelope",
   seeds: ALL_KINDS.slice(0, 4).flatMap((kind) => [

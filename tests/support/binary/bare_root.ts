@@ -108,7 +108,7 @@ async function findLibraries(file: string): Promise<readonly string[]> {
   return [...stdout.matchAll(/(?:=> |^\s+)(\/\S+) \(/gm)].map(([, path]) => path!);
 }
 
-/** A library of another root, where /lib may be a folder of its own, and where links may begin at that root. */
+/** A library of another root, where /lib may be a real folder, and where links may begin at that root. */
 function findIn(root: string, library: string): string {
   const found = [join(root, library), join(root, "usr", library)].find((path) =>
     lstatSync(path, { throwIfNoEntry: false }) !== undefined
@@ -118,7 +118,7 @@ function findIn(root: string, library: string): string {
   return isAbsolute(target) ? findIn(root, target) : found;
 }
 
-/** A call that another thread interrupted stands on two lines; the first one has the address. */
+/** A call that another thread interrupted is on two lines; the first one has the address. */
 async function readCalls(trace: string): Promise<readonly string[]> {
   const lines = (await readFile(trace, "utf8")).split("\n").map((line) => line.replace(/^\d+ +/, ""));
   return lines.filter((line) => line !== "" && !line.startsWith("<..."));

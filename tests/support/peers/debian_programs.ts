@@ -1,4 +1,4 @@
-/** Programs of Debian packages that are run from a folder of their own: installed, they would take a name that is taken. */
+/** Programs of Debian packages that run from a separate folder, because their names are taken by other programs. */
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";

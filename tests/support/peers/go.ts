@@ -123,7 +123,7 @@ function sourceHash(peer: Peer): string {
   return hash.digest("hex").slice(0, 12);
 }
 
-/** Builds what is missing of what the suite runs, of what the benchmarks or the programs need too, or of a few peers by name. */
+/** Builds the missing peers of the suite, also those of the benchmarks or the programs, or a few peers by name. */
 export async function ensurePeers(
   root: string,
   use: "suite" | "bench" | "programs" | readonly string[] = "suite",

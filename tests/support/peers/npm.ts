@@ -19,7 +19,7 @@ export function npmPeerPath(name: string): string {
   return join(cacheDir(), `${name}-${hash.digest("hex").slice(0, 12)}`);
 }
 
-/** Installs what is missing, exactly as the lock files say. */
+/** Installs missing packages, exactly as locked. */
 export async function ensureNpmPeers(): Promise<void> {
   for (const name of NAMES) {
     const path = npmPeerPath(name);

@@ -5,7 +5,7 @@ import { createSystemClock, createSystemRandom } from "../../../cli/system.ts";
 import { parseAuthority } from "../../../core/pki/authority.ts";
 import { IDENTITIES, type Identity } from "./identities.ts";
 
-/** A server to be judged, and the CA that it believes for clients. */
+/** A server to compare, and the CA that it trusts for clients. */
 export interface JudgedServer {
   readonly port: number;
   readonly servingCaPem: string;

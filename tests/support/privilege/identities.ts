@@ -69,7 +69,7 @@ export const TOKEN_FILE_USER = { token: "user-token", username: "tokenuser" } as
 
 const SERVICE_ACCOUNTS = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
 
-/** The one who may do everything, and prepares the objects. */
+/** The identity that may do everything, and prepares the objects. */
 export const MASTERS: Identity = certified("masters", "in group system:masters", "root", ["system:masters"]);
 
 /** All identities, in the order of the columns. */

@@ -29,7 +29,7 @@ const PATHS: readonly string[] = [
 
 const DRY_RUN = "dryRun=All&fieldManager=matrix";
 
-/** Prepares a server and asks it everything. A route without a sample is an error. */
+/** Prepares a server and sends it every request. A route without a sample is an error. */
 export async function judgeServer(
   server: JudgedServer,
   callers: Callers,

@@ -6,7 +6,7 @@ import type { KubeObject } from "../../../core/kube/meta.ts";
 
 /** The place of the objects of a resource, and their sort. */
 export interface Place {
-  /** Namespace, or what is special; the row says it. */
+  /** The namespace, or another property of the row. */
   readonly label: string;
   readonly namespace?: string;
   object(name: string): KubeObject;
@@ -20,7 +20,7 @@ export interface SampleParts {
   readonly certificate: string;
 }
 
-/** The name of the object that is there: also a node's, and so is the other. */
+/** The name of the existing object, which is also a node's, as is the other. */
 export const HELD = "n1";
 /** The name of the object that is not there. */
 export const FRESH = "n3";

@@ -15,7 +15,7 @@ const CSRS = { apiGroups: ["certificates.k8s.io"], resources: ["certificatesigni
 const READS = { ...CSRS, verbs: ["get", "list", "watch"] };
 const USUAL_VERBS = ["create", "get", "list", "watch", "update", "patch", "delete", "deletecollection"];
 
-/** Builds what the samples need of this server. */
+/** Builds the parts of the samples that depend on this server. */
 export async function createParts(server: JudgedServer): Promise<SampleParts> {
   const requests = new Map<string, string>();
   for (const name of [HELD, FRESH]) {
