@@ -4,7 +4,7 @@
  */
 import { readdir, readFile, readlink } from "node:fs/promises";
 
-/** A socket that listens. */
+/** A socket that listens for connections. */
 export interface ListeningSocket {
   readonly kind: "tcp" | "udp" | "unix";
   /** `127.0.0.1:6443`, or the path of a UNIX socket. */

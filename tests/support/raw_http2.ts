@@ -84,7 +84,7 @@ export interface RawConnection extends Disposable {
   isClosed(): boolean;
   /** All received bytes, as long as it reads. */
   received(): Buffer;
-  /** The received frames. */
+  /** The frames that were received so far. */
   frames(): readonly { readonly type: number; readonly stream: number; readonly payload: Buffer }[];
   /** Writes and waits until the kernel has taken it, or the connection is gone. */
   write(bytes: Uint8Array | string): Promise<void>;
