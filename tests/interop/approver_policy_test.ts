@@ -1,4 +1,4 @@
-/** Policies against whole kubelets 1.37: who gets a serving certificate, who does not and why, and who takes over. */
+/** Policies against whole kubelets 1.37: issued and refused serving certificates, the reasons, and the change of leader. */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -132,7 +132,7 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
       "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: stop\nrules:\n" +
         `  - {name: stolen, match: {signerNames: [kubernetes.io/*], users: ["${user}"]}, then: deny}\n`,
     );
-  await stop("nobody");
+  await stop("unused");
   const asAdmin = ["--kubeconfig", plane.adminKubeconfig, "--leader-elect=false"];
   await using approver = startTlsboot(["approver", ...asAdmin, "--policy", policy]);
   await using _signer = startTlsboot([
@@ -173,7 +173,7 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
     `TlsbootDeny: This CSR was denied by user "${admin}" with tlsboot deny.`,
   );
 
-  // A user without rights: the controllers end and say what is missing.
+  // A user without rights: the controllers end and report the missing rights.
   const powerless = await runTlsboot(["approver", "--kubeconfig", plane.folder.join("n1", "kubeconfig")]);
   assert.equal(powerless.code, 1);
   assert.match(powerless.stderr, /user "system:node:n1" may not .*update certificatesigningrequests\/approval/);

@@ -60,7 +60,7 @@ test("age opens a backup and tar unpacks it; restore opens a backup sealed by ag
   await instance.kubectl.run("wait", "csr/next", "--for=jsonpath={.status.certificate}", "--timeout=30s");
 });
 
-test("a full disk ends backup and restore with the reason, and nothing half done stays", async () => {
+test("a full disk ends backup and restore with the reason, and no partial files remain", async () => {
   await using folder = await createTempFolder();
   const { recipient, path } = await makeKey(folder);
   await using disk = await mountSmallDisk(folder.join("disk"), 512);

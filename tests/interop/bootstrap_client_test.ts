@@ -74,7 +74,7 @@ test("kube-apiserver: both certificates by the hash of the CA, and a kubelet liv
   assert.deepEqual(
     (await readdir(folder)).sort(),
     before,
-    "the kubelet asked for nothing: names and lives are as it wants",
+    "the kubelet made no request: names and lifetimes are as it expects",
   );
   assert.equal((await kubectl.run("get", "csr", "--output=name")).trim().split("\n").length, 2);
 });

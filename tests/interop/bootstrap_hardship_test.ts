@@ -1,4 +1,4 @@
-/** Rotation through what goes wrong for real: a full disk, an API that is away, a machine that sleeps, a kill. */
+/** Rotation under realistic failures: a full disk, an API that is away, a machine that sleeps, a kill. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import process from "node:process";

@@ -101,14 +101,14 @@ test("a kubelet bootstraps from up over an intermediate that openssl made, and k
   const { code, stderr } = await runProgram("openssl", client);
   assert.equal(code, 0, stderr);
 
-  // The organization's root makes an administrator of another instance, who has no rights here.
+  // The organization's root issues a certificate for an administrator of another instance, without rights here.
   const extensions = ["extendedKeyUsage=clientAuth", "authorityKeyIdentifier=keyid"];
-  await makeCertificate(folder, { name: "stranger", issuer: "root", extensions });
-  const stranger = ["--client-certificate", folder.join("stranger.crt"), "--client-key", folder.join("stranger.key")];
+  await makeCertificate(folder, { name: "outsider", issuer: "root", extensions });
+  const outsider = ["--client-certificate", folder.join("outsider.crt"), "--client-key", folder.join("outsider.key")];
   const refused = await instance.kubectl.try(
     "get",
     "csr",
-    ...stranger,
+    ...outsider,
     "--kubeconfig=/dev/null",
     "--server",
     instance.server,
@@ -174,7 +174,7 @@ test("a name outside of the CA's constraints is refused by openssl, by kubectl a
       if (isInside) assert.equal((await sent).status, 200);
       else await assert.rejects(sent, { code: "tls_untrusted" });
     }
-    // Without a credential kubectl asks for a user name.
+    // Without a credential kubectl prompts for a user name.
     const trust = ["--server", url, "--certificate-authority", folder.join("ca.crt"), "--token=none"];
     const { code, stderr } = await kubectl.try("get", "--raw", "/", ...trust);
     if (isInside) assert.equal(code, 0, stderr);

@@ -15,12 +15,12 @@ const DIFFERENT: Readonly<Record<string, Verdict>> = {
   "host: a common name alone": "accept",
   "host: a wildcard within a label": "accept",
   "host: an empty list of names": "accept",
-  // It passes over what it cannot read.
+  // It ignores unparsable names.
   "a negative serial number": "accept",
   "host: a name that is not ASCII beside a good one": "accept",
   "host: an address of 5 octets": "accept",
   // It compares as it is.
-  "host: a final dot in what is asked for": "refuse",
+  "host: a final dot in the requested name": "refuse",
   "host: an IPv4 address within IPv6": "refuse",
 };
 

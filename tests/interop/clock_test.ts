@@ -88,7 +88,7 @@ function parseCount({ stdout }: Finished): number {
   return stdout.split("\n").filter((line) => line !== "").length;
 }
 
-test("up goes on when its clock is set a second, an hour and more than a year both ways, and loses nothing", async () => {
+test("up continues when its clock is set a second, an hour and more than a year both ways, and loses nothing", async () => {
   await using folder = await createTempFolder();
   // Born so long ago that its CA is valid wherever the clock is set.
   const clock = await createClock(folder, "-800d", "UTC");
@@ -109,7 +109,7 @@ test("up goes on when its clock is set a second, an hour and more than a year bo
   }
 });
 
-test("up whose clock is set to before its CA waits, and goes on when the clock is right again", async () => {
+test("up whose clock is set to before its CA waits, and continues when the clock is right again", async () => {
   await using folder = await createTempFolder();
   const clock = await createClock(folder, "+0", "UTC");
   await using instance = await startClockedInstance(folder, clock);
@@ -144,7 +144,7 @@ for (
     },
   ]
 ) {
-  test(`up goes on over ${name}`, async () => {
+  test(`up continues over ${name}`, async () => {
     await using folder = await createTempFolder();
     const clock = await createClock(folder, `@${from}`, zone);
     await using instance = await startClockedInstance(folder, clock);

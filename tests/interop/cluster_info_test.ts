@@ -13,7 +13,7 @@ const PAUSE_MS = 100;
 interface TokenOptions {
   readonly type?: string;
   readonly name?: string;
-  /** Entries beside the id, the secret and the usage; undefined takes one of those away. */
+  /** Entries beside the id, the secret and the usage; undefined removes one of those. */
   readonly data?: Readonly<Record<string, string | undefined>>;
 }
 
@@ -97,7 +97,7 @@ const STEPS: readonly Step[] = [
     signed: [],
   },
   {
-    change: "signatures that nobody made",
+    change: "forged signatures",
     make: (kubectl) =>
       kubectl.run(
         ...["patch", "configmap/cluster-info", "--namespace=kube-public", "--type=merge"],
@@ -112,7 +112,7 @@ test("up signs cluster-info as kube-controller-manager does, and drops the signa
   await using instance = await startInstance();
   const theirs = createKubectl(plane.folder, plane.adminKubeconfig);
   await theirs.run("wait", "namespace/kube-public", "--for=create", "--timeout=30s");
-  // `up` has a token of its own, which it makes anew when it is deleted.
+  // `up` has a built-in token, which it creates again when it is deleted.
   const [own = ""] = Object.keys(await readSignatures(instance.kubectl));
   let before: Signatures = {};
   for (const { change, make, signed, isRenewal = false } of STEPS) {
@@ -131,7 +131,7 @@ test("up signs cluster-info as kube-controller-manager does, and drops the signa
 
 type Signatures = Readonly<Record<string, string>>;
 
-/** Looks until the signatures are as they should be, or time is up; answers what is there then. */
+/** Polls until the signatures are as expected or the time is over; returns the last signatures. */
 async function untilSigned(
   kubectl: Kubectl,
   isAsItShouldBe: (signatures: Signatures) => boolean,

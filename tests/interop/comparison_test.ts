@@ -56,7 +56,10 @@ test("the number of identical exchanges does not drop", async () => {
   const { verdicts } = await compared();
   const identical = countIdentical(verdicts);
   if (isUpdating) {
-    await writeFile(IDENTICAL, `# Exchanges that were answered identically; never fewer.\nidentical: ${identical}\n`);
+    await writeFile(
+      IDENTICAL,
+      `# The number of exchanges with identical answers, which must not drop.\nidentical: ${identical}\n`,
+    );
   }
   const { identical: before } = parse(await readFile(IDENTICAL, "utf8")) as { readonly identical: number };
   assert.ok(identical >= before, `${identical} exchanges are identical, ${before} were`);

@@ -6,7 +6,7 @@ import { startInstance } from "../support/interop/instance.ts";
 
 /**
  * These want the document of discovery to have every group of a whole Kubernetes (apps, batch, autoscaling …). Nothing
- * of it is served here, and discovery says so: an API that is advertised and missing would mislead every client.
+ * of it is served here, and discovery reports so: an API that is advertised and missing would mislead every client.
  */
 const WANT_A_WHOLE_KUBERNETES: readonly RegExp[] = [
   /AggregatedDiscovery should support aggregated discovery interface /,
@@ -15,7 +15,7 @@ const WANT_A_WHOLE_KUBERNETES: readonly RegExp[] = [
 ];
 const MISSING_GROUP = /admissionregistration\.k8s\.io/;
 
-test("conformance tests that need no pods pass, but for those that look for groups that are not served", async () => {
+test("conformance tests that need no pods pass, except those that expect groups that are not served", async () => {
   await using instance = await startInstance();
   await instance.kubectl.given({ stdin: READY_NODE }).run("create", "-f", "-");
   // Admission taints each new node; a node controller would take the taint away.

@@ -51,7 +51,7 @@ test("curl approves with a JSON PUT of a condition, and the signer issues", asyn
   assert.match(await instance.kubectl.run("get", "csr", "h1"), / Approved,Issued\n$/);
 });
 
-test("curl denies with a JSON PUT of a condition, for good", async () => {
+test("curl denies permanently with a JSON PUT of a condition", async () => {
   await using instance = await startInstance({ tokens: TOKENS });
   const csr = await createCsr(instance, "h2");
   assert.equal((await put(instance, "h2", withCondition(csr, "Denied"))).status, 200);

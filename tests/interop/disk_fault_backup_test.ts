@@ -1,6 +1,6 @@
 /**
  * A disk that fails under `backup` and `restore`, at every system call in turn: both say so and end with 1, a backup has
- * its name only when it is whole, and a data directory is the one that was there or the one that was asked for.
+ * its name only when it is whole, and a data directory is the old one or the requested one.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -15,8 +15,8 @@ import { assertClearEnd, begin } from "../support/interop/faulty_instance.ts";
 
 /** A disk that is broken from a call on: nothing can be cleaned up either. */
 const FOR_GOOD: readonly Fault[] = [
-  { name: "ENOSPC for good", errno: "ENOSPC", kinds: "owt", count: 1_000_000 },
-  { name: "EIO for good", errno: "EIO", kinds: "owstn", count: 1_000_000 },
+  { name: "permanent ENOSPC", errno: "ENOSPC", kinds: "owt", count: 1_000_000 },
+  { name: "permanent EIO", errno: "EIO", kinds: "owstn", count: 1_000_000 },
 ];
 
 interface Stopped {
@@ -44,7 +44,7 @@ async function createStopped(folder: TempFolder): Promise<Stopped> {
 }
 
 for (const isForced of [false, true]) {
-  test(`backup${isForced ? " --force" : ""} on a disk that fails at every call in turn leaves no half of one`, async () => {
+  test(`backup${isForced ? " --force" : ""} on a disk that fails at every call in turn never writes a partial backup`, async () => {
     await using folder = await createTempFolder();
     const { dataDir, seal, open } = await createStopped(folder);
     const disk = await createFaultyDisk(folder);
@@ -85,7 +85,7 @@ for (const isForced of [false, true]) {
   });
 }
 
-test("backup of a data directory whose disk fails at every call in turn says so, and harms nothing", async () => {
+test("backup of a data directory whose disk fails at every call in turn reports it, and changes nothing", async () => {
   await using folder = await createTempFolder();
   const { dataDir, seal, open } = await createStopped(folder);
   const disk = await createFaultyDisk(folder);
@@ -120,8 +120,8 @@ const WITHOUT_SYNCS = FAULTS.filter(({ kinds }) => kinds !== "s").map((fault) =>
 const SYNCED = FAULTS.filter(({ kinds }) => kinds.includes("s"));
 
 /**
- * A database is put on the disk twice, by who makes it and by who reads it again, and the second time heals what the
- * first has missed. So its syncs fail for good.
+ * A database is put on the disk twice, by its writer and by its next reader, and the second time heals what the
+ * first has missed. So its syncs fail permanently.
  */
 const DATABASE_FAULTS: readonly Fault[] = [
   ...WITHOUT_SYNCS,
@@ -149,7 +149,7 @@ const RESTORING: readonly ({ readonly name: string; readonly isForced: boolean }
   { name: "/place$", isForced: true, faults: SYNCED },
 ];
 
-test("restore on a disk that fails at every call in turn changes nothing, or all and says so", async () => {
+test("restore on a disk that fails at every call in turn changes nothing, or everything and reports it", async () => {
   await using folder = await createTempFolder();
   const { dataDir, seal, open } = await createStopped(folder);
   const disk = await createFaultyDisk(folder);
@@ -173,7 +173,7 @@ test("restore on a disk that fails at every call in turn changes nothing, or all
         // Made once more where it is there; synced by SQLite, which takes no notice of an error, and in the end by us.
         const isRepeated = name === "/place/instance.restoring$" && (call > 0 || fault.kinds === "s");
         if (isRepeated && hits[0]?.startsWith("fsync")) ignored++;
-        // The log goes only once all of it is in the database for good; the next start reads it.
+        // The log is deleted only once all of it is synced to the database; the next start reads it.
         const log = await readFile(`${target}/tlsboot.db-wal`).catch(() => new Uint8Array());
         const isInLog = name.includes("/tlsboot.db") && log.length > 0;
         assert.ok(hits.length === 0 || fault.short === "harmless" || isRepeated || isInLog, seen);

@@ -1,4 +1,4 @@
-/** A disk that fails under `bootstrap` and under what switches pairs, at every system call in turn: a node's files are whole always. */
+/** A disk that fails under `bootstrap` and under a switch of pairs, at every system call in turn: the files of a node are always whole. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -12,12 +12,12 @@ import { startInstance } from "../support/interop/instance.ts";
 
 const HALF = "half of it";
 
-test("bootstrap on a disk that fails at every call in turn says so, and the next run succeeds", async () => {
+test("bootstrap on a disk that fails at every call in turn reports it, and the next run succeeds", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   const disk = await createFaultyDisk(instance.folder);
   let failures = 0;
   await tryEachCall(disk, `${instance.folder.path}/home-`, async ({ fault, call, what }) => {
-    // A node of its own for each call: what is left of the one before must not matter.
+    // A separate node for each call: remains of the previous one must not matter.
     const node = `n${FAULTS.indexOf(fault)}-${call}`;
     const home = instance.folder.join(`home-${node}`);
     const args = [
@@ -31,7 +31,7 @@ test("bootstrap on a disk that fails at every call in turn says so, and the next
       assert.notEqual(fault.short, "harmless", what);
       assertClearEnd(first, `${what}: ${hits}`);
     } else if (fault.short !== "harmless") {
-      // A temporary key that cannot be removed is left to the next request.
+      // A temporary key that cannot be removed stays until the next request.
       assert.deepEqual(hits.filter((hit) => !/^unlink \S+\.key\.tmp$/.test(hit)), [], what);
     }
     await disk.disarm();
@@ -73,14 +73,14 @@ test("pairs and kubeconfigs on a disk that fails at every call in turn are the o
     await tryEachCall(disk, needle, async ({ fault, call, what }) => {
       const before = await readNow();
       const name = `${target}-${FAULTS.indexOf(fault)}-${call}`;
-      const said = await program.send(`${target} ${name}`);
+      const answer = await program.send(`${target} ${name}`);
       const hits = await disk.hits();
       const after = await readNow();
       const isNew = after !== before;
       if (target === "kubeconfig") assert.notEqual(after, HALF, `${what}: ${hits}`);
       else assert.equal(after, isNew ? name : before);
-      if (!isNew) assert.match(said, /failed cannot /, `${what}: ${hits}`);
-      if (/failed/.test(said)) assert.doesNotMatch(said, /badly/);
+      if (!isNew) assert.match(answer, /failed cannot /, `${what}: ${hits}`);
+      if (/failed/.test(answer)) assert.doesNotMatch(answer, /badly/);
       await disk.disarm();
       assert.match(await program.send(`${target} ${name}-after`), /done/, `after ${what}: ${hits}`);
       assert.notEqual(await readNow(), after);

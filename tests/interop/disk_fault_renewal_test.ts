@@ -1,6 +1,6 @@
 /**
  * A disk that fails while a running instance renews its serving certificate and its admin kubeconfig, at every system call in
- * turn: it serves the certificate of before or the new one, and the next look makes on the disk what is missing there.
+ * turn: it serves the previous certificate or the new one, and the next check writes what is missing on the disk.
  */
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
@@ -38,7 +38,7 @@ for (
     { what: "admin kubeconfig", name: "admin.kubeconfig" },
   ]
 ) {
-  test(`a running instance whose disk fails at every call in turn while it renews its ${owned} serves on, and the next look mends it`, async () => {
+  test(`a running instance whose disk fails at every call in turn while it renews its ${owned} continues to serve, and the next check repairs it`, async () => {
     await using folder = await createTempFolder();
     const disk = await createFaultyDisk(folder);
     const dataDir = folder.join("data");
@@ -65,9 +65,9 @@ for (
       const adminAfter = await admin(dataDir);
       if (isDone) assert.notDeepEqual([after, adminAfter.leaf], [before, adminBefore.leaf]);
       assert.equal(await instance.send("look"), "done", `after ${what}`);
-      const mended = await readShownCertificate(port);
-      assert.notEqual(mended, before, `after ${what}`);
-      assert.equal(await served(dataDir), mended, `after ${what}`);
+      const repaired = await readShownCertificate(port);
+      assert.notEqual(repaired, before, `after ${what}`);
+      assert.equal(await served(dataDir), repaired, `after ${what}`);
       assert.notDeepEqual((await admin(dataDir)).leaf, adminBefore.leaf, `after ${what}`);
       const rest = [...await readdir(dataDir), ...await readdir(`${dataDir}/pki`)].filter((name) => /tmp/.test(name));
       assert.deepEqual(rest, [], `after ${what}`);

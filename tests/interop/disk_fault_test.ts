@@ -1,6 +1,6 @@
 /**
  * A disk that fails under the real program, at every system call in turn. The server refuses with a Status of 5xx and
- * goes on, or ends with a clear message where the disk did not keep a write; it acknowledges nothing that it has not
+ * continues, or ends with a clear message where the disk did not keep a write; it acknowledges nothing that it has not
  * stored.
  */
 import assert from "node:assert/strict";
@@ -25,7 +25,7 @@ import { waitUntilUp } from "../support/interop/instance.ts";
 /** A checkpoint writes a thousand pages, all alike, and syncs once. */
 const CHECKPOINT_CALLS = [0, 1, 2, 10, 100, 500];
 
-test("up on a disk that fails at every call in turn acknowledges nothing that it has not stored, and goes on or ends clearly", async () => {
+test("up on a disk that fails at every call in turn acknowledges nothing that it has not stored, and continues or ends clearly", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
   const [dataDir, port] = [folder.join("data"), await findServerPort()];
@@ -113,7 +113,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
   assert.deepEqual([...acknowledged].filter((name) => !names.has(name)), []);
 });
 
-test("up that cannot sync the files of a killed one leaves them to the next start", async () => {
+test("up that cannot sync the files of a killed one keeps them for the next start", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
   const [dataDir, port] = [folder.join("data"), await findServerPort()];

@@ -1,4 +1,4 @@
-/** An etcd that is away, slow, full, behind a network that is cut, or has forgotten: what a server says and does. */
+/** An etcd that is away, slow, full, behind a network that is cut, or without its data: the reports and the behaviour of a server. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
@@ -35,7 +35,7 @@ test("a missing etcd is reported, with a hint", async () => {
   assert.match(stderr, /hint: check --etcd-servers and that a majority/);
 });
 
-test("a server whose etcd stands still or is killed acknowledges nothing, says so, and goes on afterwards", async () => {
+test("a server whose etcd stands still or is killed acknowledges nothing, reports it, and continues afterwards", async () => {
   await using etcd = await startEtcd();
   await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
   const { kubectl } = instance;
@@ -69,7 +69,7 @@ test("a server whose etcd stands still or is killed acknowledges nothing, says s
   assert.doesNotMatch(names, /meanwhile-too/);
 });
 
-test("a full etcd takes nothing, the server says so and still reads, and is ready once there is room", async () => {
+test("a full etcd accepts no writes, the server reports it and still reads, and is ready once there is room", async () => {
   await using etcd = await startEtcd({ flags: ["--quota-backend-bytes=16777216"] });
   await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
   const { kubectl } = instance;
@@ -122,7 +122,7 @@ async function call(url: string, path: string, body: object): Promise<unknown> {
   return await response.json();
 }
 
-test("a watch from a revision that etcd has compacted ends with 410, one from a later revision goes on", async () => {
+test("a watch from a revision that etcd has compacted ends with 410, one from a later revision continues", async () => {
   await using etcd = await startEtcd();
   const args = ["--etcd-servers", etcd.urls.join(","), "--etcd-compaction-interval", "2s"];
   const folder = await createTempFolder();
@@ -172,7 +172,7 @@ async function compactedRevision(url: string): Promise<number> {
   return Number(/"compact_revision":"(\d+)"/.exec(text)?.[1] ?? 0);
 }
 
-test("a server that is cut off from etcd stops acknowledging, says so in /readyz, and recovers", async () => {
+test("a server that is cut off from etcd stops acknowledging, reports it in /readyz, and recovers", async () => {
   await using network = await createNetworkNamespace();
   await using etcd = await startEtcd({ members: 3, address: network.hostAddress });
   await using folder = await createTempFolder();

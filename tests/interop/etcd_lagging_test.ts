@@ -1,4 +1,4 @@
-/** A member of etcd that is behind the others: what a server that asks it serves is new, or nothing. */
+/** A member of etcd that is behind the others: a server that uses it serves current data, or none. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
@@ -74,12 +74,12 @@ async function watchTold(kubectl: Kubectl, until: number, during: () => Promise<
 }
 
 /** Checks that each number comes once, in order. */
-function assertInOrder(told: string, until: number): void {
-  const numbers = told.split("\n").filter((line) => /^\d+$/.test(line)).map(Number);
+function assertInOrder(output: string, until: number): void {
+  const numbers = output.split("\n").filter((line) => /^\d+$/.test(line)).map(Number);
   assert.deepEqual(numbers, Array.from({ length: until + 1 }, (_, index) => index));
 }
 
-/** The first server asks members that go on; the second knows the lagging one alone, the third asks it first. */
+/** The first server uses members that keep up; the second knows only the lagging one, the third tries it first. */
 async function startThree(etcd: Etcd) {
   const [one, two, lagging] = etcd.urls as [string, string, string];
   return await startServers([[one, two], [lagging], [lagging, one, two]], { tokens: TOKENS });

@@ -54,7 +54,7 @@ async function readState(kubectl: Kubectl): Promise<Record<string, string>> {
   return Object.fromEntries(Object.entries(all).filter(([key]) => !/cluster-info|events /.test(key)));
 }
 
-/** A node asks for its next certificate with the one that it has. */
+/** Requests the next certificate of a node with its current one. */
 async function renew(node: Kubectl, name: string): Promise<void> {
   const spec = {
     signerName: "kubernetes.io/kube-apiserver-client-kubelet",

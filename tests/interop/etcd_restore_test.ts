@@ -141,7 +141,7 @@ test("a restore that died with only the marker remaining resumes without force, 
   assert.deepEqual((await readdir(folder.path)).filter((name) => /^last\.re/.test(name)), []);
 });
 
-test("a restore that another program writes into ends, and --force-etcd puts aside all that is there", async () => {
+test("a restore that another program writes into ends, and --force-etcd puts aside all existing keys", async () => {
   const command = restore(await makeBackup("spoiled", 5), "spoiled", "spoiled");
   await must(command);
   await putMarkerBack("spoiled");
@@ -192,13 +192,13 @@ test("--force-etcd moves existing keys below another prefix, also after an inter
 });
 
 test("a backup reports the parts of an etcd that are not in it, and holds nothing that it cannot read", async () => {
-  await must(restore(await makeBackup("told", 3), "told", "told"));
-  const [member, instance] = [etcd.members[0]!, ["--data-dir", folder.join("told"), ...flags("told")]];
-  const backup = ["backup", folder.join("told-2.backup"), ...instance, ...seal];
-  await member.put("/told/pods/default/a", "x");
-  await member.put("/told/example.com/widgets/b", "{}");
+  await must(restore(await makeBackup("reported", 3), "reported", "reported"));
+  const [member, instance] = [etcd.members[0]!, ["--data-dir", folder.join("reported"), ...flags("reported")]];
+  const backup = ["backup", folder.join("reported-2.backup"), ...instance, ...seal];
+  await member.put("/reported/pods/default/a", "x");
+  await member.put("/reported/example.com/widgets/b", "{}");
   const strange = { kind: "ConfigMap", apiVersion: "v1", metadata: { name: "odd", namespace: "default" }, news: 1 };
-  await member.put("/told/configmaps/default/odd", JSON.stringify(strange));
+  await member.put("/reported/configmaps/default/odd", JSON.stringify(strange));
   const { stdout, stderr } = await must(backup);
   assert.match(stdout, /: 4 objects of etcd at revision \d+ and 1 files, /);
   assert.match(stderr, /warning: not in it, .*: example\.com\/widgets \(1\), pods \(1\)\n/);
@@ -206,7 +206,7 @@ test("a backup reports the parts of an etcd that are not in it, and holds nothin
     stderr,
     /warning: in it without the fields that tlsboot does not know, if they have any: configmaps \(1\)\n/,
   );
-  await member.put("/told/secrets/default/sealed", "k8s:enc:aescbc:v1:key1:...");
+  await member.put("/reported/secrets/default/sealed", "k8s:enc:aescbc:v1:key1:...");
   await refused(
     [...backup, "--force"],
     /"\/registry\/secrets\/default\/sealed" in etcd: .* encrypted .*\n.*snapshot save/,
@@ -218,7 +218,7 @@ test("a backup reports the parts of an etcd that are not in it, and holds nothin
   const elsewhere = ["--data-dir", folder.join("visitor"), ...flags("empty"), ...seal];
   await refused(["backup", folder.join("z"), ...elsewhere], /no object is below "\/empty" in etcd/);
   await refused(
-    ["backup", folder.join("z"), "--data-dir", folder.join("nowhere"), ...flags("told"), ...seal],
+    ["backup", folder.join("z"), "--data-dir", folder.join("nowhere"), ...flags("reported"), ...seal],
     /it is not a data directory of a server/,
   );
 });
@@ -250,9 +250,9 @@ test("a backup pairs no folder with the objects of another instance", async () =
     /the objects in etcd are of an instance with another CA\n.*hint: name the folder/,
   );
   await must(back("own", home.join("data"), "paired"));
-  // Where nothing says whose the objects are, there is nothing to compare.
-  await must(restore(await makeBackup("nobody", 3), "nobody", "nobody"));
-  await must(back("any", foreign, "nobody"));
+  // Without a record of the owner there is nothing to compare.
+  await must(restore(await makeBackup("unowned", 3), "unowned", "unowned"));
+  await must(back("any", foreign, "unowned"));
 });
 
 test("a prefix of / is all of an etcd, as for kube-apiserver, and keys put aside are not below it", async () => {

@@ -1,4 +1,4 @@
-/** Three servers on an etcd of three members: one API, whichever is asked. */
+/** Three servers on an etcd of three members: one API, whichever server is used. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -54,8 +54,8 @@ test("a watch at one server delivers the writes of the others, in order", async 
       await kubectl.run("patch", "cm", "numbers", "-n", "default", "-p", JSON.stringify({ data: { n: `${number}` } }));
     }
     await watch.waitFor(/^20$/m);
-    const told = watch.stdout().split("\n").filter((line) => /^\d+$/.test(line)).map(Number);
-    assert.deepEqual(told, Array.from({ length: 21 }, (_, index) => index));
+    const delivered = watch.stdout().split("\n").filter((line) => /^\d+$/.test(line)).map(Number);
+    assert.deepEqual(delivered, Array.from({ length: 21 }, (_, index) => index));
   });
 });
 
@@ -90,7 +90,7 @@ test("a right that is revoked at one server is revoked at the others within a se
     const start = performance.now();
     await watch.finished();
     const watchGone = performance.now() - start;
-    assert.ok(watchGone < 7_000, `the watch went on for ${watchGone} ms`);
+    assert.ok(watchGone < 7_000, `the watch continued for ${watchGone} ms`);
   });
 });
 

@@ -47,7 +47,7 @@ test("kube-apiserver and tlsboot serve each other's objects from one etcd, byte 
   assert.deepEqual(mine, { ...whole, spec: { ...whole.spec, ports: mine.spec.ports } });
   assert.equal(mine.spec.ports[0].port, whole.spec.ports[0].port);
 
-  // docs/guides/etcd.md says that the other's tokens of service accounts are not known here.
+  // docs/guides/etcd.md states that the other's tokens of service accounts are not known here.
   const token = (await theirs.run("create", "token", "default")).trim();
   const asAccount = ["--kubeconfig=/dev/null", `--certificate-authority=${instance.caPath}`, `--token=${token}`];
   const refused = await ours.try(...asAccount, `--server=${instance.server}`, "get", "configmaps");

@@ -1,6 +1,6 @@
 /**
  * A storm of nodes over three servers on an etcd of three members, behind a load balancer, while one server and one
- * member are killed every few seconds: `deno task torture --servers 3`, which says what is lost. `TLSBOOT_STORM_NODES=1000`
+ * member are killed every few seconds: `deno task torture --servers 3`, which reports losses. `TLSBOOT_STORM_NODES=1000`
  * is the whole one.
  */
 import assert from "node:assert/strict";

@@ -26,7 +26,7 @@ before(async () => {
   await makeCertificate(folder, { name: "etcd", issuer: "ca", extensions: ["subjectAltName=IP:127.0.0.1", BOTH] });
   await makeCertificate(folder, { name: "misnamed", issuer: "ca", extensions: ["subjectAltName=DNS:etcd-0", BOTH] });
   await makeCertificate(folder, { name: "client", issuer: "ca", extensions: CLIENT });
-  await makeCertificate(folder, { name: "stranger", issuer: "other-ca", extensions: CLIENT });
+  await makeCertificate(folder, { name: "outsider", issuer: "other-ca", extensions: CLIENT });
   await writeFile(folder.join("exposed.key"), "", { mode: 0o644 });
   await chmod(folder.join("exposed.key"), 0o644);
   etcd = await startEtcd({ isTls: true, flags: serving("etcd") });
@@ -52,7 +52,7 @@ function pair(certificate: string, key = certificate): readonly string[] {
   return ["--etcd-certfile", folder.join(`${certificate}.crt`), "--etcd-keyfile", folder.join(`${key}.key`)];
 }
 
-test("up works on an etcd that wants client certificates", async () => {
+test("up works on an etcd that requires client certificates", async () => {
   await using instance = await startInstance({
     args: ["--etcd-servers", etcd.urls.join(","), ...ca(), ...pair("client")],
   });
@@ -95,15 +95,15 @@ for (
     },
     {
       name: "a client certificate of another CA",
-      flags: () => [...ca(), ...pair("stranger")],
+      flags: () => [...ca(), ...pair("outsider")],
       want:
         /cannot read etcd: it refuses our client certificate\n.*hint: check --etcd-certfile: the CA that etcd trusts/,
     },
     {
       name: "a key of another certificate",
-      flags: () => [...ca(), ...pair("client", "stranger")],
+      flags: () => [...ca(), ...pair("client", "outsider")],
       want:
-        /cannot use ".*client.crt" and ".*stranger.key" for etcd: private key does not match public key\n.*hint: give/,
+        /cannot use ".*client.crt" and ".*outsider.key" for etcd: private key does not match public key\n.*hint: give/,
     },
     {
       name: "a key that others may read",

@@ -1,4 +1,4 @@
-/** A full disk: a clear answer for each write, nothing that was acknowledged is lost, and life goes on with space. */
+/** A full disk: a clear answer for each write, nothing that was acknowledged is lost, and the server recovers once there is space. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
@@ -19,7 +19,7 @@ async function create(kubectl: Kubectl, name: string) {
 const listNames = async (kubectl: Kubectl): Promise<readonly string[]> =>
   (await kubectl.run("get", "csr", "--output=jsonpath={.items[*].metadata.name}")).split(" ");
 
-test("up on a full disk refuses writes with the reason, goes on reading, and recovers when space is freed", async () => {
+test("up on a full disk refuses writes with the reason, continues to read, and recovers when space is freed", async () => {
   await using folder = await createTempFolder();
   await using disk = await mountSmallDisk(folder.join("disk"), 4096);
   await using instance = await startInstance({ dataDir: `${disk.path}/data` });
@@ -73,7 +73,7 @@ test("up on a full disk refuses writes with the reason, goes on reading, and rec
   assert.deepEqual([...await listNames(instance.kubectl)].sort(), [...acknowledged].sort());
 });
 
-test("up that starts on a full disk says so and ends with 1, and starts once there is space", async () => {
+test("up that starts on a full disk reports it and ends with 1, and starts once there is space", async () => {
   await using folder = await createTempFolder();
   await using disk = await mountSmallDisk(folder.join("disk"), 4096);
   await disk.fill();
@@ -87,7 +87,7 @@ test("up that starts on a full disk says so and ends with 1, and starts once the
   await waitUntilUp(running);
 });
 
-test("bootstrap with a full disk says so, and a second run succeeds once there is space", async () => {
+test("bootstrap with a full disk reports it, and a second run succeeds once there is space", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   await using disk = await mountSmallDisk(instance.folder.join("disk"), 64);
   const args = [

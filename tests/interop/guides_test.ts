@@ -10,7 +10,7 @@ import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { createTempFolder, findFreePort, findServerPort } from "../support/temp.ts";
 import { createShell } from "../support/interop/shell.ts";
 
-/** Types a guide; `before` is typed first, and `values` stand for what a reader fills in. */
+/** Types a guide; `before` is typed first, and `values` replace the placeholders that a reader fills in. */
 async function type(
   guide: Guide,
   { before = [], values = {}, files = new Map() }: {
@@ -88,7 +88,7 @@ test("backup: an instance is backed up with a passphrase and with a key, and res
 
 test("ca: a CA from elsewhere, one under a passphrase, and one behind a program", async () => {
   const guide = await readGuide("ca");
-  // Each block is about an instance of its own. A terminal and another cluster are left to other tests.
+  // Each block is about an instance of its own. Other tests cover a terminal and another cluster.
   const blocks = guide.blocks.map((block, index) =>
     [
       `export TLSBOOT_DATA_DIR=ca-${index}`,

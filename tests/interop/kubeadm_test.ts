@@ -41,13 +41,13 @@ test("kubeadm join finds up by the cluster-info that up publishes, with tokens o
   const shown = await readAnswer(instance, "ca", "show", ...dataDir);
   const [pin = ""] = shown.match(/sha256:[0-9a-f]{64}/) ?? [];
 
-  // The cluster is found and trusted; kubeadm goes on to ask for a file that has not been uploaded.
+  // The cluster is found and trusted; kubeadm then requests a file that has not been uploaded.
   const alone = await discover(instance, token, pin);
   assert.equal(alone.code, 1);
   assert.match(alone.stderr, /unable to fetch the kubeadm-config ConfigMap/);
-  const stranger = await discover(instance, token, `sha256:${"0".repeat(64)}`);
-  assert.equal(stranger.code, 1);
-  assert.match(stranger.stderr, /cluster CA found in cluster-info ConfigMap is invalid/);
+  const wrongPin = await discover(instance, token, `sha256:${"0".repeat(64)}`);
+  assert.equal(wrongPin.code, 1);
+  assert.match(wrongPin.stderr, /cluster CA found in cluster-info ConfigMap is invalid/);
 
   await prepare(instance);
   const member = await readAnswer(instance, "token", "create", ...dataDir, "--groups", KUBEADM_GROUP);

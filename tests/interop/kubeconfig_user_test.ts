@@ -32,7 +32,7 @@ async function takeOut(
 }
 
 for (const [name, start] of Object.entries(CLUSTERS)) {
-  test(`${name}: tlsboot kubeconfig user lets a person in, and rights work as it says`, async () => {
+  test(`${name}: tlsboot kubeconfig user gives a person access, and the printed rights work`, async () => {
     await using cluster = await start();
     const { folder, kubectl, caPath } = cluster;
     const stderr = await letIn(cluster, "alice", "--group", "dev", "--ttl", "1h");
@@ -80,7 +80,7 @@ for (const [name, start] of Object.entries(CLUSTERS)) {
     assert.equal(await readFile(folder.join("bob.kubeconfig"), "utf8"), await readFile(config, "utf8"));
   });
 
-  test(`${name}: tlsboot kubeconfig user leaves the approval to kubectl with --no-approve`, async () => {
+  test(`${name}: tlsboot kubeconfig user waits for the approval by kubectl with --no-approve`, async () => {
     await using cluster = await start();
     const asked = await letIn(cluster, "carol", "--no-approve");
     const [, request = ""] = /tlsboot approve (\S+)\n/.exec(asked) ?? [];

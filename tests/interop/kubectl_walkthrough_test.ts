@@ -73,7 +73,7 @@ test("walkthrough leads from a token to a kubeconfig that works, by kubectl cert
   assert.match(await node.run("get", "csr", name, "--output=name"), /node-csr-/);
 });
 
-test("walkthrough ends with a clear no after kubectl certificate deny, and nothing usable is written", async () => {
+test("walkthrough ends with a clear refusal after kubectl certificate deny, and nothing usable is written", async () => {
   await using instance = await startWalkthrough();
   await instance.kubectl.run(...GRANT);
   await using client = startClient(instance, "n2");

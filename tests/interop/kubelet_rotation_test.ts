@@ -51,7 +51,7 @@ test("kube-apiserver with our signer and our approver with a policy: a kubelet r
     untilOther(serving, RENEWED_WITHIN_S, firstServing),
   ]);
   const renewedAt = Date.now();
-  // Not the links: they may go on to the next certificate meanwhile.
+  // Not the links: they may already point to the next certificate.
   await assertNodePair(plane.caPath, newClient, NODE);
   await assertChain(plane.caPath, newServing, "sslserver");
   await untilServed(kubelet.port, serving);
@@ -97,7 +97,7 @@ async function untilServed(port: number, path: string): Promise<void> {
   }
 }
 
-/** Serial number of what a server shows; whom it belongs to is checked in the file. */
+/** Serial number of the certificate that a server shows; its subject is checked in the file. */
 function servedBy(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {

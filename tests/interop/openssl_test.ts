@@ -9,7 +9,7 @@ import { assertChain, assertKeyMatches, assertNodePair, openssl, readSubject } f
 import { findPemBlocks } from "../support/interop/pem_files.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
-test("openssl verifies all that up and bootstrap write: chains, keys, and which key belongs where", async () => {
+test("openssl verifies everything that up and bootstrap write: chains, keys, and the key of each certificate", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   const finished = await instance.tlsboot(
     ...["bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, "--kubeconfig", "n1/kubeconfig"],
@@ -134,7 +134,7 @@ test("openssl verifies the certificate that the signer issues for a request made
   assert.match(text, /X509v3 Key Usage: critical\n +Digital Signature\n/);
   assert.match(text, /X509v3 Extended Key Usage: \n +TLS Web Client Authentication\n/);
   assert.match(text, /X509v3 Basic Constraints: critical\n +CA:FALSE\n/);
-  // An hour asked for, five minutes backdated.
+  // An hour is requested, backdated by five minutes.
   const [, from = "", to = ""] = text.match(/Not Before: (.*)\n +Not After : (.*)\n/) ?? [];
   assert.equal(Date.parse(to) - Date.parse(from), 65 * 60_000);
 });

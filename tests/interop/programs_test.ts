@@ -59,7 +59,7 @@ async function startPlaces() {
   return { places, folder, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-/** Returns the output with one name for the administrator, who has another name at each place. */
+/** Returns the output with one name for the administrator, whose name differs between places. */
 async function asAdministrator(kubeconfig: string): Promise<string> {
   const config = parse(await readFile(kubeconfig, "utf8")) as { readonly users: readonly { readonly user: object }[] };
   const users = config.users.map(({ user, ...rest }) => ({

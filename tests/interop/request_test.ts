@@ -93,7 +93,7 @@ for (const [name, start] of Object.entries(CLUSTERS)) {
     assert.notEqual(await openssl(["x509", "-in", certificate, "-noout", "-serial", "-pubkey"]), before);
   });
 
-  test(`${name}: tlsboot request killed by kill -9 at any step goes on with the same key and request`, async () => {
+  test(`${name}: tlsboot request killed by kill -9 at any step continues with the same key and request`, async () => {
     await using cluster = await start();
     const more = ["--signer-name", "kubernetes.io/kube-apiserver-client", "--subject", "CN=killed"];
     const line = requestLine(cluster, "killed", more);

@@ -18,7 +18,7 @@ import {
 import { compareOutcomes, type Outcome, waitForOutcomes } from "../support/interop/signing_outcomes.ts";
 import { makeRequests, type SigningRequest, submitRequests } from "../support/interop/signing_requests.ts";
 
-/** A CA by OpenSSL whose name has what names seldom have. */
+/** A CA by OpenSSL whose name has rare attributes. */
 interface OddCa {
   readonly key: readonly string[];
   readonly subject: string;

@@ -10,12 +10,12 @@ import { approveWebRequest, waitForCertificate, writeWebProfile } from "../suppo
 
 const LEADS = /"message":"leading/;
 
-/** Names of the requests that a signer says it signed. */
+/** Names of the requests that a signer logs as signed. */
 function signedBy(signer: Running): readonly string[] {
   return [...signer.stderr().matchAll(/"message":"CSR signed".*?"csr":"([^"]+)"/g)].map(([, name = ""]) => name);
 }
 
-/** Kills the leader twice, once without a word and once politely, while requests go on. */
+/** Kills the leader twice, once with SIGKILL and once with SIGTERM, while requests continue. */
 async function assertTakesOver(start: () => Running, kubectl: Kubectl): Promise<void> {
   const signers: Running[] = [];
   const begin = () => {

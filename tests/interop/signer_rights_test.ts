@@ -37,7 +37,7 @@ test("a custom signer issues and refuses with the rights of --print-rbac, and ma
   assert.match(text, /Issuer: CN = kubernetes\n[^]*Subject: CN = web-1\n[^]*OCSP - URI:http:\/\/ocsp\.example\.com/);
   await approveWebRequest(kubectl, "other", { subject: "/CN=other" });
   assert.equal(await waitForFailure(kubectl, "other"), "subject common name is not allowed: other");
-  // kube-apiserver says itself which CAs it believes, and this one is among them.
+  // kube-apiserver publishes the CAs that it trusts, and this one is among them.
   await approveWebRequest(kubectl, "web-client", { usages: ["client auth"] });
   const why = "client auth is not allowed: the API trusts this CA for clients";
   assert.equal(await waitForFailure(kubectl, "web-client"), why);

@@ -10,7 +10,7 @@ import { pause, restart, SOAK_SECONDS, type SoakVerdict } from "../support/inter
 const LONG_OUTAGE_SECONDS = 12;
 
 /**
- * After a leader vanished without a word, on top of the lease: a candidate looks every 2 to 4.4 s, so it may see the
+ * After a leader was killed, on top of the lease: a candidate checks every 2 to 4.4 s, so it may see the
  * last renewal, and the end of the lease, that much later (client-go's leaderelection, retry period and jitter).
  */
 const LATE_SECONDS = 10;
@@ -35,7 +35,7 @@ test("informers and an election outlive two restarts of up: nothing lost, nothin
   assert.equal(verdict.informers.length, 6);
   for (const { name, live, resumed } of verdict.informers) {
     assert.ok(live > SOAK_SECONDS, `${name} saw ${live} events`);
-    assert.ok(resumed >= 1, `${name} never went on where it had stopped`);
+    assert.ok(resumed >= 1, `${name} never resumed where it had stopped`);
   }
   for (const { kind, created, changed, removed } of verdict.writers) {
     assert.ok(created > SOAK_SECONDS / 5 && changed > 0 && removed > 0, `${kind}: ${created}, ${changed}, ${removed}`);
@@ -48,10 +48,10 @@ test("informers and an election outlive two restarts of up: nothing lost, nothin
   };
   for (const { upAt } of [first, second]) {
     const seconds = secondsWithoutLeader(upAt);
-    assert.ok(seconds <= leaseSeconds, `nobody led for ${seconds} s after the restart at ${upAt.toISOString()}`);
+    assert.ok(seconds <= leaseSeconds, `no candidate led for ${seconds} s after the restart at ${upAt.toISOString()}`);
   }
   for (const at of crashes) {
     const seconds = secondsWithoutLeader(new Date(at));
-    assert.ok(seconds <= leaseSeconds + LATE_SECONDS, `nobody led for ${seconds} s after the crash at ${at}`);
+    assert.ok(seconds <= leaseSeconds + LATE_SECONDS, `no candidate led for ${seconds} s after the crash at ${at}`);
   }
 });

@@ -80,7 +80,7 @@ async function startRsaInstance(): Promise<ScannedInstance> {
   return { instance, caPath: folder.join("ca.crt"), [Symbol.asyncDispose]: dispose };
 }
 
-test("testssl.sh finds nothing of weight at the port of tlsboot up, with keys of both kinds", async () => {
+test("testssl.sh finds nothing serious at the port of tlsboot up, with keys of both kinds", async () => {
   // The scans run one after the other: a scanner that waits for its turn misses answers, and reports other findings.
   for (const startScanned of [startEllipticInstance, startRsaInstance]) {
     await using scanned = await startScanned();
@@ -116,8 +116,8 @@ function assertFindings(findings: readonly Finding[]): void {
   assert.deepEqual(
     weighty.filter(({ id }) => ACCEPTED[id] === undefined),
     [],
-    "a new finding is mended, or listed with its reason",
+    "a new finding must be fixed, or listed with its reason",
   );
-  // A finding that is listed and no longer found leaves the list.
+  // A listed finding that no longer occurs must be removed from the list.
   assert.deepEqual(weighty.map(({ id }) => id).sort(), Object.keys(ACCEPTED));
 }

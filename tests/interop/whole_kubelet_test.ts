@@ -10,14 +10,14 @@ import { type Complaint, startWholeKubelet } from "../support/interop/whole_kube
 
 const NODE = "whole";
 
-/** Kubernetes has APIs that tlsboot does not serve; a kubelet asks again and again and lives without them. */
+/** Kubernetes has APIs that tlsboot does not serve; a kubelet retries and works without them. */
 const ABSENT = /Failed to watch.* \*v1\.(RuntimeClass|PodCertificateRequest|CSIDriver): the server could not find/;
 
-/** The runtime that runs nothing has no filesystem of images; the kubelet says so beside a kube-apiserver too. */
+/** The runtime that runs nothing has no filesystem of images; the kubelet reports this beside a kube-apiserver too. */
 const NO_IMAGES =
   /Eviction manager: .*imagefs device is not found|Image garbage collection failed .*imageFs information is unavailable/;
 
-/** The kubelet looks at its own process here, which a sandbox need not let it do. */
+/** The kubelet inspects its own process here, which a sandbox may not allow. */
 const NO_OOM_SCORE =
   /Failed to ensure process in container with oom score.*(failed to find pid namespace of init|failed to apply oom score)/;
 
@@ -28,7 +28,7 @@ const CGROUP_ENDED =
 /** How long a kubelet logs messages of its start, also beside a kube-apiserver. */
 const START_SECONDS = 30;
 
-/** A reflector that backs off for up to half a minute asks at most this often in a minute. */
+/** A reflector that backs off for up to half a minute lists at most this often in a minute. */
 const MOST_PER_MINUTE = 10;
 
 test("a whole kubelet is and stays Ready, keeps its lease, and serves with the certificate that is approved", async () => {

@@ -39,7 +39,7 @@ const AS_UPSTREAM: ReadonlyMap<string, string> = new Map([
   // Usages are mapped one by one; none of them makes a CA.
   ["legacy for cert sign", "e_ext_key_usage_cert_sign_without_ca"],
   ["legacy for everything", "e_ext_key_usage_cert_sign_without_ca"],
-  // Kubelets with RSA keys ask for key encipherment beside client auth.
+  // Kubelets with RSA keys request key encipherment beside client auth.
   ["client for key encipherment", "e_key_usage_and_extended_key_usage_inconsistent"],
   ["kubelet client, three usages", "e_key_usage_and_extended_key_usage_inconsistent"],
 ]);
@@ -170,7 +170,7 @@ test("zlint finds no error below an intermediate, nor in a CA with name constrai
   await assertLints(folder, new Map([...await caFiles(folder, "narrow/pki/ca.crt"), ...issued]));
 });
 
-test("zlint finds no error in all that up and bootstrap write", async () => {
+test("zlint finds no error in anything that up and bootstrap write", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   const finished = await instance.tlsboot(
     ...["bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, "--kubeconfig", "n1/kubeconfig"],

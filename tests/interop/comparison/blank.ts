@@ -1,6 +1,6 @@
 /**
  * Blanks what two real servers also differ in, and nothing else: every value is checked for its form first, and values
- * that were equal stay equal. What stands literally in the corpus file is never blanked.
+ * that were equal stay equal. Literal values of the corpus file are never blanked.
  */
 import { isRecord } from "../../../core/lib/record.ts";
 import { Buffer } from "node:buffer";

@@ -45,7 +45,7 @@ test("blank() blanks times of the run only, and distinguishes seconds from fract
   ) assert.equal(blank(text), blanked);
 });
 
-test("blank() numbers the revisions of objects, and takes those of lists and bookmarks as the store's", () => {
+test("blank() numbers the revisions of objects, and treats those of lists and bookmarks as the store's", () => {
   const blank = blankerFor();
   const item = (version: string) => ({ metadata: { resourceVersion: version } });
   assert.deepEqual(blank({ metadata: { resourceVersion: "230" }, items: [item("212"), item("215"), item("212")] }), {
@@ -82,14 +82,14 @@ test("blank() shows of a continue token all but its revision", () => {
   assert.deepEqual(blank(list("no token")), list("no token"));
 });
 
-test("blank() takes the end of a uid for no generated name", () => {
+test("blank() does not mistake the end of a uid for a generated name", () => {
   const blanker = createBlanker({ literal: "", port: 1, startedAt: STARTED, now: () => STARTED });
   blanker.expectGenerated("b");
   const uid = "f206d846-eb4e-4089-847c-b35a60b94525";
   assert.deepEqual(blanker.blank({ name: "bxk2z7", uid }), { name: "b<generated 1>", uid: "<uid 1>" });
 });
 
-test("blank() blanks generated names wherever they stand, once their base was sent", () => {
+test("blank() blanks generated names everywhere once their base was sent", () => {
   const blanker = createBlanker({ literal: "", port: 1, startedAt: STARTED, now: () => STARTED });
   blanker.expectGenerated("web-");
   assert.deepEqual(blanker.blank({ name: "web-x7w2z", message: '"web-x7w2z" and "web-bcdfg", not "web-aaaaa"' }), {

@@ -20,7 +20,7 @@ test("findDifferences() names each place", () => {
   ) assert.deepEqual(findDifferences(real, ours, "body").map(({ path }) => path), paths);
 });
 
-test("isMeant() wants the exchange, the path and both values", () => {
+test("isMeant() requires the exchange, the path and both values", () => {
   const [entry] = parseMeantDifferences(
     `- {exchange: "a: b", path: body.x, kube-apiserver: 1, tlsboot: null, reason: because}`,
   );

@@ -1,4 +1,4 @@
-/** `docs/reference/compatibility.md`: what the suite proved, as a page. */
+/** `docs/reference/compatibility.md`: the results of the suite, as a page. */
 import { type ColumnGroup, COLUMNS, type Grid, type ServedResource } from "./grid.ts";
 import type { Verdict } from "./replay.ts";
 import { countIdentical } from "./report.ts";

@@ -1,4 +1,4 @@
-/** The corpus: HTTP exchanges kept as readable YAML files, and what may be written in one. */
+/** The corpus: HTTP exchanges kept as readable YAML files, and their format. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "yaml";
@@ -30,9 +30,9 @@ export interface Exchange {
   /** Variables to take from the answer: name to dotted path; with `?` behind it the answer may be without it. */
   readonly keep: Readonly<Record<string, string>>;
   readonly stream: Stream | undefined;
-  /** Cuts both bodies down to what tlsboot serves; an entry of `resources` may say it for all its exchanges. */
+  /** Cuts both bodies down to what tlsboot serves; an entry of `resources` may set it for all its exchanges. */
   readonly project: string | undefined;
-  /** Sent again until the answer has this status, for what a server learns a moment after it was written. */
+  /** Sent again until the answer has this status, for objects that a server reads through a cache. */
   readonly until: number | undefined;
   /** Values of this exchange alone, from the entry of `resources` that it stands for. */
   readonly variables: Readonly<Record<string, unknown>>;
@@ -70,7 +70,7 @@ export interface CorpusFile {
   readonly title: string;
   readonly requests: Readonly<Record<string, RequestFixture>>;
   readonly exchanges: readonly Exchange[];
-  /** The text of the file: what stands literally in it is never blanked. */
+  /** The text of the file; literal values in it are never blanked. */
   readonly text: string;
 }
 
@@ -119,7 +119,7 @@ function parseExchange(file: string, entry: unknown, variables: Readonly<Record<
   refuseUnknown(raw, EXCHANGE_KEYS, id);
   const as = raw["as"] ?? "admin";
   const identity = IDENTITIES.find((candidate) => candidate === as);
-  if (identity === undefined) throw new Error(`${id}: nobody is called ${String(as)}`);
+  if (identity === undefined) throw new Error(`${id}: unknown identity ${String(as)}`);
   const until = raw["until"];
   if (until !== undefined && typeof until !== "number") throw new Error(`${id}: until is the number of a status`);
   const project = raw["project"] ?? variables["project"];

@@ -15,7 +15,7 @@ test("fillText() fills variables, repetitions and base64, and keeps escaped text
       ["$${uid}", "${uid}"],
     ] as const
   ) assert.equal(fillText(text, variables), filled);
-  assert.throws(() => fillText("${nobody}", variables), /\$\{nobody\} is not known; known are csr:web, object, uid/);
+  assert.throws(() => fillText("${absent}", variables), /\$\{absent\} is not known; known are csr:web, object, uid/);
   assert.throws(() => fillText("a ${object}", variables), /is no text/);
 });
 
@@ -44,14 +44,14 @@ exchanges: [{name: list, send: "GET \${path}"}]
 test("parseCorpusFile() refuses unknown entries", () => {
   const of = (exchange: string) => () => parseCorpusFile("f", `title: t\nexchanges:\n  - ${exchange}\n`);
   assert.throws(of("{name: a, send: GET /, body: x}"), /f: a: unknown key body; known are name, as/);
-  assert.throws(of("{name: a, send: GET /, as: bob}"), /f: a: nobody is called bob/);
+  assert.throws(of("{name: a, send: GET /, as: bob}"), /f: a: unknown identity bob/);
   assert.throws(of("{name: a, send: POST /, json: {}, yaml: x}"), /f: a: has two bodies/);
   assert.throws(of("{name: a, send: GET /}\n  - {name: a, send: GET /}"), /f: a: two exchanges have this name/);
   assert.throws(of("{name: a, send: GET /, until: soon}"), /f: a: until is the number of a status/);
   assert.throws(of("{name: a}"), /f: a: send: must be text/);
 });
 
-test("findHoles() names cells that nothing fills and entries that nothing needs", () => {
+test("findHoles() names unfilled cells and unused entries", () => {
   const served = [{ name: "selfsubjectreviews.authentication.k8s.io", verbs: ["create"] }];
   const cells = expectedCells(served[0]!);
   assert.ok(cells.includes("verb create") && !cells.includes("verb get") && !cells.includes("response Table"));

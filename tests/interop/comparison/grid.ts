@@ -1,6 +1,6 @@
 /**
  * The coverage of the corpus: for each resource each verb, media type, parameter and refusal. An empty cell is a
- * failure, unless an entry in `grid.yaml` says why.
+ * failure, unless an entry in `grid.yaml` gives the reason.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -26,14 +26,14 @@ export const COLUMNS = {
 
 export type ColumnGroup = keyof typeof COLUMNS;
 
-/** A resource that the server says it has. */
+/** A resource that the server lists in discovery. */
 export interface ServedResource {
   /** `plural` or `plural/subresource`, with the group behind: `leases.coordination.k8s.io`. */
   readonly name: string;
   readonly verbs: readonly string[];
 }
 
-/** An empty cell that is meant. `*` stands for every resource; so does `*` for every column of a group. */
+/** An intended empty cell. `*` stands for every resource; so does `*` for every column of a group. */
 export interface EmptyCell {
   readonly resource: string;
   readonly group: ColumnGroup;
@@ -61,7 +61,7 @@ export function countCells(verdicts: readonly Verdict[]): Grid {
   return grid;
 }
 
-/** Cells that a resource should have: its verbs and what goes with them. */
+/** Cells that a resource should have: its verbs and their media types, parameters and refusals. */
 export function expectedCells({ verbs }: ServedResource): readonly string[] {
   const has = (verb: string) => verbs.includes(verb);
   const writes = has("create") || has("update") || has("patch");

@@ -18,7 +18,7 @@ test("sortManagers() makes one order of those on both sides of a second", () => 
   assert.deepEqual(managers(sortManagers(across)), ["z", "a", "b"]);
 });
 
-test("sortManagers() keeps lists that have no order of their own", () => {
+test("sortManagers() keeps lists without a known order", () => {
   for (
     const list of [
       [entry("Update", "b", 1), entry("Update", "a", 1)],

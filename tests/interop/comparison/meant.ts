@@ -1,4 +1,4 @@
-/** Differences that are meant: each an entry that names one exchange, one path, both values and the reason. */
+/** Intended differences: each an entry that names one exchange, one path, both values and the reason. */
 import { readFile } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** Documents about what a server has, cut down to what both servers have. */
+/** Cuts documents that describe a server down to the parts that both servers have. */
 import { projectDiscovery } from "./project_discovery.ts";
 import { projectOpenapi } from "./project_openapi.ts";
 import { SERVED_CHECKS } from "./served_kinds.ts";

@@ -65,7 +65,7 @@ function isServedIdentity(value: unknown): boolean {
   return SERVED_VERSIONS.has(`${String(value["group"])}/${String(value["version"])}`);
 }
 
-/** The schemas that are referred to from the paths that are left. */
+/** The schemas that are referred to from the remaining paths. */
 function reachable(from: unknown, schemas: Json): Json {
   const found = new Set<string>();
   const waiting = [...references(from)];

@@ -9,7 +9,7 @@ test("projectRules() makes answers equal that list the same rules in another ord
   assert.deepEqual(projectRules(body(b, a)), body(a, b));
 });
 
-test("projectRules() leaves other bodies as they are", () => {
+test("projectRules() keeps other bodies unchanged", () => {
   for (const body of [null, "x", [], { kind: "Status", status: "Failure" }, { status: {} }]) {
     assert.deepEqual(projectRules(body), body);
   }

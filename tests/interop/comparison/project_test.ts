@@ -47,7 +47,7 @@ test("project() keeps the paths of `/` that both servers may have", () => {
   assert.deepEqual(project("discovery", { paths: [...kept, ...foreign] }), { paths: kept });
 });
 
-test("project() keeps the checks that are served, and lines that are none", () => {
+test("project() keeps the checks that are served, and lines that are not checks", () => {
   const text = "[+]ping ok\n[-]etcd failed: reason withheld\n[+]poststarthook/apiservice-x ok\nlivez check failed\n";
   assert.equal(project("checks", text), "[+]ping ok\n[-]etcd failed: reason withheld\nlivez check failed\n");
 });
@@ -86,7 +86,7 @@ test("project() keeps the list of OpenAPI documents of served versions", () => {
   });
 });
 
-test("project() leaves refusals whole, and refuses a projection that it does not know", () => {
+test("project() keeps refusals whole, and refuses an unknown projection", () => {
   const status = { kind: "Status", code: 403, message: "forbidden" };
   for (const kind of ["openapi", "discovery", "groups", "checks"]) assert.deepEqual(project(kind, status), status);
   assert.throws(() => project("other", status), /no projection is called other; known are openapi/);

@@ -3,7 +3,7 @@ import { project } from "./project.ts";
 import { projectOrder } from "./project_order.ts";
 import { projectRules } from "./project_roles.ts";
 
-/** Cuts a body down to what tlsboot serves; `kind` is what the exchange says. Throws an Error for an unknown kind. */
+/** Cuts a body down to what tlsboot serves; `kind` is that of the exchange. Throws an Error for an unknown kind. */
 export function projectBody(kind: string, body: unknown): unknown {
   if (kind === "order") return projectOrder(body);
   if (kind === "rules") return projectRules(body);

@@ -1,4 +1,4 @@
-/** Replays the corpus against both servers and says where their answers differ. */
+/** Replays the corpus against both servers and reports where their answers differ. */
 import { Buffer } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
 import { parse } from "yaml";

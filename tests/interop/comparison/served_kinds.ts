@@ -1,4 +1,4 @@
-/** The kinds that tlsboot serves, from its own code: whatever else a document lists is not compared. */
+/** The kinds that tlsboot serves, from its own code; other kinds in a document are not compared. */
 import type { Kind } from "../../../core/kube/schema.ts";
 import type { Authorizer } from "../../../server/authz/authorizer.ts";
 import type { RbacSource } from "../../../server/authz/rbac_source.ts";
@@ -6,14 +6,14 @@ import { createHealthChecks } from "../../../server/http/health.ts";
 import { createResources } from "../../../server/registry/resources.ts";
 import { createReviews } from "../../../server/registry/reviews.ts";
 
-const nobody = (): never => {
-  throw new Error("nobody is asked here");
+const unused = (): never => {
+  throw new Error("not used when the kinds are listed");
 };
-const authorizer: Authorizer = { authorize: nobody, rulesFor: nobody };
-const rbac: RbacSource = { objects: nobody, [Symbol.dispose]: nobody };
+const authorizer: Authorizer = { authorize: unused, rulesFor: unused };
+const rbac: RbacSource = { objects: unused, [Symbol.dispose]: unused };
 
 const visible = createResources({ authorizer, rbac }).filter(({ isHidden }) => isHidden !== true);
-const reviews = createReviews({ authorizer, authenticate: nobody });
+const reviews = createReviews({ authorizer, authenticate: unused });
 const keys = [
   ...visible.flatMap(({ kind: { group, version, plural }, subresources }) => [
     `${group}/${version}/${plural}`,
@@ -46,5 +46,5 @@ export const SERVED_RESOURCES: ReadonlySet<string> = new Set(keys);
 export const SERVED_VERSIONS: ReadonlySet<string> = new Set(keys.map((key) => key.split("/").slice(0, 2).join("/")));
 export const SERVED_GROUPS: ReadonlySet<string> = new Set(keys.map((key) => key.split("/")[0]!));
 export const SERVED_CHECKS: ReadonlySet<string> = new Set(
-  createHealthChecks({ storage: { health: nobody }, stopping: new AbortController().signal }).map(({ name }) => name),
+  createHealthChecks({ storage: { health: unused }, stopping: new AbortController().signal }).map(({ name }) => name),
 );

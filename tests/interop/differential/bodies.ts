@@ -12,7 +12,7 @@ import { anyText, Members, needsText, structuredCopy, valueFor, writeJson, wrong
 
 type Fields = Record<string, unknown>;
 
-/** A body and its Content-Type, undefined where the form says it. */
+/** A body and its Content-Type, undefined where the form determines it. */
 export interface SentBody {
   readonly body: Body | undefined;
   readonly contentType: string | undefined;

@@ -135,7 +135,7 @@ const TYPES = [
 ];
 const AS = ["Table", "PartialObjectMetadata", "PartialObjectMetadataList", "Status", "table", ""];
 
-/** An Accept header, or none: one type in three is asked for as a Table or as metadata. */
+/** An Accept header, or none: one type in three is requested as a Table or as metadata. */
 export function anyAccept(random: Random): string | undefined {
   if (oneIn(random, 3)) return undefined;
   if (oneIn(random, 40)) return pick(random, ["", ",", ";", "json", "a/b;q=x", "*", "application/json;;", "/"]);

@@ -109,7 +109,7 @@ export class Stage {
   }
 }
 
-/** The scene as the comparison knows files; what stands in it literally is never blanked. */
+/** The scene as the comparison knows files; literal values in it are never blanked. */
 function asCorpusFile({ seed, index, exchanges, setup }: Scene, name: string): CorpusFile {
   return {
     name: `seed ${seed}, scene ${index}`,

@@ -86,7 +86,7 @@ export function formatEntries({ setup, exchanges }: Scene, name: string): string
   const kept = new Set<string>();
   const used = setup.filter(({ id }) => id !== "a namespace" || exchanges.some((one) => mentions(one, "${scene}-ns")));
   return [...used, ...exchanges].map((exchange, index, all) => {
-    // Objects that no later exchange uses can be left out.
+    // Objects that no later exchange uses can be removed.
     const keep = Object.fromEntries(
       Object.entries(exchange.keep).filter(([key]) => all.slice(index + 1).some((one) => mentions(one, `\${${key}}`))),
     );

@@ -13,7 +13,7 @@ import { createSample } from "./samples.ts";
 export interface Scene {
   readonly seed: number;
   readonly index: number;
-  /** The exchanges that create what the scene needs; they are not counted. */
+  /** The exchanges that create the objects of the scene; they are not counted. */
   readonly setup: readonly Exchange[];
   readonly exchanges: readonly Exchange[];
 }

@@ -1,4 +1,4 @@
-/** Makes a finding small: leaves out exchanges, then parts of them, as long as the same difference shows. */
+/** Shrinks a finding: removes exchanges, then parts of them, as long as the same difference shows. */
 import type { Exchange } from "../comparison/corpus.ts";
 import type { Finding, Stage } from "./play.ts";
 import { toLikeness } from "./report.ts";
@@ -30,7 +30,7 @@ export async function shrink(stage: Stage, finding: Finding): Promise<Finding | 
   return best;
 }
 
-/** Leaves out all, halves, quarters and so on down to single elements. */
+/** Tries to remove all, halves, quarters and so on down to single elements. */
 export async function shrinkList<T>(
   list: readonly T[],
   isSame: (shorter: readonly T[]) => Promise<boolean>,

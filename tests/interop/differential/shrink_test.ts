@@ -10,7 +10,7 @@ for (
     { needed: [1, 2, 3], of: 13 },
   ]
 ) {
-  test(`shrinkList() leaves ${JSON.stringify(needed)} of ${of} elements`, async () => {
+  test(`shrinkList() keeps ${JSON.stringify(needed)} of ${of} elements`, async () => {
     const list = Array.from({ length: of }, (_, index) => index);
     const left = await shrinkList(list, (some) => Promise.resolve(needed.every((one) => some.includes(one))));
     assert.deepEqual(left, needed);

@@ -3,7 +3,7 @@ import type { Random } from "../../../core/ports.ts";
 import type { FieldSchema, FieldType, MessageSchema } from "../../../core/kube/schema.ts";
 import { below, oneIn, pick } from "../../fuzz/dice.ts";
 
-/** A JSON text that is written as it is: numbers beyond doubles, and what is no JSON. */
+/** A JSON text that is written as it is: numbers beyond doubles, and invalid JSON. */
 export class Verbatim {
   readonly text: string;
   constructor(text: string) {

@@ -1,4 +1,4 @@
-/** Plain HTTPS requests with a bearer token, or without: what no client of Kubernetes would send can be sent, too. */
+/** Plain HTTPS requests with a bearer token, or without; requests that no Kubernetes client sends are possible, too. */
 import { readFile } from "node:fs/promises";
 import { request } from "node:https";
 

@@ -8,8 +8,8 @@ import { runProgram } from "../child.ts";
 /** The results of the program, by step; peers/client-node/story.mjs describes the steps. */
 export type Story = Readonly<Record<string, unknown>>;
 
-/** The step in which it asks who it is. */
-export const WHO = "who am I";
+/** The step that reviews its own identity. */
+export const WHO = "self review";
 
 /** Runs it to its end with a kubeconfig and a PKCS#10 request (base64 of PEM). */
 export async function tellStory(kubeconfig: string, request: string): Promise<Story> {

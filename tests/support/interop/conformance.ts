@@ -1,4 +1,4 @@
-/** The Kubernetes project's own conformance tests, from an unmodified e2e.test, and what its JUnit report says. */
+/** The Kubernetes project's own conformance tests, from an unmodified e2e.test, and the results of its JUnit report. */
 import { readFile } from "node:fs/promises";
 import { peerPath } from "../peers/go.ts";
 import { start } from "../child.ts";

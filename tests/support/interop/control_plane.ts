@@ -1,5 +1,5 @@
 /**
- * A real Kubernetes control plane on loopback: etcd, kube-apiserver and, when asked for, kube-controller-manager with
+ * A real Kubernetes control plane on loopback: etcd, kube-apiserver and, when requested, kube-controller-manager with
  * the controllers of certificates and bootstrap tokens. Its certificates come from openssl, so that no code of ours
  * vouches for itself.
  */

@@ -18,7 +18,7 @@ interface Rule {
 
 const ELECT: Rule = { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] };
 
-/** Rules of `tlsboot signer` without those of its election: what `--print-rbac` prints for Kubernetes' signers. */
+/** Rules of `tlsboot signer` without those of its election: the output of `--print-rbac` for Kubernetes' signers. */
 const SIGNER = signerClusterRole("tlsboot-signer", [...BUILTIN_SIGNERS.keys()]).rules ?? [];
 /** Which CAs the API believes for clients. */
 const CLIENT_CAS: Rule = {

@@ -52,7 +52,7 @@ static int matches(const char *path, const char *needle) {
   return all >= length - 1 && strncmp(path + all - (length - 1), needle, length - 1) == 0;
 }
 
-static void tell(const char *control, const struct fault *fault, const char *call, const char *path) {
+static void report(const char *control, const struct fault *fault, const char *call, const char *path) {
   char name[PATH_MAX], line[PATH_MAX + 64];
   snprintf(name, sizeof name, "%s.hits", control);
   int length = snprintf(line, sizeof line, "%ld %s %s\n", fault->generation, call, path);
@@ -78,7 +78,7 @@ static int fails(char kind, const char *call, const char *path, int *is_short) {
     if (is_short != NULL) *is_short = fault.is_short == 1 || (fault.is_short == 2 && seen == fault.skip);
     seen++;
     pthread_mutex_unlock(&lock);
-    if (result != 0) tell(control, &fault, call, path);
+    if (result != 0) report(control, &fault, call, path);
   }
   errno = before;
   return result;

@@ -33,7 +33,7 @@ export const FAULTS: readonly Fault[] = [
   { name: "EIO", errno: "EIO", kinds: "owstn" },
   { name: "EROFS", errno: "EROFS", kinds: "owtn" },
   { name: "a short write", errno: "EIO", kinds: "w", short: "harmless" },
-  // libuv goes on with the rest by itself, and says nothing of an error that it meets then.
+  // libuv continues with the rest by itself, and does not report an error that it meets then.
   { name: "ENOSPC in the middle of a write", errno: "ENOSPC", kinds: "w", short: "first", count: 3 },
   { name: "a failing fsync", errno: "EIO", kinds: "s" },
 ];

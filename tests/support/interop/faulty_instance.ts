@@ -77,7 +77,7 @@ export function startUp(dataDir: string, port: number, disk?: FaultyDisk): Runni
 export async function quiet(client: Client): Promise<void> {
   let last = "";
   let since = Date.now();
-  await eventually("nobody writes", async () => {
+  await eventually("no writes", async () => {
     const revision = await client.revision();
     if (revision !== last) since = Date.now();
     last = revision;
@@ -85,13 +85,13 @@ export async function quiet(client: Client): Promise<void> {
   }, QUIET_WITHIN_MS);
 }
 
-/** A clear refusal: 5xx, and nothing of the program's inside. */
+/** A clear refusal: 5xx, without internals of the program. */
 export function assertRefusal(refusal: Refusal, what: string): void {
   assert.ok(refusal.code >= 500, `${what}: ${refusal.code} ${refusal.message}`);
   assert.doesNotMatch(refusal.message, /\n {4}at /, what);
 }
 
-/** An end that says what is wrong, and shows nothing of the inside. */
+/** Exits with a clear message, without internals of the program. */
 export function assertClearEnd(
   { code, stderr }: { readonly code: number; readonly stderr: string },
   what: string,

@@ -1,4 +1,4 @@
-/** `tlsboot up` from its sources, in a folder of its own, with a home where peers may leave their caches. */
+/** `tlsboot up` from its sources, in a folder of its own, with a home for the caches of peers. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { type Finished, type Running, runTlsboot, startTlsboot } from "../child.ts";
 import { createTempFolder, type TempFolder } from "../temp.ts";
@@ -28,7 +28,7 @@ export interface RunningInstance extends AsyncDisposable {
   startTlsboot(...args: readonly string[]): Running;
 }
 
-/** Starts one on a free port and waits until it says where it listens. */
+/** Starts one on a free port and waits until it reports where it listens. */
 export async function startInstance(options: InstanceOptions = {}): Promise<RunningInstance> {
   const folder = await createTempFolder();
   try {

@@ -19,7 +19,7 @@ const byFlags = (run: string, code = 0): Command => discover(`\${server} ${run} 
 const byFile = (name: string, code = 0): Command =>
   discover(`--config \${home}/kubeadm-join-discovery/${name} --ignore-preflight-errors all`, code);
 
-/** A file that says it all; it gives up sooner than kubeadm by itself. */
+/** A complete configuration, with a shorter timeout than the default of kubeadm. */
 const joinConfig = (discovery: string): string => `
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: JoinConfiguration

@@ -1,5 +1,5 @@
 /**
- * Two clusters for stock kubeadm, alike but for who serves them: a real control plane with the controllers of
+ * Two clusters for stock kubeadm, which differ only in the server: a real control plane with the controllers of
  * certificates and bootstrap tokens, and `up` with the same CA. Each has a machine that can join.
  */
 import { Buffer } from "node:buffer";

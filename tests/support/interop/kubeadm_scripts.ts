@@ -19,7 +19,7 @@ export function kubectl(run: string): Command {
   return { run, code: 0 };
 }
 
-/** The version is named, so that kubeadm does not ask the internet for the newest. */
+/** The version is named, so that kubeadm does not query the internet for the newest. */
 const CLUSTER_CONFIG = `
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
@@ -55,7 +55,7 @@ port: \${port}
 healthzPort: \${healthPort}
 `;
 
-/** A Secret in words; the times in it are left out. */
+/** A Secret as text, without the times in it. */
 const DATA =
   `-o 'go-template={{.type}}{{range $key, $value := .data}}{{if ne $key "expiration"}} {{$key}}={{base64decode $value}}{{end}}{{end}}'`;
 const getSecretCommand = (id: string): Command => kubectl(`get secret bootstrap-token-${id} -n kube-system ${DATA}`);
@@ -142,7 +142,7 @@ const CONFIGS = "configmap/kubeadm-config configmap/kubelet-config " +
     " ",
   );
 
-/** init phase bootstrap-token and upload-config, and what they leave. */
+/** init phase bootstrap-token and upload-config, and the objects that they create. */
 export const preparing: Script = {
   title: "kubeadm init phase",
   files: { "init.yaml": INIT_CONFIG },

@@ -32,7 +32,7 @@ export function createKubectl(
   };
   const finish = async (args: readonly string[]): Promise<Finished> => {
     await using running = start(program, args, options);
-    // kubectl delete and wait go on for ever when the server never gives the answer they wait for.
+    // kubectl delete and wait run forever when the server never sends the response that they wait for.
     const timer = setTimeout(() => running.kill("SIGKILL"), PATIENCE_MS);
     try {
       return await running.finished();

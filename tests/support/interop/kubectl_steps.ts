@@ -1,4 +1,4 @@
-/** Tables of kubectl commands with what must come out of each; the same table fits any server. */
+/** Tables of kubectl commands with the expected output of each; the same table fits any server. */
 import assert from "node:assert/strict";
 import type { Finished } from "../child.ts";
 import type { Kubectl } from "./kubectl.ts";
@@ -8,7 +8,7 @@ export interface Step {
   readonly args: readonly string[];
   readonly stdin?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** The expected exit code; 0 when left out. */
+  /** The expected exit code; 0 by default. */
   readonly code?: number;
   readonly stdout?: string | RegExp;
   readonly stderr?: string | RegExp;

@@ -9,7 +9,7 @@ import type { FaultyDisk } from "./faulty_disk.ts";
 
 /** A running program. Disposing it ends its input and waits for its end. */
 export interface OnDemand extends AsyncDisposable {
-  /** The next line that it says. */
+  /** The next line that the program prints. */
   said(): Promise<string>;
   /** Sends a line and returns the line that the program answers. */
   send(line: string): Promise<string>;

@@ -1,4 +1,4 @@
-/** OpenSSL as the judge of what was written. */
+/** OpenSSL as the judge of written files. */
 import assert from "node:assert/strict";
 import { stat } from "node:fs/promises";
 import { runProgram } from "../child.ts";

@@ -1,11 +1,11 @@
 /**
- * Programs that this project did not write, and what they do at a real control plane and at `up` alike. To add one: a
+ * Programs that this project did not write, with the same results at a real control plane and at `up`. To add one: a
  * peer in `tests/support/peers/go.ts` (a Go module below tests/interop/peers), a package in `tests/support/peers/install_debian.ts`, or one
  * in `tests/support/peers/debian_programs.ts`; then its script here.
  */
 import type { Script } from "./kubectl_comparison/comparison.ts";
 
-/** A program with what it does. */
+/** A program and its commands. */
 export interface Program {
   readonly script: Script;
   /** It is there after `deno task peers` and `deno task debian-packages`, and takes seconds: `deno task interop` runs it. */
@@ -159,7 +159,7 @@ stringData: {found: '{{ (lookup "v1" "Namespace" "" "kube-system").metadata.name
   };
 }
 
-/** A tool that reads every role and binding, and asks for its own rights first. */
+/** A tool that reads every role and binding, and checks its own rights first. */
 const WHO_CAN: Script = {
   title: "kubectl-who-can: rights",
   files: {
@@ -193,7 +193,7 @@ subjects: [{kind: User, name: alice, apiGroup: rbac.authorization.k8s.io}]
   ],
 };
 
-/** Owners go, by every policy; what happens to the dependents is printed. The collector takes its time at both places. */
+/** Deletes owners by every policy and prints their dependents. The collector takes its time at both places. */
 const GARBAGE = `
 import sys, time
 from kubernetes import client, config

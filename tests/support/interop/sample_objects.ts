@@ -1,4 +1,4 @@
-/** One object of every kind, with fields of every form; SUFFIX stands for who makes them. */
+/** One object of every kind, with fields of every form; SUFFIX stands for their creator. */
 export const SAMPLE_OBJECTS = `
 apiVersion: v1
 kind: Namespace

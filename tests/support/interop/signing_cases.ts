@@ -1,4 +1,4 @@
-/** Requests whose certificates a signer's every rule speaks of. OpenSSL makes them, from its own configuration language. */
+/** Requests that cover every rule of a signer. OpenSSL creates them, from its own configuration language. */
 import {
   KEY_USAGES,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER as KUBELET_CLIENT,
@@ -37,7 +37,7 @@ export interface SigningCase {
   readonly isForged?: boolean;
 }
 
-/** True for what the API does not take: it must be written into the storage. */
+/** True for a request that the API refuses, so that it must be written into the storage. */
 export function isOnlyStored({ signerName, usages, expirationSeconds = 600, isForged = false }: SigningCase): boolean {
   const isListTaken = usages.length > 0 && new Set(usages).size === usages.length &&
     usages.every((usage) => KEY_USAGES.includes(usage));
@@ -143,7 +143,7 @@ export const CASES: readonly SigningCase[] = [
   { ...client, name: "no subject, critical names", subject: "/", extensions: NAMES },
   ...KEY_USAGES.map((usage) => ({ ...legacy, name: `legacy for ${usage}`, usages: [usage] })),
   { ...legacy, name: "legacy for everything", usages: [...KEY_USAGES].reverse() },
-  { ...legacy, name: "legacy for nothing", usages: [] },
+  { ...legacy, name: "legacy without usages", usages: [] },
   { ...legacy, name: "legacy for any and server auth, twice", usages: ["server auth", "any", "server auth"] },
   ...KEY_USAGES.map((usage) => ({ ...client, name: `client for ${usage}`, usages: ["client auth", usage] })),
   { ...client, name: "client without client auth", usages: ["digital signature", "key encipherment"] },

@@ -32,7 +32,7 @@ export async function makeRequests(folder: TempFolder, cases: readonly SigningCa
   return made;
 }
 
-/** Creates what the API takes, approves it, and stores the rest as approved. */
+/** Creates the requests that the API accepts, approves them, and stores the rest as approved. */
 export async function submitRequests(
   plane: ControlPlane,
   kubectl: Kubectl,

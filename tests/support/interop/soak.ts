@@ -34,7 +34,7 @@ export interface SoakVerdict {
   readonly faults: readonly string[];
 }
 
-/** Waits in real time: what is waited for is that nothing happens. */
+/** Waits in real time to see that nothing happens. */
 export function pause(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }
@@ -49,7 +49,7 @@ export interface Restart extends AsyncDisposable {
   readonly upAt: Date;
 }
 
-/** Ends what serves an instance, leaves it down for a while, and starts it again. */
+/** Stops the server of an instance, waits for a while, and starts it again. */
 export async function restart(
   instance: RunningInstance,
   running: Running,

@@ -1,7 +1,7 @@
 /** The shared parts of the tables of kubectl commands: their answers are those of a real kube-apiserver 1.37.2. */
 import type { Step } from "./kubectl_steps.ts";
 
-/** A table that leaves other themes' objects alone. */
+/** A table that does not touch the objects of other themes. */
 export interface Theme {
   readonly name: string;
   steps(): Promise<readonly Step[]>;

@@ -5,7 +5,7 @@ import { findFreePort, type TempFolder } from "../temp.ts";
 import { kubeletConfig } from "./kubelet.ts";
 import { startMachine } from "./machine.ts";
 
-/** One line of its log that says error or warning. */
+/** One error or warning line of its log. */
 export interface Complaint {
   readonly at: Date;
   readonly text: string;

@@ -1,4 +1,4 @@
-/** zlint as the judge of certificates: what RFC 5280 forbids, and nothing of other rules. */
+/** zlint as the judge of certificates: the rules of RFC 5280 and no others. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { peerPath } from "../peers/go.ts";
@@ -35,6 +35,6 @@ export function certificateBlocks(text: string): readonly string[] {
 /** Asserts that no certificate has an error. */
 export async function assertLints(folder: TempFolder, certificates: ReadonlyMap<string, string>): Promise<void> {
   const errors = await zlintErrors(folder, [...certificates.values()]);
-  const told = [...certificates.keys()].map((name, index) => `${name}: ${errors[index]?.join(", ")}`);
-  assert.deepEqual(told.filter((_, index) => errors[index]?.length !== 0), []);
+  const findings = [...certificates.keys()].map((name, index) => `${name}: ${errors[index]?.join(", ")}`);
+  assert.deepEqual(findings.filter((_, index) => errors[index]?.length !== 0), []);
 }

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 
-/** Written by the server: who wrote, and in a request who asked. */
+/** Fields written by the server: the writer, and in a request the requester. */
 const LEFT_OUT = ["managedFields", "username", "groups", "extra"];
 
 /** What differs from run to run is named, not shown. */

@@ -1,6 +1,6 @@
 /**
- * A day of a program that a JavaScript user writes with @kubernetes/client-node: it speaks JSON only. Prints what it was
- * told as one JSON object, step by step, without what differs from run to run, so that two servers can be compared.
+ * A day of a program that a JavaScript user writes with @kubernetes/client-node: it speaks JSON only. Prints what it
+ * received as one JSON object, step by step, without what differs from run to run, so that two servers can be compared.
  *
  * Usage: story.mjs KUBECONFIG REQUEST, where REQUEST is a PKCS#10 request as base64 of PEM.
  */
@@ -34,10 +34,10 @@ config.loadFromFile(kubeconfig);
 const certificates = config.makeApiClient(CertificatesV1Api);
 const core = config.makeApiClient(CoreV1Api);
 const leases = config.makeApiClient(CoordinationV1Api);
-const told = {};
+const received = {};
 
 async function step(name, act) {
-  told[name] = steady(await act());
+  received[name] = steady(await act());
 }
 
 /** The Status that a refusal carries. */
@@ -211,20 +211,23 @@ async function accessIsReviewed() {
   const attributes = { verb: "list", group: "certificates.k8s.io", resource: "certificatesigningrequests" };
   const review = await config.makeApiClient(AuthorizationV1Api)
     .createSelfSubjectAccessReview({ body: { spec: { resourceAttributes: attributes } } });
-  await step("may I", () => review.status.allowed);
+  await step("self access review", () => review.status.allowed);
   const { status } = await config.makeApiClient(AuthenticationV1Api)
     .createSelfSubjectReview({ body: {} });
-  await step("who am I", () => `${status.userInfo.username} of ${status.userInfo.groups.join(", ")}`);
+  await step("self review", () => `${status.userInfo.username} of ${status.userInfo.groups.join(", ")}`);
 }
 
-async function strangersAreRefused() {
+async function unauthenticatedClientsAreRefused() {
   const cluster = config.getCurrentCluster();
   const as = (user) => {
     const other = new KubeConfig();
     other.loadFromClusterAndUser(cluster, user);
     return other.makeApiClient(CertificatesV1Api);
   };
-  await step("a wrong token", () => refusal(() => as({ name: "x", token: "wrong" }).listCertificateSigningRequest()));
+  await step(
+    "an invalid token",
+    () => refusal(() => as({ name: "x", token: "wrong" }).listCertificateSigningRequest()),
+  );
   await step("no credentials", () => refusal(() => as({ name: "x" }).listCertificateSigningRequest()));
 }
 
@@ -234,5 +237,5 @@ await informerSees();
 await timesHaveMicroseconds();
 await objectsWithoutTypes();
 await accessIsReviewed();
-await strangersAreRefused();
-process.stdout.write(`${JSON.stringify(told, undefined, 2)}\n`);
+await unauthenticatedClientsAreRefused();
+process.stdout.write(`${JSON.stringify(received, undefined, 2)}\n`);

@@ -117,7 +117,7 @@ spec: {request: "\${csr:ssa-web}", signerName: example.com/ssa, usages: [client 
   ],
 };
 
-/** Changes of what is there. */
+/** Changes existing objects with replace, edit, patch, label and annotate. */
 export const changing: Script = {
   title: "replace, edit, patch, label, annotate",
   files: {

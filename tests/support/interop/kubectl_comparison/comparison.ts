@@ -20,15 +20,15 @@ import { writeKubeconfigs } from "./kubeconfig.ts";
 export interface Command {
   /** The arguments of the program; words may stand in single quotes. */
   readonly run: string;
-  /** The program to run; kubectl when left out. */
+  /** The program to run; kubectl by default. */
   readonly program?: string;
   readonly stdin?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** The exit code at both places; when left out, any code that is the same at both. */
+  /** The exit code at both places; by default any code that is the same at both. */
   readonly code?: number;
-  /** The identity whose kubeconfig is used; admin when left out. */
+  /** The identity whose kubeconfig is used; admin by default. */
   readonly as?: Identity;
-  /** Left out of the comparison: documentation in sentences, or lines about more than tlsboot serves. */
+  /** Excluded from the comparison: documentation in sentences, or lines about more than tlsboot serves. */
   readonly cut?: "descriptions" | "lines that tlsboot lacks";
   /** Why this one differs, and what its difference as `formatDiff` writes it must then match. */
   readonly meant?: { readonly reason: string; readonly difference: RegExp };
@@ -70,7 +70,7 @@ export interface ComparedStep {
   readonly isFault: boolean;
 }
 
-/** kubectl delete and wait go on for ever when the server never gives the answer they wait for. */
+/** kubectl delete and wait run forever when the server never sends the response that they wait for. */
 const PATIENCE = ["timeout", "--signal=KILL", "60"] as const;
 /** The exit codes of `timeout` for a program that is missing or cannot be run. */
 const NOT_RUN: readonly number[] = [126, 127];

@@ -1,4 +1,4 @@
-/** kubectl create: its generators, dry runs and what the server says of mistakes. */
+/** kubectl create: its generators, dry runs and the error messages of the server. */
 import type { Script } from "./comparison.ts";
 
 const review = (kind: string, version: string, spec: string) =>

@@ -116,7 +116,7 @@ metadata: {name: s, namespace: deleting}
   ],
 };
 
-/** wait for what is, what comes and what goes. */
+/** wait for existing, created and deleted objects. */
 export const waiting: Script = {
   title: "wait",
   files: { "csr.yaml": csr("waiting-web", "waiting"), "csr2.yaml": csr("waiting-two", "waiting") },

@@ -1,4 +1,4 @@
-/** kubectl commands that ask about the server and about rights. */
+/** kubectl commands that query the server and the rights of users. */
 import type { Script } from "./comparison.ts";
 
 const FIELDS = [
@@ -53,7 +53,7 @@ export const looking: Script = {
     "get --raw nowhere",
     {
       run: "cluster-info",
-      // kubectl looks for the services of add-ons, and asks discovery for the resource before it prints a line. Only a
+      // kubectl lists the services of add-ons, and looks up the resource in discovery before it prints a line. Only a
       // server that has services could make it print the page; tlsboot runs no pods, so there is nothing to serve.
       meant: {
         reason: "there is no resource services",

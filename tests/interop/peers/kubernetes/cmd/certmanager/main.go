@@ -1,6 +1,6 @@
 // Command certmanager is the smallest client-go program that bootstraps and rotates a client certificate: the
 // library's own certificate manager over a kubeconfig, a file store and an in-memory clock it cannot bend. It prints
-// one line per certificate it holds and ends after the number of certificates asked for.
+// one line per certificate it holds and ends after the requested number of certificates.
 package main
 
 import (

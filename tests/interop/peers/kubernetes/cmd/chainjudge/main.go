@@ -1,4 +1,4 @@
-// Command chainjudge tells what a Go client makes of the certificates that servers show. It reads one JSON object a line
+// Command chainjudge reports whether a Go client accepts the certificates that servers show. It reads one JSON object a line
 // from standard input: the chain (leaf first) and the roots in DER, and the host. It writes "accept" or the reason why not.
 package main
 
@@ -12,7 +12,7 @@ import (
 	"os"
 )
 
-// maxRSABits is that of crypto/tls (maxRSAKeySize), which looks at what a server shows before it verifies.
+// maxRSABits is that of crypto/tls (maxRSAKeySize), which checks the shown certificates before it verifies them.
 const maxRSABits = 8192
 
 type question struct {

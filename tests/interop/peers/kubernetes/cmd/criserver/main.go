@@ -1,5 +1,5 @@
 // Command criserver is a container runtime that answers a kubelet and runs nothing: the fake runtime of the Kubernetes
-// project behind a socket. It says when it listens, and ends when it is told to.
+// project behind a socket. It reports when it listens, and ends on a signal.
 package main
 
 import (

@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// stock is a configuration as Kubernetes' own components use it: protobuf, and the server is the one that says no.
+// stock is a configuration as Kubernetes' own components use it: protobuf, and only the server limits the rate.
 func stock(config *rest.Config) *rest.Config {
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
@@ -74,7 +74,7 @@ func newObject(signer string, request []byte) *certificatesv1.CertificateSigning
 	}
 }
 
-// unsigned is a signer that nobody is, so that a request stays as it was created.
+// unsigned is a signer name without a signer, so that a request stays as it was created.
 const unsigned = "example.com/nobody"
 
 // together runs one function for each index at the same instant, and answers that instant and what went wrong.

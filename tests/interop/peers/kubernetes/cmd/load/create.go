@@ -25,7 +25,7 @@ type createFacts struct {
 }
 
 // createMode posts requests from a few connections, each the next one as soon as the last is acknowledged. They are for
-// a signer that nobody is: it is the way from the wire to the disk that is measured. Keys and requests are made, and
+// a signer name without a signer: the way from the wire to the disk is measured. Keys and requests are made, and
 // the connections opened, before the clock starts.
 func createMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	count := flags.Int("requests", 1000, "requests to create")

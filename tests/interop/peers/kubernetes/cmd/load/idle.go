@@ -22,8 +22,8 @@ type idleFacts struct {
 	Retries int `json:"retries"`
 }
 
-// idleMode opens connections, one request on each, and leaves them alone until it is told to end (SIGTERM). It says
-// on its error output when they are open; at the end it asks on each of them again.
+// idleMode opens connections, one request on each, and leaves them idle until SIGTERM. It reports
+// on its error output when they are open; at the end it sends a request on each of them again.
 func idleMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	connections := flags.Int("connections", 1000, "connections")
 	return func(ctx context.Context, to servers) (any, error) {
@@ -52,7 +52,7 @@ func idleMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 		select {
 		case <-end:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("was not told to end: %w", ctx.Err())
+			return nil, fmt.Errorf("no SIGTERM before the deadline: %w", ctx.Err())
 		}
 		if failed := patient.touchAll(ctx, clients); failed != nil {
 			return nil, failed

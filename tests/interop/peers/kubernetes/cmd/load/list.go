@@ -18,7 +18,7 @@ import (
 
 const requestsPath = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 
-// The forms that clients ask for: plain, as kubectl prints, as controllers read.
+// The forms that clients request: plain, as kubectl prints, as controllers read.
 var forms = []struct{ name, accept string }{
 	{"json", "application/json"},
 	{"table", "application/json;as=Table;v=v1;g=meta.k8s.io"},
@@ -40,7 +40,7 @@ type formFacts struct {
 }
 
 // listMode reads the whole list in each form, one after another, to the last byte, over one connection to each
-// server in turn; nothing is decoded inside the times. Answers are not compressed unless asked for: the wire is loopback.
+// server in turn; nothing is decoded inside the times. Answers are not compressed unless requested: the wire is loopback.
 func listMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	rounds := flags.Int("rounds", 5, "times that each form is read")
 	compressed := flags.Bool("gzip", false, "accept compressed answers")

@@ -1,5 +1,5 @@
 // Command load is the load of the benchmarks: many stock Kubernetes clients, each with a TLS connection of its own and
-// protobuf bodies, driven against any server of certificate signing requests. One word says what they do:
+// protobuf bodies, driven against any server of certificate signing requests. One word selects what they do:
 //
 //	storm   nodes that bootstrap at the same instant
 //	create  requests that are posted as fast as they are acknowledged
@@ -10,8 +10,8 @@
 //	clean   all requests are deleted
 //	cfssl   nodes whose requests cfssl signs
 //
-// Clients are spread over the servers of all kubeconfigs, and ask again when an answer is lost, as long as there is time.
-// It prints one line of JSON, and ends with an error when one client did not get what it asked for.
+// Clients are spread over the servers of all kubeconfigs, and retry when an answer is lost, as long as there is time.
+// It prints one line of JSON, and ends with an error when one client did not get what it requested.
 package main
 
 import (

@@ -38,8 +38,8 @@ func (p *patience) persist(ctx context.Context, act func() error) error {
 
 func (p *patience) retries() int { return int(p.again.Load()) }
 
-// isLost says whether an error is that of nobody, such as a handshake that took longer than client-go waits, or of a
-// server that has too much to do.
+// isLost reports whether an error is not an answer of the server, such as a handshake that took longer than client-go
+// waits, or comes from an overloaded server.
 func isLost(err error) bool {
 	var answered apierrors.APIStatus
 	var refused *refusal
@@ -53,7 +53,7 @@ func isLost(err error) bool {
 	return code == http.StatusTooManyRequests || code >= http.StatusInternalServerError
 }
 
-// A refusal is what asking again does not change, though no server said it in a Status.
+// A refusal is an error that a retry does not change, although it did not come in a Status.
 type refusal struct{ text string }
 
 func (r *refusal) Error() string { return r.text }

@@ -11,7 +11,7 @@ import (
 	typed "k8s.io/client-go/kubernetes/typed/certificates/v1"
 )
 
-// A stream is a watch that goes on where it was lost when it is read again.
+// A stream is a watch that resumes where it was lost when it is read again.
 type stream struct {
 	client typed.CertificateSigningRequestInterface
 	// options have the last version that was seen.
@@ -19,7 +19,7 @@ type stream struct {
 	events  watch.Interface
 }
 
-// errEnded is a lost answer: client-go tells of a connection that broke, or of a handshake that took too long, by a
+// errEnded is a lost answer: client-go reports a broken connection, or a handshake that took too long, by a
 // watch that ends.
 var errEnded = errors.New("the watch has ended")
 

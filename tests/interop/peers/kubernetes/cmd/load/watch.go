@@ -131,7 +131,7 @@ func follow(ctx context.Context, streams []*stream, patient *patience) *sighting
 	return s
 }
 
-// note takes the time outside the lock, and wakes whoever waits only when there is something to see.
+// note takes the time outside the lock, and wakes waiters only when there is something to see.
 func (s *sightings) note(name string, wanted int) {
 	now := time.Now()
 	s.mutex.Lock()

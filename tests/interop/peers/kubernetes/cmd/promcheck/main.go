@@ -1,5 +1,5 @@
 // promcheck reads a page of metrics on standard input with Prometheus' own parser and linter, and writes what it found
-// as JSON: each family with its type and the names of its labels, and what the linter says.
+// as JSON: each family with its type and the names of its labels, and the findings of the linter.
 package main
 
 import (

@@ -64,7 +64,8 @@ func startElection(ctx context.Context, config *rest.Config, duration time.Durat
 	return e
 }
 
-// stand is one candidate, until the end: who lost its lease stands again at once, who crashed when its lease is over.
+// stand is one candidate, until the end: after a lost lease it stands again at once, after a crash when its lease has
+// expired.
 func (e *election) stand(ctx context.Context, config *rest.Config, name string) {
 	for ctx.Err() == nil {
 		life, crash := context.WithCancel(ctx)
@@ -148,7 +149,7 @@ func (e *election) finish() leadershipReport {
 	}
 	e.mutex.Unlock()
 	if !leads {
-		e.faults.add("nobody leads at the end")
+		e.faults.add("no candidate leads at the end")
 	}
 	e.cancel()
 	e.done.Wait()
@@ -162,7 +163,7 @@ func (e *election) finish() leadershipReport {
 	return e.report
 }
 
-// overheardLock tells what the server acknowledged.
+// overheardLock records what the server acknowledged.
 type overheardLock struct {
 	resourcelock.Interface
 	court *election

@@ -42,13 +42,13 @@ type state struct {
 	deleted bool
 }
 
-// informer is a shared informer without resync, and everything that its handler was told.
+// informer is a shared informer without resync, and everything that its handler received.
 type informer struct {
 	*streams
 	kind     string
 	shared   cache.SharedIndexInformer
 	list     func(context.Context, metav1.ListOptions) (runtime.Object, error)
-	told     sync.Mutex
+	received sync.Mutex
 	states   map[string]state
 	seen     map[uint64]bool
 	repeated int
@@ -107,17 +107,17 @@ func awaitSync(ctx context.Context, informers []*informer, patience time.Duratio
 
 func (i *informer) handler() cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
-		AddFunc: func(object any) { i.tell("added", nil, object) },
+		AddFunc: func(object any) { i.record("added", nil, object) },
 		UpdateFunc: func(old, object any) {
-			i.tell("updated", old, object)
+			i.record("updated", old, object)
 		},
-		DeleteFunc: func(object any) { i.tell("deleted", nil, object) },
+		DeleteFunc: func(object any) { i.record("deleted", nil, object) },
 	}
 }
 
-func (i *informer) tell(what string, old, object any) {
-	i.told.Lock()
-	defer i.told.Unlock()
+func (i *informer) record(what string, old, object any) {
+	i.received.Lock()
+	defer i.received.Unlock()
 	if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
 		i.states[unknown.Key] = state{version: i.states[unknown.Key].version, deleted: true}
 		return
@@ -150,7 +150,7 @@ func sameVersion(left, right any) bool {
 	return oneErr == nil && otherErr == nil && one.GetResourceVersion() == other.GetResourceVersion()
 }
 
-// finish waits until the store is what a fresh list says, then looks for versions that never came.
+// finish waits until the store equals a fresh list, then searches for versions that never arrived.
 func (i *informer) finish(ctx context.Context, writers []*writer, patience time.Duration) informerReport {
 	difference := "was never compared"
 	for deadline := time.Now().Add(patience); difference != "" && time.Now().Before(deadline); {
@@ -159,12 +159,12 @@ func (i *informer) finish(ctx context.Context, writers []*writer, patience time.
 		}
 	}
 	if difference != "" {
-		i.faults.add("%s: the store is not what a list says: %s", i.name, difference)
+		i.faults.add("%s: the store differs from a list: %s", i.name, difference)
 	}
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
-	i.told.Lock()
-	defer i.told.Unlock()
+	i.received.Lock()
+	defer i.received.Unlock()
 	missed := 0
 	for _, each := range writers {
 		if each.kind.name != i.kind {

@@ -1,5 +1,5 @@
 // Command soak is what an operator's program is made of, run for minutes: shared informers over three kinds, two
-// candidates for one lease, and a writer that creates, changes and deletes what the informers watch. Somebody else
+// candidates for one lease, and a writer that creates, changes and deletes what the informers watch. The caller
 // restarts the server meanwhile. At the end it prints one JSON verdict; whatever broke a promise is a sentence in
 // `faults`.
 package main

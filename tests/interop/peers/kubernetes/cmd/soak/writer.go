@@ -121,7 +121,7 @@ func (w *writer) attempt(name string, act func(context.Context) (metav1.Object, 
 	}
 }
 
-// isUnavailable tells answers of a server that is going away from those to a request.
+// isUnavailable reports whether an error is that of a server that is shutting down.
 func isUnavailable(err error) bool {
 	return apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) || apierrors.IsTimeout(err) ||
 		apierrors.IsServerTimeout(err)
