@@ -20,7 +20,8 @@ export interface AdminOptions {
 }
 
 const LIFETIME_MS = 365 * 86_400_000;
-const ADMIN_NAME = "kubernetes-admin";
+/** The user name of the administrator, as in a cluster of kubeadm. */
+export const ADMIN_NAME = "kubernetes-admin";
 const CLUSTER_NAME = "tlsboot";
 
 /** Writes the kubeconfig when it is missing, due for renewal, or for another server, now and at each renewal. */

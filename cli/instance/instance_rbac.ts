@@ -3,10 +3,8 @@ import { createClusterInfoRbac } from "../../core/bootstrap/cluster_info.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../../core/kube/rbac_v1.ts";
 import { type BootstrapObject, createRbacObject } from "../../server/bootstrap_objects.ts";
 import { signerClusterRole, signerClusterRoleBinding } from "../../core/signing/rbac.ts";
+import { TLSBOOT_GROUP } from "../commands/token/flags.ts";
 import { CUSTOM_SIGNER_ACCOUNT } from "./in_process_users.ts";
-
-/** The group of the bootstrap tokens of `up`. */
-export const TLSBOOT_GROUP = "system:bootstrappers:tlsboot";
 
 const CUSTOM_SIGNER_ROLE = "tlsboot:custom-signer";
 const AUTO_APPROVE_NAME = "tlsboot:node-autoapprove-bootstrap";

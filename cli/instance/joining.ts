@@ -33,7 +33,7 @@ import { USER_AGENT } from "../version.ts";
 import { ROOT_USER } from "./in_process_users.ts";
 import { type DataDir, SECRET_MODE } from "./data_dir.ts";
 import type { ControllerDeps } from "./deps.ts";
-import { TLSBOOT_GROUP } from "./instance_rbac.ts";
+import { TLSBOOT_GROUP } from "../commands/token/flags.ts";
 import type { CertificateDeps } from "./serving.ts";
 
 /** The properties of a new bootstrap token. */

@@ -7,7 +7,7 @@ import { SERIAL_BYTES } from "../../core/pki/issue.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
-import { createAdminKubeconfig } from "../instance/admin_kubeconfig.ts";
+import { ADMIN_NAME, createAdminKubeconfig } from "../instance/admin_kubeconfig.ts";
 import { startApiServer } from "../instance/api_server.ts";
 import { createTrustLookup, runInProcess, UP_SIGNERS } from "../instance/controllers.ts";
 import { runBeside } from "../instance/full_instance.ts";
@@ -40,7 +40,6 @@ const YEAR_MS = 365 * 86_400_000;
 const CA_LIFE_MS = 10 * YEAR_MS;
 const BACKDATE_MS = 86_400_000;
 const BIND_ADDRESS = "127.0.0.1";
-const ADMIN_NAME = "kubernetes-admin";
 
 /**
  * Starts an API server on a free port of `127.0.0.1`, with its controllers and a new CA. It keeps everything in memory and

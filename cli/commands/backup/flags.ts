@@ -6,7 +6,7 @@ import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, type Flag, type FlagOptions, listFlag, switchFlag } from "../../framework/flags.ts";
 
 /** The flags that open a backup, for the commands that read one. */
-export const OPENING_FLAGS = {
+const OPENING_FLAGS = {
   passphraseFile: fileFlag({
     summary: "File with the passphrase, one line, readable by its owner only; - reads it from stdin. Without it, the " +
       "passphrase is prompted for on a terminal.",

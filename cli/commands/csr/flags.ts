@@ -12,7 +12,7 @@ import { listFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flag
 import { OUTPUT_FLAG } from "../../output/format.ts";
 
 /** The names of the resource in kubectl. */
-export const CSR_ALIASES: readonly string[] = [
+const CSR_ALIASES: readonly string[] = [
   "certificatesigningrequest",
   "certificatesigningrequests",
   "certificatesigningrequests.certificates.k8s.io",

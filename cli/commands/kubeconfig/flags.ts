@@ -5,7 +5,7 @@ import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, listFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 
 /** The flags for the file and its server. */
-export const KUBECONFIG_FLAGS = {
+const KUBECONFIG_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   server: textFlag({
     placeholder: "URL",
