@@ -24,6 +24,7 @@ export const BOOTSTRAP_TOKEN_USAGES: readonly string[] = ["signing", "authentica
 const NAME_PREFIX = "bootstrap-token-";
 const USAGE_PREFIX = "usage-bootstrap-";
 const USER_PREFIX = "system:bootstrap:";
+const TOKEN_USER = /^system:bootstrap:([a-z0-9]{6})$/;
 const GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
 const GROUP_PATTERN = "\\Asystem:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]\\z";
 
@@ -65,6 +66,11 @@ export interface TokenFacts {
 /** The name of the Secret of a token id. */
 export function toTokenSecretName(id: string): string {
   return `${NAME_PREFIX}${id}`;
+}
+
+/** Finds the token id in the user name of a requester, `system:bootstrap:<id>`; undefined for any other user. */
+export function findTokenId(username: string): string | undefined {
+  return TOKEN_USER.exec(username)?.[1];
 }
 
 /** Reports whether a token may assign a group to its bearer. */

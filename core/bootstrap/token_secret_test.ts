@@ -8,6 +8,7 @@ import {
   decideTokenCleaning,
   decideTokenSecret,
   decodeSecretValue,
+  findTokenId,
   isBootstrapGroup,
   listTokenFacts,
   parseRfc3339,
@@ -289,5 +290,20 @@ for (
 ) {
   test(`parseRfc3339() reads ${text} as ${want ?? "nothing"}`, () => {
     assert.equal(parseRfc3339(text)?.toISOString(), want);
+  });
+}
+
+for (
+  const { username, want } of [
+    { username: "system:bootstrap:abcdef", want: "abcdef" },
+    { username: "system:bootstrap:abcdef\n", want: undefined },
+    { username: "system:bootstrap:abcde", want: undefined },
+    { username: "system:bootstrap:ABCDEF", want: undefined },
+    { username: "xsystem:bootstrap:abcdef", want: undefined },
+    { username: "system:node:abcdef", want: undefined },
+  ]
+) {
+  test(`findTokenId() answers ${want} for ${JSON.stringify(username)}`, () => {
+    assert.equal(findTokenId(username), want);
   });
 }
