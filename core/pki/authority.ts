@@ -37,8 +37,11 @@ export interface AuthorityOptions {
   readonly serial: Uint8Array<ArrayBuffer>;
 }
 
-/** The usages of kubeadm's CA (client-go `util/cert`, `NewSelfSignedCACert`). */
-const CA_USAGES = ["digital signature", "key encipherment", "cert sign"];
+/**
+ * The usages of kubeadm's CA (client-go `util/cert`, `NewSelfSignedCACert`), and `crl sign`: openssl and Go accept the CRL of
+ * a CA only with that bit (RFC 5280 §6.3.3 (f)).
+ */
+const CA_USAGES = ["digital signature", "key encipherment", "cert sign", "crl sign"];
 
 /**
  * Creates a self-signed root: CA without a path length, SubjectKeyIdentifier, no AuthorityKeyIdentifier, no names; with name

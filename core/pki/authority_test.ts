@@ -13,9 +13,9 @@ import { publicKeyPin } from "./public_key_pin.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
 import { chooseSignatureAlgorithm } from "./issue.ts";
 
-test("createAuthority() makes a root like kubeadm's", async () => {
+test("createAuthority() makes a root like kubeadm's that may also sign CRLs", async () => {
   const { certificate } = await createTestAuthority();
-  assert.deepEqual(certificate.keyUsages, ["digitalSignature", "keyEncipherment", "keyCertSign"]);
+  assert.deepEqual(certificate.keyUsages, ["digitalSignature", "keyEncipherment", "keyCertSign", "cRLSign"]);
   assert.deepEqual(certificate.extendedKeyUsages, []);
   assert.deepEqual([certificate.isCa, certificate.maxPathLength], [true, undefined]);
   assert.deepEqual(certificate.subject.raw, certificate.issuer.raw);

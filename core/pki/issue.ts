@@ -64,7 +64,7 @@ export interface Issuer {
 
 /** The certificate of an issuer and its key; an `Authority` is one. */
 export interface IssuingAuthority {
-  readonly certificate: Pick<CertificateFacts, "subject" | "publicKey" | "subjectKeyId">;
+  readonly certificate: Pick<CertificateFacts, "subject" | "publicKey" | "publicKeyDer" | "subjectKeyId">;
   readonly key: CaKey;
 }
 
@@ -121,7 +121,8 @@ export function chooseSignatureAlgorithm(caPublicKeyDer: Uint8Array<ArrayBuffer>
   return chooseAlgorithm(parsed.value);
 }
 
-function chooseAlgorithm({ algorithm, curve }: PublicKeyFacts): SignatureAlgorithm {
+/** Chooses the algorithm of a CA's signatures by its parsed key. Throws AppError `key_invalid` as `chooseSignatureAlgorithm`. */
+export function chooseAlgorithm({ algorithm, curve }: PublicKeyFacts): SignatureAlgorithm {
   if (algorithm === "RSA") return "SHA256-RSA";
   if (algorithm === "Ed25519") return "Ed25519";
   if (algorithm !== "ECDSA") throw new AppError("key_invalid", `cannot sign with a key of type "${algorithm}"`);
@@ -130,7 +131,7 @@ function chooseAlgorithm({ algorithm, curve }: PublicKeyFacts): SignatureAlgorit
 }
 
 /** Computes the first 160 bits of SHA-256 over the key's bytes in hexadecimal (RFC 7093 §2 method 1, Go's way since 1.25). */
-function computeKeyId(publicKeyDer: Bytes): string {
+export function computeKeyId(publicKeyDer: Bytes): string {
   return createHash("sha256").update(parsePublicKey(publicKeyDer).keyBytes).digest("hex").slice(0, 40);
 }
 
@@ -172,7 +173,8 @@ function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Byt
   return extensions;
 }
 
-function encodeExtension(oid: string, critical: boolean, value: Bytes): Bytes {
+/** Encodes one extension of a certificate or a CRL (RFC 5280 §4.1). */
+export function encodeExtension(oid: string, critical: boolean, value: Bytes): Bytes {
   const octets = encodeOctetString(value);
   return critical ? encodeSequence(encodeOid(oid), CRITICAL, octets) : encodeSequence(encodeOid(oid), octets);
 }
@@ -193,6 +195,7 @@ function encodeAuthority({ maxPathLength }: CertificatePlan): Bytes {
     : encodeSequence(encodeTrue(), encodeSmallInteger(maxPathLength));
 }
 
-function decodeHex(hex: string): Bytes {
+/** Decodes hexadecimal digits that we wrote. */
+export function decodeHex(hex: string): Bytes {
   return new Uint8Array(Buffer.from(hex, "hex"));
 }

@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import "reflect-metadata";
+import { X509Certificate as OracleCertificate, X509Crl } from "@peculiar/x509";
+import fc from "../../tests/support/properties.ts";
+import {
+  createIntermediate,
+  createTestAuthority,
+  hoursFromNow,
+  issueTestCertificate,
+  NOW,
+  planTestLeaf,
+  unwrap,
+} from "../../tests/support/test_authority.ts";
+import {
+  chooseCrlNumber,
+  createCrl,
+  CRL_REASON_CODES,
+  type CrlEntry,
+  type CrlPlan,
+  type CrlReason,
+  findCrlSignFault,
+  isCrlOf,
+  isStillListed,
+  parseCrl,
+} from "./crl.ts";
+
+const NO_PAUSE = (): Promise<void> => Promise.resolve();
+const REASONS = Object.keys(CRL_REASON_CODES) as readonly CrlReason[];
+
+function planCrl(edit: Partial<CrlPlan> = {}): CrlPlan {
+  return { entries: [], number: 1n, thisUpdate: NOW, nextUpdate: hoursFromNow(24), ...edit };
+}
+
+const entry = fc.record({
+  serialNumber: fc.uint8Array({ minLength: 1, maxLength: 19 }).map((bytes) =>
+    `01${Buffer.from(bytes).toString("hex")}`
+  ),
+  revokedAt: fc.integer({ min: -599_616_000, max: 5_648_745_600 }).map((seconds) => new Date(seconds * 1_000)),
+  reason: fc.constantFrom(...REASONS),
+});
+const plans = fc.record({
+  entries: fc.uniqueArray(entry, { maxLength: 8, selector: ({ serialNumber }) => serialNumber }),
+  number: fc.bigInt({ min: 0n, max: (1n << 159n) - 1n }),
+});
+
+for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "rsa-2048", "ed25519"] as const) {
+  test(`createCrl() writes lists that @peculiar/x509 and our own reader read alike: ${algorithm}`, async () => {
+    const root = await createTestAuthority(algorithm);
+    const issuer = new OracleCertificate(root.certificate.der);
+    await fc.assert(fc.asyncProperty(plans, async (edit) => {
+      const plan = planCrl(edit);
+      const der = await createCrl(plan, root, NO_PAUSE);
+      const facts = unwrap(parseCrl(der));
+      const oracle = new X509Crl(der);
+
+      assert.ok(isCrlOf(facts, root.certificate));
+      assert.ok(await oracle.verify({ publicKey: issuer.publicKey }));
+      assert.equal(oracle.issuer, issuer.subject);
+      assert.equal(facts.number, plan.number);
+      assert.deepEqual([facts.thisUpdate, facts.nextUpdate], [plan.thisUpdate, plan.nextUpdate]);
+      assert.deepEqual([oracle.thisUpdate, oracle.nextUpdate], [plan.thisUpdate, plan.nextUpdate]);
+      assert.deepEqual(oracle.entries.map(readEntry), plan.entries.map(toRead));
+    }));
+  });
+}
+
+/** Reads an entry of the other reader, as `toRead` writes ours. */
+function readEntry({ serialNumber, revocationDate, reason }: X509Crl["entries"][number]): readonly unknown[] {
+  return [BigInt(`0x${serialNumber}`), revocationDate, reason];
+}
+
+function toRead({ serialNumber, revokedAt, reason }: CrlEntry): readonly unknown[] {
+  // The reason `unspecified` is absent from a list.
+  return [
+    BigInt(`0x${serialNumber}`),
+    revokedAt,
+    reason === "unspecified" ? undefined : CRL_REASON_CODES[reason],
+  ];
+}
+
+test("createCrl() names the key of the CA, also when its certificate has no identifier", async () => {
+  const root = await createTestAuthority();
+  const { subjectKeyId, ...bare } = root.certificate;
+  const named = await createCrl(planCrl(), root, NO_PAUSE);
+  const computed = await createCrl(planCrl(), { certificate: bare, key: root.key }, NO_PAUSE);
+  for (const der of [named, computed]) assert.ok(Buffer.from(der).toString("hex").includes(`8014${subjectKeyId}`));
+});
+
+test("createCrl() pauses after each thousand entries and around the signature", async () => {
+  const root = await createTestAuthority();
+  const entries = Array.from({ length: 2_500 }, (_, index): CrlEntry => ({
+    serialNumber: `7f${index.toString(16).padStart(30, "0")}`,
+    revokedAt: NOW,
+    reason: "superseded",
+  }));
+  let pauses = 0;
+  const der = await createCrl(planCrl({ entries }), root, () => {
+    pauses++;
+    return Promise.resolve();
+  });
+  assert.equal(pauses, 3 + 2);
+  // The other reader refuses so many values.
+  const text = Buffer.from(der).toString("hex");
+  assert.deepEqual(entries.filter(({ serialNumber }) => !text.includes(`0210${serialNumber}`)), []);
+});
+
+test("createCrl() refuses a number of more than 20 bytes", async () => {
+  const root = await createTestAuthority();
+  await createCrl(planCrl({ number: (1n << 159n) - 1n }), root, NO_PAUSE);
+  await assert.rejects(createCrl(planCrl({ number: 1n << 159n }), root, NO_PAUSE), { code: "invalid" });
+});
+
+test("parseCrl() refuses or returns, whatever the bytes", async () => {
+  const root = await createTestAuthority();
+  const der = await createCrl(
+    planCrl({ entries: [{ serialNumber: "02", revokedAt: NOW, reason: "keyCompromise" }] }),
+    root,
+    NO_PAUSE,
+  );
+  const changes = fc.record({ at: fc.nat(der.length - 1), to: fc.nat(255), length: fc.nat(der.length) });
+  fc.assert(fc.property(changes, ({ at, to, length }) => {
+    const changed = der.slice();
+    changed[at] = to;
+    const found = parseCrl(changed);
+    if (found.ok && changed[at] !== der[at]) assert.equal(isCrlOf(found.value, root.certificate), false);
+    parseCrl(changed.slice(0, length));
+  }));
+  assert.equal(parseCrl(Uint8Array.of(...der, 0)).ok, false);
+  assert.equal(parseCrl(root.certificate.der).ok, false);
+});
+
+test("isCrlOf() refuses the list of another CA of the same name", async () => {
+  const [one, other] = [await createTestAuthority(), await createTestAuthority()];
+  const facts = unwrap(parseCrl(await createCrl(planCrl(), one, NO_PAUSE)));
+  assert.equal(isCrlOf(facts, one.certificate), true);
+  assert.equal(isCrlOf(facts, other.certificate), false);
+});
+
+test("findCrlSignFault() demands cRLSign of a CA whose certificate has a key usage", async () => {
+  const root = await createTestAuthority();
+  const kubeadm = await createIntermediate(root, "kubeadm", { usages: ["digital signature", "cert sign"] });
+  assert.equal(findCrlSignFault(root.certificate), undefined);
+  assert.match(findCrlSignFault(kubeadm.certificate) ?? "", /lacks cRLSign/);
+  const leaf = await issueTestCertificate(root, planTestLeaf(root.privateKey, { usages: [] }));
+  assert.equal(findCrlSignFault(leaf), undefined);
+});
+
+test("chooseCrlNumber() grows with the time, after a clock that went back, and differs within one millisecond", () => {
+  const first = chooseCrlNumber(NOW, Uint8Array.of(0, 1), undefined);
+  assert.equal(first, (BigInt(NOW.getTime()) << 16n) + 1n);
+  assert.notEqual(chooseCrlNumber(NOW, Uint8Array.of(1, 0), undefined), first);
+  assert.ok(chooseCrlNumber(hoursFromNow(1), Uint8Array.of(0, 0), first) > first);
+  assert.equal(chooseCrlNumber(hoursFromNow(-1), Uint8Array.of(255, 255), first), first + 1n);
+  assert.equal(chooseCrlNumber(NOW, Uint8Array.of(0, 1), first), first + 1n);
+});
+
+for (
+  const { name, notAfter, revokedAt, previous, want } of [
+    { name: "no list before", notAfter: -2, revokedAt: -9, previous: undefined, want: true },
+    { name: "valid", notAfter: 5, revokedAt: -9, previous: -1, want: true },
+    { name: "expired since the last list", notAfter: -0.5, revokedAt: -9, previous: -1, want: true },
+    { name: "listed once after its end", notAfter: -2, revokedAt: -9, previous: -1, want: false },
+    { name: "revoked after its end, and not listed yet", notAfter: -2, revokedAt: -0.5, previous: -1, want: true },
+  ]
+) {
+  test(`isStillListed() is ${want}: ${name}`, () => {
+    const certificate = { notAfter: hoursFromNow(notAfter), revokedAt: hoursFromNow(revokedAt) };
+    const before = previous === undefined ? undefined : { thisUpdate: hoursFromNow(previous) };
+    assert.equal(isStillListed(certificate, before), want);
+  });
+}
