@@ -45,6 +45,12 @@ export function createConvertedStorage(storage: Storage, { toStored, fromStored 
       const { previous, revision } = await storage.delete(key, expected);
       return { previous: convert(previous), revision };
     },
+    async transact(writes) {
+      const converted = writes.map((write) =>
+        write.kind === "delete" ? write : { ...write, object: toStored(write.object) }
+      );
+      return (await storage.transact(converted)).map(convertEvent);
+    },
     watch: (prefix, after, onEvents, onLost) =>
       storage.watch(prefix, after, (events) => onEvents(events.map(convertEvent)), onLost),
     catchUp: () => storage.catchUp(),

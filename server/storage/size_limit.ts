@@ -12,18 +12,18 @@ const RAFT_BYTES = 17;
 /** The largest message that kube-apiserver sends to etcd (`clientv3` defaultMaxCallSendMsgSize). */
 const MAX_MESSAGE_BYTES = 2_097_152;
 
-/** Throws WriteRefusedError for a write that kube-apiserver would not even send. */
-export function assertSendable(write: GuardedWrite): void {
-  const size = sizeOfTransaction(write);
+/** Throws WriteRefusedError for a transaction that kube-apiserver would not even send. */
+export function assertSendable(writes: readonly GuardedWrite[]): void {
+  const size = sizeOfTransaction(writes);
   if (size <= MAX_MESSAGE_BYTES) return;
   const what = `trying to send message larger than max (${size} vs. ${MAX_MESSAGE_BYTES})`;
   throw new WriteRefusedError(`rpc error: code = ResourceExhausted desc = ${what}`, "tooLarge");
 }
 
-/** Throws WriteRefusedError for a write that etcd would refuse. */
-export function assertAcceptable(write: GuardedWrite): void {
-  assertSendable(write);
-  if (sizeOfTransaction(write) + RAFT_BYTES > MAX_REQUEST_BYTES) {
+/** Throws WriteRefusedError for a transaction that etcd would refuse. */
+export function assertAcceptable(writes: readonly GuardedWrite[]): void {
+  assertSendable(writes);
+  if (sizeOfTransaction(writes) + RAFT_BYTES > MAX_REQUEST_BYTES) {
     throw new WriteRefusedError("etcdserver: request is too large", "tooLarge");
   }
 }

@@ -33,6 +33,12 @@ export interface StorageEvent {
   readonly previous?: Stored;
 }
 
+/** One write of a transaction; what must hold for it is that of the method of the same name of `Storage`. */
+export type Write =
+  | { readonly kind: "create"; readonly key: string; readonly object: KubeObject }
+  | { readonly kind: "update"; readonly key: string; readonly object: KubeObject; readonly expectedRevision: number }
+  | { readonly kind: "delete"; readonly key: string; readonly expectedRevision: number };
+
 /** One page of a list. */
 export interface StoragePage {
   readonly items: readonly Stored[];
@@ -75,6 +81,13 @@ export interface Storage extends AsyncDisposable {
   /** Removes a key last written by `expectedRevision`; returns the last state and the revision of the deletion. */
   delete(key: string, expectedRevision: number): Promise<{ readonly previous: Stored; readonly revision: number }>;
   /**
+   * Makes all writes or none, at most `MAX_TRANSACTION_WRITES` of different keys, and returns the change of each in their
+   * order. Throws `AlreadyExistsError` or `RevisionConflictError` for the first write that does not hold, and
+   * `WriteRefusedError` when all objects together are larger than one object may be. A watch gets its share of the changes
+   * in one call. They have one revision in etcd and one each elsewhere; nothing between them can be read in the newest state.
+   */
+  transact(writes: readonly Write[]): Promise<readonly StorageEvent[]>;
+  /**
    * Reports every change below a prefix with a revision greater than `afterRevision`: first the history, then new changes.
    * Throws `CompactedError` when the history does not reach back that far. `onEvents` gets one or more events per call, is
    * called synchronously from the commit, and must not throw. `onLost` is called when a shared store has compacted changes
@@ -110,10 +123,12 @@ export class AlreadyExistsError extends AppError {
 
 /** The error of a write whose key was written in between, or is gone (`current` is then undefined). */
 export class RevisionConflictError extends AppError {
+  readonly key: string;
   readonly current: Stored | undefined;
 
   constructor(key: string, current: Stored | undefined) {
     super("conflict", `cannot write "${key}": it was written in between`, { retryable: true });
+    this.key = key;
     this.current = current;
   }
 }

@@ -6,7 +6,7 @@
 import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
 import { ClockCache } from "./clock_cache.ts";
-import type { Stored } from "./storage.ts";
+import type { StorageEvent, Stored } from "./storage.ts";
 
 /** Creates the stored state of an object that is written at `revision`. */
 export function createStored(key: string, object: KubeObject, revision: number): Stored {
@@ -18,6 +18,21 @@ export function createStored(key: string, object: KubeObject, revision: number):
 /** Creates a stored state from bytes that were read back; its `object` throws SyntaxError when they are not JSON. */
 export function readStored(key: string, revision: number, bytes: Uint8Array): Stored {
   return new KeptStored(key, revision, bytes, undefined);
+}
+
+/** Creates the event of a change from one state of a key to another; undefined for no state. */
+export function createStorageEvent(
+  key: string,
+  revision: number,
+  current: Stored | undefined,
+  previous: Stored | undefined,
+): StorageEvent {
+  return {
+    key,
+    revision,
+    ...(current === undefined ? {} : { current }),
+    ...(previous === undefined ? {} : { previous }),
+  };
 }
 
 /** Drops the cached object of a state that is history, because five minutes of history can exceed the newest states. */

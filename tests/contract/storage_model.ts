@@ -4,7 +4,13 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import fc from "../support/properties.ts";
 import { isAppError } from "../../core/errors.ts";
-import { CompactedError, type Storage } from "../../server/storage/storage.ts";
+import {
+  AlreadyExistsError,
+  CompactedError,
+  RevisionConflictError,
+  type Storage,
+  type Write as StorageWrite,
+} from "../../server/storage/storage.ts";
 import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
 import { collect, type OpenedStorage, type OpenStorage, thing } from "./storage_contract.ts";
 
@@ -17,9 +23,10 @@ interface ModelState {
   readonly value: number;
 }
 
-/** Holds every state of the storage by its revision. */
+/** Holds every state of the storage by its revision, and the revision of every change. */
 interface Model {
   readonly states: { revision: number; keys: ReadonlyMap<string, ModelState> }[];
+  readonly changes: number[];
 }
 
 interface Real {
@@ -60,16 +67,59 @@ class WriteCommand implements fc.AsyncCommand<Model, Real> {
       }
       const revision = outcome.value;
       assert.ok(revision > last, "revisions go up");
-      const next = new Map(keys);
-      if (write.kind === "delete") next.delete(write.key);
-      else next.set(write.key, { revision, value: write.value });
-      model.states.push({ revision, keys: next });
+      applyChange(model, write, revision);
     }
     assert.equal(storage.revision(), model.states.at(-1)!.revision);
   }
 
   toString(): string {
     return this.#writes.map(({ kind, key, value }) => `${kind}(${key}, ${value})`).join(" ");
+  }
+}
+
+/** Adds a change to the model; the changes of a transaction may share a revision, and then there is no state between them. */
+function applyChange(model: Model, write: Write, revision: number): void {
+  const last = model.states.at(-1)!;
+  const keys = new Map(last.keys);
+  if (write.kind === "delete") keys.delete(write.key);
+  else keys.set(write.key, { revision, value: write.value });
+  if (revision === last.revision) model.states.pop();
+  model.states.push({ revision, keys });
+  model.changes.push(revision);
+}
+
+/** Writes of different keys in one transaction. */
+class TransactCommand implements fc.AsyncCommand<Model, Real> {
+  readonly #writes: readonly Write[];
+
+  constructor(writes: readonly Write[]) {
+    this.#writes = writes;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  async run(model: Model, { opened: { storage } }: Real): Promise<void> {
+    const { keys, revision: before } = model.states.at(-1)!;
+    const failing = this.#writes.find(({ kind, key }) => kind === "stale" || (kind === "create") === keys.has(key));
+    const transaction = storage.transact(this.#writes.map((write) => toStorageWrite(write, keys)));
+    if (failing !== undefined) {
+      const Refusal = failing.kind === "create" ? AlreadyExistsError : RevisionConflictError;
+      await assert.rejects(transaction, (error) => error instanceof Refusal && error.key === failing.key);
+      assert.equal(storage.revision(), before);
+      return;
+    }
+    const changes = await transaction;
+    for (const [index, { revision }] of changes.entries()) {
+      assert.ok(revision > before && revision >= model.states.at(-1)!.revision);
+      applyChange(model, this.#writes[index]!, revision);
+    }
+    assert.equal(storage.revision(), model.states.at(-1)!.revision);
+  }
+
+  toString(): string {
+    return `transact(${this.#writes.map(({ kind, key, value }) => `${kind}(${key}, ${value})`).join(" ")})`;
   }
 }
 
@@ -85,6 +135,14 @@ async function perform(storage: Storage, write: Write, before: ReadonlyMap<strin
     case "delete":
       return (await storage.delete(write.key, known)).revision;
   }
+}
+
+function toStorageWrite({ kind, key, value }: Write, before: ReadonlyMap<string, ModelState>): StorageWrite {
+  const known = before.get(key)?.revision ?? 0;
+  if (kind === "delete") return { kind, key, expectedRevision: known };
+  const object = thing(key, value);
+  if (kind === "create") return { kind, key, object };
+  return { kind: "update", key, object, expectedRevision: kind === "stale" ? known - 1 : known };
 }
 
 /** Reads a prefix at some known revision, page by page. */
@@ -144,14 +202,14 @@ class WatchCommand implements fc.AsyncCommand<Model, Real> {
 
   async run(model: Model, { opened: { storage }, watched }: Real): Promise<void> {
     const revisions = model.states.map((state) => state.revision);
-    assert.deepEqual(watched, revisions.slice(1));
+    assert.deepEqual(watched, model.changes);
     const from = revisions.at(-1 - this.#back % revisions.length)!;
     if (from < storage.compactedRevision()) {
       return assert.throws(() => storage.watch("/registry/", from, () => {}), CompactedError);
     }
     const { events, stop } = collect(storage, "/registry/", from);
     stop();
-    assert.deepEqual(events.map((event) => event.revision), revisions.filter((revision) => revision > from));
+    assert.deepEqual(events.map((event) => event.revision), model.changes.filter((revision) => revision > from));
   }
 
   toString(): string {
@@ -216,6 +274,8 @@ export function testStorageModel(implementation: string, open: OpenStorage, runs
   });
   const commands = fc.commands([
     fc.array(write, { minLength: 1, maxLength: writesPerTurn }).map((writes) => new WriteCommand(writes)),
+    fc.uniqueArray(write, { minLength: 1, maxLength: 5, selector: ({ key }) => key })
+      .map((writes) => new TransactCommand(writes)),
     fc.tuple(fc.constantFrom(...PREFIXES), fc.nat(30), fc.nat(4)).map((args) => new ListCommand(...args)),
     fc.nat(30).map((back) => new WatchCommand(back)),
     fc.constantFrom(1_000, 100_000, 300_000).map((ms) => new AdvanceCommand(ms)),
@@ -231,7 +291,7 @@ export function testStorageModel(implementation: string, open: OpenStorage, runs
         const watched: number[] = [];
         follow(storage, storage.revision(), watched);
         await fc.asyncModelRun(() => ({
-          model: { states: [{ revision: storage.revision(), keys: new Map() }] },
+          model: { states: [{ revision: storage.revision(), keys: new Map() }], changes: [] },
           real: { opened, clock, watched },
         }), sequence);
       }),

@@ -22,7 +22,12 @@ async function main(): Promise<void> {
       acknowledge(key, created.revision);
       const updated = await storage.update(key, created.object, created.revision);
       acknowledge(key, updated.revision);
-      if (round % 3 > 0) acknowledge(key, (await storage.delete(key, updated.revision)).revision);
+      // The last change of an object and the creation of its companion are one transaction.
+      const companion = { kind: "create", key: `${key}-companion`, object: created.object } as const;
+      const last = round % 3 === 0
+        ? { kind: "update", key, object: created.object, expectedRevision: updated.revision } as const
+        : { kind: "delete", key, expectedRevision: updated.revision } as const;
+      for (const { key, revision } of await storage.transact([companion, last])) acknowledge(key, revision);
     }
   }
 }

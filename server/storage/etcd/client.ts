@@ -12,23 +12,23 @@ import { EtcdCredentials } from "./credentials.ts";
 import { etcdError, isCompacted, isUnanswered, isUnsent } from "./errors.ts";
 import {
   decodeEtcdStatus,
-  decodeGuardedWrite,
   decodeLeaseGrant,
   decodeRange,
+  decodeTransaction,
   decodeWatch,
   encodeCompaction,
-  encodeGuardedWrite,
   encodeLeaseGrant,
   encodeMove,
   encodeRange,
+  encodeTransaction,
   encodeWatch,
   endOfPrefix,
   type EtcdKeyValue,
   type EtcdStatus,
   type GuardedWrite,
-  type GuardedWriteResponse,
   type RangeRequest,
   type RangeResponse,
+  type TransactionResponse,
   type WatchResponse,
 } from "./wire.ts";
 import { keysPrefix } from "./prefix.ts";
@@ -155,13 +155,13 @@ export class EtcdClient {
     return await this.#retry(() => this.#askCompacted(prefix));
   }
 
-  /** Writes one key if its guard holds. */
-  async write(request: GuardedWrite): Promise<GuardedWriteResponse> {
-    const message = encodeGuardedWrite({ ...request, key: this.#outer(request.key) });
-    return decodeGuardedWrite(
+  /** Makes one or more writes of different keys if the guards of all hold. */
+  async write(writes: readonly GuardedWrite[]): Promise<TransactionResponse> {
+    const message = encodeTransaction(writes.map((write) => ({ ...write, key: this.#outer(write.key) })));
+    return decodeTransaction(
       await this.#observe(
-        toWriteOperation(request),
-        request.key,
+        toWriteOperation(writes),
+        writes[0]?.key ?? "",
         () => this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS),
       ),
     );
@@ -170,7 +170,7 @@ export class EtcdClient {
   /** Renames a key, without adding the prefix to the new name. False when the key was written in the meantime. */
   async move(kv: EtcdKeyValue, to: string): Promise<boolean> {
     const message = encodeMove({ ...kv, key: this.#outer(kv.key) }, to);
-    return decodeGuardedWrite(await this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS)).succeeded;
+    return decodeTransaction(await this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS)).succeeded;
   }
 
   /** Compacts the history before a revision. */
@@ -345,7 +345,10 @@ function toReadOperation({ below, countOnly = false, revision }: ReadRequest): E
   return below === undefined ? "get" : "list";
 }
 
-function toWriteOperation({ guard, value }: GuardedWrite): EtcdCall["operation"] {
+function toWriteOperation(writes: readonly GuardedWrite[]): EtcdCall["operation"] {
+  const [write] = writes;
+  if (write === undefined || writes.length > 1) return "transact";
+  const { guard, value } = write;
   if (value === undefined) return "delete";
   return ("version" in guard ? guard.version : guard.modRevision) === 0 ? "create" : "update";
 }

@@ -63,7 +63,7 @@ test("EtcdClient.write() asks the next member where nothing was sent", async () 
   const away = createMember(UNCONNECTED);
   const there = createMember(TAKEN);
   const { client } = createClient(away, there);
-  assert.equal((await client.write(WRITE)).succeeded, true);
+  assert.equal((await client.write([WRITE])).succeeded, true);
   assert.equal(away.calls.length, 1);
   assert.equal(there.calls.length, 1);
 });
@@ -71,7 +71,7 @@ test("EtcdClient.write() asks the next member where nothing was sent", async () 
 test("EtcdClient.write() ends where no member can be connected to", async () => {
   const members = [createMember(UNCONNECTED), createMember(UNCONNECTED)] as const;
   const { client } = createClient(...members);
-  await assert.rejects(client.write(WRITE), { code: "unreachable", message: "cannot write etcd: refused" });
+  await assert.rejects(client.write([WRITE]), { code: "unreachable", message: "cannot write etcd: refused" });
   assert.deepEqual(members.map(({ calls }) => calls.length), [1, 1]);
 });
 
@@ -86,11 +86,11 @@ for (
     const first = createMember(answer);
     const second = createMember(TAKEN);
     const { client, timers } = createClient(first, second);
-    const failed = assert.rejects(client.write(WRITE), { code: "unreachable" });
+    const failed = assert.rejects(client.write([WRITE]), { code: "unreachable" });
     await timers.advance(10_000);
     await failed;
     assert.deepEqual(second.calls, []);
-    assert.equal((await client.write(WRITE)).succeeded, true);
+    assert.equal((await client.write([WRITE])).succeeded, true);
     assert.equal(timers.pending, 0);
   });
 }

@@ -12,7 +12,7 @@ import { isCompacted } from "./errors.ts";
 import type { EtcdEvent, EtcdKeyValue, WatchResponse } from "./wire.ts";
 import type { LoggedEvent } from "../memory/history.ts";
 import type { EtcdObserver } from "./observer.ts";
-import { createStored, releaseObject } from "../stored.ts";
+import { createStorageEvent, createStored, releaseObject } from "../stored.ts";
 import { Watchers } from "../watchers.ts";
 import { CompactedError, createSteadyNow, type StorageEvent, type Stored } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
@@ -307,12 +307,7 @@ function toEvent(
   const { key, modRevision: revision } = kv;
   const current = isDeletion ? undefined : toStored(deps, kv);
   if (current === undefined && previous === undefined) return undefined;
-  return {
-    key,
-    revision,
-    ...(current === undefined ? {} : { current }),
-    ...(previous === undefined ? {} : { previous }),
-  };
+  return createStorageEvent(key, revision, current, previous);
 }
 
 /** Decodes a value; undefined for an unserved key, and for an unreadable value, because one value must not stop the server. */

@@ -1,8 +1,8 @@
 /** One call of etcd that has ended. */
 export interface EtcdCall {
-  /** The operation in kube-apiserver's words. */
-  readonly operation: "create" | "update" | "delete" | "get" | "list" | "getCurrentResourceVersion";
-  /** The key, or the prefix of keys, of the call. */
+  /** The operation in kube-apiserver's words, or a transaction of several writes, which it never makes. */
+  readonly operation: "create" | "update" | "delete" | "transact" | "get" | "list" | "getCurrentResourceVersion";
+  /** The key of the call, the first of several, or the prefix of keys. */
   readonly key: string;
   readonly seconds: number;
   readonly failed: boolean;

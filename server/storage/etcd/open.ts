@@ -103,13 +103,13 @@ async function compactOnce(
   client: EtcdClient,
   { version, revision }: { readonly version: number; readonly revision: number },
 ): Promise<{ readonly version: number; readonly revision: number }> {
-  const answer = await client.write({
+  const answer = await client.write([{
     key: COMPACT_KEY,
     guard: { version },
     value: new TextEncoder().encode(String(revision)),
-  });
+  }]);
   // Another server was faster in this interval.
-  if (!answer.succeeded) return { version: answer.current?.version ?? 0, revision: answer.revision };
+  if (!answer.succeeded) return { version: answer.current[0]?.version ?? 0, revision: answer.revision };
   if (revision > 0) await client.compact(revision);
   return { version: version + 1, revision: answer.revision };
 }

@@ -117,7 +117,7 @@ export class EtcdRestore implements AsyncDisposable {
   /** Removes the marker, so that the prefix can be used. Throws AppError `conflict`, `unreachable` or `io`. */
   async finish(): Promise<void> {
     const guard = { modRevision: this.#markerRevision };
-    const { succeeded } = await this.#client.write({ key: RESTORE_MARKER_KEY, guard, value: undefined })
+    const { succeeded } = await this.#client.write([{ key: RESTORE_MARKER_KEY, guard, value: undefined }])
       .catch((error: unknown) => {
         throw unfinished(error);
       });
@@ -130,11 +130,11 @@ export class EtcdRestore implements AsyncDisposable {
 
   async #mark(phase: RestoreMarker["phase"]): Promise<void> {
     const { backup, createdAt } = this.#deps;
-    const { succeeded, revision } = await this.#client.write({
+    const { succeeded, revision } = await this.#client.write([{
       key: RESTORE_MARKER_KEY,
       guard: { modRevision: this.#markerRevision },
       value: Buffer.from(formatRestoreMarker({ backup, createdAt, phase, aside: this.#plan.aside })),
-    });
+    }]);
     if (!succeeded) throw elsewhereError();
     this.#markerRevision = revision;
   }
@@ -160,12 +160,12 @@ export class EtcdRestore implements AsyncDisposable {
     const leases = new EventLeases(this.#client, this.#deps.clock, DEFAULT_STORAGE_TIMES.eventTtlMs);
     await inParallel([...wanted], async ([key, value]) => {
       const lease = await leases.leaseFor(key);
-      await this.#client.write({
+      await this.#client.write([{
         key,
         guard: { modRevision: 0 },
         value,
         ...(lease === undefined ? {} : { lease }),
-      });
+      }]);
     });
   }
 

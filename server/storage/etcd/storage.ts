@@ -1,23 +1,26 @@
 /** The Storage port over etcd: writes are etcd transactions, and everything else is served from the mirror. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../../core/errors.ts";
-import type { KubeObject } from "../../../core/kube/meta.ts";
 import type { EtcdClient } from "./client.ts";
 import { findWriteRefusal, fullError, isLeaseGone } from "./errors.ts";
 import type { EventLeases } from "./leases.ts";
 import { currentRevision, type EtcdMirror } from "./mirror.ts";
-import type { GuardedWrite, GuardedWriteResponse } from "./wire.ts";
+import type { GuardedWrite, TransactionResponse } from "./wire.ts";
 import { assertSendable } from "../size_limit.ts";
+import { createStorageEvent } from "../stored.ts";
+import { assertTransaction, checkWrite, SingleWrites } from "../transaction.ts";
 import type { WatchListener } from "../watchers.ts";
 import {
   AlreadyExistsError,
   type CompactedError,
   RevisionConflictError,
   type Storage,
+  type StorageEvent,
   type StorageListOptions,
   type StoragePage,
   type StorageWatch,
   type Stored,
+  type Write,
 } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
 
@@ -38,7 +41,7 @@ const LARGE_BYTES = 1_048_576;
 const HEALTH_TIMEOUT_MS = 2_000;
 
 /** A store that several servers share. */
-export class EtcdStorage implements Storage {
+export class EtcdStorage extends SingleWrites implements Storage {
   readonly #parts: EtcdStorageParts;
   readonly #running = new Set<Promise<unknown>>();
   /** The next request for etcd's revision, which is not sent yet and which all callers until then share. */
@@ -48,6 +51,7 @@ export class EtcdStorage implements Storage {
   #closed = false;
 
   constructor(parts: EtcdStorageParts) {
+    super();
     this.#parts = parts;
   }
 
@@ -65,43 +69,20 @@ export class EtcdStorage implements Storage {
     });
   }
 
-  create(key: string, object: KubeObject): Promise<Stored> {
+  transact(writes: readonly Write[]): Promise<readonly StorageEvent[]> {
     return this.#track(async () => {
-      const { succeeded, revision } = await this.#write({
-        key,
-        guard: { modRevision: 0 },
-        value: this.#parts.values.encode(key, object),
+      assertTransaction(writes);
+      const replaced = await this.#findReplaced(writes);
+      if (writes.length === 0) return [];
+      const answer = await this.#write(writes.map((write) => this.#toGuardedWrite(write)));
+      if (!answer.succeeded) return await this.#refuse(writes, answer);
+      const { revision } = answer;
+      // Watches get the changes before the write resolves.
+      await this.#parts.mirror.reach(revision, false);
+      return writes.map(({ kind, key }, index) => {
+        const written = kind === "delete" ? undefined : this.#written(key, revision);
+        return createStorageEvent(key, revision, written, replaced[index]);
       });
-      if (!succeeded) throw new AlreadyExistsError(key);
-      return this.#written(key, revision);
-    });
-  }
-
-  update(key: string, object: KubeObject, expectedRevision: number): Promise<Stored> {
-    return this.#track(async () => {
-      if (expectedRevision <= 0) return this.#conflict(key);
-      const { succeeded, revision } = await this.#write({
-        key,
-        guard: { modRevision: expectedRevision },
-        value: this.#parts.values.encode(key, object),
-      });
-      return succeeded ? this.#written(key, revision) : this.#conflict(key);
-    });
-  }
-
-  delete(key: string, expectedRevision: number): Promise<{ readonly previous: Stored; readonly revision: number }> {
-    const { mirror } = this.#parts;
-    return this.#track(async () => {
-      if (expectedRevision <= 0) return this.#conflict(key);
-      if (mirror.engine.get(key)?.revision !== expectedRevision) await this.#current();
-      const previous = mirror.engine.get(key);
-      if (previous?.revision !== expectedRevision) return this.#conflict(key);
-      const { succeeded, revision } = await this.#write({
-        key,
-        guard: { modRevision: expectedRevision },
-        value: undefined,
-      });
-      return succeeded ? { previous, revision } : this.#conflict(key);
     });
   }
 
@@ -176,28 +157,54 @@ export class EtcdStorage implements Storage {
     return await currentRevision(this.#parts.client);
   }
 
-  /** Writes a key. Watches get the change before the write resolves. */
-  async #write(request: GuardedWrite): Promise<{ readonly succeeded: boolean; readonly revision: number }> {
+  /** Finds the states that writes replace. Throws the error of the first write that does not hold. */
+  async #findReplaced(writes: readonly Write[]): Promise<readonly (Stored | undefined)[]> {
     const { mirror } = this.#parts;
-    const { succeeded, revision, current } = await this.#writeWithLease(request);
-    await mirror.reach(current?.modRevision ?? revision, !succeeded);
-    return { succeeded, revision };
+    const findConflict = () => writes.find((write) => checkWrite(write, mirror.engine.get(write.key)) !== undefined);
+    if (findConflict() !== undefined) await this.#current();
+    const failed = findConflict();
+    if (failed !== undefined) throw checkWrite(failed, mirror.engine.get(failed.key));
+    return writes.map(({ key }) => mirror.engine.get(key));
   }
 
-  async #writeWithLease(request: GuardedWrite): Promise<GuardedWriteResponse> {
+  #toGuardedWrite(write: Write): GuardedWrite {
+    const { key } = write;
+    return {
+      key,
+      guard: { modRevision: toModRevision(write) },
+      value: write.kind === "delete" ? undefined : this.#parts.values.encode(key, write.object),
+    };
+  }
+
+  async #write(writes: readonly GuardedWrite[]): Promise<TransactionResponse> {
     const { client, leases } = this.#parts;
-    if ((request.value?.length ?? 0) > LARGE_BYTES) assertSendable(request);
+    if (writes.reduce((sum, { value }) => sum + (value?.length ?? 0), 0) > LARGE_BYTES) assertSendable(writes);
     for (let attempt = 1;; attempt++) {
-      let lease: bigint | undefined;
+      let leased: readonly GuardedWrite[] = [];
       try {
-        lease = request.value === undefined ? undefined : await leases.leaseFor(request.key);
-        return await client.write(lease === undefined ? request : { ...request, lease });
+        leased = await Promise.all(writes.map((write) => this.#withLease(write)));
+        return await client.write(leased);
       } catch (error) {
-        if (lease === undefined || attempt === 2 || !isLeaseGone(error)) throw findWriteRefusal(error) ?? error;
+        const used = leased.flatMap(({ lease }) => lease ?? []);
+        if (used.length === 0 || attempt === 2 || !isLeaseGone(error)) throw findWriteRefusal(error) ?? error;
         // The lease was revoked, or etcd was restored from a backup: nothing was written.
-        leases.forget(lease);
+        for (const lease of used) leases.forget(lease);
       }
     }
+  }
+
+  async #withLease(write: GuardedWrite): Promise<GuardedWrite> {
+    const lease = write.value === undefined ? undefined : await this.#parts.leases.leaseFor(write.key);
+    return lease === undefined ? write : { ...write, lease };
+  }
+
+  /** Throws the error of the first write whose guard was false, once the mirror has what etcd read. */
+  async #refuse(writes: readonly Write[], { current, revision }: TransactionResponse): Promise<never> {
+    const { mirror } = this.#parts;
+    const index = writes.findIndex((write, at) => (current[at]?.modRevision ?? 0) !== toModRevision(write));
+    const { kind, key } = writes[index]!;
+    await mirror.reach(current[index]?.modRevision ?? revision, true);
+    throw kind === "create" ? new AlreadyExistsError(key) : new RevisionConflictError(key, mirror.engine.get(key));
   }
 
   #written(key: string, revision: number): Stored {
@@ -207,10 +214,6 @@ export class EtcdStorage implements Storage {
     const event = engine.eventsSince(revision - 1).find((candidate) => candidate.key === key);
     if (event?.current !== undefined) return event.current;
     throw new AppError("internal", `cannot find what was written to "${key}" at revision ${revision}`);
-  }
-
-  #conflict(key: string): never {
-    throw new RevisionConflictError(key, this.#parts.mirror.engine.get(key));
   }
 
   /** Runs an operation that dispose waits for. */
@@ -224,4 +227,9 @@ export class EtcdStorage implements Storage {
       this.#running.delete(running);
     }
   }
+}
+
+/** Returns the revision that a key must have in etcd for a write to hold. */
+function toModRevision(write: Write): number {
+  return write.kind === "create" ? 0 : write.expectedRevision;
 }

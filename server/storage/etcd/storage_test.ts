@@ -28,7 +28,7 @@ function createStorage(
     name: "etcd",
     client: {
       range: async () => ({ revision: 2, kvs: [], more: false, count: 0 }),
-      write: async () => ({ succeeded: true, revision: 3, current: undefined }),
+      write: async () => ({ succeeded: true, revision: 3, current: [] }),
       status: async () => ({ version: "3.7.0", errors: [] }),
       close: () => void (closed = true),
       ...client,
@@ -62,12 +62,12 @@ test("EtcdStorage writes once more with a new lease where the first one is gone"
   const sent: (bigint | undefined)[] = [];
   const { storage, engine } = createStorage({
     client: {
-      async write({ key, lease }: GuardedWrite) {
+      async write([{ key, lease }]: readonly [GuardedWrite]) {
         sent.push(lease);
         if (lease === 1n) throw new Error("etcdserver: requested lease not found");
         const current = createStored(key, { metadata: { name: "e" } }, 3);
         engine.apply([{ event: { key, revision: 3, current }, at: 0 }], undefined);
-        return { succeeded: true, revision: 3, current: undefined };
+        return { succeeded: true, revision: 3, current: [] };
       },
     },
   });
@@ -102,11 +102,11 @@ test("EtcdStorage that is closed finishes a deletion that has only begun", async
         }], undefined);
         return { revision: 3, kvs: [], more: false, count: 0 };
       },
-      async write({ key }: GuardedWrite) {
+      async write([{ key }]: readonly [GuardedWrite]) {
         await settle();
         assert.equal(isClosed(), false);
         written.push(key);
-        return { succeeded: true, revision: 4, current: undefined };
+        return { succeeded: true, revision: 4, current: [] };
       },
     },
   });

@@ -38,7 +38,7 @@ export interface RangeResponse {
   readonly count: number;
 }
 
-/** A write that is applied only if its guard is true; otherwise the key is read. */
+/** A write of a transaction, which takes place only if the guards of all its writes are true; otherwise the keys are read. */
 export interface GuardedWrite {
   readonly key: string;
   /** The expected revision of the key's last change, 0 for a key that does not exist; or the expected version. */
@@ -49,13 +49,13 @@ export interface GuardedWrite {
   readonly lease?: bigint;
 }
 
-/** The result of a guarded write. */
-export interface GuardedWriteResponse {
+/** The result of a transaction of guarded writes. */
+export interface TransactionResponse {
   readonly succeeded: boolean;
-  /** The revision of the write, if it took place. */
+  /** The revision of the writes, if they took place. */
   readonly revision: number;
-  /** The present key, when the guard was false and the key exists. */
-  readonly current: EtcdKeyValue | undefined;
+  /** The present keys in the order of the writes, when a guard was false; undefined for a key that does not exist. */
+  readonly current: readonly (EtcdKeyValue | undefined)[];
 }
 
 /** One message of a watch. */
@@ -91,15 +91,15 @@ export function encodeRange(request: RangeRequest): Buffer {
   return encode((writer) => writeRange(writer, request));
 }
 
-/** Encodes a `TxnRequest` with one guard. */
-export function encodeGuardedWrite(write: GuardedWrite): Buffer {
-  return encode((writer) => writeTransaction(writer, write, true));
+/** Encodes a `TxnRequest` of writes to different keys. */
+export function encodeTransaction(writes: readonly GuardedWrite[]): Buffer {
+  return encode((writer) => writeTransaction(writer, writes, writes));
 }
 
-/** Returns the size of kube-apiserver's `TxnRequest` for the same write, which reads nothing if it cannot create. */
-export function sizeOfTransaction(write: GuardedWrite): number {
-  const isCreation = "modRevision" in write.guard && write.guard.modRevision === 0;
-  return encode((writer) => writeTransaction(writer, write, !isCreation)).length;
+/** Returns the size of kube-apiserver's `TxnRequest` for the same writes, which reads nothing if it cannot create. */
+export function sizeOfTransaction(writes: readonly GuardedWrite[]): number {
+  const read = writes.filter(({ guard }) => !("modRevision" in guard && guard.modRevision === 0));
+  return encode((writer) => writeTransaction(writer, writes, read)).length;
 }
 
 /** Encodes a `TxnRequest` that renames a key, with its value and its lease, unless it was written meanwhile. */
@@ -151,18 +151,17 @@ export function decodeRange(bytes: Uint8Array): RangeResponse {
   return { revision, kvs, more, count };
 }
 
-/** Decodes the `TxnResponse` of a guarded write. */
-export function decodeGuardedWrite(bytes: Uint8Array): GuardedWriteResponse {
+/** Decodes the `TxnResponse` of a transaction of guarded writes. */
+export function decodeTransaction(bytes: Uint8Array): TransactionResponse {
   let revision = 0;
   let succeeded = false;
-  let current: EtcdKeyValue | undefined;
+  const current: (EtcdKeyValue | undefined)[] = [];
   readMessage(new WireReader(bytes), {
     1: (reader) => (revision = readHeader(reader.nested())),
     2: (reader) => (succeeded = reader.bool()),
-    3: (reader) =>
-      readMessage(reader.nested(), { 1: (range) => (current = decodeRange(range.bytes()).kvs[0] ?? current) }),
+    3: (reader) => readMessage(reader.nested(), { 1: (range) => current.push(decodeRange(range.bytes()).kvs[0]) }),
   });
-  return { succeeded, revision, current: succeeded ? undefined : current };
+  return { succeeded, revision, current };
 }
 
 /** Decodes a `WatchResponse` of etcd's API. */
@@ -215,16 +214,20 @@ function encode(write: (writer: WireWriter) => void): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
-/** Encodes a guarded write; `readsOtherwise` adds a read for the case that the guard is false. */
+/** Encodes a transaction that reads some of its keys when a guard is false. */
 function writeTransaction(
   writer: WireWriter,
-  { key, guard, value, lease }: GuardedWrite,
-  readsOtherwise: boolean,
+  writes: readonly GuardedWrite[],
+  readOtherwise: readonly GuardedWrite[],
 ): void {
-  if (readsOtherwise) writer.nested(3, () => writer.nested(1, () => writeRange(writer, { key })));
-  if (value === undefined) writeDeletion(writer, key);
-  else writePut(writer, key, value, lease);
-  writeGuard(writer, key, guard);
+  for (const { key } of readOtherwise.toReversed()) {
+    writer.nested(3, () => writer.nested(1, () => writeRange(writer, { key })));
+  }
+  for (const { key, value, lease } of writes.toReversed()) {
+    if (value === undefined) writeDeletion(writer, key);
+    else writePut(writer, key, value, lease);
+  }
+  for (const { key, guard } of writes.toReversed()) writeGuard(writer, key, guard);
 }
 
 function writeGuard(writer: WireWriter, key: string, guard: GuardedWrite["guard"]): void {

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import {
-  decodeGuardedWrite,
   decodeLeaseGrant,
   decodeRange,
+  decodeTransaction,
   decodeWatch,
-  encodeGuardedWrite,
   encodeMove,
   encodeRange,
+  encodeTransaction,
   encodeWatch,
   type EtcdKeyValue,
   sizeOfTransaction,
@@ -44,8 +44,8 @@ for (
       want: message([1, "/a"], [2, "/b"], [3, 500], [4, 2 ** 40], [9, 1]),
     },
     {
-      name: "encodeGuardedWrite() of a creation",
-      got: encodeGuardedWrite({ key: "/a", guard: { modRevision: 0 }, value: VALUE, lease: LEASE }),
+      name: "encodeTransaction() of a creation",
+      got: encodeTransaction([{ key: "/a", guard: { modRevision: 0 }, value: VALUE, lease: LEASE }]),
       want: message(
         [1, message([2, 2], [3, "/a"], [6, 0])],
         [2, message([2, message([1, "/a"], [2, VALUE], [3, LEASE])])],
@@ -53,9 +53,24 @@ for (
       ),
     },
     {
-      name: "encodeGuardedWrite() of a deletion",
-      got: encodeGuardedWrite({ key: "/a", guard: { version: 4 }, value: undefined }),
+      name: "encodeTransaction() of a deletion",
+      got: encodeTransaction([{ key: "/a", guard: { version: 4 }, value: undefined }]),
       want: message([1, message([3, "/a"], [4, 4])], [2, deletion], [3, read]),
+    },
+    {
+      name: "encodeTransaction() of several writes",
+      got: encodeTransaction([
+        { key: "/a", guard: { modRevision: 7 }, value: undefined },
+        { key: "/b", guard: { modRevision: 0 }, value: VALUE },
+      ]),
+      want: message(
+        [1, message([2, 2], [3, "/a"], [6, 7])],
+        [1, message([2, 2], [3, "/b"], [6, 0])],
+        [2, deletion],
+        [2, message([2, message([1, "/b"], [2, VALUE])])],
+        [3, read],
+        [3, message([1, message([1, "/b"])])],
+      ),
     },
     {
       name: "encodeMove()",
@@ -81,18 +96,19 @@ for (
 
 test("sizeOfTransaction() is the size of kube-apiserver's, which reads nothing when it cannot create", () => {
   const write = { key: "/a", guard: { modRevision: 0 }, value: VALUE };
-  assert.equal(sizeOfTransaction(write), encodeGuardedWrite(write).length - message([3, read]).length);
+  assert.equal(sizeOfTransaction([write]), encodeTransaction([write]).length - message([3, read]).length);
   const update = { ...write, guard: { modRevision: 1 } };
-  assert.equal(sizeOfTransaction(update), encodeGuardedWrite(update).length);
+  assert.equal(sizeOfTransaction([update]), encodeTransaction([update]).length);
 });
 
 test("the decoders read every field, leases of 64 bits too, and skip unknown ones", () => {
   const range = message([1, header], [2, keyValue], [3, 1], [4, 12], [99, "unknown"]);
   assert.deepEqual(decodeRange(range), { revision: 9, kvs: [KEY_VALUE], more: true, count: 12 });
-  assert.deepEqual(decodeGuardedWrite(message([1, header], [3, message([1, range])])), {
+  const missing = message([1, message([1, header])]);
+  assert.deepEqual(decodeTransaction(message([1, header], [3, missing], [3, message([1, range])])), {
     succeeded: false,
     revision: 9,
-    current: KEY_VALUE,
+    current: [undefined, KEY_VALUE],
   });
   const events = [message([2, keyValue]), message([1, 1], [2, keyValue])] as const;
   const watch = decodeWatch(

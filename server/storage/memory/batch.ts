@@ -5,7 +5,7 @@
 import { measureStored } from "./key_index.ts";
 import type { StorageEvent, Stored } from "../storage.ts";
 
-/** The caller of one write, which waits for the commit. */
+/** The caller of one transaction, which waits for the commit. */
 interface Waiter {
   /** Called once the commit is durable. */
   settle(): void;
@@ -41,16 +41,18 @@ export class Batch {
     return this.#states.get(key);
   }
 
-  /** Adds a change; the promise resolves with `answer` after the commit. */
-  add<T>(event: StorageEvent, answer: T): Promise<T> {
-    this.#growth += measureStored(event.current) - measureStored(event.previous);
-    this.#events.push(event);
-    this.#states.set(event.key, event.current);
-    return new Promise((resolve, reject) => this.#waiters.push({ settle: () => resolve(answer), reject }));
+  /** Adds the changes of a transaction; the promise resolves with them after the commit. */
+  add(changes: readonly StorageEvent[]): Promise<readonly StorageEvent[]> {
+    for (const event of changes) {
+      this.#growth += measureStored(event.current) - measureStored(event.previous);
+      this.#events.push(event);
+      this.#states.set(event.key, event.current);
+    }
+    return new Promise((resolve, reject) => this.#waiters.push({ settle: () => resolve(changes), reject }));
   }
 
   /**
-   * Refuses a write because of a change that is not committed yet. The promise rejects after the commit, when reading the
+   * Refuses a transaction because of a change that is not committed yet. The promise rejects after the commit, when reading the
    * key again shows that change. If it rejected at once, a caller that reads and tries again would starve the commit.
    */
   refuse(error: Error): Promise<never> {

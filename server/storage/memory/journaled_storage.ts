@@ -4,7 +4,6 @@
  * the writes of the next one are collected.
  */
 import { AppError } from "../../../core/errors.ts";
-import type { KubeObject } from "../../../core/kube/meta.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import { Batch } from "./batch.ts";
 import type { Engine } from "./engine.ts";
@@ -12,17 +11,20 @@ import { EventExpiry } from "./expiry.ts";
 import type { Compaction, LoggedEvent } from "./history.ts";
 import { measureStored } from "./key_index.ts";
 import { assertAcceptable } from "../size_limit.ts";
-import { createStored, releaseObject } from "../stored.ts";
+import { createStorageEvent, createStored, releaseObject } from "../stored.ts";
+import { assertTransaction, checkWrite, SingleWrites } from "../transaction.ts";
 import { Watchers, type WatchListener } from "../watchers.ts";
 import {
-  AlreadyExistsError,
+  type AlreadyExistsError,
   createSteadyNow,
-  RevisionConflictError,
+  type RevisionConflictError,
   type Storage,
+  type StorageEvent,
   type StorageListOptions,
   type StoragePage,
   type StorageWatch,
   type Stored,
+  type Write,
   WriteRefusedError,
 } from "../storage.ts";
 import type { StoredValues } from "../etcd/contents.ts";
@@ -86,7 +88,7 @@ const EXTRA_FORGOTTEN = 200;
 const HUNG_MS = 10_000;
 
 /** A store in memory, durable by its journal. */
-export class JournaledStorage implements Storage {
+export class JournaledStorage extends SingleWrites implements Storage {
   readonly #deps: JournaledStorageDeps;
   readonly #watchers: Watchers;
   readonly #expiry: EventExpiry;
@@ -105,6 +107,7 @@ export class JournaledStorage implements Storage {
   #closed = false;
 
   constructor(deps: JournaledStorageDeps) {
+    super();
     this.#deps = deps;
     this.#watchers = new Watchers(deps.logger);
     this.#lastNumber = deps.engine.revision;
@@ -122,30 +125,13 @@ export class JournaledStorage implements Storage {
     return this.#deps.engine.list(prefix, options);
   }
 
-  async create(key: string, object: KubeObject): Promise<Stored> {
+  async transact(writes: readonly Write[]): Promise<readonly StorageEvent[]> {
     this.#assertWritable();
-    if (this.#getState(key) !== undefined) return await this.#refuse(key, () => new AlreadyExistsError(key));
-    const stored = this.#newState(key, object, undefined);
-    return await this.#pending().add({ key, revision: stored.revision, current: stored }, stored);
-  }
-
-  async update(key: string, object: KubeObject, expectedRevision: number): Promise<Stored> {
-    this.#assertWritable();
-    const previous = this.#getState(key);
-    if (previous?.revision !== expectedRevision || previous === undefined) return await this.#conflict(key);
-    const stored = this.#newState(key, object, previous);
-    return await this.#pending().add({ key, revision: stored.revision, current: stored, previous }, stored);
-  }
-
-  async delete(
-    key: string,
-    expectedRevision: number,
-  ): Promise<{ readonly previous: Stored; readonly revision: number }> {
-    this.#assertWritable();
-    const previous = this.#getState(key);
-    if (previous?.revision !== expectedRevision || previous === undefined) return await this.#conflict(key);
-    const revision = this.#nextNumber();
-    return await this.#pending().add({ key, revision, previous }, { previous, revision });
+    assertTransaction(writes);
+    if (writes.length === 0) return [];
+    const error = this.#findConflict(writes);
+    if (error !== undefined) return await this.#refuse(error);
+    return await this.#pending().add(this.#prepare(writes));
   }
 
   watch(prefix: string, afterRevision: number, onEvents: WatchListener): StorageWatch {
@@ -216,30 +202,50 @@ export class JournaledStorage implements Storage {
     return this.#committing?.touches(key) === true ? this.#committing : undefined;
   }
 
-  /** Creates the state of a write. Throws WriteRefusedError, and then no revision is used up. */
-  #newState(key: string, object: KubeObject, previous: Stored | undefined): Stored {
-    const stored = createStored(key, object, this.#lastNumber + 1);
-    if (stored.bytes.length > LARGE_JSON_BYTES) {
-      const value = this.#deps.values?.encode(key, object) ?? stored.bytes;
-      assertAcceptable({ key, guard: { modRevision: previous?.revision ?? 0 }, value });
+  #findConflict(writes: readonly Write[]): AlreadyExistsError | RevisionConflictError | undefined {
+    for (const write of writes) {
+      const error = checkWrite(write, this.#getState(write.key));
+      if (error !== undefined) return error;
     }
-    this.#assertRoom(stored, previous);
-    this.#nextNumber();
-    return stored;
+    return undefined;
   }
 
-  #assertRoom(stored: Stored, previous: Stored | undefined): void {
+  /** Creates the changes of a transaction that holds. Throws WriteRefusedError, and then no revision is used up. */
+  #prepare(writes: readonly Write[]): readonly StorageEvent[] {
+    const events = writes.map((write, index) => {
+      const { key } = write;
+      const revision = this.#lastNumber + 1 + index;
+      const previous = this.#getState(key);
+      const current = write.kind === "delete" ? undefined : createStored(key, write.object, revision);
+      return createStorageEvent(key, revision, current, previous);
+    });
+    this.#assertSize(events);
+    this.#assertRoom(events);
+    this.#lastNumber += events.length;
+    return events;
+  }
+
+  /** Throws WriteRefusedError for a transaction that etcd would refuse. */
+  #assertSize(events: readonly StorageEvent[]): void {
+    const bytes = events.reduce((sum, { current }) => sum + (current?.bytes.length ?? 0), 0);
+    if (bytes <= LARGE_JSON_BYTES) return;
+    assertAcceptable(events.map(({ key, current, previous }) => ({
+      key,
+      guard: { modRevision: previous?.revision ?? 0 },
+      value: current && (this.#deps.values?.encode(key, current.object) ?? current.bytes),
+    })));
+  }
+
+  #assertRoom(events: readonly StorageEvent[]): void {
     const { engine, logger, quotaBytes = DEFAULT_QUOTA_BYTES } = this.#deps;
-    const growth = measureStored(stored) - measureStored(previous);
+    let growth = 0;
+    for (const { current, previous } of events) growth += measureStored(current) - measureStored(previous);
     const bytes = engine.bytes + (this.#committing?.growth ?? 0) + (this.#batch?.growth ?? 0);
-    const most = previous === undefined ? quotaBytes : quotaBytes * (1 + UPDATE_RESERVE);
+    const creates = events.some(({ previous }) => previous === undefined);
+    const most = creates ? quotaBytes : quotaBytes * (1 + UPDATE_RESERVE);
     if (growth <= 0 || bytes + growth <= most) return;
     logger?.error("the storage is full, delete what is not needed", { bytes, quotaBytes });
     throw new WriteRefusedError("etcdserver: mvcc: database space exceeded", "full");
-  }
-
-  #nextNumber(): number {
-    return ++this.#lastNumber;
   }
 
   #pending(): Batch {
@@ -254,13 +260,9 @@ export class JournaledStorage implements Storage {
     this.#deps.schedule(() => void this.#commit());
   }
 
-  #conflict(key: string): Promise<never> {
-    const current = this.#getState(key);
-    return this.#refuse(key, () => new RevisionConflictError(key, current));
-  }
-
-  #refuse(key: string, makeError: () => Error): Promise<never> {
-    return this.#findBatch(key)?.refuse(makeError()) ?? Promise.reject(makeError());
+  /** Rejects with an error about a key, after the commit of an uncommitted change that caused it. */
+  #refuse(error: AlreadyExistsError | RevisionConflictError): Promise<never> {
+    return this.#findBatch(error.key)?.refuse(error) ?? Promise.reject(error);
   }
 
   /** Resolves when the running commit has ended, or else one of the waiting writes. */

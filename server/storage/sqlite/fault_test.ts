@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isAppError } from "../../../core/errors.ts";
-import { readContent, thing } from "../../../tests/contract/storage_contract.ts";
+import { creations, readContent, thing } from "../../../tests/contract/storage_contract.ts";
 import { createFakeClock } from "../../../tests/support/fake_clock.ts";
 import { createFaultyDatabases, DISK_FAULTS } from "../../../tests/support/faulty_database.ts";
 import { createTempFolder } from "../../../tests/support/temp.ts";
@@ -23,6 +23,9 @@ async function write(storage: Storage, acknowledged: Map<string, number>, round:
       acknowledged.set(key, revision);
     }),
     storage.create(`${PREFIX}${round}`, thing(round)).then(({ key, revision }) => acknowledged.set(key, revision)),
+    storage.transact(creations([`${round}-left`, `${round}-right`])).then((changes) => {
+      for (const { key, revision } of changes) acknowledged.set(key, revision);
+    }),
     ...(doomed === undefined ? [] : [
       storage.delete(doomed.key, doomed.revision).then(() => acknowledged.delete(doomed.key)),
     ]),

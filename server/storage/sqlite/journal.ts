@@ -13,8 +13,8 @@ import type { EngineStart } from "../memory/engine.ts";
 import type { Compaction, LoggedEvent } from "../memory/history.ts";
 import type { Journal } from "../memory/journaled_storage.ts";
 import { corruptError, ioError, lostError } from "./errors.ts";
-import { readStored, releaseObject } from "../stored.ts";
-import type { StorageEvent, Stored } from "../storage.ts";
+import { createStorageEvent, readStored, releaseObject } from "../stored.ts";
+import type { Stored } from "../storage.ts";
 
 /** A row of `changes`; `value` is null for a deletion. */
 interface Row {
@@ -219,20 +219,6 @@ function readCompactedRevision(path: string, database: DatabaseSync): number {
   const value = row?.["value"];
   if (typeof value !== "number") throw corruptError(path, "the compacted revision is missing");
   return value;
-}
-
-function createStorageEvent(
-  key: string,
-  revision: number,
-  current: Stored | undefined,
-  previous: Stored | undefined,
-): StorageEvent {
-  return {
-    key,
-    revision,
-    ...(current === undefined ? {} : { current }),
-    ...(previous === undefined ? {} : { previous }),
-  };
 }
 
 /** Computes CRC-32 over the whole row, because SQLite does not detect a flipped bit in a value. */

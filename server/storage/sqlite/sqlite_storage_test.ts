@@ -143,8 +143,19 @@ test("openSqliteStorage() loses nothing that was acknowledged before kill -9", a
     const known = new Map(collect(storage, "/registry/", 1).events.map((event) => [event.revision, event.key]));
     for (const { revision, key } of acknowledged) assert.equal(known.get(revision), key);
     assert.ok(storage.revision() >= acknowledged.at(-1)!.revision);
+    assertWholeTransactions(known);
   }
 });
+
+/** Asserts that the third change of each object and the creation of its companion were both stored. */
+function assertWholeTransactions(changes: ReadonlyMap<number, string>): void {
+  const counts = new Map<string, number>();
+  for (const key of changes.values()) counts.set(key, (counts.get(key) ?? 0) + 1);
+  const companions = [...counts.keys()].filter((key) => key.endsWith("-companion"));
+  const changedLast = [...counts].flatMap(([key, count]) => count === 3 ? [`${key}-companion`] : []);
+  assert.ok(companions.length > 0);
+  assert.deepEqual(companions.toSorted(), changedLast.toSorted());
+}
 
 test("openSqliteStorage() refuses a file that another process uses, until that process is gone", async () => {
   await using folder = await createTempFolder();
