@@ -9,7 +9,7 @@ import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "..
 import type { Clock, Logger } from "../../core/ports.ts";
 import { escapeUnseen } from "../../core/lib/printable.ts";
 import type { FilePort } from "../../client/files.ts";
-import type { IssuedCertificate, IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
+import type { IssuedCertificates, KnownCertificate } from "../../server/metrics/issued_certificates.ts";
 import { SECRET_MODE } from "./data_dir.ts";
 
 /** The file of a running instance. Disposing it writes new entries. */
@@ -117,12 +117,12 @@ async function read(text: string, issued: IssuedCertificates, atEarliest: number
   if (found !== FORMAT || typeof writtenAt !== "number") throw new Error("another build wrote it");
   if (writtenAt < atEarliest) return;
   for (const [index, line] of lines.entries()) {
-    issued.restore(decodeIssuedCertificate(JSON.parse(line)));
+    issued.restore(decodeKnownCertificate(JSON.parse(line)));
     if (index % LINES_PER_TURN === 0) await setImmediate();
   }
 }
 
-function decodeIssuedCertificate(line: unknown): IssuedCertificate {
+function decodeKnownCertificate(line: unknown): KnownCertificate {
   const [signerName, subject, since, until] = Array.isArray(line) ? line as readonly unknown[] : [];
   if (typeof signerName !== "string" || typeof subject !== "string") throw new Error("a line names no certificate");
   if (typeof since !== "number" || typeof until !== "number") throw new Error("a line has no times");

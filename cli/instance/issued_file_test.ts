@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type IssuedCertificate, IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
+import { IssuedCertificates, type KnownCertificate } from "../../server/metrics/issued_certificates.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { findObeyed } from "../../tests/support/hostile_text.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
@@ -30,7 +30,7 @@ function setUp(texts: Record<string, string> = {}) {
     const issued = new IssuedCertificates();
     return { issued, file: await openIssuedFile({ path: PATH, issued, isShared }, { files, clock, logger }) };
   };
-  const one = (subject: string, days: number): IssuedCertificate => ({
+  const one = (subject: string, days: number): KnownCertificate => ({
     ...{ signerName: "kubernetes.io/kubelet-serving", subject },
     ...{ since: start, until: start + days * 86_400 },
   });

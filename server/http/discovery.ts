@@ -9,6 +9,7 @@ import {
   apiResourceListSchema,
   apiVersionsSchema,
 } from "../../core/kube/kinds/mod.ts";
+import { TLSBOOT_GROUP } from "../../core/kube/tlsboot_v1alpha1.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Answer } from "./answer.ts";
 import { encodeWire, type Wire } from "./encoding.ts";
@@ -187,7 +188,7 @@ export interface DiscoveredGroup {
   readonly resources: readonly DiscoveredResource[];
 }
 
-/** The served groups in the order of kube-apiserver's priorities. */
+/** The served groups in the order of kube-apiserver's priorities; ours is the last. */
 const GROUP_ORDER: readonly string[] = [
   "",
   "events.k8s.io",
@@ -197,6 +198,7 @@ const GROUP_ORDER: readonly string[] = [
   "rbac.authorization.k8s.io",
   "storage.k8s.io",
   "coordination.k8s.io",
+  TLSBOOT_GROUP,
 ];
 
 /** Lists the served resources and reviews by group. */

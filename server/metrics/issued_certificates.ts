@@ -12,7 +12,7 @@ import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import type { MetricsRegistry } from "./registry.ts";
 
 /** An issued certificate as it is tracked, and saved in a file. Times are in seconds since 1970. */
-export interface IssuedCertificate {
+export interface KnownCertificate {
   readonly signerName: string;
   /** The subject, or the alternative names when it is empty; a long text is cut and ends with its digest. */
   readonly subject: string;
@@ -29,7 +29,7 @@ export interface IssuedSummary {
   readonly soonest: number;
 }
 
-type Life = Pick<IssuedCertificate, "since" | "until">;
+type Life = Pick<KnownCertificate, "since" | "until">;
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;
@@ -85,7 +85,7 @@ export class IssuedCertificates {
   }
 
   /** Adds a certificate that was saved before, in the same way. */
-  restore({ signerName, subject, since, until }: IssuedCertificate): void {
+  restore({ signerName, subject, since, until }: KnownCertificate): void {
     const own = this.#bySigner.get(signerName) ?? new Map<string, Life>();
     const known = own.get(subject);
     if (known === undefined && this.#size >= this.#maxCertificates) {
@@ -127,7 +127,7 @@ export class IssuedCertificates {
   }
 
   /** Yields the unexpired certificates whose renewal became overdue between two moments. */
-  *becameOverdue(after: Date, now: Date): Generator<IssuedCertificate> {
+  *becameOverdue(after: Date, now: Date): Generator<KnownCertificate> {
     const [from, to] = [after.getTime() / 1000, now.getTime() / 1000];
     for (const entry of this.entries()) {
       const due = getDueTime(entry);
@@ -136,7 +136,7 @@ export class IssuedCertificates {
   }
 
   /** Yields every tracked certificate, to be saved. */
-  *entries(): Generator<IssuedCertificate> {
+  *entries(): Generator<KnownCertificate> {
     for (const [signerName, own] of this.#bySigner) {
       for (const [subject, { since, until }] of own) yield { signerName, subject, since, until };
     }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
-import { type IssuedCertificate, IssuedCertificates } from "./issued_certificates.ts";
+import { IssuedCertificates, type KnownCertificate } from "./issued_certificates.ts";
 
 const CLIENT = "kubernetes.io/kube-apiserver-client-kubelet";
 const SERVING = "kubernetes.io/kubelet-serving";
@@ -11,12 +11,12 @@ const START = 1_800_000_000;
 const DAY = 86_400;
 
 const at = (day: number) => new Date((START + day * DAY) * 1000);
-const one = (subject: string, from: number, to: number, signerName = CLIENT): IssuedCertificate => ({
+const one = (subject: string, from: number, to: number, signerName = CLIENT): KnownCertificate => ({
   ...{ signerName, subject },
   ...{ since: START + from * DAY, until: START + to * DAY },
 });
 
-function holding(...entries: readonly IssuedCertificate[]): IssuedCertificates {
+function holding(...entries: readonly KnownCertificate[]): IssuedCertificates {
   const issued = new IssuedCertificates();
   for (const entry of entries) issued.restore(entry);
   return issued;

@@ -10,13 +10,13 @@ import type { Kind } from "../../core/kube/schema.ts";
 import type { Storage } from "../storage/storage.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
 import { toKeyPrefix } from "./registry.ts";
-import { createPlainStrategy, type Resource } from "./resource.ts";
+import { createPlainStrategy, READ_VERBS, type Resource } from "./resource.ts";
 
 /** Creates the resource of a kind that has no objects. */
 function absent(kind: Kind, rest: Pick<Resource, "storageName" | "selectableFields">): Resource {
   return {
     kind,
-    verbs: ["get", "list", "watch"],
+    verbs: READ_VERBS,
     isHidden: true,
     isAbsent: true,
     columns: [nameColumn, ageColumn],

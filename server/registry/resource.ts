@@ -171,6 +171,9 @@ export const STANDARD_VERBS: readonly string[] = [
   "watch",
 ];
 
+/** The verbs of a resource that only the server writes. */
+export const READ_VERBS: readonly string[] = ["get", "list", "watch"];
+
 /** The verbs of `/status` and similar subresources. */
 export const SUBRESOURCE_VERBS: readonly string[] = ["get", "patch", "update"];
 

@@ -6,10 +6,12 @@ import { certificateSigningRequests } from "./certificatesigningrequests.ts";
 import { configMaps } from "./configmaps.ts";
 import { csiNodes } from "./csinodes.ts";
 import { events, eventsV1 } from "./events.ts";
+import { issuedCertificates } from "./issuedcertificates.ts";
 import { leases } from "./leases.ts";
 import { namespaces } from "./namespaces.ts";
 import { nodes } from "./nodes.ts";
 import { createRbacResources, RBAC_KINDS } from "./rbac.ts";
+import { requestRecords } from "./requestrecords.ts";
 import { type Resource, STANDARD_VERBS, type StoredResource } from "./resource.ts";
 import { secrets } from "./secrets.ts";
 import { serviceAccounts } from "./serviceaccounts.ts";
@@ -25,9 +27,11 @@ export const PLAIN_RESOURCES = [
   csiNodes,
   events,
   eventsV1,
+  issuedCertificates,
   leases,
   namespaces,
   nodes,
+  requestRecords,
   secrets,
   serviceAccounts,
   services,

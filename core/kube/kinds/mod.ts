@@ -15,6 +15,7 @@ import {
   selfSubjectRulesReviewKind,
   subjectAccessReviewKind,
 } from "./authorization_v1.ts";
+import { issuedCertificateKind, requestRecordKind, revocationKind } from "./tlsboot_v1alpha1.ts";
 import { nodeKind } from "./nodes.ts";
 import { selfSubjectReviewKind, tokenReviewKind } from "./authentication_v1.ts";
 
@@ -29,10 +30,13 @@ export {
   csiNodeKind,
   eventKind,
   eventV1Kind,
+  issuedCertificateKind,
   leaseKind,
   localSubjectAccessReviewKind,
   namespaceKind,
   nodeKind,
+  requestRecordKind,
+  revocationKind,
   roleBindingKind,
   roleKind,
   secretKind,
@@ -66,6 +70,9 @@ export const ALL_KINDS: readonly Kind[] = [
   selfSubjectReviewKind,
   tokenReviewKind,
   eventV1Kind,
+  issuedCertificateKind,
+  requestRecordKind,
+  revocationKind,
 ];
 
 const byIdentity = new Map(ALL_KINDS.map((kind) => [`${kind.group}/${kind.version}/${kind.kind}`, kind]));

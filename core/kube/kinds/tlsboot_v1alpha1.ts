@@ -1,0 +1,445 @@
+/** The kinds of the group `tlsboot`: issued certificates, revocations and records of requests. */
+import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
+import { REVOCATION_REASONS, TLSBOOT_GROUP } from "../tlsboot_v1alpha1.ts";
+import { BOOL, BYTES, INT64, list, message, STRING, TIME } from "./fields.ts";
+import { METADATA } from "./object_meta.ts";
+
+const issuedCertificateSchema: ObjectSchema = {
+  name: "tlsboot.v1alpha1.IssuedCertificate",
+  description:
+    "Records one certificate that was issued. The records form a chain: each holds the hash of the one before it.",
+  fields: {
+    metadata: METADATA,
+    spec: {
+      number: 2,
+      type: message(() => issuedCertificateSpecSchema),
+      presence: "always",
+      required: true,
+      description: "The certificate, its request and its approval. Cannot change.",
+    },
+    status: {
+      number: 3,
+      type: message(() => issuedCertificateStatusSchema),
+      presence: "always",
+      description: "The revocation of the certificate, and the seal of the register.",
+    },
+  },
+};
+
+/** Describes the kind `IssuedCertificate` of `tlsboot/v1alpha1` for all codecs. */
+export const issuedCertificateKind: Kind = {
+  group: TLSBOOT_GROUP,
+  version: "v1alpha1",
+  kind: "IssuedCertificate",
+  listKind: "IssuedCertificateList",
+  plural: "issuedcertificates",
+  singular: "issuedcertificate",
+  shortNames: ["ic"],
+  categories: [],
+  namespaced: false,
+  schema: issuedCertificateSchema,
+};
+
+const issuedCertificateSpecSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.IssuedCertificateSpec",
+  description: "One issued certificate.",
+  fields: {
+    sequence: { number: 1, type: INT64, presence: "always", description: "Position in the register, from 1." },
+    previousHash: {
+      number: 2,
+      type: STRING,
+      presence: "omitempty",
+      description: "SHA-256 of the spec of the previous record, in hex.",
+    },
+    serialNumber: { number: 3, type: STRING, presence: "omitempty", description: "Serial number in hex." },
+    fingerprint: {
+      number: 4,
+      type: STRING,
+      presence: "omitempty",
+      description: "SHA-256 of the certificate in DER, in hex.",
+    },
+    issuer: { number: 5, type: STRING, presence: "omitempty", description: "Name of the issuing CA." },
+    issuerFingerprint: {
+      number: 6,
+      type: STRING,
+      presence: "omitempty",
+      description: "SHA-256 of the certificate of the issuing CA, in hex.",
+    },
+    signerName: {
+      number: 7,
+      type: STRING,
+      presence: "omitempty",
+      description: "Signer that was requested; empty for certificates without a request.",
+    },
+    subject: { number: 8, type: STRING, presence: "omitempty", description: "Subject of the certificate." },
+    dnsNames: {
+      number: 9,
+      type: list(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "DNS names in the certificate.",
+    },
+    ipAddresses: {
+      number: 10,
+      type: list(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "IP addresses in the certificate.",
+    },
+    emailAddresses: {
+      number: 11,
+      type: list(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Email addresses in the certificate.",
+    },
+    uris: {
+      number: 12,
+      type: list(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "URIs in the certificate.",
+    },
+    usages: {
+      number: 13,
+      type: list(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Key usages of the certificate.",
+    },
+    isCA: { number: 14, type: BOOL, presence: "omitempty", description: "True for the certificate of a CA." },
+    publicKeyFingerprint: {
+      number: 15,
+      type: STRING,
+      presence: "omitempty",
+      description: "SHA-256 of the public key (SubjectPublicKeyInfo) in DER, in hex.",
+    },
+    notBefore: { number: 16, type: TIME, presence: "always", description: "Start of validity." },
+    notAfter: { number: 17, type: TIME, presence: "always", description: "End of validity." },
+    issuedAt: { number: 18, type: TIME, presence: "always", description: "When the certificate was recorded." },
+    source: {
+      number: 19,
+      type: STRING,
+      presence: "omitempty",
+      description: "Origin of the certificate: a request, a command, the server itself or a migration.",
+    },
+    request: {
+      number: 20,
+      type: message(() => issuedCertificateRequestSchema),
+      presence: "optional",
+      description: "The CertificateSigningRequest.",
+    },
+    requester: {
+      number: 21,
+      type: message(() => issuedCertificateRequesterSchema),
+      presence: "optional",
+      description: "The user that requested the certificate.",
+    },
+    approval: {
+      number: 22,
+      type: message(() => issuedCertificateApprovalSchema),
+      presence: "optional",
+      description: "The approval of the request.",
+    },
+    replaces: {
+      number: 23,
+      type: STRING,
+      presence: "omitempty",
+      description: "Name of the record of the certificate that this one replaces.",
+    },
+    removed: {
+      number: 24,
+      type: message(() => removedRecordsSchema),
+      presence: "optional",
+      description: "Set when this record stands for a run of removed records.",
+    },
+  },
+};
+
+const issuedCertificateRequestSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.IssuedCertificateRequest",
+  description: "Name and uid of the request of a certificate.",
+  fields: {
+    name: { number: 1, type: STRING, presence: "omitempty", description: "Name of the request." },
+    uid: { number: 2, type: STRING, presence: "omitempty", description: "Uid of the request." },
+  },
+};
+
+const issuedCertificateRequesterSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.IssuedCertificateRequester",
+  description: "The user that requested a certificate.",
+  fields: {
+    username: { number: 1, type: STRING, presence: "omitempty", description: "Name of the user." },
+    uid: { number: 2, type: STRING, presence: "omitempty", description: "Identifier of the user." },
+    groups: {
+      number: 3,
+      type: list(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Groups of the user.",
+    },
+    tokenID: {
+      number: 4,
+      type: STRING,
+      presence: "omitempty",
+      description: "Identifier of the bootstrap token of the user.",
+    },
+    address: { number: 5, type: STRING, presence: "omitempty", description: "IP address from which the request came." },
+    userAgent: { number: 6, type: STRING, presence: "omitempty", description: "User-Agent header of the request." },
+  },
+};
+
+const issuedCertificateApprovalSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.IssuedCertificateApproval",
+  description: "The approval of a request.",
+  fields: {
+    username: { number: 1, type: STRING, presence: "omitempty", description: "User that approved the request." },
+    groups: {
+      number: 2,
+      type: list(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Groups of that user.",
+    },
+    address: {
+      number: 3,
+      type: STRING,
+      presence: "omitempty",
+      description: "IP address from which the approval came.",
+    },
+    reason: { number: 4, type: STRING, presence: "omitempty", description: "Reason of the approval." },
+    message: {
+      number: 5,
+      type: STRING,
+      presence: "omitempty",
+      description: "Message of the approval, which names policy and rule.",
+    },
+    time: { number: 6, type: TIME, presence: "always", description: "When the request was approved." },
+  },
+};
+
+const removedRecordsSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.RemovedRecords",
+  description: "A run of records that were removed after their retention.",
+  fields: {
+    from: { number: 1, type: INT64, presence: "always", description: "Sequence number of the first removed record." },
+    hash: {
+      number: 2,
+      type: STRING,
+      presence: "always",
+      description: "SHA-256 of the spec of the last removed record, in hex.",
+    },
+    time: { number: 3, type: TIME, presence: "always", description: "When the records were removed." },
+  },
+};
+
+const issuedCertificateStatusSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.IssuedCertificateStatus",
+  description: "The mutable part of a record.",
+  fields: {
+    revocation: {
+      number: 1,
+      type: message(() => certificateRevocationSchema),
+      presence: "optional",
+      description: "The revocation of the certificate.",
+    },
+    seal: {
+      number: 2,
+      type: message(() => registerSealSchema),
+      presence: "optional",
+      description: "The signature of a CA over the register up to this record.",
+    },
+  },
+};
+
+const certificateRevocationSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.CertificateRevocation",
+  description: "The revocation that covers a certificate.",
+  fields: {
+    name: { number: 1, type: STRING, presence: "always", description: "Name of the Revocation." },
+    reason: { number: 2, type: STRING, presence: "always", description: "Reason as in RFC 5280." },
+    message: { number: 3, type: STRING, presence: "omitempty", description: "Explanation in words." },
+    revokedBy: { number: 4, type: STRING, presence: "omitempty", description: "User that revoked it." },
+    time: { number: 5, type: TIME, presence: "always", description: "When it was revoked." },
+  },
+};
+
+const registerSealSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.RegisterSeal",
+  description: "A signature over the hash of a record.",
+  fields: {
+    time: { number: 1, type: TIME, presence: "always", description: "When the register was sealed." },
+    issuerFingerprint: {
+      number: 2,
+      type: STRING,
+      presence: "always",
+      description: "SHA-256 of the certificate of the signing CA, in hex.",
+    },
+    algorithm: { number: 3, type: STRING, presence: "always", description: "Signature algorithm." },
+    signature: { number: 4, type: BYTES, presence: "always", description: "The signature." },
+  },
+};
+
+const revocationSchema: ObjectSchema = {
+  name: "tlsboot.v1alpha1.Revocation",
+  description: "Refuses a certificate, a node, a user, a group or a token from now on.",
+  fields: {
+    metadata: METADATA,
+    spec: {
+      number: 2,
+      type: message(() => revocationSpecSchema),
+      presence: "always",
+      required: true,
+      description: "What is revoked and why. Cannot change after creation.",
+    },
+    status: {
+      number: 3,
+      type: message(() => revocationStatusSchema),
+      presence: "always",
+      description: "The user and the time of the revocation; filled by the server.",
+    },
+  },
+};
+
+/** Describes the kind `Revocation` of `tlsboot/v1alpha1` for all codecs. */
+export const revocationKind: Kind = {
+  group: TLSBOOT_GROUP,
+  version: "v1alpha1",
+  kind: "Revocation",
+  listKind: "RevocationList",
+  plural: "revocations",
+  singular: "revocation",
+  shortNames: [],
+  categories: [],
+  namespaced: false,
+  schema: revocationSchema,
+};
+
+const revocationSpecSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.RevocationSpec",
+  description: "What is revoked, exactly one of the first five, and why.",
+  fields: {
+    serialNumber: {
+      number: 1,
+      type: STRING,
+      presence: "omitempty",
+      description: "Serial number of a certificate, in hex.",
+    },
+    node: { number: 2, type: STRING, presence: "omitempty", description: "Name of a node." },
+    user: { number: 3, type: STRING, presence: "omitempty", description: "Name of a user." },
+    group: { number: 4, type: STRING, presence: "omitempty", description: "Name of a group." },
+    token: { number: 5, type: STRING, presence: "omitempty", description: "Identifier of a bootstrap token." },
+    includeCertificates: {
+      number: 6,
+      type: BOOL,
+      presence: "omitempty",
+      description: "With a token: also the certificates that were requested with it.",
+    },
+    reason: {
+      number: 7,
+      type: STRING,
+      presence: "always",
+      required: true,
+      enum: REVOCATION_REASONS,
+      description: "Reason as in RFC 5280.",
+    },
+    message: { number: 8, type: STRING, presence: "omitempty", description: "Explanation in words." },
+  },
+};
+
+const revocationStatusSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.RevocationStatus",
+  description: "The user and the time of a revocation.",
+  fields: {
+    revokedBy: { number: 1, type: STRING, presence: "omitempty", description: "User that revoked it." },
+    revokedByGroups: {
+      number: 2,
+      type: list(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Groups of that user.",
+    },
+    time: { number: 3, type: TIME, presence: "always", description: "When it was revoked." },
+  },
+};
+
+const requestRecordSchema: ObjectSchema = {
+  name: "tlsboot.v1alpha1.RequestRecord",
+  description: "Records what the server knows about a CertificateSigningRequest of the same name beyond the request.",
+  fields: {
+    metadata: METADATA,
+    spec: {
+      number: 2,
+      type: message(() => requestRecordSpecSchema),
+      presence: "always",
+      required: true,
+      description: "Where the request came from.",
+    },
+    status: {
+      number: 3,
+      type: message(() => requestRecordStatusSchema),
+      presence: "always",
+      description: "The decision about the request.",
+    },
+  },
+};
+
+/** Describes the kind `RequestRecord` of `tlsboot/v1alpha1` for all codecs. */
+export const requestRecordKind: Kind = {
+  group: TLSBOOT_GROUP,
+  version: "v1alpha1",
+  kind: "RequestRecord",
+  listKind: "RequestRecordList",
+  plural: "requestrecords",
+  singular: "requestrecord",
+  shortNames: [],
+  categories: [],
+  namespaced: false,
+  schema: requestRecordSchema,
+};
+
+const requestRecordSpecSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.RequestRecordSpec",
+  description: "The origin of a request.",
+  fields: {
+    requestUID: { number: 1, type: STRING, presence: "always", description: "Uid of the CertificateSigningRequest." },
+    address: { number: 2, type: STRING, presence: "omitempty", description: "IP address from which the request came." },
+    userAgent: { number: 3, type: STRING, presence: "omitempty", description: "User-Agent header of the request." },
+  },
+};
+
+const requestRecordStatusSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.RequestRecordStatus",
+  description: "The decision about a request.",
+  fields: {
+    decision: {
+      number: 1,
+      type: message(() => requestDecisionSchema),
+      presence: "optional",
+      description: "The decision and its user.",
+    },
+  },
+};
+
+const requestDecisionSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.RequestDecision",
+  description: "The decision about a request and its user.",
+  fields: {
+    type: { number: 1, type: STRING, presence: "always", description: "Approved or Denied." },
+    username: { number: 2, type: STRING, presence: "always", description: "User that decided." },
+    groups: {
+      number: 3,
+      type: list(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Groups of that user.",
+    },
+    address: {
+      number: 4,
+      type: STRING,
+      presence: "omitempty",
+      description: "IP address from which the decision came.",
+    },
+    time: { number: 5, type: TIME, presence: "always", description: "When it was decided." },
+  },
+};

@@ -1,0 +1,200 @@
+/**
+ * The kinds of the group `tlsboot`, which Kubernetes does not have: what was issued, what was revoked, and what the server
+ * knows about requests beyond the requests themselves.
+ */
+import type { KubeObject } from "./meta.ts";
+
+/** The API group of tlsboot's own kinds. */
+export const TLSBOOT_GROUP = "tlsboot";
+
+/** The record of one certificate that was issued. Its name is its sequence number in ten digits. */
+export interface IssuedCertificate extends KubeObject {
+  readonly spec: IssuedCertificateSpec;
+  readonly status: IssuedCertificateStatus;
+}
+
+/** The immutable part of a record; the next record holds its SHA-256. */
+export interface IssuedCertificateSpec {
+  /** The position in the register, from 1. */
+  readonly sequence: number;
+  /** SHA-256 (hex) of the JSON of the previous record's spec; absent in the first record. */
+  readonly previousHash?: string;
+  /** The serial number in lower-case hex, without separators; absent in records of earlier builds, as is all they lack. */
+  readonly serialNumber?: string;
+  /** SHA-256 (hex) of the certificate in DER. */
+  readonly fingerprint?: string;
+  /** The issuer's name as text. */
+  readonly issuer?: string;
+  /** SHA-256 (hex) of the issuing CA's certificate in DER. */
+  readonly issuerFingerprint?: string;
+  /** The signer that was requested; absent for certificates without a request. */
+  readonly signerName?: string;
+  /** The subject as text, such as `O=system:nodes,CN=system:node:n1`. */
+  readonly subject?: string;
+  readonly dnsNames?: readonly string[];
+  readonly ipAddresses?: readonly string[];
+  readonly emailAddresses?: readonly string[];
+  readonly uris?: readonly string[];
+  /** Key usages by their names in `certificates.k8s.io/v1`. */
+  readonly usages?: readonly string[];
+  readonly isCA?: boolean;
+  /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
+  readonly publicKeyFingerprint?: string;
+  /** RFC 3339; `null` when unknown, as for the next two. */
+  readonly notBefore: string | null;
+  readonly notAfter: string | null;
+  readonly issuedAt: string | null;
+  /** How the certificate came to be. */
+  readonly source?: IssuedCertificateSource;
+  readonly request?: { readonly name?: string; readonly uid?: string };
+  readonly requester?: IssuedCertificateRequester;
+  readonly approval?: IssuedCertificateApproval;
+  /** The name of the record of the certificate that this one replaces: the newest of the same signer and subject. */
+  readonly replaces?: string;
+  /** Set in a stub, which stands for a run of records that were removed after their retention. */
+  readonly removed?: RemovedRecords;
+}
+
+/** The origin of a certificate: a CertificateSigningRequest, a command, or an earlier build's file. */
+export type IssuedCertificateSource =
+  | "CertificateSigningRequest"
+  | "sign"
+  | "kubeconfig"
+  | "serving"
+  | "ca"
+  | "migration";
+
+/** The user that requested a certificate. */
+export interface IssuedCertificateRequester {
+  readonly username?: string;
+  readonly uid?: string;
+  readonly groups?: readonly string[];
+  /** The id of the bootstrap token that the user had. */
+  readonly tokenID?: string;
+  /** The IP address from which the request was created. */
+  readonly address?: string;
+  readonly userAgent?: string;
+}
+
+/** The approval of a request. */
+export interface IssuedCertificateApproval {
+  /** The user that wrote the approval; absent when another API server stored it. */
+  readonly username?: string;
+  readonly groups?: readonly string[];
+  readonly address?: string;
+  /** The reason and the message of the condition, which name policy and rule. */
+  readonly reason?: string;
+  readonly message?: string;
+  readonly time: string | null;
+}
+
+/** A run of removed records, which ends at the sequence number of the stub. */
+export interface RemovedRecords {
+  /** The sequence number of the first removed record; `previousHash` of the stub is that record's. */
+  readonly from: number;
+  /** SHA-256 (hex) of the spec of the last removed record, which the next record holds. */
+  readonly hash: string;
+  readonly time: string | null;
+}
+
+/** The mutable part of a record. */
+export interface IssuedCertificateStatus {
+  /** Absent for a certificate that is not revoked. */
+  readonly revocation?: CertificateRevocation;
+  /** The CA's signature over the register up to this record. */
+  readonly seal?: RegisterSeal;
+}
+
+/** The revocation that covers a certificate. */
+export interface CertificateRevocation {
+  /** The name of the Revocation. */
+  readonly name: string;
+  readonly reason: string;
+  readonly message?: string;
+  readonly revokedBy?: string;
+  readonly time: string | null;
+}
+
+/** A signature over the hash of a record, and so over all records before it. */
+export interface RegisterSeal {
+  readonly time: string | null;
+  /** SHA-256 (hex) of the CA certificate whose key signed. */
+  readonly issuerFingerprint: string;
+  /** The signature algorithm by its name in this program, such as `ecdsa-with-SHA256`. */
+  readonly algorithm: string;
+  /** The signature, as base64 text. */
+  readonly signature: string;
+}
+
+/** The order to refuse a certificate, a user, a group, a node or a token from now on. Immutable. */
+export interface Revocation extends KubeObject {
+  readonly spec: RevocationSpec;
+  readonly status: RevocationStatus;
+}
+
+/** What is revoked, of the first five exactly one, and why. */
+export interface RevocationSpec {
+  /** The serial number of one certificate in lower-case hex. */
+  readonly serialNumber?: string;
+  /** The name of a node: its certificates so far, and requests for its name except with a newer token that is bound to it. */
+  readonly node?: string;
+  readonly user?: string;
+  readonly group?: string;
+  /** The id of a bootstrap token. */
+  readonly token?: string;
+  /** With `token`: also every certificate that was requested with it. */
+  readonly includeCertificates?: boolean;
+  /** A reason from the list `REVOCATION_REASONS`. */
+  readonly reason: string;
+  readonly message?: string;
+}
+
+/** The user and the time of a revocation; set by the server. */
+export interface RevocationStatus {
+  readonly revokedBy?: string;
+  readonly revokedByGroups?: readonly string[];
+  readonly time: string | null;
+}
+
+/** The reasons that a revocation may have, by their names in RFC 5280 section 5.3.1. */
+export const REVOCATION_REASONS: readonly string[] = [
+  "unspecified",
+  "keyCompromise",
+  "cACompromise",
+  "affiliationChanged",
+  "superseded",
+  "cessationOfOperation",
+  "certificateHold",
+  "privilegeWithdrawn",
+  "aACompromise",
+];
+
+/** What the server knows about a CertificateSigningRequest beyond the request. It has the name of the request. */
+export interface RequestRecord extends KubeObject {
+  readonly spec: RequestRecordSpec;
+  readonly status: RequestRecordStatus;
+}
+
+/** The origin of a request. */
+export interface RequestRecordSpec {
+  /** The uid of the CertificateSigningRequest. */
+  readonly requestUID: string;
+  /** The IP address from which the request was created; absent for requests within the server's process. */
+  readonly address?: string;
+  readonly userAgent?: string;
+}
+
+/** The decision about a request. */
+export interface RequestRecordStatus {
+  readonly decision?: RequestDecision;
+}
+
+/** The user that approved or denied a request. */
+export interface RequestDecision {
+  /** The type of the condition, `Approved` or `Denied`. */
+  readonly type: string;
+  readonly username: string;
+  readonly groups?: readonly string[];
+  readonly address?: string;
+  readonly time: string | null;
+}
