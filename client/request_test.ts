@@ -9,7 +9,7 @@ import { condition, HOUR_MS, NOW, parseRequestOrThrow } from "../tests/support/b
 import { createDyingFiles, Killed } from "../tests/support/dying_files.ts";
 import { type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
 import { createFakeClock, type FakeClock } from "../tests/support/fake_clock.ts";
-import { encodeBase64, type IssuedCertificate } from "../tests/support/issuing_ca.ts";
+import { encodeBase64, type TestCertificate } from "../tests/support/issuing_ca.ts";
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createTempFolder, type TempFolder } from "../tests/support/temp.ts";
@@ -80,7 +80,7 @@ async function fixture(): Promise<Fixture> {
 }
 
 /** Approves and issues the request; an edit changes the certificate. */
-async function issue(api: FakeApi, object: KubeObject, edit: Partial<IssuedCertificate> = {}): Promise<void> {
+async function issue(api: FakeApi, object: KubeObject, edit: Partial<TestCertificate> = {}): Promise<void> {
   const csr = object as CertificateSigningRequest;
   const { publicKeyDer, subject, dnsNames, ipAddresses } = parseRequestOrThrow(csr);
   const usages = csr.spec.usages ?? [];

@@ -3,7 +3,7 @@ import { createClusterInfoRbac } from "../../core/bootstrap/cluster_info.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../../core/kube/rbac_v1.ts";
 import { type BootstrapObject, createRbacObject } from "../../server/bootstrap_objects.ts";
 import { signerClusterRole, signerClusterRoleBinding } from "../../core/signing/rbac.ts";
-import { TLSBOOT_GROUP } from "../commands/token/flags.ts";
+import { UP_TOKEN_GROUP } from "../commands/token/flags.ts";
 import { CUSTOM_SIGNER_ACCOUNT } from "./in_process_users.ts";
 
 const CUSTOM_SIGNER_ROLE = "tlsboot:custom-signer";
@@ -20,25 +20,25 @@ export function initialBindings(): readonly BootstrapObject[] {
   return [
     createRbacObject("roles", readers.role),
     createRbacObject("rolebindings", readers.roleBinding),
-    binding("tlsboot:node-bootstrapper", "system:node-bootstrapper", TLSBOOT_GROUP),
+    binding("tlsboot:node-bootstrapper", "system:node-bootstrapper", UP_TOKEN_GROUP),
     binding("tlsboot:node-autoapprove-certificate-rotation", SELF_NODE_CLIENT_ROLE, "system:nodes"),
   ];
 }
 
 /** Creates the binding of `--auto-approve`: requests of the bootstrap group are approved for any node name. */
 export function autoApproveBinding(): BootstrapObject {
-  return createRbacObject("clusterrolebindings", bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, TLSBOOT_GROUP));
+  return createRbacObject("clusterrolebindings", bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, UP_TOKEN_GROUP));
 }
 
 /** The command that creates the same binding later. */
 export const AUTO_APPROVE_COMMAND =
-  `kubectl create clusterrolebinding ${AUTO_APPROVE_NAME} --clusterrole=${NODE_CLIENT_ROLE} --group=${TLSBOOT_GROUP}`;
+  `kubectl create clusterrolebinding ${AUTO_APPROVE_NAME} --clusterrole=${NODE_CLIENT_ROLE} --group=${UP_TOKEN_GROUP}`;
 
 /** The object that this command posts. */
 export const AUTO_APPROVE_BINDING: ClusterRoleBinding = {
   kind: "ClusterRoleBinding",
   apiVersion: "rbac.authorization.k8s.io/v1",
-  ...bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, TLSBOOT_GROUP),
+  ...bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, UP_TOKEN_GROUP),
 };
 
 /**

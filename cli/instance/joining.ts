@@ -33,7 +33,7 @@ import { USER_AGENT } from "../version.ts";
 import { ROOT_USER } from "./in_process_users.ts";
 import { type DataDir, SECRET_MODE } from "./data_dir.ts";
 import type { ControllerDeps } from "./deps.ts";
-import { TLSBOOT_GROUP } from "../commands/token/flags.ts";
+import { UP_TOKEN_GROUP } from "../commands/token/flags.ts";
 import type { CertificateDeps } from "./serving.ts";
 
 /** The properties of a new bootstrap token. */
@@ -114,7 +114,7 @@ export async function ensureBootstrapKubeconfig(
 /** Creates a bootstrap token at the API. */
 export async function createBootstrapToken(
   secrets: Pick<ObjectStore<KubeSecret>, "create">,
-  { lifetimeMs = TOKEN_LIFETIME_MS, groups = [TLSBOOT_GROUP], description = "" }: NewToken,
+  { lifetimeMs = TOKEN_LIFETIME_MS, groups = [UP_TOKEN_GROUP], description = "" }: NewToken,
   { clock, random }: { readonly clock: Pick<Clock, "now">; readonly random: Random },
   signal: AbortSignal,
 ): Promise<{ readonly token: BootstrapToken; readonly expiration: Date }> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions, sharedKey, toBase64 } from "../../tests/support/csr_builder.ts";
-import { createIssuingCa, type IssuedCertificate } from "../../tests/support/issuing_ca.ts";
+import { createIssuingCa, type TestCertificate } from "../../tests/support/issuing_ca.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
 import { findHeldNames, listReportedNames, splitHosts } from "./node_names.ts";
 
@@ -11,7 +11,7 @@ const ca = createIssuingCa(NOW);
 
 /** A request of node `a` for which a certificate was issued. */
 async function issued(
-  certificate: Partial<IssuedCertificate>,
+  certificate: Partial<TestCertificate>,
   edit: CsrOptions = {},
 ): Promise<CertificateSigningRequest> {
   const pem = await (await ca).issue({

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sharedKey } from "../../tests/support/csr_builder.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
-import { createIssuingCa, type IssuedCertificate } from "../../tests/support/issuing_ca.ts";
+import { createIssuingCa, type TestCertificate } from "../../tests/support/issuing_ca.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
 import { findPemBlock } from "../pki/pem.ts";
 import { findIssuedFault, type RequestedCertificate } from "./issued_fault.ts";
@@ -18,7 +18,7 @@ const asked: RequestedCertificate = {
   usages: ["digital signature", "server auth"],
 };
 
-async function issued(edit: Partial<IssuedCertificate> = {}): Promise<CertificateFacts> {
+async function issued(edit: Partial<TestCertificate> = {}): Promise<CertificateFacts> {
   const { dnsNames = [], ipAddresses = [], usages = [] } = asked;
   const ca = await createIssuingCa(NOW);
   const publicKeyDer = (await sharedKey()).publicKeyDer();
@@ -30,7 +30,7 @@ async function issued(edit: Partial<IssuedCertificate> = {}): Promise<Certificat
 
 const cases: readonly {
   name: string;
-  edit?: Partial<IssuedCertificate>;
+  edit?: Partial<TestCertificate>;
   asked?: Partial<RequestedCertificate>;
   want?: RegExp;
 }[] = [
@@ -76,7 +76,7 @@ const later = { isForced: false, renewBeforeMs: HOUR_MS };
 const renewals: readonly {
   name: string;
   existing?: "none" | "unusable";
-  edit?: Partial<IssuedCertificate>;
+  edit?: Partial<TestCertificate>;
   asked?: Partial<RequestedCredentials>;
   options: RenewalOptions;
   want: RenewalVerdict["kind"];

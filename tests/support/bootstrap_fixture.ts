@@ -18,7 +18,7 @@ import { findPemBlock } from "../../core/pki/pem.ts";
 import { parseCertificationRequest, type RequestFacts } from "../../core/pki/pkcs10.ts";
 import { type FakeApi, type FakeApiOptions, startFakeApi } from "./fake_api.ts";
 import { createFakeClock, type FakeClock } from "./fake_clock.ts";
-import { encodeBase64, type IssuedCertificate } from "./issuing_ca.ts";
+import { encodeBase64, type TestCertificate } from "./issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "./memory_files.ts";
 import { createMemoryLogger, type MemoryLogger } from "./memory_logger.ts";
 import { createSeededRandom } from "./seeded_random.ts";
@@ -45,7 +45,7 @@ export interface Fixture extends AsyncDisposable {
   readonly options: BootstrapOptions;
   run(): Promise<BootstrapOutcome>;
   /** Approves and issues; an edit makes the certificate wrong. */
-  issue(csr: KubeObject, edit?: Partial<IssuedCertificate>): Promise<void>;
+  issue(csr: KubeObject, edit?: Partial<TestCertificate>): Promise<void>;
 }
 
 /** Creates a new fixture; nothing is approved until a test approves it. */
@@ -116,7 +116,7 @@ export function condition(type: string, reason: string, message = ""): Record<st
 async function issue(
   api: FakeApi,
   csr: CertificateSigningRequest,
-  edit: Partial<IssuedCertificate> = {},
+  edit: Partial<TestCertificate> = {},
 ): Promise<void> {
   const { publicKeyDer, subject } = parseRequestOrThrow(csr);
   const certificate = encodeBase64(await api.ca.issue({ publicKeyDer, subject, ...edit }));

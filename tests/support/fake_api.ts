@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { TLSSocket } from "node:tls";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { createIssuingCa, type IssuedCertificate, issueServing, type IssuingCa } from "./issuing_ca.ts";
+import { createIssuingCa, issueServing, type IssuingCa, type TestCertificate } from "./issuing_ca.ts";
 
 /** One request as it arrived. */
 export interface FakeRequest {
@@ -31,7 +31,7 @@ export interface FakeAnswer {
 
 export interface FakeApiOptions {
   readonly ca?: IssuingCa;
-  readonly serving?: Partial<IssuedCertificate>;
+  readonly serving?: Partial<TestCertificate>;
   /** The machine's time; the dates of the CA and the serving certificate are around it. */
   readonly now?: Date;
 }

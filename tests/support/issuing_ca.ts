@@ -7,7 +7,7 @@ import type { SubjectFields } from "../../core/pki/names.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 
 /** The fields of a certificate; by default it is valid from an hour before to a day after the CA's time. */
-export interface IssuedCertificate {
+export interface TestCertificate {
   readonly subject?: SubjectFields;
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;
   readonly dnsNames?: readonly string[];
@@ -22,7 +22,7 @@ export interface IssuingCa {
   readonly authority: Authority;
   readonly caPem: string;
   /** Issues a certificate and returns its PEM. */
-  issue(certificate: IssuedCertificate): Promise<string>;
+  issue(certificate: TestCertificate): Promise<string>;
 }
 
 const HOUR_MS = 3_600_000;
@@ -65,7 +65,7 @@ export async function createIssuingCa(now: Date, commonName = "test-ca"): Promis
 /** A serving certificate for loopback, with its key, both PEM. */
 export async function issueServing(
   ca: IssuingCa,
-  edit: Partial<IssuedCertificate> = {},
+  edit: Partial<TestCertificate> = {},
 ): Promise<{ readonly certificatePem: string; readonly keyPem: string; readonly key: PrivateKey }> {
   const key = await generatePrivateKey("ecdsa-p256");
   const certificatePem = await ca.issue({

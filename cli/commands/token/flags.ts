@@ -4,14 +4,14 @@ import { argument, defineCommand } from "../../framework/command.ts";
 import { durationFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 
 /** The group of the bootstrap tokens of `tlsboot up`, which may request node certificates. */
-export const TLSBOOT_GROUP = "system:bootstrappers:tlsboot";
+export const UP_TOKEN_GROUP = "system:bootstrappers:tlsboot";
 
 const TOKEN_CREATE_FLAGS = {
   ...API_FLAGS,
   ttl: durationFlag({ default: "24h", summary: "Life of the token; 0 makes one that never expires." }),
   description: textFlag({ summary: "Purpose of the token, for people." }),
   groups: listFlag({
-    default: [TLSBOOT_GROUP],
+    default: [UP_TOKEN_GROUP],
     summary: "Groups of the token's holder, beside system:bootstrappers. Each starts with system:bootstrappers:.",
   }),
   usages: listFlag({
