@@ -36,6 +36,8 @@ export interface FileAuthorityOptions {
    * kube-controller-manager.
    */
   readonly withIssuers?: boolean;
+  /** The URL of the CA's CRL, which every issued certificate names. */
+  readonly crlUrl?: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -99,7 +101,8 @@ async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Load
     : parseAuthorityCertificate(certificatePem);
   const authority = certificates.ok ? await joinAuthority(certificates.value, key.value) : certificates;
   if (!authority.ok) throw invalidCa(`error reading CA cert file "${certFile}": ${inUpstreamWords(authority.error)}`);
-  return { authority: authority.value, content };
+  const { crlUrl } = options;
+  return { authority: crlUrl === undefined ? authority.value : { ...authority.value, crlUrl }, content };
 }
 
 /** Names the certificate file in every error, as upstream does; an error that has its own hint passes unchanged. */

@@ -3,7 +3,7 @@ import type { Authority } from "../../core/pki/authority.ts";
 import type { CertificateChain } from "../../core/pki/authority_chain.ts";
 import type { FilePort } from "../../client/files.ts";
 import { type AuthorityDeps, createSingleAuthority, hasSplitAuthorities, readAuthority, readChain } from "./files.ts";
-import { authorityPaths, type CaPurpose } from "./layout.ts";
+import { assertCrlUrls, authorityPaths, type CaPurpose, toCrlUrl } from "./layout.ts";
 
 /** A CA whose client certificates the API accepts; its key may be elsewhere. */
 export interface ClientCa {
@@ -29,17 +29,28 @@ const NEW_CA = {
 } as const;
 const CLIENT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client"];
 
-/** Reads the CAs of a data directory, and creates one for everything where there is none. Throws as `readAuthority`, and AppError `io`. */
+/**
+ * Reads the CAs of a data directory, and creates one for everything where there is none. With `crlUrl`, what they issue
+ * names their CRL. Throws as `readAuthority`, AppError `io`, and UsageError for CAs that would share a CRL.
+ */
 export async function ensureAuthorities(
   root: string,
   deps: AuthorityDeps,
+  crlUrl?: string,
 ): Promise<{ readonly authorities: InstanceAuthorities; readonly created: boolean }> {
   const { files, keys } = deps;
   const isNew = await files.lstat(authorityPaths(root).certificate) === undefined;
   if (isNew) await createSingleAuthority(root, NEW_CA, deps);
   const split = await hasSplitAuthorities(root, files);
-  const serving = await readAuthority(authorityPaths(root), files, keys);
-  const client = split ? await readAuthority(authorityPaths(root, "client"), files, keys) : serving;
+  assertCrlUrls(crlUrl, split ? [authorityPaths(root).certificate, authorityPaths(root, "client").certificate] : []);
+  const read = async (purpose: CaPurpose): Promise<Authority> => {
+    const paths = authorityPaths(root, purpose);
+    const authority = await readAuthority(paths, files, keys);
+    const url = toCrlUrl(crlUrl, paths.certificate);
+    return url === undefined ? authority : { ...authority, crlUrl: url };
+  };
+  const serving = await read("serving");
+  const client = split ? await read("client") : serving;
   return { authorities: { serving, client, clientCas: await readClientCas(root, files) }, created: isNew };
 }
 

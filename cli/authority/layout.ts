@@ -1,10 +1,11 @@
 /** The CAs that a data directory may have, and their paths: one for everything, or one for each purpose. */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
 } from "../../core/kube/certificates_v1.ts";
+import { UsageError } from "../framework/usage_error.ts";
 
 /** The purpose of a CA. `serving` is `pki/ca.crt`, which is used for everything when there are no others. */
 export type CaPurpose = "serving" | "client" | "kubelet-client" | "kubelet-serving" | "custom";
@@ -40,6 +41,29 @@ export function getSignerPurpose(signerName: string): CaPurpose {
     default:
       return "custom";
   }
+}
+
+/** Returns the name of the CRL of a CA from the path of its certificate: `ca.crl` for `pki/ca.crt`. */
+export function getCrlName(certificate: string): string {
+  return `${basename(certificate).replace(/\.(?:crt|cer|pem)$/i, "")}.crl`;
+}
+
+/**
+ * Returns the URL of a CA's CRL from `--crl-url`: a URL that ends with a slash names a folder, to which the name of the CRL
+ * is added. Undefined without the flag.
+ */
+export function toCrlUrl(crlUrl: string | undefined, certificate: string): string | undefined {
+  return crlUrl?.endsWith("/") === true ? crlUrl + getCrlName(certificate) : crlUrl;
+}
+
+/** Throws UsageError when several CAs would get the same URL of a CRL, as each CA has a CRL of its own. */
+export function assertCrlUrls(crlUrl: string | undefined, certificates: readonly string[]): void {
+  const urls = new Set(certificates.map((certificate) => toCrlUrl(crlUrl, certificate)));
+  if (crlUrl === undefined || urls.size === new Set(certificates).size) return;
+  throw new UsageError(
+    `--crl-url: "${crlUrl}" is one URL, and each of the CAs ${certificates.join(", ")} has a CRL of its own`,
+    "give the URL of a folder, which ends with /; the name of each CA's file is added to it",
+  );
 }
 
 /** Returns the paths of a CA below a data directory. */

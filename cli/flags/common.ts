@@ -1,5 +1,7 @@
 /** Flags that several commands share. */
-import { choiceFlag, directoryFlag, fileFlag, integerFlag } from "../framework/flags.ts";
+import { err, ok } from "../../core/lib/result.ts";
+import { isDocumentUrl, MAX_URL_LENGTH } from "../../core/pki/extra_extensions.ts";
+import { choiceFlag, directoryFlag, fileFlag, integerFlag, parsedFlag } from "../framework/flags.ts";
 
 /** The flag `--data-dir`, the same in every command. */
 export const DATA_DIR_FLAG = directoryFlag({
@@ -37,6 +39,19 @@ export const CA_KEY_FLAGS = {
       "ALGORITHM signs its stdin. An HSM can be behind it; see docs/guides/ca.md.",
   }),
 } as const;
+
+/** The flag `--crl-url` of commands that sign. */
+export const CRL_URL_FLAG = parsedFlag({
+  placeholder: "URL",
+  summary:
+    "URL of the CA's revocation list (CRL), which every certificate that is signed from now on names. With a / at " +
+    "its end, the name of the CA's file is added: ca.crl for ca.crt. http, https or ldap; with https, a client may need " +
+    "the list to check the server that has it.",
+  parse: (text) =>
+    isDocumentUrl(text) ? ok(text) : err(
+      `want an http, https or ldap URL of at most ${MAX_URL_LENGTH} characters, as http://pki.example.com/ca.crl`,
+    ),
+});
 
 /** The flag `-o` of commands with facts of their own. Keys of the JSON may be added, but never removed or changed. */
 export const STRUCTURED_OUTPUT = choiceFlag({

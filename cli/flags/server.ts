@@ -9,7 +9,7 @@ import {
   switchFlag,
   textFlag,
 } from "../framework/flags.ts";
-import { CA_KEY_FLAGS, DATA_DIR_FLAG, LOG_FLAGS } from "./common.ts";
+import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, LOG_FLAGS } from "./common.ts";
 import { etcdFlags } from "./etcd.ts";
 
 /** The flags of commands that serve the API. */
@@ -31,6 +31,7 @@ export const SERVER_FLAGS = {
   tlsSan: hostListFlag({ summary: "Further names and addresses of the serving certificate." }),
   tlsCertFile: fileFlag({ summary: "Your own serving certificate, PEM, leaf first; with --tls-private-key-file." }),
   tlsPrivateKeyFile: fileFlag({ summary: "Key of --tls-cert-file, PEM." }),
+  crlUrl: CRL_URL_FLAG,
   clientCaFile: fileFlag({
     summary: "PEM bundle of CAs whose client certificates are accepted, beside the CA in --data-dir.",
   }),

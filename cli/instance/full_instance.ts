@@ -175,18 +175,19 @@ async function openSigning(
   deps: InstanceDeps,
 ): Promise<{ readonly signing: SigningSettings; readonly customSigning: SigningSettings | undefined }> {
   const flags = toSigningCaFlags(settings);
+  const caDeps = { ...deps, crlUrl: settings.crlUrl };
   const own = await openInstanceCas(
     instance.dir.root,
     [...(namesSigningCa(flags) ? [] : UP_SIGNERS), ...(isForAll(flags) ? [] : custom.signerNames)],
-    deps,
+    caDeps,
   );
-  const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], deps) : own;
+  const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], caDeps) : own;
   const rest = {
     signingDurationSeconds: signingDurationSeconds(settings, deps.logger),
     isTrustedForClients: createTrustLookup(instance.server),
   };
   const signing = { ...cas, ...rest, signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)) };
   if (custom.signerNames.length === 0) return { signing, customSigning: undefined };
-  const customCas = isForAll(flags) ? await openSigningCas(flags, custom.signerNames, deps) : own;
+  const customCas = isForAll(flags) ? await openSigningCas(flags, custom.signerNames, caDeps) : own;
   return { signing, customSigning: { ...customCas, ...rest, ...custom } };
 }

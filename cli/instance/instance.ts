@@ -80,7 +80,7 @@ export async function startInstance(
   await using starting = new Parts();
   const auditLog = starting.add(await openAuditLog(settings, deps));
   await openDataDir(dir, settings, deps);
-  const { authorities } = await ensureAuthorities(dir.root, deps);
+  const { authorities } = await ensureAuthorities(dir.root, deps, settings.crlUrl);
   const host = await findHost(settings, deps);
   const names = given === undefined ? listPermittedNames(settings, host, authorities.serving, deps.logger) : NO_NAMES;
   const readClientCas = () => readTrustedCas(authorities.clientCas, settings.clientCaFile, deps);

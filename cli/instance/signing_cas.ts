@@ -22,7 +22,7 @@ import {
 } from "../../controllers/ca_provider.ts";
 import { type CaKeys, createCaFiles } from "../authority/keys.ts";
 import { hasSplitAuthorities } from "../authority/files.ts";
-import { authorityPaths, type CaPurpose, getSignerPurpose } from "../authority/layout.ts";
+import { assertCrlUrls, authorityPaths, type CaPurpose, getSignerPurpose, toCrlUrl } from "../authority/layout.ts";
 import type { SIGNING_FLAGS } from "../flags/controller.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -56,6 +56,8 @@ export interface SigningCaDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly keys: CaKeys;
+  /** The value of `--crl-url`; undefined for certificates that name no CRL. */
+  readonly crlUrl?: string | undefined;
 }
 
 const SIGNERS: readonly {
@@ -176,6 +178,7 @@ export async function openSigningCas(
     const key = deps.keys.getNamedSource(certificate, paths.keyFile);
     return openCa(certificate, key, flags.withIssuers || isForCustom, deps);
   };
+  assertCrlUrls(deps.crlUrl, specific.map(({ flag }) => resolve(deps.cwd, flags[flag].certFile ?? "")));
   const sources = new Map<string, FileAuthoritySource>();
   if (specific.length > 0) {
     for (const { name, flag } of specific) sources.set(name, await open(flags[flag]));
@@ -198,6 +201,10 @@ export async function openInstanceCas(
 ): Promise<SigningCas> {
   const split = await hasSplitAuthorities(root, deps.files);
   const getPurpose = (signerName: string): CaPurpose => split ? getSignerPurpose(signerName) : "serving";
+  assertCrlUrls(
+    deps.crlUrl,
+    [...new Set(signerNames.map(getPurpose))].map((one) => authorityPaths(root, one).certificate),
+  );
   const sources = new Map<CaPurpose, FileAuthoritySource>();
   for (const purpose of new Set(signerNames.map(getPurpose))) {
     const paths = authorityPaths(root, purpose);
@@ -210,7 +217,7 @@ function openCa(
   certFile: string,
   key: CaKeySource,
   withIssuers: boolean,
-  { files, clock, logger }: SigningCaDeps,
+  { files, clock, logger, crlUrl }: SigningCaDeps,
 ): Promise<FileAuthoritySource> {
   return createFileAuthoritySource({
     files: createCaFiles(files),
@@ -218,6 +225,7 @@ function openCa(
     keyFile: key.name,
     key,
     withIssuers,
+    crlUrl: toCrlUrl(crlUrl, certFile),
     clock,
     logger,
   });

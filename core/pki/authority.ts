@@ -22,6 +22,8 @@ export interface Authority {
   /** The certificates that follow each issued leaf; empty for a root, and when a leaf is issued alone. */
   readonly intermediates: readonly CertificateFacts[];
   readonly key: CaKey;
+  /** The URL of its CRL, which every certificate that it issues names unless its profile names another one. */
+  readonly crlUrl?: string;
 }
 
 /** The contents of a new root certificate. */
@@ -94,7 +96,7 @@ export function parseChainedAuthority(certificatesPem: string, keyPem: string): 
 }
 
 /** The certificates of a CA, without its key. */
-export type AuthorityCertificates = Omit<Authority, "key">;
+export type AuthorityCertificates = Omit<Authority, "key" | "crlUrl">;
 
 /** Parses the certificate of a CA as `parseAuthority` does. */
 export function parseAuthorityCertificate(pem: string): Result<AuthorityCertificates, string> {

@@ -21,7 +21,7 @@ import {
   encodeUnsigned,
   encodeValue,
 } from "./der_writer.ts";
-import type { PlannedExtension } from "./extra_extensions.ts";
+import { CRL_DISTRIBUTION_POINTS, type PlannedExtension, planRevocationLists } from "./extra_extensions.ts";
 import { encodeNameConstraints, type NameConstraints } from "./name_constraints.ts";
 import { encodeName, type SubjectFields } from "./names.ts";
 import { parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
@@ -66,6 +66,8 @@ export interface Issuer {
 export interface IssuingAuthority {
   readonly certificate: Pick<CertificateFacts, "subject" | "publicKey" | "publicKeyDer" | "subjectKeyId">;
   readonly key: CaKey;
+  /** The URL of the CA's CRL, which every issued certificate names unless its plan names another one. */
+  readonly crlUrl?: string;
 }
 
 /**
@@ -78,7 +80,18 @@ export function issueCertificate(
   serial: Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { subject, publicKey, subjectKeyId } = issuer.certificate;
-  return signCertificate(plan, { nameDer: subject.raw, publicKey, subjectKeyId, key: issuer.key }, serial);
+  return signCertificate(
+    withRevocationList(plan, issuer.crlUrl),
+    { nameDer: subject.raw, publicKey, subjectKeyId, key: issuer.key },
+    serial,
+  );
+}
+
+/** Adds the URL of the CA's CRL to a plan that names no other one. */
+function withRevocationList(plan: CertificatePlan, url: string | undefined): CertificatePlan {
+  const { extensions = [] } = plan;
+  if (url === undefined || extensions.some(({ oid }) => oid === CRL_DISTRIBUTION_POINTS)) return plan;
+  return { ...plan, extensions: [...extensions, planRevocationLists([url])] };
 }
 
 /** Issues a certificate for any issuer, including a new root that has no certificate yet. */

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import "reflect-metadata";
 import {
   BasicConstraintsExtension,
+  CRLDistributionPointsExtension,
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
@@ -20,7 +21,8 @@ import { createTestAuthority, planTestLeaf, unwrap } from "../../tests/support/t
 import { parseCertificate } from "./certificate.ts";
 import { createCertificationRequest, parseCertificationRequest } from "./pkcs10.ts";
 import type { AlternativeNames } from "./subject_alternative_names.ts";
-import { issueCertificate } from "./issue.ts";
+import { planRevocationLists } from "./extra_extensions.ts";
+import { type CertificatePlan, issueCertificate } from "./issue.ts";
 
 const text = fc.string({ unit: fc.constantFrom(..."aZ09 '()+,-./:=?äЖ漢@*&_\"#;<>\\"), minLength: 1, maxLength: 80 });
 const label = fc.string({ unit: fc.constantFrom(..."abcxyz019-"), minLength: 1, maxLength: 63 });
@@ -74,6 +76,21 @@ test("issueCertificate() writes certificates that two other readers and our own 
     assert.equal(oracle.getExtension(BasicConstraintsExtension)?.ca, false);
     assert.equal(native.verify(new X509Certificate(Buffer.from(root.certificate.der)).publicKey), true);
   }));
+});
+
+test("issueCertificate() names the CRL of the CA in every certificate whose plan names no other", async () => {
+  const root = { ...await createTestAuthority(), crlUrl: "http://pki.example.com/ca.crl" };
+  const plan = planTestLeaf(root.privateKey);
+  const other = { ...plan, extensions: [planRevocationLists(["http://pki.example.com/web.crl", "ldap://a/b"])] };
+  const readUrls = async (plan: CertificatePlan) => {
+    const certificate = new OracleCertificate(await issueCertificate(plan, root, Uint8Array.of(2)));
+    const { distributionPoints = [] } = certificate.getExtension(CRLDistributionPointsExtension) ?? {};
+    return [...distributionPoints].map(({ distributionPoint }) =>
+      [...distributionPoint?.fullName ?? []].map(({ uniformResourceIdentifier }) => uniformResourceIdentifier)
+    );
+  };
+  assert.deepEqual(await readUrls(plan), [["http://pki.example.com/ca.crl"]]);
+  assert.deepEqual(await readUrls(other), [["http://pki.example.com/web.crl"], ["ldap://a/b"]]);
 });
 
 test("createCertificationRequest() writes requests that @peculiar/x509 and our own reader read alike, for any names", async () => {

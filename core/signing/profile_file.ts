@@ -16,7 +16,7 @@ import {
   type Shape,
   text,
 } from "../lib/config_file.ts";
-import { findDerValueFault } from "../pki/extra_extensions.ts";
+import { findDerValueFault, isDocumentUrl } from "../pki/extra_extensions.ts";
 import { canonicalIp, parseIpAddress } from "../lib/ip_address.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -47,9 +47,7 @@ const usage = checkedText((value) => {
   return CA_USAGES.includes(value) ? `"${value}" is for CAs; a signer issues no CA certificates` : undefined;
 });
 const url = checkedText((value) =>
-  /^(?:https?|ldap):\/\/[\x21-\x7e]+$/.test(value)
-    ? undefined
-    : `"${value}" is not a URL, such as http://pki.example.com/ca.crl`
+  isDocumentUrl(value) ? undefined : `"${value}" is not a URL, such as http://pki.example.com/ca.crl`
 );
 const oid = checkedText((value) =>
   /^(?:[01]\.[1-3]?\d|2\.(?:0|[1-9]\d{0,14}))(?:\.(?:0|[1-9]\d{0,14}))+$/.test(value)

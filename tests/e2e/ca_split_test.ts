@@ -10,6 +10,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
 import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/certificate.ts";
+import { parsePemBlocks } from "../../core/pki/pem.ts";
 import { createPlainKeys } from "../support/ca_keys.ts";
 import { runTlsboot } from "../support/child.ts";
 import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
@@ -41,6 +42,24 @@ async function ask({ api }: Connected, name: string, edit: Parameters<typeof bui
     if (status.certificate !== undefined || (status.conditions ?? []).length > 1) return status;
   }
 }
+
+test("up over a split CA needs a folder as --crl-url, because each CA has its own CRL", async () => {
+  await using folder = await createTempFolder();
+  assert.equal((await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path })).code, 0);
+  const line = ["up", "--data-dir", "data", "--secure-port", "0", "--crl-url", "http://pki.example.com/ca.crl"];
+  const refused = await runTlsboot(line, { cwd: folder.path });
+  assert.equal(refused.code, 2, refused.stderr);
+  assert.match(refused.stderr, /--crl-url: "http:\/\/pki\.example\.com\/ca\.crl" is one URL, and each of the CAs /);
+  await using instance = await startInstanceProcess(folder, ["--auto-approve", "--crl-url", "http://pki.example.com/"]);
+  assert.equal((await runTlsboot([...BOOTSTRAP, ...NODE], { cwd: folder.path })).code, 0);
+  const names = async (path: string, url: string): Promise<boolean> => {
+    const pem = parsePemBlocks(await readFile(path, "utf8")).find(({ label }) => label === "CERTIFICATE");
+    return Buffer.from(pem?.bytes ?? []).includes(url);
+  };
+  assert.ok(await names(`${instance.data}/pki/apiserver.crt`, "http://pki.example.com/ca.crl"));
+  const pair = folder.join("n1/pki/kubelet-client-current.pem");
+  assert.ok(await names(pair, "http://pki.example.com/kubelet-client-ca.crl"));
+});
 
 test("up over a split CA uses each CA for its purpose alone", async () => {
   await using folder = await createTempFolder();

@@ -99,6 +99,16 @@ test("tlsboot sign signs for Kubernetes' signers with their usages, also DER and
   assert.equal((await tlsboot("sign", "good.der", "--profile", "web.yaml")).code, 0);
 });
 
+test("tlsboot sign names the CRL of --crl-url, and adds the name of the CA's file to a folder", async () => {
+  for (
+    const [url, want] of [["http://pki.example.com/a.crl", "a.crl"], ["http://pki.example.com/", "ca.crl"]] as const
+  ) {
+    const { code, stdout, stderr } = await tlsboot("sign", "good.csr", "--profile", "web.yaml", "--crl-url", url);
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+    assert.ok(Buffer.from(new X509Certificate(stdout).raw).includes(`http://pki.example.com/${want}`));
+  }
+});
+
 test("tlsboot sign issues client certificates by a profile only with a CA that the instance's server does not trust", async () => {
   const line = ["sign", "good.csr", "--profile", "web.yaml", "--usage", "client-auth"];
   const own = await tlsboot(...line);
@@ -134,6 +144,18 @@ test("tlsboot sign writes certificates into a folder, reports refusals, and over
 for (
   const { name, args, code, want } of [
     { name: "no file", args: ["--profile", "web.yaml"], code: 2, want: /FILE/ },
+    {
+      name: "the URL of a CRL that is none",
+      args: ["good.csr", "--profile", "web.yaml", "--crl-url", "pki.example.com/ca.crl"],
+      code: 2,
+      want: /--crl-url: "pki\.example\.com\/ca\.crl" found, want an http, https or ldap URL of at most 1024 characters/,
+    },
+    {
+      name: "a URL of a CRL that is too long",
+      args: ["good.csr", "--profile", "web.yaml", "--crl-url", `http://pki.example.com/${"a".repeat(1_024)}`],
+      code: 2,
+      want: /want an http, https or ldap URL of at most 1024 characters/,
+    },
     { name: "no rules", args: ["good.csr"], code: 2, want: /no rules are named: neither --signer-name nor --profile/ },
     { name: "an unknown signer", args: ["good.csr", "--signer-name", "a.b/c"], code: 2, want: /has no profile/ },
     {

@@ -87,7 +87,7 @@ async function openSigning(
   }
   const profile = BUILTIN_SIGNERS.get(signerName) ?? await profiles.get(signerName)?.current();
   if (profile === undefined) throw new AppError("internal", `no profile for "${signerName}"`);
-  const { authority, clientTrust } = await openOfflineCa(settings, signerName, deps);
+  const { authority, clientTrust } = await openOfflineCa(settings, signerName, { ...deps, crlUrl: settings.crlUrl });
   const { duration, usage } = settings;
   if (duration !== undefined && duration < MIN_LIFETIME_MS && profile.lifetime === undefined) {
     throw new UsageError("--duration: at least 10m expected", "Kubernetes' signers issue for ten minutes or longer");

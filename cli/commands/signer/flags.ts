@@ -1,5 +1,5 @@
 /** The command `tlsboot signer`: its flags, help and examples. */
-import { CA_KEY_FLAGS } from "../../flags/common.ts";
+import { CA_KEY_FLAGS, CRL_URL_FLAG } from "../../flags/common.ts";
 import { CONTROLLER_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { fileFlag, switchFlag } from "../../framework/flags.ts";
@@ -14,6 +14,7 @@ const SIGNER_FLAGS = {
   ...PROFILE_FLAGS,
   ...SIGNING_FLAGS,
   ...CA_KEY_FLAGS,
+  crlUrl: CRL_URL_FLAG,
   check: fileFlag({
     isCommandLineOnly: true,
     summary: "Read a profile, describe its rules in sentences, and end; an invalid one is reported with every fault.",

@@ -45,7 +45,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   if (settings.kubeconfig === undefined) {
     throw new UsageError("--kubeconfig is required", `see: tlsboot signer --help${describeIgnoredKubeconfig(io.env)}`);
   }
-  const cas = await openSigningCas(toSigningCaFlags(settings), chosen, deps);
+  const cas = await openSigningCas(toSigningCaFlags(settings), chosen, { ...deps, crlUrl: settings.crlUrl });
   keys.passphrases.stopPrompting();
   const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings, logger) };
   const manifest = createRightsManifest(chosen, cas.signerNames, settings);
