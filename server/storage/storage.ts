@@ -81,10 +81,10 @@ export interface Storage extends AsyncDisposable {
   /** Removes a key last written by `expectedRevision`; returns the last state and the revision of the deletion. */
   delete(key: string, expectedRevision: number): Promise<{ readonly previous: Stored; readonly revision: number }>;
   /**
-   * Makes all writes or none, at most `MAX_TRANSACTION_WRITES` of different keys, and returns the change of each in their
-   * order. Throws `AlreadyExistsError` or `RevisionConflictError` for the first write that does not hold, and
-   * `WriteRefusedError` when all objects together are larger than one object may be. A watch gets its share of the changes
-   * in one call. They have one revision in etcd and one each elsewhere; nothing between them can be read in the newest state.
+   * Makes all writes or none, of objects of different resources, and returns the change of each in their order. Throws
+   * `AlreadyExistsError` or `RevisionConflictError` for the first write that does not hold, `WriteRefusedError` when all
+   * objects together are larger than one object may be, and AppError `internal` for two objects of one resource. All
+   * changes have one revision in etcd and one each elsewhere, and take effect in memory at the same moment.
    */
   transact(writes: readonly Write[]): Promise<readonly StorageEvent[]>;
   /**

@@ -11,10 +11,10 @@ import {
   type Storage,
   type StorageEvent,
   type StoragePage,
+  type Stored,
   type Write,
   WriteRefusedError,
 } from "../../server/storage/storage.ts";
-import { MAX_TRANSACTION_WRITES } from "../../server/storage/transaction.ts";
 import { CLOCK_JUMPS } from "../support/clock_jumps.ts";
 import { createFakeClock, until } from "../support/fake_clock.ts";
 
@@ -58,9 +58,13 @@ export function collect(storage: Storage, prefix: string, afterRevision: number)
   return { events, stop: () => watch.stop() };
 }
 
-/** The writes that create things. */
-export function creations(names: readonly string[]): Write[] {
-  return names.map((name) => ({ kind: "create", key: PREFIX + name, object: thing(name) }));
+/** The creations of one thing and its companions, which are of other resources. */
+export function creations(name: string, value: number | string = 0): readonly Write[] {
+  return ["things", "others", "events/default"].map((resource) => ({
+    kind: "create",
+    key: `/registry/${resource}/${name}`,
+    object: thing(name, value),
+  }));
 }
 
 /** The newest state by key, as the store shows it. */
@@ -399,138 +403,134 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.equal((await storage.get(`${PREFIX}a`))!.object["value" as never], 8);
   });
 
-  check("transact() makes all writes, and watches get their changes in one call", async (storage) => {
+  check("transact() makes all writes, and watches get their changes together", async (storage) => {
     const a = await storage.create(`${PREFIX}a`, thing("a", 1));
-    const b = await storage.create(`${PREFIX}b`, thing("b"));
-    const calls: string[][] = [];
-    const events: StorageEvent[] = [];
-    storage.watch(PREFIX, storage.revision(), (batch) => {
-      events.push(...batch);
-      calls.push(batch.map(({ key }) => key.slice(PREFIX.length)));
-    });
-    const other = collect(storage, "/registry/others/", storage.revision());
+    const b = await storage.create("/registry/others/b", thing("b"));
+    const before = storage.revision();
+    const calls: (readonly StorageEvent[])[] = [];
+    storage.watch("/registry/", before, (events) => void calls.push(events));
+    const mine = collect(storage, PREFIX, before);
     const changes = await storage.transact([
       { kind: "update", key: a.key, object: thing("a", 2), expectedRevision: a.revision },
-      { kind: "create", key: "/registry/others/c", object: thing("c") },
       { kind: "delete", key: b.key, expectedRevision: b.revision },
-      { kind: "create", key: `${PREFIX}d`, object: thing("d") },
+      { kind: "create", key: "/registry/tlsboot/ones/c", object: thing("c") },
+      { kind: "create", key: "/registry/tlsboot/twos/c", object: thing("c") },
     ]);
-    assert.deepEqual(calls.map((names) => names.toSorted()), [["a", "b", "d"]]);
-    assert.deepEqual(changes.map(({ key }) => key), [a.key, "/registry/others/c", b.key, `${PREFIX}d`]);
-    const sameOrder = (some: readonly StorageEvent[]) => some.toSorted((x, y) => x.key < y.key ? -1 : 1);
-    assert.deepEqual(sameOrder([...events, ...other.events]), sameOrder(changes));
-    const [a2, , gone, d] = changes;
-    assert.deepEqual([a2?.previous, gone?.previous, gone?.current, d?.previous], [a, b, undefined, undefined]);
-    assert.ok(changes.every(({ revision }) => revision > b.revision));
-    assert.deepEqual((await storage.list(PREFIX)).items, [a2?.current, d?.current]);
+    const sort = (events: readonly StorageEvent[]) => events.toSorted((x, y) => x.key < y.key ? -1 : 1);
+    assert.deepEqual(calls.map(sort), [sort(changes)]);
+    assert.deepEqual(mine.events, changes.slice(0, 1));
+    const keys = [a.key, b.key, "/registry/tlsboot/ones/c", "/registry/tlsboot/twos/c"];
+    assert.deepEqual(changes.map(({ key }) => key), keys);
+    assert.deepEqual(changes.map(({ previous }) => previous), [a, b, undefined, undefined]);
+    assert.deepEqual(changes.map(({ current }) => current !== undefined), [true, false, true, true]);
+    assert.ok(changes.every(({ revision }) => revision > before));
     assert.equal(storage.revision(), Math.max(...changes.map(({ revision }) => revision)));
+    for (const { key, current } of changes) assert.deepEqual(await storage.get(key), current);
     assert.deepEqual(await storage.transact([]), []);
   });
 
   check("transact() makes no write when one does not hold, and names it", async (storage) => {
     const a = await storage.create(`${PREFIX}a`, thing("a", 1));
     const a2 = await storage.update(`${PREFIX}a`, thing("a", 2), a.revision);
-    const b = await storage.create(`${PREFIX}b`, thing("b"));
-    const { events } = collect(storage, PREFIX, storage.revision());
+    const b = await storage.create("/registry/others/b", thing("b"));
+    const { events } = collect(storage, "/registry/", storage.revision());
     const before = await readContent(storage);
-    const update = (of: { readonly key: string; readonly revision: number }): Write => ({
-      kind: "update",
-      key: of.key,
-      object: thing("x"),
-      expectedRevision: of.revision,
-    });
-    const [c, d] = creations(["c", "d"]) as [Write, Write];
-    const [takenA, takenB] = creations(["a", "b"]) as [Write, Write];
-    for (const { key, writes } of [{ key: a.key, writes: [c, takenA, d] }, { key: b.key, writes: [takenB, c] }]) {
-      await assert.rejects(
-        storage.transact(writes),
-        (error) => error instanceof AlreadyExistsError && error.key === key,
-      );
-    }
-    for (const stale of [update(a), { kind: "delete", key: a.key, expectedRevision: a.revision } as const]) {
-      await assert.rejects(storage.transact([c, update(b), stale, d]), (error) => {
-        assert.ok(error instanceof RevisionConflictError);
-        assert.deepEqual([error.key, error.current], [a.key, a2]);
+    const update = ({ key, revision }: { readonly key: string; readonly revision: number }): Write => {
+      return { kind: "update", key, object: thing("x"), expectedRevision: revision };
+    };
+    const [newThing, newOther] = creations("c") as [Write, Write];
+    const refuses = async (writes: readonly Write[], failing: Write, current?: Stored) => {
+      const Refusal = failing.kind === "create" ? AlreadyExistsError : RevisionConflictError;
+      await assert.rejects(storage.transact(writes), (error) => {
+        assert.ok(error instanceof Refusal, String(error));
+        assert.equal(error.key, failing.key);
+        if (error instanceof RevisionConflictError) assert.deepEqual(error.current, current);
         return true;
       });
+    };
+    const [takenThing, takenOther] = [creations("a")[0]!, creations("b")[1]!];
+    const last: Write = { kind: "create", key: "/registry/last/c", object: thing("c") };
+    await refuses([update(b), takenThing, last], takenThing);
+    await refuses([takenOther, newThing], takenOther);
+    for (const stale of [update(a), { kind: "delete", key: a.key, expectedRevision: a.revision } as const]) {
+      await refuses([newOther, stale, last], stale, a2);
     }
-    for (const missing of [update({ key: `${PREFIX}gone`, revision: a.revision }), update({ ...b, revision: 0 })]) {
-      await assert.rejects(storage.transact([c, missing]), (error) => {
-        return error instanceof RevisionConflictError && error.key === missing.key;
-      });
+    for (const missing of [update({ key: `${PREFIX}none`, revision: a.revision }), update({ ...a2, revision: 0 })]) {
+      await refuses([last, missing], missing, missing.key === a.key ? a2 : undefined);
     }
+    // The first of two is named.
+    await refuses([takenThing, update({ ...b, revision: a.revision })], takenThing);
     assert.deepEqual(await readContent(storage), before);
     assert.deepEqual(events, []);
-    assert.equal((await storage.create(`${PREFIX}e`, thing("e"))).revision, b.revision + 1, "no number is lost");
+    assert.equal((await storage.create(last.key, thing("e"))).revision, b.revision + 1, "no number is lost");
   });
 
-  check("transact() takes 128 writes of different keys and no more", async (storage) => {
-    const names = Array.from({ length: MAX_TRANSACTION_WRITES + 1 }, (_, i) => `n${String(i).padStart(3, "0")}`);
-    const isRefused = (error: unknown) => isAppError(error, "internal");
-    await assert.rejects(storage.transact(creations(names)), isRefused);
-    await assert.rejects(storage.transact(creations(["a", "b", "a"])), isRefused);
-    assert.equal((await storage.list(PREFIX)).items.length, 0);
-    await storage.transact(creations(names.slice(1)));
-    assert.deepEqual(listKeys(await storage.list(PREFIX)), names.slice(1));
+  check("transact() refuses two objects of one resource, whose changes could share a revision", async (storage) => {
+    const start = storage.revision();
+    for (const path of ["things", "things/in", "tlsboot/things", "example.com/things", "services/specs"]) {
+      const writes = ["a", "b"].map((name): Write => {
+        return { kind: "create", key: `/registry/${path}/${name}`, object: thing(name) };
+      });
+      await assert.rejects(storage.transact(writes), (error) => isAppError(error, "internal"));
+    }
+    await assert.rejects(storage.transact([...creations("a"), ...creations("a")]), /in one transaction/);
+    assert.equal(storage.revision(), start);
+    await storage.transact(["services/specs", "services/endpoints"].map((path): Write => {
+      return { kind: "create", key: `/registry/${path}/a`, object: thing("a") };
+    }));
   });
 
   check("transact() refuses writes that are too large together", async (storage) => {
-    const large = (count: number) =>
-      Array.from({ length: count }, (_, i): Write => ({
-        kind: "create",
-        key: `${PREFIX}n${i}`,
-        object: thing("n", "x".repeat(100_000)),
-      }));
     const start = storage.revision();
-    for (const count of [16, 30]) {
-      await assert.rejects(storage.transact(large(count)), (error) => {
+    for (const bytes of [530_000, 1_000_000]) {
+      await assert.rejects(storage.transact(creations("a", "x".repeat(bytes))), (error) => {
         return error instanceof WriteRefusedError && error.why === "tooLarge";
       });
     }
-    assert.deepEqual([storage.revision(), (await storage.list(PREFIX)).items.length], [start, 0]);
-    await storage.transact(large(15));
-    assert.equal((await storage.list(PREFIX)).items.length, 15);
+    assert.deepEqual([storage.revision(), (await readContent(storage)).size], [start, 0]);
+    await storage.transact(creations("a", "x".repeat(500_000)));
+    assert.equal((await readContent(storage)).size, 3);
   });
 
   check(
     "transact() lets one of several racing transactions win, and nothing of the others is written",
     async (storage) => {
-      const racers = Array.from({ length: 8 }, (_, i) => [...creations([`only-${i}`, "head", `also-${i}`])]);
-      const outcomes = await Promise.allSettled(racers.map((writes) => storage.transact(writes)));
+      const outcomes = await Promise.allSettled(Array.from({ length: 8 }, (_, i) => {
+        const [head, ...others] = [...creations("head", i).slice(0, 1), ...creations(`n${i}`).slice(1)];
+        return storage.transact([...others, head!]);
+      }));
       const winner = outcomes.findIndex(({ status }) => status === "fulfilled");
-      for (const outcome of outcomes) {
-        if (outcome === outcomes[winner]) continue;
-        assert.ok(outcome.status === "rejected" && outcome.reason instanceof AlreadyExistsError, String(outcome));
+      for (const [index, outcome] of outcomes.entries()) {
+        if (index === winner) continue;
+        assert.ok(outcome.status === "rejected" && outcome.reason instanceof AlreadyExistsError, `${index}`);
         assert.equal(outcome.reason.key, `${PREFIX}head`);
       }
-      assert.deepEqual(listKeys(await storage.list(PREFIX)), [`also-${winner}`, "head", `only-${winner}`]);
+      const keys = [`/registry/events/default/n${winner}`, `/registry/others/n${winner}`, `${PREFIX}head`];
+      assert.deepEqual([...(await readContent(storage)).keys()], keys);
     },
   );
 
-  check("transact() is whole in pages of a list, in past states and in watches from any revision", async (storage) => {
+  check("transact() is whole in past states, in pages of a list and in watches from any revision", async (storage) => {
     const start = storage.revision();
-    const names = ["a", "b", "c", "d", "e"];
-    const created = await storage.transact(creations(names));
+    const created = await storage.transact(creations("a"));
     const newest = storage.revision();
-    const first = await storage.list(PREFIX, { limit: 2 });
-    const [kept, ...deleted] = created.map(({ current }) => current!);
-    await storage.transact([
-      { kind: "update", key: kept!.key, object: thing("a", 2), expectedRevision: kept!.revision },
-      ...deleted.map(({ key, revision }): Write => ({ kind: "delete", key, expectedRevision: revision })),
-    ]);
-    const second = await storage.list(PREFIX, { limit: 2, fromKey: first.nextKey!, revision: first.revision });
-    const third = await storage.list(PREFIX, { limit: 2, fromKey: second.nextKey!, revision: first.revision });
-    assert.deepEqual([first, second, third].flatMap(listKeys), names);
-    assert.deepEqual((await storage.list(PREFIX, { revision: start })).items, []);
-    assert.deepEqual(listKeys(await storage.list(PREFIX, { revision: newest })), names);
-    assert.deepEqual(listKeys(await storage.list(PREFIX)), ["a"]);
-    for (const { from, count } of [{ from: start, count: 10 }, { from: newest, count: 5 }]) {
-      const { events } = collect(storage, PREFIX, from);
+    const first = await storage.list("/registry/", { limit: 2 });
+    await storage.transact(created.map(({ key, revision }) => ({ kind: "delete", key, expectedRevision: revision })));
+    const second = await storage.list("/registry/", { limit: 2, fromKey: first.nextKey!, revision: first.revision });
+    assert.deepEqual(
+      [...first.items, ...second.items].map(({ key }) => key),
+      created.map(({ key }) => key).toSorted(),
+    );
+    assert.deepEqual((await storage.list("/registry/", { revision: start })).items, []);
+    assert.equal((await storage.list("/registry/", { revision: newest })).items.length, 3);
+    assert.deepEqual((await storage.list("/registry/")).items, []);
+    for (const { from, count } of [{ from: start, count: 6 }, { from: newest, count: 3 }]) {
+      const { events } = collect(storage, "/registry/", from);
       await until(() => events.length >= count);
       assert.equal(events.length, count);
       assert.ok(events.every(({ revision }) => revision > from));
     }
-    assert.deepEqual(collect(storage, PREFIX, storage.revision()).events, []);
+    assert.deepEqual(collect(storage, "/registry/", storage.revision()).events, []);
   });
 
   check("finishes the requested writes when it is closed, and refuses later ones", async (storage) => {
@@ -546,7 +546,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
         () => storage.create(`${PREFIX}b`, thing("b")),
         () => storage.update(`${PREFIX}a`, thing("a"), 2),
         () => storage.delete(`${PREFIX}a`, 2),
-        () => storage.transact(creations(["b"])),
+        () => storage.transact(creations("b")),
         () => storage.health(),
         async () => storage.watch(PREFIX, 2, () => {}),
       ]
@@ -583,14 +583,10 @@ export function testQuota(implementation: string, open: (quotaBytes: number) => 
     await assert.rejects(storage.create(`${PREFIX}newer`, thing("newer", value)), isFull);
     const t1 = (await storage.get(`${PREFIX}t1`))!;
     const freed: Write = { kind: "delete", key: t1.key, expectedRevision: t1.revision };
-    const two = ["newer", "newest"].map((name): Write => ({
-      kind: "create",
-      key: PREFIX + name,
-      object: thing(name, value),
-    }));
+    const [other, event] = creations("newer", value).slice(1) as [Write, Write];
     const before = await readContent(storage);
-    await assert.rejects(storage.transact([freed, ...two]), isFull);
+    await assert.rejects(storage.transact([freed, other, event]), isFull);
     assert.deepEqual(await readContent(storage), before);
-    await storage.transact([freed, two[0]!]);
+    await storage.transact([freed, other]);
   });
 }

@@ -11,11 +11,14 @@ import {
   type Storage,
   type Write as StorageWrite,
 } from "../../server/storage/storage.ts";
+import { findResourcePath } from "../../server/storage/transaction.ts";
 import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
 import { collect, type OpenedStorage, type OpenStorage, thing } from "./storage_contract.ts";
 
 /** Keys with every trouble that order can have: prefixes of each other, signs around "/", characters beyond U+FFFF. */
 const KEYS = ["a", "a/b", "a-b", "a0", "b/c", "b/d", "z", "\uffee", "\u{1f600}"].map((name) => `/registry/m/${name}`);
+/** Keys of other resources, which transactions write beside one of the keys above. */
+const OTHER_KEYS = ["/registry/n/a", "/registry/o/a", "/registry/o/b", "/registry/tlsboot/p/a"];
 const PREFIXES = ["/registry/m/", "/registry/m/a/", "/registry/m/b/", "/registry/", "/registry/none/"];
 
 interface ModelState {
@@ -88,7 +91,7 @@ function applyChange(model: Model, write: Write, revision: number): void {
   model.changes.push(revision);
 }
 
-/** Writes of different keys in one transaction. */
+/** Writes of different resources in one transaction. */
 class TransactCommand implements fc.AsyncCommand<Model, Real> {
   readonly #writes: readonly Write[];
 
@@ -267,15 +270,26 @@ function follow(storage: Storage, afterRevision: number, watched: number[]): voi
  * `writesPerTurn` is 1 for one that does not keep the order of calls.
  */
 export function testStorageModel(implementation: string, open: OpenStorage, runs: number, writesPerTurn = 6): void {
-  const write = fc.record({
-    kind: fc.constantFrom("create" as const, "create" as const, "update" as const, "delete" as const, "stale" as const),
-    key: fc.constantFrom(...KEYS),
-    value: fc.nat(1000),
-  });
+  const anyWrite = (keys: readonly string[]) =>
+    fc.record({
+      kind: fc.constantFrom(
+        "create" as const,
+        "create" as const,
+        "update" as const,
+        "delete" as const,
+        "stale" as const,
+      ),
+      key: fc.constantFrom(...keys),
+      value: fc.nat(1000),
+    });
+  const write = anyWrite(KEYS);
   const commands = fc.commands([
     fc.array(write, { minLength: 1, maxLength: writesPerTurn }).map((writes) => new WriteCommand(writes)),
-    fc.uniqueArray(write, { minLength: 1, maxLength: 5, selector: ({ key }) => key })
-      .map((writes) => new TransactCommand(writes)),
+    fc.uniqueArray(anyWrite([...KEYS, ...OTHER_KEYS]), {
+      minLength: 1,
+      maxLength: 4,
+      selector: ({ key }) => findResourcePath(key.slice("/registry/".length)),
+    }).map((writes) => new TransactCommand(writes)),
     fc.tuple(fc.constantFrom(...PREFIXES), fc.nat(30), fc.nat(4)).map((args) => new ListCommand(...args)),
     fc.nat(30).map((back) => new WatchCommand(back)),
     fc.constantFrom(1_000, 100_000, 300_000).map((ms) => new AdvanceCommand(ms)),

@@ -23,7 +23,7 @@ async function main(): Promise<void> {
       const updated = await storage.update(key, created.object, created.revision);
       acknowledge(key, updated.revision);
       // The last change of an object and the creation of its companion are one transaction.
-      const companion = { kind: "create", key: `${key}-companion`, object: created.object } as const;
+      const companion = { kind: "create", key: key.replace("things", "companions"), object: created.object } as const;
       const last = round % 3 === 0
         ? { kind: "update", key, object: created.object, expectedRevision: updated.revision } as const
         : { kind: "delete", key, expectedRevision: updated.revision } as const;

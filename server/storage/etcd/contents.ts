@@ -5,10 +5,10 @@
  */
 import { Buffer } from "node:buffer";
 import { decodeEnvelope } from "../../../core/kube/codec/protobuf.ts";
-import { TLSBOOT_GROUP } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import type { EtcdClient } from "./client.ts";
 import { endOfPrefix, type EtcdKeyValue } from "./wire.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
+import { findResourcePath, isGroupSegment } from "../transaction.ts";
 
 /** The objects of one kind in a store. */
 export interface StoredCollection {
@@ -71,18 +71,12 @@ export function createStoreContents(client: Pick<EtcdClient, "range">, root: str
   };
 }
 
-/**
- * Finds the collection of a key: `<resource>/[<namespace>/]<name>`, or `<group>/<resource>/[<namespace>/]<name>` for custom
- * resources, whose groups have a dot (apiextensions-apiserver `validation.go`), for aggregated APIs and our own group. Two core resources
- * share their first segment. Undefined for a key that does not belong to an object.
- */
+/** Finds the collection of a key; undefined for a key that does not belong to an object. */
 function findCollection(root: string, { key, value }: EtcdKeyValue): StoredCollection | undefined {
-  const segments = key.slice(root.length).split("/");
-  const [first = "", second = ""] = segments;
-  const isGrouped = first.includes(".") || first === TLSBOOT_GROUP;
-  const depth = isGrouped || first === "services" ? 2 : 1;
-  if (segments.length <= depth) return undefined;
-  const stored = segments.slice(0, depth).join("/");
+  const stored = findResourcePath(key.slice(root.length));
+  if (stored === undefined) return undefined;
+  const [first = "", second = ""] = stored.split("/");
+  const isGrouped = isGroupSegment(first);
   const resource = isGrouped ? second : RESOURCES.get(stored) ?? stored;
   return { prefix: `${root}${stored}/`, group: isGrouped ? first : findGroup(value), resource };
 }

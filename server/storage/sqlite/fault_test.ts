@@ -23,7 +23,7 @@ async function write(storage: Storage, acknowledged: Map<string, number>, round:
       acknowledged.set(key, revision);
     }),
     storage.create(`${PREFIX}${round}`, thing(round)).then(({ key, revision }) => acknowledged.set(key, revision)),
-    storage.transact(creations([`${round}-left`, `${round}-right`])).then((changes) => {
+    storage.transact(creations(`${round}-both`)).then((changes) => {
       for (const { key, revision } of changes) acknowledged.set(key, revision);
     }),
     ...(doomed === undefined ? [] : [

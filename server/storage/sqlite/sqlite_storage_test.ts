@@ -151,8 +151,8 @@ test("openSqliteStorage() loses nothing that was acknowledged before kill -9", a
 function assertWholeTransactions(changes: ReadonlyMap<number, string>): void {
   const counts = new Map<string, number>();
   for (const key of changes.values()) counts.set(key, (counts.get(key) ?? 0) + 1);
-  const companions = [...counts.keys()].filter((key) => key.endsWith("-companion"));
-  const changedLast = [...counts].flatMap(([key, count]) => count === 3 ? [`${key}-companion`] : []);
+  const companions = [...counts.keys()].filter((key) => key.startsWith("/registry/companions/"));
+  const changedLast = [...counts].flatMap(([key, count]) => count === 3 ? [key.replace("things", "companions")] : []);
   assert.ok(companions.length > 0);
   assert.deepEqual(companions.toSorted(), changedLast.toSorted());
 }
