@@ -65,7 +65,13 @@ export { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from
 export { createFilePort, type FileFacts, type FilePort } from "./files.ts";
 
 // Transport → objects.
-export { type ApiClient, type ApiClientOptions, type ApiRequest, createApiClient } from "./objects/api.ts";
+export {
+  type ApiClient,
+  type ApiClientOptions,
+  type ApiRequest,
+  createApiClient,
+  withWarnings,
+} from "./objects/api.ts";
 export { createObjectStore, type ObjectStoreOptions } from "./objects/object_store.ts";
 export { createAccessReviewer } from "./objects/access_reviews.ts";
 

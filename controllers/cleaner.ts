@@ -1,5 +1,5 @@
-/** The cleaning controller: checks all CSRs once an hour (`pkg/controller/certificates/cleaner/cleaner.go`). */
-import { decideCleaning } from "../core/csr/cleaning.ts";
+/** The cleaning controller: checks all CSRs once an hour by default (`pkg/controller/certificates/cleaner/cleaner.go`). */
+import { type CleaningTimes, decideCleaning } from "../core/csr/cleaning.ts";
 import { getErrorMessage, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
@@ -13,6 +13,8 @@ export interface CleanerOptions {
   readonly logger: Logger;
   /** The pause between two passes; one hour by default, as upstream. */
   readonly intervalMs?: number;
+  /** How long CSRs are kept; as long as upstream by default. */
+  readonly times?: CleaningTimes;
 }
 
 const HOUR_MS = 3_600_000;
@@ -37,7 +39,7 @@ export async function runCleaner(options: CleanerOptions, signal: AbortSignal): 
 }
 
 /** Makes one pass; false when the CSRs could not be listed. */
-async function makePass({ store, clock, logger }: CleanerOptions, signal: AbortSignal): Promise<boolean> {
+async function makePass({ store, clock, logger, times }: CleanerOptions, signal: AbortSignal): Promise<boolean> {
   let csrs: readonly CertificateSigningRequest[];
   try {
     csrs = await store.list(signal);
@@ -47,7 +49,7 @@ async function makePass({ store, clock, logger }: CleanerOptions, signal: AbortS
     return false;
   }
   for (const csr of csrs) {
-    const cleaning = decideCleaning(csr, clock.now());
+    const cleaning = decideCleaning(csr, clock.now(), times);
     if (cleaning.kind === "keep") continue;
     const { uid } = csr.metadata;
     try {

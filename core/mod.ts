@@ -290,7 +290,7 @@ export {
   DEFAULT_AUDIT_POLICY,
 } from "./audit/policy.ts";
 export { parseAuditPolicy } from "./audit/policy_file.ts";
-export { type Cleaning, decideCleaning } from "./csr/cleaning.ts";
+export { type Cleaning, type CleaningTimes, decideCleaning, DEFAULT_CLEANING_TIMES } from "./csr/cleaning.ts";
 export { decideTokenCleaning, type TokenCleaning } from "./bootstrap/token_secret.ts";
 
 // The comparison of secrets.

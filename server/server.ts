@@ -11,6 +11,7 @@ import type { TokenFile } from "../core/bootstrap/token_file.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import { createAdmission } from "./admission/admission.ts";
 import { createDefaultPlugins } from "./admission/plugins.ts";
+import { createSigningRequestPlugins, type SigningRequestLimits } from "./admission/signing_requests.ts";
 import { type App, createApp } from "./app.ts";
 import { createAuthenticator } from "./authn/authenticator.ts";
 import { createAuthorizer } from "./authz/authorizer.ts";
@@ -69,6 +70,8 @@ export interface ServerOptions {
   readonly objects: readonly BootstrapObject[];
   /** The registry for metrics, when other parts of the process use one too; by default a new one. */
   readonly registry?: MetricsRegistry;
+  /** The limit of open requests, and the signers that run; by default neither is limited nor known. */
+  readonly signingRequests?: SigningRequestLimits;
   /** Health checks besides the usual ones. */
   readonly checks?: readonly HealthCheck[];
   /** Receives the issued certificates, for metrics; by default a new, empty one. */
@@ -188,6 +191,8 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
     ...(options.bootstrapTokens ? { bootstrapTokens: { getSecret: createSecretLookup(storage) } } : {}),
   });
+  const limits = options.signingRequests ?? { maxOpenPerRequester: 0, servedSigners: undefined };
+  const signingRequests = await createSigningRequestPlugins(limits, options);
   const resources = createResources({ authorizer, rbac });
   countObjects(registry, storage, resources);
   const seats = options.maxRequestsInflight ?? DEFAULT_SEATS;
@@ -198,7 +203,10 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     clock,
     random,
     logger,
-    admission: createAdmission(createDefaultPlugins({ authorizer, storage, logger })),
+    admission: createAdmission([
+      ...createDefaultPlugins({ authorizer, storage, logger }),
+      ...signingRequests.plugins,
+    ]),
     served: { resources, reviews: createReviews({ authorizer, authenticate }) },
     authenticate,
     authorizer,
@@ -217,6 +225,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     [Symbol.asyncDispose]() {
       stopping.abort(new Error("the server is stopping"));
       requests[Symbol.dispose]();
+      signingRequests[Symbol.dispose]();
       rbac[Symbol.dispose]();
       return Promise.resolve();
     },

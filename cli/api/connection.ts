@@ -3,7 +3,7 @@
  * directory.
  */
 import { join, resolve } from "node:path";
-import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
+import { type ApiClient, createApiClient, withWarnings } from "../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
@@ -38,13 +38,13 @@ export async function connect(settings: ConnectionSettings, io: Io): Promise<Api
     });
   }
   const cluster = await readCluster(path, files);
-  const transport = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
-  const onWarning = (text: string): void => io.stderr.write(`Warning: ${escapeValue(text)}\n`);
+  const connection = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
+  const transport = withWarnings(connection, (text) => io.stderr.write(`Warning: ${escapeValue(text)}\n`));
   return {
     transport,
-    api: createApiClient(transport, { clock: io.clock, onWarning }),
+    api: createApiClient(transport, { clock: io.clock }),
     cluster,
-    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   };
 }
 

@@ -80,3 +80,39 @@ export const PROFILE_FLAGS = {
     summary: "Rules of a custom signer (kind: SigningProfile). Read again when the file changes.",
   }),
 } as const;
+
+/** The flags for the times of the cleaner, which deletes old CSRs. */
+export const CLEANER_FLAGS = {
+  gcPending: durationFlag({
+    default: "24h0m0s",
+    min: "1s",
+    summary: "Delete a request that no one has decided for this long. The defaults of the --gc flags are upstream's.",
+  }),
+  gcUnissued: durationFlag({
+    default: "24h0m0s",
+    min: "1s",
+    summary: "Delete a request that was approved this long ago and has no certificate.",
+  }),
+  gcIssued: durationFlag({
+    default: "1h0m0s",
+    min: "1s",
+    summary:
+      "Delete a request that was approved this long ago and has its certificate; at once when that has expired. " +
+      "Rates in policies count only requests that still exist.",
+  }),
+  gcDenied: durationFlag({
+    default: "1h0m0s",
+    min: "1s",
+    summary: "Delete a request that was denied this long ago.",
+  }),
+  gcFailed: durationFlag({
+    default: "1h0m0s",
+    min: "1s",
+    summary: "Delete a request that a signer refused this long ago.",
+  }),
+  gcInterval: durationFlag({
+    default: "1h0m0s",
+    min: "1s",
+    summary: "How often the ages of requests are checked.",
+  }),
+} as const;

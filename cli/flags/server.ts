@@ -62,6 +62,12 @@ export const SERVER_FLAGS = {
     max: 100_000,
     summary: "Added to --max-requests-inflight; see there.",
   }),
+  maxOpenRequestsPerRequester: integerFlag({
+    default: 0,
+    max: 100_000,
+    summary: "How many undecided certificate signing requests one requester may have: a further one is answered with " +
+      "429 and Retry-After. All machines with the same token are one requester. 0 for no limit.",
+  }),
   ...etcdFlags(
     "Keep the objects in this etcd instead of a database in --data-dir; URLs of its members (3.5.13 or later), all " +
       "http or all https. Any number of servers may share it.",

@@ -2,6 +2,7 @@
 import type { TokenFile } from "../../core/bootstrap/token_file.ts";
 import { GIT_VERSION } from "../../core/version.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
+import type { SigningRequestLimits } from "../../server/admission/signing_requests.ts";
 import type { AuditOptions } from "../../server/http/audit.ts";
 import type { HealthCheck } from "../../server/http/health.ts";
 import type { ServingPair } from "../../server/connections/tls.ts";
@@ -29,6 +30,7 @@ export interface ServerSettings {
   readonly registry: MetricsRegistry;
   readonly issued: IssuedCertificates;
   readonly checks: readonly HealthCheck[];
+  readonly signingRequests?: SigningRequestLimits;
 }
 
 /** Starts the API server over a storage. AppError `port_in_use`, `io`. */

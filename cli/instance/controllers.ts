@@ -14,7 +14,7 @@ import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
 import { createSharedChanges } from "../../client/objects/shared_changes.ts";
 import { runAggregation } from "../../controllers/aggregation.ts";
-import { runCleaner } from "../../controllers/cleaner.ts";
+import { type CleanerOptions, runCleaner } from "../../controllers/cleaner.ts";
 import { runController } from "../../controllers/loop.ts";
 import { followProfiles, type ProfileSource } from "../../controllers/profile_provider.ts";
 import { createSigner } from "../../controllers/signer.ts";
@@ -42,6 +42,8 @@ export interface SigningSettings {
 export interface InProcessSettings extends SigningSettings, ClusterSettings {
   /** Controllers that do not run; tests of the demo leave one out. */
   readonly without: readonly ("approver" | "signer")[];
+  /** How long requests are kept, and how often that is checked; as upstream by default. */
+  readonly cleaning?: Required<Pick<CleanerOptions, "times" | "intervalMs">>;
   /** Custom signers, with separate rights. */
   readonly customSigning?: SigningSettings;
   /** An approver with a policy, and its user. When absent, only the two kubelet client rules apply. */
@@ -84,7 +86,7 @@ export async function runInProcess(
   );
   const running = [
     runAggregation({ store: roles, clock, logger: logger.with({ controller: "aggregation" }) }, signal),
-    runCleaner({ store, clock, logger: logger.with({ controller: "cleaner" }) }, signal),
+    runCleaner({ ...settings.cleaning, store, clock, logger: logger.with({ controller: "cleaner" }) }, signal),
     runClusterControllers(server, settings, deps, signal),
     runController({ name: "token-cleaner", store: secrets, reconcile, ...deps }, signal),
   ];

@@ -5,13 +5,20 @@
 import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
-import { POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../flags/controller.ts";
+import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../flags/controller.ts";
 import { SERVER_FLAGS, type ServerFlags } from "../flags/server.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { USER_AGENT } from "../version.ts";
 import { ROOT_USER } from "./in_process_users.ts";
-import { createSecretStore, createTrustLookup, runInProcess, type SigningSettings, UP_SIGNERS } from "./controllers.ts";
+import {
+  createSecretStore,
+  createTrustLookup,
+  type InProcessSettings,
+  runInProcess,
+  type SigningSettings,
+  UP_SIGNERS,
+} from "./controllers.ts";
 import { autoApproveBinding, customSignerObjects, initialBindings } from "./instance_rbac.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { getDefaultSettings, type Instance, startInstance } from "./instance.ts";
@@ -37,6 +44,7 @@ export type FullSettings =
   & Settings<typeof POLICY_FLAGS>
   & Settings<typeof PROFILE_FLAGS>
   & Settings<typeof SIGNING_FLAGS>
+  & Settings<typeof CLEANER_FLAGS>
   & { readonly autoApprove: boolean };
 
 /** The parts that a program may change, in addition to the settings. */
@@ -49,7 +57,7 @@ export interface FullOptions {
 
 /** Returns the settings of `up` without any flag. */
 export function getDefaultFullSettings(): FullSettings {
-  const flags = { ...SERVER_FLAGS, ...POLICY_FLAGS, ...PROFILE_FLAGS, ...SIGNING_FLAGS };
+  const flags = { ...SERVER_FLAGS, ...POLICY_FLAGS, ...PROFILE_FLAGS, ...SIGNING_FLAGS, ...CLEANER_FLAGS };
   return { ...getDefaultSettings(flags), autoApprove: false };
 }
 
@@ -67,16 +75,18 @@ export async function startFullInstance(
   assertCustom(custom.signerNames);
   const policies = await followPolicies(settings, deps);
   await using starting = new Parts();
+  let served: readonly string[] = [...UP_SIGNERS, ...custom.signerNames];
   const instance = starting.add(
     await startInstance(settings, deps, (isNew) => [
       ...(isNew ? initialBindings() : []),
       ...(settings.autoApprove ? [autoApproveBinding()] : []),
       ...customSignerObjects(custom.signerNames),
       ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
-    ], { customSigners: custom.signerNames }),
+    ], { customSigners: custom.signerNames, servedSigners: () => served }),
   );
   await onServing?.(instance);
   const { signing, customSigning } = await openSigning(instance, settings, custom, deps);
+  served = [...signing.signerNames, ...customSigning?.signerNames ?? []];
   deps.keys.passphrases.stopPrompting();
 
   const failure = new AbortController();
@@ -99,6 +109,7 @@ export async function startFullInstance(
     storage: instance.storage,
     contents: instance.contents,
     without,
+    cleaning: toCleaning(settings),
     ...(policies === undefined ? {} : { approval: createPolicyApproval(instance, policies, deps) }),
   };
   const runControllers = (life: AbortSignal) => runInProcess(instance.server, controllers, watched, life);
@@ -150,6 +161,19 @@ export function runBeside(
       await running.catch((error: unknown) => {
         if (!isReported) throw error;
       });
+    },
+  };
+}
+
+function toCleaning(settings: FullSettings): NonNullable<InProcessSettings["cleaning"]> {
+  return {
+    intervalMs: settings.gcInterval,
+    times: {
+      pendingMs: settings.gcPending,
+      unissuedMs: settings.gcUnissued,
+      issuedMs: settings.gcIssued,
+      deniedMs: settings.gcDenied,
+      failedMs: settings.gcFailed,
     },
   };
 }

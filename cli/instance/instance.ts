@@ -61,6 +61,8 @@ export interface Instance extends InstanceStorage {
 export interface InstanceOptions {
   /** The custom signers, which get their own label in metrics. */
   readonly customSigners?: readonly string[];
+  /** Returns all signers that run in the process; undefined when none runs there, as in `serve`. */
+  readonly servedSigners?: () => readonly string[];
 }
 
 const NO_NAMES: ServerNames = { dnsNames: [], ipAddresses: [] };
@@ -70,7 +72,7 @@ export async function startInstance(
   settings: Settings<ServerFlags>,
   deps: InstanceDeps,
   objects: (isNew: boolean) => readonly BootstrapObject[],
-  { customSigners = [] }: InstanceOptions = {},
+  { customSigners = [], servedSigners }: InstanceOptions = {},
 ): Promise<Instance> {
   assertAuthorizationMode(settings.authorizationMode);
   const dir = dataDirAt(resolve(deps.cwd, settings.dataDir));
@@ -114,6 +116,7 @@ export async function startInstance(
       registry,
       issued,
       checks: [disks.health],
+      signingRequests: { maxOpenPerRequester: settings.maxOpenRequestsPerRequester, servedSigners },
     }, { ...deps, storage }),
   );
   starting.add(followClientCas({ server, current: clientCas, read: readClientCas }, deps));

@@ -36,8 +36,6 @@ export interface ApiClient {
 export interface ApiClientOptions {
   /** Waits for the time of Retry-After. */
   readonly clock: Clock;
-  /** Receives the text of each `Warning` header. */
-  readonly onWarning?: (text: string) => void;
 }
 
 /** The number of retries, as client-go's `rest.maxRetries`. */
@@ -52,7 +50,6 @@ export function createApiClient(transport: Transport, options: ApiClientOptions)
   const open: ApiClient["open"] = async (request, signal) => {
     for (let retries = 0;; retries++) {
       const answer = await transport.send(encodeRequest(request), signal);
-      reportWarnings(answer, options.onWarning);
       if (answer.status >= 200 && answer.status < 300) return answer;
       const waitSeconds = findRetryAfterSeconds(answer);
       if (waitSeconds === undefined || retries >= MAX_RETRIES) throw await decodeFailure(request, answer);
@@ -146,12 +143,18 @@ function findRetryAfterSeconds(answer: TransportResponse): number | undefined {
   return /^\d{1,9}$/.test(text) ? Math.min(Number(text), MAX_RETRY_AFTER_SECONDS) : undefined;
 }
 
-function reportWarnings(answer: TransportResponse, onWarning: ApiClientOptions["onWarning"]): void {
-  if (onWarning === undefined) return;
-  // RFC 9111 section 5.5: code, agent, quoted text.
-  for (const [, text] of (answer.headers["warning"] ?? "").matchAll(/\b\d{3} \S+ "((?:[^"\\]|\\.)*)"/g)) {
-    if (text !== undefined) onWarning(text.replace(/\\(.)/g, "$1"));
-  }
+/** Returns the same transport, which also passes the text of each `Warning` header to `onWarning`. */
+export function withWarnings(transport: Transport, onWarning: (text: string) => void): Transport {
+  return {
+    async send(request, signal) {
+      const answer = await transport.send(request, signal);
+      // RFC 9111 section 5.5: code, agent, quoted text.
+      for (const [, text] of (answer.headers["warning"] ?? "").matchAll(/\b\d{3} \S+ "((?:[^"\\]|\\.)*)"/g)) {
+        if (text !== undefined) onWarning(text.replace(/\\(.)/g, "$1"));
+      }
+      return answer;
+    },
+  };
 }
 
 function isKubeObject(value: unknown): value is KubeObject {

@@ -4,7 +4,7 @@ import { AppError, type ErrorCode, isAppError } from "../../core/errors.ts";
 import type { Transport } from "../../core/ports.ts";
 import { createFakeClock, type FakeClock } from "../../tests/support/fake_clock.ts";
 import { failure, type FakeAnswer } from "../../tests/support/fake_api.ts";
-import { type ApiClient, createApiClient } from "./api.ts";
+import { type ApiClient, createApiClient, withWarnings } from "./api.ts";
 
 const { signal } = new AbortController();
 
@@ -128,7 +128,7 @@ test("requestJson() sends a body as JSON, or with the given content type", async
   assert.deepEqual(api.sent, ["POST /x application/json", "PATCH /x application/merge-patch+json"]);
 });
 
-test("createApiClient() reports warnings", async () => {
+test("withWarnings() reports warnings", async () => {
   const warnings: string[] = [];
   const transport: Transport = {
     send: () =>
@@ -140,7 +140,7 @@ test("createApiClient() reports warnings", async () => {
         })(),
       }),
   };
-  const api = createApiClient(transport, { clock: createFakeClock(), onWarning: (text) => warnings.push(text) });
+  const api = createApiClient(withWarnings(transport, (text) => warnings.push(text)), { clock: createFakeClock() });
   await api.requestJson(GET, signal);
   assert.deepEqual(warnings, ['a "b", c', "d"]);
 });

@@ -17,8 +17,6 @@ export interface ObjectStoreOptions {
   readonly logger: Logger;
   /** Receives each failure of `changes` before the next try. When it throws, `changes` ends. */
   readonly onFailure?: (error: AppError) => void;
-  /** Receives the text of each `Warning` header. */
-  readonly onWarning?: (text: string) => void;
 }
 
 /** Creates a store of the objects of one kind over a transport. */

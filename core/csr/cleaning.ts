@@ -2,35 +2,66 @@
 import { findLeafCertificate } from "./certificate.ts";
 import { findCondition, getConditions, hasCertificate } from "./phase.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { formatDuration } from "../lib/duration.ts";
 
 const HOUR_MS = 3_600_000;
-/** How long a decided CSR is kept, so that every waiting client sees the decision. */
-const DECIDED_MS = HOUR_MS;
-/** How long a CSR waits for an approver or a signer before it is deleted. */
-const UNDECIDED_MS = 24 * HOUR_MS;
+
+/** How long CSRs are kept in each state, in milliseconds. */
+export interface CleaningTimes {
+  /** The age of a request that no one has decided. */
+  readonly pendingMs: number;
+  /** The time since the approval, for a request without a certificate. */
+  readonly unissuedMs: number;
+  /** The time since the approval, for a request with its certificate. */
+  readonly issuedMs: number;
+  /** The time since the denial of a request. */
+  readonly deniedMs: number;
+  /** The time since a signer refused the request. */
+  readonly failedMs: number;
+}
+
+/** The times of upstream: a decided CSR is kept so that every waiting client sees the decision. */
+export const DEFAULT_CLEANING_TIMES: CleaningTimes = {
+  pendingMs: 24 * HOUR_MS,
+  unissuedMs: 24 * HOUR_MS,
+  issuedMs: HOUR_MS,
+  deniedMs: HOUR_MS,
+  failedMs: HOUR_MS,
+};
 
 /** Whether a CSR is kept or deleted, with the reason for a deletion. */
 export type Cleaning = { readonly kind: "keep" } | { readonly kind: "delete"; readonly why: string };
 
 /** Decides whether one CSR is deleted. A missing time never counts as old. */
-export function decideCleaning(csr: CertificateSigningRequest, now: Date): Cleaning {
-  const why = findReason(csr, now);
+export function decideCleaning(
+  csr: CertificateSigningRequest,
+  now: Date,
+  times: CleaningTimes = DEFAULT_CLEANING_TIMES,
+): Cleaning {
+  const why = findReason(csr, now, times);
   return why === undefined ? { kind: "keep" } : { kind: "delete", why };
 }
 
-function findReason(csr: CertificateSigningRequest, now: Date): string | undefined {
+function findReason(csr: CertificateSigningRequest, now: Date, times: CleaningTimes): string | undefined {
   const issued = hasCertificate(csr);
-  if (issued && isSince(csr, "Approved", DECIDED_MS, now)) return "issued more than 1h ago";
-  if (isSince(csr, "Denied", DECIDED_MS, now)) return "denied more than 1h ago";
-  if (isSince(csr, "Failed", DECIDED_MS, now)) return "failed more than 1h ago";
-  if (getConditions(csr).length === 0 && isOlder(csr.metadata.creationTimestamp, UNDECIDED_MS, now)) {
-    return "pending for more than 24h";
+  if (issued && isSince(csr, "Approved", times.issuedMs, now)) return `issued more than ${format(times.issuedMs)} ago`;
+  if (isSince(csr, "Denied", times.deniedMs, now)) return `denied more than ${format(times.deniedMs)} ago`;
+  if (isSince(csr, "Failed", times.failedMs, now)) return `failed more than ${format(times.failedMs)} ago`;
+  if (getConditions(csr).length === 0 && isOlder(csr.metadata.creationTimestamp, times.pendingMs, now)) {
+    return `pending for more than ${format(times.pendingMs)}`;
   }
   if (issued && findCondition(csr, "Approved") !== undefined && isExpired(csr, now)) {
     return "its certificate is expired";
   }
-  if (!issued && isSince(csr, "Approved", UNDECIDED_MS, now)) return "approved but not issued for more than 24h";
+  if (!issued && isSince(csr, "Approved", times.unissuedMs, now)) {
+    return `approved but not issued for more than ${format(times.unissuedMs)}`;
+  }
   return undefined;
+}
+
+/** Formats a duration without the units at its end that are zero, such as `24h`. */
+function format(ms: number): string {
+  return formatDuration(ms).replace(/(?<=\D)0s$/, "").replace(/(?<=\D)0m$/, "");
 }
 
 function isSince(csr: CertificateSigningRequest, type: string, ageMs: number, now: Date): boolean {

@@ -5,7 +5,7 @@ import { condition, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import type { CertificateSigningRequestCondition } from "../kube/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
-import { decideCleaning } from "./cleaning.ts";
+import { type CleaningTimes, decideCleaning, DEFAULT_CLEANING_TIMES } from "./cleaning.ts";
 
 const NOW = new Date("2026-06-01T00:00:00Z");
 const ago = (minutes: number): string => formatTime(new Date(NOW.getTime() - minutes * 60_000));
@@ -17,6 +17,7 @@ const cases: readonly {
   conditions?: readonly CertificateSigningRequestCondition[];
   created?: string;
   certificate?: "valid" | "expired" | "garbage";
+  times?: Partial<CleaningTimes>;
   why?: string;
 }[] = [
   {
@@ -68,9 +69,46 @@ const cases: readonly {
   { name: "denied, without a time", conditions: [condition("Denied")], created: ago(9000) },
   { name: "exactly one hour", conditions: [condition("Denied", ago(HOURS))] },
   { name: "expired certificate without an approval", created: ago(1), certificate: "expired" },
+  { name: "pending for 25 h of two days", created: ago(25 * HOURS), times: { pendingMs: 48 * 3_600_000 } },
+  {
+    name: "pending for 2 h of 90 min",
+    created: ago(2 * HOURS),
+    times: { pendingMs: 90 * 60_000 },
+    why: "pending for more than 1h30m",
+  },
+  {
+    name: "approved 2 min ago, not issued within 1 min",
+    conditions: [condition("Approved", ago(2))],
+    times: { unissuedMs: 60_000 },
+    why: "approved but not issued for more than 1m",
+  },
+  {
+    name: "issued 2 min ago, kept for 90 s",
+    conditions: [condition("Approved", ago(2))],
+    certificate: "valid",
+    times: { issuedMs: 90_000 },
+    why: "issued more than 1m30s ago",
+  },
+  {
+    name: "issued 2 h ago, kept for 3 h",
+    conditions: [condition("Approved", ago(2 * HOURS))],
+    certificate: "valid",
+    times: { issuedMs: 3 * 3_600_000 },
+  },
+  {
+    name: "denied 2 min ago, kept for 30 s",
+    conditions: [condition("Denied", ago(2))],
+    times: { deniedMs: 30_000 },
+    why: "denied more than 30s ago",
+  },
+  {
+    name: "failed 90 min ago, kept for 2 h",
+    conditions: [condition("Approved", ago(90)), condition("Failed", ago(90))],
+    times: { failedMs: 2 * 3_600_000 },
+  },
 ];
 
-for (const { name, conditions, created, certificate, why } of cases) {
+for (const { name, conditions, created, certificate, times, why } of cases) {
   test(`decideCleaning() ${why === undefined ? "keeps" : "deletes"}: ${name}`, async () => {
     const end = { valid: "2027-01-01", expired: "2026-02-01", garbage: "", none: "" }[certificate ?? "none"];
     const pem = end === "" ? "garbage" : await issueClientCertificate(await ca, new Date("2026-01-01"), new Date(end));
@@ -82,6 +120,9 @@ for (const { name, conditions, created, certificate, why } of cases) {
         ...(certificate === undefined ? {} : { certificate: toBase64(pem) }),
       },
     };
-    assert.deepEqual(decideCleaning(csr, NOW), why === undefined ? { kind: "keep" } : { kind: "delete", why });
+    assert.deepEqual(
+      decideCleaning(csr, NOW, { ...DEFAULT_CLEANING_TIMES, ...times }),
+      why === undefined ? { kind: "keep" } : { kind: "delete", why },
+    );
   });
 }

@@ -142,6 +142,11 @@ export function requestEntityTooLarge(message: string): StatusError {
   return failure(413, "RequestEntityTooLarge", `Request entity too large: ${message}`);
 }
 
+/** 429: the client may try again after some seconds. */
+export function tooManyRequests(message: string, retryAfterSeconds: number): StatusError {
+  return failure(429, "TooManyRequests", message, createRetryDetails(retryAfterSeconds));
+}
+
 /** 500 with a reason; the client sees the message, so it must contain no secret. */
 export function internalError(error: unknown): StatusError {
   const text = error instanceof Error ? error.message : String(error);

@@ -20,6 +20,8 @@ export interface AdmissionRequest {
   readonly object?: KubeObject;
   /** The stored object; absent for CREATE. */
   readonly oldObject?: KubeObject;
+  /** Receives warnings for the client. */
+  readonly onWarning?: (text: string) => void;
 }
 
 /** A write that carries an object. */

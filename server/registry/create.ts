@@ -148,6 +148,7 @@ function toAdmissionRequest(target: Target, name: string) {
     name,
     namespace: target.namespace,
     user: target.user,
+    ...(target.onWarning === undefined ? {} : { onWarning: target.onWarning }),
   };
 }
 

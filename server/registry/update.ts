@@ -107,6 +107,7 @@ async function prepareUpdate(
     namespace: target.namespace,
     user: target.user,
     oldObject: old,
+    ...(target.onWarning === undefined ? {} : { onWarning: target.onWarning }),
   };
   const admitted = await deps.admission.mutate({ ...admissionRequest, object: changed });
   if (admitted.kind === "refused") throw forbidden(resource.kind, name, admitted.message);

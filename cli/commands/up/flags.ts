@@ -1,5 +1,5 @@
 /** The command `tlsboot up`: its flags, help and examples. */
-import { POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
+import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
 import { SERVER_FLAGS } from "../../flags/server.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { switchFlag } from "../../framework/flags.ts";
@@ -18,6 +18,7 @@ const UP_FLAGS = {
     summary: "Custom signers to run beside Kubernetes'; domain/path, each with a --profile.",
   },
   ...SIGNING_FLAGS,
+  ...CLEANER_FLAGS,
 } as const;
 
 /** The type of UP_FLAGS, for the code that runs the command. */

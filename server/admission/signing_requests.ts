@@ -1,0 +1,163 @@
+/**
+ * Two admission plugins for certificate signing requests that kube-apiserver does not have: a limit of open requests for
+ * one requester, and a warning about a signer that no known program runs. Both are off unless they are configured.
+ */
+import { shellWord } from "../../core/lib/shell_word.ts";
+import { describeMissingSigner } from "../../core/csr/missing_signer.ts";
+import { getCsrPhase, hasCertificate } from "../../core/csr/phase.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
+import { goQuote } from "../../core/lib/quote.ts";
+import { tooManyRequests } from "../../core/kube/status.ts";
+import type { Clock } from "../../core/ports.ts";
+import { followStorage } from "../storage/follow.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { AdmissionPlugin } from "./admission.ts";
+
+/** The settings of the two plugins. */
+export interface SigningRequestLimits {
+  /** The largest number of open requests of one requester; 0 for no limit. */
+  readonly maxOpenPerRequester: number;
+  /** Returns the signers that run in this process; undefined where none runs, and then nothing is warned about. */
+  readonly servedSigners: (() => readonly string[]) | undefined;
+}
+
+/** The plugins, over an index of the stored requests that follows them until it is disposed. */
+export interface SigningRequestPlugins extends Disposable {
+  readonly plugins: readonly AdmissionPlugin[];
+}
+
+const PREFIX = "/registry/certificatesigningrequests/";
+
+/** How long a creation that was admitted counts before its object is seen; some creations fail after admission. */
+const RESERVED_MS = 5_000;
+/** After this many seconds a refused requester may try again, as for other answers with 429. */
+const RETRY_AFTER_SECONDS = 1;
+
+/** Creates the plugins that the settings ask for, and follows the storage if there are any. */
+export async function createSigningRequestPlugins(
+  { maxOpenPerRequester, servedSigners }: SigningRequestLimits,
+  { storage, clock }: { readonly storage: Storage; readonly clock: Clock },
+): Promise<SigningRequestPlugins> {
+  if (maxOpenPerRequester === 0 && servedSigners === undefined) return { plugins: [], [Symbol.dispose]: () => {} };
+  const index = new RequestIndex(clock);
+  const watch = await followStorage(storage, PREFIX, {
+    replace(items) {
+      index.clear();
+      // Every object below this prefix has passed the strategy of CSRs.
+      for (const { key, object } of items) index.put(key, object as CertificateSigningRequest);
+    },
+    apply(events) {
+      for (const { key, current } of events) {
+        index.put(key, current?.object as CertificateSigningRequest | undefined);
+      }
+    },
+  });
+  return {
+    plugins: [
+      ...(maxOpenPerRequester === 0 ? [] : [createOpenRequestLimit(index, maxOpenPerRequester)]),
+      ...(servedSigners === undefined ? [] : [createSignerWarning(index, servedSigners)]),
+    ],
+    [Symbol.dispose]: () => watch.stop(),
+  };
+}
+
+/** The open requests of each requester, and the signers that have issued certificates. */
+class RequestIndex {
+  readonly #clock: Pick<Clock, "elapsedMs">;
+  readonly #requesters = new Map<string, string>();
+  readonly #open = new Map<string, Set<string>>();
+  /** Creations that were admitted and not seen yet, by requester: the uid and when it stops to count. */
+  readonly #reserved = new Map<string, Map<string, number>>();
+  readonly #issuing = new Set<string>();
+
+  constructor(clock: Pick<Clock, "elapsedMs">) {
+    this.#clock = clock;
+  }
+
+  clear(): void {
+    this.#requesters.clear();
+    this.#open.clear();
+  }
+
+  put(key: string, csr: CertificateSigningRequest | undefined): void {
+    if (csr !== undefined) this.#reserved.get(csr.spec.username ?? "")?.delete(csr.metadata.uid ?? "");
+    if (csr !== undefined && hasCertificate(csr)) this.#issuing.add(csr.spec.signerName);
+    this.#remove(key);
+    if (csr === undefined || getCsrPhase(csr).kind !== "pending") return;
+    const { username = "" } = csr.spec;
+    const own = this.#open.get(username) ?? new Set();
+    this.#open.set(username, own.add(key));
+    this.#requesters.set(key, username);
+  }
+
+  #remove(key: string): void {
+    const requester = this.#requesters.get(key);
+    if (requester === undefined) return;
+    this.#requesters.delete(key);
+    const own = this.#open.get(requester);
+    own?.delete(key);
+    if (own?.size === 0) this.#open.delete(requester);
+  }
+
+  countOpen(requester: string): number {
+    const now = this.#clock.elapsedMs();
+    const reserved = this.#reserved.get(requester);
+    for (const [uid, until] of reserved ?? []) if (until <= now) reserved?.delete(uid);
+    if (reserved?.size === 0) this.#reserved.delete(requester);
+    return (this.#open.get(requester)?.size ?? 0) + (reserved?.size ?? 0);
+  }
+
+  reserve(requester: string, uid: string): void {
+    const own = this.#reserved.get(requester) ?? new Map<string, number>();
+    this.#reserved.set(requester, own.set(uid, this.#clock.elapsedMs() + RESERVED_MS));
+  }
+
+  hasIssued(signerName: string): boolean {
+    return this.#issuing.has(signerName);
+  }
+}
+
+/** Creates the limit: a creation beyond it is answered with 429 and Retry-After. */
+function createOpenRequestLimit(index: RequestIndex, limit: number): AdmissionPlugin {
+  return {
+    name: "OpenRequestLimit",
+    validate({ operation, kind, user, object }) {
+      if (operation !== "CREATE" || kind !== certificateSigningRequestKind) return Promise.resolve(undefined);
+      const { username } = user;
+      const open = index.countOpen(username);
+      if (open >= limit) {
+        throw tooManyRequests(
+          `${goQuote(username)} has ${open} open certificate signing requests, and this server allows ${limit}: ` +
+            `wait until one is decided; an administrator deletes them with tlsboot approver clear ${
+              shellWord(username)
+            }`,
+          RETRY_AFTER_SECONDS,
+        );
+      }
+      index.reserve(username, object?.metadata.uid ?? "");
+      return Promise.resolve(undefined);
+    },
+  };
+}
+
+/**
+ * Creates the warning. A signer that has issued a certificate while the server was running is known too, so that one
+ * that runs elsewhere is warned about only until its first certificate.
+ */
+function createSignerWarning(index: RequestIndex, servedSigners: () => readonly string[]): AdmissionPlugin {
+  return {
+    name: "SignerWarning",
+    validate({ operation, kind, object, onWarning }) {
+      if (operation !== "CREATE" || kind !== certificateSigningRequestKind) return Promise.resolve(undefined);
+      const { signerName } = (object as CertificateSigningRequest).spec;
+      if (!servedSigners().includes(signerName) && !index.hasIssued(signerName)) {
+        onWarning?.(
+          `no signer for ${goQuote(signerName)} runs in this server: without one the request gets no certificate; ` +
+            describeMissingSigner(signerName),
+        );
+      }
+      return Promise.resolve(undefined);
+    },
+  };
+}
