@@ -17,7 +17,14 @@ import { type Answer, isStream } from "./http/answer.ts";
 import { type AuditOptions, beginAudit } from "./http/audit.ts";
 import { completesWithin, createCommonDeadline, parseRequestedTimeout, respondTimeout } from "./http/deadline.ts";
 import { createDiscoveryRoutes, listDiscoveredGroups } from "./http/discovery.ts";
-import { type Caller, Exchange, findHeader, findSourceIps, type IncomingRequest } from "./http/exchange.ts";
+import {
+  type Caller,
+  Exchange,
+  findHeader,
+  findSourceIps,
+  getClientAddress,
+  type IncomingRequest,
+} from "./http/exchange.ts";
 import { createHealthRoutes, type HealthCheck } from "./http/health.ts";
 import { MAX_TARGET_LENGTH } from "./http/limits.ts";
 import { createOpenapiRoutes } from "./http/openapi.ts";
@@ -267,6 +274,7 @@ async function authenticateCaller(deps: AppDeps, exchange: Exchange): Promise<Us
   const credentials = {
     authorizationHeader: findHeader(exchange, "authorization"),
     peerCertificate: exchange.caller.peer,
+    remoteAddress: getClientAddress(exchange.caller),
   };
   const result = await deps.authenticate(credentials).catch((error: unknown) => {
     deps.metrics.authenticated("error", "", seconds());
@@ -283,6 +291,7 @@ async function authenticateCaller(deps: AppDeps, exchange: Exchange): Promise<Us
   deps.metrics.authenticated(result.failures.length > 0 ? "error" : "failure", "", seconds());
   deps.logger.info("request refused: not authenticated", { path, auditId, failures: result.failures });
   exchange.audit = createAuditTrail(deps, exchange, undefined);
+  if (result.refusal !== undefined) exchange.audit?.refused(result.refusal);
   throw unauthorized();
 }
 

@@ -3,19 +3,20 @@
  * that depends on the machine is passed in by `cli/instance`.
  */
 import { AppError } from "../core/errors.ts";
-import type { SecretObject } from "../core/kube/core_v1.ts";
 import { parseCaBundle } from "../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import type { TokenFile } from "../core/bootstrap/token_file.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import { createAdmission } from "./admission/admission.ts";
+import { createBootstrapTokenPlugins } from "./admission/bootstrap_tokens.ts";
 import { createDefaultPlugins } from "./admission/plugins.ts";
 import { createSigningRequestPlugins, type SigningRequestLimits } from "./admission/signing_requests.ts";
 import { type App, createApp } from "./app.ts";
 import { createAuthenticator } from "./authn/authenticator.ts";
 import { createAuthorizer } from "./authz/authorizer.ts";
 import { createRbacSource } from "./authz/rbac_source.ts";
+import { openBootstrapTokens } from "./bootstrap_tokens.ts";
 import {
   type BootstrapObject,
   createDefaultRbacObjects,
@@ -182,14 +183,18 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const requests = await followRequests(storage, registry, clock, options.issued);
   const rbac = await createRbacSource(storage);
   const authorizer = createAuthorizer({ rbac });
+  const tokens = await openBootstrapTokens({ storage, clock, random, logger, registry });
   const authenticate = createAuthenticator({
     clock,
     logger,
     clientCas: options.clientCas,
     anonymous: options.anonymous,
-    onClientCertificate: (secondsLeft) => metrics.clientCertificate(secondsLeft),
+    onClientCertificate(leaf) {
+      metrics.clientCertificate((leaf.notAfter.getTime() - clock.now().getTime()) / 1000);
+      return tokens.certificateUsed(leaf);
+    },
     ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
-    ...(options.bootstrapTokens ? { bootstrapTokens: { getSecret: createSecretLookup(storage) } } : {}),
+    ...(options.bootstrapTokens ? { bootstrapTokens: tokens } : {}),
   });
   const limits = options.signingRequests ?? { maxOpenPerRequester: 0, servedSigners: undefined };
   const signingRequests = await createSigningRequestPlugins(limits, options);
@@ -205,6 +210,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     logger,
     admission: createAdmission([
       ...createDefaultPlugins({ authorizer, storage, logger }),
+      ...createBootstrapTokenPlugins({ authorizer, logger, tokens }),
       ...signingRequests.plugins,
     ]),
     served: { resources, reviews: createReviews({ authorizer, authenticate }) },
@@ -226,16 +232,9 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       stopping.abort(new Error("the server is stopping"));
       requests[Symbol.dispose]();
       signingRequests[Symbol.dispose]();
+      tokens[Symbol.dispose]();
       rbac[Symbol.dispose]();
       return Promise.resolve();
     },
-  };
-}
-
-/** Bootstrap tokens are Secrets in kube-system. They are read for each request, so a deleted token is refused at once. */
-function createSecretLookup(storage: Storage): (name: string) => Promise<SecretObject | undefined> {
-  return async (name) => {
-    const stored = await storage.get(`/registry/secrets/kube-system/${name}`);
-    return stored?.object as SecretObject | undefined;
   };
 }

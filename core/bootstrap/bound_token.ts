@@ -186,8 +186,11 @@ export function readTokenUse({ metadata }: SecretObject): TokenUse {
  * @param address the address of the client without its port; undefined when the server does not know it, as in a
  * TokenReview
  */
-export function decideTokenBearer(secret: SecretObject, address: string | undefined): TokenRefusal | undefined {
-  if (!isLimitedToken(secret)) return undefined;
+export function decideTokenBearer(
+  secret: SecretObject | undefined,
+  address: string | undefined,
+): TokenRefusal | undefined {
+  if (secret === undefined || !isLimitedToken(secret)) return undefined;
   const limits = readTokenLimits(secret);
   if (!limits.ok) return { kind: "malformed", message: limits.error };
   if (isTokenSpent(secret)) {

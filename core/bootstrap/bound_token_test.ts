@@ -50,7 +50,7 @@ function withAnnotations(secret: SecretObject, annotations: SecretObject["metada
   return { ...secret, metadata: { ...secret.metadata, ...(annotations === undefined ? {} : { annotations }) } };
 }
 
-const requestOf = (key: PublicKeyPin, node = "n1") => ({
+const createRequest = (key: PublicKeyPin, node = "n1") => ({
   signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   subject: toNodeSubject(node as NodeName),
   key,
@@ -104,7 +104,7 @@ for (
     const secret = createSecret(annotations as Record<string, string>);
     assert.equal(readTokenLimits(secret).ok, false);
     assert.equal(decideTokenBearer(secret, "10.0.0.1")?.kind, "malformed");
-    const decision = decideTokenRequest(secret, requestOf(keyA));
+    const decision = decideTokenRequest(secret, createRequest(keyA));
     assert.ok(decision.kind === "refused" && decision.refusal.kind === "malformed");
   });
 }
@@ -116,7 +116,7 @@ test("readTokenLimits() returns an answer for any text", () => {
     const limits = readTokenLimits(secret);
     if (!limits.ok) assert.ok(limits.error.includes("tlsboot/"));
     decideTokenBearer(secret, text);
-    decideTokenRequest(secret, requestOf(keyA));
+    decideTokenRequest(secret, createRequest(keyA));
   }));
 });
 
@@ -171,32 +171,32 @@ for (
 
 for (
   const { name, secret, request, want } of [
-    { name: "no limit", secret: createLimited({}), request: requestOf(keyA, "n7"), want: "allowed" },
+    { name: "no limit", secret: createLimited({}), request: createRequest(keyA, "n7"), want: "allowed" },
     {
       name: "only networks",
       secret: createLimited({ networks: ["10.0.0.0/24"] }),
-      request: requestOf(keyA),
+      request: createRequest(keyA),
       want: "allowed",
     },
-    { name: "the first key", secret: createLimited({ node: n1 }), request: requestOf(keyA), want: "bind" },
-    { name: "another node", secret: createLimited({ node: n1 }), request: requestOf(keyA, "n2"), want: "node" },
+    { name: "the first key", secret: createLimited({ node: n1 }), request: createRequest(keyA), want: "bind" },
+    { name: "another node", secret: createLimited({ node: n1 }), request: createRequest(keyA, "n2"), want: "node" },
     {
       name: "another signer",
       secret: createLimited({ node: n1 }),
-      request: { ...requestOf(keyA), signerName: KUBELET_SERVING_SIGNER },
+      request: { ...createRequest(keyA), signerName: KUBELET_SERVING_SIGNER },
       want: "node",
     },
     {
       name: "another organization",
       secret: createLimited({ node: n1 }),
-      request: { ...requestOf(keyA), subject: { commonName: "system:node:n1", organizations: ["system:masters"] } },
+      request: { ...createRequest(keyA), subject: { commonName: "system:node:n1", organizations: ["system:masters"] } },
       want: "node",
     },
     {
       name: "one organization more",
       secret: createLimited({ node: n1 }),
       request: {
-        ...requestOf(keyA),
+        ...createRequest(keyA),
         subject: { commonName: "system:node:n1", organizations: ["system:nodes", "system:masters"] },
       },
       want: "node",
@@ -204,11 +204,16 @@ for (
     {
       name: "any name with two keys",
       secret: createLimited({ maxKeys: 2 }),
-      request: requestOf(keyA, "n9"),
+      request: createRequest(keyA, "n9"),
       want: "bind",
     },
-    { name: "the known key", secret: createLimited({ publicKey: keyA }), request: requestOf(keyA), want: "bind" },
-    { name: "not the known key", secret: createLimited({ publicKey: keyA }), request: requestOf(keyB), want: "key" },
+    { name: "the known key", secret: createLimited({ publicKey: keyA }), request: createRequest(keyA), want: "bind" },
+    {
+      name: "not the known key",
+      secret: createLimited({ publicKey: keyA }),
+      request: createRequest(keyB),
+      want: "key",
+    },
   ]
 ) {
   test(`decideTokenRequest() answers ${want} for ${name}`, () => {
@@ -220,11 +225,11 @@ for (
 test("a token is bound to its first keys, lets them try again, and refuses any other", () => {
   let secret = createLimited({ maxKeys: 2 });
   secret = withAnnotations(secret, withBoundKey(secret, keyA));
-  assert.equal(decideTokenRequest(secret, requestOf(keyA)).kind, "allowed");
-  assert.equal(decideTokenRequest(secret, requestOf(keyB)).kind, "bind");
+  assert.equal(decideTokenRequest(secret, createRequest(keyA)).kind, "allowed");
+  assert.equal(decideTokenRequest(secret, createRequest(keyB)).kind, "bind");
   secret = withAnnotations(secret, withBoundKey(secret, keyB));
   assert.deepEqual(readTokenUse(secret).boundKeys, [keyA, keyB]);
-  const decision = decideTokenRequest(secret, requestOf(keyC));
+  const decision = decideTokenRequest(secret, createRequest(keyC));
   assert.ok(decision.kind === "refused");
   assert.equal(
     decision.refusal.message,

@@ -5,6 +5,7 @@
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
+import type { Write } from "../storage/storage.ts";
 
 /** One write as admission sees it. */
 export interface AdmissionRequest {
@@ -22,6 +23,13 @@ export interface AdmissionRequest {
   readonly oldObject?: KubeObject;
   /** Receives warnings for the client. */
   readonly onWarning?: (text: string) => void;
+  /** The address of the client without its port. */
+  readonly address?: string;
+  /**
+   * Adds a write to the transaction that creates the object. When the write does not hold any longer, the whole creation
+   * is prepared and admitted again.
+   */
+  readonly alsoWrite?: (write: Write) => void;
 }
 
 /** A write that carries an object. */

@@ -6,6 +6,11 @@ export interface AuthnRequest {
   readonly authorizationHeader: string | undefined;
   /** Undefined when the client presented no certificate. */
   readonly peerCertificate: PeerCertificate | undefined;
+  /**
+   * The address of the connection, without its port. Undefined when someone else presents the credential, as in a
+   * TokenReview; a token that is limited to networks is then refused.
+   */
+  readonly remoteAddress?: string;
   /** The credential must be meant for one of these audiences; by default those of this server. */
   readonly audiences?: readonly string[];
   /** The same credentials were authenticated before and are checked again: metrics count them once. */
@@ -25,9 +30,15 @@ export type AuthnResult =
   | { readonly kind: "anonymous"; readonly user: UserInfo; readonly warnings?: readonly string[] }
   /**
    * The answer is 401. `failures` say why the presented credentials were refused; they never contain a credential, and
-   * are empty when the client presented none.
+   * are empty when the client presented none. `refusal` is the reason, for the audit log, why a genuine credential was
+   * refused.
    */
-  | { readonly kind: "unauthorized"; readonly failures: readonly string[]; readonly warnings?: readonly string[] };
+  | {
+    readonly kind: "unauthorized";
+    readonly failures: readonly string[];
+    readonly refusal?: string;
+    readonly warnings?: readonly string[];
+  };
 
 /** Identifies the user behind the credentials of a request. */
 export type Authenticator = (request: AuthnRequest) => Promise<AuthnResult>;
@@ -36,10 +47,14 @@ export type Authenticator = (request: AuthnRequest) => Promise<AuthnResult>;
 export type MethodResult =
   | { readonly kind: "user"; readonly user: UserInfo }
   | { readonly kind: "none" }
-  | { readonly kind: "failed"; readonly reason: string };
+  /** `isGenuine` marks a credential that is valid by itself, but that this server refuses. */
+  | { readonly kind: "failed"; readonly reason: string; readonly isGenuine?: true };
 
 /** Checks one bearer token: `none` when the token belongs to another authenticator or is not valid. */
-export type TokenAuthenticator = (token: string) => Promise<Exclude<MethodResult, { readonly kind: "failed" }>>;
+export type TokenAuthenticator = (
+  token: string,
+  request: Pick<AuthnRequest, "remoteAddress" | "isRepeated">,
+) => Promise<MethodResult>;
 
 /**
  * The audiences of this server: kube-apiserver's default, which is its service account issuer (`--api-audiences`). Static

@@ -4,19 +4,20 @@
  * anonymous.
  */
 import type { TokenFile } from "../../core/bootstrap/token_file.ts";
-import type { SecretObject } from "../../core/kube/core_v1.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import {
   API_AUDIENCES,
   type Authenticator,
+  type AuthnRequest,
   type AuthnResult,
   type MethodResult,
   selectAcceptedAudiences,
   type TokenAuthenticator,
 } from "./authentication.ts";
 import {
+  type BootstrapTokenDeps,
   createBootstrapTokenAuthenticator,
   createTokenFileAuthenticator,
   parseBearerToken,
@@ -30,30 +31,37 @@ export interface AuthenticatorDeps {
   /** Returns the CAs whose client certificates are trusted at the moment; a changed set is a new array. */
   readonly clientCas: () => readonly CertificateFacts[];
   readonly tokenFile?: TokenFile;
-  /** Looks up Secrets of kube-system by name. */
-  readonly bootstrapTokens?: { getSecret(name: string): Promise<SecretObject | undefined> };
+  /** Reads the Secrets of bootstrap tokens, and learns how the tokens are used. */
+  readonly bootstrapTokens?: BootstrapTokenDeps["tokens"];
   readonly anonymous: boolean;
-  /** Called with the remaining lifetime of a client certificate, in seconds, each time that one is accepted. */
-  readonly onClientCertificate?: (secondsLeft: number) => void;
+  /** Called with each client certificate that is accepted; a promise is awaited before the request continues. */
+  readonly onClientCertificate?: (leaf: CertificateFacts) => Promise<void> | undefined;
 }
 
 /** Creates the chain of authenticators. */
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
-  const byCertificate = createClientCertificateAuthenticator(deps.clientCas, deps.onClientCertificate);
+  const byCertificate = createClientCertificateAuthenticator(deps.clientCas);
   const byToken = createTokenAuthenticators(deps);
-  return async ({ authorizationHeader, peerCertificate, audiences = API_AUDIENCES, isRepeated = false }) => {
+  return async (request) => {
+    const { authorizationHeader, peerCertificate, audiences = API_AUDIENCES, isRepeated = false } = request;
     const failures: string[] = [];
-    const shown = byCertificate(peerCertificate, deps.clock.now(), isRepeated);
-    if (shown.kind === "user") return accept(shown.user, audiences);
+    const shown = byCertificate(peerCertificate, deps.clock.now());
+    if (shown.kind === "user") {
+      const reported = isRepeated ? undefined : deps.onClientCertificate?.(shown.leaf);
+      if (reported !== undefined) await reported;
+      return accept(shown.user, audiences);
+    }
     if (shown.kind === "failed") failures.push(shown.reason);
     const { token, warning } = parseBearerToken(authorizationHeader);
     const warnings = warning === undefined ? {} : { warnings: [warning] };
     if (token !== undefined) {
       const accepted = selectAcceptedAudiences(audiences);
       // No method accepts a token for other audiences.
-      const result = await tryToken(token, accepted.length === 0 ? [] : byToken);
+      const result = await tryToken(token, request, accepted.length === 0 ? [] : byToken);
       if (result.kind === "user") return accept(result.user, accepted);
-      if (result.kind === "failed") failures.push(result.reason);
+      failures.push(result.reason);
+      const refusal = result.isGenuine === true ? { refusal: result.reason } : {};
+      return withoutUser(deps, failures, { ...warnings, ...refusal });
     }
     return withoutUser(deps, failures, warnings);
   };
@@ -65,15 +73,19 @@ function createTokenAuthenticators(deps: AuthenticatorDeps): readonly TokenAuthe
     ...(tokenFile === undefined ? [] : [createTokenFileAuthenticator(tokenFile)]),
     ...(bootstrapTokens === undefined
       ? []
-      : [createBootstrapTokenAuthenticator({ clock, logger, getSecret: (name) => bootstrapTokens.getSecret(name) })]),
+      : [createBootstrapTokenAuthenticator({ clock, logger, tokens: bootstrapTokens })]),
   ];
 }
 
 /** Tries one authenticator after the other; an unknown token is a failure. */
-async function tryToken(token: string, authenticators: readonly TokenAuthenticator[]): Promise<MethodResult> {
+async function tryToken(
+  token: string,
+  request: AuthnRequest,
+  authenticators: readonly TokenAuthenticator[],
+): Promise<Exclude<MethodResult, { readonly kind: "none" }>> {
   for (const authenticate of authenticators) {
-    const result = await authenticate(token);
-    if (result.kind === "user") return result;
+    const result = await authenticate(token, request);
+    if (result.kind !== "none") return result;
   }
   return { kind: "failed", reason: "invalid bearer token" };
 }
@@ -81,9 +93,11 @@ async function tryToken(token: string, authenticators: readonly TokenAuthenticat
 function withoutUser(
   deps: AuthenticatorDeps,
   failures: readonly string[],
-  warnings: { readonly warnings?: readonly string[] },
+  { refusal, ...warnings }: { readonly warnings?: readonly string[]; readonly refusal?: string },
 ): AuthnResult {
-  if (failures.length > 0 || !deps.anonymous) return { kind: "unauthorized", failures, ...warnings };
+  if (failures.length > 0 || !deps.anonymous) {
+    return { kind: "unauthorized", failures, ...(refusal === undefined ? {} : { refusal }), ...warnings };
+  }
   return { kind: "anonymous", user: ANONYMOUS, ...warnings };
 }
 

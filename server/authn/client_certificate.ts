@@ -13,10 +13,14 @@ const CREDENTIAL_ID_KEY = "authentication.kubernetes.io/credential-id";
 /** Subject attribute that holds the user's uid (apimachinery `pkg/apis/asn1`). */
 const UID_OID = "1.3.6.1.4.1.57683.2";
 
+/** The result of the method; a user comes with the certificate. */
+export type CertificateResult =
+  | Exclude<MethodResult, { readonly kind: "user" }>
+  | { readonly kind: "user"; readonly user: UserInfo; readonly leaf: CertificateFacts };
+
 /** A parsed and verified certificate, cached because a connection sends many requests. */
 interface KnownPeer {
-  readonly leaf: CertificateFacts;
-  readonly user: MethodResult;
+  readonly user: CertificateResult;
   /** The CAs that were trusted when the certificate was verified. */
   readonly roots: readonly CertificateFacts[];
   /** The start of the time in which every certificate of the chain is valid. */
@@ -31,17 +35,9 @@ interface KnownPeer {
  */
 export function createClientCertificateAuthenticator(
   roots: () => readonly CertificateFacts[],
-  onShown: (secondsLeft: number) => void = () => {},
-): (
-  peer: PeerCertificate | undefined,
-  now: Date,
-  isRepeated?: boolean,
-) => MethodResult {
+): (peer: PeerCertificate | undefined, now: Date) => CertificateResult {
   const known = new WeakMap<PeerCertificate, KnownPeer>();
-  return (peer, now, isRepeated = false) => {
-    const report = ({ notAfter }: CertificateFacts): void => {
-      if (!isRepeated) onShown((notAfter.getTime() - now.getTime()) / 1000);
-    };
+  return (peer, now) => {
     const trusted = roots();
     if (peer === undefined || trusted.length === 0) return { kind: "none" };
     if (peer.kind === "unverified") return failed(peer.reason);
@@ -50,13 +46,11 @@ export function createClientCertificateAuthenticator(
       cached !== undefined && cached.roots === trusted && now >= cached.notBefore &&
       now <= cached.notAfter
     ) {
-      report(cached.leaf);
       return cached.user;
     }
     const read = readPeer(peer.chain, trusted, now);
     if (!read.ok) return failed(read.error);
     known.set(peer, read.value);
-    report(read.value.leaf);
     return read.value.user;
   };
 }
@@ -96,9 +90,9 @@ function readPeer(
   const path = verifyChain(leaf, issuers, roots, { at: now, usage: "client" });
   if (!path.ok) return err(`verifying certificate SN=${leaf.serialNumber} failed: ${path.error}`);
   const dates = (pick: (certificate: CertificateFacts) => Date) => path.value.map((one) => pick(one).getTime());
+  const identified = identifyCertificate(leaf);
   return ok({
-    leaf,
-    user: identifyCertificate(leaf),
+    user: identified.kind === "user" ? { ...identified, leaf } : identified,
     roots,
     notBefore: new Date(Math.max(...dates(({ notBefore }) => notBefore))),
     notAfter: new Date(Math.min(...dates(({ notAfter }) => notAfter))),
@@ -113,6 +107,6 @@ function findUid(values: readonly (string | undefined)[]): Result<string, string
   return uid === "" ? err("UID cannot be an empty string") : ok(uid);
 }
 
-function failed(reason: string): MethodResult {
+function failed(reason: string): CertificateResult {
   return { kind: "failed", reason: `client certificate: ${reason}` };
 }

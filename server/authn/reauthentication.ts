@@ -30,7 +30,7 @@ export const REAUTHENTICATION_INTERVAL_MS = 5_000;
 const BATCH = 50;
 const PAUSE_MS = 1;
 
-/** Returns a function that registers a stream. Each round checks all streams, and checks a shared token only once. */
+/** Returns a function that registers a stream. Each round checks all streams, and checks a shared token once for each address. */
 export function createReauthentication(
   authenticate: Authenticator,
   clock: Clock,
@@ -52,11 +52,11 @@ export function createReauthentication(
   }
 
   async function checkAll(): Promise<void> {
-    const byHeader = new Map<string | undefined, Promise<AuthnResult>>();
+    const byToken = new Map<string, Promise<AuthnResult>>();
     let count = 0;
     for (const stream of [...open]) {
       if (++count % BATCH === 0) await clock.sleep(PAUSE_MS, signal);
-      if (open.has(stream) && await isRevoked(stream, byHeader)) {
+      if (open.has(stream) && await isRevoked(stream, byToken)) {
         open.delete(stream);
         stream.end();
       }
@@ -65,12 +65,14 @@ export function createReauthentication(
 
   async function isRevoked(
     { credentials, user }: OpenStream,
-    byHeader: Map<string | undefined, Promise<AuthnResult>>,
+    byToken: Map<string, Promise<AuthnResult>>,
   ): Promise<boolean> {
     const request = { ...credentials, isRepeated: true };
-    const { authorizationHeader: header, peerCertificate } = credentials;
-    const checked = (peerCertificate === undefined ? byHeader.get(header) : undefined) ?? authenticate(request);
-    if (peerCertificate === undefined) byHeader.set(header, checked);
+    const { authorizationHeader = "", peerCertificate, remoteAddress = "" } = credentials;
+    // A token may be limited to networks.
+    const key = `${remoteAddress} ${authorizationHeader}`;
+    const checked = (peerCertificate === undefined ? byToken.get(key) : undefined) ?? authenticate(request);
+    if (peerCertificate === undefined) byToken.set(key, checked);
     try {
       const result = await checked;
       return result.kind === "unauthorized" || !isSameUser(result.user, user);

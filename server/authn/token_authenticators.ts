@@ -2,6 +2,7 @@
  * Bearer tokens: the Authorization header (`apiserver/pkg/authentication/request/bearertoken/bearertoken.go`), and the
  * authenticators for bootstrap tokens and for the tokens of a static token file.
  */
+import { decideTokenBearer, type TokenRefusal } from "../../core/bootstrap/bound_token.ts";
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import { decideTokenSecret, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
@@ -12,33 +13,49 @@ import { createHash } from "node:crypto";
 import type { TokenFile } from "../../core/bootstrap/token_file.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 
-/** Dependencies of the authenticator for bootstrap tokens. `getSecret` reads Secrets of the namespace kube-system. */
+/** Dependencies of the authenticator for bootstrap tokens. */
 export interface BootstrapTokenDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  getSecret(name: string): Promise<SecretObject | undefined>;
+  readonly tokens: {
+    /** Reads a Secret of the namespace kube-system. */
+    getSecret(name: string): Promise<SecretObject | undefined>;
+    /** Learns the id of a token that has authenticated a client; the address is undefined in a TokenReview. */
+    onUsed?(tokenId: string, address: string | undefined): void;
+    /** Learns the id of a token whose limits refused its holder. */
+    onRefused?(tokenId: string, refusal: TokenRefusal, address: string | undefined): void;
+  };
 }
 
 /**
  * Creates the authenticator for bootstrap tokens. It ignores text of another form and logs every other refusal. It reads
- * the Secret at every request, so that a deleted token is refused at once. When the Secret cannot be read it throws
+ * the Secret at every request, so that a deleted or spent token is refused at once. When the Secret cannot be read it throws
  * AppError `unreachable` instead of refusing the token: the same token may be accepted a moment later, and clients stop
  * after a refusal.
  */
-export function createBootstrapTokenAuthenticator(deps: BootstrapTokenDeps): TokenAuthenticator {
-  return async (text) => {
+export function createBootstrapTokenAuthenticator(
+  { clock, logger, tokens }: BootstrapTokenDeps,
+): TokenAuthenticator {
+  return async (text, { remoteAddress, isRepeated = false }) => {
     const token = parseBootstrapToken(text);
     if (!token.ok) return { kind: "none" };
-    const secret = await deps.getSecret(toTokenSecretName(token.value.id)).catch((error: unknown) => {
-      deps.logger.warn("bootstrap token not read", { tokenId: token.value.id, reason: getErrorMessage(error) });
+    const secret = await tokens.getSecret(toTokenSecretName(token.value.id)).catch((error: unknown) => {
+      logger.warn("bootstrap token not read", { tokenId: token.value.id, reason: getErrorMessage(error) });
       // The message has no details, because the client is not authenticated.
       throw new AppError("unreachable", "cannot read bootstrap tokens", { cause: error, retryable: true });
     });
-    const identity = decideTokenSecret(secret, token.value, deps.clock.now());
+    const identity = decideTokenSecret(secret, token.value, clock.now());
     if (!identity.ok) {
-      deps.logger.info("bootstrap token refused", { tokenId: token.value.id, reason: identity.error });
+      logger.info("bootstrap token refused", { tokenId: token.value.id, reason: identity.error });
       return { kind: "none" };
     }
+    const { id } = token.value;
+    const refusal = decideTokenBearer(secret, remoteAddress);
+    if (refusal !== undefined) {
+      if (!isRepeated) tokens.onRefused?.(id, refusal, remoteAddress);
+      return { kind: "failed", reason: `bootstrap token ${id}: ${refusal.message}`, isGenuine: true };
+    }
+    if (!isRepeated) tokens.onUsed?.(id, remoteAddress);
     return { kind: "user", user: { ...identity.value, uid: "", extra: {} } };
   };
 }

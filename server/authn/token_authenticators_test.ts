@@ -69,7 +69,7 @@ function bootstrapTokens(): TokenAuthenticator {
   return createBootstrapTokenAuthenticator({
     clock: createFakeClock(),
     logger: createMemoryLogger(),
-    getSecret: (name) => Promise.resolve(found.get(name)),
+    tokens: { getSecret: (name) => Promise.resolve(found.get(name)) },
   });
 }
 
@@ -96,7 +96,10 @@ for (
       const sent = isGuess ? token.slice(0, -1) + last : token;
       const expected = isGuess ? secret.slice(0, -1) + last : secret;
       assert.deepEqual(
-        await lookupsBy(expected, async () => assert.equal((await authenticate(sent)).kind, isGuess ? "none" : "user")),
+        await lookupsBy(
+          expected,
+          async () => assert.equal((await authenticate(sent, {})).kind, isGuess ? "none" : "user"),
+        ),
         [],
       );
     });
@@ -105,7 +108,7 @@ for (
 
 test("an authenticator that looks up the token itself is detected", async () => {
   const authenticate = byTheTokenItself(tokenFile());
-  assert.deepEqual(await lookupsBy(STATIC, () => authenticate(STATIC)), ["get"]);
+  assert.deepEqual(await lookupsBy(STATIC, () => authenticate(STATIC, {})), ["get"]);
 });
 
 const warning = "the provided Authorization header contains extra space before the bearer token, and is ignored";

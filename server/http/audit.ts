@@ -121,9 +121,15 @@ export class AuditTrail {
     this.#event.impersonatedUser = toAuditUser(user);
   }
 
+  /** Records why a genuine credential was refused. */
+  refused(reason: string): void {
+    this.#event.annotations = { ...this.#event.annotations, "authentication.tlsboot/refused": reason };
+  }
+
   /** Records the decision of the authorizer. */
   authorized({ kind, reason }: Decision): void {
     this.#event.annotations = {
+      ...this.#event.annotations,
       "authorization.k8s.io/decision": kind === "allow" ? "allow" : "forbid",
       "authorization.k8s.io/reason": reason,
     };

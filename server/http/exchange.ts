@@ -199,10 +199,14 @@ export function findSourceIps(exchange: Exchange): readonly string[] {
   const addresses = forwarded.filter((address) => isIP(address) !== 0);
   const real = findHeader(exchange, "x-real-ip")?.trim() ?? "";
   if (isIP(real) !== 0 && !addresses.includes(real)) addresses.push(real);
-  const { remoteAddress } = exchange.caller;
-  const remote = remoteAddress.startsWith("::ffff:") ? remoteAddress.slice("::ffff:".length) : remoteAddress;
+  const remote = getClientAddress(exchange.caller);
   if (isIP(remote) !== 0 && addresses.at(-1) !== remote) addresses.push(remote);
   return addresses;
+}
+
+/** Returns the address of the connection, as IPv4 where a socket for both families has mapped it. */
+export function getClientAddress({ remoteAddress }: Pick<Caller, "remoteAddress">): string {
+  return remoteAddress.startsWith("::ffff:") ? remoteAddress.slice("::ffff:".length) : remoteAddress;
 }
 
 /** When all warnings together exceed this number of characters, each warning is cut. */

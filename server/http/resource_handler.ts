@@ -9,7 +9,7 @@ import { createConvertedStorage } from "../registry/converted_storage.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { Resource, Review } from "../registry/resource.ts";
 import type { Answer } from "./answer.ts";
-import { type Exchange, findHeader } from "./exchange.ts";
+import { type Exchange, findHeader, getClientAddress } from "./exchange.ts";
 import { respondText, respondWire } from "./respond.ts";
 import { chooseRepresentation, handleGet, handleList } from "./read_handlers.ts";
 import { handleWatch, type WatchDeps } from "./watch_handler.ts";
@@ -113,6 +113,7 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
     namespace: resource.kind.namespaced ? info.namespace : "",
     name,
     user: exchange.user,
+    address: getClientAddress(exchange.caller),
     onWarning: (text) => exchange.warnings.add(text),
   };
   if (resource.isAbsent === true) await assertAbsent(deps.storage, resource);

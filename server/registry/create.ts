@@ -9,13 +9,21 @@ import {
   validateObjectName,
   validateStandardFinalizers,
 } from "../../core/kube/validation/object_meta.ts";
-import { AlreadyExistsError, type Stored } from "../storage/storage.ts";
+import {
+  AlreadyExistsError,
+  RevisionConflictError,
+  type Storage,
+  type Stored,
+  type Write,
+} from "../storage/storage.ts";
 import { createUid, generateName, type RegistryDeps, type Target, toStorageKey } from "./registry.ts";
 import type { Resource, WriteContext } from "./resource.ts";
 import { assertVersionText, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
 
 /** The number of generated names that are tried before the client has to try again. */
 const GENERATE_ATTEMPTS = 8;
+/** How often a creation is prepared again because a write that belongs to it does not hold any longer. */
+const CONFLICT_ATTEMPTS = 100;
 
 /** The result of a creation: the stored object, or for a dry run the object that would be stored. */
 export type Created = { readonly kind: "stored"; readonly stored: Stored } | {
@@ -40,6 +48,7 @@ export async function createObject(
     try {
       return await createOnce(deps, target, sent, dryRun, authorize);
     } catch (error) {
+      if (error instanceof RevisionConflictError && attempt < CONFLICT_ATTEMPTS) continue;
       if (!(error instanceof AlreadyExistsError)) throw error;
       const name = error.key.slice(error.key.lastIndexOf("/") + 1);
       const hasBase = (sent.metadata.generateName ?? "") !== "";
@@ -85,7 +94,12 @@ async function createOnce(
 
   sendWarnings(target, prepared, undefined);
   await authorize?.();
-  const refusal = await deps.admission.validate({ ...toAdmissionRequest(target, name), object: prepared });
+  const others: Write[] = [];
+  const refusal = await deps.admission.validate({
+    ...toAdmissionRequest(target, name),
+    object: prepared,
+    alsoWrite: (write) => others.push(write),
+  });
   if (refusal !== undefined) throw forbidden(resource.kind, name, refusal.message);
 
   const version = sent.metadata.resourceVersion ?? "";
@@ -100,7 +114,14 @@ async function createOnce(
     // An object that is not stored gets no new version.
     return { kind: "dryRun", object: version === "" ? fresh : withMeta(fresh, { resourceVersion: version }) };
   }
-  return { kind: "stored", stored: await deps.storage.create(key, fresh) };
+  return { kind: "stored", stored: await commit(deps.storage, { kind: "create", key, object: fresh }, others) };
+}
+
+/** Creates an object together with the other writes that admission has added. */
+async function commit(storage: Storage, write: Write & { readonly kind: "create" }, others: readonly Write[]) {
+  if (others.length === 0) return await storage.create(write.key, write.object);
+  const [created] = await storage.transact([write, ...others]);
+  return created!.current!;
 }
 
 function metadataErrors({ kind, strategy }: Resource, { metadata }: KubeObject): readonly FieldError[] {
@@ -149,6 +170,7 @@ function toAdmissionRequest(target: Target, name: string) {
     namespace: target.namespace,
     user: target.user,
     ...(target.onWarning === undefined ? {} : { onWarning: target.onWarning }),
+    ...(target.address === undefined ? {} : { address: target.address }),
   };
 }
 

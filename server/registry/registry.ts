@@ -30,6 +30,8 @@ export interface Target {
   /** The name of the object; empty for collections. */
   readonly name: string;
   readonly user: UserInfo;
+  /** The address of the client without its port, as it reached this server. */
+  readonly address?: string;
   /** Receives warnings for the client. */
   readonly onWarning?: (text: string) => void;
 }

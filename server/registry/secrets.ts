@@ -1,4 +1,5 @@
 /** The resource of core `v1` secrets. */
+import { withCreator, withKeptRecords } from "../../core/bootstrap/bound_token.ts";
 import { decodeCanonicalBase64 } from "../../core/kube/codec/base64.ts";
 import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
@@ -7,6 +8,7 @@ import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "../..
 import { findTlsPairFault } from "../../core/pki/tls_pair.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { withMeta } from "./write.ts";
 
 /** Secrets, which include the bootstrap tokens. */
 export const secrets: Resource<SecretObject> = {
@@ -27,14 +29,19 @@ export const secrets: Resource<SecretObject> = {
   ],
   selectableFields: ["type"],
   selectField: (secret) => secret.type ?? "",
-  strategy: createPlainStrategy<SecretObject>({
-    checksGenerateName: true,
-    validateName: subdomainNameErrors,
-    applyDefaults: defaultSecret,
-    validateCreate: validateSecretCreate,
-    validateUpdate: validateSecretUpdate,
-    warn: getWarningsForSecret,
-  }),
+  strategy: {
+    ...createPlainStrategy<SecretObject>({
+      checksGenerateName: true,
+      validateName: subdomainNameErrors,
+      applyDefaults: defaultSecret,
+      validateCreate: validateSecretCreate,
+      validateUpdate: validateSecretUpdate,
+      warn: getWarningsForSecret,
+    }),
+    prepareForCreate: (secret, { user, now }) =>
+      withMeta(secret, { annotations: withCreator(secret, user.username, now) }),
+    prepareForUpdate: (secret, stored) => withMeta(secret, { annotations: withKeptRecords(secret, stored) }),
+  },
   subresources: [],
 };
 

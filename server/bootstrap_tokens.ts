@@ -1,0 +1,293 @@
+/**
+ * The use of bootstrap tokens: which key a token is bound to, whether its certificate has been used, when and from where
+ * the token was last used or refused. All of it stands in annotations of the token's Secret, which every server on the
+ * same storage reads, and is written only if no other server wrote in between.
+ */
+import { Counter } from "prom-client";
+import {
+  decideTokenRequest,
+  isLimitedToken,
+  isTokenSpent,
+  readTokenLimits,
+  readTokenUse,
+  type TokenRefusal,
+  withBoundKey,
+  withLastRefusal,
+  withLastUse,
+  withUsedKey,
+} from "../core/bootstrap/bound_token.ts";
+import {
+  BOOTSTRAP_TOKEN_NAMESPACE,
+  BOOTSTRAP_TOKEN_TYPE,
+  findTokenId,
+  toTokenSecretName,
+} from "../core/bootstrap/token_secret.ts";
+import { parseRequest } from "../core/csr/request.ts";
+import { getErrorMessage, isAppError } from "../core/errors.ts";
+import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import { storedForm } from "../core/kube/codec/stored_form.ts";
+import type { Event, SecretObject } from "../core/kube/core_v1.ts";
+import { eventKind } from "../core/kube/kinds/mod.ts";
+import { formatMicroTime, formatTime, getName } from "../core/kube/meta.ts";
+import { createTokenBuckets } from "../core/lib/token_buckets.ts";
+import type { CertificateFacts } from "../core/pki/certificate.ts";
+import { type PublicKeyPin, publicKeyPin } from "../core/pki/public_key_pin.ts";
+import type { Clock, Logger, Random } from "../core/ports.ts";
+import { BACKDATE_MS } from "../core/signing/plan.ts";
+import type { MetricsRegistry } from "./metrics/registry.ts";
+import { createUid, toStorageKey } from "./registry/registry.ts";
+import { events } from "./registry/events.ts";
+import { withMeta } from "./registry/write.ts";
+import { followStorage } from "./storage/follow.ts";
+import type { Storage, StorageWatch, Write } from "./storage/storage.ts";
+
+/** The dependencies of the record of bootstrap tokens. */
+export interface BootstrapTokensDeps {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly registry: MetricsRegistry;
+}
+
+const PREFIX = `/registry/secrets/${BOOTSTRAP_TOKEN_NAMESPACE}/`;
+/** The use of a token is written at most once in this time, and so is its refusal. */
+const WRITE_INTERVAL_MS = 60_000;
+/** A certificate is backdated, and its times have no fractions of a second. */
+const MAX_BACKDATE_MS = BACKDATE_MS + 1_000;
+/** How often a write is repeated when others write the same Secret at the same moment. */
+const ATTEMPTS = 10;
+
+/** Opens the record over a storage, and follows the Secrets of tokens until it is disposed. */
+export async function openBootstrapTokens(deps: BootstrapTokensDeps): Promise<BootstrapTokens> {
+  const tokens = new BootstrapTokens(deps);
+  await tokens.follow();
+  return tokens;
+}
+
+/** The record of bootstrap tokens. */
+export class BootstrapTokens implements Disposable {
+  readonly #deps: BootstrapTokensDeps;
+  readonly #refusals: Counter<"reason">;
+  readonly #uses: ReturnType<typeof createTokenBuckets>;
+  readonly #reports: ReturnType<typeof createTokenBuckets>;
+  /** The keys of each token whose certificate has not been used, by the name of the Secret, and the reverse. */
+  readonly #openKeys = new Map<string, readonly PublicKeyPin[]>();
+  readonly #secretNames = new Map<PublicKeyPin, ReadonlySet<string>>();
+  #watch: StorageWatch | undefined;
+
+  constructor(deps: BootstrapTokensDeps) {
+    this.#deps = deps;
+    const once = { burst: 1, refillMs: WRITE_INTERVAL_MS };
+    this.#uses = createTokenBuckets(() => deps.clock.elapsedMs(), once);
+    this.#reports = createTokenBuckets(() => deps.clock.elapsedMs(), once);
+    this.#refusals = new Counter({
+      name: "tlsboot_bootstrap_token_refusals_total",
+      help: "Attempts to use a bootstrap token that its limits refused, by the limit.",
+      labelNames: ["reason"],
+      registers: [deps.registry],
+    });
+  }
+
+  /** Begins to follow the Secrets. */
+  async follow(): Promise<void> {
+    this.#watch = await followStorage(this.#deps.storage, PREFIX, {
+      replace: (items) => {
+        for (const key of [...this.#openKeys.keys()]) this.#index(key, undefined);
+        // Every object below this prefix has passed the strategy of Secrets.
+        for (const { object } of items) this.#index(getName(object), object as SecretObject);
+      },
+      apply: (changes) => {
+        for (const { key, current } of changes) {
+          this.#index(key.slice(PREFIX.length), current?.object as SecretObject | undefined);
+        }
+      },
+    });
+  }
+
+  /** Reads a Secret of kube-system by its name, in its newest state. */
+  async getSecret(name: string): Promise<SecretObject | undefined> {
+    const stored = await this.#deps.storage.get(`${PREFIX}${name}`);
+    return stored?.object as SecretObject | undefined;
+  }
+
+  /** Records that a token has authenticated a client, at most once a minute. */
+  onUsed(tokenId: string, address = ""): void {
+    this.#uses.sweep();
+    if (!this.#uses.take(tokenId)) return;
+    const at = this.#deps.clock.now();
+    void this.#edit(tokenId, (secret) => {
+      const last = readTokenUse(secret).lastUse?.at.getTime() ?? 0;
+      return at.getTime() - last < WRITE_INTERVAL_MS ? undefined : withLastUse(secret, { at, address });
+    });
+  }
+
+  /**
+   * Reports that the limits of a token refused a client: each time as a metric and in the log, and at most once a minute
+   * as an Event about the Secret and in its annotations.
+   */
+  onRefused(tokenId: string, refusal: TokenRefusal, address = ""): void {
+    const { logger, clock } = this.#deps;
+    this.#refusals.inc({ reason: refusal.kind });
+    logger.warn("bootstrap token refused by its limits", { tokenId, reason: refusal.message, address });
+    this.#reports.sweep();
+    if (!this.#reports.take(tokenId)) return;
+    const moment = { at: clock.now(), address };
+    void this.#edit(tokenId, (secret) => withLastRefusal(secret, moment, refusal));
+    void this.#recordEvent(tokenId, refusal, address);
+  }
+
+  /**
+   * Decides about a new request of a token. A refusal is reported and returned; otherwise the returned write, if there is
+   * one, binds the token to the key of the request and has to be made in the transaction that creates the request.
+   */
+  async decide(
+    csr: CertificateSigningRequest,
+    username: string,
+    address: string | undefined,
+  ): Promise<{ readonly refusal?: TokenRefusal; readonly write?: Write }> {
+    const tokenId = findTokenId(username);
+    if (tokenId === undefined) return {};
+    const stored = await this.#deps.storage.get(`${PREFIX}${toTokenSecretName(tokenId)}`);
+    // An administrator may impersonate a token that does not exist.
+    if (stored === undefined) return {};
+    const secret = stored.object as SecretObject;
+    const request = parseRequest(csr.spec.request);
+    // A malformed request is refused by validation.
+    if (!request.ok) return {};
+    const key = publicKeyPin(request.value);
+    const { subject } = request.value;
+    const decision = decideTokenRequest(secret, { signerName: csr.spec.signerName, subject, key });
+    switch (decision.kind) {
+      case "allowed":
+        return {};
+      case "refused":
+        this.onRefused(tokenId, decision.refusal, address);
+        return { refusal: decision.refusal };
+      case "bind": {
+        const object = withMeta(secret, { annotations: withBoundKey(secret, key) });
+        return { write: { kind: "update", key: stored.key, object, expectedRevision: stored.revision } };
+      }
+    }
+  }
+
+  /**
+   * Records that a client certificate has been used. When its key is bound to a token, that key of the token is spent.
+   * Returns undefined for the certificates that no open token is bound to, which are nearly all.
+   */
+  certificateUsed(leaf: CertificateFacts): Promise<void> | undefined {
+    if (this.#secretNames.size === 0) return undefined;
+    const key = getPin(leaf);
+    const names = this.#secretNames.get(key);
+    if (names === undefined) return undefined;
+    return Promise.all([...names].map((name) =>
+      this.#edit(name.slice(toTokenSecretName("").length), (secret) => {
+        const { usedKeys, createdAt } = readTokenUse(secret);
+        if (usedKeys.includes(key) || !isIssuedAfter(leaf, createdAt)) return undefined;
+        return withUsedKey(secret, key);
+      })
+    )).then(() => undefined);
+  }
+
+  [Symbol.dispose](): void {
+    this.#watch?.stop();
+  }
+
+  #index(name: string, secret: SecretObject | undefined): void {
+    for (const key of this.#openKeys.get(name) ?? []) {
+      const others = new Set([...this.#secretNames.get(key) ?? []].filter((other) => other !== name));
+      if (others.size === 0) this.#secretNames.delete(key);
+      else this.#secretNames.set(key, others);
+    }
+    this.#openKeys.delete(name);
+    const keys = secret === undefined ? [] : listOpenKeys(secret);
+    if (keys.length === 0) return;
+    this.#openKeys.set(name, keys);
+    for (const key of keys) this.#secretNames.set(key, new Set([...this.#secretNames.get(key) ?? [], name]));
+  }
+
+  /** Changes the annotations of a token's Secret; a failure is logged, because it must not refuse a client. */
+  async #edit(
+    tokenId: string,
+    change: (secret: SecretObject) => Readonly<Record<string, string>> | undefined,
+  ): Promise<void> {
+    const { storage, logger } = this.#deps;
+    const key = `${PREFIX}${toTokenSecretName(tokenId)}`;
+    for (let attempt = 1;; attempt++) {
+      try {
+        const stored = await storage.get(key);
+        const secret = stored?.object as SecretObject | undefined;
+        const annotations = secret?.type === BOOTSTRAP_TOKEN_TYPE ? change(secret) : undefined;
+        if (stored === undefined || secret === undefined || annotations === undefined) return;
+        await storage.update(key, withMeta(secret, { annotations }), stored.revision);
+        return;
+      } catch (error) {
+        if (isAppError(error, "conflict") && attempt < ATTEMPTS) continue;
+        logger.warn("use of a bootstrap token not recorded", { tokenId, reason: getErrorMessage(error) });
+        return;
+      }
+    }
+  }
+
+  async #recordEvent(tokenId: string, { message }: TokenRefusal, address: string): Promise<void> {
+    const { storage, clock, random, logger } = this.#deps;
+    const name = toTokenSecretName(tokenId);
+    const secret = await this.getSecret(name).catch(() => undefined);
+    const now = clock.now();
+    const suffix = Array.from(random.bytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const from = address === "" ? "" : ` from ${address}`;
+    const event: Event = {
+      metadata: {
+        name: `${name}.${suffix}`,
+        namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+        uid: createUid(random),
+        creationTimestamp: formatTime(now),
+      },
+      involvedObject: {
+        kind: "Secret",
+        namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+        name,
+        ...(secret?.metadata.uid === undefined ? {} : { uid: secret.metadata.uid }),
+        apiVersion: "v1",
+      },
+      reason: "BootstrapTokenRefused",
+      message:
+        `An attempt${from} to use bootstrap token "${tokenId}" was refused: ${message}. If no machine of yours ` +
+        `made it, another has a copy of the token; to delete it: tlsboot token delete ${tokenId}`,
+      source: {},
+      firstTimestamp: null,
+      lastTimestamp: null,
+      type: "Warning",
+      eventTime: formatMicroTime(now),
+      action: "Authenticating",
+      reportingComponent: "tlsboot",
+      reportingInstance: "tlsboot",
+    };
+    const key = toStorageKey(events, BOOTSTRAP_TOKEN_NAMESPACE, `${name}.${suffix}`);
+    await storage.create(key, storedForm(eventKind.schema, event)).catch((error: unknown) => {
+      logger.warn("event cannot be written", { tokenId, reason: getErrorMessage(error) });
+    });
+  }
+}
+
+/** Lists the keys whose certificate would spend the token. */
+function listOpenKeys(secret: SecretObject): readonly PublicKeyPin[] {
+  if (!isLimitedToken(secret) || isTokenSpent(secret)) return [];
+  const limits = readTokenLimits(secret);
+  if (!limits.ok || limits.value.maxKeys === undefined) return [];
+  const { boundKeys, usedKeys } = readTokenUse(secret);
+  return boundKeys.filter((key) => !usedKeys.includes(key));
+}
+
+/** A key may have had an older certificate, whose use says nothing about the token. */
+function isIssuedAfter({ notBefore }: CertificateFacts, createdAt: Date | undefined): boolean {
+  return createdAt === undefined || notBefore.getTime() + MAX_BACKDATE_MS >= createdAt.getTime();
+}
+
+const pins = new WeakMap<CertificateFacts, PublicKeyPin>();
+
+function getPin(leaf: CertificateFacts): PublicKeyPin {
+  let pin = pins.get(leaf);
+  if (pin === undefined) pins.set(leaf, pin = publicKeyPin(leaf));
+  return pin;
+}

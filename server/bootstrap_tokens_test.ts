@@ -1,0 +1,241 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { encodeTokenLimits, readTokenUse, type TokenLimits } from "../core/bootstrap/bound_token.ts";
+import type { NodeName } from "../core/bootstrap/node_name.ts";
+import type { SecretObject } from "../core/kube/core_v1.ts";
+import type { Authority } from "../core/pki/authority.ts";
+import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
+import { encodePem } from "../core/pki/pem.ts";
+import { createCertificationRequest } from "../core/pki/pkcs10.ts";
+import { publicKeyPin } from "../core/pki/public_key_pin.ts";
+import { createFakeClock } from "../tests/support/fake_clock.ts";
+import { buildCsr, type CsrOptions } from "../tests/support/csr_builder.ts";
+import { ADMIN, type Answer, createTestApp, createUser, type TestApp } from "../tests/support/test_app.ts";
+import { createClientCa, verifiedPeer } from "../tests/support/test_peers.ts";
+
+const NOW = new Date("2026-11-28T02:00:00Z");
+const SECRETS = "/api/v1/namespaces/kube-system/secrets";
+const TOKEN_PATH = `${SECRETS}/bootstrap-token-abcdef`;
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const TOKEN = "abcdef.0123456789abcdef";
+const ADDRESS = "192.0.2.1";
+const keyA = await generatePrivateKey("ecdsa-p256");
+const keyB = await generatePrivateKey("ecdsa-p256");
+const toPin = (key: PrivateKey) => publicKeyPin({ publicKeyDer: key.publicKeyDer() });
+
+/** Creates an app with a token and a binding by which the holders of tokens may request certificates. */
+async function createWorld(limits: Partial<TokenLimits>, ca?: Authority) {
+  const clock = createFakeClock(NOW);
+  const roots = ca === undefined ? [] : [ca.certificate];
+  const app = await createTestApp({ clock, clientCas: () => roots });
+  const annotations = encodeTokenLimits({ networks: [], isApproval: false, ...limits });
+  const stringData = {
+    "token-id": "abcdef",
+    "token-secret": "0123456789abcdef",
+    "usage-bootstrap-authentication": "true",
+  };
+  const body = {
+    metadata: { name: "bootstrap-token-abcdef", annotations },
+    type: "bootstrap.kubernetes.io/token",
+    stringData,
+  };
+  assert.equal((await app.send("POST", SECRETS, { body })).code, 201);
+  const subjects = [{ kind: "Group", name: "system:bootstrappers", apiGroup: "rbac.authorization.k8s.io" }];
+  const roleRef = { kind: "ClusterRole", name: "system:node-bootstrapper", apiGroup: "rbac.authorization.k8s.io" };
+  const bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+  await app.send("POST", bindings, { body: { metadata: { name: "join" }, subjects, roleRef } });
+  return app;
+}
+
+async function createBody(key: PrivateKey, node = "n1", options: CsrOptions = {}) {
+  const subject = { commonName: `system:node:${node}`, organizations: ["system:nodes"] };
+  const der = createCertificationRequest({ subject }, key);
+  const request = btoa(encodePem("CERTIFICATE REQUEST", der));
+  const name = `${node}-${toPin(key).slice(7, 15)}`;
+  const { spec: { username: _username, groups: _groups, ...spec }, ...csr } = await buildCsr({
+    name,
+    request,
+    ...options,
+  });
+  return { ...csr, spec, status: undefined };
+}
+
+const asHolder = { user: undefined, headers: { authorization: `Bearer ${TOKEN}` } } as const;
+
+function submit(app: TestApp, body: object, query = ""): Promise<Answer> {
+  return app.send("POST", `${CSRS}${query}`, { ...asHolder, body });
+}
+
+async function readUse(app: TestApp) {
+  const answer = await app.send("GET", TOKEN_PATH);
+  return readTokenUse(JSON.parse(answer.text) as SecretObject);
+}
+
+/** Waits for writes that no answer waits for. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test("the first request of a token binds it to a key; the key may try again, and no other may", async () => {
+  await using app = await createWorld({ node: "n1" as NodeName });
+  assert.equal((await submit(app, await createBody(keyA))).code, 201);
+  assert.deepEqual((await readUse(app)).boundKeys, [toPin(keyA)]);
+  assert.equal((await submit(app, await createBody(keyA, "n1", { name: "again" }))).code, 201);
+  const refused = await submit(app, await createBody(keyB));
+  assert.equal(refused.code, 403);
+  assert.equal(
+    refused.at("message"),
+    `certificatesigningrequests.certificates.k8s.io "n1-${toPin(keyB).slice(7, 15)}" is forbidden: another key has ` +
+      `used the token, which is for 1; this request has the key ${toPin(keyB)}`,
+  );
+  assert.deepEqual((await readUse(app)).boundKeys, [toPin(keyA)]);
+});
+
+for (
+  const { name, body, query, code } of [
+    { name: "another node", body: () => createBody(keyA, "n2"), code: 403 },
+    { name: "another signer", body: () => createBody(keyA, "n1", { signerName: "example.com/web" }), code: 403 },
+    { name: "an invalid usage", body: () => createBody(keyA, "n1", { usages: ["flying"] }), code: 422 },
+    { name: "a dry run", body: () => createBody(keyA), query: "?dryRun=All", code: 201 },
+  ]
+) {
+  test(`a token stays unbound by a request with ${name}`, async () => {
+    await using app = await createWorld({ node: "n1" as NodeName });
+    assert.equal((await submit(app, await body(), query)).code, code);
+    assert.deepEqual((await readUse(app)).boundKeys, []);
+    assert.equal((await submit(app, await createBody(keyB))).code, 201);
+  });
+}
+
+test("a token stays unbound by a request whose name is taken", async () => {
+  await using app = await createWorld({ node: "n1" as NodeName });
+  const taken = await createBody(keyA);
+  await app.send("POST", CSRS, { body: taken });
+  assert.equal((await submit(app, taken)).code, 409);
+  assert.deepEqual((await readUse(app)).boundKeys, []);
+});
+
+test("of many keys that race for a token, as many as it allows win", async () => {
+  await using app = await createWorld({ maxKeys: 2 });
+  const keys = await Promise.all(Array.from({ length: 12 }, () => generatePrivateKey("ecdsa-p256")));
+  const bodies = await Promise.all(keys.map((key, index) => createBody(key, `n${index}`)));
+  const codes = (await Promise.all(bodies.map((body) => submit(app, body)))).map(({ code }) => code);
+  assert.equal(codes.filter((code) => code === 201).length, 2);
+  assert.equal(codes.filter((code) => code === 403).length, 10);
+  const stored = (await app.send("GET", CSRS)).names();
+  assert.equal(stored.length, 2);
+  assert.equal((await readUse(app)).boundKeys.length, 2);
+});
+
+test("a token is spent when its certificate is used for the first time", async () => {
+  const ca = await createClientCa(NOW);
+  await using app = await createWorld({ node: "n1" as NodeName }, ca);
+  assert.equal((await submit(app, await createBody(keyA))).code, 201);
+  const subject = { commonName: "system:node:n1", organizations: ["system:nodes"] };
+  const older = { publicKeyDer: keyA.publicKeyDer(), notBefore: new Date(NOW.getTime() - 3_600_000) };
+  await app.send("GET", "/version", { user: undefined, peer: await verifiedPeer(ca, NOW, subject, older) });
+  assert.equal((await submit(app, await createBody(keyA, "n1", { name: "second" }))).code, 201);
+  const fresh = { publicKeyDer: keyA.publicKeyDer(), notBefore: new Date(NOW.getTime() - 300_000) };
+  const peer = await verifiedPeer(ca, NOW, subject, fresh);
+  assert.equal((await app.send("GET", "/version", { user: undefined, peer })).code, 200);
+  assert.equal((await submit(app, await createBody(keyA, "n1", { name: "third" }))).code, 401);
+  assert.deepEqual((await readUse(app)).usedKeys, [toPin(keyA)]);
+  const line = app.auditLines.findLast((text) => text.includes("authentication.tlsboot/refused"));
+  assert.match(line ?? "", /bootstrap token abcdef: the token is used/);
+});
+
+for (
+  const { network, code } of [{ network: `${ADDRESS}/32`, code: 201 }, { network: "10.0.0.0/24", code: 401 }]
+) {
+  test(`a token for ${network} is answered with ${code} from ${ADDRESS}`, async () => {
+    await using app = await createWorld({ networks: [network] });
+    assert.equal((await submit(app, await createBody(keyA))).code, code);
+  });
+}
+
+test("a token that is limited to networks is not confirmed by a TokenReview", async () => {
+  await using app = await createWorld({ networks: ["0.0.0.0/0"] });
+  const body = { spec: { token: TOKEN } };
+  const review = await app.send("POST", "/apis/authentication.k8s.io/v1/tokenreviews", { body });
+  assert.equal(review.at("status/authenticated"), undefined);
+  assert.match(String(review.at("status/error")), /from an unknown address/);
+});
+
+test("refusals are reported: in an Event, a metric, the log and the token, once a minute", async () => {
+  await using app = await createWorld({ node: "n1" as NodeName });
+  await submit(app, await createBody(keyA));
+  for (let attempt = 0; attempt < 3; attempt++) await submit(app, await createBody(keyB));
+  await settle();
+  const events = await app.send("GET", "/api/v1/namespaces/kube-system/events");
+  assert.equal(events.names().length, 1);
+  assert.equal(events.at("items/0/reason"), "BootstrapTokenRefused");
+  assert.equal(events.at("items/0/involvedObject/name"), "bootstrap-token-abcdef");
+  assert.match(String(events.at("items/0/message")), /from 192\.0\.2\.1 .* token "abcdef" was refused: another key/);
+  const metrics = await app.send("GET", "/metrics");
+  assert.match(metrics.text, /tlsboot_bootstrap_token_refusals_total\{reason="key"\} 3/);
+  assert.equal(
+    app.logger.messages("warn").filter((text) => text === "bootstrap token refused by its limits").length,
+    3,
+  );
+  const { lastRefusal } = await readUse(app);
+  assert.equal(lastRefusal?.address, ADDRESS);
+  assert.match(lastRefusal?.reason ?? "", /another key/);
+  await app.clock.advance(61_000);
+  await submit(app, await createBody(keyB));
+  await settle();
+  assert.equal((await app.send("GET", "/api/v1/namespaces/kube-system/events")).names().length, 2);
+});
+
+test("the use of a token without limits is recorded too, once a minute", async () => {
+  await using app = await createWorld({});
+  await app.send("GET", "/version", asHolder);
+  await settle();
+  const first = await app.send("GET", TOKEN_PATH);
+  assert.deepEqual((await readUse(app)).lastUse, { at: NOW, address: ADDRESS });
+  await app.clock.advance(30_000);
+  await app.send("GET", "/version", asHolder);
+  await settle();
+  assert.equal(
+    (await app.send("GET", TOKEN_PATH)).at("metadata/resourceVersion"),
+    first.at("metadata/resourceVersion"),
+  );
+  await app.clock.advance(31_000);
+  await app.send("GET", "/version", asHolder);
+  await settle();
+  assert.equal((await readUse(app)).lastUse?.at.getTime(), NOW.getTime() + 61_000);
+});
+
+test("a token records its creator, and an update neither changes the creator nor frees a key", async () => {
+  await using app = await createWorld({ node: "n1" as NodeName });
+  await submit(app, await createBody(keyA));
+  const patch = { metadata: { annotations: { "tlsboot/bound-keys": null, "tlsboot/created-by": "mallory" } } };
+  const headers = { "content-type": "application/merge-patch+json" };
+  assert.equal((await app.send("PATCH", TOKEN_PATH, { headers, body: JSON.stringify(patch) })).code, 200);
+  const use = await readUse(app);
+  assert.equal(use.createdBy, "admin");
+  assert.deepEqual(use.boundKeys, [toPin(keyA)]);
+});
+
+test("only a user who may approve makes a token that approves", async () => {
+  await using app = await createWorld({});
+  const rbac = "/apis/rbac.authorization.k8s.io/v1";
+  const rules = [{ verbs: ["create", "patch", "get"], apiGroups: [""], resources: ["secrets"] }];
+  await app.send("POST", `${rbac}/clusterroles`, { body: { metadata: { name: "secrets" }, rules } });
+  const subjects = [{ kind: "User", name: "jane", apiGroup: "rbac.authorization.k8s.io" }];
+  const roleRef = { kind: "ClusterRole", name: "secrets", apiGroup: "rbac.authorization.k8s.io" };
+  await app.send("POST", `${rbac}/clusterrolebindings`, { body: { metadata: { name: "jane" }, subjects, roleRef } });
+  const annotations = encodeTokenLimits({ node: "n1" as NodeName, maxKeys: 1, networks: [], isApproval: true });
+  const stringData = { "token-id": "fedcba", "token-secret": "0123456789abcdef" };
+  const body = {
+    metadata: { name: "bootstrap-token-fedcba", annotations },
+    type: "bootstrap.kubernetes.io/token",
+    stringData,
+  };
+  const refused = await app.send("POST", SECRETS, { user: createUser("jane"), body });
+  assert.equal(refused.code, 403);
+  assert.match(String(refused.at("message")), /not permitted to make a token that approves/);
+  const headers = { "content-type": "application/merge-patch+json" };
+  const patch = { user: createUser("jane"), headers, body: JSON.stringify({ metadata: { annotations } }) };
+  assert.equal((await app.send("PATCH", TOKEN_PATH, patch)).code, 403);
+  assert.equal((await app.send("POST", SECRETS, { user: ADMIN, body })).code, 201);
+});
