@@ -1,14 +1,16 @@
 /**
- * The approving controller. The rules of policies that deny are asked first, then the two kubelet client rules, each behind
- * a permission, then the other rules of policies (`core/approval/decide_request.ts`).
+ * The approving controller. The rules of policies that deny are asked first, then the limits of the bootstrap token with
+ * which a request was made, then the two kubelet client rules, each behind a permission, then the other rules of policies
+ * (`core/approval/decide_request.ts`).
  */
-import { withApproval } from "../core/approval/conditions.ts";
+import { type DecisionText, withApproval, withDenial } from "../core/approval/conditions.ts";
 import { AUTO_APPROVED, isSettled, planApproval } from "../core/approval/plan_approval.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
-import type { AccessReviewer, CsrStore, Logger } from "../core/ports.ts";
+import type { AccessReviewer, CsrStore, LogFields, Logger } from "../core/ports.ts";
 import { DONE, type Outcome, type Reconciler } from "./loop.ts";
 import type { PolicyApprover } from "./policy_approver.ts";
 import { backoffMs } from "./queue.ts";
+import type { TokenApproval } from "./token_approval.ts";
 import type { VerdictEvents } from "./verdict_events.ts";
 
 /** The dependencies of the approving controller. */
@@ -21,6 +23,8 @@ export interface ApproverDeps {
    * Without a policy approver such requests stay pending.
    */
   readonly policy?: PolicyApprover;
+  /** Decides by the limits of bootstrap tokens, after the rules that deny and before all others. */
+  readonly tokens?: TokenApproval;
   /** Reports what would be done, and writes nothing into requests. */
   readonly dryRun?: { readonly events: VerdictEvents };
 }
@@ -47,10 +51,17 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
     if (plan.kind === "unreadable") return { kind: "retry", error: new Error(plan.message) };
     const denied = await deps.policy?.deny(name, csr, signal);
     if (denied !== undefined) return denied;
+    const byToken = await deps.tokens?.decide(csr, signal);
+    if (byToken !== undefined) {
+      if (byToken.kind !== "pending") return await settle(name, csr, byToken, { rule: "token" }, signal);
+      deps.logger.info("CSR stays pending", { csr: name, reason: byToken.message });
+      return DONE;
+    }
     if (plan.kind === "review") {
       for (const { permission, review, message } of plan.attempts) {
         if (await deps.reviewer.isAllowed(review, signal)) {
-          return await approve(name, csr, { permission, message }, signal);
+          const text = { reason: AUTO_APPROVED, message };
+          return await settle(name, csr, { kind: "approve", text }, { permission }, signal);
         }
       }
     }
@@ -66,28 +77,31 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
     return { kind: "requeueAfter", ms: backoffMs(refusals) };
   }
 
-  async function approve(
+  async function settle(
     name: string,
     csr: CertificateSigningRequest,
-    { permission, message }: { readonly permission: string; readonly message: string },
+    { kind, text }: { readonly kind: "approve" | "deny"; readonly text: DecisionText },
+    rule: LogFields,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    // An approved CSR is not reconciled again, so its count has to be dropped here.
+    // A settled CSR is not reconciled again, so its count has to be dropped here.
     refused.delete(name);
     const { username, signerName } = csr.spec;
-    const fields = { csr: name, signerName, username, permission };
+    const fields = { csr: name, signerName, username, ...rule };
+    const isApproval = kind === "approve";
     if (deps.dryRun !== undefined) {
       if (reportedInDryRun.has(name)) return DONE;
       reportedInDryRun.add(name);
-      deps.logger.info("CSR would be approved", fields);
-      const note = `Dry run, nothing was written. ${message}`;
-      await deps.dryRun.events.record(csr, { type: "Normal", reason: "WouldApprove", note }, signal);
+      deps.logger.info(isApproval ? "CSR would be approved" : "CSR would be denied", fields);
+      const note = `Dry run, nothing was written. ${text.message}`;
+      const reason = isApproval ? "WouldApprove" : "WouldDeny";
+      await deps.dryRun.events.record(csr, { type: "Normal", reason, note }, signal);
       return DONE;
     }
-    const approved = withApproval(csr, { reason: AUTO_APPROVED, message });
-    if (!approved.ok) return DONE;
-    await deps.store.update(approved.value, signal, "approval");
-    deps.logger.info("CSR approved", fields);
+    const decided = (isApproval ? withApproval : withDenial)(csr, text);
+    if (!decided.ok) return DONE;
+    await deps.store.update(decided.value, signal, "approval");
+    deps.logger.info(isApproval ? "CSR approved" : "CSR denied", fields);
     return DONE;
   }
 

@@ -2,9 +2,17 @@
 import { hostname } from "node:os";
 import { createAccessReviewer } from "../../client/objects/access_reviews.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
-import { APPROVER_SUBJECT, type ApproverRbac, createApproverRbac, EVENT_NAMESPACE } from "../../core/approval/rbac.ts";
+import {
+  APPROVER_SUBJECT,
+  type ApproverRbac,
+  createApproverRbac,
+  createTokenRbac,
+  EVENT_NAMESPACE,
+} from "../../core/approval/rbac.ts";
+import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/bootstrap/token_secret.ts";
+import type { SecretObject } from "../../core/kube/core_v1.ts";
 import type { EventV1 } from "../../core/kube/events_v1.ts";
-import { clusterRoleKind, eventV1Kind, nodeKind } from "../../core/kube/kinds/mod.ts";
+import { clusterRoleKind, eventV1Kind, nodeKind, secretKind } from "../../core/kube/kinds/mod.ts";
 import { collectPolicyNeeds } from "../../core/approval/needs.ts";
 import { type ReportingNode, splitHosts } from "../../core/approval/node_names.ts";
 import type { CsrStore, Transport } from "../../core/ports.ts";
@@ -12,6 +20,7 @@ import { createApprover } from "../../controllers/approver.ts";
 import { createCsrIndex, createNodeWatch, type EvidenceSources } from "../../controllers/evidence.ts";
 import { runController } from "../../controllers/loop.ts";
 import { createPolicyApprover, type PolicyApproverDeps } from "../../controllers/policy_approver.ts";
+import { createTokenApproval, type TokenApprovalDeps } from "../../controllers/token_approval.ts";
 import { createVerdictEvents } from "../../controllers/verdict_events.ts";
 import type { ControllerDeps } from "./deps.ts";
 import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
@@ -19,7 +28,7 @@ import type { Policy } from "../../core/approval/policy.ts";
 import { createRbacObject } from "../../server/bootstrap_objects.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { USER_AGENT } from "../version.ts";
-import { controllerUser, ROOT_USER } from "./in_process_users.ts";
+import { CERTIFICATE_CONTROLLER_ACCOUNT, controllerUser, ROOT_USER } from "./in_process_users.ts";
 import { exactRole } from "./instance_rbac.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Server } from "../../server/server.ts";
@@ -32,11 +41,13 @@ export interface ApproverSettings {
     readonly settings: PolicyApproverDeps["settings"];
     readonly serverNames: EvidenceSources["serverNames"];
   };
+  /** How the limits of bootstrap tokens are enforced; when absent, they are not. */
+  readonly tokens?: Pick<TokenApprovalDeps, "isCheckedAtCreation">;
   readonly isDryRun: boolean;
 }
 
-/** The settings for only the two rules. */
-export const UPSTREAM_RULES: ApproverSettings = { isDryRun: false };
+/** The settings for an API server of tlsboot in the same process, without a policy. */
+export const IN_PROCESS_RULES: ApproverSettings = { isDryRun: false, tokens: { isCheckedAtCreation: true } };
 
 /** Runs the approver until the signal aborts. */
 export function runApprover(
@@ -46,7 +57,7 @@ export function runApprover(
   deps: ControllerDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const { policy: chosen, isDryRun } = settings;
+  const { policy: chosen, tokens, isDryRun } = settings;
   const { clock, random, logger } = deps;
   const reviewer = createAccessReviewer(transport, deps);
   const index = createCsrIndex(store);
@@ -66,11 +77,16 @@ export function runApprover(
     logger,
     isDryRun,
   });
+  const secrets = createObjectStore<SecretObject>(transport, secretKind, {
+    ...deps,
+    namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+  });
   const approver = createApprover({
     store,
     reviewer,
     logger,
     ...(policy === undefined ? {} : { policy }),
+    ...(tokens === undefined ? {} : { tokens: createTokenApproval({ ...tokens, secrets, logger, isDryRun }) }),
     ...(isDryRun ? { dryRun: { events } } : {}),
   });
   const triggers = policy?.triggers ?? [];
@@ -91,6 +107,16 @@ export function approverObjects(policies: readonly Policy[]): readonly Bootstrap
     ...roles.map(({ object }) => createRbacObject("roles", object)),
     ...roleBindings.map((object) => createRbacObject("rolebindings", object)),
   ];
+}
+
+/**
+ * Creates the role and the binding by which the approver of `up` reads and binds tokens. Without a policy it is the
+ * certificate controller, whose other rights are Kubernetes' own.
+ */
+export function tokenApproverObjects(hasPolicy: boolean): readonly BootstrapObject[] {
+  const subject = hasPolicy ? APPROVER_SUBJECT : { ...APPROVER_SUBJECT, name: CERTIFICATE_CONTROLLER_ACCOUNT };
+  const { role, roleBinding } = createTokenRbac(subject);
+  return [createRbacObject("roles", role), createRbacObject("rolebindings", roleBinding)];
 }
 
 /** The approver of `up` with a policy: a separate service account, with the rights that the policy needs. */
@@ -114,7 +140,7 @@ export function createPolicyApproval(
   return {
     user: controllerUser(APPROVER_SUBJECT.name),
     settings: {
-      isDryRun: false,
+      ...IN_PROCESS_RULES,
       policy: {
         serverNames: () => Promise.resolve(names),
         settings: {
@@ -146,6 +172,7 @@ function createRbac(policies: readonly Policy[]): ApproverRbac {
     needs: collectPolicyNeeds(policies),
     events: true,
     dryRun: false,
+    tokens: false,
     leaseNamespace: undefined,
   });
 }

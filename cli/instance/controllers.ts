@@ -22,9 +22,14 @@ import { createTokenCleaner } from "../../controllers/token_cleaner.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../version.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
-import { CONTROLLER_MANAGER, controllerUser, CUSTOM_SIGNER } from "./in_process_users.ts";
+import {
+  CERTIFICATE_CONTROLLER_ACCOUNT,
+  CONTROLLER_MANAGER,
+  controllerUser,
+  CUSTOM_SIGNER,
+} from "./in_process_users.ts";
 import type { ControllerDeps } from "./deps.ts";
-import { type PolicyApproval, runApprover, UPSTREAM_RULES } from "./approver.ts";
+import { IN_PROCESS_RULES, type PolicyApproval, runApprover } from "./approver.ts";
 
 /** The CAs and rules of a signer. */
 export interface SigningSettings {
@@ -63,7 +68,7 @@ export const UP_SIGNERS: readonly string[] = [
  */
 const IN_PROCESS_WORKERS = 32;
 
-const CERTIFICATE_CONTROLLER = controllerUser("certificate-controller");
+const CERTIFICATE_CONTROLLER = controllerUser(CERTIFICATE_CONTROLLER_ACCOUNT);
 
 /** Runs every controller in the process of a server until the signal aborts. */
 export async function runInProcess(
@@ -93,7 +98,7 @@ export async function runInProcess(
   const many = { ...deps, workers: IN_PROCESS_WORKERS };
   if (!settings.without.includes("approver")) {
     const transport = server.transportFor(settings.approval?.user ?? CERTIFICATE_CONTROLLER, USER_AGENT);
-    const rules = settings.approval?.settings ?? UPSTREAM_RULES;
+    const rules = settings.approval?.settings ?? IN_PROCESS_RULES;
     running.push(runApprover(createStore(transport), transport, rules, many, signal));
   }
   if (!settings.without.includes("signer")) running.push(runSigner(store, settings, many, signal));

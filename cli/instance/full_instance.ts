@@ -25,7 +25,7 @@ import { getDefaultSettings, type Instance, startInstance } from "./instance.ts"
 import { ensureBootstrapKubeconfig, ensureClusterInfo } from "./joining.ts";
 import { keepFresh } from "./keep_fresh.ts";
 import { type Part, Parts } from "./parts.ts";
-import { approverObjects, createPolicyApproval } from "./approver.ts";
+import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./approver.ts";
 import { followPolicies } from "./policy_files.ts";
 import { runElected, SHARED_STORE_ELECTION } from "./run_elected.ts";
 import { openSignerProfiles, type SignerChoice } from "./signer_profiles.ts";
@@ -82,6 +82,7 @@ export async function startFullInstance(
       ...(settings.autoApprove ? [autoApproveBinding()] : []),
       ...customSignerObjects(custom.signerNames),
       ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
+      ...tokenApproverObjects(policies !== undefined),
     ], { customSigners: custom.signerNames, servedSigners: () => served }),
   );
   await onServing?.(instance);

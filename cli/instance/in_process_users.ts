@@ -22,6 +22,9 @@ export const CONTROLLER_MANAGER: UserInfo = {
   extra: {},
 };
 
+/** The name of the service account that signs, cleans and, without a policy, approves. */
+export const CERTIFICATE_CONTROLLER_ACCOUNT = "certificate-controller";
+
 /** The name of the service account of the custom signers of `up`. */
 export const CUSTOM_SIGNER_ACCOUNT = "tlsboot-custom-signer";
 

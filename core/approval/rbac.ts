@@ -22,6 +22,8 @@ export interface ApproverRbacOptions {
   readonly events: boolean;
   /** Whether the approver only reports what it would do. */
   readonly dryRun: boolean;
+  /** Whether the approver enforces the limits of bootstrap tokens, whose Secrets it reads and updates. */
+  readonly tokens: boolean;
   /** The namespace of the approver's Lease; undefined without leader election. */
   readonly leaseNamespace: string | undefined;
   /** The subject of the bindings; by default the service account `tlsboot-approver` in kube-system. */
@@ -39,6 +41,7 @@ export interface ApproverRbac {
 
 /** The name of the approver's roles and bindings. */
 const APPROVER_ROLE = "tlsboot:approver";
+const TOKEN_ROLE = `${APPROVER_ROLE}-tokens`;
 /** The name of the approver's Lease. */
 export const APPROVER_LEASE = "tlsboot-approver";
 /** The service account of the approver. */
@@ -49,9 +52,10 @@ export const EVENT_NAMESPACE = "default";
 
 /** Creates the RBAC objects of an approver. */
 export function createApproverRbac(options: ApproverRbacOptions): ApproverRbac {
-  const { subject = APPROVER_SUBJECT, events, leaseNamespace } = options;
+  const { subject = APPROVER_SUBJECT, events, tokens, dryRun, leaseNamespace } = options;
   const roles = [
     ...(events ? [eventRole()] : []),
+    ...(tokens ? [tokenRole(dryRun)] : []),
     ...(leaseNamespace === undefined ? [] : [leaseRole(leaseNamespace)]),
   ];
   return {
@@ -116,6 +120,25 @@ function eventRole(): ManifestPart<Role> {
       rules: [{ verbs: ["create"], apiGroups: ["events.k8s.io"], resources: ["events"] }],
     },
   };
+}
+
+function tokenRole(dryRun: boolean): ManifestPart<Role> {
+  const verbs = dryRun ? ["get"] : ["get", "update"];
+  return {
+    comment:
+      "It reads the limits of bootstrap tokens, and binds a token to its first key. RBAC cannot restrict this to " +
+      "the Secrets of tokens, so it covers every Secret of the namespace.",
+    object: {
+      metadata: { name: TOKEN_ROLE, namespace: "kube-system" },
+      rules: [{ verbs, apiGroups: [""], resources: ["secrets"] }],
+    },
+  };
+}
+
+/** Creates the role and the binding of an approver that only adds the enforcement of tokens to rights it has. */
+export function createTokenRbac(subject: Subject): { readonly role: Role; readonly roleBinding: RoleBinding } {
+  const { object: role } = tokenRole(false);
+  return { role, roleBinding: { metadata: role.metadata, ...boundTo("Role", TOKEN_ROLE, subject) } };
 }
 
 function leaseRole(namespace: string): ManifestPart<Role> {

@@ -37,7 +37,7 @@ test("listNeededRights() returns what the manifest of a signer grants, and one o
 
 test("listNeededRights() of an approver in a dry run has nothing to write into requests", () => {
   const needs = { signerNames: ["example.com/a"], nodes: true };
-  const rbac = createApproverRbac({ needs, events: true, dryRun: true, leaseNamespace: undefined });
+  const rbac = createApproverRbac({ needs, events: true, dryRun: true, tokens: false, leaseNamespace: undefined });
   assert.deepEqual(
     listNeededRights(createApproverManifest(rbac)).map(({ text, need }) => `${text} ${need}`),
     [

@@ -11,6 +11,10 @@ const APPROVER_FLAGS = {
   ...CONTROLLER_FLAGS,
   kubeconfig: fileFlag({ summary: "Kubeconfig of the API server to work for. Required, but for --print-rbac." }),
   ...POLICY_FLAGS,
+  tokenLimits: switchFlag({
+    summary: "Enforce the limits of bootstrap tokens that a kube-apiserver does not know: node, uses, public key and " +
+      "approval of tlsboot token create. Reads and updates the Secrets of kube-system.",
+  }),
   dryRun: switchFlag({
     summary:
       "Report in log and Events what would be approved or denied, and write nothing into requests. Takes part in " +

@@ -48,7 +48,9 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
     async (transport, deps, leading, cluster) => {
       const serverNames = createServerNames(cluster, deps);
       const policy = policies === undefined ? {} : { policy: { settings: policies, serverNames } };
-      await runApprover(createCsrStore(transport, deps), transport, { ...policy, isDryRun: dryRun }, deps, leading);
+      const tokens = settings.tokenLimits ? { tokens: { isCheckedAtCreation: false } } : {};
+      const rules = { ...policy, ...tokens, isDryRun: dryRun };
+      await runApprover(createCsrStore(transport, deps), transport, rules, deps, leading);
     },
     signal,
   );
@@ -61,6 +63,7 @@ function createRightsManifest(policies: readonly Policy[], settings: Settings<Ap
     needs: collectPolicyNeeds(policies),
     events: dryRun || policies.length > 0,
     dryRun,
+    tokens: settings.tokenLimits,
     leaseNamespace: settings.leaderElect && !dryRun ? settings.leaderElectResourceNamespace : undefined,
   }));
 }

@@ -58,6 +58,7 @@ function approver(names: readonly string[]): readonly unknown[] {
     needs: collectPolicyNeeds(policies),
     events: policies.length > 0,
     dryRun: false,
+    tokens: false,
     leaseNamespace: "kube-system",
     subject: { kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: "tlsboot-approvers" },
   });
