@@ -27,6 +27,7 @@ const CORE_ORDER = [
   "ports.ts",
   "pki",
   "csr",
+  "register",
   "rbac",
   "signing",
   "approval",

@@ -17,7 +17,7 @@ export interface IssuedCertificate extends KubeObject {
 export interface IssuedCertificateSpec {
   /** The position in the register, from 1. */
   readonly sequence: number;
-  /** SHA-256 (hex) of the JSON of the previous record's spec; absent in the first record. */
+  /** SHA-256 (hex) of the previous record's spec (`hashRecord`); absent in the first record. */
   readonly previousHash?: string;
   /** The serial number in lower-case hex, without separators; absent in records of earlier builds, as is all they lack. */
   readonly serialNumber?: string;
@@ -69,7 +69,10 @@ export interface IssuedCertificateRequester {
   readonly username?: string;
   readonly uid?: string;
   readonly groups?: readonly string[];
-  /** The id of the bootstrap token that the user had. */
+  /**
+   * The id of the bootstrap token that the user had. A renewal, which is requested with an earlier certificate, has the
+   * token of that certificate.
+   */
   readonly tokenID?: string;
   /** The IP address from which the request was created. */
   readonly address?: string;
@@ -115,12 +118,12 @@ export interface CertificateRevocation {
   readonly time: string | null;
 }
 
-/** A signature over the hash of a record, and so over all records before it. */
+/** A signature over the hash of a record (`core/register/seal.ts`), and so over all records before it. */
 export interface RegisterSeal {
   readonly time: string | null;
   /** SHA-256 (hex) of the CA certificate whose key signed. */
   readonly issuerFingerprint: string;
-  /** The signature algorithm by its name in this program, such as `ecdsa-with-SHA256`. */
+  /** The algorithm of the signature, such as `ECDSA-SHA256`. */
   readonly algorithm: string;
   /** The signature, as base64 text. */
   readonly signature: string;

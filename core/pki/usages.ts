@@ -73,6 +73,28 @@ export function toExtendedKeyUsageOids(usages: readonly string[]): readonly stri
   return EXTENDED_OIDS.filter((oid) => asked.has(oid));
 }
 
+/**
+ * Lists the usages of a certificate by their names in Kubernetes: KeyUsage bits, then extended usages in the certificate's
+ * order. An extended usage without a name is listed by its OID.
+ */
+export function listUsages(
+  { keyUsages, extendedKeyUsages }: {
+    readonly keyUsages: readonly string[];
+    readonly extendedKeyUsages: readonly string[];
+  },
+): readonly string[] {
+  return [
+    ...keyUsages.map((bit) => NAME_OF.get(bit) ?? bit),
+    ...extendedKeyUsages.map((oid) => NAME_OF.get(oid) ?? oid),
+  ];
+}
+
+/** The names of bits and OIDs; the last name of the table counts for a bit, the first for an OID. */
+const NAME_OF: ReadonlyMap<string, string> = new Map([
+  ...[...BIT_OF].map(([name, bit]): [string, string] => [bit, name]),
+  ...[...EXTENDED_OID_OF].toReversed().map(([name, oid]): [string, string] => [oid, name]),
+]);
+
 /** Finds the usages that Kubernetes does not know, in the order of the request. */
 export function findUnknownUsages(usages: readonly string[]): readonly string[] {
   return usages.filter((usage) => !KNOWN.has(usage));

@@ -1,0 +1,134 @@
+/**
+ * The records of the register of issued certificates. Each record holds the hash of the one before it, so that a record
+ * that is changed or removed later breaks the chain.
+ */
+import { createHash } from "node:crypto";
+import { formatTime } from "../kube/meta.ts";
+import type {
+  IssuedCertificateApproval,
+  IssuedCertificateRequester,
+  IssuedCertificateSource,
+  IssuedCertificateSpec,
+} from "../kube/tlsboot_v1alpha1.ts";
+import { sortedKeys } from "../lib/byte_order.ts";
+import type { CertificateFacts } from "../pki/certificate.ts";
+import { formatName } from "../pki/names.ts";
+import { listUsages } from "../pki/usages.ts";
+
+/** The origin of a certificate: how it came to be, and for a request, who requested and who approved it. */
+export interface CertificateOrigin {
+  readonly source: IssuedCertificateSource;
+  /** SHA-256 (hex) of the issuing CA's certificate in DER; absent when the CA is unknown. */
+  readonly issuerFingerprint?: string;
+  readonly signerName?: string;
+  readonly request?: { readonly name?: string; readonly uid?: string };
+  readonly requester?: IssuedCertificateRequester;
+  readonly approval?: IssuedCertificateApproval;
+}
+
+/** The position of a new record in the register. */
+export interface RecordPosition {
+  /** One more than the sequence number of the last record; 1 for the first. */
+  readonly sequence: number;
+  /** The hash of the last record; absent for the first. */
+  readonly previousHash?: string;
+  readonly issuedAt: Date;
+  /** The name of the record of the certificate that this one replaces. */
+  readonly replaces?: string;
+}
+
+/** The part of a record that does not depend on its position. */
+export type CertificateDescription = Omit<
+  IssuedCertificateSpec,
+  "sequence" | "previousHash" | "issuedAt" | "replaces" | "removed"
+>;
+
+/** Names have as many digits, so that their order is that of the sequence numbers. */
+const NAME_DIGITS = 10;
+
+/** Returns the name of the record with a sequence number, such as `0000000042`. */
+export function formatRecordName(sequence: number): string {
+  return String(sequence).padStart(NAME_DIGITS, "0");
+}
+
+/** Describes a certificate for its record. */
+export function describeIssued(certificate: CertificateFacts, origin: CertificateOrigin): CertificateDescription {
+  const { source, issuerFingerprint, signerName, request, requester, approval } = origin;
+  const subject = formatName(certificate.subject);
+  return {
+    serialNumber: certificate.serialNumber,
+    fingerprint: certificate.sha256Fingerprint,
+    issuer: formatName(certificate.issuer),
+    ...(issuerFingerprint === undefined ? {} : { issuerFingerprint }),
+    ...(signerName === undefined ? {} : { signerName }),
+    ...(subject === "" ? {} : { subject }),
+    ...listNames(certificate),
+    ...unlessEmpty("usages", listUsages(certificate)),
+    ...(certificate.isCa ? { isCA: true } : {}),
+    publicKeyFingerprint: createHash("sha256").update(certificate.publicKeyDer).digest("hex"),
+    notBefore: formatTime(certificate.notBefore),
+    notAfter: formatTime(certificate.notAfter),
+    source,
+    ...(request === undefined ? {} : { request }),
+    ...(requester === undefined ? {} : { requester }),
+    ...(approval === undefined ? {} : { approval }),
+  };
+}
+
+/** Lists the alternative names of a certificate, without the kinds of which it has none. */
+function listNames(
+  { dnsNames, ipAddresses, emailAddresses, uris }: CertificateFacts,
+): Pick<IssuedCertificateSpec, "dnsNames" | "ipAddresses" | "emailAddresses" | "uris"> {
+  return {
+    ...unlessEmpty("dnsNames", dnsNames),
+    ...unlessEmpty("ipAddresses", ipAddresses),
+    ...unlessEmpty("emailAddresses", emailAddresses),
+    ...unlessEmpty("uris", uris),
+  };
+}
+
+function unlessEmpty<Key extends string>(key: Key, values: readonly string[]): { [K in Key]?: readonly string[] } {
+  return values.length === 0 ? {} : { [key]: values } as { [K in Key]: readonly string[] };
+}
+
+/** Creates the immutable part of a record from its description and its position. */
+export function createRecord(description: CertificateDescription, position: RecordPosition): IssuedCertificateSpec {
+  const { sequence, previousHash, issuedAt, replaces } = position;
+  const { source, request, requester, approval, ...certificate } = description;
+  return {
+    sequence,
+    ...(previousHash === undefined ? {} : { previousHash }),
+    ...certificate,
+    issuedAt: formatTime(issuedAt),
+    ...(source === undefined ? {} : { source }),
+    ...(request === undefined ? {} : { request }),
+    ...(requester === undefined ? {} : { requester }),
+    ...(approval === undefined ? {} : { approval }),
+    ...(replaces === undefined ? {} : { replaces }),
+  };
+}
+
+/**
+ * Computes the hash of a record: SHA-256 in hexadecimal of its spec as canonical JSON (RFC 8785: keys sorted, no spaces).
+ * `jq -cSj .spec` prints the same bytes, so that `sha256sum` computes the same hash.
+ */
+export function hashRecord(spec: IssuedCertificateSpec): string {
+  return createHash("sha256").update(encodeCanonicalJson(spec)).digest("hex");
+}
+
+/** Returns the hash that the next record holds: that of the record, or of the last removed record for a stub. */
+export function getChainHash(spec: IssuedCertificateSpec): string {
+  return spec.removed?.hash ?? hashRecord(spec);
+}
+
+/** Encodes a value as canonical JSON; properties that are undefined are omitted. */
+export function encodeCanonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(encodeCanonicalJson).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  const entries = value as Readonly<Record<string, unknown>>;
+  const parts: string[] = [];
+  for (const key of sortedKeys(value)) {
+    if (entries[key] !== undefined) parts.push(`${JSON.stringify(key)}:${encodeCanonicalJson(entries[key])}`);
+  }
+  return `{${parts.join(",")}}`;
+}

@@ -1,0 +1,183 @@
+/** The check of a register: sequence numbers, hashes, and the seals of given CAs. It finds the first record that is wrong. */
+import type { IssuedCertificate, IssuedCertificateSpec } from "../kube/tlsboot_v1alpha1.ts";
+import type { CertificateFacts } from "../pki/certificate.ts";
+import { formatRecordName, getChainHash } from "./record.ts";
+import { isSealGood } from "./seal.ts";
+
+/** The part of a record that is checked; a line of an issued log has no metadata. */
+export interface CheckedRecord {
+  readonly metadata?: { readonly name?: string };
+  readonly spec: IssuedCertificateSpec;
+  readonly status?: Partial<IssuedCertificate["status"]>;
+}
+
+/** The first record that is wrong. */
+export interface RegisterFault {
+  /** The name of the record. */
+  readonly name: string;
+  /** Text that follows the name, such as "is missing: 0000000009 follows 0000000007". */
+  readonly problem: string;
+}
+
+/** The last record with a good seal of one of the given CAs. */
+export interface SealedUpTo {
+  readonly name: string;
+  readonly time: string;
+  readonly issuerFingerprint: string;
+}
+
+/** The result of a check. Without a fault it is about the whole register. */
+export interface RegisterReport {
+  /** The number of records that were read. */
+  readonly records: number;
+  /** The last record and its hash; a caller who notes both detects later that the end of the register was cut off. */
+  readonly head?: { readonly name: string; readonly hash: string };
+  /** Absent when no seal of the given CAs was found. */
+  readonly sealedUpTo?: SealedUpTo;
+  /** The number of seals of CAs that were not given, which were not checked. */
+  readonly uncheckedSeals: number;
+  readonly fault?: RegisterFault;
+}
+
+/** The CAs whose seals are checked. */
+export interface VerifyOptions {
+  readonly cas: readonly CertificateFacts[];
+}
+
+/** Checks all records of a register in their order, up to the first fault. Rejects only as the iteration does. */
+export async function verifyRecords(
+  records: Iterable<CheckedRecord> | AsyncIterable<CheckedRecord>,
+  { cas }: VerifyOptions,
+): Promise<RegisterReport> {
+  const check = new ChainCheck(cas);
+  for await (const record of records) {
+    const fault = check.add(record);
+    if (fault !== undefined) return check.report(fault);
+  }
+  return check.report(check.finish());
+}
+
+interface Link {
+  readonly name: string;
+  readonly sequence: number;
+  /** The hash that the next record must hold. */
+  readonly hash: string;
+}
+
+class ChainCheck {
+  readonly #cas: ReadonlyMap<string, CertificateFacts>;
+  readonly #fingerprints = new Map<string, string>();
+  #records = 0;
+  #last: Link | undefined;
+  #sealedUpTo: SealedUpTo | undefined;
+  #uncheckedSeals = 0;
+  /** The name of a record whose hash is not the one in the last record. One of the two was changed. */
+  #disputed: string | undefined;
+
+  constructor(cas: readonly CertificateFacts[]) {
+    this.#cas = new Map(cas.map((ca) => [ca.sha256Fingerprint, ca]));
+  }
+
+  add(record: CheckedRecord): RegisterFault | undefined {
+    this.#records += 1;
+    const { spec } = record;
+    const name = record.metadata?.name ?? nameRecord(spec, this.#last);
+    const fault = findShapeFault(record, name) ?? this.#settleDispute(spec) ?? this.#findGap(spec, name);
+    if (fault !== undefined) return fault;
+    if (spec.previousHash !== this.#last?.hash) {
+      if (this.#last === undefined) return { name, problem: "is the first, but holds the hash of another record" };
+      if (!this.#isOverlap(spec)) this.#disputed = this.#last.name;
+    }
+    this.#last = { name, sequence: spec.sequence, hash: getChainHash(spec) };
+    return this.#checkSeal(record, name) ?? this.#findRepeated(spec, name);
+  }
+
+  /** Ends the check: without a later record, a dispute cannot be settled in favor of the earlier record. */
+  finish(): RegisterFault | undefined {
+    return this.#disputed === undefined ? undefined : changedRecord(this.#disputed);
+  }
+
+  report(fault: RegisterFault | undefined): RegisterReport {
+    return {
+      records: this.#records,
+      ...(this.#last === undefined ? {} : { head: { name: this.#last.name, hash: this.#last.hash } }),
+      ...(this.#sealedUpTo === undefined ? {} : { sealedUpTo: this.#sealedUpTo }),
+      uncheckedSeals: this.#uncheckedSeals,
+      ...(fault === undefined ? {} : { fault }),
+    };
+  }
+
+  /**
+   * Decides by the next record which of two records was changed. If it holds the hash of the second, only the first can be
+   * wrong; otherwise the second one is, because its previousHash is part of its own hash.
+   */
+  #settleDispute({ previousHash }: IssuedCertificateSpec): RegisterFault | undefined {
+    if (this.#disputed === undefined || this.#last === undefined) return undefined;
+    return changedRecord(previousHash === this.#last.hash ? this.#disputed : this.#last.name);
+  }
+
+  #findGap({ sequence, removed }: IssuedCertificateSpec, name: string): RegisterFault | undefined {
+    const expected = (this.#last?.sequence ?? 0) + 1;
+    const from = removed?.from ?? sequence;
+    // Records that a stub stands for may still be there, because a removal was interrupted.
+    if (from === expected || (removed !== undefined && from < expected && sequence >= expected)) return undefined;
+    if (from < expected) return { name, problem: `is out of order: it follows ${this.#last?.name}` };
+    const after = this.#last === undefined ? "is the first record" : `follows ${this.#last.name}`;
+    return { name: formatRecordName(expected), problem: `is missing: ${name} ${after}` };
+  }
+
+  /** Reports whether a record is a stub of which removed records are still there. */
+  #isOverlap({ removed }: IssuedCertificateSpec): boolean {
+    return removed !== undefined && this.#last !== undefined && removed.from <= this.#last.sequence;
+  }
+
+  #checkSeal({ spec, status }: CheckedRecord, name: string): RegisterFault | undefined {
+    const seal = status?.seal;
+    if (seal === undefined) {
+      return spec.removed === undefined
+        ? undefined
+        : { name, problem: "stands for removed records, but no CA has sealed it" };
+    }
+    const ca = this.#cas.get(seal.issuerFingerprint);
+    if (ca === undefined) {
+      this.#uncheckedSeals += 1;
+      return undefined;
+    }
+    if (isSealGood(spec, seal, ca)) {
+      // The record is as it was sealed, so the one before it was changed.
+      if (this.#disputed !== undefined) return changedRecord(this.#disputed);
+      this.#sealedUpTo = { name, time: seal.time ?? "", issuerFingerprint: seal.issuerFingerprint };
+      return undefined;
+    }
+    const since = this.#sealedUpTo === undefined ? "the first record" : `${this.#sealedUpTo.name}, the last good seal`;
+    return {
+      name,
+      problem: `does not match its seal: it was changed, or the hashes since ${since}, were computed again`,
+    };
+  }
+
+  #findRepeated({ fingerprint }: IssuedCertificateSpec, name: string): RegisterFault | undefined {
+    if (fingerprint === undefined) return undefined;
+    const earlier = this.#fingerprints.get(fingerprint);
+    this.#fingerprints.set(fingerprint, name);
+    return earlier === undefined ? undefined : { name, problem: `records the same certificate as ${earlier}` };
+  }
+}
+
+function changedRecord(name: string): RegisterFault {
+  return { name, problem: "was changed: its hash is not the one that the records around it hold" };
+}
+
+function findShapeFault({ metadata, spec }: CheckedRecord, name: string): RegisterFault | undefined {
+  if (typeof spec !== "object" || spec === null || !Number.isSafeInteger(spec.sequence) || spec.sequence < 1) {
+    return { name, problem: "is not a record: its spec has no sequence number" };
+  }
+  if (metadata?.name === undefined || metadata.name === formatRecordName(spec.sequence)) return undefined;
+  return { name, problem: `has the sequence number ${spec.sequence} of another record` };
+}
+
+/** Returns the name of a record without metadata, by its sequence number or else by its place. */
+function nameRecord(spec: IssuedCertificateSpec | undefined, last: Link | undefined): string {
+  const sequence = spec?.sequence;
+  return formatRecordName(Number.isSafeInteger(sequence) ? sequence! : (last?.sequence ?? 0) + 1);
+}
