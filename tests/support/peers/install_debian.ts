@@ -1,6 +1,6 @@
 /**
  * Installs what tests need from Debian: an emulator and libraries for arm64, tools that make a bare host, the libraries of
- * an old release, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, age, which opens our
+ * an old release, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, a web server, age, which opens our
  * backups, clients of Kubernetes, and podman. Does nothing where they are there.
  */
 import process from "node:process";
@@ -13,6 +13,8 @@ const BARE_HOST = ["strace", "util-linux", "iproute2"];
 const FAULTS = ["gcc", "libc6-dev", "libfaketime"];
 const SCANNER = ["testssl.sh"];
 const BALANCER = ["haproxy"];
+/** The web server before which CRLs are put. */
+const WEB_SERVER = ["nginx"];
 const BACKUP = ["age"];
 /** The client of tests/support/interop/programs.ts that is written in Python. */
 const PROGRAMS = ["python3-kubernetes"];
@@ -26,6 +28,7 @@ async function main(): Promise<void> {
     ...FAULTS,
     ...SCANNER,
     ...BALANCER,
+    ...WEB_SERVER,
     ...BACKUP,
     ...PROGRAMS,
     ...CONTAINERS,

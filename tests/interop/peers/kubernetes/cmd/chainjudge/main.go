@@ -1,15 +1,18 @@
 // Command chainjudge reports whether a Go client accepts the certificates that servers show. It reads one JSON object a line
-// from standard input: the chain (leaf first) and the roots in DER, and the host. It writes "accept" or the reason why not.
+// from standard input: the chain (leaf first) and the roots in DER, the host, and the CRL of the first root, if any. It
+// writes "accept" or the reason why not.
 package main
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"log"
 	"os"
+	"time"
 )
 
 // maxRSABits is that of crypto/tls (maxRSAKeySize), which checks the shown certificates before it verifies them.
@@ -19,6 +22,7 @@ type question struct {
 	Chain [][]byte `json:"chain"`
 	Roots [][]byte `json:"roots"`
 	Host  string   `json:"host"`
+	CRL   []byte   `json:"crl"`
 }
 
 func main() {
@@ -39,10 +43,14 @@ func main() {
 
 func judge(asked question) error {
 	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
+	var issuer *x509.Certificate
 	for _, der := range asked.Roots {
 		root, err := x509.ParseCertificate(der)
 		if err != nil {
 			return err
+		}
+		if issuer == nil {
+			issuer = root
 		}
 		roots.AddCert(root)
 	}
@@ -60,6 +68,39 @@ func judge(asked question) error {
 			intermediates.AddCert(certificate)
 		}
 	}
-	_, err := shown[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates, DNSName: asked.Host})
-	return err
+	// With a CRL the certificate may be a client's.
+	usages := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	if asked.CRL != nil {
+		usages = []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
+	}
+	_, err := shown[0].Verify(x509.VerifyOptions{
+		Roots: roots, Intermediates: intermediates, DNSName: asked.Host, KeyUsages: usages,
+	})
+	if err != nil || asked.CRL == nil {
+		return err
+	}
+	return checkRevocation(shown[0], issuer, asked.CRL)
+}
+
+// checkRevocation does what Go leaves to programs: crypto/x509 parses a CRL and checks its signature.
+func checkRevocation(leaf, issuer *x509.Certificate, der []byte) error {
+	list, err := x509.ParseRevocationList(der)
+	if err != nil {
+		return err
+	}
+	if err := list.CheckSignatureFrom(issuer); err != nil {
+		return err
+	}
+	if now := time.Now(); now.Before(list.ThisUpdate) || now.After(list.NextUpdate) {
+		return fmt.Errorf("the CRL is of another time: %v to %v", list.ThisUpdate, list.NextUpdate)
+	}
+	if list.Number == nil || !bytes.Equal(list.AuthorityKeyId, issuer.SubjectKeyId) {
+		return fmt.Errorf("the CRL lacks its number or the key of its issuer")
+	}
+	for _, entry := range list.RevokedCertificateEntries {
+		if entry.SerialNumber.Cmp(leaf.SerialNumber) == 0 {
+			return fmt.Errorf("revoked at %v, reason %d", entry.RevocationTime, entry.ReasonCode)
+		}
+	}
+	return nil
 }

@@ -1,0 +1,160 @@
+/** Programs that read a CRL, as its judges: openssl, a Go program, zlint, nginx and HAProxy. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { spawnSync } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { request } from "node:https";
+import { findPemBlock } from "../../../core/pki/pem.ts";
+import { runProgram, start } from "../child.ts";
+import { eventually } from "../eventually.ts";
+import { peerPath } from "../peers/go.ts";
+import { findFreePort, type TempFolder } from "../temp.ts";
+
+/** The verdict about a certificate: undefined when it is accepted, else what the program reports. */
+export type CrlVerdict = string | undefined;
+
+/** The paths of a CA, its CRL in PEM, and the pair of a server that the CA signed. */
+export interface CrlSetting {
+  readonly folder: TempFolder;
+  readonly ca: string;
+  readonly crl: string;
+  readonly serverCertificate: string;
+  readonly serverKey: string;
+}
+
+/** The paths of the pair of a client. */
+export interface ClientPair {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** A program that serves over TLS and admits clients by their certificates. */
+export interface CrlServer extends AsyncDisposable {
+  /** Connects with a client's certificate. */
+  judge(client: ClientPair): Promise<CrlVerdict>;
+}
+
+/** Verifies a certificate with `openssl verify -crl_check`. */
+export async function judgeByOpenssl(
+  setting: Pick<CrlSetting, "ca" | "crl">,
+  certificate: string,
+): Promise<CrlVerdict> {
+  const line = ["verify", "-x509_strict", "-crl_check", "-CAfile", setting.ca, "-CRLfile", setting.crl, certificate];
+  const { code, stdout, stderr } = await runProgram("openssl", line);
+  return code === 0 ? undefined : stdout + stderr;
+}
+
+/** Verifies a certificate with Go's crypto/x509. */
+export async function judgeByGo(setting: Pick<CrlSetting, "ca" | "crl">, certificate: string): Promise<CrlVerdict> {
+  const [ca, crl, leaf] = await Promise.all([setting.ca, setting.crl, certificate].map(readBase64));
+  const question = JSON.stringify({ chain: [leaf], roots: [ca], host: "", crl });
+  const { code, stdout, stderr } = await runProgram(peerPath("chainjudge"), [], { stdin: question });
+  assert.equal(code, 0, stderr);
+  return stdout === "accept\n" ? undefined : stdout;
+}
+
+/** Lists the rules of RFC 5280 that a CRL violates, as zlint finds them. */
+export async function lintCrl(path: string): Promise<readonly string[]> {
+  const { code, stdout, stderr } = await runProgram(peerPath("zlint"), ["-includeSources", "RFC5280", path]);
+  assert.equal(code, 0, stderr);
+  const lints = Object.entries(JSON.parse(stdout) as Readonly<Record<string, { readonly result: string }>>);
+  // A run that judged nothing would find nothing.
+  assert.ok(lints.filter(([, { result }]) => result === "pass").length > 5, stdout);
+  return lints.filter(([, { result }]) => result === "error" || result === "fatal").map(([name]) => name);
+}
+
+/** Starts nginx with the CRL as `ssl_crl`. */
+export async function startNginx(setting: CrlSetting): Promise<CrlServer> {
+  const { folder, ca, crl, serverCertificate, serverKey } = setting;
+  const port = await findFreePort();
+  const folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((name) => `${name}_temp_path ${folder.join(`nginx-${name}`)};`);
+  const configuration = `daemon off; master_process off; pid ${folder.join("nginx.pid")}; error_log stderr;
+    events {}
+    http {
+      access_log off; ${folders.join(" ")}
+      server {
+        listen 127.0.0.1:${port} ssl;
+        ssl_certificate ${serverCertificate}; ssl_certificate_key ${serverKey};
+        ssl_client_certificate ${ca}; ssl_verify_client on; ssl_crl ${crl};
+        location / { return 200 "welcome"; }
+      }
+    }`;
+  const path = folder.join("nginx.conf");
+  await writeFile(path, configuration);
+  return await startServer(setting, port, findProgram("nginx"), ["-c", path, "-e", "stderr"]);
+}
+
+/** Starts HAProxy with the CRL as `crl-file`. */
+export async function startHaproxy(setting: CrlSetting): Promise<CrlServer> {
+  const { folder, ca, crl, serverCertificate, serverKey } = setting;
+  const port = await findFreePort();
+  const pair = folder.join("haproxy.pem");
+  await writeFile(pair, await readFile(serverCertificate, "utf8") + await readFile(serverKey, "utf8"), { mode: 0o600 });
+  const path = folder.join("haproxy.cfg");
+  const bind = `bind 127.0.0.1:${port} ssl crt ${pair} ca-file ${ca} verify required crl-file ${crl}`;
+  const lines = ["defaults", "mode http", "timeout client 10s", "timeout server 10s", "timeout connect 10s"];
+  const frontend = [
+    "frontend judge",
+    bind,
+    "http-request return status 200 content-type text/plain string welcome",
+    "",
+  ];
+  await writeFile(path, [...lines, ...frontend].join("\n"));
+  return await startServer(setting, port, findProgram("haproxy"), ["-db", "-f", path]);
+}
+
+async function startServer(
+  { ca }: CrlSetting,
+  port: number,
+  program: string,
+  args: readonly string[],
+): Promise<CrlServer> {
+  const running = start(program, args);
+  const caPem = await readFile(ca, "utf8");
+  const judge = async ({ certificate, key }: ClientPair): Promise<CrlVerdict> =>
+    await connect(port, caPem, await readFile(certificate, "utf8"), await readFile(key, "utf8"));
+  try {
+    await eventually(`${program} to listen`, async () => {
+      if (running.hasEnded()) throw new Error(`${program} ended: ${running.stderr()}`);
+      const answer = await connect(port, caPem, undefined, undefined);
+      return answer?.includes("ECONNREFUSED") === true ? undefined : true;
+    });
+    return { judge, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+  } catch (error) {
+    await running[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Sends a request with a certificate, and returns why it was refused. */
+function connect(
+  port: number,
+  ca: string,
+  cert: string | undefined,
+  key: string | undefined,
+): Promise<CrlVerdict> {
+  return new Promise((resolve) => {
+    const options = { host: "127.0.0.1", port, ca, cert, key, agent: false, servername: "localhost" } as const;
+    const sent = request(options, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk) => text += chunk);
+      response.on("end", () => resolve(response.statusCode === 200 && text === "welcome" ? undefined : text));
+    });
+    sent.on("error", (error) => resolve(`${error}`));
+    sent.end();
+  });
+}
+
+/** Debian's folder of servers is not on every user's PATH. */
+function findProgram(name: string): string {
+  const found = [name, `/usr/sbin/${name}`].find((candidate) => spawnSync(candidate, ["-v"]).status === 0);
+  if (found === undefined) throw new Error(`${name} judges CRLs: install it with \`deno task debian-packages\``);
+  return found;
+}
+
+async function readBase64(path: string): Promise<string> {
+  const found = findPemBlock(await readFile(path, "utf8"));
+  assert.ok(found !== undefined, `${path} is not PEM`);
+  return Buffer.from(found.block.bytes).toString("base64");
+}
