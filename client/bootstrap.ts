@@ -9,6 +9,7 @@ import { AppError, isAppError } from "../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/certificates_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../core/kube/meta.ts";
+import { shellWord } from "../core/lib/shell_word.ts";
 import type { PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import { forgetKey, keepKey, type KeptKey } from "./certificate/kept_key.ts";
@@ -16,8 +17,8 @@ import { type Connect, readCluster } from "./transport/connect.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
 import type { CertificateRequest } from "./certificate/submit_request.ts";
 import type { FilePort } from "./files.ts";
-import { checkKubeconfig, writeNodeKubeconfig } from "./node_kubeconfig.ts";
-import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
+import { checkKubeconfig, readNodeCluster, writeNodeKubeconfig } from "./node_kubeconfig.ts";
+import { obtainCertificate, type ObtainedCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
 import { findSecretFault } from "./private_file.ts";
 import { type ClockSkew, isSkewed, type TimedTransport } from "./transport/server_time.ts";
 import { limitTime } from "./transport/time_limit.ts";
@@ -54,6 +55,10 @@ export type BootstrapProgress =
   | ObtainProgress
   /** The kubeconfig exists but cannot be used. */
   | { readonly kind: "kubeconfigInvalid"; readonly reason: string }
+  /** The stored certificate has expired, and a new one is requested with it. */
+  | { readonly kind: "recovering"; readonly expiredAt: Date; readonly server: string }
+  /** The server does not accept the expired certificate; the bootstrap credentials are used instead. */
+  | { readonly kind: "recoveryRefused"; readonly reason: string }
   | { readonly kind: "keyKept"; readonly path: string; readonly reused: boolean }
   | { readonly kind: "waitingForServer"; readonly server: string }
   | { readonly kind: "clockSkew"; readonly skew: ClockSkew }
@@ -95,27 +100,73 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
     logger.warn("kubeconfig cannot be used, bootstrapping again", { reason: validity.reason });
     options.onProgress?.({ kind: "kubeconfigInvalid", reason: validity.reason });
   }
-  const cluster = await options.findCluster(signal);
   const store = await openCredentialStore({ files, clock, certDir: options.certDir, prefix: CLIENT_STORE_PREFIX });
   const stored = await findStored(options, store);
   await checkTargets(options, store);
-  const { submitted, pair } = await obtainCertificate({
-    ...options,
-    keepKey: () => keepNodeKey(options, store, stored),
-    createRequest: (key) => createClientRequest(options, key),
-    connect: () => options.connect(cluster),
-    beforeSubmit: (transport) => prepareServer(options, cluster, transport, signal),
-    timeoutSeconds: options.waitSeconds ?? WAIT_SECONDS,
-    async store(pair) {
-      await store.update(pair.certificatePem, pair.keyPem);
-      options.onProgress?.({ kind: "stored", path: store.currentPath });
-      await forgetKey(store.temporaryKeyPath, files, logger);
-    },
-  }, signal);
+  const obtain = (cluster: ResolvedCluster): Promise<ObtainedCertificate> =>
+    obtainCertificate({
+      ...options,
+      keepKey: () => keepNodeKey(options, store, stored),
+      createRequest: (key) => createClientRequest(options, key),
+      connect: () => options.connect(cluster),
+      beforeSubmit: (transport) => prepareServer(options, cluster, transport, signal),
+      timeoutSeconds: options.waitSeconds ?? WAIT_SECONDS,
+      async store(pair) {
+        await store.update(pair.certificatePem, pair.keyPem);
+        options.onProgress?.({ kind: "stored", path: store.currentPath });
+        await forgetKey(store.temporaryKeyPath, files, logger);
+      },
+    }, signal);
+  const { cluster, submitted, pair } = await recoverExpired(options, store, stored, obtain) ??
+    await obtainWith(await options.findCluster(signal), obtain);
   await writeNodeKubeconfig(options.kubeconfigPath, cluster, store.currentPath, files);
   options.onProgress?.({ kind: "kubeconfigWritten", path: options.kubeconfigPath });
   const { name: csrName, adopted } = submitted;
   return { kind: "issued", csrName, adopted, pair, certificatePath: store.currentPath };
+}
+
+/** Obtains a certificate over a connection to a cluster. */
+type Obtain = (cluster: ResolvedCluster) => Promise<ObtainedCertificate>;
+
+async function obtainWith(
+  cluster: ResolvedCluster,
+  obtain: Obtain,
+): Promise<ObtainedCertificate & { readonly cluster: ResolvedCluster }> {
+  return { cluster, ...await obtain(cluster) };
+}
+
+/**
+ * Obtains a certificate with the expired one, which a server accepts for that where its operator allows it
+ * (`--node-recovery`). Undefined when there is none, and when the server refuses it.
+ */
+async function recoverExpired(
+  options: BootstrapOptions,
+  store: CredentialStore,
+  { pair }: StoredPair,
+  obtain: Obtain,
+): Promise<ObtainedCertificate & { readonly cluster: ResolvedCluster } | undefined> {
+  if (pair === undefined || pair.leaf.notAfter >= options.clock.now()) return undefined;
+  if (await options.files.stat(options.kubeconfigPath) === undefined) return undefined;
+  const cluster = await readNodeCluster({ ...options, store });
+  options.onProgress?.({ kind: "recovering", expiredAt: pair.leaf.notAfter, server: cluster.server });
+  return await ifAccepted(() => obtainWith(cluster, obtain), (reason) => {
+    options.logger.info("the server does not accept the expired certificate", { reason });
+    options.onProgress?.({ kind: "recoveryRefused", reason });
+  });
+}
+
+/** Runs an attempt with an expired certificate; undefined when the server refuses it, which `onRefused` gets to know. */
+export async function ifAccepted<T>(
+  attempt: () => Promise<T>,
+  onRefused: (reason: string) => void,
+): Promise<T | undefined> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (!isAppError(error, "unauthorized", "access_denied")) throw error;
+    onRefused(error.message);
+    return undefined;
+  }
 }
 
 /** The stored pair, for the choice of a key. */
@@ -282,13 +333,16 @@ export function createKubeconfigFinder(path: string, files: FilePort): FindBoots
 /**
  * Always fails with AppError `credentials_missing`: only `kubeconfigPath` was given, and its certificate is not valid.
  */
-export function createMissingCredentialsFinder(kubeconfigPath: string): FindBootstrapCluster {
+export function createMissingCredentialsFinder(kubeconfigPath: string, nodeName: string): FindBootstrapCluster {
   return () =>
     Promise.reject(
       new AppError(
         "credentials_missing",
         `cannot request a certificate: "${kubeconfigPath}" has no valid one, and there are no bootstrap credentials`,
-        { hint: "make a token with: tlsboot token create --print-join-command, and run the command it prints" },
+        {
+          hint: "on the server, run the following command, and run here what it prints: " +
+            `tlsboot token create --node ${shellWord(nodeName)} --print-join-command`,
+        },
       ),
     );
 }

@@ -229,10 +229,10 @@ for (const path of ["/node/kubeconfig", "/node/pki"]) {
 
 test("bootstrap() names the command that helps when there are no bootstrap credentials", async () => {
   await using f = await fixture();
-  const options = { ...f.options, findCluster: createMissingCredentialsFinder("/node/kubeconfig") };
+  const options = { ...f.options, findCluster: createMissingCredentialsFinder("/node/kubeconfig", "n1") };
   await assert.rejects(bootstrap(options, f.abort.signal), (error) => {
     assert.ok(isAppError(error, "credentials_missing"));
-    assert.match(error.hint ?? "", /tlsboot token create --print-join-command/);
+    assert.match(error.hint ?? "", /tlsboot token create --node n1 --print-join-command$/);
     return true;
   });
 });

@@ -76,14 +76,23 @@ export interface NodeConnectionOptions {
  * getCurrentCertificateOrBootstrap).
  */
 export async function connectAsNode(
-  options: Omit<NodeConnectionOptions, "store"> & { readonly store: Pick<CredentialStore, "currentPath"> },
+  options: NodeClusterOptions & Pick<NodeConnectionOptions, "connect">,
 ): Promise<TlsTransport> {
-  const { kubeconfigPath, store, files, connect } = options;
+  return await options.connect(await readNodeCluster(options));
+}
+
+/** The kubeconfig of a node, and the store of its client certificate. */
+export type NodeClusterOptions = Pick<NodeConnectionOptions, "kubeconfigPath" | "files"> & {
+  readonly store: Pick<CredentialStore, "currentPath">;
+};
+
+/** Reads the kubeconfig of a node, with the pair of the store if there is one. AppError `kubeconfig_invalid`. */
+export async function readNodeCluster({ kubeconfigPath, store, files }: NodeClusterOptions): Promise<ResolvedCluster> {
   const cluster = await readCluster(kubeconfigPath, files);
-  if (await files.stat(store.currentPath) === undefined) return await connect(cluster);
+  if (await files.stat(store.currentPath) === undefined) return cluster;
   const { token: _token, tokenFile: _tokenFile, ...rest } = cluster;
   const pair = { kind: "file", path: store.currentPath } as const;
-  return await connect({ ...rest, clientCertificate: pair, clientKey: pair } satisfies ResolvedCluster);
+  return { ...rest, clientCertificate: pair, clientKey: pair };
 }
 
 /** Copies the pair of a kubeconfig into an empty store, so that it can be renewed there. */

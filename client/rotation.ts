@@ -35,6 +35,11 @@ export interface CertificateManagerOptions {
   readonly template: TemplateSource;
   /** Requests a certificate for a key and returns it as PEM; `createCertificateRequester` creates this function. */
   readonly requestCertificate: RequestCertificate;
+  /**
+   * Chooses the key of a request without a valid certificate; by default a new one. Such a request may be made with an
+   * expired certificate, which the server binds to the first key, so that the key must survive a restart.
+   */
+  readonly keepKey?: () => Promise<PrivateKey>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -158,12 +163,14 @@ function createRotation(options: CertificateManagerOptions): Rotation {
 }
 
 async function request(
-  { requestCertificate, clock }: CertificateManagerOptions,
+  { requestCertificate, keepKey, clock }: CertificateManagerOptions,
   template: CertificateTemplate,
   credentials: "current" | "bootstrap",
   signal: AbortSignal,
 ): Promise<Unstored> {
-  const key = await generatePrivateKey("ecdsa-p256");
+  const key = credentials === "bootstrap" && keepKey !== undefined
+    ? await keepKey()
+    : await generatePrivateKey("ecdsa-p256");
   const certificatePem = await requestCertificate(key, template, credentials, signal);
   const chain = parseCertificateChain(certificatePem);
   const leaf = chain.ok ? chain.value[0] : undefined;

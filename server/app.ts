@@ -41,6 +41,8 @@ import {
 import { assertRoute, type ServedRoute } from "./http/routes.ts";
 import { respondSnapshot, SNAPSHOT_PATH } from "./http/snapshot.ts";
 import { SharedEncodings } from "./http/watch_events.ts";
+import type { Decision } from "../core/rbac/attributes.ts";
+import type { NodeRecovery } from "./node_recovery.ts";
 import { type Metrics, respondMetrics } from "./metrics/api_requests.ts";
 import type { Inflight } from "./metrics/flow_control.ts";
 import { createUid, type RegistryDeps } from "./registry/registry.ts";
@@ -50,6 +52,8 @@ export interface AppDeps extends RegistryDeps {
   readonly served: Served;
   readonly authenticate: Authenticator;
   readonly authorizer: Authorizer;
+  /** Absent when nodes with an expired certificate cannot recover. */
+  readonly nodeRecovery?: Pick<NodeRecovery, "isAllowed">;
   readonly flowControl: FlowControl;
   readonly audit: AuditOptions | undefined;
   readonly metrics: Metrics;
@@ -285,6 +289,7 @@ async function authenticateCaller(deps: AppDeps, exchange: Exchange): Promise<Us
   if (result.kind !== "unauthorized") {
     deps.metrics.authenticated("success", result.user.username, seconds());
     exchange.authenticated = { credentials, user: result.user };
+    exchange.isRecovering = result.kind === "user" && result.isRecovering === true;
     return result.user;
   }
   const { auditId, info: { path } } = exchange;
@@ -336,10 +341,23 @@ function authorize(deps: AppDeps): Step {
     const { info, user, audit } = exchange;
     const attributes = toAttributes(info);
     const startedMs = deps.clock.elapsedMs();
-    const decision = await deps.authorizer.authorize(user, attributes);
+    const decision = exchange.isRecovering && !await isRecoveryRequest(deps, exchange)
+      ? NO_RECOVERY_REQUEST
+      : await deps.authorizer.authorize(user, attributes);
     deps.metrics.authorized(RESULTS[decision.kind], (deps.clock.elapsedMs() - startedMs) / 1000);
     audit?.authorized(decision);
     if (decision.kind !== "allow") throw withNosniff(createDeniedError(user, attributes, decision.reason));
     await next();
   };
+}
+
+const NO_RECOVERY_REQUEST: Decision = {
+  kind: "noOpinion",
+  reason: "a node whose certificate has expired may only create a certificate signing request for itself and read it",
+};
+
+/** Reports whether a recovering node makes one of the requests that it may make, as itself. */
+async function isRecoveryRequest({ nodeRecovery }: AppDeps, exchange: Exchange): Promise<boolean> {
+  const { user, authenticated, info } = exchange;
+  return user === authenticated?.user && await nodeRecovery?.isAllowed(user, toAttributes(info)) === true;
 }

@@ -25,19 +25,16 @@ import {
 import { parseRequest } from "../core/csr/request.ts";
 import { getErrorMessage, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
-import { storedForm } from "../core/kube/codec/stored_form.ts";
-import type { Event, SecretObject } from "../core/kube/core_v1.ts";
-import { eventKind } from "../core/kube/kinds/mod.ts";
-import { formatMicroTime, formatTime, getName } from "../core/kube/meta.ts";
+import type { SecretObject } from "../core/kube/core_v1.ts";
+import { getName } from "../core/kube/meta.ts";
 import { createTokenBuckets } from "../core/lib/token_buckets.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import { type PublicKeyPin, publicKeyPin } from "../core/pki/public_key_pin.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { BACKDATE_MS } from "../core/signing/plan.ts";
 import type { MetricsRegistry } from "./metrics/registry.ts";
-import { createUid, toStorageKey } from "./registry/registry.ts";
-import { events } from "./registry/events.ts";
 import { withMeta } from "./registry/write.ts";
+import { recordServerEvent } from "./server_events.ts";
 import { followStorage } from "./storage/follow.ts";
 import type { Storage, StorageWatch, Write } from "./storage/storage.ts";
 
@@ -230,42 +227,18 @@ export class BootstrapTokens implements Disposable {
   }
 
   async #recordEvent(tokenId: string, { message }: TokenRefusal, address: string): Promise<void> {
-    const { storage, clock, random, logger } = this.#deps;
     const name = toTokenSecretName(tokenId);
     const secret = await this.getSecret(name).catch(() => undefined);
-    const now = clock.now();
-    const suffix = Array.from(random.bytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const uid = secret?.metadata.uid === undefined ? {} : { uid: secret.metadata.uid };
     const from = address === "" ? "" : ` from ${address}`;
-    const event: Event = {
-      metadata: {
-        name: `${name}.${suffix}`,
-        namespace: BOOTSTRAP_TOKEN_NAMESPACE,
-        uid: createUid(random),
-        creationTimestamp: formatTime(now),
-      },
-      involvedObject: {
-        kind: "Secret",
-        namespace: BOOTSTRAP_TOKEN_NAMESPACE,
-        name,
-        ...(secret?.metadata.uid === undefined ? {} : { uid: secret.metadata.uid }),
-        apiVersion: "v1",
-      },
+    await recordServerEvent(this.#deps, {
+      about: { kind: "Secret", namespace: BOOTSTRAP_TOKEN_NAMESPACE, name, ...uid, apiVersion: "v1" },
+      namespace: BOOTSTRAP_TOKEN_NAMESPACE,
       reason: "BootstrapTokenRefused",
       message:
         `An attempt${from} to use bootstrap token "${tokenId}" was refused: ${message}. If no machine of yours ` +
         `made it, another has a copy of the token; to delete it: tlsboot token delete ${tokenId}`,
-      source: {},
-      firstTimestamp: null,
-      lastTimestamp: null,
-      type: "Warning",
-      eventTime: formatMicroTime(now),
       action: "Authenticating",
-      reportingComponent: "tlsboot",
-      reportingInstance: "tlsboot",
-    };
-    const key = toStorageKey(events, BOOTSTRAP_TOKEN_NAMESPACE, `${name}.${suffix}`);
-    await storage.create(key, storedForm(eventKind.schema, event)).catch((error: unknown) => {
-      logger.warn("event cannot be written", { tokenId, reason: getErrorMessage(error) });
     });
   }
 }

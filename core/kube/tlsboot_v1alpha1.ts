@@ -106,6 +106,8 @@ export interface IssuedCertificateStatus {
   readonly revocation?: CertificateRevocation;
   /** The CA's signature over the register up to this record. */
   readonly seal?: RegisterSeal;
+  /** Set when a node that has only this certificate, which has expired, requested its next one with it. */
+  readonly recovery?: NodeRecoveryBinding;
 }
 
 /** The revocation that covers a certificate. */
@@ -127,6 +129,15 @@ export interface RegisterSeal {
   readonly algorithm: string;
   /** The signature, as base64 text. */
   readonly signature: string;
+}
+
+/** The one key that an expired certificate may still obtain a certificate for. */
+export interface NodeRecoveryBinding {
+  /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
+  readonly publicKeyFingerprint: string;
+  /** The IP address from which the request came. */
+  readonly address?: string;
+  readonly time: string | null;
 }
 
 /** The order to refuse a certificate, a user, a group, a node or a token from now on. Immutable. */

@@ -25,6 +25,8 @@ export type AuthnResult =
     /** The requested audiences that the credential is meant for. */
     readonly audiences: readonly string[];
     readonly warnings?: readonly string[];
+    /** A node that presented its expired certificate: it may only request its next one (`server/node_recovery.ts`). */
+    readonly isRecovering?: true;
   }
   /** The client presented no credentials, and anonymous requests are allowed. */
   | { readonly kind: "anonymous"; readonly user: UserInfo; readonly warnings?: readonly string[] }
@@ -72,6 +74,8 @@ export function selectAcceptedAudiences(wanted: readonly string[]): readonly str
  * listener does not end a handshake because of a bad certificate.
  */
 export type PeerCertificate =
-  /** The chain in DER: the leaf, then its issuers as far as they are known. */
-  | { readonly kind: "verified"; readonly chain: readonly Uint8Array<ArrayBuffer>[] }
-  | { readonly kind: "unverified"; readonly reason: string };
+  & {
+    /** The chain in DER: the leaf, then its issuers as far as they are known. */
+    readonly chain: readonly Uint8Array<ArrayBuffer>[];
+  }
+  & ({ readonly kind: "verified" } | { readonly kind: "unverified"; readonly reason: string });

@@ -23,6 +23,7 @@ import {
   parseBearerToken,
 } from "./token_authenticators.ts";
 import { createClientCertificateAuthenticator } from "./client_certificate.ts";
+import type { NodeRecovery } from "../node_recovery.ts";
 
 /** Dependencies of the authenticator, and the methods that are enabled. */
 export interface AuthenticatorDeps {
@@ -34,6 +35,8 @@ export interface AuthenticatorDeps {
   /** Reads the Secrets of bootstrap tokens, and learns how the tokens are used. */
   readonly bootstrapTokens?: BootstrapTokenDeps["tokens"];
   readonly anonymous: boolean;
+  /** Lets nodes with an expired certificate request their next one; absent when that is off. */
+  readonly nodeRecovery?: Pick<NodeRecovery, "authenticate">;
   /** Called with each client certificate that is accepted; a promise is awaited before the request continues. */
   readonly onClientCertificate?: (leaf: CertificateFacts) => Promise<void> | undefined;
 }
@@ -62,6 +65,12 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
       failures.push(result.reason);
       const refusal = result.isGenuine === true ? { refusal: result.reason } : {};
       return withoutUser(deps, failures, { ...warnings, ...refusal });
+    }
+    if (shown.kind === "failed" && peerCertificate !== undefined && deps.nodeRecovery !== undefined) {
+      const { clientCas, nodeRecovery } = deps;
+      const recovered = await nodeRecovery.authenticate(peerCertificate, clientCas(), request.remoteAddress);
+      if (recovered.kind === "user") return { ...accept(recovered.user, audiences), isRecovering: true };
+      if (recovered.kind === "failed") failures.push(recovered.reason);
     }
     return withoutUser(deps, failures, warnings);
   };
@@ -101,7 +110,7 @@ function withoutUser(
   return { kind: "anonymous", user: ANONYMOUS, ...warnings };
 }
 
-function accept(user: UserInfo, audiences: readonly string[]): AuthnResult {
+function accept(user: UserInfo, audiences: readonly string[]): AuthnResult & { readonly kind: "user" } {
   const { username, groups } = user;
   const isSettled = groups.includes(AUTHENTICATED_GROUP) || groups.includes(UNAUTHENTICATED_GROUP);
   if (username === ANONYMOUS_USER || isSettled) return { kind: "user", user, audiences };

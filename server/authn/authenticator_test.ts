@@ -49,7 +49,7 @@ async function ask(
   return await authenticate({ authorizationHeader: undefined, peerCertificate: undefined, ...request });
 }
 
-const unverified = { kind: "unverified", reason: "CERT_HAS_EXPIRED" } as const;
+const unverified = { kind: "unverified", reason: "CERT_HAS_EXPIRED", chain: [] } as const;
 const bearer = (token: string) => ({ authorizationHeader: `Bearer ${token}` });
 
 const cases: readonly {

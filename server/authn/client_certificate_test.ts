@@ -65,7 +65,11 @@ test("createClientCertificateAuthenticator() empties its cache when a CA is remo
 });
 
 test("createClientCertificateAuthenticator() never accepts a certificate that the TLS layer refused", () => {
-  const result = createClientCertificateAuthenticator(roots)({ kind: "unverified", reason: "UNABLE_TO_VERIFY" }, now);
+  const result = createClientCertificateAuthenticator(roots)({
+    kind: "unverified",
+    reason: "UNABLE_TO_VERIFY",
+    chain: [],
+  }, now);
   assert.deepEqual(result, { kind: "failed", reason: "client certificate: UNABLE_TO_VERIFY" });
 });
 

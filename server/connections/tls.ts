@@ -59,9 +59,10 @@ export function findPeerCertificate(socket: TLSSocket): PeerCertificate | undefi
 function readPeer(socket: TLSSocket): PeerCertificate | null {
   const shown = socket.getPeerCertificate?.(true) as DetailedPeerCertificate | undefined;
   if (shown === undefined || shown === null || shown.raw === undefined) return null;
+  const chain = readChain(shown);
   return socket.authorized === true
-    ? { kind: "verified", chain: readChain(shown) }
-    : { kind: "unverified", reason: String(socket.authorizationError ?? "not authorized") };
+    ? { kind: "verified", chain }
+    : { kind: "unverified", reason: String(socket.authorizationError ?? "not authorized"), chain };
 }
 
 function readChain(leaf: DetailedPeerCertificate): readonly Uint8Array<ArrayBuffer>[] {

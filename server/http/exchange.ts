@@ -78,6 +78,8 @@ export class Exchange {
   readonly repeated: ReadonlyMap<string, string> | undefined;
   /** The credentials of the client and the user whom they identified; undefined for in-process clients. */
   authenticated: Pick<OpenStream, "credentials" | "user"> | undefined;
+  /** The client is a node whose certificate has expired: it may only request its next one. */
+  isRecovering = false;
   /** The user of the request, after impersonation. */
   user: UserInfo = NO_USER;
   /** The audit trail of the request; undefined when the request is not audited. */

@@ -32,7 +32,11 @@ const DISCOVERY_SECONDS = 300;
  * Chooses how to find the cluster. UsageError for settings that are incomplete or contradictory. Files are read only on
  * use.
  */
-export function createClusterFinder(settings: Settings<BootstrapFlags>, tools: CredentialTools): FindBootstrapCluster {
+export function createClusterFinder(
+  settings: Settings<BootstrapFlags>,
+  nodeName: string,
+  tools: CredentialTools,
+): FindBootstrapCluster {
   const { io, files, connect, onProgress } = tools;
   const { server, caCertHash: pins } = settings;
   const hasToken = settings.token !== undefined || settings.tokenFile !== undefined;
@@ -43,7 +47,7 @@ export function createClusterFinder(settings: Settings<BootstrapFlags>, tools: C
     return createKubeconfigFinder(resolve(io.cwd, settings.bootstrapKubeconfig), files);
   }
   if (server === undefined && !hasToken && pins.length === 0) {
-    return createMissingCredentialsFinder(resolve(io.cwd, settings.kubeconfig ?? ""));
+    return createMissingCredentialsFinder(resolve(io.cwd, settings.kubeconfig ?? ""), nodeName);
   }
   if (server === undefined) throw new UsageError("a token and a hash need --server, the address of the cluster");
   if (!hasToken) {

@@ -1,5 +1,6 @@
 /** Renews a machine's certificates: a certificate manager for each, and a follower of the machine's addresses. */
-import { CLIENT_STORE_PREFIX } from "../../../client/bootstrap.ts";
+import { CLIENT_STORE_PREFIX, ifAccepted } from "../../../client/bootstrap.ts";
+import { forgetKey, keepKey } from "../../../client/certificate/kept_key.ts";
 import {
   createCertificateRequester,
   createFixedTemplate,
@@ -56,27 +57,40 @@ async function rotateClient(context: RotationContext, store: CredentialStore, si
   const { settings, machine, tools, onChange } = context;
   const { io, files, connect, logger, findCluster } = tools;
   const { clock, random } = io;
+  const request = createCertificateRequester({
+    signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+    usages: (algorithm) => getKubeletUsages("renewal", algorithm),
+    ...toExpiration(settings),
+    clock,
+    random,
+    logger,
+    connect: async (credentials, signal) =>
+      credentials === "current"
+        ? await connectAsNode({ kubeconfigPath: machine.kubeconfigPath, store, files, connect })
+        : await connect(await findCluster(signal)),
+  });
   return await runCertificateManager({
     purpose: "client",
     store,
     template: createFixedTemplate({ ...toNodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] }),
-    requestCertificate: createCertificateRequester({
-      signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-      usages: (algorithm) => getKubeletUsages("renewal", algorithm),
-      ...toExpiration(settings),
-      clock,
-      random,
-      logger,
-      connect: async (credentials, signal) =>
-        credentials === "current"
-          ? await connectAsNode({ kubeconfigPath: machine.kubeconfigPath, store, files, connect })
-          : await connect(await findCluster(signal)),
-    }),
+    async requestCertificate(key, template, credentials, signal) {
+      const isExpired = credentials === "bootstrap" && await store.current() !== undefined;
+      if (!isExpired) return await request(key, template, credentials, signal);
+      // The certificate expired while this process was suspended; the server may still accept it for the next one.
+      const refused = (reason: string): void =>
+        logger.info("the server does not accept the expired certificate", { reason });
+      return await ifAccepted(() => request(key, template, "current", signal), refused) ??
+        await request(key, template, credentials, signal);
+    },
+    keepKey: async () =>
+      (await keepKey({ path: store.temporaryKeyPath, files, stored: (await store.current())?.leaf })).key,
     clock,
     random,
     logger,
-    onRotated: (pair, previous) =>
-      onChange({ purpose: "client", pair, certificatePath: store.currentPath }, previous === undefined),
+    async onRotated(pair, previous) {
+      await forgetKey(store.temporaryKeyPath, files, logger);
+      await onChange({ purpose: "client", pair, certificatePath: store.currentPath }, previous === undefined);
+    },
   }, signal);
 }
 

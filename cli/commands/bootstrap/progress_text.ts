@@ -15,6 +15,12 @@ export function describeProgress(event: MachineProgress, cwd: string): string | 
   switch (event.kind) {
     case "kubeconfigInvalid":
       return `the kubeconfig cannot be used: ${event.reason}`;
+    case "recovering":
+      return `the certificate expired at ${
+        formatTime(event.expiredAt)
+      }; requesting the next one with it from ${event.server}`;
+    case "recoveryRefused":
+      return `the server does not accept the expired certificate: ${event.reason}`;
     case "servingOutdated":
       return `requesting another serving certificate: ${event.reason}`;
     case "discovering":

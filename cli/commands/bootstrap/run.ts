@@ -53,7 +53,7 @@ export async function run(
     if (text !== undefined) steps?.step(text);
     if (event.kind === "issued") reportShortenedLifetime(event, settings, io);
   };
-  const findCluster = createClusterFinder(settings, { io, files, connect, onProgress });
+  const findCluster = createClusterFinder(settings, machine.nodeName, { io, files, connect, onProgress });
   const tools: Tools = { io, files, connect, logger, findCluster };
   const runHooksFor = createHookRunner(settings, machine, { io, files }, signal);
   let once: BootstrappedOnce;

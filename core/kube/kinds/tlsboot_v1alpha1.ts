@@ -249,6 +249,12 @@ const issuedCertificateStatusSchema: MessageSchema = {
       presence: "optional",
       description: "The signature of a CA over the register up to this record.",
     },
+    recovery: {
+      number: 3,
+      type: message(() => nodeRecoveryBindingSchema),
+      presence: "optional",
+      description: "The key for which a node requested its next certificate with this one, which had expired.",
+    },
   },
 };
 
@@ -261,6 +267,26 @@ const certificateRevocationSchema: MessageSchema = {
     message: { number: 3, type: STRING, presence: "omitempty", description: "Explanation in words." },
     revokedBy: { number: 4, type: STRING, presence: "omitempty", description: "User that revoked it." },
     time: { number: 5, type: TIME, presence: "always", description: "When it was revoked." },
+  },
+};
+
+const nodeRecoveryBindingSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.NodeRecoveryBinding",
+  description: "The one key that an expired certificate may still obtain a certificate for.",
+  fields: {
+    publicKeyFingerprint: {
+      number: 1,
+      type: STRING,
+      presence: "always",
+      description: "SHA-256 of the public key (SubjectPublicKeyInfo) in DER, in hex.",
+    },
+    address: {
+      number: 2,
+      type: STRING,
+      presence: "omitempty",
+      description: "IP address from which the request came.",
+    },
+    time: { number: 3, type: TIME, presence: "always", description: "When the key was bound." },
   },
 };
 

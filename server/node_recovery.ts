@@ -1,0 +1,220 @@
+/**
+ * The recovery of nodes whose certificates have expired (`--node-recovery`). A connection with an expired certificate may
+ * do one thing: create a CertificateSigningRequest for its own node, and read it. The first such request binds the
+ * certificate to the key of the request, so that a clone of the machine, which holds the same certificate, is refused.
+ */
+import { Counter } from "prom-client";
+import {
+  decideRecovery,
+  decideRecoveryRequest,
+  EXPIRED_CERTIFICATE_KEY,
+  type RecoveryRefusal,
+} from "../core/bootstrap/node_recovery.ts";
+import { parseRequest } from "../core/csr/request.ts";
+import { CERTIFICATES_GROUP, type CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import { issuedCertificateKind } from "../core/kube/kinds/mod.ts";
+import { formatTime, getName } from "../core/kube/meta.ts";
+import { formatApiVersion } from "../core/kube/schema.ts";
+import type { IssuedCertificate } from "../core/kube/tlsboot_v1alpha1.ts";
+import type { UserInfo } from "../core/kube/user.ts";
+import { createTokenBuckets } from "../core/lib/token_buckets.ts";
+import { type CertificateFacts, parseCertificate } from "../core/pki/certificate.ts";
+import { verifyChain } from "../core/pki/chain.ts";
+import { publicKeyPin } from "../core/pki/public_key_pin.ts";
+import type { Attributes } from "../core/rbac/attributes.ts";
+import type { AdmissionPlugin } from "./admission/admission.ts";
+import { isCsr } from "./admission/certificates.ts";
+import type { MethodResult, PeerCertificate } from "./authn/authentication.ts";
+import { identifyCertificate } from "./authn/client_certificate.ts";
+import type { MetricsRegistry } from "./metrics/registry.ts";
+import { recordServerEvent, type ServerEventDeps } from "./server_events.ts";
+import type { Stored, Write } from "./storage/storage.ts";
+
+/** What the recovery needs to know of the register. */
+export interface RecoveryRegister {
+  /** Finds the record of a certificate by the SHA-256 (hex) of its DER. */
+  find(fingerprint: string): Promise<Stored<IssuedCertificate> | undefined>;
+  /** Finds the record of the newest certificate of a signer and subject. */
+  findNewest(signerName: string, subject: string): Promise<IssuedCertificate | undefined>;
+}
+
+/** The settings and dependencies of the recovery. */
+export interface NodeRecoveryDeps extends ServerEventDeps {
+  readonly register: RecoveryRegister;
+  readonly registry: MetricsRegistry;
+  /** How long after its end a certificate may recover its node, in milliseconds. */
+  readonly graceMs: number;
+  /** How many nodes this server recovers in an hour. */
+  readonly perHour: number;
+}
+
+const HOUR_MS = 3_600_000;
+/** A refusal is reported as an Event at most once in this time for each node. */
+const REPORT_INTERVAL_MS = 60_000;
+
+/** Decides who may recover, and reports refusals. */
+export class NodeRecovery {
+  readonly #deps: NodeRecoveryDeps;
+  readonly #results: Counter<"result">;
+  readonly #limit: ReturnType<typeof createTokenBuckets>;
+  readonly #reports: ReturnType<typeof createTokenBuckets>;
+
+  constructor(deps: NodeRecoveryDeps) {
+    this.#deps = deps;
+    const elapsedMs = (): number => deps.clock.elapsedMs();
+    this.#limit = createTokenBuckets(elapsedMs, { burst: deps.perHour, refillMs: HOUR_MS / deps.perHour });
+    this.#reports = createTokenBuckets(elapsedMs, { burst: 1, refillMs: REPORT_INTERVAL_MS });
+    this.#results = new Counter({
+      name: "tlsboot_node_recoveries_total",
+      help: "Requests of nodes whose certificate had expired, by their result: accepted or refused.",
+      labelNames: ["result"],
+      registers: [deps.registry],
+    });
+  }
+
+  /**
+   * Identifies the node behind an expired certificate. The TLS handshake has proved the key, but did not check the chain,
+   * so that is done here, as of the last moment of the certificate.
+   */
+  async authenticate(
+    peer: PeerCertificate,
+    roots: readonly CertificateFacts[],
+    address: string | undefined,
+  ): Promise<MethodResult> {
+    const now = this.#deps.clock.now();
+    const leaf = findExpiredLeaf(peer, roots, now);
+    if (leaf === undefined) return { kind: "none" };
+    const record = (await this.#deps.register.find(leaf.sha256Fingerprint))?.object;
+    const { signerName = "", subject = "" } = record?.spec ?? {};
+    const newest = record === undefined ? undefined : await this.#deps.register.findNewest(signerName, subject);
+    const decided = decideRecovery({ leaf, record, newest, now, graceMs: this.#deps.graceMs });
+    if (!decided.ok) {
+      this.#refuse(record, leaf.subject.commonName, decided.error, address);
+      return { kind: "failed", reason: `expired client certificate: ${decided.error.message}`, isGenuine: true };
+    }
+    const identified = identifyCertificate(leaf);
+    if (identified.kind !== "user") return identified;
+    const extra = { ...identified.user.extra, [EXPIRED_CERTIFICATE_KEY]: [leaf.sha256Fingerprint] };
+    return { kind: "user", user: { ...identified.user, extra } };
+  }
+
+  /** Reports whether a recovering node may make a request: create a CertificateSigningRequest, or read its own. */
+  async isAllowed(user: UserInfo, attributes: Attributes): Promise<boolean> {
+    if (attributes.kind === "path") return false;
+    const { verb, apiGroup, resource, subresource, name } = attributes;
+    if (apiGroup !== CERTIFICATES_GROUP || resource !== "certificatesigningrequests" || subresource !== "") {
+      return false;
+    }
+    if (verb === "create") return true;
+    if (!["get", "list", "watch"].includes(verb) || name === "") return false;
+    const stored = await this.#deps.storage.get(`/registry/certificatesigningrequests/${name}`);
+    if (stored === undefined) return true;
+    const { spec } = stored.object as CertificateSigningRequest;
+    return spec.username === user.username &&
+      spec.extra?.[EXPIRED_CERTIFICATE_KEY]?.[0] === user.extra[EXPIRED_CERTIFICATE_KEY]?.[0];
+  }
+
+  /** The admission plugin that binds an expired certificate to the key of the first request that is made with it. */
+  readonly plugin: AdmissionPlugin = {
+    name: "NodeRecovery",
+    validate: async ({ operation, kind, subresource, object, user, address, alsoWrite }) => {
+      if (operation !== "CREATE" || subresource !== "" || !isCsr(kind, object)) return undefined;
+      const { refusal, write } = await this.decide(object, user, address);
+      if (write !== undefined) alsoWrite?.(write);
+      return refusal;
+    },
+  };
+
+  /**
+   * Decides about a new request of a recovering node. The returned write, if there is one, binds the expired certificate to
+   * the key of the request and has to be made in the transaction that creates the request.
+   */
+  async decide(
+    csr: CertificateSigningRequest,
+    user: UserInfo,
+    address: string | undefined,
+  ): Promise<{ readonly refusal?: RecoveryRefusal; readonly write?: Write }> {
+    const fingerprint = user.extra[EXPIRED_CERTIFICATE_KEY]?.[0];
+    if (fingerprint === undefined) return {};
+    const request = parseRequest(csr.spec.request);
+    // A malformed request is refused by validation.
+    if (!request.ok) return {};
+    const stored = await this.#deps.register.find(fingerprint);
+    if (stored === undefined) {
+      return { refusal: { message: "the expired certificate is not in the register", isSuspicious: false } };
+    }
+    const record = stored.object;
+    const publicKeyFingerprint = publicKeyPin(request.value).slice("sha256:".length);
+    const decided = decideRecoveryRequest(record, csr, request.value, publicKeyFingerprint);
+    if (decided.ok && decided.value === "bound") return {};
+    const refusal = decided.ok ? this.#checkLimit() : decided.error;
+    if (refusal !== undefined) {
+      this.#refuse(record, user.username, refusal, address);
+      return { refusal };
+    }
+    this.#results.inc({ result: "accepted" });
+    this.#deps.logger.info("a node with an expired certificate recovers", { username: user.username, address });
+    const recovery = {
+      publicKeyFingerprint,
+      ...(address === undefined ? {} : { address }),
+      time: formatTime(this.#deps.clock.now()),
+    };
+    const object: IssuedCertificate = { ...record, status: { ...record.status, recovery } };
+    return { write: { kind: "update", key: stored.key, object, expectedRevision: stored.revision } };
+  }
+
+  #checkLimit(): RecoveryRefusal | undefined {
+    this.#limit.sweep();
+    if (this.#limit.take("")) return undefined;
+    const message = `this server has recovered ${this.#deps.perHour} nodes within an hour, which is its limit ` +
+      "(--node-recovery-limit)";
+    return { message, isSuspicious: false };
+  }
+
+  #refuse(
+    record: IssuedCertificate | undefined,
+    username: string,
+    { message, isSuspicious }: RecoveryRefusal,
+    address = "",
+  ): void {
+    const { logger } = this.#deps;
+    this.#results.inc({ result: "refused" });
+    logger.warn("a node with an expired certificate was refused", { username, address, reason: message });
+    this.#reports.sweep();
+    if (record === undefined || !isSuspicious || !this.#reports.take(username)) return;
+    const from = address === "" ? "" : ` from ${address}`;
+    const uid = record.metadata.uid === undefined ? {} : { uid: record.metadata.uid };
+    void recordServerEvent(this.#deps, {
+      about: {
+        kind: issuedCertificateKind.kind,
+        name: getName(record),
+        ...uid,
+        apiVersion: formatApiVersion(issuedCertificateKind),
+      },
+      namespace: "default",
+      reason: "NodeRecoveryRefused",
+      message: `An attempt${from} to recover "${username}" with its expired certificate was refused: ${message}. ` +
+        "Two machines hold the key of this certificate; give a new token to the one that is yours",
+      action: "Authenticating",
+    });
+  }
+}
+
+/** Finds the leaf of a chain that has expired and is correct apart from that. */
+function findExpiredLeaf(
+  peer: PeerCertificate,
+  roots: readonly CertificateFacts[],
+  now: Date,
+): CertificateFacts | undefined {
+  const certificates: CertificateFacts[] = [];
+  for (const der of peer.chain) {
+    const facts = parseCertificate(der);
+    if (!facts.ok) return undefined;
+    certificates.push(facts.value);
+  }
+  const [leaf, ...issuers] = certificates;
+  if (leaf === undefined || leaf.notAfter >= now) return undefined;
+  // On Deno a handshake with an X.509 v1 certificate does not prove the key.
+  if (leaf.version !== 3) return undefined;
+  return verifyChain(leaf, issuers, roots, { at: leaf.notAfter, usage: "client" }).ok ? leaf : undefined;
+}
