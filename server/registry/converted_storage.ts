@@ -31,6 +31,7 @@ export function createConvertedStorage(storage: Storage, { toStored, fromStored 
   }
 
   return {
+    sharesRevisions: storage.sharesRevisions,
     async get(key) {
       const stored = await storage.get(key);
       return stored === undefined ? undefined : convert(stored);

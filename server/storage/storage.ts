@@ -81,10 +81,14 @@ export interface Storage extends AsyncDisposable {
   /** Removes a key last written by `expectedRevision`; returns the last state and the revision of the deletion. */
   delete(key: string, expectedRevision: number): Promise<{ readonly previous: Stored; readonly revision: number }>;
   /**
-   * Makes all writes or none, of objects of different resources, and returns the change of each in their order. Throws
+   * True for etcd, where all changes of a transaction have one revision. Then no two of its objects may be of one resource.
+   */
+  readonly sharesRevisions: boolean;
+  /**
+   * Makes all writes or none, of different keys, and returns the change of each in their order. Throws
    * `AlreadyExistsError` or `RevisionConflictError` for the first write that does not hold, `WriteRefusedError` when all
-   * objects together are larger than one object may be, and AppError `internal` for two objects of one resource. All
-   * changes have one revision in etcd and one each elsewhere, and take effect in memory at the same moment.
+   * objects together are larger than one object may be, and AppError `internal` for writes that may not be in one
+   * transaction. All changes take effect in memory at the same moment.
    */
   transact(writes: readonly Write[]): Promise<readonly StorageEvent[]>;
   /**

@@ -32,13 +32,23 @@ export abstract class SingleWrites {
   }
 }
 
+/** Throws AppError `internal` for a transaction that writes a key twice. */
+export function assertTransaction(writes: readonly Write[]): void {
+  if (writes.length < 2) return;
+  const keys = new Set<string>();
+  for (const { key } of writes) {
+    if (keys.has(key)) throw new AppError("internal", `cannot write "${key}" twice in one transaction`);
+    keys.add(key);
+  }
+}
+
 /**
  * Throws AppError `internal` for a transaction that writes two objects of one resource. In etcd both would get the same
  * resourceVersion. A client whose watch ends between their changes continues after that version and never receives the
  * second (client-go `tools/cache/reflector.go`), and kube-apiserver's watch cache answers a list between them in the same
  * way (`apiserver/pkg/storage/cacher/watch_cache.go`).
  */
-export function assertTransaction(writes: readonly Write[]): void {
+export function assertOneOfEachResource(writes: readonly Write[]): void {
   const keys = new Map<string, string>();
   for (const { key } of writes) {
     const resource = findResourcePath(key.slice(ROOT.length)) ?? key;

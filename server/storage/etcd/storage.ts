@@ -8,7 +8,7 @@ import { currentRevision, type EtcdMirror } from "./mirror.ts";
 import type { GuardedWrite, TransactionResponse } from "./wire.ts";
 import { assertSendable } from "../size_limit.ts";
 import { createStorageEvent } from "../stored.ts";
-import { assertTransaction, checkWrite, SingleWrites } from "../transaction.ts";
+import { assertOneOfEachResource, checkWrite, SingleWrites } from "../transaction.ts";
 import type { WatchListener } from "../watchers.ts";
 import {
   AlreadyExistsError,
@@ -42,6 +42,7 @@ const HEALTH_TIMEOUT_MS = 2_000;
 
 /** A store that several servers share. */
 export class EtcdStorage extends SingleWrites implements Storage {
+  readonly sharesRevisions = true;
   readonly #parts: EtcdStorageParts;
   readonly #running = new Set<Promise<unknown>>();
   /** The next request for etcd's revision, which is not sent yet and which all callers until then share. */
@@ -71,7 +72,7 @@ export class EtcdStorage extends SingleWrites implements Storage {
 
   transact(writes: readonly Write[]): Promise<readonly StorageEvent[]> {
     return this.#track(async () => {
-      assertTransaction(writes);
+      assertOneOfEachResource(writes);
       const replaced = await this.#findReplaced(writes);
       if (writes.length === 0) return [];
       const answer = await this.#write(writes.map((write) => this.#toGuardedWrite(write)));

@@ -89,6 +89,7 @@ const HUNG_MS = 10_000;
 
 /** A store in memory, durable by its journal. */
 export class JournaledStorage extends SingleWrites implements Storage {
+  readonly sharesRevisions = false;
   readonly #deps: JournaledStorageDeps;
   readonly #watchers: Watchers;
   readonly #expiry: EventExpiry;
