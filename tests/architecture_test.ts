@@ -33,6 +33,7 @@ const CORE_ORDER = [
   "approval",
   "audit",
   "bootstrap",
+  "revocation",
   "garbage",
   "namespaces",
   "backup",

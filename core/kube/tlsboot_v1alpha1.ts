@@ -74,6 +74,8 @@ export interface IssuedCertificateRequester {
    * token of that certificate.
    */
   readonly tokenID?: string;
+  /** SHA-256 (hex) of the client certificate that the user had, in DER. */
+  readonly certificateFingerprint?: string;
   /** The IP address from which the request was created. */
   readonly address?: string;
   readonly userAgent?: string;
@@ -168,6 +170,11 @@ export interface RevocationStatus {
   readonly revokedBy?: string;
   readonly revokedByGroups?: readonly string[];
   readonly time: string | null;
+  /**
+   * The sequence number of the last record of the register at that time. The certificates of a node up to this record were
+   * issued before the revocation, whatever the clock did.
+   */
+  readonly lastSequence?: number;
 }
 
 /** The reasons that a revocation may have, by their names in RFC 5280 section 5.3.1. */

@@ -186,6 +186,12 @@ const issuedCertificateRequesterSchema: MessageSchema = {
     },
     address: { number: 5, type: STRING, presence: "omitempty", description: "IP address from which the request came." },
     userAgent: { number: 6, type: STRING, presence: "omitempty", description: "User-Agent header of the request." },
+    certificateFingerprint: {
+      number: 7,
+      type: STRING,
+      presence: "omitempty",
+      description: "SHA-256 of the client certificate of the user, in hex.",
+    },
   },
 };
 
@@ -386,6 +392,12 @@ const revocationStatusSchema: MessageSchema = {
       description: "Groups of that user.",
     },
     time: { number: 3, type: TIME, presence: "always", description: "When it was revoked." },
+    lastSequence: {
+      number: 4,
+      type: INT64,
+      presence: "omitempty",
+      description: "Sequence number of the last record of the register at that time.",
+    },
   },
 };
 

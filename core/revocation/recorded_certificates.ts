@@ -1,0 +1,118 @@
+/** The facts of the register on which revocations depend, as an index over the records of issued certificates. */
+import { findTokenId } from "../bootstrap/token_secret.ts";
+import { getName } from "../kube/meta.ts";
+import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import { parseSubject } from "../pki/subject_text.ts";
+
+/** What the register says about one certificate. */
+export interface RecordedCertificate {
+  /** The position in the register. */
+  readonly sequence: number;
+  readonly serialNumber: string;
+  /** Whether it belongs to a CA or is the serving certificate of a server, which cannot be revoked. */
+  readonly isServers: boolean;
+  /** The token with which it was requested, or with which the first certificate was that it renews. */
+  readonly tokenID: string | undefined;
+  /** The sequence number of the first certificate in the chain of renewals that ends here; its own without renewals. */
+  readonly firstSequence: number;
+}
+
+/** Finds the record of a certificate by the SHA-256 (hex) of its DER. */
+export type FindRecorded = (fingerprint: string) => RecordedCertificate | undefined;
+
+/** The index. Records must be put in the order of their sequence numbers. */
+export class RecordedCertificates {
+  readonly #byName = new Map<string, { readonly fingerprint: string; readonly recorded: RecordedCertificate }>();
+  readonly #byFingerprint = new Map<string, RecordedCertificate>();
+  readonly #bySerial = new Map<string, RecordedCertificate>();
+  readonly #tokenIDs = new Map<string, number>();
+  #lastSequence = 0;
+
+  /** The largest sequence number so far; 0 for an empty register. */
+  get lastSequence(): number {
+    return this.#lastSequence;
+  }
+
+  clear(): void {
+    this.#byName.clear();
+    this.#byFingerprint.clear();
+    this.#bySerial.clear();
+    this.#tokenIDs.clear();
+    this.#lastSequence = 0;
+  }
+
+  /** Adds a record. A record that is known already, whose status changed, is ignored. */
+  put(record: IssuedCertificate): void {
+    const name = getName(record);
+    const { sequence, fingerprint = "", serialNumber = "", isCA = false, source, removed } = record.spec;
+    this.#lastSequence = Math.max(this.#lastSequence, sequence);
+    if (fingerprint === "" || removed !== undefined || this.#byName.has(name)) return;
+    const renewed = this.#findRenewed(record);
+    const recorded: RecordedCertificate = {
+      sequence,
+      serialNumber,
+      isServers: isCA || source === "ca" || source === "serving",
+      tokenID: findRequestingToken(record) ?? renewed?.tokenID,
+      firstSequence: renewed?.firstSequence ?? sequence,
+    };
+    this.#byName.set(name, { fingerprint, recorded });
+    this.#byFingerprint.set(fingerprint, recorded);
+    if (serialNumber !== "") this.#bySerial.set(serialNumber, recorded);
+    this.#countToken(recorded, 1);
+  }
+
+  /** Removes a record after its retention. */
+  remove(name: string): void {
+    const known = this.#byName.get(name);
+    if (known === undefined) return;
+    const { fingerprint, recorded } = known;
+    this.#byName.delete(name);
+    this.#byFingerprint.delete(fingerprint);
+    if (this.#bySerial.get(recorded.serialNumber) === recorded) this.#bySerial.delete(recorded.serialNumber);
+    this.#countToken(recorded, -1);
+  }
+
+  readonly findByFingerprint: FindRecorded = (fingerprint) => this.#byFingerprint.get(fingerprint);
+
+  findBySerialNumber(serialNumber: string): RecordedCertificate | undefined {
+    return this.#bySerial.get(serialNumber);
+  }
+
+  /** Reports whether a certificate in the register was requested with a token. */
+  hasToken(tokenID: string): boolean {
+    return this.#tokenIDs.has(tokenID);
+  }
+
+  #countToken({ tokenID }: RecordedCertificate, change: number): void {
+    if (tokenID === undefined) return;
+    const count = (this.#tokenIDs.get(tokenID) ?? 0) + change;
+    if (count > 0) this.#tokenIDs.set(tokenID, count);
+    else this.#tokenIDs.delete(tokenID);
+  }
+
+  /** Finds the certificate of the requester when it has the same subject; otherwise the request is no renewal. */
+  #findRenewed({ spec }: IssuedCertificate): RecordedCertificate | undefined {
+    const { requester = {}, replaces = "" } = spec;
+    if (requester.username === undefined || requester.username !== parseRecordedSubject(spec.subject).username) {
+      return undefined;
+    }
+    return this.#byFingerprint.get(requester.certificateFingerprint ?? "") ?? this.#byName.get(replaces)?.recorded;
+  }
+}
+
+function findRequestingToken({ spec: { requester = {} } }: IssuedCertificate): string | undefined {
+  return requester.tokenID ?? findTokenId(requester.username ?? "");
+}
+
+/** Attributes without a name of their own, which `formatName` writes at the end and `parseSubject` does not read. */
+const OTHER_ATTRIBUTES = /(?<!\\),\d+(?:\.\d+)+=.*$/s;
+
+/** Parses the subject of a record into the user whom its certificate identifies. */
+export function parseRecordedSubject(
+  subject = "",
+): { readonly username: string; readonly groups: readonly string[] } {
+  const parsed = parseSubject(subject.replace(OTHER_ATTRIBUTES, ""));
+  return parsed.ok
+    ? { username: parsed.value.commonName ?? "", groups: parsed.value.organizations ?? [] }
+    : { username: "", groups: [] };
+}

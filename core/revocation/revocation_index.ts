@@ -1,0 +1,225 @@
+/**
+ * Finds the Revocation of a credential, of a request and of an issued certificate. Every question is a few lookups in maps,
+ * because it is asked with each request to the API.
+ */
+import { isReplacementToken } from "../bootstrap/bound_token.ts";
+import { findTokenId } from "../bootstrap/token_secret.ts";
+import type { SecretObject } from "../kube/core_v1.ts";
+import { getName } from "../kube/meta.ts";
+import type { CertificateRevocation, IssuedCertificate, Revocation } from "../kube/tlsboot_v1alpha1.ts";
+import { NODE_USER_PREFIX, type UserInfo } from "../kube/user.ts";
+import { type FindRecorded, parseRecordedSubject, type RecordedCertificate } from "./recorded_certificates.ts";
+import {
+  describeRevocation,
+  findRevocationTarget,
+  REVOCATION_TARGET_KINDS,
+  type RevocationTarget,
+  type RevocationTargetKind,
+} from "./revocation.ts";
+
+/** The name and the groups by which a credential identifies its user. */
+export type IdentifiedUser = Pick<UserInfo, "username" | "groups">;
+
+/** The parts of a client certificate on which revocations depend. */
+export interface PresentedCertificate {
+  readonly serialNumber: string;
+  /** SHA-256 (hex) of the DER. */
+  readonly fingerprint: string;
+  readonly notBefore: Date;
+}
+
+/** The parts of a certificate signing request on which revocations depend. */
+export interface RevocableRequest {
+  /** The user whom the certificate would identify: CN and organizations of the requested subject. */
+  readonly subject: IdentifiedUser;
+  readonly requester: IdentifiedUser;
+  /** SHA-256 (hex) of the client certificate of the requester; undefined for other credentials. */
+  readonly certificateFingerprint: string | undefined;
+  /** The Secret of the bootstrap token of the requester; undefined for other credentials, and when it is gone. */
+  readonly tokenSecret: SecretObject | undefined;
+}
+
+/** The Revocation that applies, and the reason in words. */
+export interface RevocationMatch {
+  readonly revoked: Revocation;
+  /** A sentence without a period, such as `the requester: user "alice" is revoked since … (keyCompromise)`. */
+  readonly message: string;
+}
+
+/** An index of all Revocations by what they revoke. */
+export class RevocationIndex {
+  readonly #byName = new Map<string, { readonly target: RevocationTarget; readonly revoked: Revocation }>();
+  readonly #byTarget: Readonly<Record<RevocationTargetKind, Map<string, Revocation>>> = {
+    serial: new Map(),
+    node: new Map(),
+    user: new Map(),
+    group: new Map(),
+    token: new Map(),
+  };
+  /** The tokens whose certificates are revoked too. */
+  readonly #tokensWithCertificates = new Map<string, Revocation>();
+  readonly #findRecorded: FindRecorded | undefined;
+
+  /**
+   * @param findRecorded finds what the register says about a certificate; without it, rules that depend on the register
+   * or on a token's Secret are left to the API server
+   */
+  constructor(findRecorded?: FindRecorded) {
+    this.#findRecorded = findRecorded;
+  }
+
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  /** Counts the Revocations of each kind of target. */
+  count(): Readonly<Record<RevocationTargetKind, number>> {
+    const counts = REVOCATION_TARGET_KINDS.map((kind) => [kind, this.#byTarget[kind].size] as const);
+    // The list has every kind.
+    return Object.fromEntries(counts) as Record<RevocationTargetKind, number>;
+  }
+
+  /** Finds a Revocation by its name. */
+  get(name: string): Revocation | undefined {
+    return this.#byName.get(name)?.revoked;
+  }
+
+  replace(revocations: readonly Revocation[]): void {
+    for (const name of [...this.#byName.keys()]) this.delete(name);
+    for (const revoked of revocations) this.put(revoked);
+  }
+
+  /** Adds a Revocation, or replaces the one of its name. */
+  put(revoked: Revocation): void {
+    const name = getName(revoked);
+    this.delete(name);
+    const target = findRevocationTarget(revoked.spec);
+    if (target === undefined) return;
+    this.#byName.set(name, { target, revoked });
+    this.#byTarget[target.kind].set(target.value, revoked);
+    if (revoked.spec.includeCertificates === true) this.#tokensWithCertificates.set(target.value, revoked);
+  }
+
+  /** Removes the Revocation of a name. */
+  delete(name: string): void {
+    const known = this.#byName.get(name);
+    if (known === undefined) return;
+    const { kind, value } = known.target;
+    this.#byName.delete(name);
+    this.#byTarget[kind].delete(value);
+    if (kind === "token") this.#tokensWithCertificates.delete(value);
+  }
+
+  /** Finds the Revocation of a user who presents a certificate, or another credential. */
+  findForCredential(user: IdentifiedUser, certificate?: PresentedCertificate): RevocationMatch | undefined {
+    if (this.size === 0) return undefined;
+    const recorded = certificate === undefined ? undefined : this.#findRecorded?.(certificate.fingerprint);
+    const revoked = this.#findForUser(user) ??
+      (certificate === undefined
+        ? undefined
+        : this.#byTarget.serial.get(certificate.serialNumber) ?? this.#findForToken(recorded)) ??
+      this.#findForNode(user.username, (revoked) => {
+        if (certificate === undefined) return true;
+        return wasIssuedBefore(revoked, recorded) ?? certificate.notBefore <= getTime(revoked);
+      });
+    return revoked === undefined ? undefined : { revoked, message: describeRevocation(revoked) };
+  }
+
+  /** Finds the Revocation for which a request must not be approved or signed. */
+  findForRequest(request: RevocableRequest): RevocationMatch | undefined {
+    if (this.size === 0) return undefined;
+    const requester = this.#findForRequester(request);
+    if (requester !== undefined) {
+      return { revoked: requester, message: `the requester: ${describeRevocation(requester)}` };
+    }
+    const { subject } = request;
+    const plain = this.#findForUser(subject);
+    if (plain !== undefined) return { revoked: plain, message: `the requested subject: ${describeRevocation(plain)}` };
+    const node = this.#findForNode(subject.username, (revoked) => !this.#isReplacement(revoked, request));
+    if (node === undefined) return undefined;
+    const name = node.spec.node ?? "";
+    const how = `a replacement needs a token that was created after that: tlsboot token create --node ${name}`;
+    return { revoked: node, message: `the requested subject: ${describeRevocation(node)}; ${how}` };
+  }
+
+  /** Finds the Revocation that covers a certificate in the register; none covers those of CAs and servers. */
+  findForRecord(record: IssuedCertificate): Revocation | undefined {
+    const { serialNumber = "", fingerprint = "", subject, notBefore, isCA, source } = record.spec;
+    if (fingerprint === "" || isCA === true || source === "ca" || source === "serving") return undefined;
+    const presented = { serialNumber, fingerprint, notBefore: new Date(notBefore ?? 0) };
+    return this.findForCredential(parseRecordedSubject(subject), presented)?.revoked;
+  }
+
+  #findForRequester(
+    { requester, certificateFingerprint: fingerprint }: RevocableRequest,
+  ): Revocation | undefined {
+    const recorded = fingerprint === undefined ? undefined : this.#findRecorded?.(fingerprint);
+    const revoked = this.#findForUser(requester) ??
+      (recorded === undefined ? undefined : this.#byTarget.serial.get(recorded.serialNumber)) ??
+      this.#findForToken(recorded);
+    if (revoked !== undefined) return revoked;
+    return this.#findForNode(requester.username, (revoked) => {
+      if (fingerprint !== undefined && this.#findRecorded === undefined) return false;
+      return wasIssuedBefore(revoked, recorded) ?? true;
+    });
+  }
+
+  #findForUser({ username, groups }: IdentifiedUser): Revocation | undefined {
+    const { user, group, token } = this.#byTarget;
+    const revoked = user.get(username);
+    if (revoked !== undefined) return revoked;
+    if (group.size > 0) {
+      for (const name of groups) {
+        const found = group.get(name);
+        if (found !== undefined) return found;
+      }
+    }
+    return token.size === 0 ? undefined : token.get(findTokenId(username) ?? "");
+  }
+
+  #findForToken(recorded: RecordedCertificate | undefined): Revocation | undefined {
+    return recorded?.tokenID === undefined ? undefined : this.#tokensWithCertificates.get(recorded.tokenID);
+  }
+
+  #findForNode(username: string, applies: (revoked: Revocation) => boolean): Revocation | undefined {
+    if (this.#byTarget.node.size === 0 || !username.startsWith(NODE_USER_PREFIX)) return undefined;
+    const revoked = this.#byTarget.node.get(username.slice(NODE_USER_PREFIX.length));
+    return revoked !== undefined && applies(revoked) ? revoked : undefined;
+  }
+
+  /** Reports whether a request for a revoked node comes from the machine that replaces it. */
+  #isReplacement(revoked: Revocation, request: RevocableRequest): boolean {
+    const { subject, requester, certificateFingerprint: fingerprint, tokenSecret } = request;
+    const isToken = findTokenId(requester.username) !== undefined;
+    if (this.#findRecorded === undefined) return isToken || fingerprint !== undefined;
+    if (isToken) {
+      return tokenSecret !== undefined && isReplacementToken(tokenSecret, revoked.spec.node ?? "", getTime(revoked));
+    }
+    if (requester.username !== subject.username || fingerprint === undefined) return false;
+    return wasIssuedBefore(revoked, this.#findRecorded(fingerprint)) === false;
+  }
+}
+
+/**
+ * Reports whether a certificate of a node was issued before the node was revoked, or renews one that was; undefined when
+ * the register does not know it.
+ */
+function wasIssuedBefore({ status }: Revocation, recorded: RecordedCertificate | undefined): boolean | undefined {
+  return recorded === undefined ? undefined : recorded.firstSequence <= (status.lastSequence ?? 0);
+}
+
+function getTime({ status, metadata }: Revocation): Date {
+  return new Date(status.time ?? metadata.creationTimestamp ?? 0);
+}
+
+/** Returns the entry about a Revocation in the status of the records that it covers. */
+export function toRecordedRevocation(revoked: Revocation): CertificateRevocation {
+  const { spec: { reason, message = "" }, status: { revokedBy = "", time } } = revoked;
+  return {
+    name: getName(revoked),
+    reason,
+    ...(message === "" ? {} : { message }),
+    ...(revokedBy === "" ? {} : { revokedBy }),
+    time,
+  };
+}
