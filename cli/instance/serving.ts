@@ -73,7 +73,7 @@ export async function findHost(
 }
 
 /** Lists the names of a serving certificate: those of this machine, and those that clients use. */
-export function listServingNames(
+function listServingNames(
   addresses: { readonly bind: string; readonly advertise: string; readonly extra: readonly string[] },
 ): ServerNames {
   const hosts = ["localhost", "127.0.0.1", "::1", hostname(), addresses.bind, addresses.advertise, ...addresses.extra];
