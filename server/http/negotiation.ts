@@ -1,6 +1,7 @@
 /**
  * Content negotiation: the media types of bodies and answers (`apiserver/pkg/endpoints/handlers/negotiation`).
  */
+import { PATCH_MEDIA_TYPES, type PatchType } from "../../core/kube/patch/patch_types.ts";
 import { FifoCache } from "../../core/lib/fifo_cache.ts";
 import { notAcceptable, unsupportedMediaType } from "../../core/kube/status.ts";
 import { createFailureStatus, StatusError } from "../../core/kube/status_error.ts";
@@ -209,25 +210,15 @@ export function parseBodyMediaType(contentType: string | undefined): MediaType {
 const MEDIA_PARAMETERS =
   /^\s*(?:[!#$%&'*+.^_`|~\w-]+\s*=\s*(?:[!#$%&'*+.^_`|~\w-]+|"(?:[^"\\\r\n]|\\.)*")\s*(?:;\s*|$))*$/;
 
-/** The types of patches; `apply` is server-side apply (`patch_handler.ts`). */
-export type PatchType = "json" | "merge" | "strategic" | "apply";
-
-const PATCH_TYPES: Readonly<Record<string, PatchType>> = {
-  "application/json-patch+json": "json",
-  "application/merge-patch+json": "merge",
-  "application/strategic-merge-patch+json": "strategic",
-  "application/apply-patch+yaml": "apply",
-};
-
 /** Finds the type of a patch by its Content-Type; undefined for other types. */
 export function findPatchType(contentType: string | undefined): PatchType | undefined {
-  return lookup(PATCH_TYPES, (contentType ?? "").split(";")[0]!.trim().toLowerCase());
+  return lookup(PATCH_MEDIA_TYPES, (contentType ?? "").split(";")[0]!.trim().toLowerCase());
 }
 
 /** Parses the Content-Type of a patch. Throws StatusError 415. */
 export function parsePatchType(contentType: string | undefined): PatchType {
   const type = findPatchType(contentType);
-  if (type === undefined) throw unsupportedMediaType(Object.keys(PATCH_TYPES));
+  if (type === undefined) throw unsupportedMediaType(Object.keys(PATCH_MEDIA_TYPES));
   return type;
 }
 

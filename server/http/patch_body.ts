@@ -12,6 +12,7 @@ import { applyJsonPatch, findUnknownOperationFields } from "../../core/kube/patc
 import { applyMergePatch } from "../../core/kube/patch/merge_patch.ts";
 import { badPatch, type PatchedDocument, type PatchError, sortInGoOrder } from "../../core/kube/patch/patch_result.ts";
 import { applyStrategicMergePatch, printStrategicPatch } from "../../core/kube/patch/strategic.ts";
+import type { PatchType } from "../../core/kube/patch/patch_types.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, invalidPatchedObject, patchFailure } from "../../core/kube/status.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
@@ -25,7 +26,6 @@ import {
 import { toWire } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
 import { formatGoType, formatUnknownInternalKind, formatUnknownKind, isKnownKind } from "./known_kinds.ts";
-import type { PatchType } from "./negotiation.ts";
 
 /** The patch types that this file applies. */
 type DocumentPatch = Exclude<PatchType, "apply">;

@@ -1,5 +1,6 @@
 /** PATCH of an object or subresource, and server-side apply (`apiserver/pkg/endpoints/handlers/patch.go`). */
 import type { KubeObject } from "../../core/kube/meta.ts";
+import type { PatchType } from "../../core/kube/patch/patch_types.ts";
 import {
   applyConflict,
   badRequest,
@@ -14,7 +15,7 @@ import type { Answer } from "./answer.ts";
 import { readBody } from "./body.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { parseWriteOptions, type WriteOptions } from "./options.ts";
-import { parsePatchType, type PatchType } from "./negotiation.ts";
+import { parsePatchType } from "./negotiation.ts";
 import { applyPatch, readPatch } from "./patch_body.ts";
 import { chooseRepresentation, getConvertible } from "./read_handlers.ts";
 import {

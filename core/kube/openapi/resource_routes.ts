@@ -1,4 +1,5 @@
 /** Creates the operations of one kind: of its collection, objects and subresources, and of the old `/watch/` paths. */
+import { PATCH_MEDIA_TYPES } from "../patch/patch_types.ts";
 import { formatObjectPath, type Kind } from "../schema.ts";
 import {
   DELETE_COLLECTION_PARAMETERS,
@@ -28,12 +29,6 @@ import {
 } from "./route.ts";
 
 const ANY_TYPE: readonly string[] = ["*/*"];
-const PATCH_MEDIA_TYPES: readonly string[] = [
-  "application/json-patch+json",
-  "application/merge-patch+json",
-  "application/strategic-merge-patch+json",
-  "application/apply-patch+yaml",
-];
 const WATCHED_TYPES: readonly string[] = [
   ...OBJECT_TYPES,
   "application/json;stream=watch",
@@ -191,7 +186,7 @@ function createOperation(
         action: "patch",
         parameters: PATCH_PARAMETERS,
         body: { type: PATCH_TYPE, required: true },
-        consumes: PATCH_MEDIA_TYPES,
+        consumes: Object.keys(PATCH_MEDIA_TYPES),
         answers: { 200: object, 201: object },
       };
     case "delete": {

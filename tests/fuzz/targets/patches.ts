@@ -2,11 +2,11 @@
 import { jsonText } from "../../../core/kube/codec/encode.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
+import type { PatchType } from "../../../core/kube/patch/patch_types.ts";
 import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { applyBody, readConfig } from "../../../server/http/patch_handler.ts";
 import type { FieldValidation } from "../../../server/http/body.ts";
 import { type Exchange, Warnings } from "../../../server/http/exchange.ts";
-import type { PatchType } from "../../../server/http/negotiation.ts";
 import { applyPatch, readPatch } from "../../../server/http/patch_body.ts";
 import { PLAIN_RESOURCES } from "../../../server/registry/resources.ts";
 import { withMeta } from "../../../server/registry/write.ts";
