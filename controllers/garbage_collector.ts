@@ -8,6 +8,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { isAppError } from "../core/errors.ts";
+import { EVENTS_PREFIX } from "../core/kube/events_v1.ts";
 import {
   type CollectionPlan,
   type Dependent,
@@ -213,7 +214,7 @@ class Collector {
     const { contents } = this.#deps;
     if (contents === undefined) return undefined;
     for (const { prefix } of await contents.collections()) {
-      if (this.#collected.has(prefix) || prefix === EVENTS) continue;
+      if (this.#collected.has(prefix) || prefix === EVENTS_PREFIX) continue;
       const key = await contents.findMention(prefix, uid);
       if (key !== undefined) return key;
     }
@@ -221,12 +222,9 @@ class Collector {
   }
 }
 
-/** Upstream's collector ignores Events too (`DefaultIgnoredResources`). */
-const EVENTS = "/registry/events/";
-
-/** Upstream collects the resources that can be watched, listed and deleted. */
+/** Upstream collects the resources that can be watched, listed and deleted, but no Events (`DefaultIgnoredResources`). */
 function isCollected(resource: KeyedResource): boolean {
-  return resource.keyPrefix !== EVENTS &&
+  return resource.keyPrefix !== EVENTS_PREFIX &&
     ["delete", "list", "watch"].every((verb) => resource.verbs.includes(verb));
 }
 

@@ -5,6 +5,9 @@
 import type { Event, ObjectReference } from "./core_v1.ts";
 import type { KubeObject } from "./meta.ts";
 
+/** The prefix of the storage keys of Events, of both groups, as in the etcd of kube-apiserver. */
+export const EVENTS_PREFIX = "/registry/events/";
+
 /** A report of something that happened to an object, in the form of `events.k8s.io/v1`. */
 export interface EventV1 extends KubeObject {
   readonly eventTime: string | null;

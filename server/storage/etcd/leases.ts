@@ -3,9 +3,9 @@
  * `--event-ttl`). One lease serves many Events, because one lease for each would burden etcd
  * (`apiserver/pkg/storage/etcd3/lease_manager.go`).
  */
+import { EVENTS_PREFIX } from "../../../core/kube/events_v1.ts";
 import type { Clock } from "../../../core/ports.ts";
 import type { EtcdClient } from "./client.ts";
-import { EVENTS_PREFIX } from "../memory/expiry.ts";
 
 /** How long a lease serves new writes at most; Events may live longer by this time. */
 const MAX_REUSE_MS = 60_000;

@@ -3,12 +3,11 @@
  * deletions are ordinary ones, with a revision, and watches see them.
  */
 import { getErrorMessage } from "../../../core/errors.ts";
+import { EVENTS_PREFIX } from "../../../core/kube/events_v1.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import type { LoggedEvent } from "./history.ts";
 import { RevisionConflictError, type Storage } from "../storage.ts";
 
-/** The prefix of `core/v1` and `events.k8s.io` Events, as in etcd. */
-export const EVENTS_PREFIX = "/registry/events/";
 /** The largest number of Events that one commit deletes. */
 const MAX_SWEEP = 500;
 /** The pause between a failed deletion and the next attempt. */
