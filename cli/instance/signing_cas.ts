@@ -13,6 +13,7 @@ import {
 } from "../../core/kube/certificates_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
+import { DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import type { FilePort } from "../../client/files.ts";
 import {
@@ -86,7 +87,9 @@ export function signingDurationSeconds(
   settings: Pick<Settings<typeof SIGNING_FLAGS>, "clusterSigningDuration">,
   logger: Logger,
 ): number {
-  const seconds = settings.clusterSigningDuration === 0 ? YEAR_SECONDS : settings.clusterSigningDuration / 1000;
+  const seconds = settings.clusterSigningDuration === 0
+    ? DEFAULT_SIGNING_SECONDS
+    : settings.clusterSigningDuration / 1000;
   if (seconds < MIN_EXPIRATION_SECONDS) {
     logger.warn("certificates are valid for less time than any request may ask for", {
       clusterSigningDuration: formatDuration(seconds * 1000),
@@ -95,8 +98,6 @@ export function signingDurationSeconds(
   }
   return seconds;
 }
-
-const YEAR_SECONDS = 365 * 86_400;
 
 /** Groups the settings of the CA flags by signer. */
 export function toSigningCaFlags(settings: Settings<typeof SIGNING_FLAGS>): SigningCaFlags {

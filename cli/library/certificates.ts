@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { decideClientTrust } from "../../core/signing/client_trust.ts";
+import { DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
 import { hasSplitAuthorities, readAuthority } from "../authority/files.ts";
 import { ensureAuthorities } from "../authority/instance_authorities.ts";
@@ -55,8 +56,6 @@ export interface SignSettings extends Partial<SystemPorts> {
   readonly isTrustedForClients?: boolean;
 }
 
-const YEAR_SECONDS = 365 * 86_400;
-
 /**
  * Signs a request by the rules of a signer, without approval, and returns the certificate and its intermediates, PEM.
  * Throws AppError `csr_denied` with the reason when the rules refuse the request, `invalid` when it is none, `ca_expired`.
@@ -73,7 +72,7 @@ export async function signCertificateFor(authority: Authority, settings: SignSet
       authority,
       clientTrust: decideClientTrust(signerName, isTrustedForClients),
       asked: { signerName, usages, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) },
-      signingDurationSeconds: settings.signingDurationSeconds ?? YEAR_SECONDS,
+      signingDurationSeconds: settings.signingDurationSeconds ?? DEFAULT_SIGNING_SECONDS,
       chain: profile.chain !== false,
     },
     createSystemPorts(settings),

@@ -5,6 +5,7 @@ import { Secret } from "../../core/lib/brand.ts";
 import { createAuthority } from "../../core/pki/authority.ts";
 import { SERIAL_BYTES } from "../../core/pki/issue.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { BACKDATE_MS, DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
 import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { ADMIN_NAME, createAdminKubeconfig } from "../instance/admin_kubeconfig.ts";
@@ -36,9 +37,7 @@ export interface TestServer extends AdminAccess {
   readonly token: string;
 }
 
-const YEAR_MS = 365 * 86_400_000;
-const CA_LIFE_MS = 10 * YEAR_MS;
-const BACKDATE_MS = 86_400_000;
+const LIFETIME_MS = DEFAULT_SIGNING_SECONDS * 1_000;
 const BIND_ADDRESS = "127.0.0.1";
 
 /**
@@ -52,7 +51,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
   const ca = await createAuthority({
     commonName: "tlsboot-test-ca",
     notBefore: new Date(now - BACKDATE_MS),
-    notAfter: new Date(now + CA_LIFE_MS),
+    notAfter: new Date(now + 10 * LIFETIME_MS),
     key: await generatePrivateKey("ecdsa-p256"),
     serial: random.bytes(SERIAL_BYTES),
   });
@@ -61,7 +60,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
     dnsNames: ["localhost"],
     ipAddresses: [BIND_ADDRESS, "::1"],
     usages: ["digital signature", "server auth"],
-    lifetimeMs: YEAR_MS,
+    lifetimeMs: LIFETIME_MS,
   }, ports);
   const token = Buffer.from(random.bytes(16)).toString("hex");
   const metrics = createInstanceMetrics(clock);
@@ -91,12 +90,12 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
   );
   const url = `https://${BIND_ADDRESS}:${server.port}`;
   const cluster = { server: url, caPem: ca.certificatePem };
-  const life = new AbortController().signal;
-  await ensureClusterInfo({ server, isShared: false }, cluster, ports, life);
+  const lifetime = new AbortController().signal;
+  await ensureClusterInfo({ server, isShared: false }, cluster, ports, lifetime);
   const controllers = {
     signerNames: UP_SIGNERS,
     authorities: () => Promise.resolve(ca),
-    signingDurationSeconds: settings.signingDurationSeconds ?? YEAR_MS / 1000,
+    signingDurationSeconds: settings.signingDurationSeconds ?? DEFAULT_SIGNING_SECONDS,
     isTrustedForClients: createTrustLookup(server),
     caPem: cluster.caPem,
     storage,
@@ -104,7 +103,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
   };
   starting.add(
     runBeside((signal) => runInProcess(server, controllers, { ...ports, metrics: metrics.controllers }, signal), {
-      until: life,
+      until: lifetime,
       onFailure: (error) => ports.logger.error("a controller of the test server failed", { error }),
     }),
   );

@@ -23,6 +23,8 @@ import type { CertificatePlan } from "../pki/issue.ts";
  * (`CertificateBackdate`, `cmd/kubeadm/app/constants/constants.go`).
  */
 export const BACKDATE_MS = 5 * 60_000;
+/** The lifetime of certificates by default: a year, as with `--cluster-signing-duration` of kube-controller-manager. */
+export const DEFAULT_SIGNING_SECONDS = 365 * 86_400;
 /** For shorter lifetimes the backdate is added, so that the client gets the whole requested lifetime. */
 const SHORT_LIFETIME_MS = 8 * 3_600_000;
 /** The shortest lifetime, for stored requests that are older than the API's own limit. */
