@@ -105,7 +105,7 @@ test("findStrayTarget() finds a link that leaves its folder", async () => {
 
 test("findWaitingRequest() reads the note in front of a key, unless another user may have written it", async () => {
   const key = (await generatePrivateKey("ecdsa-p256")).toPem();
-  const text = `# The request of node n1 waits; to go on with it: tlsboot bootstrap --x\n${key}`;
+  const text = `# The request of node n1 waits; to continue: tlsboot bootstrap --x\n${key}`;
   const files = createMemoryFiles();
   const readNote = async (
     edit: { readonly mode?: number; readonly isOwnedByOther?: boolean; readonly text?: string },

@@ -50,7 +50,7 @@ export interface RequestNote {
 const KEY_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 /** The note before the PEM block, where RFC 7468 section 5.2 allows text. */
-const NOTE = /^# The request of node (\S+) waits; to go on with it: (.+)$/;
+const NOTE = /^# The request of node (\S+) waits; to continue: (.+)$/;
 
 /**
  * Returns the key of an interrupted run, or stores a new one. When another run stores one at the same moment, that key is
@@ -142,7 +142,7 @@ function checkAlgorithm(key: PrivateKey, algorithm: KeyAlgorithm, path: string):
 
 function formatKey(key: PrivateKey, note: RequestNote | undefined): string {
   if (note === undefined) return key.toPem();
-  return `# The request of node ${note.nodeName} waits; to go on with it: ${note.command}\n${key.toPem()}`;
+  return `# The request of node ${note.nodeName} waits; to continue: ${note.command}\n${key.toPem()}`;
 }
 
 function createKeyError(path: string, why: string, cause?: unknown): AppError {

@@ -9,7 +9,7 @@ import { forgetKey, forgetSpentKey, keepKey, type RequestNote } from "./kept_key
 
 const PATH = "/pki/key.tmp";
 const NOTE: RequestNote = { nodeName: "n1", command: "tlsboot bootstrap" };
-const NOTE_LINE = "# The request of node n1 waits; to go on with it: tlsboot bootstrap\n";
+const NOTE_LINE = "# The request of node n1 waits; to continue: tlsboot bootstrap\n";
 
 /** Returns the part of a certificate that decides whether a key belongs to it. */
 function certify(key: PrivateKey): CertificateFacts {

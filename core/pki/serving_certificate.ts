@@ -24,7 +24,7 @@ export function findRenewalReason(
   now: Date,
 ): string | undefined {
   if (!verifyCertificateSignature(certificate, issuer)) return "it is from another CA";
-  if (now >= renewalDate(certificate)) return "it has reached 70 % of its life";
+  if (now >= renewalDate(certificate)) return "it has reached 70 % of its lifetime";
   if (certificate.notBefore > now) return "it is not valid yet";
   if (names === undefined) return undefined;
   const same = isSameSet(certificate.dnsNames, names.dnsNames) && isSameSet(certificate.ipAddresses, names.ipAddresses);

@@ -23,7 +23,7 @@ for (
   const { name, hours, wanted, want } of [
     { name: "a fresh one", hours: 1, wanted: names, want: undefined },
     { name: "one just before 70 % of its lifetime", hours: 6.99, wanted: names, want: undefined },
-    { name: "one at 70 % of its lifetime", hours: 7, wanted: names, want: "it has reached 70 % of its life" },
+    { name: "one at 70 % of its lifetime", hours: 7, wanted: names, want: "it has reached 70 % of its lifetime" },
     { name: "a certificate that is not valid yet", hours: -1, wanted: names, want: "it is not valid yet" },
     {
       name: "a certificate that lacks a name",

@@ -70,7 +70,8 @@ export const BOOTSTRAP_FLAGS = {
       "How long the certificates should live, 10m or more. The signer may grant less; without the flag, the signer decides.",
   }),
   rotateCertificates: switchFlag({
-    summary: "Keep running, and renew each certificate at 70 to 90 % of its life, the serving certificate also when " +
+    summary:
+      "Keep running, and renew each certificate at 70 to 90 % of its lifetime, the serving certificate also when " +
       "this machine's addresses change.",
   }),
   wait: durationFlag({ default: "1h", summary: "How long to wait for approval and certificate." }),

@@ -10,7 +10,7 @@ import { choiceFlag, durationFlag, fileFlag, parsedListFlag, switchFlag, textFla
 const CA_INIT_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
-  duration: durationFlag({ default: "87600h", summary: "Life of the CA certificate; 87600h are ten years." }),
+  duration: durationFlag({ default: "87600h", summary: "Lifetime of the CA certificate; 87600h are ten years." }),
   keyAlgorithm: choiceFlag({
     choices: KEY_ALGORITHMS,
     default: "ecdsa-p256",

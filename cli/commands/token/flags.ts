@@ -8,7 +8,7 @@ export const UP_TOKEN_GROUP = "system:bootstrappers:tlsboot";
 
 const TOKEN_CREATE_FLAGS = {
   ...API_FLAGS,
-  ttl: durationFlag({ default: "24h", summary: "Life of the token; 0 makes one that never expires." }),
+  ttl: durationFlag({ default: "24h", summary: "Lifetime of the token; 0 makes one that never expires." }),
   description: textFlag({ summary: "Purpose of the token, for people." }),
   groups: listFlag({
     default: [UP_TOKEN_GROUP],
