@@ -37,6 +37,8 @@ import { followRequests } from "./metrics/signing_requests.ts";
 import { countRejections, gaugeInflight, gaugeLevels } from "./metrics/flow_control.ts";
 import { countObjects } from "./metrics/storage.ts";
 import { limitRepeats } from "./log_limiter.ts";
+import { Register } from "./register/register.ts";
+import { createRequestCommit } from "./register/request_commit.ts";
 import { createResources } from "./registry/resources.ts";
 import { apiService } from "./registry/services.ts";
 import { createReviews } from "./registry/reviews.ts";
@@ -77,6 +79,8 @@ export interface ServerOptions {
   readonly checks?: readonly HealthCheck[];
   /** Receives the issued certificates, for metrics; by default a new, empty one. */
   readonly issued?: IssuedCertificates;
+  /** The register of issued certificates over the storage, which its owner disposes; by default one is opened. */
+  readonly register?: Register;
 }
 
 /** A running server. Disposing it ends the watches and stops the listener; its owner disposes the storage. */
@@ -198,7 +202,9 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   });
   const limits = options.signingRequests ?? { maxOpenPerRequester: 0, servedSigners: undefined };
   const signingRequests = await createSigningRequestPlugins(limits, options);
-  const resources = createResources({ authorizer, rbac });
+  const { register = await Register.open(options), clientCas } = options;
+  const commitRequest = createRequestCommit({ storage, register, random, clientCas });
+  const resources = createResources({ authorizer, rbac, commitRequest });
   countObjects(registry, storage, resources);
   const seats = options.maxRequestsInflight ?? DEFAULT_SEATS;
   const flowControl = createFlowControl({ clock, seats, onRejected: countRejections(registry) });
@@ -234,6 +240,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       signingRequests[Symbol.dispose]();
       tokens[Symbol.dispose]();
       rbac[Symbol.dispose]();
+      if (options.register === undefined) register[Symbol.dispose]();
       return Promise.resolve();
     },
   };

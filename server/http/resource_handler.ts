@@ -113,7 +113,9 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
     namespace: resource.kind.namespaced ? info.namespace : "",
     name,
     user: exchange.user,
-    address: getClientAddress(exchange.caller),
+    // In-process clients have no address.
+    ...(exchange.caller.user === undefined ? { address: getClientAddress(exchange.caller) } : {}),
+    userAgent: findHeader(exchange, "user-agent") ?? "",
     onWarning: (text) => exchange.warnings.add(text),
   };
   if (resource.isAbsent === true) await assertAbsent(deps.storage, resource);

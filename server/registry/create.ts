@@ -9,16 +9,10 @@ import {
   validateObjectName,
   validateStandardFinalizers,
 } from "../../core/kube/validation/object_meta.ts";
-import {
-  AlreadyExistsError,
-  RevisionConflictError,
-  type Storage,
-  type Stored,
-  type Write,
-} from "../storage/storage.ts";
+import { AlreadyExistsError, RevisionConflictError, type Stored, type Write } from "../storage/storage.ts";
 import { createUid, generateName, type RegistryDeps, type Target, toStorageKey } from "./registry.ts";
 import type { Resource, WriteContext } from "./resource.ts";
-import { assertVersionText, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
+import { assertVersionText, commitWrite, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
 
 /** The number of generated names that are tried before the client has to try again. */
 const GENERATE_ATTEMPTS = 8;
@@ -114,14 +108,8 @@ async function createOnce(
     // An object that is not stored gets no new version.
     return { kind: "dryRun", object: version === "" ? fresh : withMeta(fresh, { resourceVersion: version }) };
   }
-  return { kind: "stored", stored: await commit(deps.storage, { kind: "create", key, object: fresh }, others) };
-}
-
-/** Creates an object together with the other writes that admission has added. */
-async function commit(storage: Storage, write: Write & { readonly kind: "create" }, others: readonly Write[]) {
-  if (others.length === 0) return await storage.create(write.key, write.object);
-  const [created] = await storage.transact([write, ...others]);
-  return created!.current!;
+  const { current } = await commitWrite(deps, target, { kind: "create", key, object: fresh }, { others });
+  return { kind: "stored", stored: current! };
 }
 
 function metadataErrors({ kind, strategy }: Resource, { metadata }: KubeObject): readonly FieldError[] {

@@ -7,7 +7,7 @@ import { finalizersAfterDeletion, markedForDeletion } from "./deletion.ts";
 import { UNSAFE_DELETE } from "../../core/kube/validation/options.ts";
 import { type ListAnswer, listObjects, type ListQuery } from "./read.ts";
 import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target } from "./registry.ts";
-import { getInternalKind, withMeta } from "./write.ts";
+import { commitWrite, getInternalKind, withMeta } from "./write.ts";
 
 /** The result of a deletion. */
 export type Deleted =
@@ -40,12 +40,14 @@ export async function deleteObject(
     try {
       if (plan.kind === "remove") {
         if (dryRun) return { kind: "deleted", previous: stored.object };
-        const { previous, revision } = await deps.storage.delete(key, stored.revision);
-        return { kind: "deleted", previous: withMeta(previous.object, { resourceVersion: String(revision) }) };
+        const write = { kind: "delete", key, expectedRevision: stored.revision } as const;
+        const { previous, revision } = await commitWrite(deps, target, write, { stored: stored.object });
+        return { kind: "deleted", previous: withMeta(previous!.object, { resourceVersion: String(revision) }) };
       }
       if (dryRun || plan.object === stored.object) return { kind: "marked", object: plan.object };
-      const written = await deps.storage.update(key, plan.object, stored.revision);
-      return { kind: "marked", object: written.object };
+      const write = { kind: "update", key, object: plan.object, expectedRevision: stored.revision } as const;
+      const { current } = await commitWrite(deps, target, write, { stored: stored.object });
+      return { kind: "marked", object: current!.object };
     } catch (error) {
       if (!(error instanceof RevisionConflictError)) throw error;
     }

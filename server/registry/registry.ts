@@ -32,6 +32,8 @@ export interface Target {
   readonly user: UserInfo;
   /** The address of the client without its port, as it reached this server. */
   readonly address?: string;
+  /** The User-Agent header of the request; empty when absent. */
+  readonly userAgent?: string;
   /** Receives warnings for the client. */
   readonly onWarning?: (text: string) => void;
 }

@@ -8,6 +8,7 @@ import type { Kind } from "../../core/kube/schema.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Conversion } from "./converted_storage.ts";
 import type { NameCheck } from "../../core/kube/names.ts";
+import type { StorageEvent, Write } from "../storage/storage.ts";
 
 /** A column of a Table (`meta/v1` TableColumnDefinition). */
 export interface ColumnDefinition {
@@ -110,6 +111,26 @@ export interface Resource<T extends KubeObject = KubeObject> extends StoredResou
   guard?(object: T, stored: T | undefined, request: GuardedRequest): Promise<void>;
   /** The deviations from the usual deletion. */
   readonly deletion?: DeletionRules<T>;
+  /**
+   * Makes a prepared write of an object, with others that must take effect with it, and returns its change; by default
+   * one transaction of the storage.
+   */
+  commit?(write: Write, context: CommitContext): Promise<StorageEvent>;
+}
+
+/** The circumstances of a prepared write. */
+export interface CommitContext {
+  readonly subresource: string;
+  readonly user: UserInfo;
+  /** The address of the client; undefined for a client in the server's process. */
+  readonly address: string | undefined;
+  /** The User-Agent header; empty when absent. */
+  readonly userAgent: string;
+  readonly now: Date;
+  /** The object that the write replaces or deletes; undefined for a creation. */
+  readonly stored: KubeObject | undefined;
+  /** The writes that belong to it, which admission has added. */
+  readonly others: readonly Write[];
 }
 
 /** The user and the name of a guarded request; a POST has no name. */

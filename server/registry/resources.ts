@@ -1,6 +1,7 @@
 /** Every stored resource that is served, in one list. */
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
+import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";
 import { certificateSigningRequests } from "./certificatesigningrequests.ts";
 import { configMaps } from "./configmaps.ts";
@@ -46,9 +47,22 @@ export const STORED_RESOURCES: readonly DescribedResource[] = [
   ...RBAC_KINDS.map((kind) => ({ kind, verbs: STANDARD_VERBS })),
 ];
 
-/** Builds the list of everything that is served; the RBAC resources call the authorizer before they grant anything. */
+/**
+ * Builds the list of everything that is served; the RBAC resources call the authorizer before they grant anything.
+ * `commitRequest` makes the writes of requests; by default they are written alone, without what the server records.
+ */
 export function createResources(
-  deps: { readonly authorizer: Authorizer; readonly rbac: RbacSource },
+  deps: {
+    readonly authorizer: Authorizer;
+    readonly rbac: RbacSource;
+    readonly commitRequest?: NonNullable<Resource["commit"]>;
+  },
 ): readonly Resource[] {
-  return [...PLAIN_RESOURCES, ...createRbacResources(deps) as readonly Resource[], ...ABSENT_RESOURCES];
+  const { commitRequest } = deps;
+  const plain = PLAIN_RESOURCES.map((resource) =>
+    resource.kind === certificateSigningRequestKind && commitRequest !== undefined
+      ? { ...resource, commit: commitRequest }
+      : resource
+  );
+  return [...plain, ...createRbacResources(deps) as readonly Resource[], ...ABSENT_RESOURCES];
 }

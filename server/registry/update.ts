@@ -18,7 +18,7 @@ import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { createObject } from "./create.ts";
 import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target } from "./registry.ts";
 import type { Resource, UpdateStrategy, WriteContext } from "./resource.ts";
-import { assertVersionText, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
+import { assertVersionText, commitWrite, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
 
 /** The result of an update. */
 export type Updated =
@@ -70,7 +70,7 @@ export async function updateObject(
     if (next === undefined) return { kind: "stored", stored, created: false };
     if (options.dryRun) return { kind: "object", object: next, created: false };
     try {
-      return await commit(deps, stored, next);
+      return await commit(deps, target, stored, next);
     } catch (error) {
       // A conditional update fails on its stale resourceVersion in the next round; an unconditional one succeeds.
       if (!(error instanceof RevisionConflictError)) throw error;
@@ -78,14 +78,16 @@ export async function updateObject(
   }
 }
 
-async function commit(deps: RegistryDeps, stored: Stored, next: KubeObject): Promise<Updated> {
+async function commit(deps: RegistryDeps, target: Target, stored: Stored, next: KubeObject): Promise<Updated> {
+  const { key, revision: expectedRevision, object } = stored;
   if (isFinalized(next)) {
-    await deps.storage.delete(stored.key, stored.revision);
+    await commitWrite(deps, target, { kind: "delete", key, expectedRevision }, { stored: object });
     // The response is the sent object with the resourceVersion that it replaced.
     return { kind: "object", object: next, created: false };
   }
-  const written = await deps.storage.update(stored.key, next, stored.revision);
-  return { kind: "stored", stored: written, created: false };
+  const write = { kind: "update", key, object: next, expectedRevision } as const;
+  const { current } = await commitWrite(deps, target, write, { stored: object });
+  return { kind: "stored", stored: current!, created: false };
 }
 
 /** Prepares the object to store; undefined when nothing would change. */

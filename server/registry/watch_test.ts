@@ -6,6 +6,8 @@ import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createTestApp, type TestApp, WatchReader } from "../../tests/support/test_app.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+/** A creation of a request writes its RequestRecord too, and each write has a revision of its own. */
+const CREATION = 2;
 const MERGE = { "content-type": "application/merge-patch+json" };
 const TABLE = { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" };
 
@@ -60,7 +62,7 @@ test("watch from a revision shows every change after it, in order, and a deletio
 test("watch from a future revision waits for it", async () => {
   await using app = await createTestApp();
   const now = app.storage.revision();
-  await using events = await watch(app, `resourceVersion=${now + 1}`);
+  await using events = await watch(app, `resourceVersion=${now + CREATION}`);
   await create(app, "skipped");
   const version = await create(app, "seen");
   const event = await events.next();
@@ -80,7 +82,7 @@ test("watch from a revision that never arrives gets 410: it belongs to an earlie
   const event = await events.next();
   assert.equal(event?.type, "ERROR");
   assert.deepEqual([event?.at("code"), event?.at("reason")], [410, "Expired"]);
-  assert.equal(event?.at("message"), `resource version of another history: ${now + 1_000} (${now + 1})`);
+  assert.equal(event?.at("message"), `resource version of another history: ${now + 1_000} (${now + CREATION})`);
   assert.equal(await events.next(), undefined);
 });
 
@@ -89,7 +91,7 @@ test("watch from a future revision continues while the store does not answer whe
   const now = app.storage.revision();
   let isAway = true;
   app.storage.catchUp = () => isAway ? Promise.reject(new Error("etcd is away")) : Promise.resolve();
-  await using events = await watch(app, `resourceVersion=${now + 2}`);
+  await using events = await watch(app, `resourceVersion=${now + 2 * CREATION}`);
   await app.clock.advance(4_000);
   for (const name of ["a", "b", "c"]) await create(app, name);
   await app.clock.advance(4_000);

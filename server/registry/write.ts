@@ -8,7 +8,7 @@ import type { RegistryDeps, Target } from "./registry.ts";
 import type { Resource } from "./resource.ts";
 import { createManagedEndpoint, type ManagedEndpoint } from "../../core/kube/managed_fields/endpoint.ts";
 import { type Author, trackUpdate } from "../../core/kube/managed_fields/track_update.ts";
-import { WriteRefusedError } from "../storage/storage.ts";
+import { type StorageEvent, type Write, WriteRefusedError } from "../storage/storage.ts";
 
 /** Keys of ObjectMeta in Go's order, so that edited metadata stays canonical. */
 const META_ORDER: readonly (keyof ObjectMeta)[] = [
@@ -130,4 +130,19 @@ export async function writeFitting<T>(write: (finish: (object: KubeObject) => Ku
     if (!(error instanceof WriteRefusedError) || error.why !== "tooLarge") throw error;
     return await write((object) => withMeta(object, { managedFields: undefined }));
   }
+}
+
+/** Makes a prepared write, and with it others that belong to it; returns its change. Throws as `Storage.transact`. */
+export async function commitWrite(
+  deps: Pick<RegistryDeps, "storage" | "clock">,
+  { resource, subresource, user, address, userAgent = "" }: Target,
+  write: Write,
+  { stored, others = [] }: { readonly stored?: KubeObject; readonly others?: readonly Write[] } = {},
+): Promise<StorageEvent> {
+  if (resource.commit !== undefined) {
+    const now = deps.clock.now();
+    return await resource.commit(write, { subresource, user, address, userAgent, now, stored, others });
+  }
+  const changes = await deps.storage.transact([...others, write]);
+  return changes.at(-1)!;
 }

@@ -1,0 +1,147 @@
+/** An index of the register in memory: its head, the recorded certificates, and the newest certificate of each subject. */
+import { createHash } from "node:crypto";
+import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { getChainHash } from "../../core/register/record.ts";
+import type { StorageEvent, Stored } from "../storage/storage.ts";
+
+/** The last record, which the next one follows. */
+export interface RegisterHead {
+  readonly sequence: number;
+  readonly hash: string;
+}
+
+/** The newest certificate of a subject from a signer. Times are in seconds since 1970. */
+export interface NewestCertificate {
+  readonly sequence: number;
+  readonly since: number;
+  readonly until: number;
+}
+
+const MAX_SUBJECT_LENGTH = 200;
+const decoder = new TextDecoder();
+
+/** The indexed records. It follows a store by `replace` and `apply`. */
+export class RegisterIndex {
+  readonly #sequences = new Map<string, number>();
+  readonly #tokens = new Map<string, string>();
+  readonly #newest = new Map<string, Map<string, NewestCertificate>>();
+  #head: RegisterHead | undefined;
+
+  /** The last record; undefined for an empty register. */
+  get head(): RegisterHead | undefined {
+    return this.#head;
+  }
+
+  /** The number of certificates that the register has. */
+  get size(): number {
+    return this.#sequences.size;
+  }
+
+  /** Finds the sequence number of the record of a certificate by its SHA-256 (hex); undefined when it is not recorded. */
+  findSequence(fingerprint: string): number | undefined {
+    return this.#sequences.get(fingerprint);
+  }
+
+  /** Finds the id of the bootstrap token with which a certificate or one of those before it was requested. */
+  findTokenId(fingerprint: string): string | undefined {
+    return this.#tokens.get(fingerprint);
+  }
+
+  /** Finds the newest certificate with the signer and the subject of a record. */
+  findNewest(spec: Partial<IssuedCertificateSpec>): NewestCertificate | undefined {
+    return this.#newest.get(toIssuerKey(spec))?.get(toSubjectKey(spec));
+  }
+
+  /** The newest certificates by signer name, or by source where there is no signer, and then by subject. */
+  get newest(): ReadonlyMap<string, ReadonlyMap<string, NewestCertificate>> {
+    return this.#newest;
+  }
+
+  /** Replaces the whole content with stored records in their order. */
+  replace(items: readonly Stored[]): void {
+    this.#sequences.clear();
+    this.#tokens.clear();
+    this.#newest.clear();
+    this.#head = undefined;
+    let last: IssuedCertificateSpec | undefined;
+    for (const { bytes } of items) {
+      // The bytes are parsed here, because reading `object` would keep the parsed form in memory.
+      last = (JSON.parse(decoder.decode(bytes)) as IssuedCertificate).spec;
+      this.#add(last);
+    }
+    if (last !== undefined) this.#setHead(last);
+  }
+
+  apply(events: readonly StorageEvent[]): void {
+    for (const { current, previous } of events) {
+      const spec = current && readSpec(current);
+      if (previous === undefined && spec !== undefined) {
+        this.#add(spec);
+        this.#setHead(spec);
+      } else if (previous !== undefined && (spec === undefined || spec.removed !== undefined)) {
+        this.#remove(readSpec(previous));
+      }
+    }
+  }
+
+  #setHead(spec: IssuedCertificateSpec): void {
+    this.#head = { sequence: spec.sequence, hash: getChainHash(spec) };
+  }
+
+  #add(spec: IssuedCertificateSpec): void {
+    const { sequence, fingerprint, requester, removed } = spec;
+    if (removed !== undefined) return;
+    if (fingerprint !== undefined) {
+      this.#sequences.set(fingerprint, sequence);
+      if (requester?.tokenID !== undefined) this.#tokens.set(fingerprint, requester.tokenID);
+    }
+    const next = { sequence, since: toSeconds(spec.notBefore), until: toSeconds(spec.notAfter) };
+    const issuer = toIssuerKey(spec);
+    const subject = toSubjectKey(spec);
+    let bySubject = this.#newest.get(issuer);
+    if (bySubject === undefined) this.#newest.set(issuer, bySubject = new Map());
+    const known = bySubject.get(subject);
+    if (known === undefined || isNewer(next, known)) bySubject.set(subject, next);
+  }
+
+  #remove(spec: IssuedCertificateSpec): void {
+    const { sequence, fingerprint } = spec;
+    if (fingerprint !== undefined) {
+      this.#sequences.delete(fingerprint);
+      this.#tokens.delete(fingerprint);
+    }
+    const bySubject = this.#newest.get(toIssuerKey(spec));
+    if (bySubject?.get(toSubjectKey(spec))?.sequence === sequence) bySubject.delete(toSubjectKey(spec));
+  }
+}
+
+/** Every object below the register's prefix is an IssuedCertificate, because only the server writes there. */
+function readSpec({ object }: Stored): IssuedCertificateSpec {
+  return (object as IssuedCertificate).spec;
+}
+
+function isNewer(next: NewestCertificate, known: NewestCertificate): boolean {
+  return next.since > known.since || (next.since === known.since && next.until > known.until);
+}
+
+function toSeconds(time: string | null | undefined): number {
+  const milliseconds = Date.parse(time ?? "");
+  return Number.isNaN(milliseconds) ? 0 : Math.floor(milliseconds / 1000);
+}
+
+/** Signer names contain a slash, and sources do not. */
+function toIssuerKey({ signerName, source }: Partial<IssuedCertificateSpec>): string {
+  return signerName ?? source ?? "";
+}
+
+/** Returns the subject, or the alternative names when it is empty; a long text is cut and ends with its digest. */
+function toSubjectKey(spec: Partial<IssuedCertificateSpec>): string {
+  const { subject, dnsNames = [], ipAddresses = [], emailAddresses = [], uris = [] } = spec;
+  return toSubjectText(subject ?? [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris].sort().join(","));
+}
+
+/** Shortens the text of a subject for indexes, whose memory must not depend on clients. */
+export function toSubjectText(name: string): string {
+  if (name.length <= MAX_SUBJECT_LENGTH) return name;
+  return `${name.slice(0, MAX_SUBJECT_LENGTH)}… ${createHash("sha256").update(name).digest("hex")}`;
+}

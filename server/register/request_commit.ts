@@ -1,0 +1,199 @@
+/**
+ * The writes of CertificateSigningRequests. Each takes effect together with what the server records about it: the address
+ * of the requester, the user who decided, and the certificate.
+ */
+import { findLeafCertificate } from "../../core/csr/certificate.ts";
+import { findCondition } from "../../core/csr/phase.ts";
+import { findTokenId } from "../../core/bootstrap/token_secret.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { formatTime, getName } from "../../core/kube/meta.ts";
+import type {
+  IssuedCertificateApproval,
+  IssuedCertificateRequester,
+  RequestDecision,
+  RequestRecord,
+  RequestRecordSpec,
+} from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import type { Random } from "../../core/ports.ts";
+import { type CertificateDescription, describeIssued } from "../../core/register/record.ts";
+import { createUid, toStorageKey } from "../registry/registry.ts";
+import { requestRecords } from "../registry/requestrecords.ts";
+import type { CommitContext } from "../registry/resource.ts";
+import {
+  AlreadyExistsError,
+  RevisionConflictError,
+  type Storage,
+  type StorageEvent,
+  type Stored,
+  type Write,
+} from "../storage/storage.ts";
+import { findIssuer, type Register } from "./register.ts";
+
+/** The dependencies of the writes of requests. */
+export interface RequestCommitDeps {
+  readonly storage: Storage;
+  readonly register: Register;
+  readonly random: Random;
+  /** Returns the CAs whose client certificates are trusted; they and the recorded CAs may have issued a certificate. */
+  readonly clientCas: () => readonly CertificateFacts[];
+}
+
+/** Longer User-Agent headers are cut, because a record is kept for more than a year. */
+const MAX_USER_AGENT_LENGTH = 256;
+const CREDENTIAL_ID_KEY = "authentication.kubernetes.io/credential-id";
+const CERTIFICATE_ID_PREFIX = "X509SHA256=";
+
+/** Creates the function that makes the writes of requests (`Resource.commit`). */
+export function createRequestCommit(deps: RequestCommitDeps): (write: Write, context: CommitContext) => Promise<
+  StorageEvent
+> {
+  const { storage, register } = deps;
+  return async (write, context) => {
+    const csr = write.kind === "delete" ? undefined : write.object as CertificateSigningRequest;
+    const before = context.stored as CertificateSigningRequest | undefined;
+    const name = write.key.slice(write.key.lastIndexOf("/") + 1);
+    const recordKey = toStorageKey(requestRecords, "", name);
+    const certificate = csr?.status.certificate ?? "";
+    const isIssued = certificate !== "" && certificate !== (before?.status.certificate ?? "");
+    // A new request has no record, unless another API server has deleted an earlier request of its name.
+    let known = write.kind === "create" ? undefined : await storage.get(recordKey);
+    while (true) {
+      // The request is written last: where each write has its own revision, its version is then the newest of the store,
+      // as clients know it from kube-apiserver.
+      const writes = [...planRecordWrite(deps, recordKey, known, csr, context), ...context.others, write];
+      try {
+        const leaf = isIssued ? findLeafCertificate(certificate) : undefined;
+        const changes = csr === undefined || leaf === undefined
+          ? await storage.transact(writes)
+          : await register.record(describeRequested(deps, csr, leaf, known), writes);
+        return changes.at(-1)!;
+      } catch (error) {
+        const isConflict = error instanceof AlreadyExistsError || error instanceof RevisionConflictError;
+        if (!isConflict || error.key !== recordKey) throw error;
+        known = await storage.get(recordKey);
+      }
+    }
+  };
+}
+
+/** Plans the write of the record of a request that belongs to a write of the request. */
+function planRecordWrite(
+  { random }: RequestCommitDeps,
+  key: string,
+  known: Stored | undefined,
+  csr: CertificateSigningRequest | undefined,
+  context: CommitContext,
+): readonly Write[] {
+  if (csr === undefined) {
+    return known === undefined ? [] : [{ kind: "delete", key, expectedRevision: known.revision }];
+  }
+  const { stored, address, userAgent, now } = context;
+  const requestUID = csr.metadata.uid ?? "";
+  const current = known?.object as RequestRecord | undefined;
+  const own = current?.spec.requestUID === requestUID ? current : undefined;
+  let spec: RequestRecordSpec = own?.spec ?? { requestUID };
+  if (stored === undefined) {
+    const agent = userAgent.slice(0, MAX_USER_AGENT_LENGTH);
+    spec = {
+      requestUID,
+      ...(address === undefined ? {} : { address }),
+      ...(agent === "" ? {} : { userAgent: agent }),
+    };
+  }
+  const decision = findDecision(csr, context);
+  if (stored !== undefined && decision === undefined) return [];
+  const object: RequestRecord = {
+    metadata: current?.metadata ?? {
+      name: getName(csr),
+      uid: createUid(random),
+      creationTimestamp: formatTime(now),
+    },
+    spec,
+    status: decision === undefined ? {} : { decision },
+  };
+  return known === undefined
+    ? [{ kind: "create", key, object }]
+    : [{ kind: "update", key, object, expectedRevision: known.revision }];
+}
+
+/** Returns the decision that a write of `/approval` adds; undefined for any other write. */
+function findDecision(
+  csr: CertificateSigningRequest,
+  { stored, subresource, user, address, now }: CommitContext,
+): RequestDecision | undefined {
+  if (subresource !== "approval") return undefined;
+  const type = (["Approved", "Denied"] as const).find((one) =>
+    findCondition(csr, one) !== undefined && findCondition(stored as CertificateSigningRequest, one) === undefined
+  );
+  if (type === undefined) return undefined;
+  return {
+    type,
+    username: user.username,
+    ...(user.groups.length === 0 ? {} : { groups: user.groups }),
+    ...(address === undefined ? {} : { address }),
+    time: formatTime(now),
+  };
+}
+
+/** Describes the certificate of a request for its record. */
+export function describeRequested(
+  { register, clientCas }: Pick<RequestCommitDeps, "register" | "clientCas">,
+  csr: CertificateSigningRequest,
+  leaf: CertificateFacts,
+  known: Stored | undefined,
+): CertificateDescription {
+  const record = known?.object as RequestRecord | undefined;
+  const own = record?.spec.requestUID === csr.metadata.uid ? record : undefined;
+  const issuer = findIssuer(leaf, [...register.authorities, ...clientCas()]);
+  const { uid } = csr.metadata;
+  return describeIssued(leaf, {
+    source: "CertificateSigningRequest",
+    ...(issuer === undefined ? {} : { issuerFingerprint: issuer.sha256Fingerprint }),
+    signerName: csr.spec.signerName,
+    request: { name: getName(csr), ...(uid === undefined ? {} : { uid }) },
+    requester: describeRequester(register, csr, own),
+    ...describeApproval(csr, own),
+  });
+}
+
+function describeRequester(
+  register: Register,
+  { spec: { username, uid, groups, extra } }: CertificateSigningRequest,
+  record: RequestRecord | undefined,
+): IssuedCertificateRequester {
+  const credential = extra?.[CREDENTIAL_ID_KEY]?.[0] ?? "";
+  const tokenID = findTokenId(username ?? "") ??
+    (credential.startsWith(CERTIFICATE_ID_PREFIX)
+      ? register.index.findTokenId(credential.slice(CERTIFICATE_ID_PREFIX.length))
+      : undefined);
+  const { address, userAgent } = record?.spec ?? {};
+  return {
+    ...(username === undefined || username === "" ? {} : { username }),
+    ...(uid === undefined || uid === "" ? {} : { uid }),
+    ...(groups === undefined || groups.length === 0 ? {} : { groups }),
+    ...(tokenID === undefined ? {} : { tokenID }),
+    ...(address === undefined ? {} : { address }),
+    ...(userAgent === undefined ? {} : { userAgent }),
+  };
+}
+
+function describeApproval(
+  csr: CertificateSigningRequest,
+  record: RequestRecord | undefined,
+): { readonly approval?: IssuedCertificateApproval } {
+  const condition = findCondition(csr, "Approved");
+  if (condition === undefined) return {};
+  const decision = record?.status.decision?.type === "Approved" ? record.status.decision : undefined;
+  const { reason, message, lastUpdateTime } = condition;
+  return {
+    approval: {
+      ...(decision === undefined ? {} : { username: decision.username }),
+      ...(decision?.groups === undefined ? {} : { groups: decision.groups }),
+      ...(decision?.address === undefined ? {} : { address: decision.address }),
+      ...(reason === undefined || reason === "" ? {} : { reason }),
+      ...(message === undefined || message === "" ? {} : { message }),
+      time: lastUpdateTime ?? decision?.time ?? null,
+    },
+  };
+}
