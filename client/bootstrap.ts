@@ -169,6 +169,18 @@ export async function ifAccepted<T>(
   }
 }
 
+/**
+ * Chooses the key of the next request, or makes it, and keeps it where that request finds it. AppError `key_invalid`,
+ * `pki_invalid`, `file_exists`, `io`.
+ */
+export async function keepNextKey(
+  options: Pick<BootstrapOptions, "certDir" | "nodeName" | "files" | "clock">,
+): Promise<PrivateKey> {
+  const { files, clock, certDir } = options;
+  const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
+  return (await keepNodeKey(options, store, await findStored(options, store))).key;
+}
+
 /** The stored pair, for the choice of a key. */
 interface StoredPair {
   readonly pair: CredentialPair | undefined;
@@ -181,7 +193,10 @@ interface StoredPair {
  * have written it. Unlike kubelet, the key of an expired pair is not used again: the CSR name is derived from the key,
  * so the first request would be found again with its expired certificate.
  */
-async function findStored(options: BootstrapOptions, store: CredentialStore): Promise<StoredPair> {
+async function findStored(
+  options: Pick<BootstrapOptions, "certDir" | "nodeName" | "files" | "clock">,
+  store: CredentialStore,
+): Promise<StoredPair> {
   // As in kubelet, a pair that cannot be read does not matter: a new one replaces it.
   const found = await store.find().catch((error: unknown) => {
     if (isAppError(error, "pki_invalid")) return undefined;
@@ -221,7 +236,9 @@ function checkOwner(pair: CredentialPair, nodeName: NodeName, path: string): voi
  * kubelet (`pkg/kubelet/certificate/bootstrap/bootstrap.go`, LoadClientCert).
  */
 async function keepNodeKey(
-  { files, nodeName, resumeCommand: command, onProgress }: BootstrapOptions,
+  { files, nodeName, resumeCommand: command, onProgress }:
+    & Pick<BootstrapOptions, "files" | "nodeName">
+    & Partial<BootstrapOptions>,
   store: CredentialStore,
   { pair, isReusable }: StoredPair,
 ): Promise<KeptKey> {

@@ -80,7 +80,7 @@ const REFUSED: readonly Case[] = [
     },
     code: "unauthorized",
     message: /^cannot create certificate signing request: Unauthorized$/,
-    hint: /token is wrong or has expired.*tlsboot token create/,
+    hint: /token is wrong, has expired or is used up.*tlsboot token create/,
   },
   {
     name: "refused for its rights",

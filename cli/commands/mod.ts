@@ -14,6 +14,7 @@ import { approveCommand, deleteCsrCommand, denyCommand, describeCsrCommand, getC
 import { demoCommand } from "./demo/flags.ts";
 import { docsGuideCommand, docsLicensesCommand, docsManCommand } from "./docs/flags.ts";
 import { inspectCommand } from "./inspect/flags.ts";
+import { joinPackCommand } from "./join/flags.ts";
 import { kubeconfigAdminCommand, kubeconfigBootstrapCommand, kubeconfigUserCommand } from "./kubeconfig/flags.ts";
 import { requestCommand } from "./request/flags.ts";
 import { serveCommand } from "./serve/flags.ts";
@@ -53,6 +54,12 @@ const FAMILIES: readonly CommandFamily[] = [
     word: "token",
     summary: "Create, list and delete bootstrap tokens",
     description: "Create, list and delete bootstrap tokens, with which a machine requests its first certificate.",
+    group: "Key and File Commands",
+  },
+  {
+    word: "join",
+    summary: "Pack what a machine needs to join",
+    description: "Pack what a machine needs to join: a token for it alone, the CA, and the files to install.",
     group: "Key and File Commands",
   },
   {
@@ -100,6 +107,7 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(tokenCreateCommand, () => import("./token/create.ts")),
     withAction(tokenListCommand, () => import("./token/list.ts")),
     withAction(tokenDeleteCommand, () => import("./token/delete.ts")),
+    withAction(joinPackCommand, () => import("./join/pack.ts")),
     withAction(kubeconfigAdminCommand, () => import("./kubeconfig/admin.ts")),
     withAction(kubeconfigBootstrapCommand, () => import("./kubeconfig/bootstrap.ts")),
     withAction(kubeconfigUserCommand, () => import("./kubeconfig/user.ts")),

@@ -109,7 +109,8 @@ function toSubmitted(csr: CertificateSigningRequest, adopted: boolean): Submitte
 /** Prefixes an error with the failed operation, and adds a hint to it. */
 export function explainFailure(error: unknown, doing: string): unknown {
   if (!(error instanceof AppError)) return error;
-  const hint = error.hint ?? HINTS[error.code];
+  const isLimited = error.code === "access_denied" && TOKEN_REFUSAL.test(error.message);
+  const hint = error.hint ?? (isLimited ? TOKEN_HINT : HINTS[error.code]);
   return new AppError(error.code, `${doing}: ${getErrorMessage(error)}`, {
     cause: error,
     retryable: error.retryable,
@@ -117,8 +118,13 @@ export function explainFailure(error: unknown, doing: string): unknown {
   });
 }
 
+/** A refusal by the limits of a bootstrap token (`core/bootstrap/bound_token.ts`). */
+const TOKEN_REFUSAL = /is forbidden: .*\bthe token\b/;
+const TOKEN_HINT = "the token was made for another machine or has been used; make one for this machine with: " +
+  "tlsboot token create --node NAME";
+
 const HINTS: Readonly<Partial<Record<AppError["code"], string>>> = {
-  unauthorized: "the token is wrong or has expired; make another with: tlsboot token create",
+  unauthorized: "the token is wrong, has expired or is used up; make another with: tlsboot token create",
   access_denied: "bind the user's group to the cluster role system:node-bootstrapper",
   not_found: "check that the server is a Kubernetes API with certificates.k8s.io/v1",
 };

@@ -4,6 +4,7 @@ import { parseKubeconfig } from "../kube/kubeconfig.ts";
 import { parseCaBundle } from "../pki/ca_bundle.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import type { NodeName } from "./node_name.ts";
 import { CLUSTER_INFO_KUBECONFIG_KEY, CLUSTER_INFO_NAME } from "./cluster_info.ts";
 import { type BootstrapToken, formatBootstrapToken } from "./token.ts";
 
@@ -11,6 +12,8 @@ import { type BootstrapToken, formatBootstrapToken } from "./token.ts";
 export interface JoinTarget {
   /** The address of the server, `https://host:port`. */
   readonly server: string;
+  /** The CAs of the server as PEM. */
+  readonly caPem: string;
   /** The pin of each CA in the bundle. */
   readonly pins: readonly PublicKeyPin[];
 }
@@ -29,22 +32,37 @@ export function parseJoinTarget(clusterInfo: ConfigMap): Result<JoinTarget, stri
   if (!PLAIN_WORD.test(cluster.server)) {
     return err(`the server in ${CLUSTER_INFO_NAME} has characters that have no place in a command`);
   }
-  const bundle = parseCaBundle(cluster.certificateAuthorityData ?? "");
+  const { certificateAuthorityData: caPem = "" } = cluster;
+  const bundle = parseCaBundle(caPem);
   if (!bundle.ok) return err(`the CA in ${CLUSTER_INFO_NAME} cannot be read: ${bundle.error}`);
-  return ok({ server: cluster.server, pins: bundle.value.map(publicKeyPin) });
+  return ok({ server: cluster.server, caPem, pins: bundle.value.map(publicKeyPin) });
 }
 
-/** Formats the commands of tlsboot and kubeadm. They contain the token in plain text. */
+/** The files of kubelet, which a machine has that joins a cluster. */
+export const KUBELET_PATHS = {
+  /** The kubeconfig with the token, where kubeadm puts its own. */
+  bootstrapKubeconfig: "/etc/kubernetes/bootstrap-kubelet.conf",
+  kubeconfig: "/etc/kubernetes/kubelet.conf",
+  certDir: "/var/lib/kubelet/pki",
+} as const;
+
+/**
+ * Formats the commands of tlsboot and kubeadm. They contain the token in plain text, and the name of the machine when the
+ * token is for one node.
+ */
 export function formatJoinCommands(
-  { server, pins }: JoinTarget,
+  { server, pins }: Omit<JoinTarget, "caPem">,
   token: BootstrapToken,
+  node?: NodeName,
 ): { readonly tlsboot: string; readonly kubeadm: string } {
   const secret = formatBootstrapToken(token);
   const hashes = (flag: string): string => pins.map((pin) => ` ${flag} ${pin}`).join("");
   return {
     tlsboot: `tlsboot bootstrap --server ${server} --token ${secret}${hashes("--ca-cert-hash")} ` +
-      "--kubeconfig /etc/kubernetes/kubelet.conf --cert-dir /var/lib/kubelet/pki",
-    kubeadm: `kubeadm join ${toEndpoint(server)} --token ${secret}${hashes("--discovery-token-ca-cert-hash")}`,
+      `--kubeconfig ${KUBELET_PATHS.kubeconfig} --cert-dir ${KUBELET_PATHS.certDir}` +
+      (node === undefined ? "" : ` --hostname-override ${node}`),
+    kubeadm: `kubeadm join ${toEndpoint(server)} --token ${secret}${hashes("--discovery-token-ca-cert-hash")}` +
+      (node === undefined ? "" : ` --node-name ${node}`),
   };
 }
 

@@ -22,7 +22,7 @@ test("parseJoinTarget() has the server and the hash of each CA", async () => {
   const target = parseJoinTarget(clusterInfo(encodeClusterInfo({ server: "https://192.0.2.1:6443", caPem })));
   assert.deepEqual(target, {
     ok: true,
-    value: { server: "https://192.0.2.1:6443", pins: bundle.value.map(publicKeyPin) },
+    value: { server: "https://192.0.2.1:6443", caPem, pins: bundle.value.map(publicKeyPin) },
   });
 });
 

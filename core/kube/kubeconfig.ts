@@ -50,6 +50,14 @@ export interface Kubeconfig {
   readonly contexts: readonly { readonly name: string; readonly context: KubeconfigContext }[];
   readonly users: readonly { readonly name: string; readonly user: KubeconfigUser }[];
   readonly currentContext: string;
+  /** Facts for other programs, by name (client-go `NamedExtension`); kubectl and kubelet keep and ignore them. */
+  readonly extensions?: readonly KubeconfigExtension[];
+}
+
+/** A fact for other programs: any JSON value with a name. */
+export interface KubeconfigExtension {
+  readonly name: string;
+  readonly extension: unknown;
 }
 
 /**
@@ -74,6 +82,9 @@ export function encodeKubeconfig(config: Kubeconfig): string {
     clusters: toNullIfEmpty(config.clusters.map(({ name, cluster }) => ({ cluster: clusterToPlain(cluster), name }))),
     contexts: toNullIfEmpty(config.contexts.map(({ name, context }) => ({ context: contextToPlain(context), name }))),
     "current-context": config.currentContext,
+    ...(config.extensions === undefined
+      ? {}
+      : { extensions: config.extensions.map(({ name, extension }) => ({ extension, name })) }),
     kind: "Config",
     users: toNullIfEmpty(config.users.map(({ name, user }) => ({ name, user: userToPlain(user) }))),
   };
@@ -162,7 +173,13 @@ function decodeKubeconfig(value: unknown): Kubeconfig {
       user: decodeUser(fields, path),
     })),
     currentContext: decodeText(config, "current-context", ""),
+    ...decodeExtensions(config),
   };
+}
+
+function decodeExtensions(config: Fields): Pick<Kubeconfig, "extensions"> {
+  const list = decodeNamedList(config, "extensions", "extension");
+  return list.length === 0 ? {} : { extensions: list.map(({ name, fields }) => ({ name, extension: fields })) };
 }
 
 function decodeCluster(fields: Fields, path: string): KubeconfigCluster {

@@ -1,5 +1,6 @@
 /** Headers of tar archives (POSIX.1-1988, ustar), written so that every stock tar unpacks them. */
 import { Buffer } from "node:buffer";
+import { err, ok, type Result } from "./result.ts";
 
 /** The header of one entry of an archive. */
 export interface TarHeader {
@@ -71,6 +72,41 @@ export function decodeTarHeader(block: Uint8Array): TarHeader | undefined {
     size: number(124, 12),
     modifiedSeconds: number(136, 12),
   };
+}
+
+/** A file of an archive that is held in memory. */
+export interface TarFile {
+  readonly path: string;
+  readonly mode: number;
+  readonly text: string;
+}
+
+/** Encodes text files as an archive. */
+export function encodeTarFiles(files: readonly TarFile[], modifiedSeconds: number): Uint8Array<ArrayBuffer> {
+  const parts = files.flatMap(({ path, mode, text }) => {
+    const bytes = Buffer.from(text);
+    return [encodeTarHeader({ path, mode, size: bytes.length, modifiedSeconds }), bytes, tarPadding(bytes.length)];
+  });
+  return Uint8Array.from(Buffer.concat([...parts, TAR_END]));
+}
+
+/** Decodes an archive of files, by path; the error says what is malformed. */
+export function readTarFiles(archive: Uint8Array): Result<ReadonlyMap<string, Uint8Array>, string> {
+  const files = new Map<string, Uint8Array>();
+  let at = 0;
+  try {
+    while (at + TAR_BLOCK <= archive.length) {
+      const header = decodeTarHeader(archive.subarray(at, at + TAR_BLOCK));
+      if (header === undefined) return ok(files);
+      at += TAR_BLOCK;
+      if (at + header.size > archive.length) break;
+      files.set(header.path, archive.subarray(at, at + header.size));
+      at += Math.ceil(header.size / TAR_BLOCK) * TAR_BLOCK;
+    }
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error));
+  }
+  return err("the archive is cut off");
 }
 
 /** Creates the padding after contents of the given size, up to the next block. */

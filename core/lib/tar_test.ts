@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decodeTarHeader, encodeTarHeader, TAR_BLOCK } from "./tar.ts";
+import fc from "fast-check";
+import { decodeTarHeader, encodeTarFiles, encodeTarHeader, readTarFiles, TAR_BLOCK } from "./tar.ts";
 
 const header = { path: "files/pki/ca.key", mode: 0o600, size: 241, modifiedSeconds: 1_790_000_000 };
 
@@ -26,4 +27,22 @@ test("decodeTarHeader() refuses a changed byte and entries that are not files", 
 
 test("encodeTarHeader() reports a path that is too long", () => {
   assert.throws(() => encodeTarHeader({ ...header, path: `${"b".repeat(200)}/${"c".repeat(90)}` }), /too long for tar/);
+});
+
+test("readTarFiles() reads what encodeTarFiles() wrote, and refuses it when it is cut off", () => {
+  const files = [{ path: "a", mode: 0o600, text: "" }, { path: "b/c", mode: 0o644, text: "ä".repeat(600) }];
+  const archive = encodeTarFiles(files, 1_790_000_000);
+  const read = readTarFiles(archive);
+  assert.ok(read.ok);
+  assert.deepEqual([...read.value].map(([path, bytes]) => [path, new TextDecoder().decode(bytes)]), [
+    ["a", ""],
+    ["b/c", "ä".repeat(600)],
+  ]);
+  assert.deepEqual(readTarFiles(archive.subarray(0, 3 * TAR_BLOCK)), { ok: false, error: "the archive is cut off" });
+});
+
+test("readTarFiles() answers for any bytes", () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 2_048 }), (bytes) => {
+    assert.equal(typeof readTarFiles(bytes).ok, "boolean");
+  }));
 });

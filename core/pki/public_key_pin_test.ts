@@ -2,10 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { parseCaBundle } from "./ca_bundle.ts";
-import { generatePrivateKey } from "./keys.ts";
-import { encodePem } from "./pem.ts";
-import { createCertificationRequest } from "./pkcs10.ts";
-import { parsePublicKeyPin, publicKeyPin, readPublicKeyPin } from "./public_key_pin.ts";
+import { parsePublicKeyPin, publicKeyPin } from "./public_key_pin.ts";
 
 test("publicKeyPin() is read back by parsePublicKeyPin(), in capitals too", async () => {
   const bundle = parseCaBundle((await createIssuingCa(new Date("2026-01-01T00:00:00Z"))).caPem);
@@ -20,25 +17,3 @@ for (
 ) {
   test(`parsePublicKeyPin() refuses "${text.slice(0, 20)}"`, () => assert.equal(parsePublicKeyPin(text).ok, false));
 }
-
-test("readPublicKeyPin() finds one key in its public key and in a request for it", async () => {
-  const key = await generatePrivateKey("ecdsa-p256");
-  const want = publicKeyPin({ publicKeyDer: key.publicKeyDer() });
-  const request = createCertificationRequest({ subject: { commonName: "system:node:n1" } }, key);
-  assert.deepEqual(readPublicKeyPin(encodePem("PUBLIC KEY", key.publicKeyDer())), { ok: true, value: want });
-  assert.deepEqual(readPublicKeyPin(encodePem("CERTIFICATE REQUEST", request)), { ok: true, value: want });
-});
-
-test("readPublicKeyPin() finds the key of a certificate", async () => {
-  const { caPem } = await createIssuingCa(new Date("2026-01-01T00:00:00Z"));
-  const bundle = parseCaBundle(caPem);
-  assert.ok(bundle.ok && bundle.value[0] !== undefined);
-  assert.deepEqual(readPublicKeyPin(caPem), { ok: true, value: publicKeyPin(bundle.value[0]) });
-});
-
-test("readPublicKeyPin() refuses a private key, other text and malformed keys", async () => {
-  const key = await generatePrivateKey("ecdsa-p256");
-  for (const text of [key.toPem(), "", "sha256:abc", encodePem("PUBLIC KEY", new Uint8Array([0x30, 0x03, 1, 2, 3]))]) {
-    assert.equal(readPublicKeyPin(text).ok, false);
-  }
-});

@@ -199,12 +199,18 @@ test("tlsboot token create, list and delete keep bootstrap tokens, secrets shown
     /bootstrap-token-abcdef exists\ntlsboot: hint: delete it first with: tlsboot token delete abcdef\n/,
   );
   const listed = await tlsboot(["token", "list"]);
-  assert.match(listed.stdout, /^ID +TTL +EXPIRES +USAGES +DESCRIPTION +EXTRA GROUPS\n/);
+  assert.match(listed.stdout, /^ID +TTL +KIND +NODE +FROM +USES +LAST USE +DESCRIPTION\n/);
+  assert.match(listed.stdout, /\nabcdef +23h +shared +<any> +<anywhere> +<unlimited> +<none> +for a test\n/);
+  const wide = await tlsboot(["token", "list", "-o", "wide"]);
   assert.match(
-    listed.stdout,
-    /\nabcdef +23h +\S+Z +authentication,signing +for a test +system:bootstrappers:tlsboot\n/,
+    wide.stdout,
+    /^ID .* DESCRIPTION +EXPIRES +USAGES +EXTRA GROUPS +CREATED BY +APPROVES +KEY +LAST REFUSAL\n/,
   );
-  assert.doesNotMatch(listed.stdout, /0123456789abcdef/);
+  assert.match(
+    wide.stdout,
+    /\nabcdef .* for a test +\S+Z +authentication,signing +system:bootstrappers:tlsboot +<unknown> +no +<none> +<none>\n/,
+  );
+  assert.doesNotMatch(listed.stdout + wide.stdout, /0123456789abcdef/);
   assert.match((await tlsboot(["token", "list", "--show-secrets"])).stdout, /\nabcdef\.0123456789abcdef +/);
   const facts = JSON.parse((await tlsboot(["token", "list", "-o", "json"])).stdout);
   assert.equal(facts.find((item: { id: string }) => item.id === "abcdef").token, undefined);

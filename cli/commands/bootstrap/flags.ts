@@ -19,6 +19,12 @@ import {
 
 /** The flags of `bootstrap`. Those that kubelet has too have kubelet's names. */
 export const BOOTSTRAP_FLAGS = {
+  join: fileFlag({
+    isCommandLineOnly: true,
+    summary:
+      "Join file or pack of this machine, of tlsboot token create --for-inventory or tlsboot join pack. It names " +
+      "the server, the node and, unless flags do, kubelet's files for --kubeconfig and --cert-dir.",
+  }),
   bootstrapKubeconfig: fileFlag({
     summary: "Kubeconfig with the credentials for the first request, such as a bootstrap token. Used again when the " +
       "certificate has expired.",
@@ -41,14 +47,15 @@ export const BOOTSTRAP_FLAGS = {
     parse: parsePublicKeyPin,
   }),
   kubeconfig: fileFlag({
-    isRequired: true,
     // TLSBOOT_KUBECONFIG names the kubeconfig of user commands, which must not be overwritten here.
     isCommandLineOnly: true,
-    summary: "Kubeconfig to write. When it exists and its certificate is valid, there is nothing to do.",
+    summary:
+      "Kubeconfig to write. When it exists and its certificate is valid, there is nothing to do. Required without " +
+      "--join.",
   }),
   certDir: directoryFlag({
-    isRequired: true,
-    summary: "Folder for the key and the certificate. Never a running kubelet's: its link would be moved.",
+    summary: "Folder for the key and the certificate. Never a running kubelet's: its link would be moved. Required " +
+      "without --join.",
   }),
   hostnameOverride: textFlag({ placeholder: "NAME", summary: "Node name. Without it, this machine's name." }),
   serving: switchFlag({
@@ -88,6 +95,11 @@ export const BOOTSTRAP_FLAGS = {
     summary: "Signal to send after each change, and the file with the number of the process that gets it, as in " +
       "HUP:/run/nginx.pid.",
     parse: parseSignalHook,
+  }),
+  printPublicKey: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Only print the public key of the next request, for tlsboot token create --public-key. Makes the key in " +
+      "--cert-dir and keeps it there.",
   }),
   printSystemdUnit: switchFlag({
     isCommandLineOnly: true,
@@ -149,7 +161,8 @@ export const bootstrapCommand = defineCommand({
 
  The bootstrap credentials are a kubeconfig, or an address, a token and the hash of the CA, as for kubeadm join. In the
  second case cluster-info is read from the address, accepted when the token has signed it and the CA has the hash, and
- read again from the server whose certificate this CA has signed. The token is sent to no other server.
+ read again from the server whose certificate this CA has signed. The token is sent to no other server. A join file has
+ the credentials, the node's name and the CA in one file; a pack is installed beside the kubeconfig first.
 
  When the certificate has expired the bootstrap credentials are used again.
 
@@ -164,6 +177,7 @@ export const bootstrapCommand = defineCommand({
       command:
         "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
     },
+    { comment: "Join with the file that was made for this machine", command: "tlsboot bootstrap --join n1.kubeconfig" },
     {
       comment: "Find the cluster by the hash of its CA, with the token on stdin",
       command:

@@ -1,5 +1,5 @@
 /** Runs the bootstrap client: once, or until it is stopped with --rotate-certificates. */
-import { bootstrap, type BootstrapOutcome, CLIENT_STORE_PREFIX } from "../../../client/bootstrap.ts";
+import { bootstrap, type BootstrapOutcome, CLIENT_STORE_PREFIX, keepNextKey } from "../../../client/bootstrap.ts";
 import { createConnector } from "../../../client/transport/connect.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { createFilePort } from "../../../client/files.ts";
@@ -8,9 +8,11 @@ import { bootstrapServing, type ServingOutcome } from "../../../client/serving.t
 import { resolve } from "node:path";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { AppError } from "../../../core/errors.ts";
+import { encodePem } from "../../../core/pki/pem.ts";
 import { commandLine } from "./command_words.ts";
 import { createClusterFinder } from "./credentials.ts";
 import { createHookError, runHooks } from "./hooks.ts";
+import { applyJoinFile } from "./join_file.ts";
 import { keepRotating } from "./keep_rotating.ts";
 import { type Machine, type PairChange, resolveMachine, type Tools } from "./machine.ts";
 import { describeProgress, type MachineProgress } from "./progress_text.ts";
@@ -33,13 +35,19 @@ import { describeShortenedLifetime } from "../request/progress.ts";
 
 /** The action of the command `tlsboot bootstrap`. */
 export async function run(
-  { settings, isDebug }: Input<BootstrapFlags>,
+  { settings: given, isDebug }: Input<BootstrapFlags>,
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  checkSettings(settings);
   const files = createFilePort();
+  const settings = await applyJoinFile(given, { io, files });
+  checkSettings(settings);
   const machine = resolveMachine(settings, io);
+  if (settings.printPublicKey) {
+    const key = await keepNextKey({ ...machine, files, clock: io.clock });
+    io.stdout.write(encodePem("PUBLIC KEY", key.publicKeyDer()));
+    return EXIT.done;
+  }
   if (settings.printSystemdUnit) {
     io.stdout.write(systemdUnit(settings, machine, io));
     return EXIT.done;
@@ -104,8 +112,15 @@ interface Context {
 }
 
 function checkSettings(settings: Settings<BootstrapFlags>): void {
-  const { serving, servingDns, servingIp, status, output, printSystemdUnit } = settings;
-  if (status && printSystemdUnit) throw new UsageError("give --status or --print-systemd-unit, not both");
+  const { serving, servingDns, servingIp, status, output, printSystemdUnit, printPublicKey } = settings;
+  const missing = [
+    ...(settings.kubeconfig === undefined && !printPublicKey ? ["--kubeconfig is required"] : []),
+    ...(settings.certDir === undefined ? ["--cert-dir is required"] : []),
+  ];
+  if (missing.length > 0) throw new UsageError(missing.join("\n"), "see: tlsboot bootstrap --help");
+  if ([status, printSystemdUnit, printPublicKey].filter((isGiven) => isGiven).length > 1) {
+    throw new UsageError("give one of --status, --print-systemd-unit and --print-public-key");
+  }
   if (!serving && servingDns.length + servingIp.length > 0) {
     throw new UsageError("--serving-dns and --serving-ip need --serving");
   }

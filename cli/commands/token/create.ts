@@ -1,97 +1,97 @@
-/** Creates a bootstrap token at the API server, or prints it as a manifest. */
-import type { ApiClient } from "../../../client/objects/api.ts";
-import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, isLoopbackServer } from "../../../core/bootstrap/cluster_info.ts";
-import { formatJoinCommands, type JoinTarget, parseJoinTarget } from "../../../core/bootstrap/join_command.ts";
-import {
-  BOOTSTRAP_TOKEN_USAGES,
-  createTokenSecret,
-  isBootstrapGroup,
-  toTokenSecretName,
-} from "../../../core/bootstrap/token_secret.ts";
+/** Creates a bootstrap token at the API server, or prints it as a manifest, or writes a join file for each machine. */
+import { resolve } from "node:path";
+import { createFilePort } from "../../../client/files.ts";
+import { formatJoinCommands } from "../../../core/bootstrap/join_command.ts";
+import { BOOTSTRAP_TOKEN_USAGES } from "../../../core/bootstrap/token_secret.ts";
 import {
   type BootstrapToken,
   formatBootstrapToken,
   generateBootstrapToken,
   parseBootstrapToken,
 } from "../../../core/bootstrap/token.ts";
-import { AppError, isAppError } from "../../../core/errors.ts";
-import type { ConfigMap } from "../../../core/kube/core_v1.ts";
 import type { TokenCreateFlags } from "./flags.ts";
 import { connect } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
+import type { Settings } from "../../framework/flags.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { formatSortedYaml } from "../../output/structured.ts";
 import { warn } from "../../framework/report.ts";
-import { TOKEN_COLLECTION } from "./token_api.ts";
+import { readMachines, writeJoinFiles } from "./join_files.ts";
+import { buildTokenSecret, checkLists, postToken, readJoinTarget, readLimits, warnUnenforced } from "./new_token.ts";
 
 /** The action of the command `tlsboot token create`. */
 export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { ttl, usages, groups, description = "", print, printJoinCommand } = input.settings;
+  const { settings } = input;
+  const { ttl, usages, groups, node, print, printJoinCommand, forInventory } = settings;
   checkLists(usages, groups);
   if (printJoinCommand) checkJoinable(usages, print);
+  if (forInventory !== undefined || settings.out !== undefined) return await createForInventory(input, io, signal);
+  const files = createFilePort();
+  const limits = await readLimits(settings, node, { files, cwd: io.cwd });
   const token = chooseToken(input.args[0], io);
   if (ttl === 0) warn("this token never expires: anyone who finds it can use it forever", io);
-  const secret = {
-    apiVersion: "v1",
-    kind: "Secret",
-    ...createTokenSecret({
-      token,
-      usages,
-      groups,
-      description,
-      ...(ttl === 0 ? {} : { expiration: new Date(io.clock.now().getTime() + ttl) }),
-    }),
-  };
+  const created = { token, limits, usages, settings };
   if (print) {
-    io.stdout.write(formatSortedYaml(secret));
+    io.stdout.write(formatSortedYaml(buildTokenSecret(created, io.clock.now())));
     return EXIT.done;
   }
-  await using connection = await connect(input.settings, io);
-  const target = printJoinCommand ? await readJoinTarget(connection.api, signal) : undefined;
-  try {
-    await connection.api.requestJson({ method: "POST", path: TOKEN_COLLECTION, body: secret }, signal);
-  } catch (error) {
-    if (!isAppError(error, "already_exists")) throw error;
-    throw new AppError("already_exists", `cannot create token "${token.id}": ${toTokenSecretName(token.id)} exists`, {
-      cause: error,
-      hint: `delete it first with: tlsboot token delete ${token.id}`,
-    });
-  }
+  await using connection = await connect(settings, io);
+  const { api } = connection;
+  const target = printJoinCommand ? await readJoinTarget(api, io, signal) : undefined;
+  await postToken(api, created, io, signal);
+  await warnUnenforced(api, limits, io, signal);
   if (target === undefined) {
     io.stdout.write(`${formatBootstrapToken(token)}\n`);
     return EXIT.done;
   }
-  if (isLoopbackServer(target.server)) {
-    warn(
-      `${target.server} is an address of this machine alone: no other machine can join with these commands. To let ` +
-        "others in, start the server with --bind-address 0.0.0.0 or with --advertise-address",
-      io,
-    );
-  }
-  const { tlsboot, kubeadm } = formatJoinCommands(target, token);
+  const { tlsboot, kubeadm } = formatJoinCommands(target, token, node);
   io.stdout.write(`${tlsboot}\n${kubeadm}\n`);
   return EXIT.done;
 }
 
-/** Reads the address and the CA of the cluster. Called before the token is created, which would be useless without them. */
-async function readJoinTarget(api: ApiClient, signal: AbortSignal): Promise<JoinTarget> {
-  const path = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
-  const clusterInfo = await api.requestObject<ConfigMap>({ method: "GET", path }, signal).catch((error: unknown) => {
-    if (!isAppError(error, "not_found")) throw error;
-    throw unjoinable(`the cluster publishes no ${CLUSTER_INFO_NAME}`, error);
-  });
-  const target = parseJoinTarget(clusterInfo);
-  if (target.ok) return target.value;
-  throw unjoinable(target.error);
+/** Creates a token and a join file for each machine of an inventory. */
+async function createForInventory(
+  { settings, args }: Input<TokenCreateFlags>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const { forInventory, out, node, usages, publicKey } = settings;
+  checkForInventory(settings, args);
+  const files = createFilePort();
+  const nodes = await readMachines(resolve(io.cwd, forInventory ?? ""), node, files);
+  const folder = resolve(io.cwd, out ?? "");
+  if (publicKey !== undefined && nodes.length > 1) {
+    throw new UsageError("--public-key is the key of one machine: name it with --node");
+  }
+  await using connection = await connect(settings, io);
+  const { api } = connection;
+  const target = await readJoinTarget(api, io, signal);
+  const machines = await Promise.all(nodes.map(async (name) => ({
+    node: name,
+    created: {
+      token: generateBootstrapToken(io.random),
+      limits: await readLimits(settings, name, { files, cwd: io.cwd }),
+      usages,
+      settings,
+    },
+  })));
+  await writeJoinFiles(machines, { folder, target, api, files, io }, signal);
+  const [first] = machines;
+  if (first !== undefined) await warnUnenforced(api, first.created.limits, io, signal);
+  return EXIT.done;
 }
 
-function unjoinable(why: string, cause?: unknown): AppError {
-  return new AppError("not_found", `cannot print a join command: ${why}`, {
-    cause,
-    hint: "publish it with: kubeadm init phase bootstrap-token, or write a file with: tlsboot kubeconfig bootstrap",
-  });
+function checkForInventory(settings: Settings<TokenCreateFlags>, args: readonly string[]): void {
+  const { forInventory, out, print, printJoinCommand, usages } = settings;
+  if (forInventory === undefined) throw new UsageError("--out needs --for-inventory, the file with the machines");
+  if (out === undefined) throw new UsageError("--for-inventory needs --out, the folder for the join files");
+  if (args.length > 0) throw new UsageError("--for-inventory makes a new token for each machine: leave out TOKEN");
+  if (print || printJoinCommand) {
+    throw new UsageError("--for-inventory writes files: leave out --print and --print-join-command");
+  }
+  checkJoinable(usages, false);
 }
 
 function checkJoinable(usages: readonly string[], isManifest: boolean): void {
@@ -105,16 +105,4 @@ function chooseToken(text: string | undefined, io: Io): BootstrapToken {
   const token = parseBootstrapToken(text);
   if (token.ok) return token.value;
   throw new UsageError(`cannot read the token: ${token.error}`);
-}
-
-function checkLists(usages: readonly string[], groups: readonly string[]): void {
-  const usage = usages.find((item) => !BOOTSTRAP_TOKEN_USAGES.includes(item));
-  if (usage !== undefined) {
-    throw new UsageError(`cannot use "${usage}" as a usage: want ${BOOTSTRAP_TOKEN_USAGES.join(" or ")}`);
-  }
-  if (usages.length === 0) throw new UsageError("a token needs a usage: signing, authentication or both");
-  const group = groups.find((item) => !isBootstrapGroup(item));
-  if (group !== undefined) {
-    throw new UsageError(`cannot use "${group}" as a group: want system:bootstrappers:<name>, of a-z, 0-9, : and -`);
-  }
 }

@@ -1,18 +1,70 @@
 /** The commands `tlsboot token create`, `token list` and `token delete`: flags, help and examples. */
-import { API_FLAGS, STRUCTURED_OUTPUT } from "../../flags/common.ts";
+import { parseTokenNetwork, parseTokenUses } from "../../../core/bootstrap/bound_token.ts";
+import { parseNodeName } from "../../../core/bootstrap/node_name.ts";
+import { API_FLAGS } from "../../flags/common.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { durationFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import {
+  choiceFlag,
+  directoryFlag,
+  durationFlag,
+  fileFlag,
+  listFlag,
+  parsedFlag,
+  parsedListFlag,
+  switchFlag,
+  textFlag,
+} from "../../framework/flags.ts";
 
 /** The group of the bootstrap tokens of `tlsboot up`, which may request node certificates. */
 export const UP_TOKEN_GROUP = "system:bootstrappers:tlsboot";
 
-const TOKEN_CREATE_FLAGS = {
-  ...API_FLAGS,
+/** The flags of a new token, for every command that creates one. */
+export const NEW_TOKEN_FLAGS = {
   ttl: durationFlag({ default: "24h", summary: "Lifetime of the token; 0 makes one that never expires." }),
   description: textFlag({ summary: "Purpose of the token, for people." }),
   groups: listFlag({
     default: [UP_TOKEN_GROUP],
     summary: "Groups of the token's holder, beside system:bootstrappers. Each starts with system:bootstrappers:.",
+  }),
+  uses: parsedFlag({
+    isCommandLineOnly: true,
+    placeholder: "N",
+    summary: "Number of keys for which the token may request certificates. The first requests bind it to their keys, " +
+      "and it is used up when the certificates have been used. 1 for a token with a node or a key; else any number.",
+    parse: parseTokenUses,
+  }),
+  cidr: parsedListFlag({
+    summary: "Networks from which the token is accepted, such as 10.0.0.0/24, by the address that reaches the server.",
+    parse: parseTokenNetwork,
+  }),
+  publicKey: fileFlag({
+    isCommandLineOnly: true,
+    summary: "File with the only public key for which the token may request a certificate, so that the token is no " +
+      "secret: PEM of the key, of a request or of a certificate. tlsboot bootstrap --print-public-key prints it.",
+  }),
+  approve: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Approve the request of the token's node in advance. Only a user who may approve it can do so.",
+  }),
+} as const;
+
+const TOKEN_CREATE_FLAGS = {
+  ...API_FLAGS,
+  ...NEW_TOKEN_FLAGS,
+  node: parsedFlag({
+    isCommandLineOnly: true,
+    placeholder: "NAME",
+    summary: "Only node whose client certificate the token may request.",
+    parse: parseNodeName,
+  }),
+  forInventory: fileFlag({
+    isCommandLineOnly: true,
+    summary: "Create a token for each machine of this inventory, and write a join file for each into --out. With " +
+      "--node, only for that one.",
+  }),
+  out: directoryFlag({
+    isCommandLineOnly: true,
+    summary: "Folder for the join files of --for-inventory. Existing files are never replaced.",
   }),
   usages: listFlag({
     default: ["signing", "authentication"],
@@ -37,7 +89,13 @@ export const tokenCreateCommand = defineCommand({
   summary: "Create a bootstrap token",
   description: `Create a bootstrap token and print it.
 
- A holder of the token can request the certificates that its groups may request. The token is stored as a Secret in kube-system, as kubeadm stores its own.`,
+ A holder of the token can request the certificates that its groups may request. The token is stored as a Secret in
+ kube-system, as kubeadm stores its own.
+
+ --node, --uses, --cidr and --public-key limit a token. Its first request binds it to the key of the request; the same key
+ may try again, any other is refused and reported. When the certificate has been used for the first time, the token is
+ used up. The server of tlsboot enforces this; beside a kube-apiserver, tlsboot approver --token-limits enforces what it
+ can, and the command says what is not enforced.`,
   group: "Key and File Commands",
   args: [argument("TOKEN", "The token, id and secret; a new one without it", { optional: true })],
   flags: TOKEN_CREATE_FLAGS,
@@ -48,6 +106,14 @@ export const tokenCreateCommand = defineCommand({
       command: "tlsboot token create --ttl 1h --description 'rack 4'",
     },
     { comment: "Create one and print what a new machine runs", command: "tlsboot token create --print-join-command" },
+    {
+      comment: "Create one for one machine, which needs no other approval",
+      command: "tlsboot token create --node n1 --approve --ttl 30m",
+    },
+    {
+      comment: "Create one for each machine of an inventory, with a file to copy to each",
+      command: "tlsboot token create --for-inventory machines.yaml --out join/ --approve --ttl 2h",
+    },
     { comment: "Make the Secret for another cluster", command: "tlsboot token create --print | kubectl apply -f -" },
   ],
   exitCodes: {},
@@ -55,7 +121,11 @@ export const tokenCreateCommand = defineCommand({
 
 const TOKEN_LIST_FLAGS = {
   ...API_FLAGS,
-  output: STRUCTURED_OUTPUT,
+  output: choiceFlag({
+    short: "o",
+    choices: ["wide", "json", "yaml"],
+    summary: "Output format. Without it, a table; wide adds columns.",
+  }),
   showSecrets: switchFlag({ isCommandLineOnly: true, summary: "Show whole tokens instead of their ids." }),
 } as const;
 
@@ -66,11 +136,18 @@ export type TokenListFlags = typeof TOKEN_LIST_FLAGS;
 export const tokenListCommand = defineCommand({
   path: ["token", "list"],
   summary: "List bootstrap tokens",
-  description: "List bootstrap tokens by their ids.",
+  description: `List bootstrap tokens by their ids.
+
+ The kind is shared for a token of any number of machines, keys for one of a number of keys, node for one of a node, and
+ key for one of a known key. USES counts the keys whose certificate has been used, the keys to which the token is bound,
+ and the keys that it allows. LAST USE is exact to a minute.`,
   group: "Key and File Commands",
   args: [],
   flags: TOKEN_LIST_FLAGS,
-  examples: [{ comment: "List tokens", command: "tlsboot token list" }],
+  examples: [
+    { comment: "List tokens", command: "tlsboot token list" },
+    { comment: "See who made them, for which keys, and what was refused", command: "tlsboot token list -o wide" },
+  ],
   exitCodes: {},
 });
 

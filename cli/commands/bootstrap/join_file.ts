@@ -1,0 +1,77 @@
+/** `--join`: the settings of a machine from its join file, or from a pack, whose files are installed first. */
+import { Buffer } from "node:buffer";
+import { dirname, join, resolve } from "node:path";
+import type { FilePort } from "../../../client/files.ts";
+import { parseJoinFile } from "../../../core/bootstrap/join_file.ts";
+import { KUBELET_PATHS } from "../../../core/bootstrap/join_command.ts";
+import { AppError } from "../../../core/errors.ts";
+import { readTarFiles } from "../../../core/lib/tar.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { FOLDER_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
+import { PACK_JOIN_FILE } from "../join/layout.ts";
+import type { BootstrapFlags } from "./flags.ts";
+
+/** The name of the installed join file, kubeadm's. */
+const INSTALLED_NAME = KUBELET_PATHS.bootstrapKubeconfig.slice(KUBELET_PATHS.bootstrapKubeconfig.lastIndexOf("/") + 1);
+
+/**
+ * Completes the settings from the join file. Flags win over it. UsageError for credentials beside it, AppError
+ * `config_invalid` for a file that is no join file and no pack.
+ */
+export async function applyJoinFile(
+  settings: Settings<BootstrapFlags>,
+  { io, files }: { readonly io: Pick<Io, "cwd">; readonly files: FilePort },
+): Promise<Settings<BootstrapFlags>> {
+  if (settings.join === undefined) return settings;
+  const { server, token, tokenFile, caCertHash, bootstrapKubeconfig } = settings;
+  const others = [server, token, tokenFile, bootstrapKubeconfig].some((value) => value !== undefined);
+  if (others || caCertHash.length > 0) {
+    throw new UsageError(
+      "--join has the credentials: leave out --bootstrap-kubeconfig, --server, --token and the like",
+    );
+  }
+  const given = resolve(io.cwd, settings.join);
+  const isFolder = (await files.stat(given))?.kind === "directory";
+  const path = isFolder ? join(given, PACK_JOIN_FILE) : given;
+  const content = await files.readText(path);
+  if (content === undefined) {
+    throw new AppError("not_found", `cannot read the join file "${path}": no such file`, {
+      hint: "make one with: tlsboot join pack NODE --out FILE",
+    });
+  }
+  const packed = isTar(content) ? readPack(content, path) : undefined;
+  const machine = parseJoinFile(packed ?? content, path);
+  if (!machine.ok) {
+    throw new AppError("config_invalid", machine.error, { hint: "make one with: tlsboot join pack NODE --out FILE" });
+  }
+  const { node, kubeconfig, certDir } = machine.value;
+  const completed = {
+    ...settings,
+    hostnameOverride: settings.hostnameOverride ?? node,
+    kubeconfig: settings.kubeconfig ?? kubeconfig,
+    certDir: settings.certDir ?? certDir,
+  };
+  if (packed === undefined) return { ...completed, bootstrapKubeconfig: path };
+  const installed = join(dirname(resolve(io.cwd, completed.kubeconfig)), INSTALLED_NAME);
+  await files.makeDirectory(dirname(installed), FOLDER_MODE);
+  if (await files.readText(installed) !== packed) await files.writeAtomic(installed, packed, SECRET_MODE);
+  return { ...completed, bootstrapKubeconfig: installed };
+}
+
+/** A tar has this mark in its first header (POSIX.1-1988). */
+function isTar(content: string): boolean {
+  return content.slice(257, 262) === "ustar";
+}
+
+/** Every file of a pack is text, so a pack can be read as text. */
+function readPack(content: string, path: string): string {
+  const files = readTarFiles(Buffer.from(content));
+  const found = files.ok ? files.value.get(PACK_JOIN_FILE) : undefined;
+  if (found !== undefined) return Buffer.from(found).toString("utf8");
+  const why = files.ok ? `it has no ${PACK_JOIN_FILE}` : files.error;
+  throw new AppError("config_invalid", `cannot use the pack "${path}": ${why}`, {
+    hint: "make one with: tlsboot join pack NODE --out FILE",
+  });
+}
