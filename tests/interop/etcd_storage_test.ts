@@ -1,9 +1,17 @@
-/** The storage contract against a real etcd, of the newest and of the oldest release that is supported. */
+/**
+ * The storage contract against a real etcd, of the newest and of the oldest release that is supported, and transactions of
+ * several stores and through the death of a member.
+ */
+import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { after, before } from "node:test";
+import { after, before, test } from "node:test";
+import { createSystemClock } from "../../cli/system.ts";
+import { isAppError } from "../../core/errors.ts";
+import type { Clock } from "../../core/ports.ts";
 import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
 import type { StoredValues } from "../../server/storage/etcd/contents.ts";
-import { type OpenStorage, testStorage } from "../contract/storage_contract.ts";
+import type { Storage } from "../../server/storage/storage.ts";
+import { collect, creations, type OpenStorage, readContent, testStorage, thing } from "../contract/storage_contract.ts";
 import { testStorageModel } from "../contract/storage_model.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 
@@ -29,6 +37,16 @@ async function empty(url: string): Promise<void> {
   await call("compaction", { revision: header.revision }).catch(() => undefined);
 }
 
+async function openStore({ urls }: Etcd, clock: Clock = createSystemClock()): Promise<Storage> {
+  const { storage } = await openEtcdStorage({
+    endpoints: { servers: urls, caPem: undefined, certificate: undefined, prefix: "/registry" },
+    values: JSON_VALUES,
+    clock,
+    compactionIntervalMs: 0,
+  });
+  return storage;
+}
+
 const SHARED = { keepsCallOrder: false, expiresByClock: false };
 
 for (const release of ["etcd", "etcd-3.5"] as const) {
@@ -38,14 +56,84 @@ for (const release of ["etcd", "etcd-3.5"] as const) {
 
   const openEtcd: OpenStorage = async (clock) => {
     await empty(etcd.urls[0]!);
-    const { storage } = await openEtcdStorage({
-      endpoints: { servers: etcd.urls, caPem: undefined, certificate: undefined, prefix: "/registry" },
-      values: JSON_VALUES,
-      clock,
-      compactionIntervalMs: 0,
-    });
+    const storage = await openStore(etcd, clock);
     return { storage, [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose]() };
   };
   testStorage(`openEtcdStorage() on ${release}`, openEtcd, SHARED);
   testStorageModel(`openEtcdStorage() on ${release}`, openEtcd, 10, 1);
 }
+
+const HEAD = "/registry/heads/head";
+
+/** Appends records to a chain whose head is another object, and begins again when another writer was faster. */
+async function append(storage: Storage, writer: string, count: number): Promise<void> {
+  for (let done = 0; done < count;) {
+    const head = (await storage.get(HEAD))!;
+    const next = Number(head.object["value" as never]) + 1;
+    try {
+      const [record, moved] = await storage.transact([
+        { kind: "create", key: `/registry/records/${String(next).padStart(4, "0")}`, object: thing(writer, next) },
+        { kind: "update", key: HEAD, object: thing("head", next), expectedRevision: head.revision },
+      ]);
+      assert.equal(record?.revision, moved?.revision);
+      assert.ok((await storage.get(HEAD))!.revision >= moved!.revision);
+      done++;
+    } catch (error) {
+      if (!isAppError(error, "conflict", "already_exists")) throw error;
+    }
+  }
+}
+
+test("two stores on one etcd append to one chain without a gap or a double, and both see all of it", async () => {
+  await using etcd = await startEtcd();
+  await using one = await openStore(etcd);
+  await using two = await openStore(etcd);
+  await one.create(HEAD, thing("head", 0));
+  const watched = collect(two, "/registry/", one.revision());
+  const writers = [one, two, one, two].map((storage, index) => append(storage, `writer-${index}`, 25));
+  await Promise.all(writers);
+  await two.catchUp();
+  for (const storage of [one, two]) {
+    const { items } = await storage.list("/registry/records/");
+    assert.deepEqual(items.map(({ object }) => object["value" as never]), Array.from({ length: 100 }, (_, i) => i + 1));
+    const writersOfRecords = items.map(({ object }) => object.metadata.name);
+    for (const index of [0, 1, 2, 3]) {
+      assert.equal(writersOfRecords.filter((name) => name === `writer-${index}`).length, 25);
+    }
+    assert.equal((await storage.get(HEAD))!.object["value" as never], 100);
+  }
+  // A record and the head that follows it arrive as a pair.
+  const revisions = watched.events.map(({ revision }) => revision);
+  assert.equal(revisions.length, 200);
+  for (let index = 0; index < 200; index += 2) assert.equal(revisions[index], revisions[index + 1]);
+});
+
+test("a transaction is whole or absent when etcd is killed at any moment of it", async () => {
+  await using etcd = await startEtcd();
+  await using storage = await openStore(etcd);
+  const [member] = etcd.members;
+  const acknowledged: string[] = [];
+  let refused = 0;
+  for (let round = 0; round < 4; round++) {
+    const names = Array.from({ length: 200 }, (_, index) => `r${round}-${index}`);
+    const outcomes = names.map((name) =>
+      storage.transact(creations(name)).then(() => acknowledged.push(name), (error: unknown) => {
+        assert.ok(isAppError(error, "unreachable"), String(error));
+        refused++;
+      })
+    );
+    const before = acknowledged.length;
+    while (acknowledged.length === before) await new Promise((resolve) => setImmediate(resolve));
+    await member!.kill();
+    await Promise.all(outcomes);
+    member!.restart();
+    await member!.healthy();
+  }
+  assert.ok(refused > 0);
+  await using again = await openStore(etcd);
+  const keys = await readContent(again);
+  const found = [...keys.keys()].filter((key) => key.startsWith("/registry/things/")).map((key) => key.slice(17));
+  assert.equal(keys.size, 3 * found.length);
+  for (const name of found) for (const { key } of creations(name)) assert.ok(keys.has(key), key);
+  for (const name of acknowledged) assert.ok(found.includes(name), name);
+});
