@@ -54,7 +54,7 @@ export function createConvertedStorage(storage: Storage, { toStored, fromStored 
     },
     watch: (prefix, after, onEvents, onLost) =>
       storage.watch(prefix, after, (events) => onEvents(events.map(convertEvent)), onLost),
-    catchUp: () => storage.catchUp(),
+    catchUp: (withinMs) => storage.catchUp(withinMs),
     revision: () => storage.revision(),
     compactedRevision: () => storage.compactedRevision(),
     health: () => storage.health(),

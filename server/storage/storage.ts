@@ -104,9 +104,10 @@ export interface Storage extends AsyncDisposable {
     onLost?: (error: CompactedError) => void,
   ): StorageWatch;
   /**
-   * Resolves when this store has every write that was acknowledged before the call, also by other servers that share it.
+   * Resolves when this store has every write that was acknowledged before the call, also by other servers that share it; or
+   * those that were acknowledged earlier than `withinMs` milliseconds before the call, which is usually known already.
    */
-  catchUp(): Promise<void>;
+  catchUp(withinMs?: number): Promise<void>;
   /** Returns the newest revision, at least 1. Every watch has received the changes up to it. */
   revision(): number;
   /** Returns the oldest revision whose state and later history are still known. */

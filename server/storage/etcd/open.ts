@@ -54,6 +54,7 @@ export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<OpenEtcd> 
       client,
       mirror,
       leases: new EventLeases(client, clock, eventTtlMs),
+      clock,
       values,
       async stop() {
         stopping.abort(new Error("storage is closing"));

@@ -1,6 +1,7 @@
 /** The Storage port over etcd: writes are etcd transactions, and everything else is served from the mirror. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../../core/errors.ts";
+import type { Clock } from "../../../core/ports.ts";
 import type { EtcdClient } from "./client.ts";
 import { findWriteRefusal, fullError, isLeaseGone } from "./errors.ts";
 import type { EventLeases } from "./leases.ts";
@@ -30,9 +31,16 @@ export interface EtcdStorageParts {
   readonly client: Pick<EtcdClient, "range" | "write" | "status" | "close">;
   readonly mirror: EtcdMirror;
   readonly leases: EventLeases;
+  readonly clock: Pick<Clock, "elapsedMs">;
   readonly values: StoredValues;
   /** Stops the background tasks of the storage. */
   stop(): Promise<void>;
+}
+
+/** The revision of etcd, and the time of the request for it, by the monotonic clock. */
+interface Answer {
+  readonly revision: number;
+  readonly askedAtMs: number;
 }
 
 /** Writes with fewer bytes are within every limit and need not be measured. */
@@ -46,8 +54,10 @@ export class EtcdStorage extends SingleWrites implements Storage {
   readonly #parts: EtcdStorageParts;
   readonly #running = new Set<Promise<unknown>>();
   /** The next request for etcd's revision, which is not sent yet and which all callers until then share. */
-  #nextQuestion: Promise<number> | undefined;
+  #nextQuestion: Promise<Answer> | undefined;
   #question: Promise<unknown> = Promise.resolve();
+  /** The mirror has every write that was acknowledged before this time, by the monotonic clock. */
+  #currentAtMs = -Infinity;
   #disposal: Promise<void> | undefined;
   #closed = false;
 
@@ -98,8 +108,10 @@ export class EtcdStorage extends SingleWrites implements Storage {
     return watchers.add(prefix, afterRevision, engine.eventsSince(afterRevision), onEvents, onLost);
   }
 
-  catchUp(): Promise<void> {
-    return this.#track(() => this.#current());
+  catchUp(withinMs = 0): Promise<void> {
+    return this.#track(async () => {
+      if (this.#parts.clock.elapsedMs() - this.#currentAtMs >= withinMs) await this.#current();
+    });
   }
 
   revision(): number {
@@ -147,15 +159,18 @@ export class EtcdStorage extends SingleWrites implements Storage {
   /** Resolves when the mirror has every write that was acknowledged before the call. */
   async #current(): Promise<void> {
     this.#nextQuestion ??= this.#ask(this.#question);
-    await this.#parts.mirror.reach(await this.#nextQuestion, true);
+    const { revision, askedAtMs } = await this.#nextQuestion;
+    await this.#parts.mirror.reach(revision, true);
+    this.#currentAtMs = Math.max(this.#currentAtMs, askedAtMs);
   }
 
   /** Requests etcd's revision after the earlier request has been answered. */
-  async #ask(earlier: Promise<unknown>): Promise<number> {
+  async #ask(earlier: Promise<unknown>): Promise<Answer> {
     await earlier.catch(() => undefined);
     this.#question = this.#nextQuestion ?? earlier;
     this.#nextQuestion = undefined;
-    return await currentRevision(this.#parts.client);
+    const askedAtMs = this.#parts.clock.elapsedMs();
+    return { revision: await currentRevision(this.#parts.client), askedAtMs };
   }
 
   /** Finds the states that writes replace. Throws the error of the first write that does not hold. */

@@ -24,6 +24,7 @@ function createStorage(
   });
   let closed = false;
   let leases = 0n;
+  const clock = createFakeClock();
   const storage = new EtcdStorage({
     name: "etcd",
     client: {
@@ -40,11 +41,12 @@ function createStorage(
       close: () => undefined,
       ...mirror,
     } as unknown as EtcdMirror,
-    leases: new EventLeases({ grantLease: async () => ++leases }, createFakeClock(), 3_600_000),
+    leases: new EventLeases({ grantLease: async () => ++leases }, clock, 3_600_000),
+    clock,
     values: { root: "/registry/", prefixes: [], encode: () => Buffer.alloc(0), decode: () => undefined },
     stop: async () => undefined,
   });
-  return { storage, engine, isClosed: () => closed };
+  return { storage, engine, clock, isClosed: () => closed };
 }
 
 test("EtcdStorage.health() fails only while etcd reports that it is full", async () => {
@@ -149,4 +151,36 @@ test("EtcdStorage's reads share a request, and do not wait for one another's mir
   for (const read of second) assert.equal((await read)?.revision, 2);
   reached[0]!.reject(new Error("the mirror lags"));
   await first;
+});
+
+test("EtcdStorage.catchUp() asks etcd only when it has not known of every write for the given time", async () => {
+  let questions = 0;
+  let reach = Promise.resolve();
+  const { storage, clock } = createStorage({
+    client: {
+      async range() {
+        questions++;
+        // What happens during the request need not be in its answer.
+        clock.jump(100);
+        return { revision: 2, kvs: [], more: false, count: 0 };
+      },
+    },
+    mirror: { reach: () => reach },
+  });
+  await storage.catchUp(500);
+  assert.equal(questions, 1);
+  clock.jump(399);
+  await storage.catchUp(500);
+  assert.equal(questions, 1);
+  await storage.catchUp();
+  assert.equal(questions, 2);
+  clock.jump(399);
+  await storage.catchUp(500);
+  assert.equal(questions, 2);
+  clock.jump(1);
+  reach = Promise.reject(new Error("the mirror lags"));
+  await assert.rejects(storage.catchUp(500), /lags/);
+  reach = Promise.resolve();
+  await storage.catchUp(500);
+  assert.equal(questions, 4, "the failed one has proved nothing");
 });
