@@ -8,6 +8,7 @@ import { goQuote } from "../core/lib/quote.ts";
 import { internalError, pathNotFound, StatusError, statusFromError, unauthorized } from "../core/kube/status.ts";
 import { ANONYMOUS_USER, UNAUTHENTICATED_GROUP, type UserInfo } from "../core/kube/user.ts";
 import type { Authenticator } from "./authn/authentication.ts";
+import { ANONYMOUS } from "./authn/authenticator.ts";
 import { createReauthentication } from "./authn/reauthentication.ts";
 import { type Authorizer, createDeniedError, escapeMarkup, withNosniff } from "./authz/authorizer.ts";
 import { createImpersonation, findImpersonationHeaders } from "./authz/impersonation.ts";
@@ -15,6 +16,7 @@ import { type FlowControl, OverloadError } from "./flowcontrol/flow_control.ts";
 import { findPlace } from "./flowcontrol/priority_levels.ts";
 import { type Answer, isStream } from "./http/answer.ts";
 import { type AuditOptions, beginAudit } from "./http/audit.ts";
+import { createCrlRoute, isCrlRequest, type PublishedCrls } from "./http/crl.ts";
 import { completesWithin, createCommonDeadline, parseRequestedTimeout, respondTimeout } from "./http/deadline.ts";
 import { createDiscoveryRoutes, listDiscoveredGroups } from "./http/discovery.ts";
 import {
@@ -63,6 +65,8 @@ export interface AppDeps extends RegistryDeps {
   readonly version: Readonly<Record<string, string>>;
   /** Returns the `host:port` at which clients reach the server, for the older discovery. */
   readonly serverAddress: () => string;
+  /** The revocation lists that are served without authentication. */
+  readonly crls: PublishedCrls;
   /** Aborts when the server stops, which ends the watches. */
   readonly stopping: AbortSignal;
 }
@@ -134,6 +138,7 @@ function createRoutes(deps: AppDeps): readonly ServedRoute[] {
     { path: "/version", isListed: true, isLabel: true, answer: respondVersion },
     { path: "/version/", answer: respondVersion },
     { path: "/version/*", answer: () => Promise.reject(pathNotFound()) },
+    createCrlRoute(deps.crls),
     { path: SNAPSHOT_PATH, isLabel: true, answer: (exchange) => respondSnapshot(exchange, deps) },
     ...createOpenapiRoutes(kinds, deps.version["gitVersion"] ?? "", deps.clock),
     ...createDiscoveryRoutes(groups, deps.serverAddress),
@@ -241,7 +246,8 @@ function authenticate(deps: AppDeps): Step {
     const { caller } = exchange;
     // Unauthenticated clients could keep connections busy, so they get one answer per HTTP/2 connection.
     exchange.isLast = caller.isHttp2 === true && caller.user === undefined;
-    const user = caller.user ?? await authenticateCaller(deps, exchange);
+    exchange.isPublic = isCrlRequest(exchange, deps.crls);
+    const user = caller.user ?? (exchange.isPublic ? ANONYMOUS : await authenticateCaller(deps, exchange));
     if (!isAnonymous(user)) {
       exchange.isLast = false;
       caller.connection?.authenticated(user.username);
@@ -304,7 +310,7 @@ function impersonate(deps: AppDeps): Step {
   const resolve = createImpersonation(deps.authorizer);
   return async ({ env: { exchange } }, next) => {
     const headers = findImpersonationHeaders(exchange.caller.rawHeaders);
-    if (headers.length > 0) {
+    if (headers.length > 0 && !exchange.isPublic) {
       let constraint: string | undefined;
       const onConstraint = (found: string): void => void (constraint = found);
       const attributes = toAttributes(exchange.info);
@@ -339,6 +345,7 @@ const RESULTS = { allow: "allowed", deny: "denied", noOpinion: "no-opinion" } as
 function authorize(deps: AppDeps): Step {
   return async ({ env: { exchange } }, next) => {
     const { info, user, audit } = exchange;
+    if (exchange.isPublic) return await next();
     const attributes = toAttributes(info);
     const startedMs = deps.clock.elapsedMs();
     const decision = exchange.isRecovering && !await isRecoveryRequest(deps, exchange)

@@ -26,6 +26,7 @@ import {
 import { createFlowControl } from "./flowcontrol/flow_control.ts";
 import { createHealthChecks, type HealthCheck } from "./http/health.ts";
 import type { AuditOptions } from "./http/audit.ts";
+import type { PublishedCrls } from "./http/crl.ts";
 import type { GuardLimits } from "./connections/connection_guard.ts";
 import { listen } from "./connections/listener.ts";
 import type { ServingPair } from "./connections/tls.ts";
@@ -77,6 +78,8 @@ export interface ServerOptions {
   readonly signingRequests?: SigningRequestLimits;
   /** Health checks besides the usual ones. */
   readonly checks?: readonly HealthCheck[];
+  /** The revocation lists to serve at `/pki/<name>` without authentication; by default none. */
+  readonly crls?: PublishedCrls;
   /** Receives the issued certificates, for metrics; by default a new, empty one. */
   readonly issued?: IssuedCertificates;
   /** The register of issued certificates over the storage, which its owner disposes; by default one is opened. */
@@ -229,6 +232,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     checks: createHealthChecks({ storage, stopping: stopping.signal, more: options.checks ?? [] }),
     version: options.version,
     serverAddress: options.serverAddress,
+    crls: options.crls ?? { find: () => undefined },
     stopping: stopping.signal,
   });
   return {

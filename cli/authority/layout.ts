@@ -1,5 +1,5 @@
 /** The CAs that a data directory may have, and their paths: one for everything, or one for each purpose. */
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
@@ -46,6 +46,11 @@ export function getSignerPurpose(signerName: string): CaPurpose {
 /** Returns the name of the CRL of a CA from the path of its certificate: `ca.crl` for `pki/ca.crt`. */
 export function getCrlName(certificate: string): string {
   return `${basename(certificate).replace(/\.(?:crt|cer|pem)$/i, "")}.crl`;
+}
+
+/** Returns the path of the CRL of a CA, which is beside its certificate: `pki/ca.crl`. */
+export function getCrlPath({ certificate }: Pick<AuthorityPaths, "certificate">): string {
+  return join(dirname(certificate), getCrlName(certificate));
 }
 
 /**

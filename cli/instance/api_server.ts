@@ -4,6 +4,7 @@ import { GIT_VERSION } from "../../core/version.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import type { SigningRequestLimits } from "../../server/admission/signing_requests.ts";
 import type { AuditOptions } from "../../server/http/audit.ts";
+import type { PublishedCrls } from "../../server/http/crl.ts";
 import type { HealthCheck } from "../../server/http/health.ts";
 import type { ServingPair } from "../../server/connections/tls.ts";
 import type { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
@@ -30,6 +31,7 @@ export interface ServerSettings {
   readonly registry: MetricsRegistry;
   readonly issued: IssuedCertificates;
   readonly checks: readonly HealthCheck[];
+  readonly crls: PublishedCrls;
   readonly signingRequests?: SigningRequestLimits;
 }
 

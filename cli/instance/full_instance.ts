@@ -5,6 +5,7 @@
 import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
+import { authorityPaths, getSignerPurpose } from "../authority/layout.ts";
 import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../flags/controller.ts";
 import { SERVER_FLAGS, type ServerFlags } from "../flags/server.ts";
 import type { Settings } from "../framework/flags.ts";
@@ -34,6 +35,7 @@ import {
   namesSigningCa,
   openInstanceCas,
   openSigningCas,
+  type SigningCas,
   signingDurationSeconds,
   toSigningCaFlags,
 } from "./signing_cas.ts";
@@ -189,6 +191,15 @@ function assertCustom(signerNames: readonly string[]): void {
   throw new UsageError(`--signer-name: up cannot run "${builtin}" on request`, hint);
 }
 
+/** Makes the CRLs of the CAs for single purposes; the instance makes those of the other CAs. */
+async function addSplitCrls({ authorities, crls, dir }: Instance, own: SigningCas): Promise<void> {
+  if (authorities.client === authorities.serving) return;
+  const signers = new Map(own.signerNames.map((name) => [getSignerPurpose(name), name]));
+  for (const [purpose, signerName] of signers) {
+    if (purpose !== "client") await crls.add(authorityPaths(dir.root, purpose), () => own.authorities(signerName));
+  }
+}
+
 /**
  * Opens the CAs that the flags name, or the instance's own. Custom signers have the CA for all signers, and the instance's
  * own where each of Kubernetes' signers has a separate one.
@@ -206,6 +217,7 @@ async function openSigning(
     [...(namesSigningCa(flags) ? [] : UP_SIGNERS), ...(isForAll(flags) ? [] : custom.signerNames)],
     caDeps,
   );
+  await addSplitCrls(instance, own);
   const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], caDeps) : own;
   const rest = {
     signingDurationSeconds: signingDurationSeconds(settings, deps.logger),

@@ -14,6 +14,7 @@ import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import type { Server } from "../../server/server.ts";
 import { ensureAuthorities, type InstanceAuthorities } from "../authority/instance_authorities.ts";
+import { authorityPaths } from "../authority/layout.ts";
 import type { ServerFlags } from "../flags/server.ts";
 import type { FlagSet, Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -21,6 +22,7 @@ import { keepAdminKubeconfig } from "./admin_kubeconfig.ts";
 import { openAuditLog } from "./audit_log.ts";
 import { followClientCas, readTrustedCas } from "./client_cas.ts";
 import { startApiServer } from "./api_server.ts";
+import { type CrlFiles, openCrlFiles } from "./crl_files.ts";
 import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { assertEtcdPlace } from "./etcd_place.ts";
@@ -53,6 +55,8 @@ export interface Instance extends InstanceStorage {
   readonly isShared: boolean;
   /** The metrics of the controllers. */
   readonly controllerMetrics: ControllerMetrics;
+  /** The CRLs of the CAs whose keys the instance has. */
+  readonly crls: CrlFiles;
   /** Checks the certificates of the instance and renews those that are due. */
   renew(): Promise<void>;
 }
@@ -99,6 +103,11 @@ export async function startInstance(
   );
   // A start that fails must not replace the certificate of a running server.
   await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });
+  const crls = starting.add(await openCrlFiles(storage, deps));
+  await crls.add(authorityPaths(dir.root), () => Promise.resolve(authorities.serving));
+  if (authorities.client !== authorities.serving) {
+    await crls.add(authorityPaths(dir.root, "client"), () => Promise.resolve(authorities.client));
+  }
   const serving = given ?? await ensureServing(dir, authorities.serving, names, deps);
   const server = starting.add(
     await startApiServer({
@@ -116,6 +125,7 @@ export async function startInstance(
       registry,
       issued,
       checks: [disks.health],
+      crls,
       signingRequests: { maxOpenPerRequester: settings.maxOpenRequestsPerRequester, servedSigners },
     }, { ...deps, storage }),
   );
@@ -146,6 +156,7 @@ export async function startInstance(
     contents,
     lost,
     controllerMetrics,
+    crls,
     renew: () => parts.renew(),
     [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose](),
   };

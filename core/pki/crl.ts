@@ -189,18 +189,6 @@ export function chooseCrlNumber(now: Date, random: Uint8Array, previous: bigint 
   return previous !== undefined && previous >= byTime ? previous + 1n : byTime;
 }
 
-/**
- * Reports whether a revoked certificate is still listed. It is until one CRL has listed it after its end (RFC 5280 §3.3), so
- * it stays in the first CRL that is made after it expired.
- */
-export function isStillListed(
-  certificate: { readonly notAfter: Date; readonly revokedAt: Date },
-  previous: Pick<CrlFacts, "thisUpdate"> | undefined,
-): boolean {
-  if (previous === undefined) return true;
-  return certificate.notAfter >= previous.thisUpdate || certificate.revokedAt > previous.thisUpdate;
-}
-
 /** Encodes the list of entries. An empty list is absent (RFC 5280 §5.1.2.6). */
 async function encodeEntries(entries: readonly CrlEntry[], pause: () => Promise<void>): Promise<readonly Bytes[]> {
   if (entries.length === 0) return [];

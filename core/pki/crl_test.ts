@@ -22,7 +22,6 @@ import {
   type CrlReason,
   findCrlSignFault,
   isCrlOf,
-  isStillListed,
   parseCrl,
 } from "./crl.ts";
 
@@ -155,19 +154,3 @@ test("chooseCrlNumber() grows with the time, after a clock that went back, and d
   assert.equal(chooseCrlNumber(hoursFromNow(-1), Uint8Array.of(255, 255), first), first + 1n);
   assert.equal(chooseCrlNumber(NOW, Uint8Array.of(0, 1), first), first + 1n);
 });
-
-for (
-  const { name, notAfter, revokedAt, previous, want } of [
-    { name: "no list before", notAfter: -2, revokedAt: -9, previous: undefined, want: true },
-    { name: "valid", notAfter: 5, revokedAt: -9, previous: -1, want: true },
-    { name: "expired since the last list", notAfter: -0.5, revokedAt: -9, previous: -1, want: true },
-    { name: "listed once after its end", notAfter: -2, revokedAt: -9, previous: -1, want: false },
-    { name: "revoked after its end, and not listed yet", notAfter: -2, revokedAt: -0.5, previous: -1, want: true },
-  ]
-) {
-  test(`isStillListed() is ${want}: ${name}`, () => {
-    const certificate = { notAfter: hoursFromNow(notAfter), revokedAt: hoursFromNow(revokedAt) };
-    const before = previous === undefined ? undefined : { thisUpdate: hoursFromNow(previous) };
-    assert.equal(isStillListed(certificate, before), want);
-  });
-}

@@ -118,7 +118,7 @@ function accept(user: UserInfo, audiences: readonly string[]): AuthnResult & { r
 }
 
 /** The user of a request without credentials: `system:anonymous`, in the group `system:unauthenticated` only. */
-const ANONYMOUS: UserInfo = {
+export const ANONYMOUS: UserInfo = {
   username: ANONYMOUS_USER,
   uid: "",
   groups: [UNAUTHENTICATED_GROUP],

@@ -86,6 +86,8 @@ export class Exchange {
   audit: AuditTrail | undefined;
   /** The seat of the request in flow control; undefined for requests that are exempt. */
   seat: Seat | undefined;
+  /** Whether the answer is for everyone, so that the request needs neither credentials nor permissions. */
+  isPublic = false;
   /** Whether the connection is closed after the answer. */
   isLast = false;
   /** The promise of the end of an answer that is a stream, which never rejects. */

@@ -1,0 +1,98 @@
+/** The CRL of a CA, planned from the register: which certificates it lists, its number and its times. */
+import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import {
+  chooseCrlNumber,
+  CRL_REASON_CODES,
+  type CrlEntry,
+  type CrlFacts,
+  type CrlPlan,
+  type CrlReason,
+} from "../pki/crl.ts";
+import { BACKDATE_MS } from "../signing/plan.ts";
+
+/** A revoked certificate of the register. */
+export interface RevokedCertificate extends CrlEntry {
+  /** SHA-256 (hex) of the certificate of the CA that issued it. */
+  readonly issuerFingerprint: string;
+  readonly notAfter: Date;
+}
+
+/** The contents of the next CRL of a CA. */
+export interface NextCrl {
+  /** The revoked certificates of the CA, also those that expired. */
+  readonly revoked: readonly RevokedCertificate[];
+  /** The present CRL of the CA; undefined when it has none. */
+  readonly previous: Pick<CrlFacts, "number" | "thisUpdate"> | undefined;
+  readonly now: Date;
+  /** Two random bytes for the CRL number. */
+  readonly random: Uint8Array;
+}
+
+const DAY_MS = 86_400_000;
+/** The time until clients must have the next CRL: a week, so that an outage of some days does no harm. */
+const VALID_MS = 7 * DAY_MS;
+/** The age at which a CRL is replaced although nothing was revoked. */
+const RENEWAL_MS = DAY_MS;
+
+/**
+ * Finds what a CRL needs of a record; undefined when its certificate is not revoked. The records of earlier builds lack the
+ * serial number, so no CRL can list their certificates.
+ */
+export function findRevoked({ spec, status }: IssuedCertificate): RevokedCertificate | undefined {
+  const { serialNumber, issuerFingerprint, notAfter } = spec;
+  const { revocation } = status;
+  if (revocation === undefined || serialNumber === undefined || issuerFingerprint === undefined) return undefined;
+  const revokedAt = parseTime(revocation.time) ?? parseTime(spec.issuedAt) ?? parseTime(spec.notBefore);
+  const reason = toReason(revocation.reason);
+  return revokedAt === undefined
+    ? undefined
+    : { serialNumber, issuerFingerprint, reason, revokedAt, notAfter: parseTime(notAfter) ?? NEVER };
+}
+
+/**
+ * Plans the next CRL of a CA. It is backdated as certificates are, for clients whose clock is behind: they would refuse
+ * everyone until the time of the CRL has come.
+ */
+export function planNextCrl({ revoked, previous, now, random }: NextCrl): CrlPlan {
+  const thisUpdate = new Date(Math.floor((now.getTime() - BACKDATE_MS) / 1_000) * 1_000);
+  const entries = revoked.filter((certificate) => isStillListed(certificate, previous))
+    // No entry may be later than its CRL: it was revoked a moment ago, or by a server whose clock is ahead.
+    .map((entry) => entry.revokedAt > thisUpdate ? { ...entry, revokedAt: thisUpdate } : entry);
+  return {
+    entries,
+    number: chooseCrlNumber(now, random, previous?.number),
+    thisUpdate,
+    nextUpdate: new Date(now.getTime() + VALID_MS),
+  };
+}
+
+/** Reports whether a CRL is due for renewal: it is a day old, or the clock was set back. */
+export function isCrlDue({ thisUpdate }: Pick<CrlFacts, "thisUpdate">, now: Date): boolean {
+  const age = now.getTime() - thisUpdate.getTime();
+  return age >= RENEWAL_MS + BACKDATE_MS || age < 0;
+}
+
+/**
+ * Reports whether a revoked certificate is still listed. It is until one CRL has listed it after its end (RFC 5280 §3.3), so
+ * it stays in the first CRL that is made after it expired.
+ */
+export function isStillListed(
+  certificate: Pick<RevokedCertificate, "notAfter" | "revokedAt">,
+  previous: Pick<CrlFacts, "thisUpdate"> | undefined,
+): boolean {
+  if (previous === undefined) return true;
+  return certificate.notAfter >= previous.thisUpdate || certificate.revokedAt > previous.thisUpdate;
+}
+
+/** A date without meaning in X.509 (RFC 5280 §4.1.2.5), for a certificate whose end is unknown. */
+const NEVER = new Date("9999-12-31T23:59:59Z");
+
+function parseTime(text: string | null | undefined): Date | undefined {
+  const time = new Date(text ?? NaN);
+  return Number.isNaN(time.getTime()) ? undefined : time;
+}
+
+/** A reason that another build wrote is `unspecified`. */
+function toReason(reason: string): CrlReason {
+  return Object.hasOwn(CRL_REASON_CODES, reason) ? reason as CrlReason : "unspecified";
+}

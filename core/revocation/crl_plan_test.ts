@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { hoursFromNow, NOW } from "../../tests/support/test_authority.ts";
+import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import { findRevoked, isCrlDue, isStillListed, planNextCrl, type RevokedCertificate } from "./crl_plan.ts";
+
+const RANDOM = Uint8Array.of(1, 2);
+
+function createRecord(
+  spec: Partial<IssuedCertificate["spec"]>,
+  status: IssuedCertificate["status"],
+): IssuedCertificate {
+  const known = {
+    sequence: 1,
+    serialNumber: "0a0b",
+    issuerFingerprint: "f0",
+    notBefore: "2026-11-25T00:00:00Z",
+    notAfter: "2027-11-25T00:00:00Z",
+    issuedAt: "2026-11-25T00:05:00Z",
+  };
+  return {
+    apiVersion: "tlsboot/v1alpha1",
+    kind: "IssuedCertificate",
+    metadata: { name: "0000000001" },
+    spec: { ...known, ...spec },
+    status,
+  };
+}
+
+const REVOCATION = { name: "serial:0a0b", reason: "keyCompromise", time: "2026-11-25T11:00:00Z" };
+const LISTED: RevokedCertificate = {
+  serialNumber: "0a0b",
+  issuerFingerprint: "f0",
+  reason: "keyCompromise",
+  revokedAt: new Date("2026-11-25T11:00:00Z"),
+  notAfter: new Date("2027-11-25T00:00:00Z"),
+};
+
+for (
+  const { name, record, want } of [
+    { name: "a revoked certificate", record: createRecord({}, { revocation: REVOCATION }), want: LISTED },
+    { name: "one that is not revoked", record: createRecord({}, {}), want: undefined },
+    {
+      name: "one of an earlier build, without a serial number",
+      record: {
+        ...createRecord({}, { revocation: REVOCATION }),
+        spec: { sequence: 1, notBefore: null, notAfter: null, issuedAt: null },
+      },
+      want: undefined,
+    },
+    {
+      name: "a reason of another build",
+      record: createRecord({}, { revocation: { ...REVOCATION, reason: "weakAlgorithm" } }),
+      want: { ...LISTED, reason: "unspecified" },
+    },
+    {
+      name: "a revocation of an unknown time",
+      record: createRecord({}, { revocation: { ...REVOCATION, time: null } }),
+      want: { ...LISTED, revokedAt: new Date("2026-11-25T00:05:00Z") },
+    },
+  ]
+) {
+  test(`findRevoked() reads ${name}`, () => assert.deepEqual(findRevoked(record), want));
+}
+
+test("planNextCrl() is backdated like a certificate, valid for a week, and its number grows", () => {
+  const first = planNextCrl({ revoked: [LISTED], previous: undefined, now: NOW, random: RANDOM });
+  assert.deepEqual(first, {
+    entries: [LISTED],
+    number: (BigInt(NOW.getTime()) << 16n) + 0x0102n,
+    thisUpdate: new Date(NOW.getTime() - 300_000),
+    nextUpdate: hoursFromNow(7 * 24),
+  });
+  const previous = { number: first.number + 10n, thisUpdate: first.thisUpdate };
+  assert.equal(planNextCrl({ revoked: [], previous, now: NOW, random: RANDOM }).number, first.number + 11n);
+});
+
+test("planNextCrl() lists no certificate with a later date than that of the CRL", () => {
+  const revokedAt = hoursFromNow(0.5);
+  const { entries, thisUpdate } = planNextCrl({
+    revoked: [{ ...LISTED, revokedAt }],
+    previous: undefined,
+    now: NOW,
+    random: RANDOM,
+  });
+  assert.deepEqual(entries.map((entry) => entry.revokedAt), [thisUpdate]);
+});
+
+test("planNextCrl() drops an expired certificate after it was listed once more", () => {
+  const expiring = { ...LISTED, notAfter: hoursFromNow(1) };
+  const lists: number[] = [];
+  let previous;
+  for (const hours of [0, 0.5, 1.5, 2, 3]) {
+    const plan = planNextCrl({ revoked: [expiring], previous, now: hoursFromNow(hours), random: RANDOM });
+    lists.push(plan.entries.length);
+    previous = plan;
+  }
+  assert.deepEqual(lists, [1, 1, 1, 0, 0]);
+});
+
+for (
+  const { name, hours, want } of [
+    { name: "a new one", hours: 0.1, want: false },
+    { name: "one of 23 hours", hours: 23, want: false },
+    { name: "one of a day", hours: 24, want: true },
+    { name: "one after the clock was set back", hours: -24, want: true },
+  ]
+) {
+  test(`isCrlDue() is ${want} for ${name}`, () => {
+    const { thisUpdate } = planNextCrl({ revoked: [], previous: undefined, now: NOW, random: RANDOM });
+    assert.equal(isCrlDue({ thisUpdate }, hoursFromNow(hours)), want);
+  });
+}
+
+for (
+  const { name, notAfter, revokedAt, previous, want } of [
+    { name: "no list before", notAfter: -2, revokedAt: -9, previous: undefined, want: true },
+    { name: "valid", notAfter: 5, revokedAt: -9, previous: -1, want: true },
+    { name: "expired since the last list", notAfter: -0.5, revokedAt: -9, previous: -1, want: true },
+    { name: "listed once after its end", notAfter: -2, revokedAt: -9, previous: -1, want: false },
+    { name: "revoked after its end, and not listed yet", notAfter: -2, revokedAt: -0.5, previous: -1, want: true },
+  ]
+) {
+  test(`isStillListed() is ${want}: ${name}`, () => {
+    const certificate = { notAfter: hoursFromNow(notAfter), revokedAt: hoursFromNow(revokedAt) };
+    const before = previous === undefined ? undefined : { thisUpdate: hoursFromNow(previous) };
+    assert.equal(isStillListed(certificate, before), want);
+  });
+}
