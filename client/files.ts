@@ -41,7 +41,7 @@ export interface FilePort {
    * Writes all or nothing, even across a crash: to a temporary file next to the target, which is synced and renamed
    * over it.
    */
-  writeAtomic(path: string, text: string, mode: number): Promise<void>;
+  writeAtomic(path: string, content: string | Uint8Array, mode: number): Promise<void>;
   /** Writes all or nothing like `writeAtomic`, but never replaces anything: AppError `file_exists`. */
   createExclusive(path: string, text: string, mode: number): Promise<void>;
   /** Creates a symbolic link at `path`. */
@@ -73,7 +73,7 @@ export function createFilePort(): FilePort {
   return {
     readText: (path) => attempt("read", path, () => orMissing(readFile(path, "utf8"))),
     readOpened: (path) => attempt("read", path, () => readOpened(path)),
-    writeAtomic: (path, text, mode) => attempt("write", path, () => writeAtomic(path, text, mode)),
+    writeAtomic: (path, content, mode) => attempt("write", path, () => writeAtomic(path, content, mode)),
     createExclusive: (path, text, mode) => attempt("create", path, () => createExclusive(path, text, mode)),
     readLink: (path) => attempt("read", path, () => orNoLink(readlink(path))),
     realPath: (path) => attempt("read", path, () => orMissing(realpath(path))),
@@ -133,10 +133,10 @@ async function acceptExisting(made: Promise<void>): Promise<void> {
   }
 }
 
-async function writeAtomic(path: string, text: string, mode: number): Promise<void> {
+async function writeAtomic(path: string, content: string | Uint8Array, mode: number): Promise<void> {
   const temporary = await openTemporary(path, mode);
   try {
-    await writeAndSync(temporary.handle, text, mode);
+    await writeAndSync(temporary.handle, content, mode);
     await rename(temporary.path, path);
   } catch (error) {
     await orMissing(unlink(temporary.path));
@@ -186,11 +186,11 @@ async function openTemporary(
   throw new Error(`${MAX_TEMPORARY_NAMES} temporary files are left beside it`);
 }
 
-async function writeAndSync(handle: FileHandle, text: string, mode: number): Promise<void> {
+async function writeAndSync(handle: FileHandle, content: string | Uint8Array, mode: number): Promise<void> {
   try {
     // The umask narrows the mode of `open`, so it is set explicitly.
     await handle.chmod(mode);
-    await handle.writeFile(text);
+    await handle.writeFile(content);
     await handle.sync();
   } finally {
     await handle.close();

@@ -8,7 +8,7 @@ import {
 } from "./approver/flags.ts";
 import { backupCommand, restoreCommand } from "./backup/flags.ts";
 import { bootstrapCommand } from "./bootstrap/flags.ts";
-import { caInitCommand, caShowCommand } from "./ca/flags.ts";
+import { caCrlCommand, caInitCommand, caShowCommand } from "./ca/flags.ts";
 import { completionCommand } from "./completion/flags.ts";
 import { approveCommand, deleteCsrCommand, denyCommand, describeCsrCommand, getCsrCommand } from "./csr/flags.ts";
 import { demoCommand } from "./demo/flags.ts";
@@ -46,8 +46,8 @@ const FAMILIES: readonly CommandFamily[] = [
   },
   {
     word: "ca",
-    summary: "Make or show the certificate authority",
-    description: "Make or show the certificate authority in --data-dir.",
+    summary: "Make or show the certificate authority, and its revocation list",
+    description: "Make or show the certificate authority in --data-dir, and get the list of its revoked certificates.",
     group: "Key and File Commands",
   },
   {
@@ -102,6 +102,7 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(signCommand, () => import("./sign/run.ts")),
     withAction(caInitCommand, () => import("./ca/init.ts")),
     withAction(caShowCommand, () => import("./ca/show.ts")),
+    withAction(caCrlCommand, () => import("./ca/crl.ts")),
     withAction(backupCommand, () => import("./backup/backup.ts")),
     withAction(restoreCommand, () => import("./backup/restore.ts")),
     withAction(tokenCreateCommand, () => import("./token/create.ts")),

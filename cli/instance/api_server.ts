@@ -31,7 +31,7 @@ export interface ServerSettings {
   readonly registry: MetricsRegistry;
   readonly issued: IssuedCertificates;
   readonly checks: readonly HealthCheck[];
-  readonly crls: PublishedCrls;
+  readonly crls?: PublishedCrls;
   readonly signingRequests?: SigningRequestLimits;
 }
 

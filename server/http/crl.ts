@@ -17,7 +17,12 @@ export interface PublishedCrls {
 
 const FOLDER = "/pki/";
 /** The media type of a CRL in DER (RFC 2585 §4.2). */
-const CRL_TYPE = "application/pkix-crl";
+export const CRL_TYPE = "application/pkix-crl";
+
+/** Returns the path of a CRL at a server. */
+export function toCrlTarget(name: string): string {
+  return FOLDER + encodeURIComponent(name);
+}
 
 /** Reports whether a request reads a CRL that exists, for which it needs neither credentials nor permissions. */
 export function isCrlRequest({ info, request }: Pick<Exchange, "info" | "request">, crls: PublishedCrls): boolean {

@@ -46,11 +46,11 @@ export async function followRevokedCertificates(
   };
 }
 
-/** Lists the revoked certificates among the stored records, for a command that follows nothing. */
-export async function listRevokedCertificates(
-  storage: Pick<Storage, "list">,
-): Promise<readonly RevokedCertificate[]> {
-  return (await storage.list(PREFIX)).items.flatMap(readRevoked).map(({ certificate }) => certificate);
+/** Lists the revoked certificates among stored objects of all kinds, for a command that follows nothing. */
+export function listRevokedCertificates(
+  items: readonly Pick<Stored, "key" | "object">[],
+): readonly RevokedCertificate[] {
+  return items.filter(({ key }) => key.startsWith(PREFIX)).flatMap(readRevoked).map(({ certificate }) => certificate);
 }
 
 function readRevoked(

@@ -1,4 +1,5 @@
 /** Files in memory, which can be made to fail: a full disk, a read-only file system. */
+import { Buffer } from "node:buffer";
 import { dirname, resolve } from "node:path";
 import type { FileFacts, FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
@@ -63,7 +64,8 @@ export function createMemoryFiles(initial: Readonly<Record<string, string>> = {}
     lstat: (path) => Promise.resolve(toFacts(entries.get(path))),
     async writeAtomic(path, content, mode) {
       change("writeAtomic", path);
-      entries.set(path, { kind: "file", text: content, mode });
+      const text = typeof content === "string" ? content : Buffer.from(content).toString("latin1");
+      entries.set(path, { kind: "file", text, mode });
     },
     async createExclusive(path, content, mode) {
       change("createExclusive", path);

@@ -1,10 +1,12 @@
-/** The commands `tlsboot ca init` and `tlsboot ca show`: flags, help and examples. */
+/** The commands `tlsboot ca init`, `ca show` and `ca crl`: flags, help and examples. */
 import { err, ok } from "../../../core/lib/result.ts";
 import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/name_constraints.ts";
-import { CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
-import { defineCommand } from "../../framework/command.ts";
+import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
+import { etcdFlags } from "../../flags/etcd.ts";
+import { argument, defineCommand } from "../../framework/command.ts";
+import { SPLIT_PURPOSES } from "../../authority/layout.ts";
 import { choiceFlag, durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 
 const CA_INIT_FLAGS = {
@@ -128,4 +130,57 @@ export const caShowCommand = defineCommand({
     { comment: "Get its pin only", command: "tlsboot ca show -o json | jq -r .publicKeyPin" },
   ],
   exitCodes: { 3: "a CA, or one above it, has expired, or others may read its key" },
+});
+
+const CA_CRL_FLAGS = {
+  dataDir: DATA_DIR_FLAG,
+  kubeconfig: {
+    ...API_FLAGS.kubeconfig,
+    summary:
+      "Kubeconfig of a running server, whose CRLs are fetched. Without it, the server or the files of --data-dir.",
+  },
+  ...CA_KEY_FLAGS,
+  ...etcdFlags(
+    "The etcd that holds the objects of --data-dir, for a CRL without a running server; URLs of its members.",
+  ),
+  output: choiceFlag({
+    short: "o",
+    choices: ["pem", "der"],
+    default: "pem",
+    summary: "Format. nginx, HAProxy and openssl read PEM; a web server for --crl-url must serve DER.",
+  }),
+  out: fileFlag({ isCommandLineOnly: true, summary: "File for the CRL instead of stdout. An older one is replaced." }),
+} as const;
+
+/** The type of the flags of `ca crl`. */
+export type CaCrlFlags = typeof CA_CRL_FLAGS;
+
+/** The command that prints the CRLs of a data directory. */
+export const caCrlCommand = defineCommand({
+  path: ["ca", "crl"],
+  summary: "Get the list of revoked certificates (CRL)",
+  description:
+    `Get the list of the revoked certificates of a CA (CRL), signed by it, for programs that check certificates.
+
+ A running server makes a new CRL for each of its CAs at every revocation and once a day, serves it to everyone at
+ /pki/NAME.crl, and this command fetches it. Without a running server, the command makes the CRL from the objects and the
+ CA in --data-dir, and writes it to pki/NAME.crl as the server does.
+
+ A CRL is valid for a week: programs that got no newer one by then refuse every certificate. Fetch it at least once a day,
+ and reload the programs that read it.
+
+ NAME is the name of a CA's file, such as ca or client-ca. Without one, the CRLs of all CAs are printed one after another,
+ which nginx (ssl_crl), HAProxy (crl-file) and openssl (-CRLfile) read from one file.`,
+  group: "Key and File Commands",
+  args: [argument("NAME", "The CA, by the name of its file", {
+    optional: true,
+    completion: { kind: "suggestions", suggestions: ["ca", ...SPLIT_PURPOSES.map((purpose) => `${purpose}-ca`)] },
+  })],
+  flags: CA_CRL_FLAGS,
+  examples: [
+    { comment: "Write the CRL for nginx", command: "tlsboot ca crl --out /etc/nginx/ca.crl" },
+    { comment: "Show what it lists", command: "tlsboot ca crl | openssl crl -noout -text" },
+    { comment: "Publish it where --crl-url points", command: "tlsboot ca crl ca -o der --out /var/www/pki/ca.crl" },
+  ],
+  exitCodes: { 0: "the CRL is printed or written" },
 });

@@ -1,0 +1,210 @@
+/** Fetches the CRLs of the CAs from a running server, or makes them from the objects of a data directory. */
+import { Buffer } from "node:buffer";
+import { join, resolve } from "node:path";
+import { createFilePort, type FilePort } from "../../../client/files.ts";
+import { createApiClient } from "../../../client/objects/api.ts";
+import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
+import { type CrlFacts, findCrlSignFault, isCrlOf, parseCrl } from "../../../core/pki/crl.ts";
+import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import { encodePem } from "../../../core/pki/pem.ts";
+import type { RevokedCertificate } from "../../../core/revocation/crl_plan.ts";
+import { CRL_TYPE, toCrlTarget } from "../../../server/http/crl.ts";
+import { STORED_RESOURCES } from "../../../server/registry/resources.ts";
+import { createStoredValues } from "../../../server/registry/stored_values.ts";
+import { listRevokedCertificates } from "../../../server/revocation/revoked_certificates.ts";
+import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
+import { connect, withAccept } from "../../api/connection.ts";
+import { hasSplitAuthorities, readAuthority, readChain } from "../../authority/files.ts";
+import { createCaKeys } from "../../authority/keys.ts";
+import { authorityPaths, type CaPurpose, getCrlName, getCrlPath, SPLIT_PURPOSES } from "../../authority/layout.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { warn } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import { CRL_LABEL, writeNextCrl } from "../../instance/crl_files.ts";
+import { type DataDir, dataDirAt, PUBLIC_MODE } from "../../instance/data_dir.ts";
+import { readEtcdEndpoints } from "../../instance/etcd_endpoints.ts";
+import { assertEtcdPlace, readEtcdPlace } from "../../instance/etcd_place.ts";
+import type { Io } from "../../io.ts";
+import { displayPath } from "../../output/display_path.ts";
+import { line } from "../../output/escape.ts";
+import type { CaCrlFlags } from "./flags.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A CA whose CRL is wanted. */
+interface WantedCa {
+  /** The name of the CRL, such as `ca.crl`. */
+  readonly crlName: string;
+  /** The CA in the data directory; undefined for a server elsewhere. */
+  readonly purpose: CaPurpose | undefined;
+  /** False when all CAs are wanted, so that those without a key here may be missing. */
+  readonly isNamed: boolean;
+}
+
+interface Context {
+  readonly settings: Input<CaCrlFlags>["settings"];
+  readonly io: Io;
+  readonly files: FilePort;
+  readonly dir: DataDir;
+  readonly signal: AbortSignal;
+}
+
+/** The action of the command `tlsboot ca crl`. */
+export async function run(input: Input<CaCrlFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings, args: [name] } = input;
+  if (settings.output === "der" && settings.out === undefined) {
+    throw new UsageError("-o der needs --out, because stdout carries text", "name a file, or leave -o der out");
+  }
+  const context = { settings, io, files: createFilePort(), dir: dataDirAt(resolve(io.cwd, settings.dataDir)), signal };
+  const wanted = await chooseCas(name, context);
+  const crls = await readCrls(wanted, context);
+  const [first] = crls;
+  if (first === undefined) throw noKeys(context);
+  if (settings.output === "der" && crls.length > 1) {
+    throw new UsageError("-o der is for one CRL, and there are several", "name the CA");
+  }
+  const content = settings.output === "der" ? first : crls.map((der) => encodePem(CRL_LABEL, der)).join("");
+  if (settings.out !== undefined) {
+    const path = resolve(io.cwd, settings.out);
+    await context.files.writeAtomic(path, content, PUBLIC_MODE);
+    io.stdout.write(line`${displayPath(path, io.cwd)}\n`);
+  } else io.stdout.write(content as string);
+  return EXIT.done;
+}
+
+/** Lists the CAs whose CRLs are wanted. Throws UsageError for a name that is none. */
+async function chooseCas(name: string | undefined, { settings, dir, files }: Context): Promise<readonly WantedCa[]> {
+  const known = ["serving" as const, ...SPLIT_PURPOSES].map((purpose): WantedCa => ({
+    crlName: getCrlName(authorityPaths(dir.root, purpose).certificate),
+    purpose,
+    isNamed: name !== undefined,
+  }));
+  if (name !== undefined) {
+    const crlName = `${name.replace(/\.cr[tl]$/, "")}.crl`;
+    const found = known.find((one) => one.crlName === crlName);
+    if (found !== undefined) return [found];
+    const names = known.map((one) => one.crlName.replace(/\.crl$/, "")).join(", ");
+    throw new UsageError(`there is no CA "${name}"`, `name one of ${names}`);
+  }
+  if (settings.kubeconfig !== undefined) return known.slice(0, 1);
+  return await hasSplitAuthorities(dir.root, files) ? known : known.slice(0, 1);
+}
+
+async function readCrls(wanted: readonly WantedCa[], context: Context): Promise<readonly Bytes[]> {
+  const { settings, files, dir, io } = context;
+  if (settings.kubeconfig !== undefined) return await fetchCrls(wanted, context);
+  if (settings.etcdServers.length > 0) {
+    await assertEtcdPlace(dir, settings, "read the revocations of", files);
+    // Loaded on demand, so that instances with a database do not load it.
+    const { readEtcdSnapshot } = await import("../../../server/storage/etcd/snapshot.ts");
+    const endpoints = await readEtcdEndpoints(settings, { files, cwd: io.cwd });
+    const { items } = await readEtcdSnapshot({ endpoints, values: createStoredValues(STORED_RESOURCES) });
+    return await makeCrls(wanted, listRevokedCertificates(items), context);
+  }
+  if (await readEtcdPlace(dir, files) !== undefined) return await fetchCrls(wanted, context);
+  if (await files.stat(dir.database) === undefined) {
+    throw new AppError("not_found", `cannot make a CRL from "${dir.root}": there is no database in it`, {
+      hint: "name the folder of a server with --data-dir: its objects say what is revoked",
+    });
+  }
+  try {
+    await using storage = await openSqliteStorage({ path: dir.database, clock: io.clock });
+    return await makeCrls(wanted, listRevokedCertificates((await storage.list("/registry/")).items), context);
+  } catch (error) {
+    if (!isAppError(error, "storage_locked")) throw error;
+    return await fetchCrls(wanted, context);
+  }
+}
+
+/** Makes the CRLs of the CAs whose keys are in the data directory. Throws as `readAuthority` for a CA that is named. */
+async function makeCrls(
+  wanted: readonly WantedCa[],
+  revoked: readonly RevokedCertificate[],
+  { settings, io, files, dir, signal }: Context,
+): Promise<readonly Bytes[]> {
+  const keys = createCaKeys(settings, io, files, signal);
+  const crls: Bytes[] = [];
+  for (const { purpose = "serving", isNamed } of wanted) {
+    const paths = authorityPaths(dir.root, purpose);
+    if (!isNamed && !keys.hasProgram && await files.stat(paths.key) === undefined) {
+      warn(`no CRL of ${displayPath(paths.certificate, io.cwd)}: its key is not here`, io);
+      continue;
+    }
+    const authority = await readAuthority(paths, files, keys);
+    warnOfUsage(authority.certificate, io);
+    const { sha256Fingerprint } = authority.certificate;
+    const own = revoked.filter(({ issuerFingerprint }) => issuerFingerprint === sha256Fingerprint);
+    const { der } = await writeNextCrl({ path: getCrlPath(paths), authority, revoked: own }, { files, ...io });
+    crls.push(der);
+  }
+  return crls;
+}
+
+/** Fetches the CRLs from the server. Throws AppError `unreachable` and `not_found`, and `ca_invalid` for one of another CA. */
+async function fetchCrls(wanted: readonly WantedCa[], context: Context): Promise<readonly Bytes[]> {
+  const { settings, io, dir, signal } = context;
+  const kubeconfig = settings.kubeconfig ?? join(dir.root, "admin.kubeconfig");
+  await using connection = await connect({ dataDir: settings.dataDir, kubeconfig }, io);
+  const api = createApiClient(withAccept(connection.transport, CRL_TYPE), { clock: io.clock });
+  const crls: Bytes[] = [];
+  for (const one of wanted) {
+    try {
+      const { body } = await api.open({ method: "GET", path: toCrlTarget(one.crlName) }, signal);
+      crls.push(await checkCrl(await readAll(body), one, context));
+    } catch (error) {
+      if (isAppError(error, "unreachable")) throw unreachable(error, context);
+      if (!isAppError(error, "not_found", "access_denied", "unauthorized")) throw error;
+      const what = `the server has no ${one.crlName}: it does not have the key of this CA, or is an older one`;
+      if (one.isNamed || wanted.length === 1) throw new AppError("not_found", `cannot fetch the CRL: ${what}`);
+      warn(what, io);
+    }
+  }
+  return crls;
+}
+
+async function readAll(body: AsyncIterable<Uint8Array>): Promise<Bytes> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of body) pieces.push(piece);
+  return new Uint8Array(Buffer.concat(pieces));
+}
+
+/** Checks a CRL of a server with the CA in the data directory, if it is there. */
+async function checkCrl(der: Bytes, { crlName, purpose }: WantedCa, context: Context): Promise<Bytes> {
+  const { settings, io, files, dir } = context;
+  const facts = parseCrl(der);
+  if (!facts.ok) throw new AppError("api_error", `cannot use the answer to "${crlName}": ${facts.error}`);
+  warnOfAge(facts.value, io);
+  if (settings.kubeconfig !== undefined) return der;
+  const { certificate } = await readChain(authorityPaths(dir.root, purpose), files);
+  warnOfUsage(certificate, io);
+  if (isCrlOf(facts.value, certificate)) return der;
+  throw new AppError("ca_invalid", `cannot use the CRL of the server: it is not of the CA in "${dir.root}"`, {
+    hint: "the server was started before the files of its CA changed: restart it, or put back the old files",
+  });
+}
+
+function warnOfAge({ nextUpdate }: CrlFacts, io: Io): void {
+  if (nextUpdate !== undefined && nextUpdate < io.clock.now()) {
+    warn("the CRL is too old, so programs refuse every certificate: see the log of the server", io);
+  }
+}
+
+function warnOfUsage(certificate: CertificateFacts, io: Io): void {
+  const fault = findCrlSignFault(certificate);
+  if (fault !== undefined) warn(`openssl, Go and others refuse this CRL: ${fault}; a new CA has that right`, io);
+}
+
+function unreachable(cause: AppError, { dir, settings }: Context): AppError {
+  const whose = settings.kubeconfig === undefined ? ` that uses "${dir.root}"` : "";
+  return new AppError("unreachable", `cannot ask the server${whose}: ${getErrorMessage(cause)}`, {
+    cause,
+    hint: "start it; or, for objects in etcd, give --etcd-servers to make the CRL without it",
+  });
+}
+
+function noKeys({ dir }: Context): AppError {
+  return new AppError("not_found", `cannot make a CRL from "${dir.root}": it has no key of a CA`, {
+    hint: "run the command where the keys are, or fetch the CRLs from a running server with --kubeconfig",
+  });
+}

@@ -1,0 +1,105 @@
+/** `tlsboot ca crl`, and the CRLs that a server makes: with a running server, without one, and from another machine. */
+import assert from "node:assert/strict";
+import { mkdir, readFile, rm, stat } from "node:fs/promises";
+import { test } from "node:test";
+import "reflect-metadata";
+import { X509Crl } from "@peculiar/x509";
+import { isCrlOf, parseCrl } from "../../core/pki/crl.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import { findPemBlock, parsePemBlocks } from "../../core/pki/pem.ts";
+import { runTlsboot } from "../support/child.ts";
+import { startInstanceProcess } from "../support/instance_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const CRL = ["ca", "crl", "--data-dir", "data"];
+
+async function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await runTlsboot(args, { cwd: folder.path });
+  assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stdout}${stderr}`);
+  return stdout;
+}
+
+async function readCa(folder: TempFolder, name = "ca"): Promise<CertificateFacts> {
+  const found = findPemBlock(await readFile(folder.join("data", "pki", `${name}.crt`), "utf8"));
+  const facts = found === undefined ? undefined : parseCertificate(found.block.bytes);
+  assert.ok(facts?.ok === true);
+  return facts.value;
+}
+
+/** Reads the only CRL of a PEM text, which must be of a CA: its number and the serial numbers that it lists. */
+function readCrl(pem: string, ca: CertificateFacts): { readonly number: bigint; readonly serials: readonly string[] } {
+  const blocks = parsePemBlocks(pem);
+  const [block] = blocks;
+  assert.ok(block !== undefined && blocks.length === 1 && block.label === "X509 CRL", pem);
+  const facts = parseCrl(block.bytes);
+  assert.ok(facts.ok && isCrlOf(facts.value, ca));
+  const serials = new X509Crl(block.bytes).entries.map(({ serialNumber }) => serialNumber);
+  return { number: facts.value.number ?? 0n, serials };
+}
+
+test("tlsboot ca crl fetches the CRL of a running server, as PEM and DER, and makes it when none runs", async () => {
+  await using folder = await createTempFolder();
+  let running: { readonly number: bigint };
+  {
+    await using instance = await startInstanceProcess(folder, ["--anonymous-auth=false"]);
+    const ca = await readCa(folder);
+    running = readCrl(await tlsboot(folder, ...CRL), ca);
+    assert.equal(await tlsboot(folder, ...CRL), await readFile(`${instance.data}/pki/ca.crl`, "utf8"));
+    assert.equal(await tlsboot(folder, ...CRL, "ca", "-o", "der", "--out", "ca.crl"), "ca.crl\n");
+    const der = new Uint8Array(await readFile(folder.join("ca.crl")));
+    assert.equal((await stat(folder.join("ca.crl"))).mode & 0o777, 0o644);
+    assert.deepEqual(new X509Crl(der).entries, []);
+    const remote = await tlsboot(folder, "ca", "crl", "--kubeconfig", "data/admin.kubeconfig", "--data-dir", "nowhere");
+    assert.equal(readCrl(remote, ca).number, running.number);
+  }
+  const alone = readCrl(await tlsboot(folder, ...CRL), await readCa(folder));
+  assert.ok(alone.number > running.number);
+  assert.equal(
+    readCrl(await readFile(folder.join("data/pki/ca.crl"), "utf8"), await readCa(folder)).number,
+    alone.number,
+  );
+});
+
+test("tlsboot ca crl prints the CRLs of a split set one after another, and skips a CA whose key is elsewhere", async () => {
+  await using folder = await createTempFolder();
+  await tlsboot(folder, "ca", "init", "--split", "--data-dir", "data");
+  {
+    await using _instance = await startInstanceProcess(folder, []);
+    const labels = parsePemBlocks(await tlsboot(folder, ...CRL, "kubelet-client-ca")).map(({ label }) => label);
+    assert.deepEqual(labels, ["X509 CRL"]);
+  }
+  await rm(folder.join("data/pki/kubelet-serving-ca.key"));
+  const { code, stdout, stderr } = await runTlsboot(CRL, { cwd: folder.path });
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /no CRL of data\/pki\/kubelet-serving-ca\.crt: its key is not here/);
+  const names = ["ca", "client-ca", "kubelet-client-ca", "custom-ca"];
+  const blocks = parsePemBlocks(stdout);
+  assert.equal(blocks.length, names.length);
+  for (const [index, name] of names.entries()) {
+    const facts = parseCrl(blocks[index]?.bytes ?? new Uint8Array());
+    assert.ok(facts.ok && isCrlOf(facts.value, await readCa(folder, name)), name);
+  }
+});
+
+for (
+  const { name, args, code, want } of [
+    {
+      name: "a CA that is none",
+      args: [...CRL, "etcd-ca"],
+      code: 2,
+      want: /there is no CA "etcd-ca".*name one of ca,/s,
+    },
+    { name: "no CA", args: ["ca", "crl", "--data-dir", "empty"], code: 1, want: /create a CA with: tlsboot ca init/ },
+    { name: "no objects", args: CRL, code: 1, want: /cannot make a CRL from ".*data": there is no database in it/ },
+    { name: "DER on stdout", args: [...CRL, "-o", "der"], code: 2, want: /-o der needs --out/ },
+  ]
+) {
+  test(`tlsboot ca crl reports ${name}`, async () => {
+    await using folder = await createTempFolder();
+    await mkdir(folder.join("empty"));
+    await tlsboot(folder, "ca", "init", "--data-dir", "data");
+    const refused = await runTlsboot(args, { cwd: folder.path });
+    assert.deepEqual([refused.code, refused.stdout], [code, ""], refused.stderr);
+    assert.match(refused.stderr, want);
+  });
+}
