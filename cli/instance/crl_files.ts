@@ -43,7 +43,7 @@ export interface WrittenCrl {
   readonly facts: Pick<CrlFacts, "number" | "thisUpdate">;
 }
 
-/** The input of `writeNextCrl`. */
+/** The CA of a CRL, and what the CRL says. */
 export interface CrlSource {
   /** The path of the CRL. The one that is there gives the next one its number. */
   readonly path: string;
@@ -57,7 +57,7 @@ export async function writeNextCrl(
   { path, authority, revoked }: CrlSource,
   { files, clock, random }: Pick<CrlDeps, "files" | "random"> & { readonly clock: Pick<Clock, "now"> },
 ): Promise<WrittenCrl> {
-  const previous = readCrlOf(authority, await files.readText(path));
+  const previous = readPrevious(authority, await files.readText(path));
   const plan = planNextCrl({ revoked, previous, now: clock.now(), random: random.bytes(2) });
   const der = await createCrl(plan, authority, () => setImmediate());
   await files.writeAtomic(path, encodePem(CRL_LABEL, der), PUBLIC_MODE);
@@ -65,7 +65,7 @@ export async function writeNextCrl(
 }
 
 /** Reads the CRL of a CA from the text of its file; undefined when there is none, or that of another CA. */
-function readCrlOf({ certificate }: Authority, text: string | undefined): CrlFacts | undefined {
+function readPrevious({ certificate }: Authority, text: string | undefined): CrlFacts | undefined {
   const found = text === undefined ? undefined : findPemBlock(text);
   if (found === undefined || found.block.label !== CRL_LABEL) return undefined;
   const facts = parseCrl(found.block.bytes);
