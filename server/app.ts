@@ -48,6 +48,7 @@ import type { NodeRecovery } from "./node_recovery.ts";
 import { type Metrics, respondMetrics } from "./metrics/api_requests.ts";
 import type { Inflight } from "./metrics/flow_control.ts";
 import { createUid, type RegistryDeps } from "./registry/registry.ts";
+import type { Revocations } from "./revocations.ts";
 
 /** The dependencies of the app. */
 export interface AppDeps extends RegistryDeps {
@@ -56,6 +57,7 @@ export interface AppDeps extends RegistryDeps {
   readonly authorizer: Authorizer;
   /** Absent when nodes with an expired certificate cannot recover. */
   readonly nodeRecovery?: Pick<NodeRecovery, "isAllowed">;
+  readonly revocations: Pick<Revocations, "onChange" | "findRefusal">;
   readonly flowControl: FlowControl;
   readonly audit: AuditOptions | undefined;
   readonly metrics: Metrics;
@@ -179,7 +181,8 @@ function withoutBody(answer: Answer): Answer {
 function observe(deps: AppDeps, routes: readonly ServedRoute[]): Step {
   const isServedResource = createServedCheck(deps.served);
   const labels = new Set(routes.filter(({ isLabel }) => isLabel === true).map(({ path }) => path));
-  const reauthenticate = createReauthentication(deps.authenticate, deps.clock, deps.stopping);
+  const { authenticate, clock, stopping: signal, revocations } = deps;
+  const reauthenticate = createReauthentication({ authenticate, clock, signal, revocations });
   return async ({ env: { exchange } }, next) => {
     const startedMs = deps.clock.elapsedMs();
     const { info, query, caller } = exchange;
@@ -198,6 +201,8 @@ function observe(deps: AppDeps, routes: readonly ServedRoute[]): Step {
       if (authenticated !== undefined) {
         reauthenticate({
           ...authenticated,
+          ...(exchange.user === authenticated.user ? {} : { impersonated: exchange.user }),
+          receivedMs: startedMs,
           ended,
           end: () => endStream(deps, exchange),
         });
@@ -318,9 +323,20 @@ function impersonate(deps: AppDeps): Step {
         throw error instanceof StatusError ? withNosniff(error) : error;
       });
       exchange.audit?.impersonated(exchange.user, constraint);
+      refuseRevoked(deps, exchange);
     }
     await next();
   };
+}
+
+/** Throws StatusError 403 for a request as a user who is revoked, whatever the impersonating user may do. */
+function refuseRevoked({ revocations }: AppDeps, { user, authenticated, caller, info, audit }: Exchange): void {
+  if (user === authenticated?.user) return;
+  const revoked = revocations.findRefusal(user, undefined, { remoteAddress: getClientAddress(caller) });
+  if (revoked === undefined) return;
+  const reason = `the impersonated user cannot be used: ${revoked}`;
+  audit?.refused(reason);
+  throw withNosniff(createDeniedError(user, toAttributes(info), reason));
 }
 
 /** Waits until the request may be served. In-process clients are few and never wait. */

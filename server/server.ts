@@ -11,6 +11,7 @@ import type { UserInfo } from "../core/kube/user.ts";
 import { createAdmission } from "./admission/admission.ts";
 import { createBootstrapTokenPlugins } from "./admission/bootstrap_tokens.ts";
 import { createDefaultPlugins } from "./admission/plugins.ts";
+import { createRevocationCheck } from "./admission/revocation_check.ts";
 import { createSigningRequestPlugins, type SigningRequestLimits } from "./admission/signing_requests.ts";
 import { type App, createApp } from "./app.ts";
 import { createAuthenticator } from "./authn/authenticator.ts";
@@ -40,6 +41,7 @@ import { countObjects } from "./metrics/storage.ts";
 import { limitRepeats } from "./log_limiter.ts";
 import { Register } from "./register/register.ts";
 import { createRequestCommit } from "./register/request_commit.ts";
+import { openRevocations } from "./revocations.ts";
 import { createResources } from "./registry/resources.ts";
 import { apiService } from "./registry/services.ts";
 import { createReviews } from "./registry/reviews.ts";
@@ -191,7 +193,9 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const rbac = await createRbacSource(storage);
   const authorizer = createAuthorizer({ rbac });
   const tokens = await openBootstrapTokens({ storage, clock, random, logger, registry });
+  const revocations = await openRevocations({ storage, clock, random, logger, registry });
   const authenticate = createAuthenticator({
+    revocations,
     clock,
     logger,
     clientCas: options.clientCas,
@@ -207,7 +211,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const signingRequests = await createSigningRequestPlugins(limits, options);
   const { register = await Register.open(options), clientCas } = options;
   const commitRequest = createRequestCommit({ storage, register, random, clientCas });
-  const resources = createResources({ authorizer, rbac, commitRequest });
+  const resources = createResources({ authorizer, rbac, revocations, storage, clientCas, commitRequest });
   countObjects(registry, storage, resources);
   const seats = options.maxRequestsInflight ?? DEFAULT_SEATS;
   const flowControl = createFlowControl({ clock, seats, onRejected: countRejections(registry) });
@@ -221,10 +225,12 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       ...createDefaultPlugins({ authorizer, storage, logger }),
       ...createBootstrapTokenPlugins({ authorizer, logger, tokens }),
       ...signingRequests.plugins,
+      createRevocationCheck(revocations),
     ]),
     served: { resources, reviews: createReviews({ authorizer, authenticate }) },
     authenticate,
     authorizer,
+    revocations,
     flowControl,
     audit: options.audit,
     metrics,
@@ -243,6 +249,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       requests[Symbol.dispose]();
       signingRequests[Symbol.dispose]();
       tokens[Symbol.dispose]();
+      revocations[Symbol.dispose]();
       rbac[Symbol.dispose]();
       if (options.register === undefined) register[Symbol.dispose]();
       return Promise.resolve();

@@ -10,7 +10,11 @@ import { createFlowControl } from "../server/flowcontrol/flow_control.ts";
 import { addBuildInfo, createExpiryMetrics, createMetricsRegistry } from "../server/metrics/registry.ts";
 import { observeTransport } from "../server/metrics/client_role.ts";
 import { followRequests } from "../server/metrics/signing_requests.ts";
+import { openBootstrapTokens } from "../server/bootstrap_tokens.ts";
+import { openRevocations } from "../server/revocations.ts";
 import { createFakeClock } from "./support/fake_clock.ts";
+import { createMemoryLogger } from "./support/memory_logger.ts";
+import { createSeededRandom } from "./support/seeded_random.ts";
 import { createMemoryStorage } from "../server/storage/memory/memory_storage.ts";
 
 const PAGE = "docs/reference/metrics.md";
@@ -41,6 +45,9 @@ async function collectMetrics(): Promise<readonly KnownMetric[]> {
   gaugeInflight(registry, clock);
   observeTransport(transport, "host", registry, clock);
   using _following = await followRequests(storage, registry, clock);
+  const reporting = { storage, clock, random: createSeededRandom(), logger: createMemoryLogger(), registry };
+  using _tokens = await openBootstrapTokens(reporting);
+  using _revocations = await openRevocations(reporting);
   return registry.getMetricsAsArray() as unknown as readonly KnownMetric[];
 }
 

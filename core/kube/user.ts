@@ -25,3 +25,5 @@ export const ANONYMOUS_USER = "system:anonymous";
 export const CONTROLLER_MANAGER_USER = "system:kube-controller-manager";
 /** The user as which kube-scheduler authenticates. */
 export const SCHEDULER_USER = "system:kube-scheduler";
+/** The key of the fingerprint of a client certificate in its user's extra, as `X509SHA256=<hex>`. */
+export const CREDENTIAL_ID_KEY = "authentication.kubernetes.io/credential-id";

@@ -9,8 +9,8 @@ export interface RecordedCertificate {
   /** The position in the register. */
   readonly sequence: number;
   readonly serialNumber: string;
-  /** Whether it belongs to a CA or is the serving certificate of a server, which cannot be revoked. */
-  readonly isServers: boolean;
+  /** A certificate of a CA and the serving certificate of a server cannot be revoked. */
+  readonly origin: "ca" | "serving" | "other";
   /** The token with which it was requested, or with which the first certificate was that it renews. */
   readonly tokenID: string | undefined;
   /** The sequence number of the first certificate in the chain of renewals that ends here; its own without renewals. */
@@ -51,7 +51,7 @@ export class RecordedCertificates {
     const recorded: RecordedCertificate = {
       sequence,
       serialNumber,
-      isServers: isCA || source === "ca" || source === "serving",
+      origin: isCA || source === "ca" ? "ca" : source === "serving" ? "serving" : "other",
       tokenID: findRequestingToken(record) ?? renewed?.tokenID,
       firstSequence: renewed?.firstSequence ?? sequence,
     };

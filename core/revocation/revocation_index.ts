@@ -4,10 +4,12 @@
  */
 import { isReplacementToken } from "../bootstrap/bound_token.ts";
 import { findTokenId } from "../bootstrap/token_secret.ts";
+import { parseRequest } from "../csr/request.ts";
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import type { SecretObject } from "../kube/core_v1.ts";
 import { getName } from "../kube/meta.ts";
 import type { CertificateRevocation, IssuedCertificate, Revocation } from "../kube/tlsboot_v1alpha1.ts";
-import { NODE_USER_PREFIX, type UserInfo } from "../kube/user.ts";
+import { CREDENTIAL_ID_KEY, NODE_USER_PREFIX, type UserInfo } from "../kube/user.ts";
 import { type FindRecorded, parseRecordedSubject, type RecordedCertificate } from "./recorded_certificates.ts";
 import {
   describeRevocation,
@@ -44,6 +46,27 @@ export interface RevocationMatch {
   readonly revoked: Revocation;
   /** A sentence without a period, such as `the requester: user "alice" is revoked since … (keyCompromise)`. */
   readonly message: string;
+}
+
+/** The prefix of a client certificate's fingerprint in the extra of its user, as kube-apiserver writes it. */
+const CREDENTIAL_ID_PREFIX = "X509SHA256=";
+
+/** Reads what revocations depend on from a request, except the Secret of its token. An unreadable request has no subject. */
+export function readRevocableRequest({ spec }: CertificateSigningRequest): Omit<RevocableRequest, "tokenSecret"> {
+  const { username = "", groups = [], extra = {} } = spec;
+  const request = parseRequest(spec.request);
+  const { commonName, organizations } = request.ok ? request.value.subject : { commonName: "", organizations: [] };
+  return {
+    subject: { username: commonName, groups: organizations },
+    requester: { username, groups },
+    certificateFingerprint: findCertificateFingerprint(extra),
+  };
+}
+
+/** Finds the SHA-256 (hex) of a user's client certificate in the extra of the user. */
+export function findCertificateFingerprint(extra: UserInfo["extra"]): string | undefined {
+  const [credentialId = ""] = extra[CREDENTIAL_ID_KEY] ?? [];
+  return credentialId.startsWith(CREDENTIAL_ID_PREFIX) ? credentialId.slice(CREDENTIAL_ID_PREFIX.length) : undefined;
 }
 
 /** An index of all Revocations by what they revoke. */
@@ -117,7 +140,8 @@ export class RevocationIndex {
     const revoked = this.#findForUser(user) ??
       (certificate === undefined
         ? undefined
-        : this.#byTarget.serial.get(certificate.serialNumber) ?? this.#findForToken(recorded)) ??
+        : this.#byTarget.serial.get(recorded?.serialNumber ?? certificate.serialNumber) ??
+          this.#findForToken(recorded)) ??
       this.#findForNode(user.username, (revoked) => {
         if (certificate === undefined) return true;
         return wasIssuedBefore(revoked, recorded) ?? certificate.notBefore <= getTime(revoked);

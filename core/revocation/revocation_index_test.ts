@@ -349,9 +349,9 @@ test("RecordedCertificates reads subjects, and forgets removed records", () => {
   const records = new RecordedCertificates();
   for (const one of RECORDS) records.put(one);
   assert.equal(records.lastSequence, 16);
-  assert.equal(records.findBySerialNumber("15")?.isServers, true);
-  assert.equal(records.findBySerialNumber("16")?.isServers, true);
-  assert.equal(records.findBySerialNumber("07")?.isServers, false);
+  assert.equal(records.findBySerialNumber("15")?.origin, "serving");
+  assert.equal(records.findBySerialNumber("16")?.origin, "ca");
+  assert.equal(records.findBySerialNumber("07")?.origin, "other");
   assert.equal(records.hasToken("oldold"), true);
   for (const sequence of [5, 6, 11]) records.remove(String(sequence).padStart(10, "0"));
   assert.equal(records.hasToken("oldold"), false);

@@ -6,7 +6,9 @@
 import type { TokenFile } from "../../core/bootstrap/token_file.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
+import { goQuote } from "../../core/lib/quote.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
+import { findCertificateFingerprint, type PresentedCertificate } from "../../core/revocation/revocation_index.ts";
 import {
   API_AUDIENCES,
   type Authenticator,
@@ -22,8 +24,9 @@ import {
   createTokenFileAuthenticator,
   parseBearerToken,
 } from "./token_authenticators.ts";
-import { createClientCertificateAuthenticator } from "./client_certificate.ts";
+import { type CertificateResult, createClientCertificateAuthenticator } from "./client_certificate.ts";
 import type { NodeRecovery } from "../node_recovery.ts";
+import type { Revocations } from "../revocations.ts";
 
 /** Dependencies of the authenticator, and the methods that are enabled. */
 export interface AuthenticatorDeps {
@@ -35,6 +38,8 @@ export interface AuthenticatorDeps {
   /** Reads the Secrets of bootstrap tokens, and learns how the tokens are used. */
   readonly bootstrapTokens?: BootstrapTokenDeps["tokens"];
   readonly anonymous: boolean;
+  /** Finds revoked users and certificates; absent where nothing can be revoked. */
+  readonly revocations?: Pick<Revocations, "findRefusal">;
   /** Lets nodes with an expired certificate request their next one; absent when that is off. */
   readonly nodeRecovery?: Pick<NodeRecovery, "authenticate">;
   /** Called with each client certificate that is accepted; a promise is awaited before the request continues. */
@@ -48,7 +53,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   return async (request) => {
     const { authorizationHeader, peerCertificate, audiences = API_AUDIENCES, isRepeated = false } = request;
     const failures: string[] = [];
-    const shown = byCertificate(peerCertificate, deps.clock.now());
+    const shown = refuseRevoked(deps, request, byCertificate(peerCertificate, deps.clock.now()));
     if (shown.kind === "user") {
       const reported = isRepeated ? undefined : deps.onClientCertificate?.(shown.leaf);
       if (reported !== undefined) await reported;
@@ -56,24 +61,61 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     }
     if (shown.kind === "failed") failures.push(shown.reason);
     const { token, warning } = parseBearerToken(authorizationHeader);
-    const warnings = warning === undefined ? {} : { warnings: [warning] };
+    const refusal = shown.kind === "failed" && shown.isGenuine === true ? { refusal: shown.reason } : {};
+    const reported = { ...(warning === undefined ? {} : { warnings: [warning] }), ...refusal };
     if (token !== undefined) {
       const accepted = selectAcceptedAudiences(audiences);
       // No method accepts a token for other audiences.
-      const result = await tryToken(token, request, accepted.length === 0 ? [] : byToken);
+      const tried = await tryToken(token, request, accepted.length === 0 ? [] : byToken);
+      const result = tried.kind === "user" ? refuseRevoked(deps, request, tried) : tried;
       if (result.kind === "user") return accept(result.user, accepted);
       failures.push(result.reason);
-      const refusal = result.isGenuine === true ? { refusal: result.reason } : {};
-      return withoutUser(deps, failures, { ...warnings, ...refusal });
+      return withoutUser(deps, failures, {
+        ...reported,
+        ...(result.isGenuine === true ? { refusal: result.reason } : {}),
+      });
     }
     if (shown.kind === "failed" && peerCertificate !== undefined && deps.nodeRecovery !== undefined) {
       const { clientCas, nodeRecovery } = deps;
-      const recovered = await nodeRecovery.authenticate(peerCertificate, clientCas(), request.remoteAddress);
+      const tried = await nodeRecovery.authenticate(peerCertificate, clientCas(), request.remoteAddress);
+      const recovered = refuseRevoked(deps, request, tried);
       if (recovered.kind === "user") return { ...accept(recovered.user, audiences), isRecovering: true };
-      if (recovered.kind === "failed") failures.push(recovered.reason);
+      if (recovered.kind === "failed") {
+        failures.push(recovered.reason);
+        if (recovered.isGenuine === true) {
+          return withoutUser(deps, failures, { ...reported, refusal: recovered.reason });
+        }
+      }
     }
-    return withoutUser(deps, failures, warnings);
+    return withoutUser(deps, failures, reported);
   };
+}
+
+type Failed = MethodResult & { readonly kind: "failed" };
+
+/** Refuses a user who is revoked, or whose certificate is. */
+function refuseRevoked<R extends MethodResult | CertificateResult>(
+  { revocations }: AuthenticatorDeps,
+  request: AuthnRequest,
+  result: R,
+): R | Failed {
+  if (revocations === undefined || result.kind !== "user") return result;
+  const { user } = result;
+  const revoked = revocations.findRefusal(user, findCertificate(result), request);
+  if (revoked === undefined) return result;
+  return { kind: "failed", reason: `credential of ${goQuote(user.username)}: ${revoked}`, isGenuine: true };
+}
+
+/** Finds the certificate of a user; that of a recovering node is known by its fingerprint only. */
+function findCertificate(
+  result: (MethodResult | CertificateResult) & { readonly kind: "user" },
+): PresentedCertificate | undefined {
+  if ("leaf" in result) {
+    const { serialNumber, sha256Fingerprint: fingerprint, notBefore } = result.leaf;
+    return { serialNumber, fingerprint, notBefore };
+  }
+  const fingerprint = findCertificateFingerprint(result.user.extra);
+  return fingerprint === undefined ? undefined : { serialNumber: "", fingerprint, notBefore: new Date(0) };
 }
 
 function createTokenAuthenticators(deps: AuthenticatorDeps): readonly TokenAuthenticator[] {

@@ -4,12 +4,10 @@
  */
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { verifyChain } from "../../core/pki/chain.ts";
-import type { UserInfo } from "../../core/kube/user.ts";
+import { CREDENTIAL_ID_KEY, type UserInfo } from "../../core/kube/user.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { MethodResult, PeerCertificate } from "./authentication.ts";
 
-/** Key of the fingerprint in a user's extra. */
-const CREDENTIAL_ID_KEY = "authentication.kubernetes.io/credential-id";
 /** Subject attribute that holds the user's uid (apimachinery `pkg/apis/asn1`). */
 const UID_OID = "1.3.6.1.4.1.57683.2";
 
@@ -31,7 +29,7 @@ interface KnownPeer {
 /**
  * Creates the method. `roots` returns the CAs that are trusted at the moment; without any, certificates are ignored.
  * Results are cached per connection, but the dates are checked at every request, and a changed set of CAs empties the
- * cache: removing a CA is the only revocation, and it must also reach open connections and resumed sessions.
+ * cache: the removal of a CA must also reach open connections and resumed sessions.
  */
 export function createClientCertificateAuthenticator(
   roots: () => readonly CertificateFacts[],

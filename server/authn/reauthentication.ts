@@ -2,11 +2,12 @@
  * Ends open streams, such as watches, whose credentials are no longer valid. kube-apiserver authenticates only when a
  * request begins: a watch continues for as long as its client wants (`timeoutSeconds` has no limit, there and here),
  * past the end of its token or certificate and the removal of the CA. This server authenticates each stream again every
- * few seconds.
+ * few seconds, and at once when something is revoked.
  */
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Clock } from "../../core/ports.ts";
 import { isSameSet } from "../../core/lib/sets.ts";
+import type { Revocations } from "../revocations.ts";
 import type { Authenticator, AuthnRequest, AuthnResult } from "./authentication.ts";
 
 /** An open stream, which lasts for as long as its client wants. */
@@ -15,13 +16,17 @@ export interface OpenStream {
   readonly credentials: AuthnRequest;
   /** The user whom these credentials identified then. */
   readonly user: UserInfo;
+  /** The user as whom the stream was opened, when the user of the credentials impersonates another. */
+  readonly impersonated?: UserInfo;
+  /** The elapsed time of the clock when the request was received, in milliseconds. */
+  readonly receivedMs: number;
   /** Settles when the stream has ended. */
   readonly ended: Promise<void>;
   /** Ends the stream because its user is no longer authenticated. */
   end(): void;
 }
 
-/** The longest time that a stream outlives its credentials, after the server has learned of the change. */
+/** The longest time that a stream outlives credentials that have ended or whose CA was removed. */
 export const REAUTHENTICATION_INTERVAL_MS = 5_000;
 /**
  * The number of streams that are checked in a row. After a change of the CAs each needs its chain verified again, and
@@ -30,14 +35,43 @@ export const REAUTHENTICATION_INTERVAL_MS = 5_000;
 const BATCH = 50;
 const PAUSE_MS = 1;
 
+/** The dependencies of the checks of open streams. */
+export interface ReauthenticationDeps {
+  readonly authenticate: Authenticator;
+  readonly clock: Clock;
+  /** Ends the checks, when the server stops. */
+  readonly signal: AbortSignal;
+  /** After each change of the revocations all streams are checked at once; absent where nothing can be revoked. */
+  readonly revocations?: Pick<Revocations, "onChange" | "findRefusal">;
+}
+
 /** Returns a function that registers a stream. Each round checks all streams, and checks a shared token once for each address. */
 export function createReauthentication(
-  authenticate: Authenticator,
-  clock: Clock,
-  signal: AbortSignal,
+  { authenticate, clock, signal, revocations }: ReauthenticationDeps,
 ): (stream: OpenStream) => void {
   const open = new Set<OpenStream>();
   let isRunning = false;
+  let lastChangeMs = -Infinity;
+  /** The changes of revocations that came while the streams were checked for an earlier one. */
+  let changes: "none" | "checking" | "again" = "none";
+
+  revocations?.onChange(() => {
+    lastChangeMs = clock.elapsedMs();
+    if (changes === "none") void checkAfterChange();
+    else changes = "again";
+  });
+
+  async function checkAfterChange(): Promise<void> {
+    do {
+      changes = "checking";
+      await checkAll().catch(() => undefined);
+    } while (isChangedAgain() && !signal.aborted);
+    changes = "none";
+  }
+
+  function isChangedAgain(): boolean {
+    return changes === "again";
+  }
 
   async function run(): Promise<void> {
     isRunning = true;
@@ -56,18 +90,24 @@ export function createReauthentication(
     let count = 0;
     for (const stream of [...open]) {
       if (++count % BATCH === 0) await clock.sleep(PAUSE_MS, signal);
-      if (open.has(stream) && await isRevoked(stream, byToken)) {
-        open.delete(stream);
-        stream.end();
-      }
+      await check(stream, byToken);
     }
   }
 
+  async function check(stream: OpenStream, byToken: Map<string, Promise<AuthnResult>>): Promise<void> {
+    if (!open.has(stream) || !await isRevoked(stream, byToken)) return;
+    open.delete(stream);
+    stream.end();
+  }
+
   async function isRevoked(
-    { credentials, user }: OpenStream,
+    { credentials, user, impersonated }: OpenStream,
     byToken: Map<string, Promise<AuthnResult>>,
   ): Promise<boolean> {
     const request = { ...credentials, isRepeated: true };
+    if (impersonated !== undefined && revocations?.findRefusal(impersonated, undefined, request) !== undefined) {
+      return true;
+    }
     const { authorizationHeader = "", peerCertificate, remoteAddress = "" } = credentials;
     // A token may be limited to networks.
     const key = `${remoteAddress} ${authorizationHeader}`;
@@ -85,6 +125,8 @@ export function createReauthentication(
   return (stream) => {
     open.add(stream);
     void stream.ended.then(() => open.delete(stream));
+    // The stream was not registered yet when the revocations changed while its request was on its way.
+    if (lastChangeMs >= stream.receivedMs) check(stream, new Map()).catch(() => undefined);
     if (!isRunning) run().catch(() => undefined);
   };
 }

@@ -139,14 +139,14 @@ test("createReauthentication() checks a shared token once, and ends no stream wh
   const user = createUser("system:bootstrap:abcdef");
   let asked = 0;
   let answer: () => Promise<AuthnResult> = () => Promise.resolve({ kind: "user", user, audiences: [] });
-  const take = createReauthentication(
-    () => {
+  const take = createReauthentication({
+    authenticate: () => {
       asked += 1;
       return answer();
     },
     clock,
-    stopping.signal,
-  );
+    signal: stopping.signal,
+  });
   let ended = 0;
   const streams = Array.from({ length: 120 }, () => Promise.withResolvers<void>());
   for (const { promise, resolve } of streams) {
@@ -155,7 +155,7 @@ test("createReauthentication() checks a shared token once, and ends no stream wh
       ended += 1;
       resolve();
     };
-    take({ credentials, user, ended: promise, end });
+    take({ credentials, user, receivedMs: clock.elapsedMs(), ended: promise, end });
   }
   streams[0]?.resolve();
   await clock.advance(REAUTHENTICATION_INTERVAL_MS + 100);

@@ -17,6 +17,7 @@ import type {
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import type { Random } from "../../core/ports.ts";
 import { type CertificateDescription, describeIssued } from "../../core/register/record.ts";
+import { findCertificateFingerprint } from "../../core/revocation/revocation_index.ts";
 import { createUid, toStorageKey } from "../registry/registry.ts";
 import { requestRecords } from "../registry/requestrecords.ts";
 import type { CommitContext } from "../registry/resource.ts";
@@ -41,8 +42,6 @@ export interface RequestCommitDeps {
 
 /** Longer User-Agent headers are cut, because a record is kept for more than a year. */
 const MAX_USER_AGENT_LENGTH = 256;
-const CREDENTIAL_ID_KEY = "authentication.kubernetes.io/credential-id";
-const CERTIFICATE_ID_PREFIX = "X509SHA256=";
 
 /** Creates the function that makes the writes of requests (`Resource.commit`). */
 export function createRequestCommit(deps: RequestCommitDeps): (write: Write, context: CommitContext) => Promise<
@@ -162,17 +161,16 @@ function describeRequester(
   { spec: { username, uid, groups, extra } }: CertificateSigningRequest,
   record: RequestRecord | undefined,
 ): IssuedCertificateRequester {
-  const credential = extra?.[CREDENTIAL_ID_KEY]?.[0] ?? "";
+  const certificateFingerprint = findCertificateFingerprint(extra ?? {});
   const tokenID = findTokenId(username ?? "") ??
-    (credential.startsWith(CERTIFICATE_ID_PREFIX)
-      ? register.index.findTokenId(credential.slice(CERTIFICATE_ID_PREFIX.length))
-      : undefined);
+    (certificateFingerprint === undefined ? undefined : register.index.findTokenId(certificateFingerprint));
   const { address, userAgent } = record?.spec ?? {};
   return {
     ...(username === undefined || username === "" ? {} : { username }),
     ...(uid === undefined || uid === "" ? {} : { uid }),
     ...(groups === undefined || groups.length === 0 ? {} : { groups }),
     ...(tokenID === undefined ? {} : { tokenID }),
+    ...(certificateFingerprint === undefined ? {} : { certificateFingerprint }),
     ...(address === undefined ? {} : { address }),
     ...(userAgent === undefined ? {} : { userAgent }),
   };

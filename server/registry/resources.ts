@@ -14,6 +14,7 @@ import { nodes } from "./nodes.ts";
 import { createRbacResources, RBAC_KINDS } from "./rbac.ts";
 import { requestRecords } from "./requestrecords.ts";
 import { type Resource, STANDARD_VERBS, type StoredResource } from "./resource.ts";
+import { createRevocationResource, type RevocationResourceDeps, REVOCATIONS } from "./revocations.ts";
 import { secrets } from "./secrets.ts";
 import { serviceAccounts } from "./serviceaccounts.ts";
 import { services } from "./services.ts";
@@ -44,25 +45,30 @@ export type DescribedResource = StoredResource & Pick<Resource, "verbs" | "isHid
 /** Every stored resource, for code that needs to know the kinds in a store. */
 export const STORED_RESOURCES: readonly DescribedResource[] = [
   ...PLAIN_RESOURCES,
+  REVOCATIONS,
   ...RBAC_KINDS.map((kind) => ({ kind, verbs: STANDARD_VERBS })),
 ];
 
-/**
- * Builds the list of everything that is served; the RBAC resources call the authorizer before they grant anything.
- * `commitRequest` makes the writes of requests; by default they are written alone, without what the server records.
- */
-export function createResources(
-  deps: {
-    readonly authorizer: Authorizer;
-    readonly rbac: RbacSource;
-    readonly commitRequest?: NonNullable<Resource["commit"]>;
-  },
-): readonly Resource[] {
+/** The dependencies of the resources that have some. */
+export interface ResourcesDeps extends RevocationResourceDeps {
+  readonly authorizer: Authorizer;
+  readonly rbac: RbacSource;
+  /** Makes the writes of requests; by default they are written alone, without what the server records. */
+  readonly commitRequest?: NonNullable<Resource["commit"]>;
+}
+
+/** Builds the list of everything that is served; the RBAC resources call the authorizer before they grant anything. */
+export function createResources(deps: ResourcesDeps): readonly Resource[] {
   const { commitRequest } = deps;
   const plain = PLAIN_RESOURCES.map((resource) =>
     resource.kind === certificateSigningRequestKind && commitRequest !== undefined
       ? { ...resource, commit: commitRequest }
       : resource
   );
-  return [...plain, ...createRbacResources(deps) as readonly Resource[], ...ABSENT_RESOURCES];
+  return [
+    ...plain,
+    ...createRbacResources(deps) as readonly Resource[],
+    createRevocationResource(deps) as Resource,
+    ...ABSENT_RESOURCES,
+  ];
 }

@@ -1,5 +1,7 @@
 /** The kinds that tlsboot serves, from its own code; other kinds in a document are not compared. */
 import type { Kind } from "../../../core/kube/schema.ts";
+import { RecordedCertificates } from "../../../core/revocation/recorded_certificates.ts";
+import { RevocationIndex } from "../../../core/revocation/revocation_index.ts";
 import type { Authorizer } from "../../../server/authz/authorizer.ts";
 import type { RbacSource } from "../../../server/authz/rbac_source.ts";
 import { createHealthChecks } from "../../../server/http/health.ts";
@@ -12,7 +14,12 @@ const unused = (): never => {
 const authorizer: Authorizer = { authorize: unused, rulesFor: unused };
 const rbac: RbacSource = { objects: unused, [Symbol.dispose]: unused };
 
-const visible = createResources({ authorizer, rbac }).filter(({ isHidden }) => isHidden !== true);
+const revocations = { index: new RevocationIndex(), records: new RecordedCertificates() };
+const storage = { get: unused, catchUp: unused };
+
+const visible = createResources({ authorizer, rbac, revocations, storage, clientCas: unused }).filter(({ isHidden }) =>
+  isHidden !== true
+);
 const reviews = createReviews({ authorizer, authenticate: unused });
 const keys = [
   ...visible.flatMap(({ kind: { group, version, plural }, subresources }) => [

@@ -51,7 +51,9 @@ export async function judgeServer(
     }
     for (const place of places) {
       const key = `${resourceKey} ${place.label}`;
-      if (!held.has(key) && (route.verbs.includes("update") || route.subresource !== "")) {
+      if (
+        !held.has(key) && (["update", "delete"].some((verb) => route.verbs.includes(verb)) || route.subresource !== "")
+      ) {
         held.set(key, await createHeld(callers, route, place));
       }
       for (const attempt of attemptsAt(route, place, held.get(key), change)) {

@@ -77,6 +77,16 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
       "kube-node-lease",
     ),
     "csinodes.storage.k8s.io": [place("", "storage.k8s.io/v1", "CSINode", { spec: { drivers: [] } })],
+    "revocations.tlsboot": [
+      place(
+        "",
+        "tlsboot/v1alpha1",
+        "Revocation",
+        (name) => ({ spec: { user: name, reason: "unspecified" } }),
+        undefined,
+        "user:",
+      ),
+    ],
     "roles.rbac.authorization.k8s.io": namespaced(rbac, "Role", { rules: everything }, "kube-system"),
     "rolebindings.rbac.authorization.k8s.io": namespaced(rbac, "RoleBinding", boundToAdmin, "kube-system"),
     "clusterroles.rbac.authorization.k8s.io": [place("", rbac, "ClusterRole", { rules: everything })],

@@ -1,0 +1,141 @@
+/** The resource `tlsboot/v1alpha1` revocations. Revocations are created and deleted, and never change. */
+import { toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
+import { type FieldError, forbiddenField, invalid } from "../../core/kube/field_error.ts";
+import { revocationKind } from "../../core/kube/kinds/mod.ts";
+import { formatTime, getName } from "../../core/kube/meta.ts";
+import { alreadyExists, forbidden, invalidObject, StatusError } from "../../core/kube/status.ts";
+import type { Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import {
+  canBeTakenBack,
+  describeRevocation,
+  findRevocationTarget,
+  type RevocationTarget,
+  toRevocationName,
+  UNRECORDED_ANNOTATION,
+  validateRevocation,
+} from "../../core/revocation/revocation.ts";
+import type { Revocations } from "../revocations.ts";
+import type { Storage } from "../storage/storage.ts";
+import { ageColumn, nameColumn, textColumn } from "./columns.ts";
+import { createPlainStrategy, type Resource, type StoredResource, type WriteContext } from "./resource.ts";
+
+/** The dependencies of the resource. */
+export interface RevocationResourceDeps {
+  readonly revocations: Pick<Revocations, "index" | "records">;
+  readonly storage: Pick<Storage, "get" | "catchUp">;
+  /** Returns the CAs whose client certificates are trusted at the moment. */
+  readonly clientCas: () => readonly CertificateFacts[];
+}
+
+/** The storage and the verbs of the resource, without its rules. */
+export const REVOCATIONS: Pick<StoredResource, "kind" | "storageName"> & Pick<Resource, "verbs"> = {
+  kind: revocationKind,
+  storageName: "tlsboot/revocations",
+  verbs: ["create", "delete", "get", "list", "watch"],
+};
+
+/** Creates the resource over the Revocations in force. */
+export function createRevocationResource(deps: RevocationResourceDeps): Resource<Revocation> {
+  const { revocations } = deps;
+  return {
+    ...REVOCATIONS,
+    columns: [
+      nameColumn,
+      textColumn<Revocation>("Reason", "Reason as in RFC 5280.", ({ spec }) => spec.reason),
+      textColumn<Revocation>("Revoked By", "User that revoked it.", ({ status }) => status.revokedBy ?? ""),
+      ageColumn,
+      textColumn<Revocation>("Message", "Explanation in words.", ({ spec }) => spec.message ?? "", 1),
+    ],
+    selectableFields: [],
+    strategy: {
+      ...createPlainStrategy<Revocation>({ validateName: () => [], validateCreate: validateRevocation }),
+      prepareForCreate: (object, context) => prepare(object, context, revocations.records.lastSequence),
+    },
+    subresources: [],
+    async guard(object) {
+      const target = findRevocationTarget(object.spec);
+      // Validation, which follows, refuses a malformed object with all its faults.
+      if (target === undefined || validateRevocation(withName(object, target)).length > 0) return;
+      // The register must include every certificate that was issued before, also by another server.
+      await deps.storage.catchUp();
+      const name = toRevocationName(target);
+      const existing = revocations.index.get(name);
+      if (existing !== undefined) throw createExistsError(existing);
+      const fault = await findTargetFault(deps, object, target);
+      if (fault !== undefined) throw invalidObject(revocationKind, name, [fault]);
+    },
+    deletion: {
+      begin(object) {
+        if (canBeTakenBack(object)) return { kind: "usual" };
+        const why =
+          `${describeRevocation(object)}, and only a certificate on hold (reason certificateHold) can be taken ` +
+          "back: issue a new certificate instead";
+        throw forbidden(revocationKind, getName(object), why);
+      },
+    },
+  };
+}
+
+/** Sets the name when it is omitted, and the status. */
+function prepare(object: Revocation, { user, now }: WriteContext, lastSequence: number): Revocation {
+  const target = findRevocationTarget(object.spec);
+  return {
+    ...(target === undefined ? object : withName(object, target)),
+    status: {
+      revokedBy: user.username,
+      revokedByGroups: user.groups,
+      time: formatTime(now),
+      ...(lastSequence === 0 ? {} : { lastSequence }),
+    },
+  };
+}
+
+function withName(object: Revocation, target: RevocationTarget): Revocation {
+  const { name = "", generateName = "" } = object.metadata;
+  if (name !== "" || generateName !== "") return object;
+  return { ...object, metadata: { ...object.metadata, name: toRevocationName(target) } };
+}
+
+/** The usual 409 with the time and the reason of the first revocation. */
+function createExistsError(existing: Revocation): StatusError {
+  const { status } = alreadyExists(revocationKind, getName(existing));
+  return new StatusError({ ...status, message: `${status.message}: ${describeRevocation(existing)}` });
+}
+
+const UNKNOWN = `to revoke it anyway, set the annotation ${UNRECORDED_ANNOTATION} to "true"`;
+
+/** Finds the fault of a target that does not exist, or that the server itself needs. */
+async function findTargetFault(
+  { revocations: { records }, storage, clientCas }: RevocationResourceDeps,
+  { metadata }: Revocation,
+  { kind, value }: RevocationTarget,
+): Promise<FieldError | undefined> {
+  const mayBeUnknown = metadata.annotations?.[UNRECORDED_ANNOTATION] === "true";
+  if (kind === "serial") {
+    const recorded = records.findBySerialNumber(value);
+    if (clientCas().some(({ serialNumber }) => serialNumber === value) || recorded?.origin === "ca") {
+      return forbiddenField(
+        "spec.serialNumber",
+        "it is the certificate of a CA: every certificate of it would have to be refused. Replace the CA, " +
+          "and remove it from what the server trusts (--client-ca-file)",
+      );
+    }
+    if (recorded?.origin === "serving") {
+      return forbiddenField(
+        "spec.serialNumber",
+        "it is the serving certificate of a server: delete its files in pki/ and restart the server, which makes a new one",
+      );
+    }
+    if (recorded !== undefined || mayBeUnknown) return undefined;
+    const why =
+      `no certificate in the register has this serial number: list them with tlsboot get certificates; ${UNKNOWN}`;
+    return invalid("spec.serialNumber", value, why);
+  }
+  if (kind === "token" && !mayBeUnknown && !records.hasToken(value)) {
+    if (await storage.get(`/registry/secrets/kube-system/${toTokenSecretName(value)}`) !== undefined) return undefined;
+    const why = `no bootstrap token has this id, and no certificate in the register was requested with it; ${UNKNOWN}`;
+    return invalid("spec.token", value, why);
+  }
+  return undefined;
+}

@@ -1,0 +1,185 @@
+/**
+ * The Revocations that are in force, and what the register says about the certificates on which they depend. Both follow
+ * the storage, so a Revocation takes effect here before its creation is acknowledged, and on every other server of the same
+ * etcd as soon as its watch delivers it.
+ */
+import { Counter, Gauge } from "prom-client";
+import { findTokenId, toTokenSecretName } from "../core/bootstrap/token_secret.ts";
+import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import type { SecretObject } from "../core/kube/core_v1.ts";
+import { revocationKind } from "../core/kube/kinds/mod.ts";
+import { getName } from "../core/kube/meta.ts";
+import { formatApiVersion } from "../core/kube/schema.ts";
+import type { IssuedCertificate, Revocation } from "../core/kube/tlsboot_v1alpha1.ts";
+import { escapeControls } from "../core/lib/printable.ts";
+import { createTokenBuckets } from "../core/lib/token_buckets.ts";
+import { RecordedCertificates } from "../core/revocation/recorded_certificates.ts";
+import { findRevocationTarget } from "../core/revocation/revocation.ts";
+import {
+  type IdentifiedUser,
+  type PresentedCertificate,
+  readRevocableRequest,
+  RevocationIndex,
+  type RevocationMatch,
+} from "../core/revocation/revocation_index.ts";
+import type { MetricsRegistry } from "./metrics/registry.ts";
+import { recordServerEvent, type ServerEventDeps } from "./server_events.ts";
+import { followStorage } from "./storage/follow.ts";
+import type { StorageWatch, Stored } from "./storage/storage.ts";
+
+/** The dependencies of the Revocations in force. */
+export interface RevocationsDeps extends ServerEventDeps {
+  readonly registry: MetricsRegistry;
+}
+
+const PREFIX = "/registry/tlsboot/revocations/";
+const RECORDS_PREFIX = "/registry/tlsboot/issuedcertificates/";
+const SECRETS_PREFIX = "/registry/secrets/kube-system/";
+/** A refused credential is reported as an Event at most once in this time for each Revocation. */
+const REPORT_INTERVAL_MS = 60_000;
+
+const decoder = new TextDecoder();
+
+/** Reads the Revocations and the register of a storage, and follows both until it is disposed. */
+export async function openRevocations(deps: RevocationsDeps): Promise<Revocations> {
+  const revocations = new Revocations(deps);
+  await revocations.follow();
+  return revocations;
+}
+
+/** The Revocations in force, and the questions about them. */
+export class Revocations implements Disposable {
+  readonly records: RecordedCertificates = new RecordedCertificates();
+  readonly index: RevocationIndex = new RevocationIndex(this.records.findByFingerprint);
+  readonly #deps: RevocationsDeps;
+  readonly #refusals: Counter<"kind">;
+  readonly #reports: ReturnType<typeof createTokenBuckets>;
+  readonly #listeners = new Set<() => void>();
+  readonly #watches: StorageWatch[] = [];
+
+  constructor(deps: RevocationsDeps) {
+    this.#deps = deps;
+    const { index } = this;
+    this.#reports = createTokenBuckets(() => deps.clock.elapsedMs(), { burst: 1, refillMs: REPORT_INTERVAL_MS });
+    this.#refusals = new Counter({
+      name: "tlsboot_revoked_credentials_refused_total",
+      help: "Requests that were refused because their credential is revoked, by what was revoked.",
+      labelNames: ["kind"],
+      registers: [deps.registry],
+    });
+    new Gauge({
+      name: "tlsboot_revocations",
+      help: "Revocations in force, by what is revoked.",
+      labelNames: ["kind"],
+      registers: [deps.registry],
+      collect() {
+        for (const [kind, count] of Object.entries(index.count())) this.set({ kind }, count);
+      },
+    });
+  }
+
+  /** Begins to follow the storage. */
+  async follow(): Promise<void> {
+    const { storage } = this.#deps;
+    this.#watches.push(
+      await followStorage(storage, RECORDS_PREFIX, {
+        replace: (items) => {
+          this.records.clear();
+          for (const stored of items) this.records.put(decode<IssuedCertificate>(stored));
+        },
+        apply: (events) => {
+          for (const { key, current } of events) {
+            if (current === undefined) this.records.remove(key.slice(RECORDS_PREFIX.length));
+            else this.records.put(decode<IssuedCertificate>(current));
+          }
+        },
+      }),
+      await followStorage(storage, PREFIX, {
+        replace: (items) => {
+          this.index.replace(items.map((stored) => decode<Revocation>(stored)));
+          this.#notify();
+        },
+        apply: (events) => {
+          for (const { key, current } of events) this.#apply(key.slice(PREFIX.length), current);
+          this.#notify();
+        },
+      }),
+    );
+  }
+
+  /** Calls a listener after each change of the Revocations, before the write that made it is acknowledged. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /**
+   * Finds the reason why a user is refused, who presented a certificate or another credential. A refusal is counted and
+   * reported, except when the same credential is checked again.
+   */
+  findRefusal(
+    user: IdentifiedUser,
+    certificate: PresentedCertificate | undefined,
+    { remoteAddress = "", isRepeated = false }: { readonly remoteAddress?: string; readonly isRepeated?: boolean },
+  ): string | undefined {
+    const match = this.index.findForCredential(user, certificate);
+    if (match === undefined) return undefined;
+    if (!isRepeated) this.#report(match, user, remoteAddress);
+    return match.message;
+  }
+
+  /** Finds the Revocation for which a request must not be approved or signed. */
+  async findForRequest(csr: CertificateSigningRequest): Promise<RevocationMatch | undefined> {
+    if (this.index.size === 0) return undefined;
+    const tokenId = findTokenId(csr.spec.username ?? "");
+    const stored = tokenId === undefined
+      ? undefined
+      : await this.#deps.storage.get(`${SECRETS_PREFIX}${toTokenSecretName(tokenId)}`);
+    // Every object below this prefix has passed the strategy of Secrets.
+    const tokenSecret = stored?.object as SecretObject | undefined;
+    return this.index.findForRequest({ ...readRevocableRequest(csr), tokenSecret });
+  }
+
+  [Symbol.dispose](): void {
+    for (const watch of this.#watches) watch.stop();
+    this.#listeners.clear();
+  }
+
+  #apply(name: string, current: Stored | undefined): void {
+    const { logger } = this.#deps;
+    if (current === undefined) {
+      this.index.delete(name);
+      logger.info("revocation taken back", { revocation: name });
+      return;
+    }
+    const revoked = decode<Revocation>(current);
+    this.index.put(revoked);
+    const { spec: { reason, message }, status: { revokedBy } } = revoked;
+    logger.info("revocation in force", { revocation: name, reason, message, revokedBy });
+  }
+
+  #notify(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Reports the use of a revoked credential: each time as a metric, and at most once a minute in the log and as an Event. */
+  #report({ revoked, message }: RevocationMatch, { username }: IdentifiedUser, address: string): void {
+    const name = getName(revoked);
+    this.#refusals.inc({ kind: findRevocationTarget(revoked.spec)?.kind ?? "" });
+    this.#reports.sweep();
+    if (!this.#reports.take(name)) return;
+    this.#deps.logger.warn("revoked credential refused", { revocation: name, username, address, reason: message });
+    const from = address === "" ? "" : ` from ${address}`;
+    void recordServerEvent(this.#deps, {
+      about: { kind: revocationKind.kind, apiVersion: formatApiVersion(revocationKind), name },
+      namespace: "default",
+      reason: "RevokedCredentialUsed",
+      message: `A revoked credential of "${escapeControls(username)}" was used${from}, and refused: ${message}`,
+      action: "Authenticating",
+    });
+  }
+}
+
+/** Parses the bytes, because reading `object` would keep the parsed form of the whole register in memory. */
+function decode<T>({ bytes }: Stored): T {
+  return JSON.parse(decoder.decode(bytes)) as T;
+}
