@@ -139,14 +139,18 @@ const LAST_ERROR = /^No connection established\. Last error: (?:Error: )?([^]*?)
 const WHEN = /\(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/;
 
 function findGrpcCode(error: unknown): number | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "number" ? error.code : undefined;
+  const code = error instanceof Error && "code" in error && typeof error.code === "number" ? error.code : undefined;
+  return code === status.INTERNAL && BROKEN_CONNECTION.test(getRawDetails(error)) ? status.UNAVAILABLE : code;
 }
+
+/** A connection that broke other than by ECONNRESET, such as by EPIPE, which the library calls an internal error. */
+const BROKEN_CONNECTION = /triggered by internal client error: (.*)$/;
 
 /** Returns etcd's own message, or the failure of the connection, without the details of the gRPC library. */
 function describeFailure(error: unknown): string {
   if (findGrpcCode(error) === status.CANCELLED) return "no answer in time";
   const text = getRawDetails(error);
-  const [, lastError] = LAST_ERROR.exec(text) ?? [];
+  const [, lastError] = LAST_ERROR.exec(text) ?? BROKEN_CONNECTION.exec(text) ?? [];
   return (lastError?.trimEnd().replace(/\.$/, "") ?? text).replace(WHEN, "").trimEnd();
 }
 

@@ -25,6 +25,15 @@ for (
       hint: /a majority/,
     },
     {
+      name: "a connection that broke",
+      error: serviceError(
+        status.INTERNAL,
+        "Received RST_STREAM with code 2 triggered by internal client error: write EPIPE",
+      ),
+      message: "write EPIPE",
+      hint: /a majority/,
+    },
+    {
       name: "no client certificate",
       error: unconnected(`403D46091B7F0000:error:0A00045C:${ALERT} certificate required:rec_layer_s3.c:918\n ${WHEN}`),
       message: "it wants a client certificate",
@@ -85,5 +94,7 @@ for (
 
 test("isUnanswered() allows a request to another member when one cannot be trusted", () => {
   assert.ok(isUnanswered(unconnected("unable to verify the first certificate")));
+  assert.ok(isUnanswered(serviceError(status.INTERNAL, "RST_STREAM triggered by internal client error: write EPIPE")));
+  assert.ok(!isUnanswered(serviceError(status.INTERNAL, "etcdserver: corrupt cluster")));
   assert.ok(!isUnanswered(serviceError(status.RESOURCE_EXHAUSTED, "database space exceeded")));
 });
