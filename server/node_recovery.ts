@@ -21,31 +21,29 @@ import { createTokenBuckets } from "../core/lib/token_buckets.ts";
 import { type CertificateFacts, parseCertificate } from "../core/pki/certificate.ts";
 import { verifyChain } from "../core/pki/chain.ts";
 import { publicKeyPin } from "../core/pki/public_key_pin.ts";
+import { formatRecordName } from "../core/register/record.ts";
 import type { Attributes } from "../core/rbac/attributes.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";
 import { isCsr } from "./admission/certificates.ts";
 import type { MethodResult, PeerCertificate } from "./authn/authentication.ts";
 import { identifyCertificate } from "./authn/client_certificate.ts";
 import type { MetricsRegistry } from "./metrics/registry.ts";
+import { type Register, REGISTER_PREFIX } from "./register/register.ts";
 import { recordServerEvent, type ServerEventDeps } from "./server_events.ts";
 import type { Stored, Write } from "./storage/storage.ts";
 
-/** What the recovery needs to know of the register. */
-export interface RecoveryRegister {
-  /** Finds the record of a certificate by the SHA-256 (hex) of its DER. */
-  find(fingerprint: string): Promise<Stored<IssuedCertificate> | undefined>;
-  /** Finds the record of the newest certificate of a signer and subject. */
-  findNewest(signerName: string, subject: string): Promise<IssuedCertificate | undefined>;
-}
-
-/** The settings and dependencies of the recovery. */
-export interface NodeRecoveryDeps extends ServerEventDeps {
-  readonly register: RecoveryRegister;
-  readonly registry: MetricsRegistry;
+/** The limits that the operator sets. */
+export interface NodeRecoveryLimits {
   /** How long after its end a certificate may recover its node, in milliseconds. */
   readonly graceMs: number;
   /** How many nodes this server recovers in an hour. */
   readonly perHour: number;
+}
+
+/** The limits and dependencies of the recovery. */
+export interface NodeRecoveryDeps extends ServerEventDeps, NodeRecoveryLimits {
+  readonly register: Pick<Register, "index">;
+  readonly registry: MetricsRegistry;
 }
 
 const HOUR_MS = 3_600_000;
@@ -84,9 +82,9 @@ export class NodeRecovery {
     const now = this.#deps.clock.now();
     const leaf = findExpiredLeaf(peer, roots, now);
     if (leaf === undefined) return { kind: "none" };
-    const record = (await this.#deps.register.find(leaf.sha256Fingerprint))?.object;
-    const { signerName = "", subject = "" } = record?.spec ?? {};
-    const newest = record === undefined ? undefined : await this.#deps.register.findNewest(signerName, subject);
+    const { index } = this.#deps.register;
+    const record = (await this.#findRecord(index.findSequence(leaf.sha256Fingerprint)))?.record;
+    const newest = record && (await this.#findRecord(index.findNewest(record.spec)?.sequence))?.record;
     const decided = decideRecovery({ leaf, record, newest, now, graceMs: this.#deps.graceMs });
     if (!decided.ok) {
       this.#refuse(record, leaf.subject.commonName, decided.error, address);
@@ -139,11 +137,11 @@ export class NodeRecovery {
     const request = parseRequest(csr.spec.request);
     // A malformed request is refused by validation.
     if (!request.ok) return {};
-    const stored = await this.#deps.register.find(fingerprint);
-    if (stored === undefined) {
+    const found = await this.#findRecord(this.#deps.register.index.findSequence(fingerprint));
+    if (found === undefined) {
       return { refusal: { message: "the expired certificate is not in the register", isSuspicious: false } };
     }
-    const record = stored.object;
+    const { stored, record } = found;
     const publicKeyFingerprint = publicKeyPin(request.value).slice("sha256:".length);
     const decided = decideRecoveryRequest(record, csr, request.value, publicKeyFingerprint);
     if (decided.ok && decided.value === "bound") return {};
@@ -161,6 +159,15 @@ export class NodeRecovery {
     };
     const object: IssuedCertificate = { ...record, status: { ...record.status, recovery } };
     return { write: { kind: "update", key: stored.key, object, expectedRevision: stored.revision } };
+  }
+
+  async #findRecord(
+    sequence: number | undefined,
+  ): Promise<{ readonly stored: Stored; readonly record: IssuedCertificate } | undefined> {
+    if (sequence === undefined) return undefined;
+    const stored = await this.#deps.storage.get(`${REGISTER_PREFIX}${formatRecordName(sequence)}`);
+    // Only the server writes below this prefix.
+    return stored === undefined ? undefined : { stored, record: stored.object as IssuedCertificate };
   }
 
   #checkLimit(): RecoveryRefusal | undefined {

@@ -36,6 +36,7 @@ import { createLoopbackTransport } from "./loopback.ts";
 import { addBuildInfo, createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
 import type { IssuedCertificates } from "./metrics/issued_certificates.ts";
 import { followRequests } from "./metrics/signing_requests.ts";
+import { NodeRecovery, type NodeRecoveryLimits } from "./node_recovery.ts";
 import { countRejections, gaugeInflight, gaugeLevels } from "./metrics/flow_control.ts";
 import { countObjects } from "./metrics/storage.ts";
 import { limitRepeats } from "./log_limiter.ts";
@@ -78,6 +79,8 @@ export interface ServerOptions {
   readonly registry?: MetricsRegistry;
   /** The limit of open requests, and the signers that run; by default neither is limited nor known. */
   readonly signingRequests?: SigningRequestLimits;
+  /** Lets nodes with an expired certificate request the next one with it; undefined for never. */
+  readonly nodeRecovery?: NodeRecoveryLimits | undefined;
   /** Health checks besides the usual ones. */
   readonly checks?: readonly HealthCheck[];
   /** The revocation lists to serve at `/pki/<name>` without authentication; by default none. */
@@ -194,10 +197,16 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const authorizer = createAuthorizer({ rbac });
   const tokens = await openBootstrapTokens({ storage, clock, random, logger, registry });
   const revocations = await openRevocations({ storage, clock, random, logger, registry });
+  const { register = await Register.open(options), clientCas } = options;
+  const nodeRecovery = options.nodeRecovery === undefined
+    ? undefined
+    : new NodeRecovery({ storage, register, clock, random, logger, registry, ...options.nodeRecovery });
+  const recovery = nodeRecovery === undefined ? {} : { nodeRecovery };
   const authenticate = createAuthenticator({
     revocations,
     clock,
     logger,
+    ...recovery,
     clientCas: options.clientCas,
     anonymous: options.anonymous,
     onClientCertificate(leaf) {
@@ -209,7 +218,6 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   });
   const limits = options.signingRequests ?? { maxOpenPerRequester: 0, servedSigners: undefined };
   const signingRequests = await createSigningRequestPlugins(limits, options);
-  const { register = await Register.open(options), clientCas } = options;
   const commitRequest = createRequestCommit({ storage, register, random, clientCas });
   const resources = createResources({ authorizer, rbac, revocations, storage, clientCas, commitRequest });
   countObjects(registry, storage, resources);
@@ -226,11 +234,13 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       ...createBootstrapTokenPlugins({ authorizer, logger, tokens }),
       ...signingRequests.plugins,
       createRevocationCheck(revocations),
+      ...(nodeRecovery === undefined ? [] : [nodeRecovery.plugin]),
     ]),
     served: { resources, reviews: createReviews({ authorizer, authenticate }) },
     authenticate,
     authorizer,
     revocations,
+    ...recovery,
     flowControl,
     audit: options.audit,
     metrics,

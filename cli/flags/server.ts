@@ -44,6 +44,18 @@ export const SERVER_FLAGS = {
     default: true,
     summary: "Accept requests without credentials as system:anonymous, who may read health and version.",
   }),
+  nodeRecovery: durationFlag({
+    default: "0",
+    summary:
+      "How long after its end the certificate of a node may still request its successor, such as 90d, so that a " +
+      "machine that was switched off comes back by itself; 0 for never.",
+  }),
+  nodeRecoveryLimit: integerFlag({
+    default: 10,
+    min: 1,
+    max: 100_000,
+    summary: "How many nodes this server lets recover in an hour; with --node-recovery.",
+  }),
   authorizationMode: textFlag({
     default: "Node,RBAC",
     placeholder: "LIST",

@@ -7,6 +7,7 @@ import type { AuditOptions } from "../../server/http/audit.ts";
 import type { PublishedCrls } from "../../server/http/crl.ts";
 import type { HealthCheck } from "../../server/http/health.ts";
 import type { ServingPair } from "../../server/connections/tls.ts";
+import type { NodeRecoveryLimits } from "../../server/node_recovery.ts";
 import type { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import { type Server, startServer } from "../../server/server.ts";
@@ -33,6 +34,8 @@ export interface ServerSettings {
   readonly checks: readonly HealthCheck[];
   readonly crls?: PublishedCrls;
   readonly signingRequests?: SigningRequestLimits;
+  /** Lets nodes with an expired certificate request the next one with it; undefined for never. */
+  readonly nodeRecovery?: NodeRecoveryLimits | undefined;
 }
 
 /** Starts the API server over a storage. AppError `port_in_use`, `io`. */

@@ -126,6 +126,9 @@ export async function startInstance(
       issued,
       checks: [disks.health],
       crls,
+      nodeRecovery: settings.nodeRecovery === 0
+        ? undefined
+        : { graceMs: settings.nodeRecovery, perHour: settings.nodeRecoveryLimit },
       signingRequests: { maxOpenPerRequester: settings.maxOpenRequestsPerRequester, servedSigners },
     }, { ...deps, storage }),
   );

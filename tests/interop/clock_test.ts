@@ -3,13 +3,15 @@
  * clock (libfaketime), as the programs of one machine do; elapsed time passes as it does.
  */
 import assert from "node:assert/strict";
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { cp, readFile, readlink, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { type Finished, type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
 import { waitUntilUp } from "../support/interop/instance.ts";
+import { createKubectl } from "../support/interop/kubectl.ts";
 
 const LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 /** A clock that was set is noticed within seconds, on a machine that does other things too. */
@@ -50,10 +52,23 @@ interface ClockedInstance extends AsyncDisposable {
   requests(): Promise<Finished>;
 }
 
-async function startClockedInstance(folder: TempFolder, clock: SetClock): Promise<ClockedInstance> {
+async function startClockedInstance(
+  folder: TempFolder,
+  clock: SetClock,
+  more: readonly string[] = [],
+  port?: number,
+): Promise<ClockedInstance> {
   const data = folder.join("data");
   const options = { cwd: folder.path, env: clock.env };
-  const args = ["up", "--auto-approve", "--secure-port", `${await findFreePort()}`, "--data-dir", data];
+  const args = [
+    "up",
+    "--auto-approve",
+    "--secure-port",
+    `${port ?? await findFreePort()}`,
+    "--data-dir",
+    data,
+    ...more,
+  ];
   const running = startTlsboot(args, options);
   await waitUntilUp(running);
   return {
@@ -158,3 +173,124 @@ for (
     assert.equal(parseCount(await instance.requests()), 2);
   });
 }
+
+/** Runs `bootstrap` on a machine that has a kubeconfig and a certificate, and no bootstrap credentials. */
+function bootstrapAgain(folder: TempFolder, clock: SetClock, machine: string): Promise<Finished> {
+  const [kubeconfig, certDir] = [folder.join(machine, "kubeconfig"), folder.join(machine, "pki")];
+  const args = ["bootstrap", "--hostname-override", "n1", "--kubeconfig", kubeconfig, "--cert-dir", certDir];
+  return runTlsboot([...args, "--wait", "20s"], { cwd: folder.path, env: clock.env });
+}
+
+/** Copies a machine as a copy of its disk would, with the paths of the copy. */
+async function cloneMachine(folder: TempFolder, machine: string, clone: string): Promise<void> {
+  await cp(folder.join(machine), folder.join(clone), { recursive: true, verbatimSymlinks: true });
+  const kubeconfig = folder.join(clone, "kubeconfig");
+  const text = await readFile(kubeconfig, "utf8");
+  await writeFile(kubeconfig, text.replaceAll(folder.join(machine), folder.join(clone)), { mode: 0o600 });
+  const link = folder.join(clone, "pki", "kubelet-client-current.pem");
+  const target = basename(await readlink(link));
+  await rm(link);
+  await symlink(folder.join(clone, "pki", target), link);
+}
+
+test("a node that was off for fourteen months comes back by itself, and a clone of its disk does not", async () => {
+  await using folder = await createTempFolder();
+  const clock = await createClock(folder, "-430d", "UTC");
+  await using instance = await startClockedInstance(folder, clock, ["--node-recovery", "90d"]);
+  assert.equal((await instance.bootstrap("n1")).code, 0);
+  await cloneMachine(folder, "n1", "clone");
+  await clock.set("+0");
+
+  const recovered = await eventually("the node comes back", async () => {
+    const finished = await bootstrapAgain(folder, clock, "n1");
+    return finished.code === 0 ? finished : undefined;
+  }, RECOVERS_WITHIN_MS);
+  assert.match(recovered.stderr, /the certificate expired at 20.*; requesting the next one with it from https:/);
+  assert.match(recovered.stdout, /certificate of n1 issued/);
+  await assertPair(folder, clock, "n1");
+  assert.match((await bootstrapAgain(folder, clock, "n1")).stdout, /nothing to do/);
+
+  const refused = await bootstrapAgain(folder, clock, "clone");
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /the server does not accept the expired certificate: /);
+  assert.match(refused.stderr, /tlsboot token create --node n1 --print-join-command/);
+  await eventually("the operator hears of the clone", () => {
+    return Promise.resolve(
+      /a node with an expired certificate was refused/.test(instance.running.stderr()) || undefined,
+    );
+  });
+  const kubectl = createKubectl(folder, folder.join("data", "admin.kubeconfig"));
+  const events = await kubectl.run("get", "events", "-o", "yaml");
+  assert.match(events, /reason: NodeRecoveryRefused/);
+  assert.match(events, /Two machines hold the\s+key of this certificate/);
+});
+
+test("a server without --node-recovery, or beyond it, refuses an expired certificate, and bootstrap says what helps", async () => {
+  await using folder = await createTempFolder();
+  const clock = await createClock(folder, "-430d", "UTC");
+  const port = await findFreePort();
+  for (const more of [[], ["--node-recovery", "30d"]]) {
+    await using instance = await startClockedInstance(folder, clock, more, port);
+    if (more.length === 0) assert.equal((await instance.bootstrap("n1")).code, 0);
+    await clock.set("+0");
+    const refused = await eventually("the server answers by the new clock", async () => {
+      const finished = await bootstrapAgain(folder, clock, "n1");
+      return /the server does not accept the expired certificate/.test(finished.stderr) ? finished : undefined;
+    }, RECOVERS_WITHIN_MS);
+    assert.equal(refused.code, 1);
+    assert.match(
+      refused.stderr,
+      /on the server, run the following command, and run here what it prints: tlsboot token create --node n1/,
+    );
+  }
+});
+
+test("a connection with an expired certificate may request the certificate of its node and do nothing else", async () => {
+  await using folder = await createTempFolder();
+  const clock = await createClock(folder, "-430d", "UTC");
+  await using instance = await startClockedInstance(folder, clock, ["--node-recovery", "90d"]);
+  for (const node of ["n1", "n2"]) assert.equal((await instance.bootstrap(node)).code, 0);
+  await clock.set("+0");
+  const pair = folder.join("n1", "pki", "kubelet-client-current.pem");
+  const { server } = /server: (?<server>\S+)/.exec(await readFile(folder.join("n1", "kubeconfig"), "utf8"))!.groups!;
+  const curl = async (...args: readonly string[]): Promise<string> => {
+    const flags = ["-sk", "--cert", pair, "--key", pair, "-o", "/dev/null", "-w", "%{http_code}"];
+    return (await runProgram("curl", [...flags, ...args])).stdout;
+  };
+  const csrs = `${server}/apis/certificates.k8s.io/v1/certificatesigningrequests`;
+  await eventually("the server goes by the new clock", async () => await curl(`${csrs}/absent`) === "404" || undefined);
+  for (
+    const path of [
+      `${server}/api/v1/nodes/n1`,
+      `${server}/api/v1/nodes`,
+      `${server}/apis/tlsboot/v1alpha1/issuedcertificates`,
+      csrs,
+      `${csrs}?watch=true`,
+      `${server}/openapi/v2`,
+    ]
+  ) assert.equal(await curl(path), "403", path);
+  const requests = (await instance.requests()).stdout.trim().split("\n").map((name) => name.split("/").at(-1)!);
+  for (const name of requests) assert.equal(await curl(`${csrs}/${name}`), "403", "a request that it did not make");
+  const review = `{"kind":"SelfSubjectReview","apiVersion":"authentication.k8s.io/v1"}`;
+  const post = ["-X", "POST", "-H", "content-type: application/json", "-d"];
+  assert.equal(await curl(...post, review, `${server}/apis/authentication.k8s.io/v1/selfsubjectreviews`), "403");
+  assert.equal(await curl("-H", "impersonate-user: alice", `${csrs}/absent`), "403");
+});
+
+test("a machine that was suspended for fourteen months while it renewed its certificates renews them with its expired one", async () => {
+  await using folder = await createTempFolder();
+  const clock = await createClock(folder, "-430d", "UTC");
+  await using instance = await startClockedInstance(folder, clock, ["--node-recovery", "90d"]);
+  const [kubeconfig, certDir] = [folder.join("n1", "kubeconfig"), folder.join("n1", "pki")];
+  const token = ["--bootstrap-kubeconfig", folder.join("data", "bootstrap.kubeconfig")];
+  const args = ["bootstrap", ...token, "--hostname-override", "n1", "--kubeconfig", kubeconfig, "--cert-dir", certDir];
+  await using machine = startTlsboot([...args, "--rotate-certificates"], { cwd: folder.path, env: clock.env });
+  await eventually("the first certificate", () => Promise.resolve(/issued/.test(machine.stdout()) || undefined));
+  await clock.set("+0");
+  await eventually("the next certificate", () => {
+    assert.equal(machine.hasEnded(), false, machine.stderr());
+    return Promise.resolve(/certificate renewed, valid until/.test(machine.stdout()) || undefined);
+  }, RECOVERS_WITHIN_MS);
+  await assertPair(folder, clock, "n1");
+  assert.doesNotMatch(instance.running.stderr(), /was refused/);
+});
