@@ -70,6 +70,27 @@ test("docs/guides/kubeadm.md: after its commands the printed line makes a machin
   assert.deepEqual(whatIsThere(), before);
 });
 
+test("kubeadm join makes a Ready node with a token for this node alone, which its certificate then uses up", async () => {
+  const before = whatIsThere();
+  await using instance = await startInstance();
+  await prepare(instance);
+  const made = await readAnswer(
+    ...[instance, "token", "create", "--node", NODE, "--approve", "--groups", KUBEADM_GROUP] as const,
+    ...["--print-join-command", "--data-dir", instance.dataDir],
+  );
+  const line = made.split("\n")[1] ?? "";
+  assert.match(line, new RegExp(`^kubeadm join .* --node-name ${NODE}$`));
+  await using machine = await startMachine(instance.folder.path, NODE);
+  const anyMachine = `--cri-socket unix://${machine.runtimeSocket} --ignore-preflight-errors all`;
+  const { code, stdout, stderr } = await runProgram(machine.enter, ["sh", "-c", `${line} ${anyMachine}`]);
+  assert.equal(code, 0, `${line}\n${stdout}${stderr}`);
+  await instance.kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=30s");
+  await instance.kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
+  const listed = await readAnswer(instance, "token", "list", "--data-dir", instance.dataDir);
+  assert.match(listed, new RegExp(` node +${NODE} +<anywhere> +used 1/1 `));
+  assert.deepEqual(whatIsThere(), before);
+});
+
 async function readAnswer(instance: RunningInstance, ...args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await instance.tlsboot(...args);
   assert.equal(code, 0, stderr);

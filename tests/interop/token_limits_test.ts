@@ -1,0 +1,180 @@
+/** Bootstrap tokens for one machine, with stock kubelets, with three servers on one etcd, and with a kube-apiserver. */
+import assert from "node:assert/strict";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createSystemClock } from "../../cli/system.ts";
+import { createApiClient } from "../../client/objects/api.ts";
+import { createConnector } from "../../client/transport/connect.ts";
+import { createFilePort } from "../../client/files.ts";
+import { AppError } from "../../core/errors.ts";
+import { Secret } from "../../core/lib/brand.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
+import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { buildCsr } from "../support/csr_builder.ts";
+import { eventually } from "../support/eventually.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { controllerRbac } from "../support/interop/controller_rbac.ts";
+import { startEtcd } from "../support/interop/etcd.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import { createKubectl } from "../support/interop/kubectl.ts";
+import { startKubelet } from "../support/interop/kubelet.ts";
+import { assertNodePair } from "../support/interop/openssl.ts";
+import { startServers } from "../support/interop/servers.ts";
+
+const quiet = new AbortController().signal;
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+
+test("stock kubelets join with a join file each, and one with a copied file is refused and reported", async () => {
+  await using instance = await startInstance();
+  const machines = "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n- name: n1\n- name: n2\n- name: n3\n";
+  await writeFile(instance.folder.join("machines.yaml"), machines);
+  const made = await instance.tlsboot(
+    ...["token", "create", "--for-inventory", "machines.yaml", "--out", "join", "--approve", "--ttl", "1h"],
+    ...["--data-dir", instance.dataDir],
+  );
+  assert.equal(made.code, 0, made.stderr);
+  for (const node of ["n1", "n2", "n3"]) {
+    await using kubelet = await startKubelet(instance.folder, node, instance.folder.join("join", `${node}.kubeconfig`));
+    await kubelet.running.finished();
+    await assertNodePair(instance.caPath, kubelet.currentPair, node);
+    assert.match(
+      await instance.kubectl.as(kubelet.kubeconfig).run("auth", "whoami"),
+      new RegExp(`Username +system:node:${node}\n`),
+    );
+  }
+  const copied = await readFile(instance.folder.join("join", "n1.kubeconfig"), "utf8");
+  await writeFile(instance.folder.join("copy.kubeconfig"), copied, { mode: 0o600 });
+  await using thief = await startKubelet(instance.folder, "n4", instance.folder.join("copy.kubeconfig"));
+  await eventually("the operator hears of it", async () => {
+    const events = await instance.kubectl.run("get", "events", "-n", "kube-system");
+    return /Warning +BootstrapTokenRefused +secret\/bootstrap-token-\w{6} .*the token is used/.test(events) ||
+      undefined;
+  });
+  thief.running.kill("SIGKILL");
+  const listed = await instance.tlsboot("token", "list", "--data-dir", instance.dataDir);
+  assert.equal(listed.stdout.match(/ used 1\/1 /g)?.length, 3, listed.stdout);
+  const names = await instance.kubectl.run(
+    "get",
+    "csr",
+    '--output=jsonpath={range .items[*]}{.spec.username}{"\\n"}{end}',
+  );
+  assert.equal(names.match(/^system:bootstrap:/gm)?.length, 3, names);
+});
+
+/** Creates a request for a node with a new key at one server, and returns the status code of the answer. */
+async function submit(instance: RunningInstance, token: string, node: string): Promise<number> {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const subject = { commonName: `system:node:${node}`, organizations: ["system:nodes"] };
+  const request = btoa(encodePem("CERTIFICATE REQUEST", createCertificationRequest({ subject }, key)));
+  const name = `${node}-${crypto.randomUUID()}`;
+  const { spec: { username: _username, groups: _groups, ...spec }, status: _status, ...csr } = await buildCsr({
+    name,
+    request,
+  });
+  const connect = createConnector({ files: createFilePort(), clock: createSystemClock(), userAgent: "test" });
+  const ca = { kind: "pem", pem: await readFile(instance.caPath, "utf8") } as const;
+  await using transport = await connect({
+    server: instance.server,
+    insecureSkipTlsVerify: false,
+    ca,
+    token: new Secret(token),
+  });
+  const api = createApiClient(transport, { clock: createSystemClock() });
+  try {
+    await api.requestJson({ method: "POST", path: CSRS, body: { ...csr, spec } }, quiet);
+    return 201;
+  } catch (error) {
+    assert.ok(error instanceof AppError && error.code === "access_denied", String(error));
+    return 403;
+  }
+}
+
+test("of many keys that race for one token at three servers on one etcd, exactly one wins", async () => {
+  await using etcd = await startEtcd({ members: 3 });
+  await using servers = await startServers([etcd.urls, etcd.urls, etcd.urls]);
+  const [first] = servers.instances as [RunningInstance];
+  for (let round = 1; round <= 5; round++) {
+    const node = `n${round}`;
+    const made = await first.tlsboot("token", "create", "--node", node, "--kubeconfig", first.adminKubeconfig);
+    assert.equal(made.code, 0, made.stderr);
+    const token = made.stdout.trim();
+    const codes = await Promise.all(
+      Array.from({ length: 24 }, (_, index) => submit(servers.instances[index % 3]!, token, node)),
+    );
+    assert.equal(codes.filter((code) => code === 201).length, 1, codes.join(" "));
+    const stored = await first.kubectl.run("get", "csr", "--output=name");
+    assert.equal(stored.match(new RegExp(`/${node}-`, "g"))?.length, 1, stored);
+    const bound = "--output=jsonpath={.metadata.annotations.tlsboot/bound-keys}";
+    const keys = await first.kubectl.run(
+      "get",
+      "secret",
+      "-n",
+      "kube-system",
+      `bootstrap-token-${token.slice(0, 6)}`,
+      bound,
+    );
+    assert.match(keys, /^sha256:[0-9a-f]{64}$/);
+  }
+});
+
+test("beside a kube-apiserver our approver enforces node and key, and token create says what is not enforced", async () => {
+  await using plane = await startControlPlane({ controllers: false });
+  await mkdir(plane.folder.join("home"));
+  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  // These let any holder of a token request any node's certificate, and the approver would approve it.
+  await kubectl.given({ stdin: controllerRbac() }).run("create", "-f", "-");
+  await kubectl.run("create", "role", "tokens", "-n", "kube-system", "--verb=get,update", "--resource=secrets");
+  await kubectl.run(
+    "create",
+    "rolebinding",
+    "tokens",
+    "-n",
+    "kube-system",
+    "--role=tokens",
+    "--group=tlsboot-approvers",
+  );
+  await using _signer = startTlsboot([
+    ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token")],
+    ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
+  ]);
+  await using _approver = startTlsboot([
+    ...["approver", "--kubeconfig", await plane.kubeconfigWithToken("approver", "approver-token"), "--token-limits"],
+  ]);
+  const made = await runTlsboot([
+    ...[
+      "token",
+      "create",
+      "--node",
+      "n1",
+      "--approve",
+      "--cidr",
+      "192.0.2.0/24",
+      "--kubeconfig",
+      plane.adminKubeconfig,
+    ],
+  ]);
+  assert.equal(made.code, 0, made.stderr);
+  assert.match(made.stderr, /v1\.37\.2 does not enforce --cidr: it accepts the token from any address/);
+  assert.match(made.stderr, /does not enforce the node and the number of keys.* run tlsboot approver --token-limits/);
+  const bootstrap = await plane.kubeconfigWithToken("n1", made.stdout.trim());
+
+  const join = (machine: string, node: string) =>
+    runTlsboot([
+      ...["bootstrap", "--bootstrap-kubeconfig", bootstrap, "--hostname-override", node, "--wait", "60s"],
+      ...["--kubeconfig", plane.folder.join(machine, "kubeconfig"), "--cert-dir", plane.folder.join(machine, "pki")],
+    ]);
+  const other = await join("other", "n2");
+  assert.equal(other.code, 3, other.stderr);
+  assert.match(other.stderr, /the token is for the client certificate of node "n1" alone/);
+  const joined = await join("n1", "n1");
+  assert.equal(joined.code, 0, joined.stderr);
+  await assertNodePair(plane.caPath, plane.folder.join("n1", "pki", "kubelet-client-current.pem"), "n1");
+  const copy = await join("copy", "n1");
+  assert.equal(copy.code, 3, copy.stderr);
+  assert.match(copy.stderr, /another key has used the token, which is for 1/);
+  const csrs = await kubectl.run("get", "csr", "--output=json");
+  assert.match(csrs, /Approved by bootstrap token \\"\w{6}\\", which user \\"\S+\\" created for node \\"n1\\"/);
+});
