@@ -1,13 +1,15 @@
 /**
- * The approving controller. The rules of policies that deny are asked first, then the limits of the bootstrap token with
- * which a request was made, then the two kubelet client rules, each behind a permission, then the other rules of policies
+ * The approving controller. The rules of policies that deny are evaluated first, then the limits of the bootstrap token
+ * with which a request was made. Then a request may be held for a person (`node_guard.ts`); otherwise the two kubelet
+ * client rules follow, each behind a permission, and then the other rules of policies
  * (`core/approval/decide_request.ts`).
  */
 import { type DecisionText, withApproval, withDenial } from "../core/approval/conditions.ts";
-import { AUTO_APPROVED, isSettled, planApproval } from "../core/approval/plan_approval.ts";
+import { type ApprovalPlan, AUTO_APPROVED, isSettled, planApproval } from "../core/approval/plan_approval.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import type { AccessReviewer, CsrStore, LogFields, Logger } from "../core/ports.ts";
 import { DONE, type Outcome, type Reconciler } from "./loop.ts";
+import type { NodeGuard } from "./node_guard.ts";
 import type { PolicyApprover } from "./policy_approver.ts";
 import { backoffMs } from "./queue.ts";
 import type { TokenApproval } from "./token_approval.ts";
@@ -25,6 +27,8 @@ export interface ApproverDeps {
   readonly policy?: PolicyApprover;
   /** Decides by the limits of bootstrap tokens, after the rules that deny and before all others. */
   readonly tokens?: TokenApproval;
+  /** Holds requests for client certificates of nodes for a person, before any rule may approve them. */
+  readonly guard?: NodeGuard;
   /** Reports what would be done, and writes nothing into requests. */
   readonly dryRun?: { readonly events: VerdictEvents };
 }
@@ -45,6 +49,7 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
       refused.delete(name);
       reportedInDryRun.delete(name);
       deps.policy?.forget(name, csr);
+      deps.guard?.forget(name);
       return DONE;
     }
     const plan = planApproval(csr);
@@ -57,6 +62,16 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
       deps.logger.info("CSR stays pending", { csr: name, reason: byToken.message });
       return DONE;
     }
+    const decide = (): Promise<Outcome> => decideUnheld(name, csr, plan, signal);
+    return deps.guard === undefined ? await decide() : await deps.guard.guard(name, csr, decide, signal);
+  }
+
+  async function decideUnheld(
+    name: string,
+    csr: CertificateSigningRequest,
+    plan: Exclude<ApprovalPlan, { readonly kind: "unreadable" }>,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
     if (plan.kind === "review") {
       for (const { permission, review, message } of plan.attempts) {
         if (await deps.reviewer.isAllowed(review, signal)) {

@@ -5,7 +5,8 @@
 import { findRequestingNode } from "../core/approval/evaluate_policies.ts";
 import type { Inventory, NodeNames } from "../core/approval/inventory.ts";
 import { findHeldNames, listReportedNames, type ReportingNode } from "../core/approval/node_names.ts";
-import type { Lookup } from "../core/approval/ownership.ts";
+import { findClaimedNode } from "../core/approval/node_claims.ts";
+import type { Lookup, NodeCertificate } from "../core/approval/ownership.ts";
 import { listPastApprovals } from "../core/approval/past_approvals.ts";
 import { createAccessReviewSpec } from "../core/approval/plan_approval.ts";
 import type { Policy } from "../core/approval/policy.ts";
@@ -17,6 +18,7 @@ import { isSameSet } from "../core/lib/sets.ts";
 import type { RequestFacts } from "../core/pki/pkcs10.ts";
 import type { AccessReviewer, Clock, CsrStore, ObjectChange, ObjectStore } from "../core/ports.ts";
 import type { PolicyInput } from "../core/approval/checks.ts";
+import type { NodeCertificates } from "./node_certificates.ts";
 
 /** The policies and the inventory that the operator has configured. */
 export interface PolicySettings {
@@ -31,6 +33,11 @@ export interface EvidenceSources {
   listApproved(username: string): Iterable<CertificateSigningRequest>;
   /** Returns the names and addresses that nodes report; `none` when no policy needs them. */
   reported(): Lookup<ReadonlyMap<string, NodeNames>>;
+  /** Lists the client certificates of a node that are not revoked, except that of one request. */
+  certificates(
+    node: string,
+    exceptRequest: string,
+  ): Lookup<readonly NodeCertificate[]> | Promise<Lookup<readonly NodeCertificate[]>>;
   /** Returns the names and addresses of the API server. A failure is passed on, because nothing is approved without them. */
   serverNames(signal: AbortSignal): Promise<NodeNames>;
   readonly clock: Clock;
@@ -49,6 +56,7 @@ export async function gatherPolicyInput(
   for (const permission of asked) permissions.set(permission, await review(sources, csr, permission, signal));
   const node = findRequestingNode(csr);
   const server = node === undefined ? { dns: [], ips: [] } : await sources.serverNames(signal);
+  const claimed = findClaimedNode(csr, request);
   const now = sources.clock.now();
   const approved = [...sources.listApproved(csr.spec.username ?? "")];
   return {
@@ -62,6 +70,7 @@ export async function gatherPolicyInput(
       held: node === undefined ? { kind: "none" } : findHeldNames(approved, node, now),
       reported: sources.reported(),
       server,
+      certificates: claimed === undefined ? { kind: "none" } : await sources.certificates(claimed, getName(csr)),
     },
   };
 }
@@ -89,14 +98,21 @@ export interface CsrIndex {
   listApproved(username: string): Iterable<CertificateSigningRequest>;
 }
 
-/** Creates an index over a store. It holds no pending requests, so its size does not depend on their number. */
-export function createCsrIndex(store: Pick<CsrStore, "changes">): CsrIndex {
+/**
+ * Creates an index over a store. It holds no pending requests, so its size does not depend on their number. Every request
+ * is also passed to the certificates of nodes.
+ */
+export function createCsrIndex(
+  store: Pick<CsrStore, "changes">,
+  certificates?: Pick<NodeCertificates, "put" | "remove">,
+): CsrIndex {
   const approved = new Map<string, Map<string, CertificateSigningRequest>>();
   const requesters = new Map<string, string>();
 
   function put(csr: CertificateSigningRequest): void {
     const name = getName(csr);
-    remove(name);
+    forget(name);
+    certificates?.put(csr);
     if (!isApproved(csr)) return;
     const { username = "" } = csr.spec;
     const own = approved.get(username) ?? new Map<string, CertificateSigningRequest>();
@@ -106,6 +122,11 @@ export function createCsrIndex(store: Pick<CsrStore, "changes">): CsrIndex {
   }
 
   function remove(name: string): void {
+    certificates?.remove(name);
+    forget(name);
+  }
+
+  function forget(name: string): void {
     const username = requesters.get(name);
     if (username === undefined) return;
     requesters.delete(name);

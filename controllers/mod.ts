@@ -78,6 +78,8 @@ export {
   type PolicyApproverDeps,
   type PolicyOutcome,
 } from "./policy_approver.ts";
+export { createNodeCertificates, type NodeCertificates, type NodeCertificatesOptions } from "./node_certificates.ts";
+export { createNodeGuard, type NodeGuard, type NodeGuardDeps } from "./node_guard.ts";
 export { createVerdictEvents, type VerdictEvents, type VerdictEventsOptions } from "./verdict_events.ts";
 export { createSigner, type SignerDeps } from "./signer.ts";
 export { type CleanerOptions, runCleaner } from "./cleaner.ts";

@@ -55,6 +55,8 @@ export interface PolicyApproverDeps {
   readonly index: CsrIndex;
   readonly nodes: NodeWatch;
   readonly sources: Omit<EvidenceSources, "listApproved" | "reported">;
+  /** Lists the requests that the node guard holds, which are checked again when the settings change. */
+  readonly listHeld?: () => readonly string[];
   /** The present settings; they may change while the approver runs. */
   readonly settings: {
     current(): PolicySettings;
@@ -178,7 +180,10 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     triggers: [
       requeue,
       { changes: nodes.changes, nameFor: () => requests.list("pending", "simulated") },
-      { changes: settings.changes, nameFor: () => requests.list("pending", "simulated", "unmatched") },
+      {
+        changes: settings.changes,
+        nameFor: () => [...requests.list("pending", "simulated", "unmatched"), ...deps.listHeld?.() ?? []],
+      },
     ],
   };
 }

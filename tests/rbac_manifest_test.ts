@@ -15,13 +15,13 @@ test("tlsboot approver --print-rbac prints docs/rbac/approver.yaml", async () =>
   assert.equal(await printRbac(), await readFile("docs/rbac/approver.yaml", "utf8"));
 });
 
-test("tlsboot approver --print-rbac grants nodes, events and signers only where something needs them", async () => {
+test("tlsboot approver --print-rbac grants nodes, signers and writes only where something needs them", async () => {
   const plain = await printRbac("--leader-elect=false");
-  assert.doesNotMatch(plain, /nodes|events|leases|kubelet-serving/);
+  assert.doesNotMatch(plain, /- nodes|leases|kubelet-serving/);
   const trusting = await printRbac("--policy", "kubelet-serving-trusting");
   assert.match(trusting, /- nodes\n {2}verbs:\n {2}- list\n {2}- watch\n/);
   assert.match(trusting, /- kubernetes\.io\/kube-apiserver-client-kubelet\n {2}- kubernetes\.io\/kubelet-serving\n/);
   assert.match(trusting, /namespace: default\nrules:\n- apiGroups:\n {2}- events\.k8s\.io\n/);
   const trial = await printRbac("--policy", "kubelet-serving-trusting", "--dry-run");
-  assert.doesNotMatch(trial, /approval|signers|leases/);
+  assert.doesNotMatch(trial, /approval|signers|leases|configmaps/);
 });

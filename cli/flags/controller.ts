@@ -34,7 +34,9 @@ export const POLICY_FLAGS = {
       "are read again when they change.",
   }),
   inventory: fileFlag({
-    summary: "File of kind Inventory: which DNS names and addresses belong to which node. Read again when it changes.",
+    summary:
+      "File of kind Inventory: the machines, and which DNS names and addresses belong to which. Read again when " +
+      "it changes.",
   }),
 } as const;
 

@@ -9,17 +9,32 @@ import {
   createTokenRbac,
   EVENT_NAMESPACE,
 } from "../../core/approval/rbac.ts";
+import { formatPublishedSettings, PUBLISHED_SETTINGS } from "../../core/approval/published.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/bootstrap/token_secret.ts";
-import type { SecretObject } from "../../core/kube/core_v1.ts";
+import { getErrorMessage, isAppError } from "../../core/errors.ts";
+import { orAbort } from "../../core/lib/abort.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/certificates_v1.ts";
+import type { ConfigMap, SecretObject } from "../../core/kube/core_v1.ts";
 import type { EventV1 } from "../../core/kube/events_v1.ts";
-import { clusterRoleKind, eventV1Kind, nodeKind, secretKind } from "../../core/kube/kinds/mod.ts";
+import {
+  clusterRoleKind,
+  configMapKind,
+  eventV1Kind,
+  issuedCertificateKind,
+  nodeKind,
+  secretKind,
+} from "../../core/kube/kinds/mod.ts";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { collectPolicyNeeds } from "../../core/approval/needs.ts";
 import { type ReportingNode, splitHosts } from "../../core/approval/node_names.ts";
-import type { CsrStore, Transport } from "../../core/ports.ts";
+import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import { createApprover } from "../../controllers/approver.ts";
 import { createCsrIndex, createNodeWatch, type EvidenceSources } from "../../controllers/evidence.ts";
 import { runController } from "../../controllers/loop.ts";
-import { createPolicyApprover, type PolicyApproverDeps } from "../../controllers/policy_approver.ts";
+import { createNodeCertificates, type NodeCertificatesOptions } from "../../controllers/node_certificates.ts";
+import { createNodeGuard } from "../../controllers/node_guard.ts";
+import { createPolicyApprover } from "../../controllers/policy_approver.ts";
+import { backoffMs } from "../../controllers/queue.ts";
 import { createTokenApproval, type TokenApprovalDeps } from "../../controllers/token_approval.ts";
 import { createVerdictEvents } from "../../controllers/verdict_events.ts";
 import type { ControllerDeps } from "./deps.ts";
@@ -30,6 +45,7 @@ import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { USER_AGENT } from "../version.ts";
 import { CERTIFICATE_CONTROLLER_ACCOUNT, controllerUser, ROOT_USER } from "./in_process_users.ts";
 import { exactRole } from "./instance_rbac.ts";
+import { type FollowedPolicies, type LoadedPolicies, NO_POLICIES } from "./policy_files.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Server } from "../../server/server.ts";
 import type { ServerNames } from "../../core/pki/serving_certificate.ts";
@@ -38,19 +54,20 @@ import type { ServerNames } from "../../core/pki/serving_certificate.ts";
 export interface ApproverSettings {
   /** The policies; when absent, only the two rules apply. */
   readonly policy?: {
-    readonly settings: PolicyApproverDeps["settings"];
+    readonly settings: FollowedPolicies;
     readonly serverNames: EvidenceSources["serverNames"];
   };
   /** How the limits of bootstrap tokens are enforced; when absent, they are not. */
   readonly tokens?: Pick<TokenApprovalDeps, "isCheckedAtCreation">;
   readonly isDryRun: boolean;
+  /** The ConfigMaps in which the approver publishes its settings. */
+  readonly published: Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
+  /** The records of kubelet client certificates. */
+  readonly records: NonNullable<NodeCertificatesOptions["records"]>;
 }
 
-/** The settings for an API server of tlsboot in the same process, without a policy. */
-export const IN_PROCESS_RULES: ApproverSettings = { isDryRun: false, tokens: { isCheckedAtCreation: true } };
-
 /** Runs the approver until the signal aborts. */
-export function runApprover(
+export async function runApprover(
   store: CsrStore,
   transport: Transport,
   settings: ApproverSettings,
@@ -58,11 +75,29 @@ export function runApprover(
   signal: AbortSignal,
 ): Promise<void> {
   const { policy: chosen, tokens, isDryRun } = settings;
-  const { clock, random, logger } = deps;
+  const { clock, random, logger, metrics } = deps;
+  const current = (): LoadedPolicies => chosen?.settings.current() ?? NO_POLICIES;
   const reviewer = createAccessReviewer(transport, deps);
-  const index = createCsrIndex(store);
+  const certificates = createNodeCertificates({ records: settings.records, clock, logger });
+  const index = createCsrIndex(store, certificates);
   const eventStore = createObjectStore<EventV1>(transport, eventV1Kind, { ...deps, namespace: EVENT_NAMESPACE });
   const events = createVerdictEvents({ store: eventStore, instance: hostname(), clock, random, logger });
+  const guard = createNodeGuard({
+    certificates,
+    settings: current,
+    events,
+    clock,
+    logger,
+    ...(metrics === undefined ? {} : { onHeld: (reason) => metrics.requestHeld(reason) }),
+  });
+  let changed = Promise.withResolvers<void>();
+  const keepPublished = async (): Promise<void> => {
+    while (!signal.aborted && !isDryRun) {
+      changed = Promise.withResolvers();
+      await publishSettings(settings.published, current(), deps, signal);
+      await orAbort(changed.promise, signal).catch(() => {});
+    }
+  };
   const policy = chosen === undefined ? undefined : createPolicyApprover({
     store,
     index,
@@ -71,8 +106,17 @@ export function runApprover(
       isNeeded: () => collectPolicyNeeds(chosen.settings.current().policies).nodes,
       clock,
     }),
-    sources: { reviewer, serverNames: chosen.serverNames, clock },
-    settings: chosen.settings,
+    sources: { reviewer, serverNames: chosen.serverNames, certificates: certificates.list, clock },
+    settings: {
+      current,
+      async *changes(until) {
+        for await (const change of chosen.settings.changes(until)) {
+          changed.resolve();
+          yield change;
+        }
+      },
+    },
+    listHeld: () => guard.listHeld(),
     events,
     logger,
     isDryRun,
@@ -82,17 +126,70 @@ export function runApprover(
     namespace: BOOTSTRAP_TOKEN_NAMESPACE,
   });
   const approver = createApprover({
-    store,
+    // A request that was just approved counts before its change arrives.
+    store: {
+      ...store,
+      async update(csr, until, subresource) {
+        const updated = await store.update(csr, until, subresource);
+        index.put(updated);
+        return updated;
+      },
+    },
     reviewer,
     logger,
+    guard,
     ...(policy === undefined ? {} : { policy }),
     ...(tokens === undefined ? {} : { tokens: createTokenApproval({ ...tokens, secrets, logger, isDryRun }) }),
     ...(isDryRun ? { dryRun: { events } } : {}),
   });
-  const triggers = policy?.triggers ?? [];
-  // Only policies need the index.
-  const followed = policy === undefined ? store : index;
-  return runController({ name: "approver", store: followed, triggers, ...approver, ...deps }, signal);
+  const triggers = [...guard.triggers, ...policy?.triggers ?? []];
+  await Promise.all([
+    keepPublished(),
+    runController({ name: "approver", store: index, triggers, ...approver, ...deps }, signal),
+  ]);
+}
+
+/** The store of the ConfigMaps in which an approver publishes its settings. */
+export function createSettingsStore(transport: Transport, deps: ControllerDeps): ApproverSettings["published"] {
+  return createObjectStore<ConfigMap>(transport, configMapKind, { ...deps, namespace: PUBLISHED_SETTINGS.namespace });
+}
+
+/** The store of the records of kubelet client certificates. */
+export function createRecordStore(transport: Transport, deps: ControllerDeps): ApproverSettings["records"] {
+  const fieldSelector = `spec.signerName=${KUBE_APISERVER_CLIENT_KUBELET_SIGNER}`;
+  return (onFailure) =>
+    createObjectStore<IssuedCertificate>(transport, issuedCertificateKind, { ...deps, fieldSelector, onFailure });
+}
+
+/** Writes the settings, until that succeeds or is refused. The approver works without it, so a failure is only logged. */
+async function publishSettings(
+  store: ApproverSettings["published"],
+  settings: LoadedPolicies,
+  { clock, logger }: ControllerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name, namespace } = PUBLISHED_SETTINGS;
+  const data = formatPublishedSettings(settings);
+  for (let failures = 0; !signal.aborted; failures++) {
+    try {
+      const existing = await store.get(name, signal);
+      if (existing === undefined) await store.create({ metadata: { name, namespace }, data }, signal);
+      else if (JSON.stringify(existing.data ?? {}) !== JSON.stringify(data)) {
+        await store.update({ ...existing, data }, signal);
+      }
+      return;
+    } catch (error) {
+      if (signal.aborted) return;
+      const isRefused = isAppError(error, "access_denied", "invalid");
+      const log = isRefused || failures === 0 ? logger.warn : logger.debug;
+      log.call(logger, "the approver's policies cannot be published", {
+        configMap: name,
+        error: getErrorMessage(error),
+      });
+      if (isRefused) return;
+      await clock.sleep(backoffMs(failures), signal).catch(() => {});
+    }
+  }
 }
 
 /**
@@ -122,25 +219,21 @@ export function tokenApproverObjects(hasPolicy: boolean): readonly BootstrapObje
 /** The approver of `up` with a policy: a separate service account, with the rights that the policy needs. */
 export interface PolicyApproval {
   readonly user: UserInfo;
-  readonly settings: ApproverSettings;
+  readonly settings: Pick<ApproverSettings, "policy">;
 }
 
 /** Creates the settings of that approver. When a policy changes, the rights of its role follow it. */
 export function createPolicyApproval(
   instance: { readonly server: Pick<Server, "transportFor">; readonly names: ServerNames },
-  policies: PolicyApproverDeps["settings"],
+  policies: FollowedPolicies,
   deps: ControllerDeps,
 ): PolicyApproval {
-  const roles = createObjectStore<ClusterRole>(
-    instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`),
-    clusterRoleKind,
-    deps,
-  );
+  const root = instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`);
+  const roles = createObjectStore<ClusterRole>(root, clusterRoleKind, deps);
   const names = splitHosts([...instance.names.dnsNames, ...instance.names.ipAddresses]);
   return {
     user: controllerUser(APPROVER_SUBJECT.name),
     settings: {
-      ...IN_PROCESS_RULES,
       policy: {
         serverNames: () => Promise.resolve(names),
         settings: {
@@ -170,7 +263,6 @@ async function grant(
 function createRbac(policies: readonly Policy[]): ApproverRbac {
   return createApproverRbac({
     needs: collectPolicyNeeds(policies),
-    events: true,
     dryRun: false,
     tokens: false,
     leaseNamespace: undefined,

@@ -17,7 +17,7 @@ import { runAggregation } from "../../controllers/aggregation.ts";
 import { type CleanerOptions, runCleaner } from "../../controllers/cleaner.ts";
 import { runController } from "../../controllers/loop.ts";
 import { followProfiles, type ProfileSource } from "../../controllers/profile_provider.ts";
-import { createSigner, type RecordIssued } from "../../controllers/signer.ts";
+import { createSigner } from "../../controllers/signer.ts";
 import { createTokenCleaner } from "../../controllers/token_cleaner.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../version.ts";
@@ -27,9 +27,10 @@ import {
   CONTROLLER_MANAGER,
   controllerUser,
   CUSTOM_SIGNER,
+  ROOT_USER,
 } from "./in_process_users.ts";
 import type { ControllerDeps } from "./deps.ts";
-import { IN_PROCESS_RULES, type PolicyApproval, runApprover } from "./approver.ts";
+import { createRecordStore, createSettingsStore, type PolicyApproval, runApprover } from "./approver.ts";
 
 /** The CAs and rules of a signer. */
 export interface SigningSettings {
@@ -39,8 +40,6 @@ export interface SigningSettings {
   readonly signingDurationSeconds: number;
   /** The rules of custom signers, by signer name. */
   readonly profiles?: ReadonlyMap<string, ProfileSource>;
-  /** Records each certificate before it is written to its request, where the API keeps no register. */
-  readonly record?: RecordIssued;
   /** Reports whether the API accepts client certificates of a CA; undefined when that is unknown. */
   readonly isTrustedForClients: (authority: Authority) => Promise<boolean | undefined>;
 }
@@ -100,8 +99,16 @@ export async function runInProcess(
   const many = { ...deps, workers: IN_PROCESS_WORKERS };
   if (!settings.without.includes("approver")) {
     const transport = server.transportFor(settings.approval?.user ?? CERTIFICATE_CONTROLLER, USER_AGENT);
-    const rules = settings.approval?.settings ?? IN_PROCESS_RULES;
-    running.push(runApprover(createStore(transport), transport, rules, many, signal));
+    // The composition root publishes the settings and reads the register, so the approver needs no right to do so.
+    const root = server.transportFor(ROOT_USER, USER_AGENT);
+    const approver = {
+      ...settings.approval?.settings,
+      tokens: { isCheckedAtCreation: true },
+      isDryRun: false,
+      published: createSettingsStore(root, deps),
+      records: createRecordStore(root, deps),
+    };
+    running.push(runApprover(createStore(transport), transport, approver, many, signal));
   }
   if (!settings.without.includes("signer")) running.push(runSigner(store, settings, many, signal));
   if (settings.customSigning !== undefined) {
@@ -119,7 +126,7 @@ export async function runSigner(
   signal: AbortSignal,
   name = "signer",
 ): Promise<void> {
-  const { authorities, signerNames, profiles, record, signingDurationSeconds, isTrustedForClients } = settings;
+  const { authorities, signerNames, profiles, signingDurationSeconds, isTrustedForClients } = settings;
   const signer = createSigner({
     store,
     authorities,
@@ -127,7 +134,6 @@ export async function runSigner(
     signingDurationSeconds,
     isTrustedForClients,
     ...(profiles === undefined ? {} : { profiles }),
-    ...(record === undefined ? {} : { record }),
     ...deps,
   });
   await Promise.all([

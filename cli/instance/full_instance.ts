@@ -2,6 +2,7 @@
  * An instance with everything that `up` runs: the API server, the controllers, `cluster-info`, and `bootstrap.kubeconfig`
  * with a valid token.
  */
+import { INVENTORY_ONLY } from "../../core/approval/builtin_policies.ts";
 import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
@@ -27,7 +28,7 @@ import { ensureBootstrapKubeconfig, ensureClusterInfo } from "./joining.ts";
 import { keepFresh } from "./keep_fresh.ts";
 import { type Part, Parts } from "./parts.ts";
 import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./approver.ts";
-import { followPolicies } from "./policy_files.ts";
+import { followPolicies, type PolicyFlags } from "./policy_files.ts";
 import { runElected, SHARED_STORE_ELECTION } from "./run_elected.ts";
 import { openSignerProfiles, type SignerChoice } from "./signer_profiles.ts";
 import {
@@ -75,7 +76,7 @@ export async function startFullInstance(
 ): Promise<Instance> {
   const custom = await openSignerProfiles(settings, deps);
   assertCustom(custom.signerNames);
-  const policies = await followPolicies(settings, deps);
+  const policies = await followPolicies(withInventoryOnly(settings), deps);
   await using starting = new Parts();
   let served: readonly string[] = [...UP_SIGNERS, ...custom.signerNames];
   const instance = starting.add(
@@ -168,6 +169,14 @@ export function runBeside(
   };
 }
 
+/** With --auto-approve and an inventory, only machines in the inventory are approved. */
+export function withInventoryOnly(
+  { policy, inventory, autoApprove }: Pick<FullSettings, "policy" | "inventory" | "autoApprove">,
+): PolicyFlags {
+  const isLimited = autoApprove && inventory !== undefined && !policy.includes(INVENTORY_ONLY.name);
+  return { policy: isLimited ? [INVENTORY_ONLY.name, ...policy] : policy, inventory };
+}
+
 function toCleaning(settings: FullSettings): NonNullable<InProcessSettings["cleaning"]> {
   return {
     intervalMs: settings.gcInterval,
@@ -223,19 +232,8 @@ async function openSigning(
     signingDurationSeconds: signingDurationSeconds(settings, deps.logger),
     isTrustedForClients: createTrustLookup(instance.server),
   };
-  // A CA is recorded before its first signature, also one whose file changes later.
-  const record = (find: SigningSettings["authorities"]): SigningSettings["authorities"] => async (signerName) => {
-    const authority = await find(signerName);
-    if (authority !== undefined) await instance.recordAuthority(authority);
-    return authority;
-  };
-  const signing = {
-    ...cas,
-    ...rest,
-    authorities: record(cas.authorities),
-    signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)),
-  };
+  const signing = { ...cas, ...rest, signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)) };
   if (custom.signerNames.length === 0) return { signing, customSigning: undefined };
   const customCas = isForAll(flags) ? await openSigningCas(flags, custom.signerNames, caDeps) : own;
-  return { signing, customSigning: { ...customCas, ...rest, ...custom, authorities: record(customCas.authorities) } };
+  return { signing, customSigning: { ...customCas, ...rest, ...custom } };
 }

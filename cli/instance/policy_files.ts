@@ -8,6 +8,7 @@ import { type Inventory, parseInventory } from "../../core/approval/inventory.ts
 import { needsInventory } from "../../core/approval/needs.ts";
 import { parsePolicy } from "../../core/approval/parse_policy.ts";
 import type { Policy } from "../../core/approval/policy.ts";
+import type { ApproverSettingsText } from "../../core/approval/published.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -29,6 +30,22 @@ export interface PolicyFileDeps {
   readonly cwd: string;
 }
 
+/** Policies and an inventory, and the texts of the files that they were read from. */
+export type LoadedPolicies = PolicySettings & ApproverSettingsText;
+
+/** Settings that follow their files; `current` also returns the texts. */
+export interface FollowedPolicies extends Pick<PolicyApproverDeps["settings"], "changes"> {
+  current(): LoadedPolicies;
+}
+
+/** The settings without any policy and inventory, which never change. */
+export const NO_POLICIES: LoadedPolicies = {
+  policies: [],
+  inventory: undefined,
+  policyTexts: new Map(),
+  inventoryText: undefined,
+};
+
 /** How often the files are read again. */
 const CHECK_INTERVAL_MS = 1_000;
 
@@ -40,7 +57,7 @@ export async function readPolicies(
   flags: PolicyFlags,
   deps: Pick<PolicyFileDeps, "files" | "cwd">,
   { isInventoryOptional = false }: { readonly isInventoryOptional?: boolean } = {},
-): Promise<PolicySettings> {
+): Promise<LoadedPolicies> {
   const loaded = await load(flags, deps, isInventoryOptional);
   if (loaded.ok) return loaded.value;
   throw new AppError("config_invalid", loaded.error.join("\n"), {
@@ -55,18 +72,18 @@ export async function readPolicies(
 export async function followPolicies(
   flags: PolicyFlags,
   deps: PolicyFileDeps,
-): Promise<PolicyApproverDeps["settings"] | undefined> {
+): Promise<FollowedPolicies | undefined> {
   if (flags.policy.length === 0) {
     if (flags.inventory === undefined) return undefined;
     throw new UsageError(
       "--inventory has no effect without --policy",
-      "add --policy kubelet-serving, or a policy file",
+      "add --policy kubelet-serving or a policy file; up also takes it with --auto-approve",
     );
   }
   const { clock, logger } = deps;
   // Read before the policies, so that a change between the two reads is noticed.
   let seen = await readContent(flags, deps);
-  let current: PolicySettings = await readPolicies(flags, deps);
+  let current: LoadedPolicies = await readPolicies(flags, deps);
   return {
     current: () => current,
     async *changes(signal) {
@@ -97,18 +114,19 @@ async function load(
   flags: PolicyFlags,
   deps: Pick<PolicyFileDeps, "files" | "cwd">,
   isInventoryOptional = false,
-): Promise<Result<PolicySettings, readonly string[]>> {
+): Promise<Result<LoadedPolicies, readonly string[]>> {
   const faults: string[] = [];
   const keep = <T>(read: Result<T, readonly string[]>): readonly T[] => {
     if (read.ok) return [read.value];
     faults.push(...read.error);
     return [];
   };
-  const policies: Policy[] = [];
-  for (const named of flags.policy) policies.push(...keep(await readPolicy(named, deps)));
+  const read: PolicyWithText[] = [];
+  for (const named of flags.policy) read.push(...keep(await readPolicy(named, deps)));
+  const policies = read.map(({ policy }) => policy);
   const twice = policies.find(({ name }, index) => policies.findIndex((other) => other.name === name) !== index);
   if (twice !== undefined) faults.push(`--policy: two policies are called "${twice.name}"`);
-  const inventory = flags.inventory === undefined ? [] : keep(await readInventory(flags.inventory, deps));
+  const [inventory] = flags.inventory === undefined ? [] : keep(await readInventory(flags.inventory, deps));
   const needy = isInventoryOptional ? undefined : policies.find(needsInventory);
   if (needy !== undefined && flags.inventory === undefined) {
     faults.push(
@@ -116,15 +134,27 @@ async function load(
         (BUILTIN_POLICIES.has(needy.name) ? "" : " (evidence.inventory: false when there is none)"),
     );
   }
-  return faults.length === 0 ? ok({ policies, inventory: inventory[0] }) : err(faults);
+  if (faults.length > 0) return err(faults);
+  return ok({
+    policies,
+    inventory: inventory?.value,
+    policyTexts: new Map(read.flatMap(({ policy, text }) => text === undefined ? [] : [[policy.name, text]])),
+    inventoryText: inventory?.text,
+  });
+}
+
+interface PolicyWithText {
+  readonly policy: Policy;
+  /** The text of the file; undefined for a built-in policy. */
+  readonly text: string | undefined;
 }
 
 async function readPolicy(
   named: string,
   { files, cwd }: Pick<PolicyFileDeps, "files" | "cwd">,
-): Promise<Result<Policy, readonly string[]>> {
+): Promise<Result<PolicyWithText, readonly string[]>> {
   const builtin = BUILTIN_POLICIES.get(named);
-  if (builtin !== undefined) return ok(builtin);
+  if (builtin !== undefined) return ok({ policy: builtin, text: undefined });
   const text = await readText(resolve(cwd, named), files);
   if (!text.ok) return err([`--policy: cannot read "${named}": ${text.error}`]);
   if (text.value === undefined) {
@@ -132,17 +162,19 @@ async function readPolicy(
     const names = nearest === undefined ? `policies are ${[...BUILTIN_POLICIES.keys()].join(", ")}` : undefined;
     return err([`--policy: "${named}" is neither a policy nor a file; ${names ?? `did you mean ${nearest}?`}`]);
   }
-  return prefixFaults(named, parsePolicy(text.value));
+  const parsed = prefixFaults(named, parsePolicy(text.value));
+  return parsed.ok ? ok({ policy: parsed.value, text: text.value }) : parsed;
 }
 
 async function readInventory(
   path: string,
   { files, cwd }: Pick<PolicyFileDeps, "files" | "cwd">,
-): Promise<Result<Inventory, readonly string[]>> {
+): Promise<Result<{ readonly value: Inventory; readonly text: string }, readonly string[]>> {
   const text = await readText(resolve(cwd, path), files);
   if (!text.ok) return err([`--inventory: cannot read "${path}": ${text.error}`]);
   if (text.value === undefined) return err([`--inventory: cannot read "${path}": no such file`]);
-  return prefixFaults(path, parseInventory(text.value));
+  const parsed = prefixFaults(path, parseInventory(text.value));
+  return parsed.ok ? ok({ value: parsed.value, text: text.value }) : parsed;
 }
 
 /** Prefixes faults with the name of the file. */

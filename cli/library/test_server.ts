@@ -1,6 +1,4 @@
 /** `startTestServer`: an API server in memory with its controllers, for the tests of programs that talk to one. */
-import { parseLeaf } from "../instance/register.ts";
-import { Register } from "../../server/register/register.ts";
 import { Buffer } from "node:buffer";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import { Secret } from "../../core/lib/brand.ts";
@@ -12,6 +10,7 @@ import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts"
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { ADMIN_NAME, createAdminKubeconfig } from "../instance/admin_kubeconfig.ts";
 import { startApiServer } from "../instance/api_server.ts";
+import { tokenApproverObjects } from "../instance/approver.ts";
 import { createTrustLookup, runInProcess, UP_SIGNERS } from "../instance/controllers.ts";
 import { runBeside } from "../instance/full_instance.ts";
 import { createInstanceMetrics } from "../instance/instance_metrics.ts";
@@ -69,9 +68,6 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
 
   await using starting = new Parts();
   const storage = starting.add(createMemoryStorage(ports));
-  const register = starting.add(await Register.open({ ...ports, storage }));
-  await register.ensureRecorded(ca.certificate, "ca");
-  await register.ensureRecorded(parseLeaf(serving.certificatePem), "serving");
   const server = starting.add(
     await startApiServer({
       bindAddress: BIND_ADDRESS,
@@ -87,10 +83,13 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
       anonymous: true,
       audit: undefined,
       maxRequestsInflight: 600,
-      objects: [...initialBindings(), ...(settings.autoApprove === true ? [autoApproveBinding()] : [])],
+      objects: [
+        ...initialBindings(),
+        ...tokenApproverObjects(false),
+        ...(settings.autoApprove === true ? [autoApproveBinding()] : []),
+      ],
       registry: metrics.registry,
       issued: new IssuedCertificates([]),
-      register,
       checks: [],
     }, { ...ports, storage }),
   );
@@ -113,14 +112,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
       onFailure: (error) => ports.logger.error("a controller of the test server failed", { error }),
     }),
   );
-  const kubeconfig = await createAdminKubeconfig(
-    {
-      server: url,
-      authorities: { serving: ca, client: ca },
-      record: (certificate, source) => register.ensureRecorded(certificate, source),
-    },
-    ports,
-  );
+  const kubeconfig = await createAdminKubeconfig({ server: url, authorities: { serving: ca, client: ca } }, ports);
   const parts = starting.move();
   return {
     ...createAdminAccess({ ...cluster, url, server, kubeconfig }, ports),

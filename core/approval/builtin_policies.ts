@@ -12,6 +12,17 @@ const KUBELET_CLIENT_DESCRIPTION =
   "node name with create on certificatesigningrequests/selfnodeclient, for any node name with /nodeclient. Always on, as " +
   "in kube-controller-manager.";
 
+/** The policy that limits the kubelet client rules to the machines in the inventory. */
+export const INVENTORY_ONLY: Policy = {
+  name: "inventory-only",
+  description:
+    "Approves kubelet client certificates, first ones and renewals, only for machines that are in the inventory; those of " +
+    "others stay pending. Needs --inventory. It is on in tlsboot up with --auto-approve and --inventory.",
+  evidence: { inventory: true, heldCertificate: false, trustNodeStatus: false },
+  machines: "inventory",
+  rules: [],
+};
+
 /** A node's serving certificate exactly as kubelet requests it, for names that belong to the node. */
 const SERVING_RULE: ApprovalRule = {
   name: "kubelet-serving",
@@ -45,6 +56,7 @@ export const BUILTIN_POLICIES: ReadonlyMap<string, Policy> = new Map([
     evidence: { inventory: false, heldCertificate: false, trustNodeStatus: false },
     rules: [],
   },
+  INVENTORY_ONLY,
   serving(
     "kubelet-serving",
     "Approves a kubelet's serving certificate when the inventory assigns every name and address in it to that node; for a " +

@@ -49,6 +49,7 @@ async function decide(
       inventory: undefined,
       held: { kind: "none" },
       reported: { kind: "none" },
+      certificates: { kind: "none" },
       server: { dns: [], ips: [] },
     },
     permissions: new Map(),

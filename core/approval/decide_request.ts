@@ -13,8 +13,10 @@ import type { PolicyInput } from "./checks.ts";
 export function decideRequest(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
   const denial = evaluateDenials(policies, input);
   if (denial.kind !== "pending") return denial;
-  const client = evaluateKubeletClient(input);
-  if (client.kind !== "pending") return { ...client, trace: [...denial.trace, ...client.trace] };
+  const client = evaluateKubeletClient(policies, input);
+  if (client.kind !== "pending" || client.rule !== undefined) {
+    return { ...client, trace: [...denial.trace, ...client.trace] };
+  }
   const verdict = evaluatePolicies(policies, input);
   const trace = [...client.trace, ...verdict.trace];
   // When no policy applies, the reason of the kubelet client rules is more useful.

@@ -58,6 +58,7 @@ async function decide(
       inventory: new Map([["n1", { dns: ["n1.example"], ips: [] }]]),
       held: { kind: "none" },
       reported: { kind: "none" },
+      certificates: { kind: "none" },
       server: { dns: [], ips: [] },
     },
     permissions: new Map(

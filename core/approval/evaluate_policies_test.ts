@@ -23,6 +23,7 @@ const NOTHING: Evidence = {
   inventory: undefined,
   held: { kind: "none" },
   reported: { kind: "none" },
+  certificates: { kind: "none" },
   server: { dns: ["boot.example"], ips: ["10.0.0.100"] },
 };
 

@@ -15,7 +15,7 @@ async function decide(edit: CsrOptions, granted: readonly string[], failed = "")
     failed === permission
       ? { kind: "failed", message: "connection refused" }
       : { kind: "found", value: granted.includes(permission) };
-  return evaluateKubeletClient({
+  return evaluateKubeletClient([], {
     csr,
     request: request.value,
     now: new Date("2026-03-02T10:30:00Z"),
@@ -23,6 +23,7 @@ async function decide(edit: CsrOptions, granted: readonly string[], failed = "")
       inventory: undefined,
       held: { kind: "none" },
       reported: { kind: "none" },
+      certificates: { kind: "none" },
       server: { dns: [], ips: [] },
     },
     permissions: new Map(RECOGNIZERS.map(({ permission }) => [permission, answer(permission)])),

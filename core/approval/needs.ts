@@ -23,9 +23,10 @@ export function collectPolicyNeeds(policies: readonly Policy[]): PolicyNeeds {
   };
 }
 
-/** Reports whether a policy can only approve renewals when there is no inventory. */
+/** Reports whether a policy can approve nothing, or only renewals, when there is no inventory. */
 export function needsInventory(policy: Policy): boolean {
-  return asksForOwnership(policy) && policy.evidence.inventory && !policy.evidence.trustNodeStatus;
+  return policy.machines === "inventory" ||
+    asksForOwnership(policy) && policy.evidence.inventory && !policy.evidence.trustNodeStatus;
 }
 
 function asksForOwnership({ rules }: Policy): boolean {

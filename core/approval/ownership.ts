@@ -16,6 +16,20 @@ export interface Evidence {
   readonly reported: Lookup<ReadonlyMap<string, NodeNames>>;
   /** Names and addresses of the API server itself. */
   readonly server: NodeNames;
+  /** The client certificates of the node that a request for a first one is about, unless they are revoked. */
+  readonly certificates: Lookup<readonly NodeCertificate[]>;
+}
+
+/** A client certificate of a node, or an approved request for one. */
+export interface NodeCertificate {
+  /** The name of the node, without `system:node:`. */
+  readonly node: string;
+  /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
+  readonly publicKeyFingerprint: string;
+  /** SHA-256 (hex) of the certificate in DER; undefined for a request that is approved and not signed yet. */
+  readonly fingerprint: string | undefined;
+  readonly notBefore: Date | undefined;
+  readonly notAfter: Date | undefined;
 }
 
 /** The outcome of reading a fact from the API: found, not there, or failed. */

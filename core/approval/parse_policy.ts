@@ -91,7 +91,9 @@ const POLICY = mapping({
     heldCertificate: optionalKey(flag),
     trustNodeStatus: optionalKey(flag),
   })),
-  rules: requiredKey(nonEmptyListOf(RULE)),
+  reissue: optionalKey(oneOf(["allow", "whenExpiring", "never"])),
+  machines: optionalKey(oneOf(["any", "inventory"])),
+  rules: optionalKey(nonEmptyListOf(RULE)),
 });
 
 /** Parses a policy. The error lists every fault with its place. */
@@ -104,14 +106,18 @@ export function parsePolicy(fileText: string): Result<Policy, readonly string[]>
 const LONGEST_RATE_MS = 3_600_000;
 
 type ReadPolicy = NonNullable<ReturnType<typeof POLICY>>;
-type ReadRule = ReadPolicy["rules"][number];
+type ReadRule = NonNullable<ReadPolicy["rules"]>[number];
 
 /** Checks what the shape cannot express: the parts that an approving rule needs, and parts that exclude each other. */
 const checkedPolicy: Shape<ReadPolicy> = (value, place) => {
   const policy = POLICY(value, place);
   if (policy === undefined || place.faults.length > 0) return policy;
+  const { rules = [], reissue, machines } = policy;
+  if (rules.length === 0 && (reissue ?? machines) === undefined) {
+    place.faults.push("rules: missing; a policy without rules must have reissue or machines");
+  }
   const names = new Set<string>();
-  for (const [index, rule] of policy.rules.entries()) {
+  for (const [index, rule] of rules.entries()) {
     const at = `rules[${index}]`;
     if (names.has(rule.name)) place.faults.push(`${at}.name: another rule is called "${rule.name}"`);
     names.add(rule.name);
@@ -140,7 +146,7 @@ function findRuleFaults({ then, require: wanted = {} }: ReadRule): readonly stri
   return faults;
 }
 
-function toPolicy({ name, description, evidence = {}, rules }: ReadPolicy): Policy {
+function toPolicy({ name, description, evidence = {}, reissue, machines, rules = [] }: ReadPolicy): Policy {
   return {
     name,
     description: description ?? "",
@@ -149,6 +155,8 @@ function toPolicy({ name, description, evidence = {}, rules }: ReadPolicy): Poli
       heldCertificate: evidence.heldCertificate ?? true,
       trustNodeStatus: evidence.trustNodeStatus ?? false,
     },
+    ...(reissue === undefined ? {} : { reissue }),
+    ...(machines === undefined ? {} : { machines }),
     rules: rules.map(toApprovalRule),
   };
 }

@@ -102,6 +102,16 @@ for (
     ],
     ["no rules", `${HEAD}name: x\nrules: []\n`, "rules: at least one expected"],
     [
+      "nothing but a name",
+      `${HEAD}name: x\n`,
+      "rules: missing; a policy without rules must have reissue or machines",
+    ],
+    [
+      "another word for reissue",
+      `${HEAD}name: x\nreissue: always\n`,
+      'reissue: "always" is not possible; known are allow, whenExpiring, never',
+    ],
+    [
       "another kind",
       "apiVersion: tlsboot/v1alpha1\nkind: Policy\nname: x\nrules: []\n",
       'kind: must be "ApprovalPolicy"',
@@ -162,3 +172,10 @@ for (const [then, otherwise] of [["deny", "next"], ["pending", "pending"]] as co
     assert.equal(policy.ok && policy.value.rules[0]?.otherwise, otherwise);
   });
 }
+
+test("parsePolicy() accepts a policy with reissue and machines, which needs no rules", () => {
+  const parsed = parsePolicy(`${HEAD}name: p\nreissue: whenExpiring\nmachines: inventory\n`);
+  assert.ok(parsed.ok);
+  const { reissue, machines, rules } = parsed.value;
+  assert.deepEqual({ reissue, machines, rules }, { reissue: "whenExpiring", machines: "inventory", rules: [] });
+});

@@ -38,7 +38,8 @@ export const RECOGNIZERS: readonly Recognizer[] = [
   },
 ];
 
-function isNodeClient(csr: CertificateSigningRequest, facts: RequestFacts): boolean {
+/** Reports whether a request asks for the client certificate of a node, exactly as a kubelet does. */
+export function isNodeClient(csr: CertificateSigningRequest, facts: RequestFacts): boolean {
   return csr.spec.signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER &&
     isKubeletClientRequest(facts, csr.spec.usages ?? []);
 }

@@ -9,6 +9,13 @@ export interface Policy {
   /** The effect of the policy, in a sentence for the operator. */
   readonly description: string;
   readonly evidence: EvidenceSettings;
+  /**
+   * Whether a client certificate is approved for a node that has a valid one from another key: always, only in the last
+   * tenth of its lifetime, or never. The first policy with a value decides; without any, never.
+   */
+  readonly reissue?: "allow" | "whenExpiring" | "never";
+  /** Whether client certificates are approved for any node, or only for those in the inventory; one policy is enough. */
+  readonly machines?: "any" | "inventory";
   readonly rules: readonly ApprovalRule[];
 }
 

@@ -16,6 +16,7 @@ import {
 import type { KeyAlgorithm } from "../pki/keys.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { NodeNames } from "./inventory.ts";
+import type { NodeCertificate } from "./ownership.ts";
 
 /** The kind of a file of policy tests. */
 export const POLICY_TEST_KIND = "PolicyTest";
@@ -43,6 +44,8 @@ export interface PolicyCase {
   readonly nodes: ReadonlyMap<string, NodeNames>;
   /** The names in the current certificate of the requester. */
   readonly held: NodeNames | undefined;
+  /** The valid client certificates of the requested node, each from another key than the request. */
+  readonly certificates: readonly NodeCertificate[];
   /** Names and addresses of the API server. */
   readonly server: readonly string[];
   /** The virtual subresources of certificatesigningrequests that the requester may create. */
@@ -108,6 +111,7 @@ const COMMON = {
     listOf(mapping({ name: requiredKey(text), dns: optionalKey(listOf(text)), ips: optionalKey(listOf(text)) })),
   ),
   held: optionalKey(names),
+  certificates: optionalKey(listOf(mapping({ from: requiredKey(time), until: requiredKey(time) }))),
   server: optionalKey(listOf(text)),
   permissions: optionalKey(listOf(text)),
   unreachable: optionalKey(listOf(oneOf(["nodes", "permissions"]))),
@@ -164,6 +168,13 @@ function createCase(own: ReadCase, defaults: Common, fault: (text: string) => vo
     now: new Date(all.now ?? NOW),
     nodes: new Map((all.nodes ?? []).map(({ name, dns = [], ips = [] }) => [name, { dns, ips }])),
     held: all.held === undefined ? undefined : { dns: all.held.dns ?? [], ips: all.held.ips ?? [] },
+    certificates: (all.certificates ?? []).map(({ from, until }) => ({
+      node: "",
+      publicKeyFingerprint: "another key",
+      fingerprint: "",
+      notBefore: new Date(from),
+      notAfter: new Date(until),
+    })),
     server: all.server ?? [],
     permissions: all.permissions ?? [],
     unreachable: all.unreachable ?? [],

@@ -14,12 +14,12 @@ import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Su
 import type { PolicyNeeds } from "./needs.ts";
 import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
 import { CERTIFICATES_GROUP } from "../kube/certificates_v1.ts";
+import { TLSBOOT_GROUP } from "../kube/tlsboot_v1alpha1.ts";
+import { PUBLISHED_SETTINGS } from "./published.ts";
 
 /** The options of an approver that determine its permissions. */
 export interface ApproverRbacOptions {
   readonly needs: PolicyNeeds;
-  /** Whether the approver reports its decisions as Events, as it does with a policy or with `--dry-run`. */
-  readonly events: boolean;
   /** Whether the approver only reports what it would do. */
   readonly dryRun: boolean;
   /** Whether the approver enforces the limits of bootstrap tokens, whose Secrets it reads and updates. */
@@ -52,9 +52,10 @@ export const EVENT_NAMESPACE = "default";
 
 /** Creates the RBAC objects of an approver. */
 export function createApproverRbac(options: ApproverRbacOptions): ApproverRbac {
-  const { subject = APPROVER_SUBJECT, events, tokens, dryRun, leaseNamespace } = options;
+  const { subject = APPROVER_SUBJECT, tokens, dryRun, leaseNamespace } = options;
   const roles = [
-    ...(events ? [eventRole()] : []),
+    eventRole(),
+    ...(dryRun ? [] : [settingsRole()]),
     ...(tokens ? [tokenRole(dryRun)] : []),
     ...(leaseNamespace === undefined ? [] : [leaseRole(leaseNamespace)]),
   ];
@@ -100,10 +101,13 @@ function clusterRole({ needs, dryRun }: ApproverRbacOptions): ManifestPart<Clust
     { verbs: ["get", "list", "watch"], apiGroups: [CERTIFICATES_GROUP], resources: ["certificatesigningrequests"] },
     ...(dryRun ? [] : decide),
     { verbs: ["create"], apiGroups: ["authorization.k8s.io"], resources: ["subjectaccessreviews"] },
+    // kube-apiserver has no such resource: there the approver knows only the requests that it has seen.
+    { verbs: ["list", "watch"], apiGroups: [TLSBOOT_GROUP], resources: ["issuedcertificates"] },
     ...(needs.nodes ? [{ verbs: ["list", "watch"], apiGroups: [""], resources: ["nodes"] }] : []),
   ];
   const others = [
     ...(dryRun ? [] : ["decides about those of some signers"]),
+    "reads what was issued before",
     ...(needs.nodes ? ["reads what nodes report"] : []),
   ];
   return {
@@ -131,6 +135,22 @@ function tokenRole(dryRun: boolean): ManifestPart<Role> {
     object: {
       metadata: { name: TOKEN_ROLE, namespace: "kube-system" },
       rules: [{ verbs, apiGroups: [""], resources: ["secrets"] }],
+    },
+  };
+}
+
+function settingsRole(): ManifestPart<Role> {
+  const { namespace, name } = PUBLISHED_SETTINGS;
+  const configMaps = { apiGroups: [""], resources: ["configmaps"] };
+  return {
+    comment: "It publishes its policies and its inventory, for tlsboot approver explain and describe csr.",
+    object: {
+      metadata: { name: `${APPROVER_ROLE}-settings`, namespace },
+      rules: [
+        // RBAC cannot restrict create by name, because the name is not known at authorization.
+        { verbs: ["create"], ...configMaps },
+        { verbs: ["get", "update"], ...configMaps, resourceNames: [name] },
+      ],
     },
   };
 }

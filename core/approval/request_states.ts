@@ -126,7 +126,7 @@ function reportSimulation({ kind, message }: PolicyVerdict): StepReport {
 }
 
 function reportPending(name: string, message: string): StepReport {
-  const explain = `tlsboot approver explain ${shellWord(name)}, and this approver's --policy and --inventory`;
+  const explain = `tlsboot approver explain ${shellWord(name)}`;
   const note = `Left pending: ${message}. Ask why with: ${explain}`;
   return { log: "CSR left pending", event: { type: "Normal", reason: "PolicyLeftPending", note } };
 }

@@ -92,9 +92,11 @@ function signerRights(
 }
 
 /**
- * Reports whether a controller works without the permission: Events, the API's CAs, an existing Lease, get of one CSR.
+ * Reports whether a controller works without the permission: Events, the API's CAs, the published settings, the register,
+ * an existing Lease, get of one CSR.
  */
 function isSpared(verb: string, plural: string): boolean {
-  return plural === "events" || plural === "configmaps" || (plural === "leases" && verb === "create") ||
+  return plural === "events" || plural === "configmaps" || plural === "issuedcertificates" ||
+    (plural === "leases" && verb === "create") ||
     (plural === "certificatesigningrequests" && verb === "get");
 }

@@ -37,7 +37,7 @@ test("listNeededRights() returns what the manifest of a signer grants, and one o
 
 test("listNeededRights() of an approver in a dry run has nothing to write into requests", () => {
   const needs = { signerNames: ["example.com/a"], nodes: true };
-  const rbac = createApproverRbac({ needs, events: true, dryRun: true, tokens: false, leaseNamespace: undefined });
+  const rbac = createApproverRbac({ needs, dryRun: true, tokens: false, leaseNamespace: undefined });
   assert.deepEqual(
     listNeededRights(createApproverManifest(rbac)).map(({ text, need }) => `${text} ${need}`),
     [
@@ -45,6 +45,8 @@ test("listNeededRights() of an approver in a dry run has nothing to write into r
       "list certificatesigningrequests.certificates.k8s.io essential",
       "watch certificatesigningrequests.certificates.k8s.io essential",
       "create subjectaccessreviews.authorization.k8s.io essential",
+      "list issuedcertificates.tlsboot optional",
+      "watch issuedcertificates.tlsboot optional",
       "list nodes essential",
       "watch nodes essential",
       "create events.events.k8s.io in namespace default optional",

@@ -7,6 +7,7 @@ import { describeMissingSigner } from "../../core/csr/missing_signer.ts";
 import { getCsrPhase, hasCertificate } from "../../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
+import { getName } from "../../core/kube/meta.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { tooManyRequests } from "../../core/kube/status.ts";
 import type { Clock } from "../../core/ports.ts";
@@ -67,7 +68,7 @@ class RequestIndex {
   readonly #clock: Pick<Clock, "elapsedMs">;
   readonly #requesters = new Map<string, string>();
   readonly #open = new Map<string, Set<string>>();
-  /** Creations that were admitted and not seen yet, by requester: the uid and when it stops to count. */
+  /** Creations that were admitted and not seen yet, by requester: the name and when it stops to count. */
   readonly #reserved = new Map<string, Map<string, number>>();
   readonly #issuing = new Set<string>();
 
@@ -81,7 +82,7 @@ class RequestIndex {
   }
 
   put(key: string, csr: CertificateSigningRequest | undefined): void {
-    if (csr !== undefined) this.#reserved.get(csr.spec.username ?? "")?.delete(csr.metadata.uid ?? "");
+    if (csr !== undefined) this.#reserved.get(csr.spec.username ?? "")?.delete(getName(csr));
     if (csr !== undefined && hasCertificate(csr)) this.#issuing.add(csr.spec.signerName);
     this.#remove(key);
     if (csr === undefined || getCsrPhase(csr).kind !== "pending") return;
@@ -103,14 +104,14 @@ class RequestIndex {
   countOpen(requester: string): number {
     const now = this.#clock.elapsedMs();
     const reserved = this.#reserved.get(requester);
-    for (const [uid, until] of reserved ?? []) if (until <= now) reserved?.delete(uid);
+    for (const [name, until] of reserved ?? []) if (until <= now) reserved?.delete(name);
     if (reserved?.size === 0) this.#reserved.delete(requester);
     return (this.#open.get(requester)?.size ?? 0) + (reserved?.size ?? 0);
   }
 
-  reserve(requester: string, uid: string): void {
+  reserve(requester: string, name: string): void {
     const own = this.#reserved.get(requester) ?? new Map<string, number>();
-    this.#reserved.set(requester, own.set(uid, this.#clock.elapsedMs() + RESERVED_MS));
+    this.#reserved.set(requester, own.set(name, this.#clock.elapsedMs() + RESERVED_MS));
   }
 
   hasIssued(signerName: string): boolean {
@@ -122,7 +123,7 @@ class RequestIndex {
 function createOpenRequestLimit(index: RequestIndex, limit: number): AdmissionPlugin {
   return {
     name: "OpenRequestLimit",
-    validate({ operation, kind, user, object }) {
+    validate({ operation, kind, user, name }) {
       if (operation !== "CREATE" || kind !== certificateSigningRequestKind) return Promise.resolve(undefined);
       const { username } = user;
       const open = index.countOpen(username);
@@ -135,7 +136,7 @@ function createOpenRequestLimit(index: RequestIndex, limit: number): AdmissionPl
           RETRY_AFTER_SECONDS,
         );
       }
-      index.reserve(username, object?.metadata.uid ?? "");
+      index.reserve(username, name);
       return Promise.resolve(undefined);
     },
   };

@@ -42,7 +42,7 @@ async function createWorld(limits: Partial<SigningRequestLimits>) {
 }
 
 function build(name: string, options: CsrOptions = {}): Promise<CertificateSigningRequest> {
-  return buildCsr({ name, metadata: { name, uid: `uid-${name}` }, ...options });
+  return buildCsr({ name, ...options });
 }
 
 test("createSigningRequestPlugins() creates no plugin by default", async () => {

@@ -9,6 +9,8 @@ export interface ControllerMetrics {
   queue(controller: string): QueueObserver;
   /** Records whether this process leads. */
   setLeading(leaseName: string, isLeading: boolean): void;
+  /** Counts a request that an approver holds for a person. */
+  requestHeld(reason: string): void;
 }
 
 /** Ten decades from ten nanoseconds on, as in client-go. */
@@ -42,8 +44,15 @@ export function createControllerMetrics(registry: MetricsRegistry, clock: Pick<C
     },
   });
   const leading = new Gauge(options("leader_election_master_status", "1 where this process leads, else 0."));
+  const held = new Counter({
+    name: "tlsboot_held_requests_total",
+    help: "Requests that an approver holds for a person, by reason.",
+    labelNames: ["reason"],
+    registers: [registry],
+  });
 
   return {
+    requestHeld: (reason) => held.inc({ reason }),
     setLeading: (leaseName, isLeading) => leading.set({ name: leaseName }, isLeading ? 1 : 0),
     queue(name) {
       const queue = observers.get(name) ?? timeQueue(clock, {

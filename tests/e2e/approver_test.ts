@@ -72,38 +72,31 @@ test("tlsboot approver explain shows why a request stays pending, and how to fix
     /\n {4}no +ownership +b\.example by nothing, 10\.0\.0\.1 by nothing\n +why +nothing proves that b\.example belongs to node b; 10\.0\.0\.1 belongs to node a, by the inventory\n +fix +if b\.example, which no other node reports, is this machine's, add it to dns of node b in the inventory \(--inventory\); correct the inventory/,
   );
   assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": [^\n]*\n$/);
+  // Without flags, the verdict is by the policies that the approver has published.
+  const published = await tlsboot("approver", "explain", "serving-b");
+  assert.equal(published.code, 3);
+  const origin = /\nPolicies: +kubelet-serving, inventory of 1 \((?:published by the approver|from the flags)\)\n/;
+  for (const text of [stdout, published.stdout]) assert.match(text, origin);
+  assert.equal(published.stdout.replace(origin, "\n"), stdout.replace(origin, "\n"));
   const shipped = await tlsboot("approver", "explain", "serving-b", "-o", "json");
   assert.equal(shipped.code, 3);
   interface Facts {
     readonly verdict: string;
-    readonly message: string;
-    readonly otherPolicies: readonly { readonly policy: string; readonly verdict: string }[];
+    readonly rule: string;
+    readonly settings: unknown;
   }
-  const facts: Facts = JSON.parse(shipped.stdout);
-  assert.deepEqual([facts.verdict, facts.message], ["pending", "there is no policy"]);
-  assert.deepEqual(facts.otherPolicies.map(({ policy, verdict }) => `${policy} ${verdict}`), [
-    "kubelet-serving pending",
-    "kubelet-serving-trusting pending",
-  ]);
-  const page = await tlsboot("approver", "explain", "serving-b");
-  assert.equal(page.stdout.match(/^Verdict:/gm)?.length, 1);
-  assert.match(page.stdout, /\nVerdict: +left pending: there is no policy\n/);
-  assert.match(page.stdout, /\n\nWith --policy kubelet-serving it would be left pending: /);
+  const { verdict, rule, settings }: Facts = JSON.parse(shipped.stdout);
+  assert.deepEqual([verdict, rule], ["pending", "kubelet-serving"]);
+  assert.deepEqual(settings, { source: "approver", policies: ["kubelet-serving"], inventory: 1 });
 });
 
-test("tlsboot describe csr shows the approver's verdict, and names the policies that apply", async () => {
-  const alone = await tlsboot("describe", "csr", "serving-b");
-  assert.match(alone.stdout, /\nVerdict: +left pending: there is no policy\n/);
-  assert.match(
-    alone.stdout,
-    /\nOther policies: +see tlsboot approver explain serving-b --policy kubelet-serving\nOther policies: +.*-trusting\n/,
-  );
-  assert.doesNotMatch(alone.stdout, /\n +fix .*inventory/);
-  const { stdout } = await tlsboot(
-    ...["describe", "csr", "serving-b", "--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
-  );
-  assert.match(stdout, /\nPolicy "kubelet-serving":\n {2}rule kubelet-serving: leaves it pending\n {4}no +ownership/);
-  assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": /);
+test("tlsboot describe csr shows the approver's verdict", async () => {
+  for (const flags of [[], ["--policy", "kubelet-serving", "--inventory", "inventory.yaml"]]) {
+    const { stdout } = await tlsboot("describe", "csr", "serving-b", ...flags);
+    assert.match(stdout, /\nPolicy "kubelet-serving":\n {2}rule kubelet-serving: leaves it pending\n {4}no +ownership/);
+    assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": /);
+    assert.equal(stdout.match(/^Verdict:/gm)?.length, 1);
+  }
 });
 
 for (const name of ["a", "a.example", "a.internal"]) {

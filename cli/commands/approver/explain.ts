@@ -21,7 +21,7 @@ import type { Io } from "../../io.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { line, oneLine } from "../../output/escape.ts";
-import { readPolicies } from "../../instance/policy_files.ts";
+import { type ChosenSettings, readFlagSettings } from "../../api/published_settings.ts";
 import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from "./explain_request.ts";
 import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
 import { formatTrace, formatVerdict } from "./trace_text.ts";
@@ -30,8 +30,7 @@ import { formatTrace, formatVerdict } from "./trace_text.ts";
 export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const [named = ""] = input.args;
-  const files = createFilePort();
-  const chosen = await readPolicies(settings, { files, cwd: io.cwd });
+  const given = await readFlagSettings(settings, io.cwd);
   const file = await readFile(named, settings, io, signal);
   const nodesText = settings.nodes === undefined ? undefined : await readText(settings.nodes, io);
   const nodes = nodesText === undefined ? undefined : parseNodesFile(nodesText, settings.nodes ?? "");
@@ -41,9 +40,10 @@ export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: Ab
   const { csr } = evidence;
   const request = parseRequest(csr.spec.request);
   if (!request.ok) throw new AppError("invalid", `cannot read the request of "${getName(csr)}": ${request.error}`);
+  const chosen = given ?? await evidence.readApproverSettings();
   const explained = await explainRequest(csr, request.value, chosen, evidence.sources, signal);
-  if (settings.output === undefined) io.stdout.write(formatExplanation(csr, request.value, explained));
-  else writeStructured(toFacts(csr, explained), settings.output, io);
+  if (settings.output === undefined) io.stdout.write(formatExplanation(csr, request.value, chosen, explained));
+  else writeStructured(toFacts(csr, chosen, explained), settings.output, io);
   return explained.verdict.kind === "approve" ? EXIT.done : EXIT.no;
 }
 
@@ -82,6 +82,7 @@ async function readText(path: string, io: Io): Promise<string> {
 function formatExplanation(
   csr: CertificateSigningRequest,
   request: RequestFacts,
+  { origin }: ChosenSettings,
   { verdict, others }: Explanation,
 ): string {
   const { spec } = csr;
@@ -96,6 +97,7 @@ function formatExplanation(
     line`Requester:\t${spec.username ?? "(no user)"} (${(spec.groups ?? []).join(", ")})`,
     line`Common name:\t${request.subject.commonName}`,
     line`Names:\t${names.length === 0 ? "none" : names.join(", ")}`,
+    line`Policies:\t${origin}`,
     "",
     ...formatTrace(verdict.trace),
     line`Verdict:\t${formatVerdict(verdict)}`,
@@ -108,12 +110,17 @@ function formatExplanation(
   return `${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS).trimEnd()}\n`;
 }
 
-function toFacts(csr: CertificateSigningRequest, { verdict, others }: Explanation): unknown {
+function toFacts(
+  csr: CertificateSigningRequest,
+  { source, policies, inventory }: ChosenSettings,
+  { verdict, others }: Explanation,
+): unknown {
   return {
     name: getName(csr),
     signerName: csr.spec.signerName,
     username: csr.spec.username,
     isDecided: isSettled(csr),
+    settings: { source, policies: policies.map(({ name }) => name), inventory: inventory?.size ?? null },
     ...verdictFacts(verdict),
     otherPolicies: others.map(verdictFacts),
   };

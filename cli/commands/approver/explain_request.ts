@@ -23,6 +23,8 @@ import { type EvidenceSources, gatherPolicyInput, type PolicySettings } from "..
 import { type ApiConnection, connect, type ConnectionSettings } from "../../api/connection.ts";
 import type { Io } from "../../io.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
+import { createCertificateLookup } from "../../api/holds.ts";
+import { type ChosenSettings, createNoSettings, readApproverSettings } from "../../api/published_settings.ts";
 
 /** The verdicts about a request. */
 export interface Explanation {
@@ -36,7 +38,7 @@ export interface Explanation {
 export async function explainRequest(
   csr: CertificateSigningRequest,
   request: RequestFacts,
-  { policies, inventory }: PolicySettings,
+  { policies, inventory }: Pick<PolicySettings, "policies" | "inventory">,
   sources: EvidenceSources,
   signal: AbortSignal,
 ): Promise<Explanation> {
@@ -55,6 +57,8 @@ export async function explainRequest(
 export interface RequestEvidence extends AsyncDisposable {
   readonly csr: CertificateSigningRequest;
   readonly sources: EvidenceSources;
+  /** Reads the settings that the approver has published. */
+  readApproverSettings(): Promise<ChosenSettings>;
 }
 
 /** Gathers evidence from files alone: permissions cannot be checked, and there are no earlier requests. */
@@ -68,10 +72,12 @@ export function gatherFromFile(
     sources: {
       reviewer: { isAllowed: () => Promise.reject(new AppError("unreachable", "there is no API to ask")) },
       listApproved: () => [],
+      certificates: () => ({ kind: "none" }),
       reported: () => ({ kind: "found", value: collectReportedNames(nodes) }),
       serverNames: () => Promise.resolve({ dns: [], ips: [] }),
       clock,
     },
+    readApproverSettings: () => Promise.resolve(createNoSettings("there is no API to ask")),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
@@ -90,6 +96,7 @@ export async function gatherFromApi(
     return {
       csr,
       sources: withoutOwnApproval(csr, await gatherSources(connection, nodes, settings, io, signal)),
+      readApproverSettings: () => readApproverSettings(connection.api, signal),
       [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
     };
   } catch (error) {
@@ -121,6 +128,7 @@ export async function gatherSources(
   return {
     reviewer: createAccessReviewer(connection.transport, io),
     listApproved: (username) => items.filter(({ spec }) => spec.username === username),
+    certificates: createCertificateLookup(connection.api, items, io.clock, signal),
     reported: () => reported,
     serverNames: createServerNames(cluster, io),
     clock: io.clock,
@@ -136,6 +144,7 @@ export function createReviewerOnlySources(
   return {
     reviewer: createAccessReviewer(transport, io),
     listApproved: () => [],
+    certificates: () => ({ kind: "failed", message }),
     reported: () => ({ kind: "failed", message }),
     serverNames: () => Promise.resolve({ dns: [], ips: [] }),
     clock: io.clock,

@@ -86,6 +86,7 @@ function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: Polic
         value: new Map([...one.nodes].map(([name, { dns, ips }]) => [name, splitHosts([...dns, ...ips])])),
       },
       server: splitHosts(one.server),
+      certificates: { kind: "found", value: one.certificates },
     },
   };
   return decideRequest(settings.policies, input);

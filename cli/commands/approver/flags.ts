@@ -40,7 +40,11 @@ export const approverCommand = defineCommand({
  without it they stay pending for users to decide. Verdicts are recorded with their reason in the request's condition and
  in Events. A check that fails for technical reasons is never a denial: it is tried again.
 
- Rules with then: deny are evaluated before all others, also before the two rules for kubelet client certificates.
+ Rules with then: deny are evaluated before all others, also before the two rules for kubelet client certificates. A
+ request for a node that has a valid certificate from another key stays pending, unless a policy allows it (reissue).
+
+ It publishes its policies and its inventory in the ConfigMap kube-system/tlsboot-approver, for tlsboot approver explain
+ and describe csr.
 
  At the start it asks the API for the permissions of its user. It ends with the missing ones when it could approve
  nothing, and warns about others that are missing; --print-rbac prints all of them.
@@ -103,8 +107,8 @@ export const approverExplainCommand = defineCommand({
 
  Shows every rule that was evaluated: whether it applies to the request, what it found, what is wrong and how to fix it.
  One verdict follows, which determines the exit code. Rules that deny are evaluated first, then the two kubelet client
- rules, then the policies in order. Give it the --policy and --inventory that the approver runs with; without --policy the
- verdict is that of an approver without policies, followed by the verdict of each built-in policy. Nothing is written.
+ rules, then the policies in order. It uses the policies and the inventory that the approver has published, or those of
+ --policy and --inventory. When there are no policies, the verdict of each built-in policy follows. Nothing is written.
 
  The request is one of the API, or a file: a CSR object, or PEM with the requester in --user and --group.`,
   group: "Role Commands",
@@ -113,6 +117,10 @@ export const approverExplainCommand = defineCommand({
   examples: [
     {
       comment: "See why a request stays pending",
+      command: "tlsboot approver explain csr-x7k2p",
+    },
+    {
+      comment: "See what another policy would do",
       command: "tlsboot approver explain csr-x7k2p --policy kubelet-serving --inventory inventory.yaml",
     },
     {

@@ -17,7 +17,7 @@ import { formatYamlManifest } from "../../output/structured.ts";
 import { createCsrStore } from "../../instance/controllers.ts";
 import { runRemoteController } from "../../instance/remote_controller.ts";
 import { followPolicies, readPolicies } from "../../instance/policy_files.ts";
-import { runApprover } from "../../instance/approver.ts";
+import { createRecordStore, createSettingsStore, runApprover } from "../../instance/approver.ts";
 
 /** The action of the command `tlsboot approver`. */
 export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -47,10 +47,14 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
     logger,
     async (transport, deps, leading, cluster) => {
       const serverNames = createServerNames(cluster, deps);
-      const policy = policies === undefined ? {} : { policy: { settings: policies, serverNames } };
-      const tokens = settings.tokenLimits ? { tokens: { isCheckedAtCreation: false } } : {};
-      const rules = { ...policy, ...tokens, isDryRun: dryRun };
-      await runApprover(createCsrStore(transport, deps), transport, rules, deps, leading);
+      const approver = {
+        ...(policies === undefined ? {} : { policy: { settings: policies, serverNames } }),
+        ...(settings.tokenLimits ? { tokens: { isCheckedAtCreation: false } } : {}),
+        isDryRun: dryRun,
+        published: createSettingsStore(transport, deps),
+        records: createRecordStore(transport, deps),
+      };
+      await runApprover(createCsrStore(transport, deps), transport, approver, deps, leading);
     },
     signal,
   );
@@ -61,7 +65,6 @@ function createRightsManifest(policies: readonly Policy[], settings: Settings<Ap
   const { dryRun } = settings;
   return createApproverManifest(createApproverRbac({
     needs: collectPolicyNeeds(policies),
-    events: dryRun || policies.length > 0,
     dryRun,
     tokens: settings.tokenLimits,
     leaseNamespace: settings.leaderElect && !dryRun ? settings.leaderElectResourceNamespace : undefined,

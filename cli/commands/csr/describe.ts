@@ -17,9 +17,9 @@ import { type ApiConnection, connect, type ConnectionSettings } from "../../api/
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
-import { readPolicies } from "../../instance/policy_files.ts";
 import { readProfileFile } from "../../instance/signer_profiles.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
+import { readApproverSettings, readFlagSettings } from "../../api/published_settings.ts";
 import { describeRequest, type KnownProfiles } from "./describe_text.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import {
@@ -36,13 +36,13 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
   const profiles = await readProfiles(input.settings.profile, io.cwd);
   await using connection = await connect(input.settings, io);
   const { api } = connection;
-  const policies = await readPolicies(input.settings, { files: createFilePort(), cwd: io.cwd });
-  const explain = createExplainer(connection, policies, input.settings, io);
+  const chosen = await readFlagSettings(input.settings, io.cwd) ?? await readApproverSettings(api, signal);
+  const explain = createExplainer(connection, chosen, input.settings, io);
   let isFirst = true;
   const show = async (csr: CertificateSigningRequest): Promise<void> => {
     const events = await findEvents(api, csr, signal);
     const explanation = await explain(csr, signal);
-    const page = describeRequest(csr, events, explanation, io.clock.now(), profiles);
+    const page = describeRequest(csr, { events, explanation, origin: chosen.origin }, io.clock.now(), profiles);
     io.stdout.write(`${isFirst ? "" : "\n\n"}${page}`);
     isFirst = false;
   };

@@ -17,14 +17,20 @@ import { formatKey, formatValidity } from "../../output/certificate_text.ts";
 import type { Explanation } from "../approver/explain_request.ts";
 import { formatTrace, formatVerdict } from "../approver/trace_text.ts";
 
-/**
- * Renders the whole description. `events` is undefined when they could not be read, `explanation` when the request cannot
- * be parsed.
- */
+/** The facts about a request that are not in its object. */
+export interface RequestContext {
+  /** Undefined when they could not be read. */
+  readonly events: readonly Event[] | undefined;
+  /** The verdict of the approval rules; undefined when the request cannot be parsed. */
+  readonly explanation: Explanation | undefined;
+  /** The origin of these rules, in words. */
+  readonly origin: string;
+}
+
+/** Renders the whole description of a request. */
 export function describeRequest(
   csr: CertificateSigningRequest,
-  events: readonly Event[] | undefined,
-  explanation: Explanation | undefined,
+  { events, explanation, origin }: RequestContext,
   now: Date,
   profiles: KnownProfiles = new Map(),
 ): string {
@@ -38,7 +44,7 @@ export function describeRequest(
   const rest = [
     ...more,
     ...conditionLines(csr, now),
-    ...describeRules(csr, explanation, profiles),
+    ...describeRules(csr, explanation, origin, profiles),
     ...certificateLines(csr, now),
   ];
   return `${align(page)}\n\n${align(rest)}\n`;
@@ -201,13 +207,15 @@ export type KnownProfiles = ReadonlyMap<string, SigningProfile>;
 function describeRules(
   csr: CertificateSigningRequest,
   explanation: Explanation | undefined,
-  profiles: KnownProfiles = new Map(),
+  origin: string,
+  profiles: KnownProfiles,
 ): string[] {
   const request = parseRequest(csr.spec.request);
   if (!request.ok || explanation === undefined) return [];
   const { verdict, others } = explanation;
   return [
     "Approval rules:",
+    line`  Policies:\t${origin}`,
     ...formatTrace(verdict.trace, { isBrief: true }),
     line`Verdict:\t${formatVerdict(verdict)}`,
     ...others.map(({ policy = "" }) =>

@@ -7,6 +7,8 @@ import { describeRequest } from "./describe_text.ts";
 
 const APPROVED = "2026-03-02T10:30:00Z";
 
+const UNKNOWN = { events: undefined, explanation: undefined, origin: "" };
+
 for (
   const { name, conditions, seconds, want } of [
     { name: "a pending request", conditions: [], seconds: 60, want: undefined },
@@ -39,7 +41,7 @@ for (
   test(`describeRequest() ${want === undefined ? "does not mention a signer for" : "reports a missing signer for"} ${name}`, async () => {
     const csr = await buildCsr({ signerName: "example.com/web", conditions });
     const now = new Date(Date.parse(APPROVED) + seconds * 1_000);
-    const page = describeRequest(csr, undefined, undefined, now);
+    const page = describeRequest(csr, UNKNOWN, now);
     if (want === undefined) assert.match(page, /\nCertificate: +<none>\n$/);
     else assert.ok(page.includes(`\n  ${want}`), page);
   });
@@ -53,6 +55,6 @@ test("describeRequest() shows subject attributes that kubectl omits", async () =
     signingAlgorithm: algorithm,
   });
   const csr = await buildCsr({ request: toBase64(request.toString("pem")) });
-  const page = describeRequest(csr, undefined, undefined, new Date(APPROVED));
+  const page = describeRequest(csr, UNKNOWN, new Date(APPROVED));
   assert.match(page, /\n {2}Other subject attributes: +2\.5\.4\.3=admin, 1\.2\.840\.113549\.1\.9\.1=a@example\n/);
 });

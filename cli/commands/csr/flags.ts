@@ -52,7 +52,8 @@ export const getCsrCommand = defineCommand({
   summary: "Display certificate signing requests",
   description: `Display certificate signing requests.
 
- Prints the table that the server makes, the same as kubectl get csr.`,
+ Prints the table that the server makes, the same as kubectl get csr. On stderr it names the pending requests that the
+ approver holds for a person: another machine may be claiming the name of a node, or the inventory lacks the machine.`,
   group: "Certificate Signing Request Commands",
   args: [argument("NAME", "Requests to show; all without a name", { optional: true, variadic: true })],
   flags: GET_CSR_FLAGS,
@@ -90,7 +91,7 @@ export const describeCsrCommand = defineCommand({
   summary: "Show the details of a certificate signing request",
   description: `Show the details of a certificate signing request.
 
- Starts as kubectl describe csr does, then shows the requested identity beside the requester, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. Give it the --policy and --inventory that the approver runs with: the verdict is then the approver's own.`,
+ Starts as kubectl describe csr does, then shows the requested identity beside the requester, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. The verdict is by the policies and the inventory that the approver has published, or by those of --policy and --inventory.`,
   group: "Certificate Signing Request Commands",
   args: [argument("NAME", "The requests to describe; all without a name", { optional: true, variadic: true })],
   flags: DESCRIBE_CSR_FLAGS,

@@ -12,6 +12,8 @@ import { createObjectPrinter, type ObjectFormat } from "../../output/objects.ts"
 import { createTablePrinter } from "../../output/table.ts";
 import { CSR_COLLECTION, CSR_QUALIFIED_KIND, csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
+import { line } from "../../output/escape.ts";
+import { findHolds } from "../../api/holds.ts";
 import { createTableApi, decodeTable, type ServerTable, watchObjects } from "../../api/tables.ts";
 
 /** The page size of kubectl's lists. */
@@ -55,7 +57,11 @@ async function showTables(connection: ApiConnection, request: Request): Promise<
   const { input, names, selectors, io, signal } = request;
   const api = createTableApi(connection.transport, io);
   const printer = createTablePrinter({ isWide: input.settings.output?.kind === "wide" });
-  const print = (table: ServerTable): void => io.stdout.write(printer.print(table.columnDefinitions, table.rows));
+  const printed = new Set<string>();
+  const print = (table: ServerTable): void => {
+    io.stdout.write(printer.print(table.columnDefinitions, table.rows));
+    for (const row of table.rows) if (row.cells.includes("Pending")) printed.add(String(row.cells[0]));
+  };
   const ask = async (path: string): Promise<ServerTable> =>
     decodeTable(await api.requestJson({ method: "GET", path }, signal), path);
   let version = "";
@@ -71,6 +77,7 @@ async function showTables(connection: ApiConnection, request: Request): Promise<
   } else {
     version = await printPages(ask, print, selectors, io, input.settings.watch);
   }
+  await reportHolds(connection, printed, io, signal);
   if (!input.settings.watch || code !== EXIT.done) return code;
   // The version of an object that has not changed for long is older than the history, so its watch starts at 0, which
   // delivers the object once more.
@@ -83,6 +90,26 @@ async function showTables(connection: ApiConnection, request: Request): Promise<
     if (table.rows[0]?.object?.metadata?.resourceVersion !== version || !isSingle) print(table);
   }
   return EXIT.done;
+}
+
+/** Reports on stderr which of the pending requests an approver holds for a person, and why. */
+async function reportHolds(
+  { api }: ApiConnection,
+  pending: ReadonlySet<string>,
+  io: Pick<Io, "clock" | "stderr">,
+  signal: AbortSignal,
+): Promise<void> {
+  if (pending.size === 0) return;
+  try {
+    const { items } = await listCsrs(api, {}, signal);
+    for (const [name, fault] of await findHolds(api, items, io.clock, signal)) {
+      if (pending.has(name)) io.stderr.write(line`${name}: ${fault}\n`);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    // A user who may read some requests and nothing else still gets the table.
+    if (!(error instanceof AppError)) throw error;
+  }
 }
 
 async function printPages(

@@ -9,7 +9,8 @@ const UP_FLAGS = {
   ...SERVER_FLAGS,
   autoApprove: switchFlag({
     summary: "Approve requests for kubelet client certificates by machines with a bootstrap token of this command. " +
-      "Such a token then gets a certificate for any node name.",
+      "Such a token then gets a certificate for any node name that no other machine holds; with --inventory only for " +
+      "the machines in that file.",
   }),
   ...POLICY_FLAGS,
   ...PROFILE_FLAGS,
@@ -47,6 +48,10 @@ export const upCommand = defineCommand({
       command: "tlsboot up --bind-address 0.0.0.0 --advertise-address boot.example.com",
     },
     { comment: "Approve kubelets automatically", command: "tlsboot up --auto-approve" },
+    {
+      comment: "Approve only the machines in a file",
+      command: "tlsboot up --auto-approve --inventory inventory.yaml",
+    },
     {
       comment: "Approve their serving certificates too, for the names and addresses of each node in the inventory",
       command: "tlsboot up --auto-approve --policy kubelet-serving --inventory inventory.yaml",

@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { isLoopbackServer } from "../../../core/bootstrap/cluster_info.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
-import { shellWord } from "../../../core/lib/shell_word.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import type { UpFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -37,22 +36,19 @@ async function waitForAbort(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, "abort");
 }
 
-function policyFlags({ policy, inventory }: Input<UpFlags>["settings"]): string {
-  const flags = policy.map((name) => `--policy ${shellWord(name)}`);
-  return [...flags, ...(inventory === undefined ? [] : [`--inventory ${shellWord(inventory)}`])].join(" ");
-}
-
 function formatGreeting(instance: Instance, settings: Input<UpFlags>["settings"], cwd: string): string {
   const word = (path: string) => pathWord(path, cwd);
   const dataDir = settings.dataDir === "./tlsboot-data" ? "" : ` --data-dir ${word(instance.dir.root)}`;
   const approval = settings.autoApprove
-    ? "Requests of kubelets with this instance's bootstrap tokens are approved automatically, for any node name."
+    ? `Requests of kubelets with this instance's bootstrap tokens are approved automatically, for ${
+      settings.inventory === undefined ? "any node name" : `the machines in ${settings.inventory} only`
+    }.`
     : `Nothing is approved by itself but a node's renewal. To approve kubelets with this instance's bootstrap tokens, for any node name:
   ${AUTO_APPROVE_COMMAND.replace("kubectl", () => `kubectl --kubeconfig ${word(instance.dir.adminKubeconfig)}`)}`;
   const policy = settings.policy.length === 0
     ? ""
     : `\nBy policy ${settings.policy.join(", ")} other requests are decided too. Ask why a request stays pending with:
-  tlsboot approver explain NAME${dataDir} ${policyFlags(settings)}`;
+  tlsboot approver explain NAME${dataDir}`;
   const open = isLoopbackServer(instance.url)
     ? "\nOnly this machine can reach it. To open it to the network, start it with --bind-address 0.0.0.0\nand --advertise-address NAME.\n"
     : "";

@@ -56,7 +56,6 @@ function approver(names: readonly string[]): readonly unknown[] {
   const policies = names.flatMap((name) => BUILTIN_POLICIES.get(name) ?? []);
   const rbac = createApproverRbac({
     needs: collectPolicyNeeds(policies),
-    events: policies.length > 0,
     dryRun: false,
     tokens: false,
     leaseNamespace: "kube-system",

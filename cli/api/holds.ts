@@ -1,0 +1,74 @@
+/** The requests that an approver holds for a person, found as the approver finds them. */
+import { type ApiClient, listAll } from "../../client/objects/api.ts";
+import { collectNodeClientSettings, decideHold, findClaimedNode } from "../../core/approval/node_claims.ts";
+import { isSettled } from "../../core/approval/plan_approval.ts";
+import { parseRequest } from "../../core/csr/request.ts";
+import { AppError } from "../../core/errors.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../../core/kube/certificates_v1.ts";
+import { getName } from "../../core/kube/meta.ts";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { Clock } from "../../core/ports.ts";
+import type { EvidenceSources } from "../../controllers/evidence.ts";
+import { createNodeCertificates } from "../../controllers/node_certificates.ts";
+import { readApproverSettings } from "./published_settings.ts";
+
+/** Finds why requests are held: the fault of each such request by its name. The lists are those of the API. */
+export async function findHolds(
+  api: ApiClient,
+  requests: readonly CertificateSigningRequest[],
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const holds = new Map<string, string>();
+  const pending = requests.filter((csr) => !isSettled(csr));
+  if (pending.length === 0) return holds;
+  const { policies, inventory } = await readApproverSettings(api, signal);
+  const settings = collectNodeClientSettings(policies);
+  const lookUp = createCertificateLookup(api, requests, clock, signal);
+  for (const csr of pending) {
+    const request = parseRequest(csr.spec.request);
+    if (!request.ok) continue;
+    const claimed = findClaimedNode(csr, request.value);
+    const certificates = claimed === undefined ? { kind: "none" as const } : await lookUp(claimed, getName(csr));
+    const input = { csr, request: request.value, now: clock.now(), evidence: { inventory, certificates } };
+    const hold = decideHold(settings, input);
+    if (hold.kind === "found") holds.set(getName(csr), hold.value.fault);
+  }
+  return holds;
+}
+
+/**
+ * Creates a lookup of the client certificates of nodes: in the register if the API has one that the user may read, and in
+ * the requests that still exist. The register is read at the first call.
+ */
+export function createCertificateLookup(
+  api: ApiClient,
+  requests: readonly CertificateSigningRequest[],
+  clock: Clock,
+  signal: AbortSignal,
+): EvidenceSources["certificates"] {
+  let read: Promise<readonly IssuedCertificate[]> | undefined;
+  return async (node, exceptRequest) => {
+    const certificates = createNodeCertificates({ records: undefined, clock });
+    for (const csr of requests) certificates.put(csr);
+    try {
+      read ??= listNodeRecords(api, signal);
+      for (const record of await read) certificates.putRecord(record);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError)) throw error;
+      const isAbsent = error.code === "not_found" || error.code === "access_denied";
+      if (!isAbsent) return { kind: "failed", message: error.message };
+    }
+    return certificates.list(node, exceptRequest);
+  };
+}
+
+async function listNodeRecords(api: ApiClient, signal: AbortSignal): Promise<readonly IssuedCertificate[]> {
+  const fieldSelector = `spec.signerName=${KUBE_APISERVER_CLIENT_KUBELET_SIGNER}`;
+  const path = "/apis/tlsboot/v1alpha1/issuedcertificates";
+  return (await listAll<IssuedCertificate>(api, path, { fieldSelector }, signal)).items;
+}

@@ -1,0 +1,56 @@
+/** The policies and the inventory by which a command judges requests: those of its flags, or those of the approver. */
+import type { ApiClient } from "../../client/objects/api.ts";
+import { createFilePort } from "../../client/files.ts";
+import { parsePublishedSettings, PUBLISHED_SETTINGS } from "../../core/approval/published.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import type { PolicySettings } from "../../controllers/evidence.ts";
+import { NO_POLICIES, type PolicyFlags, readPolicies } from "../instance/policy_files.ts";
+
+/** The settings, and where they come from. */
+export interface ChosenSettings extends PolicySettings {
+  readonly source: "flags" | "approver" | "none";
+  /** The origin in words, for a person. */
+  readonly origin: string;
+}
+
+/** Reads the settings of the flags; undefined when there are no such flags. */
+export async function readFlagSettings(flags: PolicyFlags, cwd: string): Promise<ChosenSettings | undefined> {
+  if (flags.policy.length === 0 && flags.inventory === undefined) return undefined;
+  const settings = await readPolicies(flags, { files: createFilePort(), cwd });
+  return { ...settings, source: "flags", origin: `${listNames(settings)} (from the flags)` };
+}
+
+/** Reads the settings that the approver has published. Without them the verdict is that of an approver without policies. */
+export async function readApproverSettings(api: ApiClient, signal: AbortSignal): Promise<ChosenSettings> {
+  const { namespace, name } = PUBLISHED_SETTINGS;
+  const path = `/api/v1/namespaces/${namespace}/configmaps/${name}`;
+  const none = createNoSettings;
+  try {
+    const { data = {} } = await api.requestObject<ConfigMap>({ method: "GET", path }, signal);
+    const parsed = parsePublishedSettings(data);
+    if (!parsed.ok) return none(`ConfigMap ${namespace}/${name} cannot be used: ${parsed.error.join("; ")}`);
+    return {
+      ...parsed.value,
+      source: "approver",
+      origin: `${listNames(parsed.value)} (published by the approver)`,
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isAppError(error, "not_found")) return none("no approver of tlsboot has published any");
+    if (!(error instanceof AppError)) throw error;
+    return none(`they cannot be read: ${error.message}`);
+  }
+}
+
+/** Creates the settings of an approver without policies, for the reason why the approver's own are not known. */
+export function createNoSettings(why: string): ChosenSettings {
+  const origin = `unknown, ${why}; give --policy and --inventory if the approver has any`;
+  return { ...NO_POLICIES, source: "none", origin };
+}
+
+function listNames({ policies, inventory }: PolicySettings): string {
+  const names = policies.map(({ name }) => name).join(", ");
+  const nodes = inventory === undefined ? "" : `, inventory of ${inventory.size}`;
+  return `${names === "" ? "none" : names}${nodes}`;
+}

@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { withApproval } from "../core/approval/conditions.ts";
+import type { Policy } from "../core/approval/policy.ts";
+import { AppError } from "../core/errors.ts";
+import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import type { IssuedCertificate } from "../core/kube/tlsboot_v1alpha1.ts";
+import type { ObjectChange } from "../core/ports.ts";
+import { buildCsr, condition, type CsrOptions, toBase64 } from "../tests/support/csr_builder.ts";
+import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
+import { createMemoryLogger } from "../tests/support/memory_logger.ts";
+import { createSigningCa, issueClientCertificate } from "../tests/support/signing_ca.ts";
+import { INVENTORY_ONLY } from "../core/approval/builtin_policies.ts";
+import { DONE, type Outcome } from "./loop.ts";
+import { createNodeCertificates, type NodeCertificates, type NodeCertificatesOptions } from "./node_certificates.ts";
+import { createNodeGuard } from "./node_guard.ts";
+
+const SIGNAL = new AbortController().signal;
+/** A key that differs from that of the other requests. */
+const OTHER: CsrOptions = { name: "csr-2", keyAlgorithm: "ecdsa-p384" };
+
+function createWorld(
+  { records, policies = [] }: {
+    readonly records?: NodeCertificatesOptions["records"];
+    readonly policies?: readonly Policy[];
+  } = {},
+) {
+  const clock = createFakeClock("2026-06-01T00:00:00Z");
+  const certificates = createNodeCertificates({ records, clock, logger: createMemoryLogger() });
+  const events: string[] = [];
+  const counted: string[] = [];
+  const settings = { policies, inventory: new Map([["n2", { dns: [], ips: [] }]]) };
+  const guard = createNodeGuard({
+    certificates,
+    settings: () => settings,
+    events: {
+      record: (_csr, { type, reason, note }) => Promise.resolve(void events.push(`${type} ${reason}: ${note}`)),
+    },
+    clock,
+    logger: createMemoryLogger(),
+    onHeld: (reason) => counted.push(reason),
+  });
+  const decided: string[] = [];
+  return {
+    clock,
+    certificates,
+    guard,
+    events,
+    counted,
+    decided,
+    settings,
+    check(csr: CertificateSigningRequest): Promise<Outcome> {
+      const name = csr.metadata.name ?? "";
+      return guard.guard(name, csr, () => {
+        decided.push(name);
+        return Promise.resolve(DONE);
+      }, SIGNAL);
+    },
+  };
+}
+
+async function putIssued(certificates: NodeCertificates, until = "2027-01-01"): Promise<CertificateSigningRequest> {
+  const pem = await issueClientCertificate(await createSigningCa(), new Date("2026-01-01"), new Date(until));
+  const csr = await buildCsr({ conditions: [condition("Approved")], certificate: toBase64(pem) });
+  certificates.put(csr);
+  return csr;
+}
+
+test("createNodeGuard() lets requests pass that nothing holds", async () => {
+  const { check, decided, events } = createWorld();
+  assert.deepEqual(await check(await buildCsr()), DONE);
+  assert.deepEqual(await check(await buildCsr({ name: "web", signerName: "example.com/web" })), DONE);
+  assert.deepEqual([decided, events], [["csr-1", "web"], []]);
+});
+
+test("createNodeGuard() holds a claimed name, reports it once, and checks it again less and less often", async () => {
+  const { check, certificates, decided, events, counted, guard, clock } = createWorld();
+  await putIssued(certificates, "2026-06-02");
+  const csr = await buildCsr(OTHER);
+  assert.deepEqual(await check(csr), { kind: "requeueAfter", ms: 200 });
+  assert.deepEqual(await check(csr), { kind: "requeueAfter", ms: 400 });
+  assert.deepEqual(events, [
+    "Warning NameClaimed: Left pending: n1 already has a certificate until 2026-06-02T00:00:00Z; another machine may " +
+    "claim its name. Find out which machine asks; if it is n1 itself with a new key, approve it by hand: tlsboot " +
+    "approve csr-2; otherwise deny it",
+  ]);
+  assert.deepEqual([counted, decided, guard.listHeld()], [["NameClaimed"], [], ["csr-2"]]);
+  clock.set(Date.parse("2026-06-02T00:00:00Z"));
+  assert.deepEqual(await check(csr), DONE);
+  assert.deepEqual([decided, guard.listHeld()], [["csr-2"], []]);
+});
+
+test("createNodeGuard() holds machines that the inventory lacks until they are added", async () => {
+  const { check, events, counted, settings, decided } = createWorld({ policies: [INVENTORY_ONLY] });
+  const csr = await buildCsr();
+  await check(csr);
+  assert.deepEqual(counted, ["NotInInventory"]);
+  assert.match(
+    events[0] ?? "",
+    /^Warning NotInInventory: Left pending: machine n1 is not in the inventory\. If it is /,
+  );
+  settings.inventory.set("n1", { dns: [], ips: [] });
+  await check(csr);
+  assert.deepEqual(decided, ["csr-1"]);
+});
+
+test("createNodeGuard() approves one of two requests for the same name", async () => {
+  const { guard, certificates, decided } = createWorld();
+  const both = [await buildCsr(), await buildCsr(OTHER)];
+  await Promise.all(both.map((csr) => {
+    const name = csr.metadata.name ?? "";
+    return guard.guard(name, csr, async () => {
+      decided.push(name);
+      await settle();
+      const approved = withApproval(csr, { reason: "Test", message: "" });
+      assert.ok(approved.ok);
+      certificates.put(approved.value);
+      return DONE;
+    }, SIGNAL);
+  }));
+  assert.deepEqual([decided, guard.listHeld()], [["csr-1"], ["csr-2"]]);
+});
+
+test("createNodeGuard() keeps a certificate in mind when its request is deleted, but not an approval without one", async () => {
+  const { certificates, check, decided } = createWorld();
+  certificates.put(await buildCsr({ conditions: [condition("Approved")] }));
+  certificates.remove("csr-1");
+  await check(await buildCsr(OTHER));
+  assert.deepEqual(decided, ["csr-2"]);
+  await putIssued(certificates);
+  certificates.remove("csr-1");
+  await check(await buildCsr(OTHER));
+  assert.deepEqual(decided, ["csr-2"]);
+});
+
+/** Records that a test sends one after the other. */
+function createRecords() {
+  const changes: ObjectChange<IssuedCertificate>[] = [];
+  let failure: AppError | undefined;
+  let wake = Promise.withResolvers<void>();
+  const records: NodeCertificatesOptions["records"] = (onFailure) => ({
+    async *changes(signal) {
+      while (!signal.aborted) {
+        if (failure !== undefined) onFailure(failure);
+        yield* changes.splice(0);
+        await wake.promise;
+        wake = Promise.withResolvers();
+      }
+    },
+  });
+  return {
+    records,
+    send(...next: readonly ObjectChange<IssuedCertificate>[]) {
+      changes.push(...next);
+      wake.resolve();
+    },
+    fail(error: AppError) {
+      failure = error;
+      wake.resolve();
+    },
+  };
+}
+
+function createRecord(edit: Partial<IssuedCertificate> = {}): IssuedCertificate {
+  return {
+    metadata: { name: "0000000001" },
+    spec: {
+      sequence: 1,
+      subject: "CN=system:node:n1,O=system:nodes",
+      publicKeyFingerprint: "another key",
+      fingerprint: "f",
+      notBefore: "2026-01-01T00:00:00Z",
+      notAfter: "2027-01-01T00:00:00Z",
+      issuedAt: null,
+    },
+    status: {},
+    ...edit,
+  };
+}
+
+test("createNodeGuard() waits for the register, holds by its records, and releases when one is revoked", async () => {
+  const { records, send } = createRecords();
+  const { check, guard, decided } = createWorld({ records });
+  const csr = await buildCsr();
+  assert.deepEqual(await check(csr), { kind: "requeueAfter", ms: 250 });
+  const released: string[] = [];
+  const abort = new AbortController();
+  const [trigger] = guard.triggers;
+  const following = (async () => {
+    for await (const change of trigger!.changes(abort.signal)) {
+      if (change.kind !== "synced") released.push(...[trigger!.nameFor(change.object)].flat());
+    }
+  })();
+  send({ kind: "changed", object: createRecord() }, { kind: "synced" });
+  await settle();
+  assert.equal((await check(csr)).kind, "requeueAfter");
+  assert.deepEqual([guard.listHeld(), released], [["csr-1"], []]);
+  const revocation = { name: "node:n1", reason: "keyCompromise", time: null };
+  send({ kind: "changed", object: createRecord({ status: { revocation } }) });
+  await settle();
+  assert.deepEqual(released, ["csr-1"]);
+  assert.deepEqual(await check(csr), DONE);
+  assert.deepEqual(decided, ["csr-1"]);
+  abort.abort();
+  send();
+  await following.catch(() => {});
+});
+
+for (const code of ["not_found", "access_denied"] as const) {
+  test(`createNodeGuard() goes by the requests that it saw where the register is ${code}`, async () => {
+    const { records, fail } = createRecords();
+    const { check, guard, certificates, decided } = createWorld({ records });
+    const abort = new AbortController();
+    const [trigger] = guard.triggers;
+    fail(new AppError(code, "no such resource"));
+    const changes = trigger!.changes(abort.signal)[Symbol.asyncIterator]();
+    assert.deepEqual((await changes.next()).value, { kind: "synced" });
+    assert.deepEqual(await check(await buildCsr()), DONE);
+    await putIssued(certificates);
+    await check(await buildCsr(OTHER));
+    assert.deepEqual([decided, guard.listHeld()], [["csr-1"], ["csr-2"]]);
+    abort.abort();
+  });
+}

@@ -1,0 +1,75 @@
+/**
+ * The settings that a running approver publishes in the ConfigMap `kube-system/tlsboot-approver`, so that a command on
+ * any machine decides as the approver does: the names of its policies in order, their files, and its inventory.
+ */
+import { err, ok, type Result } from "../lib/result.ts";
+import { BUILTIN_POLICIES } from "./builtin_policies.ts";
+import { type Inventory, parseInventory } from "./inventory.ts";
+import { parsePolicy } from "./parse_policy.ts";
+import type { Policy } from "./policy.ts";
+
+/** The place of the ConfigMap. */
+export const PUBLISHED_SETTINGS = { namespace: "kube-system", name: "tlsboot-approver" } as const;
+
+/** The policies and the inventory of an approver, and the texts of the files that they were read from. */
+export interface ApproverSettingsText {
+  readonly policies: readonly Policy[];
+  /** The text of each policy that was read from a file, by the name of the policy. */
+  readonly policyTexts: ReadonlyMap<string, string>;
+  readonly inventoryText: string | undefined;
+}
+
+const POLICIES_KEY = "policies";
+const INVENTORY_KEY = "inventory.yaml";
+const OMITTED_KEY = "inventory.omitted";
+
+/** A ConfigMap holds 1 MiB (`pkg/apis/core` MaxSecretSize); the rest is for its metadata and other keys. */
+const MAX_TEXT_BYTES = 1_000_000;
+
+/** Creates the data of the ConfigMap. An inventory for which there is no room is left out, and its size is given instead. */
+export function formatPublishedSettings(
+  { policies, policyTexts, inventoryText }: ApproverSettingsText,
+): Readonly<Record<string, string>> {
+  const texts = Object.fromEntries(
+    policies.flatMap(({ name }) => {
+      const text = policyTexts.get(name);
+      return text === undefined ? [] : [[`policy.${name}.yaml`, text]];
+    }),
+  );
+  const base = { [POLICIES_KEY]: policies.map(({ name }) => `${name}\n`).join(""), ...texts };
+  if (inventoryText === undefined) return base;
+  const size = countBytes(...Object.values(texts), inventoryText);
+  return size <= MAX_TEXT_BYTES
+    ? { ...base, [INVENTORY_KEY]: inventoryText }
+    : { ...base, [OMITTED_KEY]: `${countBytes(inventoryText)} bytes` };
+}
+
+function countBytes(...texts: readonly string[]): number {
+  return texts.reduce((total, text) => total + new TextEncoder().encode(text).length, 0);
+}
+
+/** Parses the data of the ConfigMap. The error lists its faults, for a person. */
+export function parsePublishedSettings(
+  data: Readonly<Record<string, string>>,
+): Result<{ readonly policies: readonly Policy[]; readonly inventory: Inventory | undefined }, readonly string[]> {
+  const names = data[POLICIES_KEY]?.split("\n").filter((name) => name !== "");
+  if (names === undefined) return err([`${POLICIES_KEY}: missing`]);
+  const faults: string[] = [];
+  const policies = names.flatMap((name) => {
+    const key = `policy.${name}.yaml`;
+    const text = data[key];
+    const builtin = BUILTIN_POLICIES.get(name);
+    if (text === undefined && builtin !== undefined) return [builtin];
+    const parsed = text === undefined ? err(["missing"]) : parsePolicy(text);
+    if (parsed.ok) return [parsed.value];
+    faults.push(...parsed.error.map((fault) => `${key}: ${fault}`));
+    return [];
+  });
+  const omitted = data[OMITTED_KEY];
+  if (omitted !== undefined) faults.push(`the inventory was too large to publish, with ${omitted}`);
+  const text = data[INVENTORY_KEY];
+  const inventory = text === undefined ? undefined : parseInventory(text);
+  if (inventory?.ok === false) faults.push(...inventory.error.map((fault) => `${INVENTORY_KEY}: ${fault}`));
+  if (faults.length > 0) return err(faults);
+  return ok({ policies, inventory: inventory?.ok === true ? inventory.value : undefined });
+}
