@@ -37,6 +37,9 @@ export interface Blanker {
   blank(value: unknown): unknown;
 }
 
+/** The annotations that only our server sets, such as the last use of a bootstrap token. */
+const OWN_ANNOTATION = "tlsboot/";
+
 /** The facts about a server that a blanker needs. */
 export interface BlankerOptions {
   /** Text of the corpus file. */
@@ -106,7 +109,10 @@ export function createBlanker(options: BlankerOptions): Blanker {
       if (key === "resourceVersion" && typeof value === "string") out[key] = blankRevision(value, isOfStore);
       else if (key === "continue" && typeof value === "string" && value !== "") out[key] = blankContinue(value);
       else if (key === "managedFields") out[key] = blank(sortManagers(value), false);
-      else out[key] = blank(value, false);
+      else if (key === "annotations" && isRecord(value)) {
+        const theirs = Object.entries(value).filter(([name]) => !name.startsWith(OWN_ANNOTATION));
+        if (theirs.length > 0 || Object.keys(value).length === 0) out[key] = blank(Object.fromEntries(theirs), false);
+      } else out[key] = blank(value, false);
     }
     return out;
   };

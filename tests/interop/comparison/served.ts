@@ -1,16 +1,19 @@
 /** The kinds that tlsboot itself lists: the rows of the grid. */
 import { Buffer } from "node:buffer";
+import { TLSBOOT_GROUP } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import type { Exchange } from "./corpus.ts";
 import type { ServedResource } from "./grid.ts";
 import { send } from "./send.ts";
 import type { Side } from "./sides.ts";
 
-/** Reads the resources of every group and version from discovery. */
+/** Reads the resources of every group and version of Kubernetes from discovery. */
 export async function readServed(side: Side): Promise<readonly ServedResource[]> {
   const groups = await get(side, "/apis") as { readonly groups: readonly Group[] };
   const paths = [
     "/api/v1",
-    ...groups.groups.flatMap(({ versions }) => versions.map(({ groupVersion }) => `/apis/${groupVersion}`)),
+    ...groups.groups.filter(({ name }) => name !== TLSBOOT_GROUP).flatMap(({ versions }) =>
+      versions.map(({ groupVersion }) => `/apis/${groupVersion}`)
+    ),
   ];
   const rows: ServedResource[] = [];
   for (const path of paths) {
@@ -22,6 +25,7 @@ export async function readServed(side: Side): Promise<readonly ServedResource[]>
 }
 
 interface Group {
+  readonly name: string;
   readonly versions: readonly { readonly groupVersion: string }[];
 }
 

@@ -1,5 +1,6 @@
-/** The kinds that tlsboot serves, from its own code; other kinds in a document are not compared. */
+/** The Kubernetes kinds that tlsboot serves, from its own code; other kinds in a document are not compared. */
 import type { Kind } from "../../../core/kube/schema.ts";
+import { TLSBOOT_GROUP } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { RecordedCertificates } from "../../../core/revocation/recorded_certificates.ts";
 import { RevocationIndex } from "../../../core/revocation/revocation_index.ts";
 import type { Authorizer } from "../../../server/authz/authorizer.ts";
@@ -17,9 +18,9 @@ const rbac: RbacSource = { objects: unused, [Symbol.dispose]: unused };
 const revocations = { index: new RevocationIndex(), records: new RecordedCertificates() };
 const storage = { get: unused, catchUp: unused };
 
-const visible = createResources({ authorizer, rbac, revocations, storage, clientCas: unused }).filter(({ isHidden }) =>
-  isHidden !== true
-);
+const visible = createResources({ authorizer, rbac, revocations, storage, clientCas: unused }).filter((
+  { isHidden, kind },
+) => isHidden !== true && kind.group !== TLSBOOT_GROUP);
 const reviews = createReviews({ authorizer, authenticate: unused });
 const keys = [
   ...visible.flatMap(({ kind: { group, version, plural }, subresources }) => [
