@@ -42,6 +42,7 @@ import { countObjects } from "./metrics/storage.ts";
 import { limitRepeats } from "./log_limiter.ts";
 import { Register } from "./register/register.ts";
 import { createRequestCommit } from "./register/request_commit.ts";
+import { followUnrecorded } from "./register/unrecorded.ts";
 import { openRevocations } from "./revocations.ts";
 import { createResources } from "./registry/resources.ts";
 import { apiService } from "./registry/services.ts";
@@ -219,6 +220,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const limits = options.signingRequests ?? { maxOpenPerRequester: 0, servedSigners: undefined };
   const signingRequests = await createSigningRequestPlugins(limits, options);
   const commitRequest = createRequestCommit({ storage, register, random, clientCas });
+  const unrecorded = await followUnrecorded({ storage, register, clientCas, logger });
   const resources = createResources({ authorizer, rbac, revocations, storage, clientCas, commitRequest });
   countObjects(registry, storage, resources);
   const seats = options.maxRequestsInflight ?? DEFAULT_SEATS;
@@ -261,6 +263,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       tokens[Symbol.dispose]();
       revocations[Symbol.dispose]();
       rbac[Symbol.dispose]();
+      unrecorded[Symbol.dispose]();
       if (options.register === undefined) register[Symbol.dispose]();
       return Promise.resolve();
     },

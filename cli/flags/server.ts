@@ -96,6 +96,10 @@ export const SERVER_FLAGS = {
     summary: "Megabytes that all objects of the database may take: a full one accepts no new objects until others " +
       "are deleted. For etcd, its own --quota-backend-bytes applies.",
   }),
+  issuedRetention: durationFlag({
+    default: "365d",
+    summary: "How long the register of issued certificates keeps a record after the certificate has ended.",
+  }),
   storageMinFree: integerFlag({
     default: 64,
     placeholder: "MB",

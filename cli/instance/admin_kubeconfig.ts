@@ -10,6 +10,7 @@ import type { FilePort } from "../../client/files.ts";
 import { issueClientPair, type IssueDeps } from "../authority/issue_pair.ts";
 import { type DataDir, SECRET_MODE } from "./data_dir.ts";
 import type { Part } from "./parts.ts";
+import { parseLeaf } from "./register.ts";
 import type { CertificateDeps } from "./serving.ts";
 
 /** The server of a kubeconfig, and the CAs that sign its certificate and the administrator's. */
@@ -17,6 +18,8 @@ export interface AdminOptions {
   /** The URL of the server. */
   readonly server: string;
   readonly authorities: { readonly serving: Authority; readonly client: Authority };
+  /** Records the certificate before the kubeconfig is written, and one in use again. */
+  readonly record: (certificate: CertificateFacts, source: "kubeconfig") => Promise<void>;
 }
 
 const LIFETIME_MS = 365 * 86_400_000;
@@ -37,11 +40,12 @@ export async function keepAdminKubeconfig(
 
 /** Issues the certificate of the administrator and encodes the kubeconfig. AppError `ca_expired`. */
 export async function createAdminKubeconfig(
-  { server, authorities }: AdminOptions,
+  { server, authorities, record }: AdminOptions,
   deps: IssueDeps,
 ): Promise<string> {
   const identity = { commonName: ADMIN_NAME, organizations: [MASTERS_GROUP], lifetimeMs: LIFETIME_MS };
   const { certificatePem, keyPem } = await issueClientPair(authorities.client, identity, deps);
+  await record(parseLeaf(certificatePem), "kubeconfig");
   const cluster = { server, certificateAuthorityData: encodeTrust(authorities.serving) };
   return encodeKubeconfig({
     clusters: [{ name: CLUSTER_NAME, cluster }],
@@ -59,7 +63,11 @@ async function ensureAdminKubeconfig(dir: DataDir, options: AdminOptions, deps: 
     : current.server !== server || current.caPem !== encodeTrust(serving)
     ? "the server has changed"
     : findRenewalReason(current.certificate, client.certificate, undefined, deps.clock.now());
-  if (reason === undefined) return;
+  if (reason === undefined) {
+    // A build without the register has written it, or the register is from an older backup.
+    if (current !== undefined) await options.record(current.certificate, "kubeconfig");
+    return;
+  }
   await deps.files.writeAtomic(dir.adminKubeconfig, await createAdminKubeconfig(options, deps), SECRET_MODE);
   deps.logger.info("admin kubeconfig written", { path: dir.adminKubeconfig, reason });
 }

@@ -10,6 +10,7 @@ import type { ServingPair } from "../../server/connections/tls.ts";
 import type { NodeRecoveryLimits } from "../../server/node_recovery.ts";
 import type { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import type { MetricsRegistry } from "../../server/metrics/registry.ts";
+import type { Register } from "../../server/register/register.ts";
 import { type Server, startServer } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { getOpenFilesLimit } from "../system.ts";
@@ -31,6 +32,7 @@ export interface ServerSettings {
   readonly objects: readonly BootstrapObject[];
   readonly registry: MetricsRegistry;
   readonly issued: IssuedCertificates;
+  readonly register: Register;
   readonly checks: readonly HealthCheck[];
   readonly crls?: PublishedCrls;
   readonly signingRequests?: SigningRequestLimits;

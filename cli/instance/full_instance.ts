@@ -232,8 +232,19 @@ async function openSigning(
     signingDurationSeconds: signingDurationSeconds(settings, deps.logger),
     isTrustedForClients: createTrustLookup(instance.server),
   };
-  const signing = { ...cas, ...rest, signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)) };
+  // A CA is recorded before its first signature, also one whose file changes later.
+  const record = (find: SigningSettings["authorities"]): SigningSettings["authorities"] => async (signerName) => {
+    const authority = await find(signerName);
+    if (authority !== undefined) await instance.recordAuthority(authority);
+    return authority;
+  };
+  const signing = {
+    ...cas,
+    ...rest,
+    authorities: record(cas.authorities),
+    signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)),
+  };
   if (custom.signerNames.length === 0) return { signing, customSigning: undefined };
   const customCas = isForAll(flags) ? await openSigningCas(flags, custom.signerNames, caDeps) : own;
-  return { signing, customSigning: { ...customCas, ...rest, ...custom } };
+  return { signing, customSigning: { ...customCas, ...rest, ...custom, authorities: record(customCas.authorities) } };
 }

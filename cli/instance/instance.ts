@@ -6,6 +6,7 @@ import { isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import { parseTokenFile, type TokenFile } from "../../core/bootstrap/token_file.ts";
 import { AppError } from "../../core/errors.ts";
+import type { Authority } from "../../core/pki/authority.ts";
 import type { ServerNames } from "../../core/pki/serving_certificate.ts";
 import { checkSecretFolder } from "../../client/private_file.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
@@ -27,6 +28,7 @@ import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.t
 import type { InstanceDeps } from "./deps.ts";
 import { assertEtcdPlace } from "./etcd_place.ts";
 import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./instance_metrics.ts";
+import { openRegister, parseLeaf } from "./register.ts";
 import { openIssuedFile } from "./issued_file.ts";
 import { Parts } from "./parts.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
@@ -47,6 +49,8 @@ export interface Instance extends InstanceStorage {
   readonly dir: DataDir;
   readonly server: Server;
   readonly authorities: InstanceAuthorities;
+  /** Records the certificate of a CA that signs for the instance. */
+  recordAuthority(authority: Authority): Promise<void>;
   /** The URL in kubeconfigs, `https://host:port`. */
   readonly url: string;
   /** The names and addresses of the server. */
@@ -95,6 +99,11 @@ export async function startInstance(
   const stored = starting.add(await openStorage(settings, dir, { ...deps, registry }));
   const { storage, isNew, contents, lost } = stored;
   const isShared = contents !== undefined;
+  const { register, record, recordUsed } = starting.add(
+    await openRegister({ storage, authority: authorities.serving, retentionMs: settings.issuedRetention }, deps),
+  );
+  await recordUsed(authorities.serving.certificate, "ca");
+  await recordUsed(authorities.client.certificate, "ca");
   const issued = new IssuedCertificates(customSigners);
   const issuedFile = await openIssuedFile({ path: dir.issued, issued, isShared }, deps);
   starting.add({ ...issuedFile, renew: issuedFile.update });
@@ -109,6 +118,7 @@ export async function startInstance(
     await crls.add(authorityPaths(dir.root, "client"), () => Promise.resolve(authorities.client));
   }
   const serving = given ?? await ensureServing(dir, authorities.serving, names, deps);
+  if (given === undefined) await recordUsed(parseLeaf(serving.certificatePem), "serving");
   const server = starting.add(
     await startApiServer({
       bindAddress: settings.bindAddress,
@@ -124,6 +134,7 @@ export async function startInstance(
       objects: objects(isNew),
       registry,
       issued,
+      register,
       checks: [disks.health],
       crls,
       nodeRecovery: settings.nodeRecovery === 0
@@ -136,7 +147,8 @@ export async function startInstance(
   starting.add(watchCaExpiry(expiry, authorities, deps));
   recordServingExpiry(expiry, serving);
   if (given === undefined) {
-    const onRenewed = (next: typeof serving): void => {
+    const onRenewed = async (next: typeof serving): Promise<void> => {
+      await record(parseLeaf(next.certificatePem), "serving");
       server.setServing(next);
       recordServingExpiry(expiry, next);
     };
@@ -144,13 +156,14 @@ export async function startInstance(
   }
   if (deps.heap !== undefined) starting.add(keepHeapSmall(deps.heap, deps));
   const url = `https://${isIPv6(host) ? `[${host}]` : host}:${server.port}`;
-  starting.add(await keepAdminKubeconfig(dir, { server: url, authorities }, deps));
+  starting.add(await keepAdminKubeconfig(dir, { server: url, authorities, record: recordUsed }, deps));
 
   const parts = starting.move();
   return {
     dir,
     storage,
     server,
+    recordAuthority: (authority) => recordUsed(authority.certificate, "ca"),
     authorities,
     url,
     names,

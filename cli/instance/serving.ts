@@ -135,7 +135,7 @@ export function createServingRenewal(
     readonly names: ServerNames;
     /** The certificate that is in use. */
     readonly serving: ServingPair;
-    readonly onRenewed: (serving: ServingPair) => void;
+    readonly onRenewed: (serving: ServingPair) => Promise<void>;
   },
   deps: CertificateDeps,
 ): Part {
@@ -145,8 +145,8 @@ export function createServingRenewal(
       const next = await ensureServing(dir, authority, names, deps);
       // An earlier renewal may have written the files and then failed.
       if (next.certificatePem === certificatePem) return;
+      await onRenewed(next);
       ({ certificatePem } = next);
-      onRenewed(next);
     },
   };
 }

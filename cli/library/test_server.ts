@@ -1,4 +1,6 @@
 /** `startTestServer`: an API server in memory with its controllers, for the tests of programs that talk to one. */
+import { parseLeaf } from "../instance/register.ts";
+import { Register } from "../../server/register/register.ts";
 import { Buffer } from "node:buffer";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import { Secret } from "../../core/lib/brand.ts";
@@ -68,6 +70,9 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
 
   await using starting = new Parts();
   const storage = starting.add(createMemoryStorage(ports));
+  const register = starting.add(await Register.open({ ...ports, storage }));
+  await register.ensureRecorded(ca.certificate, "ca");
+  await register.ensureRecorded(parseLeaf(serving.certificatePem), "serving");
   const server = starting.add(
     await startApiServer({
       bindAddress: BIND_ADDRESS,
@@ -90,6 +95,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
       ],
       registry: metrics.registry,
       issued: new IssuedCertificates([]),
+      register,
       checks: [],
     }, { ...ports, storage }),
   );
@@ -112,7 +118,14 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
       onFailure: (error) => ports.logger.error("a controller of the test server failed", { error }),
     }),
   );
-  const kubeconfig = await createAdminKubeconfig({ server: url, authorities: { serving: ca, client: ca } }, ports);
+  const kubeconfig = await createAdminKubeconfig(
+    {
+      server: url,
+      authorities: { serving: ca, client: ca },
+      record: (certificate, source) => register.ensureRecorded(certificate, source),
+    },
+    ports,
+  );
   const parts = starting.move();
   return {
     ...createAdminAccess({ ...cluster, url, server, kubeconfig }, ports),

@@ -10,6 +10,14 @@ export interface RegisterHead {
   readonly hash: string;
 }
 
+/** The seal with the highest sequence number. */
+export interface LastSeal {
+  readonly sequence: number;
+  /** The time of the seal in milliseconds since 1970. */
+  readonly time: number;
+  readonly issuerFingerprint: string;
+}
+
 /** The newest certificate of a subject from a signer. Times are in seconds since 1970. */
 export interface NewestCertificate {
   readonly sequence: number;
@@ -26,10 +34,16 @@ export class RegisterIndex {
   readonly #tokens = new Map<string, string>();
   readonly #newest = new Map<string, Map<string, NewestCertificate>>();
   #head: RegisterHead | undefined;
+  #lastSeal: LastSeal | undefined;
 
   /** The last record; undefined for an empty register. */
   get head(): RegisterHead | undefined {
     return this.#head;
+  }
+
+  /** The last seal; undefined for a register that was never sealed. */
+  get lastSeal(): LastSeal | undefined {
+    return this.#lastSeal;
   }
 
   /** The number of certificates that the register has. */
@@ -63,11 +77,14 @@ export class RegisterIndex {
     this.#tokens.clear();
     this.#newest.clear();
     this.#head = undefined;
+    this.#lastSeal = undefined;
     let last: IssuedCertificateSpec | undefined;
     for (const { bytes } of items) {
       // The bytes are parsed here, because reading `object` would keep the parsed form in memory.
-      last = (JSON.parse(decoder.decode(bytes)) as IssuedCertificate).spec;
+      const record = JSON.parse(decoder.decode(bytes)) as IssuedCertificate;
+      last = record.spec;
       this.#add(last);
+      this.#noteSeal(record);
     }
     if (last !== undefined) this.#setHead(last);
   }
@@ -75,6 +92,7 @@ export class RegisterIndex {
   apply(events: readonly StorageEvent[]): void {
     for (const { current, previous } of events) {
       const spec = current && readSpec(current);
+      if (current !== undefined) this.#noteSeal(current.object as IssuedCertificate);
       if (previous === undefined && spec !== undefined) {
         this.#add(spec);
         this.#setHead(spec);
@@ -82,6 +100,12 @@ export class RegisterIndex {
         this.#remove(readSpec(previous));
       }
     }
+  }
+
+  #noteSeal({ spec: { sequence }, status: { seal } }: IssuedCertificate): void {
+    if (seal === undefined || sequence < (this.#lastSeal?.sequence ?? 0)) return;
+    const { issuerFingerprint } = seal;
+    this.#lastSeal = { sequence, time: toSeconds(seal.time) * 1000, issuerFingerprint };
   }
 
   #setHead(spec: IssuedCertificateSpec): void {

@@ -60,7 +60,6 @@ export const GUIDE_NAMES = [
   "class",
   "containers",
   "etcd",
-  "expired_machine",
   "homelab",
   "install",
   "kubeadm",

@@ -1,0 +1,96 @@
+/**
+ * Records the certificates of requests that came into the storage without a record: from an earlier build, or by a
+ * kube-apiserver on the same etcd.
+ */
+import { setImmediate } from "node:timers/promises";
+import { findLeafCertificate } from "../../core/csr/certificate.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { getName } from "../../core/kube/meta.ts";
+import type { Logger } from "../../core/ports.ts";
+import { certificateSigningRequests } from "../registry/certificatesigningrequests.ts";
+import { toKeyPrefix, toStorageKey } from "../registry/registry.ts";
+import { requestRecords } from "../registry/requestrecords.ts";
+import { followStorage } from "../storage/follow.ts";
+import type { StorageEvent } from "../storage/storage.ts";
+import { describeRequested, type RequestCommitDeps } from "./request_commit.ts";
+
+const PREFIX = toKeyPrefix(certificateSigningRequests, "");
+/** The pause before a new certificate is recorded here, so that a record on its way arrives first. */
+const PAUSE_MS = 1_000;
+/** The pause after a failure of the storage. */
+const RETRY_MS = 10_000;
+/** How many certificates are parsed before other work may run. */
+const PARSED_AT_ONCE = 100;
+const decoder = new TextDecoder();
+
+/** Records the unrecorded certificates that exist, and then those that arrive, until it is disposed. */
+export async function followUnrecorded(
+  deps: Pick<RequestCommitDeps, "storage" | "register" | "clientCas"> & { readonly logger: Logger },
+): Promise<Disposable> {
+  const { storage, register, logger } = deps;
+  const waiting = new Map<string, CertificateSigningRequest>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let isStopped = false;
+
+  async function recordWaiting(): Promise<void> {
+    let parsed = 0;
+    const recording: Promise<unknown>[] = [];
+    for (const [key, csr] of waiting) {
+      const leaf = findLeafCertificate(csr.status.certificate ?? "");
+      if (++parsed % PARSED_AT_ONCE === 0) await setImmediate();
+      if (leaf === undefined || register.index.findSequence(leaf.sha256Fingerprint) !== undefined) {
+        waiting.delete(key);
+        continue;
+      }
+      const known = await storage.get(toStorageKey(requestRecords, "", getName(csr)));
+      const recorded = register.record(describeRequested(deps, csr, leaf, known), []);
+      recording.push(recorded.then(() => {
+        waiting.delete(key);
+        logger.info("certificate without a record recorded", { request: getName(csr) });
+      }));
+    }
+    await Promise.all(recording);
+  }
+
+  function recordSoon(ms: number): void {
+    if (isStopped) return;
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      recordWaiting().catch((error: unknown) => {
+        if (!isStopped) logger.warn("cannot record certificates, trying again", { error });
+        recordSoon(RETRY_MS);
+      });
+    }, ms);
+  }
+
+  function observe({ key, current, previous }: StorageEvent): void {
+    // Every object below this prefix has passed the strategy of CSRs.
+    const csr = current?.object as CertificateSigningRequest | undefined;
+    const before = previous?.object as CertificateSigningRequest | undefined;
+    const certificate = csr?.status.certificate ?? "";
+    if (csr === undefined || certificate === "" || (before?.status.certificate ?? "") !== "") return;
+    const leaf = findLeafCertificate(certificate);
+    if (leaf === undefined || register.index.findSequence(leaf.sha256Fingerprint) !== undefined) return;
+    waiting.set(key, csr);
+    recordSoon(PAUSE_MS);
+  }
+
+  const watch = await followStorage(storage, PREFIX, {
+    replace(items) {
+      for (const { key, bytes } of items) {
+        // The bytes are parsed here, because reading `object` would keep the parsed form in memory.
+        const csr = JSON.parse(decoder.decode(bytes)) as CertificateSigningRequest;
+        if ((csr.status.certificate ?? "") !== "") waiting.set(key, csr);
+      }
+      if (waiting.size > 0) recordSoon(PAUSE_MS);
+    },
+    apply: (events) => events.forEach(observe),
+  });
+  return {
+    [Symbol.dispose]() {
+      isStopped = true;
+      watch.stop();
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,201 @@
+/**
+ * The upkeep of the register: the CA seals it once a day, when the CA has changed and when the server stops; records are
+ * removed after their retention; records of requests that are gone are deleted. Servers that share a storage may do it at
+ * the same time, because every write is guarded by a revision.
+ */
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { isAppError } from "../../core/errors.ts";
+import { getName } from "../../core/kube/meta.ts";
+import type { IssuedCertificate, IssuedCertificateSpec, RequestRecord } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { Authority } from "../../core/pki/authority.ts";
+import type { Clock, Logger } from "../../core/ports.ts";
+import { createStub, planPruning, type PrunableRecord, type PrunableRun } from "../../core/register/prune.ts";
+import { formatRecordName } from "../../core/register/record.ts";
+import { createSeal } from "../../core/register/seal.ts";
+import { certificateSigningRequests } from "../registry/certificatesigningrequests.ts";
+import { toKeyPrefix } from "../registry/registry.ts";
+import { requestRecords } from "../registry/requestrecords.ts";
+import type { Storage, Stored } from "../storage/storage.ts";
+import { type Register, REGISTER_PREFIX } from "./register.ts";
+
+/** The dependencies and settings of the upkeep. */
+export interface UpkeepDeps {
+  readonly storage: Storage;
+  readonly register: Register;
+  /** The CA that seals the register. */
+  readonly authority: Pick<Authority, "certificate" | "key">;
+  /** How long a record is kept after its certificate has ended. */
+  readonly retentionMs: number;
+  readonly clock: Pick<Clock, "now" | "elapsedMs">;
+  readonly logger: Logger;
+}
+
+const DAY_MS = 86_400_000;
+/** The pause after a failure, such as a key that cannot be used. */
+const RETRY_MS = 3_600_000;
+/** How long the key of the CA may take when the server stops. */
+const STOP_MS = 5_000;
+const PAGE_SIZE = 1_000;
+const DELETED_AT_ONCE = 64;
+const decoder = new TextDecoder();
+
+/** The upkeep of a register while its server runs. Disposing it seals the register. */
+export class RegisterUpkeep implements AsyncDisposable {
+  readonly #deps: UpkeepDeps;
+  #nextSealMs = 0;
+  #nextCleaningMs = 0;
+
+  constructor(deps: UpkeepDeps) {
+    this.#deps = deps;
+  }
+
+  /** Does what is due; called each minute. Failures are logged. */
+  async renew(): Promise<void> {
+    const { clock, logger } = this.#deps;
+    if (this.#isSealDue() && clock.elapsedMs() >= this.#nextSealMs) {
+      try {
+        await this.#seal();
+      } catch (error) {
+        this.#nextSealMs = clock.elapsedMs() + RETRY_MS;
+        logger.warn("cannot seal the register, trying again in an hour", { error });
+      }
+    }
+    if (clock.elapsedMs() < this.#nextCleaningMs) return;
+    try {
+      this.#nextCleaningMs = clock.elapsedMs() + DAY_MS;
+      await this.#prune();
+      await this.#deleteOrphans();
+    } catch (error) {
+      this.#nextCleaningMs = clock.elapsedMs() + RETRY_MS;
+      logger.warn("cannot remove old records, trying again in an hour", { error });
+    }
+  }
+
+  /** Seals the register unless its last record is sealed. A key that cannot be used is logged. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#hasUnsealed()) return;
+    const abort = new AbortController();
+    const late = sleep(STOP_MS, undefined, { signal: abort.signal }).then(() => {
+      throw new Error(`the key of the CA did not sign within ${STOP_MS / 1000} s`);
+    });
+    try {
+      await Promise.race([this.#seal(), late]);
+    } catch (error) {
+      this.#deps.logger.warn("the register is not sealed, the next start will do it", { error });
+    } finally {
+      abort.abort();
+      late.catch(() => undefined);
+    }
+  }
+
+  /** Reports whether there is a record after the last seal of this CA. */
+  #hasUnsealed(): boolean {
+    const { index: { head, lastSeal } } = this.#deps.register;
+    return head !== undefined && lastSeal?.sequence !== head.sequence;
+  }
+
+  #isSealDue(): boolean {
+    if (!this.#hasUnsealed()) return false;
+    const { register: { index: { lastSeal } }, authority, clock } = this.#deps;
+    if (lastSeal === undefined) return true;
+    // After the clock was set back, the last seal can be in the future.
+    return lastSeal.issuerFingerprint !== authority.certificate.sha256Fingerprint ||
+      Math.abs(clock.now().getTime() - lastSeal.time) >= DAY_MS;
+  }
+
+  async #seal(): Promise<void> {
+    const { storage, register, authority, clock } = this.#deps;
+    const { head } = register.index;
+    if (head === undefined) return;
+    const key = `${REGISTER_PREFIX}${formatRecordName(head.sequence)}`;
+    const stored = await storage.get(key);
+    if (stored === undefined) return;
+    const record = stored.object as IssuedCertificate;
+    const seal = await createSeal(record.spec, authority, clock.now());
+    try {
+      await storage.update(
+        key,
+        { ...record, status: { ...record.status, seal } } as IssuedCertificate,
+        stored.revision,
+      );
+    } catch (error) {
+      // Another server has sealed the record or written its revocation; the next minute decides again.
+      if (!isAppError(error, "conflict")) throw error;
+    }
+  }
+
+  /** Replaces the runs of records whose retention is over by sealed stubs. */
+  async #prune(): Promise<void> {
+    const { clock, retentionMs, logger } = this.#deps;
+    const runs = planPruning(await this.#readRecords(), new Date(clock.now().getTime() - retentionMs));
+    for (const run of runs) await this.#removeRun(run);
+    if (runs.length > 0) {
+      const removed = runs.reduce((sum, { first, last }) => sum + last - first + 1, 0);
+      logger.info("old records of issued certificates removed", { removed });
+    }
+  }
+
+  /** Reads what the plan of a removal needs of all records. */
+  async #readRecords(): Promise<readonly PrunableRecord[]> {
+    const records: PrunableRecord[] = [];
+    let fromKey: string | undefined = REGISTER_PREFIX;
+    while (fromKey !== undefined) {
+      const page = await this.#deps.storage.list(REGISTER_PREFIX, { limit: PAGE_SIZE, fromKey });
+      for (const { bytes } of page.items) {
+        const { spec } = JSON.parse(decoder.decode(bytes)) as IssuedCertificate;
+        const { sequence, notAfter, removed } = spec;
+        records.push({ sequence, notAfter, ...(removed === undefined ? {} : { removed }) });
+      }
+      fromKey = page.nextKey;
+      await setImmediate();
+    }
+    return records;
+  }
+
+  /** Writes the stub first, so that the register is whole at any moment. */
+  async #removeRun({ first, last }: PrunableRun): Promise<void> {
+    const { storage, authority, clock } = this.#deps;
+    const [firstStored, lastStored] = [await this.#read(first), await this.#read(last)];
+    if (firstStored === undefined || lastStored === undefined) return;
+    const now = clock.now();
+    const stub = createStub(readSpec(firstStored), readSpec(lastStored), now);
+    const object: IssuedCertificate = {
+      metadata: lastStored.object.metadata,
+      spec: stub,
+      status: { seal: await createSeal(stub, authority, now) },
+    };
+    await storage.update(lastStored.key, object, lastStored.revision);
+    const atOnce = storage.sharesRevisions ? 1 : DELETED_AT_ONCE;
+    for (let next = last - 1; next >= first; next -= atOnce) {
+      const sequences = Array.from({ length: Math.min(atOnce, next - first + 1) }, (_, index) => next - index);
+      const stored = await Promise.all(sequences.map((sequence) => this.#read(sequence)));
+      await Promise.all(stored.flatMap((one) => one === undefined ? [] : [storage.delete(one.key, one.revision)]));
+    }
+  }
+
+  #read(sequence: number): Promise<Stored | undefined> {
+    return this.#deps.storage.get(`${REGISTER_PREFIX}${formatRecordName(sequence)}`);
+  }
+
+  /** Deletes the records of requests that another API server or an earlier build has deleted. */
+  async #deleteOrphans(): Promise<void> {
+    const { storage } = this.#deps;
+    const records = await storage.list(toKeyPrefix(requestRecords, ""));
+    // The requests are read later: a request that is created meanwhile has a record that was not read.
+    const requests = await storage.list(toKeyPrefix(certificateSigningRequests, ""));
+    const uids = new Set(requests.items.map(({ object }) => `${getName(object)}/${object.metadata.uid}`));
+    for (const { key, object, revision } of records.items) {
+      if (uids.has(`${getName(object)}/${(object as RequestRecord).spec.requestUID}`)) continue;
+      try {
+        await storage.delete(key, revision);
+      } catch (error) {
+        if (!isAppError(error, "conflict")) throw error;
+      }
+    }
+  }
+}
+
+/** Every object below the register's prefix is an IssuedCertificate, because only the server writes there. */
+function readSpec({ object }: Stored): IssuedCertificateSpec {
+  return (object as IssuedCertificate).spec;
+}
