@@ -18,6 +18,8 @@ export interface RequestSigning {
   readonly clientTrust: ClientTrust;
   readonly asked: RequestFileOptions;
   readonly signingDurationSeconds: number;
+  /** Records a certificate (DER) before it is returned. */
+  readonly record?: (certificate: Uint8Array<ArrayBuffer>) => Promise<void>;
   /** Whether the intermediates of the CA follow each certificate. */
   readonly chain: boolean;
 }
@@ -51,6 +53,7 @@ export async function signRequest(
   });
   if (plan.ok) {
     const der = await issueCertificate(plan.value, authority, random.bytes(SERIAL_BYTES));
+    await signing.record?.(der);
     return encodeIssued(der, authority, signing.chain);
   }
   if (plan.error.kind === "failed") throw createRefusal(file, plan.error.message);

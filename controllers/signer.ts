@@ -30,12 +30,21 @@ export interface SignerDeps {
    * certificates only for the two built-in client signers; if it is unknown, custom signers issue none.
    */
   readonly isTrustedForClients?: (authority: Authority) => Promise<boolean | undefined>;
+  /** Records a certificate before it is written to its request; when it rejects, nothing is written. */
+  readonly record?: RecordIssued;
   /** The default and maximum lifetime of certificates (`--cluster-signing-duration`). */
   readonly signingDurationSeconds: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
 }
+
+/** Records a certificate (DER) that a CA has issued for a request. */
+export type RecordIssued = (
+  certificate: Uint8Array<ArrayBuffer>,
+  csr: CertificateSigningRequest,
+  authority: Authority,
+) => Promise<void>;
 
 /** Creates the signer, to be run with `runController`. Throws AppError `config_invalid` for a name without a profile. */
 export function createSigner(deps: SignerDeps): Reconciler<CertificateSigningRequest> {
@@ -85,6 +94,7 @@ export function createSigner(deps: SignerDeps): Reconciler<CertificateSigningReq
     signal: AbortSignal,
   ): Promise<Outcome> {
     const der = await issueCertificate(plan, authority, deps.random.bytes(SERIAL_BYTES));
+    await deps.record?.(der, csr, authority);
     const certificate = encodeBase64(new TextEncoder().encode(encodeIssued(der, authority, chain)));
     await write({ ...csr, status: { ...csr.status, certificate } }, "error updating signature for csr", signal);
     const notAfter = formatTime(plan.notAfter);

@@ -357,3 +357,21 @@ test("createSigner() signs in the loop after a conflict, and gives every certifi
   abort.abort();
   await running;
 });
+
+test("createSigner() records a certificate before the request gets it, and writes nothing when it cannot", async () => {
+  const recorded: string[] = [];
+  const record: SignerDeps["record"] = (der, csr, authority) => {
+    const certificate = parseCertificate(der);
+    assert.ok(certificate.ok && csr.status.certificate === undefined);
+    assert.ok(verifyCertificateSignature(certificate.value, authority.certificate));
+    recorded.push(certificate.value.serialNumber);
+    return Promise.resolve();
+  };
+  const request = { signerName: KUBELET, subject: { ...node, organizations: ["system:nodes"] }, usages: THREE };
+  const { store } = await run(request, { record });
+  const [leaf] = parseCertificates(store.peek("csr-1")!);
+  assert.deepEqual(recorded, [leaf?.serialNumber.toLowerCase()]);
+
+  const full = new AppError("io", "cannot record a certificate: no space left on device");
+  await assert.rejects(run(request, { record: () => Promise.reject(full) }), full);
+});

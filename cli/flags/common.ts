@@ -53,6 +53,13 @@ export const CRL_URL_FLAG = parsedFlag({
     ),
 });
 
+/** The flag `--issued-log` of commands that sign with the CA in a data directory. */
+export const ISSUED_LOG_FLAG = fileFlag({
+  summary:
+    "File to which a record of each certificate is appended before it is given out: a line of JSON with the hash of " +
+    "the line before. Without it, issued.jsonl in --data-dir, which the server takes into its register.",
+});
+
 /** The flag `-o` of commands with facts of their own. Keys of the JSON may be added, but never removed or changed. */
 export const STRUCTURED_OUTPUT = choiceFlag({
   short: "o",

@@ -17,7 +17,7 @@ import { runAggregation } from "../../controllers/aggregation.ts";
 import { type CleanerOptions, runCleaner } from "../../controllers/cleaner.ts";
 import { runController } from "../../controllers/loop.ts";
 import { followProfiles, type ProfileSource } from "../../controllers/profile_provider.ts";
-import { createSigner } from "../../controllers/signer.ts";
+import { createSigner, type RecordIssued } from "../../controllers/signer.ts";
 import { createTokenCleaner } from "../../controllers/token_cleaner.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../version.ts";
@@ -40,6 +40,8 @@ export interface SigningSettings {
   readonly signingDurationSeconds: number;
   /** The rules of custom signers, by signer name. */
   readonly profiles?: ReadonlyMap<string, ProfileSource>;
+  /** Records each certificate before it is written to its request, where the API keeps no register. */
+  readonly record?: RecordIssued;
   /** Reports whether the API accepts client certificates of a CA; undefined when that is unknown. */
   readonly isTrustedForClients: (authority: Authority) => Promise<boolean | undefined>;
 }
@@ -126,7 +128,7 @@ export async function runSigner(
   signal: AbortSignal,
   name = "signer",
 ): Promise<void> {
-  const { authorities, signerNames, profiles, signingDurationSeconds, isTrustedForClients } = settings;
+  const { authorities, signerNames, profiles, record, signingDurationSeconds, isTrustedForClients } = settings;
   const signer = createSigner({
     store,
     authorities,
@@ -134,6 +136,7 @@ export async function runSigner(
     signingDurationSeconds,
     isTrustedForClients,
     ...(profiles === undefined ? {} : { profiles }),
+    ...(record === undefined ? {} : { record }),
     ...deps,
   });
   await Promise.all([

@@ -17,6 +17,8 @@ export interface DataDir {
   readonly etcdPlace: string;
   /** The issued certificates that have not expired, kept between runs. */
   readonly issued: string;
+  /** The records of what commands signed beside the server (`cli/authority/issued_log.ts`). */
+  readonly issuedLog: string;
   readonly adminKubeconfig: string;
   readonly bootstrapKubeconfig: string;
   /** The folder with the nodes of a demo. */
@@ -47,6 +49,7 @@ export function dataDirAt(root: string): DataDir {
     database: join(root, "tlsboot.db"),
     etcdPlace: join(root, ETCD_PLACE_NAME),
     issued: join(root, "issued-certificates.jsonl"),
+    issuedLog: join(root, "issued.jsonl"),
     adminKubeconfig: join(root, "admin.kubeconfig"),
     bootstrapKubeconfig: join(root, "bootstrap.kubeconfig"),
     nodes: join(root, "nodes"),

@@ -7,16 +7,11 @@ import { findCondition } from "../../core/csr/phase.ts";
 import { findTokenId } from "../../core/bootstrap/token_secret.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { formatTime, getName } from "../../core/kube/meta.ts";
-import type {
-  IssuedCertificateApproval,
-  IssuedCertificateRequester,
-  RequestDecision,
-  RequestRecord,
-  RequestRecordSpec,
-} from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { RequestDecision, RequestRecord, RequestRecordSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import type { Random } from "../../core/ports.ts";
 import { type CertificateDescription, describeIssued } from "../../core/register/record.ts";
+import { describeRequestOrigin } from "../../core/register/request_origin.ts";
 import { findCertificateFingerprint } from "../../core/revocation/revocation_index.ts";
 import { createUid, toStorageKey } from "../registry/registry.ts";
 import { requestRecords } from "../registry/requestrecords.ts";
@@ -145,53 +140,15 @@ export function describeRequested(
   const record = known?.object as RequestRecord | undefined;
   const own = record?.spec.requestUID === csr.metadata.uid ? record : undefined;
   const issuer = findIssuer(leaf, [...register.authorities, ...clientCas()]);
-  const { uid } = csr.metadata;
-  return describeIssued(leaf, {
-    source: "CertificateSigningRequest",
-    ...(issuer === undefined ? {} : { issuerFingerprint: issuer.sha256Fingerprint }),
-    signerName: csr.spec.signerName,
-    request: { name: getName(csr), ...(uid === undefined ? {} : { uid }) },
-    requester: describeRequester(register, csr, own),
-    ...describeApproval(csr, own),
-  });
-}
-
-function describeRequester(
-  register: Register,
-  { spec: { username, uid, groups, extra } }: CertificateSigningRequest,
-  record: RequestRecord | undefined,
-): IssuedCertificateRequester {
-  const certificateFingerprint = findCertificateFingerprint(extra ?? {});
-  const tokenID = findTokenId(username ?? "") ??
+  const certificateFingerprint = findCertificateFingerprint(csr.spec.extra ?? {});
+  const tokenID = findTokenId(csr.spec.username ?? "") ??
     (certificateFingerprint === undefined ? undefined : register.index.findTokenId(certificateFingerprint));
-  const { address, userAgent } = record?.spec ?? {};
-  return {
-    ...(username === undefined || username === "" ? {} : { username }),
-    ...(uid === undefined || uid === "" ? {} : { uid }),
-    ...(groups === undefined || groups.length === 0 ? {} : { groups }),
-    ...(tokenID === undefined ? {} : { tokenID }),
-    ...(certificateFingerprint === undefined ? {} : { certificateFingerprint }),
-    ...(address === undefined ? {} : { address }),
-    ...(userAgent === undefined ? {} : { userAgent }),
-  };
-}
-
-function describeApproval(
-  csr: CertificateSigningRequest,
-  record: RequestRecord | undefined,
-): { readonly approval?: IssuedCertificateApproval } {
-  const condition = findCondition(csr, "Approved");
-  if (condition === undefined) return {};
-  const decision = record?.status.decision?.type === "Approved" ? record.status.decision : undefined;
-  const { reason, message, lastUpdateTime } = condition;
-  return {
-    approval: {
-      ...(decision === undefined ? {} : { username: decision.username }),
-      ...(decision?.groups === undefined ? {} : { groups: decision.groups }),
-      ...(decision?.address === undefined ? {} : { address: decision.address }),
-      ...(reason === undefined || reason === "" ? {} : { reason }),
-      ...(message === undefined || message === "" ? {} : { message }),
-      time: lastUpdateTime ?? decision?.time ?? null,
-    },
-  };
+  return describeIssued(leaf, {
+    ...describeRequestOrigin(csr, {
+      ...(tokenID === undefined ? {} : { tokenID }),
+      ...(certificateFingerprint === undefined ? {} : { certificateFingerprint }),
+      record: own,
+    }),
+    ...(issuer === undefined ? {} : { issuerFingerprint: issuer.sha256Fingerprint }),
+  });
 }

@@ -14,8 +14,11 @@ export interface BackupFile {
   readonly bytes: Uint8Array;
 }
 
-/** Files that are not backed up: the database with its journals, unfinished files after a crash, and logs, also rotated ones. */
-const LEFT_OUT = [/^tlsboot\.db(?:-.+)?$/, /\.tmp(?:-[^]*|\.\d+)?$/, /\.log(?:\.gz)?$/];
+/**
+ * Files that are not backed up: the database with its journals, unfinished files after a crash, locks, and logs, also
+ * rotated ones.
+ */
+const LEFT_OUT = [/^tlsboot\.db(?:-.+)?$/, /\.tmp(?:-[^]*|\.\d+)?$/, /\.lock$/, /\.log(?:\.gz)?$/];
 
 /**
  * Yields every file, sorted by path. Links are followed, as a server follows them. Throws AppError `io` with the path of

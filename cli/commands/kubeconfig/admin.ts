@@ -5,8 +5,10 @@ import { AppError } from "../../../core/errors.ts";
 import type { KubeconfigUser } from "../../../core/kube/kubeconfig.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { MASTERS_GROUP } from "../../../core/kube/user.ts";
+import { findPemBlock } from "../../../core/pki/pem.ts";
 import { formatDuration } from "../../../core/lib/duration.ts";
 import { hasSplitAuthorities, readAuthority } from "../../authority/files.ts";
+import { openIssuedLog } from "../../authority/issued_log.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import { authorityPaths } from "../../authority/layout.ts";
 import { issueClientPair, type IssuedPair } from "../../authority/issue_pair.ts";
@@ -16,7 +18,7 @@ import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
-import { PUBLIC_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
+import { dataDirAt, PUBLIC_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
 import { checkTarget, readClusterEntry, writeKubeconfig } from "./file.ts";
 
 /** The names of pairs in `pki/` that must not be replaced by an administrator's, even with --force. */
@@ -46,7 +48,11 @@ export async function run(
   );
   const identity = { commonName: settings.user, organizations: [MASTERS_GROUP], lifetimeMs: settings.duration };
   const askedAt = io.clock.now().getTime();
+  const path = settings.issuedLog ?? dataDirAt(root).issuedLog;
+  using log = openIssuedLog(resolve(io.cwd, path), { clock: io.clock, warn: (message) => warn(message, io) });
   const pair = await issueClientPair(authority, identity, io);
+  const leaf = findPemBlock(pair.certificatePem)?.block.bytes ?? new Uint8Array();
+  await log.record(leaf, authority, { source: "kubeconfig" });
   if (pair.notAfter.getTime() < askedAt + settings.duration) {
     warn(
       `the certificate ends with its CA at ${formatTime(pair.notAfter)}, ` +

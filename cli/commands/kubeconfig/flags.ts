@@ -1,5 +1,5 @@
 /** The commands `tlsboot kubeconfig admin`, `kubeconfig bootstrap` and `kubeconfig user`: flags, help and examples. */
-import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG } from "../../flags/common.ts";
+import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
 import { KEY_TYPE, lifetimeFlag, REQUEST_TIMEOUT } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, listFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
@@ -25,6 +25,7 @@ const KUBECONFIG_FLAGS = {
 const KUBECONFIG_ADMIN_FLAGS = {
   ...KUBECONFIG_FLAGS,
   ...CA_KEY_FLAGS,
+  issuedLog: ISSUED_LOG_FLAG,
   out: fileFlag({ summary: "File to write; - is stdout. Without it, admin.kubeconfig in --data-dir." }),
   clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
   user: textFlag({ default: "kubernetes-admin", summary: "Name of the administrator." }),
@@ -40,7 +41,7 @@ export const kubeconfigAdminCommand = defineCommand({
   summary: "Write an administrator's kubeconfig",
   description: `Write an administrator's kubeconfig.
 
- Makes a key and signs a certificate for the group system:masters with the CA in --data-dir. A holder of the file may do everything, and the certificate cannot be revoked.`,
+ Makes a key and signs a certificate for the group system:masters with the CA in --data-dir. A holder of the file may do everything, until the certificate ends or is revoked (tlsboot revoke).`,
   group: "Key and File Commands",
   args: [],
   flags: KUBECONFIG_ADMIN_FLAGS,

@@ -1,6 +1,6 @@
 /** The command `tlsboot sign`: its flags, help and examples. */
 import { parseRequestedUsage } from "../../../core/csr/requested_names.ts";
-import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG } from "../../flags/common.ts";
+import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
 import { SIGNING_FLAGS } from "../../flags/controller.ts";
 import { USAGE_CHOICES } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
@@ -35,6 +35,10 @@ const SIGN_FLAGS = {
   clusterSigningKeyFile: SIGNING_FLAGS.clusterSigningKeyFile,
   ...CA_KEY_FLAGS,
   crlUrl: CRL_URL_FLAG,
+  issuedLog: {
+    ...ISSUED_LOG_FLAG,
+    summary: `${ISSUED_LOG_FLAG.summary} With another CA than that of --data-dir, nothing is recorded without it.`,
+  },
   clusterSigningDuration: SIGNING_FLAGS.clusterSigningDuration,
 } as const;
 

@@ -6,18 +6,19 @@ import { AppError, findErrorCode, getErrorMessage } from "../../../core/errors.t
 import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/certificates_v1.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import { type RequestSigning, signRequest } from "../../sign_request.ts";
+import { type IssuedLog, openIssuedLog } from "../../authority/issued_log.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import type { SignFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { reportError } from "../../framework/report.ts";
+import { reportError, warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
-import { FOLDER_MODE, PUBLIC_MODE } from "../../instance/data_dir.ts";
+import { dataDirAt, FOLDER_MODE, PUBLIC_MODE } from "../../instance/data_dir.ts";
 import { openSignerProfiles } from "../../instance/signer_profiles.ts";
 import {
   openInstanceCas,
@@ -43,7 +44,9 @@ export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal):
   const { settings, args } = input;
   const files = createFilePort();
   const targets = await planTargets(args, settings, files, io.cwd);
-  const signing = await openSigning(settings, files, io, signal);
+  const { issuedLog: log, ...signing } = await openSigning(settings, files, io, signal);
+  using _ = log;
+  await log?.check();
   const codes = new Set<ExitCode>();
   for (const [index, file] of args.entries()) {
     try {
@@ -71,7 +74,7 @@ async function openSigning(
   files: FilePort,
   io: Io,
   signal: AbortSignal,
-): Promise<RequestSigning> {
+): Promise<RequestSigning & { readonly issuedLog: IssuedLog | undefined }> {
   const logger = createLogger({ stderr: io.stderr, clock: io.clock });
   const keys = createCaKeys(settings, io, files, signal);
   const deps = { files, clock: io.clock, logger, cwd: io.cwd, keys };
@@ -94,6 +97,7 @@ async function openSigning(
   }
   const life = duration === undefined ? {} : { expirationSeconds: Math.floor(duration / 1_000) };
   const asked = { signerName, usages: usage, ...life };
+  const issuedLog = openLog(settings, io);
   return {
     profile,
     authority,
@@ -101,7 +105,20 @@ async function openSigning(
     asked,
     signingDurationSeconds: signingDurationSeconds(settings, logger),
     chain: settings.chain && profile.chain !== false,
+    issuedLog,
+    ...(issuedLog === undefined
+      ? {}
+      : { record: (certificate) => issuedLog.record(certificate, authority, { source: "sign", signerName }) }),
   };
+}
+
+/** Opens the log of a flag, or that of the data directory for its own CA; undefined for another CA. */
+function openLog(settings: Settings<SignFlags>, io: Io): IssuedLog | undefined {
+  const { issuedLog, clusterSigningCertFile, dataDir } = settings;
+  const path = issuedLog ??
+    (clusterSigningCertFile === undefined ? dataDirAt(resolve(io.cwd, dataDir)).issuedLog : undefined);
+  if (path === undefined) return undefined;
+  return openIssuedLog(resolve(io.cwd, path), { clock: io.clock, warn: (message) => warn(message, io) });
 }
 
 /** Returns the path for each certificate; undefined for stdout. All paths are checked before anything is signed. */

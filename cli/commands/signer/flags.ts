@@ -15,6 +15,11 @@ const SIGNER_FLAGS = {
   ...SIGNING_FLAGS,
   ...CA_KEY_FLAGS,
   crlUrl: CRL_URL_FLAG,
+  issuedLog: fileFlag({
+    summary:
+      "File to which a record of each certificate is appended before the request gets it: a line of JSON with the " +
+      "hash of the line before. A tlsboot server has a register of its own; other API servers have none.",
+  }),
   check: fileFlag({
     isCommandLineOnly: true,
     summary: "Read a profile, describe its rules in sentences, and end; an invalid one is reported with every fault.",

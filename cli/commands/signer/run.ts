@@ -2,10 +2,15 @@
 import { resolve } from "node:path";
 import { createClientTrust } from "../../../client/objects/client_trust.ts";
 import { createFilePort } from "../../../client/files.ts";
+import type { RecordIssued } from "../../../controllers/signer.ts";
+import { findTokenId } from "../../../core/bootstrap/token_secret.ts";
+import { describeRequestOrigin } from "../../../core/register/request_origin.ts";
+import { findCertificateFingerprint } from "../../../core/revocation/revocation_index.ts";
 import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
 import { BUILTIN_SIGNERS, describeProfile } from "../../../core/signing/profile.ts";
 import type { ManifestPart } from "../../../core/rbac/manifest.ts";
 import { createSignerManifest, createSignerObjectNames } from "../../../core/signing/rbac.ts";
+import { type IssuedLog, openIssuedLog } from "../../authority/issued_log.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import type { SignerFlags } from "./flags.ts";
 import { describeIgnoredKubeconfig } from "../../api/connection.ts";
@@ -47,7 +52,16 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   }
   const cas = await openSigningCas(toSigningCaFlags(settings), chosen, { ...deps, crlUrl: settings.crlUrl });
   keys.passphrases.stopPrompting();
-  const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings, logger) };
+  using log = settings.issuedLog === undefined
+    ? undefined
+    : openIssuedLog(resolve(io.cwd, settings.issuedLog), { clock: io.clock, warn: (message) => logger.warn(message) });
+  await log?.check();
+  const signing = {
+    ...cas,
+    profiles,
+    signingDurationSeconds: signingDurationSeconds(settings, logger),
+    ...(log === undefined ? {} : { record: createRecorder(log) }),
+  };
   const manifest = createRightsManifest(chosen, cas.signerNames, settings);
   const { lease } = createSignerObjectNames(chosen);
   await runRemoteController(
@@ -62,6 +76,19 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
     signal,
   );
   return EXIT.done;
+}
+
+/** Creates the function that records the certificates of requests; who approved is known as far as the condition says. */
+function createRecorder(log: IssuedLog): RecordIssued {
+  return async (certificate, csr, authority) => {
+    const tokenID = findTokenId(csr.spec.username ?? "");
+    const certificateFingerprint = findCertificateFingerprint(csr.spec.extra ?? {});
+    const origin = describeRequestOrigin(csr, {
+      ...(tokenID === undefined ? {} : { tokenID }),
+      ...(certificateFingerprint === undefined ? {} : { certificateFingerprint }),
+    });
+    await log.record(certificate, authority, origin);
+  };
 }
 
 /** Describes the rules of a profile in sentences. A file that names no signer gets the name of the flag. */

@@ -1,0 +1,63 @@
+/** The origin of a certificate that a CertificateSigningRequest asked for: the request, its requester and its approval. */
+import { findCondition } from "../csr/phase.ts";
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { getName } from "../kube/meta.ts";
+import type { IssuedCertificateApproval, IssuedCertificateRequester, RequestRecord } from "../kube/tlsboot_v1alpha1.ts";
+import type { CertificateOrigin } from "./record.ts";
+
+/** What is known about a request beyond the request. */
+export interface KnownOrigin extends Pick<IssuedCertificateRequester, "tokenID" | "certificateFingerprint"> {
+  /** The record of this very request; a record of an earlier request of its name must not be given. */
+  readonly record?: RequestRecord | undefined;
+}
+
+/** Describes the origin of the certificate of a request, except its CA. */
+export function describeRequestOrigin(
+  csr: CertificateSigningRequest,
+  known: KnownOrigin,
+): Omit<CertificateOrigin, "issuerFingerprint"> {
+  const { uid } = csr.metadata;
+  return {
+    source: "CertificateSigningRequest",
+    signerName: csr.spec.signerName,
+    request: { name: getName(csr), ...(uid === undefined ? {} : { uid }) },
+    requester: describeRequester(csr, known),
+    ...describeApproval(csr, known.record),
+  };
+}
+
+function describeRequester(
+  { spec: { username, uid, groups } }: CertificateSigningRequest,
+  { tokenID, certificateFingerprint, record }: KnownOrigin,
+): IssuedCertificateRequester {
+  const { address, userAgent } = record?.spec ?? {};
+  return {
+    ...(username === undefined || username === "" ? {} : { username }),
+    ...(uid === undefined || uid === "" ? {} : { uid }),
+    ...(groups === undefined || groups.length === 0 ? {} : { groups }),
+    ...(tokenID === undefined ? {} : { tokenID }),
+    ...(certificateFingerprint === undefined ? {} : { certificateFingerprint }),
+    ...(address === undefined ? {} : { address }),
+    ...(userAgent === undefined ? {} : { userAgent }),
+  };
+}
+
+function describeApproval(
+  csr: CertificateSigningRequest,
+  record: RequestRecord | undefined,
+): { readonly approval?: IssuedCertificateApproval } {
+  const condition = findCondition(csr, "Approved");
+  if (condition === undefined) return {};
+  const decision = record?.status.decision?.type === "Approved" ? record.status.decision : undefined;
+  const { reason, message, lastUpdateTime } = condition;
+  return {
+    approval: {
+      ...(decision === undefined ? {} : { username: decision.username }),
+      ...(decision?.groups === undefined ? {} : { groups: decision.groups }),
+      ...(decision?.address === undefined ? {} : { address: decision.address }),
+      ...(reason === undefined || reason === "" ? {} : { reason }),
+      ...(message === undefined || message === "" ? {} : { message }),
+      time: lastUpdateTime ?? decision?.time ?? null,
+    },
+  };
+}

@@ -1,0 +1,170 @@
+/** The issued log: what `sign`, `kubeconfig admin` and `signer` record before they give a certificate out. */
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { appendFile, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { withApproval } from "../../core/approval/conditions.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import { encodePem, findPemBlock } from "../../core/pki/pem.ts";
+import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
+import { type CheckedRecord, verifyRecords } from "../../core/register/verify.ts";
+import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { buildCsr, fromBase64, sharedKey } from "../support/csr_builder.ts";
+import { eventually } from "../support/eventually.ts";
+import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const SIGN = ["sign", "alice.csr", "--signer-name", "kubernetes.io/kube-apiserver-client", "--data-dir", "data"];
+
+async function setUp(): Promise<TempFolder> {
+  const folder = await createTempFolder();
+  const der = createCertificationRequest({ subject: { commonName: "alice" } }, await sharedKey());
+  await writeFile(folder.join("alice.csr"), encodePem("CERTIFICATE REQUEST", der));
+  await tlsboot(folder, "ca", "init", "--data-dir", "data");
+  return folder;
+}
+
+async function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await runTlsboot(args, { cwd: folder.path });
+  assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stdout}${stderr}`);
+  return stdout;
+}
+
+async function readCa(folder: TempFolder): Promise<CertificateFacts> {
+  const found = findPemBlock(await readFile(folder.join("data", "pki", "ca.crt"), "utf8"));
+  const facts = found === undefined ? undefined : parseCertificate(found.block.bytes);
+  assert.ok(facts?.ok === true);
+  return facts.value;
+}
+
+/** Reads a log whose chain and seals are right. */
+async function readLog(folder: TempFolder, path = "data/issued.jsonl"): Promise<readonly CheckedRecord["spec"][]> {
+  const text = await readFile(folder.join(path), "utf8");
+  const records = text.trimEnd().split("\n").map((line): CheckedRecord => JSON.parse(line));
+  const report = await verifyRecords(records, { cas: [await readCa(folder)] });
+  assert.equal(report.fault, undefined);
+  assert.deepEqual([report.sealedUpTo?.name, report.uncheckedSeals], [report.head?.name, 0]);
+  return records.map(({ spec }) => spec);
+}
+
+function getSerial(pem: string): string {
+  return new X509Certificate(pem).serialNumber.toLowerCase().replace(/^(?:00)+/, "");
+}
+
+test("sign and kubeconfig admin record what they sign in issued.jsonl of the data directory", async () => {
+  await using folder = await setUp();
+  const signed = await tlsboot(folder, ...SIGN);
+  await tlsboot(folder, "kubeconfig", "admin", "--data-dir", "data", "--user", "ops", "--out", "ops.kubeconfig");
+  const config = parseKubeconfig(await readFile(folder.join("ops.kubeconfig"), "utf8"), "ops");
+  assert.ok(config.ok);
+  const admin = config.value.users[0]?.user.clientCertificateData ?? "";
+  const records = await readLog(folder);
+  assert.deepEqual(
+    records.map(({ serialNumber, source, subject, signerName }) => ({ serialNumber, source, subject, signerName })),
+    [
+      {
+        serialNumber: getSerial(signed),
+        source: "sign",
+        subject: "CN=alice",
+        signerName: "kubernetes.io/kube-apiserver-client",
+      },
+      {
+        serialNumber: getSerial(admin),
+        source: "kubeconfig",
+        subject: "CN=ops,O=system:masters",
+        signerName: undefined,
+      },
+    ],
+  );
+  assert.equal((await stat(folder.join("data/issued.jsonl"))).mode & 0o777, 0o600);
+});
+
+test("sign records in the file of --issued-log, and without it nothing of another CA than that of --data-dir", async () => {
+  await using folder = await setUp();
+  await tlsboot(folder, ...SIGN, "--issued-log", "mine.jsonl");
+  assert.equal((await readLog(folder, "mine.jsonl")).length, 1);
+  const ca = ["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"];
+  await tlsboot(folder, ...SIGN, ...ca);
+  await assert.rejects(stat(folder.join("data/issued.jsonl")), { code: "ENOENT" });
+  await tlsboot(folder, ...SIGN, ...ca, "--issued-log", "mine.jsonl");
+  assert.equal((await readLog(folder, "mine.jsonl")).length, 2);
+});
+
+test("sign runs at the same time without a lost or a torn record", async () => {
+  await using folder = await setUp();
+  const signed = await Promise.all(Array.from({ length: 6 }, () => tlsboot(folder, ...SIGN)));
+  const serials = (await readLog(folder)).map(({ serialNumber }) => serialNumber);
+  assert.deepEqual([...serials].sort(), signed.map(getSerial).sort());
+});
+
+test("sign gives no certificate out when it cannot be recorded, and mends a last line that is torn", async () => {
+  await using folder = await setUp();
+  await symlink("/dev/full", folder.join("full.jsonl"));
+  const full = await runTlsboot([...SIGN, "--issued-log", "full.jsonl"], { cwd: folder.path });
+  assert.deepEqual([full.code, full.stdout], [1, ""]);
+  assert.match(full.stderr, /error: cannot record a certificate in issued log ".*full\.jsonl": .*no space left/i);
+  assert.match(full.stderr, /hint: free some space: a certificate that cannot be recorded is not given out/);
+
+  const admin = ["kubeconfig", "admin", "--data-dir", "data", "--out", "a.kubeconfig", "--issued-log", "full.jsonl"];
+  assert.equal((await runTlsboot(admin, { cwd: folder.path })).code, 1);
+  await assert.rejects(stat(folder.join("a.kubeconfig")), { code: "ENOENT" });
+
+  await tlsboot(folder, ...SIGN);
+  await appendFile(folder.join("data/issued.jsonl"), '{"spec":{"sequence":2,"prev');
+  const mended = await runTlsboot(SIGN, { cwd: folder.path });
+  assert.equal(mended.code, 0);
+  assert.match(mended.stderr, /warning: the last line of ".*issued\.jsonl" was incomplete and is cut off/);
+  assert.equal((await readLog(folder)).length, 2);
+
+  await appendFile(folder.join("data/issued.jsonl"), "something else\n");
+  const strange = await runTlsboot(SIGN, { cwd: folder.path });
+  assert.deepEqual([strange.code, strange.stdout], [1, ""]);
+  assert.match(strange.stderr, /cannot append to issued log .*its last line is not a record/);
+});
+
+test("signer records each certificate before the request gets it, with the requester and the approval", async () => {
+  await using folder = await createTempFolder();
+  await using instance = await startInstanceProcess(folder, [], "serve");
+  const kubeconfig = `${instance.data}/admin.kubeconfig`;
+  const line = [
+    ...["signer", "--kubeconfig", kubeconfig, "--issued-log", "issued.log", "--leader-elect=false"],
+    ...["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"],
+  ];
+  await using _signer = startTlsboot(line, { cwd: folder.path });
+  await using admin = await connectWith(kubeconfig);
+  const { api } = admin;
+  const body = await buildCsr({
+    name: "alice",
+    ...{ signerName: "kubernetes.io/kube-apiserver-client", commonName: "alice", organizations: [] },
+  });
+  const created = await api.requestObject<CertificateSigningRequest>({ method: "POST", path: CSRS, body }, quiet);
+  const approved = withApproval(created, { reason: "Test", message: "by the test" });
+  assert.ok(approved.ok);
+  await api.requestJson({ method: "PUT", path: `${CSRS}/alice/approval`, body: approved.value }, quiet);
+  const certificate = await eventually("a certificate", async () => {
+    const path = `${CSRS}/alice`;
+    return (await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, quiet)).status.certificate;
+  });
+  const [record, ...others] = await readLog(folder, "issued.log");
+  assert.deepEqual(others, []);
+  assert.equal(record?.serialNumber, getSerial(fromBase64(certificate)));
+  assert.deepEqual(record?.request, { name: "alice", uid: created.metadata.uid });
+  assert.equal(record?.requester?.username, "kubernetes-admin");
+  assert.deepEqual([record?.approval?.reason, record?.approval?.message], ["Test", "by the test"]);
+});
+
+test("signer does not start with a log that it cannot write", async () => {
+  await using folder = await setUp();
+  const line = [
+    ...["signer", "--kubeconfig", "none", "--issued-log", "nowhere/issued.log"],
+    ...["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"],
+  ];
+  const { code, stderr } = await runTlsboot(line, { cwd: folder.path });
+  assert.equal(code, 1);
+  assert.match(stderr, /cannot record a certificate in issued log ".*nowhere\/issued\.log": .*no such file/);
+  assert.match(stderr, /hint: create its folder, or name another file with --issued-log/);
+});
