@@ -44,6 +44,24 @@ test("homelab: a machine gets its certificate with a token and the hash of the C
   assert.match(out, /nas\/pki\/kubelet-client-current\.pem: OK/);
 });
 
+test("expired_machine: a machine comes back with its expired certificate, and then with a token", async () => {
+  const out = await type(await readGuide("expired_machine"), {
+    before: [
+      "export LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 FAKETIME_DONT_FAKE_MONOTONIC=1",
+      'export FAKETIME_NO_CACHE=1 FAKETIME_TIMESTAMP_FILE="$PWD/clock"',
+      "echo -430d > clock",
+      "tlsboot up --data-dir tlsboot-data --auto-approve",
+      "tlsboot bootstrap --bootstrap-kubeconfig tlsboot-data/bootstrap.kubeconfig --hostname-override n1 " +
+      "--kubeconfig n1/kubeconfig --cert-dir n1/pki",
+      "finish_boot",
+      "echo +0 > clock",
+    ],
+    values: { "openssl x509": "finish_boot; openssl x509" },
+  });
+  assert.match(out, /certificate of n1 issued/);
+  assert.match(out, /tlsboot bootstrap .*--token/);
+});
+
 test("web_server: a custom signer issues for a web server, and a policy approves the next one", async () => {
   const out = await type(await readGuide("web_server"));
   assert.match(out, /www\/tls\.crt: OK/);

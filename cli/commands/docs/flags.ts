@@ -60,6 +60,7 @@ export const GUIDE_NAMES = [
   "class",
   "containers",
   "etcd",
+  "expired_machine",
   "homelab",
   "install",
   "kubeadm",
