@@ -9,6 +9,7 @@ import {
 import { backupCommand, restoreCommand } from "./backup/flags.ts";
 import { bootstrapCommand } from "./bootstrap/flags.ts";
 import { caCrlCommand, caInitCommand, caShowCommand } from "./ca/flags.ts";
+import { describeCertificateCommand, getCertificatesCommand, verifyCertificatesCommand } from "./certificates/flags.ts";
 import { completionCommand } from "./completion/flags.ts";
 import { approveCommand, deleteCsrCommand, denyCommand, describeCsrCommand, getCsrCommand } from "./csr/flags.ts";
 import { demoCommand } from "./demo/flags.ts";
@@ -17,6 +18,7 @@ import { inspectCommand } from "./inspect/flags.ts";
 import { joinPackCommand } from "./join/flags.ts";
 import { kubeconfigAdminCommand, kubeconfigBootstrapCommand, kubeconfigUserCommand } from "./kubeconfig/flags.ts";
 import { requestCommand } from "./request/flags.ts";
+import { getRevocationsCommand, revokeCommand, unrevokeCommand } from "./revocation/flags.ts";
 import { serveCommand } from "./serve/flags.ts";
 import { signCommand } from "./sign/flags.ts";
 import { signerCommand } from "./signer/flags.ts";
@@ -28,14 +30,14 @@ import { versionCommand } from "./version/flags.ts";
 const FAMILIES: readonly CommandFamily[] = [
   {
     word: "get",
-    summary: "Display certificate signing requests",
-    description: "Display certificate signing requests.",
+    summary: "Display requests, certificates and revocations",
+    description: "Display certificate signing requests, the certificates that were issued, and what is revoked.",
     group: "Certificate Signing Request Commands",
   },
   {
     word: "describe",
-    summary: "Show the details of a certificate signing request",
-    description: "Show the details of a certificate signing request.",
+    summary: "Show the details of a request or a certificate",
+    description: "Show the details of a certificate signing request, or of a certificate that was issued.",
     group: "Certificate Signing Request Commands",
   },
   {
@@ -43,6 +45,12 @@ const FAMILIES: readonly CommandFamily[] = [
     summary: "Delete certificate signing requests",
     description: "Delete certificate signing requests.",
     group: "Certificate Signing Request Commands",
+  },
+  {
+    word: "verify",
+    summary: "Check the register of issued certificates",
+    description: "Check the register of issued certificates.",
+    group: "Certificate Commands",
   },
   {
     word: "ca",
@@ -98,6 +106,12 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(approveCommand, async () => (await import("./csr/decide.ts")).approveAction),
     withAction(denyCommand, async () => (await import("./csr/decide.ts")).denyAction),
     withAction(deleteCsrCommand, () => import("./csr/delete.ts")),
+    withAction(getCertificatesCommand, () => import("./certificates/get.ts")),
+    withAction(describeCertificateCommand, () => import("./certificates/describe.ts")),
+    withAction(verifyCertificatesCommand, () => import("./certificates/verify.ts")),
+    withAction(revokeCommand, () => import("./revocation/revoke.ts")),
+    withAction(unrevokeCommand, () => import("./revocation/unrevoke.ts")),
+    withAction(getRevocationsCommand, () => import("./revocation/get.ts")),
     withAction(requestCommand, () => import("./request/run.ts")),
     withAction(signCommand, () => import("./sign/run.ts")),
     withAction(caInitCommand, () => import("./ca/init.ts")),

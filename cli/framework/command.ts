@@ -8,6 +8,7 @@ export const COMMAND_GROUPS = [
   "Starting Commands",
   "Role Commands",
   "Certificate Signing Request Commands",
+  "Certificate Commands",
   "Key and File Commands",
   "Settings Commands",
   "Other Commands",

@@ -8,6 +8,9 @@ export type OutputFormat =
   | { readonly kind: "json" | "yaml" | "name" }
   | { readonly kind: "jsonpath"; readonly template: string };
 
+/** The formats of certificates: those of other objects, and a spreadsheet. */
+export type RecordFormat = OutputFormat | { readonly kind: "csv" };
+
 const NAMES = ["wide", "json", "yaml", "name", "jsonpath"] as const;
 
 /** The flag `-o` of commands that show API objects. */
@@ -16,14 +19,23 @@ export const OUTPUT_FLAG: Flag<OutputFormat | undefined> = parsedFlag<OutputForm
   placeholder: "FORMAT",
   summary: "Output format; a table without it.",
   completion: { kind: "choices", choices: ["wide", "json", "yaml", "name", "jsonpath=TEMPLATE"] },
-  parse: parseOutputFormat,
+  parse: (text) => parseOutputFormat(text),
 });
 
-/** Parses the value of `-o`. */
-function parseOutputFormat(text: string): Result<OutputFormat, string> {
+/** The flag `-o` of the command that shows certificates. */
+export const RECORD_OUTPUT_FLAG: Flag<RecordFormat | undefined> = parsedFlag<RecordFormat>({
+  short: "o",
+  placeholder: "FORMAT",
+  summary: "Output format; a table without it.",
+  completion: { kind: "choices", choices: ["wide", "json", "yaml", "csv", "name", "jsonpath=TEMPLATE"] },
+  parse: (text) => text === "csv" ? ok({ kind: "csv" }) : parseOutputFormat(text, [...NAMES, "csv"]),
+});
+
+/** Parses the value of `-o`; `valid` are the formats that the error names. */
+function parseOutputFormat(text: string, valid: readonly string[] = NAMES): Result<OutputFormat, string> {
   const [name = "", ...rest] = text.split("=");
   const known = NAMES.find((item) => item === name);
-  if (known === undefined) return err(`want one of ${NAMES.join(", ")}`);
+  if (known === undefined) return err(`want one of ${valid.join(", ")}`);
   if (known === "jsonpath") {
     const template = rest.join("=");
     return template === ""

@@ -12,6 +12,14 @@ export type ObjectFormat = Exclude<OutputFormat, { readonly kind: "wide" }>;
 export interface ObjectPrinter {
   printOne(object: KubeObject): string;
   printList(objects: readonly KubeObject[]): string;
+  /** Starts a list that is printed in parts, as its objects arrive; the text is that of `printList`. */
+  startList(): ListPrinter;
+}
+
+/** Prints the parts of one list. */
+export interface ListPrinter {
+  printItems(objects: readonly KubeObject[]): string;
+  printEnd(): string;
 }
 
 /** Creates a printer. Throws UsageError for an invalid jsonpath template. */
@@ -20,12 +28,13 @@ export function createObjectPrinter(format: ObjectFormat, qualifiedKind: string)
     case "name": {
       // A line break in a name would look like another name to a program such as xargs.
       const printOne = (object: KubeObject): string => line`${qualifiedKind}/${object.metadata.name ?? ""}\n`;
-      return { printOne, printList: (objects) => objects.map(printOne).join("") };
+      const printList = (objects: readonly KubeObject[]): string => objects.map(printOne).join("");
+      return { printOne, printList, startList: () => ({ printItems: printList, printEnd: () => "" }) };
     }
     case "json":
-      return valuePrinter(formatJson);
+      return { ...valuePrinter(formatJson), startList: () => startTextList(formatJson, JSON_LIST) };
     case "yaml":
-      return valuePrinter(formatSortedYaml);
+      return { ...valuePrinter(formatSortedYaml), startList: () => startTextList(formatSortedYaml, YAML_LIST) };
     case "jsonpath": {
       const template = parseJsonPath(format.template);
       return valuePrinter((value) => evaluateJsonPath(template, value));
@@ -33,17 +42,60 @@ export function createObjectPrinter(format: ObjectFormat, qualifiedKind: string)
   }
 }
 
-/** Creates a printer that omits managedFields, as kubectl does. */
+/** Creates a printer that omits managedFields, as kubectl does. Its lists are printed at their end. */
 function valuePrinter(print: (value: unknown) => string): ObjectPrinter {
+  const printList = (objects: readonly KubeObject[]): string => print(createList(objects));
   return {
     printOne: (object) => print(withoutManagedFields(object)),
-    printList: (objects) =>
-      print({
-        apiVersion: "v1",
-        items: objects.map(withoutManagedFields),
-        kind: "List",
-        metadata: { resourceVersion: "" },
-      }),
+    printList,
+    startList() {
+      const all: KubeObject[] = [];
+      return {
+        printItems(objects) {
+          all.push(...objects);
+          return "";
+        },
+        printEnd: () => printList(all),
+      };
+    },
+  };
+}
+
+function createList(objects: readonly KubeObject[]): object {
+  return {
+    apiVersion: "v1",
+    items: objects.map(withoutManagedFields),
+    kind: "List",
+    metadata: { resourceVersion: "" },
+  };
+}
+
+/** The texts that end the beginning of a list, begin its end, and separate its parts. */
+interface ListFrame {
+  readonly beforeItems: string;
+  readonly afterItems: string;
+  readonly between: string;
+}
+
+const JSON_LIST: ListFrame = { beforeItems: "[\n", afterItems: '\n    ],\n    "kind": "List"', between: ",\n" };
+const YAML_LIST: ListFrame = { beforeItems: "items:\n", afterItems: "kind: List\n", between: "" };
+
+/** Prints a list in parts: each part is the text of a list without its frame, which is printed around all of them. */
+function startTextList(print: (value: unknown) => string, frame: ListFrame): ListPrinter {
+  let isEmpty = true;
+  let end = "";
+  return {
+    printItems(objects) {
+      if (objects.length === 0) return "";
+      const text = print(createList(objects));
+      const from = text.indexOf(frame.beforeItems) + frame.beforeItems.length;
+      const to = text.lastIndexOf(frame.afterItems);
+      const before = isEmpty ? text.slice(0, from) : frame.between;
+      isEmpty = false;
+      end = text.slice(to);
+      return before + text.slice(from, to);
+    },
+    printEnd: () => isEmpty ? print(createList([])) : end,
   };
 }
 

@@ -4,6 +4,7 @@ import type {
   SelfSubjectReview,
   SubjectAccessReview,
   SubjectAccessReviewSpec,
+  UserInfoWire,
 } from "../../core/kube/authorization_v1.ts";
 import {
   selfSubjectAccessReviewKind,
@@ -47,9 +48,14 @@ export function createAccessReviewer(transport: Transport, options: { readonly c
 
 /** Finds the user name of the client; undefined when the server cannot report it, as before Kubernetes 1.28. */
 export async function findOwnUsername(api: ApiClient, signal: AbortSignal): Promise<string | undefined> {
+  return (await findOwnUser(api, signal))?.username;
+}
+
+/** Finds the user of the client, with the groups; undefined when the server cannot report it. */
+export async function findOwnUser(api: ApiClient, signal: AbortSignal): Promise<UserInfoWire | undefined> {
   try {
     const review = await post<SelfSubjectReview>(api, selfSubjectReviewKind, {}, signal);
-    return review.status.userInfo?.username;
+    return review.status.userInfo;
   } catch (error) {
     if (!isAppError(error, "not_found", "access_denied", "invalid")) throw error;
     return undefined;

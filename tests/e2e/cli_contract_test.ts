@@ -66,6 +66,18 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   },
   { command: "get csr", flags: ["output", "watch", "field-selector", "selector", "kubeconfig", "data-dir"] },
   { command: "describe csr", flags: ["kubeconfig", "data-dir"] },
+  {
+    command: "get certificates",
+    flags: [
+      ...["output", "watch", "expires-within", "expired", "revoked", "signer", "subject", "name", "requester", "token"],
+      ...["approved-by", "since", "sort-by", "issued-log", "kubeconfig", "data-dir"],
+    ],
+  },
+  { command: "describe certificate", flags: ["issued-log", "kubeconfig", "data-dir"] },
+  { command: "verify certificates", flags: ["ca-file", "kubeconfig", "data-dir"] },
+  { command: "revoke", flags: ["reason", "message", "certificates", "yes", "kubeconfig", "data-dir"] },
+  { command: "unrevoke", flags: ["kubeconfig", "data-dir"] },
+  { command: "get revocations", flags: ["output", "watch", "field-selector", "selector", "kubeconfig", "data-dir"] },
   { command: "approve", flags: ["reason", "message", "kubeconfig", "data-dir"] },
   { command: "deny", flags: ["reason", "message", "kubeconfig", "data-dir"] },
   { command: "delete csr", flags: ["kubeconfig", "data-dir"] },

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { EXIT_MEANING } from "../../cli/exit_code.ts";
@@ -72,6 +73,25 @@ const MISTAKES: readonly { readonly line: string; readonly env?: Readonly<Record
   { line: "approver", env: { KUBECONFIG: "/home/jane/.kube/config" } },
   { line: "get csr", env: { TLSBOOT_KUBECONFG: "admin.kubeconfig", TLSBOOT_NO_APPROVE: "true" } },
   { line: "describe csr --kubeconfig none.kubeconfig n1" },
+  { line: "get certificates -o xml" },
+  { line: "get certificates --sort-by colour" },
+  { line: "get certificates --expires-within soon" },
+  { line: "get certificates --since yesterday" },
+  { line: "get certificates n1" },
+  { line: "get certificates 0a1b2c --revoked" },
+  { line: "get certificates --issued-log none.log" },
+  { line: "get certificates --issued-log none.log -w" },
+  { line: "describe certificate" },
+  { line: "describe certificate 0a1b" },
+  { line: "verify" },
+  { line: "verify certificates none.log" },
+  { line: "revoke" },
+  { line: "revoke node/n1 --reason stolen" },
+  { line: "revoke node/n1 --certificates" },
+  { line: "revoke nodes/n1" },
+  { line: "revoke token/not-an-id" },
+  { line: "revoke node/n1" },
+  { line: "unrevoke csr/n1" },
   { line: "approve" },
   { line: "approve n1 --reason" },
   { line: "ca init --duration 5m" },
@@ -122,7 +142,8 @@ test("messages about mistakes match the golden file", async () => {
     assert.notEqual(code, 0, line);
     assert.equal(io.stdoutText(), "", line);
     const variables = Object.entries(env).map(([name, value]) => `${name}=${value} `).join("");
-    transcript.push(`$ ${variables}tlsboot ${line}\n${io.stderrText()}[exit ${code}]\n`);
+    const stderr = io.stderrText().replaceAll(`--node ${hostname()}`, "--node HOST");
+    transcript.push(`$ ${variables}tlsboot ${line}\n${stderr}[exit ${code}]\n`);
   }
   await assertGolden("tests/golden/mistakes.txt", transcript.join("\n"));
 });

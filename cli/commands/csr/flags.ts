@@ -2,14 +2,11 @@
  * The commands for certificate signing requests, `get csr`, `describe csr`, `approve`, `deny` and `delete csr`: flags,
  * help and examples.
  */
-import { parseFieldSelector } from "../../../core/kube/selectors/fields.ts";
-import { parseLabelSelector } from "../../../core/kube/selectors/labels.ts";
-import { ok, type Result } from "../../../core/lib/result.ts";
 import { API_FLAGS } from "../../flags/common.ts";
 import { POLICY_FLAGS } from "../../flags/controller.ts";
+import { LIST_FLAGS } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { listFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
-import { OUTPUT_FLAG } from "../../output/format.ts";
+import { listFlag, textFlag } from "../../framework/flags.ts";
 
 /** The names of the resource in kubectl. */
 const CSR_ALIASES: readonly string[] = [
@@ -18,29 +15,7 @@ const CSR_ALIASES: readonly string[] = [
   "certificatesigningrequests.certificates.k8s.io",
 ];
 
-const GET_CSR_FLAGS = {
-  ...API_FLAGS,
-  output: OUTPUT_FLAG,
-  watch: switchFlag({ short: "w", isCommandLineOnly: true, summary: "After listing, watch for changes." }),
-  fieldSelector: parsedFlag({
-    isCommandLineOnly: true,
-    placeholder: "QUERY",
-    summary: "Selector on fields, such as spec.signerName=kubernetes.io/kubelet-serving or metadata.name!=n1.",
-    parse: (text) => asTyped(text, parseFieldSelector(text)),
-  }),
-  selector: parsedFlag({
-    short: "l",
-    isCommandLineOnly: true,
-    placeholder: "QUERY",
-    summary: "Selector on labels, such as team=blue or 'env in (test,stage)'.",
-    parse: (text) => asTyped(text, parseLabelSelector(text)),
-  }),
-} as const;
-
-/** Checks a selector, which is then sent to the server as it was typed. */
-function asTyped(text: string, selector: Result<unknown, string>): Result<string, string> {
-  return selector.ok ? ok(text) : selector;
-}
+const GET_CSR_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
 
 /** The type of the flags of `get csr`. */
 export type GetCsrFlags = typeof GET_CSR_FLAGS;

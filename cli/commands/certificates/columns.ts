@@ -1,0 +1,97 @@
+/** The columns of certificates: for people in a table, and for programs as comma-separated values. */
+import { getName } from "../../../core/kube/meta.ts";
+import type { TableColumn, TableRow } from "../../output/table.ts";
+import { getApprover, getSigner, listNames, type RecordRow } from "./rows.ts";
+
+interface RecordColumn {
+  readonly name: string;
+  /** Above zero for columns of `-o wide`. */
+  readonly priority: number;
+  text(row: RecordRow): string | undefined;
+}
+
+/** The shown digits of a serial number: 48 bits, which are unique also among a million certificates. */
+const SHORT_SERIAL_DIGITS = 12;
+
+/** Shortens a serial number to the digits that tables show. */
+export function shortenSerial(serialNumber: string): string {
+  return serialNumber.slice(0, SHORT_SERIAL_DIGITS);
+}
+
+const COLUMNS: readonly RecordColumn[] = [
+  column("Serial", ({ record }) => record.spec.serialNumber && shortenSerial(record.spec.serialNumber)),
+  column("Subject", ({ record }) => record.spec.subject),
+  column("Signer", ({ record }) => getSigner(record)),
+  column("Issued", ({ record }) => record.spec.issuedAt ?? undefined),
+  column("Expires", ({ record }) => record.spec.notAfter ?? undefined),
+  column("Status", ({ status }) => status),
+  column("Approved-By", ({ record }) => getApprover(record)),
+  column("Names", ({ record }) => listNames(record).join(","), 1),
+  column("Requester", ({ record }) => record.spec.requester?.username, 1),
+  column("Token", ({ record }) => record.spec.requester?.tokenID, 1),
+  column("Address", ({ record }) => record.spec.requester?.address, 1),
+  column("Request", ({ record }) => record.spec.request?.name, 1),
+  column("Revoked", ({ record }) => record.status?.revocation?.reason, 1),
+  column("Full-Serial", ({ record }) => record.spec.serialNumber, 1),
+  column("Record", ({ record }) => getName(record), 1),
+];
+
+function column(name: string, text: RecordColumn["text"], priority = 0): RecordColumn {
+  return { name, priority, text };
+}
+
+/** The columns of a table of certificates. */
+export const RECORD_TABLE_COLUMNS: readonly TableColumn[] = COLUMNS.map(({ name, priority }) => ({ name, priority }));
+
+/** Makes the cells of a row; an empty one becomes `<none>`. */
+export function toTableRow(row: RecordRow): TableRow {
+  return { cells: COLUMNS.map(({ text }) => text(row) || "<none>") };
+}
+
+/** The columns for spreadsheets. Their names are those of the record's fields; columns may be added at the end. */
+const CSV_COLUMNS: readonly (readonly [name: string, text: (row: RecordRow) => string | undefined])[] = [
+  ["serialNumber", ({ record }) => record.spec.serialNumber],
+  ["subject", ({ record }) => record.spec.subject],
+  ["signerName", ({ record }) => record.spec.signerName],
+  ["source", ({ record }) => record.spec.source],
+  ["issuedAt", ({ record }) => record.spec.issuedAt ?? undefined],
+  ["notBefore", ({ record }) => record.spec.notBefore ?? undefined],
+  ["notAfter", ({ record }) => record.spec.notAfter ?? undefined],
+  ["status", ({ status }) => status],
+  ["names", ({ record }) => listNames(record).join(" ")],
+  ["usages", ({ record }) => record.spec.usages?.join(", ")],
+  ["requester", ({ record }) => record.spec.requester?.username],
+  ["tokenID", ({ record }) => record.spec.requester?.tokenID],
+  ["address", ({ record }) => record.spec.requester?.address],
+  ["request", ({ record }) => record.spec.request?.name],
+  ["approvedBy", ({ record }) => record.spec.approval?.username],
+  ["approvalReason", ({ record }) => record.spec.approval?.reason],
+  ["approvedAt", ({ record }) => record.spec.approval?.time ?? undefined],
+  ["replaces", ({ record }) => record.spec.replaces],
+  ["replacedBy", ({ replacedBy }) => replacedBy],
+  ["revocation", ({ record }) => record.status?.revocation?.name],
+  ["revocationReason", ({ record }) => record.status?.revocation?.reason],
+  ["revokedBy", ({ record }) => record.status?.revocation?.revokedBy],
+  ["revokedAt", ({ record }) => record.status?.revocation?.time ?? undefined],
+  ["issuer", ({ record }) => record.spec.issuer],
+  ["fingerprint", ({ record }) => record.spec.fingerprint],
+  ["record", ({ record }) => getName(record)],
+];
+
+/** The heading of the comma-separated values. */
+export const CSV_HEADING = formatCsvLine(CSV_COLUMNS.map(([name]) => name));
+
+/** Formats a row as a line of comma-separated values (RFC 4180). */
+export function formatCsvRow(row: RecordRow): string {
+  return formatCsvLine(CSV_COLUMNS.map(([, text]) => text(row) ?? ""));
+}
+
+function formatCsvLine(cells: readonly string[]): string {
+  return `${cells.map(quoteCell).join(",")}\r\n`;
+}
+
+function quoteCell(cell: string): string {
+  // A spreadsheet would run a cell that begins with one of the first four as a formula; a requester may choose its text.
+  const safe = /^[=+@\t-]/.test(cell) ? `'${cell}` : cell;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}

@@ -1,0 +1,45 @@
+/** Describes certificates of the register. */
+import { AppError } from "../../../core/errors.ts";
+import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import type { DescribeCertificateFlags } from "./flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { reportError } from "../../framework/report.ts";
+import type { Io } from "../../io.ts";
+import { describeCertificateRecord } from "./describe_text.ts";
+import { openRecords } from "./open_records.ts";
+import { toRow } from "./rows.ts";
+import { findReferences, findReplacements, parseRecordReference, type RecordSource } from "./source.ts";
+
+/** The action of the command `tlsboot describe certificate`. */
+export async function run(input: Input<DescribeCertificateFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  input.args.forEach(parseRecordReference);
+  await using records = await openRecords(input.settings, io);
+  const { source } = records;
+  const found = await findReferences(source, input.args, signal);
+  const replacements = await findReplacements(source, signal);
+  let isFirst = true;
+  for (const item of found) {
+    if (item instanceof AppError) {
+      reportError(item, io, input.isDebug);
+      continue;
+    }
+    const row = toRow(item, replacements, io.clock.now());
+    const neighbours = {
+      before: await findNeighbour(source, item.spec.replaces, signal),
+      after: await findNeighbour(source, row.replacedBy, signal),
+    };
+    const page = describeCertificateRecord(row, neighbours, io.clock.now());
+    io.stdout.write(`${isFirst ? "" : "\n\n"}${page}`);
+    isFirst = false;
+  }
+  return found.some((item) => item instanceof AppError) ? EXIT.failed : EXIT.done;
+}
+
+async function findNeighbour(
+  source: RecordSource,
+  name: string | undefined,
+  signal: AbortSignal,
+): Promise<IssuedCertificate | undefined> {
+  return name === undefined ? undefined : await source.findByName(name, signal);
+}

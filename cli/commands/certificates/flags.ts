@@ -1,0 +1,204 @@
+/** The commands for the register of issued certificates: flags, help and examples. */
+import { parseDurationOrDays } from "../../../core/lib/duration.ts";
+import { err, ok, type Result } from "../../../core/lib/result.ts";
+import { API_FLAGS } from "../../flags/common.ts";
+import { argument, defineCommand } from "../../framework/command.ts";
+import {
+  choiceFlag,
+  durationFlag,
+  fileFlag,
+  listFlag,
+  parsedFlag,
+  switchFlag,
+  textFlag,
+} from "../../framework/flags.ts";
+import { RECORD_OUTPUT_FLAG } from "../../output/format.ts";
+
+/** The moment of `--since`: a date, or a time before now. */
+export type Since = { readonly kind: "at"; readonly date: Date } | { readonly kind: "ago"; readonly ms: number };
+
+/** The orders that `--sort-by` can choose. */
+export const SORT_KEYS = [
+  "issued",
+  "expires",
+  "subject",
+  "signer",
+  "serial",
+  "status",
+  "requester",
+  "approved-by",
+] as const;
+
+/** One of the orders of `--sort-by`. */
+export type SortKey = (typeof SORT_KEYS)[number];
+
+/** Other names of the resource: short ones, and those of kubectl. */
+const CERTIFICATE_ALIASES: readonly string[] = [
+  "certificate",
+  "certs",
+  "cert",
+  "issuedcertificates",
+  "issuedcertificate",
+  "issuedcertificates.tlsboot",
+];
+
+const ISSUED_LOG_FLAG = fileFlag({
+  isCommandLineOnly: true,
+  summary: "Read a log that a signer wrote with --issued-log, instead of the register of a server.",
+});
+
+/** Creates a flag whose `*` stands for one or more characters. It is never read from the environment. */
+function patternFlag(placeholder: string, summary: string): ReturnType<typeof textFlag> {
+  return textFlag({ isCommandLineOnly: true, placeholder, summary });
+}
+
+const GET_CERTIFICATES_FLAGS = {
+  ...API_FLAGS,
+  output: RECORD_OUTPUT_FLAG,
+  watch: switchFlag({ short: "w", isCommandLineOnly: true, summary: "After listing, watch for changes." }),
+  issuedLog: ISSUED_LOG_FLAG,
+  expiresWithin: durationFlag({
+    isCommandLineOnly: true,
+    summary: "Certificates that end within this time, such as 30d, and are neither revoked nor replaced.",
+  }),
+  expired: switchFlag({ isCommandLineOnly: true, summary: "Certificates that have expired." }),
+  revoked: switchFlag({ isCommandLineOnly: true, summary: "Certificates that are revoked." }),
+  signer: patternFlag("NAME", "Certificates of a signer, such as kubernetes.io/kubelet-serving or 'example.com/*'."),
+  subject: patternFlag("TEXT", "Certificates with this subject or this value in it: CN=alice, alice, 'system:node:*'."),
+  name: patternFlag("NAME", "Certificates for this DNS name, IP address, email address or URI."),
+  requester: patternFlag("USER", "Certificates that this user requested."),
+  token: patternFlag("ID", "Certificates that were requested with the bootstrap token of this id."),
+  approvedBy: patternFlag("USER", "Certificates that this user approved, or an approval with this reason."),
+  since: parsedFlag({
+    isCommandLineOnly: true,
+    placeholder: "TIME",
+    summary: "Certificates that were issued within this time or since this date: 365d, 2026-01-31.",
+    parse: parseSince,
+  }),
+  sortBy: choiceFlag({
+    isCommandLineOnly: true,
+    placeholder: "COLUMN",
+    choices: SORT_KEYS,
+    default: "issued",
+    summary: `Order of the list: ${SORT_KEYS.join(", ")}.`,
+  }),
+} as const;
+
+/** The type of the flags of `get certificates`. */
+export type GetCertificatesFlags = typeof GET_CERTIFICATES_FLAGS;
+
+/** Parses a duration, a date or an RFC 3339 time. */
+function parseSince(text: string): Result<Since, string> {
+  const duration = parseDurationOrDays(text);
+  if (duration.ok) return ok({ kind: "ago", ms: duration.value });
+  const date = new Date(text);
+  const isDate = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text);
+  if (isDate && !Number.isNaN(date.getTime())) return ok({ kind: "at", date });
+  return err("want a duration such as 365d or 12h, a date such as 2026-01-31, or a time such as 2026-01-31T08:00:00Z");
+}
+
+/** The command that lists the certificates of the register. */
+export const getCertificatesCommand = defineCommand({
+  path: ["get", "certificates"],
+  aliases: CERTIFICATE_ALIASES,
+  summary: "Display the certificates that were issued",
+  description: `Display the certificates that were issued.
+
+ The register holds every certificate until a year after its end, also when its request was deleted long ago. STATUS is valid, replaced (a newer certificate of the same signer and subject exists, and this one still works), expired or revoked. SERIAL is the beginning of the serial number, by which the other commands find the certificate; -o wide shows all of it. In the flags that select, * stands for one or more characters, and several flags must all match.`,
+  group: "Certificate Commands",
+  args: [
+    argument("SERIAL", "Serial numbers, or their beginnings; all certificates without one", {
+      optional: true,
+      variadic: true,
+    }),
+  ],
+  flags: GET_CERTIFICATES_FLAGS,
+  examples: [
+    { comment: "List what was issued in the last year", command: "tlsboot get certificates --since 365d" },
+    {
+      comment: "Find what expires next month",
+      command: "tlsboot get certificates --expires-within 30d --sort-by expires",
+    },
+    {
+      comment: "Make a spreadsheet of all nodes",
+      command: "tlsboot get certs --subject O=system:nodes -o csv > nodes.csv",
+    },
+    {
+      comment: "Read the log of a signer beside a cluster",
+      command: "tlsboot get certificates --issued-log issued.log -o wide",
+    },
+  ],
+  exitCodes: { 1: "failed, or a certificate was not found" },
+});
+
+const DESCRIBE_CERTIFICATE_FLAGS = { ...API_FLAGS, issuedLog: ISSUED_LOG_FLAG } as const;
+
+/** The type of the flags of `describe certificate`. */
+export type DescribeCertificateFlags = typeof DESCRIBE_CERTIFICATE_FLAGS;
+
+/** The command that shows everything that the register knows about a certificate. */
+export const describeCertificateCommand = defineCommand({
+  path: ["describe", "certificate"],
+  aliases: ["certificates", ...CERTIFICATE_ALIASES.filter((alias) => alias !== "certificate")],
+  summary: "Show what the register knows about a certificate",
+  description: `Show what the register knows about a certificate.
+
+ Who requested it, with which token and from which address, who approved it and why, which certificate it replaced and which one replaced it, whether it is revoked, and the command that revokes it.`,
+  group: "Certificate Commands",
+  args: [
+    argument(
+      "SERIAL",
+      "Serial numbers, or their beginnings; SHA-256 fingerprints; or numbers in the register",
+      { variadic: true },
+    ),
+  ],
+  flags: DESCRIBE_CERTIFICATE_FLAGS,
+  examples: [
+    {
+      comment: "Describe a certificate by the beginning of its serial number",
+      command: "tlsboot describe certificate 3fa9c1",
+    },
+    {
+      comment: "Describe the certificate in a file",
+      command: "tlsboot describe certificate \\\n    $(openssl x509 -in tls.crt -noout -serial | cut -d= -f2)",
+    },
+    { comment: "Describe the seventeenth certificate", command: "tlsboot describe certificate 17" },
+  ],
+  exitCodes: { 1: "failed, or a certificate was not found" },
+});
+
+const VERIFY_CERTIFICATES_FLAGS = {
+  ...API_FLAGS,
+  caFile: listFlag({
+    isCommandLineOnly: true,
+    placeholder: "FILE",
+    completion: { kind: "file" },
+    summary: "Certificates of CAs whose seals are checked. Without it, those of the kubeconfig; none for a log.",
+  }),
+} as const;
+
+/** The type of the flags of `verify certificates`. */
+export type VerifyCertificatesFlags = typeof VERIFY_CERTIFICATES_FLAGS;
+
+/** The command that checks that no record of the register was changed or removed. */
+export const verifyCertificatesCommand = defineCommand({
+  path: ["verify", "certificates"],
+  aliases: CERTIFICATE_ALIASES,
+  summary: "Check that no record of the register was changed or removed",
+  description: `Check that no record of the register was changed or removed.
+
+ Each record holds the hash of the one before it, and a CA signs the newest hash once a day: its seal. The command checks
+ all hashes and seals, and names the first record that is wrong. With FILE it checks a log that a signer wrote with
+ --issued-log.`,
+  group: "Certificate Commands",
+  args: [argument("FILE", "A log of a signer; the register of the server without it", {
+    optional: true,
+    completion: { kind: "file" },
+  })],
+  flags: VERIFY_CERTIFICATES_FLAGS,
+  examples: [
+    { comment: "Check the register of the server", command: "tlsboot verify certificates" },
+    { comment: "Check a log, and its seals", command: "tlsboot verify certificates issued.log --ca-file ca.crt" },
+  ],
+  exitCodes: { 0: "every record is right", 1: "failed, or a record is wrong" },
+});

@@ -1,0 +1,136 @@
+/** Lists the certificates of the register, page by page as they arrive where the order allows it. */
+import { decodeApiObject } from "../../../client/objects/api.ts";
+import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { GetCertificatesFlags } from "./flags.ts";
+import { RECORD_COLLECTION } from "../../api/records.ts";
+import { watchObjects } from "../../api/tables.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { reportError } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { type OpenRecords, openRecords } from "./open_records.ts";
+import { createRecordPrinter, type RecordPrinter } from "./printer.ts";
+import {
+  addReplacement,
+  compareRows,
+  createSelector,
+  isCertificateRecord,
+  type RecordRow,
+  type Replacements,
+  toRow,
+} from "./rows.ts";
+import { findReferences, findReplacements, parseRecordReference } from "./source.ts";
+
+type Settings = Input<GetCertificatesFlags>["settings"];
+
+/** The action of the command `tlsboot get certificates`. */
+export async function run(input: Input<GetCertificatesFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { args, settings } = input;
+  args.forEach(parseRecordReference);
+  if (settings.watch && settings.issuedLog !== undefined) throw new UsageError("cannot watch a log: omit --watch");
+  if (settings.watch && args.length > 0) throw new UsageError("cannot watch single certificates: omit --watch");
+  if (args.length > 0 && isSelecting(settings)) {
+    throw new UsageError("a serial number cannot be given together with a flag that selects certificates");
+  }
+  // An invalid template is reported before any request is sent.
+  const printer = createRecordPrinter(settings.output, settings.watch || args.length === 1);
+  await using records = await openRecords(settings, io);
+  if (args.length > 0) return await showNamed(records, input, printer, io, signal);
+  const list = new RecordList(records, settings, printer, io);
+  const version = await list.show(signal);
+  if (settings.watch) await list.watch(version, signal);
+  return EXIT.done;
+}
+
+function isSelecting({ expired, revoked, ...texts }: Settings): boolean {
+  const { expiresWithin, signer, subject, name, requester, token, approvedBy, since } = texts;
+  const given = [expiresWithin, signer, subject, name, requester, token, approvedBy, since];
+  return expired || revoked || given.some((value) => value !== undefined);
+}
+
+/** Prints the certificates that the arguments name, and reports those that do not exist. */
+async function showNamed(
+  { source }: OpenRecords,
+  { args, isDebug }: Input<GetCertificatesFlags>,
+  printer: RecordPrinter,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const found = await findReferences(source, args, signal);
+  const failures = found.filter((item) => item instanceof AppError);
+  const replacements = await findReplacements(source, signal);
+  const now = io.clock.now();
+  const rows = found.flatMap((item) => item instanceof AppError ? [] : [toRow(item, replacements, now)]);
+  if (rows.length > 0) io.stdout.write(printer.printPage(rows) + printer.printEnd());
+  for (const failure of failures) reportError(failure, io, isDebug);
+  return failures.length === 0 ? EXIT.done : EXIT.failed;
+}
+
+/** One run of the list: its selection, its order, and the certificates that were replaced. */
+class RecordList {
+  readonly #records: OpenRecords;
+  readonly #settings: Settings;
+  readonly #printer: RecordPrinter;
+  readonly #io: Io;
+  readonly #now: Date;
+  readonly #isSelected: (row: RecordRow) => boolean;
+  #replacements: Replacements = new Map();
+
+  constructor(records: OpenRecords, settings: Settings, printer: RecordPrinter, io: Io) {
+    this.#records = records;
+    this.#settings = settings;
+    this.#printer = printer;
+    this.#io = io;
+    this.#now = io.clock.now();
+    this.#isSelected = createSelector(settings, this.#now);
+  }
+
+  /** Prints the list and returns the version from which a watch continues. */
+  async show(signal: AbortSignal): Promise<string> {
+    const { source } = this.#records;
+    const { signer, sortBy, output, watch } = this.#settings;
+    if (this.#needsReplacements()) this.#replacements = await findReplacements(source, signal);
+    const sorted: RecordRow[] = [];
+    let count = 0;
+    let version = "";
+    // Only the server's register is asked for one signer; it compares without wildcards, and has no origins.
+    const isExact = signer !== undefined && /^[^*]+\/[^*]+$/.test(signer);
+    for await (const { records, resourceVersion } of source.pages(signal, isExact ? signer : undefined)) {
+      const rows = records.filter(isCertificateRecord).map((record) => this.#toRow(record)).filter(this.#isSelected);
+      count += rows.length;
+      version = resourceVersion;
+      if (sortBy !== "issued") sorted.push(...rows);
+      else this.#io.stdout.write(this.#printer.printPage(rows));
+    }
+    if (sortBy !== "issued") this.#io.stdout.write(this.#printer.printPage(sorted.sort(compareRows(sortBy))));
+    this.#io.stdout.write(this.#printer.printEnd());
+    const isTable = output === undefined || output.kind === "wide";
+    if (count === 0 && isTable && !watch) this.#io.stderr.write("No certificates found\n");
+    return version;
+  }
+
+  /** Prints certificates that are issued or revoked from a version on, until the signal is aborted. */
+  async watch(version: string, signal: AbortSignal): Promise<void> {
+    const { api } = this.#records;
+    if (api === undefined) return;
+    for await (const value of watchObjects(api, RECORD_COLLECTION, {}, version, this.#io.clock, signal)) {
+      const record = decodeApiObject<IssuedCertificate>(value, RECORD_COLLECTION);
+      addReplacement(this.#replacements, record);
+      const rows = [record].filter(isCertificateRecord).map((item) => this.#toRow(item)).filter(this.#isSelected);
+      this.#io.stdout.write(this.#printer.printPage(rows));
+    }
+  }
+
+  #toRow(record: IssuedCertificate): RecordRow {
+    return toRow(record, this.#replacements, this.#now);
+  }
+
+  /** Reports whether the answer depends on newer certificates; then the register is read twice instead of kept in memory. */
+  #needsReplacements(): boolean {
+    const { output, expiresWithin, sortBy } = this.#settings;
+    const showsStatus = output === undefined || output.kind === "wide" || output.kind === "csv";
+    return showsStatus || expiresWithin !== undefined || sortBy === "status";
+  }
+}

@@ -1,0 +1,34 @@
+/** Opens the place with the records that the flags of a command name: a server, or the log of a signer. */
+import { resolve } from "node:path";
+import type { ApiClient } from "../../../client/objects/api.ts";
+import { type ApiConnection, connect, type ConnectionSettings } from "../../api/connection.ts";
+import type { Io } from "../../io.ts";
+import { createLogSource } from "./log_source.ts";
+import { createApiSource, type RecordSource } from "./source.ts";
+
+/** An open source of records. */
+export interface OpenRecords extends AsyncDisposable {
+  readonly source: RecordSource;
+  /** The API of the server; absent for a log. */
+  readonly api: ApiClient | undefined;
+  /** The connection to the server; absent for a log. */
+  readonly connection: ApiConnection | undefined;
+}
+
+/** Opens the log that `--issued-log` names, or else a connection to the server. */
+export async function openRecords(
+  settings: ConnectionSettings & { readonly issuedLog: string | undefined },
+  io: Io,
+): Promise<OpenRecords> {
+  if (settings.issuedLog !== undefined) {
+    const source = createLogSource(resolve(io.cwd, settings.issuedLog));
+    return { source, api: undefined, connection: undefined, [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+  const connection = await connect(settings, io);
+  return {
+    source: createApiSource(connection.api),
+    api: connection.api,
+    connection,
+    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,146 @@
+/** Records of issued certificates as rows: their status, the flags that select them, and their order. */
+import type { Since, SortKey } from "./flags.ts";
+import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { getName } from "../../../core/kube/meta.ts";
+import { matchesPattern } from "../../../core/lib/pattern.ts";
+import { compareBytes } from "../../../core/lib/byte_order.ts";
+import type { SubjectFields } from "../../../core/pki/names.ts";
+import { parseSubject } from "../../../core/pki/subject_text.ts";
+
+/** The status of a certificate. A revoked certificate is never anything else, an expired one is never `replaced`. */
+export type RecordStatus = "valid" | "replaced" | "expired" | "revoked" | "unknown";
+
+/** One certificate of the register. */
+export interface RecordRow {
+  readonly record: IssuedCertificate;
+  readonly status: RecordStatus;
+  /** The name of the record of the certificate that replaced this one. */
+  readonly replacedBy: string | undefined;
+}
+
+/** The replaced certificates: the name of each record, with the name of the record that replaced it. */
+export type Replacements = Map<string, string>;
+
+/** Adds the replacements that a record reports. */
+export function addReplacement(replacements: Replacements, record: IssuedCertificate): void {
+  if (record.spec.replaces !== undefined) replacements.set(record.spec.replaces, getName(record));
+}
+
+/** Reports whether a record is about a certificate, and not a stub for removed records. */
+export function isCertificateRecord({ spec }: IssuedCertificate): boolean {
+  return spec.removed === undefined;
+}
+
+/** Creates the row of a record. The status `replaced` needs the replacements of the whole register. */
+export function toRow(record: IssuedCertificate, replacements: Replacements, now: Date): RecordRow {
+  const replacedBy = replacements.get(getName(record));
+  return { record, status: getStatus(record, replacedBy !== undefined, now), replacedBy };
+}
+
+function getStatus({ spec, status }: IssuedCertificate, isReplaced: boolean, now: Date): RecordStatus {
+  if (status?.revocation !== undefined) return "revoked";
+  if (spec.notAfter === null) return "unknown";
+  if (Date.parse(spec.notAfter) < now.getTime()) return "expired";
+  return isReplaced ? "replaced" : "valid";
+}
+
+/** The flags of `get certificates` that select certificates. Each that is given must match. */
+export interface RecordSelection {
+  readonly expiresWithin: number | undefined;
+  readonly expired: boolean;
+  readonly revoked: boolean;
+  readonly signer: string | undefined;
+  readonly subject: string | undefined;
+  readonly name: string | undefined;
+  readonly requester: string | undefined;
+  readonly token: string | undefined;
+  readonly approvedBy: string | undefined;
+  readonly since: Since | undefined;
+}
+
+type Test = (row: RecordRow) => boolean;
+
+/** Creates the test of the flags. */
+export function createSelector(selection: RecordSelection, now: Date): Test {
+  const tests: Test[] = [];
+  const add = <T>(value: T | undefined, create: (value: T) => Test): void => {
+    if (value !== undefined) tests.push(create(value));
+  };
+  const { expired, revoked } = selection;
+  if (expired) tests.push((row) => hasExpired(row, now));
+  if (revoked) tests.push(({ status }) => status === "revoked");
+  add(
+    selection.expiresWithin,
+    (ms) => ({ record, status }) => status === "valid" && Date.parse(record.spec.notAfter ?? "") <= now.getTime() + ms,
+  );
+  add(selection.signer, (pattern) => ({ record }) => matchesPattern(getSigner(record), pattern));
+  add(selection.subject, (pattern) => ({ record }) => matchesSubject(record.spec.subject ?? "", pattern));
+  add(selection.name, (pattern) => ({ record }) => listNames(record).some((name) => matchesPattern(name, pattern)));
+  add(selection.requester, (pattern) => ({ record }) => matchesPattern(record.spec.requester?.username ?? "", pattern));
+  add(selection.token, (id) => ({ record }) => record.spec.requester?.tokenID === id);
+  add(selection.approvedBy, (pattern) => ({ record }) => {
+    const { username = "", reason = "" } = record.spec.approval ?? {};
+    return matchesPattern(username, pattern) || matchesPattern(reason, pattern);
+  });
+  add(selection.since, (since) => {
+    const from = since.kind === "at" ? since.date.getTime() : now.getTime() - since.ms;
+    return ({ record }) => Date.parse(record.spec.issuedAt ?? "") >= from;
+  });
+  return (row) => tests.every((test) => test(row));
+}
+
+function hasExpired({ record }: RecordRow, now: Date): boolean {
+  const { notAfter } = record.spec;
+  return notAfter !== null && Date.parse(notAfter) < now.getTime();
+}
+
+/** Matches the whole subject, or one of its values, with or without the attribute: `CN=alice`, `alice`. */
+function matchesSubject(subject: string, pattern: string): boolean {
+  if (matchesPattern(subject, pattern)) return true;
+  const fields = parseSubject(subject);
+  if (!fields.ok) return false;
+  const { commonName, organizations = [], organizationalUnits = [] }: SubjectFields = fields.value;
+  const values: readonly (readonly [string, string])[] = [
+    ...(commonName === undefined ? [] : [["CN", commonName] as const]),
+    ...organizations.map((value) => ["O", value] as const),
+    ...organizationalUnits.map((value) => ["OU", value] as const),
+  ];
+  return values.some(([type, value]) => matchesPattern(value, pattern) || matchesPattern(`${type}=${value}`, pattern));
+}
+
+/** Returns the signer of a record, or the origin of a certificate that has no signer, such as `kubeconfig`. */
+export function getSigner({ spec }: IssuedCertificate): string {
+  return spec.signerName ?? spec.source ?? "";
+}
+
+/** Lists the subject alternative names of a certificate, without their types. */
+export function listNames({ spec }: IssuedCertificate): readonly string[] {
+  const { dnsNames = [], ipAddresses = [], emailAddresses = [], uris = [] } = spec;
+  return [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
+}
+
+/**
+ * Returns the approving person, or the reason of an approval by a controller, which names the rule, or by an unknown user.
+ * The result is empty without an approval.
+ */
+export function getApprover({ spec }: IssuedCertificate): string {
+  const { username = "", reason = "" } = spec.approval ?? {};
+  return reason !== "" && (username === "" || username.startsWith("system:")) ? reason : username;
+}
+
+/** Compares rows by a key; equal ones are in the order of issuance. */
+export function compareRows(key: SortKey): (a: RecordRow, b: RecordRow) => number {
+  const text = SORT_TEXT[key];
+  return (a, b) => compareBytes(text(a), text(b)) || a.record.spec.sequence - b.record.spec.sequence;
+}
+
+const SORT_TEXT: Readonly<Record<SortKey, (row: RecordRow) => string>> = {
+  issued: ({ record }) => record.spec.issuedAt ?? "",
+  expires: ({ record }) => record.spec.notAfter ?? "",
+  subject: ({ record }) => record.spec.subject ?? "",
+  signer: ({ record }) => getSigner(record),
+  serial: ({ record }) => record.spec.serialNumber ?? "",
+  status: ({ status }) => status,
+  requester: ({ record }) => record.spec.requester?.username ?? "",
+  "approved-by": ({ record }) => getApprover(record),
+};

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createRecords, type RecordEdit } from "../../../tests/support/issued_records.ts";
+import { addReplacement, compareRows, createSelector, type RecordSelection, type Replacements, toRow } from "./rows.ts";
+
+const NOW = new Date("2026-06-01T00:00:00Z");
+const NOTHING: RecordSelection = {
+  expiresWithin: undefined,
+  expired: false,
+  revoked: false,
+  signer: undefined,
+  subject: undefined,
+  name: undefined,
+  requester: undefined,
+  token: undefined,
+  approvedBy: undefined,
+  since: undefined,
+};
+const REVOKED = { revocation: { name: "node:n4", reason: "keyCompromise", time: "2026-05-01T00:00:00Z" } };
+const DAY_MS = 86_400_000;
+
+function toRows(edits: readonly RecordEdit[]): ReturnType<typeof toRow>[] {
+  const records = createRecords(edits);
+  const replacements: Replacements = new Map();
+  for (const record of records) addReplacement(replacements, record);
+  return records.map((record) => toRow(record, replacements, NOW));
+}
+
+const rows = toRows([
+  {},
+  { notAfter: "2026-05-31T23:59:59Z" },
+  { replaces: "0000000001", notAfter: "2026-06-20T00:00:00Z" },
+  { status: REVOKED, notAfter: "2026-06-20T00:00:00Z" },
+  { status: REVOKED, notAfter: "2026-05-01T00:00:00Z", replaces: "0000000002" },
+  { notAfter: null, notBefore: null },
+  {
+    subject: "O=dev,O=ops,OU=b,CN=alice",
+    signerName: "example.com/vpn",
+    dnsNames: ["www.example.com"],
+    ipAddresses: ["10.0.0.7"],
+    emailAddresses: ["a@example.com"],
+    uris: ["spiffe://example.com/a"],
+    requester: { username: "system:bootstrap:abcdef", tokenID: "abcdef" },
+    approval: { username: "bob", reason: "Inventory", time: null },
+    issuedAt: "2026-05-30T12:00:00Z",
+  },
+]);
+
+test("toRow() finds the status: revoked before expired before replaced", () => {
+  assert.deepEqual(rows.map(({ status, replacedBy }) => [status, replacedBy]), [
+    ["replaced", "0000000003"],
+    ["expired", "0000000005"],
+    ["valid", undefined],
+    ["revoked", undefined],
+    ["revoked", undefined],
+    ["unknown", undefined],
+    ["valid", undefined],
+  ]);
+});
+
+for (
+  const { name, edit, want } of [
+    { name: "everything without a flag", edit: {}, want: [1, 2, 3, 4, 5, 6, 7] },
+    { name: "--expired, revoked or not", edit: { expired: true }, want: [2, 5] },
+    { name: "--revoked", edit: { revoked: true }, want: [4, 5] },
+    { name: "--revoked --expired", edit: { revoked: true, expired: true }, want: [5] },
+    { name: "--expires-within, neither revoked nor expired", edit: { expiresWithin: 20 * DAY_MS }, want: [3] },
+    { name: "--expires-within, not replaced", edit: { expiresWithin: 400 * DAY_MS }, want: [3, 7] },
+    { name: "--signer", edit: { signer: "example.com/vpn" }, want: [7] },
+    { name: "--signer with a star", edit: { signer: "kubernetes.io/*" }, want: [1, 2, 3, 4, 5, 6] },
+    { name: "--subject of the common name", edit: { subject: "alice" }, want: [7] },
+    { name: "--subject of an organization", edit: { subject: "O=ops" }, want: [7] },
+    { name: "--subject of an organizational unit", edit: { subject: "OU=b" }, want: [7] },
+    { name: "--subject, whole", edit: { subject: "O=system:nodes,CN=system:node:n3" }, want: [3] },
+    { name: "--subject, no part of a value", edit: { subject: "system:node" }, want: [] },
+    { name: "--subject of another attribute", edit: { subject: "O=alice" }, want: [] },
+    { name: "--name, DNS", edit: { name: "*.example.com" }, want: [7] },
+    { name: "--name, IP", edit: { name: "10.0.0.7" }, want: [7] },
+    { name: "--name, email", edit: { name: "a@example.com" }, want: [7] },
+    { name: "--name, URI", edit: { name: "spiffe://*" }, want: [7] },
+    { name: "--requester", edit: { requester: "system:bootstrap:*" }, want: [7] },
+    { name: "--token", edit: { token: "abcdef" }, want: [7] },
+    { name: "--approved-by, user", edit: { approvedBy: "bob" }, want: [7] },
+    { name: "--approved-by, reason", edit: { approvedBy: "Inventory" }, want: [7] },
+    { name: "--since a duration", edit: { since: { kind: "ago", ms: 2 * DAY_MS } }, want: [7] },
+    { name: "--since a date", edit: { since: { kind: "at", date: new Date("2026-05-31") } }, want: [] },
+    { name: "several flags, of which all must match", edit: { revoked: true, subject: "alice" }, want: [] },
+  ] satisfies readonly { name: string; edit: Partial<RecordSelection>; want: readonly number[] }[]
+) {
+  test(`createSelector() selects ${name}`, () => {
+    const found = rows.filter(createSelector({ ...NOTHING, ...edit }, NOW));
+    assert.deepEqual(found.map(({ record }) => record.spec.sequence), want);
+  });
+}
+
+test("compareRows() sorts by a key, and equal rows by issuance", () => {
+  const sorted = (key: Parameters<typeof compareRows>[0]) =>
+    rows.toReversed().sort(compareRows(key)).map(({ record }) => record.spec.sequence);
+  assert.deepEqual(sorted("expires"), [6, 5, 2, 3, 4, 1, 7]);
+  assert.deepEqual(sorted("signer"), [7, 1, 2, 3, 4, 5, 6]);
+  assert.deepEqual(sorted("status"), [2, 1, 4, 5, 6, 3, 7]);
+  assert.deepEqual(sorted("approved-by"), [1, 2, 3, 4, 5, 6, 7]);
+});

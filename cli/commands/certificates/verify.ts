@@ -1,0 +1,115 @@
+/** Checks the chain and the seals of the register, and names the first record that is wrong. */
+import { resolve } from "node:path";
+import { createFilePort } from "../../../client/files.ts";
+import { AppError } from "../../../core/errors.ts";
+import { getName } from "../../../core/kube/meta.ts";
+import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { type CertificateFacts, parseCertificate } from "../../../core/pki/certificate.ts";
+import { parsePemBlocks } from "../../../core/pki/pem.ts";
+import { type RegisterFault, type RegisterReport, verifyRecords } from "../../../core/register/verify.ts";
+import type { VerifyCertificatesFlags } from "./flags.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Io } from "../../io.ts";
+import { formatFingerprint } from "../../output/certificate_text.ts";
+import { line } from "../../output/escape.ts";
+import { type OpenRecords, openRecords } from "./open_records.ts";
+import type { RecordSource } from "./source.ts";
+
+/** The action of the command `tlsboot verify certificates`. */
+export async function run(input: Input<VerifyCertificatesFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { args: [file], settings } = input;
+  await using records = await openRecords({ ...settings, issuedLog: file }, io);
+  const cas = await readCas(records, settings.caFile, io);
+  const recent = new RecentRecords();
+  const report = await verifyRecords(recent.watch(records.source, signal), { cas });
+  if (report.fault !== undefined) throw describeFault(report, report.fault, recent.find(report.fault.name));
+  for (const text of summarize(report)) io.stdout.write(`${text}\n`);
+  return EXIT.done;
+}
+
+/** Reads the CAs of the flag, else those that the kubeconfig trusts. Throws AppError `ca_invalid`. */
+async function readCas(
+  { connection }: OpenRecords,
+  paths: readonly string[],
+  io: Io,
+): Promise<readonly CertificateFacts[]> {
+  const files = createFilePort();
+  if (paths.length > 0) {
+    const texts = await Promise.all(paths.map((path) => readCaFile(resolve(io.cwd, path))));
+    return texts.flat();
+  }
+  const ca = connection?.cluster.ca;
+  if (ca === undefined) return [];
+  return parseCas(ca.kind === "pem" ? ca.pem : await files.readText(ca.path) ?? "");
+
+  async function readCaFile(path: string): Promise<readonly CertificateFacts[]> {
+    const text = await files.readText(path);
+    if (text === undefined) throw new AppError("ca_invalid", `cannot read CA file "${path}": no such file`);
+    const cas = parseCas(text);
+    if (cas.length === 0) {
+      throw new AppError("ca_invalid", `cannot use CA file "${path}": it has no certificate in PEM`);
+    }
+    return cas;
+  }
+}
+
+function parseCas(pem: string): readonly CertificateFacts[] {
+  return parsePemBlocks(pem).flatMap(({ label, bytes }) => {
+    const parsed = label === "CERTIFICATE" ? parseCertificate(bytes) : undefined;
+    return parsed?.ok === true ? [parsed.value] : [];
+  });
+}
+
+/** The number of records before the end of which a fault may be about. */
+const RECENT = 3;
+
+/** Keeps the last records that passed, because a fault may be about the record before the one that shows it. */
+class RecentRecords {
+  #records: readonly IssuedCertificate[] = [];
+
+  async *watch(source: RecordSource, signal: AbortSignal): AsyncGenerator<IssuedCertificate> {
+    for await (const { records } of source.pages(signal)) {
+      for (const record of records) {
+        this.#records = [...this.#records.slice(1 - RECENT), record];
+        yield record;
+      }
+    }
+  }
+
+  find(name: string): IssuedCertificate | undefined {
+    return this.#records.findLast((record) => getName(record) === name);
+  }
+}
+
+function describeFault(
+  { records, sealedUpTo }: RegisterReport,
+  { name, problem }: RegisterFault,
+  record: IssuedCertificate | undefined,
+): AppError {
+  const { serialNumber, subject } = record?.spec ?? {};
+  const about = serialNumber === undefined ? "" : ` (serial number ${serialNumber}, ${subject ?? "no subject"})`;
+  const sealed = sealedUpTo === undefined
+    ? "no seal was checked before it"
+    : `the records up to ${sealedUpTo.name} are as they were sealed at ${sealedUpTo.time}`;
+  return new AppError("invalid", `the register is wrong at record ${name}${about}: the record ${problem}`, {
+    hint: `${records} records were read, and ${sealed}; records after this one were not checked. Someone changed the ` +
+      "storage, or it is damaged: compare the record with a backup",
+  });
+}
+
+function summarize({ records, head, sealedUpTo, uncheckedSeals }: RegisterReport): string[] {
+  if (head === undefined) return ["the register is empty"];
+  const sealed = sealedUpTo === undefined
+    ? "no seal of the given CAs was found"
+    : line`sealed up to ${sealedUpTo.name} at ${sealedUpTo.time} by the CA ${
+      formatFingerprint(sealedUpTo.issuerFingerprint)
+    }`;
+  return [
+    line`${records} ${records === 1 ? "record is" : "records are"} right, ${sealed}`,
+    ...(uncheckedSeals === 0
+      ? []
+      : [line`not checked: ${uncheckedSeals} seals of other CAs; name their certificates with --ca-file`]),
+    line`the last record is ${head.name}, its hash ${head.hash}`,
+  ];
+}

@@ -1,0 +1,89 @@
+/**
+ * Revokes what a server without revocations can take back, such as kube-apiserver, which reads no CRL and accepts a client
+ * certificate until it expires: pending requests are denied, and bootstrap tokens deleted.
+ */
+import { listAll } from "../../../client/objects/api.ts";
+import { findLeafCertificate } from "../../../core/csr/certificate.ts";
+import { getCsrPhase } from "../../../core/csr/phase.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import { getName } from "../../../core/kube/meta.ts";
+import { formatName } from "../../../core/pki/names.ts";
+import type { RevokeFlags } from "./flags.ts";
+import type { ApiConnection } from "../../api/connection.ts";
+import { CSR_COLLECTION, csrPath } from "../../api/csrs.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { forEachName } from "../../framework/for_each_name.ts";
+import { canAsk, confirm } from "../../confirm.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+import { tokenPath } from "../token/token_api.ts";
+import { denyPending } from "./deny.ts";
+import type { TypedTarget } from "./targets.ts";
+
+/** Denies pending requests and deletes tokens; for every other target it reports what helps instead. */
+export async function revokeElsewhere(
+  targets: readonly TypedTarget[],
+  connection: ApiConnection,
+  { settings, isDebug }: Input<RevokeFlags>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const texts = targets.map(({ text }) => text);
+  if (!settings.yes && canAsk(io)) {
+    io.stderr.write("this server has no revocations: only pending requests can be denied, and tokens deleted\n");
+    if (!await confirm(line`Revoke ${texts.join(", ")} as far as possible?`, io, signal)) return EXIT.no;
+  }
+  const byText = new Map(targets.map((target) => [target.text, target]));
+  return await forEachName(texts, async (text) => {
+    const target = byText.get(text);
+    if (target?.kind === "csr") await denyElsewhere(text, target.name, connection, settings.message, io, signal);
+    else if (target?.kind === "named" && target.target.kind === "token") {
+      await deleteTokenElsewhere(text, target.target.value, connection, io, signal);
+    } else throw impossible(text);
+  }, { io, isDebug, signal });
+}
+
+async function denyElsewhere(
+  text: string,
+  name: string,
+  { api }: ApiConnection,
+  message: string | undefined,
+  io: Io,
+  signal: AbortSignal,
+): Promise<void> {
+  const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
+  if (getCsrPhase(csr).kind !== "pending") throw impossible(text);
+  await denyPending({ text, name, uid: csr.metadata.uid }, api, message, io, signal);
+}
+
+/** Deletes a token, and lists the requests of it that still exist with the ends of their certificates. */
+async function deleteTokenElsewhere(
+  text: string,
+  id: string,
+  { api }: ApiConnection,
+  io: Io,
+  signal: AbortSignal,
+): Promise<void> {
+  await api.requestJson({ method: "DELETE", path: tokenPath(id) }, signal);
+  io.stdout.write(line`${text} deleted\n`);
+  const { items } = await listAll<CertificateSigningRequest>(api, CSR_COLLECTION, {}, signal);
+  for (const csr of items.filter(({ spec }) => spec.username === `system:bootstrap:${id}`)) {
+    const leaf = findLeafCertificate(csr.status.certificate ?? "");
+    const got = leaf === undefined
+      ? "has no certificate"
+      : `got ${formatName(leaf.subject)}, valid until ${leaf.notAfter.toISOString()}`;
+    io.stdout.write(line`request ${getName(csr)} of this token ${got}\n`);
+  }
+}
+
+function impossible(text: string): AppError {
+  const why =
+    "the server has no revocations. It is another API server, such as kube-apiserver, which reads no CRL and " +
+    "accepts a client certificate until it expires";
+  return new AppError("invalid", `cannot revoke "${text}": ${why}`, {
+    hint: "delete the role bindings of the user or the Node of the machine, and deny renewals with a policy of " +
+      "tlsboot approver: see tlsboot docs guide beside_a_cluster",
+  });
+}

@@ -1,0 +1,126 @@
+/** The commands for revocations, `revoke`, `unrevoke` and `get revocations`: flags, help and examples. */
+import { REVOCATION_REASONS } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { API_FLAGS } from "../../flags/common.ts";
+import { argument, defineCommand } from "../../framework/command.ts";
+import { choiceFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { LIST_FLAGS } from "../../flags/list.ts";
+
+const TARGET_ARGUMENT = "SERIAL|KIND/NAME";
+
+const YES_FLAG = switchFlag({
+  isCommandLineOnly: true,
+  summary: "Do not ask for confirmation, also for what this command itself uses or the register does not know.",
+});
+
+/** The words before a name, which shells complete. */
+const TARGET_WORDS: readonly string[] = ["node/", "user/", "group/", "token/", "csr/"];
+
+const REVOKE_FLAGS = {
+  ...API_FLAGS,
+  reason: choiceFlag({
+    isCommandLineOnly: true,
+    placeholder: "REASON",
+    choices: REVOCATION_REASONS,
+    default: "unspecified",
+    summary: "Reason, by its name in RFC 5280.",
+  }),
+  message: textFlag({ isCommandLineOnly: true, summary: "Explanation in a sentence, for people." }),
+  certificates: switchFlag({
+    isCommandLineOnly: true,
+    summary: "With token/ID: also revoke every certificate that was requested with the token.",
+  }),
+  yes: YES_FLAG,
+} as const;
+
+/** The type of the flags of `revoke`. */
+export type RevokeFlags = typeof REVOKE_FLAGS;
+
+/** The command that revokes certificates, nodes, users, groups and tokens. */
+export const revokeCommand = defineCommand({
+  path: ["revoke"],
+  summary: "Revoke certificates, nodes, users, groups or bootstrap tokens",
+  description: `Revoke certificates, nodes, users, groups or bootstrap tokens.
+
+ Within a second, every server of the installation answers 401 to a revoked credential, ends its open watches, and neither
+ approves nor signs requests of it. A serial number revokes one certificate. node/NAME revokes all certificates of the
+ node so far; a replacement of the same name needs a new token (tlsboot token create --node NAME). user/NAME and
+ group/NAME also refuse future certificates, until tlsboot unrevoke. token/ID deletes the bootstrap token, and lists the
+ machines that used it. csr/NAME revokes the certificate of a request, or denies it while it is pending.
+
+ On a terminal the command asks for confirmation.`,
+  group: "Certificate Commands",
+  args: [
+    argument(
+      TARGET_ARGUMENT,
+      "A serial number or its beginning, node/NAME, user/NAME, group/NAME, token/ID or csr/NAME",
+      {
+        variadic: true,
+        completion: { kind: "suggestions", suggestions: TARGET_WORDS },
+      },
+    ),
+  ],
+  flags: REVOKE_FLAGS,
+  examples: [
+    { comment: "A machine was stolen", command: "tlsboot revoke node/n1 --reason keyCompromise --message 'stolen'" },
+    { comment: "A laptop with a kubeconfig was stolen", command: "tlsboot revoke user/alice --reason keyCompromise" },
+    { comment: "A token leaked", command: "tlsboot revoke token/abcdef --certificates" },
+    { comment: "Revoke one certificate", command: "tlsboot revoke 3fa9c1d07b22" },
+    {
+      comment: "Revoke everything that a signer issued today",
+      command: "tlsboot get certs --signer example.com/vpn --since 24h -o name | xargs tlsboot revoke --yes",
+    },
+  ],
+  exitCodes: {
+    0: "everything is revoked",
+    1: "failed for one or more of them",
+    3: "not confirmed; nothing is revoked",
+  },
+});
+
+const UNREVOKE_FLAGS = { ...API_FLAGS } as const;
+
+/** The type of the flags of `unrevoke`. */
+export type UnrevokeFlags = typeof UNREVOKE_FLAGS;
+
+/** The command that takes revocations back. */
+export const unrevokeCommand = defineCommand({
+  path: ["unrevoke"],
+  summary: "Take revocations back",
+  description: `Take revocations back.
+
+ The credentials of the node, user or group work again, unless they have expired. The revocation of a single certificate
+ is final, except for the reason certificateHold, and a deleted bootstrap token does not come back.`,
+  group: "Certificate Commands",
+  args: [
+    argument(TARGET_ARGUMENT, "What is revoked, as in tlsboot revoke, or the name of a revocation", {
+      variadic: true,
+      completion: { kind: "suggestions", suggestions: TARGET_WORDS.filter((word) => word !== "csr/") },
+    }),
+  ],
+  flags: UNREVOKE_FLAGS,
+  examples: [{ comment: "Let a user in again", command: "tlsboot unrevoke user/alice" }],
+  exitCodes: { 1: "failed for one or more of them" },
+});
+
+const GET_REVOCATIONS_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
+
+/** The type of the flags of `get revocations`. */
+export type GetRevocationsFlags = typeof GET_REVOCATIONS_FLAGS;
+
+/** The command that lists revocations. */
+export const getRevocationsCommand = defineCommand({
+  path: ["get", "revocations"],
+  aliases: ["revocation", "revocations.tlsboot"],
+  summary: "Display what is revoked",
+  description: `Display what is revoked.
+
+ Prints the table that the server makes, the same as kubectl get revocations.`,
+  group: "Certificate Commands",
+  args: [argument("NAME", "Revocations to show; all without a name", { optional: true, variadic: true })],
+  flags: GET_REVOCATIONS_FLAGS,
+  examples: [
+    { comment: "List all revocations", command: "tlsboot get revocations" },
+    { comment: "Show one with its message", command: "tlsboot get revocations node:n1 -o yaml" },
+  ],
+  exitCodes: {},
+});

@@ -1,0 +1,14 @@
+/** Shows revocations as kubectl shows objects. */
+import { revocationKind } from "../../../core/kube/kinds/mod.ts";
+import { explainMissingGroup } from "../../api/records.ts";
+import { showObjects } from "../../api/show_objects.ts";
+import type { ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Io } from "../../io.ts";
+import type { GetRevocationsFlags } from "./flags.ts";
+
+/** The action of the command `tlsboot get revocations`. */
+export async function run(input: Input<GetRevocationsFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const names = input.args.map((text) => text.replace(/^revocations?(\.tlsboot)?\//, ""));
+  return await explainMissingGroup(() => showObjects({ kind: revocationKind, names }, input, io, signal));
+}

@@ -1,0 +1,130 @@
+/** The words of `tlsboot revoke`: what it is about to revoke, what it did, and what to do next. */
+import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/certificates_v1.ts";
+import { shellWord } from "../../../core/lib/shell_word.ts";
+import { parseRecordedSubject } from "../../../core/revocation/recorded_certificates.ts";
+import { line } from "../../output/escape.ts";
+import { alignTabs, TABLE_TABS } from "../../output/tab_writer.ts";
+import { shortenSerial } from "../certificates/columns.ts";
+import { findNodeOfRecord } from "../certificates/describe_text.ts";
+import type { RevocationPlan } from "./plan.ts";
+
+type Revoke = Extract<RevocationPlan, { readonly kind: "revoke" }>;
+
+/** The largest number of certificates that are listed before the question. */
+const MAX_LISTED = 10;
+
+/** Describes a plan before the user confirms it. */
+export function describePlan(plan: RevocationPlan, now: Date): readonly string[] {
+  if (plan.kind === "deny") return [line`${plan.text}: the request is pending and will be denied`];
+  const affected = listAffected(plan, now);
+  const lines = [line`${plan.text}: ${describeEffect(plan, affected.length)}`];
+  for (const { spec } of affected.slice(0, MAX_LISTED)) {
+    lines.push(
+      line`  ${shortenSerial(spec.serialNumber ?? "?")}  ${spec.subject ?? ""}, until ${spec.notAfter ?? "?"}`,
+    );
+  }
+  if (affected.length > MAX_LISTED) lines.push(line`  and ${affected.length - MAX_LISTED} more`);
+  if (plan.isUnknown) lines.push("  the register has no certificate of it: check the spelling");
+  if (plan.isOwn) lines.push("  this command uses a credential that it covers: you lose your own access");
+  return lines;
+}
+
+function describeEffect({ target, revocation }: Revoke, count: number): string {
+  const stop = `${countCertificates(count)} will stop working`;
+  switch (target.kind) {
+    case "serial":
+    case "node":
+      return stop;
+    case "user":
+    case "group":
+      return `${stop}, and no new one is issued for the ${target.kind}`;
+    case "token":
+      return revocation.spec.includeCertificates === true ? `the token and ${stop}` : "the token will stop working";
+  }
+}
+
+/** Describes a revocation that was made, in one line. */
+export function describeDone(plan: Revoke, isTokenDeleted: boolean, now: Date): string {
+  const { text, target } = plan;
+  const count = listAffected(plan, now).length;
+  const certificates = target.kind === "token" && plan.revocation.spec.includeCertificates !== true
+    ? "no certificates"
+    : countCertificates(count);
+  return line`${text} revoked${isTokenDeleted ? " and deleted" : ""}: ${certificates} affected`;
+}
+
+/** Lists the certificates that were requested with a token, with the addresses of the machines. */
+export function describeTokenUses({ target, certificates, revocation }: Revoke, now: Date): readonly string[] {
+  if (target.kind !== "token" || certificates.length === 0) return [];
+  const rows = certificates.map(({ spec, status }) => {
+    const isRevoked = status?.revocation !== undefined || revocation.spec.includeCertificates === true;
+    const state = hasExpired(spec.notAfter, now) ? "expired" : isRevoked ? "revoked" : "valid";
+    const { address = "<unknown>" } = spec.requester ?? {};
+    return line`${shortenSerial(spec.serialNumber ?? "<unknown>")}\t${spec.subject ?? "<none>"}\t${address}\t${
+      spec.issuedAt ?? "<unknown>"
+    }\t${state}`;
+  });
+  return alignTabs(["SERIAL\tSUBJECT\tADDRESS\tISSUED\tSTATUS", ...rows].join("\n"), TABLE_TABS).split("\n");
+}
+
+/** Suggests what to do after a revocation. */
+export function describeNextSteps(plan: Revoke, now: Date): readonly string[] {
+  const { target: { kind, value }, certificates, revocation } = plan;
+  switch (kind) {
+    case "node":
+      return [
+        line`to give the name to a replacement, make a token for it: tlsboot token create --node ${shellWord(value)}`,
+      ];
+    case "user":
+    case "group":
+      return [line`to let the ${kind} in again: tlsboot unrevoke ${shellWord(`${kind}/${value}`)}`];
+    case "token": {
+      const isWhole = revocation.spec.includeCertificates === true;
+      const valid =
+        certificates.filter(({ spec, status }) => status?.revocation === undefined && !hasExpired(spec.notAfter, now))
+          .length;
+      return [
+        ...(isWhole || valid === 0 ? [] : [
+          line`${countCertificates(valid)} still ${
+            valid === 1 ? "works" : "work"
+          }; to revoke them: tlsboot revoke token/${value} --certificates`,
+        ]),
+        "to let machines join again, make another token: tlsboot token create",
+      ];
+    }
+    case "serial":
+      return certificates.flatMap(describeReplacement);
+  }
+}
+
+/** Names the command with which the owner of a certificate gets another one. */
+function describeReplacement(record: IssuedCertificate): readonly string[] {
+  const node = findNodeOfRecord(record);
+  if (node !== undefined) {
+    return [
+      line`to revoke all certificates of the machine: tlsboot revoke ${shellWord(`node/${node}`)}`,
+      line`to give it a new certificate, make a token for it: tlsboot token create --node ${shellWord(node)}`,
+    ];
+  }
+  if (record.spec.signerName !== KUBE_APISERVER_CLIENT_SIGNER) return [];
+  const { username } = parseRecordedSubject(record.spec.subject);
+  return [
+    line`to revoke all certificates of the user: tlsboot revoke ${shellWord(`user/${username}`)}`,
+    line`to give the user a new one: tlsboot kubeconfig user ${shellWord(username)} --force`,
+  ];
+}
+
+/** Lists the certificates that a revocation stops: neither expired nor revoked before. */
+function listAffected({ target, revocation, certificates }: Revoke, now: Date): readonly IssuedCertificate[] {
+  if (target.kind === "token" && revocation.spec.includeCertificates !== true) return [];
+  return certificates.filter(({ spec, status }) => status?.revocation === undefined && !hasExpired(spec.notAfter, now));
+}
+
+function hasExpired(notAfter: string | null, now: Date): boolean {
+  return notAfter !== null && Date.parse(notAfter) < now.getTime();
+}
+
+function countCertificates(count: number): string {
+  return count === 1 ? "1 certificate" : `${count} certificates`;
+}

@@ -1,0 +1,130 @@
+/** Revokes certificates, nodes, users, groups and bootstrap tokens, and denies pending requests. */
+import type { ApiClient } from "../../../client/objects/api.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
+import { revocationKind } from "../../../core/kube/kinds/mod.ts";
+import { getName } from "../../../core/kube/meta.ts";
+import { formatApiVersion } from "../../../core/kube/schema.ts";
+import { StatusError } from "../../../core/kube/status.ts";
+import type { RevokeFlags } from "./flags.ts";
+import { type ApiConnection, connect } from "../../api/connection.ts";
+import { REVOCATION_COLLECTION, revocationPath } from "../../api/records.ts";
+import { canAsk, confirm } from "../../confirm.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { forEachName } from "../../framework/for_each_name.ts";
+import { reportError } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+import { denyPending } from "./deny.ts";
+import { revokeElsewhere } from "./elsewhere.ts";
+import { tokenPath } from "../token/token_api.ts";
+import { type RevocationPlan, RevocationPlanner } from "./plan.ts";
+import { describeDone, describeNextSteps, describePlan, describeTokenUses } from "./plan_text.ts";
+import { parseTypedTarget } from "./targets.ts";
+
+type Settings = Input<RevokeFlags>["settings"];
+
+/** The action of the command `tlsboot revoke`. */
+export async function run(input: Input<RevokeFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { args, settings, isDebug } = input;
+  const targets = args.map(parseTypedTarget);
+  const hasToken = targets.some((item) => item.kind === "named" && item.target.kind === "token");
+  if (settings.certificates && !hasToken) throw new UsageError("--certificates needs token/ID");
+  await using connection = await connect(settings, io);
+  if (!await servesRevocations(connection, signal)) {
+    return await revokeElsewhere(targets, connection, input, io, signal);
+  }
+  const planned = await new RevocationPlanner(connection, settings, io.clock.now()).plan(targets, signal);
+  const mayAsk = !settings.yes && canAsk(io);
+  const checked = settings.yes || mayAsk ? planned : planned.map(refuseUnconfirmed);
+  const failures = checked.filter((item) => item instanceof AppError);
+  const plans = checked.filter((item): item is RevocationPlan => !(item instanceof AppError));
+  for (const failure of failures) reportError(failure, io, isDebug);
+  if (plans.length === 0) return EXIT.failed;
+  if (mayAsk && !await isConfirmed(plans, io, signal)) {
+    io.stderr.write("nothing is revoked\n");
+    return EXIT.no;
+  }
+  const byText = new Map(plans.map((plan) => [plan.text, plan]));
+  const code = await forEachName([...byText.keys()], async (text) => {
+    const plan = byText.get(text);
+    if (plan !== undefined) await revokeOne(plan, connection, settings, io, signal);
+  }, { io, isDebug, signal });
+  return failures.length > 0 ? EXIT.failed : code;
+}
+
+async function servesRevocations({ api }: ApiConnection, signal: AbortSignal): Promise<boolean> {
+  try {
+    await api.requestJson({ method: "GET", path: `/apis/${formatApiVersion(revocationKind)}` }, signal);
+    return true;
+  } catch (error) {
+    if (!isAppError(error, "not_found")) throw error;
+    return false;
+  }
+}
+
+/** Refuses, without a terminal and `--yes`, what the command uses itself and what neither register nor server knows. */
+function refuseUnconfirmed(plan: RevocationPlan | AppError): RevocationPlan | AppError {
+  if (plan instanceof AppError || plan.kind === "deny") return plan;
+  if (plan.isOwn) {
+    return new AppError("invalid", `cannot revoke "${plan.text}": this command uses a credential that it covers`, {
+      hint: "with --yes it is revoked, and you need another administrator's kubeconfig from then on",
+    });
+  }
+  if (!plan.isUnknown) return plan;
+  return new AppError("not_found", `cannot revoke "${plan.text}": the register has no certificate of it`, {
+    hint: "check the spelling with: tlsboot get certificates; with --yes it is revoked all the same",
+  });
+}
+
+/** Shows the plans on the terminal, and asks whether to carry them out. */
+async function isConfirmed(plans: readonly RevocationPlan[], io: Io, signal: AbortSignal): Promise<boolean> {
+  for (const plan of plans) for (const text of describePlan(plan, io.clock.now())) io.stderr.write(`${text}\n`);
+  return await confirm(plans.length === 1 ? "Revoke it?" : "Revoke them?", io, signal);
+}
+
+async function revokeOne(
+  plan: RevocationPlan,
+  { api }: ApiConnection,
+  settings: Settings,
+  io: Io,
+  signal: AbortSignal,
+): Promise<void> {
+  if (plan.kind === "deny") return await denyPending(plan, api, settings.message, io, signal);
+  const now = io.clock.now();
+  const { text, revocation, replaced, target } = plan;
+  try {
+    // A Revocation cannot change. Its token is deleted already, so nothing can use it between the two requests.
+    if (replaced !== undefined) {
+      await api.requestJson({ method: "DELETE", path: revocationPath(getName(replaced)) }, signal);
+    }
+    await api.requestJson({ method: "POST", path: REVOCATION_COLLECTION, body: revocation }, signal);
+  } catch (error) {
+    if (!isAppError(error, "invalid", "already_exists")) throw error;
+    throw new AppError(error.code, `cannot revoke "${text}": ${describeRefusal(error)}`, { cause: error });
+  }
+  const isDeleted = plan.hasTokenSecret && await deleteToken(target.value, api, io, signal);
+  io.stdout.write(`${describeDone(plan, isDeleted, now)}\n`);
+  for (const row of describeTokenUses(plan, now)) io.stdout.write(`${row}\n`);
+  for (const step of describeNextSteps(plan, now)) io.stderr.write(`${step}\n`);
+}
+
+/** Returns the causes of a refusal without the names of the fields, which the user did not type. */
+function describeRefusal(error: AppError): string {
+  const causes = error instanceof StatusError ? error.status.details?.causes ?? [] : [];
+  const texts = causes.map(({ message = "" }) => message.replace(/^(Forbidden|Required value): /, ""));
+  return texts.length === 0 ? error.message : texts.join("; ");
+}
+
+/** Deletes the Secret of a token, which is revoked already; a user who may not delete it learns that. */
+async function deleteToken(id: string, api: ApiClient, io: Io, signal: AbortSignal): Promise<boolean> {
+  try {
+    await api.requestJson({ method: "DELETE", path: tokenPath(id) }, signal);
+    return true;
+  } catch (error) {
+    if (!isAppError(error, "access_denied", "not_found")) throw error;
+    io.stderr.write(line`the token is revoked, but its Secret was not deleted: ${error.message}\n`);
+    return false;
+  }
+}

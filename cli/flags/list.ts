@@ -1,0 +1,30 @@
+/** The flags of commands that list objects of the API as kubectl does. */
+import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
+import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
+import { ok, type Result } from "../../core/lib/result.ts";
+import { parsedFlag, switchFlag } from "../framework/flags.ts";
+import { OUTPUT_FLAG } from "../output/format.ts";
+
+/** The output format, the watch, and the selectors on fields and labels. */
+export const LIST_FLAGS = {
+  output: OUTPUT_FLAG,
+  watch: switchFlag({ short: "w", isCommandLineOnly: true, summary: "After listing, watch for changes." }),
+  fieldSelector: parsedFlag({
+    isCommandLineOnly: true,
+    placeholder: "QUERY",
+    summary: "Selector on fields, such as spec.signerName=kubernetes.io/kubelet-serving or metadata.name!=n1.",
+    parse: (text) => asTyped(text, parseFieldSelector(text)),
+  }),
+  selector: parsedFlag({
+    short: "l",
+    isCommandLineOnly: true,
+    placeholder: "QUERY",
+    summary: "Selector on labels, such as team=blue or 'env in (test,stage)'.",
+    parse: (text) => asTyped(text, parseLabelSelector(text)),
+  }),
+} as const;
+
+/** Checks a selector, which is then sent to the server as it was typed. */
+function asTyped(text: string, selector: Result<unknown, string>): Result<string, string> {
+  return selector.ok ? ok(text) : selector;
+}
