@@ -30,6 +30,7 @@ import { assertEtcdPlace } from "./etcd_place.ts";
 import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./instance_metrics.ts";
 import { openRegister, parseLeaf } from "./register.ts";
 import { openIssuedFile } from "./issued_file.ts";
+import { takeOverIssuedLog } from "./issued_log_takeover.ts";
 import { Parts } from "./parts.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
 import { readRequiredFile } from "./required_file.ts";
@@ -104,6 +105,9 @@ export async function startInstance(
   );
   await recordUsed(authorities.serving.certificate, "ca");
   await recordUsed(authorities.client.certificate, "ca");
+  starting.add(
+    await takeOverIssuedLog({ path: dir.issuedLog, register, retentionMs: settings.issuedRetention }, deps),
+  );
   const issued = new IssuedCertificates(customSigners);
   const issuedFile = await openIssuedFile({ path: dir.issued, issued, isShared }, deps);
   starting.add({ ...issuedFile, renew: issuedFile.update });

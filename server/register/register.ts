@@ -44,6 +44,8 @@ export interface RegisterDeps {
 interface Job {
   readonly description: CertificateDescription;
   readonly writes: readonly Write[];
+  /** When it was issued, if that was not now. */
+  readonly issuedAt: Date | undefined;
   resolve(events: readonly StorageEvent[]): void;
   reject(error: unknown): void;
 }
@@ -82,11 +84,16 @@ export class Register implements Disposable {
 
   /**
    * Records a certificate and makes writes in the same transaction; returns the changes of the writes. A certificate that
-   * is recorded already gets no second record. Rejects as `Storage.transact` for the writes.
+   * is recorded already gets no second record. `issuedAt` is the present time by default. Rejects as `Storage.transact` for
+   * the writes.
    */
-  record(description: CertificateDescription, writes: readonly Write[]): Promise<readonly StorageEvent[]> {
+  record(
+    description: CertificateDescription,
+    writes: readonly Write[],
+    issuedAt?: Date,
+  ): Promise<readonly StorageEvent[]> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ description, writes, resolve, reject });
+      this.#waiting.push({ description, writes, issuedAt, resolve, reject });
       void this.#run();
     });
   }
@@ -171,14 +178,14 @@ export class Register implements Disposable {
     let { sequence, hash: previousHash } = this.index.head ?? { sequence: 0, hash: undefined };
     const fingerprints = new Set<string>();
     const writes: Write[] = [];
-    for (const { description } of jobs) {
+    for (const { description, issuedAt = now } of jobs) {
       if (this.#isRecorded(description, fingerprints)) continue;
       sequence += 1;
       const replaces = this.#findReplaced(description);
       const spec = createRecord(description, {
         sequence,
         ...(previousHash === undefined ? {} : { previousHash }),
-        issuedAt: now,
+        issuedAt,
         ...(replaces === undefined ? {} : { replaces }),
       });
       previousHash = hashRecord(spec);

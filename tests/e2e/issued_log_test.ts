@@ -5,6 +5,7 @@ import { appendFile, readFile, stat, symlink, writeFile } from "node:fs/promises
 import { test } from "node:test";
 import { withApproval } from "../../core/approval/conditions.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { encodePem, findPemBlock } from "../../core/pki/pem.ts";
@@ -124,6 +125,20 @@ test("sign gives no certificate out when it cannot be recorded, and mends a last
   const strange = await runTlsboot(SIGN, { cwd: folder.path });
   assert.deepEqual([strange.code, strange.stdout], [1, ""]);
   assert.match(strange.stderr, /cannot append to issued log .*its last line is not a record/);
+});
+
+test("up takes the records of issued.jsonl into its register, once", async () => {
+  await using folder = await setUp();
+  const signed = await tlsboot(folder, ...SIGN);
+  for (const _ of ["first", "second"]) {
+    await using instance = await startInstanceProcess(folder);
+    await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
+    const path = "/apis/tlsboot/v1alpha1/issuedcertificates";
+    const { items } = await admin.api.requestList<IssuedCertificate>({ method: "GET", path }, quiet);
+    const taken = items.filter(({ spec }) => spec.source === "sign");
+    assert.deepEqual(taken.map(({ spec }) => [spec.serialNumber, spec.subject]), [[getSerial(signed), "CN=alice"]]);
+    assert.equal((await verifyRecords(items, { cas: [await readCa(folder)] })).fault, undefined);
+  }
 });
 
 test("signer records each certificate before the request gets it, with the requester and the approval", async () => {
