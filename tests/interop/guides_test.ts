@@ -62,6 +62,36 @@ test("expired_machine: a machine comes back with its expired certificate, and th
   assert.match(out, /tlsboot bootstrap .*--token/);
 });
 
+test("only_my_machines: each machine joins with its file, a copy is refused, and a pack is for one key", async () => {
+  const machine = (file: string, name: string) =>
+    `tlsboot bootstrap --join ${file} --kubeconfig ${name}/kubeconfig --cert-dir ${name}/pki`;
+  const joining = [
+    `for n in n1 n2 n3; do ${
+      machine("join/$n.kubeconfig", "$n")
+    }; kubectl --kubeconfig $n/kubeconfig auth whoami; done`,
+    `if ${machine("join/n2.kubeconfig", "copy")} 2> refused; then exit 1; fi; cat refused`,
+  ];
+  const pack = machine("n4.pack", "n4");
+  const guide = await readGuide("only_my_machines");
+  const out = await type({
+    ...guide,
+    blocks: [...guide.blocks, `if ${machine("n4.pack", "thief")} 2> refused; then exit 1; fi; cat refused`],
+  }, {
+    values: {
+      "--bind-address 0.0.0.0 --advertise-address boot.home.arpa": "",
+      "tlsboot bootstrap --join n1.kubeconfig & boot=$!": joining.join("\n"),
+      [`${pack} & boot=$!`]: `${pack}; kubectl --kubeconfig n4/kubeconfig auth whoami`,
+    },
+  });
+  for (const node of ["n1", "n2", "n3", "n4"]) assert.match(out, new RegExp(`Username +system:node:${node}\n`));
+  assert.equal(out.match(/ node +n\d +<anywhere> +used 1\/1 /g)?.length, 6);
+  assert.match(out, /the token is wrong, has expired or is used up/);
+  assert.match(
+    out,
+    /Warning +BootstrapTokenRefused +secret\/bootstrap-token-\w{6} +An attempt from 127\.0\.0\.1 to use/,
+  );
+});
+
 test("web_server: a custom signer issues for a web server, and a policy approves the next one", async () => {
   const out = await type(await readGuide("web_server"));
   assert.match(out, /www\/tls\.crt: OK/);

@@ -67,6 +67,7 @@ export const GUIDE_NAMES = [
   "library",
   "monitoring",
   "new_ca",
+  "only_my_machines",
   "person",
   "web_server",
 ] as const;
