@@ -7,6 +7,7 @@ import { parseCrl } from "../../core/pki/crl.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";
 import type { CertificateRevocation, IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { formatRecordName } from "../../core/register/record.ts";
+import { createRevocation } from "../../core/revocation/revocation.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { eventually } from "../../tests/support/eventually.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
@@ -128,6 +129,20 @@ test("openCrlFiles() makes a new CRL at each revocation, and one when it is take
   await eventually("a CRL without entries", () => Promise.resolve(readSerials().length === 0 || undefined));
   await clock.advance(10_000);
   assert.equal(writes(), made + 1, "records that are not revoked make no CRL");
+});
+
+test("openCrlFiles() lists a serial number that was revoked although no record has it", async () => {
+  const { clock, storage, deps, authority, readSerials } = await setUp();
+  await using crls = await openCrlFiles(storage, deps);
+  await crls.add(PATHS, () => Promise.resolve(authority));
+  await clock.advance(1_000);
+  const revocation = createRevocation({ kind: "serial", value: "7f09" }, { reason: "superseded", isUnrecorded: true });
+  const object = { ...revocation, status: { time: NOW.toISOString() } };
+  const { revision } = await storage.create("/registry/tlsboot/revocations/serial:7f09", object);
+  await eventually("a CRL with it", () => Promise.resolve(readSerials()[0] === "7f09" || undefined));
+  await storage.delete("/registry/tlsboot/revocations/serial:7f09", revision);
+  await clock.advance(1_000);
+  await eventually("a CRL without it", () => Promise.resolve(readSerials().length === 0 || undefined));
 });
 
 test("openCrlFiles() makes one CRL for many revocations in a row", async () => {

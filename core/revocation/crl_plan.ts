@@ -1,5 +1,5 @@
 /** The CRL of a CA, planned from the register: which certificates it lists, its number and its times. */
-import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, Revocation } from "../kube/tlsboot_v1alpha1.ts";
 import {
   chooseCrlNumber,
   CRL_REASON_CODES,
@@ -9,11 +9,12 @@ import {
   type CrlReason,
 } from "../pki/crl.ts";
 import { BACKDATE_MS } from "../signing/plan.ts";
+import { UNRECORDED_ANNOTATION } from "./revocation.ts";
 
-/** A revoked certificate of the register. */
+/** A revoked certificate: one of the register, or one that the register does not know. */
 export interface RevokedCertificate extends CrlEntry {
-  /** SHA-256 (hex) of the certificate of the CA that issued it. */
-  readonly issuerFingerprint: string;
+  /** SHA-256 (hex) of the certificate of the CA that issued it; undefined when it is not in the register. */
+  readonly issuerFingerprint: string | undefined;
   readonly notAfter: Date;
 }
 
@@ -47,6 +48,35 @@ export function findRevoked({ spec, status }: IssuedCertificate): RevokedCertifi
   return revokedAt === undefined
     ? undefined
     : { serialNumber, issuerFingerprint, reason, revokedAt, notAfter: parseTime(notAfter) ?? NEVER };
+}
+
+/**
+ * Finds what a CRL needs of a Revocation whose certificate is not in the register, such as one of an earlier build; undefined
+ * for every other Revocation. Its CA and its end are unknown, so every CA lists it, and for ever.
+ */
+export function findUnrecorded({ metadata, spec, status }: Revocation): RevokedCertificate | undefined {
+  const { serialNumber = "" } = spec;
+  if (serialNumber === "" || metadata.annotations?.[UNRECORDED_ANNOTATION] !== "true") return undefined;
+  const revokedAt = parseTime(status.time) ?? parseTime(metadata.creationTimestamp);
+  const reason = toReason(spec.reason);
+  return revokedAt && { serialNumber, issuerFingerprint: undefined, reason, revokedAt, notAfter: NEVER };
+}
+
+/**
+ * Chooses the certificates of a CA among revoked ones: those that it issued, and those that no record knows. A serial number
+ * is listed once.
+ */
+export function selectRevoked(
+  revoked: readonly RevokedCertificate[],
+  issuerFingerprint: string,
+): readonly RevokedCertificate[] {
+  const recorded = new Set(
+    revoked.filter((one) => one.issuerFingerprint !== undefined).map(({ serialNumber }) => serialNumber),
+  );
+  return revoked.filter((one) =>
+    one.issuerFingerprint === issuerFingerprint ||
+    (one.issuerFingerprint === undefined && !recorded.has(one.serialNumber))
+  );
 }
 
 /**

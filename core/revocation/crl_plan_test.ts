@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hoursFromNow, NOW } from "../../tests/support/test_authority.ts";
 import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
-import { findRevoked, isCrlDue, isStillListed, planNextCrl, type RevokedCertificate } from "./crl_plan.ts";
+import {
+  findRevoked,
+  findUnrecorded,
+  isCrlDue,
+  isStillListed,
+  planNextCrl,
+  type RevokedCertificate,
+  selectRevoked,
+} from "./crl_plan.ts";
+import { createRevocation } from "./revocation.ts";
 
 const RANDOM = Uint8Array.of(1, 2);
 
@@ -62,6 +71,35 @@ for (
 ) {
   test(`findRevoked() reads ${name}`, () => assert.deepEqual(findRevoked(record), want));
 }
+
+test("findUnrecorded() reads the Revocation of a serial number that the register does not know, and no other", () => {
+  const revocation = createRevocation({ kind: "serial", value: "0c" }, { reason: "superseded", isUnrecorded: true });
+  const stored = { ...revocation, status: { time: "2026-11-25T11:00:00Z" } };
+  assert.deepEqual(findUnrecorded(stored), {
+    serialNumber: "0c",
+    issuerFingerprint: undefined,
+    reason: "superseded",
+    revokedAt: new Date("2026-11-25T11:00:00Z"),
+    notAfter: new Date("9999-12-31T23:59:59Z"),
+  });
+  const others = [
+    createRevocation({ kind: "serial", value: "0c" }, { reason: "superseded" }),
+    createRevocation({ kind: "token", value: "abcdef" }, { reason: "superseded", isUnrecorded: true }),
+  ];
+  for (const other of others) assert.equal(findUnrecorded({ ...other, status: stored.status }), undefined);
+});
+
+test("selectRevoked() chooses what a CA issued and what no record knows, each serial number once", () => {
+  const unrecorded = (serialNumber: string) => ({ ...LISTED, serialNumber, issuerFingerprint: undefined });
+  const all = [
+    LISTED,
+    { ...LISTED, serialNumber: "0d", issuerFingerprint: "f1" },
+    unrecorded("0c"),
+    unrecorded("0a0b"),
+  ];
+  const select = (ca: string) => selectRevoked(all, ca).map(({ serialNumber }) => serialNumber);
+  assert.deepEqual([select("f0"), select("f1"), select("f2")], [["0a0b", "0c"], ["0d", "0c"], ["0c"]]);
+});
 
 test("planNextCrl() is backdated like a certificate, valid for a week, and its number grows", () => {
   const first = planNextCrl({ revoked: [LISTED], previous: undefined, now: NOW, random: RANDOM });

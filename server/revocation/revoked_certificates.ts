@@ -1,11 +1,11 @@
-/** The revoked certificates of the register, for the CRLs of their CAs. */
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
-import { findRevoked, type RevokedCertificate } from "../../core/revocation/crl_plan.ts";
+/** The revoked certificates of a storage, for the CRLs of their CAs. */
+import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { findRevoked, findUnrecorded, type RevokedCertificate, selectRevoked } from "../../core/revocation/crl_plan.ts";
 import { followStorage } from "../storage/follow.ts";
-import type { Storage, Stored } from "../storage/storage.ts";
+import type { Storage, StorageWatch, Stored } from "../storage/storage.ts";
 
-/** The prefix of the records in the storage. */
-const PREFIX = "/registry/tlsboot/issuedcertificates/";
+const RECORDS_PREFIX = "/registry/tlsboot/issuedcertificates/";
+const REVOCATIONS_PREFIX = "/registry/tlsboot/revocations/";
 
 /** An index of the revoked certificates, which follows the storage until it is disposed. */
 export interface RevokedCertificates extends Disposable {
@@ -19,44 +19,61 @@ export async function followRevokedCertificates(
   onChange: () => void,
 ): Promise<RevokedCertificates> {
   const revoked = new Map<string, RevokedCertificate>();
-  const watch = await followStorage(storage, PREFIX, {
+  const watches = [
+    await follow(storage, RECORDS_PREFIX, revoked, onChange),
+    await follow(storage, REVOCATIONS_PREFIX, revoked, onChange),
+  ];
+  return {
+    list(issuerFingerprint) {
+      // By key: the records in the order of their issuance come before the revocations.
+      const sorted = [...revoked].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, certificate]) => certificate);
+      return selectRevoked(sorted, issuerFingerprint);
+    },
+    [Symbol.dispose]() {
+      for (const watch of watches) watch.stop();
+    },
+  };
+}
+
+async function follow(
+  storage: Pick<Storage, "list" | "watch">,
+  prefix: string,
+  revoked: Map<string, RevokedCertificate>,
+  onChange: () => void,
+): Promise<StorageWatch> {
+  return await followStorage(storage, prefix, {
     replace(items) {
-      revoked.clear();
-      for (const { key, certificate } of items.flatMap(readRevoked)) revoked.set(key, certificate);
+      for (const key of revoked.keys()) if (key.startsWith(prefix)) revoked.delete(key);
+      for (const item of items) put(item.key, readRevoked(item));
       onChange();
     },
     apply(events) {
       let isChanged = false;
       for (const { key, current } of events) {
-        const [found] = current === undefined ? [] : readRevoked(current);
-        if (found === undefined) isChanged = revoked.delete(key) || isChanged;
-        else if (JSON.stringify(revoked.get(key)) !== JSON.stringify(found.certificate)) {
-          revoked.set(key, found.certificate);
-          isChanged = true;
-        }
+        const found = current === undefined ? undefined : readRevoked(current);
+        if (JSON.stringify(revoked.get(key)) === JSON.stringify(found)) continue;
+        put(key, found);
+        isChanged = true;
       }
       if (isChanged) onChange();
     },
   });
-  return {
-    list: (issuerFingerprint) =>
-      [...revoked].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, certificate]) => certificate)
-        .filter((certificate) => certificate.issuerFingerprint === issuerFingerprint),
-    [Symbol.dispose]: () => watch.stop(),
-  };
+
+  function put(key: string, certificate: RevokedCertificate | undefined): void {
+    if (certificate === undefined) revoked.delete(key);
+    else revoked.set(key, certificate);
+  }
 }
 
 /** Lists the revoked certificates among stored objects of all kinds, for a command that follows nothing. */
 export function listRevokedCertificates(
   items: readonly Pick<Stored, "key" | "object">[],
 ): readonly RevokedCertificate[] {
-  return items.filter(({ key }) => key.startsWith(PREFIX)).flatMap(readRevoked).map(({ certificate }) => certificate);
+  return items.map(readRevoked).filter((certificate) => certificate !== undefined);
 }
 
-function readRevoked(
-  { key, object }: Pick<Stored, "key" | "object">,
-): readonly { readonly key: string; readonly certificate: RevokedCertificate }[] {
-  // Every object under the prefix passed the strategy of the resource, so its type is known.
-  const certificate = findRevoked(object as IssuedCertificate);
-  return certificate === undefined ? [] : [{ key, certificate }];
+function readRevoked({ key, object }: Pick<Stored, "key" | "object">): RevokedCertificate | undefined {
+  // Every object under a prefix passed the strategy of its resource, so its type is known.
+  if (key.startsWith(RECORDS_PREFIX)) return findRevoked(object as IssuedCertificate);
+  return key.startsWith(REVOCATIONS_PREFIX) ? findUnrecorded(object as Revocation) : undefined;
 }

@@ -7,7 +7,7 @@ import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
 import { type CrlFacts, findCrlSignFault, isCrlOf, parseCrl } from "../../../core/pki/crl.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
-import type { RevokedCertificate } from "../../../core/revocation/crl_plan.ts";
+import { type RevokedCertificate, selectRevoked } from "../../../core/revocation/crl_plan.ts";
 import { CRL_TYPE, toCrlTarget } from "../../../server/http/crl.ts";
 import { STORED_RESOURCES } from "../../../server/registry/resources.ts";
 import { createStoredValues } from "../../../server/registry/stored_values.ts";
@@ -133,8 +133,7 @@ async function makeCrls(
     }
     const authority = await readAuthority(paths, files, keys);
     warnOfUsage(authority.certificate, io);
-    const { sha256Fingerprint } = authority.certificate;
-    const own = revoked.filter(({ issuerFingerprint }) => issuerFingerprint === sha256Fingerprint);
+    const own = selectRevoked(revoked, authority.certificate.sha256Fingerprint);
     const { der } = await writeNextCrl({ path: getCrlPath(paths), authority, revoked: own }, { files, ...io });
     crls.push(der);
   }
