@@ -75,6 +75,7 @@ function trimSpaces(text: string): string {
 function unescape(raw: string): Result<string, string> {
   const text = trimSpaces(raw);
   if (/^["#]/.test(text)) return err(`a value that begins with ${text.charAt(0)} must be written with a \\ before it`);
+  if (!text.includes("\\")) return ok(text.toWellFormed());
   const bytes: number[] = [];
   const encoder = new TextEncoder();
   for (let at = 0; at < text.length;) {

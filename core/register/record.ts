@@ -2,7 +2,7 @@
  * The records of the register of issued certificates. Each record holds the hash of the one before it, so that a record
  * that is changed or removed later breaks the chain.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { formatTime } from "../kube/meta.ts";
 import type {
   IssuedCertificateApproval,
@@ -65,7 +65,7 @@ export function describeIssued(certificate: CertificateFacts, origin: Certificat
     ...listNames(certificate),
     ...unlessEmpty("usages", listUsages(certificate)),
     ...(certificate.isCa ? { isCA: true } : {}),
-    publicKeyFingerprint: createHash("sha256").update(certificate.publicKeyDer).digest("hex"),
+    publicKeyFingerprint: hash("sha256", certificate.publicKeyDer),
     notBefore: formatTime(certificate.notBefore),
     notAfter: formatTime(certificate.notAfter),
     source,
@@ -113,7 +113,7 @@ export function createRecord(description: CertificateDescription, position: Reco
  * `jq -cSj .spec` prints the same bytes, so that `sha256sum` computes the same hash.
  */
 export function hashRecord(spec: IssuedCertificateSpec): string {
-  return createHash("sha256").update(encodeCanonicalJson(spec)).digest("hex");
+  return hash("sha256", encodeCanonicalJson(spec));
 }
 
 /** Returns the hash that the next record holds: that of the record, or of the last removed record for a stub. */

@@ -33,11 +33,16 @@ export class RegisterIndex {
   readonly #sequences = new Map<string, number>();
   readonly #tokens = new Map<string, string>();
   readonly #newest = new Map<string, Map<string, NewestCertificate>>();
+  #last: IssuedCertificateSpec | undefined;
   #head: RegisterHead | undefined;
   #lastSeal: LastSeal | undefined;
 
   /** The last record; undefined for an empty register. */
   get head(): RegisterHead | undefined {
+    // A batch of records needs the hash of its last one only, so it is computed when it is read.
+    if (this.#last !== undefined) {
+      this.#head ??= { sequence: this.#last.sequence, hash: getChainHash(this.#last) };
+    }
     return this.#head;
   }
 
@@ -76,7 +81,6 @@ export class RegisterIndex {
     this.#sequences.clear();
     this.#tokens.clear();
     this.#newest.clear();
-    this.#head = undefined;
     this.#lastSeal = undefined;
     let last: IssuedCertificateSpec | undefined;
     for (const { bytes } of items) {
@@ -86,7 +90,7 @@ export class RegisterIndex {
       this.#add(last);
       this.#noteSeal(record);
     }
-    if (last !== undefined) this.#setHead(last);
+    this.#setLast(last);
   }
 
   apply(events: readonly StorageEvent[]): void {
@@ -95,7 +99,7 @@ export class RegisterIndex {
       if (current !== undefined) this.#noteSeal(current.object as IssuedCertificate);
       if (previous === undefined && spec !== undefined) {
         this.#add(spec);
-        this.#setHead(spec);
+        this.#setLast(spec);
       } else if (previous !== undefined && (spec === undefined || spec.removed !== undefined)) {
         this.#remove(readSpec(previous));
       }
@@ -108,8 +112,9 @@ export class RegisterIndex {
     this.#lastSeal = { sequence, time: toSeconds(seal.time) * 1000, issuerFingerprint };
   }
 
-  #setHead(spec: IssuedCertificateSpec): void {
-    this.#head = { sequence: spec.sequence, hash: getChainHash(spec) };
+  #setLast(spec: IssuedCertificateSpec | undefined): void {
+    this.#last = spec;
+    this.#head = undefined;
   }
 
   #add(spec: IssuedCertificateSpec): void {
