@@ -1,7 +1,8 @@
 /**
- * The approving controller. The rules of policies that deny are evaluated first, then the limits of the bootstrap token
- * with which a request was made. Then a request may be held for a person (`node_guard.ts`); otherwise the two kubelet
- * client rules follow, each behind a permission, and then the other rules of policies
+ * The approving controller. Requests of what is revoked are denied first, and then come the rules of policies that deny,
+ * and the limits of the bootstrap token with which a request was made. Then a request may be held for a person
+ * (`node_guard.ts`); otherwise the two kubelet client rules follow, each behind a permission, and then the other rules of
+ * policies
  * (`core/approval/decide_request.ts`).
  */
 import { type DecisionText, withApproval, withDenial } from "../core/approval/conditions.ts";
@@ -11,6 +12,7 @@ import type { AccessReviewer, CsrStore, LogFields, Logger } from "../core/ports.
 import { DONE, type Outcome, type Reconciler } from "./loop.ts";
 import type { NodeGuard } from "./node_guard.ts";
 import type { PolicyApprover } from "./policy_approver.ts";
+import { type FindRevokedRequest, REVOKED } from "./revoked_requests.ts";
 import { backoffMs } from "./queue.ts";
 import type { TokenApproval } from "./token_approval.ts";
 import type { VerdictEvents } from "./verdict_events.ts";
@@ -20,6 +22,8 @@ export interface ApproverDeps {
   readonly store: CsrStore;
   readonly reviewer: AccessReviewer;
   readonly logger: Logger;
+  /** Finds what is revoked, which is denied before any rule applies. */
+  readonly findRevoked?: FindRevokedRequest;
   /**
    * Denies requests before the two kubelet client rules apply, and decides requests that those rules do not approve.
    * Without a policy approver such requests stay pending.
@@ -54,6 +58,11 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
     }
     const plan = planApproval(csr);
     if (plan.kind === "unreadable") return { kind: "retry", error: new Error(plan.message) };
+    const revoked = await deps.findRevoked?.(csr, signal);
+    if (revoked !== undefined) {
+      const text = { reason: REVOKED, message: revoked.message };
+      return await settle(name, csr, { kind: "deny", text }, { rule: "revocation" }, signal);
+    }
     const denied = await deps.policy?.deny(name, csr, signal);
     if (denied !== undefined) return denied;
     const byToken = await deps.tokens?.decide(csr, signal);

@@ -1,5 +1,5 @@
 /** The signing controller (`pkg/controller/certificates/signer/signer.go`), which serves any number of signer names. */
-import { withCondition } from "../core/approval/conditions.ts";
+import { type DecisionText, withCondition } from "../core/approval/conditions.ts";
 import { hasCertificate, isApproved, isFailed } from "../core/csr/phase.ts";
 import { parseRequest } from "../core/csr/request.ts";
 import { AppError, isAppError } from "../core/errors.ts";
@@ -15,6 +15,7 @@ import { planCertificate } from "../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
 import { DONE, type Outcome, type Reconciler } from "./loop.ts";
 import type { ProfileSource } from "./profile_provider.ts";
+import { type FindRevokedRequest, REVOKED } from "./revoked_requests.ts";
 
 /** The dependencies of the signing controller. */
 export interface SignerDeps {
@@ -32,6 +33,8 @@ export interface SignerDeps {
   readonly isTrustedForClients?: (authority: Authority) => Promise<boolean | undefined>;
   /** Records a certificate before it is written to its request; when it rejects, nothing is written. */
   readonly record?: RecordIssued;
+  /** Finds what is revoked, for which nothing is signed. */
+  readonly findRevoked?: FindRevokedRequest;
   /** The default and maximum lifetime of certificates (`--cluster-signing-duration`). */
   readonly signingDurationSeconds: number;
   readonly clock: Clock;
@@ -60,6 +63,8 @@ export function createSigner(deps: SignerDeps): Reconciler<CertificateSigningReq
     signal: AbortSignal,
   ): Promise<Outcome> {
     if (csr === undefined || !concerns(csr)) return DONE;
+    const revoked = await deps.findRevoked?.(csr, signal);
+    if (revoked !== undefined) return await fail(name, csr, { reason: REVOKED, message: revoked.message }, signal);
     const profile = await profiles.get(csr.spec.signerName)?.current();
     if (profile === undefined) return DONE;
     const request = parseRequest(csr.spec.request);
@@ -80,8 +85,18 @@ export function createSigner(deps: SignerDeps): Reconciler<CertificateSigningReq
     if (plan.ok) return await issue(name, csr, plan.value, authority, profile.chain, signal);
     const { error } = plan;
     if (error.kind === "error") return retry(`error auto signing csr: ${error.message}`);
-    await write(withCondition(csr, "Failed", error, now), "error adding failure condition for csr", signal);
-    deps.logger.warn("CSR failed", { csr: name, signerName: profile.signerName, reason: error.message });
+    return await fail(name, csr, error, signal);
+  }
+
+  async function fail(
+    name: string,
+    csr: CertificateSigningRequest,
+    text: DecisionText,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const failed = withCondition(csr, "Failed", text, deps.clock.now());
+    await write(failed, "error adding failure condition for csr", signal);
+    deps.logger.warn("CSR failed", { csr: name, signerName: csr.spec.signerName, reason: text.message });
     return DONE;
   }
 

@@ -48,7 +48,7 @@ import type { NodeRecovery } from "./node_recovery.ts";
 import { type Metrics, respondMetrics } from "./metrics/api_requests.ts";
 import type { Inflight } from "./metrics/flow_control.ts";
 import { createUid, type RegistryDeps } from "./registry/registry.ts";
-import type { Revocations } from "./revocations.ts";
+import type { Revocations } from "./revocation/revocations.ts";
 
 /** The dependencies of the app. */
 export interface AppDeps extends RegistryDeps {

@@ -11,7 +11,7 @@ import type { UserInfo } from "../core/kube/user.ts";
 import { createAdmission } from "./admission/admission.ts";
 import { createBootstrapTokenPlugins } from "./admission/bootstrap_tokens.ts";
 import { createDefaultPlugins } from "./admission/plugins.ts";
-import { createRevocationCheck } from "./admission/revocation_check.ts";
+import { createRevocationPlugins } from "./admission/revocation.ts";
 import { createSigningRequestPlugins, type SigningRequestLimits } from "./admission/signing_requests.ts";
 import { type App, createApp } from "./app.ts";
 import { createAuthenticator } from "./authn/authenticator.ts";
@@ -43,7 +43,7 @@ import { limitRepeats } from "./log_limiter.ts";
 import { Register } from "./register/register.ts";
 import { createRequestCommit } from "./register/request_commit.ts";
 import { followUnrecorded } from "./register/unrecorded.ts";
-import { openRevocations } from "./revocations.ts";
+import { openRevocations, type Revocations } from "./revocation/revocations.ts";
 import { createResources } from "./registry/resources.ts";
 import { apiService } from "./registry/services.ts";
 import { createReviews } from "./registry/reviews.ts";
@@ -104,6 +104,8 @@ export interface Server extends AsyncDisposable {
   clientCas(): readonly CertificateFacts[];
   /** Creates the transport of an in-process client with this user. */
   transportFor(user: UserInfo, userAgent: string): Transport;
+  /** The Revocations that are in force in this server. */
+  readonly revocations: Revocations;
 }
 
 /** The API without a listener; disposing it ends the watches. */
@@ -111,6 +113,8 @@ export interface Api extends AsyncDisposable {
   readonly app: App;
   /** Creates the transport of an in-process client with this user. */
   transportFor(user: UserInfo, userAgent: string): Transport;
+  /** The Revocations that are in force in this server. */
+  readonly revocations: Revocations;
 }
 
 /** The dependencies and settings of the API, which has no listener. */
@@ -155,6 +159,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     },
     clientCas: () => clientCas,
     transportFor: (user, userAgent) => api.transportFor(user, userAgent),
+    revocations: api.revocations,
     async [Symbol.asyncDispose]() {
       // Watches end first, so that the listener need not wait for them.
       await api[Symbol.asyncDispose]();
@@ -235,7 +240,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       ...createDefaultPlugins({ authorizer, storage, logger }),
       ...createBootstrapTokenPlugins({ authorizer, logger, tokens }),
       ...signingRequests.plugins,
-      createRevocationCheck(revocations),
+      ...createRevocationPlugins({ revocations, storage, logger }),
       ...(nodeRecovery === undefined ? [] : [nodeRecovery.plugin]),
     ]),
     served: { resources, reviews: createReviews({ authorizer, authenticate }) },
@@ -256,6 +261,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   return {
     app,
     transportFor: (user, userAgent) => createLoopbackTransport(app, user, userAgent),
+    revocations,
     [Symbol.asyncDispose]() {
       stopping.abort(new Error("the server is stopping"));
       requests[Symbol.dispose]();

@@ -11,7 +11,7 @@ import { addBuildInfo, createExpiryMetrics, createMetricsRegistry } from "../ser
 import { observeTransport } from "../server/metrics/client_role.ts";
 import { followRequests } from "../server/metrics/signing_requests.ts";
 import { openBootstrapTokens } from "../server/bootstrap_tokens.ts";
-import { openRevocations } from "../server/revocations.ts";
+import { openRevocations } from "../server/revocation/revocations.ts";
 import { createFakeClock } from "./support/fake_clock.ts";
 import { createMemoryLogger } from "./support/memory_logger.ts";
 import { createSeededRandom } from "./support/seeded_random.ts";

@@ -75,7 +75,7 @@ export async function runApprover(
   signal: AbortSignal,
 ): Promise<void> {
   const { policy: chosen, tokens, isDryRun } = settings;
-  const { clock, random, logger, metrics } = deps;
+  const { clock, random, logger, metrics, findRevoked } = deps;
   const current = (): LoadedPolicies => chosen?.settings.current() ?? NO_POLICIES;
   const reviewer = createAccessReviewer(transport, deps);
   const certificates = createNodeCertificates({ records: settings.records, clock, logger });
@@ -138,6 +138,7 @@ export async function runApprover(
     reviewer,
     logger,
     guard,
+    ...(findRevoked === undefined ? {} : { findRevoked }),
     ...(policy === undefined ? {} : { policy }),
     ...(tokens === undefined ? {} : { tokens: createTokenApproval({ ...tokens, secrets, logger, isDryRun }) }),
     ...(isDryRun ? { dryRun: { events } } : {}),

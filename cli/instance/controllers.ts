@@ -17,6 +17,7 @@ import { runAggregation } from "../../controllers/aggregation.ts";
 import { type CleanerOptions, runCleaner } from "../../controllers/cleaner.ts";
 import { runController } from "../../controllers/loop.ts";
 import { followProfiles, type ProfileSource } from "../../controllers/profile_provider.ts";
+import type { FindRevokedRequest } from "../../controllers/revoked_requests.ts";
 import { createSigner, type RecordIssued } from "../../controllers/signer.ts";
 import { createTokenCleaner } from "../../controllers/token_cleaner.ts";
 import type { Server } from "../../server/server.ts";
@@ -75,7 +76,7 @@ const CERTIFICATE_CONTROLLER = controllerUser(CERTIFICATE_CONTROLLER_ACCOUNT);
 
 /** Runs every controller in the process of a server until the signal aborts. */
 export async function runInProcess(
-  server: Pick<Server, "transportFor">,
+  server: Pick<Server, "transportFor" | "revocations">,
   settings: InProcessSettings,
   deps: ControllerDeps,
   signal: AbortSignal,
@@ -98,7 +99,9 @@ export async function runInProcess(
     runClusterControllers(server, settings, deps, signal),
     runController({ name: "token-cleaner", store: secrets, reconcile, ...deps }, signal),
   ];
-  const many = { ...deps, workers: IN_PROCESS_WORKERS };
+  const { revocations } = server;
+  const findRevoked: FindRevokedRequest = (csr) => revocations.findForRequest(csr);
+  const many = { ...deps, workers: IN_PROCESS_WORKERS, findRevoked };
   if (!settings.without.includes("approver")) {
     const transport = server.transportFor(settings.approval?.user ?? CERTIFICATE_CONTROLLER, USER_AGENT);
     // The composition root publishes the settings and reads the register, so the approver needs no right to do so.

@@ -26,7 +26,7 @@ import type { InstanceDeps } from "./deps.ts";
 import { getDefaultSettings, type Instance, startInstance } from "./instance.ts";
 import { ensureBootstrapKubeconfig, ensureClusterInfo } from "./joining.ts";
 import { keepFresh } from "./keep_fresh.ts";
-import { type Part, Parts } from "./parts.ts";
+import { Parts, runBeside } from "./parts.ts";
 import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./approver.ts";
 import { followPolicies, type PolicyFlags } from "./policy_files.ts";
 import { runElected, SHARED_STORE_ELECTION } from "./run_elected.ts";
@@ -139,33 +139,6 @@ export async function startFullInstance(
     lost,
     renew: () => parts.renew(),
     [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose](),
-  };
-}
-
-/**
- * Runs work concurrently with the other parts until the signal aborts or the part is disposed, which waits for its end.
- * Work that fails on its own is passed to `onFailure`.
- */
-export function runBeside(
-  work: (signal: AbortSignal) => Promise<void>,
-  { until, onFailure }: { readonly until: AbortSignal; readonly onFailure: (error: unknown) => void },
-): Part {
-  const stop = new AbortController();
-  const signal = AbortSignal.any([until, stop.signal]);
-  let isReported = false;
-  const running = work(signal);
-  running.catch((error: unknown) => {
-    if (signal.aborted) return;
-    isReported = true;
-    onFailure(error);
-  });
-  return {
-    async [Symbol.asyncDispose]() {
-      stop.abort(new Error("the instance is stopping"));
-      await running.catch((error: unknown) => {
-        if (!isReported) throw error;
-      });
-    },
   };
 }
 

@@ -28,6 +28,9 @@ export const CERTIFICATE_CONTROLLER_ACCOUNT = "certificate-controller";
 /** The name of the service account of the custom signers of `up`. */
 export const CUSTOM_SIGNER_ACCOUNT = "tlsboot-custom-signer";
 
+/** The name of the service account that settles the open requests of what is revoked. */
+export const REVOCATION_CONTROLLER_ACCOUNT = "tlsboot-revocation-controller";
+
 /** The user of the composition root, for the objects that it maintains. */
 export const ROOT_USER: UserInfo = {
   username: "system:apiserver",

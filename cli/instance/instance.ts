@@ -34,6 +34,7 @@ import { takeOverIssuedLog } from "./issued_log_takeover.ts";
 import { Parts } from "./parts.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
 import { readRequiredFile } from "./required_file.ts";
+import { keepRevocations, revocationObjects } from "./revocation.ts";
 import { createServingRenewal, ensureServing, findHost, listPermittedNames, readGivenServing } from "./serving.ts";
 import { type InstanceStorage, openStorage } from "./storage.ts";
 import { watchDisks } from "./storage_space.ts";
@@ -135,7 +136,7 @@ export async function startInstance(
       anonymous: settings.anonymousAuth,
       audit: auditLog.audit,
       maxRequestsInflight: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
-      objects: objects(isNew),
+      objects: [...objects(isNew), ...revocationObjects()],
       registry,
       issued,
       register,
@@ -147,6 +148,7 @@ export async function startInstance(
       signingRequests: { maxOpenPerRequester: settings.maxOpenRequestsPerRequester, servedSigners },
     }, { ...deps, storage }),
   );
+  starting.add(keepRevocations({ server, storage }, deps));
   starting.add(followClientCas({ server, current: clientCas, read: readClientCas }, deps));
   starting.add(watchCaExpiry(expiry, authorities, deps));
   recordServingExpiry(expiry, serving);

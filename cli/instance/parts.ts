@@ -49,3 +49,30 @@ export class Parts implements AsyncDisposable {
     await this.#disposals.disposeAsync();
   }
 }
+
+/**
+ * Runs work concurrently with the other parts until the signal aborts or the part is disposed, which waits for its end.
+ * Work that fails on its own is passed to `onFailure`.
+ */
+export function runBeside(
+  work: (signal: AbortSignal) => Promise<void>,
+  { until, onFailure }: { readonly until: AbortSignal; readonly onFailure: (error: unknown) => void },
+): Part {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([until, stop.signal]);
+  let isReported = false;
+  const running = work(signal);
+  running.catch((error: unknown) => {
+    if (signal.aborted) return;
+    isReported = true;
+    onFailure(error);
+  });
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort(new Error("the instance is stopping"));
+      await running.catch((error: unknown) => {
+        if (!isReported) throw error;
+      });
+    },
+  };
+}

@@ -14,11 +14,11 @@ import { ADMIN_NAME, createAdminKubeconfig } from "../instance/admin_kubeconfig.
 import { startApiServer } from "../instance/api_server.ts";
 import { tokenApproverObjects } from "../instance/approver.ts";
 import { createTrustLookup, runInProcess, UP_SIGNERS } from "../instance/controllers.ts";
-import { runBeside } from "../instance/full_instance.ts";
 import { createInstanceMetrics } from "../instance/instance_metrics.ts";
 import { autoApproveBinding, initialBindings } from "../instance/instance_rbac.ts";
 import { ensureClusterInfo } from "../instance/joining.ts";
-import { Parts } from "../instance/parts.ts";
+import { Parts, runBeside } from "../instance/parts.ts";
+import { keepRevocations, revocationObjects } from "../instance/revocation.ts";
 import { issuePair } from "../authority/issue_pair.ts";
 import { type AdminAccess, createAdminAccess } from "./api_access.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
@@ -91,6 +91,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
       objects: [
         ...initialBindings(),
         ...tokenApproverObjects(false),
+        ...revocationObjects(),
         ...(settings.autoApprove === true ? [autoApproveBinding()] : []),
       ],
       registry: metrics.registry,
@@ -118,6 +119,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
       onFailure: (error) => ports.logger.error("a controller of the test server failed", { error }),
     }),
   );
+  starting.add(keepRevocations({ server, storage }, ports));
   const kubeconfig = await createAdminKubeconfig(
     {
       server: url,

@@ -26,6 +26,7 @@ export class RecordedCertificates {
   readonly #byFingerprint = new Map<string, RecordedCertificate>();
   readonly #bySerial = new Map<string, RecordedCertificate>();
   readonly #tokenIDs = new Map<string, number>();
+  readonly #marked = new Set<string>();
   #lastSequence = 0;
 
   /** The largest sequence number so far; 0 for an empty register. */
@@ -38,12 +39,20 @@ export class RecordedCertificates {
     this.#byFingerprint.clear();
     this.#bySerial.clear();
     this.#tokenIDs.clear();
+    this.#marked.clear();
     this.#lastSequence = 0;
   }
 
-  /** Adds a record. A record that is known already, whose status changed, is ignored. */
+  /** The number of records that are marked as revoked. */
+  get markedCount(): number {
+    return this.#marked.size;
+  }
+
+  /** Adds a record. Of one that is known already only the mark can have changed. */
   put(record: IssuedCertificate): void {
     const name = getName(record);
+    if (record.status.revocation === undefined) this.#marked.delete(name);
+    else this.#marked.add(name);
     const { sequence, fingerprint = "", serialNumber = "", isCA = false, source, removed } = record.spec;
     this.#lastSequence = Math.max(this.#lastSequence, sequence);
     if (fingerprint === "" || removed !== undefined || this.#byName.has(name)) return;
@@ -63,6 +72,7 @@ export class RecordedCertificates {
 
   /** Removes a record after its retention. */
   remove(name: string): void {
+    this.#marked.delete(name);
     const known = this.#byName.get(name);
     if (known === undefined) return;
     const { fingerprint, recorded } = known;

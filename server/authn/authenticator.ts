@@ -26,7 +26,7 @@ import {
 } from "./token_authenticators.ts";
 import { type CertificateResult, createClientCertificateAuthenticator } from "./client_certificate.ts";
 import type { NodeRecovery } from "../node_recovery.ts";
-import type { Revocations } from "../revocations.ts";
+import type { Revocations } from "../revocation/revocations.ts";
 
 /** Dependencies of the authenticator, and the methods that are enabled. */
 export interface AuthenticatorDeps {

@@ -7,7 +7,7 @@
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Clock } from "../../core/ports.ts";
 import { isSameSet } from "../../core/lib/sets.ts";
-import type { Revocations } from "../revocations.ts";
+import type { Revocations } from "../revocation/revocations.ts";
 import type { Authenticator, AuthnRequest, AuthnResult } from "./authentication.ts";
 
 /** An open stream, which lasts for as long as its client wants. */

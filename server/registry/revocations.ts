@@ -15,7 +15,7 @@ import {
   UNRECORDED_ANNOTATION,
   validateRevocation,
 } from "../../core/revocation/revocation.ts";
-import type { Revocations } from "../revocations.ts";
+import type { Revocations } from "../revocation/revocations.ts";
 import type { Storage } from "../storage/storage.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { createPlainStrategy, type Resource, type StoredResource, type WriteContext } from "./resource.ts";

@@ -4,28 +4,28 @@
  * etcd as soon as its watch delivers it.
  */
 import { Counter, Gauge } from "prom-client";
-import { findTokenId, toTokenSecretName } from "../core/bootstrap/token_secret.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
-import type { SecretObject } from "../core/kube/core_v1.ts";
-import { revocationKind } from "../core/kube/kinds/mod.ts";
-import { getName } from "../core/kube/meta.ts";
-import { formatApiVersion } from "../core/kube/schema.ts";
-import type { IssuedCertificate, Revocation } from "../core/kube/tlsboot_v1alpha1.ts";
-import { escapeControls } from "../core/lib/printable.ts";
-import { createTokenBuckets } from "../core/lib/token_buckets.ts";
-import { RecordedCertificates } from "../core/revocation/recorded_certificates.ts";
-import { findRevocationTarget } from "../core/revocation/revocation.ts";
+import { findTokenId, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { SecretObject } from "../../core/kube/core_v1.ts";
+import { revocationKind } from "../../core/kube/kinds/mod.ts";
+import { getName } from "../../core/kube/meta.ts";
+import { formatApiVersion } from "../../core/kube/schema.ts";
+import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { escapeControls } from "../../core/lib/printable.ts";
+import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
+import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
+import { findRevocationTarget } from "../../core/revocation/revocation.ts";
 import {
   type IdentifiedUser,
   type PresentedCertificate,
   readRevocableRequest,
   RevocationIndex,
   type RevocationMatch,
-} from "../core/revocation/revocation_index.ts";
-import type { MetricsRegistry } from "./metrics/registry.ts";
-import { recordServerEvent, type ServerEventDeps } from "./server_events.ts";
-import { followStorage } from "./storage/follow.ts";
-import type { StorageWatch, Stored } from "./storage/storage.ts";
+} from "../../core/revocation/revocation_index.ts";
+import type { MetricsRegistry } from "../metrics/registry.ts";
+import { recordServerEvent, type ServerEventDeps } from "../server_events.ts";
+import { followStorage } from "../storage/follow.ts";
+import type { StorageWatch, Stored } from "../storage/storage.ts";
 
 /** The dependencies of the Revocations in force. */
 export interface RevocationsDeps extends ServerEventDeps {
@@ -33,7 +33,8 @@ export interface RevocationsDeps extends ServerEventDeps {
 }
 
 const PREFIX = "/registry/tlsboot/revocations/";
-const RECORDS_PREFIX = "/registry/tlsboot/issuedcertificates/";
+/** The prefix of the keys of all records of issued certificates. */
+export const RECORDS_PREFIX = "/registry/tlsboot/issuedcertificates/";
 const SECRETS_PREFIX = "/registry/secrets/kube-system/";
 /** A refused credential is reported as an Event at most once in this time for each Revocation. */
 const REPORT_INTERVAL_MS = 60_000;
@@ -55,6 +56,7 @@ export class Revocations implements Disposable {
   readonly #refusals: Counter<"kind">;
   readonly #reports: ReturnType<typeof createTokenBuckets>;
   readonly #listeners = new Set<() => void>();
+  readonly #recordListeners = new Set<(record: IssuedCertificate) => void>();
   readonly #watches: StorageWatch[] = [];
 
   constructor(deps: RevocationsDeps) {
@@ -90,7 +92,7 @@ export class Revocations implements Disposable {
         apply: (events) => {
           for (const { key, current } of events) {
             if (current === undefined) this.records.remove(key.slice(RECORDS_PREFIX.length));
-            else this.records.put(decode<IssuedCertificate>(current));
+            else this.#putRecord(decode<IssuedCertificate>(current));
           }
         },
       }),
@@ -110,6 +112,11 @@ export class Revocations implements Disposable {
   /** Calls a listener after each change of the Revocations, before the write that made it is acknowledged. */
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
+  }
+
+  /** Calls a listener with each new or changed record of the register. */
+  onRecord(listener: (record: IssuedCertificate) => void): void {
+    this.#recordListeners.add(listener);
   }
 
   /**
@@ -142,6 +149,12 @@ export class Revocations implements Disposable {
   [Symbol.dispose](): void {
     for (const watch of this.#watches) watch.stop();
     this.#listeners.clear();
+    this.#recordListeners.clear();
+  }
+
+  #putRecord(record: IssuedCertificate): void {
+    this.records.put(record);
+    for (const listener of this.#recordListeners) listener(record);
   }
 
   #apply(name: string, current: Stored | undefined): void {

@@ -1,21 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeTokenLimits } from "../core/bootstrap/bound_token.ts";
-import type { NodeName } from "../core/bootstrap/node_name.ts";
-import { parseTokenFile } from "../core/bootstrap/token_file.ts";
-import { storedForm } from "../core/kube/codec/stored_form.ts";
-import { issuedCertificateKind } from "../core/kube/kinds/mod.ts";
-import type { IssuedCertificate, RevocationSpec } from "../core/kube/tlsboot_v1alpha1.ts";
-import { MASTERS_GROUP } from "../core/kube/user.ts";
-import { parseCertificate } from "../core/pki/certificate.ts";
-import type { SubjectFields } from "../core/pki/names.ts";
-import { createRecord, describeIssued, formatRecordName } from "../core/register/record.ts";
-import { createRevocation, findRevocationTarget } from "../core/revocation/revocation.ts";
-import { buildCsr, condition, type CsrOptions } from "../tests/support/csr_builder.ts";
-import { createFakeClock } from "../tests/support/fake_clock.ts";
-import { type Answer, createTestApp, type TestApp, type TestRequest, WatchReader } from "../tests/support/test_app.ts";
-import { createClientCa, verifiedPeer } from "../tests/support/test_peers.ts";
-import type { PeerCertificate } from "./authn/authentication.ts";
+import { encodeTokenLimits } from "../../core/bootstrap/bound_token.ts";
+import type { NodeName } from "../../core/bootstrap/node_name.ts";
+import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
+import { storedForm } from "../../core/kube/codec/stored_form.ts";
+import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
+import type { IssuedCertificate, RevocationSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { MASTERS_GROUP } from "../../core/kube/user.ts";
+import { parseCertificate } from "../../core/pki/certificate.ts";
+import type { SubjectFields } from "../../core/pki/names.ts";
+import { createRecord, describeIssued, formatRecordName } from "../../core/register/record.ts";
+import { createRevocation, findRevocationTarget } from "../../core/revocation/revocation.ts";
+import { buildCsr, condition, type CsrOptions } from "../../tests/support/csr_builder.ts";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import {
+  type Answer,
+  createTestApp,
+  type TestApp,
+  type TestRequest,
+  WatchReader,
+} from "../../tests/support/test_app.ts";
+import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
+import type { PeerCertificate } from "../authn/authentication.ts";
 
 const NOW = new Date("2026-11-28T02:00:00Z");
 const REVOCATIONS = "/apis/tlsboot/v1alpha1/revocations";
@@ -232,7 +238,10 @@ test("a bootstrap token is refused after its revocation, and a TokenReview says 
   const token = "abcdef.0123456789abcdef";
   await using stream = new WatchReader(await app.open("GET", `${CONFIG_MAPS}?watch=1`, bearer(token)));
   assert.equal((await revoke(app, { token: "abcdef" })).code, 201);
+  assert.equal((await app.send("GET", `${SECRETS}/bootstrap-token-abcdef`)).code, 404);
   assert.equal(await stream.next(), undefined);
+  // A token that is created again with the same id stays refused.
+  await addToken(app, "abcdef");
   assert.equal((await app.send("GET", CONFIG_MAPS, bearer(token))).code, 401);
   const body = { spec: { token } };
   const review = await app.send("POST", "/apis/authentication.k8s.io/v1/tokenreviews", { body });

@@ -1,0 +1,62 @@
+/**
+ * Two admission plugins of revocations, which kube-apiserver does not have. One refuses certificates for what is revoked,
+ * whoever creates, approves or signs a request, and whichever rule or program decides. The other deletes revoked tokens.
+ */
+import { toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
+import { findCondition, hasCertificate } from "../../core/csr/phase.ts";
+import { revocationKind } from "../../core/kube/kinds/mod.ts";
+import type { Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { Logger } from "../../core/ports.ts";
+import type { Revocations } from "../revocation/revocations.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { AdmissionPlugin } from "./admission.ts";
+import { isCsr } from "./certificates.ts";
+
+/** Creates the plugins over the Revocations in force. */
+export function createRevocationPlugins(
+  { revocations, storage, logger }: {
+    readonly revocations: Pick<Revocations, "findForRequest">;
+    readonly storage: Pick<Storage, "get">;
+    readonly logger: Logger;
+  },
+): readonly AdmissionPlugin[] {
+  return [createRequestCheck(revocations), createTokenDeletion(storage, logger)];
+}
+
+/** Deletes the Secret of a bootstrap token in the transaction that revokes the token. */
+function createTokenDeletion(storage: Pick<Storage, "get">, logger: Logger): AdmissionPlugin {
+  return {
+    name: "RevokedTokenDeletion",
+    async validate({ operation, kind, object, alsoWrite }) {
+      if (operation !== "CREATE" || kind !== revocationKind) return undefined;
+      const { token = "" } = (object as Revocation).spec;
+      if (token === "" || alsoWrite === undefined) return undefined;
+      try {
+        const stored = await storage.get(`/registry/secrets/kube-system/${toTokenSecretName(token)}`);
+        if (stored !== undefined) alsoWrite({ kind: "delete", key: stored.key, expectedRevision: stored.revision });
+      } catch (error) {
+        // A Secret that another API server has encrypted cannot be read. The token is refused all the same.
+        logger.warn("the Secret of a revoked token is not deleted", { tokenId: token, error });
+      }
+      return undefined;
+    },
+  };
+}
+
+function createRequestCheck(revocations: Pick<Revocations, "findForRequest">): AdmissionPlugin {
+  return {
+    name: "Revocation",
+    async validate({ operation, kind, subresource, object, oldObject }) {
+      if (!isCsr(kind, object)) return undefined;
+      const before = isCsr(kind, oldObject) ? oldObject : undefined;
+      const isNew = operation === "CREATE" && subresource === "";
+      const isApproval = subresource === "approval" && findCondition(object, "Approved") !== undefined &&
+        (before === undefined || findCondition(before, "Approved") === undefined);
+      const isSignature = subresource === "status" && hasCertificate(object) &&
+        (before === undefined || !hasCertificate(before));
+      if (!isNew && !isApproval && !isSignature) return undefined;
+      const match = await revocations.findForRequest(before ?? object);
+      return match === undefined ? undefined : { message: match.message };
+    },
+  };
+}

@@ -1,0 +1,120 @@
+/**
+ * Keeps `status.revocation` of the records of issued certificates as the Revocations are, for people and for CRLs; nothing
+ * that refuses a credential depends on it. Servers that share a storage may do it at the same time, because every write is
+ * guarded by a revision.
+ */
+import { setImmediate } from "node:timers/promises";
+import { isAppError } from "../../core/errors.ts";
+import { getName } from "../../core/kube/meta.ts";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { toRecordedRevocation } from "../../core/revocation/revocation_index.ts";
+import type { Storage, Stored } from "../storage/storage.ts";
+import { RECORDS_PREFIX, type Revocations } from "./revocations.ts";
+
+/** The dependencies of the marks. */
+export interface RecordMarksDeps {
+  readonly storage: Storage;
+  readonly revocations: Revocations;
+}
+
+const PAGE_SIZE = 500;
+/** The number of records that are written at once; the writes of one turn of the event loop share a commit. */
+const WRITTEN_AT_ONCE = 64;
+
+const decoder = new TextDecoder();
+
+/** The marks of revoked certificates in the register. */
+export class RecordMarks {
+  readonly #deps: RecordMarksDeps;
+  /** The names of new records that are not marked as they should be. */
+  readonly #pending = new Set<string>();
+  #isPassDue = true;
+
+  constructor(deps: RecordMarksDeps) {
+    this.#deps = deps;
+    deps.revocations.onChange(() => (this.#isPassDue = true));
+    deps.revocations.onRecord((record) => {
+      if (findMark(deps.revocations, record) !== "right") this.#pending.add(getName(record));
+    });
+  }
+
+  /** Marks all records that have to be; returns the number of changed records. A failure can be tried again. */
+  async update(signal: AbortSignal): Promise<number> {
+    let changed = 0;
+    const names = [...this.#pending];
+    if (this.#isPassDue) {
+      this.#isPassDue = false;
+      try {
+        changed += await this.#passAll(signal);
+      } catch (error) {
+        this.#isPassDue = true;
+        throw error;
+      }
+    }
+    for (const name of names) {
+      const stored = await this.#deps.storage.get(`${RECORDS_PREFIX}${name}`);
+      if (stored !== undefined) changed += await this.#write([stored]);
+      this.#pending.delete(name);
+    }
+    return changed;
+  }
+
+  /** Whether `update` has something to do. */
+  get isDue(): boolean {
+    return this.#isPassDue || this.#pending.size > 0;
+  }
+
+  async #passAll(signal: AbortSignal): Promise<number> {
+    const { storage, revocations } = this.#deps;
+    if (revocations.index.size === 0 && revocations.records.markedCount === 0) return 0;
+    let changed = 0;
+    let fromKey: string | undefined = RECORDS_PREFIX;
+    while (fromKey !== undefined) {
+      signal.throwIfAborted();
+      const page = await storage.list(RECORDS_PREFIX, { limit: PAGE_SIZE, fromKey });
+      const wrong = page.items.filter((stored) => findMark(revocations, decode(stored)) !== "right");
+      for (let start = 0; start < wrong.length; start += WRITTEN_AT_ONCE) {
+        changed += await this.#write(wrong.slice(start, start + WRITTEN_AT_ONCE));
+      }
+      fromKey = page.nextKey;
+      await setImmediate();
+    }
+    return changed;
+  }
+
+  async #write(items: readonly Stored[]): Promise<number> {
+    const { storage, revocations } = this.#deps;
+    const written = items.map(async (stored): Promise<number> => {
+      const record = decode(stored);
+      const mark = findMark(revocations, record);
+      if (mark === "right") return 0;
+      const { revocation: _before, ...status } = record.status;
+      const object = { ...record, status: mark === undefined ? status : { revocation: mark, ...status } };
+      try {
+        await storage.update(stored.key, object, stored.revision);
+        return 1;
+      } catch (error) {
+        // Another server has marked the record, or sealed the register at it; its newer state is checked again.
+        if (!isAppError(error, "conflict")) throw error;
+        this.#pending.add(getName(record));
+        return 0;
+      }
+    });
+    return (await Promise.all(written)).reduce((sum, count) => sum + count, 0);
+  }
+}
+
+/** Finds the mark that a record should have, undefined for none; `right` when it has it. */
+function findMark(
+  { index }: Pick<Revocations, "index">,
+  record: IssuedCertificate,
+): IssuedCertificate["status"]["revocation"] | "right" {
+  const revoked = index.findForRecord(record);
+  const mark = revoked === undefined ? undefined : toRecordedRevocation(revoked);
+  return JSON.stringify(mark) === JSON.stringify(record.status.revocation) ? "right" : mark;
+}
+
+/** Parses the bytes, because reading `object` would keep the parsed form of the whole register in memory. */
+function decode({ bytes }: Stored): IssuedCertificate {
+  return JSON.parse(decoder.decode(bytes)) as IssuedCertificate;
+}
