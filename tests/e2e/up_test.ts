@@ -52,7 +52,7 @@ test("tlsboot up creates its files, for their owner only, and prints the next co
     /\n {2}tlsboot bootstrap --bootstrap-kubeconfig data\/bootstrap\.kubeconfig --kubeconfig n1\/kubeconfig --cert-dir n1\/pki --hostname-override n1\n/,
   );
   assert.match(out, /\n {2}tlsboot get csr --data-dir data\n/);
-  assert.match(out, /\n {2}tlsboot approve NAME --data-dir data\n/);
+  assert.match(out, /\n {2}tlsboot approve n1 --data-dir data\n/);
   assert.match(out, /Nothing is approved by itself/);
   assert.ok(!out.includes("\u001b"));
 });

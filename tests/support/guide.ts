@@ -30,7 +30,7 @@ export function parseGuide(page: string): Guide {
 
 /**
  * Makes a bash script of the blocks. A server, a controller and a `bootstrap` that waits go to the background, as in a
- * terminal of their own, and `NAME` becomes the name of the pending request.
+ * terminal of their own, `NAME` becomes the name of the pending request, and a machine is approved when it asks.
  */
 export function toScript(blocks: readonly string[], port: number): string {
   const commands = blocks.join("\n").replaceAll("\\\n", " ").split("\n").map((line) =>
@@ -73,6 +73,10 @@ function toCommand(line: string): string {
   if (/^tlsboot up\b/.test(line)) return `start_up ${line}`;
   if (/^tlsboot (?:signer|approver) --kubeconfig\b/.test(line)) return `start_controller ${line}`;
   if (/^tlsboot bootstrap\b/.test(line) && !/--status|--print/.test(line)) return `${line} & boot=$!`;
+  const machine = /^tlsboot (?:approve|describe csr) (?!NAME\b|-)\S+(.*)$/.exec(line);
+  if (machine !== null) {
+    return `pending${machine[1]} > /dev/null; ${line}${line.includes("approve") ? "; finish_boot" : ""}`;
+  }
   const found = /^((?:tlsboot approve|tlsboot describe csr|kubectl certificate approve) )NAME\b(.*)$/.exec(line);
   if (found === null) return line;
   const [, words = "", flags = ""] = found;

@@ -6,13 +6,17 @@ import { getCsrPhase } from "../../../core/csr/phase.ts";
 import { describeMissingSigner } from "../../../core/csr/missing_signer.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
-import type { DECIDE_FLAGS } from "./flags.ts";
+import { getName } from "../../../core/kube/meta.ts";
+import { approveExpected, readExpected } from "./expect.ts";
+import type { ApproveFlags, DECIDE_FLAGS } from "./flags.ts";
+import { createTargetFinder, parseTargets } from "./targets.ts";
 import { connect } from "../../api/connection.ts";
 import type { ExitCode } from "../../exit_code.ts";
 import type { Action, Input } from "../../framework/command.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { CSR_QUALIFIED_KIND, csrPath, parseCsrNames } from "../../api/csrs.ts";
+import { CSR_QUALIFIED_KIND, csrPath } from "../../api/csrs.ts";
+import { UsageError } from "../../framework/usage_error.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 
 type DecideFlags = typeof DECIDE_FLAGS;
@@ -38,29 +42,50 @@ export async function createApproval(
 }
 
 /** The action of the command `tlsboot approve`. */
-export const approveAction: Action<DecideFlags> = {
-  async run(input: Input<DecideFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-    const names = parseCsrNames(input.args);
-    await using connection = await connect(input.settings, io);
+export const approveAction: Action<ApproveFlags> = {
+  async run(input: Input<ApproveFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+    const { settings } = input;
+    const isExpecting = settings.expect.length > 0;
+    checkTargets(input);
+    const expected = isExpecting ? await readExpected(settings.expect, io.cwd) : [];
+    await using connection = await connect(settings, io);
     const { api } = connection;
-    const approval = await createApproval(api, "tlsboot approve", signal, getDecisionText(input.settings));
+    const approval = await createApproval(api, "tlsboot approve", signal, getDecisionText(settings));
+    if (isExpecting) {
+      const approve = (csr: CertificateSigningRequest, inner: AbortSignal) =>
+        decideOne(api, getName(csr), approval, io, inner, csr.metadata.uid);
+      const options = { connection, expected, forMs: settings.for, io, approve };
+      const { code, approved } = await approveExpected(options, signal);
+      await reportUnsigned(api, approved, io, signal);
+      return code;
+    }
     const context = { io, isDebug: input.isDebug, signal };
-    const { code, decided } = await decideEach(names, api, { ...approval, past: "approved" }, context);
+    const { code, decided } = await decideEach(input.args, api, { ...approval, past: "approved" }, context);
     await reportUnsigned(api, decided, io, signal);
     return code;
   },
 };
 
+function checkTargets({ args, settings, origins }: Input<ApproveFlags>): void {
+  if (settings.expect.length > 0) {
+    if (args.length > 0) throw new UsageError("a name cannot be given together with --expect");
+    return;
+  }
+  if (origins["for"] !== "default") throw new UsageError("--for has no effect without --expect");
+  if (args.length === 0) throw new UsageError("name a request or a machine, or give --expect");
+  parseTargets(args);
+}
+
 /** The action of the command `tlsboot deny`. */
 export const denyAction: Action<DecideFlags> = {
   async run(input: Input<DecideFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-    const names = parseCsrNames(input.args);
+    parseTargets(input.args);
     await using connection = await connect(input.settings, io);
     const { api } = connection;
     const decider = { tool: "tlsboot deny", username: await findOwnUsername(api, signal) };
     const text = createDecisionText("deny", decider, getDecisionText(input.settings));
     const context = { io, isDebug: input.isDebug, signal };
-    return (await decideEach(names, api, { decide: withDenial, text, past: "denied" }, context)).code;
+    return (await decideEach(input.args, api, { decide: withDenial, text, past: "denied" }, context)).code;
   },
 };
 
@@ -70,14 +95,16 @@ function getDecisionText({ reason, message }: Input<DecideFlags>["settings"]): P
 
 /** Decides each request; `decided` are the names of those that now have the decision. */
 async function decideEach(
-  names: readonly string[],
+  args: readonly string[],
   api: ApiClient,
   decision: CsrDecision & { readonly past: "approved" | "denied" },
   context: Parameters<typeof forEachName>[2],
 ): Promise<{ readonly code: ExitCode; readonly decided: readonly string[] }> {
   const { io, signal } = context;
   const decided: string[] = [];
-  const code = await forEachName(names, async (name) => {
+  const findTarget = createTargetFinder(api, io.clock);
+  const code = await forEachName(args, async (arg) => {
+    const name = await findTarget(arg, signal);
     const isNew = await decideOne(api, name, decision, io, signal);
     decided.push(name);
     io.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${isNew ? "" : "already "}${decision.past}\n`);

@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { type ApiClient, withQuery } from "../../../client/objects/api.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { parseRequest } from "../../../core/csr/request.ts";
-import { AppError } from "../../../core/errors.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
 import type { Event } from "../../../core/kube/core_v1.ts";
 import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
@@ -21,6 +21,7 @@ import { readProfileFile } from "../../instance/signer_profiles.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
 import { readApproverSettings, readFlagSettings } from "../../api/published_settings.ts";
 import { describeRequest, type KnownProfiles } from "./describe_text.ts";
+import { listRequestsOfMachine } from "./targets.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import {
   createReviewerOnlySources,
@@ -49,7 +50,9 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
   if (names.length > 0) {
     return await forEachName(
       names,
-      async (name) => await show(await api.requestObject({ method: "GET", path: csrPath(name) }, signal)),
+      async (name) => {
+        for (const csr of await findRequests(api, name, signal)) await show(csr);
+      },
       { io, isDebug: input.isDebug, signal },
     );
   }
@@ -57,6 +60,22 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
   if (items.length === 0) io.stderr.write("No resources found\n");
   for (const csr of items) await show(csr);
   return EXIT.done;
+}
+
+/** Finds a request by its name, or those of a machine of that name. */
+async function findRequests(
+  api: ApiClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<readonly CertificateSigningRequest[]> {
+  try {
+    return [await api.requestObject({ method: "GET", path: csrPath(name) }, signal)];
+  } catch (error) {
+    if (!isAppError(error, "not_found")) throw error;
+    const found = await listRequestsOfMachine(api, name, signal);
+    if (found.length === 0) throw error;
+    return found;
+  }
 }
 
 /** Creates a function that explains requests, undefined for one that cannot be read. Data about other requests is fetched once. */

@@ -6,7 +6,7 @@ import { API_FLAGS } from "../../flags/common.ts";
 import { POLICY_FLAGS } from "../../flags/controller.ts";
 import { LIST_FLAGS } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { listFlag, textFlag } from "../../framework/flags.ts";
+import { durationFlag, listFlag, textFlag } from "../../framework/flags.ts";
 
 /** The names of the resource in kubectl. */
 const CSR_ALIASES: readonly string[] = [
@@ -66,9 +66,11 @@ export const describeCsrCommand = defineCommand({
   summary: "Show the details of a certificate signing request",
   description: `Show the details of a certificate signing request.
 
- Starts as kubectl describe csr does, then shows the requested identity beside the requester, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. The verdict is by the policies and the inventory that the approver has published, or by those of --policy and --inventory.`,
+ Starts as kubectl describe csr does, then shows the requested identity beside the requester, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. The verdict is by the policies and the inventory that the approver has published, or by those of --policy and --inventory. NAME is the name of a request, or of the machine that asks.`,
   group: "Certificate Signing Request Commands",
-  args: [argument("NAME", "The requests to describe; all without a name", { optional: true, variadic: true })],
+  args: [
+    argument("NAME", "The requests or machines to describe; all without a name", { optional: true, variadic: true }),
+  ],
   flags: DESCRIBE_CSR_FLAGS,
   examples: [
     { comment: "Look before you approve", command: "tlsboot describe csr n1" },
@@ -93,6 +95,27 @@ export const DECIDE_FLAGS = {
   }),
 } as const;
 
+const APPROVE_FLAGS = {
+  ...DECIDE_FLAGS,
+  expect: listFlag({
+    isCommandLineOnly: true,
+    placeholder: "FILE|NAMES",
+    completion: { kind: "file" },
+    summary:
+      "Wait for these machines, and approve the first client certificate of each as it asks, once, and nothing " +
+      "else: names, or a file of kind Inventory.",
+  }),
+  for: durationFlag({
+    isCommandLineOnly: true,
+    default: "15m0s",
+    min: "1s",
+    summary: "How long to wait for the machines of --expect.",
+  }),
+} as const;
+
+/** The type of the flags of `approve`. */
+export type ApproveFlags = typeof APPROVE_FLAGS;
+
 /** The command that approves requests, as `kubectl certificate approve` does. */
 export const approveCommand = defineCommand({
   path: ["approve"],
@@ -101,19 +124,32 @@ export const approveCommand = defineCommand({
 
  The signer then issues the requested certificate. A certificate may let its holder act as another identity: check the request with tlsboot describe csr first. An approval cannot be taken back.
 
+ NAME is the name of a request or of the machine that asks. When it can mean more than one request, they are listed and
+ none is approved; csr/NAME and node/NAME are never both.
+
+ With --expect it approves machines as they arrive, also those that ask already. It approves no renewal, no second key for
+ a name that has a valid certificate, and nothing while requests with different keys claim one name.
+
  The condition names the user and the tool that decided. When no signer has issued a certificate after a second, this is
  reported on stderr.`,
   group: "Certificate Signing Request Commands",
-  args: [argument("NAME", "The requests to approve", { variadic: true })],
-  flags: DECIDE_FLAGS,
+  args: [argument("NAME", "The requests or machines to approve", { optional: true, variadic: true })],
+  flags: APPROVE_FLAGS,
   examples: [
+    { comment: "Approve the machine n1", command: "tlsboot approve n1" },
     { comment: "Approve a request", command: "tlsboot approve csr-sqgzp" },
+    { comment: "Approve three machines as they arrive", command: "tlsboot approve --expect n1,n2,n3 --for 15m" },
+    { comment: "Approve the machines of an inventory", command: "tlsboot approve --expect inventory.yaml --for 1h" },
     {
       comment: "Give a reason",
       command: "tlsboot approve csr-sqgzp --reason Inventory --message 'Rack 4, checked by hand.'",
     },
   ],
-  exitCodes: { 0: "every request is approved", 1: "failed for one or more requests" },
+  exitCodes: {
+    0: "every request is approved, or every expected machine has arrived",
+    1: "failed for one or more requests",
+    3: "expected machines did not arrive in time",
+  },
 });
 
 /** The command that denies requests, as `kubectl certificate deny` does. */
@@ -122,9 +158,9 @@ export const denyCommand = defineCommand({
   summary: "Deny certificate signing requests",
   description: `Deny certificate signing requests.
 
- No certificate is issued for a denied request. A denial cannot be taken back: the client has to send a new request. The condition names the user and the tool that decided.`,
+ No certificate is issued for a denied request. A denial cannot be taken back: the client has to send a new request. The condition names the user and the tool that decided. NAME is the name of a request or of the machine that asks, as for tlsboot approve.`,
   group: "Certificate Signing Request Commands",
-  args: [argument("NAME", "The requests to deny", { variadic: true })],
+  args: [argument("NAME", "The requests or machines to deny", { variadic: true })],
   flags: DECIDE_FLAGS,
   examples: [{ comment: "Deny a request", command: "tlsboot deny csr-sqgzp --message 'Unknown machine.'" }],
   exitCodes: { 0: "every request is denied", 1: "failed for one or more requests" },

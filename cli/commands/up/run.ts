@@ -66,8 +66,8 @@ Next, in another terminal:
   # see the requests
   tlsboot get csr${dataDir}
 
-  # approve one
-  tlsboot approve NAME${dataDir}
+  # approve this machine
+  tlsboot approve n1${dataDir}
 
 ${approval}${policy}
 ${open}`;

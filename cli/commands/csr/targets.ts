@@ -1,0 +1,117 @@
+/** The requests that arguments name: by the name of the request, or of the machine that asks. */
+import type { ApiClient } from "../../../client/objects/api.ts";
+import { isSettled } from "../../../core/approval/plan_approval.ts";
+import { formatConditionCell } from "../../../core/csr/phase.ts";
+import { parseRequest } from "../../../core/csr/request.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
+import { getName } from "../../../core/kube/meta.ts";
+import { NODE_USER_PREFIX } from "../../../core/kube/user.ts";
+import type { Clock } from "../../../core/ports.ts";
+import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
+
+/** Finds the name of the request that an argument means. */
+export type TargetFinder = (arg: string, signal: AbortSignal) => Promise<string>;
+
+const NODE_PREFIX = /^nodes?\//;
+
+/** Checks arguments before any request is sent. Throws UsageError. */
+export function parseTargets(args: readonly string[]): void {
+  parseCsrNames(args.map((arg) => arg.replace(NODE_PREFIX, "")));
+}
+
+/**
+ * Creates a finder. `csr/NAME` is the name of a request, `node/NAME` that of a machine, and a plain name is either; it
+ * throws AppError `invalid` when that is ambiguous, because a client chooses the name of its request. The requests are
+ * listed once, when a machine is looked up.
+ */
+export function createTargetFinder(api: ApiClient, clock: Pick<Clock, "now">): TargetFinder {
+  let listed: Promise<readonly CertificateSigningRequest[]> | undefined;
+
+  async function findOfMachine(node: string, signal: AbortSignal): Promise<readonly CertificateSigningRequest[]> {
+    listed ??= listCsrs(api, {}, signal).then(({ items }) => items);
+    return (await listed).filter((csr) => findNode(csr) === node);
+  }
+
+  function choose(arg: string, candidates: readonly CertificateSigningRequest[]): string | undefined {
+    const [only, ...more] = candidates;
+    if (more.length === 0) return only === undefined ? undefined : getName(only);
+    throw new AppError("invalid", `"${arg}" means more than one request:\n${describeAll(candidates, clock.now())}`, {
+      hint: "find out which of them is the machine's: tlsboot describe csr NAME; then decide by csr/NAME",
+    });
+  }
+
+  return async (arg, signal) => {
+    const isMachine = NODE_PREFIX.test(arg);
+    const name = isMachine ? arg.replace(NODE_PREFIX, "") : parseCsrNames([arg])[0] ?? "";
+    if (!isMachine && name !== arg) return name;
+    const own = isMachine ? undefined : await findCsr(api, name, signal);
+    if (own !== undefined && findNode(own) === name) return name;
+    const requests = await findOfMachine(name, signal).catch((error: unknown) => {
+      // A user who may decide about requests but not list them names the request.
+      if (own !== undefined && isAppError(error, "access_denied")) return [];
+      throw error;
+    });
+    const pending = requests.filter((csr) => !isSettled(csr));
+    if (own !== undefined) return choose(arg, [own, ...pending]) ?? name;
+    // A decided request of the machine is only meant when none is pending.
+    const [latest] = requests.toSorted((a, b) => getCreation(b) - getCreation(a));
+    const found = choose(arg, pending) ?? (latest === undefined ? undefined : getName(latest));
+    if (found !== undefined) return found;
+    throw new AppError(
+      "not_found",
+      `cannot find "${arg}": no request has that name, and no machine of that name asks`,
+      {
+        hint: "list the requests with: tlsboot get csr",
+      },
+    );
+  };
+}
+
+async function findCsr(
+  api: ApiClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<CertificateSigningRequest | undefined> {
+  try {
+    return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
+  } catch (error) {
+    if (isAppError(error, "not_found")) return undefined;
+    throw error;
+  }
+}
+
+/** Lists the requests by which a machine asks for a certificate, pending ones if there are any. */
+export async function listRequestsOfMachine(
+  api: ApiClient,
+  machine: string,
+  signal: AbortSignal,
+): Promise<readonly CertificateSigningRequest[]> {
+  const { items } = await listCsrs(api, {}, signal);
+  const own = items.filter((csr) => findNode(csr) === machine);
+  const pending = own.filter((csr) => !isSettled(csr));
+  return pending.length === 0 ? own : pending;
+}
+
+/** Finds the machine whose identity a request asks for, by whichever signer. */
+function findNode({ spec }: CertificateSigningRequest): string | undefined {
+  const request = parseRequest(spec.request);
+  const name = request.ok ? request.value.subject.commonName : "";
+  return name.startsWith(NODE_USER_PREFIX) ? name.slice(NODE_USER_PREFIX.length) : undefined;
+}
+
+function describeAll(csrs: readonly CertificateSigningRequest[], now: Date): string {
+  return csrs.map((csr) => {
+    const { signerName, username = "", request } = csr.spec;
+    const parsed = parseRequest(request);
+    const subject = parsed.ok ? parsed.value.subject.commonName : "a malformed request";
+    const age = formatHumanDuration(now.getTime() - getCreation(csr));
+    return `  csr/${getName(csr)}: ${subject} from ${signerName}, requested by ${username} ${age} ago, ` +
+      formatConditionCell(csr);
+  }).join("\n");
+}
+
+function getCreation({ metadata }: CertificateSigningRequest): number {
+  return Date.parse(metadata.creationTimestamp ?? "") || 0;
+}

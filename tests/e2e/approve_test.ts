@@ -1,0 +1,176 @@
+/** `tlsboot approve` by the name of a machine, and `approve --expect`. */
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { createSystemClock } from "../../cli/system.ts";
+import { startTlsboot } from "../support/child.ts";
+import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
+import { eventually } from "../support/eventually.ts";
+import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { submitAs } from "../support/node_requests.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const clock = createSystemClock();
+const QUALIFIED = "certificatesigningrequest.certificates.k8s.io";
+const OTHER_KEY: CsrOptions = { keyAlgorithm: "ecdsa-p384" };
+let folder: TempFolder;
+let instance: InstanceProcess;
+
+before(async () => {
+  folder = await createTempFolder();
+  instance = await startInstanceProcess(folder);
+});
+
+after(async () => {
+  await instance[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
+  return runCaptured(args, { cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
+}
+
+/** Sends the request of a machine with a token of the instance. */
+async function request(name: string, node: string, edit: CsrOptions = {}): Promise<void> {
+  const groups = ["system:bootstrappers:tlsboot"];
+  const csr = await buildCsr({ name, commonName: `system:node:${node}`, groups, ...edit });
+  await submitAs(`${instance.data}/admin.kubeconfig`, csr, quiet);
+}
+
+async function readConditions(name: string): Promise<string> {
+  return (await tlsboot("get", "csr", name, "-o", "jsonpath={.status.conditions[*].type}")).stdout;
+}
+
+test("tlsboot approve takes the name of a machine, and says so when its request is approved already", async () => {
+  await request("csr-m1", "m1");
+  assert.deepEqual(await tlsboot("approve", "m1"), { code: 0, stdout: `${QUALIFIED}/csr-m1 approved\n`, stderr: "" });
+  const again = await tlsboot("approve", "node/m1");
+  assert.deepEqual(again, { code: 0, stdout: `${QUALIFIED}/csr-m1 already approved\n`, stderr: "" });
+  assert.equal((await tlsboot("approve", "csr/csr-m1")).stdout, `${QUALIFIED}/csr-m1 already approved\n`);
+});
+
+test("tlsboot approve lists the requests of a machine when there are several, and approves none", async () => {
+  await request("csr-m2-a", "m2");
+  await request("csr-m2-b", "m2", OTHER_KEY);
+  const { code, stdout, stderr } = await tlsboot("approve", "m2");
+  assert.deepEqual([code, stdout], [1, ""]);
+  assert.match(stderr, /^tlsboot: error: "m2" means more than one request:$/m);
+  for (const name of ["csr-m2-a", "csr-m2-b"]) {
+    assert.match(
+      stderr,
+      new RegExp(
+        `^tlsboot: error: {3}csr/${name}: system:node:m2 from \\S+, requested by system:bootstrap:abcdef \\d+s ago, Pending$`,
+        "m",
+      ),
+    );
+    assert.equal(await readConditions(name), "");
+  }
+  assert.equal((await tlsboot("deny", "csr/csr-m2-b")).code, 0);
+  assert.equal((await tlsboot("approve", "m2")).stdout, `${QUALIFIED}/csr-m2-a approved\n`);
+});
+
+test("tlsboot approve does not take a request that is only called like a machine for the machine", async () => {
+  await request("csr-m3", "m3");
+  await request("m3", "evil");
+  const { code, stderr } = await tlsboot("approve", "m3");
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /"m3" means more than one request:\n.* csr\/m3: system:node:evil .*\n.* csr\/csr-m3: system:node:m3 /,
+  );
+  assert.equal((await tlsboot("approve", "node/m3")).stdout, `${QUALIFIED}/csr-m3 approved\n`);
+  assert.equal((await tlsboot("deny", "csr/m3")).stdout, `${QUALIFIED}/m3 denied\n`);
+});
+
+test("tlsboot describe csr takes the name of a machine", async () => {
+  const { code, stdout } = await tlsboot("describe", "csr", "m1");
+  assert.equal(code, 0);
+  assert.match(stdout, /^Name: +csr-m1\n/);
+  const { code: missing, stderr } = await tlsboot("describe", "csr", "m9");
+  assert.equal(missing, 1);
+  assert.match(stderr, /certificatesigningrequests\.certificates\.k8s\.io "m9" not found/);
+});
+
+test("tlsboot approve reports a name that nothing has", async () => {
+  const { code, stderr } = await tlsboot("approve", "m9");
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /cannot find "m9": no request has that name, and no machine of that name asks\n.*tlsboot get csr/,
+  );
+});
+
+for (
+  const { name, args, fault } of [
+    { name: "no target", args: [], fault: /name a request or a machine, or give --expect/ },
+    { name: "a name beside --expect", args: ["m1", "--expect", "m2"], fault: /together with --expect/ },
+    { name: "--for without --expect", args: ["m1", "--for", "5m"], fault: /--for has no effect without --expect/ },
+    { name: "no machine", args: ["--expect", "a_b"], fault: /--expect: "a_b" is neither a file nor a machine: / },
+  ]
+) {
+  test(`tlsboot approve refuses ${name}`, async () => {
+    const { code, stderr } = await tlsboot("approve", ...args);
+    assert.equal(code, 2);
+    assert.match(stderr, fault);
+  });
+}
+
+test("tlsboot approve --expect approves machines that ask already or later, once each, and nothing else", async () => {
+  await request("csr-e1", "e1");
+  await request("csr-stranger", "e7");
+  await using running = startTlsboot(
+    ["approve", "--expect", "e1,e2,e3", "--for", "60s", "--data-dir", instance.data],
+    { cwd: folder.path },
+  );
+  await running.waitFor(new RegExp(`${QUALIFIED}/csr-e1 approved \\(e1\\)\n`));
+  await request("csr-e1-again", "e1", OTHER_KEY);
+  await running.waitFor(/not approved: csr-e1-again\. e1 has a certificate or an approved request with another key; /);
+  await request("csr-e2", "e2");
+  await running.waitFor(/csr-e2 approved \(e2\)\n/);
+  await request("csr-e3", "e3");
+  const { code } = await running.finished();
+  assert.equal(code, 0);
+  assert.match(running.stdout(), /csr-e3 approved \(e3\)\n3 of 3 expected machines arrived\n$/);
+  for (const name of ["csr-stranger", "csr-e1-again"]) assert.equal(await readConditions(name), "", name);
+  // What was approved counts, so the same command ends at once.
+  const again = await tlsboot("approve", "--expect", "e1,e2,e3");
+  assert.deepEqual([again.code, again.stdout], [0, "3 of 3 expected machines arrived\n"]);
+});
+
+test("tlsboot approve --expect FILE reports the machines that did not arrive, and names that are contested", async () => {
+  await writeFile(
+    folder.join("inventory.yaml"),
+    "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n  - name: f1\n  - name: f2\n  - name: f3\n",
+  );
+  await request("csr-f1", "f1");
+  await request("csr-f2-a", "f2");
+  await request("csr-f2-b", "f2", OTHER_KEY);
+  const { code, stdout, stderr } = await tlsboot("approve", "--expect", "inventory.yaml", "--for", "1s");
+  assert.equal(code, 3);
+  assert.equal(
+    stdout,
+    `${QUALIFIED}/csr-f1 approved (f1)\n1 of 3 expected machines arrived\n` +
+      "f2: requests with different keys claim it: csr-f2-a, csr-f2-b\nf3: did not arrive\n",
+  );
+  assert.match(stderr, /^not approved: csr-f2-a, csr-f2-b\. They claim the name f2 with different keys; /m);
+  for (const name of ["csr-f2-a", "csr-f2-b"]) assert.equal(await readConditions(name), "");
+});
+
+test("tlsboot approve --expect does not approve a machine whose request was denied, and takes its next one", async () => {
+  await request("csr-g1", "g1");
+  assert.equal((await tlsboot("deny", "g1")).code, 0);
+  await using running = startTlsboot(
+    ["approve", "--expect", "g1", "--for", "60s", "--data-dir", instance.data],
+    { cwd: folder.path },
+  );
+  await eventually("the command watches", async () => {
+    await request("csr-g1-next", "g1");
+    return true;
+  });
+  const { code } = await running.finished();
+  assert.equal(code, 0);
+  assert.equal(await readConditions("csr-g1"), "Denied");
+  assert.equal(await readConditions("csr-g1-next"), "Approved");
+});
