@@ -86,7 +86,6 @@ export type { PeerCertificate } from "./authn/authentication.ts";
 export type { AuditCounts, AuditOptions, AuditSink } from "./http/audit.ts";
 export type { HealthCheck } from "./http/health.ts";
 export { createMetrics, type Metrics, type ObservedRequest, type WatchedResource } from "./metrics/api_requests.ts";
-export { IssuedCertificates, type IssuedSummary, type KnownCertificate } from "./metrics/issued_certificates.ts";
 export { createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
 export { type ControllerMetrics, createControllerMetrics } from "./metrics/controllers.ts";
 export type { RequestInfo } from "./http/request_info.ts";

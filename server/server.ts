@@ -34,7 +34,7 @@ import type { ServingPair } from "./connections/tls.ts";
 import { createMetrics } from "./metrics/api_requests.ts";
 import { createLoopbackTransport } from "./loopback.ts";
 import { addBuildInfo, createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
-import type { IssuedCertificates } from "./metrics/issued_certificates.ts";
+import { addIssuedMetrics, IssuedCertificates } from "./metrics/issued_certificates.ts";
 import { followRequests } from "./metrics/signing_requests.ts";
 import { NodeRecovery, type NodeRecoveryLimits } from "./node_recovery.ts";
 import { countRejections, gaugeInflight, gaugeLevels } from "./metrics/flow_control.ts";
@@ -86,8 +86,8 @@ export interface ServerOptions {
   readonly checks?: readonly HealthCheck[];
   /** The revocation lists to serve at `/pki/<name>` without authentication; by default none. */
   readonly crls?: PublishedCrls;
-  /** Receives the issued certificates, for metrics; by default a new, empty one. */
-  readonly issued?: IssuedCertificates;
+  /** The custom signers, which have their own label in metrics. */
+  readonly customSigners?: readonly string[];
   /** The register of issued certificates over the storage, which its owner disposes; by default one is opened. */
   readonly register?: Register;
 }
@@ -198,12 +198,14 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const { registry = createMetricsRegistry() } = options;
   const metrics = createMetrics(registry);
   addBuildInfo(registry, options);
-  const requests = await followRequests(storage, registry, clock, options.issued);
   const rbac = await createRbacSource(storage);
   const authorizer = createAuthorizer({ rbac });
   const tokens = await openBootstrapTokens({ storage, clock, random, logger, registry });
   const revocations = await openRevocations({ storage, clock, random, logger, registry });
   const { register = await Register.open(options), clientCas } = options;
+  const issued = new IssuedCertificates(register.index, options.customSigners);
+  addIssuedMetrics(registry, clock, issued);
+  const requests = await followRequests(storage, registry, clock, issued);
   const nodeRecovery = options.nodeRecovery === undefined
     ? undefined
     : new NodeRecovery({ storage, register, clock, random, logger, registry, ...options.nodeRecovery });

@@ -1,5 +1,7 @@
 /** Checks that docs/reference/metrics.md lists every metric that the product exports, with its type and labels. */
 import assert from "node:assert/strict";
+import { addIssuedMetrics, IssuedCertificates } from "../server/metrics/issued_certificates.ts";
+import { RegisterIndex } from "../server/register/index.ts";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createMetrics } from "../server/metrics/api_requests.ts";
@@ -44,7 +46,9 @@ async function collectMetrics(): Promise<readonly KnownMetric[]> {
   gaugeLevels(registry, createFlowControl({ clock, seats: 1 }));
   gaugeInflight(registry, clock);
   observeTransport(transport, "host", registry, clock);
-  using _following = await followRequests(storage, registry, clock);
+  const issued = new IssuedCertificates(new RegisterIndex());
+  addIssuedMetrics(registry, clock, issued);
+  using _following = await followRequests(storage, registry, clock, issued);
   const reporting = { storage, clock, random: createSeededRandom(), logger: createMemoryLogger(), registry };
   using _tokens = await openBootstrapTokens(reporting);
   using _revocations = await openRevocations(reporting);

@@ -1,7 +1,9 @@
-/** `docs/rbac/approver.yaml` is what `tlsboot approver --print-rbac` prints. */
+/** `docs/rbac/approver.yaml` is what `tlsboot approver --print-rbac` prints, and other manifests are objects of `up`. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { CERTIFICATE_VIEWER_ROLE } from "../cli/instance/instance_rbac.ts";
+import { readYaml } from "../core/lib/yaml/document.ts";
 import { run } from "../cli/run.ts";
 import { createCapturedIo } from "./support/captured_io.ts";
 
@@ -24,4 +26,14 @@ test("tlsboot approver --print-rbac grants nodes, signers and writes only where 
   assert.match(trusting, /namespace: default\nrules:\n- apiGroups:\n {2}- events\.k8s\.io\n/);
   const trial = await printRbac("--policy", "kubelet-serving-trusting", "--dry-run");
   assert.doesNotMatch(trial, /approval|signers|leases|configmaps/);
+});
+
+test("docs/rbac/certificates.yaml is the role of up", async () => {
+  const parsed = readYaml(await readFile("docs/rbac/certificates.yaml", "utf8"));
+  assert.ok(parsed.ok);
+  assert.deepEqual(parsed.value, {
+    ...CERTIFICATE_VIEWER_ROLE,
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "ClusterRole",
+  });
 });

@@ -8,7 +8,6 @@ import type { PublishedCrls } from "../../server/http/crl.ts";
 import type { HealthCheck } from "../../server/http/health.ts";
 import type { ServingPair } from "../../server/connections/tls.ts";
 import type { NodeRecoveryLimits } from "../../server/node_recovery.ts";
-import type { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import type { Register } from "../../server/register/register.ts";
 import { type Server, startServer } from "../../server/server.ts";
@@ -31,7 +30,7 @@ export interface ServerSettings {
   readonly maxRequestsInflight: number;
   readonly objects: readonly BootstrapObject[];
   readonly registry: MetricsRegistry;
-  readonly issued: IssuedCertificates;
+  readonly customSigners: readonly string[];
   readonly register: Register;
   readonly checks: readonly HealthCheck[];
   readonly crls?: PublishedCrls;

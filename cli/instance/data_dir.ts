@@ -15,7 +15,7 @@ export interface DataDir {
   readonly database: string;
   /** The file that names the etcd with the objects, when they are not in the database. */
   readonly etcdPlace: string;
-  /** The issued certificates that have not expired, kept between runs. */
+  /** The issued certificates as earlier builds kept them, until they are in the register. */
   readonly issued: string;
   /** The records of what commands signed beside the server (`cli/authority/issued_log.ts`). */
   readonly issuedLog: string;

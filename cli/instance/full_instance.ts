@@ -21,7 +21,7 @@ import {
   type SigningSettings,
   UP_SIGNERS,
 } from "./controllers.ts";
-import { autoApproveBinding, customSignerObjects, initialBindings } from "./instance_rbac.ts";
+import { autoApproveBinding, customSignerObjects, initialBindings, offeredRoles } from "./instance_rbac.ts";
 import type { InstanceDeps } from "./deps.ts";
 import { getDefaultSettings, type Instance, startInstance } from "./instance.ts";
 import { ensureBootstrapKubeconfig, ensureClusterInfo } from "./joining.ts";
@@ -82,6 +82,7 @@ export async function startFullInstance(
   const instance = starting.add(
     await startInstance(settings, deps, (isNew) => [
       ...(isNew ? initialBindings() : []),
+      ...offeredRoles(),
       ...(settings.autoApprove ? [autoApproveBinding()] : []),
       ...customSignerObjects(custom.signerNames),
       ...(policies === undefined ? [] : approverObjects(policies.current().policies)),

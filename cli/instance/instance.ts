@@ -28,9 +28,8 @@ import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.t
 import type { InstanceDeps } from "./deps.ts";
 import { assertEtcdPlace } from "./etcd_place.ts";
 import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./instance_metrics.ts";
-import { openRegister, parseLeaf } from "./register.ts";
-import { openIssuedFile } from "./issued_file.ts";
 import { takeOverIssuedLog } from "./issued_log_takeover.ts";
+import { openRegister, parseLeaf, reportOverdue } from "./register.ts";
 import { Parts } from "./parts.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
 import { readRequiredFile } from "./required_file.ts";
@@ -102,16 +101,19 @@ export async function startInstance(
   const { storage, isNew, contents, lost } = stored;
   const isShared = contents !== undefined;
   const { register, record, recordUsed } = starting.add(
-    await openRegister({ storage, authority: authorities.serving, retentionMs: settings.issuedRetention }, deps),
+    await openRegister({
+      storage,
+      authority: authorities.serving,
+      retentionMs: settings.issuedRetention,
+      earlierFile: dir.issued,
+    }, deps),
   );
   await recordUsed(authorities.serving.certificate, "ca");
   await recordUsed(authorities.client.certificate, "ca");
   starting.add(
     await takeOverIssuedLog({ path: dir.issuedLog, register, retentionMs: settings.issuedRetention }, deps),
   );
-  const issued = new IssuedCertificates(customSigners);
-  const issuedFile = await openIssuedFile({ path: dir.issued, issued, isShared }, deps);
-  starting.add({ ...issuedFile, renew: issuedFile.update });
+  starting.add(reportOverdue(new IssuedCertificates(register.index), deps));
   const disks = starting.add(
     await watchDisks({ root: dir.root, auditLog, registry, minFreeMegabytes: settings.storageMinFree }, deps),
   );
@@ -138,7 +140,7 @@ export async function startInstance(
       maxRequestsInflight: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
       objects: [...objects(isNew), ...revocationObjects()],
       registry,
-      issued,
+      customSigners,
       register,
       checks: [disks.health],
       crls,

@@ -1,5 +1,7 @@
 /** The rights that `up` grants: to its bootstrap group, nodes and custom signers, and to all users for `cluster-info`. */
 import { createClusterInfoRbac } from "../../core/bootstrap/cluster_info.ts";
+import { TLSBOOT_GROUP } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { READ_VERBS } from "../../server/registry/resource.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../../core/kube/rbac_v1.ts";
 import { type BootstrapObject, createRbacObject } from "../../server/bootstrap_objects.ts";
 import { signerClusterRole, signerClusterRoleBinding } from "../../core/signing/rbac.ts";
@@ -23,6 +25,24 @@ export function initialBindings(): readonly BootstrapObject[] {
     binding("tlsboot:node-bootstrapper", "system:node-bootstrapper", UP_TOKEN_GROUP),
     binding("tlsboot:node-autoapprove-certificate-rotation", SELF_NODE_CLIENT_ROLE, "system:nodes"),
   ];
+}
+
+/**
+ * The role of those who may see which certificates were issued and revoked. No default role of Kubernetes contains it: the
+ * register names every user, with addresses, and `view` is given to users who must not see more than their namespaces.
+ */
+export const CERTIFICATE_VIEWER_ROLE: ClusterRole = {
+  metadata: { name: "tlsboot:certificate-viewer" },
+  rules: [{
+    apiGroups: [TLSBOOT_GROUP],
+    resources: ["issuedcertificates", "requestrecords", "revocations"],
+    verbs: READ_VERBS,
+  }],
+};
+
+/** Creates the roles that every start ensures, for administrators to bind. */
+export function offeredRoles(): readonly BootstrapObject[] {
+  return [createRbacObject("clusterroles", CERTIFICATE_VIEWER_ROLE)];
 }
 
 /** Creates the binding of `--auto-approve`: requests of the bootstrap group are approved for any node name. */

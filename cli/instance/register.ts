@@ -1,12 +1,14 @@
 /** The register of issued certificates of an instance, and the records of the certificates that it issues for itself. */
-import { parseCertificate } from "../../core/pki/certificate.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";
+import type { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import { Register } from "../../server/register/register.ts";
 import { RegisterUpkeep } from "../../server/register/upkeep.ts";
 import { type Storage, WriteRefusedError } from "../../server/storage/storage.ts";
 import type { InstanceDeps } from "./deps.ts";
+import { migrateIssuedFile } from "./issued_migration.ts";
 import type { Part } from "./parts.ts";
 
 /** The origin of a certificate of the instance itself. */
@@ -23,14 +25,23 @@ export interface InstanceRegister extends Part {
 
 /** Opens the register, whose CA seals it, and keeps it up until it is disposed. */
 export async function openRegister(
-  { storage, authority, retentionMs }: {
+  { storage, authority, retentionMs, earlierFile }: {
     readonly storage: Storage;
     readonly authority: Authority;
     readonly retentionMs: number;
+    /** The file in which earlier builds kept the issued certificates, which are moved into the register. */
+    readonly earlierFile: string;
   },
-  { clock, random, logger }: InstanceDeps,
+  deps: InstanceDeps,
 ): Promise<InstanceRegister> {
+  const { clock, random, logger } = deps;
   const register = await Register.open({ storage, clock, random });
+  try {
+    await migrateIssuedFile({ path: earlierFile, storage, register }, deps);
+  } catch (error) {
+    // The file is still there, and the next start tries again.
+    logger.error("cannot move the earlier issued certificates into the register", { path: earlierFile, error });
+  }
   const upkeep = new RegisterUpkeep({ storage, register, authority, retentionMs, clock, logger });
   let refused: (() => Promise<void>)[] = [];
 
@@ -58,6 +69,38 @@ export async function openRegister(
     async [Symbol.asyncDispose]() {
       await upkeep[Symbol.asyncDispose]();
       register[Symbol.dispose]();
+    },
+  };
+}
+
+/** The pause between two reports of certificates that were not renewed. */
+const REPORT_INTERVAL_MS = 1_800_000;
+/** The signers whose certificates are renewed automatically; certificates of people often are not. */
+const RENEWED_SIGNERS: ReadonlySet<string> = new Set([KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER]);
+/** The number of certificates that one report logs by name. */
+const MAX_REPORTED = 20;
+
+/** Creates the part that logs the certificates that were not renewed, each once, every half hour. */
+export function reportOverdue(
+  issued: Pick<IssuedCertificates, "becameOverdue">,
+  { clock, logger }: Pick<InstanceDeps, "clock" | "logger">,
+): Part {
+  let nextReportMs = 0;
+  let reportedUntil = new Date(0);
+  return {
+    renew() {
+      if (clock.elapsedMs() < nextReportMs) return Promise.resolve();
+      nextReportMs = clock.elapsedMs() + REPORT_INTERVAL_MS;
+      const now = clock.now();
+      const overdue = [...issued.becameOverdue(reportedUntil, now)];
+      for (const { signerName, subject, until } of overdue.slice(0, MAX_REPORTED)) {
+        const log = RENEWED_SIGNERS.has(signerName) ? logger.warn : logger.info;
+        log("a certificate is not renewed", { signerName, subject, notAfter: new Date(until * 1000) });
+      }
+      const more = overdue.length - MAX_REPORTED;
+      if (more > 0) logger.warn("more certificates are not renewed", { more });
+      reportedUntil = now;
+      return Promise.resolve();
     },
   };
 }

@@ -8,7 +8,6 @@ import { createAuthority } from "../../core/pki/authority.ts";
 import { SERIAL_BYTES } from "../../core/pki/issue.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { BACKDATE_MS, DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
-import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { ADMIN_NAME, createAdminKubeconfig } from "../instance/admin_kubeconfig.ts";
 import { startApiServer } from "../instance/api_server.ts";
@@ -95,7 +94,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
         ...(settings.autoApprove === true ? [autoApproveBinding()] : []),
       ],
       registry: metrics.registry,
-      issued: new IssuedCertificates([]),
+      customSigners: [],
       register,
       checks: [],
     }, { ...ports, storage }),

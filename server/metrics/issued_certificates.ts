@@ -1,23 +1,19 @@
 /**
- * Tracks issued certificates, each until it expires or the same subject gets a newer one from the same signer, because their
- * requests are cleaned up within an hour or two. A certificate is renewed by a new request for the same subject, so one that
- * is still tracked late in its life has not been renewed.
+ * Figures about issued certificates from the register: of each signer and subject the newest certificate counts, until it
+ * expires or is revoked. A certificate is renewed by a new request for the same subject, so one that is still the newest late in its
+ * lifetime has not been renewed.
  */
-import { createHash } from "node:crypto";
-import { Counter, Gauge } from "prom-client";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
-import { formatName } from "../../core/pki/names.ts";
+import { Gauge } from "prom-client";
 import type { Clock } from "../../core/ports.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
+import type { NewestCertificate, RegisterIndex } from "../register/index.ts";
 import type { MetricsRegistry } from "./registry.ts";
 
-/** An issued certificate as it is tracked, and saved in a file. Times are in seconds since 1970. */
-export interface KnownCertificate {
+/** A certificate that was not renewed in time. Times are in seconds since 1970. */
+export interface OverdueCertificate extends NewestCertificate {
   readonly signerName: string;
   /** The subject, or the alternative names when it is empty; a long text is cut and ends with its digest. */
   readonly subject: string;
-  readonly since: number;
-  readonly until: number;
 }
 
 /** The figures about the certificates of one signer. */
@@ -28,8 +24,6 @@ export interface IssuedSummary {
   /** The soonest expiry in seconds since 1970; Infinity when there are none. */
   readonly soonest: number;
 }
-
-type Life = Pick<KnownCertificate, "since" | "until">;
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;
@@ -44,33 +38,18 @@ const TERMS: readonly (readonly [label: string, seconds: number])[] = [
 ];
 /** Kubelets renew after 70 to 90 percent of the lifetime (client-go `certificate_manager.go`, `jitteryDuration`). */
 const RENEWED_BY = 0.9;
-/** The limit, at about 150 bytes each: otherwise a client with an approver could fill the memory with names. */
-const MAX_CERTIFICATES = 250_000;
-const MAX_SUBJECT_LENGTH = 200;
 
-/** The tracked certificates. They are in memory only; `entries` and `restore` save and load them. */
+/** The certificates that the register has from signers. */
 export class IssuedCertificates {
-  readonly #bySigner = new Map<string, Map<string, Life>>();
+  readonly #index: Pick<RegisterIndex, "newest">;
   readonly #labels: ReadonlySet<string>;
-  readonly #maxCertificates: number;
   /** The labels of signers that were reported before, so that a signer without certificates is reported as zero. */
   readonly #reported = new Set<string>();
-  #size = 0;
-  /** How many certificates were not tracked because there were too many. */
-  untracked = 0;
-  /** A counter that grows with each new certificate. */
-  version = 0;
-  /** Adds the certificates of existing requests that were not parsed yet; set by `followRequests`, and may fail. */
-  catchUp: () => Promise<void> = () => Promise.resolve();
 
-  /** Signers that are neither built in nor in `ownSigners` have the label `other`. */
-  constructor(ownSigners: readonly string[] = [], most: number = MAX_CERTIFICATES) {
-    this.#labels = new Set([...BUILTIN_SIGNERS.keys(), ...ownSigners]);
-    this.#maxCertificates = most;
-  }
-
-  get size(): number {
-    return this.#size;
+  /** Signers that are neither built in nor in `customSigners` have the label `other`. */
+  constructor(index: Pick<RegisterIndex, "newest">, customSigners: readonly string[] = []) {
+    this.#index = index;
+    this.#labels = new Set([...BUILTIN_SIGNERS.keys(), ...customSigners]);
   }
 
   /** Returns the label of a signer. */
@@ -78,67 +57,45 @@ export class IssuedCertificates {
     return this.#labels.has(signerName) ? signerName : "other";
   }
 
-  /** Adds an issued certificate in place of an older one of the same subject. */
-  add(signerName: string, leaf: CertificateFacts): void {
-    const [since, until] = [leaf.notBefore, leaf.notAfter].map((date) => Math.floor(date.getTime() / 1000));
-    this.restore({ signerName, subject: toSubjectText(leaf), since: since ?? 0, until: until ?? 0 });
-  }
-
-  /** Adds a certificate that was saved before, in the same way. */
-  restore({ signerName, subject, since, until }: KnownCertificate): void {
-    const own = this.#bySigner.get(signerName) ?? new Map<string, Life>();
-    const known = own.get(subject);
-    if (known === undefined && this.#size >= this.#maxCertificates) {
-      this.untracked += 1;
-      return;
-    }
-    if (known !== undefined && (known.since > since || (known.since === since && known.until >= until))) return;
-    if (known === undefined) this.#size += 1;
-    this.#bySigner.set(signerName, own.set(subject, { since, until }));
-    this.version += 1;
-  }
-
-  /** Drops the expired certificates and sums up the others. */
+  /** Sums up the certificates that have not expired. */
   summarize(now: Date): ReadonlyMap<string, IssuedSummary> {
     const seconds = now.getTime() / 1000;
-    for (const signerName of this.#bySigner.keys()) this.#reported.add(this.getSignerLabel(signerName));
     const summaries = new Map([...this.#reported].map((label) => [label, createEmptySummary()]));
-    for (const [signerName, own] of this.#bySigner) {
-      const summary = summaries.get(this.getSignerLabel(signerName)) ?? createEmptySummary();
-      for (const [subject, life] of own) {
-        const left = life.until - seconds;
-        if (left <= 0) {
-          own.delete(subject);
-          this.#size -= 1;
-          continue;
-        }
-        // Each is counted in its shortest term, and the terms are accumulated below.
-        const term = TERMS.findIndex(([, atMost]) => left <= atMost);
-        summary.within[term] = (summary.within[term] ?? 0) + 1;
-        if (getDueTime(life) <= seconds) summary.overdue += 1;
-        if (life.until < summary.soonest) summary.soonest = life.until;
-      }
-      if (own.size === 0) this.#bySigner.delete(signerName);
+    for (const certificate of this.#entries()) {
+      const left = certificate.until - seconds;
+      if (left <= 0) continue;
+      const label = this.getSignerLabel(certificate.signerName);
+      let summary = summaries.get(label);
+      if (summary === undefined) summaries.set(label, summary = createEmptySummary());
+      // Each is counted in its shortest term, and the terms are accumulated below.
+      const term = TERMS.findIndex(([, atMost]) => left <= atMost);
+      summary.within[term] = (summary.within[term] ?? 0) + 1;
+      if (getDueTime(certificate) <= seconds) summary.overdue += 1;
+      if (certificate.until < summary.soonest) summary.soonest = certificate.until;
     }
-    for (const { within } of summaries.values()) {
+    for (const [label, { within }] of summaries) {
+      this.#reported.add(label);
       within.forEach((count, index) => within[index] = count + (within[index - 1] ?? 0));
     }
     return summaries;
   }
 
   /** Yields the unexpired certificates whose renewal became overdue between two moments. */
-  *becameOverdue(after: Date, now: Date): Generator<KnownCertificate> {
+  *becameOverdue(after: Date, now: Date): Generator<OverdueCertificate> {
     const [from, to] = [after.getTime() / 1000, now.getTime() / 1000];
-    for (const entry of this.entries()) {
+    for (const entry of this.#entries()) {
       const due = getDueTime(entry);
       if (from < due && due <= to && entry.until > to) yield entry;
     }
   }
 
-  /** Yields every tracked certificate, to be saved. */
-  *entries(): Generator<KnownCertificate> {
-    for (const [signerName, own] of this.#bySigner) {
-      for (const [subject, { since, until }] of own) yield { signerName, subject, since, until };
+  *#entries(): Generator<OverdueCertificate> {
+    for (const [signerName, bySubject] of this.#index.newest) {
+      // Certificates without a signer, such as those of the server, have the source of their record instead of a name.
+      if (!signerName.includes("/")) continue;
+      for (const [subject, newest] of bySubject) {
+        if (!newest.isRevoked) yield { signerName, subject, ...newest };
+      }
     }
   }
 }
@@ -147,29 +104,25 @@ function createEmptySummary() {
   return { within: TERMS.map(() => 0), overdue: 0, soonest: Infinity };
 }
 
-function getDueTime({ since, until }: Life): number {
+function getDueTime({ since, until }: Pick<NewestCertificate, "since" | "until">): number {
   return since + (until - since) * RENEWED_BY;
 }
 
-function toSubjectText({ subject, dnsNames, ipAddresses, emailAddresses, uris }: CertificateFacts): string {
-  const name = formatName(subject) || [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris].sort().join(",");
-  if (name.length <= MAX_SUBJECT_LENGTH) return name;
-  return `${name.slice(0, MAX_SUBJECT_LENGTH)}… ${createHash("sha256").update(name).digest("hex")}`;
-}
-
-/** Adds the metrics of issued certificates to a registry. If the store cannot be read, they cover the known ones. */
+/** Adds the metrics of issued certificates to a registry. */
 export function addIssuedMetrics(
   registry: MetricsRegistry,
   clock: Pick<Clock, "now">,
   issued: IssuedCertificates,
 ): void {
-  let asked: Promise<ReadonlyMap<string, IssuedSummary>> | undefined;
+  let summarized: ReadonlyMap<string, IssuedSummary> | undefined;
   // All gauges are collected at the same time, so they share one summary.
-  const summaries = () =>
-    asked ??= issued.catchUp().catch(() => undefined).then(() => {
-      asked = undefined;
-      return issued.summarize(clock.now());
-    });
+  const summaries = (): ReadonlyMap<string, IssuedSummary> => {
+    if (summarized === undefined) {
+      summarized = issued.summarize(clock.now());
+      queueMicrotask(() => summarized = undefined);
+    }
+    return summarized;
+  };
   const gauge = (
     name: string,
     help: string,
@@ -181,10 +134,11 @@ export function addIssuedMetrics(
       help,
       labelNames,
       registers: [registry],
-      async collect() {
-        const bySigner = await summaries();
+      collect() {
         this.reset();
-        for (const [signer, summary] of bySigner) report((labels, value) => this.set(labels, value), signer, summary);
+        for (const [signer, summary] of summaries()) {
+          report((labels, value) => this.set(labels, value), signer, summary);
+        }
       },
     });
   gauge(
@@ -209,13 +163,4 @@ export function addIssuedMetrics(
       if (soonest !== Infinity) set({ signer }, soonest);
     },
   );
-  new Counter({
-    name: "tlsboot_issued_certificates_unreported_total",
-    help: "Issued certificates that are not reported, because there are too many.",
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(issued.untracked);
-    },
-  });
 }

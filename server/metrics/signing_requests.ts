@@ -2,15 +2,14 @@
  * Metrics of certificate signing requests: the issued certificates, and the ages of waiting requests. They follow the
  * storage, so they include the work of every approver and signer.
  */
-import { setImmediate } from "node:timers/promises";
 import { Counter, Gauge } from "prom-client";
-import { classifyDuration, findLeafCertificate } from "../../core/csr/certificate.ts";
+import { classifyDuration } from "../../core/csr/certificate.ts";
 import { findCondition, getCsrPhase } from "../../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Clock } from "../../core/ports.ts";
 import { followStorage } from "../storage/follow.ts";
 import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
-import { addIssuedMetrics, IssuedCertificates } from "./issued_certificates.ts";
+import type { IssuedCertificates } from "./issued_certificates.ts";
 import type { MetricsRegistry } from "./registry.ts";
 
 const PREFIX = "/registry/certificatesigningrequests/";
@@ -29,35 +28,21 @@ type Wait = (typeof WAITS)[number];
 
 const decoder = new TextDecoder();
 
-/** How many certificates are parsed before other work may run. */
-const READ_AT_ONCE = 100;
-
 interface Waiting {
   readonly wait: Wait;
   readonly since: number;
 }
 
-/**
- * Follows the requests in a storage until it is disposed. Their certificates are added to `issued`; those that existed
- * before are parsed at the first scrape, or when their request is deleted.
- */
+/** Follows the requests in a storage until it is disposed; `labels` names signers. */
 export async function followRequests(
   storage: Storage,
   registry: MetricsRegistry,
   clock: Pick<Clock, "now">,
-  issued: IssuedCertificates = new IssuedCertificates(),
+  labels: Pick<IssuedCertificates, "getSignerLabel">,
 ): Promise<Disposable> {
   const waiting = new Map<string, Waiting>();
-  const unread = new Set<string>();
   const counts = createCounts(registry);
   gaugeWaiting(registry, clock, waiting);
-  issued.catchUp = () => readAll(unread, storage, add);
-  addIssuedMetrics(registry, clock, issued);
-
-  function add({ spec, status }: CertificateSigningRequest): void {
-    const leaf = findLeafCertificate(status.certificate ?? "");
-    if (leaf !== undefined) issued.add(spec.signerName, leaf);
-  }
 
   function see(key: string, csr: CertificateSigningRequest | undefined): void {
     const phase = csr === undefined ? undefined : getCsrPhase(csr);
@@ -72,23 +57,15 @@ export async function followRequests(
     const before = previous?.object as CertificateSigningRequest | undefined;
     see(key, csr);
     if (csr?.status.certificate !== undefined && before?.status.certificate === undefined) {
-      counts.issued(csr, issued.getSignerLabel(csr.spec.signerName));
-      // Its parsed form is still cached from the validation of the write.
-      add(csr);
+      counts.issued(csr, labels.getSignerLabel(csr.spec.signerName));
     }
-    if (csr === undefined && unread.delete(key) && before !== undefined) add(before);
   }
 
   // Changes between two watches are not counted. The figures stay unchanged while the store cannot be read.
   const watch = await followStorage(storage, PREFIX, {
     replace(items) {
       waiting.clear();
-      unread.clear();
-      for (const stored of items) {
-        const csr = decode(stored);
-        see(stored.key, csr);
-        if (csr.status.certificate !== undefined) unread.add(stored.key);
-      }
+      for (const stored of items) see(stored.key, decode(stored));
     },
     apply: (events) => events.forEach(observe),
   });
@@ -154,20 +131,4 @@ function gaugeWaiting(
       }
     },
   });
-}
-
-/** Parses the certificates that were not parsed yet; those of deleted requests were parsed at the deletion. */
-async function readAll(
-  unread: Set<string>,
-  storage: Pick<Storage, "list">,
-  add: (csr: CertificateSigningRequest) => void,
-): Promise<void> {
-  if (unread.size === 0) return;
-  const { items } = await storage.list(PREFIX);
-  let read = 0;
-  for (const stored of items) {
-    if (!unread.delete(stored.key)) continue;
-    add(decode(stored));
-    if (++read % READ_AT_ONCE === 0) await setImmediate();
-  }
 }

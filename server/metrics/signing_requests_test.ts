@@ -7,13 +7,13 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import { CompactedError, type Storage } from "../storage/storage.ts";
+import { RegisterIndex } from "../register/index.ts";
 import { IssuedCertificates } from "./issued_certificates.ts";
 import { createMetricsRegistry } from "./registry.ts";
 import { followRequests } from "./signing_requests.ts";
 
 const OWN = "example.com/own";
 const DAY_MS = 86_400_000;
-const EXPIRY = "tlsboot_issued_certificate_expiry_timestamp_seconds";
 
 async function setUp() {
   const clock = createFakeClock();
@@ -55,7 +55,7 @@ async function setUp() {
     return found === undefined ? undefined : Number(found.split(" ").at(-1));
   };
   const follow = (followed: Storage = storage) =>
-    followRequests(followed, registry, clock, new IssuedCertificates([OWN]));
+    followRequests(followed, registry, clock, new IssuedCertificates(new RegisterIndex(), [OWN]));
   const remove = (name: string) =>
     storage.delete(`/registry/certificatesigningrequests/${name}`, revisions.get(name) ?? 0);
   return { clock, storage, put, remove, valueOf: readMetric, follow, start };
@@ -75,39 +75,6 @@ test("followRequests() counts certificates by signer, and unknown signers as oth
   assert.equal(await valueOf(name, '"other"'), 1);
   assert.equal(await valueOf(name, "kubernetes.io/kube-apiserver-client"), 1);
   assert.equal(await valueOf(name, "strange"), undefined);
-});
-
-test("followRequests() reports the valid certificate that ends soonest, also of earlier requests", async () => {
-  const { put, follow, valueOf, storage, clock, start } = await setUp();
-  await using _ = storage;
-  await put("soon", { signerName: OWN }, { days: 1 });
-  await put("later", { signerName: OWN }, { days: 5 });
-  using _following = await follow();
-  assert.equal(await valueOf(EXPIRY, OWN), start.getTime() / 1000 + 86_400);
-  clock.jump(2 * DAY_MS);
-  assert.equal(await valueOf(EXPIRY, OWN), start.getTime() / 1000 + 5 * 86_400);
-  clock.jump(9 * DAY_MS);
-  assert.equal(await valueOf(EXPIRY, OWN), undefined);
-});
-
-test("followRequests() counts a certificate until it ends, even when its request is deleted", async () => {
-  const { put, remove, follow, valueOf, storage, clock } = await setUp();
-  await using _ = storage;
-  await put("there-before", { signerName: OWN }, { days: 100 });
-  using _following = await follow();
-  await put("issued-now", { signerName: OWN }, { days: 300 });
-  await remove("there-before");
-  await remove("issued-now");
-  const within = (term: string) => valueOf("tlsboot_issued_certificates", OWN, `"${term}"`);
-  const overdue = () => valueOf("tlsboot_issued_certificates_overdue", OWN);
-  const readCounts = async () => [await within("7d"), await within("30d"), await within("any"), await overdue()];
-  assert.deepEqual(await readCounts(), [0, 0, 2, 0]);
-  clock.jump(95 * DAY_MS);
-  assert.deepEqual(await readCounts(), [1, 1, 2, 1]);
-  clock.jump(6 * DAY_MS);
-  assert.deepEqual(await readCounts(), [0, 0, 1, 0], "an ended certificate is not counted");
-  clock.jump(200 * DAY_MS);
-  assert.deepEqual(await readCounts(), [0, 0, 0, 0]);
 });
 
 test("followRequests() reports how many requests wait for an approval or a signature, and how long", async () => {
@@ -148,42 +115,6 @@ function withMethods(storage: Storage, methods: Partial<Storage>): Storage {
     },
   });
 }
-
-test("followRequests() reads all certificates at once, and each only once", async () => {
-  const { put, follow, valueOf, storage, start } = await setUp();
-  await using _ = storage;
-  await put("a", { signerName: OWN }, { days: 1 });
-  await put("b", { signerName: OWN }, { days: 2 });
-  let reads = 0;
-  const read = <T>(answer: () => Promise<T>): Promise<T> => {
-    reads++;
-    return answer();
-  };
-  using _following = await follow(withMethods(storage, {
-    list: (prefix, options) => read(() => storage.list(prefix, options)),
-    get: (key) => read(() => storage.get(key)),
-  }));
-  reads = 0;
-  const ending = () => valueOf(EXPIRY, OWN);
-  const first = start.getTime() / 1000 + 86_400;
-  assert.deepEqual([await ending(), reads], [first, 1]);
-  assert.deepEqual([await ending(), reads], [first, 1], "known certificates are not read again");
-});
-
-test("followRequests() reports what it knows while certificates cannot be read, and reads them later", async () => {
-  const { put, follow, valueOf, storage, start } = await setUp();
-  await using _ = storage;
-  await put("before", { signerName: OWN }, { days: 1 });
-  let isBroken = false;
-  using _following = await follow(withMethods(storage, {
-    list: (prefix, options) => isBroken ? Promise.reject(new Error("the disk is gone")) : storage.list(prefix, options),
-  }));
-  isBroken = true;
-  await put("now", { signerName: OWN }, { days: 3 });
-  assert.equal(await valueOf(EXPIRY, OWN), start.getTime() / 1000 + 3 * 86_400);
-  isBroken = false;
-  assert.equal(await valueOf(EXPIRY, OWN), start.getTime() / 1000 + 86_400);
-});
 
 test("followRequests() tries again when the storage cannot be read after its watch was lost", async () => {
   const { put, follow, valueOf, storage } = await setUp();

@@ -23,6 +23,7 @@ export interface NewestCertificate {
   readonly sequence: number;
   readonly since: number;
   readonly until: number;
+  readonly isRevoked: boolean;
 }
 
 const MAX_SUBJECT_LENGTH = 200;
@@ -88,7 +89,7 @@ export class RegisterIndex {
       const record = JSON.parse(decoder.decode(bytes)) as IssuedCertificate;
       last = record.spec;
       this.#add(last);
-      this.#noteSeal(record);
+      this.#noteStatus(record);
     }
     this.#setLast(last);
   }
@@ -96,17 +97,23 @@ export class RegisterIndex {
   apply(events: readonly StorageEvent[]): void {
     for (const { current, previous } of events) {
       const spec = current && readSpec(current);
-      if (current !== undefined) this.#noteSeal(current.object as IssuedCertificate);
       if (previous === undefined && spec !== undefined) {
         this.#add(spec);
         this.#setLast(spec);
       } else if (previous !== undefined && (spec === undefined || spec.removed !== undefined)) {
         this.#remove(readSpec(previous));
       }
+      if (current !== undefined) this.#noteStatus(current.object as IssuedCertificate);
     }
   }
 
-  #noteSeal({ spec: { sequence }, status: { seal } }: IssuedCertificate): void {
+  #noteStatus({ spec, status: { seal, revocation } }: IssuedCertificate): void {
+    const { sequence } = spec;
+    const newest = this.findNewest(spec);
+    const isRevoked = revocation !== undefined;
+    if (newest?.sequence === sequence && newest.isRevoked !== isRevoked) {
+      this.#newest.get(toIssuerKey(spec))?.set(toSubjectKey(spec), { ...newest, isRevoked });
+    }
     if (seal === undefined || sequence < (this.#lastSeal?.sequence ?? 0)) return;
     const { issuerFingerprint } = seal;
     this.#lastSeal = { sequence, time: toSeconds(seal.time) * 1000, issuerFingerprint };
@@ -124,7 +131,8 @@ export class RegisterIndex {
       this.#sequences.set(fingerprint, sequence);
       if (requester?.tokenID !== undefined) this.#tokens.set(fingerprint, requester.tokenID);
     }
-    const next = { sequence, since: toSeconds(spec.notBefore), until: toSeconds(spec.notAfter) };
+    const [since, until] = [toSeconds(spec.notBefore), toSeconds(spec.notAfter)];
+    const next = { sequence, since, until, isRevoked: false };
     const issuer = toIssuerKey(spec);
     const subject = toSubjectKey(spec);
     let bySubject = this.#newest.get(issuer);
@@ -164,13 +172,9 @@ function toIssuerKey({ signerName, source }: Partial<IssuedCertificateSpec>): st
 }
 
 /** Returns the subject, or the alternative names when it is empty; a long text is cut and ends with its digest. */
-function toSubjectKey(spec: Partial<IssuedCertificateSpec>): string {
+export function toSubjectKey(spec: Partial<IssuedCertificateSpec>): string {
   const { subject, dnsNames = [], ipAddresses = [], emailAddresses = [], uris = [] } = spec;
-  return toSubjectText(subject ?? [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris].sort().join(","));
-}
-
-/** Shortens the text of a subject for indexes, whose memory must not depend on clients. */
-export function toSubjectText(name: string): string {
+  const name = subject ?? [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris].sort().join(",");
   if (name.length <= MAX_SUBJECT_LENGTH) return name;
   return `${name.slice(0, MAX_SUBJECT_LENGTH)}… ${createHash("sha256").update(name).digest("hex")}`;
 }

@@ -1,7 +1,14 @@
-/** The record of issued certificates, which is kept after their requests are deleted. */
+/** The register of issued certificates, which outlives their requests. */
 import assert from "node:assert/strict";
-import { readFile, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { request } from "node:https";
 import { test } from "node:test";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { parseCertificate } from "../../core/pki/certificate.ts";
+import { findPemBlock } from "../../core/pki/pem.ts";
+import { verifyRecords } from "../../core/register/verify.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { buildCsr, condition } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
@@ -49,10 +56,105 @@ test("up reports certificates whose requests were deleted, also after a restart"
     assert.deepEqual(await countIssued(admin), want);
     assert.equal((await instance.end("SIGTERM")).code, 0);
   }
-  const file = folder.join("data/issued-certificates.jsonl");
-  assert.equal((await stat(file)).mode & 0o777, 0o600);
-  assert.match(await readFile(file, "utf8"), /^\["kubernetes\.io\/kube-apiserver-client","CN=long",\d+,\d+\]$/m);
   await using again = await startInstanceProcess(folder);
   await using admin = await connectWith(`${again.data}/admin.kubeconfig`);
   assert.deepEqual(await countIssued(admin), want);
+});
+
+/** Reads the whole register, and checks it with the CA of the instance. */
+async function readRegister({ api }: Connected, data: string) {
+  const ca = parseCertificate(findPemBlock(await readFile(`${data}/pki/ca.crt`, "utf8"))!.block.bytes);
+  assert.ok(ca.ok);
+  const list = await api.requestJson({ method: "GET", path: "/apis/tlsboot/v1alpha1/issuedcertificates" }, quiet);
+  const { items } = list as { readonly items: readonly IssuedCertificate[] };
+  return { items, report: await verifyRecords(items, { cas: [ca.value] }) };
+}
+
+test("up records every certificate: the CA, its own, the administrator's and requested ones, sealed at its end", async () => {
+  await using folder = await createTempFolder();
+  {
+    await using instance = await startInstanceProcess(folder);
+    await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
+    await issueAndForget(admin, "alice", 5);
+    const { items, report } = await readRegister(admin, instance.data);
+    assert.equal(report.fault, undefined);
+    assert.deepEqual(items.map(({ spec }) => [spec.source, spec.subject]), [
+      ["ca", "CN=tlsboot-ca"],
+      ["serving", "CN=tlsboot"],
+      ["kubeconfig", "CN=kubernetes-admin,O=system:masters"],
+      ["CertificateSigningRequest", "CN=alice"],
+    ]);
+    const [ca] = items;
+    assert.ok(items.every(({ spec }) => spec.issuerFingerprint === ca?.spec.fingerprint));
+    const { requester, approval } = items[3]!.spec;
+    assert.deepEqual([requester?.username, requester?.address], ["kubernetes-admin", "127.0.0.1"]);
+    assert.deepEqual([approval?.username, approval?.address], ["kubernetes-admin", "127.0.0.1"]);
+    assert.equal((await instance.end("SIGTERM")).code, 0);
+  }
+  {
+    await using instance = await startInstanceProcess(folder);
+    await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
+    const { items, report } = await readRegister(admin, instance.data);
+    // The port has changed, so there is another kubeconfig; the certificates of the first run are not recorded again.
+    assert.deepEqual(items.slice(4).map(({ spec }) => [spec.source, spec.replaces]), [["kubeconfig", "0000000003"]]);
+    assert.deepEqual([report.fault, report.sealedUpTo?.name], [undefined, "0000000004"]);
+    // A kill leaves the register whole, and the next start seals it later.
+    await issueAndForget(admin, "bob", 5);
+    await instance.end("SIGKILL");
+  }
+  await using instance = await startInstanceProcess(folder);
+  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
+  const { items, report } = await readRegister(admin, instance.data);
+  assert.deepEqual([items.length, report.fault, report.sealedUpTo?.name], [7, undefined, "0000000004"]);
+});
+
+test("up moves the list of an earlier build into the register", async () => {
+  await using folder = await createTempFolder();
+  const now = Math.floor(Date.now() / 1000);
+  const lines = [
+    JSON.stringify({ format: 1, writtenAt: now * 1000 }),
+    JSON.stringify([SIGNER, "CN=old", now, now + 5 * DAY_S]),
+    "damaged",
+  ];
+  await mkdir(folder.join("data"), { mode: 0o700 });
+  await writeFile(folder.join("data/issued-certificates.jsonl"), lines.join("\n"), { mode: 0o600 });
+  await using instance = await startInstanceProcess(folder);
+  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
+  assert.equal((await countIssued(admin))["any"], 1);
+  const { items, report } = await readRegister(admin, instance.data);
+  assert.equal(report.fault, undefined);
+  assert.equal(items.filter(({ spec }) => spec.source === "migration").length, 1);
+  const files = await readdir(instance.data);
+  assert.deepEqual(files.filter((name) => name.startsWith("issued")), ["issued-certificates.jsonl.rejected"]);
+  assert.match(instance.running.stderr(), /lines of the earlier list of issued certificates cannot be read/);
+});
+
+test("a user may read the register and nothing else", async () => {
+  await using folder = await createTempFolder();
+  await writeFile(folder.join("tokens.csv"), "auditor-token,auditor,,\nother-token,other,,\n", { mode: 0o600 });
+  await using instance = await startInstanceProcess(folder, ["--token-auth-file", folder.join("tokens.csv")]);
+  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
+  const binding = {
+    metadata: { name: "auditor" },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "tlsboot:certificate-viewer" },
+    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "auditor" }],
+  };
+  const bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+  await admin.api.requestJson({ method: "POST", path: bindings, body: binding }, quiet);
+  const ca = await readFile(`${instance.data}/pki/ca.crt`);
+  const send = async (token: string, method: string, path: string): Promise<number | undefined> => {
+    const headers = { authorization: `Bearer ${token}` };
+    const sent = request({ host: "127.0.0.1", port: instance.port, ca, method, path, headers }).end();
+    const [answer] = await once(sent, "response") as [IncomingMessage];
+    answer.resume();
+    return answer.statusCode;
+  };
+  const group = "/apis/tlsboot/v1alpha1";
+  assert.equal(await send("auditor-token", "GET", `${group}/issuedcertificates`), 200);
+  assert.equal(await send("auditor-token", "GET", `${group}/revocations`), 200);
+  assert.equal(await send("auditor-token", "GET", `${group}/requestrecords`), 200);
+  assert.equal(await send("auditor-token", "GET", CSRS), 403);
+  assert.equal(await send("auditor-token", "GET", "/api/v1/secrets"), 403);
+  assert.equal(await send("other-token", "GET", `${group}/issuedcertificates`), 403);
+  assert.equal(await send("auditor-token", "DELETE", `${group}/issuedcertificates/0000000001`), 403);
 });
