@@ -237,7 +237,7 @@ export class BootstrapTokens implements Disposable {
       reason: "BootstrapTokenRefused",
       message:
         `An attempt${from} to use bootstrap token "${tokenId}" was refused: ${message}. If no machine of yours ` +
-        `made it, another has a copy of the token; to delete it: tlsboot token delete ${tokenId}`,
+        `made it, another has a copy of the token; to end it: tlsboot revoke token/${tokenId}`,
       action: "Authenticating",
     });
   }

@@ -92,6 +92,32 @@ test("only_my_machines: each machine joins with its file, a copy is refused, and
   );
 });
 
+test("leaked_token: the token ends, its certificates are listed and revoked, and a machine comes back", async () => {
+  const out = await type(await readGuide("leaked_token"), {
+    before: [
+      "export TLSBOOT_DATA_DIR=lab",
+      "tlsboot up --auto-approve",
+      "token=$(tlsboot token create) hash=$(tlsboot ca show | grep -o 'sha256:[0-9a-f]*' | tail -1)",
+      "join='--server https://127.0.0.1:6443 --token '$token' --ca-cert-hash '$hash",
+      "for n in n1 n2; do tlsboot bootstrap $join --hostname-override $n --kubeconfig $n/kubeconfig --cert-dir $n/pki; done",
+    ],
+    values: {
+      abcdef: "${token%.*}",
+      "describe certificate SERIAL":
+        "describe certificate $(tlsboot get certificates --token ${token%.*} -o name | head -1 | cut -d/ -f2)",
+      "rm n1/kubeconfig":
+        "if kubectl --kubeconfig n1/kubeconfig auth whoami 2> refused; then exit 1; fi; cat refused; rm n1/kubeconfig",
+      "--join n1.pack --kubeconfig n1/kubeconfig --cert-dir n1/pki & boot=$!":
+        "--join n1.pack --kubeconfig n1/kubeconfig --cert-dir n1/pki; kubectl --kubeconfig n1/kubeconfig auth whoami",
+    },
+  });
+  assert.match(out, /token\/\w{6} revoked and deleted: no certificates affected/);
+  assert.match(out, /CN=system:node:n2,O=system:nodes +127\.0\.0\.1 +\S+Z +valid/);
+  assert.match(out, /token\/\w{6} revoked: 2 certificates affected/);
+  assert.match(out, /must be logged in to the server|Unauthorized/);
+  assert.match(out, /Username +system:node:n1\n/);
+});
+
 test("web_server: a custom signer issues for a web server, and a policy approves the next one", async () => {
   const out = await type(await readGuide("web_server"));
   assert.match(out, /www\/tls\.crt: OK/);

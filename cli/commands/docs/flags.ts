@@ -64,6 +64,7 @@ export const GUIDE_NAMES = [
   "homelab",
   "install",
   "kubeadm",
+  "leaked_token",
   "library",
   "monitoring",
   "new_ca",
