@@ -14,6 +14,8 @@ import { observeTransport } from "../server/metrics/client_role.ts";
 import { followRequests } from "../server/metrics/signing_requests.ts";
 import { openBootstrapTokens } from "../server/bootstrap_tokens.ts";
 import { openRevocations } from "../server/revocation/revocations.ts";
+import { NodeRecovery } from "../server/node_recovery.ts";
+import { Register } from "../server/register/register.ts";
 import { createFakeClock } from "./support/fake_clock.ts";
 import { createMemoryLogger } from "./support/memory_logger.ts";
 import { createSeededRandom } from "./support/seeded_random.ts";
@@ -52,6 +54,8 @@ async function collectMetrics(): Promise<readonly KnownMetric[]> {
   const reporting = { storage, clock, random: createSeededRandom(), logger: createMemoryLogger(), registry };
   using _tokens = await openBootstrapTokens(reporting);
   using _revocations = await openRevocations(reporting);
+  using register = await Register.open(reporting);
+  new NodeRecovery({ ...reporting, register, graceMs: 1, perHour: 1 });
   return registry.getMetricsAsArray() as unknown as readonly KnownMetric[];
 }
 

@@ -109,12 +109,15 @@ export function isLimitedToken({ type, metadata: { annotations = {} } }: SecretO
   return type === BOOTSTRAP_TOKEN_TYPE && Object.values(LIMITS).some((name) => annotations[name] !== undefined);
 }
 
-const limitsBySecret = new WeakMap<SecretObject, Result<TokenLimits, string>>();
+const NO_ANNOTATIONS: Readonly<Record<string, string>> = {};
+const knownLimits = new WeakMap<Readonly<Record<string, string>>, Result<TokenLimits, string>>();
 
 /** Reads the limits of a token. A malformed limit is an error, because ignoring it would widen the token. */
-export function readTokenLimits(secret: SecretObject): Result<TokenLimits, string> {
-  let limits = limitsBySecret.get(secret);
-  if (limits === undefined) limitsBySecret.set(secret, limits = parseLimits(secret.metadata.annotations ?? {}));
+export function readTokenLimits(
+  { metadata: { annotations = NO_ANNOTATIONS } }: SecretObject,
+): Result<TokenLimits, string> {
+  let limits = knownLimits.get(annotations);
+  if (limits === undefined) knownLimits.set(annotations, limits = parseLimits(annotations));
   return limits;
 }
 

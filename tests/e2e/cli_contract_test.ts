@@ -90,6 +90,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
     ],
   },
   { command: "ca init", flags: ["data-dir"] },
+  { command: "ca crl", flags: ["out", "output", "kubeconfig", "data-dir"] },
   { command: "ca show", flags: ["data-dir"] },
   {
     command: "token create",
