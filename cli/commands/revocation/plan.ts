@@ -210,20 +210,10 @@ export class RevocationPlanner {
   ): Promise<RevocationPlan | AppError> {
     const hasTokenSecret = target.kind === "token" && await this.#exists(tokenPath(target.value), signal);
     const isUnknown = certificates.length === 0 && !hasTokenSecret;
-    const [only] = certificates;
     const earlier = await this.#findEarlier(target, signal);
     const includeCertificates = target.kind === "token" && this.#options.certificates;
     const widens = includeCertificates && earlier !== undefined && earlier.spec.includeCertificates !== true;
     if (earlier !== undefined && !widens) return alreadyRevoked(text, earlier);
-    if (target.kind === "serial" && only?.status?.revocation !== undefined) {
-      return alreadyRevoked(
-        text,
-        await this.#api.requestObject<Revocation>({
-          method: "GET",
-          path: revocationPath(only.status.revocation.name),
-        }, signal),
-      );
-    }
     const revocation = createRevocation(target, {
       reason: this.#options.reason,
       ...(this.#options.message === undefined ? {} : { message: this.#options.message }),

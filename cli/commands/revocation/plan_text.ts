@@ -77,8 +77,16 @@ export function describeNextSteps(plan: Revoke, now: Date): readonly string[] {
         line`to give the name to a replacement, make a token for it: tlsboot token create --node ${shellWord(value)}`,
       ];
     case "user":
-    case "group":
-      return [line`to let the ${kind} in again: tlsboot unrevoke ${shellWord(`${kind}/${value}`)}`];
+    case "group": {
+      const unrevoke = line`tlsboot unrevoke ${shellWord(`${kind}/${value}`)}`;
+      if (listAffected(plan, now).length === 0) return [`to let the ${kind} in again: ${unrevoke}`];
+      const subject = shellWord(`${kind === "user" ? "CN" : "O"}=${value}`);
+      return [
+        line`to let the ${kind} in again with new certificates, first revoke each of the old ones:`,
+        line`  tlsboot get certificates --subject ${subject} -o name | xargs tlsboot revoke`,
+        `  ${unrevoke}`,
+      ];
+    }
     case "token": {
       const isWhole = revocation.spec.includeCertificates === true;
       const valid =
