@@ -118,6 +118,47 @@ test("leaked_token: the token ends, its certificates are listed and revoked, and
   assert.match(out, /Username +system:node:n1\n/);
 });
 
+test("who_has_what: the register is listed, described and verified, and an auditor sees it and nothing else", async () => {
+  const guide = await readGuide("who_has_what");
+  const blocks = [...guide.blocks, "head -1 certificates.csv", "! kubectl --kubeconfig auditor.kubeconfig get csr"];
+  const out = await type({ ...guide, blocks }, {
+    before: ["tlsboot up", "tlsboot kubeconfig user alice"],
+  });
+  assert.match(out, /^Serial number: +[0-9a-f]+\n/m);
+  assert.match(out, /^NAME +SERIAL +SUBJECT [^]*CN=auditor/m);
+  assert.match(out, /^\d+ records are right, /m);
+  assert.match(out, /^serialNumber,subject,signerName,/m);
+});
+
+test("stolen_machine: a person and a node are revoked, and get new certificates", async () => {
+  const guide = await readGuide("stolen_machine");
+  const asNode = "kubectl --kubeconfig new-n1/kubeconfig auth whoami";
+  const blocks = [
+    ...guide.blocks,
+    "kubectl --kubeconfig alice.kubeconfig auth whoami",
+    "for k in stolen.kubeconfig n1/kubeconfig; do ! kubectl --kubeconfig $k auth whoami || exit 1; done",
+  ];
+  const out = await type({ ...guide, blocks }, {
+    before: [
+      "tlsboot up --auto-approve",
+      "tlsboot kubeconfig user alice; cp alice.kubeconfig stolen.kubeconfig",
+      "tlsboot bootstrap --bootstrap-kubeconfig tlsboot-data/bootstrap.kubeconfig --hostname-override n1 " +
+      "--kubeconfig n1/kubeconfig --cert-dir n1/pki",
+      "finish_boot; kubectl --kubeconfig n1/kubeconfig auth whoami",
+    ],
+    values: {
+      "tlsboot token create --node n1 --approve": "token=$(tlsboot token create --node n1 --approve)",
+      "abcdef.0123456789abcdef": "$token",
+      "sha256:1234…cdef": "$(tlsboot ca show | grep -o 'sha256:[0-9a-f]*' | tail -1)",
+      "tlsboot get revocations": `finish_boot; ${asNode}; tlsboot get revocations`,
+    },
+  });
+  assert.equal(out.match(/Username +system:node:n1\n/g)?.length, 2);
+  assert.match(out, /Username +alice\n/);
+  assert.match(out, /^user\/alice is no longer revoked: 0 certificates work again$/m);
+  assert.match(out, /^node:n1 +keyCompromise +kubernetes-admin .* stolen from rack 4$/m);
+});
+
 test("web_server: a custom signer issues for a web server, and a policy approves the next one", async () => {
   const out = await type(await readGuide("web_server"));
   assert.match(out, /www\/tls\.crt: OK/);

@@ -122,7 +122,7 @@ export const approveCommand = defineCommand({
   summary: "Approve certificate signing requests",
   description: `Approve certificate signing requests.
 
- The signer then issues the requested certificate. A certificate may let its holder act as another identity: check the request with tlsboot describe csr first. An approval cannot be taken back.
+ The signer then issues the requested certificate. A certificate may let its holder act as another identity: check the request with tlsboot describe csr first. An approval cannot be taken back, but tlsboot revoke csr/NAME revokes the certificate.
 
  NAME is the name of a request or of the machine that asks. When it can mean more than one request, they are listed and
  none is approved; csr/NAME and node/NAME are never both.
@@ -178,7 +178,7 @@ export const deleteCsrCommand = defineCommand({
   summary: "Delete certificate signing requests",
   description: `Delete certificate signing requests.
 
- Certificates that were issued stay valid.`,
+ Certificates that were issued stay valid; tlsboot revoke csr/NAME revokes them, also when the request is deleted.`,
   group: "Certificate Signing Request Commands",
   args: [argument("NAME", "The requests to delete", { variadic: true })],
   flags: DELETE_CSR_FLAGS,

@@ -70,7 +70,9 @@ export const GUIDE_NAMES = [
   "new_ca",
   "only_my_machines",
   "person",
+  "stolen_machine",
   "web_server",
+  "who_has_what",
 ] as const;
 
 const DOCS_GUIDE_FLAGS = {} as const;

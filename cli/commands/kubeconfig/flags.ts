@@ -95,7 +95,7 @@ export const kubeconfigBootstrapCommand = defineCommand({
 const KUBECONFIG_USER_FLAGS = {
   ...API_FLAGS,
   group: listFlag({ placeholder: "NAME", summary: "Groups of the person; may be repeated." }),
-  ttl: lifetimeFlag({ default: "8h", summary: "Lifetime of the certificate, at least 10m; it cannot be revoked." }),
+  ttl: lifetimeFlag({ default: "8h", summary: "Lifetime of the certificate, at least 10m." }),
   noApprove: switchFlag({
     isCommandLineOnly: true,
     summary: "Send the request without approving it; the same command fetches the certificate after the approval.",

@@ -162,7 +162,7 @@ export const tokenDeleteCommand = defineCommand({
   summary: "Delete bootstrap tokens",
   description: `Delete bootstrap tokens.
 
- Certificates that were requested with them stay valid.`,
+ Certificates that were requested with them stay valid; tlsboot revoke token/ID revokes them too.`,
   group: "Key and File Commands",
   args: [argument("TOKEN", "Ids or whole tokens", { variadic: true })],
   flags: TOKEN_DELETE_FLAGS,
