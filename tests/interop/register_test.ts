@@ -1,0 +1,154 @@
+/** The register of issued certificates under stock kubectl, three servers on one etcd, and a kube-apiserver beside them. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { parseCertificate } from "../../core/pki/certificate.ts";
+import { findPemBlock } from "../../core/pki/pem.ts";
+import { verifyRecords } from "../../core/register/verify.ts";
+import { eventually } from "../support/eventually.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { csrManifest } from "../support/interop/csr_manifest.ts";
+import { startEtcd } from "../support/interop/etcd.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import type { Kubectl } from "../support/interop/kubectl.ts";
+import { startServers } from "../support/interop/servers.ts";
+
+/** Requests certificates with kubectl, approves them, and returns them as PEM once they are issued. */
+async function issue(kubectl: Kubectl, ...names: readonly string[]): Promise<readonly string[]> {
+  const manifests = await Promise.all(names.map((name) => csrManifest(name)));
+  await kubectl.given({ stdin: manifests.join("\n") }).run("create", "-f", "-");
+  await kubectl.run("certificate", "approve", ...names);
+  return await eventually("the certificates are issued", async () => {
+    const template = '{range .items[*]}{.metadata.name} {.status.certificate}{"\\n"}{end}';
+    const lines = (await kubectl.run("get", "csr", "-o", `jsonpath=${template}`)).split("\n").map((line) =>
+      line.split(" ")
+    );
+    const issued = lines.flatMap(([name = "", certificate = ""]) =>
+      names.includes(name) && certificate !== "" ? [certificate] : []
+    );
+    return issued.length < names.length
+      ? undefined
+      : issued.map((certificate) => Buffer.from(certificate, "base64").toString());
+  });
+}
+
+function readCertificate(pem: string) {
+  const parsed = parseCertificate(findPemBlock(pem)!.block.bytes);
+  assert.ok(parsed.ok);
+  return parsed.value;
+}
+
+/** Reads the register with kubectl and checks it with the CA of an instance. */
+async function readRegister(kubectl: Kubectl, { caPath }: RunningInstance): Promise<readonly IssuedCertificate[]> {
+  const { items } = JSON.parse(await kubectl.run("get", "issuedcertificates", "-o", "json")) as {
+    readonly items: readonly IssuedCertificate[];
+  };
+  const report = await verifyRecords(items, { cas: [readCertificate(await readFile(caPath, "utf8"))] });
+  assert.equal(report.fault, undefined);
+  return items;
+}
+
+test("stock kubectl lists, watches and explains the register, and a user may have the right to that alone", async () => {
+  await using instance = await startInstance();
+  const { kubectl } = instance;
+  await using watch = kubectl.start("get", "issuedcertificates", "--watch");
+  await watch.waitFor(/CN=tlsboot-ca/);
+  const [pem] = await issue(kubectl, "alice");
+  const { serialNumber } = readCertificate(pem!);
+  await watch.waitFor(new RegExp(`${serialNumber}\\s+CN=alice`));
+
+  const table = await kubectl.run("get", "ic", "-o", "wide");
+  assert.match(
+    table,
+    /^NAME\s+SERIAL\s+SUBJECT\s+SIGNER\s+EXPIRES\s+REVOKED\s+AGE\s+REQUESTOR\s+APPROVER\n0000000001 /,
+  );
+  assert.match(
+    table,
+    /^\d{10}\s+\w+\s+CN=alice\s+kubernetes\.io\/kube-apiserver-client\s.*kubernetes-admin\s+kubernetes-admin$/m,
+  );
+  const found = await kubectl.run("get", "ic", `--field-selector=spec.serialNumber=${serialNumber}`, "-o", "name");
+  assert.match(found, /^issuedcertificate\.tlsboot\/\d{10}\n$/);
+  assert.match(
+    await kubectl.run("explain", "issuedcertificate.spec.requester.tokenID"),
+    /Identifier of the bootstrap token/,
+  );
+  assert.match(
+    await kubectl.run("api-resources", "--api-group=tlsboot"),
+    /issuedcertificates\s+ic\s+tlsboot\/v1alpha1\s+false/,
+  );
+  assert.match((await kubectl.try("delete", "ic", found.trim().split("/")[1]!)).stderr, /does not allow this method/);
+
+  await kubectl.run(
+    "create",
+    "clusterrolebinding",
+    "auditors",
+    "--clusterrole=tlsboot:certificate-viewer",
+    "--user=eve",
+  );
+  const asEve = (...args: readonly string[]) => kubectl.try(...args, "--as=eve");
+  assert.equal((await asEve("get", "ic")).code, 0);
+  assert.match((await asEve("get", "csr")).stderr, /Forbidden/);
+  assert.match((await asEve("get", "secrets", "-A")).stderr, /Forbidden/);
+  await kubectl.run("create", "clusterrolebinding", "views", "--clusterrole=view", "--user=bob");
+  assert.equal((await kubectl.try("get", "cm", "-n", "default", "--as=bob")).code, 0);
+  assert.match((await kubectl.try("get", "ic", "--as=bob")).stderr, /Forbidden/);
+});
+
+test("three servers on an etcd keep one chain, also when the one that signs is killed", async () => {
+  await using etcd = await startEtcd({ members: 3 });
+  await using servers = await startServers([etcd.urls, etcd.urls, etcd.urls]);
+  const [a, b, c] = servers.instances as [RunningInstance, RunningInstance, RunningInstance];
+  const names = (prefix: string) => Array.from({ length: 8 }, (_, index) => `${prefix}-${index}`);
+  const pems = (await Promise.all([a, b, c].map(({ kubectl }, index) => issue(kubectl, ...names(`s${index}`))))).flat();
+
+  const leads = /"message":"leading"/;
+  const leader = servers.instances.find(({ running }) => leads.test(running.stderr()))!;
+  const [next] = servers.instances.filter((instance) => instance !== leader) as [RunningInstance];
+  const late = issue(next.kubectl, ...names("late"));
+  await eventually(
+    "the leader signs",
+    async () => (await next.kubectl.run("get", "ic", "-o", "json")).includes("CN=late-") || undefined,
+  );
+  leader.running.kill("SIGKILL");
+  await leader.running.finished();
+  pems.push(...await late);
+
+  const records = await readRegister(next.kubectl, next);
+  const recorded = records.filter(({ spec }) => spec.source === "CertificateSigningRequest");
+  assert.deepEqual(
+    recorded.map(({ spec }) => spec.fingerprint).toSorted(),
+    pems.map((pem) => readCertificate(pem).sha256Fingerprint).toSorted(),
+  );
+  assert.ok(recorded.every(({ spec }) => spec.approval?.username === "kubernetes-admin"));
+  // All servers have one CA, and each its own serving certificate.
+  assert.deepEqual(
+    ["ca", "serving"].map((source) => records.filter(({ spec }) => spec.source === source).length),
+    [1, 3],
+  );
+});
+
+test("what a kube-apiserver on the same etcd stores is recorded soon, and it does not see the register", async () => {
+  await using etcd = await startEtcd();
+  await using plane = await startControlPlane({ controllers: false, etcd });
+  await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
+  const theirs = instance.kubectl.as(plane.adminKubeconfig);
+  await theirs.given({ stdin: await csrManifest("foreign") }).run("create", "-f", "-");
+  await theirs.run("certificate", "approve", "foreign");
+  const [pem] = await eventually("the certificate is issued", async () => {
+    const certificate = await theirs.run("get", "csr", "foreign", "-o", "jsonpath={.status.certificate}");
+    return certificate === "" ? undefined : [Buffer.from(certificate, "base64").toString()];
+  });
+  const { sha256Fingerprint } = readCertificate(pem!);
+  const record = await eventually(
+    "the certificate is recorded",
+    async () =>
+      (await readRegister(instance.kubectl, instance)).find(({ spec }) => spec.fingerprint === sha256Fingerprint),
+  );
+  assert.equal(record.spec.subject, "CN=foreign");
+  assert.equal(record.spec.request?.name, "foreign");
+  assert.match((await theirs.try("get", "issuedcertificates")).stderr, /doesn't have a resource type/);
+  await theirs.run("delete", "csr", "foreign");
+  assert.equal((await theirs.run("get", "--raw", "/readyz")).trim(), "ok");
+});
