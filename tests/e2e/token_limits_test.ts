@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { cp, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { type Finished, runProgram, runTlsboot } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
 import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -221,6 +222,26 @@ test("a token for a node that the inventory does not know is refused", async () 
   assert.equal(code, 1);
   assert.match(stderr, /cannot make a token for "n33": the inventory ".*machines\.yaml" does not have it/);
   assert.match(stderr, /did you mean "n3"\?/);
+});
+
+test("a token for a node that the inventory of the server does not know is refused", async () => {
+  await using place = await createTempFolder();
+  await writeFile(place.join("machines.yaml"), INVENTORY);
+  await using server = await startInstanceProcess(place, [
+    "--auto-approve",
+    "--inventory",
+    place.join("machines.yaml"),
+  ]);
+  const create = (...args: readonly string[]) => runTlsboot([...args, "--data-dir", server.data], { cwd: place.path });
+  const known = await eventually("the approver has published its inventory", async () => {
+    const refused = await create("token", "create", "--node", "n33");
+    return refused.code === 0 ? undefined : refused;
+  });
+  assert.match(known.stderr, /cannot make a token for "n33": the inventory of the server's approver does not have it/);
+  assert.equal((await create("token", "create", "--node", "n3")).code, 0);
+  const packed = await create("join", "pack", "n4", "--out", "n4.pack");
+  assert.equal(packed.code, 1);
+  assert.match(packed.stderr, /cannot make a token for "n4"/);
 });
 
 test("tlsboot bootstrap --join refuses a file that is none, and credentials beside it", async () => {

@@ -21,6 +21,7 @@ import { line } from "../../output/escape.ts";
 import { BOOTSTRAP_FLAGS } from "../bootstrap/flags.ts";
 import { systemdUnit } from "../bootstrap/systemd_unit.ts";
 import {
+  assertKnownNodes,
   checkLists,
   findExpiration,
   postToken,
@@ -51,6 +52,7 @@ export async function run(input: Input<JoinPackFlags>, io: Io, signal: AbortSign
   const limits = await readLimits(settings, node.value, { files, cwd: io.cwd });
   await using connection = await connect(settings, io);
   const { api } = connection;
+  await assertKnownNodes(api, [node.value], signal);
   const target = await readJoinTarget(api, io, signal);
   const token = generateBootstrapToken(io.random);
   const expiration = findExpiration(settings, io.clock.now());

@@ -19,7 +19,15 @@ import type { Io } from "../../io.ts";
 import { formatSortedYaml } from "../../output/structured.ts";
 import { warn } from "../../framework/report.ts";
 import { readMachines, writeJoinFiles } from "./join_files.ts";
-import { buildTokenSecret, checkLists, postToken, readJoinTarget, readLimits, warnUnenforced } from "./new_token.ts";
+import {
+  assertKnownNodes,
+  buildTokenSecret,
+  checkLists,
+  postToken,
+  readJoinTarget,
+  readLimits,
+  warnUnenforced,
+} from "./new_token.ts";
 
 /** The action of the command `tlsboot token create`. */
 export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -39,6 +47,7 @@ export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortS
   }
   await using connection = await connect(settings, io);
   const { api } = connection;
+  if (node !== undefined) await assertKnownNodes(api, [node], signal);
   const target = printJoinCommand ? await readJoinTarget(api, io, signal) : undefined;
   await postToken(api, created, io, signal);
   await warnUnenforced(api, limits, io, signal);
@@ -67,6 +76,7 @@ async function createForInventory(
   }
   await using connection = await connect(settings, io);
   const { api } = connection;
+  await assertKnownNodes(api, nodes, signal);
   const target = await readJoinTarget(api, io, signal);
   const machines = await Promise.all(nodes.map(async (name) => ({
     node: name,

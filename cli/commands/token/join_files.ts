@@ -7,12 +7,11 @@ import { formatJoinFile } from "../../../core/bootstrap/join_file.ts";
 import type { JoinTarget } from "../../../core/bootstrap/join_command.ts";
 import { type NodeName, parseNodeName } from "../../../core/bootstrap/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
-import { findNearest } from "../../../core/lib/nearest.ts";
 import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
-import { findExpiration, type PlannedToken, postToken, withdrawToken } from "./new_token.ts";
+import { createUnknownNodeError, findExpiration, type PlannedToken, postToken, withdrawToken } from "./new_token.ts";
 
 /** A machine and the token that is made for it. */
 export interface JoiningMachine {
@@ -39,10 +38,7 @@ export async function readMachines(
   }
   const names = [...inventory.value.keys()];
   if (only !== undefined && !names.includes(only)) {
-    const nearest = findNearest(only, names);
-    throw new AppError("not_found", `cannot make a token for "${only}": the inventory "${path}" does not have it`, {
-      hint: nearest === undefined ? "add it to the inventory first" : `did you mean "${nearest}"?`,
-    });
+    throw createUnknownNodeError(only, `the inventory "${path}"`, names);
   }
   const nodes: NodeName[] = [];
   for (const name of only === undefined ? names : [only]) {

@@ -21,7 +21,9 @@ import {
 import type { BootstrapToken } from "../../../core/bootstrap/token.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { ConfigMap, SecretObject } from "../../../core/kube/core_v1.ts";
+import { findNearest } from "../../../core/lib/nearest.ts";
 import { readPublicKeyPin } from "../../../core/pki/public_key_file.ts";
+import { readApproverSettings } from "../../api/published_settings.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -71,6 +73,22 @@ async function readKey(path: string, files: Pick<FilePort, "readText">) {
   throw new AppError("key_invalid", `cannot use the public key in "${path}": ${key?.error ?? "file does not exist"}`, {
     hint: "print it on the machine with: tlsboot bootstrap --print-public-key; for any other key with: " +
       "openssl pkey -in KEY -pubout",
+  });
+}
+
+/** Throws AppError `not_found` for a node that the inventory of the server's approver does not have. */
+export async function assertKnownNodes(api: ApiClient, nodes: readonly NodeName[], signal: AbortSignal): Promise<void> {
+  const { inventory } = await readApproverSettings(api, signal);
+  const unknown = nodes.find((node) => inventory?.has(node) === false);
+  if (unknown === undefined || inventory === undefined) return;
+  throw createUnknownNodeError(unknown, "the inventory of the server's approver", [...inventory.keys()]);
+}
+
+/** Creates the error about a node that an inventory does not have. */
+export function createUnknownNodeError(node: NodeName, where: string, names: readonly string[]): AppError {
+  const nearest = findNearest(node, names);
+  return new AppError("not_found", `cannot make a token for "${node}": ${where} does not have it`, {
+    hint: nearest === undefined ? "add it to the inventory first" : `did you mean "${nearest}"? Else add it first`,
   });
 }
 
