@@ -47,6 +47,10 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
 
   // Both kubelets run on this machine, so the second one truly reports the address of the first.
   await using _second = await startWholeKubelet(instance.folder, "second", instance.bootstrapKubeconfig);
+  // The inventory lacks the second machine, so a person lets it in.
+  await instance.running.waitFor(/CSR held for a person.*machine second is not in the inventory/);
+  const letIn = await runTlsboot(["approve", "second", "--kubeconfig", instance.adminKubeconfig]);
+  assert.equal(letIn.code, 0, letIn.stderr);
   const foreign = await findServingRequest(kubectl, "second");
   await instance.running.waitFor(new RegExp(`CSR left pending.*${foreign}`));
   await using trusting = startTlsboot(
@@ -115,6 +119,26 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
     await kubectl.run("get", "events", "--namespace=default", "--output=jsonpath={.items[*].reason}"),
     /PolicyApproved/,
   );
+
+  // The approver that took over knows the certificate of n1 by its request, and has published its settings.
+  await using another = startTlsboot([
+    ...["bootstrap", "--bootstrap-kubeconfig", bootstrap, "--hostname-override", "n1"],
+    ...["--kubeconfig", plane.folder.join("other", "kubeconfig"), "--cert-dir", plane.folder.join("other", "pki")],
+  ]);
+  await follower.waitFor(/CSR held for a person.*n1 already has a certificate until/);
+  const asAdmin = ["--kubeconfig", plane.adminKubeconfig];
+  const listed = await runTlsboot(["get", "csr", ...asAdmin]);
+  assert.match(
+    listed.stderr,
+    /^node-csr-\S+: n1 already has a certificate until \S+; another machine may claim its name$/m,
+  );
+  const described = await runTlsboot(["describe", "csr", "n1", ...asAdmin]);
+  assert.match(described.stdout, /\n {2}Policies: +kubelet-serving, inventory of 1 \(published by the approver\)\n/);
+  assert.match(described.stdout, /\n {2}Warning +NameClaimed +\S+ +tlsboot-approver +Left pending: n1 already has /);
+  assert.match(described.stdout, /\nVerdict: +left pending: n1 already has a certificate until /);
+  const approved = await runTlsboot(["approve", "n1", ...asAdmin]);
+  assert.equal(approved.code, 0, approved.stderr);
+  assert.equal((await another.finished()).code, 0);
   // The approver never needed a right that it does not have.
   assert.doesNotMatch(follower.stderr() + leader.stderr(), /forbidden|access_denied/);
 });

@@ -1,8 +1,9 @@
 /** An unmodified kubelet 1.37 with `rotateCertificates: false` gets its certificate from `up`. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { test } from "node:test";
+import { runTlsboot } from "../support/child.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import { waitForCsr } from "../support/interop/kubectl.ts";
 import { assertNodePair, readMode } from "../support/interop/openssl.ts";
@@ -21,6 +22,26 @@ test("kubelet gets its certificate by automatic approval, and its kubeconfig wor
     await instance.kubectl.run("get", "csr", "--no-headers"),
     /^node-csr-\S{43} .* system:bootstrap:[a-z0-9]{6} .* Approved,Issued\n$/,
   );
+});
+
+test("kubelet that lost its key is held with --auto-approve, and gets its certificate when a person approves the machine", async () => {
+  await using instance = await startInstance({ args: ["--auto-approve"] });
+  {
+    await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
+    await kubelet.running.finished();
+    await rm(instance.folder.join("kubelet-n1"), { recursive: true });
+  }
+  await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
+  await instance.running.waitFor(/CSR held for a person.*n1 already has a certificate until/);
+  const events = ["get", "events", "--namespace=default", "--field-selector=reason=NameClaimed"];
+  assert.match(
+    await instance.kubectl.run(...events, "--output=jsonpath={.items[*].message}"),
+    /^Left pending: n1 already has a certificate until \S+; another machine may claim its name\. Find out which machine /,
+  );
+  const approved = await runTlsboot(["approve", "n1", "--kubeconfig", instance.adminKubeconfig]);
+  assert.equal(approved.code, 0, approved.stderr);
+  await kubelet.running.finished();
+  await assertNodePair(instance.caPath, kubelet.currentPair, "n1");
 });
 
 test("kubelet waits for kubectl certificate approve, and then gets its certificate", async () => {
