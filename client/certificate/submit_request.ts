@@ -109,7 +109,7 @@ function toSubmitted(csr: CertificateSigningRequest, adopted: boolean): Submitte
 /** Prefixes an error with the failed operation, and adds a hint to it. */
 export function explainFailure(error: unknown, doing: string): unknown {
   if (!(error instanceof AppError)) return error;
-  const isLimited = error.code === "access_denied" && TOKEN_REFUSAL.test(error.message);
+  const isLimited = error.code === "access_denied" && isTokenRefusal(error.message);
   const hint = error.hint ?? (isLimited ? TOKEN_HINT : HINTS[error.code]);
   return new AppError(error.code, `${doing}: ${getErrorMessage(error)}`, {
     cause: error,
@@ -118,8 +118,12 @@ export function explainFailure(error: unknown, doing: string): unknown {
   });
 }
 
-/** A refusal by the limits of a bootstrap token (`core/bootstrap/bound_token.ts`). */
-const TOKEN_REFUSAL = /is forbidden: .*\bthe token\b/;
+/** Reports whether the limits of a bootstrap token refused a request (`core/bootstrap/bound_token.ts`). */
+function isTokenRefusal(message: string): boolean {
+  const [, reason = ""] = message.split(" is forbidden: ", 2);
+  return /\bthe token\b/.test(reason);
+}
+
 const TOKEN_HINT = "the token was made for another machine or has been used; make one for this machine with: " +
   "tlsboot token create --node NAME";
 

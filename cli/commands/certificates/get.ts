@@ -96,7 +96,7 @@ class RecordList {
     let count = 0;
     let version = "";
     // Only the server's register is asked for one signer; it compares without wildcards, and has no origins.
-    const isExact = signer !== undefined && /^[^*]+\/[^*]+$/.test(signer);
+    const isExact = signer !== undefined && signer.includes("/") && !signer.includes("*");
     for await (const { records, resourceVersion } of source.pages(signal, isExact ? signer : undefined)) {
       const rows = records.filter(isCertificateRecord).map((record) => this.#toRow(record)).filter(this.#isSelected);
       count += rows.length;

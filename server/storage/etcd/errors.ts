@@ -140,17 +140,17 @@ const WHEN = /\(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/;
 
 function findGrpcCode(error: unknown): number | undefined {
   const code = error instanceof Error && "code" in error && typeof error.code === "number" ? error.code : undefined;
-  return code === status.INTERNAL && BROKEN_CONNECTION.test(getRawDetails(error)) ? status.UNAVAILABLE : code;
+  return code === status.INTERNAL && getRawDetails(error).includes(BROKEN_CONNECTION) ? status.UNAVAILABLE : code;
 }
 
 /** A connection that broke other than by ECONNRESET, such as by EPIPE, which the library calls an internal error. */
-const BROKEN_CONNECTION = /triggered by internal client error: (.*)$/;
+const BROKEN_CONNECTION = "triggered by internal client error: ";
 
 /** Returns etcd's own message, or the failure of the connection, without the details of the gRPC library. */
 function describeFailure(error: unknown): string {
   if (findGrpcCode(error) === status.CANCELLED) return "no answer in time";
   const text = getRawDetails(error);
-  const [, lastError] = LAST_ERROR.exec(text) ?? BROKEN_CONNECTION.exec(text) ?? [];
+  const lastError = LAST_ERROR.exec(text)?.[1] ?? text.split(BROKEN_CONNECTION, 2)[1];
   return (lastError?.trimEnd().replace(/\.$/, "") ?? text).replace(WHEN, "").trimEnd();
 }
 
