@@ -110,8 +110,8 @@ export class BootstrapTokens implements Disposable {
 
   /** Records that a token has authenticated a client, at most once a minute. */
   onUsed(tokenId: string, address = ""): void {
-    this.#uses.sweep();
     if (!this.#uses.take(tokenId)) return;
+    this.#uses.sweep();
     const at = this.#deps.clock.now();
     void this.#edit(tokenId, (secret) => {
       const last = readTokenUse(secret).lastUse?.at.getTime() ?? 0;
@@ -127,8 +127,8 @@ export class BootstrapTokens implements Disposable {
     const { logger, clock } = this.#deps;
     this.#refusals.inc({ reason: refusal.kind });
     logger.warn("bootstrap token refused by its limits", { tokenId, reason: refusal.message, address });
-    this.#reports.sweep();
     if (!this.#reports.take(tokenId)) return;
+    this.#reports.sweep();
     const moment = { at: clock.now(), address };
     void this.#edit(tokenId, (secret) => withLastRefusal(secret, moment, refusal));
     void this.#recordEvent(tokenId, refusal, address);
