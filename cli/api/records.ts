@@ -91,8 +91,8 @@ export function isGroupMissing(error: unknown): boolean {
 function forbiddenRegister(cause: AppError): AppError {
   return new AppError("access_denied", cause.message, {
     cause,
-    hint: "an administrator allows it with: kubectl create clusterrole register-viewer --verb=get,list,watch " +
-      "--resource=issuedcertificates.tlsboot, and kubectl create clusterrolebinding",
+    hint: "an administrator allows it with: kubectl create clusterrolebinding NAME --user=USER " +
+      "--clusterrole=tlsboot:certificate-viewer",
   });
 }
 

@@ -4,12 +4,15 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import type { ApiClient } from "../../client/objects/api.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { run } from "../../cli/run.ts";
 import { encodeEntry } from "../../cli/commands/kubeconfig/file.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { parseCsv } from "../../core/lib/csv.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { Storage } from "../../server/storage/storage.ts";
+import { createCapturedIo } from "../support/captured_io.ts";
+import { eventually } from "../support/eventually.ts";
 import { startFakeApi } from "../support/fake_api.ts";
 import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createRecords } from "../support/issued_records.ts";
@@ -144,21 +147,21 @@ test("tlsboot describe certificate shows request, approval and the certificate t
   assert.match(both.stderr, /cannot find certificate "ffffffff"/);
 });
 
-test("tlsboot get csr -o wide shows the address of the client and the user who decided", async () => {
+test("tlsboot get csr -o wide and describe csr show the address of the client and the user who decided", async () => {
   assert.equal((await tlsboot("kubeconfig", "user", "dave", "--no-approve")).code, 0);
   const [name = ""] = (await succeed("get", "csr", "-o", "name")).trimEnd().split("\n");
   await succeed("approve", name);
   const wide = await succeed("get", "csr", "-o", "wide");
   assert.match(wide, /^NAME .* ADDRESS +DECIDED-BY\n[^]*dave\S* .* 127\.0\.0\.1 +kubernetes-admin\n/);
+  const page = await succeed("describe", "csr", name);
+  assert.match(page, /\n {2}Address: +127\.0\.0\.1\n {2}Program: +tlsboot\/\S+\n/);
+  assert.match(page, /\n {2}Approved by kubernetes-admin from 127\.0\.0\.1 at \S+Z\n/);
 });
 
 test("a user who may only read the register sees it, and a user who may not learns how it is allowed", async () => {
   const rbac = "/apis/rbac.authorization.k8s.io/v1";
   await asAdmin(async (api) => {
-    const rules = [{ apiGroups: ["tlsboot"], resources: ["issuedcertificates"], verbs: ["get", "list", "watch"] }];
-    const role = { metadata: { name: "register-viewer" }, rules };
-    await api.requestJson({ method: "POST", path: `${rbac}/clusterroles`, body: role }, quiet);
-    const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "register-viewer" };
+    const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "tlsboot:certificate-viewer" };
     const body = { metadata: { name: "auditors" }, roleRef, subjects: [{ kind: "Group", name: "dev" }] };
     await api.requestJson({ method: "POST", path: `${rbac}/clusterrolebindings`, body }, quiet);
   });
@@ -169,22 +172,19 @@ test("a user who may only read the register sees it, and a user who may not lear
   assert.match(stderr, /User "bob" cannot list resource "issuedcertificates" in API group "tlsboot"/);
   assert.match(
     stderr,
-    /hint: .* create clusterrole register-viewer --verb=get,list,watch --resource=issuedcertificates.tlsboot/,
+    /hint: .* create clusterrolebinding NAME --user=USER --clusterrole=tlsboot:certificate-viewer/,
   );
 });
 
 test("tlsboot get certificates -w prints what is issued from then on", async () => {
   const interruption = new AbortController();
-  const watching = runCaptured(["get", "certificates", "-w", "-o", "name", "--subject", "erin"], {
-    cwd: folder.path,
-    clock,
-    env: { TLSBOOT_DATA_DIR: "data" },
-  }, interruption.signal);
+  const io = createCapturedIo({ cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
+  const watching = run(["get", "certificates", "-w", "-o", "name", "--subject", "erin"], io, interruption.signal);
   await succeed("kubeconfig", "user", "erin");
-  setTimeout(() => interruption.abort(new Error("interrupted")), 1_000);
-  const { code, stdout } = await watching;
-  assert.equal(code, 130);
-  assert.match(stdout, /^issuedcertificate\.tlsboot\/\d{10}\n$/);
+  await eventually("the certificate is printed", () => Promise.resolve(io.stdoutText() || undefined));
+  interruption.abort(new Error("interrupted"));
+  assert.equal(await watching, 130);
+  assert.match(io.stdoutText(), /^issuedcertificate\.tlsboot\/\d{10}\n$/);
 });
 
 test("another API server does not serve the register, and the message names what does", async () => {
@@ -217,6 +217,12 @@ test("the register has several pages, and verify certificates names the record t
     right.stdout,
     /^12\d\d records are right, /,
     right.stderr,
+  );
+  const sealed = await verifyWhileRunning(place);
+  assert.match(
+    sealed.stdout,
+    /^12\d\d records are right, sealed up to \d{10} at \S+Z by the CA [0-9A-F:]+\n/,
+    sealed.stderr,
   );
   await editStorage(place, async (storage) => {
     const [record] = createRecords(Array.from({ length: 700 }, () => ({}))).slice(-1);

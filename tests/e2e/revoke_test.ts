@@ -9,6 +9,7 @@ import { isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
+import { eventually } from "../support/eventually.ts";
 import { startFakeApi } from "../support/fake_api.ts";
 import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
@@ -118,6 +119,12 @@ test("a stolen laptop: one command ends the watch that is open, and others keep 
   assert.deepEqual([await whoIs("alice.kubeconfig"), await whoIs("bob.kubeconfig")], ["401", "bob"]);
   const revocations = await succeed("get", "revocations", "-o", "wide");
   assert.match(revocations.stdout, /^NAME .*\nuser:alice +keyCompromise +kubernetes-admin .* stolen\n$/);
+  const listed = async () => (await succeed("get", "certs", "--revoked", "--subject", "alice", "-o", "name")).stdout;
+  await eventually("the register has the revocation", async () => (await listed()) !== "" || undefined);
+  assert.match(
+    (await succeed("describe", "certificate", (await listed()).trim())).stdout,
+    /\nStatus: +revoked \(keyCompromise\)[^]*\n {2}Message: +stolen\n/,
+  );
   assert.equal((await tlsboot("kubeconfig", "user", "alice", "--force")).code, 1, "no new certificate");
   await writeFile(folder.join("stolen.kubeconfig"), await readFile(folder.join("alice.kubeconfig"), "utf8"));
   const old = (await succeed("get", "certificates", "--subject", "CN=alice", "-o", "name")).stdout.trimEnd().split(

@@ -167,6 +167,11 @@ function revocationLines({ record, status }: RecordRow): string[] {
     ];
   }
   if (status === "expired") return ["Revocation:\t<none>; it has expired"];
+  const { source, isCA = false } = record.spec;
+  if (isCA || source === "ca") return ["Revocation:\t<none>; a CA is replaced instead: tlsboot docs guide new_ca"];
+  if (source === "serving") {
+    return ["Revocation:\t<none>; the server makes a new certificate when it starts without the files of this one"];
+  }
   const node = findNodeOfRecord(record);
   return [
     "Revocation:\t<none>",

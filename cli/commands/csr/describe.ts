@@ -8,6 +8,7 @@ import { parseRequest } from "../../../core/csr/request.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
 import type { Event } from "../../../core/kube/core_v1.ts";
+import { getName } from "../../../core/kube/meta.ts";
 import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../../core/signing/profile.ts";
 import type { EvidenceSources, PolicySettings } from "../../../controllers/evidence.ts";
@@ -20,6 +21,7 @@ import type { Io } from "../../io.ts";
 import { readProfileFile } from "../../instance/signer_profiles.ts";
 import { csrPath, listCsrs, parseCsrNames } from "../../api/csrs.ts";
 import { readApproverSettings, readFlagSettings } from "../../api/published_settings.ts";
+import { findRequestRecords } from "../../api/request_records.ts";
 import { describeRequest, type KnownProfiles } from "./describe_text.ts";
 import { listRequestsOfMachine } from "./targets.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
@@ -43,7 +45,9 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
   const show = async (csr: CertificateSigningRequest): Promise<void> => {
     const events = await findEvents(api, csr, signal);
     const explanation = await explain(csr, signal);
-    const page = describeRequest(csr, { events, explanation, origin: chosen.origin }, io.clock.now(), profiles);
+    const [record] = await findRequestRecords(api, [getName(csr)], signal) ?? [];
+    const context = { events, explanation, origin: chosen.origin, record };
+    const page = describeRequest(csr, context, io.clock.now(), profiles);
     io.stdout.write(`${isFirst ? "" : "\n\n"}${page}`);
     isFirst = false;
   };

@@ -7,6 +7,7 @@ import type { CertificateSigningRequest } from "../../../core/kube/certificates_
 import type { Event } from "../../../core/kube/core_v1.ts";
 import { formatHumanDuration } from "../../../core/kube/human_duration.ts";
 import { getName } from "../../../core/kube/meta.ts";
+import type { RequestRecord } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
@@ -25,12 +26,14 @@ export interface RequestContext {
   readonly explanation: Explanation | undefined;
   /** The origin of these rules, in words. */
   readonly origin: string;
+  /** What the server recorded about the request; undefined when it has no records, or they could not be read. */
+  readonly record?: RequestRecord | undefined;
 }
 
 /** Renders the whole description of a request. */
 export function describeRequest(
   csr: CertificateSigningRequest,
-  { events, explanation, origin }: RequestContext,
+  { events, explanation, origin, record }: RequestContext,
   now: Date,
   profiles: KnownProfiles = new Map(),
 ): string {
@@ -40,10 +43,10 @@ export function describeRequest(
     ...(request.ok ? subjectLines(request.value) : [line`Request:\tcannot be read: ${request.error}`]),
     ...(events === undefined ? [] : eventLines(events, now)),
   ];
-  const more = request.ok ? [...requesterLines(csr, request.value), ...requestLines(csr, request.value)] : [];
+  const more = request.ok ? [...requesterLines(csr, request.value), ...requestLines(csr, request.value, record)] : [];
   const rest = [
     ...more,
-    ...conditionLines(csr, now),
+    ...conditionLines(csr, record, now),
     ...describeRules(csr, explanation, origin, profiles),
     ...certificateLines(csr, now),
   ];
@@ -131,7 +134,12 @@ function requesterLines(csr: CertificateSigningRequest, facts: RequestFacts): st
   ];
 }
 
-function requestLines(csr: CertificateSigningRequest, facts: RequestFacts): string[] {
+function requestLines(
+  csr: CertificateSigningRequest,
+  facts: RequestFacts,
+  record: RequestRecord | undefined,
+): string[] {
+  const { address = "", userAgent = "" } = record?.spec ?? {};
   const signature = verifyRequest(facts);
   const extensions = facts.requestedExtensions.map(({ oid, critical }) => `${oid}${critical ? " (critical)" : ""}`);
   const { otherAttributes, overridden } = facts.subject;
@@ -144,11 +152,13 @@ function requestLines(csr: CertificateSigningRequest, facts: RequestFacts): stri
     line`  Signature:\t${facts.signatureAlgorithm}, ${signature.ok ? "verified" : `not valid: ${signature.error}`}`,
     line`  Usages:\t${csr.spec.usages?.join(", ") ?? "<none>"}`,
     line`  Requested extensions:\t${extensions.join(", ") || "<none>"}`,
+    ...(address === "" ? [] : [line`  Address:\t${address}`]),
+    ...(userAgent === "" ? [] : [line`  Program:\t${userAgent}`]),
     "",
   ];
 }
 
-function conditionLines(csr: CertificateSigningRequest, now: Date): string[] {
+function conditionLines(csr: CertificateSigningRequest, record: RequestRecord | undefined, now: Date): string[] {
   const conditions = getConditions(csr);
   if (conditions.length === 0) return ["Conditions:\t<none>", ""];
   return [
@@ -161,8 +171,17 @@ function conditionLines(csr: CertificateSigningRequest, now: Date): string[] {
         condition.message ?? ""
       }`;
     }),
+    ...decisionLines(record),
     "",
   ];
+}
+
+/** Shows the user whom the server authenticated for the decision; a condition may name anyone. */
+function decisionLines(record: RequestRecord | undefined): string[] {
+  const decision = record?.status?.decision;
+  if (decision === undefined) return [];
+  const from = decision.address === undefined ? "" : ` from ${decision.address}`;
+  return [line`  ${decision.type} by ${decision.username}${from} at ${decision.time ?? "<unknown>"}`];
 }
 
 function certificateLines(csr: CertificateSigningRequest, now: Date): string[] {

@@ -1,12 +1,11 @@
 /** Shows requests, with `-o wide` also where they came from and who decided. */
-import { type ApiClient, listAll } from "../../../client/objects/api.ts";
+import type { ApiClient } from "../../../client/objects/api.ts";
 import { AppError } from "../../../core/errors.ts";
-import { certificateSigningRequestKind, requestRecordKind } from "../../../core/kube/kinds/mod.ts";
+import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { getName } from "../../../core/kube/meta.ts";
-import { formatCollectionPath, formatObjectPath } from "../../../core/kube/schema.ts";
-import type { RequestRecord } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { listCsrs, parseCsrNames } from "../../api/csrs.ts";
 import { findHolds } from "../../api/holds.ts";
+import { findRequestRecords } from "../../api/request_records.ts";
 import { type ShownObjects, showObjects } from "../../api/show_objects.ts";
 import type { ServerTable } from "../../api/tables.ts";
 import type { ExitCode } from "../../exit_code.ts";
@@ -63,28 +62,4 @@ async function addOrigins(table: ServerTable, api: ApiClient, signal: AbortSigna
       return { ...row, cells: [...row.cells, address, username].map((cell) => cell === "" ? undefined : cell) };
     }),
   };
-}
-
-/** Reads the records of requests; undefined when the server has none, or the user may not read them. */
-async function findRequestRecords(
-  api: ApiClient,
-  names: readonly string[],
-  signal: AbortSignal,
-): Promise<readonly RequestRecord[] | undefined> {
-  try {
-    const [name = "", ...others] = names;
-    if (others.length > 0) {
-      return (await listAll<RequestRecord>(api, formatCollectionPath(requestRecordKind), {}, signal)).items;
-    }
-    return [
-      await api.requestObject<RequestRecord>(
-        { method: "GET", path: formatObjectPath(requestRecordKind, name) },
-        signal,
-      ),
-    ];
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!(error instanceof AppError)) throw error;
-    return undefined;
-  }
 }
