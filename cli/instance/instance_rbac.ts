@@ -34,9 +34,9 @@ export function initialBindings(): readonly BootstrapObject[] {
 export const CERTIFICATE_VIEWER_ROLE: ClusterRole = {
   metadata: { name: "tlsboot:certificate-viewer" },
   rules: [{
+    verbs: READ_VERBS,
     apiGroups: [TLSBOOT_GROUP],
     resources: ["issuedcertificates", "requestrecords", "revocations"],
-    verbs: READ_VERBS,
   }],
 };
 

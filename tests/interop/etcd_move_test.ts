@@ -6,6 +6,9 @@ import { after, before, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { peerPath } from "../support/peers/go.ts";
 import { type Finished, runTlsboot, start } from "../support/child.ts";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import { verifyRecords } from "../../core/register/verify.ts";
 import { eventually } from "../support/eventually.ts";
 import { startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
@@ -54,6 +57,17 @@ async function readState(kubectl: Kubectl): Promise<Record<string, string>> {
   return Object.fromEntries(Object.entries(all).filter(([key]) => !/cluster-info|events /.test(key)));
 }
 
+/** Reads the register, which must be whole, and of which the CA must have sealed what was there before the last stop. */
+async function readRegister({ kubectl, caPath }: RunningInstance, before = 0) {
+  const { items } = JSON.parse(await kubectl.run("get", "issuedcertificates", "--output=json"));
+  const ca = parseCaBundle(await readFile(caPath, "utf8"));
+  assert.ok(ca.ok);
+  const { fault, sealedUpTo } = await verifyRecords(items, { cas: ca.value });
+  assert.equal(fault, undefined);
+  assert.ok(Number(sealedUpTo?.name ?? 0) >= before, sealedUpTo?.name);
+  return (items as readonly IssuedCertificate[]).map(({ spec }) => spec);
+}
+
 /** Requests the next certificate of a node with its current one. */
 async function renew(node: Kubectl, name: string): Promise<void> {
   const spec = {
@@ -89,12 +103,14 @@ test("an instance with a node moves into an etcd by TLS, where a kube-apiserver 
   const port = ["--secure-port", String(await findFreePort())];
   const n1 = folder.join("n1/kubeconfig");
   let state: Record<string, string>;
+  let register: Awaited<ReturnType<typeof readRegister>>;
   {
     await using instance = await startInstance({ dataDir, args: [...port, "--auto-approve"] });
     const node = ["--kubeconfig", n1, "--cert-dir", folder.join("n1/pki"), "--hostname-override", "n1"];
     await must("bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, ...node);
     await writeSamples(instance.kubectl, "moved");
     state = await readState(instance.kubectl);
+    register = await readRegister(instance);
     await refused(/its objects are in its database\n.*--etcd-servers out/, "serve", ...data, ...inEtcd);
     await stop(instance);
   }
@@ -121,6 +137,7 @@ test("an instance with a node moves into an etcd by TLS, where a kube-apiserver 
   {
     await using instance = await startInstance({ dataDir, args: [...port, ...inEtcd] });
     assert.deepEqual(await readState(instance.kubectl), state);
+    assert.deepEqual(await readRegister(instance, register.length), register);
     const node = instance.kubectl.as(n1);
     assert.match(await node.run("auth", "whoami"), /system:node:n1/);
     await renew(node, "renewed-in-etcd");
@@ -147,6 +164,8 @@ test("an instance with a node moves into an etcd by TLS, where a kube-apiserver 
     await apiserver.finished();
 
     state = await readState(instance.kubectl);
+    register = await readRegister(instance);
+    assert.deepEqual(register.at(-1)?.request?.name, "renewed-in-etcd");
     const online = await must("backup", folder.join("online.backup"), ...data, ...inEtcd, ...seal);
     assert.match(online.stdout, /objects of etcd at revision \d+ and/);
     assert.match(online.stderr, /warning: not in it, since tlsboot does not serve them: .*\bdeployments \(1\)/);
@@ -165,6 +184,7 @@ test("an instance with a node moves into an etcd by TLS, where a kube-apiserver 
 
   await using instance = await startInstance({ dataDir, args: port });
   assert.deepEqual(await readState(instance.kubectl), state);
+  assert.deepEqual(await readRegister(instance, register.length), register);
   const node = instance.kubectl.as(n1);
   assert.match(await node.run("auth", "whoami"), /system:node:n1/);
   await renew(node, "renewed-at-home");
