@@ -77,6 +77,7 @@ function reportRestored(
   io.stdout.write(line`${show(root)}: ${where}\n`);
   if (replaced !== undefined) io.stdout.write(line`what was there before is in ${show(replaced)}\n`);
   for (const place of aside) io.stdout.write(line`what was in etcd before is there below ${place}/\n`);
+  warn(`what was revoked after ${createdAt} is not revoked in this backup: revoke it again (tlsboot revoke)`, io);
   if (omitted.length > 0) warn(`was not in the backup: ${describeOmitted(omitted)}`, io);
   if (prefix === undefined || revision >= manifest.revision) return;
   warn(
