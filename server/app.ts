@@ -282,9 +282,15 @@ function isAnonymous({ username, groups }: UserInfo): boolean {
   return username === ANONYMOUS_USER || groups.includes(UNAUTHENTICATED_GROUP);
 }
 
+/** The longest time for which a credential is accepted after another server has acknowledged its revocation. */
+const REVOKED_WITHIN_MS = 500;
+
 /** Authenticates the client of a request. Throws StatusError 401. */
 async function authenticateCaller(deps: AppDeps, exchange: Exchange): Promise<UserInfo> {
   const startedMs = deps.clock.elapsedMs();
+  // While the watch of a shared store is broken, this server does not know what others have revoked. Answers without a
+  // resource do not need the store, and health checks must not wait for it.
+  if (exchange.info.isResourceRequest) await deps.storage.catchUp(REVOKED_WITHIN_MS);
   const seconds = (): number => (deps.clock.elapsedMs() - startedMs) / 1000;
   const credentials = {
     authorizationHeader: findHeader(exchange, "authorization"),

@@ -371,3 +371,25 @@ test("a stream that is opened while its user is revoked ends at once", async () 
   await using stream = new WatchReader(opened);
   assert.equal(await stream.next(), undefined);
 });
+
+test("a credential that another server has revoked is refused before the watch of the store has reported it", async () => {
+  await using app = await createApp();
+  const peer = await peerFor({ commonName: "carol" });
+  const catchUp = app.storage.catchUp.bind(app.storage);
+  let isRevoked = false;
+  app.storage.catchUp = async (withinMs = 0) => {
+    assert.ok(withinMs <= 1_000);
+    const isNew = isRevoked;
+    isRevoked = false;
+    if (isNew) assert.equal((await revoke(app, { user: "carol" })).code, 201);
+    await catchUp();
+  };
+  assert.equal((await app.send("GET", CONFIG_MAPS, as(peer))).code, 200);
+  isRevoked = true;
+  assert.equal((await app.send("GET", "/livez", as(peer))).code, 200, "health checks do not wait for the store");
+  assert.ok(isRevoked);
+  assert.equal((await app.send("GET", CONFIG_MAPS, as(peer))).code, 401);
+  app.storage.catchUp = () => Promise.reject(new Error("etcd is away"));
+  assert.equal((await app.send("GET", CONFIG_MAPS, as(await peerFor({ commonName: "dave" })))).code, 500);
+  app.storage.catchUp = catchUp;
+});
