@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { KubeObject } from "../../core/kube/meta.ts";
+import { findIssued, type IssuedFor } from "./register_audit.ts";
 
 /** An object as an answer shows it; only requests have a certificate. */
 export type Shown = KubeObject & { readonly status?: { readonly certificate?: string } };
@@ -38,6 +39,7 @@ export class Ledger {
   readonly #states = new Map<string, string>();
   readonly #promised = new Map<string, Promised>();
   readonly #certificateDigests = new Map<string, string>();
+  readonly #issued: IssuedFor[] = [];
   readonly #deleting = new Set<string>();
   readonly #deleted = new Set<string>();
   /** Revisions of acknowledged writes by resource, for the histories of the watchers. */
@@ -111,6 +113,11 @@ export class Ledger {
     return { present: new Map(present), gone: new Set(this.#deleted) };
   }
 
+  /** Returns the certificates that were shown so far, also those of deleted requests. */
+  listShownCertificates(): readonly IssuedFor[] {
+    return [...this.#issued];
+  }
+
   /** Compares a whole list with what was expected before it was requested. */
   compare({ present, gone }: Expectation, objects: readonly Shown[]): void {
     const found = new Map(objects.map((object) => [object.metadata.uid ?? "", object]));
@@ -146,6 +153,7 @@ export class Ledger {
     if (known === undefined) {
       this.#certificateDigests.set(uid, digest);
       this.#promised.set(uid, promised);
+      this.#issued.push(findIssued(promised.what, uid, promised.certificate)!);
     } else if (known !== digest) {
       this.violations.push(`${promised.what}: was signed twice, two different certificates were shown`);
     }

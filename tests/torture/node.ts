@@ -1,10 +1,11 @@
 /** One node of the storm: bootstraps, renews a few times, and begins again as another node. The client code is the real one. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { createApiClient } from "../../client/objects/api.ts";
+import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
 import { bootstrap, CLIENT_STORE_PREFIX, createKubeconfigFinder } from "../../client/bootstrap.ts";
 import { createCertificateRequester, createFixedTemplate, runCertificateManager } from "../../client/rotation.ts";
 import type { Connect } from "../../client/transport/connect.ts";
+import type { TlsTransport } from "../../client/transport/tls_transport.ts";
 import { openCredentialStore } from "../../client/certificate/credential_store.ts";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import { connectAsNode } from "../../client/node_kubeconfig.ts";
@@ -83,16 +84,22 @@ export function startNode(options: NodeOptions, signal: AbortSignal): StormNode 
   };
 }
 
-interface Life {
+/** A node from its first request until it is given up. */
+export interface Life {
   readonly nodeName: NodeName;
   readonly folder: string;
   bootstrap(signal: AbortSignal): Promise<void>;
   /** Renews until the number of renewals is enough. */
   renew(isEnough: (done: number) => boolean, signal: AbortSignal): Promise<void>;
+  /** Returns the certificate on its disk. Throws an Error when it has none. */
+  getLeaf(): Promise<CertificateFacts>;
+  /** Connects with the pair on its disk. */
+  open(): Promise<TlsTransport>;
   findFault(ca: CertificateFacts, signal: AbortSignal): Promise<string | undefined>;
 }
 
-function beginLife(options: NodeOptions, number: number, files: FilePort): Life {
+/** Begins a life with an empty folder. */
+export function beginLife(options: NodeOptions, number: number, files: FilePort): Life {
   const { random, connect, onStored, onFault } = options;
   const parsed = parseNodeName(`${options.name}-${number}`);
   if (!parsed.ok) throw new Error(parsed.error);
@@ -148,21 +155,32 @@ function beginLife(options: NodeOptions, number: number, files: FilePort): Life 
         if (!enough.signal.aborted) throw error;
       });
     },
+    async getLeaf() {
+      const pair = await (await openStore()).current();
+      if (pair === undefined) throw new Error(`node ${nodeName} has no pair`);
+      return pair.leaf;
+    },
+    open: async () => await connectAsNode({ kubeconfigPath, store: await openStore(), files, connect }),
     async findFault(ca, signal) {
       const store = await openStore();
       const pair = await store.current();
       if (pair === undefined) return `node ${nodeName} has no pair`;
       if (!verifyCertificateSignature(pair.leaf, ca)) return `node ${nodeName}: the CA has not signed its certificate`;
       await using transport = await connectAsNode({ kubeconfigPath, store, files, connect });
-      const review = await createApiClient(transport, options).requestJson({
-        method: "POST",
-        path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
-        body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" },
-      }, signal) as { readonly status?: { readonly userInfo?: { readonly username?: string } } };
-      const username = review.status?.userInfo?.username;
+      const username = await requestUsername(createApiClient(transport, options), signal);
       return username === `system:node:${nodeName}` ? undefined : `node ${nodeName} is known as ${username}`;
     },
   };
+}
+
+/** Asks the server by which name it knows the client. Throws StatusError 401 for a credential that is refused. */
+export async function requestUsername(api: ApiClient, signal: AbortSignal): Promise<string | undefined> {
+  const review = await api.requestJson({
+    method: "POST",
+    path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+    body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" },
+  }, signal) as { readonly status?: { readonly userInfo?: { readonly username?: string } } };
+  return review.status?.userInfo?.username;
 }
 
 /** Collects the failures of the manager, which reports them to the log only. */

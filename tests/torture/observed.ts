@@ -5,11 +5,13 @@ import type { TransportRequest, TransportResponse } from "../../core/ports.ts";
 import type { Ledger, Shown } from "./ledger.ts";
 
 const REQUESTS = /^\/apis\/certificates\.k8s\.io\/v1\/certificatesigningrequests\b/;
+const RECORDS = /^\/apis\/tlsboot\/v1alpha1\/issuedcertificates\b/;
 const COUNTERS = /^\/api\/v1\/namespaces\/[^/]+\/configmaps\b/;
 
 /** The resource that a path is about, of those that are kept account of. */
 export function parseResource(path: string): string | undefined {
   if (REQUESTS.test(path)) return "certificatesigningrequests";
+  if (RECORDS.test(path)) return "issuedcertificates";
   return COUNTERS.test(path) ? "configmaps" : undefined;
 }
 

@@ -4,7 +4,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
+import type { KubeObject } from "../../core/kube/meta.ts";
 import { type Running, startTlsboot } from "../support/child.ts";
+import { findStoredFaults } from "./register_audit.ts";
 
 /** The longest time of a start on a machine that does other work too. */
 const START_WITHIN_MS = 60_000;
@@ -13,6 +15,9 @@ const SHOWN_LINES = 20;
 
 /** The newest revision: of a change, or of a deletion that is forgotten by now. */
 const NEWEST = "SELECT max(revision) AS newest FROM (SELECT revision FROM changes UNION SELECT value FROM numbers)";
+
+/** The newest state of each key. */
+const STATES = "SELECT key, value, max(revision) FROM changes GROUP BY key HAVING value IS NOT NULL";
 
 /** A server that may be down. */
 export interface TorturedServer extends AsyncDisposable {
@@ -58,7 +63,8 @@ export function createTorturedServer(
 const DATABASE = /^tlsboot\.db(?:-wal|-journal)?$/;
 
 /**
- * Checks a copy of the database as the kill left it, its log with it, and returns what is wrong. `newestShown` is the
+ * Checks a copy of the database as the kill left it, its log with it, and returns what is wrong with it or with the register
+ * in it. `newestShown` is the
  * newest revision that a client had seen before the kill, or 0: then there may be no database yet.
  */
 export async function findDatabaseFault(
@@ -78,8 +84,18 @@ export async function findDatabaseFault(
     if (verdict !== "ok") return `the database is damaged: ${verdict}`;
     if (newestShown === 0) return undefined;
     const newest = Number(database.prepare(NEWEST).get()?.["newest"]);
-    return newest < newestShown ? `the database ends at revision ${newest}, but ${newestShown} was shown` : undefined;
+    if (newest < newestShown) return `the database ends at revision ${newest}, but ${newestShown} was shown`;
+    return findStoredFaults(readStates(database))[0];
   } finally {
     database.close();
   }
+}
+
+function readStates(database: DatabaseSync): ReadonlyMap<string, KubeObject> {
+  const states = new Map<string, KubeObject>();
+  for (const { key, value } of database.prepare(STATES).iterate()) {
+    // The columns' types are enforced by the STRICT table.
+    states.set(String(key), JSON.parse(new TextDecoder().decode(value as Uint8Array)));
+  }
+  return states;
 }

@@ -3,7 +3,10 @@ import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 import { findServerPort } from "../support/temp.ts";
+import { STORED_RESOURCES } from "../../server/registry/resources.ts";
+import { createStoredValues } from "../../server/registry/stored_values.ts";
 import { type Balancer, startBalancer } from "./balancer.ts";
+import { findStoredFaults } from "./register_audit.ts";
 import { createTorturedServer, type TorturedServer } from "./server.ts";
 import type { KillCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
 
@@ -110,6 +113,13 @@ class SharedInstance implements TorturedInstance {
         this.#options.onFault(`etcd ${member.name} ends at revision ${newest}, but ${shown} was shown`);
       }
     }
+    const values = createStoredValues(STORED_RESOURCES);
+    const stored = await this.#etcd.members[0]!.read(values.root);
+    const objects = [...stored].flatMap(([key, value]) => {
+      const object = values.decode(key, value);
+      return object === undefined ? [] : [[key, object] as const];
+    });
+    for (const fault of findStoredFaults(new Map(objects))) this.#options.onFault(`etcd: ${fault}`);
   }
 
   counts(): KillCounts {

@@ -7,6 +7,9 @@ import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { getErrorMessage } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
@@ -17,6 +20,8 @@ import { Ledger, type LedgerCounts, type Shown } from "./ledger.ts";
 import { createLoneInstance } from "./lone_instance.ts";
 import { startNode } from "./node.ts";
 import { observeConnections, parseResource } from "./observed.ts";
+import { findRegisterFaults, RegisterAudit } from "./register_audit.ts";
+import { createRevoker, type RevocationCounts, type Revoker } from "./revoker.ts";
 import { createSharedInstance } from "./shared_instance.ts";
 import type { KillCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
 import { isTransient, readHistory, startWatcher, type Watcher } from "./watcher.ts";
@@ -35,7 +40,7 @@ export interface StormOptions {
   readonly onProgress: (line: string) => void;
 }
 
-export interface StormReport extends LedgerCounts, KillCounts {
+export interface StormReport extends LedgerCounts, KillCounts, RevocationCounts {
   readonly violations: readonly string[];
   readonly seconds: number;
   readonly watchers: number;
@@ -43,19 +48,25 @@ export interface StormReport extends LedgerCounts, KillCounts {
   /** Events compared with the whole history, over all watchers. */
   readonly events: number;
   readonly pairs: number;
+  /** Records of the register that were checked. */
+  readonly records: number;
   /** Connections that a load balancer gave each server; none without one. */
   readonly shares: readonly number[];
 }
 
+const RECORDS_PATH = "/apis/tlsboot/v1alpha1/issuedcertificates";
 const REQUESTS_PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const WATCHERS = [
   ...Array.from({ length: 4 }, (_, index) => ({ name: `requests-${index}`, path: REQUESTS_PATH })),
+  { name: "records", path: RECORDS_PATH },
   ...Array.from({ length: 2 }, (_, index) => ({ name: `counters-${index}`, path: COUNTERS_PATH })),
 ];
 const COUNTERS = ["counter-a", "counter-b"];
 /** The time limit, however few kills there were. */
 const LONGEST_MS = 900_000;
-/** Kills between two lines of progress, at least. */
+/** Within this time after the acknowledgement of a revocation each of several servers refuses the credential. */
+const REFUSED_WITHIN_MS = 1_000;
+/** Kills between two lines of progress and two lists of the register, at least. */
 const KILLS_PER_LINE = 10;
 /** The interval of comparisons, shorter than the five minutes for which history is kept. */
 const COMPARE_EVERY_MS = 60_000;
@@ -77,6 +88,8 @@ class Storm {
   readonly #clock: Clock = createSystemClock();
   readonly #ledger = new Ledger();
   readonly #connect: Connect;
+  readonly #audit = new RegisterAudit();
+  #revoker: Revoker | undefined;
   readonly #stop = new AbortController();
   readonly #startedMs: number;
   readonly #watchers: Watcher[] = [];
@@ -115,6 +128,7 @@ class Storm {
         if (instance.counts().kills - shown >= KILLS_PER_LINE) {
           shown = instance.counts().kills;
           this.#options.onProgress(this.#line());
+          await this.#auditRegister(instance, cluster);
         }
         if (this.#clock.elapsedMs() - this.#comparedMs > COMPARE_EVERY_MS) await this.#compare(cluster);
       }
@@ -200,7 +214,16 @@ class Storm {
         onFault,
         onStored: (certificatePem) => cleaner.retire(certificatePem),
       }, signal));
-    tasks.push(cleaner.run(signal), ...nodes.map((node) => node.running));
+    this.#revoker = createRevoker({
+      ...rest,
+      name: "victim",
+      folder: join(this.#options.folder, "nodes"),
+      bootstrapKubeconfig: instance.bootstrapKubeconfig,
+      graceMs: this.#options.servers === 1 ? 0 : REFUSED_WITHIN_MS,
+      random: createRandom(300),
+      onFault,
+    });
+    tasks.push(cleaner.run(signal), this.#revoker.run(signal), ...nodes.map((node) => node.running));
     return { tasks, nodes };
   }
 
@@ -216,6 +239,23 @@ class Storm {
       this.#ledger.observe("lister", revision);
     }
     return revision;
+  }
+
+  /** Checks the register against all certificates that were shown before it was listed, and the requests after. */
+  async #auditRegister(instance: TorturedInstance, cluster: ResolvedCluster): Promise<void> {
+    const issued = this.#ledger.listShownCertificates();
+    const list = async <T extends KubeObject>(path: string) =>
+      (await this.#ask(cluster, `list ${path}`, (api, signal) => listAll<T>(api, path, {}, signal))).items;
+    const records = await list<IssuedCertificate>(RECORDS_PATH);
+    const requests = await list<Shown>(REQUESTS_PATH);
+    for (const fault of findRegisterFaults(records, { issued, requests })) this.#fault(fault);
+    for (const fault of await this.#audit.compare(records, await this.#readCas(instance))) this.#fault(fault);
+  }
+
+  async #readCas({ caPath }: TorturedInstance): Promise<readonly CertificateFacts[]> {
+    const cas = parseCaBundle(await readFile(caPath, "utf8"));
+    if (!cas.ok) throw new Error(`the CA cannot be read: ${cas.error}`);
+    return cas.value;
   }
 
   /** The server is up, but may need a moment more under a storm. */
@@ -241,7 +281,7 @@ class Storm {
 
   /** Compares the events of each watcher since the last comparison with the whole history. */
   async #compare(cluster: ResolvedCluster): Promise<void> {
-    for (const path of [REQUESTS_PATH, COUNTERS_PATH]) {
+    for (const path of [REQUESTS_PATH, RECORDS_PATH, COUNTERS_PATH]) {
       const resource = parseResource(path)!;
       const watchers = this.#watchers.filter((watcher) => watcher.path === path);
       const to = Math.max(
@@ -282,14 +322,15 @@ class Storm {
     const late = this.#clock.sleep(withinMs, this.#stop.signal).then(() => "late", () => "late");
     const outcome = await Promise.race([Promise.all(nodes.map((node) => node.running)), late]);
     if (outcome === "late") this.#fault(`some nodes have no new pair ${withinMs / 1000} s after the last kill`);
-    const ca = parseCaBundle(await readFile(instance.caPath, "utf8"));
-    if (!ca.ok || ca.value[0] === undefined) throw new Error("the CA cannot be read");
+    const [ca] = await this.#readCas(instance);
     for (const node of nodes) {
-      const fault = await node.findFault(ca.value[0], AbortSignal.timeout(SETTLE_WITHIN_MS)).catch(getErrorMessage);
+      const fault = await node.findFault(ca!, AbortSignal.timeout(SETTLE_WITHIN_MS)).catch(getErrorMessage);
       if (fault === undefined) this.#pairs++;
       else this.#fault(fault);
     }
+    await this.#revoker?.useAll(this.#stop.signal);
     await this.#list(cluster, "at the end");
+    await this.#auditRegister(instance, cluster);
     await this.#compare(cluster);
   }
 
@@ -308,6 +349,8 @@ class Storm {
       connections: this.#watchers.reduce((sum, watcher) => sum + watcher.connections(), 0),
       events: this.#events,
       pairs: this.#pairs,
+      records: this.#audit.records,
+      ...this.#revoker?.counts() ?? { revocations: 0, refusals: 0, endedWatches: 0 },
       shares,
     };
   }

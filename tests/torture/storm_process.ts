@@ -50,11 +50,15 @@ function keptLine(folder: string): string {
 
 /** Lists the faults that must have been tried before nothing can be said to be lost. */
 function untried(
-  { kills, certificates, events, checks, shares }: StormReport,
+  { kills, certificates, events, checks, shares, records, revocations, refusals, endedWatches }: StormReport,
   { leastKills }: TortureFlags,
 ): readonly string[] {
   const counts = {
     certificates,
+    "records of the register": records,
+    revocations,
+    "refused uses of a revoked credential": refusals,
+    "watches that a revocation ended": endedWatches,
     "events compared": events,
     "checks of the database": checks,
     ...Object.fromEntries(shares.map((share, index) => [`connections of server ${index}`, share])),
@@ -87,6 +91,9 @@ function formatSummary(report: StormReport, flags: TortureFlags, commit: string)
     `${report.kills} kills (${report.killedStarting} of a starting server) in ${report.seconds.toFixed(0)} s`,
     `${report.certificates} certificates, ${report.writes} writes and ${report.deletions} deletions acknowledged`,
     `${report.states} states shown`,
+    `${report.records} records in the register`,
+    `${report.revocations} credentials revoked, ${report.refusals} uses of them refused, ` +
+    `${report.endedWatches} of their watches ended`,
     `${report.watchers} watchers saw ${report.events} events over ${report.connections} connections`,
     ...(report.shares.length === 0 ? [] : [`connections by server ${report.shares.join(", ")}`]),
     `${report.checks} checks of the ${servers === 1 ? "database" : "etcd"}`,

@@ -1,0 +1,109 @@
+/**
+ * Compares the register of issued certificates with the certificates of requests. It has no sockets, files or clock, so that
+ * a test can present a broken promise to it.
+ */
+import { findLeafCertificate } from "../../core/csr/certificate.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import { hashRecord } from "../../core/register/record.ts";
+import { verifyRecords } from "../../core/register/verify.ts";
+import type { Shown } from "./ledger.ts";
+
+/** A certificate that was issued for a request. */
+export interface IssuedFor {
+  /** The uid of the request. */
+  readonly uid: string;
+  /** The name of the request in messages. */
+  readonly what: string;
+  /** SHA-256 (hex) of the certificate in DER. */
+  readonly fingerprint: string;
+}
+
+/** Lists the certificates of requests. */
+export function listIssued(requests: readonly Shown[]): readonly IssuedFor[] {
+  return requests.flatMap((request) => {
+    const issued = findIssued(
+      `request ${request.metadata.name}`,
+      request.metadata.uid ?? "",
+      request.status?.certificate,
+    );
+    return issued === undefined ? [] : [issued];
+  });
+}
+
+/** Reads the certificate of a request; undefined when it has none. */
+export function findIssued(what: string, uid: string, certificate: string | undefined): IssuedFor | undefined {
+  if (certificate === undefined || certificate === "") return undefined;
+  return { uid, what, fingerprint: findLeafCertificate(certificate)?.sha256Fingerprint ?? "unreadable" };
+}
+
+/**
+ * Finds certificates without a record, requests with two records, and records whose request shows another certificate or
+ * none. `requests` are those that exist now, or existed after the records were read.
+ */
+export function findRegisterFaults(
+  records: readonly IssuedCertificate[],
+  { issued, requests }: { readonly issued: readonly IssuedFor[]; readonly requests: readonly Shown[] },
+): readonly string[] {
+  const faults: string[] = [];
+  const recorded = new Set(records.map(({ spec }) => spec.fingerprint));
+  for (const { what, fingerprint } of issued) {
+    if (!recorded.has(fingerprint)) faults.push(`${what}: its certificate has no record`);
+  }
+  const byUid = new Map<string, IssuedCertificate>();
+  for (const record of records) {
+    const { request } = record.spec;
+    if (request?.uid === undefined) continue;
+    const earlier = byUid.get(request.uid);
+    if (earlier !== undefined) {
+      faults.push(`request ${request.name}: has the records ${earlier.metadata.name} and ${record.metadata.name}`);
+    }
+    byUid.set(request.uid, record);
+  }
+  const shown = new Map(listIssued(requests).map(({ uid, fingerprint }) => [uid, fingerprint]));
+  for (const { metadata: { uid = "", name } } of requests) {
+    const record = byUid.get(uid);
+    if (record !== undefined && shown.get(uid) !== record.spec.fingerprint) {
+      faults.push(`request ${name}: record ${record.metadata.name} is of a certificate that the request does not have`);
+    }
+  }
+  return faults;
+}
+
+/** The memory of the register over all its lists. */
+export class RegisterAudit {
+  readonly #hashes = new Map<string, string>();
+
+  /** The number of records that were listed. */
+  get records(): number {
+    return this.#hashes.size;
+  }
+
+  /** Checks the chain of a whole list, and that earlier records are in it unchanged. Returns the broken promises. */
+  async compare(records: readonly IssuedCertificate[], cas: readonly CertificateFacts[]): Promise<readonly string[]> {
+    const { fault } = await verifyRecords(records, { cas });
+    const faults = fault === undefined ? [] : [`record ${fault.name} ${fault.problem}`];
+    const hashes = new Map(records.map((record) => [record.metadata.name ?? "", hashRecord(record.spec)]));
+    for (const [name, hash] of this.#hashes) {
+      const now = hashes.get(name);
+      if (now === undefined) faults.push(`record ${name} was shown, and is lost`);
+      else if (now !== hash) faults.push(`record ${name} was shown with another content`);
+    }
+    for (const [name, hash] of hashes) this.#hashes.set(name, hash);
+    return faults;
+  }
+}
+
+/** Splits the objects of a stored instance by their keys, and finds the faults of its register. */
+export function findStoredFaults(objects: ReadonlyMap<string, KubeObject>): readonly string[] {
+  // The server stores one kind below each prefix.
+  const below = <T extends KubeObject>(prefix: string): readonly T[] =>
+    [...objects].flatMap(([key, object]) => key.startsWith(prefix) ? [object as T] : []);
+  const requests = below<Shown>(REQUESTS_PREFIX);
+  const records = below<IssuedCertificate>(RECORDS_PREFIX);
+  return findRegisterFaults(records, { issued: listIssued(requests), requests });
+}
+
+const REQUESTS_PREFIX = "/registry/certificatesigningrequests/";
+const RECORDS_PREFIX = "/registry/tlsboot/issuedcertificates/";
