@@ -81,7 +81,7 @@ export {
 export { createNodeCertificates, type NodeCertificates, type NodeCertificatesOptions } from "./node_certificates.ts";
 export { createNodeGuard, type NodeGuard, type NodeGuardDeps } from "./node_guard.ts";
 export { createVerdictEvents, type VerdictEvents, type VerdictEventsOptions } from "./verdict_events.ts";
-export { createSigner, type SignerDeps } from "./signer.ts";
+export { createSigner, type RecordIssued, type SignerDeps } from "./signer.ts";
 export { type CleanerOptions, runCleaner } from "./cleaner.ts";
 export { createTokenCleaner, type TokenCleanerDeps } from "./token_cleaner.ts";
 export { type LeaderElectionOptions, runWhileLeading } from "./leader_election.ts";
@@ -95,3 +95,5 @@ export {
   type PassphrasePort,
 } from "./ca_provider.ts";
 export type { VerdictEvent } from "../core/approval/request_states.ts";
+export type { FindRevokedRequest } from "./revoked_requests.ts";
+export type { TokenApproval, TokenVerdict } from "./token_approval.ts";

@@ -157,6 +157,7 @@ export {
   type Kubeconfig,
   type KubeconfigCluster,
   type KubeconfigContext,
+  type KubeconfigExtension,
   type KubeconfigUser,
   parseKubeconfig,
 } from "./kube/kubeconfig.ts";
@@ -222,7 +223,7 @@ export {
 export { type Inventory, type NodeNames, parseInventory } from "./approval/inventory.ts";
 export { evaluateKubeletClient } from "./approval/kubelet_client.ts";
 export { findHeldNames, listReportedNames, type ReportingNode, splitHosts } from "./approval/node_names.ts";
-export type { Evidence, Lookup } from "./approval/ownership.ts";
+export type { Evidence, Lookup, NodeCertificate } from "./approval/ownership.ts";
 export { parsePolicy } from "./approval/parse_policy.ts";
 export { listPastApprovals, type PastApproval } from "./approval/past_approvals.ts";
 export type {
@@ -406,3 +407,31 @@ export { type CertificateChain, encodeIssued, encodeTrust, parseAuthorityChain }
 export { parseCaBundle } from "./pki/ca_bundle.ts";
 export { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "./pki/public_key_pin.ts";
 export { type ChainOptions, verifyChain } from "./pki/chain.ts";
+export type { Hold } from "./approval/node_claims.ts";
+export type { TokenRefusal } from "./bootstrap/bound_token.ts";
+export type {
+  CertificateRevocation,
+  IssuedCertificate,
+  IssuedCertificateApproval,
+  IssuedCertificateRequester,
+  IssuedCertificateSource,
+  IssuedCertificateSpec,
+  IssuedCertificateStatus,
+  NodeRecoveryBinding,
+  RegisterSeal,
+  RemovedRecords,
+  Revocation,
+  RevocationSpec,
+  RevocationStatus,
+} from "./kube/tlsboot_v1alpha1.ts";
+export type { RecoveryRefusal } from "./bootstrap/node_recovery.ts";
+export type { CertificateDescription } from "./register/record.ts";
+export type { FindRecorded, RecordedCertificate, RecordedCertificates } from "./revocation/recorded_certificates.ts";
+export type {
+  IdentifiedUser,
+  PresentedCertificate,
+  RevocableRequest,
+  RevocationIndex,
+  RevocationMatch,
+} from "./revocation/revocation_index.ts";
+export type { REVOCATION_TARGET_KINDS, RevocationTargetKind } from "./revocation/revocation.ts";

@@ -82,7 +82,7 @@ export { createLoopbackTransport } from "./loopback.ts";
 export { type Answer, type AnswerBody, type AnswerHeaders, type AnswerStream, toResponse } from "./http/answer.ts";
 export type { Caller, IncomingRequest, RequestConnection } from "./http/exchange.ts";
 export type { ServingPair } from "./connections/tls.ts";
-export type { PeerCertificate } from "./authn/authentication.ts";
+export type { MethodResult, PeerCertificate } from "./authn/authentication.ts";
 export type { AuditCounts, AuditOptions, AuditSink } from "./http/audit.ts";
 export type { HealthCheck } from "./http/health.ts";
 export { createMetrics, type Metrics, type ObservedRequest, type WatchedResource } from "./metrics/api_requests.ts";
@@ -117,6 +117,7 @@ export type {
   Cell,
   Column,
   ColumnDefinition,
+  CommitContext,
   GuardedRequest,
   Resource,
   Review,
@@ -129,7 +130,7 @@ export type {
 } from "./registry/resource.ts";
 export type { Conversion } from "./registry/converted_storage.ts";
 export type { Beginning, DeletionRequest, DeletionRules } from "./registry/resource.ts";
-export { createResources } from "./registry/resources.ts";
+export { createResources, type ResourcesDeps } from "./registry/resources.ts";
 export { createReviews, type ReviewDeps } from "./registry/reviews.ts";
 
 // Storages.
@@ -143,6 +144,7 @@ export {
   type StoragePage,
   type StorageWatch,
   type Stored,
+  type Write,
   WriteRefusedError,
 } from "./storage/storage.ts";
 export { createMemoryStorage, type MemoryStorageDeps } from "./storage/memory/memory_storage.ts";
@@ -152,3 +154,10 @@ export type { StorageLimits, StorageTimes } from "./storage/memory/journaled_sto
 export type { StoredValues } from "./storage/etcd/contents.ts";
 export type { RbacObjects } from "../core/rbac/evaluate.ts";
 export type { ReconcilePlan } from "../core/rbac/reconcile.ts";
+export type { SigningRequestLimits } from "./admission/signing_requests.ts";
+export type { PublishedCrls } from "./http/crl.ts";
+export type { NodeRecovery, NodeRecoveryLimits } from "./node_recovery.ts";
+export type { Register } from "./register/register.ts";
+export type { Revocations } from "./revocation/revocations.ts";
+export type { LastSeal, NewestCertificate, RegisterHead, RegisterIndex } from "./register/index.ts";
+export type { RevocationResourceDeps } from "./registry/revocations.ts";
