@@ -5,7 +5,8 @@ import type { Program } from "../program.ts";
 import { atMost, atMostTimes, type Scenario } from "../scenario.ts";
 import { firstCertificateScenario } from "./first_certificate.ts";
 import { httpSigningScenario, nodeSigningScenario } from "./http_signing.ts";
-import { oneThreadScenario } from "./one_thread.ts";
+import { oneThreadScenario, revocationScenario } from "./one_thread.ts";
+import { recordsScenario } from "./records.ts";
 import { getScenario, versionScenario } from "./starts.ts";
 import { storedScenario } from "./stored.ts";
 import { stormScenario } from "./storm.ts";
@@ -37,7 +38,9 @@ export function createScenarios({ node, client, scale }: Subjects): readonly Sce
     }),
     ...liftedStorms(AS_SHIPPED, scaled),
     storedScenario({ grounds: AS_SHIPPED, ...countStored(scaled) }),
+    recordsScenario(scaled(100_000), client),
     oneThreadScenario(node, scaled(5000)),
+    revocationScenario(node, scaled(200)),
     httpSigningScenario(scaled(2000)),
   ];
 }

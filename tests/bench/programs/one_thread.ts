@@ -1,11 +1,13 @@
 /**
- * Verifies requests and issues certificates on one thread, or does only the two OpenSSL operations of that. Prints a
- * reading: milliseconds of one, and what the process used for all.
+ * Verifies requests and issues certificates on one thread, or does only the two OpenSSL operations of that, or
+ * authenticates a client certificate with or without 10,000 revocations. Prints a reading: milliseconds of one, and what
+ * the process used for all.
  *
- * Usage: one_thread.ts core|openssl COUNT
+ * Usage: one_thread.ts core|openssl|revocations|authentication COUNT
  */
 import { generateKeyPairSync, randomBytes, sign, verify } from "node:crypto";
 import process from "node:process";
+import { createSystemClock } from "../../../cli/system.ts";
 import { parseRequest } from "../../../core/csr/request.ts";
 import { createAuthority } from "../../../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../../../core/pki/authority_chain.ts";
@@ -17,8 +19,16 @@ import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
 } from "../../../core/kube/certificates_v1.ts";
+import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
+import { formatRecordName } from "../../../core/register/record.ts";
+import { RecordedCertificates } from "../../../core/revocation/recorded_certificates.ts";
+import { createRevocation } from "../../../core/revocation/revocation.ts";
+import { RevocationIndex } from "../../../core/revocation/revocation_index.ts";
+import { createAuthenticator } from "../../../server/authn/authenticator.ts";
+import { createMemoryLogger } from "../../support/memory_logger.ts";
+import { createClientCa, verifiedPeer } from "../../support/test_peers.ts";
 import { readUsage } from "../processes.ts";
 import type { Reading } from "../scenario.ts";
 import { since } from "../instance.ts";
@@ -31,12 +41,13 @@ const SERIAL_BYTES = 16;
 const SIGNED_BYTES = 400;
 
 async function main(): Promise<void> {
-  const [what, text] = process.argv.slice(2);
+  const [what = "", text] = process.argv.slice(2);
   const count = Number(text);
-  if ((what !== "core" && what !== "openssl") || !Number.isInteger(count) || count < 1) {
-    throw new Error("usage: one_thread.ts core|openssl COUNT");
+  const prepare = WORKS[what];
+  if (prepare === undefined || !Number.isInteger(count) || count < 1) {
+    throw new Error(`usage: one_thread.ts ${Object.keys(WORKS).join("|")} COUNT`);
   }
-  const act = what === "core" ? await prepareCore(count + WARM_UP) : prepareOpenssl();
+  const act = await prepare(count + WARM_UP);
   for (let index = 0; index < WARM_UP; index++) await act(index);
   const before = readUsage([process.pid]);
   const startedAt = performance.now();
@@ -109,6 +120,62 @@ function prepareOpenssl(): (index: number) => Promise<void> {
     return Promise.resolve();
   };
 }
+
+/** A client certificate that is not revoked, among certificates, users, nodes and groups that are. */
+async function prepareAuthentication(revocations: number): Promise<(index: number) => Promise<void>> {
+  const now = new Date();
+  const ca = await createClientCa(now);
+  const peerCertificate = await verifiedPeer(ca, now, {
+    commonName: "system:node:n1",
+    organizations: ["system:nodes"],
+  });
+  const records = new RecordedCertificates();
+  const index = new RevocationIndex(records.findByFingerprint);
+  for (let number = 1; number <= revocations; number++) {
+    records.put(createTestRecord(number));
+    const kind = (["serial", "node", "user", "group"] as const)[number % 4]!;
+    index.put(createRevocation({ kind, value: kind === "serial" ? number.toString(16) : `revoked-${number}` }, {
+      reason: "keyCompromise",
+    }));
+  }
+  const cas = [ca.certificate];
+  const authenticate = createAuthenticator({
+    clock: createSystemClock(),
+    logger: createMemoryLogger(),
+    clientCas: () => cas,
+    anonymous: false,
+    revocations: { findRefusal: (user, certificate) => index.findForCredential(user, certificate)?.message },
+  });
+  return async () => {
+    const { kind } = await authenticate({ peerCertificate, authorizationHeader: undefined });
+    if (kind !== "user") throw new Error("the certificate is refused");
+  };
+}
+
+function createTestRecord(sequence: number): IssuedCertificate {
+  const fingerprint = sequence.toString(16).padStart(64, "0");
+  return {
+    metadata: { name: formatRecordName(sequence) },
+    spec: {
+      sequence,
+      fingerprint,
+      serialNumber: sequence.toString(16),
+      notBefore: null,
+      notAfter: null,
+      issuedAt: null,
+    },
+    status: {},
+  };
+}
+
+const REVOCATIONS = 10_000;
+/** The kinds of work by their names on the command line; each prepares a number of runs. */
+const WORKS: Readonly<Record<string, (count: number) => Promise<(index: number) => Promise<void>>>> = {
+  core: prepareCore,
+  openssl: () => Promise.resolve(prepareOpenssl()),
+  revocations: () => prepareAuthentication(REVOCATIONS),
+  authentication: () => prepareAuthentication(0),
+};
 
 main().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
