@@ -59,6 +59,7 @@ export type CrlReason = keyof typeof CRL_REASON_CODES;
 export interface CrlEntry {
   /** The serial number in hexadecimal digits. */
   readonly serialNumber: string;
+  /** Written as the time of the CRL if it is later: a moment ago, or by a clock that is ahead. */
   readonly revokedAt: Date;
   readonly reason: CrlReason;
 }
@@ -122,7 +123,7 @@ export async function createCrl(
     subject.raw,
     encodeTime(plan.thisUpdate),
     encodeTime(plan.nextUpdate),
-    ...await encodeEntries(plan.entries, pause),
+    ...await encodeEntries(plan, pause),
     encodeValue(contextTag(0, true), extensions),
   );
   await pause();
@@ -190,22 +191,25 @@ export function chooseCrlNumber(now: Date, random: Uint8Array, previous: bigint 
 }
 
 /** Encodes the list of entries. An empty list is absent (RFC 5280 §5.1.2.6). */
-async function encodeEntries(entries: readonly CrlEntry[], pause: () => Promise<void>): Promise<readonly Bytes[]> {
+async function encodeEntries(
+  { entries, thisUpdate }: CrlPlan,
+  pause: () => Promise<void>,
+): Promise<readonly Bytes[]> {
   if (entries.length === 0) return [];
   const parts: Uint8Array[] = [];
   for (let start = 0; start < entries.length; start += ENTRIES_PER_TURN) {
-    parts.push(Buffer.concat(entries.slice(start, start + ENTRIES_PER_TURN).map(encodeEntry)));
+    const some = entries.slice(start, start + ENTRIES_PER_TURN);
+    parts.push(Buffer.concat(some.map((entry) => encodeEntry(entry, thisUpdate))));
     await pause();
   }
   return [encodeParts(TAG.sequence, parts)];
 }
 
-function encodeEntry({ serialNumber, revokedAt, reason }: CrlEntry): Bytes {
+function encodeEntry({ serialNumber, revokedAt, reason }: CrlEntry, thisUpdate: Date): Bytes {
   const serial = encodeUnsigned(decodeHex(serialNumber));
+  const date = encodeTime(revokedAt > thisUpdate ? thisUpdate : revokedAt);
   const extension = REASON_EXTENSIONS.get(reason);
-  return extension === undefined
-    ? encodeSequence(serial, encodeTime(revokedAt))
-    : encodeSequence(serial, encodeTime(revokedAt), extension);
+  return extension === undefined ? encodeSequence(serial, date) : encodeSequence(serial, date, extension);
 }
 
 /** The extensions of an entry by its reason. The reason `unspecified` is not written (RFC 5280 §5.3.1). */

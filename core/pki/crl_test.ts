@@ -74,7 +74,8 @@ function toRead({ serialNumber, revokedAt, reason }: CrlEntry): readonly unknown
   // The reason `unspecified` is absent from a list.
   return [
     BigInt(`0x${serialNumber}`),
-    revokedAt,
+    // No entry is later than its list.
+    revokedAt > NOW ? NOW : revokedAt,
     reason === "unspecified" ? undefined : CRL_REASON_CODES[reason],
   ];
 }

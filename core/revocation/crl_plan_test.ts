@@ -113,17 +113,6 @@ test("planNextCrl() is backdated like a certificate, valid for a week, and its n
   assert.equal(planNextCrl({ revoked: [], previous, now: NOW, random: RANDOM }).number, first.number + 11n);
 });
 
-test("planNextCrl() lists no certificate with a later date than that of the CRL", () => {
-  const revokedAt = hoursFromNow(0.5);
-  const { entries, thisUpdate } = planNextCrl({
-    revoked: [{ ...LISTED, revokedAt }],
-    previous: undefined,
-    now: NOW,
-    random: RANDOM,
-  });
-  assert.deepEqual(entries.map((entry) => entry.revokedAt), [thisUpdate]);
-});
-
 test("planNextCrl() drops an expired certificate after it was listed once more", () => {
   const expiring = { ...LISTED, notAfter: hoursFromNow(1) };
   const lists: number[] = [];

@@ -9,7 +9,7 @@ const REVOCATIONS_PREFIX = "/registry/tlsboot/revocations/";
 
 /** An index of the revoked certificates, which follows the storage until it is disposed. */
 export interface RevokedCertificates extends Disposable {
-  /** Lists the revoked certificates of a CA, in the order of their issuance. */
+  /** Lists the revoked certificates of a CA, the newest revocations last. */
   list(issuerFingerprint: string): readonly RevokedCertificate[];
 }
 
@@ -24,11 +24,7 @@ export async function followRevokedCertificates(
     await follow(storage, REVOCATIONS_PREFIX, revoked, onChange),
   ];
   return {
-    list(issuerFingerprint) {
-      // By key: the records in the order of their issuance come before the revocations.
-      const sorted = [...revoked].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, certificate]) => certificate);
-      return selectRevoked(sorted, issuerFingerprint);
-    },
+    list: (issuerFingerprint) => selectRevoked([...revoked.values()], issuerFingerprint),
     [Symbol.dispose]() {
       for (const watch of watches) watch.stop();
     },
