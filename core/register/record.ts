@@ -10,7 +10,6 @@ import type {
   IssuedCertificateSource,
   IssuedCertificateSpec,
 } from "../kube/tlsboot_v1alpha1.ts";
-import { sortedKeys } from "../lib/byte_order.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
 import { formatName } from "../pki/names.ts";
 import { listUsages } from "../pki/usages.ts";
@@ -127,7 +126,8 @@ export function encodeCanonicalJson(value: unknown): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   const entries = value as Readonly<Record<string, unknown>>;
   const parts: string[] = [];
-  for (const key of sortedKeys(value)) {
+  // RFC 8785 section 3.2.3 orders keys by UTF-16 code units, as JavaScript does.
+  for (const key of Object.keys(value).sort()) {
     if (entries[key] !== undefined) parts.push(`${JSON.stringify(key)}:${encodeCanonicalJson(entries[key])}`);
   }
   return `{${parts.join(",")}}`;
