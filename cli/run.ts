@@ -34,7 +34,7 @@ export async function run(
   let isDebug = argv.includes("--debug");
   let seeHelp: string | undefined;
   try {
-    if (argv[0] === COMPLETE_WORD && argv[1] === "--") return await answerCompletion(argv.slice(2), io, table);
+    if (argv[0] === COMPLETE_WORD && argv[1] === "--") return await answerCompletion(argv.slice(2), io, table, signal);
     const invocation = parseCommandLine(argv, table);
     if (invocation.kind === "help") {
       io.stdout.write(invocation.text);
@@ -69,9 +69,18 @@ function fail(error: unknown, io: Io, signal: AbortSignal, isDebug: boolean): Ex
   return code;
 }
 
-async function answerCompletion(words: readonly string[], io: Io, table: CommandTable): Promise<ExitCode> {
-  const { completeWords } = await import("./framework/completion.ts");
-  io.stdout.write(completeWords(words, table));
+async function answerCompletion(
+  words: readonly string[],
+  io: Io,
+  table: CommandTable,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const { completeWords, findCompletedObjects } = await import("./framework/completion.ts");
+  const objects = findCompletedObjects(words, table);
+  const names = objects === undefined
+    ? []
+    : await (await import("./api/completed_names.ts")).listCompletedNames(objects, words, io, signal);
+  io.stdout.write(completeWords(words, table, names));
   return EXIT.done;
 }
 

@@ -1,7 +1,7 @@
 /** Shell completion from the command table. The only user of @bomb.sh/tab. */
 import { type Complete, RootCommand, script } from "@bomb.sh/tab";
 import { type Command, type CommandTable, GLOBAL_FLAGS } from "./command.ts";
-import { type Completion, type Flag, flagName } from "./flags.ts";
+import { type CompletedObjects, type Completion, type Flag, flagName } from "./flags.ts";
 
 /** A shell that has a completion script. */
 export type Shell = Parameters<typeof script>[0];
@@ -22,21 +22,48 @@ export function renderCompletionScript(shell: Shell, program: string): string {
     .replace(/^complete -F /m, "complete -o default -F ");
 }
 
+/** A name that completion offers, with a description. */
+export interface CompletedName {
+  readonly name: string;
+  readonly description: string;
+}
+
+/** Finds the objects whose names the last word may be; undefined when it is something else. */
+export function findCompletedObjects(words: readonly string[], table: CommandTable): CompletedObjects | undefined {
+  if (words[words.length - 1]?.startsWith("-") === true) return undefined;
+  const command = table.commands.find(({ path, aliases = [] }) =>
+    [path, ...aliases.map((alias) => [...path.slice(0, -1), alias])].some((spelling) =>
+      words.length > spelling.length && spelling.every((word, index) => word === words[index])
+    )
+  );
+  const completion = command?.args[0]?.completion;
+  return completion?.kind === "objects" ? completion.objects : undefined;
+}
+
 /** Answers a completion script: one candidate with its description per line, then the directive. */
-export function completeWords(words: readonly string[], table: CommandTable): string {
-  const state = { offersFiles: false };
+export function completeWords(
+  words: readonly string[],
+  table: CommandTable,
+  names: readonly CompletedName[] = [],
+): string {
+  const state = { offersFiles: false, names };
   const root = createRoot(table, state);
   const answer = captureLog(() => root.parse([...words]));
   const hasCandidates = !answer.startsWith(":");
   return state.offersFiles && !hasCandidates ? answer.replace(NO_FILES, FILES) : answer;
 }
 
-function createRoot(table: CommandTable, state: { offersFiles: boolean }): RootCommand {
+function createRoot(
+  table: CommandTable,
+  state: { offersFiles: boolean; readonly names: readonly CompletedName[] },
+): RootCommand {
   const root = new RootCommand();
   const offer = (completion: Completion) => (complete: Complete): void => {
     if (completion.kind === "choices") completion.choices.forEach((choice) => complete(withoutPlaceholder(choice), ""));
     else if (completion.kind === "suggestions") completion.suggestions.forEach((text) => complete(text, ""));
-    else if (completion.kind !== "none") state.offersFiles = true;
+    else if (completion.kind === "objects") {
+      state.names.forEach(({ name, description }) => complete(name, description));
+    } else if (completion.kind !== "none") state.offersFiles = true;
   };
   const addFlag = (target: { option: RootCommand["option"] }, key: string, flag: Flag<unknown>): void => {
     const name = flagName(key);

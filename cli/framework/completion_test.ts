@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { COMMAND_TABLE } from "../commands/mod.ts";
 import { SHELLS } from "../commands/completion/flags.ts";
-import { completeWords, renderCompletionScript } from "./completion.ts";
+import { completeWords, findCompletedObjects, renderCompletionScript } from "./completion.ts";
 
 function candidates(words: readonly string[]): readonly string[] {
   return completeWords(words, COMMAND_TABLE).split("\n").map((line) => line.split("\t")[0] ?? "");
@@ -27,6 +27,27 @@ for (
     assert.ok(found.includes(":4"));
   });
 }
+
+for (
+  const { words, want } of [
+    { words: ["revoke", ""], want: "revocable" },
+    { words: ["revoke", "node/n1", "us"], want: "revocable" },
+    { words: ["get", "certs", "3f"], want: "certificates" },
+    { words: ["describe", "csr", ""], want: "requests" },
+    { words: ["revoke", "--rea"], want: undefined },
+    { words: ["get"], want: undefined },
+    { words: ["inspect", ""], want: undefined },
+  ]
+) {
+  test(`findCompletedObjects() finds ${want} for: tlsboot ${words.join(" ")}`, () => {
+    assert.equal(findCompletedObjects(words, COMMAND_TABLE), want);
+  });
+}
+
+test("completeWords() offers the names of objects with their descriptions", () => {
+  const names = [{ name: "node/n1", description: "a machine" }, { name: "user/alice", description: "" }];
+  assert.match(completeWords(["revoke", "no"], COMMAND_TABLE, names), /^node\/n1\ta machine\n:4\n$/);
+});
 
 test("completeWords() lets the shell offer files for arguments and flags that name files", () => {
   assert.equal(completeWords(["inspect", ""], COMMAND_TABLE), ":0\n");

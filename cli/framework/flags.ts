@@ -36,7 +36,12 @@ export type Completion =
   | { readonly kind: "none" | "file" | "directory" }
   | { readonly kind: "choices"; readonly choices: readonly string[] }
   /** Suggestions do not restrict the value. */
-  | { readonly kind: "suggestions"; readonly suggestions: readonly string[] };
+  | { readonly kind: "suggestions"; readonly suggestions: readonly string[] }
+  /** Names of objects, which are read from the API when the user presses Tab. */
+  | { readonly kind: "objects"; readonly objects: CompletedObjects };
+
+/** Objects whose names are completed; `revocable` is everything that may be revoked, such as `node/n1`. */
+export type CompletedObjects = "certificates" | "requests" | "revocations" | "tokens" | "revocable";
 
 /** The flags of a command, by their names in camelCase. */
 export type FlagSet = Readonly<Record<string, Flag<unknown>>>;

@@ -187,6 +187,18 @@ test("tlsboot get certificates -w prints what is issued from then on", async () 
   assert.match(io.stdoutText(), /^issuedcertificate\.tlsboot\/\d{10}\n$/);
 });
 
+test("shells complete serial numbers, names and tokens from the API, and nothing without a server", async () => {
+  const complete = async (...words: readonly string[]) =>
+    (await succeed("complete", "--", ...words)).trimEnd().split("\n").map((line) => line.split("\t")[0]);
+  assert.deepEqual(await complete("revoke", "user/a"), ["user/alice", ":4"]);
+  assert.deepEqual(await complete("revoke", "group/d"), ["group/dev", ":4"]);
+  assert.ok((await complete("revoke", "")).includes("node/"));
+  const serial = (await listRecords()).at(-1)?.spec.serialNumber?.slice(0, 12) ?? "";
+  assert.deepEqual(await complete("describe", "certificate", serial.slice(0, 8)), [serial, ":4"]);
+  assert.equal((await complete("token", "delete", "")).length, 2);
+  assert.deepEqual(await complete("get", "csr", "--data-dir", "nowhere", ""), [":4"]);
+});
+
 test("another API server does not serve the register, and the message names what does", async () => {
   await using place = await createTempFolder();
   await using api = await startFakeApi();

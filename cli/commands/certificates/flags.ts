@@ -110,6 +110,7 @@ export const getCertificatesCommand = defineCommand({
     argument("SERIAL", "Serial numbers, or their beginnings; all certificates without one", {
       optional: true,
       variadic: true,
+      completion: { kind: "objects", objects: "certificates" },
     }),
   ],
   flags: GET_CERTIFICATES_FLAGS,
@@ -149,7 +150,7 @@ export const describeCertificateCommand = defineCommand({
     argument(
       "SERIAL",
       "Serial numbers, or their beginnings; SHA-256 fingerprints; or numbers in the register",
-      { variadic: true },
+      { variadic: true, completion: { kind: "objects", objects: "certificates" } },
     ),
   ],
   flags: DESCRIBE_CERTIFICATE_FLAGS,

@@ -15,6 +15,9 @@ const CSR_ALIASES: readonly string[] = [
   "certificatesigningrequests.certificates.k8s.io",
 ];
 
+/** Shells complete the names of requests. */
+const REQUEST_NAMES = { kind: "objects", objects: "requests" } as const;
+
 const GET_CSR_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
 
 /** The type of the flags of `get csr`. */
@@ -30,7 +33,13 @@ export const getCsrCommand = defineCommand({
  Prints the table that the server makes, the same as kubectl get csr. On stderr it names the pending requests that the
  approver holds for a person: another machine may be claiming the name of a node, or the inventory lacks the machine.`,
   group: "Certificate Signing Request Commands",
-  args: [argument("NAME", "Requests to show; all without a name", { optional: true, variadic: true })],
+  args: [
+    argument("NAME", "Requests to show; all without a name", {
+      optional: true,
+      variadic: true,
+      completion: REQUEST_NAMES,
+    }),
+  ],
   flags: GET_CSR_FLAGS,
   examples: [
     { comment: "List all requests", command: "tlsboot get csr" },
@@ -69,7 +78,11 @@ export const describeCsrCommand = defineCommand({
  Starts as kubectl describe csr does, then shows the requested identity beside the requester, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. The verdict is by the policies and the inventory that the approver has published, or by those of --policy and --inventory. NAME is the name of a request, or of the machine that asks.`,
   group: "Certificate Signing Request Commands",
   args: [
-    argument("NAME", "The requests or machines to describe; all without a name", { optional: true, variadic: true }),
+    argument("NAME", "The requests or machines to describe; all without a name", {
+      optional: true,
+      variadic: true,
+      completion: REQUEST_NAMES,
+    }),
   ],
   flags: DESCRIBE_CSR_FLAGS,
   examples: [
@@ -133,7 +146,13 @@ export const approveCommand = defineCommand({
  The condition names the user and the tool that decided. When no signer has issued a certificate after a second, this is
  reported on stderr.`,
   group: "Certificate Signing Request Commands",
-  args: [argument("NAME", "The requests or machines to approve", { optional: true, variadic: true })],
+  args: [
+    argument("NAME", "The requests or machines to approve", {
+      optional: true,
+      variadic: true,
+      completion: REQUEST_NAMES,
+    }),
+  ],
   flags: APPROVE_FLAGS,
   examples: [
     { comment: "Approve the machine n1", command: "tlsboot approve n1" },
@@ -160,7 +179,7 @@ export const denyCommand = defineCommand({
 
  No certificate is issued for a denied request. A denial cannot be taken back: the client has to send a new request. The condition names the user and the tool that decided. NAME is the name of a request or of the machine that asks, as for tlsboot approve.`,
   group: "Certificate Signing Request Commands",
-  args: [argument("NAME", "The requests or machines to deny", { variadic: true })],
+  args: [argument("NAME", "The requests or machines to deny", { variadic: true, completion: REQUEST_NAMES })],
   flags: DECIDE_FLAGS,
   examples: [{ comment: "Deny a request", command: "tlsboot deny csr-sqgzp --message 'Unknown machine.'" }],
   exitCodes: { 0: "every request is denied", 1: "failed for one or more requests" },
@@ -180,7 +199,7 @@ export const deleteCsrCommand = defineCommand({
 
  Certificates that were issued stay valid; tlsboot revoke csr/NAME revokes them, also when the request is deleted.`,
   group: "Certificate Signing Request Commands",
-  args: [argument("NAME", "The requests to delete", { variadic: true })],
+  args: [argument("NAME", "The requests to delete", { variadic: true, completion: REQUEST_NAMES })],
   flags: DELETE_CSR_FLAGS,
   examples: [{ comment: "Delete a request", command: "tlsboot delete csr n1" }],
   exitCodes: { 1: "failed for one or more requests" },

@@ -18,7 +18,7 @@ import { forEachName } from "../../framework/for_each_name.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
-import { tokenPath } from "../token/token_api.ts";
+import { tokenPath } from "../../api/tokens.ts";
 import { denyPending } from "./deny.ts";
 import type { TypedTarget } from "./targets.ts";
 

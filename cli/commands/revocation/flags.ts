@@ -12,9 +12,6 @@ const YES_FLAG = switchFlag({
   summary: "Do not ask for confirmation, also for what this command itself uses or the register does not know.",
 });
 
-/** The words before a name, which shells complete. */
-const TARGET_WORDS: readonly string[] = ["node/", "user/", "group/", "token/", "csr/"];
-
 const REVOKE_FLAGS = {
   ...API_FLAGS,
   reason: choiceFlag({
@@ -55,7 +52,7 @@ export const revokeCommand = defineCommand({
       "A serial number or its beginning, node/NAME, user/NAME, group/NAME, token/ID or csr/NAME",
       {
         variadic: true,
-        completion: { kind: "suggestions", suggestions: TARGET_WORDS },
+        completion: { kind: "objects", objects: "revocable" },
       },
     ),
   ],
@@ -94,7 +91,7 @@ export const unrevokeCommand = defineCommand({
   args: [
     argument(TARGET_ARGUMENT, "What is revoked, as in tlsboot revoke, or the name of a revocation", {
       variadic: true,
-      completion: { kind: "suggestions", suggestions: TARGET_WORDS.filter((word) => word !== "csr/") },
+      completion: { kind: "objects", objects: "revocations" },
     }),
   ],
   flags: UNREVOKE_FLAGS,
@@ -116,7 +113,13 @@ export const getRevocationsCommand = defineCommand({
 
  Prints the table that the server makes, the same as kubectl get revocations.`,
   group: "Certificate Commands",
-  args: [argument("NAME", "Revocations to show; all without a name", { optional: true, variadic: true })],
+  args: [
+    argument("NAME", "Revocations to show; all without a name", {
+      optional: true,
+      variadic: true,
+      completion: { kind: "objects", objects: "revocations" },
+    }),
+  ],
   flags: GET_REVOCATIONS_FLAGS,
   examples: [
     { comment: "List all revocations", command: "tlsboot get revocations" },

@@ -22,7 +22,7 @@ import { RevocationIndex } from "../../../core/revocation/revocation_index.ts";
 import type { ApiConnection } from "../../api/connection.ts";
 import { csrPath } from "../../api/csrs.ts";
 import { isGroupMissing, revocationPath } from "../../api/records.ts";
-import { tokenPath } from "../token/token_api.ts";
+import { tokenPath } from "../../api/tokens.ts";
 import { createApiSource, findReferences, type RecordSource } from "../certificates/source.ts";
 import type { TypedTarget } from "./targets.ts";
 

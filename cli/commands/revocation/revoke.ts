@@ -18,7 +18,7 @@ import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { denyPending } from "./deny.ts";
 import { revokeElsewhere } from "./elsewhere.ts";
-import { tokenPath } from "../token/token_api.ts";
+import { tokenPath } from "../../api/tokens.ts";
 import { type RevocationPlan, RevocationPlanner } from "./plan.ts";
 import { describeDone, describeNextSteps, describePlan, describeTokenUses } from "./plan_text.ts";
 import { parseTypedTarget } from "./targets.ts";

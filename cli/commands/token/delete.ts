@@ -11,7 +11,7 @@ import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
-import { tokenPath } from "./token_api.ts";
+import { tokenPath } from "../../api/tokens.ts";
 
 /** The action of the command `tlsboot token delete`. */
 export async function run(input: Input<TokenDeleteFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

@@ -164,7 +164,10 @@ export const tokenDeleteCommand = defineCommand({
 
  Certificates that were requested with them stay valid; tlsboot revoke token/ID revokes them too.`,
   group: "Key and File Commands",
-  args: [argument("TOKEN", "Ids or whole tokens", { variadic: true })],
+  args: [argument("TOKEN", "Ids or whole tokens", {
+    variadic: true,
+    completion: { kind: "objects", objects: "tokens" },
+  })],
   flags: TOKEN_DELETE_FLAGS,
   examples: [{ comment: "Delete a token by its id", command: "tlsboot token delete abcdef" }],
   exitCodes: { 1: "failed for one or more tokens" },

@@ -13,7 +13,7 @@ import type { Io } from "../../io.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { alignTabs } from "../../output/tab_writer.ts";
 import { escapeValue } from "../../output/escape.ts";
-import { TOKEN_COLLECTION } from "./token_api.ts";
+import { TOKEN_COLLECTION } from "../../api/tokens.ts";
 
 /** The spacing of kubeadm's table. */
 const TOKEN_TABS = { minWidth: 10, padding: 3 };

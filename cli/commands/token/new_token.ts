@@ -29,7 +29,7 @@ import { warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
 import type { NEW_TOKEN_FLAGS } from "./flags.ts";
-import { TOKEN_COLLECTION, tokenPath } from "./token_api.ts";
+import { TOKEN_COLLECTION, tokenPath } from "../../api/tokens.ts";
 
 /** The settings of a new token. */
 export type NewTokenSettings = Settings<typeof NEW_TOKEN_FLAGS>;
