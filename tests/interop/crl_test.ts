@@ -1,6 +1,7 @@
-/** CRLs of every kind of CA key, before openssl, Go, nginx and HAProxy: they accept a CRL and refuse what it lists. */
+/** CRLs before openssl, Go, zlint, nginx and HAProxy: they accept the CRL of a CA and refuse what it lists. */
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { X509Certificate } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { test } from "node:test";
 import { createAuthority } from "../../core/pki/authority.ts";
@@ -17,6 +18,9 @@ import {
   startHaproxy,
   startNginx,
 } from "../support/interop/crl_judges.ts";
+import { runProgram } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { openssl } from "../support/interop/openssl.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -94,12 +98,59 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "
   });
 }
 
-for (const [name, startServer] of [["nginx", startNginx], ["HAProxy", startHaproxy]] as const) {
-  test(`${name} accepts the CRL of a CA, and refuses the revoked client and no other`, async () => {
-    await using folder = await createTempFolder();
-    const setting = await makeSetting(folder, "ecdsa-p256");
-    await using server = await startServer(setting);
-    assert.equal(await server.judge(setting.good), undefined);
-    assert.match(await server.judge(setting.revoked) ?? "", /certificate/i);
+test("a revoked node is refused by openssl, Go, nginx and HAProxy with the CRL of the server, and no other is", async () => {
+  await using instance = await startInstance({ args: ["--auto-approve"] });
+  const { folder } = instance;
+  const [revoked, good] = [await joinNode(instance, "n1"), await joinNode(instance, "n2")];
+  const crl = folder.join("ca.crl");
+  const setting: CrlSetting = {
+    folder,
+    ca: instance.caPath,
+    crl,
+    serverCertificate: `${instance.dataDir}/pki/apiserver.crt`,
+    serverKey: `${instance.dataDir}/pki/apiserver.key`,
+  };
+  await tlsboot(instance, "ca", "crl", "--data-dir", instance.dataDir, "--out", crl);
+  for (const { certificate } of [revoked, good]) assert.equal(await judgeByOpenssl(setting, certificate), undefined);
+
+  const serial = new X509Certificate(await readFile(revoked.certificate)).serialNumber;
+  const line = ["revoke", serial, "--data-dir", instance.dataDir, "--reason", "keyCompromise", "--yes"];
+  await tlsboot(instance, ...line);
+  await eventually("the server to list it", async () => {
+    await tlsboot(instance, "ca", "crl", "--data-dir", instance.dataDir, "--out", crl);
+    return await judgeByOpenssl(setting, revoked.certificate);
   });
+  assert.match(await judgeByGo(setting, revoked.certificate) ?? "", /revoked at .* reason 1/);
+  for (const judge of [judgeByOpenssl, judgeByGo]) assert.equal(await judge(setting, good.certificate), undefined);
+  assert.deepEqual(await lintCrl(crl), []);
+  for (const startServer of [startNginx, startHaproxy]) {
+    await using server = await startServer(setting);
+    assert.equal(await server.judge(good), undefined);
+    assert.match(await server.judge(revoked) ?? "", /certificate/i);
+  }
+  // The same list as the server has it for everyone, in DER.
+  const der = folder.join("served.crl");
+  const url = `${instance.server}/pki/ca.crl`;
+  const { code, stderr } = await runProgram("curl", ["-sS", "--fail", "--cacert", instance.caPath, "-o", der, url]);
+  assert.equal(code, 0, stderr);
+  assert.equal(
+    await openssl(["crl", "-inform", "der", "-in", der, "-noout", "-fingerprint"]),
+    await openssl(["crl", "-in", crl, "-noout", "-fingerprint"]),
+  );
+});
+
+async function tlsboot(instance: RunningInstance, ...args: readonly string[]): Promise<void> {
+  const { code, stdout, stderr } = await instance.tlsboot(...args);
+  assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stdout}${stderr}`);
+}
+
+/** Gets the client certificate of a node, whose file is also that of its key. */
+async function joinNode(instance: RunningInstance, name: string): Promise<ClientPair> {
+  await tlsboot(
+    instance,
+    ...["bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, "--hostname-override", name],
+    ...["--kubeconfig", `${name}/kubeconfig`, "--cert-dir", `${name}/pki`],
+  );
+  const path = instance.folder.join(name, "pki", "kubelet-client-current.pem");
+  return { certificate: path, key: path };
 }
