@@ -9,6 +9,8 @@ import { NO_POLICIES, type PolicyFlags, readPolicies } from "../instance/policy_
 
 /** The settings, and where they come from. */
 export interface ChosenSettings extends PolicySettings {
+  /** The signers that run beside the approver; undefined when they are not known. */
+  readonly signers?: readonly string[] | undefined;
   readonly source: "flags" | "approver" | "none";
   /** The origin in words, for a person. */
   readonly origin: string;

@@ -62,6 +62,8 @@ export interface ApproverSettings {
   readonly isDryRun: boolean;
   /** The ConfigMaps in which the approver publishes its settings. */
   readonly published: Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
+  /** The signers that run in the same process; undefined for an approver that runs alone. */
+  readonly signers?: readonly string[];
   /** The records of kubelet client certificates. */
   readonly records: NonNullable<NodeCertificatesOptions["records"]>;
 }
@@ -94,7 +96,7 @@ export async function runApprover(
   const keepPublished = async (): Promise<void> => {
     while (!signal.aborted && !isDryRun) {
       changed = Promise.withResolvers();
-      await publishSettings(settings.published, current(), deps, signal);
+      await publishSettings(settings.published, formatPublishedSettings(current(), settings.signers), deps, signal);
       await orAbort(changed.promise, signal).catch(() => {});
     }
   };
@@ -165,12 +167,11 @@ export function createRecordStore(transport: Transport, deps: ControllerDeps): A
 /** Writes the settings, until that succeeds or is refused. The approver works without it, so a failure is only logged. */
 async function publishSettings(
   store: ApproverSettings["published"],
-  settings: LoadedPolicies,
+  data: Readonly<Record<string, string>>,
   { clock, logger }: ControllerDeps,
   signal: AbortSignal,
 ): Promise<void> {
   const { name, namespace } = PUBLISHED_SETTINGS;
-  const data = formatPublishedSettings(settings);
   for (let failures = 0; !signal.aborted; failures++) {
     try {
       const existing = await store.get(name, signal);

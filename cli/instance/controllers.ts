@@ -109,6 +109,7 @@ export async function runInProcess(
     const approver = {
       ...settings.approval?.settings,
       tokens: { isCheckedAtCreation: true },
+      signers: [...settings.signerNames, ...settings.customSigning?.signerNames ?? []],
       isDryRun: false,
       published: createSettingsStore(root, deps),
       records: createRecordStore(root, deps),

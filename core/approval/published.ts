@@ -19,9 +19,18 @@ export interface ApproverSettingsText {
   readonly inventoryText: string | undefined;
 }
 
+/** The settings as they are read again. */
+export interface PublishedSettings {
+  readonly policies: readonly Policy[];
+  readonly inventory: Inventory | undefined;
+  /** The signers that run in the process of the approver, as in `up`; undefined for an approver that runs alone. */
+  readonly signers: readonly string[] | undefined;
+}
+
 const POLICIES_KEY = "policies";
 const INVENTORY_KEY = "inventory.yaml";
 const OMITTED_KEY = "inventory.omitted";
+const SIGNERS_KEY = "signers";
 
 /** A ConfigMap holds 1 MiB (`pkg/apis/core` MaxSecretSize); the rest is for its metadata and other keys. */
 const MAX_TEXT_BYTES = 1_000_000;
@@ -29,6 +38,7 @@ const MAX_TEXT_BYTES = 1_000_000;
 /** Creates the data of the ConfigMap. An inventory for which there is no room is left out, and its size is given instead. */
 export function formatPublishedSettings(
   { policies, policyTexts, inventoryText }: ApproverSettingsText,
+  signers?: readonly string[],
 ): Readonly<Record<string, string>> {
   const texts = Object.fromEntries(
     policies.flatMap(({ name }) => {
@@ -36,12 +46,24 @@ export function formatPublishedSettings(
       return text === undefined ? [] : [[`policy.${name}.yaml`, text]];
     }),
   );
-  const base = { [POLICIES_KEY]: policies.map(({ name }) => `${name}\n`).join(""), ...texts };
+  const base = {
+    [POLICIES_KEY]: formatLines(policies.map(({ name }) => name)),
+    ...(signers === undefined ? {} : { [SIGNERS_KEY]: formatLines(signers) }),
+    ...texts,
+  };
   if (inventoryText === undefined) return base;
   const size = countBytes(...Object.values(texts), inventoryText);
   return size <= MAX_TEXT_BYTES
     ? { ...base, [INVENTORY_KEY]: inventoryText }
     : { ...base, [OMITTED_KEY]: `${countBytes(inventoryText)} bytes` };
+}
+
+function formatLines(values: readonly string[]): string {
+  return values.map((value) => `${value}\n`).join("");
+}
+
+function parseLines(text: string | undefined): readonly string[] | undefined {
+  return text?.split("\n").filter((value) => value !== "");
 }
 
 function countBytes(...texts: readonly string[]): number {
@@ -51,8 +73,8 @@ function countBytes(...texts: readonly string[]): number {
 /** Parses the data of the ConfigMap. The error lists its faults, for a person. */
 export function parsePublishedSettings(
   data: Readonly<Record<string, string>>,
-): Result<{ readonly policies: readonly Policy[]; readonly inventory: Inventory | undefined }, readonly string[]> {
-  const names = data[POLICIES_KEY]?.split("\n").filter((name) => name !== "");
+): Result<PublishedSettings, readonly string[]> {
+  const names = parseLines(data[POLICIES_KEY]);
   if (names === undefined) return err([`${POLICIES_KEY}: missing`]);
   const faults: string[] = [];
   const policies = names.flatMap((name) => {
@@ -71,5 +93,6 @@ export function parsePublishedSettings(
   const inventory = text === undefined ? undefined : parseInventory(text);
   if (inventory?.ok === false) faults.push(...inventory.error.map((fault) => `${INVENTORY_KEY}: ${fault}`));
   if (faults.length > 0) return err(faults);
-  return ok({ policies, inventory: inventory?.ok === true ? inventory.value : undefined });
+  const signers = parseLines(data[SIGNERS_KEY]);
+  return ok({ policies, inventory: inventory?.ok === true ? inventory.value : undefined, signers });
 }

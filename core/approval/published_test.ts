@@ -33,13 +33,22 @@ test("parsePublishedSettings() returns what formatPublishedSettings() was given"
   const parsed = parsePublishedSettings(data);
   const inventory = parseInventory(INVENTORY);
   assert.ok(parsed.ok && inventory.ok);
-  assert.deepEqual(parsed.value, { policies: settings.policies, inventory: inventory.value });
+  assert.deepEqual(parsed.value, { policies: settings.policies, inventory: inventory.value, signers: undefined });
 });
 
 test("parsePublishedSettings() accepts an approver without policies", () => {
   const data = formatPublishedSettings({ policies: [], policyTexts: new Map(), inventoryText: undefined });
   assert.deepEqual(data, { policies: "" });
-  assert.deepEqual(parsePublishedSettings(data), { ok: true, value: { policies: [], inventory: undefined } });
+  const value = { policies: [], inventory: undefined, signers: undefined };
+  assert.deepEqual(parsePublishedSettings(data), { ok: true, value });
+});
+
+test("formatPublishedSettings() lists the signers that run beside the approver", () => {
+  const settings = { policies: [], policyTexts: new Map(), inventoryText: undefined };
+  const data = formatPublishedSettings(settings, ["example.com/web", "example.com/db"]);
+  assert.deepEqual(data, { policies: "", signers: "example.com/web\nexample.com/db\n" });
+  const parsed = parsePublishedSettings(data);
+  assert.deepEqual(parsed.ok && parsed.value.signers, ["example.com/web", "example.com/db"]);
 });
 
 test("formatPublishedSettings() leaves out an inventory that is too large, which the reader reports", () => {

@@ -8,7 +8,7 @@ import { eventually } from "../support/eventually.ts";
 import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { submitAs } from "../support/node_requests.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
@@ -136,6 +136,39 @@ test("tlsboot up with a policy of reissue: allow approves a second key for a nam
       return stdout.includes("Approved,Issued") || undefined;
     });
   }
+});
+
+test("tlsboot up knows the certificates of nodes from the register, after a restart, until they are revoked", async () => {
+  await using own = await createTempFolder();
+  const args = ["--auto-approve", "--secure-port", String(await findFreePort())];
+  const command = (...line: readonly string[]) =>
+    runCaptured([...line, "--data-dir", own.join("data")], { cwd: own.path, clock });
+  const submit = async (name: string, edit: CsrOptions = {}) => {
+    const csr = await buildCsr({ name, groups: ["system:bootstrappers:tlsboot"], ...edit });
+    await submitAs(own.join("data/admin.kubeconfig"), csr, quiet);
+  };
+  const untilConditions = (name: string, text: string) =>
+    eventually(`"${name}" is ${text}`, async () => {
+      const { stdout, stderr } = await command("get", "csr", name);
+      return `${stdout}${stderr}`.includes(text) || undefined;
+    });
+  {
+    await using first = await startInstanceProcess(own, args);
+    await submit("first");
+    await untilConditions("first", "Approved,Issued");
+    assert.equal((await command("delete", "csr", "first")).code, 0);
+    assert.equal((await first.end("SIGTERM")).code, 0);
+  }
+  await using second = await startInstanceProcess(own, args);
+  await submit("again", { keyAlgorithm: "ecdsa-p384" });
+  await untilConditions("again", "n1 already has a certificate until");
+  await second.running.waitFor(/CSR held for a person.*"again"|"again".*CSR held for a person/);
+  const columns = ["--subject", "CN=system:node:n1", "-o", "jsonpath={.items[*].spec.serialNumber}"];
+  const { stdout: serial, stderr } = await command("get", "certificates", ...columns);
+  assert.match(serial, /^[0-9a-f]+$/, stderr);
+  const revoked = await command("revoke", serial, "--reason", "superseded", "--yes");
+  assert.equal(revoked.code, 0, revoked.stderr);
+  await untilConditions("again", "Approved,Issued");
 });
 
 test("tlsboot up refuses an inventory that nothing uses", async () => {

@@ -79,6 +79,11 @@ test("tlsboot request and approve report a signer that no controller serves", as
   );
   assert.equal(request.code, 0, request.stderr);
   assert.match(request.stderr, /Warning: no signer for "example\.com\/web" runs in this server: .*tlsboot signer /);
+  const described = await tlsboot("describe", "csr", "web-1");
+  assert.match(
+    described.stdout,
+    /\nCertificate: +<none>\n {2}no signer for "example\.com\/web" runs in the server: see /,
+  );
   const approved = await tlsboot("approve", "web-1");
   assert.match(
     approved.stderr,

@@ -39,14 +39,15 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
   const profiles = await readProfiles(input.settings.profile, io.cwd);
   await using connection = await connect(input.settings, io);
   const { api } = connection;
-  const chosen = await readFlagSettings(input.settings, io.cwd) ?? await readApproverSettings(api, signal);
+  const published = await readApproverSettings(api, signal);
+  const chosen = await readFlagSettings(input.settings, io.cwd) ?? published;
   const explain = createExplainer(connection, chosen, input.settings, io);
   let isFirst = true;
   const show = async (csr: CertificateSigningRequest): Promise<void> => {
     const events = await findEvents(api, csr, signal);
     const explanation = await explain(csr, signal);
     const [record] = await findRequestRecords(api, [getName(csr)], signal) ?? [];
-    const context = { events, explanation, origin: chosen.origin, record };
+    const context = { events, explanation, origin: chosen.origin, signers: published.signers, record };
     const page = describeRequest(csr, context, io.clock.now(), profiles);
     io.stdout.write(`${isFirst ? "" : "\n\n"}${page}`);
     isFirst = false;

@@ -1,6 +1,7 @@
 /** The description of one request: kubectl's page first (kubectl `pkg/describe/describe.go`), then our additions. */
 import { findLeafCertificate } from "../../../core/csr/certificate.ts";
 import { findCondition, formatConditionCell, getConditions, isApproved, isFailed } from "../../../core/csr/phase.ts";
+import { isSettled } from "../../../core/approval/plan_approval.ts";
 import { parseRequest, verifyRequest } from "../../../core/csr/request.ts";
 import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../../../core/csr/missing_signer.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
@@ -28,12 +29,14 @@ export interface RequestContext {
   readonly origin: string;
   /** What the server recorded about the request; undefined when it has no records, or they could not be read. */
   readonly record?: RequestRecord | undefined;
+  /** The signers that run in the server; undefined when they are not known. */
+  readonly signers: readonly string[] | undefined;
 }
 
 /** Renders the whole description of a request. */
 export function describeRequest(
   csr: CertificateSigningRequest,
-  { events, explanation, origin, record }: RequestContext,
+  { events, explanation, origin, signers, record }: RequestContext,
   now: Date,
   profiles: KnownProfiles = new Map(),
 ): string {
@@ -48,7 +51,7 @@ export function describeRequest(
     ...more,
     ...conditionLines(csr, record, now),
     ...describeRules(csr, explanation, origin, profiles),
-    ...certificateLines(csr, now),
+    ...certificateLines(csr, signers, now),
   ];
   return `${align(page)}\n\n${align(rest)}\n`;
 }
@@ -184,9 +187,13 @@ function decisionLines(record: RequestRecord | undefined): string[] {
   return [line`  ${decision.type} by ${decision.username}${from} at ${decision.time ?? "<unknown>"}`];
 }
 
-function certificateLines(csr: CertificateSigningRequest, now: Date): string[] {
+function certificateLines(
+  csr: CertificateSigningRequest,
+  signers: readonly string[] | undefined,
+  now: Date,
+): string[] {
   const { certificate = "" } = csr.status;
-  if (certificate === "") return ["Certificate:\t<none>", ...unsignedLines(csr, now)];
+  if (certificate === "") return ["Certificate:\t<none>", ...unsignedLines(csr, signers, now)];
   const leaf = findLeafCertificate(certificate);
   if (leaf === undefined) return ["Certificate:\tcannot be read"];
   return [
@@ -199,13 +206,21 @@ function certificateLines(csr: CertificateSigningRequest, now: Date): string[] {
 }
 
 /** Explains why there is no certificate; empty for a moment after the approval, which a signer needs. */
-function unsignedLines(csr: CertificateSigningRequest, now: Date): string[] {
-  if (!isApproved(csr) || isFailed(csr)) return [];
+function unsignedLines(
+  csr: CertificateSigningRequest,
+  signers: readonly string[] | undefined,
+  now: Date,
+): string[] {
+  const { signerName } = csr.spec;
+  if (!isApproved(csr) || isFailed(csr)) {
+    if (signers === undefined || signers.includes(signerName) || isSettled(csr)) return [];
+    return [line`  no signer for "${signerName}" runs in the server: ${describeMissingSigner(signerName)}`];
+  }
   const { lastTransitionTime, lastUpdateTime } = findCondition(csr, "Approved") ?? {};
   const waitedMs = now.getTime() - Date.parse(lastTransitionTime ?? lastUpdateTime ?? "");
   if (waitedMs < SIGNER_OVERDUE_MS) return [];
   const since = Number.isNaN(waitedMs) ? "" : ` for ${formatHumanDuration(waitedMs)}`;
-  return [line`  approved${since}, but no signer has issued it: ${describeMissingSigner(csr.spec.signerName)}`];
+  return [line`  approved${since}, but no signer has issued it: ${describeMissingSigner(signerName)}`];
 }
 
 function formatLabels(labels: Readonly<Record<string, string>> | undefined): string {

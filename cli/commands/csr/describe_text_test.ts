@@ -7,7 +7,7 @@ import { describeRequest } from "./describe_text.ts";
 
 const APPROVED = "2026-03-02T10:30:00Z";
 
-const UNKNOWN = { events: undefined, explanation: undefined, origin: "" };
+const UNKNOWN = { events: undefined, explanation: undefined, origin: "", signers: undefined };
 
 for (
   const { name, conditions, seconds, want } of [
