@@ -6,7 +6,9 @@ import type { Authority } from "../../core/pki/authority.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { findRenewalReason } from "../../core/pki/serving_certificate.ts";
+import { toRevocationName } from "../../core/revocation/revocation.ts";
 import type { FilePort } from "../../client/files.ts";
+import type { Revocations } from "../../server/revocation/revocations.ts";
 import { issueClientPair, type IssueDeps } from "../authority/issue_pair.ts";
 import { type DataDir, SECRET_MODE } from "./data_dir.ts";
 import type { Part } from "./parts.ts";
@@ -20,6 +22,8 @@ export interface AdminOptions {
   readonly authorities: { readonly serving: Authority; readonly client: Authority };
   /** Records the certificate before the kubeconfig is written, and one in use again. */
   readonly record: (certificate: CertificateFacts, source: "kubeconfig") => Promise<void>;
+  /** The Revocations in force; absent where the kubeconfig is written once. */
+  readonly revocations?: Pick<Revocations, "index">;
 }
 
 const LIFETIME_MS = 365 * 86_400_000;
@@ -27,7 +31,7 @@ const LIFETIME_MS = 365 * 86_400_000;
 export const ADMIN_NAME = "kubernetes-admin";
 const CLUSTER_NAME = "tlsboot";
 
-/** Writes the kubeconfig when it is missing, due for renewal, or for another server, now and at each renewal. */
+/** Writes the kubeconfig when it is missing, revoked, due for renewal, or for another server, now and at each renewal. */
 export async function keepAdminKubeconfig(
   dir: DataDir,
   options: AdminOptions,
@@ -62,6 +66,8 @@ async function ensureAdminKubeconfig(dir: DataDir, options: AdminOptions, deps: 
     ? "there is none"
     : current.server !== server || current.caPem !== encodeTrust(serving)
     ? "the server has changed"
+    : isRevokedAlone(current.certificate, options)
+    ? "its certificate is revoked"
     : findRenewalReason(current.certificate, client.certificate, undefined, deps.clock.now());
   if (reason === undefined) {
     // A build without the register has written it, or the register is from an older backup.
@@ -70,6 +76,11 @@ async function ensureAdminKubeconfig(dir: DataDir, options: AdminOptions, deps: 
   }
   await deps.files.writeAtomic(dir.adminKubeconfig, await createAdminKubeconfig(options, deps), SECRET_MODE);
   deps.logger.info("admin kubeconfig written", { path: dir.adminKubeconfig, reason });
+}
+
+/** Reports whether a certificate is revoked by its serial number, so that a new one of the same user works. */
+function isRevokedAlone({ serialNumber }: CertificateFacts, { revocations }: AdminOptions): boolean {
+  return revocations?.index.get(toRevocationName({ kind: "serial", value: serialNumber })) !== undefined;
 }
 
 async function readAdmin(

@@ -164,7 +164,8 @@ export async function startInstance(
   }
   if (deps.heap !== undefined) starting.add(keepHeapSmall(deps.heap, deps));
   const url = `https://${isIPv6(host) ? `[${host}]` : host}:${server.port}`;
-  starting.add(await keepAdminKubeconfig(dir, { server: url, authorities, record: recordUsed }, deps));
+  const { revocations } = server;
+  starting.add(await keepAdminKubeconfig(dir, { server: url, authorities, record: recordUsed, revocations }, deps));
 
   const parts = starting.move();
   return {
