@@ -169,7 +169,9 @@ export class RevocationIndex {
   /** Finds the Revocation that covers a certificate in the register; none covers those of CAs and servers. */
   findForRecord(record: IssuedCertificate): Revocation | undefined {
     const { serialNumber = "", fingerprint = "", subject, notBefore, isCA, source } = record.spec;
-    if (this.size === 0 || fingerprint === "" || isCA === true || source === "ca" || source === "serving") return undefined;
+    if (this.size === 0 || fingerprint === "" || isCA === true || source === "ca" || source === "serving") {
+      return undefined;
+    }
     const presented = { serialNumber, fingerprint, notBefore: new Date(notBefore ?? 0) };
     return this.findForCredential(parseRecordedSubject(subject), presented)?.revoked;
   }
