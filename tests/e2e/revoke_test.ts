@@ -269,9 +269,17 @@ for (
   });
 }
 
-test("the CA and the administrators cannot be revoked, and the message names what to do instead", async () => {
+test("the CA, the server's own certificate and the administrators cannot be revoked, and the message names what to do instead", async () => {
   const [, caSerial = ""] = /Serial number: +([0-9a-f]+)/i.exec((await succeed("inspect", "data/pki/ca.crt")).stdout) ??
     [];
+  const serving = await succeed("get", "certificates", "--signer", "serving", "-o", "csv");
+  const servingSerial = serving.stdout.split("\n")[1]?.split(",")[0] ?? "";
+  const own = await tlsboot("revoke", servingSerial);
+  assert.equal(own.code, 1);
+  assert.match(
+    own.stderr,
+    /it is the serving certificate of a server: delete its files in pki\/ and restart the server/,
+  );
   const { code, stderr } = await tlsboot("revoke", "--yes", caSerial, "group/system:masters");
   assert.equal(code, 1);
   assert.match(stderr, /it is the certificate of a CA: .*Replace the CA/);

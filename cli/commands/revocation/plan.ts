@@ -195,7 +195,9 @@ export class RevocationPlanner {
       for (const record of records) {
         known.put(record);
         for (const [item, index] of indexes) {
-          if (index.findForRecord(record) !== undefined) covered.get(item)?.push(record);
+          // The server refuses to revoke its own certificates, and says what to do instead.
+          const isNamed = item.target.kind === "serial" && item.target.value === record.spec.serialNumber;
+          if (isNamed || index.findForRecord(record) !== undefined) covered.get(item)?.push(record);
         }
       }
     }

@@ -123,7 +123,9 @@ async function deleteToken(id: string, api: ApiClient, io: Io, signal: AbortSign
     await api.requestJson({ method: "DELETE", path: tokenPath(id) }, signal);
     return true;
   } catch (error) {
-    if (!isAppError(error, "access_denied", "not_found")) throw error;
+    // The server deletes the Secret of a revoked token too, and may have been faster.
+    if (isAppError(error, "not_found")) return true;
+    if (!isAppError(error, "access_denied")) throw error;
     io.stderr.write(line`the token is revoked, but its Secret was not deleted: ${error.message}\n`);
     return false;
   }
