@@ -55,6 +55,10 @@ export const CRL_REASON_CODES = {
 /** The name of a reason for which a certificate is revoked. */
 export type CrlReason = keyof typeof CRL_REASON_CODES;
 
+/** The names of all reasons. */
+// The keys of a constant are exactly the names of its type.
+export const CRL_REASONS = Object.keys(CRL_REASON_CODES) as readonly CrlReason[];
+
 /** A revoked certificate as a CRL lists it. */
 export interface CrlEntry {
   /** The serial number in hexadecimal digits. */
@@ -82,6 +86,8 @@ export interface CrlFacts {
   readonly nextUpdate: Date | undefined;
   /** The CRL number; undefined when there is none. */
   readonly number: bigint | undefined;
+  /** The list of entries in DER, for `parseCrlEntries`; undefined for an empty list. */
+  readonly entriesDer: Bytes | undefined;
   /** The signed bytes, which the signature covers. */
   readonly signedDer: Bytes;
   readonly signature: Bytes;
@@ -152,11 +158,33 @@ export function parseCrl(der: Bytes): Result<CrlFacts, string> {
     const issuer = parseName(body.read(TAG.sequence, "issuer").raw, "certificate");
     const thisUpdate = readTime(body);
     const nextUpdate = body.isNext(TAG.utcTime) || body.isNext(TAG.generalizedTime) ? readTime(body) : undefined;
-    body.readOptional(TAG.sequence);
+    const entriesDer = body.readOptional(TAG.sequence)?.raw;
     const extensions = body.readOptional(contextTag(0, true));
     const number = extensions === undefined ? undefined : readNumber(extensions.enter());
     const algorithm = parseSignatureAlgorithm(algorithmDer);
-    return Object.freeze({ issuer, thisUpdate, nextUpdate, number, signedDer: signed.raw, signature, algorithm });
+    const times = { thisUpdate, nextUpdate };
+    return Object.freeze({ issuer, ...times, number, entriesDer, signedDer: signed.raw, signature, algorithm });
+  });
+}
+
+/** Parses the entries of a CRL. A reason that we do not write is `unspecified`. */
+export function parseCrlEntries({ entriesDer }: Pick<CrlFacts, "entriesDer">): Result<readonly CrlEntry[], string> {
+  return toResult(() => {
+    const entries: CrlEntry[] = [];
+    if (entriesDer === undefined) return entries;
+    const list = new DerReader(entriesDer).enter(TAG.sequence, "revokedCertificates");
+    while (!list.isAtEnd()) {
+      const entry = list.enter(TAG.sequence, "revokedCertificate");
+      const serial = decodeUnsigned(entry.read(TAG.integer, "userCertificate").content);
+      if (serial === undefined) throw new DerError("x509: negative serial number");
+      const revokedAt = readTime(entry);
+      const extensions = entry.readOptional(TAG.sequence)?.raw;
+      const code = extensions === undefined ? undefined : findExtension(new DerReader(extensions), REASON_CODE);
+      const found = code === undefined ? 0 : new DerReader(code).read(ENUMERATED, "reasonCode").content[0];
+      const [reason = "unspecified"] = CRL_REASONS.filter((one) => CRL_REASON_CODES[one] === found);
+      entries.push({ serialNumber: Buffer.from(serial).toString("hex"), revokedAt, reason });
+    }
+    return entries;
   });
 }
 
@@ -237,6 +265,15 @@ function readTime(body: DerReader): Date {
 
 /** Reads the CRL number from the extensions of a CRL. */
 function readNumber(wrapper: DerReader): bigint | undefined {
+  const content = findExtension(wrapper, CRL_NUMBER);
+  if (content === undefined) return undefined;
+  const digits = decodeUnsigned(new DerReader(content).read(TAG.integer, "cRLNumber").content);
+  if (digits === undefined || digits.length > MAX_NUMBER_BYTES) throw new DerError("x509: invalid CRL number");
+  return BigInt(`0x${Buffer.from(digits).toString("hex")}`);
+}
+
+/** Finds the value of an extension; undefined when it is not in the list. */
+function findExtension(wrapper: DerReader, wanted: string): Bytes | undefined {
   const list = wrapper.enter(TAG.sequence, "extensions");
   while (!list.isAtEnd()) {
     const extension = list.enter(TAG.sequence, "extension");
@@ -244,10 +281,7 @@ function readNumber(wrapper: DerReader): bigint | undefined {
     const critical = extension.readOptional(TAG.boolean);
     if (critical !== undefined) decodeBoolean(critical.content);
     const { content } = extension.read(TAG.octetString, "value");
-    if (oid !== CRL_NUMBER) continue;
-    const digits = decodeUnsigned(new DerReader(content).read(TAG.integer, "cRLNumber").content);
-    if (digits === undefined || digits.length > MAX_NUMBER_BYTES) throw new DerError("x509: invalid CRL number");
-    return BigInt(`0x${Buffer.from(digits).toString("hex")}`);
+    if (oid === wanted) return content;
   }
   return undefined;
 }

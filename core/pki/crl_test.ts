@@ -23,6 +23,7 @@ import {
   findCrlSignFault,
   isCrlOf,
   parseCrl,
+  parseCrlEntries,
 } from "./crl.ts";
 
 const NO_PAUSE = (): Promise<void> => Promise.resolve();
@@ -61,6 +62,18 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "rsa-2048", "ed25519"] as c
       assert.deepEqual([facts.thisUpdate, facts.nextUpdate], [plan.thisUpdate, plan.nextUpdate]);
       assert.deepEqual([oracle.thisUpdate, oracle.nextUpdate], [plan.thisUpdate, plan.nextUpdate]);
       assert.deepEqual(oracle.entries.map(readEntry), plan.entries.map(toRead));
+      const entries = unwrap(parseCrlEntries(facts)).map((entry) => ({
+        ...entry,
+        serialNumber: BigInt(`0x${entry.serialNumber}`),
+      }));
+      assert.deepEqual(
+        entries,
+        plan.entries.map(({ serialNumber, revokedAt, reason }) => ({
+          serialNumber: BigInt(`0x${serialNumber}`),
+          revokedAt: revokedAt > NOW ? NOW : revokedAt,
+          reason,
+        })),
+      );
     }));
   });
 }
@@ -124,6 +137,7 @@ test("parseCrl() refuses or returns, whatever the bytes", async () => {
     const changed = der.slice();
     changed[at] = to;
     const found = parseCrl(changed);
+    if (found.ok) parseCrlEntries(found.value);
     if (found.ok && changed[at] !== der[at]) assert.equal(isCrlOf(found.value, root.certificate), false);
     parseCrl(changed.slice(0, length));
   }));

@@ -12,6 +12,7 @@ import { startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const CRL = ["ca", "crl", "--data-dir", "data"];
+const FILES = ["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"];
 
 async function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await runTlsboot(args, { cwd: folder.path });
@@ -81,8 +82,50 @@ test("tlsboot ca crl prints the CRLs of a split set one after another, and skips
   }
 });
 
+test("tlsboot ca crl keeps the CRL of a CA in files: it adds serial numbers once, and its number grows", async () => {
+  await using folder = await createTempFolder();
+  await tlsboot(folder, "ca", "init", "--data-dir", "data");
+  const ca = await readCa(folder);
+  const line = ["ca", "crl", ...FILES, "--out", "ca.crl"];
+  assert.equal(await tlsboot(folder, ...line), "ca.crl: 0 revoked, 0 of them now\n");
+  const first = readCrl(await readFile(folder.join("ca.crl"), "utf8"), ca);
+  const add = ["--revoke", "0A:1B=keyCompromise", "--revoke", "7f02,0a1b=keyCompromise"];
+  assert.equal(await tlsboot(folder, ...line, ...add), "ca.crl: 2 revoked, 2 of them now\n");
+  const more = ["--revoke", "7f02=superseded", "--revoke", "03"];
+  assert.equal(await tlsboot(folder, ...line, ...more), "ca.crl: 3 revoked, 1 of them now\n");
+  const last = readCrl(await readFile(folder.join("ca.crl"), "utf8"), ca);
+  assert.deepEqual(last.serials, ["0a1b", "7f02", "03"]);
+  assert.ok(last.number > first.number);
+
+  await tlsboot(folder, "ca", "init", "--data-dir", "other");
+  const other = line.map((word) => word.replace("data/", "other/"));
+  const refused = await runTlsboot(other, { cwd: folder.path });
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /cannot add to ".*ca\.crl": it is not a CRL of this CA/);
+  assert.deepEqual(readCrl(await readFile(folder.join("ca.crl"), "utf8"), ca), last);
+});
+
 for (
   const { name, args, code, want } of [
+    {
+      name: "a serial number without a CA in files",
+      args: [...CRL, "--revoke", "0a"],
+      code: 2,
+      want: /need --cluster-signing-cert-file.*tlsboot revoke SERIAL/s,
+    },
+    {
+      name: "a serial number that is none",
+      args: ["ca", "crl", ...FILES, "--out", "x.crl", "--revoke", "n1"],
+      code: 2,
+      want: /--revoke: "n1" found: a serial number is written in hex digits/,
+    },
+    {
+      name: "an unknown reason",
+      args: ["ca", "crl", ...FILES, "--out", "x.crl", "--revoke", "0a=stolen"],
+      code: 2,
+      want: /--revoke: "0a=stolen" found, want one of these reasons: unspecified, keyCompromise/,
+    },
+    { name: "a CA in files without --out", args: ["ca", "crl", ...FILES], code: 2, want: /is kept in --out, in PEM/ },
     {
       name: "a CA that is none",
       args: [...CRL, "etcd-ca"],

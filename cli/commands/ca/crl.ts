@@ -4,10 +4,19 @@ import { join, resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { createApiClient } from "../../../client/objects/api.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
-import { type CrlFacts, findCrlSignFault, isCrlOf, parseCrl } from "../../../core/pki/crl.ts";
+import {
+  CRL_REASONS,
+  type CrlEntry,
+  type CrlFacts,
+  findCrlSignFault,
+  isCrlOf,
+  parseCrl,
+  parseCrlEntries,
+} from "../../../core/pki/crl.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
-import { encodePem } from "../../../core/pki/pem.ts";
+import { encodePem, findPemBlock } from "../../../core/pki/pem.ts";
 import { type RevokedCertificate, selectRevoked } from "../../../core/revocation/crl_plan.ts";
+import { parseSerialNumber } from "../../../core/revocation/revocation.ts";
 import { CRL_TYPE, toCrlTarget } from "../../../server/http/crl.ts";
 import { STORED_RESOURCES } from "../../../server/registry/resources.ts";
 import { createStoredValues } from "../../../server/registry/stored_values.ts";
@@ -57,6 +66,16 @@ export async function run(input: Input<CaCrlFlags>, io: Io, signal: AbortSignal)
     throw new UsageError("-o der needs --out, because stdout carries text", "name a file, or leave -o der out");
   }
   const context = { settings, io, files: createFilePort(), dir: dataDirAt(resolve(io.cwd, settings.dataDir)), signal };
+  if (settings.clusterSigningCertFile !== undefined) {
+    await keepFileCrl(settings.clusterSigningCertFile, name, context);
+    return EXIT.done;
+  }
+  if (settings.revoke.length > 0 || settings.clusterSigningKeyFile !== undefined) {
+    throw new UsageError(
+      "--revoke and --cluster-signing-key-file need --cluster-signing-cert-file",
+      "for the CA of a server, use: tlsboot revoke SERIAL",
+    );
+  }
   const wanted = await chooseCas(name, context);
   const crls = await readCrls(wanted, context);
   const [first] = crls;
@@ -205,5 +224,61 @@ function unreachable(cause: AppError, { dir, settings }: Context): AppError {
 function noKeys({ dir }: Context): AppError {
   return new AppError("not_found", `cannot make a CRL from "${dir.root}": it has no key of a CA`, {
     hint: "run the command where the keys are, or fetch the CRLs from a running server with --kubeconfig",
+  });
+}
+
+/** Adds entries to the CRL of a CA in files and renews it. Throws UsageError, and AppError `ca_invalid` for another CRL. */
+async function keepFileCrl(certFile: string, name: string | undefined, context: Context): Promise<void> {
+  const { settings, io, files, signal } = context;
+  const { out, revoke, clusterSigningKeyFile } = settings;
+  if (out === undefined || settings.output === "der") {
+    throw new UsageError(
+      "the CRL of a CA in files is kept in --out, in PEM",
+      "convert it with: openssl crl -outform der",
+    );
+  }
+  if (name !== undefined) throw new UsageError(`"${name}" and --cluster-signing-cert-file both name a CA`, "give one");
+  const keys = createCaKeys(settings, io, files, signal);
+  if (clusterSigningKeyFile === undefined && !keys.hasProgram) {
+    throw new UsageError("--cluster-signing-key-file is missing", "give the key of --cluster-signing-cert-file");
+  }
+  const certificate = resolve(io.cwd, certFile);
+  const source = keys.getNamedSource(certificate, clusterSigningKeyFile);
+  const authority = await readAuthority({ certificate, key: source.name }, files, { ...keys, getSource: () => source });
+  warnOfUsage(authority.certificate, io);
+  const path = resolve(io.cwd, out);
+  const listed = await readListed(path, authority.certificate, files);
+  const known = new Set(listed.map(({ serialNumber }) => serialNumber));
+  const now = io.clock.now();
+  const wanted = new Map(revoke.map(parseRevoked).map((one) => [one.serialNumber, { ...one, revokedAt: now }]));
+  const added = [...wanted.values()].filter(({ serialNumber }) => !known.has(serialNumber));
+  const revoked = [...listed, ...added].map((entry): RevokedCertificate => ({
+    ...entry,
+    issuerFingerprint: undefined,
+    notAfter: authority.certificate.notAfter,
+  }));
+  await writeNextCrl({ path, authority, revoked }, { files, ...io });
+  io.stdout.write(line`${displayPath(path, io.cwd)}: ${revoked.length} revoked, ${added.length} of them now\n`);
+}
+
+/** Parses `SERIAL` or `SERIAL=REASON`. Throws UsageError. */
+function parseRevoked(text: string): Pick<CrlEntry, "serialNumber" | "reason"> {
+  const [digits = "", name = "unspecified"] = text.split("=");
+  const serial = parseSerialNumber(digits);
+  if (!serial.ok) throw new UsageError(`--revoke: "${text}" found: ${serial.error}`);
+  const reason = CRL_REASONS.find((one) => one === name);
+  if (reason !== undefined) return { serialNumber: serial.value, reason };
+  throw new UsageError(`--revoke: "${text}" found, want one of these reasons: ${CRL_REASONS.join(", ")}`);
+}
+
+/** Reads what the present CRL of a CA lists; nothing where there is none. */
+async function readListed(path: string, ca: CertificateFacts, files: FilePort): Promise<readonly CrlEntry[]> {
+  const text = await files.readText(path);
+  if (text === undefined) return [];
+  const facts = parseCrl(findPemBlock(text)?.block.bytes ?? new Uint8Array());
+  const entries = facts.ok && isCrlOf(facts.value, ca) ? parseCrlEntries(facts.value) : undefined;
+  if (entries?.ok === true) return entries.value;
+  throw new AppError("ca_invalid", `cannot add to "${path}": it is not a CRL of this CA, in PEM`, {
+    hint: "name another file with --out, or the CA of this CRL",
   });
 }

@@ -4,10 +4,19 @@ import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/name_constraints.ts";
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
+import { SIGNING_FLAGS } from "../../flags/controller.ts";
 import { etcdFlags } from "../../flags/etcd.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { SPLIT_PURPOSES } from "../../authority/layout.ts";
-import { choiceFlag, durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import {
+  choiceFlag,
+  durationFlag,
+  fileFlag,
+  listFlag,
+  parsedListFlag,
+  switchFlag,
+  textFlag,
+} from "../../framework/flags.ts";
 
 const CA_INIT_FLAGS = {
   dataDir: DATA_DIR_FLAG,
@@ -143,6 +152,19 @@ const CA_CRL_FLAGS = {
   ...etcdFlags(
     "The etcd that holds the objects of --data-dir, for a CRL without a running server; URLs of its members.",
   ),
+  clusterSigningCertFile: fileFlag({
+    summary:
+      "Certificate of a CA in files, for a cluster without a tlsboot server: its CRL is kept in --out, PEM, and every " +
+      "run adds --revoke and renews it.",
+  }),
+  clusterSigningKeyFile: SIGNING_FLAGS.clusterSigningKeyFile,
+  revoke: listFlag({
+    placeholder: "SERIAL",
+    isCommandLineOnly: true,
+    summary:
+      "With --cluster-signing-cert-file: serial numbers to add, each alone or as SERIAL=REASON, with the reasons of " +
+      "tlsboot revoke. An entry is never removed.",
+  }),
   output: choiceFlag({
     short: "o",
     choices: ["pem", "der"],
@@ -169,6 +191,9 @@ export const caCrlCommand = defineCommand({
  A CRL is valid for a week: programs that got no newer one by then refuse every certificate. Fetch it at least once a day,
  and reload the programs that read it.
 
+ Beside a cluster without a tlsboot server, --cluster-signing-cert-file names the CA, and --revoke what its CRL lists from
+ now on. kube-apiserver reads no CRL; other programs do.
+
  NAME is the name of a CA's file, such as ca or client-ca. Without one, the CRLs of all CAs are printed one after another,
  which nginx (ssl_crl), HAProxy (crl-file) and openssl (-CRLfile) read from one file.`,
   group: "Key and File Commands",
@@ -180,6 +205,11 @@ export const caCrlCommand = defineCommand({
   examples: [
     { comment: "Write the CRL for nginx", command: "tlsboot ca crl --out /etc/nginx/ca.crl" },
     { comment: "Show what it lists", command: "tlsboot ca crl | openssl crl -noout -text" },
+    {
+      comment: "Revoke a certificate of a cluster's CA for programs that read its CRL",
+      command: "tlsboot ca crl --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key " +
+        "--revoke 0a1b2c=keyCompromise --out ca.crl",
+    },
     { comment: "Publish it where --crl-url points", command: "tlsboot ca crl ca -o der --out /var/www/pki/ca.crl" },
   ],
   exitCodes: { 0: "the CRL is printed or written" },
