@@ -20,8 +20,10 @@ import {
 } from "../support/interop/crl_judges.ts";
 import { runProgram } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
+import { startEtcd } from "../support/interop/etcd.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { openssl } from "../support/interop/openssl.ts";
+import { startServers } from "../support/interop/servers.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const HOUR_MS = 3_600_000;
@@ -154,3 +156,19 @@ async function joinNode(instance: RunningInstance, name: string): Promise<Client
   const path = instance.folder.join(name, "pki", "kubelet-client-current.pem");
   return { certificate: path, key: path };
 }
+
+test("each server on one etcd lists what was revoked at another, in CRLs whose numbers differ", async () => {
+  await using etcd = await startEtcd({ members: 1 });
+  await using servers = await startServers([etcd.urls, etcd.urls], { args: ["--auto-approve"] });
+  const [a, b] = servers.instances as [RunningInstance, RunningInstance];
+  const { certificate } = await joinNode(a, "n1");
+  const serial = new X509Certificate(await readFile(certificate)).serialNumber;
+  await tlsboot(a, "revoke", serial, "--data-dir", a.dataDir, "--yes");
+  const numbers = new Set<string>();
+  for (const { dataDir, caPath } of [a, b]) {
+    const crl = `${dataDir}/pki/ca.crl`;
+    await eventually(`${crl} to list it`, () => judgeByOpenssl({ ca: caPath, crl }, certificate));
+    numbers.add(await openssl(["crl", "-in", crl, "-noout", "-crlnumber"]));
+  }
+  assert.equal(numbers.size, 2);
+});
