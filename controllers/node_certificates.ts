@@ -22,7 +22,7 @@ export interface NodeCertificates {
    * Lists the certificates of a node that are not revoked, except that of one request. Fails until the register has been
    * read once, unless the API does not serve it.
    */
-  list(node: string, exceptRequest: string): Lookup<readonly NodeCertificate[]>;
+  list(node: string, exceptRequest: string): Promise<Lookup<readonly NodeCertificate[]>>;
   /** Yields changed records of the register, and runs while it is iterated. */
   changes(signal: AbortSignal): AsyncIterable<ObjectChange<IssuedCertificate>>;
 }
@@ -36,6 +36,11 @@ export interface NodeCertificatesOptions {
   readonly records:
     | ((onFailure: (error: AppError) => void) => Pick<ObjectStore<IssuedCertificate>, "changes">)
     | undefined;
+  /**
+   * Finds the newest certificate of a node in a register in the same process, unless it is revoked. Then the register is
+   * not watched, and of the requests only those count that are approved and not signed yet.
+   */
+  readonly findNewest?: (node: string) => Promise<NodeCertificate | undefined>;
   readonly clock: Clock;
   readonly logger?: Logger;
 }
@@ -53,7 +58,9 @@ const ABSENT_RETRY_MS = 600_000;
 const MAX_NODES = 100_000;
 
 /** Creates an index without any certificate. */
-export function createNodeCertificates({ records, clock, logger }: NodeCertificatesOptions): NodeCertificates {
+export function createNodeCertificates(
+  { records, findNewest, clock, logger }: NodeCertificatesOptions,
+): NodeCertificates {
   const nodes = new Map<string, Map<string, Entry>>();
   const requests = new Map<string, { readonly node: string; readonly key: string }>();
   let reading: Lookup<true> = records === undefined
@@ -145,12 +152,16 @@ export function createNodeCertificates({ records, clock, logger }: NodeCertifica
       if (entry?.certificate.fingerprint === undefined) drop(known);
       else set(known.key, { certificate: entry.certificate, isRevoked: entry.isRevoked });
     },
-    list(node, exceptRequest) {
+    async list(node, exceptRequest) {
       if (reading.kind !== "found") return reading;
+      const newest = await findNewest?.(node);
       const own = [...nodes.get(node)?.values() ?? []].filter(({ isRevoked, request }) =>
         !isRevoked && request !== exceptRequest
       );
-      return { kind: "found", value: own.map(({ certificate }) => certificate) };
+      const certificates = own.map(({ certificate }) => certificate);
+      if (findNewest === undefined) return { kind: "found", value: certificates };
+      const unsigned = certificates.filter(({ fingerprint }) => fingerprint === undefined);
+      return { kind: "found", value: newest === undefined ? unsigned : [newest, ...unsigned] };
     },
     changes,
   };

@@ -55,6 +55,8 @@ export interface NodeGuardDeps {
 
 /** How long a request waits while the register is being read for the first time. */
 const REGISTER_WAIT_MS = 250;
+/** A check of a request that is held costs little, and a revocation should release it soon. */
+const LONGEST_RECHECK_MS = 10_000;
 
 /** Creates the guard. The controller that runs it must also use its triggers. */
 export function createNodeGuard(deps: NodeGuardDeps): NodeGuard {
@@ -66,7 +68,7 @@ export function createNodeGuard(deps: NodeGuardDeps): NodeGuard {
     const request = parseRequest(csr.spec.request);
     if (!request.ok) return undefined;
     const { policies, inventory } = settings();
-    const evidence = { inventory, certificates: certificates.list(node, name) };
+    const evidence = { inventory, certificates: await certificates.list(node, name) };
     const input = { csr, request: request.value, now: clock.now(), evidence };
     const found = decideHold(collectNodeClientSettings(policies), input);
     switch (found.kind) {
@@ -104,8 +106,8 @@ export function createNodeGuard(deps: NodeGuardDeps): NodeGuard {
       const note = `Left pending: ${why}. ${next.slice(0, 1).toUpperCase()}${next.slice(1)}`;
       await events.record(csr, { type: "Warning", reason: kind, note }, signal);
     }
-    // Certificates expire without a change of any object, so it is checked again, less and less often.
-    return { kind: "requeueAfter", ms: backoffMs(checks) };
+    // Certificates expire and are revoked without a change of the request, so it is checked again, less and less often.
+    return { kind: "requeueAfter", ms: Math.min(backoffMs(checks), LONGEST_RECHECK_MS) };
   }
 
   return {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { withApproval } from "../core/approval/conditions.ts";
+import { readRecordedNodeCertificate } from "../core/approval/node_claims.ts";
 import type { Policy } from "../core/approval/policy.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
@@ -222,3 +223,24 @@ for (const code of ["not_found", "access_denied"] as const) {
     abort.abort();
   });
 }
+
+test("createNodeGuard() goes by a register in the same process where there is one", async () => {
+  const clock = createFakeClock("2026-06-01T00:00:00Z");
+  let newest = readRecordedNodeCertificate(createRecord());
+  const certificates = createNodeCertificates({
+    records: undefined,
+    findNewest: (node) => Promise.resolve(node === "n1" ? newest : undefined),
+    clock,
+  });
+  await putIssued(certificates);
+  const list = async () => {
+    const found = await certificates.list("n1", "");
+    return found.kind === "found" ? found.value.map(({ fingerprint }) => fingerprint) : found;
+  };
+  // The request that was seen may be revoked by now, and the register knows.
+  assert.deepEqual(await list(), ["f"]);
+  newest = undefined;
+  assert.deepEqual(await list(), []);
+  certificates.put(await buildCsr({ ...OTHER, conditions: [condition("Approved")] }));
+  assert.deepEqual(await list(), [undefined]);
+});

@@ -46,7 +46,14 @@ import { USER_AGENT } from "../version.ts";
 import { CERTIFICATE_CONTROLLER_ACCOUNT, controllerUser, ROOT_USER } from "./in_process_users.ts";
 import { exactRole } from "./instance_rbac.ts";
 import { type FollowedPolicies, type LoadedPolicies, NO_POLICIES } from "./policy_files.ts";
-import type { UserInfo } from "../../core/kube/user.ts";
+import { NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
+import { readRecordedNodeCertificate } from "../../core/approval/node_claims.ts";
+import { formatName } from "../../core/pki/names.ts";
+import { formatRecordName } from "../../core/register/record.ts";
+import type { Register } from "../../server/register/register.ts";
+import { issuedCertificates } from "../../server/registry/issuedcertificates.ts";
+import { toStorageKey } from "../../server/registry/registry.ts";
+import type { Storage } from "../../server/storage/storage.ts";
 import type { Server } from "../../server/server.ts";
 import type { ServerNames } from "../../core/pki/serving_certificate.ts";
 
@@ -64,8 +71,8 @@ export interface ApproverSettings {
   readonly published: Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
   /** The signers that run in the same process; undefined for an approver that runs alone. */
   readonly signers?: readonly string[];
-  /** The records of kubelet client certificates. */
-  readonly records: NonNullable<NodeCertificatesOptions["records"]>;
+  /** The records of kubelet client certificates at an API, or the register of the same process. */
+  readonly register: Pick<NodeCertificatesOptions, "records" | "findNewest">;
 }
 
 /** Runs the approver until the signal aborts. */
@@ -80,7 +87,7 @@ export async function runApprover(
   const { clock, random, logger, metrics, findRevoked } = deps;
   const current = (): LoadedPolicies => chosen?.settings.current() ?? NO_POLICIES;
   const reviewer = createAccessReviewer(transport, deps);
-  const certificates = createNodeCertificates({ records: settings.records, clock, logger });
+  const certificates = createNodeCertificates({ ...settings.register, clock, logger });
   const index = createCsrIndex(store, certificates);
   const eventStore = createObjectStore<EventV1>(transport, eventV1Kind, { ...deps, namespace: EVENT_NAMESPACE });
   const events = createVerdictEvents({ store: eventStore, instance: hostname(), clock, random, logger });
@@ -157,11 +164,31 @@ export function createSettingsStore(transport: Transport, deps: ControllerDeps):
   return createObjectStore<ConfigMap>(transport, configMapKind, { ...deps, namespace: PUBLISHED_SETTINGS.namespace });
 }
 
-/** The store of the records of kubelet client certificates. */
-export function createRecordStore(transport: Transport, deps: ControllerDeps): ApproverSettings["records"] {
+/** Finds the records of kubelet client certificates at an API, which the approver watches. */
+export function watchRegister(transport: Transport, deps: ControllerDeps): ApproverSettings["register"] {
   const fieldSelector = `spec.signerName=${KUBE_APISERVER_CLIENT_KUBELET_SIGNER}`;
-  return (onFailure) =>
-    createObjectStore<IssuedCertificate>(transport, issuedCertificateKind, { ...deps, fieldSelector, onFailure });
+  return {
+    records: (onFailure) =>
+      createObjectStore<IssuedCertificate>(transport, issuedCertificateKind, { ...deps, fieldSelector, onFailure }),
+  };
+}
+
+/** Finds kubelet client certificates in the register of this process, whose index has the newest one of each subject. */
+export function searchRegister(
+  register: Pick<Register, "index">,
+  storage: Pick<Storage, "get">,
+): ApproverSettings["register"] {
+  return {
+    records: undefined,
+    async findNewest(node) {
+      const subject = formatName({ commonName: `${NODE_USER_PREFIX}${node}`, organizations: [NODES_GROUP] });
+      const newest = register.index.findNewest({ signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER, subject });
+      if (newest === undefined || newest.isRevoked) return undefined;
+      const stored = await storage.get(toStorageKey(issuedCertificates, "", formatRecordName(newest.sequence)));
+      // Every object under this prefix is an IssuedCertificate, because only the server writes there.
+      return stored === undefined ? undefined : readRecordedNodeCertificate(stored.object as IssuedCertificate);
+    },
+  };
 }
 
 /** Writes the settings, until that succeeds or is refused. The approver works without it, so a failure is only logged. */

@@ -20,6 +20,7 @@ import { followProfiles, type ProfileSource } from "../../controllers/profile_pr
 import type { FindRevokedRequest } from "../../controllers/revoked_requests.ts";
 import { createSigner, type RecordIssued } from "../../controllers/signer.ts";
 import { createTokenCleaner } from "../../controllers/token_cleaner.ts";
+import type { Register } from "../../server/register/register.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../version.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
@@ -31,7 +32,7 @@ import {
   ROOT_USER,
 } from "./in_process_users.ts";
 import type { ControllerDeps } from "./deps.ts";
-import { createRecordStore, createSettingsStore, type PolicyApproval, runApprover } from "./approver.ts";
+import { createSettingsStore, type PolicyApproval, runApprover, searchRegister } from "./approver.ts";
 
 /** The CAs and rules of a signer. */
 export interface SigningSettings {
@@ -51,6 +52,8 @@ export interface SigningSettings {
 export interface InProcessSettings extends SigningSettings, ClusterSettings {
   /** Controllers that do not run; tests of the demo leave one out. */
   readonly without: readonly ("approver" | "signer")[];
+  /** The register of the server, which knows the certificates of nodes. */
+  readonly register: Pick<Register, "index">;
   /** How long requests are kept, and how often that is checked; as upstream by default. */
   readonly cleaning?: Required<Pick<CleanerOptions, "times" | "intervalMs">>;
   /** Custom signers, with separate rights. */
@@ -104,7 +107,7 @@ export async function runInProcess(
   const many = { ...deps, workers: IN_PROCESS_WORKERS, findRevoked };
   if (!settings.without.includes("approver")) {
     const transport = server.transportFor(settings.approval?.user ?? CERTIFICATE_CONTROLLER, USER_AGENT);
-    // The composition root publishes the settings and reads the register, so the approver needs no right to do so.
+    // The composition root publishes the settings, so the approver needs no right to do so.
     const root = server.transportFor(ROOT_USER, USER_AGENT);
     const approver = {
       ...settings.approval?.settings,
@@ -112,7 +115,7 @@ export async function runInProcess(
       signers: [...settings.signerNames, ...settings.customSigning?.signerNames ?? []],
       isDryRun: false,
       published: createSettingsStore(root, deps),
-      records: createRecordStore(root, deps),
+      register: searchRegister(settings.register, settings.storage),
     };
     running.push(runApprover(createStore(transport), transport, approver, many, signal));
   }

@@ -112,6 +112,7 @@ export async function startFullInstance(
     ...(customSigning === undefined ? {} : { customSigning }),
     caPem: cluster.caPem,
     storage: instance.storage,
+    register: instance.register,
     contents: instance.contents,
     without,
     cleaning: toCleaning(settings),

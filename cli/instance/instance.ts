@@ -13,6 +13,7 @@ import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { checkAddress } from "../../server/connections/listener.ts";
 import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
+import type { Register } from "../../server/register/register.ts";
 import type { Server } from "../../server/server.ts";
 import { ensureAuthorities, type InstanceAuthorities } from "../authority/instance_authorities.ts";
 import { authorityPaths } from "../authority/layout.ts";
@@ -60,6 +61,8 @@ export interface Instance extends InstanceStorage {
   readonly isShared: boolean;
   /** The metrics of the controllers. */
   readonly controllerMetrics: ControllerMetrics;
+  /** The register of issued certificates over the storage. */
+  readonly register: Register;
   /** The CRLs of the CAs whose keys the instance has. */
   readonly crls: CrlFiles;
   /** Checks the certificates of the instance and renews those that are due. */
@@ -181,6 +184,7 @@ export async function startInstance(
     contents,
     lost,
     controllerMetrics,
+    register,
     crls,
     renew: () => parts.renew(),
     [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose](),

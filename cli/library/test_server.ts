@@ -110,6 +110,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
     isTrustedForClients: createTrustLookup(server),
     caPem: cluster.caPem,
     storage,
+    register,
     without: settings.without ?? [],
   };
   starting.add(

@@ -17,7 +17,7 @@ import { formatYamlManifest } from "../../output/structured.ts";
 import { createCsrStore } from "../../instance/controllers.ts";
 import { runRemoteController } from "../../instance/remote_controller.ts";
 import { followPolicies, readPolicies } from "../../instance/policy_files.ts";
-import { createRecordStore, createSettingsStore, runApprover } from "../../instance/approver.ts";
+import { createSettingsStore, runApprover, watchRegister } from "../../instance/approver.ts";
 
 /** The action of the command `tlsboot approver`. */
 export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -52,7 +52,7 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
         ...(settings.tokenLimits ? { tokens: { isCheckedAtCreation: false } } : {}),
         isDryRun: dryRun,
         published: createSettingsStore(transport, deps),
-        records: createRecordStore(transport, deps),
+        register: watchRegister(transport, deps),
       };
       await runApprover(createCsrStore(transport, deps), transport, approver, deps, leading);
     },
