@@ -24,7 +24,7 @@ export async function run(input: Input<VerifyCertificatesFlags>, io: Io, signal:
   const recent = new RecentRecords();
   const report = await verifyRecords(recent.watch(records.source, signal), { cas });
   if (report.fault !== undefined) throw describeFault(report, report.fault, recent.find(report.fault.name));
-  for (const text of summarize(report)) io.stdout.write(`${text}\n`);
+  for (const text of summarize(report, cas.length > 0)) io.stdout.write(`${text}\n`);
   return EXIT.done;
 }
 
@@ -98,10 +98,11 @@ function describeFault(
   });
 }
 
-function summarize({ records, head, sealedUpTo, uncheckedSeals }: RegisterReport): string[] {
+function summarize({ records, head, sealedUpTo, uncheckedSeals }: RegisterReport, hasCas: boolean): string[] {
   if (head === undefined) return ["the register is empty"];
+  const unsealed = hasCas ? "and there is no seal of the CA yet" : "and no CA was given to check seals (--ca-file)";
   const sealed = sealedUpTo === undefined
-    ? "no seal of the given CAs was found"
+    ? unsealed
     : line`sealed up to ${sealedUpTo.name} at ${sealedUpTo.time} by the CA ${
       formatFingerprint(sealedUpTo.issuerFingerprint)
     }`;

@@ -83,7 +83,8 @@ function impossible(text: string): AppError {
     "the server has no revocations. It is another API server, such as kube-apiserver, which reads no CRL and " +
     "accepts a client certificate until it expires";
   return new AppError("invalid", `cannot revoke "${text}": ${why}`, {
-    hint: "delete the role bindings of the user or the Node of the machine, and deny renewals with a policy of " +
-      "tlsboot approver: see tlsboot docs guide beside_a_cluster",
+    hint: "delete the role bindings of the user or the Node of the machine, deny renewals with a policy of " +
+      "tlsboot approver, and for programs that read a CRL use tlsboot ca crl --revoke: see tlsboot docs guide " +
+      "beside_a_cluster",
   });
 }
