@@ -18,13 +18,15 @@ import {
 } from "../../core/register/record.ts";
 import { issuedCertificates } from "../registry/issuedcertificates.ts";
 import { createUid, toKeyPrefix } from "../registry/registry.ts";
-import { followStorage } from "../storage/follow.ts";
+import { requestRecords } from "../registry/requestrecords.ts";
+import { type Follower, followStorage } from "../storage/follow.ts";
 import {
   AlreadyExistsError,
   RevisionConflictError,
   type Storage,
   type StorageEvent,
   type StorageWatch,
+  type Stored,
   type Write,
   WriteRefusedError,
 } from "../storage/storage.ts";
@@ -61,7 +63,8 @@ export class Register implements Disposable {
   readonly index: RegisterIndex;
   readonly #deps: RegisterDeps;
   readonly #authorities = new Map<string, CertificateFacts>();
-  #watch: StorageWatch | undefined;
+  readonly #requestRecords = new Map<string, Stored>();
+  readonly #watches: StorageWatch[] = [];
   #waiting: Job[] = [];
   #isRunning = false;
 
@@ -73,13 +76,27 @@ export class Register implements Disposable {
   /** Reads the register of a storage and follows its changes until it is disposed. */
   static async open(deps: RegisterDeps): Promise<Register> {
     const register = new Register(deps);
-    register.#watch = await followStorage(deps.storage, REGISTER_PREFIX, register.index);
+    register.#watches.push(await followStorage(deps.storage, REGISTER_PREFIX, register.index));
+    const known = register.#requestRecords;
+    const follower: Follower = {
+      replace(items) {
+        known.clear();
+        for (const stored of items) known.set(stored.key, stored);
+      },
+      apply(events) {
+        for (const { key, current } of events) {
+          if (current === undefined) known.delete(key);
+          else known.set(key, current);
+        }
+      },
+    };
+    register.#watches.push(await followStorage(deps.storage, toKeyPrefix(requestRecords, ""), follower));
     return register;
   }
 
   /** Stops following the storage; its owner disposes the storage. */
   [Symbol.dispose](): void {
-    this.#watch?.stop();
+    for (const watch of this.#watches) watch.stop();
   }
 
   /**
@@ -96,6 +113,14 @@ export class Register implements Disposable {
       this.#waiting.push({ description, writes, issuedAt, resolve, reject });
       void this.#run();
     });
+  }
+
+  /**
+   * Finds the RequestRecord of a key. It is read without a question to etcd, so another server may have changed it; a write
+   * that depends on it is guarded by its revision.
+   */
+  findRequestRecord(key: string): Stored | undefined {
+    return this.#requestRecords.get(key);
   }
 
   /** The CAs that were recorded in this run, which issue the certificates of this installation. */
