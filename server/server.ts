@@ -201,8 +201,8 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const rbac = await createRbacSource(storage);
   const authorizer = createAuthorizer({ rbac });
   const tokens = await openBootstrapTokens({ storage, clock, random, logger, registry });
-  const revocations = await openRevocations({ storage, clock, random, logger, registry });
   const { register = await Register.open(options), clientCas } = options;
+  const revocations = await openRevocations({ storage, clock, random, logger, registry, register });
   const issued = new IssuedCertificates(register.index, options.customSigners);
   addIssuedMetrics(registry, clock, issued);
   const requests = await followRequests(storage, registry, clock, issued);

@@ -53,8 +53,8 @@ async function collectMetrics(): Promise<readonly KnownMetric[]> {
   using _following = await followRequests(storage, registry, clock, issued);
   const reporting = { storage, clock, random: createSeededRandom(), logger: createMemoryLogger(), registry };
   using _tokens = await openBootstrapTokens(reporting);
-  using _revocations = await openRevocations(reporting);
   using register = await Register.open(reporting);
+  using _revocations = await openRevocations({ ...reporting, register });
   new NodeRecovery({ ...reporting, register, graceMs: 1, perHour: 1 });
   return registry.getMetricsAsArray() as unknown as readonly KnownMetric[];
 }

@@ -43,6 +43,11 @@ export class RecordedCertificates {
     this.#lastSequence = 0;
   }
 
+  /** The number of certificates that are in the index. */
+  get size(): number {
+    return this.#byFingerprint.size;
+  }
+
   /** The number of records that are marked as revoked. */
   get markedCount(): number {
     return this.#marked.size;

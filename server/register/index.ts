@@ -1,6 +1,7 @@
 /** An index of the register in memory: its head, the recorded certificates, and the newest certificate of each subject. */
 import { createHash } from "node:crypto";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
 import { getChainHash } from "../../core/register/record.ts";
 import type { StorageEvent, Stored } from "../storage/storage.ts";
 
@@ -31,8 +32,8 @@ const decoder = new TextDecoder();
 
 /** The indexed records. It follows a store by `replace` and `apply`. */
 export class RegisterIndex {
-  readonly #sequences = new Map<string, number>();
-  readonly #tokens = new Map<string, string>();
+  readonly certificates: RecordedCertificates = new RecordedCertificates();
+  readonly #listeners = new Set<(record: IssuedCertificate) => void>();
   readonly #newest = new Map<string, Map<string, NewestCertificate>>();
   #last: IssuedCertificateSpec | undefined;
   #head: RegisterHead | undefined;
@@ -54,17 +55,22 @@ export class RegisterIndex {
 
   /** The number of certificates that the register has. */
   get size(): number {
-    return this.#sequences.size;
+    return this.certificates.size;
   }
 
   /** Finds the sequence number of the record of a certificate by its SHA-256 (hex); undefined when it is not recorded. */
   findSequence(fingerprint: string): number | undefined {
-    return this.#sequences.get(fingerprint);
+    return this.certificates.findByFingerprint(fingerprint)?.sequence;
   }
 
   /** Finds the id of the bootstrap token with which a certificate or one of those before it was requested. */
   findTokenId(fingerprint: string): string | undefined {
-    return this.#tokens.get(fingerprint);
+    return this.certificates.findByFingerprint(fingerprint)?.tokenID;
+  }
+
+  /** Calls a listener with each new or changed record. */
+  onRecord(listener: (record: IssuedCertificate) => void): void {
+    this.#listeners.add(listener);
   }
 
   /** Finds the newest certificate with the signer and the subject of a record. */
@@ -79,8 +85,7 @@ export class RegisterIndex {
 
   /** Replaces the whole content with stored records in their order. */
   replace(items: readonly Stored[]): void {
-    this.#sequences.clear();
-    this.#tokens.clear();
+    this.certificates.clear();
     this.#newest.clear();
     this.#lastSeal = undefined;
     let last: IssuedCertificateSpec | undefined;
@@ -88,6 +93,7 @@ export class RegisterIndex {
       // The bytes are parsed here, because reading `object` would keep the parsed form in memory.
       const record = JSON.parse(decoder.decode(bytes)) as IssuedCertificate;
       last = record.spec;
+      this.certificates.put(record);
       this.#add(last);
       this.#noteStatus(record);
     }
@@ -95,15 +101,21 @@ export class RegisterIndex {
   }
 
   apply(events: readonly StorageEvent[]): void {
-    for (const { current, previous } of events) {
+    for (const { key, current, previous } of events) {
       const spec = current && readSpec(current);
+      const name = key.slice(key.lastIndexOf("/") + 1);
+      if (spec === undefined || spec.removed !== undefined) this.certificates.remove(name);
       if (previous === undefined && spec !== undefined) {
         this.#add(spec);
         this.#setLast(spec);
       } else if (previous !== undefined && (spec === undefined || spec.removed !== undefined)) {
         this.#remove(readSpec(previous));
       }
-      if (current !== undefined) this.#noteStatus(current.object as IssuedCertificate);
+      if (current === undefined) continue;
+      const record = current.object as IssuedCertificate;
+      this.certificates.put(record);
+      this.#noteStatus(record);
+      for (const listener of this.#listeners) listener(record);
     }
   }
 
@@ -125,12 +137,8 @@ export class RegisterIndex {
   }
 
   #add(spec: IssuedCertificateSpec): void {
-    const { sequence, fingerprint, requester, removed } = spec;
+    const { sequence, removed } = spec;
     if (removed !== undefined) return;
-    if (fingerprint !== undefined) {
-      this.#sequences.set(fingerprint, sequence);
-      if (requester?.tokenID !== undefined) this.#tokens.set(fingerprint, requester.tokenID);
-    }
     const [since, until] = [toSeconds(spec.notBefore), toSeconds(spec.notAfter)];
     const next = { sequence, since, until, isRevoked: false };
     const issuer = toIssuerKey(spec);
@@ -142,13 +150,8 @@ export class RegisterIndex {
   }
 
   #remove(spec: IssuedCertificateSpec): void {
-    const { sequence, fingerprint } = spec;
-    if (fingerprint !== undefined) {
-      this.#sequences.delete(fingerprint);
-      this.#tokens.delete(fingerprint);
-    }
     const bySubject = this.#newest.get(toIssuerKey(spec));
-    if (bySubject?.get(toSubjectKey(spec))?.sequence === sequence) bySubject.delete(toSubjectKey(spec));
+    if (bySubject?.get(toSubjectKey(spec))?.sequence === spec.sequence) bySubject.delete(toSubjectKey(spec));
   }
 }
 

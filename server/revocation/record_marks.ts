@@ -9,7 +9,8 @@ import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { toRecordedRevocation } from "../../core/revocation/revocation_index.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
-import { RECORDS_PREFIX, type Revocations } from "./revocations.ts";
+import { REGISTER_PREFIX } from "../register/register.ts";
+import type { Revocations } from "./revocations.ts";
 
 /** The dependencies of the marks. */
 export interface RecordMarksDeps {
@@ -52,7 +53,7 @@ export class RecordMarks {
       }
     }
     for (const name of names) {
-      const stored = await this.#deps.storage.get(`${RECORDS_PREFIX}${name}`);
+      const stored = await this.#deps.storage.get(`${REGISTER_PREFIX}${name}`);
       if (stored !== undefined) changed += await this.#write([stored]);
       this.#pending.delete(name);
     }
@@ -68,10 +69,10 @@ export class RecordMarks {
     const { storage, revocations } = this.#deps;
     if (revocations.index.size === 0 && revocations.records.markedCount === 0) return 0;
     let changed = 0;
-    let fromKey: string | undefined = RECORDS_PREFIX;
+    let fromKey: string | undefined = REGISTER_PREFIX;
     while (fromKey !== undefined) {
       signal.throwIfAborted();
-      const page = await storage.list(RECORDS_PREFIX, { limit: PAGE_SIZE, fromKey });
+      const page = await storage.list(REGISTER_PREFIX, { limit: PAGE_SIZE, fromKey });
       const wrong = page.items.filter((stored) => findMark(revocations, decode(stored)) !== "right");
       for (let start = 0; start < wrong.length; start += WRITTEN_AT_ONCE) {
         changed += await this.#write(wrong.slice(start, start + WRITTEN_AT_ONCE));

@@ -1,6 +1,6 @@
 /**
- * The Revocations that are in force, and what the register says about the certificates on which they depend. Both follow
- * the storage, so a Revocation takes effect here before its creation is acknowledged, and on every other server of the same
+ * The Revocations that are in force. They follow the storage, as does the register, which knows the certificates on which
+ * they depend. So a Revocation takes effect here before its creation is acknowledged, and on every other server of the same
  * etcd as soon as its watch delivers it.
  */
 import { Counter, Gauge } from "prom-client";
@@ -13,7 +13,7 @@ import { formatApiVersion } from "../../core/kube/schema.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { escapeControls } from "../../core/lib/printable.ts";
 import { createTokenBuckets } from "../../core/lib/token_buckets.ts";
-import { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
+import type { RecordedCertificates } from "../../core/revocation/recorded_certificates.ts";
 import { findRevocationTarget } from "../../core/revocation/revocation.ts";
 import {
   type IdentifiedUser,
@@ -23,6 +23,7 @@ import {
   type RevocationMatch,
 } from "../../core/revocation/revocation_index.ts";
 import type { MetricsRegistry } from "../metrics/registry.ts";
+import type { Register } from "../register/register.ts";
 import { recordServerEvent, type ServerEventDeps } from "../server_events.ts";
 import { followStorage } from "../storage/follow.ts";
 import type { StorageWatch, Stored } from "../storage/storage.ts";
@@ -30,18 +31,18 @@ import type { StorageWatch, Stored } from "../storage/storage.ts";
 /** The dependencies of the Revocations in force. */
 export interface RevocationsDeps extends ServerEventDeps {
   readonly registry: MetricsRegistry;
+  readonly register: Pick<Register, "index">;
 }
 
 const PREFIX = "/registry/tlsboot/revocations/";
 /** The prefix of the keys of all records of issued certificates. */
-export const RECORDS_PREFIX = "/registry/tlsboot/issuedcertificates/";
-const SECRETS_PREFIX = "/registry/secrets/kube-system/";
+export const SECRETS_PREFIX = "/registry/secrets/kube-system/";
 /** A refused credential is reported as an Event at most once in this time for each Revocation. */
 const REPORT_INTERVAL_MS = 60_000;
 
 const decoder = new TextDecoder();
 
-/** Reads the Revocations and the register of a storage, and follows both until it is disposed. */
+/** Reads the Revocations of a storage, and follows them until it is disposed. */
 export async function openRevocations(deps: RevocationsDeps): Promise<Revocations> {
   const revocations = new Revocations(deps);
   await revocations.follow();
@@ -50,18 +51,18 @@ export async function openRevocations(deps: RevocationsDeps): Promise<Revocation
 
 /** The Revocations in force, and the questions about them. */
 export class Revocations implements Disposable {
-  readonly records: RecordedCertificates = new RecordedCertificates();
-  readonly index: RevocationIndex = new RevocationIndex(this.records.findByFingerprint);
+  readonly records: RecordedCertificates;
+  readonly index: RevocationIndex;
   readonly #deps: RevocationsDeps;
   readonly #refusals: Counter<"kind">;
   readonly #reports: ReturnType<typeof createTokenBuckets>;
   readonly #listeners = new Set<() => void>();
-  readonly #recordListeners = new Set<(record: IssuedCertificate) => void>();
-  readonly #watches: StorageWatch[] = [];
+  #watch: StorageWatch | undefined;
 
   constructor(deps: RevocationsDeps) {
     this.#deps = deps;
-    const { index } = this;
+    this.records = deps.register.index.certificates;
+    const index = this.index = new RevocationIndex(this.records.findByFingerprint);
     this.#reports = createTokenBuckets(() => deps.clock.elapsedMs(), { burst: 1, refillMs: REPORT_INTERVAL_MS });
     this.#refusals = new Counter({
       name: "tlsboot_revoked_credentials_refused_total",
@@ -82,31 +83,16 @@ export class Revocations implements Disposable {
 
   /** Begins to follow the storage. */
   async follow(): Promise<void> {
-    const { storage } = this.#deps;
-    this.#watches.push(
-      await followStorage(storage, RECORDS_PREFIX, {
-        replace: (items) => {
-          this.records.clear();
-          for (const stored of items) this.records.put(decode<IssuedCertificate>(stored));
-        },
-        apply: (events) => {
-          for (const { key, current } of events) {
-            if (current === undefined) this.records.remove(key.slice(RECORDS_PREFIX.length));
-            else this.#putRecord(decode<IssuedCertificate>(current));
-          }
-        },
-      }),
-      await followStorage(storage, PREFIX, {
-        replace: (items) => {
-          this.index.replace(items.map((stored) => decode<Revocation>(stored)));
-          this.#notify();
-        },
-        apply: (events) => {
-          for (const { key, current } of events) this.#apply(key.slice(PREFIX.length), current);
-          this.#notify();
-        },
-      }),
-    );
+    this.#watch = await followStorage(this.#deps.storage, PREFIX, {
+      replace: (items) => {
+        this.index.replace(items.map((stored) => decode<Revocation>(stored)));
+        this.#notify();
+      },
+      apply: (events) => {
+        for (const { key, current } of events) this.#apply(key.slice(PREFIX.length), current);
+        this.#notify();
+      },
+    });
   }
 
   /** Calls a listener after each change of the Revocations, before the write that made it is acknowledged. */
@@ -116,7 +102,7 @@ export class Revocations implements Disposable {
 
   /** Calls a listener with each new or changed record of the register. */
   onRecord(listener: (record: IssuedCertificate) => void): void {
-    this.#recordListeners.add(listener);
+    this.#deps.register.index.onRecord(listener);
   }
 
   /**
@@ -147,14 +133,8 @@ export class Revocations implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const watch of this.#watches) watch.stop();
+    this.#watch?.stop();
     this.#listeners.clear();
-    this.#recordListeners.clear();
-  }
-
-  #putRecord(record: IssuedCertificate): void {
-    this.records.put(record);
-    for (const listener of this.#recordListeners) listener(record);
   }
 
   #apply(name: string, current: Stored | undefined): void {

@@ -1,10 +1,10 @@
 /** The revoked certificates of a storage, for the CRLs of their CAs. */
 import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { REGISTER_PREFIX } from "../register/register.ts";
 import { findRevoked, findUnrecorded, type RevokedCertificate, selectRevoked } from "../../core/revocation/crl_plan.ts";
 import { followStorage } from "../storage/follow.ts";
 import type { Storage, StorageWatch, Stored } from "../storage/storage.ts";
 
-const RECORDS_PREFIX = "/registry/tlsboot/issuedcertificates/";
 const REVOCATIONS_PREFIX = "/registry/tlsboot/revocations/";
 
 /** An index of the revoked certificates, which follows the storage until it is disposed. */
@@ -20,7 +20,7 @@ export async function followRevokedCertificates(
 ): Promise<RevokedCertificates> {
   const revoked = new Map<string, RevokedCertificate>();
   const watches = [
-    await follow(storage, RECORDS_PREFIX, revoked, onChange),
+    await follow(storage, REGISTER_PREFIX, revoked, onChange),
     await follow(storage, REVOCATIONS_PREFIX, revoked, onChange),
   ];
   return {
@@ -70,6 +70,6 @@ export function listRevokedCertificates(
 
 function readRevoked({ key, object }: Pick<Stored, "key" | "object">): RevokedCertificate | undefined {
   // Every object under a prefix passed the strategy of its resource, so its type is known.
-  if (key.startsWith(RECORDS_PREFIX)) return findRevoked(object as IssuedCertificate);
+  if (key.startsWith(REGISTER_PREFIX)) return findRevoked(object as IssuedCertificate);
   return key.startsWith(REVOCATIONS_PREFIX) ? findUnrecorded(object as Revocation) : undefined;
 }
