@@ -1,6 +1,7 @@
 /** The register of issued certificates on the command line: get, describe and verify, after requests are gone. */
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { Buffer } from "node:buffer";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import type { ApiClient } from "../../client/objects/api.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
@@ -11,6 +12,7 @@ import { parseCsv } from "../../core/lib/csv.ts";
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { Storage } from "../../server/storage/storage.ts";
+import { buildCsr } from "../support/csr_builder.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { eventually } from "../support/eventually.ts";
 import { startFakeApi } from "../support/fake_api.ts";
@@ -197,6 +199,36 @@ test("shells complete serial numbers, names and tokens from the API, and nothing
   assert.deepEqual(await complete("describe", "certificate", serial.slice(0, 8)), [serial, ":4"]);
   assert.equal((await complete("token", "delete", "")).length, 2);
   assert.deepEqual(await complete("get", "csr", "--data-dir", "nowhere", ""), [":4"]);
+});
+
+test("the log of tlsboot sign is listed, described and verified without a server, and an edited line is named", async () => {
+  await using place = await createTempFolder();
+  const succeedIn = async (...args: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await tlsbootIn(place, args);
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  await succeedIn("ca", "init");
+  const { spec } = await buildCsr({ commonName: "carol", organizations: [] });
+  await writeFile(place.join("carol.csr"), Buffer.from(spec.request ?? "", "base64"));
+  const sign = ["sign", "carol.csr", "--signer-name", "kubernetes.io/kube-apiserver-client", "--issued-log", "log"];
+  for (const out of ["1.crt", "2.crt"]) await succeedIn(...sign, "--usage", "client auth", "--out", out);
+  const log = ["--issued-log", "log"];
+  assert.match(
+    await succeedIn("get", "certs", ...log),
+    /\n[0-9a-f]{12} +CN=carol .* replaced .*\n[0-9a-f]{12} +CN=carol .* valid /,
+  );
+  assert.match(await succeedIn("describe", "certificate", "2", ...log), /\nReplaces: +[0-9a-f]{12}, /);
+  const verify = ["verify", "certificates", "log", "--ca-file", "data/pki/ca.crt"];
+  assert.match(await succeedIn(...verify), /^2 records are right, sealed up to 0000000002 at /);
+  const text = await readFile(place.join("log"), "utf8");
+  await writeFile(place.join("log"), text.replace("carol", "mallory"));
+  const { code, stderr } = await tlsbootIn(place, verify);
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /wrong at record 0000000001 \(serial number [0-9a-f]+, CN=mallory\): the record does not match its seal/,
+  );
 });
 
 test("another API server does not serve the register, and the message names what does", async () => {

@@ -1,5 +1,6 @@
 /** Describes certificates of the register. */
 import { AppError } from "../../../core/errors.ts";
+import { getName } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import type { DescribeCertificateFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -25,8 +26,10 @@ export async function run(input: Input<DescribeCertificateFlags>, io: Io, signal
       continue;
     }
     const row = toRow(item, replacements, io.clock.now());
+    const name = getName(item);
+    const replaced = item.spec.replaces ?? [...replacements].find(([, newer]) => newer === name)?.[0];
     const neighbours = {
-      before: await findNeighbour(source, item.spec.replaces, signal),
+      before: await findNeighbour(source, replaced, signal),
       after: await findNeighbour(source, row.replacedBy, signal),
     };
     const page = describeCertificateRecord(row, neighbours, io.clock.now());

@@ -14,7 +14,8 @@ const PAGE_SIZE = 500;
 
 /** Creates the source that reads a log from its beginning each time. Throws AppError `io` or `invalid` while it is read. */
 export function createLogSource(path: string): RecordSource {
-  const source: RecordSource = {
+  return {
+    namesReplaced: false,
     async *pages(signal) {
       let records: IssuedCertificate[] = [];
       for await (const { record } of readIssuedLog(path, signal)) {
@@ -30,7 +31,6 @@ export function createLogSource(path: string): RecordSource {
       return undefined;
     },
   };
-  return source;
 }
 
 /** A record with the number of its line. */

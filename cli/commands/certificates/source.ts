@@ -6,10 +6,12 @@ import { getName } from "../../../core/kube/meta.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import { findRecord, listRecordPages, type RecordPage } from "../../api/records.ts";
 import { formatCandidate } from "./describe_text.ts";
-import { addReplacement, isCertificateRecord, type Replacements } from "./rows.ts";
+import { addReplacement, getSigner, isCertificateRecord, type Replacements } from "./rows.ts";
 
 /** A place from which records are read. */
 export interface RecordSource {
+  /** Whether records name the certificate that they replace; the log of a signer, which is only appended to, does not. */
+  readonly namesReplaced: boolean;
   /** Yields all records in the order of issuance; with `signerName` possibly only those of that signer. */
   pages(signal: AbortSignal, signerName?: string): AsyncIterable<RecordPage>;
   /** Finds a record by its name. */
@@ -19,6 +21,7 @@ export interface RecordSource {
 /** Creates the source that reads the register of a server. */
 export function createApiSource(api: ApiClient): RecordSource {
   return {
+    namesReplaced: true,
     pages: (signal, signerName) =>
       listRecordPages(api, signerName === undefined ? {} : { fieldSelector: `spec.signerName=${signerName}` }, signal),
     findByName: (name, signal) => findRecord(api, name, signal),
@@ -28,8 +31,18 @@ export function createApiSource(api: ApiClient): RecordSource {
 /** Finds the replaced certificates of the whole register. */
 export async function findReplacements(source: RecordSource, signal: AbortSignal): Promise<Replacements> {
   const replacements: Replacements = new Map();
+  const newest = new Map<string, string>();
   for await (const { records } of source.pages(signal)) {
-    for (const record of records) addReplacement(replacements, record);
+    for (const record of records) {
+      if (source.namesReplaced) addReplacement(replacements, record);
+      else if (isCertificateRecord(record)) {
+        // As in the register: the newest certificate of the same signer and subject is replaced.
+        const key = JSON.stringify([getSigner(record), record.spec.subject]);
+        const earlier = newest.get(key);
+        if (earlier !== undefined) replacements.set(earlier, getName(record));
+        newest.set(key, getName(record));
+      }
+    }
   }
   return replacements;
 }

@@ -83,7 +83,7 @@ class RecentRecords {
 }
 
 function describeFault(
-  { records, sealedUpTo }: RegisterReport,
+  { sealedUpTo }: RegisterReport,
   { name, problem }: RegisterFault,
   record: IssuedCertificate | undefined,
 ): AppError {
@@ -93,8 +93,8 @@ function describeFault(
     ? "no seal was checked before it"
     : `the records up to ${sealedUpTo.name} are as they were sealed at ${sealedUpTo.time}`;
   return new AppError("invalid", `the register is wrong at record ${name}${about}: the record ${problem}`, {
-    hint: `${records} records were read, and ${sealed}; records after this one were not checked. Someone changed the ` +
-      "storage, or it is damaged: compare the record with a backup",
+    hint: `${sealed}, and those after ${name} were not checked. Someone edited the register, or the storage is ` +
+      "damaged: compare the record with a backup",
   });
 }
 
@@ -107,10 +107,14 @@ function summarize({ records, head, sealedUpTo, uncheckedSeals }: RegisterReport
       formatFingerprint(sealedUpTo.issuerFingerprint)
     }`;
   return [
-    line`${records} ${records === 1 ? "record is" : "records are"} right, ${sealed}`,
-    ...(uncheckedSeals === 0
+    line`${countRecords(records)} right, ${sealed}`,
+    ...(uncheckedSeals === 0 || !hasCas
       ? []
       : [line`not checked: ${uncheckedSeals} seals of other CAs; name their certificates with --ca-file`]),
     line`the last record is ${head.name}, its hash ${head.hash}`,
   ];
+}
+
+function countRecords(records: number): string {
+  return records === 1 ? "1 record is" : `${records} records are`;
 }
