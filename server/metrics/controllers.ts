@@ -51,6 +51,9 @@ export function createControllerMetrics(registry: MetricsRegistry, clock: Pick<C
     registers: [registry],
   });
 
+  // The increase from nothing to one is no increase for Prometheus.
+  for (const reason of ["NameClaimed", "NotInInventory"]) held.inc({ reason }, 0);
+
   return {
     requestHeld: (reason) => held.inc({ reason }),
     setLeading: (leaseName, isLeading) => leading.set({ name: leaseName }, isLeading ? 1 : 0),

@@ -138,7 +138,7 @@ const ONLY_ONCE_USED: readonly string[] = [
   ...["apiserver_audit_error_total", "leader_election_master_status", "tlsboot_audit_disk_free_bytes"],
   ...["apiserver_client_certificate_expiration_seconds", "tlsboot_certificates_issued_total"],
   ...["tlsboot_issued_certificates", "tlsboot_issued_certificates_overdue"],
-  "tlsboot_issued_certificate_expiry_timestamp_seconds",
+  ...["tlsboot_issued_certificate_expiry_timestamp_seconds", "tlsboot_revoked_credentials_refused_total"],
 ];
 
 test("labels hold nothing that a client invents", async () => {
