@@ -23,8 +23,8 @@ export interface NodeCertificates {
    * read once, unless the API does not serve it.
    */
   list(node: string, exceptRequest: string): Promise<Lookup<readonly NodeCertificate[]>>;
-  /** Yields changed records of the register, and runs while it is iterated. */
-  changes(signal: AbortSignal): AsyncIterable<ObjectChange<IssuedCertificate>>;
+  /** Yields changed records of the register, and runs while it is iterated; absent when no register is watched. */
+  readonly changes?: (signal: AbortSignal) => AsyncIterable<ObjectChange<IssuedCertificate>>;
 }
 
 /** The dependencies of the index. */
@@ -111,14 +111,17 @@ export function createNodeCertificates(
     set(certificate.fingerprint, { ...known, certificate, isRevoked: object.status.revocation !== undefined });
   }
 
-  async function* changes(signal: AbortSignal): AsyncIterable<ObjectChange<IssuedCertificate>> {
-    const store = records?.((error) => {
+  async function* changes(
+    records: NonNullable<NodeCertificatesOptions["records"]>,
+    signal: AbortSignal,
+  ): AsyncIterable<ObjectChange<IssuedCertificate>> {
+    const store = records((error) => {
       const { code, message } = error;
       // The API has no register, or only for others: the watch ends, and is tried again much later.
       if (code === "not_found" || code === "access_denied") throw error;
       reading = { kind: "failed", message: `the register of issued certificates cannot be read: ${message}` };
     });
-    while (store !== undefined) {
+    while (true) {
       try {
         for await (const change of store.changes(signal)) {
           // Records are removed a year after their end, so a deletion is no news.
@@ -163,6 +166,6 @@ export function createNodeCertificates(
       const unsigned = certificates.filter(({ fingerprint }) => fingerprint === undefined);
       return { kind: "found", value: newest === undefined ? unsigned : [newest, ...unsigned] };
     },
-    changes,
+    ...(records === undefined ? {} : { changes: (signal: AbortSignal) => changes(records, signal) }),
   };
 }

@@ -119,8 +119,8 @@ export function createNodeGuard(deps: NodeGuardDeps): NodeGuard {
     },
     forget: (name) => void held.delete(name),
     listHeld: () => [...held.keys()],
-    triggers: [{
-      changes: (signal) => certificates.changes(signal),
+    triggers: certificates.changes === undefined ? [] : [{
+      changes: certificates.changes,
       // A revocation of the node's certificate may release a request.
       nameFor(record) {
         const node = readRecordedNodeCertificate(record as IssuedCertificate)?.node;

@@ -3,7 +3,13 @@
  * them when the request was created; a kube-apiserver does not know them, so the approver denies what they forbid and
  * binds the token to the key of the first request. A token that was created with `--approve` is the approval.
  */
-import { decideTokenRequest, readTokenLimits, readTokenUse, withBoundKey } from "../core/bootstrap/bound_token.ts";
+import {
+  decideTokenRequest,
+  isLimitedToken,
+  readTokenLimits,
+  readTokenUse,
+  withBoundKey,
+} from "../core/bootstrap/bound_token.ts";
 import { findTokenId, toTokenSecretName } from "../core/bootstrap/token_secret.ts";
 import type { DecisionText } from "../core/approval/conditions.ts";
 import { parseRequest } from "../core/csr/request.ts";
@@ -57,6 +63,7 @@ export function createTokenApproval(
         if (isCheckedAtCreation) return undefined;
         return { kind: "pending", message: `bootstrap token "${tokenId}" is gone, so its limits are unknown` };
       }
+      if (!isLimitedToken(secret)) return undefined;
       const { subject } = request.value;
       const key = publicKeyPin(request.value);
       const decision = decideTokenRequest(secret, { signerName: csr.spec.signerName, subject, key });

@@ -149,6 +149,7 @@ export class BootstrapTokens implements Disposable {
     // An administrator may impersonate a token that does not exist.
     if (stored === undefined) return {};
     const secret = stored.object as SecretObject;
+    if (!isLimitedToken(secret)) return {};
     const request = parseRequest(csr.spec.request);
     // A malformed request is refused by validation.
     if (!request.ok) return {};

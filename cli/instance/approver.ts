@@ -65,7 +65,10 @@ export interface ApproverSettings {
     readonly serverNames: EvidenceSources["serverNames"];
   };
   /** How the limits of bootstrap tokens are enforced; when absent, they are not. */
-  readonly tokens?: Pick<TokenApprovalDeps, "isCheckedAtCreation">;
+  readonly tokens?: Pick<TokenApprovalDeps, "isCheckedAtCreation"> & {
+    /** Reads a Secret of kube-system from the storage of the same process; by default it is read from the API. */
+    readonly getSecret?: (name: string) => Promise<SecretObject | undefined>;
+  };
   readonly isDryRun: boolean;
   /** The ConfigMaps in which the approver publishes its settings. */
   readonly published: Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
@@ -134,6 +137,7 @@ export async function runApprover(
     ...deps,
     namespace: BOOTSTRAP_TOKEN_NAMESPACE,
   });
+  const tokenSecrets = { get: tokens?.getSecret ?? secrets.get, update: secrets.update };
   const approver = createApprover({
     // A request that was just approved counts before its change arrives.
     store: {
@@ -149,7 +153,9 @@ export async function runApprover(
     guard,
     ...(findRevoked === undefined ? {} : { findRevoked }),
     ...(policy === undefined ? {} : { policy }),
-    ...(tokens === undefined ? {} : { tokens: createTokenApproval({ ...tokens, secrets, logger, isDryRun }) }),
+    ...(tokens === undefined
+      ? {}
+      : { tokens: createTokenApproval({ ...tokens, secrets: tokenSecrets, logger, isDryRun }) }),
     ...(isDryRun ? { dryRun: { events } } : {}),
   });
   const triggers = [...guard.triggers, ...policy?.triggers ?? []];
