@@ -216,9 +216,11 @@ export class RevocationPlanner {
     const includeCertificates = target.kind === "token" && this.#options.certificates;
     const widens = includeCertificates && earlier !== undefined && earlier.spec.includeCertificates !== true;
     if (earlier !== undefined && !widens) return alreadyRevoked(text, earlier);
+    // A revocation that is widened keeps its reason and its message, unless others are given.
+    const { reason, message = earlier?.spec.message } = this.#options;
     const revocation = createRevocation(target, {
-      reason: this.#options.reason,
-      ...(this.#options.message === undefined ? {} : { message: this.#options.message }),
+      reason: reason === "unspecified" ? earlier?.spec.reason ?? reason : reason,
+      ...(message === undefined ? {} : { message }),
       includeCertificates,
       isUnrecorded: isUnknown && (target.kind === "serial" || target.kind === "token"),
     });
