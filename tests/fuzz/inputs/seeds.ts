@@ -1,19 +1,63 @@
 /** Seeds that several targets share: the vectors of the kinds. */
 import { Buffer } from "node:buffer";
 import { decodeObject } from "../../../core/kube/codec/decode.ts";
+import { encodeObject, jsonText } from "../../../core/kube/codec/encode.ts";
 import { parseJson } from "../../../core/kube/codec/json_parser.ts";
+import { encodeEnvelope, encodeMessage } from "../../../core/kube/codec/protobuf.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
+import { formatYaml } from "../../../core/lib/yaml/format.ts";
 
 import { type Vector, VECTORS } from "../../../core/kube/kinds/testdata/vectors.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
-import type { Kind } from "../../../core/kube/schema.ts";
+import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { join } from "../mutate.ts";
 import { type Bytes, encodeText } from "../target.ts";
 
-/** The vector of a kind. */
+/** The vector of a kind: one of upstream, or for a kind of tlsboot its content from below in our own encodings. */
 export function getVector(kind: Kind): Vector {
-  return VECTORS[kind.group === "events.k8s.io" ? "events_v1" : kind.plural]!;
+  const own = OWN_CONTENTS[kind.plural];
+  if (own === undefined) return VECTORS[kind.group === "events.k8s.io" ? "events_v1" : kind.plural]!;
+  const { object } = decodeObject(kind.schema, { metadata: { name: "n", labels: { a: "b" } }, ...own });
+  const written = encodeObject(kind, object);
+  const body = encodeEnvelope(formatApiVersion(kind), kind.kind, encodeMessage(kind.schema, object));
+  return {
+    json: jsonText(written),
+    yaml: formatYaml(written),
+    protobuf: Buffer.from(body).toString("base64"),
+  };
 }
+
+const TIME = "2026-01-01T00:00:00Z";
+const OWN_CONTENTS: Readonly<Record<string, Readonly<Record<string, object>>>> = {
+  issuedcertificates: {
+    spec: {
+      sequence: 2,
+      previousHash: "ab",
+      serialNumber: "0c",
+      subject: "CN=a",
+      dnsNames: ["a", "b"],
+      isCA: true,
+      notBefore: TIME,
+      notAfter: TIME,
+      issuedAt: TIME,
+      requester: { username: "u", groups: ["g"], tokenID: "abcdef", address: "192.0.2.1" },
+      approval: { username: "u", reason: "R", time: TIME },
+      removed: { from: 1, hash: "cd", time: TIME },
+    },
+    status: {
+      revocation: { name: "user:u", reason: "unspecified", time: TIME },
+      seal: { time: TIME, issuerFingerprint: "ef", algorithm: "x", signature: "AQ==" },
+    },
+  },
+  requestrecords: {
+    spec: { requestUID: "1", address: "192.0.2.1", userAgent: "x/1" },
+    status: { decision: { type: "Approved", username: "u", groups: ["g"], time: TIME } },
+  },
+  revocations: {
+    spec: { token: "abcdef", includeCertificates: true, reason: "keyCompromise", message: "m" },
+    status: { revokedBy: "u", revokedByGroups: ["g"], time: TIME },
+  },
+};
 
 /** The object of a kind's vector, as it is stored. */
 export function vectorObject(kind: Kind): KubeObject {

@@ -23,6 +23,9 @@ const SHORT_WATCH = /^[IWE] reflector\.go:.*"very short watch: .*\n?/gm;
 /** The names of temporary files of kubectl and diff. */
 const TEMPORARY = /\b(LIVE-|MERGED-|kubectl-edit-)\d+/g;
 
+/** Lines about the API group of tlsboot, which kube-apiserver does not have. */
+const OWN_GROUP = /^(?:.*\btlsboot\/v1alpha1\b.*|[a-z]+\.tlsboot)\n/gm;
+
 /** The facts about the side whose output is blanked. */
 export interface TextBlankerOptions {
   /** Values of this side only, such as its server and its folder, by the names that stand for them. */
@@ -42,7 +45,7 @@ export function createTextBlanker(options: TextBlankerOptions): (text: string) =
   const tokens = createLabels("token");
   const values = Object.entries(options.values).sort(([, a], [, b]) => b.length - a.length);
   return (text) => {
-    let out = text;
+    let out = text.replace(OWN_GROUP, "");
     for (const [name, value] of values) out = out.replaceAll(value, `<${name}>`);
     for (const base of options.generated) {
       const name = new RegExp(`\\b${base.replaceAll(".", "\\.")}[bcdfghjklmnpqrstvwxz2456789]{5}\\b`, "g");
