@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ROOT } from "../support/child.ts";
-import { readGuide } from "../support/guide.ts";
+import { readGuide, toScript } from "../support/guide.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { createShell } from "../support/interop/shell.ts";
 
@@ -67,7 +67,7 @@ test("docs/guides/new_ca.md: after a new CA every client that followed the page 
     async () => {
       await isServed("n1/kubeconfig", "late/kubeconfig");
       assert.notEqual((await shell.run(verify)).code, 0, "it was signed by the old CA");
-      await run(anew);
+      await run(toScript([anew], port));
       await run(verify);
       await run(bootstrap("n2", "bootstrap.kubeconfig"));
       await isServed("n1/kubeconfig", "n2/kubeconfig", "late/kubeconfig");
@@ -78,7 +78,9 @@ test("docs/guides/new_ca.md: after a new CA every client that followed the page 
     await isServed("n1/kubeconfig", "n2/kubeconfig", "data/admin.kubeconfig");
     assert.notEqual((await shell.run(whoami("late/kubeconfig"))).code, 0, "the old CA is still believed");
     await run(bootstrap("n3", "data/bootstrap.kubeconfig"));
-    await isServed("n3/kubeconfig");
+    const again = anew.replaceAll("n1", "late").replace(" bootstrap.kubeconfig", " data/bootstrap.kubeconfig");
+    await run(toScript([again], port));
+    await isServed("n3/kubeconfig", "late/kubeconfig");
     const info = await run("kubectl get cm cluster-info -n kube-public -o yaml --kubeconfig data/admin.kubeconfig");
     const ca = (await readFile(folder.join("work/new/pki/ca.crt"))).toString("base64");
     assert.ok(info.includes(ca), "cluster-info names the new CA");

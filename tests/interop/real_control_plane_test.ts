@@ -136,7 +136,7 @@ test("docs/guides/beside_a_cluster.md: the roles, a policy, and a machine withou
   const work = plane.folder.join("work");
   for (const file of ["ca.crt", "ca.key", "admin.kubeconfig"]) await cp(plane.folder.join(file), `${work}/${file}`);
   await cp(`${ROOT}/docs/rbac`, `${work}/docs/rbac`, { recursive: true });
-  await cp(await writeInventory(plane.folder, "n1"), `${work}/inventory.yaml`);
+  await cp(await writeInventory(plane.folder, "n2"), `${work}/inventory.yaml`);
 
   const { blocks } = await readGuide("beside_a_cluster");
   assert.equal(blocks.length, 4);
@@ -144,7 +144,7 @@ test("docs/guides/beside_a_cluster.md: the roles, a policy, and a machine withou
   // "The same for tlsboot-approver."
   const toApprover = roles.slice(roles.indexOf("kubectl config"), roles.indexOf("tlsboot signer --"))
     .replaceAll("signer", "approver");
-  const serving = "tlsboot bootstrap --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1 --serving";
+  const serving = "tlsboot bootstrap --kubeconfig n2/kubeconfig --cert-dir n2/pki --hostname-override n2 --serving";
   let script = toScript([
     "export KUBECONFIG=$PWD/admin.kubeconfig",
     roles.replace("tlsboot signer --", `${toApprover}tlsboot signer --`),
@@ -152,8 +152,8 @@ test("docs/guides/beside_a_cluster.md: the roles, a policy, and a machine withou
     elsewhere,
     // The approver with the policy decides about what the machine requests.
     policy.replace("tlsboot approver explain", `${serving}\nwait $boot\ntlsboot approver explain`),
-    "openssl verify -CAfile ca.crt joined/pki/kubelet-client-current.pem n1/pki/kubelet-server-current.pem",
-    "kubectl auth whoami --kubeconfig n1/kubeconfig",
+    "openssl verify -CAfile ca.crt joined/pki/kubelet-client-current.pem n2/pki/kubelet-server-current.pem",
+    "kubectl auth whoami --kubeconfig n2/kubeconfig",
   ], 0);
   for (
     const [from, to] of Object.entries({
@@ -168,6 +168,6 @@ test("docs/guides/beside_a_cluster.md: the roles, a policy, and a machine withou
   ) script = script.replaceAll(from, () => to);
   const { code, stdout, stderr } = await shell.run(script);
   assert.equal(code, 0, `${script}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`);
-  assert.match(stdout, /joined\/pki\/kubelet-client-current\.pem: OK\nn1\/pki\/kubelet-server-current\.pem: OK/);
-  assert.match(stdout, /Username +system:node:n1\n/);
+  assert.match(stdout, /joined\/pki\/kubelet-client-current\.pem: OK\nn2\/pki\/kubelet-server-current\.pem: OK/);
+  assert.match(stdout, /Username +system:node:n2\n/);
 });
