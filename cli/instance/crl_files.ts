@@ -164,35 +164,34 @@ class CrlFile implements AsyncDisposable {
 
   async #make(): Promise<void> {
     const { path, authority, listRevoked } = this.#options;
+    // An attempt that failed may have replaced the file. The file is read again, so that no two CRLs get the same number.
+    const previous = this.#isFailed ? undefined : this.#current?.facts;
     this.#isOutdated = false;
     this.#isFailed = false;
     try {
       const ca = await authority();
       if (ca === undefined) return;
-      const previous = this.#current?.facts;
       this.#current = await writeNextCrl({ path, authority: ca, revoked: listRevoked(ca), previous }, this.#deps);
       this.#deps.logger.debug("CRL written", { path });
     } catch (error) {
       this.#isFailed = true;
-      this.#deps.logger.error("cannot make a CRL, the old one stays in use", { path, error });
+      this.#deps.logger.error("cannot make a CRL, trying again", { path, error });
     }
   }
 
   async #makeMore(): Promise<void> {
     const { stopping } = this.#options;
     try {
-      do await this.#deps.clock.sleep(PAUSE_MS, stopping); while (await this.#makeOutdated());
+      await this.#deps.clock.sleep(PAUSE_MS, stopping);
+      // Nothing runs between the last look and the end, or a change meanwhile would make no CRL.
+      while (this.#isOutdated) {
+        await this.#make();
+        await this.#deps.clock.sleep(PAUSE_MS, stopping);
+      }
     } catch (error) {
       if (!stopping.aborted) throw error;
     } finally {
       this.#isMaking = false;
     }
-  }
-
-  /** Makes another CRL if something was revoked meanwhile. */
-  async #makeOutdated(): Promise<boolean> {
-    if (!this.#isOutdated) return false;
-    await this.#make();
-    return true;
   }
 }

@@ -27,7 +27,7 @@ async function setUp(ca?: Authority) {
   const logger = createMemoryLogger();
   const texts: Record<string, string> = {};
   let writes = 0;
-  const state = { isFull: false };
+  const state = { isFull: false, isUnsynced: false };
   const files = {
     readText: (path: string) => Promise.resolve(texts[path]),
     writeAtomic(path: string, text: string, mode: number) {
@@ -35,7 +35,7 @@ async function setUp(ca?: Authority) {
       if (state.isFull) return Promise.reject(new Error("no space left on device"));
       writes += 1;
       texts[path] = text;
-      return Promise.resolve();
+      return state.isUnsynced ? Promise.reject(new Error("input/output error")) : Promise.resolve();
     },
   };
   const deps = { files, clock, random: createSeededRandom(1), logger };
@@ -201,6 +201,23 @@ test("openCrlFiles() keeps the old CRL when a new one cannot be written, and tri
   assert.deepEqual(readSerials(), []);
   await crls.renew();
   assert.deepEqual(readSerials(), ["7f0001"]);
+});
+
+test("openCrlFiles() gives no number twice when a CRL is in its place and its folder cannot be synced", async () => {
+  const { clock, storage, deps, authority, state, readFacts } = await setUp();
+  await using crls = await openCrlFiles(storage, deps);
+  await crls.add(PATHS, () => Promise.resolve(authority));
+  await clock.advance(1_000);
+  // From now on each number is the previous one plus one, not the time.
+  clock.jump(-DAY_MS);
+  const numbers = [readFacts().number ?? 0n];
+  for (const isUnsynced of [true, false]) {
+    state.isUnsynced = isUnsynced;
+    await crls.renew();
+    numbers.push(readFacts().number ?? 0n);
+    await clock.advance(1_000);
+  }
+  assert.equal(new Set(numbers).size, 3, `${numbers}`);
 });
 
 test("openCrlFiles() ignores a file that holds no CRL of the CA, and logs a CA that may not sign CRLs", async () => {

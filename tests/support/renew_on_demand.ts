@@ -1,7 +1,8 @@
 /**
  * An instance that renews its own certificates on demand: `renew_on_demand.ts DATA_DIR`. It prints where it serves. At
- * each line on stdin it checks its certificates and prints `done` or `failed`; at the line `turn` its clock is set
- * before, most of a year forward or back again, so that they have to be made anew.
+ * each line on stdin it checks its certificates and CRLs and prints `done` or `failed`, and `, no CRL` after it if a CRL
+ * could not be made; at the line `turn` its clock is set before, most of a year forward or back again, so that all have
+ * to be made anew.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -15,18 +16,25 @@ import { createPlainKeys } from "./ca_keys.ts";
 import { createMemoryLogger } from "./memory_logger.ts";
 
 const TURN_MS = 300 * 86_400_000;
+/** The pause that is skipped: a CRL is followed by a second in which a check makes none, and checks here come sooner. */
+const SKIPPED_PAUSE_MS = 1_000;
 
 async function main(dataDir: string): Promise<void> {
   const system = createSystemClock();
   let isAhead = false;
-  const clock: Clock = { ...system, now: () => new Date(system.now().getTime() + (isAhead ? TURN_MS : 0)) };
+  const logger = createMemoryLogger();
+  const clock: Clock = {
+    ...system,
+    now: () => new Date(system.now().getTime() + (isAhead ? TURN_MS : 0)),
+    sleep: (ms, signal) => system.sleep(ms === SKIPPED_PAUSE_MS ? 0 : ms, signal),
+  };
   await using instance = await startInstance(
     { ...getDefaultSettings(SERVER_FLAGS), dataDir, securePort: 0 },
     {
       files: createFilePort(),
       clock,
       random: createSystemRandom(),
-      logger: createMemoryLogger(),
+      logger,
       cwd: "/",
       keys: createPlainKeys(),
       heap: undefined,
@@ -34,15 +42,16 @@ async function main(dataDir: string): Promise<void> {
     },
     () => [],
   );
+  const countMissing = (): number => logger.messages("error").filter((one) => /^cannot make a CRL/.test(one)).length;
   process.stdout.write(`${instance.url}\n`);
   for await (const line of createInterface({ input: process.stdin })) {
     if (line === "turn") isAhead = !isAhead;
-    try {
-      await instance.renew();
-      process.stdout.write("done\n");
-    } catch (error) {
-      process.stdout.write(`failed ${isAppError(error, "io") ? error.message : `badly ${error}`}\n`);
-    }
+    const before = countMissing();
+    const outcome = await instance.renew().then(
+      () => "done",
+      (error: unknown) => `failed ${isAppError(error, "io") ? error.message : `badly ${error}`}`,
+    );
+    process.stdout.write(`${outcome}${countMissing() > before ? ", no CRL" : ""}\n`);
   }
 }
 
