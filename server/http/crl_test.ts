@@ -5,33 +5,33 @@ import { createTestApp } from "../../tests/support/test_app.ts";
 const DER = Uint8Array.of(0x30, 0x03, 0x02, 0x01, 0x05);
 const CRLS = { find: (name: string) => name === "ca.crl" ? DER : undefined };
 /** A request that passes through authentication, without credentials. */
-const NOBODY = { user: undefined };
+const UNAUTHENTICATED = { user: undefined };
 
 test("GET /pki/<ca>.crl needs no credentials, also where anonymous requests are refused", async () => {
   for (const anonymous of [true, false]) {
     await using app = await createTestApp({ crls: CRLS, anonymous });
-    const answer = await app.send("GET", "/pki/ca.crl", NOBODY);
+    const answer = await app.send("GET", "/pki/ca.crl", UNAUTHENTICATED);
     assert.equal(answer.code, 200);
     assert.deepEqual(answer.bytes, DER);
     assert.equal(answer.headers.get("content-type"), "application/pkix-crl");
     const etag = answer.headers.get("etag") ?? "";
-    const again = await app.send("GET", "/pki/ca.crl", { ...NOBODY, headers: { "if-none-match": etag } });
+    const again = await app.send("GET", "/pki/ca.crl", { ...UNAUTHENTICATED, headers: { "if-none-match": etag } });
     assert.deepEqual([again.code, again.bytes.length], [304, 0]);
   }
 });
 
 test("GET /pki/<ca>.crl answers a client whose credentials are refused, and ignores impersonation", async () => {
   await using app = await createTestApp({ crls: CRLS });
-  const wrong = { ...NOBODY, headers: { authorization: "Bearer abcdef.0123456789abcdef" } };
+  const wrong = { ...UNAUTHENTICATED, headers: { authorization: "Bearer abcdef.0123456789abcdef" } };
   assert.equal((await app.send("GET", "/version", wrong)).code, 401);
   assert.equal((await app.send("GET", "/pki/ca.crl", wrong)).code, 200);
   const rawHeaders = ["Impersonate-User", "admin"];
-  assert.equal((await app.send("GET", "/pki/ca.crl", { ...NOBODY, rawHeaders })).code, 200);
+  assert.equal((await app.send("GET", "/pki/ca.crl", { ...UNAUTHENTICATED, rawHeaders })).code, 200);
 });
 
 test("GET /pki/<ca>.crl is audited as a request of system:anonymous", async () => {
   await using app = await createTestApp({ crls: CRLS });
-  await app.send("GET", "/pki/ca.crl", NOBODY);
+  await app.send("GET", "/pki/ca.crl", UNAUTHENTICATED);
   const [event] = app.auditLines.map((line) => JSON.parse(line)).filter(({ stage }) => stage === "ResponseComplete");
   assert.deepEqual([event?.user.username, event?.requestURI, event?.responseStatus.code], [
     "system:anonymous",
@@ -52,7 +52,7 @@ for (
 ) {
   test(`GET /pki/<ca>.crl lets an unauthenticated client read nothing else: ${name}`, async () => {
     await using app = await createTestApp({ crls: CRLS });
-    assert.equal((await app.send(method, path, NOBODY)).code, code);
+    assert.equal((await app.send(method, path, UNAUTHENTICATED)).code, code);
   });
 }
 

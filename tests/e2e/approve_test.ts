@@ -4,10 +4,10 @@ import { writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { startTlsboot } from "../support/child.ts";
-import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
+import type { CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
-import { submitAs } from "../support/node_requests.ts";
+import { submitFirstRequest } from "../support/node_requests.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -34,9 +34,7 @@ function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
 
 /** Sends the request of a machine with a token of the instance. */
 async function request(name: string, node: string, edit: CsrOptions = {}): Promise<void> {
-  const groups = ["system:bootstrappers:tlsboot"];
-  const csr = await buildCsr({ name, commonName: `system:node:${node}`, groups, ...edit });
-  await submitAs(`${instance.data}/admin.kubeconfig`, csr, quiet);
+  await submitFirstRequest(`${instance.data}/admin.kubeconfig`, name, node, quiet, edit);
 }
 
 async function readConditions(name: string): Promise<string> {
@@ -119,7 +117,7 @@ for (
 
 test("tlsboot approve --expect approves machines that ask already or later, once each, and nothing else", async () => {
   await request("csr-e1", "e1");
-  await request("csr-stranger", "e7");
+  await request("csr-other", "e7");
   await using running = startTlsboot(
     ["approve", "--expect", "e1,e2,e3", "--for", "60s", "--data-dir", instance.data],
     { cwd: folder.path },
@@ -133,7 +131,7 @@ test("tlsboot approve --expect approves machines that ask already or later, once
   const { code } = await running.finished();
   assert.equal(code, 0);
   assert.match(running.stdout(), /csr-e3 approved \(e3\)\n3 of 3 expected machines arrived\n$/);
-  for (const name of ["csr-stranger", "csr-e1-again"]) assert.equal(await readConditions(name), "", name);
+  for (const name of ["csr-other", "csr-e1-again"]) assert.equal(await readConditions(name), "", name);
   // What was approved counts, so the same command ends at once.
   const again = await tlsboot("approve", "--expect", "e1,e2,e3");
   assert.deepEqual([again.code, again.stdout], [0, "3 of 3 expected machines arrived\n"]);

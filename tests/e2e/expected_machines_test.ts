@@ -6,7 +6,7 @@ import { createSystemClock } from "../../cli/system.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
-import { submitAs } from "../support/node_requests.ts";
+import { submitAs, submitFirstRequest } from "../support/node_requests.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
 
@@ -37,9 +37,7 @@ function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
 
 /** Sends the request of a machine with a token of the instance. */
 async function request(name: string, node: string, edit: CsrOptions = {}): Promise<void> {
-  const groups = ["system:bootstrappers:tlsboot"];
-  const csr = await buildCsr({ name, commonName: `system:node:${node}`, groups, ...edit });
-  await submitAs(`${instance.data}/admin.kubeconfig`, csr, quiet);
+  await submitFirstRequest(`${instance.data}/admin.kubeconfig`, name, node, quiet, edit);
 }
 
 async function untilIssued(name: string): Promise<void> {

@@ -118,9 +118,9 @@ test("sign gives no certificate out when it cannot be recorded, and mends a last
 
   await tlsboot(folder, ...SIGN);
   await appendFile(folder.join("data/issued.jsonl"), '{"spec":{"sequence":2,"prev');
-  const mended = await runTlsboot(SIGN, { cwd: folder.path });
-  assert.equal(mended.code, 0);
-  assert.match(mended.stderr, /warning: the last line of ".*issued\.jsonl" was incomplete and is cut off/);
+  const repaired = await runTlsboot(SIGN, { cwd: folder.path });
+  assert.equal(repaired.code, 0);
+  assert.match(repaired.stderr, /warning: the last line of ".*issued\.jsonl" was incomplete and is cut off/);
   assert.equal((await readLog(folder)).length, 2);
 
   await appendFile(folder.join("data/issued.jsonl"), "something else\n");

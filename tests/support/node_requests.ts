@@ -13,6 +13,18 @@ export function servingRequest(node: string, edit: CsrOptions = {}): Promise<Cer
   return buildCsr({ name: `serving-${node}`, ...servingOptions(node), ...edit });
 }
 
+/** Sends the request of a machine for its first client certificate, as a bootstrap token of `up` would. */
+export async function submitFirstRequest(
+  kubeconfig: string,
+  name: string,
+  node: string,
+  signal: AbortSignal,
+  edit: CsrOptions = {},
+): Promise<void> {
+  const groups = ["system:bootstrappers:tlsboot"];
+  await submitAs(kubeconfig, await buildCsr({ name, commonName: `system:node:${node}`, groups, ...edit }), signal);
+}
+
 /** Sends a request as the user that it names. */
 export async function submitAs(kubeconfig: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<void> {
   const { username = "", groups = [] } = csr.spec;
