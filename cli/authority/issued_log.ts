@@ -10,11 +10,16 @@ import { DatabaseSync } from "node:sqlite";
 import { syncDirectory } from "../../client/files.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
-import { isRecord } from "../../core/lib/record.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import type { Clock } from "../../core/ports.ts";
-import { type CertificateOrigin, createRecord, describeIssued, getChainHash } from "../../core/register/record.ts";
+import {
+  type CertificateOrigin,
+  createRecord,
+  describeIssued,
+  findRecordSpec,
+  getChainHash,
+} from "../../core/register/record.ts";
 import { createSeal } from "../../core/register/seal.ts";
 import { SECRET_MODE } from "../instance/data_dir.ts";
 
@@ -185,16 +190,11 @@ async function readText(handle: FileHandle, from: number, to: number): Promise<s
 
 /** Parses the spec of a record; undefined when the line is none. */
 function parseSpec(line: string): IssuedCertificateSpec | undefined {
-  let value: unknown;
   try {
-    value = JSON.parse(line);
+    return findRecordSpec(JSON.parse(line));
   } catch {
     return undefined;
   }
-  const spec = isRecord(value) ? value["spec"] : undefined;
-  const isSpec = isRecord(spec) && Number.isSafeInteger(spec["sequence"]) && Number(spec["sequence"]) > 0;
-  // The chain needs the number and the bytes of the line only; `verify certificates` checks the rest.
-  return isSpec ? spec as unknown as IssuedCertificateSpec : undefined;
 }
 
 function cannotRecord(path: string, cause: unknown): AppError {

@@ -10,6 +10,7 @@ import type {
   IssuedCertificateSource,
   IssuedCertificateSpec,
 } from "../kube/tlsboot_v1alpha1.ts";
+import { isRecord } from "../lib/record.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
 import { formatName } from "../pki/names.ts";
 import { listUsages } from "../pki/usages.ts";
@@ -48,6 +49,18 @@ const NAME_DIGITS = 10;
 /** Returns the name of the record with a sequence number, such as `0000000042`. */
 export function formatRecordName(sequence: number): string {
   return String(sequence).padStart(NAME_DIGITS, "0");
+}
+
+/**
+ * Finds the spec in a record that was parsed from JSON; undefined without a sequence number. The other fields are not
+ * checked: the chain needs the bytes as they are, and `verifyRecords` reports what was changed.
+ */
+export function findRecordSpec(record: unknown): IssuedCertificateSpec | undefined {
+  const spec = isRecord(record) ? record["spec"] : undefined;
+  if (!isRecord(spec)) return undefined;
+  const { sequence } = spec;
+  const isPosition = typeof sequence === "number" && Number.isSafeInteger(sequence) && sequence >= 1;
+  return isPosition ? spec as unknown as IssuedCertificateSpec : undefined;
 }
 
 /** Describes a certificate for its record. */

@@ -6,7 +6,7 @@ import { formatApiVersion } from "../../../core/kube/schema.ts";
 import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { isRecord } from "../../../core/lib/record.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
-import { formatRecordName } from "../../../core/register/record.ts";
+import { findRecordSpec, formatRecordName } from "../../../core/register/record.ts";
 import type { RecordSource } from "./source.ts";
 
 /** The number of records that are handed out together. */
@@ -73,17 +73,16 @@ function parseLine(text: string, { path, line }: { readonly path: string; readon
   } catch (error) {
     throw fail(text === "" ? "it is empty" : `it is not JSON (${getErrorMessage(error)})`);
   }
-  const spec = isRecord(value) ? value["spec"] : undefined;
-  const sequence = isRecord(spec) ? spec["sequence"] : undefined;
-  if (!isRecord(value) || typeof sequence !== "number" || !Number.isSafeInteger(sequence) || sequence < 1) {
+  const spec = findRecordSpec(value);
+  if (!isRecord(value) || spec === undefined) {
     throw fail("it is not a record, because it has no spec with a sequence number");
   }
   return {
     apiVersion: formatApiVersion(issuedCertificateKind),
     kind: issuedCertificateKind.kind,
-    metadata: { name: formatRecordName(sequence), ...(isRecord(value["metadata"]) ? value["metadata"] : {}) },
+    metadata: { name: formatRecordName(spec.sequence), ...(isRecord(value["metadata"]) ? value["metadata"] : {}) },
     // A field of another type is printed as it is; `verify certificates` shows that it was changed.
-    spec: spec as unknown as IssuedCertificate["spec"],
+    spec,
     status: isRecord(value["status"]) ? value["status"] : {},
   };
 }
