@@ -33,6 +33,7 @@ import { type PublicKeyPin, publicKeyPin } from "../core/pki/public_key_pin.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { BACKDATE_MS } from "../core/signing/plan.ts";
 import type { MetricsRegistry } from "./metrics/registry.ts";
+import { findTokenSecret, TOKEN_SECRETS_PREFIX } from "./registry/secrets.ts";
 import { withMeta } from "./registry/write.ts";
 import { recordServerEvent } from "./server_events.ts";
 import { followStorage } from "./storage/follow.ts";
@@ -47,7 +48,6 @@ export interface BootstrapTokensDeps {
   readonly registry: MetricsRegistry;
 }
 
-const PREFIX = `/registry/secrets/${BOOTSTRAP_TOKEN_NAMESPACE}/`;
 /** The use of a token is written at most once in this time, and so is its refusal. */
 const WRITE_INTERVAL_MS = 60_000;
 /** A certificate is backdated, and its times have no fractions of a second. */
@@ -88,7 +88,7 @@ export class BootstrapTokens implements Disposable {
 
   /** Begins to follow the Secrets. */
   async follow(): Promise<void> {
-    this.#watch = await followStorage(this.#deps.storage, PREFIX, {
+    this.#watch = await followStorage(this.#deps.storage, TOKEN_SECRETS_PREFIX, {
       replace: (items) => {
         for (const key of [...this.#openKeys.keys()]) this.#index(key, undefined);
         // Every object below this prefix has passed the strategy of Secrets.
@@ -96,7 +96,7 @@ export class BootstrapTokens implements Disposable {
       },
       apply: (changes) => {
         for (const { key, current } of changes) {
-          this.#index(key.slice(PREFIX.length), current?.object as SecretObject | undefined);
+          this.#index(key.slice(TOKEN_SECRETS_PREFIX.length), current?.object as SecretObject | undefined);
         }
       },
     });
@@ -104,8 +104,7 @@ export class BootstrapTokens implements Disposable {
 
   /** Reads a Secret of kube-system by its name, in its newest state. */
   async getSecret(name: string): Promise<SecretObject | undefined> {
-    const stored = await this.#deps.storage.get(`${PREFIX}${name}`);
-    return stored?.object as SecretObject | undefined;
+    return (await findTokenSecret(this.#deps.storage, name))?.object;
   }
 
   /** Records that a token has authenticated a client, at most once a minute. */
@@ -145,10 +144,10 @@ export class BootstrapTokens implements Disposable {
   ): Promise<{ readonly refusal?: TokenRefusal; readonly write?: Write }> {
     const tokenId = findTokenId(username);
     if (tokenId === undefined) return {};
-    const stored = await this.#deps.storage.get(`${PREFIX}${toTokenSecretName(tokenId)}`);
+    const stored = await findTokenSecret(this.#deps.storage, toTokenSecretName(tokenId));
     // An administrator may impersonate a token that does not exist.
     if (stored === undefined) return {};
-    const secret = stored.object as SecretObject;
+    const secret = stored.object;
     if (!isLimitedToken(secret)) return {};
     const request = parseRequest(csr.spec.request);
     // A malformed request is refused by validation.
@@ -210,7 +209,7 @@ export class BootstrapTokens implements Disposable {
     change: (secret: SecretObject) => Readonly<Record<string, string>> | undefined,
   ): Promise<void> {
     const { storage, logger } = this.#deps;
-    const key = `${PREFIX}${toTokenSecretName(tokenId)}`;
+    const key = `${TOKEN_SECRETS_PREFIX}${toTokenSecretName(tokenId)}`;
     for (let attempt = 1;; attempt++) {
       try {
         const stored = await storage.get(key);

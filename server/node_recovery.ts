@@ -18,7 +18,7 @@ import { formatApiVersion } from "../core/kube/schema.ts";
 import type { IssuedCertificate } from "../core/kube/tlsboot_v1alpha1.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import { createTokenBuckets } from "../core/lib/token_buckets.ts";
-import { type CertificateFacts, parseCertificate } from "../core/pki/certificate.ts";
+import type { CertificateFacts } from "../core/pki/certificate.ts";
 import { verifyChain } from "../core/pki/chain.ts";
 import { publicKeyPin } from "../core/pki/public_key_pin.ts";
 import { formatRecordName } from "../core/register/record.ts";
@@ -26,7 +26,7 @@ import type { Attributes } from "../core/rbac/attributes.ts";
 import type { AdmissionPlugin } from "./admission/admission.ts";
 import { isCsr } from "./admission/certificates.ts";
 import type { MethodResult, PeerCertificate } from "./authn/authentication.ts";
-import { identifyCertificate } from "./authn/client_certificate.ts";
+import { identifyCertificate, parsePeerChain } from "./authn/client_certificate.ts";
 import type { MetricsRegistry } from "./metrics/registry.ts";
 import { type Register, REGISTER_PREFIX } from "./register/register.ts";
 import { recordServerEvent, type ServerEventDeps } from "./server_events.ts";
@@ -213,13 +213,8 @@ function findExpiredLeaf(
   roots: readonly CertificateFacts[],
   now: Date,
 ): CertificateFacts | undefined {
-  const certificates: CertificateFacts[] = [];
-  for (const der of peer.chain) {
-    const facts = parseCertificate(der);
-    if (!facts.ok) return undefined;
-    certificates.push(facts.value);
-  }
-  const [leaf, ...issuers] = certificates;
+  const certificates = parsePeerChain(peer.chain);
+  const [leaf, ...issuers] = certificates.ok ? certificates.value : [];
   if (leaf === undefined || leaf.notAfter >= now) return undefined;
   // On Deno a handshake with an X.509 v1 certificate does not prove the key.
   if (leaf.version !== 3) return undefined;

@@ -1,5 +1,4 @@
 /** The controllers: each over a store, local or remote, and all of them in the process of a server. */
-import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/bootstrap/token_secret.ts";
 import type { SecretObject } from "../../core/kube/core_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { findClientTrust } from "../../core/signing/client_trust.ts";
@@ -22,8 +21,8 @@ import type { FindRevokedRequest } from "../../controllers/revoked_requests.ts";
 import { createSigner, type RecordIssued } from "../../controllers/signer.ts";
 import { createTokenCleaner } from "../../controllers/token_cleaner.ts";
 import type { Register } from "../../server/register/register.ts";
+import { findTokenSecret } from "../../server/registry/secrets.ts";
 import type { Server } from "../../server/server.ts";
-import type { Storage } from "../../server/storage/storage.ts";
 import { USER_AGENT } from "../version.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
 import {
@@ -113,7 +112,10 @@ export async function runInProcess(
     const root = server.transportFor(ROOT_USER, USER_AGENT);
     const approver = {
       ...settings.approval?.settings,
-      tokens: { isCheckedAtCreation: true, getSecret: (name: string) => readTokenSecret(settings.storage, name) },
+      tokens: {
+        isCheckedAtCreation: true,
+        getSecret: async (name: string) => (await findTokenSecret(settings.storage, name))?.object,
+      },
       signers: [...settings.signerNames, ...settings.customSigning?.signerNames ?? []],
       isDryRun: false,
       published: createSettingsStore(root, deps),
@@ -157,13 +159,6 @@ export async function runSigner(
 /** Creates a store of CSRs over a transport. */
 export function createCsrStore(transport: Transport, deps: ControllerDeps): CsrStore {
   return createObjectStore<CertificateSigningRequest>(transport, certificateSigningRequestKind, deps);
-}
-
-/** Reads a Secret of kube-system from the storage of this process. */
-async function readTokenSecret(storage: Pick<Storage, "get">, name: string): Promise<SecretObject | undefined> {
-  const stored = await storage.get(`/registry/secrets/${BOOTSTRAP_TOKEN_NAMESPACE}/${name}`);
-  // Every object under this prefix passed the strategy of Secrets.
-  return stored?.object as SecretObject | undefined;
 }
 
 /** Creates a store of the Secrets in kube-system, which holds bootstrap tokens, over a transport. */

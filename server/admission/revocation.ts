@@ -2,6 +2,7 @@
  * Two admission plugins of revocations, which kube-apiserver does not have. One refuses certificates for what is revoked,
  * whoever creates, approves or signs a request, and whichever rule or program decides. The other deletes revoked tokens.
  */
+import { findTokenSecret } from "../registry/secrets.ts";
 import { toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import { findCondition, hasCertificate } from "../../core/csr/phase.ts";
 import { revocationKind } from "../../core/kube/kinds/mod.ts";
@@ -32,7 +33,7 @@ function createTokenDeletion(storage: Pick<Storage, "get">, logger: Logger): Adm
       const { token = "" } = (object as Revocation).spec;
       if (token === "" || alsoWrite === undefined) return undefined;
       try {
-        const stored = await storage.get(`/registry/secrets/kube-system/${toTokenSecretName(token)}`);
+        const stored = await findTokenSecret(storage, toTokenSecretName(token));
         if (stored !== undefined) alsoWrite({ kind: "delete", key: stored.key, expectedRevision: stored.revision });
       } catch (error) {
         // A Secret that another API server has encrypted cannot be read. The token is refused all the same.

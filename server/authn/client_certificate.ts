@@ -71,18 +71,27 @@ export function identifyCertificate(leaf: CertificateFacts): MethodResult {
   return { kind: "user", user };
 }
 
-function readPeer(
+/** Parses the certificates that a client presented, leaf first. The error is the parser's text. */
+export function parsePeerChain(
   chain: readonly Uint8Array<ArrayBuffer>[],
-  roots: readonly CertificateFacts[],
-  now: Date,
-): Result<KnownPeer, string> {
+): Result<readonly CertificateFacts[], string> {
   const certificates: CertificateFacts[] = [];
   for (const der of chain) {
     const facts = parseCertificate(der);
     if (!facts.ok) return facts;
     certificates.push(facts.value);
   }
-  const [leaf, ...issuers] = certificates;
+  return ok(certificates);
+}
+
+function readPeer(
+  chain: readonly Uint8Array<ArrayBuffer>[],
+  roots: readonly CertificateFacts[],
+  now: Date,
+): Result<KnownPeer, string> {
+  const certificates = parsePeerChain(chain);
+  if (!certificates.ok) return certificates;
+  const [leaf, ...issuers] = certificates.value;
   if (leaf === undefined) return err("no certificate");
   // The handshake may be long ago, and the CAs that the TLS layer trusted then may be removed by now.
   const path = verifyChain(leaf, issuers, roots, { at: now, usage: "client" });

@@ -1,4 +1,5 @@
 /** The resource `tlsboot/v1alpha1` revocations. Revocations are created and deleted, and never change. */
+import { findTokenSecret } from "./secrets.ts";
 import { toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import { type FieldError, forbiddenField, invalid } from "../../core/kube/field_error.ts";
 import { revocationKind } from "../../core/kube/kinds/mod.ts";
@@ -133,7 +134,7 @@ async function findTargetFault(
     return invalid("spec.serialNumber", value, why);
   }
   if (kind === "token" && !mayBeUnknown && !records.hasToken(value)) {
-    if (await storage.get(`/registry/secrets/kube-system/${toTokenSecretName(value)}`) !== undefined) return undefined;
+    if (await findTokenSecret(storage, toTokenSecretName(value)) !== undefined) return undefined;
     const why = `no bootstrap token has this id, and no certificate in the register was requested with it; ${UNKNOWN}`;
     return invalid("spec.token", value, why);
   }

@@ -1,14 +1,28 @@
 /** The resource of core `v1` secrets. */
 import { withCreator, withKeptRecords } from "../../core/bootstrap/bound_token.ts";
+import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/bootstrap/token_secret.ts";
 import { decodeCanonicalBase64 } from "../../core/kube/codec/base64.ts";
 import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "../../core/kube/validation/secrets.ts";
 import { findTlsPairFault } from "../../core/pki/tls_pair.ts";
+import type { Storage, Stored } from "../storage/storage.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { createPlainStrategy, type Resource, STANDARD_VERBS } from "./resource.ts";
 import { withMeta } from "./write.ts";
+
+/** The prefix of the storage keys of the Secrets in kube-system, among them those of bootstrap tokens. */
+export const TOKEN_SECRETS_PREFIX = `/registry/secrets/${BOOTSTRAP_TOKEN_NAMESPACE}/`;
+
+/** Reads a Secret of kube-system from a storage by its name, such as that of a bootstrap token. */
+export async function findTokenSecret(
+  storage: Pick<Storage, "get">,
+  name: string,
+): Promise<Stored<SecretObject> | undefined> {
+  // Every object below this prefix has passed the strategy of Secrets.
+  return await storage.get(`${TOKEN_SECRETS_PREFIX}${name}`) as Stored<SecretObject> | undefined;
+}
 
 /** Secrets, which include the bootstrap tokens. */
 export const secrets: Resource<SecretObject> = {

@@ -6,7 +6,6 @@
 import { Counter, Gauge } from "prom-client";
 import { findTokenId, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { revocationKind } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
@@ -25,6 +24,7 @@ import {
 import type { MetricsRegistry } from "../metrics/registry.ts";
 import type { Register } from "../register/register.ts";
 import { recordServerEvent, type ServerEventDeps } from "../server_events.ts";
+import { findTokenSecret } from "../registry/secrets.ts";
 import { followStorage } from "../storage/follow.ts";
 import type { StorageWatch, Stored } from "../storage/storage.ts";
 
@@ -34,9 +34,8 @@ export interface RevocationsDeps extends ServerEventDeps {
   readonly register: Pick<Register, "index">;
 }
 
-const PREFIX = "/registry/tlsboot/revocations/";
-/** The prefix of the keys of all records of issued certificates. */
-export const SECRETS_PREFIX = "/registry/secrets/kube-system/";
+/** The prefix of the storage keys of Revocations, below which every object is one. */
+export const REVOCATIONS_PREFIX = "/registry/tlsboot/revocations/";
 /** A refused credential is reported as an Event at most once in this time for each Revocation. */
 const REPORT_INTERVAL_MS = 60_000;
 
@@ -83,13 +82,13 @@ export class Revocations implements Disposable {
 
   /** Begins to follow the storage. */
   async follow(): Promise<void> {
-    this.#watch = await followStorage(this.#deps.storage, PREFIX, {
+    this.#watch = await followStorage(this.#deps.storage, REVOCATIONS_PREFIX, {
       replace: (items) => {
         this.index.replace(items.map((stored) => decode<Revocation>(stored)));
         this.#notify();
       },
       apply: (events) => {
-        for (const { key, current } of events) this.#apply(key.slice(PREFIX.length), current);
+        for (const { key, current } of events) this.#apply(key.slice(REVOCATIONS_PREFIX.length), current);
         this.#notify();
       },
     });
@@ -126,10 +125,8 @@ export class Revocations implements Disposable {
     const tokenId = findTokenId(csr.spec.username ?? "");
     const stored = tokenId === undefined
       ? undefined
-      : await this.#deps.storage.get(`${SECRETS_PREFIX}${toTokenSecretName(tokenId)}`);
-    // Every object below this prefix has passed the strategy of Secrets.
-    const tokenSecret = stored?.object as SecretObject | undefined;
-    return this.index.findForRequest({ ...readRevocableRequest(csr), tokenSecret });
+      : await findTokenSecret(this.#deps.storage, toTokenSecretName(tokenId));
+    return this.index.findForRequest({ ...readRevocableRequest(csr), tokenSecret: stored?.object });
   }
 
   [Symbol.dispose](): void {

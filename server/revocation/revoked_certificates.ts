@@ -1,11 +1,10 @@
 /** The revoked certificates of a storage, for the CRLs of their CAs. */
 import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { REGISTER_PREFIX } from "../register/register.ts";
+import { REVOCATIONS_PREFIX } from "./revocations.ts";
 import { findRevoked, findUnrecorded, type RevokedCertificate, selectRevoked } from "../../core/revocation/crl_plan.ts";
 import { followStorage } from "../storage/follow.ts";
 import type { Storage, StorageWatch, Stored } from "../storage/storage.ts";
-
-const REVOCATIONS_PREFIX = "/registry/tlsboot/revocations/";
 
 /** An index of the revoked certificates, which follows the storage until it is disposed. */
 export interface RevokedCertificates extends Disposable {
