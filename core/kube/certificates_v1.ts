@@ -1,7 +1,7 @@
-/** CertificateSigningRequest of `certificates.k8s.io/v1` (staging `k8s.io/api/certificates/v1/types.go`). */
+/** The objects of `certificates.k8s.io/v1` (staging `k8s.io/api/certificates/v1/types.go`). */
 import type { KubeObject } from "./meta.ts";
 
-/** The API group of certificate signing requests. */
+/** The API group of requests for certificates and of trust bundles. */
 export const CERTIFICATES_GROUP = "certificates.k8s.io";
 
 /** A request for a certificate with its approval and, once issued, the certificate. */
@@ -45,6 +45,19 @@ export interface CertificateSigningRequestCondition {
   readonly lastTransitionTime: string | null;
 }
 
+/** The root certificates that verify the certificates of a signer, or of any other issuer. */
+export interface ClusterTrustBundle extends KubeObject {
+  readonly spec: ClusterTrustBundleSpec;
+}
+
+/** The certificates of a bundle, and the signer that vouches for them. */
+export interface ClusterTrustBundleSpec {
+  /** The signer of the certificates, if there is one. Immutable after creation. */
+  readonly signerName?: string;
+  /** PEM blocks `CERTIFICATE`, each a CA. */
+  readonly trustBundle: string;
+}
+
 /** The minimum `expirationSeconds` that the API accepts. */
 export const MIN_EXPIRATION_SECONDS = 600;
 
@@ -54,6 +67,8 @@ export const KUBE_APISERVER_CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client
 export const KUBE_APISERVER_CLIENT_KUBELET_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet";
 /** The signer of kubelets' serving certificates. */
 export const KUBELET_SERVING_SIGNER = "kubernetes.io/kubelet-serving";
+/** The signer of the serving certificates of the API server; it has a trust bundle and no requests. */
+export const KUBE_APISERVER_SERVING_SIGNER = "kubernetes.io/kube-apiserver-serving";
 /** A signer that guarantees nothing about its certificates; the v1 API refuses requests for it. */
 export const LEGACY_UNKNOWN_SIGNER = "kubernetes.io/legacy-unknown";
 

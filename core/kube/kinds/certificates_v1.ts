@@ -1,4 +1,4 @@
-/** CertificateSigningRequest of `certificates.k8s.io/v1` (staging `k8s.io/api/certificates/v1/types.go`). */
+/** The kinds of `certificates.k8s.io/v1` (staging `k8s.io/api/certificates/v1/types.go`). */
 import { CERTIFICATES_GROUP, KEY_USAGES } from "../certificates_v1.ts";
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 import { BYTES, INT32, list, map, message, STRING, TIME } from "./fields.ts";
@@ -38,6 +38,35 @@ export const certificateSigningRequestKind: Kind = {
   categories: [],
   namespaced: false,
   schema: certificateSigningRequestSchema,
+};
+
+const clusterTrustBundleSchema: ObjectSchema = {
+  name: "io.k8s.api.certificates.v1.ClusterTrustBundle",
+  description: "Holds the root certificates that verify the certificates of a signer, or of any other issuer.",
+  fields: {
+    metadata: METADATA,
+    spec: {
+      number: 2,
+      type: message(() => clusterTrustBundleSpecSchema),
+      presence: "always",
+      required: true,
+      description: "The certificates, and their signer if there is one.",
+    },
+  },
+};
+
+/** Describes the kind `ClusterTrustBundle` of `certificates.k8s.io/v1` for all codecs. */
+export const clusterTrustBundleKind: Kind = {
+  group: CERTIFICATES_GROUP,
+  version: "v1",
+  kind: "ClusterTrustBundle",
+  listKind: "ClusterTrustBundleList",
+  plural: "clustertrustbundles",
+  singular: "clustertrustbundle",
+  shortNames: [],
+  categories: [],
+  namespaced: false,
+  schema: clusterTrustBundleSchema,
 };
 
 const certificateSigningRequestSpecSchema: MessageSchema = {
@@ -98,6 +127,27 @@ const certificateSigningRequestSpecSchema: MessageSchema = {
       presence: "omitempty",
       goType: "map[string]v1.ExtraValue",
       description: "Further attributes of that user; filled by the server.",
+    },
+  },
+};
+
+const clusterTrustBundleSpecSchema: MessageSchema = {
+  name: "io.k8s.api.certificates.v1.ClusterTrustBundleSpec",
+  description: "The certificates of a bundle, and their signer if there is one.",
+  fields: {
+    signerName: {
+      number: 1,
+      type: STRING,
+      presence: "omitempty",
+      description: "Signer of the certificates, written domain/path. Writing the bundle needs the right to attest " +
+        "for it, and the name of the bundle starts with it, with a colon for the slash. Cannot change after creation.",
+    },
+    trustBundle: {
+      number: 2,
+      type: STRING,
+      presence: "always",
+      required: true,
+      description: "Certificates of CAs as PEM blocks named CERTIFICATE, without headers, none of them twice.",
     },
   },
 };

@@ -3,7 +3,7 @@
  * follow from these descriptions, so that a new field is one new entry.
  */
 import type { Kind } from "../schema.ts";
-import { certificateSigningRequestKind } from "./certificates_v1.ts";
+import { certificateSigningRequestKind, clusterTrustBundleKind } from "./certificates_v1.ts";
 import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "./rbac_v1.ts";
 import { configMapKind, eventKind, namespaceKind, secretKind, serviceAccountKind } from "./core_v1.ts";
 import { csiNodeKind } from "./storage_v1.ts";
@@ -26,6 +26,7 @@ export {
   certificateSigningRequestKind,
   clusterRoleBindingKind,
   clusterRoleKind,
+  clusterTrustBundleKind,
   configMapKind,
   csiNodeKind,
   eventKind,
@@ -57,6 +58,7 @@ export const ALL_KINDS: readonly Kind[] = [
   secretKind,
   serviceAccountKind,
   certificateSigningRequestKind,
+  clusterTrustBundleKind,
   csiNodeKind,
   roleKind,
   clusterRoleKind,

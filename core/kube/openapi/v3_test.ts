@@ -41,8 +41,9 @@ const core = createDocument("api/v1");
 const ROOT = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
 test("createOpenApiV3Documents() has the paths of a cluster-wide kind with subresources", () => {
-  assert.deepEqual(Object.keys(at(certificates, "paths")), [
-    "/apis/certificates.k8s.io/v1/",
+  const paths = Object.keys(at(certificates, "paths"));
+  assert.ok(paths.includes("/apis/certificates.k8s.io/v1/"));
+  assert.deepEqual(paths.filter((path) => path.includes("certificatesigningrequests")), [
     ROOT,
     `${ROOT}/{name}`,
     `${ROOT}/{name}/approval`,
