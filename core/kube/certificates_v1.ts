@@ -1,5 +1,5 @@
 /** The objects of `certificates.k8s.io/v1` (staging `k8s.io/api/certificates/v1/types.go`). */
-import type { KubeObject } from "./meta.ts";
+import type { Condition, KubeObject } from "./meta.ts";
 
 /** The API group of requests for certificates and of trust bundles. */
 export const CERTIFICATES_GROUP = "certificates.k8s.io";
@@ -56,6 +56,42 @@ export interface ClusterTrustBundleSpec {
   readonly signerName?: string;
   /** PEM blocks `CERTIFICATE`, each a CA. */
   readonly trustBundle: string;
+}
+
+/** A kubelet's request for a certificate of a pod. The server deletes it a quarter of an hour after its creation. */
+export interface PodCertificateRequest extends KubeObject {
+  readonly spec: PodCertificateRequestSpec;
+  readonly status: PodCertificateRequestStatus;
+}
+
+/** The requested certificate, and the pod that will have it. Immutable after creation. */
+export interface PodCertificateRequestSpec {
+  readonly signerName: string;
+  readonly podName: string;
+  readonly podUID: string;
+  readonly serviceAccountName: string;
+  readonly serviceAccountUID: string;
+  readonly nodeName: string;
+  readonly nodeUID: string;
+  /** The longest lifetime in seconds that the certificate may have; the server sets it when it is absent. */
+  readonly maxExpirationSeconds?: number;
+  /** Base64 of a PKCS#10 request in DER, signed by the key of the pod; `null` when absent. */
+  readonly stubPKCS10Request: string | null;
+  /** Requests of the author of the pod to the signer, which are not verified. */
+  readonly unverifiedUserAnnotations?: Readonly<Record<string, string>>;
+}
+
+/** The decision, and the certificates once they are issued. */
+export interface PodCertificateRequestStatus {
+  /** At most one condition, whose type is `Issued`, `Denied` or `Failed`. */
+  readonly conditions?: readonly Condition[];
+  /** PEM `CERTIFICATE` blocks, leaf first. */
+  readonly certificateChain?: string;
+  /** RFC 3339, as in the leaf; so is `notAfter`. */
+  readonly notBefore?: string;
+  /** The time from which the kubelet requests the next certificate, in RFC 3339. */
+  readonly beginRefreshAt?: string;
+  readonly notAfter?: string;
 }
 
 /** The minimum `expirationSeconds` that the API accepts. */

@@ -46,6 +46,19 @@ export interface ManagedFieldsEntry {
   readonly subresource?: string;
 }
 
+/** One observation about an object (`meta/v1` Condition); lists of them are keyed by `type`. */
+export interface Condition {
+  readonly type: string;
+  /** One of `True`, `False` and `Unknown`. */
+  readonly status: string;
+  /** The `metadata.generation` of the object that was observed. */
+  readonly observedGeneration?: number;
+  /** RFC 3339; `null` when zero. */
+  readonly lastTransitionTime: string | null;
+  readonly reason: string;
+  readonly message: string;
+}
+
 /** The `metadata` of a list (`meta/v1` ListMeta). */
 export interface ListMeta {
   readonly selfLink?: string;

@@ -1,7 +1,8 @@
 /** The kinds of `certificates.k8s.io/v1` (staging `k8s.io/api/certificates/v1/types.go`). */
 import { CERTIFICATES_GROUP, KEY_USAGES } from "../certificates_v1.ts";
-import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
+import type { FieldSchema, Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 import { BYTES, INT32, list, map, message, STRING, TIME } from "./fields.ts";
+import { conditionSchema } from "./meta_v1.ts";
 import { METADATA } from "./object_meta.ts";
 
 const certificateSigningRequestSchema: ObjectSchema = {
@@ -202,5 +203,123 @@ const certificateSigningRequestConditionSchema: MessageSchema = {
       presence: "always",
       description: "When the condition last changed its status.",
     },
+  },
+};
+
+const podCertificateRequestSchema: ObjectSchema = {
+  name: "io.k8s.api.certificates.v1.PodCertificateRequest",
+  description: "Asks a signer for a certificate of a pod. Kubelets make such requests for podCertificate volumes.",
+  fields: {
+    metadata: METADATA,
+    spec: {
+      number: 2,
+      type: message(() => podCertificateRequestSpecSchema),
+      presence: "always",
+      required: true,
+      description: "The requested certificate, and the pod that will have it. Cannot change after creation.",
+    },
+    status: {
+      number: 3,
+      type: message(() => podCertificateRequestStatusSchema),
+      presence: "always",
+      description: "The decision, and the certificates once issued.",
+    },
+  },
+};
+
+/** Describes the kind `PodCertificateRequest` of `certificates.k8s.io/v1` for all codecs. */
+export const podCertificateRequestKind: Kind = {
+  group: CERTIFICATES_GROUP,
+  version: "v1",
+  kind: "PodCertificateRequest",
+  listKind: "PodCertificateRequestList",
+  plural: "podcertificaterequests",
+  singular: "podcertificaterequest",
+  shortNames: [],
+  categories: [],
+  namespaced: true,
+  schema: podCertificateRequestSchema,
+};
+
+/** Describes a required field that identifies the pod, its service account or its node. */
+function identity(number: number, description: string, goType?: string): FieldSchema {
+  return {
+    number,
+    type: STRING,
+    presence: "always",
+    required: true,
+    description,
+    ...(goType === undefined ? {} : { goType }),
+  };
+}
+
+const podCertificateRequestSpecSchema: MessageSchema = {
+  name: "io.k8s.api.certificates.v1.PodCertificateRequestSpec",
+  description: "The requested certificate, and the pod that will have it.",
+  fields: {
+    signerName: identity(1, "Signer that should handle the request, written domain/path."),
+    podName: identity(2, "Name of the pod that will have the certificate."),
+    podUID: identity(3, "UID of that pod.", "types.UID"),
+    serviceAccountName: identity(4, "Name of the service account that the pod runs as."),
+    serviceAccountUID: identity(5, "UID of that service account.", "types.UID"),
+    nodeName: identity(6, "Name of the node that the pod runs on.", "types.NodeName"),
+    nodeUID: identity(7, "UID of that node.", "types.UID"),
+    maxExpirationSeconds: {
+      number: 8,
+      type: INT32,
+      presence: "optional",
+      default: 86400,
+      description: "The longest lifetime that the certificate may have, from 3600 to 7862400; 86400 when absent.",
+    },
+    stubPKCS10Request: {
+      number: 12,
+      type: BYTES,
+      presence: "always",
+      required: true,
+      description:
+        "A PKCS#10 request in DER, signed by the key of the pod: RSA 3072 or 4096, P-256, P-384, P-521, or Ed25519.",
+    },
+    unverifiedUserAnnotations: {
+      number: 11,
+      type: map(STRING),
+      presence: "omitempty",
+      description: "Requests of the author of the pod to the signer, not verified; each key has a domain.",
+    },
+  },
+};
+
+const podCertificateRequestStatusSchema: MessageSchema = {
+  name: "io.k8s.api.certificates.v1.PodCertificateRequestStatus",
+  description: "The decision, and the certificates once issued.",
+  fields: {
+    conditions: {
+      number: 1,
+      type: list(message(() => conditionSchema)),
+      presence: "omitempty",
+      listType: "map",
+      listMapKeys: ["type"],
+      patchStrategy: "merge",
+      patchMergeKey: "type",
+      description: "At most one condition: Issued, Denied or Failed, with the status True.",
+    },
+    certificateChain: {
+      number: 2,
+      type: STRING,
+      presence: "omitempty",
+      description: "The certificates as PEM, leaf first; set once by the signer.",
+    },
+    notBefore: {
+      number: 4,
+      type: TIME,
+      presence: "optional",
+      description: "When the leaf becomes valid, as it says itself.",
+    },
+    beginRefreshAt: {
+      number: 5,
+      type: TIME,
+      presence: "optional",
+      description: "When the kubelet should request the next certificate.",
+    },
+    notAfter: { number: 6, type: TIME, presence: "optional", description: "When the leaf expires, as it says itself." },
   },
 };

@@ -4,7 +4,7 @@
  */
 import type { DeleteOptions } from "../meta.ts";
 import type { Kind, MessageSchema } from "../schema.ts";
-import { BOOL, INT32, INT64, list, map, message, RAW_EXTENSION, STRING } from "./fields.ts";
+import { BOOL, INT32, INT64, list, map, message, RAW_EXTENSION, STRING, TIME } from "./fields.ts";
 import { METADATA } from "./object_meta.ts";
 
 /** Resource version, continue token and remaining item count of a list. */
@@ -268,6 +268,50 @@ export const partialObjectMetadataListV1beta1Schema: MessageSchema = {
   fields: {
     items: { number: 1, type: list(message(() => partialObjectMetadataSchema)), presence: "always" },
     metadata: { number: 2, type: message(() => listMetaSchema), presence: "always" },
+  },
+};
+
+/** One observation about an object. */
+export const conditionSchema: MessageSchema = {
+  name: "io.k8s.apimachinery.pkg.apis.meta.v1.Condition",
+  description: "One observation about an object.",
+  fields: {
+    type: {
+      number: 1,
+      type: STRING,
+      presence: "always",
+      required: true,
+      description: "What the condition is about, such as Ready or example.com/Ready.",
+    },
+    status: {
+      number: 2,
+      type: STRING,
+      presence: "always",
+      required: true,
+      goType: "v1.ConditionStatus",
+      description: "True, False or Unknown.",
+    },
+    observedGeneration: {
+      number: 3,
+      type: INT64,
+      presence: "omitempty",
+      description: "The metadata.generation of the object that was observed.",
+    },
+    lastTransitionTime: {
+      number: 4,
+      type: TIME,
+      presence: "always",
+      required: true,
+      description: "When the status last changed.",
+    },
+    reason: {
+      number: 5,
+      type: STRING,
+      presence: "always",
+      required: true,
+      description: "Short machine-readable cause.",
+    },
+    message: { number: 6, type: STRING, presence: "always", required: true, description: "The cause in words." },
   },
 };
 

@@ -3,7 +3,7 @@
  * follow from these descriptions, so that a new field is one new entry.
  */
 import type { Kind } from "../schema.ts";
-import { certificateSigningRequestKind, clusterTrustBundleKind } from "./certificates_v1.ts";
+import { certificateSigningRequestKind, clusterTrustBundleKind, podCertificateRequestKind } from "./certificates_v1.ts";
 import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "./rbac_v1.ts";
 import { configMapKind, eventKind, namespaceKind, secretKind, serviceAccountKind } from "./core_v1.ts";
 import { csiNodeKind } from "./storage_v1.ts";
@@ -36,6 +36,7 @@ export {
   localSubjectAccessReviewKind,
   namespaceKind,
   nodeKind,
+  podCertificateRequestKind,
   requestRecordKind,
   revocationKind,
   roleBindingKind,
@@ -59,6 +60,7 @@ export const ALL_KINDS: readonly Kind[] = [
   serviceAccountKind,
   certificateSigningRequestKind,
   clusterTrustBundleKind,
+  podCertificateRequestKind,
   csiNodeKind,
   roleKind,
   clusterRoleKind,
