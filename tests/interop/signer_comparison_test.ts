@@ -12,6 +12,7 @@ import { openssl } from "../support/interop/openssl.ts";
 import {
   CASES,
   CASES_OF_EACH_CA,
+  CASES_OF_ENCIPHERMENT,
   CASES_OF_SHORT_DURATION,
   type SigningCase,
 } from "../support/interop/signing_cases.ts";
@@ -135,9 +136,10 @@ test("kube-controller-manager and our signer issue the same certificates and giv
   await using plane = await startControlPlane({ controllers: false });
   const kubectl = await prepare(plane);
 
-  const answers = await assertAgree(CASES, oneCa(plane.folder, "shared", "24h"), plane, kubectl);
+  const cases = [...CASES, ...CASES_OF_ENCIPHERMENT];
+  const answers = await assertAgree(cases, oneCa(plane.folder, "shared", "24h"), plane, kubectl);
   // Sameness of nothing would prove nothing.
-  for (const [kind, least] of [["issued", 90], ["failed", 30], ["retried", 4]] as const) {
+  for (const [kind, least] of [["issued", 100], ["failed", 30], ["retried", 4]] as const) {
     const count = [...answers.values()].filter((answer) => answer.kind === kind).length;
     assert.ok(count >= least, `${count} requests are ${kind}`);
   }

@@ -174,6 +174,16 @@ export const CASES: readonly SigningCase[] = [
   { ...kubelet, name: "a forged signature and a broken rule", subject: "/CN=mike", isForged: true },
 ];
 
+/** Requests for key encipherment with each key. Kubelets ask for it with RSA keys only, and signers accept it with all. */
+export const CASES_OF_ENCIPHERMENT: readonly SigningCase[] = keys.flatMap((key) =>
+  [kubelet, serving].map((one) => ({
+    ...one,
+    name: `${one.signerName} for key encipherment with ${key}`,
+    key,
+    usages: [...one.usages, "key encipherment"],
+  }))
+);
+
 /** Cases that depend on the CA: one request for each signer, and one whose subject is the CA's. */
 export const CASES_OF_EACH_CA: readonly SigningCase[] = [
   { ...kubelet, name: "kubelet client" },
