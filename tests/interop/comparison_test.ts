@@ -18,6 +18,7 @@ import { replayCorpus, type Replayed } from "./comparison/replay.ts";
 import { countIdentical, formatReport } from "./comparison/report.ts";
 import { readServed } from "./comparison/served.ts";
 import { startPair } from "./comparison/sides.ts";
+import { PROVEN_VERSIONS } from "./comparison/versions.ts";
 import { assertGolden } from "../support/golden.ts";
 
 const IDENTICAL = join(CORPUS, "identical.yaml");
@@ -77,6 +78,11 @@ test("the corpus covers each verb, media type, parameter and refusal of each res
 test("docs/reference/compatibility.md agrees with the proven results", async () => {
   const { verdicts, served } = await compared();
   for (const { test: file } of PROVEN_CLIENTS) assert.ok(existsSync(join("tests", "interop", file)), file);
-  const page = formatCompatibility(verdicts, countCells(verdicts), served, PROVEN_CLIENTS);
+  for (const { program, test: file } of PROVEN_VERSIONS) {
+    // A test that had a list of its own would not prove what the page says.
+    const source = await readFile(join("tests", "interop", file), "utf8");
+    assert.match(source, /^for \(const .* of (KUBERNETES_RELEASES|KUBE_APISERVER_VERSIONS)\b/m, program);
+  }
+  const page = formatCompatibility(verdicts, countCells(verdicts), served, PROVEN_CLIENTS, PROVEN_VERSIONS);
   await assertGolden(PAGE, page);
 });

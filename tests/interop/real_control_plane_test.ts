@@ -10,9 +10,10 @@ import { controllerRbac } from "../support/interop/controller_rbac.ts";
 import { writeInventory } from "../support/interop/inventory.ts";
 import { startKubelet } from "../support/interop/kubelet.ts";
 import { createKubectl, type Kubectl, waitForCsr } from "../support/interop/kubectl.ts";
-import { assertNodePair } from "../support/interop/openssl.ts";
+import { assertChain, assertNodePair } from "../support/interop/openssl.ts";
 import { publishClusterInfo } from "../support/interop/published_cluster.ts";
 import { createShell } from "../support/interop/shell.ts";
+import { KUBE_APISERVER_VERSIONS } from "./comparison/versions.ts";
 
 /**
  * Certificates are backdated by five minutes, so after half a minute of life more than 90 % of their span is over from
@@ -21,11 +22,11 @@ import { createShell } from "../support/interop/shell.ts";
 const SHORT_LIFE = "30s";
 
 /** kubectl as administrator, after the bindings were made. */
-async function prepare(plane: ControlPlane): Promise<Kubectl> {
+async function prepare(plane: ControlPlane, ...policies: readonly string[]): Promise<Kubectl> {
   await mkdir(plane.folder.join("home"));
   const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
   await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
-  await kubectl.given({ stdin: controllerRbac() }).run("create", "-f", "-");
+  await kubectl.given({ stdin: controllerRbac(...policies) }).run("create", "-f", "-");
   return kubectl;
 }
 
@@ -36,8 +37,9 @@ async function startSigner(plane: ControlPlane, ...more: readonly string[]): Pro
   ]);
 }
 
-async function startApprover(plane: ControlPlane): Promise<Running> {
-  return startTlsboot(["approver", "--kubeconfig", await plane.kubeconfigWithToken("approver", "approver-token")]);
+async function startApprover(plane: ControlPlane, ...more: readonly string[]): Promise<Running> {
+  const kubeconfig = await plane.kubeconfigWithToken("approver", "approver-token");
+  return startTlsboot(["approver", "--kubeconfig", kubeconfig, ...more]);
 }
 
 async function bootstrapArguments(plane: ControlPlane, node: string): Promise<readonly string[]> {
@@ -54,20 +56,27 @@ async function assertBootstrapped(plane: ControlPlane, kubectl: Kubectl, node: s
   assert.match(await asNode.run("auth", "whoami"), new RegExp(`Username +system:node:${node}\n`));
 }
 
-test("kube-apiserver with our signer, approver and client: a machine bootstraps, with least privilege and elections", async () => {
-  await using plane = await startControlPlane({ controllers: false });
-  const kubectl = await prepare(plane);
-  await using _signer = await startSigner(plane);
-  await using _approver = await startApprover(plane);
-  const { code, stderr } = await runTlsboot(await bootstrapArguments(plane, "n1"));
-  assert.equal(code, 0, stderr);
-  await assertBootstrapped(plane, kubectl, "n1");
-  assert.match(
-    await kubectl.run("get", "csr", "--no-headers"),
-    /^node-csr-\S{43} .* kubelet-bootstrap .* Approved,Issued\n$/,
-  );
-  assert.match(await kubectl.run("get", "leases", "--namespace=kube-system", "--output=name"), /signer[^]*|approver/);
-});
+for (const version of KUBE_APISERVER_VERSIONS) {
+  test(`kube-apiserver ${version} with our signer, approver and client: a machine gets both certificates, with least privilege and elections`, async () => {
+    await using plane = await startControlPlane({ controllers: false, emulatedVersion: version });
+    const kubectl = await prepare(plane, "kubelet-serving");
+    const { emulationMajor, emulationMinor } = JSON.parse(await kubectl.run("get", "--raw", "/version"));
+    assert.equal(`${emulationMajor}.${emulationMinor}`, version);
+    await using _signer = await startSigner(plane);
+    const inventory = await writeInventory(plane.folder, "n1");
+    await using _approver = await startApprover(plane, "--policy", "kubelet-serving", "--inventory", inventory);
+    const { code, stderr } = await runTlsboot([...await bootstrapArguments(plane, "n1"), "--serving"]);
+    assert.equal(code, 0, stderr);
+    await assertBootstrapped(plane, kubectl, "n1");
+    await assertChain(plane.caPath, plane.folder.join("n1", "pki", "kubelet-server-current.pem"), "sslserver");
+    assert.match(
+      await kubectl.run("get", "csr", "--no-headers", "--sort-by=.spec.signerName"),
+      /^node-csr-\S{43} .* kubelet-bootstrap .* Approved,Issued\nnode-csr-\S{43} .* system:node:n1 .* Approved,Issued\n$/,
+    );
+    const leases = await kubectl.run("get", "leases", "--namespace=kube-system", "--output=name");
+    assert.match(leases, /tlsboot-approver[^]*tlsboot-signer/);
+  });
+}
 
 test("kube-apiserver with our controllers and our client: the certificate rotates as the node itself", async () => {
   await using plane = await startControlPlane({ controllers: false });

@@ -2,6 +2,7 @@
 import { type ColumnGroup, COLUMNS, type Grid, type ServedResource } from "./grid.ts";
 import type { Verdict } from "./replay.ts";
 import { countIdentical } from "./report.ts";
+import type { ProvenVersions } from "./versions.ts";
 
 /** A program that runs unmodified against tlsboot, and the test that shows it. */
 export interface ProvenClient {
@@ -26,6 +27,7 @@ export function formatCompatibility(
   grid: Grid,
   served: readonly ServedResource[],
   clients: readonly ProvenClient[],
+  versions: readonly ProvenVersions[],
 ): string {
   const groups = Object.keys(COLUMNS) as readonly ColumnGroup[];
   const lines = [
@@ -48,6 +50,7 @@ export function formatCompatibility(
     "| --- | --- | --- |",
     ...clients.map(({ client, shown, test }) => `| ${client} | ${shown} | \`${test}\` |`),
     "",
+    ...formatVersions(versions),
     "## APIs",
     "",
     "Each entry of a cell was seen to be answered as kube-apiserver answers it.",
@@ -66,4 +69,23 @@ export function formatCompatibility(
     }),
   ];
   return `${lines.join("\n").trimEnd()}\n`;
+}
+
+/** The matrix of programs of Kubernetes and their releases. */
+function formatVersions(versions: readonly ProvenVersions[]): readonly string[] {
+  const minors = [...new Set(versions.flatMap(({ releases }) => [...releases.keys()]))].sort();
+  return [
+    "## Versions",
+    "",
+    "Each test runs once for each release of its row. tlsboot answers as kube-apiserver 1.37 does, and Kubernetes lets a " +
+    "kubelet be up to three minor releases older than its server. An emulated release is kube-apiserver 1.37.2 with " +
+    "`--emulated-version`. What an empty cell stands for was not run.",
+    "",
+    `| program | ${minors.join(" | ")} | what was run | test |`,
+    `| --- | ${minors.map(() => "---").join(" | ")} | --- | --- |`,
+    ...versions.map(({ program, releases, shown, test }) =>
+      `| ${program} | ${minors.map((minor) => releases.get(minor) ?? "").join(" | ")} | ${shown} | \`${test}\` |`
+    ),
+    "",
+  ];
 }

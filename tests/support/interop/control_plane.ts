@@ -50,6 +50,8 @@ const CONTROLLERS: readonly string[] = [
 export interface ControlPlaneOptions {
   /** Starts kube-controller-manager beside the API server. */
   readonly controllers: boolean;
+  /** The release whose APIs kube-apiserver serves, such as `1.34`; by default its own. */
+  readonly emulatedVersion?: string;
   /** An etcd that others use too, and that stays its owner's; by default one of its own. */
   readonly etcd?: Etcd;
   /** Another one on the same etcd, whose CA, certificates, keys and tokens it takes; by default it makes its own. */
@@ -92,6 +94,7 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
       `--service-account-signing-key-file=${folder.join("sa.key")}`,
       "--service-cluster-ip-range=10.0.0.0/24",
       "--endpoint-reconciler-type=none",
+      ...(options.emulatedVersion === undefined ? [] : [`--emulated-version=kube=${options.emulatedVersion}`]),
       ...(await options.apiserverFlags?.(folder) ?? []),
     ]);
     started.push(apiserver);

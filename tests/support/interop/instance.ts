@@ -10,6 +10,8 @@ export interface InstanceOptions {
   readonly tokens?: readonly string[];
   /** Instead of a folder below the temporary one. */
   readonly dataDir?: string;
+  /** The version of its kubectl; by default the newest. */
+  readonly kubectlRelease?: string | undefined;
 }
 
 export interface RunningInstance extends AsyncDisposable {
@@ -47,7 +49,7 @@ export async function startInstance(options: InstanceOptions = {}): Promise<Runn
         caPath: `${dataDir}/pki/ca.crt`,
         adminKubeconfig,
         bootstrapKubeconfig: `${dataDir}/bootstrap.kubeconfig`,
-        kubectl: createKubectl(folder, adminKubeconfig),
+        kubectl: createKubectl(folder, adminKubeconfig, { release: options.kubectlRelease }),
         tlsboot: (...args) => runTlsboot(args, start),
         startTlsboot: (...args) => startTlsboot(args, start),
         async [Symbol.asyncDispose]() {

@@ -22,9 +22,15 @@ export interface Kubectl {
 export function createKubectl(
   folder: TempFolder,
   kubeconfig: string,
-  more: { readonly stdin?: string; readonly env?: Readonly<Record<string, string>> } = {},
+  more: {
+    readonly stdin?: string;
+    readonly env?: Readonly<Record<string, string>>;
+    /** The version of kubectl; by default the newest. */
+    readonly release?: string | undefined;
+  } = {},
 ): Kubectl {
-  const program = peerPath("kubectl");
+  const { release } = more;
+  const program = peerPath("kubectl", release);
   const options = {
     cwd: folder.path,
     env: { HOME: folder.join("home"), KUBECONFIG: kubeconfig, ...more.env },
@@ -48,8 +54,8 @@ export function createKubectl(
       return stdout;
     },
     start: (...args) => start(program, args, options),
-    given: (other) => createKubectl(folder, kubeconfig, other),
-    as: (other) => createKubectl(folder, other),
+    given: (other) => createKubectl(folder, kubeconfig, { ...other, release }),
+    as: (other) => createKubectl(folder, other, { release }),
   };
 }
 

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import process from "node:process";
+import { cacheDir } from "../../../scripts/processes.ts";
 import { peerPath } from "../peers/go.ts";
 import { start } from "../child.ts";
 import { startContainerRuntime } from "./container_runtime.ts";
@@ -94,11 +95,10 @@ case "$*" in
 esac
 `;
 
-/** Starts one in a folder that it shares with the outer machine. Needs root. */
-export async function startMachine(shared: string, name: string): Promise<Machine> {
+/** Starts one in a folder that it shares with the outer machine, with a kubelet of a release. Needs root. */
+export async function startMachine(shared: string, name: string, kubeletRelease?: string): Promise<Machine> {
   const folder = `${shared}/${name}`;
   const root = `${folder}/root`;
-  const programs = dirname(peerPath("kubelet"));
   for (const path of ["etc/kubernetes/manifests", "opt/bin", "opt/settings", "run", "tmp", "var/lib", "var/log"]) {
     await mkdir(`${root}/${path}`, { recursive: true });
   }
@@ -109,14 +109,19 @@ export async function startMachine(shared: string, name: string): Promise<Machin
   await writeFile(`${root}/etc/group`, "root:x:0:\n");
   await writeFile(`${root}/etc/machine-id`, `${randomBytes(16).toString("hex")}\n`);
   await writeFile(`${root}/opt/bin/systemctl`, SYSTEMCTL, { mode: 0o755 });
-  for (const program of ["kubeadm", "kubectl", "kubelet"]) {
-    await writeFile(`${root}/opt/bin/${program}`, `#!/bin/sh\nexec '${peerPath(program)}' "$@"\n`, { mode: 0o755 });
+  const programs = {
+    kubeadm: peerPath("kubeadm"),
+    kubectl: peerPath("kubectl"),
+    kubelet: peerPath("kubelet", kubeletRelease),
+  };
+  for (const [program, path] of Object.entries(programs)) {
+    await writeFile(`${root}/opt/bin/${program}`, `#!/bin/sh\nexec '${path}' "$@"\n`, { mode: 0o755 });
   }
   await using stack = new AsyncDisposableStack();
   const { socket } = stack.use(await startContainerRuntime(folder));
   const running = stack.use(start("unshare", [
     ...["--mount", "--pid", "--fork", "--kill-child"],
-    ...["sh", "-c", SETUP, "sh", root, shared, programs, ...KERNEL_SETTINGS],
+    ...["sh", "-c", SETUP, "sh", root, shared, cacheDir(), ...KERNEL_SETTINGS],
   ]));
   const [, pid = ""] = await running.waitFor(/^machine (\d+)$/m);
   // With its first process all others of the machine end, and only then does unshare.

@@ -27,10 +27,11 @@ export async function startWholeKubelet(
   node: string,
   /** Without it, the kubeconfig and the certificates in the folder of the node's name are all it has. */
   bootstrap?: string,
+  release?: string,
 ): Promise<WholeKubelet> {
   const root = folder.join(node);
   await using stack = new AsyncDisposableStack();
-  const machine = stack.use(await startMachine(folder.path, node));
+  const machine = stack.use(await startMachine(folder.path, node, release));
   const [kubeconfig, certDir, port] = [`${root}/kubeconfig`, `${root}/pki`, await findFreePort()];
   const config = kubeletConfig(machine.runtimeSocket, {
     rotateCertificates: true,

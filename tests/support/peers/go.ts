@@ -11,6 +11,10 @@ import { cacheDir, mustRun, run } from "../../../scripts/processes.ts";
 
 /** The release that the peers are. */
 export const KUBERNETES = "v1.37.2";
+/** The oldest release whose kubectl, kubelet and client-go the suite runs against tlsboot. */
+const OLDEST_KUBERNETES = "v1.34.4";
+/** The releases of kubectl, kubelet and client-go's certificate manager, the newest first. */
+export const KUBERNETES_RELEASES = [KUBERNETES, OLDEST_KUBERNETES] as const;
 /** The version of etcd below the API server. */
 export const ETCD = "v3.7.3";
 /** The oldest one that is supported. */
@@ -27,22 +31,26 @@ interface Peer {
   readonly module: string;
   readonly target: string;
   readonly version: string;
+  /** The module file of the folder that it is built with, where it is not `go.mod`. */
+  readonly moduleFile?: string;
   /** `test` for a program that the Go tool makes of a package's tests. */
   readonly build: "build" | "test";
   /** The only user of the peer, where it is not the interoperability suite: the benchmarks, or `deno task programs`. */
   readonly use?: "bench" | "programs";
-  /** The release of Kubernetes that it says it is; `KUBERNETES` for what is built from there. */
+  /** The release of Kubernetes that it says it is. */
   readonly release?: string;
   /** Whether its sources hold C, so that cgo is needed. */
   readonly needsC?: boolean;
 }
 
-const kubernetes = (name: string, target: string): Peer => ({
+const kubernetes = (name: string, target: string, release = KUBERNETES): Peer => ({
   name,
   module: "kubernetes",
   target,
-  version: KUBERNETES,
+  version: release,
+  release,
   build: "build",
+  ...(release === OLDEST_KUBERNETES ? { moduleFile: "1.34.mod" } : {}),
 });
 
 /** A program by others, in a separate module. */
@@ -74,6 +82,9 @@ const PEERS: readonly Peer[] = [
   kubernetes("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
   kubernetes("kubeadm", "k8s.io/kubernetes/cmd/kubeadm"),
   kubernetes("certmanager", "./cmd/certmanager"),
+  kubernetes("kubectl", "k8s.io/kubernetes/cmd/kubectl", OLDEST_KUBERNETES),
+  kubernetes("kubelet", "k8s.io/kubernetes/cmd/kubelet", OLDEST_KUBERNETES),
+  kubernetes("certmanager", "./cmd/certmanager", OLDEST_KUBERNETES),
   kubernetes("load", "./cmd/load"),
   kubernetes("soak", "./cmd/soak"),
   kubernetes("chainjudge", "./cmd/chainjudge"),
@@ -103,13 +114,15 @@ export function isPeer(name: string): boolean {
   return PEERS.some((peer) => peer.name === name);
 }
 
-/**
- * Returns the path of a peer's executable. The path of a program of this repository holds a hash of its sources, so
- * that a changed one is built.
- */
-export function peerPath(name: string): string {
-  const peer = PEERS.find((candidate) => candidate.name === name);
-  if (peer === undefined) throw new Error(`no peer is called ${name}`);
+/** Returns the path of a peer's executable; of a program of Kubernetes, that of the newest release by default. */
+export function peerPath(name: string, version?: string): string {
+  const peer = PEERS.find((one) => one.name === name && (version === undefined || one.version === version));
+  if (peer === undefined) throw new Error(`no peer is called ${[name, version ?? ""].join(" ").trim()}`);
+  return toPath(peer);
+}
+
+/** The path of a program of this repository holds a hash of its sources, so that a changed one is built. */
+function toPath(peer: Peer): string {
   const suffix = peer.target.startsWith("./") ? `-${sourceHash(peer)}` : "";
   return join(cacheDir(), `${peer.module}-${peer.version}`, `${peer.name}${suffix}`);
 }
@@ -117,7 +130,10 @@ export function peerPath(name: string): string {
 function sourceHash(peer: Peer): string {
   const module = join(process.cwd(), "tests", "interop", "peers", peer.module);
   const folder = join(module, peer.target);
-  const files = [join(module, "go.mod"), ...readdirSync(folder).sort().map((file) => join(folder, file))];
+  const files = [
+    join(module, peer.moduleFile ?? "go.mod"),
+    ...readdirSync(folder).sort().map((file) => join(folder, file)),
+  ];
   const hash = createHash("sha256");
   for (const file of files) hash.update(readFileSync(file));
   return hash.digest("hex").slice(0, 12);
@@ -131,17 +147,18 @@ export async function ensurePeers(
   const wanted = PEERS.filter((peer) =>
     typeof use === "string" ? peer.use === undefined || peer.use === use : use.includes(peer.name)
   );
-  const missing = wanted.filter(({ name }) => !existsSync(peerPath(name)));
+  const missing = wanted.filter((peer) => !existsSync(toPath(peer)));
   if (missing.length === 0) return;
   if (await run("go", ["version"]).catch(() => 1) !== 0) {
     throw new Error("the interop suite builds its peers with Go 1.26: install it and put `go` on the PATH");
   }
   for (const peer of missing) {
-    const path = peerPath(peer.name);
+    const path = toPath(peer);
     process.stderr.write(`building ${peer.name} ${peer.version}\n`);
     await mkdir(join(path, ".."), { recursive: true });
     const verb = peer.build === "test" ? ["test", "-c"] : ["build"];
-    await mustRun("go", [...verb, "-ldflags", linkerFlags(peer), "-o", `${path}.new`, peer.target], {
+    const moduleFile = peer.moduleFile === undefined ? [] : [`-modfile=${peer.moduleFile}`];
+    await mustRun("go", [...verb, ...moduleFile, "-ldflags", linkerFlags(peer), "-o", `${path}.new`, peer.target], {
       cwd: join(root, "tests", "interop", "peers", peer.module),
       env: { CGO_ENABLED: peer.needsC === true ? "1" : "0" },
     });
@@ -150,7 +167,7 @@ export async function ensurePeers(
   }
 }
 
-function linkerFlags({ module, release = module === "kubernetes" ? KUBERNETES : undefined }: Peer): string {
+function linkerFlags({ release }: Peer): string {
   if (release === undefined) return "-s -w";
   const [, minor = ""] = release.split(".");
   const version = "k8s.io/component-base/version";

@@ -1,0 +1,52 @@
+/** The releases of Kubernetes that the suite runs, for its tests and for `docs/reference/compatibility.md`. */
+import { KUBERNETES, KUBERNETES_RELEASES } from "../../support/peers/go.ts";
+
+/** A program of Kubernetes in several releases, and the test that runs once for each of them. */
+export interface ProvenVersions {
+  readonly program: string;
+  /** The cells of the matrix by minor release: the exact version, or how it was run. */
+  readonly releases: ReadonlyMap<string, string>;
+  readonly shown: string;
+  /** The name of a file below `tests/interop`. */
+  readonly test: string;
+}
+
+/** The release of the judge, and older ones whose APIs it serves when it is started with `--emulated-version`. */
+export const KUBE_APISERVER_VERSIONS = ["1.37", "1.36", "1.35", "1.34"] as const;
+
+const JUDGE = toMinor(KUBERNETES);
+const SERVERS = new Map(KUBE_APISERVER_VERSIONS.map((minor) => [minor, minor === JUDGE ? KUBERNETES : "emulated"]));
+const CLIENTS = new Map(KUBERNETES_RELEASES.map((release) => [toMinor(release), release]));
+
+/** The rows of the matrix. */
+export const PROVEN_VERSIONS: readonly ProvenVersions[] = [
+  {
+    program: "kube-apiserver",
+    releases: SERVERS,
+    shown: "a machine gets its client and its serving certificate by `signer`, `approver --policy` and `bootstrap`",
+    test: "real_control_plane_test.ts",
+  },
+  {
+    program: "kubectl",
+    releases: CLIENTS,
+    shown: "the life of a request: create a binding, get, describe, approve, deny, watch",
+    test: "kubectl_walkthrough_test.ts",
+  },
+  {
+    program: "kubelet",
+    releases: CLIENTS,
+    shown: "the whole of it: bootstraps, is Ready, renews its lease, and serves with the certificate that is approved",
+    test: "whole_kubelet_test.ts",
+  },
+  {
+    program: "client-go certificate manager",
+    releases: CLIENTS,
+    shown: "first certificate and rotation",
+    test: "certmanager_test.ts",
+  },
+];
+
+/** Cuts a version such as `v1.34.4` to its minor release, `1.34`. */
+function toMinor(release: string): string {
+  return release.replace(/^v(\d+\.\d+)\..*$/, "$1");
+}
