@@ -11,7 +11,7 @@ import { parseRequest } from "../core/csr/request.ts";
 import { createCsrName } from "../core/csr/csr_name.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
-import type { KeyAlgorithm, PrivateKey } from "../core/pki/keys.ts";
+import { getPrivateKeyAlgorithm, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys.ts";
 import type { SubjectFields } from "../core/pki/names.ts";
 import type { AlternativeNames } from "../core/pki/subject_alternative_names.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
@@ -87,7 +87,8 @@ export async function requestCertificate(
   const existing = await target.existing();
   const stored = existing.kind === "usable" ? existing.leaf : undefined;
   await forgetSpentKey({ path: target.pendingKeyPath, files, stored });
-  const usages = options.usages ?? defaultUsages(options.signerName, findKeyFamily(options.key), options.names);
+  const keyAlgorithm = typeof options.key === "string" ? getPrivateKeyAlgorithm(options.key) : options.key.algorithm;
+  const usages = options.usages ?? defaultUsages(options.signerName, keyAlgorithm, options.names);
   const wantedKey = typeof options.key === "string" ? options.key : options.key.publicKeyDer();
   const wanted = { subject: options.subject, ...options.names, usages, key: wantedKey };
   const verdict = decideRenewal(existing, wanted, options.renewal, clock.now());
@@ -186,10 +187,4 @@ function createExistsError(existing: ExistingCredentials): AppError {
   return new AppError("file_exists", `cannot request a certificate: ${what}`, {
     hint: "renew it in time with --renew-before, or replace it with --force",
   });
-}
-
-function findKeyFamily(key: KeyAlgorithm | PrivateKey): PrivateKey["algorithm"] {
-  if (typeof key !== "string") return key.algorithm;
-  if (key === "ed25519") return "Ed25519";
-  return key.startsWith("rsa") ? "RSA" : "ECDSA";
 }

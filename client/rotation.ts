@@ -21,7 +21,7 @@ import { AppError, isAppError } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import { StatusError } from "../core/kube/status.ts";
 import { Secret } from "../core/lib/brand.ts";
-import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
+import { generatePrivateKey, type PrivateKey, type PrivateKeyAlgorithm } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { CredentialStore } from "./certificate/credential_store.ts";
 import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
@@ -268,7 +268,7 @@ function createExitError(cause: AppError): AppError {
 export interface CertificateRequesterOptions {
   readonly signerName: string;
   /** Returns the usages for a key algorithm, in the order in which they are sent. */
-  readonly usages: (keyAlgorithm: "ECDSA" | "RSA" | "Ed25519") => readonly string[];
+  readonly usages: (keyAlgorithm: PrivateKeyAlgorithm) => readonly string[];
   /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
   readonly expirationSeconds?: number;
   /** Opens a new connection for each try, with the current certificate or the bootstrap credentials. */

@@ -356,8 +356,10 @@ export {
   generatePrivateKey,
   KEY_ALGORITHMS,
   type KeyAlgorithm,
+  ML_DSA_KEY_ALGORITHMS,
   parsePrivateKey,
   type PrivateKey,
+  type PrivateKeyAlgorithm,
   type PublicKeyDescription,
   publicKeysEqual,
 } from "./pki/keys.ts";
@@ -368,6 +370,7 @@ export type { PublicKeyAlgorithm, PublicKeyFacts } from "./pki/public_key.ts";
 export type { Bytes } from "./pki/der.ts";
 export type { HashName, SignatureAlgorithmFacts } from "./pki/signature_algorithm.ts";
 export type { CurveName } from "./pki/curves.ts";
+export { hasMlDsa, type MlDsaName } from "./pki/ml_dsa.ts";
 export type { ExtensionFacts } from "./pki/certificate_extensions.ts";
 export { findNameFault, type NameConstraints, type NameSubtrees } from "./pki/name_constraints.ts";
 export type { AlternativeNames } from "./pki/subject_alternative_names.ts";
@@ -377,6 +380,7 @@ export {
   type RequestedExtension,
   type RequestFacts,
   type RequestOptions,
+  type RequestSignatureOptions,
   verifyRequestSignature,
 } from "./pki/pkcs10.ts";
 export {

@@ -127,7 +127,7 @@ export interface CaKey {
   publicKey(): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * Signs `data` (hashed by the implementation according to `algorithm`): ECDSA in ASN.1 DER form,
-   * RSA in PKCS#1 v1.5, Ed25519 raw.
+   * RSA in PKCS#1 v1.5, Ed25519 and ML-DSA raw.
    */
   sign(data: Uint8Array<ArrayBuffer>, algorithm: SignatureAlgorithm): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -138,4 +138,7 @@ export type SignatureAlgorithm =
   | "ECDSA-SHA256"
   | "ECDSA-SHA384"
   | "ECDSA-SHA512"
-  | "Ed25519";
+  | "Ed25519"
+  | "ML-DSA-44"
+  | "ML-DSA-65"
+  | "ML-DSA-87";

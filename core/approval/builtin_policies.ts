@@ -1,6 +1,7 @@
 /** The policies that tlsboot contains. Users select them by name, and each one describes what it grants. */
 import { KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
+import { ML_DSA_NAMES } from "../pki/ml_dsa.ts";
 import type { ApprovalRule, EvidenceSettings, Policy } from "./policy.ts";
 
 /** The policy name of the two kubelet client rules in `kubelet_client.ts`. */
@@ -34,7 +35,13 @@ const SERVING_RULE: ApprovalRule = {
       allowed: ["digital signature", "key encipherment", "server auth"],
       required: ["digital signature", "server auth"],
     },
-    keys: [{ type: "ECDSA", minBits: 256 }, { type: "RSA", minBits: 2048 }, { type: "Ed25519" }],
+    keys: [
+      { type: "ECDSA", minBits: 256 },
+      { type: "RSA", minBits: 2048 },
+      { type: "Ed25519" },
+      // Such a request exists only where the API accepts ML-DSA.
+      ...ML_DSA_NAMES.map((type) => ({ type })),
+    ],
     rate: { max: 10, perMs: 3_600_000 },
   },
   then: "approve",

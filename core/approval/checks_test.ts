@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
+import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
 import { parseRequest } from "../csr/request.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/der_writer.ts";
 import { parseName } from "../pki/names.ts";
@@ -166,6 +167,22 @@ for (
       require: { keys: [{ type: "Ed25519" }] },
       edit: { keyAlgorithm: "ed25519" },
       fault: undefined,
+    },
+    {
+      name: "a key of one of the types",
+      require: {
+        subject: { commonNames: ["system:node:n1"], organizations: ["system:nodes"] },
+        names: { owned: false, atLeastOne: true, dns: ["n1.example.org"], ips: [], uris: [], emails: [] },
+        keys: [{ type: "Ed25519" }, { type: "ML-DSA-44" }],
+      },
+      edit: { request: getMlDsaRequest() },
+      fault: undefined,
+    },
+    {
+      name: "a key of another parameter set",
+      require: { keys: [{ type: "ML-DSA-65" }] },
+      edit: { request: getMlDsaRequest() },
+      fault: /a key ML-DSA-44 10496 is not allowed/,
     },
     {
       name: "a short lifetime",

@@ -1,4 +1,5 @@
 /** Parses a policy file (`kind: ApprovalPolicy`). Every unknown key is a fault. */
+import { ML_DSA_NAMES } from "../pki/ml_dsa.ts";
 import { findUnknownUsages } from "../pki/usages.ts";
 import {
   checkedText,
@@ -38,7 +39,7 @@ const timeOfDay = checkedText((value) =>
 );
 
 const KEYS = {
-  type: requiredKey(oneOf(["RSA", "ECDSA", "Ed25519"])),
+  type: requiredKey(oneOf(["RSA", "ECDSA", "Ed25519", ...ML_DSA_NAMES])),
   minBits: optionalKey(integer(1)),
 };
 

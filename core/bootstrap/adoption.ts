@@ -67,7 +67,7 @@ function findOtherNames(theirs: RequestFacts, ours: RequestFacts): string | unde
 function checkSignature(request: RequestFacts, publicKeyDer: Uint8Array<ArrayBuffer>): Result<true, string> {
   // The keys are equal, so verifying with the request's own key is the same as verifying with the client's.
   if (!publicKeysEqual(request.publicKeyDer, publicKeyDer)) return err("the request holds another public key");
-  return verifyRequestSignature(request);
+  return verifyRequestSignature(request, { allowMlDsa: true });
 }
 
 function checkCertificate(base64: string, now: Date): Result<true, string> {

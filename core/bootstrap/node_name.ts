@@ -2,6 +2,7 @@
 import type { Brand } from "../lib/brand.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import type { PrivateKeyAlgorithm } from "../pki/key_algorithm.ts";
 import type { ServingNames } from "./node_addresses.ts";
 import type { CertificateTemplate } from "./rotation.ts";
 
@@ -46,7 +47,7 @@ export type KubeletRequest = "first" | "renewal" | "serving";
  */
 export function getKubeletUsages(
   request: KubeletRequest,
-  keyAlgorithm: "ECDSA" | "RSA" | "Ed25519",
+  keyAlgorithm: PrivateKeyAlgorithm,
 ): readonly string[] {
   const purpose = request === "serving" ? "server auth" : "client auth";
   if (keyAlgorithm !== "RSA") return ["digital signature", purpose];

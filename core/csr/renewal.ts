@@ -1,7 +1,7 @@
 /** Decides whether an existing certificate is replaced. */
 import { formatTime } from "../kube/meta.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
-import { findKeyAlgorithm, type KeyAlgorithm, publicKeysEqual } from "../pki/keys.ts";
+import { findKeyAlgorithm, isPrivateKeyAlgorithm, type KeyAlgorithm, publicKeysEqual } from "../pki/keys.ts";
 import { findIssuedFault, type RequestedCertificate } from "./issued_fault.ts";
 
 /** The existing contents of the certificate's file. */
@@ -60,9 +60,7 @@ function findKeyFault(leaf: CertificateFacts, key: RequestedCredentials["key"]):
   if (key === undefined) return undefined;
   if (typeof key !== "string") return publicKeysEqual(leaf.publicKeyDer, key) ? undefined : "it is for another key";
   const { keyAlgorithm: algorithm, keyBits: bits } = leaf;
-  const found = algorithm === "ECDSA" || algorithm === "RSA" || algorithm === "Ed25519"
-    ? findKeyAlgorithm({ algorithm, bits })
-    : undefined;
+  const found = isPrivateKeyAlgorithm(algorithm) ? findKeyAlgorithm({ algorithm, bits }) : undefined;
   return found === key
     ? undefined
     : `its key is ${found ?? `${algorithm} of ${bits} bits`}, but the request was for ${key}`;

@@ -2,7 +2,13 @@
 import { Buffer } from "node:buffer";
 import { decodeBase64 } from "../lib/base64.ts";
 import { findPemBlock } from "../pki/pem.ts";
-import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
+import { isMlDsa } from "../pki/ml_dsa.ts";
+import {
+  parseCertificationRequest,
+  type RequestFacts,
+  type RequestSignatureOptions,
+  verifyRequestSignature,
+} from "../pki/pkcs10.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
 import { err, type Result } from "../lib/result.ts";
 
@@ -38,19 +44,27 @@ export function parseRequest(requestBase64: string | null): Result<RequestFacts,
 }
 
 /** Parses `spec.request` and verifies its self-signature. */
-export function parseVerifiedRequest(requestBase64: string | null): Result<ParsedRequest, string> {
+export function parseVerifiedRequest(
+  requestBase64: string | null,
+  options: RequestSignatureOptions = {},
+): Result<ParsedRequest, string> {
   const request = parseRequest(requestBase64);
-  return request.ok ? verifyRequest(request.value) : request;
+  return request.ok ? verifyRequest(request.value, options) : request;
 }
 
 /** Verifies the self-signature of a request that `parseRequest` has parsed. */
-export function verifyRequest(facts: RequestFacts): Result<ParsedRequest, string> {
-  const known = verified.get(facts);
+export function verifyRequest(
+  facts: RequestFacts,
+  options: RequestSignatureOptions = {},
+): Result<ParsedRequest, string> {
+  const isRefused = options.allowMlDsa !== true && (isMlDsa(facts.keyAlgorithm) || isMlDsa(facts.signatureAlgorithm));
+  // A refusal of ML-DSA costs nothing and depends on the options, so it is not cached.
+  const known = isRefused ? undefined : verified.get(facts);
   if (known !== undefined) return known;
-  const signature = verifyRequestSignature(facts);
+  const signature = verifyRequestSignature(facts, options);
   // The brand exists in types only; the signature has just been verified.
   const answer: Result<ParsedRequest, string> = signature.ok ? { ok: true, value: facts as ParsedRequest } : signature;
-  verified.set(facts, answer);
+  if (!isRefused) verified.set(facts, answer);
   return answer;
 }
 

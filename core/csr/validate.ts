@@ -20,9 +20,10 @@ import {
 } from "../kube/field_error.ts";
 import { findCertificateFault } from "./certificate.ts";
 import { findCondition, getConditions } from "./phase.ts";
-import { parseVerifiedRequest } from "./request.ts";
+import { parseRequest, parseVerifiedRequest } from "./request.ts";
 import { validateSignerName } from "./signer_name.ts";
-import { findUnknownUsages } from "../pki/usages.ts";
+import type { RequestSignatureOptions } from "../pki/pkcs10.ts";
+import { findKeyUsageFault, findUnknownUsages } from "../pki/usages.ts";
 
 /** The endpoint of an update. */
 export type CsrEndpoint = "main" | "status" | "approval";
@@ -45,9 +46,16 @@ interface Tolerance {
 }
 
 /** Validates a new CSR; the faults are in the order of kube-apiserver. */
-export function validateCsrCreate(csr: CertificateSigningRequest): FieldError[] {
+export function validateCsrCreate(
+  csr: CertificateSigningRequest,
+  options: RequestSignatureOptions = {},
+): FieldError[] {
   const tolerance = createTolerance(csr, undefined);
-  return [...validateContent(csr, tolerance), ...validateExclusivity(csr, tolerance)];
+  return [
+    ...validateContent(csr, tolerance, options),
+    ...validateKeyUsages(csr, options),
+    ...validateExclusivity(csr, tolerance),
+  ];
 }
 
 /** Validates an update; the faults are in the order of kube-apiserver. Faults of the stored object are tolerated. */
@@ -55,10 +63,11 @@ export function validateCsrUpdate(
   csr: CertificateSigningRequest,
   old: CertificateSigningRequest,
   endpoint: CsrEndpoint,
+  options: RequestSignatureOptions = {},
 ): FieldError[] {
   const tolerance = createTolerance(csr, old);
   return [
-    ...validateContent(csr, tolerance),
+    ...validateContent(csr, tolerance, options),
     ...validateRemovals(csr, old),
     ...(endpoint === "approval" ? [] : validateApprovalUntouched(csr, old)),
     ...validateCertificateChange(csr, old, endpoint),
@@ -66,8 +75,12 @@ export function validateCsrUpdate(
   ];
 }
 
-function validateContent(csr: CertificateSigningRequest, tolerance: Tolerance): FieldError[] {
-  const request = parseVerifiedRequest(csr.spec.request);
+function validateContent(
+  csr: CertificateSigningRequest,
+  tolerance: Tolerance,
+  options: RequestSignatureOptions,
+): FieldError[] {
+  const request = parseVerifiedRequest(csr.spec.request, options);
   return [
     ...(request.ok ? [] : [invalid("spec.request", csr.spec.request, request.error)]),
     ...validateUsages(csr.spec.usages ?? [], tolerance),
@@ -89,6 +102,15 @@ function validateUsages(usages: readonly string[], tolerance: Tolerance): FieldE
     ),
     ...checkEach(repeated, (index) => [duplicate(`spec.usages[${index}]`, usages[index])]),
   ];
+}
+
+/** Validates the usages of an ML-DSA key. An update cannot change the request or its usages. */
+function validateKeyUsages({ spec }: CertificateSigningRequest, options: RequestSignatureOptions): FieldError[] {
+  const request = parseRequest(spec.request);
+  const { usages = [] } = spec;
+  if (options.allowMlDsa !== true || !request.ok || usages.length === 0) return [];
+  const fault = findKeyUsageFault(request.value.keyAlgorithm, usages);
+  return fault === undefined ? [] : [invalid("spec.usages", usages, fault)];
 }
 
 function validateSigner(signerName: string, tolerance: Tolerance): FieldError[] {

@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions, toBase64 } from "../../tests/support/csr_builder.ts";
+import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import { formatFieldError } from "../kube/field_error.ts";
+import { hasMlDsa, NO_ML_DSA } from "../pki/ml_dsa.ts";
 import { validateCsrCreate, validateCsrUpdate } from "./validate.ts";
 
 const USAGES = '"any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", ' +
@@ -125,6 +127,40 @@ const cases: readonly { name: string; edit: CsrOptions; want: readonly string[] 
 for (const { name, edit, want } of cases) {
   test(`validateCsrCreate() answers for: ${name}`, async () => {
     assert.deepEqual(validateCsrCreate(await buildCsr({ ...ED25519, ...edit })).map(formatFieldError), want);
+  });
+}
+
+for (
+  const { usages, allowMlDsa, want } of [
+    { usages: ["digital signature", "client auth"], allowMlDsa: false, want: [] },
+    { usages: ["key encipherment", "client auth"], allowMlDsa: false, want: [] },
+    { usages: ["digital signature", "client auth"], allowMlDsa: true, want: [] },
+    {
+      usages: ["digital signature", "key encipherment", "client auth"],
+      allowMlDsa: true,
+      want: [
+        'spec.usages: Invalid value: ["digital signature","key encipherment","client auth"]: ' +
+        'an ML-DSA key must not have the usage "key encipherment"',
+      ],
+    },
+    {
+      usages: ["client auth"],
+      allowMlDsa: true,
+      want: [
+        'spec.usages: Invalid value: ["client auth"]: ' +
+        'an ML-DSA key must have a usage for signatures, such as "digital signature"',
+      ],
+    },
+  ]
+) {
+  test(`validateCsrCreate() of an ML-DSA key for ${usages.join(", ")}, allowMlDsa: ${allowMlDsa}`, async () => {
+    const request = getMlDsaRequest();
+    const csr = await buildCsr({ request, usages });
+    const why = !allowMlDsa ? "algorithm unimplemented" : hasMlDsa() ? undefined : NO_ML_DSA;
+    const unverified = `spec.request: Invalid value: "${request}": x509: cannot verify signature: ${why}`;
+    const faults = validateCsrCreate(csr, { allowMlDsa }).map(formatFieldError);
+    assert.deepEqual(faults, [...(why === undefined ? [] : [unverified]), ...want]);
+    assert.deepEqual(validateCsrUpdate(csr, csr, "main", { allowMlDsa }).map(formatFieldError).length, why ? 1 : 0);
   });
 }
 

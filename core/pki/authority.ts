@@ -6,10 +6,11 @@ import { type CertificateChain, findAuthorityFault, getIntermediates, parseAutho
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
 import { chooseSignatureAlgorithm, signCertificate } from "./issue.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "./keys.ts";
+import { isMlDsa } from "./ml_dsa.ts";
 import type { NameConstraints } from "./name_constraints.ts";
 import { encodeName, type SubjectFields } from "./names.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
-import { parsePublicKey, publicKeysEqual } from "./public_key.ts";
+import { parsePublicKey, type PublicKeyAlgorithm, publicKeysEqual } from "./public_key.ts";
 import { isSignatureGood } from "./signature.ts";
 
 /** A certificate authority with its key. */
@@ -40,10 +41,13 @@ export interface AuthorityOptions {
 }
 
 /**
- * The usages of kubeadm's CA (client-go `util/cert`, `NewSelfSignedCACert`), and `crl sign`: openssl and Go accept the CRL of
- * a CA only with that bit (RFC 5280 §6.3.3 (f)).
+ * Returns the usages of kubeadm's CA (client-go `util/cert`, `NewSelfSignedCACert`), and `crl sign`: openssl and Go accept
+ * the CRL of a CA only with that bit (RFC 5280 §6.3.3 (f)). An ML-DSA key must not have `key encipherment` (RFC 9881 §3).
  */
-const CA_USAGES = ["digital signature", "key encipherment", "cert sign", "crl sign"];
+function getCaUsages(algorithm: PublicKeyAlgorithm): readonly string[] {
+  const encipherment = isMlDsa(algorithm) ? [] : ["key encipherment"];
+  return ["digital signature", ...encipherment, "cert sign", "crl sign"];
+}
 
 /**
  * Creates a self-signed root: CA without a path length, SubjectKeyIdentifier, no AuthorityKeyIdentifier, no names; with name
@@ -53,6 +57,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const { commonName, organizations = [], notBefore, notAfter, serial } = options;
   const key = "publicKeyDer" in options.key ? createCaKey(options.key) : options.key;
   const publicKeyDer = await key.publicKey();
+  const publicKey = parsePublicKey(publicKeyDer);
   const subject: SubjectFields = { commonName, organizations };
   const der = await signCertificate(
     {
@@ -64,11 +69,11 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
       uris: [],
       notBefore,
       notAfter,
-      usages: CA_USAGES,
+      usages: getCaUsages(publicKey.algorithm),
       isCa: true,
       ...(options.nameConstraints === undefined ? {} : { nameConstraints: options.nameConstraints }),
     },
-    { nameDer: encodeName(subject), publicKey: parsePublicKey(publicKeyDer), subjectKeyId: undefined, key },
+    { nameDer: encodeName(subject), publicKey, subjectKeyId: undefined, key },
     serial,
   );
   const parsed = parseCertificate(der);

@@ -62,7 +62,7 @@ export function findAuthorityFault(certificate: CertificateFacts): string | unde
 export function isSelfSigned(certificate: CertificateFacts): boolean {
   const { algorithm, publicKey: key, signedDer: data, signature } = certificate;
   return isSelfIssued(certificate) &&
-    findSignatureFault({ algorithm, key, data, signature, allowSha1: true }) === undefined;
+    findSignatureFault({ algorithm, key, data, signature, allowSha1: true, allowMlDsa: true }) === undefined;
 }
 
 /** Returns the certificates that follow an issued leaf: the CA and its issuers, without a self-signed root. */

@@ -77,7 +77,15 @@ export function parseCertificates(der: Uint8Array<ArrayBuffer>): Result<readonly
 export function verifyCertificateSignature(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
   const { algorithm, signedDer, signature } = certificate;
   const key = issuer.publicKey;
-  return findSignatureFault({ algorithm, key, data: signedDer, signature, allowSha1: false, keepKey: true }) ===
+  return findSignatureFault({
+    algorithm,
+    key,
+    data: signedDer,
+    signature,
+    allowSha1: false,
+    allowMlDsa: true,
+    keepKey: true,
+  }) ===
     undefined;
 }
 

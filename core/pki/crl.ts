@@ -194,7 +194,8 @@ export function isCrlOf(
   { subject, publicKey: key }: Pick<CertificateFacts, "subject" | "publicKey">,
 ): boolean {
   return equalBytes(issuer.raw, subject.raw) &&
-    findSignatureFault({ algorithm, key, data, signature, allowSha1: false, keepKey: true }) === undefined;
+    findSignatureFault({ algorithm, key, data, signature, allowSha1: false, allowMlDsa: true, keepKey: true }) ===
+      undefined;
 }
 
 /**

@@ -66,7 +66,7 @@ export async function encryptPrivateKey(key: PrivateKey, passphrase: string, ran
   const iv = random.bytes(16);
   const derived = await derivePbkdf2(passphrase, salt, ITERATIONS, 32, "sha256");
   const cipher = createCipheriv("aes-256-cbc", derived, iv);
-  const plain = createPrivateKey(key.toPem()).export({ format: "der", type: "pkcs8" });
+  const plain = encodePkcs8(key);
   const encrypted = Buffer.concat([cipher.update(plain), cipher.final()]);
   const kdf = encodeSequence(
     encodeOid(PBKDF2_OID),
@@ -79,6 +79,14 @@ export async function encryptPrivateKey(key: PrivateKey, passphrase: string, ran
   const scheme = encodeSequence(encodeOid(AES_256_OID), encodeOctetString(iv));
   const algorithm = encodeSequence(encodeOid(PBES2_OID), encodeSequence(kdf, scheme));
   return encodePem(ENCRYPTED_LABEL, encodeSequence(algorithm, encodeOctetString(encrypted)));
+}
+
+function encodePkcs8(key: PrivateKey): Uint8Array {
+  const pem = key.toPem();
+  const [block] = parsePemBlocks(pem);
+  // Node.js would not export an ML-DSA key as its seed.
+  if (block?.label === "PRIVATE KEY") return block.bytes;
+  return createPrivateKey(pem).export({ format: "der", type: "pkcs8" });
 }
 
 /** Decrypts a key into the PEM of a plain `PRIVATE KEY`, without parsing the key itself. */

@@ -22,6 +22,7 @@ import {
   encodeValue,
 } from "./der_writer.ts";
 import { CRL_DISTRIBUTION_POINTS, type PlannedExtension, planRevocationLists } from "./extra_extensions.ts";
+import { isMlDsa } from "./ml_dsa.ts";
 import { encodeNameConstraints, type NameConstraints } from "./name_constraints.ts";
 import { encodeName, type SubjectFields } from "./names.ts";
 import { parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
@@ -137,7 +138,7 @@ export function chooseSignatureAlgorithm(caPublicKeyDer: Uint8Array<ArrayBuffer>
 /** Chooses the algorithm of a CA's signatures by its parsed key. Throws AppError `key_invalid` as `chooseSignatureAlgorithm`. */
 export function chooseAlgorithm({ algorithm, curve }: PublicKeyFacts): SignatureAlgorithm {
   if (algorithm === "RSA") return "SHA256-RSA";
-  if (algorithm === "Ed25519") return "Ed25519";
+  if (algorithm === "Ed25519" || isMlDsa(algorithm)) return algorithm;
   if (algorithm !== "ECDSA") throw new AppError("key_invalid", `cannot sign with a key of type "${algorithm}"`);
   if (curve === "P-384") return "ECDSA-SHA384";
   return curve === "P-521" ? "ECDSA-SHA512" : "ECDSA-SHA256";

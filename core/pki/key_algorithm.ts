@@ -1,6 +1,7 @@
 /** The types of keys that tlsboot generates, by name. */
+import { isMlDsa, type MlDsaName } from "./ml_dsa.ts";
 
-/** Every type of key, the default first. */
+/** The types of keys that every version of Kubernetes accepts, the default first. */
 export const KEY_ALGORITHMS = [
   "ecdsa-p256",
   "ecdsa-p384",
@@ -11,13 +12,33 @@ export const KEY_ALGORITHMS = [
   "ed25519",
 ] as const;
 
+/** The post-quantum types of keys, which need the feature gate MLDSA. */
+export const ML_DSA_KEY_ALGORITHMS = ["ml-dsa-44", "ml-dsa-65", "ml-dsa-87"] as const;
+
 /** A type of key that `generatePrivateKey` generates. */
-export type KeyAlgorithm = (typeof KEY_ALGORITHMS)[number];
+export type KeyAlgorithm = (typeof KEY_ALGORITHMS)[number] | (typeof ML_DSA_KEY_ALGORITHMS)[number];
+
+/** The algorithm of a private key, by its name in Go's x509; of ML-DSA the parameter set. */
+export type PrivateKeyAlgorithm = "ECDSA" | "RSA" | "Ed25519" | MlDsaName;
+
+/** Reports whether a key of the algorithm can be a private key here. */
+export function isPrivateKeyAlgorithm(name: string): name is PrivateKeyAlgorithm {
+  return name === "ECDSA" || name === "RSA" || name === "Ed25519" || isMlDsa(name);
+}
 
 /** Finds the name of a key's type; undefined for types that `generatePrivateKey` does not generate. */
 export function findKeyAlgorithm(
-  key: { readonly algorithm: "ECDSA" | "RSA" | "Ed25519"; readonly bits: number },
+  key: { readonly algorithm: PrivateKeyAlgorithm; readonly bits: number },
 ): KeyAlgorithm | undefined {
-  const name = { ECDSA: `ecdsa-p${key.bits}`, RSA: `rsa-${key.bits}`, Ed25519: "ed25519" }[key.algorithm];
-  return KEY_ALGORITHMS.find((algorithm) => algorithm === name);
+  const sized: Readonly<Record<string, string>> = { ECDSA: `ecdsa-p${key.bits}`, RSA: `rsa-${key.bits}` };
+  const name = sized[key.algorithm] ?? key.algorithm.toLowerCase();
+  return [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS].find((algorithm) => algorithm === name);
+}
+
+/** Returns the algorithm of the keys of a type. */
+export function getPrivateKeyAlgorithm(type: KeyAlgorithm): PrivateKeyAlgorithm {
+  if (type.startsWith("rsa-")) return "RSA";
+  if (type === "ed25519") return "Ed25519";
+  const name = type.toUpperCase();
+  return isMlDsa(name) ? name : "ECDSA";
 }

@@ -6,29 +6,46 @@ import { lookup } from "../lib/record.ts";
 import type { CaKey, SignatureAlgorithm } from "../ports.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { CurveName } from "./curves.ts";
-import { type Bytes, DerError, DerReader } from "./der.ts";
-import type { KeyAlgorithm } from "./key_algorithm.ts";
+import { type Bytes, decodeOid, DerError, DerReader, TAG } from "./der.ts";
+import {
+  getPrivateKeyAlgorithm,
+  isPrivateKeyAlgorithm,
+  type KeyAlgorithm,
+  type PrivateKeyAlgorithm,
+} from "./key_algorithm.ts";
+import { encodeMlDsaKey, findMlDsa, hasMlDsa, isMlDsa, type MlDsaName, NO_ML_DSA } from "./ml_dsa.ts";
 import { encodePem, parsePemBlocks, type PemBlock } from "./pem.ts";
 import { parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
 import type { HashName } from "./signature_algorithm.ts";
 
-export { findKeyAlgorithm, KEY_ALGORITHMS, type KeyAlgorithm } from "./key_algorithm.ts";
+export {
+  findKeyAlgorithm,
+  getPrivateKeyAlgorithm,
+  isPrivateKeyAlgorithm,
+  KEY_ALGORITHMS,
+  type KeyAlgorithm,
+  ML_DSA_KEY_ALGORITHMS,
+  type PrivateKeyAlgorithm,
+} from "./key_algorithm.ts";
 export { describePublicKey, type PublicKeyDescription, publicKeysEqual } from "./public_key.ts";
 export type { HashName } from "./signature_algorithm.ts";
 
 /** A private key; printing it in any way shows `[redacted]`. */
 export interface PrivateKey {
-  readonly algorithm: "ECDSA" | "RSA" | "Ed25519";
+  readonly algorithm: PrivateKeyAlgorithm;
   readonly bits: number;
   /** The curve of an ECDSA key. */
   readonly curve?: CurveName;
   /** Returns the public key as DER of SubjectPublicKeyInfo. */
   publicKeyDer(): Uint8Array<ArrayBuffer>;
-  /** `EC PRIVATE KEY` (SEC 1), `RSA PRIVATE KEY` (PKCS#1), or `PRIVATE KEY` (PKCS#8) for Ed25519. */
+  /**
+   * `EC PRIVATE KEY` (SEC 1), `RSA PRIVATE KEY` (PKCS#1), or `PRIVATE KEY` (PKCS#8) for Ed25519 and ML-DSA, the latter
+   * as its seed.
+   */
   toPem(): string;
   /**
-   * The signature: ECDSA in DER, RSA in PKCS#1 v1.5, Ed25519 raw and without a hash. Without `hash` ECDSA takes the one of
-   * its curve and RSA SHA-256.
+   * The signature: ECDSA in DER, RSA in PKCS#1 v1.5, Ed25519 and ML-DSA raw and without a hash. Without `hash` ECDSA takes
+   * the one of its curve and RSA SHA-256.
    */
   sign(data: Uint8Array, hash?: HashName): Uint8Array<ArrayBuffer>;
 }
@@ -43,15 +60,20 @@ const CURVE_HASH: Readonly<Record<CurveName, HashName>> = {
   "P-521": "sha512",
 };
 
-const ALGORITHM_HASH: Readonly<Record<Exclude<SignatureAlgorithm, "Ed25519">, HashName>> = {
+const ALGORITHM_HASH: Readonly<Record<Exclude<SignatureAlgorithm, "Ed25519" | MlDsaName>, HashName>> = {
   "SHA256-RSA": "sha256",
   "ECDSA-SHA256": "sha256",
   "ECDSA-SHA384": "sha384",
   "ECDSA-SHA512": "sha512",
 };
 
-/** Generates a key; an RSA key takes a second or more in the background. */
+/**
+ * Generates a key; an RSA key takes a second or more in the background. Rejects with AppError `key_invalid` for ML-DSA on
+ * a runtime without it.
+ */
 export async function generatePrivateKey(algorithm: KeyAlgorithm): Promise<PrivateKey> {
+  const name = getPrivateKeyAlgorithm(algorithm);
+  if (isMlDsa(name) && !hasMlDsa()) throw new AppError("key_invalid", `cannot make a key of ${name}: ${NO_ML_DSA}`);
   return createKey(await generateKeyObject(algorithm));
 }
 
@@ -82,13 +104,12 @@ export function createCaKey(key: PrivateKey): CaKey {
   return {
     publicKey: () => Promise.resolve(key.publicKeyDer()),
     async sign(data, algorithm): Promise<Uint8Array<ArrayBuffer>> {
-      const family = algorithm === "SHA256-RSA" ? "RSA" : algorithm === "Ed25519" ? "Ed25519" : "ECDSA";
-      if (family !== key.algorithm) {
+      const hash = algorithm === "Ed25519" || isMlDsa(algorithm) ? undefined : ALGORITHM_HASH[algorithm];
+      const wanted = hash === undefined ? algorithm : algorithm === "SHA256-RSA" ? "RSA" : "ECDSA";
+      if (wanted !== key.algorithm) {
         throw new AppError("key_invalid", `cannot sign with "${algorithm}": the key is ${key.algorithm}`);
       }
-      return await Promise.resolve(
-        algorithm === "Ed25519" ? key.sign(data) : key.sign(data, ALGORITHM_HASH[algorithm]),
-      );
+      return await Promise.resolve(key.sign(data, hash));
     },
   };
 }
@@ -103,7 +124,19 @@ function importPrivateKey(block: PemBlock, type: "sec1" | "pkcs1" | "pkcs8"): Ke
   const outer = new DerReader(block.bytes);
   outer.readAny();
   outer.expectEnd();
+  if (type === "pkcs8" && !hasMlDsa()) refuseMlDsa(block.bytes);
   return createPrivateKey({ key: Buffer.from(block.bytes), format: "der", type });
+}
+
+/** Throws AppError `key_invalid` for an ML-DSA key, which the runtime would refuse without a reason. */
+function refuseMlDsa(pkcs8: Bytes): void {
+  const info = new DerReader(pkcs8).enter(TAG.sequence, "PrivateKeyInfo");
+  info.read(TAG.integer, "version");
+  const oid = decodeOid(info.enter(TAG.sequence, "AlgorithmIdentifier").read(TAG.oid, "algorithm").content);
+  const parameters = findMlDsa(oid);
+  if (parameters !== undefined) {
+    throw new AppError("key_invalid", `cannot use a key of ${parameters.name}: ${NO_ML_DSA}`);
+  }
 }
 
 function generateKeyObject(algorithm: KeyAlgorithm): Promise<KeyObject> {
@@ -125,13 +158,17 @@ function generateKeyObject(algorithm: KeyAlgorithm): Promise<KeyObject> {
         return generateKeyPair("rsa", { modulusLength: Number(algorithm.slice(4)) }, done);
       case "ed25519":
         return generateKeyPair("ed25519", undefined, done);
+      case "ml-dsa-44":
+      case "ml-dsa-65":
+      case "ml-dsa-87":
+        return generateKeyPair(algorithm, undefined, done);
     }
   });
 }
 
 function createKey(key: KeyObject): PrivateKey {
-  const type = key.asymmetricKeyType;
-  if (type !== "ec" && type !== "rsa" && type !== "ed25519") {
+  const type = key.asymmetricKeyType ?? "";
+  if (!["ec", "rsa", "ed25519"].includes(type) && !isMlDsa(type.toUpperCase())) {
     throw new AppError("key_invalid", `unsupported private key type "${type}"`);
   }
   const der = new Uint8Array(createPublicKey(key).export({ format: "der", type: "spki" }));
@@ -141,14 +178,14 @@ function createKey(key: KeyObject): PrivateKey {
 }
 
 class LocalPrivateKey implements PrivateKey {
-  readonly algorithm: "ECDSA" | "RSA" | "Ed25519";
+  readonly algorithm: PrivateKeyAlgorithm;
   readonly bits: number;
   readonly curve?: CurveName;
   readonly #key: KeyObject;
   readonly #publicKeyDer: Bytes;
 
   constructor(key: KeyObject, publicKeyDer: Bytes, { algorithm, bits, curve }: PublicKeyFacts) {
-    this.algorithm = algorithm === "ECDSA" || algorithm === "RSA" ? algorithm : "Ed25519";
+    this.algorithm = isPrivateKeyAlgorithm(algorithm) ? algorithm : "Ed25519";
     this.bits = bits;
     if (curve !== undefined) this.curve = curve;
     this.#key = key;
@@ -167,12 +204,15 @@ class LocalPrivateKey implements PrivateKey {
         return encodePem("RSA PRIVATE KEY", this.#key.export({ format: "der", type: "pkcs1" }));
       case "Ed25519":
         return encodePem("PRIVATE KEY", this.#key.export({ format: "der", type: "pkcs8" }));
+      default:
+        return encodePem("PRIVATE KEY", encodeMlDsaKey(this.#key, this.algorithm));
     }
   }
 
   sign(data: Uint8Array, hash?: HashName): Bytes {
     const byKey = this.curve === undefined ? "sha256" : CURVE_HASH[this.curve];
-    return new Uint8Array(sign(this.algorithm === "Ed25519" ? null : hash ?? byKey, data, this.#key));
+    const isHashed = this.algorithm === "ECDSA" || this.algorithm === "RSA";
+    return new Uint8Array(sign(isHashed ? hash ?? byKey : null, data, this.#key));
   }
 
   toString(): string {

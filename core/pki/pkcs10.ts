@@ -23,6 +23,7 @@ import {
   encodeValue,
 } from "./der_writer.ts";
 import type { HashName, PrivateKey } from "./keys.ts";
+import { isMlDsa } from "./ml_dsa.ts";
 import { type DistinguishedName, encodeName, parseName, type SubjectFields } from "./names.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts } from "./public_key.ts";
 import { findSignatureFault } from "./signature.ts";
@@ -80,13 +81,22 @@ export function parseCertificationRequest(der: Uint8Array<ArrayBuffer>): Result<
   return toResult(() => readRequest(der));
 }
 
+/** The signatures that are accepted in addition to those of every Kubernetes. */
+export interface RequestSignatureOptions {
+  /** Whether ML-DSA is accepted (feature gate MLDSA). Default: false, as in kube-apiserver 1.37. */
+  readonly allowMlDsa?: boolean;
+}
+
 /**
  * Verifies that the request is signed by its own key. SHA-1 is accepted, MD5 is not; the texts are Go's (`crypto/x509`
  * CheckSignature).
  */
-export function verifyRequestSignature(facts: RequestFacts): Result<true, string> {
+export function verifyRequestSignature(
+  facts: RequestFacts,
+  { allowMlDsa = false }: RequestSignatureOptions = {},
+): Result<true, string> {
   const { algorithm, publicKey: key, signedDer, signature } = facts;
-  const fault = findSignatureFault({ algorithm, key, data: signedDer, signature, allowSha1: true });
+  const fault = findSignatureFault({ algorithm, key, data: signedDer, signature, allowSha1: true, allowMlDsa });
   return fault === undefined ? ok(true) : err(fault);
 }
 
@@ -187,7 +197,8 @@ function encodeExtensionRequest(names: Bytes): Bytes {
 function chooseAlgorithm(
   key: PrivateKey,
 ): { readonly name: SignatureAlgorithm | "SHA384-RSA" | "SHA512-RSA"; readonly hash: HashName } {
-  if (key.algorithm === "Ed25519") return { name: "Ed25519", hash: "sha512" };
+  // Neither is given a hash; both hash inside.
+  if (key.algorithm === "Ed25519" || isMlDsa(key.algorithm)) return { name: key.algorithm, hash: "sha512" };
   if (key.algorithm === "RSA") {
     if (key.bits >= 4096) return { name: "SHA512-RSA", hash: "sha512" };
     return key.bits >= 3072 ? { name: "SHA384-RSA", hash: "sha384" } : { name: "SHA256-RSA", hash: "sha256" };

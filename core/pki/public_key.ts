@@ -13,9 +13,10 @@ import {
   TAG,
   withText,
 } from "./der.ts";
+import { findMlDsa, type MlDsaName, type MlDsaParameters } from "./ml_dsa.ts";
 
-/** The algorithm of a public key, by its name in Go's x509. */
-export type PublicKeyAlgorithm = "RSA" | "ECDSA" | "Ed25519" | "DSA" | "unknown";
+/** The algorithm of a public key, by its name in Go's x509; of ML-DSA the parameter set. */
+export type PublicKeyAlgorithm = "RSA" | "ECDSA" | "Ed25519" | MlDsaName | "DSA" | "unknown";
 
 /** The type and size of a public key; `bits` is 0 when unknown. */
 export interface PublicKeyDescription {
@@ -30,7 +31,7 @@ export interface PublicKeyFacts extends PublicKeyDescription {
   readonly der: Bytes;
   /** The key's own bytes, out of the BIT STRING. */
   readonly keyBytes: Bytes;
-  /** The reason why Go's crypto/rsa refuses to verify with the key. */
+  /** The reason why Go refuses to verify with the key. */
   readonly weakness?: string;
 }
 
@@ -85,9 +86,27 @@ export function parsePublicKey(spki: Bytes): PublicKeyFacts {
       return { algorithm: "Ed25519", bits: 256, der: spki, keyBytes };
     case PUBLIC_KEY_OID.dsa:
       return parseDsa(spki, keyBytes, parameters);
-    default:
+    default: {
+      const mlDsa = findMlDsa(oid);
+      if (mlDsa !== undefined) return toMlDsaKey(mlDsa, spki, keyBytes, parameters);
       return { algorithm: "unknown", bits: 0, der: spki, keyBytes };
+    }
   }
+}
+
+/**
+ * Describes an ML-DSA key. `bits` is the length of the key, as in OpenSSL. A malformed key is parsed too, because Go
+ * before 1.27 does not know the algorithm and accepts any bytes; Go 1.27 refuses it with the words of the weakness.
+ */
+function toMlDsaKey(
+  { name, publicKeyBytes }: MlDsaParameters,
+  der: Bytes,
+  keyBytes: Bytes,
+  parameters: DerElement | undefined,
+): PublicKeyFacts {
+  const facts = { algorithm: name, bits: keyBytes.length * 8, der, keyBytes };
+  if (parameters !== undefined) return { ...facts, weakness: "x509: ML-DSA key encoded with illegal parameters" };
+  return keyBytes.length === publicKeyBytes ? facts : { ...facts, weakness: "mldsa: invalid public key length" };
 }
 
 function parseRsa(der: Bytes, keyBytes: Bytes, parameters: DerElement | undefined): PublicKeyFacts {

@@ -3,6 +3,7 @@ import { constants, createHash, createPublicKey, type KeyObject, verify } from "
 import type { SignatureAlgorithm } from "../ports.ts";
 import { decodeUnsignedBigInt, findCurveByName, verifyEcdsa } from "./curves.ts";
 import { type Bytes, decodeUnsigned, DerError, DerReader, TAG } from "./der.ts";
+import { hasMlDsa, isMlDsa, ML_DSA, NO_ML_DSA } from "./ml_dsa.ts";
 import { encodePem } from "./pem.ts";
 import type { PublicKeyFacts } from "./public_key.ts";
 import { verifyRsa } from "./rsa.ts";
@@ -21,6 +22,8 @@ export interface SignedBytes {
   readonly signature: Bytes;
   /** Whether SHA-1 is accepted, as Go does for requests but not for certificates. */
   readonly allowSha1: boolean;
+  /** Whether ML-DSA is accepted; Go before 1.27, with which kube-apiserver 1.37 is built, does not implement it. */
+  readonly allowMlDsa: boolean;
   /** Whether the imported key is cached for further signatures of the same issuer; the import is half of a verification. */
   readonly keepKey?: boolean;
 }
@@ -41,15 +44,20 @@ const HASH_BYTES: Readonly<Record<HashName, number>> = { sha1: 20, sha256: 32, s
 export function findSignatureFault(signed: SignedBytes): string | undefined {
   const { algorithm, key, data, signature } = signed;
   const { hash } = algorithm;
-  if (hash === "none" && algorithm.keyAlgorithm !== "Ed25519") return UNIMPLEMENTED;
+  const isMlDsaSignature = signed.allowMlDsa && isMlDsa(algorithm.keyAlgorithm);
+  if (hash === "none" && algorithm.keyAlgorithm !== "Ed25519" && !isMlDsaSignature) return UNIMPLEMENTED;
   if (hash === "md5" || (hash === "sha1" && !signed.allowSha1)) {
     return `x509: cannot verify signature: insecure algorithm ${algorithm.name}`;
   }
-  const goType = GO_KEY_TYPE[key.algorithm];
-  if (goType === undefined) return UNIMPLEMENTED;
+  const isMlDsaKey = isMlDsa(key.algorithm);
+  const goType = isMlDsaKey ? "*mldsa.PublicKey" : GO_KEY_TYPE[key.algorithm];
+  if (goType === undefined || (isMlDsaKey && !signed.allowMlDsa)) return UNIMPLEMENTED;
   if (algorithm.keyAlgorithm !== key.algorithm) {
-    return `x509: signature algorithm specifies an ${algorithm.keyAlgorithm} public key, ` +
-      `but have public key of type ${goType}`;
+    return isMlDsaKey && isMlDsaSignature
+      ? `x509: signature algorithm specifies an ML-DSA public key with ${algorithm.name} parameters, ` +
+        `but have a public key with ${key.algorithm} parameters`
+      : `x509: signature algorithm specifies an ${isMlDsaSignature ? "ML-DSA" : algorithm.keyAlgorithm} public key, ` +
+        `but have public key of type ${goType}`;
   }
   if (key.weakness !== undefined) return key.weakness;
   switch (key.algorithm) {
@@ -57,11 +65,23 @@ export function findSignatureFault(signed: SignedBytes): string | undefined {
       return hash !== "none" && isRsaGood(signed, hash) ? undefined : "crypto/rsa: verification error";
     case "ECDSA":
       return hash !== "none" && isEcdsaGood(signed, hash) ? undefined : "x509: ECDSA verification failure";
-    default:
+    case "Ed25519":
       return isGood(() => verify(null, data, importKey(signed), signature))
         ? undefined
         : "x509: Ed25519 verification failure";
+    default:
+      return findMlDsaFault(signed);
   }
+}
+
+function findMlDsaFault(signed: SignedBytes): string | undefined {
+  const { key, data, signature } = signed;
+  if (!hasMlDsa()) return `x509: cannot verify signature: ${NO_ML_DSA}`;
+  if (isGood(() => verify(null, data, importKey(signed), signature))) return undefined;
+  const isWhole = ML_DSA.some(({ name, signatureBytes }) =>
+    name === key.algorithm && signatureBytes === signature.length
+  );
+  return `x509: ML-DSA verification failure: mldsa: invalid signature${isWhole ? "" : " length"}`;
 }
 
 /** Reports whether a CA's key made a signature with one of the algorithms of CAs. */
@@ -73,7 +93,8 @@ export function isSignatureGood(
 ): boolean {
   const sequence = new DerReader(encodeSignatureAlgorithm(name)).read(TAG.sequence, "algorithm");
   const algorithm = parseSignatureAlgorithm(sequence.content);
-  return findSignatureFault({ algorithm, key, data, signature, allowSha1: false, keepKey: true }) === undefined;
+  return findSignatureFault({ algorithm, key, data, signature, allowSha1: false, allowMlDsa: true, keepKey: true }) ===
+    undefined;
 }
 
 function isRsaGood(signed: SignedBytes, hash: HashName): boolean {

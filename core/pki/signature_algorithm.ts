@@ -2,6 +2,7 @@
 import type { SignatureAlgorithm } from "../ports.ts";
 import { type Bytes, contextTag, decodeOid, decodeSmallInteger, DerError, DerReader, TAG } from "./der.ts";
 import { encodeNull, encodeOid, encodeSequence } from "./der_writer.ts";
+import { ML_DSA } from "./ml_dsa.ts";
 import type { PublicKeyAlgorithm } from "./public_key.ts";
 
 /** The hash functions of supported signatures. */
@@ -32,9 +33,8 @@ function row(
 
 const PSS_OID = "1.2.840.113549.1.1.10";
 const MGF1_OID = "1.2.840.113549.1.1.8";
-const ED25519_OID = "1.3.101.112";
 
-/** RFC 3279 §2.2, RFC 4055 §5, RFC 5758 §3, RFC 8410 §3; ML-DSA is missing as in Go 1.26 (`crypto/x509/x509.go`). */
+/** RFC 3279 §2.2, RFC 4055 §5, RFC 5758 §3, RFC 8410 §3, RFC 9881 §2 (`crypto/x509/x509.go`; ML-DSA since Go 1.27). */
 const ROWS: readonly Row[] = [
   row("MD5-RSA", "1.2.840.113549.1.1.4", "RSA", "md5"),
   row("SHA1-RSA", "1.2.840.113549.1.1.5", "RSA", "sha1"),
@@ -49,7 +49,8 @@ const ROWS: readonly Row[] = [
   row("ECDSA-SHA256", "1.2.840.10045.4.3.2", "ECDSA", "sha256"),
   row("ECDSA-SHA384", "1.2.840.10045.4.3.3", "ECDSA", "sha384"),
   row("ECDSA-SHA512", "1.2.840.10045.4.3.4", "ECDSA", "sha512"),
-  row("Ed25519", ED25519_OID, "Ed25519", "none"),
+  row("Ed25519", "1.3.101.112", "Ed25519", "none"),
+  ...ML_DSA.map(({ name, oid }) => row(name, oid, name, "none")),
 ];
 
 const PSS_ROWS: readonly (Row & { readonly hashOid: string; readonly saltLength: number })[] = [
@@ -67,9 +68,9 @@ export function parseSignatureAlgorithm(content: Bytes): SignatureAlgorithmFacts
   const oid = decodeOid(reader.read(TAG.oid, "ObjectIdentifier").content);
   const parameters = reader.isAtEnd() ? undefined : reader.readAny();
   const unknown: SignatureAlgorithmFacts = { name: oid, keyAlgorithm: "unknown", hash: "none", isPss: false };
-  if (oid === ED25519_OID && parameters !== undefined) return unknown;
   if (oid === PSS_OID) return (parameters && findPss(parameters.raw)) ?? unknown;
-  return ROW_OF_OID.get(oid) ?? unknown;
+  const known = ROW_OF_OID.get(oid) ?? unknown;
+  return known.hash === "none" && parameters !== undefined ? unknown : known;
 }
 
 /** Encodes the AlgorithmIdentifier of an algorithm; RSA has NULL parameters, the others have none. */

@@ -1,6 +1,7 @@
 /** Checks that certificate and key of a TLS Secret belong together, with the errors of Go's `tls.X509KeyPair`. */
 import { parseCertificate } from "./certificate.ts";
 import { parsePrivateKey, publicKeysEqual } from "./keys.ts";
+import { isMlDsa } from "./ml_dsa.ts";
 import { encodePem, parsePemBlocks, type PemBlock } from "./pem.ts";
 
 /** Finds what is wrong with a certificate and its key. The message shows nothing of the key. */
@@ -14,7 +15,8 @@ export function findTlsPairFault(certificatePem: string, keyPem: string): string
   const certificate = parseCertificate(leaf.bytes);
   if (!certificate.ok) return certificate.error;
   const key = parsePrivateKey(encodePem(block.label, block.bytes));
-  if (!key.ok) return "tls: failed to parse private key";
+  // Go before 1.27, with which kube-apiserver 1.37 is built, parses no ML-DSA key.
+  if (!key.ok || isMlDsa(key.value.algorithm)) return "tls: failed to parse private key";
   const { publicKey } = certificate.value;
   if (!["RSA", "ECDSA", "Ed25519"].includes(publicKey.algorithm)) return "tls: unknown public key algorithm";
   if (publicKey.algorithm !== key.value.algorithm) return "tls: private key type does not match public key type";

@@ -8,6 +8,7 @@ import {
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
 } from "../kube/certificates_v1.ts";
+import { isMlDsa } from "./ml_dsa.ts";
 import type { PublicKeyAlgorithm } from "./public_key.ts";
 import type { AlternativeNames } from "./subject_alternative_names.ts";
 
@@ -98,6 +99,21 @@ const NAME_OF: ReadonlyMap<string, string> = new Map([
 /** Finds the usages that Kubernetes does not know, in the order of the request. */
 export function findUnknownUsages(usages: readonly string[]): readonly string[] {
   return usages.filter((usage) => !KNOWN.has(usage));
+}
+
+/** The bits of which a certificate for an ML-DSA key has at least one, and no others (RFC 9881 §3). */
+const SIGNING_BITS: readonly KeyUsageBit[] = ["digitalSignature", "contentCommitment", "keyCertSign", "cRLSign"];
+
+/**
+ * Finds out why a certificate for a key cannot have the usages: an ML-DSA key only signs (RFC 9881 §3; Kubernetes 1.38
+ * plans the same rule for requests). Undefined for every other key.
+ */
+export function findKeyUsageFault(keyAlgorithm: PublicKeyAlgorithm, usages: readonly string[]): string | undefined {
+  if (!isMlDsa(keyAlgorithm)) return undefined;
+  const bits = toKeyUsageBits(usages);
+  const [other] = bits.filter((bit) => !SIGNING_BITS.includes(bit));
+  if (other !== undefined) return `an ML-DSA key must not have the usage "${NAME_OF.get(other)}"`;
+  return bits.length > 0 ? undefined : 'an ML-DSA key must have a usage for signatures, such as "digital signature"';
 }
 
 const PURPOSE_OF: ReadonlyMap<string, string> = new Map([

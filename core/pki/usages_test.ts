@@ -78,6 +78,7 @@ for (
       want: "digital signature,key encipherment,client auth",
     },
     { signer: "kubernetes.io/kubelet-serving", key: "Ed25519", names: none, want: "digital signature,server auth" },
+    { signer: "kubernetes.io/kubelet-serving", key: "ML-DSA-65", names: none, want: "digital signature,server auth" },
     { signer: "example.com/x", key: "ECDSA", names: none, want: "digital signature,client auth" },
     { signer: "example.com/x", key: "ECDSA", names: dns, want: "digital signature,server auth" },
     { signer: "example.com/x", key: "RSA", names: ip, want: "digital signature,key encipherment,server auth" },

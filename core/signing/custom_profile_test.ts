@@ -4,6 +4,7 @@ import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/der_writer.ts";
 import { parseName } from "../pki/names.ts";
+import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
 import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { checkProfile, type SigningProfile } from "./profile.ts";
@@ -108,6 +109,22 @@ const cases: readonly { readonly name: string; readonly edit: CsrOptions; readon
 for (const { name, edit, want } of cases) {
   test(`createCustomProfile() ${want === undefined ? "allows" : "refuses"}: ${name}`, async () => {
     assert.equal(await check(full, { ...fine, ...edit }), want);
+  });
+}
+
+for (
+  const { keys, want } of [
+    { keys: "", want: "key is not allowed: ML-DSA-44 of 10496 bits" },
+    { keys: "keys: [{ type: ML-DSA-65 }]", want: "key is not allowed: ML-DSA-44 of 10496 bits" },
+    { keys: "keys: [{ type: RSA }, { type: ML-DSA-44 }]", want: undefined },
+  ]
+) {
+  test(`createCustomProfile() ${want === undefined ? "allows" : "refuses"} an ML-DSA-44 key by "${keys}"`, async () => {
+    const profile = createCustomProfile("example.com/keys", parseProfileOrThrow(`${LEAST}${keys}\n`));
+    const facts = parseRequest((await buildCsr({ request: getMlDsaRequest() })).spec.request);
+    assert.ok(facts.ok);
+    const rule = profile.rules.find(({ name }) => name === "key");
+    assert.equal(rule?.check(facts.value, [], undefined), want);
   });
 }
 

@@ -3,7 +3,7 @@
  * the request are copied.
  */
 import { verifyRequest } from "../csr/request.ts";
-import { findUnknownUsages, toExtendedKeyUsageOids } from "../pki/usages.ts";
+import { findKeyUsageFault, findUnknownUsages, toExtendedKeyUsageOids } from "../pki/usages.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
@@ -58,6 +58,8 @@ export interface PlanInput {
   readonly clientTrust?: ClientTrust;
   /** The default and the longest lifetime (`--cluster-signing-duration`). */
   readonly signingDurationSeconds: number;
+  /** Whether requests for ML-DSA keys are signed (feature gate MLDSA). Default: false. */
+  readonly allowMlDsa?: boolean;
   readonly now: Date;
 }
 
@@ -77,10 +79,12 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
   }
   const forbidden = findIssuersFault(input.issuers ?? [], facts);
   if (forbidden !== undefined) return fail(`the CA's name constraints forbid it: ${forbidden}`);
-  const verified = verifyRequest(facts);
+  const verified = verifyRequest(facts, { allowMlDsa: input.allowMlDsa ?? false });
   if (!verified.ok) return refuse(`unable to verify certificate request signature: ${verified.error}`);
   const unknown = findUnknownUsages(usages);
   if (unknown.length > 0) return refuse(`unrecognized usage values: [${unknown.map(goQuote).join(" ")}]`);
+  const keyFault = findKeyUsageFault(facts.keyAlgorithm, usages);
+  if (keyFault !== undefined) return fail(keyFault);
   const life = planLife(csr.spec.expirationSeconds, input.signingDurationSeconds, profile.lifetime);
   if (!life.ok) return life;
   const validity = planValidity(input.now, life.value * 1_000, input.caNotAfter);

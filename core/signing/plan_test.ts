@@ -5,6 +5,8 @@ import fc from "../../tests/support/properties.ts";
 import { buildCsr, type CsrOptions, fromBase64, toBase64 } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { CertificatePlan } from "../pki/issue.ts";
+import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
+import { hasMlDsa } from "../pki/ml_dsa.ts";
 import { createIntermediate, createTestAuthority } from "../../tests/support/test_authority.ts";
 import { NO_SUBTREES } from "../pki/name_constraints.ts";
 import type { Result } from "../lib/result.ts";
@@ -179,6 +181,36 @@ test("planCertificate() names all unknown usages as Go prints them", async () =>
     error: { kind: "error", message: 'unrecognized usage values: ["a" "b\\""]' },
   });
 });
+
+for (
+  const { name, usages, allowMlDsa, want } of [
+    {
+      name: "without the feature gate",
+      usages: ["digital signature", "client auth"],
+      allowMlDsa: false,
+      want: "error",
+    },
+    { name: "with it", usages: ["digital signature", "client auth"], allowMlDsa: true, want: "planned" },
+    {
+      name: "for key encipherment",
+      usages: ["digital signature", "key encipherment", "client auth"],
+      allowMlDsa: true,
+      want: "failed",
+    },
+  ]
+) {
+  test(`planCertificate() of an ML-DSA key ${name}`, async () => {
+    const answer = await plan(
+      { request: getMlDsaRequest(), usages, signerName: "kubernetes.io/kube-apiserver-client" },
+      {
+        allowMlDsa,
+      },
+    );
+    // Without ML-DSA in the runtime no signature is verified, so that another replica may sign.
+    const expected = allowMlDsa && !hasMlDsa() ? "error" : want;
+    assert.equal(answer.ok ? "planned" : answer.error.kind, expected);
+  });
+}
 
 test("planCertificate() refuses an expired CA temporarily", async () => {
   assert.deepEqual(await plan({}, { caNotAfter: new Date("2020-01-01T00:00:00Z") }), {

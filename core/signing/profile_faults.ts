@@ -1,6 +1,7 @@
 /** Finds the contradictions in a well-formed profile, and rules that would allow too much. */
 import { toExtendedKeyUsageOids } from "../pki/usages.ts";
 import { RESERVED_EXTENSIONS } from "../pki/extra_extensions.ts";
+import { isMlDsa } from "../pki/ml_dsa.ts";
 import {
   type ExtensionRules,
   type KeyRule,
@@ -77,8 +78,8 @@ function findLifetimeFaults({ maxMs, defaultMs, minMs }: LifetimeRules): string[
 }
 
 function findKeyRuleFaults(place: string, { type, minBits, maxBits }: KeyRule): string[] {
-  if (type === "Ed25519") {
-    return minBits === undefined && maxBits === undefined ? [] : [`${place}: Ed25519 has one size; leave the bits out`];
+  if (type === "Ed25519" || isMlDsa(type)) {
+    return minBits === undefined && maxBits === undefined ? [] : [`${place}: ${type} has one size; leave the bits out`];
   }
   const least = type === "RSA" ? 2_048 : 256;
   return [

@@ -17,6 +17,7 @@ import {
   text,
 } from "../lib/config_file.ts";
 import { findDerValueFault, isDocumentUrl } from "../pki/extra_extensions.ts";
+import { ML_DSA_NAMES } from "../pki/ml_dsa.ts";
 import { canonicalIp, parseIpAddress } from "../lib/ip_address.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -98,7 +99,7 @@ const uriPattern = checkedText(findUriPatternFault);
 const emailPattern = checkedText(findEmailPatternFault);
 
 const KEY = mapping({
-  type: requiredKey(oneOf(["RSA", "ECDSA", "Ed25519"])),
+  type: requiredKey(oneOf(["RSA", "ECDSA", "Ed25519", ...ML_DSA_NAMES])),
   minBits: optionalKey(integer(1)),
   maxBits: optionalKey(integer(1)),
 });
@@ -181,7 +182,7 @@ function toProfileSpec(read: ReadProfile): ProfileSpec {
 }
 
 const ANY_GOOD_KEY: readonly KeyRule[] = [{ type: "RSA" }, { type: "ECDSA" }, { type: "Ed25519" }];
-const LEAST_BITS = { RSA: { minBits: 2_048 }, ECDSA: { minBits: 256 }, Ed25519: {} } as const;
+const LEAST_BITS: Readonly<Record<string, Partial<KeyRule>>> = { RSA: { minBits: 2_048 }, ECDSA: { minBits: 256 } };
 
 function toSubjectRules({ commonName, serialNumber, ...lists }: NonNullable<ReadProfile["subject"]>): SubjectRules {
   const rules: { -readonly [Field in keyof SubjectRules]: SubjectRules[Field] } = {};

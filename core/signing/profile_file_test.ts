@@ -176,12 +176,15 @@ names: { dns: { allowed: [a.b], wildcards: true }, atLeastOne: true }
   - { type: RSA, minBits: 1024, maxBits: 512 }
   - { type: ECDSA, maxBits: 224 }
   - { type: Ed25519, minBits: 1 }
+  - { type: ML-DSA-44, maxBits: 44 }
+  - { type: ML-DSA-65 }
 `,
       want: [
         "keys[0].minBits: RSA below 2048 bits is weak",
         "keys[0].maxBits: is below the least bits",
         "keys[1].maxBits: is below the least bits",
         "keys[2]: Ed25519 has one size; leave the bits out",
+        "keys[3]: ML-DSA-44 has one size; leave the bits out",
       ],
     },
     {

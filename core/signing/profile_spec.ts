@@ -1,5 +1,7 @@
 /** The profile of a custom signer as its file defines it. Everything that it does not name is refused. */
 
+import type { PrivateKeyAlgorithm } from "../pki/key_algorithm.ts";
+
 /** A profile as it is read from a file. */
 export interface ProfileSpec {
   /** The signer's name; by default the one on the command line. */
@@ -78,7 +80,7 @@ export interface LifetimeRules {
 
 /** An allowed type of key, with limits of its size. */
 export interface KeyRule {
-  readonly type: "RSA" | "ECDSA" | "Ed25519";
+  readonly type: PrivateKeyAlgorithm;
   readonly minBits?: number;
   readonly maxBits?: number;
 }

@@ -1,6 +1,7 @@
 /** Predicts what Kubernetes refuses, so that a client can report it before it generates a key or sends a request. */
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../kube/certificates_v1.ts";
 import { formatFieldError } from "../kube/field_error.ts";
+import type { RequestSignatureOptions } from "../pki/pkcs10.ts";
 import { BUILTIN_SIGNERS, checkProfile } from "./profile.ts";
 import { parseRequest } from "../csr/request.ts";
 import { validateCsrCreate } from "../csr/validate.ts";
@@ -19,9 +20,12 @@ export function findSubjectRestriction(signerName: string, organizations: readon
  * Finds the refusals of the API, its admission and the signer, in their own words; empty when none is predicted. Only the
  * rules of the four signers that Kubernetes defines are known.
  */
-export function findRefusals(csr: CertificateSigningRequest): readonly string[] {
+export function findRefusals(
+  csr: CertificateSigningRequest,
+  options: RequestSignatureOptions = {},
+): readonly string[] {
   const { signerName, usages = [] } = csr.spec;
-  const faults = validateCsrCreate(csr).map(formatFieldError);
+  const faults = validateCsrCreate(csr, options).map(formatFieldError);
   const request = parseRequest(csr.spec.request);
   if (!request.ok || faults.length > 0) return faults;
   const restriction = findSubjectRestriction(signerName, request.value.subject.organizations);

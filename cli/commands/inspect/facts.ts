@@ -80,7 +80,7 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): F
 /** Describes a certificate request for people and for `-o json`. */
 export function describeRequestFacts(request: RequestFacts): Finding {
   const subject = formatName(request.subject);
-  const signature = verifyRequest(request);
+  const signature = verifyRequest(request, { allowMlDsa: true });
   const names = listNames(request);
   const extensions = request.requestedExtensions.map(({ oid }) => oid);
   return {
