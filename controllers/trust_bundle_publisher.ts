@@ -1,0 +1,76 @@
+/**
+ * Publishes the CAs of a signer as a ClusterTrustBundle, and keeps it so
+ * (`pkg/controller/certificates/clustertrustbundlepublisher/publisher.go`).
+ */
+import { isAppError } from "../core/errors.ts";
+import type { ClusterTrustBundle } from "../core/kube/certificates_v1.ts";
+import { getName } from "../core/kube/meta.ts";
+import type { Clock, Logger, ObjectStore, Random } from "../core/ports.ts";
+import { planTrustBundles } from "../core/signing/trust_bundle.ts";
+import { type ControllerObserver, createManualTrigger, DONE, type Outcome, runController } from "./loop.ts";
+
+/** The bundle to publish, and where. */
+export interface TrustBundlePublisherOptions {
+  /** The bundles of the API; those of other signers are ignored. */
+  readonly store: Pick<ObjectStore<ClusterTrustBundle>, "changes" | "list" | "create" | "update" | "delete">;
+  readonly signerName: string;
+  /** Returns the certificates (PEM) that verify those of the signer. It is called again and again, to see changes. */
+  readonly trustBundle: () => Promise<string>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics?: ControllerObserver;
+}
+
+/** How often the certificates are compared with those that are published. */
+const FOLLOW_INTERVAL_MS = 2_000;
+
+/** Publishes the bundle until the signal aborts; earlier bundles of the signer are deleted. */
+export async function runTrustBundlePublisher(
+  options: TrustBundlePublisherOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { store, signerName, trustBundle, clock, logger } = options;
+  const changed = createManualTrigger();
+
+  async function reconcile(_name: string, _bundle: unknown, stop: AbortSignal): Promise<Outcome> {
+    const { write, deletions } = planTrustBundles(signerName, await trustBundle(), await store.list(stop));
+    if (write !== undefined) {
+      await store[write.verb](write.bundle, stop);
+      logger.info("trust bundle published", { signerName, bundle: getName(write.bundle) });
+    }
+    for (const old of deletions) {
+      try {
+        await store.delete(getName(old), stop);
+      } catch (error) {
+        if (!isAppError(error, "not_found")) throw error;
+      }
+    }
+    return DONE;
+  }
+
+  async function follow(): Promise<void> {
+    let known: string | undefined;
+    while (!signal.aborted) {
+      const current = await trustBundle();
+      if (current !== known) changed.fire([signerName]);
+      known = current;
+      await clock.sleep(FOLLOW_INTERVAL_MS, signal).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      });
+    }
+  }
+
+  await Promise.all([
+    runController<ClusterTrustBundle>({
+      ...options,
+      name: "trust-bundle-publisher",
+      triggers: [changed],
+      // All bundles of the signer are one task.
+      workers: 1,
+      concerns: ({ spec }) => spec.signerName === signerName,
+      reconcile,
+    }, signal),
+    follow(),
+  ]);
+}
