@@ -4,6 +4,7 @@ import { limitTime } from "../../client/transport/time_limit.ts";
 import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts } from "../../core/bootstrap/token_secret.ts";
 import { AppError } from "../../core/errors.ts";
 import type { SecretObject } from "../../core/kube/core_v1.ts";
+import type { ClusterTrustBundle } from "../../core/kube/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
@@ -16,6 +17,7 @@ import { connect } from "./connection.ts";
 import { listCsrs } from "./csrs.ts";
 import { listRecordPages, REVOCATION_COLLECTION } from "./records.ts";
 import { TOKEN_COLLECTION } from "./tokens.ts";
+import { TRUST_BUNDLE_COLLECTION } from "./trust_bundles.ts";
 
 /** The time for an answer; a user who presses Tab does not wait longer. */
 const LIMIT_MS = 1_500;
@@ -78,6 +80,11 @@ async function* listNames(
       return;
     case "tokens":
       for (const { id, description } of await listTokens(api, signal)) yield { name: id, description };
+      return;
+    case "trustBundles":
+      for (const bundle of (await listAll<ClusterTrustBundle>(api, TRUST_BUNDLE_COLLECTION, {}, signal)).items) {
+        yield { name: getName(bundle), description: bundle.spec.signerName ?? "" };
+      }
       return;
     case "revocable":
       yield* listRevocable(typed, api, signal);

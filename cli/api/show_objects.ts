@@ -19,7 +19,14 @@ import type { Io } from "../io.ts";
 import { createObjectPrinter, type ObjectFormat } from "../output/objects.ts";
 import { createTablePrinter } from "../output/table.ts";
 import { forEachName } from "../framework/for_each_name.ts";
-import { createTableApi, decodeTable, type ServerTable, watchObjects } from "./tables.ts";
+import {
+  createTableApi,
+  createTableDecoder,
+  decodeTable,
+  type OwnTable,
+  type ServerTable,
+  watchObjects,
+} from "./tables.ts";
 
 /** The page size of kubectl's lists. */
 const PAGE_SIZE = "500";
@@ -28,6 +35,7 @@ type ShowInput = Input<typeof API_FLAGS & typeof LIST_FLAGS>;
 
 interface Request {
   readonly kind: Kind;
+  readonly table: OwnTable | undefined;
   readonly extendWide: ExtendTable | undefined;
   readonly afterTable: ShownObjects["afterTable"];
   readonly input: ShowInput;
@@ -45,6 +53,8 @@ export interface ShownObjects {
   readonly kind: Kind;
   /** All objects without a name. */
   readonly names: readonly string[];
+  /** Replaces the table of the server. */
+  readonly table?: OwnTable;
   readonly extendWide?: ExtendTable;
   /** Called with the rows of a table after they are printed, and before the watch. */
   readonly afterTable?: (rows: ServerTable["rows"], api: ApiClient, signal: AbortSignal) => Promise<void>;
@@ -52,7 +62,7 @@ export interface ShownObjects {
 
 /** Shows the objects of a kind that names or selectors choose, and with `--watch` their changes. */
 export async function showObjects(
-  { kind, names, extendWide, afterTable }: ShownObjects,
+  { kind, names, table, extendWide, afterTable }: ShownObjects,
   input: ShowInput,
   io: Io,
   signal: AbortSignal,
@@ -66,7 +76,7 @@ export async function showObjects(
     ...(fieldSelector === undefined ? {} : { fieldSelector }),
     ...(selector === undefined ? {} : { labelSelector: selector }),
   };
-  const request = { kind, input, names, selectors, extendWide, afterTable, io, signal };
+  const request = { kind, input, names, selectors, table, extendWide, afterTable, io, signal };
   const isTable = output === undefined || output.kind === "wide";
   // An invalid template is reported before any request is sent.
   const show = isTable ? showTables : showObjectsAs(kind, output);
@@ -81,10 +91,11 @@ export async function showObjects(
 }
 
 async function showTables(connection: ApiConnection, request: Request): Promise<ExitCode> {
-  const { kind, input, names, selectors, extendWide, afterTable, io, signal } = request;
+  const { kind, input, names, selectors, table: own, extendWide, afterTable, io, signal } = request;
   const isWide = input.settings.output?.kind === "wide";
   const collection = formatCollectionPath(kind);
-  const api = createTableApi(connection.transport, io);
+  const api = own === undefined ? createTableApi(connection.transport, io) : connection.api;
+  const decode = own === undefined ? decodeTable : createTableDecoder(own);
   const printer = createTablePrinter({ isWide });
   const extend = async (table: ServerTable): Promise<ServerTable> =>
     isWide && extendWide !== undefined ? await extendWide(table, connection.api, signal) : table;
@@ -94,7 +105,7 @@ async function showTables(connection: ApiConnection, request: Request): Promise<
     listed.push(...table.rows);
   };
   const ask = async (path: string): Promise<ServerTable> =>
-    await extend(decodeTable(await api.requestJson({ method: "GET", path }, signal), path));
+    await extend(decode(await api.requestJson({ method: "GET", path }, signal), path));
   let version = "";
   let code: ExitCode = EXIT.done;
   if (names.length > 0) {
@@ -117,7 +128,7 @@ async function showTables(connection: ApiConnection, request: Request): Promise<
   for await (
     const object of watchObjects(api, collection, parameters, isSingle ? "0" : version, io.clock, signal)
   ) {
-    const table = await extend(decodeTable(object, collection));
+    const table = await extend(decode(object, collection));
     if (table.rows[0]?.object?.metadata?.resourceVersion !== version || !isSingle) {
       io.stdout.write(printer.print(table.columnDefinitions, table.rows));
     }

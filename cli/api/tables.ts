@@ -2,10 +2,10 @@
  * Tables from the server (apiserver `pkg/endpoints/handlers/response.go`), and watches of them (apiserver
  * `pkg/endpoints/handlers/watch.go`).
  */
-import { type ApiClient, createApiClient, withQuery } from "../../client/objects/api.ts";
+import { type ApiClient, createApiClient, decodeApiObject, withQuery } from "../../client/objects/api.ts";
 import { readJsonLines } from "../../client/objects/watch_events.ts";
 import { AppError } from "../../core/errors.ts";
-import type { ListMeta, ObjectMeta } from "../../core/kube/meta.ts";
+import type { KubeObject, ListMeta, ObjectMeta } from "../../core/kube/meta.ts";
 import { isRecord } from "../../core/lib/record.ts";
 import { errorFromStatus } from "../../core/kube/status.ts";
 import { withAccept } from "./connection.ts";
@@ -44,6 +44,29 @@ export function decodeTable(value: unknown, path: string): ServerTable {
     };
   }
   throw new AppError("api_error", `cannot read the answer to "${path}": the server sent no Table`);
+}
+
+/** A table that is made here, with other columns than the server's. */
+export interface OwnTable {
+  readonly columns: readonly TableColumn[];
+  /** Returns the cells of an object; an undefined one becomes `<none>`. */
+  toCells(object: KubeObject): readonly unknown[];
+}
+
+/** Creates a decoder that makes a table of a list, or of one object. Its errors are those of `decodeTable`. */
+export function createTableDecoder(table: OwnTable): typeof decodeTable {
+  return (value, path) => {
+    const items = isRecord(value) && "items" in value ? value["items"] ?? [] : [value];
+    if (!isRecord(value) || !Array.isArray(items)) {
+      throw new AppError("api_error", `cannot read the answer to "${path}": it is not a list`);
+    }
+    const objects = items.map((item: unknown) => decodeApiObject(item, path));
+    return {
+      metadata: isRecord(value["metadata"]) ? value["metadata"] : {},
+      columnDefinitions: table.columns,
+      rows: objects.map((object) => ({ cells: table.toCells(object), object })),
+    };
+  };
 }
 
 /** Yields the objects of a watch from a version on, and starts the next watch when the server ends one. */

@@ -23,6 +23,7 @@ import { serveCommand } from "./serve/flags.ts";
 import { signCommand } from "./sign/flags.ts";
 import { signerCommand } from "./signer/flags.ts";
 import { tokenCreateCommand, tokenDeleteCommand, tokenListCommand } from "./token/flags.ts";
+import { trustFetchCommand, trustListCommand } from "./trust/flags.ts";
 import { upCommand } from "./up/flags.ts";
 import { versionCommand } from "./version/flags.ts";
 
@@ -50,6 +51,12 @@ const FAMILIES: readonly CommandFamily[] = [
     word: "verify",
     summary: "Check the register of issued certificates",
     description: "Check the register of issued certificates.",
+    group: "Certificate Commands",
+  },
+  {
+    word: "trust",
+    summary: "List trust bundles, or write one into a file",
+    description: "List trust bundles, or write one into a file for programs that are not in the cluster.",
     group: "Certificate Commands",
   },
   {
@@ -112,6 +119,8 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(revokeCommand, () => import("./revocation/revoke.ts")),
     withAction(unrevokeCommand, () => import("./revocation/unrevoke.ts")),
     withAction(getRevocationsCommand, () => import("./revocation/get.ts")),
+    withAction(trustListCommand, () => import("./trust/list.ts")),
+    withAction(trustFetchCommand, () => import("./trust/fetch.ts")),
     withAction(requestCommand, () => import("./request/run.ts")),
     withAction(signCommand, () => import("./sign/run.ts")),
     withAction(caInitCommand, () => import("./ca/init.ts")),

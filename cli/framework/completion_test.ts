@@ -34,6 +34,7 @@ for (
     { words: ["revoke", "node/n1", "us"], want: "revocable" },
     { words: ["get", "certs", "3f"], want: "certificates" },
     { words: ["describe", "csr", ""], want: "requests" },
+    { words: ["trust", "fetch", ""], want: "trustBundles" },
     { words: ["revoke", "--rea"], want: undefined },
     { words: ["get"], want: undefined },
     { words: ["inspect", ""], want: undefined },

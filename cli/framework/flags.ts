@@ -41,7 +41,13 @@ export type Completion =
   | { readonly kind: "objects"; readonly objects: CompletedObjects };
 
 /** Objects whose names are completed; `revocable` is everything that may be revoked, such as `node/n1`. */
-export type CompletedObjects = "certificates" | "requests" | "revocations" | "tokens" | "revocable";
+export type CompletedObjects =
+  | "certificates"
+  | "requests"
+  | "revocations"
+  | "tokens"
+  | "revocable"
+  | "trustBundles";
 
 /** The flags of a command, by their names in camelCase. */
 export type FlagSet = Readonly<Record<string, Flag<unknown>>>;

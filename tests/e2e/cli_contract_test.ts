@@ -78,6 +78,11 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "revoke", flags: ["reason", "message", "certificates", "yes", "kubeconfig", "data-dir"] },
   { command: "unrevoke", flags: ["kubeconfig", "data-dir"] },
   { command: "get revocations", flags: ["output", "watch", "field-selector", "selector", "kubeconfig", "data-dir"] },
+  { command: "trust list", flags: ["output", "watch", "field-selector", "selector", "kubeconfig", "data-dir"] },
+  {
+    command: "trust fetch",
+    flags: ["signer-name", "selector", "out", "watch", "exec", "kubeconfig", "data-dir"],
+  },
   { command: "approve", flags: ["reason", "message", "kubeconfig", "data-dir"] },
   { command: "deny", flags: ["reason", "message", "kubeconfig", "data-dir"] },
   { command: "delete csr", flags: ["kubeconfig", "data-dir"] },

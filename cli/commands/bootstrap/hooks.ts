@@ -1,10 +1,9 @@
 /** Hooks after a certificate change: a shell command, and signals to the processes of pid files. */
-import { spawn } from "node:child_process";
 import { kill } from "node:process";
-import { limitTime } from "../../../client/transport/time_limit.ts";
 import type { FilePort } from "../../../client/files.ts";
-import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import { getErrorMessage } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
+import { runHookCommand } from "../../hook_command.ts";
 import type { Io } from "../../io.ts";
 import type { SignalHook } from "./flags.ts";
 import type { PairChange } from "./machine.ts";
@@ -22,9 +21,6 @@ export interface HookTools {
   readonly files: FilePort;
   readonly nodeName: string;
 }
-
-/** The time limit of a command, so that a hanging one does not block renewals. */
-const EXEC_LIMIT_MS = 5 * 60_000;
 
 /** Runs every hook, even after a failure, and returns the failures. The certificate is stored in any case. */
 export async function runHooks(
@@ -44,15 +40,10 @@ export async function runHooks(
   };
   for (const hook of hooks.signals) await attempt(() => sendSignal(hook, tools.files));
   const { exec } = hooks;
-  if (exec !== undefined) await attempt(() => runCommand(exec, change, tools, signal));
+  if (exec !== undefined) {
+    await attempt(() => runHookCommand(exec, createHookEnvironment(change, tools), tools.io, signal));
+  }
   return faults;
-}
-
-/** Creates the error of a run whose hooks failed. */
-export function createHookError(faults: readonly string[]): AppError {
-  return new AppError("hook_failed", `the certificate is stored, but ${faults.join("; ")}`, {
-    hint: "fix the hook and run it by hand, because it is not repeated before the next change",
-  });
 }
 
 async function sendSignal({ signal, pidFile }: SignalHook, files: FilePort): Promise<void> {
@@ -66,38 +57,6 @@ async function sendSignal({ signal, pidFile }: SignalHook, files: FilePort): Pro
   } catch (error) {
     throw new Error(`${doing}: ${getErrorMessage(error)}`);
   }
-}
-
-async function runCommand(command: string, change: PairChange, tools: HookTools, signal: AbortSignal): Promise<void> {
-  const { io } = tools;
-  const doing = `cannot run "${command}"`;
-  const tooLate = () => new Error(`${doing}: still running after ${EXEC_LIMIT_MS / 60_000} minutes, killed`);
-  await using limit = limitTime(io.clock, EXEC_LIMIT_MS, tooLate, signal);
-  await new Promise<void>((resolve, reject) => {
-    const child = spawn(command, {
-      shell: true,
-      cwd: io.cwd,
-      env: { ...io.env, ...createHookEnvironment(change, tools) },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding("utf8").on("data", (text: string) => io.stderr.write(text));
-    }
-    const onAbort = (): void => {
-      child.kill("SIGKILL");
-      reject(limit.signal.reason);
-    };
-    limit.signal.addEventListener("abort", onAbort, { once: true });
-    const settle = (end: () => void): void => {
-      limit.signal.removeEventListener("abort", onAbort);
-      end();
-    };
-    child.once("error", (error) => settle(() => reject(new Error(`${doing}: ${error.message}`))));
-    child.once("close", (code, killedBy) => {
-      const how = code === null ? `ended by ${killedBy}` : `exit code ${code}`;
-      settle(() => code === 0 ? resolve() : reject(new Error(`${doing}: ${how}`)));
-    });
-  });
 }
 
 /** Returns the environment variables that a command gets in addition to those of this program. */

@@ -11,7 +11,7 @@ import { AppError } from "../../../core/errors.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
 import { commandLine } from "./command_words.ts";
 import { createClusterFinder } from "./credentials.ts";
-import { createHookError, runHooks } from "./hooks.ts";
+import { runHooks } from "./hooks.ts";
 import { applyJoinFile } from "./join_file.ts";
 import { keepRotating } from "./keep_rotating.ts";
 import { type Machine, type PairChange, resolveMachine, type Tools } from "./machine.ts";
@@ -25,6 +25,7 @@ import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { reportError, warn } from "../../framework/report.ts";
 import { UsageError } from "../../framework/usage_error.ts";
+import { createHookError } from "../../hook_command.ts";
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
@@ -71,7 +72,7 @@ export async function run(
     once = await bootstrapOnce({ settings, machine, tools, onProgress, runHooksFor }, signal);
   }
   if (!settings.rotateCertificates) {
-    if (once.hookFaults.length > 0) throw createHookError(once.hookFaults);
+    if (once.hookFaults.length > 0) throw createHookError("the certificate", once.hookFaults);
     return once.isReady ? EXIT.done : EXIT.no;
   }
   // A run that renews certificates must not exit because of a failure that it can only report.

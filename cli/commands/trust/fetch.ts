@@ -1,0 +1,203 @@
+/** Writes ClusterTrustBundles into a file for programs that are not in the cluster: once, or after each change. */
+import { resolve } from "node:path";
+import { createFilePort, type FilePort } from "../../../client/files.ts";
+import { createObjectStore } from "../../../client/objects/object_store.ts";
+import { reconnectDelayMs } from "../../../client/objects/reflector.ts";
+import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
+import type { ClusterTrustBundle } from "../../../core/kube/certificates_v1.ts";
+import { clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
+import { formatTime, getName } from "../../../core/kube/meta.ts";
+import { describeTrustBundle, mergeTrustBundles } from "../../../core/pki/trust_bundle.ts";
+import type { Logger } from "../../../core/ports.ts";
+import { type ApiConnection, connect } from "../../api/connection.ts";
+import {
+  createNoBundleError,
+  explainTrustBundleFailure,
+  parseTrustBundleName,
+  readTrustBundles,
+  toTrustBundleSelectors,
+  type TrustBundleSelection,
+} from "../../api/trust_bundles.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import { createHookError, runHookCommand } from "../../hook_command.ts";
+import { PUBLIC_MODE } from "../../instance/data_dir.ts";
+import type { Io } from "../../io.ts";
+import { createLogger } from "../../logging.ts";
+import { displayPath } from "../../output/display_path.ts";
+import { line } from "../../output/escape.ts";
+import type { TrustFetchFlags } from "./flags.ts";
+
+interface Context {
+  readonly settings: Input<TrustFetchFlags>["settings"];
+  readonly selection: TrustBundleSelection;
+  readonly path: string;
+  readonly files: FilePort;
+  readonly io: Io;
+  readonly logger: Logger;
+}
+
+/** The action of the command `tlsboot trust fetch`. */
+export async function run(input: Input<TrustFetchFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings } = input;
+  const context: Context = {
+    settings,
+    selection: parseSelection(input),
+    path: resolve(io.cwd, settings.out ?? ""),
+    files: createFilePort(),
+    io,
+    logger: createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" }),
+  };
+  if (settings.watch) return await keepFresh(context, signal);
+  await using connection = await connect(settings, io);
+  const bundles = await readTrustBundles(connection.api, context.selection, signal);
+  const isNew = await writeBundles(bundles, context);
+  if (!isNew) {
+    io.stdout.write(line`nothing to do: ${displayPath(context.path, io.cwd)} has these certificates already\n`);
+  }
+  const fault = isNew ? await runExec(context, signal) : undefined;
+  if (fault !== undefined) throw createHookError("the bundle", [fault]);
+  return EXIT.done;
+}
+
+/** Parses which bundles are wanted. Throws UsageError. */
+function parseSelection({ args: [name], settings }: Input<TrustFetchFlags>): TrustBundleSelection {
+  const { signerName, selector } = settings;
+  if (name !== undefined && signerName === undefined && selector === undefined) {
+    return { kind: "name", name: parseTrustBundleName(name) };
+  }
+  if (name === undefined && signerName !== undefined) {
+    return { kind: "signer", signerName, labelSelector: selector };
+  }
+  if (name !== undefined) {
+    throw new UsageError("give the name of a bundle, or --signer-name and perhaps --selector, not both");
+  }
+  throw new UsageError(
+    selector === undefined ? "name a bundle, or give --signer-name" : "--selector needs --signer-name",
+    "see those that exist with: tlsboot trust list",
+  );
+}
+
+/**
+ * Writes the certificates of the bundles into the file, and reports whether that changed it. Throws AppError when there
+ * are no bundles or no certificates in them; the file is then not touched.
+ */
+async function writeBundles(
+  bundles: readonly ClusterTrustBundle[],
+  { selection, path, files, io }: Context,
+): Promise<boolean> {
+  if (bundles.length === 0) throw createNoBundleError(selection);
+  const pem = mergeTrustBundles(bundles.map(({ spec }) => spec.trustBundle));
+  const { certificates, firstNotAfter } = describeTrustBundle(pem);
+  if (certificates === 0) {
+    const names = bundles.map((bundle) => `"${getName(bundle)}"`).join(", ");
+    throw new AppError("ca_invalid", `there is no certificate in ${names}`, {
+      hint: "a bundle holds CERTIFICATE PEM blocks: ask its publisher",
+    });
+  }
+  if (await files.readText(path) === pem) return false;
+  await files.writeAtomic(path, pem, PUBLIC_MODE);
+  const expiry = firstNotAfter === undefined ? "" : `, valid until ${formatTime(firstNotAfter)}`;
+  const count = certificates === 1 ? "1 certificate" : `${certificates} certificates`;
+  io.stdout.write(line`${displayPath(path, io.cwd)}: ${count}${expiry}\n`);
+  return true;
+}
+
+/** Runs the command of `--exec` after a change; returns its failure. */
+async function runExec({ settings, path, io }: Context, signal: AbortSignal): Promise<string | undefined> {
+  if (settings.exec === undefined) return undefined;
+  try {
+    await runHookCommand(settings.exec, { TLSBOOT_TRUST_BUNDLE_FILE: path }, io, signal);
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    return getErrorMessage(error);
+  }
+}
+
+/** What a run with `--watch` knows about the API. */
+interface WatchState {
+  /** True once the API has answered with the bundles. */
+  hasAnswered: boolean;
+  /** The number of connections since the last answer. */
+  failures: number;
+}
+
+/**
+ * Keeps the file fresh until the signal aborts. Before the first answer of the API, an error that does not pass by itself
+ * ends the command. Later the kubeconfig is read again when the credentials or the CA in it do not work any more.
+ */
+async function keepFresh(context: Context, signal: AbortSignal): Promise<never> {
+  const { settings, io, logger } = context;
+  const state: WatchState = { hasAnswered: false, failures: 0 };
+  while (true) {
+    try {
+      await using connection = await connect(settings, io);
+      await follow(connection, state, context, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!state.hasAnswered || !(error instanceof AppError)) throw explainTrustBundleFailure(error);
+      logger.warn("cannot read the bundles, reading the kubeconfig again", { code: error.code, error: error.message });
+    }
+    await pause(state.failures++, context, signal);
+  }
+}
+
+/** Writes the file after each change of the bundles, until the connection cannot be used any more. */
+async function follow(
+  { transport }: ApiConnection,
+  state: WatchState,
+  context: Context,
+  signal: AbortSignal,
+): Promise<void> {
+  const { selection, io: { clock, random }, logger } = context;
+  let isSynced = false;
+  const { changes } = createObjectStore<ClusterTrustBundle>(transport, clusterTrustBundleKind, {
+    ...toTrustBundleSelectors(selection),
+    clock,
+    random,
+    logger,
+    onFailure(error) {
+      const isFinal = isSynced ? isAppError(error, "unauthorized", "tls_untrusted") : !error.retryable;
+      if (isFinal) throw error;
+    },
+  });
+  const bundles = new Map<string, ClusterTrustBundle>();
+  for await (const change of changes(signal)) {
+    if (change.kind === "changed") bundles.set(getName(change.object), change.object);
+    else if (change.kind === "deleted") bundles.delete(getName(change.object));
+    else {
+      isSynced = true;
+      state.hasAnswered = true;
+      state.failures = 0;
+    }
+    if (isSynced) await update([...bundles.values()], context, signal);
+  }
+}
+
+/** Writes the file and runs the command of `--exec`; when the disk fails, it tries again until the file is written. */
+async function update(
+  bundles: readonly ClusterTrustBundle[],
+  context: Context,
+  signal: AbortSignal,
+): Promise<void> {
+  const { path: file, logger } = context;
+  for (let failures = 0;; failures++) {
+    try {
+      const fault = await writeBundles(bundles, context) ? await runExec(context, signal) : undefined;
+      if (fault !== undefined) logger.error("the bundle is stored, but the command failed", { file, error: fault });
+      return;
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      logger.warn("cannot write the bundle, keeping the file as it is", { file, error: error.message });
+      // Anything else passes with the next change of the bundles.
+      if (error.code !== "io") return;
+    }
+    await pause(failures, context, signal);
+  }
+}
+
+async function pause(failures: number, { io: { clock, random } }: Context, signal: AbortSignal): Promise<void> {
+  await clock.sleep(reconnectDelayMs(failures, () => random.float()), signal);
+}

@@ -1,0 +1,113 @@
+/** The commands `tlsboot trust list` and `trust fetch`: flags, help and examples. */
+import { validateSignerName } from "../../../core/csr/signer_name.ts";
+import { err, ok, type Result } from "../../../core/lib/result.ts";
+import { API_FLAGS } from "../../flags/common.ts";
+import { LIST_FLAGS } from "../../flags/list.ts";
+import { argument, defineCommand } from "../../framework/command.ts";
+import { fileFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+
+/** The signer of the bundle that vouches for the API server itself. */
+const API_SERVER_SIGNER = "kubernetes.io/kube-apiserver-serving";
+
+const TRUST_LIST_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
+
+/** The type of the flags of `trust list`. */
+export type TrustListFlags = typeof TRUST_LIST_FLAGS;
+
+/** The command that lists trust bundles. */
+export const trustListCommand = defineCommand({
+  path: ["trust", "list"],
+  summary: "List trust bundles",
+  description: `List trust bundles, the ClusterTrustBundles of a cluster.
+
+ A trust bundle holds the certificates of the CAs that vouch for what a signer issues. CERTIFICATES is their number, and
+ EXPIRES is when the first of them expires.`,
+  group: "Certificate Commands",
+  args: [
+    argument("NAME", "Bundles to show; all without a name", {
+      optional: true,
+      variadic: true,
+      completion: { kind: "objects", objects: "trustBundles" },
+    }),
+  ],
+  flags: TRUST_LIST_FLAGS,
+  examples: [
+    { comment: "List all trust bundles", command: "tlsboot trust list" },
+    {
+      comment: "List those of a signer",
+      command: "tlsboot trust list --field-selector spec.signerName=example.com/pods",
+    },
+  ],
+  exitCodes: {},
+});
+
+const TRUST_FETCH_FLAGS = {
+  ...API_FLAGS,
+  signerName: parsedFlag({
+    isCommandLineOnly: true,
+    placeholder: "NAME",
+    completion: { kind: "suggestions", suggestions: [API_SERVER_SIGNER] },
+    summary: "Instead of the name of a bundle: the signer whose bundles are fetched, all in one file.",
+    parse: parseSignerName,
+  }),
+  selector: {
+    ...LIST_FLAGS.selector,
+    summary: "With --signer-name: only bundles with these labels, such as env=prod.",
+  },
+  out: fileFlag({
+    isCommandLineOnly: true,
+    isRequired: true,
+    summary: "File for the certificates, PEM, readable by everyone. It is not touched when nothing has changed.",
+  }),
+  watch: switchFlag({
+    short: "w",
+    isCommandLineOnly: true,
+    summary: "Keep running, and write the file after each change. While the API is unreachable, try again.",
+  }),
+  exec: textFlag({
+    placeholder: "COMMAND",
+    isCommandLineOnly: true,
+    summary: "Shell command to run after each change of the file, whose path is in TLSBOOT_TRUST_BUNDLE_FILE.",
+  }),
+} as const;
+
+/** The type of the flags of `trust fetch`. */
+export type TrustFetchFlags = typeof TRUST_FETCH_FLAGS;
+
+function parseSignerName(text: string): Result<string, string> {
+  return validateSignerName("", text).length === 0 ? ok(text) : err("want domain/name, such as example.com/pods");
+}
+
+/** The command that writes a trust bundle into a file. */
+export const trustFetchCommand = defineCommand({
+  path: ["trust", "fetch"],
+  summary: "Write a trust bundle into a file, and keep it fresh",
+  description: `Write a trust bundle into a file, for programs that do not run in the cluster.
+
+ The bundle is chosen by its name; or all bundles of a signer are, as in the clusterTrustBundle source of a projected
+ volume. The file has each certificate once, and the same certificates are always in the same order. It is replaced at
+ once, never half written.
+
+ When a bundle is missing, empty or may not be read, the file stays as it is. With --watch, that is reported on stderr
+ and the command goes on; without the right to read or the kind in the API, it ends at its start.
+
+ --exec runs after the file is written. When it fails, the file stays; without --watch the command then ends with 1.`,
+  group: "Certificate Commands",
+  args: [
+    argument("NAME", "The bundle", { optional: true, completion: { kind: "objects", objects: "trustBundles" } }),
+  ],
+  flags: TRUST_FETCH_FLAGS,
+  examples: [
+    {
+      comment: "Fetch the CAs that vouch for the API server",
+      command: `tlsboot trust fetch --signer-name ${API_SERVER_SIGNER} --out /etc/ssl/kubernetes.pem`,
+    },
+    { comment: "Fetch one bundle by its name", command: "tlsboot trust fetch example.com:pods:v1 --out pods.pem" },
+    {
+      comment: "Keep the CAs of a signer fresh for nginx",
+      command:
+        "tlsboot trust fetch --signer-name example.com/pods -l env=prod --out /etc/nginx/pods.pem --watch --exec 'nginx -s reload'",
+    },
+  ],
+  exitCodes: { 0: "the file has the bundle" },
+});

@@ -1,0 +1,31 @@
+/** Lists ClusterTrustBundles with the number of their certificates and the end of the first one. */
+import type { ClusterTrustBundle } from "../../../core/kube/certificates_v1.ts";
+import { clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
+import { formatTime, getName } from "../../../core/kube/meta.ts";
+import { describeTrustBundle } from "../../../core/pki/trust_bundle.ts";
+import { showObjects } from "../../api/show_objects.ts";
+import type { OwnTable } from "../../api/tables.ts";
+import { explainTrustBundleFailure, parseTrustBundleName } from "../../api/trust_bundles.ts";
+import type { ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Io } from "../../io.ts";
+import type { TrustListFlags } from "./flags.ts";
+
+const TABLE: OwnTable = {
+  columns: [{ name: "Name" }, { name: "Signer" }, { name: "Certificates" }, { name: "Expires" }],
+  toCells(bundle: ClusterTrustBundle) {
+    const { certificates, firstNotAfter } = describeTrustBundle(bundle.spec.trustBundle);
+    const expires = firstNotAfter === undefined ? "<unknown>" : formatTime(firstNotAfter);
+    return [getName(bundle), bundle.spec.signerName, certificates, expires];
+  },
+};
+
+/** The action of the command `tlsboot trust list`. */
+export async function run(input: Input<TrustListFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const names = input.args.map(parseTrustBundleName);
+  try {
+    return await showObjects({ kind: clusterTrustBundleKind, names, table: TABLE }, input, io, signal);
+  } catch (error) {
+    throw explainTrustBundleFailure(error);
+  }
+}

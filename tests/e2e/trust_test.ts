@@ -1,0 +1,245 @@
+/** `tlsboot trust list` and `trust fetch`, at an API that each test makes answer or fail. */
+import assert from "node:assert/strict";
+import { mkdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { run } from "../../cli/run.ts";
+import { createSystemClock } from "../../cli/system.ts";
+import { encodeEntry } from "../../cli/commands/kubeconfig/file.ts";
+import { createTestAuthority } from "../support/test_authority.ts";
+import { type CapturedIo, createCapturedIo } from "../support/captured_io.ts";
+import { eventually } from "../support/eventually.ts";
+import { failure, type FakeApi, startFakeApi } from "../support/fake_api.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const clock = createSystemClock();
+const NOT_SERVED = "the server could not find the requested resource";
+
+/** The certificate of a CA that ends on the day after the authorities' time. */
+async function createCaPem(commonName: string): Promise<string> {
+  return (await createTestAuthority("ecdsa-p256", { commonName })).certificatePem;
+}
+
+/** Puts a bundle into the API. */
+function publish(api: FakeApi, name: string, trustBundle: string, signerName = "example.com/pods"): void {
+  const spec = { signerName, trustBundle };
+  api.put({ apiVersion: "certificates.k8s.io/v1", kind: "ClusterTrustBundle", metadata: { name }, spec } as never);
+}
+
+async function connectTo(api: FakeApi, folder: TempFolder): Promise<void> {
+  const cluster = { server: api.server, certificateAuthorityData: api.ca.caPem };
+  await writeFile(folder.join("kubeconfig"), encodeEntry("fake", { cluster, userName: "u", user: {} }));
+}
+
+function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<CapturedRun> {
+  return runCaptured([...args, "--kubeconfig", "kubeconfig"], { cwd: folder.path, clock });
+}
+
+interface Watching extends AsyncDisposable {
+  readonly io: CapturedIo;
+  /** The exit code, once the command has ended. */
+  readonly ended: Promise<number>;
+}
+
+/** Runs `trust fetch bundle --out out.pem --watch` until it is disposed. */
+function watch(folder: TempFolder, ...more: readonly string[]): Watching {
+  const io = createCapturedIo({ cwd: folder.path, clock });
+  const end = new AbortController();
+  const line = ["trust", "fetch", "bundle", "--out", "out.pem", "--watch", "--kubeconfig", "kubeconfig", ...more];
+  const ended = run(line, io, end.signal);
+  return {
+    io,
+    ended,
+    async [Symbol.asyncDispose]() {
+      end.abort();
+      await ended;
+    },
+  };
+}
+
+/** Waits until the file has some content. */
+async function untilFile(folder: TempFolder, want: string): Promise<void> {
+  await eventually(
+    "the content of the file",
+    async () => (await readFile(folder.join("out.pem"), "utf8").catch(() => "")) === want ? true : undefined,
+  );
+}
+
+async function untilLogged({ io }: Watching, pattern: RegExp): Promise<void> {
+  await eventually(`${pattern}`, () => Promise.resolve(pattern.test(io.stderrText()) || undefined));
+}
+
+test("trust list counts the certificates of each bundle, and -o prints whole objects", async () => {
+  await using folder = await createTempFolder();
+  await using api = await startFakeApi();
+  await connectTo(api, folder);
+  assert.deepEqual(await tlsboot(folder, "trust", "list"), { code: 0, stdout: "", stderr: "No resources found\n" });
+  const pem = await createCaPem("one");
+  publish(api, "example.com:pods:v1", pem + await createCaPem("two"));
+  api.put({ metadata: { name: "no-signer" }, spec: { trustBundle: "" } } as never);
+  const table = await tlsboot(folder, "trust", "list");
+  assert.equal(
+    table.stdout,
+    "NAME                  SIGNER             CERTIFICATES   EXPIRES\n" +
+      "example.com:pods:v1   example.com/pods   2              2026-11-26T12:00:00Z\n" +
+      "no-signer             <none>             0              <unknown>\n",
+  );
+  assert.equal((await tlsboot(folder, "trust", "list", "no-signer")).stdout.split("\n").length, 3);
+  const names = await tlsboot(folder, "trust", "list", "-o", "name");
+  assert.equal(names.stdout.split("\n")[0], "clustertrustbundle.certificates.k8s.io/example.com:pods:v1");
+  const env = { TLSBOOT_KUBECONFIG: "kubeconfig" };
+  const completed = await runCaptured(["complete", "--", "trust", "fetch", "exa"], { cwd: folder.path, clock, env });
+  assert.match(completed.stdout, /^example\.com:pods:v1\texample\.com\/pods\n/);
+  const one = await tlsboot(folder, "trust", "list", names.stdout.split("\n")[0] ?? "", "-o", "json");
+  assert.equal(JSON.parse(one.stdout).spec.signerName, "example.com/pods");
+});
+
+test("trust fetch writes a file for everyone, runs --exec, and touches nothing when nothing has changed", async () => {
+  await using folder = await createTempFolder();
+  await using api = await startFakeApi();
+  await connectTo(api, folder);
+  const pem = await createCaPem("one");
+  publish(api, "bundle", `# the CA\n${pem}`);
+  const line = ["trust", "fetch", "bundle", "--out", "out.pem", "--exec", 'echo "$TLSBOOT_TRUST_BUNDLE_FILE" >> ran'];
+  const first = await tlsboot(folder, ...line);
+  assert.deepEqual(first, {
+    code: 0,
+    stdout: "out.pem: 1 certificate, valid until 2026-11-26T12:00:00Z\n",
+    stderr: "",
+  });
+  assert.equal(await readFile(folder.join("out.pem"), "utf8"), pem);
+  assert.equal((await stat(folder.join("out.pem"))).mode & 0o777, 0o644);
+  const longAgo = new Date(1e12);
+  await utimes(folder.join("out.pem"), longAgo, longAgo);
+  const again = await tlsboot(folder, ...line);
+  assert.deepEqual([again.code, again.stdout], [0, "nothing to do: out.pem has these certificates already\n"]);
+  assert.equal((await stat(folder.join("out.pem"))).mtimeMs, longAgo.getTime());
+  assert.equal(await readFile(folder.join("ran"), "utf8"), `${folder.join("out.pem")}\n`);
+
+  publish(api, "bundle", await createCaPem("two"));
+  const failed = await tlsboot(folder, ...line.slice(0, -1), "exit 7");
+  assert.equal(failed.code, 1);
+  assert.match(
+    failed.stderr,
+    /error: the bundle is stored, but cannot run "exit 7": exit code 7\ntlsboot: hint: fix the hook/,
+  );
+  assert.notEqual(await readFile(folder.join("out.pem"), "utf8"), pem);
+});
+
+for (
+  const { name, args, intercept, error, hint } of [
+    {
+      name: "a bundle that does not exist",
+      args: ["nothing"],
+      error: /^there is no ClusterTrustBundle "nothing"$/,
+      hint: /^see those that exist with: tlsboot trust list$/,
+    },
+    {
+      name: "a signer without bundles",
+      args: ["--signer-name", "example.com/web", "-l", "env=prod"],
+      intercept: () => ({ status: 200, body: { metadata: {}, items: [] } }),
+      error: /^there is no ClusterTrustBundle of the signer "example\.com\/web" with the labels "env=prod"$/,
+      hint: /^see those that exist with: tlsboot trust list$/,
+    },
+    {
+      name: "a bundle without certificates",
+      args: ["empty"],
+      error: /^there is no certificate in "empty"$/,
+      hint: /^a bundle holds CERTIFICATE PEM blocks: ask its publisher$/,
+    },
+    {
+      name: "a user without the right",
+      args: ["bundle"],
+      intercept: () => failure(403, "Forbidden", 'clustertrustbundles.certificates.k8s.io "bundle" is forbidden'),
+      error: /^clustertrustbundles\.certificates\.k8s\.io "bundle" is forbidden$/,
+      hint:
+        /^it takes the verbs get, list and watch on clustertrustbundles\.certificates\.k8s\.io; .*--clusterrole=system:cluster-trust-bundle-discovery$/,
+    },
+    {
+      name: "an API without the kind",
+      args: ["bundle"],
+      intercept: () => failure(404, "NotFound", NOT_SERVED),
+      error: /^the server does not serve ClusterTrustBundles of certificates\.k8s\.io\/v1$/,
+      hint: /^Kubernetes serves them from version 1\.37 on; /,
+    },
+  ]
+) {
+  test(`trust fetch explains ${name}, and keeps the file`, async () => {
+    await using folder = await createTempFolder();
+    await using api = await startFakeApi();
+    await connectTo(api, folder);
+    publish(api, "empty", "");
+    if (intercept !== undefined) api.intercept = intercept;
+    await writeFile(folder.join("out.pem"), "the last good content");
+    const { code, stderr } = await tlsboot(folder, "trust", "fetch", ...args, "--out", "out.pem");
+    assert.equal(code, 1);
+    const [, foundError = "", foundHint = ""] = /^tlsboot: error: (.*)\ntlsboot: hint: (.*)\n$/.exec(stderr) ?? [];
+    assert.match(foundError, error, stderr);
+    assert.match(foundHint, hint);
+    assert.equal(await readFile(folder.join("out.pem"), "utf8"), "the last good content");
+  });
+}
+
+for (const answer of [failure(403, "Forbidden", "forbidden"), failure(404, "NotFound", NOT_SERVED)]) {
+  test(`trust fetch --watch ends at its start with the answer ${answer.status}`, async () => {
+    await using folder = await createTempFolder();
+    await using api = await startFakeApi();
+    await connectTo(api, folder);
+    api.intercept = () => answer;
+    await using watching = watch(folder);
+    assert.equal(await watching.ended, 1);
+    assert.match(watching.io.stderrText(), /tlsboot: hint: (it takes the verbs|Kubernetes serves them)/);
+  });
+}
+
+test("trust fetch --watch follows each change, through cut watches, and keeps the file of a bundle that is gone", async () => {
+  await using folder = await createTempFolder();
+  await using api = await startFakeApi();
+  await connectTo(api, folder);
+  await using watching = watch(folder, "--exec", "echo ran >> ran; exit 3");
+  await untilLogged(watching, /cannot write the bundle, keeping the file as it is.*there is no ClusterTrustBundle/);
+  const pems = await Promise.all(["one", "two", "three", "four"].map(createCaPem));
+  const [one = "", two = "", three = "", four = ""] = pems;
+  publish(api, "bundle", one);
+  await untilFile(folder, one);
+  await untilLogged(watching, /the bundle is stored, but the command failed.*exit code 3/);
+
+  api.endWatches("cut");
+  publish(api, "bundle", two);
+  await untilFile(folder, two);
+
+  api.remove("bundle");
+  await untilLogged(watching, /(?:[^]*there is no ClusterTrustBundle){2}/);
+  assert.equal(await readFile(folder.join("out.pem"), "utf8"), two);
+  publish(api, "bundle", two);
+  publish(api, "bundle", three);
+  await untilFile(folder, three);
+
+  // The API refuses the credentials for a moment, and history is lost.
+  api.intercept = () => failure(401, "Unauthorized", "Unauthorized");
+  api.endWatches("clean");
+  await untilLogged(watching, /cannot read the bundles, reading the kubeconfig again/);
+  publish(api, "bundle", four);
+  api.compact();
+  api.intercept = undefined;
+  await untilFile(folder, four);
+  await eventually(
+    "the last run of the command",
+    async () => (await readFile(folder.join("ran"), "utf8")) === "ran\n".repeat(4) || undefined,
+  );
+});
+
+test("trust fetch --watch starts before the API does, and writes when a folder that was missing is there", async () => {
+  await using folder = await createTempFolder();
+  await using api = await startFakeApi();
+  await connectTo(api, folder);
+  publish(api, "bundle", await createCaPem("one"));
+  api.intercept = () => "destroy";
+  await using watching = watch(folder, "--out", "folder/out.pem");
+  await untilLogged(watching, /watch failed, trying again/);
+  api.intercept = undefined;
+  await untilLogged(watching, /cannot write the bundle, keeping the file as it is.*the folder does not exist/);
+  await mkdir(folder.join("folder"));
+  await eventually("the file", async () => (await stat(folder.join("folder/out.pem")).catch(() => undefined)) && true);
+  await rm(folder.join("folder"), { recursive: true });
+});
