@@ -7,7 +7,9 @@ import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { findPemBlock } from "../../core/pki/pem.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
+import { start } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
+import { peerPath } from "../support/peers/go.ts";
 import { startControlPlane } from "../support/interop/control_plane.ts";
 import { csrManifest } from "../support/interop/csr_manifest.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
@@ -94,6 +96,27 @@ test("stock kubectl lists, watches and explains the register, and a user may hav
   await kubectl.run("create", "clusterrolebinding", "views", "--clusterrole=view", "--user=bob");
   assert.equal((await kubectl.try("get", "cm", "-n", "default", "--as=bob")).code, 0);
   assert.match((await kubectl.try("get", "ic", "--as=bob")).stderr, /Forbidden/);
+});
+
+test("kube-controller-manager's controllers watch our group like any other, and leave its objects alone", async () => {
+  await using instance = await startInstance();
+  const { kubectl } = instance;
+  const list = async () => (await kubectl.run("get", "ic,requestrecords,revocations", "-o", "name")).trim().split("\n");
+  const before = await list();
+  await using controllers = start(peerPath("kube-controller-manager"), [
+    `--kubeconfig=${instance.adminKubeconfig}`,
+    "--controllers=garbage-collector-controller,namespace-controller",
+    "--leader-elect=false",
+    "--secure-port=0",
+    "-v=4",
+  ]);
+  await controllers.waitFor(/using a shared informer.*tlsboot\/v1alpha1, Resource=revocations/);
+  await controllers.waitFor(/Garbage collector: all resource monitors have synced/);
+  await kubectl.run("create", "namespace", "short");
+  await kubectl.run("delete", "namespace", "short");
+  const after = await list();
+  assert.deepEqual(before.filter((name) => !after.includes(name)), []);
+  assert.doesNotMatch(controllers.stderr(), /^[EW]\d{4} .*tlsboot/m);
 });
 
 test("three servers on an etcd keep one chain, also when the one that signs is killed", async () => {
