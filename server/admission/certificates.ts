@@ -1,15 +1,17 @@
 /**
- * The admission plugins for certificate signing requests (`plugin/pkg/admission/certificates`): CertificateApproval,
- * CertificateSigning and CertificateSubjectRestriction, and the permission for a signer that the first two check
- * (`pkg/certauthorization/certauthorization.go`).
+ * The admission plugins of `certificates.k8s.io` (`plugin/pkg/admission/certificates`): CertificateApproval,
+ * CertificateSigning, ClusterTrustBundleAttest and CertificateSubjectRestriction, and the permission for a signer that the
+ * first three check (`pkg/certauthorization/certauthorization.go`).
  */
 import { goQuote } from "../../core/lib/quote.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
+import { isOwnershipOnly } from "../authz/escalation_check.ts";
 import type { AdmissionPlugin } from "./admission.ts";
 import {
   CERTIFICATES_GROUP,
   type CertificateSigningRequest,
+  type ClusterTrustBundle,
   KUBE_APISERVER_CLIENT_SIGNER,
 } from "../../core/kube/certificates_v1.ts";
 import { parseRequest } from "../../core/csr/request.ts";
@@ -64,6 +66,28 @@ function isSameStatus(a: CertificateSigningRequest, b: CertificateSigningRequest
     JSON.stringify(a.status.conditions ?? []) === JSON.stringify(b.status.conditions ?? []);
 }
 
+/**
+ * Creates ClusterTrustBundleAttest: writing the bundle of a signer requires the permission to attest for the signer, except
+ * for a change of owners and finalizers.
+ */
+export function createClusterTrustBundleAttest(deps: SignerCheckDeps): AdmissionPlugin {
+  return {
+    name: "ClusterTrustBundleAttest",
+    async validate({ operation, kind, user, object, oldObject }) {
+      if (operation === "DELETE" || !isTrustBundle(kind, object)) return undefined;
+      const { signerName = "" } = object.spec;
+      if (signerName === "") return undefined;
+      if (oldObject !== undefined && isOwnershipOnly(object, oldObject)) return undefined;
+      if (await isAllowedForSigner(deps, user, "attest", signerName)) return undefined;
+      return { message: `user not permitted to attest for signerName ${goQuote(signerName)}` };
+    },
+  };
+}
+
+function isTrustBundle(kind: Kind, object: KubeObject | undefined): object is ClusterTrustBundle {
+  return object !== undefined && kind.group === CERTIFICATES_GROUP && kind.kind === "ClusterTrustBundle";
+}
+
 /** CertificateSubjectRestriction refuses organization `system:masters` in requests for `kubernetes.io/kube-apiserver-client`. */
 export const certificateSubjectRestriction: AdmissionPlugin = {
   name: "CertificateSubjectRestriction",
@@ -83,13 +107,13 @@ export function isCsr(kind: Kind, object: KubeObject | undefined): object is Cer
 }
 
 /**
- * Reports whether a user may `approve` or `sign` for a signer. The full name is authorized first, then `<domain>/*`; a
+ * Reports whether a user may `approve`, `sign` or `attest` for a signer. The full name is authorized first, then `<domain>/*`; a
  * failing authorizer allows nothing.
  */
 export async function isAllowedForSigner(
   deps: { readonly authorizer: Pick<Authorizer, "authorize">; readonly logger: Logger },
   user: UserInfo,
-  verb: "approve" | "sign",
+  verb: "approve" | "sign" | "attest",
   signerName: string,
 ): Promise<boolean> {
   const slash = signerName.indexOf("/");

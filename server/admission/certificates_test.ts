@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { configMapKind } from "../../core/kube/kinds/mod.ts";
+import { clusterTrustBundleKind, configMapKind } from "../../core/kube/kinds/mod.ts";
 import { clusterRole, clusterRoleBinding, testUser, userSubject } from "../../tests/support/test_rbac.ts";
 import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
 import { createRbacWorld, fakeAuthorizer } from "../../tests/support/test_authz.ts";
@@ -11,6 +11,7 @@ import {
   certificateSubjectRestriction,
   createCertificateApproval,
   createCertificateSigning,
+  createClusterTrustBundleAttest,
   isAllowedForSigner,
 } from "./certificates.ts";
 
@@ -136,6 +137,49 @@ test("createCertificateSigning() lets system:masters sign, with nothing bound", 
   });
   assert.equal(await createCertificateSigning({ authorizer, logger }).validate?.(request), undefined);
 });
+
+const bundle = (signerName: string, metadata: object = {}, trustBundle = "PEM") => ({
+  metadata: { name: "b", ...metadata },
+  spec: { ...(signerName === "" ? {} : { signerName }), trustBundle },
+});
+const trustBundleKind = { kind: clusterTrustBundleKind };
+const held = { finalizers: ["example.com/hold"], ownerReferences: [], managedFields: [] };
+for (
+  const { name, request, granted, want } of [
+    { name: "a new bundle", request: creation(bundle("example.com/a"), trustBundleKind), granted: "example.com/b" },
+    {
+      name: "a new bundle with the right",
+      request: creation(bundle("example.com/a"), trustBundleKind),
+      granted: "example.com/*",
+      want: "pass",
+    },
+    { name: "no signer", request: creation(bundle(""), trustBundleKind), granted: "example.com/b", want: "pass" },
+    {
+      name: "changed certificates",
+      request: update(bundle("example.com/a"), bundle("example.com/a", {}, "other"), trustBundleKind),
+      granted: "example.com/b",
+    },
+    {
+      name: "a changed label",
+      request: update(bundle("example.com/a"), bundle("example.com/a", { labels: { a: "b" } }), trustBundleKind),
+      granted: "example.com/b",
+    },
+    {
+      name: "changed owners and finalizers",
+      request: update(bundle("example.com/a"), bundle("example.com/a", held), trustBundleKind),
+      granted: "example.com/b",
+      want: "pass",
+    },
+    { name: "another kind", request: creation(bundle("example.com/a")), granted: "example.com/b", want: "pass" },
+  ]
+) {
+  test(`createClusterTrustBundleAttest() ${want === "pass" ? "passes" : "refuses"}: ${name}`, async () => {
+    const authorizer = await authorizerGranting("attest", granted);
+    const refusal = await createClusterTrustBundleAttest({ authorizer, logger }).validate?.(request);
+    const message = 'user not permitted to attest for signerName "example.com/a"';
+    assert.deepEqual(refusal, want === "pass" ? undefined : { message });
+  });
+}
 
 const CLIENT = "kubernetes.io/kube-apiserver-client";
 for (

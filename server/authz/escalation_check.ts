@@ -124,7 +124,7 @@ function hasSelectors(role: Role | ClusterRole): boolean {
  * Reports whether the objects differ only in owners and finalizers, which a garbage collector changes
  * (`pkg/registry/rbac/helpers.go`).
  */
-function isOwnershipOnly(object: KubeObject, stored: KubeObject): boolean {
+export function isOwnershipOnly(object: KubeObject, stored: KubeObject): boolean {
   return toComparableText(object) === toComparableText(stored);
 }
 

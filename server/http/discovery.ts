@@ -16,6 +16,8 @@ import { encodeWire, type Wire } from "./encoding.ts";
 import { type Exchange, findHeader } from "./exchange.ts";
 import { chooseRepresentation } from "./read_handlers.ts";
 import { respondBytes, respondEmpty, respondWire } from "./respond.ts";
+import { toStoredKind } from "../registry/registry.ts";
+import type { Resource } from "../registry/resource.ts";
 import { assertRoute, type ServedRoute } from "./routes.ts";
 import { Buffer } from "node:buffer";
 import { jsonText } from "../../core/kube/codec/encode.ts";
@@ -204,17 +206,13 @@ const GROUP_ORDER: readonly string[] = [
 /** Lists the served resources and reviews by group. */
 export function listDiscoveredGroups({ resources, reviews }: Served): readonly DiscoveredGroup[] {
   const all: readonly DiscoveredResource[] = [
-    ...resources.filter(({ isHidden }) => isHidden !== true).map((
-      { kind, verbs, subresources, deletion, conversion },
-    ) => ({
-      kind,
-      verbs,
-      subresources: [...subresources].sort((a, b) => a.name < b.name ? -1 : 1),
+    ...resources.filter(({ isHidden }) => isHidden !== true).map((resource) => ({
+      kind: resource.kind,
+      verbs: resource.verbs,
+      subresources: [...resource.subresources].sort((a, b) => a.name < b.name ? -1 : 1),
       // Deleting a namespace returns the namespace, but kube-apiserver's documents do not describe that.
-      deleteReturnsObject: deletion?.returnsObject === true && deletion.begin === undefined,
-      storedAs: conversion === undefined
-        ? kind
-        : resources.find((other) => other.kind.kind === kind.kind && other.conversion === undefined)?.kind,
+      deleteReturnsObject: resource.deletion?.returnsObject === true && resource.deletion.begin === undefined,
+      storedAs: findStoredKind(resource, resources),
     })),
     ...reviews.map(({ kind }) => ({ kind, verbs: ["create"], subresources: [], storedAs: undefined })),
   ];
@@ -224,4 +222,11 @@ export function listDiscoveredGroups({ resources, reviews }: Served): readonly D
     if (version === undefined) return [];
     return [{ group, version, resources: members.sort((a, b) => a.kind.plural < b.kind.plural ? -1 : 1) }];
   });
+}
+
+function findStoredKind(resource: Resource, resources: readonly Resource[]): Kind | undefined {
+  const stored = resource.conversion === undefined
+    ? resource
+    : resources.find((other) => other.kind.kind === resource.kind.kind && other.conversion === undefined);
+  return stored === undefined ? undefined : toStoredKind(stored);
 }

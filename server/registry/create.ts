@@ -112,12 +112,13 @@ async function createOnce(
   return { kind: "stored", stored: current! };
 }
 
-function metadataErrors({ kind, strategy }: Resource, { metadata }: KubeObject): readonly FieldError[] {
+function metadataErrors({ kind, strategy }: Resource, object: KubeObject): readonly FieldError[] {
+  const { metadata } = object;
   if (strategy.anyMetadata === true) return [];
   return [
     ...validateObjectMeta(metadata, {
       namespaced: kind.namespaced,
-      validateName: (value, prefix) => strategy.validateName(value, prefix),
+      validateName: (value, prefix) => strategy.validateName(value, prefix, object),
     }),
     ...(strategy.anyFinalizer === true ? [] : validateStandardFinalizers(metadata)),
   ];

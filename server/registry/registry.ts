@@ -4,6 +4,7 @@
  */
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
+import type { Kind } from "../../core/kube/schema.ts";
 import type { Admission } from "../admission/admission.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Resource, StoredResource } from "./resource.ts";
@@ -73,6 +74,11 @@ export function generateName(base: string, random: Random): string {
 export function toKeyPrefix(resource: StoredResource, namespace: string): string {
   const root = `/registry/${resource.storageName ?? resource.kind.plural}/`;
   return resource.kind.namespaced && namespace !== "" ? `${root}${namespace}/` : root;
+}
+
+/** Returns the kind of a resource in the version in which its objects are stored. */
+export function toStoredKind({ kind, storedVersion = kind.version }: StoredResource): Kind {
+  return { ...kind, version: storedVersion };
 }
 
 /** Returns the storage key of one object. */

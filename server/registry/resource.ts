@@ -7,7 +7,6 @@ import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Conversion } from "./converted_storage.ts";
-import type { NameCheck } from "../../core/kube/names.ts";
 import type { StorageEvent, Write } from "../storage/storage.ts";
 
 /** A column of a Table (`meta/v1` TableColumnDefinition). */
@@ -57,8 +56,8 @@ export interface Strategy<T extends KubeObject = KubeObject> extends UpdateStrat
   validateBeforeMetadata?(object: T): readonly FieldError[];
   /** The metadata of a new object is only checked by the rules of URL paths, after everything else. */
   readonly anyMetadata?: true;
-  /** Returns the faults of a name; `prefix` is true for a generateName. */
-  validateName(name: string, prefix: boolean): readonly string[];
+  /** Returns the faults of the name of an object; `prefix` is true for a generateName. */
+  validateName(name: string, prefix: boolean, object: T): readonly string[];
   /** Returns warnings about an accepted object; `stored` is undefined for a new one. */
   warn?(object: T, stored: T | undefined): readonly string[];
   /** Finalizers without a domain need not be Kubernetes' own, as for leases and events. */
@@ -84,6 +83,8 @@ export interface StoredResource<T extends KubeObject = KubeObject> {
   readonly storageName?: string;
   /** The conversion to the stored version, when that is another one. */
   readonly conversion?: Conversion<T>;
+  /** The version in which kube-apiserver stores the objects, when it has the same fields under another name. */
+  readonly storedVersion?: string;
 }
 
 /** A resource whose objects are stored. */
@@ -200,7 +201,7 @@ export const SUBRESOURCE_VERBS: readonly string[] = ["get", "patch", "update"];
 
 /** The rules that differ between plain resources. */
 export interface PlainRules<T extends KubeObject> {
-  readonly validateName: NameCheck;
+  readonly validateName: Strategy<T>["validateName"];
   validateCreate?(object: T): readonly FieldError[];
   validateBeforeMetadata?(object: T): readonly FieldError[];
   validateUpdate?(object: T, stored: T): readonly FieldError[];

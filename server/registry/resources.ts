@@ -4,6 +4,7 @@ import type { RbacSource } from "../authz/rbac_source.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";
 import { certificateSigningRequests } from "./certificatesigningrequests.ts";
+import { clusterTrustBundles } from "./clustertrustbundles.ts";
 import { configMaps } from "./configmaps.ts";
 import { csiNodes } from "./csinodes.ts";
 import { events, eventsV1 } from "./events.ts";
@@ -25,6 +26,7 @@ import { services } from "./services.ts";
  */
 export const PLAIN_RESOURCES = [
   certificateSigningRequests,
+  clusterTrustBundles,
   configMaps,
   csiNodes,
   events,

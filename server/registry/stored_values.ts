@@ -9,9 +9,9 @@ import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
 import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
+import { formatApiVersion } from "../../core/kube/schema.ts";
 import { isEncrypted, type StoredValues } from "../storage/etcd/contents.ts";
-import { toKeyPrefix } from "./registry.ts";
+import { toKeyPrefix, toStoredKind } from "./registry.ts";
 import type { StoredResource } from "./resource.ts";
 
 /** The placeholder for an object that exists but is not decoded. */
@@ -27,27 +27,29 @@ export function createStoredValues(
   resources: readonly StoredResource[],
   absent: readonly StoredResource[] = [],
 ): StoredValues {
-  const kinds = new Map(
+  const stored = new Map(
     resources.filter(({ conversion }) => conversion === undefined)
-      .map((resource) => [toKeyPrefix(resource, ""), resource.kind]),
+      .map((resource) => [toKeyPrefix(resource, ""), resource]),
   );
-  const prefixes = [...kinds.keys()];
+  const prefixes = [...stored.keys()];
   const absentPrefixes = absent.map((resource) => toKeyPrefix(resource, ""));
-  const findKind = (key: string) => kinds.get(prefixes.find((prefix) => key.startsWith(prefix)) ?? "");
+  const findResource = (key: string) => stored.get(prefixes.find((prefix) => key.startsWith(prefix)) ?? "");
   return {
     root: ROOT,
     prefixes: [...prefixes, ...absentPrefixes],
     encode(key, object) {
-      const kind = findKind(key);
-      if (kind === undefined) throw new AppError("internal", `cannot write "${key}": no resource is kept there`);
+      const resource = findResource(key);
+      if (resource === undefined) throw new AppError("internal", `cannot write "${key}": no resource is kept there`);
       const { resourceVersion: _resourceVersion, ...metadata } = object.metadata;
-      return encodeEnvelope(formatApiVersion(kind), kind.kind, encodeMessage(kind.schema, { ...object, metadata }));
+      const { kind, schema } = resource.kind;
+      const apiVersion = formatApiVersion(toStoredKind(resource));
+      return encodeEnvelope(apiVersion, kind, encodeMessage(schema, { ...object, metadata }));
     },
     decode(key, value) {
-      const kind = findKind(key);
-      if (kind === undefined) return absentPrefixes.some((prefix) => key.startsWith(prefix)) ? NAMELESS : undefined;
+      const resource = findResource(key);
+      if (resource === undefined) return absentPrefixes.some((prefix) => key.startsWith(prefix)) ? NAMELESS : undefined;
       try {
-        return decodeValue(kind, value);
+        return decodeValue(resource, value);
       } catch (error) {
         throw new AppError("storage_corrupt", `cannot read "${key}" in etcd: ${getErrorMessage(error)}`, {
           cause: error,
@@ -58,7 +60,8 @@ export function createStoredValues(
   };
 }
 
-function decodeValue(kind: Kind, value: Uint8Array): KubeObject {
+function decodeValue(resource: StoredResource, value: Uint8Array): KubeObject {
+  const { kind } = resource;
   if (value[0] === BRACE) {
     return decodeObject(kind.schema, parseJson(decodeUtf8(value), ElementBudget.unlimited()).value).object;
   }
@@ -66,10 +69,10 @@ function decodeValue(kind: Kind, value: Uint8Array): KubeObject {
     throw new Error("the value is encrypted by kube-apiserver, whose keys are not known here");
   }
   const envelope = decodeEnvelope(value);
-  if (envelope.kind !== kind.kind || envelope.apiVersion !== formatApiVersion(kind)) {
-    throw new Error(
-      `the value is a ${envelope.apiVersion} ${envelope.kind}, not a ${formatApiVersion(kind)} ${kind.kind}`,
-    );
+  // A later Kubernetes stores the served version.
+  const versions = [toStoredKind(resource), kind].map(formatApiVersion);
+  if (envelope.kind !== kind.kind || !versions.includes(envelope.apiVersion)) {
+    throw new Error(`the value is a ${envelope.apiVersion} ${envelope.kind}, not a ${versions[0]} ${kind.kind}`);
   }
   return decodeMessage(kind.schema, envelope.raw, ElementBudget.unlimited());
 }

@@ -138,8 +138,9 @@ async function prepareUpdate(
   return isEqualJson(next, old) ? undefined : next;
 }
 
-function generateNameErrors({ strategy }: Resource, { metadata: { generateName = "" } }: KubeObject): FieldError[] {
-  const texts = generateName === "" ? [] : strategy.validateName(generateName, true);
+function generateNameErrors({ strategy }: Resource, object: KubeObject): FieldError[] {
+  const { generateName = "" } = object.metadata;
+  const texts = generateName === "" ? [] : strategy.validateName(generateName, true, object);
   return texts.map((text) => invalid("metadata.generateName", generateName, text));
 }
 

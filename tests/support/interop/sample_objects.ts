@@ -1,3 +1,5 @@
+import { TRUST_ANCHOR } from "../trust_anchor.ts";
+
 /** One object of every kind, with fields of every form; SUFFIX stands for their creator. */
 export const SAMPLE_OBJECTS = `
 apiVersion: v1
@@ -47,6 +49,16 @@ apiVersion: storage.k8s.io/v1
 kind: CSINode
 metadata: { name: sample-SUFFIX }
 spec: { drivers: [{ name: csi.example.com, nodeID: n1, topologyKeys: [zone], allocatable: { count: 5 } }] }
+---
+apiVersion: certificates.k8s.io/v1
+kind: ClusterTrustBundle
+metadata: { name: sample-SUFFIX }
+spec: { trustBundle: ${JSON.stringify(TRUST_ANCHOR)} }
+---
+apiVersion: certificates.k8s.io/v1
+kind: ClusterTrustBundle
+metadata: { name: "example.com:sample-SUFFIX:v1", labels: { a: b } }
+spec: { signerName: example.com/sample-SUFFIX, trustBundle: ${JSON.stringify(TRUST_ANCHOR)} }
 ---
 apiVersion: v1
 kind: Event

@@ -3,6 +3,7 @@
  * without a sample fails the matrix: the author of a new one adds its sample here.
  */
 import type { KubeObject } from "../../../core/kube/meta.ts";
+import { TRUST_ANCHOR } from "../trust_anchor.ts";
 
 /** The place of the objects of a resource, and their sort. */
 export interface Place {
@@ -102,6 +103,10 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
           shortenSigner(signer),
         )
       ),
+    "clustertrustbundles.certificates.k8s.io": [
+      trustBundle("no signer", "", {}),
+      trustBundle("example.com/a", "example.com:a:", { signerName: "example.com/a" }),
+    ],
     "selfsubjectreviews.authentication.k8s.io": [review("authentication.k8s.io/v1", "SelfSubjectReview", {})],
     "tokenreviews.authentication.k8s.io": [
       review("authentication.k8s.io/v1", "TokenReview", { spec: { token: "nobody-knows-me" } }),
@@ -160,6 +165,11 @@ function place(
       ...(typeof content === "function" ? content(name) : content),
     }),
   };
+}
+
+function trustBundle(label: string, prefix: string, signer: Fields): Place {
+  const content = { spec: { ...signer, trustBundle: TRUST_ANCHOR } };
+  return place(label, "certificates.k8s.io/v1", "ClusterTrustBundle", content, undefined, prefix);
 }
 
 /** A question, which has no name: some are refused with one. */

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { assertLinear } from "../../tests/support/growth.ts";
+import { TRUST_ANCHOR } from "../../tests/support/trust_anchor.ts";
+import type { ClusterTrustBundle } from "../kube/certificates_v1.ts";
+import { formatFieldError } from "../kube/field_error.ts";
+import { trustBundleNameErrors, validateTrustBundleCreate, validateTrustBundleUpdate } from "./trust_bundle.ts";
+
+function build(name: string, signerName: string, trustBundle = TRUST_ANCHOR): ClusterTrustBundle {
+  return { metadata: { name }, spec: { ...(signerName === "" ? {} : { signerName }), trustBundle } };
+}
+
+const FOO = "example.com/foo";
+const WRONG_PREFIX = `ClusterTrustBundle for signerName ${FOO} must be named with prefix example.com:foo:`;
+for (
+  const { name, signerName = FOO, prefix = false, want } of [
+    { name: "example.com:foo:v1" },
+    { name: "example.com:foo:v-", prefix: true },
+    { name: "plain", signerName: "" },
+    { name: "foo", want: /^ClusterTrustBundle for signerName/ },
+    { name: "example.com:bar:v1", want: new RegExp(`^${WRONG_PREFIX}$`) },
+    { name: "example.com:foo:", want: /^a lowercase RFC 1123 subdomain/ },
+    { name: "example.com:foo:a:b", want: /^a lowercase RFC 1123 subdomain/ },
+    { name: "example.com:foo:", prefix: true, want: /^a lowercase RFC 1123 subdomain/ },
+    { name: "a:b", signerName: "", want: /^ClusterTrustBundle without signer name must not have ":" in its name$/ },
+    { name: "A", signerName: "", want: /^a lowercase RFC 1123 subdomain/ },
+  ]
+) {
+  const title = `${prefix ? "generateName " : ""}"${name}" of signer "${signerName}"`;
+  test(`trustBundleNameErrors() ${want === undefined ? "accepts" : "refuses"} ${title}`, () => {
+    const errors = trustBundleNameErrors(name, prefix, build(name, signerName));
+    assert.equal(errors.length, want === undefined ? 0 : 1);
+    if (want !== undefined) assert.match(errors[0]!, want);
+  });
+}
+
+const KEY = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n";
+const WITH_HEADER = "-----BEGIN CERTIFICATE-----\na: b\n\nMAA=\n-----END CERTIFICATE-----\n";
+const NO_CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+for (
+  const { name, bundle, want } of [
+    { name: "a CA with text around it", bundle: `before\n${TRUST_ANCHOR}after`, want: [] },
+    { name: "no text", bundle: "", want: ["at least one trust anchor must be provided"] },
+    { name: "no PEM", bundle: "text", want: ["at least one trust anchor must be provided"] },
+    { name: "a key", bundle: TRUST_ANCHOR + KEY, want: ["entry 1 has bad block type: PRIVATE KEY"] },
+    { name: "headers", bundle: WITH_HEADER, want: ["entry 0 has PEM block headers"] },
+    { name: "other bytes", bundle: NO_CERTIFICATE, want: ["entry 0 does not parse as X.509"] },
+    {
+      name: "a CA three times",
+      bundle: TRUST_ANCHOR.repeat(3),
+      want: ["duplicate trust anchor (indices [0 1 2])"],
+    },
+    {
+      name: "duplicates beside another fault",
+      bundle: TRUST_ANCHOR.repeat(2) + KEY,
+      want: ["entry 2 has bad block type: PRIVATE KEY"],
+    },
+  ]
+) {
+  test(`validateTrustBundleCreate() checks the bundle: ${name}`, () => {
+    assert.deepEqual(
+      validateTrustBundleCreate(build("b", "", bundle)).map(formatFieldError),
+      want.map((detail) => `spec.trustBundle: Invalid value: "<value omitted>": ${detail}`),
+    );
+  });
+}
+
+test("validateTrustBundleCreate() limits the bundle to 1 MiB", () => {
+  assert.deepEqual(validateTrustBundleCreate(build("b", "", "é".repeat(524_289))).map(formatFieldError), [
+    "spec.trustBundle: Too long: may not be more than 1048576 bytes",
+  ]);
+});
+
+test("validateTrustBundleUpdate() does not parse an unchanged bundle", () => {
+  const old = build("b", "", "text");
+  assert.deepEqual(validateTrustBundleUpdate(old, old), []);
+  assert.equal(validateTrustBundleUpdate(build("b", "", "other text"), old).length, 1);
+});
+
+test("validateTrustBundleUpdate() refuses another signer, whose bundles have other names", () => {
+  const old = build("example.com:foo:v1", FOO);
+  assert.deepEqual(
+    validateTrustBundleUpdate(build("example.com:foo:v1", "example.com/bar"), old).map(formatFieldError),
+    [
+      'metadata.name: Invalid value: "example.com:foo:v1": ClusterTrustBundle for signerName example.com/bar must be ' +
+      "named with prefix example.com:bar:",
+      'spec.signerName: Invalid value: "example.com/bar": field is immutable',
+    ],
+  );
+});
+
+for (const block of [KEY, "-----BEGIN A-----\n", "-----END A-----\n"]) {
+  test(`validateTrustBundleCreate() takes linear time for many times ${block.split("\n")[0]}`, async () => {
+    await assertLinear({
+      input: (size) => build("b", "", block.repeat(Math.floor(size / block.length))),
+      read: (bundle) => validateTrustBundleCreate(bundle).map(formatFieldError),
+      limit: 1_048_576,
+    });
+  });
+}
