@@ -32,6 +32,16 @@ export async function makeRequests(folder: TempFolder, cases: readonly SigningCa
   return made;
 }
 
+/** Creates the requests with kubectl, which may impersonate a user by flags. */
+export async function createRequests(
+  kubectl: Kubectl,
+  requests: readonly SigningRequest[],
+  ...flags: readonly string[]
+): Promise<void> {
+  const stdin = JSON.stringify({ apiVersion: "v1", kind: "List", items: requests.map(createManifest) });
+  await kubectl.given({ stdin }).run("create", "-f", "-", ...flags);
+}
+
 /** Creates the requests that the API accepts, approves them, and stores the rest as approved. */
 export async function submitRequests(
   plane: ControlPlane,
@@ -40,8 +50,7 @@ export async function submitRequests(
 ): Promise<void> {
   const stored = requests.filter(isOnlyStored);
   const created = requests.filter((one) => !isOnlyStored(one));
-  const items = created.map(createManifest);
-  await kubectl.given({ stdin: JSON.stringify({ apiVersion: "v1", kind: "List", items }) }).run("create", "-f", "-");
+  await createRequests(kubectl, created);
   await kubectl.run("certificate", "approve", ...created.map(({ csr }) => csr));
   for (const one of stored) {
     const key = `/registry/certificatesigningrequests/${one.csr}`;

@@ -1,0 +1,81 @@
+/** The same requests before kube-controller-manager's approver and before ours: both approve the same ones with the same words. */
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { test } from "node:test";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../../core/kube/certificates_v1.ts";
+import { type Running, startTlsboot } from "../support/child.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { controllerRbac } from "../support/interop/controller_rbac.ts";
+import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { CASES, CASES_OF_ENCIPHERMENT, isOnlyStored } from "../support/interop/signing_cases.ts";
+import { createRequests, makeRequests, type SigningRequest } from "../support/interop/signing_requests.ts";
+
+/** A user of any node's certificate, and a node: NodeRestriction lets it request its own certificates only. */
+const REQUESTERS = [
+  { prefix: "first", flags: ["--as=system:bootstrap:abcdef", "--as-group=system:bootstrappers"], subject: "" },
+  { prefix: "renewal", flags: ["--as=system:node:n1", "--as-group=system:nodes"], subject: "/CN=system:node:n1" },
+] as const;
+
+const SIGNERS: readonly string[] = [KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER];
+
+/** Neither approver looks at the requested lifetime. */
+const KUBELET_CASES = [...CASES, ...CASES_OF_ENCIPHERMENT].filter((one) =>
+  SIGNERS.includes(one.signerName) && one.expirationSeconds === undefined && !isOnlyStored(one)
+);
+
+/** More requests than an approver works on at a time: once all of them are approved, all before them were decided. */
+const LAST = Array.from({ length: 6 }, (_, index) => `last-${index}`);
+
+/** Returns the conditions of every request without their times, by name. */
+async function collectDecisions(
+  approver: Running,
+  requests: readonly SigningRequest[],
+  kubectl: Kubectl,
+): Promise<ReadonlyMap<string, unknown>> {
+  await using _approver = approver;
+  for (const { prefix, flags, subject } of REQUESTERS) {
+    const own = requests.filter((one) => one.subject.includes(subject));
+    await createRequests(kubectl, own.map((one) => ({ ...one, csr: `${prefix}-${one.csr}` })), ...flags);
+  }
+  for (const csr of LAST) {
+    await createRequests(kubectl, [{ ...requests[0]!, csr }], ...REQUESTERS[0].flags);
+    await kubectl.run("wait", `csr/${csr}`, "--for=condition=Approved", "--timeout=60s");
+  }
+  const { items }: { readonly items: readonly CertificateSigningRequest[] } = JSON.parse(
+    await kubectl.run("get", "csr", "-o", "json"),
+  );
+  await kubectl.run("delete", "--raw", "/apis/certificates.k8s.io/v1/certificatesigningrequests");
+  return new Map(items.map(({ metadata, status }) => {
+    const conditions = status.conditions?.map(({ lastUpdateTime: _u, lastTransitionTime: _t, ...rest }) => rest);
+    return [metadata.name ?? "", conditions];
+  }));
+}
+
+test("kube-controller-manager and our approver approve the same requests, whatever the key and the usages", async () => {
+  await using plane = await startControlPlane({ controllers: false });
+  await mkdir(plane.folder.join("home"));
+  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  await kubectl.given({ stdin: controllerRbac() }).run("create", "-f", "-");
+  const requests = await makeRequests(plane.folder, KUBELET_CASES);
+
+  const approving = ["certificatesigningrequest-approving-controller"];
+  const unlimited = ["--kube-api-qps=1000", "--kube-api-burst=1000"];
+  const theirs = await collectDecisions(plane.startControllers(approving, unlimited), requests, kubectl);
+  const alone = ["approver", "--kubeconfig", plane.adminKubeconfig, "--leader-elect=false"];
+  const ours = await collectDecisions(startTlsboot(alone), requests, kubectl);
+  const titles = new Map(requests.map(({ csr, name }) => [csr, name]));
+  for (const [name, conditions] of theirs) {
+    assert.deepEqual(ours.get(name), conditions, `${name}: ${titles.get(name.replace(/^[a-z]+-/, ""))}`);
+  }
+  for (const { prefix } of REQUESTERS) {
+    const approved = [...theirs].filter(([name, conditions]) => name.startsWith(prefix) && conditions !== undefined);
+    // Every key with both lists of usages, and the cases that break no rule of a client certificate.
+    assert.ok(approved.length >= 14, `${approved.length} requests are approved`);
+    assert.ok(approved.length < requests.length / 2, `${approved.length} of ${requests.length} are approved`);
+  }
+});
