@@ -365,6 +365,13 @@ export {
 } from "./pki/keys.ts";
 export { decodeBase64, encodeBase64 } from "./lib/base64.ts";
 export { encodePem, findPemBlock, parsePemBlocks, type PemBlock } from "./pki/pem.ts";
+export {
+  parseTokenKeys,
+  parseTokenSigner,
+  type TokenAlgorithm,
+  type TokenKey,
+  type TokenSigner,
+} from "./service_accounts/keys.ts";
 export type { DistinguishedName, OtherAttribute, SubjectFields } from "./pki/names.ts";
 export type { PublicKeyAlgorithm, PublicKeyFacts } from "./pki/public_key.ts";
 export type { Bytes } from "./pki/der.ts";

@@ -30,6 +30,7 @@ import {
 import { createHealthRoutes, type HealthCheck } from "./http/health.ts";
 import { MAX_TARGET_LENGTH } from "./http/limits.ts";
 import { createOpenapiRoutes } from "./http/openapi.ts";
+import { createOpenidRoutes, type DiscoverableIssuer } from "./http/openid.ts";
 import { parseTarget, toAttributes } from "./http/request_info.ts";
 import { createApiRoutes, createServedCheck, respondUnknown, type Served } from "./http/resource_handler.ts";
 import {
@@ -69,6 +70,8 @@ export interface AppDeps extends RegistryDeps {
   readonly serverAddress: () => string;
   /** The revocation lists that are served without authentication. */
   readonly crls: PublishedCrls;
+  /** The issuer of service account tokens; absent when it cannot be discovered. */
+  readonly openid?: DiscoverableIssuer;
   /** Aborts when the server stops, which ends the watches. */
   readonly stopping: AbortSignal;
 }
@@ -142,6 +145,7 @@ function createRoutes(deps: AppDeps): readonly ServedRoute[] {
     { path: "/version/*", answer: () => Promise.reject(pathNotFound()) },
     createCrlRoute(deps.crls),
     { path: SNAPSHOT_PATH, isLabel: true, answer: (exchange) => respondSnapshot(exchange, deps) },
+    ...(deps.openid === undefined ? [] : createOpenidRoutes(deps.openid)),
     ...createOpenapiRoutes(kinds, deps.version["gitVersion"] ?? "", deps.clock),
     ...createDiscoveryRoutes(groups, deps.serverAddress),
     ...createApiRoutes({ ...deps, encodings: new SharedEncodings() }, deps.served),
@@ -259,6 +263,7 @@ function authenticate(deps: AppDeps): Step {
     }
     exchange.user = user;
     exchange.audit = createAuditTrail(deps, exchange, user);
+    if (exchange.credentialAnnotations !== undefined) exchange.audit?.annotate(exchange.credentialAnnotations);
     if (exchange.audit?.received() === false) throw internalError("failed to store audit event");
     await next();
   };
@@ -306,7 +311,10 @@ async function authenticateCaller(deps: AppDeps, exchange: Exchange): Promise<Us
   if (result.kind !== "unauthorized") {
     deps.metrics.authenticated("success", result.user.username, seconds());
     exchange.authenticated = { credentials, user: result.user };
-    exchange.isRecovering = result.kind === "user" && result.isRecovering === true;
+    if (result.kind === "user") {
+      exchange.isRecovering = result.isRecovering === true;
+      exchange.credentialAnnotations = result.auditAnnotations;
+    }
     return result.user;
   }
   const { auditId, info: { path } } = exchange;

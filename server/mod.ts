@@ -65,7 +65,7 @@
  */
 
 // The server, and its parts for a server of your own.
-export { type Server, type ServerOptions, startServer } from "./server.ts";
+export { type Server, type ServerOptions, type ServiceAccountOptions, startServer } from "./server.ts";
 export { type App, type AppDeps, createApp } from "./app.ts";
 export {
   createFlowControl,
@@ -82,9 +82,10 @@ export { createLoopbackTransport } from "./loopback.ts";
 export { type Answer, type AnswerBody, type AnswerHeaders, type AnswerStream, toResponse } from "./http/answer.ts";
 export type { Caller, IncomingRequest, RequestConnection } from "./http/exchange.ts";
 export type { ServingPair } from "./connections/tls.ts";
-export type { MethodResult, PeerCertificate } from "./authn/authentication.ts";
+export type { MethodResult, PeerCertificate, TokenAuthenticator } from "./authn/authentication.ts";
 export type { AuditCounts, AuditOptions, AuditSink } from "./http/audit.ts";
 export type { HealthCheck } from "./http/health.ts";
+export type { DiscoverableIssuer } from "./http/openid.ts";
 export { createMetrics, type Metrics, type ObservedRequest, type WatchedResource } from "./metrics/api_requests.ts";
 export { createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
 export { type ControllerMetrics, createControllerMetrics } from "./metrics/controllers.ts";
@@ -119,6 +120,8 @@ export type {
   ColumnDefinition,
   CommitContext,
   GuardedRequest,
+  PostContext,
+  PostedSubresource,
   Resource,
   Review,
   ReviewContext,

@@ -7,6 +7,8 @@ import { parseCaBundle } from "../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import type { TokenFile } from "../core/bootstrap/token_file.ts";
+import { DEFAULT_ISSUER } from "../core/service_accounts/claims.ts";
+import type { TokenKey, TokenSigner } from "../core/service_accounts/keys.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import { createAdmission } from "./admission/admission.ts";
 import { createBootstrapTokenPlugins } from "./admission/bootstrap_tokens.ts";
@@ -15,6 +17,7 @@ import { createRevocationPlugins } from "./admission/revocation.ts";
 import { createSigningRequestPlugins, type SigningRequestLimits } from "./admission/signing_requests.ts";
 import { type App, createApp } from "./app.ts";
 import { createAuthenticator } from "./authn/authenticator.ts";
+import { createServiceAccountTokenAuthenticator } from "./authn/service_account_tokens.ts";
 import { createAuthorizer } from "./authz/authorizer.ts";
 import { createRbacSource } from "./authz/rbac_source.ts";
 import { openBootstrapTokens } from "./bootstrap_tokens.ts";
@@ -47,6 +50,7 @@ import { openRevocations, type Revocations } from "./revocation/revocations.ts";
 import { createResources } from "./registry/resources.ts";
 import { apiService } from "./registry/services.ts";
 import { createReviews } from "./registry/reviews.ts";
+import { createTokenSubresource } from "./registry/token_requests.ts";
 import type { Storage } from "./storage/storage.ts";
 
 /** The dependencies and settings of a server. */
@@ -90,6 +94,22 @@ export interface ServerOptions {
   readonly customSigners?: readonly string[];
   /** The register of issued certificates over the storage, which its owner disposes; by default one is opened. */
   readonly register?: Register;
+  /** The tokens of service accounts; by default none are issued and none accepted. */
+  readonly serviceAccounts?: ServiceAccountOptions;
+}
+
+/** The settings of service account tokens, as kube-apiserver's flags have them. */
+export interface ServiceAccountOptions {
+  /** The accepted issuers; the first one is that of new tokens. */
+  readonly issuers: readonly [string, ...string[]];
+  readonly apiAudiences: readonly string[];
+  readonly signer: TokenSigner;
+  /** The keys that verify tokens. */
+  readonly keys: readonly TokenKey[];
+  /** The longest lifetime of a token; 0 for no limit. */
+  readonly maxExpirationSeconds: number;
+  /** Returns the URL of the key set; undefined when the issuer cannot be discovered. */
+  readonly jwksUri: (() => string) | undefined;
 }
 
 /** A running server. Disposing it ends the watches and stops the listener; its owner disposes the storage. */
@@ -210,7 +230,13 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     ? undefined
     : new NodeRecovery({ storage, register, clock, random, logger, registry, ...options.nodeRecovery });
   const recovery = nodeRecovery === undefined ? {} : { nodeRecovery };
+  const { serviceAccounts } = options;
+  const apiAudiences = serviceAccounts?.apiAudiences ?? [DEFAULT_ISSUER];
   const authenticate = createAuthenticator({
+    apiAudiences,
+    ...(serviceAccounts === undefined
+      ? {}
+      : { serviceAccountTokens: createServiceAccountTokenAuthenticator({ clock, storage, ...serviceAccounts }) }),
     revocations,
     clock,
     logger,
@@ -228,7 +254,21 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const signingRequests = await createSigningRequestPlugins(limits, options);
   const commitRequest = createRequestCommit({ storage, register, random, clientCas });
   const unrecorded = await followUnrecorded({ storage, register, clientCas, logger });
-  const resources = createResources({ authorizer, rbac, revocations, storage, clientCas, commitRequest });
+  const resources = createResources({
+    authorizer,
+    rbac,
+    revocations,
+    storage,
+    clientCas,
+    commitRequest,
+    ...(serviceAccounts === undefined ? {} : {
+      serviceAccountToken: createTokenSubresource({
+        storage,
+        random,
+        issuer: { ...serviceAccounts, issuer: serviceAccounts.issuers[0] },
+      }),
+    }),
+  });
   countObjects(registry, storage, resources);
   const seats = options.maxRequestsInflight ?? DEFAULT_SEATS;
   const flowControl = createFlowControl({ clock, seats, onRejected: countRejections(registry) });
@@ -245,7 +285,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       ...createRevocationPlugins({ revocations, storage, logger }),
       ...(nodeRecovery === undefined ? [] : [nodeRecovery.plugin]),
     ]),
-    served: { resources, reviews: createReviews({ authorizer, authenticate }) },
+    served: { resources, reviews: createReviews({ authorizer, authenticate, apiAudiences }) },
     authenticate,
     authorizer,
     revocations,
@@ -258,6 +298,9 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     version: options.version,
     serverAddress: options.serverAddress,
     crls: options.crls ?? { find: () => undefined },
+    ...(serviceAccounts?.jwksUri === undefined ? {} : {
+      openid: { issuer: serviceAccounts.issuers[0], keys: serviceAccounts.keys, jwksUri: serviceAccounts.jwksUri },
+    }),
     stopping: stopping.signal,
   });
   return {

@@ -26,6 +26,7 @@ const CORE_ORDER = [
   "kube",
   "ports.ts",
   "pki",
+  "service_accounts",
   "csr",
   "register",
   "rbac",

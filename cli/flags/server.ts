@@ -1,4 +1,6 @@
 /** kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names. */
+import { err, ok } from "../../core/lib/result.ts";
+import { DEFAULT_ISSUER } from "../../core/service_accounts/claims.ts";
 import {
   choiceFlag,
   durationFlag,
@@ -6,6 +8,8 @@ import {
   hostFlag,
   hostListFlag,
   integerFlag,
+  listFlag,
+  parsedFlag,
   switchFlag,
   textFlag,
 } from "../framework/flags.ts";
@@ -39,6 +43,40 @@ export const SERVER_FLAGS = {
   enableBootstrapTokenAuth: switchFlag({
     default: true,
     summary: "Let bootstrap tokens (Secrets of type bootstrap.kubernetes.io/token in kube-system) authenticate.",
+  }),
+  serviceAccountIssuer: {
+    ...listFlag({
+      default: [DEFAULT_ISSUER],
+      summary:
+        "Issuer of service account tokens, best an https URL; repeat it to accept the tokens of others too. The first " +
+        "one issues.",
+    }),
+    placeholder: "URLS",
+  },
+  serviceAccountSigningKeyFile: fileFlag({
+    summary:
+      "Private key that signs service account tokens, PEM, RSA or ECDSA. Without it, pki/sa.key in --data-dir, " +
+      "which is made when it is missing.",
+  }),
+  serviceAccountKeyFile: listFlag({
+    placeholder: "FILES",
+    summary: "PEM files with further keys whose service account tokens are accepted, public or private. Without " +
+      "--service-account-signing-key-file those of pki/sa.pub in --data-dir are accepted too.",
+    completion: { kind: "file" },
+  }),
+  apiAudiences: listFlag({
+    summary: "Audiences of service account tokens that this server accepts. Without it, the issuers.",
+  }),
+  serviceAccountJwksUri: parsedFlag({
+    placeholder: "URL",
+    summary:
+      "URL at which others find the keys of service account tokens, when they do not reach this server: the documents " +
+      "at /.well-known/openid-configuration and /openid/v1/jwks are then published elsewhere.",
+    parse: (text) => URL.canParse(text) && new URL(text).protocol === "https:" ? ok(text) : err("want an https URL"),
+  }),
+  serviceAccountMaxTokenExpiration: durationFlag({
+    default: "0",
+    summary: "Longest lifetime of a service account token, 1h or more: a longer one is shortened. 0 for no limit.",
   }),
   anonymousAuth: switchFlag({
     default: true,

@@ -10,7 +10,7 @@ import type { ServingPair } from "../../server/connections/tls.ts";
 import type { NodeRecoveryLimits } from "../../server/node_recovery.ts";
 import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import type { Register } from "../../server/register/register.ts";
-import { type Server, startServer } from "../../server/server.ts";
+import { type Server, type ServiceAccountOptions, startServer } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { getOpenFilesLimit } from "../system.ts";
 import type { ControllerDeps } from "./deps.ts";
@@ -25,6 +25,7 @@ export interface ServerSettings {
   readonly tokenFile: TokenFile | undefined;
   readonly bootstrapTokens: boolean;
   readonly anonymous: boolean;
+  readonly serviceAccounts: ServiceAccountOptions;
   readonly audit: AuditOptions | undefined;
   /** The number of requests that are served at once. */
   readonly maxRequestsInflight: number;

@@ -12,6 +12,10 @@ export interface DataDir {
   readonly caKey: string;
   readonly servingCertificate: string;
   readonly servingKey: string;
+  /** The key that signs service account tokens, under kubeadm's name. */
+  readonly tokenKey: string;
+  /** The public keys of the accepted tokens, under kubeadm's name. */
+  readonly tokenPublicKeys: string;
   readonly database: string;
   /** The file that names the etcd with the objects, when they are not in the database. */
   readonly etcdPlace: string;
@@ -46,6 +50,8 @@ export function dataDirAt(root: string): DataDir {
     caKey: ca.key,
     servingCertificate: join(pki, "apiserver.crt"),
     servingKey: join(pki, "apiserver.key"),
+    tokenKey: join(pki, "sa.key"),
+    tokenPublicKeys: join(pki, "sa.pub"),
     database: join(root, "tlsboot.db"),
     etcdPlace: join(root, ETCD_PLACE_NAME),
     issued: join(root, "issued-certificates.jsonl"),

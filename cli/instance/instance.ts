@@ -35,6 +35,7 @@ import { Parts } from "./parts.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
 import { readRequiredFile } from "./required_file.ts";
 import { keepRevocations, revocationObjects } from "./revocation.ts";
+import { openServiceAccounts } from "./service_accounts.ts";
 import { createServingRenewal, ensureServing, findHost, listPermittedNames, readGivenServing } from "./serving.ts";
 import { type InstanceStorage, openStorage } from "./storage.ts";
 import { watchDisks } from "./storage_space.ts";
@@ -127,6 +128,12 @@ export async function startInstance(
   if (authorities.client !== authorities.serving) {
     await crls.add(authorityPaths(dir.root, "client"), () => Promise.resolve(authorities.client));
   }
+  const place = { url: "" };
+  const serviceAccounts = await openServiceAccounts(settings, {
+    dir,
+    isShared: isShared && !isNew,
+    url: () => place.url,
+  }, deps);
   const serving = given ?? await ensureServing(dir, authorities.serving, names, deps);
   if (given === undefined) await recordUsed(parseLeaf(serving.certificatePem), "serving");
   const server = starting.add(
@@ -139,6 +146,7 @@ export async function startInstance(
       tokenFile,
       bootstrapTokens: settings.enableBootstrapTokenAuth,
       anonymous: settings.anonymousAuth,
+      serviceAccounts,
       audit: auditLog.audit,
       maxRequestsInflight: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
       objects: [...objects(isNew), ...revocationObjects()],
@@ -167,6 +175,7 @@ export async function startInstance(
   }
   if (deps.heap !== undefined) starting.add(keepHeapSmall(deps.heap, deps));
   const url = `https://${isIPv6(host) ? `[${host}]` : host}:${server.port}`;
+  place.url = url;
   const { revocations } = server;
   starting.add(await keepAdminKubeconfig(dir, { server: url, authorities, record: recordUsed, revocations }, deps));
 

@@ -7,6 +7,8 @@ import { Secret } from "../../core/lib/brand.ts";
 import { createAuthority } from "../../core/pki/authority.ts";
 import { SERIAL_BYTES } from "../../core/pki/issue.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { DEFAULT_ISSUER } from "../../core/service_accounts/claims.ts";
+import { KEY_SET_PATH } from "../../core/service_accounts/issuer_documents.ts";
 import { BACKDATE_MS, DEFAULT_SIGNING_SECONDS } from "../../core/signing/plan.ts";
 import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { ADMIN_NAME, createAdminKubeconfig } from "../instance/admin_kubeconfig.ts";
@@ -18,6 +20,7 @@ import { autoApproveBinding, initialBindings } from "../instance/instance_rbac.t
 import { ensureClusterInfo } from "../instance/joining.ts";
 import { Parts, runBeside } from "../instance/parts.ts";
 import { keepRevocations, revocationObjects } from "../instance/revocation.ts";
+import { createTokenSigner } from "../instance/service_accounts.ts";
 import { issuePair } from "../authority/issue_pair.ts";
 import { type AdminAccess, createAdminAccess } from "./api_access.ts";
 import { createSystemPorts, type SystemPorts } from "./defaults.ts";
@@ -66,6 +69,8 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
   }, ports);
   const token = Buffer.from(random.bytes(16)).toString("hex");
   const metrics = createInstanceMetrics(clock);
+  const signer = await createTokenSigner();
+  const place = { url: "" };
 
   await using starting = new Parts();
   const storage = starting.add(createMemoryStorage(ports));
@@ -85,6 +90,14 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
       },
       bootstrapTokens: true,
       anonymous: true,
+      serviceAccounts: {
+        issuers: [DEFAULT_ISSUER],
+        apiAudiences: [DEFAULT_ISSUER],
+        signer,
+        keys: [signer.key],
+        maxExpirationSeconds: 0,
+        jwksUri: () => `${place.url}${KEY_SET_PATH}`,
+      },
       audit: undefined,
       maxRequestsInflight: 600,
       objects: [
@@ -100,6 +113,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
     }, { ...ports, storage }),
   );
   const url = `https://${BIND_ADDRESS}:${server.port}`;
+  place.url = url;
   const cluster = { server: url, caPem: ca.certificatePem };
   const lifetime = new AbortController().signal;
   await ensureClusterInfo({ server, isShared: false }, cluster, ports, lifetime);

@@ -82,11 +82,18 @@ export function isAtLeast(level: AuditLevel, least: AuditLevel): boolean {
 }
 
 /** Resources whose bodies are secrets. Only their metadata is recorded, whatever the policy says. */
-const SECRET_RESOURCES: ReadonlySet<string> = new Set(["/secrets", "authentication.k8s.io/tokenreviews"]);
+const SECRET_RESOURCES: ReadonlySet<string> = new Set([
+  "/secrets",
+  "/serviceaccounts/token",
+  "authentication.k8s.io/tokenreviews",
+]);
 
 /** Reports whether the bodies of a request contain secrets. */
 export function isAboutSecrets(attributes: Attributes): boolean {
-  return attributes.kind === "resource" && SECRET_RESOURCES.has(`${attributes.apiGroup}/${attributes.resource}`);
+  if (attributes.kind !== "resource") return false;
+  const { apiGroup, resource, subresource } = attributes;
+  const name = `${apiGroup}/${resource}`;
+  return SECRET_RESOURCES.has(name) || SECRET_RESOURCES.has(`${name}/${subresource}`);
 }
 
 function withoutSecrets(level: AuditLevel, attributes: Attributes): AuditLevel {

@@ -82,11 +82,16 @@ test("decideAudit() joins the stages to omit, and lets a rule overrule the polic
 });
 
 for (
-  const [group, name] of [["", "secrets"], ["authentication.k8s.io", "tokenreviews"]] as const
+  const [group, name, subresource = ""] of [
+    ["", "secrets"],
+    ["", "serviceaccounts", "token"],
+    ["authentication.k8s.io", "tokenreviews"],
+  ] as const
 ) {
   test(`decideAudit() never records the bodies of ${name}, whatever the policy requests`, () => {
     const policy = { ...DEFAULT_AUDIT_POLICY, rules: [rule({ level: "RequestResponse" })] };
-    const decide = (apiGroup: string) => decideAudit(policy, jane, resource({ apiGroup, resource: name })).level;
+    const decide = (apiGroup: string) =>
+      decideAudit(policy, jane, resource({ apiGroup, resource: name, subresource })).level;
     assert.equal(decide(group), "Metadata");
     assert.equal(decide("example.com"), "RequestResponse");
   });

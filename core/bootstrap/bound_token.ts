@@ -78,7 +78,7 @@ export interface TokenRefusal {
 }
 
 /** The parts of a certificate signing request that the limits of a token concern. */
-export interface TokenRequest {
+export interface RequestWithToken {
   readonly signerName: string;
   readonly subject: { readonly commonName: string; readonly organizations: readonly string[] };
   readonly key: PublicKeyPin;
@@ -221,7 +221,7 @@ function isFromNetwork(text: string | undefined, networks: readonly string[]): b
 }
 
 /** Decides about a request that was made with a token: the node, then the key. */
-export function decideTokenRequest(secret: SecretObject, request: TokenRequest): TokenRequestDecision {
+export function decideTokenRequest(secret: SecretObject, request: RequestWithToken): TokenRequestDecision {
   if (!isLimitedToken(secret)) return { kind: "allowed" };
   const refuse = (kind: TokenRefusal["kind"], message: string): TokenRequestDecision => ({
     kind: "refused",
@@ -247,13 +247,13 @@ export function decideTokenRequest(secret: SecretObject, request: TokenRequest):
   return refuse("key", `${bound} used the token, which is for ${maxKeys}; this request has the key ${request.key}`);
 }
 
-function isRequestOfNode({ signerName, subject }: TokenRequest, node: NodeName): boolean {
+function isRequestOfNode({ signerName, subject }: RequestWithToken, node: NodeName): boolean {
   const { commonName, organizations } = toNodeSubject(node);
   return signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER && subject.commonName === commonName &&
     isSameSet(subject.organizations, organizations);
 }
 
-function describe({ signerName, subject }: TokenRequest): string {
+function describe({ signerName, subject }: RequestWithToken): string {
   return `"${escapeControls(subject.commonName)}" of signer ${escapeControls(signerName)}`;
 }
 

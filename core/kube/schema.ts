@@ -29,8 +29,14 @@ export type FieldType =
  *   in protobuf too, except nil lists, maps and bytes.
  * - `omitempty`: left out of JSON when zero; protobuf writes scalars, strings and messages always.
  * - `optional`: a Go pointer; absent and zero differ; left out of both when absent.
+ * - `nullable`: a Go pointer without `omitempty`; like `optional`, but `null` in JSON when absent.
  */
-export type Presence = "always" | "omitempty" | "optional";
+export type Presence = "always" | "omitempty" | "optional" | "nullable";
+
+/** Reports whether a field is a pointer in Go, so that it may be absent and zero. */
+export function isPointer({ presence }: { readonly presence: Presence }): boolean {
+  return presence === "optional" || presence === "nullable";
+}
 
 /** The rules for merging lists and maps: structured-merge-diff's types and the tags of strategic merge patch. */
 export interface MergeRules {

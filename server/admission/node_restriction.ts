@@ -4,7 +4,9 @@
  */
 import { parseRequest } from "../../core/csr/request.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
+import type { TokenRequest } from "../../core/kube/authentication_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
+import { notFound } from "../../core/kube/status.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { formatQualifiedResource } from "../../core/kube/schema.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
@@ -46,6 +48,8 @@ function findRefusal(request: AdmissionRequest): Refusal | undefined {
       return checkCsiNode(nodeName, request);
     case "certificatesigningrequests.certificates.k8s.io":
       return checkCsr(nodeName, request);
+    case "serviceaccounts":
+      return checkTokenRequest(request);
     default:
       return undefined;
   }
@@ -102,6 +106,19 @@ function checkCsr(nodeName: string, { operation, kind, object }: AdmissionReques
   const wanted = `${NODE_USER_PREFIX}${nodeName}`;
   if (parsed.value.subject.commonName === wanted) return undefined;
   return { message: `can only create a node CSR with CN=${wanted}` };
+}
+
+/**
+ * A node may request only tokens that are bound to one of its pods, which it must name by its uid. There are no pods here.
+ */
+function checkTokenRequest({ operation, subresource, object }: AdmissionRequest): Refusal | undefined {
+  if (operation !== "CREATE" || subresource !== "token") return undefined;
+  const { apiVersion, kind, name = "", uid = "" } = (object as TokenRequest).spec.boundObjectRef ?? {};
+  if (apiVersion !== "v1" || kind !== "Pod" || name === "") {
+    return { message: "node requested token not bound to a pod" };
+  }
+  if (uid === "") return { message: "node requested token with a pod binding without a uid" };
+  throw notFound({ group: "", plural: "pods" }, name);
 }
 
 /** The name of a created object is in its metadata, because the URL of a POST has none. */

@@ -25,6 +25,8 @@ export type AuthnResult =
     /** The requested audiences that the credential is meant for. */
     readonly audiences: readonly string[];
     readonly warnings?: readonly string[];
+    /** What the audit log says about the credential. */
+    readonly auditAnnotations?: Readonly<Record<string, string>>;
     /** A node that presented its expired certificate: it may only request its next one (`server/node_recovery.ts`). */
     readonly isRecovering?: true;
   }
@@ -47,7 +49,14 @@ export type Authenticator = (request: AuthnRequest) => Promise<AuthnResult>;
 
 /** The result of one method: a user, no credential of its kind, or a credential that is not valid. */
 export type MethodResult =
-  | { readonly kind: "user"; readonly user: UserInfo }
+  | {
+    readonly kind: "user";
+    readonly user: UserInfo;
+    /** The requested audiences that the credential is meant for, where it names audiences. */
+    readonly audiences?: readonly string[];
+    /** What the audit log says about the credential. */
+    readonly auditAnnotations?: Readonly<Record<string, string>>;
+  }
   | { readonly kind: "none" }
   /** `isGenuine` marks a credential that is valid by itself, but that this server refuses. */
   | { readonly kind: "failed"; readonly reason: string; readonly isGenuine?: true };
@@ -55,19 +64,8 @@ export type MethodResult =
 /** Checks one bearer token: `none` when the token belongs to another authenticator or is not valid. */
 export type TokenAuthenticator = (
   token: string,
-  request: Pick<AuthnRequest, "remoteAddress" | "isRepeated">,
+  request: Pick<AuthnRequest, "remoteAddress" | "isRepeated" | "audiences">,
 ) => Promise<MethodResult>;
-
-/**
- * The audiences of this server: kube-apiserver's default, which is its service account issuer (`--api-audiences`). Static
- * and bootstrap tokens name no audience and count as meant for this server.
- */
-export const API_AUDIENCES: readonly string[] = ["https://kubernetes.default.svc"];
-
-/** The requested audiences that this server has, in the order of the request and with its duplicates. */
-export function selectAcceptedAudiences(wanted: readonly string[]): readonly string[] {
-  return wanted.filter((audience) => API_AUDIENCES.includes(audience));
-}
 
 /**
  * A certificate that a client presented. It counts as verified only when the socket has `authorized === true`: the

@@ -1,6 +1,6 @@
 /**
  * The chain of authenticators (`pkg/kubeapiserver/authenticator/config.go`): client certificate, then bearer token
- * (token file, bootstrap tokens), then anonymous. The first success wins; an invalid credential is never downgraded to
+ * (token file, service accounts, bootstrap tokens), then anonymous. The first success wins; an invalid credential is never downgraded to
  * anonymous.
  */
 import type { TokenFile } from "../../core/bootstrap/token_file.ts";
@@ -9,15 +9,7 @@ import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, type UserIn
 import { goQuote } from "../../core/lib/quote.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { findCertificateFingerprint, type PresentedCertificate } from "../../core/revocation/revocation_index.ts";
-import {
-  API_AUDIENCES,
-  type Authenticator,
-  type AuthnRequest,
-  type AuthnResult,
-  type MethodResult,
-  selectAcceptedAudiences,
-  type TokenAuthenticator,
-} from "./authentication.ts";
+import type { Authenticator, AuthnRequest, AuthnResult, MethodResult, TokenAuthenticator } from "./authentication.ts";
 import {
   type BootstrapTokenDeps,
   createBootstrapTokenAuthenticator,
@@ -38,6 +30,10 @@ export interface AuthenticatorDeps {
   /** Reads the Secrets of bootstrap tokens, and learns how the tokens are used. */
   readonly bootstrapTokens?: BootstrapTokenDeps["tokens"];
   readonly anonymous: boolean;
+  /** The audiences of this server. */
+  readonly apiAudiences: readonly string[];
+  /** Checks the tokens of service accounts; absent where none are accepted. */
+  readonly serviceAccountTokens?: TokenAuthenticator;
   /** Finds revoked users and certificates; absent where nothing can be revoked. */
   readonly revocations?: Pick<Revocations, "findRefusal">;
   /** Lets nodes with an expired certificate request their next one; absent when that is off. */
@@ -51,7 +47,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const byCertificate = createClientCertificateAuthenticator(deps.clientCas);
   const byToken = createTokenAuthenticators(deps);
   return async (request) => {
-    const { authorizationHeader, peerCertificate, audiences = API_AUDIENCES, isRepeated = false } = request;
+    const { authorizationHeader, peerCertificate, audiences = deps.apiAudiences, isRepeated = false } = request;
     const failures: string[] = [];
     const shown = refuseRevoked(deps, request, byCertificate(peerCertificate, deps.clock.now()));
     if (shown.kind === "user") {
@@ -64,11 +60,15 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     const refusal = shown.kind === "failed" && shown.isGenuine === true ? { refusal: shown.reason } : {};
     const reported = { ...(warning === undefined ? {} : { warnings: [warning] }), ...refusal };
     if (token !== undefined) {
-      const accepted = selectAcceptedAudiences(audiences);
-      // No method accepts a token for other audiences.
-      const tried = await tryToken(token, request, accepted.length === 0 ? [] : byToken);
+      const tried = await tryToken(token, request, byToken);
       const result = tried.kind === "user" ? refuseRevoked(deps, request, tried) : tried;
-      if (result.kind === "user") return accept(result.user, accepted);
+      if (result.kind === "user") {
+        const { auditAnnotations } = result;
+        const accepted = accept(result.user, result.audiences ?? audiences);
+        return auditAnnotations === undefined ? accepted : { ...accepted, auditAnnotations };
+      }
+      // kube-apiserver reports a token of its issuer, too, as one that no method accepts, and then why.
+      if (result.isGenuine !== true && result.reason !== UNKNOWN_TOKEN) failures.push(UNKNOWN_TOKEN);
       failures.push(result.reason);
       return withoutUser(deps, failures, {
         ...reported,
@@ -119,13 +119,24 @@ function findCertificate(
 }
 
 function createTokenAuthenticators(deps: AuthenticatorDeps): readonly TokenAuthenticator[] {
-  const { clock, logger, tokenFile, bootstrapTokens } = deps;
+  const { clock, logger, tokenFile, bootstrapTokens, serviceAccountTokens } = deps;
   return [
-    ...(tokenFile === undefined ? [] : [createTokenFileAuthenticator(tokenFile)]),
+    ...(tokenFile === undefined ? [] : [forThisServer(createTokenFileAuthenticator(tokenFile), deps)]),
+    ...(serviceAccountTokens === undefined ? [] : [serviceAccountTokens]),
     ...(bootstrapTokens === undefined
       ? []
-      : [createBootstrapTokenAuthenticator({ clock, logger, tokens: bootstrapTokens })]),
+      : [forThisServer(createBootstrapTokenAuthenticator({ clock, logger, tokens: bootstrapTokens }), deps)]),
   ];
+}
+
+/** Tokens that name no audience are meant for this server alone, so they are not valid for other audiences. */
+function forThisServer(authenticate: TokenAuthenticator, { apiAudiences }: AuthenticatorDeps): TokenAuthenticator {
+  return async (token, request) => {
+    const audiences = (request.audiences ?? apiAudiences).filter((audience) => apiAudiences.includes(audience));
+    if (audiences.length === 0) return { kind: "none" };
+    const result = await authenticate(token, request);
+    return result.kind === "user" ? { ...result, audiences } : result;
+  };
 }
 
 /** Tries one authenticator after the other; an unknown token is a failure. */
@@ -138,8 +149,10 @@ async function tryToken(
     const result = await authenticate(token, request);
     if (result.kind !== "none") return result;
   }
-  return { kind: "failed", reason: "invalid bearer token" };
+  return { kind: "failed", reason: UNKNOWN_TOKEN };
 }
+
+const UNKNOWN_TOKEN = "invalid bearer token";
 
 function withoutUser(
   deps: AuthenticatorDeps,

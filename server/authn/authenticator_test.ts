@@ -6,6 +6,7 @@ import { createTokenSecret, toTokenSecretName } from "../../core/bootstrap/token
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { statusFromError } from "../../core/kube/status.ts";
+import { DEFAULT_ISSUER } from "../../core/service_accounts/claims.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
@@ -44,6 +45,7 @@ async function ask(
     tokenFile: file.value,
     bootstrapTokens: { getSecret: (name) => Promise.resolve(secrets()[name]) },
     anonymous: true,
+    apiAudiences: [DEFAULT_ISSUER],
     ...edit,
   });
   return await authenticate({ authorizationHeader: undefined, peerCertificate: undefined, ...request });
@@ -148,6 +150,7 @@ test("createAuthenticator() refuses a token even when no token method is enabled
     logger: createMemoryLogger(),
     clientCas: () => [],
     anonymous: true,
+    apiAudiences: [DEFAULT_ISSUER],
   });
   const result = await authenticate({ ...bearer("x"), peerCertificate: undefined });
   assert.deepEqual(result, { kind: "unauthorized", failures: ["invalid bearer token"] });

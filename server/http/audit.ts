@@ -121,18 +121,22 @@ export class AuditTrail {
     this.#event.impersonatedUser = toAuditUser(user);
   }
 
+  /** Adds annotations to the event. */
+  annotate(annotations: Readonly<Record<string, string>>): void {
+    this.#event.annotations = { ...this.#event.annotations, ...annotations };
+  }
+
   /** Records why a genuine credential was refused. */
   refused(reason: string): void {
-    this.#event.annotations = { ...this.#event.annotations, "authentication.tlsboot/refused": reason };
+    this.annotate({ "authentication.tlsboot/refused": reason });
   }
 
   /** Records the decision of the authorizer. */
   authorized({ kind, reason }: Decision): void {
-    this.#event.annotations = {
-      ...this.#event.annotations,
+    this.annotate({
       "authorization.k8s.io/decision": kind === "allow" ? "allow" : "forbid",
       "authorization.k8s.io/reason": reason,
-    };
+    });
   }
 
   /** Records the object in the request, which completes the object reference of the URL. */

@@ -23,7 +23,7 @@ import { Buffer } from "node:buffer";
 import { jsonText } from "../../core/kube/codec/encode.ts";
 import { apiGroupDiscoveryListSchema } from "../../core/kube/kinds/apidiscovery_v2.ts";
 import { type MediaType, negotiateTransformation } from "./negotiation.ts";
-import { formatDocumentName, type ServedKind } from "../../core/kube/openapi/mod.ts";
+import { formatDocumentName, type ServedKind, type ServedSubresource } from "../../core/kube/openapi/mod.ts";
 import type { Served } from "./resource_handler.ts";
 
 /** Creates the routes of the served groups; their handlers throw StatusError 405 and 406. */
@@ -107,6 +107,7 @@ function toLegacyResources({ kind, verbs, subresources, storedAs }: DiscoveredRe
     name: `${kind.plural}/${sub.name}`,
     singularName: "",
     namespaced: kind.namespaced,
+    ...(sub.kind === undefined ? {} : { group: sub.kind.group, version: sub.kind.version }),
     kind: (sub.kind ?? kind).kind,
     verbs: sub.verbs,
   }));
@@ -164,14 +165,16 @@ function toAggregatedResource({ kind, verbs, subresources }: DiscoveredResource)
     ...(subresources.length === 0 ? {} : {
       subresources: subresources.map((sub) => ({
         subresource: sub.name,
-        responseKind: toResponseKind(sub.kind ?? kind),
+        responseKind: sub.kind === undefined
+          ? toResponseKind(kind)
+          : { group: sub.kind.group, version: sub.kind.version, kind: sub.kind.kind },
         verbs: sub.verbs,
       })),
     }),
   };
 }
 
-/** kube-apiserver's aggregator omits group and version, because they are those of the document. */
+/** kube-apiserver's aggregator omits group and version where they are those of the document. */
 function toResponseKind({ kind }: Kind): object {
   return { group: "", version: "", kind };
 }
@@ -203,13 +206,19 @@ const GROUP_ORDER: readonly string[] = [
   TLSBOOT_GROUP,
 ];
 
+function listSubresources({ subresources, postedSubresources = [] }: Resource): readonly ServedSubresource[] {
+  const posted = postedSubresources.map(({ name, kind }) => ({ name, kind, verbs: ["create"] }));
+  return [...subresources.map(({ name, verbs }) => ({ name, verbs })), ...posted]
+    .sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
 /** Lists the served resources and reviews by group. */
 export function listDiscoveredGroups({ resources, reviews }: Served): readonly DiscoveredGroup[] {
   const all: readonly DiscoveredResource[] = [
     ...resources.filter(({ isHidden }) => isHidden !== true).map((resource) => ({
       kind: resource.kind,
       verbs: resource.verbs,
-      subresources: [...resource.subresources].sort((a, b) => a.name < b.name ? -1 : 1),
+      subresources: listSubresources(resource),
       // Deleting a namespace returns the namespace, but kube-apiserver's documents do not describe that.
       deleteReturnsObject: resource.deletion?.returnsObject === true && resource.deletion.begin === undefined,
       storedAs: findStoredKind(resource, resources),

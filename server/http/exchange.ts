@@ -78,6 +78,8 @@ export class Exchange {
   readonly repeated: ReadonlyMap<string, string> | undefined;
   /** The credentials of the client and the user whom they identified; undefined for in-process clients. */
   authenticated: Pick<OpenStream, "credentials" | "user"> | undefined;
+  /** What the audit log says about these credentials. */
+  credentialAnnotations: Readonly<Record<string, string>> | undefined;
   /** The client is a node whose certificate has expired: it may only request its next one. */
   isRecovering = false;
   /** The user of the request, after impersonation. */

@@ -1,39 +1,20 @@
-/**
- * Resource requests: finds the resource, checks the route, and calls the handler of the verb. A review is answered here,
- * because it is never stored.
- */
+/** Resource requests: finds the resource, checks the route, and calls the handler of the verb. */
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import { badRequest, pathNotFound } from "../../core/kube/status.ts";
 import { assertAbsent } from "../registry/absent_kinds.ts";
 import { createConvertedStorage } from "../registry/converted_storage.ts";
-import type { RegistryDeps, Target } from "../registry/registry.ts";
-import type { Resource, Review } from "../registry/resource.ts";
+import type { Target } from "../registry/registry.ts";
+import type { PostedSubresource, Resource, Review } from "../registry/resource.ts";
 import type { Answer } from "./answer.ts";
 import { type Exchange, findHeader, getClientAddress } from "./exchange.ts";
-import { respondText, respondWire } from "./respond.ts";
-import { chooseRepresentation, handleGet, handleList } from "./read_handlers.ts";
+import { respondText } from "./respond.ts";
+import { handleGet, handleList } from "./read_handlers.ts";
 import { handleWatch, type WatchDeps } from "./watch_handler.ts";
 import { handlePatch } from "./patch_handler.ts";
 import type { RequestInfo } from "./request_info.ts";
 import { assertRoute, createMethodNotAllowed, type ServedRoute, toMethods } from "./routes.ts";
-import {
-  handleCreate,
-  handleDelete,
-  handleDeleteCollection,
-  handleUpdate,
-  type UpdateDeps,
-  withNamespace,
-} from "./write_handlers.ts";
-import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
-import { createManagedEndpoint } from "../../core/kube/managed_fields/endpoint.ts";
-import { trackUpdate } from "../../core/kube/managed_fields/track_update.ts";
-import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
-import { withMeta } from "../registry/write.ts";
-import { decodeBody, readBody } from "./body.ts";
-import { toWire } from "./encoding.ts";
-import { formatGoType } from "./known_kinds.ts";
-import { createOtherFormError, parseBodyMediaType } from "./negotiation.ts";
-import { parseWriteOptions } from "./options.ts";
+import { handleCreate, handleDelete, handleDeleteCollection, handleUpdate, type UpdateDeps } from "./write_handlers.ts";
+import { handlePosted, handleReview } from "./post_handlers.ts";
 
 /** The resources and reviews that the API serves. */
 export interface Served {
@@ -78,9 +59,9 @@ export function createServedCheck({ resources, reviews }: Served): (info: Reques
     [group, version, resource, sub].join("/");
   const known = new Set([
     ...reviews.map(({ kind }) => createKey(kind.group, kind.version, kind.plural)),
-    ...resources.flatMap(({ kind: { group, version, plural }, subresources }) => [
+    ...resources.flatMap(({ kind: { group, version, plural }, subresources, postedSubresources = [] }) => [
       createKey(group, version, plural),
-      ...subresources.map(({ name }) => createKey(group, version, plural, name)),
+      ...[...subresources, ...postedSubresources].map(({ name }) => createKey(group, version, plural, name)),
     ]),
   ]);
   return ({ isResourceRequest, apiGroup, apiVersion, resource, subresource }) =>
@@ -126,8 +107,10 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
       return handleWatch(deps, target, exchange);
     case "get":
       return handleGet(deps, target, exchange);
-    case "create":
-      return handleCreate(deps, target, exchange);
+    case "create": {
+      const posted = findPosted(resource, info);
+      return posted === undefined ? handleCreate(deps, target, exchange) : handlePosted(deps, target, posted, exchange);
+    }
     case "update":
       return handleUpdate(deps, target, exchange);
     case "patch":
@@ -145,7 +128,9 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
 function isServedPath(resource: Resource, { info }: Exchange): boolean {
   if (info.parts.length > 3) return false;
   if (info.verb === "proxy" || (info.subresource !== "" && info.verb === "watch")) return false;
-  if (info.subresource !== "" && !resource.subresources.some((sub) => sub.name === info.subresource)) return false;
+  const isKnown = resource.subresources.some(({ name }) => name === info.subresource) ||
+    findPosted(resource, info) !== undefined;
+  if (info.subresource !== "" && !isKnown) return false;
   // A path without a namespace exists only for the collection of all namespaces.
   return resource.kind.namespaced ? info.hasNamespace || info.parts.length === 1 : !info.hasNamespace;
 }
@@ -153,50 +138,15 @@ function isServedPath(resource: Resource, { info }: Exchange): boolean {
 function listMethods(resource: Resource, { info }: Exchange): readonly string[] {
   if (info.verb === "watch" || (resource.kind.namespaced && !info.hasNamespace)) return ["GET"];
   if (info.parts.length === 1) return toMethods("collection", resource.verbs);
+  if (findPosted(resource, info) !== undefined) return ["POST"];
   const subresource = resource.subresources.find((candidate) => candidate.name === info.subresource);
   return toMethods("item", info.subresource === "" ? resource.verbs : subresource?.verbs ?? []);
 }
 
+function findPosted(resource: Resource, { subresource }: RequestInfo): PostedSubresource | undefined {
+  return resource.postedSubresources?.find(({ name }) => name === subresource);
+}
+
 function toIndexKey(served: { readonly kind: Resource["kind"] }): string {
   return `${formatApiVersion(served.kind)}/${served.kind.plural}`;
-}
-
-/** Answers a POST of a review with 201. Its metadata is handled like that of any other creation. */
-async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Answer> {
-  const { kind } = review;
-  const representation = chooseRepresentation(exchange, { table: false, partial: true, serverVersion: "v1" });
-  const mediaType = parseBodyMediaType(findHeader(exchange, "content-type"));
-  const bytes = await readBody(exchange);
-  const options = parseWriteOptions("create", exchange.query, findHeader(exchange, "user-agent") ?? "");
-  const now = deps.clock.now();
-  const sent = decodeBody(exchange, kind, mediaType, bytes, options.fieldValidation);
-  exchange.audit?.requestObject(kind, sent);
-  const posted = placeInScope(exchange, sent);
-  const author = { manager: options.fieldManager, time: formatTime(now) };
-  const managedFields = trackUpdate(createManagedEndpoint(kind, "", []), undefined, posted, author);
-  const { namespace } = exchange.info;
-  const answer = await review.answer(withMeta(posted, { managedFields }), { user: exchange.user, namespace, now });
-  if (representation.as === "PartialObjectMetadataList") {
-    throw createOtherFormError(representation.as, formatGoType(kind));
-  }
-  if (representation.as !== "object") {
-    const wire = {
-      apiVersion: `meta.k8s.io/${representation.metaVersion}`,
-      kind: "PartialObjectMetadata",
-      schema: partialObjectMetadataSchema,
-    };
-    return respondWire(exchange, 201, wire, { metadata: answer.metadata }, representation);
-  }
-  return respondWire(exchange, 201, toWire(kind), answer, representation);
-}
-
-/** Removes system fields and sets the namespace of the request. Throws StatusError 400 for another namespace. */
-function placeInScope({ info }: Exchange, posted: KubeObject): KubeObject {
-  return withMeta(withNamespace(info, posted), {
-    selfLink: undefined,
-    uid: undefined,
-    creationTimestamp: undefined,
-    deletionTimestamp: undefined,
-    deletionGracePeriodSeconds: undefined,
-  });
 }

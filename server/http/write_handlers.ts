@@ -191,7 +191,7 @@ const AUDITED_DELETE_OPTIONS = { kind: "DeleteOptions", apiVersion: "meta.k8s.io
 const DELETE_OPTIONS = { group: "meta.k8s.io", version: "v1", kind: "DeleteOptions", schema: deleteOptionsSchema };
 
 /** Removes the fields that only the server may set (apiserver `rest.WipeObjectMetaSystemFields`). */
-function withoutSystemFields(sent: KubeObject): KubeObject {
+export function withoutSystemFields(sent: KubeObject): KubeObject {
   const { uid, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds, selfLink } = sent.metadata;
   const isClean =
     (uid ?? creationTimestamp ?? deletionTimestamp ?? deletionGracePeriodSeconds ?? selfLink) === undefined;

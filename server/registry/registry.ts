@@ -71,7 +71,7 @@ export function generateName(base: string, random: Random): string {
 }
 
 /** Returns the key prefix of a resource, or of one namespace of it. */
-export function toKeyPrefix(resource: StoredResource, namespace: string): string {
+export function toKeyPrefix(resource: Pick<StoredResource, "kind" | "storageName">, namespace: string): string {
   const root = `/registry/${resource.storageName ?? resource.kind.plural}/`;
   return resource.kind.namespaced && namespace !== "" ? `${root}${namespace}/` : root;
 }
@@ -82,7 +82,11 @@ export function toStoredKind({ kind, storedVersion = kind.version }: StoredResou
 }
 
 /** Returns the storage key of one object. */
-export function toStorageKey(resource: StoredResource, namespace: string, name: string): string {
+export function toStorageKey(
+  resource: Pick<StoredResource, "kind" | "storageName">,
+  namespace: string,
+  name: string,
+): string {
   return `${toKeyPrefix(resource, namespace)}${name}`;
 }
 
@@ -90,7 +94,11 @@ export function toStorageKey(resource: StoredResource, namespace: string, name: 
  * Returns the key of the object that a request names. Throws StatusError 400 for names that cannot be in a key; this is
  * checked after options and body (`registry/generic/registry/store.go`, NamespaceKeyFunc).
  */
-export function parseRequestedKey({ resource, namespace, name }: Target): string {
+export function parseRequestedKey(
+  { resource, namespace, name }: Pick<Target, "namespace" | "name"> & {
+    readonly resource: Pick<StoredResource, "kind" | "storageName">;
+  },
+): string {
   if (resource.kind.namespaced && namespace === "") throw badRequest("Namespace parameter required.");
   const faults = pathSegmentNameErrors(name);
   if (faults.length > 0) throw badRequest(`Name parameter invalid: ${goQuote(name)}: ${faults.join(";")}`);

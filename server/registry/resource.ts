@@ -76,6 +76,26 @@ export interface Subresource<T extends KubeObject = KubeObject> extends UpdateSt
   readonly table: boolean;
 }
 
+/** A subresource to which objects of another kind are posted, which are answered and not stored. */
+export interface PostedSubresource {
+  readonly name: string;
+  readonly kind: Kind;
+  /** Fills absent fields of the posted object. */
+  applyDefaults(object: KubeObject): KubeObject;
+  /** Answers the posted object; throws StatusError. */
+  answer(object: KubeObject, context: PostContext): Promise<KubeObject>;
+}
+
+/** The circumstances of a posted object. */
+export interface PostContext extends ReviewContext {
+  /** The name of the object in the URL. */
+  readonly name: string;
+  /** Calls validating admission; throws StatusError 403. */
+  validate(object: KubeObject): Promise<void>;
+  /** Sends a warning to the client. */
+  warn(text: string): void;
+}
+
 /** The part of a resource that describes how it is stored. */
 export interface StoredResource<T extends KubeObject = KubeObject> {
   readonly kind: Kind;
@@ -101,6 +121,8 @@ export interface Resource<T extends KubeObject = KubeObject> extends StoredResou
   selectField?(object: T, field: string): string;
   readonly strategy: Strategy<T>;
   readonly subresources: readonly Subresource<T>[];
+  /** The subresources to which objects of other kinds are posted. */
+  readonly postedSubresources?: readonly PostedSubresource[];
   /**
    * kube-apiserver has no watch cache for the resource, so lists at version 0 have pages too, and tokens have another
    * form.
@@ -147,11 +169,13 @@ export interface Review {
   answer(object: KubeObject, context: ReviewContext): Promise<KubeObject>;
 }
 
-/** The user, the namespace and the time of a review. */
+/** The circumstances of a review. */
 export interface ReviewContext {
   readonly user: UserInfo;
   readonly namespace: string;
   readonly now: Date;
+  /** Adds an annotation to the audit event of the request. */
+  annotate(key: string, value: string): void;
 }
 
 /** The deviations of a resource from the usual deletion. */

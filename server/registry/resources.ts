@@ -1,7 +1,7 @@
 /** Every stored resource that is served, in one list. */
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
-import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
+import { certificateSigningRequestKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";
 import { certificateSigningRequests } from "./certificatesigningrequests.ts";
 import { clusterTrustBundles } from "./clustertrustbundles.ts";
@@ -14,7 +14,7 @@ import { namespaces } from "./namespaces.ts";
 import { nodes } from "./nodes.ts";
 import { createRbacResources, RBAC_KINDS } from "./rbac.ts";
 import { requestRecords } from "./requestrecords.ts";
-import { type Resource, STANDARD_VERBS, type StoredResource } from "./resource.ts";
+import { type PostedSubresource, type Resource, STANDARD_VERBS, type StoredResource } from "./resource.ts";
 import { createRevocationResource, type RevocationResourceDeps, REVOCATIONS } from "./revocations.ts";
 import { secrets } from "./secrets.ts";
 import { serviceAccounts } from "./serviceaccounts.ts";
@@ -57,16 +57,22 @@ export interface ResourcesDeps extends RevocationResourceDeps {
   readonly rbac: RbacSource;
   /** Makes the writes of requests; by default they are written alone, without what the server records. */
   readonly commitRequest?: NonNullable<Resource["commit"]>;
+  /** The tokens of service accounts; absent where none are issued. */
+  readonly serviceAccountToken?: PostedSubresource;
 }
 
 /** Builds the list of everything that is served; the RBAC resources call the authorizer before they grant anything. */
 export function createResources(deps: ResourcesDeps): readonly Resource[] {
-  const { commitRequest } = deps;
-  const plain = PLAIN_RESOURCES.map((resource) =>
-    resource.kind === certificateSigningRequestKind && commitRequest !== undefined
-      ? { ...resource, commit: commitRequest }
-      : resource
-  );
+  const { commitRequest, serviceAccountToken } = deps;
+  const plain = PLAIN_RESOURCES.map((resource) => {
+    if (resource.kind === certificateSigningRequestKind && commitRequest !== undefined) {
+      return { ...resource, commit: commitRequest };
+    }
+    if (resource.kind === serviceAccountKind && serviceAccountToken !== undefined) {
+      return { ...resource, postedSubresources: [serviceAccountToken] };
+    }
+    return resource;
+  });
   return [
     ...plain,
     ...createRbacResources(deps) as readonly Resource[],

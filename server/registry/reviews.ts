@@ -25,7 +25,7 @@ import {
   validateSubjectAccessReview,
 } from "../../core/kube/validation/reviews.ts";
 import { toReviewAttributes } from "../../core/rbac/review_attributes.ts";
-import { API_AUDIENCES, type Authenticator, type AuthnResult } from "../authn/authentication.ts";
+import type { Authenticator, AuthnResult } from "../authn/authentication.ts";
 import { type Authorizer, joinErrors } from "../authz/authorizer.ts";
 import type { Review } from "./resource.ts";
 
@@ -33,6 +33,8 @@ import type { Review } from "./resource.ts";
 export interface ReviewDeps {
   readonly authorizer: Authorizer;
   readonly authenticate: Authenticator;
+  /** The audiences of this server. */
+  readonly apiAudiences: readonly string[];
 }
 
 /** Creates the handlers of all review kinds. */
@@ -64,16 +66,19 @@ function selfSubjectReview(): Review {
 function tokenReview(deps: ReviewDeps): Review {
   return {
     kind: tokenReviewKind,
-    async answer(object) {
+    async answer(object, { annotate }) {
       const review = object as TokenReview;
       const { token = "", audiences = [] } = review.spec;
       if (token === "") throw badRequest("token is required for TokenReview in authentication");
-      const wanted = audiences.length === 0 ? API_AUDIENCES : audiences;
+      const wanted = audiences.length === 0 ? deps.apiAudiences : audiences;
       const result = await deps.authenticate({
         authorizationHeader: `Bearer ${token}`,
         peerCertificate: undefined,
         audiences: wanted,
       });
+      if (result.kind === "user") {
+        for (const [key, value] of Object.entries(result.auditAnnotations ?? {})) annotate(key, value);
+      }
       return { ...review, status: tokenStatus(review.status, result, wanted) };
     },
   };

@@ -76,6 +76,15 @@ test("a kube-apiserver with the instance's CA serves its kubeconfigs, beside two
   );
   await kubectl.run(...there, "create", "cm", "theirs");
   assert.match(await kubectl.run("get", "cm", "--output=name"), /configmap\/ours\nconfigmap\/theirs/);
+  // So is the token of a service account, whichever server has issued it.
+  await kubectl.run("create", "serviceaccount", "app");
+  for (const [issuer, verifier] of [[[], there], [there, []]] as const) {
+    const token = (await kubectl.run(...issuer, "create", "token", "app")).trim();
+    const review = { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token } };
+    const user = await kubectl.given({ stdin: JSON.stringify(review) })
+      .run(...verifier, "create", "-f", "-", "--output=jsonpath={.status.user.username}{.status.error}");
+    assert.equal(user, "system:serviceaccount:default:app");
+  }
   // A node that joined here is known there, by its certificate.
   const node = kubectl.as(work("n1/kubeconfig"));
   assert.match(await node.run(...there, "auth", "whoami"), /system:node:n1/);

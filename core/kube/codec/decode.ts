@@ -6,7 +6,7 @@ import { isRecord } from "../../lib/record.ts";
 import { Buffer } from "node:buffer";
 import { clampToInt64, convertToInt64, toInt64 } from "../int64.ts";
 import { ExactNumber, isTooDeep } from "../json_value.ts";
-import type { FieldType, MessageSchema } from "../schema.ts";
+import { type FieldType, isPointer, type MessageSchema } from "../schema.ts";
 import {
   buildMessage,
   createZeroMessage,
@@ -135,18 +135,18 @@ class Decoder {
     this.#struct = plan.structName;
     this.#fields.push(field.name);
     this.#path.push(this.#path.length === 0 ? field.name : `.${field.name}`);
-    const decoded = this.#value(field.type, field.goType, member, before, field.schema.presence === "optional");
+    const decoded = this.#value(field.type, field.goType, member, before, isPointer(field.schema));
     this.#fields.pop();
     this.#path.pop();
     return decoded;
   }
 
   /** Decodes a value; undefined if absent. `null` clears values that may be nil in Go and keeps the others. */
-  #value(type: FieldType, goType: string, member: JsonMember, before: unknown, isPointer: boolean): unknown {
+  #value(type: FieldType, goType: string, member: JsonMember, before: unknown, mayBeAbsent: boolean): unknown {
     const { key, value } = member;
-    if (value === null || value === undefined) return isPointer || isNullable(type) ? undefined : before;
+    if (value === null || value === undefined) return mayBeAbsent || isNullable(type) ? undefined : before;
     if (value instanceof ExactNumber) {
-      return this.#value(type, goType, { key, value: value.value, literal: value.literal }, before, isPointer);
+      return this.#value(type, goType, { key, value: value.value, literal: value.literal }, before, mayBeAbsent);
     }
     switch (type.kind) {
       case "string":

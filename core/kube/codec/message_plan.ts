@@ -108,6 +108,9 @@ export function buildMessage(plan: MessagePlan, slots: readonly unknown[]): Reco
         break;
       case "optional":
         if (value !== undefined && value !== null) object[field.name] = value;
+        break;
+      case "nullable":
+        object[field.name] = value ?? null;
     }
   }
   return object;

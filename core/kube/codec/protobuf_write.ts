@@ -2,7 +2,7 @@
  * Encodes messages as gogo does: fields by number, scalars that are no pointers always, maps sorted by key. As in gogo,
  * everything is written from the end to the start.
  */
-import type { FieldType, MessageSchema } from "../schema.ts";
+import { type FieldType, isPointer, type MessageSchema } from "../schema.ts";
 import { sortedKeys } from "../../lib/byte_order.ts";
 import { createZeroValue, type FieldPlan, getMessagePlan, type MessagePlan } from "./message_plan.ts";
 import { WireWriter } from "./wire_writer.ts";
@@ -29,7 +29,7 @@ function writeMessage(writer: WireWriter, plan: MessagePlan, object: Readonly<Re
     const field = plan.byNumberOrder[i]!;
     const value = object[field.name];
     if (value === undefined || value === null) {
-      if (field.schema.presence !== "optional") writeZero(writer, field);
+      if (!isPointer(field.schema)) writeZero(writer, field);
     } else writeField(writer, field.schema.number, field.type, value);
   }
 }

@@ -17,7 +17,7 @@ import {
 } from "./authorization_v1.ts";
 import { issuedCertificateKind, requestRecordKind, revocationKind } from "./tlsboot_v1alpha1.ts";
 import { nodeKind } from "./nodes.ts";
-import { selfSubjectReviewKind, tokenReviewKind } from "./authentication_v1.ts";
+import { selfSubjectReviewKind, tokenRequestKind, tokenReviewKind } from "./authentication_v1.ts";
 
 export * from "./meta_v1.ts";
 export * from "./discovery_v1.ts";
@@ -47,6 +47,7 @@ export {
   selfSubjectRulesReviewKind,
   serviceAccountKind,
   subjectAccessReviewKind,
+  tokenRequestKind,
   tokenReviewKind,
 };
 
@@ -72,6 +73,7 @@ export const ALL_KINDS: readonly Kind[] = [
   localSubjectAccessReviewKind,
   selfSubjectRulesReviewKind,
   selfSubjectReviewKind,
+  tokenRequestKind,
   tokenReviewKind,
   eventV1Kind,
   issuedCertificateKind,

@@ -1,5 +1,5 @@
 /** Converts kind descriptions to OpenAPI schemas. Versions 3 and 2 differ in references and defaults only. */
-import type { FieldSchema, FieldType, MessageSchema } from "../schema.ts";
+import { type FieldSchema, type FieldType, isPointer, type MessageSchema } from "../schema.ts";
 import type { GroupVersion, GroupVersionKind, WireType } from "./route.ts";
 
 /** A part of an OpenAPI document, as plain JSON. */
@@ -172,8 +172,9 @@ function omitTypeAndFormat({ type: _type, format: _format, ...rest }: OpenApiObj
  * Finds the zero value of a field that is never absent in Go: one without `omitempty`, or a message that is not a
  * pointer.
  */
-function findDefault({ type, presence }: FieldSchema): unknown {
-  if (type.kind === "message") return presence === "optional" ? undefined : {};
+function findDefault(field: FieldSchema): unknown {
+  const { type, presence } = field;
+  if (type.kind === "message") return isPointer(field) ? undefined : {};
   if (presence !== "always") return undefined;
   switch (type.kind) {
     case "string":

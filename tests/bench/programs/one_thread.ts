@@ -26,6 +26,7 @@ import { formatRecordName } from "../../../core/register/record.ts";
 import { RecordedCertificates } from "../../../core/revocation/recorded_certificates.ts";
 import { createRevocation } from "../../../core/revocation/revocation.ts";
 import { RevocationIndex } from "../../../core/revocation/revocation_index.ts";
+import { DEFAULT_ISSUER } from "../../../core/service_accounts/claims.ts";
 import { createAuthenticator } from "../../../server/authn/authenticator.ts";
 import { createMemoryLogger } from "../../support/memory_logger.ts";
 import { createClientCa, verifiedPeer } from "../../support/test_peers.ts";
@@ -144,6 +145,7 @@ async function prepareAuthentication(revocations: number): Promise<(index: numbe
     logger: createMemoryLogger(),
     clientCas: () => cas,
     anonymous: false,
+    apiAudiences: [DEFAULT_ISSUER],
     revocations: { findRefusal: (user, certificate) => index.findForCredential(user, certificate)?.message },
   });
   return async () => {

@@ -8,6 +8,8 @@ import { sortManagers } from "./managers.ts";
 
 const UUID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b/g;
 const TIME = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
+/** A JSON Web Token: the base64url of `{"` begins with `eyJ`. */
+const TOKEN = /\b(eyJ[\w-]+)\.(eyJ[\w-]+)\.[\w-]{40,}/g;
 const HASH = /\b[0-9A-F]{64,128}\b/g;
 const REVISION = /^[1-9]\d*$/;
 const DURATION = /^(?:\d+[smhdy]){1,2}$/;
@@ -68,7 +70,17 @@ export function createBlanker(options: BlankerOptions): Blanker {
     return fraction === undefined ? "<time>" : `<time with ${fraction.length - 1} digits>`;
   };
   const blankUid = (uid: string): string => options.literal.includes(uid) ? uid : uids.getLabel(uid);
-  const blankText = (text: string): string => {
+  /** The two servers sign with one key; a token shows its header and claims, with its times counted from its issue. */
+  const blankToken = (text: string): string =>
+    text.replace(TOKEN, (_token, header: string, payload: string) => {
+      const decode = (part: string) => JSON.parse(Buffer.from(part, "base64url").toString("utf8")) as unknown;
+      const claims = decode(payload) as Record<string, unknown>;
+      const since = (name: string) => Number(claims[name]) - Number(claims["iat"]);
+      const shown = { ...claims, exp: since("exp"), nbf: since("nbf"), iat: "<now>" };
+      return `<token ${JSON.stringify(decode(header))} ${JSON.stringify(shown)}>`;
+    });
+  const blankText = (raw: string): string => {
+    const text = raw.includes("eyJ") ? blankToken(raw) : raw;
     if (options.literal.includes(`"${text}"`) && !/[0-9a-f]{8}-/.test(text)) return text;
     // UIDs first: the end of one can look like a generated name.
     let out = text.includes("-") ? text.replace(UUID, blankUid) : text;
@@ -133,7 +145,9 @@ export function createBlanker(options: BlankerOptions): Blanker {
         out[key] = item.map((row) => blank(blankAges(row, ages), isOfStore));
       } else if (key === "columnDefinitions" && Array.isArray(item)) out[key] = item.map(blankColumn);
       else if (BUILD.includes(key) && "gitVersion" in record && typeof item === "string") out[key] = "<build>";
-      else if (key === "serverAddress" && typeof item === "string" && /:\d+$/.test(item)) out[key] = "<address>";
+      else if (key === "expirationTimestamp" && typeof item === "string") {
+        out[key] = `<time in ${Math.round((Date.parse(item) - options.now().getTime()) / 60_000)} minutes>`;
+      } else if (key === "serverAddress" && typeof item === "string" && /:\d+$/.test(item)) out[key] = "<address>";
       else out[key] = blank(item, false);
     }
     return out;

@@ -68,8 +68,8 @@ function keyOfVersion(groupVersion: string): string {
   return groupVersion.includes("/") ? groupVersion : `/${groupVersion}`;
 }
 
-/** Debugging pages and service account issuers are no part of the APIs that tlsboot serves. */
-const FOREIGN_PATHS: readonly RegExp[] = [/^\/(flagz|statusz|logs|debug|\.well-known|openid)(\/|$)/, /^\/metrics\/./];
+/** Debugging pages are no part of the APIs that tlsboot serves. */
+const FOREIGN_PATHS: readonly RegExp[] = [/^\/(flagz|statusz|logs|debug)(\/|$)/, /^\/metrics\/./];
 
 function isCommonPath(path: string): boolean {
   if (FOREIGN_PATHS.some((foreign) => foreign.test(path))) return false;

@@ -1,4 +1,5 @@
 /** The Kubernetes kinds that tlsboot serves, from its own code; other kinds in a document are not compared. */
+import { tokenRequestKind } from "../../../core/kube/kinds/mod.ts";
 import type { Kind } from "../../../core/kube/schema.ts";
 import { TLSBOOT_GROUP } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { RecordedCertificates } from "../../../core/revocation/recorded_certificates.ts";
@@ -18,14 +19,20 @@ const rbac: RbacSource = { objects: unused, [Symbol.dispose]: unused };
 const revocations = { index: new RevocationIndex(), records: new RecordedCertificates() };
 const storage = { get: unused, catchUp: unused };
 
-const visible = createResources({ authorizer, rbac, revocations, storage, clientCas: unused }).filter((
-  { isHidden, kind },
-) => isHidden !== true && kind.group !== TLSBOOT_GROUP);
-const reviews = createReviews({ authorizer, authenticate: unused });
+const issued = { name: "token", kind: tokenRequestKind, applyDefaults: unused, answer: unused };
+const visible = createResources({
+  authorizer,
+  rbac,
+  revocations,
+  storage,
+  clientCas: unused,
+  serviceAccountToken: issued,
+}).filter(({ isHidden, kind }) => isHidden !== true && kind.group !== TLSBOOT_GROUP);
+const reviews = createReviews({ authorizer, authenticate: unused, apiAudiences: [] });
 const keys = [
-  ...visible.flatMap(({ kind: { group, version, plural }, subresources }) => [
+  ...visible.flatMap(({ kind: { group, version, plural }, subresources, postedSubresources = [] }) => [
     `${group}/${version}/${plural}`,
-    ...subresources.map(({ name }) => `${group}/${version}/${plural}/${name}`),
+    ...[...subresources, ...postedSubresources].map(({ name }) => `${group}/${version}/${plural}/${name}`),
   ]),
   ...reviews.map(({ kind: { group, version, plural } }) => `${group}/${version}/${plural}`),
 ];

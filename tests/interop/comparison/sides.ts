@@ -78,6 +78,8 @@ export async function startPair(): Promise<Pair> {
       ...["--client-ca-file", plane.caPath, "--token-auth-file", plane.folder.join("tokens.csv")],
       ...["--tls-cert-file", plane.folder.join("server.crt")],
       ...["--tls-private-key-file", plane.folder.join("server.key")],
+      ...["--service-account-key-file", plane.folder.join("sa.pub")],
+      ...["--service-account-signing-key-file", plane.folder.join("sa.key")],
     ], { cwd: folder.path });
     const dispose = async () => {
       await serve[Symbol.asyncDispose]();

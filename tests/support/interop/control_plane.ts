@@ -172,7 +172,7 @@ async function writePki(folder: TempFolder): Promise<void> {
     );
   }
   const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-  await writeFile(folder.join("sa.key"), privateKey.export({ type: "pkcs1", format: "pem" }));
+  await writeFile(folder.join("sa.key"), privateKey.export({ type: "pkcs1", format: "pem" }), { mode: 0o600 });
   await writeFile(folder.join("sa.pub"), publicKey.export({ type: "spki", format: "pem" }));
   const lines = Object.entries(TOKENS).map(([token, [user, group]], index) =>
     `${token},${user},${index + 1},"${group}"`

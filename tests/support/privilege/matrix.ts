@@ -1,5 +1,6 @@
 /** Every way to write × every identity: which code each gets. Nothing changes, because every request is a dry run. */
 import type { KubeObject } from "../../../core/kube/meta.ts";
+import { KEY_SET_PATH, OPENID_CONFIGURATION_PATH } from "../../../core/service_accounts/issuer_documents.ts";
 import { SNAPSHOT_PATH } from "../../../server/http/snapshot.ts";
 import type { Call, Callers, JudgedServer } from "./callers.ts";
 import { IDENTITIES } from "./identities.ts";
@@ -24,7 +25,7 @@ interface Attempt {
 /** Paths that are no resource; most of them answer to any method, and none of them changes anything. */
 const PATHS: readonly string[] = [
   ...["/", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/version"],
-  ...["/openapi/v2", "/openapi/v3", "/nowhere", SNAPSHOT_PATH],
+  ...["/openapi/v2", "/openapi/v3", "/nowhere", SNAPSHOT_PATH, OPENID_CONFIGURATION_PATH, KEY_SET_PATH],
 ];
 
 const DRY_RUN = "dryRun=All&fieldManager=matrix";
@@ -90,7 +91,9 @@ function attemptsAt(
   return route.verbs.flatMap((verb): readonly Attempt[] => {
     switch (verb) {
       case "create":
-        return [{ verb, call: { method: "POST", path: `${collection}?${DRY_RUN}`, body: fresh } }];
+        return route.subresource === "" || held === undefined
+          ? [{ verb, call: { method: "POST", path: `${collection}?${DRY_RUN}`, body: fresh } }]
+          : [{ verb, call: { method: "POST", path: named(held), body: change ?? {} } }];
       case "deletecollection":
         return [{ verb, call: { method: "DELETE", path: `${collection}?${DRY_RUN}` } }];
     }

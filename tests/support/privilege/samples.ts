@@ -137,6 +137,7 @@ export function createChanges({ certificate }: SampleParts): Readonly<Record<str
       status: { conditions: [{ type: "Approved", status: "True", reason: "R", message: "m" }] },
     },
     "certificatesigningrequests.certificates.k8s.io/status": { status: { certificate } },
+    "serviceaccounts/token": { spec: { audiences: ["matrix"] } },
     "nodes/status": { status: { addresses: [{ type: "Hostname", address: "changed" }] } },
     "namespaces/status": { status: { phase: "Active" } },
     "namespaces/finalize": { spec: { finalizers: ["kubernetes"] } },

@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { createHmac } from "node:crypto";
+import { test } from "node:test";
+import fc from "fast-check";
+import { generatePrivateKey, type KeyAlgorithm } from "../pki/keys.ts";
+import { assertLinear } from "../../tests/support/growth.ts";
+import { parseJwt, signJwt, type UnverifiedJwt, verifyJwt } from "./jwt.ts";
+import { parseTokenKeys, parseTokenSigner, type TokenSigner } from "./keys.ts";
+
+async function createSigner(algorithm: KeyAlgorithm): Promise<TokenSigner> {
+  const signer = parseTokenSigner((await generatePrivateKey(algorithm)).toPem());
+  assert.ok(signer.ok);
+  return signer.value;
+}
+
+function parse(token: string): UnverifiedJwt {
+  const jwt = parseJwt(token);
+  assert.ok(jwt !== undefined);
+  return jwt;
+}
+
+const encode = (value: unknown) =>
+  Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
+const signer = await createSigner("ecdsa-p256");
+const other = await createSigner("ecdsa-p384");
+const keys = [other.key, signer.key];
+const token = signJwt(signer, { iss: "i", "kubernetes.io": { namespace: "n", absent: undefined }, aud: ["a"] });
+const [, payload = "", signature = ""] = token.split(".");
+
+for (
+  const [algorithm, name] of [
+    ["rsa-2048", "RS256"],
+    ["ecdsa-p256", "ES256"],
+    ["ecdsa-p384", "ES384"],
+    ["ecdsa-p521", "ES512"],
+  ] as const
+) {
+  test(`signJwt() signs with ${name}, and verifyJwt() accepts it with the public key only`, async () => {
+    const own = await createSigner(algorithm);
+    const jwt = parse(signJwt(own, { iss: "i" }));
+    assert.equal(jwt.algorithm, name);
+    const published = parseTokenKeys(own.key.toPem());
+    assert.ok(published.ok);
+    assert.deepEqual(verifyJwt(jwt, published.value), { ok: true, value: { iss: "i" } });
+    assert.equal(published.value[0]?.id, jwt.keyId);
+    assert.equal(verifyJwt({ ...jwt, keyId: "" }, [(await createSigner(algorithm)).key]).ok, false);
+  });
+}
+
+test("signJwt() writes the members in the order of Go, and no absent ones", () => {
+  assert.equal(
+    Buffer.from(payload, "base64url").toString(),
+    '{"aud":["a"],"iss":"i","kubernetes.io":{"namespace":"n"}}',
+  );
+});
+
+const failure = "go-jose/go-jose: error in cryptographic primitive";
+const id = signer.key.id;
+const publicPem = signer.key.toPem();
+const hmac = (header: string) => createHmac("sha256", publicPem).update(`${header}.${payload}`).digest("base64url");
+const hs256 = encode({ alg: "HS256" });
+
+for (
+  const { name, text, error } of [
+    { name: "that names no algorithm", text: `${encode({ alg: "none" })}.${payload}.`, error: failure },
+    {
+      name: "that is signed with the public key as a secret",
+      text: `${hs256}.${payload}.${hmac(hs256)}`,
+      error: failure,
+    },
+    {
+      name: "of another algorithm",
+      text: `${encode({ alg: "ES384", kid: id })}.${payload}.${signature}`,
+      error: failure,
+    },
+    { name: "of RSA", text: `${encode({ alg: "RS256", kid: id })}.${payload}.${signature}`, error: failure },
+    {
+      name: "of an unknown key",
+      text: `${encode({ alg: "ES256", kid: "x" })}.${payload}.${signature}`,
+      error: "invalid signature, no keys found",
+    },
+    {
+      name: "of another key",
+      text: `${encode({ alg: "ES256", kid: other.key.id })}.${payload}.${signature}`,
+      error: failure,
+    },
+    {
+      name: "that brings its key along",
+      text: `${encode({ alg: "ES256", jwk: other.key.jwk })}.${payload}.${signature}`,
+      error: failure,
+    },
+    {
+      name: "with an unknown extension",
+      text: `${encode({ alg: "ES256", kid: id, crit: ["x"] })}.${payload}.${signature}`,
+      error: failure,
+    },
+    { name: "with other claims", text: `${token.split(".")[0]}.${encode({ iss: "j" })}.${signature}`, error: failure },
+    {
+      name: "with a signature in DER",
+      text: `${token.split(".")[0]}.${payload}.${encode("0".repeat(71))}`,
+      error: failure,
+    },
+    { name: "without a signature", text: `${token.split(".")[0]}.${payload}.`, error: failure },
+  ]
+) {
+  test(`verifyJwt() refuses a token ${name}`, () => {
+    assert.deepEqual(verifyJwt(parse(text), keys), { ok: false, error });
+  });
+}
+
+for (
+  const { name, text } of [
+    { name: "of two parts", text: "a.b" },
+    { name: "of four parts", text: `${token}.x` },
+    { name: "in JSON form", text: '{"payload":"","signatures":[]}' },
+    { name: "with a repeated claim", text: `${encode({ alg: "ES256" })}.${encode('{"iss":"i","iss":"j"}')}.AA` },
+    { name: "with a repeated member of the header", text: `${encode('{"alg":"ES256","alg":"none"}')}.${payload}.AA` },
+    { name: "with a repeated member of a claim", text: `${encode({ alg: "a" })}.${encode('{"k":{"a":1,"a":2}}')}.AA` },
+    { name: "whose claims are a list", text: `${encode({ alg: "ES256" })}.${encode([])}.AA` },
+    { name: "whose algorithm is no text", text: `${encode({ alg: 1 })}.${payload}.AA` },
+    { name: "whose key is no text", text: `${encode({ alg: "ES256", kid: {} })}.${payload}.AA` },
+    { name: "with padding", text: `${token}=` },
+    { name: "in the other alphabet", text: `${token.split(".")[0]}.${payload}.+/+/` },
+    { name: "with an impossible length", text: `${token.split(".")[0]}.${payload}.AAAAA` },
+    { name: "that is not UTF-8 JSON", text: `${encode({ alg: "a" })}._w.AA` },
+  ]
+) {
+  test(`parseJwt() ignores a text ${name}`, () => {
+    assert.equal(parseJwt(text), undefined);
+  });
+}
+
+test("parseJwt() returns for every text, and no text without a signature is accepted", () => {
+  const part = fc.oneof(fc.string(), fc.json().map(encode), fc.base64String().map((text) => text.replaceAll("=", "")));
+  fc.assert(fc.property(fc.array(part, { maxLength: 4 }), (parts) => {
+    const jwt = parseJwt(parts.join("."));
+    assert.equal(jwt !== undefined && verifyJwt(jwt, keys).ok, false);
+  }));
+});
+
+test("parseJwt() takes linear time", async () => {
+  for (const piece of ['"a":1,', "[", '{"a":', "\\u0000"]) {
+    const input = (size: number) => `${encode({ alg: "ES256" })}.${encode(`{"a":"${piece.repeat(size)}`)}.AA`;
+    await assertLinear({ input, read: parseJwt, limit: 65_536 });
+  }
+  await assertLinear({ input: (size) => ".".repeat(size), read: parseJwt, limit: 1_000_000 });
+  await assertLinear({ input: (size) => "A".repeat(size), read: parseJwt, limit: 1_000_000 });
+});

@@ -1,0 +1,160 @@
+/**
+ * Tokens of service accounts (`pkg/serviceaccount/jwt.go`, `claims.go`). A signature is verified once: the claims of a
+ * verified token are cached. The account, and the object to which the token is bound, are read at every request, so that a
+ * token ends with them at once.
+ */
+import { createHash } from "node:crypto";
+import { AppError } from "../../core/errors.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { notFound } from "../../core/kube/status.ts";
+import { FifoCache } from "../../core/lib/fifo_cache.ts";
+import { goQuote } from "../../core/lib/quote.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
+import type { Clock } from "../../core/ports.ts";
+import {
+  checkTimes,
+  LEEWAY_SECONDS,
+  type ObjectClaim,
+  parseClaims,
+  type TokenClaims,
+  toTokenUser,
+} from "../../core/service_accounts/claims.ts";
+import { parseJwt, verifyJwt } from "../../core/service_accounts/jwt.ts";
+import type { TokenKey } from "../../core/service_accounts/keys.ts";
+import { nodes } from "../registry/nodes.ts";
+import { toStorageKey } from "../registry/registry.ts";
+import type { StoredResource } from "../registry/resource.ts";
+import { secrets } from "../registry/secrets.ts";
+import { serviceAccounts } from "../registry/serviceaccounts.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { MethodResult, TokenAuthenticator } from "./authentication.ts";
+
+/** The dependencies of the authenticator. */
+export interface ServiceAccountTokenDeps {
+  readonly clock: Clock;
+  readonly storage: Pick<Storage, "get">;
+  /** The issuers whose tokens are accepted. */
+  readonly issuers: readonly string[];
+  /** The keys that verify tokens. */
+  readonly keys: readonly TokenKey[];
+  /** The audiences of this server. */
+  readonly apiAudiences: readonly string[];
+}
+
+/** The number of verified tokens in the cache; each takes about a kilobyte. */
+const CACHED_TOKENS = 10_000;
+
+/** Creates the authenticator. It ignores text of another form, and tokens of other issuers. */
+export function createServiceAccountTokenAuthenticator(deps: ServiceAccountTokenDeps): TokenAuthenticator {
+  const verified = new FifoCache<TokenClaims>({ maxEntries: CACHED_TOKENS, maxKeyLength: 64 });
+  return async (token, { audiences = deps.apiAudiences }) => {
+    const key = createHash("sha256").update(token, "utf8").digest("base64");
+    const cached = verified.get(key);
+    const checked = cached === undefined ? verify(token, deps) : ok(cached);
+    if (checked === undefined) return { kind: "none" };
+    if (!checked.ok) return { kind: "failed", reason: checked.error };
+    const claims = checked.value;
+    if (cached === undefined) verified.set(key, claims);
+    // Old tokens without an audience are meant for the API server.
+    const own = claims.audiences.length === 0 ? deps.apiAudiences : claims.audiences;
+    const accepted = audiences.filter((audience) => own.includes(audience));
+    if (accepted.length === 0) {
+      const texts = `${formatList(own)} is invalid for the target audiences ${formatList(audiences)}`;
+      return { kind: "failed", reason: `token audiences ${texts}` };
+    }
+    return await accept(claims, accepted, deps);
+  };
+}
+
+/** Returns the claims of a token whose signature is genuine; undefined for a text that is no token of the issuers. */
+function verify(token: string, { issuers, keys }: ServiceAccountTokenDeps): Result<TokenClaims, string> | undefined {
+  const jwt = parseJwt(token);
+  const issuer = jwt?.claims["iss"];
+  if (jwt === undefined || typeof issuer !== "string" || !issuers.includes(issuer)) return undefined;
+  const signed = verifyJwt(jwt, keys);
+  if (!signed.ok) return signed;
+  const claims = parseClaims(signed.value);
+  return claims === undefined ? err("the token has a claim of another type than it should have") : ok(claims);
+}
+
+/** Accepts a genuine token while it is valid and its objects exist. */
+async function accept(
+  claims: TokenClaims,
+  audiences: readonly string[],
+  { clock, storage }: ServiceAccountTokenDeps,
+): Promise<MethodResult> {
+  const nowMs = clock.now().getTime();
+  const times = checkTimes(claims, nowMs);
+  if (!times.ok) return { kind: "failed", reason: times.error };
+  const fault = await findObjectFault(claims, storage, nowMs);
+  if (fault !== undefined) return { kind: "failed", reason: fault };
+  return { kind: "user", user: toTokenUser(claims), audiences, auditAnnotations: createAnnotations(claims, nowMs) };
+}
+
+/** Finds out why the account or the bound object of a token ends it, in kube-apiserver's words. */
+async function findObjectFault(
+  { namespace, account, secret, pod, node, webhook }: TokenClaims,
+  storage: Pick<Storage, "get">,
+  nowMs: number,
+): Promise<string | undefined> {
+  const stored = await readObject(storage, serviceAccounts, namespace, account);
+  if (stored === undefined) return notFound(serviceAccounts.kind, account.name).message;
+  if (stored.metadata.uid !== account.uid) {
+    return `service account UID (${stored.metadata.uid}) does not match claim (${account.uid})`;
+  }
+  if (isDeleted(stored, nowMs)) return `service account ${namespace}/${account.name} has been deleted`;
+  // There are no pods and webhook configurations here, so a token that is bound to one has lost it.
+  if (pod !== undefined || webhook !== undefined) return INVALIDATED;
+  if (secret !== undefined) {
+    const fault = findBoundFault("secret", secret, await readObject(storage, secrets, namespace, secret), nowMs);
+    if (fault !== undefined) return fault;
+  }
+  if (node === undefined) return undefined;
+  return findBoundFault("node", node, await readObject(storage, nodes, "", node), nowMs);
+}
+
+/** Throws AppError `unreachable` when the storage cannot be read, which is no refusal. */
+async function readObject(
+  storage: Pick<Storage, "get">,
+  resource: Pick<StoredResource, "kind" | "storageName">,
+  namespace: string,
+  { name }: ObjectClaim,
+): Promise<KubeObject | undefined> {
+  try {
+    return (await storage.get(toStorageKey(resource, namespace, name)))?.object;
+  } catch (error) {
+    // The message has no details, because the client is not authenticated.
+    throw new AppError("unreachable", "cannot read service accounts", { cause: error, retryable: true });
+  }
+}
+
+const INVALIDATED = "service account token has been invalidated";
+
+function findBoundFault(
+  kind: "secret" | "node",
+  claim: ObjectClaim,
+  stored: KubeObject | undefined,
+  nowMs: number,
+): string | undefined {
+  if (stored === undefined || isDeleted(stored, nowMs)) return INVALIDATED;
+  const { uid } = stored.metadata;
+  if (uid === claim.uid) return undefined;
+  return `${kind} UID (${uid}) does not match service account ${kind} ref claim (${claim.uid})`;
+}
+
+/** Finalizers may keep a deleted object for long, but its tokens only as long as an expired one. */
+function isDeleted({ metadata: { deletionTimestamp } }: KubeObject, nowMs: number): boolean {
+  return typeof deletionTimestamp === "string" && Date.parse(deletionTimestamp) < nowMs - LEEWAY_SECONDS * 1000;
+}
+
+function createAnnotations({ subject, warnAfter }: TokenClaims, nowMs: number): Readonly<Record<string, string>> {
+  const now = Math.floor(nowMs / 1000);
+  if (warnAfter === undefined || now <= warnAfter) return {};
+  const text = `subject: ${subject}, seconds after warning threshold: ${now - warnAfter}`;
+  return { "authentication.k8s.io/stale-token": text };
+}
+
+/** Prints a list of strings as Go's `%q` does. */
+function formatList(items: readonly string[]): string {
+  return `[${items.map(goQuote).join(" ")}]`;
+}
