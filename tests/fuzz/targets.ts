@@ -12,6 +12,7 @@ export const TARGETS: Readonly<Record<string, () => Promise<Target>>> = {
   pem: async () => (await import("./targets/pem.ts")).pem,
   request: async () => (await import("./targets/der.ts")).request,
   certificate: async () => await (await import("./targets/der.ts")).certificate(),
+  jwt: async () => await (await import("./targets/tokens.ts")).jwt(),
   names: async () => (await import("./targets/der.ts")).names,
   target: async () => (await import("./targets/parameters.ts")).requestTarget,
   query: async () => (await import("./targets/parameters.ts")).query,

@@ -244,8 +244,9 @@ test("monitoring: Prometheus scrapes with the token, evaluates the alerts, and t
     files: new Map([...guide.files, ["prometheus.yml", config]]),
     blocks: [
       `export PATH=$PATH:${join(prometheus, "usr", "bin")} TLSBOOT_DATA_DIR=data KUBECONFIG=data/admin.kubeconfig`,
+      "tlsboot up --audit-policy-file audit-policy.yaml --audit-log-path audit.log",
       makeToken,
-      "tlsboot up --token-auth-file tokens.csv --audit-policy-file audit-policy.yaml --audit-log-path audit.log",
+      "test $(stat -c %a tlsboot.token) = 600",
       `mkdir etc && cp data/pki/ca.crt ${ROOT}/packaging/prometheus/tlsboot.rules.yaml .`,
       "sed -i s/boot.example.com:6443/127.0.0.1:$TLSBOOT_SECURE_PORT/ prometheus.yml",
       installFiles,

@@ -22,6 +22,7 @@ export interface SentSecrets {
 }
 
 const SECRETS = "/api/v1/namespaces/default/secrets";
+const ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts";
 const REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews";
 
 /** Refused credentials, refused and accepted writes of a Secret, a reviewed token. */
@@ -43,6 +44,23 @@ export async function provoke(run: SecretRun, port: string, admin: Pair, sent: S
   await ask(port, "GET", SECRETS, {}, undefined, admin);
   const review = { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token } };
   run.record("a token review", await ask(port, "POST", REVIEWS, {}, review, admin).then(withoutSpec));
+  await provokeAccountToken(run, port, admin);
+}
+
+/** A service account token that is issued, used, reviewed and refused. */
+async function provokeAccountToken(run: SecretRun, port: string, admin: Pair): Promise<void> {
+  await ask(port, "POST", ACCOUNTS, {}, { metadata: { name: "probe" } }, admin);
+  const issued = await ask(port, "POST", `${ACCOUNTS}/probe/token`, {}, {}, admin);
+  const token = /"token":"([^"]+)"/.exec(issued)?.[1] ?? "";
+  const [, , signature = ""] = token.split(".");
+  if (signature === "") throw new Error(`no token in ${issued}`);
+  run.know("the signature of a service account token", signature);
+  for (const sent of [token, `${token}x`, token.slice(1)]) {
+    const authorization = `Bearer ${sent}`;
+    run.record("an answer to a service account", await ask(port, "GET", SECRETS, { authorization }));
+    const review = { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token: sent } };
+    run.record("its token review", await ask(port, "POST", REVIEWS, {}, review, admin).then(withoutSpec));
+  }
 }
 
 function createSecret(name: string, stringData: Readonly<Record<string, string>>): object {

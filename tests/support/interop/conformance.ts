@@ -27,7 +27,7 @@ export const WITHOUT_PODS: readonly string[] = [
   "lease API should be available",
   "Secrets should patch a secret",
   "should be immutable if",
-  "ServiceAccounts should (run through|update|guarantee)",
+  "ServiceAccounts should (run through|update|guarantee|create a serviceAccountToken)",
 ];
 
 /** The node that the setup of the suite waits for: one that could run something. */
