@@ -7,6 +7,7 @@ import type { ClusterTrustBundle } from "../core/kube/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../core/ports.ts";
 import { planTrustBundles } from "../core/signing/trust_bundle.ts";
+import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
 import { type ControllerObserver, createManualTrigger, DONE, type Outcome, runController } from "./loop.ts";
 
 /** The bundle to publish, and where. */
@@ -16,6 +17,8 @@ export interface TrustBundlePublisherOptions {
   readonly signerName: string;
   /** Returns the certificates (PEM) that verify those of the signer. It is called again and again, to see changes. */
   readonly trustBundle: () => Promise<string>;
+  /** While it is active, nothing is written: kube-controller-manager and this publisher would delete each other's bundle. */
+  readonly controllerManager?: ControllerManager;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -30,11 +33,13 @@ export async function runTrustBundlePublisher(
   options: TrustBundlePublisherOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { store, signerName, trustBundle, clock, logger } = options;
+  const { store, signerName, trustBundle, controllerManager, clock, logger } = options;
   const changed = createManualTrigger();
 
   async function reconcile(_name: string, _bundle: unknown, stop: AbortSignal): Promise<Outcome> {
     const { write, deletions } = planTrustBundles(signerName, await trustBundle(), await store.list(stop));
+    if (write === undefined && deletions.length === 0) return DONE;
+    if (await controllerManager?.isActive(stop)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
     if (write !== undefined) {
       await store[write.verb](write.bundle, stop);
       logger.info("trust bundle published", { signerName, bundle: getName(write.bundle) });

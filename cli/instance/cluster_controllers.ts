@@ -1,13 +1,21 @@
 /**
  * The other controllers of kube-controller-manager: namespaces, service accounts, the CA bundle of each namespace, the
- * signatures of `cluster-info`, and garbage collection. As upstream, each writes as its own service account, and shared
- * watches use the user of kube-controller-manager.
+ * trust bundle of the API server, the signatures of `cluster-info`, and garbage collection. As upstream, each writes as
+ * its own service account, and shared watches use the user of kube-controller-manager.
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../../core/bootstrap/token_secret.ts";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import type { ConfigMap, Namespace, SecretObject, ServiceAccount } from "../../core/kube/core_v1.ts";
 import type { Lease } from "../../core/kube/coordination_v1.ts";
-import { configMapKind, leaseKind, namespaceKind, secretKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
+import {
+  clusterTrustBundleKind,
+  configMapKind,
+  leaseKind,
+  namespaceKind,
+  secretKind,
+  serviceAccountKind,
+} from "../../core/kube/kinds/mod.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
@@ -27,6 +35,7 @@ import {
   createServiceAccountController,
   DEFAULT_SERVICE_ACCOUNT,
 } from "../../controllers/namespace_defaults.ts";
+import { runTrustBundlePublisher } from "../../controllers/trust_bundle_publisher.ts";
 import { toKeyPrefix } from "../../server/registry/registry.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
@@ -41,7 +50,7 @@ import { type ApiClient, createApiClient, listAll } from "../../client/objects/a
 
 /** The settings of these controllers. */
 export interface ClusterSettings {
-  /** The CA of the API server's certificate, which is published in every namespace. */
+  /** The CA of the API server's certificate, which is published in every namespace and as a trust bundle. */
   readonly caPem: string;
   /** The storage of the server, which the garbage collector follows. */
   readonly storage: Storage;
@@ -62,6 +71,7 @@ export async function runClusterControllers(
     runNamespaceController(server, settings, known, signal),
     runServiceAccountController(server, deps, signal),
     runRootCaPublisher(server, settings, known, signal),
+    runServingBundlePublisher(server, settings, known, signal),
     runBootstrapSigner(server, deps, signal),
     runGarbageCollector(server, settings, known, signal),
   ]);
@@ -120,6 +130,19 @@ function runRootCaPublisher(
   const store = shared<Namespace>(namespaceKind);
   const triggers = [createNameTrigger(shared, configMapKind, ROOT_CA_NAME)];
   return runController({ name: "root-ca-publisher", store, triggers, reconcile, ...deps }, signal);
+}
+
+function runServingBundlePublisher(
+  server: InProcess,
+  { caPem }: ClusterSettings,
+  deps: KnowingDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const user = controllerUser("kube-apiserver-serving-clustertrustbundle-publisher");
+  const signerName = KUBE_APISERVER_SERVING_SIGNER;
+  const fieldSelector = `spec.signerName=${signerName}`;
+  const store = createStores(server, user, deps)<ClusterTrustBundle>(clusterTrustBundleKind, { fieldSelector });
+  return runTrustBundlePublisher({ ...deps, store, signerName, trustBundle: () => Promise.resolve(caPem) }, signal);
 }
 
 function runBootstrapSigner(server: InProcess, deps: ControllerDeps, signal: AbortSignal): Promise<void> {

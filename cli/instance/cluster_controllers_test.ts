@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { encodeClusterInfo } from "../../core/bootstrap/cluster_info.ts";
 import { createTokenSecret } from "../../core/bootstrap/token_secret.ts";
@@ -6,12 +7,13 @@ import { Secret } from "../../core/lib/brand.ts";
 import { settle } from "../../tests/support/fake_clock.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
+import { TRUST_ANCHOR } from "../../tests/support/trust_anchor.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
 import { ensureClusterInfo } from "./joining.ts";
 
 const CLUSTER = {
   server: "https://192.0.2.1:6443",
-  caPem: "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
+  caPem: TRUST_ANCHOR,
 };
 
 /** Runs the controllers over the whole API in memory, with their own users and only the default roles. */
@@ -59,6 +61,26 @@ test("runClusterControllers() fills every namespace, and again when an object is
     assert.equal((await app.send("GET", "/api/v1/namespaces/web/serviceaccounts/default")).code, 200);
     const restored = await app.send("GET", "/api/v1/namespaces/web/configmaps/kube-root-ca.crt");
     assert.equal(restored.at("data/ca.crt"), CLUSTER.caPem);
+  });
+});
+
+const BUNDLES = "/apis/certificates.k8s.io/v1/clustertrustbundles";
+
+test("runClusterControllers() publishes the CA as the trust bundle of the API server, and deletes that of an earlier CA", async () => {
+  await withControllers(async (app) => {
+    const signerName = "kubernetes.io/kube-apiserver-serving";
+    const hash = createHash("sha256").update(CLUSTER.caPem).digest("hex").slice(0, 24);
+    const name = `kubernetes.io:kube-apiserver-serving:${hash}`;
+    const spec = { signerName, trustBundle: CLUSTER.caPem };
+    const earlier = { metadata: { name: "kubernetes.io:kube-apiserver-serving:earlier" }, spec };
+    const unlinked = { metadata: { name: "unlinked" }, spec: { trustBundle: CLUSTER.caPem } };
+    for (const body of [earlier, unlinked]) assert.equal((await app.send("POST", BUNDLES, { body })).code, 201);
+    await rest();
+    assert.deepEqual((await app.send("GET", BUNDLES)).names(), [name, "unlinked"]);
+    assert.deepEqual((await app.send("GET", `${BUNDLES}/${name}`)).at("spec"), spec);
+    await app.send("DELETE", `${BUNDLES}/${name}`);
+    await rest();
+    assert.deepEqual((await app.send("GET", BUNDLES)).names(), [name, "unlinked"]);
   });
 });
 
@@ -250,19 +272,24 @@ test("runClusterControllers() orphans dependents when the deletion requests it",
   });
 });
 
-test("runClusterControllers() leaves garbage to a kube-controller-manager while one is running", async () => {
+test("runClusterControllers() leaves garbage and the trust bundle to a kube-controller-manager while one is running", async () => {
   await withControllers(async (app) => {
+    const published = (await app.send("GET", BUNDLES)).names();
+    assert.equal(published.length, 1);
     const leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
     const spec = { holderIdentity: "cm", leaseDurationSeconds: 15 };
     await app.send("POST", leases, { body: { metadata: { name: "kube-controller-manager" }, spec } });
     const map = await createMap(app, "left", [await createNode(app, "n1")]);
     await app.send("DELETE", NODE);
+    await app.send("DELETE", `${BUNDLES}/${published[0]}`);
     await rest();
     assert.equal((await app.send("GET", map)).code, 200);
+    assert.deepEqual((await app.send("GET", BUNDLES)).names(), []);
     // It has stopped without releasing its Lease.
     await app.clock.advance(16_000);
     await rest();
     assert.equal((await app.send("GET", map)).code, 404);
+    assert.deepEqual((await app.send("GET", BUNDLES)).names(), published);
   });
 });
 

@@ -16,6 +16,7 @@ export interface ConformanceReport {
 /** The tests that need no pods. */
 export const WITHOUT_PODS: readonly string[] = [
   "should support CSR API operations",
+  "certificates.k8s.io/v1 ClusterTrustBundles",
   "SubjectReview should support",
   "AggregatedDiscovery should support (aggregated discovery interface \\[|raw aggregated discovery endpoint)",
   "Discovery should (locate|validate)",
