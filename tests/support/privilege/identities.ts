@@ -62,6 +62,7 @@ const CONTROLLERS = {
   "sa:aggr": "clusterrole-aggregation-controller",
   "sa:sa": "service-account-controller",
   "sa:root": "root-ca-cert-publisher",
+  "sa:ctb": "kube-apiserver-serving-clustertrustbundle-publisher",
 } as const;
 
 /** A line of the token file that every judged server has; kube-apiserver's and ours read the same one. */

@@ -1,4 +1,5 @@
-/** kubectl apply in both ways, diff, replace, edit, patch. */
+/** kubectl apply in both ways, diff, replace, edit, patch; and trust bundles. */
+import { TRUST_ANCHOR } from "../../trust_anchor.ts";
 import type { Script } from "./comparison.ts";
 
 const map = (data: string, metadata = "") => `
@@ -7,6 +8,41 @@ kind: ConfigMap
 metadata: {name: map, namespace: applying${metadata}}
 data: {${data}}
 `;
+
+const bundle = (name: string, spec: string) => `
+apiVersion: certificates.k8s.io/v1
+kind: ClusterTrustBundle
+metadata: {name: "${name}"}
+spec: {${spec}}
+`;
+const anchor = `trustBundle: ${JSON.stringify(TRUST_ANCHOR)}`;
+
+/** The root certificates of signers, which change by every way of writing. */
+export const trustBundles: Script = {
+  title: "trust bundles",
+  files: {
+    "plain.yaml": bundle("plain", anchor),
+    "signed.yaml": bundle("example.com:foo:v1", `signerName: example.com/foo, ${anchor}`),
+    "misnamed.yaml": bundle("v1", `signerName: example.com/foo, ${anchor}`),
+    "twice.yaml": bundle("plain", `trustBundle: ${JSON.stringify(TRUST_ANCHOR.repeat(2))}`),
+  },
+  steps: [
+    "get clustertrustbundles",
+    "create -f plain.yaml",
+    "apply --server-side -f signed.yaml",
+    "create -f misnamed.yaml",
+    "replace -f twice.yaml",
+    "apply -f twice.yaml",
+    "get clustertrustbundles",
+    "get clustertrustbundle plain -o yaml",
+    "get clustertrustbundles --field-selector spec.signerName=example.com/foo -o wide",
+    "get clustertrustbundles --field-selector spec.trustBundle=x",
+    "describe clustertrustbundle example.com:foo:v1",
+    'patch clustertrustbundle example.com:foo:v1 --type merge -p \'{"spec":{"signerName":"example.com/bar"}}\'',
+    "label clustertrustbundle example.com:foo:v1 a=b",
+    "delete clustertrustbundle plain example.com:foo:v1",
+  ],
+};
 
 /** Client-side apply keeps the last configuration in an annotation. */
 export const applying: Script = {

@@ -7,6 +7,8 @@ const FIELDS = [
   "csr.spec.signerName",
   "csr.spec.usages",
   "csr.status.conditions",
+  "clustertrustbundles",
+  "clustertrustbundles.spec",
   "secrets",
   "cm.data",
   "ns.status.conditions",

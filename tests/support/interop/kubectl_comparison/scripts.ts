@@ -1,6 +1,6 @@
 /** Every script of the comparison. */
 import type { Script } from "./comparison.ts";
-import { applying, applyingOnServer, changing, nodes } from "./apply.ts";
+import { applying, applyingOnServer, changing, nodes, trustBundles } from "./apply.ts";
 import { creating, generators, reviewing } from "./create.ts";
 import { describing, describingNodes, events } from "./describe.ts";
 import { deciding, deleting, waiting, watching } from "./end.ts";
@@ -22,5 +22,5 @@ export const SCRIPTS: readonly Script[] = [
     describingNodes,
     events,
   ],
-  ...[applying, applyingOnServer, changing, nodes, deciding, waiting, watching, deleting],
+  ...[applying, applyingOnServer, changing, nodes, trustBundles, deciding, waiting, watching, deleting],
 ];
