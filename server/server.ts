@@ -219,7 +219,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const metrics = createMetrics(registry);
   addBuildInfo(registry, options);
   const rbac = await createRbacSource(storage);
-  const authorizer = createAuthorizer({ rbac });
+  const authorizer = createAuthorizer({ rbac, storage });
   const tokens = await openBootstrapTokens({ storage, clock, random, logger, registry });
   const { register = await Register.open(options), clientCas } = options;
   const revocations = await openRevocations({ storage, clock, random, logger, registry, register });
@@ -260,6 +260,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     revocations,
     storage,
     clientCas,
+    logger,
     commitRequest,
     ...(serviceAccounts === undefined ? {} : {
       serviceAccountToken: createTokenSubresource({

@@ -72,3 +72,23 @@ export interface ObjectReference {
   readonly resourceVersion?: string;
   readonly fieldPath?: string;
 }
+
+/** The parts of a Pod that decide whether its node may request a certificate for it. */
+export interface Pod extends KubeObject {
+  readonly spec: {
+    readonly nodeName?: string;
+    readonly serviceAccountName?: string;
+    readonly volumes?: readonly PodVolume[];
+  };
+}
+
+/** A volume of a pod. Its source is in `volumeSource` in protobuf and in the volume itself in JSON. */
+export interface PodVolume {
+  readonly volumeSource?: { readonly projected?: ProjectedVolume };
+  readonly projected?: ProjectedVolume;
+}
+
+/** A volume that combines several sources, among them certificates. */
+export interface ProjectedVolume {
+  readonly sources?: readonly { readonly podCertificate?: { readonly signerName?: string } }[];
+}

@@ -38,6 +38,16 @@ export function invalid(field: string, value: unknown, detail: string): FieldErr
   return fault("FieldValueInvalid", field, () => withDetail(`Invalid value: ${printValue(value)}`, detail));
 }
 
+/** Creates the error of an invalid value whose Go type is a named string type: Go prints those as JSON. */
+export function invalidName(field: string, value: string, detail: string): FieldError {
+  return fault("FieldValueInvalid", field, () => withDetail(`Invalid value: ${marshalJson(value)}`, detail));
+}
+
+/** Creates the error of an invalid value that is not printed (`OmitValueType`). */
+export function invalidOmitted(field: string, detail: string): FieldError {
+  return fault("FieldValueInvalid", field, () => withDetail("Invalid value", detail));
+}
+
 /** Creates the error of an unsupported value; the supported ones are printed in the order given. */
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
   return unsupported(field, () => printValue(value), supported);

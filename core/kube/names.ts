@@ -14,12 +14,14 @@ const SUBDOMAIN = `${LABEL}(\\.${LABEL})*`;
 const KEY_NAME = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 const LABEL_VALUE = `(${KEY_NAME})?`;
 const DATA_KEY = "[-._a-zA-Z0-9]+";
+const CONDITION_REASON = "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?";
 
 const LABEL_PATTERN = new RegExp(`^${LABEL}$`);
 const SUBDOMAIN_PATTERN = new RegExp(`^${SUBDOMAIN}$`);
 const KEY_NAME_PATTERN = new RegExp(`^${KEY_NAME}$`);
 const LABEL_VALUE_PATTERN = new RegExp(`^${LABEL_VALUE}$`);
 const DATA_KEY_PATTERN = new RegExp(`^${DATA_KEY}$`);
+const CONDITION_REASON_PATTERN = new RegExp(`^${CONDITION_REASON}$`);
 
 const KEY_NAME_TEXT = regexText(
   "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
@@ -86,6 +88,14 @@ export function dataKeyErrors(value: string): string[] {
   if (value === "." || value === "..") errors.push(`must not be '${value}'`);
   else if (value.startsWith("..")) errors.push("must not start with '..'");
   return errors;
+}
+
+/** Checks the reason of a condition (`pkg/apis/meta/v1/validation/validation.go`, IsValidConditionReason). */
+export function conditionReasonErrors(value: string): string[] {
+  if (CONDITION_REASON_PATTERN.test(value)) return [];
+  const text = "a condition reason must start with alphabetic character, optionally followed by a string of " +
+    "alphanumeric characters or '_,:', and must end with an alphanumeric character or '_'";
+  return [regexText(text, CONDITION_REASON, ["my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"])];
 }
 
 /** Checks that a name can be a segment of a URL path; a prefix may be `.` or `..`. */

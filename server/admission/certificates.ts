@@ -20,8 +20,8 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 
-/** Dependencies of the plugins that check a signer permission. */
-interface SignerCheckDeps {
+/** Dependencies of checks of a signer permission. */
+export interface SignerCheckDeps {
   readonly authorizer: Pick<Authorizer, "authorize">;
   readonly logger: Logger;
 }
@@ -111,7 +111,7 @@ export function isCsr(kind: Kind, object: KubeObject | undefined): object is Cer
  * failing authorizer allows nothing.
  */
 export async function isAllowedForSigner(
-  deps: { readonly authorizer: Pick<Authorizer, "authorize">; readonly logger: Logger },
+  deps: SignerCheckDeps,
   user: UserInfo,
   verb: "approve" | "sign" | "attest",
   signerName: string,

@@ -2,38 +2,53 @@
  * NodeRestriction (`plugin/pkg/admission/noderestriction/admission.go`): a kubelet writes only its own objects. This file
  * has the rules for the kinds that this server stores.
  */
+import { decidePodRequest } from "../../core/csr/pod_request_origin.ts";
 import { parseRequest } from "../../core/csr/request.ts";
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import type { TokenRequest } from "../../core/kube/authentication_v1.ts";
+import {
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBELET_SERVING_SIGNER,
+  type PodCertificateRequest,
+} from "../../core/kube/certificates_v1.ts";
+import type { Pod } from "../../core/kube/core_v1.ts";
+import { podCertificateRequestKind } from "../../core/kube/kinds/mod.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
-import { notFound } from "../../core/kube/status.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { formatQualifiedResource } from "../../core/kube/schema.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
+import { genericServerError, notFound } from "../../core/kube/status.ts";
+import type { Authorizer } from "../authz/authorizer.ts";
 import { findNodeName } from "../authz/node_authorizer.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { AdmissionPlugin, AdmissionRequest, Refusal } from "./admission.ts";
 import { isCsr } from "./certificates.ts";
 
 const NODE_LEASE_NAMESPACE = "kube-node-lease";
 
-/**
- * The NodeRestriction plugin. It checks creations and updates in the mutating phase, before validation, and deletions,
- * which have no mutating phase, in the validating phase.
- */
-export const nodeRestriction: AdmissionPlugin = {
-  name: "NodeRestriction",
-  mutate(request) {
-    const refusal = findRefusal(request);
-    return Promise.resolve(
-      refusal === undefined ? { kind: "admitted", object: request.object } : { kind: "refused", ...refusal },
-    );
-  },
-  validate(request) {
-    return Promise.resolve(request.operation === "DELETE" ? findRefusal(request) : undefined);
-  },
-};
+/** The dependencies of the plugin. */
+export interface NodeRestrictionDeps {
+  readonly authorizer: Pick<Authorizer, "authorize">;
+  readonly storage: Pick<Storage, "get">;
+}
 
-function findRefusal(request: AdmissionRequest): Refusal | undefined {
+/**
+ * Creates the NodeRestriction plugin. It checks creations and updates in the mutating phase, before validation, and
+ * deletions, which have no mutating phase, in the validating phase.
+ */
+export function createNodeRestriction(deps: NodeRestrictionDeps): AdmissionPlugin {
+  return {
+    name: "NodeRestriction",
+    async mutate(request) {
+      const refusal = await findRefusal(deps, request);
+      return refusal === undefined ? { kind: "admitted", object: request.object } : { kind: "refused", ...refusal };
+    },
+    async validate(request) {
+      return request.operation === "DELETE" ? await findRefusal(deps, request) : undefined;
+    },
+  };
+}
+
+async function findRefusal(deps: NodeRestrictionDeps, request: AdmissionRequest): Promise<Refusal | undefined> {
   const nodeName = findNodeName(request.user);
   if (nodeName === undefined) return undefined;
   if (nodeName === "") {
@@ -50,6 +65,8 @@ function findRefusal(request: AdmissionRequest): Refusal | undefined {
       return checkCsr(nodeName, request);
     case "serviceaccounts":
       return checkTokenRequest(request);
+    case "podcertificaterequests.certificates.k8s.io":
+      return await checkPodRequest(deps, nodeName, request);
     default:
       return undefined;
   }
@@ -119,6 +136,56 @@ function checkTokenRequest({ operation, subresource, object }: AdmissionRequest)
   }
   if (uid === "") return { message: "node requested token with a pod binding without a uid" };
   throw notFound({ group: "", plural: "pods" }, name);
+}
+
+/** A node may request certificates for its pods. The real pods are those of a kube-apiserver on the same etcd. */
+async function checkPodRequest(
+  { authorizer, storage }: NodeRestrictionDeps,
+  nodeName: string,
+  { operation, subresource, namespace, user, object }: AdmissionRequest,
+): Promise<Refusal | undefined> {
+  if (operation !== "CREATE") return { message: `unexpected operation ${operation}` };
+  if (subresource !== "") return { message: `unexpected subresource ${subresource}` };
+  const request = object as PodCertificateRequest;
+  const { podName, serviceAccountName, signerName } = request.spec;
+  const read = async (key: string) => (await storage.get(`/registry/${key}`))?.object;
+  const pod = await read(`pods/${namespace}/${podName}`);
+  const verdict = decidePodRequest(request, nodeName, namespace, {
+    node: await read(`minions/${nodeName}`),
+    pod: pod !== undefined && isPod(pod) ? pod : undefined,
+    serviceAccount: await read(`serviceaccounts/${namespace}/${serviceAccountName}`),
+  });
+  switch (verdict.kind) {
+    case "admit":
+      return undefined;
+    case "forbid":
+      return { message: verdict.message };
+    case "retry":
+      throw genericServerError(verdict.message);
+    case "unmounted": {
+      const decision = await authorizer.authorize(user, {
+        kind: "resource",
+        verb: "request-serviceaccounts-podcertificate-signer",
+        apiGroup: podCertificateRequestKind.group,
+        apiVersion: podCertificateRequestKind.version,
+        // RBAC has no resources with a slash.
+        resource: signerName.replaceAll("/", ":"),
+        subresource: "",
+        name: serviceAccountName,
+        namespace,
+      });
+      if (decision.kind === "allow") return undefined;
+      const pod = goQuote(`${namespace}/${podName}`);
+      return {
+        message: `pod ${pod} does not mount a podCertificate projected volume for signer ${goQuote(signerName)}`,
+      };
+    }
+  }
+}
+
+/** Reports whether an object below the prefix of pods was decoded. */
+function isPod(object: KubeObject): object is Pod {
+  return "spec" in object;
 }
 
 /** The name of a created object is in its metadata, because the URL of a POST has none. */

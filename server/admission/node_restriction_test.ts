@@ -6,16 +6,26 @@ import {
   csiNodeKind,
   leaseKind,
   nodeKind,
+  podCertificateRequestKind,
 } from "../../core/kube/kinds/mod.ts";
+import type { PodCertificateRequestSpec } from "../../core/kube/certificates_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
+import type { StatusError } from "../../core/kube/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { testUser } from "../../tests/support/test_rbac.ts";
+import { buildPodRequest } from "../../tests/support/pod_request_builder.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { creation, deletion, update } from "../../tests/support/admission_requests.ts";
 import type { AdmissionRequest, MutatingRequest } from "./admission.ts";
-import { findForbiddenLabels, nodeRestriction } from "./node_restriction.ts";
+import { createNodeRestriction, findForbiddenLabels } from "./node_restriction.ts";
 
 const mynode = testUser("system:node:mynode", "system:nodes", "system:authenticated");
+
+/** None of the objects that a request for a pod names exists, and no more is allowed than the plugin allows. */
+const nodeRestriction = createNodeRestriction({
+  authorizer: { authorize: () => Promise.resolve({ kind: "noOpinion", reason: "" }) },
+  storage: { get: () => Promise.resolve(undefined) },
+});
 
 async function findRefusal(request: MutatingRequest): Promise<string | undefined> {
   const answer = await nodeRestriction.mutate?.(request);
@@ -202,5 +212,105 @@ for (
 ) {
   test(`findForbiddenLabels() ${isForbidden ? "forbids" : "permits"} ${label}`, () => {
     assert.equal(findForbiddenLabels({ [label]: "x" }, {}).length > 0, isForbidden);
+  });
+}
+
+/** The keys and objects of a node, and of a pod that runs on it and mounts a certificate of example.com/pods. */
+const STORED: Readonly<Record<string, object>> = {
+  "/registry/minions/mynode": { metadata: { uid: "uid-of-node" } },
+  "/registry/serviceaccounts/team/web": { metadata: { uid: "uid-of-account" } },
+  "/registry/pods/team/web-1": {
+    metadata: { uid: "uid-of-pod" },
+    spec: {
+      nodeName: "mynode",
+      serviceAccountName: "web",
+      volumes: [{ projected: { sources: [{ podCertificate: { signerName: "example.com/pods" } }] } }],
+    },
+  },
+  // A pod that cannot be decoded is as good as none.
+  "/registry/pods/team/unreadable": { metadata: {} },
+};
+
+for (
+  const { name, edit = {}, request = creation, want } of [
+    { name: "for a pod of the node" },
+    {
+      name: "of another signer, which the node may request",
+      edit: { signerName: "example.com/allowed" },
+    },
+    {
+      name: "of another signer",
+      edit: { signerName: "example.com/other" },
+      want: {
+        message: 'pod "team/web-1" does not mount a podCertificate projected volume for signer "example.com/other"',
+      },
+    },
+    {
+      name: "for another node",
+      edit: { nodeName: "other" },
+      want: {
+        message: 'PodCertificateRequest.Spec.NodeName="other", which is not the requesting node "mynode"',
+      },
+    },
+    {
+      name: "for a pod that cannot be read",
+      edit: { podName: "unreadable", podUID: "" },
+      want: {
+        code: 500,
+        message:
+          'while retrieving pod "team/unreadable" named in the PodCertificateRequest: pod "unreadable" not found',
+      },
+    },
+    {
+      name: "that exists",
+      request: (object: KubeObject, edit: Partial<AdmissionRequest>) => update(object, object, edit),
+      want: { message: "unexpected operation UPDATE" },
+    },
+  ] as readonly {
+    readonly name: string;
+    readonly edit?: Partial<PodCertificateRequestSpec>;
+    readonly request?: typeof creation;
+    readonly want?: { readonly message: string; readonly code?: number };
+  }[]
+) {
+  test(`nodeRestriction ${want === undefined ? "passes" : "refuses"} a request for a pod certificate: ${name}`, async () => {
+    const asked: unknown[] = [];
+    const plugin = createNodeRestriction({
+      authorizer: {
+        authorize(_user, attributes) {
+          asked.push(attributes);
+          const isAllowed = attributes.kind === "resource" && attributes.resource === "example.com:allowed";
+          return Promise.resolve({ kind: isAllowed ? "allow" : "noOpinion", reason: "" });
+        },
+      },
+      storage: {
+        get(key) {
+          const object = STORED[key] as KubeObject | undefined;
+          return Promise.resolve(object && { key, revision: 1, object, bytes: new Uint8Array() });
+        },
+      },
+    });
+    const object = await buildPodRequest({ nodeName: "mynode", ...edit });
+    const answer = plugin.mutate?.(request(object, asNode({ kind: podCertificateRequestKind })));
+    if (want?.code !== undefined) {
+      await assert.rejects(async () => await answer, (error: StatusError) => {
+        assert.deepEqual([error.status.code, error.status.message], [want.code, want.message]);
+        return true;
+      });
+      return;
+    }
+    const refusal = want === undefined ? { kind: "admitted", object } : { kind: "refused", message: want.message };
+    assert.deepEqual(await answer, refusal);
+    const wanted = edit.signerName === undefined ? [] : [{
+      kind: "resource",
+      verb: "request-serviceaccounts-podcertificate-signer",
+      apiGroup: "certificates.k8s.io",
+      apiVersion: "v1",
+      resource: edit.signerName.replace("/", ":"),
+      subresource: "",
+      name: "web",
+      namespace: "team",
+    }];
+    assert.deepEqual(asked, wanted);
   });
 }

@@ -13,7 +13,7 @@ import {
   createCertificateSigning,
   createClusterTrustBundleAttest,
 } from "./certificates.ts";
-import { nodeRestriction } from "./node_restriction.ts";
+import { createNodeRestriction } from "./node_restriction.ts";
 import { namespaceKind, nodeKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
@@ -35,7 +35,7 @@ export function createDefaultPlugins(
         return stored?.object as Namespace | undefined;
       },
     }),
-    nodeRestriction,
+    createNodeRestriction(deps),
     taintNodesByCondition,
     createCertificateApproval(deps),
     createCertificateSigning(deps),

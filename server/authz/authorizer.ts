@@ -9,6 +9,7 @@ import type { Attributes, Decision } from "../../core/rbac/attributes.ts";
 import { createRulesReview, evaluateRbac } from "../../core/rbac/evaluate.ts";
 import { authorizeNode, isNodeUser, NODE_RULES_ERROR } from "./node_authorizer.ts";
 import type { RbacSource } from "./rbac_source.ts";
+import type { Storage } from "../storage/storage.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { forbidden, NO_RESOURCE, StatusError } from "../../core/kube/status.ts";
 
@@ -20,15 +21,17 @@ export interface Authorizer {
 }
 
 /** Creates the chain. A change of roles takes effect at once. */
-export function createAuthorizer(deps: { readonly rbac: RbacSource }): Authorizer {
+export function createAuthorizer(
+  deps: { readonly rbac: RbacSource; readonly storage: Pick<Storage, "get"> },
+): Authorizer {
   return {
-    authorize(user, attributes) {
-      if (user.groups.includes(MASTERS_GROUP)) return Promise.resolve({ kind: "allow", reason: "" });
-      const node = authorizeNode(user, attributes);
-      if (node.kind !== "noOpinion") return Promise.resolve(node);
+    async authorize(user, attributes) {
+      if (user.groups.includes(MASTERS_GROUP)) return { kind: "allow", reason: "" };
+      const node = await authorizeNode(user, attributes, deps.storage);
+      if (node.kind !== "noOpinion") return node;
       const rbac = evaluateRbac(user, attributes, deps.rbac.objects());
-      if (rbac.kind !== "noOpinion") return Promise.resolve(rbac);
-      return Promise.resolve({ kind: "noOpinion", reason: joinReasons({ node: node.reason, rbac: rbac.reason }) });
+      if (rbac.kind !== "noOpinion") return rbac;
+      return { kind: "noOpinion", reason: joinReasons({ node: node.reason, rbac: rbac.reason }) };
     },
     rulesFor(user, namespace) {
       const status = createRulesReview(user, namespace, deps.rbac.objects());

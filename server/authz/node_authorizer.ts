@@ -1,24 +1,31 @@
 /**
  * The Node authorizer (`plugin/pkg/auth/authorizer/node/node_authorizer.go`): the permissions of a kubelet follow from
  * its user name (`pkg/auth/nodeidentifier/default.go`), not from a binding. No pods run here, so no node is related to
- * secrets, claims or service accounts, and upstream's graph would have no edges.
+ * secrets, claims or service accounts: of the edges in upstream's graph, only those from a PodCertificateRequest to its
+ * node exist.
  */
+import type { PodCertificateRequest } from "../../core/kube/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Attributes, Decision, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { NODE_RULES } from "../../core/rbac/default_rules/components.ts";
 import { rulesAllow } from "../../core/rbac/rules.ts";
 import { goQuote } from "../../core/lib/quote.ts";
+import type { Storage } from "../storage/storage.ts";
 
 /** The evaluation error of a rules review for a node. */
 export const NODE_RULES_ERROR = "node authorizer does not support user rule resolution";
 
 /** Decides for node users, and has no opinion about other users. It never denies a request outright. */
-export function authorizeNode(user: UserInfo, attributes: Attributes): Decision {
+export async function authorizeNode(
+  user: UserInfo,
+  attributes: Attributes,
+  storage: Pick<Storage, "get">,
+): Promise<Decision> {
   const nodeName = findNodeName(user);
   if (nodeName === undefined) return noOpinion("");
   if (nodeName === "") return noOpinion(`unknown node for user ${goQuote(user.username)}`);
-  const special = attributes.kind === "resource" ? authorizeNodeResource(nodeName, attributes) : undefined;
-  if (special !== undefined) return special;
+  const special = attributes.kind === "resource" ? authorizeNodeResource(nodeName, attributes, storage) : undefined;
+  if (special !== undefined) return await special;
   return rulesAllow(attributes, NODE_RULES) ? ALLOW : noOpinion("");
 }
 
@@ -40,7 +47,11 @@ export function findNodeName(user: UserInfo): string | undefined {
 }
 
 /** Decides a request of a node for one kind of resource. */
-type Rule = (nodeName: string, attributes: ResourceAttributes) => Decision;
+type Rule = (
+  nodeName: string,
+  attributes: ResourceAttributes,
+  storage: Pick<Storage, "get">,
+) => Decision | Promise<Decision>;
 
 const NODE_LEASE_NAMESPACE = "kube-node-lease";
 const OWN_OBJECT_VERBS: readonly string[] = ["get", "create", "update", "patch", "delete"];
@@ -64,8 +75,12 @@ const RULES: Readonly<Record<string, Rule>> = {
 };
 
 /** Decides by the node's name; undefined for resources on which every node has the same permissions. */
-function authorizeNodeResource(nodeName: string, attributes: ResourceAttributes): Decision | undefined {
-  return RULES[`${attributes.resource}.${attributes.apiGroup}`]?.(nodeName, attributes);
+function authorizeNodeResource(
+  nodeName: string,
+  attributes: ResourceAttributes,
+  storage: Pick<Storage, "get">,
+): Decision | Promise<Decision> | undefined {
+  return RULES[`${attributes.resource}.${attributes.apiGroup}`]?.(nodeName, attributes, storage);
 }
 
 function useNode(nodeName: string, { verb, subresource, name }: ResourceAttributes): Decision {
@@ -145,15 +160,23 @@ function useResourceSlices(nodeName: string, attributes: ResourceAttributes): De
   }
 }
 
-function usePodCertificateRequests(nodeName: string, attributes: ResourceAttributes): Decision {
+async function usePodCertificateRequests(
+  nodeName: string,
+  attributes: ResourceAttributes,
+  storage: Pick<Storage, "get">,
+): Promise<Decision> {
   if (attributes.subresource !== "") {
     return noOpinion("nodes may not access the status subresource of PodCertificateRequests");
   }
   switch (attributes.verb) {
     case "create":
+      // NodeRestriction compares the pod, its service account and its node.
       return ALLOW;
-    case "get":
-      return findRelated(nodeName, attributes);
+    case "get": {
+      const stored = await storage.get(`/registry/podcertificaterequests/${attributes.namespace}/${attributes.name}`);
+      const request = stored?.object as PodCertificateRequest | undefined;
+      return request?.spec.nodeName === nodeName ? ALLOW : findRelated(nodeName, attributes);
+    }
     case "list":
     case "watch":
       if (isLimitedTo(attributes, "spec.nodeName", nodeName)) return ALLOW;

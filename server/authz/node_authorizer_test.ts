@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pathRequest, resourceRequest, testUser } from "../../tests/support/test_rbac.ts";
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { Storage } from "../storage/storage.ts";
 import { authorizeNode } from "./node_authorizer.ts";
 
 const node = testUser("system:node:n1", "system:nodes", "system:authenticated");
@@ -10,6 +12,19 @@ const leases = { apiGroup: "coordination.k8s.io", resource: "leases", namespace:
 const slices = { apiGroup: "resource.k8s.io", resource: "resourceslices" };
 const onNode = (value: string) => [{ field: "spec.nodeName", operator: "=", value } as const];
 const csiNodes = { apiGroup: "storage.k8s.io", resource: "csinodes" };
+
+const podRequests = { apiGroup: "certificates.k8s.io", resource: "podcertificaterequests", namespace: "team" };
+
+/** A store with the requests for a pod of this node and for one of another. */
+const storage: Pick<Storage, "get"> = {
+  get(key) {
+    const nodes: Readonly<Record<string, string>> = { own: "n1", other: "n2" };
+    const nodeName = nodes[key.replace("/registry/podcertificaterequests/team/", "")];
+    if (nodeName === undefined) return Promise.resolve(undefined);
+    const object = { metadata: {}, spec: { nodeName } } as KubeObject;
+    return Promise.resolve({ key, revision: 1, object, bytes: new Uint8Array() });
+  },
+};
 
 const cases: readonly { name: string; request: Partial<ResourceAttributes>; want: true | string }[] = [
   { name: "creates CSRs", request: { ...csrs, verb: "create" }, want: true },
@@ -127,8 +142,35 @@ const cases: readonly { name: string; request: Partial<ResourceAttributes>; want
   },
   {
     name: "deletes pod certificate requests",
-    request: { apiGroup: "certificates.k8s.io", resource: "podcertificaterequests", verb: "delete", name: "x" },
+    request: { ...podRequests, verb: "delete", name: "own" },
     want: "nodes may not delete podcertificaterequests",
+  },
+  { name: "requests a certificate for a pod", request: { ...podRequests, verb: "create" }, want: true },
+  { name: "reads the request of its pod", request: { ...podRequests, name: "own" }, want: true },
+  {
+    name: "reads the request of another node's pod",
+    request: { ...podRequests, name: "other" },
+    want: "no relationship found between node 'n1' and this object",
+  },
+  {
+    name: "reads a missing request for a pod",
+    request: { ...podRequests, name: "missing" },
+    want: "no relationship found between node 'n1' and this object",
+  },
+  {
+    name: "reads the status of a request for a pod",
+    request: { ...podRequests, subresource: "status", name: "own" },
+    want: "nodes may not access the status subresource of PodCertificateRequests",
+  },
+  {
+    name: "watches the requests of its pods",
+    request: { ...podRequests, verb: "watch", fieldSelector: onNode("n1") },
+    want: true,
+  },
+  {
+    name: "lists the requests of another node's pods",
+    request: { ...podRequests, verb: "list", fieldSelector: onNode("n2") },
+    want: "can only list/watch podcertificaterequests with nodeName field selector",
   },
   {
     name: "writes roles",
@@ -138,9 +180,9 @@ const cases: readonly { name: string; request: Partial<ResourceAttributes>; want
 ];
 
 for (const { name, request, want } of cases) {
-  test(`authorizeNode() ${want === true ? "lets a node" : "does not let a node"}: ${name}`, () => {
+  test(`authorizeNode() ${want === true ? "lets a node" : "does not let a node"}: ${name}`, async () => {
     assert.deepEqual(
-      authorizeNode(node, resourceRequest(request)),
+      await authorizeNode(node, resourceRequest(request), storage),
       want === true ? { kind: "allow", reason: "" } : { kind: "noOpinion", reason: want },
     );
   });
@@ -157,12 +199,12 @@ for (
     },
   ]
 ) {
-  test(`authorizeNode() has no opinion on users that are not nodes: ${name}`, () => {
+  test(`authorizeNode() has no opinion on users that are not nodes: ${name}`, async () => {
     const request: Attributes = resourceRequest({ ...csrs, verb: "create" });
-    assert.deepEqual(authorizeNode(user, request), { kind: "noOpinion", reason });
+    assert.deepEqual(await authorizeNode(user, request, storage), { kind: "noOpinion", reason });
   });
 }
 
-test("authorizeNode() has no opinion on paths", () => {
-  assert.equal(authorizeNode(node, pathRequest("/healthz")).kind, "noOpinion");
+test("authorizeNode() has no opinion on paths", async () => {
+  assert.equal((await authorizeNode(node, pathRequest("/healthz"), storage)).kind, "noOpinion");
 });

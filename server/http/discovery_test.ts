@@ -63,6 +63,8 @@ test("the older discovery lists groups, versions and resources", async () => {
       "certificatesigningrequests/approval",
       "certificatesigningrequests/status",
       "clustertrustbundles",
+      "podcertificaterequests",
+      "podcertificaterequests/status",
     ],
   );
   const core = await app.send("GET", "/api");

@@ -3,7 +3,7 @@
  * document: a list is empty, and a watch reports nothing. If a kube-apiserver that shares the store has such objects, this
  * API answers 404, as for any kind that it does not serve.
  */
-import { METADATA } from "../../core/kube/kinds/mod.ts";
+import { METADATA, podKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { pathNotFound } from "../../core/kube/status.ts";
 import type { Kind } from "../../core/kube/schema.ts";
@@ -27,18 +27,7 @@ function absent(kind: Kind, rest: Pick<Resource, "storageName" | "selectableFiel
 }
 
 /** `kubectl describe node` and `kubectl drain` list the pods of a node, and kubelets watch them. */
-const pods = absent({
-  group: "",
-  version: "v1",
-  kind: "Pod",
-  listKind: "PodList",
-  plural: "pods",
-  singular: "pod",
-  shortNames: ["po"],
-  categories: ["all"],
-  namespaced: true,
-  schema: { name: "io.k8s.api.core.v1.Pod", description: "Containers on a node.", fields: { metadata: METADATA } },
-}, {
+const pods = absent(podKind, {
   // `pkg/apis/core/v1/conversion.go`
   selectableFields: [
     "spec.nodeName",

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
+import { podKind } from "../../core/kube/kinds/mod.ts";
 import { createTestApp, createUser, type TestApp, WatchReader } from "../../tests/support/test_app.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";
 import { createStoredValues } from "./stored_values.ts";
@@ -83,9 +85,18 @@ test("an absent kind is not served while a kube-apiserver has such objects in th
   });
 });
 
-test("createStoredValues() detects an object of an absent kind without reading it, and never writes one", () => {
+test("createStoredValues() reads an object of an absent kind as far as it is described, and never writes one", () => {
+  const values = createStoredValues([], ABSENT_RESOURCES);
+  const key = "/registry/pods/default/a";
+  const pod = { metadata: { name: "a", uid: "u" }, spec: { nodeName: "n1", serviceAccountName: "s" } };
+  const stored = encodeEnvelope("v1", "Pod", encodeMessage(podKind.schema, pod));
+  assert.deepEqual(values.decode(key, stored), pod);
+  assert.deepEqual(values.decode(key, new TextEncoder().encode(JSON.stringify({ ...pod, status: {} }))), pod);
+  assert.equal(values.decode("/registry/deployments/default/a", stored), undefined);
+  assert.throws(() => values.encode(key, pod), /no resource is kept there/);
+});
+
+test("createStoredValues() only detects an object of an absent kind that cannot be read", () => {
   const values = createStoredValues([], ABSENT_RESOURCES);
   assert.deepEqual(values.decode("/registry/pods/default/a", new Uint8Array([1])), { metadata: {} });
-  assert.equal(values.decode("/registry/deployments/default/a", new Uint8Array([1])), undefined);
-  assert.throws(() => values.encode("/registry/pods/default/a", { metadata: {} }), /no resource is kept there/);
 });

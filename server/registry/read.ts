@@ -109,12 +109,12 @@ export function isSelected(resource: Resource, object: KubeObject, selection: Se
 
 /** Throws StatusError 400 for a field that the resource cannot be selected by. */
 export function assertSelectable(resource: Resource, fields: readonly FieldRequirement[]): void {
-  const { selectableFields, kind } = resource;
+  const { selectableFields, kind, notSelectableByNamespace = false } = resource;
   // Kinds without selectable fields use the generic rule, which ignores scopes and has its own text.
   const isPlain = selectableFields.length === 0;
   for (const { field } of fields) {
     if (field === "metadata.name") continue;
-    if (field === "metadata.namespace" && (kind.namespaced || isPlain)) continue;
+    if (field === "metadata.namespace" && (kind.namespaced || isPlain) && !notSelectableByNamespace) continue;
     if (selectableFields.includes(field)) continue;
     throw badRequest(
       isPlain

@@ -34,12 +34,14 @@ export interface WriteContext {
   readonly now: Date;
 }
 
-/** How an endpoint changes and checks objects. Every function is pure and gets canonical objects. */
+/** How an endpoint changes and checks objects. Every function but `checkPermission` is pure; all get canonical objects. */
 export interface UpdateStrategy<T extends KubeObject = KubeObject> {
   /** Restores what this endpoint may not change, stamps what the server sets. */
   prepareForUpdate(object: T, stored: T, context: WriteContext): T;
   /** Returns the faults of the new object outside of its metadata. */
-  validateUpdate(object: T, stored: T): readonly FieldError[];
+  validateUpdate(object: T, stored: T, context: WriteContext): readonly FieldError[];
+  /** Returns the faults that only the authorizer finds; called for an object without other faults. */
+  checkPermission?(object: T, stored: T, user: UserInfo): Promise<readonly FieldError[]>;
   /** A changed object must also be a valid new object, so its generateName is checked by the rules of the kind. */
   readonly checksGenerateName?: true;
   /** Dotted paths that this endpoint does not change, so that no manager owns them by writing here. */
@@ -117,6 +119,8 @@ export interface Resource<T extends KubeObject = KubeObject> extends StoredResou
   readonly columns: readonly Column<T>[];
   /** Field selectors in addition to `metadata.name` and (namespaced kinds) `metadata.namespace`. */
   readonly selectableFields: readonly string[];
+  /** The kind is namespaced, but upstream does not select by `metadata.namespace`. */
+  readonly notSelectableByNamespace?: true;
   /** The value of one selectable field, empty when absent. */
   selectField?(object: T, field: string): string;
   readonly strategy: Strategy<T>;

@@ -1,4 +1,5 @@
 /** Every stored resource that is served, in one list. */
+import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
 import { certificateSigningRequestKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
@@ -12,6 +13,7 @@ import { issuedCertificates } from "./issuedcertificates.ts";
 import { leases } from "./leases.ts";
 import { namespaces } from "./namespaces.ts";
 import { nodes } from "./nodes.ts";
+import { createPodCertificateRequests, POD_CERTIFICATE_REQUESTS } from "./podcertificaterequests.ts";
 import { createRbacResources, RBAC_KINDS } from "./rbac.ts";
 import { requestRecords } from "./requestrecords.ts";
 import { type PostedSubresource, type Resource, STANDARD_VERBS, type StoredResource } from "./resource.ts";
@@ -47,6 +49,7 @@ export type DescribedResource = StoredResource & Pick<Resource, "verbs" | "isHid
 /** Every stored resource, for code that needs to know the kinds in a store. */
 export const STORED_RESOURCES: readonly DescribedResource[] = [
   ...PLAIN_RESOURCES,
+  POD_CERTIFICATE_REQUESTS,
   REVOCATIONS,
   ...RBAC_KINDS.map((kind) => ({ kind, verbs: STANDARD_VERBS })),
 ];
@@ -54,6 +57,7 @@ export const STORED_RESOURCES: readonly DescribedResource[] = [
 /** The dependencies of the resources that have some. */
 export interface ResourcesDeps extends RevocationResourceDeps {
   readonly authorizer: Authorizer;
+  readonly logger: Logger;
   readonly rbac: RbacSource;
   /** Makes the writes of requests; by default they are written alone, without what the server records. */
   readonly commitRequest?: NonNullable<Resource["commit"]>;
@@ -75,6 +79,7 @@ export function createResources(deps: ResourcesDeps): readonly Resource[] {
   });
   return [
     ...plain,
+    createPodCertificateRequests(deps) as Resource,
     ...createRbacResources(deps) as readonly Resource[],
     createRevocationResource(deps) as Resource,
     ...ABSENT_RESOURCES,

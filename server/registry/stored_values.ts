@@ -14,14 +14,14 @@ import { isEncrypted, type StoredValues } from "../storage/etcd/contents.ts";
 import { toKeyPrefix, toStoredKind } from "./registry.ts";
 import type { StoredResource } from "./resource.ts";
 
-/** The placeholder for an object that exists but is not decoded. */
+/** The placeholder for an object that exists but cannot be read. */
 const NAMELESS: KubeObject = { metadata: {} };
 const ROOT = "/registry/";
 const BRACE = 0x7b;
 
 /**
  * Creates the encoding for resources; each kind's stored version is that of the resource without a conversion. Objects of
- * the `absent` resources are decoded to a placeholder, so that only their existence is known.
+ * the `absent` resources are decoded as far as they are described, and to a placeholder when they cannot be read.
  */
 export function createStoredValues(
   resources: readonly StoredResource[],
@@ -32,11 +32,11 @@ export function createStoredValues(
       .map((resource) => [toKeyPrefix(resource, ""), resource]),
   );
   const prefixes = [...stored.keys()];
-  const absentPrefixes = absent.map((resource) => toKeyPrefix(resource, ""));
+  const others = absent.map((resource) => ({ resource, prefix: toKeyPrefix(resource, "") }));
   const findResource = (key: string) => stored.get(prefixes.find((prefix) => key.startsWith(prefix)) ?? "");
   return {
     root: ROOT,
-    prefixes: [...prefixes, ...absentPrefixes],
+    prefixes: [...prefixes, ...others.map(({ prefix }) => prefix)],
     encode(key, object) {
       const resource = findResource(key);
       if (resource === undefined) throw new AppError("internal", `cannot write "${key}": no resource is kept there`);
@@ -47,7 +47,10 @@ export function createStoredValues(
     },
     decode(key, value) {
       const resource = findResource(key);
-      if (resource === undefined) return absentPrefixes.some((prefix) => key.startsWith(prefix)) ? NAMELESS : undefined;
+      if (resource === undefined) {
+        const other = others.find(({ prefix }) => key.startsWith(prefix));
+        return other === undefined ? undefined : decodeIfReadable(other.resource, value);
+      }
       try {
         return decodeValue(resource, value);
       } catch (error) {
@@ -58,6 +61,14 @@ export function createStoredValues(
       }
     },
   };
+}
+
+function decodeIfReadable(resource: StoredResource, value: Uint8Array): KubeObject {
+  try {
+    return decodeValue(resource, value);
+  } catch {
+    return NAMELESS;
+  }
 }
 
 function decodeValue(resource: StoredResource, value: Uint8Array): KubeObject {

@@ -129,8 +129,9 @@ async function prepareUpdate(
     ...validateObjectMetaUpdate(prepared.metadata, old.metadata),
     ...(resource.strategy.anyFinalizer === true ? [] : validateStandardFinalizers(prepared.metadata)),
     ...(strategy.checksGenerateName === true ? generateNameErrors(resource, prepared) : []),
-    ...strategy.validateUpdate(prepared, old),
+    ...strategy.validateUpdate(prepared, old, context),
   ]);
+  refuseInvalid(target, prepared, await strategy.checkPermission?.(prepared, old, target.user) ?? []);
   sendWarnings(target, prepared, old);
   const refusal = await deps.admission.validate({ ...admissionRequest, object: prepared });
   if (refusal !== undefined) throw forbidden(resource.kind, name, refusal.message);

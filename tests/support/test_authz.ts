@@ -52,7 +52,7 @@ export async function createRbacWorld(
   const storage = createMemoryStorage({ clock: STANDING_CLOCK });
   const rbac = await createRbacSource(storage);
   for (const [plural, object] of objects) await storage.create(getStorageKey(plural, object), object);
-  return { storage, rbac, authorizer: createAuthorizer({ rbac }) };
+  return { storage, rbac, authorizer: createAuthorizer({ rbac, storage }) };
 }
 
 /** Returns the storage key of an object. */

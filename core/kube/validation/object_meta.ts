@@ -142,13 +142,20 @@ function validateGeneration(generation: number, path: string): FieldError[] {
 
 /** Validates annotations, whose keys are qualified names in upper or lower case. */
 function validateAnnotations(annotations: Readonly<Record<string, string>>, path: string): FieldError[] {
-  const keys = Object.keys(annotations);
   const errors = checkEach(
-    keys,
+    Object.keys(annotations),
     (key) => qualifiedNameErrors(key.toLowerCase()).map((text) => invalid(path, key, text)),
   );
-  const size = keys.reduce((sum, key) => sum + byteLength(key) + byteLength(annotations[key]!), 0);
-  return size > ANNOTATIONS_MAX_BYTES ? [...errors, tooLong(path, ANNOTATIONS_MAX_BYTES)] : errors;
+  return [...errors, ...validateAnnotationsSize(annotations, path)];
+}
+
+/** Validates the size of annotations, or of a map that is as large as they may be. */
+export function validateAnnotationsSize(
+  annotations: Readonly<Record<string, string>>,
+  path: string,
+): FieldError[] {
+  const size = Object.entries(annotations).reduce((sum, [key, value]) => sum + byteLength(key) + byteLength(value), 0);
+  return size > ANNOTATIONS_MAX_BYTES ? [tooLong(path, ANNOTATIONS_MAX_BYTES)] : [];
 }
 
 function validateOwnerReferences(references: readonly OwnerReference[], path: string): FieldError[] {

@@ -63,12 +63,24 @@ export interface RequestFixture {
   readonly key?: KeyAlgorithm;
 }
 
+/** A certificate for the key of a request fixture, from a CA of its own. Times are in seconds. */
+export interface CertificateFixture {
+  /** The name of the request fixture. */
+  readonly request: string;
+  readonly lifetime: number;
+  /** How long ago the certificate became valid; not at all by default. */
+  readonly age?: number;
+  readonly dnsNames?: readonly string[];
+  readonly emailAddresses?: readonly string[];
+}
+
 /** One file of the corpus. */
 export interface CorpusFile {
   /** The name of the file without `.yaml`. */
   readonly name: string;
   readonly title: string;
   readonly requests: Readonly<Record<string, RequestFixture>>;
+  readonly certificates: Readonly<Record<string, CertificateFixture>>;
   readonly exchanges: readonly Exchange[];
   /** The text of the file; literal values in it are never blanked. */
   readonly text: string;
@@ -91,7 +103,7 @@ export async function readCorpus(filters: readonly string[]): Promise<readonly C
 /** Reads one file. Throws an Error that names the exchange. */
 export function parseCorpusFile(name: string, text: string): CorpusFile {
   const root = asRecord(parse(text), name);
-  refuseUnknown(root, ["title", "requests", "resources", "exchanges"], name);
+  refuseUnknown(root, ["title", "requests", "certificates", "resources", "exchanges"], name);
   const listed = asList(root["exchanges"], `${name}: exchanges`);
   const resources = root["resources"] === undefined ? undefined : asList(root["resources"], `${name}: resources`);
   const exchanges = resources === undefined
@@ -105,6 +117,7 @@ export function parseCorpusFile(name: string, text: string): CorpusFile {
     name,
     title: asText(root["title"], `${name}: title`),
     requests: (root["requests"] ?? {}) as Readonly<Record<string, RequestFixture>>,
+    certificates: (root["certificates"] ?? {}) as Readonly<Record<string, CertificateFixture>>,
     exchanges,
     text,
   };

@@ -2,7 +2,11 @@
 import { Buffer } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
 import { parse } from "yaml";
-import { buildRequest } from "../../support/csr_builder.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import { issueCertificate } from "../../../core/pki/issue.ts";
+import { encodePem, findPemBlock } from "../../../core/pki/pem.ts";
+import { buildRequest, sharedKey } from "../../support/csr_builder.ts";
+import { createSigningCa } from "../../support/signing_ca.ts";
 import { type RawAnswer, type ReadBody, readBody } from "./answer.ts";
 import { type Blanker, createBlanker } from "./blank.ts";
 import { type Difference, findDifferences } from "./compare.ts";
@@ -120,7 +124,7 @@ export async function openSessions(
   startedAt: Date,
   variables: Variables = {},
 ): Promise<readonly [Session, Session]> {
-  const fixtures = await buildFixtures(file.requests);
+  const fixtures = { ...await buildFixtures(file.requests), ...await buildCertificates(file) };
   return pair.sides.map((side): Session => ({
     side,
     blanker: createBlanker({ literal: file.text, port: side.port, startedAt, now: () => new Date() }),
@@ -269,14 +273,55 @@ function judgeExchange(
   };
 }
 
-/** Builds the requests for certificates that exchanges name `csr:<name>`. */
+/** Builds the requests for certificates that exchanges name `csr:<name>`, and `der:<name>` without PEM. */
 export async function buildFixtures(requests: CorpusFile["requests"]): Promise<Variables> {
   const built: Record<string, unknown> = {};
   for (const [name, { commonName, organizations, key, ...names }] of Object.entries(requests)) {
-    built[`csr:${name}`] = await buildRequest({
+    const request = await buildRequest({
       subject: { ...(commonName === undefined ? {} : { commonName }), organizations: organizations ?? [] },
       ...names,
     }, key);
+    built[`csr:${name}`] = request;
+    const pem = Buffer.from(request, "base64").toString("latin1");
+    built[`der:${name}`] = Buffer.from(findPemBlock(pem)!.block.bytes).toString("base64");
+  }
+  return built;
+}
+
+/**
+ * Issues the certificates that exchanges name `chain:<name>`, with their times: `from:<name>` and `to:<name>`, and
+ * `middle:<name>` between them.
+ */
+async function buildCertificates({ requests, certificates }: CorpusFile): Promise<Variables> {
+  const built: Record<string, unknown> = {};
+  if (Object.keys(certificates).length === 0) return built;
+  const ca = await createSigningCa();
+  for (
+    const [name, { request, lifetime, age = 0, dnsNames = [], emailAddresses = [] }] of Object.entries(certificates)
+  ) {
+    const key = await sharedKey(requests[request]!.key);
+    const notBefore = new Date(Math.floor(Date.now() / 1000 - age) * 1000);
+    const at = (seconds: number) => new Date(notBefore.getTime() + seconds * 1000);
+    const der = await issueCertificate(
+      {
+        subject: { commonName: name },
+        publicKeyDer: key.publicKeyDer(),
+        dnsNames,
+        ipAddresses: [],
+        emailAddresses,
+        uris: [],
+        notBefore,
+        notAfter: at(lifetime),
+        usages: ["digital signature", "client auth"],
+        isCa: false,
+      },
+      ca,
+      Uint8Array.of(7),
+    );
+    built[`chain:${name}`] = encodePem("CERTIFICATE", der);
+    built[`from:${name}`] = formatTime(notBefore);
+    built[`middle:${name}`] = formatTime(at(lifetime / 2));
+    built[`to:${name}`] = formatTime(at(lifetime));
   }
   return built;
 }

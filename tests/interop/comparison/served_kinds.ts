@@ -4,6 +4,7 @@ import type { Kind } from "../../../core/kube/schema.ts";
 import { TLSBOOT_GROUP } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import { RecordedCertificates } from "../../../core/revocation/recorded_certificates.ts";
 import { RevocationIndex } from "../../../core/revocation/revocation_index.ts";
+import type { Logger } from "../../../core/ports.ts";
 import type { Authorizer } from "../../../server/authz/authorizer.ts";
 import type { RbacSource } from "../../../server/authz/rbac_source.ts";
 import { createHealthChecks } from "../../../server/http/health.ts";
@@ -14,6 +15,7 @@ const unused = (): never => {
   throw new Error("not used when the kinds are listed");
 };
 const authorizer: Authorizer = { authorize: unused, rulesFor: unused };
+const logger: Logger = { debug: unused, info: unused, warn: unused, error: unused, with: unused };
 const rbac: RbacSource = { objects: unused, [Symbol.dispose]: unused };
 
 const revocations = { index: new RevocationIndex(), records: new RecordedCertificates() };
@@ -22,6 +24,7 @@ const storage = { get: unused, catchUp: unused };
 const issued = { name: "token", kind: tokenRequestKind, applyDefaults: unused, answer: unused };
 const visible = createResources({
   authorizer,
+  logger,
   rbac,
   revocations,
   storage,

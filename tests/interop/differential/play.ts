@@ -115,6 +115,7 @@ function asCorpusFile({ seed, index, exchanges, setup }: Scene, name: string): C
     name: `seed ${seed}, scene ${index}`,
     title: "",
     requests: {},
+    certificates: {},
     exchanges,
     text: JSON.stringify([...setup, ...exchanges]).replaceAll("${scene}", name),
   };

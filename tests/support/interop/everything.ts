@@ -13,6 +13,7 @@ export const COLLECTIONS = [
   "/api/v1/serviceaccounts",
   "/apis/certificates.k8s.io/v1/certificatesigningrequests",
   "/apis/certificates.k8s.io/v1/clustertrustbundles",
+  "/apis/certificates.k8s.io/v1/podcertificaterequests",
   "/apis/coordination.k8s.io/v1/leases",
   "/apis/events.k8s.io/v1/events",
   "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",

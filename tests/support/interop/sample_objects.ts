@@ -60,6 +60,20 @@ kind: ClusterTrustBundle
 metadata: { name: "example.com:sample-SUFFIX:v1", labels: { a: b } }
 spec: { signerName: example.com/sample-SUFFIX, trustBundle: ${JSON.stringify(TRUST_ANCHOR)} }
 ---
+apiVersion: certificates.k8s.io/v1
+kind: PodCertificateRequest
+metadata: { name: sample, namespace: sample-SUFFIX }
+spec:
+  signerName: example.com/sample-SUFFIX
+  podName: pod
+  podUID: u1
+  serviceAccountName: sample
+  serviceAccountUID: u2
+  nodeName: sample-SUFFIX
+  nodeUID: u3
+  stubPKCS10Request: MIG6MGICAQAwADBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABCs1UnQv7xgvJ9H/DLWVBFgZH8dObwCADb0YxYpn6dKY29ZQgcluwWHH5Dg3U/yIsJU1qxsYsX6Zx5x8ZzzGNSCgADAKBggqhkjOPQQDAgNIADBFAiBeWGBZoQ80QZGcmqp90bKtaqFHSukjGWRozBDxa1/UHAIhAI4qnfkU+h6Q3VOG+bt7KQrJlitY2DW91bYHeAQWl041
+  unverifiedUserAnnotations: { example.com/a: b }
+---
 apiVersion: v1
 kind: Event
 metadata: { name: sample, namespace: sample-SUFFIX }

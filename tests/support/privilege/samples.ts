@@ -2,7 +2,10 @@
  * An object of each resource for the matrix: one that exists, one that could be created, and a change. A resource
  * without a sample fails the matrix: the author of a new one adds its sample here.
  */
+import { Buffer } from "node:buffer";
 import type { KubeObject } from "../../../core/kube/meta.ts";
+import { encodeBase64 } from "../../../core/lib/base64.ts";
+import { findPemBlock } from "../../../core/pki/pem.ts";
 import { TRUST_ANCHOR } from "../trust_anchor.ts";
 
 /** The place of the objects of a resource, and their sort. */
@@ -107,6 +110,23 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
       trustBundle("no signer", "", {}),
       trustBundle("example.com/a", "example.com:a:", { signerName: "example.com/a" }),
     ],
+    "podcertificaterequests.certificates.k8s.io": namespaced(
+      "certificates.k8s.io/v1",
+      "PodCertificateRequest",
+      {
+        spec: {
+          signerName: "example.com/a",
+          podName: "x",
+          podUID: "u",
+          serviceAccountName: "default",
+          serviceAccountUID: "u",
+          nodeName: HELD,
+          nodeUID: "u",
+          stubPKCS10Request: toStubRequest(parts.request(HELD)),
+        },
+      },
+      "kube-system",
+    ),
     "selfsubjectreviews.authentication.k8s.io": [review("authentication.k8s.io/v1", "SelfSubjectReview", {})],
     "tokenreviews.authentication.k8s.io": [
       review("authentication.k8s.io/v1", "TokenReview", { spec: { token: "nobody-knows-me" } }),
@@ -138,10 +158,22 @@ export function createChanges({ certificate }: SampleParts): Readonly<Record<str
     },
     "certificatesigningrequests.certificates.k8s.io/status": { status: { certificate } },
     "serviceaccounts/token": { spec: { audiences: ["matrix"] } },
+    "podcertificaterequests.certificates.k8s.io/status": {
+      status: {
+        conditions: [
+          { type: "Denied", status: "True", reason: "R", message: "m", lastTransitionTime: "2026-01-01T00:00:00Z" },
+        ],
+      },
+    },
     "nodes/status": { status: { addresses: [{ type: "Hostname", address: "changed" }] } },
     "namespaces/status": { status: { phase: "Active" } },
     "namespaces/finalize": { spec: { finalizers: ["kubernetes"] } },
   };
+}
+
+/** A request for a pod has the DER of a request for a certificate without PEM. */
+function toStubRequest(request: string): string {
+  return encodeBase64(findPemBlock(Buffer.from(request, "base64").toString("latin1"))!.block.bytes);
 }
 
 function namespaced(apiVersion: string, kind: string, content: Content, other: string): readonly Place[] {
