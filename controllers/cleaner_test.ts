@@ -6,7 +6,8 @@ import { CLOCK_JUMPS } from "../tests/support/clock_jumps.ts";
 import { createFakeClock, settle } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createMemoryObjectStore } from "../tests/support/memory_object_store.ts";
-import { runCleaner } from "./cleaner.ts";
+import { buildPodRequest } from "../tests/support/pod_request_builder.ts";
+import { runCleaner, runPodRequestCleaner } from "./cleaner.ts";
 
 const denied = [condition("Denied", "2026-01-01T00:00:00Z")];
 
@@ -77,6 +78,34 @@ test("runCleaner() keeps a CSR that was created again under the same name", asyn
   await settle();
   assert.ok(store.peek("csr-1"));
   assert.deepEqual(logger.messages("error"), []);
+  abort.abort();
+  await running;
+});
+
+test("runPodRequestCleaner() deletes requests of every namespace a quarter of an hour after their creation", async () => {
+  const clock = createFakeClock("2026-01-01T12:00:00Z");
+  const logger = createMemoryLogger();
+  const request = await buildPodRequest();
+  const create = (namespace: string, creationTimestamp: string) => ({
+    ...request,
+    metadata: { name: namespace, namespace, uid: `uid-${namespace}`, creationTimestamp },
+  });
+  const requests = [create("old", "2026-01-01T11:45:00Z"), create("young", "2026-01-01T11:50:00Z")];
+  const deleted: unknown[] = [];
+  const abort = new AbortController();
+  const running = runPodRequestCleaner({
+    list: () => Promise.resolve(requests),
+    requestsIn: (namespace) => ({
+      delete: (name, _signal, options) => Promise.resolve(void deleted.push([namespace, name, options])),
+    }),
+    clock,
+    logger,
+  }, abort.signal);
+  await settle();
+  assert.deepEqual(deleted, [["old", "old", { uid: "uid-old" }]]);
+  assert.deepEqual(logger.messages("info"), ["PodCertificateRequest cleaned"]);
+  await clock.advance(300_000);
+  assert.deepEqual(deleted.at(-1), ["young", "young", { uid: "uid-young" }]);
   abort.abort();
   await running;
 });

@@ -4,7 +4,7 @@
  *
  * - `runController` is the loop: watch, cache, queue, reconcile. `createApprover`, `createSigner` and
  *   `createTokenCleaner` create reconcilers for the loop, and you can write your own.
- * - `runCleaner` deletes old CSRs, in a loop of its own.
+ * - `runCleaner` deletes old CSRs, and `runPodRequestCleaner` old PodCertificateRequests, each in a loop of its own.
  * - `runWhileLeading` lets one of several replicas work.
  * - `createPolicyApprover` adds policies to the approver.
  * - `createFileAuthoritySource` reads the signer's CA from files.
@@ -82,7 +82,7 @@ export { createNodeCertificates, type NodeCertificates, type NodeCertificatesOpt
 export { createNodeGuard, type NodeGuard, type NodeGuardDeps } from "./node_guard.ts";
 export { createVerdictEvents, type VerdictEvents, type VerdictEventsOptions } from "./verdict_events.ts";
 export { createSigner, type RecordIssued, type SignerDeps } from "./signer.ts";
-export { type CleanerOptions, runCleaner } from "./cleaner.ts";
+export { type CleanerOptions, type PodRequestCleanerOptions, runCleaner, runPodRequestCleaner } from "./cleaner.ts";
 export { createTokenCleaner, type TokenCleanerDeps } from "./token_cleaner.ts";
 export { type LeaderElectionOptions, runWhileLeading } from "./leader_election.ts";
 export {

@@ -1,7 +1,7 @@
-/** Decides which CSRs are deleted because of their age (`pkg/controller/certificates/cleaner/cleaner.go`, 1.37). */
+/** Decides which requests are deleted because of their age (`pkg/controller/certificates/cleaner`, 1.37). */
 import { findLeafCertificate } from "./certificate.ts";
 import { findCondition, getConditions, hasCertificate } from "./phase.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/certificates_v1.ts";
 import { formatDuration } from "../lib/duration.ts";
 
 const HOUR_MS = 3_600_000;
@@ -40,6 +40,16 @@ export function decideCleaning(
 ): Cleaning {
   const why = findReason(csr, now, times);
   return why === undefined ? { kind: "keep" } : { kind: "delete", why };
+}
+
+/** A kubelet needs far less time (`cmd/kube-controller-manager/app/certificates.go`). */
+const POD_REQUEST_MS = 900_000;
+
+/** Decides whether a PodCertificateRequest is deleted: a quarter of an hour after its creation, whatever its state. */
+export function decidePodRequestCleaning({ metadata }: PodCertificateRequest, now: Date): Cleaning {
+  const ageMs = now.getTime() - Date.parse(metadata.creationTimestamp ?? "");
+  if (!(ageMs >= POD_REQUEST_MS)) return { kind: "keep" };
+  return { kind: "delete", why: `created at least ${format(POD_REQUEST_MS)} ago` };
 }
 
 function findReason(csr: CertificateSigningRequest, now: Date, times: CleaningTimes): string | undefined {

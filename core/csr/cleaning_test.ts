@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { condition, toBase64 } from "../../tests/support/csr_builder.ts";
+import { buildPodRequest } from "../../tests/support/pod_request_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import type { CertificateSigningRequestCondition } from "../kube/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
-import { type CleaningTimes, decideCleaning, DEFAULT_CLEANING_TIMES } from "./cleaning.ts";
+import { type CleaningTimes, decideCleaning, decidePodRequestCleaning, DEFAULT_CLEANING_TIMES } from "./cleaning.ts";
 
 const NOW = new Date("2026-06-01T00:00:00Z");
 const ago = (minutes: number): string => formatTime(new Date(NOW.getTime() - minutes * 60_000));
@@ -124,5 +125,19 @@ for (const { name, conditions, created, certificate, times, why } of cases) {
       decideCleaning(csr, NOW, { ...DEFAULT_CLEANING_TIMES, ...times }),
       why === undefined ? { kind: "keep" } : { kind: "delete", why },
     );
+  });
+}
+
+for (
+  const { creationTimestamp, want } of [
+    { creationTimestamp: "2026-01-01T11:45:00Z", want: { kind: "delete", why: "created at least 15m ago" } },
+    { creationTimestamp: "2026-01-01T11:45:01Z", want: { kind: "keep" } },
+    { creationTimestamp: undefined, want: { kind: "keep" } },
+  ]
+) {
+  test(`decidePodRequestCleaning() decides to ${want.kind} a request of ${creationTimestamp}`, async () => {
+    const request = await buildPodRequest();
+    const metadata = creationTimestamp === undefined ? {} : { creationTimestamp };
+    assert.deepEqual(decidePodRequestCleaning({ ...request, metadata }, new Date("2026-01-01T12:00:00Z")), want);
   });
 }
