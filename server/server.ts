@@ -48,7 +48,7 @@ import { createRequestCommit } from "./register/request_commit.ts";
 import { followUnrecorded } from "./register/unrecorded.ts";
 import { openRevocations, type Revocations } from "./revocation/revocations.ts";
 import { createResources } from "./registry/resources.ts";
-import { apiService } from "./registry/services.ts";
+import { createApiService } from "./registry/services.ts";
 import { createReviews } from "./registry/reviews.ts";
 import { createTokenSubresource } from "./registry/token_requests.ts";
 import type { Storage } from "./storage/storage.ts";
@@ -145,7 +145,12 @@ export type ApiOptions =
     readonly clientCas: () => readonly CertificateFacts[];
     /** Returns the `host:port` at which clients reach the API, for the older discovery. */
     readonly serverAddress: () => string;
+    /** The port of the listener; undefined or 0 when it is not known before the start. */
+    readonly port?: number;
   };
+
+/** The port that the API's own Service names when the listener's is not known: its own. */
+const DEFAULT_PORT = 443;
 
 /** Starts a server. Throws AppError `port_in_use`, `io`, or `ca_invalid` for a malformed bundle of client CAs. */
 export async function startServer(options: ServerOptions): Promise<Server> {
@@ -211,7 +216,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const logger = limitRepeats(options.logger, clock, stopping.signal);
   await reconcileObjects(options, [
     ...createSystemNamespaces(),
-    apiService(),
+    createApiService(options.port === undefined || options.port === 0 ? DEFAULT_PORT : options.port),
     ...createDefaultRbacObjects(),
     ...options.objects,
   ]);

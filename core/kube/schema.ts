@@ -14,6 +14,8 @@ export type FieldType =
   | { readonly kind: "json"; readonly anyKind?: true }
   /** `resource.Quantity`: text in JSON, and in protobuf a message with the text in field 1. */
   | { readonly kind: "quantity" }
+  /** `intstr.IntOrString`: a number of 32 bits or a text; in protobuf a message with which of them it is. */
+  | { readonly kind: "intOrString" }
   | { readonly kind: "message"; readonly message: () => MessageSchema }
   /**
    * With `wrapped`, protobuf has the elements in field 1 of a separate message (Go's `Verbs`). Lists inside a map always

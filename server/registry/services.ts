@@ -1,30 +1,55 @@
 /**
- * Core `v1` services, read-only and in no discovery document. A Kubernetes API server has one for itself,
- * `default/kubernetes`, which clients read to learn whether addresses are IPv4 or IPv6. Kubelets that watch services find it
- * too, instead of repeating the request.
+ * Core `v1` services, read-only. A Kubernetes API server has one for itself, `default/kubernetes`: clients read it to learn
+ * whether addresses are IPv4 or IPv6, and `kubectl cluster-info` lists services. Others may be in an etcd that a
+ * kube-apiserver shares.
  */
-import { serviceKind } from "../../core/kube/kinds/core_v1.ts";
+import { serviceKind } from "../../core/kube/kinds/mod.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { sortedKeys } from "../../core/lib/byte_order.ts";
 import type { BootstrapObject } from "../bootstrap_objects.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
-import { createPlainStrategy, type Resource } from "./resource.ts";
+import { createPlainStrategy, READ_VERBS, type Resource } from "./resource.ts";
 
-/** The fields of a Service that tables show. */
+/** The fields of a Service that tables and selectors read. */
 interface Service extends KubeObject {
-  readonly spec: { readonly type?: string; readonly clusterIP?: string };
+  readonly spec: {
+    readonly type?: string;
+    readonly clusterIP?: string;
+    readonly clusterIPs?: readonly string[];
+    readonly externalIPs?: readonly string[];
+    readonly externalName?: string;
+    readonly ports?: readonly ServicePort[];
+    readonly selector?: Readonly<Record<string, string>>;
+  };
+  readonly status: {
+    readonly loadBalancer: { readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[] };
+  };
 }
 
-/** The service of the API itself. */
+interface ServicePort {
+  readonly port: number;
+  readonly protocol?: string;
+  readonly targetPort?: number | string;
+  readonly nodePort?: number;
+}
+
+/** The services, with the columns of `pkg/printers/internalversion/printers.go` (printService). */
 export const services: Resource<Service> = {
   kind: serviceKind,
   storageName: "services/specs",
-  verbs: ["get", "list", "watch"],
-  isHidden: true,
+  verbs: READ_VERBS,
   columns: [
     nameColumn,
-    textColumn<Service>("Type", "Who can reach it.", ({ spec }) => spec.type ?? ""),
-    textColumn<Service>("Cluster-IP", "Its address.", ({ spec }) => spec.clusterIP ?? ""),
+    textColumn<Service>("Type", "How the service is exposed.", ({ spec }) => spec.type ?? ""),
+    textColumn<Service>("Cluster-IP", "Its address.", ({ spec }) => spec.clusterIPs?.[0] ?? "<none>"),
+    textColumn<Service>("External-IP", "Its addresses outside of the cluster.", formatExternalIps),
+    textColumn<Service>(
+      "Port(s)",
+      "Its ports.",
+      ({ spec }) => (spec.ports ?? []).map(formatPort).join(",") || "<none>",
+    ),
     ageColumn,
+    textColumn<Service>("Selector", "Labels of the pods behind it.", ({ spec }) => formatLabels(spec.selector), 1),
   ],
   selectableFields: ["spec.clusterIP", "spec.type"],
   selectField: ({ spec }, field) => (field === "spec.type" ? spec.type : spec.clusterIP) ?? "",
@@ -32,12 +57,38 @@ export const services: Resource<Service> = {
   subresources: [],
 };
 
+function formatPort({ port, protocol, nodePort = 0 }: ServicePort): string {
+  return nodePort > 0 ? `${port}:${nodePort}/${protocol}` : `${port}/${protocol}`;
+}
+
+function formatExternalIps({ spec, status }: Service): string {
+  const external = spec.externalIPs ?? [];
+  switch (spec.type) {
+    case "ClusterIP":
+    case "NodePort":
+      return external.join(",") || "<none>";
+    case "LoadBalancer": {
+      const found = (status.loadBalancer.ingress ?? []).map(({ ip, hostname }) => ip ?? hostname ?? "");
+      const balancers = [...new Set(found.filter((address) => address !== ""))].sort();
+      return [...balancers, ...external].join(",") || "<pending>";
+    }
+    case "ExternalName":
+      return spec.externalName ?? "";
+    default:
+      return "<unknown>";
+  }
+}
+
+function formatLabels(labels: Readonly<Record<string, string>> = {}): string {
+  return sortedKeys(labels).map((key) => `${key}=${labels[key]}`).join(",") || "<none>";
+}
+
 /** Creates the API's own service, which is headless because there is no service network here. */
-export function apiService(): BootstrapObject {
+export function createApiService(securePort: number): BootstrapObject {
   return {
     key: "/registry/services/specs/default/kubernetes",
     kind: serviceKind,
-    stamped: ["status"],
+    stamped: ["status", "spec.clusterIPs", "spec.ipFamilies"],
     object: {
       metadata: {
         name: "kubernetes",
@@ -45,7 +96,7 @@ export function apiService(): BootstrapObject {
         labels: { component: "apiserver", provider: "kubernetes" },
       },
       spec: {
-        ports: [{ name: "https", protocol: "TCP", port: 443 }],
+        ports: [{ name: "https", protocol: "TCP", port: 443, targetPort: securePort }],
         clusterIP: "None",
         clusterIPs: ["None"],
         type: "ClusterIP",
@@ -56,6 +107,14 @@ export function apiService(): BootstrapObject {
       },
       status: { loadBalancer: {} },
     } as KubeObject,
-    plan: () => ({ kind: "none" }),
+    plan: (existing) => planTargetPort(existing as Service, securePort),
   };
+}
+
+/** Adds the target port to a service of an older version. An existing one stays, as in kube-apiserver. */
+function planTargetPort(existing: Service, securePort: number): ReturnType<BootstrapObject["plan"]> {
+  const ports = existing.spec.ports ?? [];
+  if (ports.every(({ targetPort = 0 }) => targetPort !== 0)) return { kind: "none" };
+  const completed = ports.map((port) => ({ ...port, targetPort: port.targetPort || securePort }));
+  return { kind: "update", object: { ...existing, spec: { ...existing.spec, ports: completed } } as KubeObject };
 }

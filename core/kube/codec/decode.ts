@@ -164,6 +164,9 @@ class Decoder {
         return canonicalMicroTime(this.#text(value));
       case "quantity":
         return canonicalQuantity(typeof value === "string" ? value : member.literal ?? JSON.stringify(value));
+      case "intOrString":
+        // `UnmarshalJSON` of `intstr.IntOrString`: whatever is no text must be a number.
+        return typeof value === "string" ? value : this.#integer("int32", "int32", member) ?? before;
       case "json":
         // Free-form JSON (`fieldsV1`) that is deeper could not be printed again by `JSON.stringify` on every runtime.
         if (isTooDeep(value)) throw new DecodeError("exceeded max depth");
@@ -290,6 +293,7 @@ function elementZero(type: FieldType): unknown {
       return "";
     case "int32":
     case "int64":
+    case "intOrString":
       return 0;
     case "bool":
       return false;

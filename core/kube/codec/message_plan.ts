@@ -71,6 +71,8 @@ function getGoFieldType(type: FieldType): string {
       return "v1.FieldsV1";
     case "quantity":
       return "resource.Quantity";
+    case "intOrString":
+      return "intstr.IntOrString";
     case "message":
       return `v1.${getStructName(type.message())}`;
     case "list":
@@ -123,6 +125,7 @@ export function createZeroValue(type: FieldType): unknown {
       return "";
     case "int32":
     case "int64":
+    case "intOrString":
       return 0;
     case "bool":
       return false;

@@ -116,6 +116,8 @@ function readBody(type: FieldType, reader: WireReader, before: unknown): unknown
       return printMicroTime(readInstant(reader));
     case "json":
       return parseFree(readFirst(reader));
+    case "intOrString":
+      return readIntOrString(reader);
     default:
       return canonicalQuantity(readFirst(reader) || "0");
   }
@@ -149,6 +151,21 @@ function readFirst(reader: WireReader): string {
     else reader.skip(wireType);
   }
   return text;
+}
+
+/** Decodes the type in field 1, and the number in field 2 or the text in field 3. */
+function readIntOrString(reader: WireReader): number | string {
+  let isText = false;
+  let number = 0;
+  let text = "";
+  while (reader.hasMore) {
+    const { number: field, wireType } = reader.tag("IntOrString");
+    if (field === 1 && wireType === VARINT) isText = reader.int64() !== 0;
+    else if (field === 2 && wireType === VARINT) number = reader.int32();
+    else if (field === 3 && wireType === LENGTH_DELIMITED) text = reader.text();
+    else reader.skip(wireType);
+  }
+  return isText ? text : number;
 }
 
 function parseFree(text: string): unknown {

@@ -91,6 +91,13 @@ function writeBody(writer: WireWriter, type: FieldType, value: unknown): void {
       break;
     case "quantity":
       writer.string(1, String(value));
+      break;
+    case "intOrString": {
+      const isText = typeof value === "string";
+      writer.string(3, isText ? value : "");
+      writer.int32(2, isText ? 0 : Number(value));
+      writer.int64(1, isText ? 1 : 0);
+    }
   }
 }
 

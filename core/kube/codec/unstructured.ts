@@ -54,6 +54,8 @@ function findFault(type: FieldType, goType: string, value: unknown): string | un
       return findTextFault(value, canonicalMicroTime);
     case "quantity":
       return findDecodeFault(() => canonicalQuantity(typeof value === "string" ? value : JSON.stringify(value)));
+    case "intOrString":
+      return typeof value === "string" ? undefined : findScalarFault("int32", "int32", value);
     default:
       return findScalarFault(type.kind, goType, value);
   }

@@ -19,6 +19,9 @@ export const RAW_EXTENSION: FieldType = { kind: "json", anyKind: true };
 /** An amount with an optional unit, such as `250m` or `1Gi`. */
 export const QUANTITY: FieldType = { kind: "quantity" };
 
+/** A number of 32 bits, or a text. */
+export const INT_OR_STRING: FieldType = { kind: "intOrString" };
+
 /** Describes a list whose elements have one type. */
 export function list(of: FieldType): FieldType {
   return { kind: "list", of };

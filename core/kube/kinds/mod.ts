@@ -17,6 +17,7 @@ import {
 } from "./authorization_v1.ts";
 import { issuedCertificateKind, requestRecordKind, revocationKind } from "./tlsboot_v1alpha1.ts";
 import { nodeKind } from "./nodes.ts";
+import { serviceKind } from "./services.ts";
 import { selfSubjectReviewKind, tokenRequestKind, tokenReviewKind } from "./authentication_v1.ts";
 
 export * from "./meta_v1.ts";
@@ -47,6 +48,7 @@ export {
   selfSubjectReviewKind,
   selfSubjectRulesReviewKind,
   serviceAccountKind,
+  serviceKind,
   subjectAccessReviewKind,
   tokenRequestKind,
   tokenReviewKind,
@@ -60,6 +62,7 @@ export const ALL_KINDS: readonly Kind[] = [
   nodeKind,
   secretKind,
   serviceAccountKind,
+  serviceKind,
   certificateSigningRequestKind,
   clusterTrustBundleKind,
   podCertificateRequestKind,

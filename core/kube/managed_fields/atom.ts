@@ -100,4 +100,5 @@ const SCALARS: Readonly<Record<Exclude<FieldType["kind"], "message" | "map" | "l
   time: "untyped",
   microTime: "untyped",
   quantity: "untyped",
+  intOrString: "untyped",
 };

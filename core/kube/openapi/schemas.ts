@@ -14,6 +14,8 @@ const FIELDS_V1 = "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1";
 const RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension";
 const QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity";
 
+const INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
+
 const QUANTITY_DESCRIPTION = "An amount with an optional unit, such as 250m or 1Gi.";
 const SIMPLE: Readonly<Record<string, OpenApiObject>> = {
   [TIME]: { description: "A time in RFC 3339, to the second.", type: "string", format: "date-time" },
@@ -87,7 +89,7 @@ export class SchemaCollector {
   }
 
   #simple(name: string): OpenApiObject {
-    const schema = name === QUANTITY ? this.#quantity() : SIMPLE[name];
+    const schema = name === QUANTITY ? this.#quantity() : name === INT_OR_STRING ? this.#intOrString() : SIMPLE[name];
     if (schema !== undefined) this.#found.set(name, schema);
     return this.#reference(name);
   }
@@ -97,6 +99,14 @@ export class SchemaCollector {
     return this.#version === 3
       ? { description: QUANTITY_DESCRIPTION, oneOf: [{ type: "string" }, { type: "number" }] }
       : { description: QUANTITY_DESCRIPTION, type: "string" };
+  }
+
+  /** Describes a number or a text, which version 2 cannot express. */
+  #intOrString(): OpenApiObject {
+    const description = "A whole number or a text.";
+    return this.#version === 3
+      ? { description, format: "int-or-string", oneOf: [{ type: "integer" }, { type: "string" }] }
+      : { description, type: "string", format: "int-or-string" };
   }
 
   #field(field: FieldSchema): OpenApiObject {
@@ -140,6 +150,8 @@ export class SchemaCollector {
         return this.#simple(type.anyKind === true ? RAW_EXTENSION : FIELDS_V1);
       case "quantity":
         return this.#simple(QUANTITY);
+      case "intOrString":
+        return this.#simple(INT_OR_STRING);
       case "list":
         return { type: "array", items: this.#type(type.of, values) };
       case "map":

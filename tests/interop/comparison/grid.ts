@@ -66,6 +66,7 @@ export function expectedCells({ verbs }: ServedResource): readonly string[] {
   const has = (verb: string) => verbs.includes(verb);
   const writes = has("create") || has("update") || has("patch");
   const isStored = has("list");
+  const isWritten = !isStored || writes || has("delete");
   const wanted: (readonly [ColumnGroup, string, boolean])[] = [
     ...COLUMNS.verb.map((verb) => ["verb", verb, has(verb)] as const),
     ...COLUMNS.patch.map((type) => ["patch", type, has("patch")] as const),
@@ -73,18 +74,34 @@ export function expectedCells({ verbs }: ServedResource): readonly string[] {
     ...COLUMNS.response.map((type) =>
       ["response", type, isStored || (type !== "Table" && type !== "PartialObjectMetadata")] as const
     ),
-    ...COLUMNS.parameter.map((name) => ["parameter", name, parameterApplies(name, { writes, isStored })] as const),
-    ...COLUMNS.refusal.map((code) => ["refusal", code, isStored || !["404", "409", "410"].includes(code)] as const),
+    ...COLUMNS.parameter.map((name) =>
+      ["parameter", name, parameterApplies(name, { writes, isWritten, isStored })] as const
+    ),
+    ...COLUMNS.refusal.map((code) => ["refusal", code, refusalApplies(code, { isWritten, isStored })] as const),
   ];
   return wanted.filter(([, , applies]) => applies).map(([group, column]) => `${group} ${column}`);
 }
 
 function parameterApplies(
   name: string,
-  { writes, isStored }: { readonly writes: boolean; readonly isStored: boolean },
+  { writes, isWritten, isStored }: {
+    readonly writes: boolean;
+    readonly isWritten: boolean;
+    readonly isStored: boolean;
+  },
 ): boolean {
   if (["dryRun", "fieldManager", "fieldValidation"].includes(name)) return writes;
+  if (["propagationPolicy", "gracePeriodSeconds", "preconditions"].includes(name)) return isStored && isWritten;
   return name === "pretty" || isStored;
+}
+
+/** Requests that only read have no body and no conflicts. */
+function refusalApplies(
+  code: string,
+  { isWritten, isStored }: { readonly isWritten: boolean; readonly isStored: boolean },
+): boolean {
+  if (["409", "413", "415", "422"].includes(code) && !isWritten) return false;
+  return isStored || !["404", "409", "410"].includes(code);
 }
 
 /** Cells that should be there and are not, with the entries that were not needed. */

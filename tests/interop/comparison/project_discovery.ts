@@ -5,7 +5,8 @@ import { decodeMessage } from "../../../core/kube/codec/mod.ts";
 import { apiGroupDiscoveryListSchema } from "../../../core/kube/kinds/apidiscovery_v2.ts";
 import { apiResourceListSchema, apiVersionsSchema } from "../../../core/kube/kinds/mod.ts";
 import type { MessageSchema } from "../../../core/kube/schema.ts";
-import { SERVED_CHECKS, SERVED_GROUPS, SERVED_RESOURCES } from "./served_kinds.ts";
+import { READ_VERBS } from "../../../server/registry/resource.ts";
+import { READ_ONLY_RESOURCES, SERVED_CHECKS, SERVED_GROUPS, SERVED_RESOURCES } from "./served_kinds.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -18,7 +19,9 @@ export function projectDiscovery(body: unknown): unknown {
   }
   if (isList(document["resources"])) {
     const version = keyOfVersion(String(document["groupVersion"]));
-    const resources = document["resources"].filter(({ name }) => SERVED_RESOURCES.has(`${version}/${String(name)}`));
+    const resources = document["resources"]
+      .filter(({ name }) => SERVED_RESOURCES.has(`${version}/${String(name)}`))
+      .map((resource) => withServedVerbs(`${version}/${String(resource["name"])}`, resource));
     return { ...document, resources };
   }
   if (isList(document["items"])) return { ...document, items: document["items"].flatMap(projectGroup) };
@@ -57,10 +60,17 @@ function projectGroup(group: Json): readonly Json[] {
 function projectResource(version: string, resource: Json): readonly Json[] {
   const key = `${version}/${String(resource["resource"])}`;
   if (!SERVED_RESOURCES.has(key)) return [];
-  const { subresources, ...rest } = resource;
-  if (!isList(subresources)) return [resource];
+  const { subresources, ...rest } = withServedVerbs(key, resource);
+  if (!isList(subresources)) return [rest];
   const served = subresources.filter(({ subresource }) => SERVED_RESOURCES.has(`${key}/${String(subresource)}`));
   return [served.length === 0 ? rest : { ...rest, subresources: served }];
+}
+
+/** Leaves out the verbs that write a resource which is only read here. */
+function withServedVerbs(key: string, resource: Json): Json {
+  const { verbs } = resource;
+  if (!READ_ONLY_RESOURCES.has(key) || !Array.isArray(verbs)) return resource;
+  return { ...resource, verbs: verbs.filter((verb) => READ_VERBS.includes(String(verb))) };
 }
 
 /** `/v1` for `v1`, `apps/v1` for `apps/v1`. */

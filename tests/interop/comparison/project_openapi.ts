@@ -5,7 +5,7 @@
 import { isRecord } from "../../../core/lib/record.ts";
 import { Buffer } from "node:buffer";
 import { readGnostic } from "./gnostic_read.ts";
-import { SERVED_GROUPS, SERVED_RESOURCES, SERVED_VERSIONS } from "./served_kinds.ts";
+import { READ_ONLY_RESOURCES, SERVED_GROUPS, SERVED_RESOURCES, SERVED_VERSIONS } from "./served_kinds.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -26,7 +26,7 @@ function readText(text: string): unknown {
 }
 
 function projectV3(document: Json): Json {
-  const paths = filterKeys(document["paths"] as Json, isServedPath);
+  const paths = projectPaths(document["paths"] as Json);
   const components = document["components"] as Json;
   return {
     ...document,
@@ -37,7 +37,7 @@ function projectV3(document: Json): Json {
 
 function projectV2(document: Json): Json {
   const shared = document["parameters"] as Json;
-  const paths = withParameters(filterKeys(document["paths"] as Json, isServedPath), shared) as Json;
+  const paths = projectPaths(withParameters(document["paths"], shared) as Json);
   const { parameters: _parameters, ...rest } = document;
   return { ...rest, paths, definitions: reachable(paths, document["definitions"] as Json) };
 }
@@ -93,14 +93,36 @@ function isServedDocument(name: string): boolean {
     (version === undefined ? SERVED_GROUPS.has(group) : SERVED_VERSIONS.has(`${group}/${version}`));
 }
 
+/** Keeps the paths of served resources, and of a resource that is only read here the operations that read it. */
+function projectPaths(paths: Json): Json {
+  const served = Object.entries(paths).filter(([path]) => isServedPath(path));
+  return Object.fromEntries(served.map(([path, item]) => {
+    const key = findResourceOfPath(path);
+    return [path, key !== undefined && READ_ONLY_RESOURCES.has(key) ? keepReading(item as Json) : item];
+  }));
+}
+
+/** A path has the parameters that all its operations share: with fewer operations, more of them. */
+function keepReading({ get, parameters = [] }: Json): Json {
+  const { parameters: own = [], ...operation } = get as Json;
+  const all = [...parameters as readonly unknown[], ...own as readonly unknown[]].map((one) => JSON.stringify(one));
+  return { get: operation, parameters: all.sort() };
+}
+
 function isServedPath(path: string): boolean {
+  const key = findResourceOfPath(path);
+  return key === undefined ? isServedDocument(path.slice(1, -1)) : SERVED_RESOURCES.has(key);
+}
+
+/** The resource or subresource of a path, as in `SERVED_RESOURCES`; undefined for the path of a document. */
+function findResourceOfPath(path: string): string | undefined {
   const [root = "", ...all] = path.slice(1).replace(/\/$/, "").split("/");
   const [group = "", version, ...rest] = root === "api" ? ["", ...all] : all;
-  if (rest.length === 0) return isServedDocument(path.slice(1, -1));
+  if (rest.length === 0) return undefined;
   const inside = rest[0] === "watch" ? rest.slice(1) : rest;
   const [resource = "", , subresource] = inside[1] === "{namespace}" ? inside.slice(2) : inside;
   const key = `${group}/${version}/${resource}`;
-  return SERVED_RESOURCES.has(subresource === undefined ? key : `${key}/${subresource}`);
+  return subresource === undefined ? key : `${key}/${subresource}`;
 }
 
 function filterKeys(value: Json, keep: (key: string) => boolean): Json {

@@ -8,6 +8,7 @@ import type { Logger } from "../../../core/ports.ts";
 import type { Authorizer } from "../../../server/authz/authorizer.ts";
 import type { RbacSource } from "../../../server/authz/rbac_source.ts";
 import { createHealthChecks } from "../../../server/http/health.ts";
+import { READ_VERBS } from "../../../server/registry/resource.ts";
 import { createResources } from "../../../server/registry/resources.ts";
 import { createReviews } from "../../../server/registry/reviews.ts";
 
@@ -48,9 +49,9 @@ export interface ServedKind {
   readonly subresources: readonly { readonly name: string; readonly verbs: readonly string[] }[];
 }
 
-/** Every kind that discovery lists, the reviews last. */
+/** Every kind that discovery lists and that can be written, the reviews last. */
 export const SERVED_KINDS: readonly ServedKind[] = [
-  ...visible.map(({ kind, verbs, selectableFields, subresources }) => ({
+  ...visible.filter(({ verbs }) => verbs !== READ_VERBS).map(({ kind, verbs, selectableFields, subresources }) => ({
     kind,
     verbs,
     selectableFields,
@@ -60,6 +61,12 @@ export const SERVED_KINDS: readonly ServedKind[] = [
 ];
 /** `group/version/resource` and `group/version/resource/subresource`; the core group is empty. */
 export const SERVED_RESOURCES: ReadonlySet<string> = new Set(keys);
+/** The resources that are only read here; kube-apiserver writes them too. They are compared in what both have. */
+export const READ_ONLY_RESOURCES: ReadonlySet<string> = new Set(
+  visible.filter(({ verbs }) => verbs === READ_VERBS).map(({ kind: { group, version, plural } }) =>
+    `${group}/${version}/${plural}`
+  ),
+);
 /** The API versions of the served kinds, as `group/version`. */
 export const SERVED_VERSIONS: ReadonlySet<string> = new Set(keys.map((key) => key.split("/").slice(0, 2).join("/")));
 export const SERVED_GROUPS: ReadonlySet<string> = new Set(keys.map((key) => key.split("/")[0]!));

@@ -111,6 +111,8 @@ function valueOfType(type: FieldType, random: Random, depth: number): unknown {
       return odd(TIMES, ODD_TIMES);
     case "quantity":
       return odd(QUANTITIES, ODD_QUANTITIES);
+    case "intOrString":
+      return odd([...NUMBERS, "https", ""], [...ODD_NUMBERS, true, null]);
     case "json":
       return structuredCopy(odd(FIELD_SETS, ODD_FIELD_SETS));
     case "message":

@@ -131,13 +131,7 @@ export const outputs: Script = {
     ...KINDS.flatMap((kind) => [`get ${kind}`, `get ${kind} -o wide`, `get ${kind} -o yaml --show-managed-fields`]),
     "get cm,secret,sa -n forms",
     "get cm,secret -n forms -o name",
-    {
-      run: "get all -n forms",
-      meant: {
-        reason: "none of the resources in the category is served: all of them belong to pods",
-        difference: /^\+ stderr: error: the server doesn't have a resource type "all"$/m,
-      },
-    },
+    "get all -n forms",
     "get cm/first secret/token -n forms",
     "get cm first second -n forms -o json",
     "get cm -n forms -o yaml",

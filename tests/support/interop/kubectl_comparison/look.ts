@@ -29,7 +29,11 @@ export const looking: Script = {
     "version -o yaml --client",
     { run: "api-versions", cut: "lines that tlsboot lacks" },
     { run: "api-resources", cut: "lines that tlsboot lacks" },
-    { run: "api-resources -o wide", cut: "lines that tlsboot lacks" },
+    {
+      run: "api-resources -o wide",
+      cut: "lines that tlsboot lacks",
+      meant: { reason: "services are only read here", difference: /^\+ services .* get,list,watch {2}all$/m },
+    },
     { run: "api-resources -o name --namespaced=false", cut: "lines that tlsboot lacks" },
     { run: "api-resources --api-group=certificates.k8s.io --no-headers", cut: "lines that tlsboot lacks" },
     { run: "api-resources --verbs=list,get --sort-by=name", cut: "lines that tlsboot lacks" },
@@ -53,15 +57,9 @@ export const looking: Script = {
     "get --raw /apis/certificates.k8s.io",
     "get --raw /apis/certificates.k8s.io/v9",
     "get --raw nowhere",
-    {
-      run: "cluster-info",
-      // kubectl lists the services of add-ons, and looks up the resource in discovery before it prints a line. Only a
-      // server that has services could make it print the page; tlsboot runs no pods, so there is nothing to serve.
-      meant: {
-        reason: "there is no resource services",
-        difference: /^\+ stderr: error: the server doesn't have a resource type "services"$/m,
-      },
-    },
+    "cluster-info",
+    "get services -n kube-system",
+    "describe service/none",
     "get bananas",
     "get banana/x",
     "get csr.v9.certificates.k8s.io",
