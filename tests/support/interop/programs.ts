@@ -24,6 +24,9 @@ const NO_SIGNER = {
   difference: /^(?: .*\n)*\+ stderr: Warning: no signer for "example\.com\/nobody" runs in this server: .*\s*$/,
 };
 
+/** Commands of newer releases. kube-apiserver itself may report an event in the namespace `default`. */
+const NEWER_COMMANDS = ["events -n kube-public", "auth whoami"];
+
 /** A day of an administrator, with kubectl of some release. */
 function administrate(program: string, asks: readonly string[] = []): Script {
   const name = program.replaceAll(".", "-");
@@ -286,7 +289,7 @@ const PYTHON = "/usr/bin/python3";
 
 /** Every program, the fast ones first. */
 export const PROGRAMS: readonly Program[] = [
-  { isQuick: true, script: administrate("kubectl", ["events -n default", "auth whoami"]) },
+  { isQuick: true, script: administrate("kubectl", NEWER_COMMANDS) },
   { isQuick: true, script: administrate("kubectl-1.20") },
   {
     isQuick: true,
@@ -305,7 +308,7 @@ export const PROGRAMS: readonly Program[] = [
     },
   },
   { isQuick: false, script: administrate("kubectl-1.27") },
-  { isQuick: false, script: administrate("kubectl-1.32", ["events -n default", "auth whoami"]) },
+  { isQuick: false, script: administrate("kubectl-1.32", NEWER_COMMANDS) },
   { isQuick: false, script: WHO_CAN },
   { isQuick: false, script: release("helm-3") },
   { isQuick: false, script: release("helm-4") },

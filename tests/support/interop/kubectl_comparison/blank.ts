@@ -22,6 +22,8 @@ const KLOG_HEAD = /^([IWEF])\d{4} [\d:.]+ +\d+ /gm;
 const SHORT_WATCH = /^[IWE] reflector\.go:.*"very short watch: .*\n?/gm;
 /** The names of temporary files of kubectl and diff. */
 const TEMPORARY = /\b(LIVE-|MERGED-|kubectl-edit-)\d+/g;
+/** The tables of `helm status`, which helm prints in the order of a Go map (`pkg/cmd/status.go`). */
+const HELM_TABLES = /(?:^==> .*\n(?:.+\n)+\n)+/gm;
 
 /** Lines about the API group of tlsboot, which kube-apiserver does not have. */
 const OWN_GROUP = /^(?:.*\btlsboot\/v1alpha1\b.*|[a-z]+\.tlsboot)\n/gm;
@@ -61,6 +63,7 @@ export function createTextBlanker(options: TextBlankerOptions): (text: string) =
       /v1\.37\.2\+tlsboot\.[\w.-]+/g,
       "v1.37.2",
     );
+    out = out.replace(HELM_TABLES, (tables) => tables.split(/(?=^==> )/m).sort().join(""));
     // Columns are as wide as their longest cell, ages among them.
     return out.replace(/(?<=\S) {2,}/g, "  ");
   };
