@@ -18,6 +18,8 @@ export interface RequestSigning {
   readonly clientTrust: ClientTrust;
   readonly asked: RequestFileOptions;
   readonly signingDurationSeconds: number;
+  /** Whether requests for ML-DSA keys are signed. */
+  readonly allowMlDsa?: boolean;
   /** Records a certificate (DER) before it is returned. */
   readonly record?: (certificate: Uint8Array<ArrayBuffer>) => Promise<void>;
   /** Whether the intermediates of the CA follow each certificate. */
@@ -34,11 +36,11 @@ export async function signRequest(
   signing: RequestSigning,
   { clock, random }: { readonly clock: Pick<Clock, "now">; readonly random: Random },
 ): Promise<string> {
-  const { profile, authority, clientTrust } = signing;
+  const { profile, authority, clientTrust, allowMlDsa = false } = signing;
   const request = parseRequestFile(basename(file), bytes, signing.asked);
   if (!request.ok) throw new AppError("invalid", `cannot sign "${file}": ${request.error}`);
   const { csr, facts } = request.value;
-  const verified = verifyRequest(facts);
+  const verified = verifyRequest(facts, { allowMlDsa });
   const fault = verified.ok ? findSubjectRestriction(profile.signerName, facts.subject.organizations) : verified.error;
   if (fault !== undefined) throw createRefusal(file, fault);
   const plan = planCertificate({
@@ -49,6 +51,7 @@ export async function signRequest(
     issuers: [authority.certificate, ...authority.issuers],
     clientTrust,
     signingDurationSeconds: signing.signingDurationSeconds,
+    allowMlDsa,
     now: clock.now(),
   });
   if (plan.ok) {

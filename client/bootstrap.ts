@@ -10,7 +10,7 @@ import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/certificates_
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
-import type { PrivateKey } from "../core/pki/keys.ts";
+import { findKeyAlgorithm, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import { forgetKey, keepKey, type KeptKey } from "./certificate/kept_key.ts";
 import { type Connect, readCluster } from "./transport/connect.ts";
@@ -46,6 +46,8 @@ export interface BootstrapOptions {
   readonly waitSeconds?: number;
   /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
   readonly expirationSeconds?: number;
+  /** The algorithm of a new key. Default: ECDSA P-256, as in kubelet. */
+  readonly keyAlgorithm?: KeyAlgorithm | undefined;
   /** A command that continues the request; it is stored with the key, so that `--status` can show it. */
   readonly resumeCommand?: string;
 }
@@ -174,7 +176,7 @@ export async function ifAccepted<T>(
  * `pki_invalid`, `file_exists`, `io`.
  */
 export async function keepNextKey(
-  options: Pick<BootstrapOptions, "certDir" | "nodeName" | "files" | "clock">,
+  options: Pick<BootstrapOptions, "certDir" | "nodeName" | "files" | "clock" | "keyAlgorithm">,
 ): Promise<PrivateKey> {
   const { files, clock, certDir } = options;
   const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
@@ -232,26 +234,31 @@ function checkOwner(pair: CredentialPair, nodeName: NodeName, path: string): voi
 }
 
 /**
- * Chooses a key: that of the stored pair when it is RSA or ECDSA, else that of an interrupted run, else a new one, as in
- * kubelet (`pkg/kubelet/certificate/bootstrap/bootstrap.go`, LoadClientCert).
+ * Chooses a key: that of the stored pair when it is RSA, ECDSA or of the given algorithm, else that of an interrupted run,
+ * else a new one, as in kubelet (`pkg/kubelet/certificate/bootstrap/bootstrap.go`, LoadClientCert).
  */
 async function keepNodeKey(
-  { files, nodeName, resumeCommand: command, onProgress }:
+  { files, nodeName, keyAlgorithm, resumeCommand: command, onProgress }:
     & Pick<BootstrapOptions, "files" | "nodeName">
     & Partial<BootstrapOptions>,
   store: CredentialStore,
   { pair, isReusable }: StoredPair,
 ): Promise<KeptKey> {
-  const kept = isReusable && pair !== undefined && pair.key.algorithm !== "Ed25519"
+  const kept = isReusable && pair !== undefined && isReusableKey(pair.key, keyAlgorithm)
     ? { key: pair.key, path: store.currentPath, isReused: true }
     : await keepKey({
       path: store.temporaryKeyPath,
       files,
+      algorithm: keyAlgorithm,
       stored: pair?.leaf,
       note: command === undefined ? undefined : { nodeName, command },
     });
   onProgress?.({ kind: "keyKept", path: kept.path, reused: kept.isReused });
   return kept;
+}
+
+function isReusableKey(key: PrivateKey, wanted: KeyAlgorithm | undefined): boolean {
+  return wanted === undefined ? ["RSA", "ECDSA"].includes(key.algorithm) : findKeyAlgorithm(key) === wanted;
 }
 
 async function prepareServer(

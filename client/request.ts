@@ -155,7 +155,7 @@ function createCheckedRequest(
   const life = expirationSeconds === undefined ? {} : { expirationSeconds };
   const unnamed = { key, subject, ...names, signerName, usages, ...life, isExact: true };
   const csr = buildCsr({ ...unnamed, name: { fixed: "" } });
-  const refusals = findRefusals(csr);
+  const refusals = findRefusals(csr, { allowMlDsa: true });
   if (refusals.length > 0) throw new RequestRefusedError(refusals);
   const facts = parseRequest(csr.spec.request);
   if (!facts.ok) throw new RequestRefusedError([facts.error]);

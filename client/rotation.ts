@@ -21,7 +21,7 @@ import { AppError, isAppError } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import { StatusError } from "../core/kube/status.ts";
 import { Secret } from "../core/lib/brand.ts";
-import { generatePrivateKey, type PrivateKey, type PrivateKeyAlgorithm } from "../core/pki/keys.ts";
+import { generatePrivateKey, type KeyAlgorithm, type PrivateKey, type PrivateKeyAlgorithm } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { CredentialStore } from "./certificate/credential_store.ts";
 import { obtainCertificate, type ObtainProgress } from "./certificate/obtain_certificate.ts";
@@ -40,6 +40,8 @@ export interface CertificateManagerOptions {
    * expired certificate, which the server binds to the first key, so that the key must survive a restart.
    */
   readonly keepKey?: () => Promise<PrivateKey>;
+  /** The algorithm of new keys. Default: ECDSA P-256, as in kubelet. */
+  readonly keyAlgorithm?: KeyAlgorithm | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -163,14 +165,14 @@ function createRotation(options: CertificateManagerOptions): Rotation {
 }
 
 async function request(
-  { requestCertificate, keepKey, clock }: CertificateManagerOptions,
+  { requestCertificate, keepKey, keyAlgorithm = "ecdsa-p256", clock }: CertificateManagerOptions,
   template: CertificateTemplate,
   credentials: "current" | "bootstrap",
   signal: AbortSignal,
 ): Promise<Unstored> {
   const key = credentials === "bootstrap" && keepKey !== undefined
     ? await keepKey()
-    : await generatePrivateKey("ecdsa-p256");
+    : await generatePrivateKey(keyAlgorithm);
   const certificatePem = await requestCertificate(key, template, credentials, signal);
   const chain = parseCertificateChain(certificatePem);
   const leaf = chain.ok ? chain.value[0] : undefined;

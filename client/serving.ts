@@ -15,7 +15,7 @@ import { createServingTemplate, getKubeletUsages, type NodeName } from "../core/
 import { isAppError } from "../core/errors.ts";
 import { KUBELET_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";
-import type { PrivateKey } from "../core/pki/keys.ts";
+import type { KeyAlgorithm, PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { forgetKey, keepKey } from "./certificate/kept_key.ts";
 import type { CertificateRequest } from "./certificate/submit_request.ts";
@@ -42,6 +42,8 @@ export interface ServingBootstrapOptions {
   readonly waitSeconds: number;
   /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
   readonly expirationSeconds?: number;
+  /** The algorithm of a new key. Default: ECDSA P-256, as in kubelet. */
+  readonly keyAlgorithm?: KeyAlgorithm | undefined;
   /** A command that continues the request; it is stored with the key, so that `--status` can show it. */
   readonly resumeCommand?: string;
 }
@@ -86,6 +88,7 @@ export async function bootstrapServing(
       keepKey({
         path: store.temporaryKeyPath,
         files,
+        algorithm: options.keyAlgorithm,
         stored: current.pair?.leaf,
         note: nodeName === undefined || command === undefined ? undefined : { nodeName, command },
       }),

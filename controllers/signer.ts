@@ -37,6 +37,8 @@ export interface SignerDeps {
   readonly findRevoked?: FindRevokedRequest;
   /** The default and maximum lifetime of certificates (`--cluster-signing-duration`). */
   readonly signingDurationSeconds: number;
+  /** Whether requests for ML-DSA keys are signed (feature gate MLDSA). Default: false. */
+  readonly allowMlDsa?: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -80,6 +82,7 @@ export function createSigner(deps: SignerDeps): Reconciler<CertificateSigningReq
       issuers: [authority.certificate, ...authority.issuers],
       clientTrust: decideClientTrust(profile.signerName, await deps.isTrustedForClients?.(authority)),
       signingDurationSeconds: deps.signingDurationSeconds,
+      allowMlDsa: deps.allowMlDsa ?? false,
       now,
     });
     if (plan.ok) return await issue(name, csr, plan.value, authority, profile.chain, signal);

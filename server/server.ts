@@ -84,6 +84,8 @@ export interface ServerOptions {
   readonly registry?: MetricsRegistry;
   /** The limit of open requests, and the signers that run; by default neither is limited nor known. */
   readonly signingRequests?: SigningRequestLimits;
+  /** Whether requests and client certificates with ML-DSA keys are accepted (feature gate MLDSA). Default: false. */
+  readonly allowMlDsa?: boolean;
   /** Lets nodes with an expired certificate request the next one with it; undefined for never. */
   readonly nodeRecovery?: NodeRecoveryLimits | undefined;
   /** Health checks besides the usual ones. */
@@ -235,10 +237,11 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     ? undefined
     : new NodeRecovery({ storage, register, clock, random, logger, registry, ...options.nodeRecovery });
   const recovery = nodeRecovery === undefined ? {} : { nodeRecovery };
-  const { serviceAccounts } = options;
+  const { serviceAccounts, allowMlDsa = false } = options;
   const apiAudiences = serviceAccounts?.apiAudiences ?? [DEFAULT_ISSUER];
   const authenticate = createAuthenticator({
     apiAudiences,
+    allowMlDsa,
     ...(serviceAccounts === undefined
       ? {}
       : { serviceAccountTokens: createServiceAccountTokenAuthenticator({ clock, storage, ...serviceAccounts }) }),
@@ -267,6 +270,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     clientCas,
     logger,
     commitRequest,
+    allowMlDsa,
     ...(serviceAccounts === undefined ? {} : {
       serviceAccountToken: createTokenSubresource({
         storage,

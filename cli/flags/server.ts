@@ -15,6 +15,7 @@ import {
 } from "../framework/flags.ts";
 import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, LOG_FLAGS } from "./common.ts";
 import { etcdFlags } from "./etcd.ts";
+import { FEATURE_GATES_FLAG } from "./feature_gates.ts";
 
 /** The flags of commands that serve the API. */
 export const SERVER_FLAGS = {
@@ -82,6 +83,7 @@ export const SERVER_FLAGS = {
     default: true,
     summary: "Accept requests without credentials as system:anonymous, who may read health and version.",
   }),
+  featureGates: FEATURE_GATES_FLAG,
   nodeRecovery: durationFlag({
     default: "0",
     summary:

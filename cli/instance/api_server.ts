@@ -36,6 +36,8 @@ export interface ServerSettings {
   readonly checks: readonly HealthCheck[];
   readonly crls?: PublishedCrls;
   readonly signingRequests?: SigningRequestLimits;
+  /** Whether ML-DSA keys are accepted. */
+  readonly allowMlDsa?: boolean;
   /** Lets nodes with an expired certificate request the next one with it; undefined for never. */
   readonly nodeRecovery?: NodeRecoveryLimits | undefined;
 }

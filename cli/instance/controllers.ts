@@ -47,6 +47,8 @@ export interface SigningSettings {
   readonly authorities: (signerName: string) => Promise<Authority | undefined>;
   readonly signerNames: readonly string[];
   readonly signingDurationSeconds: number;
+  /** Whether requests for ML-DSA keys are signed. */
+  readonly allowMlDsa?: boolean;
   /** The rules of custom signers, by signer name. */
   readonly profiles?: ReadonlyMap<string, ProfileSource>;
   /** Records each certificate before it is written to its request, where the API keeps no register. */
@@ -159,12 +161,21 @@ export async function runSigner(
   signal: AbortSignal,
   name = "signer",
 ): Promise<void> {
-  const { authorities, signerNames, profiles, record, signingDurationSeconds, isTrustedForClients } = settings;
+  const {
+    authorities,
+    signerNames,
+    profiles,
+    record,
+    signingDurationSeconds,
+    allowMlDsa = false,
+    isTrustedForClients,
+  } = settings;
   const signer = createSigner({
     store,
     authorities,
     signerNames,
     signingDurationSeconds,
+    allowMlDsa,
     isTrustedForClients,
     ...(profiles === undefined ? {} : { profiles }),
     ...(record === undefined ? {} : { record }),

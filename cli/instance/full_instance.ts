@@ -8,6 +8,7 @@ import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { authorityPaths, getSignerPurpose } from "../authority/layout.ts";
 import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../flags/controller.ts";
+import { allowsMlDsa } from "../flags/feature_gates.ts";
 import { SERVER_FLAGS, type ServerFlags } from "../flags/server.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -205,6 +206,7 @@ async function openSigning(
   const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], caDeps) : own;
   const rest = {
     signingDurationSeconds: signingDurationSeconds(settings, deps.logger),
+    allowMlDsa: allowsMlDsa(settings.featureGates),
     isTrustedForClients: createTrustLookup(instance.server),
   };
   // A CA is recorded before its first signature, also one whose file changes later.

@@ -31,6 +31,7 @@ import { assertEtcdPlace } from "./etcd_place.ts";
 import { createInstanceMetrics, recordServingExpiry, watchCaExpiry } from "./instance_metrics.ts";
 import { takeOverIssuedLog } from "./issued_log_takeover.ts";
 import { openRegister, parseLeaf, reportOverdue } from "./register.ts";
+import { openMlDsaGate } from "./ml_dsa_gate.ts";
 import { Parts } from "./parts.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
 import { readRequiredFile } from "./required_file.ts";
@@ -155,6 +156,7 @@ export async function startInstance(
       register,
       checks: [disks.health],
       crls,
+      allowMlDsa: openMlDsaGate(settings.featureGates),
       nodeRecovery: settings.nodeRecovery === 0
         ? undefined
         : { graceMs: settings.nodeRecovery, perHour: settings.nodeRecoveryLimit },

@@ -54,6 +54,8 @@ export interface SignSettings extends Partial<SystemPorts> {
    * they would name any user of that API. By default it is unknown, and treated as yes.
    */
   readonly isTrustedForClients?: boolean;
+  /** Whether requests for ML-DSA keys are signed. Default: false. */
+  readonly allowMlDsa?: boolean;
 }
 
 /**
@@ -73,6 +75,7 @@ export async function signCertificateFor(authority: Authority, settings: SignSet
       clientTrust: decideClientTrust(signerName, isTrustedForClients),
       asked: { signerName, usages, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) },
       signingDurationSeconds: settings.signingDurationSeconds ?? DEFAULT_SIGNING_SECONDS,
+      allowMlDsa: settings.allowMlDsa ?? false,
       chain: profile.chain !== false,
     },
     createSystemPorts(settings),

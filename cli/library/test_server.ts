@@ -33,6 +33,8 @@ export interface TestServerSettings extends Partial<SystemPorts> {
   readonly without?: readonly ("approver" | "signer")[];
   /** The lifetime of issued certificates, in seconds; a year by default. */
   readonly signingDurationSeconds?: number;
+  /** Whether requests and client certificates with ML-DSA keys are accepted. Default: false. */
+  readonly allowMlDsa?: boolean;
 }
 
 /** A running test server. Disposing it stops the controllers and the server, and drops all objects. */
@@ -52,6 +54,7 @@ const BIND_ADDRESS = "127.0.0.1";
 export async function startTestServer(settings: TestServerSettings = {}): Promise<TestServer> {
   const ports = createSystemPorts(settings);
   const { clock, random } = ports;
+  const { allowMlDsa = false } = settings;
   const now = clock.now().getTime();
   const ca = await createAuthority({
     commonName: "tlsboot-test-ca",
@@ -110,6 +113,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
       customSigners: [],
       register,
       checks: [],
+      allowMlDsa,
     }, { ...ports, storage }),
   );
   const url = `https://${BIND_ADDRESS}:${server.port}`;
@@ -121,6 +125,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
     signerNames: UP_SIGNERS,
     authorities: () => Promise.resolve(ca),
     signingDurationSeconds: settings.signingDurationSeconds ?? DEFAULT_SIGNING_SECONDS,
+    allowMlDsa,
     isTrustedForClients: createTrustLookup(server),
     caPem: cluster.caPem,
     storage,

@@ -31,7 +31,7 @@ export interface KeepKeyOptions {
   readonly path: string;
   readonly files: FilePort;
   /** The algorithm of the key. Default: ECDSA P-256 for a new key, as in kubelet, and any for a kept one. */
-  readonly algorithm?: KeyAlgorithm;
+  readonly algorithm?: KeyAlgorithm | undefined;
   /** The stored certificate; a kept key that belongs to it is not used again. */
   readonly stored?: CertificateFacts | undefined;
   /** Stored in front of the key, so that `--status` can show it. */

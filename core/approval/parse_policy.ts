@@ -1,5 +1,5 @@
 /** Parses a policy file (`kind: ApprovalPolicy`). Every unknown key is a fault. */
-import { ML_DSA_NAMES } from "../pki/ml_dsa.ts";
+import { ML_DSA_NAMES } from "../pki/key_algorithm.ts";
 import { findUnknownUsages } from "../pki/usages.ts";
 import {
   checkedText,

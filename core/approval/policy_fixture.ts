@@ -13,7 +13,7 @@ import {
   requiredKey,
   text,
 } from "../lib/config_file.ts";
-import type { KeyAlgorithm } from "../pki/keys.ts";
+import { KEY_ALGORITHMS, type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../pki/key_algorithm.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { NodeNames } from "./inventory.ts";
 import type { NodeCertificate } from "./ownership.ts";
@@ -82,7 +82,7 @@ export interface Expectation {
   readonly message: string | undefined;
 }
 
-const KEYS = ["rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519"] as const;
+const KEYS: readonly KeyAlgorithm[] = [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS];
 
 const names = mapping({ dns: optionalKey(listOf(text)), ips: optionalKey(listOf(text)) });
 const time = checkedText((value) =>

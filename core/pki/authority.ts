@@ -6,7 +6,7 @@ import { type CertificateChain, findAuthorityFault, getIntermediates, parseAutho
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
 import { chooseSignatureAlgorithm, signCertificate } from "./issue.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "./keys.ts";
-import { isMlDsa } from "./ml_dsa.ts";
+import { isMlDsa } from "./key_algorithm.ts";
 import type { NameConstraints } from "./name_constraints.ts";
 import { encodeName, type SubjectFields } from "./names.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";

@@ -22,7 +22,7 @@ import {
   encodeValue,
 } from "./der_writer.ts";
 import { CRL_DISTRIBUTION_POINTS, type PlannedExtension, planRevocationLists } from "./extra_extensions.ts";
-import { isMlDsa } from "./ml_dsa.ts";
+import { isMlDsa } from "./key_algorithm.ts";
 import { encodeNameConstraints, type NameConstraints } from "./name_constraints.ts";
 import { encodeName, type SubjectFields } from "./names.ts";
 import { parsePublicKey, type PublicKeyFacts } from "./public_key.ts";

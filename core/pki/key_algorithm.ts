@@ -1,5 +1,15 @@
 /** The types of keys that tlsboot generates, by name. */
-import { isMlDsa, type MlDsaName } from "./ml_dsa.ts";
+
+/** The name of a parameter set of ML-DSA, which is also that of the key type and of the signature algorithm. */
+export type MlDsaName = "ML-DSA-44" | "ML-DSA-65" | "ML-DSA-87";
+
+/** The names, the weakest parameter set first. */
+export const ML_DSA_NAMES: readonly MlDsaName[] = ["ML-DSA-44", "ML-DSA-65", "ML-DSA-87"];
+
+/** Reports whether the name of a key type or of a signature algorithm is that of a parameter set. */
+export function isMlDsa(name: string): name is MlDsaName {
+  return ML_DSA_NAMES.some((one) => one === name);
+}
 
 /** The types of keys that every version of Kubernetes accepts, the default first. */
 export const KEY_ALGORITHMS = [

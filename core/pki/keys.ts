@@ -9,11 +9,13 @@ import type { CurveName } from "./curves.ts";
 import { type Bytes, decodeOid, DerError, DerReader, TAG } from "./der.ts";
 import {
   getPrivateKeyAlgorithm,
+  isMlDsa,
   isPrivateKeyAlgorithm,
   type KeyAlgorithm,
+  type MlDsaName,
   type PrivateKeyAlgorithm,
 } from "./key_algorithm.ts";
-import { encodeMlDsaKey, findMlDsa, hasMlDsa, isMlDsa, type MlDsaName, NO_ML_DSA } from "./ml_dsa.ts";
+import { encodeMlDsaKey, findMlDsa, hasMlDsa, NO_ML_DSA } from "./ml_dsa.ts";
 import { encodePem, parsePemBlocks, type PemBlock } from "./pem.ts";
 import { parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
 import type { HashName } from "./signature_algorithm.ts";

@@ -3,12 +3,7 @@ import { Buffer } from "node:buffer";
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { type Bytes, contextTag } from "./der.ts";
 import { encodeOctetString, encodeOid, encodeSequence, encodeSmallInteger, encodeValue } from "./der_writer.ts";
-
-/** The name of a parameter set, which is also that of the key type and of the signature algorithm. */
-export type MlDsaName = "ML-DSA-44" | "ML-DSA-65" | "ML-DSA-87";
-
-/** The names, the weakest parameter set first. */
-export const ML_DSA_NAMES: readonly MlDsaName[] = ["ML-DSA-44", "ML-DSA-65", "ML-DSA-87"];
+import type { MlDsaName } from "./key_algorithm.ts";
 
 /** A parameter set: its identifier (RFC 9881 §2) and sizes in bytes (FIPS 204 table 2). */
 export interface MlDsaParameters {
@@ -27,11 +22,6 @@ export const ML_DSA: readonly MlDsaParameters[] = [
 
 /** Why ML-DSA does not work here. It comes after a colon. */
 export const NO_ML_DSA = "this runtime has no ML-DSA; Node.js has it from version 24.6 on, with OpenSSL 3.5";
-
-/** Reports whether the name of a key type or of a signature algorithm is that of a parameter set. */
-export function isMlDsa(name: string): name is MlDsaName {
-  return ML_DSA_NAMES.some((one) => one === name);
-}
 
 /** Finds a parameter set by its identifier. */
 export function findMlDsa(oid: string): MlDsaParameters | undefined {

@@ -12,7 +12,8 @@ import type { Bytes } from "./der.ts";
 import { encodeOid } from "./der_writer.ts";
 import { decryptPrivateKey, encryptPrivateKey } from "./encrypted_key.ts";
 import { createCaKey, generatePrivateKey, ML_DSA_KEY_ALGORITHMS, parsePrivateKey, type PrivateKey } from "./keys.ts";
-import { hasMlDsa, ML_DSA, ML_DSA_NAMES, type MlDsaName, NO_ML_DSA } from "./ml_dsa.ts";
+import { ML_DSA_NAMES, type MlDsaName } from "./key_algorithm.ts";
+import { hasMlDsa, ML_DSA, NO_ML_DSA } from "./ml_dsa.ts";
 import { encodePem } from "./pem.ts";
 import { createCertificationRequest, parseCertificationRequest, verifyRequestSignature } from "./pkcs10.ts";
 

@@ -23,7 +23,7 @@ import {
   encodeValue,
 } from "./der_writer.ts";
 import type { HashName, PrivateKey } from "./keys.ts";
-import { isMlDsa } from "./ml_dsa.ts";
+import { isMlDsa } from "./key_algorithm.ts";
 import { type DistinguishedName, encodeName, parseName, type SubjectFields } from "./names.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts } from "./public_key.ts";
 import { findSignatureFault } from "./signature.ts";

@@ -13,7 +13,8 @@ import {
   TAG,
   withText,
 } from "./der.ts";
-import { findMlDsa, type MlDsaName, type MlDsaParameters } from "./ml_dsa.ts";
+import type { MlDsaName } from "./key_algorithm.ts";
+import { findMlDsa, type MlDsaParameters } from "./ml_dsa.ts";
 
 /** The algorithm of a public key, by its name in Go's x509; of ML-DSA the parameter set. */
 export type PublicKeyAlgorithm = "RSA" | "ECDSA" | "Ed25519" | MlDsaName | "DSA" | "unknown";

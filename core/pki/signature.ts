@@ -3,7 +3,8 @@ import { constants, createHash, createPublicKey, type KeyObject, verify } from "
 import type { SignatureAlgorithm } from "../ports.ts";
 import { decodeUnsignedBigInt, findCurveByName, verifyEcdsa } from "./curves.ts";
 import { type Bytes, decodeUnsigned, DerError, DerReader, TAG } from "./der.ts";
-import { hasMlDsa, isMlDsa, ML_DSA, NO_ML_DSA } from "./ml_dsa.ts";
+import { isMlDsa } from "./key_algorithm.ts";
+import { hasMlDsa, ML_DSA, NO_ML_DSA } from "./ml_dsa.ts";
 import { encodePem } from "./pem.ts";
 import type { PublicKeyFacts } from "./public_key.ts";
 import { verifyRsa } from "./rsa.ts";

@@ -1,7 +1,7 @@
 /** Checks that certificate and key of a TLS Secret belong together, with the errors of Go's `tls.X509KeyPair`. */
 import { parseCertificate } from "./certificate.ts";
 import { parsePrivateKey, publicKeysEqual } from "./keys.ts";
-import { isMlDsa } from "./ml_dsa.ts";
+import { isMlDsa } from "./key_algorithm.ts";
 import { encodePem, parsePemBlocks, type PemBlock } from "./pem.ts";
 
 /** Finds what is wrong with a certificate and its key. The message shows nothing of the key. */

@@ -1,7 +1,7 @@
 /** Finds the contradictions in a well-formed profile, and rules that would allow too much. */
 import { toExtendedKeyUsageOids } from "../pki/usages.ts";
 import { RESERVED_EXTENSIONS } from "../pki/extra_extensions.ts";
-import { isMlDsa } from "../pki/ml_dsa.ts";
+import { isMlDsa } from "../pki/key_algorithm.ts";
 import {
   type ExtensionRules,
   type KeyRule,

@@ -17,7 +17,7 @@ import {
   text,
 } from "../lib/config_file.ts";
 import { findDerValueFault, isDocumentUrl } from "../pki/extra_extensions.ts";
-import { ML_DSA_NAMES } from "../pki/ml_dsa.ts";
+import { ML_DSA_NAMES } from "../pki/key_algorithm.ts";
 import { canonicalIp, parseIpAddress } from "../lib/ip_address.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 import { err, ok, type Result } from "../lib/result.ts";

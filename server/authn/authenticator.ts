@@ -34,6 +34,8 @@ export interface AuthenticatorDeps {
   readonly apiAudiences: readonly string[];
   /** Checks the tokens of service accounts; absent where none are accepted. */
   readonly serviceAccountTokens?: TokenAuthenticator;
+  /** Whether client certificates with ML-DSA keys are accepted (feature gate MLDSA). */
+  readonly allowMlDsa?: boolean;
   /** Finds revoked users and certificates; absent where nothing can be revoked. */
   readonly revocations?: Pick<Revocations, "findRefusal">;
   /** Lets nodes with an expired certificate request their next one; absent when that is off. */
@@ -44,7 +46,7 @@ export interface AuthenticatorDeps {
 
 /** Creates the chain of authenticators. */
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
-  const byCertificate = createClientCertificateAuthenticator(deps.clientCas);
+  const byCertificate = createClientCertificateAuthenticator(deps.clientCas, deps);
   const byToken = createTokenAuthenticators(deps);
   return async (request) => {
     const { authorizationHeader, peerCertificate, audiences = deps.apiAudiences, isRepeated = false } = request;

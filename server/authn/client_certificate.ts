@@ -4,6 +4,8 @@
  */
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { verifyChain } from "../../core/pki/chain.ts";
+import { isMlDsa } from "../../core/pki/key_algorithm.ts";
+import type { RequestSignatureOptions } from "../../core/pki/pkcs10.ts";
 import { CREDENTIAL_ID_KEY, type UserInfo } from "../../core/kube/user.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { MethodResult, PeerCertificate } from "./authentication.ts";
@@ -33,6 +35,7 @@ interface KnownPeer {
  */
 export function createClientCertificateAuthenticator(
   roots: () => readonly CertificateFacts[],
+  options: RequestSignatureOptions = {},
 ): (peer: PeerCertificate | undefined, now: Date) => CertificateResult {
   const known = new WeakMap<PeerCertificate, KnownPeer>();
   return (peer, now) => {
@@ -46,7 +49,7 @@ export function createClientCertificateAuthenticator(
     ) {
       return cached.user;
     }
-    const read = readPeer(peer.chain, trusted, now);
+    const read = readPeer(peer.chain, trusted, now, options);
     if (!read.ok) return failed(read.error);
     known.set(peer, read.value);
     return read.value.user;
@@ -88,11 +91,16 @@ function readPeer(
   chain: readonly Uint8Array<ArrayBuffer>[],
   roots: readonly CertificateFacts[],
   now: Date,
+  { allowMlDsa = false }: RequestSignatureOptions,
 ): Result<KnownPeer, string> {
   const certificates = parsePeerChain(chain);
   if (!certificates.ok) return certificates;
   const [leaf, ...issuers] = certificates.value;
   if (leaf === undefined) return err("no certificate");
+  // kube-apiserver 1.37 ends the handshake with such a certificate, because Go 1.26 does not know the key.
+  if (isMlDsa(leaf.keyAlgorithm) && !allowMlDsa) {
+    return err(`its key is ${leaf.keyAlgorithm}, which needs --feature-gates=MLDSA=true`);
+  }
   // The handshake may be long ago, and the CAs that the TLS layer trusted then may be removed by now.
   const path = verifyChain(leaf, issuers, roots, { at: now, usage: "client" });
   if (!path.ok) return err(`verifying certificate SN=${leaf.serialNumber} failed: ${path.error}`);

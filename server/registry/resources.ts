@@ -3,8 +3,9 @@ import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
 import { certificateSigningRequestKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
+import type { RequestSignatureOptions } from "../../core/pki/pkcs10.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";
-import { certificateSigningRequests } from "./certificatesigningrequests.ts";
+import { certificateSigningRequests, createCsrResource } from "./certificatesigningrequests.ts";
 import { clusterTrustBundles } from "./clustertrustbundles.ts";
 import { configMaps } from "./configmaps.ts";
 import { csiNodes } from "./csinodes.ts";
@@ -55,7 +56,7 @@ export const STORED_RESOURCES: readonly DescribedResource[] = [
 ];
 
 /** The dependencies of the resources that have some. */
-export interface ResourcesDeps extends RevocationResourceDeps {
+export interface ResourcesDeps extends RevocationResourceDeps, RequestSignatureOptions {
   readonly authorizer: Authorizer;
   readonly logger: Logger;
   readonly rbac: RbacSource;
@@ -68,10 +69,12 @@ export interface ResourcesDeps extends RevocationResourceDeps {
 /** Builds the list of everything that is served; the RBAC resources call the authorizer before they grant anything. */
 export function createResources(deps: ResourcesDeps): readonly Resource[] {
   const { commitRequest, serviceAccountToken } = deps;
+  const requests = {
+    ...createCsrResource(deps),
+    ...(commitRequest === undefined ? {} : { commit: commitRequest }),
+  } as Resource;
   const plain = PLAIN_RESOURCES.map((resource) => {
-    if (resource.kind === certificateSigningRequestKind && commitRequest !== undefined) {
-      return { ...resource, commit: commitRequest };
-    }
+    if (resource.kind === certificateSigningRequestKind) return requests;
     if (resource.kind === serviceAccountKind && serviceAccountToken !== undefined) {
       return { ...resource, postedSubresources: [serviceAccountToken] };
     }

@@ -20,11 +20,13 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
       "auto-approve",
       "policy",
       "inventory",
+      "feature-gates",
     ],
   },
   {
     command: "serve",
     flags: [
+      "feature-gates",
       "bind-address",
       "secure-port",
       "tls-cert-file",
@@ -50,7 +52,10 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "restore", flags: ["data-dir", "passphrase-file", "identity", "force", "force-etcd"] },
   {
     command: "signer",
-    flags: ["kubeconfig", "leader-elect", "cluster-signing-duration", "signer-name", "profile", "check", "print-rbac"],
+    flags: [
+      ...["kubeconfig", "leader-elect", "cluster-signing-duration", "signer-name", "profile", "check", "print-rbac"],
+      "feature-gates",
+    ],
   },
   { command: "approver", flags: ["kubeconfig", "leader-elect", "policy", "inventory", "dry-run", "print-rbac"] },
   { command: "approver explain", flags: ["policy", "inventory", "nodes", "user", "group", "signer-name", "output"] },
@@ -61,6 +66,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
     flags: [
       ...["bootstrap-kubeconfig", "kubeconfig", "cert-dir", "hostname-override", "rotate-certificates"],
       ...["server", "token", "token-file", "ca-cert-hash", "serving", "serving-dns", "serving-ip", "duration"],
+      ...["key-algorithm", "feature-gates"],
       ...["status", "output", "exec", "signal", "print-systemd-unit"],
     ],
   },
@@ -86,15 +92,16 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "approve", flags: ["reason", "message", "kubeconfig", "data-dir"] },
   { command: "deny", flags: ["reason", "message", "kubeconfig", "data-dir"] },
   { command: "delete csr", flags: ["kubeconfig", "data-dir"] },
-  { command: "sign", flags: ["signer-name", "profile", "out", "force", "cluster-signing-cert-file"] },
+  { command: "sign", flags: ["signer-name", "profile", "out", "force", "cluster-signing-cert-file", "feature-gates"] },
   {
     command: "request",
     flags: [
       ...["signer-name", "subject", "dns", "ip", "uri", "email", "usage", "duration", "name", "key-type", "key", "out"],
+      "feature-gates",
       ...["timeout", "no-wait", "renew-before", "force", "output", "kubeconfig", "data-dir"],
     ],
   },
-  { command: "ca init", flags: ["data-dir"] },
+  { command: "ca init", flags: ["data-dir", "key-algorithm", "feature-gates"] },
   { command: "ca crl", flags: ["out", "output", "kubeconfig", "data-dir"] },
   { command: "ca show", flags: ["data-dir"] },
   {
@@ -120,7 +127,10 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "join pack", flags: ["out", "ttl", "uses", "cidr", "public-key", "approve"] },
   { command: "kubeconfig admin", flags: ["out", "server", "embed-certs"] },
   { command: "kubeconfig bootstrap", flags: ["out", "server", "token", "embed-certs"] },
-  { command: "kubeconfig user", flags: ["group", "ttl", "no-approve", "out", "server", "kubeconfig", "data-dir"] },
+  {
+    command: "kubeconfig user",
+    flags: ["group", "ttl", "no-approve", "out", "server", "kubeconfig", "data-dir", "feature-gates"],
+  },
   { command: "inspect", flags: [] },
   { command: "completion", flags: [] },
   { command: "docs man", flags: [] },

@@ -7,6 +7,7 @@ import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { ROOT } from "../support/child.ts";
 import { type Guide, parseGuide, readGuide, toScript } from "../support/guide.ts";
 import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
+import { ensureNewOpenssl } from "../support/peers/new_openssl.ts";
 import { createTempFolder, findFreePort, findServerPort } from "../support/temp.ts";
 import { createShell } from "../support/interop/shell.ts";
 
@@ -266,6 +267,18 @@ test("monitoring: Prometheus scrapes with the token, evaluates the alerts, and t
   }, { values: { "/etc/prometheus": "etc", "-o prometheus": '-o "$(id -un)"' } });
   assert.match(out, /SUCCESS: [0-9]+ rules found[^]*^up\{[^}]*job="tlsboot"/m);
   assert.match(out, /^ +[0-9]+ "health":"ok"\n\[\+\]/m);
+});
+
+test("post_quantum: OpenSSL 3.5 verifies an ML-DSA certificate and authenticates with it, and its request is signed", async () => {
+  const openssl = await ensureNewOpenssl();
+  const out = await type(await readGuide("post_quantum"), {
+    before: [`openssl() { "${openssl}" "$@"; }`],
+    values: { "tlsboot inspect n1/pki": "finish_boot; tlsboot inspect n1/pki" },
+  });
+  assert.match(out, /Key: +ML-DSA-65\n/);
+  assert.match(out, /kubelet-client-current\.pem: OK\n/);
+  assert.match(out, /Negotiated TLS1\.3 group: X25519MLKEM768\nVerification: OK\n/);
+  assert.match(out, /\nweb\.crt: OK\n[^]*\nweb-quantum\.crt: OK\n/);
 });
 
 test("README: a machine is let in by hand, and a person by one command", async () => {

@@ -1,6 +1,6 @@
 /** Keys of ML-DSA and requests for them, made by Go 1.27. The seed of each key is the SHA-256 of a public text. */
 import { Buffer } from "node:buffer";
-import type { MlDsaName } from "../../core/pki/ml_dsa.ts";
+import type { MlDsaName } from "../../core/pki/key_algorithm.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 
 /** A key and a request that it signed, as base64 of DER. */

@@ -32,6 +32,8 @@ export function commandWords(
     ...each("--serving-dns", settings.servingDns),
     ...each("--serving-ip", settings.servingIp),
     ...(settings.duration === undefined ? [] : ["--duration", `${settings.duration / 1000}s`]),
+    ...(settings.keyAlgorithm === undefined ? [] : ["--key-algorithm", settings.keyAlgorithm]),
+    ...each("--feature-gates", settings.featureGates.map(({ name, isOn }) => `${name}=${isOn}`)),
     ...(settings.exec === undefined ? [] : ["--exec", settings.exec]),
     ...each("--signal", settings.signal.map(({ signal, pidFile }) => `${signal}:${resolve(cwd, pidFile)}`)),
     ...(settings.rotateCertificates ? ["--rotate-certificates"] : []),

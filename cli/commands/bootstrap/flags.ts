@@ -2,6 +2,8 @@
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { canonicalIp } from "../../../core/lib/ip_address.ts";
 import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
+import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { lifetimeFlag } from "../../flags/request.ts";
 import { defineCommand } from "../../framework/command.ts";
 import {
@@ -76,6 +78,14 @@ export const BOOTSTRAP_FLAGS = {
     summary:
       "How long the certificates should live, 10m or more. The signer may grant less; without the flag, the signer decides.",
   }),
+  keyAlgorithm: choiceFlag({
+    choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
+    placeholder: "ALGORITHM",
+    summary:
+      "Algorithm of new keys; ml-dsa-* needs --feature-gates=MLDSA=true. Without it, ecdsa-p256, as in kubelet. " +
+      "A valid certificate keeps its key until it is renewed.",
+  }),
+  featureGates: FEATURE_GATES_FLAG,
   rotateCertificates: switchFlag({
     summary:
       "Keep running, and renew each certificate at 70 to 90 % of its lifetime, the serving certificate also when " +

@@ -57,6 +57,7 @@ async function rotateClient(context: RotationContext, store: CredentialStore, si
   const { settings, machine, tools, onChange } = context;
   const { io, files, connect, logger, findCluster } = tools;
   const { clock, random } = io;
+  const { keyAlgorithm } = machine;
   const request = createCertificateRequester({
     signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
     usages: (algorithm) => getKubeletUsages("renewal", algorithm),
@@ -72,6 +73,7 @@ async function rotateClient(context: RotationContext, store: CredentialStore, si
   return await runCertificateManager({
     purpose: "client",
     store,
+    keyAlgorithm,
     template: createFixedTemplate({ ...toNodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] }),
     async requestCertificate(key, template, credentials, signal) {
       const isExpired = credentials === "bootstrap" && await store.current() !== undefined;
@@ -83,7 +85,12 @@ async function rotateClient(context: RotationContext, store: CredentialStore, si
         await request(key, template, credentials, signal);
     },
     keepKey: async () =>
-      (await keepKey({ path: store.temporaryKeyPath, files, stored: (await store.current())?.leaf })).key,
+      (await keepKey({
+        path: store.temporaryKeyPath,
+        files,
+        algorithm: keyAlgorithm,
+        stored: (await store.current())?.leaf,
+      })).key,
     clock,
     random,
     logger,
@@ -104,6 +111,7 @@ async function rotateServing(context: RotationContext, client: CredentialStore, 
   const manager = runCertificateManager({
     purpose: "serving",
     store,
+    keyAlgorithm: machine.keyAlgorithm,
     template,
     requestCertificate: createCertificateRequester({
       signerName: KUBELET_SERVING_SIGNER,

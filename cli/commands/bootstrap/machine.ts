@@ -6,6 +6,7 @@ import type { FindBootstrapCluster } from "../../../client/bootstrap.ts";
 import type { Connect } from "../../../client/transport/connect.ts";
 import type { CredentialPair } from "../../../core/bootstrap/credential_pair.ts";
 import type { FilePort } from "../../../client/files.ts";
+import type { KeyAlgorithm } from "../../../core/pki/key_algorithm.ts";
 import type { Logger } from "../../../core/ports.ts";
 import type { BootstrapFlags } from "./flags.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -17,6 +18,8 @@ export interface Machine {
   readonly nodeName: NodeName;
   readonly kubeconfigPath: string;
   readonly certDir: string;
+  /** The algorithm of new keys; kubelet's when it is absent. */
+  readonly keyAlgorithm?: KeyAlgorithm;
 }
 
 /** Resolves the name and the paths. UsageError for an invalid node name. */
@@ -27,6 +30,7 @@ export function resolveMachine(settings: Settings<BootstrapFlags>, io: Pick<Io, 
     nodeName: name.value,
     kubeconfigPath: resolve(io.cwd, settings.kubeconfig ?? ""),
     certDir: resolve(io.cwd, settings.certDir ?? ""),
+    ...(settings.keyAlgorithm === undefined ? {} : { keyAlgorithm: settings.keyAlgorithm }),
   };
 }
 

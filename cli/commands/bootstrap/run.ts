@@ -20,6 +20,7 @@ import { getServingTemplate } from "./serving_names.ts";
 import { findProblems, showStatus } from "./status.ts";
 import { systemdUnit } from "./systemd_unit.ts";
 import type { BootstrapFlags } from "./flags.ts";
+import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -113,7 +114,7 @@ interface Context {
 }
 
 function checkSettings(settings: Settings<BootstrapFlags>): void {
-  const { serving, servingDns, servingIp, status, output, printSystemdUnit, printPublicKey } = settings;
+  const { serving, servingDns, servingIp, status, output, printSystemdUnit, printPublicKey, keyAlgorithm } = settings;
   const missing = [
     ...(settings.kubeconfig === undefined && !printPublicKey ? ["--kubeconfig is required"] : []),
     ...(settings.certDir === undefined ? ["--cert-dir is required"] : []),
@@ -125,6 +126,7 @@ function checkSettings(settings: Settings<BootstrapFlags>): void {
   if (!serving && servingDns.length + servingIp.length > 0) {
     throw new UsageError("--serving-dns and --serving-ip need --serving");
   }
+  if (keyAlgorithm !== undefined) checkKeyAlgorithm(keyAlgorithm, settings.featureGates, "key-algorithm");
   if (output !== undefined && !status) throw new UsageError("--output needs --status");
 }
 
@@ -158,11 +160,11 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
   if (isReady) io.stdout.write(escapeText(describeOutcome(outcome, machine, io.cwd)));
   const hookFaults = outcome.kind === "issued" ? await runHooksFor({ purpose: "client", ...outcome }) : [];
   if (!settings.serving || settings.rotateCertificates) return { hookFaults, isReady };
-  const { certDir, kubeconfigPath } = machine;
+  const { certDir, kubeconfigPath, keyAlgorithm } = machine;
   const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
   const template = await getServingTemplate(settings, machine, files);
   const connectNode = () => connectAsNode({ kubeconfigPath, store, files, connect });
-  const served = await bootstrapServing({ ...shared, template, certDir, connect: connectNode }, signal);
+  const served = await bootstrapServing({ ...shared, keyAlgorithm, template, certDir, connect: connectNode }, signal);
   io.stdout.write(escapeText(describeServing(served, io.cwd)));
   const servingFaults = served.kind === "issued" ? await runHooksFor({ purpose: "serving", ...served }) : [];
   return { hookFaults: [...hookFaults, ...servingFaults], isReady };

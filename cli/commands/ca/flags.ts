@@ -1,11 +1,12 @@
 /** The commands `tlsboot ca init`, `ca show` and `ca crl`: flags, help and examples. */
 import { err, ok } from "../../../core/lib/result.ts";
 import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
-import { KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
+import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/name_constraints.ts";
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { SIGNING_FLAGS } from "../../flags/controller.ts";
 import { etcdFlags } from "../../flags/etcd.ts";
+import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { SPLIT_PURPOSES } from "../../authority/layout.ts";
 import {
@@ -23,11 +24,12 @@ const CA_INIT_FLAGS = {
   commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
   duration: durationFlag({ default: "87600h", summary: "Lifetime of the CA certificate; 87600h are ten years." }),
   keyAlgorithm: choiceFlag({
-    choices: KEY_ALGORITHMS,
+    choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
     default: "ecdsa-p256",
     placeholder: "ALGORITHM",
-    summary: "Algorithm of the key.",
+    summary: "Algorithm of the key; ml-dsa-* needs --feature-gates=MLDSA=true.",
   }),
+  featureGates: FEATURE_GATES_FLAG,
   permitDns: parsedListFlag({
     placeholder: "DOMAIN",
     summary: "Let the CA certify these DNS names and no others: example.org covers itself and all names below it, " +

@@ -15,6 +15,7 @@ import { type ImportedAuthority, readImportedAuthority } from "./import.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import { authorityPaths, SPLIT_PURPOSES } from "../../authority/layout.ts";
 import { type CaInitFlags, NEW_CA_SETTINGS } from "./flags.ts";
+import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { flagName } from "../../framework/flags.ts";
@@ -66,6 +67,7 @@ async function make({ settings }: CaInitInput, deps: AuthorityDeps, io: Io): Pro
 function newAuthority(settings: CaInitInput["settings"]): NewAuthority {
   const { commonName, keyAlgorithm, duration, permitDns, permitIp } = settings;
   if (duration < MIN_LIFETIME_MS) throw new UsageError("--duration of a CA must be at least 24h");
+  checkKeyAlgorithm(keyAlgorithm, settings.featureGates, "key-algorithm");
   if (commonName === "") throw new UsageError("--common-name must not be empty");
   const plain = { commonName, keyAlgorithm, lifetimeMs: duration, isEncrypted: settings.encryptKey };
   if (permitDns.length + permitIp.length === 0) return plain;
@@ -93,6 +95,7 @@ async function takeOver({ settings, origins }: CaInitInput, deps: AuthorityDeps,
   const paths = { certificate: resolve(io.cwd, importCert), key: keyPath };
   const imported = await readImportedAuthority(paths, io.clock.now(), deps);
   const { authority } = imported;
+  checkGivenKey(authority.certificate.keyAlgorithm, settings.featureGates, "import-cert");
   const keyPem = await keyToWrite(imported, settings.encryptKey, deps);
   await writeImportedAuthority(resolve(io.cwd, dataDir), { chain: authority, keyPem }, deps);
   const { certificate, key } = authorityPaths(dataDir);

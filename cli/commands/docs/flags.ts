@@ -70,6 +70,7 @@ export const GUIDE_NAMES = [
   "new_ca",
   "only_my_machines",
   "person",
+  "post_quantum",
   "stolen_machine",
   "web_server",
   "who_has_what",

@@ -2,6 +2,7 @@
 import { verifyRequest } from "../../../core/csr/request.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import { isMlDsa } from "../../../core/pki/key_algorithm.ts";
 import { type PrivateKey, publicKeysEqual } from "../../../core/pki/keys.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
@@ -39,6 +40,7 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): F
   const extended = certificate.extendedKeyUsages.map(getExtendedUsageName);
   const usages = [...certificate.keyUsages, ...extended];
   const state = getValidityState(certificate, now);
+  const unable = listUnable(certificate);
   return {
     title: `${certificate.isCa ? "CA certificate" : "certificate"} "${subject}"`,
     lines: [
@@ -46,6 +48,7 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): F
       ["Serial number", certificate.serialNumber],
       ["Key", formatKey(certificate)],
       ["Signature", certificate.signatureAlgorithm],
+      ...(unable.length === 0 ? [] : [["Not verified by", unable.join(", ")] as const]),
       ["Validity", formatValidity(certificate, now)],
       ...(usages.length === 0 ? [] : [["Usages", usages.join(", ")] as const]),
       ...(names.length === 0 ? [] : [["Names", names.join(", ")] as const]),
@@ -62,6 +65,7 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): F
       keyAlgorithm: certificate.keyAlgorithm,
       keyBits: certificate.keyBits,
       signatureAlgorithm: certificate.signatureAlgorithm,
+      ...(unable.length === 0 ? {} : { notVerifiedBy: unable }),
       notBefore: formatTime(certificate.notBefore),
       notAfter: formatTime(certificate.notAfter),
       state,
@@ -82,12 +86,14 @@ export function describeRequestFacts(request: RequestFacts): Finding {
   const subject = formatName(request.subject);
   const signature = verifyRequest(request, { allowMlDsa: true });
   const names = listNames(request);
+  const unable = listUnable(request);
   const extensions = request.requestedExtensions.map(({ oid }) => oid);
   return {
     title: `certificate request "${subject}"`,
     lines: [
       ["Key", formatKey(request)],
       ["Signature", `${request.signatureAlgorithm}, ${signature.ok ? "verified" : `not valid: ${signature.error}`}`],
+      ...(unable.length === 0 ? [] : [["Not verified by", unable.join(", ")] as const]),
       ...(names.length === 0 ? [] : [["Names", names.join(", ")] as const]),
       ...(extensions.length === 0 ? [] : [["Requested extensions", extensions.join(", ")] as const]),
     ],
@@ -98,6 +104,7 @@ export function describeRequestFacts(request: RequestFacts): Finding {
       keyBits: request.keyBits,
       signatureAlgorithm: request.signatureAlgorithm,
       isSignatureValid: signature.ok,
+      ...(unable.length === 0 ? {} : { notVerifiedBy: unable }),
       ...alternativeNames(request),
       requestedExtensions: extensions,
     },
@@ -115,6 +122,19 @@ export function describeKey(key: PrivateKey): Finding {
     key,
     isSecret: true,
   };
+}
+
+/** The programs that verify no signature of ML-DSA, neither of a certificate nor of its owner. */
+const WITHOUT_ML_DSA = [
+  "Go before 1.27 (Kubernetes 1.37 and older)",
+  "OpenSSL before 3.5",
+  "Node.js before 24.6",
+  "Deno",
+];
+
+/** Lists the programs that cannot verify a certificate or a request; empty for algorithms that all of them know. */
+function listUnable({ keyAlgorithm, signatureAlgorithm }: CertificateFacts | RequestFacts): readonly string[] {
+  return isMlDsa(keyAlgorithm) || isMlDsa(signatureAlgorithm) ? WITHOUT_ML_DSA : [];
 }
 
 /** A finding and the file that contains it. */

@@ -1,5 +1,6 @@
 /** The commands `tlsboot kubeconfig admin`, `kubeconfig bootstrap` and `kubeconfig user`: flags, help and examples. */
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
+import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { KEY_TYPE, lifetimeFlag, REQUEST_TIMEOUT } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, listFlag, secretFlag, switchFlag, textFlag } from "../../framework/flags.ts";
@@ -107,6 +108,7 @@ const KUBECONFIG_USER_FLAGS = {
     summary: "Address of the API server for the person. Without it, the one in your own kubeconfig.",
   }),
   keyType: KEY_TYPE,
+  featureGates: FEATURE_GATES_FLAG,
   timeout: REQUEST_TIMEOUT,
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
 } as const;

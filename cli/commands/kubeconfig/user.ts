@@ -15,6 +15,7 @@ import { formatTime } from "../../../core/kube/meta.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { KubeconfigUserFlags } from "./flags.ts";
 import { type ApiConnection, connect } from "../../api/connection.ts";
+import { checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -35,6 +36,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
   const { settings } = input;
   const name = input.args[0] ?? "";
   checkSettings(name, settings);
+  checkKeyAlgorithm(settings.keyType, settings.featureGates, "key-type");
   const files = createFilePort();
   const shownPath = settings.out ?? `${name}.kubeconfig`;
   const path = resolve(io.cwd, shownPath);

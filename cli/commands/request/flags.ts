@@ -8,6 +8,7 @@ import {
 } from "../../../core/csr/requested_names.ts";
 import { parseSubject } from "../../../core/pki/subject_text.ts";
 import { API_FLAGS, STRUCTURED_OUTPUT } from "../../flags/common.ts";
+import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { KEY_TYPE, lifetimeFlag, REQUEST_TIMEOUT, USAGE_CHOICES } from "../../flags/request.ts";
 import { defineCommand } from "../../framework/command.ts";
 import {
@@ -69,6 +70,7 @@ const REQUEST_FLAGS = {
       "Name of the certificate signing request. Without it, a name derived from the request, the same each time.",
   }),
   keyType: KEY_TYPE,
+  featureGates: FEATURE_GATES_FLAG,
   key: fileFlag({ summary: "Private key to use instead of a new one." }),
   out: directoryFlag({ isRequired: true, summary: "Folder for tls.crt, tls.key and both in tls.pem." }),
   timeout: REQUEST_TIMEOUT,

@@ -18,6 +18,7 @@ import { checkPrivateFile } from "../../../client/private_file.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { RequestFlags } from "./flags.ts";
 import { connect } from "../../api/connection.ts";
+import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { UsageError } from "../../framework/usage_error.ts";
@@ -40,6 +41,7 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
   const files = createFilePort();
   const folder = openPairFolder(resolve(io.cwd, settings.out ?? ""), files);
   const key = settings.key === undefined ? settings.keyType : await readKey(resolve(io.cwd, settings.key), io);
+  if (typeof key !== "string") checkGivenKey(key.algorithm, settings.featureGates, "key");
   await using connection = await connect(settings, io);
   const outcome = await requestWithSteps(
     {
@@ -118,6 +120,7 @@ function checkSettings({ settings, origins }: Input<RequestFlags>): void {
   if (settings.key !== undefined && origins["keyType"] !== "default") {
     throw new UsageError("give --key or --key-type, not both");
   }
+  checkKeyAlgorithm(settings.keyType, settings.featureGates, "key-type");
   if (settings.force && renewBefore !== undefined) throw new UsageError("give --renew-before or --force, not both");
   if (duration !== undefined && renewBefore !== undefined && renewBefore >= duration) {
     throw new UsageError("--renew-before must be shorter than --duration: the certificate would be replaced each time");

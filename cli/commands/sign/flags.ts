@@ -2,6 +2,7 @@
 import { parseRequestedUsage } from "../../../core/csr/requested_names.ts";
 import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
 import { SIGNING_FLAGS } from "../../flags/controller.ts";
+import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { USAGE_CHOICES } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
@@ -35,6 +36,7 @@ const SIGN_FLAGS = {
   clusterSigningKeyFile: SIGNING_FLAGS.clusterSigningKeyFile,
   ...CA_KEY_FLAGS,
   crlUrl: CRL_URL_FLAG,
+  featureGates: FEATURE_GATES_FLAG,
   issuedLog: {
     ...ISSUED_LOG_FLAG,
     summary: `${ISSUED_LOG_FLAG.summary} With another CA than that of --data-dir, nothing is recorded without it.`,

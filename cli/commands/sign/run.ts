@@ -19,6 +19,7 @@ import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { dataDirAt, FOLDER_MODE, PUBLIC_MODE } from "../../instance/data_dir.ts";
+import { openMlDsaGate } from "../../instance/ml_dsa_gate.ts";
 import { openSignerProfiles } from "../../instance/signer_profiles.ts";
 import {
   openInstanceCas,
@@ -104,6 +105,7 @@ async function openSigning(
     clientTrust,
     asked,
     signingDurationSeconds: signingDurationSeconds(settings, logger),
+    allowMlDsa: openMlDsaGate(settings.featureGates),
     chain: settings.chain && profile.chain !== false,
     issuedLog,
     ...(issuedLog === undefined

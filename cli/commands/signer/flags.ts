@@ -1,6 +1,7 @@
 /** The command `tlsboot signer`: its flags, help and examples. */
 import { CA_KEY_FLAGS, CRL_URL_FLAG } from "../../flags/common.ts";
 import { CONTROLLER_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
+import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { fileFlag, switchFlag } from "../../framework/flags.ts";
 
@@ -15,6 +16,7 @@ const SIGNER_FLAGS = {
   ...SIGNING_FLAGS,
   ...CA_KEY_FLAGS,
   crlUrl: CRL_URL_FLAG,
+  featureGates: FEATURE_GATES_FLAG,
   issuedLog: fileFlag({
     summary:
       "File to which a record of each certificate is appended before the request gets it: a line of JSON with the " +

@@ -25,6 +25,7 @@ import { escapeText } from "../../output/escape.ts";
 import { createCsrStore, runSigner } from "../../instance/controllers.ts";
 import { runRemoteController } from "../../instance/remote_controller.ts";
 import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../../instance/signer_profiles.ts";
+import { openMlDsaGate } from "../../instance/ml_dsa_gate.ts";
 import { openSigningCas, signingDurationSeconds, toSigningCaFlags } from "../../instance/signing_cas.ts";
 
 /** The action of the command `tlsboot signer`. */
@@ -50,6 +51,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   if (settings.kubeconfig === undefined) {
     throw new UsageError("--kubeconfig is required", `see: tlsboot signer --help${describeIgnoredKubeconfig(io.env)}`);
   }
+  const allowMlDsa = openMlDsaGate(settings.featureGates);
   const cas = await openSigningCas(toSigningCaFlags(settings), chosen, { ...deps, crlUrl: settings.crlUrl });
   keys.passphrases.stopPrompting();
   using log = settings.issuedLog === undefined
@@ -60,6 +62,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
     ...cas,
     profiles,
     signingDurationSeconds: signingDurationSeconds(settings, logger),
+    allowMlDsa,
     ...(log === undefined ? {} : { record: createRecorder(log) }),
   };
   const manifest = createRightsManifest(chosen, cas.signerNames, settings);

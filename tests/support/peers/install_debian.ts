@@ -1,10 +1,11 @@
 /**
  * Installs what tests need from Debian: an emulator and libraries for arm64, tools that make a bare host, the libraries of
- * an old release, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, a web server, age, which opens our
- * backups, clients of Kubernetes, and podman. Does nothing where they are there.
+ * an old release, the OpenSSL of a new one, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, a
+ * web server, age, which opens our backups, clients of Kubernetes, and podman. Does nothing where they are there.
  */
 import process from "node:process";
 import { ensureDebianPackages } from "./debian.ts";
+import { ensureNewOpenssl } from "./new_openssl.ts";
 import { ensureOldLibraries } from "./old_libraries.ts";
 
 const EMULATOR = ["qemu-user-static", "libc6-arm64-cross", "libstdc++6-arm64-cross", "libgcc-s1-arm64-cross"];
@@ -34,6 +35,7 @@ async function main(): Promise<void> {
     ...CONTAINERS,
   ]);
   await ensureOldLibraries();
+  await ensureNewOpenssl();
 }
 
 main().catch((error: unknown) => {

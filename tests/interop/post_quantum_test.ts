@@ -1,0 +1,131 @@
+/** ML-DSA end to end, judged by OpenSSL 3.5: every parameter set, as a CA, a client and a server. */
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { ensureNewOpenssl } from "../support/peers/new_openssl.ts";
+import { runProgram, runTlsboot, type StartOptions } from "../support/child.ts";
+import { createTempFolder } from "../support/temp.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+
+const GATE = "--feature-gates=MLDSA=true";
+const ALGORITHMS = ["ml-dsa-44", "ml-dsa-65", "ml-dsa-87"] as const;
+
+/** Runs OpenSSL 3.5; it must succeed. */
+async function openssl(args: readonly string[], stdin = ""): Promise<string> {
+  const { code, stdout, stderr } = await runProgram(await ensureNewOpenssl(), args, { stdin });
+  assert.equal(code, 0, `openssl ${args.join(" ")}: ${stdout}${stderr}`);
+  return stdout;
+}
+
+/** Runs tlsboot; it must succeed. */
+async function run(args: readonly string[], options: StartOptions = {}): Promise<void> {
+  const { code, stdout, stderr } = await runTlsboot(args, options);
+  assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stdout}${stderr}`);
+}
+
+/** Bootstraps a machine that is named after the algorithm of its key; answers the path of its pair. */
+async function bootstrap({ folder, bootstrapKubeconfig }: RunningInstance, algorithm: string): Promise<string> {
+  const [kubeconfig, certDir] = [folder.join(`${algorithm}.kubeconfig`), folder.join(algorithm)];
+  await run([
+    ...["bootstrap", "--bootstrap-kubeconfig", bootstrapKubeconfig, "--kubeconfig", kubeconfig, "--cert-dir", certDir],
+    ...["--hostname-override", algorithm, "--key-algorithm", algorithm, GATE],
+  ]);
+  return `${certDir}/kubelet-client-current.pem`;
+}
+
+/** Asks the server for the identity of a client certificate, over OpenSSL's own TLS 1.3. */
+async function whoami(instance: RunningInstance, pairPath: string): Promise<string> {
+  const body = '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}';
+  const head = [
+    "POST /apis/authentication.k8s.io/v1/selfsubjectreviews HTTP/1.1",
+    "Host: test",
+    "Content-Type: application/json",
+    `Content-Length: ${body.length}`,
+    "Connection: close",
+  ];
+  return await openssl([
+    ...["s_client", "-connect", instance.server.replace("https://", ""), "-CAfile", instance.caPath, "-tls1_3"],
+    ...["-quiet", "-verify_return_error", "-cert", pairPath, "-key", pairPath],
+  ], `${head.join("\r\n")}\r\n\r\n${body}`);
+}
+
+test("machines with ML-DSA keys get certificates and authenticate over TLS 1.3, as OpenSSL agrees", async () => {
+  await using instance = await startInstance({ args: ["--auto-approve", GATE] });
+  for (const algorithm of ALGORITHMS) {
+    const pair = await bootstrap(instance, algorithm);
+    await openssl(["verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", instance.caPath, pair]);
+    await openssl(["pkey", "-in", pair, "-check", "-noout"]);
+    assert.match(await whoami(instance, pair), new RegExp(`"username":"system:node:${algorithm}"`));
+  }
+});
+
+test("a request that OpenSSL makes gets a certificate over the API, but none for key encipherment", async () => {
+  await using instance = await startInstance({ args: [GATE] });
+  const { folder, kubectl } = instance;
+  const [key, request] = [folder.join("web.key"), folder.join("web.csr")];
+  await openssl(["req", "-new", "-newkey", "ML-DSA-87", "-noenc", "-keyout", key, "-out", request, "-subj", "/CN=ann"]);
+  const manifest = (usages: readonly string[]) =>
+    readFile(request, "base64").then((base64) =>
+      JSON.stringify({
+        apiVersion: "certificates.k8s.io/v1",
+        kind: "CertificateSigningRequest",
+        metadata: { name: "ann" },
+        spec: { request: base64, signerName: "kubernetes.io/kube-apiserver-client", usages },
+      })
+    );
+  const wrong = await kubectl.given({ stdin: await manifest(["key encipherment", "client auth"]) }).try(
+    "create",
+    "-f",
+    "-",
+  );
+  assert.match(wrong.stderr, /spec\.usages: Invalid value: .*an ML-DSA key must not have the usage "key encipherment"/);
+  await kubectl.given({ stdin: await manifest(["digital signature", "client auth"]) }).run("create", "-f", "-");
+  await kubectl.run("certificate", "approve", "ann");
+  await kubectl.run("wait", "csr/ann", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+  const certificate = Buffer.from(
+    await kubectl.run("get", "csr", "ann", "-o=jsonpath={.status.certificate}"),
+    "base64",
+  );
+  const pair = folder.join("ann.pem");
+  await writeFile(pair, `${certificate.toString()}${await readFile(key, "utf8")}`, { mode: 0o600 });
+  await openssl(["verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", instance.caPath, pair]);
+  assert.match(await whoami(instance, pair), /"username":"ann"/);
+});
+
+test("a CA of each parameter set, its key under a passphrase, signs a request that OpenSSL made", async () => {
+  await using folder = await createTempFolder();
+  const start = { cwd: folder.path };
+  await openssl([
+    ...["req", "-new", "-newkey", "ML-DSA-44", "-noenc", "-keyout", folder.join("leaf.key")],
+    ...["-out", folder.join("leaf.csr"), "-subj", "/CN=leaf"],
+  ]);
+  await writeFile(folder.join("passphrase"), "a passphrase\n", { mode: 0o600 });
+  const sign = ["sign", "leaf.csr", "--signer-name", "kubernetes.io/kube-apiserver-client"];
+  const passphrase = ["--ca-passphrase-file", "passphrase"];
+  for (const algorithm of ALGORITHMS) {
+    const data = ["--data-dir", algorithm, ...passphrase];
+    await run(["ca", "init", ...data, "--key-algorithm", algorithm, GATE], start);
+    await run([...sign, ...data, "--out", `${algorithm}.crt`, GATE], start);
+    const [ca, key] = [folder.join(`${algorithm}/pki/ca.crt`), folder.join(`${algorithm}/pki/ca.key`)];
+    await openssl(["verify", "-x509_strict", "-CAfile", ca, folder.join(`${algorithm}.crt`)]);
+    assert.equal(
+      await openssl(["pkey", "-in", key, "-passin", "pass:a passphrase", "-pubout"]),
+      await openssl(["x509", "-in", ca, "-noout", "-pubkey"]),
+    );
+  }
+  const refused = await runTlsboot([...sign, "--data-dir", "ml-dsa-44", ...passphrase], start);
+  assert.deepEqual([refused.code, refused.stdout], [3, ""]);
+  assert.match(refused.stderr, /x509: cannot verify signature: algorithm unimplemented/);
+});
+
+test("a server whose CA has an ML-DSA key serves and authenticates, and OpenSSL accepts its CRL", async () => {
+  await using folder = await createTempFolder();
+  const dataDir = folder.join("quantum");
+  await run(["ca", "init", "--data-dir", dataDir, "--key-algorithm", "ml-dsa-65", GATE]);
+  await using instance = await startInstance({ dataDir, args: ["--auto-approve", GATE] });
+  const pair = await bootstrap(instance, "ml-dsa-44");
+  assert.match(await whoami(instance, pair), /"username":"system:node:ml-dsa-44"/);
+  const crl = folder.join("ca.crl");
+  await run(["ca", "crl", "--data-dir", dataDir, "--out", crl]);
+  await openssl(["verify", "-x509_strict", "-crl_check", "-CRLfile", crl, "-CAfile", instance.caPath, pair]);
+});
