@@ -146,7 +146,7 @@ function createRoutes(deps: AppDeps): readonly ServedRoute[] {
     createCrlRoute(deps.crls),
     { path: SNAPSHOT_PATH, isLabel: true, answer: (exchange) => respondSnapshot(exchange, deps) },
     ...(deps.openid === undefined ? [] : createOpenidRoutes(deps.openid)),
-    ...createOpenapiRoutes(kinds, deps.version["gitVersion"] ?? "", deps.clock),
+    ...createOpenapiRoutes(kinds, deps.version["gitVersion"] ?? "", deps.clock, deps.openid !== undefined),
     ...createDiscoveryRoutes(groups, deps.serverAddress),
     ...createApiRoutes({ ...deps, encodings: new SharedEncodings() }, deps.served),
   ];

@@ -47,10 +47,11 @@ export function createOpenapiRoutes(
   served: readonly ServedKind[],
   serverVersion: string,
   clock: Pick<Clock, "now">,
+  isIssuerServed: boolean,
 ): readonly ServedRoute[] {
   const madeAt = clock.now();
-  const v2 = createDocument("v2", madeAt, () => createOpenApiV2(served, serverVersion));
-  const v3 = [...createOpenApiV3Documents(served, serverVersion)].map(([name, make]) => {
+  const v2 = createDocument("v2", madeAt, () => createOpenApiV2(served, serverVersion, isIssuerServed));
+  const v3 = [...createOpenApiV3Documents(served, serverVersion, isIssuerServed)].map(([name, make]) => {
     return { name, document: createDocument("v3", madeAt, make) };
   });
   const index = lazy(() => {

@@ -73,6 +73,16 @@ test("a right that is revoked at one server is revoked at the others within a se
     await a.kubectl.run("delete", "clusterrolebinding", "look");
     const binding = await timeUntil("the binding is gone", async () => !(await canLook()));
 
+    // A token of a service account, which ends with the account.
+    await a.kubectl.run("create", "serviceaccount", "app");
+    const account = await kubeconfigWithToken(b, (await a.kubectl.run("create", "token", "app")).trim());
+    assert.match(await account.run("auth", "whoami"), /system:serviceaccount:default:app/);
+    await a.kubectl.run("delete", "serviceaccount", "app");
+    const accountGone = await timeUntil(
+      "the service account is gone",
+      async () => (await account.try("get", "--raw", "/api")).code !== 0,
+    );
+
     const watched = "/apis/certificates.k8s.io/v1/certificatesigningrequests?watch=1&timeoutSeconds=9000000" +
       "&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan";
     await using watch = bearer.start("get", "--raw", watched);
@@ -86,6 +96,7 @@ test("a right that is revoked at one server is revoked at the others within a se
     );
     // Each look is a kubectl of its own, so that what is measured is above what it takes.
     assert.ok(binding < 1_000, `the binding was good for ${binding} ms`);
+    assert.ok(accountGone < 1_000, `the token of the service account was good for ${accountGone} ms`);
     assert.ok(tokenGone < 1_000, `the token was good for ${tokenGone} ms`);
     const start = performance.now();
     await watch.finished();

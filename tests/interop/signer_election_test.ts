@@ -1,11 +1,11 @@
 /** Two signers for one name against one server: one works, the other takes over, and nothing is signed twice. */
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { type Running, startTlsboot } from "../support/child.ts";
 import { startControlPlane } from "../support/interop/control_plane.ts";
 import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
-import { startInstance } from "../support/interop/instance.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { approveWebRequest, waitForCertificate, writeWebProfile } from "../support/interop/web_signer.ts";
 
 const LEADS = /"message":"leading/;
@@ -61,6 +61,25 @@ async function assertTakesOver(start: () => Running, kubectl: Kubectl): Promise<
   }
 }
 
+/** A kubeconfig with a file that has a token of a service account, as a pod would have it. */
+async function writeAccountKubeconfig({ folder, kubectl, server, caPath }: RunningInstance, account: string) {
+  await writeFile(folder.join("token"), await kubectl.run("create", "token", account, "--namespace=kube-system"));
+  const path = folder.join("signer.kubeconfig");
+  await writeFile(
+    path,
+    JSON.stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      clusters: [{ name: "c", cluster: { server, "certificate-authority": caPath } }],
+      users: [{ name: account, user: { tokenFile: "token" } }],
+      contexts: [{ name: "c", context: { cluster: "c", user: account } }],
+      "current-context": "c",
+    }),
+    { mode: 0o600 },
+  );
+  return path;
+}
+
 function signerArguments(kubeconfig: string, profile: string, ca: string, key: string): readonly string[] {
   return [
     ...["signer", "--kubeconfig", kubeconfig, "--profile", profile],
@@ -78,9 +97,12 @@ test("two signers beside kube-apiserver: when the leader is killed the other tak
   await assertTakesOver(() => startTlsboot(args), kubectl);
 });
 
-test("two signers beside tlsboot up: when the leader is killed the other takes over, and nothing is signed twice", async () => {
+test("two signers with a service account token of tlsboot up: when the leader is killed the other takes over, and nothing is signed twice", async () => {
   await using instance = await startInstance();
   const profile = await writeWebProfile(instance.folder);
-  const args = signerArguments(instance.adminKubeconfig, profile, instance.caPath, `${instance.dataDir}/pki/ca.key`);
+  const manifest = await instance.tlsboot("signer", "--print-rbac", "--profile", profile);
+  await instance.kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
+  const kubeconfig = await writeAccountKubeconfig(instance, "tlsboot-signer.example.com.web");
+  const args = signerArguments(kubeconfig, profile, instance.caPath, `${instance.dataDir}/pki/ca.key`);
   await assertTakesOver(() => startTlsboot(args), instance.kubectl);
 });

@@ -16,10 +16,11 @@ export interface Route {
   readonly kind?: GroupVersionKind;
   readonly parameters: readonly Parameter[];
   readonly body?: { readonly type: WireType; readonly required: boolean };
-  readonly consumes: readonly string[];
+  /** Absent where a request has no body and names no media type. */
+  readonly consumes?: readonly string[];
   readonly produces: readonly string[];
-  /** The types of the answers by HTTP status, without 401. */
-  readonly answers: Readonly<Record<number, WireType>>;
+  /** The types of the answers by HTTP status, without 401; `text` for a document without a schema. */
+  readonly answers: Readonly<Record<number, WireType | "text">>;
 }
 
 /** The media types of objects, in kube-apiserver's order. */

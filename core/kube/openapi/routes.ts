@@ -25,12 +25,16 @@ import {
 /** The operations of one OpenAPI v3 document, by the document's name. */
 export type RoutesByDocument = ReadonlyMap<string, readonly Route[]>;
 
-/** All operations: `/api/`, `/apis/`, each group, each group and version with its kinds, `/version/`. */
-export function createRoutes(kinds: readonly ServedKind[]): RoutesByDocument {
+/**
+ * All operations: `/api/`, `/apis/`, each group, each group and version with its kinds, `/version/`, and where the issuer
+ * of service account tokens can be discovered, its documents.
+ */
+export function createRoutes(kinds: readonly ServedKind[], isIssuerServed: boolean): RoutesByDocument {
   const documents = new Map<string, readonly Route[]>([
     ["api", [discoveryRoute("/api/", "getCoreAPIVersions", "core", metaType(apiVersionsSchema, "APIVersions"))]],
     ["apis", [discoveryRoute("/apis/", "getAPIVersions", "apis", metaType(apiGroupListSchema, "APIGroupList"))]],
     ["version", [versionRoute()]],
+    ...(isIssuerServed ? ISSUER_ROUTES.map((route) => [route.path.slice(1, -1), [route]] as const) : []),
   ]);
   for (const { group, version } of listGroupVersions(kinds)) {
     const tag = groupTag(group);
@@ -54,7 +58,7 @@ export function createRoutes(kinds: readonly ServedKind[]): RoutesByDocument {
 /** Returns every type that is the body or an answer of an operation. */
 export function listTypes(routes: Iterable<Route>): readonly WireType[] {
   return [...routes].flatMap(({ answers, body }) => [
-    ...Object.values(answers),
+    ...Object.values(answers).filter((answer) => answer !== "text"),
     ...(body === undefined ? [] : [body.type]),
   ]);
 }
@@ -63,6 +67,24 @@ export function listTypes(routes: Iterable<Route>): readonly WireType[] {
 export function formatDocumentName({ group, version }: GroupVersion): string {
   return group === "" ? `api/${version}` : `apis/${group}/${version}`;
 }
+
+/** The documents of the issuer of service account tokens (`pkg/routes/openidmetadata.go`). */
+const ISSUER_ROUTES: readonly Route[] = [
+  {
+    path: "/.well-known/openid-configuration/",
+    operationId: "getServiceAccountIssuerOpenIDConfiguration",
+    tag: "WellKnown",
+    description: "The provider configuration of the issuer of service account tokens.",
+    produces: ["application/json"],
+  },
+  {
+    path: "/openid/v1/jwks/",
+    operationId: "getServiceAccountIssuerOpenIDKeyset",
+    tag: "openid",
+    description: "The public keys that verify service account tokens.",
+    produces: ["application/jwk-set+json"],
+  },
+].map((document) => ({ ...document, method: "get", parameters: [], answers: { 200: "text" } }));
 
 function discoveryRoute(path: string, operationId: string, tag: string, type: WireType): Route {
   return {

@@ -7,11 +7,15 @@ import { ANSWERS, byName, createPathItems, formatVersionLabel, getOwnParameters 
 import type { Parameter } from "./parameters.ts";
 import { listGroupVersions, type Route, type ServedKind } from "./route.ts";
 import { createRoutes, listTypes } from "./routes.ts";
-import { GVK_EXTENSION, type OpenApiObject, SchemaCollector } from "./schemas.ts";
+import { GVK_EXTENSION, type OpenApiObject, SchemaCollector, TEXT } from "./schemas.ts";
 
 /** Creates the document; `serverVersion` is the git version that `/version` reports. */
-export function createOpenApiV2(kinds: readonly ServedKind[], serverVersion: string): OpenApiObject {
-  const routes = [...createRoutes(kinds).values()].flat();
+export function createOpenApiV2(
+  kinds: readonly ServedKind[],
+  serverVersion: string,
+  isIssuerServed = false,
+): OpenApiObject {
+  const routes = [...createRoutes(kinds, isIssuerServed).values()].flat();
   const collector = new SchemaCollector(2, listTypes(routes), listGroupVersions(kinds));
   const shared = new SharedParameters();
   const paths = createPathItems(routes).map(({ path, routes: own, common }) => [path, {
@@ -57,11 +61,11 @@ function createOperation(
   ].sort(byName);
   const answers = Object.entries(route.answers).map(([code, type]) => [code, {
     description: ANSWERS[code],
-    schema: collector.use(type),
+    schema: type === "text" ? TEXT : collector.use(type),
   }]);
   return {
     description: route.description,
-    consumes: route.consumes,
+    ...(route.consumes === undefined ? {} : { consumes: route.consumes }),
     produces: route.produces,
     schemes: ["https"],
     tags: [route.tag],

@@ -6,14 +6,18 @@ import { ANSWERS, createPathItems, formatVersionLabel, getOwnParameters } from "
 import type { Parameter } from "./parameters.ts";
 import type { GroupVersion, Route, ServedKind } from "./route.ts";
 import { createRoutes, listTypes } from "./routes.ts";
-import { GVK_EXTENSION, type OpenApiObject, SchemaCollector } from "./schemas.ts";
+import { GVK_EXTENSION, type OpenApiObject, SchemaCollector, TEXT } from "./schemas.ts";
 
 /** Functions that create a document, by its name, such as `apis/certificates.k8s.io/v1`. */
 export type DocumentFactories = ReadonlyMap<string, () => OpenApiObject>;
 
 /** Returns all documents, sorted by name. `serverVersion` is the git version that `/version` reports. */
-export function createOpenApiV3Documents(kinds: readonly ServedKind[], serverVersion: string): DocumentFactories {
-  const documents = [...createRoutes(kinds)].sort(([a], [b]) => (a < b ? -1 : 1));
+export function createOpenApiV3Documents(
+  kinds: readonly ServedKind[],
+  serverVersion: string,
+  isIssuerServed = false,
+): DocumentFactories {
+  const documents = [...createRoutes(kinds, isIssuerServed)].sort(([a], [b]) => (a < b ? -1 : 1));
   const types = listTypes(documents.flatMap(([, routes]) => routes));
   const label = formatVersionLabel(serverVersion);
   return new Map(documents.map(([name, routes]) => {
@@ -35,12 +39,13 @@ function createDocument(routes: readonly Route[], collector: SchemaCollector, la
     ),
     ...(common.length > 0 ? { parameters: common.map(createParameter) } : {}),
   }]);
+  const schemas = collector.schemas();
   return {
     openapi: "3.0.0",
     info: { title: "Kubernetes", version: label },
     paths: Object.fromEntries(paths),
     components: {
-      schemas: collector.schemas(),
+      ...(Object.keys(schemas).length === 0 ? {} : { schemas }),
       securitySchemes: {
         BearerToken: {
           type: "apiKey",
@@ -56,7 +61,7 @@ function createDocument(routes: readonly Route[], collector: SchemaCollector, la
 function createOperation(route: Route, parameters: readonly Parameter[], collector: SchemaCollector): OpenApiObject {
   const answers = Object.entries(route.answers).map(([code, type]) => [code, {
     description: ANSWERS[code],
-    content: createContent(route.produces, collector.use(type)),
+    content: createContent(route.produces, type === "text" ? TEXT : collector.use(type)),
   }]);
   const { body, kind } = route;
   return {
@@ -66,7 +71,7 @@ function createOperation(route: Route, parameters: readonly Parameter[], collect
     ...(parameters.length > 0 ? { parameters: parameters.map(createParameter) } : {}),
     ...(body === undefined ? {} : {
       requestBody: {
-        content: createContent(route.consumes, collector.use(body.type)),
+        content: createContent(route.consumes ?? [], collector.use(body.type)),
         ...(body.required ? { required: true } : {}),
       },
     }),

@@ -28,6 +28,7 @@ function readText(text: string): unknown {
 function projectV3(document: Json): Json {
   const paths = projectPaths(document["paths"] as Json);
   const components = document["components"] as Json;
+  if (components["schemas"] === undefined) return { ...document, paths };
   return {
     ...document,
     paths,
@@ -85,8 +86,11 @@ function references(value: unknown): readonly string[] {
   );
 }
 
+/** The documents of the issuer of service account tokens. */
+const ISSUER_DOCUMENTS: readonly string[] = [".well-known/openid-configuration", "openid/v1/jwks"];
+
 function isServedDocument(name: string): boolean {
-  if (["api", "apis", "version"].includes(name)) return true;
+  if (["api", "apis", "version", ...ISSUER_DOCUMENTS].includes(name)) return true;
   const [root, group = "", version] = name.split("/");
   if (root === "api") return SERVED_VERSIONS.has(`/${group}`);
   return root === "apis" &&
@@ -116,6 +120,7 @@ function isServedPath(path: string): boolean {
 
 /** The resource or subresource of a path, as in `SERVED_RESOURCES`; undefined for the path of a document. */
 function findResourceOfPath(path: string): string | undefined {
+  if (ISSUER_DOCUMENTS.includes(path.slice(1, -1))) return undefined;
   const [root = "", ...all] = path.slice(1).replace(/\/$/, "").split("/");
   const [group = "", version, ...rest] = root === "api" ? ["", ...all] : all;
   if (rest.length === 0) return undefined;
