@@ -5,6 +5,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { formatTrustBundleName } from "../../core/signing/trust_bundle.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { startControlPlane } from "../support/interop/control_plane.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
@@ -92,6 +94,8 @@ test("a kube-apiserver takes the place of ours on the same etcd, and ours takes 
     assert.equal(after[key], before[key], key);
   }
 });
+
+const SERVING_BUNDLES = `--field-selector=spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}`;
 
 /** Everything that a namespace may hold: kinds that both serve, and kinds that kube-apiserver alone does. */
 function furniture(namespace: string): string {
@@ -181,7 +185,14 @@ test("a deleted namespace takes all its objects with it, for every client and ev
     const aggregated = await roles();
     const bundle = async () => JSON.parse(await ours.run("get", "configmap", "kube-root-ca.crt", "--output=json"));
     const published = await bundle();
-    assert.equal(published.data["ca.crt"].trim(), (await readFile(plane.caPath, "utf8")).trim());
+    const caPem = await readFile(plane.caPath, "utf8");
+    assert.equal(published.data["ca.crt"].trim(), caPem.trim());
+    // Its name is the one that ours would have for this CA.
+    const bundles = await ours.run("get", "clustertrustbundles", SERVING_BUNDLES, "--output=json");
+    assert.deepEqual(
+      JSON.parse(bundles).items.map(({ metadata, spec }: ClusterTrustBundle) => [metadata.name, spec.trustBundle]),
+      [[formatTrustBundleName(KUBE_APISERVER_SERVING_SIGNER, caPem), caPem]],
+    );
     await ours.run("create", "namespace", "later");
     await ours.run("wait", "--for=create", "-n", "later", "configmap/kube-root-ca.crt");
     assert.deepEqual(await bundle(), published);

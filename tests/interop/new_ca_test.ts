@@ -84,5 +84,10 @@ test("docs/guides/new_ca.md: after a new CA every client that followed the page 
     const info = await run("kubectl get cm cluster-info -n kube-public -o yaml --kubeconfig data/admin.kubeconfig");
     const ca = (await readFile(folder.join("work/new/pki/ca.crt"))).toString("base64");
     assert.ok(info.includes(ca), "cluster-info names the new CA");
+    const bundles = await run(
+      "kubectl get clustertrustbundles --field-selector spec.signerName=kubernetes.io/kube-apiserver-serving " +
+        "-o 'jsonpath={.items[*].spec.trustBundle}' --kubeconfig data/admin.kubeconfig",
+    );
+    assert.equal(bundles, await readFile(folder.join("work/new/pki/ca.crt"), "utf8"));
   });
 });

@@ -1,5 +1,8 @@
 import { encodePem, parsePemBlocks } from "../../../core/pki/pem.ts";
+import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
+import { validateTrustBundleCreate } from "../../../core/csr/trust_bundle.ts";
 import { FULL_REQUEST, REQUEST_VECTORS } from "../../support/request_vectors.ts";
+import { TRUST_ANCHOR } from "../../support/trust_anchor.ts";
 import { assertHolds, assertSame } from "../oracle.ts";
 import { decodeText, encodeText, type Target } from "../target.ts";
 import { fromBase64 } from "../inputs/seeds.ts";
@@ -43,5 +46,21 @@ export const pem: Target = {
       assertSame([again?.label, again?.bytes], [label, bytes], "block");
     }
     return `${Math.min(blocks.length, 3)} ${blocks.some(({ headers }) => Object.keys(headers).length > 0)}`;
+  },
+};
+
+export const trustBundle: Target = {
+  name: "trust_bundle",
+  seeds: [TRUST_ANCHOR, `text before\n${TRUST_ANCHOR}${BLOCK}`, TRUST_ANCHOR.repeat(2)].map(encodeText),
+  words: ["CERTIFICATE", ...pem.words],
+  maxBytes: 2 ** 21,
+  run(input) {
+    const trustBundle = decodeText(input);
+    const faults = validateTrustBundleCreate({ metadata: { name: "a" }, spec: { trustBundle } });
+    if (faults.length === 0) {
+      const blocks = parsePemBlocks(trustBundle).map(({ label, bytes }) => encodePem(label, bytes));
+      assertHolds(parseCaBundle(blocks.join("")).ok, "the blocks of an accepted bundle are CAs");
+    }
+    return `${Math.min(faults.length, 3)} ${faults[0]?.message.replace(/\d+/g, "0") ?? ""}`;
   },
 };
