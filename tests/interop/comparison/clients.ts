@@ -35,6 +35,11 @@ export const PROVEN_CLIENTS: readonly ProvenClient[] = [
     test: "soak_test.ts",
   },
   {
+    client: "kube-controller-manager",
+    shown: "its garbage collector and namespace controller watch every kind, and leave tlsboot's own kinds alone",
+    test: "register_test.ts",
+  },
+  {
     client: "@kubernetes/client-node",
     shown:
       "lists, watches, approval, patches, an informer and refusals as with kube-apiserver, by certificate and token",
