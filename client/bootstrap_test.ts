@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseNodeName } from "../core/bootstrap/node_name.ts";
 import { isAppError } from "../core/errors.ts";
-import { generatePrivateKey } from "../core/pki/keys.ts";
+import { findKeyAlgorithm, generatePrivateKey } from "../core/pki/keys.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import {
   CA_FILE,
@@ -163,6 +163,20 @@ test("bootstrap() uses the stored pair's key again when only the kubeconfig was 
   assert.ok(first.kind === "issued" && second.kind === "issued");
   assert.equal(second.csrName, first.csrName);
   assert.ok(second.adopted);
+});
+
+test("bootstrap() makes keys of the given algorithm, and a new key when the stored pair has another one", async () => {
+  await using f = await fixture();
+  f.api.onCreate = (csr) => f.issue(csr);
+  const found: (string | undefined)[] = [];
+  for (const keyAlgorithm of ["ecdsa-p384", "ecdsa-p384", "ed25519", "ed25519", undefined] as const) {
+    f.files.entries.delete("/node/kubeconfig");
+    f.clock.jump(1000);
+    const outcome = await bootstrap({ ...f.options, keyAlgorithm }, f.abort.signal);
+    assert.ok(outcome.kind === "issued");
+    found.push(`${findKeyAlgorithm(outcome.pair.key)}${outcome.adopted ? ", same key" : ""}`);
+  }
+  assert.deepEqual(found, ["ecdsa-p384", "ecdsa-p384, same key", "ed25519", "ed25519, same key", "ecdsa-p256"]);
 });
 
 for (

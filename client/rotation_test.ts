@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { CertificateTemplate } from "../core/bootstrap/rotation.ts";
 import { AppError, type ErrorCode } from "../core/errors.ts";
 import { errorFromStatus, unauthorized } from "../core/kube/status.ts";
-import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
+import { findKeyAlgorithm, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { CLOCK_JUMPS } from "../tests/support/clock_jumps.ts";
 import { createFakeClock, type FakeClock, until } from "../tests/support/fake_clock.ts";
@@ -68,6 +68,7 @@ interface FixtureOptions {
   readonly hangs?: boolean;
   /** True when the stored pair cannot be read. */
   readonly isBroken?: boolean;
+  readonly keyAlgorithm?: KeyAlgorithm;
   /** True when pauses after failures wait for the test too. */
   readonly isPatient?: boolean;
 }
@@ -106,6 +107,7 @@ async function fixture(options: FixtureOptions): Promise<Fixture> {
   const ended = runCertificateManager({
     store,
     purpose: options.purpose ?? "client",
+    keyAlgorithm: options.keyAlgorithm,
     template,
     clock: options.isPatient === true ? clock : createImpatientClock(clock, 0, MINUTE),
     random: { float: () => 0.5, bytes: (length) => new Uint8Array(length) },
@@ -158,6 +160,14 @@ test("runCertificateManager() renews at the deadline, as itself, with a new key 
   assert.deepEqual(f.requests, ["current 28800", "current 57600"]);
   assert.notEqual(first?.leaf.serialNumber, (await f.store.current())?.leaf.serialNumber);
   assert.equal(new Set(f.keys.map((key) => key.toPem())).size, 2);
+});
+
+test("runCertificateManager() makes new keys of the given algorithm", async () => {
+  await using f = await fixture({ initial: true, keyAlgorithm: "ecdsa-p384" });
+  await f.rotated(0);
+  await f.clock.advance(8 * HOUR);
+  await f.rotated(1);
+  assert.deepEqual(f.keys.map(findKeyAlgorithm), ["ecdsa-p384"]);
 });
 
 test("runCertificateManager() requests at once with the bootstrap credentials when there is no certificate", async () => {

@@ -4,6 +4,8 @@ import process from "node:process";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
 import { joinAuthority, parseAuthorityCertificate } from "../../core/pki/authority.ts";
+import { type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../../core/pki/key_algorithm.ts";
+import { hasMlDsa } from "../../core/pki/ml_dsa.ts";
 import { type Breakage, writeKeyProgram } from "../../tests/support/key_program.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
@@ -12,7 +14,9 @@ import { createKeyProgramSource, openKeyProgram } from "./key_program.ts";
 const certificate = "/pki/ca.crt";
 const { env } = process;
 
-for (const keyAlgorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "ed25519"] as const) {
+const algorithms: readonly KeyAlgorithm[] = ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "ed25519"];
+
+for (const keyAlgorithm of [...algorithms, ...hasMlDsa() ? ML_DSA_KEY_ALGORITHMS : []]) {
   test(`openKeyProgram() returns a key that signs: ${keyAlgorithm}`, async () => {
     await using folder = await createTempFolder();
     const ca = await createSigningCa({ keyAlgorithm });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { parseRequest } from "../../core/csr/request.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
 import { createClientCertificateAuthenticator, identifyCertificate } from "./client_certificate.ts";
 
@@ -38,6 +40,22 @@ for (
   test(`createClientCertificateAuthenticator() answers ${want} for usages: ${name}`, async () => {
     const peer = await verifiedPeer(await ca, now, { commonName: "u" }, { usages });
     assert.equal(createClientCertificateAuthenticator(roots)(peer, now).kind, want);
+  });
+}
+
+for (
+  const { options, want } of [
+    { options: {}, want: { kind: "failed", reason: "its key is ML-DSA-44, which needs --feature-gates=MLDSA=true" } },
+    { options: { allowMlDsa: true }, want: { kind: "user", reason: undefined } },
+  ]
+) {
+  test(`createClientCertificateAuthenticator() answers ${want.kind} for an ML-DSA key with ${JSON.stringify(options)}`, async () => {
+    const request = parseRequest(getMlDsaRequest());
+    assert.ok(request.ok);
+    const peer = await verifiedPeer(await ca, now, { commonName: "u" }, { publicKeyDer: request.value.publicKeyDer });
+    const result = createClientCertificateAuthenticator(roots, options)(peer, now);
+    const reason = result.kind === "failed" ? result.reason.replace("client certificate: ", "") : undefined;
+    assert.deepEqual({ kind: result.kind, reason }, want);
   });
 }
 

@@ -48,7 +48,8 @@ if (verb === "public-key") {
   process.stdout.write(Buffer.alloc(100_000));
 } else if (breakage !== "prints nothing for a signature") {
   const data = readFileSync(0);
-  const hash = { "ECDSA-SHA384": "sha384", "ECDSA-SHA512": "sha512", "Ed25519": null }[algorithm];
+  const isRaw = algorithm === "Ed25519" || algorithm.startsWith("ML-DSA-");
+  const hash = isRaw ? null : { "ECDSA-SHA384": "sha384", "ECDSA-SHA512": "sha512" }[algorithm];
   const signed = breakage === "signs something else" ? Buffer.from("else") : data;
   process.stdout.write(sign(hash === undefined ? "sha256" : hash, signed, key));
 }
