@@ -1,6 +1,9 @@
 /** Translates connection errors of Node and Deno into AppError `unreachable` or `tls_untrusted`. */
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
+import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import { isMlDsa } from "../../core/pki/key_algorithm.ts";
+import { hasMlDsa, NO_ML_DSA } from "../../core/pki/ml_dsa.ts";
 import { HOST_HINT } from "./server_identity.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 
@@ -56,6 +59,15 @@ export function findLifetimeError(
     cause: refused,
     hint: "set this machine's clock: it runs behind the server's",
   });
+}
+
+/** Finds the error for a server that may be untrusted because this runtime cannot verify signatures of its CA. */
+export function findAlgorithmError(refused: AppError, server: URL, caPem: string): AppError | undefined {
+  const cas = hasMlDsa() ? undefined : parseCaBundle(caPem);
+  const ca = cas?.ok === true ? cas.value.find(({ keyAlgorithm }) => isMlDsa(keyAlgorithm)) : undefined;
+  if (ca === undefined) return undefined;
+  const what = `its CA has a key of ${ca.keyAlgorithm}: ${NO_ML_DSA}`;
+  return new AppError("tls_untrusted", `cannot trust "${server.origin}": ${what}`, { cause: refused });
 }
 
 interface TrustFault {

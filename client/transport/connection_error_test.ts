@@ -1,6 +1,12 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import { toConnectionError } from "./connection_error.ts";
+import { AppError } from "../../core/errors.ts";
+import { parseRequest } from "../../core/csr/request.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+import { hasMlDsa, NO_ML_DSA } from "../../core/pki/ml_dsa.ts";
+import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
+import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
+import { findAlgorithmError, toConnectionError } from "./connection_error.ts";
 
 test("toConnectionError() distinguishes a name outside the CA's constraints from an unknown CA", () => {
   const server = new URL("https://api.example.com:6443");
@@ -33,3 +39,20 @@ for (
     assert.equal(error.message, `cannot trust "https://a.example": its certificates break a rule: ${text}`);
   });
 }
+
+test("findAlgorithmError() names the algorithm of a CA that this runtime cannot verify", async () => {
+  const now = new Date("2026-11-25T12:00:00Z");
+  const authority = await createClientCa(now);
+  const request = parseRequest(getMlDsaRequest());
+  assert.ok(request.ok);
+  const { publicKeyDer } = request.value;
+  const peer = await verifiedPeer(authority, now, { commonName: "ca" }, { publicKeyDer, isCa: true });
+  assert.ok(peer.kind === "verified");
+  const pem = peer.chain.map((der) => encodePem("CERTIFICATE", der)).join("");
+  const server = new URL("https://a.example");
+  const refused = new AppError("tls_untrusted", "cannot trust it");
+  const found = findAlgorithmError(refused, server, pem);
+  const want = `cannot trust "https://a.example": its CA has a key of ML-DSA-44: ${NO_ML_DSA}`;
+  assert.equal(found?.message, hasMlDsa() ? undefined : want);
+  assert.equal(findAlgorithmError(refused, server, authority.certificatePem), undefined);
+});

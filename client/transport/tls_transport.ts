@@ -6,7 +6,7 @@ import { connect, getCACertificates } from "node:tls";
 import type { Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../../core/ports.ts";
-import { findLifetimeError, isClosedWhileIdle, toConnectionError } from "./connection_error.ts";
+import { findAlgorithmError, findLifetimeError, isClosedWhileIdle, toConnectionError } from "./connection_error.ts";
 import { createServerIdentityCheck, type ServerIdentityCheck } from "./server_identity.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 
@@ -81,7 +81,9 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
 
   async function explain(error: unknown): Promise<AppError> {
     const failure = fail(error);
-    if (failure.code !== "tls_untrusted" || options.clock === undefined) return failure;
+    if (failure.code !== "tls_untrusted") return failure;
+    const unable = options.caPem === undefined ? undefined : findAlgorithmError(failure, base, options.caPem);
+    if (unable !== undefined || options.clock === undefined) return unable ?? failure;
     const validity = await findServingCertificate(base, options.tlsServerName, connectMs);
     return findLifetimeError(failure, base, validity, options.clock.now()) ?? failure;
   }

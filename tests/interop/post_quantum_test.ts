@@ -118,11 +118,33 @@ test("a CA of each parameter set, its key under a passphrase, signs a request th
   assert.match(refused.stderr, /x509: cannot verify signature: algorithm unimplemented/);
 });
 
-test("a server whose CA has an ML-DSA key serves and authenticates, and OpenSSL accepts its CRL", async () => {
+const SERVER_PROFILE = `apiVersion: tlsboot/v1alpha1
+kind: SigningProfile
+signerName: example.com/server
+names: { dns: { allowed: [localhost] }, ips: { allowed: [127.0.0.1] } }
+usages: { allowed: [digital signature, server auth], default: [digital signature, server auth] }
+lifetime: { max: 30d }
+keys: [{ type: ML-DSA-87 }]
+`;
+
+test("a server whose CA and own key are of ML-DSA serves and authenticates, and OpenSSL accepts its CRL", async () => {
   await using folder = await createTempFolder();
+  const start = { cwd: folder.path };
   const dataDir = folder.join("quantum");
   await run(["ca", "init", "--data-dir", dataDir, "--key-algorithm", "ml-dsa-65", GATE]);
-  await using instance = await startInstance({ dataDir, args: ["--auto-approve", GATE] });
+  const [key, certificate] = [folder.join("server.key"), folder.join("server.crt")];
+  await openssl([
+    ...["req", "-new", "-newkey", "ML-DSA-87", "-noenc", "-keyout", key, "-out", folder.join("server.csr")],
+    ...["-subj", "/", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+  ]);
+  await writeFile(folder.join("server.yaml"), SERVER_PROFILE);
+  await run(
+    ["sign", "server.csr", "--data-dir", dataDir, "--profile", "server.yaml", "--out", certificate, GATE],
+    start,
+  );
+  const serving = ["--tls-cert-file", certificate, "--tls-private-key-file", key];
+  await using instance = await startInstance({ dataDir, args: ["--auto-approve", ...serving, GATE] });
+  // Our own client verifies the server, and OpenSSL does.
   const pair = await bootstrap(instance, "ml-dsa-44");
   assert.match(await whoami(instance, pair), /"username":"system:node:ml-dsa-44"/);
   const crl = folder.join("ca.crl");
