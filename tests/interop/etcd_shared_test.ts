@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { formatTrustBundleName } from "../../core/signing/trust_bundle.ts";
+import { buildStubRequest } from "../support/pod_request_builder.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { startControlPlane } from "../support/interop/control_plane.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
@@ -69,6 +70,74 @@ test("kube-apiserver and tlsboot serve each other's objects from one etcd, byte 
   await theirs.run("delete", "clusterrole", "sample-ours");
   const gone = await ours.try("get", "clusterrole", "sample-ours");
   assert.match(gone.stderr, /NotFound/);
+});
+
+test("a node gets certificates for the pods that kube-apiserver has stored, by the same rules", async () => {
+  await using etcd = await startEtcd();
+  await using plane = await startControlPlane({ controllers: false, etcd });
+  await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
+  const ours = instance.kubectl;
+  const theirs = instance.kubectl.as(plane.adminKubeconfig);
+  await ours.run("wait", "--for=create", "serviceaccount/default");
+  const projected = {
+    sources: [{
+      podCertificate: { signerName: "example.com/pods", keyType: "ED25519", credentialBundlePath: "bundle.pem" },
+    }],
+  };
+  const createPod = (name: string) => ({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name },
+    spec: {
+      nodeName: "n1",
+      containers: [{ name: "c", image: "example.com/none" }],
+      volumes: [{ name: "certificate", projected }],
+    },
+  });
+  const nodes = ["n1", "n2"].map((name) => ({ apiVersion: "v1", kind: "Node", metadata: { name } }));
+  const objects = [...nodes, createPod("web-1")].map((object) => JSON.stringify(object)).join("\n---\n");
+  await theirs.given({ stdin: objects }).run("create", "-f", "-");
+  const getUid = (kubectl: Kubectl, name: string) => kubectl.run("get", name, "--output=jsonpath={.metadata.uid}");
+  const spec = {
+    signerName: "example.com/pods",
+    podName: "web-1",
+    podUID: await getUid(theirs, "pod/web-1"),
+    serviceAccountName: "default",
+    serviceAccountUID: await getUid(ours, "serviceaccount/default"),
+    nodeName: "n1",
+    nodeUID: await getUid(ours, "node/n1"),
+    stubPKCS10Request: await buildStubRequest("ed25519"),
+  };
+  const request = async (kubectl: Kubectl, edit: object, ...args: string[]) => {
+    const object = { metadata: { name: "web-1" }, spec: { ...spec, ...edit } };
+    const body = { apiVersion: "certificates.k8s.io/v1", kind: "PodCertificateRequest", ...object };
+    const asNode = [`--as=system:node:${object.spec.nodeName}`, "--as-group=system:nodes"];
+    const { stdout, stderr } = await kubectl.given({ stdin: JSON.stringify(body) })
+      .try("create", "-f", "-", "--output=name", ...asNode, ...args);
+    return stdout + stderr;
+  };
+  const n2 = { nodeName: "n2", nodeUID: await getUid(ours, "node/n2") };
+  for (
+    const { edit, want } of [
+      { edit: {}, want: /podcertificaterequest.certificates.k8s.io\/web-1/ },
+      { edit: { signerName: "example.com/other" }, want: /does not mount a podCertificate projected volume/ },
+      { edit: { podName: "web-2" }, want: /pod "web-2" not found/ },
+      { edit: { podUID: "u" }, want: /differs from running pod/ },
+      { edit: { serviceAccountName: "other" }, want: /differs from running pod \("default"\)/ },
+      { edit: { serviceAccountUID: "u" }, want: /differs from the running service account/ },
+      { edit: { nodeUID: "u" }, want: /inconsistent with the running node/ },
+      { edit: n2, want: /pod "default\/web-1" is not running on node "n2"/ },
+    ]
+  ) {
+    const answer = await request(ours, edit, "--dry-run=server");
+    assert.match(answer, want);
+    assert.equal(answer, await request(theirs, edit, "--dry-run=server"));
+  }
+  await request(ours, {});
+  assert.equal(
+    await theirs.run("get", "podcertificaterequest", "web-1", "--output=json"),
+    await ours.run("get", "podcertificaterequest", "web-1", "--output=json"),
+  );
 });
 
 test("a kube-apiserver takes the place of ours on the same etcd, and ours takes it back", async () => {
