@@ -30,6 +30,7 @@ import type { MediaType } from "../../server/http/negotiation.ts";
 import { Warnings } from "../../server/http/exchange.ts";
 import { buildRequest, toBase64 } from "../support/csr_builder.ts";
 import { assertLinear } from "../support/growth.ts";
+import { buildStubRequest } from "../support/pod_request_builder.ts";
 import { createSamples, type Place } from "../support/privilege/samples.ts";
 import { createTestApp, type TestApp } from "../support/test_app.ts";
 
@@ -231,7 +232,7 @@ function getServed(resource: string): Served {
 before(async () => {
   app = await createTestApp();
   const request = await buildRequest({ subject: { commonName: "system:node:n1", organizations: ["system:nodes"] } });
-  samples = createSamples({ request: () => request, certificate: "" });
+  samples = createSamples({ request: () => request, stubRequest: await buildStubRequest(), certificate: "" });
 });
 after(() => app[Symbol.asyncDispose]());
 

@@ -11,7 +11,7 @@ import { structuredCopy } from "./values.ts";
 type Fields = Record<string, unknown>;
 
 const CERTIFICATE = "${b64:-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n}";
-const PLACES = createSamples({ request: () => "${csr:web}", certificate: CERTIFICATE });
+const PLACES = createSamples({ request: () => "${csr:web}", stubRequest: "${der:web}", certificate: CERTIFICATE });
 const DOCUMENTS = parseAllDocuments(SAMPLE_OBJECTS.replaceAll("sample-SUFFIX", "${scene}-ns"))
   .map((document) => document.toJS() as Fields);
 

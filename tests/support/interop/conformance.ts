@@ -17,6 +17,7 @@ export interface ConformanceReport {
 export const WITHOUT_PODS: readonly string[] = [
   "should support CSR API operations",
   "certificates.k8s.io/v1 ClusterTrustBundles",
+  "should support PodCertificateRequest API operations",
   "SubjectReview should support",
   "AggregatedDiscovery should support (aggregated discovery interface \\[|raw aggregated discovery endpoint)",
   "Discovery should (locate|validate)",

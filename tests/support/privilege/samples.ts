@@ -2,10 +2,7 @@
  * An object of each resource for the matrix: one that exists, one that could be created, and a change. A resource
  * without a sample fails the matrix: the author of a new one adds its sample here.
  */
-import { Buffer } from "node:buffer";
 import type { KubeObject } from "../../../core/kube/meta.ts";
-import { encodeBase64 } from "../../../core/lib/base64.ts";
-import { findPemBlock } from "../../../core/pki/pem.ts";
 import { TRUST_ANCHOR } from "../trust_anchor.ts";
 
 /** The place of the objects of a resource, and their sort. */
@@ -20,6 +17,8 @@ export interface Place {
 export interface SampleParts {
   /** A certificate request of `system:node:<name>`, base64. */
   request(name: string): string;
+  /** A request for a certificate of a pod, base64 of DER. */
+  readonly stubRequest: string;
   /** Any certificate, base64 of PEM: the API does not check its content. */
   readonly certificate: string;
 }
@@ -122,7 +121,7 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
           serviceAccountUID: "u",
           nodeName: HELD,
           nodeUID: "u",
-          stubPKCS10Request: toStubRequest(parts.request(HELD)),
+          stubPKCS10Request: parts.stubRequest,
         },
       },
       "kube-system",
@@ -169,11 +168,6 @@ export function createChanges({ certificate }: SampleParts): Readonly<Record<str
     "namespaces/status": { status: { phase: "Active" } },
     "namespaces/finalize": { spec: { finalizers: ["kubernetes"] } },
   };
-}
-
-/** A request for a pod has the DER of a request for a certificate without PEM. */
-function toStubRequest(request: string): string {
-  return encodeBase64(findPemBlock(Buffer.from(request, "base64").toString("latin1"))!.block.bytes);
 }
 
 function namespaced(apiVersion: string, kind: string, content: Content, other: string): readonly Place[] {

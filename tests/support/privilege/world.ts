@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { parseAllDocuments } from "yaml";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { buildRequest } from "../csr_builder.ts";
+import { buildStubRequest } from "../pod_request_builder.ts";
 import type { Callers, JudgedServer, Reply } from "./callers.ts";
 import { MASTERS, TOKEN_FILE_USER, TOKEN_GROUP, TOKENS } from "./identities.ts";
 import { FRESH, HELD, type Place, type SampleParts } from "./samples.ts";
@@ -24,6 +25,7 @@ export async function createParts(server: JudgedServer): Promise<SampleParts> {
   }
   return {
     request: (name) => requests.get(name) ?? "",
+    stubRequest: await buildStubRequest(),
     certificate: Buffer.from(server.clientCaPem, "utf8").toString("base64"),
   };
 }
