@@ -110,6 +110,8 @@ export interface ServiceAccountOptions {
   readonly keys: readonly TokenKey[];
   /** The longest lifetime of a token; 0 for no limit. */
   readonly maxExpirationSeconds: number;
+  /** Whether the tokens that kubelets request for pods by default are valid for a year. */
+  readonly extendsExpiration: boolean;
   /** Returns the URL of the key set; undefined when the issuer cannot be discovered. */
   readonly jwksUri: (() => string) | undefined;
 }

@@ -79,6 +79,12 @@ export const SERVER_FLAGS = {
     default: "0",
     summary: "Longest lifetime of a service account token, 1h or more: a longer one is shortened. 0 for no limit.",
   }),
+  serviceAccountExtendTokenExpiration: switchFlag({
+    default: true,
+    summary:
+      "Let the tokens that kubelets request for pods by default be valid for a year, and mark their use after an " +
+      "hour in the audit log. It concerns pods of a kube-apiserver on the same etcd.",
+  }),
   anonymousAuth: switchFlag({
     default: true,
     summary: "Accept requests without credentials as system:anonymous, who may read health and version.",

@@ -59,6 +59,7 @@ export async function openServiceAccounts(
     signer,
     keys,
     maxExpirationSeconds,
+    extendsExpiration: settings.serviceAccountExtendTokenExpiration,
     jwksUri: discoverable.ok ? () => serviceAccountJwksUri ?? `${url()}${KEY_SET_PATH}` : undefined,
   };
 }

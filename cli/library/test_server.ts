@@ -99,6 +99,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
         signer,
         keys: [signer.key],
         maxExpirationSeconds: 0,
+        extendsExpiration: true,
         jwksUri: () => `${place.url}${KEY_SET_PATH}`,
       },
       audit: undefined,

@@ -10,8 +10,7 @@ import {
   KUBELET_SERVING_SIGNER,
   type PodCertificateRequest,
 } from "../../core/kube/certificates_v1.ts";
-import type { Pod } from "../../core/kube/core_v1.ts";
-import { podCertificateRequestKind } from "../../core/kube/kinds/mod.ts";
+import { podCertificateRequestKind, podKind } from "../../core/kube/kinds/mod.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { formatQualifiedResource } from "../../core/kube/schema.ts";
@@ -19,6 +18,7 @@ import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
 import { genericServerError, notFound } from "../../core/kube/status.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { findNodeName } from "../authz/node_authorizer.ts";
+import { findPod } from "../registry/pods.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { AdmissionPlugin, AdmissionRequest, Refusal } from "./admission.ts";
 import { isCsr } from "./certificates.ts";
@@ -64,7 +64,7 @@ async function findRefusal(deps: NodeRestrictionDeps, request: AdmissionRequest)
     case "certificatesigningrequests.certificates.k8s.io":
       return checkCsr(nodeName, request);
     case "serviceaccounts":
-      return checkTokenRequest(request);
+      return checkTokenRequest(deps, request);
     case "podcertificaterequests.certificates.k8s.io":
       return await checkPodRequest(deps, nodeName, request);
     default:
@@ -126,16 +126,21 @@ function checkCsr(nodeName: string, { operation, kind, object }: AdmissionReques
 }
 
 /**
- * A node may request only tokens that are bound to one of its pods, which it must name by its uid. There are no pods here.
+ * A node may request only tokens that are bound to one of its pods, which it must name by its uid. The volumes of a pod,
+ * which say for whom its tokens may be, are known only to the kube-apiserver that serves it.
  */
-function checkTokenRequest({ operation, subresource, object }: AdmissionRequest): Refusal | undefined {
+async function checkTokenRequest(
+  { storage }: NodeRestrictionDeps,
+  { operation, subresource, namespace, object }: AdmissionRequest,
+): Promise<Refusal | undefined> {
   if (operation !== "CREATE" || subresource !== "token") return undefined;
   const { apiVersion, kind, name = "", uid = "" } = (object as TokenRequest).spec.boundObjectRef ?? {};
   if (apiVersion !== "v1" || kind !== "Pod" || name === "") {
     return { message: "node requested token not bound to a pod" };
   }
   if (uid === "") return { message: "node requested token with a pod binding without a uid" };
-  throw notFound({ group: "", plural: "pods" }, name);
+  if (await findPod(storage, namespace, name) === undefined) throw notFound(podKind, name);
+  return { message: "node must request the tokens of its pods from the API server that serves the pods" };
 }
 
 /** A node may request certificates for its pods. The real pods are those of a kube-apiserver on the same etcd. */
@@ -149,10 +154,9 @@ async function checkPodRequest(
   const request = object as PodCertificateRequest;
   const { podName, serviceAccountName, signerName } = request.spec;
   const read = async (key: string) => (await storage.get(`/registry/${key}`))?.object;
-  const pod = await read(`pods/${namespace}/${podName}`);
   const verdict = decidePodRequest(request, nodeName, namespace, {
     node: await read(`minions/${nodeName}`),
-    pod: pod !== undefined && isPod(pod) ? pod : undefined,
+    pod: await findPod(storage, namespace, podName),
     serviceAccount: await read(`serviceaccounts/${namespace}/${serviceAccountName}`),
   });
   switch (verdict.kind) {
@@ -181,11 +185,6 @@ async function checkPodRequest(
       };
     }
   }
-}
-
-/** Reports whether an object below the prefix of pods was decoded. */
-function isPod(object: KubeObject): object is Pod {
-  return "spec" in object;
 }
 
 /** The name of a created object is in its metadata, because the URL of a POST has none. */

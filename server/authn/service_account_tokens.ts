@@ -22,6 +22,7 @@ import {
 import { parseJwt, verifyJwt } from "../../core/service_accounts/jwt.ts";
 import type { TokenKey } from "../../core/service_accounts/keys.ts";
 import { nodes } from "../registry/nodes.ts";
+import { findPod } from "../registry/pods.ts";
 import { toStorageKey } from "../registry/registry.ts";
 import type { StoredResource } from "../registry/resource.ts";
 import { secrets } from "../registry/secrets.ts";
@@ -103,25 +104,34 @@ async function findObjectFault(
     return `service account UID (${stored.metadata.uid}) does not match claim (${account.uid})`;
   }
   if (isDeleted(stored, nowMs)) return `service account ${namespace}/${account.name} has been deleted`;
-  // There are no pods and webhook configurations here, so a token that is bound to one has lost it.
-  if (pod !== undefined || webhook !== undefined) return INVALIDATED;
+  // There are no webhook configurations here, so a token that is bound to one has lost it.
+  if (webhook !== undefined) return INVALIDATED;
   if (secret !== undefined) {
     const fault = findBoundFault("secret", secret, await readObject(storage, secrets, namespace, secret), nowMs);
     if (fault !== undefined) return fault;
   }
-  if (node === undefined) return undefined;
-  return findBoundFault("node", node, await readObject(storage, nodes, "", node), nowMs);
+  if (pod !== undefined) {
+    return findBoundFault("pod", pod, await readOrThrow(findPod(storage, namespace, pod.name)), nowMs);
+  }
+  // The node of a pod only describes the pod.
+  return node === undefined
+    ? undefined
+    : findBoundFault("node", node, await readObject(storage, nodes, "", node), nowMs);
 }
 
-/** Throws AppError `unreachable` when the storage cannot be read, which is no refusal. */
 async function readObject(
   storage: Pick<Storage, "get">,
   resource: Pick<StoredResource, "kind" | "storageName">,
   namespace: string,
   { name }: ObjectClaim,
 ): Promise<KubeObject | undefined> {
+  return (await readOrThrow(storage.get(toStorageKey(resource, namespace, name))))?.object;
+}
+
+/** Throws AppError `unreachable` when the storage cannot be read, which is no refusal. */
+async function readOrThrow<T>(read: Promise<T>): Promise<T> {
   try {
-    return (await storage.get(toStorageKey(resource, namespace, name)))?.object;
+    return await read;
   } catch (error) {
     // The message has no details, because the client is not authenticated.
     throw new AppError("unreachable", "cannot read service accounts", { cause: error, retryable: true });
@@ -131,7 +141,7 @@ async function readObject(
 const INVALIDATED = "service account token has been invalidated";
 
 function findBoundFault(
-  kind: "secret" | "node",
+  kind: "secret" | "pod" | "node",
   claim: ObjectClaim,
   stored: KubeObject | undefined,
   nowMs: number,

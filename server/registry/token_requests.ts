@@ -1,7 +1,7 @@
 /** Tokens for service accounts: the subresource `serviceaccounts/token` (`pkg/registry/core/serviceaccount/storage/token.go`). */
 import type { BoundObjectReference, TokenRequest, TokenRequestSpec } from "../../core/kube/authentication_v1.ts";
 import { type FieldError, invalid } from "../../core/kube/field_error.ts";
-import { tokenRequestKind } from "../../core/kube/kinds/mod.ts";
+import { podKind, tokenRequestKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
 import { badRequest, conflict, invalidObject, notFound } from "../../core/kube/status.ts";
 import { validateTokenRequest } from "../../core/kube/validation/tokenrequests.ts";
@@ -14,10 +14,13 @@ import {
 } from "../../core/service_accounts/claims.ts";
 import { signJwt } from "../../core/service_accounts/jwt.ts";
 import type { TokenSigner } from "../../core/service_accounts/keys.ts";
+import type { Kind } from "../../core/kube/schema.ts";
+import { goQuote } from "../../core/lib/quote.ts";
 import type { Random } from "../../core/ports.ts";
 import type { Storage } from "../storage/storage.ts";
-import { createUid, parseRequestedKey } from "./registry.ts";
+import { createUid, parseRequestedKey, toStorageKey } from "./registry.ts";
 import { nodes } from "./nodes.ts";
+import { findPod } from "./pods.ts";
 import type { PostContext, PostedSubresource, StoredResource } from "./resource.ts";
 import { secrets } from "./secrets.ts";
 import { serviceAccounts } from "./serviceaccounts.ts";
@@ -31,22 +34,25 @@ export interface TokenIssuer {
   readonly apiAudiences: readonly string[];
   /** The longest lifetime; 0 for no limit. */
   readonly maxExpirationSeconds: number;
+  /** Whether the tokens that kubelets request for pods by default are valid for a year, with a warning after an hour. */
+  readonly extendsExpiration: boolean;
 }
 
-/** The names of pods, of which there are none here. */
-const PODS = { group: "", plural: "pods" };
 const NAME_REQUIRED = "Name parameter required.";
 
 type NamedResource = Pick<StoredResource, "kind" | "storageName">;
 
 /** Where the names of a bound object are in a token. */
-type BoundClaims = Pick<TokenClaims, "secret" | "node">;
+type BoundClaims = Pick<TokenClaims, "secret" | "pod" | "node">;
 
 /** The names of the resource in a conflict, which upstream takes from the kind. */
 const REQUESTED = { group: tokenRequestKind.group, plural: tokenRequestKind.kind };
 /** Kubernetes' annotation for the id of an issued token (`apiserver/pkg/authentication/serviceaccount/util.go`). */
 const ISSUED_ID_ANNOTATION = "authentication.kubernetes.io/issued-credential-id";
 const DEFAULT_EXPIRATION_SECONDS = 3_600;
+/** The lifetime that kubelets request for the tokens of pods by default, and what it is extended to. */
+const POD_EXPIRATION_SECONDS = 3_607;
+const EXTENDED_EXPIRATION_SECONDS = 365 * 86_400;
 
 /** The dependencies of the subresource. */
 export interface TokenRequestDeps {
@@ -82,7 +88,7 @@ async function issueToken(deps: TokenRequestDeps, posted: TokenRequest, context:
   const faults = validateTokenRequest(request);
   if (faults.length > 0) throw refuse("", faults);
   await context.validate(request);
-  const bound = await findBound(storage, namespace, request.spec.boundObjectRef);
+  const bound = await findBound(storage, context, request.spec.boundObjectRef);
   const spec = { ...request.spec, expirationSeconds: limitExpiration(issuer, request.spec, context) };
   const id = createUid(random);
   const issuedAt = Math.floor(now.getTime() / 1000);
@@ -94,7 +100,7 @@ async function issueToken(deps: TokenRequestDeps, posted: TokenRequest, context:
       audiences: spec.audiences ?? [],
       issuedAt,
       notBefore: issuedAt,
-      expiry: issuedAt + spec.expirationSeconds,
+      ...computeExpiry(issuer, spec, bound, issuedAt),
       id,
       namespace,
       account: { name, uid },
@@ -133,15 +139,15 @@ function refuse(name: string, faults: readonly FieldError[]) {
 /** Finds the object that a token is to be bound to. */
 async function findBound(
   storage: Pick<Storage, "get">,
-  namespace: string,
+  { name: account, namespace }: PostContext,
   reference: BoundObjectReference | null | undefined,
 ): Promise<BoundClaims> {
   if (reference === undefined || reference === null) return {};
   const { group, version } = parseApiVersion(reference.apiVersion ?? "");
-  const { kind = "", name = "" } = reference;
+  const { kind = "" } = reference;
   if (group === "" && kind === "Secret") return { secret: await readBound(storage, secrets, namespace, reference) };
   if (group === "" && kind === "Node") return { node: await readBound(storage, nodes, "", reference) };
-  if (group === "" && kind === "Pod") throw name === "" ? badRequest(NAME_REQUIRED) : notFound(PODS, name);
+  if (group === "" && kind === "Pod") return await findBoundPod(storage, account, namespace, reference);
   const gate = kind.endsWith("WebhookConfiguration") && group === "admissionregistration.k8s.io" && version === "v1"
     ? " (feature gate APIServerWebhookAuthenticationToken is disabled)"
     : "";
@@ -156,20 +162,53 @@ function parseApiVersion(apiVersion: string): { readonly group: string; readonly
   return version === undefined ? { group: "", version: group } : { group, version };
 }
 
+/** Finds a pod of the account, and its node, whose name is in the token even when the node is gone. */
+async function findBoundPod(
+  storage: Pick<Storage, "get">,
+  account: string,
+  namespace: string,
+  reference: BoundObjectReference,
+): Promise<BoundClaims> {
+  const { name = "" } = reference;
+  if (name === "") throw badRequest(NAME_REQUIRED);
+  const pod = await findPod(storage, namespace, name);
+  if (pod === undefined) throw notFound(podKind, name);
+  const { serviceAccountName = "", nodeName = "" } = pod.spec;
+  if (serviceAccountName !== account) {
+    const named = goQuote(account);
+    throw badRequest(
+      `cannot bind token for serviceaccount ${named} to pod running with different serviceaccount name.`,
+    );
+  }
+  const claim = checkUid(podKind, pod, reference);
+  if (nodeName === "") return { pod: claim };
+  const node = (await storage.get(toStorageKey(nodes, "", nodeName)))?.object;
+  return { pod: claim, node: { name: nodeName, uid: node?.metadata.uid ?? "" } };
+}
+
 async function readBound(
   storage: Pick<Storage, "get">,
   resource: NamedResource,
   namespace: string,
-  { name = "", uid: wantedUid = "" }: BoundObjectReference,
+  reference: BoundObjectReference,
 ): Promise<ObjectClaim> {
+  const { name = "" } = reference;
   if (name === "") throw badRequest(NAME_REQUIRED);
   const stored = (await storage.get(parseRequestedKey({ resource, namespace, name })))?.object;
   if (stored === undefined) throw notFound(resource.kind, name);
-  const { uid = "" } = stored.metadata;
+  return checkUid(resource.kind, stored, reference);
+}
+
+/** Returns the claim for an object, which must be the one that the request means. */
+function checkUid(
+  { group, kind }: Kind,
+  { metadata: { uid = "" } }: KubeObject,
+  { name = "", uid: wantedUid = "" }: BoundObjectReference,
+): ObjectClaim {
   if (wantedUid === "" || wantedUid === uid) return { name, uid };
   const why = `the UID in the bound object reference (${wantedUid}) does not match the UID in record. ` +
     "The object might have been deleted and then recreated";
-  throw conflict({ group: resource.kind.group, plural: resource.kind.kind }, name, why);
+  throw conflict({ group, plural: kind }, name, why);
 }
 
 /** Shortens a longer lifetime than the server allows, with a warning. */
@@ -182,4 +221,20 @@ function limitExpiration(
   if (limit === 0 || wanted <= limit) return wanted;
   warn(`requested expiration of ${wanted} seconds shortened to ${limit} seconds`);
   return limit;
+}
+
+/**
+ * Computes the end of a token. Old programs read their token once: one that a kubelet requests by default for a pod stays
+ * valid for a year, and its use after the requested time is marked in the audit log.
+ */
+function computeExpiry(
+  { extendsExpiration, apiAudiences }: TokenIssuer,
+  { audiences, expirationSeconds }: TokenRequestSpec & { readonly expirationSeconds: number },
+  { pod }: BoundClaims,
+  issuedAt: number,
+): Pick<TokenClaims, "expiry" | "warnAfter"> {
+  const end = issuedAt + expirationSeconds;
+  const isExtended = extendsExpiration && pod !== undefined && expirationSeconds === POD_EXPIRATION_SECONDS &&
+    (audiences ?? []).every((audience) => apiAudiences.includes(audience));
+  return isExtended ? { expiry: issuedAt + EXTENDED_EXPIRATION_SECONDS, warnAfter: end } : { expiry: end };
 }

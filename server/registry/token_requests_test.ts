@@ -5,7 +5,10 @@ import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { DEFAULT_ISSUER, encodeClaims, parseClaims, type TokenClaims } from "../../core/service_accounts/claims.ts";
 import { parseJwt, signJwt } from "../../core/service_accounts/jwt.ts";
 import { parseTokenSigner, type TokenKey, type TokenSigner } from "../../core/service_accounts/keys.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import type { ServiceAccountOptions } from "../server.ts";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { ADMIN, createTestApp, createUser, type TestApp } from "../../tests/support/test_app.ts";
 
 const ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts";
@@ -33,6 +36,7 @@ async function createApp(options: Partial<ServiceAccountOptions> = {}, more: Par
       signer,
       keys: [signer.key],
       maxExpirationSeconds: 0,
+      extendsExpiration: true,
       jwksUri: undefined,
       ...options,
     },
@@ -176,6 +180,34 @@ test("the audit log has the id of an issued token and never the token, and marks
   );
   const log = [...lines, JSON.stringify(app.logger.entries)].join("\n");
   assert.ok(!log.includes(token) && !log.includes(token.split(".")[2]!));
+});
+
+test("a token is bound to a pod of a kube-apiserver that shares the store, and ends with it", async () => {
+  const clock = createFakeClock();
+  const storage = createMemoryStorage({ clock });
+  await using app = await createApp({}, { clock, storage });
+  const pod = { metadata: { name: "p", uid: "pod-uid" }, spec: { serviceAccountName: "app", nodeName: "n1" } };
+  await storage.create("/registry/pods/default/p", pod as KubeObject);
+  const boundObjectRef = { apiVersion: "v1", kind: "Pod", name: "p" };
+  const token = await requestToken(app, { boundObjectRef, expirationSeconds: 3607 });
+  const now = clock.now().getTime() / 1000;
+  const claims = parseClaims(parseJwt(token)!.claims);
+  assert.deepEqual([claims?.pod, claims?.node], [{ name: "p", uid: "pod-uid" }, { name: "n1", uid: "" }]);
+  assert.deepEqual([claims?.expiry, claims?.warnAfter], [now + 365 * 86_400, now + 3607], "extended for old programs");
+  for (const spec of [{ expirationSeconds: 3600 }, { expirationSeconds: 3607, audiences: ["vault"] }]) {
+    const other = parseClaims(parseJwt(await requestToken(app, { boundObjectRef, ...spec }))!.claims);
+    assert.deepEqual([other?.expiry, other?.warnAfter], [now + spec.expirationSeconds, undefined]);
+  }
+  assert.equal(await identify(app, token), 201);
+  await app.send("POST", ACCOUNTS, { body: { metadata: { name: "b" } } });
+  const refused = await app.send("POST", `${ACCOUNTS}/b/token`, { body: { spec: { boundObjectRef } } });
+  assert.deepEqual([refused.code, refused.at("message")], [
+    400,
+    'cannot bind token for serviceaccount "b" to pod running with different serviceaccount name.',
+  ]);
+  const stored = await storage.get("/registry/pods/default/p");
+  await storage.delete("/registry/pods/default/p", stored!.revision);
+  assert.equal(await identify(app, token), 401);
 });
 
 test("a node is refused a token, even where RBAC grants it, because no pod of it is here", async () => {

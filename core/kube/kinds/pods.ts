@@ -3,7 +3,7 @@
  * (decision 38). The description is incomplete, so nothing may be encoded by it.
  */
 import type { Kind, MessageSchema } from "../schema.ts";
-import { list, map, message, STRING } from "./fields.ts";
+import { list, map, message, STRING, TIME } from "./fields.ts";
 
 /** Describes the parts of the kind `Pod` of core `v1` that admission reads. */
 export const podKind: Kind = {
@@ -32,6 +32,7 @@ const metadataSchema: MessageSchema = {
     name: { number: 1, type: STRING, presence: "omitempty" },
     namespace: { number: 3, type: STRING, presence: "omitempty" },
     uid: { number: 5, type: STRING, presence: "omitempty" },
+    deletionTimestamp: { number: 9, type: TIME, presence: "optional" },
     annotations: { number: 12, type: map(STRING), presence: "omitempty" },
   },
 };
