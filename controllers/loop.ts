@@ -21,7 +21,7 @@ export type Outcome =
 /** The outcome of a reconciliation that needs nothing more. */
 export const DONE: Outcome = { kind: "done" };
 
-/** Reconciles one object; `object` is undefined when no object has the name. */
+/** Reconciles one object; `object` is undefined when no object has the name, which is its key with `getKey`. */
 export type Reconcile<T extends KubeObject> = (
   name: string,
   object: T | undefined,
@@ -68,6 +68,8 @@ export interface Reconciler<T extends KubeObject> {
    * already queued. A deleted object is reconciled if it was selected before.
    */
   readonly concerns?: (object: T) => boolean;
+  /** Returns the key that identifies an object in the cache and the queue; its name by default. */
+  readonly getKey?: (object: T) => string;
 }
 
 /** The options that a controller runs with. */
@@ -207,7 +209,7 @@ class Controller<T extends KubeObject> {
       this.#synced.resolve();
       return;
     }
-    const name = getName(change.object);
+    const name = (this.#options.getKey ?? getName)(change.object);
     missing.delete(name);
     if (change.kind === "deleted") return this.#drop(name);
     this.#cache.set(name, change.object);

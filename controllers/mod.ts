@@ -62,6 +62,7 @@ export {
   type FileProfileOptions,
   type FileProfileSource,
   type ProfileSource,
+  type ProfileSpecSource,
 } from "./profile_provider.ts";
 export {
   createCsrIndex,
@@ -82,6 +83,7 @@ export { createNodeCertificates, type NodeCertificates, type NodeCertificatesOpt
 export { createNodeGuard, type NodeGuard, type NodeGuardDeps } from "./node_guard.ts";
 export { createVerdictEvents, type VerdictEvents, type VerdictEventsOptions } from "./verdict_events.ts";
 export { createSigner, type RecordIssued, type SignerDeps } from "./signer.ts";
+export { createPodSigner, type PodSignerDeps, type RecordPodCertificate } from "./pod_signer.ts";
 export { type CleanerOptions, type PodRequestCleanerOptions, runCleaner, runPodRequestCleaner } from "./cleaner.ts";
 export { createTokenCleaner, type TokenCleanerDeps } from "./token_cleaner.ts";
 export { type LeaderElectionOptions, runWhileLeading } from "./leader_election.ts";

@@ -3,6 +3,7 @@ import { AppError } from "../core/errors.ts";
 import { createCustomProfile } from "../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../core/signing/profile.ts";
 import { parseProfile } from "../core/signing/profile_file.ts";
+import type { ProfileSpec } from "../core/signing/profile_spec.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import { createReloader } from "./reloader.ts";
 
@@ -11,8 +12,13 @@ export interface ProfileSource {
   current(): Promise<SigningProfile>;
 }
 
+/** Provides a profile as its file says it, which a signer of pod certificates fills in for each pod. */
+export interface ProfileSpecSource {
+  currentSpec(): Promise<ProfileSpec>;
+}
+
 /** Provides a profile that is read from a file. */
-export interface FileProfileSource extends ProfileSource {
+export interface FileProfileSource extends ProfileSource, ProfileSpecSource {
   readonly signerName: string;
 }
 
@@ -23,6 +29,8 @@ export interface FileProfileOptions {
   readonly read: (path: string) => Promise<string>;
   /** The signer name for a file without one; a file with a different name is refused. */
   readonly signerName?: string | undefined;
+  /** True for a signer of pod certificates, whose profile must say for which pods it is; others must not. */
+  readonly isForPods?: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -46,7 +54,11 @@ export async function createFileProfileSource(options: FileProfileOptions): Prom
     onFault: (error) =>
       logger.error("profile changed but cannot be used, the old one stays in use", { file, signerName, error }),
   });
-  return { signerName, current: async () => (await current()).profile };
+  return {
+    signerName,
+    current: async () => (await current()).profile,
+    currentSpec: async () => (await current()).spec,
+  };
 }
 
 /** Checks the files until the signal aborts, so that a fault is reported soon. */
@@ -68,12 +80,13 @@ export async function followProfiles(
 
 interface Loaded {
   readonly profile: SigningProfile;
+  readonly spec: ProfileSpec;
   readonly content: string;
 }
 
 /** Loads the profile; returns `known` itself when the file has not changed. */
 async function load(
-  { file, read }: FileProfileOptions,
+  { file, read, isForPods = false }: FileProfileOptions,
   signerName: string | undefined,
   known?: Loaded,
 ): Promise<Loaded> {
@@ -88,7 +101,17 @@ async function load(
   if (named !== undefined && signerName !== undefined && named !== signerName) {
     throw profileFault(file, [`signerName: is "${named}" here, but "${signerName}" is requested`]);
   }
-  return { profile: createCustomProfile(named ?? signerName ?? "", spec.value), content };
+  const fault = findPurposeFault(spec.value, isForPods);
+  if (fault !== undefined) throw profileFault(file, [fault]);
+  return { profile: createCustomProfile(named ?? signerName ?? "", spec.value), spec: spec.value, content };
+}
+
+/** Finds out why a profile is not for the requests of a signer: of pods, or CertificateSigningRequests. */
+export function findPurposeFault({ pods }: ProfileSpec, isForPods: boolean): string | undefined {
+  if (isForPods) return pods === undefined ? "pods: missing; it says which pods may have certificates" : undefined;
+  return pods === undefined
+    ? undefined
+    : "pods: is for pod certificates; use it with tlsboot signer --pod-certificates";
 }
 
 /** Creates the AppError `config_invalid` that lists every fault of a profile. */

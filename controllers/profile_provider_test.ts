@@ -33,7 +33,7 @@ for (
 }
 
 for (
-  const { name, text, signerName, want } of [
+  const { name, text, signerName, isForPods = false, want } of [
     {
       name: "no signer name",
       text: profile("", "1h"),
@@ -47,6 +47,20 @@ for (
       want: 'cannot use profile "web.yaml": signerName: is "example.com/a" here, but "example.com/b" is requested',
     },
     {
+      name: "a profile for pods",
+      text: `${profile("example.com/a", "1h")}pods: { namespace: { allowed: [web] } }\n`,
+      signerName: undefined,
+      want:
+        'cannot use profile "web.yaml": pods: is for pod certificates; use it with tlsboot signer --pod-certificates',
+    },
+    {
+      name: "a profile that is not for pods",
+      text: profile("example.com/a", "1h"),
+      signerName: undefined,
+      isForPods: true,
+      want: 'cannot use profile "web.yaml": pods: missing; it says which pods may have certificates',
+    },
+    {
       name: "every fault",
       text: profile("example.com/a", "never").replace("usages", "usage"),
       signerName: undefined,
@@ -56,7 +70,8 @@ for (
   ]
 ) {
   test(`createFileProfileSource() refuses at the start: ${name}`, async () => {
-    await assert.rejects(createFileProfileSource(createOptions({ text }, signerName)), (error) => {
+    const options = { ...createOptions({ text }, signerName), isForPods };
+    await assert.rejects(createFileProfileSource(options), (error) => {
       assert.ok(isAppError(error, "config_invalid"));
       assert.equal(error.message, want);
       return true;

@@ -100,6 +100,7 @@ export { GIT_VERSION, KUBERNETES_VERSION, TLSBOOT_VERSION } from "./version.ts";
 
 // Kubernetes shapes, spelled as the API spells them.
 export type {
+  Condition,
   DeleteOptions,
   KubeList,
   KubeObject,
@@ -116,11 +117,16 @@ export {
   type CertificateSigningRequestCondition,
   type CertificateSigningRequestSpec,
   type CertificateSigningRequestStatus,
+  type ClusterTrustBundle,
+  type ClusterTrustBundleSpec,
   KEY_USAGES,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
+  type PodCertificateRequest,
+  type PodCertificateRequestSpec,
+  type PodCertificateRequestStatus,
 } from "./kube/certificates_v1.ts";
 export type {
   NonResourceAttributesSpec,
@@ -259,6 +265,7 @@ export {
   type KeyRule,
   type LifetimeRules,
   type NameRules,
+  type PodRules,
   type PolicyExtension,
   type ProfileSpec,
   type RawExtension,

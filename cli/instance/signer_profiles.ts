@@ -30,13 +30,15 @@ export interface ProfileDeps {
 
 /**
  * Reads the profiles. A file without a signer name is for the only custom signer. UsageError for names without a
- * profile and profiles without a name, AppError `config_invalid` and `io` for files.
+ * profile and profiles without a name, AppError `config_invalid` and `io` for files. A signer of pod certificates needs
+ * profiles for pods.
  */
 export async function openSignerProfiles(
   { signerName: names, profile: files }: Settings<typeof PROFILE_FLAGS>,
   deps: ProfileDeps,
+  isForPods = false,
 ): Promise<SignerChoice> {
-  const custom = names.filter((name) => !BUILTIN_SIGNERS.has(name));
+  const custom = names.filter((name) => isForPods || !BUILTIN_SIGNERS.has(name));
   const [only, ...more] = custom;
   const profiles = new Map<string, FileProfileSource>();
   for (const file of files) {
@@ -45,6 +47,7 @@ export async function openSignerProfiles(
       read: (path) => readProfile(path, deps.files),
       // With one name and one file, the file needs no signer name; one with another name is refused.
       signerName: files.length === 1 && more.length === 0 ? only : undefined,
+      isForPods,
       clock: deps.clock,
       logger: deps.logger,
     });

@@ -8,7 +8,7 @@ import { followChanges } from "./reflector.ts";
 
 /** The objects of a store, and its clock, randomness and logger. */
 export interface ObjectStoreOptions {
-  /** The namespace of a namespaced kind. When absent, all namespaces: then only `list` and `changes` work. */
+  /** The namespace of a namespaced kind. When absent, all namespaces: then only `list`, `changes` and `update` work. */
   readonly namespace?: string;
   readonly fieldSelector?: string;
   readonly labelSelector?: string;
@@ -43,7 +43,7 @@ export function createObjectStore<T extends KubeObject>(
     list: async (signal) => (await listAll<T>(api, collection, selectors, signal)).items,
     create: (object, signal) => api.requestObject<T>({ method: "POST", path: collection, body: typed(object) }, signal),
     update(object, signal, subresource) {
-      const own = formatObjectPath(kind, object.metadata.name ?? "", namespace);
+      const own = formatObjectPath(kind, object.metadata.name ?? "", object.metadata.namespace ?? namespace);
       const path = subresource === undefined ? own : `${own}/${subresource}`;
       return api.requestObject<T>({ method: "PUT", path, body: typed(object) }, signal);
     },

@@ -3,7 +3,7 @@
  * resumes after a failure and starts over when the history has expired (client-go `tools/cache/reflector.go`).
  */
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
+import { type KubeObject, toObjectKey } from "../../core/kube/meta.ts";
 import { StatusError } from "../../core/kube/status.ts";
 import type { Clock, Logger, ObjectChange, Random } from "../../core/ports.ts";
 import { type ApiClient, isGone, listAll, withQuery } from "./api.ts";
@@ -273,11 +273,6 @@ function createKnownObjects<T extends KubeObject>(): KnownObjects<T> {
       return deleted;
     },
   };
-}
-
-/** Returns the key of an object among all objects of its kind. */
-export function toObjectKey(object: KubeObject): string {
-  return `${object.metadata.namespace ?? ""}/${object.metadata.name ?? ""}`;
 }
 
 function isSameVersion(a: KubeObject, b: KubeObject): boolean {

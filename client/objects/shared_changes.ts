@@ -2,9 +2,8 @@
  * One watch for all followers of the same objects in a process: the objects are read, decoded and stored once
  * (client-go `informers.SharedInformerFactory`).
  */
-import type { KubeObject } from "../../core/kube/meta.ts";
+import { type KubeObject, toObjectKey } from "../../core/kube/meta.ts";
 import type { ObjectChange, ObjectStore } from "../../core/ports.ts";
-import { toObjectKey } from "./reflector.ts";
 
 interface Follower<T> {
   /** The changes that the follower has not read yet. */

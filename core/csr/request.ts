@@ -29,7 +29,8 @@ const MAX_REQUEST_BYTES = 262_144;
 /** The largest number of names, because policies and every user of the certificate check each one. */
 const MAX_NAMES = 10_000;
 
-const verified = new WeakMap<RequestFacts, Result<ParsedRequest, string>>();
+/** The results of verifications, by the bytes of the request. */
+const verified = new WeakMap<Uint8Array, Result<true, string>>();
 
 /**
  * Parses `spec.request` without verifying its signature. Only the first PEM block counts and the text around it is ignored,
@@ -60,13 +61,11 @@ export function verifyRequest(
 ): Result<ParsedRequest, string> {
   const isRefused = options.allowMlDsa !== true && (isMlDsa(facts.keyAlgorithm) || isMlDsa(facts.signatureAlgorithm));
   // A refusal of ML-DSA costs nothing and depends on the options, so it is not cached.
-  const known = isRefused ? undefined : verified.get(facts);
-  if (known !== undefined) return known;
-  const signature = verifyRequestSignature(facts, options);
+  const known = isRefused ? undefined : verified.get(facts.der);
+  const signature = known ?? verifyRequestSignature(facts, options);
+  if (!isRefused) verified.set(facts.der, signature);
   // The brand exists in types only; the signature has just been verified.
-  const answer: Result<ParsedRequest, string> = signature.ok ? { ok: true, value: facts as ParsedRequest } : signature;
-  if (!isRefused) verified.set(facts, answer);
-  return answer;
+  return signature.ok ? { ok: true, value: facts as ParsedRequest } : signature;
 }
 
 function decodeRequest(text: string): Result<RequestFacts, string> {

@@ -128,6 +128,11 @@ export function getName(object: KubeObject): string {
   return object.metadata.name ?? "";
 }
 
+/** Returns the key of an object among those of its kind in all namespaces: namespace, slash and name. */
+export function toObjectKey({ metadata }: KubeObject): string {
+  return `${metadata.namespace ?? ""}/${metadata.name ?? ""}`;
+}
+
 /** Formats a time as `metav1.Time` is written: RFC 3339 in UTC with second precision. */
 export function formatTime(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`;

@@ -55,9 +55,10 @@ export interface IssuedCertificateSpec {
   readonly removed?: RemovedRecords;
 }
 
-/** The origin of a certificate: a CertificateSigningRequest, a command, or an earlier build's file. */
+/** The origin of a certificate: a request at an API, a command, or an earlier build's file. */
 export type IssuedCertificateSource =
   | "CertificateSigningRequest"
+  | "PodCertificateRequest"
   | "sign"
   | "kubeconfig"
   | "serving"

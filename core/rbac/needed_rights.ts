@@ -87,16 +87,17 @@ function signerRights(
     text: `${what} "${name}"`,
     // The API checks the name, then the whole domain (`pkg/certauthorization/certauthorization.go`).
     anyOf: [name, `${name.split("/")[0] ?? ""}/*`].map((allowed) => ({ ...attributes, name: allowed })),
-    need: "oneSigner",
+    need: attributes.verb === "attest" ? "optional" : "oneSigner",
   }));
 }
 
 /**
  * Reports whether a controller works without the permission: Events, the API's CAs, the published settings, the register,
- * an existing Lease, get of one CSR.
+ * the published CAs of a signer, an existing Lease, get of one CSR.
  */
 function isSpared(verb: string, plural: string): boolean {
   return plural === "events" || plural === "configmaps" || plural === "issuedcertificates" ||
+    plural === "clustertrustbundles" ||
     (plural === "leases" && verb === "create") ||
     (plural === "certificatesigningrequests" && verb === "get");
 }

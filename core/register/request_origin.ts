@@ -1,7 +1,7 @@
-/** The origin of a certificate that a CertificateSigningRequest asked for: the request, its requester and its approval. */
+/** The origin of a certificate that was requested at an API: the request, its requester and its approval. */
 import { findCondition } from "../csr/phase.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import { getName } from "../kube/meta.ts";
+import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/certificates_v1.ts";
+import { getName, toObjectKey } from "../kube/meta.ts";
 import type { IssuedCertificateApproval, IssuedCertificateRequester, RequestRecord } from "../kube/tlsboot_v1alpha1.ts";
 import type { CertificateOrigin } from "./record.ts";
 
@@ -23,6 +23,16 @@ export function describeRequestOrigin(
     request: { name: getName(csr), ...(uid === undefined ? {} : { uid }) },
     requester: describeRequester(csr, known),
     ...describeApproval(csr, known.record),
+  };
+}
+
+/** Describes the origin of the certificate of a pod, except its CA. Its request does not name the requester. */
+export function describePodOrigin(request: PodCertificateRequest): Omit<CertificateOrigin, "issuerFingerprint"> {
+  const { uid } = request.metadata;
+  return {
+    source: "PodCertificateRequest",
+    signerName: request.spec.signerName,
+    request: { name: toObjectKey(request), ...(uid === undefined ? {} : { uid }) },
   };
 }
 

@@ -8,13 +8,16 @@ import {
   planRevocationLists,
 } from "../pki/extra_extensions.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
+import { isKeyAllowed } from "./key_rules.ts";
 import { type ProfileRule, rule, type SigningProfile } from "./profile.ts";
 import {
   type ExtensionRules,
   type KeyRule,
   type LifetimeRules,
   type NameRules,
+  type PodRules,
   type ProfileSpec,
+  RESTRICTED_POD_FACTS,
   SUBJECT_FIELDS,
   type SubjectField,
   type SubjectRules,
@@ -58,10 +61,9 @@ export function createCustomProfile(signerName: string, spec: ProfileSpec): Sign
 function keyRule(keys: readonly KeyRule[]): ProfileRule {
   const wanted = keys.map(describeKey).join(" or ");
   return rule("key", `the key is ${wanted}`, ({ keyAlgorithm, keyBits }: RequestFacts) => {
-    const isGood = keys.some(({ type, minBits = 0, maxBits = Infinity }) =>
-      type === keyAlgorithm && keyBits >= minBits && keyBits <= maxBits
-    );
-    return isGood ? undefined : `key is not allowed: ${keyAlgorithm} of ${keyBits} bits`;
+    return isKeyAllowed(keys, keyAlgorithm, keyBits)
+      ? undefined
+      : `key is not allowed: ${keyAlgorithm} of ${keyBits} bits`;
   });
 }
 
@@ -113,13 +115,12 @@ function planExtensions({ ocsp, caIssuers, crl, policies, raw }: ExtensionRules)
   ];
 }
 
-function createRemarks({ description, usages, lifetime, extensions, chain }: ProfileSpec): readonly string[] {
+function createRemarks(spec: ProfileSpec): readonly string[] {
+  const { description, extensions, chain, pods } = spec;
   const { ocsp, caIssuers, crl, policies, raw } = extensions;
-  const { maxMs, defaultMs } = lifetime;
   return [
     ...(description === "" ? [] : [description]),
-    `Certificates are valid for at most ${formatDuration(maxMs)}, for ${formatDuration(defaultMs)} by default.`,
-    ...(usages.default.length === 0 ? [] : [`A request file without usages gets ${usages.default.join(", ")}.`]),
+    ...(pods === undefined ? describeDefaults(spec) : describePods(pods, spec)),
     ...(ocsp.length === 0 ? [] : [`OCSP responders are at ${ocsp.join(" and ")}.`]),
     ...(caIssuers.length === 0 ? [] : [`The CA's certificate is at ${caIssuers.join(" and ")}.`]),
     ...(crl.length === 0 ? [] : [`Revoked certificates are listed at ${crl.join(" and ")}.`]),
@@ -130,6 +131,49 @@ function createRemarks({ description, usages, lifetime, extensions, chain }: Pro
       : "A certificate is issued without the intermediate CAs.",
   ];
 }
+
+function describeDefaults({ lifetime: { maxMs, defaultMs }, usages }: ProfileSpec): readonly string[] {
+  return [
+    `Certificates are valid for at most ${formatDuration(maxMs)}, for ${formatDuration(defaultMs)} by default.`,
+    ...(usages.default.length === 0 ? [] : [`A request file without usages gets ${usages.default.join(", ")}.`]),
+  ];
+}
+
+/** Describes which pods get certificates, what they have by default, and which annotations are honoured. */
+function describePods(pods: PodRules, { subject, names, usages, lifetime }: ProfileSpec): readonly string[] {
+  const conditions = RESTRICTED_POD_FACTS.flatMap((name) => {
+    const allowed = pods[name];
+    return allowed === undefined ? [] : [`${POD_WORDS[name]} is ${allowed.join(" or ")}`];
+  });
+  const named = [
+    ...SUBJECT_FIELDS.map((field) => [SUBJECT_WORDS[field][1], subject[field]] as const),
+    ["DNS names", names.dns] as const,
+    ["IP addresses", names.ips] as const,
+    ["URIs", names.uris] as const,
+    ["e-mail addresses", names.emails] as const,
+    ["usages", usages] as const,
+  ];
+  const { maxMs, refreshBeforeMs } = lifetime;
+  const refresh = refreshBeforeMs === undefined ? "a third of its lifetime" : formatDuration(refreshBeforeMs);
+  return [
+    `It is for pods whose ${conditions.join(", whose ")}.`,
+    ...named.flatMap(([words, rule]) => {
+      if (rule?.annotation === undefined && rule?.default === undefined) return [];
+      const { annotation, default: fallback = [] } = rule;
+      const values = fallback.length === 0 ? "none" : fallback.join(", ");
+      if (annotation === undefined) return [`A pod gets the ${words} ${values}.`];
+      return [`The annotation ${annotation} of a pod names its ${words}; by default it gets ${values}.`];
+    }),
+    `Certificates are valid for at most ${formatDuration(maxMs)}, and refreshed ${refresh} before the end.`,
+  ];
+}
+
+const POD_WORDS: Readonly<Record<keyof PodRules, string>> = {
+  namespace: "namespace",
+  serviceAccount: "service account",
+  pod: "name",
+  node: "node",
+};
 
 /** The words for an attribute in faults and sentences. */
 const SUBJECT_WORDS: Readonly<Record<SubjectField, readonly [one: string, many: string]>> = {
@@ -238,7 +282,7 @@ function findInexact(what: string, values: readonly string[], exactly: readonly 
 }
 
 function describeValues(many: string, { allowed, exactly, min, max }: ValueRule, isSingle: boolean): string {
-  if (exactly !== undefined) return `the ${many} are exactly ${exactly.join(", ")}`;
+  if (exactly !== undefined) return `the ${many} ${isSingle ? "is" : "are"} exactly ${exactly.join(", ")}`;
   if (allowed.length === 0) return `there are no ${many}`;
   if (isSingle) {
     return `the ${many} is ${allowed.join(" or ")}${min === 0 ? ", or is left out" : ""}`;

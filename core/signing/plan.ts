@@ -5,7 +5,7 @@
 import { verifyRequest } from "../csr/request.ts";
 import { findKeyUsageFault, findUnknownUsages, toExtendedKeyUsageOids } from "../pki/usages.ts";
 import {
-  type CertificateSigningRequest,
+  type CertificateSigningRequestSpec,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
 } from "../kube/certificates_v1.ts";
@@ -15,7 +15,7 @@ import type { DistinguishedName, SubjectFields } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { findIssuersFault } from "../pki/serving_certificate.ts";
-import { checkProfile, type ProfileLifetime, type SigningProfile } from "./profile.ts";
+import { findProfileFault, type ProfileLifetime, type SigningProfile } from "./profile.ts";
 import type { CertificatePlan } from "../pki/issue.ts";
 
 /**
@@ -37,8 +37,14 @@ const CLIENT_SIGNERS: ReadonlySet<string> = new Set([
 
 /** Why a request gets no certificate. */
 export type SigningRefusal =
-  /** The request violates the profile, so it gets a permanent Failed condition. */
-  | { readonly kind: "failed"; readonly reason: "SignerValidationFailure"; readonly message: string }
+  /** The request violates the profile or a limit of its CA, so it gets a permanent Failed condition. */
+  | {
+    readonly kind: "failed";
+    readonly reason: "SignerValidationFailure";
+    readonly message: string;
+    /** The rule of the profile that refuses the request; absent when its CA does. */
+    readonly rule?: string;
+  }
   /** A failure that may be temporary, such as an expired CA; the signer tries again later. */
   | { readonly kind: "error"; readonly message: string };
 
@@ -47,7 +53,7 @@ export type ClientTrust = "trusted" | "distrusted" | "unknown";
 
 /** The input of a plan. */
 export interface PlanInput {
-  readonly csr: CertificateSigningRequest;
+  readonly csr: { readonly spec: Pick<CertificateSigningRequestSpec, "usages" | "expirationSeconds"> };
   /** The facts of `csr.spec.request`, whose signature the plan verifies. */
   readonly facts: RequestFacts;
   readonly profile: SigningProfile;
@@ -60,6 +66,8 @@ export interface PlanInput {
   readonly signingDurationSeconds: number;
   /** Whether requests for ML-DSA keys are signed (feature gate MLDSA). Default: false. */
   readonly allowMlDsa?: boolean;
+  /** The backdate, and the lifetime from which on it counts as a part of the lifetime; as upstream by default. */
+  readonly backdating?: { readonly backdateMs: number; readonly shortLifetimeMs: number };
   readonly now: Date;
 }
 
@@ -68,8 +76,8 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
   const { csr, facts, profile } = input;
   const asked = csr.spec.usages ?? [];
   const usages = asked.length > 0 ? asked : profile.defaultUsages ?? [];
-  const fault = checkProfile(profile, facts, usages, csr.spec.expirationSeconds);
-  if (fault !== undefined) return fail(fault);
+  const fault = findProfileFault(profile, facts, usages, csr.spec.expirationSeconds);
+  if (fault !== undefined) return fail(fault.message, fault.rule);
   const { clientTrust = "distrusted" } = input;
   if (clientTrust !== "distrusted" && !CLIENT_SIGNERS.has(profile.signerName) && passesAsClient(usages)) {
     const why = clientTrust === "trusted"
@@ -87,7 +95,8 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
   if (keyFault !== undefined) return fail(keyFault);
   const life = planLife(csr.spec.expirationSeconds, input.signingDurationSeconds, profile.lifetime);
   if (!life.ok) return life;
-  const validity = planValidity(input.now, life.value * 1_000, input.caNotAfter);
+  const { backdateMs, shortLifetimeMs } = input.backdating ?? {};
+  const validity = planValidity(input.now, life.value * 1_000, input.caNotAfter, backdateMs, shortLifetimeMs);
   if (!validity.ok) return refuse(validity.error);
   const { notBefore, notAfter } = validity.value;
   if (profile.lifetime !== undefined && notAfter.getTime() - notBefore.getTime() < profile.lifetime.min * 1_000) {
@@ -170,8 +179,8 @@ function passesAsClient(usages: readonly string[]): boolean {
   return known.length === 0 || ["any", "client auth"].some((usage) => usages.includes(usage));
 }
 
-function fail(message: string): Result<never, SigningRefusal> {
-  return err({ kind: "failed", reason: "SignerValidationFailure", message });
+function fail(message: string, rule?: string): Result<never, SigningRefusal> {
+  return err({ kind: "failed", reason: "SignerValidationFailure", message, ...(rule === undefined ? {} : { rule }) });
 }
 
 function refuse(message: string): Result<never, SigningRefusal> {

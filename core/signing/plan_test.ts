@@ -170,6 +170,7 @@ test("planCertificate() fails permanently when the profile is broken", async () 
       kind: "failed",
       reason: "SignerValidationFailure",
       message: "subject organization is not system:nodes",
+      rule: "organization",
     },
   });
 });

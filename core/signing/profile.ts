@@ -46,18 +46,34 @@ export interface ProfileLifetime {
   readonly min: number;
 }
 
+/** The fault of a request, and the name of the rule that refuses it. */
+export interface ProfileFault {
+  readonly rule: string;
+  readonly message: string;
+}
+
 /** Finds the first fault of a request, or undefined when the profile allows it. */
+export function findProfileFault(
+  profile: SigningProfile,
+  facts: RequestFacts,
+  usages: readonly string[],
+  expirationSeconds?: number,
+): ProfileFault | undefined {
+  for (const { name, check } of profile.rules) {
+    const message = check(facts, usages, expirationSeconds);
+    if (message !== undefined) return { rule: name, message };
+  }
+  return undefined;
+}
+
+/** Finds the message of the first fault, as `findProfileFault`. */
 export function checkProfile(
   profile: SigningProfile,
   facts: RequestFacts,
   usages: readonly string[],
   expirationSeconds?: number,
 ): string | undefined {
-  for (const rule of profile.rules) {
-    const fault = rule.check(facts, usages, expirationSeconds);
-    if (fault !== undefined) return fault;
-  }
-  return undefined;
+  return findProfileFault(profile, facts, usages, expirationSeconds)?.message;
 }
 
 /** Describes a profile in sentences, one per line: its signer, its requirements, and its certificates. */

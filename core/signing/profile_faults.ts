@@ -2,9 +2,12 @@
 import { toExtendedKeyUsageOids } from "../pki/usages.ts";
 import { RESERVED_EXTENSIONS } from "../pki/extra_extensions.ts";
 import { isMlDsa } from "../pki/key_algorithm.ts";
+import { listKubeletKeyTypes } from "./key_rules.ts";
+import { findPlaceholderFault, isPodFact, listPlaceholders } from "./pod_facts.ts";
 import {
   type ExtensionRules,
   type KeyRule,
+  LEAST_POD_LIFE_MS,
   type LifetimeRules,
   type NameRules,
   type ProfileSpec,
@@ -14,7 +17,8 @@ import {
 } from "./profile_spec.ts";
 
 /** Finds every fault, with its place in the file. */
-export function findProfileFaults({ subject, names, usages, lifetime, keys, extensions }: ProfileSpec): string[] {
+export function findProfileFaults(spec: ProfileSpec): string[] {
+  const { subject, names, usages, lifetime, keys, extensions } = spec;
   return [
     ...SUBJECT_FIELDS.flatMap((field) => findValueFaults(`subject.${field}`, subject[field])),
     ...findNameRuleFaults(names),
@@ -22,7 +26,61 @@ export function findProfileFaults({ subject, names, usages, lifetime, keys, exte
     ...findLifetimeFaults(lifetime),
     ...keys.flatMap((rule, index) => findKeyRuleFaults(`keys[${index}]`, rule)),
     ...findExtensionFaults(extensions),
+    ...(spec.pods === undefined ? findStrayPodKeys(spec) : findPodFaults(spec)),
   ];
+}
+
+/** Finds what only a profile for pods can say, in a profile for other requests. */
+function findStrayPodKeys(spec: ProfileSpec): string[] {
+  const only = (place: string) => `${place}: only for pod certificates; the section pods says for which pods`;
+  return [
+    ...listValueRules(spec).flatMap(([place, { allowed, exactly = [], default: fallback, annotation }]) => [
+      ...(fallback === undefined ? [] : [only(`${place}.default`)]),
+      ...(annotation === undefined ? [] : [only(`${place}.annotation`)]),
+      ...([...allowed, ...exactly].some((value) => listPlaceholders(value).some(isPodFact)) ? [only(place)] : []),
+    ]),
+    ...(spec.usages.annotation === undefined ? [] : [only("usages.annotation")]),
+    ...(spec.lifetime.refreshBeforeMs === undefined ? [] : [only("lifetime.refreshBefore")]),
+  ];
+}
+
+/** Finds the faults of what a profile for pods adds to others. */
+function findPodFaults(spec: ProfileSpec): string[] {
+  const { maxMs, defaultMs, minMs, refreshBeforeMs = 0 } = spec.lifetime;
+  const rules = listValueRules(spec);
+  const annotations = [...rules.map(([, { annotation }]) => annotation), spec.usages.annotation]
+    .filter((key) => key !== undefined);
+  const repeated = annotations.find((key, index) => annotations.indexOf(key) < index);
+  return [
+    ...rules.flatMap(([place, rule]) => findPodValueFaults(place, rule)),
+    ...(repeated === undefined ? [] : [`annotation: ${repeated} stands there twice`]),
+    ...(minMs < LEAST_POD_LIFE_MS ? ["lifetime.min: the API requires at least 1h for pods"] : []),
+    ...(maxMs < LEAST_POD_LIFE_MS ? ["lifetime.max: the API requires at least 1h for pods"] : []),
+    ...(defaultMs < maxMs ? ["lifetime.default: the request of a pod always says a lifetime; leave it out"] : []),
+    ...(refreshBeforeMs >= maxMs ? ["lifetime.refreshBefore: is not below max"] : []),
+    ...(listKubeletKeyTypes(spec.keys).length === 0 ? ["keys: no kubelet generates such a key"] : []),
+  ];
+}
+
+function findPodValueFaults(place: string, rule: ValueRule): string[] {
+  const { allowed, exactly, default: fallback = [], annotation } = rule;
+  const isFixed = exactly !== undefined;
+  const unknown = [...allowed, ...exactly ?? [], ...fallback].map(findPlaceholderFault);
+  return [
+    ...unknown.filter((fault) => fault !== undefined).map((fault) => `${place}: ${fault}`),
+    ...(isFixed && (fallback.length > 0 || annotation !== undefined)
+      ? [`${place}: every pod has exactly these values; leave default and annotation out`]
+      : []),
+  ];
+}
+
+/** Lists the rules of values with their places. */
+function listValueRules({ subject, names: { dns, ips, uris, emails } }: ProfileSpec): (readonly [string, ValueRule])[] {
+  const all = [
+    ...SUBJECT_FIELDS.map((field) => [`subject.${field}`, subject[field]] as const),
+    ...Object.entries({ dns, ips, uris, emails }).map(([kind, rule]) => [`names.${kind}`, rule] as const),
+  ];
+  return all.flatMap(([place, rule]) => rule === undefined ? [] : [[place, rule] as const]);
 }
 
 function findValueFaults(place: string, rule: ValueRule | undefined): string[] {
@@ -37,7 +95,7 @@ function findValueFaults(place: string, rule: ValueRule | undefined): string[] {
   }
   return [
     ...(allowed.length > 0 ? [`${place}: exactly and allowed exclude each other`] : []),
-    ...(min > 0 || max !== undefined ? [`${place}: exactly says how many there are; leave min and max out`] : []),
+    ...(min > 0 || max !== undefined ? [`${place}: exactly says how many there are; leave its number out`] : []),
     ...(new Set(exactly).size < exactly.length ? [`${place}.exactly: a value stands there twice`] : []),
   ];
 }

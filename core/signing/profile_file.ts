@@ -23,7 +23,15 @@ import { findDnsNameFault } from "../pki/dns_name.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { findDnsPatternFault, findEmailPatternFault, findUriPatternFault } from "./name_patterns.ts";
 import { findProfileFaults } from "./profile_faults.ts";
-import type { KeyRule, NameRules, ProfileSpec, SubjectRules, ValueRule } from "./profile_spec.ts";
+import {
+  type KeyRule,
+  LEAST_POD_LIFE_MS,
+  type NameRules,
+  type PodRules,
+  type ProfileSpec,
+  type SubjectRules,
+  type ValueRule,
+} from "./profile_spec.ts";
 
 /** The kind of a profile file. */
 export const PROFILE_KIND = "SigningProfile";
@@ -63,18 +71,30 @@ const der = checkedText((value) => {
   return fault === undefined ? undefined : `not one value of DER: ${fault}`;
 });
 
-/** The keys of a list rule: patterns or exact values, and their number. */
+const annotation = checkedText((value) =>
+  /^[^/\s]+\/[^/\s]+$/.test(value) ? undefined : `"${value}" is not the key of an annotation, such as example.com/dns`
+);
+
+/** The keys of a list rule: patterns or exact values, and their number; for pods also the default and an annotation. */
 function valueKeys(pattern: Shape<string>, value: Shape<string>) {
   return {
     allowed: optionalKey(nonEmptyListOf(pattern)),
     exactly: optionalKey(nonEmptyListOf(value)),
     min: optionalKey(integer(0)),
     max: optionalKey(integer(1)),
+    default: optionalKey(nonEmptyListOf(value)),
+    annotation: optionalKey(annotation),
   };
 }
 
 /** The rule of a single value. */
-const oneText = mapping({ allowed: requiredKey(nonEmptyListOf(text)), required: optionalKey(flag) });
+const oneText = mapping({
+  allowed: optionalKey(nonEmptyListOf(text)),
+  exactly: optionalKey(text),
+  required: optionalKey(flag),
+  default: optionalKey(text),
+  annotation: optionalKey(annotation),
+});
 const texts = mapping(valueKeys(text, text));
 
 const SUBJECT = {
@@ -92,17 +112,23 @@ const SUBJECT = {
 const address = checkedText((value) =>
   parseIpAddress(value) === undefined ? `"${value}" is not an IP address` : undefined
 );
-const dnsPattern = checkedText(findDnsPatternFault);
-const exactDns = checkedText((value) => findDnsNameFault(value.replace(/^\*\./, "x.")));
+/** Checks a text as it could be once its placeholders are filled in; `findProfileFaults` checks the placeholders. */
+const filled = (check: (value: string) => string | undefined) =>
+  checkedText((value) => check(value.replace(/\{[A-Za-z]+\}/g, "x")));
+const dnsPattern = filled(findDnsPatternFault);
+const exactDns = filled((value) => findDnsNameFault(value.replace(/^\*\./, "x.")));
 
-const uriPattern = checkedText(findUriPatternFault);
-const emailPattern = checkedText(findEmailPatternFault);
+const uriPattern = filled(findUriPatternFault);
+const emailPattern = filled(findEmailPatternFault);
 
 const KEY = mapping({
   type: requiredKey(oneOf(["RSA", "ECDSA", "Ed25519", ...ML_DSA_NAMES])),
   minBits: optionalKey(integer(1)),
   maxBits: optionalKey(integer(1)),
 });
+
+/** The allowed values of one fact of a pod. */
+const podRule = mapping({ allowed: requiredKey(nonEmptyListOf(text)) });
 
 const PROFILE = mapping({
   signerName: optionalKey(signerName),
@@ -119,10 +145,14 @@ const PROFILE = mapping({
     allowed: requiredKey(nonEmptyListOf(usage)),
     required: optionalKey(nonEmptyListOf(usage)),
     default: optionalKey(nonEmptyListOf(usage)),
+    annotation: optionalKey(annotation),
   })),
-  lifetime: requiredKey(
-    mapping({ max: requiredKey(duration), default: optionalKey(duration), min: optionalKey(duration) }),
-  ),
+  lifetime: requiredKey(mapping({
+    max: requiredKey(duration),
+    default: optionalKey(duration),
+    min: optionalKey(duration),
+    refreshBefore: optionalKey(duration),
+  })),
   keys: optionalKey(nonEmptyListOf(KEY)),
   extensions: optionalKey(mapping({
     ocsp: optionalKey(nonEmptyListOf(url)),
@@ -134,6 +164,12 @@ const PROFILE = mapping({
     ),
   })),
   chain: optionalKey(flag),
+  pods: optionalKey(mapping({
+    namespace: requiredKey(podRule),
+    serviceAccount: optionalKey(podRule),
+    pod: optionalKey(podRule),
+    node: optionalKey(podRule),
+  })),
 });
 
 type ReadProfile = NonNullable<ReturnType<typeof PROFILE>>;
@@ -155,15 +191,28 @@ const checkedProfile: Shape<ReadProfile> = (value, place) => {
 };
 
 function toProfileSpec(read: ReadProfile): ProfileSpec {
-  const { usages, lifetime, extensions = {} } = read;
+  const { usages, lifetime, extensions = {}, pods } = read;
   const defaultMs = lifetime.default ?? lifetime.max;
+  // Nothing in a kubelet's request names usages, so a pod has all allowed ones unless the profile says otherwise.
+  const defaultUsages = usages.default ?? (pods === undefined ? [] : usages.allowed);
+  const leastMs = pods === undefined ? Math.min(LEAST_LIFE_MS, defaultMs) : LEAST_POD_LIFE_MS;
   return {
     ...(read.signerName === undefined ? {} : { signerName: read.signerName }),
     description: read.description ?? "",
     subject: toSubjectRules(read.subject ?? {}),
     names: toNameRules(read.names ?? {}),
-    usages: { allowed: usages.allowed, required: usages.required ?? [], default: usages.default ?? [] },
-    lifetime: { maxMs: lifetime.max, defaultMs, minMs: lifetime.min ?? Math.min(LEAST_LIFE_MS, defaultMs) },
+    usages: {
+      allowed: usages.allowed,
+      required: usages.required ?? [],
+      default: defaultUsages,
+      ...(usages.annotation === undefined ? {} : { annotation: usages.annotation }),
+    },
+    lifetime: {
+      maxMs: lifetime.max,
+      defaultMs,
+      minMs: lifetime.min ?? leastMs,
+      ...(lifetime.refreshBefore === undefined ? {} : { refreshBeforeMs: lifetime.refreshBefore }),
+    },
     keys: (read.keys ?? ANY_GOOD_KEY).map((rule) => ({ ...LEAST_BITS[rule.type], ...rule })),
     extensions: {
       ocsp: extensions.ocsp ?? [],
@@ -178,6 +227,7 @@ function toProfileSpec(read: ReadProfile): ProfileSpec {
     },
     // Decision 8: Kubernetes has no custom signers, so nothing forbids to issue the intermediates too.
     chain: read.chain ?? true,
+    ...(pods === undefined ? {} : { pods: toPodRules(pods) }),
   };
 }
 
@@ -203,12 +253,22 @@ function toNameRules({ dns, ips, uris, emails, atLeastOne }: NonNullable<ReadPro
   };
 }
 
-function singleRule({ allowed, required: isRequired = false }: NonNullable<ReturnType<typeof oneText>>): ValueRule {
-  return { allowed, min: isRequired ? 1 : 0, max: 1 };
+function toPodRules(rules: NonNullable<ReadProfile["pods"]>): PodRules {
+  return Object.fromEntries(Object.entries(rules).map(([fact, { allowed }]) => [fact, allowed]));
+}
+
+function singleRule(read: NonNullable<ReturnType<typeof oneText>>): ValueRule {
+  const { exactly, required: isRequired = false, default: fallback, ...rest } = read;
+  return valueRule({
+    ...rest,
+    ...(exactly === undefined ? { max: 1 } : { exactly: [exactly] }),
+    ...(isRequired ? { min: 1 } : {}),
+    ...(fallback === undefined ? {} : { default: [fallback] }),
+  });
 }
 
 function valueRule(
-  { allowed, exactly, min, max }: NonNullable<ReturnType<typeof texts>>,
+  { allowed, exactly, min, max, default: fallback, annotation }: NonNullable<ReturnType<typeof texts>>,
   canonical: (value: string) => string = (value) => value,
 ): ValueRule {
   return {
@@ -216,6 +276,8 @@ function valueRule(
     ...(exactly === undefined ? {} : { exactly: exactly.map(canonical) }),
     min: min ?? 0,
     ...(max === undefined ? {} : { max }),
+    ...(fallback === undefined ? {} : { default: fallback.map(canonical) }),
+    ...(annotation === undefined ? {} : { annotation }),
   };
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
+import { POD_PROFILE, POD_SIGNER } from "../../tests/support/pod_requests.ts";
 import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { describeProfile } from "./profile.ts";
@@ -52,6 +53,28 @@ test("describeProfile() describes every requirement and every property of a prof
     "The extension 1.3.6.1.5.5.7.1.24 is added.",
     "A certificate is issued without the intermediate CAs.",
   ]);
+});
+
+test("describeProfile() describes which pods a profile is for, and what they get", () => {
+  const lines = describeProfile(createCustomProfile(POD_SIGNER, parseProfileOrThrow(POD_PROFILE)));
+  assert.deepEqual(lines.slice(0, 2), [
+    `Signer ${POD_SIGNER} demands that`,
+    "  the subject common name is exactly {serviceAccount}.{namespace}",
+  ]);
+  assert.deepEqual(lines.slice(-5), [
+    "It is for pods whose namespace is web or team-*, whose node is node-*.",
+    "The annotation example.com/dns-names of a pod names its DNS names; " +
+    "by default it gets {serviceAccount}.{namespace}.svc.cluster.local.",
+    "The annotation example.com/usages of a pod names its usages; by default it gets digital signature, client auth.",
+    "Certificates are valid for at most 12h0m0s, and refreshed 3h0m0s before the end.",
+    "The intermediate CAs follow each certificate, when there are any.",
+  ]);
+});
+
+test("parseProfile() gives pods all allowed usages and at least an hour, unless the file says otherwise", () => {
+  const { usages, lifetime } = parseProfileOrThrow(`${LEAST}pods: { namespace: { allowed: ["*"] } }\n`);
+  assert.deepEqual(usages.default, usages.allowed);
+  assert.equal(lifetime.minMs, 3_600_000);
 });
 
 const HEAD = "apiVersion: tlsboot/v1alpha1\nkind: SigningProfile\n";
@@ -138,11 +161,59 @@ names: { dns: { allowed: [a.b], wildcards: true }, atLeastOne: true }
 `,
       want: [
         "subject.organizations: exactly and allowed exclude each other",
-        "subject.organizations: exactly says how many there are; leave min and max out",
+        "subject.organizations: exactly says how many there are; leave its number out",
         "subject.organizations.exactly: a value stands there twice",
         "subject.countries: allowed or exactly expected",
         "subject.countries.min: is above max",
         "names.dns.wildcards: no pattern begins with a label of stars, such as *.example.com",
+      ],
+    },
+    {
+      name: "keys for pods in a profile for other requests",
+      text: `${HEAD}usages: { allowed: [server auth], annotation: a/usages }
+lifetime: { max: 24h, refreshBefore: 1h }
+subject: { commonName: { allowed: ["{pod}"], default: x } }
+names: { dns: { allowed: [a.b], annotation: a/dns } }
+`,
+      want: [
+        "subject.commonName.default: only for pod certificates; the section pods says for which pods",
+        "subject.commonName: only for pod certificates; the section pods says for which pods",
+        "names.dns.annotation: only for pod certificates; the section pods says for which pods",
+        "usages.annotation: only for pod certificates; the section pods says for which pods",
+        "lifetime.refreshBefore: only for pod certificates; the section pods says for which pods",
+      ],
+    },
+    {
+      name: "contradictions in a profile for pods",
+      text: `${HEAD}usages: { allowed: [server auth], annotation: a/b }
+lifetime: { max: 30m, default: 20m, min: 10m, refreshBefore: 1h }
+keys: [{ type: RSA, maxBits: 2048 }]
+names:
+  dns: { allowed: ["{namespase}.svc"], annotation: a/b }
+  uris: { exactly: ["urn:{x}"], annotation: a/c }
+pods: { namespace: { allowed: ["*"] } }
+`,
+      want: [
+        "names.dns: {namespase} is no fact of a pod; did you mean {namespace}?",
+        /^names\.uris: \{x\} is no fact of a pod; known are \{namespace\}, /,
+        "names.uris: every pod has exactly these values; leave default and annotation out",
+        "annotation: a/b stands there twice",
+        "lifetime.min: the API requires at least 1h for pods",
+        "lifetime.max: the API requires at least 1h for pods",
+        "lifetime.default: the request of a pod always says a lifetime; leave it out",
+        "lifetime.refreshBefore: is not below max",
+        "keys: no kubelet generates such a key",
+      ],
+    },
+    {
+      name: "malformed keys for pods",
+      text: `${HEAD}${USAGES}${LIFETIME}names: { dns: { allowed: [a.b], annotation: dns } }
+pods: { namespaces: { allowed: [web] } }
+`,
+      want: [
+        'names.dns.annotation: "dns" is not the key of an annotation, such as example.com/dns',
+        "pods.namespaces: unknown key; did you mean namespace?",
+        "pods.namespace: missing",
       ],
     },
     {
@@ -264,6 +335,10 @@ const KEYS = [
     "exactly",
     "min",
     "max",
+    "annotation",
+    "pods",
+    "namespace",
+    "pod",
   ],
   ...[
     "usages",

@@ -17,7 +17,23 @@ export interface ProfileSpec {
   readonly extensions: ExtensionRules;
   /** Whether the intermediates follow each certificate. */
   readonly chain: boolean;
+  /** The pods that the profile is for; present in a profile for pod certificates only. */
+  readonly pods?: PodRules;
 }
+
+/** The shortest lifetime of a pod's certificate that the API accepts (`pkg/apis/certificates/validation`). */
+export const LEAST_POD_LIFE_MS = 3_600_000;
+
+/** Patterns of the pods that may have certificates; a fact without patterns may have any value. */
+export interface PodRules {
+  readonly namespace?: readonly string[];
+  readonly serviceAccount?: readonly string[];
+  readonly pod?: readonly string[];
+  readonly node?: readonly string[];
+}
+
+/** The keys of PodRules, in the order in which they are checked. */
+export const RESTRICTED_POD_FACTS = ["namespace", "serviceAccount", "pod", "node"] as const;
 
 /** The allowed values of one kind, and their number. */
 export interface ValueRule {
@@ -27,6 +43,10 @@ export interface ValueRule {
   readonly exactly?: readonly string[];
   readonly min: number;
   readonly max?: number;
+  /** The values for a pod that names none. */
+  readonly default?: readonly string[];
+  /** The key of the annotation in which a pod names its values. */
+  readonly annotation?: string;
 }
 
 /** The attributes of a subject that a profile can name, in the order in which they are checked. */
@@ -66,6 +86,8 @@ export interface UsageRules {
   readonly required: readonly string[];
   /** The usages of a request that names none. */
   readonly default: readonly string[];
+  /** The key of the annotation in which a pod names its usages. */
+  readonly annotation?: string;
 }
 
 /** How long certificates are valid. */
@@ -76,6 +98,8 @@ export interface LifetimeRules {
   readonly defaultMs: number;
   /** The shortest lifetime; shorter requests are refused. */
   readonly minMs: number;
+  /** How long before its end the kubelet begins to refresh a pod's certificate; a third of its lifetime by default. */
+  readonly refreshBeforeMs?: number;
 }
 
 /** An allowed type of key, with limits of its size. */

@@ -18,6 +18,8 @@ import { CERTIFICATES_GROUP } from "../kube/certificates_v1.ts";
 /** The options of a signer that determine its permissions. */
 export interface SignerRbacOptions {
   readonly signerNames: readonly string[];
+  /** Whether it signs for pods, and publishes its CAs; by default it signs CertificateSigningRequests. */
+  readonly isForPods?: boolean;
   /** The names of its objects. */
   readonly names: SignerObjectNames;
   /** The namespace of its Lease; undefined without leader election. */
@@ -38,35 +40,45 @@ const MAX_NAME = 253;
 
 /**
  * Creates the object names for the chosen signer names; the list is empty for Kubernetes' signers. Signers of different names
- * must not share a leader election or overwrite each other's permissions.
+ * must not share a leader election or overwrite each other's permissions, and neither must one for pods and one for other
+ * requests.
  */
-export function createSignerObjectNames(chosen: readonly string[]): SignerObjectNames {
+export function createSignerObjectNames(chosen: readonly string[], isForPods = false): SignerObjectNames {
+  const command = isForPods ? "pod-signer" : "signer";
   const words = [...chosen].sort().map((name) => name.replace("/", ".")).join(".");
-  const suffix = words.length <= MAX_NAME - "tlsboot-signer.".length
+  const suffix = words.length <= MAX_NAME - `tlsboot-${command}.`.length
     ? words
     : createHash("sha256").update(words).digest("hex").slice(0, 16);
-  const account = suffix === "" ? "tlsboot-signer" : `tlsboot-signer.${suffix}`;
+  const account = suffix === "" ? `tlsboot-${command}` : `tlsboot-${command}.${suffix}`;
   return {
     serviceAccount: account,
     lease: account,
-    role: suffix === "" ? "tlsboot:signer" : `tlsboot:signer:${suffix}`,
+    role: suffix === "" ? `tlsboot:${command}` : `tlsboot:${command}:${suffix}`,
   };
 }
 
 /** Creates the manifest in the order of its application. */
 export function createSignerManifest(
-  { signerNames, names, leaseNamespace }: SignerRbacOptions,
+  { signerNames, isForPods = false, names, leaseNamespace }: SignerRbacOptions,
 ): readonly ManifestPart[] {
   const { serviceAccount, role, lease } = names;
-  const what = "What `tlsboot signer` needs at a Kubernetes API server.";
+  const what = `What \`tlsboot signer${isForPods ? " --pod-certificates" : ""}\` needs at a Kubernetes API server.`;
   const account: KubeObject = { metadata: { name: serviceAccount, namespace: NAMESPACE } };
   const subject = toSubject(serviceAccount);
   return [
     manifestPart(serviceAccountKind, { comment: what, object: account }),
-    manifestPart(clusterRoleKind, {
-      comment: "It reads requests, and writes certificates and Failed conditions, which both stand in the status.",
-      object: signerClusterRole(role, signerNames),
-    }),
+    manifestPart(
+      clusterRoleKind,
+      isForPods
+        ? {
+          comment: "It reads requests of pods, writes their status, and publishes its CAs as ClusterTrustBundles.",
+          object: podSignerClusterRole(role, signerNames),
+        }
+        : {
+          comment: "It reads requests, and writes certificates and Failed conditions, which both stand in the status.",
+          object: signerClusterRole(role, signerNames),
+        },
+    ),
     manifestPart(clusterRoleBindingKind, { comment: "", object: signerClusterRoleBinding(role, serviceAccount) }),
     ...namespaced(`${role}-client-ca`, NAMESPACE, subject, "It reads which CAs the API believes for clients.", [{
       verbs: ["get"],
@@ -93,6 +105,28 @@ export function signerClusterRole(name: string, signerNames: readonly string[]):
       { verbs: ["update"], apiGroups: [CERTIFICATES_GROUP], resources: ["certificatesigningrequests/status"] },
       {
         verbs: ["sign"],
+        apiGroups: [CERTIFICATES_GROUP],
+        resources: ["signers"],
+        resourceNames: [...signerNames].sort(),
+      },
+    ],
+  };
+}
+
+/** Creates the ClusterRole of a signer of pod certificates. The verb `attest` is for the bundles of these signers. */
+export function podSignerClusterRole(name: string, signerNames: readonly string[]): ClusterRole {
+  return {
+    metadata: { name },
+    rules: [
+      { verbs: ["list", "watch"], apiGroups: [CERTIFICATES_GROUP], resources: ["podcertificaterequests"] },
+      { verbs: ["update"], apiGroups: [CERTIFICATES_GROUP], resources: ["podcertificaterequests/status"] },
+      {
+        verbs: ["list", "watch", "create", "update", "delete"],
+        apiGroups: [CERTIFICATES_GROUP],
+        resources: ["clustertrustbundles"],
+      },
+      {
+        verbs: ["sign", "attest"],
         apiGroups: [CERTIFICATES_GROUP],
         resources: ["signers"],
         resourceNames: [...signerNames].sort(),

@@ -55,6 +55,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
     flags: [
       ...["kubeconfig", "leader-elect", "cluster-signing-duration", "signer-name", "profile", "check", "print-rbac"],
       "feature-gates",
+      "pod-certificates",
     ],
   },
   { command: "approver", flags: ["kubeconfig", "leader-elect", "policy", "inventory", "dry-run", "print-rbac"] },

@@ -204,13 +204,8 @@ async function issue(request: SigningRequest, ca: Authority): Promise<Uint8Array
   const profile = BUILTIN_SIGNERS.get(signerName);
   const parsed = parseRequest(toBase64(pem));
   if (!parsed.ok || profile === undefined) return undefined;
-  const spec = { request: toBase64(pem), signerName, usages };
   const plan = planCertificate({
-    csr: {
-      metadata: { name: request.csr },
-      spec: { ...spec, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) },
-      status: {},
-    },
+    csr: { spec: { usages, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) } },
     facts: parsed.value,
     profile,
     caNotAfter: ca.certificate.notAfter,

@@ -104,6 +104,7 @@ function describeRest(notAfter: Date | undefined, now: Date): string {
 
 const SOURCE_TEXT: Readonly<Record<IssuedCertificateSource, string>> = {
   CertificateSigningRequest: "by a CertificateSigningRequest",
+  PodCertificateRequest: "by a PodCertificateRequest",
   sign: "by tlsboot sign",
   kubeconfig: "by tlsboot kubeconfig",
   serving: "by the server, for itself",

@@ -12,7 +12,7 @@ import { getName } from "../../../core/kube/meta.ts";
 import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../../core/signing/profile.ts";
 import type { EvidenceSources, PolicySettings } from "../../../controllers/evidence.ts";
-import { profileFault } from "../../../controllers/profile_provider.ts";
+import { findPurposeFault, profileFault } from "../../../controllers/profile_provider.ts";
 import type { DescribeCsrFlags } from "./flags.ts";
 import { type ApiConnection, connect, type ConnectionSettings } from "../../api/connection.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -110,6 +110,8 @@ async function readProfiles(paths: readonly string[], cwd: string): Promise<Know
   const profiles = new Map<string, SigningProfile>();
   for (const path of paths) {
     const spec = await readProfileFile(resolve(cwd, path), files);
+    const fault = findPurposeFault(spec, false);
+    if (fault !== undefined) throw profileFault(path, [fault]);
     if (spec.signerName === undefined) {
       throw profileFault(path, ["signerName: missing; name the signer that these rules are for"]);
     }

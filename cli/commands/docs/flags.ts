@@ -70,6 +70,7 @@ export const GUIDE_NAMES = [
   "new_ca",
   "only_my_machines",
   "person",
+  "pod_certificates",
   "post_quantum",
   "stolen_machine",
   "web_server",

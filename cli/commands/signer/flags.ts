@@ -13,6 +13,11 @@ const SIGNER_FLAGS = {
     summary: "Kubeconfig of the API server to work for. Required but for --check and --print-rbac.",
   }),
   ...PROFILE_FLAGS,
+  podCertificates: switchFlag({
+    summary: "Sign PodCertificateRequests, with which kubelets request certificates for pods, instead of " +
+      "CertificateSigningRequests, and publish the CA of each signer as a ClusterTrustBundle. The profiles say for " +
+      "which pods (pods).",
+  }),
   ...SIGNING_FLAGS,
   ...CA_KEY_FLAGS,
   crlUrl: CRL_URL_FLAG,
@@ -50,6 +55,11 @@ export const signerCommand = defineCommand({
  profile is loaded too; an invalid one is reported as an error, and the old one stays in use. Only the two built-in
  client signers issue client certificates for the API: custom signers refuse them if the API trusts their CA for clients.
 
+ With --pod-certificates it is the signer of PodCertificateRequests, which Kubernetes does not ship. The profile names
+ the pods, and the names that their certificates have: {namespace}, {serviceAccount}, {pod} and {node} stand for those of
+ the pod. No one approves these requests: what the profile refuses is denied. The CA of each signer is published as a
+ ClusterTrustBundle.
+
  At the start it asks the API for the permissions of its user. It ends with the missing ones when it could sign nothing,
  and warns about others that are missing; --print-rbac prints all of them.`,
   group: "Role Commands",
@@ -69,6 +79,11 @@ export const signerCommand = defineCommand({
       comment: "Run a custom signer, with the rules of a file",
       command:
         "tlsboot signer --kubeconfig signer.kubeconfig --signer-name example.com/web --profile web.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
+    },
+    {
+      comment: "Sign certificates for pods, by the rules of a file",
+      command:
+        "tlsboot signer --pod-certificates --kubeconfig signer.kubeconfig --signer-name example.com/pods --profile pods.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
     },
     {
       comment: "Grant it the permissions that it needs, and no more",

@@ -2,9 +2,10 @@
 import { resolve } from "node:path";
 import { createClientTrust } from "../../../client/objects/client_trust.ts";
 import { createFilePort } from "../../../client/files.ts";
+import type { RecordPodCertificate } from "../../../controllers/pod_signer.ts";
 import type { RecordIssued } from "../../../controllers/signer.ts";
 import { findTokenId } from "../../../core/bootstrap/token_secret.ts";
-import { describeRequestOrigin } from "../../../core/register/request_origin.ts";
+import { describePodOrigin, describeRequestOrigin } from "../../../core/register/request_origin.ts";
 import { findCertificateFingerprint } from "../../../core/revocation/revocation_index.ts";
 import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
 import { BUILTIN_SIGNERS, describeProfile } from "../../../core/signing/profile.ts";
@@ -23,6 +24,7 @@ import { createRoleLogger } from "../../logging.ts";
 import { formatYamlManifest } from "../../output/structured.ts";
 import { escapeText } from "../../output/escape.ts";
 import { createCsrStore, runSigner } from "../../instance/controllers.ts";
+import { runPodSigner } from "../../instance/pod_signer.ts";
 import { runRemoteController } from "../../instance/remote_controller.ts";
 import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../../instance/signer_profiles.ts";
 import { openMlDsaGate } from "../../instance/ml_dsa_gate.ts";
@@ -39,7 +41,11 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
     io.stdout.write(`${await checkProfileFile(settings.check, settings, deps)}\n`);
     return EXIT.done;
   }
-  const { signerNames: chosen, profiles } = await openSignerProfiles(settings, deps);
+  const isForPods = settings.podCertificates;
+  const { signerNames: chosen, profiles } = await openSignerProfiles(settings, deps, isForPods);
+  if (isForPods && chosen.length === 0) {
+    throw new UsageError("--pod-certificates: no signer is named", "name it and give its rules with --profile FILE");
+  }
   if (settings.printRbac) {
     io.stdout.write(
       formatYamlManifest(
@@ -58,23 +64,23 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
     ? undefined
     : openIssuedLog(resolve(io.cwd, settings.issuedLog), { clock: io.clock, warn: (message) => logger.warn(message) });
   await log?.check();
-  const signing = {
-    ...cas,
-    profiles,
-    signingDurationSeconds: signingDurationSeconds(settings, logger),
-    allowMlDsa,
-    ...(log === undefined ? {} : { record: createRecorder(log) }),
-  };
+  const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings, logger), allowMlDsa };
   const manifest = createRightsManifest(chosen, cas.signerNames, settings);
-  const { lease } = createSignerObjectNames(chosen);
+  const { lease } = createSignerObjectNames(chosen, isForPods);
   await runRemoteController(
     { command: "signer", lease, manifest },
     settings,
     io,
     logger,
     async (transport, deps, leading) => {
-      const isTrustedForClients = createClientTrust(transport, deps, leading);
-      await runSigner(createCsrStore(transport, deps), { ...signing, isTrustedForClients }, deps, leading);
+      const trusting = { ...signing, isTrustedForClients: createClientTrust(transport, deps, leading) };
+      if (isForPods) {
+        const record = log === undefined ? {} : { record: createPodRecorder(log) };
+        await runPodSigner(transport, { ...trusting, ...record }, deps, leading);
+      } else {
+        const record = log === undefined ? {} : { record: createRecorder(log) };
+        await runSigner(createCsrStore(transport, deps), { ...trusting, ...record }, deps, leading);
+      }
     },
     signal,
   );
@@ -94,6 +100,11 @@ function createRecorder(log: IssuedLog): RecordIssued {
   };
 }
 
+/** Creates the function that records the certificates of pods. */
+function createPodRecorder(log: IssuedLog): RecordPodCertificate {
+  return (certificate, request, authority) => log.record(certificate, authority, describePodOrigin(request));
+}
+
 /** Describes the rules of a profile in sentences. A file that names no signer gets the name of the flag. */
 async function checkProfileFile(file: string, settings: Settings<SignerFlags>, deps: ProfileDeps): Promise<string> {
   const spec = await readProfileFile(resolve(deps.cwd, file), deps.files);
@@ -107,5 +118,7 @@ function createRightsManifest(
   settings: Settings<SignerFlags>,
 ): readonly ManifestPart[] {
   const leaseNamespace = settings.leaderElect ? settings.leaderElectResourceNamespace : undefined;
-  return createSignerManifest({ signerNames, names: createSignerObjectNames(chosen), leaseNamespace });
+  const isForPods = settings.podCertificates;
+  const names = createSignerObjectNames(chosen, isForPods);
+  return createSignerManifest({ signerNames, isForPods, names, leaseNamespace });
 }

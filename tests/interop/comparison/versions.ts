@@ -44,6 +44,12 @@ export const PROVEN_VERSIONS: readonly ProvenVersions[] = [
     shown: "first certificate and rotation",
     test: "certmanager_test.ts",
   },
+  {
+    program: "kubelet's manager of pod certificates, kube-apiserver",
+    releases: new Map([[JUDGE, KUBERNETES]]),
+    shown: "pods get certificates from `signer --pod-certificates`, refresh them, and see why others are denied",
+    test: "pod_certificates_test.ts",
+  },
 ];
 
 /** Cuts a version such as `v1.34.4` to its minor release, `1.34`. */

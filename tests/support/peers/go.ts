@@ -90,6 +90,7 @@ const PEERS: readonly Peer[] = [
   kubernetes("chainjudge", "./cmd/chainjudge"),
   kubernetes("promcheck", "./cmd/promcheck"),
   kubernetes("criserver", "./cmd/criserver"),
+  kubernetes("podcertificates", "./cmd/podcertificates"),
   { ...kubernetes("e2e.test", "k8s.io/kubernetes/test/e2e"), build: "test" },
   {
     name: "cfssl",

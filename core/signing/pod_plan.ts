@@ -1,0 +1,187 @@
+/**
+ * Plans the certificate of a pod and the status of its request (`pkg/apis/certificates/validation`,
+ * ValidatePodCertificateRequestStatusUpdate).
+ */
+import { verifyRequest } from "../csr/request.ts";
+import type {
+  CertificateSigningRequestSpec,
+  PodCertificateRequest,
+  PodCertificateRequestStatus,
+} from "../kube/certificates_v1.ts";
+import { formatTime } from "../kube/meta.ts";
+import { decodeBase64 } from "../lib/base64.ts";
+import { cutLoggedText, escapeControls } from "../lib/printable.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { findDnsNameFault } from "../pki/dns_name.ts";
+import type { CertificatePlan } from "../pki/issue.ts";
+import { parseCertificationRequest, type RequestFacts, type RequestSignatureOptions } from "../pki/pkcs10.ts";
+import { createCustomProfile } from "./custom_profile.ts";
+import { listKubeletKeyTypes } from "./key_rules.ts";
+import { planCertificate, type PlanInput } from "./plan.ts";
+import { findPodFactFault, toPodFacts } from "./pod_facts.ts";
+import { composePodRequest, fillProfile, findPodFault, listAnnotations } from "./pod_profile.ts";
+import type { ProfileSpec } from "./profile_spec.ts";
+
+/** The certificate of a pod, and what its status says beside it. */
+export interface PodCertificatePlan {
+  readonly certificate: CertificatePlan;
+  readonly beginRefreshAt: Date;
+}
+
+/** The profile refuses a request (Denied), or it cannot be signed (Failed); the kubelet does not try again. */
+export interface LastingRefusal {
+  readonly kind: "Denied" | "Failed";
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Why a request gets no certificate. */
+export type PodRefusal =
+  | LastingRefusal
+  /** A failure that may be temporary, such as an expired CA; the signer tries again later. */
+  | { readonly kind: "error"; readonly message: string };
+
+/** The input of a plan. */
+export interface PodPlanInput extends Omit<PlanInput, "csr" | "facts" | "profile" | "backdating"> {
+  readonly request: PodCertificateRequest;
+  /** The profile of the signer, with its section `pods`. */
+  readonly spec: ProfileSpec;
+}
+
+/** The reason of a denial for a key (staging `k8s.io/api/certificates/v1/types.go`). */
+const UNSUPPORTED_KEY_TYPE = "UnsupportedKeyType";
+/** The reason of a denial for an annotation, from the same file. */
+const INVALID_ANNOTATIONS = "InvalidUnverifiedUserAnnotations";
+/** The reason of any other denial. */
+const NOT_ALLOWED = "NotAllowedByProfile";
+/** The reason of a failure, as of a CertificateSigningRequest. */
+const VALIDATION_FAILURE = "SignerValidationFailure";
+
+/**
+ * The API allows `notBefore` less than five minutes from its clock, and counts a lifetime from there. Two minutes are
+ * upstream's choice (`test/utils/hermeticpodcertificatesigner`).
+ */
+const BACKDATING = { backdateMs: 2 * 60_000, shortLifetimeMs: 0 };
+/** The API requires as much time between `beginRefreshAt` and both ends of the lifetime. */
+const REFRESH_MARGIN_MS = 10 * 60_000;
+/** The value that the API sets for a request without `maxExpirationSeconds`. */
+const DEFAULT_MAX_SECONDS = 86_400;
+/** The DER of a subject without attributes. */
+const EMPTY_NAME_BYTES = 2;
+/** The largest chain that the API accepts (`pkg/apis/certificates/types.go`, MaxCertificateChainSize). */
+const MAX_CHAIN_BYTES = 100 * 1_024;
+
+/** Plans the certificate of a pod: the pod first, then its request and its annotations, then as any other certificate. */
+export function planPodCertificate(input: PodPlanInput): Result<PodCertificatePlan, PodRefusal> {
+  const { request, spec } = input;
+  const { signerName, maxExpirationSeconds, unverifiedUserAnnotations = {} } = request.spec;
+  const pod = toPodFacts(request);
+  const podFault = findPodFactFault(pod) ?? findPodFault(spec.pods ?? {}, pod);
+  if (podFault !== undefined) return deny(NOT_ALLOWED, podFault);
+  const stub = parseStub(request.spec.stubPKCS10Request, input);
+  if (!stub.ok) return fail(stub.error);
+  if (namesAnything(stub.value)) {
+    return deny(NOT_ALLOWED, "stubPKCS10Request names a subject or extensions; a kubelet's is empty");
+  }
+  const known = listAnnotations(spec);
+  const unknown = Object.keys(unverifiedUserAnnotations).find((key) => !known.includes(key));
+  if (unknown !== undefined) {
+    const others = known.length === 0 ? "this signer knows none" : `this signer knows ${known.join(", ")}`;
+    return deny(INVALID_ANNOTATIONS, `annotation is not allowed: ${unknown}; ${others}`);
+  }
+  const filled = fillProfile(spec, pod);
+  const composed = composePodRequest(filled, stub.value, unverifiedUserAnnotations);
+  const planned = planCertificate({
+    ...input,
+    csr: { spec: toSigningSpec(composed.usages, maxExpirationSeconds) },
+    facts: composed.facts,
+    profile: createCustomProfile(signerName, filled),
+    backdating: BACKDATING,
+  });
+  if (!planned.ok) {
+    const { error } = planned;
+    if (error.kind === "error") return err(error);
+    if (error.rule === undefined) return fail(error.message);
+    if (error.rule === "key") return deny(UNSUPPORTED_KEY_TYPE, `${error.message}; ${suggestKeys(spec)}`);
+    return deny(composed.annotatedRules.has(error.rule) ? INVALID_ANNOTATIONS : NOT_ALLOWED, error.message);
+  }
+  const certificate = planned.value;
+  const longName = certificate.dnsNames.map((name) => findDnsNameFault(name.replace(/^\*\./, ""))).find(Boolean);
+  if (longName !== undefined) return deny(NOT_ALLOWED, longName);
+  return ok({ certificate, beginRefreshAt: planRefresh(certificate, spec.lifetime.refreshBeforeMs) });
+}
+
+/** Finds out why the API would not accept a chain (PEM); annotations may name very many names. */
+export function findChainFault(chain: string): LastingRefusal | undefined {
+  if (chain.length <= MAX_CHAIN_BYTES) return undefined;
+  const message = `the certificate chain has ${chain.length} bytes, and the API accepts ${MAX_CHAIN_BYTES}`;
+  return { kind: "Failed", reason: VALIDATION_FAILURE, message };
+}
+
+/** Creates the status of a request whose certificate is issued; `chain` is PEM, leaf first. */
+export function createIssuedStatus(
+  { certificate, beginRefreshAt }: PodCertificatePlan,
+  chain: string,
+  now: Date,
+): PodCertificateRequestStatus {
+  return {
+    conditions: [createCondition("Issued", "Issued", "The certificate was issued.", now)],
+    certificateChain: chain,
+    notBefore: formatTime(certificate.notBefore),
+    beginRefreshAt: formatTime(beginRefreshAt),
+    notAfter: formatTime(certificate.notAfter),
+  };
+}
+
+/** Creates the status of a request that gets no certificate. */
+export function createRefusedStatus(
+  { kind, reason, message }: LastingRefusal,
+  now: Date,
+): PodCertificateRequestStatus {
+  return { conditions: [createCondition(kind, reason, message, now)] };
+}
+
+function createCondition(type: string, reason: string, message: string, now: Date) {
+  // Annotations may be long and hold anything; the API limits messages.
+  const text = cutLoggedText(escapeControls(message));
+  return { type, status: "True", lastTransitionTime: formatTime(now), reason, message: text };
+}
+
+function parseStub(base64: string | null, options: RequestSignatureOptions): Result<RequestFacts, string> {
+  const der = decodeBase64(base64 ?? "");
+  if (der === undefined) return err("stubPKCS10Request is not base64");
+  const request = parseCertificationRequest(der);
+  const verified = request.ok ? verifyRequest(request.value, options) : request;
+  return verified.ok ? verified : err(`stubPKCS10Request is not valid: ${verified.error}`);
+}
+
+function namesAnything({ subject, requestedExtensions }: RequestFacts): boolean {
+  return subject.raw.length > EMPTY_NAME_BYTES || requestedExtensions.length > 0;
+}
+
+function toSigningSpec(
+  usages: readonly string[],
+  expirationSeconds: number = DEFAULT_MAX_SECONDS,
+): Pick<CertificateSigningRequestSpec, "usages" | "expirationSeconds"> {
+  return { usages, expirationSeconds };
+}
+
+function suggestKeys({ keys }: ProfileSpec): string {
+  return `keyType may be ${listKubeletKeyTypes(keys).join(" or ")}`;
+}
+
+/** Plans when the kubelet begins to refresh a certificate, as late as the profile says and within the limits of the API. */
+function planRefresh({ notBefore, notAfter }: CertificatePlan, refreshBeforeMs: number | undefined): Date {
+  const [begin, end] = [notBefore.getTime(), notAfter.getTime()];
+  const wanted = end - (refreshBeforeMs ?? (end - begin) / 3);
+  const time = Math.min(Math.max(wanted, begin + REFRESH_MARGIN_MS), end - REFRESH_MARGIN_MS);
+  return new Date(Math.floor(time / 1_000) * 1_000);
+}
+
+function deny(reason: string, message: string): Result<never, PodRefusal> {
+  return err({ kind: "Denied", reason, message });
+}
+
+function fail(message: string): Result<never, PodRefusal> {
+  return err({ kind: "Failed", reason: VALIDATION_FAILURE, message });
+}

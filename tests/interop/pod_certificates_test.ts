@@ -1,0 +1,304 @@
+/**
+ * The signer of pod certificates beside a real kube-apiserver, with the rights that `--print-rbac` prints and no others:
+ * the requests are those of kubelet's own code, with the credentials of a node.
+ */
+import assert from "node:assert/strict";
+import { cp, readFile, writeFile } from "node:fs/promises";
+import process from "node:process";
+import { after, before, test } from "node:test";
+import type { ClusterTrustBundle, PodCertificateRequest } from "../../core/kube/certificates_v1.ts";
+import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
+import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
+import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { openssl } from "../support/interop/openssl.ts";
+import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
+import { createShell, type Shell } from "../support/interop/shell.ts";
+import { readGuide, toScript } from "../support/guide.ts";
+import { peerPath } from "../support/peers/go.ts";
+import type { TempFolder } from "../support/temp.ts";
+
+const SIGNER = "example.com/work";
+const ACCOUNT = "tlsboot-pod-signer.example.com.work";
+const DNS = "example.com/dns-names";
+/** The projected certificates of the large pods: a few, or as many as are to be measured. */
+const MANY = Number(process.env["TLSBOOT_POD_REQUESTS"] ?? 20);
+/** A kubelet looks at each projection of a pod whenever a request of the pod changes, so they are on several pods. */
+const PER_POD = 100;
+
+const PROFILE = `apiVersion: tlsboot/v1alpha1
+kind: SigningProfile
+signerName: ${SIGNER}
+names:
+  uris: { exactly: ["spiffe://example.org/ns/{namespace}/sa/{serviceAccount}"] }
+  dns: { allowed: ["*.{namespace}.svc.cluster.local", "*.example.net"], annotation: ${DNS} }
+usages: { allowed: [digital signature, client auth, server auth] }
+lifetime: { max: 12h, refreshBefore: 4h }
+keys: [{ type: ECDSA }, { type: Ed25519 }]
+pods: { namespace: { allowed: [work] } }
+`;
+
+/** A line of the program `podcertificates`. */
+interface Line {
+  readonly pod: string;
+  readonly state: "issued" | "refreshed" | "denied" | "failed";
+  readonly detail?: string;
+  readonly serial?: string;
+  readonly chain?: string;
+}
+
+let plane: ControlPlane;
+let shell: Shell;
+let kubectl: Kubectl;
+
+before(async () => {
+  plane = await startControlPlane({ controllers: false });
+  shell = await createShell(plane.folder);
+  kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+});
+after(() => plane[Symbol.asyncDispose]());
+
+test("docs/guides/pod_certificates.md, typed as it stands, with a node for its pod", async () => {
+  const { files, blocks } = await readGuide("pod_certificates");
+  const work = plane.folder.join("work");
+  await cp(plane.caPath, `${work}/ca.crt`);
+  for (const [file, text] of files) {
+    // Without a scheduler, and without a container to start.
+    await writeFile(`${work}/${file}`, text.replace("  containers:", "  nodeName: guide-node\n  containers:"));
+  }
+  const kubeconfig = await createNode("guide-node");
+  const kubelet = `'${peerPath("podcertificates")}' -kubeconfig='${kubeconfig}' -node=guide-node`;
+  const script = toScript([`export KUBECONFIG='${plane.adminKubeconfig}'`, ...blocks], 0)
+    .replaceAll("https://10.0.0.1:6443", plane.server)
+    .replace("kubectl apply -f shop.yaml", `kubectl apply -f shop.yaml; ${kubelet}`);
+  const { code, stdout, stderr } = await shell.run(script);
+  assert.equal(code, 0, `${script}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`);
+  assert.match(stdout, /"pod":"web\/shop","state":"issued"/);
+  assert.match(stdout, /^example\.com:pods:[0-9a-f]{24} +example\.com\/pods/m);
+  assert.match(stdout, /^[0-9a-f]+ .*example\.com\/pods/m);
+});
+
+test("pods get certificates by kubelet's code, denials and failures with reasons, from one of two signers", async () => {
+  const { folder } = plane;
+  const kubeconfig = await grantRights();
+  await makePodCa(folder);
+  const node = await createNode("node-1");
+  const kubelet = (args: readonly string[]) => runKubelet([`-kubeconfig=${node}`, "-node=node-1", ...args]);
+  for (const namespace of ["work", "other"]) {
+    await kubectl.run("create", "namespace", namespace);
+    await kubectl.run("create", "serviceaccount", "shop", "--namespace", namespace);
+  }
+
+  const start = () =>
+    startTlsboot([
+      ...["signer", "--pod-certificates", "--kubeconfig", kubeconfig, "--profile", folder.join("pods.yaml")],
+      ...["--cluster-signing-cert-file", folder.join("pods-ca.crt")],
+      ...["--cluster-signing-key-file", folder.join("pods-ca.key"), "--issued-log", folder.join("issued.log")],
+    ]);
+  await using first = start();
+  await first.waitFor(/"message":"leading/);
+  await using second = start();
+  await second.waitFor(/"message":"working for an API server/);
+
+  await createPods([
+    podManifest("work", "shop", [{}]),
+    podManifest("work", "named", [{ userAnnotations: { [DNS]: "shop.work.svc.cluster.local" } }]),
+    podManifest("other", "foreign", [{}]),
+    podManifest("work", "old", [{ keyType: "RSA3072" }]),
+    podManifest("work", "nosy", [{ userAnnotations: { "example.com/admin": "true" } }]),
+    podManifest("work", "wrong", [{ userAnnotations: { [DNS]: "shop.other.svc.cluster.local" } }]),
+    podManifest("work", "outside", [{ userAnnotations: { [DNS]: "shop.example.net" } }]),
+  ]);
+  const lines = await kubelet(["-pods=7", "-forward=9h"]);
+  assert.deepEqual(lines.map(({ pod, state, detail = "" }) => [pod, state, detail.replace(/.*reason=/, "")]).sort(), [
+    ["other/foreign", "denied", '"NotAllowedByProfile" message="namespace is not allowed: other"'],
+    ["work/named", "issued", ""],
+    ["work/named", "refreshed", ""],
+    [
+      ...["work/nosy", "denied"],
+      `"InvalidUnverifiedUserAnnotations" message="annotation is not allowed: example.com/admin; this signer knows ${DNS}"`,
+    ],
+    [
+      ...["work/old", "denied"],
+      '"UnsupportedKeyType" message="key is not allowed: RSA of 3072 bits; keyType may be ECDSAP256 or ECDSAP384 or ' +
+      'ECDSAP521 or ED25519"',
+    ],
+    [
+      ...["work/outside", "failed"],
+      `"SignerValidationFailure" message="the CA's name constraints forbid it: DNS name \\"shop.example.net\\" is not ` +
+      'permitted by any constraint"',
+    ],
+    ["work/shop", "issued", ""],
+    ["work/shop", "refreshed", ""],
+    [
+      ...["work/wrong", "denied"],
+      '"InvalidUnverifiedUserAnnotations" message="DNS subjectAltName is not allowed: shop.other.svc.cluster.local"',
+    ],
+  ]);
+  await assertChains(lines);
+  await assertStatus();
+  assert.doesNotMatch(first.stderr(), /forbidden|cannot|rights are missing/i);
+  assert.doesNotMatch(second.stderr(), /pod certificate/);
+
+  // The second one takes over.
+  first.kill("SIGTERM");
+  await first.finished();
+  await second.waitFor(/"message":"leading/);
+  await kubectl.run("delete", "pods", "--all", "--namespace=work", "--force", "--grace-period=0");
+  const pods = Math.ceil(MANY / PER_POD);
+  await createPods(
+    Array.from({ length: pods }, (_, index) => {
+      const count = Math.min(PER_POD, MANY - index * PER_POD);
+      return podManifest("work", `large-${index}`, Array.from({ length: count }, () => ({})));
+    }),
+  );
+  const before = await readCpuMs(second);
+  const many = await kubelet([`-pods=${pods}`, "-timeout=5m"]);
+  assert.equal(many.filter(({ state }) => state === "issued").length, MANY);
+  if (MANY > PER_POD) process.stderr.write(`CPU of the signer for ${MANY}: ${await readCpuMs(second) - before} ms\n`);
+
+  const records = (await readFile(folder.join("issued.log"), "utf8")).trim().split("\n")
+    .map((line) => JSON.parse(line) as IssuedCertificate);
+  assert.deepEqual(
+    new Set(records.map(({ spec }) => `${spec.source} ${spec.signerName}`)),
+    new Set([`PodCertificateRequest ${SIGNER}`]),
+  );
+  const serials = [...lines, ...many].flatMap(({ serial }) => serial ?? []);
+  assert.deepEqual(new Set(records.map(({ spec }) => spec.serialNumber?.replace(/^0+/, ""))), new Set(serials));
+  assert.equal(records.length, serials.length, "nothing is signed twice");
+});
+
+/** Writes the profile, grants the rights that are printed for it, and returns a kubeconfig with them. */
+async function grantRights(): Promise<string> {
+  const profile = plane.folder.join("pods.yaml");
+  await writeFile(profile, PROFILE);
+  const manifest = await runTlsboot(["signer", "--pod-certificates", "--print-rbac", "--profile", profile]);
+  assert.equal(manifest.code, 0, manifest.stderr);
+  await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
+  const token = await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system");
+  return await plane.kubeconfigWithToken("pod-signer", token.trim());
+}
+
+/** Makes an intermediate CA, followed by its root, which may sign DNS names of the cluster only. */
+async function makePodCa(folder: TempFolder): Promise<void> {
+  await makeCertificate(folder, { name: "pods-root", extensions: CA_EXTENSIONS });
+  await makeCertificate(folder, {
+    name: "pods-ca",
+    issuer: "pods-root",
+    extensions: [...CA_EXTENSIONS, "nameConstraints=critical,permitted;DNS:cluster.local"],
+  });
+  const chain = await Promise.all(["pods-ca", "pods-root"].map((name) => readFile(folder.join(`${name}.crt`), "utf8")));
+  await writeFile(folder.join("pods-ca.crt"), chain.join(""));
+}
+
+/** Creates a node, and returns a kubeconfig with its credentials. */
+async function createNode(name: string): Promise<string> {
+  const { folder } = plane;
+  const node = { apiVersion: "v1", kind: "Node", metadata: { name } };
+  await kubectl.given({ stdin: JSON.stringify(node) }).run("create", "-f", "-");
+  const at = (suffix: string) => folder.join(`${name}.${suffix}`);
+  await openssl(["genpkey", "-algorithm", "ED25519", "-out", at("key")]);
+  const subject = `/O=system:nodes/CN=system:node:${name}`;
+  await openssl(["req", "-new", "-key", at("key"), "-subj", subject, "-out", at("csr")]);
+  await openssl([
+    ...["x509", "-req", "-in", at("csr"), "-CA", plane.caPath, "-CAkey", plane.caKeyPath, "-set_serial", "77"],
+    ...["-extfile", folder.join("client.ext"), "-out", at("crt")],
+  ]);
+  const config = JSON.parse(await readFile(plane.adminKubeconfig, "utf8"));
+  config.users[0].user = { "client-certificate": at("crt"), "client-key": at("key") };
+  await writeFile(at("kubeconfig"), JSON.stringify(config));
+  return at("kubeconfig");
+}
+
+/** Runs kubelet's manager of pod certificates until all are settled. */
+async function runKubelet(args: readonly string[]): Promise<readonly Line[]> {
+  const { code, stdout, stderr } = await runProgram(peerPath("podcertificates"), args);
+  assert.equal(code, 0, `${stdout}${stderr}`);
+  if (MANY > PER_POD) process.stderr.write(stderr.match(/settled .*\n/)?.[0] ?? "");
+  return stdout.trim().split("\n").map((line) => JSON.parse(line) as Line);
+}
+
+async function createPods(items: readonly unknown[]): Promise<void> {
+  const list = JSON.stringify({ apiVersion: "v1", kind: "List", items });
+  await kubectl.given({ stdin: list }).run("create", "-f", "-");
+}
+
+/** A pod of service account `shop` on the node, with these projected certificates. */
+function podManifest(namespace: string, name: string, certificates: readonly object[]) {
+  const sources = certificates.map((certificate, index) => ({
+    podCertificate: {
+      signerName: SIGNER,
+      keyType: "ED25519",
+      credentialBundlePath: `${index}.pem`,
+      maxExpirationSeconds: 43_200,
+      ...certificate,
+    },
+  }));
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, namespace },
+    spec: {
+      serviceAccountName: "shop",
+      automountServiceAccountToken: false,
+      nodeName: "node-1",
+      containers: [{
+        name: "main",
+        image: "none",
+        volumeMounts: [{ name: "certificates", mountPath: "/certificates" }],
+      }],
+      volumes: [{ name: "certificates", projected: { sources } }],
+    },
+  };
+}
+
+/** The chains lead to the published bundle, says openssl too, and have the names of the pods. */
+async function assertChains(lines: readonly Line[]): Promise<void> {
+  const { folder } = plane;
+  const { items } = JSON.parse(await kubectl.run("get", "clustertrustbundles", "--output=json"));
+  const bundles = (items as readonly ClusterTrustBundle[]).filter(({ spec }) => spec.signerName === SIGNER);
+  assert.equal(bundles.length, 1);
+  assert.match(bundles[0]?.metadata.name ?? "", /^example\.com:work:[0-9a-f]{24}$/);
+  await writeFile(folder.join("bundle.pem"), bundles[0]?.spec.trustBundle ?? "");
+  const read = (name: string) => readFile(folder.join(name), "utf8");
+  const blocks = (pem: string) => pem.match(/-----BEGIN[^]*?-----END CERTIFICATE-----/g) ?? [];
+  assert.deepEqual(blocks(await read("bundle.pem")), blocks(await read("pods-ca.crt")));
+  for (const { pod, chain = "" } of lines.filter((line) => line.chain !== undefined)) {
+    // The leaf and the intermediate CA; the root is in the bundle.
+    assert.equal(blocks(chain).length, 2);
+    await writeFile(folder.join("chain.pem"), chain);
+    await openssl([
+      ...["verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", folder.join("pods-root.crt")],
+      ...["-untrusted", folder.join("chain.pem"), folder.join("chain.pem")],
+    ]);
+    const text = await openssl(["x509", "-noout", "-ext", "subjectAltName,extendedKeyUsage"], chain);
+    const dns = pod === "work/named" ? "DNS:shop.work.svc.cluster.local, " : "";
+    assert.ok(text.includes(`${dns}URI:spiffe://example.org/ns/work/sa/shop`), text);
+    assert.match(text, /TLS Web Server Authentication, TLS Web Client Authentication/);
+  }
+}
+
+/** The statuses say the times of the profile. */
+async function assertStatus(): Promise<void> {
+  const { items } = JSON.parse(await kubectl.run("get", "podcertificaterequests", "--namespace=work", "--output=json"));
+  const issued = (items as readonly PodCertificateRequest[]).filter(({ status }) =>
+    status.certificateChain !== undefined
+  );
+  assert.equal(issued.length, 4);
+  for (const { status: { notBefore = "", beginRefreshAt = "", notAfter = "", conditions = [] } } of issued) {
+    assert.equal(Date.parse(notAfter) - Date.parse(notBefore), 12 * 3_600_000);
+    assert.equal(Date.parse(notAfter) - Date.parse(beginRefreshAt), 4 * 3_600_000);
+    assert.deepEqual(conditions.map(({ type, status, reason }) => [type, status, reason]), [[
+      "Issued",
+      "True",
+      "Issued",
+    ]]);
+  }
+}
+
+/** The processor time of a running program, as Linux counts it. */
+async function readCpuMs({ pid }: Running): Promise<number> {
+  const fields = (await readFile(`/proc/${pid}/stat`, "utf8")).replace(/^.*\) /s, "").split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}

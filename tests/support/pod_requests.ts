@@ -1,0 +1,65 @@
+/** Requests for certificates of pods, as a kubelet makes them, and a profile that allows them. */
+import type { PodCertificateRequest, PodCertificateRequestSpec } from "../../core/kube/certificates_v1.ts";
+import { encodeBase64 } from "../../core/lib/base64.ts";
+import type { KeyAlgorithm } from "../../core/pki/keys.ts";
+import { createCertificationRequest, type RequestOptions } from "../../core/pki/pkcs10.ts";
+import { sharedKey } from "./csr_builder.ts";
+
+export const POD_SIGNER = "example.com/pods";
+
+/** A profile for the pods of namespace `web` and of those that begin with `team-`. */
+export const POD_PROFILE = `apiVersion: tlsboot/v1alpha1
+kind: SigningProfile
+signerName: ${POD_SIGNER}
+subject:
+  commonName: { exactly: "{serviceAccount}.{namespace}" }
+names:
+  uris: { exactly: ["spiffe://example.org/ns/{namespace}/sa/{serviceAccount}"] }
+  dns:
+    allowed: ["*.{namespace}.svc.cluster.local"]
+    default: ["{serviceAccount}.{namespace}.svc.cluster.local"]
+    annotation: example.com/dns-names
+    max: 2
+usages:
+  allowed: [digital signature, client auth, server auth]
+  default: [digital signature, client auth]
+  annotation: example.com/usages
+lifetime: { max: 12h, min: 2h, refreshBefore: 3h }
+keys:
+  - { type: ECDSA, maxBits: 384 }
+  - { type: Ed25519 }
+pods:
+  namespace: { allowed: [web, "team-*"] }
+  node: { allowed: ["node-*"] }
+`;
+
+/** The differences of a request from that of the pod `shop-1` of `web/shop` on `node-1`. */
+export interface PodRequestOptions {
+  readonly name?: string;
+  readonly namespace?: string;
+  readonly keyAlgorithm?: KeyAlgorithm;
+  /** The names in the PKCS#10 request, which a kubelet leaves empty. */
+  readonly stub?: RequestOptions;
+  readonly spec?: Partial<PodCertificateRequestSpec>;
+}
+
+export async function buildPodRequest(options: PodRequestOptions = {}): Promise<PodCertificateRequest> {
+  const { name = "req-1", namespace = "web", keyAlgorithm, stub = { subject: {} }, spec } = options;
+  const request = createCertificationRequest(stub, await sharedKey(keyAlgorithm));
+  return {
+    metadata: { name, namespace, uid: `uid-of-${name}`, resourceVersion: "1" },
+    spec: {
+      signerName: POD_SIGNER,
+      podName: "shop-1",
+      podUID: "5f8c0a52-1a6b-4a57-8f6e-2f0a3f1d0001",
+      serviceAccountName: "shop",
+      serviceAccountUID: "5f8c0a52-1a6b-4a57-8f6e-2f0a3f1d0002",
+      nodeName: "node-1",
+      nodeUID: "5f8c0a52-1a6b-4a57-8f6e-2f0a3f1d0003",
+      maxExpirationSeconds: 86_400,
+      stubPKCS10Request: encodeBase64(request),
+      ...spec,
+    },
+    status: {},
+  };
+}
