@@ -75,6 +75,10 @@ for (const version of KUBE_APISERVER_VERSIONS) {
     );
     const leases = await kubectl.run("get", "leases", "--namespace=kube-system", "--output=name");
     assert.match(leases, /tlsboot-approver[^]*tlsboot-signer/);
+    const trust = await runTlsboot(["trust", "list", "--kubeconfig", plane.adminKubeconfig]);
+    // Kubernetes serves ClusterTrustBundles of v1 from 1.37 on.
+    assert.equal(trust.code, version === "1.37" ? 0 : 1, trust.stderr);
+    if (version !== "1.37") assert.match(trust.stderr, /the server does not serve ClusterTrustBundles/);
   });
 }
 
