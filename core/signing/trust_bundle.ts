@@ -1,5 +1,6 @@
 /** The ClusterTrustBundle of a signer (`pkg/controller/certificates/clustertrustbundlepublisher/publisher.go`). */
 import { createHash } from "node:crypto";
+import { toTrustBundlePrefix } from "../csr/trust_bundle.ts";
 import type { ClusterTrustBundle } from "../kube/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
 
@@ -29,5 +30,5 @@ export function planTrustBundles(
 /** Returns the name of a bundle, such as `example.com:web:3f…`: the signer, and the first 12 bytes of a SHA-256. */
 export function formatTrustBundleName(signerName: string, trustBundle: string): string {
   const hash = createHash("sha256").update(trustBundle).digest("hex").slice(0, 24);
-  return `${signerName.replaceAll("/", ":")}:${hash}`;
+  return `${toTrustBundlePrefix(signerName)}${hash}`;
 }
