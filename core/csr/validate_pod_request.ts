@@ -24,8 +24,14 @@ import { decodeBase64 } from "../lib/base64.ts";
 import { isMailAddress } from "../lib/mail_address.ts";
 import { byteLength } from "../lib/quote.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
+import { isMlDsa } from "../pki/key_algorithm.ts";
 import { findPemBlock } from "../pki/pem.ts";
-import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
+import {
+  parseCertificationRequest,
+  type RequestFacts,
+  type RequestSignatureOptions,
+  verifyRequestSignature,
+} from "../pki/pkcs10.ts";
 import { publicKeysEqual } from "../pki/public_key.ts";
 import { validateSignerName } from "./signer_name.ts";
 
@@ -64,7 +70,10 @@ export function defaultPodRequest(request: PodCertificateRequest): PodCertificat
 }
 
 /** Validates a new request; the faults are in the order of kube-apiserver. */
-export function validatePodRequestCreate({ spec }: PodCertificateRequest): FieldError[] {
+export function validatePodRequestCreate(
+  { spec }: PodCertificateRequest,
+  options: RequestSignatureOptions = {},
+): FieldError[] {
   return [
     ...validateSignerName("spec.signerName", spec.signerName),
     ...validateUserAnnotations(spec.unverifiedUserAnnotations ?? {}),
@@ -76,7 +85,7 @@ export function validatePodRequestCreate({ spec }: PodCertificateRequest): Field
     ...dns1123SubdomainErrors(spec.nodeName).map((text) => invalidName("spec.nodeName", spec.nodeName, text)),
     ...validateUid("spec.nodeUID", spec.nodeUID),
     ...validateExpiration(spec),
-    ...validateStubRequest(spec.stubPKCS10Request),
+    ...validateStubRequest(spec.stubPKCS10Request, options),
   ];
 }
 
@@ -144,7 +153,7 @@ function validateExpiration({ signerName, maxExpirationSeconds = DEFAULT_EXPIRAT
   return [invalid("spec.maxExpirationSeconds", maxExpirationSeconds, detail)];
 }
 
-function validateStubRequest(base64: string | null): FieldError[] {
+function validateStubRequest(base64: string | null, options: RequestSignatureOptions): FieldError[] {
   const der = decodeBase64(base64 ?? "") ?? new Uint8Array();
   if (der.length === 0) {
     // The second pair of fields was removed from v1, and the message still names it.
@@ -154,13 +163,16 @@ function validateStubRequest(base64: string | null): FieldError[] {
   if (der.length > REQUEST_MAX_BYTES) return [tooLong(REQUEST, REQUEST_MAX_BYTES)];
   const parsed = parseCertificationRequest(der);
   if (!parsed.ok) return [invalidOmitted(REQUEST, "must be a valid PKCS#10 CSR")];
-  const fault = findKeyFault(parsed.value);
+  const fault = findKeyFault(parsed.value, options);
   if (fault !== undefined) return [fault];
-  return verifyRequestSignature(parsed.value).ok ? [] : [invalidOmitted(REQUEST, "invalid signature")];
+  return verifyRequestSignature(parsed.value, options).ok ? [] : [invalidOmitted(REQUEST, "invalid signature")];
 }
 
 /** Finds the fault of the type or the size of the key. */
-function findKeyFault({ publicKey: { algorithm, bits, curve } }: RequestFacts): FieldError | undefined {
+function findKeyFault(
+  { publicKey: { algorithm, bits, curve } }: RequestFacts,
+  { allowMlDsa = false }: RequestSignatureOptions,
+): FieldError | undefined {
   switch (algorithm) {
     case "Ed25519":
       return undefined;
@@ -174,6 +186,8 @@ function findKeyFault({ publicKey: { algorithm, bits, curve } }: RequestFacts): 
       return invalid(REQUEST, `${size}-bit modulus`, "RSA keys must have modulus size 3072 or 4096");
     }
     default:
+      // Kubernetes 1.38 plans to accept these keys (kubernetes/kubernetes#142108).
+      if (allowMlDsa && isMlDsa(algorithm)) return undefined;
       return invalidOmitted(REQUEST, "unknown public key type; supported types are Ed25519, ECDSA, and RSA");
   }
 }

@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { sharedKey } from "../../tests/support/csr_builder.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
+import { ML_DSA_VECTORS } from "../../tests/support/ml_dsa_vectors.ts";
 import { buildPodRequest, buildStubRequest } from "../../tests/support/pod_request_builder.ts";
 import { REQUEST_VECTORS } from "../../tests/support/request_vectors.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
@@ -12,6 +13,7 @@ import { formatFieldError } from "../kube/field_error.ts";
 import { type Condition, formatTime } from "../kube/meta.ts";
 import { encodeBase64 } from "../lib/base64.ts";
 import { issueCertificate } from "../pki/issue.ts";
+import { hasMlDsa } from "../pki/ml_dsa.ts";
 import { encodePem } from "../pki/pem.ts";
 import {
   defaultPodRequest,
@@ -76,6 +78,15 @@ const creations: readonly {
   },
 ];
 
+for (const allowMlDsa of [false, true]) {
+  test(`validatePodRequestCreate() of an ML-DSA key, allowMlDsa: ${allowMlDsa}`, async () => {
+    const request = await buildPodRequest({ stubPKCS10Request: ML_DSA_VECTORS[2]?.request ?? "" });
+    const faults = validatePodRequestCreate(request, { allowMlDsa }).map(formatFieldError);
+    const fault = !allowMlDsa ? UNKNOWN_KEY : hasMlDsa() ? undefined : "invalid signature";
+    assert.deepEqual(faults, fault === undefined ? [] : [`${REQUEST}: ${fault}`]);
+  });
+}
+
 const BAD_CURVE = '"curve P-224": elliptic public keys must use curve P256, P384, or P521';
 const UNKNOWN_KEY = "unknown public key type; supported types are Ed25519, ECDSA, and RSA";
 
@@ -136,9 +147,10 @@ test("validatePodRequestCreate() takes linear time, whatever the request contain
 });
 
 test("defaultPodRequest() sets a lifetime of a day, with the fields in Go's order", async () => {
-  const { maxExpirationSeconds: _lifetime, ...spec } = (await buildPodRequest()).spec;
-  const request = defaultPodRequest({ ...await buildPodRequest(), spec });
-  assert.deepEqual(request, await buildPodRequest());
+  const whole = await buildPodRequest();
+  const { maxExpirationSeconds: _lifetime, ...spec } = whole.spec;
+  const request = defaultPodRequest({ ...whole, spec });
+  assert.deepEqual(request, whole);
   assert.deepEqual(Object.keys(request.spec).slice(-2), ["maxExpirationSeconds", "stubPKCS10Request"]);
 });
 

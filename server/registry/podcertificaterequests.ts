@@ -10,6 +10,7 @@ import { forbiddenField } from "../../core/kube/field_error.ts";
 import { isEqualJson } from "../../core/kube/json_value.ts";
 import { podCertificateRequestKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
+import type { RequestSignatureOptions } from "../../core/pki/pkcs10.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { isAllowedForSigner, type SignerCheckDeps } from "../admission/certificates.ts";
 import { nameColumn, textColumn } from "./columns.ts";
@@ -25,7 +26,9 @@ export const POD_CERTIFICATE_REQUESTS: Pick<StoredResource, "kind" | "storedVers
 };
 
 /** Creates the resource; only a user who may sign for the signer of a request may decide it. */
-export function createPodCertificateRequests(deps: SignerCheckDeps): Resource<PodCertificateRequest> {
+export function createPodCertificateRequests(
+  deps: SignerCheckDeps & RequestSignatureOptions,
+): Resource<PodCertificateRequest> {
   return {
     ...POD_CERTIFICATE_REQUESTS,
     columns: [
@@ -45,7 +48,7 @@ export function createPodCertificateRequests(deps: SignerCheckDeps): Resource<Po
       applyDefaults: defaultPodRequest,
       prepareForCreate: (request) => ({ ...request, status: {} }),
       validateName: subdomainNameErrors,
-      validateCreate: validatePodRequestCreate,
+      validateCreate: (request) => validatePodRequestCreate(request, deps),
       prepareForUpdate: (request, stored) => ({ ...request, status: stored.status }),
       validateUpdate: validatePodRequestUpdate,
       createOnUpdate: false,

@@ -6,6 +6,7 @@ import { Pkcs10CertificateRequest } from "@peculiar/x509";
 import { parseCertificate, parseCertificates } from "../../../core/pki/certificate.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
 import { parseCertificationRequest, verifyRequestSignature } from "../../../core/pki/pkcs10.ts";
+import { ML_DSA_VECTORS } from "../../support/ml_dsa_vectors.ts";
 import { FULL_REQUEST, REQUEST_VECTORS, SECP256K1_REQUEST } from "../../support/request_vectors.ts";
 import { toResult } from "../../../core/pki/der.ts";
 import { describePublicKey } from "../../../core/pki/keys.ts";
@@ -22,7 +23,11 @@ import { type Bytes, type Target } from "../target.ts";
 import { makeCertificates } from "../inputs/certificates.ts";
 import { fromBase64 } from "../inputs/seeds.ts";
 
-const REQUESTS = [FULL_REQUEST, SECP256K1_REQUEST, ...REQUEST_VECTORS.map(({ base64 }) => base64)].map(fromBase64);
+const REQUESTS = [
+  ...[FULL_REQUEST, SECP256K1_REQUEST],
+  ...REQUEST_VECTORS.map(({ base64 }) => base64),
+  ...ML_DSA_VECTORS.map(({ request }) => request),
+].map(fromBase64);
 const WORDS = [
   "\u0000",
   "0\u0000",
@@ -47,7 +52,7 @@ export const request: Target = {
   run(input) {
     const parsed = parseCertificationRequest(input);
     if (!parsed.ok) return resultOutcome(parsed);
-    const verified = verifyRequestSignature(parsed.value);
+    const verified = verifyRequestSignature(parsed.value, { allowMlDsa: true });
     formatName(parsed.value.subject);
     if (input.length < 65_536) compareRequest(input, parsed.value);
     return resultOutcome(verified);
