@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { assertLinear } from "../../tests/support/growth.ts";
 import { isMailAddress } from "./mail_address.ts";
 
 // What `net/mail` ParseAddress of Go 1.26 accepts and refuses.
@@ -38,3 +39,10 @@ for (const text of [...ACCEPTED, ...REFUSED]) {
     assert.equal(isMailAddress(text), want);
   });
 }
+
+test("isMailAddress() takes linear time", async () => {
+  for (const part of ["a.", '"a" ', "a ", '"\\\\', "a@", "<"]) {
+    const input = (size: number) => part.repeat(size / part.length);
+    await assertLinear({ limit: 102_400, input, read: isMailAddress });
+  }
+});

@@ -1,11 +1,16 @@
 import { encodePem, parsePemBlocks } from "../../../core/pki/pem.ts";
+import { encodeBase64 } from "../../../core/lib/base64.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import { validatePodRequestCreate, validatePodRequestStatusUpdate } from "../../../core/csr/validate_pod_request.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import { validateTrustBundleCreate } from "../../../core/csr/trust_bundle.ts";
 import { FULL_REQUEST, REQUEST_VECTORS } from "../../support/request_vectors.ts";
 import { TRUST_ANCHOR } from "../../support/trust_anchor.ts";
 import { assertHolds, assertSame } from "../oracle.ts";
 import { decodeText, encodeText, type Target } from "../target.ts";
+import { makeCertificates } from "../inputs/certificates.ts";
 import { fromBase64 } from "../inputs/seeds.ts";
+import { buildPodRequest } from "../../support/pod_request_builder.ts";
 
 const BLOCK = encodePem("CERTIFICATE REQUEST", fromBase64(FULL_REQUEST));
 
@@ -64,3 +69,32 @@ export const trustBundle: Target = {
     return `${Math.min(faults.length, 3)} ${faults[0]?.message.replace(/\d+/g, "0") ?? ""}`;
   },
 };
+
+/** `pod_chain`: the chain that a signer writes into the status of a PodCertificateRequest, and the request in its spec. */
+export async function podChain(): Promise<Target> {
+  const now = new Date("2026-06-01T00:00:00Z");
+  const request = await buildPodRequest();
+  const [certificate = new Uint8Array()] = await makeCertificates();
+  const leaf = encodePem("CERTIFICATE", certificate);
+  return {
+    name: "pod_chain",
+    seeds: [leaf, `text before\n${leaf}${BLOCK}`, leaf.repeat(2)].map(encodeText),
+    words: ["CERTIFICATE", ...pem.words],
+    maxBytes: 2 ** 21,
+    run(input) {
+      const text = decodeText(input);
+      const condition = {
+        type: "Issued",
+        status: "True",
+        lastTransitionTime: formatTime(now),
+        reason: "R",
+        message: "",
+      };
+      const status = { conditions: [condition], certificateChain: text };
+      const stubPKCS10Request = encodeBase64(input);
+      const written = validatePodRequestStatusUpdate({ ...request, status }, request, now);
+      const created = validatePodRequestCreate({ ...request, spec: { ...request.spec, stubPKCS10Request } });
+      return [...written, ...created].map(({ field }) => field).join();
+    },
+  };
+}
