@@ -38,7 +38,7 @@ test("ca init and up with --signing-key-command use a CA whose key is in no file
     assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, quiet), "ok");
   }
   const files = await readdir(`${instance.data}/pki`);
-  assert.deepEqual(files.sort(), ["apiserver.crt", "apiserver.key", "ca.crl", "ca.crt"]);
+  assert.deepEqual(files.sort(), ["apiserver.crt", "apiserver.key", "ca.crl", "ca.crt", "sa.key", "sa.pub"]);
   const runs = new Set((await readFile(folder.join("runs"), "utf8")).trim().split("\n"));
   assert.deepEqual([...runs].sort(), [`public-key ${instance.data}/pki/ca.crt`, `sign ${instance.data}/pki/ca.crt`]);
 });

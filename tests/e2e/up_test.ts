@@ -35,6 +35,8 @@ test("tlsboot up creates its files, for their owner only, and prints the next co
       ["pki/ca.key", "600"],
       ["pki/apiserver.crt", "644"],
       ["pki/apiserver.key", "600"],
+      ["pki/sa.key", "600"],
+      ["pki/sa.pub", "644"],
       ["tlsboot.db", "600"],
       ["admin.kubeconfig", "600"],
       ["bootstrap.kubeconfig", "600"],

@@ -42,6 +42,8 @@ test("openssl verifies everything that up and bootstrap write: chains, keys, and
     "data/pki/apiserver.key",
     "data/pki/ca.crt",
     "data/pki/ca.key",
+    "data/pki/sa.key",
+    "data/pki/sa.pub",
     "n1/kubeconfig",
     "n1/pki/kubelet-client",
   ]);

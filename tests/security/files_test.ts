@@ -9,8 +9,8 @@ import { buildCsr } from "../support/csr_builder.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-/** The public files: certificates, CRLs, and files without a secret, such as the number of the format. */
-const PUBLIC = /(?:^|\/)(?:[^/]*\.cr[tl]|format|\.tlsboot-demo|refused\.yaml)$/;
+/** The public files: certificates, CRLs, public keys, and files without a secret, such as the number of the format. */
+const PUBLIC = /(?:^|\/)(?:[^/]*\.(?:cr[tl]|pub)|format|\.tlsboot-demo|refused\.yaml)$/;
 
 /** Runs tlsboot under a umask, which a shell sets because no runtime can set it for a child. */
 function startWith(umask: string, args: readonly string[], cwd: string): Running {
@@ -74,6 +74,7 @@ const SECRETS: readonly { readonly path: string; readonly args: readonly string[
   ...[
     "pki/ca.key",
     "pki/apiserver.key",
+    "pki/sa.key",
     "admin.kubeconfig",
     "bootstrap.kubeconfig",
     "tlsboot.db",

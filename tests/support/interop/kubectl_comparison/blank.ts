@@ -15,6 +15,8 @@ const DURATION = /\b\d+\.\d{3,}m?s\b/g;
 const REVISION = /((?:resourceVersion|ResourceVersion|Resource Version)\\?"?: *\\?"?)([1-9]\d*)/g;
 /** A bootstrap token, and the signature that proves its secret. */
 const TOKEN = /\b[a-z0-9]{6}\.[a-z0-9]{16}\b/g;
+/** A service account token: its times and its id differ, and so does its signature. */
+const ACCOUNT_TOKEN = /\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]{40,}/g;
 const SIGNATURE = /\beyJ[\w-]+\.\.[\w-]{43}\b/g;
 /** Time and process in the head of a line of klog's. */
 const KLOG_HEAD = /^([IWEF])\d{4} [\d:.]+ +\d+ /gm;
@@ -53,10 +55,11 @@ export function createTextBlanker(options: TextBlankerOptions): (text: string) =
       const name = new RegExp(`\\b${base.replaceAll(".", "\\.")}[bcdfghjklmnpqrstvwxz2456789]{5}\\b`, "g");
       out = out.replace(name, `${base}<generated>`);
     }
-    out = out.replace(KLOG_HEAD, "$1 ").replace(SHORT_WATCH, "").replace(UUID, uids).replace(TOKEN, tokens).replace(
-      SIGNATURE,
-      "<signature>",
-    );
+    out = out.replace(ACCOUNT_TOKEN, "<service account token>").replace(KLOG_HEAD, "$1 ").replace(SHORT_WATCH, "")
+      .replace(UUID, uids).replace(TOKEN, tokens).replace(
+        SIGNATURE,
+        "<signature>",
+      );
     for (const time of TIMES) out = out.replace(time, (at) => Date.parse(at) < from ? at : "<time>");
     out = out.replace(REVISION, (_, before: string, rv: string) => `${before}${revisions(rv)}`);
     out = out.replace(AGE, "<age>").replace(DURATION, "<duration>").replace(TEMPORARY, "$1<n>").replace(
