@@ -131,6 +131,33 @@ test("who_has_what: the register is listed, described and verified, and an audit
   assert.match(out, /^serialNumber,subject,signerName,/m);
 });
 
+test("trust_bundles: the CA of the API is fetched, and that of a signer follows its bundle", async () => {
+  const guide = await readGuide("trust_bundles");
+  const changed = "until [ -s reloaded ]; do sleep 0.1; done; rm reloaded";
+  const out = await type({
+    ...guide,
+    blocks: [
+      ...guide.blocks,
+      changed,
+      "openssl x509 -in web.pem -noout -subject; openssl verify -CAfile kubernetes.pem tlsboot-data/pki/apiserver.crt",
+      "tlsboot ca init --data-dir next --common-name next-ca",
+      "export KUBECONFIG=tlsboot-data/admin.kubeconfig",
+      "kubectl get clustertrustbundle example.com:web:v1 -o json > v1.json",
+      `jq --rawfile ca next/pki/ca.crt '.metadata = {name: "example.com:web:v2"} | .spec.trustBundle = $ca' v1.json > v2.json`,
+      "kubectl create -f v2.json",
+      changed,
+      "grep -c BEGIN web.pem",
+    ],
+  }, {
+    before: ["tlsboot up"],
+    values: { "--watch --exec 'nginx -s reload'": "--watch --exec 'echo yes > reloaded' & boot=$!" },
+  });
+  assert.match(out, /^kubernetes\.io:kube-apiserver-serving:\w+ +kubernetes\.io\/kube-apiserver-serving +1 /m);
+  assert.match(out, /^ok/m);
+  assert.match(out, /subject=CN ?= ?web-ca\n.*apiserver\.crt: OK\n/);
+  assert.match(out, /^2$/m);
+});
+
 test("stolen_machine: a person and a node are revoked, and get new certificates", async () => {
   const guide = await readGuide("stolen_machine");
   const asNode = "kubectl --kubeconfig new-n1/kubeconfig auth whoami";

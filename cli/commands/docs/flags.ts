@@ -73,6 +73,7 @@ export const GUIDE_NAMES = [
   "pod_certificates",
   "post_quantum",
   "stolen_machine",
+  "trust_bundles",
   "web_server",
   "who_has_what",
 ] as const;
