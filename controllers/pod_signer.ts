@@ -100,7 +100,7 @@ export function createPodSigner(deps: PodSignerDeps): Reconciler<PodCertificateR
     const status = createRefusedStatus(refusal, clock.now());
     await deps.store.update({ ...request, status }, signal, "status");
     const { kind, reason, message } = refusal;
-    logger.warn("pod certificate refused", { ...describe(request), condition: kind, reason, message });
+    logger.warn("pod certificate refused", { ...describe(request), condition: kind, reason, detail: message });
     return DONE;
   }
 

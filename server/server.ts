@@ -44,7 +44,7 @@ import { countRejections, gaugeInflight, gaugeLevels } from "./metrics/flow_cont
 import { countObjects } from "./metrics/storage.ts";
 import { limitRepeats } from "./log_limiter.ts";
 import { Register } from "./register/register.ts";
-import { createRequestCommit } from "./register/request_commit.ts";
+import { createPodRequestCommit, createRequestCommit } from "./register/request_commit.ts";
 import { followUnrecorded } from "./register/unrecorded.ts";
 import { openRevocations, type Revocations } from "./revocation/revocations.ts";
 import { createResources } from "./registry/resources.ts";
@@ -272,6 +272,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     clientCas,
     logger,
     commitRequest,
+    commitPodRequest: createPodRequestCommit({ storage, register, clientCas }),
     allowMlDsa,
     ...(serviceAccounts === undefined ? {} : {
       serviceAccountToken: createTokenSubresource({

@@ -79,7 +79,7 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
   const fault = findProfileFault(profile, facts, usages, csr.spec.expirationSeconds);
   if (fault !== undefined) return fail(fault.message, fault.rule);
   const { clientTrust = "distrusted" } = input;
-  if (clientTrust !== "distrusted" && !CLIENT_SIGNERS.has(profile.signerName) && passesAsClient(usages)) {
+  if (clientTrust !== "distrusted" && !CLIENT_SIGNERS.has(profile.signerName) && isValidForClients(usages)) {
     const why = clientTrust === "trusted"
       ? "the API trusts this CA for clients"
       : "it is unknown whether the API trusts this CA for clients";
@@ -174,7 +174,7 @@ function copySubjectFields(subject: DistinguishedName): SubjectFields {
 }
 
 /** Reports whether a certificate is valid for clients, which it also is without extended key usages. */
-function passesAsClient(usages: readonly string[]): boolean {
+export function isValidForClients(usages: readonly string[]): boolean {
   const known = toExtendedKeyUsageOids(usages);
   return known.length === 0 || ["any", "client auth"].some((usage) => usages.includes(usage));
 }

@@ -17,7 +17,7 @@ import type { CertificatePlan } from "../pki/issue.ts";
 import { parseCertificationRequest, type RequestFacts, type RequestSignatureOptions } from "../pki/pkcs10.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { listKubeletKeyTypes } from "./key_rules.ts";
-import { planCertificate, type PlanInput } from "./plan.ts";
+import { isValidForClients, planCertificate, type PlanInput } from "./plan.ts";
 import { findPodFactFault, toPodFacts } from "./pod_facts.ts";
 import { composePodRequest, fillProfile, findPodFault, listAnnotations } from "./pod_profile.ts";
 import type { ProfileSpec } from "./profile_spec.ts";
@@ -73,7 +73,7 @@ const MAX_CHAIN_BYTES = 100 * 1_024;
 
 /** Plans the certificate of a pod: the pod first, then its request and its annotations, then as any other certificate. */
 export function planPodCertificate(input: PodPlanInput): Result<PodCertificatePlan, PodRefusal> {
-  const { request, spec } = input;
+  const { request, spec, clientTrust } = input;
   const { signerName, maxExpirationSeconds, unverifiedUserAnnotations = {} } = request.spec;
   const pod = toPodFacts(request);
   const podFault = findPodFactFault(pod) ?? findPodFault(spec.pods ?? {}, pod);
@@ -96,6 +96,7 @@ export function planPodCertificate(input: PodPlanInput): Result<PodCertificatePl
     csr: { spec: toSigningSpec(composed.usages, maxExpirationSeconds) },
     facts: composed.facts,
     profile: createCustomProfile(signerName, filled),
+    clientTrust: clientTrust === "trusted" ? clientTrust : "distrusted",
     backdating: BACKDATING,
   });
   if (!planned.ok) {
@@ -106,6 +107,9 @@ export function planPodCertificate(input: PodPlanInput): Result<PodCertificatePl
     return deny(composed.annotatedRules.has(error.rule) ? INVALID_ANNOTATIONS : NOT_ALLOWED, error.message);
   }
   const certificate = planned.value;
+  if (clientTrust === "unknown" && isValidForClients(certificate.usages)) {
+    return err({ kind: "error", message: "it is unknown whether the API trusts this CA for clients" });
+  }
   const longName = certificate.dnsNames.map((name) => findDnsNameFault(name.replace(/^\*\./, ""))).find(Boolean);
   if (longName !== undefined) return deny(NOT_ALLOWED, longName);
   return ok({ certificate, beginRefreshAt: planRefresh(certificate, spec.lifetime.refreshBeforeMs) });

@@ -182,10 +182,37 @@ test("planPodCertificate() fails what cannot be signed, with the reason of a Cer
   }
 });
 
-test("planPodCertificate() leaves a request pending while the CA ends too soon", async () => {
-  const planned = await plan({}, { caNotAfter: new Date(NOW.getTime() + HOUR_MS) });
-  assert.ok(!planned.ok && planned.error.kind === "error");
-});
+for (
+  const { name, options = {}, edit, want } of [
+    {
+      name: "leaves a request pending while the CA ends too soon",
+      edit: { caNotAfter: new Date(NOW.getTime() + HOUR_MS) },
+      want: "error",
+    },
+    {
+      name: "leaves a request for a client pending while the API does not say which CAs it trusts",
+      edit: { clientTrust: "unknown" },
+      want: "error",
+    },
+    {
+      name: "signs for a server although the API does not say which CAs it trusts",
+      options: annotated({ [USAGES]: "server auth" }),
+      edit: { clientTrust: "unknown" },
+      want: "ok",
+    },
+    {
+      name: "denies although the API does not say which CAs it trusts",
+      options: { namespace: "other" },
+      edit: { clientTrust: "unknown" },
+      want: "Denied",
+    },
+  ] satisfies { name: string; options?: PodRequestOptions; edit: Partial<PodPlanInput>; want: string }[]
+) {
+  test(`planPodCertificate() ${name}`, async () => {
+    const planned = await plan(options, edit);
+    assert.equal(planned.ok ? "ok" : planned.error.kind, want);
+  });
+}
 
 for (
   const { name, seconds, text = POD_PROFILE, lifetime, refresh } of [

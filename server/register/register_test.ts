@@ -1,17 +1,21 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest, PodCertificateRequest } from "../../core/kube/certificates_v1.ts";
 import type { IssuedCertificate, RequestRecord } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
-import { findPemBlock } from "../../core/pki/pem.ts";
+import { issueCertificate } from "../../core/pki/issue.ts";
+import { encodePem, findPemBlock } from "../../core/pki/pem.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
+import { createIssuedStatus, planPodCertificate } from "../../core/signing/pod_plan.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { buildPodRequest, POD_PROFILE, POD_SIGNER } from "../../tests/support/pod_requests.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import { ADMIN, createTestApp, createUser, type TestApp } from "../../tests/support/test_app.ts";
+import { parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import { type Storage, type Write, WriteRefusedError } from "../storage/storage.ts";
 import { Register, REGISTER_PREFIX } from "./register.ts";
@@ -46,6 +50,40 @@ async function sign(app: TestApp, name: string, pem: string) {
 async function listRecords(app: TestApp): Promise<readonly IssuedCertificate[]> {
   return (JSON.parse((await app.send("GET", RECORDS)).text) as { items: IssuedCertificate[] }).items;
 }
+
+test("the certificate of a pod is recorded with its request, and once", async () => {
+  await using app = await createTestApp({ clientCas: () => [ca.certificate] });
+  const requests = "/apis/certificates.k8s.io/v1/namespaces/default/podcertificaterequests";
+  const { metadata: { name, namespace }, ...body } = await buildPodRequest({ namespace: "default" });
+  const created = await app.send("POST", requests, { body: { ...body, metadata: { name, namespace } } });
+  assert.equal(created.code, 201, created.text);
+  const request = JSON.parse(created.text) as PodCertificateRequest;
+  const now = app.clock.now();
+  const plan = planPodCertificate({
+    request,
+    spec: parseProfileOrThrow(POD_PROFILE.replace("allowed: [web,", "allowed: [default,")),
+    caNotAfter: ca.certificate.notAfter,
+    signingDurationSeconds: 86_400,
+    now,
+  });
+  assert.ok(plan.ok);
+  const chain = encodePem("CERTIFICATE", await issueCertificate(plan.value.certificate, ca, Uint8Array.of(9)));
+  const status = createIssuedStatus(plan.value, chain, now);
+  const issued = await app.send("PUT", `${requests}/${name}/status`, { body: { ...request, status } });
+  assert.equal(issued.code, 200, issued.text);
+  await app.send("PUT", `${requests}/${name}/status`, { body: JSON.parse(issued.text) });
+  await app.send("DELETE", `${requests}/${name}`);
+  const [record, ...more] = await listRecords(app);
+  assert.deepEqual(more, []);
+  const { source, signerName, uris, request: origin, issuerFingerprint } = record?.spec ?? {};
+  assert.deepEqual({ source, signerName, uris, origin, issuerFingerprint }, {
+    source: "PodCertificateRequest",
+    signerName: POD_SIGNER,
+    uris: ["spiffe://example.org/ns/default/sa/shop"],
+    origin: { name: `default/${name}`, uid: request.metadata.uid },
+    issuerFingerprint: ca.certificate.sha256Fingerprint,
+  });
+});
 
 test("a certificate is recorded with its request, its requester and its approval", async () => {
   await using app = await createTestApp({ clientCas: () => [ca.certificate] });

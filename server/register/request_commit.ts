@@ -1,17 +1,18 @@
 /**
- * The writes of CertificateSigningRequests. Each takes effect together with what the server records about it: the address
- * of the requester, the user who decided, and the certificate.
+ * The writes of CertificateSigningRequests and PodCertificateRequests. Each takes effect together with what the server
+ * records about it: the certificate, and for the former the address of the requester and the user who decided.
  */
 import { findLeafCertificate } from "../../core/csr/certificate.ts";
 import { findCondition } from "../../core/csr/phase.ts";
 import { findTokenId } from "../../core/bootstrap/token_secret.ts";
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest, PodCertificateRequest } from "../../core/kube/certificates_v1.ts";
 import { formatTime, getName } from "../../core/kube/meta.ts";
 import type { RequestDecision, RequestRecord, RequestRecordSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
-import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import { parsePemBlocks } from "../../core/pki/pem.ts";
 import type { Random } from "../../core/ports.ts";
 import { type CertificateDescription, describeIssued } from "../../core/register/record.ts";
-import { describeRequestOrigin } from "../../core/register/request_origin.ts";
+import { describePodOrigin, describeRequestOrigin } from "../../core/register/request_origin.ts";
 import { findCertificateFingerprint } from "../../core/revocation/revocation_index.ts";
 import { createUid, toStorageKey } from "../registry/registry.ts";
 import { requestRecords } from "../registry/requestrecords.ts";
@@ -69,6 +70,33 @@ export function createRequestCommit(deps: RequestCommitDeps): (write: Write, con
       }
     }
   };
+}
+
+/** Creates the function that makes the writes of requests for pods, whose certificates get records too. */
+export function createPodRequestCommit(
+  { storage, register, clientCas }: Omit<RequestCommitDeps, "random">,
+): (write: Write, context: CommitContext) => Promise<StorageEvent> {
+  return async (write, { stored, others }) => {
+    const writes = [...others, write];
+    const request = write.kind === "delete" ? undefined : write.object as PodCertificateRequest;
+    const before = stored as PodCertificateRequest | undefined;
+    const chain = request?.status.certificateChain ?? "";
+    const leaf = chain === "" || chain === before?.status.certificateChain ? undefined : parseLeaf(chain);
+    if (request === undefined || leaf === undefined) return (await storage.transact(writes)).at(-1)!;
+    const issuer = findIssuer(leaf, [...register.authorities, ...clientCas()]);
+    const description = describeIssued(leaf, {
+      ...describePodOrigin(request),
+      ...(issuer === undefined ? {} : { issuerFingerprint: issuer.sha256Fingerprint }),
+    });
+    return (await register.record(description, writes)).at(-1)!;
+  };
+}
+
+/** Parses the first certificate of a chain that the validation has accepted. */
+function parseLeaf(chain: string): CertificateFacts | undefined {
+  const [block] = parsePemBlocks(chain);
+  const leaf = block === undefined ? undefined : parseCertificate(block.bytes);
+  return leaf?.ok === true ? leaf.value : undefined;
 }
 
 /** Plans the write of the record of a request that belongs to a write of the request. */

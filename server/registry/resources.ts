@@ -62,13 +62,15 @@ export interface ResourcesDeps extends RevocationResourceDeps, RequestSignatureO
   readonly rbac: RbacSource;
   /** Makes the writes of requests; by default they are written alone, without what the server records. */
   readonly commitRequest?: NonNullable<Resource["commit"]>;
+  /** Makes the writes of requests for pods, likewise. */
+  readonly commitPodRequest?: NonNullable<Resource["commit"]>;
   /** The tokens of service accounts; absent where none are issued. */
   readonly serviceAccountToken?: PostedSubresource;
 }
 
 /** Builds the list of everything that is served; the RBAC resources call the authorizer before they grant anything. */
 export function createResources(deps: ResourcesDeps): readonly Resource[] {
-  const { commitRequest, serviceAccountToken } = deps;
+  const { commitRequest, commitPodRequest, serviceAccountToken } = deps;
   const requests = {
     ...createCsrResource(deps),
     ...(commitRequest === undefined ? {} : { commit: commitRequest }),
@@ -82,7 +84,10 @@ export function createResources(deps: ResourcesDeps): readonly Resource[] {
   });
   return [
     ...plain,
-    createPodCertificateRequests(deps) as Resource,
+    {
+      ...createPodCertificateRequests(deps) as Resource,
+      ...(commitPodRequest === undefined ? {} : { commit: commitPodRequest }),
+    },
     ...createRbacResources(deps) as readonly Resource[],
     createRevocationResource(deps) as Resource,
     ...ABSENT_RESOURCES,

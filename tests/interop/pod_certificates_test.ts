@@ -10,6 +10,7 @@ import type { ClusterTrustBundle, PodCertificateRequest } from "../../core/kube/
 import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
+import { startInstance } from "../support/interop/instance.ts";
 import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
 import { openssl } from "../support/interop/openssl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
@@ -168,6 +169,60 @@ test("pods get certificates by kubelet's code, denials and failures with reasons
   assert.deepEqual(new Set(records.map(({ spec }) => spec.serialNumber?.replace(/^0+/, ""))), new Set(serials));
   assert.equal(records.length, serials.length, "nothing is signed twice");
 });
+
+test("tlsboot up with the same signer: a request that an administrator makes is issued, recorded and published", async () => {
+  await using instance = await startInstance();
+  const { folder, kubectl } = instance;
+  await makePodCa(folder);
+  const profile = folder.join("pods.yaml");
+  // `up` publishes no list of the CAs that it trusts for clients, so nothing else may issue client certificates.
+  await writeFile(profile, PROFILE.replace("client auth, ", ""));
+  const manifest = await instance.tlsboot("signer", "--pod-certificates", "--print-rbac", "--profile", profile);
+  await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
+  const token = await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system");
+  const kubeconfig = folder.join("signer.kubeconfig");
+  await cp(instance.adminKubeconfig, kubeconfig);
+  const own = kubectl.as(kubeconfig);
+  await own.run("config", "set-credentials", "signer", `--token=${token.trim()}`);
+  await own.run("config", "set-context", "--current", "--user=signer");
+  await using signer = startTlsboot([
+    ...["signer", "--pod-certificates", "--kubeconfig", kubeconfig, "--profile", profile],
+    ...["--cluster-signing-cert-file", folder.join("pods-ca.crt")],
+    ...["--cluster-signing-key-file", folder.join("pods-ca.key")],
+  ]);
+  await kubectl.run("create", "namespace", "work");
+  for (const namespace of ["work", "default"]) {
+    await kubectl.given({ stdin: await requestManifest(namespace) }).run("create", "-f", "-");
+  }
+  const request = ["podcertificaterequests/by-hand", "--timeout=30s"];
+  await kubectl.run("wait", ...request, "--for=condition=Issued", "--namespace=work");
+  await kubectl.run("wait", ...request, "--for=condition=Denied", "--namespace=default");
+  const found = await instance.tlsboot("get", "certificates", "--kubeconfig", instance.adminKubeconfig, "-o", "json");
+  const records = (JSON.parse(found.stdout).items as readonly IssuedCertificate[])
+    .filter(({ spec }) => spec.source === "PodCertificateRequest");
+  assert.deepEqual(records.map(({ spec: { signerName, request, uris } }) => [signerName, request?.name, uris]), [
+    [SIGNER, "work/by-hand", ["spiffe://example.org/ns/work/sa/shop"]],
+  ]);
+  assert.match(await kubectl.run("get", "clustertrustbundles"), /^example\.com:work:[0-9a-f]{24} /m);
+  assert.doesNotMatch(signer.stderr(), /forbidden|cannot sign|rights are missing/i);
+});
+
+/** A request as an administrator writes it, who is not asked for a pod. */
+async function requestManifest(namespace: string): Promise<string> {
+  const key = await openssl(["genpkey", "-algorithm", "ED25519"]);
+  const pem = await openssl(["req", "-new", "-key", "/dev/stdin", "-subj", "/"], key);
+  return JSON.stringify({
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "PodCertificateRequest",
+    metadata: { name: "by-hand", namespace },
+    spec: {
+      signerName: SIGNER,
+      ...{ podName: "shop-1", podUID: "1-a", serviceAccountName: "shop", serviceAccountUID: "1-b" },
+      ...{ nodeName: "node-1", nodeUID: "1-c" },
+      stubPKCS10Request: pem.replace(/-----.*-----|\n/g, ""),
+    },
+  });
+}
 
 /** Writes the profile, grants the rights that are printed for it, and returns a kubeconfig with them. */
 async function grantRights(): Promise<string> {
