@@ -79,7 +79,7 @@ async function issue(api: FakeApi, object: KubeObject, now: Date, names = NAMES)
 
 test("bootstrapServing() requests kubelet's subject, usages and names, and keeps kubelet's files", async () => {
   await using f = await fixture();
-  const outcome = await f.run({ expirationSeconds: 600 });
+  const outcome = await f.run({ expirationSeconds: 600, keyAlgorithm: "ecdsa-p384" });
   assert.equal(outcome.kind, "issued");
   assert.equal(outcome.certificatePath, CURRENT);
   const csr = f.request();
@@ -90,6 +90,7 @@ test("bootstrapServing() requests kubelet's subject, usages and names, and keeps
   assert.equal(request.subject.commonName, "system:node:n1");
   assert.deepEqual(request.subject.organizations, ["system:nodes"]);
   assert.deepEqual([request.dnsNames, request.ipAddresses], [["n1"], ["192.0.2.1"]]);
+  assert.equal(request.keyBits, 384);
   assert.equal(f.files.mode(CURRENT), 0o600);
   assert.equal(f.files.entries.get(CURRENT)?.kind, "symlink");
   assert.match(f.files.text(CURRENT) ?? "", /^-----BEGIN CERTIFICATE-----[\s\S]+-----BEGIN EC PRIVATE KEY-----/);

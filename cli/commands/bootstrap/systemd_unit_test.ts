@@ -97,6 +97,8 @@ test("systemdUnit() reads as systemd reads, with every path absolute", () => {
     servingDns: ["a.example,b.example"],
     servingIp: ["192.0.2.1"],
     duration: ["24h"],
+    keyAlgorithm: ["ml-dsa-65"],
+    featureGates: ["MLDSA=true"],
     signal: ["HUP:run/a.pid"],
     wait: ["30m"],
   }));
@@ -104,7 +106,8 @@ test("systemdUnit() reads as systemd reads, with every path absolute", () => {
     ...["/usr/local/bin/tlsboot", "bootstrap", "--bootstrap-kubeconfig", "/instance/bootstrap.kubeconfig"],
     ...["--kubeconfig", "/instance/n1.conf", "--cert-dir", "/instance/pki", "--hostname-override", "n1"],
     ...["--serving", "--serving-dns", "a.example", "--serving-dns", "b.example", "--serving-ip", "192.0.2.1"],
-    ...["--duration", "86400s", "--signal", "SIGHUP:/instance/run/a.pid", "--rotate-certificates", "--wait", "1800s"],
+    ...["--duration", "86400s", "--key-algorithm", "ml-dsa-65", "--feature-gates", "MLDSA=true"],
+    ...["--signal", "SIGHUP:/instance/run/a.pid", "--rotate-certificates", "--wait", "1800s"],
   ]);
   assert.deepEqual(words(values["ReadWritePaths"] ?? ""), ["/instance/pki", "/instance"]);
   assert.equal(values["CapabilityBoundingSet"], "CAP_KILL");
