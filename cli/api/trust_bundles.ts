@@ -3,9 +3,10 @@ import { type ApiClient, listAll } from "../../client/objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../core/kube/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../../core/kube/kinds/mod.ts";
-import { formatApiVersion, formatCollectionPath, formatObjectPath } from "../../core/kube/schema.ts";
+import { formatCollectionPath, formatObjectPath } from "../../core/kube/schema.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { isGroupMissing } from "./records.ts";
+import { createMissingKindError } from "./served_kinds.ts";
 
 /** One bundle by its name, or all bundles of a signer that have some labels, as a projected volume selects them. */
 export type TrustBundleSelection =
@@ -69,11 +70,7 @@ export function createNoBundleError(selection: TrustBundleSelection): AppError {
 /** Adds the next step to the failure of a request for bundles. Other errors are returned as they are. */
 export function explainTrustBundleFailure(error: unknown): unknown {
   if (isGroupMissing(error)) {
-    const kind = `ClusterTrustBundles of ${formatApiVersion(clusterTrustBundleKind)}`;
-    return new AppError("not_found", `the server does not serve ${kind}`, {
-      cause: error,
-      hint: "Kubernetes serves them from version 1.37 on; copy the bundle from a server that does",
-    });
+    return createMissingKindError(clusterTrustBundleKind, "copy the bundle from a server that does", error);
   }
   if (!isAppError(error, "access_denied")) return error;
   return new AppError("access_denied", error.message, {

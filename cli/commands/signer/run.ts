@@ -1,10 +1,12 @@
 /** Runs the signing controller against a remote API, or prints its permissions or the rules of a profile. */
 import { resolve } from "node:path";
+import { createApiClient } from "../../../client/objects/api.ts";
 import { createClientTrust } from "../../../client/objects/client_trust.ts";
 import { createFilePort } from "../../../client/files.ts";
 import type { RecordPodCertificate } from "../../../controllers/pod_signer.ts";
 import type { RecordIssued } from "../../../controllers/signer.ts";
 import { findTokenId } from "../../../core/bootstrap/token_secret.ts";
+import { clusterTrustBundleKind, podCertificateRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { describePodOrigin, describeRequestOrigin } from "../../../core/register/request_origin.ts";
 import { findCertificateFingerprint } from "../../../core/revocation/revocation_index.ts";
 import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
@@ -15,6 +17,7 @@ import { type IssuedLog, openIssuedLog } from "../../authority/issued_log.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import type { SignerFlags } from "./flags.ts";
 import { describeIgnoredKubeconfig } from "../../api/connection.ts";
+import { checkServedKinds } from "../../api/served_kinds.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
@@ -29,6 +32,10 @@ import { runRemoteController } from "../../instance/remote_controller.ts";
 import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../../instance/signer_profiles.ts";
 import { openMlDsaGate } from "../../instance/ml_dsa_gate.ts";
 import { openSigningCas, signingDurationSeconds, toSigningCaFlags } from "../../instance/signing_cas.ts";
+
+/** The kinds that --pod-certificates needs. */
+const POD_KINDS = [podCertificateRequestKind, clusterTrustBundleKind];
+const UPGRADE = "upgrade kube-apiserver, or leave out --pod-certificates";
 
 /** The action of the command `tlsboot signer`. */
 export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -75,6 +82,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
     async (transport, deps, leading) => {
       const trusting = { ...signing, isTrustedForClients: createClientTrust(transport, deps, leading) };
       if (isForPods) {
+        await checkServedKinds(createApiClient(transport, deps), POD_KINDS, UPGRADE, leading);
         const record = log === undefined ? {} : { record: createPodRecorder(log) };
         await runPodSigner(transport, { ...trusting, ...record }, deps, leading);
       } else {
