@@ -1,10 +1,12 @@
 /** `docs/rbac/signer.yaml` is what `tlsboot signer --print-rbac` prints. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { run } from "../cli/run.ts";
 import { createSignerObjectNames } from "../core/signing/rbac.ts";
 import { createCapturedIo } from "./support/captured_io.ts";
+import { POD_PROFILE } from "./support/pod_requests.ts";
+import { createTempFolder } from "./support/temp.ts";
 
 async function printRbac(...args: readonly string[]): Promise<string> {
   const io = createCapturedIo();
@@ -25,6 +27,16 @@ test("tlsboot signer --print-rbac grants the signers that are named, and leases 
   assert.match(one, /name: tlsboot:signer:kubernetes\.io\.kubelet-serving\n/);
   const elsewhere = await printRbac("--leader-elect-resource-namespace", "leases");
   assert.match(elsewhere, /name: tlsboot:signer\n {2}namespace: leases\nrules:\n- apiGroups:\n {2}- coordination/);
+});
+
+test("tlsboot signer --pod-certificates --print-rbac grants requests for pods and bundles, under names of its own", async () => {
+  await using folder = await createTempFolder();
+  await writeFile(folder.join("pods.yaml"), POD_PROFILE);
+  const printed = await printRbac("--pod-certificates", "--profile", folder.join("pods.yaml"));
+  assert.match(printed, /resources:\n {2}- podcertificaterequests\n {2}verbs:\n {2}- list\n {2}- watch\n-/);
+  assert.match(printed, /resources:\n {2}- signers\n {2}verbs:\n {2}- sign\n {2}- attest\n/);
+  assert.match(printed, /name: tlsboot-pod-signer\.example\.com\.pods\n/);
+  assert.doesNotMatch(printed, /certificatesigningrequests|approval|secrets/);
 });
 
 test("signerObjectNames() differ by signers, whatever the order, and are never too long", () => {

@@ -64,6 +64,9 @@ export async function openSignerProfiles(
     profiles.set(signerName, source);
   }
   const missing = custom.find((name) => !profiles.has(name));
+  if (missing !== undefined && isForPods) {
+    throw new UsageError(`--signer-name: "${missing}" has no profile for pods`, "give its rules with --profile FILE");
+  }
   if (missing !== undefined) throw createUnknownSignerError(missing);
   return { signerNames: names.length > 0 ? [...new Set(names)] : [...profiles.keys()], profiles };
 }

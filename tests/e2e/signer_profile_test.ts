@@ -183,6 +183,21 @@ for (
       want: '--profile: two profiles are for signer "example.com/web"',
     },
     {
+      name: "no signer for pods",
+      args: ["--pod-certificates"],
+      want: "--pod-certificates: no signer is named",
+    },
+    {
+      name: "a signer of Kubernetes for pods",
+      args: ["--pod-certificates", "--signer-name", "kubernetes.io/kubelet-serving"],
+      want: '--signer-name: "kubernetes.io/kubelet-serving" has no profile for pods',
+    },
+    {
+      name: "a profile for pods that names none",
+      args: ["--pod-certificates", "--profile", "web.yaml"],
+      want: "pods: missing; it says which pods may have certificates",
+    },
+    {
       name: "a file that is not there",
       args: ["--profile", "nowhere.yaml"],
       want: 'nowhere.yaml": no such file',
