@@ -23,8 +23,7 @@ import { parseJwt, verifyJwt } from "../../core/service_accounts/jwt.ts";
 import type { TokenKey } from "../../core/service_accounts/keys.ts";
 import { nodes } from "../registry/nodes.ts";
 import { findPod } from "../registry/pods.ts";
-import { toStorageKey } from "../registry/registry.ts";
-import type { StoredResource } from "../registry/resource.ts";
+import { type ResourceKeys, toStorageKey } from "../registry/registry.ts";
 import { secrets } from "../registry/secrets.ts";
 import { serviceAccounts } from "../registry/serviceaccounts.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -121,7 +120,7 @@ async function findObjectFault(
 
 async function readObject(
   storage: Pick<Storage, "get">,
-  resource: Pick<StoredResource, "kind" | "storageName">,
+  resource: ResourceKeys,
   namespace: string,
   { name }: ObjectClaim,
 ): Promise<KubeObject | undefined> {

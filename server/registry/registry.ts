@@ -70,8 +70,11 @@ export function generateName(base: string, random: Random): string {
   return base.slice(0, MAX_GENERATED_BASE) + suffix;
 }
 
+/** What the storage keys of a resource are made of. */
+export type ResourceKeys = Pick<StoredResource, "kind" | "storageName">;
+
 /** Returns the key prefix of a resource, or of one namespace of it. */
-export function toKeyPrefix(resource: Pick<StoredResource, "kind" | "storageName">, namespace: string): string {
+export function toKeyPrefix(resource: ResourceKeys, namespace: string): string {
   const root = `/registry/${resource.storageName ?? resource.kind.plural}/`;
   return resource.kind.namespaced && namespace !== "" ? `${root}${namespace}/` : root;
 }
@@ -83,7 +86,7 @@ export function toStoredKind({ kind, storedVersion = kind.version }: StoredResou
 
 /** Returns the storage key of one object. */
 export function toStorageKey(
-  resource: Pick<StoredResource, "kind" | "storageName">,
+  resource: ResourceKeys,
   namespace: string,
   name: string,
 ): string {
@@ -96,7 +99,7 @@ export function toStorageKey(
  */
 export function parseRequestedKey(
   { resource, namespace, name }: Pick<Target, "namespace" | "name"> & {
-    readonly resource: Pick<StoredResource, "kind" | "storageName">;
+    readonly resource: ResourceKeys;
   },
 ): string {
   if (resource.kind.namespaced && namespace === "") throw badRequest("Namespace parameter required.");

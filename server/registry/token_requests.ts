@@ -18,10 +18,10 @@ import type { Kind } from "../../core/kube/schema.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import type { Random } from "../../core/ports.ts";
 import type { Storage } from "../storage/storage.ts";
-import { createUid, parseRequestedKey, toStorageKey } from "./registry.ts";
 import { nodes } from "./nodes.ts";
 import { findPod } from "./pods.ts";
-import type { PostContext, PostedSubresource, StoredResource } from "./resource.ts";
+import { createUid, parseRequestedKey, type ResourceKeys, toStorageKey } from "./registry.ts";
+import type { PostContext, PostedSubresource } from "./resource.ts";
 import { secrets } from "./secrets.ts";
 import { serviceAccounts } from "./serviceaccounts.ts";
 import { withMeta } from "./write.ts";
@@ -39,8 +39,6 @@ export interface TokenIssuer {
 }
 
 const NAME_REQUIRED = "Name parameter required.";
-
-type NamedResource = Pick<StoredResource, "kind" | "storageName">;
 
 /** Where the names of a bound object are in a token. */
 type BoundClaims = Pick<TokenClaims, "secret" | "pod" | "node">;
@@ -188,7 +186,7 @@ async function findBoundPod(
 
 async function readBound(
   storage: Pick<Storage, "get">,
-  resource: NamedResource,
+  resource: ResourceKeys,
   namespace: string,
   reference: BoundObjectReference,
 ): Promise<ObjectClaim> {
