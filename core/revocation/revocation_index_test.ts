@@ -379,20 +379,28 @@ test("toRecordedRevocation() copies what the record shows", () => {
   });
 });
 
-test("RevocationIndex answers in less than 10 µs with 10,000 revocations", () => {
-  const index = createIndex(
-    ...Array.from({ length: 10_000 }, (_, number) => {
-      const text = number.toString(16).padStart(6, "0");
-      const specs = [{ serialNumber: text }, { user: text }, { group: text }, { node: `n${text}` }, { token: text }];
-      return revoke(specs[number % specs.length]!);
-    }),
-  );
+test("RevocationIndex takes about as long with 10,000 revocations as with ten", () => {
   const groups = Array.from({ length: 20 }, (_, number) => `group-${number}`);
-  const rounds = 20_000;
-  const started = performance.now();
-  for (let round = 0; round < rounds; round++) {
-    index.findForCredential({ username: "system:node:other", groups }, presented(99));
+  const sizes = [10, 10_000].map((size) => ({ index: createIndex(...revocations(size)), ms: Infinity }));
+  // Noise only ever adds time, so the shortest of several alternating rounds counts.
+  for (let round = 0; round < 10; round++) {
+    for (const size of sizes) {
+      const started = performance.now();
+      for (let lookup = 0; lookup < 1_000; lookup++) {
+        size.index.findForCredential({ username: "system:node:other", groups }, presented(99));
+      }
+      size.ms = Math.min(size.ms, performance.now() - started);
+    }
   }
-  const microseconds = (performance.now() - started) * 1_000 / rounds;
-  assert.ok(microseconds < 10, `${microseconds} µs`);
+  const [few, many] = sizes.map(({ ms }) => ms);
+  assert.ok(many! < 10 * few!, `${few} ms with ten revocations, ${many} ms with 10,000`);
 });
+
+/** Revocations of all kinds that match no credential of the test. */
+function revocations(size: number): Revocation[] {
+  return Array.from({ length: size }, (_, number) => {
+    const text = number.toString(16).padStart(6, "0");
+    const specs = [{ serialNumber: text }, { user: text }, { group: text }, { node: `n${text}` }, { token: text }];
+    return revoke(specs[number % specs.length]!);
+  });
+}
