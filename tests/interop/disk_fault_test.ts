@@ -108,7 +108,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
     await life[Symbol.asyncDispose]();
   }
   assert.ok(refused.size > 10, `${refused.size} refusals`);
-  assert.ok(ends > 2, `${ends} ends`);
+  assert.ok(ends > 1, `${ends} ends`);
   await using again = await begin(dataDir, port);
   const names = await again.client.names();
   assert.deepEqual([...acknowledged].filter((name) => !names.has(name)), []);
@@ -152,6 +152,9 @@ test("up that cannot sync the files of a killed one keeps them for the next star
 /** Fails calls of every kind. */
 const EIO = FAULTS.filter(({ name }) => name === "EIO");
 
+/** The faults of a start. EROFS differs from ENOSPC in its number only, and the tests of a running `up` try it. */
+const START_FAULTS = FAULTS.filter(({ name }) => name !== "EROFS");
+
 /**
  * The files that `up` creates, and the calls to try: all of them with EIO, and with every other fault one file that may
  * exist already and one that may not, as files are made in these two ways. The journal has hundreds of calls, all
@@ -162,10 +165,10 @@ const STARTING = [
   { name: "/instance/pki", faults: EIO },
   // Written beside their place first, under a name that begins with a dot.
   { name: "bootstrap.kubeconfig", faults: EIO },
-  { name: "format" },
-  { name: "admin.kubeconfig" },
-  { name: "/instance/tlsboot.db$" },
-  { name: "/instance/tlsboot.db-wal$", calls: [0, 1, 2, 3, 10, 50] },
+  { name: "format", faults: START_FAULTS },
+  { name: "admin.kubeconfig", faults: START_FAULTS },
+  { name: "/instance/tlsboot.db$", faults: START_FAULTS },
+  { name: "/instance/tlsboot.db-wal$", faults: START_FAULTS, calls: [0, 1, 2, 3, 10, 50] },
 ];
 
 for (const { name, ...which } of STARTING) {

@@ -105,22 +105,6 @@ for (const version of KUBE_APISERVER_VERSIONS) {
   });
 }
 
-test("kube-apiserver with our controllers and our client: the certificate rotates as the node itself", async () => {
-  await using plane = await startControlPlane({ controllers: false });
-  const kubectl = await prepare(plane);
-  await using _signer = await startSigner(plane, "--cluster-signing-duration", SHORT_LIFE);
-  await using _approver = await startApprover(plane);
-  await using client = startTlsboot([...await bootstrapArguments(plane, "n1"), "--rotate-certificates"]);
-  await client.waitFor(/(certificate renewed[^]*){2}/);
-  // The directory is not read while it changes.
-  client.kill("SIGKILL");
-  await client.finished();
-  await assertBootstrapped(plane, kubectl, "n1");
-  const requesters = await kubectl.run("get", "csr", '--output=jsonpath={range .items[*]}{.spec.username}{"\\n"}{end}');
-  assert.ok((requesters.match(/^system:node:n1$/gm)?.length ?? 0) >= 2, requesters);
-  assert.equal(requesters.match(/^kubelet-bootstrap$/gm)?.length, 1, requesters);
-});
-
 test("kube-apiserver with its own controllers and our client: approved automatically, and by tlsboot approve", async () => {
   await using plane = await startControlPlane({ controllers: true });
   const kubectl = await prepare(plane);
@@ -140,16 +124,28 @@ test("kube-apiserver with its own controllers and our client: approved automatic
   await assertBootstrapped(plane, kubectl, "n2");
 });
 
-test("kube-apiserver with our controllers and stock clients: a kubelet bootstraps, a certificate manager rotates", async () => {
+test("kube-apiserver with our controllers: our client rotates as the node itself, a kubelet bootstraps, a certificate manager rotates", async () => {
   await using plane = await startControlPlane({ controllers: false });
   const kubectl = await prepare(plane);
   await using _signer = await startSigner(plane, "--cluster-signing-duration", SHORT_LIFE);
   await using _approver = await startApprover(plane);
-  const bootstrap = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
 
-  await using kubelet = await startKubelet(plane.folder, "n1", bootstrap);
+  {
+    await using client = startTlsboot([...await bootstrapArguments(plane, "n1"), "--rotate-certificates"]);
+    await client.waitFor(/(certificate renewed[^]*){2}/);
+    // The directory is not read while it changes.
+    client.kill("SIGKILL");
+    await client.finished();
+  }
+  await assertBootstrapped(plane, kubectl, "n1");
+  const requesters = await kubectl.run("get", "csr", '--output=jsonpath={range .items[*]}{.spec.username}{"\\n"}{end}');
+  assert.ok((requesters.match(/^system:node:n1$/gm)?.length ?? 0) >= 2, requesters);
+  assert.equal(requesters.match(/^kubelet-bootstrap$/gm)?.length, 1, requesters);
+
+  const bootstrap = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
+  await using kubelet = await startKubelet(plane.folder, "n3", bootstrap);
   await kubelet.running.finished();
-  await assertNodePair(plane.caPath, kubelet.currentPair, "n1");
+  await assertNodePair(plane.caPath, kubelet.currentPair, "n3");
 
   const { code, stdout, stderr } = await runProgram(peerPath("certmanager"), [
     ...[`-bootstrap-kubeconfig=${bootstrap}`, `-cert-dir=${plane.folder.join("manager")}`],
