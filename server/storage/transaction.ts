@@ -49,6 +49,7 @@ export function assertTransaction(writes: readonly Write[]): void {
  * way (`apiserver/pkg/storage/cacher/watch_cache.go`).
  */
 export function assertOneOfEachResource(writes: readonly Write[]): void {
+  if (writes.length < 2) return;
   const keys = new Map<string, string>();
   for (const { key } of writes) {
     const resource = findResourcePath(key.slice(ROOT.length)) ?? key;
