@@ -33,7 +33,7 @@ import { type PublicKeyPin, publicKeyPin } from "../core/pki/public_key_pin.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { BACKDATE_MS } from "../core/signing/plan.ts";
 import type { MetricsRegistry } from "./metrics/registry.ts";
-import { findTokenSecret, TOKEN_SECRETS_PREFIX } from "./registry/secrets.ts";
+import { findLimitedToken, findTokenSecret, TOKEN_SECRETS_PREFIX } from "./registry/secrets.ts";
 import { withMeta } from "./registry/write.ts";
 import { recordServerEvent } from "./server_events.ts";
 import { followStorage } from "./storage/follow.ts";
@@ -144,11 +144,10 @@ export class BootstrapTokens implements Disposable {
   ): Promise<{ readonly refusal?: TokenRefusal; readonly write?: Write }> {
     const tokenId = findTokenId(username);
     if (tokenId === undefined) return {};
-    const stored = await findTokenSecret(this.#deps.storage, toTokenSecretName(tokenId));
+    const stored = await findLimitedToken(this.#deps.storage, toTokenSecretName(tokenId));
     // An administrator may impersonate a token that does not exist.
     if (stored === undefined) return {};
     const secret = stored.object;
-    if (!isLimitedToken(secret)) return {};
     const request = parseRequest(csr.spec.request);
     // A malformed request is refused by validation.
     if (!request.ok) return {};

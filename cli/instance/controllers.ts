@@ -27,7 +27,7 @@ import type { FindRevokedRequest } from "../../controllers/revoked_requests.ts";
 import { createSigner, type RecordIssued } from "../../controllers/signer.ts";
 import { createTokenCleaner } from "../../controllers/token_cleaner.ts";
 import type { Register } from "../../server/register/register.ts";
-import { findTokenSecret } from "../../server/registry/secrets.ts";
+import { findLimitedToken } from "../../server/registry/secrets.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../version.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
@@ -123,7 +123,7 @@ export async function runInProcess(
       ...settings.approval?.settings,
       tokens: {
         isCheckedAtCreation: true,
-        getSecret: async (name: string) => (await findTokenSecret(settings.storage, name))?.object,
+        getSecret: async (name: string) => (await findLimitedToken(settings.storage, name))?.object,
       },
       signers: [...settings.signerNames, ...settings.customSigning?.signerNames ?? []],
       isDryRun: false,

@@ -5,7 +5,7 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
-import type { IssuedCertificate } from "../../core/kube/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { equalBytes } from "../../core/pki/der.ts";
 import type { Clock, Random } from "../../core/ports.ts";
@@ -18,15 +18,13 @@ import {
 } from "../../core/register/record.ts";
 import { issuedCertificates } from "../registry/issuedcertificates.ts";
 import { createUid, toKeyPrefix } from "../registry/registry.ts";
-import { requestRecords } from "../registry/requestrecords.ts";
-import { type Follower, followStorage } from "../storage/follow.ts";
+import { followStorage } from "../storage/follow.ts";
 import {
   AlreadyExistsError,
   RevisionConflictError,
   type Storage,
   type StorageEvent,
   type StorageWatch,
-  type Stored,
   type Write,
   WriteRefusedError,
 } from "../storage/storage.ts";
@@ -63,8 +61,7 @@ export class Register implements Disposable {
   readonly index: RegisterIndex;
   readonly #deps: RegisterDeps;
   readonly #authorities = new Map<string, CertificateFacts>();
-  readonly #requestRecords = new Map<string, Stored>();
-  readonly #watches: StorageWatch[] = [];
+  #watch: StorageWatch | undefined;
   #waiting: Job[] = [];
   #isRunning = false;
 
@@ -76,27 +73,13 @@ export class Register implements Disposable {
   /** Reads the register of a storage and follows its changes until it is disposed. */
   static async open(deps: RegisterDeps): Promise<Register> {
     const register = new Register(deps);
-    register.#watches.push(await followStorage(deps.storage, REGISTER_PREFIX, register.index));
-    const known = register.#requestRecords;
-    const follower: Follower = {
-      replace(items) {
-        known.clear();
-        for (const stored of items) known.set(stored.key, stored);
-      },
-      apply(events) {
-        for (const { key, current } of events) {
-          if (current === undefined) known.delete(key);
-          else known.set(key, current);
-        }
-      },
-    };
-    register.#watches.push(await followStorage(deps.storage, toKeyPrefix(requestRecords, ""), follower));
+    register.#watch = await followStorage(deps.storage, REGISTER_PREFIX, register.index);
     return register;
   }
 
   /** Stops following the storage; its owner disposes the storage. */
   [Symbol.dispose](): void {
-    for (const watch of this.#watches) watch.stop();
+    this.#watch?.stop();
   }
 
   /**
@@ -113,14 +96,6 @@ export class Register implements Disposable {
       this.#waiting.push({ description, writes, issuedAt, resolve, reject });
       void this.#run();
     });
-  }
-
-  /**
-   * Finds the RequestRecord of a key. It is read without a question to etcd, so another server may have changed it; a write
-   * that depends on it is guarded by its revision.
-   */
-  findRequestRecord(key: string): Stored | undefined {
-    return this.#requestRecords.get(key);
   }
 
   /** The CAs that were recorded in this run, which issue the certificates of this installation. */
@@ -200,24 +175,25 @@ export class Register implements Disposable {
   #createRecords(jobs: readonly Job[]): readonly Write[] {
     const { clock, random } = this.#deps;
     const now = clock.now();
-    let { sequence, hash: previousHash } = this.index.head ?? { sequence: 0, hash: undefined };
+    const { head } = this.index;
+    let last: IssuedCertificateSpec | undefined;
     const fingerprints = new Set<string>();
     const writes: Write[] = [];
     for (const { description, issuedAt = now } of jobs) {
       if (this.#isRecorded(description, fingerprints)) continue;
-      sequence += 1;
+      const sequence = (last ?? head)?.sequence ?? 0;
+      const previousHash = last === undefined ? head?.hash : hashRecord(last);
       const replaces = this.#findReplaced(description);
-      const spec = createRecord(description, {
-        sequence,
+      last = createRecord(description, {
+        sequence: sequence + 1,
         ...(previousHash === undefined ? {} : { previousHash }),
         issuedAt,
         ...(replaces === undefined ? {} : { replaces }),
       });
-      previousHash = hashRecord(spec);
-      const name = formatRecordName(sequence);
+      const name = formatRecordName(last.sequence);
       const object: IssuedCertificate = {
         metadata: { name, uid: createUid(random), creationTimestamp: formatTime(now) },
-        spec,
+        spec: last,
         status: {},
       };
       writes.push({ kind: "create", key: `${REGISTER_PREFIX}${name}`, object });

@@ -52,7 +52,7 @@ export function createRequestCommit(deps: RequestCommitDeps): (write: Write, con
     const certificate = csr?.status.certificate ?? "";
     const isIssued = certificate !== "" && certificate !== (before?.status.certificate ?? "");
     // A new request has no record, unless another API server has deleted an earlier request of its name.
-    let known = write.kind === "create" ? undefined : register.findRequestRecord(recordKey);
+    let known = write.kind === "create" ? undefined : storage.getKnown(recordKey);
     while (true) {
       // The request is written last: where each write has its own revision, its version is then the newest of the store,
       // as clients know it from kube-apiserver.

@@ -36,6 +36,10 @@ export function createConvertedStorage(storage: Storage, { toStored, fromStored 
       const stored = await storage.get(key);
       return stored === undefined ? undefined : convert(stored);
     },
+    getKnown(key) {
+      const stored = storage.getKnown(key);
+      return stored === undefined ? undefined : convert(stored);
+    },
     async list(prefix, options) {
       const page = await storage.list(prefix, options);
       return { ...page, items: page.items.map(convert) };

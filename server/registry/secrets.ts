@@ -1,5 +1,5 @@
 /** The resource of core `v1` secrets. */
-import { withCreator, withKeptRecords } from "../../core/bootstrap/bound_token.ts";
+import { isLimitedToken, withCreator, withKeptRecords } from "../../core/bootstrap/bound_token.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/bootstrap/token_secret.ts";
 import { decodeCanonicalBase64 } from "../../core/kube/codec/base64.ts";
 import type { SecretObject } from "../../core/kube/core_v1.ts";
@@ -22,6 +22,20 @@ export async function findTokenSecret(
 ): Promise<Stored<SecretObject> | undefined> {
   // Every object below this prefix has passed the strategy of Secrets.
   return await storage.get(`${TOKEN_SECRETS_PREFIX}${name}`) as Stored<SecretObject> | undefined;
+}
+
+/**
+ * Finds the Secret of a bootstrap token that has limits, in its newest state; undefined for any other token. A token without
+ * limits is nearly always known to have none, and then etcd is not asked.
+ */
+export async function findLimitedToken(
+  storage: Pick<Storage, "get" | "getKnown">,
+  name: string,
+): Promise<Stored<SecretObject> | undefined> {
+  const known = storage.getKnown(`${TOKEN_SECRETS_PREFIX}${name}`) as Stored<SecretObject> | undefined;
+  if (known !== undefined && !isLimitedToken(known.object)) return undefined;
+  const stored = await findTokenSecret(storage, name);
+  return stored !== undefined && isLimitedToken(stored.object) ? stored : undefined;
 }
 
 /** Secrets, which include the bootstrap tokens. */

@@ -31,6 +31,15 @@ export type Change = (stored: KubeObject | undefined) => KubeObject;
 
 const MODIFIED = "the object has been modified; please apply your changes to the latest version and try again";
 
+/** The options of an update. */
+interface UpdateOptions {
+  readonly dryRun: boolean;
+  /** Authorizes the creation of a missing object; refuses by throwing. */
+  readonly authorizeCreate?: () => Promise<void>;
+  /** The uid that the object must have for a PUT; a patch that changes the uid is invalid instead. */
+  readonly expectedUid?: string | undefined;
+}
+
 /**
  * Updates an object. Throws StatusError 403, 404, 409, 422, 500 (malformed `resourceVersion`).
  *
@@ -40,41 +49,77 @@ export async function updateObject(
   deps: RegistryDeps,
   target: Target,
   change: Change,
-  options: {
-    readonly dryRun: boolean;
-    /** Authorizes the creation of a missing object; refuses by throwing. */
-    readonly authorizeCreate?: () => Promise<void>;
-    /** The uid that the object must have for a PUT; a patch that changes the uid is invalid instead. */
-    readonly expectedUid?: string | undefined;
-  },
+  options: UpdateOptions,
 ): Promise<Updated> {
+  const { storage } = deps;
   const key = parseRequestedKey(target);
+  // Nearly always this is the present state, and etcd need not be asked for it. kube-apiserver begins with the state of
+  // its watch cache for the same reason (`apiserver/pkg/storage/etcd3/store.go`, GuaranteedUpdate).
+  const known = storage.getKnown(key);
+  if (known !== undefined) {
+    const isPresent = async () => (await storage.get(key))?.revision === known.revision;
+    const updated = await updateStored(deps, target, known, { ...options, change, isPresent });
+    if (updated !== undefined) return updated;
+  }
   while (true) {
-    const stored = await deps.storage.get(key);
-    if (stored === undefined) {
-      if (options.authorizeCreate === undefined) throw notFound(target.resource.kind, target.name);
-      assertSameUid(target, options, undefined);
-      try {
-        const created = await createObject(deps, target, change(undefined), options.dryRun, options.authorizeCreate);
-        return created.kind === "stored"
-          ? { kind: "stored", stored: created.stored, created: true }
-          : { kind: "object", object: created.object, created: true };
-      } catch (error) {
-        // Another client created it first, so this becomes an update.
-        if (isAppError(error) && error.code === "already_exists" && await deps.storage.get(key) !== undefined) continue;
-        throw error;
-      }
-    }
+    const stored = await storage.get(key);
+    const updated = stored === undefined
+      ? await createMissing(deps, target, change, options)
+      : await updateStored(deps, target, stored, { ...options, change });
+    if (updated !== undefined) return updated;
+  }
+}
+
+/** Creates a missing object; undefined when another client has created it first, so that it has to be updated. */
+async function createMissing(
+  deps: RegistryDeps,
+  target: Target,
+  change: Change,
+  options: UpdateOptions,
+): Promise<Updated | undefined> {
+  if (options.authorizeCreate === undefined) throw notFound(target.resource.kind, target.name);
+  assertSameUid(target, options, undefined);
+  try {
+    const created = await createObject(deps, target, change(undefined), options.dryRun, options.authorizeCreate);
+    return created.kind === "stored"
+      ? { kind: "stored", stored: created.stored, created: true }
+      : { kind: "object", object: created.object, created: true };
+  } catch (error) {
+    const isUpdate = isAppError(error, "already_exists") &&
+      await deps.storage.get(parseRequestedKey(target)) !== undefined;
+    if (isUpdate) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Updates an object from a state of it; undefined when that is not the present one. `isPresent` is absent for a state that
+ * was just read. What does not end in a write depends on it, because only a write is guarded by its revision.
+ */
+async function updateStored(
+  deps: RegistryDeps,
+  target: Target,
+  stored: Stored,
+  options: UpdateOptions & { readonly change: Change; readonly isPresent?: () => Promise<boolean> },
+): Promise<Updated | undefined> {
+  const { dryRun, isPresent = () => Promise.resolve(true) } = options;
+  let next: KubeObject | undefined;
+  try {
     assertSameUid(target, options, stored);
-    const next = await prepareUpdate(deps, target, stored, { change, dryRun: options.dryRun });
-    if (next === undefined) return { kind: "stored", stored, created: false };
-    if (options.dryRun) return { kind: "object", object: next, created: false };
-    try {
-      return await commit(deps, target, stored, next);
-    } catch (error) {
-      // A conditional update fails on its stale resourceVersion in the next round; an unconditional one succeeds.
-      if (!(error instanceof RevisionConflictError)) throw error;
-    }
+    next = await prepareUpdate(deps, target, stored, options);
+  } catch (error) {
+    if (await isPresent()) throw error;
+    return undefined;
+  }
+  if ((next === undefined || dryRun) && !await isPresent()) return undefined;
+  if (next === undefined) return { kind: "stored", stored, created: false };
+  if (dryRun) return { kind: "object", object: next, created: false };
+  try {
+    return await commit(deps, target, stored, next);
+  } catch (error) {
+    // A conditional update fails on its stale resourceVersion in the next round; an unconditional one succeeds.
+    if (error instanceof RevisionConflictError) return undefined;
+    throw error;
   }
 }
 

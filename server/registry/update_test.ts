@@ -331,3 +331,71 @@ test("parallel patches without a resourceVersion all succeed", async () => {
   const labels = (await app.send("GET", path)).at("metadata/labels") as object;
   assert.deepEqual(Object.keys(labels).sort(), [...keys].sort());
 });
+
+/** A server that does not know of a change that another server has made, and how often it reads. */
+async function createLaggingApp() {
+  const lagging = await createTestApp();
+  const csr = await buildCsr({ name: "a", signerName: "example.com/x" });
+  const path = `${CSRS}/a`;
+  assert.equal((await lagging.send("POST", CSRS, { body: csr })).code, 201);
+  const { storage } = lagging;
+  const key = "/registry/certificatesigningrequests/a";
+  const getPresent = storage.getKnown.bind(storage);
+  const known = getPresent(key);
+  let reads = 0;
+  storage.getKnown = (wanted) => wanted === key ? known : getPresent(wanted);
+  storage.get = async (wanted) => {
+    if (wanted === key) reads++;
+    return getPresent(wanted);
+  };
+  return {
+    path,
+    csr,
+    version: String(known?.revision),
+    send: lagging.send,
+    countReads: () => reads,
+    /** Adds a label elsewhere; returns the new version. */
+    async change(label: string): Promise<string> {
+      const stored = getPresent(key);
+      assert.ok(stored !== undefined);
+      const object = withMetadata(stored.object, { labels: { [label]: "b" } }) as typeof stored.object;
+      return String((await storage.update(key, object, stored.revision)).revision);
+    },
+    [Symbol.asyncDispose]: () => lagging[Symbol.asyncDispose](),
+  };
+}
+
+test("update of the present state reads nothing, and a refusal or no change is confirmed by a read", async () => {
+  await using lagging = await createLaggingApp();
+  const { path, csr, version, send, countReads } = lagging;
+  assert.equal((await send("PUT", path, { body: csr })).at("metadata/resourceVersion"), version);
+  assert.equal(countReads(), 1);
+  assert.equal((await send("PUT", path, { body: withMetadata(csr, { labels: { "": "b" } }) })).code, 422);
+  assert.equal(countReads(), 2);
+  const dryRun = await send("PUT", `${path}?dryRun=All`, { body: withMetadata(csr, { labels: { a: "b" } }) });
+  assert.equal(dryRun.code, 200);
+  assert.equal(countReads(), 3);
+  assert.equal((await send("PUT", path, { body: withMetadata(csr, { labels: { a: "b" } }) })).code, 200);
+  assert.equal(countReads(), 3);
+});
+
+test("update decides by the present state what the known one refuses, leaves as it is, or loses to a conflict", async () => {
+  await using lagging = await createLaggingApp();
+  const { path, csr, version, send, change } = lagging;
+  let newest = await change("a");
+  // What the client has read at another server is refused by the known state.
+  const conditional = withMetadata(csr, { labels: { a: "c" }, resourceVersion: newest });
+  assert.deepEqual((await send("PUT", path, { body: conditional })).at("metadata/labels"), { a: "c" });
+  // The known state has no label.
+  newest = await change("a");
+  assert.equal((await send("PUT", path, { body: csr })).at("metadata/labels"), undefined);
+  newest = await change("a");
+  const patch = { body: { metadata: { labels: { d: "e" } } }, headers: MERGE };
+  assert.deepEqual((await send("PATCH", path, patch)).at("metadata/labels"), { a: "b", d: "e" });
+  newest = await change("f");
+  const dryRun = await send("PATCH", `${path}?dryRun=All`, patch);
+  assert.deepEqual(dryRun.at("metadata/labels"), { f: "b", d: "e" });
+  assert.equal(dryRun.at("metadata/resourceVersion"), newest);
+  const stale = withMetadata(csr, { labels: { a: "g" }, resourceVersion: version });
+  assert.equal((await send("PUT", path, { body: stale })).code, 409);
+});

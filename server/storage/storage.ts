@@ -70,6 +70,11 @@ export interface Storage extends AsyncDisposable {
   /** Returns the newest state of one key. */
   get(key: string): Promise<Stored | undefined>;
   /**
+   * Returns the state of one key as far as this server knows it. Another server may have changed it since; a write that is
+   * guarded by the revision then fails.
+   */
+  getKnown(key: string): Stored | undefined;
+  /**
    * Lists the keys below a prefix, which ends in `/`, in byte order. Throws `CompactedError` for a revision that is
    * compacted, and AppError `invalid` for one that does not exist yet.
    */

@@ -117,6 +117,10 @@ export class JournaledStorage extends SingleWrites implements Storage {
   }
 
   async get(key: string): Promise<Stored | undefined> {
+    return this.getKnown(key);
+  }
+
+  getKnown(key: string): Stored | undefined {
     this.#assertOpen();
     return this.#deps.engine.get(key);
   }
