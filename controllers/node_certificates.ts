@@ -5,6 +5,7 @@
 import { readNodeCertificate, readRecordedNodeCertificate } from "../core/approval/node_claims.ts";
 import type { Lookup, NodeCertificate } from "../core/approval/ownership.ts";
 import { type AppError, isAppError } from "../core/errors.ts";
+import { hasCertificate } from "../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { IssuedCertificate } from "../core/kube/tlsboot_v1alpha1.ts";
@@ -89,7 +90,9 @@ export function createNodeCertificates(
   function put(csr: CertificateSigningRequest): void {
     const name = getName(csr);
     const before = requests.get(name);
-    const certificate = readNodeCertificate(csr);
+    // The register has the certificates of this process.
+    const isRecorded = findNewest !== undefined && hasCertificate(csr);
+    const certificate = isRecorded ? undefined : readNodeCertificate(csr);
     if (certificate === undefined) {
       if (before !== undefined) drop(before);
       requests.delete(name);
@@ -162,9 +165,7 @@ export function createNodeCertificates(
         !isRevoked && request !== exceptRequest
       );
       const certificates = own.map(({ certificate }) => certificate);
-      if (findNewest === undefined) return { kind: "found", value: certificates };
-      const unsigned = certificates.filter(({ fingerprint }) => fingerprint === undefined);
-      return { kind: "found", value: newest === undefined ? unsigned : [newest, ...unsigned] };
+      return { kind: "found", value: newest === undefined ? certificates : [newest, ...certificates] };
     },
     ...(records === undefined ? {} : { changes: (signal: AbortSignal) => changes(records, signal) }),
   };

@@ -3,7 +3,7 @@
  * it: the inventory lacks the machine, or the node has a valid certificate from another key, so that another machine
  * may be claiming its name.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { findLeafCertificate } from "../csr/certificate.ts";
 import { findCondition, hasCertificate, isApproved } from "../csr/phase.ts";
 import { parseRequest } from "../csr/request.ts";
@@ -86,18 +86,20 @@ export function decideHold(settings: NodeClientSettings, input: HoldInput): Look
   }
   if (settings.reissue === "allow" || findClaimedNode(csr, request) === undefined) return { kind: "none" };
   if (evidence.certificates.kind !== "found") return evidence.certificates;
-  const holder = findHolder(evidence.certificates.value, computeKeyFingerprint(request), settings, now);
+  const holder = findHolder(evidence.certificates.value, request, settings, now);
   return holder === undefined ? { kind: "none" } : { kind: "found", value: describeClaim(csr, node, holder) };
 }
 
 /** Finds the certificate that stands in the way: valid, from another key, and of the longest validity. */
 function findHolder(
   certificates: readonly NodeCertificate[],
-  key: string,
+  request: RequestFacts,
   { reissue }: Pick<NodeClientSettings, "reissue">,
   now: Date,
 ): NodeCertificate | undefined {
   const valid = certificates.filter(({ notAfter }) => notAfter === undefined || now < notAfter);
+  if (valid.length === 0) return undefined;
+  const key = computeKeyFingerprint(request);
   // The same key is the same machine, also when it has renewed with another key since.
   if (valid.some(({ publicKeyFingerprint }) => publicKeyFingerprint === key)) return undefined;
   const holder = valid.toSorted((a, b) => getEnd(b) - getEnd(a))[0];
@@ -133,7 +135,7 @@ function approveCommand(csr: CertificateSigningRequest): string {
 
 /** Computes the fingerprint by which keys are compared: SHA-256 (hex) of the SubjectPublicKeyInfo. */
 export function computeKeyFingerprint({ publicKeyDer }: { readonly publicKeyDer: Uint8Array }): string {
-  return createHash("sha256").update(publicKeyDer).digest("hex");
+  return hash("sha256", publicKeyDer);
 }
 
 /** Reads the certificate of a node from its request, or an approval that has not led to one yet. */
@@ -146,7 +148,7 @@ export function readNodeCertificate(csr: CertificateSigningRequest): NodeCertifi
   return {
     node,
     publicKeyFingerprint: computeKeyFingerprint(leaf ?? request.value),
-    fingerprint: leaf === undefined ? undefined : createHash("sha256").update(leaf.der).digest("hex"),
+    fingerprint: leaf?.sha256Fingerprint,
     notBefore: leaf?.notBefore,
     notAfter: leaf?.notAfter,
   };

@@ -1,5 +1,6 @@
 /** Validates `status.certificate` as the API does (`pkg/apis/certificates/validation/validation.go`), and finds its leaf. */
 import { Buffer } from "node:buffer";
+import { hash } from "node:crypto";
 import { type CertificateFacts, parseCertificates } from "../pki/certificate.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { findPemBlock, type PemBlock } from "../pki/pem.ts";
@@ -54,6 +55,15 @@ export function findLeafCertificate(certificate: string): CertificateFacts | und
   return certificates?.ok === true ? certificates.value[0] : undefined;
 }
 
+/**
+ * Computes the SHA-256 (hex) of the first PEM block of `status.certificate`, which is that of the leaf unless the block holds
+ * several certificates; undefined without a block. It takes a tenth of the time of parsing the leaf.
+ */
+export function hashFirstBlock(certificate: string): string | undefined {
+  const block = findPemBlock(decodePem(certificate))?.block;
+  return block === undefined ? undefined : hash("sha256", block.bytes);
+}
+
 /** The difference in seconds that is always tolerated (`pkg/registry/certificates/certificates/storage/metrics.go`). */
 const TOLERANCE_SECONDS = 300;
 
@@ -75,10 +85,13 @@ export function classifyDuration(csr: CertificateSigningRequest): "unrequested" 
 function readFirstBlock(certificate: string): CertificateBlock | undefined {
   const known = firstBlocks.get(certificate);
   if (known !== undefined) return known;
-  const pem = Buffer.from(decodeBase64(certificate) ?? new Uint8Array()).toString("latin1");
-  const first = readBlock(pem);
+  const first = readBlock(decodePem(certificate));
   if (first?.block.label === "CERTIFICATE") firstBlocks.set(certificate, first);
   return first;
+}
+
+function decodePem(certificate: string): string {
+  return Buffer.from(decodeBase64(certificate) ?? new Uint8Array()).toString("latin1");
 }
 
 function readBlock(pem: string): CertificateBlock | undefined {

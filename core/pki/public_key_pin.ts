@@ -1,5 +1,5 @@
 /** The pin of a public key, by which kubeadm's discovery identifies a CA, and a bootstrap token the key of a machine. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Brand } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
@@ -10,7 +10,7 @@ const PIN = /^sha256:[0-9a-f]{64}$/;
 
 /** Computes the pin of the public key of a certificate or a request. */
 export function publicKeyPin({ publicKeyDer }: { readonly publicKeyDer: Uint8Array }): PublicKeyPin {
-  return `sha256:${createHash("sha256").update(publicKeyDer).digest("hex")}` as PublicKeyPin;
+  return `sha256:${hash("sha256", publicKeyDer)}` as PublicKeyPin;
 }
 
 /** Parses a pin; upper case is accepted, as in kubeadm. */

@@ -108,6 +108,7 @@ export class RecordedCertificates {
   /** Finds the certificate of the requester when it has the same subject; otherwise the request is no renewal. */
   #findRenewed({ spec }: IssuedCertificate): RecordedCertificate | undefined {
     const { requester = {}, replaces = "" } = spec;
+    if (requester.certificateFingerprint === undefined && replaces === "") return undefined;
     if (requester.username === undefined || requester.username !== parseRecordedSubject(spec.subject).username) {
       return undefined;
     }

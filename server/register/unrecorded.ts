@@ -3,7 +3,7 @@
  * kube-apiserver on the same etcd.
  */
 import { setImmediate } from "node:timers/promises";
-import { findLeafCertificate } from "../../core/csr/certificate.ts";
+import { findLeafCertificate, hashFirstBlock } from "../../core/csr/certificate.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { Logger } from "../../core/ports.ts";
@@ -69,6 +69,8 @@ export async function followUnrecorded(
     const before = previous?.object as CertificateSigningRequest | undefined;
     const certificate = csr?.status.certificate ?? "";
     if (csr === undefined || certificate === "" || (before?.status.certificate ?? "") !== "") return;
+    // Of the certificates of other servers only those without a record are parsed.
+    if (register.index.findSequence(hashFirstBlock(certificate) ?? "") !== undefined) return;
     const leaf = findLeafCertificate(certificate);
     if (leaf === undefined || register.index.findSequence(leaf.sha256Fingerprint) !== undefined) return;
     waiting.set(key, csr);
