@@ -6,7 +6,7 @@ import { lookup } from "../lib/record.ts";
 import type { CaKey, SignatureAlgorithm } from "../ports.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { CurveName } from "./curves.ts";
-import { type Bytes, decodeOid, DerError, DerReader, TAG } from "./der.ts";
+import { type Bytes, decodeOid, DerError, DerReader, TAG, toResult } from "./der.ts";
 import {
   getPrivateKeyAlgorithm,
   isMlDsa,
@@ -132,10 +132,12 @@ function importPrivateKey(block: PemBlock, type: "sec1" | "pkcs1" | "pkcs8"): Ke
 
 /** Throws AppError `key_invalid` for an ML-DSA key, which the runtime would refuse without a reason. */
 function refuseMlDsa(pkcs8: Bytes): void {
-  const info = new DerReader(pkcs8).enter(TAG.sequence, "PrivateKeyInfo");
-  info.read(TAG.integer, "version");
-  const oid = decodeOid(info.enter(TAG.sequence, "AlgorithmIdentifier").read(TAG.oid, "algorithm").content);
-  const parameters = findMlDsa(oid);
+  const oid = toResult(() => {
+    const info = new DerReader(pkcs8).enter(TAG.sequence, "PrivateKeyInfo");
+    info.read(TAG.integer, "version");
+    return decodeOid(info.enter(TAG.sequence, "AlgorithmIdentifier").read(TAG.oid, "algorithm").content);
+  });
+  const parameters = oid.ok ? findMlDsa(oid.value) : undefined;
   if (parameters !== undefined) {
     throw new AppError("key_invalid", `cannot use a key of ${parameters.name}: ${NO_ML_DSA}`);
   }

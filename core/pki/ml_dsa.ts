@@ -36,8 +36,7 @@ export function hasMlDsa(): boolean {
 }
 
 function canImportKey(): boolean {
-  const [{ oid } = { oid: "" }] = ML_DSA;
-  const key = Buffer.from(encodeSeed(oid, new Uint8Array(SEED_BYTES)));
+  const key = Buffer.from(encodeSeed(ML_DSA[0]!.oid, new Uint8Array(SEED_BYTES)));
   try {
     createPrivateKey({ key, format: "der", type: "pkcs8" });
     return true;

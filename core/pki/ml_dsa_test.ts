@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
-import { createPublicKey, verify, X509Certificate } from "node:crypto";
+import { createPrivateKey, createPublicKey, verify, X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { ML_DSA_VECTORS } from "../../tests/support/ml_dsa_vectors.ts";
@@ -8,8 +8,8 @@ import { issueTestCertificate, planTestLeaf, unwrap } from "../../tests/support/
 import { decodeBase64 } from "../lib/base64.ts";
 import { createAuthority } from "./authority.ts";
 import { verifyCertificateSignature } from "./certificate.ts";
-import type { Bytes } from "./der.ts";
-import { encodeOid } from "./der_writer.ts";
+import { type Bytes, DerReader, TAG } from "./der.ts";
+import { encodeOctetString, encodeOid, encodeSequence } from "./der_writer.ts";
 import { decryptPrivateKey, encryptPrivateKey } from "./encrypted_key.ts";
 import { createCaKey, generatePrivateKey, ML_DSA_KEY_ALGORITHMS, parsePrivateKey, type PrivateKey } from "./keys.ts";
 import { ML_DSA_NAMES, type MlDsaName } from "./key_algorithm.ts";
@@ -57,6 +57,22 @@ for (const { name, oid, publicKeyBytes } of ML_DSA) {
       assert.deepEqual(key.publicKeyDer(), unwrap(parseCertificationRequest(readVector(name).request)).publicKeyDer);
       const encrypted = await encryptPrivateKey(key, "a passphrase", createSeededRandom(1));
       assert.deepEqual(await decryptPrivateKey(encrypted, "a passphrase"), { ok: true, value: pem });
+    });
+  });
+
+  test(`parsePrivateKey() reads the longer forms of a key of ${name}, and keeps one without a seed as it is`, async () => {
+    await withKey(name, (key, pem) => {
+      const both = new Uint8Array(createPrivateKey(pem).export({ format: "der", type: "pkcs8" }));
+      assert.equal(unwrap(parsePrivateKey(encodePem("PRIVATE KEY", both))).toPem(), pem);
+      // `both` is a SEQUENCE of the seed and the expanded key (RFC 9881 §6).
+      const info = new DerReader(both).enter(TAG.sequence, "PrivateKeyInfo");
+      const head = [info.read(TAG.integer, "version").raw, info.read(TAG.sequence, "algorithm").raw];
+      const halves = new DerReader(info.read(TAG.octetString, "privateKey").content).enter(TAG.sequence, "both");
+      halves.read(TAG.octetString, "seed");
+      const expanded = encodeSequence(...head, encodeOctetString(halves.read(TAG.octetString, "expandedKey").raw));
+      const seedless = unwrap(parsePrivateKey(encodePem("PRIVATE KEY", expanded)));
+      assert.deepEqual(seedless.publicKeyDer(), key.publicKeyDer());
+      assert.equal(seedless.toPem(), encodePem("PRIVATE KEY", expanded));
     });
   });
 

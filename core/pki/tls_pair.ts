@@ -1,11 +1,16 @@
 /** Checks that certificate and key of a TLS Secret belong together, with the errors of Go's `tls.X509KeyPair`. */
 import { parseCertificate } from "./certificate.ts";
 import { parsePrivateKey, publicKeysEqual } from "./keys.ts";
-import { isMlDsa } from "./key_algorithm.ts";
+import { isMlDsa, isPrivateKeyAlgorithm } from "./key_algorithm.ts";
 import { encodePem, parsePemBlocks, type PemBlock } from "./pem.ts";
+import type { RequestSignatureOptions } from "./pkcs10.ts";
 
 /** Finds what is wrong with a certificate and its key. The message shows nothing of the key. */
-export function findTlsPairFault(certificatePem: string, keyPem: string): string | undefined {
+export function findTlsPairFault(
+  certificatePem: string,
+  keyPem: string,
+  { allowMlDsa = false }: RequestSignatureOptions = {},
+): string | undefined {
   const certificates = parsePemBlocks(certificatePem);
   const leaf = certificates.find(({ label }) => label === "CERTIFICATE");
   if (leaf === undefined) return missingCertificate(certificates.map(({ label }) => label));
@@ -16,9 +21,10 @@ export function findTlsPairFault(certificatePem: string, keyPem: string): string
   if (!certificate.ok) return certificate.error;
   const key = parsePrivateKey(encodePem(block.label, block.bytes));
   // Go before 1.27, with which kube-apiserver 1.37 is built, parses no ML-DSA key.
-  if (!key.ok || isMlDsa(key.value.algorithm)) return "tls: failed to parse private key";
+  if (!key.ok || (isMlDsa(key.value.algorithm) && !allowMlDsa)) return "tls: failed to parse private key";
   const { publicKey } = certificate.value;
-  if (!["RSA", "ECDSA", "Ed25519"].includes(publicKey.algorithm)) return "tls: unknown public key algorithm";
+  const isKnown = isPrivateKeyAlgorithm(publicKey.algorithm) && (allowMlDsa || !isMlDsa(publicKey.algorithm));
+  if (!isKnown) return "tls: unknown public key algorithm";
   if (publicKey.algorithm !== key.value.algorithm) return "tls: private key type does not match public key type";
   const fits = publicKeysEqual(certificate.value.publicKeyDer, key.value.publicKeyDer());
   return fits ? undefined : "tls: private key does not match public key";

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
+import { getMlDsaRequest, ML_DSA_VECTORS } from "../../tests/support/ml_dsa_vectors.ts";
+import { parseRequest } from "../csr/request.ts";
+import { decodeBase64 } from "../lib/base64.ts";
 import { generatePrivateKey } from "./keys.ts";
+import { hasMlDsa } from "./ml_dsa.ts";
+import { encodePem } from "./pem.ts";
 import { findTlsPairFault } from "./tls_pair.ts";
 
 const made = makePair();
@@ -88,5 +93,17 @@ for (
   test(`findTlsPairFault() checks a pair ${name}`, async () => {
     const [certificate, privateKey] = pair(await made);
     assert.equal(findTlsPairFault(certificate, privateKey), want);
+  });
+}
+
+for (const allowMlDsa of [false, true]) {
+  test(`findTlsPairFault() checks a pair of ML-DSA, allowMlDsa: ${allowMlDsa}`, async () => {
+    const request = parseRequest(getMlDsaRequest());
+    assert.ok(request.ok);
+    const ca = await createIssuingCa(new Date("2026-01-01T00:00:00Z"));
+    const certificate = await ca.issue({ publicKeyDer: request.value.publicKeyDer });
+    const key = encodePem("PRIVATE KEY", decodeBase64(ML_DSA_VECTORS[0]?.privateKey ?? "") ?? new Uint8Array(0));
+    const want = allowMlDsa && hasMlDsa() ? undefined : "tls: failed to parse private key";
+    assert.equal(findTlsPairFault(certificate, key, { allowMlDsa }), want);
   });
 }

@@ -2,7 +2,7 @@
 import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
-import { certificateSigningRequestKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
+import { certificateSigningRequestKind, secretKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
 import type { RequestSignatureOptions } from "../../core/pki/pkcs10.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";
 import { certificateSigningRequests, createCsrResource } from "./certificatesigningrequests.ts";
@@ -19,7 +19,7 @@ import { createRbacResources, RBAC_KINDS } from "./rbac.ts";
 import { requestRecords } from "./requestrecords.ts";
 import { type PostedSubresource, type Resource, STANDARD_VERBS, type StoredResource } from "./resource.ts";
 import { createRevocationResource, type RevocationResourceDeps, REVOCATIONS } from "./revocations.ts";
-import { secrets } from "./secrets.ts";
+import { createSecretResource, secrets } from "./secrets.ts";
 import { serviceAccounts } from "./serviceaccounts.ts";
 import { services } from "./services.ts";
 
@@ -77,6 +77,7 @@ export function createResources(deps: ResourcesDeps): readonly Resource[] {
   } as Resource;
   const plain = PLAIN_RESOURCES.map((resource) => {
     if (resource.kind === certificateSigningRequestKind) return requests;
+    if (resource.kind === secretKind) return createSecretResource(deps) as Resource;
     if (resource.kind === serviceAccountKind && serviceAccountToken !== undefined) {
       return { ...resource, postedSubresources: [serviceAccountToken] };
     }

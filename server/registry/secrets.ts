@@ -6,6 +6,7 @@ import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "../../core/kube/validation/secrets.ts";
+import type { RequestSignatureOptions } from "../../core/pki/pkcs10.ts";
 import { findTlsPairFault } from "../../core/pki/tls_pair.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
@@ -38,45 +39,50 @@ export async function findLimitedToken(
   return stored !== undefined && isLimitedToken(stored.object) ? stored : undefined;
 }
 
-/** Secrets, which include the bootstrap tokens. */
-export const secrets: Resource<SecretObject> = {
-  kind: secretKind,
-  verbs: STANDARD_VERBS,
-  columns: [
-    nameColumn,
-    textColumn<SecretObject>("Type", "What the secret is for.", (secret) => secret.type ?? ""),
-    {
-      name: "Data",
-      type: "string",
-      format: "",
-      priority: 0,
-      description: "How many entries it has.",
-      cell: (secret) => Object.keys(secret.data ?? {}).length,
+/** Secrets, which include the bootstrap tokens, with the warnings of kube-apiserver 1.37. */
+export const secrets: Resource<SecretObject> = createSecretResource({});
+
+/** Creates the resource of Secrets, which may know more keys of TLS. */
+export function createSecretResource(options: RequestSignatureOptions): Resource<SecretObject> {
+  return {
+    kind: secretKind,
+    verbs: STANDARD_VERBS,
+    columns: [
+      nameColumn,
+      textColumn<SecretObject>("Type", "What the secret is for.", (secret) => secret.type ?? ""),
+      {
+        name: "Data",
+        type: "string",
+        format: "",
+        priority: 0,
+        description: "How many entries it has.",
+        cell: (secret) => Object.keys(secret.data ?? {}).length,
+      },
+      ageColumn,
+    ],
+    selectableFields: ["type"],
+    selectField: (secret) => secret.type ?? "",
+    strategy: {
+      ...createPlainStrategy<SecretObject>({
+        checksGenerateName: true,
+        validateName: subdomainNameErrors,
+        applyDefaults: defaultSecret,
+        validateCreate: validateSecretCreate,
+        validateUpdate: validateSecretUpdate,
+        warn: (secret) => getWarningsForSecret(secret, options),
+      }),
+      prepareForCreate: (secret, { user, now }) =>
+        withMeta(secret, { annotations: withCreator(secret, user.username, now) }),
+      prepareForUpdate: (secret, stored) => withMeta(secret, { annotations: withKeptRecords(secret, stored) }),
     },
-    ageColumn,
-  ],
-  selectableFields: ["type"],
-  selectField: (secret) => secret.type ?? "",
-  strategy: {
-    ...createPlainStrategy<SecretObject>({
-      checksGenerateName: true,
-      validateName: subdomainNameErrors,
-      applyDefaults: defaultSecret,
-      validateCreate: validateSecretCreate,
-      validateUpdate: validateSecretUpdate,
-      warn: getWarningsForSecret,
-    }),
-    prepareForCreate: (secret, { user, now }) =>
-      withMeta(secret, { annotations: withCreator(secret, user.username, now) }),
-    prepareForUpdate: (secret, stored) => withMeta(secret, { annotations: withKeptRecords(secret, stored) }),
-  },
-  subresources: [],
-};
+    subresources: [],
+  };
+}
 
 /** Creates the warnings about a valid Secret: a TLS certificate and key that do not belong together. */
-function getWarningsForSecret(secret: SecretObject): string[] {
+function getWarningsForSecret(secret: SecretObject, options: RequestSignatureOptions): string[] {
   if (secret.type !== "kubernetes.io/tls") return [];
   const decodeValue = (key: string) => new TextDecoder().decode(decodeCanonicalBase64(secret.data?.[key] ?? ""));
-  const fault = findTlsPairFault(decodeValue("tls.crt"), decodeValue("tls.key"));
+  const fault = findTlsPairFault(decodeValue("tls.crt"), decodeValue("tls.key"), options);
   return fault === undefined ? [] : [fault];
 }
