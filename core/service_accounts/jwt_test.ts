@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { createHmac } from "node:crypto";
+import { createHmac, createPublicKey, type JsonWebKey, verify } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { generatePrivateKey, type KeyAlgorithm } from "../pki/keys.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
+import { formatKeySet } from "./issuer_documents.ts";
 import { parseJwt, signJwt, type UnverifiedJwt, verifyJwt } from "./jwt.ts";
 import { parseTokenKeys, parseTokenSigner, type TokenSigner } from "./keys.ts";
 
@@ -45,6 +46,16 @@ for (
     assert.deepEqual(verifyJwt(jwt, published.value), { ok: true, value: { iss: "i" } });
     assert.equal(published.value[0]?.id, jwt.keyId);
     assert.equal(verifyJwt({ ...jwt, keyId: "" }, [(await createSigner(algorithm)).key]).ok, false);
+  });
+}
+
+for (const algorithm of ["rsa-2048", "ecdsa-p384"] as const) {
+  test(`a token is verified by its ${algorithm} key in the key set`, async () => {
+    const own = await createSigner(algorithm);
+    const { keys: [jwk] } = JSON.parse(formatKeySet([own.key])) as { readonly keys: readonly JsonWebKey[] };
+    const jwt = parse(signJwt(own, { iss: "i" }));
+    const key = { key: createPublicKey({ key: jwk!, format: "jwk" }), dsaEncoding: "ieee-p1363" as const };
+    assert.ok(verify(algorithm === "rsa-2048" ? "sha256" : "sha384", Buffer.from(jwt.signedText), key, jwt.signature));
   });
 }
 

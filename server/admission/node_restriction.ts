@@ -139,9 +139,12 @@ async function checkTokenRequest(
     return { message: "node requested token not bound to a pod" };
   }
   if (uid === "") return { message: "node requested token with a pod binding without a uid" };
-  if (await findPod(storage, namespace, name) === undefined) throw notFound(podKind, name);
+  if (await findPod(storage, namespace, name) === undefined) throw notFound(LISTED_PODS, name);
   return { message: "node must request the tokens of its pods from the API server that serves the pods" };
 }
+
+/** The plugin of kube-apiserver reads pods from a cache, whose errors have the singular. */
+const LISTED_PODS = { group: podKind.group, plural: podKind.singular };
 
 /** A node may request certificates for its pods. The real pods are those of a kube-apiserver on the same etcd. */
 async function checkPodRequest(

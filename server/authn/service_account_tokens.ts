@@ -156,11 +156,16 @@ function isDeleted({ metadata: { deletionTimestamp } }: KubeObject, nowMs: numbe
   return typeof deletionTimestamp === "string" && Date.parse(deletionTimestamp) < nowMs - LEEWAY_SECONDS * 1000;
 }
 
-function createAnnotations({ subject, warnAfter }: TokenClaims, nowMs: number): Readonly<Record<string, string>> {
-  const now = Math.floor(nowMs / 1000);
-  if (warnAfter === undefined || now <= warnAfter) return {};
-  const text = `subject: ${subject}, seconds after warning threshold: ${now - warnAfter}`;
-  return { "authentication.k8s.io/stale-token": text };
+function createAnnotations(
+  { subject, audiences, warnAfter }: TokenClaims,
+  nowMs: number,
+): Readonly<Record<string, string>> {
+  const staleSeconds = warnAfter === undefined ? 0 : Math.floor(nowMs / 1000) - warnAfter;
+  const stale = `subject: ${subject}, seconds after warning threshold: ${staleSeconds}`;
+  return {
+    ...(audiences.length === 0 ? { "authentication.k8s.io/legacy-token": subject } : {}),
+    ...(staleSeconds > 0 ? { "authentication.k8s.io/stale-token": stale } : {}),
+  };
 }
 
 /** Prints a list of strings as Go's `%q` does. */

@@ -178,6 +178,8 @@ test("the audit log has the id of an issued token and never the token, and marks
     ),
     lines.at(-1),
   );
+  assert.equal(await identify(app, forge(token, { audiences: [] })), 201);
+  assert.ok(lines.at(-1)?.includes('"authentication.k8s.io/legacy-token":"system:serviceaccount:default:app"'));
   const log = [...lines, JSON.stringify(app.logger.entries)].join("\n");
   assert.ok(!log.includes(token) && !log.includes(token.split(".")[2]!));
 });
@@ -227,7 +229,7 @@ test("a node is refused a token, even where RBAC grants it, because no pod of it
     [{}, 403, "node requested token not bound to a pod"],
     [{ boundObjectRef: { ...pod, kind: "Node" } }, 403, "node requested token not bound to a pod"],
     [{ boundObjectRef: pod }, 403, "node requested token with a pod binding without a uid"],
-    [{ boundObjectRef: { ...pod, uid: "u" } }, 404, 'pods "p" not found'],
+    [{ boundObjectRef: { ...pod, uid: "u" } }, 404, 'pod "p" not found'],
   ] as const;
   for (const [spec, code, message] of cases) {
     const answer = await send(node, spec);
