@@ -110,8 +110,9 @@ export function planPodCertificate(input: PodPlanInput): Result<PodCertificatePl
   if (clientTrust === "unknown" && isValidForClients(certificate.usages)) {
     return err({ kind: "error", message: "it is unknown whether the API trusts this CA for clients" });
   }
-  const longName = certificate.dnsNames.map((name) => findDnsNameFault(name.replace(/^\*\./, ""))).find(Boolean);
-  if (longName !== undefined) return deny(NOT_ALLOWED, longName);
+  // Exact values are compared and not checked, and with the name of a pod they may be too long.
+  const dnsFault = certificate.dnsNames.map((name) => findDnsNameFault(name.replace(/^\*\./, ""))).find(Boolean);
+  if (dnsFault !== undefined) return deny(NOT_ALLOWED, dnsFault);
   return ok({ certificate, beginRefreshAt: planRefresh(certificate, spec.lifetime.refreshBeforeMs) });
 }
 

@@ -9,12 +9,10 @@ import type { RequestFacts } from "../pki/pkcs10.ts";
 import type { AlternativeNames } from "../pki/subject_alternative_names.ts";
 import { fillPlaceholders, type PodFacts } from "./pod_facts.ts";
 import {
-  type NameRules,
   type PodRules,
   type ProfileSpec,
   RESTRICTED_POD_FACTS,
   SUBJECT_FIELDS,
-  type SubjectRules,
   type ValueRule,
 } from "./profile_spec.ts";
 
@@ -39,24 +37,26 @@ export function findPodFault(rules: PodRules, facts: PodFacts): string | undefin
 
 /** Fills the placeholders of a profile for one pod. */
 export function fillProfile(spec: ProfileSpec, facts: PodFacts): ProfileSpec {
-  const fillAll = (values: readonly string[]) => values.map((value) => fillPlaceholders(value, facts));
-  const fill = <Rule>(rule: Rule): Rule | ValueRule => {
-    if (!isValueRule(rule)) return rule;
-    const { allowed, exactly, default: fallback } = rule;
-    return {
-      ...rule,
-      allowed: fillAll(allowed),
-      ...(exactly === undefined ? {} : { exactly: fillAll(exactly) }),
-      ...(fallback === undefined ? {} : { default: fillAll(fallback) }),
-    };
+  const fill = (values: readonly string[]) => values.map((value) => fillPlaceholders(value, facts));
+  const fillRule = (rule: ValueRule): ValueRule => ({
+    ...rule,
+    allowed: fill(rule.allowed),
+    ...(rule.exactly === undefined ? {} : { exactly: fill(rule.exactly) }),
+    ...(rule.default === undefined ? {} : { default: fill(rule.default) }),
+  });
+  const fillRules = <Key extends string>(keys: readonly Key[], rules: { readonly [K in Key]?: ValueRule }) => {
+    const filled: { [K in Key]?: ValueRule } = {};
+    for (const key of keys) {
+      const rule = rules[key];
+      if (rule !== undefined) filled[key] = fillRule(rule);
+    }
+    return filled;
   };
-  const fillRules = <Rules extends SubjectRules | NameRules>(rules: Rules): Rules =>
-    Object.fromEntries(Object.entries(rules).map(([key, rule]) => [key, fill(rule)])) as Rules;
-  return { ...spec, subject: fillRules(spec.subject), names: fillRules(spec.names) };
-}
-
-function isValueRule(rule: unknown): rule is ValueRule {
-  return typeof rule === "object" && rule !== null && "allowed" in rule;
+  return {
+    ...spec,
+    subject: fillRules(SUBJECT_FIELDS, spec.subject),
+    names: { ...spec.names, ...fillRules(NAME_KINDS.map(([, kind]) => kind), spec.names) },
+  };
 }
 
 /** The request that a pod's annotations and the profile make of a kubelet's. */

@@ -146,7 +146,9 @@ test("pods get certificates by kubelet's code, denials and failures with reasons
   first.kill("SIGTERM");
   await first.finished();
   await second.waitFor(/"message":"leading/);
-  await kubectl.run("delete", "pods", "--all", "--namespace=work", "--force", "--grace-period=0");
+  for (const namespace of ["work", "other"]) {
+    await kubectl.run("delete", "pods", "--all", `--namespace=${namespace}`, "--force", "--grace-period=0");
+  }
   const pods = Math.ceil(MANY / PER_POD);
   await createPods(
     Array.from({ length: pods }, (_, index) => {
