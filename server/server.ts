@@ -41,6 +41,7 @@ import { addIssuedMetrics, IssuedCertificates } from "./metrics/issued_certifica
 import { followRequests } from "./metrics/signing_requests.ts";
 import { NodeRecovery, type NodeRecoveryLimits } from "./node_recovery.ts";
 import { countRejections, gaugeInflight, gaugeLevels } from "./metrics/flow_control.ts";
+import { countTokenUses } from "./metrics/service_accounts.ts";
 import { countObjects } from "./metrics/storage.ts";
 import { limitRepeats } from "./log_limiter.ts";
 import { Register } from "./register/register.ts";
@@ -244,9 +245,14 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const authenticate = createAuthenticator({
     apiAudiences,
     allowMlDsa,
-    ...(serviceAccounts === undefined
-      ? {}
-      : { serviceAccountTokens: createServiceAccountTokenAuthenticator({ clock, storage, ...serviceAccounts }) }),
+    ...(serviceAccounts === undefined ? {} : {
+      serviceAccountTokens: createServiceAccountTokenAuthenticator({
+        clock,
+        storage,
+        countUse: countTokenUses(registry),
+        ...serviceAccounts,
+      }),
+    }),
     revocations,
     clock,
     logger,

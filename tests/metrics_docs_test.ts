@@ -10,6 +10,7 @@ import { countObjects, createEtcdMetrics, createStorageMetrics, gaugeAuditDisk }
 import { countRejections, gaugeInflight, gaugeLevels } from "../server/metrics/flow_control.ts";
 import { createFlowControl } from "../server/flowcontrol/flow_control.ts";
 import { addBuildInfo, createExpiryMetrics, createMetricsRegistry } from "../server/metrics/registry.ts";
+import { countTokenUses } from "../server/metrics/service_accounts.ts";
 import { observeTransport } from "../server/metrics/client_role.ts";
 import { followRequests } from "../server/metrics/signing_requests.ts";
 import { openBootstrapTokens } from "../server/bootstrap_tokens.ts";
@@ -38,6 +39,7 @@ async function collectMetrics(): Promise<readonly KnownMetric[]> {
   const transport = { send: () => Promise.reject(new Error("not used here")) };
   addBuildInfo(registry, { version: {} });
   createMetrics(registry);
+  countTokenUses(registry);
   createControllerMetrics(registry, clock);
   createEtcdMetrics(registry, []);
   createExpiryMetrics(registry);

@@ -27,7 +27,8 @@ import { type ResourceKeys, toStorageKey } from "../registry/registry.ts";
 import { secrets } from "../registry/secrets.ts";
 import { serviceAccounts } from "../registry/serviceaccounts.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { MethodResult, TokenAuthenticator } from "./authentication.ts";
+import type { AccountTokenUse } from "../metrics/service_accounts.ts";
+import type { TokenAuthenticator } from "./authentication.ts";
 
 /** The dependencies of the authenticator. */
 export interface ServiceAccountTokenDeps {
@@ -39,6 +40,8 @@ export interface ServiceAccountTokenDeps {
   readonly keys: readonly TokenKey[];
   /** The audiences of this server. */
   readonly apiAudiences: readonly string[];
+  /** Counts the uses of tokens that should have been renewed. */
+  readonly countUse: (use: AccountTokenUse) => void;
 }
 
 /** The number of verified tokens in the cache; each takes about a kilobyte. */
@@ -47,7 +50,7 @@ const CACHED_TOKENS = 10_000;
 /** Creates the authenticator. It ignores text of another form, and tokens of other issuers. */
 export function createServiceAccountTokenAuthenticator(deps: ServiceAccountTokenDeps): TokenAuthenticator {
   const verified = new FifoCache<TokenClaims>({ maxEntries: CACHED_TOKENS, maxKeyLength: 64 });
-  return async (token, { audiences = deps.apiAudiences }) => {
+  return async (token, { audiences = deps.apiAudiences, isRepeated = false }) => {
     const key = createHash("sha256").update(token, "utf8").digest("base64");
     const cached = verified.get(key);
     const checked = cached === undefined ? verify(token, deps) : ok(cached);
@@ -62,7 +65,12 @@ export function createServiceAccountTokenAuthenticator(deps: ServiceAccountToken
       const texts = `${formatList(own)} is invalid for the target audiences ${formatList(audiences)}`;
       return { kind: "failed", reason: `token audiences ${texts}` };
     }
-    return await accept(claims, accepted, deps);
+    const nowMs = deps.clock.now().getTime();
+    const fault = await findFault(claims, deps.storage, nowMs);
+    if (fault !== undefined) return { kind: "failed", reason: fault };
+    const { uses, auditAnnotations } = describeUse(claims, nowMs);
+    if (!isRepeated) { for (const use of uses) deps.countUse(use); }
+    return { kind: "user", user: toTokenUser(claims), audiences: accepted, auditAnnotations };
   };
 }
 
@@ -77,21 +85,17 @@ function verify(token: string, { issuers, keys }: ServiceAccountTokenDeps): Resu
   return claims === undefined ? err("the token has a claim of another type than it should have") : ok(claims);
 }
 
-/** Accepts a genuine token while it is valid and its objects exist. */
-async function accept(
+/** Finds out why a genuine token is not valid at a time, in kube-apiserver's words. */
+async function findFault(
   claims: TokenClaims,
-  audiences: readonly string[],
-  { clock, storage }: ServiceAccountTokenDeps,
-): Promise<MethodResult> {
-  const nowMs = clock.now().getTime();
+  storage: Pick<Storage, "get">,
+  nowMs: number,
+): Promise<string | undefined> {
   const times = checkTimes(claims, nowMs);
-  if (!times.ok) return { kind: "failed", reason: times.error };
-  const fault = await findObjectFault(claims, storage, nowMs);
-  if (fault !== undefined) return { kind: "failed", reason: fault };
-  return { kind: "user", user: toTokenUser(claims), audiences, auditAnnotations: createAnnotations(claims, nowMs) };
+  return times.ok ? await findObjectFault(claims, storage, nowMs) : times.error;
 }
 
-/** Finds out why the account or the bound object of a token ends it, in kube-apiserver's words. */
+/** Finds out why the account or the bound object of a token ends it. */
 async function findObjectFault(
   { namespace, account, secret, pod, node, webhook }: TokenClaims,
   storage: Pick<Storage, "get">,
@@ -156,16 +160,26 @@ function isDeleted({ metadata: { deletionTimestamp } }: KubeObject, nowMs: numbe
   return typeof deletionTimestamp === "string" && Date.parse(deletionTimestamp) < nowMs - LEEWAY_SECONDS * 1000;
 }
 
-function createAnnotations(
+/** Describes the use of a token that should have been renewed, for metrics and the audit log. */
+function describeUse(
   { subject, audiences, warnAfter }: TokenClaims,
   nowMs: number,
-): Readonly<Record<string, string>> {
-  const staleSeconds = warnAfter === undefined ? 0 : Math.floor(nowMs / 1000) - warnAfter;
-  const stale = `subject: ${subject}, seconds after warning threshold: ${staleSeconds}`;
-  return {
-    ...(audiences.length === 0 ? { "authentication.k8s.io/legacy-token": subject } : {}),
-    ...(staleSeconds > 0 ? { "authentication.k8s.io/stale-token": stale } : {}),
-  };
+): { readonly uses: readonly AccountTokenUse[]; readonly auditAnnotations: Readonly<Record<string, string>> } {
+  const uses: AccountTokenUse[] = [];
+  const auditAnnotations: Record<string, string> = {};
+  if (audiences.length === 0) {
+    uses.push("legacy");
+    auditAnnotations["authentication.k8s.io/legacy-token"] = subject;
+  }
+  if (warnAfter !== undefined) {
+    const seconds = Math.floor(nowMs / 1000) - warnAfter;
+    uses.push(seconds > 0 ? "stale" : "valid");
+    if (seconds > 0) {
+      const text = `subject: ${subject}, seconds after warning threshold: ${seconds}`;
+      auditAnnotations["authentication.k8s.io/stale-token"] = text;
+    }
+  }
+  return { uses, auditAnnotations };
 }
 
 /** Prints a list of strings as Go's `%q` does. */

@@ -180,6 +180,9 @@ test("the audit log has the id of an issued token and never the token, and marks
   );
   assert.equal(await identify(app, forge(token, { audiences: [] })), 201);
   assert.ok(lines.at(-1)?.includes('"authentication.k8s.io/legacy-token":"system:serviceaccount:default:app"'));
+  const metrics = (await app.send("GET", "/metrics")).text;
+  assert.match(metrics, /^serviceaccount_legacy_tokens_total 1$/m);
+  assert.match(metrics, /^serviceaccount_stale_tokens_total 1$/m);
   const log = [...lines, JSON.stringify(app.logger.entries)].join("\n");
   assert.ok(!log.includes(token) && !log.includes(token.split(".")[2]!));
 });
