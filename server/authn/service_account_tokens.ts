@@ -69,7 +69,7 @@ export function createServiceAccountTokenAuthenticator(deps: ServiceAccountToken
     const fault = await findFault(claims, deps.storage, nowMs);
     if (fault !== undefined) return { kind: "failed", reason: fault };
     const { uses, auditAnnotations } = describeUse(claims, nowMs);
-    if (!isRepeated) { for (const use of uses) deps.countUse(use); }
+    for (const use of isRepeated ? [] : uses) deps.countUse(use);
     return { kind: "user", user: toTokenUser(claims), audiences: accepted, auditAnnotations };
   };
 }
