@@ -43,7 +43,7 @@ export async function readEtcdSnapshot({ endpoints, values }: EtcdSnapshotDeps):
     assertReleases(await client.statuses());
     const { revision, kvs } = await readBelow(client, values.root);
     assertNoMarker(kvs, endpoints.prefix);
-    const snapshot = sort(kvs, values);
+    const snapshot = decodeSnapshot(kvs, values);
     if (snapshot.items.length > 0) return { revision, ...snapshot };
     throw new AppError("not_found", `cannot back up: no object is below "${plainPrefix(endpoints.prefix)}" in etcd`, {
       hint: "check --etcd-servers and --etcd-prefix",
@@ -86,7 +86,8 @@ async function readPages(client: Pick<EtcdClient, "range">, prefix: string) {
   }
 }
 
-function sort(kvs: readonly EtcdKeyValue[], values: StoredValues): Omit<EtcdSnapshot, "revision"> {
+/** Decodes the values that are served here, and lists the others. Throws as `readEtcdSnapshot` for a malformed value. */
+export function decodeSnapshot(kvs: readonly EtcdKeyValue[], values: StoredValues): Omit<EtcdSnapshot, "revision"> {
   const items: Stored[] = [];
   const omitted: string[] = [];
   const pruned: string[] = [];

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { readBelow } from "./snapshot.ts";
+import { decodeEnvelope, encodeEnvelope } from "../../../core/kube/codec/protobuf.ts";
+import { PLAIN_RESOURCES } from "../../registry/resources.ts";
+import { createStoredValues } from "../../registry/stored_values.ts";
+import { decodeSnapshot, readBelow } from "./snapshot.ts";
 
 const kv = (key: string) => ({ key, modRevision: 1, version: 1, value: Buffer.from("x") });
 
@@ -46,4 +49,18 @@ test("readBelow() starts over when etcd has compacted the revision meanwhile, an
     },
   };
   await assert.rejects(readBelow(always, "/registry/"), compacted);
+});
+
+test("decodeSnapshot() lists what is not served, and what a newer Kubernetes has written with more fields", () => {
+  const values = createStoredValues(PLAIN_RESOURCES);
+  const put = (key: string, value: Uint8Array) => ({ key, modRevision: 1, version: 1, value });
+  const [known, newer] = ["/registry/configmaps/default/known", "/registry/configmaps/default/newer"];
+  const value = values.encode(known, { metadata: { name: "known", namespace: "default" } });
+  const { apiVersion, kind, raw } = decodeEnvelope(value);
+  // Field 999 of the object, with one byte.
+  const more = encodeEnvelope(apiVersion, kind, Buffer.concat([raw, Buffer.from([0xba, 0x3e, 1, 0x78])]));
+  const kvs = [put(known, value), put(newer, more), put("/registry/pods/default/a", value)];
+  const { items, omitted, pruned } = decodeSnapshot(kvs, values);
+  assert.deepEqual(items.map(({ key }) => key), [known, newer]);
+  assert.deepEqual([omitted, pruned], [["/registry/pods/default/a"], [newer]]);
 });
