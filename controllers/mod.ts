@@ -2,8 +2,8 @@
  * The controllers of TLS bootstrapping. Each works on the objects of a Kubernetes API, which it accesses through the
  * `ObjectStore` port, so the same code runs in a server's process and against a remote cluster.
  *
- * - `runController` is the loop: watch, cache, queue, reconcile. `createApprover`, `createSigner` and
- *   `createTokenCleaner` create reconcilers for the loop, and you can write your own.
+ * - `runController` is the loop: watch, cache, queue, reconcile. `createApprover`, `createSigner`,
+ *   `createPodSigner` and `createTokenCleaner` create reconcilers for the loop, and you can write your own.
  * - `runCleaner` deletes old CSRs, and `runPodRequestCleaner` old PodCertificateRequests, each in a loop of its own.
  * - `runWhileLeading` lets one of several replicas work.
  * - `createPolicyApprover` adds policies to the approver.

@@ -9,7 +9,7 @@ import type { ObjectChange } from "../core/ports.ts";
 import { createFakeClock, until } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createMemoryObjectStore } from "../tests/support/memory_object_store.ts";
-import { buildPodRequest, POD_PROFILE, POD_SIGNER, type PodRequestOptions } from "../tests/support/pod_requests.ts";
+import { buildShopRequest, POD_PROFILE, POD_SIGNER, type ShopRequestOptions } from "../tests/support/pod_profile.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createIntermediateCa, createSigningCa } from "../tests/support/signing_ca.ts";
 import { parseProfileOrThrow } from "../tests/support/test_profiles.ts";
@@ -19,8 +19,8 @@ import { createPodSigner, type PodSignerDeps } from "./pod_signer.ts";
 const NEVER = new AbortController().signal;
 const root = createSigningCa();
 
-async function run(options: PodRequestOptions = {}, edit: Partial<PodSignerDeps> = {}) {
-  const store = createMemoryObjectStore<PodCertificateRequest>({ objects: [await buildPodRequest(options)] });
+async function run(options: ShopRequestOptions = {}, edit: Partial<PodSignerDeps> = {}) {
+  const store = createMemoryObjectStore<PodCertificateRequest>({ objects: [await buildShopRequest(options)] });
   const ca = await root;
   const logger = createMemoryLogger();
   const deps: PodSignerDeps = {
@@ -102,7 +102,7 @@ for (
       },
       want: "Failed SignerValidationFailure",
     },
-  ] satisfies { name: string; options: PodRequestOptions; edit?: Partial<PodSignerDeps>; want: string }[]
+  ] satisfies { name: string; options: ShopRequestOptions; edit?: Partial<PodSignerDeps>; want: string }[]
 ) {
   test(`createPodSigner() refuses for good what ${name}`, async () => {
     const { store, logger, reconcile } = await run(options, edit);
@@ -123,7 +123,7 @@ test("createPodSigner() leaves the requests of other signers, and retries while 
 
 test("createPodSigner() signs requests of one name in two namespaces", async () => {
   const { deps } = await run();
-  const both = await Promise.all(["web", "team-a"].map((namespace) => buildPodRequest({ namespace })));
+  const both = await Promise.all(["web", "team-a"].map((namespace) => buildShopRequest({ namespace })));
   async function* changes(signal: AbortSignal): AsyncIterable<ObjectChange<PodCertificateRequest>> {
     for (const object of both) yield { kind: "changed", object };
     yield { kind: "synced" };

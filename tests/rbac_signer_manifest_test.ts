@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { run } from "../cli/run.ts";
 import { createSignerObjectNames } from "../core/signing/rbac.ts";
 import { createCapturedIo } from "./support/captured_io.ts";
-import { POD_PROFILE } from "./support/pod_requests.ts";
+import { POD_PROFILE } from "./support/pod_profile.ts";
 import { createTempFolder } from "./support/temp.ts";
 
 async function printRbac(...args: readonly string[]): Promise<string> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildPodRequest, POD_PROFILE, type PodRequestOptions } from "../../tests/support/pod_requests.ts";
+import { buildShopRequest, POD_PROFILE, type ShopRequestOptions } from "../../tests/support/pod_profile.ts";
 import { createIntermediateCa, createSigningCa } from "../../tests/support/signing_ca.ts";
 import { parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { parseCertificate } from "../pki/certificate.ts";
@@ -15,9 +15,9 @@ const USAGES = "example.com/usages";
 const ca = createSigningCa();
 const profile = parseProfileOrThrow(POD_PROFILE);
 
-async function plan(options: PodRequestOptions = {}, edit: Partial<PodPlanInput> = {}) {
+async function plan(options: ShopRequestOptions = {}, edit: Partial<PodPlanInput> = {}) {
   return planPodCertificate({
-    request: await buildPodRequest(options),
+    request: await buildShopRequest(options),
     spec: profile,
     caNotAfter: (await ca).certificate.notAfter,
     signingDurationSeconds: 365 * 86_400,
@@ -55,7 +55,7 @@ for (
         dnsNames: ["db.main.team-a.svc.cluster.local"],
       },
     },
-  ] satisfies { name: string; options: PodRequestOptions; want: Record<string, unknown> }[]
+  ] satisfies { name: string; options: ShopRequestOptions; want: Record<string, unknown> }[]
 ) {
   test(`planPodCertificate() gives a pod ${name}`, async () => {
     // The star of the profile is one label, so a service account with a dot needs another rule.
@@ -143,7 +143,7 @@ for (
       options: { spec: { serviceAccountName: "a".repeat(64) } },
       message: `DNS subjectAltName is not allowed: ${"a".repeat(64)}.web.svc.cluster.local`,
     },
-  ] satisfies { name: string; options: PodRequestOptions; reason?: string; message: string }[]
+  ] satisfies { name: string; options: ShopRequestOptions; reason?: string; message: string }[]
 ) {
   test(`planPodCertificate() denies ${name}`, async () => {
     assert.deepEqual(await plan(options), {
@@ -168,7 +168,7 @@ test("planPodCertificate() fails what cannot be signed, with the reason of a Cer
   const narrow = await createIntermediateCa(root, "narrow", {
     nameConstraints: { permitted, excluded: NO_SUBTREES },
   });
-  const cases: readonly [PodRequestOptions, Partial<PodPlanInput>, RegExp][] = [
+  const cases: readonly [ShopRequestOptions, Partial<PodPlanInput>, RegExp][] = [
     [{ spec: { stubPKCS10Request: "AAAA" } }, {}, /^stubPKCS10Request is not valid: /],
     [{ spec: { stubPKCS10Request: null } }, {}, /^stubPKCS10Request is not valid: /],
     [{}, { clientTrust: "trusted" }, /^client auth is not allowed: the API trusts this CA for clients$/],
@@ -206,7 +206,7 @@ for (
       edit: { clientTrust: "unknown" },
       want: "Denied",
     },
-  ] satisfies { name: string; options?: PodRequestOptions; edit: Partial<PodPlanInput>; want: string }[]
+  ] satisfies { name: string; options?: ShopRequestOptions; edit: Partial<PodPlanInput>; want: string }[]
 ) {
   test(`planPodCertificate() ${name}`, async () => {
     const planned = await plan(options, edit);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { POD_PROFILE, POD_SIGNER } from "../../tests/support/pod_requests.ts";
+import { POD_PROFILE, POD_SIGNER } from "../../tests/support/pod_profile.ts";
 import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { describeProfile } from "./profile.ts";

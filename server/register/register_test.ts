@@ -11,7 +11,7 @@ import { verifyRecords } from "../../core/register/verify.ts";
 import { createIssuedStatus, planPodCertificate } from "../../core/signing/pod_plan.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
-import { buildPodRequest, POD_PROFILE, POD_SIGNER } from "../../tests/support/pod_requests.ts";
+import { buildShopRequest, POD_PROFILE, POD_SIGNER } from "../../tests/support/pod_profile.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import { ADMIN, createTestApp, createUser, type TestApp } from "../../tests/support/test_app.ts";
@@ -54,7 +54,7 @@ async function listRecords(app: TestApp): Promise<readonly IssuedCertificate[]> 
 test("the certificate of a pod is recorded with its request, and once", async () => {
   await using app = await createTestApp({ clientCas: () => [ca.certificate] });
   const requests = "/apis/certificates.k8s.io/v1/namespaces/default/podcertificaterequests";
-  const { metadata: { name, namespace }, ...body } = await buildPodRequest({ namespace: "default" });
+  const { metadata: { name, namespace }, ...body } = await buildShopRequest({ namespace: "default" });
   const created = await app.send("POST", requests, { body: { ...body, metadata: { name, namespace } } });
   assert.equal(created.code, 201, created.text);
   const request = JSON.parse(created.text) as PodCertificateRequest;

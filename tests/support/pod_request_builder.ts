@@ -5,12 +5,15 @@ import type {
 } from "../../core/kube/certificates_v1.ts";
 import { encodeBase64 } from "../../core/lib/base64.ts";
 import type { KeyAlgorithm } from "../../core/pki/keys.ts";
-import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
+import { createCertificationRequest, type RequestOptions } from "../../core/pki/pkcs10.ts";
 import { sharedKey } from "./csr_builder.ts";
 
-/** Builds `spec.stubPKCS10Request` as a kubelet does: an empty subject, signed by the key. */
-export async function buildStubRequest(keyAlgorithm?: KeyAlgorithm): Promise<string> {
-  return encodeBase64(createCertificationRequest({ subject: {} }, await sharedKey(keyAlgorithm)));
+/** Builds `spec.stubPKCS10Request` as a kubelet does: without names by default, signed by the key. */
+export async function buildStubRequest(
+  keyAlgorithm?: KeyAlgorithm,
+  names: RequestOptions = { subject: {} },
+): Promise<string> {
+  return encodeBase64(createCertificationRequest(names, await sharedKey(keyAlgorithm)));
 }
 
 /** Builds a request for the pod `team/web-1` on the node `n1`. */

@@ -1,9 +1,8 @@
-/** Requests for certificates of pods, as a kubelet makes them, and a profile that allows them. */
+/** A profile for pods, and requests that it allows. */
 import type { PodCertificateRequest, PodCertificateRequestSpec } from "../../core/kube/certificates_v1.ts";
-import { encodeBase64 } from "../../core/lib/base64.ts";
 import type { KeyAlgorithm } from "../../core/pki/keys.ts";
-import { createCertificationRequest, type RequestOptions } from "../../core/pki/pkcs10.ts";
-import { sharedKey } from "./csr_builder.ts";
+import type { RequestOptions } from "../../core/pki/pkcs10.ts";
+import { buildPodRequest, buildStubRequest } from "./pod_request_builder.ts";
 
 export const POD_SIGNER = "example.com/pods";
 
@@ -34,7 +33,7 @@ pods:
 `;
 
 /** The differences of a request from that of the pod `shop-1` of `web/shop` on `node-1`. */
-export interface PodRequestOptions {
+export interface ShopRequestOptions {
   readonly name?: string;
   readonly namespace?: string;
   readonly keyAlgorithm?: KeyAlgorithm;
@@ -43,23 +42,15 @@ export interface PodRequestOptions {
   readonly spec?: Partial<PodCertificateRequestSpec>;
 }
 
-export async function buildPodRequest(options: PodRequestOptions = {}): Promise<PodCertificateRequest> {
-  const { name = "req-1", namespace = "web", keyAlgorithm, stub = { subject: {} }, spec } = options;
-  const request = createCertificationRequest(stub, await sharedKey(keyAlgorithm));
-  return {
-    metadata: { name, namespace, uid: `uid-of-${name}`, resourceVersion: "1" },
-    spec: {
-      signerName: POD_SIGNER,
-      podName: "shop-1",
-      podUID: "5f8c0a52-1a6b-4a57-8f6e-2f0a3f1d0001",
-      serviceAccountName: "shop",
-      serviceAccountUID: "5f8c0a52-1a6b-4a57-8f6e-2f0a3f1d0002",
-      nodeName: "node-1",
-      nodeUID: "5f8c0a52-1a6b-4a57-8f6e-2f0a3f1d0003",
-      maxExpirationSeconds: 86_400,
-      stubPKCS10Request: encodeBase64(request),
-      ...spec,
-    },
-    status: {},
-  };
+export async function buildShopRequest(options: ShopRequestOptions = {}): Promise<PodCertificateRequest> {
+  const { name = "req-1", namespace = "web", keyAlgorithm, stub, spec } = options;
+  const request = await buildPodRequest({
+    signerName: POD_SIGNER,
+    podName: "shop-1",
+    serviceAccountName: "shop",
+    nodeName: "node-1",
+    stubPKCS10Request: await buildStubRequest(keyAlgorithm, stub),
+    ...spec,
+  });
+  return { ...request, metadata: { name, namespace, uid: `uid-of-${name}`, resourceVersion: "1" } };
 }
