@@ -17,6 +17,8 @@ export interface TrustBundlePublisherOptions {
   readonly signerName: string;
   /** Returns the certificates (PEM) that verify those of the signer. It is called again and again, to see changes. */
   readonly trustBundle: () => Promise<string>;
+  /** Returns how long earlier bundles are kept, in milliseconds; by default they are deleted at once, as upstream. */
+  readonly keepMs?: () => Promise<number>;
   /** While it is active, nothing is written: kube-controller-manager and this publisher would delete each other's bundle. */
   readonly controllerManager?: ControllerManager;
   readonly clock: Clock;
@@ -28,17 +30,26 @@ export interface TrustBundlePublisherOptions {
 /** How often the certificates are compared with those that are published. */
 const FOLLOW_INTERVAL_MS = 2_000;
 
-/** Publishes the bundle until the signal aborts; earlier bundles of the signer are deleted. */
+/** Publishes the bundle until the signal aborts; earlier bundles of the signer are deleted at once, or after `keepMs`. */
 export async function runTrustBundlePublisher(
   options: TrustBundlePublisherOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { store, signerName, trustBundle, controllerManager, clock, logger } = options;
+  const { store, signerName, trustBundle, keepMs, controllerManager, clock, logger } = options;
   const changed = createManualTrigger();
 
   async function reconcile(_name: string, _bundle: unknown, stop: AbortSignal): Promise<Outcome> {
-    const { write, deletions } = planTrustBundles(signerName, await trustBundle(), await store.list(stop));
-    if (write === undefined && deletions.length === 0) return DONE;
+    const current = await trustBundle();
+    const existing = await store.list(stop);
+    const { write, deletions, keptForMs } = planTrustBundles(
+      signerName,
+      current,
+      existing,
+      clock.now(),
+      await keepMs?.(),
+    );
+    const outcome: Outcome = keptForMs === undefined ? DONE : { kind: "requeueAfter", ms: keptForMs };
+    if (write === undefined && deletions.length === 0) return outcome;
     if (await controllerManager?.isActive(stop)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
     if (write !== undefined) {
       await store[write.verb](write.bundle, stop);
@@ -51,7 +62,7 @@ export async function runTrustBundlePublisher(
         if (!isAppError(error, "not_found")) throw error;
       }
     }
-    return DONE;
+    return outcome;
   }
 
   async function follow(): Promise<void> {

@@ -39,3 +39,33 @@ test("runTrustBundlePublisher() keeps one bundle, through changes of the CA and 
   abort.abort();
   await running;
 });
+
+test("runTrustBundlePublisher() keeps the bundle of an earlier CA for as long as requested", async () => {
+  const clock = createFakeClock("2026-01-01T00:00:00Z");
+  const store = createMemoryObjectStore<ClusterTrustBundle>({ clock });
+  const abort = new AbortController();
+  let pem = "first";
+  const running = runTrustBundlePublisher({
+    store,
+    signerName: SIGNER,
+    trustBundle: () => Promise.resolve(pem),
+    keepMs: () => Promise.resolve(60_000),
+    clock,
+    random: createSeededRandom(),
+    logger: createMemoryLogger(),
+  }, abort.signal);
+  const published = async () => {
+    await settle();
+    return (await store.list(abort.signal)).map(({ spec }) => spec.trustBundle);
+  };
+  assert.deepEqual(await published(), ["first"]);
+  pem = "second";
+  await clock.advance(2_000);
+  assert.deepEqual(await published(), ["first", "second"]);
+  await clock.advance(59_000);
+  assert.deepEqual(await published(), ["first", "second"]);
+  await clock.advance(1_000);
+  assert.deepEqual(await published(), ["second"]);
+  abort.abort();
+  await running;
+});

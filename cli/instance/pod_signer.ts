@@ -38,7 +38,7 @@ export async function runPodSigner(
   await Promise.all([
     runController({ name: "pod-signer", store, ...signer, ...deps }, signal),
     followProfiles([...profiles.values()], deps.clock, signal),
-    ...signerNames.map((signerName) => {
+    ...[...profiles].map(([signerName, profile]) => {
       const fieldSelector = `spec.signerName=${signerName}`;
       const bundles = createObjectStore<ClusterTrustBundle>(transport, clusterTrustBundleKind, {
         ...deps,
@@ -49,7 +49,9 @@ export async function runPodSigner(
         if (authority === undefined) throw new AppError("internal", `no CA for signer "${signerName}"`);
         return encodeTrust(authority);
       };
-      return runTrustBundlePublisher({ store: bundles, signerName, trustBundle, ...deps }, signal);
+      // As long as a pod may have a certificate of an earlier CA.
+      const keepMs = async () => (await profile.currentSpec()).lifetime.maxMs;
+      return runTrustBundlePublisher({ store: bundles, signerName, trustBundle, keepMs, ...deps }, signal);
     }),
   ]);
 }

@@ -7,24 +7,44 @@ import { getName } from "../kube/meta.ts";
 /** What makes the trust bundles of a signer as they should be: first the write, then the deletions. */
 export interface TrustBundlePlan {
   readonly write?: { readonly verb: "create" | "update"; readonly bundle: ClusterTrustBundle };
-  /** The bundles that a signer had before. */
+  /** The bundles that the signer had before, as far as they are not kept. */
   readonly deletions: readonly ClusterTrustBundle[];
+  /** The time until the next kept bundle is to be deleted. */
+  readonly keptForMs?: number;
 }
 
-/** Plans one bundle with the given content, and the deletion of the signer's others. */
+/**
+ * Plans one bundle with the given content, and the deletion of the signer's others. Upstream deletes them at once; with
+ * `keepMs` they stay for that long, so that certificates of an earlier CA are trusted until they are replaced.
+ */
 export function planTrustBundles(
   signerName: string,
   trustBundle: string,
   existing: readonly ClusterTrustBundle[],
+  now: Date,
+  keepMs = 0,
 ): TrustBundlePlan {
   const name = formatTrustBundleName(signerName, trustBundle);
   const spec = { signerName, trustBundle };
   const own = existing.filter((bundle) => bundle.spec.signerName === signerName);
   const present = own.find((bundle) => getName(bundle) === name);
-  const deletions = own.filter((bundle) => bundle !== present);
-  if (present === undefined) return { write: { verb: "create", bundle: { metadata: { name }, spec } }, deletions };
-  if (present.spec.trustBundle === trustBundle) return { deletions };
-  return { write: { verb: "update", bundle: { ...present, spec } }, deletions };
+  const others = own.filter((bundle) => bundle !== present).map((bundle) => {
+    const replacedAt = present === undefined ? now.getTime() : Math.max(readCreation(present), readCreation(bundle));
+    return { bundle, restMs: replacedAt + keepMs - now.getTime() };
+  });
+  const rests = others.map(({ restMs }) => restMs).filter((restMs) => restMs > 0);
+  const plan = {
+    deletions: others.filter(({ restMs }) => restMs <= 0).map(({ bundle }) => bundle),
+    ...(rests.length === 0 ? {} : { keptForMs: Math.min(...rests) }),
+  };
+  if (present === undefined) return { ...plan, write: { verb: "create", bundle: { metadata: { name }, spec } } };
+  if (present.spec.trustBundle === trustBundle) return plan;
+  return { ...plan, write: { verb: "update", bundle: { ...present, spec } } };
+}
+
+/** Reads when a bundle was created, in milliseconds; 0 when that is unknown. */
+function readCreation({ metadata }: ClusterTrustBundle): number {
+  return Date.parse(metadata.creationTimestamp ?? "") || 0;
 }
 
 /** Returns the name of a bundle, such as `example.com:web:3f…`: the signer, and the first 12 bytes of a SHA-256. */

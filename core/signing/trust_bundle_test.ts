@@ -7,8 +7,12 @@ const SIGNER = "example.com/pods/web";
 /** The name that `constructBundleName` of upstream gives the bundle `PEM`. */
 const NAME = "example.com:pods:web:384fb9a44fabe158be2757b9";
 
-function bundle(name: string, trustBundle: string, signerName = SIGNER): ClusterTrustBundle {
-  return { metadata: { name, resourceVersion: "7" }, spec: { signerName, trustBundle } };
+const NOW = new Date("2026-05-04T12:00:00Z");
+const HOUR_MS = 3_600_000;
+
+function bundle(name: string, trustBundle: string, signerName = SIGNER, ageHours = 100): ClusterTrustBundle {
+  const creationTimestamp = new Date(NOW.getTime() - ageHours * HOUR_MS).toISOString();
+  return { metadata: { name, resourceVersion: "7", creationTimestamp }, spec: { signerName, trustBundle } };
 }
 
 for (
@@ -24,7 +28,7 @@ for (
   ]
 ) {
   test(`planTrustBundles() ${name}`, () => {
-    const { write, deletions } = planTrustBundles(SIGNER, "PEM", existing);
+    const { write, deletions } = planTrustBundles(SIGNER, "PEM", existing, NOW);
     assert.equal(write?.verb, want.verb);
     assert.deepEqual(deletions.map(({ metadata }) => metadata.name), want.deletions);
     if (write === undefined) return;
@@ -32,5 +36,35 @@ for (
     assert.deepEqual(write.bundle.spec, { signerName: SIGNER, trustBundle: "PEM" });
     // An update is guarded by the version that was read.
     assert.equal(write.bundle.metadata.resourceVersion, write.verb === "update" ? "7" : undefined);
+  });
+}
+
+for (
+  const { name, existing, want } of [
+    {
+      name: "keeps an earlier bundle when it creates the new one",
+      existing: [bundle("old", "OLD")],
+      want: { deletions: [], keptForMs: 24 * HOUR_MS },
+    },
+    {
+      name: "keeps an earlier bundle until the new one has been there for long enough",
+      existing: [bundle(NAME, "PEM", SIGNER, 20), bundle("old", "OLD")],
+      want: { deletions: [], keptForMs: 4 * HOUR_MS },
+    },
+    {
+      name: "deletes an earlier bundle then",
+      existing: [bundle(NAME, "PEM", SIGNER, 24), bundle("old", "OLD")],
+      want: { deletions: ["old"], keptForMs: undefined },
+    },
+    {
+      name: "keeps the newer bundle of a CA that was replaced by its predecessor",
+      existing: [bundle(NAME, "PEM"), bundle("newer", "NEW", SIGNER, 1), bundle("old", "OLD")],
+      want: { deletions: ["old"], keptForMs: 23 * HOUR_MS },
+    },
+  ]
+) {
+  test(`planTrustBundles() for a day ${name}`, () => {
+    const { deletions, keptForMs } = planTrustBundles(SIGNER, "PEM", existing, NOW, 24 * HOUR_MS);
+    assert.deepEqual({ deletions: deletions.map(({ metadata }) => metadata.name), keptForMs }, want);
   });
 }
