@@ -12,7 +12,7 @@ import { type Complaint, startWholeKubelet } from "../support/interop/whole_kube
 const NODE = "whole";
 
 /** Kubernetes has APIs that tlsboot does not serve; a kubelet retries and works without them. */
-const ABSENT = /Failed to watch.* \*v1\.(RuntimeClass|PodCertificateRequest|CSIDriver): the server could not find/;
+const ABSENT = /Failed to watch.* \*v1\.(RuntimeClass|CSIDriver): the server could not find/;
 
 /** The runtime that runs nothing has no filesystem of images; the kubelet reports this beside a kube-apiserver too. */
 const NO_IMAGES =
@@ -25,6 +25,9 @@ const NO_OOM_SCORE =
 /** The kubelet follows all cgroups of the machine, and those of other programs end while it adds them. */
 const CGROUP_ENDED =
   /Error while processing event \("\/sys\/fs\/cgroup\/.*inotify_add_watch .*: no such file or directory/;
+
+/** What a kubelet reports about the group that is served here, which is nothing, not even at its start. */
+const ABOUT_CERTIFICATES = /certificates\.k8s\.io|CertificateSigningRequest|ClusterTrustBundle|PodCertificateRequest/;
 
 /** How long a kubelet logs messages of its start, also beside a kube-apiserver. */
 const START_SECONDS = 30;
@@ -63,6 +66,7 @@ async function assertLives(release: string, seconds: number): Promise<void> {
   const renewal = await renewedAt(kubectl);
   assert.ok(renewal > firstRenewal, `the lease is still of ${firstRenewal.toISOString()}`);
   assert.ok(Date.now() - renewal.getTime() < 25_000, `the lease was last renewed at ${renewal.toISOString()}`);
+  assert.deepEqual(kubelet.complaints().filter(({ text }) => ABOUT_CERTIFICATES.test(text)), []);
   assertContent(kubelet.complaints().filter(({ at }) => at.getTime() > startedAt + START_SECONDS * 1000));
   assert.match(await kubectl.run("get", "csr", serving, "--no-headers"), / Pending\n$/);
   assert.equal((await handshake(kubelet.port, instance.caPath)).code, 1, "it serves without a certificate");

@@ -11,6 +11,7 @@ import {
   leaseKind,
   secretKind,
   selfSubjectAccessReviewKind,
+  serviceKind,
   statusSchema,
 } from "../kinds/mod.ts";
 import { APPROVAL_PUT, CAN_I_CREATE_CSR, CAN_I_GET_HEALTHZ } from "../kinds/testdata/kubectl.ts";
@@ -38,6 +39,23 @@ function roundTrip(body: Uint8Array): { readonly object: Record<string, unknown>
   assert.ok(found);
   const object = decodeMessage(found.schema, raw);
   return { object, again: encodeEnvelope(apiVersion, kind, encodeMessage(found.schema, object)) };
+}
+
+// The bytes of `IntOrString.Marshal` (apimachinery pkg/util/intstr/generated.pb.go): type, number and text, all always.
+for (
+  const { targetPort, want } of [
+    { targetPort: 443, want: "080010bb031a00" },
+    { targetPort: "https", want: "080110001a056874747073" },
+    { targetPort: undefined, want: "080010001a00" },
+  ]
+) {
+  test(`a number or a text is a message that reports which of them it is: ${targetPort}`, () => {
+    const document = { spec: { ports: [{ port: 80, ...(targetPort === undefined ? {} : { targetPort }) }] } };
+    const { object } = decodeObject(serviceKind.schema, document);
+    const bytes = Buffer.from(encodeMessage(serviceKind.schema, object));
+    assert.ok(bytes.toString("hex").includes(want), bytes.toString("hex"));
+    assert.deepEqual(decodeMessage(serviceKind.schema, bytes), object);
+  });
 }
 
 test("decodeMessage() reads the approval that kubectl puts, and encodeMessage() writes it back", () => {
