@@ -1,11 +1,15 @@
 /**
  * The other controllers of kube-controller-manager: namespaces, service accounts, the CA bundle of each namespace, the
- * trust bundle of the API server, the signatures of `cluster-info`, and garbage collection. As upstream, each writes as
+ * trust bundle of the API server, the signatures of `cluster-info`, requests for pods, and garbage collection. As upstream, each writes as
  * its own service account, and shared watches use the user of kube-controller-manager.
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../../core/bootstrap/token_secret.ts";
-import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
+import {
+  type ClusterTrustBundle,
+  KUBE_APISERVER_SERVING_SIGNER,
+  type PodCertificateRequest,
+} from "../../core/kube/certificates_v1.ts";
 import type { ConfigMap, Namespace, SecretObject, ServiceAccount } from "../../core/kube/core_v1.ts";
 import type { Lease } from "../../core/kube/coordination_v1.ts";
 import {
@@ -13,6 +17,7 @@ import {
   configMapKind,
   leaseKind,
   namespaceKind,
+  podCertificateRequestKind,
   secretKind,
   serviceAccountKind,
 } from "../../core/kube/kinds/mod.ts";
@@ -22,6 +27,7 @@ import type { Kind } from "../../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../../core/kube/root_ca.ts";
 import { createObjectStore, type ObjectStoreOptions } from "../../client/objects/object_store.ts";
 import { createBootstrapSigner } from "../../controllers/bootstrap_signer.ts";
+import { runPodRequestCleaner } from "../../controllers/cleaner.ts";
 import { type ControllerManager, createControllerManager } from "../../controllers/controller_manager.ts";
 import { createGarbageCollector } from "../../controllers/garbage_collector.ts";
 import { runController, type Trigger } from "../../controllers/loop.ts";
@@ -74,6 +80,7 @@ export async function runClusterControllers(
     runServingBundlePublisher(server, settings, known, signal),
     runBootstrapSigner(server, deps, signal),
     runGarbageCollector(server, settings, known, signal),
+    cleanPodRequests(server, deps, signal),
   ]);
 }
 
@@ -177,6 +184,13 @@ function runGarbageCollector(
     logger: deps.logger,
   });
   return runController({ name: "garbage-collector", ...collector, ...deps }, signal);
+}
+
+function cleanPodRequests(server: InProcess, deps: ControllerDeps, signal: AbortSignal): Promise<void> {
+  const own = createStores(server, controllerUser("podcertificaterequestcleaner"), deps);
+  const logger = deps.logger.with({ controller: "podcertificaterequest-cleaner" });
+  const requestsIn = (namespace: string) => own<PodCertificateRequest>(podCertificateRequestKind, { namespace });
+  return runPodRequestCleaner({ list: requestsIn("").list, requestsIn, clock: deps.clock, logger }, signal);
 }
 
 type Stores = <T extends KubeObject>(

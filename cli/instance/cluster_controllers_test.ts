@@ -5,6 +5,7 @@ import { encodeClusterInfo } from "../../core/bootstrap/cluster_info.ts";
 import { createTokenSecret } from "../../core/bootstrap/token_secret.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { settle } from "../../tests/support/fake_clock.ts";
+import { buildPodRequest } from "../../tests/support/pod_request_builder.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import { TRUST_ANCHOR } from "../../tests/support/trust_anchor.ts";
@@ -313,4 +314,19 @@ test("runClusterControllers() lets a deletion wait while a kind that is not serv
     await rest();
     assert.equal((await app.send("GET", NODE)).code, 404);
   }, { contents });
+});
+
+test("runClusterControllers() deletes a request for a pod in the five minutes after a quarter of an hour", async () => {
+  await withControllers(async (app) => {
+    const collection = "/apis/certificates.k8s.io/v1/namespaces/default/podcertificaterequests";
+    const { kind: _kind, apiVersion: _apiVersion, ...request } = await buildPodRequest();
+    const body = { ...request, metadata: { name: "req-1" } };
+    assert.equal((await app.send("POST", collection, { body })).code, 201);
+    await app.clock.advance(14 * 60_000);
+    await rest();
+    assert.equal((await app.send("GET", `${collection}/req-1`)).code, 200);
+    await app.clock.advance(6 * 60_000);
+    await rest();
+    assert.equal((await app.send("GET", `${collection}/req-1`)).code, 404);
+  });
 });

@@ -7,20 +7,14 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-  type PodCertificateRequest,
 } from "../../core/kube/certificates_v1.ts";
 import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
-import {
-  certificateSigningRequestKind,
-  clusterRoleKind,
-  podCertificateRequestKind,
-  secretKind,
-} from "../../core/kube/kinds/mod.ts";
+import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../../core/kube/kinds/mod.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/objects/object_store.ts";
 import { createSharedChanges } from "../../client/objects/shared_changes.ts";
 import { runAggregation } from "../../controllers/aggregation.ts";
-import { type CleanerOptions, runCleaner, runPodRequestCleaner } from "../../controllers/cleaner.ts";
+import { type CleanerOptions, runCleaner } from "../../controllers/cleaner.ts";
 import { runController } from "../../controllers/loop.ts";
 import { followProfiles, type ProfileSource } from "../../controllers/profile_provider.ts";
 import type { FindRevokedRequest } from "../../controllers/revoked_requests.ts";
@@ -108,7 +102,6 @@ export async function runInProcess(
   const running = [
     runAggregation({ store: roles, clock, logger: logger.with({ controller: "aggregation" }) }, signal),
     runCleaner({ ...settings.cleaning, store, clock, logger: logger.with({ controller: "cleaner" }) }, signal),
-    cleanPodRequests(server, deps, signal),
     runClusterControllers(server, settings, deps, signal),
     runController({ name: "token-cleaner", store: secrets, reconcile, ...deps }, signal),
   ];
@@ -138,19 +131,6 @@ export async function runInProcess(
     running.push(runSigner(customStore, settings.customSigning, many, signal, "custom-signer"));
   }
   await Promise.all(running);
-}
-
-function cleanPodRequests(
-  server: Pick<Server, "transportFor">,
-  deps: ControllerDeps,
-  signal: AbortSignal,
-): Promise<void> {
-  const transport = server.transportFor(controllerUser("podcertificaterequestcleaner"), USER_AGENT);
-  const requestsIn = (namespace: string) =>
-    createObjectStore<PodCertificateRequest>(transport, podCertificateRequestKind, { ...deps, namespace });
-  const { clock, logger } = deps;
-  const cleaner = { controller: "podcertificaterequest-cleaner" };
-  return runPodRequestCleaner({ list: requestsIn("").list, requestsIn, clock, logger: logger.with(cleaner) }, signal);
 }
 
 /** Runs the signer until the signal aborts. */

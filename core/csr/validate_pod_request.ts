@@ -156,7 +156,7 @@ function validateExpiration({ signerName, maxExpirationSeconds = DEFAULT_EXPIRAT
 function validateStubRequest(base64: string | null, options: RequestSignatureOptions): FieldError[] {
   const der = decodeBase64(base64 ?? "") ?? new Uint8Array();
   if (der.length === 0) {
-    // The second pair of fields was removed from v1, and the message still names it.
+    // v1 has no pkixPublicKey and proofOfPossession, but the message is the same in every version.
     const detail = "exactly one of (stubPKCS10Request) or (pkixPublicKey, proofOfPossession) must be set";
     return [invalidOmitted("spec", detail)];
   }

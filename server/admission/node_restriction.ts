@@ -157,11 +157,12 @@ async function checkPodRequest(
   const request = object as PodCertificateRequest;
   const { podName, serviceAccountName, signerName } = request.spec;
   const read = async (key: string) => (await storage.get(`/registry/${key}`))?.object;
-  const verdict = decidePodRequest(request, nodeName, namespace, {
-    node: await read(`minions/${nodeName}`),
-    pod: await findPod(storage, namespace, podName),
-    serviceAccount: await read(`serviceaccounts/${namespace}/${serviceAccountName}`),
-  });
+  const [node, pod, serviceAccount] = await Promise.all([
+    read(`minions/${nodeName}`),
+    findPod(storage, namespace, podName),
+    read(`serviceaccounts/${namespace}/${serviceAccountName}`),
+  ]);
+  const verdict = decidePodRequest(request, nodeName, namespace, { node, pod, serviceAccount });
   switch (verdict.kind) {
     case "admit":
       return undefined;
@@ -182,9 +183,9 @@ async function checkPodRequest(
         namespace,
       });
       if (decision.kind === "allow") return undefined;
-      const pod = goQuote(`${namespace}/${podName}`);
+      const path = goQuote(`${namespace}/${podName}`);
       return {
-        message: `pod ${pod} does not mount a podCertificate projected volume for signer ${goQuote(signerName)}`,
+        message: `pod ${path} does not mount a podCertificate projected volume for signer ${goQuote(signerName)}`,
       };
     }
   }
