@@ -75,6 +75,11 @@ export function goQuote(text: string): string {
   return `"${goEscape(text)}"`;
 }
 
+/** Prints a list of strings as Go's `%q` does: `["a" "b"]`. */
+export function goQuoteList(items: readonly string[]): string {
+  return `[${items.map(goQuote).join(" ")}]`;
+}
+
 /** Escapes text as Go does, without quotation marks around it. */
 export function goEscape(text: string): string {
   if (/^[ !#-[\]-~]*$/.test(text)) return text;

@@ -2,7 +2,7 @@
  * Prevents privilege escalation: finds the wanted rules that the held rules do not cover
  * (component-helpers `auth/rbac/validation/policy_comparator.go`, `pkg/registry/rbac/validation/rule.go`).
  */
-import { goQuote } from "../lib/quote.ts";
+import { goQuote, goQuoteList } from "../lib/quote.ts";
 import type { PolicyRule } from "../kube/rbac_v1.ts";
 import type { UserInfo } from "../kube/user.ts";
 import { matchesPath } from "./rules.ts";
@@ -68,7 +68,9 @@ export function formatEscalationMessage(
 ): string {
   const lines = [...new Set(compact(missing).map(formatPolicyRule))].sort();
   const errors = resolutionErrors.length === 0 ? "" : `; resolution errors: [${resolutionErrors.join(", ")}]`;
-  return `user ${goQuote(user.username)} (groups=${quoteList(user.groups)}) is attempting to grant RBAC permissions ` +
+  return `user ${goQuote(user.username)} (groups=${
+    goQuoteList(user.groups)
+  }) is attempting to grant RBAC permissions ` +
     `not currently held:\n${lines.join("\n")}${errors}`;
 }
 
@@ -82,7 +84,7 @@ function formatPolicyRule(rule: PolicyRule): string {
     ["Verbs", rule.verbs],
   ] as const;
   const shown = parts.flatMap(([label, values]) =>
-    values === undefined || values === null || values.length === 0 ? [] : [`${label}:${quoteList(values)}`]
+    values === undefined || values === null || values.length === 0 ? [] : [`${label}:${goQuoteList(values)}`]
   );
   return `{${shown.join(", ")}}`;
 }
@@ -186,9 +188,4 @@ function compact(rules: readonly PolicyRule[]): readonly PolicyRule[] {
     for (const verb of rule.verbs ?? []) known.verbs.push(verb);
   }
   return [...others, ...[...merged.values()].map(({ rule, verbs }) => ({ ...rule, verbs }))];
-}
-
-/** Formats a list like Go's `%q`. */
-function quoteList(values: readonly string[]): string {
-  return `[${values.map(goQuote).join(" ")}]`;
 }

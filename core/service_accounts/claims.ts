@@ -28,10 +28,10 @@ export interface TokenClaims {
   readonly secret?: ObjectClaim;
   /** The node of the pod, or the node to which the token is bound. */
   readonly node?: ObjectClaim;
-  /** A pod should have renewed the token by then, although it is still valid. */
+  /** The time by which a pod should renew the token, which stays valid for longer. */
   readonly warnAfter?: number;
-  /** The kind of webhook configuration to which the token is bound; this server accepts no such token. */
-  readonly webhook?: string;
+  /** Present on a token that is bound to a webhook configuration, which this server does not accept. */
+  readonly isWebhookBound?: true;
 }
 
 /** The issuer of service account tokens, and with it the audience of the server, unless flags name others. */
@@ -74,17 +74,14 @@ export function parseClaims(members: JsonObject): TokenClaims | undefined {
   if (!isJsonObject(own) || audiences === undefined) return undefined;
   const texts = readAll(members, ["iss", "sub", "jti"], readText);
   const times = readAll(members, ["iat", "nbf", "exp"], readTime);
-  const objects = readAll(own, ["serviceaccount", "pod", "secret", "node"], readObjectClaim);
+  const objects = readAll(own, ["serviceaccount", "pod", "secret", "node", ...WEBHOOK_CLAIMS], readObjectClaim);
   const namespace = readText(own, "namespace");
   const warnAfter = readTime(own, "warnafter");
   if (texts === undefined || times === undefined || objects === undefined) return undefined;
   if (namespace === INVALID || warnAfter === INVALID) return undefined;
   const [issuer = "", subject = "", id = ""] = texts;
   const [issuedAt, notBefore, expiry] = times;
-  const [account = { name: "", uid: "" }, pod, secret, node] = objects;
-  const webhook = ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"].find((name) =>
-    getMember(own, name) !== undefined
-  );
+  const [account = { name: "", uid: "" }, pod, secret, node, ...webhooks] = objects;
   return {
     issuer,
     subject,
@@ -99,9 +96,11 @@ export function parseClaims(members: JsonObject): TokenClaims | undefined {
     ...(secret === undefined ? {} : { secret }),
     ...(node === undefined ? {} : { node }),
     ...(warnAfter === undefined || warnAfter === 0 ? {} : { warnAfter }),
-    ...(webhook === undefined ? {} : { webhook }),
+    ...(webhooks.some((claim) => claim !== undefined) ? { isWebhookBound: true } : {}),
   };
 }
+
+const WEBHOOK_CLAIMS = ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"];
 
 /** Marks a claim of another type than it should have. */
 const INVALID = Symbol("invalid claim");

@@ -9,7 +9,7 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
 } from "../kube/certificates_v1.ts";
-import { goQuote } from "../lib/quote.ts";
+import { goQuoteList } from "../lib/quote.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
 import type { DistinguishedName, SubjectFields } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
@@ -90,7 +90,7 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
   const verified = verifyRequest(facts, { allowMlDsa: input.allowMlDsa ?? false });
   if (!verified.ok) return refuse(`unable to verify certificate request signature: ${verified.error}`);
   const unknown = findUnknownUsages(usages);
-  if (unknown.length > 0) return refuse(`unrecognized usage values: [${unknown.map(goQuote).join(" ")}]`);
+  if (unknown.length > 0) return refuse(`unrecognized usage values: ${goQuoteList(unknown)}`);
   const keyFault = findKeyUsageFault(facts.keyAlgorithm, usages);
   if (keyFault !== undefined) return fail(keyFault);
   const life = planLife(csr.spec.expirationSeconds, input.signingDurationSeconds, profile.lifetime);

@@ -8,7 +8,7 @@ import { AppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { notFound } from "../../core/kube/status.ts";
 import { FifoCache } from "../../core/lib/fifo_cache.ts";
-import { goQuote } from "../../core/lib/quote.ts";
+import { goQuoteList } from "../../core/lib/quote.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { Clock } from "../../core/ports.ts";
 import {
@@ -62,7 +62,7 @@ export function createServiceAccountTokenAuthenticator(deps: ServiceAccountToken
     const own = claims.audiences.length === 0 ? deps.apiAudiences : claims.audiences;
     const accepted = audiences.filter((audience) => own.includes(audience));
     if (accepted.length === 0) {
-      const texts = `${formatList(own)} is invalid for the target audiences ${formatList(audiences)}`;
+      const texts = `${goQuoteList(own)} is invalid for the target audiences ${goQuoteList(audiences)}`;
       return { kind: "failed", reason: `token audiences ${texts}` };
     }
     const nowMs = deps.clock.now().getTime();
@@ -97,7 +97,7 @@ async function findFault(
 
 /** Finds out why the account or the bound object of a token ends it. */
 async function findObjectFault(
-  { namespace, account, secret, pod, node, webhook }: TokenClaims,
+  { namespace, account, secret, pod, node, isWebhookBound }: TokenClaims,
   storage: Pick<Storage, "get">,
   nowMs: number,
 ): Promise<string | undefined> {
@@ -107,19 +107,19 @@ async function findObjectFault(
     return `service account UID (${stored.metadata.uid}) does not match claim (${account.uid})`;
   }
   if (isDeleted(stored, nowMs)) return `service account ${namespace}/${account.name} has been deleted`;
-  // There are no webhook configurations here, so a token that is bound to one has lost it.
-  if (webhook !== undefined) return INVALIDATED;
   if (secret !== undefined) {
     const fault = findBoundFault("secret", secret, await readObject(storage, secrets, namespace, secret), nowMs);
     if (fault !== undefined) return fault;
   }
   if (pod !== undefined) {
-    return findBoundFault("pod", pod, await readOrThrow(findPod(storage, namespace, pod.name)), nowMs);
+    const fault = findBoundFault("pod", pod, await readOrThrow(findPod(storage, namespace, pod.name)), nowMs);
+    if (fault !== undefined) return fault;
+  } else if (node !== undefined) {
+    // The node of a token with a pod only describes the pod.
+    const fault = findBoundFault("node", node, await readObject(storage, nodes, "", node), nowMs);
+    if (fault !== undefined) return fault;
   }
-  // The node of a pod only describes the pod.
-  return node === undefined
-    ? undefined
-    : findBoundFault("node", node, await readObject(storage, nodes, "", node), nowMs);
+  return isWebhookBound === true ? WEBHOOK_BOUND : undefined;
 }
 
 async function readObject(
@@ -142,6 +142,7 @@ async function readOrThrow<T>(read: Promise<T>): Promise<T> {
 }
 
 const INVALIDATED = "service account token has been invalidated";
+const WEBHOOK_BOUND = 'feature gate "APIServerWebhookAuthenticationToken" is disabled, but token is webhook bound';
 
 function findBoundFault(
   kind: "secret" | "pod" | "node",
@@ -180,9 +181,4 @@ function describeUse(
     }
   }
   return { uses, auditAnnotations };
-}
-
-/** Prints a list of strings as Go's `%q` does. */
-function formatList(items: readonly string[]): string {
-  return `[${items.map(goQuote).join(" ")}]`;
 }

@@ -132,6 +132,19 @@ test("a token of another issuer or key, of another time, or of another account i
   assert.equal(await identify(app, forge(token, { audiences: [] })), 201, "an old token without audiences");
 });
 
+test("a token that is bound to a webhook is refused as by kube-apiserver", async () => {
+  await using app = await createApp();
+  const { "kubernetes.io": own, ...others } = parseJwt(await requestToken(app))!.claims;
+  const webhook = { name: "w", uid: "u" };
+  const token = signJwt(signer, {
+    ...others,
+    "kubernetes.io": { ...own as object, mutatingwebhookconfiguration: webhook },
+  });
+  const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token } };
+  const error = String((await app.send("POST", REVIEWS, { body })).at("status/error"));
+  assert.match(error, /feature gate "APIServerWebhookAuthenticationToken" is disabled, but token is webhook bound/);
+});
+
 test("an accepted key of an earlier issuer verifies its tokens, but signs none", async () => {
   const earlier = await createSigner();
   await using app = await createApp({ issuers: [DEFAULT_ISSUER, "earlier"], keys: [signer.key, earlier.key] });
