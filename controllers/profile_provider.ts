@@ -2,6 +2,7 @@
 import { AppError } from "../core/errors.ts";
 import { createCustomProfile } from "../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../core/signing/profile.ts";
+import { findPurposeFault } from "../core/signing/profile_faults.ts";
 import { parseProfile } from "../core/signing/profile_file.ts";
 import type { ProfileSpec } from "../core/signing/profile_spec.ts";
 import type { Clock, Logger } from "../core/ports.ts";
@@ -12,7 +13,7 @@ export interface ProfileSource {
   current(): Promise<SigningProfile>;
 }
 
-/** Provides a profile as its file says it, which a signer of pod certificates fills in for each pod. */
+/** Provides a profile as it is in its file; a signer of pod certificates fills it in for each pod. */
 export interface ProfileSpecSource {
   currentSpec(): Promise<ProfileSpec>;
 }
@@ -29,7 +30,7 @@ export interface FileProfileOptions {
   readonly read: (path: string) => Promise<string>;
   /** The signer name for a file without one; a file with a different name is refused. */
   readonly signerName?: string | undefined;
-  /** True for a signer of pod certificates, whose profile must say for which pods it is; others must not. */
+  /** Whether the profile is for pods: then it must have the section `pods`, which others must not have. */
   readonly isForPods?: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -104,14 +105,6 @@ async function load(
   const fault = findPurposeFault(spec.value, isForPods);
   if (fault !== undefined) throw profileFault(file, [fault]);
   return { profile: createCustomProfile(named ?? signerName ?? "", spec.value), spec: spec.value, content };
-}
-
-/** Finds out why a profile is not for the requests of a signer: of pods, or CertificateSigningRequests. */
-export function findPurposeFault({ pods }: ProfileSpec, isForPods: boolean): string | undefined {
-  if (isForPods) return pods === undefined ? "pods: missing; it says which pods may have certificates" : undefined;
-  return pods === undefined
-    ? undefined
-    : "pods: is for pod certificates; use it with tlsboot signer --pod-certificates";
 }
 
 /** Creates the AppError `config_invalid` that lists every fault of a profile. */

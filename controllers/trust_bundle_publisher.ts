@@ -1,21 +1,21 @@
 /**
- * Publishes the CAs of a signer as a ClusterTrustBundle, and keeps it so
+ * Publishes the CAs of a signer as a ClusterTrustBundle, and keeps it current
  * (`pkg/controller/certificates/clustertrustbundlepublisher/publisher.go`).
  */
 import { isAppError } from "../core/errors.ts";
 import type { ClusterTrustBundle } from "../core/kube/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../core/ports.ts";
-import { planTrustBundles } from "../core/signing/trust_bundle.ts";
+import { planTrustBundles } from "../core/signing/trust_bundle_plan.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
 import { type ControllerObserver, createManualTrigger, DONE, type Outcome, runController } from "./loop.ts";
 
-/** The bundle to publish, and where. */
+/** The bundle to publish, and the API that gets it. */
 export interface TrustBundlePublisherOptions {
   /** The bundles of the API; those of other signers are ignored. */
   readonly store: Pick<ObjectStore<ClusterTrustBundle>, "changes" | "list" | "create" | "update" | "delete">;
   readonly signerName: string;
-  /** Returns the certificates (PEM) that verify those of the signer. It is called again and again, to see changes. */
+  /** Returns the certificates (PEM) that verify those of the signer. It is called every two seconds, to notice changes. */
   readonly trustBundle: () => Promise<string>;
   /** Returns how long earlier bundles are kept, in milliseconds; by default they are deleted at once, as upstream. */
   readonly keepMs?: () => Promise<number>;

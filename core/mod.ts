@@ -384,7 +384,7 @@ export type { PublicKeyAlgorithm, PublicKeyFacts } from "./pki/public_key.ts";
 export type { Bytes } from "./pki/der.ts";
 export type { HashName, SignatureAlgorithmFacts } from "./pki/signature_algorithm.ts";
 export type { CurveName } from "./pki/curves.ts";
-export type { MlDsaName } from "./pki/key_algorithm.ts";
+export type { KeyAlgorithmOptions, MlDsaName } from "./pki/key_algorithm.ts";
 export { hasMlDsa } from "./pki/ml_dsa.ts";
 export type { ExtensionFacts } from "./pki/certificate_extensions.ts";
 export { findNameFault, type NameConstraints, type NameSubtrees } from "./pki/name_constraints.ts";
@@ -395,7 +395,6 @@ export {
   type RequestedExtension,
   type RequestFacts,
   type RequestOptions,
-  type RequestSignatureOptions,
   verifyRequestSignature,
 } from "./pki/pkcs10.ts";
 export {

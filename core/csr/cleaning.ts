@@ -42,7 +42,7 @@ export function decideCleaning(
   return why === undefined ? { kind: "keep" } : { kind: "delete", why };
 }
 
-/** A kubelet needs far less time (`cmd/kube-controller-manager/app/certificates.go`). */
+/** The age at which a PodCertificateRequest is deleted (`cmd/kube-controller-manager/app/certificates.go`). */
 const POD_REQUEST_MS = 900_000;
 
 /** Decides whether a PodCertificateRequest is deleted: a quarter of an hour after its creation, whatever its state. */

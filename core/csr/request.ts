@@ -2,13 +2,8 @@
 import { Buffer } from "node:buffer";
 import { decodeBase64 } from "../lib/base64.ts";
 import { findPemBlock } from "../pki/pem.ts";
-import { isMlDsa } from "../pki/key_algorithm.ts";
-import {
-  parseCertificationRequest,
-  type RequestFacts,
-  type RequestSignatureOptions,
-  verifyRequestSignature,
-} from "../pki/pkcs10.ts";
+import { isMlDsa, type KeyAlgorithmOptions } from "../pki/key_algorithm.ts";
+import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
 import { err, type Result } from "../lib/result.ts";
 
@@ -29,7 +24,7 @@ const MAX_REQUEST_BYTES = 262_144;
 /** The largest number of names, because policies and every user of the certificate check each one. */
 const MAX_NAMES = 10_000;
 
-/** The results of verifications, by the bytes of the request. */
+/** The results of verifications, by the bytes of the request, which copies of its facts share. */
 const verified = new WeakMap<Uint8Array, Result<true, string>>();
 
 /**
@@ -48,7 +43,7 @@ export function parseRequest(requestBase64: string | null): Result<RequestFacts,
 /** Parses `spec.request` and verifies its self-signature. */
 export function parseVerifiedRequest(
   requestBase64: string | null,
-  options: RequestSignatureOptions = {},
+  options: KeyAlgorithmOptions = {},
 ): Result<ParsedRequest, string> {
   const request = parseRequest(requestBase64);
   return request.ok ? verifyRequest(request.value, options) : request;
@@ -57,7 +52,7 @@ export function parseVerifiedRequest(
 /** Verifies the self-signature of a request that `parseRequest` has parsed. */
 export function verifyRequest(
   facts: RequestFacts,
-  options: RequestSignatureOptions = {},
+  options: KeyAlgorithmOptions = {},
 ): Result<ParsedRequest, string> {
   const isRefused = options.allowMlDsa !== true && (isMlDsa(facts.keyAlgorithm) || isMlDsa(facts.signatureAlgorithm));
   // A refusal of ML-DSA costs nothing and depends on the options, so it is not cached.

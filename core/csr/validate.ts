@@ -22,7 +22,7 @@ import { findCertificateFault } from "./certificate.ts";
 import { findCondition, getConditions } from "./phase.ts";
 import { parseRequest, parseVerifiedRequest } from "./request.ts";
 import { validateSignerName } from "./signer_name.ts";
-import type { RequestSignatureOptions } from "../pki/pkcs10.ts";
+import type { KeyAlgorithmOptions } from "../pki/key_algorithm.ts";
 import { findKeyUsageFault, findUnknownUsages } from "../pki/usages.ts";
 
 /** The endpoint of an update. */
@@ -48,7 +48,7 @@ interface Tolerance {
 /** Validates a new CSR; the faults are in the order of kube-apiserver. */
 export function validateCsrCreate(
   csr: CertificateSigningRequest,
-  options: RequestSignatureOptions = {},
+  options: KeyAlgorithmOptions = {},
 ): FieldError[] {
   const tolerance = createTolerance(csr, undefined);
   return [
@@ -63,7 +63,7 @@ export function validateCsrUpdate(
   csr: CertificateSigningRequest,
   old: CertificateSigningRequest,
   endpoint: CsrEndpoint,
-  options: RequestSignatureOptions = {},
+  options: KeyAlgorithmOptions = {},
 ): FieldError[] {
   const tolerance = createTolerance(csr, old);
   return [
@@ -78,7 +78,7 @@ export function validateCsrUpdate(
 function validateContent(
   csr: CertificateSigningRequest,
   tolerance: Tolerance,
-  options: RequestSignatureOptions,
+  options: KeyAlgorithmOptions,
 ): FieldError[] {
   const request = parseVerifiedRequest(csr.spec.request, options);
   return [
@@ -105,7 +105,7 @@ function validateUsages(usages: readonly string[], tolerance: Tolerance): FieldE
 }
 
 /** Validates the usages of an ML-DSA key. An update cannot change the request or its usages. */
-function validateKeyUsages({ spec }: CertificateSigningRequest, options: RequestSignatureOptions): FieldError[] {
+function validateKeyUsages({ spec }: CertificateSigningRequest, options: KeyAlgorithmOptions): FieldError[] {
   const request = parseRequest(spec.request);
   const { usages = [] } = spec;
   if (options.allowMlDsa !== true || !request.ok || usages.length === 0) return [];

@@ -2,7 +2,13 @@
  * Validation of PodCertificateRequests on creation and on both updates (`pkg/apis/certificates/validation/validation.go`).
  * The generic registry validates metadata.
  */
-import type { PodCertificateRequest, PodCertificateRequestSpec } from "../kube/certificates_v1.ts";
+import {
+  DEFAULT_POD_EXPIRATION_SECONDS,
+  MAX_POD_CHAIN_BYTES,
+  MIN_POD_EXPIRATION_SECONDS,
+  type PodCertificateRequest,
+  type PodCertificateRequestSpec,
+} from "../kube/certificates_v1.ts";
 import {
   checkEach,
   type FieldError,
@@ -24,27 +30,18 @@ import { decodeBase64 } from "../lib/base64.ts";
 import { isMailAddress } from "../lib/mail_address.ts";
 import { byteLength } from "../lib/quote.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
-import { isMlDsa } from "../pki/key_algorithm.ts";
+import { isMlDsa, type KeyAlgorithmOptions } from "../pki/key_algorithm.ts";
 import { findPemBlock } from "../pki/pem.ts";
-import {
-  parseCertificationRequest,
-  type RequestFacts,
-  type RequestSignatureOptions,
-  verifyRequestSignature,
-} from "../pki/pkcs10.ts";
+import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
 import { publicKeysEqual } from "../pki/public_key.ts";
 import { validateSignerName } from "./signer_name.ts";
 
 // `pkg/apis/certificates/types.go` has the limits.
 const REQUEST_MAX_BYTES = 10_240;
-const CHAIN_MAX_BYTES = 102_400;
 const UID_MAX_BYTES = 128;
-const MIN_EXPIRATION = 3_600;
 const MAX_EXPIRATION = 91 * 86_400;
 /** The longest lifetime of a certificate from a signer of Kubernetes itself. */
 const MAX_KUBERNETES_EXPIRATION = 86_400;
-/** The lifetime of a certificate when the request has none. */
-const DEFAULT_EXPIRATION = 86_400;
 
 const REQUEST = "spec.stubPKCS10Request";
 const CONDITIONS = "status.conditions";
@@ -53,7 +50,6 @@ const CHAIN = "status.certificateChain";
 const FINAL_TYPES: readonly string[] = ["Issued", "Denied", "Failed"];
 
 const MINUTE_MS = 60_000;
-const HOUR_MS = 3_600_000;
 
 /** Sets the lifetime when it is absent (`pkg/apis/certificates/v1/zz_generated.defaults.go`). */
 export function defaultPodRequest(request: PodCertificateRequest): PodCertificateRequest {
@@ -61,7 +57,7 @@ export function defaultPodRequest(request: PodCertificateRequest): PodCertificat
   const { stubPKCS10Request, unverifiedUserAnnotations, ...rest } = request.spec;
   const spec = {
     ...rest,
-    maxExpirationSeconds: DEFAULT_EXPIRATION,
+    maxExpirationSeconds: DEFAULT_POD_EXPIRATION_SECONDS,
     // Go's JSON has these two fields after the lifetime.
     stubPKCS10Request,
     ...(unverifiedUserAnnotations === undefined ? {} : { unverifiedUserAnnotations }),
@@ -72,7 +68,7 @@ export function defaultPodRequest(request: PodCertificateRequest): PodCertificat
 /** Validates a new request; the faults are in the order of kube-apiserver. */
 export function validatePodRequestCreate(
   { spec }: PodCertificateRequest,
-  options: RequestSignatureOptions = {},
+  options: KeyAlgorithmOptions = {},
 ): FieldError[] {
   return [
     ...validateSignerName("spec.signerName", spec.signerName),
@@ -144,16 +140,18 @@ function validateUid(path: string, uid: string): FieldError[] {
   return byteLength(uid) > UID_MAX_BYTES ? [tooLong(path, UID_MAX_BYTES)] : [];
 }
 
-function validateExpiration({ signerName, maxExpirationSeconds = DEFAULT_EXPIRATION }: PodCertificateRequestSpec) {
+function validateExpiration(
+  { signerName, maxExpirationSeconds = DEFAULT_POD_EXPIRATION_SECONDS }: PodCertificateRequestSpec,
+): FieldError[] {
   const domain = signerName.split("/", 1)[0]!;
   const isOfKubernetes = domain === "kubernetes.io" || domain.endsWith(".kubernetes.io");
   const max = isOfKubernetes ? MAX_KUBERNETES_EXPIRATION : MAX_EXPIRATION;
-  if (maxExpirationSeconds >= MIN_EXPIRATION && maxExpirationSeconds <= max) return [];
-  const detail = `must be in the range [${MIN_EXPIRATION}, ${max}]`;
+  if (maxExpirationSeconds >= MIN_POD_EXPIRATION_SECONDS && maxExpirationSeconds <= max) return [];
+  const detail = `must be in the range [${MIN_POD_EXPIRATION_SECONDS}, ${max}]`;
   return [invalid("spec.maxExpirationSeconds", maxExpirationSeconds, detail)];
 }
 
-function validateStubRequest(base64: string | null, options: RequestSignatureOptions): FieldError[] {
+function validateStubRequest(base64: string | null, options: KeyAlgorithmOptions): FieldError[] {
   const der = decodeBase64(base64 ?? "") ?? new Uint8Array();
   if (der.length === 0) {
     // v1 has no pkixPublicKey and proofOfPossession, but the message is the same in every version.
@@ -171,7 +169,7 @@ function validateStubRequest(base64: string | null, options: RequestSignatureOpt
 /** Finds the fault of the type or the size of the key. */
 function findKeyFault(
   { publicKey: { algorithm, bits, curve } }: RequestFacts,
-  { allowMlDsa = false }: RequestSignatureOptions,
+  { allowMlDsa = false }: KeyAlgorithmOptions,
 ): FieldError | undefined {
   switch (algorithm) {
     case "Ed25519":
@@ -232,7 +230,7 @@ function findFinalType({ status }: PodCertificateRequest): string | undefined {
 
 function validateIssued({ spec, status }: PodCertificateRequest, now: Date): FieldError[] {
   const chain = status.certificateChain ?? "";
-  if (byteLength(chain) > CHAIN_MAX_BYTES) return [tooLong(CHAIN, CHAIN_MAX_BYTES)];
+  if (byteLength(chain) > MAX_POD_CHAIN_BYTES) return [tooLong(CHAIN, MAX_POD_CHAIN_BYTES)];
   const first = findPemBlock(chain);
   if (first === undefined) {
     return [invalid(CHAIN, chain, "issued certificate chain must contain at least one certificate")];
@@ -304,11 +302,13 @@ function findTimeFault({ notBefore, notAfter }: Times, leaf: CertificateFacts, n
 }
 
 function findLifetimeFault(spec: PodCertificateRequestSpec, leaf: CertificateFacts): FieldError | undefined {
-  const { maxExpirationSeconds = DEFAULT_EXPIRATION } = spec;
+  const { maxExpirationSeconds = DEFAULT_POD_EXPIRATION_SECONDS } = spec;
   const lifetimeMs = leaf.notAfter.getTime() - leaf.notBefore.getTime();
   // Go prints a duration in nanoseconds, of which it has at most 2^63.
   const printed = clampToInt64(lifetimeMs * 1_000_000);
-  if (lifetimeMs < HOUR_MS) return invalid(CHAIN, printed, "leaf certificate lifetime must be >= 1 hour");
+  if (lifetimeMs < MIN_POD_EXPIRATION_SECONDS * 1_000) {
+    return invalid(CHAIN, printed, "leaf certificate lifetime must be >= 1 hour");
+  }
   if (lifetimeMs <= maxExpirationSeconds * 1_000) return undefined;
   const detail = `leaf certificate lifetime must be <= spec.maxExpirationSeconds (${maxExpirationSeconds})`;
   return invalid(CHAIN, printed, detail);

@@ -7,7 +7,7 @@ export interface TokenRequest extends KubeObject {
   readonly status: TokenRequestStatus;
 }
 
-/** What a client wants of a token. */
+/** The properties that a client requests for a token. */
 export interface TokenRequestSpec {
   /** Without any, the token is meant for the API server. */
   readonly audiences?: readonly string[] | null;

@@ -97,6 +97,15 @@ export interface PodCertificateRequestStatus {
 /** The minimum `expirationSeconds` that the API accepts. */
 export const MIN_EXPIRATION_SECONDS = 600;
 
+// The limits of PodCertificateRequests (`pkg/apis/certificates/types.go`).
+
+/** The `maxExpirationSeconds` that the API sets where a PodCertificateRequest has none. */
+export const DEFAULT_POD_EXPIRATION_SECONDS = 86_400;
+/** The minimum `maxExpirationSeconds`, and the shortest lifetime of a pod's certificate that the API accepts. */
+export const MIN_POD_EXPIRATION_SECONDS = 3_600;
+/** The largest `certificateChain` that the API accepts. */
+export const MAX_POD_CHAIN_BYTES = 102_400;
+
 /** The signer of client certificates for the API server; its requests are never approved automatically. */
 export const KUBE_APISERVER_CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client";
 /** The signer of kubelets' client certificates. */

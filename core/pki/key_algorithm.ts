@@ -28,6 +28,12 @@ export const ML_DSA_KEY_ALGORITHMS = ["ml-dsa-44", "ml-dsa-65", "ml-dsa-87"] as 
 /** A type of key that `generatePrivateKey` generates. */
 export type KeyAlgorithm = (typeof KEY_ALGORITHMS)[number] | (typeof ML_DSA_KEY_ALGORITHMS)[number];
 
+/** The keys and signatures that are accepted in addition to those of every version of Kubernetes. */
+export interface KeyAlgorithmOptions {
+  /** Whether ML-DSA is accepted (feature gate MLDSA). Default: false, as in kube-apiserver 1.37. */
+  readonly allowMlDsa?: boolean;
+}
+
 /** The algorithm of a private key, by its name in Go's x509; of ML-DSA the parameter set. */
 export type PrivateKeyAlgorithm = "ECDSA" | "RSA" | "Ed25519" | MlDsaName;
 

@@ -20,7 +20,7 @@ export const ML_DSA: readonly MlDsaParameters[] = [
   { name: "ML-DSA-87", oid: "2.16.840.1.101.3.4.3.19", publicKeyBytes: 2_592, signatureBytes: 4_627 },
 ];
 
-/** Why ML-DSA does not work here. It comes after a colon. */
+/** The reason for a failure on a runtime without ML-DSA, which follows a colon in messages. */
 export const NO_ML_DSA = "this runtime has no ML-DSA; Node.js has it from version 24.6 on, with OpenSSL 3.5";
 
 /** Finds a parameter set by its identifier. */

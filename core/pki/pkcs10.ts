@@ -23,7 +23,7 @@ import {
   encodeValue,
 } from "./der_writer.ts";
 import type { HashName, PrivateKey } from "./keys.ts";
-import { isMlDsa } from "./key_algorithm.ts";
+import { isMlDsa, type KeyAlgorithmOptions } from "./key_algorithm.ts";
 import { type DistinguishedName, encodeName, parseName, type SubjectFields } from "./names.ts";
 import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts } from "./public_key.ts";
 import { findSignatureFault } from "./signature.ts";
@@ -81,19 +81,13 @@ export function parseCertificationRequest(der: Uint8Array<ArrayBuffer>): Result<
   return toResult(() => readRequest(der));
 }
 
-/** The signatures that are accepted in addition to those of every Kubernetes. */
-export interface RequestSignatureOptions {
-  /** Whether ML-DSA is accepted (feature gate MLDSA). Default: false, as in kube-apiserver 1.37. */
-  readonly allowMlDsa?: boolean;
-}
-
 /**
  * Verifies that the request is signed by its own key. SHA-1 is accepted, MD5 is not; the texts are Go's (`crypto/x509`
  * CheckSignature).
  */
 export function verifyRequestSignature(
   facts: RequestFacts,
-  { allowMlDsa = false }: RequestSignatureOptions = {},
+  { allowMlDsa = false }: KeyAlgorithmOptions = {},
 ): Result<true, string> {
   const { algorithm, publicKey: key, signedDer, signature } = facts;
   const fault = findSignatureFault({ algorithm, key, data: signedDer, signature, allowSha1: true, allowMlDsa });

@@ -1,15 +1,14 @@
 /** Checks that certificate and key of a TLS Secret belong together, with the errors of Go's `tls.X509KeyPair`. */
 import { parseCertificate } from "./certificate.ts";
 import { parsePrivateKey, publicKeysEqual } from "./keys.ts";
-import { isMlDsa, isPrivateKeyAlgorithm } from "./key_algorithm.ts";
+import { isMlDsa, isPrivateKeyAlgorithm, type KeyAlgorithmOptions } from "./key_algorithm.ts";
 import { encodePem, parsePemBlocks, type PemBlock } from "./pem.ts";
-import type { RequestSignatureOptions } from "./pkcs10.ts";
 
 /** Finds what is wrong with a certificate and its key. The message shows nothing of the key. */
 export function findTlsPairFault(
   certificatePem: string,
   keyPem: string,
-  { allowMlDsa = false }: RequestSignatureOptions = {},
+  { allowMlDsa = false }: KeyAlgorithmOptions = {},
 ): string | undefined {
   const certificates = parsePemBlocks(certificatePem);
   const leaf = certificates.find(({ label }) => label === "CERTIFICATE");

@@ -23,14 +23,13 @@ export interface UnverifiedJwt {
 
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
 
-/** Parses a token without verifying it; undefined for any other text, and for JSON with a repeated name. */
+/** Parses a token without verifying it; undefined for any other text, and for JSON with two equal names. */
 export function parseJwt(text: string): UnverifiedJwt | undefined {
   const parts = text.split(".", 4);
   const [header = "", payload = "", last = ""] = parts;
   if (parts.length !== 3) return undefined;
   const claims = decodeObject(payload);
-  // The payload comes first, because most texts that are no token of this server have another issuer in it.
-  const fields = claims === undefined ? undefined : decodeObject(header);
+  const fields = decodeObject(header);
   const signature = decodeBase64url(last);
   if (claims === undefined || fields === undefined || signature === undefined) return undefined;
   const algorithm = getMember(fields, "alg");

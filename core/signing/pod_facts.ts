@@ -16,10 +16,10 @@ export const POD_FACTS = [
   "nodeUID",
 ] as const;
 
-/** What a request says about its pod. */
+/** The facts that a request states about its pod. */
 export type PodFacts = Readonly<Record<(typeof POD_FACTS)[number], string>>;
 
-/** Names of Kubernetes and UIDs consist of these; none of them separates parts of a URI or is special in a pattern. */
+/** The characters of names and UIDs in Kubernetes. None of them separates parts of a URI or is special in a pattern. */
 const PLAIN = /^[A-Za-z0-9.-]+$/;
 const PLACEHOLDER = /\{([^{}]*)\}/g;
 
@@ -36,7 +36,7 @@ export function toPodFacts({ metadata, spec }: PodCertificateRequest): PodFacts 
   };
 }
 
-/** Finds a fact that cannot be filled in. The API restricts names, but a UID may be any text. */
+/** Finds a fact that cannot replace its placeholder. The API restricts names, but a UID may be any text. */
 export function findPodFactFault(facts: PodFacts): string | undefined {
   const bad = POD_FACTS.find((name) => !PLAIN.test(facts[name]));
   return bad === undefined ? undefined : `${bad} is not a plain name: ${facts[bad]}`;
@@ -57,7 +57,7 @@ export function findPlaceholderFault(text: string): string | undefined {
   const unknown = listPlaceholders(text).find((name) => !isPodFact(name));
   if (unknown === undefined) return undefined;
   const nearest = findNearest(unknown, POD_FACTS);
-  return `{${unknown}} is no fact of a pod; ${
+  return `{${unknown}} is not a fact of a pod; ${
     nearest === undefined
       ? `known are ${POD_FACTS.map((name) => `{${name}}`).join(", ")}`
       : `did you mean {${nearest}}?`

@@ -3,10 +3,11 @@
  * ValidatePodCertificateRequestStatusUpdate).
  */
 import { verifyRequest } from "../csr/request.ts";
-import type {
-  CertificateSigningRequestSpec,
-  PodCertificateRequest,
-  PodCertificateRequestStatus,
+import {
+  DEFAULT_POD_EXPIRATION_SECONDS,
+  MAX_POD_CHAIN_BYTES,
+  type PodCertificateRequest,
+  type PodCertificateRequestStatus,
 } from "../kube/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { decodeBase64 } from "../lib/base64.ts";
@@ -14,7 +15,8 @@ import { cutLoggedText, escapeControls } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 import type { CertificatePlan } from "../pki/issue.ts";
-import { parseCertificationRequest, type RequestFacts, type RequestSignatureOptions } from "../pki/pkcs10.ts";
+import type { KeyAlgorithmOptions } from "../pki/key_algorithm.ts";
+import { parseCertificationRequest, type RequestFacts } from "../pki/pkcs10.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { listKubeletKeyTypes } from "./key_rules.ts";
 import { isValidForClients, planCertificate, type PlanInput } from "./plan.ts";
@@ -22,7 +24,7 @@ import { findPodFactFault, toPodFacts } from "./pod_facts.ts";
 import { composePodRequest, fillProfile, findPodFault, listAnnotations } from "./pod_profile.ts";
 import type { ProfileSpec } from "./profile_spec.ts";
 
-/** The certificate of a pod, and what its status says beside it. */
+/** The certificate of a pod, and the time from which its kubelet requests the next one. */
 export interface PodCertificatePlan {
   readonly certificate: CertificatePlan;
   readonly beginRefreshAt: Date;
@@ -64,24 +66,21 @@ const VALIDATION_FAILURE = "SignerValidationFailure";
 const BACKDATING = { backdateMs: 2 * 60_000, shortLifetimeMs: 0 };
 /** The API requires as much time between `beginRefreshAt` and both ends of the lifetime. */
 const REFRESH_MARGIN_MS = 10 * 60_000;
-/** The value that the API sets for a request without `maxExpirationSeconds`. */
-const DEFAULT_MAX_SECONDS = 86_400;
 /** The DER of a subject without attributes. */
 const EMPTY_NAME_BYTES = 2;
-/** The largest chain that the API accepts (`pkg/apis/certificates/types.go`, MaxCertificateChainSize). */
-const MAX_CHAIN_BYTES = 100 * 1_024;
 
 /** Plans the certificate of a pod: the pod first, then its request and its annotations, then as any other certificate. */
 export function planPodCertificate(input: PodPlanInput): Result<PodCertificatePlan, PodRefusal> {
   const { request, spec, clientTrust } = input;
-  const { signerName, maxExpirationSeconds, unverifiedUserAnnotations = {} } = request.spec;
+  const { signerName, maxExpirationSeconds: expirationSeconds = DEFAULT_POD_EXPIRATION_SECONDS } = request.spec;
+  const { unverifiedUserAnnotations = {} } = request.spec;
   const pod = toPodFacts(request);
   const podFault = findPodFactFault(pod) ?? findPodFault(spec.pods ?? {}, pod);
   if (podFault !== undefined) return deny(NOT_ALLOWED, podFault);
   const stub = parseStub(request.spec.stubPKCS10Request, input);
   if (!stub.ok) return fail(stub.error);
   if (namesAnything(stub.value)) {
-    return deny(NOT_ALLOWED, "stubPKCS10Request names a subject or extensions; a kubelet's is empty");
+    return deny(NOT_ALLOWED, "stubPKCS10Request names a subject or extensions, but that of a kubelet names none");
   }
   const known = listAnnotations(spec);
   const unknown = Object.keys(unverifiedUserAnnotations).find((key) => !known.includes(key));
@@ -93,7 +92,7 @@ export function planPodCertificate(input: PodPlanInput): Result<PodCertificatePl
   const composed = composePodRequest(filled, stub.value, unverifiedUserAnnotations);
   const planned = planCertificate({
     ...input,
-    csr: { spec: toSigningSpec(composed.usages, maxExpirationSeconds) },
+    csr: { spec: { usages: composed.usages, expirationSeconds } },
     facts: composed.facts,
     profile: createCustomProfile(signerName, filled),
     clientTrust: clientTrust === "trusted" ? clientTrust : "distrusted",
@@ -116,10 +115,10 @@ export function planPodCertificate(input: PodPlanInput): Result<PodCertificatePl
   return ok({ certificate, beginRefreshAt: planRefresh(certificate, spec.lifetime.refreshBeforeMs) });
 }
 
-/** Finds out why the API would not accept a chain (PEM); annotations may name very many names. */
+/** Finds out why the API would not accept a chain (PEM): annotations may request very many names. */
 export function findChainFault(chain: string): LastingRefusal | undefined {
-  if (chain.length <= MAX_CHAIN_BYTES) return undefined;
-  const message = `the certificate chain has ${chain.length} bytes, and the API accepts ${MAX_CHAIN_BYTES}`;
+  if (chain.length <= MAX_POD_CHAIN_BYTES) return undefined;
+  const message = `the certificate chain has ${chain.length} bytes, and the API accepts ${MAX_POD_CHAIN_BYTES}`;
   return { kind: "Failed", reason: VALIDATION_FAILURE, message };
 }
 
@@ -152,7 +151,7 @@ function createCondition(type: string, reason: string, message: string, now: Dat
   return { type, status: "True", lastTransitionTime: formatTime(now), reason, message: text };
 }
 
-function parseStub(base64: string | null, options: RequestSignatureOptions): Result<RequestFacts, string> {
+function parseStub(base64: string | null, options: KeyAlgorithmOptions): Result<RequestFacts, string> {
   const der = decodeBase64(base64 ?? "");
   if (der === undefined) return err("stubPKCS10Request is not base64");
   const request = parseCertificationRequest(der);
@@ -162,13 +161,6 @@ function parseStub(base64: string | null, options: RequestSignatureOptions): Res
 
 function namesAnything({ subject, requestedExtensions }: RequestFacts): boolean {
   return subject.raw.length > EMPTY_NAME_BYTES || requestedExtensions.length > 0;
-}
-
-function toSigningSpec(
-  usages: readonly string[],
-  expirationSeconds: number = DEFAULT_MAX_SECONDS,
-): Pick<CertificateSigningRequestSpec, "usages" | "expirationSeconds"> {
-  return { usages, expirationSeconds };
 }
 
 function suggestKeys({ keys }: ProfileSpec): string {

@@ -131,12 +131,12 @@ for (
     {
       name: "a request that names a subject",
       options: { stub: { subject: { commonName: "root" } } },
-      message: "stubPKCS10Request names a subject or extensions; a kubelet's is empty",
+      message: "stubPKCS10Request names a subject or extensions, but that of a kubelet names none",
     },
     {
       name: "a request that names a DNS name",
       options: { stub: { subject: {}, dnsNames: ["example.com"] } },
-      message: "stubPKCS10Request names a subject or extensions; a kubelet's is empty",
+      message: "stubPKCS10Request names a subject or extensions, but that of a kubelet names none",
     },
     {
       name: "a name that is too long for DNS",

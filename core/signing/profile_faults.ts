@@ -1,4 +1,5 @@
 /** Finds the contradictions in a well-formed profile, and rules that would allow too much. */
+import { MIN_POD_EXPIRATION_SECONDS } from "../kube/certificates_v1.ts";
 import { toExtendedKeyUsageOids } from "../pki/usages.ts";
 import { RESERVED_EXTENSIONS } from "../pki/extra_extensions.ts";
 import { isMlDsa } from "../pki/key_algorithm.ts";
@@ -7,7 +8,6 @@ import { findPlaceholderFault, isPodFact, listPlaceholders } from "./pod_facts.t
 import {
   type ExtensionRules,
   type KeyRule,
-  LEAST_POD_LIFE_MS,
   type LifetimeRules,
   type NameRules,
   type ProfileSpec,
@@ -30,9 +30,18 @@ export function findProfileFaults(spec: ProfileSpec): string[] {
   ];
 }
 
-/** Finds what only a profile for pods can say, in a profile for other requests. */
+/** Finds out why a profile is not for the requests of a signer: of pods, or CertificateSigningRequests. */
+export function findPurposeFault({ pods }: ProfileSpec, isForPods: boolean): string | undefined {
+  if (isForPods) return pods === undefined ? "pods: missing; it says which pods may have certificates" : undefined;
+  return pods === undefined
+    ? undefined
+    : "pods: is for pod certificates; use it with tlsboot signer --pod-certificates";
+}
+
+/** Finds the keys that only a profile for pods may have, in a profile for other requests. */
 function findStrayPodKeys(spec: ProfileSpec): string[] {
-  const only = (place: string) => `${place}: only for pod certificates; the section pods says for which pods`;
+  const only = (place: string) =>
+    `${place}: only for pod certificates; add the section pods, which says for which pods`;
   return [
     ...listValueRules(spec).flatMap(([place, { allowed, exactly = [], default: fallback, annotation }]) => [
       ...(fallback === undefined ? [] : [only(`${place}.default`)]),
@@ -44,7 +53,7 @@ function findStrayPodKeys(spec: ProfileSpec): string[] {
   ];
 }
 
-/** Finds the faults of what a profile for pods adds to others. */
+/** Finds the faults of the keys that only a profile for pods may have. */
 function findPodFaults(spec: ProfileSpec): string[] {
   const { maxMs, defaultMs, minMs, refreshBeforeMs = 0 } = spec.lifetime;
   const rules = listValueRules(spec);
@@ -53,10 +62,10 @@ function findPodFaults(spec: ProfileSpec): string[] {
   const repeated = annotations.find((key, index) => annotations.indexOf(key) < index);
   return [
     ...rules.flatMap(([place, rule]) => findPodValueFaults(place, rule)),
-    ...(repeated === undefined ? [] : [`annotation: ${repeated} stands there twice`]),
-    ...(minMs < LEAST_POD_LIFE_MS ? ["lifetime.min: the API requires at least 1h for pods"] : []),
-    ...(maxMs < LEAST_POD_LIFE_MS ? ["lifetime.max: the API requires at least 1h for pods"] : []),
-    ...(defaultMs < maxMs ? ["lifetime.default: the request of a pod always says a lifetime; leave it out"] : []),
+    ...(repeated === undefined ? [] : [`annotation: ${repeated} is in two rules`]),
+    ...(minMs < MIN_POD_EXPIRATION_SECONDS * 1_000 ? ["lifetime.min: the API requires at least 1h for pods"] : []),
+    ...(maxMs < MIN_POD_EXPIRATION_SECONDS * 1_000 ? ["lifetime.max: the API requires at least 1h for pods"] : []),
+    ...(defaultMs < maxMs ? ["lifetime.default: the request of a pod always names a lifetime; leave it out"] : []),
     ...(refreshBeforeMs >= maxMs ? ["lifetime.refreshBefore: is not below max"] : []),
     ...(listKubeletKeyTypes(spec.keys).length === 0 ? ["keys: no kubelet generates such a key"] : []),
   ];
@@ -95,7 +104,9 @@ function findValueFaults(place: string, rule: ValueRule | undefined): string[] {
   }
   return [
     ...(allowed.length > 0 ? [`${place}: exactly and allowed exclude each other`] : []),
-    ...(min > 0 || max !== undefined ? [`${place}: exactly says how many there are; leave its number out`] : []),
+    ...(min > 0 || max !== undefined
+      ? [`${place}: exactly says how many there are; leave min, max and required out`]
+      : []),
     ...(new Set(exactly).size < exactly.length ? [`${place}.exactly: a value stands there twice`] : []),
   ];
 }

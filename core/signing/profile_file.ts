@@ -16,6 +16,7 @@ import {
   type Shape,
   text,
 } from "../lib/config_file.ts";
+import { MIN_POD_EXPIRATION_SECONDS } from "../kube/certificates_v1.ts";
 import { findDerValueFault, isDocumentUrl } from "../pki/extra_extensions.ts";
 import { ML_DSA_NAMES } from "../pki/key_algorithm.ts";
 import { canonicalIp, parseIpAddress } from "../lib/ip_address.ts";
@@ -25,7 +26,6 @@ import { findDnsPatternFault, findEmailPatternFault, findUriPatternFault } from 
 import { findProfileFaults } from "./profile_faults.ts";
 import {
   type KeyRule,
-  LEAST_POD_LIFE_MS,
   type NameRules,
   type PodRules,
   type ProfileSpec,
@@ -193,9 +193,9 @@ const checkedProfile: Shape<ReadProfile> = (value, place) => {
 function toProfileSpec(read: ReadProfile): ProfileSpec {
   const { usages, lifetime, extensions = {}, pods } = read;
   const defaultMs = lifetime.default ?? lifetime.max;
-  // Nothing in a kubelet's request names usages, so a pod has all allowed ones unless the profile says otherwise.
+  // A kubelet's request names no usages, so a pod gets all allowed ones unless the profile says otherwise.
   const defaultUsages = usages.default ?? (pods === undefined ? [] : usages.allowed);
-  const leastMs = pods === undefined ? Math.min(LEAST_LIFE_MS, defaultMs) : LEAST_POD_LIFE_MS;
+  const leastMs = pods === undefined ? Math.min(LEAST_LIFE_MS, defaultMs) : MIN_POD_EXPIRATION_SECONDS * 1_000;
   return {
     ...(read.signerName === undefined ? {} : { signerName: read.signerName }),
     description: read.description ?? "",

@@ -161,7 +161,7 @@ names: { dns: { allowed: [a.b], wildcards: true }, atLeastOne: true }
 `,
       want: [
         "subject.organizations: exactly and allowed exclude each other",
-        "subject.organizations: exactly says how many there are; leave its number out",
+        "subject.organizations: exactly says how many there are; leave min, max and required out",
         "subject.organizations.exactly: a value stands there twice",
         "subject.countries: allowed or exactly expected",
         "subject.countries.min: is above max",
@@ -176,11 +176,11 @@ subject: { commonName: { allowed: ["{pod}"], default: x } }
 names: { dns: { allowed: [a.b], annotation: a/dns } }
 `,
       want: [
-        "subject.commonName.default: only for pod certificates; the section pods says for which pods",
-        "subject.commonName: only for pod certificates; the section pods says for which pods",
-        "names.dns.annotation: only for pod certificates; the section pods says for which pods",
-        "usages.annotation: only for pod certificates; the section pods says for which pods",
-        "lifetime.refreshBefore: only for pod certificates; the section pods says for which pods",
+        "subject.commonName.default: only for pod certificates; add the section pods, which says for which pods",
+        "subject.commonName: only for pod certificates; add the section pods, which says for which pods",
+        "names.dns.annotation: only for pod certificates; add the section pods, which says for which pods",
+        "usages.annotation: only for pod certificates; add the section pods, which says for which pods",
+        "lifetime.refreshBefore: only for pod certificates; add the section pods, which says for which pods",
       ],
     },
     {
@@ -194,13 +194,13 @@ names:
 pods: { namespace: { allowed: ["*"] } }
 `,
       want: [
-        "names.dns: {namespase} is no fact of a pod; did you mean {namespace}?",
-        /^names\.uris: \{x\} is no fact of a pod; known are \{namespace\}, /,
+        "names.dns: {namespase} is not a fact of a pod; did you mean {namespace}?",
+        /^names\.uris: \{x\} is not a fact of a pod; known are \{namespace\}, /,
         "names.uris: every pod has exactly these values; leave default and annotation out",
-        "annotation: a/b stands there twice",
+        "annotation: a/b is in two rules",
         "lifetime.min: the API requires at least 1h for pods",
         "lifetime.max: the API requires at least 1h for pods",
-        "lifetime.default: the request of a pod always says a lifetime; leave it out",
+        "lifetime.default: the request of a pod always names a lifetime; leave it out",
         "lifetime.refreshBefore: is not below max",
         "keys: no kubelet generates such a key",
       ],

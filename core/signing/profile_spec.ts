@@ -21,9 +21,6 @@ export interface ProfileSpec {
   readonly pods?: PodRules;
 }
 
-/** The shortest lifetime of a pod's certificate that the API accepts (`pkg/apis/certificates/validation`). */
-export const LEAST_POD_LIFE_MS = 3_600_000;
-
 /** Patterns of the pods that may have certificates; a fact without patterns may have any value. */
 export interface PodRules {
   readonly namespace?: readonly string[];

@@ -1,7 +1,7 @@
 /** Predicts what Kubernetes refuses, so that a client can report it before it generates a key or sends a request. */
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../kube/certificates_v1.ts";
 import { formatFieldError } from "../kube/field_error.ts";
-import type { RequestSignatureOptions } from "../pki/pkcs10.ts";
+import type { KeyAlgorithmOptions } from "../pki/key_algorithm.ts";
 import { BUILTIN_SIGNERS, checkProfile } from "./profile.ts";
 import { parseRequest } from "../csr/request.ts";
 import { validateCsrCreate } from "../csr/validate.ts";
@@ -22,7 +22,7 @@ export function findSubjectRestriction(signerName: string, organizations: readon
  */
 export function findRefusals(
   csr: CertificateSigningRequest,
-  options: RequestSignatureOptions = {},
+  options: KeyAlgorithmOptions = {},
 ): readonly string[] {
   const { signerName, usages = [] } = csr.spec;
   const faults = validateCsrCreate(csr, options).map(formatFieldError);

@@ -107,8 +107,8 @@ export function isCsr(kind: Kind, object: KubeObject | undefined): object is Cer
 }
 
 /**
- * Reports whether a user may `approve`, `sign` or `attest` for a signer. The full name is authorized first, then `<domain>/*`; a
- * failing authorizer allows nothing.
+ * Reports whether a user may `approve`, `sign` or `attest` for a signer. The full name is authorized first, then
+ * `<domain>/*`; a failing authorizer allows nothing.
  */
 export async function isAllowedForSigner(
   deps: SignerCheckDeps,

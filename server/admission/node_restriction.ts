@@ -2,7 +2,7 @@
  * NodeRestriction (`plugin/pkg/admission/noderestriction/admission.go`): a kubelet writes only its own objects. This file
  * has the rules for the kinds that this server stores.
  */
-import { decidePodRequest } from "../../core/csr/pod_request_origin.ts";
+import { decidePodRequest } from "../../core/csr/pod_request_admission.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import type { TokenRequest } from "../../core/kube/authentication_v1.ts";
 import {
@@ -18,7 +18,10 @@ import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
 import { genericServerError, notFound } from "../../core/kube/status.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { findNodeName } from "../authz/node_authorizer.ts";
+import { nodes } from "../registry/nodes.ts";
 import { findPod } from "../registry/pods.ts";
+import { toStorageKey } from "../registry/registry.ts";
+import { serviceAccounts } from "../registry/serviceaccounts.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { AdmissionPlugin, AdmissionRequest, Refusal } from "./admission.ts";
 import { isCsr } from "./certificates.ts";
@@ -143,7 +146,7 @@ async function checkTokenRequest(
   return { message: "node must request the tokens of its pods from the API server that serves the pods" };
 }
 
-/** The plugin of kube-apiserver reads pods from a cache, whose errors have the singular. */
+/** The resource in the error of a missing pod: the plugin of kube-apiserver reads a cache, whose errors have the singular. */
 const LISTED_PODS = { group: podKind.group, plural: podKind.singular };
 
 /** A node may request certificates for its pods. The real pods are those of a kube-apiserver on the same etcd. */
@@ -156,13 +159,16 @@ async function checkPodRequest(
   if (subresource !== "") return { message: `unexpected subresource ${subresource}` };
   const request = object as PodCertificateRequest;
   const { podName, serviceAccountName, signerName } = request.spec;
-  const read = async (key: string) => (await storage.get(`/registry/${key}`))?.object;
   const [node, pod, serviceAccount] = await Promise.all([
-    read(`minions/${nodeName}`),
+    storage.get(toStorageKey(nodes, "", nodeName)),
     findPod(storage, namespace, podName),
-    read(`serviceaccounts/${namespace}/${serviceAccountName}`),
+    storage.get(toStorageKey(serviceAccounts, namespace, serviceAccountName)),
   ]);
-  const verdict = decidePodRequest(request, nodeName, namespace, { node, pod, serviceAccount });
+  const verdict = decidePodRequest(request, nodeName, namespace, {
+    node: node?.object,
+    pod,
+    serviceAccount: serviceAccount?.object,
+  });
   switch (verdict.kind) {
     case "admit":
       return undefined;

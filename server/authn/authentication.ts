@@ -25,7 +25,7 @@ export type AuthnResult =
     /** The requested audiences that the credential is meant for. */
     readonly audiences: readonly string[];
     readonly warnings?: readonly string[];
-    /** What the audit log says about the credential. */
+    /** The annotations of the credential for the audit log. */
     readonly auditAnnotations?: Readonly<Record<string, string>>;
     /** A node that presented its expired certificate: it may only request its next one (`server/node_recovery.ts`). */
     readonly isRecovering?: true;
@@ -54,7 +54,7 @@ export type MethodResult =
     readonly user: UserInfo;
     /** The requested audiences that the credential is meant for, where it names audiences. */
     readonly audiences?: readonly string[];
-    /** What the audit log says about the credential. */
+    /** The annotations of the credential for the audit log. */
     readonly auditAnnotations?: Readonly<Record<string, string>>;
   }
   | { readonly kind: "none" }

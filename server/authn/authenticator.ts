@@ -1,7 +1,7 @@
 /**
  * The chain of authenticators (`pkg/kubeapiserver/authenticator/config.go`): client certificate, then bearer token
- * (token file, service accounts, bootstrap tokens), then anonymous. The first success wins; an invalid credential is never downgraded to
- * anonymous.
+ * (token file, service accounts, bootstrap tokens), then anonymous. The first success wins; an invalid credential is
+ * never downgraded to anonymous.
  */
 import type { TokenFile } from "../../core/bootstrap/token_file.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";

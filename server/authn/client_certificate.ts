@@ -4,8 +4,7 @@
  */
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { verifyChain } from "../../core/pki/chain.ts";
-import { isMlDsa } from "../../core/pki/key_algorithm.ts";
-import type { RequestSignatureOptions } from "../../core/pki/pkcs10.ts";
+import { isMlDsa, type KeyAlgorithmOptions } from "../../core/pki/key_algorithm.ts";
 import { CREDENTIAL_ID_KEY, type UserInfo } from "../../core/kube/user.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { MethodResult, PeerCertificate } from "./authentication.ts";
@@ -35,7 +34,7 @@ interface KnownPeer {
  */
 export function createClientCertificateAuthenticator(
   roots: () => readonly CertificateFacts[],
-  options: RequestSignatureOptions = {},
+  options: KeyAlgorithmOptions = {},
 ): (peer: PeerCertificate | undefined, now: Date) => CertificateResult {
   const known = new WeakMap<PeerCertificate, KnownPeer>();
   return (peer, now) => {
@@ -91,7 +90,7 @@ function readPeer(
   chain: readonly Uint8Array<ArrayBuffer>[],
   roots: readonly CertificateFacts[],
   now: Date,
-  { allowMlDsa = false }: RequestSignatureOptions,
+  { allowMlDsa = false }: KeyAlgorithmOptions,
 ): Result<KnownPeer, string> {
   const certificates = parsePeerChain(chain);
   if (!certificates.ok) return certificates;

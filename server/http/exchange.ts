@@ -78,7 +78,7 @@ export class Exchange {
   readonly repeated: ReadonlyMap<string, string> | undefined;
   /** The credentials of the client and the user whom they identified; undefined for in-process clients. */
   authenticated: Pick<OpenStream, "credentials" | "user"> | undefined;
-  /** What the audit log says about these credentials. */
+  /** The annotations of these credentials for the audit log. */
   credentialAnnotations: Readonly<Record<string, string>> | undefined;
   /** The client is a node whose certificate has expired: it may only request its next one. */
   isRecovering = false;

@@ -23,7 +23,7 @@ const KEY_SET_TYPE = "application/jwk-set+json";
 /** kube-apiserver lets caches keep the documents for an hour: a new key must be published that long before it signs. */
 const HEADERS = { "cache-control": "public, max-age=3600" };
 
-/** Creates the routes of the documents. */
+/** Creates the routes of the two documents, which every service account may read. */
 export function createOpenidRoutes({ issuer, keys, jwksUri }: DiscoverableIssuer): readonly ServedRoute[] {
   const keySet = formatKeySet(keys);
   return [

@@ -1,4 +1,4 @@
-/** The handlers of posted objects that are answered and not stored: reviews, and subresources such as `serviceaccounts/token`. */
+/** The handlers of POSTs that are answered and not stored: reviews, and subresources such as `serviceaccounts/token`. */
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
 import { createManagedEndpoint } from "../../core/kube/managed_fields/endpoint.ts";
 import { trackUpdate } from "../../core/kube/managed_fields/track_update.ts";

@@ -9,7 +9,7 @@ import type { CertificateSigningRequest, PodCertificateRequest } from "../../cor
 import { formatTime, getName } from "../../core/kube/meta.ts";
 import type { RequestDecision, RequestRecord, RequestRecordSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
-import { parsePemBlocks } from "../../core/pki/pem.ts";
+import { findPemBlock } from "../../core/pki/pem.ts";
 import type { Random } from "../../core/ports.ts";
 import { type CertificateDescription, describeIssued } from "../../core/register/record.ts";
 import { describePodOrigin, describeRequestOrigin } from "../../core/register/request_origin.ts";
@@ -94,8 +94,8 @@ export function createPodRequestCommit(
 
 /** Parses the first certificate of a chain that the validation has accepted. */
 function parseLeaf(chain: string): CertificateFacts | undefined {
-  const [block] = parsePemBlocks(chain);
-  const leaf = block === undefined ? undefined : parseCertificate(block.bytes);
+  const found = findPemBlock(chain);
+  const leaf = found === undefined ? undefined : parseCertificate(found.block.bytes);
   return leaf?.ok === true ? leaf.value : undefined;
 }
 

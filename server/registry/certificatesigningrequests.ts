@@ -10,7 +10,7 @@ import {
 import { validateCsrCreate, validateCsrUpdate } from "../../core/csr/validate.ts";
 import { formatHumanDuration } from "../../core/kube/human_duration.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
-import type { RequestSignatureOptions } from "../../core/pki/pkcs10.ts";
+import type { KeyAlgorithmOptions } from "../../core/pki/key_algorithm.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 
@@ -20,8 +20,8 @@ const ANY_NAME = (): readonly string[] => [];
 /** Certificate signing requests, the main resource of this program, as kube-apiserver 1.37 serves them. */
 export const certificateSigningRequests: Resource<CertificateSigningRequest> = createCsrResource({});
 
-/** Creates the resource of certificate signing requests, which may accept more signatures. */
-export function createCsrResource(options: RequestSignatureOptions): Resource<CertificateSigningRequest> {
+/** Creates the resource of certificate signing requests, which may accept more keys than kube-apiserver 1.37. */
+export function createCsrResource(options: KeyAlgorithmOptions): Resource<CertificateSigningRequest> {
   return {
     kind: certificateSigningRequestKind,
     verbs: STANDARD_VERBS,

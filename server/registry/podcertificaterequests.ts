@@ -10,7 +10,7 @@ import { forbiddenField } from "../../core/kube/field_error.ts";
 import { isEqualJson } from "../../core/kube/json_value.ts";
 import { podCertificateRequestKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import type { RequestSignatureOptions } from "../../core/pki/pkcs10.ts";
+import type { KeyAlgorithmOptions } from "../../core/pki/key_algorithm.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import { isAllowedForSigner, type SignerCheckDeps } from "../admission/certificates.ts";
 import { nameColumn, textColumn } from "./columns.ts";
@@ -27,7 +27,7 @@ export const POD_CERTIFICATE_REQUESTS: Pick<StoredResource, "kind" | "storedVers
 
 /** Creates the resource; only a user who may sign for the signer of a request may decide it. */
 export function createPodCertificateRequests(
-  deps: SignerCheckDeps & RequestSignatureOptions,
+  deps: SignerCheckDeps & KeyAlgorithmOptions,
 ): Resource<PodCertificateRequest> {
   return {
     ...POD_CERTIFICATE_REQUESTS,

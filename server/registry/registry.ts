@@ -70,7 +70,7 @@ export function generateName(base: string, random: Random): string {
   return base.slice(0, MAX_GENERATED_BASE) + suffix;
 }
 
-/** What the storage keys of a resource are made of. */
+/** The parts of a resource that its storage keys are made of. */
 export type ResourceKeys = Pick<StoredResource, "kind" | "storageName">;
 
 /** Returns the key prefix of a resource, or of one namespace of it. */
@@ -85,11 +85,7 @@ export function toStoredKind({ kind, storedVersion = kind.version }: StoredResou
 }
 
 /** Returns the storage key of one object. */
-export function toStorageKey(
-  resource: ResourceKeys,
-  namespace: string,
-  name: string,
-): string {
+export function toStorageKey(resource: ResourceKeys, namespace: string, name: string): string {
   return `${toKeyPrefix(resource, namespace)}${name}`;
 }
 
@@ -98,9 +94,7 @@ export function toStorageKey(
  * checked after options and body (`registry/generic/registry/store.go`, NamespaceKeyFunc).
  */
 export function parseRequestedKey(
-  { resource, namespace, name }: Pick<Target, "namespace" | "name"> & {
-    readonly resource: ResourceKeys;
-  },
+  { resource, namespace, name }: Pick<Target, "namespace" | "name"> & { readonly resource: ResourceKeys },
 ): string {
   if (resource.kind.namespaced && namespace === "") throw badRequest("Namespace parameter required.");
   const faults = pathSegmentNameErrors(name);

@@ -3,7 +3,7 @@ import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
 import { certificateSigningRequestKind, secretKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
-import type { RequestSignatureOptions } from "../../core/pki/pkcs10.ts";
+import type { KeyAlgorithmOptions } from "../../core/pki/key_algorithm.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";
 import { certificateSigningRequests, createCsrResource } from "./certificatesigningrequests.ts";
 import { clusterTrustBundles } from "./clustertrustbundles.ts";
@@ -56,7 +56,7 @@ export const STORED_RESOURCES: readonly DescribedResource[] = [
 ];
 
 /** The dependencies of the resources that have some. */
-export interface ResourcesDeps extends RevocationResourceDeps, RequestSignatureOptions {
+export interface ResourcesDeps extends RevocationResourceDeps, KeyAlgorithmOptions {
   readonly authorizer: Authorizer;
   readonly logger: Logger;
   readonly rbac: RbacSource;

@@ -6,7 +6,7 @@ import type { SecretObject } from "../../core/kube/core_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
 import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "../../core/kube/validation/secrets.ts";
-import type { RequestSignatureOptions } from "../../core/pki/pkcs10.ts";
+import type { KeyAlgorithmOptions } from "../../core/pki/key_algorithm.ts";
 import { findTlsPairFault } from "../../core/pki/tls_pair.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
@@ -42,8 +42,8 @@ export async function findLimitedToken(
 /** Secrets, which include the bootstrap tokens, with the warnings of kube-apiserver 1.37. */
 export const secrets: Resource<SecretObject> = createSecretResource({});
 
-/** Creates the resource of Secrets, which may know more keys of TLS. */
-export function createSecretResource(options: RequestSignatureOptions): Resource<SecretObject> {
+/** Creates the resource of Secrets; with ML-DSA, a TLS Secret of such a key gets no warning. */
+export function createSecretResource(options: KeyAlgorithmOptions): Resource<SecretObject> {
   return {
     kind: secretKind,
     verbs: STANDARD_VERBS,
@@ -80,7 +80,7 @@ export function createSecretResource(options: RequestSignatureOptions): Resource
 }
 
 /** Creates the warnings about a valid Secret: a TLS certificate and key that do not belong together. */
-function getWarningsForSecret(secret: SecretObject, options: RequestSignatureOptions): string[] {
+function getWarningsForSecret(secret: SecretObject, options: KeyAlgorithmOptions): string[] {
   if (secret.type !== "kubernetes.io/tls") return [];
   const decodeValue = (key: string) => new TextDecoder().decode(decodeCanonicalBase64(secret.data?.[key] ?? ""));
   const fault = findTlsPairFault(decodeValue("tls.crt"), decodeValue("tls.key"), options);

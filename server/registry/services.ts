@@ -111,7 +111,7 @@ export function createApiService(securePort: number): BootstrapObject {
   };
 }
 
-/** Adds the target port to a service of an older version. An existing one stays, as in kube-apiserver. */
+/** Plans the target port of a service that an older version made without one; a service with one stays as it is. */
 function planTargetPort(existing: Service, securePort: number): ReturnType<BootstrapObject["plan"]> {
   const ports = existing.spec.ports ?? [];
   if (ports.every(({ targetPort = 0 }) => targetPort !== 0)) return { kind: "none" };

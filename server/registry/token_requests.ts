@@ -26,7 +26,7 @@ import { secrets } from "./secrets.ts";
 import { serviceAccounts } from "./serviceaccounts.ts";
 import { withMeta } from "./write.ts";
 
-/** What the server issues tokens with. */
+/** The issuer of tokens: its name, its key, and its limits. */
 export interface TokenIssuer {
   readonly issuer: string;
   readonly signer: TokenSigner;
@@ -40,7 +40,7 @@ export interface TokenIssuer {
 
 const NAME_REQUIRED = "Name parameter required.";
 
-/** Where the names of a bound object are in a token. */
+/** The claims that name the object to which a token is bound. */
 type BoundClaims = Pick<TokenClaims, "secret" | "pod" | "node">;
 
 /** The names of the resource in a conflict, which upstream takes from the kind. */
@@ -48,7 +48,7 @@ const REQUESTED = { group: tokenRequestKind.group, plural: tokenRequestKind.kind
 /** Kubernetes' annotation for the id of an issued token (`apiserver/pkg/authentication/serviceaccount/util.go`). */
 const ISSUED_ID_ANNOTATION = "authentication.kubernetes.io/issued-credential-id";
 const DEFAULT_EXPIRATION_SECONDS = 3_600;
-/** The lifetime that kubelets request for the tokens of pods by default, and what it is extended to. */
+/** The lifetime that kubelets request for the tokens of pods by default, and the one to which it is extended. */
 const POD_EXPIRATION_SECONDS = 3_607;
 const EXTENDED_EXPIRATION_SECONDS = 365 * 86_400;
 

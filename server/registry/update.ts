@@ -93,8 +93,9 @@ async function createMissing(
 }
 
 /**
- * Updates an object from a state of it; undefined when that is not the present one. `isPresent` is absent for a state that
- * was just read. What does not end in a write depends on it, because only a write is guarded by its revision.
+ * Updates an object from a state of it; undefined when that is not the present one. A write is guarded by the revision of
+ * the state. For a refusal, an unchanged object and a dry run `isPresent` confirms the state; it is absent for a state that
+ * was just read.
  */
 async function updateStored(
   deps: RegistryDeps,

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
-import { formatTrustBundleName } from "../../core/signing/trust_bundle.ts";
+import { formatTrustBundleName } from "../../core/signing/trust_bundle_plan.ts";
 import { buildStubRequest } from "../support/pod_request_builder.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { startControlPlane } from "../support/interop/control_plane.ts";

@@ -165,7 +165,7 @@ class Decoder {
       case "quantity":
         return canonicalQuantity(typeof value === "string" ? value : member.literal ?? JSON.stringify(value));
       case "intOrString":
-        // `UnmarshalJSON` of `intstr.IntOrString`: whatever is no text must be a number.
+        // `UnmarshalJSON` of `intstr.IntOrString`: a value that is not a text must be a number.
         return typeof value === "string" ? value : this.#integer("int32", "int32", member) ?? before;
       case "json":
         // Free-form JSON (`fieldsV1`) that is deeper could not be printed again by `JSON.stringify` on every runtime.

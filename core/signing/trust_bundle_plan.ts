@@ -1,10 +1,10 @@
 /** The ClusterTrustBundle of a signer (`pkg/controller/certificates/clustertrustbundlepublisher/publisher.go`). */
 import { createHash } from "node:crypto";
-import { toTrustBundlePrefix } from "../csr/trust_bundle.ts";
+import { toTrustBundlePrefix } from "../csr/validate_trust_bundle.ts";
 import type { ClusterTrustBundle } from "../kube/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
 
-/** What makes the trust bundles of a signer as they should be: first the write, then the deletions. */
+/** The changes that make the trust bundles of a signer current: first the write, then the deletions. */
 export interface TrustBundlePlan {
   readonly write?: { readonly verb: "create" | "update"; readonly bundle: ClusterTrustBundle };
   /** The bundles that the signer had before, as far as they are not kept. */

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { buildPodRequest } from "../../tests/support/pod_request_builder.ts";
 import type { PodCertificateRequestSpec } from "../kube/certificates_v1.ts";
 import type { Pod } from "../kube/core_v1.ts";
-import { decidePodRequest, type PodRequestObjects } from "./pod_request_origin.ts";
+import { decidePodRequest, type PodRequestObjects } from "./pod_request_admission.ts";
 
 const projected = { sources: [{}, { podCertificate: { signerName: "example.com/pods" } }] };
 const pod: Pod = {

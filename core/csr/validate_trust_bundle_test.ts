@@ -4,7 +4,11 @@ import { assertLinear } from "../../tests/support/growth.ts";
 import { TRUST_ANCHOR } from "../../tests/support/trust_anchor.ts";
 import type { ClusterTrustBundle } from "../kube/certificates_v1.ts";
 import { formatFieldError } from "../kube/field_error.ts";
-import { trustBundleNameErrors, validateTrustBundleCreate, validateTrustBundleUpdate } from "./trust_bundle.ts";
+import {
+  trustBundleNameErrors,
+  validateTrustBundleCreate,
+  validateTrustBundleUpdate,
+} from "./validate_trust_bundle.ts";
 
 function build(name: string, signerName: string, trustBundle = TRUST_ANCHOR): ClusterTrustBundle {
   return { metadata: { name }, spec: { ...(signerName === "" ? {} : { signerName }), trustBundle } };

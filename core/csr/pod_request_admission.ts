@@ -14,7 +14,10 @@ export interface PodRequestObjects {
   readonly serviceAccount?: KubeObject | undefined;
 }
 
-/** The outcome: `retry` if an object may not have arrived yet, and `unmounted` if another permission decides. */
+/**
+ * The outcome: `retry` if a cache may lag behind the object, and `unmounted` if the pod does not mount such a certificate,
+ * so that a special permission decides.
+ */
 export type PodRequestVerdict =
   | { readonly kind: "admit" | "unmounted" }
   | { readonly kind: "forbid" | "retry"; readonly message: string };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ClusterTrustBundle } from "../kube/certificates_v1.ts";
-import { planTrustBundles } from "./trust_bundle.ts";
+import { planTrustBundles } from "./trust_bundle_plan.ts";
 
 const SIGNER = "example.com/pods/web";
 /** The name that `constructBundleName` of upstream gives the bundle `PEM`. */
