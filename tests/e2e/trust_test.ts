@@ -170,15 +170,39 @@ for (
     await connectTo(api, folder);
     publish(api, "empty", "");
     if (intercept !== undefined) api.intercept = intercept;
-    await writeFile(folder.join("out.pem"), "the last good content");
+    const lastGood = await createCaPem("last");
+    await writeFile(folder.join("out.pem"), lastGood);
     const { code, stderr } = await tlsboot(folder, "trust", "fetch", ...args, "--out", "out.pem");
     assert.equal(code, 1);
     const [, foundError = "", foundHint = ""] = /^tlsboot: error: (.*)\ntlsboot: hint: (.*)\n$/.exec(stderr) ?? [];
     assert.match(foundError, error, stderr);
     assert.match(foundHint, hint);
-    assert.equal(await readFile(folder.join("out.pem"), "utf8"), "the last good content");
+    assert.equal(await readFile(folder.join("out.pem"), "utf8"), lastGood);
   });
 }
+
+test("trust fetch replaces no file that does not hold certificates alone", async () => {
+  await using folder = await createTempFolder();
+  await using api = await startFakeApi();
+  await connectTo(api, folder);
+  const pem = await createCaPem("one");
+  publish(api, "bundle", pem);
+  const key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+  for (const content of [key, pem + key, "server: https://api.example.com"]) {
+    for (const more of [[], ["--watch"]]) {
+      await writeFile(folder.join("out.pem"), content);
+      const { code, stderr } = await tlsboot(folder, "trust", "fetch", "bundle", "--out", "out.pem", ...more);
+      assert.equal(code, 1);
+      assert.match(
+        stderr,
+        /error: cannot write the bundle to ".*out\.pem": the file does not hold certificates alone\n/,
+      );
+      assert.equal(await readFile(folder.join("out.pem"), "utf8"), content);
+    }
+  }
+  await writeFile(folder.join("out.pem"), "\n");
+  assert.equal((await tlsboot(folder, "trust", "fetch", "bundle", "--out", "out.pem")).code, 0);
+});
 
 for (const answer of [failure(403, "Forbidden", "forbidden"), failure(404, "NotFound", NOT_SERVED)]) {
   test(`trust fetch --watch ends at its start with the answer ${answer.status}`, async () => {

@@ -7,6 +7,7 @@ import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../../core/kube/certificates_v1.ts";
 import { clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
+import { parsePemBlocks } from "../../../core/pki/pem.ts";
 import { describeTrustBundle, mergeTrustBundles } from "../../../core/pki/trust_bundle.ts";
 import type { Logger } from "../../../core/ports.ts";
 import { type ApiConnection, connect } from "../../api/connection.ts";
@@ -49,6 +50,7 @@ export async function run(input: Input<TrustFetchFlags>, io: Io, signal: AbortSi
     io,
     logger: createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" }),
   };
+  await checkTarget(context);
   if (settings.watch) return await keepFresh(context, signal);
   await using connection = await connect(settings, io);
   const bundles = await readTrustBundles(connection.api, context.selection, signal);
@@ -77,6 +79,17 @@ function parseSelection({ args: [name], settings }: Input<TrustFetchFlags>): Tru
     selector === undefined ? "name a bundle, or give --signer-name" : "--selector needs --signer-name",
     "see those that exist with: tlsboot trust list",
   );
+}
+
+/** Throws AppError `file_exists` when the file does not hold certificates alone, such as a key, which would be lost. */
+async function checkTarget({ path, files }: Context): Promise<void> {
+  const stored = await files.readText(path);
+  if (stored === undefined || stored.trim() === "") return;
+  const blocks = parsePemBlocks(stored);
+  if (blocks.length > 0 && blocks.every(({ label }) => label === "CERTIFICATE")) return;
+  throw new AppError("file_exists", `cannot write the bundle to "${path}": the file does not hold certificates alone`, {
+    hint: "choose another path, or delete the file if nothing needs it",
+  });
 }
 
 /**
