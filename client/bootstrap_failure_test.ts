@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError, type ErrorCode } from "../core/errors.ts";
+import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";
 import {
   CA_FILE,
@@ -90,6 +91,21 @@ const REFUSED: readonly Case[] = [
     code: "access_denied",
     message: /^cannot create certificate signing request: no rights$/,
     hint: /system:node-bootstrapper/,
+  },
+  {
+    name: "refused for its algorithm",
+    arrange: ({ api }) => {
+      api.intercept = ({ method, body }) => {
+        if (method !== "POST") return undefined;
+        const { spec: { request } } = body as CertificateSigningRequest;
+        const why = "x509: cannot verify signature: algorithm unimplemented";
+        return failure(422, "Invalid", `spec.request: Invalid value: "${request}": ${why}`);
+      };
+    },
+    code: "invalid",
+    message:
+      /^cannot create certificate signing request: spec\.request: Invalid value: "LS0tLS1CRUdJTiBD…": x509: cannot verify signature: algorithm unimplemented$/,
+    hint: /--feature-gates=MLDSA=true.*remove the kept one/,
   },
   {
     name: "under a name that another request has",

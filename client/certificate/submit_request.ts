@@ -53,7 +53,7 @@ export async function submitRequest(
     return toSubmitted(await store.create(csr, signal), false);
   } catch (error) {
     if (!isAppError(error, "already_exists") || !("fixed" in request.name)) {
-      throw explainFailure(error, "cannot create certificate signing request");
+      throw explainFailure(explainInvalid(error, csr), "cannot create certificate signing request");
     }
     return toSubmitted(await adopt(store, request, csr, request.name.fixed, clock, signal), true);
   }
@@ -117,6 +117,18 @@ export function explainFailure(error: unknown, doing: string): unknown {
     ...(hint === undefined ? {} : { hint }),
   });
 }
+
+/** Shortens the answer to an invalid request, which quotes it whole, and adds the next step for a key of ML-DSA. */
+function explainInvalid(error: unknown, { spec: { request } }: CertificateSigningRequest): unknown {
+  if (!isAppError(error, "invalid") || request === null) return error;
+  const message = error.message.replaceAll(request, `${request.slice(0, 16)}…`);
+  // Every other algorithm of a key here is known to each API.
+  const hint = message.endsWith(": algorithm unimplemented") ? ML_DSA_HINT : error.hint;
+  return new AppError(error.code, message, { cause: error, ...(hint === undefined ? {} : { hint }) });
+}
+
+const ML_DSA_HINT = "this API refuses keys of ML-DSA; tlsboot accepts them when it is started with " +
+  "--feature-gates=MLDSA=true; for another key, remove the kept one and choose another algorithm";
 
 /** Reports whether the limits of a bootstrap token refused a request (`core/bootstrap/bound_token.ts`). */
 function isTokenRefusal(message: string): boolean {

@@ -1,6 +1,7 @@
 /** Creates a CA on disk, or one for each purpose, or imports an existing CA. */
 import { resolve } from "node:path";
 import { createFilePort } from "../../../client/files.ts";
+import { checkRuntimeHas } from "../../../core/pki/keys.ts";
 import { type NameConstraints, NO_SUBTREES } from "../../../core/pki/name_constraints.ts";
 import { detectKeyEncryption, encryptPrivateKey } from "../../../core/pki/encrypted_key.ts";
 import { formatName } from "../../../core/pki/names.ts";
@@ -68,6 +69,7 @@ function newAuthority(settings: CaInitInput["settings"]): NewAuthority {
   const { commonName, keyAlgorithm, duration, permitDns, permitIp } = settings;
   if (duration < MIN_LIFETIME_MS) throw new UsageError("--duration of a CA must be at least 24h");
   checkKeyAlgorithm(keyAlgorithm, settings.featureGates, "key-algorithm");
+  checkRuntimeHas(keyAlgorithm);
   if (commonName === "") throw new UsageError("--common-name must not be empty");
   const plain = { commonName, keyAlgorithm, lifetimeMs: duration, isEncrypted: settings.encryptKey };
   if (permitDns.length + permitIp.length === 0) return plain;
