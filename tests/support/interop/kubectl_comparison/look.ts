@@ -9,6 +9,8 @@ const FIELDS = [
   "csr.status.conditions",
   "clustertrustbundles",
   "clustertrustbundles.spec",
+  "podcertificaterequests.spec",
+  "podcertificaterequests.status.conditions",
   "secrets",
   "cm.data",
   "ns.status.conditions",
