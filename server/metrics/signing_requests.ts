@@ -54,11 +54,10 @@ export async function followRequests(
   function observe({ key, current, previous }: StorageEvent): void {
     // Every object below this prefix has passed the strategy of CSRs.
     const csr = current?.object as CertificateSigningRequest | undefined;
-    const before = previous?.object as CertificateSigningRequest | undefined;
     see(key, csr);
-    if (csr?.status.certificate !== undefined && before?.status.certificate === undefined) {
-      counts.issued(csr, labels.getSignerLabel(csr.spec.signerName));
-    }
+    if (csr?.status.certificate === undefined) return;
+    const before = previous?.object as CertificateSigningRequest | undefined;
+    if (before?.status.certificate === undefined) counts.issued(csr, labels.getSignerLabel(csr.spec.signerName));
   }
 
   // Changes between two watches are not counted. The figures stay unchanged while the store cannot be read.

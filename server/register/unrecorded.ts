@@ -66,9 +66,10 @@ export async function followUnrecorded(
   function observe({ key, current, previous }: StorageEvent): void {
     // Every object below this prefix has passed the strategy of CSRs.
     const csr = current?.object as CertificateSigningRequest | undefined;
-    const before = previous?.object as CertificateSigningRequest | undefined;
     const certificate = csr?.status.certificate ?? "";
-    if (csr === undefined || certificate === "" || (before?.status.certificate ?? "") !== "") return;
+    if (csr === undefined || certificate === "") return;
+    const before = previous?.object as CertificateSigningRequest | undefined;
+    if ((before?.status.certificate ?? "") !== "") return;
     // Of the certificates of other servers only those without a record are parsed.
     if (register.index.findSequence(hashFirstBlock(certificate) ?? "") !== undefined) return;
     const leaf = findLeafCertificate(certificate);
