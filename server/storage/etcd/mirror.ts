@@ -3,9 +3,7 @@
  * revisions and watches, as kube-apiserver does from its watch cache. The history reaches back as far as etcd's own,
  * even after a restart.
  */
-import { Buffer } from "node:buffer";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
-import type { KubeObject } from "../../../core/kube/meta.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import { type After, afterReal } from "./after.ts";
 import { Engine } from "../memory/engine.ts";
@@ -49,13 +47,6 @@ const LOAD_ATTEMPTS = 5;
 /** How many more changes than a response brings are dropped with it, as in the journaled storage. */
 const EXTRA_FORGOTTEN = 200;
 
-/** An object on its way to etcd, and its encoded value. */
-export interface SentObject {
-  readonly key: string;
-  readonly object: KubeObject;
-  readonly value: Uint8Array;
-}
-
 interface Waiter {
   readonly revision: number;
   readonly resolve: () => void;
@@ -74,7 +65,6 @@ export class EtcdMirror {
   /** True while everything is being read again, without a watch. */
   #isReloading = false;
   #waiters: Waiter[] = [];
-  readonly #sent = new Map<string, SentObject>();
   readonly #after: After;
   #cancelProgress: (() => void) | undefined;
   #cancelRetry: (() => void) | undefined;
@@ -144,16 +134,6 @@ export class EtcdMirror {
     }).then(() => observer?.caughtUp((clock.elapsedMs() - startedAt) / 1000));
   }
 
-  /** Runs a write of objects, which are not decoded when the watch delivers them before the write has ended. */
-  async expect<T>(sent: readonly SentObject[], write: () => Promise<T>): Promise<T> {
-    for (const one of sent) this.#sent.set(one.key, one);
-    try {
-      return await write();
-    } finally {
-      for (const one of sent) if (this.#sent.get(one.key) === one) this.#sent.delete(one.key);
-    }
-  }
-
   close(): void {
     this.#closed = true;
     this.#cancelProgress?.();
@@ -218,8 +198,7 @@ export class EtcdMirror {
     // Applied one after another, because a message may hold several changes of one key.
     const applied: StorageEvent[] = [];
     for (const change of changes) {
-      const { key } = change.kv;
-      const event = toEvent(this.#deps, change, this.#engine.get(key), this.#sent.get(key));
+      const event = toEvent(this.#deps, change, this.#engine.get(change.kv.key));
       if (event === undefined) {
         this.#engine.advance(change.kv.modRevision);
         continue;
@@ -324,26 +303,17 @@ function toEvent(
   deps: MirrorDeps,
   { isDeletion, kv }: EtcdEvent,
   previous: Stored | undefined,
-  sent: SentObject | undefined,
 ): StorageEvent | undefined {
   const { key, modRevision: revision } = kv;
-  const current = isDeletion ? undefined : toStored(deps, kv, sent);
+  const current = isDeletion ? undefined : toStored(deps, kv);
   if (current === undefined && previous === undefined) return undefined;
   return createStorageEvent(key, revision, current, previous);
 }
 
-/**
- * Decodes a value, unless it is the one that was sent; undefined for an unserved key, and for an unreadable value, because
- * one value must not stop the server.
- */
-function toStored(
-  { values, logger }: MirrorDeps,
-  { key, modRevision, value }: EtcdKeyValue,
-  sent?: SentObject,
-): Stored | undefined {
+/** Decodes a value; undefined for an unserved key, and for an unreadable value, because one value must not stop the server. */
+function toStored({ values, logger }: MirrorDeps, { key, modRevision, value }: EtcdKeyValue): Stored | undefined {
   try {
-    const isSent = sent !== undefined && Buffer.compare(sent.value, value) === 0;
-    const object = isSent ? sent.object : values.decode(key, value);
+    const object = values.decode(key, value);
     return object === undefined ? undefined : createStored(key, object, modRevision);
   } catch (error) {
     logger?.error("cannot read a value of etcd; it is not served", { key, error: getErrorMessage(error) });

@@ -122,25 +122,6 @@ test("EtcdMirror omits a value that cannot be read, at the start and later, and 
   mirror.close();
 });
 
-test("EtcdMirror takes the object of a running write instead of decoding its value", async () => {
-  const { etcd, open, newest } = createFakeEtcd();
-  const mirror = await open();
-  const object = { metadata: { name: "a" } };
-  const value = Buffer.from("cannot be decoded");
-  const respond = (modRevision: number, text: string) => {
-    etcd.revision = modRevision;
-    newest().respond({ events: [{ isDeletion: false, kv: kv("a", modRevision, text) }] });
-    return mirror.engine.get("/registry/a");
-  };
-  await mirror.expect([{ key: "/registry/a", object, value }], async () => {
-    assert.deepEqual(respond(2, "cannot be decoded")?.object, { metadata: { name: "a", resourceVersion: "2" } });
-    // Another server wrote something else at the same time.
-    assert.equal(respond(3, '{"metadata":{"name":"b"}}')?.object.metadata.name, "b");
-  });
-  assert.equal(respond(4, "cannot be decoded"), undefined);
-  mirror.close();
-});
-
 test("EtcdMirror logs why etcd cancelled its watch, and follows again with growing pauses", async () => {
   const { open, timers, newest, logger, etcd } = createFakeEtcd();
   const mirror = await open();

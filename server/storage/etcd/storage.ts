@@ -5,7 +5,7 @@ import type { Clock } from "../../../core/ports.ts";
 import type { EtcdClient } from "./client.ts";
 import { findWriteRefusal, fullError, isLeaseGone } from "./errors.ts";
 import type { EventLeases } from "./leases.ts";
-import { currentRevision, type EtcdMirror, type SentObject } from "./mirror.ts";
+import { currentRevision, type EtcdMirror } from "./mirror.ts";
 import type { GuardedWrite, TransactionResponse } from "./wire.ts";
 import { assertSendable } from "../size_limit.ts";
 import { createStorageEvent } from "../stored.ts";
@@ -90,15 +90,11 @@ export class EtcdStorage extends SingleWrites implements Storage {
       assertOneOfEachResource(writes);
       const replaced = await this.#findReplaced(writes);
       if (writes.length === 0) return [];
-      const guarded = writes.map((write) => this.#toGuardedWrite(write));
-      const { mirror } = this.#parts;
-      const revision = await mirror.expect(listSent(writes, guarded), async () => {
-        const answer = await this.#write(guarded);
-        if (!answer.succeeded) return await this.#refuse(writes, answer);
-        // Watches get the changes before the write resolves.
-        await mirror.reach(answer.revision, false);
-        return answer.revision;
-      });
+      const answer = await this.#write(writes.map((write) => this.#toGuardedWrite(write)));
+      if (!answer.succeeded) return await this.#refuse(writes, answer);
+      const { revision } = answer;
+      // Watches get the changes before the write resolves.
+      await this.#parts.mirror.reach(revision, false);
       return writes.map(({ kind, key }, index) => {
         const written = kind === "delete" ? undefined : this.#written(key, revision);
         return createStorageEvent(key, revision, written, replaced[index]);
@@ -252,14 +248,6 @@ export class EtcdStorage extends SingleWrites implements Storage {
       this.#running.delete(running);
     }
   }
-}
-
-/** Lists the objects of writes with their values. */
-function listSent(writes: readonly Write[], guarded: readonly GuardedWrite[]): readonly SentObject[] {
-  return writes.flatMap((write, index) => {
-    const value = guarded[index]?.value;
-    return write.kind === "delete" || value === undefined ? [] : [{ key: write.key, object: write.object, value }];
-  });
 }
 
 /** Returns the revision that a key must have in etcd for a write to hold. */

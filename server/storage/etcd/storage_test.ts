@@ -38,7 +38,6 @@ function createStorage(
       engine,
       isFollowing: true,
       reach: async () => undefined,
-      expect: (_sent: unknown, write: () => Promise<unknown>) => write(),
       close: () => undefined,
       ...mirror,
     } as unknown as EtcdMirror,
