@@ -71,8 +71,8 @@ export const SERVER_FLAGS = {
   serviceAccountJwksUri: parsedFlag({
     placeholder: "URL",
     summary:
-      "URL at which others find the keys of service account tokens, when they do not reach this server: the documents " +
-      "at /.well-known/openid-configuration and /openid/v1/jwks are then published elsewhere.",
+      "URL of the keys of service account tokens in /.well-known/openid-configuration. Without it, /openid/v1/jwks of " +
+      "this server. Give it when both documents are published elsewhere, for programs that do not reach this server.",
     parse: (text) => URL.canParse(text) && new URL(text).protocol === "https:" ? ok(text) : err("want an https URL"),
   }),
   serviceAccountMaxTokenExpiration: durationFlag({
@@ -159,7 +159,7 @@ export const SERVER_FLAGS = {
   auditPolicyFile: fileFlag({
     summary:
       "Policy of audit.k8s.io/v1, which defines what is logged of which requests. Without it, the metadata of each. " +
-      "Bodies of Secrets and TokenReviews are never logged.",
+      "Bodies of Secrets, TokenReviews and requests for service account tokens are never logged.",
   }),
   auditLogFormat: choiceFlag({
     choices: ["json", "legacy"],

@@ -80,7 +80,7 @@ export function createSignerManifest(
         },
     ),
     manifestPart(clusterRoleBindingKind, { comment: "", object: signerClusterRoleBinding(role, serviceAccount) }),
-    ...namespaced(`${role}-client-ca`, NAMESPACE, subject, "It reads which CAs the API believes for clients.", [{
+    ...namespaced(`${role}-client-ca`, NAMESPACE, subject, "It reads which CAs the API trusts for clients.", [{
       verbs: ["get"],
       apiGroups: [""],
       resources: ["configmaps"],

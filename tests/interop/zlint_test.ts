@@ -160,7 +160,7 @@ test("zlint finds no error below an intermediate, nor in a CA with name constrai
   const files = await caFiles(folder, "intermediate.crt", "root.crt");
   await writeFile(folder.join("chain.pem"), [...files.values()].join(""));
   await tlsboot(folder, "ca", "init", "--import-cert", "chain.pem", "--import-key", "intermediate.key");
-  // With a CA that the API believes, only the two client signers make what may be a client's certificate.
+  // With a CA that the API trusts, only the two client signers make what may be a client's certificate.
   await assertLints(folder, await sign(folder, WELCOME.filter(({ signerName }) => signerName !== LEGACY)));
 
   const permitted = ["--permit-dns", "example.org", "--permit-dns", ".web.example.com", "--permit-ip", "10.0.0.0/8"];

@@ -34,7 +34,7 @@ const REQUEST_FLAGS = {
         "kubernetes.io/kubelet-serving",
       ],
     },
-    summary: "Signer to issue the certificate: one of Kubernetes' signers, or any other as domain/name.",
+    summary: "Signer to issue the certificate: one of Kubernetes' signers, or any other as domain/path.",
   }),
   subject: parsedFlag({ summary: "Subject, as CN=web,O=shop or /CN=web/O=shop.", parse: parseSubject }),
   dns: parsedListFlag({ placeholder: "NAME", summary: "DNS names; may be repeated.", parse: parseRequestedDnsName }),

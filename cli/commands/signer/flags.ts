@@ -15,8 +15,8 @@ const SIGNER_FLAGS = {
   ...PROFILE_FLAGS,
   podCertificates: switchFlag({
     summary: "Sign PodCertificateRequests, with which kubelets request certificates for pods, instead of " +
-      "CertificateSigningRequests, and publish the CA of each signer as a ClusterTrustBundle. The profiles say for " +
-      "which pods (pods).",
+      "CertificateSigningRequests, and publish the CA of each signer as a ClusterTrustBundle. The section pods of " +
+      "each profile says for which pods.",
   }),
   ...SIGNING_FLAGS,
   ...CA_KEY_FLAGS,

@@ -75,7 +75,7 @@ const TRUST_FETCH_FLAGS = {
 export type TrustFetchFlags = typeof TRUST_FETCH_FLAGS;
 
 function parseSignerName(text: string): Result<string, string> {
-  return validateSignerName("", text).length === 0 ? ok(text) : err("want domain/name, such as example.com/pods");
+  return validateSignerName("", text).length === 0 ? ok(text) : err("want domain/path, such as example.com/pods");
 }
 
 /** The command that writes a trust bundle into a file. */
@@ -84,12 +84,12 @@ export const trustFetchCommand = defineCommand({
   summary: "Write a trust bundle into a file, and keep it fresh",
   description: `Write a trust bundle into a file, for programs that do not run in the cluster.
 
- The bundle is chosen by its name; or all bundles of a signer are, as in the clusterTrustBundle source of a projected
+ NAME chooses one bundle, and --signer-name all bundles of a signer, as in the clusterTrustBundle source of a projected
  volume. The file has each certificate once, and the same certificates are always in the same order. It is replaced at
- once, never half written.
+ once, never half written. A file with other content, such as a key, is never replaced.
 
- When a bundle is missing, empty or may not be read, the file stays as it is. With --watch, that is reported on stderr
- and the command goes on; without the right to read or the kind in the API, it ends at its start.
+ When a bundle is missing, is empty or may not be read, the file stays as it is. With --watch, the command reports that
+ on stderr and goes on. It ends at its start when the user may not read bundles, or the API does not serve them.
 
  --exec runs after the file is written. When it fails, the file stays; without --watch the command then ends with 1.`,
   group: "Certificate Commands",

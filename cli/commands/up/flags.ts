@@ -31,9 +31,10 @@ export const upCommand = defineCommand({
   summary: "Run server, signer and approver together",
   description: `Run server, signer, approver and cleaner together, until stopped.
 
- Makes the files that are missing in --data-dir: a CA for ten years, a serving certificate, a database, admin.kubeconfig
- and bootstrap.kubeconfig with a token for 24 hours. A second run on the same folder keeps the CA, the data and every
- token that is still valid. The server's own certificates are renewed while it runs.
+ Makes the files that are missing in --data-dir: a CA for ten years, a serving certificate, a key for service account
+ tokens, a database, admin.kubeconfig and bootstrap.kubeconfig with a token for 24 hours. A second run on the same
+ folder keeps the CA, the data and every token that is still valid. The server's own certificates are renewed while it
+ runs.
 
  Only the renewals of nodes and the requests of administrators are approved automatically. Approve other requests with
  tlsboot approve or kubectl certificate approve, or start it with --auto-approve for kubelet client certificates, and

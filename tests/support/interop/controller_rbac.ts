@@ -20,7 +20,7 @@ const ELECT: Rule = { apiGroups: ["coordination.k8s.io"], resources: ["leases"],
 
 /** Rules of `tlsboot signer` without those of its election: the output of `--print-rbac` for Kubernetes' signers. */
 const SIGNER = signerClusterRole("tlsboot-signer", [...BUILTIN_SIGNERS.keys()]).rules ?? [];
-/** Which CAs the API believes for clients. */
+/** Which CAs the API trusts for clients. */
 const CLIENT_CAS: Rule = {
   apiGroups: [""],
   resources: ["configmaps"],
