@@ -11,17 +11,22 @@ import {
 } from "../kube/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { decodeBase64 } from "../lib/base64.ts";
+import { isMailAddress } from "../lib/mail_address.ts";
 import { cutLoggedText, escapeControls } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import { isAscii } from "../pki/der_text.ts";
 import { findDnsNameFault } from "../pki/dns_name.ts";
 import type { CertificatePlan } from "../pki/issue.ts";
 import type { KeyAlgorithmOptions } from "../pki/key_algorithm.ts";
 import { parseCertificationRequest, type RequestFacts } from "../pki/pkcs10.ts";
+import type { AlternativeNames } from "../pki/subject_alternative_names.ts";
+import { parseUri } from "../pki/uri.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { listKubeletKeyTypes } from "./key_rules.ts";
 import { isValidForClients, planCertificate, type PlanInput } from "./plan.ts";
 import { findPodFactFault, toPodFacts } from "./pod_facts.ts";
 import { composePodRequest, fillProfile, findPodFault, listAnnotations } from "./pod_profile.ts";
+import type { ProfileFault } from "./profile.ts";
 import type { ProfileSpec } from "./profile_spec.ts";
 
 /** The certificate of a pod, and the time from which its kubelet requests the next one. */
@@ -90,6 +95,7 @@ export function planPodCertificate(input: PodPlanInput): Result<PodCertificatePl
   }
   const filled = fillProfile(spec, pod);
   const composed = composePodRequest(filled, stub.value, unverifiedUserAnnotations);
+  const getReason = (rule: string) => composed.annotatedRules.has(rule) ? INVALID_ANNOTATIONS : NOT_ALLOWED;
   const planned = planCertificate({
     ...input,
     csr: { spec: { usages: composed.usages, expirationSeconds } },
@@ -103,15 +109,14 @@ export function planPodCertificate(input: PodPlanInput): Result<PodCertificatePl
     if (error.kind === "error") return err(error);
     if (error.rule === undefined) return fail(error.message);
     if (error.rule === "key") return deny(UNSUPPORTED_KEY_TYPE, `${error.message}; ${suggestKeys(spec)}`);
-    return deny(composed.annotatedRules.has(error.rule) ? INVALID_ANNOTATIONS : NOT_ALLOWED, error.message);
+    return deny(getReason(error.rule), error.message);
   }
   const certificate = planned.value;
   if (clientTrust === "unknown" && isValidForClients(certificate.usages)) {
     return err({ kind: "error", message: "it is unknown whether the API trusts this CA for clients" });
   }
-  // Exact values are compared and not checked, and with the name of a pod they may be too long.
-  const dnsFault = certificate.dnsNames.map((name) => findDnsNameFault(name.replace(/^\*\./, ""))).find(Boolean);
-  if (dnsFault !== undefined) return deny(NOT_ALLOWED, dnsFault);
+  const nameFault = findNameFault(certificate);
+  if (nameFault !== undefined) return deny(getReason(nameFault.rule), nameFault.message);
   return ok({ certificate, beginRefreshAt: planRefresh(certificate, spec.lifetime.refreshBeforeMs) });
 }
 
@@ -161,6 +166,19 @@ function parseStub(base64: string | null, options: KeyAlgorithmOptions): Result<
 
 function namesAnything({ subject, requestedExtensions }: RequestFacts): boolean {
   return subject.raw.length > EMPTY_NAME_BYTES || requestedExtensions.length > 0;
+}
+
+/**
+ * Finds a name that a certificate cannot have, or with which the API does not accept it. A request that was parsed has no
+ * such name, but an annotation may, and an exact value that is filled with the name of a pod.
+ */
+function findNameFault({ dnsNames, uris, emailAddresses }: AlternativeNames): ProfileFault | undefined {
+  const dnsFault = dnsNames.map((name) => findDnsNameFault(name.replace(/^\*\./, ""))).find(Boolean);
+  if (dnsFault !== undefined) return { rule: "dnsNames", message: dnsFault };
+  const uri = uris.find((text) => !isAscii(text) || "fault" in parseUri(text));
+  if (uri !== undefined) return { rule: "uris", message: `"${uri}" is not a URI` };
+  const email = emailAddresses.find((text) => !isAscii(text) || !isMailAddress(text));
+  return email === undefined ? undefined : { rule: "emailAddresses", message: `"${email}" is not an e-mail address` };
 }
 
 function suggestKeys({ keys }: ProfileSpec): string {

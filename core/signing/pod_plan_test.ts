@@ -153,6 +153,26 @@ for (
   });
 }
 
+for (
+  const { kind, pattern, value, fault } of [
+    { kind: "uris", pattern: "spiffe://example.org/*", value: "spiffe://example.org/\u00e9", fault: "a URI" },
+    { kind: "uris", pattern: "https://*:*/x", value: "https://example.org:a/x", fault: "a URI" },
+    { kind: "emails", pattern: "*@example.org", value: "\u00e9@example.org", fault: "an e-mail address" },
+    { kind: "emails", pattern: "*@example.org", value: ".a@example.org", fault: "an e-mail address" },
+  ]
+) {
+  test(`planPodCertificate() denies an annotation with ${JSON.stringify(value)}, which no certificate can have`, async () => {
+    const rule = `{ allowed: ["${pattern}"], annotation: example.com/name }`;
+    const spec = parseProfileOrThrow(POD_PROFILE.replace(/ {2}uris:.*\n/, `  ${kind}: ${rule}\n`));
+    const planned = await plan(annotated({ "example.com/name": value }), { spec });
+    assert.deepEqual(planned.ok ? planned.value.certificate : planned.error, {
+      kind: "Denied",
+      reason: "InvalidUnverifiedUserAnnotations",
+      message: `"${value}" is not ${fault}`,
+    });
+  });
+}
+
 test("planPodCertificate() denies an exact name that is too long for DNS", async () => {
   const spec = parseProfileOrThrow(
     POD_PROFILE.replace(/ {2}dns:[^]*?max: 2\n/, '  dns: { exactly: ["{serviceAccount}.example.org"] }\n'),
