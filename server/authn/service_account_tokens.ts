@@ -46,6 +46,8 @@ export interface ServiceAccountTokenDeps {
 
 /** The number of verified tokens in the cache; each takes about a kilobyte. */
 const CACHED_TOKENS = 10_000;
+/** Longer tokens are verified at each use: a user may request as many audiences for a token as a body can hold. */
+const MAX_CACHED_LENGTH = 4_096;
 
 /** Creates the authenticator. It ignores text of another form, and tokens of other issuers. */
 export function createServiceAccountTokenAuthenticator(deps: ServiceAccountTokenDeps): TokenAuthenticator {
@@ -57,10 +59,11 @@ export function createServiceAccountTokenAuthenticator(deps: ServiceAccountToken
     if (checked === undefined) return { kind: "none" };
     if (!checked.ok) return { kind: "failed", reason: checked.error };
     const claims = checked.value;
-    if (cached === undefined) verified.set(key, claims);
+    if (cached === undefined && token.length <= MAX_CACHED_LENGTH) verified.set(key, claims);
     // Old tokens without an audience are meant for the API server.
     const own = claims.audiences.length === 0 ? deps.apiAudiences : claims.audiences;
-    const accepted = audiences.filter((audience) => own.includes(audience));
+    const known = new Set(own);
+    const accepted = audiences.filter((audience) => known.has(audience));
     if (accepted.length === 0) {
       const texts = `${goQuoteList(own)} is invalid for the target audiences ${goQuoteList(audiences)}`;
       return { kind: "failed", reason: `token audiences ${texts}` };

@@ -163,6 +163,9 @@ test("a signature is verified once for many requests", async () => {
   const token = await requestToken(app);
   for (let index = 0; index < 5; index++) assert.equal(await identify(app, token), 201);
   assert.equal(count, 1);
+  const long = await requestToken(app, { audiences: [DEFAULT_ISSUER, "x".repeat(4_096)] });
+  for (let index = 0; index < 2; index++) assert.equal(await identify(app, long), 201);
+  assert.equal(count, 3, "a long token is not cached");
 });
 
 test("--service-account-max-token-expiration shortens a token, with a warning", async () => {
