@@ -1,7 +1,7 @@
 /**
  * The other controllers of kube-controller-manager: namespaces, service accounts, the CA bundle of each namespace, the
- * trust bundle of the API server, the signatures of `cluster-info`, requests for pods, and garbage collection. As upstream, each writes as
- * its own service account, and shared watches use the user of kube-controller-manager.
+ * trust bundle of the API server, the signatures of `cluster-info`, requests for pods, and garbage collection. As
+ * upstream, each writes as its own service account, and shared watches use the user of kube-controller-manager.
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../../core/bootstrap/token_secret.ts";

@@ -254,6 +254,7 @@ test("on a terminal the command shows what it revokes, and asks", async () => {
 for (
   const { target, want } of [
     { target: "user/nobody", want: /the register has no certificate of it\n.*with --yes it is revoked all the same/ },
+    { target: "user/system:serviceaccount:default:app", want: /a service account has tokens instead: with --yes/ },
     { target: "node/n99", want: /the register has no certificate of it/ },
     { target: "token/zzzzzz", want: /the register has no certificate of it/ },
     { target: "dddddddd", want: /cannot find certificate "dddddddd"/ },
