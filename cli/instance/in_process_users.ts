@@ -2,14 +2,20 @@
  * The users inside the process of an instance. Each controller has a service account, as with kube-controller-manager's
  * `--use-service-account-credentials`.
  */
-import { AUTHENTICATED_GROUP, MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
+import {
+  AUTHENTICATED_GROUP,
+  listAccountGroups,
+  MASTERS_GROUP,
+  toAccountUsername,
+  type UserInfo,
+} from "../../core/kube/user.ts";
 
 /** Returns the service account of a controller in kube-system. */
 export function controllerUser(name: string): UserInfo {
   return {
-    username: `system:serviceaccount:kube-system:${name}`,
+    username: toAccountUsername("kube-system", name),
     uid: "",
-    groups: ["system:serviceaccounts", "system:serviceaccounts:kube-system", AUTHENTICATED_GROUP],
+    groups: [...listAccountGroups("kube-system"), AUTHENTICATED_GROUP],
     extra: {},
   };
 }

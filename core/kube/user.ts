@@ -13,6 +13,10 @@ export interface UserInfo {
 export const NODE_USER_PREFIX = "system:node:";
 /** The group and certificate organization of every node. */
 export const NODES_GROUP = "system:nodes";
+/** The prefix of a service account's user name, before its namespace and its name. */
+export const SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:";
+/** The group of every service account. */
+export const SERVICE_ACCOUNTS_GROUP = "system:serviceaccounts";
 /** Members pass every authorization check. */
 export const MASTERS_GROUP = "system:masters";
 /** Appended to every user that is not anonymous. */
@@ -27,3 +31,13 @@ export const CONTROLLER_MANAGER_USER = "system:kube-controller-manager";
 export const SCHEDULER_USER = "system:kube-scheduler";
 /** The key of the fingerprint of a client certificate in its user's extra, as `X509SHA256=<hex>`. */
 export const CREDENTIAL_ID_KEY = "authentication.kubernetes.io/credential-id";
+
+/** Returns the user name of a service account (`apiserver/pkg/authentication/serviceaccount/util.go`). */
+export function toAccountUsername(namespace: string, name: string): string {
+  return `${SERVICE_ACCOUNT_PREFIX}${namespace}:${name}`;
+}
+
+/** Returns the groups of the service accounts of a namespace (in the same file of upstream). */
+export function listAccountGroups(namespace: string): readonly string[] {
+  return [SERVICE_ACCOUNTS_GROUP, `${SERVICE_ACCOUNTS_GROUP}:${namespace}`];
+}

@@ -18,6 +18,7 @@ import {
   CONTROLLER_MANAGER_USER,
   MASTERS_GROUP,
   SCHEDULER_USER,
+  SERVICE_ACCOUNTS_GROUP,
   UNAUTHENTICATED_GROUP,
 } from "../kube/user.ts";
 import { COMPONENT_RULES } from "./default_rules/components.ts";
@@ -78,7 +79,7 @@ function clusterRoleBindings(): readonly ClusterRoleBinding[] {
   return [
     clusterRoleBinding("cluster-admin", [group(MASTERS_GROUP)]),
     clusterRoleBinding("system:basic-user", [group(AUTHENTICATED_GROUP)]),
-    clusterRoleBinding("system:cluster-trust-bundle-discovery", [group("system:serviceaccounts")]),
+    clusterRoleBinding("system:cluster-trust-bundle-discovery", [group(SERVICE_ACCOUNTS_GROUP)]),
     clusterRoleBinding("system:discovery", [group(AUTHENTICATED_GROUP)]),
     clusterRoleBinding(CONTROLLER_MANAGER_USER, [user(CONTROLLER_MANAGER_USER)]),
     clusterRoleBinding("system:kube-dns", [serviceAccount("kube-dns")]),
@@ -88,7 +89,7 @@ function clusterRoleBindings(): readonly ClusterRoleBinding[] {
     clusterRoleBinding("system:node", []),
     clusterRoleBinding("system:node-proxier", [user("system:kube-proxy")]),
     clusterRoleBinding("system:public-info-viewer", [group(AUTHENTICATED_GROUP), group(UNAUTHENTICATED_GROUP)]),
-    clusterRoleBinding("system:service-account-issuer-discovery", [group("system:serviceaccounts")]),
+    clusterRoleBinding("system:service-account-issuer-discovery", [group(SERVICE_ACCOUNTS_GROUP)]),
     clusterRoleBinding("system:volume-scheduler", [user(SCHEDULER_USER)]),
     ...Object.keys(CONTROLLER_RULES).map((name) =>
       clusterRoleBinding(`${CONTROLLER_PREFIX}${name}`, [serviceAccount(name)])

@@ -15,7 +15,7 @@ import type {
   Subject,
 } from "../kube/rbac_v1.ts";
 import { FifoCache } from "../lib/fifo_cache.ts";
-import type { UserInfo } from "../kube/user.ts";
+import { toAccountUsername, type UserInfo } from "../kube/user.ts";
 import type { Attributes, Decision } from "./attributes.ts";
 import { ruleAllows } from "./rules.ts";
 
@@ -172,7 +172,7 @@ function isSubject(
       return groups.has(subject.name);
     case "ServiceAccount": {
       const namespace = getSubjectNamespace(subject, bindingNamespace);
-      return namespace !== "" && username === `system:serviceaccount:${namespace}:${subject.name}`;
+      return namespace !== "" && username === toAccountUsername(namespace, subject.name);
     }
     default:
       return false;

@@ -4,7 +4,7 @@
  */
 import { getMember, isJsonObject, type JsonObject } from "../kube/json_value.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { CREDENTIAL_ID_KEY, type UserInfo } from "../kube/user.ts";
+import { CREDENTIAL_ID_KEY, listAccountGroups, toAccountUsername, type UserInfo } from "../kube/user.ts";
 
 /** An object that a token names. */
 export interface ObjectClaim {
@@ -154,14 +154,6 @@ export function checkTimes({ issuedAt, notBefore, expiry }: TokenClaims, nowMs: 
   return ok(undefined);
 }
 
-/** The group of all service accounts, and the prefix of the group of a namespace. */
-export const SERVICE_ACCOUNTS_GROUP = "system:serviceaccounts";
-
-/** Returns the user name of a service account. */
-export function toAccountUsername(namespace: string, name: string): string {
-  return `system:serviceaccount:${namespace}:${name}`;
-}
-
 /** Returns the user of a token that is accepted (`apiserver/pkg/authentication/serviceaccount/util.go`). */
 export function toTokenUser({ namespace, account, id, pod, node }: TokenClaims): UserInfo {
   const hasPod = pod !== undefined && pod.name !== "" && pod.uid !== "";
@@ -169,7 +161,7 @@ export function toTokenUser({ namespace, account, id, pod, node }: TokenClaims):
   return {
     username: toAccountUsername(namespace, account.name),
     uid: account.uid,
-    groups: [SERVICE_ACCOUNTS_GROUP, `${SERVICE_ACCOUNTS_GROUP}:${namespace}`],
+    groups: listAccountGroups(namespace),
     extra: {
       ...(id === "" ? {} : { [CREDENTIAL_ID_KEY]: [formatCredentialId(id)] }),
       ...(hasNode ? { [`${EXTRA_PREFIX}node-name`]: [node.name] } : {}),

@@ -9,9 +9,11 @@ import { getErrorMessage } from "../../core/errors.ts";
 import {
   ANONYMOUS_USER,
   AUTHENTICATED_GROUP,
+  listAccountGroups,
   MASTERS_GROUP,
   NODE_USER_PREFIX,
   NODES_GROUP,
+  SERVICE_ACCOUNT_PREFIX,
   UNAUTHENTICATED_GROUP,
   type UserInfo,
 } from "../../core/kube/user.ts";
@@ -32,7 +34,6 @@ interface Check {
   readonly mode: Mode;
 }
 
-const SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:";
 /** From this number of groups or extra values on, a single check for all of them is tried first. */
 const WILDCARD_CHECK_FROM = 4;
 /** The largest number of user names whose last mode is cached (`impersonation/cache.go`). */
@@ -226,7 +227,7 @@ function createImpersonatedUser(mode: Mode, wanted: UserInfo): UserInfo {
   if (mode === "arbitrary-node") groups.push(NODES_GROUP);
   const account = splitServiceAccount(wanted.username);
   if (account !== undefined && groups.length === 0) {
-    groups.push("system:serviceaccounts", `system:serviceaccounts:${account.namespace}`);
+    groups.push(...listAccountGroups(account.namespace));
   }
   const isAnonymous = wanted.username === ANONYMOUS_USER;
   const missing = isAnonymous ? UNAUTHENTICATED_GROUP : AUTHENTICATED_GROUP;

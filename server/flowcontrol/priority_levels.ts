@@ -8,6 +8,8 @@ import {
   MASTERS_GROUP,
   NODES_GROUP,
   SCHEDULER_USER,
+  SERVICE_ACCOUNTS_GROUP,
+  toAccountUsername,
   type UserInfo,
 } from "../../core/kube/user.ts";
 import { PROBE_PATHS, type RequestInfo } from "../http/request_info.ts";
@@ -51,8 +53,7 @@ export interface Place {
   readonly flow: string;
 }
 
-const SERVICE_ACCOUNTS = "system:serviceaccounts";
-const KUBE_SYSTEM_ACCOUNT = "system:serviceaccount:kube-system:";
+const KUBE_SYSTEM_ACCOUNT = toAccountUsername("kube-system", "");
 const LEASE_VERBS: ReadonlySet<string> = new Set(["get", "create", "update"]);
 
 /** Finds the place of a request; undefined for requests that never wait: those of administrators, and health checks. */
@@ -73,7 +74,7 @@ export function findPlace({ username, groups }: UserInfo, info: RequestInfo): Pl
   if (isKubeSystemAccount) {
     return { level: "workload-high", flow: `kube-system-service-accounts/${info.namespace}` };
   }
-  if (groups.includes(SERVICE_ACCOUNTS)) return { level: "workload-low", flow: `service-accounts/${username}` };
+  if (groups.includes(SERVICE_ACCOUNTS_GROUP)) return { level: "workload-low", flow: `service-accounts/${username}` };
   return { level: "global-default", flow: `global-default/${username}` };
 }
 

@@ -9,12 +9,12 @@ import {
   encodeClaims,
   formatCredentialId,
   type ObjectClaim,
-  toAccountUsername,
   type TokenClaims,
 } from "../../core/service_accounts/claims.ts";
 import { signJwt } from "../../core/service_accounts/jwt.ts";
 import type { TokenSigner } from "../../core/service_accounts/keys.ts";
 import type { Kind } from "../../core/kube/schema.ts";
+import { toAccountUsername } from "../../core/kube/user.ts";
 import { goQuote } from "../../core/lib/quote.ts";
 import type { Random } from "../../core/ports.ts";
 import type { Storage } from "../storage/storage.ts";
