@@ -34,7 +34,7 @@ export interface KeyAlgorithmOptions {
   readonly allowMlDsa?: boolean;
 }
 
-/** The algorithm of a private key, by its name in Go's x509; of ML-DSA the parameter set. */
+/** The algorithm of a private key: its name in Go's x509, or the parameter set of ML-DSA. */
 export type PrivateKeyAlgorithm = "ECDSA" | "RSA" | "Ed25519" | MlDsaName;
 
 /** Reports whether a key of the algorithm can be a private key here. */

@@ -191,7 +191,7 @@ function encodeExtensionRequest(names: Bytes): Bytes {
 function chooseAlgorithm(
   key: PrivateKey,
 ): { readonly name: SignatureAlgorithm | "SHA384-RSA" | "SHA512-RSA"; readonly hash: HashName } {
-  // Neither is given a hash; both hash inside.
+  // Both hash inside, so the named hash is not used.
   if (key.algorithm === "Ed25519" || isMlDsa(key.algorithm)) return { name: key.algorithm, hash: "sha512" };
   if (key.algorithm === "RSA") {
     if (key.bits >= 4096) return { name: "SHA512-RSA", hash: "sha512" };

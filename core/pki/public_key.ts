@@ -16,7 +16,7 @@ import {
 import type { MlDsaName } from "./key_algorithm.ts";
 import { findMlDsa, type MlDsaParameters } from "./ml_dsa.ts";
 
-/** The algorithm of a public key, by its name in Go's x509; of ML-DSA the parameter set. */
+/** The algorithm of a public key: its name in Go's x509, or the parameter set of ML-DSA. */
 export type PublicKeyAlgorithm = "RSA" | "ECDSA" | "Ed25519" | MlDsaName | "DSA" | "unknown";
 
 /** The type and size of a public key; `bits` is 0 when unknown. */

@@ -169,8 +169,8 @@ function namesAnything({ subject, requestedExtensions }: RequestFacts): boolean 
 }
 
 /**
- * Finds a name that a certificate cannot have, or with which the API does not accept it. A request that was parsed has no
- * such name, but an annotation may, and an exact value that is filled with the name of a pod.
+ * Finds a name that a certificate cannot have, or that the API refuses in one. A request that was parsed has no such name,
+ * but an annotation may have one, and so may an exact value that is filled with the name of a pod.
  */
 function findNameFault({ dnsNames, uris, emailAddresses }: AlternativeNames): ProfileFault | undefined {
   const dnsFault = dnsNames.map((name) => findDnsNameFault(name.replace(/^\*\./, ""))).find(Boolean);
