@@ -122,7 +122,10 @@ const MAX_DEPTH = 6;
 const MAX_ITEMS = 20;
 
 const PRIVATE_KEY = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g;
-const BEARER = /\b(Bearer|Basic)\s+[^\s"',]+/gi;
+/** An authorization header; "invalid bearer token" is a message. */
+const BEARER = /\b(Bearer|Basic)\s+(?!token(?:[\s"',]|$))[^\s"',]+/gi;
+/** What may be a JSON Web Token, such as that of a service account. */
+const DOTTED = /[\w.-]+/g;
 /** A bootstrap token. Its id may be logged, its secret may not. */
 const BOOTSTRAP_TOKEN = /\b([a-z0-9]{6})\.[a-z0-9]{16}\b/g;
 
@@ -135,12 +138,19 @@ function redactFields(fields: LogFields): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, redact(value, 0)]));
 }
 
-/** Removes private keys, authorization headers and the secrets of bootstrap tokens from a text. */
+/** Removes private keys, authorization headers, JSON Web Tokens and the secrets of bootstrap tokens from a text. */
 function redactText(text: string): string {
   return text
     .replace(PRIVATE_KEY, REDACTED)
     .replace(BEARER, `$1 ${REDACTED}`)
+    .replace(DOTTED, (word) => isJwt(word) ? REDACTED : word)
     .replace(BOOTSTRAP_TOKEN, `$1.${REDACTED}`);
+}
+
+/** Reports whether a word begins with the header and the claims of a JSON Web Token: JSON objects in base64. */
+function isJwt(word: string): boolean {
+  const [header = "", claims = "", signature] = word.split(".", 3);
+  return header.startsWith("eyJ") && claims.startsWith("eyJ") && signature !== undefined;
 }
 
 function redact(value: unknown, depth: number): unknown {

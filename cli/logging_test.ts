@@ -88,14 +88,19 @@ test("createLogger() omits messages below its level", () => {
 for (const format of ["text", "json"] as const) {
   test(`createLogger() redacts secrets anywhere in a line, as ${format}`, () => {
     const key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY-----\n";
+    const jwt = ["header", "claims"].map((name) => btoa(JSON.stringify({ [name]: 1 })).replaceAll("=", ""));
+    jwt.push(btoa("signature"));
     const line = logged(format, (logger) =>
       logger.info("seen", {
         token: new Secret("abcdef.0123456789abcdef"),
         text: "token abcdef.0123456789abcdef used",
         nested: { list: [`Bearer abc.def.ghi`, key] },
         error: new Error("cannot use Bearer xyz"),
+        jwt: `of ${jwt.join(".")}, expired`,
+        failure: "invalid bearer token",
       }));
-    assert.doesNotMatch(line, /0123456789abcdef|abc\.def|MHcCAQEE|xyz/);
+    assert.doesNotMatch(line, /0123456789abcdef|abc\.def|MHcCAQEE|xyz|c2lnbmF0dXJl/);
+    assert.match(line, /invalid bearer token/);
     assert.match(line, /abcdef\.\[redacted\]/);
   });
 }
