@@ -4,9 +4,12 @@ import { test } from "node:test";
 import { run } from "../../cli/run.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { encodePem } from "../../core/pki/pem.ts";
 import { type CapturedIo, type CapturedIoOptions, createCapturedIo } from "../support/captured_io.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
+import { alternativeNames, encodeOddCertificate } from "../support/odd_certificate.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const signal = new AbortController().signal;
@@ -265,6 +268,26 @@ test("tlsboot inspect recognizes certificates, keys and requests, PEM and DER, a
   assert.match(seen.stdout, /ca\.der: CA certificate/);
   assert.match(seen.stdout, /broken\.pem: unreadable certificate\n {2}Error: /);
   assert.ok(!seen.stdout.includes(key.split("\n")[1] ?? "?"));
+});
+
+test("tlsboot inspect names a certificate without a subject by its first name", async () => {
+  await using folder = await createTempFolder();
+  const key = await generatePrivateKey("ecdsa-p256");
+  const der = encodeOddCertificate({
+    subject: "",
+    issuer: "pods",
+    key,
+    signer: key,
+    notBefore: new Date("2026-01-01T00:00:00Z"),
+    notAfter: new Date("2046-01-01T00:00:00Z"),
+    serial: Uint8Array.of(1),
+    version: 3,
+    extensions: [alternativeNames("DNS:shop.web.svc")],
+  });
+  await writeFile(folder.join("pod.pem"), encodePem("CERTIFICATE", der) + key.toPem());
+  const { stdout } = await runnerIn(folder.path)("inspect pod.pem");
+  assert.match(stdout, /^pod\.pem: certificate "shop\.web\.svc"\n/);
+  assert.match(stdout, /Belongs: +to certificate "shop\.web\.svc"\n/);
 });
 
 test("tlsboot inspect compares keys with certificates across files, and checks their modes", async () => {

@@ -42,7 +42,7 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): F
   const state = getValidityState(certificate, now);
   const unable = listUnable(certificate);
   return {
-    title: `${certificate.isCa ? "CA certificate" : "certificate"} "${subject}"`,
+    title: `${certificate.isCa ? "CA certificate" : "certificate"} "${nameCertificate(certificate)}"`,
     lines: [
       ["Issuer", formatName(certificate.issuer)],
       ["Serial number", certificate.serialNumber],
@@ -163,7 +163,7 @@ export function relateKeys(all: readonly FoundIn[]): readonly FoundIn[] {
     const isAlone = certificates.every((one) => one.file === file);
     const belongs = owner === undefined
       ? `to no certificate in ${isAlone ? "this file" : "these files"}`
-      : `to certificate "${formatName(owner.certificate.subject)}"${owner.file === file ? "" : ` in ${owner.file}`}`;
+      : `to certificate "${nameCertificate(owner.certificate)}"${owner.file === file ? "" : ` in ${owner.file}`}`;
     return {
       file,
       finding: {
@@ -188,6 +188,11 @@ export function describeUnreadable(kind: string, error: string): Finding {
     facts: { kind, error },
     isUnusable: false,
   };
+}
+
+/** Names a certificate by its subject; one without a subject, as a pod may have, by its first name. */
+function nameCertificate(certificate: CertificateFacts): string {
+  return formatName(certificate.subject) || (listNames(certificate)[0] ?? "");
 }
 
 function listNames(facts: CertificateFacts | RequestFacts): readonly string[] {
