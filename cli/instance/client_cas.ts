@@ -1,10 +1,15 @@
 /** The CAs that the API trusts for client certificates, the instance's own and those of `--client-ca-file`, as they change. */
 import { AppError } from "../../core/errors.ts";
+import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import { configMapKind } from "../../core/kube/kinds/mod.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
 import { encodeCertificates, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import type { FilePort } from "../../client/files.ts";
+import { type BootstrapObject, reconcileObjects } from "../../server/bootstrap_objects.ts";
 import type { Server } from "../../server/server.ts";
+import type { Storage } from "../../server/storage/storage.ts";
 import type { ClientCa } from "../authority/instance_authorities.ts";
 import type { InstanceDeps } from "./deps.ts";
 import type { Part } from "./parts.ts";
@@ -41,26 +46,67 @@ export async function readTrustedCas(
   return { trusted: encodeOnce([...trusted, ...others]), issuers: encodeOnce(issuers) };
 }
 
-/** Creates the part that rereads the CAs and passes each change to a running server. */
-export function followClientCas(
-  { server, current, read }: {
-    readonly server: Pick<Server, "setClientCa">;
+/**
+ * Publishes the CAs, and creates the part that rereads them, passes each change to a running server, and keeps them
+ * published: a ConfigMap that was deleted is written again.
+ */
+export async function followClientCas(
+  { server, storage, current, read }: {
+    readonly server: Pick<Server, "setClientCa" | "clientCas">;
+    readonly storage: Storage;
     readonly current: ClientCas;
     readonly read: () => Promise<ClientCas>;
   },
-  { logger }: Pick<InstanceDeps, "logger">,
-): Part {
+  deps: Pick<InstanceDeps, "clock" | "logger" | "random">,
+): Promise<Part> {
   let { trusted, issuers } = current;
+  const publish = () =>
+    reconcileObjects({ ...deps, storage }, [createClientCaObject(server.clientCas(), deps.clock.now())]);
+  await publish();
   return {
     async renew() {
       const next = await read();
-      if (next.trusted === trusted && next.issuers === issuers) return;
-      ({ trusted, issuers } = next);
-      server.setClientCa(trusted, issuers);
-      logger.info("client CAs changed");
+      if (next.trusted !== trusted || next.issuers !== issuers) {
+        ({ trusted, issuers } = next);
+        server.setClientCa(trusted, issuers);
+        deps.logger.info("client CAs changed");
+      }
+      // A storage that fails for a while must not keep the other parts from renewing their certificates.
+      await publish().catch((error: unknown) => deps.logger.warn("client CAs not published", { error }));
     },
   };
 }
+
+/** A CA stays published this long after its end (`filterExpiredCerts` of the controller below). */
+const PUBLISHED_AFTER_END_MS = 5 * 60_000;
+
+/**
+ * Creates the ConfigMap `extension-apiserver-authentication` in `kube-system`, in which other programs read the CAs
+ * whose client certificates the API accepts. A CA that another server has published stays until it expires
+ * (`pkg/controlplane/controller/clusterauthenticationtrust`).
+ */
+export function createClientCaObject(cas: readonly CertificateFacts[], now: Date): BootstrapObject {
+  const oldestEnd = now.getTime() - PUBLISHED_AFTER_END_MS;
+  const encode = (published: readonly CertificateFacts[]) =>
+    encodeOnce([...published, ...cas].filter(({ notAfter }) => notAfter.getTime() > oldestEnd));
+  const metadata = { namespace: "kube-system", name: "extension-apiserver-authentication" };
+  return {
+    key: `/registry/configmaps/${metadata.namespace}/${metadata.name}`,
+    kind: configMapKind,
+    object: { metadata, data: { [CLIENT_CA_ENTRY]: encode([]) } } as KubeObject,
+    plan(existing) {
+      const configMap = existing as ConfigMap;
+      const before = configMap.data?.[CLIENT_CA_ENTRY] ?? "";
+      const published = parseCaBundle(before);
+      const after = encode(published.ok ? published.value : []);
+      if (after === before) return { kind: "none" };
+      const object: ConfigMap = { ...configMap, data: { ...configMap.data, [CLIENT_CA_ENTRY]: after } };
+      return { kind: "update", object };
+    },
+  };
+}
+
+const CLIENT_CA_ENTRY = "client-ca-file";
 
 async function readBundle(
   path: string,

@@ -6,6 +6,10 @@ import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { SERVER_FLAGS } from "../flags/server.ts";
+import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import { encodeCertificates } from "../../core/pki/authority_chain.ts";
+import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import { encodePem } from "../../core/pki/pem.ts";
 import { createTrustLookup } from "./controllers.ts";
 import { getDefaultSettings, startInstance } from "./instance.ts";
 
@@ -26,9 +30,22 @@ test("a signer follows a change of --client-ca-file while the instance runs", as
   const isTrusted = createTrustLookup(instance.server);
   const answers = () => Promise.all([instance.authorities.serving, first, second].map(isTrusted));
   assert.deepEqual(await answers(), [true, true, false]);
+  const key = "/registry/configmaps/kube-system/extension-apiserver-authentication";
+  const readPublished = async () => {
+    const { data } = (await instance.storage.get(key))?.object as ConfigMap;
+    const bundle = parseCaBundle(data?.["client-ca-file"] ?? "");
+    assert.ok(bundle.ok);
+    return bundle.value.map(({ der }) => encodePem("CERTIFICATE", der));
+  };
+  const own = encodeCertificates([instance.authorities.serving.certificate]);
+  assert.deepEqual(await readPublished(), [own, first.certificatePem]);
   await writeFile(clientCaFile, second.certificatePem);
   await instance.renew();
   assert.deepEqual(await answers(), [true, false, true]);
+  assert.deepEqual(await readPublished(), [own, first.certificatePem, second.certificatePem]);
+  await instance.storage.delete(key, (await instance.storage.get(key))!.revision);
+  await instance.renew();
+  assert.deepEqual(await readPublished(), [own, second.certificatePem]);
   assert.ok(logger.messages("info").includes("client CAs changed"));
   await writeFile(clientCaFile, "no certificate");
   await assert.rejects(instance.renew(), { code: "ca_invalid" });

@@ -164,7 +164,7 @@ export async function startInstance(
     }, { ...deps, storage }),
   );
   starting.add(keepRevocations({ server, storage }, deps));
-  starting.add(followClientCas({ server, current: clientCas, read: readClientCas }, deps));
+  starting.add(await followClientCas({ server, storage, current: clientCas, read: readClientCas }, deps));
   starting.add(watchCaExpiry(expiry, authorities, deps));
   recordServingExpiry(expiry, serving);
   if (given === undefined) {

@@ -177,8 +177,7 @@ test("tlsboot up with the same signer: a request that an administrator makes is 
   const { folder, kubectl } = instance;
   await makePodCa(folder);
   const profile = folder.join("pods.yaml");
-  // `up` publishes no list of the CAs that it trusts for clients, so nothing else may issue client certificates.
-  await writeFile(profile, PROFILE.replace("client auth, ", ""));
+  await writeFile(profile, PROFILE);
   const manifest = await instance.tlsboot("signer", "--pod-certificates", "--print-rbac", "--profile", profile);
   await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
   const token = await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system");
