@@ -94,6 +94,19 @@ test("trust list counts the certificates of each bundle, and -o prints whole obj
   assert.equal(JSON.parse(one.stdout).spec.signerName, "example.com/pods");
 });
 
+test("trust fetch --out - prints the certificates, and nothing else", async () => {
+  await using folder = await createTempFolder();
+  await using api = await startFakeApi();
+  await connectTo(api, folder);
+  const pem = await createCaPem("one");
+  publish(api, "bundle", `# the CA\n${pem}`);
+  const line = ["trust", "fetch", "bundle", "--out", "-"];
+  assert.deepEqual(await tlsboot(folder, ...line), { code: 0, stdout: pem, stderr: "" });
+  const watching = await tlsboot(folder, ...line, "--watch");
+  assert.equal(watching.code, 2);
+  assert.match(watching.stderr, /error: --watch and --exec need a file\n.*hint: name it with --out/);
+});
+
 test("trust fetch writes a file for everyone, runs --exec, and touches nothing when nothing has changed", async () => {
   await using folder = await createTempFolder();
   await using api = await startFakeApi();

@@ -50,6 +50,7 @@ export async function run(input: Input<TrustFetchFlags>, io: Io, signal: AbortSi
     io,
     logger: createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" }),
   };
+  if (settings.out === STDOUT) return await print(context, signal);
   await checkTarget(context);
   if (settings.watch) return await keepFresh(context, signal);
   await using connection = await connect(settings, io);
@@ -60,6 +61,19 @@ export async function run(input: Input<TrustFetchFlags>, io: Io, signal: AbortSi
   }
   const fault = isNew ? await runExec(context, signal) : undefined;
   if (fault !== undefined) throw createHookError("the bundle", [fault]);
+  return EXIT.done;
+}
+
+/** The value of `--out` that prints the certificates. */
+const STDOUT = "-";
+
+/** Prints the certificates of the bundles. Throws UsageError when a flag needs a file. */
+async function print({ settings, selection, io }: Context, signal: AbortSignal): Promise<ExitCode> {
+  if (settings.watch || settings.exec !== undefined) {
+    throw new UsageError("--watch and --exec need a file", "name it with --out");
+  }
+  await using connection = await connect(settings, io);
+  io.stdout.write(mergeBundles(await readTrustBundles(connection.api, selection, signal), selection).pem);
   return EXIT.done;
 }
 
@@ -92,14 +106,8 @@ async function checkTarget({ path, files }: Context): Promise<void> {
   });
 }
 
-/**
- * Writes the certificates of the bundles into the file, and reports whether that changed it. Throws AppError when there
- * are no bundles or no certificates in them; the file is then not touched.
- */
-async function writeBundles(
-  bundles: readonly ClusterTrustBundle[],
-  { selection, path, files, io }: Context,
-): Promise<boolean> {
+/** Merges the certificates of the bundles. Throws AppError when there are no bundles or no certificates in them. */
+function mergeBundles(bundles: readonly ClusterTrustBundle[], selection: TrustBundleSelection) {
   if (bundles.length === 0) throw createNoBundleError(selection);
   const pem = mergeTrustBundles(bundles.map(({ spec }) => spec.trustBundle));
   const { certificates, firstNotAfter } = describeTrustBundle(pem);
@@ -109,6 +117,18 @@ async function writeBundles(
       hint: "a bundle holds CERTIFICATE PEM blocks: ask its publisher",
     });
   }
+  return { pem, certificates, firstNotAfter };
+}
+
+/**
+ * Writes the certificates of the bundles into the file, and reports whether that changed it. After an AppError of
+ * `mergeBundles` the file is not touched.
+ */
+async function writeBundles(
+  bundles: readonly ClusterTrustBundle[],
+  { selection, path, files, io }: Context,
+): Promise<boolean> {
+  const { pem, certificates, firstNotAfter } = mergeBundles(bundles, selection);
   if (await files.readText(path) === pem) return false;
   await files.writeAtomic(path, pem, PUBLIC_MODE);
   const expiry = firstNotAfter === undefined ? "" : `, valid until ${formatTime(firstNotAfter)}`;

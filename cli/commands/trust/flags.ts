@@ -57,7 +57,8 @@ const TRUST_FETCH_FLAGS = {
   out: fileFlag({
     isCommandLineOnly: true,
     isRequired: true,
-    summary: "File for the certificates, PEM, readable by everyone. It is not touched when nothing has changed.",
+    summary:
+      "File for the certificates, PEM, readable by everyone; - prints them. It is not touched when nothing has changed.",
   }),
   watch: switchFlag({
     short: "w",
