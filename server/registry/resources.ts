@@ -2,7 +2,6 @@
 import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
-import { certificateSigningRequestKind, secretKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
 import type { KeyAlgorithmOptions } from "../../core/pki/key_algorithm.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";
 import { certificateSigningRequests, createCsrResource } from "./certificatesigningrequests.ts";
@@ -23,12 +22,8 @@ import { createSecretResource, secrets } from "./secrets.ts";
 import { serviceAccounts } from "./serviceaccounts.ts";
 import { services } from "./services.ts";
 
-/**
- * The resources without dependencies. A strategy only gets objects of its own kind, because the registry decodes by the
- * description of the resource.
- */
-export const PLAIN_RESOURCES = [
-  certificateSigningRequests,
+/** The resources that are the same in every server. */
+const FIXED_RESOURCES = [
   clusterTrustBundles,
   configMaps,
   csiNodes,
@@ -39,9 +34,18 @@ export const PLAIN_RESOURCES = [
   namespaces,
   nodes,
   requestRecords,
+  services,
+] as readonly Resource[];
+
+/**
+ * The resources that can do without a server, as they are in one without options. A strategy only gets objects of its
+ * own kind, because the registry decodes by the description of the resource.
+ */
+export const PLAIN_RESOURCES = [
+  ...FIXED_RESOURCES,
+  certificateSigningRequests,
   secrets,
   serviceAccounts,
-  services,
 ] as readonly Resource[];
 
 /** A resource without its rules: where its objects are stored, and its verbs. */
@@ -71,26 +75,21 @@ export interface ResourcesDeps extends RevocationResourceDeps, KeyAlgorithmOptio
 /** Builds the list of everything that is served; the RBAC resources call the authorizer before they grant anything. */
 export function createResources(deps: ResourcesDeps): readonly Resource[] {
   const { commitRequest, commitPodRequest, serviceAccountToken } = deps;
-  const requests = {
-    ...createCsrResource(deps),
-    ...(commitRequest === undefined ? {} : { commit: commitRequest }),
-  } as Resource;
-  const plain = PLAIN_RESOURCES.map((resource) => {
-    if (resource.kind === certificateSigningRequestKind) return requests;
-    if (resource.kind === secretKind) return createSecretResource(deps) as Resource;
-    if (resource.kind === serviceAccountKind && serviceAccountToken !== undefined) {
-      return { ...resource, postedSubresources: [serviceAccountToken] };
-    }
-    return resource;
-  });
   return [
-    ...plain,
+    ...FIXED_RESOURCES,
+    withCommit(createCsrResource(deps) as Resource, commitRequest),
+    withCommit(createPodCertificateRequests(deps) as Resource, commitPodRequest),
+    createSecretResource(deps) as Resource,
     {
-      ...createPodCertificateRequests(deps) as Resource,
-      ...(commitPodRequest === undefined ? {} : { commit: commitPodRequest }),
+      ...serviceAccounts as Resource,
+      ...(serviceAccountToken === undefined ? {} : { postedSubresources: [serviceAccountToken] }),
     },
     ...createRbacResources(deps) as readonly Resource[],
     createRevocationResource(deps) as Resource,
     ...ABSENT_RESOURCES,
   ];
+}
+
+function withCommit(resource: Resource, commit: Resource["commit"]): Resource {
+  return commit === undefined ? resource : { ...resource, commit };
 }
