@@ -16,11 +16,12 @@ import { createDefaultPlugins } from "./admission/plugins.ts";
 import { createRevocationPlugins } from "./admission/revocation.ts";
 import { createSigningRequestPlugins, type SigningRequestLimits } from "./admission/signing_requests.ts";
 import { type App, createApp } from "./app.ts";
+import type { Authenticator } from "./authn/authentication.ts";
 import { createAuthenticator } from "./authn/authenticator.ts";
 import { createServiceAccountTokenAuthenticator } from "./authn/service_account_tokens.ts";
 import { createAuthorizer } from "./authz/authorizer.ts";
 import { createRbacSource } from "./authz/rbac_source.ts";
-import { openBootstrapTokens } from "./bootstrap_tokens.ts";
+import { type BootstrapTokens, openBootstrapTokens } from "./bootstrap_tokens.ts";
 import {
   type BootstrapObject,
   createDefaultRbacObjects,
@@ -34,7 +35,7 @@ import type { PublishedCrls } from "./http/crl.ts";
 import type { GuardLimits } from "./connections/connection_guard.ts";
 import { listen } from "./connections/listener.ts";
 import type { ServingPair } from "./connections/tls.ts";
-import { createMetrics } from "./metrics/api_requests.ts";
+import { createMetrics, type Metrics } from "./metrics/api_requests.ts";
 import { createLoopbackTransport } from "./loopback.ts";
 import { addBuildInfo, createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
 import { addIssuedMetrics, IssuedCertificates } from "./metrics/issued_certificates.ts";
@@ -242,29 +243,13 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const recovery = nodeRecovery === undefined ? {} : { nodeRecovery };
   const { serviceAccounts, allowMlDsa = false } = options;
   const apiAudiences = serviceAccounts?.apiAudiences ?? [DEFAULT_ISSUER];
-  const authenticate = createAuthenticator({
-    apiAudiences,
-    allowMlDsa,
-    ...(serviceAccounts === undefined ? {} : {
-      serviceAccountTokens: createServiceAccountTokenAuthenticator({
-        clock,
-        storage,
-        countUse: countTokenUses(registry),
-        ...serviceAccounts,
-      }),
-    }),
+  const authenticate = createApiAuthenticator({ ...options, logger }, {
+    tokens,
     revocations,
-    clock,
-    logger,
-    ...recovery,
-    clientCas: options.clientCas,
-    anonymous: options.anonymous,
-    onClientCertificate(leaf) {
-      metrics.clientCertificate((leaf.notAfter.getTime() - clock.now().getTime()) / 1000);
-      return tokens.certificateUsed(leaf);
-    },
-    ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
-    ...(options.bootstrapTokens ? { bootstrapTokens: tokens } : {}),
+    metrics,
+    registry,
+    apiAudiences,
+    recovery,
   });
   const limits = options.signingRequests ?? { maxOpenPerRequester: 0, servedSigners: undefined };
   const signingRequests = await createSigningRequestPlugins(limits, options);
@@ -338,4 +323,43 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       return Promise.resolve();
     },
   };
+}
+
+/** Creates the authenticator of all credentials that the options accept. */
+function createApiAuthenticator(
+  options: ApiOptions,
+  { tokens, revocations, metrics, registry, apiAudiences, recovery }: {
+    readonly tokens: BootstrapTokens;
+    readonly revocations: Revocations;
+    readonly metrics: Metrics;
+    readonly registry: MetricsRegistry;
+    readonly apiAudiences: readonly string[];
+    readonly recovery: { readonly nodeRecovery?: NodeRecovery };
+  },
+): Authenticator {
+  const { storage, clock, logger, serviceAccounts, allowMlDsa = false } = options;
+  return createAuthenticator({
+    apiAudiences,
+    allowMlDsa,
+    ...(serviceAccounts === undefined ? {} : {
+      serviceAccountTokens: createServiceAccountTokenAuthenticator({
+        clock,
+        storage,
+        countUse: countTokenUses(registry),
+        ...serviceAccounts,
+      }),
+    }),
+    revocations,
+    clock,
+    logger,
+    ...recovery,
+    clientCas: options.clientCas,
+    anonymous: options.anonymous,
+    onClientCertificate(leaf) {
+      metrics.clientCertificate((leaf.notAfter.getTime() - clock.now().getTime()) / 1000);
+      return tokens.certificateUsed(leaf);
+    },
+    ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
+    ...(options.bootstrapTokens ? { bootstrapTokens: tokens } : {}),
+  });
 }
