@@ -1,7 +1,7 @@
 /** The kinds of `certificates.k8s.io/v1` (staging `k8s.io/api/certificates/v1/types.go`). */
 import { CERTIFICATES_GROUP, KEY_USAGES } from "../certificates_v1.ts";
 import type { FieldSchema, Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { BYTES, INT32, list, map, message, STRING, TIME } from "./fields.ts";
+import { BYTES, INT32, list, map, mergedBy, message, STRING, TIME } from "./fields.ts";
 import { conditionSchema } from "./meta_v1.ts";
 import { METADATA } from "./object_meta.ts";
 
@@ -296,10 +296,7 @@ const podCertificateRequestStatusSchema: MessageSchema = {
       number: 1,
       type: list(message(() => conditionSchema)),
       presence: "omitempty",
-      listType: "map",
-      listMapKeys: ["type"],
-      patchStrategy: "merge",
-      patchMergeKey: "type",
+      ...mergedBy("type"),
       description: "At most one condition: Issued, Denied or Failed, with the status True.",
     },
     certificateChain: {

@@ -1,6 +1,6 @@
 /** The kinds of the core group except nodes (staging `k8s.io/api/core/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { BOOL, BYTES, INT32, list, map, message, MICRO_TIME, STRING, TIME } from "./fields.ts";
+import { BOOL, BYTES, INT32, list, map, mergedBy, message, MICRO_TIME, STRING, TIME } from "./fields.ts";
 import { METADATA } from "./object_meta.ts";
 
 const configMapSchema: ObjectSchema = {
@@ -89,10 +89,7 @@ const serviceAccountSchema: ObjectSchema = {
       number: 2,
       type: list(message(() => objectReferenceSchema)),
       presence: "omitempty",
-      listType: "map",
-      listMapKeys: ["name"],
-      patchStrategy: "merge",
-      patchMergeKey: "name",
+      ...mergedBy("name"),
       description: "Secrets that pods of this account may use.",
     },
     imagePullSecrets: {
@@ -190,10 +187,7 @@ const namespaceStatusSchema: MessageSchema = {
       number: 2,
       type: list(message(() => namespaceConditionSchema)),
       presence: "omitempty",
-      listType: "map",
-      listMapKeys: ["type"],
-      patchStrategy: "merge",
-      patchMergeKey: "type",
+      ...mergedBy("type"),
       description: "Latest observations of its deletion.",
     },
   },

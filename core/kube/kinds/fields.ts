@@ -1,5 +1,5 @@
 /** Short names for the field types, so that a kind reads like a table. */
-import type { FieldType, MessageSchema } from "../schema.ts";
+import type { FieldType, MergeRules, MessageSchema } from "../schema.ts";
 
 export const STRING: FieldType = { kind: "string" };
 /** Bytes, which are base64 text in memory and in JSON. */
@@ -35,4 +35,9 @@ export function map(of: FieldType): FieldType {
 /** Describes a message. The schema is passed as a function, so that schemas may refer to each other in any order. */
 export function message(message: () => MessageSchema): FieldType {
   return { kind: "message", message };
+}
+
+/** Describes how a list of messages with a key is merged, by strategic merge patches and by server-side apply. */
+export function mergedBy(key: string): MergeRules {
+  return { listType: "map", listMapKeys: [key], patchStrategy: "merge", patchMergeKey: key };
 }

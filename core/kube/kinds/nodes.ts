@@ -1,6 +1,6 @@
 /** Node with its spec and status (staging `k8s.io/api/core/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { BOOL, INT32, list, map, message, QUANTITY, STRING, TIME } from "./fields.ts";
+import { BOOL, INT32, list, map, mergedBy, message, QUANTITY, STRING, TIME } from "./fields.ts";
 import { METADATA } from "./object_meta.ts";
 import {
   attachedVolumeSchema,
@@ -203,20 +203,14 @@ const nodeStatusSchema: MessageSchema = {
       number: 4,
       type: list(message(() => nodeConditionSchema)),
       presence: "omitempty",
-      listType: "map",
-      listMapKeys: ["type"],
-      patchStrategy: "merge",
-      patchMergeKey: "type",
+      ...mergedBy("type"),
       description: "Latest observations, such as Ready.",
     },
     addresses: {
       number: 5,
       type: list(message(() => nodeAddressSchema)),
       presence: "omitempty",
-      listType: "map",
-      listMapKeys: ["type"],
-      patchStrategy: "merge",
-      patchMergeKey: "type",
+      ...mergedBy("type"),
       description: "Addresses under which the node is reached.",
     },
     daemonEndpoints: {

@@ -1,6 +1,6 @@
 /** The metadata that all objects have (apimachinery `pkg/apis/meta/v1/types.go`). */
 import type { FieldSchema, MessageSchema } from "../schema.ts";
-import { BOOL, INT64, JSON_VALUE, list, map, message, STRING, TIME } from "./fields.ts";
+import { BOOL, INT64, JSON_VALUE, list, map, mergedBy, message, STRING, TIME } from "./fields.ts";
 
 /** Identity and bookkeeping that every object carries. */
 export const objectMetaSchema: MessageSchema = {
@@ -84,10 +84,7 @@ export const objectMetaSchema: MessageSchema = {
       number: 13,
       type: list(message(() => ownerReferenceSchema)),
       presence: "omitempty",
-      listType: "map",
-      listMapKeys: ["uid"],
-      patchStrategy: "merge",
-      patchMergeKey: "uid",
+      ...mergedBy("uid"),
       description: "Objects this one depends on and is collected with.",
     },
     finalizers: {

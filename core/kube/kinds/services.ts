@@ -1,6 +1,6 @@
 /** Service of the core group (staging `k8s.io/api/core/v1/types.go`). */
 import type { Kind, MessageSchema } from "../schema.ts";
-import { BOOL, INT32, INT_OR_STRING, list, map, message, STRING } from "./fields.ts";
+import { BOOL, INT32, INT_OR_STRING, list, map, mergedBy, message, STRING } from "./fields.ts";
 import { conditionSchema } from "./meta_v1.ts";
 import { METADATA } from "./object_meta.ts";
 
@@ -251,10 +251,7 @@ const serviceStatusSchema: MessageSchema = {
       number: 2,
       type: list(message(() => conditionSchema)),
       presence: "omitempty",
-      listType: "map",
-      listMapKeys: ["type"],
-      patchStrategy: "merge",
-      patchMergeKey: "type",
+      ...mergedBy("type"),
       description: "Its state in parts.",
     },
   },

@@ -1,6 +1,6 @@
 /** CSINode of `storage.k8s.io/v1` (staging `k8s.io/api/storage/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { INT32, list, message, STRING, TIME } from "./fields.ts";
+import { INT32, list, mergedBy, message, STRING, TIME } from "./fields.ts";
 import { METADATA } from "./object_meta.ts";
 
 const csiNodeSchema: ObjectSchema = {
@@ -47,10 +47,7 @@ const csiNodeSpecSchema: MessageSchema = {
       type: list(message(() => csiNodeDriverSchema)),
       presence: "always",
       required: true,
-      listType: "map",
-      listMapKeys: ["name"],
-      patchStrategy: "merge",
-      patchMergeKey: "name",
+      ...mergedBy("name"),
       description: "One entry for each driver.",
     },
   },
@@ -105,10 +102,7 @@ const csiNodeStatusSchema: MessageSchema = {
       number: 1,
       type: list(message(() => storageHealthSchema)),
       presence: "omitempty",
-      listType: "map",
-      listMapKeys: ["name"],
-      patchStrategy: "merge",
-      patchMergeKey: "name",
+      ...mergedBy("name"),
       description: "One entry for each storage backend.",
     },
   },
