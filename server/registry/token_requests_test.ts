@@ -112,10 +112,10 @@ test("a token of another issuer or key, of another time, or of another account i
   await using app = await createApp();
   const token = await requestToken(app);
   const now = app.clock.now().getTime() / 1000;
-  const stranger = await createSigner();
+  const unknownSigner = await createSigner();
   for (
     const forged of [
-      forge(token, {}, stranger),
+      forge(token, {}, unknownSigner),
       forge(token, { issuer: "https://other.example" }),
       forge(token, { expiry: now - 61 }),
       forge(token, { notBefore: now + 61 }),
