@@ -85,7 +85,7 @@ const PUBLISHED_AFTER_END_MS = 5 * 60_000;
  * whose client certificates the API accepts. A CA that another server has published stays until it expires
  * (`pkg/controlplane/controller/clusterauthenticationtrust`).
  */
-export function createClientCaObject(cas: readonly CertificateFacts[], now: Date): BootstrapObject {
+function createClientCaObject(cas: readonly CertificateFacts[], now: Date): BootstrapObject {
   const oldestEnd = now.getTime() - PUBLISHED_AFTER_END_MS;
   const encode = (published: readonly CertificateFacts[]) =>
     encodeOnce([...published, ...cas].filter(({ notAfter }) => notAfter.getTime() > oldestEnd));

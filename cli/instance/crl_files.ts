@@ -183,7 +183,7 @@ class CrlFile implements AsyncDisposable {
     const { stopping } = this.#options;
     try {
       await this.#deps.clock.sleep(PAUSE_MS, stopping);
-      // Nothing runs between the last look and the end, or a change meanwhile would make no CRL.
+      // No await may stand between the last check and the end, or a change in between would make no CRL.
       while (this.#isOutdated) {
         await this.#make();
         await this.#deps.clock.sleep(PAUSE_MS, stopping);
