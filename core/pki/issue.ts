@@ -32,6 +32,8 @@ import { type AlternativeNames, encodeAlternativeNames } from "./subject_alterna
 /** The contents of a certificate except its serial number and issuer. */
 export interface CertificatePlan extends AlternativeNames {
   readonly subject: SubjectFields;
+  /** The DER of the subject, for a name that must be the same as in another certificate to the byte. Default: that of `subject`. */
+  readonly subjectDer?: Bytes;
   /** The public key as DER of SubjectPublicKeyInfo. */
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;
   /** Written to the second, rounded down. */
@@ -40,6 +42,8 @@ export interface CertificatePlan extends AlternativeNames {
   /** Kubernetes usage strings (`staging/src/k8s.io/api/certificates/v1/types.go`), mapped by `core/pki/usages.ts`. */
   readonly usages: readonly string[];
   readonly isCa: boolean;
+  /** Only with `isCa`: the hexadecimal identifier of the key. Default: `computeKeyId` of the public key. */
+  readonly subjectKeyId?: string;
   /** The path length, allowed only with `isCa`. */
   readonly maxPathLength?: number;
   /** Only with `isCa`; written as a critical extension. */
@@ -110,7 +114,7 @@ export async function signCertificate(plan: CertificatePlan, issuer: Issuer, ser
   }
   const algorithm = chooseAlgorithm(issuer.publicKey);
   const algorithmDer = encodeSignatureAlgorithm(algorithm);
-  const subjectDer = encodeName(plan.subject);
+  const subjectDer = plan.subjectDer ?? encodeName(plan.subject);
   const signed = encodeSequence(
     VERSION_3,
     encodeUnsigned(serial),
@@ -168,11 +172,14 @@ function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Byt
     plan.isCa ? encodeExtension(EXTENSION_OID.basicConstraints, true, encodeAuthority(plan)) : NO_AUTHORITY,
   );
   if (plan.isCa) {
-    const id = encodeOctetString(decodeHex(computeKeyId(plan.publicKeyDer)));
+    const id = encodeOctetString(decodeHex(plan.subjectKeyId ?? computeKeyId(plan.publicKeyDer)));
     extensions.push(encodeExtension(EXTENSION_OID.subjectKeyId, false, id));
   }
-  // A self-issued certificate has no AuthorityKeyIdentifier, as in Go.
-  if (issuer.subjectKeyId !== undefined && !equalBytes(issuer.nameDer, subjectDer)) {
+  // A self-issued certificate has no AuthorityKeyIdentifier, as in Go. A CA that another key of the same name certifies needs
+  // one: openssl takes a self-issued CA without it for a root.
+  const isOwnKey = equalBytes(issuer.publicKey.keyBytes, parsePublicKey(plan.publicKeyDer).keyBytes);
+  const isNamedAlike = equalBytes(issuer.nameDer, subjectDer);
+  if (issuer.subjectKeyId !== undefined && !(isNamedAlike && (isOwnKey || !plan.isCa))) {
     const id = encodeSequence(encodeValue(contextTag(0, false), decodeHex(issuer.subjectKeyId)));
     extensions.push(encodeExtension(EXTENSION_OID.authorityKeyId, false, id));
   }
