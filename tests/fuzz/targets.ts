@@ -10,6 +10,7 @@ export const TARGETS: Readonly<Record<string, () => Promise<Target>>> = {
   labels: async () => (await import("./targets/selectors.ts")).labels,
   fields: async () => (await import("./targets/selectors.ts")).fields,
   pem: async () => (await import("./targets/pem.ts")).pem,
+  armor: async () => (await import("./targets/armor.ts")).armor,
   trust_bundle: async () => (await import("./targets/pem.ts")).trustBundle,
   pod_chain: async () => await (await import("./targets/pem.ts")).podChain(),
   request: async () => (await import("./targets/der.ts")).request,
