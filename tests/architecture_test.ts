@@ -35,6 +35,7 @@ const CORE_ORDER = [
   "audit",
   "bootstrap",
   "revocation",
+  "rotation",
   "garbage",
   "namespaces",
   "backup",

@@ -1,5 +1,6 @@
 /** The rights that `up` grants: to its bootstrap group, nodes and custom signers, and to all users for `cluster-info`. */
 import { createClusterInfoRbac } from "../../core/bootstrap/cluster_info.ts";
+import { AUTHENTICATED_GROUP } from "../../core/kube/user.ts";
 import { TLSBOOT_GROUP } from "../../core/kube/tlsboot_v1alpha1.ts";
 import { READ_VERBS } from "../../server/registry/resource.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../../core/kube/rbac_v1.ts";
@@ -43,6 +44,24 @@ export const CERTIFICATE_VIEWER_ROLE: ClusterRole = {
 /** Creates the roles that every start ensures, for administrators to bind. */
 export function offeredRoles(): readonly BootstrapObject[] {
   return [createRbacObject("clusterroles", CERTIFICATE_VIEWER_ROLE)];
+}
+
+const TRUST_FOLLOWER_ROLE = "tlsboot:trust-follower";
+
+/**
+ * Creates the role of every user: to read the CAs of the API server and their rotation, and to report which of them the
+ * user trusts. The server names a report after its user.
+ */
+export function trustFollowerObjects(): readonly BootstrapObject[] {
+  const rules = [
+    { verbs: READ_VERBS, apiGroups: [TLSBOOT_GROUP], resources: ["carotations"] },
+    { verbs: ["create"], apiGroups: [TLSBOOT_GROUP], resources: ["trustreports"] },
+    { verbs: READ_VERBS, apiGroups: ["certificates.k8s.io"], resources: ["clustertrustbundles"] },
+  ];
+  return [
+    createRbacObject("clusterroles", { metadata: { name: TRUST_FOLLOWER_ROLE }, rules }),
+    binding(TRUST_FOLLOWER_ROLE, TRUST_FOLLOWER_ROLE, AUTHENTICATED_GROUP),
+  ];
 }
 
 /** Creates the binding of `--auto-approve`: requests of the bootstrap group are approved for any node name. */

@@ -1,6 +1,6 @@
 /**
- * The kinds of the group `tlsboot`, which Kubernetes does not have: what was issued, what was revoked, and what the server
- * knows about requests beyond the requests themselves.
+ * The kinds of the group `tlsboot`, which Kubernetes does not have: what was issued, what was revoked, what the server
+ * knows about requests beyond the requests themselves, and how a CA is replaced.
  */
 import type { KubeObject } from "./meta.ts";
 
@@ -219,4 +219,81 @@ export interface RequestDecision {
   readonly groups?: readonly string[];
   readonly address?: string;
   readonly time: string | null;
+}
+
+/** The steps of a CA rotation, in their order. */
+export const CA_ROTATION_STEPS = ["Trust", "Switch", "Finish"] as const;
+
+/** A step from the list `CA_ROTATION_STEPS`. */
+export type CaRotationStep = typeof CA_ROTATION_STEPS[number];
+
+/** The replacement of one CA of an installation. Its name is the CA's file name below `pki/` without `.crt`. */
+export interface CaRotation extends KubeObject {
+  readonly spec: CaRotationSpec;
+  readonly status: CaRotationStatus;
+}
+
+/** The two CAs, which cannot change, and the step that the operator requests. */
+export interface CaRotationSpec {
+  /**
+   * `Trust`: both CAs are trusted and the old one signs. `Switch`: both are trusted and the new one signs. `Finish`: the
+   * old one is trusted nowhere. Switch may return to Trust; then `renewFrom` is set, and the new CA retires.
+   */
+  readonly step: CaRotationStep;
+  /** The old key has leaked: certificates of the old CA are refused from the first step on. */
+  readonly isLeaked?: boolean;
+  /** PEM: the CA first, then its issuers. */
+  readonly oldCA: string;
+  readonly newCA: string;
+  /** PEM: the subject and the key of the new CA, signed by the old one; absent when the old key has leaked. */
+  readonly crossSignedCA?: string;
+  /** RFC 3339: clients with a certificate of the retiring CA renew between the two. */
+  readonly renewFrom?: string | null;
+  readonly renewBy?: string | null;
+  /** The nodes and users that may lose access when the rotation finishes. */
+  readonly leftBehind?: readonly string[];
+}
+
+/** The progress of a rotation; set by the servers. */
+export interface CaRotationStatus {
+  /** The last step that each server has adopted. */
+  readonly servers?: readonly CaRotationServer[];
+  readonly beganAt: string | null;
+  readonly switchedAt?: string | null;
+  readonly finishedAt?: string | null;
+}
+
+/** The progress of one server, which it renews about once a minute. */
+export interface CaRotationServer {
+  readonly name: string;
+  /** The step that the server has adopted; empty for none. */
+  readonly step: string;
+  /** The reason why the server has not adopted the requested step. */
+  readonly message?: string;
+  readonly time: string | null;
+}
+
+/** The CAs that one user trusts, and the certificate with which the server has seen the user. */
+export interface TrustReport extends KubeObject {
+  readonly spec: TrustReportSpec;
+  readonly status: TrustReportStatus;
+}
+
+/** The part that the user reports. */
+export interface TrustReportSpec {
+  /** SHA-256 (hex) of each CA certificate that the user trusts for the server; absent before the first report. */
+  readonly trusted?: readonly string[];
+}
+
+/** The part that the server knows about the user. */
+export interface TrustReportStatus {
+  readonly username: string;
+  /** The time of the last report; absent before the first one. */
+  readonly reportedAt?: string | null;
+  /** SHA-256 (hex) of the CA of the client certificate that the user had last. */
+  readonly issuer?: string;
+  /** The serial number of that certificate, in lower-case hex. */
+  readonly serialNumber?: string;
+  /** When the user was last seen with it; renewed at most every ten minutes, and only while a rotation is in progress. */
+  readonly lastSeen?: string | null;
 }

@@ -44,6 +44,7 @@ export async function createObject(
     } catch (error) {
       if (error instanceof RevisionConflictError && attempt < CONFLICT_ATTEMPTS) continue;
       if (!(error instanceof AlreadyExistsError)) throw error;
+      if (target.resource.replace !== undefined && !dryRun && attempt < CONFLICT_ATTEMPTS) continue;
       const name = error.key.slice(error.key.lastIndexOf("/") + 1);
       const hasBase = (sent.metadata.generateName ?? "") !== "";
       if (hasBase && (sent.metadata.name ?? "") === "" && attempt < GENERATE_ATTEMPTS) continue;
@@ -102,14 +103,27 @@ async function createOnce(
     throw genericServerError("resourceVersion should not be set on objects to be created");
   }
   const key = toStorageKey(resource, target.namespace, name);
-  const fresh = storedForm(resource.kind.schema, prepared);
+  const earlier = resource.replace === undefined ? undefined : await deps.storage.get(key);
+  const fresh = storedForm(
+    resource.kind.schema,
+    earlier === undefined ? prepared : replaceEarlier(resource, prepared, earlier),
+  );
   if (dryRun) {
-    if (await deps.storage.get(key) !== undefined) throw new AlreadyExistsError(key);
+    if (earlier === undefined && await deps.storage.get(key) !== undefined) throw new AlreadyExistsError(key);
     // An object that is not stored gets no new version.
     return { kind: "dryRun", object: version === "" ? fresh : withMeta(fresh, { resourceVersion: version }) };
   }
-  const { current } = await commitWrite(deps, target, { kind: "create", key, object: fresh }, { others });
+  const write: Write = earlier === undefined
+    ? { kind: "create", key, object: fresh }
+    : { kind: "update", key, object: fresh, expectedRevision: earlier.revision };
+  const { current } = await commitWrite(deps, target, write, { others });
   return { kind: "stored", stored: current! };
+}
+
+/** Returns a new object as it replaces an earlier one, whose identity it keeps. */
+function replaceEarlier(resource: Resource, prepared: KubeObject, { object: earlier }: Stored): KubeObject {
+  const { uid, creationTimestamp } = earlier.metadata;
+  return withMeta(resource.replace?.(prepared, earlier) ?? prepared, { uid, creationTimestamp });
 }
 
 function metadataErrors({ kind, strategy }: Resource, object: KubeObject): readonly FieldError[] {

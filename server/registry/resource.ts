@@ -136,6 +136,11 @@ export interface Resource<T extends KubeObject = KubeObject> extends StoredResou
    * An asynchronous check before each create and update, before anything is validated; refuses by throwing a StatusError.
    */
   guard?(object: T, stored: T | undefined, request: GuardedRequest): Promise<void>;
+  /**
+   * Lets a POST replace an object of the same name, instead of being refused, and returns what is stored then. The new
+   * object keeps the uid and the creation time of the stored one.
+   */
+  replace?(object: T, stored: T): T;
   /** The deviations from the usual deletion. */
   readonly deletion?: DeletionRules<T>;
   /**

@@ -4,6 +4,7 @@ import type { Authorizer } from "../authz/authorizer.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
 import type { KeyAlgorithmOptions } from "../../core/pki/key_algorithm.ts";
 import { ABSENT_RESOURCES } from "./absent_kinds.ts";
+import { caRotations } from "./carotations.ts";
 import { certificateSigningRequests, createCsrResource } from "./certificatesigningrequests.ts";
 import { clusterTrustBundles } from "./clustertrustbundles.ts";
 import { configMaps } from "./configmaps.ts";
@@ -21,9 +22,11 @@ import { createRevocationResource, type RevocationResourceDeps, REVOCATIONS } fr
 import { createSecretResource, secrets } from "./secrets.ts";
 import { serviceAccounts } from "./serviceaccounts.ts";
 import { services } from "./services.ts";
+import { trustReports } from "./trustreports.ts";
 
 /** The resources that are the same in every server. */
 const FIXED_RESOURCES = [
+  caRotations,
   clusterTrustBundles,
   configMaps,
   csiNodes,
@@ -35,6 +38,7 @@ const FIXED_RESOURCES = [
   nodes,
   requestRecords,
   services,
+  trustReports,
 ] as readonly Resource[];
 
 /**

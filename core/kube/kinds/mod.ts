@@ -15,7 +15,13 @@ import {
   selfSubjectRulesReviewKind,
   subjectAccessReviewKind,
 } from "./authorization_v1.ts";
-import { issuedCertificateKind, requestRecordKind, revocationKind } from "./tlsboot_v1alpha1.ts";
+import {
+  caRotationKind,
+  issuedCertificateKind,
+  requestRecordKind,
+  revocationKind,
+  trustReportKind,
+} from "./tlsboot_v1alpha1.ts";
 import { nodeKind } from "./nodes.ts";
 import { serviceKind } from "./services.ts";
 import { selfSubjectReviewKind, tokenRequestKind, tokenReviewKind } from "./authentication_v1.ts";
@@ -25,6 +31,7 @@ export * from "./discovery_v1.ts";
 export { podKind } from "./pods.ts";
 export { METADATA, objectMetaSchema } from "./object_meta.ts";
 export {
+  caRotationKind,
   certificateSigningRequestKind,
   clusterRoleBindingKind,
   clusterRoleKind,
@@ -52,6 +59,7 @@ export {
   subjectAccessReviewKind,
   tokenRequestKind,
   tokenReviewKind,
+  trustReportKind,
 };
 
 /** All kinds, in the order of discovery: the core group first, then by group. */
@@ -83,6 +91,8 @@ export const ALL_KINDS: readonly Kind[] = [
   issuedCertificateKind,
   requestRecordKind,
   revocationKind,
+  caRotationKind,
+  trustReportKind,
 ];
 
 const byIdentity = new Map(ALL_KINDS.map((kind) => [`${kind.group}/${kind.version}/${kind.kind}`, kind]));

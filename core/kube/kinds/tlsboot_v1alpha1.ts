@@ -1,7 +1,7 @@
-/** The kinds of the group `tlsboot`: issued certificates, revocations and records of requests. */
+/** The kinds of the group `tlsboot`: issued certificates, revocations, records of requests, and the rotation of CAs. */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { REVOCATION_REASONS, TLSBOOT_GROUP } from "../tlsboot_v1alpha1.ts";
-import { BOOL, BYTES, INT64, list, message, STRING, TIME } from "./fields.ts";
+import { CA_ROTATION_STEPS, REVOCATION_REASONS, TLSBOOT_GROUP } from "../tlsboot_v1alpha1.ts";
+import { BOOL, BYTES, INT64, list, mergedBy, message, STRING, TIME } from "./fields.ts";
 import { METADATA } from "./object_meta.ts";
 
 const issuedCertificateSchema: ObjectSchema = {
@@ -479,5 +479,188 @@ const requestDecisionSchema: MessageSchema = {
       description: "IP address from which the decision came.",
     },
     time: { number: 5, type: TIME, presence: "always", description: "When it was decided." },
+  },
+};
+
+const caRotationSchema: ObjectSchema = {
+  name: "tlsboot.v1alpha1.CARotation",
+  description: "Replaces a CA of the installation. It has the name of the CA's file, such as ca.",
+  fields: {
+    metadata: METADATA,
+    spec: {
+      number: 2,
+      type: message(() => caRotationSpecSchema),
+      presence: "always",
+      required: true,
+      description: "The two CAs, which cannot change, and the requested step.",
+    },
+    status: {
+      number: 3,
+      type: message(() => caRotationStatusSchema),
+      presence: "always",
+      description: "The progress of the servers.",
+    },
+  },
+};
+
+/** Describes the kind `CARotation` of `tlsboot/v1alpha1` for all codecs. */
+export const caRotationKind: Kind = {
+  group: TLSBOOT_GROUP,
+  version: "v1alpha1",
+  kind: "CARotation",
+  listKind: "CARotationList",
+  plural: "carotations",
+  singular: "carotation",
+  shortNames: [],
+  categories: [],
+  namespaced: false,
+  schema: caRotationSchema,
+};
+
+const caRotationSpecSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.CARotationSpec",
+  description: "The two CAs and the requested step.",
+  fields: {
+    step: {
+      number: 1,
+      type: STRING,
+      presence: "always",
+      required: true,
+      enum: CA_ROTATION_STEPS,
+      description: "Requested step: the old CA signs, the new CA signs, or the old CA is trusted nowhere.",
+    },
+    isLeaked: {
+      number: 2,
+      type: BOOL,
+      presence: "omitempty",
+      description: "True when the old key has leaked; certificates of the old CA are then refused at once.",
+    },
+    oldCA: { number: 3, type: STRING, presence: "always", required: true, description: "The old CA as PEM." },
+    newCA: { number: 4, type: STRING, presence: "always", required: true, description: "The new CA as PEM." },
+    crossSignedCA: {
+      number: 5,
+      type: STRING,
+      presence: "omitempty",
+      description: "The new CA, signed by the old one, as PEM.",
+    },
+    renewFrom: {
+      number: 6,
+      type: TIME,
+      presence: "optional",
+      description: "When clients begin to renew certificates of the retiring CA.",
+    },
+    renewBy: {
+      number: 7,
+      type: TIME,
+      presence: "optional",
+      description: "When the last client renews its certificate of the retiring CA.",
+    },
+    leftBehind: {
+      number: 8,
+      type: list(STRING),
+      presence: "omitempty",
+      listType: "set",
+      description: "Nodes and users that may lose access.",
+    },
+  },
+};
+
+const caRotationStatusSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.CARotationStatus",
+  description: "The progress of a rotation.",
+  fields: {
+    servers: {
+      number: 1,
+      type: list(message(() => caRotationServerSchema)),
+      presence: "omitempty",
+      description: "The progress of each server.",
+      ...mergedBy("name"),
+    },
+    beganAt: { number: 2, type: TIME, presence: "always", description: "When the rotation began." },
+    switchedAt: { number: 3, type: TIME, presence: "optional", description: "When the new CA began to sign." },
+    finishedAt: { number: 4, type: TIME, presence: "optional", description: "When the old CA lost all trust." },
+  },
+};
+
+const caRotationServerSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.CARotationServer",
+  description: "The progress of one server.",
+  fields: {
+    name: { number: 1, type: STRING, presence: "always", required: true, description: "Name of the server." },
+    step: { number: 2, type: STRING, presence: "always", description: "Step that the server has adopted." },
+    message: { number: 3, type: STRING, presence: "omitempty", description: "Why it has not adopted the next step." },
+    time: { number: 4, type: TIME, presence: "always", description: "When the server wrote this." },
+  },
+};
+
+const trustReportSchema: ObjectSchema = {
+  name: "tlsboot.v1alpha1.TrustReport",
+  description:
+    "Reports which CAs a user trusts. The server names it after the user; a new report replaces the old one.",
+  fields: {
+    metadata: METADATA,
+    spec: {
+      number: 2,
+      type: message(() => trustReportSpecSchema),
+      presence: "always",
+      required: true,
+      description: "What the user reports.",
+    },
+    status: {
+      number: 3,
+      type: message(() => trustReportStatusSchema),
+      presence: "always",
+      description: "What the server knows about the user; filled by the server.",
+    },
+  },
+};
+
+/** Describes the kind `TrustReport` of `tlsboot/v1alpha1` for all codecs. */
+export const trustReportKind: Kind = {
+  group: TLSBOOT_GROUP,
+  version: "v1alpha1",
+  kind: "TrustReport",
+  listKind: "TrustReportList",
+  plural: "trustreports",
+  singular: "trustreport",
+  shortNames: [],
+  categories: [],
+  namespaced: false,
+  schema: trustReportSchema,
+};
+
+const trustReportSpecSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.TrustReportSpec",
+  description: "The CAs that a user trusts.",
+  fields: {
+    trusted: {
+      number: 1,
+      type: list(STRING),
+      presence: "omitempty",
+      listType: "set",
+      description: "SHA-256 of each trusted CA certificate, in hex.",
+    },
+  },
+};
+
+const trustReportStatusSchema: MessageSchema = {
+  name: "tlsboot.v1alpha1.TrustReportStatus",
+  description: "What the server knows about a user.",
+  fields: {
+    username: { number: 1, type: STRING, presence: "always", description: "Name of the user." },
+    reportedAt: { number: 2, type: TIME, presence: "optional", description: "When the user last reported." },
+    issuer: {
+      number: 3,
+      type: STRING,
+      presence: "omitempty",
+      description: "SHA-256 of the CA of the user's client certificate, in hex.",
+    },
+    serialNumber: {
+      number: 4,
+      type: STRING,
+      presence: "omitempty",
+      description: "Serial number of that certificate, in hex.",
+    },
+    lastSeen: { number: 5, type: TIME, presence: "optional", description: "When the user was last seen with it." },
   },
 };

@@ -57,6 +57,22 @@ const OWN_CONTENTS: Readonly<Record<string, Readonly<Record<string, object>>>> =
     spec: { token: "abcdef", includeCertificates: true, reason: "keyCompromise", message: "m" },
     status: { revokedBy: "u", revokedByGroups: ["g"], time: TIME },
   },
+  carotations: {
+    spec: {
+      step: "Switch",
+      isLeaked: true,
+      oldCA: "a",
+      newCA: "b",
+      crossSignedCA: "c",
+      renewBy: TIME,
+      leftBehind: ["n"],
+    },
+    status: { servers: [{ name: "s", step: "Trust", message: "m", time: TIME }], beganAt: TIME, switchedAt: TIME },
+  },
+  trustreports: {
+    spec: { trusted: ["ab"] },
+    status: { username: "u", reportedAt: TIME, issuer: "cd", serialNumber: "0e", lastSeen: TIME },
+  },
 };
 
 /** The object of a kind's vector, as it is stored. */

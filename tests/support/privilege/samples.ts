@@ -3,7 +3,7 @@
  * without a sample fails the matrix: the author of a new one adds its sample here.
  */
 import type { KubeObject } from "../../../core/kube/meta.ts";
-import { TRUST_ANCHOR } from "../trust_anchor.ts";
+import { SECOND_TRUST_ANCHOR, TRUST_ANCHOR } from "../trust_anchor.ts";
 
 /** The place of the objects of a resource, and their sort. */
 export interface Place {
@@ -90,6 +90,10 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
         "user:",
       ),
     ],
+    "carotations.tlsboot": [rotation()],
+    "trustreports.tlsboot": [
+      place("", "tlsboot/v1alpha1", "TrustReport", { spec: { trusted: ["ab".repeat(32)] } }, undefined, "user:"),
+    ],
     "roles.rbac.authorization.k8s.io": namespaced(rbac, "Role", { rules: everything }, "kube-system"),
     "rolebindings.rbac.authorization.k8s.io": namespaced(rbac, "RoleBinding", boundToAdmin, "kube-system"),
     "clusterroles.rbac.authorization.k8s.io": [place("", rbac, "ClusterRole", { rules: everything })],
@@ -156,6 +160,7 @@ export function createChanges({ certificate }: SampleParts): Readonly<Record<str
       status: { conditions: [{ type: "Approved", status: "True", reason: "R", message: "m" }] },
     },
     "certificatesigningrequests.certificates.k8s.io/status": { status: { certificate } },
+    "carotations.tlsboot/status": { status: { servers: [{ name: "s", step: "Trust" }] } },
     "serviceaccounts/token": { spec: { audiences: ["matrix"] } },
     "podcertificaterequests.certificates.k8s.io/status": {
       status: {
@@ -197,6 +202,14 @@ function place(
 function trustBundle(label: string, prefix: string, signer: Fields): Place {
   const content = { spec: { ...signer, trustBundle: TRUST_ANCHOR } };
   return place(label, "certificates.k8s.io/v1", "ClusterTrustBundle", content, undefined, prefix);
+}
+
+/** A rotation, which must have the name of a CA. */
+function rotation(): Place {
+  const names = new Map([[HELD, "ca"], [FRESH, "client-ca"]]);
+  const spec = { step: "Trust", isLeaked: true, oldCA: TRUST_ANCHOR, newCA: SECOND_TRUST_ANCHOR };
+  const { label, object } = place("", "tlsboot/v1alpha1", "CARotation", { spec });
+  return { label, object: (name) => object(names.get(name) ?? name) };
 }
 
 /** A question, which has no name: some are refused with one. */

@@ -1,0 +1,48 @@
+/** The resource `tlsboot/v1alpha1` carotations: the replacement of a CA, which all servers of an installation follow. */
+import { caRotationKind } from "../../core/kube/kinds/mod.ts";
+import type { CaRotation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { planCaRotationStatus, validateCaRotation, validateCaRotationUpdate } from "../../core/rotation/ca_rotation.ts";
+import { ageColumn, nameColumn, textColumn } from "./columns.ts";
+import { createPlainStrategy, type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
+
+/** The rotations of CAs, by the name of the CA's file. */
+export const caRotations: Resource<CaRotation> = {
+  kind: caRotationKind,
+  storageName: "tlsboot/carotations",
+  verbs: STANDARD_VERBS,
+  columns: [
+    nameColumn,
+    textColumn<CaRotation>("Step", "Step that was requested.", ({ spec }) => spec.step),
+    textColumn<CaRotation>("Servers", "Servers that have adopted it.", formatServers),
+    ageColumn,
+  ],
+  selectableFields: [],
+  strategy: {
+    ...createPlainStrategy<CaRotation>({
+      validateName: () => [],
+      validateCreate: validateCaRotation,
+      validateUpdate: validateCaRotationUpdate,
+      unconditionalUpdate: false,
+      resetFields: ["status"],
+    }),
+    prepareForCreate: (object, { now }) => ({ ...object, status: planCaRotationStatus(object.spec, undefined, now) }),
+    prepareForUpdate: (object, stored, { now }) => ({
+      ...object,
+      status: planCaRotationStatus(object.spec, stored, now),
+    }),
+  },
+  subresources: [
+    {
+      name: "status",
+      verbs: SUBRESOURCE_VERBS,
+      table: true,
+      prepareForUpdate: (object, stored) => ({ ...object, spec: stored.spec }),
+      validateUpdate: () => [],
+      resetFields: ["spec"],
+    },
+  ],
+};
+
+function formatServers({ spec, status: { servers = [] } }: CaRotation): string {
+  return `${servers.filter(({ step }) => step === spec.step).length}/${servers.length}`;
+}
