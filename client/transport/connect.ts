@@ -1,5 +1,5 @@
 /**
- * From a kubeconfig to a transport: reads the files that it refers to, and reads credentials again when they change.
+ * From a kubeconfig to a transport: reads the files that it refers to, and reads credentials and CAs again when they change.
  */
 import { dirname, resolve } from "node:path";
 import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
@@ -52,7 +52,7 @@ export async function readCluster(path: string, files: FilePort, contextName?: s
  */
 export function createConnector(options: ConnectOptions): Connect {
   return async (cluster) => {
-    const caPem = cluster.ca === undefined ? undefined : await readCa(cluster.ca, options.files);
+    const caPem = cluster.ca === undefined ? undefined : await createCaReader(cluster.ca, options.files);
     const clientPair = cluster.clientCertificate === undefined
       ? undefined
       : await createPairReader(cluster, options.files);
@@ -103,6 +103,22 @@ async function createPairReader(
   };
 }
 
+/** Reads the CAs, and a file of them again before each request, because they may be replaced at any time. */
+async function createCaReader(source: PemSource, files: FilePort): Promise<string | (() => Promise<string>)> {
+  let last = await readCa(source, files);
+  if (source.kind === "pem") return last;
+  return async () => {
+    try {
+      // Most reads find the same text, which is not parsed again.
+      if (await files.readText(source.path) !== last) last = await readCa(source, files);
+    } catch (error) {
+      // A file that is missing, empty or broken does not replace CAs that work.
+      if (!(error instanceof AppError)) throw error;
+    }
+    return last;
+  };
+}
+
 function createTokenReader(cluster: ResolvedCluster, files: FilePort): () => Promise<Secret<string> | undefined> {
   const path = cluster.tokenFile;
   if (path === undefined) return () => Promise.resolve(cluster.token);
@@ -115,7 +131,8 @@ function createTokenReader(cluster: ResolvedCluster, files: FilePort): () => Pro
   };
 }
 
-async function readCa(source: PemSource, files: FilePort): Promise<string> {
+/** Reads the CAs of a kubeconfig, PEM. AppError `kubeconfig_invalid` or `ca_invalid`. */
+export async function readCa(source: PemSource, files: FilePort): Promise<string> {
   const pem = await readSource(source, files);
   const bundle = parseCaBundle(pem);
   if (bundle.ok) return pem;

@@ -20,8 +20,12 @@ export interface ClientPair {
 export interface TlsTransportOptions {
   /** The URL of the server: `https://host:port`, with a path when the API is served below one. */
   readonly server: string;
-  /** The CAs trusted for the serving certificate. When absent, the system's roots are trusted, as in client-go. */
-  readonly caPem?: string;
+  /**
+   * The CAs trusted for the serving certificate, or a function that is called before each request. When they change,
+   * new connections trust the new ones, as in client-go's `transport/ca_rotation.go`; requests on their way are not
+   * disturbed. When absent, the system's roots are trusted, as in client-go.
+   */
+  readonly caPem?: string | (() => Promise<string>);
   /** Accepts any serving certificate, without verification. */
   readonly insecureSkipTlsVerify?: boolean;
   /** The TLS server name, when it differs from the server's host. */
@@ -63,15 +67,12 @@ const MAX_IDLE_CONNECTIONS = 25;
  */
 export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
   const base = parseServer(options.server);
-  const { clock } = options;
-  const checkServerIdentity = createServerIdentityCheck({
-    caPem: options.caPem,
-    verifiesPath: IS_DENO,
-    origin: base.origin,
-    now: clock === undefined ? undefined : () => clock.now(),
-  });
-  let agent = createAgent(checkServerIdentity);
+  const { clock, caPem: given } = options;
+  const readCa = typeof given === "function" ? given : () => Promise.resolve(given);
+  const retired: Agent[] = [];
+  let caPem: string | undefined;
   let pair: ClientPair | undefined;
+  let agent: Agent | undefined;
 
   const connectMs = options.timeouts?.connectMs ?? CONNECT_MS;
 
@@ -79,23 +80,35 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
     return toConnectionError(error, base, options.tlsServerName ?? base.hostname);
   }
 
-  async function explain(error: unknown): Promise<AppError> {
+  async function explain(error: unknown, trusted: string | undefined): Promise<AppError> {
     const failure = fail(error);
     if (failure.code !== "tls_untrusted") return failure;
-    const unable = options.caPem === undefined ? undefined : findAlgorithmError(failure, base, options.caPem);
+    const unable = trusted === undefined ? undefined : findAlgorithmError(failure, base, trusted);
     if (unable !== undefined || options.clock === undefined) return unable ?? failure;
     const validity = await findServingCertificate(base, options.tlsServerName, connectMs);
     return findLifetimeError(failure, base, validity, options.clock.now()) ?? failure;
   }
 
+  /** Chooses the connections for a request: the kept ones, unless the CAs or the client certificate have changed. */
+  function chooseAgent(trusted: string | undefined, current: ClientPair | undefined): Agent {
+    const isSameCa = trusted === caPem;
+    if (agent !== undefined && isSameCa && current?.certificatePem === pair?.certificatePem) return agent;
+    if (agent !== undefined) {
+      if (isSameCa) agent.destroy();
+      else retired.push(retire(agent));
+    }
+    caPem = trusted;
+    pair = current;
+    const now = clock === undefined ? undefined : () => clock.now();
+    agent = createAgent(createServerIdentityCheck({ caPem, verifiesPath: IS_DENO, origin: base.origin, now }));
+    return agent;
+  }
+
   async function send(request: TransportRequest, signal: AbortSignal): Promise<TransportResponse> {
     signal.throwIfAborted();
+    const trusted = await readCa();
     const current = await options.clientPair?.();
-    if (current?.certificatePem !== pair?.certificatePem) {
-      agent.destroy();
-      agent = createAgent(checkServerIdentity);
-    }
-    pair = current;
+    const chosen = chooseAgent(trusted, current);
     const token = await options.token?.();
     const headers = {
       "user-agent": options.userAgent,
@@ -105,14 +118,14 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
     };
     const tls: RequestOptions = {
       minVersion: MIN_TLS_VERSION,
-      ...toTrustOptions(options),
+      ...toTrustOptions(options, trusted),
       ...(options.tlsServerName === undefined ? {} : { servername: options.tlsServerName }),
       ...(current === undefined ? {} : { cert: current.certificatePem, key: current.keyPem.reveal() }),
     };
     const attempt = (): Promise<IncomingMessage> =>
       exchange(
         new URL(base.pathname.replace(/\/$/, "") + request.path, base),
-        { ...tls, agent, method: request.method, headers },
+        { ...tls, agent: chosen, method: request.method, headers },
         request.body,
         connectMs,
         signal,
@@ -124,7 +137,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
       throw error;
     }).catch(async (error: unknown) => {
       signal.throwIfAborted();
-      throw await explain(error);
+      throw await explain(error, trusted);
     });
     return { status: answer.statusCode ?? 0, headers: joinHeaders(answer), body: readBody(answer, fail, signal) };
   }
@@ -132,13 +145,13 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
   return {
     send,
     [Symbol.asyncDispose]() {
-      agent.destroy();
+      for (const one of [...retired, ...(agent === undefined ? [] : [agent])]) one.destroy();
       return Promise.resolve();
     },
   };
 }
 
-function toTrustOptions({ caPem, insecureSkipTlsVerify }: TlsTransportOptions): RequestOptions {
+function toTrustOptions({ insecureSkipTlsVerify }: TlsTransportOptions, caPem: string | undefined): RequestOptions {
   if (insecureSkipTlsVerify === true) return { rejectUnauthorized: false };
   // As in Go, a bundle may hold an intermediate CA without its root. rustls in Deno accepts that without an option.
   return caPem === undefined ? { ca: getCACertificates("system") } : { ca: caPem, allowPartialTrustChain: true };
@@ -148,6 +161,13 @@ function toTrustOptions({ caPem, insecureSkipTlsVerify }: TlsTransportOptions): 
 function createAgent(checkServerIdentity: ServerIdentityCheck): Agent {
   const keep = { keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS, keepAliveMsecs: 30_000 };
   return new Agent({ ...keep, checkServerIdentity });
+}
+
+/** Closes the connections that wait for a request; the others close when theirs has been answered. */
+function retire(agent: Agent): Agent {
+  agent.maxFreeSockets = 0;
+  for (const sockets of Object.values(agent.freeSockets)) sockets?.forEach((socket) => socket.destroy());
+  return agent;
 }
 
 function parseServer(server: string): URL {

@@ -73,6 +73,30 @@ test("send() presents the current client certificate", async () => {
   assert.deepEqual(api.received.map((request) => request.clientName), ["first", "first", "second"]);
 });
 
+test("send() trusts the CAs of the moment, and does not disturb what is on its way", async () => {
+  const [oldCa, newCa] = [await createIssuingCa(NOW), await createIssuingCa(NOW)];
+  await using before = await startFakeApi({ now: NOW, ca: oldCa });
+  await using after = await startFakeApi({ now: NOW, ca: newCa });
+  let caPem = oldCa.caPem;
+  const trust = { caPem: () => Promise.resolve(caPem) };
+  await using transport = open(before.server, trust);
+  const over = new AbortController();
+  const watch = await get(transport, "/apis/a/v1/things?watch=true&sendInitialEvents=true", over.signal);
+  await readText(await get(transport));
+
+  caPem = newCa.caPem;
+  await assert.rejects(get(transport), (error) => isAppError(error, "tls_untrusted"));
+  await using other = open(after.server, trust);
+  assert.equal(await readText(await get(other)), "ok");
+  assert.equal(before.openWatches, 1);
+  await assert.rejects(async () => {
+    for await (const _ of watch.body) over.abort(new Error("read"));
+  }, /^Error: read$/);
+
+  caPem = oldCa.caPem;
+  assert.equal(await readText(await get(transport)), "ok");
+});
+
 test("send() tries once more when the server has closed a kept connection", async () => {
   await using api = await startFakeApi({ now: NOW });
   await using transport = open(api.server, { caPem: api.ca.caPem });

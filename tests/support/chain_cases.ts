@@ -107,6 +107,32 @@ const PATHS: readonly Outline[] = [
   { name: "two algorithms, inside and outside", want: "refuse", leaf: leaf("root", { isOfTwoAlgorithms: true }) },
 ];
 
+const OLD_CA = identified(root, "old");
+
+/** A server whose CA is being replaced: it shows the new CA, signed by the old one, to clients with either or both. */
+function replaced(newName: string): readonly Outline[] {
+  const newKey = { key: "new root", signer: "new root" };
+  const newCa = identified(authority(newName, newName, newKey), "new");
+  const shown = {
+    leaf: leaf(newName, { signer: "new root", extensions: [...LEAF, authorityKeyId("new")] }),
+    behind: [identified(authority(newName, "root", { key: "new root" }), "new", "old")],
+  };
+  const title = `a cross-signed CA of ${newName === "root" ? "the same" : "another"} name, by trust in`;
+  return [
+    { name: `${title} the old CA`, want: "accept", ...shown, roots: [OLD_CA] },
+    { name: `${title} the new CA`, want: "accept", ...shown, roots: [newCa] },
+    { name: `${title} both CAs`, want: "accept", ...shown, roots: [OLD_CA, newCa] },
+    { name: `${title} both CAs, the new one first`, want: "accept", ...shown, roots: [newCa, OLD_CA] },
+    {
+      name: `${title} neither`,
+      want: "refuse",
+      ...shown,
+      roots: [authority("root", "root", { key: "third", signer: "third" })],
+    },
+    { name: `${title} the old CA, without the cross-signed one`, want: "refuse", leaf: shown.leaf, roots: [OLD_CA] },
+  ];
+}
+
 const DATES: readonly Outline[] = [
   { name: "a leaf that ends after 2050", want: "accept", leaf: leaf("root", { to: 24 * 366 * 30 }) },
   { name: "an expired leaf", want: "refuse", leaf: leaf("root", { from: -2, to: -1 }) },
@@ -311,6 +337,7 @@ const HOSTS: readonly Outline[] = [
 
 const OUTLINES: readonly Outline[] = [
   ...PATHS,
+  ...["root", "new root"].flatMap(replaced),
   ...DATES,
   ...CONSTRAINTS,
   ...USAGES.map((one) => ({ ...one, name: `usages: ${one.name}` })),
