@@ -39,6 +39,7 @@ const CORE_ORDER = [
   "garbage",
   "namespaces",
   "backup",
+  "doctor",
   "mod.ts",
 ];
 

@@ -14,6 +14,7 @@ import { completionCommand } from "./completion/flags.ts";
 import { approveCommand, deleteCsrCommand, denyCommand, describeCsrCommand, getCsrCommand } from "./csr/flags.ts";
 import { demoCommand } from "./demo/flags.ts";
 import { docsGuideCommand, docsLicensesCommand, docsManCommand } from "./docs/flags.ts";
+import { doctorCommand } from "./doctor/flags.ts";
 import { inspectCommand } from "./inspect/flags.ts";
 import { joinPackCommand } from "./join/flags.ts";
 import { kubeconfigAdminCommand, kubeconfigBootstrapCommand, kubeconfigUserCommand } from "./kubeconfig/flags.ts";
@@ -136,6 +137,7 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(kubeconfigBootstrapCommand, () => import("./kubeconfig/bootstrap.ts")),
     withAction(kubeconfigUserCommand, () => import("./kubeconfig/user.ts")),
     withAction(inspectCommand, () => import("./inspect/run.ts")),
+    withAction(doctorCommand, () => import("./doctor/run.ts")),
     withAction(completionCommand, () => import("./completion/run.ts")),
     withAction(docsGuideCommand, () => import("./docs/guide.ts")),
     withAction(docsManCommand, () => import("./docs/man.ts")),

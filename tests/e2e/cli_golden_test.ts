@@ -51,7 +51,6 @@ const MISTAKES: readonly { readonly line: string; readonly env?: Readonly<Record
   { line: "aprove n1" },
   { line: "frobnicate" },
   { line: "revoke n1" },
-  { line: "doctor" },
   { line: "logs" },
   { line: "get" },
   { line: "token" },

@@ -16,7 +16,7 @@ import {
 } from "../../output/certificate_text.ts";
 
 /** A certificate, request, key or kubeconfig that was found. */
-export interface Finding {
+export interface Inspection {
   /** The title in the output: `certificate "CN=…"`. */
   readonly title: string;
   /** The names and values that are shown. */
@@ -34,7 +34,7 @@ export interface Finding {
 }
 
 /** Describes a certificate for people and for `-o json`. */
-export function describeCertificate(certificate: CertificateFacts, now: Date): Finding {
+export function describeCertificate(certificate: CertificateFacts, now: Date): Inspection {
   const subject = formatName(certificate.subject);
   const names = listNames(certificate);
   const extended = certificate.extendedKeyUsages.map(getExtendedUsageName);
@@ -82,7 +82,7 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): F
 }
 
 /** Describes a certificate request for people and for `-o json`. */
-export function describeRequestFacts(request: RequestFacts): Finding {
+export function describeRequestFacts(request: RequestFacts): Inspection {
   const subject = formatName(request.subject);
   const signature = verifyRequest(request, { allowMlDsa: true });
   const names = listNames(request);
@@ -113,7 +113,7 @@ export function describeRequestFacts(request: RequestFacts): Finding {
 }
 
 /** Describes a private key without showing it. */
-export function describeKey(key: PrivateKey): Finding {
+export function describeKey(key: PrivateKey): Inspection {
   return {
     title: `private key ${formatKey({ keyAlgorithm: key.algorithm, keyBits: key.bits })}`,
     lines: [],
@@ -140,7 +140,7 @@ function listUnable({ keyAlgorithm, signatureAlgorithm }: CertificateFacts | Req
 /** A finding and the file that contains it. */
 export interface FoundIn {
   readonly file: string;
-  readonly finding: Finding;
+  readonly finding: Inspection;
 }
 
 /**
@@ -181,7 +181,7 @@ export function relateKeys(all: readonly FoundIn[]): readonly FoundIn[] {
 }
 
 /** Describes a block that cannot be parsed. */
-export function describeUnreadable(kind: string, error: string): Finding {
+export function describeUnreadable(kind: string, error: string): Inspection {
   return {
     title: `unreadable ${kind === "unknown" ? "block" : kind}`,
     lines: [["Error", error]],

@@ -11,10 +11,10 @@ import { parsePrivateKey, publicKeysEqual } from "../../../core/pki/keys.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { parsePemBlocks } from "../../../core/pki/pem.ts";
 import { formatValidity, getValidityState } from "../../output/certificate_text.ts";
-import { describeUnreadable, type Finding } from "./facts.ts";
+import { describeUnreadable, type Inspection } from "./facts.ts";
 
 /** Describes the kubeconfig in a text; empty when the text is not a kubeconfig. */
-export async function inspectKubeconfig(text: string, path: string, now: Date): Promise<readonly Finding[]> {
+export async function inspectKubeconfig(text: string, path: string, now: Date): Promise<readonly Inspection[]> {
   if (!/^[ \t]*["']?kind["']?[ \t]*:[ \t]*["']?Config\b/m.test(text)) return [];
   const config = parseKubeconfig(text, path);
   if (!config.ok) return [describeUnreadable("kubeconfig", config.error)];

@@ -23,8 +23,8 @@ import {
   describeKey,
   describeRequestFacts,
   describeUnreadable,
-  type Finding,
   type FoundIn,
+  type Inspection,
   relateKeys,
 } from "./facts.ts";
 import { inspectKubeconfig } from "./kubeconfig.ts";
@@ -82,7 +82,7 @@ async function inspectFile(file: string, io: Io, signal: AbortSignal): Promise<r
 }
 
 /** Adds facts about the file itself: who may read a secret, and the target of a link. */
-async function withFile(finding: Finding, file: string, io: Io): Promise<Finding> {
+async function withFile(finding: Inspection, file: string, io: Io): Promise<Inspection> {
   const files = createFilePort();
   const path = resolve(io.cwd, file);
   const facts = await files.stat(path);
@@ -129,7 +129,7 @@ async function inspectBytes(
   bytes: Uint8Array<ArrayBuffer>,
   path: string,
   now: Date,
-): Promise<readonly Finding[]> {
+): Promise<readonly Inspection[]> {
   const text = new TextDecoder("latin1").decode(bytes);
   const blocks = parsePemBlocks(text);
   if (blocks.length > 0) return inspectBlocks(blocks, now);
@@ -140,7 +140,7 @@ async function inspectBytes(
   return await inspectKubeconfig(new TextDecoder().decode(bytes), path, now);
 }
 
-function inspectBlocks(blocks: readonly PemBlock[], now: Date): readonly Finding[] {
+function inspectBlocks(blocks: readonly PemBlock[], now: Date): readonly Inspection[] {
   return blocks.map((block) => {
     if (block.label === "CERTIFICATE") {
       const certificate = parseCertificate(block.bytes);
@@ -162,7 +162,7 @@ function inspectBlocks(blocks: readonly PemBlock[], now: Date): readonly Finding
   });
 }
 
-function inspectDer(bytes: Uint8Array<ArrayBuffer>, now: Date): Finding | undefined {
+function inspectDer(bytes: Uint8Array<ArrayBuffer>, now: Date): Inspection | undefined {
   const certificate = parseCertificate(bytes);
   if (certificate.ok) return describeCertificate(certificate.value, now);
   const request = parseCertificationRequest(bytes);

@@ -1,0 +1,84 @@
+/** The action of `tlsboot doctor`: recognizes the targets, examines each one, and prints the findings. */
+import { resolve } from "node:path";
+import { createFilePort } from "../../../client/files.ts";
+import { createConnector } from "../../../client/transport/connect.ts";
+import { countFindings } from "../../../core/doctor/finding.ts";
+import { formatTap, formatTextfile } from "../../../core/doctor/formats.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { forEachName } from "../../framework/for_each_name.ts";
+import type { Io } from "../../io.ts";
+import { USER_AGENT } from "../../version.ts";
+import { examineCaFolder, examineDataDir, examineStored } from "./data_dir.ts";
+import { type Examined, type ExamineDeps, joinExamined, showPath } from "./examine.ts";
+import { readFound } from "./files.ts";
+import type { DoctorFlags } from "./flags.ts";
+import { formatFindingJson, formatFindingTable } from "./print.ts";
+import { type DoctorTarget, findTargets, recognizeTarget } from "./target.ts";
+
+/** The mode of the file of `--out`, which contains no secret. */
+const OUT_MODE = 0o644;
+
+/** Runs the command. A target that cannot be read is reported, and the others are still examined. */
+export async function run(
+  { args, settings, isDebug }: Input<DoctorFlags>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const files = createFilePort();
+  const deps: ExamineDeps = {
+    io,
+    files,
+    connect: createConnector({ files, clock: io.clock, userAgent: USER_AGENT }),
+  };
+  const names = args.length === 0 ? await findTargets(deps) : args;
+  const all: Examined[] = [];
+  const code = await forEachName(names, async (name) => {
+    all.push(await examine(await recognizeTarget(name, deps), deps));
+  }, { io, isDebug, signal });
+  const examined = joinExamined(all);
+  const text = format(settings, examined, { readErrors: examined.unreadable.length + names.length - all.length, io });
+  if (settings.out === undefined) io.stdout.write(text);
+  else await files.writeAtomic(resolve(io.cwd, settings.out), text, OUT_MODE);
+  if (code !== EXIT.done) return code;
+  const { error, warning } = countFindings(examined.findings);
+  if (error > 0) return EXIT.failed;
+  return settings.strict && warning > 0 ? EXIT.no : EXIT.done;
+}
+
+function format(
+  { output, strict }: Settings<DoctorFlags>,
+  { findings, certificates }: Examined,
+  { readErrors, io }: { readonly readErrors: number; readonly io: Io },
+): string {
+  switch (output) {
+    case "table":
+      return formatFindingTable(findings);
+    case "json":
+      return formatFindingJson(findings);
+    case "tap":
+      return formatTap(findings, strict);
+    case "textfile":
+      return formatTextfile({ findings, certificates, readErrors, now: io.clock.now() });
+  }
+}
+
+async function examine(target: DoctorTarget, deps: ExamineDeps): Promise<Examined> {
+  switch (target.kind) {
+    case "data directory":
+      return await examineDataDir(target.path, deps);
+    case "CA folder":
+      return await examineCaFolder(target.path, deps);
+    case "file": {
+      const file = await readFound(target.path, deps);
+      return await examineStored({
+        target: showPath(target.path, deps),
+        files: file === undefined ? [] : [file],
+        folders: [],
+        extraSecrets: [],
+        renew: () => ({}),
+      }, deps);
+    }
+  }
+}

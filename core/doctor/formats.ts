@@ -1,0 +1,138 @@
+/** The output formats of `tlsboot doctor` for other programs: TAP, and the textfile of Prometheus' node exporter. */
+import type { CertificateFacts } from "../pki/certificate.ts";
+import type { DistinguishedName } from "../pki/names.ts";
+import { countFindings, type Finding } from "./finding.ts";
+
+/**
+ * Formats findings in version 14 of the Test Anything Protocol (testanything.org). Warnings are `not ok` with the directive
+ * TODO, which a harness reports without failing; with `isStrict` they fail, too.
+ */
+export function formatTap(findings: readonly Finding[], isStrict: boolean): string {
+  const lines = findings.flatMap(({ check, target, severity, message, fix }, index) => {
+    const isOk = severity === "ok" || severity === "skipped";
+    const title = `${isOk ? "ok" : "not ok"} ${index + 1} - ${escapeTap(`${target}: ${check}`)}`;
+    const directive = severity === "skipped"
+      ? ` # SKIP ${escapeTap(message)}`
+      : severity === "warning" && !isStrict
+      ? ` # TODO ${escapeTap(message)}`
+      : "";
+    if (isOk) return [title + directive];
+    return [
+      title + directive,
+      "  ---",
+      `  severity: ${severity}`,
+      // JSON strings are YAML, whatever is in them.
+      `  message: ${JSON.stringify(message)}`,
+      ...(fix === undefined ? [] : [`  fix: ${JSON.stringify(fix)}`]),
+      "  ...",
+    ];
+  });
+  return ["TAP version 14", `1..${findings.length}`, ...lines, ""].join("\n");
+}
+
+/** Escapes a description: a `#` starts a directive. Line breaks would start another test. */
+function escapeTap(text: string): string {
+  // deno-lint-ignore no-control-regex -- control characters are what is replaced
+  return text.replace(/[\x00-\x1f\x7f]/g, " ").replace(/[\\#]/g, "\\$&");
+}
+
+/** A certificate and the file that it is in, for the textfile. */
+export interface SeenCertificate {
+  /** The absolute path of the file. */
+  readonly path: string;
+  readonly certificate: CertificateFacts;
+  /** The entry of a kubeconfig that contains the certificate. */
+  readonly embedded?: { readonly kind: "user" | "cluster"; readonly key: string };
+}
+
+/** The contents of a textfile. */
+export interface TextfileContents {
+  readonly findings: readonly Finding[];
+  readonly certificates: readonly SeenCertificate[];
+  /** The number of files that could not be read. */
+  readonly readErrors: number;
+  readonly now: Date;
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+/**
+ * Formats the textfile. The series of certificates have the names and labels of x509-certificate-exporter
+ * (`internal/collector.go`), so that its dashboards and alerts apply.
+ */
+export function formatTextfile({ findings, certificates, readErrors, now }: TextfileContents): string {
+  const seen = new Map<string, readonly [Labels, CertificateFacts]>();
+  for (const one of certificates) {
+    const labels = toLabels(one);
+    // The same certificate may be in a file twice, and a series must not.
+    seen.set(formatLabels(labels), [labels, one.certificate]);
+  }
+  const series = (value: (certificate: CertificateFacts) => number) =>
+    [...seen.values()].map(([labels, certificate]) => [labels, value(certificate)] as const);
+  const seconds = (ms: number): number => Math.floor(ms / 1000);
+  const counts = countFindings(findings);
+  return [
+    formatGauge(
+      "x509_cert_expired",
+      "Indicates if the certificate is expired",
+      series(({ notAfter }) => now > notAfter ? 1 : 0),
+    ),
+    formatGauge(
+      "x509_cert_expires_in_seconds",
+      "Indicates the remaining time before the certificate's not after timestamp",
+      series(({ notAfter }) => seconds(notAfter.getTime() - now.getTime())),
+    ),
+    formatGauge(
+      "x509_cert_not_after",
+      "Indicates the certificate's not after timestamp",
+      series(({ notAfter }) => seconds(notAfter.getTime())),
+    ),
+    formatGauge(
+      "x509_cert_not_before",
+      "Indicates the certificate's not before timestamp",
+      series(({ notBefore }) => seconds(notBefore.getTime())),
+    ),
+    formatGauge("x509_read_errors", "Indicates the number of read failure(s)", [[{}, readErrors]]),
+    formatGauge(
+      "tlsboot_doctor_findings",
+      "Findings of the last run of tlsboot doctor, by severity",
+      (["error", "warning", "skipped", "ok"] as const).map((severity) => [{ severity }, counts[severity]]),
+    ),
+    formatGauge(
+      "tlsboot_doctor_last_run_timestamp_seconds",
+      "Time of the last run of tlsboot doctor",
+      [[{}, seconds(now.getTime())]],
+    ),
+  ].join("");
+}
+
+function toLabels({ path, certificate, embedded }: SeenCertificate): Labels {
+  return {
+    filename: path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1),
+    filepath: path,
+    serial_number: BigInt(`0x${certificate.serialNumber || "0"}`).toString(),
+    ...toNameLabels("issuer", certificate.issuer),
+    ...toNameLabels("subject", certificate.subject),
+    ...(embedded === undefined ? {} : { embedded_kind: embedded.kind, embedded_key: embedded.key }),
+  };
+}
+
+function toNameLabels(prefix: "issuer" | "subject", { commonName, organizations }: DistinguishedName): Labels {
+  return {
+    ...(organizations[0] === undefined ? {} : { [`${prefix}_O`]: organizations[0] }),
+    ...(commonName === "" ? {} : { [`${prefix}_CN`]: commonName }),
+  };
+}
+
+function formatGauge(name: string, help: string, series: readonly (readonly [Labels, number])[]): string {
+  if (series.length === 0) return "";
+  const lines = series.map(([labels, value]) => `${name}${formatLabels(labels)} ${value}\n`);
+  return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${lines.join("")}`;
+}
+
+/** Formats labels with the escapes of Prometheus' text format: backslash, quote and line feed. */
+function formatLabels(labels: Labels): string {
+  const escape = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escape(value)}"`);
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}
