@@ -1,0 +1,156 @@
+/**
+ * The files of a CA that is being replaced, and their changes. Each change is a row of atomic operations that may be
+ * repeated, so a kill between any two of them loses nothing.
+ */
+import { basename, dirname, extname, join } from "node:path";
+import type { FilePort } from "../../client/files.ts";
+import { AppError } from "../../core/errors.ts";
+import { type CertificateChain, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
+import type { CaFileStep, CaSlot, CaSlots } from "../../core/rotation/ca_files.ts";
+import { PUBLIC_MODE, SECRET_MODE } from "../instance/data_dir.ts";
+import type { AuthorityPaths } from "./layout.ts";
+
+/** The file operations of a swap. */
+export type SwapFiles = Pick<FilePort, "readText" | "writeAtomic" | "rename" | "unlink" | "lstat">;
+
+/** The new CA as it is written to disk; without a key when a program has it. */
+export interface NewCaFiles {
+  readonly certificatePem: string;
+  readonly keyPem: string | undefined;
+}
+
+/** The changes of `applyCaFileSteps`, and what they need. */
+export interface CaFileChange {
+  readonly paths: AuthorityPaths;
+  readonly steps: readonly CaFileStep[];
+  /** Returns the new CA; called only for the step `adopt`. */
+  readonly adopt: () => Promise<NewCaFiles>;
+  /** Rejects when the pair of files cannot sign; called before a pair begins to sign. */
+  readonly verify: (paths: AuthorityPaths) => Promise<void>;
+}
+
+/** The CAs on disk and their certificates. */
+export interface CasOnDisk {
+  readonly current: CertificateChain;
+  readonly next: CertificateChain | undefined;
+  readonly old: CertificateChain | undefined;
+}
+
+/** Returns the paths of the pair in a slot, such as `pki/next-ca.crt` and `pki/next-ca.key`. */
+export function toSlotPaths({ certificate, key }: AuthorityPaths, slot: CaSlot): AuthorityPaths {
+  const place = (path: string) => join(dirname(path), `${slot}-${basename(path)}`);
+  return { certificate: place(certificate), key: place(key) };
+}
+
+/** Returns the paths of a retired CA, such as `pki/retired-ca-0123abcd.crt`. */
+export function toRetiredPaths({ certificate, key }: AuthorityPaths, fingerprint: string): AuthorityPaths {
+  const place = (path: string) =>
+    join(dirname(path), `retired-${basename(path, extname(path))}-${fingerprint.slice(0, 8)}${extname(path)}`);
+  return { certificate: place(certificate), key: place(key) };
+}
+
+/**
+ * Completes the swap during which a process was killed. Every program that will sign calls this before it reads the CA.
+ */
+export async function completeCaSwap(paths: AuthorityPaths, files: SwapFiles): Promise<void> {
+  const slot = (await files.readText(markerPath(paths)))?.trim();
+  if (slot === "next" || slot === "old") await promote(paths, slot, files);
+}
+
+/** Reads the CAs on disk. AppError `not_found` and `ca_invalid` for the CA that signs; a malformed other one is absent. */
+export async function readCasOnDisk(paths: AuthorityPaths, files: SwapFiles): Promise<CasOnDisk> {
+  const read = async ({ certificate }: AuthorityPaths) => {
+    const chain = parseAuthorityChain(await files.readText(certificate) ?? "");
+    return chain.ok ? chain.value : undefined;
+  };
+  const text = await files.readText(paths.certificate);
+  if (text === undefined) {
+    throw new AppError("not_found", `cannot read "${paths.certificate}": file does not exist`, {
+      hint: "create a CA with: tlsboot ca init",
+    });
+  }
+  const current = parseAuthorityChain(text);
+  if (!current.ok) {
+    throw new AppError("ca_invalid", `cannot use the CA "${paths.certificate}": ${current.error}`, {
+      hint: "put back the certificate and the key that belong together",
+    });
+  }
+  return {
+    current: current.value,
+    next: await read(toSlotPaths(paths, "next")),
+    old: await read(toSlotPaths(paths, "old")),
+  };
+}
+
+/** Reduces the CAs on disk to what the plan of the files needs. */
+export function toCaSlots({ current, next, old }: CasOnDisk): CaSlots {
+  return {
+    current: current.certificate.sha256Fingerprint,
+    next: next?.certificate.sha256Fingerprint,
+    old: old?.certificate.sha256Fingerprint,
+  };
+}
+
+/** Applies a plan of `planCaFiles`. Rejects as the files do, and as `adopt` and `verify`. */
+export async function applyCaFileSteps(
+  { paths, steps, adopt, verify }: CaFileChange,
+  files: SwapFiles,
+): Promise<void> {
+  for (const step of steps) {
+    switch (step.kind) {
+      case "adopt":
+        await writePair(toSlotPaths(paths, "next"), await adopt(), files);
+        await verify(toSlotPaths(paths, "next"));
+        break;
+      case "swap":
+        await verify(toSlotPaths(paths, step.from));
+        await writePair(toSlotPaths(paths, step.keep), await readPair(paths, files), files);
+        await files.writeAtomic(markerPath(paths), `${step.from}\n`, PUBLIC_MODE);
+        await promote(paths, step.from, files);
+        break;
+      case "retire":
+        await retire(paths, step.slot, files);
+    }
+  }
+}
+
+/** The file that exists while a swap is under way; it has the name of the slot whose CA begins to sign. */
+function markerPath({ certificate }: AuthorityPaths): string {
+  return join(dirname(certificate), `.${basename(certificate, extname(certificate))}.swap`);
+}
+
+async function promote(paths: AuthorityPaths, slot: CaSlot, files: SwapFiles): Promise<void> {
+  const from = toSlotPaths(paths, slot);
+  await move(from.key, paths.key, files);
+  await move(from.certificate, paths.certificate, files);
+  await files.unlink(markerPath(paths));
+}
+
+async function retire(paths: AuthorityPaths, slot: CaSlot, files: SwapFiles): Promise<void> {
+  const from = toSlotPaths(paths, slot);
+  const text = await files.readText(from.certificate);
+  const chain = parseAuthorityChain(text ?? "");
+  if (!chain.ok || text === await files.readText(paths.certificate)) {
+    // A copy of the CA that signs, from a swap that did not happen.
+    await files.unlink(from.key);
+    await files.unlink(from.certificate);
+    return;
+  }
+  const to = toRetiredPaths(paths, chain.value.certificate.sha256Fingerprint);
+  await move(from.key, to.key, files);
+  await move(from.certificate, to.certificate, files);
+}
+
+async function readPair({ certificate, key }: AuthorityPaths, files: SwapFiles): Promise<NewCaFiles> {
+  return { certificatePem: await files.readText(certificate) ?? "", keyPem: await files.readText(key) };
+}
+
+/** Writes the key first, so that a certificate is never there without the key that belongs to it. */
+async function writePair(to: AuthorityPaths, { certificatePem, keyPem }: NewCaFiles, files: SwapFiles): Promise<void> {
+  if (keyPem !== undefined) await files.writeAtomic(to.key, keyPem, SECRET_MODE);
+  await files.writeAtomic(to.certificate, certificatePem, PUBLIC_MODE);
+}
+
+async function move(from: string, to: string, files: SwapFiles): Promise<void> {
+  if (await files.lstat(from) !== undefined) await files.rename(from, to);
+}
