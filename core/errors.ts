@@ -35,6 +35,7 @@ export type ErrorCode =
   | "passphrase_wrong"
   | "pki_invalid"
   | "port_in_use"
+  | "share_invalid"
   | "storage_corrupt"
   | "storage_locked"
   | "timeout"

@@ -116,11 +116,12 @@ test("architecture: Hono stays in server, the library for shell completion in cl
   }
 });
 
-test("architecture: gRPC stays with the store on etcd, age with backups, npm's yaml in tests", async () => {
+test("architecture: gRPC stays with the store on etcd, age with backups, Shamir with shares, npm's yaml in tests", async () => {
   for (const { path, imports } of await sources) {
     for (const name of imports) {
       if (name.startsWith("@grpc/")) assert.match(path, /^server\/storage\/etcd\//, `${path} imports ${name}`);
       assert.notEqual(name, "yaml", `${path} imports yaml: core/lib/yaml reads and prints YAML`);
+      if (name === "shamir-secret-sharing") assert.equal(path, "core/pki/secret_shares.ts", `${path} imports ${name}`);
       if (name === "age-encryption") assert.match(path, /^cli\/commands\/backup\//, `${path} imports ${name}`);
     }
   }

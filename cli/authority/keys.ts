@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { type CaFiles, type CaKeySource, createKeyFileSource } from "../../controllers/ca_provider.ts";
 import type { Io } from "../io.ts";
+import { UsageError } from "../framework/usage_error.ts";
 import { createKeyProgramSource } from "./key_program.ts";
 import type { AuthorityPaths } from "./layout.ts";
 import { createPassphrases, type Passphrases } from "./passphrase.ts";
@@ -23,17 +24,25 @@ export interface CaKeys {
 /** The settings that concern CA keys. */
 export interface CaKeySettings {
   readonly caPassphraseFile: string | undefined;
+  /** Files with shares of the passphrase, or `-` for those that are typed. */
+  readonly caPassphraseShare?: readonly string[];
   readonly signingKeyCommand: string | undefined;
 }
 
 /** Creates the access to CA keys for one run of a command. */
 export function createCaKeys(
-  { caPassphraseFile, signingKeyCommand }: CaKeySettings,
+  { caPassphraseFile, caPassphraseShare = [], signingKeyCommand }: CaKeySettings,
   io: Pick<Io, "stdin" | "stderr" | "cwd" | "env">,
   files: FilePort,
   signal: AbortSignal,
 ): CaKeys {
-  const passphrases = createPassphrases(caPassphraseFile, io, files, signal);
+  if (caPassphraseFile !== undefined && caPassphraseShare.length > 0) {
+    throw new UsageError(
+      "--ca-passphrase-file and --ca-passphrase-share both give the passphrase",
+      "leave one of them out",
+    );
+  }
+  const passphrases = createPassphrases(caPassphraseFile, io, files, signal, undefined, caPassphraseShare);
   const caFiles = createCaFiles(files);
   const program = signingKeyCommand === undefined ? undefined : resolve(io.cwd, signingKeyCommand);
 

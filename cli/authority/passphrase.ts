@@ -1,5 +1,5 @@
 /**
- * Passphrases of keys and backups: from a file, from stdin, or typed on a terminal. Flags and the environment are visible
+ * Passphrases of keys and backups: from a file, from stdin, from shares, or typed on a terminal. Flags and the environment are visible
  * to other processes, so they never hold one.
  */
 import { resolve } from "node:path";
@@ -10,10 +10,12 @@ import type { FilePort } from "../../client/files.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
+import { parseShare } from "../../core/pki/secret_shares.ts";
+import { completeShares, readPassphraseOfShares } from "./passphrase_shares.ts";
 
 /** The passphrase of one run of a command. */
 export interface Passphrases {
-  /** True when a file is given; new keys are then encrypted with its passphrase. */
+  /** True when a file or shares are given; new keys are then encrypted with that passphrase. */
   readonly isGiven: boolean;
   /** Returns the passphrase to open a key. The user is prompted once; a file is read each time. Throws AppError `passphrase_missing`. */
   getForOpening(keyName: string): Promise<Secret<string>>;
@@ -32,22 +34,33 @@ export interface PassphraseWords {
   readonly what: string;
   /** The flag that names the file of the passphrase. */
   readonly flag: string;
+  /** The flag that names the files of shares, for a passphrase that may be split. */
+  readonly shareFlag?: string;
 }
 
-const KEY_WORDS: PassphraseWords = { what: "key", flag: "--ca-passphrase-file" };
+const KEY_WORDS: PassphraseWords = {
+  what: "key",
+  flag: "--ca-passphrase-file",
+  shareFlag: "--ca-passphrase-share",
+};
 
-/** Creates the source of a passphrase for the value of a flag; `-` is the next line of stdin. */
+/**
+ * Creates the source of a passphrase for the value of a flag; `-` is the next line of stdin. `shares` are the values of the
+ * flag for shares, in place of a file.
+ */
 export function createPassphrases(
   file: string | undefined,
   io: Pick<Io, "stdin" | "stderr" | "cwd">,
   files: FilePort,
   signal: AbortSignal,
   words: PassphraseWords = KEY_WORDS,
+  shares: readonly string[] = [],
 ): Passphrases {
   let mayPrompt = io.stdin.isTerminal && io.stderr.isTerminal;
   let known: Secret<string> | undefined;
 
   async function given(): Promise<Secret<string> | undefined> {
+    if (shares.length > 0) return known ??= await readPassphraseOfShares(shares, { io, files, signal });
     if (file === undefined) return known;
     if (file !== "-") return await readPassphraseFile(file, io.cwd, files, words.flag);
     if (io.stdin.isTerminal) return known;
@@ -67,17 +80,21 @@ export function createPassphrases(
 
   function missing(keyName: string, verb: string): AppError {
     return new AppError("passphrase_missing", `cannot ${verb} the ${words.what} "${keyName}": there is no passphrase`, {
-      hint: `give a file that contains it with ${words.flag}, or run the command on a terminal`,
+      hint: `give a file that contains it with ${words.flag}, ${
+        words.shareFlag === undefined ? "" : `or its shares with ${words.shareFlag}, `
+      }or run the command on a terminal`,
     });
   }
 
   return {
-    isGiven: file !== undefined,
+    isGiven: file !== undefined || shares.length > 0,
     async getForOpening(keyName) {
       const passphrase = await given();
       if (passphrase !== undefined) return passphrase;
       if (!mayPrompt) throw missing(keyName, "open");
-      known = await prompt(`Passphrase of ${displayPath(keyName, io.cwd)}`);
+      const typed = await prompt(`Passphrase of ${displayPath(keyName, io.cwd)}`);
+      const share = words.shareFlag === undefined ? undefined : parseShare(typed.reveal());
+      known = share?.ok === true ? await completeShares(share.value, { io, files, signal }) : typed;
       return known;
     },
     async getForCreating(keyName) {

@@ -9,6 +9,7 @@ import {
 import { backupCommand, restoreCommand } from "./backup/flags.ts";
 import { bootstrapCommand } from "./bootstrap/flags.ts";
 import { caCrlCommand, caInitCommand, caShowCommand } from "./ca/flags.ts";
+import { caSharesCheckCommand, caSharesCombineCommand, caSharesCreateCommand } from "./ca/shares_flags.ts";
 import { describeCertificateCommand, getCertificatesCommand, verifyCertificatesCommand } from "./certificates/flags.ts";
 import { completionCommand } from "./completion/flags.ts";
 import { approveCommand, deleteCsrCommand, denyCommand, describeCsrCommand, getCsrCommand } from "./csr/flags.ts";
@@ -63,7 +64,9 @@ const FAMILIES: readonly CommandFamily[] = [
   {
     word: "ca",
     summary: "Make or show the certificate authority, and its revocation list",
-    description: "Make or show the certificate authority in --data-dir, and get the list of its revoked certificates.",
+    description:
+      "Make or show the certificate authority in --data-dir, get the list of its revoked certificates, and " +
+      "split the passphrase of its key.",
     group: "Key and File Commands",
   },
   {
@@ -127,6 +130,9 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(caInitCommand, () => import("./ca/init.ts")),
     withAction(caShowCommand, () => import("./ca/show.ts")),
     withAction(caCrlCommand, () => import("./ca/crl.ts")),
+    withAction(caSharesCreateCommand, async () => (await import("./ca/shares.ts")).createSharesAction),
+    withAction(caSharesCheckCommand, async () => (await import("./ca/shares.ts")).checkSharesAction),
+    withAction(caSharesCombineCommand, async () => (await import("./ca/shares.ts")).combineSharesAction),
     withAction(backupCommand, () => import("./backup/backup.ts")),
     withAction(restoreCommand, () => import("./backup/restore.ts")),
     withAction(tokenCreateCommand, () => import("./token/create.ts")),

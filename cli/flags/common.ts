@@ -1,7 +1,7 @@
 /** Flags that several commands share. */
 import { err, ok } from "../../core/lib/result.ts";
 import { isDocumentUrl, MAX_URL_LENGTH } from "../../core/pki/extra_extensions.ts";
-import { choiceFlag, directoryFlag, fileFlag, integerFlag, parsedFlag } from "../framework/flags.ts";
+import { choiceFlag, directoryFlag, fileFlag, integerFlag, listFlag, parsedFlag } from "../framework/flags.ts";
 
 /** The flag `--data-dir`, the same in every command. */
 export const DATA_DIR_FLAG = directoryFlag({
@@ -31,6 +31,13 @@ export const CA_KEY_FLAGS = {
   caPassphraseFile: fileFlag({
     summary: "File with the passphrase of encrypted CA keys, one line, readable by its owner only; - reads it from " +
       "stdin. Without it, the passphrase is prompted for on a terminal.",
+  }),
+  caPassphraseShare: listFlag({
+    placeholder: "FILE",
+    completion: { kind: "file" },
+    summary:
+      "File with a share of the passphrase, from tlsboot ca shares create; given for each share that is needed. " +
+      "- prompts for the shares that are typed from paper.",
   }),
   signingKeyCommand: fileFlag({
     placeholder: "PROGRAM",

@@ -51,7 +51,7 @@ test("tlsboot ca init with --ca-passphrase-file encrypts the key, and commands t
   assert.equal(without.code, 1);
   assert.match(
     without.stderr,
-    /cannot open the key ".*ca\.key": there is no passphrase\ntlsboot: hint: give a file that contains it with --ca-passphrase-file, or run the command on a terminal\n/,
+    /cannot open the key ".*ca\.key": there is no passphrase\ntlsboot: hint: give a file that contains it with --ca-passphrase-file, or its shares with --ca-passphrase-share, or run the command on a terminal\n/,
   );
   await writeFile(folder.join("other"), "wrong\n", { mode: 0o600 });
   const wrong = await tlsboot("kubeconfig admin --ca-passphrase-file other");

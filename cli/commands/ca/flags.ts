@@ -5,12 +5,14 @@ import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_alg
 import { findDnsSubtreeFault } from "../../../core/pki/name_constraints.ts";
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { SIGNING_FLAGS } from "../../flags/controller.ts";
+import { SHARE_COUNT_FLAGS } from "./shares_flags.ts";
 import { etcdFlags } from "../../flags/etcd.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { SPLIT_PURPOSES } from "../../authority/layout.ts";
 import {
   choiceFlag,
+  directoryFlag,
   durationFlag,
   fileFlag,
   listFlag,
@@ -56,6 +58,12 @@ const CA_INIT_FLAGS = {
       "one in the file. Every command that opens the key then needs the passphrase.",
   }),
   ...CA_KEY_FLAGS,
+  ...SHARE_COUNT_FLAGS,
+  sharesOut: directoryFlag({
+    isCommandLineOnly: true,
+    summary: "Encrypt the key with a random passphrase that no one sees, and write --shares shares of it, of which " +
+      "--threshold open the key, as pages to print into this folder.",
+  }),
   split: switchFlag({
     isCommandLineOnly: true,
     summary: "Make a CA for each purpose: the API server's certificate, clients of the API, kubelets as clients, " +
@@ -73,7 +81,17 @@ const CA_INIT_FLAGS = {
 export type CaInitFlags = typeof CA_INIT_FLAGS;
 
 /** The settings of a new CA; they cannot be combined with an imported one. */
-export const NEW_CA_SETTINGS = ["commonName", "duration", "keyAlgorithm", "permitDns", "permitIp", "split"] as const;
+export const NEW_CA_SETTINGS = [
+  "commonName",
+  "duration",
+  "keyAlgorithm",
+  "permitDns",
+  "permitIp",
+  "split",
+  "shares",
+  "threshold",
+  "sharesOut",
+] as const;
 
 /** The command that makes or imports a CA. */
 export const caInitCommand = defineCommand({
@@ -110,6 +128,10 @@ export const caInitCommand = defineCommand({
       command: "tlsboot ca init --permit-dns example.org --permit-ip 10.0.0.0/8 --permit-ip 127.0.0.1",
     },
     { comment: "Make one with an encrypted key, and type the passphrase", command: "tlsboot ca init --encrypt-key" },
+    {
+      comment: "Make one whose key two of three people open together",
+      command: "tlsboot ca init --shares 3 --threshold 2 --shares-out shares",
+    },
     { comment: "Make a CA for each purpose", command: "tlsboot ca init --split" },
     {
       comment: "Import an intermediate CA of your organization",

@@ -1,6 +1,6 @@
 /** Creates a CA on disk, or one for each purpose, or imports an existing CA. */
 import { resolve } from "node:path";
-import { createFilePort } from "../../../client/files.ts";
+import { createFilePort, type FilePort } from "../../../client/files.ts";
 import { checkRuntimeHas } from "../../../core/pki/keys.ts";
 import { type NameConstraints, NO_SUBTREES } from "../../../core/pki/name_constraints.ts";
 import { detectKeyEncryption, encryptPrivateKey } from "../../../core/pki/encrypted_key.ts";
@@ -13,7 +13,9 @@ import {
   writeImportedAuthority,
 } from "../../authority/files.ts";
 import { type ImportedAuthority, readImportedAuthority } from "./import.ts";
-import { createCaKeys } from "../../authority/keys.ts";
+import { type CaKeys, createCaKeys } from "../../authority/keys.ts";
+import { getSharePaths, prepareShares } from "../../authority/share_pages.ts";
+import { readShareCounts } from "./shares.ts";
 import { authorityPaths, SPLIT_PURPOSES } from "../../authority/layout.ts";
 import { type CaInitFlags, NEW_CA_SETTINGS } from "./flags.ts";
 import { checkGivenKey, checkKeyAlgorithm } from "../../flags/feature_gates.ts";
@@ -34,7 +36,7 @@ const MIN_LIFETIME_MS = 24 * 3_600_000;
 /** The action of the command `tlsboot ca init`. */
 export async function run(input: CaInitInput, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const files = createFilePort();
-  const keys = createCaKeys(input.settings, io, files, signal);
+  const keys = await createNewKeys(input.settings, io, files, signal);
   const deps = { files, clock: io.clock, random: io.random, keys };
   const { importCert, importKey, encryptKey } = input.settings;
   if (encryptKey && keys.hasProgram) {
@@ -46,6 +48,42 @@ export async function run(input: CaInitInput, io: Io, signal: AbortSignal): Prom
   if (importCert === undefined && importKey === undefined) await make(input, deps, io);
   else await takeOver(input, deps, io);
   return EXIT.done;
+}
+
+/** Creates the access to the keys, which are encrypted under shares when `--shares-out` is given. */
+async function createNewKeys(
+  settings: CaInitInput["settings"],
+  io: Io,
+  files: FilePort,
+  signal: AbortSignal,
+): Promise<CaKeys> {
+  const { shares, threshold, sharesOut, dataDir, importCert } = settings;
+  const keys = createCaKeys(settings, io, files, signal);
+  if (importCert !== undefined || (shares === undefined && threshold === undefined && sharesOut === undefined)) {
+    return keys;
+  }
+  const counts = readShareCounts(settings);
+  if (sharesOut === undefined) {
+    throw new UsageError("--shares needs a folder for their pages", "give one with --shares-out");
+  }
+  if (settings.encryptKey || keys.passphrases.isGiven || keys.hasProgram) {
+    throw new UsageError(
+      "--shares makes a random passphrase for a key file",
+      "leave out --encrypt-key, --ca-passphrase-file, --ca-passphrase-share and --signing-key-command; tlsboot ca shares " +
+        "create splits a passphrase that exists",
+    );
+  }
+  const folder = resolve(io.cwd, dataDir);
+  const { certificate, key } = authorityPaths(folder);
+  // A CA that exists is refused later, with its own words, before any share is written for it.
+  if (await files.lstat(certificate) !== undefined) return keys;
+  newAuthority(settings);
+  const first = settings.split ? authorityPaths(folder, SPLIT_PURPOSES[0]).key : key;
+  const paths = await prepareShares(
+    { folder: resolve(io.cwd, sharesOut), keyPath: first, keyName: `the CA "${settings.commonName}"`, ...counts },
+    { files, random: io.random, io },
+  );
+  return createCaKeys({ ...settings, caPassphraseShare: paths }, io, files, signal);
 }
 
 async function make({ settings }: CaInitInput, deps: AuthorityDeps, io: Io): Promise<void> {
@@ -62,6 +100,9 @@ async function make({ settings }: CaInitInput, deps: AuthorityDeps, io: Io): Pro
     const { certificate, key } = authorityPaths(dataDir, purpose);
     io.stdout.write(line`certificate: ${certificate}\n`);
     if (!deps.keys.hasProgram) io.stdout.write(line`key: ${key}\n`);
+  }
+  if (settings.sharesOut !== undefined && settings.shares !== undefined) {
+    for (const path of getSharePaths(settings.sharesOut, settings.shares)) io.stdout.write(line`share: ${path}\n`);
   }
 }
 

@@ -1,0 +1,190 @@
+/** Makes, checks and combines shares of the passphrase of CA keys. */
+import { resolve } from "node:path";
+import { createFilePort, type FilePort } from "../../../client/files.ts";
+import { openPrivateKey, type PassphrasePort } from "../../../controllers/ca_provider.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
+import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
+import { combineShares, describeShare, findShareFault, type NamedShare } from "../../../core/pki/secret_shares.ts";
+import { Secret } from "../../../core/lib/brand.ts";
+import { createCaKeys } from "../../authority/keys.ts";
+import { authorityPaths, SPLIT_PURPOSES } from "../../authority/layout.ts";
+import { readPassphraseOfShares, readShareFile, readShares, TYPED_SHARES } from "../../authority/passphrase_shares.ts";
+import { describeSet, type ShareCounts, writeSharePages } from "../../authority/share_pages.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Action, Input } from "../../framework/command.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import { SECRET_MODE } from "../../instance/data_dir.ts";
+import type { Io } from "../../io.ts";
+import { displayPath } from "../../output/display_path.ts";
+import { line } from "../../output/escape.ts";
+import { checkPrivateFile } from "../../../client/private_file.ts";
+import type { CaSharesCheckFlags, CaSharesCombineFlags, CaSharesCreateFlags } from "./shares_flags.ts";
+
+/** The action of `tlsboot ca shares create`. */
+export const createSharesAction: Action<CaSharesCreateFlags> = {
+  async run({ settings }: Input<CaSharesCreateFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+    const counts = readShareCounts(settings);
+    const files = createFilePort();
+    const keys = await findEncryptedKeys(settings, io, files);
+    const [first] = keys;
+    if (first === undefined) {
+      const where = settings.keyFile ?? authorityPaths(settings.dataDir).key;
+      throw new AppError("invalid", `cannot split a passphrase: the key "${where}" is not encrypted`, {
+        hint:
+          "encrypt it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW-KEY, and put it in place of the old one",
+      });
+    }
+    const { passphrases } = createCaKeys({ ...settings, signingKeyCommand: undefined }, io, files, signal);
+    for (const key of keys) await openKey(key, passphrases.getForOpening, files);
+    const passphrase = await passphrases.getForOpening(first.path);
+    const folder = resolve(io.cwd, settings.out ?? "");
+    const keyName = displayPath(first.path, io.cwd);
+    const written = await writeSharePages(
+      passphrase.reveal(),
+      { folder, keyName, ...counts },
+      { files, random: io.random, io },
+    );
+    const [text = ""] = written;
+    const { share } = await readShareFile(text, { io, files });
+    for (const path of written) io.stdout.write(line`${displayPath(path, io.cwd)}\n`);
+    io.stderr.write(
+      line`${
+        describeSet(share)
+      }; ${counts.threshold} of them open the key. Print the pages, check them with tlsboot ca ` +
+        "shares check, give them to their holders, and remove the files.\n",
+    );
+    return EXIT.done;
+  },
+};
+
+/** The action of `tlsboot ca shares check`. */
+export const checkSharesAction: Action<CaSharesCheckFlags> = {
+  async run({ args, settings }: Input<CaSharesCheckFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+    const files = createFilePort();
+    const shares: NamedShare[] = [];
+    let isGood = true;
+    for (const file of args.filter((arg) => arg !== TYPED_SHARES)) {
+      try {
+        const share = await readShareFile(file, { io, files });
+        io.stdout.write(line`${file}: ${describeShare(share.share)}\n`);
+        shares.push(share);
+      } catch (error) {
+        if (!isAppError(error, "share_invalid")) throw error;
+        isGood = false;
+        io.stdout.write(line`${file}: ${error.message}\n`);
+      }
+    }
+    if (args.length === 0 || args.includes(TYPED_SHARES)) {
+      const typed = await readShares([TYPED_SHARES], { io, files, signal });
+      if (!io.stdin.isTerminal) { for (const { share } of typed) io.stdout.write(line`${describeShare(share)}\n`); }
+      shares.push(...typed);
+    }
+    if (!isGood) return EXIT.no;
+    const fault = findShareFault(shares);
+    if (fault !== undefined) {
+      io.stdout.write(line`${fault.message}\n`);
+      return fault.kind === "too few" && shares.length > 0 ? EXIT.done : EXIT.no;
+    }
+    return await checkKeys(shares, settings, io, files);
+  },
+};
+
+async function checkKeys(
+  shares: readonly NamedShare[],
+  settings: KeyPlace,
+  io: Io,
+  files: FilePort,
+): Promise<ExitCode> {
+  const passphrase = await combineShares(shares);
+  if (!passphrase.ok) {
+    io.stdout.write(line`${passphrase.error.message}\n`);
+    return EXIT.no;
+  }
+  const keys = await findEncryptedKeys(settings, io, files);
+  if (keys.length === 0) {
+    io.stdout.write("the shares belong together; there is no encrypted key to open\n");
+    return EXIT.done;
+  }
+  const secret = new Secret(passphrase.value);
+  let isOpen = true;
+  for (const key of keys) {
+    try {
+      await openKey(key, () => Promise.resolve(secret), files);
+      io.stdout.write(line`the shares open ${displayPath(key.path, io.cwd)}\n`);
+    } catch (error) {
+      if (!isAppError(error, "passphrase_wrong")) throw error;
+      isOpen = false;
+      io.stdout.write(line`the shares do not open ${displayPath(key.path, io.cwd)}\n`);
+    }
+  }
+  return isOpen ? EXIT.done : EXIT.no;
+}
+
+/** The action of `tlsboot ca shares combine`. */
+export const combineSharesAction: Action<CaSharesCombineFlags> = {
+  async run({ settings }: Input<CaSharesCombineFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+    const files = createFilePort();
+    const { caPassphraseShare, out = "" } = settings;
+    const values = caPassphraseShare.length === 0 ? [TYPED_SHARES] : caPassphraseShare;
+    const passphrase = await readPassphraseOfShares(values, { io, files, signal });
+    const text = `${passphrase.reveal()}\n`;
+    if (out === "-") io.stdout.write(text);
+    else await files.createExclusive(resolve(io.cwd, out), text, SECRET_MODE);
+    return EXIT.done;
+  },
+};
+
+/** Reads `--shares` and `--threshold`, which go together. Throws UsageError when they do not. */
+export function readShareCounts(
+  { shares, threshold }: { readonly shares: number | undefined; readonly threshold: number | undefined },
+): ShareCounts {
+  if (shares === undefined || threshold === undefined) {
+    throw new UsageError("--shares and --threshold go together", "give both, such as --shares 3 --threshold 2");
+  }
+  if (threshold > shares) {
+    throw new UsageError(
+      `--threshold ${threshold} is more than --shares ${shares}`,
+      "want a threshold of at most the number of shares; with the same number, one lost share loses the key",
+    );
+  }
+  return { threshold, count: shares };
+}
+
+/** The flags that name the keys. */
+interface KeyPlace {
+  readonly keyFile: string | undefined;
+  readonly dataDir: string;
+}
+
+interface EncryptedKey {
+  readonly path: string;
+  readonly pem: string;
+}
+
+/** Finds the encrypted keys that flags name, or those of the CAs in the data directory; a missing key file is an error. */
+async function findEncryptedKeys(
+  { keyFile, dataDir }: KeyPlace,
+  io: Io,
+  files: FilePort,
+): Promise<readonly EncryptedKey[]> {
+  const paths = keyFile === undefined
+    ? (["serving", ...SPLIT_PURPOSES] as const).map((purpose) => authorityPaths(dataDir, purpose).key)
+    : [keyFile];
+  const keys: EncryptedKey[] = [];
+  for (const path of paths.map((one) => resolve(io.cwd, one))) {
+    const pem = await files.readText(path);
+    if (pem === undefined && keyFile !== undefined) {
+      throw new AppError("not_found", `cannot read key "${keyFile}": file does not exist`, {
+        hint: "check the path of --key-file",
+      });
+    }
+    if (pem !== undefined && detectKeyEncryption(pem) === "pkcs8") keys.push({ path, pem });
+  }
+  return keys;
+}
+
+async function openKey({ path, pem }: EncryptedKey, passphrase: PassphrasePort, files: FilePort): Promise<void> {
+  await checkPrivateFile(path, files);
+  const key = await openPrivateKey(pem, path, passphrase);
+  if (!key.ok) throw new AppError("key_invalid", `cannot open the key "${path}": ${key.error}`);
+}

@@ -1,0 +1,207 @@
+/** Shares of the passphrase of a CA key: made, checked, typed from paper, combined, and every way to give wrong ones. */
+import assert from "node:assert/strict";
+import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import type { CapturedIoOptions } from "../support/captured_io.ts";
+import { createSeededRandom } from "../support/seeded_random.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+
+const INIT = "ca init --shares 3 --threshold 2 --shares-out shares";
+const share = (number: number, folder = "shares") => `--ca-passphrase-share ${folder}/share-${number}-of-3.txt`;
+
+type Runner = (line: string, options?: CapturedIoOptions) => Promise<CapturedRun>;
+
+function runnerIn(cwd: string): Runner {
+  const random = createSeededRandom();
+  return (line, options = {}) => runCaptured(line.split(" "), { cwd, random, ...options });
+}
+
+async function done(run: Promise<CapturedRun>): Promise<CapturedRun> {
+  const ran = await run;
+  assert.equal(ran.code, 0, ran.stderr);
+  return ran;
+}
+
+/** The groups of a share as a holder reads them from the page. */
+async function readGroups(folder: TempFolder, number: number): Promise<readonly string[]> {
+  const text = await readFile(folder.join(`shares/share-${number}-of-3.txt`), "utf8");
+  return text.match(/[0-9A-Z]{4}-[0-9A-Z]{4}/g) ?? [];
+}
+
+test("tlsboot ca init --shares makes a key that every two of three shares open, and no one else", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  const made = await done(tlsboot(INIT));
+  assert.match(made.stdout, /share: shares\/share-3-of-3\.txt\n$/);
+  assert.match(await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY/);
+  const pages = await readdir(folder.join("shares"));
+  assert.equal(pages.length, 6);
+  for (const page of pages) assert.equal((await stat(folder.join(`shares/${page}`))).mode & 0o777, 0o600);
+  assert.match(
+    await readFile(folder.join("shares/share-1-of-3.html"), "utf8"),
+    /<th>Needed<\/th><td>2 of the 3 shares<\/td>/,
+  );
+  for (const [a, b] of [[1, 2], [3, 1], [2, 3]] as const) {
+    await done(tlsboot(`kubeconfig admin --force ${share(a)} ${share(b)}`));
+  }
+  const combined = await done(tlsboot(`ca shares combine --out passphrase ${share(1)} ${share(3)}`));
+  assert.equal(combined.stdout, "");
+  assert.equal((await stat(folder.join("passphrase"))).mode & 0o777, 0o600);
+  await done(tlsboot("kubeconfig admin --force --ca-passphrase-file passphrase"));
+  const passphrase = (await readFile(folder.join("passphrase"), "utf8")).trim();
+  assert.ok(!`${made.stdout}${made.stderr}`.includes(passphrase));
+});
+
+test("tlsboot ca init --shares continues an interrupted run with the shares that it wrote", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await done(tlsboot(INIT));
+  const page = await readFile(folder.join("shares/share-1-of-3.txt"), "utf8");
+  await unlink(folder.join("tlsboot-data/pki/ca.crt"));
+  await done(tlsboot(INIT));
+  await unlink(folder.join("tlsboot-data/pki/ca.crt"));
+  await unlink(folder.join("tlsboot-data/pki/ca.key"));
+  await done(tlsboot(INIT));
+  assert.equal(await readFile(folder.join("shares/share-1-of-3.txt"), "utf8"), page);
+  await done(tlsboot(`kubeconfig admin ${share(1)} ${share(2)}`));
+  const again = await tlsboot(INIT);
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /cannot create a CA: ".*ca\.crt" exists/);
+});
+
+test("tlsboot ca init --shares writes nothing over shares or keys that exist", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await done(tlsboot(INIT));
+  await unlink(folder.join("tlsboot-data/pki/ca.crt"));
+  const otherFolder = await tlsboot("ca init --shares 3 --threshold 2 --shares-out other");
+  assert.match(otherFolder.stderr, /cannot make shares: the key "tlsboot-data\/pki\/ca\.key" exists/);
+  await unlink(folder.join("shares/share-2-of-3.txt"));
+  const incomplete = await tlsboot(INIT);
+  assert.match(incomplete.stderr, /cannot use the folder "shares": it has 2 of 3 shares/);
+  for (
+    const [line, want] of [
+      ["ca init --shares 3", /--shares and --threshold go together/],
+      ["ca init --shares 3 --threshold 2", /--shares needs a folder/],
+      ["ca init --shares 3 --threshold 4 --shares-out x", /--threshold 4 is more than --shares 3/],
+      ["ca init --shares 3 --threshold 1 --shares-out x", /--threshold/],
+      [`${INIT} --encrypt-key`, /--shares makes a random passphrase/],
+      [`${INIT} --ca-passphrase-share x`, /--shares makes a random passphrase/],
+      ["ca init --data-dir z --ca-passphrase-file x --ca-passphrase-share y", /both give the passphrase/],
+    ] as const
+  ) {
+    const { code, stderr } = await tlsboot(line);
+    assert.equal(code, 2, line);
+    assert.match(stderr, want);
+  }
+});
+
+test("tlsboot ca shares create splits a passphrase that opens the key, and no other", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await writeFile(folder.join("pass"), "correct horse battery\n", { mode: 0o600 });
+  await writeFile(folder.join("wrong"), "battery horse\n", { mode: 0o600 });
+  await done(tlsboot("ca init --ca-passphrase-file pass"));
+  const create = "ca shares create --threshold 2 --shares 3 --out shares";
+  const wrong = await tlsboot(`${create} --ca-passphrase-file wrong`);
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, /the passphrase does not fit/);
+  await assert.rejects(stat(folder.join("shares")));
+  await done(tlsboot(`${create} --ca-passphrase-file pass`));
+  const again = await tlsboot(`${create} --ca-passphrase-file pass`);
+  assert.match(again.stderr, /cannot write a share: "shares\/share-1-of-3\.txt" exists/);
+  const checked = await done(tlsboot("ca shares check shares/share-1-of-3.txt shares/share-3-of-3.txt"));
+  assert.match(checked.stdout, /the shares open tlsboot-data\/pki\/ca\.key\n$/);
+  // A new set from the old one: for other holders.
+  await done(
+    tlsboot(`ca shares create --threshold 3 --shares 5 --out more --ca-passphrase-share - ${share(1)}`, {
+      stdin: `${(await readGroups(folder, 2)).join(" ")}\n`,
+    }),
+  );
+  const more = [1, 4, 5].map((number) => `more/share-${number}-of-5.txt`).join(" ");
+  assert.match((await done(tlsboot(`ca shares check ${more}`))).stdout, /the shares open tlsboot-data\/pki\/ca\.key\n/);
+  await done(tlsboot("ca init --data-dir plain"));
+  const plain = await tlsboot(`${create} --data-dir plain`);
+  assert.match(plain.stderr, /the key "plain\/pki\/ca\.key" is not encrypted\ntlsboot: hint: encrypt it/);
+});
+
+test("shares that are mistyped, mixed, repeated or too few are named", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await done(tlsboot(INIT));
+  await rename(folder.join("shares"), folder.join("first"));
+  await mkdir(folder.join("elsewhere"));
+  await done(tlsboot(`${INIT} --data-dir elsewhere`));
+  const path = folder.join("first/share-2-of-3.txt");
+  const page = await readFile(path, "utf8");
+  await writeFile(folder.join("first/open.txt"), page, { mode: 0o644 });
+  const admin = (...shares: readonly string[]) => tlsboot(`kubeconfig admin ${shares.join(" ")}`);
+  for (
+    const { given, code = 1, want } of [
+      {
+        given: [share(1, "first")],
+        want: /2 of the 3 shares of the set [0-9A-F]{6} are needed, and 1 is given: number 1/,
+      },
+      {
+        given: [share(1, "first"), share(2)],
+        want:
+          /"first\/share-1-of-3\.txt" is share 1 of 3 of the set (.{6}), and "shares\/share-2-of-3\.txt" is share 2/,
+      },
+      {
+        given: [share(1, "first"), share(1, "first")],
+        want: /"first\/share-1-of-3\.txt" and "first\/share-1-of-3\.txt" are the same share, number 1/,
+      },
+      {
+        given: [share(1), share(2)],
+        want: /the passphrase does not fit\ntlsboot: hint: give the passphrase of this key/,
+      },
+      { given: ["--ca-passphrase-share gone.txt"], want: /cannot read share "gone\.txt": file does not exist/ },
+      { given: ["--ca-passphrase-share first/open.txt"], want: /others may read it \(mode 644\)/ },
+      { given: ["--ca-passphrase-share tlsboot-data/pki/ca.key"], want: /cannot use share ".*ca\.key": group 1: / },
+    ]
+  ) {
+    const refused = await admin(...given);
+    assert.equal(refused.code, code);
+    assert.match(refused.stderr, want);
+  }
+  const groups = page.match(/[0-9A-Z]{4}-[0-9A-Z]{4}/g) ?? [];
+  const third = groups[2] ?? "";
+  await writeFile(path, page.replace(third, `${third.slice(0, -1)}${third.endsWith("0") ? "1" : "0"}`));
+  const mistyped = await admin(share(1, "first"), share(2, "first"));
+  assert.match(mistyped.stderr, /cannot use share "first\/share-2-of-3\.txt": group 3: it is mistyped/);
+  const checked = await tlsboot("ca shares check first/share-1-of-3.txt first/share-2-of-3.txt");
+  assert.equal(checked.code, 3);
+  assert.match(checked.stdout, /share-1-of-3\.txt: share 1 of 3 .*\n.*share-2-of-3\.txt": group 3/);
+  const foreign = await tlsboot("ca shares check shares/share-1-of-3.txt shares/share-2-of-3.txt");
+  assert.deepEqual([foreign.code, /the shares do not open tlsboot-data/.test(foreign.stdout)], [3, true]);
+});
+
+test("shares are typed group by group on a terminal, and a mistyped group is asked for again at once", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await done(tlsboot(INIT));
+  const [first, second] = [await readGroups(folder, 1), await readGroups(folder, 2)];
+  const typed = [first[0]?.toLowerCase(), "2222-2222x", ...first.slice(1), first.join(" "), second.join(" "), ""];
+  const admin = await tlsboot("kubeconfig admin --ca-passphrase-share -", {
+    isTerminal: true,
+    stdin: typed.join("\n"),
+  });
+  assert.equal(admin.code, 0, admin.stderr);
+  assert.match(
+    admin.stderr,
+    /^Share 1, group 1: \nShare 1, group 2 of 8: \nType group 2 again: it has 9 characters, want 8\.\nShare 1, group 2 of 8: \n/,
+  );
+  assert.match(admin.stderr, /This is share 1 of 3 of the set .{6}\.\nShare 2 of the 2 that are needed, group 1: \n/);
+  assert.match(admin.stderr, /This share does not fit: .* are the same share, number 1\.\n/);
+  assert.match(admin.stderr, /This is share 2 of 3 of the set .{6}\.\n$/);
+  for (const group of [...first, ...second]) assert.ok(!admin.stderr.includes(group));
+  // A share at the prompt for the passphrase is taken for what it is.
+  const pasted = await tlsboot("kubeconfig admin --force", {
+    isTerminal: true,
+    stdin: `${second.join(" ")}\n${first.join("\n")}\n`,
+  });
+  assert.equal(pasted.code, 0, pasted.stderr);
+  const ended = await tlsboot("kubeconfig admin --force --ca-passphrase-share -", { stdin: `${first.join(" ")}\n` });
+  assert.match(ended.stderr, /cannot combine the shares: 2 of the 3 shares .* are needed, and 1 is given/);
+});
