@@ -12,7 +12,7 @@ import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
-import { createFixedTemplate, runCertificateManager } from "./rotation.ts";
+import { createFixedSource, runCertificateManager } from "./rotation.ts";
 import { openCredentialStore } from "./certificate/credential_store.ts";
 
 const START = new Date("2026-01-01T00:00:00Z");
@@ -36,7 +36,7 @@ test("a certificate manager survives six weeks of failures", async () => {
   const manager = runCertificateManager({
     purpose: "client",
     store,
-    template: createFixedTemplate(TEMPLATE),
+    template: createFixedSource(TEMPLATE),
     // Pauses of up to a minute end by themselves; the test ends longer sleeps.
     clock: createImpatientClock(clock, 0, MINUTE),
     random: chance,

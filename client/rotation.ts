@@ -6,9 +6,11 @@
 import { type CredentialPair, parseCertificateChain } from "../core/bootstrap/credential_pair.ts";
 import {
   applyFailure,
+  applyRetirement,
   applyRotation,
   applyTemplateChange,
   BACKOFF_LIMIT,
+  type CaRetirement,
   type CertificateTemplate,
   decideNextStep,
   decideRotationDeadline,
@@ -33,6 +35,8 @@ export interface CertificateManagerOptions {
   readonly purpose: "client" | "serving";
   readonly store: CredentialStore;
   readonly template: TemplateSource;
+  /** The CAs that are being replaced, whose certificates are renewed early; `followNodeTrust` reads them. */
+  readonly retirement?: Source<CaRetirement | undefined>;
   /** Requests a certificate for a key and returns it as PEM; `createCertificateRequester` creates this function. */
   readonly requestCertificate: RequestCertificate;
   /**
@@ -70,31 +74,35 @@ const EXIT_AFTER_MS = 5 * 60_000;
  * store.
  */
 export async function runCertificateManager(options: CertificateManagerOptions, signal: AbortSignal): Promise<never> {
-  const { clock, random, template } = options;
+  const { clock, random, template, retirement = createFixedSource(undefined) } = options;
   let current = await findCurrent(options);
   let state = startRotation(current && toRotationCertificate(current.leaf), template.current(), clock.now());
   const rotation = createRotation(options);
   const health = createHealth(clock);
   while (true) {
     const change = template.changed();
+    const wake = AbortSignal.any([change, retirement.changed()]);
     if (template.current() !== state.template) state = applyTemplateChange(state, template.current());
+    if (retirement.current() !== state.retirement) state = applyRetirement(state, retirement.current());
     const either = AbortSignal.any([signal, change]);
+    const any = AbortSignal.any([signal, wake]);
     const step = decideNextStep(state, clock.now(), () => random.float());
     state = step.state;
     let pair: CredentialPair;
     try {
       if (step.kind === "sleep") {
-        await clock.sleepUntil(step.until, either);
+        await clock.sleepUntil(step.until, any);
         continue;
       }
       if (step.kind === "pause") {
-        await clock.sleep(step.ms, either);
+        await clock.sleep(step.ms, any);
         continue;
       }
-      pair = step.kind === "idle" ? await rejectOnAbort(either) : await rotation.rotate(step, either);
+      pair = step.kind === "idle" ? await rejectOnAbort(any) : await rotation.rotate(step, either);
     } catch (error) {
       signal.throwIfAborted();
       if (change.aborted) continue; // the template changed: the request was for the previous one
+      if (step.kind !== "request" && wake.aborted) continue;
       if (!(error instanceof AppError)) throw error;
       state = fail(options, state, error);
       if (options.purpose === "serving") continue;
@@ -313,33 +321,39 @@ export function createCertificateRequester(options: CertificateRequesterOptions)
   };
 }
 
-/** Provides the current template and signals a change of it. */
-export interface TemplateSource {
-  current(): CertificateTemplate | undefined;
-  /** Returns a signal that fires when the template changes after this call. */
+/** Provides a value and signals a change of it. */
+export interface Source<T> {
+  current(): T;
+  /** Returns a signal that fires when the value changes after this call. */
   changed(): AbortSignal;
 }
 
+/** A source whose value can be replaced. */
+export interface Holder<T> extends Source<T> {
+  set(value: T): void;
+}
+
+/** Provides the current template; undefined while nothing can be requested. */
+export type TemplateSource = Source<CertificateTemplate | undefined>;
+
 /** A source whose template can be replaced. */
-export interface TemplateHolder extends TemplateSource {
-  set(template: CertificateTemplate | undefined): void;
-}
+export type TemplateHolder = Holder<CertificateTemplate | undefined>;
 
-/** Creates a source whose template never changes. */
-export function createFixedTemplate(template: CertificateTemplate): TemplateSource {
+/** Creates a source whose value never changes. */
+export function createFixedSource<T>(value: T): Source<T> {
   const never = new AbortController().signal;
-  return { current: () => template, changed: () => never };
+  return { current: () => value, changed: () => never };
 }
 
-/** Creates a source whose template is set by its owner. */
-export function createTemplateHolder(initial: CertificateTemplate | undefined): TemplateHolder {
-  let template = initial;
+/** Creates a source whose value is set by its owner. */
+export function createHolder<T>(initial: T): Holder<T> {
+  let value = initial;
   let change = new AbortController();
   return {
-    current: () => template,
+    current: () => value,
     changed: () => change.signal,
     set(next) {
-      template = next;
+      value = next;
       const previous = change;
       change = new AbortController();
       previous.abort();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CertificateTemplate } from "../core/bootstrap/rotation.ts";
+import type { CaRetirement, CertificateTemplate } from "../core/bootstrap/rotation.ts";
 import { AppError, type ErrorCode } from "../core/errors.ts";
 import { errorFromStatus, unauthorized } from "../core/kube/status.ts";
 import { findKeyAlgorithm, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys.ts";
@@ -13,8 +13,9 @@ import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_fil
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
 import {
   createCertificateRequester,
-  createFixedTemplate,
-  createTemplateHolder,
+  createFixedSource,
+  createHolder,
+  type Holder,
   isServerHealthy,
   runCertificateManager,
   type TemplateHolder,
@@ -48,6 +49,7 @@ interface Fixture extends AsyncDisposable {
   readonly templates: CertificateTemplate[];
   readonly files: MemoryFiles;
   readonly template: TemplateHolder;
+  readonly retirement: Holder<CaRetirement | undefined>;
   readonly keys: PrivateKey[];
   /** Resolves with the error that ended the manager. */
   readonly ended: Promise<unknown>;
@@ -87,7 +89,8 @@ async function fixture(options: FixtureOptions): Promise<Fixture> {
   const requests: string[] = [];
   const templates: CertificateTemplate[] = [];
   const keys: PrivateKey[] = [];
-  const template = createTemplateHolder(options.template === "none" ? undefined : options.template ?? TEMPLATE);
+  const template = createHolder(options.template === "none" ? undefined : options.template ?? TEMPLATE);
+  const retirement = createHolder<CaRetirement | undefined>(undefined);
   async function issue(key: PrivateKey, wanted: CertificateTemplate): Promise<string> {
     const now = clock.now();
     const { commonName, organizations, dnsNames, ipAddresses } = wanted;
@@ -109,6 +112,7 @@ async function fixture(options: FixtureOptions): Promise<Fixture> {
     purpose: options.purpose ?? "client",
     keyAlgorithm: options.keyAlgorithm,
     template,
+    retirement,
     clock: options.isPatient === true ? clock : createImpatientClock(clock, 0, MINUTE),
     random: { float: () => 0.5, bytes: (length) => new Uint8Array(length) },
     logger,
@@ -131,6 +135,7 @@ async function fixture(options: FixtureOptions): Promise<Fixture> {
     templates,
     files,
     template,
+    retirement,
     keys,
     ended,
     rotated: (count) =>
@@ -288,6 +293,24 @@ test("runCertificateManager() drops a request for a template that is no longer w
   assert.deepEqual(f.templates, [TEMPLATE, WIDER]);
 });
 
+test("runCertificateManager() renews early for a CA that is being replaced, once when the signer still uses it", async () => {
+  await using f = await fixture({ initial: true });
+  await f.rotated(0);
+  const keyId = (await f.store.current())?.leaf.authorityKeyId ?? assert.fail();
+  f.retirement.set({ keyIds: ["00"], renewAt: new Date(START.getTime() + HOUR) });
+  await f.clock.advance(2 * HOUR);
+  assert.deepEqual(f.requests, []);
+  f.retirement.set({ keyIds: ["00", keyId], renewAt: new Date(START.getTime() + 3 * HOUR) });
+  await until(() => f.clock.sleepers > 0);
+  await f.clock.advance(HOUR);
+  await f.rotated(1);
+  await f.clock.advance(7 * HOUR);
+  assert.deepEqual(f.requests, ["current 10800"]);
+  await f.clock.advance(HOUR);
+  await f.rotated(2);
+  assert.equal(f.requests.length, 2);
+});
+
 test("runCertificateManager() waits while there is no template", async () => {
   await using f = await fixture({ initial: false, template: "none", purpose: "serving" });
   await f.clock.advance(HOUR);
@@ -310,7 +333,7 @@ test("runCertificateManager() refuses a corrupt store", async () => {
   const manager = runCertificateManager({
     purpose: "client",
     store,
-    template: createFixedTemplate(TEMPLATE),
+    template: createFixedSource(TEMPLATE),
     clock,
     random: { float: () => 0, bytes: (length) => new Uint8Array(length) },
     logger: createMemoryLogger(),

@@ -20,7 +20,7 @@ import {
 } from "./serving.ts";
 import { createTlsTransport } from "./transport/tls_transport.ts";
 import type { ServingNames } from "../core/bootstrap/node_addresses.ts";
-import { createTemplateHolder, type TemplateHolder } from "./rotation.ts";
+import { createHolder, type TemplateHolder } from "./rotation.ts";
 
 const NAME = parseNodeName("n1");
 assert.ok(NAME.ok);
@@ -195,7 +195,7 @@ interface Following extends AsyncDisposable {
 
 function follow(initial: ServingNames): Following {
   const clock = createFakeClock();
-  const template = createTemplateHolder(createServingTemplate(nodeName, initial));
+  const template = createHolder(createServingTemplate(nodeName, initial));
   const abort = new AbortController();
   let now = initial;
   const readNames = () => Promise.resolve(now);

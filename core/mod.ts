@@ -343,11 +343,14 @@ export { createNodeCsrName, type NodeCsrNameParts } from "./csr/csr_name.ts";
 export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./bootstrap/credential_pair.ts";
 export {
   applyFailure,
+  applyRetirement,
   applyRotation,
   applyTemplateChange,
+  type CaRetirement,
   type CertificateTemplate,
   decideNextStep,
   decideRotationDeadline,
+  findCaRetirement,
   type RotationCertificate,
   type RotationState,
   type RotationStep,

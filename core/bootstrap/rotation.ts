@@ -2,6 +2,7 @@
  * Decides when a client certificate is renewed, as data and a pure step (client-go
  * `util/certificate/certificate_manager.go`). The loop that sleeps and sends requests is `client/rotation.ts`.
  */
+import { createHash } from "node:crypto";
 import type { CertificateFacts } from "../pki/certificate.ts";
 
 /** The facts about the current leaf certificate that rotation depends on. */
@@ -12,13 +13,15 @@ export interface RotationCertificate {
   readonly organizations: readonly string[];
   readonly dnsNames: readonly string[];
   readonly ipAddresses: readonly string[];
+  /** The key identifier of the CA that issued it, as lower-case hex. */
+  readonly authorityKeyId?: string | undefined;
 }
 
 /** Takes the facts from a parsed certificate. */
 export function toRotationCertificate(leaf: CertificateFacts): RotationCertificate {
-  const { notBefore, notAfter, subject, dnsNames, ipAddresses } = leaf;
+  const { notBefore, notAfter, subject, dnsNames, ipAddresses, authorityKeyId } = leaf;
   const { commonName, organizations } = subject;
-  return { notBefore, notAfter, commonName, organizations, dnsNames, ipAddresses };
+  return { notBefore, notAfter, commonName, organizations, dnsNames, ipAddresses, authorityKeyId };
 }
 
 /** The subject and names that the certificate should have. */
@@ -27,6 +30,58 @@ export interface CertificateTemplate {
   readonly organizations: readonly string[];
   readonly dnsNames: readonly string[];
   readonly ipAddresses: readonly string[];
+}
+
+/** CAs that are being replaced, and when this machine renews the certificates that they issued. */
+export interface CaRetirement {
+  /** The subject key identifiers of the CAs, as lower-case hex. */
+  readonly keyIds: readonly string[];
+  readonly renewAt: Date;
+}
+
+/** The annotations of the trust bundle with which a server asks for an early renewal. */
+export const RETIREMENT_ANNOTATIONS = {
+  /** The subject key identifiers of the CAs that are being replaced, as lower-case hex, joined by commas. */
+  keyIds: "tlsboot/retiring-ca",
+  /** The begin of the time in which their certificates are renewed (RFC 3339). */
+  from: "tlsboot/renew-from",
+  /** The end of that time. */
+  by: "tlsboot/renew-by",
+} as const;
+
+/**
+ * Reads from the annotations of trust bundles which CAs are being replaced. The machine's time within the window is
+ * chosen by a hash of its name, so that all machines together are spread evenly and a restart changes nothing. While one
+ * bundle replaces another, the later window counts. Undefined when no bundle asks for a renewal that can be understood.
+ */
+export function findCaRetirement(
+  annotations: readonly (Readonly<Record<string, string>> | undefined)[],
+  nodeName: string,
+): CaRetirement | undefined {
+  const [latest] = annotations.flatMap((one) => parseRetirement(one ?? {})).sort((a, b) => b.from - a.from);
+  if (latest === undefined) return undefined;
+  const renewAt = new Date(Math.floor(latest.from + (latest.by - latest.from) * getShare(nodeName)));
+  return { keyIds: latest.keyIds, renewAt };
+}
+
+function parseRetirement(
+  annotations: Readonly<Record<string, string>>,
+): readonly { readonly keyIds: readonly string[]; readonly from: number; readonly by: number }[] {
+  const keyIds = (annotations[RETIREMENT_ANNOTATIONS.keyIds] ?? "").split(",").map((id) => id.trim().toLowerCase())
+    .filter((id) => id !== "");
+  const from = Date.parse(annotations[RETIREMENT_ANNOTATIONS.from] ?? "");
+  const by = Date.parse(annotations[RETIREMENT_ANNOTATIONS.by] ?? "");
+  return keyIds.length > 0 && from <= by ? [{ keyIds, from, by }] : [];
+}
+
+/** Maps a name to a number in [0, 1), evenly for many names. */
+function getShare(name: string): number {
+  return createHash("sha256").update(name).digest().readUInt32BE(0) / 2 ** 32;
+}
+
+/** Reports whether two retirements ask this machine for the same renewal. */
+export function isSameRetirement(a: CaRetirement | undefined, b: CaRetirement | undefined): boolean {
+  return a?.renewAt.getTime() === b?.renewAt.getTime() && a?.keyIds.join() === b?.keyIds.join();
 }
 
 /** The state of a rotation between two steps. */
@@ -42,6 +97,10 @@ export interface RotationState {
   readonly failures: number;
   /** The earliest time of the next attempt, after the pause that follows an attempt. */
   readonly notUntil: Date | undefined;
+  /** The CAs that are being replaced. */
+  readonly retirement?: CaRetirement | undefined;
+  /** A retirement for which a renewal changed nothing, because the signer still uses the CA; it is not tried again. */
+  readonly fruitless?: CaRetirement | undefined;
 }
 
 /** The next action of the loop, which continues with `state`. */
@@ -91,7 +150,9 @@ export function startRotation(
 export function decideNextStep(state: RotationState, now: Date, random: () => number): RotationStep {
   const deadline = state.deadline ?? (state.forced ? AT_ONCE : decideDeadline(state, random));
   const settled: RotationState = { ...state, deadline };
-  if (deadline > now) return { kind: "sleep", until: deadline, state: settled };
+  const early = findEarlyDeadline(state);
+  const until = early !== undefined && early < deadline ? early : deadline;
+  if (until > now) return { kind: "sleep", until, state: settled };
   const pauseMs = state.notUntil === undefined ? 0 : state.notUntil.getTime() - now.getTime();
   // A longer pause than the longest one means that the clock was set back.
   if (pauseMs > 0 && pauseMs <= LATE_RETRY_PAUSE_MS) return { kind: "pause", ms: pauseMs, state: settled };
@@ -106,6 +167,7 @@ export function applyRotation(state: RotationState, certificate: RotationCertifi
   return {
     ...state,
     certificate,
+    fruitless: isRetiring(certificate, state.retirement) ? state.retirement : undefined,
     forced: false,
     deadline: undefined,
     failures: 0,
@@ -116,6 +178,27 @@ export function applyRotation(state: RotationState, certificate: RotationCertifi
 /** The state after a template change: a new round, which requests at once unless the certificate already satisfies it. */
 export function applyTemplateChange(state: RotationState, template: CertificateTemplate | undefined): RotationState {
   return { ...state, template, deadline: undefined, failures: 0, notUntil: undefined };
+}
+
+/** The state after the cluster has begun or ended to replace a CA, or has chosen another time for the renewal. */
+export function applyRetirement(state: RotationState, retirement: CaRetirement | undefined): RotationState {
+  return { ...state, retirement };
+}
+
+/** The time of the early renewal; undefined when there is none, or a renewal for this reason has changed nothing. */
+function findEarlyDeadline({ certificate, retirement, fruitless }: RotationState): Date | undefined {
+  return isRetiring(certificate, retirement) && !isSameRetirement(retirement, fruitless)
+    ? retirement?.renewAt
+    : undefined;
+}
+
+/** Reports whether a certificate was issued by a CA that is being replaced. */
+export function isRetiring(
+  certificate: Pick<RotationCertificate, "authorityKeyId"> | undefined,
+  retirement: CaRetirement | undefined,
+): boolean {
+  const keyId = certificate?.authorityKeyId;
+  return keyId !== undefined && retirement?.keyIds.includes(keyId) === true;
 }
 
 /** The state after a failed attempt: pauses of 2, 4, 8 and 16 s, then always 32 s. */

@@ -3,12 +3,16 @@ import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import {
   applyFailure,
+  applyRetirement,
   applyRotation,
   applyTemplateChange,
+  type CaRetirement,
   type CertificateTemplate,
   decideNextStep,
   decideRotationDeadline,
+  findCaRetirement,
   getPairStatus,
+  isSameRetirement,
   type RotationCertificate,
   satisfiesTemplate,
   startRotation,
@@ -215,3 +219,106 @@ for (
     });
   });
 }
+
+const OLD_KEY = "aa01";
+const WINDOW = {
+  "tlsboot/retiring-ca": OLD_KEY,
+  "tlsboot/renew-from": "2026-01-01T01:00:00Z",
+  "tlsboot/renew-by": "2026-01-01T02:00:00Z",
+};
+
+for (
+  const { name, annotations, keyIds } of [
+    { name: "one CA", annotations: [WINDOW], keyIds: [OLD_KEY] },
+    { name: "two CAs", annotations: [{ ...WINDOW, "tlsboot/retiring-ca": "AA01, bb02" }], keyIds: [OLD_KEY, "bb02"] },
+    { name: "a bundle without annotations beside it", annotations: [undefined, {}, WINDOW], keyIds: [OLD_KEY] },
+    {
+      name: "a later window, which counts",
+      annotations: [
+        WINDOW,
+        {
+          ...WINDOW,
+          "tlsboot/retiring-ca": "bb02",
+          "tlsboot/renew-from": "2026-01-01T01:30:00Z",
+        },
+      ],
+      keyIds: ["bb02"],
+    },
+    { name: "nothing", annotations: [], keyIds: undefined },
+    { name: "no CA", annotations: [{ ...WINDOW, "tlsboot/retiring-ca": " , " }], keyIds: undefined },
+    { name: "no time", annotations: [{ ...WINDOW, "tlsboot/renew-by": "soon" }], keyIds: undefined },
+    {
+      name: "an end before the begin",
+      annotations: [{ ...WINDOW, "tlsboot/renew-by": "2025-01-01T00:00:00Z" }],
+      keyIds: undefined,
+    },
+  ]
+) {
+  test(`findCaRetirement() understands ${name}`, () => {
+    const found = findCaRetirement(annotations, "n1");
+    assert.deepEqual(found?.keyIds, keyIds);
+    if (found === undefined) return;
+    assert.ok(found.renewAt >= at(HOUR) && found.renewAt < at(2 * HOUR), found.renewAt.toISOString());
+    assert.ok(isSameRetirement(found, findCaRetirement(annotations, "n1")), "the same again after a restart");
+  });
+}
+
+test("findCaRetirement() spreads two hundred machines evenly over the window", () => {
+  const tenths = Array.from({ length: 10 }, () => 0);
+  for (let index = 0; index < 200; index++) {
+    const { renewAt } = findCaRetirement([WINDOW], `node-${index}`) ?? assert.fail();
+    tenths[Math.floor((renewAt.getTime() - at(HOUR).getTime()) / (HOUR / 10))]!++;
+  }
+  assert.ok(Math.min(...tenths) >= 10 && Math.max(...tenths) <= 32, tenths.join(" "));
+});
+
+const RETIREMENT: CaRetirement = { keyIds: [OLD_KEY], renewAt: at(2 * HOUR) };
+
+for (
+  const { name, authorityKeyId, retirement = RETIREMENT, want } of [
+    { name: "at its time, not at 70 %", authorityKeyId: OLD_KEY, want: at(2 * HOUR) },
+    { name: "at 70 % when another CA issued it", authorityKeyId: "bb02", want: at(7 * HOUR) },
+    { name: "at 70 % when its CA is unknown", authorityKeyId: undefined, want: at(7 * HOUR) },
+    {
+      name: "at 70 % when that is earlier",
+      authorityKeyId: OLD_KEY,
+      retirement: { ...RETIREMENT, renewAt: at(9 * HOUR) },
+      want: at(7 * HOUR),
+    },
+  ]
+) {
+  test(`decideNextStep() renews a certificate of a CA that is being replaced: ${name}`, () => {
+    const start = startRotation(certificate({ authorityKeyId }), TEMPLATE, NOW);
+    const step = decideNextStep(applyRetirement(start, retirement), NOW, () => 0);
+    assert.deepEqual(step.kind === "sleep" && step.until, want);
+  });
+}
+
+test("decideNextStep() renews at once when the time has passed, such as after a restart, and once only", () => {
+  const retiring = certificate({ authorityKeyId: OLD_KEY });
+  const start = applyRetirement(startRotation(retiring, TEMPLATE, at(3 * HOUR)), RETIREMENT);
+  const first = decideNextStep(start, at(3 * HOUR), () => 0);
+  assert.equal(first.kind, "request");
+
+  // The signer still uses the old CA: the next renewal is that of every certificate.
+  const same = applyRotation(first.state, { ...retiring, notAfter: at(20 * HOUR) }, at(3 * HOUR));
+  const second = decideNextStep(same, at(4 * HOUR), () => 0);
+  assert.deepEqual(second.kind === "sleep" && second.until, at(14 * HOUR));
+
+  // The CA is being replaced once more: one more attempt.
+  const again = applyRetirement(second.state, { ...RETIREMENT, renewAt: at(5 * HOUR) });
+  const third = decideNextStep(again, at(4 * HOUR), () => 0);
+  assert.deepEqual(third.kind === "sleep" && third.until, at(5 * HOUR));
+
+  // After a certificate of another CA nothing is due, and an abort makes that CA the one to leave.
+  const other = applyRotation(third.state, { ...retiring, authorityKeyId: "bb02" }, at(5 * HOUR));
+  assert.deepEqual(decideNextStep(other, at(6 * HOUR), () => 0.5).kind, "sleep");
+  const aborted = applyRetirement(other, { keyIds: ["bb02"], renewAt: at(6 * HOUR) });
+  assert.equal(decideNextStep(aborted, at(6 * HOUR), () => 0.5).kind, "request");
+});
+
+test("decideNextStep() sleeps on when the replacement of the CA ends before its time", () => {
+  const start = applyRetirement(startRotation(certificate({ authorityKeyId: OLD_KEY }), TEMPLATE, NOW), RETIREMENT);
+  const step = decideNextStep(applyRetirement(start, undefined), at(3 * HOUR), () => 0);
+  assert.deepEqual(step.kind === "sleep" && step.until, at(7 * HOUR));
+});

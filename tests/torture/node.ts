@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
 import { bootstrap, CLIENT_STORE_PREFIX, createKubeconfigFinder } from "../../client/bootstrap.ts";
-import { createCertificateRequester, createFixedTemplate, runCertificateManager } from "../../client/rotation.ts";
+import { createCertificateRequester, createFixedSource, runCertificateManager } from "../../client/rotation.ts";
 import type { Connect } from "../../client/transport/connect.ts";
 import type { TlsTransport } from "../../client/transport/tls_transport.ts";
 import { openCredentialStore } from "../../client/certificate/credential_store.ts";
@@ -130,7 +130,7 @@ export function beginLife(options: NodeOptions, number: number, files: FilePort)
       await runCertificateManager({
         purpose: "client",
         store,
-        template: createFixedTemplate({ ...toNodeSubject(nodeName), dnsNames: [], ipAddresses: [] }),
+        template: createFixedSource({ ...toNodeSubject(nodeName), dnsNames: [], ipAddresses: [] }),
         requestCertificate: createCertificateRequester({
           signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
           usages: (algorithm) => getKubeletUsages("renewal", algorithm),

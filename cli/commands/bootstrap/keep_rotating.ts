@@ -3,8 +3,8 @@ import { CLIENT_STORE_PREFIX, ifAccepted } from "../../../client/bootstrap.ts";
 import { forgetKey, keepKey } from "../../../client/certificate/kept_key.ts";
 import {
   createCertificateRequester,
-  createFixedTemplate,
-  createTemplateHolder,
+  createFixedSource,
+  createHolder,
   runCertificateManager,
 } from "../../../client/rotation.ts";
 import { type CredentialStore, openCredentialStore } from "../../../client/certificate/credential_store.ts";
@@ -74,7 +74,7 @@ async function rotateClient(context: RotationContext, store: CredentialStore, si
     purpose: "client",
     store,
     keyAlgorithm,
-    template: createFixedTemplate({ ...toNodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] }),
+    template: createFixedSource({ ...toNodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] }),
     async requestCertificate(key, template, credentials, signal) {
       const isExpired = credentials === "bootstrap" && await store.current() !== undefined;
       if (!isExpired) return await request(key, template, credentials, signal);
@@ -107,7 +107,7 @@ async function rotateServing(context: RotationContext, client: CredentialStore, 
   const { clock, random } = io;
   const store = await openCredentialStore({ files, clock, certDir: machine.certDir, prefix: SERVING_STORE_PREFIX });
   const readNames = () => readServingNames(settings, machine, files);
-  const template = createTemplateHolder(createServingTemplate(machine.nodeName, await readNames()));
+  const template = createHolder(createServingTemplate(machine.nodeName, await readNames()));
   const manager = runCertificateManager({
     purpose: "serving",
     store,
