@@ -1,5 +1,6 @@
 /** `tlsboot trust list` and `trust fetch`, at an API that each test makes answer or fail. */
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { mkdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { run } from "../../cli/run.ts";
@@ -279,4 +280,30 @@ test("trust fetch --watch starts before the API does, and writes when a folder t
   await mkdir(folder.join("folder"));
   await eventually("the file", async () => (await stat(folder.join("folder/out.pem")).catch(() => undefined)) && true);
   await rm(folder.join("folder"), { recursive: true });
+});
+
+test("trust fetch reports the CAs of the API server to the cluster, once a program has them", async () => {
+  await using folder = await createTempFolder();
+  await using api = await startFakeApi();
+  const reports: unknown[] = [];
+  api.intercept = ({ method, path, body }) => {
+    if (method !== "POST") return undefined;
+    reports.push([path, (body as { spec: unknown }).spec]);
+    return { status: 201, body };
+  };
+  await connectTo(api, folder);
+  const pem = await createCaPem("one");
+  publish(api, "pods", pem);
+  publish(api, "kubernetes.io:kube-apiserver-serving:a", pem, "kubernetes.io/kube-apiserver-serving");
+  const selection = ["trust", "fetch", "--signer-name", "kubernetes.io/kube-apiserver-serving", "--out"];
+  assert.equal((await tlsboot(folder, "trust", "fetch", "pods", "--out", "pods.pem")).code, 0);
+  assert.equal((await tlsboot(folder, ...selection, "first.pem", "--exec", "exit 1")).code, 1);
+  assert.deepEqual(reports, []);
+  assert.equal((await tlsboot(folder, ...selection, "second.pem", "--exec", "true")).code, 0);
+  const fingerprint = new X509Certificate(pem).fingerprint256.replaceAll(":", "").toLowerCase();
+  assert.deepEqual(reports, [["/apis/tlsboot/v1alpha1/trustreports", { trusted: [fingerprint] }]]);
+  api.intercept = ({ method }) => method === "POST" ? failure(500, "InternalError", "broken") : undefined;
+  const refused = await tlsboot(folder, ...selection, "third.pem");
+  assert.equal(refused.code, 0);
+  assert.match(refused.stderr, /the file is written, but the cluster did not take the report/);
 });

@@ -255,7 +255,8 @@ export function failure(code: number, reason: string, message: string): FakeAnsw
 
 function isSelected(object: KubeObject, query: URLSearchParams): boolean {
   const selector = query.get("fieldSelector") ?? "";
-  return selector === "" || selector === `metadata.name=${object.metadata.name}`;
+  const { metadata: { name }, spec } = object as KubeObject & { readonly spec?: { readonly signerName?: string } };
+  return ["", `metadata.name=${name}`, `spec.signerName=${spec?.signerName}`].includes(selector);
 }
 
 function send(response: ServerResponse, type: string, object: unknown): void {

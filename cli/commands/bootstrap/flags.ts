@@ -89,7 +89,8 @@ export const BOOTSTRAP_FLAGS = {
   rotateCertificates: switchFlag({
     summary:
       "Keep running, and renew each certificate at 70 to 90 % of its lifetime, the serving certificate also when " +
-      "this machine's addresses change.",
+      "this machine's addresses change, and both early when their CA is being replaced. The CAs in the kubeconfig follow " +
+      "those that the cluster publishes.",
   }),
   wait: durationFlag({ default: "1h", summary: "How long to wait for approval and certificate." }),
   exec: textFlag({

@@ -1,4 +1,7 @@
-/** Renews a machine's certificates: a certificate manager for each, and a follower of the machine's addresses. */
+/**
+ * Renews a machine's certificates: a certificate manager for each, a follower of the machine's addresses, and one of the
+ * cluster's CAs.
+ */
 import { CLIENT_STORE_PREFIX, ifAccepted } from "../../../client/bootstrap.ts";
 import { forgetKey, keepKey } from "../../../client/certificate/kept_key.ts";
 import {
@@ -6,10 +9,13 @@ import {
   createFixedSource,
   createHolder,
   runCertificateManager,
+  type Source,
 } from "../../../client/rotation.ts";
 import { type CredentialStore, openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { adoptKubeconfigPair, connectAsNode } from "../../../client/node_kubeconfig.ts";
+import { followNodeTrust, type TrustChange } from "../../../client/node_trust.ts";
 import { followServingAddresses, SERVING_STORE_PREFIX } from "../../../client/serving.ts";
+import type { CaRetirement } from "../../../core/bootstrap/rotation.ts";
 import { createServingTemplate, getKubeletUsages, toNodeSubject } from "../../../core/bootstrap/node_name.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import type { BootstrapFlags } from "./flags.ts";
@@ -26,12 +32,17 @@ export interface RotationContext {
   readonly tools: Tools;
   /** Receives each new pair; `isFirst` is true when there was none before. The rotation waits for it. */
   readonly onChange: (change: PairChange, isFirst: boolean) => Promise<void>;
+  /** Receives each change of the CAs in the kubeconfig, which is stored already. */
+  readonly onTrust: (change: TrustChange) => void;
 }
+
+/** Names the CAs that are being replaced; the follower of the trust bundle sets it, and the managers renew for it. */
+type Retirement = Source<CaRetirement | undefined>;
 
 /** Runs until the signal fires or one of the managers ends; then the others end too. */
 export async function keepRotating(context: RotationContext, signal: AbortSignal): Promise<never> {
-  const { settings, machine, tools } = context;
-  const { files, connect, io } = tools;
+  const { settings, machine, tools, onTrust } = context;
+  const { files, connect, io, logger } = tools;
   const store = await openCredentialStore({
     files,
     clock: io.clock,
@@ -41,9 +52,14 @@ export async function keepRotating(context: RotationContext, signal: AbortSignal
   await adoptKubeconfigPair({ kubeconfigPath: machine.kubeconfigPath, store, files, connect });
   const end = new AbortController();
   const either = AbortSignal.any([signal, end.signal]);
+  const retirement = createHolder<CaRetirement | undefined>(undefined);
+  const { kubeconfigPath, nodeName } = machine;
+  const { clock, random } = io;
+  const trust = { kubeconfigPath, nodeName, store, files, connect, retirement, onStored: onTrust };
   const parts = [
-    rotateClient(context, store, either),
-    ...(settings.serving ? [rotateServing(context, store, either)] : []),
+    rotateClient(context, store, retirement, either),
+    ...(settings.serving ? [rotateServing(context, store, retirement, either)] : []),
+    followNodeTrust({ ...trust, clock, random, logger }, either),
   ];
   try {
     return await Promise.race(parts);
@@ -53,7 +69,12 @@ export async function keepRotating(context: RotationContext, signal: AbortSignal
   }
 }
 
-async function rotateClient(context: RotationContext, store: CredentialStore, signal: AbortSignal): Promise<never> {
+async function rotateClient(
+  context: RotationContext,
+  store: CredentialStore,
+  retirement: Retirement,
+  signal: AbortSignal,
+): Promise<never> {
   const { settings, machine, tools, onChange } = context;
   const { io, files, connect, logger, findCluster } = tools;
   const { clock, random } = io;
@@ -75,6 +96,7 @@ async function rotateClient(context: RotationContext, store: CredentialStore, si
     store,
     keyAlgorithm,
     template: createFixedSource({ ...toNodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] }),
+    retirement,
     async requestCertificate(key, template, credentials, signal) {
       const isExpired = credentials === "bootstrap" && await store.current() !== undefined;
       if (!isExpired) return await request(key, template, credentials, signal);
@@ -101,7 +123,12 @@ async function rotateClient(context: RotationContext, store: CredentialStore, si
   }, signal);
 }
 
-async function rotateServing(context: RotationContext, client: CredentialStore, signal: AbortSignal): Promise<never> {
+async function rotateServing(
+  context: RotationContext,
+  client: CredentialStore,
+  retirement: Retirement,
+  signal: AbortSignal,
+): Promise<never> {
   const { settings, machine, tools, onChange } = context;
   const { io, files, connect, logger } = tools;
   const { clock, random } = io;
@@ -113,6 +140,7 @@ async function rotateServing(context: RotationContext, client: CredentialStore, 
     store,
     keyAlgorithm: machine.keyAlgorithm,
     template,
+    retirement,
     requestCertificate: createCertificateRequester({
       signerName: KUBELET_SERVING_SIGNER,
       usages: (algorithm) => getKubeletUsages("serving", algorithm),

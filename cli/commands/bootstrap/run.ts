@@ -4,6 +4,7 @@ import { createConnector } from "../../../client/transport/connect.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { connectAsNode } from "../../../client/node_kubeconfig.ts";
+import type { TrustChange } from "../../../client/node_trust.ts";
 import { bootstrapServing, type ServingOutcome } from "../../../client/serving.ts";
 import { resolve } from "node:path";
 import { formatTime } from "../../../core/kube/meta.ts";
@@ -86,7 +87,10 @@ export async function run(
     reportShortenedLifetime(change.pair.leaf, settings, io);
     report(await runHooksFor(change));
   };
-  return await keepRotating({ settings, machine, tools, onChange }, signal);
+  const onTrust = (change: TrustChange): void => {
+    io.stdout.write(escapeText(describeTrustChange(change, io.cwd)));
+  };
+  return await keepRotating({ settings, machine, tools, onChange, onTrust }, signal);
 }
 
 /** Runs the hooks for a change and resolves with the failures. */
@@ -214,6 +218,11 @@ function describeServing({ kind, pair, certificatePath }: ServingOutcome, cwd: s
   return `serving certificate of ${[...dnsNames, ...ipAddresses].join(", ")} issued, valid until ${formatTime(notAfter)}
 serving certificate and key: ${path}
 `;
+}
+
+function describeTrustChange({ path, fingerprints, added, removed }: TrustChange, cwd: string): string {
+  const count = fingerprints.length === 1 ? "1 CA is" : `${fingerprints.length} CAs are`;
+  return `${displayPath(path, cwd)}: ${count} trusted now (${added} new, ${removed} removed)\n`;
 }
 
 function describeChange({ purpose, pair, certificatePath }: PairChange, isFirst: boolean, cwd: string): string {

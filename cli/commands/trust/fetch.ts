@@ -1,16 +1,15 @@
 /** Writes ClusterTrustBundles into a file for programs that are not in the cluster: once, or after each change. */
 import { resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
-import { createObjectStore } from "../../../client/objects/object_store.ts";
+import { checkBundleFile } from "../../../client/node_trust.ts";
 import { reconnectDelayMs } from "../../../client/objects/reflector.ts";
-import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
-import type { ClusterTrustBundle } from "../../../core/kube/certificates_v1.ts";
-import { clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
+import { followTrustBundles, reportTrust } from "../../../client/objects/trust_bundles.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
-import { parsePemBlocks } from "../../../core/pki/pem.ts";
-import { describeTrustBundle, mergeTrustBundles } from "../../../core/pki/trust_bundle.ts";
-import type { Logger } from "../../../core/ports.ts";
-import { type ApiConnection, connect } from "../../api/connection.ts";
+import { decideTrust, describeTrustBundle, mergeTrustBundles } from "../../../core/pki/trust_bundle.ts";
+import type { Logger, Transport } from "../../../core/ports.ts";
+import { connect } from "../../api/connection.ts";
 import {
   createNoBundleError,
   explainTrustBundleFailure,
@@ -37,6 +36,8 @@ interface Context {
   readonly files: FilePort;
   readonly io: Io;
   readonly logger: Logger;
+  /** Whether the command of `--exec` failed after the last change, so that nothing has read the file. */
+  readonly hook: { hasFailed: boolean };
 }
 
 /** The action of the command `tlsboot trust fetch`. */
@@ -49,9 +50,10 @@ export async function run(input: Input<TrustFetchFlags>, io: Io, signal: AbortSi
     files: createFilePort(),
     io,
     logger: createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" }),
+    hook: { hasFailed: false },
   };
   if (settings.out === STDOUT) return await print(context, signal);
-  await checkTarget(context);
+  await checkBundleFile(context.path, context.files);
   if (settings.watch) return await keepFresh(context, signal);
   await using connection = await connect(settings, io);
   const bundles = await readTrustBundles(connection.api, context.selection, signal);
@@ -61,6 +63,7 @@ export async function run(input: Input<TrustFetchFlags>, io: Io, signal: AbortSi
   }
   const fault = isNew ? await runExec(context, signal) : undefined;
   if (fault !== undefined) throw createHookError("the bundle", [fault]);
+  await report(bundles, connection.transport, context, signal);
   return EXIT.done;
 }
 
@@ -93,17 +96,6 @@ function parseSelection({ args: [name], settings }: Input<TrustFetchFlags>): Tru
     selector === undefined ? "name a bundle, or give --signer-name" : "--selector needs --signer-name",
     "see those that exist with: tlsboot trust list",
   );
-}
-
-/** Throws AppError `file_exists` when the file does not hold certificates alone, such as a key, which would be lost. */
-async function checkTarget({ path, files }: Context): Promise<void> {
-  const stored = await files.readText(path);
-  if (stored === undefined || stored.trim() === "") return;
-  const blocks = parsePemBlocks(stored);
-  if (blocks.length > 0 && blocks.every(({ label }) => label === "CERTIFICATE")) return;
-  throw new AppError("file_exists", `cannot write the bundle to "${path}": the file does not hold certificates alone`, {
-    hint: "choose another path, or delete the file if nothing needs it",
-  });
 }
 
 /** Merges the certificates of the bundles. Throws AppError when there are no bundles or no certificates in them. */
@@ -149,77 +141,47 @@ async function runExec({ settings, path, io }: Context, signal: AbortSignal): Pr
   }
 }
 
-/** What a run with `--watch` knows about the API. */
-interface WatchState {
-  /** True once the API has answered with the bundles. */
-  hasAnswered: boolean;
-  /** The number of connections since the last answer. */
-  failures: number;
-}
-
 /**
  * Keeps the file fresh until the signal aborts. Before the first answer of the API, an error that does not pass by itself
  * ends the command. Later the kubeconfig is read again when the credentials or the CA in it do not work any more.
  */
 async function keepFresh(context: Context, signal: AbortSignal): Promise<never> {
-  const { settings, io, logger } = context;
-  const state: WatchState = { hasAnswered: false, failures: 0 };
-  while (true) {
-    try {
-      await using connection = await connect(settings, io);
-      await follow(connection, state, context, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!state.hasAnswered || !(error instanceof AppError)) throw explainTrustBundleFailure(error);
-      logger.warn("cannot read the bundles, reading the kubeconfig again", { code: error.code, error: error.message });
-    }
-    await pause(state.failures++, context, signal);
-  }
-}
-
-/** Writes the file after each change of the bundles, until the connection cannot be used any more. */
-async function follow(
-  { transport }: ApiConnection,
-  state: WatchState,
-  context: Context,
-  signal: AbortSignal,
-): Promise<void> {
-  const { selection, io: { clock, random }, logger } = context;
-  let isSynced = false;
-  const { changes } = createObjectStore<ClusterTrustBundle>(transport, clusterTrustBundleKind, {
-    ...toTrustBundleSelectors(selection),
-    clock,
-    random,
-    logger,
-    onFailure(error) {
-      const isFinal = isSynced ? isAppError(error, "unauthorized", "tls_untrusted") : !error.retryable;
-      if (isFinal) throw error;
+  const { settings, selection, io, logger } = context;
+  const { clock, random } = io;
+  return await followTrustBundles({
+    ...{ selectors: toTrustBundleSelectors(selection), clock, random, logger },
+    async connect() {
+      const connection = await connect(settings, io);
+      return { ...connection.transport, [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]() };
     },
-  });
-  const bundles = new Map<string, ClusterTrustBundle>();
-  for await (const change of changes(signal)) {
-    if (change.kind === "changed") bundles.set(getName(change.object), change.object);
-    else if (change.kind === "deleted") bundles.delete(getName(change.object));
-    else {
-      isSynced = true;
-      state.hasAnswered = true;
-      state.failures = 0;
-    }
-    if (isSynced) await update([...bundles.values()], context, signal);
-  }
+    async onBundles(bundles, transport, inner) {
+      await update(bundles, transport, context, inner);
+      return "follow";
+    },
+    onFailure(error, hasAnswered) {
+      if (!hasAnswered) throw explainTrustBundleFailure(error);
+      logger.warn("cannot read the bundles, reading the kubeconfig again", { code: error.code, error: error.message });
+      return undefined;
+    },
+  }, signal);
 }
 
 /** Writes the file and runs the command of `--exec`; when the disk fails, it tries again until the file is written. */
 async function update(
   bundles: readonly ClusterTrustBundle[],
+  transport: Transport,
   context: Context,
   signal: AbortSignal,
 ): Promise<void> {
   const { path: file, logger } = context;
   for (let failures = 0;; failures++) {
     try {
-      const fault = await writeBundles(bundles, context) ? await runExec(context, signal) : undefined;
-      if (fault !== undefined) logger.error("the bundle is stored, but the command failed", { file, error: fault });
+      if (await writeBundles(bundles, context)) {
+        const fault = await runExec(context, signal);
+        context.hook.hasFailed = fault !== undefined;
+        if (fault !== undefined) logger.error("the bundle is stored, but the command failed", { file, error: fault });
+      }
+      if (!context.hook.hasFailed) await report(bundles, transport, context, signal);
       return;
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
@@ -228,6 +190,27 @@ async function update(
       if (error.code !== "io") return;
     }
     await pause(failures, context, signal);
+  }
+}
+
+/**
+ * Reports to the cluster that the user of the kubeconfig trusts the CAs in the file, for the census of a CA rotation. A
+ * program that `--exec` could not make read the file does not trust them.
+ */
+async function report(
+  bundles: readonly ClusterTrustBundle[],
+  transport: Transport,
+  { io: { clock }, logger }: Context,
+  signal: AbortSignal,
+): Promise<void> {
+  if (bundles.some(({ spec }) => spec.signerName !== KUBE_APISERVER_SERVING_SIGNER)) return;
+  const decision = decideTrust("", bundles.map(({ spec }) => spec.trustBundle));
+  if (decision.kind !== "changed") return;
+  try {
+    await reportTrust(transport, decision.fingerprints, { clock }, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    logger.warn("the file is written, but the cluster did not take the report", { error: getErrorMessage(error) });
   }
 }
 

@@ -1,13 +1,11 @@
 /** The commands `tlsboot trust list` and `trust fetch`: flags, help and examples. */
+import { KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import { validateSignerName } from "../../../core/csr/signer_name.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { API_FLAGS } from "../../flags/common.ts";
 import { LIST_FLAGS } from "../../flags/list.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
-
-/** The signer of the bundle that vouches for the API server itself. */
-const API_SERVER_SIGNER = "kubernetes.io/kube-apiserver-serving";
 
 const TRUST_LIST_FLAGS = { ...API_FLAGS, ...LIST_FLAGS } as const;
 
@@ -46,7 +44,7 @@ const TRUST_FETCH_FLAGS = {
   signerName: parsedFlag({
     isCommandLineOnly: true,
     placeholder: "NAME",
-    completion: { kind: "suggestions", suggestions: [API_SERVER_SIGNER] },
+    completion: { kind: "suggestions", suggestions: [KUBE_APISERVER_SERVING_SIGNER] },
     summary: "Instead of the name of a bundle: the signer whose bundles are fetched, all in one file.",
     parse: parseSignerName,
   }),
@@ -92,7 +90,10 @@ export const trustFetchCommand = defineCommand({
  When a bundle is missing, is empty or may not be read, the file stays as it is. With --watch, the command reports that
  on stderr and goes on. It ends at its start when the user may not read bundles, or the API does not serve them.
 
- --exec runs after the file is written. When it fails, the file stays; without --watch the command then ends with 1.`,
+ --exec runs after the file is written. When it fails, the file stays; without --watch the command then ends with 1.
+
+ When the bundle holds the CAs of the API server, the file is written and --exec has not failed, the user of the
+ kubeconfig reports these CAs to the cluster, which shows who is ready when a CA is being replaced.`,
   group: "Certificate Commands",
   args: [
     argument("NAME", "The bundle", { optional: true, completion: { kind: "objects", objects: "trustBundles" } }),
@@ -101,7 +102,7 @@ export const trustFetchCommand = defineCommand({
   examples: [
     {
       comment: "Fetch the CAs that vouch for the API server",
-      command: `tlsboot trust fetch --signer-name ${API_SERVER_SIGNER} --out /etc/ssl/kubernetes.pem`,
+      command: `tlsboot trust fetch --signer-name ${KUBE_APISERVER_SERVING_SIGNER} --out /etc/ssl/kubernetes.pem`,
     },
     { comment: "Fetch one bundle by its name", command: "tlsboot trust fetch example.com:pods:v1 --out pods.pem" },
     {

@@ -1,0 +1,179 @@
+/** Keeps the CAs in a node's kubeconfig equal to those that its cluster publishes, so that a CA can be replaced. */
+import { type CaRetirement, findCaRetirement, isSameRetirement } from "../core/bootstrap/rotation.ts";
+import { AppError, isAppError } from "../core/errors.ts";
+import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
+import type { PemSource, ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
+import { replaceEmbeddedCa } from "../core/kube/kubeconfig_ca.ts";
+import { shellWord } from "../core/lib/shell_word.ts";
+import { parsePemBlocks } from "../core/pki/pem.ts";
+import { decideTrust, type TrustDecision } from "../core/pki/trust_bundle.ts";
+import type { Clock, Logger, Random } from "../core/ports.ts";
+import type { FilePort } from "./files.ts";
+import { type NodeConnectionOptions, readNodeCluster } from "./node_kubeconfig.ts";
+import { followTrustBundles, reportTrust } from "./objects/trust_bundles.ts";
+import type { Holder } from "./rotation.ts";
+import { type Connect, readCa } from "./transport/connect.ts";
+import { limitTime } from "./transport/time_limit.ts";
+
+/** The kubeconfig whose CAs are kept current, and the adapters. */
+export interface NodeTrustOptions extends NodeConnectionOptions {
+  /** The name of the node, which chooses the time of its early renewal. */
+  readonly nodeName: string;
+  /** Receives the CAs that are being replaced, for the certificate managers. */
+  readonly retirement: Holder<CaRetirement | undefined>;
+  /** Called after new CAs were stored. */
+  readonly onStored?: (change: TrustChange) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** A change of the CAs in a kubeconfig, which is stored already. */
+export type TrustChange = TrustDecision & { readonly kind: "changed" } & {
+  /** The file that was written: the kubeconfig, or the file of CAs that it names. */
+  readonly path: string;
+};
+
+/** The bundles with the CAs of the API server. */
+export const SERVER_TRUST_SELECTORS = { fieldSelector: `spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}` };
+
+/** How long to wait before another attempt when the cluster has no bundles, or the node may not read them. */
+const ABSENT_PAUSE_MS = 10 * 60_000;
+const CHECK_TIMEOUT_MS = 30_000;
+
+/**
+ * Follows the bundles of the API server over connections that the current CAs authenticate. New CAs are stored when they
+ * verify the server too, used for every new connection, and reported to the cluster; a bundle that is missing or broken,
+ * or does not verify the server, is logged and changes nothing. Silent for a cluster without bundles. Runs until the
+ * signal fires, then rejects with its reason.
+ */
+export async function followNodeTrust(options: NodeTrustOptions, signal: AbortSignal): Promise<never> {
+  const { logger, clock } = options;
+  let logged = "";
+  let reported = "";
+  const logOnce = (level: "warn" | "error", message: string, error: string, fix?: string): void => {
+    if (error !== logged) logger[level](message, { error, ...(fix === undefined ? {} : { fix }) });
+    logged = error;
+  };
+  return await followTrustBundles({
+    ...options,
+    // A watch that fails is begun again, and the renewals report a server that cannot be reached.
+    logger: { ...logger, warn: (message, fields) => logger.debug(message, fields) },
+    selectors: SERVER_TRUST_SELECTORS,
+    connect: async () => await options.connect(await readNodeCluster(options)),
+    async onBundles(bundles, transport, inner) {
+      const cluster = await readNodeCluster(options);
+      // Without verification, anyone may have sent the bundles.
+      if (cluster.insecureSkipTlsVerify) return "follow";
+      noteRetirement(bundles, options);
+      if (cluster.ca === undefined || bundles.length === 0) return "follow";
+      const decision = decideTrust(
+        await readCa(cluster.ca, options.files),
+        bundles.map(({ spec }) => spec.trustBundle),
+      );
+      const fault = decision.kind === "changed"
+        ? await findServerFault({ ...cluster, ca: { kind: "pem", pem: decision.pem } }, options, inner)
+        : undefined;
+      if (decision.kind === "refused" || fault !== undefined) {
+        const reason = decision.kind === "refused" ? decision.reason : fault ?? "";
+        logOnce("error", "the cluster's trust bundle cannot be used, keeping the CAs as they are", reason);
+        return "follow";
+      }
+      logged = "";
+      if (decision.kind === "changed") {
+        const path = await storeCa(options.kubeconfigPath, cluster.ca, decision.pem, options.files);
+        logger.info("CAs replaced", { path, fingerprints: decision.fingerprints });
+        options.onStored?.({ ...decision, path });
+        return "reconnect";
+      }
+      // Also after a new request to renew early, because a new rotation begins without reports.
+      const report = [...decision.fingerprints, ...options.retirement.current()?.keyIds ?? []].join();
+      if (report !== reported) await reportTrust(transport, decision.fingerprints, { clock }, inner);
+      reported = report;
+      return "follow";
+    },
+    onFailure(error) {
+      const { code, message, hint } = error;
+      if (code === "not_found" || code === "access_denied") return ABSENT_PAUSE_MS;
+      if (code === "unreachable") logger.debug("cannot read the trust bundle", { error: message });
+      else logOnce("warn", "cannot keep the CAs of this machine current", message, hint);
+      return undefined;
+    },
+  }, signal);
+}
+
+function noteRetirement(bundles: readonly ClusterTrustBundle[], { retirement, nodeName }: NodeTrustOptions): void {
+  const found = findCaRetirement(bundles.map(({ metadata }) => metadata.annotations), nodeName);
+  if (!isSameRetirement(found, retirement.current())) retirement.set(found);
+}
+
+/** Connects with other CAs, and returns why they do not verify the server; undefined when they do. */
+async function findServerFault(
+  cluster: ResolvedCluster,
+  { connect, clock }: { readonly connect: Connect; readonly clock: Clock },
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const tooLate = (): Error =>
+    new AppError("timeout", "cannot check the new CAs: the server did not answer in time", { retryable: true });
+  await using limit = limitTime(clock, CHECK_TIMEOUT_MS, tooLate, signal);
+  await using transport = await connect(cluster);
+  try {
+    // Any answer will do, also a refusal: the handshake has verified the server.
+    const answer = await transport.send({ method: "GET", path: "/healthz", headers: {} }, limit.signal);
+    for await (const _ of answer.body);
+    return undefined;
+  } catch (error) {
+    if (isAppError(error, "tls_untrusted")) return `it does not verify the server: ${error.message}`;
+    throw error;
+  }
+}
+
+/** Writes CAs where a kubeconfig keeps them, and returns the path. AppError `file_exists`, `kubeconfig_invalid`, `io`. */
+async function storeCa(kubeconfigPath: string, ca: PemSource, pem: string, files: FilePort): Promise<string> {
+  if (ca.kind === "file") {
+    const path = await files.realPath(ca.path) ?? ca.path;
+    await checkBundleFile(path, files);
+    await files.writeAtomic(path, pem, await readMode(path, CA_MODE, files));
+    return path;
+  }
+  const path = await files.realPath(kubeconfigPath) ?? kubeconfigPath;
+  const text = replaceEmbeddedCa(await files.readText(path) ?? "", path, { from: ca.pem, to: pem });
+  if (!text.ok) {
+    throw new AppError("kubeconfig_invalid", text.error, {
+      hint: "move the CA into a file, and name it as certificate-authority in the kubeconfig",
+    });
+  }
+  await files.writeAtomic(path, text.value, await readMode(path, KUBECONFIG_MODE, files));
+  return path;
+}
+
+const CA_MODE = 0o644;
+const KUBECONFIG_MODE = 0o600;
+
+async function readMode(path: string, missing: number, files: FilePort): Promise<number> {
+  return (await files.stat(path))?.mode ?? missing;
+}
+
+/**
+ * Throws AppError `file_exists` when a file must not be replaced by a bundle: it holds more than certificates, which
+ * would be lost, or it is the certificate of a CA whose key is beside it.
+ */
+export async function checkBundleFile(path: string, files: Pick<FilePort, "readText" | "stat">): Promise<void> {
+  const stored = await files.readText(path);
+  if (stored === undefined || stored.trim() === "") return;
+  const blocks = parsePemBlocks(stored);
+  if (blocks.length === 0 || blocks.some(({ label }) => label !== "CERTIFICATE")) {
+    throw new AppError(
+      "file_exists",
+      `cannot write the bundle to "${path}": the file does not hold certificates alone`,
+      { hint: "choose another path, or delete the file if nothing needs it" },
+    );
+  }
+  const keyPath = path.replace(/\.(crt|pem|cer)$/, "") + ".key";
+  if (await files.stat(keyPath) === undefined) return;
+  throw new AppError("file_exists", `cannot write the bundle to "${path}": it is the certificate of "${keyPath}"`, {
+    hint: `let the kubeconfig name a copy of it: cp ${shellWord(path)} ${
+      shellWord(path.replace(/[^/\\]*$/, "trust.crt"))
+    }`,
+  });
+}

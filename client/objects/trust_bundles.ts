@@ -1,0 +1,106 @@
+/** Follows the ClusterTrustBundles of a cluster over connections that are made anew when they fail. */
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { ClusterTrustBundle } from "../../core/kube/certificates_v1.ts";
+import { clusterTrustBundleKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
+import { getName } from "../../core/kube/meta.ts";
+import { formatCollectionPath } from "../../core/kube/schema.ts";
+import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
+import { createTrustReport } from "../../core/rotation/trust_report.ts";
+import { createApiClient } from "./api.ts";
+import { createObjectStore } from "./object_store.ts";
+import { reconnectDelayMs } from "./reflector.ts";
+
+/** The bundles to follow, and the adapters. */
+export interface TrustBundleFollower {
+  /** Opens a connection. It is called again after a failure, so that new credentials and CAs take effect. */
+  readonly connect: () => Promise<Transport & AsyncDisposable>;
+  /** The selectors of the bundles. */
+  readonly selectors: { readonly fieldSelector: string; readonly labelSelector?: string };
+  /** Receives all selected bundles, first when they are known and then after each change. */
+  readonly onBundles: (
+    bundles: readonly ClusterTrustBundle[],
+    transport: Transport,
+    signal: AbortSignal,
+  ) => Promise<"follow" | "reconnect">;
+  /**
+   * Receives each failure of a connection. `hasAnswered` is true once the API has answered with the bundles. When it
+   * throws, the follower ends; a number is the pause until the next try, in milliseconds.
+   */
+  readonly onFailure: (error: AppError, hasAnswered: boolean) => number | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+interface FollowState {
+  hasAnswered: boolean;
+  /** The number of connections since the last answer. */
+  failures: number;
+}
+
+/** Follows the bundles until the signal aborts, or `onFailure` throws. */
+export async function followTrustBundles(options: TrustBundleFollower, signal: AbortSignal): Promise<never> {
+  const { clock, random } = options;
+  const state: FollowState = { hasAnswered: false, failures: 0 };
+  while (true) {
+    let pauseMs: number | undefined;
+    try {
+      await using transport = await options.connect();
+      await follow(transport, state, options, signal);
+      continue;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError)) throw error;
+      pauseMs = options.onFailure(error, state.hasAnswered);
+    }
+    await clock.sleep(pauseMs ?? reconnectDelayMs(state.failures++, () => random.float()), signal);
+  }
+}
+
+/** Passes the bundles on until the connection cannot be used any more, or is to be replaced. */
+async function follow(
+  transport: Transport,
+  state: FollowState,
+  options: TrustBundleFollower,
+  signal: AbortSignal,
+): Promise<void> {
+  let isSynced = false;
+  const { changes } = createObjectStore<ClusterTrustBundle>(transport, clusterTrustBundleKind, {
+    ...options.selectors,
+    ...options,
+    onFailure(error) {
+      const isFinal = isSynced ? isAppError(error, "unauthorized", "tls_untrusted") : !error.retryable;
+      if (isFinal) throw error;
+    },
+  });
+  const bundles = new Map<string, ClusterTrustBundle>();
+  for await (const change of changes(signal)) {
+    if (change.kind === "changed") bundles.set(getName(change.object), change.object);
+    else if (change.kind === "deleted") bundles.delete(getName(change.object));
+    else {
+      isSynced = true;
+      state.hasAnswered = true;
+      state.failures = 0;
+    }
+    if (isSynced && await options.onBundles([...bundles.values()], transport, signal) === "reconnect") return;
+  }
+}
+
+/**
+ * Reports to the cluster which CAs the user of a connection trusts, by the SHA-256 (hex) of each certificate, for the
+ * census of a CA rotation. Clusters that take no reports, such as kube-apiserver's, are ignored.
+ */
+export async function reportTrust(
+  transport: Transport,
+  fingerprints: readonly string[],
+  { clock }: { readonly clock: Clock },
+  signal: AbortSignal,
+): Promise<void> {
+  const path = formatCollectionPath(trustReportKind);
+  try {
+    const body = createTrustReport(fingerprints);
+    await createApiClient(transport, { clock }).requestJson({ method: "POST", path, body }, signal);
+  } catch (error) {
+    if (!isAppError(error, "not_found", "access_denied")) throw error;
+  }
+}
