@@ -106,7 +106,7 @@ export async function createSingleAuthority(
   await assertNoCa(dataDir, deps.files);
   await assertNoneBegun(dataDir, deps.files);
   await prepareFolder(dataDir, deps.files);
-  return await create(authorityPaths(dataDir), options, deps);
+  return await createAuthorityFiles(authorityPaths(dataDir), options, deps);
 }
 
 /**
@@ -125,9 +125,9 @@ export async function createSplitAuthorities(
     const paths = authorityPaths(dataDir, purpose);
     const commonName = `${options.commonName}-${purpose}`;
     if (existing.includes(purpose)) await readAuthority(paths, deps.files, deps.keys);
-    else await create(paths, { ...options, commonName }, deps);
+    else await createAuthorityFiles(paths, { ...options, commonName }, deps);
   }
-  await create(authorityPaths(dataDir), options, deps);
+  await createAuthorityFiles(authorityPaths(dataDir), options, deps);
 }
 
 /**
@@ -152,12 +152,14 @@ export async function writeImportedAuthority(
   await deps.files.createExclusive(paths.certificate, encodeTrust(authority.chain), PUBLIC_MODE);
 }
 
-async function create(paths: AuthorityPaths, options: NewAuthority, deps: AuthorityDeps): Promise<Authority> {
+/** Creates a CA at two paths. A key without a certificate, from an interrupted run, is reused. */
+export async function createAuthorityFiles(
+  paths: AuthorityPaths,
+  options: NewAuthority,
+  deps: AuthorityDeps,
+): Promise<Authority> {
   const { files, clock, random } = deps;
-  await files.makeDirectory(dirname(paths.key), FOLDER_MODE);
-  const key = deps.keys.hasProgram
-    ? await openProgram(paths, deps.keys)
-    : await findKey(paths.key, deps) ?? await createKey(paths.key, options, deps);
+  const key = deps.keys.hasProgram ? await openProgram(paths, deps.keys) : await ensureKey(paths.key, options, deps);
   const now = clock.now().getTime();
   const { commonName, nameConstraints } = options;
   const authority = await createAuthority({
@@ -168,18 +170,30 @@ async function create(paths: AuthorityPaths, options: NewAuthority, deps: Author
     key,
     serial: random.bytes(SERIAL_BYTES),
   });
-  await deps.files.createExclusive(paths.certificate, authority.certificatePem, PUBLIC_MODE);
+  await files.makeDirectory(dirname(paths.certificate), FOLDER_MODE);
+  await files.createExclusive(paths.certificate, authority.certificatePem, PUBLIC_MODE);
   return authority;
 }
 
+/** Opens the key of a CA at a path, or creates it. Throws AppError `file_exists` when there is something else. */
+export async function ensureKey(
+  path: string,
+  options: Pick<NewAuthority, "keyAlgorithm" | "isEncrypted">,
+  deps: AuthorityDeps,
+): Promise<PrivateKey> {
+  await deps.files.makeDirectory(dirname(path), FOLDER_MODE);
+  return await findKey(path, deps) ?? await createKey(path, options, deps);
+}
+
 /** Creates the data directory, and checks that this program knows its format. */
-async function prepareFolder(dataDir: string, files: FilePort): Promise<void> {
+export async function prepareFolder(dataDir: string, files: FilePort): Promise<void> {
   await files.makeDirectory(dataDir, FOLDER_MODE);
   await checkSecretFolder(dataDir, files);
   await ensureFormat(dataDir, files);
 }
 
-async function assertNoCa(dataDir: string, files: FilePort): Promise<void> {
+/** Throws AppError `file_exists` when a data directory has a CA. */
+export async function assertNoCa(dataDir: string, files: FilePort): Promise<void> {
   await assertKnownFormat(dataDir, files);
   const { certificate } = authorityPaths(dataDir);
   if (await files.lstat(certificate) === undefined) return;
@@ -233,7 +247,7 @@ async function findKey(path: string, { files, keys }: AuthorityDeps): Promise<Pr
 
 async function createKey(
   path: string,
-  { keyAlgorithm, isEncrypted = false }: NewAuthority,
+  { keyAlgorithm, isEncrypted = false }: Pick<NewAuthority, "keyAlgorithm" | "isEncrypted">,
   deps: AuthorityDeps,
 ): Promise<PrivateKey> {
   const { random, keys } = deps;

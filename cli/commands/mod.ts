@@ -9,6 +9,7 @@ import {
 import { backupCommand, restoreCommand } from "./backup/flags.ts";
 import { bootstrapCommand } from "./bootstrap/flags.ts";
 import { caCrlCommand, caInitCommand, caShowCommand } from "./ca/flags.ts";
+import { caCeremonyCommand, caRequestCommand } from "./ca/ceremony_flags.ts";
 import { caSharesCheckCommand, caSharesCombineCommand, caSharesCreateCommand } from "./ca/shares_flags.ts";
 import { describeCertificateCommand, getCertificatesCommand, verifyCertificatesCommand } from "./certificates/flags.ts";
 import { completionCommand } from "./completion/flags.ts";
@@ -130,6 +131,8 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(caInitCommand, () => import("./ca/init.ts")),
     withAction(caShowCommand, () => import("./ca/show.ts")),
     withAction(caCrlCommand, () => import("./ca/crl.ts")),
+    withAction(caRequestCommand, () => import("./ca/request.ts")),
+    withAction(caCeremonyCommand, () => import("./ca/ceremony.ts")),
     withAction(caSharesCreateCommand, async () => (await import("./ca/shares.ts")).createSharesAction),
     withAction(caSharesCheckCommand, async () => (await import("./ca/shares.ts")).checkSharesAction),
     withAction(caSharesCombineCommand, async () => (await import("./ca/shares.ts")).combineSharesAction),

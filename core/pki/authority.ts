@@ -4,7 +4,7 @@ import type { CaKey } from "../ports.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type CertificateChain, findAuthorityFault, getIntermediates, parseAuthorityChain } from "./authority_chain.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
-import { chooseSignatureAlgorithm, signCertificate } from "./issue.ts";
+import { chooseSignatureAlgorithm, issueCertificate, signCertificate } from "./issue.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "./keys.ts";
 import { isMlDsa } from "./key_algorithm.ts";
 import type { NameConstraints } from "./name_constraints.ts";
@@ -79,6 +79,44 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const parsed = parseCertificate(der);
   if (!parsed.ok) throw new AppError("internal", `cannot read back the new CA certificate: ${parsed.error}`);
   return { ...withoutIssuers(parsed.value), key };
+}
+
+/** The contents of a new intermediate CA. */
+export interface IntermediateOptions {
+  readonly commonName: string;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  /** The public key as DER of SubjectPublicKeyInfo, such as that of a request. */
+  readonly publicKeyDer: Uint8Array<ArrayBuffer>;
+  /** Big-endian bytes from a strong random source. */
+  readonly serial: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Issues the certificate of an intermediate CA. It has no path length, because the CA that replaces it one day may be
+ * cross-signed by it, and no name constraints of its own: those of the root hold for everything below it.
+ */
+export async function issueIntermediate(options: IntermediateOptions, root: Authority): Promise<CertificateFacts> {
+  const { commonName, notBefore, notAfter, publicKeyDer, serial } = options;
+  const der = await issueCertificate(
+    {
+      subject: { commonName },
+      publicKeyDer,
+      dnsNames: [],
+      ipAddresses: [],
+      emailAddresses: [],
+      uris: [],
+      notBefore,
+      notAfter,
+      usages: getCaUsages(parsePublicKey(publicKeyDer).algorithm),
+      isCa: true,
+    },
+    root,
+    serial,
+  );
+  const parsed = parseCertificate(der);
+  if (!parsed.ok) throw new AppError("internal", `cannot read back the new CA certificate: ${parsed.error}`);
+  return parsed.value;
 }
 
 /**

@@ -147,14 +147,17 @@ export function formatShareGroups({ setId, number, count, threshold, points }: S
   });
 }
 
-const MARKED = /-BEGIN TLSBOOT SHARE-+([^]*?)-+END TLSBOOT SHARE-/;
+const BEGIN_MARK = "-----BEGIN TLSBOOT SHARE-----";
+const END_MARK = "-----END TLSBOOT SHARE-----";
 
 /**
  * Splits typed text, or the text of a page, into the groups of a share. Only the part between the marks of a page counts;
  * numbers of groups, hyphens and the difference between `O` and `0`, and `I`, `L` and `1`, do not.
  */
 export function splitIntoGroups(text: string): readonly string[] {
-  const marked = MARKED.exec(text.replaceAll("\r", ""))?.[1] ?? text;
+  const begin = text.indexOf(BEGIN_MARK);
+  const end = text.indexOf(END_MARK, begin);
+  const marked = begin < 0 || end < 0 ? text : text.slice(begin + BEGIN_MARK.length, end);
   return marked.split(/\s+/)
     .filter((token) => token !== "" && !/^\d{1,3}[.:)]?$/.test(token))
     .map((token) => token.replaceAll("-", "").toUpperCase().replaceAll("O", "0").replace(/[IL]/g, "1"))

@@ -105,6 +105,11 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "ca init", flags: ["data-dir", "key-algorithm", "feature-gates"] },
   { command: "ca crl", flags: ["out", "output", "kubeconfig", "data-dir"] },
   { command: "ca show", flags: ["data-dir"] },
+  { command: "ca request", flags: ["data-dir", "common-name", "key-algorithm", "out"] },
+  {
+    command: "ca ceremony",
+    flags: ["out", "root-name", "root-duration", "root-cert", "root-key", "intermediate-csr", "shares", "threshold"],
+  },
   { command: "ca shares create", flags: ["data-dir", "shares", "threshold", "out"] },
   { command: "ca shares check", flags: ["data-dir", "key-file"] },
   { command: "ca shares combine", flags: ["ca-passphrase-share", "out"] },

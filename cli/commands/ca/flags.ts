@@ -21,17 +21,8 @@ import {
   textFlag,
 } from "../../framework/flags.ts";
 
-const CA_INIT_FLAGS = {
-  dataDir: DATA_DIR_FLAG,
-  commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
-  duration: durationFlag({ default: "87600h", summary: "Lifetime of the CA certificate; 87600h are ten years." }),
-  keyAlgorithm: choiceFlag({
-    choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
-    default: "ecdsa-p256",
-    placeholder: "ALGORITHM",
-    summary: "Algorithm of the key; ml-dsa-* needs --feature-gates=MLDSA=true.",
-  }),
-  featureGates: FEATURE_GATES_FLAG,
+/** The flags for the name constraints of a new CA. */
+export const PERMIT_FLAGS = {
   permitDns: parsedListFlag({
     placeholder: "DOMAIN",
     summary: "Let the CA certify these DNS names and no others: example.org covers itself and all names below it, " +
@@ -52,6 +43,20 @@ const CA_INIT_FLAGS = {
         : ok(formatCidr(range));
     },
   }),
+} as const;
+
+const CA_INIT_FLAGS = {
+  dataDir: DATA_DIR_FLAG,
+  commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
+  duration: durationFlag({ default: "87600h", summary: "Lifetime of the CA certificate; 87600h are ten years." }),
+  keyAlgorithm: choiceFlag({
+    choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
+    default: "ecdsa-p256",
+    placeholder: "ALGORITHM",
+    summary: "Algorithm of the key; ml-dsa-* needs --feature-gates=MLDSA=true.",
+  }),
+  featureGates: FEATURE_GATES_FLAG,
+  ...PERMIT_FLAGS,
   encryptKey: switchFlag({
     isCommandLineOnly: true,
     summary: "Encrypt the key with a passphrase that is typed twice; --ca-passphrase-file alone encrypts it with the " +

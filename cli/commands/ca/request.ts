@@ -1,0 +1,43 @@
+/** Makes the key of an intermediate CA in a data directory, and the request for its certificate. */
+import { resolve } from "node:path";
+import { createFilePort } from "../../../client/files.ts";
+import { encodePem } from "../../../core/pki/pem.ts";
+import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
+import { assertNoCa, ensureKey, prepareFolder } from "../../authority/files.ts";
+import { createCaKeys } from "../../authority/keys.ts";
+import { authorityPaths } from "../../authority/layout.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import { PUBLIC_MODE } from "../../instance/data_dir.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+import { startProgress } from "../../output/progress.ts";
+import type { CaRequestFlags } from "./ceremony_flags.ts";
+
+/** The action of the command `tlsboot ca request`. */
+export async function run({ settings }: Input<CaRequestFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { dataDir, commonName, keyAlgorithm, out = "" } = settings;
+  if (commonName === "") throw new UsageError("--common-name must not be empty");
+  const files = createFilePort();
+  const keys = createCaKeys(settings, io, files, signal);
+  if (keys.hasProgram) {
+    throw new UsageError(
+      "--signing-key-command signs certificates, not requests",
+      "make the request with the software of the HSM",
+    );
+  }
+  const folder = resolve(io.cwd, dataDir);
+  const { key: path } = authorityPaths(folder);
+  await assertNoCa(folder, files);
+  await prepareFolder(folder, files);
+  const key = await (async () => {
+    using _ = keys.passphrases.isGiven ? startProgress(io, "Making the key") : undefined;
+    return await ensureKey(path, { keyAlgorithm }, { files, clock: io.clock, random: io.random, keys });
+  })();
+  const request = createCertificationRequest({ subject: { commonName } }, key);
+  await files.createExclusive(resolve(io.cwd, out), encodePem("CERTIFICATE REQUEST", request), PUBLIC_MODE);
+  io.stdout.write(line`key: ${authorityPaths(dataDir).key}\n`);
+  io.stdout.write(line`request: ${out}\n`);
+  return EXIT.done;
+}
