@@ -1,6 +1,7 @@
-/** Evidence about a machine's credentials, for `core/bootstrap/machine_assessment`. Nothing is changed. */
+/** Evidence about a machine's credentials, for `core/doctor/machine`. Nothing is changed. */
 import { dirname, resolve, sep } from "node:path";
-import type { MachineEvidence, SecretEvidence, ServerAnswer } from "../core/bootstrap/machine_assessment.ts";
+import type { ServerAnswer } from "../core/doctor/machine.ts";
+import type { FolderWriters } from "../core/doctor/secrets.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { SelfSubjectReview } from "../core/kube/authorization_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
@@ -9,7 +10,7 @@ import { createApiClient } from "./objects/api.ts";
 import type { FoundPair } from "./certificate/credential_store.ts";
 import { limitTime } from "./transport/time_limit.ts";
 import type { FilePort } from "./files.ts";
-import { findSecretFault, isOpenToAll, isOpenToGroup } from "./private_file.ts";
+import { isOpenToAll, isOpenToGroup } from "./private_file.ts";
 import { observeServerTime } from "./transport/server_time.ts";
 import type { TlsTransport } from "./transport/tls_transport.ts";
 import { ANONYMOUS_USER } from "../core/kube/user.ts";
@@ -60,25 +61,19 @@ export async function askServer(
   }
 }
 
-/** Checks each file that holds a private key or a token once, and reports whether it is private. */
-export async function inspectSecrets(
+/** Lists each file of a machine that holds a private key or a token, once. */
+export function listSecretFiles(
   pairs: readonly (FoundPair | undefined)[],
-  kubeconfig: { readonly path: string; readonly cluster: ResolvedCluster | undefined },
-  files: FilePort,
-): Promise<readonly SecretEvidence[]> {
-  const { path, cluster } = kubeconfig;
+  { path, cluster }: { readonly path: string; readonly cluster: ResolvedCluster | undefined },
+): readonly string[] {
   const paths = new Set(pairs.flatMap((found) => found === undefined ? [] : [found.keyPath]));
   if (cluster?.clientKey?.kind === "file") paths.add(cluster.clientKey.path);
   if (cluster?.clientKey?.kind === "pem" || cluster?.token !== undefined) paths.add(path);
-  return await Promise.all([...paths].map(async (secret): Promise<SecretEvidence> => {
-    // `stat` follows the link of a store to its file.
-    const facts = await files.stat(secret);
-    return { path: secret, fault: facts === undefined ? undefined : findSecretFault(facts) };
-  }));
+  return [...paths];
 }
 
 /** Reports which users besides the owner may write to a folder. */
-export async function inspectFolder(path: string, files: FilePort): Promise<MachineEvidence["folderWriters"]> {
+export async function inspectFolder(path: string, files: FilePort): Promise<FolderWriters> {
   const facts = await files.stat(path);
   if (facts === undefined) return "none";
   return isOpenToAll(facts) ? "every user" : isOpenToGroup(facts) ? "group" : "none";

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ServerAnswer } from "../core/bootstrap/machine_assessment.ts";
+import type { ServerAnswer } from "../core/doctor/machine.ts";
+import { Secret } from "../core/lib/brand.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";
 import { type FakeAnswer, startFakeApi } from "../tests/support/fake_api.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createMemoryFiles } from "../tests/support/memory_files.ts";
 import { findWaitingRequest } from "./certificate/kept_key.ts";
-import { askServer, findStrayTarget, inspectFolder, inspectSecrets } from "./machine_evidence.ts";
+import { askServer, findStrayTarget, inspectFolder, listSecretFiles } from "./machine_evidence.ts";
 import { createTlsTransport } from "./transport/tls_transport.ts";
 
 const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);
@@ -69,10 +70,8 @@ for (
   });
 }
 
-test("inspectSecrets() and inspectFolder() report who else can read a key, each file once", async () => {
+test("listSecretFiles() lists each key once, and inspectFolder() reports who else may write", async () => {
   const files = createMemoryFiles();
-  files.entries.set("/pki/a.pem", { kind: "file", text: "", mode: 0o640 });
-  files.entries.set("/pki/current.pem", { kind: "symlink", target: "/pki/a.pem" });
   const pem = { kind: "pem", pem: "" } as const;
   const cluster = {
     server: "https://a",
@@ -80,8 +79,9 @@ test("inspectSecrets() and inspectFolder() report who else can read a key, each 
     clientCertificate: pem,
     clientKey: { kind: "file", path: "/pki/current.pem" },
   } as const;
-  const secrets = await inspectSecrets([], { path: "/kubeconfig", cluster }, files);
-  assert.deepEqual(secrets, [{ path: "/pki/current.pem", fault: "others may read it (mode 640)" }]);
+  assert.deepEqual(listSecretFiles([], { path: "/kubeconfig", cluster }), ["/pki/current.pem"]);
+  const inside = { ...cluster, clientKey: { kind: "pem", pem: new Secret("") } } as const;
+  assert.deepEqual(listSecretFiles([], { path: "/kubeconfig", cluster: inside }), ["/kubeconfig"]);
   for (const [mode, want] of [[0o700, "none"], [0o770, "group"], [0o777, "every user"]] as const) {
     files.entries.set("/pki", { kind: "directory", mode });
     assert.equal(await inspectFolder("/pki", files), want);

@@ -4,14 +4,18 @@
  */
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { createNodeCsrName } from "../core/csr/csr_name.ts";
-import { parseNodeCommonName } from "../core/bootstrap/machine_assessment.ts";
 import {
   type CertificateTemplate,
   getPairStatus,
   satisfiesTemplate,
   toRotationCertificate,
 } from "../core/bootstrap/rotation.ts";
-import { createServingTemplate, getKubeletUsages, type NodeName } from "../core/bootstrap/node_name.ts";
+import {
+  createServingTemplate,
+  getKubeletUsages,
+  type NodeName,
+  parseNodeCommonName,
+} from "../core/bootstrap/node_name.ts";
 import { isAppError } from "../core/errors.ts";
 import { KUBELET_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";

@@ -45,9 +45,11 @@ export interface StoredKey {
 
 /** Finds keys that do not belong to their certificate. The fix copies the right key when it is in another file. */
 export function checkKeyPairs(pairs: readonly StoredPair[], keys: readonly StoredKey[]): readonly Fault[] {
-  return pairs.flatMap(({ file, keyFile, publicKeyDer, chain: [leaf], renewal }): readonly Fault[] => {
+  return pairs.flatMap(({ file, keyFile, publicKeyDer, chain, renewal }): readonly Fault[] => {
+    const [leaf] = chain;
     if (leaf === undefined || publicKeyDer === undefined || keyFile === undefined) return [];
-    if (publicKeysEqual(leaf.publicKeyDer, publicKeyDer)) return [];
+    // The key of a later certificate means that the order is wrong, which `checkChains` reports.
+    if (chain.some((one) => publicKeysEqual(one.publicKeyDer, publicKeyDer))) return [];
     const right = keys.find((key) => key.file !== keyFile && publicKeysEqual(key.publicKeyDer, leaf.publicKeyDer));
     return [{
       severity: "error",

@@ -17,6 +17,8 @@ export interface Finding {
   readonly message: string;
   /** A command line that fixes the problem when it is run unchanged in a shell; absent when no command can. */
   readonly fix?: string;
+  /** What to do when no command can fix the problem: an imperative sentence without its period. */
+  readonly advice?: string;
 }
 
 /** One problem that a check found. */
@@ -25,6 +27,7 @@ export interface Fault {
   /** A sentence without its period. */
   readonly message: string;
   readonly fix?: string | undefined;
+  readonly advice?: string | undefined;
 }
 
 /** Returns a finding for each fault of a check, or one `ok` finding when there is no fault. */
@@ -34,12 +37,13 @@ export function reportCheck(
   okMessage: string,
 ): readonly Finding[] {
   if (faults.length === 0) return [{ check, target, severity: "ok", message: okMessage }];
-  return faults.map(({ severity, message, fix }) => ({
+  return faults.map(({ severity, message, fix, advice }) => ({
     check,
     target,
     severity,
     message,
     ...(fix === undefined ? {} : { fix }),
+    ...(advice === undefined || fix !== undefined ? {} : { advice }),
   }));
 }
 

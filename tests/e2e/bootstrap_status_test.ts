@@ -81,7 +81,7 @@ test("tlsboot bootstrap --status asks the server and reports the obstacles that 
     const { stderr } = await isRefused(/the server no longer accepts this machine's certificate: Unauthorized/);
     // The command in the hint fixes it, with the bootstrap kubeconfig of the new instance.
     await cp(`${successor.data}/bootstrap.kubeconfig`, folder.join("data/bootstrap.kubeconfig"));
-    const [, command = ""] = /hint: get a new one: (rm -f .*)/.exec(stderr) ?? [];
+    const [, command = ""] = /hint: (rm -f .*)/.exec(stderr) ?? [];
     const done = await runInShell(folder, command);
     assert.equal(done.code, 0, done.stderr);
     assert.equal((await run(folder, STATUS)).code, 0);
@@ -104,7 +104,7 @@ test("tlsboot bootstrap --status asks the server and reports the obstacles that 
 
   await chmod(folder.join("n1/pki/kubelet-client-current.pem"), 0o644);
   await isRefused(
-    /the private key in "n1\/pki\/kubelet-client-current\.pem" is not private: others may read it \(mode 644\)/,
+    /the secret in "n1\/pki\/kubelet-client-current\.pem" is not private: others may read it \(mode 644\)/,
   );
   await chmod(folder.join("n1/pki/kubelet-client-current.pem"), 0o600);
 
@@ -173,7 +173,7 @@ test("tlsboot bootstrap --status warns of a folder that was copied", async () =>
     stdout,
     /\nWarning: +"copy\/pki" looks like a copy: its certificate is "\S+\/n1\/pki\/kubelet-client-[\d-]+\.pem"/,
   );
-  const [, fix = ""] = /Fix: +to use it here, run: (ln .*), and let/.exec(stdout) ?? [];
+  const [, fix = ""] = /Fix: +(ln .*)/.exec(stdout) ?? [];
   assert.equal((await runInShell(folder, fix)).code, 0);
   assert.doesNotMatch((await run(folder, args)).stdout, /looks like a copy/);
 });

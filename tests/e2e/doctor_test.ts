@@ -3,14 +3,27 @@
  * shell, and sees the finding gone.
  */
 import assert from "node:assert/strict";
-import { chmod, copyFile, readFile, rename, writeFile } from "node:fs/promises";
+import { Buffer } from "node:buffer";
+import { chmod, copyFile, cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { issueClientPair } from "../../cli/authority/issue_pair.ts";
+import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority.ts";
+import { parseCertificate } from "../../core/pki/certificate.ts";
+import { issueCertificate } from "../../core/pki/issue.ts";
+import { createCaKey, generatePrivateKey, parsePrivateKey } from "../../core/pki/keys.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+import type { Clock } from "../../core/ports.ts";
 import type { Finding } from "../../core/doctor/finding.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { runProgram, tlsbootCommand } from "../support/child.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { encodeOddCertificate, keyUsage } from "../support/odd_certificate.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const HOUR_MS = 3_600_000;
+const YEAR_MS = 365 * 24 * HOUR_MS;
+const random = createSystemRandom();
 
 let folder: TempFolder;
 let instance: InstanceProcess;
@@ -18,25 +31,114 @@ let instance: InstanceProcess;
 before(async () => {
   folder = await createTempFolder();
   instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await renewToken();
+  await runWell(["bootstrap", "--bootstrap-kubeconfig", "n1.kubeconfig", ...N1_FILES, "--hostname-override", "n1"]);
 });
 after(async () => {
   await instance[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
 
-/** Runs the program in this process. */
+/** How far the clock of the machine under test is ahead. The shell's `date` of the test sets it. */
+let clockAheadMs = 0;
+
+/** Runs the program in this process, with the clock of the machine under test. */
 function run(args: readonly string[]): Promise<CapturedRun> {
-  return runCaptured(args, { cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() });
+  const system = createSystemClock();
+  const clock: Clock = { ...system, now: () => new Date(system.now().getTime() + clockAheadMs) };
+  return runCaptured(args, { cwd: folder.path, clock, random });
+}
+
+async function runWell(args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(args);
+  assert.equal(code, 0, `${args.join(" ")}\n${stderr}`);
+  return stdout;
+}
+
+const N1_FILES = ["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
+
+/** Writes a bootstrap kubeconfig with a new token for n1 alone, which approves a new certificate by itself. */
+async function renewToken(): Promise<void> {
+  const token = await runWell(["token", "create", "--data-dir", "data", "--node", "n1", "--approve"]);
+  const { code, stderr } = await runCaptured(
+    [
+      ...["kubeconfig", "bootstrap", "--data-dir", "data", "--server", instance.url, "--token", "-"],
+      ...["--out", "n1.kubeconfig", "--force"],
+    ],
+    { cwd: folder.path, stdin: token },
+  );
+  assert.equal(code, 0, stderr);
+}
+
+async function edit(path: string, change: (text: string) => string): Promise<void> {
+  const text = await readFile(folder.join(path), "utf8");
+  assert.notEqual(change(text), text);
+  await writeFile(folder.join(path), change(text));
+}
+
+async function readAuthority(): Promise<Authority> {
+  const [certificate, key] = await Promise.all(
+    ["data/pki/ca.crt", "data/pki/ca.key"].map((path) => readFile(folder.join(path), "utf8")),
+  );
+  const authority = parseAuthority(certificate!, key!);
+  assert.ok(authority.ok);
+  return authority.value;
+}
+
+/** Creates a CA, signed by another one or by itself. */
+async function makeAuthority(commonName: string, lifetimeMs: number, issuer?: Authority): Promise<Authority> {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const [notBefore, notAfter] = [new Date(Date.now() - HOUR_MS), new Date(Date.now() + lifetimeMs)];
+  const serial = random.bytes(16);
+  if (issuer === undefined) return await createAuthority({ commonName, key, notBefore, notAfter, serial });
+  const names = { dnsNames: [], ipAddresses: [], emailAddresses: [], uris: [] };
+  const usages = ["cert sign", "crl sign"];
+  const plan = { ...names, subject: { commonName }, publicKeyDer: key.publicKeyDer(), notBefore, notAfter, usages };
+  const certificate = parseCertificate(await issueCertificate({ ...plan, isCa: true }, issuer, serial));
+  assert.ok(certificate.ok);
+  return {
+    ...issuer,
+    certificate: certificate.value,
+    issuers: [],
+    intermediates: [certificate.value],
+    key: createCaKey(key),
+  };
+}
+
+/** Writes a folder of certificates: a root, an intermediate, and a leaf whose file has the given order. */
+async function writeChain(
+  name: string,
+  order: readonly ("leaf" | "intermediate" | "root")[],
+  { rootMs = 5 * YEAR_MS, leafMs = YEAR_MS } = {},
+): Promise<void> {
+  await mkdir(folder.join(name), { recursive: true });
+  const root = await makeAuthority("root", rootMs);
+  const intermediate = await makeAuthority("intermediate", 4 * YEAR_MS, root);
+  const identity = { commonName: "web", organizations: [], lifetimeMs: leafMs };
+  const clock = { now: () => new Date(Date.now() - 2 * HOUR_MS) };
+  const leaf = await issueClientPair({ ...intermediate, intermediates: [] }, identity, { clock, random });
+  const pem = (authority: Authority): string => encodePem("CERTIFICATE", authority.certificate.der);
+  const parts = { leaf: leaf.certificatePem, intermediate: pem(intermediate), root: pem(root) };
+  await writeFile(folder.join(`${name}/web.crt`), order.map((part) => parts[part]).join(""));
+  await writeFile(folder.join(`${name}/web.key`), leaf.keyPem.reveal(), { mode: 0o600 });
+  await writeFile(folder.join(`${name}/intermediate.crt`), pem(intermediate));
+  await writeFile(folder.join(`${name}/root.crt`), pem(root));
 }
 
 /** Runs a printed command unchanged, where `tlsboot` is the program under test. */
 async function runInShell(command: string): Promise<void> {
   const [program, args] = tlsbootCommand([]);
   const words = [program, ...args].map((word) => `'${word}'`).join(" ");
-  const { code, stderr } = await runProgram("sh", ["-c", `tlsboot() { ${words} "$@"; }\n${command}`], {
+  // The clock of this computer must not be set by a test, so `date` sets that of the machine under test.
+  const date = `date() { for word; do case $word in --set=*) echo "$word" >new_time;; esac; done; }`;
+  const { code, stderr } = await runProgram("sh", ["-c", `tlsboot() { ${words} "$@"; }\n${date}\n${command}`], {
     cwd: folder.path,
   });
   assert.equal(code, 0, `${command}\n${stderr}`);
+  const set = await readFile(folder.join("new_time"), "utf8").catch(() => undefined);
+  if (set === undefined) return;
+  clockAheadMs = Date.parse(set.slice("--set=".length).trim()) - Date.now();
+  await rm(folder.join("new_time"));
 }
 
 /** Examines targets and returns what is wrong with them. */
@@ -49,10 +151,12 @@ async function findProblems(targets: readonly string[]): Promise<readonly Findin
 
 interface Case {
   readonly name: string;
-  readonly target: string;
+  /** The target, and flags for it. */
+  readonly target: readonly string[];
   /** Breaks one thing and nothing else. */
   readonly breakIt: () => Promise<unknown>;
-  readonly check: string;
+  /** The names of the checks that fail. The fix is that of the first one. */
+  readonly check: string | readonly string[];
   readonly severity: Finding["severity"];
   readonly message: RegExp;
   readonly fix: RegExp;
@@ -61,7 +165,7 @@ interface Case {
 const CASES: readonly Case[] = [
   {
     name: "a CA key that others can read",
-    target: "data",
+    target: ["data"],
     breakIt: () => chmod(folder.join("data/pki/ca.key"), 0o644),
     check: "secret-files",
     severity: "error",
@@ -70,7 +174,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: "a folder of keys that every user may write to",
-    target: "data",
+    target: ["data"],
     breakIt: () => chmod(folder.join("data/pki"), 0o777),
     check: "secret-folders",
     severity: "error",
@@ -79,7 +183,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: "a key of another certificate, while the right key is elsewhere",
-    target: "data",
+    target: ["data"],
     breakIt: async () => {
       await rename(folder.join("data/pki/apiserver.key"), folder.join("data/pki/old.key"));
       await copyFile(folder.join("data/pki/sa.key"), folder.join("data/pki/apiserver.key"));
@@ -89,6 +193,188 @@ const CASES: readonly Case[] = [
     severity: "error",
     message: /the key in "data\/pki\/apiserver\.key" does not belong to certificate "tlsboot"/,
     fix: /^cp data\/pki\/old\.key data\/pki\/apiserver\.key$/,
+  },
+  {
+    name: "a serving certificate without an authority key identifier",
+    target: ["data"],
+    breakIt: async () => {
+      const keys = await Promise.all(
+        ["apiserver.key", "ca.key"].map((name) => readFile(folder.join(`data/pki/${name}`), "utf8")),
+      );
+      const [key, signer] = keys.map(parsePrivateKey);
+      assert.ok(key?.ok === true && signer?.ok === true);
+      const der = encodeOddCertificate({
+        subject: "tlsboot",
+        issuer: (await readAuthority()).certificate.subject.commonName,
+        key: key.value,
+        signer: signer.value,
+        notBefore: new Date(Date.now() - HOUR_MS),
+        notAfter: new Date(Date.now() + YEAR_MS),
+        serial: Uint8Array.of(1),
+        version: 3,
+        extensions: [keyUsage(0)],
+      });
+      await writeFile(folder.join("data/pki/apiserver.crt"), encodePem("CERTIFICATE", der));
+    },
+    check: "strict-verifiers",
+    severity: "warning",
+    message:
+      /Python 3\.13 refuse certificate "tlsboot" in "data\/pki\/apiserver\.crt": it has no authority key identifier/,
+    fix: /^rm -f data\/pki\/apiserver\.crt data\/pki\/apiserver\.key$/,
+  },
+  {
+    name: "an administrator's kubeconfig of another CA",
+    target: ["data"],
+    breakIt: async () => {
+      const other = encodePem("CERTIFICATE", (await makeAuthority("other", 5 * YEAR_MS)).certificate.der);
+      const data = Buffer.from(other).toString("base64");
+      await edit("data/admin.kubeconfig", (text) => text.replace(/(certificate-authority-data): .*/, `$1: ${data}`));
+    },
+    check: "server-access",
+    severity: "error",
+    message: /cannot trust "https:\S+": its serving certificate is signed by an unknown authority/,
+    fix: /^tlsboot kubeconfig admin --data-dir data --force --server https:\S+$/,
+  },
+  {
+    name: "an intermediate that is missing",
+    target: ["missing"],
+    breakIt: () => writeChain("missing", ["leaf"]),
+    check: "chain",
+    severity: "error",
+    message: /"missing\/web\.crt" lacks the intermediate CA "intermediate"/,
+    fix: /^awk .* missing\/intermediate\.crt >> missing\/web\.crt$/,
+  },
+  {
+    name: "a chain in the wrong order",
+    target: ["order"],
+    breakIt: () => writeChain("order", ["intermediate", "leaf"]),
+    check: "chain",
+    severity: "error",
+    message: /the certificates in "order\/web\.crt" are in the wrong order/,
+    fix: /^cp -p order\/web\.crt order\/web\.crt\.new && /,
+  },
+  {
+    name: "a stray certificate in a chain",
+    target: ["stray"],
+    breakIt: async () => {
+      await writeChain("stray", ["leaf", "intermediate"]);
+      const other = encodePem("CERTIFICATE", (await makeAuthority("other", 5 * YEAR_MS)).certificate.der);
+      await edit("stray/web.crt", (text) => text + other);
+    },
+    check: "chain",
+    severity: "warning",
+    message: /"stray\/web\.crt" contains CA "other", which did not issue any certificate in the file/,
+    fix: /^cp -p stray\/web\.crt stray\/web\.crt\.new && /,
+  },
+  {
+    name: "a machine's key that others can read",
+    target: ["n1/pki"],
+    breakIt: () => chmod(folder.join("n1/pki/kubelet-client-current.pem"), 0o640),
+    check: "secret-files",
+    severity: "error",
+    message: /"n1\/pki\/kubelet-client-current\.pem" is not private/,
+    fix: /^chmod 600 n1\/pki\/kubelet-client-current\.pem$/,
+  },
+  {
+    name: "a folder that was copied, with links to the original",
+    target: ["copy/pki"],
+    breakIt: async () => {
+      await cp(folder.join("n1"), folder.join("copy"), { recursive: true, verbatimSymlinks: true });
+      await edit("copy/kubeconfig", (text) => text.replaceAll("/n1/pki/", "/copy/pki/"));
+    },
+    check: "copied-folder",
+    severity: "warning",
+    message: /"copy\/pki" looks like a copy: its certificate is "\S+\/n1\/pki\/kubelet-client-[\d-]+\.pem"/,
+    fix: /^ln -sfn kubelet-client-[\d-]+\.pem copy\/pki\/kubelet-client-current\.pem$/,
+  },
+  {
+    name: "a folder that was moved, whose link leads nowhere",
+    target: ["moved/pki"],
+    breakIt: async () => {
+      await cp(folder.join("n1"), folder.join("old"), { recursive: true, verbatimSymlinks: true });
+      await runInShell(`ln -sfn "$PWD/old/pki/$(basename "$(readlink old/pki/kubelet-client-current.pem)")" \\
+        old/pki/kubelet-client-current.pem`);
+      await rename(folder.join("old"), folder.join("moved"));
+      await edit("moved/kubeconfig", (text) => text.replaceAll("/n1/pki/", "/moved/pki/"));
+    },
+    check: "copied-folder",
+    severity: "error",
+    message: /"moved\/pki" looks like a copy/,
+    fix: /^ln -sfn kubelet-client-[\d-]+\.pem moved\/pki\/kubelet-client-current\.pem$/,
+  },
+  {
+    name: "a kubeconfig that keeps a certificate of its own while the folder's is renewed",
+    target: ["n1/pki", "--kubeconfig", "n1/kubeconfig"],
+    breakIt: async () => {
+      const data = (await readFile(folder.join("n1/pki/kubelet-client-current.pem"))).toString("base64");
+      await edit("n1/kubeconfig", (text) => text.replace(/(client-(?:certificate|key)): .*/g, `$1-data: ${data}`));
+    },
+    check: "rotating-pair",
+    severity: "warning",
+    message: /"n1\/kubeconfig" contains a certificate of its own, while renewals are stored in "\S+-current\.pem"/,
+    fix: /^sed -i /,
+  },
+  {
+    name: "a bootstrap token that is left on the machine and still works",
+    target: ["n1/pki"],
+    breakIt: async () => {
+      await copyFile(folder.join("data/bootstrap.kubeconfig"), folder.join("n1/bootstrap.kubeconfig"));
+    },
+    check: "bootstrap-token",
+    severity: "warning",
+    message: /the bootstrap token [a-z0-9]{6} in "n1\/bootstrap\.kubeconfig" still works/,
+    fix: /^rm n1\/bootstrap\.kubeconfig$/,
+  },
+  {
+    name: "a clock that is three hours ahead",
+    target: ["n1/pki"],
+    breakIt: () => Promise.resolve(clockAheadMs = 3 * HOUR_MS),
+    check: "clock",
+    severity: "error",
+    message: /this machine's clock is (?:3h0m\d|2h59m5\d)s ahead of the server's/,
+    fix: /^date --utc --set=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/,
+  },
+  {
+    name: "the CA of another server in a machine's kubeconfig",
+    target: ["n1/pki", "--bootstrap-kubeconfig", "n1.kubeconfig"],
+    breakIt: async () => {
+      await renewToken();
+      const other = encodePem("CERTIFICATE", (await makeAuthority("other", 5 * YEAR_MS)).certificate.der);
+      const data = Buffer.from(other).toString("base64");
+      await edit("n1/kubeconfig", (text) => text.replace(/(certificate-authority-data): .*/, `$1: ${data}`));
+    },
+    check: "server-access",
+    severity: "error",
+    message: /cannot trust "https:\S+": its serving certificate is signed by an unknown authority/,
+    fix: /^rm -f n1\/kubeconfig n1\/pki\/kubelet-client-current\.pem && tlsboot bootstrap --bootstrap-kubeconfig \S+/,
+  },
+  {
+    name: "a certificate that was revoked",
+    target: ["n1/pki", "--bootstrap-kubeconfig", "n1.kubeconfig"],
+    breakIt: async () => {
+      await renewToken();
+      const status = JSON.parse(await runWell(["bootstrap", "--status", ...N1_FILES, "-o", "json"]));
+      await runWell(["revoke", status.client.serialNumber, "--data-dir", "data", "--yes"]);
+    },
+    check: "server-access",
+    severity: "error",
+    message: /the server no longer accepts this machine's certificate: Unauthorized/,
+    fix: /^rm -f n1\/kubeconfig n1\/pki\/kubelet-client-current\.pem && tlsboot bootstrap --bootstrap-kubeconfig \S+/,
+  },
+  {
+    name: "a certificate of a machine that has ended",
+    target: ["n1/pki", "--bootstrap-kubeconfig", "n1.kubeconfig"],
+    breakIt: async () => {
+      await renewToken();
+      const identity = { commonName: "system:node:n1", organizations: ["system:nodes"], lifetimeMs: HOUR_MS };
+      const clock = { now: () => new Date(Date.now() - 2 * HOUR_MS) };
+      const { certificatePem, keyPem } = await issueClientPair(await readAuthority(), identity, { clock, random });
+      await writeFile(folder.join("n1/pki/kubelet-client-current.pem"), certificatePem + keyPem.reveal());
+    },
+    check: ["kubeconfig", "client-certificate"],
+    severity: "error",
+    message: /expired at /,
+    fix: /^rm -f n1\/kubeconfig n1\/pki\/kubelet-client-current\.pem && tlsboot bootstrap --bootstrap-kubeconfig \S+/,
   },
 ];
 
@@ -102,12 +388,16 @@ test("tlsboot doctor finds nothing wrong with a new instance", async () => {
 for (const { name, target, breakIt, check, severity, message, fix } of CASES) {
   test(`tlsboot doctor finds ${name}, and its fix works unchanged`, async () => {
     await breakIt();
-    const problems = await findProblems([target]);
-    assert.deepEqual(problems.map((one) => `${one.severity} ${one.check}`), [`${severity} ${check}`]);
-    assert.match(problems[0]?.message ?? "", message);
-    assert.match(problems[0]?.fix ?? "", fix);
-    await runInShell(problems[0]?.fix ?? "");
-    assert.deepEqual(await findProblems([target]), []);
+    const problems = await findProblems(target);
+    const [first] = problems;
+    assert.deepEqual(
+      problems.map((one) => `${one.severity} ${one.check}`),
+      [check].flat().map((one) => `${severity} ${one}`),
+    );
+    assert.match(first?.message ?? "", message);
+    assert.match(first?.fix ?? "", fix);
+    await runInShell(first?.fix ?? "");
+    assert.deepEqual(await findProblems(target), []);
   });
 }
 

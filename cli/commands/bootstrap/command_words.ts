@@ -89,6 +89,7 @@ export function describeContinuation(
   return "run the command that made it again";
 }
 
-function namesCredentials({ bootstrapKubeconfig, server }: Settings<BootstrapFlags>): boolean {
+/** Reports whether the settings say where the credentials for a first request come from. */
+export function namesCredentials({ bootstrapKubeconfig, server }: Settings<BootstrapFlags>): boolean {
   return bootstrapKubeconfig !== undefined || server !== undefined;
 }

@@ -5,16 +5,22 @@ import { createConnector } from "../../../client/transport/connect.ts";
 import { type FoundPair, viewCredentialStore } from "../../../client/certificate/credential_store.ts";
 import type { FilePort } from "../../../client/files.ts";
 import { checkKubeconfig, connectAsNode, type KubeconfigValidity } from "../../../client/node_kubeconfig.ts";
-import { askServer, findStrayTarget, inspectFolder, inspectSecrets } from "../../../client/machine_evidence.ts";
+import { askServer, findStrayTarget, listSecretFiles } from "../../../client/machine_evidence.ts";
 import { SERVING_STORE_PREFIX } from "../../../client/serving.ts";
+import type { Finding } from "../../../core/doctor/finding.ts";
 import {
-  assessMachine,
-  parseNodeCommonName,
+  checkMachine,
   type Problem,
   type ServerAnswer,
   type StoredPairState,
-} from "../../../core/bootstrap/machine_assessment.ts";
-import { createServingTemplate, parseNodeName, toNodeSubject } from "../../../core/bootstrap/node_name.ts";
+  toProblems,
+} from "../../../core/doctor/machine.ts";
+import {
+  createServingTemplate,
+  parseNodeCommonName,
+  parseNodeName,
+  toNodeSubject,
+} from "../../../core/bootstrap/node_name.ts";
 import {
   type CertificateTemplate,
   getPairStatus,
@@ -33,10 +39,19 @@ import { oneLine } from "../../output/escape.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 import { USER_AGENT } from "../../version.ts";
-import { commandLine, describeContinuation, describeNextRequest, describeRemoval } from "./command_words.ts";
+import {
+  commandLine,
+  describeContinuation,
+  describeNextRequest,
+  describeRemoval,
+  namesCredentials,
+} from "./command_words.ts";
+import type { Examined } from "../doctor/examine.ts";
+import { inspectSecret, inspectSecretFolder } from "../doctor/files.ts";
+import { examineMachineFiles } from "../doctor/machine_files.ts";
 import type { Machine } from "./machine.ts";
 import { readServingNames } from "./serving_names.ts";
-import { formatStatus, type ReportedPair, STATE_TEXT, type StatusReport } from "./status_report.ts";
+import { formatStatus, type ReportedPair, type StatusReport } from "./status_report.ts";
 
 /** The adapters for reading the status. */
 export interface StatusTools {
@@ -51,7 +66,7 @@ export async function showStatus(
   tools: StatusTools,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  const { report, lines } = await readStatus(settings, machine, tools, signal);
+  const { report, lines } = await examineMachine(settings, machine, tools, signal);
   if (settings.output !== undefined) writeStructured(report, settings.output, tools.io);
   else tools.io.stdout.write(`${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS)}\n`);
   return report.isReady ? EXIT.done : EXIT.no;
@@ -64,19 +79,17 @@ export async function findProblems(
   tools: StatusTools,
   signal: AbortSignal,
 ): Promise<readonly Problem[]> {
-  const { report: { client, problems } } = await readStatus({ ...settings, serving: false }, machine, tools, signal);
-  if (client.state === "valid") return problems;
-  const message = `the client certificate ${displayPath(client.path, tools.io.cwd)} is ${STATE_TEXT[client.state]}`;
-  return [{ subject: "certificate", severity: "fault", message, fix: client.next }, ...problems];
+  return toProblems((await examineMachine({ ...settings, serving: false }, machine, tools, signal)).findings);
 }
 
-interface Status {
+/** What the checks of `doctor` found on a machine, and the status that `bootstrap --status` prints. */
+export interface MachineExamination extends Examined {
   readonly report: StatusReport;
   readonly lines: readonly string[];
 }
 
-/** Everything that is known about a machine before it is assessed. */
-interface StatusEvidence {
+/** Everything that is known about a machine before it is checked. */
+export interface StatusEvidence {
   readonly machine: Machine;
   readonly kubeconfig: KubeconfigValidity;
   readonly client: ReportedPair;
@@ -87,38 +100,57 @@ interface StatusEvidence {
   readonly currentPath: string;
 }
 
-async function readStatus(
+/** The checks whose results are the states in the status, and so no problems in it. */
+const STATED_CHECKS: readonly string[] = ["kubeconfig", "client-certificate", "serving-certificate"];
+
+/** Examines a machine with every check of `doctor`. */
+export async function examineMachine(
   settings: Settings<BootstrapFlags>,
   given: Machine,
   tools: StatusTools,
   signal: AbortSignal,
-): Promise<Status> {
+): Promise<MachineExamination> {
   const { io, files } = tools;
   const evidence = await readEvidence(settings, given, tools, signal);
   const { machine, kubeconfig, client, serving, server, currentPath } = evidence;
+  const deps = { io, files, connect: createConnector({ files, clock: io.clock, userAgent: USER_AGENT }) };
   const show = (path: string): string => displayPath(path, io.cwd);
-  const secrets = await inspectSecrets(
+  const secrets = listSecretFiles(
     [client.found, serving?.found],
     { path: machine.kubeconfigPath, cluster: kubeconfig.kind === "valid" ? kubeconfig.cluster : undefined },
-    files,
   );
-  const assessment = assessMachine(
+  const target = show(machine.certDir);
+  const checked = checkMachine(
     {
       nodeName: machine.nodeName,
-      certDir: show(machine.certDir),
-      kubeconfigState: kubeconfig.kind,
-      clientState: client.report.state,
-      servingState: serving?.report.state,
-      secrets: secrets.map((secret) => ({ ...secret, path: show(secret.path) })),
-      folderWriters: await inspectFolder(machine.certDir, files),
+      certDir: target,
+      kubeconfig: {
+        path: show(machine.kubeconfigPath),
+        state: kubeconfig.kind,
+        reason: kubeconfig.kind === "invalid" ? kubeconfig.reason : undefined,
+      },
+      client: { ...client.report, path: show(client.report.path) },
+      serving: serving === undefined ? undefined : { ...serving.report, path: show(serving.report.path) },
+      secrets: await Promise.all(secrets.map((path) => inspectSecret(path, deps))),
+      folders: await inspectSecretFolder(machine.certDir, deps),
       strayTarget: await findStrayTarget(currentPath, files),
       server,
     },
-    describeRemoval(settings, machine, currentPath, io),
+    {
+      again: namesCredentials(settings)
+        ? { fix: describeRemoval(settings, machine, currentPath, io) }
+        : { advice: describeRemoval(settings, machine, currentPath, io) },
+      serving: { fix: commandLine({ ...settings, serving: true }, machine, io.cwd) },
+    },
+    target,
   );
+  const stored = await examineMachineFiles({ machine, target }, deps);
+  const findings: readonly Finding[] = [...checked, ...stored.findings];
+  const problems = toProblems(findings.filter(({ check }) => !STATED_CHECKS.includes(check)));
   const report: StatusReport = {
     nodeName: machine.nodeName,
-    ...assessment,
+    isReady: !findings.some(({ severity }) => severity === "error"),
+    problems,
     kubeconfig: {
       path: machine.kubeconfigPath,
       state: kubeconfig.kind,
@@ -128,7 +160,7 @@ async function readStatus(
     ...(serving === undefined ? {} : { serving: serving.report }),
     server: createServerReport(server, kubeconfig),
   };
-  return { report, lines: formatStatus(report, { client, serving }, io) };
+  return { ...stored, findings, report, lines: formatStatus(report, { client, serving }, io) };
 }
 
 /** Reads the files of a machine, and asks the server whether it accepts the machine. */

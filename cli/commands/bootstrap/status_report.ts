@@ -1,7 +1,7 @@
 /** The status of a machine as `tlsboot bootstrap --status` prints it: facts for programs, and lines for people. */
 import type { FoundPair } from "../../../client/certificate/credential_store.ts";
 import type { KubeconfigValidity } from "../../../client/node_kubeconfig.ts";
-import type { Problem, ServerAnswer, StoredPairState } from "../../../core/bootstrap/machine_assessment.ts";
+import { type Problem, type ServerAnswer, STATE_TEXT, type StoredPairState } from "../../../core/doctor/machine.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import type { Io } from "../../io.ts";
 import { formatValidity } from "../../output/certificate_text.ts";
@@ -55,17 +55,6 @@ export interface ReportedPair {
   readonly report: PairReport;
   readonly found: FoundPair | undefined;
 }
-
-/** The state of a pair in words. */
-export const STATE_TEXT: Readonly<Record<StoredPairState, string>> = {
-  valid: "valid",
-  renewalDue: "valid, but its renewal is overdue",
-  expired: "expired",
-  notYetValid: "not valid yet",
-  missing: "missing",
-  broken: "broken",
-  mismatched: "for other names",
-};
 
 /** Formats a status as lines with tabs between name and value. */
 export function formatStatus(

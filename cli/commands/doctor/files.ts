@@ -3,8 +3,8 @@ import { type Dirent } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import * as ownProcess from "node:process";
-import { findModeFault, isOpenToAll, isOpenToGroup } from "../../../client/private_file.ts";
-import type { FilePort } from "../../../client/files.ts";
+import { inspectFolder } from "../../../client/machine_evidence.ts";
+import { findModeFault } from "../../../client/private_file.ts";
 import { findErrorCode, getErrorMessage } from "../../../core/errors.ts";
 import { type Kubeconfig, parseKubeconfig } from "../../../core/kube/kubeconfig.ts";
 import { joinPath } from "../../../core/kube/file_path.ts";
@@ -224,12 +224,6 @@ export async function inspectSecret(path: string, deps: ExamineDeps): Promise<Se
 
 /** Checks who may write to a folder; nothing when it does not exist. */
 export async function inspectSecretFolder(path: string, deps: ExamineDeps): Promise<readonly SecretFolder[]> {
-  const writers = await findFolderWriters(path, deps.files);
-  return writers === undefined ? [] : [{ path: showPath(path, deps), writers }];
-}
-
-async function findFolderWriters(path: string, files: FilePort): Promise<SecretFolder["writers"] | undefined> {
-  const facts = await files.stat(path);
-  if (facts === undefined) return undefined;
-  return isOpenToAll(facts) ? "every user" : isOpenToGroup(facts) ? "group" : "none";
+  if (await deps.files.stat(path) === undefined) return [];
+  return [{ path: showPath(path, deps), writers: await inspectFolder(path, deps.files) }];
 }

@@ -1,8 +1,25 @@
 /** The command `tlsboot doctor`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
-import { choiceFlag, fileFlag, switchFlag } from "../../framework/flags.ts";
+import { choiceFlag, directoryFlag, fileFlag, switchFlag } from "../../framework/flags.ts";
 
 const DOCTOR_FLAGS = {
+  kubeconfig: fileFlag({
+    isCommandLineOnly: true,
+    summary:
+      "Kubeconfig of the machine whose folder of certificates is checked. Without it, the one beside the folder, " +
+      "above it or in /etc/kubernetes that names a certificate in it.",
+  }),
+  certDir: directoryFlag({
+    isCommandLineOnly: true,
+    summary: "Folder of the certificates of the machine whose kubeconfig is checked. Without it, the one that the " +
+      "kubeconfig names.",
+  }),
+  bootstrapKubeconfig: fileFlag({
+    isCommandLineOnly: true,
+    summary:
+      "Kubeconfig with the credentials for a first request, for the commands that are printed. Without it, one " +
+      "beside the machine's kubeconfig.",
+  }),
   output: choiceFlag({
     short: "o",
     choices: ["table", "json", "tap", "textfile"],
@@ -19,16 +36,20 @@ const DOCTOR_FLAGS = {
 /** The type of the flags of `doctor`. */
 export type DoctorFlags = typeof DOCTOR_FLAGS;
 
-/** The command that checks what a data directory, a folder of certificates or a kubeconfig holds. */
+/** The command that checks a machine, a data directory, a folder of CAs or a kubeconfig. */
 export const doctorCommand = defineCommand({
   path: ["doctor"],
   summary: "Find out what is wrong, and how to fix it",
   description:
-    `Find out what is wrong with a data directory, a folder of certificates or a kubeconfig, and how to fix it.
+    `Find out what is wrong with a machine, a data directory, a folder of CAs or a kubeconfig, and how to fix it.
 
- Nothing is changed. Each problem is printed with the command that fixes it, which can be run unchanged.
+ Nothing is changed. Each problem is printed with the command that fixes it, which can be run unchanged in the same
+ folder.
 
- Without a TARGET, ./tlsboot-data is checked.`,
+ A machine is the folder of its certificates, such as /var/lib/kubelet/pki, or its kubeconfig. The server that a
+ kubeconfig names is asked whether it accepts the certificate in it; a server that does not answer is a warning.
+
+ Without a TARGET, ./tlsboot-data is checked, and this machine's kubelet when there is one.`,
   group: "Key and File Commands",
   args: [
     argument("TARGET", "folders of certificates, data directories, kubeconfigs and PEM files", {
@@ -39,7 +60,8 @@ export const doctorCommand = defineCommand({
   ],
   flags: DOCTOR_FLAGS,
   examples: [
-    { comment: "Check the server in ./tlsboot-data", command: "tlsboot doctor" },
+    { comment: "Check the server in ./tlsboot-data, or this machine", command: "tlsboot doctor" },
+    { comment: "Check a machine of tlsboot bootstrap", command: "tlsboot doctor n1/pki" },
     { comment: "Check the CAs that kubeadm made", command: "tlsboot doctor /etc/kubernetes/pki" },
     {
       comment: "Give the end of every certificate to Prometheus",

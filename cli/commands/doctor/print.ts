@@ -7,9 +7,13 @@ import { alignTabs, DESCRIBE_TABS } from "../../output/tab_writer.ts";
 /** Formats the findings as a table with one part for each target. The fix is on a line of its own, to be copied. */
 export function formatFindingTable(findings: readonly Finding[]): string {
   const parts = groupByTarget(findings).map(([target, group]) => {
-    const rows = group.map(({ severity, check, message, fix }) => ({
+    const rows = group.map(({ severity, check, message, fix, advice }) => ({
       row: line`  ${severity}\t${check}\t${message}`,
-      fix: fix === undefined ? [] : [line`           fix: ${fix}`],
+      fix: fix !== undefined
+        ? [line`           fix: ${fix}`]
+        : advice !== undefined
+        ? [line`           next: ${advice}`]
+        : [],
     }));
     const aligned = alignTabs(rows.map(({ row }) => row).join("\n"), DESCRIBE_TABS).split("\n");
     return [line`${target}`, ...rows.flatMap(({ fix }, index) => [aligned[index] ?? "", ...fix])].join("\n");

@@ -10,11 +10,14 @@ import type { Settings } from "../../framework/flags.ts";
 import { forEachName } from "../../framework/for_each_name.ts";
 import type { Io } from "../../io.ts";
 import { USER_AGENT } from "../../version.ts";
-import { examineCaFolder, examineDataDir, examineStored } from "./data_dir.ts";
+import { examineCaFolder, examineDataDir } from "./data_dir.ts";
 import { type Examined, type ExamineDeps, joinExamined, showPath } from "./examine.ts";
 import { readFound } from "./files.ts";
 import type { DoctorFlags } from "./flags.ts";
+import { examineKubeconfig } from "./kubeconfig.ts";
+import { examineMachineAt } from "./machine.ts";
 import { formatFindingJson, formatFindingTable } from "./print.ts";
+import { examineStored } from "./stored.ts";
 import { type DoctorTarget, findTargets, recognizeTarget } from "./target.ts";
 
 /** The mode of the file of `--out`, which contains no secret. */
@@ -33,9 +36,10 @@ export async function run(
     connect: createConnector({ files, clock: io.clock, userAgent: USER_AGENT }),
   };
   const names = args.length === 0 ? await findTargets(deps) : args;
+  const named = { kubeconfig: absolute(settings.kubeconfig, io), certDir: absolute(settings.certDir, io) };
   const all: Examined[] = [];
   const code = await forEachName(names, async (name) => {
-    all.push(await examine(await recognizeTarget(name, deps), deps));
+    all.push(await examine(await recognizeTarget(name, named, deps), { settings, deps }, signal));
   }, { io, isDebug, signal });
   const examined = joinExamined(all);
   const text = format(settings, examined, { readErrors: examined.unreadable.length + names.length - all.length, io });
@@ -64,10 +68,22 @@ function format(
   }
 }
 
-async function examine(target: DoctorTarget, deps: ExamineDeps): Promise<Examined> {
+function absolute(path: string | undefined, { cwd }: Io): string | undefined {
+  return path === undefined ? undefined : resolve(cwd, path);
+}
+
+async function examine(
+  target: DoctorTarget,
+  { settings, deps }: { readonly settings: Settings<DoctorFlags>; readonly deps: ExamineDeps },
+  signal: AbortSignal,
+): Promise<Examined> {
   switch (target.kind) {
     case "data directory":
-      return await examineDataDir(target.path, deps);
+      return await examineDataDir(target.path, deps, signal);
+    case "machine":
+      return await examineMachineAt(target, absolute(settings.bootstrapKubeconfig, deps.io), deps, signal);
+    case "kubeconfig":
+      return await examineKubeconfig(target.path, deps, signal);
     case "CA folder":
       return await examineCaFolder(target.path, deps);
     case "file": {

@@ -4,15 +4,27 @@ import { join, resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
 import type { ExamineDeps } from "./examine.ts";
 import { readFound } from "./files.ts";
+import { findMachineKubeconfig, findNamedFolder, type MachinePaths } from "./machine.ts";
 
 /** A target and what it is, with absolute paths. */
 export type DoctorTarget =
   | { readonly kind: "data directory"; readonly path: string }
   | { readonly kind: "CA folder"; readonly path: string }
+  | { readonly kind: "machine" } & MachinePaths
+  | { readonly kind: "kubeconfig"; readonly path: string }
   | { readonly kind: "file"; readonly path: string };
 
+/** The files of a machine that flags name, as absolute paths. */
+export interface NamedFiles {
+  readonly kubeconfig: string | undefined;
+  readonly certDir: string | undefined;
+}
+
+/** Names of the files in a folder that a kubelet or `tlsboot bootstrap` keeps its pairs in. */
+const MACHINE_FILE = /^kubelet-client(?:-.*)?\.pem$|^kubelet-client\.key\.tmp$|^kubelet\.crt$/;
+
 /** Recognizes a target. Throws AppError `not_found` and `invalid`. */
-export async function recognizeTarget(name: string, deps: ExamineDeps): Promise<DoctorTarget> {
+export async function recognizeTarget(name: string, named: NamedFiles, deps: ExamineDeps): Promise<DoctorTarget> {
   const path = resolve(deps.io.cwd, name);
   const facts = await deps.files.stat(path);
   if (facts === undefined) {
@@ -21,8 +33,13 @@ export async function recognizeTarget(name: string, deps: ExamineDeps): Promise<
     });
   }
   if (facts.kind !== "directory") {
-    if (await readFound(path, deps) !== undefined) return { kind: "file", path };
-    throw new AppError("invalid", `cannot check "${name}": no certificate, key or kubeconfig is in it`);
+    const file = await readFound(path, deps);
+    if (file === undefined) {
+      throw new AppError("invalid", `cannot check "${name}": no certificate, key or kubeconfig is in it`);
+    }
+    if (file.kubeconfig === undefined) return { kind: "file", path };
+    const certDir = named.certDir ?? findNamedFolder(file);
+    return certDir === undefined ? { kind: "kubeconfig", path } : { kind: "machine", kubeconfigPath: path, certDir };
   }
   const names = await readdir(path);
   const pki = names.includes("pki") ? await readdir(join(path, "pki")).catch(() => []) : [];
@@ -31,6 +48,10 @@ export async function recognizeTarget(name: string, deps: ExamineDeps): Promise<
   ) {
     return { kind: "data directory", path };
   }
+  if (names.some((one) => MACHINE_FILE.test(one))) {
+    const kubeconfigPath = named.kubeconfig ?? await findMachineKubeconfig(path, deps);
+    return { kind: "machine", kubeconfigPath, certDir: path };
+  }
   if (names.some((one) => /\.(?:crt|key|pem)$/.test(one))) return { kind: "CA folder", path };
   if (pki.includes("ca.crt")) return { kind: "data directory", path };
   throw new AppError("invalid", `cannot check "${name}": no certificate, key or database of tlsboot is in it`, {
@@ -38,15 +59,16 @@ export async function recognizeTarget(name: string, deps: ExamineDeps): Promise<
   });
 }
 
+const KUBELET_FOLDER = "/var/lib/kubelet/pki";
+
 /** Finds the targets of a run without arguments. Throws AppError `not_found` when there are none. */
 export async function findTargets(deps: ExamineDeps): Promise<readonly string[]> {
-  const names = ["./tlsboot-data"];
   const found = [];
-  for (const name of names) {
-    if (await deps.files.stat(resolve(deps.io.cwd, name)) !== undefined) found.push(name);
-  }
+  if (await deps.files.stat(resolve(deps.io.cwd, "tlsboot-data")) !== undefined) found.push("./tlsboot-data");
+  const names = await readdir(KUBELET_FOLDER).catch(() => []);
+  if (names.some((name) => MACHINE_FILE.test(name))) found.push(KUBELET_FOLDER);
   if (found.length > 0) return found;
-  throw new AppError("not_found", "cannot check anything: there is no ./tlsboot-data here", {
+  throw new AppError("not_found", "cannot check anything: there is neither ./tlsboot-data nor a kubelet here", {
     hint: "name what to check: tlsboot doctor DIR",
   });
 }

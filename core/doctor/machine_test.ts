@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assessMachine, type MachineEvidence, parseNodeCommonName } from "./machine_assessment.ts";
-import { parseNodeName } from "./node_name.ts";
+import { parseNodeCommonName, parseNodeName } from "../bootstrap/node_name.ts";
+import { checkMachine, checkRotatingPair, type MachineEvidence, toProblems } from "./machine.ts";
 
 const nodeName = parseNodeName("n1");
 assert.ok(nodeName.ok);
@@ -9,14 +9,16 @@ const NOW = new Date("2026-01-01T12:00:00Z");
 const GOOD: MachineEvidence = {
   nodeName: nodeName.value,
   certDir: "n1/pki",
-  kubeconfigState: "valid",
-  clientState: "valid",
-  servingState: undefined,
-  secrets: [{ path: "n1/pki/a.pem", fault: undefined }],
-  folderWriters: "none",
+  kubeconfig: { path: "n1/kubeconfig", state: "valid" },
+  client: { path: "n1/pki/a.pem", state: "valid" },
+  serving: undefined,
+  secrets: [{ path: "n1/pki/a.pem", fault: undefined, ownerOf: undefined }],
+  folders: [{ path: "n1/pki", writers: "none" }],
   strayTarget: undefined,
   server: { kind: "accepted", username: "system:node:n1", clock: { serverTime: NOW, ourTime: NOW } },
 };
+
+const COMMANDS = { again: { fix: "tlsboot bootstrap --x" }, serving: { fix: "tlsboot bootstrap --serving" } };
 
 function clockAt(minutes: number): MachineEvidence["server"] {
   const ourTime = new Date(NOW.getTime() + minutes * 60_000);
@@ -32,10 +34,32 @@ for (
       isReady: true,
       problems: [],
     },
-    { name: "a kubeconfig that is missing", edit: { kubeconfigState: "missing" }, isReady: false, problems: [] },
-    { name: "an expired pair", edit: { clientState: "expired" }, isReady: false, problems: [] },
-    { name: "a serving pair for other names", edit: { servingState: "mismatched" }, isReady: false, problems: [] },
-    { name: "a valid serving pair", edit: { servingState: "valid" }, isReady: true, problems: [] },
+    {
+      name: "a kubeconfig that is missing",
+      edit: { kubeconfig: { path: "n1/kubeconfig", state: "missing" } },
+      isReady: false,
+      problems: ['fault kubeconfig: there is no kubeconfig "n1/kubeconfig"'],
+    },
+    {
+      name: "an expired pair",
+      edit: { client: { path: "n1/pki/a.pem", state: "expired" } },
+      isReady: false,
+      problems: ["fault certificate: the client certificate n1/pki/a.pem is expired"],
+    },
+    {
+      name: "a serving pair for other names",
+      edit: { serving: { path: "n1/pki/s.pem", state: "mismatched", reason: "it is not for n1" } },
+      isReady: false,
+      problems: [
+        "fault serving-certificate: the serving certificate n1/pki/s.pem is for other names: it is not for n1",
+      ],
+    },
+    {
+      name: "a valid serving pair",
+      edit: { serving: { path: "n1/pki/s.pem", state: "valid" } },
+      isReady: true,
+      problems: [],
+    },
     {
       name: "a server that is away",
       edit: { server: { kind: "unreachable", reason: "connection refused" } },
@@ -84,19 +108,22 @@ for (
     },
     {
       name: "a key that others can read",
-      edit: { secrets: [{ path: "n1/pki/a.pem", fault: "others may read it (mode 644)" }] },
+      edit: { secrets: [{ path: "n1/pki/a.pem", fault: "others may read it (mode 644)", ownerOf: undefined }] },
       isReady: false,
-      problems: ['fault secret: the private key in "n1/pki/a.pem" is not private: others may read it (mode 644)'],
+      problems: [
+        'fault secret: the secret in "n1/pki/a.pem" is not private: others may read it (mode 644); replace it if ' +
+        "someone else may have read it",
+      ],
     },
     {
       name: "a folder that every user may write to",
-      edit: { folderWriters: "every user" },
+      edit: { folders: [{ path: "n1/pki", writers: "every user" }] },
       isReady: false,
       problems: ['fault folder: every user may write to "n1/pki", and so put another key there'],
     },
     {
       name: "a folder for the group",
-      edit: { folderWriters: "group" },
+      edit: { folders: [{ path: "n1/pki", writers: "group" }] },
       isReady: true,
       problems: ['warning folder: the group may write to "n1/pki", and so put another key there'],
     },
@@ -105,13 +132,13 @@ for (
       edit: {
         strayTarget: "/old/pki/a.pem",
         server: { kind: "refused", reason: "Unauthorized" },
-        folderWriters: "group",
+        folders: [{ path: "n1/pki", writers: "group" }],
       },
       isReady: false,
       problems: [
         "fault server: the server no longer accepts this machine's certificate: Unauthorized",
-        'warning folder: the group may write to "n1/pki", and so put another key there',
         'warning copy: "n1/pki" looks like a copy: its certificate is "/old/pki/a.pem", in the folder that it was copied from',
+        'warning folder: the group may write to "n1/pki", and so put another key there',
       ],
     },
   ] satisfies readonly {
@@ -121,26 +148,40 @@ for (
     problems: readonly string[];
   }[]
 ) {
-  test(`assessMachine() assesses ${name}`, () => {
-    const found = assessMachine({ ...GOOD, ...edit }, "tlsboot bootstrap");
-    assert.equal(found.isReady, isReady);
-    assert.deepEqual(
-      found.problems.map(({ severity, subject, message }) => `${severity} ${subject}: ${message}`),
-      problems,
-    );
-    for (const { fix } of found.problems) assert.notEqual(fix, "");
+  test(`checkMachine() checks ${name}`, () => {
+    const findings = checkMachine({ ...GOOD, ...edit }, COMMANDS, "n1/pki");
+    assert.equal(!findings.some(({ severity }) => severity === "error"), isReady);
+    const found = toProblems(findings);
+    assert.deepEqual(found.map(({ severity, subject, message }) => `${severity} ${subject}: ${message}`), problems);
+    for (const { fix } of found) assert.notEqual(fix, "");
   });
 }
 
-test("assessMachine() puts the command into the fixes that need a new certificate", () => {
+test("checkMachine() gives the command as the fix of what needs a new certificate", () => {
   for (const kind of ["untrusted", "refused"] as const) {
-    const [problem] =
-      assessMachine({ ...GOOD, server: { kind, reason: "x", hint: "y" } }, "tlsboot bootstrap --x").problems;
-    assert.match(problem?.fix ?? "", /: tlsboot bootstrap --x$/);
+    const findings = checkMachine({ ...GOOD, server: { kind, reason: "x", hint: "y" } }, COMMANDS, "n1/pki");
+    assert.equal(findings.find(({ check }) => check === "server-access")?.fix, COMMANDS.again.fix);
   }
 });
 
-test("findNodeName() returns only the name in a node's common name", () => {
+test("checkRotatingPair() reports a kubeconfig that does not name the link", () => {
+  const evidence = {
+    kubeconfig: "n1/kubeconfig",
+    link: "/n1/pki/kubelet-client-current.pem",
+    hasLink: true,
+    userName: "n1",
+    isOneUser: true,
+  };
+  assert.deepEqual(checkRotatingPair({ ...evidence, named: "link" }), []);
+  assert.deepEqual(checkRotatingPair({ ...evidence, named: "embedded", hasLink: false }), []);
+  assert.match(checkRotatingPair({ ...evidence, named: "embedded" })[0]?.fix ?? "", /^sed -i /);
+  assert.match(
+    checkRotatingPair({ ...evidence, named: "/n1/pki/old.pem", isOneUser: false })[0]?.fix ?? "",
+    /^kubectl config set-credentials n1 /,
+  );
+});
+
+test("parseNodeCommonName() returns only the name in a node's common name", () => {
   assert.equal(parseNodeCommonName("system:node:n1"), "n1");
   for (const other of ["alice", "system:nodes", undefined]) assert.equal(parseNodeCommonName(other), undefined);
 });

@@ -1,0 +1,81 @@
+/** Examines a kubeconfig that is not a kubelet's: its certificates, and whether its server lets its user in. */
+import { askServer } from "../../../client/machine_evidence.ts";
+import { readCluster } from "../../../client/transport/connect.ts";
+import { AppError } from "../../../core/errors.ts";
+import { type Fault, type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
+import { checkClock, type ServerAnswer } from "../../../core/doctor/machine.ts";
+import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED, showPath } from "./examine.ts";
+import { type FoundFile, readFound } from "./files.ts";
+import { examineStored } from "./stored.ts";
+
+/** Examines the kubeconfig at an absolute path. */
+export async function examineKubeconfig(path: string, deps: ExamineDeps, signal: AbortSignal): Promise<Examined> {
+  const file = await readFound(path, deps);
+  const target = showPath(path, deps);
+  const files = file === undefined ? [] : [file];
+  const stored = await examineStored({ target, files, folders: [], extraSecrets: [], renew: () => ({}) }, deps);
+  const asked = file === undefined ? [] : await askAs(file, { target }, deps, signal);
+  return joinExamined([stored, { ...NOTHING_EXAMINED, findings: asked }]);
+}
+
+/** What is known about the server of a kubeconfig. */
+export interface AskOptions {
+  readonly target: string;
+  /** The command that writes the kubeconfig anew. */
+  readonly again?: string;
+  /** True for the server of a data directory, which need not run. */
+  readonly isOwnServer?: boolean;
+}
+
+/** Asks the server of a kubeconfig whether it lets its user in, and compares the clocks. */
+export async function askAs(
+  { path, shown }: FoundFile,
+  { target, again, isOwnServer = false }: AskOptions,
+  { io, files, connect }: ExamineDeps,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  let server: string;
+  let answer: ServerAnswer;
+  try {
+    const cluster = await readCluster(path, files);
+    server = cluster.server;
+    answer = await askServer(() => connect(cluster), io.clock, signal);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return [skipCheck({ check: "server-access", target }, error.message)];
+  }
+  const access = { check: "server-access", target };
+  if (answer.kind === "notAsked") return [skipCheck(access, `the server was not asked: ${answer.reason}`)];
+  if (answer.kind === "unreachable" && isOwnServer) return [skipCheck(access, `it does not run: ${answer.reason}`)];
+  const faults = findAccessFaults(answer, `the user of "${shown}"`, again);
+  const clock = "clock" in answer ? answer.clock : undefined;
+  return [
+    ...reportCheck(access, faults, `${server} lets the user of "${shown}" in`),
+    ...(clock === undefined
+      ? []
+      : reportCheck({ check: "clock", target }, checkClock(clock), "the clock agrees with the server's")),
+  ];
+}
+
+function findAccessFaults(answer: ServerAnswer, user: string, again: string | undefined): readonly Fault[] {
+  switch (answer.kind) {
+    case "notAsked":
+    case "accepted":
+      return [];
+    case "unreachable":
+      return [{
+        severity: "warning",
+        message: `the server could not be asked whether it lets ${user} in: ${answer.reason}`,
+        advice: "check the network and the server, then ask again",
+      }];
+    case "untrusted":
+      return [{ severity: "error", message: answer.reason, fix: again, advice: answer.hint }];
+    case "refused":
+      return [{
+        severity: "error",
+        message: `the server does not let ${user} in: ${answer.reason}`,
+        fix: again,
+        advice: "get a new kubeconfig from an administrator: tlsboot kubeconfig user --help",
+      }];
+  }
+}

@@ -1,0 +1,99 @@
+/** Runs the checks of certificates, keys and modes over the files of any target. */
+import {
+  checkAuthorities,
+  checkChains,
+  checkExpiry,
+  checkKeyPairs,
+  checkStrictly,
+  didIssue,
+  type StoredPair,
+} from "../../../core/doctor/certificates.ts";
+import { type Finding, reportCheck } from "../../../core/doctor/finding.ts";
+import { checkSecretFiles, checkSecretFolders } from "../../../core/doctor/secrets.ts";
+import { isSelfSigned } from "../../../core/pki/authority_chain.ts";
+import type { Examined, ExamineDeps } from "./examine.ts";
+import {
+  type FoundFile,
+  inspectSecret,
+  inspectSecretFolder,
+  readKubeconfigParts,
+  toKeys,
+  toPairs,
+  toSeen,
+} from "./files.ts";
+
+/** The files of one target. */
+export interface StoredFiles {
+  readonly target: string;
+  readonly files: readonly FoundFile[];
+  /** The folders that only their owner may write to. */
+  readonly folders: readonly string[];
+  /** Secrets that are neither PEM files nor kubeconfigs. */
+  readonly extraSecrets: readonly string[];
+  readonly renew: (file: FoundFile) => Pick<StoredPair, "renewal" | "isRenewed">;
+}
+
+/** Runs the checks of certificates, keys and modes over the files of a target. */
+export async function examineStored(
+  { target, files, folders, extraSecrets, renew }: StoredFiles,
+  deps: ExamineDeps,
+): Promise<Examined> {
+  const now = deps.io.clock.now();
+  const pairs = toPairs(files, renew);
+  const parts = await Promise.all(
+    files.filter(({ kubeconfig }) => kubeconfig !== undefined).map((file) =>
+      readKubeconfigParts(file, deps, renew(file))
+    ),
+  );
+  const users = parts.flatMap((part) => part.users);
+  const authorities = pairs.filter(({ chain: [first] }) => first?.isCa === true);
+  const leaves = [...pairs.filter(({ chain: [first] }) => first?.isCa === false), ...users];
+  // Clients trust the roots, and an intermediate only where its issuer is not known.
+  const known = authorities.flatMap(({ chain }) => chain);
+  const trusted = known.filter((one) =>
+    isSelfSigned(one) || !known.some((other) => other !== one && didIssue(other, one))
+  );
+  const secrets = await Promise.all(
+    [...files.filter(({ isSecret }) => isSecret).map(({ path }) => path), ...extraSecrets].map((path) =>
+      inspectSecret(path, deps)
+    ),
+  );
+  const openFolders = (await Promise.all(folders.map((folder) => inspectSecretFolder(folder, deps)))).flat();
+  const report = (check: string, faults: Parameters<typeof reportCheck>[1], okMessage: string): readonly Finding[] =>
+    reportCheck({ check, target }, faults, okMessage);
+  const unreadable = files.filter(({ error }) => error !== undefined);
+  return {
+    findings: [
+      ...report(
+        "readable",
+        unreadable.map(({ shown, error = "" }) => ({
+          severity: "error",
+          message: `"${shown}" cannot be read: ${error}`,
+        })),
+        "the files with certificates and keys can be read",
+      ),
+      ...report("secret-files", checkSecretFiles(secrets), "the files with secrets are private"),
+      ...report("secret-folders", checkSecretFolders(openFolders), "only the owner may write to the folders"),
+      ...report("key-pair", checkKeyPairs([...pairs, ...users], toKeys(files)), "each key belongs to its certificate"),
+      ...report(
+        "chain",
+        // A file of CAs without a key is a bundle, whose order does not matter.
+        checkChains([...leaves, ...authorities.filter(({ keyFile }) => keyFile !== undefined)], trusted, pairs),
+        "each certificate is followed by its issuers",
+      ),
+      ...report("expiry", checkExpiry(leaves, now), "no certificate has ended or is renewed too late"),
+      ...report(
+        "ca-expiry",
+        checkAuthorities(authorities, leaves, now),
+        "each CA lasts for more than a year and longer than what it signed",
+      ),
+      ...report(
+        "strict-verifiers",
+        checkStrictly([...authorities, ...leaves]),
+        "strict verifiers such as Python 3.13 accept the certificates",
+      ),
+    ],
+    certificates: [...toSeen(files), ...parts.flatMap(({ seen }) => seen)],
+    unreadable: unreadable.map(({ path }) => path),
+  };
+}

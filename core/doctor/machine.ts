@@ -1,0 +1,290 @@
+/**
+ * The checks of a machine: whether its credentials work, from the files on its disk and the answer of the server.
+ * `doctor`, `bootstrap` and `bootstrap --status` share them.
+ */
+import { type NodeName, toNodeSubject } from "../bootstrap/node_name.ts";
+import type { PairState } from "../bootstrap/rotation.ts";
+import { formatTime } from "../kube/meta.ts";
+import { formatDuration } from "../lib/duration.ts";
+import { shellWord } from "../lib/shell_word.ts";
+import { type Fault, type Finding, reportCheck, skipCheck } from "./finding.ts";
+import { checkSecretFiles, checkSecretFolders, type SecretFile, type SecretFolder } from "./secrets.ts";
+
+/** The state of a stored pair. A `mismatched` pair has other names than the requested ones. */
+export type StoredPairState = PairState | "missing" | "broken" | "mismatched";
+
+/** The outcome of asking the server who this machine is. */
+export type ServerAnswer =
+  /** The server was not asked, because there were no usable credentials; `reason` explains why. */
+  | { readonly kind: "notAsked"; readonly reason: string }
+  /** The server returned no usable response; `reason` explains why. */
+  | { readonly kind: "unreachable"; readonly reason: string }
+  /** The kubeconfig's CA does not vouch for the server, or the certificate is not valid at this time. */
+  | { readonly kind: "untrusted"; readonly reason: string; readonly hint: string | undefined }
+  /** The server does not accept the client certificate. */
+  | { readonly kind: "refused"; readonly reason: string; readonly clock?: ClockReading }
+  /** The server accepts the certificate; `username` is undefined when the answer does not contain it. */
+  | { readonly kind: "accepted"; readonly username: string | undefined; readonly clock?: ClockReading };
+
+/** The times of both clocks at the same moment. */
+export interface ClockReading {
+  readonly serverTime: Date;
+  readonly ourTime: Date;
+}
+
+/** A pair of a machine, for the checks. */
+export interface MachinePair {
+  /** The path of the pair, as it is shown. */
+  readonly path: string;
+  readonly state: StoredPairState;
+  /** Why the pair cannot be used. */
+  readonly reason?: string | undefined;
+}
+
+/** The facts that the checks are based on. Paths are as they are shown. */
+export interface MachineEvidence {
+  readonly nodeName: NodeName;
+  readonly certDir: string;
+  readonly kubeconfig: {
+    readonly path: string;
+    readonly state: "valid" | "invalid" | "missing";
+    readonly reason?: string | undefined;
+  };
+  readonly client: MachinePair;
+  /** Undefined where there is no serving certificate and none is wanted. */
+  readonly serving: MachinePair | undefined;
+  /** Each file that holds a private key or a token. */
+  readonly secrets: readonly SecretFile[];
+  readonly folders: readonly SecretFolder[];
+  /** The target of the client certificate's link when it is outside the folder, as after a copy of the folder. */
+  readonly strayTarget: string | undefined;
+  readonly server: ServerAnswer;
+}
+
+/** How to get new credentials: a command when one is known, else what to do in words. */
+export interface NextCommand {
+  readonly fix?: string | undefined;
+  readonly advice?: string | undefined;
+}
+
+/** The commands that the fixes refer to. */
+export interface MachineCommands {
+  /** How to replace the client certificate. */
+  readonly again: NextCommand;
+  /** How to get or replace the serving certificate. */
+  readonly serving: NextCommand;
+}
+
+/** Kubernetes' signer backdates certificates by five minutes, so a larger clock skew makes new ones invalid. */
+const TOLERATED_SKEW_MS = 5 * 60_000;
+
+/**
+ * Checks a machine. An unreachable server is only a warning, because the checks must also work on a machine without a
+ * network.
+ */
+export function checkMachine(
+  evidence: MachineEvidence,
+  commands: MachineCommands,
+  target: string,
+): readonly Finding[] {
+  const { kubeconfig, client, serving, secrets, folders, server } = evidence;
+  const unasked = server.kind === "notAsked";
+  // A link that leads nowhere is the cause, and its fix keeps the certificate.
+  const isLost = evidence.strayTarget !== undefined && client.state === "missing";
+  const report = (check: string, faults: readonly Fault[], okMessage: string) =>
+    reportCheck({ check, target }, faults, okMessage);
+  const reportUnlessLost = (...[check, faults, okMessage]: Parameters<typeof report>) =>
+    isLost
+      ? [skipCheck({ check, target }, "the link to the certificate leads nowhere")]
+      : report(check, faults, okMessage);
+  return [
+    ...report("copied-folder", checkCopy(evidence, isLost), "the current certificate is in its folder"),
+    ...reportUnlessLost("kubeconfig", checkKubeconfigState(kubeconfig, commands), `"${kubeconfig.path}" can be used`),
+    ...reportUnlessLost(
+      "client-certificate",
+      checkPair("client certificate", client, commands.again),
+      "the client certificate is valid",
+    ),
+    ...(serving === undefined ? [] : report(
+      "serving-certificate",
+      checkPair("serving certificate", serving, commands.serving),
+      "the serving certificate is valid",
+    )),
+    ...(unasked
+      ? [skipCheck({ check: "server-access", target }, `the server was not asked: ${server.reason}`)]
+      : report("server-access", checkServer(evidence, commands), "the server accepts this machine")),
+    ...("clock" in server && server.clock !== undefined
+      ? report("clock", checkClock(server.clock), "the clock agrees with the server's")
+      : [skipCheck({ check: "clock", target }, "the server did not report its time")]),
+    ...report("secret-files", checkSecretFiles(secrets), "the files with secrets are private"),
+    ...report("secret-folders", checkSecretFolders(folders), "only the owner may write to the folders"),
+  ];
+}
+
+/** One problem, as `bootstrap --status` prints it. */
+export interface Problem {
+  /** The subject of the problem, by a stable name. */
+  readonly subject: string;
+  /** A fault means that the machine is not ready. */
+  readonly severity: "fault" | "warning";
+  /** A sentence without its period. */
+  readonly message: string;
+  /** How to fix it: a command, or an imperative sentence without its period. */
+  readonly fix: string;
+}
+
+/** The names of `bootstrap --status` for the checks that are older than `doctor`; the others keep their own. */
+const SUBJECTS: Readonly<Record<string, string>> = {
+  "client-certificate": "certificate",
+  "server-access": "server",
+  "secret-files": "secret",
+  "secret-folders": "folder",
+  "copied-folder": "copy",
+};
+
+/** Lists what is wrong in the form of `bootstrap --status`, faults first. */
+export function toProblems(findings: readonly Finding[]): readonly Problem[] {
+  const list = (wanted: Finding["severity"], severity: Problem["severity"]): readonly Problem[] =>
+    findings.filter((one) => one.severity === wanted).map(({ check, message, fix, advice }) => ({
+      subject: SUBJECTS[check] ?? check,
+      severity,
+      message,
+      fix: fix ?? advice ?? "see: tlsboot docs guide broken_machine",
+    }));
+  return [...list("error", "fault"), ...list("warning", "warning")];
+}
+
+/** The skew between two clocks in milliseconds, when it is larger than certificates tolerate. */
+export function findSkewMs(clock: ClockReading | undefined): number | undefined {
+  if (clock === undefined) return undefined;
+  const skewMs = clock.ourTime.getTime() - clock.serverTime.getTime();
+  return Math.abs(skewMs) > TOLERATED_SKEW_MS ? skewMs : undefined;
+}
+
+/** Reports a clock that is further from the server's than certificates tolerate. */
+export function checkClock(clock: ClockReading): readonly Fault[] {
+  const skewMs = findSkewMs(clock);
+  if (skewMs === undefined) return [];
+  const apart = formatDuration(Math.round(Math.abs(skewMs) / 1000) * 1000);
+  const serverTime = formatTime(clock.serverTime);
+  return [{
+    severity: "error",
+    message: `this machine's clock is ${apart} ${skewMs < 0 ? "behind" : "ahead of"} the server's, which says ` +
+      serverTime,
+    fix: `date --utc --set=${serverTime}`,
+  }];
+}
+
+function checkKubeconfigState(
+  { path, state, reason }: MachineEvidence["kubeconfig"],
+  { again }: MachineCommands,
+): readonly Fault[] {
+  if (state === "valid") return [];
+  const message = state === "missing" ? `there is no kubeconfig "${path}"` : `${reason ?? `"${path}" cannot be used`}`;
+  return [{ severity: "error", message, ...again }];
+}
+
+/** The state of a pair in words. */
+export const STATE_TEXT: Readonly<Record<StoredPairState, string>> = {
+  valid: "valid",
+  renewalDue: "valid, but its renewal is overdue",
+  expired: "expired",
+  notYetValid: "not valid yet",
+  missing: "missing",
+  broken: "broken",
+  mismatched: "for other names",
+};
+
+function checkPair(what: string, { path, state, reason }: MachinePair, next: NextCommand): readonly Fault[] {
+  if (state === "valid") return [];
+  const message = `the ${what} ${path} is ${STATE_TEXT[state]}${reason === undefined ? "" : `: ${reason}`}`;
+  // A certificate that is not valid yet is right when the clock is; the check of the clock has the fix.
+  return [{ severity: "error", message, ...(state === "notYetValid" ? { advice: "set this machine's clock" } : next) }];
+}
+
+function checkServer({ server, nodeName, client }: MachineEvidence, { again }: MachineCommands): readonly Fault[] {
+  switch (server.kind) {
+    case "notAsked":
+      return [];
+    case "unreachable":
+      return [{
+        severity: "warning",
+        message: `the server could not be asked whether it still accepts this machine: ${server.reason}`,
+        advice: "check the network and the server, then ask again",
+      }];
+    case "untrusted":
+      return [{
+        severity: "error",
+        message: server.reason,
+        // A certificate that is not valid yet points to this machine's clock, not to the CA.
+        ...(client.state === "notYetValid"
+          ? { advice: server.hint ?? "compare the CA in the kubeconfig with the server's" }
+          : again),
+      }];
+    case "refused":
+      return [{
+        severity: "error",
+        message: `the server no longer accepts this machine's certificate: ${server.reason}`,
+        ...again,
+      }];
+    case "accepted": {
+      const { commonName } = toNodeSubject(nodeName);
+      if (server.username === undefined || server.username === commonName) return [];
+      return [{
+        severity: "error",
+        message: `the server takes this machine for "${server.username}", not for "${commonName}"`,
+        ...again,
+      }];
+    }
+  }
+}
+
+function checkCopy({ strayTarget, certDir }: MachineEvidence, isLost: boolean): readonly Fault[] {
+  if (strayTarget === undefined) return [];
+  const link = `${certDir}/kubelet-client-current.pem`;
+  return [{
+    severity: isLost ? "error" : "warning",
+    message:
+      `"${certDir}" looks like a copy: its certificate is "${strayTarget}", in the folder that it was copied from`,
+    fix: `ln -sfn ${shellWord(baseName(strayTarget))} ${shellWord(link)}`,
+  }];
+}
+
+/** How the kubeconfig of a machine refers to its certificate. */
+export interface RotationEvidence {
+  /** The path of the kubeconfig, as it is shown. */
+  readonly kubeconfig: string;
+  /** The absolute path of the link that a renewal moves. */
+  readonly link: string;
+  readonly hasLink: boolean;
+  /** `embedded`, `link`, or the path of another file; undefined without a certificate. */
+  readonly named: string | undefined;
+  readonly userName: string;
+  /** True when the file has one user, with a line for its certificate and one for its key. */
+  readonly isOneUser: boolean;
+}
+
+/** Reports a kubeconfig that keeps an old certificate when the machine's certificate is renewed. */
+export function checkRotatingPair(evidence: RotationEvidence): readonly Fault[] {
+  const { kubeconfig, link, hasLink, named, userName, isOneUser } = evidence;
+  if (!hasLink || named === undefined || named === "link") return [];
+  const [file, target] = [shellWord(kubeconfig), shellWord(link)];
+  // Not every machine has kubectl. `|` is the delimiter because paths contain slashes.
+  const lines = ["certificate", "key"].map((what) =>
+    `-e ${shellWord(`s|^\\( *client-${what}\\)\\(-data\\)*: .*|\\1: ${link}|`)}`
+  );
+  return [{
+    severity: "warning",
+    message: named === "embedded"
+      ? `"${kubeconfig}" contains a certificate of its own, while renewals are stored in "${link}"`
+      : `"${kubeconfig}" names "${named}", while renewals are stored in "${link}"`,
+    fix: isOneUser && !link.includes("|")
+      ? `sed -i ${lines.join(" ")} ${file}`
+      : `kubectl config set-credentials ${shellWord(userName)} --kubeconfig ${file} ` +
+        `--client-certificate ${target} --client-key ${target}`,
+  }];
+}
+
+function baseName(path: string): string {
+  return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
+}
