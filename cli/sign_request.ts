@@ -1,10 +1,12 @@
 /** Signs a request by the rules of a signer, without an API. */
 import { basename } from "node:path";
 import { verifyRequest } from "../core/csr/request.ts";
+import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import { AppError } from "../core/errors.ts";
 import type { Authority } from "../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../core/pki/authority_chain.ts";
-import { issueCertificate, SERIAL_BYTES } from "../core/pki/issue.ts";
+import { type CertificatePlan, issueCertificate, SERIAL_BYTES } from "../core/pki/issue.ts";
+import type { RequestFacts } from "../core/pki/pkcs10.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { type ClientTrust, planCertificate } from "../core/signing/plan.ts";
 import type { SigningProfile } from "../core/signing/profile.ts";
@@ -26,16 +28,23 @@ export interface RequestSigning {
   readonly chain: boolean;
 }
 
+/** A request that the rules of its signer allow, and the certificate that it gets. */
+export interface PlannedRequest {
+  readonly csr: CertificateSigningRequest;
+  readonly facts: RequestFacts;
+  readonly plan: CertificatePlan;
+}
+
 /**
- * Signs a request and returns the certificate, PEM, followed by its chain. Throws AppError `csr_denied` when the rules
- * refuse it, `invalid` when it is not a request, and `ca_expired`. `file` is the path of the request in messages.
+ * Plans the certificate of a request without signing anything. Throws AppError `csr_denied` when the rules refuse it,
+ * `invalid` when it is not a request, and `ca_expired`. `file` is the path of the request in messages.
  */
-export async function signRequest(
+export function planRequest(
   bytes: Uint8Array,
   file: string,
-  signing: RequestSigning,
-  { clock, random }: { readonly clock: Pick<Clock, "now">; readonly random: Random },
-): Promise<string> {
+  signing: Omit<RequestSigning, "record" | "chain">,
+  { clock }: { readonly clock: Pick<Clock, "now"> },
+): PlannedRequest {
   const { profile, authority, clientTrust, allowMlDsa = false } = signing;
   const request = parseRequestFile(basename(file), bytes, signing.asked);
   if (!request.ok) throw new AppError("invalid", `cannot sign "${file}": ${request.error}`);
@@ -54,13 +63,25 @@ export async function signRequest(
     allowMlDsa,
     now: clock.now(),
   });
-  if (plan.ok) {
-    const der = await issueCertificate(plan.value, authority, random.bytes(SERIAL_BYTES));
-    await signing.record?.(der);
-    return encodeIssued(der, authority, signing.chain);
-  }
+  if (plan.ok) return { csr, facts, plan: plan.value };
   if (plan.error.kind === "failed") throw createRefusal(file, plan.error.message);
   throw new AppError("ca_expired", `cannot sign "${file}": ${plan.error.message}`);
+}
+
+/**
+ * Signs a request and returns the certificate, PEM, followed by its chain. Throws as `planRequest`, and what recording
+ * throws.
+ */
+export async function signRequest(
+  bytes: Uint8Array,
+  file: string,
+  signing: RequestSigning,
+  deps: { readonly clock: Pick<Clock, "now">; readonly random: Random },
+): Promise<string> {
+  const { plan } = planRequest(bytes, file, signing, deps);
+  const der = await issueCertificate(plan, signing.authority, deps.random.bytes(SERIAL_BYTES));
+  await signing.record?.(der);
+  return encodeIssued(der, signing.authority, signing.chain);
 }
 
 function createRefusal(file: string, why: string): AppError {

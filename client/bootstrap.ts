@@ -195,7 +195,7 @@ interface StoredPair {
  * have written it. Unlike kubelet, the key of an expired pair is not used again: the CSR name is derived from the key,
  * so the first request would be found again with its expired certificate.
  */
-async function findStored(
+export async function findStored(
   options: Pick<BootstrapOptions, "certDir" | "nodeName" | "files" | "clock">,
   store: CredentialStore,
 ): Promise<StoredPair> {
@@ -214,7 +214,10 @@ async function findStored(
 }
 
 /** Checks that the files can be written, before a certificate is requested for them. */
-async function checkTargets({ files, kubeconfigPath }: BootstrapOptions, store: CredentialStore): Promise<void> {
+export async function checkTargets(
+  { files, kubeconfigPath }: Pick<BootstrapOptions, "files" | "kubeconfigPath">,
+  store: CredentialStore,
+): Promise<void> {
   await store.checkUpdatable();
   const facts = await files.stat(kubeconfigPath);
   if (facts === undefined || facts.kind === "file") return;
@@ -224,7 +227,7 @@ async function checkTargets({ files, kubeconfigPath }: BootstrapOptions, store: 
 }
 
 /** Refuses the kubeconfig of another node: two nodes that share files would overwrite each other's certificates. */
-function checkOwner(pair: CredentialPair, nodeName: NodeName, path: string): void {
+export function checkOwner(pair: CredentialPair, nodeName: NodeName, path: string): void {
   const { commonName } = toNodeSubject(nodeName);
   const found = pair.leaf.subject.commonName;
   if (found === commonName) return;
@@ -237,7 +240,7 @@ function checkOwner(pair: CredentialPair, nodeName: NodeName, path: string): voi
  * Chooses a key: that of the stored pair when it is RSA, ECDSA or of the given algorithm, else that of an interrupted run,
  * else a new one, as in kubelet (`pkg/kubelet/certificate/bootstrap/bootstrap.go`, LoadClientCert).
  */
-async function keepNodeKey(
+export async function keepNodeKey(
   { files, nodeName, keyAlgorithm, resumeCommand: command, onProgress }:
     & Pick<BootstrapOptions, "files" | "nodeName">
     & Partial<BootstrapOptions>,
@@ -272,7 +275,10 @@ async function prepareServer(
   reportSkew(options, transport);
 }
 
-function createClientRequest({ nodeName, expirationSeconds }: BootstrapOptions, key: PrivateKey): CertificateRequest {
+export function createClientRequest(
+  { nodeName, expirationSeconds }: Pick<BootstrapOptions, "nodeName" | "expirationSeconds">,
+  key: PrivateKey,
+): CertificateRequest {
   const subject = toNodeSubject(nodeName);
   const usages = getKubeletUsages("first", key.algorithm);
   const name = createNodeCsrName({ publicKeyDer: key.publicKeyDer(), ...subject, usages });

@@ -9,9 +9,11 @@ import { findRefusals } from "../core/signing/refusals.ts";
 import { decideRenewal, type ExistingCredentials, type RenewalOptions } from "../core/csr/renewal.ts";
 import { parseRequest } from "../core/csr/request.ts";
 import { createCsrName } from "../core/csr/csr_name.ts";
+import { decideRotationDeadline } from "../core/bootstrap/rotation.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import { getPrivateKeyAlgorithm, type KeyAlgorithm, type PrivateKey } from "../core/pki/keys.ts";
+import type { PublicKeyPin } from "../core/pki/public_key_pin.ts";
 import type { SubjectFields } from "../core/pki/names.ts";
 import type { AlternativeNames } from "../core/pki/subject_alternative_names.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
@@ -19,6 +21,7 @@ import { buildCsr, type CertificateRequest, type SubmittedRequest } from "./cert
 import type { FilePort } from "./files.ts";
 import { obtainCertificate, type ObtainProgress, tryToObtainCertificate } from "./certificate/obtain_certificate.ts";
 import { forgetKey, forgetSpentKey, keepKey } from "./certificate/kept_key.ts";
+import { exchangeOffline, type OfflineExchange } from "./certificate/offline_exchange.ts";
 import type { CredentialTarget } from "./certificate/pair_folder.ts";
 
 /** The requested certificate, its target, and the adapters. */
@@ -83,6 +86,72 @@ export async function requestCertificate(
   options: RequestCertificateOptions,
   signal: AbortSignal,
 ): Promise<RequestOutcome> {
+  const planned = await planRequest(options);
+  if (planned.kind === "kept") return planned;
+  const attempt = options.timeoutSeconds === 0 ? tryToObtainCertificate : obtainCertificate;
+  const { submitted, ...obtained } = await attempt({
+    ...options,
+    ...planned.steps,
+    connect: () => Promise.resolve(borrow(options.transport)),
+  }, signal).catch((error: unknown) => {
+    throw withUserHint(error);
+  });
+  return obtained.pair === undefined
+    ? { kind: "pending", submitted, isApproved: obtained.isApproved }
+    : { kind: "issued", submitted, pair: obtained.pair };
+}
+
+/** The stick, and what the request is checked against. */
+export interface OfflineRequestOptions extends PlanOptions {
+  /** The absolute path of the stick. */
+  readonly folder: string;
+  /** The CAs of the site, by their keys; empty when they are not known. */
+  readonly site: readonly PublicKeyPin[];
+}
+
+/** The result of a request on a stick; every failure is an error instead. */
+export type OfflineRequestOutcome = OfflineExchange | RequestOutcome & { readonly kind: "kept" };
+
+/**
+ * Requests a certificate by a stick that is carried to the CA: the first run writes the request, another one takes up the
+ * answer. AppError as `requestCertificate` before it sends anything, and those of `exchangeOffline`.
+ */
+export async function requestOffline(options: OfflineRequestOptions): Promise<OfflineRequestOutcome> {
+  const renewal = withOfflineRenewal(options.renewal, await options.target.existing());
+  const planned = await planRequest({ ...options, renewal });
+  if (planned.kind === "kept") return planned;
+  const stored = planned.existing.kind === "usable" ? planned.existing.leaf : undefined;
+  return await exchangeOffline({ ...options, ...planned.steps, requester: undefined, stored });
+}
+
+/** Without a time of its own, a certificate is renewed when the earliest program would, so that a run can be repeated. */
+function withOfflineRenewal(renewal: RenewalOptions, existing: ExistingCredentials): RenewalOptions {
+  if (renewal.isForced || renewal.renewBeforeMs !== undefined || existing.kind !== "usable") return renewal;
+  const { notAfter } = existing.leaf;
+  const from = decideRotationDeadline(existing.leaf, () => 0);
+  return { ...renewal, renewBeforeMs: notAfter.getTime() - from.getTime() };
+}
+
+/** The requested certificate and its target, without the way to the signer. */
+type PlanOptions = Omit<
+  RequestCertificateOptions,
+  "timeoutSeconds" | "transport" | "afterSubmit" | "random" | "logger"
+>;
+
+/** The steps of a request that do not depend on the way to the signer. */
+interface RequestSteps {
+  readonly keepKey: () => Promise<{ readonly key: PrivateKey }>;
+  readonly createRequest: (key: PrivateKey) => CertificateRequest;
+  readonly store: (pair: CredentialPair) => Promise<void>;
+}
+
+/** Decides whether to request a certificate, and how. AppError `file_exists`, `io`. */
+async function planRequest(
+  options: PlanOptions,
+): Promise<
+  | (RequestOutcome & { readonly kind: "kept" })
+  | { readonly kind: "ask"; readonly existing: ExistingCredentials; readonly steps: RequestSteps }
+> {
   const { target, files, clock, onProgress } = options;
   const existing = await target.existing();
   const stored = existing.kind === "usable" ? existing.leaf : undefined;
@@ -95,27 +164,23 @@ export async function requestCertificate(
   if (verdict.kind === "keep" && existing.kind === "usable") return { kind: "kept", leaf: existing.leaf };
   if (verdict.kind === "exists") throw createExistsError(existing);
   if (existing.kind !== "none" && verdict.kind === "ask") onProgress?.({ kind: "needed", reason: verdict.reason });
-  const attempt = options.timeoutSeconds === 0 ? tryToObtainCertificate : obtainCertificate;
   const createRequest = (key: PrivateKey) => createCheckedRequest(options, existing, key, usages);
-  const { submitted, ...obtained } = await attempt({
-    ...options,
-    async keepKey() {
-      const key = await keepCheckedKey(options, createRequest);
-      onProgress?.({ kind: "asking", usages });
-      return { key };
+  return {
+    kind: "ask",
+    existing,
+    steps: {
+      async keepKey() {
+        const key = await keepCheckedKey(options, createRequest);
+        onProgress?.({ kind: "asking", usages });
+        return { key };
+      },
+      createRequest,
+      async store(pair) {
+        await target.update(pair);
+        await forgetKey(target.pendingKeyPath, files);
+      },
     },
-    createRequest,
-    connect: () => Promise.resolve(borrow(options.transport)),
-    async store(pair) {
-      await target.update(pair);
-      await forgetKey(target.pendingKeyPath, files);
-    },
-  }, signal).catch((error: unknown) => {
-    throw withUserHint(error);
-  });
-  return obtained.pair === undefined
-    ? { kind: "pending", submitted, isApproved: obtained.isApproved }
-    : { kind: "issued", submitted, pair: obtained.pair };
+  };
 }
 
 /**
@@ -123,7 +188,7 @@ export async function requestCertificate(
  * the caller is not stored.
  */
 async function keepCheckedKey(
-  { key: wanted, target, files, onProgress }: RequestCertificateOptions,
+  { key: wanted, target, files, onProgress }: PlanOptions,
   createRequest: (key: PrivateKey) => CertificateRequest,
 ): Promise<PrivateKey> {
   const check = (key: PrivateKey): void => void createRequest(key);
@@ -146,7 +211,7 @@ function borrow(transport: Transport): Transport & AsyncDisposable {
 
 /** Creates the request. RequestRefusedError when Kubernetes is known to refuse it. */
 function createCheckedRequest(
-  options: RequestCertificateOptions,
+  options: PlanOptions,
   existing: ExistingCredentials,
   key: PrivateKey,
   usages: readonly string[],

@@ -78,7 +78,7 @@ export async function bootstrapServing(
 ): Promise<ServingOutcome> {
   const { files, clock, certDir, template } = options;
   const store = await openCredentialStore({ files, clock, certDir, prefix: SERVING_STORE_PREFIX });
-  const current = await findCurrent(store);
+  const current = await findServingPair(store);
   const reason = current.pair === undefined ? current.reason : findRenewalReason(current.pair, template, clock.now());
   if (current.pair !== undefined && reason === undefined) {
     return { kind: "alreadyValid", pair: current.pair, certificatePath: store.currentPath };
@@ -107,7 +107,7 @@ export async function bootstrapServing(
 }
 
 /** Reads the stored pair. One that cannot be read does not matter: a new one replaces it. */
-async function findCurrent(
+export async function findServingPair(
   store: CredentialStore,
 ): Promise<{ readonly pair: CredentialPair | undefined; readonly reason?: string }> {
   try {
@@ -125,7 +125,10 @@ function findRenewalReason(pair: CredentialPair, template: CertificateTemplate, 
   return satisfiesTemplate(certificate, template) ? undefined : "the certificate is for other names";
 }
 
-function createServingRequest(options: ServingBootstrapOptions, key: PrivateKey): CertificateRequest {
+export function createServingRequest(
+  options: Pick<ServingBootstrapOptions, "template" | "expirationSeconds">,
+  key: PrivateKey,
+): CertificateRequest {
   const { commonName, organizations, dnsNames, ipAddresses } = options.template;
   const usages = getKubeletUsages("serving", key.algorithm);
   const subject = { commonName, organizations };

@@ -34,6 +34,7 @@ const CORE_ORDER = [
   "approval",
   "audit",
   "bootstrap",
+  "offline",
   "revocation",
   "rotation",
   "garbage",

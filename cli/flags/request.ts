@@ -1,5 +1,6 @@
 /** Flags of the commands that request a certificate. */
 import { KEY_USAGES } from "../../core/kube/certificates_v1.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../core/pki/key_algorithm.ts";
 import { choiceFlag, durationFlag, type Flag, type FlagOptions } from "../framework/flags.ts";
 
@@ -29,3 +30,10 @@ export function lifetimeFlag<D extends string | undefined = undefined>(
 
 /** The usages of the API in a form that needs no quotes. */
 export const USAGE_CHOICES: readonly string[] = KEY_USAGES.map((usage) => usage.replaceAll(" ", "-"));
+
+/** Parses the address of an API server: `https://host:port`, or kubeadm's `host:port`. */
+export function parseServerUrl(text: string): Result<string, string> {
+  const url = URL.parse(text.includes("://") ? text : `https://${text}`);
+  const isBare = url !== null && url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "";
+  return isBare && url.protocol === "https:" ? ok(url.origin) : err("want https://host:port");
+}

@@ -137,18 +137,21 @@ async function finish(options: ObtainOptions, attempt: Attempt, certificatePem: 
 }
 
 /** The request of a certificate, and the readings of the clocks. */
-interface IssuedCheck {
+export interface IssuedCheck {
+  /** The name of the request, for messages. */
   readonly csrName: string;
   readonly request: CertificateRequest;
   readonly now: Date;
   readonly skew: ClockSkew | undefined;
+  /** What to do about a certificate that does not match. Default: check the signer, and delete the CSR. */
+  readonly hint?: string;
 }
 
 /**
  * Checks that the certificate belongs to the key, matches the request, and is valid by this machine's clock. AppError
  * `csr_failed`, `clock_skew`.
  */
-function checkIssued(certificatePem: string, check: IssuedCheck): CredentialPair {
+export function checkIssued(certificatePem: string, check: IssuedCheck): CredentialPair {
   const pair = parseCredentialPair(certificatePem, check.request.key.toPem());
   if (!pair.ok) throw createMismatchError(check, pair.error);
   const { leaf, chain } = pair.value;
@@ -163,9 +166,8 @@ function checkIssued(certificatePem: string, check: IssuedCheck): CredentialPair
 
 function createMismatchError(check: IssuedCheck, why: string): AppError {
   return new AppError("csr_failed", `cannot use the certificate of "${check.csrName}": ${why}`, {
-    hint: `check the signer; to request it again, delete the request first: tlsboot delete csr ${
-      shellWord(check.csrName)
-    }`,
+    hint: check.hint ??
+      `check the signer; to request it again, delete the request first: tlsboot delete csr ${shellWord(check.csrName)}`,
   });
 }
 

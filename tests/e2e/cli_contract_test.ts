@@ -67,7 +67,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
     flags: [
       ...["bootstrap-kubeconfig", "kubeconfig", "cert-dir", "hostname-override", "rotate-certificates"],
       ...["server", "token", "token-file", "ca-cert-hash", "serving", "serving-dns", "serving-ip", "duration"],
-      ...["key-algorithm", "feature-gates"],
+      ...["key-algorithm", "feature-gates", "offline", "renew-before"],
       ...["status", "output", "exec", "signal", "print-systemd-unit"],
     ],
   },
@@ -93,11 +93,18 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "approve", flags: ["reason", "message", "kubeconfig", "data-dir"] },
   { command: "deny", flags: ["reason", "message", "kubeconfig", "data-dir"] },
   { command: "delete csr", flags: ["kubeconfig", "data-dir"] },
-  { command: "sign", flags: ["signer-name", "profile", "out", "force", "cluster-signing-cert-file", "feature-gates"] },
+  {
+    command: "sign",
+    flags: [
+      ...["signer-name", "profile", "out", "force", "cluster-signing-cert-file", "feature-gates"],
+      ...["server", "yes", "policy", "inventory"],
+    ],
+  },
   {
     command: "request",
     flags: [
       ...["signer-name", "subject", "dns", "ip", "uri", "email", "usage", "duration", "name", "key-type", "key", "out"],
+      ...["offline", "ca-cert-hash"],
       "feature-gates",
       ...["timeout", "no-wait", "renew-before", "force", "output", "kubeconfig", "data-dir"],
     ],

@@ -199,7 +199,12 @@ for (
     },
     { name: "two requests", args: ["two.csr", "--profile", "web.yaml"], code: 1, want: /more than one PEM block/ },
     { name: "half a request", args: ["half.csr", "--profile", "web.yaml"], code: 1, want: /a PEM block is damaged/ },
-    { name: "a folder", args: ["other", "--profile", "web.yaml"], code: 1, want: /it is a folder/ },
+    {
+      name: "a folder",
+      args: ["other", "--profile", "web.yaml"],
+      code: 1,
+      want: /no file in it is called NAME\.request\.pem/,
+    },
     {
       name: "no CA",
       args: ["good.csr", "--profile", "web.yaml", "--data-dir", "none"],

@@ -26,12 +26,14 @@ export function commandWords(
     ...(settings.token === undefined ? [] : ["--token", "-"]),
     ...path("--token-file", settings.tokenFile),
     ...each("--ca-cert-hash", settings.caCertHash),
+    ...path("--offline", settings.offline),
     ...["--kubeconfig", machine.kubeconfigPath, "--cert-dir", machine.certDir],
     ...["--hostname-override", machine.nodeName],
     ...(settings.serving ? ["--serving"] : []),
     ...each("--serving-dns", settings.servingDns),
     ...each("--serving-ip", settings.servingIp),
     ...(settings.duration === undefined ? [] : ["--duration", `${settings.duration / 1000}s`]),
+    ...(settings.renewBefore === undefined ? [] : ["--renew-before", `${settings.renewBefore / 1000}s`]),
     ...(settings.keyAlgorithm === undefined ? [] : ["--key-algorithm", settings.keyAlgorithm]),
     ...each("--feature-gates", settings.featureGates.map(({ name, isOn }) => `${name}=${isOn}`)),
     ...(settings.exec === undefined ? [] : ["--exec", settings.exec]),
@@ -90,6 +92,6 @@ export function describeContinuation(
 }
 
 /** Reports whether the settings say where the credentials for a first request come from. */
-export function namesCredentials({ bootstrapKubeconfig, server }: Settings<BootstrapFlags>): boolean {
-  return bootstrapKubeconfig !== undefined || server !== undefined;
+export function namesCredentials({ bootstrapKubeconfig, server, offline }: Settings<BootstrapFlags>): boolean {
+  return bootstrapKubeconfig !== undefined || server !== undefined || offline !== undefined;
 }

@@ -4,7 +4,7 @@ import { canonicalIp } from "../../../core/lib/ip_address.ts";
 import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
-import { lifetimeFlag } from "../../flags/request.ts";
+import { lifetimeFlag, parseServerUrl } from "../../flags/request.ts";
 import { defineCommand } from "../../framework/command.ts";
 import {
   choiceFlag,
@@ -35,7 +35,7 @@ export const BOOTSTRAP_FLAGS = {
     placeholder: "URL",
     summary: "Instead of a bootstrap kubeconfig: address of an API server that publishes cluster-info, with --token " +
       "and --ca-cert-hash.",
-    parse: parseServer,
+    parse: parseServerUrl,
   }),
   token: secretFlag({
     placeholder: "TOKEN",
@@ -47,6 +47,12 @@ export const BOOTSTRAP_FLAGS = {
     summary: "sha256:... of the CA's public key, as tlsboot ca show and kubeadm print it. Give one for each CA that " +
       "may vouch for the server.",
     parse: parsePublicKeyPin,
+  }),
+  offline: directoryFlag({
+    isCommandLineOnly: true,
+    summary:
+      "Without a network: folder, such as a USB stick, that carries the request to the CA and the answer back. The " +
+      "same command does both; tlsboot sign FOLDER answers it.",
   }),
   kubeconfig: fileFlag({
     // TLSBOOT_KUBECONFIG names the kubeconfig of user commands, which must not be overwritten here.
@@ -92,6 +98,11 @@ export const BOOTSTRAP_FLAGS = {
       "this machine's addresses change, and both early when their CA is being replaced. The CAs in the kubeconfig follow " +
       "those that the cluster publishes.",
   }),
+  renewBefore: durationFlag({
+    summary:
+      "With --offline: renew a certificate that lives for less than this. Without it, when 70 % of its lifetime " +
+      "have passed.",
+  }),
   wait: durationFlag({ default: "1h", summary: "How long to wait for approval and certificate." }),
   exec: textFlag({
     placeholder: "COMMAND",
@@ -127,13 +138,6 @@ export const BOOTSTRAP_FLAGS = {
     summary: "Output format of --status. Without it, text.",
   }),
 } as const;
-
-/** Parses `https://host:port`, or kubeadm's `host:port`. */
-function parseServer(text: string): Result<string, string> {
-  const url = URL.parse(text.includes("://") ? text : `https://${text}`);
-  const isBare = url !== null && url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "";
-  return isBare && url.protocol === "https:" ? ok(url.origin) : err("want https://host:port");
-}
 
 function parseIp(text: string): Result<string, string> {
   const address = canonicalIp(text);
@@ -177,6 +181,11 @@ export const bootstrapCommand = defineCommand({
 
  When the certificate has expired the bootstrap credentials are used again.
 
+ With --offline there is no API. The first run makes the key, which stays here, and writes the request into the folder. The
+ folder is carried to the CA, where tlsboot sign answers the request, and back. Another run checks the answer, stores the
+ certificate, and writes the kubeconfig. Later runs renew it the same way when it is time. --ca-cert-hash names the CA of
+ this site; without it the first answer is trusted, and later ones must come from the same CA.
+
  --exec and --signal run after the files are written. When they fail, the certificates stay as they are and the failure
  is reported; a run without --rotate-certificates ends with 1.`,
   group: "Role Commands",
@@ -195,6 +204,11 @@ export const bootstrapCommand = defineCommand({
         "tlsboot bootstrap --server https://10.0.0.1:6443 --token - --ca-cert-hash sha256:1234...cdef --kubeconfig n1/kubeconfig --cert-dir n1/pki",
     },
     {
+      comment: "Get the certificate by a stick: run this, sign the stick beside the CA, and run this again",
+      command:
+        "tlsboot bootstrap --offline /media/stick --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
+    },
+    {
       comment: "Keep both certificates of a server fresh",
       command:
         "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --serving --rotate-certificates",
@@ -210,6 +224,6 @@ export const bootstrapCommand = defineCommand({
     },
   ],
   exitCodes: {
-    3: "the request was denied, refused by the signer, or not decided in time; with --status, something is missing, due, or keeps this machine from working",
+    3: "the request was denied, refused by the signer, or not decided in time, with --offline not answered yet; with --status, something is missing, due, or keeps this machine from working",
   },
 });

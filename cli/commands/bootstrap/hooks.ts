@@ -71,3 +71,6 @@ function createHookEnvironment(
     TLSBOOT_NODE_NAME: nodeName,
   };
 }
+
+/** Runs the hooks for a change and resolves with the failures. */
+export type HookRunner = (change: PairChange) => Promise<readonly string[]>;

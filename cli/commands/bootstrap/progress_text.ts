@@ -1,11 +1,12 @@
-/** The progress messages of a bootstrap. */
-import type { BootstrapProgress } from "../../../client/bootstrap.ts";
+/** The progress messages of a bootstrap, and its results. */
+import type { BootstrapOutcome, BootstrapProgress } from "../../../client/bootstrap.ts";
 import type { DiscoveryProgress } from "../../../client/discover_cluster.ts";
-import type { ServingProgress } from "../../../client/serving.ts";
+import type { ServingOutcome, ServingProgress } from "../../../client/serving.ts";
 import { KUBELET_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { displayPath } from "../../output/display_path.ts";
+import type { Machine } from "./machine.ts";
 
 /** Any step until the files are stored. */
 export type MachineProgress = BootstrapProgress | DiscoveryProgress | ServingProgress;
@@ -50,4 +51,39 @@ export function describeProgress(event: MachineProgress, cwd: string): string | 
     case "kubeconfigWritten":
       return undefined;
   }
+}
+
+/** The part of an outcome that is described. */
+type DescribedOutcome =
+  | Pick<BootstrapOutcome & { readonly kind: "alreadyValid" }, "kind" | "pair">
+  | Pick<
+    BootstrapOutcome & { readonly kind: "issued" },
+    "kind" | "pair" | "certificatePath"
+  >;
+
+/** Describes the client certificate of a machine and its files. */
+export function describeOutcome(
+  outcome: DescribedOutcome,
+  machine: Machine,
+  cwd: string,
+): string {
+  const kubeconfig = displayPath(machine.kubeconfigPath, cwd);
+  if (outcome.kind === "alreadyValid") {
+    const { subject, notAfter } = outcome.pair.leaf;
+    return `nothing to do: ${kubeconfig} of ${subject.commonName} is valid until ${formatTime(notAfter)}\n`;
+  }
+  return `certificate of ${machine.nodeName} issued, valid until ${formatTime(outcome.pair.leaf.notAfter)}
+certificate and key: ${displayPath(outcome.certificatePath, cwd)}
+kubeconfig: ${kubeconfig}
+`;
+}
+
+/** Describes the serving certificate of a machine and its file. */
+export function describeServing({ kind, pair, certificatePath }: ServingOutcome, cwd: string): string {
+  const path = displayPath(certificatePath, cwd);
+  const { dnsNames, ipAddresses, notAfter } = pair.leaf;
+  if (kind === "alreadyValid") return `nothing to do: ${path} is valid until ${formatTime(notAfter)}\n`;
+  return `serving certificate of ${[...dnsNames, ...ipAddresses].join(", ")} issued, valid until ${formatTime(notAfter)}
+serving certificate and key: ${path}
+`;
 }

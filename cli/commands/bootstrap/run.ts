@@ -1,22 +1,23 @@
 /** Runs the bootstrap client: once, or until it is stopped with --rotate-certificates. */
-import { bootstrap, type BootstrapOutcome, CLIENT_STORE_PREFIX, keepNextKey } from "../../../client/bootstrap.ts";
+import { bootstrap, CLIENT_STORE_PREFIX, keepNextKey } from "../../../client/bootstrap.ts";
 import { createConnector } from "../../../client/transport/connect.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { connectAsNode } from "../../../client/node_kubeconfig.ts";
 import type { TrustChange } from "../../../client/node_trust.ts";
-import { bootstrapServing, type ServingOutcome } from "../../../client/serving.ts";
+import { bootstrapServing } from "../../../client/serving.ts";
 import { resolve } from "node:path";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { AppError } from "../../../core/errors.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
 import { commandLine } from "./command_words.ts";
 import { createClusterFinder } from "./credentials.ts";
-import { runHooks } from "./hooks.ts";
+import { type HookRunner, runHooks } from "./hooks.ts";
 import { applyJoinFile } from "./join_file.ts";
+import { checkOfflineSettings, runOffline } from "./offline.ts";
 import { keepRotating } from "./keep_rotating.ts";
 import { type Machine, type PairChange, resolveMachine, type Tools } from "./machine.ts";
-import { describeProgress, type MachineProgress } from "./progress_text.ts";
+import { describeOutcome, describeProgress, describeServing, type MachineProgress } from "./progress_text.ts";
 import { getServingTemplate } from "./serving_names.ts";
 import { findProblems, showStatus } from "./status.ts";
 import { systemdUnit } from "./systemd_unit.ts";
@@ -56,7 +57,11 @@ export async function run(
     return EXIT.done;
   }
   if (settings.status) return await showStatus(settings, machine, { io, files }, signal);
+  const runHooksFor = createHookRunner(settings, machine, { io, files }, signal);
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: isDebug ? "debug" : "warn" });
+  if (settings.offline !== undefined) {
+    return await runOffline({ settings, machine, io, files, logger, folder: settings.offline, runHooksFor });
+  }
   const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
   let steps: { step(text: string): void } | undefined;
   const onProgress = (event: MachineProgress): void => {
@@ -66,7 +71,6 @@ export async function run(
   };
   const findCluster = createClusterFinder(settings, machine.nodeName, { io, files, connect, onProgress });
   const tools: Tools = { io, files, connect, logger, findCluster };
-  const runHooksFor = createHookRunner(settings, machine, { io, files }, signal);
   let once: BootstrappedOnce;
   {
     using shown = createSteps(io);
@@ -92,9 +96,6 @@ export async function run(
   };
   return await keepRotating({ settings, machine, tools, onChange, onTrust }, signal);
 }
-
-/** Runs the hooks for a change and resolves with the failures. */
-type HookRunner = (change: PairChange) => Promise<readonly string[]>;
 
 /** Creates a function that runs the hooks of one change after another, even when two certificates change at once. */
 function createHookRunner(
@@ -130,6 +131,7 @@ function checkSettings(settings: Settings<BootstrapFlags>): void {
   if (!serving && servingDns.length + servingIp.length > 0) {
     throw new UsageError("--serving-dns and --serving-ip need --serving");
   }
+  checkOfflineSettings(settings);
   if (keyAlgorithm !== undefined) checkKeyAlgorithm(keyAlgorithm, settings.featureGates, "key-algorithm");
   if (output !== undefined && !status) throw new UsageError("--output needs --status");
 }
@@ -197,27 +199,6 @@ function reportShortenedLifetime(
 ): void {
   const cut = describeShortenedLifetime(life, duration === undefined ? undefined : Math.floor(duration / 1000));
   if (cut !== undefined) warn(cut, io);
-}
-
-function describeOutcome(outcome: BootstrapOutcome, machine: Machine, cwd: string): string {
-  const kubeconfig = displayPath(machine.kubeconfigPath, cwd);
-  if (outcome.kind === "alreadyValid") {
-    const { subject, notAfter } = outcome.pair.leaf;
-    return `nothing to do: ${kubeconfig} of ${subject.commonName} is valid until ${formatTime(notAfter)}\n`;
-  }
-  return `certificate of ${machine.nodeName} issued, valid until ${formatTime(outcome.pair.leaf.notAfter)}
-certificate and key: ${displayPath(outcome.certificatePath, cwd)}
-kubeconfig: ${kubeconfig}
-`;
-}
-
-function describeServing({ kind, pair, certificatePath }: ServingOutcome, cwd: string): string {
-  const path = displayPath(certificatePath, cwd);
-  const { dnsNames, ipAddresses, notAfter } = pair.leaf;
-  if (kind === "alreadyValid") return `nothing to do: ${path} is valid until ${formatTime(notAfter)}\n`;
-  return `serving certificate of ${[...dnsNames, ...ipAddresses].join(", ")} issued, valid until ${formatTime(notAfter)}
-serving certificate and key: ${path}
-`;
 }
 
 function describeTrustChange({ path, fingerprints, added, removed }: TrustChange, cwd: string): string {

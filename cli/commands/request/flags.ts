@@ -6,6 +6,7 @@ import {
   parseRequestedUri,
   parseRequestedUsage,
 } from "../../../core/csr/requested_names.ts";
+import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { parseSubject } from "../../../core/pki/subject_text.ts";
 import { API_FLAGS, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
@@ -73,6 +74,19 @@ const REQUEST_FLAGS = {
   featureGates: FEATURE_GATES_FLAG,
   key: fileFlag({ summary: "Private key to use instead of a new one." }),
   out: directoryFlag({ isRequired: true, summary: "Folder for tls.crt, tls.key and both in tls.pem." }),
+  offline: directoryFlag({
+    isCommandLineOnly: true,
+    summary:
+      "Without a network: folder, such as a USB stick, that carries the request to the CA and the answer back. The " +
+      "same command does both; tlsboot sign FOLDER answers it.",
+  }),
+  caCertHash: parsedListFlag({
+    placeholder: "HASH",
+    summary:
+      "With --offline: sha256:... of the public key of the site's CA, as tlsboot ca show prints it. Answers of other " +
+      "CAs are refused.",
+    parse: parsePublicKeyPin,
+  }),
   timeout: REQUEST_TIMEOUT,
   noWait: switchFlag({
     isCommandLineOnly: true,
@@ -80,7 +94,8 @@ const REQUEST_FLAGS = {
   }),
   renewBefore: durationFlag({
     summary:
-      "Do nothing while the certificate in --out matches the request and lives longer than this; else replace it.",
+      "Do nothing while the certificate in --out matches the request and lives longer than this; else replace it. " +
+      "With --offline, 30 % of its lifetime unless given.",
   }),
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace a certificate in --out in any case." }),
   output: STRUCTURED_OUTPUT,
@@ -98,7 +113,10 @@ export const requestCommand = defineCommand({
  Makes a key, sends a request to the API, waits until it is approved and issued, checks the certificate, and writes
  tls.crt, tls.key and tls.pem into --out, all at once. Until then the key is in tls.key.new. Run again after an
  interruption, it continues with its own request. With --renew-before it may run each hour: it replaces the certificate
- in time, and at once when the request has changed.`,
+ in time, and at once when the request has changed.
+
+ With --offline there is no API. The first run writes the request into a folder, such as a USB stick; tlsboot sign answers
+ it there, beside the CA; another run takes up the answer. Later runs renew the certificate when it is time.`,
   group: "Certificate Signing Request Commands",
   args: [],
   flags: REQUEST_FLAGS,
@@ -118,6 +136,10 @@ export const requestCommand = defineCommand({
       command: "tlsboot request --signer-name example.com/web --subject CN=web --out web --no-wait",
     },
     {
+      comment: "Get the certificate by a stick: run this, sign the stick beside the CA, and run this again",
+      command: "tlsboot request --signer-name example.com/web --dns web.example.com --out web --offline /media/stick",
+    },
+    {
       comment: "Keep a certificate fresh, from cron or a systemd timer",
       command:
         "tlsboot request --signer-name example.com/web --subject CN=web --dns web.example.com --out web --renew-before 240h",
@@ -126,6 +148,6 @@ export const requestCommand = defineCommand({
   exitCodes: {
     0: "the certificate is there, or with --no-wait the request is",
     1: "failed, or there is a certificate already",
-    3: "the request was denied, refused by the signer, or not decided in time",
+    3: "the request was denied, refused by the signer, or not decided in time, with --offline not answered yet",
   },
 });

@@ -4,15 +4,19 @@ import type { SubmittedRequest } from "../../../client/certificate/submit_reques
 import { createFilePort } from "../../../client/files.ts";
 import { openPairFolder, type PairFolder } from "../../../client/certificate/pair_folder.ts";
 import {
+  type OfflineRequestOptions,
   requestCertificate,
   type RequestCertificateOptions,
+  requestOffline,
   type RequestOutcome,
   RequestRefusedError,
 } from "../../../client/request.ts";
 import { describeMissingSigner } from "../../../core/csr/missing_signer.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
+import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { formatName } from "../../../core/pki/names.ts";
+import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
 import { parsePrivateKey, type PrivateKey } from "../../../core/pki/keys.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
@@ -30,6 +34,7 @@ import { createSteps } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { parseCsrNames } from "../../api/csrs.ts";
 import { describeCertificate } from "../inspect/facts.ts";
+import { reportNextSteps, reportTrust } from "../bootstrap/offline.ts";
 import { describeRequestProgress, describeShortenedLifetime } from "./progress.ts";
 
 type RequestSettings = Input<RequestFlags>["settings"];
@@ -42,6 +47,10 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
   const folder = openPairFolder(resolve(io.cwd, settings.out ?? ""), files);
   const key = settings.key === undefined ? settings.keyType : await readKey(resolve(io.cwd, settings.key), io);
   if (typeof key !== "string") checkGivenKey(key.algorithm, settings.featureGates, "key");
+  if (settings.offline !== undefined) {
+    const options = { ...toRequestOptions(settings), target: folder, key, files, clock: io.clock };
+    return await runOffline({ settings, folder, options, stick: settings.offline, io });
+  }
   await using connection = await connect(settings, io);
   const outcome = await requestWithSteps(
     {
@@ -99,8 +108,12 @@ export async function requestWithSteps(
     if (cut !== undefined) steps.step(cut);
     return outcome;
   } catch (error) {
-    throw error instanceof RequestRefusedError ? new UsageError(error.message) : error;
+    throw toUsage(error);
   }
+}
+
+function toUsage(error: unknown): unknown {
+  return error instanceof RequestRefusedError ? new UsageError(error.message) : error;
 }
 
 /** Reports what a request without a certificate is waiting for. */
@@ -125,6 +138,9 @@ function checkSettings({ settings, origins }: Input<RequestFlags>): void {
   if (duration !== undefined && renewBefore !== undefined && renewBefore >= duration) {
     throw new UsageError("--renew-before must be shorter than --duration: the certificate would be replaced each time");
   }
+  if (settings.offline === undefined && settings.caCertHash.length > 0) {
+    throw new UsageError("--ca-cert-hash needs --offline", "the CA of the API is in the kubeconfig");
+  }
   if (settings.name !== undefined) parseCsrNames([settings.name]);
   const names = [settings.dns, settings.ip, settings.uri, settings.email];
   if (settings.subject === undefined && names.every((list) => list.length === 0)) {
@@ -133,6 +149,59 @@ function checkSettings({ settings, origins }: Input<RequestFlags>): void {
       "give --subject CN=name, or --dns, --ip, --uri or --email",
     );
   }
+}
+
+/** The settings and the adapters of a run without a network. */
+interface OfflineRun {
+  readonly settings: RequestSettings;
+  readonly folder: PairFolder;
+  readonly options: Omit<OfflineRequestOptions, "folder" | "site">;
+  readonly stick: string;
+  readonly io: Io;
+}
+
+/** Writes the request into the folder, or takes up its answer. */
+async function runOffline({ settings, folder, options, stick, io }: OfflineRun): Promise<ExitCode> {
+  const site = settings.caCertHash;
+  const outcome = await requestOffline({ ...options, folder: resolve(io.cwd, stick), site }).catch((error: unknown) => {
+    throw toUsage(error);
+  });
+  if (outcome.kind === "pending") {
+    const path = displayPath(outcome.requestPath, io.cwd);
+    if (settings.output !== undefined) {
+      writeStructured(
+        {
+          outcome: "pending",
+          signerName: settings.signerName,
+          requestFile: outcome.requestPath,
+          pendingKey: folder.pendingKeyPath,
+        },
+        settings.output,
+        io,
+      );
+    } else {io.stdout.write(
+        escapeText(outcome.isNew ? `request written: ${path}\n` : `no answer yet to the request ${path}\n`),
+      );}
+    reportNextSteps(stick, "the same command again", io);
+    return outcome.isNew ? EXIT.done : EXIT.no;
+  }
+  const leaf = outcome.kind === "kept" ? outcome.leaf : outcome.pair.leaf;
+  if (settings.output === undefined) io.stdout.write(escapeText(describeLeaf(outcome.kind, leaf, folder, io)));
+  else {
+    writeStructured(
+      {
+        outcome: outcome.kind,
+        signerName: settings.signerName,
+        files: folder.paths,
+        certificate: describeCertificate(leaf, io.clock.now()).facts,
+      },
+      settings.output,
+      io,
+    );
+  }
+  const [ca] = outcome.kind === "issued" ? outcome.answer.issuer : [];
+  if (settings.caCertHash.length === 0 && ca !== undefined) reportTrust(publicKeyPin(ca), io);
+  return EXIT.done;
 }
 
 function toRequestOptions(
@@ -171,11 +240,14 @@ async function readKey(path: string, io: Io): Promise<PrivateKey> {
 
 function describeOutcome(outcome: RequestOutcome, folder: PairFolder, io: Io): string {
   if (outcome.kind === "pending") return `request ${outcome.submitted.name} is pending\n`;
-  const leaf = outcome.kind === "kept" ? outcome.leaf : outcome.pair.leaf;
+  return describeLeaf(outcome.kind, outcome.kind === "kept" ? outcome.leaf : outcome.pair.leaf, folder, io);
+}
+
+function describeLeaf(kind: "kept" | "issued", leaf: CertificateFacts, folder: PairFolder, io: Io): string {
   const subject = formatName(leaf.subject) ||
     [...leaf.dnsNames, ...leaf.ipAddresses, ...leaf.uris, ...leaf.emailAddresses].join(",");
   const until = `valid until ${formatTime(leaf.notAfter)}`;
-  if (outcome.kind === "kept") return `nothing to do: the certificate of ${subject} is ${until}\n`;
+  if (kind === "kept") return `nothing to do: the certificate of ${subject} is ${until}\n`;
   const { certificate, key, combined } = folder.paths;
   return `certificate of ${subject} issued, ${until}
 certificate: ${displayPath(certificate, io.cwd)}

@@ -1,11 +1,11 @@
 /** The command `tlsboot sign`: its flags, help and examples. */
 import { parseRequestedUsage } from "../../../core/csr/requested_names.ts";
 import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
-import { SIGNING_FLAGS } from "../../flags/controller.ts";
+import { POLICY_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
-import { USAGE_CHOICES } from "../../flags/request.ts";
+import { parseServerUrl, USAGE_CHOICES } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import { durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { durationFlag, fileFlag, parsedFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 
 const SIGN_FLAGS = {
   dataDir: DATA_DIR_FLAG,
@@ -29,6 +29,23 @@ const SIGN_FLAGS = {
   }),
   out: fileFlag({ summary: "File for the certificate; for several requests a folder, for NAME.crt each." }),
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace a certificate that exists." }),
+  server: parsedFlag({
+    placeholder: "URL",
+    summary: "For a folder: address of the API server, which the answers carry to the machines' kubeconfigs.",
+    parse: parseServerUrl,
+  }),
+  yes: switchFlag({ isCommandLineOnly: true, summary: "For a folder: sign every request without asking." }),
+  policy: {
+    ...POLICY_FLAGS.policy,
+    summary: "For a folder: policy by which requests are judged, and signed where there is no terminal to ask on: " +
+      "kubelet-serving, or a file of kind ApprovalPolicy. May be repeated.",
+  },
+  inventory: {
+    ...POLICY_FLAGS.inventory,
+    summary:
+      "For a folder: file of kind Inventory. Its machines get client certificates without a question where there " +
+      "is no terminal to ask on; others do not.",
+  },
   clusterSigningCertFile: {
     ...SIGNING_FLAGS.clusterSigningCertFile,
     summary: "CA certificate, PEM. Without it, the CA in --data-dir.",
@@ -50,18 +67,29 @@ export type SignFlags = typeof SIGN_FLAGS;
 /** The command that signs requests in files without an API. */
 export const signCommand = defineCommand({
   path: ["sign"],
-  summary: "Sign certificate requests in files, without a server",
-  description: `Sign certificate requests in files, without a server, by the rules of a signer.
+  summary: "Sign certificate requests in files or on a stick, without a server",
+  description: `Sign certificate requests in files or on a stick, without a server, by the rules of a signer.
 
  Reads PKCS#10 requests, PEM or DER, checks them against the rules of the signer, and issues certificates for those that
  pass. A request that the rules refuse gets no certificate, and the reason is printed. Running the command approves the
  requests: check them with tlsboot inspect first.
 
+ For a folder, such as a USB stick, it answers the requests that tlsboot bootstrap --offline and tlsboot request --offline
+ left there: NAME.request.pem is answered by NAME.answer.pem. It shows what each one asks for, by whom, and what the rules
+ say, and asks whether to sign it. Without a terminal it signs only what --policy or --inventory approves, or everything
+ that the rules of the signer allow with --yes. Each request is signed once and recorded; the answer to one that is signed
+ already is written again.
+
  The CA is the one in --data-dir, or the signer's if there is one for each purpose, or another one that flags name. With
  a CA whose client certificates a server on --data-dir accepts, only Kubernetes' two client signers issue client
  certificates. The command does not know the CAs in a server's --client-ca-file.`,
   group: "Certificate Signing Request Commands",
-  args: [argument("FILE", "Requests, PEM or DER; - is stdin", { variadic: true, completion: { kind: "file" } })],
+  args: [
+    argument("FILE", "Requests, PEM or DER, or one folder; - is stdin", {
+      variadic: true,
+      completion: { kind: "file" },
+    }),
+  ],
   flags: SIGN_FLAGS,
   examples: [
     {
@@ -73,6 +101,10 @@ export const signCommand = defineCommand({
       command: "tlsboot sign alice.csr --signer-name kubernetes.io/kube-apiserver-client --duration 24h",
     },
     {
+      comment: "Answer the requests on a stick, with the address of the API server for the kubeconfigs",
+      command: "tlsboot sign /media/stick --server https://10.0.0.1:6443",
+    },
+    {
       comment: "Sign many with another CA",
       command:
         "tlsboot sign *.csr --profile web.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key --out certificates",
@@ -80,6 +112,6 @@ export const signCommand = defineCommand({
   ],
   exitCodes: {
     1: "a request cannot be read, or a certificate cannot be written",
-    3: "the rules refuse a request",
+    3: "the rules refuse a request; for a folder, also when a request was left without an answer",
   },
 });

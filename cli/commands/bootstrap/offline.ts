@@ -1,0 +1,127 @@
+/** `--offline`: the certificates of a machine by a stick that is carried to the CA and back. */
+import { resolve } from "node:path";
+import { createConnector } from "../../../client/transport/connect.ts";
+import {
+  bootstrapOffline,
+  bootstrapServingOffline,
+  type OfflineBootstrapOptions,
+} from "../../../client/offline_bootstrap.ts";
+import type { FilePort } from "../../../client/files.ts";
+import type { PublicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import type { Logger } from "../../../core/ports.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import { createHookError } from "../../hook_command.ts";
+import type { Io } from "../../io.ts";
+import { displayPath, pathWord } from "../../output/display_path.ts";
+import { escapeText } from "../../output/escape.ts";
+import { USER_AGENT } from "../../version.ts";
+import { commandLine } from "./command_words.ts";
+import type { BootstrapFlags } from "./flags.ts";
+import type { HookRunner } from "./hooks.ts";
+import type { Machine } from "./machine.ts";
+import { describeOutcome, describeServing } from "./progress_text.ts";
+import { getServingTemplate } from "./serving_names.ts";
+
+/** UsageError for flags that contradict `--offline`, or need it. */
+export function checkOfflineSettings(settings: Settings<BootstrapFlags>): void {
+  if (settings.offline === undefined) {
+    if (settings.renewBefore === undefined) return;
+    throw new UsageError("--renew-before needs --offline", "with an API, --rotate-certificates renews in time");
+  }
+  const given = [
+    ...(settings.bootstrapKubeconfig === undefined ? [] : ["--bootstrap-kubeconfig"]),
+    ...(settings.token === undefined ? [] : ["--token"]),
+    ...(settings.tokenFile === undefined ? [] : ["--token-file"]),
+    ...(settings.rotateCertificates ? ["--rotate-certificates"] : []),
+  ];
+  if (given.length === 0) return;
+  throw new UsageError(
+    `--offline needs no API: leave out ${given.join(", ")}`,
+    "run the same command again for each step, also to renew",
+  );
+}
+
+/** The settings and the adapters of a run without a network. */
+export interface OfflineRun {
+  readonly settings: Settings<BootstrapFlags>;
+  readonly machine: Machine;
+  readonly folder: string;
+  readonly io: Io;
+  readonly files: FilePort;
+  readonly logger: Logger;
+  readonly runHooksFor: HookRunner;
+}
+
+/** Takes the next step for each certificate. */
+export async function runOffline(run: OfflineRun): Promise<ExitCode> {
+  const { settings, machine, io, files, runHooksFor } = run;
+  const options = toOptions(run);
+  const outcome = await bootstrapOffline(options);
+  const waiting = outcome.kind === "pending" ? [outcome] : [];
+  const hookFaults: string[] = [];
+  if (outcome.kind !== "pending") {
+    io.stdout.write(escapeText(describeOutcome(outcome, machine, io.cwd)));
+    if (outcome.kind === "issued") {
+      if (outcome.trustedCa !== undefined) reportTrust(outcome.trustedCa, io);
+      hookFaults.push(...await runHooksFor({ purpose: "client", ...outcome }));
+    }
+  }
+  if (settings.serving) {
+    const template = await getServingTemplate(settings, machine, files);
+    const served = await bootstrapServingOffline({ ...options, template });
+    if (served.kind === "pending") waiting.push({ ...served, current: undefined });
+    else {
+      io.stdout.write(escapeText(describeServing(served, io.cwd)));
+      if (served.kind === "issued") hookFaults.push(...await runHooksFor({ purpose: "serving", ...served }));
+    }
+  }
+  if (waiting.length > 0) reportWaiting(waiting, run);
+  if (hookFaults.length > 0) throw createHookError("the certificate", hookFaults);
+  return waiting.some(({ isNew }) => !isNew) ? EXIT.no : EXIT.done;
+}
+
+function toOptions({ settings, machine, folder, io, files, logger }: OfflineRun): OfflineBootstrapOptions {
+  const { clock } = io;
+  return {
+    ...machine,
+    folder: resolve(io.cwd, folder),
+    site: settings.caCertHash,
+    server: settings.server,
+    renewBeforeMs: settings.renewBefore,
+    files,
+    clock,
+    logger,
+    connect: createConnector({ files, clock, userAgent: USER_AGENT }),
+    resumeCommand: commandLine(settings, machine, io.cwd),
+    ...(settings.duration === undefined ? {} : { expirationSeconds: Math.floor(settings.duration / 1000) }),
+  };
+}
+
+/** Reports what the requests wait for, and the next two commands. */
+function reportWaiting(
+  waiting: readonly { readonly requestPath: string; readonly isNew: boolean }[],
+  { settings, machine, folder, io }: OfflineRun,
+): void {
+  for (const { requestPath, isNew } of waiting) {
+    const path = displayPath(requestPath, io.cwd);
+    io.stdout.write(escapeText(isNew ? `request written: ${path}\n` : `no answer yet to the request ${path}\n`));
+  }
+  reportNextSteps(folder, commandLine(settings, machine, io.cwd), io);
+}
+
+/** Prints how a request on a stick gets its answer. */
+export function reportNextSteps(folder: string, command: string, io: Pick<Io, "stderr" | "cwd">): void {
+  io.stderr.write(escapeText(
+    `carry the folder to the CA and run there: tlsboot sign ${pathWord(resolve(io.cwd, folder), io.cwd)}
+then bring it back and run here: ${command}\n`,
+  ));
+}
+
+/** Prints the hash of a CA that was trusted because nothing was known about it. */
+export function reportTrust(ca: PublicKeyPin, io: Pick<Io, "stderr">): void {
+  io.stderr.write(
+    `the CA of the answer is trusted from now on; compare its hash with what tlsboot ca show prints beside the CA:\n${ca}\n`,
+  );
+}

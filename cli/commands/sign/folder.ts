@@ -1,0 +1,395 @@
+/** Answers the requests in a folder, such as a USB stick, beside a CA without a network. */
+import { readdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { userInfo } from "node:os";
+import type { FilePort } from "../../../client/files.ts";
+import { INVENTORY_ONLY } from "../../../core/approval/builtin_policies.ts";
+import { POLICY_APPROVED } from "../../../core/approval/past_approvals.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
+import { formatTime } from "../../../core/kube/meta.ts";
+import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/tlsboot_v1alpha1.ts";
+import { splitHosts } from "../../../core/approval/node_names.ts";
+import {
+  encodeOfflineAnswer,
+  type OfflineVerdict,
+  parseOfflineAnswer,
+  toAnswerFileName,
+} from "../../../core/offline/answer_file.ts";
+import {
+  getOfflineRequester,
+  type Judgement,
+  judgeOfflineRequest,
+  type OfflineRequester,
+} from "../../../core/offline/judge_request.ts";
+import {
+  computeRequestId,
+  findRequesterFault,
+  findRequestName,
+  type OfflineRequest,
+  parseOfflineRequest,
+  toRequestFileName,
+} from "../../../core/offline/request_file.ts";
+import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import { issueCertificate, SERIAL_BYTES } from "../../../core/pki/issue.ts";
+import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
+import { encodeIssued } from "../../../core/pki/authority_chain.ts";
+import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { type AnsweredRequests, openAnsweredRequests } from "../../authority/answered_requests.ts";
+import type { IssuedLog } from "../../authority/issued_log.ts";
+import { authorityPaths } from "../../authority/layout.ts";
+import { canAsk, confirm } from "../../confirm.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { reportError } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import { PUBLIC_MODE } from "../../instance/data_dir.ts";
+import { readPolicies } from "../../instance/policy_files.ts";
+import type { PolicySettings } from "../../../controllers/evidence.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+import { type PlannedRequest, planRequest } from "../../sign_request.ts";
+import { readIssuedLog } from "../certificates/log_source.ts";
+import type { SignFlags } from "./flags.ts";
+import { createSignerOpener, type OpenedSigner, openSignLog, type SignerOpener } from "./open_signer.ts";
+import { describeOfflineRequest } from "./request_text.ts";
+
+/** What one run uses for every request. */
+interface Desk {
+  readonly folder: string;
+  readonly settings: Settings<SignFlags>;
+  readonly policies: PolicySettings;
+  readonly signers: SignerOpener;
+  readonly log: IssuedLog;
+  readonly records: readonly IssuedCertificate[];
+  readonly answered: AnsweredRequests;
+  readonly files: FilePort;
+  readonly io: Io;
+}
+
+/** What became of a request. */
+type Outcome =
+  | { readonly kind: "signed" | "again"; readonly leaf: CertificateFacts | undefined }
+  | { readonly kind: "refused" | "left"; readonly reason: string };
+
+/** Answers every request in a folder. One that cannot be read or answered does not keep the others from it. */
+export async function signFolder(
+  { settings, isDebug, args: [folder = ""] }: Input<SignFlags>,
+  files: FilePort,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  checkFolderSettings(settings);
+  const names = await findRequests(resolve(io.cwd, folder));
+  if (names.length === 0) {
+    throw new AppError("not_found", `cannot sign "${folder}": no file in it is called NAME.request.pem`, {
+      hint: "a machine writes one there with: tlsboot bootstrap --offline FOLDER",
+    });
+  }
+  const log = openSignLog(settings, io);
+  if (log === undefined) {
+    throw new UsageError(
+      "--issued-log is required with --cluster-signing-cert-file: each request is signed once",
+      "name a file that stays beside the CA",
+    );
+  }
+  using _ = log;
+  await log.check();
+  const desk: Desk = {
+    folder: resolve(io.cwd, folder),
+    settings,
+    policies: await readPolicies(toPolicyFlags(settings), { files, cwd: io.cwd }),
+    signers: await createSignerOpener(settings, files, io, signal),
+    log,
+    records: await readRecords(log.path, files, signal),
+    answered: openAnsweredRequests(log.path, files),
+    files,
+    io,
+  };
+  const codes = new Set<ExitCode>();
+  for (const name of names) {
+    try {
+      const outcome = await answerRequest(name, desk, signal);
+      io.stdout.write(describeOutcome(name, outcome));
+      if (outcome.kind === "refused" || outcome.kind === "left") codes.add(EXIT.no);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError)) throw error;
+      reportError(error, io, isDebug);
+      codes.add(EXIT.failed);
+    }
+  }
+  if (codes.has(EXIT.failed)) return EXIT.failed;
+  return codes.has(EXIT.no) ? EXIT.no : EXIT.done;
+}
+
+/** UsageError for flags that have no meaning for a folder: the requests say it. */
+function checkFolderSettings({ out, force, usage, duration }: Settings<SignFlags>): void {
+  const given = [
+    ...(out === undefined ? [] : ["--out"]),
+    ...(force ? ["--force"] : []),
+    ...(usage.length === 0 ? [] : ["--usage"]),
+    ...(duration === undefined ? [] : ["--duration"]),
+  ];
+  if (given.length === 0) return;
+  throw new UsageError(
+    `${given.join(", ")}: not for a folder`,
+    "the requests in it say what they ask for; their answers are written beside them",
+  );
+}
+
+/** An inventory limits client certificates to its machines, as in `tlsboot up --auto-approve`. */
+function toPolicyFlags({ policy, inventory }: Settings<SignFlags>): Parameters<typeof readPolicies>[0] {
+  const isLimited = inventory !== undefined && !policy.includes(INVENTORY_ONLY.name);
+  return { policy: isLimited ? [INVENTORY_ONLY.name, ...policy] : policy, inventory };
+}
+
+async function findRequests(folder: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(folder)).flatMap((file) => findRequestName(file) ?? []).sort();
+  } catch (cause) {
+    throw new AppError("io", `cannot read folder "${folder}": ${getErrorMessage(cause)}`, { cause });
+  }
+}
+
+async function readRecords(path: string, files: FilePort, signal: AbortSignal): Promise<readonly IssuedCertificate[]> {
+  const records: IssuedCertificate[] = [];
+  if (await files.stat(path) === undefined) return records;
+  for await (const { record } of readIssuedLog(path, signal)) records.push(record);
+  return records;
+}
+
+async function answerRequest(name: string, desk: Desk, signal: AbortSignal): Promise<Outcome> {
+  const { files, folder, answered, io } = desk;
+  const request = await readRequest(name, desk);
+  const signer = await desk.signers.open(request.signerName);
+  const serverCas = await readServerCas(desk, signer);
+  checkSite(request, signer, serverCas);
+  const id = computeRequestId(request);
+  const site = { serverCas, server: desk.settings.server };
+  const answer = (verdict: OfflineVerdict): Promise<string> =>
+    encodeOfflineAnswer(request, verdict, site, signer.authority, io.clock.now());
+  const earlier = await answered.find(id) ?? await completeEarlier(id, request, signer, desk);
+  const kept = earlier === undefined ? undefined : findSigned(earlier);
+  if (earlier !== undefined && kept !== undefined && io.clock.now() < kept.leaf.notAfter) {
+    const isCurrent = site.server === undefined || site.server === kept.server;
+    const text = isCurrent ? earlier : await answer(kept.verdict);
+    if (!isCurrent) await answered.replace(id, text);
+    await writeAnswer(text);
+    return { kind: "again", leaf: kept.leaf };
+  }
+  const decision = await decide(name, request, signer, desk, signal);
+  if (decision.kind === "left") return decision;
+  if (decision.kind === "refused") {
+    await writeAnswer(await answer(decision));
+    return decision;
+  }
+  const { planned, approval, requester } = decision;
+  const der = await issueCertificate(planned.plan, signer.authority, io.random.bytes(SERIAL_BYTES));
+  const chain = parseCaBundle(encodeIssued(der, signer.authority, signer.chain));
+  if (!chain.ok) throw new AppError("internal", `cannot read back a certificate: ${chain.error}`);
+  const text = await answer({ kind: "signed", chain: chain.value });
+  const origin = createOrigin(id, request, requester, approval);
+  await writeAnswer(await answered.keep(id, text, () => desk.log.record(der, signer.authority, origin)));
+  return { kind: "signed", leaf: chain.value[0] };
+
+  async function writeAnswer(text: string): Promise<void> {
+    const path = join(folder, toAnswerFileName(name));
+    // Nothing is written to a stick that has the answer, which may be read-only by now.
+    if (await files.readText(path) !== text) await files.writeAtomic(path, text, PUBLIC_MODE);
+  }
+}
+
+async function readRequest(name: string, { folder, files }: Desk): Promise<OfflineRequest> {
+  const path = join(folder, toRequestFileName(name));
+  const text = await files.readText(path);
+  const request = text === undefined ? undefined : parseOfflineRequest(text);
+  if (request?.ok === true && request.value.name === name) return request.value;
+  const why = request === undefined
+    ? "no such file"
+    : request.ok
+    ? `it is the request "${request.value.name}", under another name`
+    : request.error;
+  throw new AppError("invalid", `cannot sign "${path}": ${why}`, {
+    hint: "write it again at the machine, with the command that made it",
+  });
+}
+
+/** The CAs that clients of the API server trust: that of the data directory, or the one that flags name. */
+async function readServerCas(
+  { settings, files, io }: Desk,
+  { authority }: OpenedSigner,
+): Promise<readonly CertificateFacts[]> {
+  const own = [authority.certificate, ...authority.issuers];
+  if (settings.clusterSigningCertFile !== undefined) return own;
+  const path = authorityPaths(resolve(io.cwd, settings.dataDir)).certificate;
+  const bundle = parseCaBundle(await files.readText(path) ?? "");
+  if (bundle.ok) return bundle.value;
+  throw new AppError("ca_invalid", `cannot read the CA "${path}": ${bundle.error}`);
+}
+
+/** Refuses the request of a machine that expects another CA. */
+function checkSite(
+  { name, site }: OfflineRequest,
+  { authority: { certificate, issuers } }: OpenedSigner,
+  serverCas: readonly CertificateFacts[],
+): void {
+  const own = [certificate, ...issuers, ...serverCas].map((one) => publicKeyPin(one));
+  if (site.length === 0 || own.some((pin) => site.includes(pin))) return;
+  throw new AppError(
+    "invalid",
+    `cannot sign the request "${name}": its machine is of another site, whose CA is ${site.join(" or ")}; ` +
+      `the CA here is ${publicKeyPin(certificate)}`,
+    {
+      hint:
+        "take the stick to the CA of that site; if this site has a new CA, run the machine's command again with its " +
+        "hash: --ca-cert-hash, as tlsboot ca show prints it",
+    },
+  );
+}
+
+/** Completes the answer of a run that was killed before it had recorded the certificate. */
+async function completeEarlier(
+  id: string,
+  request: OfflineRequest,
+  { authority }: OpenedSigner,
+  { answered, log, records, io }: Desk,
+): Promise<string | undefined> {
+  const isRecorded = (text: string): boolean => {
+    const leaf = findSigned(text)?.leaf;
+    return leaf === undefined || records.some(({ spec }) => spec.fingerprint === leaf.sha256Fingerprint);
+  };
+  return await answered.complete(id, isRecorded, async (text) => {
+    const leaf = findSigned(text)?.leaf;
+    if (leaf === undefined) return;
+    const approval = {
+      reason: "OfflineApproved",
+      message: "approved in a run that was interrupted",
+      time: formatTime(io.clock.now()),
+    };
+    await log.record(leaf.der, authority, createOrigin(id, request, getOfflineRequester(request, false), approval));
+  });
+}
+
+/** A kept answer with a certificate. */
+interface KeptAnswer {
+  readonly verdict: OfflineVerdict;
+  readonly leaf: CertificateFacts;
+  readonly server: string | undefined;
+}
+
+function findSigned(answer: string): KeptAnswer | undefined {
+  const read = parseOfflineAnswer(answer);
+  if (!read.ok || read.value.verdict.kind !== "signed") return undefined;
+  const { verdict, server } = read.value;
+  const [leaf] = verdict.chain;
+  return leaf === undefined ? undefined : { verdict, leaf, server };
+}
+
+function createOrigin(
+  id: string,
+  { name, signerName, requester: proof }: OfflineRequest,
+  requester: OfflineRequester,
+  approval: IssuedCertificateApproval,
+): Parameters<IssuedLog["record"]>[2] {
+  const [used] = proof?.chain ?? [];
+  return {
+    source: "sign",
+    signerName,
+    request: { name, uid: id },
+    requester: { ...requester, ...(used === undefined ? {} : { certificateFingerprint: used.sha256Fingerprint }) },
+    approval,
+  };
+}
+
+/** The decision about a request; one that is approved has its plan. */
+type Decision =
+  | {
+    readonly kind: "approved";
+    readonly planned: PlannedRequest;
+    readonly approval: IssuedCertificateApproval;
+    readonly requester: OfflineRequester;
+  }
+  | { readonly kind: "refused"; readonly reason: string }
+  | { readonly kind: "left"; readonly reason: string };
+
+/** Judges a request, shows it, and asks on a terminal. */
+async function decide(
+  name: string,
+  request: OfflineRequest,
+  signer: OpenedSigner,
+  desk: Desk,
+  signal: AbortSignal,
+): Promise<Decision> {
+  const { settings, policies, records, io } = desk;
+  const now = io.clock.now();
+  const { authority } = signer;
+  const fault = request.requester === undefined
+    ? undefined
+    : findRequesterFault(request, [authority.certificate, ...authority.issuers], now);
+  const requester = getOfflineRequester(request, fault === undefined);
+  const { facts, signerName, usages, expirationSeconds } = request;
+  const asked = { signerName, usages, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) };
+  const show = (judgement: Judgement | undefined, refusal: string | undefined): void =>
+    void io.stderr.write(
+      describeOfflineRequest({ name, request, proofFault: fault, judgement, refusal, policies, now }),
+    );
+  let planned: PlannedRequest;
+  try {
+    planned = planRequest(facts.der, name, { ...signer, asked }, io);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== "csr_denied") throw error;
+    const reason = error.message.replace(`cannot sign "${name}": `, "");
+    show(undefined, reason);
+    return { kind: "refused", reason: `the signer's rules refuse it: ${reason}` };
+  }
+  const csr = { ...planned.csr, spec: { ...planned.csr.spec, ...requester } };
+  const server = splitHosts(
+    settings.server === undefined ? [] : [new URL(settings.server).hostname.replace(/^\[|\]$/g, "")],
+  );
+  const judgement = judgeOfflineRequest({ csr, request: facts, ...policies, records, server, now });
+  show(judgement, undefined);
+  const { verdict } = judgement;
+  if (verdict?.kind === "deny") return { kind: "refused", reason: verdict.message };
+  const time = formatTime(now);
+  const username = getUserName();
+  const approved = (reason: string, message: string, by: object = { username }): Decision => {
+    return { kind: "approved", planned, requester, approval: { ...by, reason, message, time } };
+  };
+  if (settings.yes) return approved("OfflineApproved", "approved with --yes");
+  if (canAsk(io)) {
+    return await confirm("Sign it?", io, signal)
+      ? approved("OfflineApproved", "approved on a terminal")
+      : { kind: "left", reason: "not signed; the next run asks again" };
+  }
+  if (verdict?.kind === "approve") return approved(POLICY_APPROVED, verdict.message, {});
+  const why = verdict === undefined ? "there is no terminal to ask on" : `no rule approves it: ${verdict.message}`;
+  return { kind: "left", reason: `${why}; sign it on a terminal, or with --yes` };
+}
+
+/** Returns the name of the user who runs the program; undefined where the system does not know it. */
+function getUserName(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined;
+  }
+}
+
+function describeOutcome(name: string, outcome: Outcome): string {
+  const file = toAnswerFileName(name);
+  switch (outcome.kind) {
+    case "signed":
+      return line`${file}: signed, valid until ${formatEnd(outcome.leaf)}\n`;
+    case "again":
+      return line`${file}: already signed, valid until ${formatEnd(outcome.leaf)}\n`;
+    case "refused":
+      return line`${file}: refused: ${outcome.reason}\n`;
+    case "left":
+      return line`${toRequestFileName(name)}: ${outcome.reason}\n`;
+  }
+}
+
+function formatEnd(leaf: CertificateFacts | undefined): string {
+  return leaf === undefined ? "" : formatTime(leaf.notAfter);
+}

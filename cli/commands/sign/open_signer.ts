@@ -1,0 +1,136 @@
+/** Opens a signer without a server: its rules, and the CA of the data directory or the one that flags name. */
+import { resolve } from "node:path";
+import type { FilePort } from "../../../client/files.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { Authority } from "../../../core/pki/authority.ts";
+import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import { decideClientTrust, findClientTrust } from "../../../core/signing/client_trust.ts";
+import type { ClientTrust } from "../../../core/signing/plan.ts";
+import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
+import { readClientCas } from "../../authority/instance_authorities.ts";
+import { type IssuedLog, openIssuedLog } from "../../authority/issued_log.ts";
+import { createCaKeys } from "../../authority/keys.ts";
+import { authorityPaths } from "../../authority/layout.ts";
+import { warn } from "../../framework/report.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { dataDirAt } from "../../instance/data_dir.ts";
+import { openMlDsaGate } from "../../instance/ml_dsa_gate.ts";
+import { openSignerProfiles } from "../../instance/signer_profiles.ts";
+import {
+  openInstanceCas,
+  openSigningCas,
+  type SigningCaDeps,
+  signingDurationSeconds,
+} from "../../instance/signing_cas.ts";
+import type { Io } from "../../io.ts";
+import { createLogger } from "../../logging.ts";
+import type { RequestSigning } from "../../sign_request.ts";
+import type { SignFlags } from "./flags.ts";
+
+/** A signer that can plan and sign requests. */
+export type OpenedSigner = Omit<RequestSigning, "asked" | "record">;
+
+/** Opens the signers of one run by their names; each one is opened once. */
+export interface SignerOpener {
+  /** The names of the chosen signers: those of `--signer-name` and `--profile`. */
+  readonly chosen: readonly string[];
+  /** AppError `not_found` for a custom signer without a profile; and those of opening a CA. */
+  open(signerName: string): Promise<OpenedSigner>;
+}
+
+/** Creates the opener from the settings, and reads the profile. */
+export async function createSignerOpener(
+  settings: Settings<SignFlags>,
+  files: FilePort,
+  io: Io,
+  signal: AbortSignal,
+): Promise<SignerOpener> {
+  const logger = createLogger({ stderr: io.stderr, clock: io.clock });
+  const keys = createCaKeys(settings, io, files, signal);
+  const deps = { files, clock: io.clock, logger, cwd: io.cwd, keys };
+  const { signerNames, profiles } = await openSignerProfiles({
+    signerName: settings.signerName === undefined ? [] : [settings.signerName],
+    profile: settings.profile === undefined ? [] : [settings.profile],
+  }, deps);
+  const opened = new Map<string, Promise<OpenedSigner>>();
+
+  async function open(signerName: string): Promise<OpenedSigner> {
+    const profile = BUILTIN_SIGNERS.get(signerName) ?? await profiles.get(signerName)?.current();
+    if (profile === undefined) {
+      throw new AppError("not_found", `cannot sign for "${signerName}": it is not one of Kubernetes' signers`, {
+        hint: "give its rules with --profile FILE",
+      });
+    }
+    const { authority, clientTrust } = await openOfflineCa(settings, signerName, { ...deps, crlUrl: settings.crlUrl });
+    return {
+      profile,
+      authority,
+      clientTrust,
+      signingDurationSeconds: signingDurationSeconds(settings, logger),
+      allowMlDsa: openMlDsaGate(settings.featureGates),
+      chain: settings.chain && profile.chain !== false,
+    };
+  }
+
+  return {
+    chosen: signerNames,
+    open(signerName) {
+      const signer = opened.get(signerName) ?? open(signerName);
+      opened.set(signerName, signer);
+      return signer;
+    },
+  };
+}
+
+/** Opens the log of a flag, or that of the data directory for its own CA; undefined for another CA. */
+export function openSignLog(
+  settings: Settings<SignFlags>,
+  io: Io,
+): (IssuedLog & { readonly path: string }) | undefined {
+  const { issuedLog, clusterSigningCertFile, dataDir } = settings;
+  const named = issuedLog ??
+    (clusterSigningCertFile === undefined ? dataDirAt(resolve(io.cwd, dataDir)).issuedLog : undefined);
+  if (named === undefined) return undefined;
+  const path = resolve(io.cwd, named);
+  return { ...openIssuedLog(path, { clock: io.clock, warn: (message) => warn(message, io) }), path };
+}
+
+/** The data directory, and the flags of a CA. */
+interface OfflineCaSettings {
+  readonly dataDir: string;
+  readonly clusterSigningCertFile: string | undefined;
+  readonly clusterSigningKeyFile: string | undefined;
+}
+
+/** A CA, and whether the server of the data directory trusts it for client certificates. */
+interface OfflineCa {
+  readonly authority: Authority;
+  readonly clientTrust: ClientTrust;
+}
+
+const NONE = { certFile: undefined, keyFile: undefined };
+
+/** Opens the CA as `up` does. UsageError for half a pair; AppError `not_found`, `ca_invalid`, `file_permissions`. */
+async function openOfflineCa(
+  settings: OfflineCaSettings,
+  signerName: string,
+  deps: SigningCaDeps & { readonly cwd: string },
+): Promise<OfflineCa> {
+  const dataDir = resolve(deps.cwd, settings.dataDir);
+  const all = { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile };
+  const none = { kubeletServing: NONE, kubeletClient: NONE, kubeApiserverClient: NONE, legacyUnknown: NONE };
+  const { authorities } = all.certFile === undefined && all.keyFile === undefined
+    ? await openInstanceCas(dataDir, [signerName], deps)
+    // Kubernetes has no such command, so a file with issuers is allowed.
+    : await openSigningCas({ all, ...none, withIssuers: true }, [signerName], deps);
+  const authority = await authorities(signerName);
+  if (authority === undefined) throw new AppError("internal", `no CA for "${signerName}"`);
+  // Only the server of the data directory can be checked here; no remote API is called.
+  const isTrusted = findClientTrust(authority, await readTrustedCas(dataDir, deps.files));
+  return { authority, clientTrust: decideClientTrust(signerName, isTrusted) };
+}
+
+async function readTrustedCas(dataDir: string, files: FilePort): Promise<readonly CertificateFacts[]> {
+  if (await files.lstat(authorityPaths(dataDir).certificate) === undefined) return [];
+  return (await readClientCas(dataDir, files)).map(({ chain }) => chain.certificate);
+}

@@ -1,0 +1,140 @@
+/**
+ * Judges an offline request as the approver judges a CSR, from what a CA without a network has: its own records, the policies
+ * and the inventory.
+ */
+import type { PolicyInput } from "../approval/checks.ts";
+import { decideRequest, findRequestPermissions } from "../approval/decide_request.ts";
+import type { PolicyVerdict } from "../approval/evaluate_policies.ts";
+import type { Inventory, NodeNames } from "../approval/inventory.ts";
+import {
+  collectNodeClientSettings,
+  decideHold,
+  findClaimedNode,
+  readRecordedNodeCertificate,
+} from "../approval/node_claims.ts";
+import type { Lookup } from "../approval/ownership.ts";
+import { listPastApprovals } from "../approval/past_approvals.ts";
+import type { Policy } from "../approval/policy.ts";
+import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
+import type { IssuedCertificate } from "../kube/tlsboot_v1alpha1.ts";
+import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP } from "../kube/user.ts";
+import { formatName } from "../pki/names.ts";
+import type { OfflineRequest } from "./request_file.ts";
+
+/** The user that a request comes from. */
+export interface OfflineRequester {
+  readonly username: string;
+  readonly groups: readonly string[];
+}
+
+/** The facts that a CA without a network judges by. */
+export interface JudgeInput {
+  /** The request as a CSR object, with its requester. */
+  readonly csr: CertificateSigningRequest;
+  readonly request: OfflineRequest["facts"];
+  readonly policies: readonly Policy[];
+  readonly inventory: Inventory | undefined;
+  /** What the CA has signed before. */
+  readonly records: readonly IssuedCertificate[];
+  /** The names and addresses of the API server, which belong to no machine. */
+  readonly server: NodeNames;
+  readonly now: Date;
+}
+
+/** The judgement about a request. */
+export interface Judgement {
+  /** Why a person should look twice, such as another machine that has the name; undefined when nothing is known. */
+  readonly warning: string | undefined;
+  /** The verdict of the policies; undefined when there are none. */
+  readonly verdict: PolicyVerdict | undefined;
+}
+
+const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
+
+/**
+ * Returns the user of a request. A requester who has proved to have a valid client certificate is its subject, as at the API
+ * server; any other is not authenticated.
+ */
+export function getOfflineRequester({ requester }: OfflineRequest, isProved: boolean): OfflineRequester {
+  const [leaf] = requester?.chain ?? [];
+  if (!isProved || leaf === undefined || !leaf.extendedKeyUsages.includes(CLIENT_AUTH)) {
+    return { username: ANONYMOUS_USER, groups: [UNAUTHENTICATED_GROUP] };
+  }
+  return { username: leaf.subject.commonName, groups: [...leaf.subject.organizations, AUTHENTICATED_GROUP] };
+}
+
+/** Judges a request. Nothing is decided by what cannot be known without an API, such as a permission of a policy. */
+export function judgeOfflineRequest(input: JudgeInput): Judgement {
+  const { csr, request, policies, inventory, records, server, now } = input;
+  const claimed = findClaimedNode(csr, request);
+  const certificates = records.flatMap((record) => {
+    if (record.status.revocation !== undefined) return [];
+    const certificate = readRecordedNodeCertificate(record);
+    return certificate === undefined || certificate.node !== claimed ? [] : [certificate];
+  });
+  const evidence = {
+    inventory,
+    held: findHeldNames(records, csr, now),
+    reported: { kind: "none" } as const,
+    server,
+    certificates: { kind: "found", value: certificates } as const,
+  };
+  const hold = decideHold({ reissue: "never", machines: "any" }, { csr, request, now, evidence });
+  const warning = hold.kind === "found" ? hold.value.fault : undefined;
+  if (policies.length === 0) return { warning, verdict: undefined };
+  const permissions: PolicyInput["permissions"] = new Map(
+    findRequestPermissions(policies, csr, request).map((name) => [name, lookUpPermission(name, policies)]),
+  );
+  const approvedBefore = listPastApprovals(records.flatMap((record) => toApproved(record, csr.spec.username ?? "")));
+  return { warning, verdict: decideRequest(policies, { csr, request, now, evidence, permissions, approvedBefore }) };
+}
+
+/**
+ * The operator who names the machines in an inventory allows their requests by it; and a proved requester may renew its own
+ * certificate. Any other permission is one of an API.
+ */
+function lookUpPermission(permission: string, policies: readonly Policy[]): Lookup<boolean> {
+  if (permission === "selfnodeclient") return { kind: "found", value: true };
+  if (permission === "nodeclient") {
+    return { kind: "found", value: collectNodeClientSettings(policies).machines === "inventory" };
+  }
+  return { kind: "failed", message: `there is no API to ask for permission ${permission}` };
+}
+
+/** Finds the names in the newest valid serving certificate of the requesting node. */
+function findHeldNames(
+  records: readonly IssuedCertificate[],
+  { spec }: CertificateSigningRequest,
+  now: Date,
+): Lookup<NodeNames> {
+  const subject = formatName({ commonName: spec.username ?? "", organizations: [] });
+  const held = records.findLast(({ spec: record }) =>
+    record.signerName === KUBELET_SERVING_SIGNER && record.notAfter !== null && now < new Date(record.notAfter) &&
+    record.subject?.split(",").includes(subject) === true
+  );
+  if (held === undefined) return { kind: "none" };
+  return { kind: "found", value: { dns: held.spec.dnsNames ?? [], ips: held.spec.ipAddresses ?? [] } };
+}
+
+/** Reads an approved request of a user from its record, for the rules that limit how many are approved. */
+function toApproved({ spec }: IssuedCertificate, username: string): readonly CertificateSigningRequest[] {
+  const { approval, requester } = spec;
+  if (approval === undefined || requester?.username !== username) return [];
+  const { reason = "", message = "", time } = approval;
+  return [{
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "CertificateSigningRequest",
+    metadata: {},
+    spec: { request: "", signerName: spec.signerName ?? "", usages: [], username },
+    status: {
+      conditions: [{
+        type: "Approved",
+        status: "True",
+        reason,
+        message,
+        lastUpdateTime: time,
+        lastTransitionTime: time,
+      }],
+    },
+  }];
+}

@@ -1,0 +1,321 @@
+/** `--offline` and `tlsboot sign FOLDER`: certificates by a folder that is carried between a machine and its CA. */
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createSystemRandom } from "../../cli/system.ts";
+import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const DAY_MS = 86_400_000;
+const SERVER = "https://10.0.0.1:6443";
+const INVENTORY = `apiVersion: tlsboot/v1alpha1
+kind: Inventory
+nodes: [{ name: n1, dns: [n1], ips: [10.0.0.11] }]
+`;
+const PROFILE = `apiVersion: tlsboot/v1alpha1
+kind: SigningProfile
+signerName: example.com/web
+names: { dns: { allowed: ["*.home.arpa"] } }
+usages: { allowed: [digital signature, server auth], default: [server auth] }
+lifetime: { max: 720h, min: 1h }
+`;
+
+interface Place extends AsyncDisposable {
+  readonly folder: TempFolder;
+  readonly clock: FakeClock;
+  tlsboot(args: string, stdin?: string): Promise<CapturedRun>;
+  /** Runs the command of a machine. */
+  machine(name: string, more?: string): Promise<CapturedRun>;
+  read(path: string): Promise<string>;
+}
+
+/** Creates a CA in `ca`, another one in `other`, and an empty stick. */
+async function createPlace(): Promise<Place> {
+  const folder = await createTempFolder();
+  const clock = createFakeClock(new Date());
+  const random = createSystemRandom();
+  const tlsboot = (args: string, stdin?: string) =>
+    runCaptured(args.split(" "), {
+      cwd: folder.path,
+      clock,
+      random,
+      isTerminal: stdin !== undefined,
+      stdin: stdin ?? "",
+    });
+  for (const ca of ["ca", "other"]) assert.equal((await tlsboot(`ca init --data-dir ${ca}`)).code, 0);
+  await writeFile(folder.join("inventory.yaml"), INVENTORY);
+  await writeFile(folder.join("web.yaml"), PROFILE);
+  await mkdir(folder.join("stick"));
+  return {
+    folder,
+    clock,
+    tlsboot,
+    machine: (name, more = "") =>
+      tlsboot(
+        `bootstrap --offline stick --kubeconfig ${name}/kubeconfig --cert-dir ${name}/pki --hostname-override ${name}${more}`,
+      ),
+    read: (path) => readFile(folder.join(path), "utf8"),
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  };
+}
+
+async function readCertificate(place: Place, machine = "n1"): Promise<X509Certificate> {
+  return new X509Certificate(await place.read(`${machine}/pki/kubelet-client-current.pem`));
+}
+
+function assertRun(run: CapturedRun, code: number, stdout: RegExp, stderr = /^/): void {
+  assert.equal(run.code, code, `${run.stdout}${run.stderr}`);
+  assert.match(run.stdout, stdout);
+  assert.match(run.stderr, stderr);
+}
+
+test("offline: a machine asks, a person signs on a terminal, and the machine stores the certificate; each step repeats", async () => {
+  await using place = await createPlace();
+  const { tlsboot, machine } = place;
+  assertRun(
+    await machine("n1"),
+    0,
+    /^request written: stick\/n1\.request\.pem\n$/,
+    /tlsboot sign stick\n.*bootstrap --offline /,
+  );
+  const request = await place.read("stick/n1.request.pem");
+  assertRun(await machine("n1"), 3, /^no answer yet to the request stick\/n1\.request\.pem\n$/);
+  assert.equal(await place.read("stick/n1.request.pem"), request);
+  const sign = `sign stick --data-dir ca --server ${SERVER}`;
+  assertRun(await tlsboot(sign, "n\n"), 3, /^n1\.request\.pem: not signed; the next run asks again\n$/);
+  const words = new RegExp(
+    [
+      "machine n1 asks for its client certificate",
+      "Subject: +CN=system:node:n1,O=system:nodes",
+      "Names: +none",
+      "Usages: +digital signature, client auth",
+      "Lifetime: +chosen by the signer",
+      "Key: +ECDSA P-256, sha256:[0-9a-f]{64}",
+      "Signer: +kubernetes\\.io/kube-apiserver-client-kubelet",
+      "Requester: +unknown: it has no certificate yet",
+      "Signer's rules: +allow it",
+      "Sign it\\? \\[y/N\\]",
+    ].join("[^]*"),
+  );
+  assertRun(await tlsboot(sign, "y\n"), 0, /^n1\.answer\.pem: signed, valid until \S+Z\n$/, words);
+  const answer = await place.read("stick/n1.answer.pem");
+  assertRun(await tlsboot(sign), 0, /^n1\.answer\.pem: already signed, valid until \S+Z\n$/, /^$/);
+  assert.equal(await place.read("stick/n1.answer.pem"), answer);
+  const done = await machine("n1");
+  assertRun(done, 0, /certificate of n1 issued[^]*kubeconfig: n1\/kubeconfig\n$/, /its hash with what tlsboot ca show/);
+  const hash = done.stderr.match(/sha256:\w+/)?.[0] ?? "none";
+  assert.ok((await tlsboot("ca show --data-dir ca")).stdout.includes(hash));
+  const kubeconfig = await place.read("n1/kubeconfig");
+  assert.ok(kubeconfig.includes(`server: ${SERVER}\n`));
+  const ca = await place.read("ca/pki/ca.crt");
+  assert.ok(kubeconfig.includes(Buffer.from(ca).toString("base64")));
+  const certificate = await readCertificate(place);
+  assert.ok(certificate.verify(new X509Certificate(ca).publicKey));
+  assertRun(await machine("n1"), 0, /^nothing to do: n1\/kubeconfig of system:node:n1 is valid until/, /^$/);
+  const records = (await place.read("ca/issued.jsonl")).trim().split("\n").map((line) => JSON.parse(line).spec);
+  assert.equal(records.length, 1);
+  const [{ serialNumber, request: asked, requester, approval, source }] = records;
+  assert.equal(serialNumber, certificate.serialNumber.toLowerCase());
+  assert.equal(asked.name, "n1");
+  assert.deepEqual([requester.username, approval.reason, source], ["system:anonymous", "OfflineApproved", "sign"]);
+});
+
+test("offline: without a terminal only --yes or a rule signs, and a first machine of the inventory renews by its own key", async () => {
+  await using place = await createPlace();
+  const { tlsboot, machine, clock } = place;
+  await machine("n1", " --serving --serving-ip 10.0.0.11");
+  await machine("n2");
+  assertRun(await tlsboot("sign stick --data-dir ca"), 3, /n1\.request\.pem: there is no terminal to ask on;/);
+  const rules = `sign stick --data-dir ca --server ${SERVER} --policy kubelet-serving --inventory inventory.yaml`;
+  const first = await tlsboot(rules);
+  assertRun(first, 3, /^n1\.answer\.pem: signed, [^]*^n2\.request\.pem: no rule approves it: machine n2 is not in/m);
+  assert.match(
+    first.stdout,
+    /^n1_serving\.request\.pem: no rule approves it: /m,
+    "nothing proves that the machine is n1",
+  );
+  await machine("n1", " --serving --serving-ip 10.0.0.11");
+  assertRun(
+    await tlsboot(rules),
+    3,
+    /^n1_serving\.answer\.pem: signed, /m,
+    /Requester: +holder of certificate [0-9a-f]+, .*, proved by its key/,
+  );
+  assertRun(
+    await machine("n1", " --serving --serving-ip 10.0.0.11"),
+    0,
+    /serving certificate of n1, 10\.0\.0\.11 issued/,
+  );
+
+  const before = await readCertificate(place);
+  await clock.advance(300 * DAY_MS);
+  assertRun(await machine("n1"), 0, /^request written: stick\/n1\.request\.pem\n$/);
+  assert.equal((await readCertificate(place)).serialNumber, before.serialNumber, "the certificate in use stays");
+  assertRun(await machine("n1"), 3, /^no answer yet /);
+  assertRun(await tlsboot(rules), 3, /^n1\.answer\.pem: signed, /m);
+  const kubeconfig = await place.read("n1/kubeconfig");
+  assertRun(await machine("n1"), 0, /certificate of n1 issued/, /^$/);
+  assert.notEqual((await readCertificate(place)).serialNumber, before.serialNumber);
+  assert.equal(await place.read("n1/kubeconfig"), kubeconfig);
+  assertRun(await machine("n1"), 0, /^nothing to do: /);
+
+  for (const file of ["n1.request.pem", "n1.answer.pem"]) await rm(place.folder.join("stick", file));
+  await tlsboot("bootstrap --offline stick --kubeconfig t/k --cert-dir t/pki --hostname-override n1");
+  assertRun(
+    await tlsboot(rules),
+    3,
+    /^n1\.request\.pem: no rule approves it: n1 already has a certificate until/m,
+    /Warning: +n1 already has a certificate until \S+Z; another machine may claim its name/,
+  );
+});
+
+test("offline: cut, altered and exchanged files are named, and the other requests are answered", async () => {
+  await using place = await createPlace();
+  const { tlsboot, machine, folder } = place;
+  for (const name of ["n1", "n2", "n3", "n4"]) await machine(name);
+  const edit = async (file: string, change: (text: string) => string): Promise<void> =>
+    await writeFile(folder.join("stick", file), change(await place.read(`stick/${file}`)));
+  await edit("n2.request.pem", (text) => text.slice(0, 300));
+  await edit("n3.request.pem", (text) => text.replace("client auth", "server auth"));
+  await rename(folder.join("stick/n4.request.pem"), folder.join("stick/n5.request.pem"));
+  const signed = await tlsboot(`sign stick --data-dir ca --server ${SERVER} --yes`);
+  assertRun(signed, 1, /^n1\.answer\.pem: signed, .*\n$/);
+  assert.match(signed.stderr, /cannot sign ".*n2\.request\.pem": it is cut off/);
+  assert.match(signed.stderr, /cannot sign ".*n3\.request\.pem": it was altered: its checksum does not match/);
+  assert.match(signed.stderr, /cannot sign ".*n5\.request\.pem": it is the request "n4", under another name/);
+  assertRun(await machine("n2"), 0, /^request written/, /^carry/);
+  assert.equal((await tlsboot("sign stick --data-dir ca --yes")).code, 1);
+
+  const good = await place.read("stick/n1.answer.pem");
+  for (
+    const [what, change, fault] of [
+      ["cut", (text: string) => text.slice(0, 900), /n1\.answer\.pem": it is cut off/],
+      ["altered", (text: string) => text.replace("10.0.0.1", "10.0.0.2"), /n1\.answer\.pem": it was altered/],
+    ] as const
+  ) {
+    await edit("n1.answer.pem", change);
+    assertRun(await machine("n1"), 1, /^$/, fault);
+    assertRun(await tlsboot("sign stick --data-dir ca"), 1, /^n1\.answer\.pem: already signed/m);
+    assert.equal(await place.read("stick/n1.answer.pem"), good, what);
+  }
+  await writeFile(folder.join("stick/n1.answer.pem"), await place.read("stick/n2.answer.pem"));
+  assertRun(await machine("n1"), 1, /^$/, /it is for "CN=system:node:n2,O=system:nodes", and this machine asked for/);
+  await writeFile(folder.join("stick/n1.answer.pem"), good);
+  const twin = "bootstrap --offline stick --kubeconfig t/k --cert-dir t/pki --hostname-override n1";
+  assertRun(await tlsboot(twin), 1, /^$/, /it is for another key, sha256:/);
+  await rm(folder.join("stick/n1.answer.pem"));
+  assertRun(await tlsboot(twin), 1, /^$/, /cannot write the request ".*n1\.request\.pem": there is one of another key/);
+  assertRun(await tlsboot("sign stick --data-dir ca"), 1, /^n1\.answer\.pem: already signed/m);
+  assertRun(await machine("n1"), 0, /certificate of n1 issued/);
+});
+
+test("offline: an answer and a request of another site are refused with both hashes", async () => {
+  await using place = await createPlace();
+  const { tlsboot, machine } = place;
+  const pinOf = async (dataDir: string): Promise<string> =>
+    (await tlsboot(`ca show --data-dir ${dataDir}`)).stdout.match(/sha256:\w+/)?.[0] ?? "";
+  const [own, foreign] = [await pinOf("ca"), await pinOf("other")];
+  await machine("n1", ` --ca-cert-hash ${own}`);
+  const refused = await tlsboot("sign stick --data-dir other --yes");
+  assertRun(refused, 1, /^$/, /its machine is of another site, whose CA is sha256:/);
+  assert.ok(refused.stderr.includes(own) && refused.stderr.includes(foreign));
+
+  await machine("n2");
+  await tlsboot(`sign stick --data-dir other --server ${SERVER} --yes`);
+  assertRun(
+    await machine("n2", ` --ca-cert-hash ${own}`),
+    1,
+    /^$/,
+    new RegExp(`its CA is ${foreign}, and .* expects ${own}`),
+  );
+  assertRun(await machine("n2"), 0, /certificate of n2 issued/);
+  await place.clock.advance(300 * DAY_MS);
+  await machine("n2");
+  assert.match(await place.read("stick/n2.request.pem"), new RegExp(`^CA: ${foreign}$`, "m"));
+  assertRun(await tlsboot("sign stick --data-dir ca --yes"), 1, /^n1\.answer/, /of another site/);
+});
+
+test("offline: an answer without a server is completed by --server at either end, and the certificate stays the same", async () => {
+  await using place = await createPlace();
+  const { tlsboot, machine } = place;
+  for (const name of ["n1", "n2"]) await machine(name);
+  await tlsboot("sign stick --data-dir ca --yes");
+  for (const name of ["n1", "n2"]) {
+    assertRun(
+      await machine(name),
+      1,
+      /^$/,
+      /cannot write kubeconfig ".*": the answer does not say where the API server/,
+    );
+  }
+  assertRun(await machine("n1", ` --server ${SERVER}`), 0, /certificate of n1 issued/);
+  assertRun(await tlsboot(`sign stick --data-dir ca --server ${SERVER}`), 0, /^n1\.answer\.pem: already signed/);
+  assertRun(await machine("n2"), 0, /certificate of n2 issued/);
+  for (const name of ["n1", "n2"]) assert.ok((await place.read(`${name}/kubeconfig`)).includes(`server: ${SERVER}\n`));
+  assert.equal((await place.read("ca/issued.jsonl")).trim().split("\n").length, 2);
+});
+
+test("offline: request gets a certificate of a custom signer, and renews it when it is time", async () => {
+  await using place = await createPlace();
+  const { tlsboot, folder, clock } = place;
+  const ask = "request --signer-name example.com/web --dns printer.home.arpa --out web --offline stick";
+  const sign = "sign stick --data-dir ca --profile web.yaml --yes";
+  assertRun(await tlsboot(ask), 0, /^request written: stick\/printer-home-arpa-[0-9a-f]+\.request\.pem\n$/);
+  assertRun(await tlsboot(ask), 3, /^no answer yet/);
+  assertRun(
+    await tlsboot(sign),
+    0,
+    /signed, valid until/,
+    /a certificate of example\.com\/web[^]*Names: +printer\.home\.arpa/,
+  );
+  assertRun(await tlsboot(ask), 0, /certificate of printer\.home\.arpa issued[^]*key: web\/tls\.key/);
+  assertRun(await tlsboot(ask), 0, /^nothing to do: /);
+  await clock.advance(29 * DAY_MS);
+  assertRun(await tlsboot(ask), 0, /^request written/);
+  assertRun(await tlsboot(sign), 0, /signed, valid until[^]*signed, valid until/);
+  assertRun(await tlsboot(ask), 0, /certificate of printer\.home\.arpa issued/);
+  assert.equal((await readdir(folder.join("stick"))).length, 4);
+
+  const denied = "request --signer-name example.com/web --dns db.example.org --out db --offline stick";
+  await tlsboot(denied);
+  assertRun(
+    await tlsboot(sign),
+    3,
+    /^db-example-org-\w+\.answer\.pem: refused: the signer's rules refuse it: DNS subjectAltName is/m,
+  );
+  assertRun(await tlsboot(denied), 3, /^$/, /cannot get a certificate for "db-example-org-\w+": the CA refused it at/);
+  assertRun(await tlsboot("sign stick --data-dir ca --yes"), 1, /^$/, /it is not one of Kubernetes' signers/);
+});
+
+test("offline: flags that do not fit are refused with the reason", async () => {
+  await using place = await createPlace();
+  const { tlsboot, machine } = place;
+  for (
+    const [args, fault] of [
+      ["sign stick --data-dir ca --out x", /--out: not for a folder/],
+      ["sign stick web.yaml --data-dir ca", /is a folder: give one folder alone/],
+      ["sign web.yaml --data-dir ca --yes", /--yes: only for a folder/],
+      ["sign stick --cluster-signing-cert-file a --cluster-signing-key-file b", /--issued-log is required/],
+      ["request --signer-name a.b/c --dns x.y --out o --ca-cert-hash sha256:" + "0".repeat(64), /needs --offline/],
+    ] as const
+  ) {
+    await machine("n1");
+    assertRun(await tlsboot(args), 2, /^$/, fault);
+  }
+  assertRun(
+    await machine("n1", " --rotate-certificates"),
+    2,
+    /^$/,
+    /--offline needs no API: leave out --rotate-certificates/,
+  );
+  await rm(place.folder.join("stick"), { recursive: true });
+  assertRun(await machine("n1"), 1, /^$/, /cannot use ".*stick" as the stick: no such folder/);
+  assertRun(
+    await tlsboot("sign nowhere --data-dir ca --signer-name example.com/x"),
+    2,
+    /^$/,
+    /is not a signer of Kubernetes/,
+  );
+});
