@@ -64,7 +64,7 @@ export async function runOffline(run: OfflineRun): Promise<ExitCode> {
   if (outcome.kind !== "pending") {
     io.stdout.write(escapeText(describeOutcome(outcome, machine, io.cwd)));
     if (outcome.kind === "issued") {
-      if (outcome.trustedCa !== undefined) reportTrust(outcome.trustedCa, io);
+      if (outcome.trustedCa !== undefined) reportFirstTrust(outcome.trustedCa, io);
       hookFaults.push(...await runHooksFor({ purpose: "client", ...outcome }));
     }
   }
@@ -120,7 +120,7 @@ then bring it back and run here: ${command}\n`,
 }
 
 /** Prints the hash of a CA that was trusted because nothing was known about it. */
-export function reportTrust(ca: PublicKeyPin, io: Pick<Io, "stderr">): void {
+export function reportFirstTrust(ca: PublicKeyPin, io: Pick<Io, "stderr">): void {
   io.stderr.write(
     `the CA of the answer is trusted from now on; compare its hash with what tlsboot ca show prints beside the CA:\n${ca}\n`,
   );

@@ -34,7 +34,7 @@ import { createSteps } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { parseCsrNames } from "../../api/csrs.ts";
 import { describeCertificate } from "../inspect/facts.ts";
-import { reportNextSteps, reportTrust } from "../bootstrap/offline.ts";
+import { reportFirstTrust, reportNextSteps } from "../bootstrap/offline.ts";
 import { describeRequestProgress, describeShortenedLifetime } from "./progress.ts";
 
 type RequestSettings = Input<RequestFlags>["settings"];
@@ -200,7 +200,7 @@ async function runOffline({ settings, folder, options, stick, io }: OfflineRun):
     );
   }
   const [ca] = outcome.kind === "issued" ? outcome.answer.issuer : [];
-  if (settings.caCertHash.length === 0 && ca !== undefined) reportTrust(publicKeyPin(ca), io);
+  if (settings.caCertHash.length === 0 && ca !== undefined) reportFirstTrust(publicKeyPin(ca), io);
   return EXIT.done;
 }
 
