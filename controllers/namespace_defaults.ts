@@ -46,8 +46,8 @@ export interface RootCaPublisherDeps {
   configMapsIn(namespace: string): Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
   /** A kube-controller-manager publishes its own CA (`--root-ca-file`), and two publishers would overwrite each other. */
   readonly controllerManager: ControllerManager;
-  /** The CA bundle of the API server, as PEM. */
-  readonly caPem: string;
+  /** Returns the present CA bundle of the API server, as PEM. */
+  readonly caPem: () => string;
   readonly logger: Logger;
 }
 
@@ -56,7 +56,7 @@ export function createRootCaPublisher(deps: RootCaPublisherDeps): { readonly rec
   async function reconcile(name: string, namespace: Namespace | undefined, signal: AbortSignal): Promise<Outcome> {
     if (namespace?.status.phase !== "Active") return DONE;
     const configMaps = deps.configMapsIn(name);
-    const plan = planRootCa(await configMaps.get(ROOT_CA_NAME, signal), name, deps.caPem);
+    const plan = planRootCa(await configMaps.get(ROOT_CA_NAME, signal), name, deps.caPem());
     if (plan.kind === "none") return DONE;
     if (await deps.controllerManager.isActive(signal)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
     try {

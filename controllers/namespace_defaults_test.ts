@@ -30,7 +30,7 @@ interface Subject {
 
 const logger = createMemoryLogger();
 /** A publisher beside which no kube-controller-manager is active. */
-const PUBLISHER = { caPem: "PEM", logger, controllerManager: { isActive: () => Promise.resolve(false) } };
+const PUBLISHER = { caPem: () => "PEM", logger, controllerManager: { isActive: () => Promise.resolve(false) } };
 const SUBJECTS: readonly Subject[] = [
   {
     title: "createServiceAccountController()",

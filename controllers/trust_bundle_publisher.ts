@@ -6,7 +6,7 @@ import { isAppError } from "../core/errors.ts";
 import type { ClusterTrustBundle } from "../core/kube/certificates_v1.ts";
 import { getName } from "../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../core/ports.ts";
-import { planTrustBundles } from "../core/signing/trust_bundle_plan.ts";
+import { planTrustBundles, type TrustBundleContent } from "../core/signing/trust_bundle_plan.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
 import { type ControllerObserver, createManualTrigger, DONE, type Outcome, runController } from "./loop.ts";
 
@@ -15,8 +15,11 @@ export interface TrustBundlePublisherOptions {
   /** The bundles of the API; those of other signers are ignored. */
   readonly store: Pick<ObjectStore<ClusterTrustBundle>, "changes" | "list" | "create" | "update" | "delete">;
   readonly signerName: string;
-  /** Returns the certificates (PEM) that verify those of the signer. It is called every two seconds, to notice changes. */
-  readonly trustBundle: () => Promise<string>;
+  /**
+   * Returns the certificates (PEM) that verify those of the signer, and annotations. It is called every two seconds, to
+   * notice changes.
+   */
+  readonly content: () => Promise<TrustBundleContent>;
   /** Returns how long earlier bundles are kept, in milliseconds; by default they are deleted at once, as upstream. */
   readonly keepMs?: () => Promise<number>;
   /** While it is active, nothing is written: kube-controller-manager and this publisher would delete each other's bundle. */
@@ -35,11 +38,11 @@ export async function runTrustBundlePublisher(
   options: TrustBundlePublisherOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { store, signerName, trustBundle, keepMs, controllerManager, clock, logger } = options;
+  const { store, signerName, content, keepMs, controllerManager, clock, logger } = options;
   const changed = createManualTrigger();
 
   async function reconcile(_name: string, _bundle: unknown, stop: AbortSignal): Promise<Outcome> {
-    const current = await trustBundle();
+    const current = await content();
     const existing = await store.list(stop);
     const { write, deletions, keptForMs } = planTrustBundles(
       signerName,
@@ -68,7 +71,7 @@ export async function runTrustBundlePublisher(
   async function follow(): Promise<void> {
     let known: string | undefined;
     while (!signal.aborted) {
-      const current = await trustBundle();
+      const current = JSON.stringify(await content());
       if (current !== known) changed.fire([signerName]);
       known = current;
       await clock.sleep(FOLLOW_INTERVAL_MS, signal).catch((error: unknown) => {

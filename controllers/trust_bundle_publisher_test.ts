@@ -17,9 +17,9 @@ test("runTrustBundlePublisher() keeps one bundle, through changes of the CA and 
   const store = createMemoryObjectStore<ClusterTrustBundle>({ objects: [foreign] });
   const abort = new AbortController();
   let pem = "first";
-  const trustBundle = () => Promise.resolve(pem);
+  const content = () => Promise.resolve({ trustBundle: pem });
   const running = runTrustBundlePublisher(
-    { store, signerName: SIGNER, trustBundle, clock, random: createSeededRandom(), logger },
+    { store, signerName: SIGNER, content, clock, random: createSeededRandom(), logger },
     abort.signal,
   );
   const published = async () => {
@@ -48,7 +48,7 @@ test("runTrustBundlePublisher() keeps the bundle of an earlier CA for as long as
   const running = runTrustBundlePublisher({
     store,
     signerName: SIGNER,
-    trustBundle: () => Promise.resolve(pem),
+    content: () => Promise.resolve({ trustBundle: pem }),
     keepMs: () => Promise.resolve(60_000),
     clock,
     random: createSeededRandom(),

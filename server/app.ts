@@ -59,6 +59,8 @@ export interface AppDeps extends RegistryDeps {
   /** Absent when nodes with an expired certificate cannot recover. */
   readonly nodeRecovery?: Pick<NodeRecovery, "isAllowed">;
   readonly revocations: Pick<Revocations, "onChange" | "findRefusal">;
+  /** Registers a listener that is called when other client CAs are trusted. */
+  readonly onClientCasChange?: ((listener: () => void) => void) | undefined;
   readonly flowControl: FlowControl;
   readonly audit: AuditOptions | undefined;
   readonly metrics: Metrics;
@@ -185,8 +187,8 @@ function withoutBody(answer: Answer): Answer {
 function observe(deps: AppDeps, routes: readonly ServedRoute[]): Step {
   const isServedResource = createServedCheck(deps.served);
   const labels = new Set(routes.filter(({ isLabel }) => isLabel === true).map(({ path }) => path));
-  const { authenticate, clock, stopping: signal, revocations } = deps;
-  const reauthenticate = createReauthentication({ authenticate, clock, signal, revocations });
+  const { authenticate, clock, stopping: signal, revocations, onClientCasChange } = deps;
+  const reauthenticate = createReauthentication({ authenticate, clock, signal, revocations, onClientCasChange });
   return async ({ env: { exchange } }, next) => {
     const startedMs = deps.clock.elapsedMs();
     const { info, query, caller } = exchange;

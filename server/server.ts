@@ -149,6 +149,8 @@ export type ApiOptions =
   & {
     /** Returns the CAs whose client certificates are trusted at the moment; a changed set is a new array. */
     readonly clientCas: () => readonly CertificateFacts[];
+    /** Registers a listener that is called when that set has changed, so that open streams are checked at once. */
+    readonly onClientCasChange?: (listener: () => void) => void;
     /** Returns the `host:port` at which clients reach the API, for the older discovery. */
     readonly serverAddress: () => string;
     /** The port of the listener; undefined or 0 when it is not known before the start. */
@@ -162,9 +164,11 @@ const DEFAULT_PORT = 443;
 export async function startServer(options: ServerOptions): Promise<Server> {
   const bound = { port: options.port };
   let clientCas = options.clientCaPem === undefined ? [] : readClientCas(options.clientCaPem);
+  const listeners: (() => void)[] = [];
   const api = await createApi({
     ...options,
     clientCas: () => clientCas,
+    onClientCasChange: (listener) => void listeners.push(listener),
     serverAddress: () => `${options.bindAddress}:${bound.port}`,
   });
   const stopping = new AbortController();
@@ -187,6 +191,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     setClientCa(pem, issuersPem) {
       clientCas = readClientCas(pem);
       listener.setClientCa(joinBundles(pem, issuersPem));
+      for (const changed of listeners) changed();
     },
     clientCas: () => clientCas,
     transportFor: (user, userAgent) => api.transportFor(user, userAgent),
@@ -293,6 +298,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     authenticate,
     authorizer,
     revocations,
+    onClientCasChange: options.onClientCasChange,
     ...recovery,
     flowControl,
     audit: options.audit,

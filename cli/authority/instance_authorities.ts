@@ -1,9 +1,13 @@
-/** The CAs of an instance: one for everything, or one for each purpose. */
+/** The CAs of an instance: one for everything, or one for each purpose; and beside each the one that replaces it. */
+import type { CaRotation } from "../../core/kube/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
-import type { CertificateChain } from "../../core/pki/authority_chain.ts";
+import { type CertificateChain, encodeTrust, getIntermediates } from "../../core/pki/authority_chain.ts";
+import { parseRotatedCas } from "../../core/rotation/ca_rotation.ts";
+import { getTrustStep, listTrustedCas } from "../../core/rotation/trust.ts";
 import type { FilePort } from "../../client/files.ts";
-import { type AuthorityDeps, createSingleAuthority, hasSplitAuthorities, readAuthority, readChain } from "./files.ts";
-import { assertCrlUrls, authorityPaths, type CaPurpose, toCrlUrl } from "./layout.ts";
+import { completeCaSwap, readCasOnDisk, toSlotPaths } from "./ca_swap.ts";
+import { type AuthorityDeps, createSingleAuthority, hasSplitAuthorities, readAuthority } from "./files.ts";
+import { assertCrlUrls, authorityPaths, type CaPurpose, getCaName, SPLIT_PURPOSES, toCrlUrl } from "./layout.ts";
 
 /** A CA whose client certificates the API accepts; its key may be elsewhere. */
 export interface ClientCa {
@@ -11,14 +15,19 @@ export interface ClientCa {
   readonly certificateFile: string;
 }
 
-/** The CAs of a server, by their use. */
+/** The CAs of a server, by their use, as they are at one moment. */
 export interface InstanceAuthorities {
-  /** The CA that signs the server's own certificate; clients of the API trust it. */
+  /** The CA that signs the server's own certificate. */
   readonly serving: Authority;
   /** The CA that signs certificates of administrators. */
   readonly client: Authority;
+  /** The certificates that clients trust for the server, as PEM: during a rotation both CAs, the one that signs first. */
+  readonly trustPem: string;
   readonly clientCas: readonly ClientCa[];
 }
+
+/** The rotations of CAs by the name of the CA, such as `ca`. */
+export type CaRotations = ReadonlyMap<string, CaRotation>;
 
 const DAY_MS = 86_400_000;
 const NEW_CA = {
@@ -29,37 +38,154 @@ const NEW_CA = {
 } as const;
 const CLIENT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client"];
 
+/** The CAs of a running server as they are now: each property changes with `reload`, so it is read when it is used. */
+export class LiveAuthorities implements InstanceAuthorities {
+  /** The purposes for which the instance has a CA; only `serving` when that one is used for everything. */
+  readonly purposes: readonly CaPurpose[];
+  readonly #root: string;
+  readonly #deps: Pick<AuthorityDeps, "files" | "keys">;
+  readonly #crlUrl: string | undefined;
+  readonly #listeners = new Set<() => void>();
+  #now: InstanceAuthorities | undefined;
+
+  constructor(
+    root: string,
+    purposes: readonly CaPurpose[],
+    deps: Pick<AuthorityDeps, "files" | "keys">,
+    crlUrl: string | undefined,
+  ) {
+    this.#root = root;
+    this.purposes = purposes;
+    this.#deps = deps;
+    this.#crlUrl = crlUrl;
+  }
+
+  get serving(): Authority {
+    return this.#loaded.serving;
+  }
+
+  get client(): Authority {
+    return this.#loaded.client;
+  }
+
+  get trustPem(): string {
+    return this.#loaded.trustPem;
+  }
+
+  get clientCas(): readonly ClientCa[] {
+    return this.#loaded.clientCas;
+  }
+
+  /** Calls the listener after each reload, until the result is disposed. */
+  onChange(listener: () => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  /** Reads the CAs again, for the present state of their rotations. Throws as `readAuthority`. */
+  async reload(rotations: CaRotations): Promise<void> {
+    const single = await this.#read("serving");
+    const client = this.purposes.includes("client") ? await this.#read("client") : single;
+    const trusted = await listTrusted(this.#root, "serving", rotations, this.#deps.files);
+    this.#now = {
+      serving: withCrossSigned(single, rotations.get(getCaName("serving"))),
+      client,
+      trustPem: trusted.map(({ chain }) => encodeTrust(chain)).join(""),
+      clientCas: await readClientCas(this.#root, this.#deps.files, rotations),
+    };
+    for (const listener of this.#listeners) listener();
+  }
+
+  get #loaded(): InstanceAuthorities {
+    if (this.#now === undefined) throw new Error("the CAs of the instance are not loaded");
+    return this.#now;
+  }
+
+  async #read(purpose: CaPurpose): Promise<Authority> {
+    const paths = authorityPaths(this.#root, purpose);
+    const authority = await readAuthority(paths, this.#deps.files, this.#deps.keys);
+    const crlUrl = toCrlUrl(this.#crlUrl, paths.certificate);
+    return crlUrl === undefined ? authority : { ...authority, crlUrl };
+  }
+}
+
 /**
- * Reads the CAs of a data directory, and creates one for everything where there is none. With `crlUrl`, what they issue
- * names their CRL. Throws as `readAuthority`, AppError `io`, and UsageError for CAs that would share a CRL.
+ * Adds the cross-signed CA to the intermediates of the new CA while both are trusted, so that a client which trusts only
+ * the old one accepts the server's certificate.
+ */
+function withCrossSigned(authority: Authority, rotation: CaRotation | undefined): Authority {
+  if (rotation === undefined || getTrustStep(rotation.spec) !== "Switch") return authority;
+  const cas = parseRotatedCas(rotation.spec);
+  if (!cas.ok || cas.value.crossSigned === undefined) return authority;
+  const { newCa, oldCa, crossSigned } = cas.value;
+  if (authority.certificate.sha256Fingerprint !== newCa.certificate.sha256Fingerprint) return authority;
+  const intermediates = [...authority.intermediates, crossSigned.certificate, ...getIntermediates(oldCa)];
+  return { ...authority, intermediates };
+}
+
+/**
+ * Reads the CAs of a data directory, and creates one for everything where there is none. A swap of a CA's files during
+ * which a process was killed is completed first. With `crlUrl`, what they issue names their CRL. Throws as
+ * `readAuthority`, AppError `io`, and UsageError for CAs that would share a CRL.
  */
 export async function ensureAuthorities(
   root: string,
   deps: AuthorityDeps,
   crlUrl?: string,
-): Promise<{ readonly authorities: InstanceAuthorities; readonly created: boolean }> {
-  const { files, keys } = deps;
+): Promise<{ readonly authorities: LiveAuthorities; readonly created: boolean }> {
+  const { files } = deps;
+  for (const purpose of ["serving", ...SPLIT_PURPOSES] as const) {
+    await completeCaSwap(authorityPaths(root, purpose), files);
+  }
   const isNew = await files.lstat(authorityPaths(root).certificate) === undefined;
   if (isNew) await createSingleAuthority(root, NEW_CA, deps);
   const split = await hasSplitAuthorities(root, files);
   assertCrlUrls(crlUrl, split ? [authorityPaths(root).certificate, authorityPaths(root, "client").certificate] : []);
-  const read = async (purpose: CaPurpose): Promise<Authority> => {
-    const paths = authorityPaths(root, purpose);
-    const authority = await readAuthority(paths, files, keys);
-    const url = toCrlUrl(crlUrl, paths.certificate);
-    return url === undefined ? authority : { ...authority, crlUrl: url };
-  };
-  const serving = await read("serving");
-  const client = split ? await read("client") : serving;
-  return { authorities: { serving, client, clientCas: await readClientCas(root, files) }, created: isNew };
+  const authorities = new LiveAuthorities(root, split ? ["serving", ...SPLIT_PURPOSES] : ["serving"], deps, crlUrl);
+  await authorities.reload(new Map());
+  return { authorities, created: isNew };
 }
 
-/** Reads the CAs whose client certificates the API of a data directory accepts. Throws AppError `not_found` and `ca_invalid`. */
-export async function readClientCas(root: string, files: FilePort): Promise<readonly ClientCa[]> {
+/**
+ * Reads the CAs whose client certificates the API of a data directory accepts; without rotations, the files say which
+ * are being replaced. Throws AppError `not_found` and `ca_invalid`.
+ */
+export async function readClientCas(
+  root: string,
+  files: FilePort,
+  rotations: CaRotations = new Map(),
+): Promise<readonly ClientCa[]> {
   const clientCas: ClientCa[] = [];
   for (const purpose of await hasSplitAuthorities(root, files) ? CLIENT_PURPOSES : ["serving"] as const) {
-    const paths = authorityPaths(root, purpose);
-    clientCas.push({ chain: await readChain(paths, files), certificateFile: paths.certificate });
+    clientCas.push(...await listTrusted(root, purpose, rotations, files));
   }
   return clientCas;
+}
+
+/** Reads the certificates that clients of the API trust, as PEM: during a rotation those of both CAs. */
+export async function readTrustPem(root: string, files: FilePort): Promise<string> {
+  const trusted = await listTrusted(root, "serving", new Map(), files);
+  return trusted.map(({ chain }) => encodeTrust(chain)).join("");
+}
+
+async function listTrusted(
+  root: string,
+  purpose: CaPurpose,
+  rotations: CaRotations,
+  files: FilePort,
+): Promise<readonly ClientCa[]> {
+  const paths = authorityPaths(root, purpose);
+  const disk = await readCasOnDisk(paths, files);
+  return listTrustedCas(rotations.get(getCaName(purpose)), disk).map((chain) => ({
+    chain,
+    certificateFile: findFile(chain),
+  }));
+
+  function findFile({ certificate: { sha256Fingerprint } }: CertificateChain): string {
+    const slot = (["next", "old"] as const).find((one) =>
+      disk[one]?.certificate.sha256Fingerprint === sha256Fingerprint &&
+      disk.current.certificate.sha256Fingerprint !== sha256Fingerprint
+    );
+    return (slot === undefined ? paths : toSlotPaths(paths, slot)).certificate;
+  }
 }

@@ -71,8 +71,13 @@ export function assertCrlUrls(crlUrl: string | undefined, certificates: readonly
   );
 }
 
+/** Returns the name of a CA, which is that of its file without `.crt`. */
+export function getCaName(purpose: CaPurpose): string {
+  return purpose === "serving" ? "ca" : `${purpose}-ca`;
+}
+
 /** Returns the paths of a CA below a data directory. */
 export function authorityPaths(dataDir: string, purpose: CaPurpose = "serving"): AuthorityPaths {
-  const name = purpose === "serving" ? "ca" : `${purpose}-ca`;
+  const name = getCaName(purpose);
   return { certificate: join(dataDir, "pki", `${name}.crt`), key: join(dataDir, "pki", `${name}.key`) };
 }

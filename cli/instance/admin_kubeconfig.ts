@@ -2,24 +2,23 @@
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
-import type { Authority } from "../../core/pki/authority.ts";
-import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { findRenewalReason } from "../../core/pki/serving_certificate.ts";
 import { toRevocationName } from "../../core/revocation/revocation.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { Revocations } from "../../server/revocation/revocations.ts";
+import type { InstanceAuthorities } from "../authority/instance_authorities.ts";
 import { issueClientPair, type IssueDeps } from "../authority/issue_pair.ts";
 import { type DataDir, SECRET_MODE } from "./data_dir.ts";
 import type { Part } from "./parts.ts";
 import { parseLeaf } from "./register.ts";
 import type { CertificateDeps } from "./serving.ts";
 
-/** The server of a kubeconfig, and the CAs that sign its certificate and the administrator's. */
+/** The server of a kubeconfig, the CAs that clients trust for it, and the one that signs the administrator's certificate. */
 export interface AdminOptions {
   /** The URL of the server. */
   readonly server: string;
-  readonly authorities: { readonly serving: Authority; readonly client: Authority };
+  readonly authorities: Pick<InstanceAuthorities, "client" | "trustPem">;
   /** Records the certificate before the kubeconfig is written, and one in use again. */
   readonly record: (certificate: CertificateFacts, source: "kubeconfig") => Promise<void>;
   /** The Revocations in force; absent where the kubeconfig is written once. */
@@ -50,7 +49,7 @@ export async function createAdminKubeconfig(
   const identity = { commonName: ADMIN_NAME, organizations: [MASTERS_GROUP], lifetimeMs: LIFETIME_MS };
   const { certificatePem, keyPem } = await issueClientPair(authorities.client, identity, deps);
   await record(parseLeaf(certificatePem), "kubeconfig");
-  const cluster = { server, certificateAuthorityData: encodeTrust(authorities.serving) };
+  const cluster = { server, certificateAuthorityData: authorities.trustPem };
   return encodeKubeconfig({
     clusters: [{ name: CLUSTER_NAME, cluster }],
     contexts: [{ name: CLUSTER_NAME, context: { cluster: CLUSTER_NAME, user: ADMIN_NAME } }],
@@ -60,11 +59,11 @@ export async function createAdminKubeconfig(
 }
 
 async function ensureAdminKubeconfig(dir: DataDir, options: AdminOptions, deps: CertificateDeps): Promise<void> {
-  const { server, authorities: { serving, client } } = options;
+  const { server, authorities: { client, trustPem } } = options;
   const current = await readAdmin(dir, deps.files);
   const reason = current === undefined
     ? "there is none"
-    : current.server !== server || current.caPem !== encodeTrust(serving)
+    : current.server !== server || current.caPem !== trustPem
     ? "the server has changed"
     : isRevokedAlone(current.certificate, options)
     ? "its certificate is revoked"

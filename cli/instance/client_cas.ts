@@ -23,13 +23,21 @@ export interface ClientCas {
   readonly issuers: string;
 }
 
+/** The CAs that an instance trusts for client certificates. */
+export interface TrustedCas {
+  /** The CAs of the instance itself. */
+  readonly own: readonly ClientCa[];
+  /** The fingerprints of the CAs that were replaced, which are trusted no longer, whatever the files hold. */
+  readonly retired?: ReadonlySet<string>;
+  readonly clientCaFile: string | undefined;
+}
+
 /**
- * Reads each CA of the instance, as it was at the start and as its file is now, and the bundle of `--client-ca-file`.
+ * Reads each CA of the instance, as it was loaded and as its file is now, and the bundle of `--client-ca-file`.
  * AppError `io` or `ca_invalid` when the bundle cannot be read; an unreadable file of the instance is skipped.
  */
 export async function readTrustedCas(
-  own: readonly ClientCa[],
-  clientCaFile: string | undefined,
+  { own, retired = new Set(), clientCaFile }: TrustedCas,
   deps: { readonly files: FilePort; readonly cwd: string },
 ): Promise<ClientCas> {
   const trusted: CertificateFacts[] = [];
@@ -38,7 +46,7 @@ export async function readTrustedCas(
     trusted.push(chain.certificate);
     issuers.push(...chain.issuers);
     const current = parseAuthorityChain(await deps.files.readText(certificateFile) ?? "");
-    if (!current.ok) continue;
+    if (!current.ok || retired.has(current.value.certificate.sha256Fingerprint)) continue;
     trusted.push(current.value.certificate);
     issuers.push(...current.value.issuers);
   }
@@ -51,17 +59,21 @@ export async function readTrustedCas(
  * published: a ConfigMap that was deleted is written again.
  */
 export async function followClientCas(
-  { server, storage, current, read }: {
+  { server, storage, current, read, retired = () => new Set() }: {
     readonly server: Pick<Server, "setClientCa" | "clientCas">;
     readonly storage: Storage;
     readonly current: ClientCas;
     readonly read: () => Promise<ClientCas>;
+    /** Returns the fingerprints of the CAs that were replaced, which are published no longer. */
+    readonly retired?: () => ReadonlySet<string>;
   },
   deps: Pick<InstanceDeps, "clock" | "logger" | "random">,
 ): Promise<Part> {
   let { trusted, issuers } = current;
   const publish = () =>
-    reconcileObjects({ ...deps, storage }, [createClientCaObject(server.clientCas(), deps.clock.now())]);
+    reconcileObjects({ ...deps, storage }, [
+      createClientCaObject(server.clientCas(), retired(), deps.clock.now()),
+    ]);
   await publish();
   return {
     async renew() {
@@ -83,12 +95,20 @@ const PUBLISHED_AFTER_END_MS = 5 * 60_000;
 /**
  * Creates the ConfigMap `extension-apiserver-authentication` in `kube-system`, in which other programs read the CAs
  * whose client certificates the API accepts. A CA that another server has published stays until it expires
- * (`pkg/controlplane/controller/clusterauthenticationtrust`).
+ * (`pkg/controlplane/controller/clusterauthenticationtrust`), or was replaced.
  */
-function createClientCaObject(cas: readonly CertificateFacts[], now: Date): BootstrapObject {
+function createClientCaObject(
+  cas: readonly CertificateFacts[],
+  retired: ReadonlySet<string>,
+  now: Date,
+): BootstrapObject {
   const oldestEnd = now.getTime() - PUBLISHED_AFTER_END_MS;
   const encode = (published: readonly CertificateFacts[]) =>
-    encodeOnce([...published, ...cas].filter(({ notAfter }) => notAfter.getTime() > oldestEnd));
+    encodeOnce(
+      [...published, ...cas].filter(({ notAfter, sha256Fingerprint }) =>
+        notAfter.getTime() > oldestEnd && !retired.has(sha256Fingerprint)
+      ),
+    );
   const metadata = { namespace: "kube-system", name: "extension-apiserver-authentication" };
   return {
     key: `/registry/configmaps/${metadata.namespace}/${metadata.name}`,

@@ -22,15 +22,16 @@ import {
   serviceAccountKind,
 } from "../../core/kube/kinds/mod.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../../core/kube/root_ca.ts";
+import type { TrustBundleContent } from "../../core/signing/trust_bundle_plan.ts";
 import { createObjectStore, type ObjectStoreOptions } from "../../client/objects/object_store.ts";
 import { createBootstrapSigner } from "../../controllers/bootstrap_signer.ts";
 import { runPodRequestCleaner } from "../../controllers/cleaner.ts";
 import { type ControllerManager, createControllerManager } from "../../controllers/controller_manager.ts";
 import { createGarbageCollector } from "../../controllers/garbage_collector.ts";
-import { runController, type Trigger } from "../../controllers/loop.ts";
+import { createManualTrigger, runController, type Trigger } from "../../controllers/loop.ts";
 import {
   createNamespaceController,
   type NamespaceContent,
@@ -56,12 +57,20 @@ import { type ApiClient, createApiClient, listAll } from "../../client/objects/a
 
 /** The settings of these controllers. */
 export interface ClusterSettings {
-  /** The CA of the API server's certificate, which is published in every namespace and as a trust bundle. */
-  readonly caPem: string;
+  /** The CAs that clients trust for the API server, which are published in every namespace and as a trust bundle. */
+  readonly trust: PublishedTrust;
   /** The storage of the server, which the garbage collector follows. */
   readonly storage: Storage;
   /** All objects of a storage that other API servers share; undefined when it is not shared. */
   readonly contents?: StoreContents | undefined;
+}
+
+/** The CAs that clients trust for the API server, as they change. */
+export interface PublishedTrust {
+  /** Returns the present CAs as PEM, and the annotations of their trust bundle. */
+  content(): TrustBundleContent;
+  /** Calls the listener after each change, until the result is disposed. */
+  onChange(listener: () => void): Disposable;
 }
 
 /** Runs the controllers until the signal aborts. */
@@ -116,9 +125,9 @@ function runServiceAccountController(server: InProcess, deps: ControllerDeps, si
   return runController({ name: "service-account", store, triggers, reconcile, ...deps }, signal);
 }
 
-function runRootCaPublisher(
+async function runRootCaPublisher(
   server: InProcess,
-  { caPem }: ClusterSettings,
+  { trust }: ClusterSettings,
   deps: KnowingDeps,
   signal: AbortSignal,
 ): Promise<void> {
@@ -127,7 +136,7 @@ function runRootCaPublisher(
   const { reconcile } = createRootCaPublisher({
     logger: deps.logger,
     controllerManager: deps.controllerManager,
-    caPem,
+    caPem: () => trust.content().trustBundle,
     configMapsIn(namespace) {
       const { get } = shared<ConfigMap>(configMapKind, { namespace });
       const { create, update } = own<ConfigMap>(configMapKind, { namespace });
@@ -135,13 +144,18 @@ function runRootCaPublisher(
     },
   });
   const store = shared<Namespace>(namespaceKind);
-  const triggers = [createNameTrigger(shared, configMapKind, ROOT_CA_NAME)];
-  return runController({ name: "root-ca-publisher", store, triggers, reconcile, ...deps }, signal);
+  const changed = createManualTrigger();
+  const everywhere = async () => changed.fire((await store.list(signal)).map(getName));
+  using _listener = trust.onChange(() =>
+    void everywhere().catch((error: unknown) => deps.logger.warn("CAs not published in all namespaces", { error }))
+  );
+  const triggers = [createNameTrigger(shared, configMapKind, ROOT_CA_NAME), changed];
+  await runController({ name: "root-ca-publisher", store, triggers, reconcile, ...deps }, signal);
 }
 
 function runServingBundlePublisher(
   server: InProcess,
-  { caPem }: ClusterSettings,
+  { trust }: ClusterSettings,
   deps: KnowingDeps,
   signal: AbortSignal,
 ): Promise<void> {
@@ -149,7 +163,8 @@ function runServingBundlePublisher(
   const signerName = KUBE_APISERVER_SERVING_SIGNER;
   const fieldSelector = `spec.signerName=${signerName}`;
   const store = createStores(server, user, deps)<ClusterTrustBundle>(clusterTrustBundleKind, { fieldSelector });
-  return runTrustBundlePublisher({ ...deps, store, signerName, trustBundle: () => Promise.resolve(caPem) }, signal);
+  const content = () => Promise.resolve(trust.content());
+  return runTrustBundlePublisher({ ...deps, store, signerName, content }, signal);
 }
 
 function runBootstrapSigner(server: InProcess, deps: ControllerDeps, signal: AbortSignal): Promise<void> {

@@ -17,6 +17,11 @@ const CLUSTER = {
   caPem: TRUST_ANCHOR,
 };
 
+const TRUST = {
+  content: () => ({ trustBundle: CLUSTER.caPem }),
+  onChange: () => ({ [Symbol.dispose]: () => undefined }),
+};
+
 /** Runs the controllers over the whole API in memory, with their own users and only the default roles. */
 async function withControllers(
   run: (app: TestApp) => Promise<void>,
@@ -28,7 +33,7 @@ async function withControllers(
   await ensureClusterInfo({ server: app.api, isShared: false }, CLUSTER, deps, abort.signal);
   const running = runClusterControllers(
     app.api,
-    { caPem: CLUSTER.caPem, storage: app.storage, ...shared },
+    { trust: TRUST, storage: app.storage, ...shared },
     deps,
     abort.signal,
   );

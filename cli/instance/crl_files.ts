@@ -18,7 +18,7 @@ import { PUBLIC_MODE } from "./data_dir.ts";
 
 /** The adapters for making CRLs. */
 export interface CrlDeps {
-  readonly files: Pick<FilePort, "readText" | "writeAtomic">;
+  readonly files: Pick<FilePort, "readText" | "writeAtomic" | "unlink">;
   readonly clock: Pick<Clock, "now" | "sleep">;
   readonly random: Random;
   readonly logger: Logger;
@@ -28,6 +28,8 @@ export interface CrlDeps {
 export interface CrlFiles extends PublishedCrls, AsyncDisposable {
   /** Makes the CRL of a CA from now on, and the first one now. The CA is read for each CRL; none is made while it is missing. */
   add(paths: AuthorityPaths, authority: () => Promise<Authority | undefined>): Promise<void>;
+  /** Makes and serves no CRL of a CA from now on, and removes its file: the CA is no longer trusted. */
+  remove(paths: AuthorityPaths): Promise<void>;
   /** Makes the CRLs that are due, and those that could not be made. Called each minute. */
   renew(): Promise<void>;
 }
@@ -39,6 +41,8 @@ const PAUSE_MS = 1_000;
 
 /** A CRL that was written. */
 export interface WrittenCrl {
+  /** SHA-256 (hex) of the certificate of its CA. */
+  readonly issuer: string;
   readonly der: Uint8Array<ArrayBuffer>;
   readonly facts: Pick<CrlFacts, "number" | "thisUpdate">;
 }
@@ -67,7 +71,7 @@ export async function writeNextCrl(
   const der = await createCrl(plan, authority, pause);
   await pause();
   await files.writeAtomic(path, encodePem(CRL_LABEL, der), PUBLIC_MODE);
-  return { der, facts: plan };
+  return { issuer: authority.certificate.sha256Fingerprint, der, facts: plan };
 }
 
 /** Reads the CRL of a CA from the text of its file; undefined when there is none, or that of another CA. */
@@ -80,7 +84,6 @@ function readPrevious({ certificate }: Authority, text: string | undefined): Crl
 
 /** Follows the revoked certificates of a storage, for the CRLs of the CAs that are added. */
 export async function openCrlFiles(storage: Pick<Storage, "list" | "watch">, deps: CrlDeps): Promise<CrlFiles> {
-  const stopping = new AbortController();
   const published = new Map<string, CrlFile>();
   const revoked = await followRevokedCertificates(storage, () => {
     for (const file of published.values()) void file.update();
@@ -94,7 +97,6 @@ export async function openCrlFiles(storage: Pick<Storage, "list" | "watch">, dep
           path,
           authority,
           listRevoked: ({ certificate }) => revoked.list(certificate.sha256Fingerprint),
-          stopping: stopping.signal,
         },
         deps,
       );
@@ -104,12 +106,18 @@ export async function openCrlFiles(storage: Pick<Storage, "list" | "watch">, dep
       if (fault !== undefined) deps.logger.info("other programs refuse the CRL of a CA", { path, reason: fault });
       await file.update();
     },
+    async remove(paths) {
+      const path = getCrlPath(paths);
+      const file = published.get(basename(path));
+      published.delete(basename(path));
+      await file?.[Symbol.asyncDispose]();
+      await deps.files.unlink(path);
+    },
     async renew() {
       for (const file of published.values()) await file.renew();
     },
     async [Symbol.asyncDispose]() {
       revoked[Symbol.dispose]();
-      stopping.abort(new Error("the instance is stopping"));
       for (const file of published.values()) await file[Symbol.asyncDispose]();
     },
   };
@@ -119,13 +127,13 @@ interface CrlFileOptions {
   readonly path: string;
   readonly authority: () => Promise<Authority | undefined>;
   readonly listRevoked: (authority: Authority) => readonly RevokedCertificate[];
-  readonly stopping: AbortSignal;
 }
 
 /** The CRL of one CA. Only one is made at a time; a change meanwhile makes another one afterwards. */
 class CrlFile implements AsyncDisposable {
   readonly #options: CrlFileOptions;
   readonly #deps: CrlDeps;
+  readonly #stopping = new AbortController();
   #current: WrittenCrl | undefined;
   /** True when something was revoked since the current CRL. */
   #isOutdated = false;
@@ -155,10 +163,23 @@ class CrlFile implements AsyncDisposable {
 
   async renew(): Promise<void> {
     const isDue = this.#current === undefined || isCrlDue(this.#current.facts, this.#deps.clock.now());
-    if (this.#isFailed || isDue) await this.update();
+    if (this.#isFailed || isDue || await this.#isOfOtherCa()) await this.update();
   }
 
+  /** Reports whether the CA was replaced since the current CRL was made. */
+  async #isOfOtherCa(): Promise<boolean> {
+    try {
+      const ca = await this.#options.authority();
+      return ca !== undefined && ca.certificate.sha256Fingerprint !== this.#current?.issuer;
+    } catch {
+      // The CRL reports the fault when it is due.
+      return false;
+    }
+  }
+
+  /** Waits for a CRL that is being made. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort(new Error("no more CRLs are made"));
     await this.#making;
   }
 
@@ -180,7 +201,7 @@ class CrlFile implements AsyncDisposable {
   }
 
   async #makeMore(): Promise<void> {
-    const { stopping } = this.#options;
+    const stopping = this.#stopping.signal;
     try {
       await this.#deps.clock.sleep(PAUSE_MS, stopping);
       // No await may stand between the last check and the end, or a change in between would make no CRL.

@@ -37,6 +37,10 @@ async function setUp(ca?: Authority) {
       texts[path] = text;
       return state.isUnsynced ? Promise.reject(new Error("input/output error")) : Promise.resolve();
     },
+    unlink(path: string) {
+      delete texts[path];
+      return Promise.resolve();
+    },
   };
   const deps = { files, clock, random: createSeededRandom(1), logger };
   const { sha256Fingerprint } = authority.certificate;

@@ -4,7 +4,6 @@
  */
 import { INVENTORY_ONLY } from "../../core/approval/builtin_policies.ts";
 import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
-import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { authorityPaths, getSignerPurpose } from "../authority/layout.ts";
 import { CLEANER_FLAGS, POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "../flags/controller.ts";
@@ -98,20 +97,26 @@ export async function startFullInstance(
   const failure = new AbortController();
   const lost = AbortSignal.any([instance.lost, failure.signal]);
   const until = AbortSignal.any([signal, lost]);
-  const cluster = { server: instance.url, caPem: encodeTrust(instance.authorities.serving) };
-  await ensureClusterInfo(instance, cluster, deps, signal);
+  const { authorities, rotations } = instance;
+  const getCluster = () => ({ server: instance.url, caPem: authorities.trustPem });
+  await ensureClusterInfo(instance, getCluster(), deps, signal);
+  rotations.onAdopted(() => ensureClusterInfo(instance, getCluster(), deps, until));
   if (settings.enableBootstrapTokenAuth) {
     const secrets = createSecretStore(instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
-    const renew = async () => void await ensureBootstrapKubeconfig(instance.dir, secrets, cluster, deps, until);
+    const renew = async () => void await ensureBootstrapKubeconfig(instance.dir, secrets, getCluster(), deps, until);
     await renew();
     starting.add({ renew });
+    rotations.onAdopted(renew);
   }
 
   const watched = { ...deps, metrics: instance.controllerMetrics };
   const controllers = {
     ...signing,
     ...(customSigning === undefined ? {} : { customSigning }),
-    caPem: cluster.caPem,
+    trust: {
+      content: () => ({ trustBundle: authorities.trustPem, annotations: rotations.listAnnotations() }),
+      onChange: (listener: () => void) => authorities.onChange(listener),
+    },
     storage: instance.storage,
     register: instance.register,
     contents: instance.contents,
@@ -178,7 +183,7 @@ function assertCustom(signerNames: readonly string[]): void {
 
 /** Makes the CRLs of the CAs for single purposes; the instance makes those of the other CAs. */
 async function addSplitCrls({ authorities, crls, dir }: Instance, own: SigningCas): Promise<void> {
-  if (authorities.client === authorities.serving) return;
+  if (!authorities.purposes.includes("client")) return;
   const signers = new Map(own.signerNames.map((name) => [getSignerPurpose(name), name]));
   for (const [purpose, signerName] of signers) {
     if (purpose !== "client") await crls.add(authorityPaths(dir.root, purpose), () => own.authorities(signerName));

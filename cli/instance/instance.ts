@@ -3,6 +3,7 @@
  * `serve` runs an instance; `up` adds the parts of `up.ts`.
  */
 import { isIPv6 } from "node:net";
+import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { parseTokenFile, type TokenFile } from "../../core/bootstrap/token_file.ts";
 import { AppError } from "../../core/errors.ts";
@@ -15,7 +16,7 @@ import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import type { Register } from "../../server/register/register.ts";
 import type { Server } from "../../server/server.ts";
-import { ensureAuthorities, type InstanceAuthorities } from "../authority/instance_authorities.ts";
+import { ensureAuthorities, type LiveAuthorities } from "../authority/instance_authorities.ts";
 import { authorityPaths } from "../authority/layout.ts";
 import type { ServerFlags } from "../flags/server.ts";
 import type { FlagSet, Settings } from "../framework/flags.ts";
@@ -24,6 +25,7 @@ import { keepAdminKubeconfig } from "./admin_kubeconfig.ts";
 import { openAuditLog } from "./audit_log.ts";
 import { followClientCas, readTrustedCas } from "./client_cas.ts";
 import { startApiServer } from "./api_server.ts";
+import { InstanceRotations } from "./ca_rotation.ts";
 import { type CrlFiles, openCrlFiles } from "./crl_files.ts";
 import { type DataDir, dataDirAt, ensureFormat, FOLDER_MODE } from "./data_dir.ts";
 import type { InstanceDeps } from "./deps.ts";
@@ -33,7 +35,7 @@ import { trustFollowerObjects } from "./instance_rbac.ts";
 import { takeOverIssuedLog } from "./issued_log_takeover.ts";
 import { openRegister, parseLeaf, reportOverdue } from "./register.ts";
 import { openMlDsaGate } from "./ml_dsa_gate.ts";
-import { Parts } from "./parts.ts";
+import { Parts, runBeside } from "./parts.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
 import { readRequiredFile } from "./required_file.ts";
 import { keepRevocations, revocationObjects } from "./revocation.ts";
@@ -53,7 +55,10 @@ export function getDefaultSettings<F extends FlagSet>(flags: F): Settings<F> {
 export interface Instance extends InstanceStorage {
   readonly dir: DataDir;
   readonly server: Server;
-  readonly authorities: InstanceAuthorities;
+  /** The CAs as they are now. */
+  readonly authorities: LiveAuthorities;
+  /** The rotations of these CAs. */
+  readonly rotations: InstanceRotations;
   /** Records the certificate of a CA that signs for the instance. */
   recordAuthority(authority: Authority): Promise<void>;
   /** The URL in kubeconfigs, `https://host:port`. */
@@ -99,23 +104,27 @@ export async function startInstance(
   await openDataDir(dir, settings, deps);
   const { authorities } = await ensureAuthorities(dir.root, deps, settings.crlUrl);
   const host = await findHost(settings, deps);
-  const names = given === undefined ? listPermittedNames(settings, host, authorities.serving, deps.logger) : NO_NAMES;
-  const readClientCas = () => readTrustedCas(authorities.clientCas, settings.clientCaFile, deps);
-  const clientCas = await readClientCas();
   const { registry, controllers: controllerMetrics, expiry } = createInstanceMetrics(deps.clock);
   const stored = starting.add(await openStorage(settings, dir, { ...deps, registry }));
-  const { storage, isNew, contents, lost } = stored;
+  const { storage, isNew, contents } = stored;
   const isShared = contents !== undefined;
   const { register, record, recordUsed } = starting.add(
     await openRegister({
       storage,
-      authority: authorities.serving,
+      authority: () => authorities.serving,
       retentionMs: settings.issuedRetention,
       earlierFile: dir.issued,
     }, deps),
   );
+  const crls = starting.add(await openCrlFiles(storage, deps));
+  const rotations = await InstanceRotations.open({ dir, storage, authorities, crls, record: recordUsed }, deps);
   await recordUsed(authorities.serving.certificate, "ca");
   await recordUsed(authorities.client.certificate, "ca");
+  const names = given === undefined ? listPermittedNames(settings, host, authorities.serving, deps.logger) : NO_NAMES;
+  const { clientCaFile } = settings;
+  const readClientCas = () =>
+    readTrustedCas({ own: authorities.clientCas, retired: rotations.listRetired(), clientCaFile }, deps);
+  const clientCas = await readClientCas();
   starting.add(
     await takeOverIssuedLog({ path: dir.issuedLog, register, retentionMs: settings.issuedRetention }, deps),
   );
@@ -125,9 +134,8 @@ export async function startInstance(
   );
   // A start that fails must not replace the certificate of a running server.
   await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });
-  const crls = starting.add(await openCrlFiles(storage, deps));
   await crls.add(authorityPaths(dir.root), () => Promise.resolve(authorities.serving));
-  if (authorities.client !== authorities.serving) {
+  if (authorities.purposes.includes("client")) {
     await crls.add(authorityPaths(dir.root, "client"), () => Promise.resolve(authorities.client));
   }
   const place = { url: "" };
@@ -165,7 +173,8 @@ export async function startInstance(
     }, { ...deps, storage }),
   );
   starting.add(keepRevocations({ server, storage }, deps));
-  starting.add(await followClientCas({ server, storage, current: clientCas, read: readClientCas }, deps));
+  const retired = () => rotations.listRetired();
+  starting.add(await followClientCas({ server, storage, current: clientCas, read: readClientCas, retired }, deps));
   starting.add(watchCaExpiry(expiry, authorities, deps));
   recordServingExpiry(expiry, serving);
   if (given === undefined) {
@@ -174,7 +183,7 @@ export async function startInstance(
       server.setServing(next);
       recordServingExpiry(expiry, next);
     };
-    starting.add(createServingRenewal({ dir, authority: authorities.serving, names, serving, onRenewed }, deps));
+    starting.add(createServingRenewal({ dir, authority: () => authorities.serving, names, serving, onRenewed }, deps));
   }
   if (deps.heap !== undefined) starting.add(keepHeapSmall(deps.heap, deps));
   const url = `https://${isIPv6(host) ? `[${host}]` : host}:${server.port}`;
@@ -182,7 +191,13 @@ export async function startInstance(
   const { revocations } = server;
   starting.add(await keepAdminKubeconfig(dir, { server: url, authorities, record: recordUsed, revocations }, deps));
 
+  const lost = new AbortController();
+  starting.add(runBeside((life) => rotations.follow(`${hostname()}:${server.port}`, life), {
+    until: stored.lost,
+    onFailure: (error) => lost.abort(error),
+  }));
   const parts = starting.move();
+  rotations.onAdopted(() => parts.renew());
   return {
     dir,
     storage,
@@ -194,7 +209,8 @@ export async function startInstance(
     isNew,
     isShared,
     contents,
-    lost,
+    lost: AbortSignal.any([stored.lost, lost.signal]),
+    rotations,
     controllerMetrics,
     register,
     crls,

@@ -43,19 +43,31 @@ export function registerDatabaseMetrics(registry: MetricsRegistry, database: str
   return createStorageMetrics(registry, () => readSizes(database));
 }
 
-/** Records when the CAs of an instance expire. The part also logs once a day that one of them expires soon. */
+/** Records when the CAs of an instance expire, also after they are replaced. The part also logs once a day that one expires soon. */
 export function watchCaExpiry(
   expiry: ExpiryMetrics,
-  { serving, clientCas }: InstanceAuthorities,
+  authorities: Pick<InstanceAuthorities, "serving" | "clientCas">,
   { clock, logger }: { readonly clock: Pick<Clock, "now">; readonly logger: Logger },
 ): Part {
-  expiry.set("serving CA", chainNotAfter(serving));
-  for (const { chain, certificateFile } of clientCas) expiry.set(basename(certificateFile), chainNotAfter(chain));
-  const ends = [serving, ...clientCas.map(({ chain }) => chain)].map((chain) => chainNotAfter(chain).getTime());
-  const notAfter = new Date(Math.min(...ends));
   let warnedAt = -Infinity;
+  let recorded = new Set<string>();
+
+  /** Records the ends and returns the earliest one. */
+  function record(): Date {
+    const ends = new Map([["serving CA", chainNotAfter(authorities.serving)]]);
+    for (const { chain, certificateFile } of authorities.clientCas) {
+      ends.set(basename(certificateFile), chainNotAfter(chain));
+    }
+    for (const name of recorded) if (!ends.has(name)) expiry.remove(name);
+    for (const [name, notAfter] of ends) expiry.set(name, notAfter);
+    recorded = new Set(ends.keys());
+    return new Date(Math.min(...[...ends.values()].map((end) => end.getTime())));
+  }
+
+  record();
   return {
     renew() {
+      const notAfter = record();
       const now = clock.now().getTime();
       if (notAfter.getTime() - now < CA_WARNING_MS && now - warnedAt >= DAY_MS) {
         warnedAt = now;

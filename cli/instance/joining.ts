@@ -88,7 +88,10 @@ export async function ensureClusterInfo(
   deps.logger.info("cluster-info published", { server: cluster.server });
 }
 
-/** Ensures that the kubeconfig has a valid token. Returns its expiration, undefined for a token that never expires. */
+/**
+ * Ensures that the kubeconfig has a valid token and the present CAs. Returns the expiration of the token, undefined for one
+ * that never expires.
+ */
 export async function ensureBootstrapKubeconfig(
   dir: DataDir,
   secrets: ObjectStore<KubeSecret>,
@@ -96,19 +99,29 @@ export async function ensureBootstrapKubeconfig(
   deps: CertificateDeps,
   signal: AbortSignal,
 ): Promise<Date | undefined> {
-  const kept = await readToken(dir, cluster, deps);
+  const { token: kept, isCurrent } = await readBootstrapKubeconfig(dir, cluster, deps);
   if (kept !== undefined) {
     const secret = await secrets.get(toTokenSecretName(kept.id), signal);
     if (secret !== undefined && decideTokenSecret(secret, kept, deps.clock.now()).ok) {
+      if (!isCurrent) await writeBootstrapKubeconfig(dir, cluster, kept, deps);
       const expiration = listTokenFacts(secret)?.expiration;
       return expiration?.kind === "at" ? expiration.at : undefined;
     }
   }
   const description = "made by tlsboot up for bootstrap.kubeconfig";
   const { token, expiration } = await createBootstrapToken(secrets, { description }, deps, signal);
-  await deps.files.writeAtomic(dir.bootstrapKubeconfig, encodeBootstrapKubeconfig(cluster, token), SECRET_MODE);
-  deps.logger.info("bootstrap kubeconfig written", { path: dir.bootstrapKubeconfig, tokenId: token.id, expiration });
+  await writeBootstrapKubeconfig(dir, cluster, token, deps);
   return expiration;
+}
+
+async function writeBootstrapKubeconfig(
+  { bootstrapKubeconfig: path }: DataDir,
+  cluster: PublishedCluster,
+  token: BootstrapToken,
+  { files, logger }: CertificateDeps,
+): Promise<void> {
+  await files.writeAtomic(path, encodeBootstrapKubeconfig(cluster, token), SECRET_MODE);
+  logger.info("bootstrap kubeconfig written", { path, tokenId: token.id });
 }
 
 /** Creates a bootstrap token at the API. */
@@ -135,19 +148,18 @@ export function encodeBootstrapKubeconfig(cluster: PublishedCluster, token: Boot
   });
 }
 
-async function readToken(
+/** Reads the token for this server, and whether the file has the present CAs; no token for another server. */
+async function readBootstrapKubeconfig(
   dir: DataDir,
   cluster: PublishedCluster,
   { files }: CertificateDeps,
-): Promise<BootstrapToken | undefined> {
+): Promise<{ readonly token?: BootstrapToken; readonly isCurrent: boolean }> {
   const text = await files.readText(dir.bootstrapKubeconfig);
-  if (text === undefined) return undefined;
-  const config = parseKubeconfig(text, dir.bootstrapKubeconfig);
-  if (!config.ok) return undefined;
-  const entry = config.value.clusters[0]?.cluster;
-  if (entry?.server !== cluster.server || entry.certificateAuthorityData !== cluster.caPem) return undefined;
-  const token = config.value.users[0]?.user.token;
-  if (token === undefined) return undefined;
+  const config = text === undefined ? undefined : parseKubeconfig(text, dir.bootstrapKubeconfig);
+  const entry = config?.ok === true ? config.value.clusters[0]?.cluster : undefined;
+  const token = config?.ok === true ? config.value.users[0]?.user.token : undefined;
+  if (entry?.server !== cluster.server || token === undefined) return { isCurrent: false };
   const parsed = parseBootstrapToken(token.reveal());
-  return parsed.ok ? parsed.value : undefined;
+  if (!parsed.ok) return { isCurrent: false };
+  return { token: parsed.value, isCurrent: entry.certificateAuthorityData === cluster.caPem };
 }

@@ -20,6 +20,8 @@ export interface Part extends Partial<AsyncDisposable>, Partial<Disposable> {
 export class Parts implements AsyncDisposable {
   #disposals = new AsyncDisposableStack();
   #renewals: (() => Promise<void>)[] = [];
+  /** The end of the last renewal that was requested. */
+  #renewed: Promise<void> = Promise.resolve();
 
   /** Adds a part, which this list now disposes, and returns it. */
   add<P extends Part>(part: P): P {
@@ -32,9 +34,16 @@ export class Parts implements AsyncDisposable {
     return part;
   }
 
-  /** Renews the parts in the order in which they started. The first failure ends it. */
-  async renew(): Promise<void> {
-    for (const renew of this.#renewals) await renew();
+  /**
+   * Renews the parts in the order in which they started, after an earlier call that is still at it. The first failure ends
+   * it.
+   */
+  renew(): Promise<void> {
+    const renewing = this.#renewed.then(async () => {
+      for (const renew of this.#renewals) await renew();
+    });
+    this.#renewed = renewing.catch(() => undefined);
+    return renewing;
   }
 
   /** Moves all parts into a new list, so that disposing this one does nothing. */

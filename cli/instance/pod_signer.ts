@@ -44,14 +44,14 @@ export async function runPodSigner(
         ...deps,
         fieldSelector,
       });
-      const trustBundle = async () => {
+      const content = async () => {
         const authority = await authorities(signerName);
         if (authority === undefined) throw new AppError("internal", `no CA for signer "${signerName}"`);
-        return encodeTrust(authority);
+        return { trustBundle: encodeTrust(authority) };
       };
       // As long as a pod may have a certificate of an earlier CA.
       const keepMs = async () => (await profile.currentSpec()).lifetime.maxMs;
-      return runTrustBundlePublisher({ store: bundles, signerName, trustBundle, keepMs, ...deps }, signal);
+      return runTrustBundlePublisher({ store: bundles, signerName, content, keepMs, ...deps }, signal);
     }),
   ]);
 }

@@ -12,7 +12,7 @@ import { migrateIssuedFile } from "./issued_migration.ts";
 import type { Part } from "./parts.ts";
 
 /** The origin of a certificate of the instance itself. */
-export type OwnSource = "ca" | "kubeconfig" | "serving";
+export type OwnSource = "ca" | "kubeconfig" | "serving" | "sign";
 
 /** The register of an instance. */
 export interface InstanceRegister extends Part {
@@ -27,7 +27,8 @@ export interface InstanceRegister extends Part {
 export async function openRegister(
   { storage, authority, retentionMs, earlierFile }: {
     readonly storage: Storage;
-    readonly authority: Authority;
+    /** Returns the CA that seals it at present. */
+    readonly authority: () => Authority;
     readonly retentionMs: number;
     /** The file in which earlier builds kept the issued certificates, which are moved into the register. */
     readonly earlierFile: string;

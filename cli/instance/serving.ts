@@ -4,7 +4,9 @@ import { hostname } from "node:os";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { chooseAdvertisedHost, LOOPBACK } from "../../core/bootstrap/node_addresses.ts";
 import { AppError } from "../../core/errors.ts";
+import { isSameSet } from "../../core/lib/sets.ts";
 import type { Authority } from "../../core/pki/authority.ts";
+import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import {
   findRenewalReason,
@@ -115,7 +117,8 @@ export async function ensureServing(
   const current = await readServing(dir, deps.files);
   const reason = current === undefined
     ? "there is none"
-    : findRenewalReason(current.certificate, authority.certificate, names, deps.clock.now());
+    : findRenewalReason(current.certificate, authority.certificate, names, deps.clock.now()) ??
+      findChainReason(current.serving, authority);
   if (current !== undefined && reason === undefined) return current.serving;
   const plan = { subject: { commonName: "tlsboot" }, ...names, usages: USAGES, lifetimeMs: LIFETIME_MS };
   const { certificatePem, keyPem } = await issuePair(authority, plan, deps);
@@ -127,11 +130,20 @@ export async function ensureServing(
   return { certificatePem, privateKeyPem };
 }
 
+/** Finds the reason to replace a certificate because of those behind it: a client may need the cross-signed CA, or no longer. */
+function findChainReason({ certificatePem }: ServingPair, { intermediates }: Authority): string | undefined {
+  const chain = parseCaBundle(certificatePem);
+  const behind = chain.ok ? chain.value.slice(1).map(({ sha256Fingerprint }) => sha256Fingerprint) : [];
+  const wanted = intermediates.map(({ sha256Fingerprint }) => sha256Fingerprint);
+  return isSameSet(behind, wanted) ? undefined : "its chain has changed";
+}
+
 /** Creates the part that renews the serving certificate of a running server and passes each new one on. */
 export function createServingRenewal(
   { dir, authority, names, serving, onRenewed }: {
     readonly dir: DataDir;
-    readonly authority: Authority;
+    /** Returns the CA that signs it at present. */
+    readonly authority: () => Authority;
     readonly names: ServerNames;
     /** The certificate that is in use. */
     readonly serving: ServingPair;
@@ -142,7 +154,7 @@ export function createServingRenewal(
   let { certificatePem } = serving;
   return {
     async renew() {
-      const next = await ensureServing(dir, authority, names, deps);
+      const next = await ensureServing(dir, authority(), names, deps);
       // An earlier renewal may have written the files and then failed.
       if (next.certificatePem === certificatePem) return;
       await onRenewed(next);

@@ -1,5 +1,4 @@
 /** `openInstance`: what `tlsboot up` runs, inside a program. */
-import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { AppError } from "../../core/errors.ts";
 import { getDefaultFullSettings, startFullInstance } from "../instance/full_instance.ts";
 import { type AdminAccess, createAdminAccess } from "./api_access.ts";
@@ -74,7 +73,7 @@ export async function openInstance(settings: InstanceSettings): Promise<OpenInst
     throw new AppError("io", `cannot read "${dir.adminKubeconfig}": it was removed during the start`);
   }
   return {
-    ...createAdminAccess({ server, url, caPem: encodeTrust(authorities.serving), kubeconfig }, deps),
+    ...createAdminAccess({ server, url, caPem: authorities.trustPem, kubeconfig }, deps),
     dataDir: dir.root,
     bootstrapKubeconfigPath: dir.bootstrapKubeconfig,
     lost,

@@ -128,7 +128,10 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
     signingDurationSeconds: settings.signingDurationSeconds ?? DEFAULT_SIGNING_SECONDS,
     allowMlDsa,
     isTrustedForClients: createTrustLookup(server),
-    caPem: cluster.caPem,
+    trust: {
+      content: () => ({ trustBundle: cluster.caPem }),
+      onChange: () => ({ [Symbol.dispose]: () => undefined }),
+    },
     storage,
     register,
     without: settings.without ?? [],
@@ -143,7 +146,7 @@ export async function startTestServer(settings: TestServerSettings = {}): Promis
   const kubeconfig = await createAdminKubeconfig(
     {
       server: url,
-      authorities: { serving: ca, client: ca },
+      authorities: { client: ca, trustPem: ca.certificatePem },
       record: (certificate, source) => register.ensureRecorded(certificate, source),
     },
     ports,

@@ -4,6 +4,8 @@
  */
 import type { ConfigMap } from "../kube/core_v1.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../kube/kubeconfig.ts";
+import { encodeBase64 } from "../lib/base64.ts";
+import { parsePemBlocks } from "../pki/pem.ts";
 import { type PolicyRule, RBAC_GROUP, type Role, type RoleBinding } from "../kube/rbac_v1.ts";
 
 /** The name of the config map. */
@@ -39,35 +41,46 @@ export type ClusterInfoPlan =
   | { readonly kind: "otherCa" };
 
 /**
- * Plans the config map: it is created when missing, and updated when its CA differs or its server is a loopback address.
+ * Plans the config map: it is created when missing, and updated when its CAs differ or its server is a loopback address.
  * An address that a user has set, such as a load balancer's, is kept. When several servers share one store, the first one
- * publishes.
+ * publishes; bundles that have a CA in common belong to one installation, whose CA is being replaced.
  */
 export function planClusterInfo(
   existing: ConfigMap | undefined,
   cluster: PublishedCluster,
   { isShared = false }: { readonly isShared?: boolean } = {},
 ): ClusterInfoPlan {
-  const data = { [CLUSTER_INFO_KUBECONFIG_KEY]: encodeClusterInfo(cluster) };
   if (existing === undefined) {
     const metadata = { name: CLUSTER_INFO_NAME, namespace: CLUSTER_INFO_NAMESPACE };
-    return { kind: "create", configMap: { metadata, data } };
+    return { kind: "create", configMap: { metadata, data: encodeData(cluster) } };
   }
   const published = parsePublishedCluster(existing);
-  if (published?.server === cluster.server && published.certificateAuthorityData === cluster.caPem) {
-    return { kind: "none" };
+  const hasOtherCa = namesOtherCa(existing, cluster.caPem);
+  if (isShared && hasOtherCa) return { kind: "otherCa" };
+  const isKept = published?.certificateAuthorityData !== undefined && !hasOtherCa &&
+    (isShared || !isLoopbackServer(published.server ?? ""));
+  const server = isKept ? published.server ?? cluster.server : cluster.server;
+  if (published?.server === server && published.certificateAuthorityData === cluster.caPem) {
+    return server === cluster.server ? { kind: "none" } : { kind: "foreign", server };
   }
-  if (isShared && namesOtherCa(existing, cluster.caPem)) return { kind: "otherCa" };
-  if (published?.certificateAuthorityData === cluster.caPem && (isShared || !isLoopbackServer(published.server))) {
-    return { kind: "foreign", server: published.server };
-  }
-  return { kind: "update", configMap: { ...existing, data: { ...existing.data, ...data } } };
+  const data = { ...existing.data, ...encodeData({ ...cluster, server }) };
+  return { kind: "update", configMap: { ...existing, data } };
 }
 
-/** Reports whether the config map names another CA than this one; false when it names none. */
+function encodeData(cluster: PublishedCluster): Readonly<Record<string, string>> {
+  return { [CLUSTER_INFO_KUBECONFIG_KEY]: encodeClusterInfo(cluster) };
+}
+
+/** Reports whether the config map has CAs and none of them is in this bundle; false when it names none. */
 export function namesOtherCa(clusterInfo: ConfigMap, caPem: string): boolean {
   const published = parsePublishedCluster(clusterInfo)?.certificateAuthorityData;
-  return published !== undefined && published !== caPem;
+  if (published === undefined) return false;
+  const own = new Set(listCertificates(caPem));
+  return !listCertificates(published).some((certificate) => own.has(certificate));
+}
+
+function listCertificates(pem: string): readonly string[] {
+  return parsePemBlocks(pem).map(({ bytes }) => encodeBase64(bytes));
 }
 
 function parsePublishedCluster(clusterInfo: ConfigMap) {

@@ -50,6 +50,11 @@ for (
       existing: published(encodeClusterInfo({ ...CLUSTER, caPem: CA.replace("AA", "BB") })),
       want: "update",
     },
+    {
+      name: "its CA is one of two now",
+      existing: published(encodeClusterInfo({ ...CLUSTER, caPem: CA.replace("AA", "BB") + CA })),
+      want: "update",
+    },
     { name: "it is not a kubeconfig", existing: published("nothing: [of that"), want: "update" },
     { name: "it is empty", existing: { metadata: { name: "cluster-info" } }, want: "update" },
   ] as const
@@ -72,6 +77,11 @@ for (
       "another CA is published",
       published(encodeClusterInfo({ ...CLUSTER, caPem: CA.replace("AA", "BB") })),
       "otherCa",
+    ],
+    [
+      "one of two CAs is published",
+      published(encodeClusterInfo({ ...CLUSTER, caPem: CA.replace("AA", "BB") + CA })),
+      "update",
     ],
     ["it is no kubeconfig", published("nothing: [of that"), "update"],
   ] as const
@@ -96,4 +106,14 @@ test("createClusterInfoRbac() lets anonymous get cluster-info and nothing else",
   ]);
   assert.deepEqual(roleBinding.subjects?.map(({ kind, name }) => `${kind} ${name}`), ["User system:anonymous"]);
   assert.equal(roleBinding.roleRef.name, role.metadata.name);
+});
+
+test("planClusterInfo() keeps the address of a load balancer when the CA is replaced", () => {
+  const caPem = CA + CA.replace("AA", "BB");
+  const plan = planClusterInfo(published(encodeClusterInfo({ ...CLUSTER, server: "https://lb.example:443" })), {
+    ...CLUSTER,
+    caPem,
+  });
+  assert.ok(plan.kind === "update");
+  assert.equal(plan.configMap.data?.["kubeconfig"], encodeClusterInfo({ server: "https://lb.example:443", caPem }));
 });

@@ -13,13 +13,20 @@ export interface TrustBundlePlan {
   readonly keptForMs?: number;
 }
 
+/** The content of a bundle. */
+export interface TrustBundleContent {
+  readonly trustBundle: string;
+  /** Annotations with the prefix `tlsboot/`; others of that prefix are removed. */
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
 /**
  * Plans one bundle with the given content, and the deletion of the signer's others. Upstream deletes them at once; with
  * `keepMs` they stay for that long, so that certificates of an earlier CA are trusted until they are replaced.
  */
 export function planTrustBundles(
   signerName: string,
-  trustBundle: string,
+  { trustBundle, annotations = {} }: TrustBundleContent,
   existing: readonly ClusterTrustBundle[],
   now: Date,
   keepMs = 0,
@@ -37,9 +44,21 @@ export function planTrustBundles(
     deletions: others.filter(({ restMs }) => restMs <= 0).map(({ bundle }) => bundle),
     ...(rests.length === 0 ? {} : { keptForMs: Math.min(...rests) }),
   };
-  if (present === undefined) return { ...plan, write: { verb: "create", bundle: { metadata: { name }, spec } } };
-  if (present.spec.trustBundle === trustBundle) return plan;
-  return { ...plan, write: { verb: "update", bundle: { ...present, spec } } };
+  const wanted = Object.keys(annotations).length === 0 ? {} : { annotations };
+  if (present === undefined) {
+    return { ...plan, write: { verb: "create", bundle: { metadata: { name, ...wanted }, spec } } };
+  }
+  const isAnnotated = JSON.stringify(listOwn(present).sort()) === JSON.stringify(Object.entries(annotations).sort());
+  if (present.spec.trustBundle === trustBundle && isAnnotated) return plan;
+  const foreign = Object.entries(present.metadata.annotations ?? {}).filter(([key]) => !key.startsWith(OWN_PREFIX));
+  const metadata = { ...present.metadata, annotations: { ...Object.fromEntries(foreign), ...annotations } };
+  return { ...plan, write: { verb: "update", bundle: { ...present, metadata, spec } } };
+}
+
+const OWN_PREFIX = "tlsboot/";
+
+function listOwn({ metadata: { annotations = {} } }: ClusterTrustBundle): [string, string][] {
+  return Object.entries(annotations).filter(([key]) => key.startsWith(OWN_PREFIX));
 }
 
 /** Reads when a bundle was created, in milliseconds; 0 when that is unknown. */

@@ -28,7 +28,7 @@ for (
   ]
 ) {
   test(`planTrustBundles() ${name}`, () => {
-    const { write, deletions } = planTrustBundles(SIGNER, "PEM", existing, NOW);
+    const { write, deletions } = planTrustBundles(SIGNER, { trustBundle: "PEM" }, existing, NOW);
     assert.equal(write?.verb, want.verb);
     assert.deepEqual(deletions.map(({ metadata }) => metadata.name), want.deletions);
     if (write === undefined) return;
@@ -64,7 +64,7 @@ for (
   ]
 ) {
   test(`planTrustBundles() for a day ${name}`, () => {
-    const { deletions, keptForMs } = planTrustBundles(SIGNER, "PEM", existing, NOW, 24 * HOUR_MS);
+    const { deletions, keptForMs } = planTrustBundles(SIGNER, { trustBundle: "PEM" }, existing, NOW, 24 * HOUR_MS);
     assert.deepEqual({ deletions: deletions.map(({ metadata }) => metadata.name), keptForMs }, want);
   });
 }

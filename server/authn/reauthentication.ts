@@ -2,7 +2,7 @@
  * Ends open streams, such as watches, whose credentials are no longer valid. kube-apiserver authenticates only when a
  * request begins: a watch continues for as long as its client wants (`timeoutSeconds` has no limit, there and here),
  * past the end of its token or certificate and the removal of the CA. This server authenticates each stream again every
- * few seconds, and at once when something is revoked.
+ * few seconds, and at once when something is revoked or other client CAs are trusted.
  */
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Clock } from "../../core/ports.ts";
@@ -43,23 +43,28 @@ export interface ReauthenticationDeps {
   readonly signal: AbortSignal;
   /** After each change of the revocations all streams are checked at once; absent where nothing can be revoked. */
   readonly revocations?: Pick<Revocations, "onChange" | "findRefusal">;
+  /** Registers a listener that is called when other client CAs are trusted; all streams are then checked at once too. */
+  readonly onClientCasChange?: ((listener: () => void) => void) | undefined;
 }
 
 /** Returns a function that registers a stream. Each round checks all streams, and checks a shared token once for each address. */
 export function createReauthentication(
-  { authenticate, clock, signal, revocations }: ReauthenticationDeps,
+  { authenticate, clock, signal, revocations, onClientCasChange }: ReauthenticationDeps,
 ): (stream: OpenStream) => void {
   const open = new Set<OpenStream>();
   let isRunning = false;
   let lastChangeMs = -Infinity;
-  /** The changes of revocations that came while the streams were checked for an earlier one. */
+  /** The changes of revocations and client CAs that came while the streams were checked for an earlier one. */
   let changes: "none" | "checking" | "again" = "none";
 
-  revocations?.onChange(() => {
+  revocations?.onChange(checkAtOnce);
+  onClientCasChange?.(checkAtOnce);
+
+  function checkAtOnce(): void {
     lastChangeMs = clock.elapsedMs();
     if (changes === "none") void checkAfterChange();
     else changes = "again";
-  });
+  }
 
   async function checkAfterChange(): Promise<void> {
     do {

@@ -124,6 +124,8 @@ export function toLagSeconds(measured: MeasuredDelay, everyMs: number): Readonly
 export interface ExpiryMetrics {
   /** Records a certificate, also one that replaces another; `certificate` is `serving` or the file name of a CA. */
   set(certificate: string, notAfter: Date): void;
+  /** Removes a CA that is trusted no longer. */
+  remove(certificate: string): void;
 }
 
 /** Adds the gauge to a registry. */
@@ -134,5 +136,8 @@ export function createExpiryMetrics(registry: MetricsRegistry): ExpiryMetrics {
     labelNames: ["certificate"],
     registers: [registry],
   });
-  return { set: (certificate, notAfter) => gauge.set({ certificate }, notAfter.getTime() / 1000) };
+  return {
+    set: (certificate, notAfter) => gauge.set({ certificate }, notAfter.getTime() / 1000),
+    remove: (certificate) => gauge.remove({ certificate }),
+  };
 }

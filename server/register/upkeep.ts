@@ -22,8 +22,8 @@ import { type Register, REGISTER_PREFIX } from "./register.ts";
 export interface UpkeepDeps {
   readonly storage: Storage;
   readonly register: Register;
-  /** The CA that seals the register. */
-  readonly authority: Pick<Authority, "certificate" | "key">;
+  /** Returns the CA that seals the register at present. */
+  readonly authority: () => Pick<Authority, "certificate" | "key">;
   /** How long a record is kept after its certificate has ended. */
   readonly retentionMs: number;
   readonly clock: Pick<Clock, "now" | "elapsedMs">;
@@ -99,7 +99,7 @@ export class RegisterUpkeep implements AsyncDisposable {
     const { register: { index: { lastSeal } }, authority, clock } = this.#deps;
     if (lastSeal === undefined) return true;
     // After the clock was set back, the last seal can be in the future.
-    return lastSeal.issuerFingerprint !== authority.certificate.sha256Fingerprint ||
+    return lastSeal.issuerFingerprint !== authority().certificate.sha256Fingerprint ||
       Math.abs(clock.now().getTime() - lastSeal.time) >= DAY_MS;
   }
 
@@ -111,7 +111,7 @@ export class RegisterUpkeep implements AsyncDisposable {
     const stored = await storage.get(key);
     if (stored === undefined) return;
     const record = stored.object as IssuedCertificate;
-    const seal = await createSeal(record.spec, authority, clock.now());
+    const seal = await createSeal(record.spec, authority(), clock.now());
     try {
       await storage.update(
         key,
@@ -162,7 +162,7 @@ export class RegisterUpkeep implements AsyncDisposable {
     const object: IssuedCertificate = {
       metadata: lastStored.object.metadata,
       spec: stub,
-      status: { seal: await createSeal(stub, authority, now) },
+      status: { seal: await createSeal(stub, authority(), now) },
     };
     await storage.update(lastStored.key, object, lastStored.revision);
     const atOnce = storage.sharesRevisions ? 1 : DELETED_AT_ONCE;

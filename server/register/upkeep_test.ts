@@ -29,7 +29,7 @@ async function createFixture(options: Pick<Partial<UpkeepDeps>, "authority"> = {
   const storage = createMemoryStorage({ clock });
   const register = await Register.open({ storage, clock, random: createSeededRandom() });
   const logger = createMemoryLogger();
-  const deps = { storage, register, authority: ca, retentionMs: 365 * DAY_MS, clock, logger, ...options };
+  const deps = { storage, register, authority: () => ca, retentionMs: 365 * DAY_MS, clock, logger, ...options };
   let added = 0;
   return {
     ...deps,
@@ -83,7 +83,7 @@ test("RegisterUpkeep seals when the CA has changed, and when it is disposed", as
   await add(0);
   await fixture.upkeep.renew();
   await add(0);
-  const next = new RegisterUpkeep({ ...fixture, authority: laterCa });
+  const next = new RegisterUpkeep({ ...fixture, authority: () => laterCa });
   await next.renew();
   assert.deepEqual(await listSealed(storage), [1, 2]);
   await add(0);
@@ -103,7 +103,7 @@ test("RegisterUpkeep logs a key that cannot be used and tries again in an hour",
     publicKey: () => ca.key.publicKey(),
     sign: (data, algorithm) => isLocked ? Promise.reject(new Error("no passphrase")) : ca.key.sign(data, algorithm),
   };
-  await using fixture = await createFixture({ authority: { certificate: ca.certificate, key } });
+  await using fixture = await createFixture({ authority: () => ({ certificate: ca.certificate, key }) });
   const { upkeep, storage, clock, logger, add } = fixture;
   await add(0);
   await upkeep.renew();

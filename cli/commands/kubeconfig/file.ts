@@ -5,6 +5,7 @@ import { isLoopbackServer } from "../../../core/bootstrap/cluster_info.ts";
 import { AppError } from "../../../core/errors.ts";
 import { encodeKubeconfig, type KubeconfigCluster, type KubeconfigUser } from "../../../core/kube/kubeconfig.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
+import { readTrustPem } from "../../authority/instance_authorities.ts";
 import { authorityPaths } from "../../authority/layout.ts";
 import { UsageError } from "../../framework/usage_error.ts";
 import type { Io } from "../../io.ts";
@@ -26,7 +27,12 @@ export interface KubeconfigSettings {
 export async function readClusterEntry(settings: KubeconfigSettings, io: Io): Promise<KubeconfigCluster> {
   checkServer(settings.server);
   const path = resolve(io.cwd, settings.certificateAuthority ?? authorityPaths(settings.dataDir).certificate);
-  const text = await createFilePort().readText(path);
+  const files = createFilePort();
+  let text = await files.readText(path);
+  // While the CA is being replaced, both are trusted.
+  if (text !== undefined && settings.certificateAuthority === undefined && settings.embedCerts) {
+    text = await readTrustPem(resolve(io.cwd, settings.dataDir), files);
+  }
   if (text === undefined) {
     throw new AppError("not_found", `cannot read CA bundle "${path}": file does not exist`, {
       hint: "name the server's CA with --certificate-authority, or the folder that has it with --data-dir",
