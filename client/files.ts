@@ -171,12 +171,17 @@ async function createWithoutLinks(path: string, text: string, mode: number): Pro
   }
 }
 
+/** Returns the path of the temporary file of a write with this number, the first of which is 0. */
+export function toTemporaryPath(path: string, number: number): string {
+  return join(dirname(path), `.${basename(path)}.${number}.tmp`);
+}
+
 async function openTemporary(
   path: string,
   mode: number,
 ): Promise<{ readonly path: string; readonly handle: FileHandle }> {
   for (let number = 0; number < MAX_TEMPORARY_NAMES; number++) {
-    const candidate = join(dirname(path), `.${basename(path)}.${number}.tmp`);
+    const candidate = toTemporaryPath(path, number);
     try {
       return { path: candidate, handle: await open(candidate, "wx", mode) };
     } catch (error) {

@@ -3,7 +3,7 @@
  * repeated, so a kill between any two of them loses nothing.
  */
 import { basename, dirname, extname, join } from "node:path";
-import type { FilePort } from "../../client/files.ts";
+import { type FilePort, toTemporaryPath } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 import { type CertificateChain, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import type { CaFileStep, CaSlot, CaSlots } from "../../core/rotation/ca_files.ts";
@@ -55,6 +55,8 @@ export function toRetiredPaths({ certificate, key }: AuthorityPaths, fingerprint
 export async function completeCaSwap(paths: AuthorityPaths, files: SwapFiles): Promise<void> {
   const slot = (await files.readText(markerPath(paths)))?.trim();
   if (slot === "next" || slot === "old") await promote(paths, slot, files);
+  // A kill in the middle of a write leaves a copy of a key behind.
+  for (const one of ["next", "old"] as const) await files.unlink(toTemporaryPath(toSlotPaths(paths, one).key, 0));
 }
 
 /** Reads the CAs on disk. AppError `not_found` and `ca_invalid` for the CA that signs; a malformed other one is absent. */

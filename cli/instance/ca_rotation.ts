@@ -69,6 +69,8 @@ export class InstanceRotations {
   readonly #adoptions = new Map<string, Adoption>();
   readonly #listeners: (() => Promise<void>)[] = [];
   readonly #slotCrls = new Map<string, string>();
+  /** The new CAs of rotations that were aborted in this run. */
+  readonly #aborted = new Set<string>();
   #adoptedState = "";
   #isFailing = false;
   #changed = Promise.withResolvers<void>();
@@ -98,7 +100,10 @@ export class InstanceRotations {
 
   /** Returns the fingerprints of the CAs that are trusted no longer. */
   listRetired(): ReadonlySet<string> {
-    return listRetiredCas(this.#rotations.values());
+    const retired = new Set([...listRetiredCas(this.#rotations.values()), ...this.#aborted]);
+    // An aborted rotation may have begun again with the same CA.
+    for (const { spec } of this.#rotations.values()) retired.delete(findNewFingerprint(spec));
+    return retired;
   }
 
   /** Returns the annotations that ask clients to renew their certificates of a retiring CA. */
@@ -121,8 +126,12 @@ export class InstanceRotations {
       },
       apply: (events) => {
         for (const { key, current } of events) {
-          if (current === undefined) gone.add(this.#remove(key));
-          else this.#put(current);
+          const name = key.slice(PREFIX.length);
+          if (current !== undefined) this.#put(current);
+          else {
+            this.#remove(name);
+            gone.add(name);
+          }
         }
         this.#changed.resolve();
       },
@@ -160,9 +169,11 @@ export class InstanceRotations {
   /** Replaces all rotations and returns the names of those that are gone. */
   #replace(items: readonly Stored[]): readonly string[] {
     const before = [...this.#rotations.keys()];
-    this.#rotations.clear();
+    const names = new Set(items.map(({ object }) => getName(object)));
+    const gone = before.filter((name) => !names.has(name));
+    for (const name of gone) this.#remove(name);
     for (const item of items) this.#put(item);
-    return before.filter((name) => !this.#rotations.has(name));
+    return gone;
   }
 
   #put({ object }: Stored): void {
@@ -170,11 +181,11 @@ export class InstanceRotations {
     this.#rotations.set(getName(object), object as CaRotation);
   }
 
-  #remove(key: string): string {
-    const name = key.slice(PREFIX.length);
+  #remove(name: string): void {
+    const rotation = this.#rotations.get(name);
+    if (rotation !== undefined && isInProgress(rotation)) this.#aborted.add(findNewFingerprint(rotation.spec));
     this.#rotations.delete(name);
     this.#adoptions.delete(name);
-    return name;
   }
 
   /** Adopts the present steps. `gone` has the CAs without a rotation whose left-over files are retired. */
@@ -329,4 +340,9 @@ export class InstanceRotations {
       }
     }
   }
+}
+
+function findNewFingerprint(spec: CaRotation["spec"]): string {
+  const cas = parseRotatedCas(spec);
+  return cas.ok ? cas.value.newCa.certificate.sha256Fingerprint : "";
 }

@@ -1,0 +1,94 @@
+/** A rotation of a CA that a test drives through the API, without the commands. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ApiClient } from "../../client/objects/api.ts";
+import { isAppError } from "../../core/errors.ts";
+import type { CaRotation } from "../../core/kube/tlsboot_v1alpha1.ts";
+import { createAuthority, parseChainedAuthority } from "../../core/pki/authority.ts";
+import { encodeTrust } from "../../core/pki/authority_chain.ts";
+import { crossSign } from "../../core/pki/cross_sign.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+import { createWrappedKeySecret, toWrappedKeyName, wrapKey } from "../../core/rotation/wrapped_key.ts";
+import { createSystemRandom } from "../../cli/system.ts";
+import { eventually } from "./eventually.ts";
+
+const ROTATIONS = "/apis/tlsboot/v1alpha1/carotations";
+const SECRETS = "/api/v1/namespaces/kube-system/secrets";
+const DAY_MS = 86_400_000;
+const quiet = new AbortController().signal;
+const random = createSystemRandom();
+
+/** A rotation that has begun, with the PEM of both CAs. */
+export interface TestRotation {
+  readonly oldCa: string;
+  readonly newCa: string;
+}
+
+/** Begins the rotation of a CA of a data directory: a new CA, its key in a Secret, and the object. */
+export async function beginRotation(api: ApiClient, data: string, name = "ca"): Promise<TestRotation> {
+  const read = (file: string) => readFile(join(data, "pki", file), "utf8");
+  const oldCa = await read(`${name}.crt`);
+  const old = parseChainedAuthority(oldCa, await read(`${name}.key`));
+  assert.ok(old.ok);
+  const key = await generatePrivateKey("ecdsa-p256");
+  const next = await createAuthority({
+    commonName: "tlsboot-ca-2",
+    notBefore: new Date(Date.now() - 300_000),
+    notAfter: new Date(old.value.certificate.notAfter.getTime() + DAY_MS),
+    key,
+    serial: random.bytes(16),
+  });
+  const crossed = await crossSign(next.certificate, old.value, {
+    notBefore: new Date(Date.now() - 300_000),
+    serial: random.bytes(16),
+  });
+  assert.ok(crossed.ok);
+  const wrapped = wrapKey(key.toPem(), await read("sa.key"), random);
+  assert.ok(wrapped.ok);
+  const path = `${SECRETS}/${toWrappedKeyName(name)}`;
+  await api.requestJson({ method: "DELETE", path }, quiet).catch((error: unknown) => {
+    if (!isAppError(error, "not_found")) throw error;
+  });
+  await api.requestJson(
+    { method: "POST", path: SECRETS, body: createWrappedKeySecret(name, wrapped.value) },
+    quiet,
+  );
+  const newCa = encodeTrust(next);
+  const crossSignedCA = encodePem("CERTIFICATE", crossed.value.der);
+  const body = {
+    apiVersion: "tlsboot/v1alpha1",
+    kind: "CARotation",
+    metadata: { name },
+    spec: { step: "Trust", oldCA: oldCa, newCA: newCa, crossSignedCA },
+  };
+  await api.requestJson({ method: "POST", path: ROTATIONS, body }, quiet);
+  return { oldCa, newCa };
+}
+
+/** Requests a step, or changes other fields of the spec. */
+export async function changeRotation(api: ApiClient, spec: object, name = "ca"): Promise<void> {
+  const contentType = "application/merge-patch+json";
+  await api.requestJson({ method: "PATCH", path: `${ROTATIONS}/${name}`, body: { spec }, contentType }, quiet);
+}
+
+/** Waits until a number of servers have adopted the requested step, and none of them reports a fault. */
+export async function waitUntilAdopted(api: ApiClient, servers = 1, name = "ca"): Promise<CaRotation> {
+  return await eventually(`${servers} servers have adopted the step`, async () => {
+    const rotation = await getRotation(api, name);
+    const adopted = (rotation.status.servers ?? []).filter(({ step, message }) =>
+      step === rotation.spec.step && message === undefined
+    );
+    return adopted.length === servers ? rotation : undefined;
+  });
+}
+
+export async function getRotation(api: ApiClient, name = "ca"): Promise<CaRotation> {
+  return await api.requestJson({ method: "GET", path: `${ROTATIONS}/${name}` }, quiet) as CaRotation;
+}
+
+/** Deletes the object, as an aborted rotation does. */
+export async function deleteRotation(api: ApiClient, name = "ca"): Promise<void> {
+  await api.requestJson({ method: "DELETE", path: `${ROTATIONS}/${name}` }, quiet);
+}
