@@ -1,7 +1,8 @@
 /** Keeps the CAs in a node's kubeconfig equal to those that its cluster publishes, so that a CA can be replaced. */
 import { type CaRetirement, findCaRetirement, isSameRetirement } from "../core/bootstrap/rotation.ts";
-import { AppError, isAppError } from "../core/errors.ts";
+import { AppError, type ErrorCode, isAppError } from "../core/errors.ts";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
+import { clusterTrustBundleKind } from "../core/kube/kinds/mod.ts";
 import type { PemSource, ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { replaceEmbeddedCa } from "../core/kube/kubeconfig_ca.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
@@ -10,7 +11,8 @@ import { decideTrust, type TrustDecision } from "../core/pki/trust_bundle.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { FilePort } from "./files.ts";
 import { type NodeConnectionOptions, readNodeCluster } from "./node_kubeconfig.ts";
-import { followTrustBundles, reportTrust } from "./objects/trust_bundles.ts";
+import { createObjectStore } from "./objects/object_store.ts";
+import { followTrustBundles, reportTrust, type TrustBundleFollower } from "./objects/trust_bundles.ts";
 import type { Holder } from "./rotation.ts";
 import { type Connect, readCa } from "./transport/connect.ts";
 import { limitTime } from "./transport/time_limit.ts";
@@ -48,58 +50,103 @@ const CHECK_TIMEOUT_MS = 30_000;
  * signal fires, then rejects with its reason.
  */
 export async function followNodeTrust(options: NodeTrustOptions, signal: AbortSignal): Promise<never> {
-  const { logger, clock } = options;
-  let logged = "";
-  let reported = "";
-  const logOnce = (level: "warn" | "error", message: string, error: string, fix?: string): void => {
-    if (error !== logged) logger[level](message, { error, ...(fix === undefined ? {} : { fix }) });
-    logged = error;
-  };
+  const { logger } = options;
+  const keeper = createTrustKeeper(options);
   return await followTrustBundles({
     ...options,
     // A watch that fails is begun again, and the renewals report a server that cannot be reached.
     logger: { ...logger, warn: (message, fields) => logger.debug(message, fields) },
     selectors: SERVER_TRUST_SELECTORS,
     connect: async () => await options.connect(await readNodeCluster(options)),
-    async onBundles(bundles, transport, inner) {
+    onBundles: keeper.apply,
+    onFailure(error) {
+      if (isWithoutBundles(error)) return ABSENT_PAUSE_MS;
+      if (error.code === "unreachable") logger.debug("cannot read the trust bundle", { error: error.message });
+      else keeper.logOnce("warn", "cannot keep the CAs of this machine current", error.message, error.hint);
+      return undefined;
+    },
+  }, signal);
+}
+
+/**
+ * Reads the bundles once and does as `followNodeTrust` does. AppError `io`, `file_exists` and `kubeconfig_invalid` when
+ * new CAs cannot be stored; other failures are logged, because the CAs of before may still do.
+ */
+export async function updateNodeTrust(options: NodeTrustOptions, signal: AbortSignal): Promise<void> {
+  const { clock, logger } = options;
+  const keeper = createTrustKeeper(options);
+  try {
+    for (let outcome: "follow" | "reconnect" = "reconnect"; outcome === "reconnect";) {
+      await using transport = await options.connect(await readNodeCluster(options));
+      const store = createObjectStore<ClusterTrustBundle>(transport, clusterTrustBundleKind, {
+        ...SERVER_TRUST_SELECTORS,
+        ...{ clock, random: options.random, logger },
+      });
+      outcome = await keeper.apply(await store.list(signal), transport, signal);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof AppError) || NOT_STORED.includes(error.code)) throw error;
+    if (!isWithoutBundles(error)) keeper.logOnce("warn", "cannot update the CAs of this machine", error.message);
+  }
+}
+
+/** Reports whether a cluster does not serve bundles, or does not let this node read them. */
+function isWithoutBundles({ code }: AppError): boolean {
+  return code === "not_found" || code === "access_denied";
+}
+
+/** The errors that mean that new CAs were not stored. */
+const NOT_STORED: readonly ErrorCode[] = ["io", "file_exists", "kubeconfig_invalid"];
+
+/** Applies the bundles of a cluster to one kubeconfig, and remembers what was logged and reported. */
+interface TrustKeeper {
+  readonly apply: TrustBundleFollower["onBundles"];
+  /** Logs a failure, unless it was the last one logged. */
+  logOnce(level: "warn" | "error", message: string, error: string, fix?: string): void;
+}
+
+function createTrustKeeper(options: NodeTrustOptions): TrustKeeper {
+  const { files, logger, clock, retirement } = options;
+  let logged = "";
+  let reported = "";
+  const logOnce: TrustKeeper["logOnce"] = (level, message, error, fix) => {
+    if (error !== logged) logger[level](message, { error, ...(fix === undefined ? {} : { fix }) });
+    logged = error;
+  };
+  return {
+    logOnce,
+    async apply(bundles, transport, signal) {
       const cluster = await readNodeCluster(options);
       // Without verification, anyone may have sent the bundles.
       if (cluster.insecureSkipTlsVerify) return "follow";
       noteRetirement(bundles, options);
       if (cluster.ca === undefined || bundles.length === 0) return "follow";
-      const decision = decideTrust(
-        await readCa(cluster.ca, options.files),
-        bundles.map(({ spec }) => spec.trustBundle),
-      );
-      const fault = decision.kind === "changed"
-        ? await findServerFault({ ...cluster, ca: { kind: "pem", pem: decision.pem } }, options, inner)
+      const published = bundles.map(({ spec }) => spec.trustBundle);
+      const decision = decideTrust(await readCa(cluster.ca, files), published);
+      const fault = decision.kind === "refused"
+        ? decision.reason
+        : decision.kind === "changed"
+        ? await findServerFault({ ...cluster, ca: { kind: "pem", pem: decision.pem } }, options, signal)
         : undefined;
       if (decision.kind === "refused" || fault !== undefined) {
-        const reason = decision.kind === "refused" ? decision.reason : fault ?? "";
-        logOnce("error", "the cluster's trust bundle cannot be used, keeping the CAs as they are", reason);
+        logOnce("error", "the cluster's trust bundle cannot be used, keeping the CAs as they are", fault ?? "");
         return "follow";
       }
-      logged = "";
       if (decision.kind === "changed") {
-        const path = await storeCa(options.kubeconfigPath, cluster.ca, decision.pem, options.files);
+        const path = await storeCa(options.kubeconfigPath, cluster.ca, decision.pem, files);
         logger.info("CAs replaced", { path, fingerprints: decision.fingerprints });
         options.onStored?.({ ...decision, path });
         return "reconnect";
       }
       // Also after a new request to renew early, because a new rotation begins without reports.
-      const report = [...decision.fingerprints, ...options.retirement.current()?.keyIds ?? []].join();
-      if (report !== reported) await reportTrust(transport, decision.fingerprints, { clock }, inner);
+      const report = [...decision.fingerprints, ...retirement.current()?.keyIds ?? []].join();
+      if (report !== reported) await reportTrust(transport, decision.fingerprints, { clock }, signal);
       reported = report;
+      logged = "";
       return "follow";
     },
-    onFailure(error) {
-      const { code, message, hint } = error;
-      if (code === "not_found" || code === "access_denied") return ABSENT_PAUSE_MS;
-      if (code === "unreachable") logger.debug("cannot read the trust bundle", { error: message });
-      else logOnce("warn", "cannot keep the CAs of this machine current", message, hint);
-      return undefined;
-    },
-  }, signal);
+  };
 }
 
 function noteRetirement(bundles: readonly ClusterTrustBundle[], { retirement, nodeName }: NodeTrustOptions): void {

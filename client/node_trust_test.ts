@@ -7,12 +7,15 @@ import type { KubeObject } from "../core/kube/meta.ts";
 import { encodeKubeconfig, type KubeconfigCluster } from "../core/kube/kubeconfig.ts";
 import { parseCaBundle } from "../core/pki/ca_bundle.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";
+import { createDyingFiles, Killed } from "../tests/support/dying_files.ts";
 import { eventually } from "../tests/support/eventually.ts";
 import { failure, type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
-import { followNodeTrust, type TrustChange } from "./node_trust.ts";
+import { openCredentialStore } from "./certificate/credential_store.ts";
+import type { FilePort } from "./files.ts";
+import { followNodeTrust, type NodeTrustOptions, type TrustChange, updateNodeTrust } from "./node_trust.ts";
 import { createHolder, type Holder } from "./rotation.ts";
 import { createConnector } from "./transport/connect.ts";
 
@@ -32,6 +35,8 @@ interface Machine extends AsyncDisposable {
   /** Replaces the bundle of the cluster. */
   publish(pem: string, annotations?: Readonly<Record<string, string>>): void;
   start(): void;
+  /** Takes over the CAs once. */
+  update(files?: FilePort): Promise<void>;
 }
 
 type CaKind = "data" | "file";
@@ -62,9 +67,15 @@ async function startMachine(kind: CaKind, edit: Partial<KubeconfigCluster> = {})
   files.entries.set(CA_FILE, { kind: "file", text: api.ca.caPem, mode: 0o640 });
   const [clock, random] = [createSystemClock(), createSystemRandom()];
   const logger = createMemoryLogger();
+  const store = await openCredentialStore({ files, clock, certDir: "/node/pki", prefix: "kubelet-client" });
   const stored: TrustChange[] = [];
   const retirement = createHolder<CaRetirement | undefined>(undefined);
   const end = new AbortController();
+  const createOptions = (port: FilePort): NodeTrustOptions => ({
+    ...{ kubeconfigPath: KUBECONFIG, nodeName: "n1", files: port, retirement, clock, random, logger, store },
+    connect: createConnector({ files: port, clock, userAgent: "test" }),
+    onStored: (change) => stored.push(change),
+  });
   let running: Promise<unknown> = Promise.resolve();
   return {
     ...{ api, files, logger, stored, retirement, reports },
@@ -72,16 +83,9 @@ async function startMachine(kind: CaKind, edit: Partial<KubeconfigCluster> = {})
       api.put({ metadata: { name: "b", annotations }, spec: { signerName: SIGNER, trustBundle } } as KubeObject);
     },
     start() {
-      running = followNodeTrust({
-        ...{ kubeconfigPath: KUBECONFIG, nodeName: "n1", files, retirement, clock, random, logger },
-        store: {
-          currentPath: "/node/pki/none.pem",
-          current: () => Promise.resolve(undefined),
-        } as never,
-        connect: createConnector({ files, clock, userAgent: "test" }),
-        onStored: (change) => stored.push(change),
-      }, end.signal).catch((error: unknown) => error);
+      running = followNodeTrust(createOptions(files), end.signal).catch((error: unknown) => error);
     },
+    update: (port = files) => updateNodeTrust(createOptions(port), end.signal),
     async [Symbol.asyncDispose]() {
       end.abort(new Error("over"));
       await running;
@@ -285,4 +289,34 @@ test("followNodeTrust() takes nothing from a server that is not verified", async
   assert.equal(m.retirement.current(), undefined);
   assert.deepEqual(m.files.calls, []);
   assert.deepEqual(m.reports, []);
+});
+
+for (const kind of ["data", "file"] as const) {
+  test(`updateNodeTrust() takes over the CAs (${kind}) once; killed before its write it leaves the old ones`, async () => {
+    await using m = await startMachine(kind);
+    const path = kind === "data" ? KUBECONFIG : CA_FILE;
+    const before = m.files.text(path);
+    m.publish(m.api.ca.caPem + NEW_CA.caPem);
+    await assert.rejects(m.update(createDyingFiles(m.files, 0)), Killed);
+    assert.equal(m.files.text(path), before);
+    assert.deepEqual(m.reports, []);
+    // Killed after its only write, before the report: the next run reports.
+    await m.update(createDyingFiles(m.files, 1));
+    assert.notEqual(m.files.text(path), before);
+    assert.equal(m.reports.length, 1);
+    await m.update(createDyingFiles(m.files, 0));
+    assert.equal(m.reports.length, 2);
+  });
+}
+
+test("updateNodeTrust() ends with an error when the CAs cannot be stored, and goes on when the cluster has none", async () => {
+  await using m = await startMachine("data");
+  await m.update();
+  m.api.intercept = () => failure(404, "NotFound", "the server could not find the requested resource");
+  await m.update();
+  m.api.intercept = undefined;
+  m.publish(m.api.ca.caPem + NEW_CA.caPem);
+  m.files.failOn = /^writeAtomic/;
+  await assert.rejects(m.update(), /cannot writeAtomic "\/node\/kubeconfig": no space left on device/);
+  assert.deepEqual([...m.logger.messages("warn"), ...m.logger.messages("error")], []);
 });

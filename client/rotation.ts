@@ -118,6 +118,15 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
   }
 }
 
+/** Renews a valid certificate now: requests one with a new key, authenticated by the current one, and stores it. */
+export async function renewCertificate(
+  options: Omit<CertificateManagerOptions, "template"> & { readonly template: CertificateTemplate },
+  signal: AbortSignal,
+): Promise<CredentialPair> {
+  const rotation = createRotation({ ...options, template: createFixedSource(options.template) });
+  return await rotation.rotate({ credentials: "current", template: options.template }, signal);
+}
+
 /** Reads the current pair. A corrupt serving pair is replaced; kubelet exits there, until someone removes the file. */
 async function findCurrent({ store, purpose, logger }: CertificateManagerOptions): Promise<CredentialPair | undefined> {
   try {
@@ -130,7 +139,10 @@ async function findCurrent({ store, purpose, logger }: CertificateManagerOptions
 }
 
 interface Rotation {
-  rotate(step: RotationStep & { readonly kind: "request" }, signal: AbortSignal): Promise<CredentialPair>;
+  rotate(
+    step: Pick<RotationStep & { readonly kind: "request" }, "credentials" | "template">,
+    signal: AbortSignal,
+  ): Promise<CredentialPair>;
 }
 
 /** A certificate that was issued but is not stored yet. */

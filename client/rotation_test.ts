@@ -297,10 +297,11 @@ test("runCertificateManager() renews early for a CA that is being replaced, once
   await using f = await fixture({ initial: true });
   await f.rotated(0);
   const keyId = (await f.store.current())?.leaf.authorityKeyId ?? assert.fail();
-  f.retirement.set({ keyIds: ["00"], renewAt: new Date(START.getTime() + HOUR) });
+  const [begin, renewAt] = [new Date(START.getTime() + HOUR), new Date(START.getTime() + 3 * HOUR)];
+  f.retirement.set({ keyIds: ["00"], begin, renewAt: begin });
   await f.clock.advance(2 * HOUR);
   assert.deepEqual(f.requests, []);
-  f.retirement.set({ keyIds: ["00", keyId], renewAt: new Date(START.getTime() + 3 * HOUR) });
+  f.retirement.set({ keyIds: ["00", keyId], begin, renewAt });
   await until(() => f.clock.sleepers > 0);
   await f.clock.advance(HOUR);
   await f.rotated(1);

@@ -5,8 +5,10 @@
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { createNodeCsrName } from "../core/csr/csr_name.ts";
 import {
+  type CaRetirement,
   type CertificateTemplate,
   getPairStatus,
+  isRetiring,
   satisfiesTemplate,
   toRotationCertificate,
 } from "../core/bootstrap/rotation.ts";
@@ -48,6 +50,8 @@ export interface ServingBootstrapOptions {
   readonly expirationSeconds?: number;
   /** The algorithm of a new key. Default: ECDSA P-256, as in kubelet. */
   readonly keyAlgorithm?: KeyAlgorithm | undefined;
+  /** The CAs that are being replaced; a certificate of one of them is replaced too. */
+  readonly retirement?: CaRetirement | undefined;
   /** A command that continues the request; it is stored with the key, so that `--status` can show it. */
   readonly resumeCommand?: string;
 }
@@ -79,7 +83,7 @@ export async function bootstrapServing(
   const { files, clock, certDir, template } = options;
   const store = await openCredentialStore({ files, clock, certDir, prefix: SERVING_STORE_PREFIX });
   const current = await findServingPair(store);
-  const reason = current.pair === undefined ? current.reason : findRenewalReason(current.pair, template, clock.now());
+  const reason = current.pair === undefined ? current.reason : findRenewalReason(current.pair, options);
   if (current.pair !== undefined && reason === undefined) {
     return { kind: "alreadyValid", pair: current.pair, certificatePath: store.currentPath };
   }
@@ -118,10 +122,15 @@ export async function findServingPair(
   }
 }
 
-function findRenewalReason(pair: CredentialPair, template: CertificateTemplate, now: Date): string | undefined {
+function findRenewalReason(
+  pair: CredentialPair,
+  { template, retirement, clock }: ServingBootstrapOptions,
+): string | undefined {
+  const now = clock.now();
   if (pair.leaf.notAfter < now) return `the certificate expired at ${formatTime(pair.leaf.notAfter)}`;
   if (getPairStatus(pair.leaf, now).state === "renewalDue") return "its renewal is overdue";
   const certificate = toRotationCertificate(pair.leaf);
+  if (isRetiring(certificate, retirement)) return "its CA is being replaced";
   return satisfiesTemplate(certificate, template) ? undefined : "the certificate is for other names";
 }
 

@@ -36,6 +36,9 @@ export interface CertificateTemplate {
 export interface CaRetirement {
   /** The subject key identifiers of the CAs, as lower-case hex. */
   readonly keyIds: readonly string[];
+  /** The begin of the time in which all machines renew. */
+  readonly begin: Date;
+  /** The time at which this machine renews its certificates. */
   readonly renewAt: Date;
 }
 
@@ -61,7 +64,7 @@ export function findCaRetirement(
   const [latest] = annotations.flatMap((one) => parseRetirement(one ?? {})).sort((a, b) => b.from - a.from);
   if (latest === undefined) return undefined;
   const renewAt = new Date(Math.floor(latest.from + (latest.by - latest.from) * getShare(nodeName)));
-  return { keyIds: latest.keyIds, renewAt };
+  return { keyIds: latest.keyIds, begin: new Date(latest.from), renewAt };
 }
 
 function parseRetirement(
@@ -192,13 +195,17 @@ function findEarlyDeadline({ certificate, retirement, fruitless }: RotationState
     : undefined;
 }
 
-/** Reports whether a certificate was issued by a CA that is being replaced. */
+/**
+ * Reports whether a certificate is to be renewed early, because its CA is being replaced. A certificate that this CA
+ * issued after the begin shows that the signer still uses it, so another renewal would change nothing.
+ */
 export function isRetiring(
-  certificate: Pick<RotationCertificate, "authorityKeyId"> | undefined,
+  certificate: Pick<RotationCertificate, "authorityKeyId" | "notBefore"> | undefined,
   retirement: CaRetirement | undefined,
 ): boolean {
   const keyId = certificate?.authorityKeyId;
-  return keyId !== undefined && retirement?.keyIds.includes(keyId) === true;
+  if (certificate === undefined || keyId === undefined || retirement === undefined) return false;
+  return retirement.keyIds.includes(keyId) && certificate.notBefore <= retirement.begin;
 }
 
 /** The state after a failed attempt: pauses of 2, 4, 8 and 16 s, then always 32 s. */

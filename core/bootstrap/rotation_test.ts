@@ -272,7 +272,7 @@ test("findCaRetirement() spreads two hundred machines evenly over the window", (
   assert.ok(Math.min(...tenths) >= 10 && Math.max(...tenths) <= 32, tenths.join(" "));
 });
 
-const RETIREMENT: CaRetirement = { keyIds: [OLD_KEY], renewAt: at(2 * HOUR) };
+const RETIREMENT: CaRetirement = { keyIds: [OLD_KEY], begin: at(HOUR), renewAt: at(2 * HOUR) };
 
 for (
   const { name, authorityKeyId, retirement = RETIREMENT, want } of [
@@ -283,6 +283,12 @@ for (
       name: "at 70 % when that is earlier",
       authorityKeyId: OLD_KEY,
       retirement: { ...RETIREMENT, renewAt: at(9 * HOUR) },
+      want: at(7 * HOUR),
+    },
+    {
+      name: "at 70 % when it was issued after the begin",
+      authorityKeyId: OLD_KEY,
+      retirement: { ...RETIREMENT, begin: at(-HOUR), renewAt: NOW },
       want: at(7 * HOUR),
     },
   ]
@@ -313,7 +319,7 @@ test("decideNextStep() renews at once when the time has passed, such as after a 
   // After a certificate of another CA nothing is due, and an abort makes that CA the one to leave.
   const other = applyRotation(third.state, { ...retiring, authorityKeyId: "bb02" }, at(5 * HOUR));
   assert.deepEqual(decideNextStep(other, at(6 * HOUR), () => 0.5).kind, "sleep");
-  const aborted = applyRetirement(other, { keyIds: ["bb02"], renewAt: at(6 * HOUR) });
+  const aborted = applyRetirement(other, { keyIds: ["bb02"], begin: at(6 * HOUR), renewAt: at(6 * HOUR) });
   assert.equal(decideNextStep(aborted, at(6 * HOUR), () => 0.5).kind, "request");
 });
 

@@ -179,7 +179,8 @@ export const bootstrapCommand = defineCommand({
  read again from the server whose certificate this CA has signed. The token is sent to no other server. A join file has
  the credentials, the node's name and the CA in one file; a pack is installed beside the kubeconfig first.
 
- When the certificate has expired the bootstrap credentials are used again.
+ When the certificate has expired the bootstrap credentials are used again. While it is valid, a run takes over the CAs
+ that the cluster publishes for its API server, and renews the certificate at once if its CA is being replaced.
 
  With --offline there is no API. The first run makes the key, which stays here, and writes the request into the folder. The
  folder is carried to the CA, where tlsboot sign answers the request, and back. Another run checks the answer, stores the

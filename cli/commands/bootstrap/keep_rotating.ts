@@ -8,14 +8,16 @@ import {
   createCertificateRequester,
   createFixedSource,
   createHolder,
+  renewCertificate,
   runCertificateManager,
   type Source,
 } from "../../../client/rotation.ts";
 import { type CredentialStore, openCredentialStore } from "../../../client/certificate/credential_store.ts";
 import { adoptKubeconfigPair, connectAsNode } from "../../../client/node_kubeconfig.ts";
-import { followNodeTrust, type TrustChange } from "../../../client/node_trust.ts";
+import { followNodeTrust, type TrustChange, updateNodeTrust } from "../../../client/node_trust.ts";
 import { followServingAddresses, SERVING_STORE_PREFIX } from "../../../client/serving.ts";
-import type { CaRetirement } from "../../../core/bootstrap/rotation.ts";
+import { readCluster } from "../../../client/transport/connect.ts";
+import { type CaRetirement, isRetiring } from "../../../core/bootstrap/rotation.ts";
 import { createServingTemplate, getKubeletUsages, toNodeSubject } from "../../../core/bootstrap/node_name.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../../core/kube/certificates_v1.ts";
 import type { BootstrapFlags } from "./flags.ts";
@@ -75,52 +77,91 @@ async function rotateClient(
   retirement: Retirement,
   signal: AbortSignal,
 ): Promise<never> {
-  const { settings, machine, tools, onChange } = context;
-  const { io, files, connect, logger, findCluster } = tools;
-  const { clock, random } = io;
-  const { keyAlgorithm } = machine;
-  const request = createCertificateRequester({
-    signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-    usages: (algorithm) => getKubeletUsages("renewal", algorithm),
-    ...toExpiration(settings),
-    clock,
-    random,
-    logger,
-    connect: async (credentials, signal) =>
-      credentials === "current"
-        ? await connectAsNode({ kubeconfigPath: machine.kubeconfigPath, store, files, connect })
-        : await connect(await findCluster(signal)),
-  });
+  const { machine, tools: { files, logger }, onChange } = context;
+  const { requestCertificate, ...options } = createClientOptions(context, store);
   return await runCertificateManager({
-    purpose: "client",
-    store,
-    keyAlgorithm,
-    template: createFixedSource({ ...toNodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] }),
+    ...options,
+    template: createFixedSource(options.template),
     retirement,
     async requestCertificate(key, template, credentials, signal) {
       const isExpired = credentials === "bootstrap" && await store.current() !== undefined;
-      if (!isExpired) return await request(key, template, credentials, signal);
+      if (!isExpired) return await requestCertificate(key, template, credentials, signal);
       // The certificate expired while this process was suspended; the server may still accept it for the next one.
       const refused = (reason: string): void =>
         logger.info("the server does not accept the expired certificate", { reason });
-      return await ifAccepted(() => request(key, template, "current", signal), refused) ??
-        await request(key, template, credentials, signal);
+      return await ifAccepted(() => requestCertificate(key, template, "current", signal), refused) ??
+        await requestCertificate(key, template, credentials, signal);
     },
     keepKey: async () =>
       (await keepKey({
         path: store.temporaryKeyPath,
         files,
-        algorithm: keyAlgorithm,
+        algorithm: machine.keyAlgorithm,
         stored: (await store.current())?.leaf,
       })).key,
-    clock,
-    random,
-    logger,
     async onRotated(pair, previous) {
       await forgetKey(store.temporaryKeyPath, files, logger);
       await onChange({ purpose: "client", pair, certificatePath: store.currentPath }, previous === undefined);
     },
   }, signal);
+}
+
+/** Creates the options of every renewal of the client certificate. */
+function createClientOptions({ settings, machine, tools }: ClientContext, store: CredentialStore) {
+  const { io: { clock, random }, files, connect, logger, findCluster } = tools;
+  return {
+    purpose: "client" as const,
+    ...{ store, clock, random, logger, keyAlgorithm: machine.keyAlgorithm },
+    template: { ...toNodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] },
+    requestCertificate: createCertificateRequester({
+      signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+      usages: (algorithm) => getKubeletUsages("renewal", algorithm),
+      ...toExpiration(settings),
+      ...{ clock, random, logger },
+      connect: async (credentials, signal) =>
+        credentials === "current"
+          ? await connectAsNode({ kubeconfigPath: machine.kubeconfigPath, store, files, connect })
+          : await connect(await findCluster(signal)),
+    }),
+  };
+}
+
+/** The part of the context that a renewal of the client certificate needs. */
+type ClientContext = Pick<RotationContext, "settings" | "machine" | "tools">;
+
+/** What the replacement of a CA meant for a machine with a valid certificate. */
+export interface CaUpdate {
+  /** The change of the CAs in the kubeconfig, if there was one. */
+  readonly trust: TrustChange | undefined;
+  /** The CAs that are being replaced. */
+  readonly retirement: CaRetirement | undefined;
+  /** The new client certificate, when a CA that is being replaced had issued the last one. */
+  readonly renewed: PairChange | undefined;
+}
+
+/**
+ * Takes over the CAs that the cluster publishes, and renews the client certificate at once when its CA is being replaced:
+ * once, for a machine on which nothing keeps rotating. The kubeconfig must name the link of the certificate.
+ */
+export async function updateForNewCa(context: ClientContext, signal: AbortSignal): Promise<CaUpdate> {
+  const { machine: { certDir, kubeconfigPath, nodeName }, tools } = context;
+  const { files, connect, io: { clock, random }, logger } = tools;
+  const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
+  const holder = createHolder<CaRetirement | undefined>(undefined);
+  let trust: TrustChange | undefined;
+  await updateNodeTrust({
+    ...{ kubeconfigPath, nodeName, store, files, connect, retirement: holder, clock, random, logger },
+    onStored: (change) => trust = change,
+  }, signal);
+  const retirement = holder.current();
+  const { clientCertificate } = await readCluster(kubeconfigPath, files);
+  const isLinked = clientCertificate?.kind === "file" &&
+    await files.realPath(clientCertificate.path) === await files.realPath(store.currentPath);
+  if (!isLinked || !isRetiring((await store.current())?.leaf, retirement)) {
+    return { trust, retirement, renewed: undefined };
+  }
+  const pair = await renewCertificate(createClientOptions(context, store), signal);
+  return { trust, retirement, renewed: { purpose: "client", pair, certificatePath: store.currentPath } };
 }
 
 async function rotateServing(

@@ -14,8 +14,8 @@ import { commandLine } from "./command_words.ts";
 import { createClusterFinder } from "./credentials.ts";
 import { type HookRunner, runHooks } from "./hooks.ts";
 import { applyJoinFile } from "./join_file.ts";
+import { keepRotating, updateForNewCa } from "./keep_rotating.ts";
 import { checkOfflineSettings, runOffline } from "./offline.ts";
-import { keepRotating } from "./keep_rotating.ts";
 import { type Machine, type PairChange, resolveMachine, type Tools } from "./machine.ts";
 import { describeOutcome, describeProgress, describeServing, type MachineProgress } from "./progress_text.ts";
 import { getServingTemplate } from "./serving_names.ts";
@@ -163,14 +163,23 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
   const outcome = await bootstrap({ ...machine, ...shared, connect, findCluster: tools.findCluster }, signal);
   const isReady = outcome.kind === "issued" || await checkReadiness(context, signal);
   if (!isReady && !settings.rotateCertificates) return { hookFaults: [], isReady };
-  if (isReady) io.stdout.write(escapeText(describeOutcome(outcome, machine, io.cwd)));
-  const hookFaults = outcome.kind === "issued" ? await runHooksFor({ purpose: "client", ...outcome }) : [];
+  // A run that renews certificates does this all the time.
+  const update = isReady && outcome.kind === "alreadyValid" && !settings.rotateCertificates
+    ? await updateForNewCa(context, signal)
+    : undefined;
+  if (update?.trust !== undefined) io.stdout.write(escapeText(describeTrustChange(update.trust, io.cwd)));
+  const renewed = update?.renewed;
+  if (renewed !== undefined) io.stdout.write(escapeText(describeChange(renewed, false, io.cwd)));
+  else if (isReady) io.stdout.write(escapeText(describeOutcome(outcome, machine, io.cwd)));
+  const change: PairChange | undefined = outcome.kind === "issued" ? { purpose: "client", ...outcome } : renewed;
+  const hookFaults = change === undefined ? [] : await runHooksFor(change);
   if (!settings.serving || settings.rotateCertificates) return { hookFaults, isReady };
   const { certDir, kubeconfigPath, keyAlgorithm } = machine;
   const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
   const template = await getServingTemplate(settings, machine, files);
   const connectNode = () => connectAsNode({ kubeconfigPath, store, files, connect });
-  const served = await bootstrapServing({ ...shared, keyAlgorithm, template, certDir, connect: connectNode }, signal);
+  const target = { keyAlgorithm, template, certDir, retirement: update?.retirement };
+  const served = await bootstrapServing({ ...shared, ...target, connect: connectNode }, signal);
   io.stdout.write(escapeText(describeServing(served, io.cwd)));
   const servingFaults = served.kind === "issued" ? await runHooksFor({ purpose: "serving", ...served }) : [];
   return { hookFaults: [...hookFaults, ...servingFaults], isReady };

@@ -19,6 +19,8 @@ export interface WholeKubelet extends AsyncDisposable {
   /** Port of its own HTTPS server on 127.0.0.1. */
   readonly port: number;
   complaints(): readonly Complaint[];
+  /** Ends the kubelet and starts it again on the same machine, as `systemctl restart kubelet` does. */
+  restart(): Promise<void>;
 }
 
 /** Starts one on a machine of its own, which shares the folder. Needs root, as a kubelet does. */
@@ -28,6 +30,8 @@ export async function startWholeKubelet(
   /** Without it, the kubeconfig and the certificates in the folder of the node's name are all it has. */
   bootstrap?: string,
   release?: string,
+  /** Other fields of its configuration. */
+  fields: Readonly<Record<string, unknown>> = {},
 ): Promise<WholeKubelet> {
   const root = folder.join(node);
   await using stack = new AsyncDisposableStack();
@@ -40,20 +44,31 @@ export async function startWholeKubelet(
     port,
     makeIPTablesUtilChains: false,
     volumePluginDir: "/var/lib/kubelet/volumeplugins",
+    ...fields,
   });
   await writeFile(`${root}/config.json`, config);
-  const running = start(machine.enter, [
-    ...["kubelet", `--config=${root}/config.json`, `--hostname-override=${node}`],
-    ...(bootstrap === undefined ? [] : [`--bootstrap-kubeconfig=${bootstrap}`]),
-    ...[`--kubeconfig=${kubeconfig}`, `--cert-dir=${certDir}`],
-  ]);
+  const run = (): Running =>
+    start(machine.enter, [
+      ...["sh", "-c", 'echo $$ > /run/kubelet.pid; exec "$@"', "sh"],
+      ...["kubelet", `--config=${root}/config.json`, `--hostname-override=${node}`],
+      ...(bootstrap === undefined ? [] : [`--bootstrap-kubeconfig=${bootstrap}`]),
+      ...[`--kubeconfig=${kubeconfig}`, `--cert-dir=${certDir}`],
+    ]);
+  let running = run();
   const owned = stack.move();
   return {
-    running,
+    get running() {
+      return running;
+    },
     kubeconfig,
     certDir,
     port,
     complaints: () => parseComplaints(running.stderr()),
+    async restart() {
+      await start(machine.enter, ["sh", "-c", "kill $(cat /run/kubelet.pid)"]).finished();
+      await running.finished();
+      running = run();
+    },
     async [Symbol.asyncDispose]() {
       // The kubelet is a process of the machine: it ends with it, and only then what has entered.
       await owned.disposeAsync();

@@ -1,0 +1,105 @@
+/**
+ * An unmodified kubelet while the CA of its API server is replaced: it accepts a cross-signed server, does not read the
+ * file of its CA again while it renews its own certificates, and works with the new CA after a restart.
+ */
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { startTlsboot } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
+import { waitUntilUp } from "../support/interop/instance.ts";
+import { createKubectl, type Kubectl } from "../support/interop/kubectl.ts";
+import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl_ca.ts";
+import { openssl } from "../support/interop/openssl.ts";
+import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
+import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
+
+const NODE = "n1";
+const UNKNOWN_CA = /x509: certificate signed by unknown authority/;
+
+test("a kubelet lives through a new CA with a cross-signed server, and needs a restart before the old CA goes", async () => {
+  await using folder = await createTempFolder();
+  const at = folder.join.bind(folder);
+  const port = await findServerPort();
+  const up = async (...serving: readonly string[]) => {
+    const flags = ["--data-dir", at("data"), "--secure-port", String(port), "--auto-approve"];
+    const running = startTlsboot(["up", ...flags, ...serving]);
+    await waitUntilUp(running);
+    return running;
+  };
+  const withPair = (chain: string) => ["--tls-cert-file", at(chain), "--tls-private-key-file", at("serving.key")];
+  {
+    await using _first = await up();
+    await makeServing(folder);
+    await writeKubeconfigs(folder, port);
+  }
+  await using kubelet = await (async () => {
+    await using _old = await up();
+    const started = await startWholeKubelet(folder, NODE, at("bootstrap.kubeconfig"));
+    await untilReady(createKubectl(folder, at("admin.kubeconfig")));
+    return started;
+  })();
+  const kubectl = createKubectl(folder, at("admin.kubeconfig"));
+
+  // The server has switched, and the kubelet trusts the old CA only.
+  {
+    await using _switched = await up(...withPair("chain.crt"));
+    await untilLease(kubectl, new Date());
+    assert.doesNotMatch(kubelet.running.stderr(), UNKNOWN_CA);
+  }
+
+  // The old CA is trusted no more. The file holds the new one, which a kubelet that renews certificates has not read.
+  await writeFile(at("trust.crt"), await readFile(at("new.crt")));
+  await using _finished = await up(...withPair("serving.crt"));
+  await kubelet.running.waitFor(UNKNOWN_CA);
+  const before = new Date();
+  await kubelet.restart();
+  await untilLease(kubectl, before);
+  assert.doesNotMatch(kubelet.running.stderr(), UNKNOWN_CA);
+});
+
+/** Makes a new CA, a serving certificate of it, and `chain.crt`: that, and the new CA signed by the old one. */
+async function makeServing(folder: TempFolder): Promise<void> {
+  const at = folder.join.bind(folder);
+  await makeCertificate(folder, { name: "new", extensions: CA_EXTENSIONS });
+  const extensions = ["subjectAltName=IP:127.0.0.1", "extendedKeyUsage=serverAuth", "authorityKeyIdentifier=keyid"];
+  await makeCertificate(folder, { name: "serving", issuer: "new", extensions });
+  await openssl([
+    ...["x509", "-req", "-in", at("new.csr"), "-days", "30", "-extfile", at("new.ext"), "-out", at("cross.crt")],
+    ...["-CA", at("data/pki/ca.crt"), "-CAkey", at("data/pki/ca.key"), "-set_serial", "9"],
+  ]);
+  await writeFile(at("chain.crt"), await readFile(at("serving.crt"), "utf8") + await readFile(at("cross.crt"), "utf8"));
+  await writeFile(at("trust.crt"), await readFile(at("data/pki/ca.crt")));
+  await writeFile(at("both.crt"), await readFile(at("new.crt"), "utf8") + await readFile(at("trust.crt"), "utf8"));
+}
+
+/** Writes the kubeconfigs of `up` with files of CAs: the kubelet's is trust.crt, and kubectl trusts both CAs. */
+async function writeKubeconfigs(folder: TempFolder, port: number): Promise<void> {
+  for (const [name, ca] of [["bootstrap", "trust.crt"], ["admin", "both.crt"]] as const) {
+    const text = await readFile(folder.join(`data/${name}.kubeconfig`), "utf8");
+    const named = text.replace(/certificate-authority-data: \S+/, `certificate-authority: ${folder.join(ca)}`);
+    assert.ok(named.includes(`:${port}`));
+    await writeFile(folder.join(`${name}.kubeconfig`), named, { mode: 0o600 });
+  }
+}
+
+async function untilReady(kubectl: Kubectl): Promise<void> {
+  await kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=60s");
+  await kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
+}
+
+/** Waits until the kubelet has renewed its lease after a time. */
+async function untilLease(kubectl: Kubectl, since: Date): Promise<void> {
+  const get = [
+    "get",
+    `lease/${NODE}`,
+    "--namespace=kube-node-lease",
+    "--ignore-not-found",
+    "--output=jsonpath={.spec.renewTime}",
+  ];
+  await eventually(
+    "a renewed lease",
+    async () => new Date(await kubectl.run(...get)) > since ? true : undefined,
+    60_000,
+  );
+}
