@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { chmod, copyFile, cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, cp, mkdir, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
+import process from "node:process";
 import { after, before, test } from "node:test";
 import { issueClientPair } from "../../cli/authority/issue_pair.ts";
 import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority.ts";
@@ -15,7 +16,7 @@ import { encodePem } from "../../core/pki/pem.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Finding } from "../../core/doctor/finding.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { runProgram, tlsbootCommand } from "../support/child.ts";
+import { type Running, runProgram, start, tlsbootCommand } from "../support/child.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { encodeOddCertificate, keyUsage } from "../support/odd_certificate.ts";
@@ -27,6 +28,8 @@ const random = createSystemRandom();
 
 let folder: TempFolder;
 let instance: InstanceProcess;
+/** The programs that a case started, and that its fix should have ended. */
+const started: Running[] = [];
 
 before(async () => {
   folder = await createTempFolder();
@@ -35,6 +38,7 @@ before(async () => {
   await runWell(["bootstrap", "--bootstrap-kubeconfig", "n1.kubeconfig", ...N1_FILES, "--hostname-override", "n1"]);
 });
 after(async () => {
+  for (const running of started) await running[Symbol.asyncDispose]();
   await instance[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
@@ -131,7 +135,11 @@ async function runInShell(command: string): Promise<void> {
   const words = [program, ...args].map((word) => `'${word}'`).join(" ");
   // The clock of this computer must not be set by a test, so `date` sets that of the machine under test.
   const date = `date() { for word; do case $word in --set=*) echo "$word" >new_time;; esac; done; }`;
-  const { code, stderr } = await runProgram("sh", ["-c", `tlsboot() { ${words} "$@"; }\n${date}\n${command}`], {
+  const prompts = "export TLSBOOT_PASSPHRASE_FILE=passphrase";
+  const { code, stderr } = await runProgram("sh", [
+    "-c",
+    `${prompts}\ntlsboot() { ${words} "$@"; }\n${date}\n${command}`,
+  ], {
     cwd: folder.path,
   });
   assert.equal(code, 0, `${command}\n${stderr}`);
@@ -139,6 +147,17 @@ async function runInShell(command: string): Promise<void> {
   if (set === undefined) return;
   clockAheadMs = Date.parse(set.slice("--set=".length).trim()) - Date.now();
   await rm(folder.join("new_time"));
+}
+
+/** Starts a program that is not tlsboot, and that listens on a port. */
+async function listenElsewhere(): Promise<number> {
+  const script =
+    `require("node:net").createServer().listen(0, "127.0.0.1", function () { console.log(this.address().port); });`;
+  await writeFile(folder.join("other.cjs"), script);
+  const isDeno = process.versions["deno"] !== undefined;
+  const running = start(process.execPath, [...(isDeno ? ["run", "-A"] : []), folder.join("other.cjs")]);
+  started.push(running);
+  return Number((await running.waitFor(/^(\d+)$/m))[1]);
 }
 
 /** Examines targets and returns what is wrong with them. */
@@ -160,6 +179,8 @@ interface Case {
   readonly severity: Finding["severity"];
   readonly message: RegExp;
   readonly fix: RegExp;
+  /** True for what only Linux reports. */
+  readonly isLinuxOnly?: boolean;
 }
 
 const CASES: readonly Case[] = [
@@ -234,6 +255,67 @@ const CASES: readonly Case[] = [
     severity: "error",
     message: /cannot trust "https:\S+": its serving certificate is signed by an unknown authority/,
     fix: /^tlsboot kubeconfig admin --data-dir data --force --server https:\S+$/,
+  },
+  {
+    name: "a backup that is older than a week",
+    target: ["data"],
+    breakIt: async () => {
+      await writeFile(folder.join("passphrase"), "correct horse battery staple\n", { mode: 0o600 });
+      await runWell(["backup", "tlsboot.backup", "--data-dir", "data", "--passphrase-file", "passphrase"]);
+      await utimes(folder.join("tlsboot.backup"), new Date(), new Date(Date.now() - 8 * 24 * HOUR_MS));
+    },
+    check: "backup",
+    severity: "warning",
+    message: /the newest backup, "tlsboot\.backup", is of \S+: older than a week/,
+    fix: /^tlsboot backup tlsboot\.backup --data-dir data --force$/,
+  },
+  {
+    name: "a database that is damaged",
+    target: ["stopped"],
+    breakIt: async () => {
+      const restore = ["restore", "tlsboot.backup", "--data-dir", "stopped", "--passphrase-file", "passphrase"];
+      await runWell(restore);
+      const path = folder.join("stopped/tlsboot.db");
+      const bytes = await readFile(path);
+      await writeFile(path, bytes.fill(0xff, 4096, 8192));
+    },
+    check: "database",
+    severity: "error",
+    message: /^"stopped\/tlsboot\.db" is damaged: /,
+    fix: /^tlsboot restore tlsboot\.backup --data-dir stopped --force$/,
+  },
+  {
+    name: "a name of the server that cannot be resolved",
+    target: ["stopped"],
+    breakIt: () =>
+      edit("stopped/admin.kubeconfig", (text) => text.replace("https://127.0.0.1:", "https://no-such-host.invalid:")),
+    check: "dns",
+    severity: "warning",
+    message: /^the server's name "no-such-host\.invalid" cannot be resolved$/,
+    fix: /^tlsboot kubeconfig admin --data-dir stopped --force --server https:\/\/127\.0\.0\.1:\d+$/,
+  },
+  {
+    name: "another program on the port of a server",
+    target: ["stopped"],
+    breakIt: async () => {
+      const port = await listenElsewhere();
+      await edit("stopped/admin.kubeconfig", (text) => text.replace(/(server: https:\/\/127.0.0.1):\d+/, `$1:${port}`));
+    },
+    check: "port",
+    severity: "error",
+    message: /^port \d+ is used by another program, process \d+: /,
+    fix: /^kill \d+$/,
+    isLinuxOnly: true,
+  },
+  {
+    name: "a server that may open few files",
+    target: ["data"],
+    breakIt: () => runInShell(`prlimit --pid ${instance.running.pid} --nofile=512:`),
+    check: "open-files",
+    severity: "warning",
+    message: /^the server \(process \d+\) has \d+ files open and may open 512; /,
+    fix: /^prlimit --pid \d+ --nofile=\d+:$/,
+    isLinuxOnly: true,
   },
   {
     name: "an intermediate that is missing",
@@ -381,12 +463,13 @@ const CASES: readonly Case[] = [
 test("tlsboot doctor finds nothing wrong with a new instance", async () => {
   const { code, stdout } = await run(["doctor", "--strict", "data"]);
   assert.equal(code, 0, stdout);
-  assert.match(stdout, /^data\n {2}ok {2}readable /);
-  assert.match(stdout, /\n\n0 errors, 0 warnings, \d+ ok\n$/);
+  assert.match(stdout, /^data\n {2}ok +readable /);
+  assert.match(stdout, /\n\n0 errors, 0 warnings, \d+ ok, 1 skipped\n$/);
 });
 
-for (const { name, target, breakIt, check, severity, message, fix } of CASES) {
-  test(`tlsboot doctor finds ${name}, and its fix works unchanged`, async () => {
+for (const { name, target, breakIt, check, severity, message, fix, isLinuxOnly } of CASES) {
+  const skip = isLinuxOnly === true && process.platform !== "linux";
+  test(`tlsboot doctor finds ${name}, and its fix works unchanged`, { skip }, async () => {
     await breakIt();
     const problems = await findProblems(target);
     const [first] = problems;

@@ -48,6 +48,7 @@ import {
 } from "./command_words.ts";
 import type { Examined } from "../doctor/examine.ts";
 import { inspectSecret, inspectSecretFolder } from "../doctor/files.ts";
+import { examineDisk, examineName } from "../doctor/host.ts";
 import { examineMachineFiles } from "../doctor/machine_files.ts";
 import type { Machine } from "./machine.ts";
 import { readServingNames } from "./serving_names.ts";
@@ -145,7 +146,12 @@ export async function examineMachine(
     target,
   );
   const stored = await examineMachineFiles({ machine, target }, deps);
-  const findings: readonly Finding[] = [...checked, ...stored.findings];
+  const findings: readonly Finding[] = [
+    ...checked,
+    ...stored.findings,
+    ...(kubeconfig.kind === "valid" ? await examineName(kubeconfig.cluster.server, { target }) : []),
+    ...await examineDisk(machine.certDir, target, deps),
+  ];
   const problems = toProblems(findings.filter(({ check }) => !STATED_CHECKS.includes(check)));
   const report: StatusReport = {
     nodeName: machine.nodeName,

@@ -4,12 +4,18 @@ import type { StoredPair } from "../../../core/doctor/certificates.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
 import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED, showPath } from "./examine.ts";
+import { examineDatabase, examineDisk, examineName, examinePort } from "./host.ts";
 import { askAs } from "./kubeconfig.ts";
 import { type FoundFile, readFolder } from "./files.ts";
 import { examineStored } from "./stored.ts";
 
 /** Examines the data directory at an absolute path. */
-export async function examineDataDir(root: string, deps: ExamineDeps, signal: AbortSignal): Promise<Examined> {
+export async function examineDataDir(
+  root: string,
+  { backups }: { readonly backups: readonly string[] },
+  deps: ExamineDeps,
+  signal: AbortSignal,
+): Promise<Examined> {
   const dir = dataDirAt(root);
   const word = shellWord(showPath(root, deps));
   const files = [...await readFolder(root, deps), ...await readFolder(dir.pki, deps)];
@@ -35,10 +41,28 @@ export async function examineDataDir(root: string, deps: ExamineDeps, signal: Ab
     renew,
   }, deps);
   const admin = files.find(({ path }) => path === dir.adminKubeconfig);
-  const asked = admin === undefined
-    ? []
-    : await askAs(admin, { target, again: renewAdmin(admin, word), isOwnServer: true }, deps, signal);
-  return joinExamined([stored, { ...NOTHING_EXAMINED, findings: asked }]);
+  const again = admin === undefined ? "" : renewAdmin(admin, word);
+  const server = admin?.kubeconfig?.clusters[0]?.cluster.server;
+  const asked = admin === undefined ? [] : await askAs(admin, { target, again, isOwnServer: true }, deps, signal);
+  const isAnswered = asked.some(({ check, severity }) => check === "server-access" && severity === "ok");
+  const port = await examinePort(server, { target, isAnswered });
+  const addresses = files.find(({ path }) => path === dir.servingCertificate)?.certificates[0]?.ipAddresses ?? [];
+  const address = addresses.find((one) => one.startsWith("127.")) ?? addresses[0] ?? "127.0.0.1";
+  const name = await examineName(server ?? "", {
+    target,
+    fix: ({ hostname }) => again.replace(hostname, address.includes(":") ? `[${address}]` : address),
+  });
+  return joinExamined([stored, {
+    ...NOTHING_EXAMINED,
+    findings: [
+      // Another program on the port is the reason why the server does not answer.
+      ...asked.filter(({ check }) => !port.isTaken || check !== "server-access"),
+      ...port.findings,
+      ...name,
+      ...await examineDisk(root, target, deps),
+      ...await examineDatabase(dir, { target, named: backups }, deps),
+    ],
+  }]);
 }
 
 /** The command that writes the administrator's kubeconfig anew, for the same server. */

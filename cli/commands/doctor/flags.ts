@@ -1,6 +1,6 @@
 /** The command `tlsboot doctor`: its flags, help and examples. */
 import { argument, defineCommand } from "../../framework/command.ts";
-import { choiceFlag, directoryFlag, fileFlag, switchFlag } from "../../framework/flags.ts";
+import { choiceFlag, directoryFlag, fileFlag, listFlag, switchFlag } from "../../framework/flags.ts";
 
 const DOCTOR_FLAGS = {
   kubeconfig: fileFlag({
@@ -19,6 +19,14 @@ const DOCTOR_FLAGS = {
     summary:
       "Kubeconfig with the credentials for a first request, for the commands that are printed. Without it, one " +
       "beside the machine's kubeconfig.",
+  }),
+  backup: listFlag({
+    placeholder: "FILE",
+    completion: { kind: "file" },
+    isCommandLineOnly: true,
+    summary:
+      "Backups of the data directory, the newest of which must not be older than a week. Without it, files with " +
+      "a name such as tlsboot.backup beside the data directory.",
   }),
   output: choiceFlag({
     short: "o",

@@ -6,6 +6,7 @@ import { type Fault, type Finding, reportCheck, skipCheck } from "../../../core/
 import { checkClock, type ServerAnswer } from "../../../core/doctor/machine.ts";
 import { type Examined, type ExamineDeps, joinExamined, NOTHING_EXAMINED, showPath } from "./examine.ts";
 import { type FoundFile, readFound } from "./files.ts";
+import { examineName } from "./host.ts";
 import { examineStored } from "./stored.ts";
 
 /** Examines the kubeconfig at an absolute path. */
@@ -15,7 +16,8 @@ export async function examineKubeconfig(path: string, deps: ExamineDeps, signal:
   const files = file === undefined ? [] : [file];
   const stored = await examineStored({ target, files, folders: [], extraSecrets: [], renew: () => ({}) }, deps);
   const asked = file === undefined ? [] : await askAs(file, { target }, deps, signal);
-  return joinExamined([stored, { ...NOTHING_EXAMINED, findings: asked }]);
+  const name = await examineName(file?.kubeconfig?.clusters[0]?.cluster.server ?? "", { target });
+  return joinExamined([stored, { ...NOTHING_EXAMINED, findings: [...asked, ...name] }]);
 }
 
 /** What is known about the server of a kubeconfig. */

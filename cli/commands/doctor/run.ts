@@ -79,7 +79,7 @@ async function examine(
 ): Promise<Examined> {
   switch (target.kind) {
     case "data directory":
-      return await examineDataDir(target.path, deps, signal);
+      return await examineDataDir(target.path, { backups: settings.backup }, deps, signal);
     case "machine":
       return await examineMachineAt(target, absolute(settings.bootstrapKubeconfig, deps.io), deps, signal);
     case "kubeconfig":

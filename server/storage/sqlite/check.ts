@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { pathToFileURL } from "node:url";
 import { corruptError } from "./errors.ts";
 import { loadChanges } from "./journal.ts";
 
@@ -67,6 +68,28 @@ function assertReadable(path: string): void {
     database.close();
     // Reading a -wal creates an index beside it, which our exclusive connections do not use.
     if (!hadIndex) rmSync(`${path}-shm`, { force: true });
+  }
+}
+
+/**
+ * Checks a database file without locks, so that a server may be running, and without its log: a file of its own is
+ * complete up to the last checkpoint. Throws AppError `storage_corrupt`. While a checkpoint changes the file, a fault may
+ * be reported that is not there, so the caller tries again.
+ */
+export function assertFileIntact(path: string): void {
+  const header = readHeader(path);
+  if (header.length < HEADER_LENGTH || header.toString("latin1", 0, MAGIC.length) !== MAGIC) {
+    throw corruptError(path, "the file is not a database");
+  }
+  assertFormat(path, header.readUInt32BE(68), header.readUInt32BE(60));
+  const url = pathToFileURL(path);
+  url.searchParams.set("immutable", "1");
+  const database = new DatabaseSync(url, { readOnly: true });
+  try {
+    assertIntact(path, database);
+    loadChanges(path, database, 0);
+  } finally {
+    database.close();
   }
 }
 

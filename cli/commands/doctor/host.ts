@@ -1,0 +1,180 @@
+/** Examines the computer that a server runs on: its disk, port, name, open files, database and backups. */
+import { lookup } from "node:dns/promises";
+import { open, readdir, stat } from "node:fs/promises";
+import { isIP } from "node:net";
+import { dirname, join, resolve } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { getErrorMessage, isAppError } from "../../../core/errors.ts";
+import { type Finding, reportCheck, skipCheck } from "../../../core/doctor/finding.ts";
+import {
+  type BackupEvidence,
+  checkBackups,
+  checkDatabase,
+  checkDisk,
+  checkOpenFiles,
+  checkPort,
+  checkServerName,
+} from "../../../core/doctor/host.ts";
+import { assertFileIntact } from "../../../server/storage/sqlite/check.ts";
+import { readFreeBytes } from "../../instance/storage_space.ts";
+import type { DataDir } from "../../instance/data_dir.ts";
+import { type ExamineDeps, showPath } from "./examine.ts";
+import { findListener, readOpenFiles } from "./processes.ts";
+
+/** The words of a command line that is tlsboot: the file itself, or the sources. */
+const OWN_PROGRAM = /(?:^|\/)(?:tlsboot(?:-\d[\w.-]*|\.m?js)?|cli\/main\.ts)$/;
+/** Files of interrupted writes (`client/files.ts`). */
+const LEFTOVER = /^\..+\.\d+\.tmp$/;
+/** A file of this age is not being written any more. */
+const LEFTOVER_AGE_MS = 3_600_000;
+/** Names of files that may be backups. */
+const BACKUP_NAME = /\.(?:backup|age)$|^tlsboot.*\.tar\.age$/;
+const AGE_HEADER = "age-encryption.org/v1\n-> ";
+/** A checkpoint of a running server may change pages while they are read, so a fault must be there each time. */
+const DATABASE_ATTEMPTS = 3;
+const DATABASE_PAUSE_MS = 100;
+
+/** Checks the free space of the disk that a folder is on. */
+export async function examineDisk(folder: string, target: string, deps: ExamineDeps): Promise<readonly Finding[]> {
+  if (await deps.files.stat(folder) === undefined) return [];
+  const now = deps.io.clock.now().getTime();
+  const leftovers: string[] = [];
+  for (const name of await readdir(folder).catch(() => [])) {
+    const path = join(folder, name);
+    if (!LEFTOVER.test(name)) continue;
+    if (now - (await stat(path)).mtimeMs > LEFTOVER_AGE_MS) leftovers.push(showPath(path, deps));
+  }
+  const freeBytes = await readFreeBytes(folder);
+  const faults = checkDisk({ path: showPath(folder, deps), freeBytes, leftovers });
+  return reportCheck({ check: "disk", target }, faults, "the disk has space");
+}
+
+/** Checks that the name in a server's URL can be resolved. */
+export async function examineName(
+  server: string,
+  { target, fix }: { readonly target: string; readonly fix?: (url: URL) => string | undefined },
+): Promise<readonly Finding[]> {
+  const url = URL.parse(server);
+  const host = url?.hostname.replace(/^\[|\]$/g, "") ?? "";
+  if (url === null || isIP(host) !== 0) return [];
+  const isResolved = await lookup(host).then(() => true, () => false);
+  return reportCheck(
+    { check: "dns", target },
+    checkServerName({ host, isResolved, fix: isResolved ? undefined : fix?.(url) }),
+    `the server's name "${host}" can be resolved`,
+  );
+}
+
+/** The process on the port of a server on this computer, and the findings about both. */
+export interface PortExamination {
+  readonly findings: readonly Finding[];
+  /** True when another program has the port. */
+  readonly isTaken: boolean;
+}
+
+/** Checks which process listens on the port of a server, and how many files that process may open. */
+export async function examinePort(
+  server: string | undefined,
+  { target, isAnswered }: { readonly target: string; readonly isAnswered: boolean },
+): Promise<PortExamination> {
+  const url = server === undefined ? null : URL.parse(server);
+  const port = Number(url?.port || 443);
+  const listener = url === null ? undefined : await findListener(port);
+  const isOwn = listener?.command.split(" ").some((word) => OWN_PROGRAM.test(word)) === true;
+  const faults = checkPort({ port, listener, isAnswered: isAnswered || isOwn });
+  const files = isAnswered && listener !== undefined ? await readOpenFiles(listener.pid) : undefined;
+  return {
+    isTaken: faults.length > 0,
+    findings: [
+      ...reportCheck({ check: "port", target }, faults, `no other program uses port ${port}`),
+      ...(files === undefined
+        ? []
+        : reportCheck({ check: "open-files", target }, checkOpenFiles(files), "the server may open enough files")),
+    ],
+  };
+}
+
+/** Checks the database and the backups of a data directory. */
+export async function examineDatabase(
+  dir: DataDir,
+  { target, named }: { readonly target: string; readonly named: readonly string[] },
+  deps: ExamineDeps,
+): Promise<readonly Finding[]> {
+  const dataDir = showPath(dir.root, deps);
+  const backups = await findBackups(dir.root, named, deps);
+  const database = { check: "database", target };
+  const backup = { check: "backup", target };
+  const hasDatabase = await deps.files.stat(dir.database) !== undefined;
+  return [
+    ...(hasDatabase
+      ? reportCheck(
+        database,
+        checkDatabase({
+          path: showPath(dir.database, deps),
+          fault: await findDatabaseFault(dir.database),
+          dataDir,
+          backups,
+        }),
+        "the database passes its check",
+      )
+      : [skipCheck(database, "the objects are not in a database here")]),
+    ...(backups.length === 0
+      ? [skipCheck(backup, "no backup was found beside the data directory; name one with --backup")]
+      : reportCheck(
+        backup,
+        checkBackups(backups, dataDir, deps.io.clock.now()),
+        "the newest backup is not older than a week",
+      )),
+  ];
+}
+
+async function findDatabaseFault(path: string): Promise<string | undefined> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      assertFileIntact(path);
+      return undefined;
+    } catch (error) {
+      const prefix = `cannot open storage "${path}": `;
+      const message = getErrorMessage(error);
+      if (attempt === DATABASE_ATTEMPTS) {
+        return isAppError(error) && message.startsWith(prefix) ? message.slice(prefix.length) : message;
+      }
+      await setTimeout(DATABASE_PAUSE_MS);
+    }
+  }
+}
+
+/** Finds the backups that flags name, and those beside the data directory and in the current folder. */
+async function findBackups(
+  root: string,
+  named: readonly string[],
+  deps: ExamineDeps,
+): Promise<readonly BackupEvidence[]> {
+  const paths = new Set(named.map((path) => resolve(deps.io.cwd, path)));
+  for (const folder of [dirname(root), deps.io.cwd]) {
+    for (const name of await readdir(folder).catch(() => [])) {
+      if (BACKUP_NAME.test(name)) paths.add(join(folder, name));
+    }
+  }
+  const found = await Promise.all([...paths].map(async (path): Promise<readonly BackupEvidence[]> => {
+    const head = await readHead(path);
+    if (!head.startsWith(AGE_HEADER)) return [];
+    const hasPassphrase = head.startsWith("scrypt ", AGE_HEADER.length);
+    return [{ path: showPath(path, deps), madeAt: (await stat(path)).mtime, hasPassphrase }];
+  }));
+  return found.flat();
+}
+
+async function readHead(path: string): Promise<string> {
+  try {
+    const handle = await open(path, "r");
+    try {
+      const { buffer, bytesRead } = await handle.read(new Uint8Array(64), 0, 64, 0);
+      return new TextDecoder("latin1").decode(buffer.subarray(0, bytesRead));
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,159 @@
+/** The checks of the computer that a server or a machine runs on, and of the database and the backups of a server. */
+import { shellWord } from "../lib/shell_word.ts";
+import { formatTime } from "../kube/meta.ts";
+import type { Fault } from "./finding.ts";
+
+const MEGABYTE = 1_048_576;
+/** The free space below which files and databases may soon fail to be written. */
+const LOW_DISK_BYTES = 100 * MEGABYTE;
+/** The free space below which a database with its log cannot grow. */
+const FULL_DISK_BYTES = 4 * MEGABYTE;
+/** The fewest open files that a server needs: two for each of some hundred connections. */
+const MIN_OPEN_FILES = 1_024;
+const RECOMMENDED_OPEN_FILES = 65_536;
+const BACKUP_AGE_MS = 7 * 24 * 3_600_000;
+
+/** The free space of the disk that a folder is on. */
+export interface DiskEvidence {
+  /** The path of the folder, as it is shown. */
+  readonly path: string;
+  readonly freeBytes: number;
+  /** Files in the folder that nothing uses any more, such as those of interrupted writes. */
+  readonly leftovers: readonly string[];
+}
+
+/** Reports a disk that is full or nearly so. The fix removes leftovers, where there are some. */
+export function checkDisk({ path, freeBytes, leftovers }: DiskEvidence): readonly Fault[] {
+  if (freeBytes >= LOW_DISK_BYTES) return [];
+  return [{
+    severity: freeBytes < FULL_DISK_BYTES ? "error" : "warning",
+    message: `the disk of "${path}" has ${Math.floor(freeBytes / MEGABYTE)} MB left`,
+    fix: leftovers.length === 0 ? undefined : `rm ${leftovers.map(shellWord).join(" ")}`,
+    advice: `remove what is not needed from the disk; this lists the largest files: du -xa ${
+      shellWord(path)
+    } | sort -n`,
+  }];
+}
+
+/** A process of this computer. */
+export interface ProcessEvidence {
+  readonly pid: number;
+  /** The command line of the process. */
+  readonly command: string;
+}
+
+/** The process that listens on the port of a server. */
+export interface PortEvidence {
+  readonly port: number;
+  readonly listener: ProcessEvidence | undefined;
+  /** True when the server itself answered. */
+  readonly isAnswered: boolean;
+}
+
+/** Reports another program on the port of a server, which then cannot start. */
+export function checkPort({ port, listener, isAnswered }: PortEvidence): readonly Fault[] {
+  if (listener === undefined || isAnswered) return [];
+  return [{
+    severity: "error",
+    message: `port ${port} is used by another program, process ${listener.pid}: ${listener.command.slice(0, 100)}`,
+    fix: `kill ${listener.pid}`,
+  }];
+}
+
+/** The open files of a process. */
+export interface OpenFilesEvidence {
+  readonly pid: number;
+  readonly open: number;
+  readonly softLimit: number;
+  readonly hardLimit: number;
+}
+
+/** Reports a server that may open too few files, or has nearly as many open as it may. */
+export function checkOpenFiles({ pid, open, softLimit, hardLimit }: OpenFilesEvidence): readonly Fault[] {
+  if (softLimit >= MIN_OPEN_FILES && open < softLimit * 0.8) return [];
+  const wanted = Math.max(RECOMMENDED_OPEN_FILES, 2 * softLimit);
+  // Only root may raise the hard limit.
+  const limits = hardLimit > softLimit && hardLimit >= MIN_OPEN_FILES
+    ? `${Math.min(wanted, hardLimit)}:`
+    : `${wanted}:${wanted}`;
+  return [{
+    severity: open >= softLimit * 0.95 ? "error" : "warning",
+    message: `the server (process ${pid}) has ${open} files open and may open ${softLimit}; ` +
+      "for the next start, set LimitNOFILE of its systemd unit, or ulimit -n",
+    fix: `prlimit --pid ${pid} --nofile=${limits}`,
+  }];
+}
+
+/** The name of a server, and addresses under which it is certain to be reached. */
+export interface NameEvidence {
+  readonly host: string;
+  readonly isResolved: boolean;
+  /** The command that replaces the name by an address; undefined when none is known. */
+  readonly fix: string | undefined;
+}
+
+/** Reports the name of a server that cannot be resolved. */
+export function checkServerName({ host, isResolved, fix }: NameEvidence): readonly Fault[] {
+  if (isResolved) return [];
+  return [{
+    // A machine without a network works until its certificate has to be renewed.
+    severity: "warning",
+    message: `the server's name "${host}" cannot be resolved`,
+    fix,
+    advice: `add "${host}" to DNS or to /etc/hosts`,
+  }];
+}
+
+/** A backup of a data directory. */
+export interface BackupEvidence {
+  /** The path of the file, as it is shown. */
+  readonly path: string;
+  readonly madeAt: Date;
+  /** True when a passphrase opens the backup, false when the secret key of a recipient does. */
+  readonly hasPassphrase: boolean;
+}
+
+/** Reports that the newest backup is older than a week. */
+export function checkBackups(
+  backups: readonly BackupEvidence[],
+  dataDir: string,
+  now: Date,
+): readonly Fault[] {
+  const newest = findNewest(backups);
+  if (newest === undefined || now.getTime() - newest.madeAt.getTime() <= BACKUP_AGE_MS) return [];
+  const command = `tlsboot backup ${shellWord(newest.path)} --data-dir ${shellWord(dataDir)} --force`;
+  return [{
+    severity: "warning",
+    message: `the newest backup, "${newest.path}", is of ${formatTime(newest.madeAt)}: older than a week`,
+    ...(newest.hasPassphrase
+      ? { fix: command }
+      : { advice: `make one for the same key: ${command} --recipient age1…` }),
+  }];
+}
+
+/** Finds the backup that was made last. */
+export function findNewest(backups: readonly BackupEvidence[]): BackupEvidence | undefined {
+  return [...backups].sort((a, b) => b.madeAt.getTime() - a.madeAt.getTime())[0];
+}
+
+/** Reports a database that is damaged. The fix restores the newest backup. */
+export function checkDatabase(
+  { path, fault, dataDir, backups }: {
+    readonly path: string;
+    /** What is wrong with the database; undefined when it passed. */
+    readonly fault: string | undefined;
+    readonly dataDir: string;
+    readonly backups: readonly BackupEvidence[];
+  },
+): readonly Fault[] {
+  if (fault === undefined) return [];
+  const newest = findNewest(backups);
+  const command = `tlsboot restore ${shellWord(newest?.path ?? "FILE")} --data-dir ${shellWord(dataDir)} --force`;
+  return [{
+    severity: "error",
+    message: `"${path}" is damaged: ${fault}`,
+    ...(newest?.hasPassphrase === true ? { fix: command } : {
+      advice: `stop the server and restore a backup: ${command}${newest === undefined ? "" : " --identity FILE"}`,
+    }),
+  }];
+}
