@@ -12,6 +12,14 @@ import { caCrlCommand, caInitCommand, caShowCommand } from "./ca/flags.ts";
 import { caCeremonyCommand, caRequestCommand } from "./ca/ceremony_flags.ts";
 import { caSharesCheckCommand, caSharesCombineCommand, caSharesCreateCommand } from "./ca/shares_flags.ts";
 import { describeCertificateCommand, getCertificatesCommand, verifyCertificatesCommand } from "./certificates/flags.ts";
+import {
+  caRotateAbortCommand,
+  caRotateBeginCommand,
+  caRotateCommand,
+  caRotateFinishCommand,
+  caRotateStatusCommand,
+  caRotateSwitchCommand,
+} from "./ca/rotate_flags.ts";
 import { completionCommand } from "./completion/flags.ts";
 import { approveCommand, deleteCsrCommand, denyCommand, describeCsrCommand, getCsrCommand } from "./csr/flags.ts";
 import { demoCommand } from "./demo/flags.ts";
@@ -131,6 +139,12 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(caInitCommand, () => import("./ca/init.ts")),
     withAction(caShowCommand, () => import("./ca/show.ts")),
     withAction(caCrlCommand, () => import("./ca/crl.ts")),
+    withAction(caRotateCommand, () => import("./ca/rotate_now.ts")),
+    withAction(caRotateBeginCommand, () => import("./ca/rotate_begin.ts")),
+    withAction(caRotateStatusCommand, () => import("./ca/rotate_status.ts")),
+    withAction(caRotateSwitchCommand, async () => (await import("./ca/rotate_steps.ts")).switchAction),
+    withAction(caRotateFinishCommand, async () => (await import("./ca/rotate_steps.ts")).finishAction),
+    withAction(caRotateAbortCommand, async () => (await import("./ca/rotate_steps.ts")).abortAction),
     withAction(caRequestCommand, () => import("./ca/request.ts")),
     withAction(caCeremonyCommand, () => import("./ca/ceremony.ts")),
     withAction(caSharesCreateCommand, async () => (await import("./ca/shares.ts")).createSharesAction),

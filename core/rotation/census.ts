@@ -37,9 +37,11 @@ export interface CensusRow {
   readonly command: string | undefined;
 }
 
-/** What is asked of the census beside the register: the rotation, the reports and the time. */
+/** The facts that the census takes beside the register. */
 export interface CensusInput {
   readonly rotation: CaRotation;
+  /** SHA-256 (hex) of the CAs whose clients the servers accept; undefined when they are unknown. */
+  readonly clientCas?: ReadonlySet<string> | undefined;
   readonly reports: Iterable<TrustReport>;
   readonly now: Date;
 }
@@ -104,8 +106,11 @@ export class Census {
     if (spec.isCA === true || spec.source === "ca" || spec.source === "serving") return;
     const isClient = spec.usages?.includes("client auth") ?? false;
     const { retiring, staying, needsTrust } = this.#direction;
-    const isConcerned = spec.issuerFingerprint === retiring || spec.issuerFingerprint === staying;
-    if (!isConcerned && !(isClient && needsTrust)) return;
+    const { issuerFingerprint = "" } = spec;
+    const isConcerned = issuerFingerprint === retiring || issuerFingerprint === staying;
+    // A client of another CA has to trust the new one too, unless that other CA is trusted no more itself.
+    const isAccepted = this.#input.clientCas?.has(issuerFingerprint) ?? true;
+    if (!isConcerned && !(isClient && needsTrust && isAccepted)) return;
     const held = this.#find(record, isClient);
     const certificate = {
       sequence: spec.sequence,
@@ -273,7 +278,9 @@ function listFingerprints(pem: string): readonly string[] {
 }
 
 /** The command for a stock kubelet with the files of kubeadm, which reads them again. It is run on the machine. */
-const FETCH_TRUST = "tlsboot trust fetch --kubeconfig /etc/kubernetes/kubelet.conf --out /etc/kubernetes/pki/ca.crt";
+const FETCH_TRUST =
+  "tlsboot trust fetch --signer-name kubernetes.io/kube-apiserver-serving --kubeconfig /etc/kubernetes/kubelet.conf " +
+  "--out /etc/kubernetes/pki/ca.crt";
 
 /** Returns the command that gives a machine or a user the new CA and a certificate of it. */
 function findCommand(
@@ -284,7 +291,7 @@ function findCommand(
   if (state === "ready" || state === "renewalDue") return undefined;
   const word = shellWord(name);
   if (kind === "node" && state === "doesNotTrust") return FETCH_TRUST;
-  if (kind === "node") return `tlsboot token create --node ${word} --print-join-command`;
+  if (kind === "node") return `tlsboot token create --node ${word} --approve --print-join-command`;
   if (kind === "certificate") return `tlsboot describe certificate ${old?.serialNumber ?? ""}`;
   return isMaster ? `tlsboot kubeconfig admin --user ${word}` : `tlsboot kubeconfig user ${word}`;
 }

@@ -209,14 +209,15 @@ test("Census names each machine and user with the command that makes it ready, t
   );
   assert.deepEqual(rows.map(({ kind, name, isLeftBehind, command }) => [kind, name, isLeftBehind, command]), [
     ["user", "alice", true, "tlsboot kubeconfig user alice"],
-    ["node", "n2", false, "tlsboot token create --node n2 --print-join-command"],
-    ["node", "n10", true, "tlsboot token create --node n10 --print-join-command"],
+    ["node", "n2", false, "tlsboot token create --node n2 --approve --print-join-command"],
+    ["node", "n10", true, "tlsboot token create --node n10 --approve --print-join-command"],
     ["user", "ops", false, "tlsboot kubeconfig admin --user ops"],
     [
       "node",
       "n4",
       false,
-      "tlsboot trust fetch --kubeconfig /etc/kubernetes/kubelet.conf --out /etc/kubernetes/pki/ca.crt",
+      "tlsboot trust fetch --signer-name kubernetes.io/kube-apiserver-serving --kubeconfig /etc/kubernetes/kubelet.conf " +
+      "--out /etc/kubernetes/pki/ca.crt",
     ],
     ["certificate", "CN=web.example.org", false, "tlsboot describe certificate 0abc"],
     ["node", "n3", false, undefined],
@@ -228,6 +229,17 @@ test("Census names each machine and user with the command that makes it ready, t
     ["renewalDue", 0],
     ["ready", 1],
   ]);
+});
+
+test("Census does not count clients of a CA that is trusted no more", () => {
+  const other = "f".repeat(64);
+  const rows = (clientCas: ReadonlySet<string>) => {
+    const census = new Census({ rotation: createRotation(), reports: [], now: NOW, clientCas });
+    for (const record of createRecords([client("n1"), client("n2", { issuerFingerprint: other })])) census.add(record);
+    return census.take().map(({ name }) => name);
+  };
+  assert.deepEqual(rows(new Set([OLD, NEW])), ["n1"]);
+  assert.deepEqual(rows(new Set([OLD, NEW, other])), ["n1", "n2"]);
 });
 
 test("isNamed() knows the forms in which a machine or a user is typed", () => {

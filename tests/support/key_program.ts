@@ -14,17 +14,28 @@ export type Breakage =
   | "waits for four others"
   | "prints no public key";
 
-/** Writes the program and its key; answers the program's path. Each run adds a line to the file `runs`. */
+/**
+ * Writes the program and its key; answers the program's path. Each run adds a line to the file `runs`. With a next key, it
+ * uses the one of the certificate, and the next one for a certificate `next-…` that does not exist yet.
+ */
 export async function writeKeyProgram(
   folder: TempFolder,
   keyPem: string,
   breakage: Breakage = "none",
+  nextKeyPem: string = keyPem,
 ): Promise<string> {
   await writeFile(folder.join("held.key"), keyPem, { mode: 0o600 });
+  await writeFile(folder.join("next.key"), nextKeyPem, { mode: 0o600 });
   const source = `
-import { createPrivateKey, createPublicKey, sign } from "node:crypto";
-import { appendFileSync, readFileSync } from "node:fs";
-const key = createPrivateKey(readFileSync(${JSON.stringify(folder.join("held.key"))}));
+import { createPrivateKey, createPublicKey, sign, X509Certificate } from "node:crypto";
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
+const held = createPrivateKey(readFileSync(${JSON.stringify(folder.join("held.key"))}));
+const next = createPrivateKey(readFileSync(${JSON.stringify(folder.join("next.key"))}));
+const file = process.env.TLSBOOT_CA_CERTIFICATE;
+const isNext = existsSync(file)
+  ? new X509Certificate(readFileSync(file)).publicKey.equals(createPublicKey(next))
+  : file.includes("next-");
+const key = isNext ? next : held;
 const [verb, algorithm] = process.argv.slice(2);
 const breakage = ${JSON.stringify(breakage)};
 appendFileSync(${JSON.stringify(folder.join("runs"))}, verb + " " + process.env.TLSBOOT_CA_CERTIFICATE + "\\n");

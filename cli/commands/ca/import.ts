@@ -19,6 +19,14 @@ export interface ImportedAuthority {
   readonly key: { readonly pem: string; readonly opened: PrivateKey } | undefined;
 }
 
+/** The flags that name the files of a CA, for messages. */
+export interface CaFileFlags {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+const IMPORT_FLAGS: CaFileFlags = { certificate: "--import-cert", key: "--import-key" };
+
 /** The minimum size of an RSA key of a CA (NIST SP 800-57 part 1: 112 bits of security). */
 const MIN_RSA_BITS = 2048;
 const ANY_USAGE = "2.5.29.37.0";
@@ -33,13 +41,14 @@ export async function readImportedAuthority(
   paths: { readonly certificate: string; readonly key: string | undefined },
   now: Date,
   { files, keys }: { readonly files: FilePort; readonly keys: CaKeys },
+  flags: CaFileFlags = IMPORT_FLAGS,
 ): Promise<ImportedAuthority> {
-  const certificatePem = await readFlagFile(paths.certificate, "--import-cert", files);
+  const certificatePem = await readFlagFile(paths.certificate, flags.certificate, files);
   const hint = "give the CA first, behind it its issuers, and the CA's key";
   const certificates = parseAuthorityCertificates(certificatePem);
   if (!certificates.ok) throw refused(paths.certificate, certificates.error, hint);
   assertUsable(certificates.value, paths.certificate, now);
-  const key = paths.key === undefined ? undefined : await readKey(paths.key, files, keys);
+  const key = paths.key === undefined ? undefined : await readKey(paths.key, flags.key, files, keys);
   const caKey = key === undefined ? await openProgram(paths.certificate, keys) : createCaKey(key.opened);
   const authority = await joinAuthority(certificates.value, caKey);
   if (!authority.ok) throw refused(paths.certificate, authority.error, hint);
@@ -48,10 +57,11 @@ export async function readImportedAuthority(
 
 async function readKey(
   path: string,
+  flag: string,
   files: FilePort,
   keys: CaKeys,
 ): Promise<{ readonly pem: string; readonly opened: PrivateKey }> {
-  const pem = await readFlagFile(path, "--import-key", files);
+  const pem = await readFlagFile(path, flag, files);
   await checkPrivateFile(path, files);
   const key = await openPrivateKey(pem, path, keys.passphrases.getForOpening);
   if (!key.ok) throw refused(path, key.error, "give the PEM file of the CA's key");

@@ -1,6 +1,7 @@
 /** Gets a certificate for a person, writes their kubeconfig, and reports their permissions. */
 import { resolve } from "node:path";
 import { createApiClient } from "../../../client/objects/api.ts";
+import { reportTrust } from "../../../client/objects/trust_bundles.ts";
 import { createConnector, readClientPair, readCluster } from "../../../client/transport/connect.ts";
 import type { CredentialTarget } from "../../../client/certificate/pair_folder.ts";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
@@ -12,6 +13,7 @@ import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/certificates_v1
 import type { KubeconfigCluster } from "../../../core/kube/kubeconfig.ts";
 import type { ResolvedCluster } from "../../../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
+import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { KubeconfigUserFlags } from "./flags.ts";
 import { type ApiConnection, connect } from "../../api/connection.ts";
@@ -73,7 +75,8 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
   const until = formatTime(outcome.pair.leaf.notAfter);
   io.stderr.write(line`${name} has access until ${until}: kubectl --kubeconfig ${shellWord(shownPath)} auth whoami\n`);
   reportLoopback(cluster.server, io);
-  const rights = await askRights(connection.cluster, outcome.pair, files, { path, io, signal });
+  const person = { pair: outcome.pair, caPem: cluster.certificateAuthorityData ?? "" };
+  const rights = await askRights(connection.cluster, person, files, { path, io, signal });
   reportRights(rights, { name, settings, io, shownPath });
   return EXIT.done;
 }
@@ -130,12 +133,20 @@ function approveWith({ api }: ApiConnection, io: Io): ApproveSubmitted {
   };
 }
 
+/** The contents of a person's new kubeconfig. */
+interface NewPerson {
+  readonly pair: CredentialPair;
+  /** The CAs that the kubeconfig trusts. */
+  readonly caPem: string;
+}
+
 /**
- * Sends a request to the API as the person, which also tests the certificate. Undefined when the API does not answer.
+ * Sends requests to the API as the person, which also tests the certificate. Undefined when the API does not answer. While
+ * a CA is being replaced, it also reports that the person trusts both.
  */
 async function askRights(
   cluster: ResolvedCluster,
-  pair: CredentialPair,
+  { pair, caPem }: NewPerson,
   files: FilePort,
   { path, io, signal }: { readonly path: string; readonly io: Io; readonly signal: AbortSignal },
 ): Promise<SelfSubjectRulesReview["status"] | undefined> {
@@ -151,7 +162,12 @@ async function askRights(
     kind: "SelfSubjectRulesReview",
     spec: { namespace: "default" },
   };
+  const bundle = parseCaBundle(caPem);
   try {
+    if (bundle.ok && bundle.value.length > 1) {
+      const fingerprints = bundle.value.map(({ sha256Fingerprint }) => sha256Fingerprint);
+      await reportTrust(transport, fingerprints, { clock: io.clock }, signal);
+    }
     const answer = await createApiClient(transport, { clock: io.clock }).requestJson({
       method: "POST",
       path: "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",

@@ -1,0 +1,289 @@
+/** The commands `tlsboot ca rotate …`: flags, help and examples. */
+import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
+import { ROTATABLE_CAS } from "../../../core/rotation/ca_rotation.ts";
+import { API_FLAGS, CA_KEY_FLAGS } from "../../flags/common.ts";
+import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
+import { argument, defineCommand } from "../../framework/command.ts";
+import {
+  choiceFlag,
+  directoryFlag,
+  durationFlag,
+  fileFlag,
+  listFlag,
+  switchFlag,
+  textFlag,
+} from "../../framework/flags.ts";
+import { PERMIT_FLAGS } from "./flags.ts";
+
+const NAME_ARGUMENT = argument("NAME", "The CA, by the name of its file below pki/; ca without one", {
+  optional: true,
+  completion: { kind: "suggestions", suggestions: ROTATABLE_CAS },
+});
+
+const TIMEOUT_FLAG = durationFlag({
+  default: "5m",
+  isCommandLineOnly: true,
+  summary: "How long to wait for the servers; 0 waits without an end. The rotation goes on all the same.",
+});
+
+const OVER_FLAG = durationFlag({
+  default: "1h",
+  isCommandLineOnly: true,
+  summary: "Time over which nodes renew their certificates, each at its own moment.",
+});
+
+/** The flags of a new CA. Without one of them, the new CA is like the old one. */
+export const NEXT_CA_FLAGS = {
+  certFile: fileFlag({
+    isCommandLineOnly: true,
+    summary:
+      "Take this CA instead of making one: PEM, the CA first, then each issuer up to the root; with --key-file, " +
+      "or with --signing-key-command.",
+  }),
+  keyFile: fileFlag({ isCommandLineOnly: true, summary: "Key of --cert-file, PEM, readable by its owner only." }),
+  commonName: textFlag({
+    isCommandLineOnly: true,
+    summary: "Common name of the new CA. Without it, the name of the old one with the next number: tlsboot-ca-2.",
+  }),
+  duration: durationFlag({
+    isCommandLineOnly: true,
+    summary: "Lifetime of the new CA. Without it, that of the old one.",
+  }),
+  keyAlgorithm: choiceFlag({
+    choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
+    placeholder: "ALGORITHM",
+    isCommandLineOnly: true,
+    summary: "Algorithm of the new key. Without it, that of the old one.",
+  }),
+  featureGates: FEATURE_GATES_FLAG,
+  permitDns: {
+    ...PERMIT_FLAGS.permitDns,
+    isCommandLineOnly: true,
+    summary:
+      "DNS names that the new CA may certify, as in tlsboot ca init. Without this and --permit-ip, those of the " +
+      "old one.",
+  },
+  permitIp: {
+    ...PERMIT_FLAGS.permitIp,
+    isCommandLineOnly: true,
+    summary: "IP addresses that the new CA may certify, as in tlsboot ca init.",
+  },
+  serviceAccountSigningKeyFile: fileFlag({
+    summary: "The servers' --service-account-signing-key-file, under which the new key travels to them. Without it, " +
+      "pki/sa.key in --data-dir.",
+  }),
+  ...CA_KEY_FLAGS,
+} as const;
+
+const ROTATE_FLAGS = {
+  ...API_FLAGS,
+  ...NEXT_CA_FLAGS,
+  now: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Replace the CA at once, because its key has leaked: all its certificates are refused from now on.",
+  }),
+  inventory: fileFlag({
+    isCommandLineOnly: true,
+    summary: "Machines that get a new token, a file of kind Inventory, as in tlsboot token create --for-inventory.",
+  }),
+  out: directoryFlag({
+    isCommandLineOnly: true,
+    summary: "Folder for the join files of the machines in --inventory. Existing files are never replaced.",
+  }),
+  ttl: durationFlag({ default: "24h", isCommandLineOnly: true, summary: "Lifetime of the new tokens." }),
+  yes: switchFlag({ isCommandLineOnly: true, summary: "Do not ask for confirmation." }),
+  timeout: TIMEOUT_FLAG,
+} as const;
+
+/** The type of the flags of `ca rotate`. */
+export type CaRotateFlags = typeof ROTATE_FLAGS;
+
+/** The command that replaces a CA at once. */
+export const caRotateCommand = defineCommand({
+  path: ["ca", "rotate"],
+  summary: "Replace a CA, step by step or at once",
+  description: `Replace a CA of a running installation.
+
+ Step by step, without an interruption, use its commands: begin makes the new CA and lets everyone trust both; status
+ shows which machines do; switch lets the new CA sign and nodes renew; finish ends the trust in the old one; abort goes
+ back. Every command can be repeated, and waits for all servers of the installation.
+
+ --now is for a key that has leaked. Every server refuses the certificates of the old CA at once, so all machines and
+ people lose access and join again: machines by the join files that are written into --out for the machines of
+ --inventory, people by a new kubeconfig. The command runs where the data directory of a server is, and does not need the
+ old key. It asks for confirmation. Repeated within an hour it does not replace the CA again, but writes the join files
+ that are missing.`,
+  group: "Key and File Commands",
+  args: [NAME_ARGUMENT],
+  flags: ROTATE_FLAGS,
+  examples: [
+    { comment: "Begin to replace the CA", command: "tlsboot ca rotate begin" },
+    {
+      comment: "The key of the CA has leaked: replace it, with a join file for each machine",
+      command: "tlsboot ca rotate --now --inventory inventory.yaml --out joins",
+    },
+  ],
+  exitCodes: {
+    0: "the CA is replaced",
+    3: "not confirmed, or a server is down that has to follow; run tlsboot ca rotate status",
+  },
+});
+
+const BEGIN_FLAGS = { ...API_FLAGS, ...NEXT_CA_FLAGS, timeout: TIMEOUT_FLAG } as const;
+
+/** The type of the flags of `ca rotate begin`. */
+export type CaRotateBeginFlags = typeof BEGIN_FLAGS;
+
+/** The command that begins a rotation. */
+export const caRotateBeginCommand = defineCommand({
+  path: ["ca", "rotate", "begin"],
+  summary: "Make a new CA, and let everyone trust both",
+  description: `Make a new CA, or take one, and let everyone trust both. The old CA goes on signing.
+
+ The command runs where the data directory of a server is, because it needs the key of the old CA: the new CA is also
+ signed by the old one, so that clients that trust the old one only accept the server later. All servers of the
+ installation follow: cluster-info, kube-root-ca.crt, the trust bundle and kubeconfigs carry both CAs. Machines with
+ tlsboot bootstrap --rotate-certificates fetch them by themselves, others with tlsboot trust fetch.
+
+ The new CA must not end before the old one, nor exclude names of certificates that are in use. Its key travels to the
+ other servers in a Secret, encrypted under the key of service account tokens, and under the passphrase of the old key if
+ it has one.`,
+  group: "Key and File Commands",
+  args: [NAME_ARGUMENT],
+  flags: BEGIN_FLAGS,
+  examples: [
+    { comment: "Make a CA like the present one", command: "tlsboot ca rotate begin" },
+    {
+      comment: "Take a new intermediate CA of your organization",
+      command: "tlsboot ca rotate begin --cert-file chain.pem --key-file intermediate.key",
+    },
+    { comment: "Replace one CA of a split installation", command: "tlsboot ca rotate begin client-ca" },
+  ],
+  exitCodes: { 0: "every server trusts both CAs", 1: "failed, or another rotation is in progress" },
+});
+
+const STATUS_FLAGS = {
+  ...API_FLAGS,
+  output: choiceFlag({
+    short: "o",
+    choices: ["wide", "json", "yaml"],
+    summary: "Output format. Without it, the machines and users that are not ready; wide shows all.",
+  }),
+  wait: durationFlag({
+    isCommandLineOnly: true,
+    summary:
+      "How long to wait until everyone is ready for the next step; 0 waits without an end. Without it, not at all.",
+  }),
+} as const;
+
+/** The type of the flags of `ca rotate status`. */
+export type CaRotateStatusFlags = typeof STATUS_FLAGS;
+
+/** The command that shows the progress of a rotation. */
+export const caRotateStatusCommand = defineCommand({
+  path: ["ca", "rotate", "status"],
+  summary: "Show which machines are ready for the next step",
+  description: `Show the progress of a rotation: its servers, and the machines and users by their state.
+
+ The census is taken from the register of issued certificates, from what clients report about the CAs that they trust, and
+ from the certificates with which the servers have seen them. For each machine and user that is not ready it shows the
+ command that makes it so; commands for a machine that trusts only the old CA are run there.
+
+ Without NAME it shows every rotation that is in progress.`,
+  group: "Key and File Commands",
+  args: [NAME_ARGUMENT],
+  flags: STATUS_FLAGS,
+  examples: [
+    { comment: "Show what is not ready", command: "tlsboot ca rotate status" },
+    { comment: "Wait until every machine is ready", command: "tlsboot ca rotate status --wait 1h" },
+    {
+      comment: "List the machines that are not",
+      command: "tlsboot ca rotate status ca -o json | jq -r '.machines[] | select(.isReady | not) | .name'",
+    },
+  ],
+  exitCodes: { 0: "everyone is ready, or no rotation is in progress", 3: "someone is not ready, or a server is not" },
+});
+
+const SWITCH_FLAGS = { ...API_FLAGS, over: OVER_FLAG, timeout: TIMEOUT_FLAG } as const;
+
+/** The type of the flags of `ca rotate switch`. */
+export type CaRotateSwitchFlags = typeof SWITCH_FLAGS;
+
+/** The command that lets the new CA sign. */
+export const caRotateSwitchCommand = defineCommand({
+  path: ["ca", "rotate", "switch"],
+  summary: "Sign with the new CA",
+  description: `Sign with the new CA, and let nodes renew their certificates. Both CAs stay trusted.
+
+ Every server gets a certificate of the new CA, and shows it with the cross-signed one, so that clients that trust the
+ old CA only still accept it. Machines with tlsboot bootstrap --rotate-certificates renew by themselves, spread over
+ --over.`,
+  group: "Key and File Commands",
+  args: [NAME_ARGUMENT],
+  flags: SWITCH_FLAGS,
+  examples: [
+    { comment: "Sign with the new CA", command: "tlsboot ca rotate switch" },
+    { comment: "Let the nodes renew within ten minutes", command: "tlsboot ca rotate switch --over 10m" },
+  ],
+  exitCodes: { 0: "every server signs with the new CA" },
+});
+
+const FINISH_FLAGS = {
+  ...API_FLAGS,
+  leaveBehind: listFlag({
+    placeholder: "NAME",
+    isCommandLineOnly: true,
+    summary: "Machines, users and servers that may lose access: n7, node/n7, user/alice, or the name of a server.",
+  }),
+  timeout: TIMEOUT_FLAG,
+} as const;
+
+/** The type of the flags of `ca rotate finish`. */
+export type CaRotateFinishFlags = typeof FINISH_FLAGS;
+
+/** The command that ends the trust in the old CA. */
+export const caRotateFinishCommand = defineCommand({
+  path: ["ca", "rotate", "finish"],
+  summary: "Trust the old CA no more",
+  description: `Trust the old CA no more. Its certificates are refused from then on, and clients drop it.
+
+ The command refuses while a machine or a user would lose access, and lists them with the command for each. --leave-behind
+ names those that may, such as machines that are gone. There is no way back from this step.`,
+  group: "Key and File Commands",
+  args: [NAME_ARGUMENT],
+  flags: FINISH_FLAGS,
+  examples: [
+    { comment: "Finish", command: "tlsboot ca rotate finish" },
+    { comment: "Finish, though n7 and alice lose access", command: "tlsboot ca rotate finish --leave-behind n7,alice" },
+  ],
+  exitCodes: { 0: "the old CA is trusted nowhere", 3: "someone would lose access; nothing is changed" },
+});
+
+const ABORT_FLAGS = {
+  ...API_FLAGS,
+  over: OVER_FLAG,
+  leaveBehind: FINISH_FLAGS.leaveBehind,
+  timeout: TIMEOUT_FLAG,
+} as const;
+
+/** The type of the flags of `ca rotate abort`. */
+export type CaRotateAbortFlags = typeof ABORT_FLAGS;
+
+/** The command that goes back to the old CA. */
+export const caRotateAbortCommand = defineCommand({
+  path: ["ca", "rotate", "abort"],
+  summary: "Go back to the old CA",
+  description: `Go back to the old CA.
+
+ Before switch, the rotation is deleted, and the new CA is trusted nowhere. After switch, the old CA signs again and nodes
+ renew back, spread over --over; when no certificate of the new CA is in use any more, run the command again to delete the
+ rotation. A rotation that is finished, or that was begun with --now, has no way back.`,
+  group: "Key and File Commands",
+  args: [NAME_ARGUMENT],
+  flags: ABORT_FLAGS,
+  examples: [{ comment: "Go back", command: "tlsboot ca rotate abort" }],
+  exitCodes: {
+    0: "the old CA signs, and the rotation is deleted if nothing depends on it",
+    3: "certificates of the new CA are in use; nothing is changed",
+  },
+});

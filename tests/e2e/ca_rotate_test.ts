@@ -1,0 +1,312 @@
+/** The commands `tlsboot ca rotate …` against a running instance: a whole rotation, ways back, and what is refused. */
+import assert from "node:assert/strict";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { isAppError } from "../../core/errors.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { isRecord } from "../../core/lib/record.ts";
+import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import { buildCsr } from "../support/csr_builder.ts";
+import { eventually } from "../support/eventually.ts";
+import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
+import { writeKeyProgram } from "../support/key_program.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const NODE = ["--hostname-override", "n1", "--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
+const FETCH = [
+  ...["trust", "fetch", "--signer-name", "kubernetes.io/kube-apiserver-serving"],
+  ...["--kubeconfig", "n1/kubeconfig", "--out", "n1/ca.crt"],
+];
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+
+function run(folder: TempFolder, ...args: readonly string[]): Promise<CapturedRun> {
+  return runCaptured(args, {
+    cwd: folder.path,
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+    env: { TLSBOOT_DATA_DIR: "data", NO_COLOR: "1" },
+  });
+}
+
+async function succeed(folder: TempFolder, ...args: readonly string[]): Promise<CapturedRun> {
+  const done = await run(folder, ...args);
+  assert.equal(done.code, 0, `tlsboot ${args.join(" ")}: ${done.stdout}${done.stderr}`);
+  return done;
+}
+
+/** Runs a command that must not succeed, and returns what it printed. */
+async function fail(folder: TempFolder, code: number, ...args: readonly string[]): Promise<string> {
+  const done = await run(folder, ...args);
+  assert.equal(done.code, code, `tlsboot ${args.join(" ")}: ${done.stdout}${done.stderr}`);
+  return done.stdout + done.stderr;
+}
+
+/** Reads the state of each machine and user, by name. */
+async function readStates(folder: TempFolder): Promise<Readonly<Record<string, unknown>>> {
+  const { stdout } = await run(folder, "ca", "rotate", "status", "ca", "-o", "json");
+  const facts: unknown = JSON.parse(stdout);
+  assert.ok(isRecord(facts) && Array.isArray(facts["machines"]));
+  return Object.fromEntries(facts["machines"].map(({ name, state }: Record<string, unknown>) => [name, state]));
+}
+
+/** Fetches the trust bundle as the node until it has both CAs, which the node then reports. */
+async function waitForTrust(folder: TempFolder): Promise<void> {
+  await eventually("n1 trusts both CAs", async () => {
+    await succeed(folder, ...FETCH);
+    return (await readStates(folder))["n1"] === "ready" ? true : undefined;
+  });
+}
+
+async function readCaNames(kubeconfig: string): Promise<readonly string[]> {
+  const config = parseKubeconfig(await readFile(kubeconfig, "utf8"), kubeconfig);
+  assert.ok(config.ok);
+  const bundle = parseCaBundle(config.value.clusters[0]?.cluster.certificateAuthorityData ?? "");
+  assert.ok(bundle.ok);
+  return bundle.value.map(({ subject }) => subject.commonName).sort();
+}
+
+/** Waits until the kubeconfig of the administrator trusts the old CA alone. */
+async function waitForOldCa(data: string): Promise<void> {
+  await eventually("only the old CA in admin.kubeconfig", async () => {
+    const names = await readCaNames(`${data}/admin.kubeconfig`);
+    return names.join() === "tlsboot-ca" ? true : undefined;
+  });
+}
+
+async function isAccepted(kubeconfig: string): Promise<boolean> {
+  await using connected = await connectWith(kubeconfig);
+  try {
+    await connected.api.requestJson({ method: "GET", path: "/version" }, quiet);
+    return true;
+  } catch (error) {
+    if (isAppError(error, "unauthorized")) return false;
+    throw error;
+  }
+}
+
+/** Copies a kubeconfig without the CA of the server, so that only the credential decides. */
+async function copyWithoutCa(from: string, to: string): Promise<string> {
+  const text = await readFile(from, "utf8");
+  await writeFile(to, text.replace(/certificate-authority-data: .*/, "insecure-skip-tls-verify: true"));
+  return to;
+}
+
+test("ca rotate begin, status, switch and finish replace the CA under a node and an administrator", async () => {
+  await using folder = await createTempFolder();
+  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
+  const oldAdmin = await copyWithoutCa(`${instance.data}/admin.kubeconfig`, folder.join("old.kubeconfig"));
+
+  const begun = await succeed(folder, "ca", "rotate", "begin");
+  assert.match(begun.stdout, /^Servers: +1 of 1 have adopted Trust$/m);
+  assert.match(begun.stderr, /^next: tlsboot ca rotate status --wait 1h, and then: tlsboot ca rotate switch$/m);
+  assert.deepEqual(await readCaNames(`${instance.data}/admin.kubeconfig`), ["tlsboot-ca", "tlsboot-ca-2"]);
+  assert.deepEqual(await readStates(folder), { n1: "notSeen", "kubernetes-admin": "ready" });
+  assert.match(await fail(folder, 3, "ca", "rotate", "status"), /^n1 +node +not seen since .+ tlsboot token create/m);
+  assert.match(await fail(folder, 1, "ca", "rotate", "finish"), /the new CA does not sign yet/);
+  const again = await succeed(folder, "ca", "rotate", "begin", "--common-name", "tlsboot-ca-2");
+  assert.match(again.stderr, /^nothing to do: the rotation of ca began at .*/);
+
+  // The node learns to trust the new CA, and reports it.
+  await waitForTrust(folder);
+  assert.equal((await succeed(folder, "ca", "rotate", "status", "--wait", "1m")).code, 0);
+
+  const switched = await succeed(folder, "ca", "rotate", "switch", "--over", "10m");
+  assert.match(switched.stdout, /^Servers: +1 of 1 have adopted Switch$/m);
+  assert.match((await succeed(folder, "ca", "rotate", "switch")).stderr, /^nothing to do: .*the new CA signs/m);
+  assert.equal((await readStates(folder))["n1"], "renewalDue");
+  // A client that trusts the old CA only still reaches the server.
+  assert.ok(await isAccepted(folder.join("n1/kubeconfig")));
+
+  const refused = await fail(folder, 3, "ca", "rotate", "finish");
+  assert.match(refused, /nothing is changed: 1 machine or user would lose access/);
+  assert.match(refused, /^n1 +node +trusts both, renewal due/m);
+  const unknown = await fail(folder, 1, "ca", "rotate", "finish", "--leave-behind", "n11");
+  assert.match(unknown, /there is no machine, user or server "n11"[^]*did you mean "n1"\?/);
+
+  // The command that status prints for a node makes it join again.
+  await succeed(folder, "kubeconfig", "user", "alice");
+  const { stdout: join } = await succeed(folder, "token", "create", "--node", "n1", "--approve");
+  await rm(folder.join("n1"), { recursive: true });
+  await writeFile(folder.join("token"), join, { mode: 0o600 });
+  const { stdout: ca } = await succeed(folder, "ca", "show", "-o", "json");
+  const { publicKeyPin: pin } = JSON.parse(ca);
+  const target = ["--server", instance.url, "--token-file", "token", "--ca-cert-hash", pin];
+  await succeed(folder, "bootstrap", ...target, ...NODE);
+  await waitForTrust(folder);
+  assert.deepEqual(await readStates(folder), { alice: "ready", n1: "ready", "kubernetes-admin": "ready" });
+
+  assert.ok(await isAccepted(oldAdmin));
+  const finished = await succeed(folder, "ca", "rotate", "finish");
+  assert.match(finished.stderr, /^next: destroy the old key on every server: shred -u pki\/retired-ca-\*\.key$/m);
+  assert.equal(await isAccepted(oldAdmin), false);
+  assert.ok(await isAccepted(folder.join("n1/kubeconfig")));
+  assert.deepEqual(await readCaNames(`${instance.data}/admin.kubeconfig`), ["tlsboot-ca-2"]);
+  assert.match((await succeed(folder, "ca", "rotate", "finish")).stderr, /^nothing to do: /m);
+  assert.match((await succeed(folder, "ca", "rotate", "status")).stderr, /no rotation is in progress/);
+  assert.match(await fail(folder, 1, "ca", "rotate", "abort"), /cannot abort the rotation of ca: it is finished/);
+  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
+  const secret = "/api/v1/namespaces/kube-system/secrets/tlsboot-ca-rotation-ca";
+  await assert.rejects(admin.api.requestJson({ method: "GET", path: secret }, quiet), { code: "not_found" });
+});
+
+test("ca rotate abort goes back before the switch, and in two steps after it", async () => {
+  await using folder = await createTempFolder();
+  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  const before = await readFile(`${instance.data}/pki/ca.crt`, "utf8");
+  await succeed(folder, "ca", "rotate", "begin");
+  assert.match((await succeed(folder, "ca", "rotate", "abort")).stdout, /^the rotation of ca is deleted/);
+  assert.match((await succeed(folder, "ca", "rotate", "abort")).stderr, /^nothing to do/);
+  await waitForOldCa(instance.data);
+
+  await succeed(folder, "ca", "rotate", "begin", "--common-name", "another");
+  await succeed(folder, "ca", "rotate", "switch");
+  await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
+  const back = await succeed(folder, "ca", "rotate", "abort", "--over", "10m");
+  assert.match(back.stdout, /^Rotation: +ca, is being taken back/m);
+  assert.equal(await readFile(`${instance.data}/pki/ca.crt`, "utf8"), before);
+  assert.match(await fail(folder, 1, "ca", "rotate", "begin"), /and is being taken back$/m);
+  const held = await fail(folder, 3, "ca", "rotate", "abort");
+  assert.match(held, /^n1 +node +trusts both, renewal due/m);
+  assert.match((await succeed(folder, "ca", "rotate", "abort", "--leave-behind", "n1")).stdout, /is deleted/);
+  await waitForOldCa(instance.data);
+  assert.ok(await isAccepted(`${instance.data}/admin.kubeconfig`));
+});
+
+test("ca rotate begin refuses a CA that cannot replace the present one, and changes nothing", async () => {
+  await using folder = await createTempFolder();
+  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  const begin = ["ca", "rotate", "begin"];
+  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
+  const serving = {
+    name: "n2-serving",
+    signerName: "kubernetes.io/kubelet-serving",
+    commonName: "system:node:n2",
+    dnsNames: ["n2.internal"],
+    usages: ["digital signature", "server auth"],
+  };
+  await admin.api.requestJson({ method: "POST", path: CSRS, body: await buildCsr(serving) }, quiet);
+  await succeed(folder, "approve", "csr/n2-serving");
+  const permitted = ["--permit-dns", "localhost", "--permit-dns", "example.org"];
+  await eventually("the certificate of n2", async () => {
+    const { stdout } = await succeed(folder, "get", "certificates", "--name", "n2.internal", "-o", "name");
+    return stdout === "" ? undefined : true;
+  });
+  const excluded = await fail(folder, 1, ...begin, ...permitted, "--permit-ip", "127.0.0.1", "--permit-ip", "::1");
+  assert.match(excluded, /name constraints exclude names that are in use/);
+  assert.match(excluded, /system:node:n2.*: DNS name "n2\.internal" is not permitted by any constraint/);
+  assert.match(await fail(folder, 1, ...begin, "--permit-ip", "10.0.0.0/8"), /the server: IP address "127\.0\.0\.1"/);
+  assert.match(await fail(folder, 1, ...begin, "--duration", "48h"), /it ends at .* before the present CA, which ends/);
+  assert.match(await fail(folder, 2, ...begin, "client-ca"), /there is no CA "client-ca"/);
+  assert.match(await fail(folder, 2, ...begin, "--key-file", "x.key"), /--key-file needs --cert-file/);
+
+  const [root, other] = [await createSigningCa({ commonName: "root" }), await createSigningCa()];
+  const intermediate = await createIntermediateCa(root);
+  const chain = intermediate.certificatePem + root.certificatePem;
+  await writeFile(folder.join("short.crt"), chain);
+  await writeFile(folder.join("short.key"), intermediate.keyPem, { mode: 0o600 });
+  await writeFile(folder.join("other.key"), other.keyPem, { mode: 0o600 });
+  const take = (certificate: string, key: string) => [...begin, "--cert-file", certificate, "--key-file", key];
+  assert.match(await fail(folder, 1, ...take("short.crt", "other.key")), /private key does not match public key/);
+  assert.match(await fail(folder, 1, ...take("short.crt", "short.key")), /it ends at .* before the present CA/);
+  assert.match(await fail(folder, 1, ...take("data/pki/ca.crt", "data/pki/ca.key")), /it is the present CA/);
+  assert.match(await fail(folder, 1, ...take("data/pki/apiserver.crt", "data/pki/apiserver.key")), /is not a CA/);
+  assert.match((await succeed(folder, "ca", "rotate", "status")).stderr, /no rotation is in progress/);
+  assert.deepEqual((await readdir(`${instance.data}/pki`)).filter((name) => /next|old|retired/.test(name)), []);
+
+  await succeed(folder, ...begin);
+  assert.match(await fail(folder, 1, ...begin, "--common-name", "x"), /is in progress since .*, with another name/);
+  assert.match(await fail(folder, 1, ...take("short.crt", "short.key")), /is in progress since .*, with another CA/);
+});
+
+test("ca rotate --now refuses the certificates of a leaked key at once, and each machine joins again with its file", async () => {
+  await using folder = await createTempFolder();
+  const nodes = ["n1", "n2"].map((name) => `  - name: ${name}\n`).join("");
+  await writeFile(folder.join("inventory.yaml"), `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes}`);
+  await using instance = await startInstanceProcess(folder, ["--auto-approve", "--inventory", "inventory.yaml"]);
+  await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
+  const oldNode = await copyNode(folder);
+  const oldAdmin = await copyWithoutCa(`${instance.data}/admin.kubeconfig`, folder.join("old.kubeconfig"));
+  assert.ok(await isAccepted(oldNode));
+  const now = ["ca", "rotate", "--now", "--inventory", "inventory.yaml", "--out", "joins"];
+  assert.match(await fail(folder, 1, ...now), /are refused from now on, and --yes is missing/);
+  assert.match(await fail(folder, 2, ...now.slice(0, 5), "--yes"), /--inventory and --out go together/);
+  assert.ok(await isAccepted(oldAdmin));
+  // The old key may be lost, too.
+  await rm(`${instance.data}/pki/ca.key`);
+  const done = await succeed(folder, ...now, "--yes");
+  assert.match(done.stdout, /^joins\/n1\.kubeconfig\njoins\/n2\.kubeconfig\n/);
+  assert.equal(await isAccepted(oldNode), false);
+  assert.equal(await isAccepted(oldAdmin), false);
+  assert.ok(await isAccepted(`${instance.data}/admin.kubeconfig`));
+  assert.deepEqual(await readCaNames(folder.join("joins/n1.kubeconfig")), ["tlsboot-ca-2"]);
+  const again = await succeed(folder, ...now, "--yes");
+  assert.match(again.stderr, /^nothing to do: the rotation of ca finished at [^]*n1: kept the join file/);
+
+  const join = ["bootstrap", "--bootstrap-kubeconfig", "joins/n1.kubeconfig", ...NODE];
+  assert.match(await fail(folder, 3, ...join, "--wait", "5s"), /hint: rm -f n1\/kubeconfig .* && tlsboot bootstrap/);
+  await rm(folder.join("n1"), { recursive: true });
+  await succeed(folder, ...join);
+  assert.ok(await isAccepted(folder.join("n1/kubeconfig")));
+});
+
+/** Copies the kubeconfig of the node without the CA of the server. Its pair stays where the files of the node are. */
+async function copyNode(folder: TempFolder): Promise<string> {
+  const text = await readFile(folder.join("n1/kubeconfig"), "utf8");
+  const pair = folder.join("n1-old.pem");
+  await writeFile(pair, await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8"), { mode: 0o600 });
+  const copied = text
+    .replace(/certificate-authority(-data)?: .*/, "insecure-skip-tls-verify: true")
+    .replace(/client-certificate: .*/, `client-certificate: ${pair}`)
+    .replace(/client-key: .*/, `client-key: ${pair}`);
+  await writeFile(folder.join("n1-old.kubeconfig"), copied);
+  return folder.join("n1-old.kubeconfig");
+}
+
+test("ca rotate keeps the new key under the passphrase of the old one", async () => {
+  await using folder = await createTempFolder();
+  await writeFile(folder.join("passphrase"), "open sesame\n", { mode: 0o600 });
+  const passphrase = ["--ca-passphrase-file", "passphrase"];
+  await succeed(folder, "ca", "init", ...passphrase);
+  await using instance = await startInstanceProcess(folder, ["--auto-approve", ...passphrase]);
+  assert.match(await fail(folder, 1, "ca", "rotate", "begin"), /there is no passphrase/);
+  await succeed(folder, "ca", "rotate", "begin", ...passphrase);
+  assert.match(await readFile(`${instance.data}/pki/next-ca.key`, "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
+  await succeed(folder, "ca", "rotate", "switch");
+  await succeed(folder, "ca", "rotate", "finish");
+  assert.match(await readFile(`${instance.data}/pki/ca.key`, "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
+  await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
+});
+
+test("ca rotate takes the new key of a program, which must be another one", async () => {
+  await using folder = await createTempFolder();
+  const [held, next] = [await createSigningCa(), await createSigningCa()];
+  const program = await writeKeyProgram(folder, held.keyPem, "none", next.keyPem);
+  const command = ["--signing-key-command", program];
+  await succeed(folder, "ca", "init", ...command);
+  await using instance = await startInstanceProcess(folder, ["--auto-approve", ...command]);
+  await succeed(folder, "ca", "rotate", "begin", ...command);
+  await succeed(folder, "ca", "rotate", "switch");
+  await succeed(folder, "ca", "rotate", "finish");
+  assert.deepEqual((await readdir(`${instance.data}/pki`)).filter((name) => name.endsWith("ca.key")), []);
+  await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
+  assert.match(await fail(folder, 1, "ca", "rotate", "begin", ...command), /it has the key of the present CA/);
+});
+
+test("ca rotate replaces one CA of a split installation, which nodes need not trust", async () => {
+  await using folder = await createTempFolder();
+  await succeed(folder, "ca", "init", "--split");
+  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  await succeed(folder, "bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...NODE);
+  await succeed(folder, "ca", "rotate", "begin", "client-ca");
+  await succeed(folder, "ca", "rotate", "switch", "client-ca");
+  const { stdout } = await succeed(folder, "ca", "rotate", "status", "client-ca", "-o", "wide");
+  assert.match(stdout, /^Ready: +1 of 1 machines and users$/m);
+  await succeed(folder, "ca", "rotate", "finish", "client-ca");
+  assert.ok(await isAccepted(`${instance.data}/admin.kubeconfig`));
+  assert.ok(await isAccepted(folder.join("n1/kubeconfig")));
+});
