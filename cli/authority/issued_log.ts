@@ -8,7 +8,9 @@ import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { syncDirectory } from "../../client/files.ts";
+import { findTokenId } from "../../core/bootstrap/token_secret.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
@@ -20,7 +22,9 @@ import {
   findRecordSpec,
   getChainHash,
 } from "../../core/register/record.ts";
+import { describeRequestOrigin } from "../../core/register/request_origin.ts";
 import { createSeal } from "../../core/register/seal.ts";
+import { findCertificateFingerprint } from "../../core/revocation/revocation_index.ts";
 import { SECRET_MODE } from "../instance/data_dir.ts";
 
 /** A log to which records are appended; any number of programs may have it open. */
@@ -43,6 +47,16 @@ export interface IssuedLogDeps {
   readonly clock: Pick<Clock, "now" | "elapsedMs" | "sleep">;
   /** Reports what the user should know, such as a line that was cut off. */
   readonly warn: (message: string) => void;
+}
+
+/** Describes the origin of a request's certificate as far as the request shows it, without the API's own records. */
+export function describeLoggedOrigin(csr: CertificateSigningRequest): Omit<CertificateOrigin, "issuerFingerprint"> {
+  const tokenID = findTokenId(csr.spec.username ?? "");
+  const certificateFingerprint = findCertificateFingerprint(csr.spec.extra ?? {});
+  return describeRequestOrigin(csr, {
+    ...(tokenID === undefined ? {} : { tokenID }),
+    ...(certificateFingerprint === undefined ? {} : { certificateFingerprint }),
+  });
 }
 
 /** A certificate that waits for its record. */

@@ -20,6 +20,7 @@ import {
   caRotateStatusCommand,
   caRotateSwitchCommand,
 } from "./ca/rotate_flags.ts";
+import { exportCsrCommand, importCsrCommand } from "./bundle/flags.ts";
 import { completionCommand } from "./completion/flags.ts";
 import { approveCommand, deleteCsrCommand, denyCommand, describeCsrCommand, getCsrCommand } from "./csr/flags.ts";
 import { demoCommand } from "./demo/flags.ts";
@@ -56,6 +57,12 @@ const FAMILIES: readonly CommandFamily[] = [
     word: "delete",
     summary: "Delete certificate signing requests",
     description: "Delete certificate signing requests.",
+    group: "Certificate Signing Request Commands",
+  },
+  {
+    word: "csr",
+    summary: "Carry requests to a CA that has no network, and its answers back",
+    description: "Carry requests to a CA that has no network, and its answers back.",
     group: "Certificate Signing Request Commands",
   },
   {
@@ -126,6 +133,8 @@ export const COMMAND_TABLE: CommandTable = {
     withAction(approveCommand, async () => (await import("./csr/decide.ts")).approveAction),
     withAction(denyCommand, async () => (await import("./csr/decide.ts")).denyAction),
     withAction(deleteCsrCommand, () => import("./csr/delete.ts")),
+    withAction(exportCsrCommand, () => import("./bundle/export.ts")),
+    withAction(importCsrCommand, () => import("./bundle/import.ts")),
     withAction(getCertificatesCommand, () => import("./certificates/get.ts")),
     withAction(describeCertificateCommand, () => import("./certificates/describe.ts")),
     withAction(verifyCertificatesCommand, () => import("./certificates/verify.ts")),

@@ -115,6 +115,20 @@ export const PACKAGES: readonly BundledPackage[] = [{
   "license": "Apache-2.0",
   "dependencies": ["@opentelemetry/api", "tdigest"],
 }, {
+  "name": "qr",
+  "version": "0.7.0",
+  "integrity": "sha512-/VrrACmOAwZVipuRITwfEwOL5oAMEHH5PTmBWaGtlTom2Thxaa+rhmna4zU9PRN2uLw2wdccbkHOLGZb1Q9SdA==",
+  "isDirect": true,
+  "license": "MIT OR Apache-2.0",
+  "dependencies": [],
+}, {
+  "name": "shamir-secret-sharing",
+  "version": "0.0.4",
+  "integrity": "sha512-ui8u/cIg2j16b9on/LH3V/glL6wHdwiTo/Iajzqx0STniBvuOzl6VYUxhrow3waF0dggovJfYiBZSWfTAN4XLQ==",
+  "isDirect": true,
+  "license": "Apache-2.0",
+  "dependencies": [],
+}, {
   "name": "tdigest",
   "version": "0.1.3",
   "integrity": "sha512-zbRt+lT+/H4fRItHshczHErVCQnitJk8MfMT24MqFJf3YL7SJJPqGIGeuOdvxXxM/AHFzKBl7WoyaYwqO9s3Kw==",

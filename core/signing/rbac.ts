@@ -80,12 +80,7 @@ export function createSignerManifest(
         },
     ),
     manifestPart(clusterRoleBindingKind, { comment: "", object: signerClusterRoleBinding(role, serviceAccount) }),
-    ...namespaced(`${role}-client-ca`, NAMESPACE, subject, "It reads which CAs the API trusts for clients.", [{
-      verbs: ["get"],
-      apiGroups: [""],
-      resources: ["configmaps"],
-      resourceNames: ["extension-apiserver-authentication"],
-    }]),
+    ...clientCaParts(role, subject),
     ...(leaseNamespace === undefined ? [] : namespaced(
       role,
       leaseNamespace,
@@ -96,12 +91,46 @@ export function createSignerManifest(
   ];
 }
 
+/** The name of the service account, the role and the binding of `tlsboot csr export` and `csr import`. */
+const IMPORTER = { serviceAccount: "tlsboot-csr-import", role: "tlsboot:csr-import" } as const;
+
+/** Creates the manifest of the permissions of `tlsboot csr export` and `csr import` for these signers. */
+export function createImporterManifest(signerNames: readonly string[]): readonly ManifestPart[] {
+  const { serviceAccount, role } = IMPORTER;
+  const account: KubeObject = { metadata: { name: serviceAccount, namespace: NAMESPACE } };
+  return [
+    manifestPart(serviceAccountKind, {
+      comment: "What `tlsboot csr export` and `tlsboot csr import` need at a Kubernetes API server.",
+      object: account,
+    }),
+    manifestPart(clusterRoleKind, {
+      comment: "They read requests, and write certificates and Failed conditions, which both stand in the status.",
+      object: signerClusterRole(role, signerNames, ["get", "list"]),
+    }),
+    manifestPart(clusterRoleBindingKind, { comment: "", object: signerClusterRoleBinding(role, serviceAccount) }),
+    ...clientCaParts(role, toSubject(serviceAccount)),
+  ];
+}
+
+function clientCaParts(role: string, subject: Subject): readonly ManifestPart[] {
+  return namespaced(`${role}-client-ca`, NAMESPACE, subject, "It reads which CAs the API trusts for clients.", [{
+    verbs: ["get"],
+    apiGroups: [""],
+    resources: ["configmaps"],
+    resourceNames: ["extension-apiserver-authentication"],
+  }]);
+}
+
 /** Creates the ClusterRole with access to requests and with the permission to sign for these signers. */
-export function signerClusterRole(name: string, signerNames: readonly string[]): ClusterRole {
+export function signerClusterRole(
+  name: string,
+  signerNames: readonly string[],
+  verbs: readonly string[] = ["get", "list", "watch"],
+): ClusterRole {
   return {
     metadata: { name },
     rules: [
-      { verbs: ["get", "list", "watch"], apiGroups: [CERTIFICATES_GROUP], resources: ["certificatesigningrequests"] },
+      { verbs, apiGroups: [CERTIFICATES_GROUP], resources: ["certificatesigningrequests"] },
       { verbs: ["update"], apiGroups: [CERTIFICATES_GROUP], resources: ["certificatesigningrequests/status"] },
       {
         verbs: ["sign"],

@@ -48,6 +48,8 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
       ],
     ],
   },
+  { command: "csr export", flags: ["kubeconfig", "selector", "signer-name", "bundle-key", "qr"] },
+  { command: "csr import", flags: ["kubeconfig", "bundle-key", "trust-signer", "leave-refused", "print-rbac"] },
   { command: "backup", flags: ["data-dir", "recipient", "passphrase-file", "identity", "verify", "force"] },
   { command: "restore", flags: ["data-dir", "passphrase-file", "identity", "force", "force-etcd"] },
   {

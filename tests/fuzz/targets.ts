@@ -11,6 +11,7 @@ export const TARGETS: Readonly<Record<string, () => Promise<Target>>> = {
   fields: async () => (await import("./targets/selectors.ts")).fields,
   pem: async () => (await import("./targets/pem.ts")).pem,
   armor: async () => (await import("./targets/armor.ts")).armor,
+  bundle: async () => await (await import("./targets/armor.ts")).bundle(),
   trust_bundle: async () => (await import("./targets/pem.ts")).trustBundle,
   pod_chain: async () => await (await import("./targets/pem.ts")).podChain(),
   request: async () => (await import("./targets/der.ts")).request,

@@ -1,5 +1,7 @@
 /** The command `tlsboot sign`: its flags, help and examples. */
 import { parseRequestedUsage } from "../../../core/csr/requested_names.ts";
+import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { QR_FLAG } from "../../flags/bundle.ts";
 import { CA_KEY_FLAGS, CRL_URL_FLAG, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
 import { POLICY_FLAGS, SIGNING_FLAGS } from "../../flags/controller.ts";
 import { FEATURE_GATES_FLAG } from "../../flags/feature_gates.ts";
@@ -27,25 +29,35 @@ const SIGN_FLAGS = {
   duration: durationFlag({
     summary: "Requested lifetime of the certificate. The signer's own lifetime is the default and the maximum.",
   }),
-  out: fileFlag({ summary: "File for the certificate; for several requests a folder, for NAME.crt each." }),
-  force: switchFlag({ isCommandLineOnly: true, summary: "Replace a certificate that exists." }),
+  out: fileFlag({
+    summary:
+      "File for the certificate, or for the answers to a bundle; for several requests a folder, for NAME.crt each.",
+  }),
+  force: switchFlag({ isCommandLineOnly: true, summary: "Replace a file that exists." }),
   server: parsedFlag({
     placeholder: "URL",
     summary: "For a folder: address of the API server, which the answers carry to the machines' kubeconfigs.",
     parse: parseServerUrl,
   }),
-  yes: switchFlag({ isCommandLineOnly: true, summary: "For a folder: sign every request without asking." }),
+  yes: switchFlag({ isCommandLineOnly: true, summary: "For a folder or a bundle: sign every request without asking." }),
   policy: {
     ...POLICY_FLAGS.policy,
-    summary: "For a folder: policy by which requests are judged, and signed where there is no terminal to ask on: " +
-      "kubelet-serving, or a file of kind ApprovalPolicy. May be repeated.",
+    summary: "Policy by which the requests of a folder are judged, and signed where there is no terminal to ask on: " +
+      "kubelet-serving, or a file of kind ApprovalPolicy. May be repeated. Of a bundle, only what it approves is signed.",
   },
   inventory: {
     ...POLICY_FLAGS.inventory,
     summary:
-      "For a folder: file of kind Inventory. Its machines get client certificates without a question where there " +
-      "is no terminal to ask on; others do not.",
+      "For a folder or a bundle: file of kind Inventory. Its machines get client certificates without a question where " +
+      "there is no terminal to ask on; others do not.",
   },
+  trustExporter: parsedFlag({
+    isCommandLineOnly: true,
+    placeholder: "PIN",
+    summary: "For a bundle: trust the key that signed it from now on, as tlsboot csr export printed it.",
+    parse: parsePublicKeyPin,
+  }),
+  qr: { ...QR_FLAG, summary: "For a bundle: also write the answers as QR codes, as an HTML document in this folder." },
   clusterSigningCertFile: {
     ...SIGNING_FLAGS.clusterSigningCertFile,
     summary: "CA certificate, PEM. Without it, the CA in --data-dir.",
@@ -67,8 +79,9 @@ export type SignFlags = typeof SIGN_FLAGS;
 /** The command that signs requests in files without an API. */
 export const signCommand = defineCommand({
   path: ["sign"],
-  summary: "Sign certificate requests in files or on a stick, without a server",
-  description: `Sign certificate requests in files or on a stick, without a server, by the rules of a signer.
+  summary: "Sign certificate requests in files, in a bundle or on a stick, without a server",
+  description:
+    `Sign certificate requests in files, in a bundle or on a stick, without a server, by the rules of a signer.
 
  Reads PKCS#10 requests, PEM or DER, checks them against the rules of the signer, and issues certificates for those that
  pass. A request that the rules refuse gets no certificate, and the reason is printed. Running the command approves the
@@ -80,12 +93,17 @@ export const signCommand = defineCommand({
  that the rules of the signer allow with --yes. Each request is signed once and recorded; the answer to one that is signed
  already is written again.
 
+ For a bundle, which tlsboot csr export wrote, it prints the answers for tlsboot csr import. A saved mail with the bundle
+ will do, or the lines that a scanner typed from its QR codes. It shows each request and what the rules say, and asks on a
+ terminal whether to sign them. A bundle is only signed when its key is trusted: --trust-exporter is needed once for each
+ server. Each request is signed once and recorded; a bundle that was answered gets the same answer again.
+
  The CA is the one in --data-dir, or the signer's if there is one for each purpose, or another one that flags name. With
  a CA whose client certificates a server on --data-dir accepts, only Kubernetes' two client signers issue client
  certificates. The command does not know the CAs in a server's --client-ca-file.`,
   group: "Certificate Signing Request Commands",
   args: [
-    argument("FILE", "Requests, PEM or DER, or one folder; - is stdin", {
+    argument("FILE", "Requests, PEM or DER, or one bundle or folder; - is stdin", {
       variadic: true,
       completion: { kind: "file" },
     }),
@@ -105,6 +123,11 @@ export const signCommand = defineCommand({
       command: "tlsboot sign /media/stick --server https://10.0.0.1:6443",
     },
     {
+      comment: "Answer a bundle, the first one of its server",
+      command:
+        "tlsboot sign requests.tlsb --trust-exporter sha256:9f0c5d4a5c3f2b5f0e7a7dcd3c9a3c1e2f4b5a69788796a5b4c3d2e1f0a9b8c7 --out signed.tlsb",
+    },
+    {
       comment: "Sign many with another CA",
       command:
         "tlsboot sign *.csr --profile web.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key --out certificates",
@@ -112,6 +135,6 @@ export const signCommand = defineCommand({
   ],
   exitCodes: {
     1: "a request cannot be read, or a certificate cannot be written",
-    3: "the rules refuse a request; for a folder, also when a request was left without an answer",
+    3: "the rules refuse a request; for a folder or a bundle, also when a request was left without a certificate",
   },
 });

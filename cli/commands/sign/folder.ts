@@ -3,7 +3,6 @@ import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { userInfo } from "node:os";
 import type { FilePort } from "../../../client/files.ts";
-import { INVENTORY_ONLY } from "../../../core/approval/builtin_policies.ts";
 import { POLICY_APPROVED } from "../../../core/approval/past_approvals.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
@@ -49,9 +48,15 @@ import type { PolicySettings } from "../../../controllers/evidence.ts";
 import type { Io } from "../../io.ts";
 import { line } from "../../output/escape.ts";
 import { type PlannedRequest, planRequest } from "../../sign_request.ts";
-import { readIssuedLog } from "../certificates/log_source.ts";
 import type { SignFlags } from "./flags.ts";
-import { createSignerOpener, type OpenedSigner, openSignLog, type SignerOpener } from "./open_signer.ts";
+import {
+  createSignerOpener,
+  type OpenedSigner,
+  openSignLog,
+  readSignRecords,
+  type SignerOpener,
+  toSignPolicyFlags,
+} from "./open_signer.ts";
 import { describeOfflineRequest } from "./request_text.ts";
 
 /** What one run uses for every request. */
@@ -98,10 +103,10 @@ export async function signFolder(
   const desk: Desk = {
     folder: resolve(io.cwd, folder),
     settings,
-    policies: await readPolicies(toPolicyFlags(settings), { files, cwd: io.cwd }),
+    policies: await readPolicies(toSignPolicyFlags(settings), { files, cwd: io.cwd }),
     signers: await createSignerOpener(settings, files, io, signal),
     log,
-    records: await readRecords(log.path, files, signal),
+    records: await readSignRecords(log.path, files, signal),
     answered: openAnsweredRequests(log.path, files),
     files,
     io,
@@ -124,8 +129,10 @@ export async function signFolder(
 }
 
 /** UsageError for flags that have no meaning for a folder: the requests say it. */
-function checkFolderSettings({ out, force, usage, duration }: Settings<SignFlags>): void {
+function checkFolderSettings({ out, force, usage, duration, trustExporter, qr }: Settings<SignFlags>): void {
   const given = [
+    ...(trustExporter === undefined ? [] : ["--trust-exporter"]),
+    ...(qr === undefined ? [] : ["--qr"]),
     ...(out === undefined ? [] : ["--out"]),
     ...(force ? ["--force"] : []),
     ...(usage.length === 0 ? [] : ["--usage"]),
@@ -138,25 +145,12 @@ function checkFolderSettings({ out, force, usage, duration }: Settings<SignFlags
   );
 }
 
-/** An inventory limits client certificates to its machines, as in `tlsboot up --auto-approve`. */
-function toPolicyFlags({ policy, inventory }: Settings<SignFlags>): Parameters<typeof readPolicies>[0] {
-  const isLimited = inventory !== undefined && !policy.includes(INVENTORY_ONLY.name);
-  return { policy: isLimited ? [INVENTORY_ONLY.name, ...policy] : policy, inventory };
-}
-
 async function findRequests(folder: string): Promise<readonly string[]> {
   try {
     return (await readdir(folder)).flatMap((file) => findRequestName(file) ?? []).sort();
   } catch (cause) {
     throw new AppError("io", `cannot read folder "${folder}": ${getErrorMessage(cause)}`, { cause });
   }
-}
-
-async function readRecords(path: string, files: FilePort, signal: AbortSignal): Promise<readonly IssuedCertificate[]> {
-  const records: IssuedCertificate[] = [];
-  if (await files.stat(path) === undefined) return records;
-  for await (const { record } of readIssuedLog(path, signal)) records.push(record);
-  return records;
 }
 
 async function answerRequest(name: string, desk: Desk, signal: AbortSignal): Promise<Outcome> {

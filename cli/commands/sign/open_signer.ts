@@ -2,6 +2,8 @@
 import { resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
+import { INVENTORY_ONLY } from "../../../core/approval/builtin_policies.ts";
+import type { IssuedCertificate } from "../../../core/kube/tlsboot_v1alpha1.ts";
 import type { Authority } from "../../../core/pki/authority.ts";
 import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { decideClientTrust, findClientTrust } from "../../../core/signing/client_trust.ts";
@@ -15,6 +17,7 @@ import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import { dataDirAt } from "../../instance/data_dir.ts";
 import { openMlDsaGate } from "../../instance/ml_dsa_gate.ts";
+import type { readPolicies } from "../../instance/policy_files.ts";
 import { openSignerProfiles } from "../../instance/signer_profiles.ts";
 import {
   openInstanceCas,
@@ -25,6 +28,7 @@ import {
 import type { Io } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import type { RequestSigning } from "../../sign_request.ts";
+import { readIssuedLog } from "../certificates/log_source.ts";
 import type { SignFlags } from "./flags.ts";
 
 /** A signer that can plan and sign requests. */
@@ -93,6 +97,24 @@ export function openSignLog(
   if (named === undefined) return undefined;
   const path = resolve(io.cwd, named);
   return { ...openIssuedLog(path, { clock: io.clock, warn: (message) => warn(message, io) }), path };
+}
+
+/** Reads what the CA has signed, from its log; nothing when there is no log yet. */
+export async function readSignRecords(
+  path: string,
+  files: FilePort,
+  signal: AbortSignal,
+): Promise<readonly IssuedCertificate[]> {
+  const records: IssuedCertificate[] = [];
+  if (await files.stat(path) === undefined) return records;
+  for await (const { record } of readIssuedLog(path, signal)) records.push(record);
+  return records;
+}
+
+/** An inventory limits client certificates to its machines, as in `tlsboot up --auto-approve`. */
+export function toSignPolicyFlags({ policy, inventory }: Settings<SignFlags>): Parameters<typeof readPolicies>[0] {
+  const isLimited = inventory !== undefined && !policy.includes(INVENTORY_ONLY.name);
+  return { policy: isLimited ? [INVENTORY_ONLY.name, ...policy] : policy, inventory };
 }
 
 /** The data directory, and the flags of a CA. */

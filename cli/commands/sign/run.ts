@@ -15,6 +15,8 @@ import type { Io } from "../../io.ts";
 import { displayPath } from "../../output/display_path.ts";
 import { line } from "../../output/escape.ts";
 import { FOLDER_MODE, PUBLIC_MODE } from "../../instance/data_dir.ts";
+import { isBundleText, readBundleText } from "../bundle/read_bundle.ts";
+import { signBundle } from "./bundle.ts";
 import type { SignFlags } from "./flags.ts";
 import { signFolder } from "./folder.ts";
 import { createSignerOpener, openSignLog } from "./open_signer.ts";
@@ -30,6 +32,8 @@ export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal):
   const { settings, args } = input;
   const files = createFilePort();
   if (await namesFolder(args, files, io.cwd)) return await signFolder(input, files, io, signal);
+  const text = await findBundleText(args, files, io, signal);
+  if (text?.isBundle === true) return await signBundle(text.content, args[0] ?? "", input, files, io, signal);
   checkFileSettings(settings);
   const targets = await planTargets(args, settings, files, io.cwd);
   const { issuedLog: log, ...signing } = await openSigning(settings, files, io, signal);
@@ -38,7 +42,7 @@ export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal):
   const codes = new Set<ExitCode>();
   for (const [index, file] of args.entries()) {
     try {
-      const pem = await signRequest(await readBytes(file, io, signal), file, signing, io);
+      const pem = await signRequest(await readBytes(file, text?.content, io, signal), file, signing, io);
       const target = targets?.[index];
       if (target === undefined) io.stdout.write(pem);
       else {
@@ -67,15 +71,31 @@ async function namesFolder(args: readonly string[], files: FilePort, cwd: string
   return false;
 }
 
-/** UsageError for flags that have a meaning only for a folder. */
-function checkFileSettings({ server, yes, policy, inventory }: Settings<SignFlags>): void {
+/** Reads the only argument as text, to find out whether it is a bundle; undefined for several, and without the file. */
+async function findBundleText(
+  [file = "", ...more]: readonly string[],
+  files: FilePort,
+  io: Io,
+  signal: AbortSignal,
+): Promise<{ readonly content: string; readonly isBundle: boolean } | undefined> {
+  const isText = file === STDIN || (await files.stat(resolve(io.cwd, file)))?.kind === "file";
+  if (!isText || more.length > 0) return undefined;
+  const content = await readBundleText(file, io, signal);
+  return { content, isBundle: isBundleText(content) };
+}
+
+/** UsageError for flags that have a meaning only for a folder or a bundle. */
+function checkFileSettings(settings: Settings<SignFlags>): void {
+  const { server, yes, policy, inventory, trustExporter, qr } = settings;
   const given = [
+    ...(trustExporter === undefined ? [] : ["--trust-exporter"]),
+    ...(qr === undefined ? [] : ["--qr"]),
     ...(server === undefined ? [] : ["--server"]),
     ...(yes ? ["--yes"] : []),
     ...(policy.length === 0 ? [] : ["--policy"]),
     ...(inventory === undefined ? [] : ["--inventory"]),
   ];
-  if (given.length > 0) throw new UsageError(`${given.join(", ")}: only for a folder of requests`);
+  if (given.length > 0) throw new UsageError(`${given.join(", ")}: only for a folder or a bundle of requests`);
 }
 
 async function openSigning(
@@ -151,8 +171,14 @@ async function writeCertificate(target: string, pem: string, force: boolean, fil
   await files.writeAtomic(target, pem, PUBLIC_MODE);
 }
 
-async function readBytes(file: string, io: Io, signal: AbortSignal): Promise<Uint8Array> {
-  if (file === STDIN) return new TextEncoder().encode(await io.stdin.readAll(signal));
+/** Reads a request; `stdin` is the text of stdin when it has been read already. */
+async function readBytes(
+  file: string,
+  stdin: string | undefined,
+  io: Io,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  if (file === STDIN) return new TextEncoder().encode(stdin ?? await io.stdin.readAll(signal));
   try {
     const bytes = await readFile(resolve(io.cwd, file), { signal });
     if (bytes.length <= MAX_BYTES) return bytes;

@@ -5,15 +5,13 @@ import { createClientTrust } from "../../../client/objects/client_trust.ts";
 import { createFilePort } from "../../../client/files.ts";
 import type { RecordPodCertificate } from "../../../controllers/pod_signer.ts";
 import type { RecordIssued } from "../../../controllers/signer.ts";
-import { findTokenId } from "../../../core/bootstrap/token_secret.ts";
 import { clusterTrustBundleKind, podCertificateRequestKind } from "../../../core/kube/kinds/mod.ts";
-import { describePodOrigin, describeRequestOrigin } from "../../../core/register/request_origin.ts";
-import { findCertificateFingerprint } from "../../../core/revocation/revocation_index.ts";
+import { describePodOrigin } from "../../../core/register/request_origin.ts";
 import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
 import { BUILTIN_SIGNERS, describeProfile } from "../../../core/signing/profile.ts";
 import type { ManifestPart } from "../../../core/rbac/manifest.ts";
 import { createSignerManifest, createSignerObjectNames } from "../../../core/signing/rbac.ts";
-import { type IssuedLog, openIssuedLog } from "../../authority/issued_log.ts";
+import { describeLoggedOrigin, type IssuedLog, openIssuedLog } from "../../authority/issued_log.ts";
 import { createCaKeys } from "../../authority/keys.ts";
 import type { SignerFlags } from "./flags.ts";
 import { describeIgnoredKubeconfig } from "../../api/connection.ts";
@@ -97,15 +95,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
 
 /** Creates the function that records the certificates of requests; who approved is known as far as the condition says. */
 function createRecorder(log: IssuedLog): RecordIssued {
-  return async (certificate, csr, authority) => {
-    const tokenID = findTokenId(csr.spec.username ?? "");
-    const certificateFingerprint = findCertificateFingerprint(csr.spec.extra ?? {});
-    const origin = describeRequestOrigin(csr, {
-      ...(tokenID === undefined ? {} : { tokenID }),
-      ...(certificateFingerprint === undefined ? {} : { certificateFingerprint }),
-    });
-    await log.record(certificate, authority, origin);
-  };
+  return (certificate, csr, authority) => log.record(certificate, authority, describeLoggedOrigin(csr));
 }
 
 /** Creates the function that records the certificates of pods. */

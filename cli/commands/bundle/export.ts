@@ -1,0 +1,100 @@
+/** Exports approved requests that have no certificate, as a bundle for a CA without a network. */
+import { Buffer } from "node:buffer";
+import { createFilePort } from "../../../client/files.ts";
+import { getCsrPhase } from "../../../core/csr/phase.ts";
+import { parseRequest } from "../../../core/csr/request.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import { formatTime, getName } from "../../../core/kube/meta.ts";
+import { encodeBundle, MAX_BUNDLE_ITEMS } from "../../../core/offline/bundle.ts";
+import { sealRequests } from "../../../core/offline/request_bundle.ts";
+import { createCaKey } from "../../../core/pki/keys.ts";
+import type { RequestFacts } from "../../../core/pki/pkcs10.ts";
+import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { connect } from "../../api/connection.ts";
+import { listCsrs, parseCsrNames } from "../../api/csrs.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { warn } from "../../framework/report.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+import { describeTrustFlag, getBundleKeyPath, openBundleKey } from "./bundle_key.ts";
+import type { ExportFlags } from "./flags.ts";
+import { writeQrPages } from "./qr.ts";
+
+const ID_BYTES = 16;
+
+/** The action of the command `tlsboot csr export`. */
+export async function run(input: Input<ExportFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { args, settings } = input;
+  const names = parseCsrNames(args);
+  const files = createFilePort();
+  await using connection = await connect(settings, io);
+  const { fieldSelector, selector } = settings;
+  const selectors = {
+    ...(fieldSelector === undefined ? {} : { fieldSelector }),
+    ...(selector === undefined ? {} : { labelSelector: selector }),
+  };
+  const { items } = await listCsrs(connection.api, selectors, signal);
+  const chosen = chooseRequests(items, names, settings.signerName, io);
+  if (chosen.length === 0) {
+    io.stderr.write("nothing to export: no request that matches is approved and without a certificate\n");
+    return EXIT.no;
+  }
+  if (chosen.length > MAX_BUNDLE_ITEMS) {
+    throw new AppError("invalid", `cannot export ${chosen.length} requests at once: the limit is ${MAX_BUNDLE_ITEMS}`, {
+      hint: "export them in several bundles, with --signer-name, --selector or names",
+    });
+  }
+  const { key, isNew } = await openBundleKey(getBundleKeyPath(settings, io.cwd), files);
+  const id = Buffer.from(io.random.bytes(ID_BYTES)).toString("hex");
+  const header = { id, createdAt: io.clock.now(), server: connection.cluster.server };
+  const parts = await sealRequests(header, chosen, createCaKey(key));
+  io.stdout.write(encodeBundle("requests", parts));
+  if (settings.qr !== undefined) {
+    const printed = { ...header, createdAt: formatTime(header.createdAt) };
+    await writeQrPages(settings.qr, { kind: "requests", parts, header: printed }, files, io);
+  }
+  const count = chosen.length === 1 ? "1 request" : `${chosen.length} requests`;
+  io.stderr.write(line`exported ${count} as ${id}\n`);
+  const pin = publicKeyPin({ publicKeyDer: key.publicKeyDer() });
+  const trust = line`with: tlsboot sign FILE ${describeTrustFlag(pin)}`;
+  if (isNew) io.stderr.write(`a new key signed it; the CA trusts that key from its first answer on, ${trust}\n`);
+  return EXIT.done;
+}
+
+interface ChosenRequest {
+  readonly csr: CertificateSigningRequest;
+  readonly facts: RequestFacts;
+}
+
+/** Chooses the requests to export, in the order of their names. Throws AppError for a named one that cannot be exported. */
+function chooseRequests(
+  items: readonly CertificateSigningRequest[],
+  names: readonly string[],
+  signerNames: readonly string[],
+  io: Pick<Io, "stderr" | "env">,
+): readonly ChosenRequest[] {
+  const byName = new Map(items.map((csr) => [getName(csr), csr]));
+  const chosen: ChosenRequest[] = [];
+  for (const name of names.length > 0 ? new Set(names) : [...byName.keys()].sort()) {
+    const csr = byName.get(name);
+    const fault = csr === undefined ? "there is no such request that matches" : findExportFault(csr, signerNames);
+    if (csr === undefined || fault !== undefined) {
+      if (names.length === 0) continue;
+      throw new AppError("invalid", `cannot export "${name}": ${fault}`, { hint: "see: tlsboot get csr" });
+    }
+    const facts = parseRequest(csr.spec.request);
+    if (facts.ok) chosen.push({ csr, facts: facts.value });
+    else warn(`"${name}" is not exported, because no signer can read it: ${facts.error}`, io);
+  }
+  return chosen;
+}
+
+function findExportFault(csr: CertificateSigningRequest, signerNames: readonly string[]): string | undefined {
+  const { signerName } = csr.spec;
+  if (signerNames.length > 0 && !signerNames.includes(signerName)) return `it is for the signer "${signerName}"`;
+  const { kind } = getCsrPhase(csr);
+  if (kind === "approved") return undefined;
+  return kind === "pending" ? "it is not approved" : kind === "issued" ? "it has its certificate" : `it is ${kind}`;
+}

@@ -1,0 +1,131 @@
+/** The commands `tlsboot csr export` and `csr import`: flags, help and examples. */
+import { err, ok } from "../../../core/lib/result.ts";
+import { parsePublicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { QR_FLAG } from "../../flags/bundle.ts";
+import { API_FLAGS } from "../../flags/common.ts";
+import { LIST_FLAGS } from "../../flags/list.ts";
+import { argument, defineCommand } from "../../framework/command.ts";
+import { fileFlag, listFlag, parsedListFlag, switchFlag } from "../../framework/flags.ts";
+
+const BUNDLE_KEY_FLAG = fileFlag({
+  summary: "Key that signs the exports of this installation, which the first export creates. " +
+    "Without it, pki/bundle.key in --data-dir.",
+});
+
+/** The flag for keys of the other end of a bundle. */
+export function pinListFlag(summary: string): ReturnType<typeof parsedListFlag<string>> {
+  return parsedListFlag({
+    placeholder: "PIN",
+    summary,
+    parse: (text) => {
+      const pin = parsePublicKeyPin(text);
+      return pin.ok ? ok<string>(pin.value) : err("want sha256: and 64 hexadecimal digits");
+    },
+  });
+}
+
+const EXPORT_FLAGS = {
+  ...API_FLAGS,
+  fieldSelector: LIST_FLAGS.fieldSelector,
+  selector: LIST_FLAGS.selector,
+  signerName: listFlag({
+    isCommandLineOnly: true,
+    placeholder: "NAME",
+    summary: "Only requests for these signers; may be repeated.",
+  }),
+  bundleKey: BUNDLE_KEY_FLAG,
+  qr: QR_FLAG,
+} as const;
+
+/** The type of the flags of `csr export`. */
+export type ExportFlags = typeof EXPORT_FLAGS;
+
+/** The command that exports approved requests for a CA without a network. */
+export const exportCsrCommand = defineCommand({
+  path: ["csr", "export"],
+  summary: "Export approved requests for a CA that has no network",
+  description: `Export approved requests for a CA that has no network, as one text that survives a mail.
+
+ Without a name, every request is exported that is approved and has no certificate yet. Nothing is changed at the server,
+ so the same requests can be exported again. tlsboot sign on the machine of the CA answers them, and tlsboot csr import
+ brings the certificates back.
+
+ A key of this installation signs each export. The CA signs only for keys that its operator has named: the first export
+ prints the flag with which its operator does that.`,
+  group: "Certificate Signing Request Commands",
+  args: [
+    argument("NAME", "Requests to export; all approved ones without a name", {
+      optional: true,
+      variadic: true,
+      completion: { kind: "objects", objects: "requests" },
+    }),
+  ],
+  flags: EXPORT_FLAGS,
+  examples: [
+    { comment: "Export all approved requests", command: "tlsboot csr export > requests.tlsb" },
+    {
+      comment: "Export those of one signer, and print them as QR codes",
+      command: "tlsboot csr export --signer-name kubernetes.io/kubelet-serving --qr pages > requests.tlsb",
+    },
+  ],
+  exitCodes: { 3: "no approved request is without a certificate" },
+});
+
+const IMPORT_FLAGS = {
+  ...API_FLAGS,
+  bundleKey: BUNDLE_KEY_FLAG,
+  trustSigner: pinListFlag(
+    "Public key pin of a CA that may answer, as tlsboot ca show prints it; may be repeated. Without it, the CAs count that " +
+      "the API server trusts for its clients, and the CA in the kubeconfig.",
+  ),
+  leaveRefused: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Leave the requests approved that the CA refuses, to export them again. Without it they become Failed.",
+  }),
+  printRbac: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Print the minimal permissions for export and import as a manifest for kubectl apply, and end. " +
+      "With --signer-name, for these signers.",
+  }),
+  signerName: listFlag({
+    isCommandLineOnly: true,
+    placeholder: "NAME",
+    summary: "Signers for --print-rbac; may be repeated. Without it, Kubernetes' own.",
+  }),
+} as const;
+
+/** The type of the flags of `csr import`. */
+export type ImportFlags = typeof IMPORT_FLAGS;
+
+/** The command that imports the answers of a CA. */
+export const importCsrCommand = defineCommand({
+  path: ["csr", "import"],
+  summary: "Import the certificates of a CA that has no network",
+  description: `Import the answers of a CA that has no network into the requests that were exported.
+
+ Reads what tlsboot sign wrote, as a file, a saved mail, or the lines that a scanner typed from QR codes. Each request gets
+ its certificate, or the condition Failed with the reason of the CA. The answers must be for an export of this
+ installation, and signed by a CA that it trusts; each certificate must be for the key and the names of its request.
+
+ Every answer is imported once. An import that was interrupted is completed by running it again.`,
+  group: "Certificate Signing Request Commands",
+  args: [argument("FILE", "Answers of the CA; - is stdin", { optional: true, completion: { kind: "file" } })],
+  flags: IMPORT_FLAGS,
+  examples: [
+    { comment: "Import the answers", command: "tlsboot csr import signed.tlsb" },
+    {
+      comment: "From a CA that the API server does not know",
+      command:
+        "tlsboot csr import signed.tlsb --trust-signer sha256:9f0c5d4a5c3f2b5f0e7a7dcd3c9a3c1e2f4b5a69788796a5b4c3d2e1f0a9b8c7",
+    },
+    {
+      comment: "Give a user the permissions for both ends, and no more",
+      command: "tlsboot csr import --print-rbac | kubectl apply -f -",
+    },
+  ],
+  exitCodes: {
+    0: "every answer is imported, or the manifest is printed",
+    1: "failed for one or more answers",
+    3: "nothing is imported: it was imported before, or is for another installation, or of an unknown CA",
+  },
+});

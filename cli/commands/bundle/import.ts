@@ -1,0 +1,205 @@
+/** Imports the answers of a CA without a network into the requests at the API. */
+import { CLIENT_CA_PATH } from "../../../client/objects/client_trust.ts";
+import { createFilePort } from "../../../client/files.ts";
+import { readCa } from "../../../client/transport/connect.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../../core/kube/certificates_v1.ts";
+import type { ConfigMap } from "../../../core/kube/core_v1.ts";
+import { getName } from "../../../core/kube/meta.ts";
+import { type AnswerBundle, parseAnswerBundle, type RequestAnswer } from "../../../core/offline/answer_bundle.ts";
+import { decideImport, findUntrustedAuthorities, type ImportContext } from "../../../core/offline/import_answer.ts";
+import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
+import type { CertificateFacts } from "../../../core/pki/certificate.ts";
+import { formatName } from "../../../core/pki/names.ts";
+import { publicKeyPin } from "../../../core/pki/public_key_pin.ts";
+import { createImporterManifest } from "../../../core/signing/rbac.ts";
+import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
+import { type ApiConnection, connect } from "../../api/connection.ts";
+import { CSR_QUALIFIED_KIND, csrPath, listCsrs } from "../../api/csrs.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import type { Input } from "../../framework/command.ts";
+import { reportError } from "../../framework/report.ts";
+import { UsageError } from "../../framework/usage_error.ts";
+import type { Io } from "../../io.ts";
+import { line } from "../../output/escape.ts";
+import { formatYamlManifest } from "../../output/structured.ts";
+import { getBundleKeyPath, readBundleKey } from "./bundle_key.ts";
+import type { ImportFlags } from "./flags.ts";
+import { openBundleText, readBundleText } from "./read_bundle.ts";
+
+type Settings = Input<ImportFlags>["settings"];
+
+/** The number of answers that are written at the same time. */
+const PARALLEL = 8;
+/** A request changes at most a few times while it waits for its certificate. */
+const MAX_CONFLICTS = 10;
+
+/** The action of the command `tlsboot csr import`. */
+export async function run(input: Input<ImportFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { args: [file], settings, isDebug } = input;
+  if (settings.printRbac) {
+    const names = settings.signerName.length > 0 ? settings.signerName : [...BUILTIN_SIGNERS.keys()];
+    io.stdout.write(formatYamlManifest(createImporterManifest(names)));
+    return EXIT.done;
+  }
+  if (file === undefined) throw new UsageError("name the file with the answers", "see: tlsboot csr import --help");
+  if (settings.signerName.length > 0) throw new UsageError("--signer-name has no effect without --print-rbac");
+  const opened = parseAnswerBundle(openBundleText("answers", await readBundleText(file, io, signal), file));
+  if (!opened.ok) {
+    throw new AppError("invalid", `cannot import "${file}": ${opened.error}`, {
+      hint: "send the file again, as tlsboot sign wrote it",
+    });
+  }
+  const bundle = opened.value;
+  await checkExport(bundle, file, settings, io);
+  await using connection = await connect(settings, io);
+  await checkAuthorities(bundle, file, settings, connection, signal);
+  const { items } = await listCsrs(connection.api, {}, signal);
+  const importing: Importing = {
+    connection,
+    requests: new Map(items.map((csr) => [getName(csr), csr])),
+    context: { authorities: bundle.authorities, failRefused: !settings.leaveRefused, now: io.clock.now() },
+    io,
+    isDebug,
+  };
+  const counts = await importAll(bundle.answers, importing, signal);
+  return report(counts, file, io);
+}
+
+/** Throws AppError `conflict` for the answers to an export of another installation, which another key has signed. */
+async function checkExport(
+  { export: { exporter, server, createdAt, id } }: AnswerBundle,
+  file: string,
+  settings: Settings,
+  { cwd }: Pick<Io, "cwd">,
+): Promise<void> {
+  const path = getBundleKeyPath(settings, cwd);
+  const key = await readBundleKey(path, createFilePort());
+  if (key === undefined) {
+    throw new AppError("not_found", `cannot check whose requests "${file}" answers: there is no key "${path}"`, {
+      hint: `name the key that signed export ${id} of ${createdAt} with --bundle-key`,
+    });
+  }
+  const own = publicKeyPin({ publicKeyDer: key.publicKeyDer() });
+  if (own === exporter) return;
+  throw new AppError(
+    "csr_denied",
+    `cannot import "${file}": it answers an export of another installation, of ${server} on ${createdAt}; ` +
+      `${exporter} signed that export, and the key here is ${own}`,
+    { hint: "import it where it was exported, or name the key that signed the export with --bundle-key" },
+  );
+}
+
+/** Throws AppError `csr_denied` when a CA that signed the answers is not trusted. */
+async function checkAuthorities(
+  { authorities }: AnswerBundle,
+  file: string,
+  settings: Settings,
+  connection: ApiConnection,
+  signal: AbortSignal,
+): Promise<void> {
+  const pins: ReadonlySet<string> = new Set(settings.trustSigner);
+  const roots = settings.trustSigner.length > 0 ? [] : await findTrustedCas(connection, signal);
+  const [unknown] = findUntrustedAuthorities(authorities, { pins, roots });
+  if (unknown === undefined) return;
+  const pin = publicKeyPin(unknown);
+  throw new AppError(
+    "csr_denied",
+    `cannot import "${file}": the CA "${
+      formatName(unknown.subject)
+    }" signed it, which this installation does not trust`,
+    { hint: `compare its key with tlsboot ca show at the CA; if it is the same: --trust-signer ${pin}` },
+  );
+}
+
+/** Finds the CAs that the API server trusts for its clients, as far as the user may read them, and that of the kubeconfig. */
+async function findTrustedCas(
+  { api, cluster }: ApiConnection,
+  signal: AbortSignal,
+): Promise<readonly CertificateFacts[]> {
+  const texts = cluster.ca === undefined ? [] : [await readCa(cluster.ca, createFilePort())];
+  try {
+    const { data } = await api.requestObject<ConfigMap>({ method: "GET", path: CLIENT_CA_PATH }, signal);
+    texts.push(data?.["client-ca-file"] ?? "");
+  } catch (error) {
+    if (!isAppError(error, "access_denied", "not_found")) throw error;
+  }
+  return texts.flatMap((pem) => {
+    const bundle = parseCaBundle(pem);
+    return bundle.ok ? bundle.value : [];
+  });
+}
+
+interface Importing {
+  readonly connection: ApiConnection;
+  /** The requests at the start, by name. */
+  readonly requests: ReadonlyMap<string, CertificateSigningRequest>;
+  readonly context: ImportContext;
+  readonly io: Io;
+  readonly isDebug: boolean;
+}
+
+type Counts = Record<"issued" | "failed" | "imported" | "left" | "unusable", number>;
+
+async function importAll(
+  answers: readonly RequestAnswer[],
+  importing: Importing,
+  signal: AbortSignal,
+): Promise<Counts> {
+  const counts: Counts = { issued: 0, failed: 0, imported: 0, left: 0, unusable: 0 };
+  const waiting = answers.values();
+  const work = async (): Promise<void> => {
+    for (const answer of waiting) {
+      signal.throwIfAborted();
+      counts[await importOne(answer, importing, signal)] += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, work));
+  return counts;
+}
+
+async function importOne(
+  answer: RequestAnswer,
+  { connection: { api }, requests, context, io, isDebug }: Importing,
+  signal: AbortSignal,
+): Promise<keyof Counts> {
+  const { name } = answer;
+  let csr = requests.get(name);
+  for (let conflicts = 0;; conflicts++) {
+    const decision = decideImport(csr, answer, context);
+    if (decision.kind === "imported") return "imported";
+    if (decision.kind === "left") {
+      io.stderr.write(line`${CSR_QUALIFIED_KIND}/${name} stays as it is: ${decision.message}\n`);
+      return "left";
+    }
+    if (decision.kind === "unusable") {
+      const message = `cannot import the answer to "${name}": ${decision.message}`;
+      reportError(new AppError("invalid", message), io, isDebug);
+      return "unusable";
+    }
+    try {
+      await api.requestObject({ method: "PUT", path: `${csrPath(name)}/status`, body: decision.csr }, signal);
+      io.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${decision.outcome}\n`);
+      return decision.outcome;
+    } catch (error) {
+      if (!isAppError(error, "conflict") || conflicts >= MAX_CONFLICTS) {
+        if (!isAppError(error, "conflict", "invalid", "access_denied", "not_found")) throw error;
+        reportError(error, io, isDebug);
+        return "unusable";
+      }
+      csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
+    }
+  }
+}
+
+function report(counts: Counts, file: string, io: Io): ExitCode {
+  const { issued, failed, imported, left, unusable } = counts;
+  if (unusable > 0) return EXIT.failed;
+  if (issued + failed > 0) {
+    if (imported > 0) io.stderr.write(`${imported} of the answers had been imported before\n`);
+    return EXIT.done;
+  }
+  if (left > 0 && imported === 0) return EXIT.no;
+  io.stderr.write(line`nothing to import: every answer in ${file} was imported before\n`);
+  return EXIT.no;
+}
