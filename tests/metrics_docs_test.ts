@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { addIssuedMetrics, IssuedCertificates } from "../server/metrics/issued_certificates.ts";
 import { RegisterIndex } from "../server/register/index.ts";
+import { formatTextfile } from "../core/doctor/formats.ts";
+import { createAuthority } from "../core/pki/authority.ts";
+import { generatePrivateKey } from "../core/pki/keys.ts";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createMetrics } from "../server/metrics/api_requests.ts";
@@ -72,5 +75,24 @@ test(`${PAGE} lists every metric with its type and labels`, async () => {
   const exported = (await collectMetrics()).filter(({ name }) => !RUNTIME.test(name)).map(
     ({ name, type, labelNames }) => `${type} ${name} ${labelNames.join(", ")}`,
   );
-  assert.deepEqual(listed.toSorted(), exported.toSorted());
+  assert.deepEqual(listed.toSorted(), [...exported, ...await listTextfileMetrics()].toSorted());
 });
+
+/** Lists the series of `tlsboot doctor -o textfile` for a certificate with every label. */
+async function listTextfileMetrics(): Promise<readonly string[]> {
+  const [key, serial] = [await generatePrivateKey("ecdsa-p256"), Uint8Array.of(1)];
+  const times = { notBefore: new Date(0), notAfter: new Date(1_000) };
+  const { certificate } = await createAuthority({ commonName: "a", organizations: ["o"], key, serial, ...times });
+  const embedded = { kind: "cluster", key: "a" } as const;
+  const certificates = [{ path: "/a/b", certificate, embedded }];
+  const text = formatTextfile({ findings: [], certificates, readErrors: 0, now: new Date(0) });
+  const labels = new Map(
+    [...text.matchAll(/^([a-z0-9_]+)(?:\{(.*)\})? /gm)].map(([, name = "", list = ""]) => [
+      name,
+      [...list.matchAll(/([A-Za-z_]+)="/g)].map(([, label]) => label).join(", "),
+    ]),
+  );
+  return [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = "", type]) =>
+    `${type} ${name} ${labels.get(name) ?? ""}`
+  );
+}

@@ -288,3 +288,42 @@ export function checkRotatingPair(evidence: RotationEvidence): readonly Fault[] 
 function baseName(path: string): string {
   return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
 }
+
+/** The CAs that the cluster publishes, compared with those that the machine trusts. */
+export interface TrustEvidence {
+  /** The path of the kubeconfig, as it is shown. */
+  readonly kubeconfig: string;
+  /** How many published CAs the kubeconfig lacks. */
+  readonly added: number;
+  /** How many CAs it trusts that are no longer published. */
+  readonly removed: number;
+  /** True when the CA of the machine's certificate is being replaced, and this machine's time to renew has come. */
+  readonly isRetiring: boolean;
+}
+
+/** Reports a machine that has not followed the replacement of a CA. The fix is a run of `bootstrap`. */
+export function checkTrust(
+  { kubeconfig, added, removed, isRetiring }: TrustEvidence,
+  fix: string,
+): readonly Fault[] {
+  const faults: Fault[] = [];
+  if (added > 0) {
+    const what = added === 1 ? "a CA" : `${added} CAs`;
+    faults.push({
+      severity: "warning",
+      message: `the server's CA is being replaced: it publishes ${what} that "${kubeconfig}" does not trust yet`,
+      fix,
+    });
+  } else if (removed > 0) {
+    const what = removed === 1 ? "a CA" : `${removed} CAs`;
+    faults.push({
+      severity: "warning",
+      message: `"${kubeconfig}" still trusts ${what} that the server has replaced`,
+      fix,
+    });
+  }
+  if (isRetiring) {
+    faults.push({ severity: "warning", message: "the CA of the client certificate is being replaced", fix });
+  }
+  return faults;
+}

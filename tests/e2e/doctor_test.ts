@@ -152,7 +152,7 @@ async function runInShell(command: string): Promise<void> {
 /** Starts a program that is not tlsboot, and that listens on a port. */
 async function listenElsewhere(): Promise<number> {
   const script =
-    `require("node:net").createServer().listen(0, "127.0.0.1", function () { console.log(this.address().port); });`;
+    `require("node:net").createServer((socket) => socket.destroy()).listen(0, "127.0.0.1", function () { console.log(this.address().port); });`;
   await writeFile(folder.join("other.cjs"), script);
   const isDeno = process.versions["deno"] !== undefined;
   const running = start(process.execPath, [...(isDeno ? ["run", "-A"] : []), folder.join("other.cjs")]);
@@ -406,6 +406,19 @@ const CASES: readonly Case[] = [
     severity: "warning",
     message: /the bootstrap token [a-z0-9]{6} in "n1\/bootstrap\.kubeconfig" still works/,
     fix: /^rm n1\/bootstrap\.kubeconfig$/,
+  },
+  {
+    name: "a CA in a machine's kubeconfig that its server has replaced",
+    target: ["n1/pki"],
+    breakIt: async () => {
+      const old = encodePem("CERTIFICATE", (await makeAuthority("old", 5 * YEAR_MS)).certificate.der);
+      const both = Buffer.from(await readFile(folder.join("data/pki/ca.crt"), "utf8") + old).toString("base64");
+      await edit("n1/kubeconfig", (text) => text.replace(/(certificate-authority-data): .*/, `$1: ${both}`));
+    },
+    check: "trusted-cas",
+    severity: "warning",
+    message: /^"n1\/kubeconfig" still trusts a CA that the server has replaced$/,
+    fix: /^tlsboot bootstrap --kubeconfig \S+ --cert-dir \S+ --hostname-override n1$/,
   },
   {
     name: "a clock that is three hours ahead",

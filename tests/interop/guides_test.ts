@@ -63,6 +63,19 @@ test("expired_machine: a machine comes back with its expired certificate, and th
   assert.match(out, /tlsboot bootstrap .*--token/);
 });
 
+test("broken_machine: doctor finds a key that others can read, its fix works, and a server is well", async () => {
+  const out = await type(await readGuide("broken_machine"), {
+    before: [
+      "tlsboot up --data-dir tlsboot-data --auto-approve",
+      "tlsboot bootstrap --bootstrap-kubeconfig tlsboot-data/bootstrap.kubeconfig --hostname-override n1 " +
+      "--kubeconfig n1/kubeconfig --cert-dir n1/pki",
+      "finish_boot",
+    ],
+  });
+  assert.match(out, /\n +fix: chmod 600 n1\/pki\/kubelet-client-current\.pem\n[^]*\nn1 is not well\nn1\/pki\n/);
+  assert.match(out, /^tlsboot-data\n[^]*\n0 errors, 0 warnings, /m);
+});
+
 test("only_my_machines: each machine joins with its file, a copy is refused, and a pack is for one key", async () => {
   const machine = (file: string, name: string) =>
     `tlsboot bootstrap --join ${file} --kubeconfig ${name}/kubeconfig --cert-dir ${name}/pki`;

@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { get } from "node:http";
+import { join } from "node:path";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
-import { runProgram } from "../support/child.ts";
+import { runProgram, runTlsboot } from "../support/child.ts";
+import { ensureDebianProgram } from "../support/peers/debian_programs.ts";
 import { findFreePort } from "../support/temp.ts";
 import { createApiClient } from "../support/interop/api_client.ts";
 import { startControlPlane } from "../support/interop/control_plane.ts";
@@ -138,6 +140,8 @@ const ONLY_ONCE_USED: readonly string[] = [
   ...["apiserver_audit_error_total", "leader_election_master_status", "tlsboot_audit_disk_free_bytes"],
   ...["apiserver_client_certificate_expiration_seconds", "tlsboot_certificates_issued_total"],
   ...["tlsboot_issued_certificates", "tlsboot_issued_certificates_overdue"],
+  // Those of the textfile of tlsboot doctor, which another test reads.
+  ...["tlsboot_doctor_findings", "tlsboot_doctor_last_run_timestamp_seconds"],
   ...["tlsboot_issued_certificate_expiry_timestamp_seconds", "tlsboot_revoked_credentials_refused_total"],
 ];
 
@@ -190,3 +194,18 @@ function fetchPlain(port: number, path: string): Promise<{ readonly code: number
     }).once("error", reject);
   });
 }
+
+test("Prometheus reads the textfile of tlsboot doctor, and promtool finds nothing to say about it", async () => {
+  await using instance = await startInstance();
+  const { code, stdout, stderr } = await runTlsboot(["doctor", instance.dataDir, "-o", "textfile"]);
+  assert.equal(code, 0, stdout + stderr);
+  const { families, problems } = await check(stdout);
+  assert.deepEqual(problems, []);
+  const certificate = ["x509_cert_expired", "x509_cert_not_after", "x509_cert_not_before"];
+  for (const name of [...certificate, "x509_cert_expires_in_seconds", "x509_read_errors", "tlsboot_doctor_findings"]) {
+    assert.ok((families.get(name)?.series ?? 0) > 0, `${name} is missing`);
+  }
+  const promtool = join(await ensureDebianProgram("prometheus"), "usr", "bin", "promtool");
+  const lint = await runProgram(promtool, ["check", "metrics"], { stdin: stdout });
+  assert.deepEqual([lint.code, lint.stdout + lint.stderr], [0, ""]);
+});

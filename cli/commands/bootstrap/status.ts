@@ -50,6 +50,7 @@ import type { Examined } from "../doctor/examine.ts";
 import { inspectSecret, inspectSecretFolder } from "../doctor/files.ts";
 import { examineDisk, examineName } from "../doctor/host.ts";
 import { examineMachineFiles } from "../doctor/machine_files.ts";
+import { examineTrust } from "../doctor/machine_trust.ts";
 import type { Machine } from "./machine.ts";
 import { readServingNames } from "./serving_names.ts";
 import { formatStatus, type ReportedPair, type StatusReport } from "./status_report.ts";
@@ -80,7 +81,9 @@ export async function findProblems(
   tools: StatusTools,
   signal: AbortSignal,
 ): Promise<readonly Problem[]> {
-  return toProblems((await examineMachine({ ...settings, serving: false }, machine, tools, signal)).findings);
+  const { findings } = await examineMachine({ ...settings, serving: false }, machine, tools, signal);
+  // The run itself takes over new CAs.
+  return toProblems(findings.filter(({ check }) => check !== "trusted-cas"));
 }
 
 /** What the checks of `doctor` found on a machine, and the status that `bootstrap --status` prints. */
@@ -103,6 +106,8 @@ export interface StatusEvidence {
 
 /** The checks whose results are the states in the status, and so no problems in it. */
 const STATED_CHECKS: readonly string[] = ["kubeconfig", "client-certificate", "serving-certificate"];
+
+const NO_CREDENTIALS = { server: undefined, token: undefined, tokenFile: undefined, caCertHash: [] };
 
 /** Examines a machine with every check of `doctor`. */
 export async function examineMachine(
@@ -151,6 +156,18 @@ export async function examineMachine(
     ...stored.findings,
     ...(kubeconfig.kind === "valid" ? await examineName(kubeconfig.cluster.server, { target }) : []),
     ...await examineDisk(machine.certDir, target, deps),
+    ...(server.kind === "accepted"
+      ? await examineTrust(
+        {
+          ...machine,
+          leaf: client.found?.pair.leaf,
+          fix: commandLine({ ...settings, ...NO_CREDENTIALS, serving: false }, machine, io.cwd),
+        },
+        target,
+        deps,
+        signal,
+      )
+      : []),
   ];
   const problems = toProblems(findings.filter(({ check }) => !STATED_CHECKS.includes(check)));
   const report: StatusReport = {

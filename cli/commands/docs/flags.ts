@@ -56,6 +56,7 @@ export const GUIDE_NAMES = [
   "air_gap",
   "backup",
   "beside_a_cluster",
+  "broken_machine",
   "ca",
   "class",
   "containers",
