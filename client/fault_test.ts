@@ -14,6 +14,7 @@ import { createFailingFiles, FILE_FAULTS, type FileFault } from "../tests/suppor
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { createTempFolder } from "../tests/support/temp.ts";
+import { createOfflineMachine, REQUEST } from "../tests/support/offline_machine.ts";
 import { bootstrap } from "./bootstrap.ts";
 import { openCredentialStore } from "./certificate/credential_store.ts";
 import { createFilePort, type FilePort } from "./files.ts";
@@ -117,6 +118,38 @@ for (const fault of FILE_FAULTS) {
       assert.equal(f.api.objects.size, 1, `one request after ${call} calls`);
       assert.ok(f.files.text(CURRENT)?.startsWith(again.pair.certificatePem));
       assert.equal((await f.run()).kind, "alreadyValid");
+    }
+    assert.ok(failures >= 8, `${failures}`);
+  });
+}
+
+for (const fault of FILE_FAULTS) {
+  test(`bootstrapOffline() on a disk or stick that fails with ${fault.name} at each call in turn reports it, and continues`, async () => {
+    let failures = 0;
+    for (const step of ["request", "answer"] as const) {
+      for (let call = 0, isOver = false; !isOver; call++) {
+        assert.ok(call < MAX_CALLS);
+        const machine = await createOfflineMachine();
+        if (step === "answer") {
+          await machine.run();
+          await machine.sign();
+        }
+        const before = machine.files.text(REQUEST);
+        const failing = createFailingFiles(machine.files, call, fault);
+        const error = await catchError(machine.run(failing.files), fault);
+        isOver = !failing.hasFailed();
+        if (error !== undefined) failures++;
+        if (step === "request") {
+          await machine.run();
+          const request = machine.files.text(REQUEST);
+          await machine.run();
+          assert.equal(machine.files.text(REQUEST), request, `one request after ${call} calls`);
+          await machine.sign();
+        } else assert.equal(machine.files.text(REQUEST), before);
+        assert.notEqual((await machine.run()).kind, "pending");
+        assert.ok(machine.files.text(CURRENT));
+        assert.equal((await machine.run()).kind, "alreadyValid");
+      }
     }
     assert.ok(failures >= 8, `${failures}`);
   });

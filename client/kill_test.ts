@@ -8,6 +8,7 @@ import { createDyingFiles, Killed } from "../tests/support/dying_files.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles } from "../tests/support/memory_files.ts";
+import { createOfflineMachine, REQUEST } from "../tests/support/offline_machine.ts";
 import { bootstrap } from "./bootstrap.ts";
 import { openCredentialStore } from "./certificate/credential_store.ts";
 import type { FilePort } from "./files.ts";
@@ -81,4 +82,41 @@ test("bootstrap() killed before each of its changes adopts its request and ends 
     assert.ok(left === undefined || f.files.text(CURRENT)?.endsWith(left));
   }
   assert.ok(kills >= 8, String(kills));
+});
+
+test("bootstrapOffline() killed before each of its changes keeps its key, and ends with one pair of one request", async () => {
+  let kills = 0;
+  for (const step of ["request", "answer", "renewal"] as const) {
+    for (let changes = 0, over = false; !over; changes++) {
+      assert.ok(changes < MAX_CHANGES);
+      const machine = await createOfflineMachine();
+      if (step !== "request") {
+        await machine.run();
+        await machine.sign();
+      }
+      if (step === "renewal") {
+        await machine.run();
+        await machine.clock.advance(20 * 3_600_000);
+        await machine.run();
+        await machine.sign();
+      }
+      const before = machine.files.text(REQUEST);
+      over = !await isKilled(machine.run(createDyingFiles(machine.files, changes)));
+      if (!over) kills++;
+      if (step === "request") {
+        await machine.run();
+        const request = machine.files.text(REQUEST);
+        assert.equal((await machine.run()).kind, "pending");
+        assert.equal(machine.files.text(REQUEST), request, `one request after ${changes} changes`);
+        await machine.sign();
+      } else assert.equal(machine.files.text(REQUEST), before);
+      const outcome = await machine.run();
+      assert.notEqual(outcome.kind, "pending", `${step} after ${changes} changes`);
+      assert.ok(machine.files.text(CURRENT));
+      assert.ok(machine.files.text("/node/kubeconfig")?.includes("server: https://10.0.0.1:6443"));
+      assert.equal((await machine.run()).kind, "alreadyValid");
+      assert.equal(machine.files.text(KEY), undefined);
+    }
+  }
+  assert.ok(kills >= 12, String(kills));
 });

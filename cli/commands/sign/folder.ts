@@ -79,7 +79,7 @@ type Outcome =
 
 /** Answers every request in a folder. One that cannot be read or answered does not keep the others from it. */
 export async function signFolder(
-  { settings, isDebug, args: [folder = ""] }: Input<SignFlags>,
+  { settings, isDebug, args: [folder = ""] }: Pick<Input<SignFlags>, "settings" | "isDebug" | "args">,
   files: FilePort,
   io: Io,
   signal: AbortSignal,

@@ -1,0 +1,134 @@
+/** Disk errors and kills while a folder is answered: a request is signed and recorded once, and gets its answer. */
+import assert from "node:assert/strict";
+import { cp, mkdir, readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { createFilePort, type FilePort } from "../../../client/files.ts";
+import { isAppError } from "../../../core/errors.ts";
+import { parseOfflineAnswer } from "../../../core/offline/answer_file.ts";
+import { createCapturedIo } from "../../../tests/support/captured_io.ts";
+import { createDyingFiles, Killed } from "../../../tests/support/dying_files.ts";
+import { createFailingFiles, FILE_FAULTS } from "../../../tests/support/failing_files.ts";
+import { createFakeClock } from "../../../tests/support/fake_clock.ts";
+import { runCaptured } from "../../../tests/support/run_captured.ts";
+import { createTempFolder, type TempFolder } from "../../../tests/support/temp.ts";
+import type { Settings } from "../../framework/flags.ts";
+import { createSystemRandom } from "../../system.ts";
+import type { SignFlags } from "./flags.ts";
+import { signFolder } from "./folder.ts";
+
+/** A limit above the number of calls of any of these runs. */
+const MAX_CALLS = 60;
+const { signal } = new AbortController();
+
+const SETTINGS: Settings<SignFlags> = {
+  dataDir: "ca",
+  signerName: undefined,
+  profile: undefined,
+  usage: [],
+  chain: true,
+  duration: undefined,
+  out: undefined,
+  force: false,
+  server: "https://10.0.0.1:6443",
+  yes: true,
+  policy: [],
+  inventory: undefined,
+  clusterSigningCertFile: undefined,
+  clusterSigningKeyFile: undefined,
+  caPassphraseFile: undefined,
+  caPassphraseShare: [],
+  signingKeyCommand: undefined,
+  crlUrl: undefined,
+  featureGates: [],
+  issuedLog: undefined,
+  clusterSigningDuration: 0,
+};
+
+/** The other faults of a disk are as one of these: nothing is done, half of a write, or all of it. */
+const FAULTS = FILE_FAULTS.filter(({ done }, at) => FILE_FAULTS.findIndex((other) => other.done === done) === at);
+
+/** A folder with a CA in `ca`, and the request of a machine in `stick`. */
+let template: TempFolder;
+
+before(async () => {
+  template = await createTempFolder();
+  await mkdir(template.join("stick"));
+  const options = { cwd: template.path, clock: createFakeClock(new Date()), random: createSystemRandom() };
+  const run = async (args: string): Promise<void> =>
+    assert.equal((await runCaptured(args.split(" "), options)).code, 0, args);
+  await run("ca init --data-dir ca");
+  await run("bootstrap --offline stick --kubeconfig n1/k --cert-dir n1/pki --hostname-override n1");
+});
+
+after(() => template[Symbol.asyncDispose]());
+
+interface Attempt {
+  readonly code: number;
+  readonly stderr: string;
+}
+
+/** Answers the stick in a copy of the template, with the given files. */
+async function sign(place: TempFolder, files: FilePort): Promise<Attempt> {
+  const io = createCapturedIo({ cwd: place.path, clock: createFakeClock(new Date()), random: createSystemRandom() });
+  const code = await signFolder(
+    { settings: SETTINGS, args: ["stick"], isDebug: false },
+    files,
+    io,
+    signal,
+  );
+  return { code, stderr: io.stderrText() };
+}
+
+/** Checks that the request has one record, and the answer on the stick has the recorded certificate. */
+async function assertAnswered(place: TempFolder, context: string): Promise<void> {
+  const lines = (await readFile(place.join("ca", "issued.jsonl"), "utf8")).trim().split("\n");
+  const answer = parseOfflineAnswer(await readFile(place.join("stick", "n1.answer.pem"), "utf8"));
+  assert.ok(answer.ok && answer.value.verdict.kind === "signed", context);
+  const given = answer.value.verdict.chain[0]?.sha256Fingerprint;
+  assert.deepEqual(lines.map((line) => JSON.parse(line).spec.fingerprint), [given], context);
+}
+
+for (const fault of FAULTS) {
+  test(`signFolder() on a disk or stick that fails with ${fault.name} at each call in turn signs a request once`, async () => {
+    let failures = 0;
+    for (let call = 0, isOver = false; !isOver; call++) {
+      assert.ok(call < MAX_CALLS);
+      await using place = await createTempFolder();
+      await cp(template.path, place.path, { recursive: true });
+      const failing = createFailingFiles(createFilePort(), call, fault);
+      try {
+        const { code, stderr } = await sign(place, failing.files);
+        if (code !== 0) {
+          failures++;
+          assert.ok(stderr.includes(fault.text), stderr);
+        }
+      } catch (error) {
+        assert.ok(isAppError(error) && error.message.includes(fault.text), String(error));
+        failures++;
+      }
+      isOver = !failing.hasFailed();
+      assert.equal((await sign(place, createFilePort())).code, 0, `after call ${call}`);
+      await assertAnswered(place, `after call ${call}`);
+    }
+    assert.ok(failures >= 6, `${failures}`);
+  });
+}
+
+test("signFolder() killed before each of its changes signs and records a request once", async () => {
+  let kills = 0;
+  for (let changes = 0, isOver = false; !isOver; changes++) {
+    assert.ok(changes < MAX_CALLS);
+    await using place = await createTempFolder();
+    await cp(template.path, place.path, { recursive: true });
+    try {
+      await sign(place, createDyingFiles(createFilePort(), changes));
+      isOver = true;
+    } catch (error) {
+      assert.ok(error instanceof Killed, String(error));
+      kills++;
+    }
+    assert.equal((await sign(place, createFilePort())).code, 0, `after ${changes} changes`);
+    await assertAnswered(place, `after ${changes} changes`);
+  }
+  assert.ok(kills >= 4, `${kills}`);
+});
