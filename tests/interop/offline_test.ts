@@ -1,0 +1,128 @@
+/**
+ * Certificates by a stick, beside real Kubernetes: the machine and the CA are each in a network namespace without even
+ * loopback, and share only the folder that is the stick.
+ */
+import assert from "node:assert/strict";
+import { mkdir, readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { type Finished, runProgram, tlsbootCommand } from "../support/child.ts";
+import { startControlPlane } from "../support/interop/control_plane.ts";
+import { createKubectl } from "../support/interop/kubectl.ts";
+import { assertNodePair } from "../support/interop/openssl.ts";
+import { mountSmallDisk } from "../support/interop/small_disk.ts";
+import { startWholeKubelet } from "../support/interop/whole_kubelet.ts";
+import { createTempFolder } from "../support/temp.ts";
+
+const NODE = "n1";
+
+/** Runs a program in a network namespace of its own, whose only interface is loopback, and that is down. */
+async function runAlone(command: string, args: readonly string[]): Promise<Finished> {
+  const finished = await runProgram("unshare", ["--net", command, ...args]);
+  if (/unshare failed|Operation not permitted/.test(finished.stderr)) {
+    throw new Error(`a machine without a network needs root: ${finished.stderr}`);
+  }
+  return finished;
+}
+
+async function tlsboot(...args: readonly string[]): Promise<Finished> {
+  const [command, all] = tlsbootCommand(args);
+  return await runAlone(command, all);
+}
+
+async function succeed(...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await tlsboot(...args);
+  assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
+test("a namespace of these tests has no network, not even loopback", async () => {
+  const links = await runAlone("ip", ["-brief", "address"]);
+  assert.match(links.stdout, /^lo +DOWN *\n$/);
+});
+
+test("a stock kubelet starts with the certificate and the kubeconfig that came by stick, and they are renewed by stick", async () => {
+  await using plane = await startControlPlane({ controllers: false });
+  await mkdir(plane.folder.join("home"));
+  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  const stick = plane.folder.join("stick");
+  await mkdir(stick);
+  const root = plane.folder.join(NODE);
+  const machine = [
+    ...["bootstrap", "--offline", stick, "--kubeconfig", `${root}/kubeconfig`, "--cert-dir", `${root}/pki`],
+    ...["--hostname-override", NODE],
+  ];
+  const sign = [
+    ...["sign", stick, "--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
+    ...["--issued-log", plane.folder.join("issued.jsonl"), "--server", plane.server, "--yes"],
+  ];
+  const pair = `${root}/pki/kubelet-client-current.pem`;
+  assert.match(await succeed(...machine), /^request written: /);
+  assert.match(await succeed(...sign), /^n1\.answer\.pem: signed, /);
+  assert.match(await succeed(...machine), /^certificate of n1 issued/);
+  await assertNodePair(plane.caPath, pair, NODE);
+  {
+    await using _kubelet = await startWholeKubelet(plane.folder, NODE);
+    await kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=60s");
+    await kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
+  }
+  const first = await readFile(pair, "utf8");
+  const renewal = [...machine, "--renew-before", "600h"];
+  assert.match(await succeed(...renewal), /^nothing to do: /);
+  const soon = [...machine, "--renew-before", "720h"];
+  assert.match(await succeed(...soon), /^request written: /);
+  assert.match(await succeed(...sign), /^n1\.answer\.pem: signed, /);
+  assert.match(await succeed(...soon), /^certificate of n1 issued/);
+  assert.notEqual(await readFile(pair, "utf8"), first);
+  await assertNodePair(plane.caPath, pair, NODE);
+  const asNode = await kubectl.as(`${root}/kubeconfig`).run("auth", "whoami");
+  assert.match(asNode, /Username +system:node:n1\n/);
+  assert.match(
+    await succeed("verify", "certificates", plane.folder.join("issued.jsonl"), "--ca-file", plane.caPath),
+    /^2 records are right/,
+  );
+});
+
+test("a stick that is full or read-only is reported, and nothing is lost", async () => {
+  await using folder = await createTempFolder();
+  await using disk = await mountSmallDisk(folder.join("stick"), 64);
+  const machine = (name: string): readonly string[] => [
+    ...["bootstrap", "--offline", disk.path, "--kubeconfig", folder.join(name, "kubeconfig")],
+    ...["--cert-dir", folder.join(name, "pki"), "--hostname-override", name],
+  ];
+  const log = folder.join("ca", "issued.jsonl");
+  const sign = ["sign", disk.path, "--data-dir", folder.join("ca"), "--server", "https://10.0.0.1:6443", "--yes"];
+  const assertFails = async (args: readonly string[], fault: RegExp): Promise<void> => {
+    const { code, stdout, stderr } = await tlsboot(...args);
+    assert.equal(code, 1, stdout);
+    assert.match(stderr, fault);
+  };
+  await succeed("ca", "init", "--data-dir", folder.join("ca"));
+  await disk.fill();
+  await assertFails(
+    machine("n1"),
+    /cannot write "\S+n1\.request\.pem": no space left on device\n.*hint: free some space/,
+  );
+  const key = await readFile(folder.join("n1", "pki", "kubelet-client.key.tmp"), "utf8");
+  await disk.free();
+  await succeed(...machine("n1"));
+  assert.ok((await readFile(folder.join("n1", "pki", "kubelet-client.key.tmp"), "utf8")).endsWith(key));
+
+  await disk.fill();
+  await assertFails(sign, /cannot write "\S+n1\.answer\.pem": no space left on device\n.*hint: free some space/);
+  const recorded = await readFile(log, "utf8");
+  assert.equal(recorded.trim().split("\n").length, 1);
+  await disk.free();
+  assert.match(await succeed(...sign), /^n1\.answer\.pem: already signed, /);
+  assert.equal(await readFile(log, "utf8"), recorded);
+
+  const { code, stderr } = await runProgram("mount", ["-o", "remount,ro", disk.path]);
+  assert.equal(code, 0, stderr);
+  await assertFails(machine("n2"), /cannot write "\S+n2\.request\.pem": the file system is read-only\n.*hint: /);
+  assert.match(await succeed(...sign), /^n1\.answer\.pem: already signed, /);
+  assert.match(await succeed(...machine("n1")), /^certificate of n1 issued/);
+  await assertNodePair(
+    folder.join("ca", "pki", "ca.crt"),
+    folder.join("n1", "pki", "kubelet-client-current.pem"),
+    "n1",
+  );
+});
