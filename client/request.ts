@@ -121,7 +121,24 @@ export async function requestOffline(options: OfflineRequestOptions): Promise<Of
   const planned = await planRequest({ ...options, renewal });
   if (planned.kind === "kept") return planned;
   const stored = planned.existing.kind === "usable" ? planned.existing.leaf : undefined;
-  return await exchangeOffline({ ...options, ...planned.steps, requester: undefined, stored });
+  return await exchangeOffline({
+    ...options,
+    ...planned.steps,
+    name: createFileName(options),
+    requester: undefined,
+    stored,
+  });
+}
+
+/** Creates the name of the files on the stick. It is the same for the next key, so that a renewal replaces them. */
+function createFileName({ csrName, subject, names, signerName }: OfflineRequestOptions): string {
+  if (csrName !== undefined) return csrName;
+  const signedDer = new TextEncoder().encode(JSON.stringify([subject, names]));
+  return createCsrName({ title: createTitle(subject, names), signedDer, signerName, usages: [] });
+}
+
+function createTitle(subject: SubjectFields, names: AlternativeNames): string {
+  return subject.commonName ?? names.dnsNames[0] ?? names.uris[0] ?? "";
 }
 
 /** Without a time of its own, a certificate is renewed when the earliest program would, so that a run can be repeated. */
@@ -140,7 +157,7 @@ type PlanOptions = Omit<
 
 /** The steps of a request that do not depend on the way to the signer. */
 interface RequestSteps {
-  readonly keepKey: () => Promise<{ readonly key: PrivateKey }>;
+  readonly keepKey: () => Promise<{ readonly key: PrivateKey; readonly path?: string }>;
   readonly createRequest: (key: PrivateKey) => CertificateRequest;
   readonly store: (pair: CredentialPair) => Promise<void>;
 }
@@ -170,9 +187,9 @@ async function planRequest(
     existing,
     steps: {
       async keepKey() {
-        const key = await keepCheckedKey(options, createRequest);
+        const kept = await keepCheckedKey(options, createRequest);
         onProgress?.({ kind: "asking", usages });
-        return { key };
+        return kept;
       },
       createRequest,
       async store(pair) {
@@ -190,15 +207,15 @@ async function planRequest(
 async function keepCheckedKey(
   { key: wanted, target, files, onProgress }: PlanOptions,
   createRequest: (key: PrivateKey) => CertificateRequest,
-): Promise<PrivateKey> {
+): Promise<{ readonly key: PrivateKey; readonly path?: string }> {
   const check = (key: PrivateKey): void => void createRequest(key);
   if (typeof wanted !== "string") {
     check(wanted);
-    return wanted;
+    return { key: wanted };
   }
   const { key, path, isReused } = await keepKey({ path: target.pendingKeyPath, files, algorithm: wanted, check });
   onProgress?.({ kind: "keyKept", path, reused: isReused });
-  return key;
+  return { key, path };
 }
 
 /** Returns the transport as a connection that its owner closes. */
@@ -225,7 +242,7 @@ function createCheckedRequest(
   const facts = parseRequest(csr.spec.request);
   if (!facts.ok) throw new RequestRefusedError([facts.error]);
   const name = options.csrName ?? createCsrName({
-    title: subject.commonName ?? names.dnsNames[0] ?? names.uris[0] ?? "",
+    title: createTitle(subject, names),
     signedDer: facts.value.signedDer,
     signerName,
     usages,

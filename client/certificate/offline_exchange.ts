@@ -15,6 +15,8 @@ import {
   proveRequester,
   toRequestFileName,
 } from "../../core/offline/request_file.ts";
+import { formatTime } from "../../core/kube/meta.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import type { PrivateKey } from "../../core/pki/keys.ts";
 import { formatName } from "../../core/pki/names.ts";
@@ -30,12 +32,12 @@ import type { CertificateRequest } from "./submit_request.ts";
 export interface OfflineExchangeOptions {
   /** The absolute path of the folder. */
   readonly folder: string;
-  /** The name of the files in the folder. Default: that of the request. */
-  readonly name?: string;
+  /** The name of the files in the folder. */
+  readonly name: string;
   /** The CAs of this site, by their keys; empty when they are not known yet, and then those of the answer are taken. */
   readonly site: readonly PublicKeyPin[];
   /** Chooses the key, and keeps it where a later run finds it. */
-  readonly keepKey: () => Promise<{ readonly key: PrivateKey }>;
+  readonly keepKey: () => Promise<{ readonly key: PrivateKey; readonly path?: string }>;
   readonly createRequest: (key: PrivateKey) => CertificateRequest;
   /** The certificate in use, with its key, by which the request proves who asks. */
   readonly requester: CredentialPair | undefined;
@@ -49,7 +51,6 @@ export interface OfflineExchangeOptions {
 
 /** An exchange with its request. */
 interface Exchange extends OfflineExchangeOptions {
-  readonly name: string;
   readonly key: PrivateKey;
   readonly request: CertificateRequest;
 }
@@ -71,10 +72,10 @@ const STICK_MODE = 0o644;
  */
 export async function exchangeOffline(options: OfflineExchangeOptions): Promise<OfflineExchange> {
   await checkFolder(options);
-  const { key } = await options.keepKey();
+  const { key, path } = await options.keepKey();
   const request = options.createRequest(key);
-  const name = options.name ?? ("fixed" in request.name ? request.name.fixed : "");
-  const exchange = { ...options, name, key, request };
+  const { name, clock } = options;
+  const exchange = { ...options, key, request };
   const offline = createOfflineRequest(exchange);
   const answer = await findAnswer(exchange, computeRequestId(offline));
   if (answer === undefined) return await submitRequest(exchange, offline);
@@ -88,15 +89,31 @@ export async function exchangeOffline(options: OfflineExchangeOptions): Promise<
       },
     );
   }
+  const [leaf] = verdict.chain;
+  if (leaf !== undefined && leaf.notAfter < clock.now()) throw createTooOldError(name, leaf, path, clock.now());
   const pair = checkIssued(encodeCertificates(verdict.chain), {
     csrName: name,
     request,
-    now: options.clock.now(),
+    now: clock.now(),
     skew: undefined,
     hint: "carry the stick to the CA, and check the rules of its signer",
   });
   await options.store(pair);
   return { kind: "issued", pair, answer };
+}
+
+/** The answer was not taken up in time, or the clock is wrong; only a person knows. */
+function createTooOldError(
+  name: string,
+  { notAfter }: CertificateFacts,
+  path: string | undefined,
+  now: Date,
+): AppError {
+  const end = `it expired at ${formatTime(notAfter)}, and this machine's clock says ${formatTime(now)}`;
+  const next = path === undefined ? "use another key" : `remove its key: rm ${shellWord(path)}`;
+  return new AppError("clock_skew", `cannot use the certificate of "${name}": ${end}`, {
+    hint: `set this machine's clock if it is wrong; otherwise ${next}, and run the command again for a new request`,
+  });
 }
 
 /** A stick that is not mounted must not be taken for an empty one. */
@@ -111,7 +128,7 @@ async function checkFolder({ folder, files }: OfflineExchangeOptions): Promise<v
 
 /** Finds the answer to this request. Undefined without one, and for that of the certificate in use. */
 async function findAnswer(
-  { folder, name, site, stored, files, key, request: { subject } }: Exchange,
+  { folder, name, site, stored, files, clock, key, request: { subject } }: Exchange,
   requestId: string,
 ): Promise<OfflineAnswer | undefined> {
   const path = join(folder, toAnswerFileName(name));
@@ -129,6 +146,7 @@ async function findAnswer(
     requestId,
     stored,
     site,
+    now: clock.now(),
   });
   if (verdict.kind === "usable") return answer.value;
   if (verdict.kind === "earlier") return undefined;
@@ -179,6 +197,8 @@ async function checkReplaceable(
   const answer = parseOfflineAnswer(await files.readText(join(folder, toAnswerFileName(name))) ?? "");
   if (answer.ok && answer.value.requestId === computeRequestId(found)) return;
   throw new AppError("file_exists", `cannot write the request "${path}": there is one of another key, ${key}`, {
-    hint: "another machine may have this name; remove the file if it is of an earlier key of this machine",
+    hint:
+      "another machine may have this name; remove the file if it is of an earlier key of this machine, or give this " +
+      "request another name (tlsboot request --name)",
   });
 }

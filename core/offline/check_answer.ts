@@ -14,12 +14,13 @@ export interface ExpectedAnswer {
   readonly stored: CertificateFacts | undefined;
   /** The CAs of its site, by their keys; when it does not know any, the CA of the certificate in use counts. */
   readonly site: readonly PublicKeyPin[];
+  readonly now: Date;
 }
 
 /** What an answer is for a machine. */
 export type AnswerVerdict =
   | { readonly kind: "usable" }
-  /** It answers the request of the certificate that is in use, or refused what is no longer asked for. */
+  /** It is done with: its certificate is in use or has expired, or it refused what is no longer asked for. */
   | { readonly kind: "earlier" }
   /** `fault` completes the sentence "cannot use the answer: …". */
   | { readonly kind: "unusable"; readonly fault: string; readonly fix: string };
@@ -39,7 +40,8 @@ export function decideAnswer(answer: OfflineAnswer, expected: ExpectedAnswer): A
   }
   if (answer.key !== expected.key) {
     const { stored } = expected;
-    if (stored !== undefined && answer.key === publicKeyPin(stored)) return { kind: "earlier" };
+    const isStored = stored !== undefined && answer.key === publicKeyPin(stored);
+    if (isStored || hasExpired(answer, expected.now)) return { kind: "earlier" };
     return unusable(
       `it is for another key, ${answer.key}; the key of this machine's request is ${expected.key}`,
       `remove the answer if no other machine needs it; then ${SIGN_AGAIN}`,
@@ -53,6 +55,11 @@ export function decideAnswer(answer: OfflineAnswer, expected: ExpectedAnswer): A
 /** Returns the keys of the CAs that a machine has in a kubeconfig or in its settings. */
 export function toPins(certificates: readonly CertificateFacts[]): readonly PublicKeyPin[] {
   return certificates.map((certificate) => publicKeyPin(certificate));
+}
+
+function hasExpired({ verdict }: OfflineAnswer, now: Date): boolean {
+  const [leaf] = verdict.kind === "signed" ? verdict.chain : [];
+  return leaf !== undefined && leaf.notAfter < now;
 }
 
 function findChainFault({ verdict, issuer }: OfflineAnswer): AnswerVerdict | undefined {

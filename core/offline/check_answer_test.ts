@@ -33,6 +33,7 @@ before(async () => {
     requestId: computeRequestId(request),
     stored: undefined,
     site: [],
+    now: NOW,
   };
 });
 
@@ -114,6 +115,8 @@ test("decideAnswer() knows the answer of the certificate in use, and a refusal o
   const [stored] = await issue(ca);
   const nextKey = publicKeyPin({ publicKeyDer: (await generatePrivateKey("ecdsa-p256")).publicKeyDer() });
   assert.deepEqual(decideAnswer(answer, { ...expected, key: nextKey, stored }), { kind: "earlier" });
+  const late = new Date(NOW.getTime() + 366 * 86_400_000);
+  assert.deepEqual(decideAnswer(answer, { ...expected, key: nextKey, now: late }), { kind: "earlier" });
   const refusal = read(await encode(ca, { kind: "refused", reason: "no" }));
   assert.deepEqual(decideAnswer(refusal, expected), { kind: "usable" });
   assert.deepEqual(decideAnswer(refusal, { ...expected, requestId: "another" }), { kind: "earlier" });

@@ -274,9 +274,9 @@ test("offline: request gets a certificate of a custom signer, and renews it when
   assertRun(await tlsboot(ask), 0, /^nothing to do: /);
   await clock.advance(29 * DAY_MS);
   assertRun(await tlsboot(ask), 0, /^request written/);
-  assertRun(await tlsboot(sign), 0, /signed, valid until[^]*signed, valid until/);
+  assertRun(await tlsboot(sign), 0, /^printer-home-arpa-[0-9a-f]+\.answer\.pem: signed, valid until .*\n$/);
   assertRun(await tlsboot(ask), 0, /certificate of printer\.home\.arpa issued/);
-  assert.equal((await readdir(folder.join("stick"))).length, 4);
+  assert.equal((await readdir(folder.join("stick"))).length, 2, "a renewal replaces the files");
 
   const denied = "request --signer-name example.com/web --dns db.example.org --out db --offline stick";
   await tlsboot(denied);
@@ -286,7 +286,32 @@ test("offline: request gets a certificate of a custom signer, and renews it when
     /^db-example-org-\w+\.answer\.pem: refused: the signer's rules refuse it: DNS subjectAltName is/m,
   );
   assertRun(await tlsboot(denied), 3, /^$/, /cannot get a certificate for "db-example-org-\w+": the CA refused it at/);
-  assertRun(await tlsboot("sign stick --data-dir ca --yes"), 1, /^$/, /it is not one of Kubernetes' signers/);
+  const unruled = await tlsboot("sign stick --data-dir ca --yes");
+  assertRun(
+    unruled,
+    1,
+    /^printer-home-arpa-\w+\.answer\.pem: already signed, .*\n$/,
+    /it is not one of Kubernetes' signers/,
+  );
+});
+
+test("offline: an answer that was not taken up in time is not signed again, and the machine says how to ask anew", async () => {
+  await using place = await createPlace();
+  const { tlsboot, machine, clock } = place;
+  await machine("n1");
+  await tlsboot(`sign stick --data-dir ca --server ${SERVER} --yes`);
+  await clock.advance(366 * DAY_MS);
+  assertRun(
+    await tlsboot("sign stick --data-dir ca --yes"),
+    0,
+    /^n1\.request\.pem: signed before, expired at \S+; the machine/,
+  );
+  const late = await machine("n1");
+  assertRun(late, 1, /^$/, /it expired at \S+, and this machine's clock says [^]*otherwise remove its key: rm /);
+  await rm(place.folder.join("n1/pki/kubelet-client.key.tmp"));
+  assertRun(await machine("n1"), 0, /^request written/);
+  assertRun(await tlsboot("sign stick --data-dir ca --yes"), 0, /^n1\.answer\.pem: signed, /);
+  assertRun(await machine("n1", ` --server ${SERVER}`), 0, /certificate of n1 issued/);
 });
 
 test("offline: flags that do not fit are refused with the reason", async () => {

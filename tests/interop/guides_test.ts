@@ -206,9 +206,31 @@ test("web_server: a custom signer issues for a web server, and a policy approves
   assert.match(out, /DNS:www\.home\.arpa/);
 });
 
-test("air_gap: requests in files are signed without a server", async () => {
-  const out = await type(await readGuide("air_gap"), { files: (await readGuide("web_server")).files });
-  assert.match(out, /printer\.crt: OK/);
+test("air_gap: a machine, its serving certificate and a program get and renew their certificates by a stick", async () => {
+  const guide = await readGuide("air_gap");
+  const files = (await readGuide("web_server")).files;
+  const out = await type({
+    ...guide,
+    blocks: [...guide.blocks, "tlsboot up --data-dir ca", "kubectl --kubeconfig n1/kubeconfig auth whoami"],
+  }, {
+    before: ["mkdir stick"],
+    files,
+    values: {
+      "/media/stick": "stick",
+      "https://10.0.0.1:6443": "https://127.0.0.1:$TLSBOOT_SECURE_PORT",
+      // A reader has a terminal, on which the question is answered.
+      "tlsboot sign stick --data-dir ca --server": "tlsboot sign stick --yes --data-dir ca --server",
+      "tlsboot sign stick --data-dir ca\n": "tlsboot sign stick --yes --data-dir ca\n",
+      // The certificate is new, and must be due for its renewal.
+      "--renew-before 200d": "--renew-before 8759h56m",
+    },
+  });
+  assert.match(out, /kubelet-client-current\.pem: OK/);
+  assert.match(out, /serving certificate of n1, 10\.0\.0\.11 issued/);
+  assert.match(out, /printer\/tls\.crt: OK/);
+  assert.equal(out.match(/^n1\.answer\.pem: signed, /gm)?.length, 2);
+  assert.match(out, /^n2\.answer\.pem: signed, /m);
+  assert.match(out, /Username +system:node:n1\n/);
 });
 
 test("person: people and a program get in, with the rights that they are granted", async () => {

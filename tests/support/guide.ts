@@ -72,7 +72,7 @@ finish_boot() { if [ -n "$boot" ]; then wait $boot; boot=; fi; }`;
 function toCommand(line: string): string {
   if (/^tlsboot up\b/.test(line)) return `start_up ${line}`;
   if (/^tlsboot (?:signer|approver) --kubeconfig\b/.test(line)) return `start_controller ${line}`;
-  if (/^tlsboot bootstrap\b/.test(line) && !/--status|--print/.test(line)) return `${line} & boot=$!`;
+  if (/^tlsboot bootstrap\b/.test(line) && !/--status|--print|--offline/.test(line)) return `${line} & boot=$!`;
   const machine = /^tlsboot (?:approve|describe csr) (?!NAME\b|-)\S+(.*)$/.exec(line);
   if (machine !== null) {
     return `pending${machine[1]} > /dev/null; ${line}${line.includes("approve") ? "; finish_boot" : ""}`;

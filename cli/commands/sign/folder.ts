@@ -74,7 +74,7 @@ interface Desk {
 
 /** What became of a request. */
 type Outcome =
-  | { readonly kind: "signed" | "again"; readonly leaf: CertificateFacts | undefined }
+  | { readonly kind: "signed" | "again" | "expired"; readonly leaf: CertificateFacts | undefined }
   | { readonly kind: "refused" | "left"; readonly reason: string };
 
 /** Answers every request in a folder. One that cannot be read or answered does not keep the others from it. */
@@ -156,19 +156,26 @@ async function findRequests(folder: string): Promise<readonly string[]> {
 async function answerRequest(name: string, desk: Desk, signal: AbortSignal): Promise<Outcome> {
   const { files, folder, answered, io } = desk;
   const request = await readRequest(name, desk);
+  const id = computeRequestId(request);
+  const { server } = desk.settings;
+  const given = findSigned(await answered.find(id));
+  if (given !== undefined && given.leaf.notAfter < io.clock.now()) return { kind: "expired", leaf: given.leaf };
+  if (given !== undefined && (server === undefined || server === given.server)) {
+    await writeAnswer(given.text);
+    return { kind: "again", leaf: given.leaf };
+  }
   const signer = await desk.signers.open(request.signerName);
   const serverCas = await readServerCas(desk, signer);
   checkSite(request, signer, serverCas);
-  const id = computeRequestId(request);
-  const site = { serverCas, server: desk.settings.server };
   const answer = (verdict: OfflineVerdict): Promise<string> =>
-    encodeOfflineAnswer(request, verdict, site, signer.authority, io.clock.now());
-  const earlier = await answered.find(id) ?? await completeEarlier(id, request, signer, desk);
-  const kept = earlier === undefined ? undefined : findSigned(earlier);
-  if (earlier !== undefined && kept !== undefined && io.clock.now() < kept.leaf.notAfter) {
-    const isCurrent = site.server === undefined || site.server === kept.server;
-    const text = isCurrent ? earlier : await answer(kept.verdict);
-    if (!isCurrent) await answered.replace(id, text);
+    encodeOfflineAnswer(request, verdict, { serverCas, server }, signer.authority, io.clock.now());
+  const kept = given ?? findSigned(await completeEarlier(id, request, signer, desk));
+  if (kept !== undefined) {
+    // An answer is signed by the CA that issued its certificate, which may have been replaced since.
+    const isOwn = kept.issuer?.sha256Fingerprint === signer.authority.certificate.sha256Fingerprint;
+    const isChanged = server !== undefined && server !== kept.server && isOwn;
+    const text = isChanged ? await answer(kept.verdict) : kept.text;
+    if (text !== kept.text) await answered.replace(id, text);
     await writeAnswer(text);
     return { kind: "again", leaf: kept.leaf };
   }
@@ -267,17 +274,19 @@ async function completeEarlier(
 
 /** A kept answer with a certificate. */
 interface KeptAnswer {
+  readonly text: string;
   readonly verdict: OfflineVerdict;
   readonly leaf: CertificateFacts;
+  readonly issuer: CertificateFacts | undefined;
   readonly server: string | undefined;
 }
 
-function findSigned(answer: string): KeptAnswer | undefined {
-  const read = parseOfflineAnswer(answer);
-  if (!read.ok || read.value.verdict.kind !== "signed") return undefined;
-  const { verdict, server } = read.value;
+function findSigned(text: string | undefined): KeptAnswer | undefined {
+  const read = parseOfflineAnswer(text ?? "");
+  if (text === undefined || !read.ok || read.value.verdict.kind !== "signed") return undefined;
+  const { verdict, server, issuer: [issuer] } = read.value;
   const [leaf] = verdict.chain;
-  return leaf === undefined ? undefined : { verdict, leaf, server };
+  return leaf === undefined ? undefined : { text, verdict, leaf, issuer, server };
 }
 
 function createOrigin(
@@ -377,6 +386,10 @@ function describeOutcome(name: string, outcome: Outcome): string {
       return line`${file}: signed, valid until ${formatEnd(outcome.leaf)}\n`;
     case "again":
       return line`${file}: already signed, valid until ${formatEnd(outcome.leaf)}\n`;
+    case "expired":
+      return line`${toRequestFileName(name)}: signed before, expired at ${
+        formatEnd(outcome.leaf)
+      }; the machine makes a new one\n`;
     case "refused":
       return line`${file}: refused: ${outcome.reason}\n`;
     case "left":
