@@ -11,38 +11,16 @@ import { createFailingFiles, FILE_FAULTS } from "../../../tests/support/failing_
 import { createFakeClock } from "../../../tests/support/fake_clock.ts";
 import { runCaptured } from "../../../tests/support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../../../tests/support/temp.ts";
-import type { Settings } from "../../framework/flags.ts";
+import { resolveSettings } from "../../framework/settings.ts";
 import { createSystemRandom } from "../../system.ts";
-import type { SignFlags } from "./flags.ts";
+import { signCommand } from "./flags.ts";
 import { signFolder } from "./folder.ts";
 
 /** A limit above the number of calls of any of these runs. */
 const MAX_CALLS = 60;
 const { signal } = new AbortController();
 
-const SETTINGS: Settings<SignFlags> = {
-  dataDir: "ca",
-  signerName: undefined,
-  profile: undefined,
-  usage: [],
-  chain: true,
-  duration: undefined,
-  out: undefined,
-  force: false,
-  server: "https://10.0.0.1:6443",
-  yes: true,
-  policy: [],
-  inventory: undefined,
-  clusterSigningCertFile: undefined,
-  clusterSigningKeyFile: undefined,
-  caPassphraseFile: undefined,
-  caPassphraseShare: [],
-  signingKeyCommand: undefined,
-  crlUrl: undefined,
-  featureGates: [],
-  issuedLog: undefined,
-  clusterSigningDuration: 0,
-};
+const COMMAND_LINE = { dataDir: ["ca"], server: ["https://10.0.0.1:6443"], yes: ["true"] };
 
 /** The other faults of a disk are as one of these: nothing is done, half of a write, or all of it. */
 const FAULTS = FILE_FAULTS.filter(({ done }, at) => FILE_FAULTS.findIndex((other) => other.done === done) === at);
@@ -70,12 +48,10 @@ interface Attempt {
 /** Answers the stick in a copy of the template, with the given files. */
 async function sign(place: TempFolder, files: FilePort): Promise<Attempt> {
   const io = createCapturedIo({ cwd: place.path, clock: createFakeClock(new Date()), random: createSystemRandom() });
-  const code = await signFolder(
-    { settings: SETTINGS, args: ["stick"], isDebug: false },
-    files,
-    io,
-    signal,
-  );
+  const resolved = resolveSettings(signCommand.flags, { commandLine: COMMAND_LINE, env: {} });
+  assert.ok(resolved.ok, JSON.stringify(resolved));
+  const { settings } = resolved.value;
+  const code = await signFolder({ settings, args: ["stick"], isDebug: false }, files, io, signal);
   return { code, stderr: io.stderrText() };
 }
 
