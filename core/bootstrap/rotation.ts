@@ -188,24 +188,26 @@ export function applyRetirement(state: RotationState, retirement: CaRetirement |
   return { ...state, retirement };
 }
 
-/** The time of the early renewal; undefined when there is none, or a renewal for this reason has changed nothing. */
-function findEarlyDeadline({ certificate, retirement, fruitless }: RotationState): Date | undefined {
-  return isRetiring(certificate, retirement) && !isSameRetirement(retirement, fruitless)
-    ? retirement?.renewAt
-    : undefined;
-}
+/** How much the clocks of the servers of one installation may differ. */
+const SKEW_MS = 60_000;
 
 /**
- * Reports whether a certificate is to be renewed early, because its CA is being replaced. A certificate that this CA
- * issued after the begin shows that the signer still uses it, so another renewal would change nothing.
+ * The time of the early renewal; undefined when there is none, or when the signer still uses the CA: then a renewal has
+ * changed nothing, or before a restart of this process the CA has issued this certificate after the begin.
  */
+function findEarlyDeadline({ certificate, retirement, fruitless }: RotationState): Date | undefined {
+  if (certificate === undefined || retirement === undefined || !isRetiring(certificate, retirement)) return undefined;
+  const isRenewed = certificate.notBefore.getTime() > retirement.begin.getTime() + SKEW_MS;
+  return isRenewed || isSameRetirement(retirement, fruitless) ? undefined : retirement.renewAt;
+}
+
+/** Reports whether a certificate was issued by a CA that is being replaced. */
 export function isRetiring(
-  certificate: Pick<RotationCertificate, "authorityKeyId" | "notBefore"> | undefined,
+  certificate: Pick<RotationCertificate, "authorityKeyId"> | undefined,
   retirement: CaRetirement | undefined,
 ): boolean {
   const keyId = certificate?.authorityKeyId;
-  if (certificate === undefined || keyId === undefined || retirement === undefined) return false;
-  return retirement.keyIds.includes(keyId) && certificate.notBefore <= retirement.begin;
+  return keyId !== undefined && retirement?.keyIds.includes(keyId) === true;
 }
 
 /** The state after a failed attempt: pauses of 2, 4, 8 and 16 s, then always 32 s. */
