@@ -50,6 +50,7 @@ test("expired_machine: a machine comes back with its expired certificate, and th
     before: [
       "export LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 FAKETIME_DONT_FAKE_MONOTONIC=1",
       'export FAKETIME_NO_CACHE=1 FAKETIME_TIMESTAMP_FILE="$PWD/clock"',
+      "export TLSBOOT_EARLIEST_TIME=2000-01-01T00:00:00Z",
       "echo -430d > clock",
       "tlsboot up --data-dir tlsboot-data --auto-approve",
       "tlsboot bootstrap --bootstrap-kubeconfig tlsboot-data/bootstrap.kubeconfig --hostname-override n1 " +
