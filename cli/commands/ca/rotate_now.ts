@@ -72,7 +72,8 @@ export async function run(input: Input<CaRotateFlags>, io: Io, signal: AbortSign
       else await makeLeaked(existing, connection.api, signal);
     }
   }
-  const wait = { settings, io, timeoutMs: settings.timeout };
+  // The server replaces the administrator's kubeconfig; any other credential of the old CA is refused by now.
+  const wait = { settings: { ...settings, kubeconfig: undefined }, io, timeoutMs: settings.timeout };
   const switched = await waitForServers(name, wait, signal);
   const { rotation, isFinished } = await finishIfFollowed(switched, wait, signal);
   await writeFiles(name === "ca" ? switched : undefined, machines, wait, files, signal);

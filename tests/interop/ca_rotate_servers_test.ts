@@ -1,0 +1,69 @@
+/** A CA is replaced on two servers over one etcd: step by step, with a server that was down, and at once. */
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { runProgram } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
+import { startEtcd } from "../support/interop/etcd.ts";
+import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
+import { copyAuthority, startServers } from "../support/interop/servers.ts";
+
+async function rotate(instance: RunningInstance, code: number, ...args: readonly string[]): Promise<string> {
+  const done = await instance.tlsboot("ca", "rotate", ...args, "--data-dir", instance.dataDir);
+  assert.equal(done.code, code, `${args.join(" ")}: ${done.stdout}${done.stderr}`);
+  return done.stdout + done.stderr;
+}
+
+/** Copies the administrator's kubeconfig without the CA of the server, so that only the credential decides. */
+async function copyAdmin(instance: RunningInstance): Promise<string> {
+  const path = instance.folder.join("old.kubeconfig");
+  const text = await readFile(instance.adminKubeconfig, "utf8");
+  await writeFile(path, text.replace(/certificate-authority-data: .*/, "insecure-skip-tls-verify: true"));
+  return path;
+}
+
+async function getIssuer(path: string): Promise<string> {
+  return (await runProgram("openssl", ["x509", "-in", path, "-noout", "-issuer"])).stdout.trim();
+}
+
+test("ca rotate replaces the CA on both servers, and on one that was down", async () => {
+  await using etcd = await startEtcd();
+  await using servers = await startServers([etcd.urls, etcd.urls], { args: ["--auto-approve"] });
+  const [a, b] = servers.instances as [RunningInstance, RunningInstance];
+  assert.match(await rotate(a, 0, "begin"), /^Servers: +2 of 2 have adopted Trust$/m);
+  // A third one starts with the old CA, and takes the new key from its Secret.
+  const late = await copyAuthority(b, "late");
+  await using c = await startInstance({ args: ["--auto-approve", "--etcd-servers", etcd.urls.join()], dataDir: late });
+  await eventually("the third server has adopted the step", async () => {
+    const { stdout } = await b.tlsboot("ca", "rotate", "status", "ca", "--data-dir", b.dataDir);
+    return /3 of 3 have adopted Trust/.test(stdout) || undefined;
+  });
+  assert.match(await rotate(b, 0, "switch"), /^Servers: +3 of 3 have adopted Switch$/m);
+  for (const one of [a, b, c]) {
+    assert.match(await getIssuer(`${one.dataDir}/pki/apiserver.crt`), /tlsboot-ca-2$/);
+    assert.match(await one.kubectl.run("get", "--raw", "/healthz"), /^ok/);
+  }
+  assert.match(await rotate(a, 0, "finish"), /^Servers: +3 of 3 have adopted Finish$/m);
+  for (const one of [a, b, c]) assert.match(await one.kubectl.run("get", "--raw", "/healthz"), /^ok/);
+});
+
+test("ca rotate --now is obeyed by both servers, also in the middle of a rotation that was planned", async () => {
+  await using etcd = await startEtcd();
+  await using servers = await startServers([etcd.urls, etcd.urls], { args: ["--auto-approve"] });
+  const [a, b] = servers.instances as [RunningInstance, RunningInstance];
+  await rotate(a, 0, "begin");
+  const old = await copyAdmin(b);
+  assert.equal((await b.kubectl.as(old).try("get", "csr")).code, 0);
+  const inventory = a.folder.join("inventory.yaml");
+  await writeFile(inventory, "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n  - name: n1\n");
+  const out = ["--inventory", inventory, "--out", a.folder.join("joins")];
+  assert.match(await rotate(a, 0, "--now", "--yes", ...out), /^Servers: +2 of 2 have adopted Finish$/m);
+  for (const one of [a, b]) {
+    const refused = await one.kubectl.as(old).try("get", "csr", "--server", one.server);
+    assert.match(refused.stderr, /You must be logged in to the server/);
+    assert.match(await one.kubectl.run("get", "--raw", "/healthz"), /^ok/);
+  }
+  const files = ["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki", "--hostname-override", "n1"];
+  const join = await a.tlsboot("bootstrap", "--bootstrap-kubeconfig", "joins/n1.kubeconfig", ...files);
+  assert.equal(join.code, 0, join.stderr);
+});
