@@ -137,6 +137,8 @@ export interface RepeatedBegin {
   /** SHA-256 (hex) of the CA in the file that is given. */
   readonly fingerprint: string | undefined;
   readonly commonName: string | undefined;
+  /** The old key has leaked, which also overrules an abort. */
+  readonly isLeaked: boolean;
 }
 
 /**
@@ -149,9 +151,9 @@ export function decideBegin(
   repeated: RepeatedBegin,
 ): Result<"begin" | "continue", string> {
   if (existing === undefined || newCa === undefined || !isInProgress(existing)) return ok("begin");
-  const { fingerprint, commonName } = repeated;
+  const { fingerprint, commonName, isLeaked } = repeated;
   const began = `a rotation to "${newCa.subject.commonName}" is in progress since ${existing.status.beganAt}`;
-  if (isAborting(existing)) return err(`${began}, and is being taken back`);
+  if (isAborting(existing) && !isLeaked) return err(`${began}, and is being taken back`);
   if (fingerprint !== undefined && fingerprint !== newCa.sha256Fingerprint) return err(`${began}, with another CA`);
   if (commonName !== undefined && commonName !== newCa.subject.commonName) return err(`${began}, with another name`);
   return ok("continue");

@@ -8,6 +8,7 @@ import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { isRecord } from "../../core/lib/record.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { buildCsr } from "../support/csr_builder.ts";
+import type { CapturedIoOptions } from "../support/captured_io.ts";
 import { eventually } from "../support/eventually.ts";
 import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
 import { writeKeyProgram } from "../support/key_program.ts";
@@ -23,13 +24,17 @@ const FETCH = [
 ];
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-function run(folder: TempFolder, ...args: readonly string[]): Promise<CapturedRun> {
-  return runCaptured(args, {
-    cwd: folder.path,
+function createOptions({ path }: TempFolder): CapturedIoOptions {
+  return {
+    cwd: path,
     clock: createSystemClock(),
     random: createSystemRandom(),
     env: { TLSBOOT_DATA_DIR: "data", NO_COLOR: "1" },
-  });
+  };
+}
+
+function run(folder: TempFolder, ...args: readonly string[]): Promise<CapturedRun> {
+  return runCaptured(args, createOptions(folder));
 }
 
 async function succeed(folder: TempFolder, ...args: readonly string[]): Promise<CapturedRun> {
@@ -108,6 +113,10 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
   assert.deepEqual(await readStates(folder), { n1: "notSeen", "kubernetes-admin": "ready" });
   assert.match(await fail(folder, 3, "ca", "rotate", "status"), /^n1 +node +not seen since .+ tlsboot token create/m);
   assert.match(await fail(folder, 1, "ca", "rotate", "finish"), /the new CA does not sign yet/);
+  assert.match(
+    (await succeed(folder, "ca", "show")).stdout,
+    /^Next CA: +CN=tlsboot-ca-2, until .*, trusted too; see: /m,
+  );
   const again = await succeed(folder, "ca", "rotate", "begin", "--common-name", "tlsboot-ca-2");
   assert.match(again.stderr, /^nothing to do: the rotation of ca began at .*/);
 
@@ -235,6 +244,17 @@ test("ca rotate --now refuses the certificates of a leaked key at once, and each
   const now = ["ca", "rotate", "--now", "--inventory", "inventory.yaml", "--out", "joins"];
   assert.match(await fail(folder, 1, ...now), /are refused from now on, and --yes is missing/);
   assert.match(await fail(folder, 2, ...now.slice(0, 5), "--yes"), /--inventory and --out go together/);
+  const declined = await runCaptured(now, {
+    ...createOptions(folder),
+    stdin: "n\n",
+    isTerminal: true,
+  });
+  assert.equal(declined.code, 3, declined.stderr);
+  assert.match(
+    declined.stderr,
+    /those of 2 machines and users[^]*2 machines of the inventory get a join file in joins/,
+  );
+  assert.match(declined.stderr, /nothing is changed/);
   assert.ok(await isAccepted(oldAdmin));
   // The old key may be lost, too.
   await rm(`${instance.data}/pki/ca.key`);

@@ -123,7 +123,7 @@ export interface StartedRotation {
  * AppError `already_exists` for another one.
  */
 export async function findContinued(
-  { ca, settings, api, io }: StartOptions,
+  { ca, settings, api, io, isLeaked }: StartOptions,
   signal: AbortSignal,
 ): Promise<CaRotation | undefined> {
   const existing = await findRotation(api, ca.name, signal);
@@ -134,6 +134,7 @@ export async function findContinued(
   const decision = decideBegin(existing, known?.ok === true ? known.value.certificate : undefined, {
     fingerprint: chain?.ok === true ? chain.value.certificate.sha256Fingerprint : undefined,
     commonName,
+    isLeaked,
   });
   if (!decision.ok) {
     throw new AppError("already_exists", `cannot begin to replace the CA "${ca.name}": ${decision.error}`, {

@@ -8,9 +8,8 @@ import type { NodeName } from "../../../core/bootstrap/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/tlsboot_v1alpha1.ts";
-import { parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
+import { encodeTrust, parseAuthorityChain } from "../../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
-import type { CensusRow } from "../../../core/rotation/census.ts";
 import type { ApiClient } from "../../../client/objects/api.ts";
 import {
   attemptUntil,
@@ -24,6 +23,7 @@ import {
   wrappedKeyPath,
 } from "../../api/ca_rotations.ts";
 import { connect } from "../../api/connection.ts";
+import { readChain } from "../../authority/files.ts";
 import { canAsk, confirm } from "../../confirm.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -35,7 +35,14 @@ import { readMachines, writeJoinFiles } from "../token/join_files.ts";
 import { readJoinTarget } from "../token/new_token.ts";
 import { UP_TOKEN_GROUP } from "../token/flags.ts";
 import { describeServers, describeStep, formatRotation } from "./census_text.ts";
-import { checkNextCaFlags, findContinued, findReplacedCa, startCaRotation, type StartOptions } from "./next_ca.ts";
+import {
+  checkNextCaFlags,
+  findContinued,
+  findReplacedCa,
+  type ReplacedCa,
+  startCaRotation,
+  type StartOptions,
+} from "./next_ca.ts";
 import type { CaRotateFlags } from "./rotate_flags.ts";
 
 /** The time after a replacement in which the command repeats it, instead of replacing the new CA as well. */
@@ -67,7 +74,7 @@ export async function run(input: Input<CaRotateFlags>, io: Io, signal: AbortSign
       io.stderr.write(line`nothing to do: the rotation of ${name} ${describeStep(existing)}\n`);
     } else {
       await assertNoJoinFiles(machines, settings, files, io);
-      if (!await mayReplace(existing, options, machines.length, signal)) return EXIT.no;
+      if (!await mayReplace(options, machines.length, signal)) return EXIT.no;
       if (existing === undefined) await startCaRotation(options, signal);
       else await makeLeaked(existing, connection.api, signal);
     }
@@ -94,7 +101,6 @@ async function findRecent({ ca, api, io }: StartOptions, signal: AbortSignal): P
 
 /** Shows what will happen, and asks on a terminal. AppError `invalid` without a terminal and without `--yes`. */
 async function mayReplace(
-  existing: CaRotation | undefined,
   { ca, settings, api, io }: StartOptions & { readonly settings: Settings<CaRotateFlags> },
   machines: number,
   signal: AbortSignal,
@@ -106,10 +112,10 @@ async function mayReplace(
       hint: "give --yes to confirm it without a terminal",
     });
   }
-  const rows = existing === undefined ? [] : await readCensus(api, existing, io.clock, signal);
-  const holders = describeHolders(rows);
+  const holders = await countHolders(ca, api, io, signal);
   io.stderr.write(
-    line`All ${refusal}${holders}. Machines join again with a new token, and people get new kubeconfigs.\n` +
+    line`All ${refusal}, those of ${holders} machines and users. Machines join again with a new token, and people get ` +
+      "new kubeconfigs.\n" +
       (machines === 0 ? "" : line`${machines} machines of the inventory get a join file in ${settings.out ?? ""}.\n`),
   );
   const isConfirmed = await confirm("Replace the CA?", io, signal);
@@ -117,8 +123,12 @@ async function mayReplace(
   return isConfirmed;
 }
 
-function describeHolders(rows: readonly CensusRow[]): string {
-  return rows.length === 0 ? "" : `, those of ${rows.length} machines and users`;
+/** Counts the machines and users with a certificate of the present CA. */
+async function countHolders({ name, paths }: ReplacedCa, api: ApiClient, io: Io, signal: AbortSignal): Promise<number> {
+  const chain = await readChain(paths, createFilePort());
+  const spec = { step: "Switch", oldCA: encodeTrust(chain), newCA: "" } as const;
+  const rows = await readCensus(api, { metadata: { name }, spec, status: { beganAt: null } }, io.clock, signal);
+  return rows.filter(({ certificateUntil }) => certificateUntil !== undefined).length;
 }
 
 /** Turns a rotation that was planned into one for a key that has leaked; its new CA is known to the servers already. */

@@ -10,6 +10,7 @@ import type { CertificateFacts } from "../../../core/pki/certificate.ts";
 import { detectKeyEncryption } from "../../../core/pki/encrypted_key.ts";
 import { formatName } from "../../../core/pki/names.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
+import { type CasOnDisk, readCasOnDisk } from "../../authority/ca_swap.ts";
 import { hasSplitAuthorities, readChain } from "../../authority/files.ts";
 import {
   type AuthorityPaths,
@@ -41,6 +42,8 @@ interface Shown {
   readonly key: "here" | "encrypted" | "not here";
   /** The reason why the key is not used: others may read it. */
   readonly keyFault: string | undefined;
+  /** The CA that will sign, and the one that signed before, while the CA is being replaced. */
+  readonly beside: Pick<CasOnDisk, "next" | "old">;
 }
 
 /** The action of the command `tlsboot ca show`. */
@@ -78,10 +81,14 @@ async function read(dataDir: string, purpose: CaPurpose, files: FilePort, io: Io
   const key = keyPem === undefined ? "not here" : detectKeyEncryption(keyPem) === "none" ? "here" : "encrypted";
   const keyFacts = keyPem === undefined ? undefined : await files.stat(absolute.key);
   const keyFault = keyFacts === undefined ? undefined : findModeFault(keyFacts);
-  return { purpose, paths, chain, key, keyFault };
+  return { purpose, paths, chain, key, keyFault, beside: await readCasOnDisk(absolute, files) };
 }
 
-function describeCa({ purpose, paths, chain, key, keyFault }: Shown, split: boolean, now: Date): readonly string[] {
+function describeCa(
+  { purpose, paths, chain, key, keyFault, beside }: Shown,
+  split: boolean,
+  now: Date,
+): readonly string[] {
   const { certificate, issuers } = chain;
   const { maxPathLength } = certificate;
   const usages = certificate.extendedKeyUsages.map(getExtendedUsageName);
@@ -106,7 +113,14 @@ function describeCa({ purpose, paths, chain, key, keyFault }: Shown, split: bool
       : [`CAs below it:\t${maxPathLength === 0 ? "none" : `at most ${maxPathLength}`}`]),
     `SHA-256:\t${formatFingerprint(certificate.sha256Fingerprint)}`,
     `Public key pin:\t${publicKeyPin(certificate)}`,
+    ...(beside.next === undefined ? [] : [`Next CA:\t${describeBeside(beside.next)}`]),
+    ...(beside.old === undefined ? [] : [`Old CA:\t${describeBeside(beside.old)}`]),
   ];
+}
+
+function describeBeside({ certificate }: CertificateChain): string {
+  const until = formatTime(certificate.notAfter);
+  return `${formatName(certificate.subject)}, until ${until}, trusted too; see: tlsboot ca rotate status`;
 }
 
 function formatIssuer(issuer: CertificateFacts, now: Date): string {
@@ -120,7 +134,7 @@ function constraintLine(one: CertificateFacts, certificate: CertificateFacts): r
   return [`May issue for:\t${describeNameConstraints(one.nameConstraints)}${whose}`];
 }
 
-function toFacts({ purpose, paths, chain, key, keyFault }: Shown): Readonly<Record<string, unknown>> {
+function toFacts({ purpose, paths, chain, key, keyFault, beside }: Shown): Readonly<Record<string, unknown>> {
   return {
     purpose,
     certificate: paths.certificate,
@@ -129,6 +143,8 @@ function toFacts({ purpose, paths, chain, key, keyFault }: Shown): Readonly<Reco
     ...(key === "not here" ? {} : { isKeyPrivate: keyFault === undefined }),
     ...certificateFacts(chain.certificate),
     issuers: chain.issuers.map(certificateFacts),
+    ...(beside.next === undefined ? {} : { nextCA: certificateFacts(beside.next.certificate) }),
+    ...(beside.old === undefined ? {} : { oldCA: certificateFacts(beside.old.certificate) }),
   };
 }
 
