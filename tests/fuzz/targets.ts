@@ -12,6 +12,7 @@ export const TARGETS: Readonly<Record<string, () => Promise<Target>>> = {
   pem: async () => (await import("./targets/pem.ts")).pem,
   armor: async () => (await import("./targets/armor.ts")).armor,
   bundle: async () => await (await import("./targets/armor.ts")).bundle(),
+  offline: async () => await (await import("./targets/offline.ts")).offline(),
   trust_bundle: async () => (await import("./targets/pem.ts")).trustBundle,
   pod_chain: async () => await (await import("./targets/pem.ts")).podChain(),
   request: async () => (await import("./targets/der.ts")).request,

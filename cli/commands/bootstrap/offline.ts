@@ -31,10 +31,12 @@ export function checkOfflineSettings(settings: Settings<BootstrapFlags>): void {
     throw new UsageError("--renew-before needs --offline", "with an API, --rotate-certificates renews in time");
   }
   const given = [
-    ...(settings.bootstrapKubeconfig === undefined ? [] : ["--bootstrap-kubeconfig"]),
+    ...(settings.join === undefined ? [] : ["--join"]),
+    ...(settings.join !== undefined || settings.bootstrapKubeconfig === undefined ? [] : ["--bootstrap-kubeconfig"]),
     ...(settings.token === undefined ? [] : ["--token"]),
     ...(settings.tokenFile === undefined ? [] : ["--token-file"]),
     ...(settings.rotateCertificates ? ["--rotate-certificates"] : []),
+    ...(settings.printSystemdUnit ? ["--print-systemd-unit"] : []),
   ];
   if (given.length === 0) return;
   throw new UsageError(

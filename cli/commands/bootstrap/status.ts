@@ -260,12 +260,16 @@ async function readPair(
   const { state: age, renewalFrom, renewalBy } = getPairStatus(leaf, io.clock.now());
   const fits = wanted === undefined || satisfiesTemplate(toRotationCertificate(found.pair.leaf), wanted);
   const state: StoredPairState = age === "valid" && !fits ? "mismatched" : age;
-  const next = state === "valid"
+  // Only a renewal by a stick has a request of its own while the certificate is valid.
+  const isRenewing = waiting !== undefined && (state === "valid" || state === "renewalDue");
+  const next = isRenewing
+    ? renewal
+    : state === "valid"
     ? `renewed between ${formatTime(renewalFrom)} and ${formatTime(renewalBy)} by --rotate-certificates`
     : state === "notYetValid"
     ? "set this machine's clock"
     : state === "renewalDue"
-    ? `run: ${commandLine({ ...settings, rotateCertificates: true }, machine, io.cwd)}`
+    ? `run: ${commandLine({ ...settings, rotateCertificates: settings.offline === undefined }, machine, io.cwd)}`
     : renewal;
   return {
     found,
