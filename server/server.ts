@@ -49,6 +49,7 @@ import { Register } from "./register/register.ts";
 import { createPodRequestCommit, createRequestCommit } from "./register/request_commit.ts";
 import { followUnrecorded } from "./register/unrecorded.ts";
 import { openRevocations, type Revocations } from "./revocation/revocations.ts";
+import { followSeenClients, type SeenClients } from "./rotation/seen_clients.ts";
 import { createResources } from "./registry/resources.ts";
 import { createApiService } from "./registry/services.ts";
 import { createReviews } from "./registry/reviews.ts";
@@ -246,6 +247,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     ? undefined
     : new NodeRecovery({ storage, register, clock, random, logger, registry, ...options.nodeRecovery });
   const recovery = nodeRecovery === undefined ? {} : { nodeRecovery };
+  const seenClients = await followSeenClients({ storage, clock, random, logger, clientCas });
   const { serviceAccounts, allowMlDsa = false } = options;
   const apiAudiences = serviceAccounts?.apiAudiences ?? [DEFAULT_ISSUER];
   const authenticate = createApiAuthenticator({ ...options, logger }, {
@@ -255,6 +257,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     registry,
     apiAudiences,
     recovery,
+    seenClients,
   });
   const limits = options.signingRequests ?? { maxOpenPerRequester: 0, servedSigners: undefined };
   const signingRequests = await createSigningRequestPlugins(limits, options);
@@ -317,8 +320,9 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     app,
     transportFor: (user, userAgent) => createLoopbackTransport(app, user, userAgent),
     revocations,
-    [Symbol.asyncDispose]() {
+    async [Symbol.asyncDispose]() {
       stopping.abort(new Error("the server is stopping"));
+      await seenClients[Symbol.asyncDispose]();
       requests[Symbol.dispose]();
       signingRequests[Symbol.dispose]();
       tokens[Symbol.dispose]();
@@ -326,7 +330,6 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       rbac[Symbol.dispose]();
       unrecorded[Symbol.dispose]();
       if (options.register === undefined) register[Symbol.dispose]();
-      return Promise.resolve();
     },
   };
 }
@@ -334,13 +337,14 @@ export async function createApi(options: ApiOptions): Promise<Api> {
 /** Creates the authenticator of all credentials that the options accept. */
 function createApiAuthenticator(
   options: ApiOptions,
-  { tokens, revocations, metrics, registry, apiAudiences, recovery }: {
+  { tokens, revocations, metrics, registry, apiAudiences, recovery, seenClients }: {
     readonly tokens: BootstrapTokens;
     readonly revocations: Revocations;
     readonly metrics: Metrics;
     readonly registry: MetricsRegistry;
     readonly apiAudiences: readonly string[];
     readonly recovery: { readonly nodeRecovery?: NodeRecovery };
+    readonly seenClients: Pick<SeenClients, "note">;
   },
 ): Authenticator {
   const { storage, clock, logger, serviceAccounts, allowMlDsa = false } = options;
@@ -363,6 +367,7 @@ function createApiAuthenticator(
     anonymous: options.anonymous,
     onClientCertificate(leaf) {
       metrics.clientCertificate((leaf.notAfter.getTime() - clock.now().getTime()) / 1000);
+      seenClients.note(leaf);
       return tokens.certificateUsed(leaf);
     },
     ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
