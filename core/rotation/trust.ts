@@ -25,14 +25,18 @@ export function getTrustStep({ step, isLeaked }: CaRotationSpec): CaRotationStep
 
 /**
  * Lists the CAs that are trusted in place of one, the one that signs first. A rotation decides alone, so that a server
- * which cannot adopt a step still trusts what the others do; without one, the files do.
+ * which cannot adopt a step still trusts what the others do; without one, or with one of other CAs, the files do.
  */
 export function listTrustedCas(
   rotation: CaRotation | undefined,
   { current, next, old }: CasBeside,
 ): readonly CertificateChain[] {
   const cas = rotation === undefined ? undefined : parseRotatedCas(rotation.spec);
-  if (rotation === undefined || cas?.ok !== true) {
+  const isOwn = cas?.ok === true &&
+    [cas.value.oldCa, cas.value.newCa].some(({ certificate }) =>
+      certificate.sha256Fingerprint === current.certificate.sha256Fingerprint
+    );
+  if (rotation === undefined || cas?.ok !== true || !isOwn) {
     return unique([current, ...(next === undefined ? [] : [next]), ...(old === undefined ? [] : [old])]);
   }
   const { oldCa, newCa } = cas.value;

@@ -11,6 +11,8 @@ export interface Place {
   readonly label: string;
   readonly namespace?: string;
   object(name: string): KubeObject;
+  /** Reports whether the server has made the writes that follow the creation. */
+  isSettled?(object: KubeObject): boolean;
 }
 
 /** The variable parts of samples. */
@@ -209,7 +211,13 @@ function rotation(): Place {
   const names = new Map([[HELD, "ca"], [FRESH, "client-ca"]]);
   const spec = { step: "Trust", isLeaked: true, oldCA: TRUST_ANCHOR, newCA: SECOND_TRUST_ANCHOR };
   const { label, object } = place("", "tlsboot/v1alpha1", "CARotation", { spec });
-  return { label, object: (name) => object(names.get(name) ?? name) };
+  return {
+    label,
+    object: (name) => object(names.get(name) ?? name),
+    // The server reports that neither CA is its own.
+    isSettled: ({ status }: KubeObject & { readonly status?: { readonly servers?: readonly object[] } }) =>
+      status?.servers !== undefined,
+  };
 }
 
 /** A question, which has no name: some are refused with one. */

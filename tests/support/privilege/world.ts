@@ -77,8 +77,13 @@ async function applyDocument(callers: Callers, path: string): Promise<void> {
 
 /** Creates the existing object of a place, and returns the stored one. */
 export async function createHeld(callers: Callers, route: Route, place: Place): Promise<KubeObject> {
-  const { text } = await made(callers, toCollectionRoute(route, place.namespace), place.object(HELD));
-  return JSON.parse(text) as KubeObject;
+  const collection = toCollectionRoute(route, place.namespace);
+  let held = JSON.parse((await made(callers, collection, place.object(HELD))).text) as KubeObject;
+  while (place.isSettled?.(held) === false) {
+    const { text } = await callers.call(MASTERS, { method: "GET", path: `${collection}/${held.metadata.name}` });
+    held = JSON.parse(text) as KubeObject;
+  }
+  return held;
 }
 
 async function clusterRole(callers: Callers, name: string, rules: readonly object[]): Promise<void> {
