@@ -77,7 +77,7 @@ export async function followSeenClients(deps: SeenClientsDeps): Promise<SeenClie
       const { commonName } = leaf.subject;
       if (began === -Infinity || commonName === "" || writing.size >= MAX_WRITES) return;
       const now = deps.clock.now();
-      // The authority key id tells the CAs apart without verifying each signature again.
+      // The authority key id distinguishes the CAs without verifying each signature again.
       const key = JSON.stringify([commonName, leaf.authorityKeyId ?? leaf.sha256Fingerprint]);
       if (now.getTime() - (reported.get(key) ?? -Infinity) < REPEAT_MS) return;
       const issuer = findIssuer(leaf, deps.clientCas());
