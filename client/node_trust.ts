@@ -8,7 +8,7 @@ import { replaceEmbeddedCa } from "../core/kube/kubeconfig_ca.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
 import { parsePemBlocks } from "../core/pki/pem.ts";
 import { decideTrust, type TrustDecision } from "../core/pki/trust_bundle.ts";
-import type { Clock, Logger, Random } from "../core/ports.ts";
+import type { Clock, Logger, ObjectStore, Random, Transport } from "../core/ports.ts";
 import type { FilePort } from "./files.ts";
 import { type NodeConnectionOptions, readNodeCluster } from "./node_kubeconfig.ts";
 import { createObjectStore } from "./objects/object_store.ts";
@@ -73,16 +73,11 @@ export async function followNodeTrust(options: NodeTrustOptions, signal: AbortSi
  * new CAs cannot be stored; other failures are logged, because the CAs of before may still do.
  */
 export async function updateNodeTrust(options: NodeTrustOptions, signal: AbortSignal): Promise<void> {
-  const { clock, logger } = options;
   const keeper = createTrustKeeper(options);
   try {
     for (let outcome: "follow" | "reconnect" = "reconnect"; outcome === "reconnect";) {
       await using transport = await options.connect(await readNodeCluster(options));
-      const store = createObjectStore<ClusterTrustBundle>(transport, clusterTrustBundleKind, {
-        ...SERVER_TRUST_SELECTORS,
-        ...{ clock, random: options.random, logger },
-      });
-      outcome = await keeper.apply(await store.list(signal), transport, signal);
+      outcome = await keeper.apply(await createBundleStore(transport, options).list(signal), transport, signal);
     }
   } catch (error) {
     signal.throwIfAborted();
@@ -122,15 +117,9 @@ function createTrustKeeper(options: NodeTrustOptions): TrustKeeper {
       if (cluster.insecureSkipTlsVerify) return "follow";
       noteRetirement(bundles, options);
       if (cluster.ca === undefined || bundles.length === 0) return "follow";
-      const published = bundles.map(({ spec }) => spec.trustBundle);
-      const decision = decideTrust(await readCa(cluster.ca, files), published);
-      const fault = decision.kind === "refused"
-        ? decision.reason
-        : decision.kind === "changed"
-        ? await findServerFault({ ...cluster, ca: { kind: "pem", pem: decision.pem } }, options, signal)
-        : undefined;
-      if (decision.kind === "refused" || fault !== undefined) {
-        logOnce("error", "the cluster's trust bundle cannot be used, keeping the CAs as they are", fault ?? "");
+      const decision = await decideServerTrust({ ...cluster, ca: cluster.ca }, bundles, options, signal);
+      if (decision.kind === "refused") {
+        logOnce("error", "the cluster's trust bundle cannot be used, keeping the CAs as they are", decision.reason);
         return "follow";
       }
       if (decision.kind === "changed") {
@@ -152,6 +141,57 @@ function createTrustKeeper(options: NodeTrustOptions): TrustKeeper {
 function noteRetirement(bundles: readonly ClusterTrustBundle[], { retirement, nodeName }: NodeTrustOptions): void {
   const found = findCaRetirement(bundles.map(({ metadata }) => metadata.annotations), nodeName);
   if (!isSameRetirement(found, retirement.current())) retirement.set(found);
+}
+
+/** The adapters for a decision about the CAs of a server. */
+interface ServerTrustDeps {
+  readonly files: FilePort;
+  readonly connect: Connect;
+  readonly clock: Clock;
+}
+
+/** Decides which CAs to trust for a server: those of the bundles, provided that they verify the server. */
+async function decideServerTrust(
+  cluster: ResolvedCluster & { readonly ca: PemSource },
+  bundles: readonly ClusterTrustBundle[],
+  deps: ServerTrustDeps,
+  signal: AbortSignal,
+): Promise<TrustDecision> {
+  const decision = decideTrust(await readCa(cluster.ca, deps.files), bundles.map(({ spec }) => spec.trustBundle));
+  if (decision.kind !== "changed") return decision;
+  const fault = await findServerFault({ ...cluster, ca: { kind: "pem", pem: decision.pem } }, deps, signal);
+  return fault === undefined ? decision : { kind: "refused", reason: fault };
+}
+
+/**
+ * Reads the CAs that a cluster publishes for its API server, over a connection to it, as PEM; undefined when the CAs of
+ * the connection are the better choice: they are the same, the cluster publishes none, or they cannot be read or used.
+ */
+export async function readPublishedTrust(
+  cluster: ResolvedCluster,
+  transport: Transport,
+  deps: ServerTrustDeps & { readonly random: Random; readonly logger: Logger },
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { ca, insecureSkipTlsVerify } = cluster;
+  if (ca === undefined || insecureSkipTlsVerify) return undefined;
+  try {
+    const bundles = await createBundleStore(transport, deps).list(signal);
+    const decision = await decideServerTrust({ ...cluster, ca }, bundles, deps, signal);
+    return decision.kind === "changed" ? decision.pem : undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof AppError)) throw error;
+    deps.logger.debug("cannot read the trust bundle", { error: error.message });
+    return undefined;
+  }
+}
+
+function createBundleStore(
+  transport: Transport,
+  { clock, random, logger }: { readonly clock: Clock; readonly random: Random; readonly logger: Logger },
+): ObjectStore<ClusterTrustBundle> {
+  return createObjectStore(transport, clusterTrustBundleKind, { ...SERVER_TRUST_SELECTORS, clock, random, logger });
 }
 
 /** Connects with other CAs, and returns why they do not verify the server; undefined when they do. */

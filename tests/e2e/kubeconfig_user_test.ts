@@ -4,6 +4,7 @@ import { after, before, test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
+import { createIssuingCa } from "../support/issuing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
@@ -161,3 +162,15 @@ for (
     assert.equal(await readFile(folder.join("there.kubeconfig"), "utf8"), "mine");
   });
 }
+
+test("tlsboot kubeconfig user writes the CAs that the cluster publishes, not those of an older kubeconfig", async () => {
+  const caPem = await readFile(folder.join("data/pki/ca.crt"), "utf8");
+  const admin = await readFile(folder.join("data/admin.kubeconfig"), "utf8");
+  const older = btoa(caPem + (await createIssuingCa(new Date())).caPem);
+  const text = admin.replace(/(certificate-authority-data: )\S+/, `$1${older}`);
+  await writeFile(folder.join("older.kubeconfig"), text, { mode: 0o600 });
+  const { code, stderr } = await tlsboot("kubeconfig", "user", "erin", "--kubeconfig", "older.kubeconfig");
+  assert.equal(code, 0, stderr);
+  const written = parseKubeconfig(await readFile(folder.join("erin.kubeconfig"), "utf8"), "erin.kubeconfig");
+  assert.equal(written.ok && written.value.clusters[0]?.cluster.certificateAuthorityData, caPem);
+});

@@ -9,6 +9,12 @@ const MAX_LINES = 10;
 const MAX_RESOURCES = 8;
 /** The API groups in which all users may ask about themselves (`system:basic-user`). */
 const SELF_REVIEW_GROUPS = ["authorization.k8s.io", "authentication.k8s.io"];
+/** What all users of an instance need while a CA is being replaced (`cli/instance/instance_rbac.ts`). */
+const CA_ROTATION_RESOURCES = [
+  "carotations.tlsboot",
+  "trustreports.tlsboot",
+  "clustertrustbundles.certificates.k8s.io",
+];
 
 /** Formats a line for each set of verbs, without the permissions that all users have; empty when there are no others. */
 export function describeRights(status: SubjectRulesReviewStatus): readonly string[] {
@@ -23,9 +29,12 @@ export function describeRights(status: SubjectRulesReviewStatus): readonly strin
   return lines.length <= MAX_LINES ? lines : [...lines.slice(0, MAX_LINES), `and ${lines.length - MAX_LINES} more`];
 }
 
-function isForAllUsers({ apiGroups = [], resources = [] }: ResourceRule): boolean {
-  return apiGroups.length > 0 && apiGroups.every((group) => SELF_REVIEW_GROUPS.includes(group)) &&
-    resources.every((resource) => resource.startsWith("selfsubject"));
+function isForAllUsers(rule: ResourceRule): boolean {
+  const { apiGroups = [], resources = [], verbs } = rule;
+  const isForRotation = describeResources(rule).every((resource) => CA_ROTATION_RESOURCES.includes(resource)) &&
+    verbs.every((verb) => ["create", "get", "list", "watch"].includes(verb));
+  return isForRotation || apiGroups.length > 0 && apiGroups.every((group) => SELF_REVIEW_GROUPS.includes(group)) &&
+      resources.every((resource) => resource.startsWith("selfsubject"));
 }
 
 /** Names the resources of a rule: `pods`, `deployments.apps`. A subresource is named only if its resource is not. */

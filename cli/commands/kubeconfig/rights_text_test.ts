@@ -10,6 +10,9 @@ const basic: readonly ResourceRule[] = [
     resources: ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
   },
   { verbs: ["create"], apiGroups: ["authentication.k8s.io"], resources: ["selfsubjectreviews"] },
+  { verbs: ["get", "list", "watch"], apiGroups: ["tlsboot"], resources: ["carotations"] },
+  { verbs: ["create"], apiGroups: ["tlsboot"], resources: ["trustreports"] },
+  { verbs: ["get", "list", "watch"], apiGroups: ["certificates.k8s.io"], resources: ["clustertrustbundles"] },
 ];
 const many = Array.from({ length: 12 }, (_, index) => `r${String(index).padStart(2, "0")}`);
 

@@ -5,6 +5,7 @@ import { reportTrust } from "../../../client/objects/trust_bundles.ts";
 import { createConnector, readClientPair, readCluster } from "../../../client/transport/connect.ts";
 import type { CredentialTarget } from "../../../client/certificate/pair_folder.ts";
 import { createFilePort, type FilePort } from "../../../client/files.ts";
+import { readPublishedTrust } from "../../../client/node_trust.ts";
 import type { CredentialPair } from "../../../core/bootstrap/credential_pair.ts";
 import { findSubjectRestriction } from "../../../core/signing/refusals.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
@@ -13,6 +14,7 @@ import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/certificates_v1
 import type { KubeconfigCluster } from "../../../core/kube/kubeconfig.ts";
 import type { ResolvedCluster } from "../../../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
+import type { Clock, Logger, Random } from "../../../core/ports.ts";
 import { parseCaBundle } from "../../../core/pki/ca_bundle.ts";
 import { shellWord } from "../../../core/lib/shell_word.ts";
 import type { KubeconfigUserFlags } from "./flags.ts";
@@ -48,7 +50,9 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
     });
   }
   await using connection = await connect(settings, io);
-  const cluster = await createClusterEntry(connection.cluster, settings.server, files);
+  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" });
+  const deps = { files, clock: io.clock, random: io.random, logger };
+  const cluster = await createClusterEntry(connection, settings.server, deps, signal);
   const request = {
     target: createKubeconfigTarget({ path, clusterName: settings.clusterName, cluster, userName: name, files }),
     signerName: KUBE_APISERVER_CLIENT_SIGNER,
@@ -59,10 +63,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
     renewal: { isForced: settings.force },
     timeoutSeconds: settings.noApprove ? 0 : settings.timeout / 1000,
     transport: connection.transport,
-    files,
-    clock: io.clock,
-    random: io.random,
-    logger: createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" }),
+    ...deps,
   };
   const approve = settings.noApprove ? undefined : approveWith(connection, io);
   const outcome = await requestWithSteps(request, io, signal, approve);
@@ -99,14 +100,20 @@ function checkSettings(name: string, { group, server }: Settings): void {
   if (server !== undefined) checkServer(server);
 }
 
-/** Creates the entry of the caller's cluster with the CA embedded, and without the caller's credentials. */
+/**
+ * Creates the entry of the caller's cluster with the CA embedded, and without the caller's credentials. The CAs that the
+ * cluster publishes take precedence, because the caller's kubeconfig may be older than a new CA.
+ */
 async function createClusterEntry(
-  cluster: ResolvedCluster,
+  { cluster, transport }: ApiConnection,
   server: string | undefined,
-  files: FilePort,
+  deps: { readonly files: FilePort; readonly clock: Clock; readonly random: Random; readonly logger: Logger },
+  signal: AbortSignal,
 ): Promise<KubeconfigCluster> {
   const { ca, insecureSkipTlsVerify, tlsServerName } = cluster;
-  const caPem = ca?.kind === "file" ? await files.readText(ca.path) : ca?.pem;
+  const connect = createConnector({ files: deps.files, clock: deps.clock, userAgent: USER_AGENT });
+  const own = ca?.kind === "file" ? await deps.files.readText(ca.path) : ca?.pem;
+  const caPem = await readPublishedTrust(cluster, transport, { ...deps, connect }, signal) ?? own;
   return {
     server: server ?? cluster.server,
     ...(caPem === undefined ? {} : { certificateAuthorityData: caPem }),
